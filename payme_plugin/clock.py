@@ -1,0 +1,41 @@
+"""Time, handed in: the real clock here, a virtual one wherever a rule about time is to be shown."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+__all__ = ["Clock", "SystemClock"]
+
+
+class Clock(Protocol):
+    """What the rest of the plugin knows of time."""
+
+    def monotonic(self) -> float:
+        """Return seconds on a clock that never jumps; its zero means nothing."""
+        ...
+
+    def wall_ms(self) -> int:
+        """Return Unix time in milliseconds; it may jump, so no limit rests on it."""
+        ...
+
+    def sleep(self, duration_s: float) -> None:
+        """Wait for ``duration_s`` seconds."""
+        ...
+
+
+class SystemClock:
+    """The clock of the machine."""
+
+    def monotonic(self) -> float:
+        """Return the system's monotonic seconds."""
+        return time.monotonic()
+
+    def wall_ms(self) -> int:
+        """Return the system's Unix time in milliseconds."""
+        return time.time_ns() // 1_000_000
+
+    def sleep(self, duration_s: float) -> None:
+        """Sleep for ``duration_s`` seconds; not at all where that is zero or less."""
+        if duration_s > 0:
+            time.sleep(duration_s)

@@ -1,0 +1,1 @@
+"""What survives a power cut: the journal of payments. It only stores."""

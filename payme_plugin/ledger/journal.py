@@ -1,0 +1,277 @@
+"""The journal: every payment, its story, and the money that must go back, durable before anything leaves the till.
+
+Every change is one transaction, and every transition a compare-and-set: the caller names the state that it saw, and a
+payment that has moved on raises ``StateMoved``. No transaction spans a request, a scan or a wait.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from payme_plugin.ledger.errors import CodeAlreadySent, StateMoved
+from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.ledger.schema import connect, translated
+from payme_plugin.ledger.states import Cause, PaymentState, is_allowed
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from payme_plugin.ledger.rows import Intent, Note, PaymentRow, Verdict
+
+__all__ = ["CODE_MEMORY_MS", "FILE_NAME", "Journal"]
+
+FILE_NAME = "journal.sqlite3"
+
+CODE_MEMORY_MS = 3_600_000
+"""How long a sent code is refused: one hour."""
+
+_FINGERPRINT_BYTES = 16
+
+
+class _WallClock(Protocol):
+    def wall_ms(self) -> int: ...
+
+
+class Journal(JournalReader):
+    """One connection to the journal's file. It may be used from several threads, one statement at a time."""
+
+    def __init__(self, path: Path, *, host_identity: str, clock: _WallClock) -> None:
+        """Open the journal at ``path``; create it where there is none.
+
+        Args:
+            path: the file, on a local disk.
+            host_identity: the till's stable name; a new journal belongs to it.
+            clock: gives the times of the rows.
+
+        Raises:
+            Unwritable: the disk, its rights, or a file system without write-ahead log.
+            Damaged: the file is no journal.
+            TooNew: a newer version wrote it.
+        """
+        super().__init__(connect(path, host_identity), threading.Lock())
+        self._clock = clock
+        self._fingerprint_key = bytes.fromhex(self._about("fingerprint_key"))
+
+    def fingerprint(self, code: str) -> str:
+        """Return what the journal keeps of a buyer's code: a digest under a key that only this file has."""
+        digest = hashlib.blake2b(
+            code.encode("utf-8", "surrogatepass"), key=self._fingerprint_key, digest_size=_FINGERPRINT_BYTES
+        )
+        return digest.hexdigest()
+
+    def was_sent(self, fingerprint: str) -> bool:
+        """Say whether the code left in a ``pay`` within the last hour; a clock set back makes no code young again."""
+        with self._reading() as connection:
+            return self._is_sent(connection, fingerprint)
+
+    def add_intent(self, intent: Intent, note: str) -> PaymentRow:
+        """Store a new payment in state intent.
+
+        Args:
+            intent: what is to be paid.
+            note: the first line of its story.
+
+        Raises:
+            StateMoved: a payment of this id is there already.
+            Unwritable: nothing was stored.
+        """
+        with self._writing() as connection:
+            (known,) = connection.execute(
+                "SELECT count(*) FROM payment WHERE payment_id = ?", (intent.payment_id,)
+            ).fetchone()
+            if known:
+                message = f"payment {intent.payment_id} is in the journal already"
+                raise StateMoved(message)
+            sale = (intent.till, intent.shift, intent.number)
+            (attempts,) = connection.execute(
+                "SELECT count(*) FROM payment WHERE till = ? AND shift = ? AND number = ?", sale
+            ).fetchone()
+            now = self._clock.wall_ms()
+            connection.execute(
+                "INSERT INTO payment (payment_id, payment_type, amount, till, shift, number, attempt, pos_id, url,"
+                " owner, state, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    intent.payment_id, intent.payment_type, intent.amount, *sale, attempts + 1, intent.pos_id,
+                    intent.url, intent.owner, PaymentState.INTENT.value, now, now,
+                ),
+            )  # fmt: skip
+            self._tell(connection, intent.payment_id, now, None, PaymentState.INTENT, note)
+        return self.payment(intent.payment_id)
+
+    def move(
+        self,
+        row: PaymentRow,
+        after: PaymentState,
+        reason: str,
+        *,
+        receipt_id: str | None = None,
+        fingerprint: str | None = None,
+        frees_code: bool = False,
+        verdict: Verdict | None = None,
+        cause: Cause | None = None,
+        paid_at: int | None = None,
+        closed_at: int | None = None,
+        notes: Sequence[Note] = (),
+    ) -> PaymentRow:
+        """Take a payment from the state in ``row`` to ``after``, with all that belongs to it, in one commit.
+
+        Args:
+            row: the payment as the caller saw it.
+            after: the state to enter.
+            reason: why, for its story.
+            receipt_id: Payme's receipt id, once known; no other payment may have it.
+            fingerprint: the code that is about to leave.
+            frees_code: the codes of this payment certainly did not leave or were not used: forget them.
+            verdict: what the cashier is told.
+            cause: write a cancellation with this cause.
+            paid_at: when Payme took the money, Unix milliseconds.
+            closed_at: when the receipt was closed, Unix milliseconds.
+            notes: lines of its story that came before.
+
+        Returns:
+            The payment as it stands now.
+
+        Raises:
+            StateMoved: it is no longer in that state, or the transition isn't in the table, or the receipt id is
+                another payment's: read again and obey.
+            CodeAlreadySent: the code left in a ``pay`` within the hour.
+            Unwritable: nothing was stored.
+        """
+        if not is_allowed(row.state, after):
+            message = f"no payment goes from {row.state.value} to {after.value}"
+            raise StateMoved(message)
+        with self._writing() as connection:
+            now = self._clock.wall_ms()
+            if receipt_id is not None:
+                self._require_new_receipt(connection, receipt_id)
+            changed = connection.execute(
+                "UPDATE payment SET state = ?, updated_at = ?, receipt_id = coalesce(?, receipt_id),"
+                " paid_at = coalesce(?, paid_at), closed_at = coalesce(?, closed_at), message = coalesce(?, message),"
+                " error_code = coalesce(?, error_code), cancellation_queued = cancellation_queued OR ?"
+                " WHERE payment_id = ? AND state = ? AND owner = ?",
+                (
+                    after.value, now, receipt_id, paid_at, closed_at, verdict.message if verdict else None,
+                    verdict.error_code if verdict else None, cause is not None, row.payment_id, row.state.value,
+                    row.owner,
+                ),
+            ).rowcount  # fmt: skip
+            if changed != 1:
+                message = f"payment {row.payment_id} is no longer {row.state.value}"
+                raise StateMoved(message)
+            self._tell_notes(connection, row.payment_id, notes)
+            self._tell(connection, row.payment_id, now, row.state, after, reason)
+            if frees_code:
+                connection.execute("DELETE FROM code WHERE payment_id = ?", (row.payment_id,))
+            if fingerprint is not None:
+                self._send_code(connection, fingerprint, row.payment_id, now)
+            if cause is not None:
+                self._add_cancellation(connection, row.payment_id, cause, now)
+        return self.payment(row.payment_id)
+
+    def take_over(self, row: PaymentRow, owner: str, reason: str) -> PaymentRow:
+        """Make ``owner`` the one who works on an unfinished payment.
+
+        Raises:
+            StateMoved: another process took it first, or it has moved on.
+            Unwritable: nothing was stored.
+        """
+        with self._writing() as connection:
+            now = self._clock.wall_ms()
+            changed = connection.execute(
+                "UPDATE payment SET owner = ?, updated_at = ? WHERE payment_id = ? AND state = ? AND owner = ?",
+                (owner, now, row.payment_id, row.state.value, row.owner),
+            ).rowcount
+            if changed != 1:
+                message = f"payment {row.payment_id} was taken by another process"
+                raise StateMoved(message)
+            self._tell(connection, row.payment_id, now, None, None, reason)
+        return self.payment(row.payment_id)
+
+    def add_notes(self, payment_id: str, notes: Sequence[Note]) -> None:
+        """Add lines to a payment's story.
+
+        Raises:
+            Unwritable: nothing was stored.
+        """
+        with self._writing() as connection:
+            self._tell_notes(connection, payment_id, notes)
+
+    def mark_closed(self, row: PaymentRow, closed_at: int) -> None:
+        """Note that the receipt of a recorded payment is closed.
+
+        Raises:
+            Unwritable: nothing was stored.
+        """
+        with self._writing() as connection:
+            now = self._clock.wall_ms()
+            changed = connection.execute(
+                "UPDATE payment SET closed_at = ?, updated_at = ? WHERE payment_id = ? AND closed_at IS NULL",
+                (closed_at, now, row.payment_id),
+            ).rowcount
+            if changed:
+                self._tell(connection, row.payment_id, now, None, None, "the receipt is closed")
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with translated(), self._reading() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def _is_sent(self, connection: sqlite3.Connection, fingerprint: str) -> bool:
+        found = connection.execute("SELECT sent_at FROM code WHERE fingerprint = ?", (fingerprint,)).fetchone()
+        return found is not None and self._clock.wall_ms() - int(found[0]) < CODE_MEMORY_MS
+
+    def _send_code(self, connection: sqlite3.Connection, fingerprint: str, payment_id: str, now: int) -> None:
+        if self._is_sent(connection, fingerprint):
+            message = "the code left in a payment within the hour"
+            raise CodeAlreadySent(message)
+        connection.execute(
+            "INSERT OR REPLACE INTO code (fingerprint, payment_id, sent_at) VALUES (?, ?, ?)",
+            (fingerprint, payment_id, now),
+        )
+
+    @staticmethod
+    def _require_new_receipt(connection: sqlite3.Connection, receipt_id: str) -> None:
+        if connection.execute("SELECT 1 FROM payment WHERE receipt_id = ?", (receipt_id,)).fetchone():
+            message = f"receipt {receipt_id} belongs to another payment"
+            raise StateMoved(message)
+
+    @staticmethod
+    def _add_cancellation(connection: sqlite3.Connection, payment_id: str, cause: Cause, now: int) -> None:
+        connection.execute(
+            "INSERT INTO cancellation (payment_id, receipt_id, amount, pos_id, url, cause, created_at, due_at)"
+            " SELECT payment_id, receipt_id, amount, pos_id, url, ?, ?, ? FROM payment WHERE payment_id = ?",
+            (cause.value, now, now, payment_id),
+        )
+
+    @staticmethod
+    def _tell(
+        connection: sqlite3.Connection,
+        payment_id: str,
+        at_ms: int,
+        before: PaymentState | None,
+        after: PaymentState | None,
+        text: str,
+    ) -> None:
+        connection.execute(
+            "INSERT INTO event (payment_id, at_ms, before, after, text) VALUES (?, ?, ?, ?, ?)",
+            (payment_id, at_ms, before.value if before else None, after.value if after else None, text),
+        )
+
+    @staticmethod
+    def _tell_notes(connection: sqlite3.Connection, payment_id: str, notes: Sequence[Note]) -> None:
+        connection.executemany(
+            "INSERT INTO event (payment_id, at_ms, text) VALUES (?, ?, ?)",
+            [(payment_id, note.at_ms, note.text) for note in notes],
+        )

@@ -1,0 +1,76 @@
+"""Who works on a payment: a token per process, held as an OS lock on a file of that name.
+
+The lock dies with the process, whatever kills it, and no clock is asked.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from typing import TYPE_CHECKING
+
+from payme_plugin.ledger.schema import translated
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Owner", "is_alive"]
+
+_FOLDER_MODE = 0o700
+_FILE_MODE = 0o600
+_SUFFIX = ".owner"
+
+
+class Owner:
+    """This process, as an owner of payments, until ``release`` or its end.
+
+    Attributes:
+        token: its name in the journal's rows.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Take a new token in ``folder``.
+
+        Raises:
+            Unwritable: the folder can't be written.
+        """
+        self._folder = folder
+        self.token = secrets.token_hex(16)
+        with translated():
+            folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            self._path = folder / (self.token + _SUFFIX)
+            self._file = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def is_alive(self, token: str) -> bool:
+        """Say whether the process behind ``token`` lives; this one does."""
+        return is_alive(self._folder, token)
+
+    def release(self) -> None:
+        """Give the token up: whatever it owned may be taken over."""
+        self._path.unlink(missing_ok=True)
+        os.close(self._file)
+
+
+def is_alive(folder: Path, token: str) -> bool:
+    """Say whether the process that holds ``token`` in ``folder`` lives.
+
+    A file that can't be read counts as alive: nobody takes over what another may still be working on.
+    """
+    path = folder / (token + _SUFFIX)
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    else:
+        path.unlink(missing_ok=True)
+        return False
+    finally:
+        os.close(file)

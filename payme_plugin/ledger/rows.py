@@ -1,0 +1,163 @@
+"""The rows of the journal, as frozen data. Times are Unix milliseconds, amounts tiyin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from payme_plugin.ledger.states import Cause, PaymentState
+
+__all__ = ["CancellationRow", "EventRow", "Intent", "Note", "PaymentRow", "Verdict"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """What is durable before the first request: who wants to pay how much, for which receipt, at which kassa.
+
+    Attributes:
+        payment_id: the host's id.
+        payment_type: the tender's number.
+        amount: tiyin.
+        till: the till's name; with ``shift`` and ``number`` it names the sale.
+        shift: number of the shift.
+        number: number of the receipt.
+        pos_id: the kassa.
+        url: its server.
+        owner: token of the process that works on it.
+    """
+
+    payment_id: str
+    payment_type: int
+    amount: int
+    till: str
+    shift: int
+    number: int
+    pos_id: str
+    url: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What was told to the cashier; told again, word for word, when the host asks again.
+
+    Attributes:
+        message: the text.
+        error_code: the server's error code, or None.
+    """
+
+    message: str
+    error_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """One line of a payment's story that is no transition: a request, an answer, a scan.
+
+    Attributes:
+        at_ms: when.
+        text: what, without secrets.
+    """
+
+    at_ms: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentRow:
+    """A payment as it stands.
+
+    Attributes:
+        payment_id: the host's id.
+        payment_type: the tender's number.
+        amount: tiyin.
+        till: the till's name.
+        shift: number of the shift.
+        number: number of the receipt.
+        attempt: which payment for this receipt it is, from 1.
+        pos_id: the kassa that took it.
+        url: the server that took it.
+        owner: token of the process that works or worked on it.
+        state: how far it has come.
+        receipt_id: Payme's receipt id, once known.
+        paid_at: when Payme took the money.
+        closed_at: when the host said that the receipt is closed.
+        message: the verdict's text.
+        error_code: the server's error code, or None.
+        cancellation_queued: its verdict wrote a cancellation.
+        created_at: when the intent was written.
+        updated_at: when it last changed.
+    """
+
+    payment_id: str
+    payment_type: int
+    amount: int
+    till: str
+    shift: int
+    number: int
+    attempt: int
+    pos_id: str
+    url: str
+    owner: str
+    state: PaymentState
+    receipt_id: str | None
+    paid_at: int | None
+    closed_at: int | None
+    message: str
+    error_code: int | None
+    cancellation_queued: bool
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRow:
+    """One line of a payment's story, in the order in which it happened.
+
+    Attributes:
+        at_ms: when.
+        before: the state it left, or None.
+        after: the state it entered, or None for a note.
+        text: why, or the note.
+    """
+
+    at_ms: int
+    before: PaymentState | None
+    after: PaymentState | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancellationRow:
+    """Money that must go back.
+
+    Attributes:
+        cancellation_id: the row's number.
+        payment_id: the payment.
+        receipt_id: Payme's receipt id.
+        amount: tiyin, always the whole payment.
+        pos_id: the kassa that took the payment.
+        url: the server that took it.
+        cause: why.
+        created_at: when it was written.
+        due_at: not to be stepped earlier.
+        attempts: how often it was stepped.
+        last_error: what came of the last step, empty at first.
+        ended_at: when it ended; None while it is live.
+        outcome: how it ended, empty while it is live.
+    """
+
+    cancellation_id: int
+    payment_id: str
+    receipt_id: str
+    amount: int
+    pos_id: str
+    url: str
+    cause: Cause
+    created_at: int
+    due_at: int
+    attempts: int
+    last_error: str
+    ended_at: int | None
+    outcome: str

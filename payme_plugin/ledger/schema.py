@@ -1,0 +1,242 @@
+"""The journal's file: its tables, its version, and how it is opened.
+
+Every pragma is read back, because builds of SQLite differ.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from payme_plugin.ledger.errors import Damaged, JournalError, TooNew, Unwritable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["SCHEMA_VERSION", "connect", "connect_read_only", "translated"]
+
+SCHEMA_VERSION = 1
+
+_BUSY_TIMEOUT_MS = 2000
+_FILE_MODE = 0o600
+_FOLDER_MODE = 0o700
+
+_TABLES = """
+CREATE TABLE about (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE payment (
+    payment_id TEXT PRIMARY KEY,
+    payment_type INTEGER NOT NULL,
+    amount INTEGER NOT NULL CHECK (amount > 0),
+    till TEXT NOT NULL,
+    shift INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    pos_id TEXT NOT NULL,
+    url TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    state TEXT NOT NULL,
+    receipt_id TEXT UNIQUE,
+    paid_at INTEGER,
+    closed_at INTEGER,
+    message TEXT NOT NULL DEFAULT '',
+    error_code INTEGER,
+    cancellation_queued INTEGER NOT NULL DEFAULT 0,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX payment_of_sale ON payment (till, shift, number);
+CREATE INDEX payment_without_end ON payment (state) WHERE state IN ('intent', 'created', 'paying', 'paid', 'reversing');
+CREATE INDEX payment_by_age ON payment (created_at);
+
+CREATE TABLE event (
+    event_id INTEGER PRIMARY KEY,
+    payment_id TEXT NOT NULL REFERENCES payment,
+    at_ms INTEGER NOT NULL,
+    before TEXT,
+    after TEXT,
+    text TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX event_of_payment ON event (payment_id);
+
+CREATE TABLE code (
+    fingerprint TEXT PRIMARY KEY,
+    payment_id TEXT NOT NULL REFERENCES payment,
+    sent_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX code_of_payment ON code (payment_id);
+
+CREATE TABLE cancellation (
+    cancellation_id INTEGER PRIMARY KEY,
+    payment_id TEXT NOT NULL REFERENCES payment,
+    receipt_id TEXT NOT NULL,
+    amount INTEGER NOT NULL CHECK (amount > 0),
+    pos_id TEXT NOT NULL,
+    url TEXT NOT NULL,
+    cause TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    last_error TEXT NOT NULL DEFAULT '',
+    ended_at INTEGER,
+    outcome TEXT NOT NULL DEFAULT ''
+) STRICT;
+
+CREATE UNIQUE INDEX one_live_cancellation ON cancellation (payment_id) WHERE ended_at IS NULL;
+CREATE INDEX cancellation_due ON cancellation (due_at) WHERE ended_at IS NULL;
+"""
+
+# SQLITE_CORRUPT and SQLITE_NOTADB of SQLite's C interface; the module names them from Python 3.11 on.
+_DAMAGED = (11, 26)
+_PRIMARY_CODE = 0xFF
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn what SQLite and the disk raise into the journal's own errors.
+
+    Raises:
+        Damaged: the file is no journal any more.
+        Unwritable: anything else.
+    """
+    try:
+        yield
+    except JournalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        if _is_damage(error):
+            raise Damaged(str(error)) from error
+        raise Unwritable(str(error)) from error
+    except (sqlite3.Error, OSError, OverflowError, UnicodeError) as error:
+        raise Unwritable(str(error)) from error
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)  # Python 3.11 and newer
+    if code is not None:
+        return code & _PRIMARY_CODE in _DAMAGED
+    return "malformed" in str(error) or "not a database" in str(error)
+
+
+def connect(path: Path, host_identity: str) -> sqlite3.Connection:
+    """Open the journal at ``path`` for reading and writing; create it, and its folder, where there is none.
+
+    Args:
+        path: the file.
+        host_identity: the till's stable name; a new file belongs to it.
+
+    Raises:
+        Unwritable: the disk, its rights, or a file system without write-ahead log.
+        Damaged: the file is no journal.
+        TooNew: a newer version wrote it.
+    """
+    with translated():
+        path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE))
+        connection = sqlite3.connect(
+            path, timeout=_BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False
+        )
+        connection.row_factory = sqlite3.Row
+        try:
+            _set_up(connection)
+            _migrate(connection, host_identity)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def connect_read_only(path: Path) -> sqlite3.Connection | None:
+    """Open the journal at ``path`` for reading; None where there is none. It creates nothing and changes nothing.
+
+    Raises:
+        Damaged: the file is no journal.
+        TooNew: a newer version wrote it.
+        Unwritable: it can't be read.
+    """
+    with translated():
+        if not path.exists():
+            return None
+        # A read-only connection in WAL mode makes -shm and -wal where they are missing; then nobody has the file
+        # open and no commit waits in a log, so that the file alone is the whole journal and may be read as immutable.
+        log = path.with_name(path.name + "-wal")
+        flags = "mode=ro" if log.exists() else "mode=ro&immutable=1"
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?{flags}",
+            uri=True,
+            timeout=_BUSY_TIMEOUT_MS / 1000,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        connection.row_factory = sqlite3.Row
+        try:
+            _check_version(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _set_up(connection: sqlite3.Connection) -> None:
+    for pragma, value, read_back in (
+        ("journal_mode", "WAL", "wal"),
+        ("synchronous", "FULL", 2),
+        ("foreign_keys", "ON", 1),
+        ("busy_timeout", str(_BUSY_TIMEOUT_MS), _BUSY_TIMEOUT_MS),
+    ):
+        connection.execute(f"PRAGMA {pragma} = {value}").fetchall()
+        (found,) = connection.execute(f"PRAGMA {pragma}").fetchone()
+        if found != read_back:
+            message = f"PRAGMA {pragma} is {found!r} where {read_back!r} is needed; is the data folder on a local disk?"
+            raise Unwritable(message)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def _check_version(connection: sqlite3.Connection) -> int:
+    version = _version(connection)
+    if version > SCHEMA_VERSION:
+        message = f"the journal has version {version}, this program knows versions up to {SCHEMA_VERSION}"
+        raise TooNew(message)
+    return version
+
+
+def _require_empty(connection: sqlite3.Connection) -> None:
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if tables:
+        message = "the file holds another program's tables"
+        raise Damaged(message)
+
+
+def _migrate(connection: sqlite3.Connection, host_identity: str) -> None:
+    if _check_version(connection) == SCHEMA_VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if _version(connection) == 0:
+            _require_empty(connection)
+            for statement in _TABLES.split(";\n"):
+                connection.execute(statement)
+            connection.executemany(
+                "INSERT INTO about (name, value) VALUES (?, ?)",
+                [("host_identity", host_identity), ("fingerprint_key", secrets.token_hex(32))],
+            )
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

@@ -1,0 +1,1 @@
+"""Pure flow: what happens to a payment, decided on handed-in time, client and journal."""

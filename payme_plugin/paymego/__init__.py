@@ -1,0 +1,1 @@
+"""The processing's protocol: requests, answers, codes and states. It knows nothing of tills."""

@@ -1,0 +1,42 @@
+"""Plugins that are really installed: a distribution folder with entry points on ``sys.path``."""
+
+from __future__ import annotations
+
+import sys
+from textwrap import dedent
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class Install(Protocol):
+    """Installs a distribution of one module and one entry point, and returns the entry point group."""
+
+    def __call__(self, name: str, source: str, value: str | None = None, group: str = ...) -> str:
+        """Write ``source`` as module ``name`` with the entry point ``name = value`` (default: ``name:plugin``)."""
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Install distributions into a folder of this test; their modules are forgotten afterwards."""
+    site = tmp_path / "site-packages"
+    site.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+    installed: list[str] = []
+
+    def write(name: str, source: str, value: str | None = None, group: str = "pos.test") -> str:
+        site.joinpath(f"{name}.py").write_text(dedent(source), encoding="utf-8")
+        metadata = site / f"{name}-1.0.dist-info"
+        metadata.mkdir()
+        metadata.joinpath("METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        metadata.joinpath("entry_points.txt").write_text(f"[{group}]\n{name} = {value or f'{name}:plugin'}\n")
+        installed.append(name)
+        return group
+
+    yield write
+    for name in installed:
+        sys.modules.pop(name, None)

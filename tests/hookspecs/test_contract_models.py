@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import pickle
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import hookspecs
+from hookspecs import (
+    CancelRequest,
+    GoodsKind,
+    Item,
+    ItemFiscal,
+    PaymentRecord,
+    PaymentRequest,
+    PaymentResult,
+    PaymentStatus,
+    PaymentType,
+    QueueMessage,
+    QueueVerdict,
+    Receipt,
+    ReceiptFiscal,
+    ReceiptKind,
+    RefundRequest,
+    ReversalResult,
+    ReversalStatus,
+    Slip,
+)
+
+RECEIPT = Receipt(till="till-1", shift=1, number=1, kind=ReceiptKind.SALE, items=(), total=1000)
+RECORD = PaymentRecord(payment_id="p1", payment_type=7, amount=1000, data={"plugin": "payme"})
+
+VALID: dict[type, dict[str, Any]] = {
+    PaymentType: {"number": 7, "name": "Payme"},
+    PaymentRecord: {"payment_id": "p1", "payment_type": 7, "amount": 1000},
+    ItemFiscal: {"code": "00702001001000001", "package_code": "1", "vat_percent": 12},
+    Item: {"name": "Bread", "quantity": Decimal("1.5"), "price": 1000, "amount": 1500},
+    ReceiptFiscal: {"url": "https://ofd.example/check"},
+    Receipt: {"till": "t", "shift": 1, "number": 1, "kind": ReceiptKind.SALE, "items": (), "total": 1000},
+    PaymentRequest: {"payment_id": "p1", "payment_type": 7, "amount": 1000, "receipt": RECEIPT},
+    CancelRequest: {"payment": RECORD, "receipt": RECEIPT},
+    RefundRequest: {
+        "refund_id": "r1",
+        "payment_type": 7,
+        "payment": RECORD,
+        "sale": RECEIPT,
+        "refund": RECEIPT,
+        "amount": 1000,
+        "manual_selection": False,
+        "currency_selection": False,
+    },
+    Slip: {"xml": "<slip/>", "lines": ("a",), "copies": 2},
+    PaymentResult: {"status": PaymentStatus.PAID, "amount": 1000},
+    ReversalResult: {"status": ReversalStatus.REVERSED},
+    QueueMessage: {"message_id": "m1", "kind": "payme.cancel", "body": "{}", "created_at": 0},
+}
+AMOUNTS = [
+    (PaymentRecord, "amount"),
+    (Item, "price"),
+    (Item, "amount"),
+    (ItemFiscal, "discount"),
+    (Receipt, "total"),
+    (PaymentRequest, "amount"),
+    (RefundRequest, "amount"),
+    (PaymentResult, "amount"),
+]
+WRONG = [
+    (PaymentType, "number", "7"),
+    (PaymentType, "name", None),
+    (PaymentRecord, "payment_id", 1),
+    (PaymentRecord, "payment_type", "7"),
+    (PaymentRecord, "data", [("plugin", "payme")]),
+    (ItemFiscal, "code", 702001001000001),
+    (ItemFiscal, "vat_percent", 12.0),
+    (Item, "quantity", 1.5),
+    (Item, "quantity", 1),
+    (Item, "goods", "ALCOHOL"),
+    (Receipt, "kind", "SALE"),
+    (Receipt, "items", []),
+    (Receipt, "payments", []),
+    (Receipt, "till", None),
+    (PaymentRequest, "receipt", None),
+    (PaymentRequest, "qr_code", 123456),
+    (PaymentRequest, "payment_id", None),
+    (CancelRequest, "payment", None),
+    (RefundRequest, "payment", "p1"),
+    (RefundRequest, "sale", "s1"),
+    (RefundRequest, "manual_selection", 1),
+    (RefundRequest, "currency_selection", None),
+    (Slip, "lines", ["a"]),
+    (Slip, "copies", True),
+    (PaymentResult, "status", "PAID"),
+    (PaymentResult, "status", ReversalStatus.REFUSED),
+    (ReversalResult, "status", PaymentStatus.REFUSED),
+    (QueueMessage, "body", b"{}"),
+]
+
+
+@pytest.mark.parametrize("model", VALID, ids=lambda model: model.__name__)
+def test_models_are_frozen_slotted_and_named_by_keyword_alone(model: type) -> None:
+    made = model(**VALID[model])
+    field = dataclasses.fields(made)[0].name
+
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(made, field, getattr(made, field))
+    with pytest.raises(TypeError):
+        model(*VALID[model].values())
+    assert not hasattr(made, "__dict__")
+
+
+@pytest.mark.parametrize("model", VALID, ids=lambda model: model.__name__)
+def test_models_are_plain_data(model: type) -> None:
+    made = model(**VALID[model])
+
+    assert made == model(**VALID[model])
+    assert copy.deepcopy(made) == made
+    assert pickle.loads(pickle.dumps(made)) == made  # noqa: S301 - our own bytes
+    assert dataclasses.asdict(made)
+
+
+@pytest.mark.parametrize(("model", "field"), AMOUNTS)
+@pytest.mark.parametrize("amount", [10.0, 10.5, True, "10", Decimal(10), None, float("nan")], ids=repr)
+def test_an_amount_is_an_integer_in_tiyin_and_nothing_else(model: type, field: str, amount: object) -> None:
+    with pytest.raises(TypeError, match=rf"{model.__name__}\.{field} must be int"):
+        model(**{**VALID[model], field: amount})
+
+
+@given(amount=st.one_of(st.floats(), st.booleans(), st.text(), st.decimals(), st.none(), st.binary()))
+def test_no_other_type_ever_passes_for_an_amount(amount: object) -> None:
+    with pytest.raises(TypeError):
+        PaymentRequest(payment_id="p1", payment_type=7, amount=amount, receipt=RECEIPT)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("model", "field", "value"), WRONG)
+def test_a_model_of_the_wrong_type_names_its_field(model: type, field: str, value: object) -> None:
+    with pytest.raises(TypeError, match=rf"{model.__name__}\.{field} must be "):
+        model(**{**VALID[model], field: value})
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        (PaymentStatus, ["PAID", "REFUSED", "ABORTED", "UNKNOWN"]),
+        (ReversalStatus, ["REVERSED", "QUEUED", "REFUSED"]),
+        (QueueVerdict, ["DONE", "RETRY", "DROP"]),
+        (ReceiptKind, ["SALE", "REFUND"]),
+        (GoodsKind, ["ORDINARY", "MARKED", "ALCOHOL", "TOBACCO", "SHOES", "MEDICINE"]),
+    ],
+)
+def test_enums_are_plain_and_their_names_go_into_json(kind: type[Enum], names: list[str]) -> None:
+    assert [each.name for each in kind] == names
+    assert json.loads(json.dumps([each.name for each in kind])) == names
+    assert not issubclass(kind, str)
+
+
+def test_the_buyers_code_and_phone_are_not_in_a_repr() -> None:
+    request = PaymentRequest(payment_id="p1", payment_type=7, amount=1, receipt=RECEIPT, qr_code="12345678901234567890")
+    result = PaymentResult(
+        status=PaymentStatus.PAID, amount=1, receipt_attributes={"PhoneNumber": "998901112233"}, payment=RECORD
+    )
+
+    assert "1234567890" not in repr(request)
+    assert "998901112233" not in repr(result)
+
+
+def test_what_the_contract_exports_is_what_it_names() -> None:
+    assert sorted(hookspecs.__all__) == sorted(set(hookspecs.__all__))
+    assert all(hasattr(hookspecs, name) for name in hookspecs.__all__)
+    assert (hookspecs.PROJECT, hookspecs.API_VERSION) == ("pos", 1)

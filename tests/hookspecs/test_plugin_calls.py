@@ -1,0 +1,315 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from hookspecs import (
+    BaseHost,
+    BaseUi,
+    CancelRequest,
+    HookFailed,
+    PaymentRecord,
+    PaymentRequest,
+    PaymentResult,
+    PaymentStatus,
+    PaymentType,
+    PosPlugins,
+    QueueMessage,
+    QueueVerdict,
+    Receipt,
+    ReceiptKind,
+    RefundRequest,
+    RefundViolation,
+    ReversalResult,
+    ReversalStatus,
+    hookimpl,
+)
+
+RECEIPT = Receipt(till="till-1", shift=1, number=1, kind=ReceiptKind.SALE, items=(), total=1000)
+RECORD = PaymentRecord(payment_id="p1", payment_type=7, amount=1000)
+PAYMENT = PaymentRequest(payment_id="p1", payment_type=7, amount=1000, receipt=RECEIPT)
+CANCEL = CancelRequest(payment=RECORD, receipt=RECEIPT)
+REFUND = RefundRequest(
+    refund_id="r1",
+    payment_type=7,
+    payment=RECORD,
+    sale=RECEIPT,
+    refund=RECEIPT,
+    amount=1000,
+    manual_selection=False,
+    currency_selection=False,
+)
+MESSAGE = QueueMessage(message_id="m1", kind="test.cancel", body="{}", created_at=0)
+UI = BaseUi()
+
+
+class Host(BaseHost):
+    @property
+    def identity(self) -> str:
+        return "till-1"
+
+    def data_dir(self, plugin: str) -> Path:
+        return Path("/nowhere") / plugin
+
+
+class Answers:
+    """A plugin that answers every hook with what it was given for it, and notes that it was asked."""
+
+    def __init__(self, name: str, asked: list[str], **answers: object) -> None:
+        self.name = name
+        self.asked = asked
+        self.answers = answers
+
+    def _answer(self, hook: str) -> object:
+        self.asked.append(f"{self.name}.{hook}")
+        answer = self.answers.get(hook)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    @hookimpl
+    def on_start(self, host: object) -> object:
+        return self._answer("on_start")
+
+    @hookimpl
+    def payment_types(self) -> object:
+        return self._answer("payment_types")
+
+    @hookimpl
+    def on_payment(self, request: object, ui: object) -> object:
+        return self._answer("on_payment")
+
+    @hookimpl
+    def on_cancel(self, request: object, ui: object) -> object:
+        return self._answer("on_cancel")
+
+    @hookimpl
+    def validate_refund(self, request: object) -> object:
+        return self._answer("validate_refund")
+
+    @hookimpl
+    def on_full_refund(self, request: object, ui: object) -> object:
+        return self._answer("on_full_refund")
+
+    @hookimpl
+    def on_receipt_closed(self, receipt: object) -> object:
+        return self._answer("on_receipt_closed")
+
+    @hookimpl
+    def on_queue_message(self, message: object) -> object:
+        return self._answer("on_queue_message")
+
+    @hookimpl
+    def on_stop(self) -> object:
+        return self._answer("on_stop")
+
+
+def till_with(*answers: dict[str, object]) -> tuple[PosPlugins, list[str]]:
+    """A till with one plugin for each of ``answers`` (named a, b, c in order), and what they were asked."""
+    plugins, asked = PosPlugins(), list[str]()
+    for name, given in zip("abc", answers, strict=False):
+        assert plugins.register(Answers(name, asked, **given), name)
+    return plugins, asked
+
+
+PAID = PaymentResult(status=PaymentStatus.PAID, amount=1000, payment=RECORD)
+REVERSED = ReversalResult(status=ReversalStatus.REVERSED)
+BOOM = RuntimeError("boom")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Hooks where the first answer counts
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def ask(plugins: PosPlugins, hook: str) -> object:
+    calls = {
+        "on_payment": lambda: plugins.on_payment(PAYMENT, UI),
+        "on_cancel": lambda: plugins.on_cancel(CANCEL, UI),
+        "on_full_refund": lambda: plugins.on_full_refund(REFUND, UI),
+        "on_queue_message": lambda: plugins.on_queue_message(MESSAGE),
+    }
+    return calls[hook]()
+
+
+FIRST_RESULT = [
+    pytest.param("on_payment", PAID, id="on_payment"),
+    pytest.param("on_cancel", REVERSED, id="on_cancel"),
+    pytest.param("on_full_refund", REVERSED, id="on_full_refund"),
+    pytest.param("on_queue_message", QueueVerdict.DROP, id="on_queue_message"),
+]
+MONEY_HOOKS = FIRST_RESULT[:3]
+
+
+@pytest.mark.parametrize(("hook", "answer"), FIRST_RESULT)
+def test_the_first_answer_ends_the_question(hook: str, answer: object) -> None:
+    plugins, asked = till_with({}, {hook: answer}, {hook: answer})
+
+    assert ask(plugins, hook) is answer
+    assert asked == [f"a.{hook}", f"b.{hook}"]
+
+
+@pytest.mark.parametrize(("hook", "answer"), FIRST_RESULT)
+def test_no_plugins_and_plugins_with_nothing_to_say_answer_none(hook: str, answer: object) -> None:
+    assert ask(PosPlugins(), hook) is None
+    assert ask(till_with({}, {})[0], hook) is None
+
+
+@pytest.mark.parametrize(("hook", "answer"), FIRST_RESULT)
+def test_a_plugin_that_raises_does_not_silence_the_next(hook: str, answer: object) -> None:
+    plugins, _ = till_with({hook: BOOM}, {hook: answer})
+
+    assert ask(plugins, hook) is answer
+
+
+@pytest.mark.parametrize(("hook", "answer"), MONEY_HOOKS)
+def test_a_money_hook_that_raises_is_an_unknown_outcome_and_never_a_none(hook: str, answer: object) -> None:
+    plugins, _ = till_with({}, {hook: BOOM}, {})
+
+    with pytest.raises(HookFailed) as failed:
+        ask(plugins, hook)
+    assert (failed.value.plugin, failed.value.hook) == ("b", hook)
+    assert failed.value.__cause__ is BOOM
+
+
+@pytest.mark.parametrize(("hook", "answer"), MONEY_HOOKS)
+@pytest.mark.parametrize("wrong", [True, "PAID", 4, {"status": "PAID"}, [PAID], RECORD])
+def test_a_money_hook_that_returns_another_type_has_failed(hook: str, answer: object, wrong: object) -> None:
+    plugins, _ = till_with({hook: wrong})
+
+    with pytest.raises(HookFailed) as failed:
+        ask(plugins, hook)
+    assert str(failed.value.__cause__) == f"{hook} returned {type(wrong).__name__}"
+
+
+def test_a_queue_message_whose_plugin_fails_is_delivered_again() -> None:
+    assert ask(till_with({"on_queue_message": BOOM})[0], "on_queue_message") is QueueVerdict.RETRY
+    assert ask(till_with({"on_queue_message": "DONE"})[0], "on_queue_message") is QueueVerdict.RETRY
+
+
+def test_a_plugin_without_the_hook_has_nothing_to_say() -> None:
+    class OnlyTenders:
+        @hookimpl
+        def payment_types(self) -> list[PaymentType]:
+            return []
+
+    plugins = PosPlugins()
+    assert plugins.register(OnlyTenders(), "only_tenders")
+
+    assert [ask(plugins, hook) for hook in ("on_payment", "on_cancel", "on_full_refund", "on_queue_message")] == [
+        None
+    ] * 4
+    assert plugins.validate_refund(REFUND) == []
+    plugins.on_receipt_closed(RECEIPT)
+    plugins.on_stop()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Hooks where all answers count
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def violation(rule: str) -> RefundViolation:
+    return RefundViolation(rule=rule, message=rule)
+
+
+def test_lists_of_all_plugins_become_one_in_the_order_of_loading() -> None:
+    one, two, three = (PaymentType(number=number, name=str(number)) for number in (1, 2, 3))
+    plugins, _ = till_with({"payment_types": [two, one]}, {"payment_types": []}, {"payment_types": [three]})
+
+    assert plugins.payment_types() == [two, one, three]
+
+
+def test_an_empty_list_of_reasons_is_empty_and_allows_the_refund() -> None:
+    plugins, _ = till_with({"validate_refund": []}, {"validate_refund": []})
+
+    assert not plugins.validate_refund(REFUND)
+
+
+def test_every_plugin_may_forbid_a_refund() -> None:
+    plugins, _ = till_with(
+        {"validate_refund": [violation("partial-refund")]}, {"validate_refund": [violation("no-sale-receipt")]}
+    )
+
+    assert [each.rule for each in plugins.validate_refund(REFUND)] == ["partial-refund", "no-sale-receipt"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [BOOM, True, "partial-refund", [True], (violation("partial-refund"),)],
+    ids=lambda each: type(each).__name__,
+)
+def test_a_refund_must_not_close_where_a_plugin_could_not_say(answer: object) -> None:
+    plugins, asked = till_with({"validate_refund": answer}, {"validate_refund": []})
+
+    with pytest.raises(HookFailed):
+        plugins.validate_refund(REFUND)
+    assert asked == ["a.validate_refund", "b.validate_refund"]
+
+
+@pytest.mark.parametrize("answer", [BOOM, [7], "Payme"])
+def test_a_plugin_that_cannot_name_its_tenders_offers_none(answer: object) -> None:
+    tender = PaymentType(number=2, name="Two")
+    plugins, _ = till_with({"payment_types": answer}, {"payment_types": [tender]})
+
+    assert plugins.payment_types() == [tender]
+
+
+def test_a_closed_receipt_reaches_every_plugin_and_is_told_again_where_one_failed() -> None:
+    plugins, asked = till_with({"on_receipt_closed": BOOM}, {})
+
+    with pytest.raises(HookFailed):
+        plugins.on_receipt_closed(RECEIPT)
+    assert asked == ["a.on_receipt_closed", "b.on_receipt_closed"]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The till's day
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_plugin_that_fails_at_the_start_is_out_of_service_and_the_till_works_on() -> None:
+    plugins, _ = till_with({"on_start": BOOM, "on_payment": PAID}, {"on_payment": PAID})
+    plugins.on_start(Host())
+
+    assert plugins.names == ("b",)
+    assert plugins.faults[0].plugin == "a"
+    assert re.search("on_start.*boom", plugins.faults[0].reason)
+    assert plugins.on_payment(PAYMENT, UI) is PAID
+
+
+def test_every_plugin_is_stopped_also_after_one_that_raises() -> None:
+    plugins, asked = till_with({"on_stop": BOOM}, {})
+    plugins.on_stop()
+
+    assert asked == ["a.on_stop", "b.on_stop"]
+
+
+def test_a_hook_gets_the_objects_that_the_till_gave() -> None:
+    seen: list[object] = []
+
+    class Curious:
+        @hookimpl
+        def on_start(self, host: object) -> None:
+            seen.append(host)
+
+        @hookimpl
+        def on_payment(self, request: object, ui: object) -> None:
+            seen.extend((request, ui))
+
+    host, plugins = Host(), PosPlugins()
+    assert plugins.register(Curious(), "curious")
+    plugins.on_start(host)
+    plugins.on_payment(PAYMENT, UI)
+
+    assert seen == [host, PAYMENT, UI]
+
+
+def test_faults_of_a_plugin_are_logged_with_its_name(caplog: pytest.LogCaptureFixture) -> None:
+    plugins, _ = till_with({"on_stop": BOOM})
+    plugins.on_stop()
+
+    assert [record.getMessage() for record in caplog.records] == ["plugin a failed in on_stop"]
+    assert caplog.records[0].name == "pos.plugins"
