@@ -164,7 +164,9 @@ def on_full_refund(request: RefundRequest, ui: Ui) -> ReversalResult | None:
 
 @hookspec(firstresult=True)
 def on_queue_message(message: QueueMessage) -> QueueVerdict | None:
-    """Work on a message that a plugin had put into the host's queue. Stops at the first result that isn't None.
+    """Work on a message that a plugin had put into the host's queue. Called when the queue delivers it.
+
+    Stops at the first result that isn't None.
 
     Args:
         message: what ``Host.enqueue`` took, with the number of deliveries so far.

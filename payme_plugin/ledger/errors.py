@@ -10,7 +10,7 @@ JournalError
 
 from __future__ import annotations
 
-__all__ = ["CodeAlreadySent", "Damaged", "JournalError", "StateMoved", "TooNew", "Unwritable"]
+__all__ = ["CodeAlreadySent", "Damaged", "ForeignJournal", "JournalError", "StateMoved", "TooNew", "Unwritable"]
 
 
 class JournalError(Exception):
@@ -27,6 +27,10 @@ class Damaged(JournalError):
 
 class TooNew(JournalError):
     """The file's schema is newer than this program."""
+
+
+class ForeignJournal(JournalError):
+    """The file belongs to another till: it was copied, or two tills share a folder."""
 
 
 class StateMoved(JournalError):

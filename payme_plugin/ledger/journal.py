@@ -11,7 +11,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from payme_plugin.ledger.errors import CodeAlreadySent, StateMoved
+from payme_plugin.ledger.errors import CodeAlreadySent, ForeignJournal, StateMoved
 from payme_plugin.ledger.reading import JournalReader
 from payme_plugin.ledger.schema import connect, translated
 from payme_plugin.ledger.states import Cause, PaymentState, is_allowed
@@ -56,6 +56,16 @@ class Journal(JournalReader):
         super().__init__(connect(path, host_identity), threading.Lock())
         self._clock = clock
         self._fingerprint_key = bytes.fromhex(self._about("fingerprint_key"))
+
+    def require_host(self, identity: str) -> None:
+        """Make sure that the journal is this till's own.
+
+        Raises:
+            ForeignJournal: another till made it.
+        """
+        if self.host_identity != identity:
+            message = f"the journal belongs to till {self.host_identity!r}, this is {identity!r}"
+            raise ForeignJournal(message)
 
     def fingerprint(self, code: str) -> str:
         """Return what the journal keeps of a buyer's code: a digest under a key that only this file has."""

@@ -5,8 +5,7 @@ import dataclasses
 import json
 import pickle
 from decimal import Decimal
-from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -33,6 +32,9 @@ from hookspecs import (
     ReversalStatus,
     Slip,
 )
+
+if TYPE_CHECKING:
+    from enum import Enum
 
 RECEIPT = Receipt(till="till-1", shift=1, number=1, kind=ReceiptKind.SALE, items=(), total=1000)
 RECORD = PaymentRecord(payment_id="p1", payment_type=7, amount=1000, data={"plugin": "payme"})

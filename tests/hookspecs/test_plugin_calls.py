@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -26,6 +27,9 @@ from hookspecs import (
     ReversalStatus,
     hookimpl,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 RECEIPT = Receipt(till="till-1", shift=1, number=1, kind=ReceiptKind.SALE, items=(), total=1000)
 RECORD = PaymentRecord(payment_id="p1", payment_type=7, amount=1000)
@@ -125,7 +129,7 @@ BOOM = RuntimeError("boom")
 
 
 def ask(plugins: PosPlugins, hook: str) -> object:
-    calls = {
+    calls: dict[str, Callable[[], object]] = {
         "on_payment": lambda: plugins.on_payment(PAYMENT, UI),
         "on_cancel": lambda: plugins.on_cancel(CANCEL, UI),
         "on_full_refund": lambda: plugins.on_full_refund(REFUND, UI),

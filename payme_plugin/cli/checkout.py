@@ -1,0 +1,96 @@
+"""The reference till, opened for one command: settings checked first, then the folder, then the plugins."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from payme_plugin.cli.journal import refuse_foreign_journal
+from payme_plugin.cli.output import Refusal, UsageFault, fault
+from payme_plugin.cli.screen import Screen
+from payme_plugin.clock import SystemClock
+from payme_plugin.paymego import codes
+from payme_plugin.settings import Settings, SettingsError, read_settings
+from payme_plugin.till import FolderUnusable, OutcomeUnknown, Till, TillError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from hookspecs import Slip
+    from payme_plugin.cli.given import Given
+
+__all__ = ["GOODS", "SLIP_WIDTH", "checked_settings", "open_till"]
+
+GOODS = "Товар"
+"""What the reference till sells."""
+
+SLIP_WIDTH = 32
+_LANGUAGE = "ru"
+_PLUGIN = "payme"
+
+
+def checked_settings(conf_file: Path) -> Settings:
+    """Return the settings in ``conf_file``, which must be there.
+
+    Raises:
+        UsageFault: it can't be read or used; the text has every fault, one a line.
+    """
+    try:
+        return read_settings({}, conf_file, codes)
+    except SettingsError as error:
+        hint = "" if conf_file.is_file() else " Name one with --conf."
+        raise UsageFault(f"{error}{hint}") from error
+
+
+@contextmanager
+def open_till(given: Given, printed: list[Slip], *, but_payment: str | None = None) -> Iterator[Till]:
+    """Open the reference till on the data folder and finish what an earlier command left unfinished.
+
+    Args:
+        given: the options of the command.
+        printed: takes the slips, in the order in which they are to be printed.
+        but_payment: a payment that the command asks for itself.
+
+    Raises:
+        UsageFault: the settings or the folder can't be used, or the journal is another till's.
+        Refusal: the till can't do it.
+        OutcomeUnknown: a plugin failed in a hook that moves money.
+    """
+    settings = checked_settings(given.conf_file)
+    folder = given.data_dir
+    refuse_foreign_journal(folder)
+    screen = Screen(SystemClock())
+    till = Till(
+        folder,
+        {"confFile": str(given.conf_file)},
+        screen,
+        language=settings.language or _LANGUAGE,
+        slip_width=SLIP_WIDTH,
+        print_slip=printed.append,
+        notice=screen.notice,
+    )
+    try:
+        with screen.stoppable(), till:
+            _require_plugin(till)
+            for restored in till.restore(but_payment):
+                fault(f"receipt {restored.number} was left unfinished by an earlier command: {restored.outcome}")
+            yield till
+    except FolderUnusable as error:
+        raise UsageFault(str(error)) from error
+    except OutcomeUnknown:
+        raise
+    except TillError as error:
+        raise Refusal(str(error)) from error
+
+
+def _require_plugin(till: Till) -> None:
+    """Refuse to work without the plugin, and say why it is out of service."""
+    for each in till.faults:
+        fault(f"plugin {each.plugin} {each.reason}")
+    if _PLUGIN not in till.plugin_names:
+        message = (
+            f"the plugin {_PLUGIN!r} is not in service, so that no payment can be taken; "
+            "is the distribution payme-plugin installed?"
+        )
+        raise Refusal(message)

@@ -1,0 +1,115 @@
+"""``payme sandbox``: a local PaymeGO with a buyer's phone, until it is stopped."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from payme_plugin.cli.given import Given, global_options, pass_given
+from payme_plugin.cli.output import ExitCode, UsageFault, echo_document
+from payme_plugin.clock import SystemClock
+from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, ExtraMissing, PortUnavailable, Sandbox, write_code
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+__all__ = ["sandbox"]
+
+_PORT = 8765
+_NO_FUNDS = -31630
+_PER_BUYER = 3
+_SERIALS = 1_000_000_000
+
+_BUYERS = (
+    ("pays at once", Behaviour()),
+    ("confirms after 3 s", Behaviour(BuyerAction.CONFIRMS, after_s=3.0)),
+    ("declines after 2 s", Behaviour(BuyerAction.DECLINES, after_s=2.0)),
+    (f"lacks funds ({_NO_FUNDS})", Behaviour(BuyerAction.LACKS_FUNDS)),
+    ("never answers", Behaviour(BuyerAction.NEVER_ANSWERS)),
+    ("pays; a return takes 5 s", Behaviour(cancel=CancelPlan(settle_s=5.0))),
+    ("pays; a return is refused", Behaviour(cancel=CancelPlan(refused_with=-31800))),
+)
+
+
+@click.command()
+@click.option(
+    "--port",
+    type=int,
+    default=_PORT,
+    show_default=True,
+    help="Where to listen on 127.0.0.1; 0: any free port.",
+)
+@global_options
+@pass_given
+def sandbox(given: Given, port: int) -> int:
+    """Serve a local PaymeGO until Ctrl+C. No money moves anywhere.
+
+    It prints a settings file and one-time codes for `payme pay`, and serves a page with a buyer's phone.
+    """
+    server = Sandbox(port)
+    try:
+        with _until_stopped() as stopped, server:
+            if given.json:
+                echo_document(_document(server))
+            else:
+                _show(server)
+            stopped.wait()
+    except (PortUnavailable, ExtraMissing) as error:
+        raise UsageFault(str(error)) from error
+    return int(ExitCode.DONE)
+
+
+@contextmanager
+def _until_stopped() -> Iterator[threading.Event]:
+    """Turn Ctrl+C and the request to end into an event while the context lasts."""
+    stopped = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's shape
+        stopped.set()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _codes() -> list[tuple[str, list[str]]]:
+    """Return codes for every buyer, other ones at each start: a till refuses a code that it has sent already."""
+    first = SystemClock().wall_ms() // 1000 % _SERIALS
+    return [
+        (buyer, [write_code(behaviour, (first + number) % _SERIALS) for number in range(_PER_BUYER)])
+        for buyer, behaviour in _BUYERS
+    ]
+
+
+def _document(server: Sandbox) -> dict[str, object]:
+    return {
+        "url": server.url,
+        "phone_url": server.phone_url,
+        "posId": server.pos_id,
+        "posKey": server.pos_key,
+        "codes": [{"buyer": buyer, "codes": codes} for buyer, codes in _codes()],
+    }
+
+
+def _show(server: Sandbox) -> None:
+    click.echo(f"A local PaymeGO is listening. Ctrl+C ends it. The buyer's phone: {server.phone_url}")
+    click.echo()
+    click.echo("Settings for it:")
+    click.echo()
+    click.echo("[Main]")
+    click.echo(f'url = "{server.url}"')
+    click.echo(f'posId = "{server.pos_id}"')
+    click.echo(f'posKey = "{server.pos_key}"')
+    click.echo()
+    click.echo("Codes for payme pay --qr; each works once, any other last nine digits make a new one:")
+    click.echo()
+    for buyer, codes in _codes():
+        click.echo(f"  {codes[0]}  {buyer}")

@@ -1,0 +1,106 @@
+"""``payme settings``: what the settings file says, checked and shown; the kassa's key is never shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from payme_plugin.cli.given import Given, global_options, pass_given
+from payme_plugin.cli.output import ExitCode, echo_document, fault
+from payme_plugin.paymego import codes
+from payme_plugin.settings import SettingsError, read_settings, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from payme_plugin.settings import Settings, SettingWarning, Shown
+    from payme_plugin.settings.remarks import SettingFault
+
+__all__ = ["settings"]
+
+_NAME_WIDTH = 20
+_VALUE_WIDTH = 40
+
+
+@click.group(invoke_without_command=True)
+@global_options
+@click.pass_context
+def settings(context: click.Context) -> None:
+    """Check or show the settings."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+@settings.command()
+@global_options
+@pass_given
+def check(given: Given) -> int:
+    """Check the settings file; print every fault and every warning.
+
+    Exit code: 0 it can be used, 2 it can't.
+    """
+    faults: tuple[SettingFault, ...] = ()
+    try:
+        read = _read(given)
+        warnings = read.warnings
+    except SettingsError as error:
+        faults, warnings = error.faults, error.warnings
+    for found in faults:
+        fault(str(found))
+    for warning in warnings:
+        fault(f"warning: {warning}")
+    if given.json:
+        echo_document(
+            {
+                "conf_file": str(given.conf_file),
+                "ok": not faults,
+                "faults": _remarks(faults),
+                "warnings": _remarks(warnings),
+            }
+        )
+    elif not faults:
+        click.echo(f"{given.conf_file} can be used.")
+    return int(ExitCode.USAGE if faults else ExitCode.DONE)
+
+
+@settings.command()
+@global_options
+@pass_given
+def show(given: Given) -> int:
+    """Show every setting with where it came from; the key is masked."""
+    try:
+        read = _read(given)
+    except SettingsError as error:
+        fault(str(error))
+        return int(ExitCode.USAGE)
+    rows = shown(read)
+    if given.json:
+        echo_document([_shown_document(row) for row in rows])
+        return int(ExitCode.DONE)
+    for row in rows:
+        note = row.setting.default_note if row.setting is not None and not row.value else ""
+        value = f"({note})" if note else row.value
+        click.echo(f"{row.name:<{_NAME_WIDTH}}  {value:<{_VALUE_WIDTH}}  {row.origin}".rstrip())
+    return int(ExitCode.DONE)
+
+
+def _read(given: Given) -> Settings:
+    """Return the settings; the file must be there, whoever named it."""
+    return read_settings({}, given.conf_file, codes)
+
+
+def _remarks(remarks: Iterable[SettingFault | SettingWarning]) -> list[dict[str, object]]:
+    return [
+        {"key": remark.key, "value": remark.value, "line": remark.line, "message": str(remark)} for remark in remarks
+    ]
+
+
+def _shown_document(row: Shown) -> dict[str, object]:
+    return {
+        "name": row.name,
+        "value": row.value,
+        "source": row.origin.source.value,
+        "line": row.origin.line,
+        "where": str(row.origin),
+    }

@@ -1,0 +1,109 @@
+"""``payme status``: what the journal tells of payments, without changing a byte of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from payme_plugin.cli.given import Given, global_options, pass_given
+from payme_plugin.cli.journal import read_journal
+from payme_plugin.cli.output import ExitCode, Refusal, echo_document, iso_time, local_time, sums
+from payme_plugin.ledger.states import PaymentState
+
+if TYPE_CHECKING:
+    from payme_plugin.ledger.rows import EventRow, PaymentRow
+
+__all__ = ["payment_document", "show_payment", "status", "status_of"]
+
+_NAMES = {PaymentState.RECORDED: "PAID", PaymentState.PAID: "UNRECORDED"}
+
+
+def status_of(state: PaymentState) -> str:
+    """Return how people read a state: PAID only where the till has the sale, UNRECORDED while it may not have it."""
+    return _NAMES.get(state, state.name)
+
+
+@click.command()
+@click.argument("payment_id", required=False)
+@global_options
+@pass_given
+def status(given: Given, payment_id: str | None) -> int:
+    """List the payments, newest first; with PAYMENT_ID tell its whole story."""
+    if payment_id is None:
+        return _list(given)
+    with read_journal(given.data_dir) as reader:
+        row = None if reader is None else reader.find(payment_id)
+        events = [] if reader is None or row is None else reader.events(payment_id)
+    if row is None:
+        message = f"there is no payment {payment_id!r} in the journal of {given.data_dir}"
+        raise Refusal(message)
+    if given.json:
+        echo_document({**payment_document(row), "events": [_event_document(event) for event in events]})
+    else:
+        show_payment(row, events)
+    return int(ExitCode.DONE)
+
+
+def _list(given: Given) -> int:
+    with read_journal(given.data_dir) as reader:
+        rows = [] if reader is None else reader.payments()
+    if given.json:
+        echo_document([payment_document(row) for row in rows])
+    elif not rows:
+        click.echo(f"There are no payments in {given.data_dir}.")
+    else:
+        click.echo(f"{'Time':<19}  {'Amount':>14}  {'Status':<10}  Payment")
+        for row in rows:
+            time, name = local_time(row.created_at), status_of(row.state)
+            click.echo(f"{time:<19}  {sums(row.amount):>14}  {name:<10}  {row.payment_id}")
+    return int(ExitCode.DONE)
+
+
+def payment_document(row: PaymentRow) -> dict[str, object]:
+    """Return a payment as JSON shows it; the amount is in tiyin."""
+    return {
+        "payment_id": row.payment_id,
+        "receipt_id": row.receipt_id,
+        "amount": row.amount,
+        "status": status_of(row.state),
+        "state": row.state.value,
+        "till": row.till,
+        "shift": row.shift,
+        "number": row.number,
+        "message": row.message,
+        "error_code": row.error_code,
+        "cancellation_queued": row.cancellation_queued,
+        "created_at": iso_time(row.created_at),
+        "updated_at": iso_time(row.updated_at),
+    }
+
+
+def _event_document(event: EventRow) -> dict[str, object]:
+    return {
+        "at": iso_time(event.at_ms),
+        "at_ms": event.at_ms,
+        "before": None if event.before is None else event.before.value,
+        "state": None if event.after is None else event.after.value,
+        "text": event.text,
+    }
+
+
+def show_payment(row: PaymentRow, events: list[EventRow]) -> None:
+    """Print a payment and its story."""
+    click.echo(f"Payment  {row.payment_id}")
+    click.echo(f"Status   {status_of(row.state)}")
+    click.echo(f"Amount   {sums(row.amount)}")
+    click.echo(f"Sale     {row.till}, shift {row.shift}, receipt {row.number}")
+    if row.receipt_id is not None:
+        click.echo(f"Payme    receipt {row.receipt_id}")
+    for number, line in enumerate(row.message.splitlines()):
+        click.echo(f"{'' if number else 'Cashier':<7}  {line}")
+    click.echo()
+    day = ""
+    for event in events:
+        before, (day, _, clock) = day, local_time(event.at_ms).partition(" ")
+        if day != before:
+            click.echo(day)
+        state = "" if event.after is None else event.after.value
+        click.echo(f"  {clock}.{event.at_ms % 1000:03d}  {state:<9}  {event.text}")

@@ -1,0 +1,222 @@
+"""Reads ``payme.go.conf``: bytes in, values with their line numbers and every fault out.
+
+The lines are scanned here rather than by ``configparser``, which names the first fault only, knows no line of a value,
+and glues an indented line to the value above it: an indented ``timeout = 5`` would silently become part of a key.
+
+A file is UTF-8, with or without a byte order mark. One that is not is read as Windows-1251, which is what editors on
+Windows leave in Russian comments. Lines end with LF, CRLF or CR.
+"""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import os
+import re
+import stat
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+__all__ = [
+    "MAX_FILE_BYTES",
+    "MAX_LINES",
+    "SECTION",
+    "ConfFault",
+    "ConfFile",
+    "ConfValue",
+    "Content",
+    "parse",
+    "read_bounded",
+    "shown_name",
+    "unquoted",
+]
+
+SECTION = "Main"
+"""The one section whose values count."""
+
+MAX_FILE_BYTES = 65_536
+"""A settings file with every setting and its comments takes a tenth of this."""
+
+MAX_LINES = 1_000
+"""A fault is looked up and told for every line: their number bounds the time and the text."""
+
+_NAME = re.compile(r"[A-Za-z_]{1,40}")
+_LINE_END = re.compile(r"\r\n|\n|\r")
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a file held when it was looked at.
+
+    Attributes:
+        data: its bytes; they may hold a key, so they are in no repr.
+        mode: its permission bits.
+    """
+
+    data: bytes = field(repr=False)
+    mode: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConfValue:
+    """A value of the section ``[Main]``.
+
+    Attributes:
+        text: the value without the blanks and quotation marks around it; it may be the key, so it is in no repr.
+        line: its line, counted from 1.
+    """
+
+    text: str = field(repr=False)
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConfFault:
+    """A line, or the whole file, that can't be read.
+
+    Attributes:
+        line: the line, counted from 1; None where the whole file is meant.
+        key: the setting that the line seems to give, fit to be shown; None where it gives none.
+        explanation: what is wrong and what is allowed, without a capital and a full stop. It quotes no line: any line
+            may hold a part of the key.
+    """
+
+    line: int | None
+    key: str | None
+    explanation: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfFile:
+    """What a settings file says.
+
+    Attributes:
+        values: the values of ``[Main]`` by their names as written; of a name given twice, the first.
+        faults: everything that can't be read, in the order of the lines.
+    """
+
+    values: Mapping[str, ConfValue] = field(repr=False)
+    faults: tuple[ConfFault, ...]
+
+
+def read_bounded(path: Path, limit: int) -> Content:
+    """Return the bytes and the mode of a regular file; never wait for a pipe or device to say something.
+
+    Raises:
+        OSError: it can't be read, is no regular file (``EINVAL``), or holds more than ``limit`` bytes (``EFBIG``).
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(limit + 1)
+    finally:
+        os.close(descriptor)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"more than {limit} bytes")
+    return Content(data, stat.S_IMODE(facts.st_mode))
+
+
+def shown_name(name: str) -> str:
+    """Return ``name`` where it looks like a setting's name, else a description of it.
+
+    What stands before a ``=`` may be a piece of a key that was broken over two lines: it is not repeated.
+    """
+    return name if _NAME.fullmatch(name) else f"a name of {len(name)} characters"
+
+
+def unquoted(text: str) -> str | None:
+    """Return a value without the blanks and the double quotes around it; None where one of the two quotes is missing.
+
+    Nothing inside is special: ``""a"`` is ``"a``.
+    """
+    text = text.strip()
+    quotes = text.startswith('"') + text.endswith('"')
+    if quotes == 0:
+        return text
+    return text[1:-1] if quotes == 2 and len(text) > 1 else None  # noqa: PLR2004 - one at each end
+
+
+def parse(data: bytes) -> ConfFile:
+    """Read a settings file. Nothing in it raises: what can't be read is a fault of the result."""
+    if data.startswith(_UTF_16):
+        return ConfFile({}, (ConfFault(None, None, "it is UTF-16; save it as UTF-8"),))
+    lines = _LINE_END.split(_decoded(data))
+    if len(lines) > MAX_LINES:
+        return ConfFile({}, (ConfFault(None, None, f"it has {len(lines)} lines; allowed are {MAX_LINES}"),))
+    return _Scanner().scan(lines)
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1251", errors="replace")
+
+
+class _Scanner:
+    """One pass over the lines."""
+
+    def __init__(self) -> None:
+        self._section: str | None = None
+        self._main_line: int | None = None
+        self._homeless = False
+        self._values: dict[str, ConfValue] = {}
+
+    def scan(self, lines: list[str]) -> ConfFile:
+        faults = tuple(
+            fault for number, line in enumerate(lines, start=1) for fault in self._line(number, line.strip())
+        )
+        return ConfFile(self._values, faults)
+
+    def _line(self, number: int, line: str) -> Iterator[ConfFault]:
+        if not line or line.startswith((";", "#")):
+            return
+        if line.startswith("[") and line.endswith("]"):
+            yield from self._header(number, line[1:-1].strip())
+            return
+        name, equals, value = line.partition("=")
+        name = name.strip()
+        if not equals or not name:
+            yield ConfFault(
+                number, None, "allowed are a section, 'name = value', and comments that begin with ';' or '#'"
+            )
+            return
+        yield from self._value(number, name, value)
+
+    def _header(self, number: int, section: str) -> Iterator[ConfFault]:
+        self._section = section
+        if section != SECTION:
+            return
+        if self._main_line is not None:
+            yield ConfFault(
+                number, None, f"section [{SECTION}] began on line {self._main_line} already; allowed is one"
+            )
+        else:
+            self._main_line = number
+
+    def _value(self, number: int, name: str, value: str) -> Iterator[ConfFault]:
+        shown = shown_name(name)
+        if self._section is None and not self._homeless:
+            self._homeless = True
+            yield ConfFault(number, shown, f"it stands in no section; write [{SECTION}] on a line above it")
+        if self._section not in {None, SECTION}:
+            yield ConfFault(number, shown, f"it stands in another section; allowed is [{SECTION}] alone")
+            return
+        if name in self._values:
+            yield ConfFault(number, shown, f"it stands on line {self._values[name].line} already; allowed is one")
+            return
+        text = unquoted(value)
+        if text is None:
+            yield ConfFault(
+                number, shown, "a quotation mark lacks its partner; allowed is a value between two '\"' or without any"
+            )
+            return
+        self._values[name] = ConfValue(text, number)

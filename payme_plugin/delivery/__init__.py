@@ -1,0 +1,1 @@
+"""Who steps cancellations, and how they get there."""

@@ -1,0 +1,124 @@
+"""A payment that the journal knows: the host asks again after a crash, or by mistake. It is never charged twice."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hookspecs import PaymentResult, PaymentStatus
+from payme_plugin.ledger.states import PaymentState
+from payme_plugin.operations.endings import JOURNAL_NOTICE, Ending, commit, refusal, told_before
+from payme_plugin.operations.story import Story
+from payme_plugin.texts import Text
+
+if TYPE_CHECKING:
+    from hookspecs import PaymentRequest
+    from payme_plugin.ledger.errors import JournalError
+    from payme_plugin.ledger.rows import PaymentRow
+    from payme_plugin.operations.tools import Tools
+
+__all__ = ["Roads", "answer", "not_writable", "obey"]
+
+_log = logging.getLogger("payme")
+
+_Road = Callable[["PaymentRow"], PaymentResult]
+
+
+@dataclass(frozen=True, slots=True)
+class Roads:
+    """How a payment goes on from where it stands.
+
+    Attributes:
+        paid: the answer of a paid one.
+        intent: from an intent without a receipt.
+        created: from a receipt that no code was sent for.
+        paying: from a code that may have arrived.
+    """
+
+    paid: _Road
+    intent: _Road
+    created: _Road
+    paying: _Road
+
+
+def answer(tools: Tools, request: PaymentRequest, row: PaymentRow, roads: Roads) -> PaymentResult:
+    """Return the answer to a ``payment_id`` that is in the journal already.
+
+    A verdict is told again; an unfinished payment whose owner is dead, or whose ``on_payment`` has returned without a
+    verdict, goes on from where it stands.
+
+    Raises:
+        StateMoved: another process took it meanwhile: read again and obey.
+
+    Money effect: none for one that has a verdict; else it may charge what the first call would have charged.
+    """
+    if not _is_same(request, row):
+        return refusal(request.amount, tools.texts(Text.PAYMENT_ID_REUSED))
+    if row.state.is_unfinished:
+        return _go_on(tools, row, roads)
+    return _told_again(tools, request, row, roads.paid)
+
+
+def obey(tools: Tools, request: PaymentRequest, paid: _Road) -> PaymentResult:
+    """Return what the journal says after another process or thread moved the payment on.
+
+    Money effect: none.
+    """
+    row = tools.journal.find(request.payment_id)
+    if row is None or row.state.is_unfinished:
+        return PaymentResult(
+            status=PaymentStatus.UNKNOWN, amount=request.amount, message=tools.texts(Text.PAYMENT_CHARGE_MAY_HANG)
+        )
+    return _told_again(tools, request, row, paid)
+
+
+def not_writable(tools: Tools, request: PaymentRequest, error: JournalError) -> PaymentResult:
+    """Return REFUSED for a payment that the journal could not take: what can't be cancelled is not charged.
+
+    Money effect: none.
+    """
+    _log.error("payment %s is refused, the journal can't store it: %s", request.payment_id, error)
+    tools.notice(JOURNAL_NOTICE, tools.texts(Text.NOTICE_JOURNAL_UNWRITABLE))
+    return refusal(request.amount, tools.texts(Text.PAYMENT_JOURNAL_UNWRITABLE))
+
+
+def _is_same(request: PaymentRequest, row: PaymentRow) -> bool:
+    sale = request.receipt
+    return (request.amount, sale.till, sale.shift, sale.number) == (row.amount, row.till, row.shift, row.number)
+
+
+def _told_again(tools: Tools, request: PaymentRequest, row: PaymentRow, paid: _Road) -> PaymentResult:
+    if row.state.is_not_paid:
+        return told_before(row)
+    if row.state is PaymentState.PAID:
+        return paid(row)
+    if row.state is PaymentState.RECORDED:
+        if row.closed_at is None and request.receipt.closed_at is None:
+            return paid(row)
+        return refusal(request.amount, tools.texts(Text.PAYMENT_ID_REUSED))
+    return refusal(request.amount, tools.texts(Text.PAYMENT_ALREADY_REVERSED))
+
+
+def _go_on(tools: Tools, row: PaymentRow, roads: Roads) -> PaymentResult:
+    if row.owner != tools.owner and tools.is_alive(row.owner):
+        return refusal(row.amount, tools.texts(Text.PAYMENT_BUSY))
+    row = tools.journal.take_over(row, tools.owner, "the host asks again; the process that worked on it has ended")
+    if (row.pos_id, row.url) != (tools.settings.pos_id, tools.settings.url):
+        return commit(tools, row, _other_kassa(tools, row), Story(tools.clock))
+    if row.state is PaymentState.INTENT:
+        return roads.intent(row)
+    if row.state is PaymentState.CREATED:
+        return roads.created(row)
+    return roads.paying(row)
+
+
+def _other_kassa(tools: Tools, row: PaymentRow) -> Ending:
+    # A request about it may go out only with the key of its own kassa, which is not the one in the settings.
+    return Ending(
+        status=PaymentStatus.REFUSED,
+        message=tools.texts(Text.PAYMENT_ABORTED),
+        reason="the settings name another kassa than the one that took it",
+        needs_cancellation=row.receipt_id is not None,
+    )

@@ -1,0 +1,157 @@
+"""What Payme says of one receipt, and whether that is an answer about *our* receipt.
+
+An answer that repeats our request's id is ours. One without an id may be another call's: from it, paid (4) and
+cancelled (50) count only when ``receipts.get`` repeats them with our receipt id and amount. Everything else that is
+unclear is no answer: it never decides.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from payme_plugin.paymego import receipts
+from payme_plugin.paymego.errors import CallFailed, Refused
+from payme_plugin.paymego.states import ReceiptState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from payme_plugin.operations.story import Story
+    from payme_plugin.operations.waiting import Watch
+    from payme_plugin.paymego.calls import Answer, Client, Params
+    from payme_plugin.paymego.receipts import ServerReceipt
+
+__all__ = ["Inquiry"]
+
+_DECISIVE = frozenset({ReceiptState.PAID, ReceiptState.CANCELLED})
+
+
+class Inquiry:
+    """Requests about one receipt of ours.
+
+    Args:
+        client: the client of the kassa that took the payment.
+        watch: the cashier's wait; a stop ends a request early.
+        story: where requests and answers are told.
+        receipt_id: Payme's receipt id.
+        amount: tiyin that we asked for.
+        text: what the cashier reads while waiting, from the seconds left.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        watch: Watch,
+        story: Story,
+        *,
+        receipt_id: str,
+        amount: int,
+        text: Callable[[float], str],
+    ) -> None:
+        self._client = client
+        self._watch = watch
+        self._story = story
+        self._receipt_id = receipt_id
+        self._amount = amount
+        self._text = text
+
+    def call(self, method: str, params: Params, limit: float) -> Answer:
+        """Make one request and wait for its answer, or until the cashier stops.
+
+        Args:
+            method: ``receipts.pay`` say.
+            params: its parameters.
+            limit: when it must be over, on the monotonic clock.
+
+        Raises:
+            NotSent: nothing left the till.
+            Refused: the server answered with an error code.
+            Unclear: the request may have arrived, and no usable answer came.
+
+        Money effect: the method's.
+        """
+        pending = self._client.begin(method, params, limit)
+        if not self._watch.wait_for(pending, self._text):
+            pending.abandon()
+        try:
+            answer = pending.answer()
+        except Refused as refusal:
+            self._story.tell(f"{method}: error {refusal.code}")
+            raise
+        except CallFailed as failure:
+            self._story.tell(f"{method}: {'no usable answer' if failure.sent else 'not sent'}, {failure.explanation}")
+            raise
+        return answer
+
+    def state(self, limit: float) -> int | None:
+        """Ask for the receipt's state; None: the answer was unclear, lost, an error, or not bound to our receipt.
+
+        Money effect: none.
+        """
+        try:
+            answer = self.call("receipts.check", receipts.check(self._receipt_id), limit)
+            state = receipts.state_of(answer)
+        except CallFailed:
+            return None
+        self._story.tell(f"receipts.check: state {state}")
+        if answer.bound or state not in _DECISIVE:
+            return state
+        confirmed = self.receipt(limit)
+        return state if confirmed is not None and confirmed.state == state else None
+
+    def receipt(self, limit: float) -> ServerReceipt | None:
+        """Ask for the whole receipt; None unless it came with our receipt id and our amount.
+
+        Money effect: none.
+        """
+        try:
+            receipt = receipts.receipt_of(self.call("receipts.get", receipts.get(self._receipt_id), limit))
+        except CallFailed:
+            return None
+        self._story.tell(f"receipts.get: state {receipt.state}")
+        return receipt if self._is_ours_to_the_letter(receipt) else None
+
+    def cancel(self, limit: float) -> int | None:
+        """Cancel the receipt; return the state that the answer bound to it, or None where it was unclear.
+
+        Money effect: cancels, the whole amount.
+        """
+        try:
+            answer = self.call("receipts.cancel", receipts.cancel(self._receipt_id), limit)
+        except CallFailed:
+            return None
+        return self.state_in(answer, limit)
+
+    def state_in(self, answer: Answer, limit: float) -> int | None:
+        """Return the state of the receipt in ``answer``; None where it isn't bound to ours or says no state."""
+        receipt = self.receipt_in(answer, limit)
+        return None if receipt is None else receipt.state
+
+    def receipt_in(self, answer: Answer, limit: float) -> ServerReceipt | None:
+        """Return the receipt in ``answer`` where it is bound to ours.
+
+        Args:
+            answer: the answer to ``receipts.pay`` or ``receipts.cancel``.
+            limit: when a ``receipts.get`` that may be needed to bind it must be over.
+        """
+        try:
+            receipt = receipts.receipt_of(answer)
+        except CallFailed:
+            self._story.tell(f"{answer.method}: an answer without a receipt")
+            return None
+        self._story.tell(f"{answer.method}: state {receipt.state}")
+        if not self._may_be_ours(receipt):
+            self._story.tell(f"{answer.method}: the answer is about another receipt or amount")
+            return None
+        if answer.bound or receipt.state not in _DECISIVE:
+            return receipt
+        confirmed = self.receipt(limit)
+        return confirmed if confirmed is not None and confirmed.state == receipt.state else None
+
+    def _may_be_ours(self, receipt: ServerReceipt) -> bool:
+        id_fits = receipt.raw.get("_id") is None or receipt.receipt_id == self._receipt_id
+        amount_fits = receipt.raw.get("amount") is None or receipt.amount == self._amount
+        return id_fits and amount_fits
+
+    def _is_ours_to_the_letter(self, receipt: ServerReceipt) -> bool:
+        return receipt.receipt_id == self._receipt_id and receipt.amount == self._amount

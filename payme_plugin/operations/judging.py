@@ -1,0 +1,128 @@
+"""What a failed ``receipts.pay`` means: nothing left, an error code, or no usable answer.
+
+An error code is a verdict only where the catalogue says that it proves that nothing was charged; every other one, known
+or not, is a reason to ask for the receipt's state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hookspecs import PaymentStatus
+from payme_plugin.operations import messages
+from payme_plugin.operations.endings import Ending, Paid
+from payme_plugin.paymego.codes import proves_no_charge
+from payme_plugin.paymego.errors import CallFailed, NotSent, Refused
+from payme_plugin.paymego.states import ReceiptState
+from payme_plugin.texts import Text
+
+if TYPE_CHECKING:
+    from payme_plugin.operations.inquiry import Inquiry
+    from payme_plugin.operations.tools import Tools
+    from payme_plugin.operations.waiting import Watch
+    from payme_plugin.texts import Texts
+
+__all__ = ["AskAgain", "cancelled_by_payme", "judge_pay", "returning"]
+
+
+@dataclass(frozen=True, slots=True)
+class AskAgain:
+    """The code is stale, nothing was charged, and the receipt is in state 0: another code may be sent.
+
+    Attributes:
+        error_code: the server's error code.
+    """
+
+    error_code: int
+
+
+def judge_pay(
+    tools: Tools, inquiry: Inquiry, watch: Watch, failure: CallFailed, *, may_ask: bool
+) -> Ending | Paid | AskAgain | None:
+    """Return what a failed ``receipts.pay`` decides; None: nothing, ask for the state until it does.
+
+    Args:
+        tools: settings and texts.
+        inquiry: asks about our receipt.
+        watch: the operation's limits.
+        failure: what ``receipts.pay`` brought.
+        may_ask: the cashier may be asked for another code.
+
+    Money effect: none; or it cancels a receipt that is in state 0, where the code is one of ``ignoredErrors``.
+    """
+    if isinstance(failure, NotSent):
+        return Ending(
+            status=PaymentStatus.REFUSED,
+            message=messages.failed_before_paying(tools.texts, failure),
+            reason=f"the code never left: {failure.explanation}",
+            needs_cancellation=True,
+            frees_code=True,
+        )
+    if not isinstance(failure, Refused):
+        return None
+    if proves_no_charge(failure.code):
+        return _nothing_charged(tools, inquiry, watch, failure, may_ask=may_ask)
+    return _ask_for_the_state(tools, inquiry, watch, failure)
+
+
+def cancelled_by_payme(texts: Texts) -> Ending:
+    """Return the ending for state 50: nothing was charged, or all of it is back, and nothing is left to cancel."""
+    return Ending(
+        status=PaymentStatus.REFUSED,
+        message=texts(Text.PAYMENT_CANCELLED_BY_PAYME),
+        reason="Payme says cancelled (50)",
+    )
+
+
+def returning(texts: Texts) -> Ending:
+    """Return the ending for state 21: the money is on its way back, and that is followed to its end."""
+    return Ending(
+        status=PaymentStatus.REFUSED,
+        message=texts(Text.PAYMENT_RETURNING),
+        reason="Payme says that it is cancelling (21)",
+        needs_cancellation=True,
+    )
+
+
+def _nothing_charged(
+    tools: Tools, inquiry: Inquiry, watch: Watch, refusal: Refused, *, may_ask: bool
+) -> Ending | Paid | AskAgain | None:
+    if refusal.code in tools.settings.stale_codes and may_ask:
+        state = inquiry.state(watch.question_limit())
+        if state == ReceiptState.CREATED and not watch.has_stopped():
+            return AskAgain(refusal.code)
+        if state == ReceiptState.PAID:
+            return Paid(None)
+        if state == ReceiptState.CANCELLED:
+            return cancelled_by_payme(tools.texts)
+    return Ending(
+        status=PaymentStatus.REFUSED,
+        message=messages.refused(tools.texts, refusal),
+        reason=f"error {refusal.code} proves that nothing was charged",
+        error_code=refusal.code,
+        needs_cancellation=refusal.code not in tools.settings.ignored_errors,
+    )
+
+
+def _ask_for_the_state(tools: Tools, inquiry: Inquiry, watch: Watch, refusal: Refused) -> Ending | Paid | None:
+    state = inquiry.state(watch.question_limit())
+    if state == ReceiptState.PAID:
+        return Paid(None)
+    if state == ReceiptState.CANCELLED:
+        return cancelled_by_payme(tools.texts)
+    if state != ReceiptState.CREATED:
+        return None
+    # An ignored code leaves no row behind, but this one does not prove that nothing was charged: only a receipt that is
+    # cancelled for certain needs none. The row in state paying is the durable intent to cancel until then.
+    done = (
+        refusal.code in tools.settings.ignored_errors
+        and inquiry.cancel(watch.question_limit()) == ReceiptState.CANCELLED
+    )
+    return Ending(
+        status=PaymentStatus.REFUSED,
+        message=messages.refused(tools.texts, refusal),
+        reason=f"error {refusal.code}, state 0 asked after it" + (", cancelled on the spot" if done else ""),
+        error_code=refusal.code,
+        needs_cancellation=not done,
+    )

@@ -1,0 +1,121 @@
+"""Slips for an operation: the till's template, else the shipped one, else a plain slip; a paid sale waits for no paper."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hookspecs import Slip
+from payme_plugin.texts import Text
+from slips import SlipError, TemplateError, plain_slip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from payme_plugin.ledger.rows import PaymentRow
+    from payme_plugin.texts import Texts
+    from slips import MadeSlip, SlipPress, Template
+
+__all__ = ["SLIP_NOTICE", "SlipDesk", "TemplateShelf"]
+
+_log = logging.getLogger("payme")
+
+SLIP_NOTICE = "payme.slip"
+
+
+class TemplateShelf:
+    """The templates that were loaded, each kept until its file changes."""
+
+    def __init__(self, press: SlipPress) -> None:
+        self._press = press
+        self._shelf: dict[Path | None, tuple[tuple[int, int, int], Template]] = {}
+
+    def get(self, path: Path | None) -> Template:
+        """Return the template in ``path``, or the shipped one for None.
+
+        Raises:
+            TemplateError: it can't be read or has mistakes.
+            SlipError: the schema of templates can't be used.
+        """
+        look = _look(path)
+        kept = self._shelf.get(path)
+        if kept is not None and kept[0] == look:
+            return kept[1]
+        template = self._press.load(path)
+        self._shelf[path] = (look, template)
+        return template
+
+
+@dataclass(frozen=True, slots=True)
+class SlipDesk:
+    """Makes the slips of one operation; it is a ``SlipMaker``.
+
+    Attributes:
+        press: fills, validates and lays out.
+        shelf: where templates come from.
+        template: the till's template; None: the shipped one.
+        width: columns of the host's printer.
+        copies: how often the host prints a slip; 0: no slip.
+        texts: the cashier's language.
+        notice: shows a passive notice at the till, by key; None withdraws it.
+    """
+
+    press: SlipPress
+    shelf: TemplateShelf
+    template: Path | None
+    width: int
+    copies: int
+    texts: Texts
+    notice: Callable[[str, str | None], None]
+
+    def make(self, operation: str, row: PaymentRow, receipt: Mapping[str, object]) -> tuple[Slip, ...]:
+        """Return the slips of an operation.
+
+        Args:
+            operation: ``pay``, ``cancel`` or ``refund``.
+            row: the payment.
+            receipt: the server's receipt as it came; empty where none did.
+        """
+        if self.copies < 1:
+            return ()
+        made = self._made(_data(operation, row, receipt))
+        return (Slip(xml=made.xml, lines=made.lines, copies=self.copies),)
+
+    def _made(self, data: Mapping[str, object]) -> MadeSlip:
+        for path in dict.fromkeys((self.template, None)):
+            try:
+                made = self.press.make(self.shelf.get(path), data, self.width)
+            except (TemplateError, SlipError) as error:
+                _log.error("slip: %s", error)
+                self.notice(SLIP_NOTICE, self.texts(Text.NOTICE_SLIP_FALLBACK))
+            except Exception:  # noqa: BLE001 - a slip that can't be made never turns a paid sale into an unpaid one
+                _log.exception("slip: it can't be made")
+            else:
+                return made
+        return plain_slip(data, self.width, language=self.texts.language)
+
+
+def _data(operation: str, row: PaymentRow, receipt: Mapping[str, object]) -> dict[str, object]:
+    return {
+        "operation": operation,
+        "amount": row.amount,
+        "receipt_id": row.receipt_id or "",
+        "payment_id": row.payment_id,
+        "paid_at": row.paid_at,
+        "till": row.till,
+        "shift": row.shift,
+        "number": row.number,
+        "receipt": receipt,
+    }
+
+
+def _look(path: Path | None) -> tuple[int, int, int]:
+    if path is None:
+        return (0, 0, 0)
+    try:
+        found = path.stat()
+    except OSError:
+        return (-1, -1, -1)
+    return (found.st_mtime_ns, found.st_size, found.st_ino)

@@ -1,0 +1,178 @@
+"""One request under way: what a flow waits on, and what the connection asks before it writes."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Protocol
+
+from payme_plugin.paymego.calls import Answer
+from payme_plugin.paymego.errors import CallFailed, Fault, NotSent, Unclear
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from payme_plugin.clock import Clock
+
+__all__ = ["Call", "CallOver", "Cuttable", "Outcome"]
+
+Outcome = Answer | CallFailed
+
+_LONGEST_NAP_S = 3600.0
+_SHORTEST_STEP_S = 0.001
+
+
+class CallOver(Exception):  # noqa: N818 - it stops an I/O thread's work; nothing is wrong
+    """The call ended meanwhile: nothing of it may be written any more."""
+
+
+class Cuttable(Protocol):
+    """A connection as a call sees it: something to shut from another thread."""
+
+    def shut(self) -> None:
+        """Shut the connection, so that whoever blocks on it wakes up; nothing where there is none."""
+        ...
+
+
+class Call:
+    """A ``Pending`` over a real connection.
+
+    It ends once: with what the I/O thread delivers, at its deadline, or when it is abandoned, whichever is first.
+    Its lock makes two facts certain: what ended is never written to again, and a call that ended as ``NotSent`` had
+    not put a byte on the wire.
+    """
+
+    def __init__(
+        self, method: str, deadline: float, clock: Clock, on_over: Callable[[Call, Outcome], None] | None = None
+    ) -> None:
+        self.method = method
+        self.deadline = deadline
+        self._clock = clock
+        self._on_over = on_over
+        self._changed = threading.Condition(threading.Lock())
+        self._wire: Cuttable | None = None
+        self._sent = False
+        self._outcome: Outcome | None = None
+        self._announced = False
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        return self._outcome is not None
+
+    @property
+    def sent(self) -> bool:
+        """Whether a byte of it may have left."""
+        return self._sent
+
+    def remaining_s(self) -> float:
+        """Return the seconds left until the deadline; zero or less when it has passed."""
+        return self.deadline - self._clock.monotonic()
+
+    def patience_s(self, share: int = 1) -> float:
+        """Return how long one blocking step may take: a ``share``-th of the time left, never zero."""
+        return max(self.remaining_s() / share, _SHORTEST_STEP_S)
+
+    def wait(self, until: float) -> bool:
+        """Wait until it is over, at most until ``until`` on the monotonic clock; return whether it is over."""
+        limit = min(until, self.deadline)
+        with self._changed:
+            while not self._announced and (left_s := limit - self._clock.monotonic()) > 0:
+                self._changed.wait(min(left_s, _LONGEST_NAP_S))
+        self.expire_if_due()
+        return self.over
+
+    def answer(self) -> Answer:
+        """Return the answer; wait for it, at most until the deadline.
+
+        Raises:
+            NotSent: nothing left the till.
+            Refused: the server answered with an error code.
+            Unclear: the request may have arrived, and no usable answer came.
+        """
+        while self._outcome is None:
+            self.wait(self.deadline)
+        if isinstance(self._outcome, Answer):
+            return self._outcome
+        raise self._outcome.with_traceback(None)
+
+    def abandon(self) -> None:
+        """End it now, as at its deadline; nothing where it is over."""
+        if self.fail(Fault.STOPPED, "abandoned before an answer came"):
+            self._cut()
+
+    def expire_if_due(self) -> None:
+        """End it where its deadline has passed: nothing more is written, its socket is shut."""
+        if not self.over and self.remaining_s() <= 0 and self.fail(Fault.TIME_OVER, "no answer in time"):
+            self._cut()
+
+    def ride(self, wire: Cuttable) -> None:
+        """Note the connection that carries it, to be shut with it.
+
+        Raises:
+            CallOver: it has ended.
+        """
+        with self._changed:
+            self._wire = wire
+        self.check()
+
+    def check(self) -> None:
+        """Do nothing while it is under way.
+
+        Raises:
+            CallOver: it has ended, or its deadline has passed.
+        """
+        if self.over or self.remaining_s() <= 0:
+            raise CallOver
+
+    def allow_write(self) -> None:
+        """Record that a byte of it may leave from now on. The connection asks before every write.
+
+        Raises:
+            CallOver: it has ended, or its deadline has passed; the byte must not be written.
+        """
+        with self._changed:
+            self.check()
+            self._sent = True
+
+    def settle(self, outcome: Outcome) -> bool:
+        """End it with what the server said; ``announce`` must follow.
+
+        Returns:
+            False where it has ended already or the outcome comes too late, and is thrown away.
+        """
+        self.expire_if_due()
+        with self._changed:
+            if self._outcome is not None:
+                return False
+            self._outcome = outcome
+        return True
+
+    def fail(self, fault: Fault, explanation: str) -> bool:
+        """End it without an answer: ``Unclear`` where a byte may have left, else ``NotSent``.
+
+        Returns:
+            False where it has ended already.
+        """
+        with self._changed:
+            if self._outcome is not None:
+                return False
+            kind = Unclear if self._sent else NotSent
+            self._outcome = kind(self.method, fault, explanation)
+        self.announce()
+        return True
+
+    def announce(self) -> None:
+        """Wake up whoever waits for what was settled."""
+        # The log line is written first, so that it stands before what the flow writes next; a log that blocks holds
+        # up nobody beyond the deadline, since the outcome is already there to be read.
+        try:
+            if self._on_over is not None and self._outcome is not None:
+                self._on_over(self, self._outcome)
+        finally:
+            with self._changed:
+                self._announced = True
+                self._changed.notify_all()
+
+    def _cut(self) -> None:
+        if self._wire is not None:
+            self._wire.shut()

@@ -1,0 +1,194 @@
+"""The client of one kassa: requests on I/O threads, over one connection that is kept alive."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from payme_plugin.paymego.call import Call, CallOver, Outcome
+from payme_plugin.paymego.call_log import CallLog
+from payme_plugin.paymego.calls import Answer
+from payme_plugin.paymego.envelope import Request, encode_request, read_answer
+from payme_plugin.paymego.errors import CallFailed, Fault, Refused
+from payme_plugin.paymego.io_thread import IoThreads
+from payme_plugin.paymego.link import Endpoint, Link
+from payme_plugin.paymego.link_fault import LinkFault, fault_of
+from payme_plugin.paymego.tls import TlsContext
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from payme_plugin.clock import Clock
+    from payme_plugin.paymego.calls import Params
+    from payme_plugin.paymego.kassa import Kassa
+
+__all__ = ["PaymeGoClient"]
+
+_PAY_METHOD = "receipts.pay"
+_PAY_IDLE_S = 5.0
+_IDLE_S = 30.0
+
+
+class PaymeGoClient:
+    """Carries requests of one kassa to PaymeGO; it is a ``paymego.calls.Client``.
+
+    Any thread may use it. It repeats nothing, follows no redirect, takes no proxy from the environment, and what comes
+    out of a ``Pending`` is an ``Answer``, ``NotSent``, ``Refused`` or ``Unclear``, whatever the network or server does.
+
+    Args:
+        kassa: address and authorisation.
+        clock: the clock of all deadlines.
+        request_ids: gives the id of the next request: random, so that an answer to another one can't be taken for ours;
+            below 2**53, so that any server can repeat it.
+        ca_file: certificates of the site's own authority, in the place of the system's.
+        log: where the two lines of each request go.
+
+    Raises:
+        ValueError: ``url`` is no complete http or https address, or ``posId`` or ``posKey`` holds a control character.
+    """
+
+    def __init__(
+        self,
+        kassa: Kassa,
+        *,
+        clock: Clock,
+        request_ids: Callable[[], int],
+        ca_file: Path | None = None,
+        log: logging.Logger | None = None,
+    ) -> None:
+        for name, text in (("posId", kassa.pos_id), ("posKey", kassa.key.reveal())):
+            if not text.isprintable():
+                raise ValueError(f"{name} holds a control character; visible characters are allowed")
+        self._kassa = kassa
+        self._endpoint = Endpoint.of(kassa.url)
+        self._clock = clock
+        self._request_ids = request_ids
+        self._tls = TlsContext(self._endpoint.host, ca_file) if self._endpoint.scheme == "https" else None
+        self._log = log or logging.getLogger("payme")
+        self._threads = IoThreads()
+        self._lock = threading.Lock()
+        self._under_way: set[Call] = set()
+        self._idle: Link | None = None
+        self._closed = False
+
+    def begin(self, method: str, params: Params, deadline: float) -> Call:
+        """Start a request and return at once: see ``paymego.calls.Client``.
+
+        Raises:
+            TypeError: a value of ``params`` has no form in JSON.
+            ValueError: a number of ``params`` is NaN or infinite.
+        """
+        request = encode_request(self._request_ids(), method, params)
+        lines = CallLog(self._log, method, params, (self._kassa.key, *request.secrets))
+        began_at = self._clock.monotonic()
+
+        def over(call: Call, outcome: Outcome) -> None:
+            with self._lock:
+                self._under_way.discard(call)
+            lines.ended(outcome, self._clock.monotonic() - began_at)
+
+        call = Call(method, deadline, self._clock, over)
+        with self._lock:
+            closed = self._closed
+            earlier = tuple(self._under_way)
+            self._under_way.add(call)
+        for other in earlier:  # one that nobody waits for ends at its deadline too
+            other.expire_if_due()
+        lines.began()
+        if closed:
+            call.fail(Fault.STOPPED, "the client was closed")
+        else:
+            self._threads.run(lambda: self._carry_out(call, request))
+        return call
+
+    def warm_up(self) -> None:
+        """Make in the background what the first request over https would have to wait for; return at once."""
+        if self._tls is not None:
+            self._threads.run(self._try_tls)
+
+    def close(self) -> None:
+        """Close the idle connection and abandon what is under way. Later requests are ``NotSent``."""
+        with self._lock:
+            self._closed = True
+            calls = tuple(self._under_way)
+            idle, self._idle = self._idle, None
+        for call in calls:
+            call.abandon()
+        if idle is not None:
+            idle.close()
+        self._threads.close()
+
+    def _carry_out(self, call: Call, request: Request) -> None:
+        link: Link | None = None
+        settled = keep = False
+        try:
+            call.check()
+            link = self._take_link(call.method)
+            outcome = self._exchange(call, request, link)
+            settled = call.settle(outcome)
+            keep = settled and isinstance(outcome, (Answer, Refused))
+        except CallOver:
+            call.expire_if_due()
+        except Exception as error:  # noqa: BLE001 - whatever the layers below raise, the flow gets one of our own
+            fault = fault_of(error)
+            call.fail(fault.fault, fault.explanation)
+        if link is not None:
+            self._give_back(link, keep=keep)
+        # Only now, so that the flow's next request finds the connection idle.
+        if settled:
+            call.announce()
+
+    def _exchange(self, call: Call, request: Request, link: Link) -> Outcome:
+        body = link.post(call, self._headers(), request.body)
+        link.answered_at = self._clock.monotonic()
+        try:
+            return read_answer(body, request, (self._kassa.key,))
+        except CallFailed as failure:
+            # What was raised below would keep the server's text, and the frames of its traceback the request.
+            failure.__context__ = None
+            return failure.with_traceback(None)
+
+    def _headers(self) -> dict[str, str]:
+        # http.client encodes headers as Latin-1: this is UTF-8 in that guise.
+        authorisation = f"{self._kassa.pos_id}:{self._kassa.key.reveal()}".encode().decode("latin-1")
+        return {
+            "X-Auth": authorisation,
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "Cache-Control": "no-cache",
+            "User-Agent": "payme-plugin",
+        }
+
+    def _take_link(self, method: str) -> Link:
+        """Return the idle connection if it answered lately enough, else a new one.
+
+        A NAT forgets connections silently, and then a request looks sent that never arrived; for ``receipts.pay`` that
+        is dear.
+        """
+        with self._lock:
+            link, self._idle = self._idle, None
+        if link is not None:
+            idle_s = self._clock.monotonic() - link.answered_at
+            if idle_s <= (_PAY_IDLE_S if method == _PAY_METHOD else _IDLE_S):
+                return link
+            link.close()
+        return Link(self._endpoint, None if self._tls is None else self._tls.get())
+
+    def _try_tls(self) -> None:
+        # A caFile that can't be used is told by the first request.
+        with contextlib.suppress(LinkFault):
+            if self._tls is not None:
+                self._tls.get()
+
+    def _give_back(self, link: Link, *, keep: bool) -> None:
+        with self._lock:
+            unwanted: Link | None = link
+            if keep and link.reusable and not self._closed:
+                unwanted, self._idle = self._idle, link
+        if unwanted is not None:
+            with contextlib.suppress(OSError):
+                unwanted.close()

@@ -1,0 +1,115 @@
+"""The server's error codes: what each means, and whether it proves that nothing was charged.
+
+The manual of the module that this plugin replaces lists 32 codes for its setting ``ignoredErrors``. Payme publishes the
+meanings of some; others are known from the code of integrators alone, and one number may mean several things. A code is
+taken for a proof only where every known meaning is a refusal before the debit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+__all__ = ["CATALOGUE", "MANUAL_CODES", "Charged", "ErrorCode", "find", "is_documented", "proves_no_charge"]
+
+
+class Charged(Enum):
+    """What a code, as an answer to ``receipts.pay``, says about the buyer's money."""
+
+    NO = "no"
+    """Refused before a debit: nothing was charged."""
+    ASK = "ask"
+    """Nothing for certain: the receipt's state tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorCode:
+    """An error code of the server.
+
+    Attributes:
+        code: the code.
+        meaning: what it means, several meanings with *or* between them.
+        charged: what it says about the buyer's money.
+        documented_by_manual: the manual lists it for ``ignoredErrors``.
+    """
+
+    code: int
+    meaning: str
+    charged: Charged
+    documented_by_manual: bool = True
+
+
+_NO, _ASK = Charged.NO, Charged.ASK
+
+CATALOGUE = (
+    ErrorCode(-32300, "transport error: the request was no POST", _NO),
+    ErrorCode(-32700, "the request is not JSON", _NO),
+    ErrorCode(-32600, "the request lacks a member or has one of the wrong type", _NO),
+    ErrorCode(-32400, "internal error of the server", _ASK),
+    ErrorCode(-32601, "no such method", _NO),
+    ErrorCode(-32602, "wrong parameters", _NO),
+    ErrorCode(-32504, "wrong id or key of the kassa, or they belong to another server", _NO),
+    ErrorCode(-31301, "the card's notices are off, or it has expired, or it is blocked", _NO),
+    ErrorCode(-31300, "wrong card number or expiry, or no such card, or a company's card", _NO),
+    ErrorCode(-31302, "the card's balance could not be read", _ASK),
+    ErrorCode(-31303, "not enough money", _NO),
+    ErrorCode(-31002, "the card processing is not available", _ASK),
+    ErrorCode(-31001, "Payme is not available, or a wrong amount, or no right to this receipt", _ASK),
+    ErrorCode(-31400, "the buyer's code is unknown, too old or used", _NO),
+    ErrorCode(-31101, "the buyer's code is too old, or the card is deleted, blocked or not served", _NO),
+    ErrorCode(-31102, "too many attempts", _NO),
+    ErrorCode(-31103, "wrong buyer's code", _NO),
+    ErrorCode(-31110, "Payme could not reach the buyer's phone", _NO),
+    ErrorCode(-31700, "the receipt is on the stop list, or too many attempts to pay", _ASK),
+    ErrorCode(-31613, "the shop does not take this currency", _NO),
+    ErrorCode(-31630, "not enough money, or the card is wrong, expired, blocked or a company's", _NO),
+    ErrorCode(-31602, "no such receipt, or it is paid already", _ASK),
+    ErrorCode(-31601, "the shop is unknown, blocked or under maintenance", _NO),
+    ErrorCode(-31620, "not published; its neighbours are errors of the shop's service", _ASK),
+    ErrorCode(-31100, "error of the card processing", _ASK),
+    ErrorCode(-31624, "not published; its neighbours are errors of the shop's service", _ASK),
+    ErrorCode(-31623, "the shop's service failed, perhaps after the debit", _ASK),
+    ErrorCode(-31900, "cards of this kind are not served", _NO),
+    ErrorCode(-31640, "the payment is out of date", _ASK),
+    ErrorCode(-31901, "payments of this kind are not served", _NO),
+    ErrorCode(-31200, "wrong confirmation code", _ASK),
+    ErrorCode(-31800, "the receipt can't be cancelled by itself, or its state has just changed", _ASK),
+    ErrorCode(-32500, "the buyer's code has a wrong form", _NO, documented_by_manual=False),
+    ErrorCode(-31610, "wrong value of an account field", _ASK, documented_by_manual=False),
+    ErrorCode(-31611, "the amount is below the limit", _ASK, documented_by_manual=False),
+    ErrorCode(-31612, "the amount is above the limit", _ASK, documented_by_manual=False),
+    ErrorCode(-31622, "the shop's service is not available", _ASK, documented_by_manual=False),
+    ErrorCode(-31625, "not available for now", _ASK, documented_by_manual=False),
+    ErrorCode(
+        -31050, "the account was not accepted (any code from -31099 to -31050)", _ASK, documented_by_manual=False
+    ),
+    ErrorCode(-31003, "no such transaction", _ASK, documented_by_manual=False),
+    ErrorCode(-31007, "the shop's billing does not allow the cancellation", _ASK, documented_by_manual=False),
+    ErrorCode(-31008, "the operation is not possible, or no such receipt", _ASK, documented_by_manual=False),
+)
+"""The 32 codes of the manual in its order, then others that have been seen."""
+
+MANUAL_CODES = tuple(entry.code for entry in CATALOGUE if entry.documented_by_manual)
+"""The codes that the manual lists for ``ignoredErrors``, in its order."""
+
+_BY_CODE = {entry.code: entry for entry in CATALOGUE}
+
+
+def find(code: int) -> ErrorCode | None:
+    """Return what is known of a code; None where nothing is."""
+    return _BY_CODE.get(code)
+
+
+def is_documented(code: int) -> bool:
+    """Return whether the manual lists the code for ``ignoredErrors``."""
+    entry = find(code)
+    return entry is not None and entry.documented_by_manual
+
+
+def proves_no_charge(code: int) -> bool:
+    """Return whether the code, as an answer to ``receipts.pay``, proves that nothing was charged.
+
+    An unknown code proves nothing.
+    """
+    entry = find(code)
+    return entry is not None and entry.charged is Charged.NO

@@ -1,0 +1,111 @@
+"""urllib3's connections, taught to obey the call that they carry.
+
+urllib3's own time limits bound single reads and single addresses, never a call, and its exceptions do not tell whether
+a request left. So the connection asks its call before every address, every handshake and every write.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from typing import TYPE_CHECKING, Any, cast
+
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from payme_plugin.paymego.call import CallOver
+from payme_plugin.paymego.errors import Fault
+from payme_plugin.paymego.link_fault import LinkFault
+from payme_plugin.paymego.tls import explain_tls_failure
+
+if TYPE_CHECKING:
+    from payme_plugin.paymego.wire import Wire
+
+__all__ = ["PlainConnection", "TlsConnection"]
+
+_MOST_ADDRESSES = 8
+
+_Address = tuple[socket.AddressFamily, int, tuple[object, ...]]
+
+
+class _CarryingConnection(HTTPConnection):
+    """A connection that belongs to a wire."""
+
+    # A host may switch http.client's debug prints on for all connections: they would show the key.
+    debuglevel = 0
+
+    def __init__(self, host: str, port: int | None = None, *, wire: Wire, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(host, port, **options)
+        self._wire = wire
+
+    def _new_conn(self) -> socket.socket:
+        """Connect to the first address that answers. urllib3 calls this from ``connect``, on both its lines."""
+        addresses = self._look_up()
+        reason = "the name has no address"
+        for position, address in enumerate(addresses):
+            try:
+                return self._connect_to(address, share=len(addresses) - position)
+            except OSError as error:
+                reason = error.strerror or ("no answer" if isinstance(error, TimeoutError) else type(error).__name__)
+        self._wire.call.check()
+        raise LinkFault(Fault.NOT_CONNECTED, f"can't connect to {self.host} port {self.port}: {reason}")
+
+    def _look_up(self) -> list[_Address]:
+        try:
+            found = socket.getaddrinfo(self.host.strip("[]"), self.port, type=socket.SOCK_STREAM)
+        except UnicodeError:
+            raise LinkFault(Fault.NAME_NOT_FOUND, f"{self.host} is no host name") from None
+        except OSError as error:
+            raise LinkFault(Fault.NAME_NOT_FOUND, f"can't look up {self.host}: {error.strerror}") from None
+        return [(family, protocol, address) for family, _, protocol, _, address in found[:_MOST_ADDRESSES]]
+
+    def _connect_to(self, address: _Address, *, share: int) -> socket.socket:
+        family, protocol, target = address
+        call = self._wire.call
+        call.check()
+        connection = socket.socket(family, socket.SOCK_STREAM, protocol)
+        with contextlib.ExitStack() as undo:
+            undo.callback(connection.close)
+            for option in self.socket_options or ():
+                connection.setsockopt(*option)
+            self._wire.attach(connection)
+            # An address that never answers must leave time for the ones after it.
+            connection.settimeout(call.patience_s(share))
+            connection.connect(target)
+            call.check()
+            connection.settimeout(call.patience_s())
+            undo.pop_all()
+        self._wire.connected = True
+        return connection
+
+    def send(self, data: object) -> None:
+        """Write ``data`` to the socket, if the call still lets it."""
+        if self.sock is None:
+            if self._wire.call.sent:
+                raise LinkFault(Fault.CONNECTION_LOST, "the connection was closed in the middle of the request")
+            self.connect()
+        self._wire.call.allow_write()
+        super().send(cast("bytes", data))
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._wire.connected = False
+        super().close()
+
+
+class PlainConnection(_CarryingConnection):
+    """A connection over plain http."""
+
+
+class TlsConnection(_CarryingConnection, HTTPSConnection):
+    """A connection over https; it never writes a request to a server whose certificate was not verified."""
+
+    def connect(self) -> None:
+        """Connect and verify."""
+        try:
+            super().connect()
+        except (CallOver, LinkFault, TimeoutError):
+            raise
+        except (OSError, ValueError) as error:
+            raise LinkFault(Fault.TLS, explain_tls_failure(error)) from None
+        if not self.is_verified:
+            raise LinkFault(Fault.TLS, "the server's certificate was not verified")

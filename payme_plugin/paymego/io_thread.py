@@ -1,0 +1,71 @@
+"""Threads for work that may block for longer than anyone waits for it."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["IoThreads"]
+
+
+class IoThreads:
+    """A few daemon threads: an idle one takes the next job, and where none is idle a new one is started.
+
+    A job that is stuck holds up no other, unless ``limit`` of them are stuck at once; then jobs queue. Being daemons,
+    they never hold up the end of the process either, which the threads of ``concurrent.futures`` do.
+
+    Args:
+        limit: how many threads there may be.
+        linger_s: after so many idle seconds a thread ends.
+    """
+
+    def __init__(self, *, limit: int = 16, linger_s: float = 60.0) -> None:
+        self._limit = limit
+        self._linger_s = linger_s
+        self._changed = threading.Condition(threading.Lock())
+        self._jobs: deque[Callable[[], None]] = deque()
+        self._threads = 0
+        self._idle = 0
+        self._closed = False
+
+    def run(self, job: Callable[[], None]) -> None:
+        """Have ``job`` run soon, and return at once. A job must not raise, and must bear to be late."""
+        with self._changed:
+            self._jobs.append(job)
+            if len(self._jobs) <= self._idle or self._threads >= self._limit:
+                self._changed.notify()
+                return
+            self._threads += 1
+        try:
+            threading.Thread(target=self._work, name="payme-io", daemon=True).start()
+        except RuntimeError:  # the system has no thread to give: another one may take the job, or its time runs out
+            with self._changed:
+                self._threads -= 1
+
+    def close(self) -> None:
+        """Let idle threads end now, and the others after their jobs."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        try:
+            while (job := self._next_job()) is not None:
+                job()
+                del job  # while it is idle, a thread keeps nothing of a call alive
+        finally:
+            with self._changed:
+                self._threads -= 1
+
+    def _next_job(self) -> Callable[[], None] | None:
+        with self._changed:
+            self._idle += 1
+            try:
+                self._changed.wait_for(lambda: self._jobs or self._closed, self._linger_s)
+            finally:
+                self._idle -= 1
+            return self._jobs.popleft() if self._jobs else None

@@ -1,0 +1,26 @@
+"""A kassa at Payme: who the shop is to the processing, and where the processing is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from payme_plugin.secret import Secret
+
+__all__ = ["Kassa"]
+
+
+@dataclass(frozen=True)
+class Kassa:
+    """The address and the two halves of the authorisation of one kassa.
+
+    Attributes:
+        pos_id: the kassa's id.
+        key: the kassa's key; absent from ``repr``.
+        url: the complete address, path included: ``https://checkout.paycom.uz/api``.
+    """
+
+    pos_id: str
+    key: Secret = field(repr=False)
+    url: str

@@ -1,0 +1,96 @@
+"""JSON as it is written down, and no more: what a stranger's server sends is read without leniency."""
+
+from __future__ import annotations
+
+import json
+import math
+
+__all__ = ["parse_strict"]
+
+_DEEPEST = 64
+_LONGEST_INTEGER = 20  # the digits and the sign of -2**63
+_INTEGER_BOUND = 2**63
+
+
+def parse_strict(body: bytes) -> object:
+    """Return the JSON value that ``body`` holds.
+
+    Raises:
+        ValueError: it is not UTF-8 (without a byte order mark), not JSON, names a member of an object twice, holds NaN,
+            an infinity, an integer beyond 64 bits or a lone surrogate, or nests deeper than 64 levels. The message
+            repeats nothing of the body.
+    """
+    try:
+        value: object = _DECODER.decode(body.decode("utf-8"))
+    except _Unstrict:
+        raise
+    except RecursionError:
+        raise ValueError("it nests too deep") from None
+    except UnicodeError:
+        raise ValueError("it is not UTF-8") from None
+    except ValueError:
+        raise ValueError("it is not JSON") from None
+    _check_tree(value, with_texts=b"\\u" in body)
+    return value
+
+
+class _Unstrict(ValueError):
+    pass
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise _Unstrict("a member of an object comes twice")
+    return made
+
+
+def _integer(digits: str) -> int:
+    if len(digits) <= _LONGEST_INTEGER:
+        number = int(digits)
+        if -_INTEGER_BOUND <= number < _INTEGER_BOUND:
+            return number
+    raise _Unstrict("an integer is beyond 64 bits")
+
+
+def _fraction(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise _Unstrict("a number is beyond any measure")
+    return number
+
+
+def _constant(name: str) -> object:
+    raise _Unstrict(f"it holds {name}, which is no JSON")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_integer, parse_float=_fraction, parse_constant=_constant
+)
+
+
+def _check_tree(value: object, *, with_texts: bool) -> None:
+    level: list[object] = [value]
+    for _ in range(_DEEPEST):
+        below: list[object] = []
+        for item in level:
+            if isinstance(item, dict):
+                below.extend(item.values())
+                if with_texts:
+                    below.extend(item)
+            elif isinstance(item, list):
+                below.extend(item)
+            elif with_texts and isinstance(item, str) and not _is_sound(item):
+                raise ValueError("it holds half a character (a lone surrogate)")
+        if not below:
+            return
+        level = below
+    raise ValueError("it nests too deep")
+
+
+def _is_sound(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

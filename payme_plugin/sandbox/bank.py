@@ -1,0 +1,297 @@
+"""The bank: what PaymeGO knows, as a pure state machine. No I/O, no clock; ids and codes come from the generator given.
+
+Time is handed in as Unix milliseconds and never runs back: an earlier moment counts as the latest one seen. Readers
+change nothing. Money is held for a receipt from state 3 until 50, and ``movements`` lists every time it came or went.
+Two threads that change one bank need a lock around it; ``Desk`` has it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from payme_plugin.paymego.states import ReceiptState
+from payme_plugin.sandbox import params as checked
+from payme_plugin.sandbox.behaviour import Behaviour, BuyerAction, CancelPlan
+from payme_plugin.sandbox.buyer_code import MARK, read_code
+from payme_plugin.sandbox.errors import (
+    CODE_EXPIRED,
+    CODE_UNKNOWN,
+    CODE_USED,
+    METHOD_NOT_FOUND,
+    NO_FUNDS,
+    NO_SUCH_RECEIPT,
+    BankError,
+)
+from payme_plugin.sandbox.receipt import Buyer, Receipt, ReceiptView
+from payme_plugin.sandbox.walk import Step, cancellation_walk, confirmed_walk, payment_walk, staff_step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+    from payme_plugin.sandbox.params import Params
+
+__all__ = ["CODE_LIFE_MS", "Bank", "CodeView", "Movement"]
+
+CODE_LIFE_MS = 30_000
+"""A code of the buyer's phone works for less than this. Source: the manual of PaymeGO for tills."""
+
+_KASSA_ID = "65aa00112233445566778899"
+
+
+@dataclass(frozen=True)
+class CodeView:
+    """A code of the buyer's phone.
+
+    Attributes:
+        issued_ms: when the phone showed it first.
+        expires_ms: from here on it is refused as expired.
+        behaviour: what the buyer will do with it.
+        used_by: the receipt that it was sent for; ``None`` while it is unused.
+        code: its digits.
+    """
+
+    issued_ms: int
+    expires_ms: int
+    behaviour: Behaviour
+    used_by: str | None
+    code: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Movement:
+    """Money that came to Payme or went back to the buyer.
+
+    Attributes:
+        at_ms: when.
+        receipt_id: for which receipt.
+        amount: tiyin; above zero when the buyer was debited, below when the money went back.
+    """
+
+    at_ms: int
+    receipt_id: str
+    amount: int
+
+
+class Bank:
+    """Receipts, codes, and the money.
+
+    Args:
+        rng: where receipt ids and codes come from.
+        cancel: how a cancellation goes where neither the code nor ``plan_cancel`` says otherwise.
+        buyer: whose phone and card a paid receipt shows.
+        kassa_id: the kassa that receipts name as their owner.
+    """
+
+    def __init__(
+        self, rng: Random, *, cancel: CancelPlan | None = None, buyer: Buyer | None = None, kassa_id: str = _KASSA_ID
+    ) -> None:
+        self._rng = rng
+        self._cancel_plan = cancel or CancelPlan()
+        self._buyer = buyer or Buyer()
+        self._kassa_id = kassa_id
+        self._receipts: dict[str, Receipt] = {}
+        self._codes: dict[str, CodeView] = {}
+        self._pays: dict[str, int] = {}
+        self._latest_ms = 0
+        self._methods: dict[str, Callable[[int, Params], dict[str, object] | list[object]]] = {
+            "receipts.create": self._create,
+            "receipts.pay": self._pay,
+            "receipts.check": self._check,
+            "receipts.get": self._get,
+            "receipts.cancel": self._cancel,
+            "receipts.get_all": self._get_all,
+            "receipts.set_fiscal_data": self._set_fiscal_data,
+        }
+
+    def call(self, now_ms: int, method: str, params: Params) -> dict[str, object] | list[object]:
+        """Carry out a request of the kassa and return its ``result``: a list for ``receipts.get_all``, else an object.
+
+        Money effect: as the method says; ``receipts.pay`` may charge, ``receipts.cancel`` may return.
+
+        Raises:
+            BankError: the server's refusal; nothing was changed but the code that a refused ``pay`` used up.
+        """
+        handler = self._methods.get(method)
+        if handler is None:
+            raise BankError(METHOD_NOT_FOUND, method)
+        return handler(self._moment(now_ms), params)
+
+    def issue_code(self, now_ms: int, behaviour: Behaviour | None = None) -> str:
+        """Return a new code of the buyer's phone: 20 digits, any of them first. It lives 30 s and works once."""
+        while True:
+            code = f"{self._rng.randrange(10**20):020d}"
+            if code not in self._codes and not code.startswith(MARK):
+                self._know(code, self._moment(now_ms), behaviour or Behaviour())
+                return code
+
+    def plan_cancel(self, receipt_id: str, plan: CancelPlan) -> None:
+        """Let the next cancellations of a receipt go by ``plan``. KeyError where there is no such receipt."""
+        self._receipts[receipt_id] = replace(self._receipts[receipt_id], cancel=plan)
+
+    def buyer_answers(self, now_ms: int, code: str, *, confirms: bool) -> bool:
+        """Let the buyer confirm or decline by hand the payment that waits at state 1; return whether one waited.
+
+        Money effect: charges where ``confirms``.
+        """
+        now_ms = self._moment(now_ms)
+        known = self._codes.get(code)
+        receipt = self._receipts.get(known.used_by) if known and known.used_by else None
+        if receipt is None or receipt.at(now_ms).state != ReceiptState.CHECKING:
+            return False
+        declined = (Step(now_ms, ReceiptState.CANCELLED, held=False),)
+        self._store(receipt.moved(now_ms, confirmed_walk(now_ms, now_ms) if confirms else declined))
+        return True
+
+    def put_state(self, now_ms: int, receipt_id: str, state: int) -> None:
+        """Put a receipt into ``state`` as Payme's staff might: paused at 20, closed at 4, a number never heard of.
+
+        Money effect: 3, 4 and 30 hold the money, 50 returns it, 20, 21 and unknown numbers leave it where it is.
+
+        Raises:
+            KeyError: no such receipt.
+            ValueError: the receipt is at 50, or held money would leave by another state than 50.
+        """
+        now_ms = self._moment(now_ms)
+        receipt = self._receipts[receipt_id]
+        self._store(receipt.moved(now_ms, (staff_step(receipt.at(now_ms), state, now_ms),)))
+
+    def receipt(self, now_ms: int, receipt_id: str) -> ReceiptView:
+        """Return a receipt as it is at ``now_ms``. KeyError where there is no such receipt."""
+        return self._receipts[receipt_id].view(now_ms)
+
+    def receipts(self, now_ms: int) -> tuple[ReceiptView, ...]:
+        """Return all receipts as they are at ``now_ms``, oldest first."""
+        return tuple(receipt.view(now_ms) for receipt in tuple(self._receipts.values()))
+
+    def code(self, code: str) -> CodeView | None:
+        """Return what the bank knows of a code; ``None`` where it was neither issued nor seen."""
+        return self._codes.get(code)
+
+    def pays(self, code: str) -> int:
+        """Return how many ``receipts.pay`` with this code reached the bank, refused ones included."""
+        return self._pays.get(code, 0)
+
+    def held(self, now_ms: int, receipt_id: str | None = None) -> int:
+        """Return the tiyin that Payme holds at ``now_ms``, for one receipt or for all. An unknown receipt holds 0."""
+        chosen = tuple(self._receipts.values()) if receipt_id is None else (self._receipts.get(receipt_id),)
+        return sum(receipt.amount for receipt in chosen if receipt is not None and receipt.at(now_ms).held)
+
+    def movements(self, now_ms: int) -> tuple[Movement, ...]:
+        """Return every movement of money up to ``now_ms``, in order of time."""
+        found = []
+        for receipt in tuple(self._receipts.values()):
+            held = False
+            for step in receipt.passed(now_ms):
+                if step.held != held:
+                    held = step.held
+                    found.append(Movement(step.at_ms, receipt.receipt_id, receipt.amount if held else -receipt.amount))
+        return tuple(sorted(found, key=lambda movement: movement.at_ms))
+
+    def _moment(self, now_ms: int) -> int:
+        self._latest_ms = max(self._latest_ms, now_ms)
+        return self._latest_ms
+
+    def _know(self, code: str, now_ms: int, behaviour: Behaviour) -> CodeView:
+        known = CodeView(now_ms, now_ms + CODE_LIFE_MS, behaviour, None, code)
+        self._codes[code] = known
+        return known
+
+    def _store(self, receipt: Receipt) -> Receipt:
+        self._receipts[receipt.receipt_id] = receipt
+        return receipt
+
+    def _find(self, params: Params) -> Receipt:
+        receipt = self._receipts.get(checked.text(params, "id"))
+        if receipt is None:
+            raise BankError(NO_SUCH_RECEIPT)
+        return receipt
+
+    def _shown(self, receipt: Receipt, now_ms: int, *, language_maps: bool = False) -> dict[str, object]:
+        return receipt.as_json(now_ms, kassa_id=self._kassa_id, buyer=self._buyer, language_maps=language_maps)
+
+    def _create(self, now_ms: int, params: Params) -> dict[str, object]:
+        checked.refuse_hold(params)
+        receipt = Receipt(
+            receipt_id=self._new_id(),
+            number=len(self._receipts) + 1,
+            amount=checked.amount(params),
+            account=checked.account(params),
+            description=checked.text(params, "description", ""),
+            detail=checked.optional_mapping(params, "detail"),
+            walk=(Step(now_ms, ReceiptState.CREATED, held=False),),
+        )
+        return {"receipt": self._shown(self._store(receipt), now_ms)}
+
+    def _new_id(self) -> str:
+        while True:
+            receipt_id = f"{self._rng.getrandbits(96):024x}"
+            if receipt_id not in self._receipts:
+                return receipt_id
+
+    def _pay(self, now_ms: int, params: Params) -> dict[str, object]:
+        token = checked.text(params, "token")
+        self._pays[token] = self._pays.get(token, 0) + 1
+        checked.refuse_hold(params)
+        receipt = self._find(params)
+        if receipt.at(now_ms).state != ReceiptState.CREATED:
+            raise BankError(NO_SUCH_RECEIPT)
+        behaviour = self._take_code(now_ms, token, receipt.receipt_id)
+        if behaviour.action is BuyerAction.LACKS_FUNDS:
+            raise BankError(NO_FUNDS)
+        if behaviour.error_code is not None:
+            raise BankError(behaviour.error_code)
+        paying = replace(receipt, code=token, cancel=behaviour.cancel or receipt.cancel)
+        return {"receipt": self._shown(self._store(paying.moved(now_ms, payment_walk(behaviour, now_ms))), now_ms)}
+
+    def _take_code(self, now_ms: int, code: str, receipt_id: str) -> Behaviour:
+        """Use a code up and return what the buyer does; a code that spells its behaviour is issued at first sight."""
+        known = self._codes.get(code)
+        if known is None:
+            spelt = read_code(code)
+            if spelt is None:
+                raise BankError(CODE_UNKNOWN)
+            known = self._know(code, now_ms, spelt)
+        if known.used_by is not None:
+            raise BankError(CODE_USED)
+        if now_ms >= known.expires_ms:
+            raise BankError(CODE_EXPIRED)
+        self._codes[code] = replace(known, used_by=receipt_id)
+        return known.behaviour
+
+    def _check(self, now_ms: int, params: Params) -> dict[str, object]:
+        return {"state": int(self._find(params).at(now_ms).state)}
+
+    def _get(self, now_ms: int, params: Params) -> dict[str, object]:
+        return {"receipt": self._shown(self._find(params), now_ms)}
+
+    def _cancel(self, now_ms: int, params: Params) -> dict[str, object]:
+        receipt = self._find(params)
+        state = receipt.at(now_ms).state
+        if state not in {ReceiptState.CANCELLING, ReceiptState.CANCELLED}:
+            steps = self._cancellation(receipt, now_ms)
+            receipt = self._store(replace(receipt.moved(now_ms, steps), cancel_asked=True))
+        return {"receipt": self._shown(receipt, now_ms)}
+
+    def _cancellation(self, receipt: Receipt, now_ms: int) -> tuple[Step, ...]:
+        """Return the steps of a cancellation; one that is under way or done is not begun again."""
+        plan = receipt.cancel or self._cancel_plan
+        here = receipt.at(now_ms)
+        if here.state == ReceiptState.CREATED:
+            return (Step(now_ms, ReceiptState.CANCELLED, held=False),)
+        refused_with = plan.refused_with if here.state == ReceiptState.PAID else plan.busy_with
+        if refused_with is not None:
+            raise BankError(refused_with)
+        turned_back = receipt.first_ms(now_ms, ReceiptState.CANCELLING) != 0
+        return cancellation_walk(plan, now_ms, held=here.held, turned_back=turned_back)
+
+    def _get_all(self, now_ms: int, params: Params) -> list[object]:
+        begin_ms, end_ms, offset, count = checked.page(params)
+        chosen = [one for one in self._receipts.values() if begin_ms <= one.walk[0].at_ms <= end_ms]
+        return [self._shown(receipt, now_ms, language_maps=True) for receipt in chosen[offset : offset + count]]
+
+    def _set_fiscal_data(self, _now_ms: int, params: Params) -> dict[str, object]:
+        receipt = self._find(params)
+        self._store(replace(receipt, fiscal_data=checked.fiscal_data(params)))
+        return {"success": True}

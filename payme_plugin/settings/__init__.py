@@ -1,0 +1,38 @@
+"""The settings: the till's own over the section ``[Main]`` of ``payme.go.conf`` over the defaults.
+
+table      every setting, declared once: the reader, the docs and ``payme settings`` are made from it
+kinds      what a value may be: text in, checked value out
+model      ``Settings``, the frozen result, and its spelling for people
+remarks    faults and warnings: what, where, what is allowed
+reading    ``read_settings``: all sources, all faults together
+reader     ``SettingsReader``: read at each operation, the last good ones kept
+"""
+
+from __future__ import annotations
+
+from payme_plugin.settings.account import account_of
+from payme_plugin.settings.model import Settings, Shown, shown
+from payme_plugin.settings.reader import SettingsReader
+from payme_plugin.settings.reading import LINUXCASH, ErrorCodes, Places, payment_type_of, read_settings
+from payme_plugin.settings.remarks import Origin, SettingFault, SettingsError, SettingWarning, Source
+from payme_plugin.settings.table import SETTINGS, Setting
+
+__all__ = [
+    "LINUXCASH",
+    "SETTINGS",
+    "ErrorCodes",
+    "Origin",
+    "Places",
+    "Setting",
+    "SettingFault",
+    "SettingWarning",
+    "Settings",
+    "SettingsError",
+    "SettingsReader",
+    "Shown",
+    "Source",
+    "account_of",
+    "payment_type_of",
+    "read_settings",
+    "shown",
+]

@@ -1,0 +1,232 @@
+"""Reads the settings: every value checked, alone and with the others, every fault in one error."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Protocol
+
+from payme_plugin.secret import Secret
+from payme_plugin.settings.kinds import MAX_VALUE_CHARACTERS, checked_key
+from payme_plugin.settings.looks import Looks, Trouble
+from payme_plugin.settings.model import Settings
+from payme_plugin.settings.remarks import (
+    Origin,
+    SettingFault,
+    SettingsError,
+    SettingWarning,
+    Source,
+    UnacceptableError,
+)
+from payme_plugin.settings.sources import LINUXCASH, Gathered, Given, Places, gather
+from payme_plugin.settings.table import CONF_FILE, SETTINGS, Setting
+from payme_plugin.settings.urls import is_loopback, is_plain_http
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+__all__ = ["LINUXCASH", "ErrorCodes", "Places", "payment_type_of", "read_settings"]
+
+_MAX_KEY_FILE_BYTES = 4_096
+_MAX_CA_FILE_BYTES = 4_194_304
+_OTHERS_READ_OR_WRITE = 0o006
+_CERTIFICATE = re.compile(rb"-----BEGIN [A-Z0-9 ]*CERTIFICATE-----")
+_UNFIT = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
+_COMMENT_BEHIND = re.compile(r"\s[;#]")
+_BY_NAME = {setting.name: setting for setting in SETTINGS}
+_PLACEHOLDERS = {"posId": "id", "posKey": "key"}
+
+
+class ErrorCodes(Protocol):
+    """What the settings ask of the catalogue of error codes; the module ``payme_plugin.paymego.codes`` is one."""
+
+    def is_documented(self, code: int, /) -> bool:
+        """Return whether the manual lists the code for ``ignoredErrors``."""
+        ...
+
+    def proves_no_charge(self, code: int, /) -> bool:
+        """Return whether the code, as an answer to ``receipts.pay``, proves that nothing was charged."""
+        ...
+
+
+def read_settings(
+    host: Mapping[str, object],
+    file: Path | None,
+    codes: ErrorCodes,
+    *,
+    places: Places = LINUXCASH,
+    looks: Looks | None = None,
+) -> Settings:
+    """Return checked settings: the till's own over the section ``[Main]`` of the settings file over the defaults.
+
+    Args:
+        host: the till's own settings, names to values as text. ``confFile`` among them names the settings file.
+        file: the settings file where the caller names one; it counts before ``confFile``. A named file must be there;
+            the default one may be missing.
+        codes: the catalogue of error codes.
+        places: where the till keeps its files.
+        looks: what files are read through, for one who wants to know later whether they changed.
+
+    Raises:
+        SettingsError: something can't be used; it carries every fault.
+
+    Money effect: none.
+    """
+    looks = looks or Looks()
+    reading = _Reading(gather(host, file, places, looks), codes, places, looks)
+    return reading.settings()
+
+
+def payment_type_of(host: Mapping[str, object], file: Path | None, *, places: Places = LINUXCASH) -> int | None:
+    """Return the tender's number where it alone can be read, whatever else is wrong; else None."""
+    given = gather(host, file, places, Looks()).given.get("paymentType")
+    try:
+        value = _BY_NAME["paymentType"].kind.read(given.text) if given else None
+    except UnacceptableError:
+        return None
+    return value if isinstance(value, int) else None
+
+
+class _Reading:
+    """One reading; what it finds is collected in ``values``, ``origins``, ``faults`` and ``warnings``."""
+
+    def __init__(self, gathered: Gathered, codes: ErrorCodes, places: Places, looks: Looks) -> None:
+        self._gathered = gathered
+        self._codes = codes
+        self._places = places
+        self._looks = looks
+        self._values: dict[str, Any] = {}
+        self._origins = {CONF_FILE: gathered.conf_origin}
+        self._faults = list(gathered.faults)
+        self._warnings: list[SettingWarning] = []
+
+    def settings(self) -> Settings:
+        for setting in SETTINGS:
+            self._read(setting)
+        self._settle_key()
+        self._check_server()
+        self._check_files()
+        self._check_codes()
+        if self._faults:
+            raise SettingsError(sorted(self._faults, key=_place), self._warnings)
+        return Settings(
+            **self._values,
+            conf_file=self._gathered.conf_file,
+            origins=self._origins,
+            warnings=tuple(self._warnings),
+        )
+
+    def _read(self, setting: Setting) -> None:
+        given = self._gathered.given.get(setting.name) or Given(setting.default, Origin(Source.DEFAULT))
+        self._origins[setting.name] = given.origin
+        try:
+            _check_fit(given.text)
+            self._values[setting.field] = setting.kind.read(given.text)
+        except UnacceptableError as error:
+            behind = given.origin.source is Source.FILE and _COMMENT_BEHIND.search(given.text)
+            hint = "; a comment must stand on a line of its own" if behind and setting.name != "posKey" else ""
+            self._fault(setting.name, setting.masked(given.text), f"{error}{hint}")
+
+    def _settle_key(self) -> None:
+        """Let the higher source of the key win; two of one height are a fault."""
+        path: Path | None = self._values.get("pos_key_file")
+        if path is None:
+            self._warn_of_readers(self._gathered.conf_mode, self._origins["posKey"], self._gathered.conf_file)
+            return
+        here, there = self._origins["posKey"], self._origins["posKeyFile"]
+        key_given = here.source is not Source.DEFAULT and self._values.get("pos_key") != Secret(_PLACEHOLDERS["posKey"])
+        if key_given and here.source is there.source:
+            self._fault("posKeyFile", str(path), f"posKey is set {here} as well; allowed is one of the two")
+        elif key_given and here.source is Source.HOST:
+            self._values["pos_key_file"] = None
+        else:
+            self._read_key_file(path)
+
+    def _read_key_file(self, path: Path) -> None:
+        self._values.pop("pos_key", None)
+        content = self._looks.read(path, _MAX_KEY_FILE_BYTES)
+        if isinstance(content, Trouble):
+            self._fault("posKeyFile", str(path), f"the file can't be read: {content.explanation}")
+            return
+        try:
+            text = content.data.decode("utf-8-sig")
+            self._values["pos_key"] = checked_key(re.sub(r"\r?\n\Z", "", text))
+        except UnicodeDecodeError:
+            self._fault("posKeyFile", str(path), "the file is not UTF-8")
+        except UnacceptableError as error:
+            self._fault("posKeyFile", str(path), f"the file holds no key: {error}")
+        self._origins["posKey"] = Origin(Source.FILE, path)
+        self._warn_of_readers(content.mode, self._origins["posKey"], path)
+
+    def _warn_of_readers(self, mode: int | None, key_origin: Origin, path: Path) -> None:
+        real = self._values.get("pos_key") != Secret(_PLACEHOLDERS["posKey"])
+        if real and key_origin.source is Source.FILE and mode is not None and mode & _OTHERS_READ_OR_WRITE:
+            explanation = f"the file's mode {mode:04o} lets others read or change the kassa's key; it should be 0600"
+            self._warnings.append(SettingWarning("posKey", None, Origin(Source.FILE, path), explanation))
+
+    def _check_server(self) -> None:
+        url: str | None = self._values.get("url")
+        if url is None or is_loopback(url):
+            return
+        if is_plain_http(url) and self._values.get("allow_plain_http") is False:
+            self._fault(
+                "url", url, "plain http would send the kassa's key in clear; allowed are https and allowPlainHttp = 1"
+            )
+        for name, placeholder in _PLACEHOLDERS.items():
+            value = self._values.get(_BY_NAME[name].field)
+            if value in {placeholder, Secret(placeholder)}:
+                explanation = "it must be set to the kassa's own, because url leads beyond this machine"
+                self._fault(name, _BY_NAME[name].masked(placeholder), explanation)
+
+    def _check_files(self) -> None:
+        certificates: Path | None = self._values.get("ca_file")
+        if certificates is not None:
+            content = self._looks.read(certificates, _MAX_CA_FILE_BYTES)
+            if isinstance(content, Trouble):
+                self._fault("caFile", str(certificates), f"the file can't be read: {content.explanation}")
+            elif not _CERTIFICATE.search(content.data):
+                self._fault("caFile", str(certificates), "the file holds no certificate; allowed is a PEM file")
+        template: Path | None = self._values.get("slip_template")
+        if template is None and self._looks.is_there(self._places.slip_template):
+            self._values["slip_template"] = self._places.slip_template
+        elif template is not None and not self._looks.is_there(template):
+            self._warn("slipTemplate", str(template), "there is no such file; slips are made from the shipped template")
+
+    def _check_codes(self) -> None:
+        ignored = sorted(self._values.get("ignored_errors", ()), reverse=True)
+        foreign = [code for code in ignored if not self._codes.is_documented(code)]
+        doubtful = [code for code in ignored if not self._codes.proves_no_charge(code)]
+        if foreign:
+            self._warn("ignoredErrors", _listed(foreign), "the manual's list has no such code")
+        if doubtful:
+            explanation = (
+                "such a code does not prove that nothing was charged, so the receipt's state decides all the same"
+            )
+            self._warn("ignoredErrors", _listed(doubtful), explanation)
+        stale = sorted(self._values.get("stale_codes", ()), reverse=True)
+        doubtful = [code for code in stale if not self._codes.proves_no_charge(code)]
+        if doubtful:
+            explanation = f"allowed are codes which prove that nothing was charged; {_listed(doubtful)} does not"
+            self._fault("staleCodes", _listed(stale), explanation)
+
+    def _fault(self, name: str, value: str, explanation: str) -> None:
+        self._faults.append(SettingFault(name, value, self._origins[name], explanation))
+
+    def _warn(self, name: str, value: str, explanation: str) -> None:
+        self._warnings.append(SettingWarning(name, value, self._origins[name], explanation))
+
+
+def _check_fit(text: str) -> None:
+    if len(text) > MAX_VALUE_CHARACTERS:
+        raise UnacceptableError(f"allowed are at most {MAX_VALUE_CHARACTERS} characters")
+    if _UNFIT.search(text):
+        raise UnacceptableError("it holds a control character or one that can't be read")
+
+
+def _place(fault: SettingFault) -> tuple[bool, int]:
+    """Order faults as a person mends them: down the file, then the rest."""
+    return fault.origin.source is not Source.FILE, fault.line or 0
+
+
+def _listed(codes: Iterable[int]) -> str:
+    return ", ".join(map(str, codes))

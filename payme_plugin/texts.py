@@ -1,0 +1,212 @@
+"""What a cashier reads: every text by its key, in Russian, Uzbek and English.
+
+A text says what happened, then what to do, with the server's code in brackets where there is one. The words are in the
+gettext catalogues under ``payme_plugin/locale``; they are loaded at the first text.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from enum import Enum
+from gettext import GNUTranslations, NullTranslations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from payme_plugin.secret import mask_digits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["DOMAIN", "LANGUAGES", "LOCALE", "Text", "Texts"]
+
+DOMAIN = "payme_plugin"
+LOCALE = Path(__file__).with_name("locale")
+LANGUAGES = ("ru", "uz", "en")
+"""The first one stands in for a language that is not here."""
+
+_ACCOUNT_ERRORS = range(-31099, -31049)
+_ACCOUNT_ERROR = -31050
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+_OUTSIDE_WORDS = "text"
+_MAX_VALUE_CHARACTERS = 200
+
+
+class Text(Enum):
+    """The keys of all texts; a key is the text's msgid in the catalogues."""
+
+    TENDER_NAME = "tender.name"
+
+    PAYMENT_PAID = "payment.paid"
+    PAYMENT_UNKNOWN = "payment.unknown"
+    PAYMENT_CHARGE_MAY_HANG = "payment.charge_may_hang"
+    PAYMENT_SERVER_UNREACHABLE_AGAIN = "payment.server_unreachable_again"
+    PAYMENT_ABORTED = "payment.aborted"
+    PAYMENT_ABORTED_BEFORE_CHARGE = "payment.aborted_before_charge"
+    PAYMENT_CANCELLED_BY_PAYME = "payment.cancelled_by_payme"
+    PAYMENT_RETURNING = "payment.returning"
+    PAYMENT_NOT_PAID = "payment.not_paid"
+    PAYMENT_SERVER_ERROR = "payment.server_error"
+    PAYMENT_NO_CONNECTION = "payment.no_connection"
+    PAYMENT_NO_CONNECTION_NAME_NOT_FOUND = "payment.no_connection_name_not_found"
+    PAYMENT_NO_CONNECTION_TLS = "payment.no_connection_tls"
+    PAYMENT_NO_CONNECTION_TIME_OVER = "payment.no_connection_time_over"
+    PAYMENT_RECEIPT_NOT_CREATED = "payment.receipt_not_created"
+    PAYMENT_WRONG_RECEIPT = "payment.wrong_receipt"
+    PAYMENT_SETTINGS_BROKEN = "payment.settings_broken"
+    PAYMENT_AMOUNT_NOT_ALLOWED = "payment.amount_not_allowed"
+    PAYMENT_JOURNAL_UNWRITABLE = "payment.journal_unwritable"
+    PAYMENT_BUSY = "payment.busy"
+    PAYMENT_ID_REUSED = "payment.id_reused"
+    PAYMENT_ALREADY_REVERSED = "payment.already_reversed"
+    PAYMENT_CODE_NOT_ACCEPTED = "payment.code_not_accepted"
+
+    SCAN_PROMPT = "scan.prompt"
+    SCAN_IMPLAUSIBLE = "scan.implausible"
+    SCAN_TOO_OLD = "scan.too_old"
+    SCAN_ALREADY_USED = "scan.already_used"
+    SCAN_STALE = "scan.stale"
+    SCAN_OTHER_WALLET = "scan.other_wallet"
+
+    PROGRESS_CREATING = "progress.creating"
+    PROGRESS_PAYING = "progress.paying"
+    PROGRESS_WAITING_FOR_BUYER = "progress.waiting_for_buyer"
+    PROGRESS_REVERSING = "progress.reversing"
+
+    NOTICE_SETTINGS_KEPT_LAST_GOOD = "notice.settings_kept_last_good"
+    NOTICE_SETTINGS_BROKEN = "notice.settings_broken"
+    NOTICE_NO_PAYMENT_TYPE = "notice.no_payment_type"
+    NOTICE_JOURNAL_UNWRITABLE = "notice.journal_unwritable"
+    NOTICE_SLIP_FALLBACK = "notice.slip_fallback"
+
+    REVERSAL_REVERSED = "reversal.reversed"
+    REVERSAL_QUEUED = "reversal.queued"
+    REVERSAL_REFUSED = "reversal.refused"
+    REVERSAL_ALREADY_REVERSED = "reversal.already_reversed"
+    REVERSAL_SETTINGS_BROKEN = "reversal.settings_broken"
+    REVERSAL_OTHER_KASSA = "reversal.other_kassa"
+    REVERSAL_JOURNAL_UNWRITABLE = "reversal.journal_unwritable"
+    REVERSAL_BUSY = "reversal.busy"
+
+    REFUND_PARTIAL_LINES = "refund.partial_lines"
+    REFUND_PARTIAL_AMOUNT = "refund.partial_amount"
+    REFUND_FOREIGN_LINES = "refund.foreign_lines"
+    REFUND_MANUAL_SELECTION_REQUIRED = "refund.manual_selection_required"
+    REFUND_CURRENCY_SELECTION_FORBIDDEN = "refund.currency_selection_forbidden"
+    REFUND_NO_SALE_RECEIPT = "refund.no_sale_receipt"
+    REFUND_ALREADY_REVERSED = "refund.already_reversed"
+    REFUND_FOREIGN_PAYMENT = "refund.foreign_payment"
+
+    ERROR_32300 = "error.-32300"
+    ERROR_32700 = "error.-32700"
+    ERROR_32600 = "error.-32600"
+    ERROR_32400 = "error.-32400"
+    ERROR_32601 = "error.-32601"
+    ERROR_32602 = "error.-32602"
+    ERROR_32504 = "error.-32504"
+    ERROR_31301 = "error.-31301"
+    ERROR_31300 = "error.-31300"
+    ERROR_31302 = "error.-31302"
+    ERROR_31303 = "error.-31303"
+    ERROR_31002 = "error.-31002"
+    ERROR_31001 = "error.-31001"
+    ERROR_31400 = "error.-31400"
+    ERROR_31101 = "error.-31101"
+    ERROR_31102 = "error.-31102"
+    ERROR_31103 = "error.-31103"
+    ERROR_31110 = "error.-31110"
+    ERROR_31700 = "error.-31700"
+    ERROR_31613 = "error.-31613"
+    ERROR_31630 = "error.-31630"
+    ERROR_31602 = "error.-31602"
+    ERROR_31601 = "error.-31601"
+    ERROR_31620 = "error.-31620"
+    ERROR_31100 = "error.-31100"
+    ERROR_31624 = "error.-31624"
+    ERROR_31623 = "error.-31623"
+    ERROR_31900 = "error.-31900"
+    ERROR_31640 = "error.-31640"
+    ERROR_31901 = "error.-31901"
+    ERROR_31200 = "error.-31200"
+    ERROR_31800 = "error.-31800"
+    ERROR_32500 = "error.-32500"
+    ERROR_31610 = "error.-31610"
+    ERROR_31611 = "error.-31611"
+    ERROR_31612 = "error.-31612"
+    ERROR_31622 = "error.-31622"
+    ERROR_31625 = "error.-31625"
+    ERROR_31050 = "error.-31050"
+    ERROR_31003 = "error.-31003"
+    ERROR_31007 = "error.-31007"
+    ERROR_31008 = "error.-31008"
+
+    @classmethod
+    def of_error(cls, code: int) -> Text | None:
+        """Return the text for a server's error code; None for a code without one.
+
+        Payme keeps the codes from -31099 to -31050 for faults of the account; they have one text.
+        """
+        try:
+            return cls(f"error.{_ACCOUNT_ERROR if code in _ACCOUNT_ERRORS else code}")
+        except ValueError:
+            return None
+
+
+class Texts:
+    """The texts in one language.
+
+    Args:
+        language: ``ru``, ``uz`` or ``en``, a region or script after it is ignored; for any other, Russian.
+    """
+
+    def __init__(self, language: str) -> None:
+        primary = re.split(r"[-_.@]", language, maxsplit=1)[0].lower()
+        self.language = primary if primary in LANGUAGES else LANGUAGES[0]
+        self._catalogue: NullTranslations | None = None
+
+    def __call__(self, text: Text, /, **values: object) -> str:
+        """Return a text with its placeholders filled.
+
+        Args:
+            text: which text.
+            values: what goes into its placeholders; each is brought onto one line and cut at 200 characters, and
+                numbers in ``text``, the server's own words, are masked: a server may repeat a code or a phone.
+        """
+        return _PLACEHOLDER.sub(lambda found: _shown(found[1], values), self._words()(text.value))
+
+    def of_error(self, code: int, server_text: str = "") -> str:
+        """Return what a cashier reads on a server's error: from the catalogue, else in the server's own words.
+
+        Args:
+            code: the server's error code.
+            server_text: its own words in this language; empty where it sent none.
+        """
+        known = Text.of_error(code)
+        if known is not None:
+            return self(known, code=code)
+        if server_text.strip():
+            return self(Text.PAYMENT_SERVER_ERROR, text=server_text, code=code)
+        return self(Text.PAYMENT_NOT_PAID, code=code)
+
+    def _words(self) -> Callable[[str], str]:
+        if self._catalogue is None:
+            self._catalogue = _load(self.language)
+        return self._catalogue.gettext
+
+
+def _load(language: str) -> NullTranslations:
+    """Return a language's catalogue; in a broken installation an empty one, whose texts are their keys."""
+    try:
+        with (LOCALE / language / "LC_MESSAGES" / f"{DOMAIN}.mo").open("rb") as file:
+            return GNUTranslations(file)
+    except (OSError, ValueError, struct.error):
+        return NullTranslations()
+
+
+def _shown(name: str, values: Mapping[str, object]) -> str:
+    """Return a placeholder's value on one line; one without a value stays as it is, rather than stop a verdict."""
+    if name not in values:
+        return f"{{{name}}}"
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in str(values[name])).split())
+    line = mask_digits(line) if name == _OUTSIDE_WORDS else line
+    return line if len(line) <= _MAX_VALUE_CHARACTERS else line[: _MAX_VALUE_CHARACTERS - 1] + "…"

@@ -1,0 +1,43 @@
+"""A small reference POS: it loads plugins by entry point and imports the contract alone."""
+
+from __future__ import annotations
+
+from payme_plugin.till.desk import PrintSlip, print_slip
+from payme_plugin.till.errors import (
+    FolderUnusable,
+    NoPlugin,
+    OutcomeUnknown,
+    PaymentMismatch,
+    TillBusy,
+    TillError,
+    UnknownPayment,
+)
+from payme_plugin.till.host import PAYMENT_TYPE, reference_identity
+from payme_plugin.till.receipts import BookedReceipt, Refund, Tender
+from payme_plugin.till.reversal import Reversal
+from payme_plugin.till.sale import Payment
+from payme_plugin.till.terminal_log import TerminalLogFormatter, terminal_log
+from payme_plugin.till.till import Restored, Till
+
+__all__ = [
+    "PAYMENT_TYPE",
+    "BookedReceipt",
+    "FolderUnusable",
+    "NoPlugin",
+    "OutcomeUnknown",
+    "Payment",
+    "PaymentMismatch",
+    "PrintSlip",
+    "Refund",
+    "Restored",
+    "Reversal",
+    "Tender",
+    "TerminalLogFormatter",
+    "Till",
+    "TillBusy",
+    "TillError",
+    "UnknownPayment",
+    "print_slip",
+    "reference_identity",
+    "terminal_log",
+]

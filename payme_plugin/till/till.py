@@ -1,0 +1,264 @@
+"""The reference till: a small POS that does what the contract asks of a host, and nothing else."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+from hookspecs import BaseUi, PosPlugins, ReceiptKind
+from payme_plugin.till.book import ReceiptBook
+from payme_plugin.till.desk import Desk
+from payme_plugin.till.errors import NoPlugin, OutcomeUnknown
+from payme_plugin.till.host import PAYMENT_TYPE, TillHost
+from payme_plugin.till.lock import locked
+from payme_plugin.till.reversal import cancel_payment, refund_again, refund_payment
+from payme_plugin.till.sale import ask_again, one_line_sale, take_payment
+from payme_plugin.till.terminal_log import terminal_log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+    from hookspecs import Item, PluginFault, Ui
+    from payme_plugin.till.desk import PrintSlip
+    from payme_plugin.till.receipts import BookedReceipt
+    from payme_plugin.till.reversal import Reversal
+    from payme_plugin.till.sale import Payment
+
+__all__ = ["Restored", "Till"]
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """A receipt that an earlier run had left unfinished.
+
+    Attributes:
+        number: its number.
+        payment_id: its payment, or None where it had none.
+        outcome: what it came to: a verdict's name, ``CLOSED``, or why it is still unfinished.
+    """
+
+    number: int
+    payment_id: str | None
+    outcome: str
+
+
+@final
+class Till:
+    """The reference till on one folder; a context manager: it starts on entry and stops on exit.
+
+    Args:
+        folder: keeps the receipts, the log ``terminal.log`` and what the plugin ``payme`` stores.
+        settings: settings of the plugin ``payme``; the till adds ``paymentType``.
+        ui: the cashier's screen and scanner.
+        language: ``ru``, ``uz`` or ``en``.
+        slip_width: characters in a line of a slip.
+        print_slip: prints one slip, all its copies.
+        notice: takes a notice's key and its text, or None when it is over; called from any thread.
+        plugins: the plugins; by default those that are installed, by entry point.
+        now_ms: the wall clock in Unix milliseconds.
+        new_id: makes ids that were never used.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, str],
+        ui: Ui,
+        *,
+        language: str,
+        slip_width: int,
+        print_slip: PrintSlip,
+        notice: Callable[[str, str | None], None],
+        plugins: PosPlugins | None = None,
+        now_ms: Callable[[], int] = _wall_ms,
+        new_id: Callable[[], str] = _new_id,
+    ) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._ui = ui
+        self._language = language
+        self._slip_width = slip_width
+        self._print_slip = print_slip
+        self._notice = notice
+        self._given_plugins = plugins
+        self._now_ms = now_ms
+        self._new_id = new_id
+        self._running = ExitStack()
+
+    def __enter__(self) -> Till:
+        """Take the folder, read the book, load and start the plugins.
+
+        Raises:
+            FolderUnusable: the folder can't be made, read or written.
+            TillBusy: another process works with it.
+        """
+        with ExitStack() as running:
+            running.enter_context(locked(self._folder))
+            running.enter_context(terminal_log(self._folder / "terminal.log"))
+            self._desk = self._open_desk()
+            running.callback(self._stop)
+            self._running = running.pop_all()
+        return self
+
+    def _open_desk(self) -> Desk:
+        book = ReceiptBook(self._folder / "receipts")
+        for page in book.unreadable:
+            self._notice(
+                f"till.{page.name}", f"{page} is damaged and left as it is; its payments are shown, not decided."
+            )
+        host = TillHost(
+            self._folder,
+            book,
+            self._settings,
+            language=self._language,
+            slip_width=self._slip_width,
+            notice=self._notice,
+        )
+        plugins = self._given_plugins
+        if plugins is None:
+            plugins = PosPlugins()
+            plugins.load_entry_points()
+        plugins.on_start(host)
+        return Desk(
+            identity=host.identity,
+            plugins=plugins,
+            book=book,
+            print_slip=self._print_slip,
+            now_ms=self._now_ms,
+            new_id=self._new_id,
+        )
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Tell what is still untold, stop the plugins, give the folder back."""
+        self._running.close()
+
+    def _stop(self) -> None:
+        self._desk.plugins.on_stop()
+
+    @property
+    def identity(self) -> str:
+        """The till's stable name."""
+        return self._desk.identity
+
+    @property
+    def faults(self) -> tuple[PluginFault, ...]:
+        """Why installed plugins are not in service."""
+        return self._desk.plugins.faults
+
+    @property
+    def plugin_names(self) -> tuple[str, ...]:
+        """The plugins in service."""
+        return self._desk.plugins.names
+
+    @property
+    def receipts(self) -> tuple[BookedReceipt, ...]:
+        """All receipts in the till's book, oldest first."""
+        return self._desk.book.receipts()
+
+    def restore(self, but_payment: str | None = None) -> tuple[Restored, ...]:
+        """Finish what an earlier run left: ask again, close or annul, tell and print.
+
+        Args:
+            but_payment: a payment that the caller asks for itself.
+
+        Money effect: may charge, never twice, and may return what had begun to be returned.
+
+        Raises:
+            FolderUnusable: the book can't be written.
+        """
+        ended = [self._restore(receipt) for receipt in self.receipts if not _asks_for(receipt, but_payment)]
+        return tuple(each for each in ended if each is not None)
+
+    def _restore(self, receipt: BookedReceipt) -> Restored | None:
+        payment_id = _payment_id(receipt)
+        try:
+            outcome = self._finish(receipt)
+        except (NoPlugin, OutcomeUnknown) as error:
+            outcome = str(error)
+        if outcome is None:
+            return None
+        return Restored(number=receipt.number, payment_id=payment_id, outcome=outcome)
+
+    def _finish(self, receipt: BookedReceipt) -> str | None:
+        absent = _AbsentBuyer(self._ui)
+        if receipt.cancelling is not None:
+            reversal = cancel_payment(self._desk, absent, receipt.cancelling, "begun before a restart")
+            return reversal.result.status.name
+        if receipt.kind is ReceiptKind.REFUND and receipt.is_open:
+            return refund_again(self._desk, absent, receipt).result.status.name
+        if receipt.is_open:
+            payment = ask_again(self._desk, absent, receipt)
+            return "CLOSED" if payment is None else payment.result.status.name
+        if receipt.closed_at is not None and not receipt.annulled and (not receipt.told or receipt.slips):
+            self._desk.close(receipt)
+            return "CLOSED"
+        return None
+
+    def pay(self, amount: int, *, goods: str, payment_id: str | None = None, qr_code: str | None = None) -> Payment:
+        """Sell one piece of ``goods`` for ``amount`` tiyin; see ``take_payment`` for its effects and errors."""
+        return take_payment(
+            self._desk,
+            self._ui,
+            payment_type=PAYMENT_TYPE,
+            payment_id=self._new_id() if payment_id is None else payment_id,
+            items=one_line_sale(goods, amount),
+            qr_code=qr_code,
+        )
+
+    def cancel(self, payment_id: str, reason: str) -> Reversal:
+        """Annul the sale of a payment; see ``cancel_payment`` for its effects and errors."""
+        return cancel_payment(self._desk, self._ui, payment_id, reason)
+
+    def refund(
+        self,
+        payment_id: str,
+        *,
+        items: tuple[Item, ...] | None = None,
+        manual_selection: bool = False,
+        currency_selection: bool = False,
+    ) -> Reversal:
+        """Refund the sale of a payment; see ``refund_payment`` for its effects and errors."""
+        return refund_payment(
+            self._desk,
+            self._ui,
+            payment_id,
+            items=items,
+            manual_selection=manual_selection,
+            currency_selection=currency_selection,
+        )
+
+
+class _AbsentBuyer(BaseUi):
+    """The screen after a restart: the buyer of then doesn't scan again, the cashier may still stop."""
+
+    def __init__(self, ui: Ui) -> None:
+        self._ui = ui
+
+    def progress(self, elapsed_s: float, total_s: float, text: str) -> bool | None:
+        """Hand the progress on."""
+        return self._ui.progress(elapsed_s, total_s, text)
+
+
+def _payment_id(receipt: BookedReceipt) -> str | None:
+    if receipt.refund is not None:
+        return receipt.refund.payment_id
+    return receipt.tenders[-1].payment_id if receipt.tenders else None
+
+
+def _asks_for(receipt: BookedReceipt, payment_id: str | None) -> bool:
+    return payment_id is not None and receipt.cancelling is None and _payment_id(receipt) == payment_id

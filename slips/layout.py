@@ -1,0 +1,151 @@
+"""A filled slip as rows of text for a printer of fixed columns.
+
+- ``line`` breaks between words, a word longer than a row inside of itself; a no-break space never breaks.
+- ``pair``: label left, text right. Where one row can't hold both, the label comes first and the text ends at the right.
+- ``qr`` and ``barcode``: a printer of rows can't draw them, so their text is printed behind ``[QR]`` or ``[BARCODE]``.
+- ``cut``: a row of ``- - -``, where the paper may be torn.
+- ``bold`` and ``size`` travel with a row for whoever can draw them. Plain lines have one weight and one size, so there
+  they change nothing; with ``enlarge`` a row of double size gets half the columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from slips.characters import clusters, text_width
+from slips.formats import NO_BREAK_SPACE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from slips.document import FilledSlip, Part
+    from slips.transliteration import Alphabet
+
+__all__ = ["MAX_WIDTH", "MIN_WIDTH", "Row", "bounded_width", "lay_out", "lines_of"]
+
+MIN_WIDTH = 24
+MAX_WIDTH = 80
+
+_MARKERS = {"qr": "[QR]", "barcode": "[BARCODE]"}
+_MARKS = {"rule": "-" * MAX_WIDTH, "blank": "", "cut": "- " * MAX_WIDTH}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One printed row.
+
+    Attributes:
+        text: its text with its indent, no wider than the slip; half as wide if it is to be enlarged.
+        bold: whether it should be bold.
+        double: whether it should be of double size.
+    """
+
+    text: str
+    bold: bool = False
+    double: bool = False
+
+
+def bounded_width(width: int) -> int:
+    """Return ``width`` in columns, or the nearest that a slip can have: 24 to 80."""
+    return max(MIN_WIDTH, min(MAX_WIDTH, width))
+
+
+def lay_out(
+    slip: FilledSlip, width: int, alphabet: Alphabet | None = None, *, enlarge: bool = False
+) -> tuple[Row, ...]:
+    """Return the rows of a filled slip.
+
+    Args:
+        slip: from ``SlipPress.fill``.
+        width: columns of the printer; beyond 24 to 80 the nearest of these is taken.
+        alphabet: the printer's letters, or None for any.
+        enlarge: give rows of double size half the columns, for a printer or a picture that draws them so.
+    """
+    width = bounded_width(width)
+    rows = []
+    for part, text in slip.parts:
+        double = part.attributes.get("size") == "double"
+        columns = width // 2 if double and enlarge else width
+        bold = part.attributes.get("bold") == "true"
+        rows += [Row(row, bold, double) for row in _rows_of(part, text, columns, alphabet)]
+    return tuple(rows)
+
+
+def lines_of(slip: FilledSlip, width: int, alphabet: Alphabet | None = None) -> tuple[str, ...]:
+    """Return a filled slip as plain lines; the arguments are those of ``lay_out``."""
+    width = bounded_width(width)
+    lines: list[str] = []
+    for part, text in slip.parts:
+        lines += _rows_of(part, text, width, alphabet)
+    return tuple(lines)
+
+
+def _rows_of(part: Part, text: str, columns: int, alphabet: Alphabet | None) -> list[str]:
+    element = part.element
+    if alphabet is not None:
+        text = alphabet.spell(text)
+    if element == "pair":
+        label = part.attributes["label"]
+        rows = _pair(label if alphabet is None else alphabet.spell(label), text, columns)
+    elif element == "line":
+        rows = _aligned(text, columns, part.attributes.get("align", "left"))
+    elif element in _MARKERS:
+        rows = list(_broken(f"{_MARKERS[element]} {text}", columns))
+    else:
+        return [_MARKS[element][:columns].rstrip()]
+    return [row.replace(NO_BREAK_SPACE, " ") for row in rows]
+
+
+def _pair(label: str, text: str, columns: int) -> list[str]:
+    space = columns - text_width(label + text)
+    if space >= 1:
+        return [label + " " * space + text if text else label]
+    rows = _wrapped(label, columns) if label else []
+    if rows:
+        space = columns - text_width(rows[-1] + text)
+        if space >= 1:
+            return [*rows[:-1], rows[-1] + " " * space + text if text else rows[-1]]
+    return rows + _aligned(text, columns, "right")
+
+
+def _aligned(text: str, columns: int, align: str) -> list[str]:
+    space = columns - text_width(text)
+    if space < 0:
+        return [row for part in _wrapped(text, columns) for row in _aligned(part, columns, align)]
+    if align == "left" or not text:
+        return [text]
+    return [" " * (space if align == "right" else space // 2) + text]
+
+
+def _wrapped(text: str, columns: int) -> list[str]:
+    """Break a text between words; an empty one is one empty row."""
+    if text_width(text) <= columns:
+        return [text]
+    rows: list[str] = []
+    row, row_width = "", 0
+    for word in text.split(" "):
+        word_width = text_width(word)
+        if row and row_width + 1 + word_width <= columns:
+            row, row_width = f"{row} {word}", row_width + 1 + word_width
+            continue
+        if row:
+            rows.append(row)
+        if word_width > columns:
+            *whole, word = _broken(word, columns)  # noqa: PLW2901 - what is left of the word begins the next row
+            rows += whole
+            word_width = text_width(word)
+        row, row_width = word, word_width
+    return [*rows, row] if row else rows
+
+
+def _broken(text: str, columns: int) -> Iterator[str]:
+    """Break a text anywhere but between a character and its marks."""
+    row, row_width = "", 0
+    for cluster, cluster_width in clusters(text):
+        if row_width + cluster_width > columns:
+            yield row
+            row, row_width = "", 0
+        row += cluster
+        row_width += cluster_width
+    yield row

@@ -1,0 +1,90 @@
+"""The slip of last resort: no template, no schema, no layout; only what the buyer and the bank can't do without.
+
+It shares as little as it can with the ordinary road, so that a mistake there can't be a mistake here too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from slips.characters import clean, text_width
+from slips.document import FilledSlip, MadeSlip, part_of, to_xml
+from slips.formats import NO_BREAK_SPACE, format_moment, format_money, mask_card
+from slips.layout import bounded_width
+from slips.transliteration import Alphabet, is_slip_encoding
+from slips.words import WORDS, Words
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+__all__ = ["plain_slip"]
+
+
+def plain_slip(
+    data: Mapping[str, object],
+    width: int,
+    *,
+    language: str = "ru",
+    timezone: tzinfo | None = None,
+    encoding: str | None = None,
+) -> MadeSlip:
+    """Return a plain slip; it fails for no data at all, and needs neither defusedxml nor xmlschema.
+
+    Args:
+        data: as for ``SlipPress.make``; what is missing or senseless is left out.
+        width: columns of the printer, 24 to 80; beyond them the nearest of these is taken.
+        language: of the labels: ``ru``, ``uz``, ``uz-Cyrl`` or ``en``; another gives ``ru``.
+        timezone: the till's; None is the machine's own.
+        encoding: the printer's code page, or None for any letter; one that is unknown is taken as None.
+
+    Money effect: none.
+    """
+    words = WORDS.get(language, WORDS["ru"])
+    operation = data.get("operation")
+    if not isinstance(operation, str) or operation not in words.operations:
+        operation = "pay"
+    pairs = [(label, text) for label, text in _pairs(data, operation, words, timezone) if text]
+    alphabet = Alphabet(encoding) if encoding is not None and is_slip_encoding(encoding) else None
+    lines = ["PAYME", _spelled(words.operations[operation], alphabet)]
+    parts = [(part_of("line", {}), text) for text in ("PAYME", words.operations[operation])]
+    for label, text in pairs:
+        parts.append((part_of("pair", {"label": label}), text))
+        lines += _lines(_spelled(label, alphabet), _spelled(text, alphabet), bounded_width(width))
+    return MadeSlip(to_xml(FilledSlip(operation, tuple(parts))), tuple(lines))
+
+
+def _pairs(data: Mapping[str, object], operation: str, words: Words, zone: tzinfo | None) -> list[tuple[str, str]]:
+    receipt = _mapping(data.get("receipt"))
+    number = _mapping(receipt.get("card")).get("number")
+    moment = data.get("paid_at" if operation == "pay" else "reversed_at")
+    money = format_money(data.get("amount"))
+    return [
+        (words.till, _text(data.get("till"))),
+        (words.moment, format_moment(moment, zone)),
+        (words.card, mask_card(number[:64]) if isinstance(number, str) else ""),
+        (words.amount, f"{money}{NO_BREAK_SPACE}{words.currency}" if money else ""),
+        (words.receipt, _text(data.get("receipt_id"))),
+    ]
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: object) -> str:
+    return clean(value) if isinstance(value, str) else ""
+
+
+def _spelled(text: str, alphabet: Alphabet | None) -> str:
+    return alphabet.spell(text) if alphabet is not None else text
+
+
+def _lines(label: str, text: str, width: int) -> list[str]:
+    """Put label and text into one line, or the text in pieces below its label."""
+    text = text.replace(NO_BREAK_SPACE, " ")
+    if text_width(label) + 2 + text_width(text) <= width:
+        return [f"{label}: {text}"]
+    # Half as many characters as columns are never too wide, whatever they are.
+    step = width if text_width(text) == len(text) else width // 2
+    return [f"{label}:", *(text[begin : begin + step] for begin in range(0, len(text), step))]

@@ -1,0 +1,156 @@
+"""The slip press: loads templates and makes slips."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+from slips.document import FilledSlip, MadeSlip, to_tree, to_xml
+from slips.errors import SlipError, TemplateError, TemplateFault
+from slips.fill import fill
+from slips.layout import lines_of
+from slips.plain import plain_slip
+from slips.schemas import SCHEMA_NAMES, Schemas
+from slips.source import MAX_BYTES, Source, read_xml
+from slips.template import Template, compile_template
+from slips.transliteration import Alphabet
+from slips.values import Values
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import tzinfo
+
+__all__ = ["LANGUAGES", "SlipPress"]
+
+_SHIPPED = {"ru": "payme.xml", "uz": "payme.uz.xml", "en": "payme.en.xml"}
+LANGUAGES = tuple(_SHIPPED)
+"""The languages of the shipped templates."""
+
+
+class SlipPress:
+    """Loads templates and makes slips. Any thread may use it.
+
+    Args:
+        encoding: the printer's code page; its lines then hold no other letter. None: any letter.
+        timezone: the till's; None is the machine's own.
+
+    Raises:
+        ValueError: ``encoding`` is no code page for slips.
+    """
+
+    def __init__(self, *, encoding: str | None = None, timezone: tzinfo | None = None) -> None:
+        self._alphabet = Alphabet(encoding) if encoding is not None else None
+        self._encoding = encoding
+        self._timezone = timezone
+        self._schemas = Schemas()
+
+    def import_parts(self) -> None:
+        """Import defusedxml and xmlschema on the calling thread.
+
+        While they load, they swap an entry of ``sys.modules`` that another thread might be importing: call this where
+        no other thread imports anything. Without it, the first slip or template imports them.
+        """
+        import defusedxml.ElementTree  # noqa: F401, PLC0415
+        import xmlschema  # noqa: F401, PLC0415
+
+    def warm_up(self) -> None:
+        """Build both schemas, in about 200 ms; whoever needs one meanwhile waits for it.
+
+        Raises:
+            SlipError: a schema's file is missing or damaged.
+        """
+        for name in SCHEMA_NAMES:
+            self._schemas.get(name)
+
+    def load(self, path: Path | None, language: str = "ru") -> Template:
+        """Return the template in a file, checked.
+
+        Args:
+            path: the file, of at most 256 KiB; None is the shipped template of ``language``.
+            language: ``ru``, ``uz`` or ``en``; another gives ``ru``. A template that names its own language keeps it.
+
+        Raises:
+            TemplateError: the file can't be read, or it has mistakes: all of them, each with its place.
+            SlipError: the schema's own file is missing or damaged.
+        """
+        if language not in _SHIPPED:
+            language = "ru"
+        if path is None:
+            path = Path(__file__).parent / _SHIPPED[language]
+        return self.load_text(_read(path), str(path), language)
+
+    def load_text(self, text: bytes, source: str, language: str = "ru") -> Template:
+        """Return the template in ``text``, checked; ``source`` is what its faults are reported under.
+
+        Raises:
+            TemplateError: the text has mistakes: all of them, each with its place.
+            SlipError: the schema's own file is missing or damaged.
+        """
+        try:
+            document = read_xml(text)
+        except TemplateError as error:
+            raise TemplateError(source, error.faults) from None
+        template, faults = compile_template(document, source, language)
+        if not faults:
+            faults = self._schema_faults(document)
+        if faults:
+            raise TemplateError(source, faults)
+        return template
+
+    def make(self, template: Template, data: Mapping[str, object], width: int) -> MadeSlip:
+        """Fill a template, validate what came out, and lay it out.
+
+        Args:
+            template: from ``load``.
+            data: ``operation`` (pay, cancel or refund), ``amount`` in tiyin, ``receipt`` as the server sent it, times
+                in Unix milliseconds, and what else the vocabulary names, nested by its dots; any of it may be missing.
+            width: columns of the printer, 24 to 80; beyond them the nearest of these is taken.
+
+        Raises:
+            SlipError: the operation is unknown, or the filled slip isn't valid. The text repeats no value.
+
+        Money effect: none.
+        """
+        slip = self.fill(template, data)
+        return MadeSlip(to_xml(slip), lines_of(slip, width, self._alphabet))
+
+    def fill(self, template: Template, data: Mapping[str, object]) -> FilledSlip:
+        """Return the filled and validated slip, for one who lays it out; the arguments are those of ``make``.
+
+        Raises:
+            SlipError: as ``make``.
+        """
+        slip = fill(template, Values(data, template.language, self._timezone))
+        error = self._schemas.first_error("slip", to_tree(slip))
+        if error is not None:
+            # What xmlschema says repeats the value, which may be a card's number: only the place goes into the text.
+            place = getattr(error.elem, "tag", "slip")
+            message = f"{template.source}: the filled slip is not valid at <{place}>"
+            raise SlipError(message)
+        return slip
+
+    def make_plain(self, data: Mapping[str, object], width: int, language: str = "ru") -> MadeSlip:
+        """Return the slip that needs no template and can't fail, in this press's time zone and letters."""
+        return plain_slip(data, width, language=language, timezone=self._timezone, encoding=self._encoding)
+
+    def _schema_faults(self, source: Source) -> tuple[TemplateFault, ...]:
+        """Return what the schema finds where our own check found nothing: it has the last word."""
+        error = self._schemas.first_error("template", source.root)
+        if error is None:
+            return ()
+        place = source.places.get(error.elem) if isinstance(error.elem, ET.Element) else None
+        line, column = place.start if place else source.places[source.root].start
+        return (TemplateFault(line, column, f"the schema of templates refuses this: {error.reason}"),)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if not path.is_file():
+            reason = "this is no file" if path.exists() else "there is no such file"
+            raise TemplateError(str(path), (TemplateFault(0, 0, reason),))
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = f"the file can't be read: {getattr(error, 'strerror', None) or error}"
+        raise TemplateError(str(path), (TemplateFault(0, 0, reason),)) from None

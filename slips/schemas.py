@@ -1,0 +1,84 @@
+"""The two schemas, built by xmlschema out of the files beside this module, once and by whoever needs them first."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+from slips.dialect import ROOT
+from slips.errors import SlipError, TemplateError
+from slips.source import MAX_BYTES, read_xml
+
+if TYPE_CHECKING:
+    from xmlschema import XMLSchema10, XMLSchemaValidationError
+
+__all__ = ["SCHEMA_NAMES", "Schemas", "build_schema"]
+
+SCHEMA_NAMES = ("slip", "template")
+_REFERENCES = tuple(f"{{http://www.w3.org/2001/XMLSchema}}{name}" for name in ("include", "import", "redefine"))
+_FOLDER = Path(__file__).parent
+
+
+def build_schema(text: bytes) -> XMLSchema10:
+    """Return the schema in ``text``; nothing that it may name is fetched or read.
+
+    Raises:
+        SlipError: the text is no schema, or it holds what none of ours may: a document type declaration, an include.
+    """
+    import xmlschema  # noqa: PLC0415 - the caller of SlipPress decides when it is imported
+
+    try:
+        # Our own parser looks first: xmlschema's defences let a document type declaration pass. The text is
+        # handed over, not the tree, because the types in a schema are names with prefixes, which a bare tree has lost.
+        for element in read_xml(text).root:
+            if element.tag in _REFERENCES:
+                message = f"the schema can't be built: <{element.tag.rpartition('}')[2]}> would read another one"
+                raise SlipError(message)
+        return xmlschema.XMLSchema10(text.decode("utf-8"), allow="none", defuse="always")
+    except (TemplateError, xmlschema.XMLSchemaException, ET.ParseError, ValueError, OSError) as error:
+        message = f"the schema can't be built: {error}"
+        raise SlipError(message) from None
+
+
+class Schemas:
+    """The schemas by name: ``slip`` for filled slips, ``template`` for templates.
+
+    Any thread may ask; it waits for the one that builds.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._built: dict[str, XMLSchema10] = {}
+
+    def get(self, name: str) -> XMLSchema10:
+        """Return a schema; the first one takes about 200 ms, each is built once.
+
+        Raises:
+            SlipError: its file is missing or damaged.
+        """
+        schema = self._built.get(name)
+        if schema is not None:
+            return schema
+        with self._lock:
+            if name not in self._built:
+                self._built[name] = build_schema(self._read(name))
+            return self._built[name]
+
+    def first_error(self, name: str, root: ET.Element) -> XMLSchemaValidationError | None:
+        """Return the first thing that a schema has against a tree whose root is ``slip``, or None.
+
+        Raises:
+            SlipError: the schema can't be built.
+        """
+        return next(iter(self.get(name).elements[ROOT].iter_errors(root)), None)
+
+    def _read(self, name: str) -> bytes:
+        path = _FOLDER / f"{name}.xsd"
+        try:
+            with path.open("rb") as file:
+                return file.read(MAX_BYTES + 1)
+        except OSError as error:
+            message = f"{path}: {error.strerror}"
+            raise SlipError(message) from None

@@ -1,0 +1,165 @@
+"""The values of one slip: looked up in hostile data, formatted, cleaned, and never an error.
+
+A value that is missing, or of a kind that its field can't be, is the empty text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from slips.characters import clean
+from slips.formats import format_moment, format_money, mask_card, mask_text
+from slips.vocabulary import Field, Kind
+from slips.words import WORDS
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+__all__ = ["Values", "apply_filter"]
+
+# A name of this module costs a third of the look-up through the enumeration, some fifty times a slip.
+_TEXT, _WORD, _MONEY, _MOMENT, _CARD = Kind.TEXT, Kind.WORD, Kind.MONEY, Kind.MOMENT, Kind.CARD
+
+_MAPPINGS = (dict, Mapping)
+_EMPTY: Mapping[str, object] = {}
+_NO_DIGITS = re.compile("[^0-9]+")
+_NO_MONEY = format_money(0)
+_LONGEST_CARD = 64
+_MOST_ACCOUNT_ENTRIES = 200
+_LARGEST_NUMBER = 10**30
+_PHONE_TAIL = 9
+_WHOLE_CARD = 13
+
+
+def _digits(value: object) -> str:
+    if isinstance(value, int) and 0 < value < _LARGEST_NUMBER:
+        return str(value)
+    return _NO_DIGITS.sub("", value[:_LONGEST_CARD]) if isinstance(value, str) else ""
+
+
+class Values(dict[Field, str]):
+    """What the fields of one slip print without a filter; each is looked up when it is first asked for.
+
+    Args:
+        data: the slip's data: ``operation``, ``amount`` (tiyin), ``receipt`` (the server's object), ``paid_at``
+            (Unix ms) and the other names of the vocabulary, nested by their dots.
+        language: picks a text out of the server's language maps, and the words for operation and status.
+        zone: the till's time zone; None is the machine's own.
+    """
+
+    def __init__(self, data: Mapping[str, object], language: str, zone: tzinfo | None) -> None:
+        super().__init__()
+        self._data = data
+        self._language = language
+        self._zone = zone
+        self.operation = str(data.get("operation", ""))
+        self._private = self._private_digits()
+
+    def are_present(self, fields: tuple[Field, ...]) -> bool:
+        """Say whether each of the fields has something to print; money of zero counts as nothing."""
+        for field in fields:
+            text = self[field]
+            if not text or (text == _NO_MONEY and field.kind is _MONEY):
+                return False
+        return True
+
+    def __missing__(self, field: Field) -> str:
+        text = ""
+        for path in field.paths:
+            found: object = self._data
+            for name in path:
+                # The plain type first: a look at an abstract class takes longer than all the rest.
+                found = found.get(name) if isinstance(found, _MAPPINGS) else None
+            if field.account:
+                found = _account_entry(found, field)
+            if found is not None:
+                text = self._format(field, found)
+                if text:
+                    break
+        if not text and field.kind is _WORD:
+            text = self._word(field)
+        self[field] = text
+        return text
+
+    def _format(self, field: Field, value: object) -> str:
+        kind = field.kind
+        if kind is _TEXT:
+            text = clean(value) if isinstance(value, str) else self._plain(value)
+            return self._without_private_digits(text) if self._private and field.is_foreign_text else text
+        if kind is _MONEY:
+            return format_money(value)
+        if kind is _MOMENT:
+            return format_moment(value, self._zone)
+        if not isinstance(value, str) or field.name == "operation":
+            return ""
+        return mask_card(value[:_LONGEST_CARD]) if kind is _CARD else clean(value)
+
+    def _word(self, field: Field) -> str:
+        words = WORDS.get(self._language, WORDS["ru"])
+        table = words.operations if field.name == "operation" else words.statuses
+        return table.get(self.operation, "")
+
+    def _plain(self, value: object) -> str:
+        if isinstance(value, Mapping):
+            return self._translated(value)
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST_NUMBER:
+            return str(value)
+        return repr(value) if isinstance(value, float) else ""
+
+    def _translated(self, texts: Mapping[str, object]) -> str:
+        """Pick the template's language out of a language map, else Russian, Uzbek, English."""
+        for language in (self._language, self._language.partition("-")[0], "ru", "uz", "en"):
+            text = texts.get(language)
+            if isinstance(text, str) and text.strip():
+                return clean(text)
+        return ""
+
+    def _private_digits(self) -> tuple[str, ...]:
+        """Return digits that no free text of the server's may repeat: a whole card number, the buyer's phone."""
+        receipt = _mapping(self._data.get("receipt"))
+        card = _digits(_mapping(receipt.get("card")).get("number"))
+        found = [card] if len(card) >= _WHOLE_CARD else []
+        for holder in (receipt, _mapping(receipt.get("payer")), _payer_of_merchant(receipt)):
+            if "phone" in holder:
+                phone = _digits(holder["phone"])
+                if len(phone) >= _PHONE_TAIL:
+                    found.append(phone[-_PHONE_TAIL:])
+        return tuple(found)
+
+    def _without_private_digits(self, text: str) -> str:
+        for digits in self._private:
+            if digits in text:
+                text = text.replace(digits, "*" * len(digits))
+        return text
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, _MAPPINGS) else _EMPTY
+
+
+def _payer_of_merchant(receipt: Mapping[str, object]) -> Mapping[str, object]:
+    return _mapping(_mapping(receipt.get("merchant")).get("payer"))
+
+
+def _account_entry(account: object, field: Field) -> object:
+    """Return an entry of the account: the server sends a list of entries, or the object that it was sent."""
+    if isinstance(account, Mapping):
+        return account.get(field.account) if field.account_part == "value" else None
+    if not isinstance(account, list | tuple):
+        return None
+    for entry in account[:_MOST_ACCOUNT_ENTRIES]:
+        if isinstance(entry, Mapping) and entry.get("name") == field.account:
+            return entry.get(field.account_part)
+    return None
+
+
+def apply_filter(text: str, filter_name: str) -> str:
+    """Return what a field's text becomes by ``upper``, ``mask``, ``date`` or ``time``."""
+    if filter_name == "upper":
+        return text.upper()
+    if filter_name == "mask":
+        return mask_text(text)
+    day, _, time = text.partition(" ")
+    return day if filter_name == "date" else time

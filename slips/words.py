@@ -1,0 +1,77 @@
+"""The few words that a slip says by itself, in the languages of a template."""
+
+from __future__ import annotations
+
+__all__ = ["WORDS", "Words"]
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Words:
+    """Words of one language.
+
+    Attributes:
+        operations: what was done, by operation.
+        statuses: how it ended, by operation.
+        amount: label of the amount.
+        receipt: label of Payme's receipt id.
+        card: label of the card.
+        moment: label of the date and time.
+        till: label of the till.
+        currency: the sum, behind an amount.
+    """
+
+    operations: dict[str, str]
+    statuses: dict[str, str]
+    amount: str
+    receipt: str
+    card: str
+    moment: str
+    till: str
+    currency: str
+
+
+WORDS = {
+    "ru": Words(
+        operations={"pay": "Оплата", "cancel": "Отмена оплаты", "refund": "Возврат"},
+        statuses={"pay": "Оплачено", "cancel": "Оплата отменена", "refund": "Деньги возвращены"},
+        amount="Сумма",
+        receipt="Чек Payme",
+        card="Карта",
+        moment="Дата",
+        till="Касса",
+        currency="сум",
+    ),
+    "uz": Words(
+        operations={"pay": "Toʻlov", "cancel": "Toʻlovni bekor qilish", "refund": "Pulni qaytarish"},
+        statuses={"pay": "Toʻlandi", "cancel": "Toʻlov bekor qilindi", "refund": "Pul qaytarildi"},
+        amount="Summa",
+        receipt="Payme cheki",
+        card="Karta",
+        moment="Sana",
+        till="Kassa",
+        currency="soʻm",
+    ),
+    "uz-Cyrl": Words(
+        operations={"pay": "Тўлов", "cancel": "Тўловни бекор қилиш", "refund": "Пулни қайтариш"},
+        statuses={"pay": "Тўланди", "cancel": "Тўлов бекор қилинди", "refund": "Пул қайтарилди"},
+        amount="Сумма",
+        receipt="Payme чеки",
+        card="Карта",
+        moment="Сана",
+        till="Касса",
+        currency="сўм",
+    ),
+    "en": Words(
+        operations={"pay": "Payment", "cancel": "Cancellation", "refund": "Refund"},
+        statuses={"pay": "Paid", "cancel": "Payment cancelled", "refund": "Money returned"},
+        amount="Amount",
+        receipt="Payme receipt",
+        card="Card",
+        moment="Date",
+        till="Till",
+        currency="UZS",
+    ),
+}
+"""By the name of the language, as in the attribute ``language`` of a template."""

@@ -1,0 +1,133 @@
+"""The real command, in this process and as one of its own, against the real sandbox."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from payme_plugin.cli import main
+from payme_plugin.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+KEY = "KCR4W1kzqPxxUeW&BHNM0AOtR3?&0@E%R?P@;=x"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:  # noqa: ANN401 - JSON
+        return json.loads(self.out)
+
+    @property
+    def sentences(self) -> list[str]:
+        """What stderr says, without what comes before each sentence."""
+        lines = self.err.splitlines()
+        assert all(line.startswith("payme: ") for line in lines), self.err
+        return [line[len("payme: ") :] for line in lines]
+
+
+def payme(*arguments: str) -> Ended:
+    """Run the command in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main.main(args=list(arguments), prog_name="payme", standalone_mode=False)
+    return Ended(code, out.getvalue(), err.getvalue())
+
+
+def command_line(*arguments: str) -> list[str]:
+    """The command as a process of its own, as its console script runs it."""
+    return [sys.executable, "-c", "from payme_plugin.cli import main; main(prog_name='payme')", *arguments]
+
+
+def environment(**changed: str) -> dict[str, str]:
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    return {**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8", **changed}
+
+
+def payme_process(*arguments: str, scanned: str | None = None) -> Ended:
+    """Run the command as a process of its own; ``scanned`` comes from the scanner, which is stdin."""
+    done = subprocess.run(  # noqa: S603 - our own command
+        command_line(*arguments),
+        input="" if scanned is None else scanned,
+        capture_output=True,
+        encoding="utf-8",
+        env=environment(),
+        check=False,
+        timeout=60,
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A kassa at the sandbox: a settings file and a data folder of its own."""
+
+    sandbox: Sandbox
+    conf: Path
+    folder: Path
+
+    def configure(self, **changed: object) -> None:
+        """Write the settings file; quick times unless a test says otherwise."""
+        values: dict[str, object] = {
+            "timeout": 5,
+            "payDuration": 5000,
+            "frequency": 100,
+            "url": f'"{self.sandbox.url}"',
+            "posId": self.sandbox.pos_id,
+            "posKey": f'"{self.sandbox.pos_key}"',
+            **changed,
+        }
+        text = "[Main]\n" + "".join(f"{name} = {value}\n" for name, value in values.items())
+        self.conf.write_text(text, encoding="utf-8")
+        self.conf.chmod(0o600)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        return ("--conf", str(self.conf), "--data-dir", str(self.folder))
+
+    def pay(self, code: str, *more: str, amount: str = "15000.00") -> Ended:
+        return payme(*self.options, "--json", "pay", "--amount", amount, "--qr", code, *more)
+
+    def run(self, *arguments: str) -> Ended:
+        return payme(*self.options, *arguments)
+
+    def sent(self, method: str) -> int:
+        return sum(request.method == method for request in self.sandbox.requests)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _installed() -> None:
+    """The till finds the plugin by its entry point, so the project must be installed (``pip install -e .``)."""
+    assert "payme" in {each.name for each in entry_points(group="pos")}, "install the project: pip install -e ."
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(pos_key=KEY) as running:
+        yield running
+
+
+@pytest.fixture
+def shop(sandbox: Sandbox, tmp_path: Path) -> Shop:
+    shop = Shop(sandbox, tmp_path / "payme.go.conf", tmp_path / "data")
+    shop.configure()
+    return shop

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import re
+import time
+
+from tests.cli.conftest import payme, payme_process
+
+
+def test_the_demo_plays_every_act_right_within_its_time() -> None:
+    started = time.monotonic()
+    shown = payme_process("demo")
+
+    assert (shown.code, shown.err) == (0, "")
+    assert time.monotonic() - started < 45
+    assert re.search(r"All \d+ checks were right\.\n$", shown.out)
+    assert "WRONG" not in shown.out
+    assert all(len(line) <= 80 for line in shown.out.splitlines())
+
+
+def test_the_demo_as_a_document_has_every_check() -> None:
+    shown = payme("demo", "--json")
+
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.document["ok"] is True
+    titles = [act["title"] for act in shown.document["acts"]]
+    assert len(titles) == len(set(titles)) >= 8
+    checks = [check["text"] for act in shown.document["acts"] for check in act["checks"]]
+    assert "the slip is printed twice, after the receipt has closed" in checks
+    assert "intent -> created -> paying -> paid -> recorded" in checks
+    assert "one cancellation waits in the journal" in checks

@@ -1,0 +1,88 @@
+"""What the command says where the plugin that is installed as ``payme`` is missing, broken or silent."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from textwrap import dedent
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.conftest import Ended, command_line, environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.cli.conftest import Shop
+
+SILENT = """
+    from hookspecs import hookimpl
+
+    class Plugin:
+        @hookimpl
+        def on_payment(self, request, ui):
+            return None
+
+    plugin = Plugin()
+"""
+RAISES = SILENT.replace("return None", "raise RuntimeError('a fault of the plugin')")
+
+
+@pytest.fixture
+def pay_with(shop: Shop, tmp_path: Path) -> Callable[[str], Ended]:
+    """Pay with another plugin under the name ``payme``: its distribution hides the real one."""
+    site = tmp_path / "site"
+    metadata = site / "payme_plugin-0.1.0.dist-info"
+    metadata.mkdir(parents=True)
+    metadata.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: payme-plugin\nVersion: 0.1.0\n")
+    metadata.joinpath("entry_points.txt").write_text("[pos]\npayme = stand_in:plugin\n")
+
+    def pay(source: str) -> Ended:
+        site.joinpath("stand_in.py").write_text(dedent(source), encoding="utf-8")
+        inherited = environment()
+        done = subprocess.run(  # noqa: S603 - our own command
+            command_line(*shop.options, "--json", "pay", "--amount", "1", "--qr", "123456", "--payment-id", "p1"),
+            capture_output=True,
+            encoding="utf-8",
+            env={**inherited, "PYTHONPATH": os.pathsep.join([str(site), inherited["PYTHONPATH"]])},
+            check=False,
+            timeout=60,
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    return pay
+
+
+def test_a_plugin_that_can_not_be_imported_is_named_with_its_fault(pay_with: Callable[[str], Ended]) -> None:
+    ended = pay_with("import a_library_that_is_not_there")
+
+    assert (ended.code, ended.out) == (1, "")
+    fault, consequence = ended.sentences
+    assert fault.startswith("plugin payme can't be imported from 'stand_in:plugin'")
+    assert "a_library_that_is_not_there" in fault
+    assert consequence.startswith("the plugin 'payme' is not in service")
+
+
+def test_where_no_plugin_answers_nothing_was_charged(pay_with: Callable[[str], Ended]) -> None:
+    ended = pay_with(SILENT)
+
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.sentences == ["no plugin in service answers to tender 141; nothing was charged."]
+
+
+def test_a_plugin_that_fails_leaves_the_outcome_unknown_and_the_next_command_asks_again(
+    pay_with: Callable[[str], Ended], shop: Shop
+) -> None:
+    for _ in range(2):
+        ended = pay_with(RAISES)
+
+        assert ended.code == 3
+        assert (ended.document["status"], ended.document["payment_id"]) == ("UNKNOWN", "p1")
+        (sentence,) = ended.sentences
+        assert sentence == ended.document["message"]
+        assert "Traceback" not in sentence
+    log = (shop.folder / "terminal.log").read_text(encoding="utf-8")
+    assert "RuntimeError: a fault of the plugin" in log
+    assert len(list((shop.folder / "receipts").glob("*.json"))) == 1

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.conftest import KEY, payme
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import Shop
+
+
+def test_settings_that_can_be_used_are_said_so(shop: Shop) -> None:
+    checked = shop.run("settings", "check")
+
+    assert (checked.code, checked.out, checked.err) == (0, f"{shop.conf} can be used.\n", "")
+    assert shop.run("settings", "check", "--json").document == {
+        "conf_file": str(shop.conf),
+        "ok": True,
+        "faults": [],
+        "warnings": [],
+    }
+
+
+def test_every_fault_is_told_at_once_with_its_line(shop: Shop) -> None:
+    shop.conf.write_text("[Main]\npayDuration = ten\npayDuratoin = 10\ntimeout = 0\n", encoding="utf-8")
+    checked = shop.run("settings", "check")
+
+    assert (checked.code, checked.out) == (2, "")
+    duration, unknown, timeout = checked.sentences
+    assert duration.startswith(f'payDuration on line 2 of {shop.conf} is "ten": allowed is a whole number')
+    assert unknown.startswith(
+        f"payDuratoin on line 3 of {shop.conf}: there is no such setting; did you mean payDuration"
+    )
+    assert timeout.startswith(f'timeout on line 4 of {shop.conf} is "0": allowed')
+
+
+def test_faults_are_in_the_document_as_well(shop: Shop) -> None:
+    shop.configure(payDuration="ten")
+    checked = shop.run("settings", "check", "--json")
+
+    assert checked.code == 2
+    assert checked.document["ok"] is False
+    (fault,) = checked.document["faults"]
+    assert (fault["key"], fault["value"], fault["line"]) == ("payDuration", "ten", 3)
+    assert checked.sentences == [fault["message"]]
+
+
+def test_warnings_are_shown_and_are_no_fault(shop: Shop) -> None:
+    shop.configure(ignoredErrors="-12345")
+    checked = shop.run("settings", "check")
+
+    assert checked.code == 0
+    assert checked.out == f"{shop.conf} can be used.\n"
+    assert all(sentence.startswith("warning: ignoredErrors") for sentence in checked.sentences)
+    assert any("-12345" in sentence for sentence in checked.sentences)
+
+
+def test_every_value_is_shown_with_where_it_came_from(shop: Shop) -> None:
+    shown = shop.run("settings", "show")
+
+    assert shown.code == 0
+    lines = {line.split()[0]: line for line in shown.out.splitlines()}
+    assert lines["payDuration"].split() == ["payDuration", "5000", "on", "line", "3", "of", str(shop.conf)]
+    assert lines["slipCopies"].split() == ["slipCopies", "2", "by", "default"]
+    assert "(every error queues one)" in lines["ignoredErrors"]
+
+
+def test_shown_as_a_document_each_setting_has_its_source(shop: Shop) -> None:
+    shown = {each["name"]: each for each in shop.run("settings", "show", "--json").document}
+
+    assert (shown["timeout"]["value"], shown["timeout"]["source"], shown["timeout"]["line"]) == ("5", "file", 2)
+    assert (shown["keepDays"]["value"], shown["keepDays"]["source"]) == ("400", "default")
+
+
+@pytest.mark.parametrize("command", ["check", "show"])
+@pytest.mark.parametrize("json", [[], ["--json"]])
+def test_the_key_is_never_shown(shop: Shop, command: str, json: list[str]) -> None:
+    for changed in ({}, {"payDuration": "ten"}, {"posKey": f'"{KEY}'}):
+        shop.configure(**changed)
+        shown = shop.run("settings", command, *json)
+
+        assert KEY not in shown.out + shown.err
+        assert KEY[:12] not in shown.out + shown.err
+
+
+@pytest.mark.parametrize("command", ["check", "show"])
+def test_a_missing_file_is_named(tmp_path: Path, command: str) -> None:
+    ended = payme("settings", command, "--conf", str(tmp_path / "none.conf"))
+
+    assert ended.code == 2
+    (sentence,) = ended.sentences
+    assert str(tmp_path / "none.conf") in sentence

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+import segno
+
+from payme_plugin.sandbox import terminal_code
+
+if TYPE_CHECKING:
+    from payme_plugin.sandbox import Sandbox
+    from tests.sandbox.conftest import Kassa
+
+CODE = "00770100003000000001"
+
+
+def matrix_of(code: str) -> list[list[bool]]:
+    """The QR's modules with a quiet zone of three, as segno itself draws them."""
+    return [[bool(module) for module in row] for row in segno.make(code, micro=False, error="m").matrix_iter(border=3)]
+
+
+def test_the_page_needs_nothing_from_outside(kassa: Kassa) -> None:
+    answer = kassa.pool.urlopen("GET", "/phone", retries=False)
+    page = answer.data.decode()
+
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    assert re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?([^"')]*)""", page) == ["data:,"]
+    assert "http" not in page
+    assert 'name="viewport" content="width=device-width' in page
+
+
+def test_the_page_speaks_russian_and_english_and_offers_every_behaviour(kassa: Kassa) -> None:
+    page = kassa.pool.urlopen("GET", "/phone", retries=False).data.decode()
+
+    assert "Телефон покупателя" in page
+    assert "Buyer's phone" in page
+    for behaviour in ("pays", "confirms", "declines", "lacks-funds", "never-answers", "fails"):
+        assert f'behaviour: "{behaviour}"' in page
+    for plan in ("settle_s", "refused_with", "turns_back_after_s"):
+        assert f"cancel: {{ {plan}:" in page
+
+
+def test_the_phone_shows_a_new_code_as_a_qr_that_lives_thirty_seconds(kassa: Kassa) -> None:
+    status, shown = kassa.control("/phone/codes", {"behaviour": "pays"})
+
+    assert status == 200
+    assert re.fullmatch(r"\d{20}", shown["code"])
+    assert 29_000 < shown["left_ms"] <= 30_000
+    assert (shown["used"], shown["state"], shown["amount"]) == (False, None, None)
+    assert shown["svg"] == segno.make(shown["code"], micro=False, error="m").svg_inline(
+        omitsize=True, border=4, title="QR", lineclass=None
+    )
+    assert 'viewBox="0 0 29 29"' in shown["svg"]
+
+
+def test_the_phone_follows_its_code_and_lets_the_buyer_answer(kassa: Kassa) -> None:
+    code = kassa.control("/phone/codes", {"behaviour": "never-answers"})[1]["code"]
+    receipt_id = kassa.create(1_500_050)
+    kassa.call("receipts.pay", {"id": receipt_id, "token": code})
+
+    waiting = kassa.control("/phone/status", {"code": code})[1]
+    paid = kassa.control("/phone/answer", {"code": code, "confirms": True})[1]
+
+    assert (waiting["used"], waiting["state"], waiting["amount"]) == (True, 1, 1_500_050)
+    assert (paid["waited"], paid["state"]) == (True, 4)
+
+
+def test_a_code_that_the_sandbox_never_issued_has_nothing_left(kassa: Kassa) -> None:
+    shown = kassa.control("/phone/status", {"code": "1"})[1]
+
+    assert shown == {"left_ms": 0, "used": False, "state": None, "amount": None}
+
+
+def test_an_issued_code_is_on_no_page_and_in_no_log(kassa: Kassa, sandbox: Sandbox) -> None:
+    code = kassa.control("/phone/codes", {})[1]["code"]
+
+    assert code not in repr(sandbox.requests)
+    assert code not in kassa.pool.urlopen("GET", "/phone", retries=False).data.decode()
+
+
+@pytest.mark.parametrize("colour", [True, False])
+def test_the_terminal_shows_the_same_qr_by_half_blocks(colour: bool) -> None:
+    lines = terminal_code(CODE, colour=colour).split("\n")
+
+    plain = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in lines]
+    assert all(("\x1b" in line) is colour for line in lines)
+    light = {"█": (True, True), "▀": (True, False), "▄": (False, True), " ": (False, False)}
+    drawn = [[not light[mark][half] for mark in line] for line in plain for half in (0, 1)]
+    matrix = matrix_of(CODE)
+    assert drawn[: len(matrix)] == matrix

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+import trustme
+import urllib3
+
+from payme_plugin.sandbox import Buyer, CancelPlan, PortUnavailable, Sandbox, server
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CREATE = {"id": 1, "method": "receipts.create", "params": {"amount": 5, "account": {}}}
+
+
+def create(pool: urllib3.HTTPConnectionPool, sandbox: Sandbox) -> None:
+    headers = {"X-Auth": f"{sandbox.pos_id}:{sandbox.pos_key}"}
+    answer = pool.urlopen("POST", "/api", body=json.dumps(CREATE).encode(), headers=headers, retries=False)
+    assert json.loads(answer.data)["result"]["receipt"]["state"] == 0
+
+
+def test_a_sandbox_listens_on_loopback_on_a_free_port_and_names_its_address(sandbox: Sandbox) -> None:
+    assert sandbox.port > 0
+    assert sandbox.url == f"http://127.0.0.1:{sandbox.port}/api"
+    assert sandbox.phone_url == f"http://127.0.0.1:{sandbox.port}/phone"
+
+
+def test_a_port_in_use_is_named(sandbox: Sandbox) -> None:
+    with pytest.raises(PortUnavailable, match=f"port {sandbox.port} on 127.0.0.1 is in use") as raised:
+        Sandbox(sandbox.port).start()
+    assert raised.value.port == sandbox.port
+
+
+@pytest.mark.parametrize("port", [-1, 65_536])
+def test_a_port_that_can_not_be_is_named(port: int) -> None:
+    with pytest.raises(PortUnavailable, match=f"port {port} .* 0 to 65535 are allowed"):
+        Sandbox(port).start()
+
+
+def test_a_sandbox_that_was_not_started_has_no_address() -> None:
+    with pytest.raises(RuntimeError, match="not been started"):
+        _ = Sandbox().url
+
+
+def test_a_stopped_sandbox_refuses_connections_and_comes_back_with_its_receipts() -> None:
+    sandbox = Sandbox()
+    with urllib3.HTTPConnectionPool("127.0.0.1", sandbox.start().port) as pool:
+        create(pool, sandbox)
+        address = (("127.0.0.1"), sandbox.port)
+        sandbox.stop()
+        sandbox.stop()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(address, timeout=5)
+        with sandbox:
+            assert ("127.0.0.1", sandbox.start().port) == address
+            create(pool, sandbox)
+    assert len(sandbox.receipts()) == 2
+
+
+def test_the_clock_can_be_handed_in() -> None:
+    moment = [1_700_000_000_000]
+    with Sandbox(clock=lambda: moment[0]) as sandbox, urllib3.HTTPConnectionPool("127.0.0.1", sandbox.port) as pool:
+        create(pool, sandbox)
+        moment[0] += 5_000
+        create(pool, sandbox)
+
+    assert [one.created_ms for one in sandbox.receipts()] == [1_700_000_000_000, 1_700_000_005_000]
+
+
+def test_the_kassa_and_the_buyer_can_be_chosen() -> None:
+    buyer = Buyer(phone="998971112233", card="561468******9999")
+    with Sandbox(pos_id="id", pos_key="key", buyer=buyer) as sandbox:
+        assert "998971112233" not in repr(buyer)
+        with urllib3.HTTPConnectionPool("127.0.0.1", sandbox.port) as pool:
+            create(pool, sandbox)
+
+
+def test_receipts_can_be_steered_by_hand(sandbox: Sandbox) -> None:
+    with urllib3.HTTPConnectionPool("127.0.0.1", sandbox.port) as pool:
+        create(pool, sandbox)
+        receipt_id = sandbox.receipts()[-1].receipt_id
+        sandbox.put_state(receipt_id, 4)
+        sandbox.plan_cancel(receipt_id, CancelPlan(settle_s=0))
+        assert sandbox.held(receipt_id) == 5
+        headers = {"X-Auth": f"{sandbox.pos_id}:{sandbox.pos_key}"}
+        body = json.dumps({"id": 1, "method": "receipts.cancel", "params": {"id": receipt_id}}).encode()
+        pool.urlopen("POST", "/api", body=body, headers=headers, retries=False)
+
+    assert sandbox.held(receipt_id) == 0
+    assert not sandbox.buyer_answers("1", confirms=True)
+
+
+def test_fifty_kassas_at_once_get_fifty_receipts(sandbox: Sandbox) -> None:
+    before = len(sandbox.receipts())
+    with urllib3.HTTPConnectionPool("127.0.0.1", sandbox.port, maxsize=50) as pool, ThreadPoolExecutor(50) as threads:
+        for done in [threads.submit(create, pool, sandbox) for _ in range(50)]:
+            done.result()
+
+    receipts = sandbox.receipts()[before:]
+    assert len({one.receipt_id for one in receipts}) == len(receipts) == 50
+
+
+def test_https_is_served_with_a_certificate(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    own = authority.issue_cert("127.0.0.1")
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    own.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "own.pem"))
+    with Sandbox(certfile=tmp_path / "own.pem") as sandbox:
+        assert sandbox.url == f"https://127.0.0.1:{sandbox.port}/api"
+        with urllib3.HTTPSConnectionPool("127.0.0.1", sandbox.port, ca_certs=str(tmp_path / "ca.pem")) as pool:
+            create(pool, sandbox)
+        with (
+            urllib3.HTTPSConnectionPool("127.0.0.1", sandbox.port) as distrustful,
+            pytest.raises(urllib3.exceptions.SSLError),
+        ):
+            create(distrustful, sandbox)
+
+
+def test_a_certificate_that_can_not_be_used_is_an_error_and_frees_the_port(tmp_path: Path) -> None:
+    (tmp_path / "bad.pem").write_text("not a certificate", encoding="ascii")
+    for name in ("bad.pem", "missing.pem"):
+        with pytest.raises(OSError, match=r"."):
+            Sandbox(certfile=tmp_path / name).start()
+    with pytest.raises(ValueError, match="without certfile"):
+        Sandbox(keyfile=tmp_path / "bad.pem")
+
+
+def test_a_missing_extra_is_named_with_what_to_install() -> None:
+    script = (
+        "import sys; sys.modules['uvicorn'] = None\n"
+        "from payme_plugin.sandbox import ExtraMissing, Sandbox\n"
+        "try:\n    Sandbox().start()\nexcept ExtraMissing as missing:\n    print(missing)"
+    )
+
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)  # noqa: S603
+
+    assert ran.stdout.strip() == "uvicorn is missing: install payme-plugin[sandbox]"
+
+
+def test_the_bank_and_the_faults_load_without_the_extras_libraries() -> None:
+    script = "import sys, payme_plugin.sandbox; print(*({'starlette', 'uvicorn', 'segno'} & set(sys.modules)), 'end')"
+
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)  # noqa: S603
+
+    assert ran.stdout.strip() == "end"
+
+
+def test_small_answers_are_not_held_back() -> None:
+    # asyncio sets TCP_NODELAY on sockets that name TCP only; without it an answer waits 40 ms for an acknowledgement.
+    with server._listen(0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP

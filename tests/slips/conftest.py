@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+from datetime import timedelta, timezone
+
+import pytest
+
+from slips import SlipPress
+
+
+@pytest.fixture(scope="session")
+def press() -> SlipPress:
+    """A press in Tashkent's time zone, for a printer of any letters; its schemas are built once for all tests."""
+    return SlipPress(timezone=timezone(timedelta(hours=5)))

@@ -1,0 +1,178 @@
+"""Data goes into a template: what each name and filter prints, and what `when` keeps."""
+
+from __future__ import annotations
+
+from datetime import timedelta, timezone
+from typing import TYPE_CHECKING
+
+import pytest
+
+from slips import FIELDS, LANGUAGES, SlipError, SlipPress, sample_data
+from slips.source import read_xml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OPERATIONS = ("pay", "cancel", "refund")
+
+
+def printed(press: SlipPress, body: str, data: Mapping[str, object], language: str = "ru") -> tuple[str, ...]:
+    template = press.load_text(f"<slip>{body}</slip>".encode(), "test", language)
+    return press.make(template, {"operation": "pay", **data}, 80).lines
+
+
+@pytest.mark.parametrize(
+    ("placeholder", "data", "text"),
+    [
+        ("${amount}", {"amount": 1_500_000}, "15 000.00"),
+        ("${amount|money}", {"amount": 1}, "0.01"),
+        ("${amount}", {"amount": 2**63 - 1}, "92 233 720 368 547 758.07"),
+        ("${receipt.amount}", {"receipt": {"amount": -150}}, "-1.50"),
+        ("${amount}", {"amount": 10**21 + 1}, ""),
+        ("${amount}", {"amount": 15.5}, ""),
+        ("${amount}", {"amount": True}, ""),
+        ("${paid_at}", {"paid_at": 1_769_851_996_000}, "31.01.2026 14:33:16"),
+        ("${paid_at|date}", {"paid_at": 1_769_851_996_000}, "31.01.2026"),
+        ("${paid_at|time}", {"paid_at": 1_769_851_996_000}, "14:33:16"),
+        ("${paid_at}", {"paid_at": 0, "receipt": {"pay_time": 1_769_851_996_999}}, "31.01.2026 14:33:16"),
+        ("${paid_at}", {"paid_at": 10**300}, ""),
+        ("${paid_at}", {"paid_at": -1}, ""),
+        ("${paid_at}", {"paid_at": "yesterday"}, ""),
+        ("${receipt.merchant.name}", {"receipt": {"merchant": {"name": "Shop"}}}, "Shop"),
+        ("${receipt.merchant.name|upper}", {"receipt": {"merchant": {"name": "Чорсу"}}}, "ЧОРСУ"),
+        ("${receipt.merchant.name}", {"receipt": {"merchant": None}}, ""),
+        ("${receipt.merchant.name}", {"receipt": ["merchant"]}, ""),
+        ("${receipt.merchant.name}", {"receipt": {"merchant": {"name": ["a"]}}}, ""),
+        ("${receipt.merchant.type}", {"receipt": {"merchant": {"type": {"uz": "Bozor", "ru": "Рынок"}}}}, "Рынок"),
+        ("${receipt.merchant.type}", {"receipt": {"merchant": {"type": {"en": "Market"}}}}, "Market"),
+        ("${receipt.merchant.epos.terminalId}", {"receipt": {"merchant": {"epos": {"terminalId": 7}}}}, "7"),
+        ("${receipt.account.order_id}", {"receipt": {"account": [{"name": "order_id", "value": "3-118"}]}}, "3-118"),
+        ("${receipt.account.order_id}", {"receipt": {"account": [{"name": "order_id", "value": 118}]}}, "118"),
+        ("${receipt.account.a.title}", {"receipt": {"account": [{"name": "a", "title": {"ru": "Заказ"}}]}}, "Заказ"),
+        ("${receipt.account.order_id}", {"receipt": {"account": {"order_id": "3-118"}}}, "3-118"),
+        ("${receipt.account.order_id}", {"receipt": {"account": [None, 7, {"name": "x"}]}}, ""),
+        ("${receipt.state}", {"receipt": {"state": 4}}, "4"),
+        ("${shift} / ${number}", {"shift": 0, "number": 5}, "0 / 5"),
+        ("a ${till} b", {}, "a b"),
+        ("US$ ${till}$", {"till": "3"}, "US$ 3$"),
+        ("${ till | mask }", {"till": "1234567890"}, "****7890"),
+    ],
+)
+def test_a_placeholder_prints(press: SlipPress, placeholder: str, data: dict[str, object], text: str) -> None:
+    assert printed(press, f"<line>{placeholder}</line>", data) == (text,)
+
+
+def test_operation_and_status_speak_the_language_of_the_template(press: SlipPress) -> None:
+    for language, line in (
+        ("ru", "Возврат: Деньги возвращены"),
+        ("uz", "Pulni qaytarish: Pul qaytarildi"),
+        ("en", "Refund: Money returned"),
+    ):
+        assert printed(press, "<line>${operation}: ${status}</line>", {"operation": "refund"}, language) == (line,)
+    assert printed(press, "<line>${status}</line>", {"status": "Принято"}) == ("Принято",)
+
+
+def test_a_template_that_names_its_language_keeps_it(press: SlipPress) -> None:
+    template = press.load_text(b'<slip language="uz-Cyrl"><line>${operation}</line></slip>', "test", "en")
+    assert press.make(template, {"operation": "pay"}, 32).lines == ("Тўлов",)
+
+
+@pytest.mark.parametrize(
+    ("when", "data", "is_printed"),
+    [
+        ("pay", {}, True),
+        ("refund", {}, False),
+        ("cancel refund", {}, False),
+        ("pay refund", {}, True),
+        ("till", {"till": "3"}, True),
+        ("till", {"till": ""}, False),
+        ("till", {}, False),
+        ("pay till shift", {"till": "3", "shift": 0}, True),
+        ("pay till shift", {"till": "3"}, False),
+        ("refund till", {"till": "3"}, False),
+        ("receipt.commission", {"receipt": {"commission": 0}}, False),
+        ("receipt.commission", {"receipt": {"commission": 5}}, True),
+        ("receipt.pay_time", {"receipt": {"pay_time": 0}}, False),
+        ("receipt.card.number", {"receipt": {"card": None}}, False),
+    ],
+)
+def test_when_names_operations_and_fields(
+    press: SlipPress, when: str, data: dict[str, object], is_printed: bool
+) -> None:
+    assert printed(press, f"<line when='{when}'>x</line><rule/>", data) == (("x",) if is_printed else ()) + ("-" * 80,)
+
+
+def test_a_value_can_never_become_markup(press: SlipPress) -> None:
+    evil = "</line><cut/><line a=\"b\" c='d'>&amp; ${amount} ]]> <!-- x -->"
+    template = press.load_text(b"<slip><line>${till}</line><pair label='${till}'>${till}</pair></slip>", "test")
+    made = press.make(template, {"operation": "pay", "amount": 5, "till": evil}, 80)
+    line, pair = read_xml(made.xml.encode()).root
+    assert line.text == pair.text == pair.attrib["label"] == evil
+    assert made.lines[0] == evil
+
+
+def test_what_a_barcode_cannot_hold_is_printed_as_a_line(press: SlipPress) -> None:
+    body = "<barcode>${till}</barcode><qr>${till}</qr>"
+    assert printed(press, body, {"till": "65f0"}) == ("[BARCODE] 65f0", "[QR] 65f0")
+    assert printed(press, body, {"till": "Касса"}) == ("Касса", "[QR] Касса")
+    assert printed(press, body + "<rule/>", {}) == ("-" * 80,)
+
+
+@pytest.mark.parametrize("operation", ["", "PAY", "confirm", None, 5])
+def test_an_unknown_operation_is_a_slip_error(press: SlipPress, operation: object) -> None:
+    with pytest.raises(SlipError, match="operation must be one of pay, cancel, refund"):
+        press.make(press.load(None), {"operation": operation}, 32)
+
+
+def test_a_template_with_nothing_for_an_operation_is_a_slip_error(press: SlipPress) -> None:
+    template = press.load_text(b"<slip><line when='pay'>a</line></slip>", "mine.xml")
+    with pytest.raises(SlipError, match=r"mine\.xml: nothing is left to print for the operation 'refund'"):
+        press.make(template, {"operation": "refund"}, 32)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_shipped_slip_holds_what_the_bank_asks_for(press: SlipPress, language: str, operation: str) -> None:
+    data = sample_data(operation)
+    text = "\n".join(press.make(press.load(None, language), data, 48).lines)
+    for fact in ("Чорсу Market", "Навои, 12", "860012******3456", "1 234 500.00", "65f0a1b2c3d4e5f601234567"):
+        assert fact in text
+    assert "31.01.2026 14:33:16" in text, "the payment's own time, on a reversal too"
+    assert ("____" in text) is (operation == "refund"), "a refund is signed"
+    assert ("01.02.2026" in text) is (operation == "refund")
+    assert text.count("12 / 118") == 1
+
+
+def test_a_commission_is_printed_if_there_is_one(press: SlipPress) -> None:
+    data = sample_data("pay")
+    receipt = data["receipt"]
+    assert isinstance(receipt, dict)
+    without = press.make(press.load(None), data, 32).lines
+    receipt["commission"] = 12_345
+    with_commission = press.make(press.load(None), data, 32).lines
+    assert [line for line in with_commission if line not in without] == [
+        "Комиссия            123.45 сум"[:9] + " " * 13 + "123.45 сум"
+    ]
+
+
+def test_the_operation_alone_is_enough_for_every_shipped_slip(press: SlipPress) -> None:
+    for language in LANGUAGES:
+        for operation in OPERATIONS:
+            assert press.make(press.load(None, language), {"operation": operation}, 24).lines
+
+
+def test_every_field_of_the_vocabulary_can_be_printed(press: SlipPress) -> None:
+    body = "".join(f"<line>${{{name}}}</line>" for name in FIELDS)
+    lines = printed(press, body, sample_data("refund"))
+    empty = {name for name, line in zip(FIELDS, lines, strict=True) if not line}
+    assert empty == {"receipt.description", "receipt.processing_id", "receipt.merchant.business_id"}
+
+
+def test_the_machines_own_time_zone_is_taken_where_none_is_given() -> None:
+    utc = SlipPress(timezone=timezone.utc)
+    own = SlipPress()
+    ahead = SlipPress(timezone=timezone(timedelta(hours=14)))
+    data = {"paid_at": 1_769_851_996_000}
+    assert printed(utc, "<line>${paid_at}</line>", data) == ("31.01.2026 09:33:16",)
+    assert printed(ahead, "<line>${paid_at}</line>", data) == ("31.01.2026 23:33:16",)
+    assert printed(own, "<line>${paid_at|date}</line>", data) in {("31.01.2026",), ("30.01.2026",)}

@@ -1,0 +1,77 @@
+"""The press among threads: schemas are built once, by whoever comes first, and the others wait."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from slips import SlipError, SlipPress, Template, sample_data
+from slips.document import part_of
+from slips.schemas import Schemas
+from slips.source import read_xml
+from slips.template import Composite, Node
+
+
+def test_a_slip_asked_for_while_another_thread_warms_up_waits_for_the_schema() -> None:
+    press = SlipPress()
+    press.import_parts()
+    made: list[tuple[str, ...]] = []
+    barrier = threading.Barrier(4)
+
+    def warm() -> None:
+        barrier.wait(5)
+        press.warm_up()
+
+    def make() -> None:
+        barrier.wait(5)
+        made.append(press.make(press.load(None), sample_data("pay"), 32).lines)
+
+    threads = [threading.Thread(target=target) for target in (warm, warm, make, make)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(made) == 2
+    assert made[0] == made[1]
+
+
+def test_each_schema_is_built_once() -> None:
+    schemas = Schemas()
+    assert schemas.get("slip") is schemas.get("slip")
+    assert schemas.get("slip") is not schemas.get("template")
+
+
+def test_a_slip_that_its_schema_refuses_is_an_error_that_repeats_no_value(press: SlipPress) -> None:
+    node = Node(part_of("line", {"align": "8600123412343456"}), Composite(("a",), "a"))
+    with pytest.raises(SlipError) as caught:
+        press.make(Template("mine.xml", "ru", (node,)), {"operation": "pay"}, 32)
+    assert str(caught.value) == "mine.xml: the filled slip is not valid at <line>"
+    assert "8600" not in repr(caught.value)
+    assert caught.value.__context__ is None
+
+
+def test_the_schema_of_slips_refuses_control_characters_and_unknown_elements() -> None:
+    schemas = Schemas()
+    for body in (
+        "<line>a\x85b</line>",
+        "<note>a</note>",
+        "<line when='pay'>a</line>",
+        "<pair>a</pair>",
+        "<qr/>",
+        "<rule>a</rule>",
+        "",
+    ):
+        assert (
+            schemas.first_error("slip", read_xml(f"<slip operation='pay'>{body}</slip>".encode()).root) is not None
+        ), body
+    assert schemas.first_error("slip", read_xml(b"<slip operation='pay'><line/></slip>").root) is None
+
+
+def test_the_document_says_what_the_validated_tree_says(press: SlipPress) -> None:
+    template = press.load(None, "ru")
+    made = press.make(template, sample_data("refund"), 32)
+    parts = press.fill(template, sample_data("refund")).parts
+    assert [(child.tag, child.attrib, child.text or "") for child in read_xml(made.xml.encode()).root] == [
+        (part.element, part.attributes, text) for part, text in parts
+    ]

@@ -1,0 +1,158 @@
+"""A technician's mistakes: each is told with its place, its reason, and the nearest allowed name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from slips import LANGUAGES, SlipPress, TemplateError, TemplateFault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def faults_of(press: SlipPress, text: str | bytes) -> tuple[TemplateFault, ...]:
+    with pytest.raises(TemplateError) as caught:
+        press.load_text(text.encode() if isinstance(text, str) else text, "payme.xml")
+    return caught.value.faults
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_shipped_template_is_without_mistakes(press: SlipPress, language: str) -> None:
+    assert press.load(None, language).language == language
+
+
+def test_five_different_mistakes_are_five_messages_with_their_lines(press: SlipPress) -> None:
+    faults = faults_of(
+        press,
+        """<slip language="ru">
+  <lin>a</lin>
+  <line algin="left">b</line>
+  <pair label="Карта">${receipt.card.numbr}</pair>
+  <line>${amount|mony}</line>
+  <line>text <line>inside</line></line>
+</slip>""",
+    )
+    assert [(fault.line, fault.column, fault.nearest) for fault in faults] == [
+        (2, 3, "line"),
+        (3, 9, "align"),
+        (4, 23, "receipt.card.number"),
+        (5, 9, "money"),
+        (6, 14, None),
+    ]
+    assert str(faults[0]).startswith("line 2, column 3: unknown element <lin>; allowed: line, pair,")
+    assert str(faults[0]).endswith("did you mean 'line'?")
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("<line align='middle'>a</line>", "align is 'middle'; allowed: left, center, right"),
+        ("<line bold='yes'>a</line>", "bold is 'yes'; allowed: true, false"),
+        ("<line size='huge'>a</line>", "size is 'huge'; allowed: normal, double"),
+        ("<pair>15.00</pair>", "<pair> lacks the attribute 'label'"),
+        ("<rule>-</rule>", "<rule> holds no text"),
+        ("<qr> </qr>", "<qr> is empty"),
+        ("<barcode/>", "<barcode> is empty"),
+        ("<line>{amount}</line>", "a brace '{' that belongs to no placeholder"),
+        ("<line>${amount</line>", "a brace '{' that belongs to no placeholder"),
+        ("<line>${amount|date}</line>", "filter 'date' does not fit amount (money); allowed: money"),
+        ("<line>${amount|}</line>", "unknown filter ''"),
+        ("<line>${}</line>", "unknown name ''"),
+        ("<line when=''>a</line>", "when is empty"),
+        ("<line when='pay refnd'>a</line>", "unknown name 'refnd'"),
+        ("<line when='receipt.merchant.nam'>a</line>", "unknown name 'receipt.merchant.nam'"),
+        ("<line>${receipt.payer.phone}</line>", "the buyer's phone is never printed"),
+        ("<line>${receipt.account.phone}</line>", "the buyer's phone is never printed"),
+        ("<line>${receipt.card.expire}</line>", "expiry date is never printed"),
+        ("<line>\u202eevil</line>", "the character [U+202E] can't be printed"),
+        ("<line>a\x85b</line>", "the character [U+0085] can't be printed"),
+        ("text<blank/>", "text stands outside of an element"),
+        ("<blank/>text", "text stands outside of an element"),
+        ("", "the template is empty"),
+        (f"<line>{'a' * 2001}</line>", "a text has more than 2000 characters"),
+        (f"<line when='{'till ' * 21}'>a</line>", "when has more than 20 words"),
+        ("<x:line xmlns:x='urn:x'>a</x:line>", "is in a namespace; the dialect has none"),
+    ],
+)
+def test_a_mistake_says_what_is_wrong_and_what_is_allowed(press: SlipPress, body: str, reason: str) -> None:
+    (fault,) = faults_of(press, f"<slip>\n\n{body}</slip>")
+    assert reason in str(fault)
+    assert fault.line == (1 if body == "" else 3)
+
+
+def test_a_mistake_on_a_later_line_of_a_long_tag_or_text_is_told_with_that_line(press: SlipPress) -> None:
+    faults = faults_of(
+        press,
+        """<slip>
+  <pair label="Сумма &lt; {"
+        bold="true"
+        size='big'
+        when="
+          pay">сумма
+    ${amount} и
+    ${amout}</pair>
+</slip>""",
+    )
+    assert [(fault.line, fault.column) for fault in faults] == [(2, 9), (4, 9), (8, 5)]
+
+
+def test_lines_are_right_for_windows_line_ends_a_byte_order_mark_and_other_encodings(press: SlipPress) -> None:
+    text = '<?xml version="1.0" encoding="{}"?>\r\n<slip>\r\n  <line>Сумма ${{amout}}</line>\r\n</slip>'
+    for encoding in ("utf-8", "windows-1251", "utf-16"):
+        (fault,) = faults_of(press, text.format(encoding).encode(encoding))
+        assert (fault.line, fault.column, fault.nearest) == (3, 15, "amount"), encoding
+    (fault,) = faults_of(press, b"\xef\xbb\xbf" + text.format("utf-8").encode())
+    assert (fault.line, fault.column) == (3, 15)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        ("<slip>\n<line>a</lin>\n</slip>", 2, "no well-formed XML: mismatched tag"),
+        ("", 1, "no well-formed XML: no element found"),
+        ("not xml", 1, "no well-formed XML"),
+        ("<slip>\n<line>&nbsp;</line></slip>", 2, "no well-formed XML: undefined entity"),
+        (b"<slip>\n<line>\xff</line></slip>", 2, "no well-formed XML"),
+        ('<?xml version="1.0" encoding="martian"?><slip/>', 1, "XML"),
+        ('<?xml version="1.0" encoding="shift_jis"?><slip/>', 1, "encoding"),
+        ("<slipp><line>a</line></slipp>", 1, "the root element is <slipp>; allowed is <slip>"),
+        ("<slip langauge='ru'><line>a</line></slip>", 1, "did you mean 'language'?"),
+        ("<slip language='de'><line>a</line></slip>", 1, "language is 'de'; allowed: ru, uz, uz-Cyrl, en"),
+    ],
+)
+def test_a_file_that_is_no_template_is_told_apart(press: SlipPress, text: str | bytes, line: int, reason: str) -> None:
+    (fault,) = faults_of(press, text)
+    assert fault.line == line
+    assert reason in str(fault)
+
+
+def test_a_name_without_its_beginning_is_found_by_its_end(press: SlipPress) -> None:
+    nearest = [
+        faults_of(press, f"<slip><line>${{{name}}}</line></slip>")[0].nearest
+        for name in ("card.number", "terminalId", "Amount", "account.order_id", "zzz")
+    ]
+    assert nearest == [
+        "receipt.card.number",
+        "receipt.merchant.epos.terminalId",
+        "amount",
+        "receipt.account.NAME",
+        None,
+    ]
+
+
+def test_a_missing_or_unreadable_file_is_a_template_error_that_names_it(press: SlipPress, tmp_path: Path) -> None:
+    for path, reason in ((tmp_path / "payme.xml", "there is no such file"), (tmp_path, "this is no file")):
+        with pytest.raises(TemplateError, match=reason) as caught:
+            press.load(path)
+        assert caught.value.source == str(path)
+        assert caught.value.faults[0].line == 0
+
+
+def test_faults_are_reported_under_the_name_of_the_file(press: SlipPress, tmp_path: Path) -> None:
+    path = tmp_path / "payme.xml"
+    path.write_text("<slip>\n<lin/></slip>")
+    with pytest.raises(TemplateError) as caught:
+        press.load(path)
+    assert str(caught.value).startswith(f"{path}: line 2, column 1: unknown element <lin>")

@@ -1,0 +1,115 @@
+"""What a cashier reads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from payme_plugin.paymego.codes import CATALOGUE, ErrorCode
+from payme_plugin.texts import LANGUAGES, Text, Texts, _load
+
+ROOT = Path(__file__).parents[2]
+
+EXACT = {
+    Text.PAYMENT_UNKNOWN: "Результат оплаты неизвестен: таймаут ожидания ответа от сервера\n"
+    "Товар не отдавать. Списанные деньги вернутся покупателю сами.",
+    Text.SCAN_STALE: "Код устарел или уже использован. Попросите покупателя обновить код.",
+    Text.REVERSAL_QUEUED: "Возврат принят. Деньги вернутся покупателю позже. Наличными не выдавать.",
+    Text.REFUND_MANUAL_SELECTION_REQUIRED: "В чеке маркированный товар: соберите возврат вручную.",
+    Text.REFUND_CURRENCY_SELECTION_FORBIDDEN: "Включён выбор валюты для возврата. Позовите администратора.",
+    Text.TENDER_NAME: "Payme",
+}
+
+
+@pytest.mark.parametrize("text", EXACT, ids=lambda text: text.value)
+def test_the_texts_that_are_given_are_exact(text: Text) -> None:
+    assert Texts("ru")(text) == EXACT[text]
+
+
+def test_a_partial_refund_names_what_is_missing() -> None:
+    assert Texts("ru")(Text.REFUND_PARTIAL_LINES, missing="Хлеб") == "Возврат только всего чека. Не хватает: Хлеб"
+
+
+@pytest.mark.parametrize(
+    ("language", "taken"),
+    [
+        *[("ru", "ru"), ("uz", "uz"), ("en", "en"), ("RU", "ru"), ("uz_UZ.UTF-8", "uz"), ("uz@Latn", "uz")],
+        *[("en-GB", "en"), ("de", "ru"), ("", "ru"), ("../uz", "ru"), ("uzb", "ru")],
+    ],
+)
+def test_an_unknown_language_is_russian(language: str, taken: str) -> None:
+    texts = Texts(language)
+    assert texts.language == taken
+    assert texts(Text.PAYMENT_PAID) == Texts(taken)(Text.PAYMENT_PAID)
+
+
+def test_placeholders_are_filled() -> None:
+    assert Texts("en")(Text.PROGRESS_WAITING_FOR_BUYER, left_s=12).endswith("12 s left")
+
+
+def test_a_value_is_never_read_as_a_template() -> None:
+    assert "{code} {x}" in Texts("en")(Text.PAYMENT_SERVER_ERROR, text="{code} {x}", code=-1)
+
+
+def test_a_missing_value_stops_no_verdict() -> None:
+    assert "({code})" in Texts("en")(Text.PAYMENT_NOT_PAID)
+
+
+@given(st.text())
+def test_whatever_a_server_says_stays_one_short_line(words: str) -> None:
+    shown = Texts("ru").of_error(-99999, words)
+    assert len(shown.split("\n")) == 2
+    assert shown.replace("\n", "").isprintable()
+    assert len(shown) < 400
+    assert shown.endswith("(-99999)")
+
+
+def test_a_number_in_a_servers_words_is_masked() -> None:
+    shown = Texts("ru").of_error(-99999, "Код 12345678901234567890 не найден")
+    assert "1234567890" not in shown
+    assert "7890" in shown
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: str(entry.code))
+def test_every_known_code_has_its_text_and_shows_its_number(language: str, entry: ErrorCode) -> None:
+    text = Text.of_error(entry.code)
+    assert text is not None
+    assert Texts(language).of_error(entry.code, "the server's own words") == Texts(language)(text, code=entry.code)
+    assert Texts(language).of_error(entry.code).endswith(f"({entry.code})")
+
+
+def test_faults_of_the_account_have_one_text() -> None:
+    assert {Text.of_error(code) for code in range(-31099, -31049)} == {Text.ERROR_31050}
+    assert Text.of_error(-31100) is Text.ERROR_31100
+    assert Texts("en").of_error(-31077).endswith("(-31077)")
+
+
+def test_a_code_without_a_text_is_told_in_the_servers_words_or_as_not_paid() -> None:
+    texts = Texts("en")
+    assert texts.of_error(-1, "No such till") == texts(Text.PAYMENT_SERVER_ERROR, text="No such till", code=-1)
+    assert texts.of_error(-1, " ") == texts(Text.PAYMENT_NOT_PAID, code=-1)
+
+
+def test_in_a_broken_installation_a_text_is_its_key() -> None:
+    assert _load("nowhere").gettext("payment.paid") == "payment.paid"
+
+
+def test_catalogues_are_loaded_at_the_first_text() -> None:
+    script = """
+import sys
+opened = []
+sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
+from payme_plugin.texts import Text, Texts
+texts = Texts("uz")
+assert not [name for name in opened if name.endswith(".mo")]
+texts(Text.PAYMENT_PAID)
+texts(Text.PAYMENT_UNKNOWN)
+assert len([name for name in opened if name.endswith("payme_plugin.mo")]) == 1
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)  # noqa: S603

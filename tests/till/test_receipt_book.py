@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import json
+import stat
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hookspecs import GoodsKind, Item, ItemFiscal, PaymentRecord, PaymentStatus, ReceiptKind, Slip
+from payme_plugin.till import BookedReceipt, Refund, Tender, receipt_json
+from payme_plugin.till.book import ReceiptBook
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+amounts = st.integers(min_value=-(2**70), max_value=2**70)
+texts = st.text(max_size=20)
+fiscals = st.builds(ItemFiscal, code=texts, package_code=texts, vat_percent=amounts, units=st.none() | amounts)
+items = st.builds(
+    Item,
+    name=texts,
+    quantity=st.decimals(allow_nan=False, allow_infinity=False),
+    price=amounts,
+    amount=amounts,
+    barcode=texts,
+    goods=st.sampled_from(GoodsKind),
+    marking=st.none() | texts,
+    fiscal=st.none() | fiscals,
+)
+records = st.builds(
+    PaymentRecord,
+    payment_id=texts,
+    payment_type=amounts,
+    amount=amounts,
+    data=st.dictionaries(texts, texts, max_size=3),
+)
+tenders = st.builds(
+    Tender,
+    payment_id=texts,
+    payment_type=amounts,
+    amount=amounts,
+    verdict=st.none() | st.sampled_from(PaymentStatus),
+    record=st.none() | records,
+)
+slips = st.builds(Slip, xml=texts, lines=st.lists(texts, max_size=3).map(tuple), copies=amounts)
+refunds = st.builds(
+    Refund,
+    refund_id=texts,
+    sale_number=amounts,
+    payment_id=texts,
+    amount=amounts,
+    manual_selection=st.booleans(),
+    currency_selection=st.booleans(),
+)
+receipts = st.builds(
+    BookedReceipt,
+    number=amounts,
+    kind=st.sampled_from(ReceiptKind),
+    items=st.lists(items, max_size=2).map(tuple),
+    total=amounts,
+    tenders=st.lists(tenders, max_size=2).map(tuple),
+    attributes=st.dictionaries(texts, texts, max_size=2),
+    slips=st.lists(slips, max_size=2).map(tuple),
+    closed_at=st.none() | amounts,
+    annulled=st.booleans(),
+    told=st.booleans(),
+    cancelling=st.none() | texts,
+    refund=st.none() | refunds,
+)
+json_documents = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=8,
+)
+ITEM = Item(name="Bread", quantity=Decimal("1.50"), price=100, amount=150)
+RECORD = PaymentRecord(payment_id="p1", payment_type=7, amount=150, data={"plugin": "payme"})
+RECEIPT = BookedReceipt(
+    number=1,
+    kind=ReceiptKind.SALE,
+    items=(ITEM,),
+    total=150,
+    tenders=(Tender(payment_id="p1", payment_type=7, amount=150, verdict=PaymentStatus.PAID, record=RECORD),),
+)
+
+
+@given(receipt=receipts)
+def test_every_receipt_comes_back_as_it_was_written(receipt: BookedReceipt) -> None:
+    assert receipt_json.loads(receipt_json.dumps(receipt)) == receipt
+
+
+@given(document=json_documents)
+def test_no_other_document_is_taken_for_a_receipt(document: object) -> None:
+    with pytest.raises(ValueError, match=r"receipt|version"):
+        receipt_json.loads(json.dumps(document))
+
+
+@given(name=st.sampled_from(sorted(json.loads(receipt_json.dumps(RECEIPT)))), value=json_documents)
+def test_a_member_of_another_type_is_found_out_or_is_no_other_type(name: str, value: object) -> None:
+    document = json.loads(receipt_json.dumps(RECEIPT))
+    document[name] = value
+    try:
+        receipt = receipt_json.loads(json.dumps(document))
+    except ValueError:
+        return
+    assert json.loads(receipt_json.dumps(receipt)) == document
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[" * 100_000, "\ufeff{}", '{"version": 2}', '{"version": true}', receipt_json.dumps(RECEIPT)[:-2]],
+    ids=["empty", "cut off", "nested", "byte order mark", "newer", "no version", "cut at the end"],
+)
+def test_a_page_that_is_no_receipt_is_an_error_and_nothing_else(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - JSON errors and ours are both ValueErrors
+        receipt_json.loads(text)
+
+
+def test_what_is_stored_is_there_for_the_next_reader(tmp_path: Path) -> None:
+    book = ReceiptBook(tmp_path)
+    opened = book.open_receipt((ITEM,), 150)
+    book.store(opened.with_tender(RECEIPT.tenders[0]))
+
+    again = ReceiptBook(tmp_path)
+    assert again.receipts() == (RECEIPT,)
+    assert again.receipt(1) == RECEIPT
+    assert again.is_recorded("p1") is True
+
+
+def test_receipts_are_private_and_nothing_else_is_left_behind(tmp_path: Path) -> None:
+    book = ReceiptBook(tmp_path / "receipts")
+    book.open_receipt((ITEM,), 150)
+
+    (page,) = (tmp_path / "receipts").iterdir()
+    assert page.name == "000001.json"
+    assert stat.S_IMODE(page.stat().st_mode) == 0o600
+    assert stat.S_IMODE(page.parent.stat().st_mode) == 0o700
+
+
+def test_a_write_that_a_power_cut_stopped_leaves_the_old_page(tmp_path: Path) -> None:
+    ReceiptBook(tmp_path).open_receipt((ITEM,), 150)
+    (tmp_path / "000001.new").write_text('{"version": 1, "numb', encoding="utf-8")
+
+    book = ReceiptBook(tmp_path)
+    assert (book.receipts(), book.unreadable) == (
+        (BookedReceipt(number=1, kind=ReceiptKind.SALE, items=(ITEM,), total=150),),
+        (),
+    )
+
+
+def test_numbers_go_on_after_a_restart(tmp_path: Path) -> None:
+    assert [ReceiptBook(tmp_path).open_receipt((), 1).number for _ in range(3)] == [1, 2, 3]
+
+
+def test_a_tender_replaces_the_one_of_its_payment_and_no_other() -> None:
+    second = Tender(payment_id="p2", payment_type=7, amount=1)
+    both = RECEIPT.with_tender(second)
+
+    assert [each.payment_id for each in both.tenders] == ["p1", "p2"]
+    paid = Tender(payment_id="p2", payment_type=7, amount=1, verdict=PaymentStatus.REFUSED)
+    assert both.with_tender(paid).tenders == (RECEIPT.tenders[0], paid)

@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+from hookspecs import (
+    CancelRequest,
+    Item,
+    PaymentStatus,
+    Receipt,
+    ReceiptKind,
+    RefundRequest,
+    RefundViolation,
+    ReversalResult,
+    ReversalStatus,
+)
+from payme_plugin.till import NoPlugin, OutcomeUnknown, UnknownPayment
+from tests.till.conftest import SLIP, PowerCut, ScriptedPlugin, not_paid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from payme_plugin.till import Reversal, Till
+    from tests.till.conftest import Shop
+
+REVERSED = ReversalResult(status=ReversalStatus.REVERSED, slips=(SLIP,))
+QUEUED = ReversalResult(status=ReversalStatus.QUEUED)
+REFUSED = ReversalResult(status=ReversalStatus.REFUSED)
+
+
+def boom(_: object) -> NoReturn:
+    raise RuntimeError("boom")
+
+
+def power_cut(_: object) -> NoReturn:
+    raise PowerCut
+
+
+def cancel(till: Till) -> Reversal:
+    return till.cancel("p1", "the buyer changed his mind")
+
+
+def refund(till: Till) -> Reversal:
+    return till.refund("p1")
+
+
+def answer_with(plugin: ScriptedPlugin, answer: Callable[[object], ReversalResult | None]) -> None:
+    plugin.cancel = answer
+    plugin.refund = answer
+
+
+@pytest.fixture(autouse=True)
+def a_paid_sale(shop: Shop) -> None:
+    with shop.till() as till:
+        till.pay(15_000, goods="Bread", payment_id="p1")
+    shop.plugin.asked.clear()
+    shop.printed.clear()
+
+
+BOTH = pytest.mark.parametrize("reverse", [cancel, refund])
+
+
+def test_a_cancel_shows_the_sale_as_still_open(shop: Shop, plugin: ScriptedPlugin) -> None:
+    plugin.cancel = lambda _: REVERSED
+    with shop.till() as till:
+        assert cancel(till).result is REVERSED
+        assert plugin.recorded("p1") is False, "the sale is annulled"
+
+    request = plugin.asked[1][1]
+    assert isinstance(request, CancelRequest)
+    assert (request.payment.payment_id, request.payment.data["receipt_id"]) == ("p1", "65f0")
+    assert (request.receipt.closed_at, request.receipt.kind) == (None, ReceiptKind.SALE)
+    assert request.reason == "the buyer changed his mind"
+
+
+def test_a_refund_is_checked_then_given_back_then_closed(shop: Shop, plugin: ScriptedPlugin) -> None:
+    plugin.refund = lambda _: REVERSED
+    with shop.till() as till:
+        assert refund(till).result is REVERSED
+        assert plugin.recorded("p1") is True, "the sale itself stays closed"
+
+    assert plugin.hooks == ["on_start", "validate_refund", "on_full_refund", "on_receipt_closed", "on_stop"]
+    request, closed = plugin.asked[2][1], plugin.asked[3][1]
+    assert isinstance(request, RefundRequest)
+    assert isinstance(closed, Receipt)
+    assert plugin.asked[1][1] == request
+    assert (request.sale.number if request.sale else None, request.refund.number) == (1, 2)
+    assert (request.amount, request.refund.kind) == (15_000, ReceiptKind.REFUND)
+    assert (request.manual_selection, request.currency_selection) == (False, False)
+    assert (closed.number, closed.kind) == (2, ReceiptKind.REFUND)
+
+
+@BOTH
+@pytest.mark.parametrize("verdict", [REVERSED, QUEUED])
+def test_a_payment_goes_back_once_by_whatever_road(
+    shop: Shop, plugin: ScriptedPlugin, reverse: Callable[[Till], Reversal], verdict: ReversalResult
+) -> None:
+    answer_with(plugin, lambda _: verdict)
+    with shop.till() as till:
+        assert reverse(till).result is verdict
+    plugin.asked.clear()
+
+    for again in (cancel, refund):
+        with shop.till() as till:
+            second = again(till)
+        assert second.result.status is ReversalStatus.REFUSED
+        assert [each.rule for each in second.violations] == ["already-reversed"]
+        assert second.result.receipt_id == "65f0"
+    assert set(plugin.hooks) == {"on_start", "on_stop"}, "no plugin was asked"
+
+
+@BOTH
+def test_the_slips_of_a_reversal_are_printed_at_once_and_none_where_it_is_only_queued(
+    shop: Shop, plugin: ScriptedPlugin, reverse: Callable[[Till], Reversal]
+) -> None:
+    answer_with(plugin, lambda _: REFUSED)
+    with shop.till() as till:
+        reverse(till)
+    assert shop.printed == []
+    answer_with(plugin, lambda _: REVERSED)
+    with shop.till() as till:
+        reverse(till)
+    assert shop.printed.count("PAYME") == 2
+
+
+@BOTH
+def test_a_refused_reversal_keeps_the_sale_and_may_be_tried_again(
+    shop: Shop, plugin: ScriptedPlugin, reverse: Callable[[Till], Reversal]
+) -> None:
+    answer_with(plugin, lambda _: REFUSED)
+    with shop.till() as till:
+        assert reverse(till).result is REFUSED
+        assert plugin.recorded("p1") is True
+        answer_with(plugin, lambda _: QUEUED)
+        assert reverse(till).result is QUEUED
+
+
+@BOTH
+def test_where_no_plugin_answers_it_says_so_and_nothing_is_returned(
+    shop: Shop, plugin: ScriptedPlugin, reverse: Callable[[Till], Reversal]
+) -> None:
+    with shop.till() as till:
+        with pytest.raises(NoPlugin, match="nothing was returned"):
+            reverse(till)
+        assert plugin.recorded("p1") is True
+        assert till.restore() == ()
+
+
+@BOTH
+@pytest.mark.parametrize("failure", [boom, power_cut], ids=["plugin raises", "power cut"])
+def test_a_reversal_that_had_begun_is_asked_for_again_after_a_restart(
+    shop: Shop, plugin: ScriptedPlugin, reverse: Callable[[Till], Reversal], failure: Callable[[object], NoReturn]
+) -> None:
+    answer_with(plugin, failure)
+    with shop.till() as till, pytest.raises((OutcomeUnknown, PowerCut)):
+        reverse(till)
+
+    later = ScriptedPlugin()
+    answer_with(later, lambda _: REVERSED)
+    with shop.till(plugin=later) as till:
+        assert later.recorded("p1") is True
+        (restored,) = till.restore()
+        assert till.restore() == ()
+    assert (restored.payment_id, restored.outcome) == ("p1", "REVERSED")
+    first = [request for hook, request in plugin.asked if isinstance(request, RefundRequest)]
+    again = [request for hook, request in later.asked if isinstance(request, RefundRequest)]
+    assert [each.refund_id for each in first] == [each.refund_id for each in again]
+
+
+def test_a_refund_that_had_begun_goes_on_with_its_own_id_when_it_is_asked_for_again(
+    shop: Shop, plugin: ScriptedPlugin
+) -> None:
+    plugin.refund = boom
+    with shop.till() as till:
+        with pytest.raises(OutcomeUnknown):
+            refund(till)
+        plugin.refund = lambda _: REVERSED
+        assert refund(till).result is REVERSED
+
+    ids = {request.refund_id for _, request in plugin.asked if isinstance(request, RefundRequest)}
+    assert len(ids) == 1
+
+
+def test_every_reason_against_a_refund_is_shown_and_no_money_hook_is_asked(shop: Shop, plugin: ScriptedPlugin) -> None:
+    reasons = [
+        RefundViolation(rule="partial-refund", message="Only the whole."),
+        RefundViolation(rule="x", message="X."),
+    ]
+    plugin.rules = lambda _: reasons
+    with shop.till() as till:
+        refused = refund(till)
+
+    assert refused.result.status is ReversalStatus.REFUSED
+    assert refused.result.message == "Only the whole. [partial-refund]\nX. [x]"
+    assert list(refused.violations) == reasons
+    assert "on_full_refund" not in plugin.hooks
+
+
+def test_a_plugin_that_can_not_check_a_refund_forbids_it(shop: Shop, plugin: ScriptedPlugin) -> None:
+    plugin.rules = boom
+    with shop.till() as till:
+        refused = refund(till)
+
+    assert refused.result.status is ReversalStatus.REFUSED
+    assert "on_full_refund" not in plugin.hooks
+
+
+def test_a_part_of_the_sale_reaches_the_plugin_as_it_was_chosen(shop: Shop, plugin: ScriptedPlugin) -> None:
+    plugin.refund = lambda _: REFUSED
+    part = (Item(name="Bread", quantity=Decimal("0.5"), price=15_000, amount=7_500),)
+    with shop.till() as till:
+        till.refund("p1", items=part, manual_selection=True, currency_selection=True)
+
+    request = plugin.asked[1][1]
+    assert isinstance(request, RefundRequest)
+    assert (request.refund.items, request.refund.total, request.amount) == (part, 7_500, 7_500)
+    assert (request.manual_selection, request.currency_selection) == (True, True)
+
+
+@BOTH
+@pytest.mark.parametrize("payment_id", ["p1", "never seen"])
+def test_only_a_paid_payment_can_be_reversed(
+    shop: Shop, plugin: ScriptedPlugin, reverse: Callable[[Till], Reversal], payment_id: str
+) -> None:
+    plugin.payment = not_paid(PaymentStatus.REFUSED)
+    with shop.till() as till:
+        till.pay(100, goods="Bread", payment_id="p2")
+        for unpaid in ("p2", "never seen"):
+            with pytest.raises(UnknownPayment, match=unpaid):
+                till.cancel(unpaid, "")
+            with pytest.raises(UnknownPayment, match=unpaid):
+                till.refund(unpaid)

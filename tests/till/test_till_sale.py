@@ -1,0 +1,356 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+from hookspecs import BaseUi, PaymentRequest, PaymentResult, PaymentStatus, Receipt
+from payme_plugin.till import NoPlugin, OutcomeUnknown, PaymentMismatch
+from payme_plugin.till.book import ReceiptBook
+from tests.till.conftest import PowerCut, ScriptedPlugin, not_paid, paid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.till.conftest import Shop
+
+CLOSED_AT = 1_700_000_000_000
+NOT_PAID = [PaymentStatus.REFUSED, PaymentStatus.ABORTED, PaymentStatus.UNKNOWN]
+
+
+def power_cut(_: object) -> NoReturn:
+    raise PowerCut
+
+
+def boom(_: object) -> NoReturn:
+    raise RuntimeError("boom")
+
+
+def after_a_restart(shop: Shop) -> ReceiptBook:
+    """What the disk holds, read as a till does that starts anew."""
+    return ReceiptBook(shop.folder / "receipts")
+
+
+def test_a_paid_sale_is_asked_for_recorded_closed_told_and_printed_twice(shop: Shop, plugin: ScriptedPlugin) -> None:
+    with shop.till() as till:
+        payment = till.pay(15_000, goods="Bread", payment_id="p1")
+
+    assert plugin.hooks == ["on_start", "on_payment", "on_receipt_closed", "on_stop"]
+    assert payment.result.status is PaymentStatus.PAID
+    assert shop.printed == ["PAYME", "150.00", "", "PAYME", "150.00", ""]
+    (receipt,) = after_a_restart(shop).receipts()
+    assert (receipt.closed_at, receipt.told, receipt.slips) == (CLOSED_AT, True, ())
+    assert receipt.attributes == {"QRPaymentID": "65f0"}
+
+
+def test_the_plugin_sees_the_sale_open_and_then_closed_with_its_record(shop: Shop, plugin: ScriptedPlugin) -> None:
+    with shop.till() as till:
+        till.pay(15_000, goods="Bread", payment_id="p1", qr_code="12345678901234567890")
+        identity = till.identity
+
+    request, closed = plugin.asked[1][1], plugin.asked[2][1]
+    assert isinstance(request, PaymentRequest)
+    assert isinstance(closed, Receipt)
+    assert (request.payment_id, request.amount, request.qr_code) == ("p1", 15_000, "12345678901234567890")
+    assert (request.receipt.till, request.receipt.number, request.receipt.total) == (identity, 1, 15_000)
+    assert (request.receipt.closed_at, request.receipt.payments) == (None, ())
+    record = paid(request).payment
+    assert record is not None
+    assert closed == replace(request.receipt, closed_at=CLOSED_AT, payments=(record,))
+
+
+def test_every_press_has_an_id_of_its_own_and_every_sale_a_number(shop: Shop, plugin: ScriptedPlugin) -> None:
+    with shop.till() as till:
+        first, second = till.pay(100, goods="Bread"), till.pay(100, goods="Bread")
+
+    assert (first.payment_id, second.payment_id) == ("id-1", "id-2")
+    assert (first.number, second.number) == (1, 2)
+
+
+@pytest.mark.parametrize("status", NOT_PAID)
+def test_anything_but_paid_leaves_the_sale_without_the_tender_and_nothing_printed(
+    shop: Shop, plugin: ScriptedPlugin, status: PaymentStatus
+) -> None:
+    plugin.payment = not_paid(status)
+    with shop.till() as till:
+        assert till.pay(100, goods="Bread", payment_id="p1").result.status is status
+        assert plugin.recorded("p1") is False
+
+    (receipt,) = after_a_restart(shop).receipts()
+    assert receipt.annulled
+    assert plugin.hooks == ["on_start", "on_payment", "on_stop"]
+    assert shop.printed == []
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What the till answers to is_recorded
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_till_can_not_tell_of_a_payment_while_the_plugin_works_on_it(shop: Shop, plugin: ScriptedPlugin) -> None:
+    seen: list[bool | None] = []
+
+    def look(request: PaymentRequest) -> PaymentResult:
+        seen.append(plugin.recorded("p1"))
+        seen.append(after_a_restart(shop).is_recorded("p1"))
+        return paid(request)
+
+    plugin.payment = look
+    with shop.till() as till:
+        till.pay(100, goods="Bread", payment_id="p1")
+
+    assert seen == [None, None], "noted before the plugin was asked, on the disk as well"
+
+
+def test_a_paid_payment_is_recorded_on_the_disk_before_the_next_hook(shop: Shop, plugin: ScriptedPlugin) -> None:
+    seen: list[bool | None] = []
+    plugin.closed = lambda _: seen.append(after_a_restart(shop).is_recorded("p1"))
+    with shop.till() as till:
+        till.pay(100, goods="Bread", payment_id="p1")
+        assert plugin.recorded("p1") is True
+
+    assert seen == [True]
+
+
+def test_a_payment_that_the_till_never_asked_for_is_certainly_not_recorded(shop: Shop, plugin: ScriptedPlugin) -> None:
+    with shop.till():
+        assert plugin.recorded("p1") is False
+
+
+def test_with_a_damaged_page_the_till_can_not_tell_of_what_it_does_not_find(shop: Shop, plugin: ScriptedPlugin) -> None:
+    with shop.till() as till:
+        till.pay(100, goods="Bread", payment_id="p1")
+        till.pay(100, goods="Bread", payment_id="p2")
+    page = shop.folder / "receipts" / "000001.json"
+    page.write_text('{"version": 1', encoding="utf-8")
+
+    with shop.till() as till:
+        assert plugin.recorded("p1") is None
+        assert plugin.recorded("p2") is True
+        assert till.pay(100, goods="Bread").number == 3
+    assert page.read_text(encoding="utf-8") == '{"version": 1', "a damaged page is left for a person to look at"
+    assert "000001.json" in str(shop.notices["till.000001.json"])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A plugin that fails, a till that dies
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_plugin_that_raises_leaves_the_outcome_unknown_and_the_sale_open(shop: Shop, plugin: ScriptedPlugin) -> None:
+    plugin.payment = boom
+    with shop.till() as till:
+        with pytest.raises(OutcomeUnknown, match="p1"):
+            till.pay(100, goods="Bread", payment_id="p1")
+        assert plugin.recorded("p1") is None
+
+    plugin.payment = paid
+    with shop.till() as till:
+        (restored,) = till.restore()
+    assert (restored.number, restored.payment_id, restored.outcome) == (1, "p1", "PAID")
+
+
+@pytest.mark.parametrize("field", ["payment", "amount", "payment_id"])
+def test_a_paid_verdict_that_does_not_fit_the_sale_is_no_verdict(
+    shop: Shop, plugin: ScriptedPlugin, field: str
+) -> None:
+    def misfit(request: PaymentRequest) -> PaymentResult:
+        result = paid(request)
+        assert result.payment is not None
+        return {
+            "payment": replace(result, payment=None),
+            "amount": replace(result, amount=request.amount - 1),
+            "payment_id": replace(result, payment=replace(result.payment, payment_id="another")),
+        }[field]
+
+    plugin.payment = misfit
+    with shop.till() as till, pytest.raises(OutcomeUnknown):
+        till.pay(100, goods="Bread", payment_id="p1")
+
+
+def test_where_no_plugin_answers_the_sale_is_over_and_nothing_is_charged(shop: Shop, plugin: ScriptedPlugin) -> None:
+    plugin.payment = lambda _: None
+    with shop.till() as till:
+        with pytest.raises(NoPlugin, match="tender 141"):
+            till.pay(100, goods="Bread", payment_id="p1")
+        assert plugin.recorded("p1") is False
+
+
+def test_after_a_power_cut_the_till_asks_again_with_the_same_payment_and_receipt(
+    shop: Shop, plugin: ScriptedPlugin
+) -> None:
+    plugin.payment = power_cut
+    with shop.till() as till, pytest.raises(PowerCut):
+        till.pay(100, goods="Bread", payment_id="p1", qr_code="123456")
+
+    later = ScriptedPlugin()
+    with shop.till(plugin=later) as till:
+        assert later.recorded("p1") is None, "it will ask again"
+        (restored,) = till.restore()
+
+    first, again = plugin.asked[1][1], later.asked[1][1]
+    assert isinstance(first, PaymentRequest)
+    assert again == replace(first, qr_code=None), "the buyer's code is nowhere on the disk"
+    assert restored.outcome == "PAID"
+    assert later.hooks == ["on_start", "on_payment", "on_receipt_closed", "on_stop"]
+    assert len(shop.printed) == 6
+
+
+@pytest.mark.parametrize("status", NOT_PAID)
+def test_an_unfinished_payment_that_is_not_paid_after_all_is_removed(
+    shop: Shop, plugin: ScriptedPlugin, status: PaymentStatus
+) -> None:
+    plugin.payment = power_cut
+    with shop.till() as till, pytest.raises(PowerCut):
+        till.pay(100, goods="Bread", payment_id="p1")
+
+    plugin.payment = not_paid(status)
+    with shop.till() as till:
+        assert [each.outcome for each in till.restore()] == [status.name]
+        assert plugin.recorded("p1") is False
+        assert till.restore() == ()
+
+
+def test_a_plugin_that_answers_no_more_after_a_restart_keeps_the_sale_open(shop: Shop, plugin: ScriptedPlugin) -> None:
+    plugin.payment = power_cut
+    with shop.till() as till, pytest.raises(PowerCut):
+        till.pay(100, goods="Bread", payment_id="p1")
+
+    plugin.payment = lambda _: None
+    with shop.till() as till:
+        (restored,) = till.restore()
+        assert "no plugin" in restored.outcome
+        assert plugin.recorded("p1") is None
+
+
+def test_after_a_restart_nobody_scans_but_the_cashier_may_stop(shop: Shop, plugin: ScriptedPlugin) -> None:
+    class Cashier(BaseUi):
+        def scan(self, prompt: str, timeout_s: float) -> str | None:
+            raise AssertionError("the buyer of then is gone")
+
+        def progress(self, elapsed_s: float, total_s: float, text: str) -> bool | None:
+            return True
+
+    plugin.payment = power_cut
+    with shop.till() as till, pytest.raises(PowerCut):
+        till.pay(100, goods="Bread", payment_id="p1")
+    plugin.payment = paid
+    with shop.till(ui=Cashier()) as till:
+        till.restore()
+
+    assert plugin.ui is not None
+    assert plugin.ui.scan("Scan", 30.0) is None
+    assert plugin.ui.progress(1.0, 2.0, "Waiting") is True
+
+
+@pytest.mark.parametrize("failure", [power_cut, boom], ids=["power cut", "plugin raises"])
+def test_a_closed_receipt_is_told_until_every_plugin_has_returned(
+    shop: Shop, plugin: ScriptedPlugin, failure: Callable[[object], NoReturn]
+) -> None:
+    plugin.closed = failure
+    with shop.till() as till:
+        try:
+            till.pay(100, goods="Bread", payment_id="p1")
+        except PowerCut:
+            assert shop.printed == []
+        assert plugin.recorded("p1") is True
+
+    later = ScriptedPlugin()
+    with shop.till(plugin=later) as till:
+        assert [(each.number, each.outcome) for each in till.restore()] == [(1, "CLOSED")]
+        assert till.restore() == ()
+    assert later.hooks == ["on_start", "on_receipt_closed", "on_stop"]
+    assert len(shop.printed) == 6, "each slip once, two copies"
+
+
+def test_slips_that_were_not_printed_are_printed_after_a_restart_and_nothing_is_told_again(
+    shop: Shop, plugin: ScriptedPlugin
+) -> None:
+    with shop.till(write_line=power_cut) as till, pytest.raises(PowerCut):
+        till.pay(100, goods="Bread", payment_id="p1")
+
+    later = ScriptedPlugin()
+    with shop.till(plugin=later) as till:
+        till.restore()
+    assert later.hooks == ["on_start", "on_stop"]
+    assert len(shop.printed) == 6
+
+
+def test_what_is_finished_stays_untouched_at_the_next_start(shop: Shop, plugin: ScriptedPlugin) -> None:
+    with shop.till() as till:
+        till.pay(100, goods="Bread", payment_id="p1")
+        plugin.payment = not_paid(PaymentStatus.REFUSED)
+        till.pay(100, goods="Bread", payment_id="p2")
+
+    later = ScriptedPlugin()
+    with shop.till(plugin=later) as till:
+        assert till.restore() == ()
+    assert later.hooks == ["on_start", "on_stop"]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A payment id that the till knows
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_known_payment_id_is_asked_for_in_its_own_sale(shop: Shop, plugin: ScriptedPlugin) -> None:
+    plugin.payment = not_paid(PaymentStatus.REFUSED)
+    with shop.till() as till:
+        first = till.pay(100, goods="Bread", payment_id="p1")
+        again = till.pay(100, goods="Bread", payment_id="p1")
+
+    assert (first.number, again.number) == (1, 1)
+    assert len(after_a_restart(shop).receipts()) == 1
+
+
+def test_asking_again_for_a_closed_sale_changes_nothing_of_it(shop: Shop, plugin: ScriptedPlugin) -> None:
+    with shop.till() as till:
+        till.pay(100, goods="Bread", payment_id="p1")
+        before = till.receipts
+        plugin.payment = not_paid(PaymentStatus.REFUSED)
+        assert till.pay(100, goods="Bread", payment_id="p1").result.status is PaymentStatus.REFUSED
+
+        assert till.receipts == before
+        assert plugin.recorded("p1") is True
+
+
+def test_a_known_payment_id_with_another_amount_is_not_asked_for(shop: Shop, plugin: ScriptedPlugin) -> None:
+    with shop.till() as till:
+        till.pay(100, goods="Bread", payment_id="p1")
+        with pytest.raises(PaymentMismatch, match="p1"):
+            till.pay(101, goods="Bread", payment_id="p1")
+
+    assert plugin.hooks.count("on_payment") == 1
+
+
+def test_the_caller_may_resume_an_unfinished_payment_by_itself(shop: Shop, plugin: ScriptedPlugin) -> None:
+    plugin.payment = power_cut
+    with shop.till() as till, pytest.raises(PowerCut):
+        till.pay(100, goods="Bread", payment_id="p1")
+
+    plugin.payment = paid
+    with shop.till() as till:
+        assert till.restore(but_payment="p1") == ()
+        payment = till.pay(100, goods="Bread", payment_id="p1", qr_code="123456")
+    assert (payment.number, payment.result.status) == (1, PaymentStatus.PAID)
+    assert plugin.hooks[-2:] == ["on_receipt_closed", "on_stop"]
+
+
+def test_a_sale_that_was_paid_but_not_closed_keeps_the_tender_only_if_the_plugin_agrees(
+    shop: Shop, plugin: ScriptedPlugin
+) -> None:
+    for number, (answer, recorded) in enumerate([(paid, True), (not_paid(PaymentStatus.REFUSED), False)], start=1):
+        payment_id = f"p{number}"
+        plugin.payment = paid
+        with shop.till() as till:
+            till.pay(100, goods="Bread", payment_id=payment_id)
+        book = after_a_restart(shop)
+        book.store(replace(book.receipt(number), closed_at=None, told=False))
+
+        plugin.payment = answer
+        with shop.till() as till:
+            assert plugin.recorded(payment_id) is True
+            till.restore()
+            assert plugin.recorded(payment_id) is recorded
+    assert after_a_restart(shop).receipt(2).tenders[0].record is None
