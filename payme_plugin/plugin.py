@@ -14,10 +14,10 @@ if getattr(hookspecs, "PROJECT", None) != "pos" or getattr(hookspecs, "API_VERSI
     _found = getattr(hookspecs, "__file__", None)
     raise ImportError(f"payme-plugin needs its own package hookspecs, API version 1, but found {_found}", path=_found)
 
-from hookspecs import PaymentRequest, Receipt, hookimpl
+from hookspecs import PaymentRequest, QueueMessage, Receipt, hookimpl
 
 if TYPE_CHECKING:
-    from hookspecs import Host, PaymentResult, PaymentType, Ui
+    from hookspecs import Host, PaymentResult, PaymentType, QueueVerdict, Ui
     from payme_plugin.service import Service
 
 __all__ = ["PaymePlugin", "plugin"]
@@ -65,6 +65,18 @@ class PaymePlugin:
         _require(receipt, Receipt)
         if self._service is not None:
             self._service.receipt_closed(receipt)
+
+    @hookimpl
+    def on_queue_message(self, message: QueueMessage) -> QueueVerdict | None:
+        """Work on a cancellation that the host's queue delivers; see ``hookspecs``.
+
+        Raises:
+            TypeError: ``message`` is no ``QueueMessage``.
+
+        Money effect: may cancel.
+        """
+        _require(message, QueueMessage)
+        return None if self._service is None else self._service.queue_message(message)
 
     @hookimpl
     def on_stop(self) -> None:

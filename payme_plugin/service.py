@@ -23,13 +23,14 @@ from payme_plugin.paymego.kassa import Kassa
 from payme_plugin.settings import SettingsError, SettingsReader
 from payme_plugin.storage import Storage
 from payme_plugin.texts import Text, Texts
+from payme_plugin.upkeep import Upkeep
 from slips import SlipPress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from hookspecs import Host, PaymentRequest, Receipt, Ui
+    from hookspecs import Host, PaymentRequest, QueueMessage, QueueVerdict, Receipt, Ui
     from payme_plugin.clock import Clock
     from payme_plugin.settings import Settings
 
@@ -63,6 +64,14 @@ class Service:
         self._press: tuple[str | None, SlipPress, TemplateShelf] | None = None
         self._lock = threading.Lock()
         self._is_busy = False
+        self._upkeep = Upkeep(
+            self._host,
+            self._storage,
+            settings=self._settings.read,
+            texts=lambda: self._texts(None),
+            new_client=lambda settings: _new_client(_kassa_of(settings), settings.ca_file, self._clock),
+            clock=self._clock,
+        )
 
     def start(self) -> None:
         """Check the settings, open the journal, and warm up in the background what the first payment would wait for.
@@ -87,9 +96,11 @@ class Service:
                 _log.warning("warming up: %s", error)
 
         threading.Thread(target=warm_up, name="payme-warm-up", daemon=True).start()
+        self._upkeep.start(run_worker=settings is None or settings.run_worker)
 
     def stop(self) -> None:
-        """Close what is open; unfinished payments stay durable."""
+        """End the background and close what is open; unfinished payments and cancellations stay durable."""
+        self._upkeep.stop()
         with self._lock:
             client, self._client = self._client, None
         if client is not None:
@@ -113,7 +124,7 @@ class Service:
             return None
         began_at = self._clock.monotonic()
         with self._one_at_a_time() as is_alone:
-            result = self._pay(request, ui) if is_alone else self._busy(request)
+            result = self._pay_alone(request, ui) if is_alone else self._busy(request)
         _log.info(
             "on_payment %s: %s, %d tiyin, receipt %s, error %s, cancellation %s, %d ms",
             request.payment_id,
@@ -137,6 +148,23 @@ class Service:
             # The payments stay paid; the host's word about them is asked for later.
             _log.error("receipt %s/%s is closed, but: %s", receipt.shift, receipt.number, error)
             self._host.notice(JOURNAL_NOTICE, self._texts(None)(Text.NOTICE_JOURNAL_UNWRITABLE))
+
+    def queue_message(self, message: QueueMessage) -> QueueVerdict | None:
+        """Work on a message of the host's queue; None where its kind is not ours.
+
+        Money effect: may cancel.
+        """
+        return self._upkeep.queue_message(message)
+
+    def _pay_alone(self, request: PaymentRequest, ui: Ui) -> PaymentResult:
+        self._upkeep.begin_payment(request.payment_id)
+        try:
+            result = self._pay(request, ui)
+        finally:
+            self._upkeep.end_payment()
+        if result.cancellation_queued:
+            self._upkeep.wake()
+        return result
 
     def _pay(self, request: PaymentRequest, ui: Ui) -> PaymentResult:
         texts = self._texts(None)
@@ -199,7 +227,7 @@ class Service:
         )
 
     def _client_of(self, settings: Settings) -> PaymeGoClient:
-        wanted = (Kassa(settings.pos_id, settings.pos_key, settings.url), settings.ca_file)
+        wanted = (_kassa_of(settings), settings.ca_file)
         with self._lock:
             if self._client is not None and self._client[0] == wanted:
                 return self._client[1]
@@ -252,6 +280,10 @@ class Service:
     def _texts(self, settings: Settings | None) -> Texts:
         chosen = settings.language if settings is not None else None
         return Texts(chosen or self._host.language(_DEFAULT_LANGUAGE))
+
+
+def _kassa_of(settings: Settings) -> Kassa:
+    return Kassa(settings.pos_id, settings.pos_key, settings.url)
 
 
 def _new_client(kassa: Kassa, ca_file: Path | None, clock: Clock) -> PaymeGoClient:

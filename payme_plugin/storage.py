@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.errors import Unwritable
 from payme_plugin.ledger.journal import FILE_NAME, Journal
+from payme_plugin.ledger.leases import Leases
 from payme_plugin.ledger.owners import Owner
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hookspecs import Host
     from payme_plugin.clock import Clock
 
@@ -20,6 +23,7 @@ __all__ = ["Storage"]
 
 _PLUGIN_NAME = "payme"
 _OWNERS_FOLDER = "owners"
+_NOT_OPEN = "the journal is not open"
 
 
 class Storage:
@@ -30,14 +34,17 @@ class Storage:
         self._clock = clock
         self._lock = threading.Lock()
         self._journal: Journal | None = None
+        self._others: list[Journal] = []
+        self._leases: Leases | None = None
         self._owner: Owner | None = None
+        self._path: Path | None = None
+        self._identity = ""
 
     @property
     def owner(self) -> Owner:
         """This process, as an owner; it is there once ``journal`` was."""
         if self._owner is None:
-            message = "the journal is not open"
-            raise Unwritable(message)
+            raise Unwritable(_NOT_OPEN)
         return self._owner
 
     def journal(self) -> Journal:
@@ -55,27 +62,52 @@ class Storage:
             assert self._journal is not None  # noqa: S101 - for the type checker
             return self._journal
 
+    @property
+    def leases(self) -> Leases:
+        """The locks of the journal; they are there once ``journal`` was."""
+        if self._leases is None:
+            raise Unwritable(_NOT_OPEN)
+        return self._leases
+
+    def another_journal(self) -> Journal:
+        """Return one more connection to the journal, for another thread's long work.
+
+        Raises:
+            JournalError: as ``journal``.
+        """
+        self.journal()
+        with self._lock:
+            if self._path is None:
+                raise Unwritable(_NOT_OPEN)
+            journal = Journal(self._path, host_identity=self._identity, clock=self._clock)
+            self._others.append(journal)
+            return journal
+
     def close(self) -> None:
         """Close the journal and give up this process's token."""
         with self._lock:
+            for other in self._others:
+                other.close()
+            self._others.clear()
             if self._journal is not None:
                 self._journal.close()
             if self._owner is not None:
                 self._owner.release()
-            self._journal = self._owner = None
+            self._journal = self._owner = self._leases = self._path = None
 
     def _open(self) -> None:
         try:
             folder = self._host.data_dir(_PLUGIN_NAME)
-            identity = self._host.identity
+            self._identity = self._host.identity
         except Exception as error:
             message = f"the host gives no data folder ({type(error).__name__})"
             raise Unwritable(message) from error
-        journal = Journal(folder / FILE_NAME, host_identity=identity, clock=self._clock)
+        path = folder / FILE_NAME
+        journal = Journal(path, host_identity=self._identity, clock=self._clock)
         try:
-            journal.require_host(identity)
+            journal.require_host(self._identity)
             self._owner = Owner(folder / _OWNERS_FOLDER)
         except BaseException:
             journal.close()
             raise
-        self._journal = journal
+        self._journal, self._path, self._leases = journal, path, Leases(folder)

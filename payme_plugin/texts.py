@@ -78,6 +78,10 @@ class Text(Enum):
     NOTICE_NO_PAYMENT_TYPE = "notice.no_payment_type"
     NOTICE_JOURNAL_UNWRITABLE = "notice.journal_unwritable"
     NOTICE_SLIP_FALLBACK = "notice.slip_fallback"
+    NOTICE_PAYMENTS_KEPT = "notice.payments_kept"
+    NOTICE_CANCELLATIONS_WAIT = "notice.cancellations_wait"
+    NOTICE_QUEUE_VERSION = "notice.queue_version"
+    NOTICE_QUEUE_UNKNOWN = "notice.queue_unknown"
 
     REVERSAL_REVERSED = "reversal.reversed"
     REVERSAL_QUEUED = "reversal.queued"

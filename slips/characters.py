@@ -45,6 +45,8 @@ def squeezed(text: str) -> str:
 
 def clean(text: str) -> str:
     """Return ``text``, which may be anything, as one line that XML and a printer can hold, by the rule above."""
+    if text.isalnum() and text.isascii() and len(text) <= MAX_VALUE_LENGTH:
+        return text
     # A hostile text of megabytes is cut before anything looks at each of its characters.
     one_line = unicodedata.normalize("NFC", " ".join(text[: 4 * MAX_VALUE_LENGTH].split()))
     if not one_line.isprintable():

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["fill"]
 
-_CODES = ("qr", "barcode")
 _fits_barcode = re.compile("[ -~]{1,80}").fullmatch
 
 
@@ -33,15 +32,13 @@ def fill(template: Template, values: Values) -> FilledSlip:
         message = f"operation must be one of {', '.join(OPERATIONS)}"
         raise SlipError(message)
     parts: list[tuple[Part, str]] = []
-    for node in template.nodes:
-        if node.operations and operation not in node.operations:
-            continue
+    for node in template.nodes[operation]:
         if node.needed and not values.are_present(node.needed):
             continue
         text = node.text.constant
         if text is None:
-            text = _filled(node.text, values)
-        if node.label is None and node.part.element not in _CODES:
+            text = values[node.text.only] if node.text.only is not None else _filled(node.text, values)
+        if node.is_simple:
             parts.append((node.part, text))
         else:
             parts += _special(node, text, values)

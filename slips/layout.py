@@ -68,7 +68,8 @@ def lay_out(
         double = part.attributes.get("size") == "double"
         columns = width // 2 if double and enlarge else width
         bold = part.attributes.get("bold") == "true"
-        rows += [Row(row, bold, double) for row in _rows_of(part, text, columns, alphabet)]
+        texts = _rows_of(part, text, columns, alphabet)
+        rows += [Row(row.replace(NO_BREAK_SPACE, " "), bold, double) for row in texts]
     return tuple(rows)
 
 
@@ -78,7 +79,8 @@ def lines_of(slip: FilledSlip, width: int, alphabet: Alphabet | None = None) -> 
     lines: list[str] = []
     for part, text in slip.parts:
         lines += _rows_of(part, text, width, alphabet)
-    return tuple(lines)
+    # No line holds a line break, so all of them can be looked through at once.
+    return tuple("\n".join(lines).replace(NO_BREAK_SPACE, " ").split("\n"))
 
 
 def _rows_of(part: Part, text: str, columns: int, alphabet: Alphabet | None) -> list[str]:
@@ -87,14 +89,12 @@ def _rows_of(part: Part, text: str, columns: int, alphabet: Alphabet | None) -> 
         text = alphabet.spell(text)
     if element == "pair":
         label = part.attributes["label"]
-        rows = _pair(label if alphabet is None else alphabet.spell(label), text, columns)
-    elif element == "line":
-        rows = _aligned(text, columns, part.attributes.get("align", "left"))
-    elif element in _MARKERS:
-        rows = list(_broken(f"{_MARKERS[element]} {text}", columns))
-    else:
-        return [_MARKS[element][:columns].rstrip()]
-    return [row.replace(NO_BREAK_SPACE, " ") for row in rows]
+        return _pair(label if alphabet is None else alphabet.spell(label), text, columns)
+    if element == "line":
+        return _aligned(text, columns, part.attributes.get("align", "left"))
+    if element in _MARKERS:
+        return list(_broken(f"{_MARKERS[element]} {text}", columns))
+    return [_MARKS[element][:columns].rstrip()]
 
 
 def _pair(label: str, text: str, columns: int) -> list[str]:

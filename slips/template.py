@@ -45,10 +45,12 @@ class Composite:
     Attributes:
         pieces: its literal pieces and placeholders, in their order.
         constant: the whole text where it has no placeholder, as it is printed; else None.
+        only: the field that is all of the text, without a filter; else None.
     """
 
     pieces: tuple[str | Placeholder, ...] = ()
     constant: str | None = ""
+    only: Field | None = None
 
 
 NOTHING = Composite()
@@ -65,15 +67,17 @@ class Node:
         part: its name with the attributes that a filled slip keeps, a label without placeholders among them.
         text: its text.
         label: the label of a pair whose label has placeholders; else None.
-        operations: print it for these operations only; empty: for all.
+        operations: print it for these operations only.
         needed: print it only where all of these fields are present.
+        is_simple: whether its part is printed as it is, whatever the text.
     """
 
     part: Part
     text: Composite = NOTHING
     label: Composite | None = None
-    operations: frozenset[str] = frozenset()
+    operations: frozenset[str] = frozenset(OPERATIONS)
     needed: tuple[Field, ...] = ()
+    is_simple: bool = True
 
 
 @dataclass(frozen=True)
@@ -83,12 +87,12 @@ class Template:
     Attributes:
         source: the file's name, or the name of the shipped template.
         language: picks words and the server's texts.
-        nodes: its elements.
+        nodes: its elements by operation.
     """
 
     source: str
     language: str
-    nodes: tuple[Node, ...]
+    nodes: dict[str, tuple[Node, ...]]
 
 
 class _Faults:
@@ -124,7 +128,8 @@ def compile_template(source: Source, name: str, language: str) -> tuple[Template
     if not len(root):
         faults.add(place.start, "the template is empty; at least one element is needed")
     ordered = sorted(faults.found, key=lambda fault: (fault.line, fault.column))
-    return Template(name, root.get("language", language), tuple(nodes)), tuple(ordered)
+    by_operation = {name: tuple(node for node in nodes if name in node.operations) for name in OPERATIONS}
+    return Template(name, root.get("language", language), by_operation), tuple(ordered)
 
 
 def _loose_text(source: Source) -> Iterator[Position]:
@@ -157,6 +162,7 @@ def _node(element: ET.Element, source: Source, faults: _Faults) -> Node:
         label=label if label.constant is None else None,
         operations=operations,
         needed=needed,
+        is_simple=label.constant is not None and not rule.needs_text,
     )
 
 
@@ -198,18 +204,18 @@ def _conditions(element: ET.Element, place: Place, faults: _Faults) -> tuple[fro
     """Return the operations and the fields that ``when`` names."""
     when = element.get("when")
     if when is None:
-        return frozenset(), ()
+        return frozenset(OPERATIONS), ()
     position = _attribute_position(place, "when")
     words = when.split()
     if not words:
         faults.add(position, f"when is empty; allowed: {', '.join(OPERATIONS)} and names of fields")
     if len(words) > _MOST_CONDITIONS:
         faults.add(position, f"when has more than {_MOST_CONDITIONS} words")
-        return frozenset(), ()
+        return frozenset(OPERATIONS), ()
     operations = frozenset(word for word in words if word in OPERATIONS)
     names = [word for word in words if word not in OPERATIONS]
     fields = [_field_of(name, position, faults, OPERATIONS) for name in names]
-    return operations, tuple(found for found in fields if found is not None)
+    return operations or frozenset(OPERATIONS), tuple(found for found in fields if found is not None)
 
 
 def _text(element: ET.Element, place: Place, rule: ElementRule, faults: _Faults) -> Composite:
@@ -239,7 +245,9 @@ def _composite(text: str, position_of: _PositionOf, faults: _Faults) -> Composit
     pieces += _literal(text, end, len(text), position_of, faults)
     if all(isinstance(piece, str) for piece in pieces):
         return Composite(tuple(pieces), squeezed("".join(map(str, pieces))))
-    return Composite(tuple(pieces), None)
+    only = pieces[0] if len(pieces) == 1 else None
+    field = only.field if isinstance(only, Placeholder) and only.filter_name is None else None
+    return Composite(tuple(pieces), None, field)
 
 
 def _literal(text: str, begin: int, end: int, position_of: _PositionOf, faults: _Faults) -> list[str]:

@@ -74,20 +74,22 @@ class Values(dict[Field, str]):
                 found = found.get(name) if isinstance(found, _MAPPINGS) else None
             if field.account:
                 found = _account_entry(found, field)
-            if found is not None:
-                text = self._format(field, found)
-                if text:
-                    break
+            if found is None:
+                continue
+            text = self._text(field, found) if field.kind is _TEXT else self._format(field, found)
+            if text:
+                break
         if not text and field.kind is _WORD:
             text = self._word(field)
         self[field] = text
         return text
 
+    def _text(self, field: Field, value: object) -> str:
+        text = clean(value) if isinstance(value, str) else self._plain(value)
+        return self._without_private_digits(text) if self._private and field.is_foreign_text else text
+
     def _format(self, field: Field, value: object) -> str:
         kind = field.kind
-        if kind is _TEXT:
-            text = clean(value) if isinstance(value, str) else self._plain(value)
-            return self._without_private_digits(text) if self._private and field.is_foreign_text else text
         if kind is _MONEY:
             return format_money(value)
         if kind is _MOMENT:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from payme_plugin.ledger.rows import Intent, Note, PaymentRow, Verdict
 
-__all__ = ["CODE_MEMORY_MS", "FILE_NAME", "Journal"]
+__all__ = ["CODE_MEMORY_MS", "FILE_NAME", "Journal", "tell", "tell_notes"]
 
 FILE_NAME = "journal.sqlite3"
 
@@ -57,6 +57,10 @@ class Journal(JournalReader):
         self._clock = clock
         self._fingerprint_key = bytes.fromhex(self._about("fingerprint_key"))
 
+    def now_ms(self) -> int:
+        """Return the time of the rows, Unix milliseconds."""
+        return self._clock.wall_ms()
+
     def require_host(self, identity: str) -> None:
         """Make sure that the journal is this till's own.
 
@@ -76,7 +80,7 @@ class Journal(JournalReader):
 
     def was_sent(self, fingerprint: str) -> bool:
         """Say whether the code left in a ``pay`` within the last hour; a clock set back makes no code young again."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return self._is_sent(connection, fingerprint)
 
     def add_intent(self, intent: Intent, note: str) -> PaymentRow:
@@ -90,7 +94,7 @@ class Journal(JournalReader):
             StateMoved: a payment of this id is there already.
             Unwritable: nothing was stored.
         """
-        with self._writing() as connection:
+        with self.writing() as connection:
             (known,) = connection.execute(
                 "SELECT count(*) FROM payment WHERE payment_id = ?", (intent.payment_id,)
             ).fetchone()
@@ -110,7 +114,7 @@ class Journal(JournalReader):
                     intent.url, intent.owner, PaymentState.INTENT.value, now, now,
                 ),
             )  # fmt: skip
-            self._tell(connection, intent.payment_id, now, None, PaymentState.INTENT, note)
+            tell(connection, intent.payment_id, now, None, PaymentState.INTENT, note)
         return self.payment(intent.payment_id)
 
     def move(
@@ -155,7 +159,7 @@ class Journal(JournalReader):
         if not is_allowed(row.state, after):
             message = f"no payment goes from {row.state.value} to {after.value}"
             raise StateMoved(message)
-        with self._writing() as connection:
+        with self.writing() as connection:
             now = self._clock.wall_ms()
             if receipt_id is not None:
                 self._require_new_receipt(connection, receipt_id)
@@ -173,8 +177,8 @@ class Journal(JournalReader):
             if changed != 1:
                 message = f"payment {row.payment_id} is no longer {row.state.value}"
                 raise StateMoved(message)
-            self._tell_notes(connection, row.payment_id, notes)
-            self._tell(connection, row.payment_id, now, row.state, after, reason)
+            tell_notes(connection, row.payment_id, notes)
+            tell(connection, row.payment_id, now, row.state, after, reason)
             if frees_code:
                 connection.execute("DELETE FROM code WHERE payment_id = ?", (row.payment_id,))
             if fingerprint is not None:
@@ -190,7 +194,7 @@ class Journal(JournalReader):
             StateMoved: another process took it first, or it has moved on.
             Unwritable: nothing was stored.
         """
-        with self._writing() as connection:
+        with self.writing() as connection:
             now = self._clock.wall_ms()
             changed = connection.execute(
                 "UPDATE payment SET owner = ?, updated_at = ? WHERE payment_id = ? AND state = ? AND owner = ?",
@@ -199,7 +203,7 @@ class Journal(JournalReader):
             if changed != 1:
                 message = f"payment {row.payment_id} was taken by another process"
                 raise StateMoved(message)
-            self._tell(connection, row.payment_id, now, None, None, reason)
+            tell(connection, row.payment_id, now, None, None, reason)
         return self.payment(row.payment_id)
 
     def add_notes(self, payment_id: str, notes: Sequence[Note]) -> None:
@@ -208,8 +212,8 @@ class Journal(JournalReader):
         Raises:
             Unwritable: nothing was stored.
         """
-        with self._writing() as connection:
-            self._tell_notes(connection, payment_id, notes)
+        with self.writing() as connection:
+            tell_notes(connection, payment_id, notes)
 
     def mark_closed(self, row: PaymentRow, closed_at: int) -> None:
         """Note that the receipt of a recorded payment is closed.
@@ -217,18 +221,19 @@ class Journal(JournalReader):
         Raises:
             Unwritable: nothing was stored.
         """
-        with self._writing() as connection:
+        with self.writing() as connection:
             now = self._clock.wall_ms()
             changed = connection.execute(
                 "UPDATE payment SET closed_at = ?, updated_at = ? WHERE payment_id = ? AND closed_at IS NULL",
                 (closed_at, now, row.payment_id),
             ).rowcount
             if changed:
-                self._tell(connection, row.payment_id, now, None, None, "the receipt is closed")
+                tell(connection, row.payment_id, now, None, None, "the receipt is closed")
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with translated(), self._reading() as connection:
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Yield the connection inside one immediate transaction; for the rooms of the ledger."""
+        with translated(), self.reading() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -265,23 +270,25 @@ class Journal(JournalReader):
             (cause.value, now, now, payment_id),
         )
 
-    @staticmethod
-    def _tell(
-        connection: sqlite3.Connection,
-        payment_id: str,
-        at_ms: int,
-        before: PaymentState | None,
-        after: PaymentState | None,
-        text: str,
-    ) -> None:
-        connection.execute(
-            "INSERT INTO event (payment_id, at_ms, before, after, text) VALUES (?, ?, ?, ?, ?)",
-            (payment_id, at_ms, before.value if before else None, after.value if after else None, text),
-        )
 
-    @staticmethod
-    def _tell_notes(connection: sqlite3.Connection, payment_id: str, notes: Sequence[Note]) -> None:
-        connection.executemany(
-            "INSERT INTO event (payment_id, at_ms, text) VALUES (?, ?, ?)",
-            [(payment_id, note.at_ms, note.text) for note in notes],
-        )
+def tell(
+    connection: sqlite3.Connection,
+    payment_id: str,
+    at_ms: int,
+    before: PaymentState | None,
+    after: PaymentState | None,
+    text: str,
+) -> None:
+    """Add an event to a payment's story, inside the caller's transaction."""
+    connection.execute(
+        "INSERT INTO event (payment_id, at_ms, before, after, text) VALUES (?, ?, ?, ?, ?)",
+        (payment_id, at_ms, before.value if before else None, after.value if after else None, text),
+    )
+
+
+def tell_notes(connection: sqlite3.Connection, payment_id: str, notes: Sequence[Note]) -> None:
+    """Add lines to a payment's story, inside the caller's transaction."""
+    connection.executemany(
+        "INSERT INTO event (payment_id, at_ms, text) VALUES (?, ?, ?)",
+        [(payment_id, note.at_ms, note.text) for note in notes],
+    )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["JournalReader"]
+__all__ = ["JournalReader", "cancellation_of"]
 
 
 class JournalReader:
@@ -65,13 +65,13 @@ class JournalReader:
 
     def payments(self) -> list[PaymentRow]:
         """Return all payments, newest first."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute("SELECT * FROM payment ORDER BY created_at DESC, rowid DESC").fetchall()
         return [_payment(row) for row in rows]
 
     def events(self, payment_id: str) -> list[EventRow]:
         """Return the story of a payment, in order."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(
                 "SELECT at_ms, before, after, text FROM event WHERE payment_id = ? ORDER BY event_id", (payment_id,)
             ).fetchall()
@@ -87,11 +87,28 @@ class JournalReader:
 
     def live_cancellations(self) -> list[CancellationRow]:
         """Return the cancellations that have not ended, oldest first."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(
                 "SELECT * FROM cancellation WHERE ended_at IS NULL ORDER BY cancellation_id"
             ).fetchall()
-        return [_cancellation(row) for row in rows]
+        return [cancellation_of(row) for row in rows]
+
+    def unfinished(self) -> list[PaymentRow]:
+        """Return the payments without a verdict and those that are paid but not yet recorded, oldest first."""
+        with self.reading() as connection:
+            rows = connection.execute(
+                "SELECT * FROM payment WHERE state IN ('intent', 'created', 'paying', 'paid')"
+                " ORDER BY created_at, rowid"
+            ).fetchall()
+        return [_payment(row) for row in rows]
+
+    def cancellation(self, cancellation_id: int) -> CancellationRow | None:
+        """Return the cancellation of this number, live or ended, or None."""
+        with self.reading() as connection:
+            row = connection.execute(
+                "SELECT * FROM cancellation WHERE cancellation_id = ?", (cancellation_id,)
+            ).fetchone()
+        return None if row is None else cancellation_of(row)
 
     def close(self) -> None:
         """Close the connection."""
@@ -99,12 +116,13 @@ class JournalReader:
             self._connection.close()
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Yield the connection to one thread at a time; for the rooms of the ledger."""
         with translated(), self._lock:
             yield self._connection
 
     def _about(self, name: str) -> str:
-        with self._reading() as connection:
+        with self.reading() as connection:
             found = connection.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
         if found is None:
             message = f"the journal does not say its {name}"
@@ -112,7 +130,7 @@ class JournalReader:
         return str(found[0])
 
     def _one_payment(self, query: str, value: str) -> PaymentRow | None:
-        with self._reading() as connection:
+        with self.reading() as connection:
             row = connection.execute(query, (value,)).fetchone()
         return None if row is None else _payment(row)
 
@@ -124,7 +142,8 @@ def _payment(row: sqlite3.Row) -> PaymentRow:
     return PaymentRow(**values)
 
 
-def _cancellation(row: sqlite3.Row) -> CancellationRow:
+def cancellation_of(row: sqlite3.Row) -> CancellationRow:
+    """Return a row of the table of cancellations as data."""
     values = dict(row)
     values["cause"] = Cause(values["cause"])
     return CancellationRow(**values)

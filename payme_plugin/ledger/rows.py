@@ -142,6 +142,7 @@ class CancellationRow:
         cause: why.
         created_at: when it was written.
         due_at: not to be stepped earlier.
+        offered_at: when the host's queue took it; None: it did not.
         attempts: how often it was stepped.
         last_error: what came of the last step, empty at first.
         ended_at: when it ended; None while it is live.
@@ -157,6 +158,7 @@ class CancellationRow:
     cause: Cause
     created_at: int
     due_at: int
+    offered_at: int | None
     attempts: int
     last_error: str
     ended_at: int | None

@@ -86,6 +86,7 @@ CREATE TABLE cancellation (
     cause TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     due_at INTEGER NOT NULL,
+    offered_at INTEGER,
     attempts INTEGER NOT NULL DEFAULT 0,
     last_error TEXT NOT NULL DEFAULT '',
     ended_at INTEGER,

@@ -55,6 +55,11 @@ class Inquiry:
         self._amount = amount
         self._text = text
 
+    @property
+    def last_told(self) -> str:
+        """What the last request came to, in one line without secrets."""
+        return self._story.last
+
     def call(self, method: str, params: Params, limit: float) -> Answer:
         """Make one request and wait for its answer, or until the cashier stops.
 

@@ -1,4 +1,4 @@
-"""Slips for an operation: the till's template, else the shipped one, else a plain slip; a paid sale waits for no paper."""
+"""Slips for an operation: the till's template, else the shipped one, else a plain slip: no sale waits for paper."""
 
 from __future__ import annotations
 

@@ -29,6 +29,11 @@ class Story:
         else:
             self._lines.append((self._clock.wall_ms(), text, 1))
 
+    @property
+    def last(self) -> str:
+        """The last line that is not yet stored, or an empty text."""
+        return self._lines[-1][1] if self._lines else ""
+
     def take(self) -> Sequence[Note]:
         """Return the lines for a commit and forget them."""
         notes = [

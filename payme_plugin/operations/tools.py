@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from payme_plugin.settings import Settings
     from payme_plugin.texts import Texts
 
-__all__ = ["SlipMaker", "Tools"]
+__all__ = ["SlipMaker", "Tools", "limits_of"]
 
 
 class SlipMaker(Protocol):
@@ -64,8 +64,13 @@ class Tools:
     @property
     def limits(self) -> Limits:
         """The times of an operation, in seconds."""
-        return Limits(
-            timeout_s=float(self.settings.timeout_s),
-            duration_s=self.settings.pay_duration_ms / 1000,
-            frequency_s=self.settings.frequency_ms / 1000,
-        )
+        return limits_of(self.settings)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return the times of an operation, in seconds, from the settings."""
+    return Limits(
+        timeout_s=float(settings.timeout_s),
+        duration_s=settings.pay_duration_ms / 1000,
+        frequency_s=settings.frequency_ms / 1000,
+    )

@@ -36,9 +36,9 @@ class Limits:
 
 
 class Watch:
-    """The clock of one operation and the cashier's hand on it."""
+    """The clock of one operation and the cashier's hand on it; without a ``ui`` nobody watches and nobody stops."""
 
-    def __init__(self, clock: Clock, ui: GuardedUi, limits: Limits) -> None:
+    def __init__(self, clock: Clock, ui: GuardedUi | None, limits: Limits) -> None:
         self._clock = clock
         self._ui = ui
         self._limits = limits
@@ -113,6 +113,8 @@ class Watch:
         return started + max(self._limits.duration_s, self._limits.timeout_s)
 
     def _show(self, text: Callable[[float], str]) -> bool:
+        if self._ui is None:
+            return False
         elapsed_s = 0.0 if self._started is None else self.now - self._started
         if self._ui.progress(min(elapsed_s, self._limits.duration_s), self._limits.duration_s, text(self.left_s)):
             self._stopped = True

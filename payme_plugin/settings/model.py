@@ -46,6 +46,7 @@ class Settings:
         cancel_accepted_is_done: state 21 counts as done.
         queue_url: the broker's address, which may hold a password; empty: none.
         keep_days: days that finished payments stay in the journal.
+        run_worker: cancellations are carried out by a thread of this process.
         conf_file: the settings file that was looked for.
         origins: where each value came from, by the setting's name. Not to be changed.
         warnings: what should be looked at.
@@ -73,6 +74,7 @@ class Settings:
     cancel_accepted_is_done: bool
     queue_url: str = field(repr=False)
     keep_days: int
+    run_worker: bool
     conf_file: Path
     origins: Mapping[str, Origin] = field(compare=False, repr=False)
     warnings: tuple[SettingWarning, ...] = field(default=(), compare=False, repr=False)

@@ -213,5 +213,12 @@ SETTINGS = (
         default="400",
         meaning="How long finished payments stay in the journal, in days.",
     ),
+    Setting(
+        name="runWorker",
+        field="run_worker",
+        kind=kinds.SWITCH,
+        default="1",
+        meaning="Whether the till returns money in the background; off where `payme worker` runs instead.",
+    ),
 )
 """In the order of the docs and of a written file."""

@@ -10,4 +10,6 @@ from slips import SlipPress
 @pytest.fixture(scope="session")
 def press() -> SlipPress:
     """A press in Tashkent's time zone, for a printer of any letters; its schemas are built once for all tests."""
-    return SlipPress(timezone=timezone(timedelta(hours=5)))
+    press = SlipPress(timezone=timezone(timedelta(hours=5)))
+    press.warm_up()
+    return press

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from xml.sax.saxutils import escape, quoteattr
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slips import FIELDS, FILTERS, SlipPress, TemplateError, sample_data
@@ -65,6 +65,7 @@ def schemas() -> Schemas:
     return Schemas()
 
 
+@settings(deadline=None)
 @given(parts=st.lists(elements(), min_size=1, max_size=6), operation=st.sampled_from(["pay", "cancel", "refund"]))
 def test_all_that_the_dialect_makes_is_accepted_and_filled(
     press: SlipPress, schemas: Schemas, parts: list[Written], operation: str
@@ -73,7 +74,9 @@ def test_all_that_the_dialect_makes_is_accepted_and_filled(
     assert schemas.first_error("template", read_xml(text).root) is None, "the schema and the check are of one mind"
     template = press.load_text(text + b"<!-- end -->", "test")
     always = press.load_text(written([*parts, Written("rule", (), "")]), "test")
-    assert len(template.nodes) == len(parts)
+    assert {node.part.element for nodes in template.nodes.values() for node in nodes} == {
+        part.element for part in parts
+    }
     assert press.make(always, sample_data(operation), 32).lines[-1] == "-" * 32
 
 
@@ -142,6 +145,7 @@ SEEN_BY_THE_CHECK_ALONE = (unknown_field, unknown_field_in_when, unfit_filter)
 
 
 @pytest.mark.parametrize("mutation", [*SEEN_BY_THE_SCHEMA_TOO, *SEEN_BY_THE_CHECK_ALONE])
+@settings(deadline=None)
 @given(parts=st.lists(elements(), min_size=1, max_size=6), data=st.data())
 def test_one_step_out_of_the_dialect_is_reported_with_its_line(
     press: SlipPress, schemas: Schemas, mutation: object, parts: list[Written], data: st.DataObject
@@ -156,6 +160,7 @@ def test_one_step_out_of_the_dialect_is_reported_with_its_line(
         assert schemas.first_error("template", read_xml(written(mutated)).root) is not None
 
 
+@settings(deadline=None)
 @given(parts=st.lists(elements(), min_size=1, max_size=4), data=st.data())
 def test_an_element_inside_another_is_reported_with_its_line(
     press: SlipPress, schemas: Schemas, parts: list[Written], data: st.DataObject

@@ -45,7 +45,7 @@ def test_each_schema_is_built_once() -> None:
 def test_a_slip_that_its_schema_refuses_is_an_error_that_repeats_no_value(press: SlipPress) -> None:
     node = Node(part_of("line", {"align": "8600123412343456"}), Composite(("a",), "a"))
     with pytest.raises(SlipError) as caught:
-        press.make(Template("mine.xml", "ru", (node,)), {"operation": "pay"}, 32)
+        press.make(Template("mine.xml", "ru", {"pay": (node,)}), {"operation": "pay"}, 32)
     assert str(caught.value) == "mine.xml: the filled slip is not valid at <line>"
     assert "8600" not in repr(caught.value)
     assert caught.value.__context__ is None

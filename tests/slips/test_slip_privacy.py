@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slips import LANGUAGES, SlipPress, TemplateError, sample_data
@@ -44,6 +44,7 @@ def test_at_most_the_first_six_and_the_last_four_digits_are_shown(
     assert card(press, number, "${receipt.card.number|mask}") == printed
 
 
+@settings(deadline=None)
 @given(number=st.text(alphabet="0123456789 *-x", max_size=64))
 def test_no_card_number_shows_more_than_ten_digits(press: SlipPress, number: str) -> None:
     printed = card(press, number)

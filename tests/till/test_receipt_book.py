@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookspecs import GoodsKind, Item, ItemFiscal, PaymentRecord, PaymentStatus, ReceiptKind, Slip
-from payme_plugin.till import BookedReceipt, Refund, Tender, receipt_json
+from payme_plugin.till import BookedReceipt, FolderUnusable, Refund, Tender, receipt_json
 from payme_plugin.till.book import ReceiptBook
 
 if TYPE_CHECKING:
@@ -148,6 +148,25 @@ def test_a_write_that_a_power_cut_stopped_leaves_the_old_page(tmp_path: Path) ->
         (BookedReceipt(number=1, kind=ReceiptKind.SALE, items=(ITEM,), total=150),),
         (),
     )
+
+
+def test_what_can_not_be_stored_is_said_and_the_book_still_holds_what_the_disk_has(tmp_path: Path) -> None:
+    folder = tmp_path / "receipts"
+    book = ReceiptBook(folder)
+    opened = book.open_receipt((ITEM,), 150)
+    folder.rename(tmp_path / "moved away")
+
+    with pytest.raises(FolderUnusable, match=r"000001\.json"):
+        book.store(opened.with_tender(RECEIPT.tenders[0]))
+    assert book.receipts() == (opened,)
+    assert book.is_recorded("p1") is False
+
+
+def test_a_book_whose_folder_can_not_be_made_says_so(tmp_path: Path) -> None:
+    (tmp_path / "receipts").write_text("a file", encoding="utf-8")
+
+    with pytest.raises(FolderUnusable, match="receipts"):
+        ReceiptBook(tmp_path / "receipts")
 
 
 def test_numbers_go_on_after_a_restart(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,5 @@ def demo(given: Given) -> int:
 def _play(folder: Path, stage: Stage, *, quiet: bool) -> list[Act]:
     with Day(folder, stage, quiet=quiet) as day:
         for number, scene in enumerate(SCENES, start=1):
-            with stage.act(number, scene.title):
-                scene.play(day)
+            stage.act(number, scene.title, partial(scene.play, day))
         return list(stage.acts)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from hookspecs import Slip
 
@@ -80,9 +79,8 @@ class Stage:
         self._line(click.style("payme demo", bold=True) + ": a day at a till, against a PaymeGO in this process.")
         self._line("The plugin comes by its entry point. The requests are real, the money is not.")
 
-    @contextmanager
-    def act(self, number: int, title: str) -> Iterator[None]:
-        """Announce an act and keep its checks; one that breaks off is wrong."""
+    def act(self, number: int, title: str, play: Callable[[], None]) -> None:
+        """Announce an act, have it played and keep its checks; one that breaks off is wrong."""
         act = Act(title)
         self._acts.append(act)
         heading = f"{number}  {title} "
@@ -90,7 +88,7 @@ class Stage:
         self._line(click.style(heading + "─" * (_WIDTH - len(heading)), bold=True))
         self._line()
         try:
-            yield
+            play()
         except Exception as error:  # noqa: BLE001 - the next act is played all the same
             self.check(f"the act ends without {type(error).__name__}: {error}", right=False)
 

@@ -1,0 +1,84 @@
+"""What a cancellation that is due gets: an offer to the host's queue, or a step under its lease.
+
+Several threads and processes may work on the same journal: a row is stepped by the one that holds its lease.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+from payme_plugin.delivery.messages import message_of
+from payme_plugin.ledger.cancellations import LONGEST_PAUSE_MS, Cancellations
+from payme_plugin.ledger.errors import JournalError, StateMoved
+from payme_plugin.operations.cancellation import Stepped, Stepper
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hookspecs import QueueMessage
+    from payme_plugin.clock import Clock
+    from payme_plugin.ledger.journal import Journal
+    from payme_plugin.ledger.leases import Leases
+    from payme_plugin.ledger.rows import CancellationRow
+    from payme_plugin.operations.cancellation import KassaDesk
+
+__all__ = ["OFFER_PAUSE_MS", "Rounds"]
+
+_log = logging.getLogger("payme")
+
+OFFER_PAUSE_MS = LONGEST_PAUSE_MS
+"""How long the host's queue has a row to itself before our own worker takes it too: one hour."""
+
+
+class Rounds:
+    """Works on the cancellations of one journal; any thread may.
+
+    Args:
+        journal: where they are; a connection of the worker's own.
+        leases: the locks on its rows.
+        clock: time.
+        jitter: gives numbers from 0 to 1 for the pauses.
+    """
+
+    def __init__(self, journal: Journal, leases: Leases, clock: Clock, jitter: Callable[[], float]) -> None:
+        self.journal = journal
+        self.rows = Cancellations(journal)
+        self.stepper = Stepper(journal, clock, jitter)
+        self._leases = leases
+
+    def offer(self, row: CancellationRow, enqueue: Callable[[QueueMessage], bool]) -> bool:
+        """Offer a row to the host's queue, once; return whether the queue took it now.
+
+        Args:
+            row: a live row.
+            enqueue: the host's; False: it has no queue, or it can't take the message.
+
+        Raises:
+            JournalError: that it took the message could not be stored; then both may step it, which harms nobody.
+
+        Money effect: none.
+        """
+        if row.offered_at is not None or not enqueue(message_of(row)):
+            return False
+        with contextlib.suppress(StateMoved):
+            self.rows.offer(row, OFFER_PAUSE_MS)
+        return True
+
+    def step(self, row: CancellationRow, kassa: KassaDesk, *, is_recorded: bool | None) -> Stepped | None:
+        """Step a row, if its lease is free; None: another one has it, or nothing could be stored.
+
+        Money effect: may cancel, the whole amount of the row's receipt.
+        """
+        try:
+            with self._leases.hold(row.cancellation_id) as is_ours:
+                if not is_ours:
+                    return None
+                now = self.journal.cancellation(row.cancellation_id)
+                if now is None or now.ended_at is not None:
+                    return Stepped.DONE
+                return self.stepper.step(now, kassa, is_recorded=is_recorded)
+        except JournalError as error:
+            _log.error("cancellation %d: %s", row.cancellation_id, error)
+            return None

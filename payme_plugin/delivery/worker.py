@@ -1,0 +1,145 @@
+"""The worker: one thread that speaks with the host and picks what is due, and a few that carry it out.
+
+A slow answer holds up one of the few. The host is called from one thread alone, as the contract wants it.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from payme_plugin.ledger.errors import JournalError
+from payme_plugin.ledger.states import Cause
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hookspecs import QueueMessage
+    from payme_plugin.delivery.rounds import Rounds
+    from payme_plugin.ledger.rows import CancellationRow
+    from payme_plugin.operations.cancellation import KassaDesk
+
+__all__ = ["Till", "Worker"]
+
+_log = logging.getLogger("payme")
+
+_STEPPERS = 4
+_WAITING_ROWS = 64
+_LONGEST_IDLE_S = 20.0
+_BUSY_IDLE_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Till:
+    """What the worker asks of its surroundings; all of it is called from one thread.
+
+    Attributes:
+        before_round: called before each round: recovery that is still to be done, and notices.
+        is_recorded: the host's answer, by payment id.
+        enqueue: offers a message to the host's queue; None: there is none to offer to.
+    """
+
+    before_round: Callable[[], None]
+    is_recorded: Callable[[str], bool | None]
+    enqueue: Callable[[QueueMessage], bool] | None
+
+
+class Worker:
+    """Steps cancellations in the background, from ``start`` to ``stop``.
+
+    Args:
+        rounds: gives what works on a row, opened when first needed; it may raise ``JournalError``.
+        till: the surroundings.
+        kassa: gives the kassa of the settings with a client of the thread's own, by the thread's number; None: the
+            settings can't be used now.
+    """
+
+    def __init__(self, rounds: Callable[[], Rounds], till: Till, kassa: Callable[[int], KassaDesk | None]) -> None:
+        self._rounds = rounds
+        self._till = till
+        self._kassa = kassa
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._lock = threading.Lock()
+        self._under_way: set[int] = set()
+        self._work: queue.SimpleQueue[tuple[CancellationRow, bool | None] | None] = queue.SimpleQueue()
+        self._threads = [threading.Thread(target=self._dispatch, name="payme-worker", daemon=True)] + [
+            threading.Thread(target=self._carry_out, args=(number,), name=f"payme-worker-{number}", daemon=True)
+            for number in range(_STEPPERS)
+        ]
+
+    def start(self) -> None:
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def wake(self) -> None:
+        """Look at once for what is due; a row was just written, say."""
+        self._wake.set()
+
+    def stop(self, timeout_s: float) -> None:
+        """Stop: begin nothing more, and wait at most ``timeout_s`` seconds for what is under way.
+
+        A step that is cut off is repeated later by whoever comes next; its row is as it was.
+        """
+        self._stopping.set()
+        self._wake.set()
+        for _ in range(_STEPPERS):
+            self._work.put(None)
+        for thread in self._threads:
+            if thread is not threading.current_thread() and thread.is_alive():
+                thread.join(timeout_s / len(self._threads))
+
+    def _dispatch(self) -> None:
+        while not self._stopping.is_set():
+            idle_s = _LONGEST_IDLE_S
+            try:
+                self._till.before_round()
+                idle_s = self._hand_out()
+            except JournalError as error:
+                _log.error("the worker can't use the journal: %s", error)
+            except Exception:  # noqa: BLE001 - the worker never stops silently
+                _log.exception("the worker met a fault of the plugin")
+            self._wake.wait(idle_s)
+            self._wake.clear()
+
+    def _hand_out(self) -> float:
+        """Give due rows to the steppers; return how long to idle, in seconds."""
+        with self._lock:
+            room = _WAITING_ROWS - len(self._under_way)
+            under_way = frozenset(self._under_way)
+        rows = [row for row in self._rounds().rows.due(_WAITING_ROWS) if row.cancellation_id not in under_way]
+        for row in rows[:room]:
+            if self._stopping.is_set():
+                break
+            if self._till.enqueue is not None and self._rounds().offer(row, self._till.enqueue):
+                continue
+            is_recorded = self._till.is_recorded(row.payment_id) if row.cause is Cause.UNRECORDED else None
+            with self._lock:
+                self._under_way.add(row.cancellation_id)
+            self._work.put((row, is_recorded))
+        if rows or under_way:
+            return _BUSY_IDLE_S
+        next_due_in_ms = self._rounds().rows.next_due_in_ms()
+        return _LONGEST_IDLE_S if next_due_in_ms is None else min(_LONGEST_IDLE_S, next_due_in_ms / 1000 + 0.001)
+
+    def _carry_out(self, number: int) -> None:
+        while (work := self._work.get()) is not None:
+            row, is_recorded = work
+            try:
+                kassa = None if self._stopping.is_set() else self._kassa(number)
+                if kassa is not None:
+                    self._rounds().step(row, kassa, is_recorded=is_recorded)
+            except JournalError as error:
+                _log.error("cancellation %d waits: %s", row.cancellation_id, error)
+            except Exception:  # noqa: BLE001 - the worker never stops silently
+                _log.exception("cancellation %d met a fault of the plugin", row.cancellation_id)
+            finally:
+                with self._lock:
+                    self._under_way.discard(row.cancellation_id)
+                    is_last = not self._under_way
+                if is_last:
+                    self._wake.set()

@@ -1,0 +1,65 @@
+"""Locks of the operating system: one per row that is being worked on, and one for the process that decides.
+
+They die with whoever holds them, whatever kills it, and no clock is asked. A lease is a lock on one byte of one file,
+bound to the open file (an *open file description lock*), so that threads and processes exclude each other alike.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from payme_plugin.ledger.schema import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["DECIDER", "FILE_NAME", "Leases"]
+
+FILE_NAME = "leases"
+
+DECIDER = 0
+"""The byte of the owner lock: who holds it decides about unfinished payments. Rows have the bytes from 1 on."""
+
+_FILE_MODE = 0o600
+# struct flock of the C library, in its native layout: type, whence, start, length, process.
+_FLOCK = "hhqqi"
+
+
+class Leases:
+    """The locks of one journal."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE_NAME
+
+    @contextmanager
+    def hold(self, number: int) -> Iterator[bool]:
+        """Yield whether the lease of this number was free and is held now, until the end of the block.
+
+        Raises:
+            Unwritable: the folder can't be written.
+        """
+        with translated():
+            file = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE)
+        try:
+            yield _locked(file, number)
+        finally:
+            os.close(file)
+
+
+def _locked(file: int, number: int) -> bool:
+    lock = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, number, 1, 0)
+    try:
+        with translated():
+            fcntl.fcntl(file, fcntl.F_OFD_SETLK, lock)
+    except Exception as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.errno in {errno.EAGAIN, errno.EACCES}:
+            return False
+        raise
+    return True

@@ -1,0 +1,185 @@
+"""Money that must go back: one step of one cancellation. A worker steps it until Payme says cancelled (50).
+
+    50                     done
+    0, 4, 5                cancel
+    1, 2, 3, 6, 20, 30     cancel, then ask
+    21                     accepted: ask again later; if it turns back into 4, cancel again
+    anything else          later
+
+The state is asked first, so a step may be repeated by anyone at any time: after a crash, beside another worker, by a
+message of the host's queue. Nothing ends a row but state 50 bound to our receipt, or a person with a reason.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from payme_plugin.ledger.cancellations import Cancellations
+from payme_plugin.ledger.errors import StateMoved
+from payme_plugin.ledger.states import Cause
+from payme_plugin.operations.inquiry import Inquiry
+from payme_plugin.operations.story import Story
+from payme_plugin.operations.waiting import Watch
+from payme_plugin.paymego.states import ReceiptState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from payme_plugin.clock import Clock
+    from payme_plugin.ledger.journal import Journal
+    from payme_plugin.ledger.rows import CancellationRow
+    from payme_plugin.operations.waiting import Limits
+    from payme_plugin.paymego.calls import Client
+
+__all__ = ["KassaDesk", "Stepped", "Stepper", "pause_ms"]
+
+_log = logging.getLogger("payme")
+
+_LONGEST_PAUSE_MS = 900_000
+"""Fifteen minutes: the longest pause between two steps of a row."""
+
+_FIRST_PAUSE_MS = 1_000
+_MOST_DOUBLINGS = 10
+_CANCEL_AT = frozenset({ReceiptState.CREATED, ReceiptState.PAID, ReceiptState.HELD})
+_CANCEL_AND_ASK_AT = frozenset(
+    {
+        ReceiptState.CHECKING,
+        ReceiptState.DEBITING,
+        ReceiptState.CLOSING,
+        ReceiptState.HOLDING,
+        ReceiptState.PAUSED,
+        ReceiptState.CLOSING_QUEUED,
+    }
+)
+
+
+class Stepped(Enum):
+    """What a step came to."""
+
+    DONE = "done"
+    """The row has ended."""
+    ACCEPTED = "accepted"
+    """Payme is cancelling (21)."""
+    LATER = "later"
+    """Nothing is decided."""
+    HELD = "held"
+    """Not carried out: the host says that it has the payment, or the key of its kassa isn't in the settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class KassaDesk:
+    """The kassa whose key the settings hold: a request about a payment goes out with no other.
+
+    Attributes:
+        pos_id: its id.
+        url: its server.
+        client: its client, not the sale's.
+        limits: the times of a request.
+    """
+
+    pos_id: str
+    url: str
+    client: Client
+    limits: Limits
+
+
+def pause_ms(attempts: int, jitter: float) -> int:
+    """Return the pause after a step, in milliseconds: from one second, doubling, to fifteen minutes, less the jitter.
+
+    Args:
+        attempts: how many steps there were before.
+        jitter: 0 to 1; up to a half of the pause is taken off, so that rows do not come due together.
+    """
+    whole = min(_FIRST_PAUSE_MS << min(attempts, _MOST_DOUBLINGS), _LONGEST_PAUSE_MS)
+    return int(whole * (1 - jitter / 2))
+
+
+class Stepper:
+    """Steps cancellations of one journal.
+
+    Args:
+        journal: where they are; the worker's own connection.
+        clock: time.
+        jitter: gives numbers from 0 to 1 for the pauses.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        clock: Clock,
+        jitter: Callable[[], float],
+    ) -> None:
+        self._rows = Cancellations(journal)
+        self._clock = clock
+        self._jitter = jitter
+
+    def step(self, row: CancellationRow, kassa: KassaDesk, *, is_recorded: bool | None) -> Stepped:
+        """Make one step of a live row and store what came of it. The caller holds the row's lease.
+
+        Args:
+            row: as it was read under the lease.
+            kassa: what the settings hold.
+            is_recorded: the host's answer about its payment; None where there is no host to ask.
+
+        Raises:
+            JournalError: what came of it could not be stored; the row is as it was.
+
+        Money effect: may cancel, the whole amount of the row's receipt.
+        """
+        if row.cause is Cause.UNRECORDED and is_recorded is True:
+            return self._later(row, Stepped.HELD, "the till says that it has this payment")
+        if (row.pos_id, row.url) != (kassa.pos_id, kassa.url):
+            return self._later(row, Stepped.HELD, f"the settings hold no key of kassa {row.pos_id} at {row.url}")
+        try:
+            return self._carried_out(row, kassa)
+        except StateMoved:
+            return Stepped.DONE
+
+    def last_state(self, row: CancellationRow, kassa: KassaDesk) -> int | None:
+        """Ask for the receipt's state and change nothing; None where it can't be known.
+
+        Money effect: none.
+        """
+        if (row.pos_id, row.url) != (kassa.pos_id, kassa.url):
+            return None
+        watch, inquiry = self._inquiry(row, kassa)
+        return inquiry.state(watch.request_limit())
+
+    def _carried_out(self, row: CancellationRow, kassa: KassaDesk) -> Stepped:
+        watch, inquiry = self._inquiry(row, kassa)
+        state = inquiry.state(watch.request_limit())
+        if state in _CANCEL_AT:
+            state = inquiry.cancel(watch.request_limit())
+        elif state in _CANCEL_AND_ASK_AT:
+            inquiry.cancel(watch.request_limit())
+            state = inquiry.state(watch.request_limit())
+        if state == ReceiptState.CANCELLED:
+            self._rows.end(row, "Payme says cancelled (50)", reversed_at_payme=True)
+            _log.info("cancellation %d of payment %s: done", row.cancellation_id, row.payment_id)
+            return Stepped.DONE
+        if state == ReceiptState.CANCELLING:
+            return self._later(row, Stepped.ACCEPTED, "Payme is cancelling (21)")
+        told = inquiry.last_told or "no usable answer"
+        return self._later(row, Stepped.LATER, told)
+
+    def _inquiry(self, row: CancellationRow, kassa: KassaDesk) -> tuple[Watch, Inquiry]:
+        watch = Watch(self._clock, None, kassa.limits)
+        return watch, Inquiry(
+            kassa.client,
+            watch,
+            Story(self._clock),
+            receipt_id=row.receipt_id,
+            amount=row.amount,
+            text=lambda _: "",
+        )
+
+    def _later(self, row: CancellationRow, stepped: Stepped, came: str) -> Stepped:
+        try:
+            self._rows.postpone(row, pause_ms(row.attempts, self._jitter()), came)
+        except StateMoved:
+            return Stepped.DONE
+        _log.info("cancellation %d of payment %s: %s", row.cancellation_id, row.payment_id, came)
+        return stepped

@@ -1,0 +1,121 @@
+"""What an earlier run left behind: payments without a verdict, and paid ones that no sale was heard of.
+
+The host is asked whether it has them. Payme is not asked here: a payment that the till does not have becomes a
+cancellation, and its worker asks for the state first.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from payme_plugin.ledger.errors import StateMoved
+from payme_plugin.ledger.rows import Verdict
+from payme_plugin.ledger.states import Cause, PaymentState
+from payme_plugin.texts import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from payme_plugin.ledger.journal import Journal
+    from payme_plugin.ledger.rows import PaymentRow
+    from payme_plugin.texts import Texts
+
+__all__ = ["OLDEST_TO_CANCEL_MS", "Recovered", "recover"]
+
+_log = logging.getLogger("payme")
+
+OLDEST_TO_CANCEL_MS = 7 * 24 * 3_600_000
+"""A payment older than a week is shown instead of cancelled: by then people have settled it, one way or another."""
+
+
+class _Fate(Enum):
+    RECORDED = "recorded"
+    CANCELLED = "cancelled"
+    KEPT = "kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What became of the payments that were found, by number.
+
+    Attributes:
+        recorded: the till has them.
+        cancelled: the till does not have them: no money moved, or it goes back.
+        kept: nobody can tell yet: they are shown.
+    """
+
+    recorded: int = 0
+    cancelled: int = 0
+    kept: int = 0
+
+
+def recover(
+    journal: Journal,
+    may_decide: Callable[[PaymentRow], bool],
+    is_recorded: Callable[[str], bool | None],
+    texts: Texts,
+) -> Recovered:
+    """Decide about every unfinished payment that may be decided about.
+
+    The caller holds the journal's owner lock, and the journal is this till's own.
+
+    Args:
+        journal: where they are.
+        may_decide: says so of a payment: its owner is dead, or its ``on_payment`` has returned and the host recorded
+            what it was told.
+        is_recorded: the host's answer, by payment id.
+        texts: for the verdict that a host may ask for later.
+
+    Returns:
+        What became of them.
+
+    Raises:
+        JournalError: a decision could not be stored; that payment is as it was.
+
+    Money effect: none at once; cancellations are carried out later.
+    """
+    fates = dict.fromkeys(_Fate, 0)
+    for row in journal.unfinished():
+        if not may_decide(row):
+            continue
+        try:
+            fate = _decide(journal, row, is_recorded(row.payment_id), texts)
+        except StateMoved:
+            continue
+        fates[fate] += 1
+        _log.info("recovery: payment %s, %s: %s", row.payment_id, row.state.value, fate.value)
+    return Recovered(recorded=fates[_Fate.RECORDED], cancelled=fates[_Fate.CANCELLED], kept=fates[_Fate.KEPT])
+
+
+def _decide(journal: Journal, row: PaymentRow, recorded: bool | None, texts: Texts) -> _Fate:
+    if recorded is True:
+        return _recorded(journal, row)
+    is_old = journal.now_ms() - row.created_at >= OLDEST_TO_CANCEL_MS
+    if recorded is None or is_old:
+        return _Fate.KEPT
+    reason = "the till does not have it and never will"
+    if row.state is PaymentState.PAID:
+        journal.move(row, PaymentState.REVERSING, reason, cause=Cause.UNRECORDED)
+        return _Fate.CANCELLED
+    may_be_charged = row.state is PaymentState.PAYING
+    journal.move(
+        row,
+        PaymentState.UNKNOWN if may_be_charged else PaymentState.REFUSED,
+        reason,
+        verdict=Verdict(message=texts(Text.PAYMENT_UNKNOWN if may_be_charged else Text.PAYMENT_RECEIPT_NOT_CREATED)),
+        cause=None if row.state is PaymentState.INTENT else Cause.UNRECORDED,
+    )
+    return _Fate.CANCELLED
+
+
+def _recorded(journal: Journal, row: PaymentRow) -> _Fate:
+    if row.state is PaymentState.PAYING:
+        # The host stores a payment on PAID alone: it was told so when the journal could not store it.
+        row = journal.move(row, PaymentState.PAID, "the till has it; its verdict could not be stored")
+    if row.state is not PaymentState.PAID:
+        return _Fate.KEPT
+    journal.move(row, PaymentState.RECORDED, "the till has it")
+    return _Fate.RECORDED
