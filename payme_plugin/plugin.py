@@ -1,4 +1,4 @@
-"""The plugin as a host loads it: its hooks, each no more than a call of ``service``.
+"""The plugin as a host loads it: its hooks, each no more than a call of ``counter``.
 
 It imports ``hookspecs`` and the standard library alone, so that a till starts quickly; the rest comes in ``on_start``.
 """
@@ -14,11 +14,19 @@ if getattr(hookspecs, "PROJECT", None) != "pos" or getattr(hookspecs, "API_VERSI
     _found = getattr(hookspecs, "__file__", None)
     raise ImportError(f"payme-plugin needs its own package hookspecs, API version 1, but found {_found}", path=_found)
 
-from hookspecs import PaymentRequest, QueueMessage, Receipt, hookimpl
+from hookspecs import CancelRequest, PaymentRequest, QueueMessage, Receipt, RefundRequest, hookimpl
 
 if TYPE_CHECKING:
-    from hookspecs import Host, PaymentResult, PaymentType, QueueVerdict, Ui
-    from payme_plugin.service import Service
+    from hookspecs import (
+        Host,
+        PaymentResult,
+        PaymentType,
+        QueueVerdict,
+        RefundViolation,
+        ReversalResult,
+        Ui,
+    )
+    from payme_plugin.counter import Counter
 
 __all__ = ["PaymePlugin", "plugin"]
 
@@ -27,21 +35,24 @@ class PaymePlugin:
     """A PaymeGO payment plugin for one till; several tills in one process have one each."""
 
     def __init__(self) -> None:
-        self._service: Service | None = None
+        self._counter: Counter | None = None
 
     @hookimpl
     def on_start(self, host: Host) -> None:
         """Begin work; see ``hookspecs``. A second start ends the first."""
-        from payme_plugin.service import Service  # noqa: PLC0415 - a till loads the heavy parts here, not at import
+        # A till loads the heavy parts here, not when it looks for plugins.
+        from payme_plugin.counter import Counter  # noqa: PLC0415
+        from payme_plugin.service import Service  # noqa: PLC0415
 
         self.on_stop()
-        self._service = Service(host)
-        self._service.start()
+        service = Service(host)
+        service.start()
+        self._counter = Counter(service)
 
     @hookimpl
     def payment_types(self) -> list[PaymentType]:
         """Name the tender of the settings; see ``hookspecs``."""
-        return [] if self._service is None else self._service.payment_types()
+        return [] if self._counter is None else self._counter.payment_types()
 
     @hookimpl
     def on_payment(self, request: PaymentRequest, ui: Ui) -> PaymentResult | None:
@@ -53,7 +64,41 @@ class PaymePlugin:
         Money effect: may charge.
         """
         _require(request, PaymentRequest)
-        return None if self._service is None else self._service.pay(request, ui)
+        return None if self._counter is None else self._counter.pay(request, ui)
+
+    @hookimpl
+    def on_cancel(self, request: CancelRequest, ui: Ui) -> ReversalResult | None:
+        """Give the payment of an open sale back; see ``hookspecs``.
+
+        Raises:
+            TypeError: ``request`` is no ``CancelRequest``.
+
+        Money effect: may cancel.
+        """
+        _require(request, CancelRequest)
+        return None if self._counter is None else self._counter.cancel(request, ui)
+
+    @hookimpl
+    def validate_refund(self, request: RefundRequest) -> list[RefundViolation]:
+        """Say what forbids a refund; see ``hookspecs``.
+
+        Raises:
+            TypeError: ``request`` is no ``RefundRequest``.
+        """
+        _require(request, RefundRequest)
+        return [] if self._counter is None else self._counter.violations(request)
+
+    @hookimpl
+    def on_full_refund(self, request: RefundRequest, ui: Ui) -> ReversalResult | None:
+        """Give the payment of a closed sale back; see ``hookspecs``.
+
+        Raises:
+            TypeError: ``request`` is no ``RefundRequest``.
+
+        Money effect: may cancel.
+        """
+        _require(request, RefundRequest)
+        return None if self._counter is None else self._counter.refund(request, ui)
 
     @hookimpl
     def on_receipt_closed(self, receipt: Receipt) -> None:
@@ -63,8 +108,8 @@ class PaymePlugin:
             TypeError: ``receipt`` is no ``Receipt``.
         """
         _require(receipt, Receipt)
-        if self._service is not None:
-            self._service.receipt_closed(receipt)
+        if self._counter is not None:
+            self._counter.receipt_closed(receipt)
 
     @hookimpl
     def on_queue_message(self, message: QueueMessage) -> QueueVerdict | None:
@@ -76,14 +121,14 @@ class PaymePlugin:
         Money effect: may cancel.
         """
         _require(message, QueueMessage)
-        return None if self._service is None else self._service.queue_message(message)
+        return None if self._counter is None else self._counter.queue_message(message)
 
     @hookimpl
     def on_stop(self) -> None:
         """End work; see ``hookspecs``."""
-        service, self._service = self._service, None
-        if service is not None:
-            service.stop()
+        counter, self._counter = self._counter, None
+        if counter is not None:
+            counter.stop()
 
 
 def _require(value: object, kind: type) -> None:

@@ -21,7 +21,7 @@ from payme_plugin.settings import SettingsError
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from hookspecs import QueueMessage
     from payme_plugin.clock import Clock
@@ -112,14 +112,15 @@ class Upkeep:
         if self._worker is not None:
             self._worker.wake()
 
-    def begin_payment(self, payment_id: str) -> None:
-        """A payment begins: decide about the others first; this one is its ``on_payment``'s until ``end_payment``."""
+    @contextlib.contextmanager
+    def in_hand(self, payment_id: str) -> Iterator[None]:
+        """Leave a payment to its hook for the time of a block; decide about the others before it begins."""
         self._in_hand = payment_id
         self._recover_quietly()
-
-    def end_payment(self) -> None:
-        """``on_payment`` has returned."""
-        self._in_hand = None
+        try:
+            yield
+        finally:
+            self._in_hand = None
 
     def recover(self, *, own_too: bool) -> Recovered | None:
         """Decide about unfinished payments; None where another process is the one that decides.
@@ -145,8 +146,9 @@ class Upkeep:
 
         recovered = recover(journal, may_decide, self._host.is_recorded, self._texts())
         self._is_recovered = True
-        kept = self._texts()(Text.NOTICE_PAYMENTS_KEPT, count=recovered.kept) if recovered.kept else None
-        self._host.notice(_RECOVERY_NOTICE, kept)
+        # This process's own stay with it until the host decides: nothing to worry about.
+        left = sum(row.owner != owner.token for row in recovered.kept)
+        self._host.notice(_RECOVERY_NOTICE, self._texts()(Text.NOTICE_PAYMENTS_KEPT, count=left) if left else None)
         if recovered.cancelled:
             self.wake()
         return recovered

@@ -24,6 +24,7 @@ _MOST_CONDITIONS = 20
 _LONGEST_SHOWN = 60
 _PLACEHOLDER = re.compile(r"\$\{([^{}]*)\}")
 _BRACE = re.compile(r"[{}]")
+_SPACES = " \t\r\n"
 _XML_SPACE = re.compile(r"[ \t\r\n]+")
 _NATURAL_FILTER = {Kind.MONEY: "money", Kind.CARD: "mask"}
 """Filters that say what happens anyway."""
@@ -128,7 +129,7 @@ def compile_template(source: Source, name: str, language: str) -> tuple[Template
     if not len(root):
         faults.add(place.start, "the template is empty; at least one element is needed")
     ordered = sorted(faults.found, key=lambda fault: (fault.line, fault.column))
-    by_operation = {name: tuple(node for node in nodes if name in node.operations) for name in OPERATIONS}
+    by_operation = {word: tuple(node for node in nodes if word in node.operations) for word in OPERATIONS}
     return Template(name, root.get("language", language), by_operation), tuple(ordered)
 
 
@@ -221,8 +222,8 @@ def _conditions(element: ET.Element, place: Place, faults: _Faults) -> tuple[fro
 def _text(element: ET.Element, place: Place, rule: ElementRule, faults: _Faults) -> Composite:
     text = element.text or ""
     if not rule.has_text:
-        if text.strip():
-            faults.add(place.of_text(len(text) - len(text.lstrip())), f"<{element.tag}> holds no text")
+        if text:
+            faults.add(place.start, f"<{element.tag}> holds no text, not even spaces; write <{element.tag}/>")
         return NOTHING
     if rule.needs_text and not text.strip():
         faults.add(place.start, f"<{element.tag}> is empty; it needs a text")
@@ -265,10 +266,10 @@ def _literal(text: str, begin: int, end: int, position_of: _PositionOf, faults: 
 
 def _placeholder(body: str, position: Position, faults: _Faults) -> Placeholder | None:
     name, bar, filter_text = body.partition("|")
-    found = _field_of(name.strip(), position, faults)
+    found = _field_of(name.strip(_SPACES), position, faults)
     if not bar:
         return Placeholder(found, None) if found else None
-    filter_name = filter_text.strip()
+    filter_name = filter_text.strip(_SPACES)
     if found and filter_name == _NATURAL_FILTER.get(found.kind):
         return Placeholder(found, None)
     allowed = FILTERS[found.kind] if found else _ALL_FILTERS

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from payme_plugin.delivery.messages import message_of
 from payme_plugin.ledger.cancellations import LONGEST_PAUSE_MS, Cancellations
 from payme_plugin.ledger.errors import JournalError, StateMoved
+from payme_plugin.ledger.fiscal_links import FiscalLinks
 from payme_plugin.operations.cancellation import Stepped, Stepper
+from payme_plugin.operations.fiscal import send_fiscal_link
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,12 +23,14 @@ if TYPE_CHECKING:
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.leases import Leases
-    from payme_plugin.ledger.rows import CancellationRow
+    from payme_plugin.ledger.rows import CancellationRow, FiscalLinkRow
     from payme_plugin.operations.cancellation import KassaDesk
 
 __all__ = ["OFFER_PAUSE_MS", "Rounds"]
 
 _log = logging.getLogger("payme")
+
+_FIRST_LINK_LEASE = 1 << 40
 
 OFFER_PAUSE_MS = LONGEST_PAUSE_MS
 """How long the host's queue has a row to itself before our own worker takes it too: one hour."""
@@ -45,8 +49,11 @@ class Rounds:
     def __init__(self, journal: Journal, leases: Leases, clock: Clock, jitter: Callable[[], float]) -> None:
         self.journal = journal
         self.rows = Cancellations(journal)
+        self.links = FiscalLinks(journal)
         self.stepper = Stepper(journal, clock, jitter)
         self._leases = leases
+        self._clock = clock
+        self._jitter = jitter
 
     def offer(self, row: CancellationRow, enqueue: Callable[[QueueMessage], bool]) -> bool:
         """Offer a row to the host's queue, once; return whether the queue took it now.
@@ -82,3 +89,15 @@ class Rounds:
         except JournalError as error:
             _log.error("cancellation %d: %s", row.cancellation_id, error)
             return None
+
+    def send_link(self, row: FiscalLinkRow, kassa: KassaDesk) -> None:
+        """Tell Payme of a fiscal receipt, if the row's lease is free.
+
+        Money effect: none.
+        """
+        try:
+            with self._leases.hold(_FIRST_LINK_LEASE + row.fiscal_link_id) as is_ours:
+                if is_ours and self.links.is_live(row):
+                    send_fiscal_link(self.journal, row, kassa, self._clock, self._jitter())
+        except JournalError as error:
+            _log.error("fiscal link %d: %s", row.fiscal_link_id, error)

@@ -9,13 +9,14 @@ import logging
 import queue
 import threading
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.errors import JournalError
 from payme_plugin.ledger.states import Cause
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from hookspecs import QueueMessage
     from payme_plugin.delivery.rounds import Rounds
@@ -47,6 +48,12 @@ class Till:
     enqueue: Callable[[QueueMessage], bool] | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    name: str
+    run: Callable[[KassaDesk], object]
+
+
 class Worker:
     """Steps cancellations in the background, from ``start`` to ``stop``.
 
@@ -64,8 +71,8 @@ class Worker:
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._lock = threading.Lock()
-        self._under_way: set[int] = set()
-        self._work: queue.SimpleQueue[tuple[CancellationRow, bool | None] | None] = queue.SimpleQueue()
+        self._under_way: set[str] = set()
+        self._work: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._threads = [threading.Thread(target=self._dispatch, name="payme-worker", daemon=True)] + [
             threading.Thread(target=self._carry_out, args=(number,), name=f"payme-worker-{number}", daemon=True)
             for number in range(_STEPPERS)
@@ -107,39 +114,52 @@ class Worker:
             self._wake.clear()
 
     def _hand_out(self) -> float:
-        """Give due rows to the steppers; return how long to idle, in seconds."""
+        """Give what is due to the steppers; return how long to idle, in seconds."""
+        rounds = self._rounds()
         with self._lock:
-            room = _WAITING_ROWS - len(self._under_way)
             under_way = frozenset(self._under_way)
-        rows = [row for row in self._rounds().rows.due(_WAITING_ROWS) if row.cancellation_id not in under_way]
-        for row in rows[:room]:
-            if self._stopping.is_set():
-                break
-            if self._till.enqueue is not None and self._rounds().offer(row, self._till.enqueue):
-                continue
-            is_recorded = self._till.is_recorded(row.payment_id) if row.cause is Cause.UNRECORDED else None
+        jobs = [job for job in self._jobs(rounds, under_way) if job.name not in under_way]
+        for job in jobs[: _WAITING_ROWS - len(under_way)]:
             with self._lock:
-                self._under_way.add(row.cancellation_id)
-            self._work.put((row, is_recorded))
-        if rows or under_way:
+                self._under_way.add(job.name)
+            self._work.put(job)
+        if jobs or under_way:
             return _BUSY_IDLE_S
-        next_due_in_ms = self._rounds().rows.next_due_in_ms()
+        next_due_in_ms = rounds.rows.next_due_in_ms()
         return _LONGEST_IDLE_S if next_due_in_ms is None else min(_LONGEST_IDLE_S, next_due_in_ms / 1000 + 0.001)
 
+    def _jobs(self, rounds: Rounds, under_way: frozenset[str]) -> Iterator[_Job]:
+        for row in rounds.rows.due(_WAITING_ROWS):
+            if _name(row) in under_way or self._stopping.is_set():
+                continue
+            if self._till.enqueue is not None and rounds.offer(row, self._till.enqueue):
+                continue
+            is_recorded = self._till.is_recorded(row.payment_id) if row.cause is Cause.UNRECORDED else None
+            yield _Job(_name(row), partial(_step, rounds, row, is_recorded))
+        for link in rounds.links.due(_WAITING_ROWS):
+            yield _Job(f"fiscal link {link.fiscal_link_id}", partial(rounds.send_link, link))
+
     def _carry_out(self, number: int) -> None:
-        while (work := self._work.get()) is not None:
-            row, is_recorded = work
+        while (job := self._work.get()) is not None:
             try:
                 kassa = None if self._stopping.is_set() else self._kassa(number)
                 if kassa is not None:
-                    self._rounds().step(row, kassa, is_recorded=is_recorded)
+                    job.run(kassa)
             except JournalError as error:
-                _log.error("cancellation %d waits: %s", row.cancellation_id, error)
+                _log.error("%s waits: %s", job.name, error)
             except Exception:  # noqa: BLE001 - the worker never stops silently
-                _log.exception("cancellation %d met a fault of the plugin", row.cancellation_id)
+                _log.exception("%s met a fault of the plugin", job.name)
             finally:
                 with self._lock:
-                    self._under_way.discard(row.cancellation_id)
+                    self._under_way.discard(job.name)
                     is_last = not self._under_way
                 if is_last:
                     self._wake.set()
+
+
+def _name(row: CancellationRow) -> str:
+    return f"cancellation {row.cancellation_id}"
+
+
+def _step(rounds: Rounds, row: CancellationRow, is_recorded: bool | None, kassa: KassaDesk) -> None:
+    rounds.step(row, kassa, is_recorded=is_recorded)

@@ -34,6 +34,29 @@ class Cancellations:
         """Return all live rows, oldest first."""
         return self._journal.live_cancellations()
 
+    def live_of(self, payment_id: str) -> CancellationRow:
+        """Return the live row of a payment.
+
+        Raises:
+            StateMoved: it has none.
+        """
+        with self._journal.reading() as connection:
+            row = connection.execute(
+                "SELECT * FROM cancellation WHERE payment_id = ? AND ended_at IS NULL", (payment_id,)
+            ).fetchone()
+        if row is None:
+            message = f"payment {payment_id} has no live cancellation"
+            raise StateMoved(message)
+        return cancellation_of(row)
+
+    def latest_of(self, payment_id: str) -> CancellationRow | None:
+        """Return the latest row of a payment, live or ended, or None."""
+        with self._journal.reading() as connection:
+            row = connection.execute(
+                "SELECT * FROM cancellation WHERE payment_id = ? ORDER BY cancellation_id DESC LIMIT 1", (payment_id,)
+            ).fetchone()
+        return None if row is None else cancellation_of(row)
+
     def due(self, most: int) -> list[CancellationRow]:
         """Return live rows that are due now, the longest due first, at most ``most``."""
         now = self._journal.now_ms()
@@ -88,6 +111,37 @@ class Cancellations:
             if came != row.last_error:
                 tell(connection, row.payment_id, now, None, None, f"cancellation: {came}")
 
+    def make_due(self, row: CancellationRow) -> None:
+        """Leave a row to whoever comes first; nothing where it has ended.
+
+        Raises:
+            Unwritable: nothing was stored; the row comes due by itself.
+        """
+        with self._journal.writing() as connection:
+            connection.execute(
+                "UPDATE cancellation SET due_at = ? WHERE cancellation_id = ? AND ended_at IS NULL",
+                (self._journal.now_ms(), row.cancellation_id),
+            )
+
+    def withdraw(self, row: CancellationRow, outcome: str) -> None:
+        """End a row whose reversal Payme refused: its payment stands, recorded.
+
+        Raises:
+            StateMoved: it has ended already, or its payment is not reversing.
+            Unwritable: nothing was stored.
+        """
+        with self._journal.writing() as connection:
+            now = self._journal.now_ms()
+            self._finish(connection, row, outcome, now)
+            changed = connection.execute(
+                "UPDATE payment SET state = ?, updated_at = ? WHERE payment_id = ? AND state = ?",
+                (PaymentState.RECORDED.value, now, row.payment_id, PaymentState.REVERSING.value),
+            ).rowcount
+            if changed != 1:
+                message = f"payment {row.payment_id} is not reversing"
+                raise StateMoved(message)
+            tell(connection, row.payment_id, now, PaymentState.REVERSING, PaymentState.RECORDED, outcome)
+
     def offer(self, row: CancellationRow, pause_ms: int) -> None:
         """Note that the host's queue took a row; our own worker leaves it alone for ``pause_ms``.
 
@@ -119,16 +173,19 @@ class Cancellations:
         """
         with self._journal.writing() as connection:
             now = self._journal.now_ms()
-            self._change(
-                connection,
-                row,
-                "UPDATE cancellation SET attempts = attempts + 1, ended_at = ?, outcome = ?"
-                " WHERE cancellation_id = ? AND ended_at IS NULL",
-                (now, outcome, row.cancellation_id),
-            )
-            tell(connection, row.payment_id, now, None, None, f"cancellation: {outcome}")
+            self._finish(connection, row, outcome, now)
             if reversed_at_payme:
                 self._reverse(connection, row.payment_id, now)
+
+    def _finish(self, connection: sqlite3.Connection, row: CancellationRow, outcome: str, now: int) -> None:
+        self._change(
+            connection,
+            row,
+            "UPDATE cancellation SET attempts = attempts + 1, ended_at = ?, outcome = ?"
+            " WHERE cancellation_id = ? AND ended_at IS NULL",
+            (now, outcome, row.cancellation_id),
+        )
+        tell(connection, row.payment_id, now, None, None, f"cancellation: {outcome}")
 
     @staticmethod
     def _reverse(connection: sqlite3.Connection, payment_id: str, now: int) -> None:

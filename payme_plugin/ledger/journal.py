@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Protocol
 from payme_plugin.ledger.errors import CodeAlreadySent, ForeignJournal, StateMoved
 from payme_plugin.ledger.reading import JournalReader
 from payme_plugin.ledger.schema import connect, translated
-from payme_plugin.ledger.states import Cause, PaymentState, is_allowed
+from payme_plugin.ledger.states import PaymentState, is_allowed
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from payme_plugin.ledger.rows import Intent, Note, PaymentRow, Verdict
+    from payme_plugin.ledger.rows import Adopted, Intent, NewCancellation, Note, PaymentRow, Verdict
 
 __all__ = ["CODE_MEMORY_MS", "FILE_NAME", "Journal", "tell", "tell_notes"]
 
@@ -125,9 +125,9 @@ class Journal(JournalReader):
         *,
         receipt_id: str | None = None,
         fingerprint: str | None = None,
-        frees_code: bool = False,
+        frees_code: str | None = None,
         verdict: Verdict | None = None,
-        cause: Cause | None = None,
+        cancellation: NewCancellation | None = None,
         paid_at: int | None = None,
         closed_at: int | None = None,
         notes: Sequence[Note] = (),
@@ -140,9 +140,9 @@ class Journal(JournalReader):
             reason: why, for its story.
             receipt_id: Payme's receipt id, once known; no other payment may have it.
             fingerprint: the code that is about to leave.
-            frees_code: the codes of this payment certainly did not leave or were not used: forget them.
+            frees_code: fingerprint of a code of this payment that certainly did not leave: forget it.
             verdict: what the cashier is told.
-            cause: write a cancellation with this cause.
+            cancellation: write this cancellation.
             paid_at: when Payme took the money, Unix milliseconds.
             closed_at: when the receipt was closed, Unix milliseconds.
             notes: lines of its story that came before.
@@ -170,7 +170,7 @@ class Journal(JournalReader):
                 " WHERE payment_id = ? AND state = ? AND owner = ?",
                 (
                     after.value, now, receipt_id, paid_at, closed_at, verdict.message if verdict else None,
-                    verdict.error_code if verdict else None, cause is not None, row.payment_id, row.state.value,
+                    verdict.error_code if verdict else None, cancellation is not None, row.payment_id, row.state.value,
                     row.owner,
                 ),
             ).rowcount  # fmt: skip
@@ -179,13 +179,45 @@ class Journal(JournalReader):
                 raise StateMoved(message)
             tell_notes(connection, row.payment_id, notes)
             tell(connection, row.payment_id, now, row.state, after, reason)
-            if frees_code:
-                connection.execute("DELETE FROM code WHERE payment_id = ?", (row.payment_id,))
+            if frees_code is not None:
+                connection.execute(
+                    "DELETE FROM code WHERE payment_id = ? AND fingerprint = ?", (row.payment_id, frees_code)
+                )
             if fingerprint is not None:
                 self._send_code(connection, fingerprint, row.payment_id, now)
-            if cause is not None:
-                self._add_cancellation(connection, row.payment_id, cause, now)
+            if cancellation is not None:
+                self._add_cancellation(connection, row.payment_id, cancellation, now)
         return self.payment(row.payment_id)
+
+    def adopt(self, payment: Adopted, note: str) -> PaymentRow:
+        """Store a recorded payment that the journal lost and the host still has.
+
+        Args:
+            payment: the host's facts of it.
+            note: the first line of its story here.
+
+        Raises:
+            StateMoved: a payment of this id or receipt is there already.
+            Unwritable: nothing was stored.
+        """
+        with self.writing() as connection:
+            now = self._clock.wall_ms()
+            self._require_new_receipt(connection, payment.receipt_id)
+            inserted = connection.execute(
+                "INSERT INTO payment (payment_id, payment_type, amount, till, shift, number, attempt, pos_id, url,"
+                " owner, state, receipt_id, paid_at, created_at, updated_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (
+                    payment.payment_id, payment.payment_type, payment.amount, payment.till, payment.shift,
+                    payment.number, payment.pos_id, payment.url, payment.owner, PaymentState.RECORDED.value,
+                    payment.receipt_id, payment.paid_at, now, now,
+                ),
+            ).rowcount  # fmt: skip
+            if inserted != 1:
+                message = f"payment {payment.payment_id} is in the journal already"
+                raise StateMoved(message)
+            tell(connection, payment.payment_id, now, None, PaymentState.RECORDED, note)
+        return self.payment(payment.payment_id)
 
     def take_over(self, row: PaymentRow, owner: str, reason: str) -> PaymentRow:
         """Make ``owner`` the one who works on an unfinished payment.
@@ -263,11 +295,12 @@ class Journal(JournalReader):
             raise StateMoved(message)
 
     @staticmethod
-    def _add_cancellation(connection: sqlite3.Connection, payment_id: str, cause: Cause, now: int) -> None:
+    def _add_cancellation(connection: sqlite3.Connection, payment_id: str, new: NewCancellation, now: int) -> None:
         connection.execute(
-            "INSERT INTO cancellation (payment_id, receipt_id, amount, pos_id, url, cause, created_at, due_at)"
-            " SELECT payment_id, receipt_id, amount, pos_id, url, ?, ?, ? FROM payment WHERE payment_id = ?",
-            (cause.value, now, now, payment_id),
+            "INSERT INTO cancellation"
+            " (payment_id, receipt_id, amount, pos_id, url, cause, request_id, created_at, due_at)"
+            " SELECT payment_id, receipt_id, amount, pos_id, url, ?, ?, ?, ? FROM payment WHERE payment_id = ?",
+            (new.cause.value, new.request_id, now, now + new.due_in_ms, payment_id),
         )
 
 

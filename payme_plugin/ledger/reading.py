@@ -69,6 +69,15 @@ class JournalReader:
             rows = connection.execute("SELECT * FROM payment ORDER BY created_at DESC, rowid DESC").fetchall()
         return [_payment(row) for row in rows]
 
+    def payments_of_sale(self, till: str, shift: int, number: int) -> list[PaymentRow]:
+        """Return the payments for one receipt of the till, oldest first."""
+        with self.reading() as connection:
+            rows = connection.execute(
+                "SELECT * FROM payment WHERE till = ? AND shift = ? AND number = ? ORDER BY rowid",
+                (till, shift, number),
+            ).fetchall()
+        return [_payment(row) for row in rows]
+
     def events(self, payment_id: str) -> list[EventRow]:
         """Return the story of a payment, in order."""
         with self.reading() as connection:

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from payme_plugin.ledger.states import Cause, PaymentState
 
-__all__ = ["CancellationRow", "EventRow", "Intent", "Note", "PaymentRow", "Verdict"]
+__all__ = [
+    "Adopted",
+    "CancellationRow",
+    "EventRow",
+    "FiscalLinkRow",
+    "Intent",
+    "NewCancellation",
+    "Note",
+    "PaymentRow",
+    "Verdict",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +49,19 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Adopted(Intent):
+    """A payment that the host has and the journal lost.
+
+    Attributes:
+        receipt_id: Payme's receipt id.
+        paid_at: when Payme took the money, or None where the host does not know.
+    """
+
+    receipt_id: str
+    paid_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What was told to the cashier; told again, word for word, when the host asks again.
 
@@ -49,6 +72,21 @@ class Verdict:
 
     message: str
     error_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCancellation:
+    """A cancellation that goes into the same commit as the transition that makes it necessary.
+
+    Attributes:
+        cause: why.
+        request_id: the host's id of the refund that caused it.
+        due_in_ms: the first step is left to whoever writes it for so long.
+    """
+
+    cause: Cause
+    request_id: str = ""
+    due_in_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +178,7 @@ class CancellationRow:
         pos_id: the kassa that took the payment.
         url: the server that took it.
         cause: why.
+        request_id: the host's id of the refund that caused it; empty for the other causes.
         created_at: when it was written.
         due_at: not to be stepped earlier.
         offered_at: when the host's queue took it; None: it did not.
@@ -156,9 +195,43 @@ class CancellationRow:
     pos_id: str
     url: str
     cause: Cause
+    request_id: str
     created_at: int
     due_at: int
     offered_at: int | None
+    attempts: int
+    last_error: str
+    ended_at: int | None
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FiscalLinkRow:
+    """The fiscal receipt of a sale, to be told to Payme.
+
+    Attributes:
+        fiscal_link_id: the row's number.
+        payment_id: the payment.
+        receipt_id: Payme's receipt id.
+        pos_id: the kassa that took the payment.
+        url: the server that took it.
+        link: the OFD link of the fiscal receipt.
+        created_at: when it was written.
+        due_at: not to be sent earlier.
+        attempts: how often it was sent.
+        last_error: what came of the last time, empty at first.
+        ended_at: when it ended; None while it is live.
+        outcome: how it ended, empty while it is live.
+    """
+
+    fiscal_link_id: int
+    payment_id: str
+    receipt_id: str
+    pos_id: str
+    url: str
+    link: str
+    created_at: int
+    due_at: int
     attempts: int
     last_error: str
     ended_at: int | None

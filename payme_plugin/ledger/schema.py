@@ -84,6 +84,7 @@ CREATE TABLE cancellation (
     pos_id TEXT NOT NULL,
     url TEXT NOT NULL,
     cause TEXT NOT NULL,
+    request_id TEXT NOT NULL DEFAULT '',
     created_at INTEGER NOT NULL,
     due_at INTEGER NOT NULL,
     offered_at INTEGER,
@@ -95,6 +96,23 @@ CREATE TABLE cancellation (
 
 CREATE UNIQUE INDEX one_live_cancellation ON cancellation (payment_id) WHERE ended_at IS NULL;
 CREATE INDEX cancellation_due ON cancellation (due_at) WHERE ended_at IS NULL;
+
+CREATE TABLE fiscal_link (
+    fiscal_link_id INTEGER PRIMARY KEY,
+    payment_id TEXT NOT NULL UNIQUE REFERENCES payment,
+    receipt_id TEXT NOT NULL,
+    pos_id TEXT NOT NULL,
+    url TEXT NOT NULL,
+    link TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    last_error TEXT NOT NULL DEFAULT '',
+    ended_at INTEGER,
+    outcome TEXT NOT NULL DEFAULT ''
+) STRICT;
+
+CREATE INDEX fiscal_link_due ON fiscal_link (due_at) WHERE ended_at IS NULL;
 """
 
 # SQLITE_CORRUPT and SQLITE_NOTADB of SQLite's C interface; the module names them from Python 3.11 on.

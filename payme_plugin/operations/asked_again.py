@@ -68,20 +68,28 @@ def obey(tools: Tools, request: PaymentRequest, paid: _Road) -> PaymentResult:
     """
     row = tools.journal.find(request.payment_id)
     if row is None or row.state.is_unfinished:
-        return PaymentResult(
-            status=PaymentStatus.UNKNOWN, amount=request.amount, message=tools.texts(Text.PAYMENT_CHARGE_MAY_HANG)
-        )
+        return _may_hang(tools, request)
     return _told_again(tools, request, row, paid)
 
 
-def not_writable(tools: Tools, request: PaymentRequest, error: JournalError) -> PaymentResult:
+def not_writable(tools: Tools, request: PaymentRequest, error: JournalError, *, may_be_charged: bool) -> PaymentResult:
     """Return REFUSED for a payment that the journal could not take: what can't be cancelled is not charged.
+
+    UNKNOWN where a code may have arrived already: its row in state paying is itself the durable intent to cancel.
 
     Money effect: none.
     """
-    _log.error("payment %s is refused, the journal can't store it: %s", request.payment_id, error)
+    _log.error("payment %s: the journal can't store it: %s", request.payment_id, error)
     tools.notice(JOURNAL_NOTICE, tools.texts(Text.NOTICE_JOURNAL_UNWRITABLE))
+    if may_be_charged:
+        return _may_hang(tools, request)
     return refusal(request.amount, tools.texts(Text.PAYMENT_JOURNAL_UNWRITABLE))
+
+
+def _may_hang(tools: Tools, request: PaymentRequest) -> PaymentResult:
+    return PaymentResult(
+        status=PaymentStatus.UNKNOWN, amount=request.amount, message=tools.texts(Text.PAYMENT_CHARGE_MAY_HANG)
+    )
 
 
 def _is_same(request: PaymentRequest, row: PaymentRow) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from hookspecs import PaymentStatus
 from payme_plugin.operations import messages
 from payme_plugin.operations.endings import Ending
+from payme_plugin.operations.fiscal import detail_of
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.errors import CallFailed, Refused
 from payme_plugin.paymego.states import ReceiptState
@@ -18,6 +19,7 @@ from payme_plugin.settings import account_of
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
+    from hookspecs import Receipt
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.operations.story import Story
     from payme_plugin.operations.tools import Tools
@@ -33,7 +35,7 @@ _METHOD = "receipts.create"
 class Creating:
     """One ``receipts.create`` under way."""
 
-    def __init__(self, tools: Tools, watch: Watch, story: Story, row: PaymentRow) -> None:
+    def __init__(self, tools: Tools, watch: Watch, story: Story, row: PaymentRow, sale: Receipt) -> None:
         self._tools = tools
         self._watch = watch
         self._story = story
@@ -41,7 +43,7 @@ class Creating:
         account = account_of(
             tools.settings.account, till=row.till, shift=row.shift, number=row.number, attempt=row.attempt
         )
-        self._params = receipts.create(row.amount, account)
+        self._params = receipts.create(row.amount, account, detail=detail_of(sale, row.amount))
         self._pending: Pending | None = None
 
     def begin(self) -> None:
@@ -52,13 +54,17 @@ class Creating:
         limit = self._tools.clock.monotonic() + self._tools.limits.timeout_s
         self._pending = self._tools.client.begin(_METHOD, self._params, limit)
 
-    def join(self) -> str | Ending:
-        """Wait for the answer; return the receipt's id, or why there is none: an ending without a cancellation."""
+    def join(self, *, may_repeat: bool) -> str | Ending:
+        """Wait for the answer; return the receipt's id, or why there is none: an ending without a cancellation.
+
+        Args:
+            may_repeat: there is a code to send: a request without a usable answer is made once more.
+        """
         try:
             receipt = self._answered()
         except CallFailed as failure:
             self._tell(failure)
-            if isinstance(failure, Refused) or self._watch.has_stopped():
+            if isinstance(failure, Refused) or self._watch.has_stopped() or not may_repeat:
                 return self._ending(failure)
         else:
             return self._checked(receipt)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hookspecs import PaymentRecord, PaymentResult, PaymentStatus
 from payme_plugin.ledger.errors import JournalError, StateMoved
-from payme_plugin.ledger.rows import Verdict
+from payme_plugin.ledger.rows import NewCancellation, Verdict
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.texts import Text
 
@@ -72,11 +72,20 @@ def refusal(amount: int, message: str) -> PaymentResult:
     return PaymentResult(status=PaymentStatus.REFUSED, amount=amount, message=message)
 
 
-def commit(tools: Tools, row: PaymentRow, ending: Ending, story: Story) -> PaymentResult:
+def commit(
+    tools: Tools, row: PaymentRow, ending: Ending, story: Story, fingerprint: str | None = None
+) -> PaymentResult:
     """Make a verdict durable, with its cancellation where it needs one, and return what the host is told.
 
     A verdict that can't be stored after a ``pay`` may have arrived is UNKNOWN: the row in state paying is itself the
     durable intent to cancel.
+
+    Args:
+        tools: the journal.
+        row: the payment as it stands.
+        ending: the verdict.
+        story: its lines go into the same commit.
+        fingerprint: of the code in the last ``pay``; forgotten where the ending says that the code never left.
 
     Raises:
         StateMoved: the payment has moved on meanwhile: read again and obey.
@@ -88,9 +97,9 @@ def commit(tools: Tools, row: PaymentRow, ending: Ending, story: Story) -> Payme
             row,
             _STATE_OF[ending.status],
             ending.reason,
-            frees_code=ending.frees_code,
+            frees_code=fingerprint if ending.frees_code else None,
             verdict=Verdict(message=ending.message, error_code=ending.error_code),
-            cause=Cause.UNRECORDED if ending.needs_cancellation else None,
+            cancellation=NewCancellation(cause=Cause.UNRECORDED) if ending.needs_cancellation else None,
             notes=story.take(),
         )
     except StateMoved:

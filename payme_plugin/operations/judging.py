@@ -52,9 +52,14 @@ def judge_pay(
     Money effect: none; or it cancels a receipt that is in state 0, where the code is one of ``ignoredErrors``.
     """
     if isinstance(failure, NotSent):
+        stopped = watch.has_stopped()
         return Ending(
-            status=PaymentStatus.REFUSED,
-            message=messages.failed_before_paying(tools.texts, failure),
+            status=PaymentStatus.ABORTED if stopped else PaymentStatus.REFUSED,
+            message=(
+                tools.texts(Text.PAYMENT_ABORTED_BEFORE_CHARGE)
+                if stopped
+                else messages.failed_before_paying(tools.texts, failure)
+            ),
             reason=f"the code never left: {failure.explanation}",
             needs_cancellation=True,
             frees_code=True,

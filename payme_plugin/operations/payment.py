@@ -58,18 +58,24 @@ def take_payment(tools: Tools, request: PaymentRequest, ui: Ui) -> PaymentResult
         return refusal(request.amount, tools.texts(Text.PAYMENT_AMOUNT_NOT_ALLOWED))
     flow = _Payment(tools, request, GuardedUi(ui))
     try:
-        known = tools.journal.find(request.payment_id)
-        return flow.begin() if known is None else flow.ask_again(known)
-    except StateMoved:
-        return asked_again.obey(tools, request, flow.finish_paid)
+        try:
+            known = tools.journal.find(request.payment_id)
+            return flow.begin() if known is None else flow.ask_again(known)
+        except StateMoved:
+            return asked_again.obey(tools, request, flow.finish_paid)
     except JournalError as error:
-        return asked_again.not_writable(tools, request, error)
+        return asked_again.not_writable(tools, request, error, may_be_charged=flow.may_be_charged)
 
 
 class _Payment:
-    """One run of one payment."""
+    """One run of one payment.
+
+    Attributes:
+        may_be_charged: its row is in state paying: a code may have arrived, and no verdict is stored.
+    """
 
     def __init__(self, tools: Tools, request: PaymentRequest, ui: GuardedUi) -> None:
+        self.may_be_charged = False
         self._tools = tools
         self._request = request
         self._story = Story(tools.clock)
@@ -108,10 +114,10 @@ class _Payment:
             given = self._codes.first(0)
             if isinstance(given, NoCode):
                 return self._end(row, self._without_code(given, has_receipt=False))
-        creating = Creating(self._tools, self._watch, self._story, row)
+        creating = Creating(self._tools, self._watch, self._story, row, self._request.receipt)
         creating.begin()
         code = self._codes.first(self._watch.left_s)
-        created = creating.join()
+        created = creating.join(may_repeat=isinstance(code, Code))
         if isinstance(created, Ending):
             return self._end(row, created if isinstance(code, Code) else self._without_code(code, has_receipt=False))
         try:
@@ -133,26 +139,29 @@ class _Payment:
                 code = self._codes.fresh(code, self._watch.left_s)
             if isinstance(code, NoCode):
                 return self._end(row, self._without_code(code, has_receipt=True))
+            fingerprint = self._tools.journal.fingerprint(code.secret.reveal())
             try:
                 paying = self._tools.journal.move(
                     row,
                     PaymentState.PAYING,
                     "the code is about to leave",
-                    fingerprint=self._tools.journal.fingerprint(code.secret.reveal()),
+                    fingerprint=fingerprint,
                     notes=self._story.take(),
                 )
             except CodeAlreadySent:
                 code = self._next_code(Text.SCAN_ALREADY_USED)
                 continue
+            self.may_be_charged = True
             outcome = self._pay(paying, code.secret)
             if not isinstance(outcome, AskAgain):
-                return self._finish(paying, outcome)
+                return self._finish(paying, outcome, fingerprint)
             row = self._tools.journal.move(
                 paying,
                 PaymentState.CREATED,
                 f"error {outcome.error_code} proves no charge, state 0 asked after it",
                 notes=self._story.take(),
             )
+            self.may_be_charged = False
             code = self._next_code(reason_for_stale(code))
 
     def go_on_paying(self, row: PaymentRow) -> PaymentResult:
@@ -163,13 +172,16 @@ class _Payment:
     def finish_paid(self, row: PaymentRow, paid: Paid | None = None) -> PaymentResult:
         """Make the slips and the result of a payment that is durable as paid; what the slip lacks is asked for."""
         receipt = paid.receipt if paid is not None else None
-        if receipt is None or any(receipt.raw.get(name) is None for name in _SLIP_NEEDS):
+        lacking = receipt is None or any(receipt.raw.get(name) is None for name in _SLIP_NEEDS)
+        # A request about it may go out only with the key of its own kassa.
+        if lacking and (row.pos_id, row.url) == (self._tools.settings.pos_id, self._tools.settings.url):
             receipt = self._inquiry(row, Text.PROGRESS_PAYING).receipt(self._watch.question_limit()) or receipt
         slips = self._tools.slips.make("pay", row, {} if receipt is None else receipt.raw)
         return paid_result(self._tools, row, receipt.phone if receipt is not None else None, slips)
 
     def ask_again(self, row: PaymentRow) -> PaymentResult:
         """Answer for a payment that the journal knows already."""
+        self.may_be_charged = row.state is PaymentState.PAYING
         return asked_again.answer(
             self._tools,
             self._request,
@@ -213,13 +225,13 @@ class _Payment:
     def _poll(self, row: PaymentRow) -> Ending | Paid:
         return poll(self._tools, self._inquiry(row, Text.PROGRESS_WAITING_FOR_BUYER), self._watch)
 
-    def _finish(self, row: PaymentRow, outcome: Ending | Paid) -> PaymentResult:
+    def _finish(self, row: PaymentRow, outcome: Ending | Paid, fingerprint: str | None = None) -> PaymentResult:
         if isinstance(outcome, Ending):
-            return self._end(row, outcome)
+            return self._end(row, outcome, fingerprint)
         return self.finish_paid(commit_paid(self._tools, row, outcome, self._story), outcome)
 
-    def _end(self, row: PaymentRow, ending: Ending) -> PaymentResult:
-        return commit(self._tools, row, ending, self._story)
+    def _end(self, row: PaymentRow, ending: Ending, fingerprint: str | None = None) -> PaymentResult:
+        return commit(self._tools, row, ending, self._story, fingerprint)
 
     def _next_code(self, reason: Text) -> Code | NoCode:
         if not self._codes.may_ask:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from hookspecs import ReceiptKind
 from payme_plugin.ledger.errors import StateMoved
+from payme_plugin.ledger.fiscal_links import FiscalLinks
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations.endings import is_ours
+from payme_plugin.operations.fiscal import fiscal_data_of
 
 if TYPE_CHECKING:
     from hookspecs import PaymentRecord, Receipt
@@ -20,7 +23,9 @@ _log = logging.getLogger("payme")
 
 
 def confirm_payments(journal: Journal, receipt: Receipt, now_ms: int) -> None:
-    """Take every payment of ours in a closed receipt from paid to recorded; told twice, it changes nothing.
+    """Take every payment of ours in a closed receipt from paid to recorded, and file its fiscal link.
+
+    Told twice, it changes nothing.
 
     Args:
         journal: where they are.
@@ -36,6 +41,18 @@ def confirm_payments(journal: Journal, receipt: Receipt, now_ms: int) -> None:
     for record in receipt.payments:
         if is_ours(record):
             _confirm(journal, record, closed_at)
+            if receipt.fiscal is not None and receipt.kind is ReceiptKind.SALE:
+                _file_link(journal, record, receipt.fiscal.url)
+
+
+def _file_link(journal: Journal, record: PaymentRecord, link: str) -> None:
+    row = journal.find(record.payment_id)
+    if row is None or row.receipt_id is None:
+        return
+    if fiscal_data_of(link) is None:
+        _log.error("payment %s: its fiscal link is no OFD link with t, r, c and s", record.payment_id)
+        return
+    FiscalLinks(journal).add(row, link)
 
 
 def _confirm(journal: Journal, record: PaymentRecord, closed_at: int) -> None:

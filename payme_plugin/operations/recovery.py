@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.errors import StateMoved
-from payme_plugin.ledger.rows import Verdict
+from payme_plugin.ledger.rows import NewCancellation, Verdict
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.texts import Text
 
@@ -39,17 +39,17 @@ class _Fate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What became of the payments that were found, by number.
+    """What became of the payments that were found.
 
     Attributes:
-        recorded: the till has them.
-        cancelled: the till does not have them: no money moved, or it goes back.
-        kept: nobody can tell yet: they are shown.
+        recorded: how many the till has.
+        cancelled: how many it does not have: no money moved, or it goes back.
+        kept: those that nobody can tell about yet.
     """
 
-    recorded: int = 0
-    cancelled: int = 0
-    kept: int = 0
+    recorded: int
+    cancelled: int
+    kept: tuple[PaymentRow, ...]
 
 
 def recover(
@@ -77,7 +77,7 @@ def recover(
 
     Money effect: none at once; cancellations are carried out later.
     """
-    fates = dict.fromkeys(_Fate, 0)
+    fates: dict[_Fate, list[PaymentRow]] = {fate: [] for fate in _Fate}
     for row in journal.unfinished():
         if not may_decide(row):
             continue
@@ -85,9 +85,11 @@ def recover(
             fate = _decide(journal, row, is_recorded(row.payment_id), texts)
         except StateMoved:
             continue
-        fates[fate] += 1
+        fates[fate].append(row)
         _log.info("recovery: payment %s, %s: %s", row.payment_id, row.state.value, fate.value)
-    return Recovered(recorded=fates[_Fate.RECORDED], cancelled=fates[_Fate.CANCELLED], kept=fates[_Fate.KEPT])
+    return Recovered(
+        recorded=len(fates[_Fate.RECORDED]), cancelled=len(fates[_Fate.CANCELLED]), kept=tuple(fates[_Fate.KEPT])
+    )
 
 
 def _decide(journal: Journal, row: PaymentRow, recorded: bool | None, texts: Texts) -> _Fate:
@@ -98,7 +100,7 @@ def _decide(journal: Journal, row: PaymentRow, recorded: bool | None, texts: Tex
         return _Fate.KEPT
     reason = "the till does not have it and never will"
     if row.state is PaymentState.PAID:
-        journal.move(row, PaymentState.REVERSING, reason, cause=Cause.UNRECORDED)
+        journal.move(row, PaymentState.REVERSING, reason, cancellation=NewCancellation(cause=Cause.UNRECORDED))
         return _Fate.CANCELLED
     may_be_charged = row.state is PaymentState.PAYING
     journal.move(
@@ -106,7 +108,7 @@ def _decide(journal: Journal, row: PaymentRow, recorded: bool | None, texts: Tex
         PaymentState.UNKNOWN if may_be_charged else PaymentState.REFUSED,
         reason,
         verdict=Verdict(message=texts(Text.PAYMENT_UNKNOWN if may_be_charged else Text.PAYMENT_RECEIPT_NOT_CREATED)),
-        cause=None if row.state is PaymentState.INTENT else Cause.UNRECORDED,
+        cancellation=None if row.state is PaymentState.INTENT else NewCancellation(cause=Cause.UNRECORDED),
     )
     return _Fate.CANCELLED
 

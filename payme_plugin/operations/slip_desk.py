@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from hookspecs import Slip
 from payme_plugin.texts import Text
-from slips import SlipError, TemplateError, plain_slip
+from slips import SlipError, TemplateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from hookspecs import Receipt
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.texts import Texts
     from slips import MadeSlip, SlipPress, Template
@@ -70,17 +71,20 @@ class SlipDesk:
     texts: Texts
     notice: Callable[[str, str | None], None]
 
-    def make(self, operation: str, row: PaymentRow, receipt: Mapping[str, object]) -> tuple[Slip, ...]:
+    def make(
+        self, operation: str, row: PaymentRow, receipt: Mapping[str, object], document: Receipt | None = None
+    ) -> tuple[Slip, ...]:
         """Return the slips of an operation.
 
         Args:
             operation: ``pay``, ``cancel`` or ``refund``.
             row: the payment.
             receipt: the server's receipt as it came; empty where none did.
+            document: the refund receipt, for a refund; the slip then names the sale as well.
         """
         if self.copies < 1:
             return ()
-        made = self._made(_data(operation, row, receipt))
+        made = self._made(_data(operation, row, receipt, document))
         return (Slip(xml=made.xml, lines=made.lines, copies=self.copies),)
 
     def _made(self, data: Mapping[str, object]) -> MadeSlip:
@@ -94,11 +98,13 @@ class SlipDesk:
                 _log.exception("slip: it can't be made")
             else:
                 return made
-        return plain_slip(data, self.width, language=self.texts.language)
+        return self.press.make_plain(data, self.width, self.texts.language)
 
 
-def _data(operation: str, row: PaymentRow, receipt: Mapping[str, object]) -> dict[str, object]:
-    return {
+def _data(
+    operation: str, row: PaymentRow, receipt: Mapping[str, object], document: Receipt | None
+) -> dict[str, object]:
+    data: dict[str, object] = {
         "operation": operation,
         "amount": row.amount,
         "receipt_id": row.receipt_id or "",
@@ -109,6 +115,12 @@ def _data(operation: str, row: PaymentRow, receipt: Mapping[str, object]) -> dic
         "number": row.number,
         "receipt": receipt,
     }
+    if operation != "pay":
+        data["reversed_at"] = receipt.get("cancel_time") or row.updated_at
+    if operation == "refund" and document is not None:
+        data["sale"] = {"till": row.till, "shift": row.shift, "number": row.number}
+        data |= {"till": document.till, "shift": document.shift, "number": document.number}
+    return data
 
 
 def _look(path: Path | None) -> tuple[int, int, int]:

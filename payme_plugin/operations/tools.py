@@ -10,7 +10,7 @@ from payme_plugin.operations.waiting import Limits
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from hookspecs import Slip
+    from hookspecs import Receipt, Slip
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.rows import PaymentRow
@@ -24,13 +24,16 @@ __all__ = ["SlipMaker", "Tools", "limits_of"]
 class SlipMaker(Protocol):
     """Makes the slips of an operation; it never raises, a plain slip is the least that it gives."""
 
-    def make(self, operation: str, row: PaymentRow, receipt: Mapping[str, object]) -> tuple[Slip, ...]:
+    def make(
+        self, operation: str, row: PaymentRow, receipt: Mapping[str, object], document: Receipt | None = None
+    ) -> tuple[Slip, ...]:
         """Return the slips.
 
         Args:
             operation: ``pay``, ``cancel`` or ``refund``.
             row: the payment.
             receipt: the server's receipt as it came; empty where none did.
+            document: the refund receipt, for a refund.
         """
         ...
 

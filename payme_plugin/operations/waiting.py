@@ -43,6 +43,7 @@ class Watch:
         self._ui = ui
         self._limits = limits
         self._started: float | None = None
+        self._shown_at: float | None = None
         self._heeded = False
         self._stopped = False
 
@@ -95,7 +96,7 @@ class Watch:
         Returns:
             True when it is over; False when the cashier stopped first.
         """
-        while not pending.wait(self.now + _SLICE_S):
+        while not pending.wait(self._next_show()):
             if self._show(text):
                 return False
         return True
@@ -103,16 +104,23 @@ class Watch:
     def pause_until(self, until: float, text: Callable[[float], str]) -> bool:
         """Wait until ``until``; return False when the cashier stopped first."""
         while self.now < until:
-            self._clock.sleep(min(_SLICE_S, until - self.now))
+            self._clock.sleep(min(self._next_show(), until) - self.now)
             if self._show(text):
                 return False
         return True
+
+    def _next_show(self) -> float:
+        # Counted from the last show, not from the beginning of this wait: many short waits are one long one.
+        if self._shown_at is None:
+            self._shown_at = self.now
+        return max(self._shown_at + _SLICE_S, self.now)
 
     def _horizon(self) -> float:
         started = self.now if self._started is None else self._started
         return started + max(self._limits.duration_s, self._limits.timeout_s)
 
     def _show(self, text: Callable[[float], str]) -> bool:
+        self._shown_at = self.now
         if self._ui is None:
             return False
         elapsed_s = 0.0 if self._started is None else self.now - self._started

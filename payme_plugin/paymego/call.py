@@ -21,7 +21,7 @@ _LONGEST_NAP_S = 3600.0
 _SHORTEST_STEP_S = 0.001
 
 
-class CallOver(Exception):  # noqa: N818 - it stops an I/O thread's work; nothing is wrong
+class CallOver(Exception):
     """The call ended meanwhile: nothing of it may be written any more."""
 
 

@@ -105,8 +105,8 @@ class Link:
 
         Raises:
             CallOver: the call ended meanwhile.
-            LinkFault: the answer is no usable one; other exceptions of the socket, TLS and HTTP layers come as they are:
-                see ``link_fault.fault_of``.
+            LinkFault: the answer is no usable one. Other exceptions of the layers below come as they are: see
+                ``link_fault.fault_of``.
         """
         self._wire.carry(call)
         response = self._pool.urlopen(

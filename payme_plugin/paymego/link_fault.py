@@ -13,7 +13,7 @@ from payme_plugin.paymego.errors import Fault
 __all__ = ["LinkFault", "fault_of"]
 
 
-class LinkFault(Exception):  # noqa: N818 - a fault is what the rest of the package calls it
+class LinkFault(Exception):
     """Why a connection brought no answer.
 
     Attributes:

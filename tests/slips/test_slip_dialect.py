@@ -126,6 +126,10 @@ def text_in_a_rule(part: Written) -> Written:
     return replace(part, element="rule", attributes=(), text="x")
 
 
+def too_many_conditions(part: Written) -> Written:
+    return replace(part, element="rule", attributes=(("when", "pay " * 21),), text="")
+
+
 def too_long(part: Written) -> Written:
     return replace(part, element="line", attributes=(), text="x" * 2001)
 
@@ -140,6 +144,7 @@ SEEN_BY_THE_SCHEMA_TOO = (
     loose_brace,
     text_in_a_rule,
     too_long,
+    too_many_conditions,
 )
 SEEN_BY_THE_CHECK_ALONE = (unknown_field, unknown_field_in_when, unfit_filter)
 

@@ -161,6 +161,11 @@ def test_the_operation_alone_is_enough_for_every_shipped_slip(press: SlipPress) 
             assert press.make(press.load(None, language), {"operation": operation}, 24).lines
 
 
+def test_a_sample_of_an_unknown_operation_is_refused() -> None:
+    with pytest.raises(ValueError, match="allowed are pay, cancel, refund"):
+        sample_data("confirm")
+
+
 def test_every_field_of_the_vocabulary_can_be_printed(press: SlipPress) -> None:
     body = "".join(f"<line>${{{name}}}</line>" for name in FIELDS)
     lines = printed(press, body, sample_data("refund"))

@@ -42,6 +42,11 @@ def test_each_schema_is_built_once() -> None:
     assert schemas.get("slip") is not schemas.get("template")
 
 
+def test_a_schema_without_its_file_is_a_slip_error_that_names_it() -> None:
+    with pytest.raises(SlipError, match=r"missing\.xsd: No such file"):
+        Schemas().get("missing")
+
+
 def test_a_slip_that_its_schema_refuses_is_an_error_that_repeats_no_value(press: SlipPress) -> None:
     node = Node(part_of("line", {"align": "8600123412343456"}), Composite(("a",), "a"))
     with pytest.raises(SlipError) as caught:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slips import LANGUAGES, SlipPress, TemplateError, TemplateFault
+from slips.source import read_xml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -148,6 +149,26 @@ def test_a_missing_or_unreadable_file_is_a_template_error_that_names_it(press: S
             press.load(path)
         assert caught.value.source == str(path)
         assert caught.value.faults[0].line == 0
+
+
+def test_the_schema_has_the_last_word_where_the_check_finds_nothing(press: SlipPress) -> None:
+    (fault,) = press._schema_faults(read_xml(b"<slip>\n<rule/>\n<line colour='red'>a</line></slip>"))
+    assert fault.line == 3
+    assert fault.reason.startswith("the schema of templates refuses this: ")
+
+
+def test_an_element_without_text_holds_not_even_spaces(press: SlipPress) -> None:
+    (fault,) = faults_of(press, "<slip>\n<rule>\n</rule></slip>")
+    assert str(fault) == "line 2, column 1: <rule> holds no text, not even spaces; write <rule/>"
+
+
+def test_elements_nested_too_deep_are_told_where(press: SlipPress) -> None:
+    (fault,) = faults_of(press, "<slip>\n" + "<line>" * 20 + "</line>" * 20 + "</slip>")
+    assert str(fault) == "line 2, column 91: elements are nested more than 16 deep"
+
+
+def test_an_unknown_language_gets_the_russian_template(press: SlipPress) -> None:
+    assert press.load(None, "de").language == "ru"
 
 
 def test_faults_are_reported_under_the_name_of_the_file(press: SlipPress, tmp_path: Path) -> None:

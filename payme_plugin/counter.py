@@ -1,0 +1,223 @@
+"""Where the host's hooks are served: whose payment it is, one at a time, and no hook raises."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from hookspecs import PaymentResult, PaymentStatus, RefundViolation, ReversalResult, ReversalStatus
+from payme_plugin.ledger.errors import JournalError, StateMoved
+from payme_plugin.operations import giving_back
+from payme_plugin.operations.endings import is_ours, refusal
+from payme_plugin.operations.payment import take_payment
+from payme_plugin.operations.recording import confirm_payments
+from payme_plugin.settings import SettingsError
+from payme_plugin.texts import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from hookspecs import (
+        CancelRequest,
+        PaymentRequest,
+        PaymentType,
+        QueueMessage,
+        QueueVerdict,
+        Receipt,
+        RefundRequest,
+        Ui,
+    )
+    from payme_plugin.operations.tools import Tools
+    from payme_plugin.service import Service
+
+__all__ = ["Counter"]
+
+_log = logging.getLogger("payme")
+
+_Result = TypeVar("_Result", PaymentResult, ReversalResult)
+
+
+class Counter:
+    """Serves the hooks of one till. Any thread may call it; money hooks are served one at a time."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._lock = threading.Lock()
+        self._is_busy = False
+
+    def stop(self) -> None:
+        """End work; what is unfinished is durable."""
+        self._service.stop()
+
+    def payment_types(self) -> list[PaymentType]:
+        """Return the tender of the settings, or none."""
+        return self._service.payment_types()
+
+    def pay(self, request: PaymentRequest, ui: Ui) -> PaymentResult | None:
+        """Take a payment; None where the tender isn't ours.
+
+        Money effect: may charge.
+        """
+        if self._service.payment_type() != request.payment_type:
+            return None
+        with self._one_at_a_time("on_payment", request.payment_id) as told:
+            result = told(self._pay(request, ui)) if told else self._refusal(request, Text.PAYMENT_BUSY)
+        self._wake_for(result)
+        return result
+
+    def cancel(self, request: CancelRequest, ui: Ui) -> ReversalResult | None:
+        """Give the payment of an open sale back; None where the payment isn't ours.
+
+        Money effect: may cancel, the whole amount.
+        """
+        if not is_ours(request.payment):
+            return None
+
+        def cancel(tools: Tools) -> ReversalResult:
+            return giving_back.cancel_payment(tools, request, ui)
+
+        return self._give_back("on_cancel", request.payment.payment_id, cancel)
+
+    def violations(self, request: RefundRequest) -> list[RefundViolation]:
+        """Return what forbids a refund; an empty list where nothing does or it isn't ours."""
+        texts = self._service.texts()
+        try:
+            journal = self._service.journal()
+            original = giving_back.original_of(journal, request)
+            if original is None and not self._is_our_tender(request):
+                return []
+            return giving_back.violations(journal, request, original, texts)
+        except JournalError as error:
+            self._service.journal_fault(error, f"refund {request.refund_id}")
+            # What the journal could not say, on_full_refund asks of Payme.
+            return giving_back.violations_without_journal(request, texts) if self._may_be_ours(request) else []
+
+    def refund(self, request: RefundRequest, ui: Ui) -> ReversalResult | None:
+        """Give the payment of a closed sale back, unless a rule forbids it; None where it isn't ours.
+
+        Money effect: may cancel, the whole amount.
+        """
+        if not self._may_be_ours(request):
+            return None
+        payment_id = request.payment.payment_id if request.payment is not None else "-"
+
+        def refund(tools: Tools) -> ReversalResult:
+            return giving_back.refund_payment(tools, request, ui)
+
+        return self._give_back("on_full_refund", payment_id, refund)
+
+    def receipt_closed(self, receipt: Receipt) -> None:
+        """Confirm the payments in a closed receipt.
+
+        Money effect: none.
+        """
+        try:
+            confirm_payments(self._service.journal(), receipt, self._service.clock.wall_ms())
+        except JournalError as error:
+            # The payments stay paid; the host's word about them is asked for later.
+            self._service.journal_fault(error, f"receipt {receipt.shift}/{receipt.number} is closed")
+        self._service.upkeep.wake()
+
+    def queue_message(self, message: QueueMessage) -> QueueVerdict | None:
+        """Work on a message of the host's queue; None where its kind is not ours.
+
+        Money effect: may cancel.
+        """
+        return self._service.upkeep.queue_message(message)
+
+    def _pay(self, request: PaymentRequest, ui: Ui) -> PaymentResult:
+        try:
+            with self._service.upkeep.in_hand(request.payment_id):
+                return take_payment(self._service.operation(), request, ui)
+        except SettingsError as error:
+            _log.error("payment %s is refused, the settings can't be used: %s", request.payment_id, error)
+            return self._refusal(request, Text.PAYMENT_SETTINGS_BROKEN, fault=error.faults[0].short)
+        except JournalError as error:
+            self._service.journal_fault(error, f"payment {request.payment_id}")
+            return self._refusal(request, Text.PAYMENT_JOURNAL_UNWRITABLE)
+        except Exception:  # noqa: BLE001
+            # No hook raises. What was durable before the fault decides later; until then nobody may hand out goods.
+            _log.exception("payment %s: a fault of the plugin", request.payment_id)
+            message = self._service.texts()(Text.PAYMENT_CHARGE_MAY_HANG)
+            return PaymentResult(status=PaymentStatus.UNKNOWN, amount=request.amount, message=message)
+
+    def _give_back(self, hook: str, payment_id: str, operation: Callable[[Tools], ReversalResult]) -> ReversalResult:
+        with self._one_at_a_time(hook, payment_id) as told:
+            result = told(self._reversal(payment_id, operation)) if told else self._kept(Text.REVERSAL_BUSY)
+        self._wake_for(result)
+        return result
+
+    def _reversal(self, payment_id: str, operation: Callable[[Tools], ReversalResult]) -> ReversalResult:
+        try:
+            with self._service.upkeep.in_hand(payment_id):
+                return operation(self._service.operation())
+        except SettingsError as error:
+            _log.error("reversal of %s is refused, the settings can't be used: %s", payment_id, error)
+            return self._kept(Text.REVERSAL_SETTINGS_BROKEN, fault=error.faults[0].short)
+        except StateMoved as error:
+            _log.warning("reversal of %s: %s", payment_id, error)
+            return self._kept(Text.REVERSAL_BUSY)
+        except JournalError as error:
+            self._service.journal_fault(error, f"reversal of {payment_id}")
+            return self._kept(Text.REVERSAL_JOURNAL_UNWRITABLE)
+        except Exception:  # noqa: BLE001
+            # No hook raises. A cancellation that is durable is carried out whatever the cashier reads.
+            _log.exception("reversal of %s: a fault of the plugin", payment_id)
+            return self._kept(Text.REVERSAL_JOURNAL_UNWRITABLE)
+
+    def _refusal(self, request: PaymentRequest, text: Text, **values: object) -> PaymentResult:
+        return refusal(request.amount, self._service.texts()(text, **values))
+
+    def _kept(self, text: Text, **values: object) -> ReversalResult:
+        return ReversalResult(status=ReversalStatus.REFUSED, message=self._service.texts()(text, **values))
+
+    def _is_our_tender(self, request: RefundRequest) -> bool:
+        return request.payment_type == self._service.payment_type()
+
+    def _may_be_ours(self, request: RefundRequest) -> bool:
+        if request.payment is not None and request.payment.data:
+            return is_ours(request.payment) or self._is_our_tender(request)
+        return self._is_our_tender(request)
+
+    def _wake_for(self, result: PaymentResult | ReversalResult) -> None:
+        if result.cancellation_queued:
+            self._service.upkeep.wake()
+
+    @contextmanager
+    def _one_at_a_time(self, hook: str, payment_id: str) -> Iterator[_Told | None]:
+        """Yield what tells the log the verdict, or None while another money hook is under way; nothing is locked."""
+        with self._lock:
+            is_alone, self._is_busy = not self._is_busy, True
+        if not is_alone:
+            yield None
+            return
+        try:
+            yield _Told(hook, payment_id, self._service.clock.monotonic)
+        finally:
+            with self._lock:
+                self._is_busy = False
+
+
+class _Told:
+    """Writes the one line of a finished operation."""
+
+    def __init__(self, hook: str, payment_id: str, monotonic: Callable[[], float]) -> None:
+        self._hook = hook
+        self._payment_id = payment_id
+        self._monotonic = monotonic
+        self._began_at = monotonic()
+
+    def __call__(self, result: _Result) -> _Result:
+        _log.info(
+            "%s %s: %s, receipt %s, error %s, cancellation %s, %d ms",
+            self._hook,
+            self._payment_id,
+            result.status.value,
+            result.receipt_id or "-",
+            result.error_code if result.error_code is not None else "-",
+            "queued" if result.cancellation_queued else "none",
+            (self._monotonic() - self._began_at) * 1000,
+        )
+        return result

@@ -1,0 +1,86 @@
+"""Fiscal receipts that Payme is to be told of: one for a payment, kept until Payme took it or refused it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from payme_plugin.ledger.cancellations import LONGEST_PAUSE_MS
+from payme_plugin.ledger.journal import tell
+from payme_plugin.ledger.rows import FiscalLinkRow
+
+if TYPE_CHECKING:
+    from payme_plugin.ledger.journal import Journal
+    from payme_plugin.ledger.rows import PaymentRow
+
+__all__ = ["FiscalLinks"]
+
+
+class FiscalLinks:
+    """The fiscal links of one journal."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def add(self, payment: PaymentRow, link: str) -> None:
+        """Store the link of a payment's sale; nothing where it is stored already.
+
+        Raises:
+            Unwritable: nothing was stored.
+        """
+        with self._journal.writing() as connection:
+            now = self._journal.now_ms()
+            added = connection.execute(
+                "INSERT INTO fiscal_link (payment_id, receipt_id, pos_id, url, link, created_at, due_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (payment.payment_id, payment.receipt_id, payment.pos_id, payment.url, link, now, now),
+            ).rowcount
+            if added:
+                tell(connection, payment.payment_id, now, None, None, "fiscal receipt: to be told to Payme")
+
+    def due(self, most: int) -> list[FiscalLinkRow]:
+        """Return live rows that are due now, the longest due first, at most ``most``."""
+        now = self._journal.now_ms()
+        with self._journal.reading() as connection:
+            rows = connection.execute(
+                "SELECT * FROM fiscal_link WHERE ended_at IS NULL AND (due_at <= ? OR due_at > ?)"
+                " ORDER BY due_at LIMIT ?",
+                (now, now + LONGEST_PAUSE_MS, most),
+            ).fetchall()
+        return [FiscalLinkRow(**dict(row)) for row in rows]
+
+    def is_live(self, row: FiscalLinkRow) -> bool:
+        """Say whether a row has not ended."""
+        with self._journal.reading() as connection:
+            found = connection.execute(
+                "SELECT 1 FROM fiscal_link WHERE fiscal_link_id = ? AND ended_at IS NULL", (row.fiscal_link_id,)
+            ).fetchone()
+        return found is not None
+
+    def postpone(self, row: FiscalLinkRow, pause_ms: int, came: str) -> None:
+        """Count a try that did not end a row, and set when the next is due.
+
+        Raises:
+            Unwritable: nothing was stored.
+        """
+        with self._journal.writing() as connection:
+            connection.execute(
+                "UPDATE fiscal_link SET attempts = attempts + 1, last_error = ?, due_at = ?"
+                " WHERE fiscal_link_id = ? AND ended_at IS NULL",
+                (came, self._journal.now_ms() + pause_ms, row.fiscal_link_id),
+            )
+
+    def end(self, row: FiscalLinkRow, outcome: str) -> None:
+        """End a row; nothing where it has ended.
+
+        Raises:
+            Unwritable: nothing was stored.
+        """
+        with self._journal.writing() as connection:
+            now = self._journal.now_ms()
+            ended = connection.execute(
+                "UPDATE fiscal_link SET attempts = attempts + 1, ended_at = ?, outcome = ?"
+                " WHERE fiscal_link_id = ? AND ended_at IS NULL",
+                (now, outcome, row.fiscal_link_id),
+            ).rowcount
+            if ended:
+                tell(connection, row.payment_id, now, None, None, f"fiscal receipt: {outcome}")

@@ -1,0 +1,126 @@
+"""The fiscal side of a sale: the goods that ``receipts.create`` names, and the fiscal receipt that Payme is told of.
+
+Sources: the Subscribe API's pages of ``receipts.create`` and ``receipts.set_fiscal_data``; the OFD link carries the
+terminal (t), the receipt's number (r), the date (c) and the fiscal sign (s).
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+from payme_plugin.ledger.fiscal_links import FiscalLinks
+from payme_plugin.operations.cancellation import pause_ms
+from payme_plugin.paymego import receipts
+from payme_plugin.paymego.errors import CallFailed, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hookspecs import Item, Receipt
+    from payme_plugin.clock import Clock
+    from payme_plugin.ledger.journal import Journal
+    from payme_plugin.ledger.rows import FiscalLinkRow
+    from payme_plugin.operations.cancellation import KassaDesk
+
+__all__ = ["detail_of", "fiscal_data_of", "send_fiscal_link"]
+
+_log = logging.getLogger("payme")
+
+_SALE = 0
+_ACCEPTED = 0
+_LONGEST_LINK = 1000
+_LONGEST_PART = 64
+_LARGEST_NUMBER = 2**63 - 1
+
+
+def detail_of(receipt: Receipt, amount: int) -> Mapping[str, object] | None:
+    """Return the ``detail`` of ``receipts.create``.
+
+    Args:
+        receipt: the open sale.
+        amount: tiyin that are charged.
+
+    Returns:
+        The goods with their codes; None where one of them has none, or the sale is paid in part by another tender:
+        then the goods would not add up to what is charged.
+    """
+    if not receipt.items or amount != receipt.total or any(item.fiscal is None for item in receipt.items):
+        return None
+    return {"receipt_type": _SALE, "items": [_goods(item) for item in receipt.items]}
+
+
+def fiscal_data_of(link: str) -> Mapping[str, object] | None:
+    """Return the ``fiscal_data`` of ``receipts.set_fiscal_data`` from an OFD link; None where it is no such link."""
+    if len(link) > _LONGEST_LINK:
+        return None
+    try:
+        query = parse_qs(urlsplit(link).query, strict_parsing=True, max_num_fields=16)
+    except ValueError:
+        return None
+    parts = {name: query.get(name, [""])[0] for name in "trcs"}
+    sound = all(0 < len(part) <= _LONGEST_PART and part.isascii() and part.isalnum() for part in parts.values())
+    if not sound or not parts["r"].isdigit() or int(parts["r"]) > _LARGEST_NUMBER:
+        return None
+    return {
+        "receipt_id": int(parts["r"]),
+        "qr_code_url": link,
+        "status_code": _ACCEPTED,
+        "message": "accepted",
+        "terminal_id": parts["t"],
+        "date": parts["c"],
+        "fiscal_sign": parts["s"],
+    }
+
+
+def send_fiscal_link(journal: Journal, row: FiscalLinkRow, kassa: KassaDesk, clock: Clock, jitter: float) -> None:
+    """Tell Payme of a fiscal receipt once, and store what came of it. The caller holds the row's lease.
+
+    A fault of the network or the server comes again later; a refusal with a code ends it, with a line in the log.
+
+    Raises:
+        JournalError: what came of it could not be stored; it is sent again.
+
+    Money effect: none.
+    """
+    links = FiscalLinks(journal)
+    data = fiscal_data_of(row.link)
+    if data is None:
+        links.end(row, "the link is no fiscal receipt's")
+        return
+    if (row.pos_id, row.url) != (kassa.pos_id, kassa.url):
+        links.postpone(row, pause_ms(row.attempts, jitter), f"the settings hold no key of kassa {row.pos_id}")
+        return
+    deadline = clock.monotonic() + kassa.limits.timeout_s
+    params = receipts.set_fiscal_data(row.receipt_id, data)
+    try:
+        kassa.client.begin("receipts.set_fiscal_data", params, deadline).answer()
+    except Refused as refusal:
+        _log.error("payment %s: Payme refuses the fiscal receipt, error %d", row.payment_id, refusal.code)
+        links.end(row, f"Payme refuses it, error {refusal.code}")
+    except CallFailed as failure:
+        links.postpone(row, pause_ms(row.attempts, jitter), failure.explanation)
+    else:
+        links.end(row, "Payme has it")
+
+
+def _goods(item: Item) -> Mapping[str, object]:
+    fiscal = item.fiscal
+    if fiscal is None:
+        message = f"{item.name} has no fiscal codes"
+        raise ValueError(message)
+    quantity = item.quantity
+    goods: dict[str, object] = {
+        "title": item.name,
+        "price": item.price,
+        "count": int(quantity) if quantity == quantity.to_integral_value() else float(quantity),
+        "code": fiscal.code,
+        "package_code": fiscal.package_code,
+        "vat_percent": fiscal.vat_percent,
+    }
+    if fiscal.units is not None:
+        goods["units"] = fiscal.units
+    if fiscal.discount:
+        goods["discount"] = fiscal.discount
+    return goods

@@ -1,0 +1,131 @@
+"""What forbids a refund by sale receipt: pure rules from the request to all violations at once.
+
+Payme returns whole payments only, so a refund must be the whole sale: every line, its whole quantity, and our whole
+part of the money. Marked and excise goods are scanned again piece by piece, so such a refund is put together by hand,
+and goes out in no other tender. Source: the manual of the module.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from hookspecs import GoodsKind, RefundViolation
+from payme_plugin.texts import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from hookspecs import Item, PaymentRecord, Receipt, RefundRequest
+    from payme_plugin.texts import Texts
+
+__all__ = ["ALREADY_REVERSED", "FOREIGN_PAYMENT", "violations_of"]
+
+PARTIAL_REFUND = "partial-refund"
+MANUAL_SELECTION_REQUIRED = "manual-selection-required"
+CURRENCY_SELECTION_FORBIDDEN = "currency-selection-forbidden"
+NO_SALE_RECEIPT = "no-sale-receipt"
+ALREADY_REVERSED = "already-reversed"
+FOREIGN_PAYMENT = "foreign-payment"
+
+_MOST_NAMES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Goods:
+    """What makes two lines the same goods: split lines add up, other goods of the same price do not."""
+
+    name: str
+    barcode: str
+    price: int
+    marking: str | None
+
+
+@dataclass(slots=True)
+class _Sum:
+    quantity: Decimal = Decimal(0)
+    amount: int = 0
+
+
+def violations_of(
+    request: RefundRequest, payment: PaymentRecord | None, texts: Texts, *, is_reversed: bool
+) -> list[RefundViolation]:
+    """Return every rule that a refund breaks, in the order in which the cashier mends them.
+
+    Args:
+        request: the refund, which is of our tender or of a payment of ours.
+        payment: the original payment, where it is ours; None: no payment of ours is known.
+        texts: the cashier's language.
+        is_reversed: the payment is reversed or reversing, and not by this refund.
+
+    Money effect: none.
+    """
+    return list(_violations(request, payment, texts, is_reversed=is_reversed))
+
+
+def _violations(
+    request: RefundRequest, payment: PaymentRecord | None, texts: Texts, *, is_reversed: bool
+) -> Iterator[RefundViolation]:
+    if request.sale is None:
+        yield RefundViolation(rule=NO_SALE_RECEIPT, message=texts(Text.REFUND_NO_SALE_RECEIPT))
+    if payment is None:
+        yield RefundViolation(rule=FOREIGN_PAYMENT, message=texts(Text.REFUND_FOREIGN_PAYMENT))
+    if is_reversed:
+        yield RefundViolation(rule=ALREADY_REVERSED, message=texts(Text.REFUND_ALREADY_REVERSED))
+    if request.sale is not None:
+        yield from _partial_lines(request.sale, request.refund, texts)
+    if payment is not None and request.amount != payment.amount:
+        message = texts(Text.REFUND_PARTIAL_AMOUNT, expected=_sums(payment.amount), asked=_sums(request.amount))
+        yield RefundViolation(rule=PARTIAL_REFUND, message=message)
+    if request.sale is not None and any(_is_marked(item) for item in request.sale.items):
+        yield from _marked(request, texts)
+
+
+def _marked(request: RefundRequest, texts: Texts) -> Iterator[RefundViolation]:
+    if not request.manual_selection:
+        message = texts(Text.REFUND_MANUAL_SELECTION_REQUIRED)
+        yield RefundViolation(rule=MANUAL_SELECTION_REQUIRED, message=message)
+    if request.currency_selection:
+        message = texts(Text.REFUND_CURRENCY_SELECTION_FORBIDDEN)
+        yield RefundViolation(rule=CURRENCY_SELECTION_FORBIDDEN, message=message)
+
+
+def _partial_lines(sale: Receipt, refund: Receipt, texts: Texts) -> Iterator[RefundViolation]:
+    sold, given_back = _added_up(sale.items), _added_up(refund.items)
+    missing = [goods for goods in sold if _falls_short(given_back.get(goods), sold[goods])]
+    extra = [goods for goods in given_back if _falls_short(sold.get(goods), given_back[goods])]
+    if missing:
+        message = texts(Text.REFUND_PARTIAL_LINES, missing=_names(missing))
+        yield RefundViolation(rule=PARTIAL_REFUND, message=message)
+    if extra:
+        message = texts(Text.REFUND_FOREIGN_LINES, extra=_names(extra))
+        yield RefundViolation(rule=PARTIAL_REFUND, message=message)
+
+
+def _added_up(items: Iterable[Item]) -> dict[_Goods, _Sum]:
+    sums: defaultdict[_Goods, _Sum] = defaultdict(_Sum)
+    for item in items:
+        line = sums[_Goods(item.name, item.barcode, item.price, item.marking)]
+        line.quantity += item.quantity
+        line.amount += item.amount
+    return dict(sums)
+
+
+def _falls_short(line: _Sum | None, whole: _Sum) -> bool:
+    return line is None or line.quantity < whole.quantity or line.amount < whole.amount
+
+
+def _is_marked(item: Item) -> bool:
+    return item.goods is not GoodsKind.ORDINARY or bool(item.marking)
+
+
+def _names(goods: list[_Goods]) -> str:
+    names = list(dict.fromkeys(each.name for each in goods))
+    return ", ".join(names[:_MOST_NAMES]) + (f" (+{len(names) - _MOST_NAMES})" if len(names) > _MOST_NAMES else "")
+
+
+def _sums(amount: int) -> str:
+    whole, tiyin = divmod(abs(amount), 100)
+    return f"{'-' if amount < 0 else ''}{whole:,}.{tiyin:02d}".replace(",", " ")

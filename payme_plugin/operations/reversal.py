@@ -1,0 +1,266 @@
+"""A whole payment given back while the cashier waits: the cancel of an open sale, or the refund of a closed one.
+
+    the state first ─> the cancellation durable ─> receipts.cancel ─> receipts.check until 50: REVERSED
+
+Whatever else happens leaves that cancellation to its worker: QUEUED. The one way back is a refusal that the settings
+ignore, with state 4 asked after it: REFUSED, and the payment stands.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hookspecs import ReversalResult, ReversalStatus
+from payme_plugin.ledger.cancellations import LONGEST_PAUSE_MS, Cancellations
+from payme_plugin.ledger.errors import JournalError
+from payme_plugin.ledger.rows import NewCancellation
+from payme_plugin.ledger.states import Cause, PaymentState
+from payme_plugin.operations.inquiry import Inquiry
+from payme_plugin.operations.story import Story
+from payme_plugin.operations.waiting import Watch
+from payme_plugin.paymego import receipts
+from payme_plugin.paymego.errors import CallFailed, Refused
+from payme_plugin.paymego.states import ReceiptState
+from payme_plugin.texts import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hookspecs import Receipt, Slip
+    from payme_plugin.ledger.rows import CancellationRow, PaymentRow
+    from payme_plugin.operations.guards import GuardedUi
+    from payme_plugin.operations.tools import Tools
+
+__all__ = ["Order", "refused", "reverse"]
+
+_log = logging.getLogger("payme")
+
+_GONE = frozenset({ReceiptState.CANCELLING, ReceiptState.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be given back, and why.
+
+    Attributes:
+        cause: CANCEL or REFUND.
+        request_id: the host's id of the refund; empty for a cancel.
+        document: the receipt that the slip speaks of: the refund, or the sale that is annulled.
+    """
+
+    cause: Cause
+    request_id: str
+    document: Receipt
+
+    @property
+    def operation(self) -> str:
+        """Its name on a slip."""
+        return "refund" if self.cause is Cause.REFUND else "cancel"
+
+
+def refused(tools: Tools, row: PaymentRow, text: Text, error_code: int | None = None) -> ReversalResult:
+    """Return REFUSED: the payment stands."""
+    return ReversalResult(
+        status=ReversalStatus.REFUSED,
+        receipt_id=row.receipt_id,
+        message=tools.texts(text),
+        error_code=error_code,
+    )
+
+
+def reverse(tools: Tools, row: PaymentRow, order: Order, ui: GuardedUi) -> ReversalResult:
+    """Give a whole payment back.
+
+    Args:
+        tools: what the operation may touch; its client is that of the kassa that took the payment.
+        row: the payment, paid, recorded, or reversing by this very order.
+        order: why.
+        ui: the cashier.
+
+    Raises:
+        StateMoved: the payment has moved on meanwhile: read again and obey.
+        Unwritable: nothing was stored, and nothing was asked of Payme that returns money.
+
+    Money effect: may cancel, the whole amount.
+    """
+    return _Reversal(tools, order, ui).run(row)
+
+
+class _Reversal:
+    """One run of one reversal."""
+
+    def __init__(self, tools: Tools, order: Order, ui: GuardedUi) -> None:
+        self._tools = tools
+        self._order = order
+        self._story = Story(tools.clock)
+        self._watch = Watch(tools.clock, ui, tools.limits)
+        self._rows = Cancellations(tools.journal)
+
+    def run(self, row: PaymentRow) -> ReversalResult:
+        self._watch.start()
+        if row.state is PaymentState.REVERSING:
+            return self._follow(row, self._live(row))
+        state = self._known_state(row)
+        if state in _GONE and self._order.cause is Cause.REFUND:
+            return refused(self._tools, row, Text.REVERSAL_ALREADY_REVERSED)
+        row, cancellation = self._begin(row)
+        if state == ReceiptState.CANCELLED:
+            return self._reversed(row, cancellation)
+        if state is None:
+            return self._queued(row, cancellation)
+        return self._carry_out(row, cancellation, state)
+
+    def _known_state(self, row: PaymentRow) -> int | None:
+        """Ask for the state until it is known; None when the cashier stopped or time is over."""
+        inquiry = self._inquiry(row)
+        while not self._watch.has_stopped():
+            state = inquiry.state(min(self._watch.request_limit(), self._watch.ends))
+            if state is not None:
+                return state
+            if not self._pause():
+                break
+        return None
+
+    def _begin(self, row: PaymentRow) -> tuple[PaymentRow, CancellationRow]:
+        # The worker leaves the row alone while the cashier waits; after a crash it comes due by itself.
+        wait_ms = self._tools.settings.pay_duration_ms + 1000 * self._tools.settings.timeout_s
+        row = self._tools.journal.move(
+            row,
+            PaymentState.REVERSING,
+            f"the till asks for a {self._order.operation}",
+            cancellation=NewCancellation(
+                cause=self._order.cause,
+                request_id=self._order.request_id,
+                due_in_ms=min(wait_ms, LONGEST_PAUSE_MS),
+            ),
+            notes=self._story.take(),
+        )
+        return row, self._live(row)
+
+    def _live(self, row: PaymentRow) -> CancellationRow:
+        return self._rows.live_of(row.payment_id)
+
+    def _carry_out(self, row: PaymentRow, cancellation: CancellationRow, state: int) -> ReversalResult:
+        if state == ReceiptState.CANCELLING:
+            return self._follow(row, cancellation)
+        inquiry = self._inquiry(row)
+        try:
+            answer = inquiry.call("receipts.cancel", receipts.cancel(_receipt_id(row)), self._watch.request_limit())
+        except Refused as refusal:
+            return self._refused_by_payme(row, cancellation, refusal)
+        except CallFailed:
+            return self._queued(row, cancellation)
+        accepted = inquiry.state_in(answer, self._watch.question_limit())
+        if accepted == ReceiptState.CANCELLED:
+            return self._reversed(row, cancellation)
+        if accepted == ReceiptState.CANCELLING and self._tools.settings.cancel_accepted_is_done:
+            return self._reversed_soon(row, cancellation)
+        return self._follow(row, cancellation)
+
+    def _follow(self, row: PaymentRow, cancellation: CancellationRow) -> ReversalResult:
+        """Ask for the state until Payme says cancelled."""
+        inquiry = self._inquiry(row)
+        while not self._watch.has_stopped():
+            is_last = self._watch.now >= self._watch.ends
+            limit = self._watch.question_limit()
+            if inquiry.state(limit if is_last else min(limit, self._watch.ends)) == ReceiptState.CANCELLED:
+                return self._reversed(row, cancellation)
+            if is_last:
+                break
+            self._watch.pause_until(self._next_turn(), self._text)
+        return self._queued(row, cancellation)
+
+    def _refused_by_payme(self, row: PaymentRow, cancellation: CancellationRow, refusal: Refused) -> ReversalResult:
+        if refusal.code in self._tools.settings.ignored_errors:
+            state = self._inquiry(row).state(self._watch.question_limit())
+            if state == ReceiptState.PAID:
+                self._rows.withdraw(cancellation, f"error {refusal.code} is ignored, state 4 asked after it")
+                return ReversalResult(
+                    status=ReversalStatus.REFUSED,
+                    receipt_id=row.receipt_id,
+                    message=self._tools.texts(Text.REVERSAL_REFUSED, code=refusal.code),
+                    error_code=refusal.code,
+                )
+        return self._queued(row, cancellation, refusal.code)
+
+    def _reversed(self, row: PaymentRow, cancellation: CancellationRow) -> ReversalResult:
+        # The money is back whatever the disk says; where this can't be stored, the worker comes to the same end.
+        with _tolerated(row):
+            self._tools.journal.add_notes(row.payment_id, self._story.take())
+            self._rows.end(cancellation, "Payme says cancelled (50)", reversed_at_payme=True)
+        return self._result(ReversalStatus.REVERSED, row, Text.REVERSAL_REVERSED, with_slip=True)
+
+    def _reversed_soon(self, row: PaymentRow, cancellation: CancellationRow) -> ReversalResult:
+        self._leave_to_worker(row, cancellation)
+        return self._result(ReversalStatus.REVERSED, row, Text.REVERSAL_REVERSED, with_slip=True, queued=True)
+
+    def _queued(self, row: PaymentRow, cancellation: CancellationRow, error_code: int | None = None) -> ReversalResult:
+        self._leave_to_worker(row, cancellation)
+        return self._result(ReversalStatus.QUEUED, row, Text.REVERSAL_QUEUED, queued=True, error_code=error_code)
+
+    def _leave_to_worker(self, row: PaymentRow, cancellation: CancellationRow) -> None:
+        with _tolerated(row):
+            self._tools.journal.add_notes(row.payment_id, self._story.take())
+            self._rows.make_due(cancellation)
+
+    def _result(
+        self,
+        status: ReversalStatus,
+        row: PaymentRow,
+        text: Text,
+        *,
+        with_slip: bool = False,
+        queued: bool = False,
+        error_code: int | None = None,
+    ) -> ReversalResult:
+        slips: tuple[Slip, ...] = ()
+        if with_slip:
+            receipt = self._inquiry(row).receipt(self._watch.question_limit())
+            raw = {} if receipt is None else receipt.raw
+            slips = self._tools.slips.make(self._order.operation, row, raw, self._order.document)
+        return ReversalResult(
+            status=status,
+            receipt_id=row.receipt_id,
+            slips=slips,
+            message=self._tools.texts(text),
+            error_code=error_code,
+            cancellation_queued=queued,
+        )
+
+    def _pause(self) -> bool:
+        """Wait until the next turn; False: there is none."""
+        if self._watch.now >= self._watch.ends:
+            return False
+        return self._watch.pause_until(self._next_turn(), self._text)
+
+    def _next_turn(self) -> float:
+        return min(self._watch.now + self._tools.limits.frequency_s, self._watch.ends)
+
+    def _inquiry(self, row: PaymentRow) -> Inquiry:
+        return Inquiry(
+            self._tools.client,
+            self._watch,
+            self._story,
+            receipt_id=_receipt_id(row),
+            amount=row.amount,
+            text=self._text,
+        )
+
+    def _text(self, left_s: float) -> str:
+        return self._tools.texts(Text.PROGRESS_REVERSING, left_s=round(left_s))
+
+
+@contextmanager
+def _tolerated(row: PaymentRow) -> Iterator[None]:
+    """Log what the journal can't store after the cancellation is durable: nothing of it changes the verdict."""
+    try:
+        yield
+    except JournalError as error:
+        _log.error("payment %s: %s", row.payment_id, error)
+
+
+def _receipt_id(row: PaymentRow) -> str:
+    return row.receipt_id or ""

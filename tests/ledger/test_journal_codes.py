@@ -1,0 +1,117 @@
+"""The buyer's codes: remembered for an hour as a digest, whatever the clock on the wall does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from journal_walks import contents, walk
+from virtual_clock import VirtualClock
+
+from payme_plugin.ledger.errors import CodeAlreadySent
+from payme_plugin.ledger.journal import CODE_MEMORY_MS, FILE_NAME, Journal
+from payme_plugin.ledger.states import PaymentState
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CODE = "12345678901234567890"
+
+
+def _send(journal: Journal, payment_id: str, code: str = CODE) -> None:
+    row = walk(journal, PaymentState.CREATED, payment_id)
+    journal.move(row, PaymentState.PAYING, "the code is about to leave", fingerprint=journal.fingerprint(code))
+
+
+def test_a_code_is_remembered_in_the_commit_that_lets_it_leave(journal: Journal) -> None:
+    assert not journal.was_sent(journal.fingerprint(CODE))
+
+    _send(journal, "p1")
+
+    assert journal.was_sent(journal.fingerprint(CODE))
+    assert not journal.was_sent(journal.fingerprint(CODE[:-1] + "1"))
+
+
+def test_a_code_leaves_once_an_hour_and_a_refused_one_changes_nothing(journal: Journal, clock: VirtualClock) -> None:
+    _send(journal, "p1")
+    clock.sleep(CODE_MEMORY_MS / 1000 - 0.001)
+    second = walk(journal, PaymentState.CREATED, "p2")
+    held = contents(journal)
+
+    with pytest.raises(CodeAlreadySent):
+        journal.move(second, PaymentState.PAYING, "again", fingerprint=journal.fingerprint(CODE))
+
+    assert contents(journal) == held
+
+
+def test_after_an_hour_a_code_is_forgotten(journal: Journal, clock: VirtualClock) -> None:
+    _send(journal, "p1")
+    clock.sleep(CODE_MEMORY_MS / 1000)
+
+    assert not journal.was_sent(journal.fingerprint(CODE))
+    _send(journal, "p2")
+    assert journal.was_sent(journal.fingerprint(CODE))
+
+
+@pytest.mark.parametrize("back_ms", [1, 60_000, 3_600_000, 86_400_000, 10 * 365 * 86_400_000])
+def test_a_clock_set_back_makes_no_code_young_again(journal: Journal, clock: VirtualClock, back_ms: int) -> None:
+    _send(journal, "p1")
+    clock.set_wall(-back_ms)
+
+    assert journal.was_sent(journal.fingerprint(CODE))
+    with pytest.raises(CodeAlreadySent):
+        _send(journal, "p2")
+
+
+def test_a_code_that_never_left_is_free_and_one_that_left_before_it_is_not(journal: Journal) -> None:
+    row = walk(journal, PaymentState.CREATED)
+    stale, unsent = journal.fingerprint("111111"), journal.fingerprint("222222")
+    row = journal.move(row, PaymentState.PAYING, "the first code leaves", fingerprint=stale)
+    row = journal.move(row, PaymentState.CREATED, "stale, state 0 asked after it")
+    row = journal.move(row, PaymentState.PAYING, "the second code is about to leave", fingerprint=unsent)
+
+    journal.move(row, PaymentState.REFUSED, "it never left", frees_code=unsent)
+
+    assert journal.was_sent(stale)
+    assert not journal.was_sent(unsent)
+
+
+def test_a_code_is_kept_as_a_digest_under_a_key_of_this_file_alone(
+    journal: Journal, tmp_path: Path, clock: VirtualClock, path: Path
+) -> None:
+    _send(journal, "p1")
+    other = Journal(tmp_path / "other" / FILE_NAME, host_identity="till-1", clock=clock)
+
+    assert journal.fingerprint(CODE) == journal.fingerprint(CODE)
+    assert journal.fingerprint(CODE) != other.fingerprint(CODE)
+    assert CODE not in str(contents(journal))
+    journal.close()
+    other.close()
+    assert CODE.encode() not in path.read_bytes()
+
+
+def test_the_key_survives_the_process(journal: Journal, path: Path, clock: VirtualClock) -> None:
+    _send(journal, "p1")
+    journal.close()
+
+    again = Journal(path, host_identity="till-1", clock=clock)
+
+    assert again.was_sent(again.fingerprint(CODE))
+    again.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(one=st.text(), other=st.text())
+def test_two_texts_have_one_fingerprint_only_where_they_are_one(
+    tmp_path_factory: pytest.TempPathFactory, one: str, other: str
+) -> None:
+    journal = _shared(tmp_path_factory)
+
+    assert (journal.fingerprint(one) == journal.fingerprint(other)) == (one == other)
+    journal.close()
+
+
+def _shared(factory: pytest.TempPathFactory) -> Journal:
+    return Journal(factory.getbasetemp() / "fingerprints.sqlite3", host_identity="till-1", clock=VirtualClock())

@@ -1,0 +1,220 @@
+"""Which connection a request leaves on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from payme_plugin.paymego import receipts
+from payme_plugin.paymego.errors import CallFailed, Refused
+from payme_plugin.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from payme_plugin.paymego.client import PaymeGoClient
+    from tests.paymego.conftest import Peer, Script, Time, Visit
+
+    ClientOf = Callable[..., PaymeGoClient]
+    Serve = Callable[..., Peer]
+
+RECEIPT = "65f0a1b2c3d4e5f601234567"
+
+
+def check(client: PaymeGoClient, time: Time) -> None:
+    client.begin("receipts.check", receipts.check(RECEIPT), time.after(5)).answer()
+
+
+def pay(client: PaymeGoClient, time: Time) -> None:
+    client.begin("receipts.pay", receipts.pay(RECEIPT, Secret("0027161293")), time.after(5)).answer()
+
+
+def test_requests_one_after_another_share_a_connection(
+    serve: Serve, client_of: ClientOf, time: Time, honest: Script
+) -> None:
+    peer = serve(honest)
+    client = client_of(peer.url)
+    for _ in range(20):
+        check(client, time)
+        pay(client, time)
+    assert (len(peer.requests), peer.connections) == (40, 1)
+
+
+def test_pay_leaves_on_a_connection_that_answered_within_five_seconds(
+    serve: Serve, client_of: ClientOf, time: Time, honest: Script
+) -> None:
+    peer = serve(honest)
+    client = client_of(peer.url)
+    check(client, time)
+    time.ahead_s += 4.5
+    pay(client, time)
+    assert peer.connections == 1
+
+
+def test_pay_leaves_on_a_new_connection_otherwise(
+    serve: Serve, client_of: ClientOf, time: Time, honest: Script
+) -> None:
+    peer = serve(honest)
+    client = client_of(peer.url)
+    check(client, time)
+    time.ahead_s += 5.1
+    pay(client, time)
+    assert peer.connections == 2
+
+
+@pytest.mark.parametrize(("idle_s", "connections"), [(29.0, 1), (31.0, 2)])
+def test_other_requests_use_a_connection_that_answered_within_thirty(
+    serve: Serve, client_of: ClientOf, time: Time, honest: Script, idle_s: float, connections: int
+) -> None:
+    peer = serve(honest)
+    client = client_of(peer.url)
+    check(client, time)
+    time.ahead_s += idle_s
+    check(client, time)
+    assert peer.connections == connections
+
+
+def test_an_idle_connection_that_the_server_dropped_costs_nothing(
+    serve: Serve, client_of: ClientOf, time: Time, honest: Script
+) -> None:
+    def one_answer(visit: Visit) -> None:
+        if heard := visit.request():
+            visit.answer(heard, result={"state": 0})
+
+    peer = serve(one_answer, honest)
+    client = client_of(peer.url)
+    check(client, time)
+    peer._threads[1].join(5)
+    pay(client, time)
+    assert (peer.methods, peer.connections) == (["receipts.check", "receipts.pay"], 2)
+
+
+def test_an_answer_with_connection_close_is_whole_and_the_next_request_connects_anew(
+    serve: Serve, client_of: ClientOf, time: Time, honest: Script
+) -> None:
+    def closing(visit: Visit) -> None:
+        if visit.request():
+            visit.send(b'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{"id": null, "result": {"state": 0}}')
+
+    peer = serve(closing, honest)
+    client = client_of(peer.url)
+    check(client, time)
+    check(client, time)
+    assert peer.connections == 2
+
+
+def test_a_connection_is_kept_after_a_refusal_which_is_a_whole_answer(
+    serve: Serve, client_of: ClientOf, time: Time
+) -> None:
+    def script(visit: Visit) -> None:
+        while heard := visit.request():
+            visit.answer(heard, error={"code": -31400, "message": "no"})
+
+    peer = serve(script)
+    client = client_of(peer.url)
+    for _ in range(2):
+        with pytest.raises(Refused):
+            check(client, time)
+    assert peer.connections == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"id": 7, "result": {"state": 4}}',
+        b'{"id": 7, "error": {"code": -31400, "message": "of another request"}}',
+        b"<html>Sign in to the Wi-Fi</html>",
+        b'{"id": null}',
+    ],
+    ids=["foreign result", "foreign error", "html", "neither"],
+)
+def test_a_connection_that_brought_no_usable_answer_is_closed(
+    serve: Serve, client_of: ClientOf, time: Time, honest: Script, body: bytes
+) -> None:
+    gone: list[bool] = []
+
+    def script(visit: Visit) -> None:
+        if visit.request():
+            visit.reply(body)
+            visit.until_gone()
+            gone.append(True)
+
+    peer = serve(script, honest)
+    client = client_of(peer.url)
+    with pytest.raises(CallFailed):
+        check(client, time)
+    check(client, time)
+    peer._threads[1].join(5)
+    assert (peer.connections, gone) == (2, [True])
+
+
+def test_a_request_beside_another_has_a_connection_of_its_own(serve: Serve, client_of: ClientOf, time: Time) -> None:
+    def slow(visit: Visit) -> None:
+        if heard := visit.request():
+            visit.peer.stopping.wait(0.3)
+            visit.answer(heard, result={"state": 0})
+
+    def quick(visit: Visit) -> None:
+        while heard := visit.request():
+            visit.answer(heard, result={"state": 4})
+
+    peer = serve(slow, quick)
+    client = client_of(peer.url)
+    first = client.begin("receipts.check", receipts.check(RECEIPT), time.after(5))
+    while not peer.requests:
+        assert not first.wait(time.after(0.01))
+    check(client, time)
+    assert not first.wait(time.monotonic())
+    assert receipts.state_of(first.answer()) == 0
+
+
+def test_a_late_answer_to_an_abandoned_request_reaches_nobody(
+    serve: Serve, client_of: ClientOf, time: Time, honest: Script
+) -> None:
+    def late(visit: Visit) -> None:
+        if heard := visit.request():
+            visit.until_gone()
+            visit.answer(heard, result={"state": 4})
+
+    peer = serve(late, honest)
+    client = client_of(peer.url)
+    first = client.begin("receipts.check", receipts.check(RECEIPT), time.after(5))
+    while not peer.requests:
+        first.wait(time.after(0.01))
+    first.abandon()
+    check(client, time)
+    with pytest.raises(CallFailed):
+        first.answer()
+    assert peer.connections == 2
+
+
+def test_proxies_of_the_environment_have_no_effect(
+    serve: Serve, client_of: ClientOf, time: Time, honest: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    peer = serve(honest)
+    check(client_of(peer.url), time)
+    assert peer.methods == ["receipts.check"]
+
+
+def test_a_closed_client_sends_nothing(serve: Serve, client_of: ClientOf, time: Time, honest: Script) -> None:
+    peer = serve(honest)
+    client = client_of(peer.url)
+    check(client, time)
+    client.close()
+    with pytest.raises(CallFailed) as caught:
+        check(client, time)
+    assert not caught.value.sent
+    assert len(peer.requests) == 1
+
+
+def test_close_abandons_what_is_under_way(serve: Serve, client_of: ClientOf, time: Time) -> None:
+    peer = serve(lambda visit: visit.until_gone())
+    client = client_of(peer.url)
+    pending = client.begin("receipts.check", receipts.check(RECEIPT), time.after(60))
+    client.close()
+    assert pending.wait(time.monotonic())
+    with pytest.raises(CallFailed):
+        pending.answer()

@@ -1,0 +1,184 @@
+"""One limit spans the whole request, and what ended is never written."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+import trustme
+
+from payme_plugin.paymego import receipts
+from payme_plugin.paymego.errors import CallFailed, Fault, NotSent, Unclear
+from payme_plugin.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from payme_plugin.paymego.client import PaymeGoClient
+    from tests.paymego.conftest import Peer, Script, Time, Visit
+
+    ClientOf = Callable[..., PaymeGoClient]
+    Serve = Callable[..., Peer]
+
+RECEIPT = "65f0a1b2c3d4e5f601234567"
+LIMIT_S = 0.3
+SLACK_S = 0.5
+
+
+def silent(visit: Visit) -> None:
+    visit.request()
+    visit.until_gone()
+
+
+def dripping_status_line(visit: Visit) -> None:
+    visit.request()
+    visit.drip(b"HTTP/1.1 200 " + b"O" * 10_000)
+
+
+def dripping_headers(visit: Visit) -> None:
+    visit.request()
+    visit.send(b"HTTP/1.1 200 OK\r\n")
+    visit.drip(b"X-Slow: yes\r\n" * 1000)
+
+
+def dripping_body(visit: Visit) -> None:
+    visit.request()
+    visit.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n")
+    visit.drip(b" " * 10_000)
+
+
+def dripping_chunks(visit: Visit) -> None:
+    visit.request()
+    visit.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    visit.drip(b"1\r\n \r\n" * 1000)
+
+
+def dripping_until_close(visit: Visit) -> None:
+    visit.request()
+    visit.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+    visit.drip(b" " * 10_000)
+
+
+def flood_of_continues(visit: Visit) -> None:
+    visit.request()
+    while not visit.peer.stopping.wait(0.01):
+        visit.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        silent,
+        dripping_status_line,
+        dripping_headers,
+        dripping_body,
+        dripping_chunks,
+        dripping_until_close,
+        flood_of_continues,
+    ],
+)
+def test_a_request_ends_at_its_deadline_however_slow_the_server_is(
+    serve: Serve, client_of: ClientOf, time: Time, script: Script, honest: Script
+) -> None:
+    peer = serve(script, honest)
+    client = client_of(peer.url)
+    began_at = time.monotonic()
+    with pytest.raises(Unclear) as caught:
+        client.begin("receipts.pay", receipts.pay(RECEIPT, Secret("0027161293")), time.after(LIMIT_S)).answer()
+    assert LIMIT_S <= time.monotonic() - began_at < LIMIT_S + SLACK_S
+    assert caught.value.fault is Fault.TIME_OVER
+
+    # The server sees its connection end, and the next request is held up by nothing.
+    peer._threads[1].join(5)
+    assert not peer._threads[1].is_alive()
+    assert client.begin("receipts.check", receipts.check(RECEIPT), time.after(2)).answer().bound
+
+
+def test_a_request_that_nobody_waits_for_ends_too(serve: Serve, client_of: ClientOf, time: Time) -> None:
+    peer = serve(dripping_headers)
+    client = client_of(peer.url)
+    client.begin("receipts.create", receipts.create(100, {}), time.after(LIMIT_S))
+    while not peer.requests:
+        peer.stopping.wait(0.01)
+    time.ahead_s += 1
+    client.begin("receipts.check", receipts.check(RECEIPT), time.after(LIMIT_S))
+    peer._threads[1].join(2)
+    assert not peer._threads[1].is_alive()
+
+
+def test_a_deadline_that_has_passed_sends_nothing(
+    serve: Serve, client_of: ClientOf, time: Time, honest: Script
+) -> None:
+    peer = serve(honest)
+    pending = client_of(peer.url).begin("receipts.check", receipts.check(RECEIPT), time.after(-1))
+    assert pending.wait(time.after(5))
+    with pytest.raises(NotSent) as caught:
+        pending.answer()
+    assert caught.value.fault is Fault.TIME_OVER
+    assert peer.connections == 0
+
+
+@pytest.mark.parametrize("by_hand", [False, True], ids=["deadline", "abandon"])
+def test_a_request_that_ended_during_the_handshake_is_never_written(
+    serve: Serve, client_of: ClientOf, time: Time, tmp_path: Path, by_hand: bool
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def stalling(visit: Visit) -> None:
+        arrived.set()
+        go_on.wait(5)
+        visit.until_gone()
+
+    peer = serve(stalling)
+    client = client_of(f"https://localhost:{peer.port}/api", ca_file=tmp_path / "ca.pem")
+    pending = client.begin(
+        "receipts.pay", receipts.pay(RECEIPT, Secret("0027161293")), time.after(60 if by_hand else LIMIT_S)
+    )
+    assert arrived.wait(5)
+    if by_hand:
+        pending.abandon()
+    with pytest.raises(NotSent) as caught:
+        pending.answer()
+    go_on.set()
+    peer._threads[1].join(5)
+    assert caught.value.fault is (Fault.STOPPED if by_hand else Fault.TIME_OVER)
+    assert b"0027161293" not in peer.received
+    assert not peer._threads[1].is_alive()
+
+
+def test_a_body_that_the_server_does_not_read_ends_at_the_deadline(
+    serve: Serve, client_of: ClientOf, time: Time
+) -> None:
+    def unreading(visit: Visit) -> None:
+        visit.connection.recv(1)
+        visit.peer.stopping.wait(5)
+
+    pending = client_of(serve(unreading).url).begin(
+        "receipts.create", receipts.create(100, {"note": "x" * 32 * 1024 * 1024}), time.after(LIMIT_S)
+    )
+    began_at = time.monotonic()
+    with pytest.raises(Unclear) as caught:
+        pending.answer()
+    assert time.monotonic() - began_at < LIMIT_S + SLACK_S
+    assert caught.value.fault is Fault.TIME_OVER
+
+
+def test_a_stuck_request_does_not_hold_up_the_next(
+    serve: Serve, client_of: ClientOf, time: Time, honest: Script
+) -> None:
+    peer = serve(silent, silent, silent, honest)
+    client = client_of(peer.url)
+    stuck = [client.begin("receipts.create", receipts.create(100, {}), time.after(60)) for _ in range(3)]
+    while len(peer.requests) < 3:
+        peer.stopping.wait(0.01)
+    began_at = time.monotonic()
+    client.begin("receipts.check", receipts.check(RECEIPT), time.after(5)).answer()
+    assert time.monotonic() - began_at < 1
+    for pending in stuck:
+        pending.abandon()
+        with pytest.raises(CallFailed):
+            pending.answer()

@@ -1,0 +1,231 @@
+"""One life of the host of the crash tests: from its start, over what an earlier life left and new sales, to its end.
+
+It runs in a process of its own, which may be killed anywhere. What it is to do comes as a ``LifeOrder``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from dataclasses import asdict, dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crash_boundaries import Boundaries, count_commits
+from crash_record import Sale, SalesRecord
+from hookspecs import (
+    BaseHost,
+    BaseUi,
+    Item,
+    PaymentRecord,
+    PaymentRequest,
+    PosPlugins,
+    Receipt,
+    ReceiptKind,
+)
+from payme_plugin.ledger.journal import FILE_NAME
+from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.plugin import PaymePlugin
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["BOUNDARIES_FILE", "IDENTITY", "RECORD_FILE", "TENDER", "LifeOrder", "live"]
+
+IDENTITY = "crash-till"
+TENDER = 7
+RECORD_FILE = "sales.jsonl"
+BOUNDARIES_FILE = "boundaries.json"
+
+_LOG_FILE = "host.log"
+_SHIFT = 1
+_PAUSE_S = 0.005
+
+
+@dataclass(frozen=True, kw_only=True)
+class LifeOrder:
+    """What a life is to do.
+
+    Attributes:
+        folder: the host's folder; the plugin's is in it.
+        settings: the plugin's settings.
+        asks_again: what the host does with open sales after a restart: it asks ``on_payment`` again, or it gives up
+            those without a verdict.
+        sales: the amounts of the sales to make, tiyin.
+        codes: what the scanner reads, scan by scan; after the last one nobody scans.
+        last_boundary: the boundary at which the process dies; 0: none.
+        stops_after_s: the cashier stops a wait after so long; None: never.
+        delivers_within_s: how long the life waits, at its end, for the queue of cancellations to become empty.
+    """
+
+    folder: str
+    settings: Mapping[str, str]
+    asks_again: bool
+    sales: tuple[int, ...] = ()
+    codes: tuple[str, ...] = field(default=(), repr=False)
+    last_boundary: int = 0
+    stops_after_s: float | None = None
+    delivers_within_s: float = 10.0
+
+    def to_json(self) -> str:
+        """Return the order as one line."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, line: str) -> LifeOrder:
+        """Return the order in ``line``."""
+        values = json.loads(line)
+        return cls(**{**values, "sales": tuple(values["sales"]), "codes": tuple(values["codes"])})
+
+
+def live(order: LifeOrder) -> bool:
+    """Live: restore, sell, wait for the queue, stop. Return whether no cancellation was left.
+
+    Money effect: charges and returns, as the buyers of the sandbox want it.
+    """
+    folder = Path(order.folder)
+    logging.basicConfig(filename=folder / _LOG_FILE, level=logging.INFO, format="%(process)d %(threadName)s %(message)s")
+    boundaries = Boundaries(order.last_boundary)
+    count_commits(boundaries)
+    till = _Till(order, folder, boundaries)
+    till.restore()
+    for amount in order.sales:
+        till.sell(amount)
+    is_delivered = till.wait_for_delivery()
+    till.stop()
+    (folder / BOUNDARIES_FILE).write_text(json.dumps(boundaries.reached), "utf-8")
+    return is_delivered
+
+
+class _Host(BaseHost):
+    """The till as the plugin sees it: what it says of a payment is what its record says."""
+
+    identity = IDENTITY
+
+    def __init__(self, order: LifeOrder, folder: Path, record: SalesRecord) -> None:
+        self._order = order
+        self._folder = folder
+        self._record = record
+
+    def settings(self, plugin: str) -> Mapping[str, str]:
+        return self._order.settings
+
+    def data_dir(self, plugin: str) -> Path:
+        return self._folder / plugin
+
+    def is_recorded(self, payment_id: str) -> bool | None:
+        sale = self._record.by_payment(payment_id)
+        if sale is None or sale.dropped:
+            return False
+        # Without a verdict it is being asked for now, or will be asked for again.
+        return None if sale.verdict is None else sale.is_paid
+
+
+class _Ui(BaseUi):
+    """The cashier: scans what the buyers show, and stops when told to."""
+
+    def __init__(self, order: LifeOrder) -> None:
+        self._codes = list(order.codes)
+        self._stops_after_s = order.stops_after_s
+
+    def scan(self, prompt: str, timeout_s: float) -> str | None:
+        return self._codes.pop(0) if self._codes else None
+
+    def progress(self, elapsed_s: float, total_s: float, text: str) -> bool | None:
+        return self._stops_after_s is not None and elapsed_s >= self._stops_after_s
+
+
+class _Till:
+    """A host that does what the contract asks of one, each of its own steps between two boundaries."""
+
+    def __init__(self, order: LifeOrder, folder: Path, boundaries: Boundaries) -> None:
+        self._order = order
+        self._boundaries = boundaries
+        self._record = SalesRecord(folder / RECORD_FILE)
+        self._journal = folder / "payme" / FILE_NAME
+        self._ui = _Ui(order)
+        self._drop_open_sales()
+        self._plugins = PosPlugins()
+        self._plugins.register(PaymePlugin(), "payme")
+        self._plugins.on_start(_Host(order, folder, self._record))
+
+    def restore(self) -> None:
+        """Finish the sales of an earlier life."""
+        for sale in self._record.sales:
+            if sale.is_open:
+                self._ask(sale)
+            elif sale.closed_at is not None and not sale.told:
+                self._tell(sale)
+
+    def sell(self, amount: int) -> None:
+        """Make a sale of one item."""
+        number = self._record.next_number()
+        sale = self._record.open(f"sale-{number}", amount)
+        self._boundaries.reach("after the host stored the tender")
+        self._ask(sale)
+
+    def wait_for_delivery(self) -> bool:
+        """Wait until no cancellation is live; return whether that came to pass in time."""
+        reader = JournalReader.open_read_only(self._journal)
+        if reader is None:
+            return True
+        gives_up_at = time.monotonic() + self._order.delivers_within_s
+        try:
+            while reader.live_cancellations():
+                if time.monotonic() >= gives_up_at:
+                    return False
+                time.sleep(_PAUSE_S)
+        finally:
+            reader.close()
+        return True
+
+    def stop(self) -> None:
+        """Stop the till."""
+        self._plugins.on_stop()
+
+    def _drop_open_sales(self) -> None:
+        if self._order.asks_again:
+            return
+        for sale in self._record.sales:
+            if sale.verdict is None and not sale.dropped:
+                self._record.drop(sale)
+                self._boundaries.reach("after the host dropped a sale")
+
+    def _ask(self, sale: Sale) -> None:
+        request = PaymentRequest(
+            payment_id=sale.payment_id, payment_type=TENDER, amount=sale.amount, receipt=_receipt(sale)
+        )
+        result = self._plugins.on_payment(request, self._ui)
+        assert result is not None
+        self._boundaries.reach(f"after on_payment returned {result.status.name}")
+        sale = self._record.decide(sale, result.status, result.payment)
+        self._boundaries.reach("after the host stored the verdict")
+        if sale.is_paid:
+            self._close(sale)
+
+    def _close(self, sale: Sale) -> None:
+        sale = self._record.close(sale, time.time_ns() // 1_000_000)
+        self._boundaries.reach("after the host closed the receipt")
+        self._tell(sale)
+
+    def _tell(self, sale: Sale) -> None:
+        self._plugins.on_receipt_closed(_receipt(sale))
+        self._boundaries.reach("after on_receipt_closed returned")
+        self._record.tell(sale)
+
+
+def _receipt(sale: Sale) -> Receipt:
+    item = Item(name="Хлеб", quantity=Decimal(1), price=sale.amount, amount=sale.amount)
+    payments: tuple[PaymentRecord, ...] = () if sale.payment is None else (sale.payment,)
+    return Receipt(
+        till=IDENTITY,
+        shift=_SHIFT,
+        number=sale.number,
+        kind=ReceiptKind.SALE,
+        items=(item,),
+        total=sale.amount,
+        payments=payments,
+        closed_at=sale.closed_at,
+    )

@@ -1,0 +1,148 @@
+"""What the host of the crash tests remembers of its sales: lines of JSON, each on the disk before the host goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from hookspecs import PaymentRecord, PaymentStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["Sale", "SalesRecord"]
+
+_FILE_MODE = 0o600
+
+
+@dataclass(frozen=True)
+class Sale:
+    """A sale with one tender of ours.
+
+    Attributes:
+        number: its receipt number.
+        payment_id: its payment.
+        amount: tiyin.
+        verdict: what ``on_payment`` returned; None: it has not returned, as far as the host knows.
+        payment: what the host stores for a paid one.
+        closed_at: when its receipt closed, Unix milliseconds; None while it is open.
+        told: ``on_receipt_closed`` has returned.
+        dropped: the host came back after a crash, and gave the sale up without asking again.
+    """
+
+    number: int
+    payment_id: str
+    amount: int
+    verdict: PaymentStatus | None = None
+    payment: PaymentRecord | None = None
+    closed_at: int | None = None
+    told: bool = False
+    dropped: bool = False
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether the till has the payment."""
+        return self.verdict is PaymentStatus.PAID
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the sale waits for a verdict or for its receipt to close."""
+        return not self.dropped and (self.verdict is None or (self.is_paid and self.closed_at is None))
+
+
+class SalesRecord:
+    """The sales of one till, in a file that is only ever added to.
+
+    Args:
+        path: the file; a line that a crash cut short is no line.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._sales: dict[int, Sale] = {}
+        written = path.read_bytes() if path.exists() else b""
+        self._end = written.rfind(b"\n") + 1
+        for line in written[: self._end].splitlines():
+            self._take(json.loads(line))
+
+    @property
+    def sales(self) -> tuple[Sale, ...]:
+        """All sales, oldest first."""
+        return tuple(self._sales.values())
+
+    def by_payment(self, payment_id: str) -> Sale | None:
+        """Return the sale of a payment, or None."""
+        return next((sale for sale in self._sales.values() if sale.payment_id == payment_id), None)
+
+    def next_number(self) -> int:
+        """Return the number of the next sale."""
+        return len(self._sales) + 1
+
+    def open(self, payment_id: str, amount: int) -> Sale:
+        """Note that the tender was picked on a new sale."""
+        number = self.next_number()
+        return self._add({"sale": number, "payment_id": payment_id, "amount": amount})
+
+    def decide(self, sale: Sale, verdict: PaymentStatus, payment: PaymentRecord | None) -> Sale:
+        """Note a verdict, and the payment with it where it is PAID."""
+        stored = None if payment is None else dict(payment.data)
+        kind = 0 if payment is None else payment.payment_type
+        return self._add({"sale": sale.number, "verdict": verdict.name, "data": stored, "type": kind})
+
+    def close(self, sale: Sale, closed_at: int) -> Sale:
+        """Note that the receipt is closed."""
+        return self._add({"sale": sale.number, "closed_at": closed_at})
+
+    def tell(self, sale: Sale) -> Sale:
+        """Note that the plugin has heard of the closing."""
+        return self._add({"sale": sale.number, "told": True})
+
+    def drop(self, sale: Sale) -> Sale:
+        """Note that the sale was given up."""
+        return self._add({"sale": sale.number, "dropped": True})
+
+    def _add(self, change: Mapping[str, object]) -> Sale:
+        line = json.dumps(change).encode() + b"\n"
+        file = os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, _FILE_MODE)
+        try:
+            os.ftruncate(file, self._end)
+            os.pwrite(file, line, self._end)
+            os.fsync(file)
+        finally:
+            os.close(file)
+        self._end += len(line)
+        return self._take(change)
+
+    def _take(self, change: Mapping[str, object]) -> Sale:
+        number = _integer(change["sale"])
+        sale = self._sales.get(number)
+        if sale is None:
+            sale = Sale(number=number, payment_id=str(change["payment_id"]), amount=_integer(change["amount"]))
+        elif "verdict" in change:
+            sale = _decided(sale, change)
+        elif "closed_at" in change:
+            sale = replace(sale, closed_at=_integer(change["closed_at"]))
+        elif "told" in change:
+            sale = replace(sale, told=True)
+        else:
+            sale = replace(sale, dropped=True)
+        self._sales[number] = sale
+        return sale
+
+
+def _decided(sale: Sale, change: Mapping[str, object]) -> Sale:
+    data = change["data"]
+    payment = None
+    if isinstance(data, dict):
+        payment = PaymentRecord(
+            payment_id=sale.payment_id, payment_type=_integer(change["type"]), amount=sale.amount, data=data
+        )
+    return replace(sale, verdict=PaymentStatus[str(change["verdict"])], payment=payment)
+
+
+def _integer(value: object) -> int:
+    assert isinstance(value, int)
+    return value

@@ -1,0 +1,201 @@
+"""A till made of answers that a test writes down: its host, its cashier, and its sales."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from hookspecs import BaseHost, Item, PaymentRequest, Receipt, ReceiptKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from hookspecs import PaymentRecord, QueueMessage
+    from payme_plugin.clock import Clock
+
+__all__ = ["TENDER", "PowerCut", "ScriptedUi", "Shown", "VirtualHost", "open_sale", "request_for"]
+
+TENDER = 7
+"""The tender's number at every till of the tests."""
+
+
+class PowerCut(BaseException):
+    """The till is gone in the middle of a hook; only what was durable is left."""
+
+
+def open_sale(
+    number: int = 1,
+    *,
+    till: str = "till-1",
+    shift: int = 3,
+    amount: int = 1_500_000,
+    payments: tuple[PaymentRecord, ...] = (),
+    closed_at: int | None = None,
+) -> Receipt:
+    """Return a sale of one item."""
+    item = Item(name="Хлеб", quantity=Decimal(1), price=amount, amount=amount)
+    return Receipt(
+        till=till,
+        shift=shift,
+        number=number,
+        kind=ReceiptKind.SALE,
+        items=(item,),
+        total=amount,
+        payments=payments,
+        closed_at=closed_at,
+    )
+
+
+def request_for(
+    payment_id: str = "p1",
+    *,
+    amount: int = 1_500_000,
+    receipt: Receipt | None = None,
+    qr_code: str | None = None,
+    payment_type: int = TENDER,
+) -> PaymentRequest:
+    """Return the request of a tender that was picked."""
+    return PaymentRequest(
+        payment_id=payment_id,
+        payment_type=payment_type,
+        amount=amount,
+        receipt=open_sale() if receipt is None else receipt,
+        qr_code=qr_code,
+    )
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One call of ``Ui.progress``.
+
+    Attributes:
+        at_s: when, virtual seconds.
+        elapsed_s: how long the hook has been waiting.
+        total_s: how long it may wait.
+        text: what the cashier reads.
+    """
+
+    at_s: float
+    elapsed_s: float
+    total_s: float
+    text: str
+
+
+@dataclass(eq=False)
+class ScriptedUi:
+    """A cashier who does what a test says. An exception among the answers is raised.
+
+    Attributes:
+        clock: the time that a scan takes.
+        scans: what the scanner reads, one a prompt; after the last the cashier scans nothing. A function is called.
+        takes_s: how long each scan takes; the time that the plugin gives ends it earlier, with nothing.
+        hand: what ``progress`` answers, from the virtual second; by default it goes on.
+        prompts: the prompts so far.
+        timeouts: the seconds that each prompt gave.
+        scanned_at: when each scan ended.
+        shown: every progress so far.
+    """
+
+    clock: Clock
+    scans: list[object] = field(default_factory=list)
+    takes_s: float = 0.0
+    hand: Callable[[float], object] = lambda _: None
+    prompts: list[str] = field(default_factory=list)
+    timeouts: list[float] = field(default_factory=list)
+    scanned_at: list[float] = field(default_factory=list)
+    shown: list[Shown] = field(default_factory=list)
+
+    def scan(self, prompt: str, timeout_s: float) -> str | None:
+        """Give the next code."""
+        answer = self.scans[len(self.prompts)] if len(self.prompts) < len(self.scans) else None
+        self.prompts.append(prompt)
+        self.timeouts.append(timeout_s)
+        self.clock.sleep(min(self.takes_s, timeout_s))
+        self.scanned_at.append(self.clock.monotonic())
+        if self.takes_s > timeout_s:
+            return None
+        if callable(answer):
+            answer = answer()
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer  # type: ignore[return-value] # some of these cashiers break the contract
+
+    def progress(self, elapsed_s: float, total_s: float, text: str) -> bool | None:
+        """Look at the progress, and perhaps stop."""
+        self.shown.append(Shown(self.clock.monotonic(), elapsed_s, total_s, text))
+        answer = self.hand(self.clock.monotonic())
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer  # type: ignore[return-value] # some of these cashiers break the contract
+
+
+@dataclass(eq=False)
+class VirtualHost(BaseHost):
+    """A till: its settings, its folder, and what it says about payments.
+
+    Attributes:
+        folder: the data folder.
+        given: its settings.
+        name: its identity.
+        tongue: its language.
+        width: columns of its slip printer.
+        recorded: what ``is_recorded`` answers by payment id; None for any other.
+        queue: what it took into its queue.
+        takes_messages: whether it has a queue.
+        notices: what it shows now, by key.
+        notice_log: every notice and withdrawal, in order.
+    """
+
+    folder: Path
+    given: Mapping[str, str] = field(default_factory=dict)
+    name: str = "till-1"
+    tongue: str = "ru"
+    width: int = 32
+    recorded: dict[str, bool | None] = field(default_factory=dict)
+    queue: list[QueueMessage] = field(default_factory=list)
+    takes_messages: bool = False
+    notices: dict[str, str] = field(default_factory=dict)
+    notice_log: list[tuple[str, str | None]] = field(default_factory=list)
+
+    @property
+    def identity(self) -> str:
+        """The till's name."""
+        return self.name
+
+    @property
+    def language(self) -> str:
+        """The cashier's language."""
+        return self.tongue
+
+    @property
+    def slip_width(self) -> int:
+        """The printer's columns."""
+        return self.width
+
+    def settings(self, plugin: str) -> Mapping[str, str]:
+        """Return the till's settings."""
+        return self.given
+
+    def data_dir(self, plugin: str) -> Path:
+        """Return the data folder."""
+        return self.folder
+
+    def is_recorded(self, payment_id: str) -> bool | None:
+        """Say whether the till has a payment."""
+        return self.recorded.get(payment_id)
+
+    def enqueue(self, message: QueueMessage) -> bool:
+        """Take a message, where there is a queue."""
+        if self.takes_messages:
+            self.queue.append(message)
+        return self.takes_messages
+
+    def notice(self, key: str, text: str | None) -> None:
+        """Show or withdraw a notice."""
+        self.notice_log.append((key, text))
+        if text is None:
+            self.notices.pop(key, None)
+        else:
+            self.notices[key] = text

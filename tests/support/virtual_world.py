@@ -1,0 +1,163 @@
+"""A till, its journal on a real disk, and PaymeGO, all on virtual time: where the rules of a payment are shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from virtual_clock import VirtualClock
+from virtual_paymego import VirtualClient, VirtualPaymeGo
+from virtual_till import TENDER, ScriptedUi, VirtualHost, request_for
+
+from hookspecs import Slip
+from payme_plugin.ledger.journal import FILE_NAME, Journal
+from payme_plugin.operations.payment import take_payment
+from payme_plugin.operations.tools import Tools
+from payme_plugin.paymego import codes
+from payme_plugin.settings import Places, read_settings
+from payme_plugin.texts import Texts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hookspecs import PaymentRequest, PaymentResult
+    from payme_plugin.ledger.rows import CancellationRow, EventRow, PaymentRow
+    from payme_plugin.operations.tools import SlipMaker
+    from payme_plugin.settings import Settings
+    from payme_plugin.texts import Text
+
+__all__ = ["KASSA", "PlainSlips", "World", "settings_of"]
+
+KASSA = "65aa00112233445566778899"
+_KEY = "canary-key-of-the-kassa"
+_URL = "http://localhost/api"
+_NO_FILES = Places(Path("/nonexistent/payme.go.conf"), Path("/nonexistent/payme.xml"))
+
+
+def settings_of(**given: object) -> Settings:
+    """Return real settings for a kassa on virtual time, with ``given`` over its own.
+
+    It waits 20 s for the buyer and asks every 2 s; one request may take 5 s.
+    """
+    values: dict[str, object] = {
+        "url": _URL, "posId": KASSA, "posKey": _KEY, "paymentType": TENDER,
+        "timeout": 5, "payDuration": 20_000, "frequency": 2_000,
+    }  # fmt: skip
+    host = {name: str(value) for name, value in (values | given).items()}
+    return read_settings(host, None, codes, places=_NO_FILES)
+
+
+@dataclass(eq=False)
+class PlainSlips:
+    """A ``SlipMaker`` that only writes down what it was asked for.
+
+    Attributes:
+        made: operation, payment and the server's receipt of every slip.
+    """
+
+    made: list[tuple[str, PaymentRow, Mapping[str, object]]] = field(default_factory=list)
+
+    def make(self, operation: str, row: PaymentRow, receipt: Mapping[str, object]) -> tuple[Slip, ...]:
+        """Return a slip of two lines."""
+        self.made.append((operation, row, receipt))
+        return (Slip(xml="<slip/>", lines=(operation, row.payment_id), copies=2),)
+
+
+class World:
+    """One till at one kassa.
+
+    Attributes:
+        clock: the time.
+        paymego: the other side of the wire.
+        host: the till.
+        journal: the till's journal, a real file in ``folder``.
+        owner: the token of the till's process.
+        living: the tokens of the processes that live.
+        slips: makes the slips.
+        settings: what the till is set to.
+        client: the client of the kassa.
+    """
+
+    def __init__(self, folder: Path, seed: int = 1, **given: object) -> None:
+        self.clock = VirtualClock()
+        self.paymego = VirtualPaymeGo(self.clock, seed)
+        self.host = VirtualHost(folder)
+        self.settings = settings_of(**given)
+        self.texts = Texts(self.settings.language or "ru")
+        self.slips: PlainSlips | SlipMaker = PlainSlips()
+        self.client = self._new_client()
+        self.journal = self._open()
+        self.owner = "process-1"
+        self.living = {self.owner}
+
+    def close(self) -> None:
+        """Close the journal."""
+        self.journal.close()
+
+    def set(self, **given: object) -> None:
+        """Change settings; the kassa's client changes with them."""
+        self.settings = settings_of(**given)
+        self.client = self._new_client()
+
+    def restart(self, *, dead: bool = True) -> None:
+        """Let another process come: the former one is dead, or goes on living beside it."""
+        if dead:
+            self.living.discard(self.owner)
+        self.journal.close()
+        self.journal = self._open()
+        self.owner = f"process-{len(self.living) + 2}"
+        self.living.add(self.owner)
+        self.client = self._new_client()
+
+    def tools(self) -> Tools:
+        """Return the tools of one operation."""
+        return Tools(
+            client=self.client,
+            clock=self.clock,
+            journal=self.journal,
+            owner=self.owner,
+            is_alive=self.living.__contains__,
+            settings=self.settings,
+            texts=self.texts,
+            slips=self.slips,
+            notice=self.host.notice,
+        )
+
+    def cashier(self, *scans: object, takes_s: float = 0.0, stops_at: float | None = None) -> ScriptedUi:
+        """Return a cashier who scans these, and who stops the wait at a second where one is given."""
+        ui = ScriptedUi(self.clock, list(scans), takes_s)
+        if stops_at is not None:
+            ui.hand = lambda now_s: now_s >= stops_at
+        return ui
+
+    def pay(self, *scans: object, ui: ScriptedUi | None = None, **asked: object) -> PaymentResult:
+        """Take a payment: by the cashier ``ui``, or by one who scans these."""
+        request: PaymentRequest = request_for(**asked)  # type: ignore[arg-type]
+        return take_payment(self.tools(), request, self.cashier(*scans) if ui is None else ui)
+
+    def text(self, text: Text, **values: object) -> str:
+        """Return a text as the cashier reads it."""
+        return self.texts(text, **values)
+
+    def row(self, payment_id: str = "p1") -> PaymentRow:
+        """Return a payment as the journal has it."""
+        return self.journal.payment(payment_id)
+
+    def path_of(self, payment_id: str = "p1") -> list[str]:
+        """Return the states that a payment went through, in order."""
+        return [event.after.value for event in self.events(payment_id) if event.after is not None]
+
+    def events(self, payment_id: str = "p1") -> list[EventRow]:
+        """Return the story of a payment."""
+        return self.journal.events(payment_id)
+
+    def live(self, payment_id: str = "p1") -> list[CancellationRow]:
+        """Return the live cancellations of a payment."""
+        return [row for row in self.journal.live_cancellations() if row.payment_id == payment_id]
+
+    def _open(self) -> Journal:
+        return Journal(self.host.folder / FILE_NAME, host_identity=self.host.identity, clock=self.clock)
+
+    def _new_client(self) -> VirtualClient:
+        return self.paymego.client(self.settings.pos_id, self.settings.pos_key.reveal())
