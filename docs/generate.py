@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes what is made from a source: the tables in the docs, and the compiled catalogues of the texts.
+"""Makes what is made from a source: the blocks between marks in the pages, and the compiled catalogues of the texts.
 
 ``python docs/generate.py`` writes them, ``python docs/generate.py --check`` tells which are out of date.
 The package must be importable, and Babel installed.
@@ -10,73 +10,51 @@ from __future__ import annotations
 import io
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po
+from blocks import command, contract, pictures, tables
 
-from payme_plugin.paymego import codes
-from payme_plugin.settings import SETTINGS
-from payme_plugin.texts import DOMAIN, LANGUAGES, LOCALE, Texts
+from payme_plugin.texts import DOMAIN, LANGUAGES, LOCALE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from babel.messages.catalog import Catalog
 
-DOCS = Path(__file__).parent
+DOCS = Path(__file__).resolve().parent
 
-
-def settings_table() -> str:
-    """Return the table of the settings."""
-    rows = ["| Name | Allowed | Default | Meaning |", "|---|---|---|---|"]
-    for setting in SETTINGS:
-        default = f"`{setting.default}`" if setting.default else f"nothing: {setting.default_note}"
-        rows.append(f"| `{setting.name}` | {_cell(setting.kind.allowed)} | {default} | {_cell(setting.meaning)} |")
-    return "\n".join(rows)
-
-
-def settings_sample() -> str:
-    """Return a settings file with every setting at its default, as a comment."""
-    lines = ["```ini", "[Main]"]
-    for setting in SETTINGS:
-        note = f" Nothing: {setting.default_note}." if setting.default_note else ""
-        quote = "" if setting.default.isdecimal() else '"'
-        value = f" {quote}{setting.default}{quote}" if setting.default else ""
-        lines += [f"; {setting.meaning}{note}".replace("`", ""), f";{setting.name} ={value}", ""]
-    return "\n".join([*lines[:-1], "```"])
-
-
-def codes_table() -> str:
-    """Return the table of the error codes."""
-    charged = {codes.Charged.NO: "**no**", codes.Charged.ASK: "ask"}
-    rows = ["| Code | In the manual | Meaning | Charged? | What the cashier reads (ru) |", "|---|---|---|---|---|"]
-    texts = Texts("ru")
-    for entry in codes.CATALOGUE:
-        known = "yes" if entry.documented_by_manual else "-"
-        words = texts.of_error(entry.code).replace("\n", " ")
-        rows.append(f"| {entry.code} | {known} | {_cell(entry.meaning)} | {charged[entry.charged]} | {_cell(words)} |")
-    return "\n".join(rows)
-
-
-def _cell(words: str) -> str:
-    return words.replace("|", "\\|")
-
-
-PAGES = {
-    "settings.md": {"table": settings_table, "sample": settings_sample},
-    "error-codes.md": {"table": codes_table},
+PAGES: dict[str, dict[str, Callable[[], str]]] = {
+    "../README.md": {"slip": partial(pictures.slip_picture, "en")},
+    "../README.ru.md": {"slip": partial(pictures.slip_picture, "ru")},
+    "host.md": {
+        "version": contract.version_sentence,
+        "hooks": contract.hook_blocks,
+        "services": contract.service_blocks,
+        "models": contract.model_blocks,
+    },
+    "payment.md": {"states": pictures.state_diagram, "transitions": pictures.state_table},
+    "till.md": {"help": command.help_blocks},
+    "settings.md": {"table": tables.settings_table, "sample": tables.settings_sample},
+    "error-codes.md": {"table": tables.codes_table},
+    "ru/messages.md": {category: partial(tables.texts_table, category) for category in tables.TEXT_CATEGORIES},
 }
+"""The pages, as paths from this folder, and what is made in each."""
 
 
-def page(path: Path) -> str:
+def page(name: str) -> str:
     """Return a page with its generated blocks made anew.
 
     Raises:
         LookupError: a block's marks are missing.
     """
+    path = DOCS / name
     text = path.read_text(encoding="utf-8")
-    for name, block in PAGES[path.name].items():
-        begin, end = f"<!-- generated: {name} -->", "<!-- end -->"
+    for title, block in PAGES[name].items():
+        begin, end = f"<!-- generated: {title} -->", "<!-- end -->"
         pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
         around = pattern.split(text)
         if len(around) != 2:  # noqa: PLR2004 - before and after
@@ -117,11 +95,11 @@ def main(arguments: list[str]) -> int:
             compiled = io.BytesIO()
             write_mo(compiled, catalogue(language))
             _po(language).with_suffix(".mo").write_bytes(compiled.getvalue())
-    pages = [DOCS / name for name in PAGES if page(DOCS / name) != (DOCS / name).read_text(encoding="utf-8")]
-    for path in pages:
-        sys.stdout.write(f"{path}\n")
+    pages = [name for name in PAGES if page(name) != (DOCS / name).read_text(encoding="utf-8")]
+    for name in pages:
+        sys.stdout.write(f"{(DOCS / name).resolve()}\n")
         if not check:
-            path.write_text(page(path), encoding="utf-8")
+            (DOCS / name).write_text(page(name), encoding="utf-8")
     return 1 if check and (stale or pages) else 0
 
 

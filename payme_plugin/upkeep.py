@@ -6,6 +6,7 @@ import contextlib
 import logging
 import secrets
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hookspecs import QueueVerdict
@@ -85,11 +86,13 @@ class Upkeep:
         self._worker: Worker | None = None
 
     def start(self, *, run_worker: bool) -> None:
-        """Begin: recover in the background and deliver, or neither where another process does the delivery.
+        """Begin: recover in the background, and deliver unless another process does.
 
         Money effect: may cancel, later.
         """
         if not run_worker:
+            recovery = partial(self._recover_quietly, own_too=False)
+            threading.Thread(target=recovery, name="payme-recovery", daemon=True).start()
             return
         till = Till(self._before_round, self._host.is_recorded, self._host.enqueue)
         self._worker = Worker(self.rounds, till, self.kassa)
@@ -97,7 +100,7 @@ class Upkeep:
 
     def stop(self) -> None:
         """Ask the host once more about its payments, and end; open work stays durable."""
-        self._recover_quietly()
+        self._recover_quietly(own_too=True)
         if self._worker is not None:
             self._worker.stop(_STOP_TIMEOUT_S)
         with self._lock:
@@ -116,7 +119,7 @@ class Upkeep:
     def in_hand(self, payment_id: str) -> Iterator[None]:
         """Leave a payment to its hook for the time of a block; decide about the others before it begins."""
         self._in_hand = payment_id
-        self._recover_quietly()
+        self._recover_quietly(own_too=True)
         try:
             yield
         finally:
@@ -224,9 +227,9 @@ class Upkeep:
                     self._decides.close()
             return self._is_decider
 
-    def _recover_quietly(self) -> None:
+    def _recover_quietly(self, *, own_too: bool) -> None:
         try:
-            self.recover(own_too=True)
+            self.recover(own_too=own_too)
         except JournalError as error:
             _log.error("recovery waits: %s", error)
 

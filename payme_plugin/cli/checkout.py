@@ -20,12 +20,16 @@ if TYPE_CHECKING:
     from hookspecs import Slip
     from payme_plugin.cli.given import Given
 
-__all__ = ["GOODS", "SLIP_WIDTH", "checked_settings", "open_till"]
+__all__ = ["GOODS", "NO_WORKER", "SLIP_WIDTH", "checked_settings", "open_till"]
 
 GOODS = "Товар"
 """What the reference till sells."""
 
 SLIP_WIDTH = 32
+
+NO_WORKER = {"runWorker": "0"}
+"""A command ends in seconds: ``payme worker`` and ``payme queue deliver`` return money, not a thread of it."""
+
 _LANGUAGE = "ru"
 _PLUGIN = "payme"
 
@@ -63,7 +67,7 @@ def open_till(given: Given, printed: list[Slip], *, but_payment: str | None = No
     screen = Screen(SystemClock())
     till = Till(
         folder,
-        {"confFile": str(given.conf_file)},
+        {"confFile": str(given.conf_file), **NO_WORKER},
         screen,
         language=settings.language or _LANGUAGE,
         slip_width=SLIP_WIDTH,

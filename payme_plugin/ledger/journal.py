@@ -11,7 +11,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from payme_plugin.ledger.errors import CodeAlreadySent, ForeignJournal, StateMoved
+from payme_plugin.ledger.errors import CodeAlreadySent, Damaged, ForeignJournal, StateMoved
 from payme_plugin.ledger.reading import JournalReader
 from payme_plugin.ledger.schema import connect, translated
 from payme_plugin.ledger.states import PaymentState, is_allowed
@@ -55,7 +55,11 @@ class Journal(JournalReader):
         """
         super().__init__(connect(path, host_identity), threading.Lock())
         self._clock = clock
-        self._fingerprint_key = bytes.fromhex(self._about("fingerprint_key"))
+        try:
+            self._fingerprint_key = self._read_fingerprint_key()
+        except BaseException:
+            self.close()
+            raise
 
     def now_ms(self) -> int:
         """Return the time of the rows, Unix milliseconds."""
@@ -274,6 +278,13 @@ class Journal(JournalReader):
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+    def _read_fingerprint_key(self) -> bytes:
+        try:
+            return bytes.fromhex(self._about("fingerprint_key"))
+        except ValueError as error:
+            message = "the journal's key of fingerprints is damaged"
+            raise Damaged(message) from error
 
     def _is_sent(self, connection: sqlite3.Connection, fingerprint: str) -> bool:
         found = connection.execute("SELECT sent_at FROM code WHERE fingerprint = ?", (fingerprint,)).fetchone()

@@ -24,6 +24,7 @@ SCHEMA_VERSION = 1
 _BUSY_TIMEOUT_MS = 2000
 _FILE_MODE = 0o600
 _FOLDER_MODE = 0o700
+_APPLICATION_ID = 0x7061796D  # SQLite's own mark of whose file it is: "paym"
 
 _TABLES = """
 CREATE TABLE about (
@@ -161,6 +162,10 @@ def connect(path: Path, host_identity: str) -> sqlite3.Connection:
     """
     with translated():
         path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        # Whether the file is a journal at all is asked without writing: to open it for writing would change it.
+        former = connect_read_only(path)
+        if former is not None:
+            former.close()
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE))
         connection = sqlite3.connect(
             path, timeout=_BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False
@@ -179,7 +184,7 @@ def connect_read_only(path: Path) -> sqlite3.Connection | None:
     """Open the journal at ``path`` for reading; None where there is none. It creates nothing and changes nothing.
 
     Raises:
-        Damaged: the file is no journal.
+        Damaged: the file is no journal, or another program's.
         TooNew: a newer version wrote it.
         Unwritable: it can't be read.
     """
@@ -199,10 +204,13 @@ def connect_read_only(path: Path) -> sqlite3.Connection | None:
         )
         connection.row_factory = sqlite3.Row
         try:
-            _check_version(connection)
+            version = _require_ours(connection)
         except BaseException:
             connection.close()
             raise
+        if version == 0:
+            connection.close()
+            return None
         return connection
 
 
@@ -225,34 +233,34 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(version)
 
 
-def _check_version(connection: sqlite3.Connection) -> int:
+def _require_ours(connection: sqlite3.Connection) -> int:
+    """Return the version of the schema; 0: the file is empty."""
     version = _version(connection)
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+    if application_id != _APPLICATION_ID:
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if version or tables or application_id:
+            message = "the file is another program's database"
+            raise Damaged(message)
     if version > SCHEMA_VERSION:
         message = f"the journal has version {version}, this program knows versions up to {SCHEMA_VERSION}"
         raise TooNew(message)
     return version
 
 
-def _require_empty(connection: sqlite3.Connection) -> None:
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if tables:
-        message = "the file holds another program's tables"
-        raise Damaged(message)
-
-
 def _migrate(connection: sqlite3.Connection, host_identity: str) -> None:
-    if _check_version(connection) == SCHEMA_VERSION:
+    if _require_ours(connection) == SCHEMA_VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if _version(connection) == 0:
-            _require_empty(connection)
+        if _require_ours(connection) == 0:
             for statement in _TABLES.split(";\n"):
                 connection.execute(statement)
             connection.executemany(
                 "INSERT INTO about (name, value) VALUES (?, ?)",
                 [("host_identity", host_identity), ("fingerprint_key", secrets.token_hex(32))],
             )
+            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:

@@ -12,7 +12,7 @@ from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.operations.endings import is_ours, record_of
 from payme_plugin.operations.guards import GuardedUi
 from payme_plugin.operations.refund_rules import violations_of
-from payme_plugin.operations.reversal import Order, refused, reverse
+from payme_plugin.operations.reversal import Order, refused, reverse, tell_reversed
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
@@ -142,12 +142,7 @@ def _asked_again(tools: Tools, row: PaymentRow, order: Order, ui: Ui) -> Reversa
         return refused(tools, row, Text.REVERSAL_ALREADY_REVERSED)
     if row.state is PaymentState.REVERSING:
         return reverse(tools, row, order, GuardedUi(ui))
-    return ReversalResult(
-        status=ReversalStatus.REVERSED,
-        receipt_id=row.receipt_id,
-        slips=tools.slips.make(order.operation, row, {}, order.document),
-        message=tools.texts(Text.REVERSAL_REVERSED),
-    )
+    return tell_reversed(tools, row, order, GuardedUi(ui))
 
 
 def _never_paid(tools: Tools, row: PaymentRow) -> ReversalResult:

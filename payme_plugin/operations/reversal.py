@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from payme_plugin.operations.guards import GuardedUi
     from payme_plugin.operations.tools import Tools
 
-__all__ = ["Order", "refused", "reverse"]
+__all__ = ["Order", "refused", "reverse", "tell_reversed"]
 
 _log = logging.getLogger("payme")
 
@@ -89,6 +89,14 @@ def reverse(tools: Tools, row: PaymentRow, order: Order, ui: GuardedUi) -> Rever
     return _Reversal(tools, order, ui).run(row)
 
 
+def tell_reversed(tools: Tools, row: PaymentRow, order: Order, ui: GuardedUi) -> ReversalResult:
+    """Return REVERSED, with its slip, for a payment that was given back before.
+
+    Money effect: none.
+    """
+    return _Reversal(tools, order, ui).reversed_before(row)
+
+
 class _Reversal:
     """One run of one reversal."""
 
@@ -112,6 +120,10 @@ class _Reversal:
         if state is None:
             return self._queued(row, cancellation)
         return self._carry_out(row, cancellation, state)
+
+    def reversed_before(self, row: PaymentRow) -> ReversalResult:
+        self._watch.start()
+        return self._result(ReversalStatus.REVERSED, row, Text.REVERSAL_REVERSED, with_slip=True)
 
     def _known_state(self, row: PaymentRow) -> int | None:
         """Ask for the state until it is known; None when the cashier stopped or time is over."""

@@ -6,6 +6,7 @@ masked. Never the key, the buyer's code, a phone or a card.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 from collections.abc import Mapping
@@ -47,14 +48,19 @@ class CallLog:
 
     def began(self) -> None:
         """Write the line of the request."""
-        self._log.info("request %s%s", self._method, self._receipt)
+        self._write(logging.INFO, "request %s%s", self._method, self._receipt)
 
     def ended(self, outcome: Outcome, duration_s: float) -> None:
         """Write the line of its end: INFO where the server answered, WARNING where no usable answer came."""
         if not self._log.isEnabledFor(logging.INFO):
             return
         level = logging.WARNING if isinstance(outcome, (NotSent, Unclear)) else logging.INFO
-        self._log.log(level, "answer %s%s %.0f ms", self._method, self._story(outcome), duration_s * 1000)
+        self._write(level, "answer %s%s %.0f ms", self._method, self._story(outcome), duration_s * 1000)
+
+    def _write(self, level: int, form: str, *details: object) -> None:
+        # A handler of the host's that raises must not become the outcome of a payment.
+        with contextlib.suppress(Exception):
+            self._log.log(level, form, *details)
 
     def _story(self, outcome: Outcome) -> str:
         if isinstance(outcome, Answer):
@@ -78,7 +84,5 @@ class CallLog:
     def _shown_id(self, value: object) -> str:
         if not isinstance(value, str) or not value:
             return ""
-        for secret in self._secrets:
-            value = secret.scrub(value)
-        text = value if _USUAL_ID.fullmatch(value) else shown_text(value, ())
+        text = value if _USUAL_ID.fullmatch(value) else shown_text(value, self._secrets)
         return f" receipt={text[:_LONGEST_ID]}"

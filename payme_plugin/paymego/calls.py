@@ -6,7 +6,7 @@ The real road is ``paymego.client``; a simulator lets the same Protocols live on
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 __all__ = ["Answer", "Client", "Params", "Pending"]
@@ -20,12 +20,13 @@ class Answer:
 
     Attributes:
         method: the request's method.
-        result: the ``result`` member: an object for every method but ``receipts.get_all``, which brings a list.
+        result: the ``result`` member: an object for every method but ``receipts.get_all``, which brings a list; absent
+            from ``repr``, for it holds the buyer's phone and card.
         bound: the answer repeats our request's id. Without an id it may be another call's: see ``Client``.
     """
 
     method: str
-    result: Mapping[str, object] | Sequence[object]
+    result: Mapping[str, object] | Sequence[object] = field(repr=False)
     bound: bool
 
 

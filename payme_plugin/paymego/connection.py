@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from http.client import HTTPResponse
 from typing import TYPE_CHECKING, Any, cast
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -27,8 +28,20 @@ _MOST_ADDRESSES = 8
 _Address = tuple[socket.AddressFamily, int, tuple[object, ...]]
 
 
+class _SoundResponse(HTTPResponse):
+    """An answer whose headers are headers: urllib3 would log what is none word by word, even our key, sent back."""
+
+    def begin(self) -> None:
+        """Read the status line and the headers."""
+        super().begin()
+        if self.msg.defects or self.msg.get_payload():
+            raise LinkFault(Fault.HTTP_STATUS, "the answer's headers are broken")
+
+
 class _CarryingConnection(HTTPConnection):
     """A connection that belongs to a wire."""
+
+    response_class = _SoundResponse
 
     # A host may switch http.client's debug prints on for all connections: they would show the key.
     debuglevel = 0

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import urllib3
-from urllib3.util import parse_url
+from urllib3.exceptions import LocationParseError
+from urllib3.util.url import Url, parse_url
 
 from payme_plugin.paymego.connection import PlainConnection, TlsConnection
 from payme_plugin.paymego.errors import Fault
@@ -51,7 +52,10 @@ class Endpoint:
         Raises:
             ValueError: it is no http or https URL with a host.
         """
-        parts = parse_url(url)
+        try:
+            parts = parse_url(url)
+        except LocationParseError:
+            parts = Url()
         if parts.scheme not in ("http", "https") or not parts.host:
             raise ValueError("url must be a complete address, as https://checkout.paycom.uz/api is")
         return cls(parts.scheme, parts.host, parts.port, parts.request_uri)

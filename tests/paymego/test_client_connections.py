@@ -104,6 +104,36 @@ def test_an_answer_with_connection_close_is_whole_and_the_next_request_connects_
     assert peer.connections == 2
 
 
+def test_a_chunked_answer_is_whole_too(serve: Serve, client_of: ClientOf, time: Time) -> None:
+    def chunked(visit: Visit) -> None:
+        while visit.request():
+            visit.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            visit.send(b'd\r\n{"result": {"\r\n' + b'b\r\nstate": 4}}\r\n0\r\n\r\n')
+
+    peer = serve(chunked)
+    client = client_of(peer.url)
+    check(client, time)
+    check(client, time)
+    assert peer.connections == 1
+
+
+def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next(
+    serve: Serve, client_of: ClientOf, time: Time
+) -> None:
+    def talkative(visit: Visit) -> None:
+        while visit.request():
+            visit.reply(
+                b'{"id": null, "result": {"state": 0}}HTTP/1.1 200 OK\r\nContent-Length: 36\r\n\r\n'
+                b'{"id": null, "result": {"state": 4}}',
+                length=36,
+            )
+
+    client = client_of(serve(talkative).url)
+    for _ in range(5):
+        pending = client.begin("receipts.check", receipts.check(RECEIPT), time.after(5))
+        assert receipts.state_of(pending.answer()) == 0
+
+
 def test_a_connection_is_kept_after_a_refusal_which_is_a_whole_answer(
     serve: Serve, client_of: ClientOf, time: Time
 ) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
@@ -94,6 +96,57 @@ def test_a_request_ends_at_its_deadline_however_slow_the_server_is(
     peer._threads[1].join(5)
     assert not peer._threads[1].is_alive()
     assert client.begin("receipts.check", receipts.check(RECEIPT), time.after(2)).answer().bound
+
+
+def test_a_name_look_up_that_hangs_ends_at_the_deadline_and_leads_nowhere_later(
+    serve: Serve, client_of: ClientOf, time: Time, honest: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, looked_up = threading.Event(), threading.Event()
+    look_up = socket.getaddrinfo
+
+    def hanging(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the resolver's own signature
+        release.wait(10)
+        try:
+            return look_up(*arguments, **options)
+        finally:
+            looked_up.set()
+
+    peer = serve(honest)
+    monkeypatch.setattr(socket, "getaddrinfo", hanging)
+    client = client_of(peer.url)
+    began_at = time.monotonic()
+    pending = client.begin("receipts.pay", receipts.pay(RECEIPT, Secret("0027161293")), time.after(LIMIT_S))
+    with pytest.raises(NotSent) as caught:
+        pending.answer()
+    assert time.monotonic() - began_at < LIMIT_S + SLACK_S
+    assert caught.value.fault is Fault.TIME_OVER
+
+    monkeypatch.undo()
+    client.begin("receipts.check", receipts.check(RECEIPT), time.after(2)).answer()
+    release.set()
+    assert looked_up.wait(5)
+    client.begin("receipts.check", receipts.check(RECEIPT), time.after(2)).answer()
+    assert (peer.methods, peer.connections) == (["receipts.check", "receipts.check"], 1)
+
+
+def test_addresses_that_never_answer_leave_time_for_the_one_that_does(
+    serve: Serve, client_of: ClientOf, time: Time, honest: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = serve(honest)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as dead, contextlib.ExitStack() as callers:
+        # A full backlog: the kernel drops what comes next, as a host that is off does.
+        for _ in range(4):
+            caller = callers.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(dead.getsockname())
+        found = [
+            (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port))
+            for port in (dead.getsockname()[1], dead.getsockname()[1], peer.port)
+        ]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        began_at = time.monotonic()
+        client_of(peer.url).begin("receipts.check", receipts.check(RECEIPT), time.after(0.9)).answer()
+        assert 0.5 < time.monotonic() - began_at < 0.9
 
 
 def test_a_request_that_nobody_waits_for_ends_too(serve: Serve, client_of: ClientOf, time: Time) -> None:

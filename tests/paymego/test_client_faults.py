@@ -145,9 +145,7 @@ def test_another_status_than_200_is_unclear_even_with_a_sound_body(
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"])
-def test_a_redirect_is_not_followed(
-    serve: Serve, client_of: ClientOf, time: Time, honest: Script, status: str
-) -> None:
+def test_a_redirect_is_not_followed(serve: Serve, client_of: ClientOf, time: Time, honest: Script, status: str) -> None:
     elsewhere = serve(honest)
 
     def script(visit: Visit) -> None:

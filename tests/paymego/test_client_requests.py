@@ -117,7 +117,9 @@ def test_parameters_that_have_no_form_in_json_are_the_callers_mistake(
         client_of("http://127.0.0.1:9/api").begin("receipts.create", params, time.after(1))
 
 
-@pytest.mark.parametrize("url", ["checkout.paycom.uz/api", "ftp://checkout.paycom.uz/api", "https:///api", ""])
+@pytest.mark.parametrize(
+    "url", ["checkout.paycom.uz/api", "ftp://checkout.paycom.uz/api", "https:///api", "http://[::1/api", ""]
+)
 def test_an_address_that_is_none_is_told_at_once(client_of: ClientOf, url: str) -> None:
     with pytest.raises(ValueError, match="url"):
         client_of(url)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payme_plugin.paymego import receipts
+from payme_plugin.paymego.client import PaymeGoClient
 from payme_plugin.paymego.errors import CallFailed, Refused
 from payme_plugin.paymego.kassa import Kassa
 from payme_plugin.secret import Secret
@@ -19,7 +20,6 @@ from payme_plugin.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from payme_plugin.paymego.client import PaymeGoClient
     from tests.paymego.conftest import Peer, Script, Time, Visit
 
     ClientOf = Callable[..., PaymeGoClient]
@@ -47,7 +47,7 @@ def echo_in_every_language(visit: Visit) -> None:
 
 def echo_in_the_receipt(visit: Visit) -> None:
     if heard := visit.request():
-        receipt = {"_id": CODE, "state": 4, "card": {"number": CARD}, "payer": {"phone": PHONE}}
+        receipt = {"_id": RECEIPT, "state": 4, "detail": CODE, "card": {"number": CARD}, "payer": {"phone": PHONE}}
         visit.answer(heard, result={"receipt": receipt})
 
 
@@ -159,6 +159,18 @@ def test_the_log_has_one_line_for_the_request_and_one_for_its_answer(
     ]
 
 
+def test_the_log_shows_no_secret_that_the_server_gives_as_a_receipts_id(
+    serve: Serve, client_of: ClientOf, time: Time, caplog: pytest.LogCaptureFixture
+) -> None:
+    def script(visit: Visit) -> None:
+        if heard := visit.request():
+            visit.answer(heard, result={"receipt": {"_id": f"{KEY}\n{CARD}", "state": 0}})
+
+    caplog.set_level(logging.INFO)
+    client_of(serve(script).url).begin("receipts.create", receipts.create(100, {}), time.after(5)).answer()
+    assert "answer receipts.create receipt=*** ************9012 state=0 " in caplog.text
+
+
 def test_the_log_tells_a_refusal_with_its_code(
     serve: Serve, client_of: ClientOf, time: Time, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -184,25 +196,37 @@ def test_the_log_tells_why_there_is_no_answer(
     assert f"receipt={RECEIPT} not sent: not-connected (can't connect to 127.0.0.1 port 9" in caplog.text
 
 
+def test_a_log_that_raises_changes_no_outcome(
+    serve: Serve, client_of: ClientOf, time: Time, honest: Script, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            raise RuntimeError("the disk is full")
+
+    caplog.set_level(logging.INFO)
+    broken = Broken()
+    logging.getLogger("payme").addFilter(broken)
+    try:
+        pending = client_of(serve(honest).url).begin("receipts.check", receipts.check(RECEIPT), time.after(5))
+        assert receipts.state_of(pending.answer()) == 4
+    finally:
+        logging.getLogger("payme").removeFilter(broken)
+
+
 def test_a_kassa_shows_no_key() -> None:
     assert repr(Kassa("id", Secret(KEY), "https://payme.example/api")) == (
         "Kassa(pos_id='id', url='https://payme.example/api')"
     )
 
 
-def test_a_key_that_could_break_out_of_its_header_is_refused_without_being_shown(client_of: ClientOf) -> None:
-    from payme_plugin.paymego.client import PaymeGoClient  # noqa: PLC0415
-    from payme_plugin.clock import SystemClock  # noqa: PLC0415
-
+def test_a_key_that_could_break_out_of_its_header_is_refused_without_being_shown(time: Time) -> None:
     kassa = Kassa("id", Secret(f"{KEY}\r\nX-More: 1"), "https://payme.example/api")
     with pytest.raises(ValueError, match="posKey") as caught:
-        PaymeGoClient(kassa, clock=SystemClock(), request_ids=lambda: 1)
+        PaymeGoClient(kassa, clock=time, request_ids=lambda: 1)
     assert KEY not in str(caught.value)
 
 
 def test_a_key_of_any_letters_goes_out_as_utf_8(serve: Serve, time: Time, honest: Script) -> None:
-    from payme_plugin.paymego.client import PaymeGoClient  # noqa: PLC0415
-
     peer = serve(honest)
     client = PaymeGoClient(Kassa("id", Secret("ключ"), peer.url), clock=time, request_ids=lambda: 1)
     client.begin("receipts.check", receipts.check(RECEIPT), time.after(5)).answer()

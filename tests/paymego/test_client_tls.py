@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import socket
 import ssl
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Serve = Callable[..., Peer]
 
 RECEIPT = "65f0a1b2c3d4e5f601234567"
-DAY = datetime.timedelta(days=1)
+DAY = dt.timedelta(days=1)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_a_common_name_does_not_stand_in_for_the_name(
 def test_an_expired_certificate_is_refused(
     serve: Serve, client_of: ClientOf, time: Time, honest: Script, authority: trustme.CA, ca_file: Path
 ) -> None:
-    yesterday = datetime.datetime.now(datetime.timezone.utc) - DAY
+    yesterday = dt.datetime.now(dt.timezone.utc) - DAY
     peer = serve(honest, tls=tls_of(authority.issue_cert("localhost", not_after=yesterday)))
     assert "has expired" in refusal(client_of(peer.url, ca_file), time).explanation
     assert peer.received == b""
@@ -153,7 +153,11 @@ def test_a_server_without_tls_on_that_port_is_refused(
 
 
 def test_a_handshake_broken_off_is_refused(serve: Serve, client_of: ClientOf, time: Time, ca_file: Path) -> None:
-    peer = serve(lambda visit: visit.reset())
+    def breaking_off(visit: Visit) -> None:
+        visit.receive()
+        visit.reset()
+
+    peer = serve(breaking_off)
     failure = refusal(client_of(f"https://localhost:{peer.port}/api", ca_file), time)
     assert "broke off" in failure.explanation
 

@@ -68,4 +68,4 @@ def _named(sql: str, parameters: Sequence[object] | Mapping[str, object]) -> str
     """Return a name for the transaction that ``sql`` belongs to, from the last line of the story that it writes."""
     if sql.startswith("INSERT INTO event") and isinstance(parameters, Sequence) and parameters:
         return repr(parameters[-1])
-    return "the tables" if sql.startswith("CREATE TABLE") else ""
+    return "the tables" if sql.lstrip().startswith("CREATE TABLE") else ""

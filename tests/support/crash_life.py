@@ -57,7 +57,8 @@ class LifeOrder:
         codes: what the scanner reads, scan by scan; after the last one nobody scans.
         last_boundary: the boundary at which the process dies; 0: none.
         stops_after_s: the cashier stops a wait after so long; None: never.
-        delivers_within_s: how long the life waits, at its end, for the queue of cancellations to become empty.
+        quiet_within_s: how long the life waits, at its end, for every payment to be decided and the queue of
+            cancellations to become empty.
     """
 
     folder: str
@@ -67,7 +68,7 @@ class LifeOrder:
     codes: tuple[str, ...] = field(default=(), repr=False)
     last_boundary: int = 0
     stops_after_s: float | None = None
-    delivers_within_s: float = 10.0
+    quiet_within_s: float = 10.0
 
     def to_json(self) -> str:
         """Return the order as one line."""
@@ -81,7 +82,7 @@ class LifeOrder:
 
 
 def live(order: LifeOrder) -> bool:
-    """Live: restore, sell, wait for the queue, stop. Return whether no cancellation was left.
+    """Live: restore, sell, wait for the queue, stop. Return whether nothing was left to decide or to deliver.
 
     Money effect: charges and returns, as the buyers of the sandbox want it.
     """
@@ -93,10 +94,10 @@ def live(order: LifeOrder) -> bool:
     till.restore()
     for amount in order.sales:
         till.sell(amount)
-    is_delivered = till.wait_for_delivery()
+    is_quiet = till.wait_until_quiet()
     till.stop()
     (folder / BOUNDARIES_FILE).write_text(json.dumps(boundaries.reached), "utf-8")
-    return is_delivered
+    return is_quiet
 
 
 class _Host(BaseHost):
@@ -105,12 +106,15 @@ class _Host(BaseHost):
     identity = IDENTITY
 
     def __init__(self, order: LifeOrder, folder: Path, record: SalesRecord) -> None:
-        self._order = order
+        # The machine's own settings file has no say.
+        conf = folder / "payme.go.conf"
+        conf.write_text("[Main]\n", "utf-8")
+        self._settings = {**order.settings, "confFile": str(conf)}
         self._folder = folder
         self._record = record
 
     def settings(self, plugin: str) -> Mapping[str, str]:
-        return self._order.settings
+        return self._settings
 
     def data_dir(self, plugin: str) -> Path:
         return self._folder / plugin
@@ -154,8 +158,10 @@ class _Till:
     def restore(self) -> None:
         """Finish the sales of an earlier life."""
         for sale in self._record.sales:
-            if sale.is_open:
+            if sale.is_open and self._order.asks_again:
                 self._ask(sale)
+            elif sale.is_open:
+                self._close(sale)
             elif sale.closed_at is not None and not sale.told:
                 self._tell(sale)
 
@@ -166,14 +172,14 @@ class _Till:
         self._boundaries.reach("after the host stored the tender")
         self._ask(sale)
 
-    def wait_for_delivery(self) -> bool:
-        """Wait until no cancellation is live; return whether that came to pass in time."""
+    def wait_until_quiet(self) -> bool:
+        """Wait until every payment is decided and no cancellation is live; return whether that came to pass in time."""
         reader = JournalReader.open_read_only(self._journal)
         if reader is None:
             return True
-        gives_up_at = time.monotonic() + self._order.delivers_within_s
+        gives_up_at = time.monotonic() + self._order.quiet_within_s
         try:
-            while reader.live_cancellations():
+            while reader.unfinished() or reader.live_cancellations():
                 if time.monotonic() >= gives_up_at:
                     return False
                 time.sleep(_PAUSE_S)

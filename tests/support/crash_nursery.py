@@ -13,9 +13,9 @@ import sys
 from crash_life import LifeOrder, live
 from slips import SlipPress
 
-__all__ = ["FAILED", "NOT_DELIVERED"]
+__all__ = ["FAILED", "NOT_QUIET"]
 
-NOT_DELIVERED = 3
+NOT_QUIET = 3
 FAILED = 4
 _LONGEST_LIFE_S = 40
 
@@ -47,7 +47,7 @@ def _live_and_exit(line: str) -> None:
     # Whatever happens, this is a copy of the nursery, whose loop it must not enter.
     with contextlib.suppress(BaseException):
         try:
-            status = 0 if live(LifeOrder.from_json(line)) else NOT_DELIVERED
+            status = 0 if live(LifeOrder.from_json(line)) else NOT_QUIET
         except BaseException:
             import traceback  # noqa: PLC0415
 

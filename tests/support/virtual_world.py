@@ -21,7 +21,7 @@ from payme_plugin.texts import Texts
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hookspecs import PaymentRequest, PaymentResult
+    from hookspecs import PaymentRequest, PaymentResult, Receipt
     from payme_plugin.ledger.rows import CancellationRow, EventRow, PaymentRow
     from payme_plugin.operations.tools import SlipMaker
     from payme_plugin.settings import Settings
@@ -58,7 +58,9 @@ class PlainSlips:
 
     made: list[tuple[str, PaymentRow, Mapping[str, object]]] = field(default_factory=list)
 
-    def make(self, operation: str, row: PaymentRow, receipt: Mapping[str, object]) -> tuple[Slip, ...]:
+    def make(
+        self, operation: str, row: PaymentRow, receipt: Mapping[str, object], document: Receipt | None = None
+    ) -> tuple[Slip, ...]:
         """Return a slip of two lines."""
         self.made.append((operation, row, receipt))
         return (Slip(xml="<slip/>", lines=(operation, row.payment_id), copies=2),)
@@ -74,7 +76,8 @@ class World:
         journal: the till's journal, a real file in ``folder``.
         owner: the token of the till's process.
         living: the tokens of the processes that live.
-        slips: makes the slips.
+        plain_slips: makes the slips and writes them down.
+        slips: makes the slips; a test may put another maker here.
         settings: what the till is set to.
         client: the client of the kassa.
     """
@@ -85,7 +88,8 @@ class World:
         self.host = VirtualHost(folder)
         self.settings = settings_of(**given)
         self.texts = Texts(self.settings.language or "ru")
-        self.slips: PlainSlips | SlipMaker = PlainSlips()
+        self.plain_slips = PlainSlips()
+        self.slips: SlipMaker = self.plain_slips
         self.client = self._new_client()
         self.journal = self._open()
         self.owner = "process-1"

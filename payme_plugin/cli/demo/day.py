@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from payme_plugin.cli.checkout import GOODS, SLIP_WIDTH
+from payme_plugin.cli.checkout import GOODS, NO_WORKER, SLIP_WIDTH
 from payme_plugin.cli.demo.cashier import BuyersCode, Cashier
 from payme_plugin.cli.journal import read_journal
 from payme_plugin.cli.output import Refusal
@@ -117,7 +117,7 @@ class Day:
     def _new_till(self) -> Till:
         return Till(
             self._folder,
-            {"confFile": str(self._conf)},
+            {"confFile": str(self._conf), **NO_WORKER},
             self.cashier,
             language="ru",
             slip_width=SLIP_WIDTH,

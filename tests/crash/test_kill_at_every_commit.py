@@ -1,0 +1,297 @@
+"""The real process is killed with SIGKILL at every boundary of a sale, and no buyer's money is lost.
+
+A life is a process that runs the plugin in a small host of its own (``tests/support/crash_life.py``) against a sandbox
+in this process. A walk makes the same sale again and again; each time the life ends at the next boundary: before and
+after each commit of the journal, and between the journal's commits and the host's own record; or, in walks over
+requests, when a request has arrived. Then a new life starts, asks again or gives the sale up, delivers what is queued,
+and the sums must agree, sale by sale. SIGKILL can't show a missing fsync: ``test_disk_before_wire`` does.
+
+``PAYME_CRASH_ROUNDS=20 pytest tests/crash/test_kill_at_every_commit.py`` runs longer: in round ``r`` the life after a
+kill is killed too, at its boundary ``r - 1``, and there are as many times more random kills. ``PAYME_CRASH_SEED`` sets
+the seed of the random kills; a failure prints it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+from crash_till import CrashTill, Life, Nursery
+
+from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, Fault, FaultKind, Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+ROUNDS = int(os.environ.get("PAYME_CRASH_ROUNDS", "1"))
+SEED = int(os.environ.get("PAYME_CRASH_SEED", "1"))
+LANES = 4
+KILLED = -9
+RANDOM_KILLS = 30
+LATE_S = 0.15
+
+pytestmark = pytest.mark.timeout(240 * ROUNDS)
+
+
+@dataclass(frozen=True)
+class Buyer:
+    """A sale as the buyer, the cashier and the network make it.
+
+    Attributes:
+        does: what the buyer does with a code.
+        stale_codes: how many codes that nobody issued are scanned first.
+        settings: of the plugin, beside the quick ones.
+        faults: what befalls the requests of a life.
+        stops_after_s: the cashier stops the wait after so long.
+    """
+
+    does: Behaviour = field(default_factory=Behaviour)
+    stale_codes: int = 0
+    settings: Mapping[str, str] = field(default_factory=dict)
+    faults: tuple[Fault, ...] = ()
+    stops_after_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Host:
+    """What a host does after a restart.
+
+    Attributes:
+        asks_again: it asks ``on_payment`` again for open sales, or gives up those without a verdict.
+        buyer_stays: the buyer is there to show another code.
+    """
+
+    asks_again: bool
+    buyer_stays: bool = True
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One sale, again and again, and where it is cut off.
+
+    Attributes:
+        buyer: name of the buyer.
+        host: name of the host.
+        cut: at the boundaries of the process; or at its requests, by what becomes of the one that is cut off.
+    """
+
+    buyer: str
+    host: str
+    cut: FaultKind | None = None
+
+    def __str__(self) -> str:
+        return f"{self.buyer}-{self.host}" + ("" if self.cut is None else f"-{self.cut.value}")
+
+
+NEVER = Behaviour(BuyerAction.NEVER_ANSWERS)
+NO_FUNDS = Behaviour(BuyerAction.LACKS_FUNDS)
+BUYERS = {
+    "pays at once": Buyer(),
+    "confirms late": Buyer(Behaviour(BuyerAction.CONFIRMS, after_s=0.12)),
+    "confirms after the deadline": Buyer(
+        Behaviour(BuyerAction.CONFIRMS, after_s=0.25, cancel=CancelPlan(settle_s=0, busy_with=-31800)),
+        settings={"payDuration": "200"},
+    ),
+    "lacks funds": Buyer(NO_FUNDS),
+    "lacks funds, an ignored code": Buyer(NO_FUNDS, settings={"ignoredErrors": "-31630"}),
+    "an unclear code, ignored": Buyer(
+        Behaviour(BuyerAction.FAILS, error_code=-31001), settings={"ignoredErrors": "-31001"}
+    ),
+    "never answers": Buyer(NEVER, settings={"payDuration": "150"}),
+    "declines": Buyer(Behaviour(BuyerAction.DECLINES, after_s=0.08)),
+    "the answer to pay is lost": Buyer(faults=(Fault(FaultKind.ANSWER_LOST, "receipts.pay", times=None),)),
+    "a stale code, then a good one": Buyer(stale_codes=1),
+    "the cashier stops": Buyer(NEVER, stops_after_s=0.05),
+    "the cashier stops as the buyer confirms": Buyer(
+        Behaviour(BuyerAction.CONFIRMS, after_s=0.06), stops_after_s=0.05
+    ),
+    "the return takes a while": Buyer(
+        Behaviour(BuyerAction.NEVER_ANSWERS, cancel=CancelPlan(settle_s=0.2)), settings={"payDuration": "100"}
+    ),
+}
+HOSTS = {
+    "asks again": Host(asks_again=True),
+    "asks again without the buyer": Host(asks_again=True, buyer_stays=False),
+    "gives up": Host(asks_again=False),
+}
+OVER_BOUNDARIES = [Walk(buyer, host) for buyer in BUYERS for host in ("asks again", "gives up")] + [
+    Walk(buyer, "asks again without the buyer") for buyer in ("pays at once", "a stale code, then a good one")
+]
+OVER_REQUESTS = [
+    Walk(buyer, host, cut)
+    for buyer in ("pays at once", "never answers", "lacks funds")
+    for host in ("asks again", "gives up")
+    for cut in (FaultKind.SILENT, FaultKind.SILENT_AFTER_EFFECT, FaultKind.REQUEST_DELAYED)
+]
+
+
+@dataclass
+class Walked:
+    """What came of a walk.
+
+    Attributes:
+        points: how many lives should have been killed.
+        kills: how many were.
+        faults: what was wrong afterwards, with the place where the life had ended.
+    """
+
+    points: int = 0
+    kills: int = 0
+    faults: list[str] = field(default_factory=list)
+
+
+Walks = dict[Walk, "Future[Walked]"]
+
+
+class Shop:
+    """A till and its buyers; its lives come one after the other."""
+
+    def __init__(self, nursery: Nursery, sandbox: Sandbox, folder: Path, host: Host) -> None:
+        self.sandbox = sandbox
+        self._host = host
+        self._till = CrashTill(nursery, sandbox, folder, host.asks_again)
+        self._amounts = itertools.count(1_500_000)
+        self._unknown_codes = (f"9{number:019d}" for number in itertools.count(1))
+
+    def begin(self, buyer: Buyer, *, sales: int, last_boundary: int = 0, fault: Fault | None = None) -> Life:
+        """Start a life that makes so many sales after it has restored those of the life before."""
+        self.sandbox.clear_faults()
+        for each in (*buyer.faults, *([fault] if fault else [])):
+            self.sandbox.inject(each)
+        buyers = max(sales, 1) if sales or self._host.buyer_stays else 0
+        codes = [code for _ in range(buyers) for code in self._codes(buyer)]
+        return self._till.begin(
+            settings={"timeout": "1", "payDuration": "300", "frequency": "30", **buyer.settings},
+            sales=tuple(itertools.islice(self._amounts, sales)),
+            codes=tuple(codes),
+            last_boundary=last_boundary,
+            stops_after_s=buyer.stops_after_s,
+        )
+
+    def boundaries(self) -> list[str]:
+        """Return the boundaries that every life of the last kind comes to: its tables are there already."""
+        return [name for name in self._till.boundaries() if "the tables" not in name]
+
+    def kill_at_arrival(self, life: Life, requests: int) -> None:
+        """Kill a life when the sandbox has seen so many requests in all."""
+        self._till.kill_at_arrival(life, requests)
+
+    def recover(self, buyer: Buyer, place: str) -> list[str]:
+        """Let a life restore and deliver everything; return what is wrong then."""
+        status = self.begin(buyer, sales=0).status()
+        faults = self._till.faults() + ([] if status == 0 else [f"the last life ended with {status}"])
+        return [f"{place}: {', '.join(faults)}\n{self._till.story()}"] if faults else []
+
+    def _codes(self, buyer: Buyer) -> tuple[str, ...]:
+        stale = itertools.islice(self._unknown_codes, buyer.stale_codes)
+        return (*stale, self.sandbox.issue_code(buyer.does))
+
+
+def walk_over_boundaries(shop: Shop, buyer: Buyer) -> Walked:
+    walked = Walked()
+    shop.begin(buyer, sales=1).status()
+    boundaries = shop.boundaries()
+    walked.faults += shop.recover(buyer, "an undisturbed life")
+    for round_number, (number, name) in itertools.product(range(ROUNDS), enumerate(boundaries, 1)):
+        walked.points += 1
+        walked.kills += shop.begin(buyer, sales=1, last_boundary=number).status() == KILLED
+        if round_number:
+            shop.begin(buyer, sales=0, last_boundary=round_number).status()
+        walked.faults += shop.recover(buyer, f"killed at boundary {number}, {name}, then at {round_number}")
+    return walked
+
+
+def walk_over_requests(shop: Shop, buyer: Buyer, cut: FaultKind) -> Walked:
+    walked = Walked()
+    shop.begin(buyer, sales=1).status()
+    requests = [request.method for request in shop.sandbox.requests]
+    walked.faults += shop.recover(buyer, "an undisturbed life")
+    for round_number, (number, method) in itertools.product(range(ROUNDS), enumerate(requests)):
+        walked.points += 1
+        arrived = len(shop.sandbox.requests) + number + 1
+        life = shop.begin(buyer, sales=1, fault=Fault(cut, skip=number, after_s=LATE_S))
+        shop.kill_at_arrival(life, arrived)
+        walked.kills += life.status() == KILLED
+        if round_number:
+            shop.begin(buyer, sales=0, last_boundary=round_number).status()
+        if cut is FaultKind.REQUEST_DELAYED and number % 2:
+            time.sleep(LATE_S)  # what is late comes before the next life here, else in the middle of it
+        walked.faults += shop.recover(buyer, f"killed at request {number + 1}, {method}, then at {round_number}")
+    return walked
+
+
+def walk_at_random(shop: Shop, rng: random.Random) -> Walked:
+    walked = Walked()
+    for number in range(RANDOM_KILLS * ROUNDS):
+        buyer = rng.choice(list(BUYERS.values()))
+        life = shop.begin(buyer, sales=2)
+        life.is_over_within(rng.uniform(0, 0.3))
+        life.kill()
+        walked.points += 1
+        walked.kills += life.status() == KILLED
+        if number % 5 == 4:
+            walked.faults += shop.recover(buyer, f"killed at random, the last time as {buyer}")
+    walked.faults += shop.recover(Buyer(), "at the end")
+    return walked
+
+
+def _walk(folder: Path, walk: Walk) -> Walked:
+    folder.mkdir()
+    buyer, host = BUYERS[walk.buyer], HOSTS[walk.host]
+    with Nursery() as nursery, Sandbox(cancel=CancelPlan(settle_s=0)) as sandbox:
+        shop = Shop(nursery, sandbox, folder, host)
+        return walk_over_boundaries(shop, buyer) if walk.cut is None else walk_over_requests(shop, buyer, walk.cut)
+
+
+@pytest.fixture(scope="module")
+def walks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walks]:
+    """Begin all the walks that this run asks for: their time is mostly waiting, so a few at once are quicker."""
+    asked = [getattr(item, "callspec", None) for item in request.session.items if item.path == request.path]
+    chosen = [spec.params["walk"] for spec in asked if spec is not None and "walk" in spec.params]
+    folder = tmp_path_factory.mktemp("walks")
+    with ThreadPoolExecutor(LANES) as lanes:
+        begun = {walk: lanes.submit(_walk, folder / str(number), walk) for number, walk in enumerate(chosen)}
+        yield begun
+        for each in begun.values():
+            each.cancel()
+
+
+@pytest.mark.parametrize("walk", OVER_BOUNDARIES, ids=str)
+def test_a_kill_at_any_boundary_of_a_sale_loses_no_money(walks: Walks, walk: Walk) -> None:
+    walked = walks[walk].result()
+    assert not walked.faults, "\n".join(walked.faults)
+    assert walked.kills >= 0.8 * walked.points >= 8
+
+
+@pytest.mark.parametrize("walk", OVER_REQUESTS, ids=str)
+def test_a_kill_at_any_request_of_a_sale_loses_no_money(walks: Walks, walk: Walk) -> None:
+    walked = walks[walk].result()
+    assert not walked.faults, "\n".join(walked.faults)
+    assert walked.kills >= 0.8 * walked.points >= 1
+
+
+@pytest.mark.parametrize("host", ["asks again", "gives up"])
+def test_kills_at_random_moments_lose_no_money(tmp_path: Path, host: str) -> None:
+    with Nursery() as nursery, Sandbox(cancel=CancelPlan(settle_s=0)) as sandbox:
+        walked = walk_at_random(Shop(nursery, sandbox, tmp_path, HOSTS[host]), random.Random(SEED))  # noqa: S311
+    assert not walked.faults, f"seed {SEED}\n" + "\n".join(walked.faults)
+    assert walked.kills > 0
+
+
+def test_a_kill_while_the_journal_is_made_leaves_a_till_that_starts(tmp_path: Path) -> None:
+    with Nursery() as nursery, Sandbox(cancel=CancelPlan(settle_s=0)) as sandbox:
+        for number in (1, 2):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            shop = Shop(nursery, sandbox, folder, HOSTS["asks again"])
+            assert shop.begin(Buyer(), sales=1, last_boundary=number).status() == KILLED
+            assert shop.begin(Buyer(), sales=1).status() == 0
+            assert shop.recover(Buyer(), "at the end") == []
+            sandbox.stop()

@@ -1,0 +1,197 @@
+"""How the journal's file is opened: as the disk must hold it, or not at all, and then without changing a byte."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+from journal_walks import contents, walk
+from virtual_clock import VirtualClock
+
+from payme_plugin.ledger.errors import Damaged, ForeignJournal, TooNew, Unwritable
+from payme_plugin.ledger.journal import Journal
+from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.ledger.schema import SCHEMA_VERSION
+from payme_plugin.ledger.states import PaymentState
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _open(path: Path, identity: str = "till-1") -> Journal:
+    return Journal(path, host_identity=identity, clock=VirtualClock())
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir() if not file.name.endswith("-shm")}
+
+
+def _as_a_power_cut_leaves_it(path: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in path.parent.glob(f"{path.name}*")}
+
+
+def _sqlite(path: Path, *statements: str) -> None:
+    connection = sqlite3.connect(path, isolation_level=None)
+    for statement in statements:
+        connection.execute(statement)
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("pragma", "value"),
+    [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 2000)],
+)
+def test_every_commit_is_on_the_disk_and_every_reference_holds(journal: Journal, pragma: str, value: object) -> None:
+    with journal.reading() as connection:
+        (found,) = connection.execute(f"PRAGMA {pragma}").fetchone()
+
+    assert found == value
+
+
+def test_a_place_without_a_write_ahead_log_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # SQLite keeps a database of this name in memory, where it can have no such log.
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(Unwritable, match="journal_mode is 'memory' where 'wal' is needed"):
+        _open(type(tmp_path)(":memory:"))
+
+
+def test_the_files_are_the_owners_alone(journal: Journal, path: Path) -> None:
+    walk(journal, PaymentState.PAID)
+
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+
+    assert modes == dict.fromkeys((path.name, f"{path.name}-wal", f"{path.name}-shm"), 0o600)
+
+
+def test_a_missing_folder_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "payme"
+
+    _open(folder / "journal.sqlite3").close()
+
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_what_was_stored_is_there_after_a_restart(journal: Journal, path: Path) -> None:
+    walk(journal, PaymentState.UNKNOWN)
+    held = contents(journal)
+    journal.close()
+
+    again = _open(path)
+
+    assert contents(again) == held
+    again.close()
+
+
+def test_a_journal_belongs_to_the_till_that_made_it(journal: Journal, path: Path) -> None:
+    journal.require_host("till-1")
+    journal.close()
+
+    other = _open(path, "till-2")
+
+    assert other.host_identity == "till-1"
+    with pytest.raises(ForeignJournal, match="belongs to till 'till-1', this is 'till-2'"):
+        other.require_host("till-2")
+    other.close()
+
+
+def test_a_newer_journal_is_refused_untouched(journal: Journal, path: Path) -> None:
+    walk(journal, PaymentState.PAID)
+    journal.close()
+    _sqlite(path, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    before = _files(path.parent)
+
+    with pytest.raises(TooNew, match=f"version {SCHEMA_VERSION + 1}.*up to {SCHEMA_VERSION}"):
+        _open(path)
+    with pytest.raises(TooNew):
+        JournalReader.open_read_only(path)
+
+    assert _files(path.parent) == before
+
+
+def test_a_newer_journal_whose_process_was_killed_is_refused_untouched(journal: Journal, path: Path) -> None:
+    with journal.reading() as connection:
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    walk(journal, PaymentState.PAID)
+    folder = path.parent / "copy"
+    folder.mkdir()
+    for name, content in _as_a_power_cut_leaves_it(path).items():
+        (folder / name).write_bytes(content)
+    before = _files(folder)
+
+    with pytest.raises(TooNew):
+        _open(folder / path.name)
+
+    assert _files(folder) == before
+
+
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+@pytest.mark.parametrize("version", [0, SCHEMA_VERSION, SCHEMA_VERSION + 1])
+def test_another_programs_database_is_refused_untouched(path: Path, mode: str, version: int) -> None:
+    _sqlite(
+        path,
+        f"PRAGMA journal_mode = {mode}",
+        "CREATE TABLE photo (name TEXT)",
+        "INSERT INTO photo VALUES ('sea')",
+        f"PRAGMA user_version = {version}",
+    )
+    before = _files(path.parent)
+
+    with pytest.raises(Damaged, match="another program's"):
+        _open(path)
+    with pytest.raises(Damaged, match="another program's"):
+        JournalReader.open_read_only(path)
+
+    assert _files(path.parent) == before
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda whole: b"not a database at all, but long enough to look at" * 20,
+        lambda whole: b"\0" * len(whole),
+        lambda whole: whole[:16] + b"\xff" * 84 + whole[100:],
+        lambda whole: whole[:100] + b"\xff" * (len(whole) - 100),
+    ],
+    ids=["text", "zeroes", "header", "pages"],
+)
+def test_a_damaged_file_is_told_from_a_full_disk_and_left_as_it_is(
+    journal: Journal, path: Path, damage: object
+) -> None:
+    walk(journal, PaymentState.PAID)
+    journal.close()
+    assert callable(damage)
+    path.write_bytes(damage(path.read_bytes()))
+    before = _files(path.parent)
+
+    with pytest.raises(Damaged):
+        _open(path)
+
+    assert _files(path.parent)[path.name] == before[path.name]
+
+
+def test_damage_that_appears_under_an_open_journal_is_damage(journal: Journal, path: Path) -> None:
+    for index in range(40):
+        walk(journal, PaymentState.PAID, f"p{index}")
+    journal.close()
+    whole = path.read_bytes()
+    page = 4096
+    path.write_bytes(whole[:page] + b"\xff" * (len(whole) - page))
+
+    with pytest.raises(Damaged):  # noqa: PT012 - where the damage shows depends on the page that is read first
+        again = _open(path)
+        try:
+            again.payments()
+        finally:
+            again.close()
+
+
+def test_an_empty_file_becomes_a_journal(path: Path) -> None:
+    path.touch()
+
+    journal = _open(path)
+
+    assert journal.host_identity == "till-1"
+    journal.close()

@@ -1,0 +1,100 @@
+"""The story of a payment: one event a transition, the notes before it, in the order in which they happened."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from journal_walks import ROAD_TO, UNRECORDED, intent_of, walk
+from virtual_clock import VirtualClock
+
+from payme_plugin.ledger.errors import StateMoved
+from payme_plugin.ledger.journal import Journal
+from payme_plugin.ledger.rows import EventRow, Note
+from payme_plugin.ledger.states import PaymentState
+
+INTENT, CREATED, PAYING = PaymentState.INTENT, PaymentState.CREATED, PaymentState.PAYING
+
+
+@pytest.mark.parametrize("state", list(PaymentState), ids=lambda state: state.value)
+def test_each_transition_is_one_event(journal: Journal, state: PaymentState) -> None:
+    walk(journal, state)
+
+    told = [(event.before, event.after) for event in journal.events("p1")]
+
+    states = (INTENT, *ROAD_TO[state])
+    assert told == list(zip((None, *states), states, strict=False))
+
+
+def test_notes_stand_before_the_transition_that_they_led_to_with_times_of_their_own(
+    journal: Journal, clock: VirtualClock
+) -> None:
+    row = journal.add_intent(intent_of(), "1500000 tiyin")
+    asked_at = clock.wall_ms()
+    clock.sleep(2)
+    journal.move(
+        row,
+        CREATED,
+        "Payme created the receipt",
+        receipt_id="r1",
+        notes=[Note(at_ms=asked_at, text="receipts.create: no usable answer"), Note(at_ms=asked_at + 1, text="again")],
+    )
+
+    assert journal.events("p1") == [
+        EventRow(at_ms=asked_at, before=None, after=INTENT, text="1500000 tiyin"),
+        EventRow(at_ms=asked_at, before=None, after=None, text="receipts.create: no usable answer"),
+        EventRow(at_ms=asked_at + 1, before=None, after=None, text="again"),
+        EventRow(at_ms=clock.wall_ms(), before=INTENT, after=CREATED, text="Payme created the receipt"),
+    ]
+
+
+def test_the_order_is_that_of_the_commits_even_where_the_clock_was_set_back(
+    journal: Journal, clock: VirtualClock
+) -> None:
+    row = journal.add_intent(intent_of(), "first")
+    clock.set_wall(-86_400_000)
+    row = journal.move(row, CREATED, "second", receipt_id="r1")
+    clock.set_wall(2 * 86_400_000)
+    journal.add_notes("p1", [Note(at_ms=clock.wall_ms(), text="third")])
+
+    assert [event.text for event in journal.events("p1")] == ["first", "second", "third"]
+
+
+def test_notes_of_a_transition_that_was_not_taken_are_not_told(journal: Journal) -> None:
+    seen = walk(journal, PAYING)
+    journal.move(seen, PaymentState.UNKNOWN, "time is over", cancellation=UNRECORDED)
+    told = journal.events("p1")
+
+    with pytest.raises(StateMoved):
+        journal.move(seen, PaymentState.PAID, "late", notes=[Note(at_ms=1, text="receipts.check: state 4")])
+
+    assert journal.events("p1") == told
+
+
+def test_stories_of_two_payments_do_not_mix(journal: Journal) -> None:
+    first = journal.add_intent(intent_of("p1"), "one")
+    journal.add_intent(intent_of("p2"), "two")
+    journal.move(first, CREATED, "three", receipt_id="r1")
+
+    assert [event.text for event in journal.events("p1")] == ["one", "three"]
+    assert [event.text for event in journal.events("p2")] == ["two"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    notes=st.lists(st.builds(Note, at_ms=st.integers(0, 2**62), text=st.text(st.characters(exclude_categories=["Cs"]))))
+)
+def test_whatever_is_noted_is_read_back_to_the_letter(
+    tmp_path_factory: pytest.TempPathFactory, notes: list[Note]
+) -> None:
+    journal = Journal(
+        tmp_path_factory.mktemp("notes") / "journal.sqlite3", host_identity="till-1", clock=VirtualClock()
+    )
+    journal.add_intent(intent_of(), "begun")
+
+    journal.add_notes("p1", notes)
+
+    assert [(event.at_ms, event.text) for event in journal.events("p1")[1:]] == [
+        (note.at_ms, note.text) for note in notes
+    ]
+    journal.close()

@@ -1,0 +1,123 @@
+"""Who works on a payment: alive while its process lives, dead when that ends, however it ends."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import journal_rival
+import pytest
+
+from payme_plugin.ledger.errors import Unwritable
+from payme_plugin.ledger.owners import Owner, is_alive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SCRIPT = Path(journal_rival.__file__)
+
+
+@contextmanager
+def _another_process(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    with subprocess.Popen(  # noqa: S603 - our own script
+        [sys.executable, str(_SCRIPT), "own", str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdout is not None
+        try:
+            yield child, child.stdout.readline().strip()
+        finally:
+            child.kill()
+
+
+def test_this_process_is_alive_to_itself_and_to_others(tmp_path: Path) -> None:
+    owner = Owner(tmp_path)
+
+    assert owner.is_alive(owner.token)
+    assert is_alive(tmp_path, owner.token)
+
+    owner.release()
+
+
+def test_two_owners_in_one_process_live_and_end_apart(tmp_path: Path) -> None:
+    first, second = Owner(tmp_path), Owner(tmp_path)
+
+    first.release()
+
+    assert first.token != second.token
+    assert not second.is_alive(first.token)
+    assert second.is_alive(second.token)
+    second.release()
+
+
+def test_a_released_owner_is_dead_and_leaves_no_file(tmp_path: Path) -> None:
+    owner = Owner(tmp_path)
+
+    owner.release()
+
+    assert not is_alive(tmp_path, owner.token)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_process_is_alive_until_it_is_killed(tmp_path: Path) -> None:
+    with _another_process(tmp_path) as (child, token):
+        assert is_alive(tmp_path, token)
+        assert is_alive(tmp_path, token)
+
+        child.kill()
+        child.wait(timeout=60)
+
+        assert not is_alive(tmp_path, token)
+        assert not is_alive(tmp_path, token)
+
+
+def test_asking_about_the_dead_removes_what_they_left(tmp_path: Path) -> None:
+    with _another_process(tmp_path) as (child, token):
+        child.kill()
+        child.wait(timeout=60)
+        assert [file.name for file in tmp_path.iterdir()] == [f"{token}.owner"]
+
+        assert not is_alive(tmp_path, token)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_process_that_released_is_dead(tmp_path: Path) -> None:
+    with _another_process(tmp_path) as (child, token):
+        assert child.stdin is not None
+        child.stdin.write("release\n")
+        child.stdin.flush()
+        child.wait(timeout=60)
+
+        assert not is_alive(tmp_path, token)
+
+
+def test_an_unknown_token_is_dead(tmp_path: Path) -> None:
+    assert not is_alive(tmp_path, "0" * 32)
+    assert not is_alive(tmp_path / "missing", "0" * 32)
+
+
+def test_a_file_that_can_not_be_read_counts_as_alive(tmp_path: Path) -> None:
+    (tmp_path / "token.owner").mkdir()
+
+    assert is_alive(tmp_path, "token")
+
+
+def test_tokens_are_secret_to_other_users(tmp_path: Path) -> None:
+    owner = Owner(tmp_path / "owners")
+
+    (file,) = (tmp_path / "owners").iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    owner.release()
+
+
+def test_a_folder_that_takes_no_files_is_unwritable() -> None:
+    with pytest.raises(Unwritable):
+        Owner(Path("/proc/owners"))

@@ -1,0 +1,78 @@
+"""DESIGN.md 3.1: what can't work is refused at once: no row, no request, no scan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from full_disk import full_disk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from virtual_till import open_sale
+from virtual_world import World
+
+from hookspecs import PaymentStatus
+from payme_plugin.texts import Text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("amount", [0, -1, -1_500_000, 2**63, 10**30])
+def test_an_amount_that_no_receipt_can_have_is_refused(world: World, amount: int) -> None:
+    ui = world.cashier(world.paymego.code())
+
+    result = world.pay(ui=ui, amount=amount)
+
+    assert (result.status, result.amount) == (PaymentStatus.REFUSED, amount)
+    assert result.message == world.text(Text.PAYMENT_AMOUNT_NOT_ALLOWED)
+    assert (world.paymego.sent, ui.prompts, world.journal.payments()) == ([], [], [])
+
+
+def test_what_the_journal_can_not_store_is_not_charged(world: World) -> None:
+    ui = world.cashier(world.paymego.code())
+
+    with full_disk():
+        result = world.pay(ui=ui)
+
+    assert result.status is PaymentStatus.REFUSED
+    assert result.message == world.text(Text.PAYMENT_JOURNAL_UNWRITABLE)
+    assert (world.paymego.sent, ui.prompts) == ([], [])
+    assert world.host.notices == {"payme.journal": world.text(Text.NOTICE_JOURNAL_UNWRITABLE)}
+
+
+def test_a_closed_journal_is_refused_without_a_request(world: World) -> None:
+    world.journal.close()
+
+    result = world.pay(world.paymego.code())
+
+    assert result.status is PaymentStatus.REFUSED
+    assert world.paymego.sent == []
+
+
+def test_a_sale_that_no_row_can_hold_is_refused(world: World) -> None:
+    result = world.pay(world.paymego.code(), receipt=open_sale(2**70))
+
+    assert result.status is PaymentStatus.REFUSED
+    assert world.paymego.sent == []
+
+
+def test_a_payment_id_of_half_signs_is_refused(world: World) -> None:
+    result = world.pay(world.paymego.code(), payment_id="p\ud800")
+
+    assert result.status is PaymentStatus.REFUSED
+    assert world.paymego.sent == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(amount=st.integers())
+def test_an_amount_is_charged_to_the_tiyin_or_refused(tmp_path_factory: pytest.TempPathFactory, amount: int) -> None:
+    folder: Path = tmp_path_factory.mktemp("amounts")
+    world = World(folder)
+
+    result = world.pay(world.paymego.code(), amount=amount)
+
+    paid = result.status is PaymentStatus.PAID
+    assert world.paymego.held() == (amount if paid else 0)
+    assert paid or world.live() != [] or world.paymego.count("receipts.pay") == 0
+    world.close()

@@ -1,0 +1,216 @@
+"""The other side of the crash tests: it starts lives against a sandbox, ends them, and counts the money afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+
+import crash_nursery
+from crash_life import BOUNDARIES_FILE, RECORD_FILE, TENDER, LifeOrder
+from crash_record import SalesRecord
+from payme_plugin.ledger.journal import FILE_NAME
+from payme_plugin.ledger.reading import JournalReader
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+    from typing import TextIO
+
+    from crash_record import Sale
+    from payme_plugin.sandbox import Sandbox
+
+__all__ = ["CrashTill", "Life", "Nursery"]
+
+_ROOT = Path(__file__).parents[2]
+_POLL_S = 0.0005
+
+
+@final
+class Nursery:
+    """Starts lives, one at a time; a context manager that owns the process which forks them."""
+
+    def __enter__(self) -> Nursery:
+        path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH", "")]))
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, crash_nursery.__file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            env={**os.environ, "PYTHONPATH": path},
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with self._process:
+            self._to.close()
+
+    def begin(self, order: LifeOrder) -> Life:
+        """Start a life."""
+        self._to.write(order.to_json() + "\n")
+        self._to.flush()
+        return Life(int(self._from.readline()), self._from)
+
+    @property
+    def _to(self) -> TextIO:
+        assert self._process.stdin is not None
+        return self._process.stdin
+
+    @property
+    def _from(self) -> TextIO:
+        assert self._process.stdout is not None
+        return self._process.stdout
+
+
+class Life:
+    """A life that was started.
+
+    Attributes:
+        process_id: its process.
+    """
+
+    def __init__(self, process_id: int, told: TextIO) -> None:
+        self.process_id = process_id
+        self._told = told
+
+    def is_over_within(self, duration_s: float) -> bool:
+        """Wait for its end, at most ``duration_s`` seconds; return whether it is over."""
+        return bool(select.select([self._told], [], [], duration_s)[0])
+
+    def kill(self) -> None:
+        """End it with SIGKILL; nothing where it is over."""
+        if not self.is_over_within(0):
+            os.kill(self.process_id, signal.SIGKILL)
+
+    def status(self) -> int:
+        """Wait for its end and return how it ended: -9 by SIGKILL, 0 well, else a fault of its own."""
+        return int(self._told.readline())
+
+
+@dataclass(frozen=True)
+class CrashTill:
+    """A till that crashes, at a sandbox.
+
+    Attributes:
+        nursery: starts its lives.
+        sandbox: PaymeGO.
+        folder: its folder.
+        asks_again: see ``LifeOrder``.
+        shown: the codes that its scanner may have read.
+    """
+
+    nursery: Nursery
+    sandbox: Sandbox
+    folder: Path
+    asks_again: bool
+    shown: list[str] = field(default_factory=list, repr=False)
+
+    def begin(
+        self,
+        *,
+        settings: Mapping[str, str],
+        sales: tuple[int, ...] = (),
+        codes: tuple[str, ...] = (),
+        last_boundary: int = 0,
+        stops_after_s: float | None = None,
+    ) -> Life:
+        """Start a life; see ``LifeOrder`` for its arguments. The kassa is added to the settings."""
+        self.shown.extend(codes)
+        whole = {
+            "url": self.sandbox.url,
+            "posId": self.sandbox.pos_id,
+            "posKey": self.sandbox.pos_key,
+            "paymentType": str(TENDER),
+            **settings,
+        }
+        return self.nursery.begin(
+            LifeOrder(
+                folder=str(self.folder),
+                settings=whole,
+                asks_again=self.asks_again,
+                sales=sales,
+                codes=codes,
+                last_boundary=last_boundary,
+                stops_after_s=stops_after_s,
+            )
+        )
+
+    def boundaries(self) -> tuple[str, ...]:
+        """Return the boundaries that the last life which ended well came to."""
+        return tuple(json.loads((self.folder / BOUNDARIES_FILE).read_text("utf-8")))
+
+    def sales(self) -> tuple[Sale, ...]:
+        """Return the sales as the host remembers them."""
+        return SalesRecord(self.folder / RECORD_FILE).sales
+
+    def kill_at_arrival(self, life: Life, requests: int) -> None:
+        """Kill a life as soon as the sandbox has seen so many requests in all."""
+        while len(self.sandbox.requests) < requests:
+            if life.is_over_within(_POLL_S):
+                return
+        life.kill()
+
+    def faults(self) -> list[str]:
+        """Say, sale by sale, where the money at Payme is not what the host recorded, and what else must not be."""
+        return [*self._money_faults(), *self._journal_faults(), *self._code_faults()]
+
+    def story(self) -> str:
+        """Return what the journal tells of all payments, for a test that failed."""
+        with ExitStack() as open_now:
+            reader = JournalReader.open_read_only(self.folder / "payme" / FILE_NAME)
+            if reader is None:
+                return "no journal"
+            open_now.callback(reader.close)
+            lines = []
+            for payment in reversed(reader.payments()):
+                lines.append(f"{payment.payment_id}: {payment.state.value}, receipt {payment.receipt_id}")
+                lines += [f"    {event.text}" for event in reader.events(payment.payment_id)]
+            return "\n".join(lines)
+
+    def _money_faults(self) -> list[str]:
+        held: Counter[int] = Counter()
+        for receipt in self.sandbox.receipts():
+            number = int(str(receipt.account["order_id"]).split("-")[-2])
+            held[number] += receipt.held
+        expected = {sale.number: sale.amount if sale.is_paid else 0 for sale in self.sales()}
+        numbers = sorted({*held, *expected})
+        faults = [
+            f"sale {number}: Payme holds {held[number]}, the host recorded {expected.get(number, 0)}"
+            for number in numbers
+            if held[number] != expected.get(number, 0)
+        ]
+        debits = Counter(move.receipt_id for move in self.sandbox.bank.movements(self.sandbox.now_ms()) if move.amount > 0)
+        return faults + [f"receipt {receipt_id} was paid {times} times" for receipt_id, times in debits.items() if times > 1]
+
+    def _journal_faults(self) -> list[str]:
+        faults = [f"sale {sale.number} is still open" for sale in self.sales() if sale.is_open]
+        with ExitStack() as open_now:
+            reader = JournalReader.open_read_only(self.folder / "payme" / FILE_NAME)
+            if reader is None:
+                return faults
+            open_now.callback(reader.close)
+            faults += [f"cancellation of {row.payment_id} is still live" for row in reader.live_cancellations()]
+            faults += [f"payment {row.payment_id} is still {row.state.value}" for row in reader.unfinished()]
+            return faults
+
+    def _code_faults(self) -> list[str]:
+        faults = [
+            f"code number {number} was in {self.sandbox.pays(code)} pays"
+            for number, code in enumerate(self.shown, 1)
+            if self.sandbox.pays(code) > 1
+        ]
+        secrets = [self.sandbox.pos_key.encode(), *(code.encode() for code in self.shown)]
+        for path in self.folder.rglob("*"):
+            written = path.read_bytes() if path.is_file() else b""
+            faults += [f"{path.name} holds the key or a code" for secret in secrets if secret in written]
+        return faults

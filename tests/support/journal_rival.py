@@ -1,0 +1,47 @@
+"""Another process beside the tests, run as a script: ``journal_rival.py take-over JOURNAL`` or ``own FOLDER``.
+
+It says one line when it is ready, waits for a line or the end of its input, and says what became of it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from payme_plugin.clock import SystemClock
+from payme_plugin.ledger.errors import StateMoved
+from payme_plugin.ledger.journal import Journal
+from payme_plugin.ledger.owners import Owner
+
+__all__: list[str] = []
+
+
+def _say(word: str) -> None:
+    sys.stdout.write(f"{word}\n")
+    sys.stdout.flush()
+
+
+def _take_over(path: Path) -> None:
+    journal = Journal(path, host_identity="till-1", clock=SystemClock())
+    seen = journal.payment("p1")
+    _say("ready")
+    sys.stdin.readline()
+    try:
+        journal.take_over(seen, f"process-{os.getpid()}", "the host asks again")
+    except StateMoved:
+        _say("lost")
+    else:
+        _say("won")
+    journal.close()
+
+
+def _own(folder: Path) -> None:
+    owner = Owner(folder)
+    _say(owner.token)
+    if sys.stdin.readline():
+        owner.release()
+
+
+if __name__ == "__main__":
+    {"take-over": _take_over, "own": _own}[sys.argv[1]](Path(sys.argv[2]))
