@@ -18,7 +18,9 @@ import os
 import random
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import pytest
@@ -109,9 +111,7 @@ BUYERS = {
     "the answer to pay is lost": Buyer(faults=(Fault(FaultKind.ANSWER_LOST, "receipts.pay", times=None),)),
     "a stale code, then a good one": Buyer(stale_codes=1),
     "the cashier stops": Buyer(NEVER, stops_after_s=0.05),
-    "the cashier stops as the buyer confirms": Buyer(
-        Behaviour(BuyerAction.CONFIRMS, after_s=0.06), stops_after_s=0.05
-    ),
+    "the cashier stops as the buyer confirms": Buyer(Behaviour(BuyerAction.CONFIRMS, after_s=0.06), stops_after_s=0.05),
     "the return takes a while": Buyer(
         Behaviour(BuyerAction.NEVER_ANSWERS, cancel=CancelPlan(settle_s=0.2)), settings={"payDuration": "100"}
     ),
@@ -148,6 +148,7 @@ class Walked:
 
 
 Walks = dict[Walk, "Future[Walked]"]
+Nurseries = SimpleQueue[Nursery]
 
 
 class Shop:
@@ -242,22 +243,44 @@ def walk_at_random(shop: Shop, rng: random.Random) -> Walked:
     return walked
 
 
-def _walk(folder: Path, walk: Walk) -> Walked:
+@pytest.fixture(scope="module")
+def nurseries() -> Iterator[Nurseries]:
+    """Nurseries that nobody uses."""
+    idle: Nurseries = SimpleQueue()
+    with ExitStack() as stack:
+        for _ in range(LANES):
+            idle.put(stack.enter_context(Nursery()))
+        yield idle
+
+
+@contextmanager
+def open_shop(nurseries: Nurseries, folder: Path, host: str) -> Iterator[Shop]:
+    """Yield a shop with a sandbox and a nursery of its own."""
     folder.mkdir()
-    buyer, host = BUYERS[walk.buyer], HOSTS[walk.host]
-    with Nursery() as nursery, Sandbox(cancel=CancelPlan(settle_s=0)) as sandbox:
-        shop = Shop(nursery, sandbox, folder, host)
-        return walk_over_boundaries(shop, buyer) if walk.cut is None else walk_over_requests(shop, buyer, walk.cut)
+    nursery = nurseries.get()
+    try:
+        with Sandbox(cancel=CancelPlan(settle_s=0)) as sandbox:
+            yield Shop(nursery, sandbox, folder, HOSTS[host])
+    finally:
+        nurseries.put(nursery)
 
 
 @pytest.fixture(scope="module")
-def walks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walks]:
+def walks(
+    request: pytest.FixtureRequest, nurseries: Nurseries, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Walks]:
     """Begin all the walks that this run asks for: their time is mostly waiting, so a few at once are quicker."""
+    folder = tmp_path_factory.mktemp("walks")
+
+    def begin(number: int, walk: Walk) -> Walked:
+        with open_shop(nurseries, folder / str(number), walk.host) as shop:
+            buyer = BUYERS[walk.buyer]
+            return walk_over_boundaries(shop, buyer) if walk.cut is None else walk_over_requests(shop, buyer, walk.cut)
+
     asked = [getattr(item, "callspec", None) for item in request.session.items if item.path == request.path]
     chosen = [spec.params["walk"] for spec in asked if spec is not None and "walk" in spec.params]
-    folder = tmp_path_factory.mktemp("walks")
     with ThreadPoolExecutor(LANES) as lanes:
-        begun = {walk: lanes.submit(_walk, folder / str(number), walk) for number, walk in enumerate(chosen)}
+        begun = {walk: lanes.submit(begin, number, walk) for number, walk in enumerate(chosen)}
         yield begun
         for each in begun.values():
             each.cancel()
@@ -278,20 +301,18 @@ def test_a_kill_at_any_request_of_a_sale_loses_no_money(walks: Walks, walk: Walk
 
 
 @pytest.mark.parametrize("host", ["asks again", "gives up"])
-def test_kills_at_random_moments_lose_no_money(tmp_path: Path, host: str) -> None:
-    with Nursery() as nursery, Sandbox(cancel=CancelPlan(settle_s=0)) as sandbox:
-        walked = walk_at_random(Shop(nursery, sandbox, tmp_path, HOSTS[host]), random.Random(SEED))  # noqa: S311
+def test_kills_at_random_moments_lose_no_money(nurseries: Nurseries, tmp_path: Path, host: str) -> None:
+    with open_shop(nurseries, tmp_path / "shop", host) as shop:
+        walked = walk_at_random(shop, random.Random(SEED))  # noqa: S311 - a seed is to replay
     assert not walked.faults, f"seed {SEED}\n" + "\n".join(walked.faults)
     assert walked.kills > 0
 
 
-def test_a_kill_while_the_journal_is_made_leaves_a_till_that_starts(tmp_path: Path) -> None:
-    with Nursery() as nursery, Sandbox(cancel=CancelPlan(settle_s=0)) as sandbox:
-        for number in (1, 2):
-            folder = tmp_path / str(number)
-            folder.mkdir()
-            shop = Shop(nursery, sandbox, folder, HOSTS["asks again"])
-            assert shop.begin(Buyer(), sales=1, last_boundary=number).status() == KILLED
-            assert shop.begin(Buyer(), sales=1).status() == 0
-            assert shop.recover(Buyer(), "at the end") == []
-            sandbox.stop()
+@pytest.mark.parametrize("boundary", [1, 2])
+def test_a_kill_while_the_journal_is_made_leaves_a_till_that_sells(
+    nurseries: Nurseries, tmp_path: Path, boundary: int
+) -> None:
+    with open_shop(nurseries, tmp_path / "shop", "asks again") as shop:
+        assert shop.begin(Buyer(), sales=1, last_boundary=boundary).status() == KILLED
+        assert shop.begin(Buyer(), sales=1).status() == 0
+        assert shop.recover(Buyer(), "at the end") == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from answer_changes import body, error, result, with_receipt, without_id, without_receipt_fields
+from answer_changes import body, error, meanwhile, result, with_receipt, without_id, without_receipt_fields
 from virtual_paymego import Passage
 
 from hookspecs import PaymentStatus
@@ -15,6 +15,8 @@ from payme_plugin.texts import Text
 if TYPE_CHECKING:
     from virtual_paymego import Change
     from virtual_world import World
+
+    from payme_plugin.ledger.rows import PaymentRow
 
 CREATE, PAY = "receipts.create", "receipts.pay"
 
@@ -32,7 +34,7 @@ def test_create_starts_beside_the_scan_so_that_the_codes_life_is_not_spent_on_it
 
 def test_the_intent_is_durable_before_create_leaves(world: World) -> None:
     seen: list[str] = []
-    world.paymego.change(CREATE, lambda answer: seen.extend(world.path_of()) or answer)
+    world.paymego.change(CREATE, meanwhile(lambda: seen.extend(world.path_of())))
 
     world.pay(world.paymego.code())
 
@@ -40,14 +42,14 @@ def test_the_intent_is_durable_before_create_leaves(world: World) -> None:
 
 
 def test_the_receipt_id_is_durable_before_pay_leaves(world: World) -> None:
-    seen: list[object] = []
-    world.paymego.change(PAY, lambda answer: seen.append(world.row()) or answer)
+    seen: list[PaymentRow] = []
+    world.paymego.change(PAY, meanwhile(lambda: seen.append(world.row())))
 
     world.pay(world.paymego.code())
 
     (row,) = seen
-    assert row.receipt_id == world.paymego.sent[-1].receipt_id  # type: ignore[attr-defined]
-    assert row.state.value == "paying"  # type: ignore[attr-defined]
+    assert row.receipt_id == world.paymego.sent[-1].receipt_id
+    assert row.state.value == "paying"
 
 
 @pytest.mark.parametrize(
@@ -126,9 +128,7 @@ def test_a_create_that_the_server_refuses_is_not_repeated_and_its_code_is_told(w
         without_receipt_fields("amount"),
     ],
 )
-def test_an_answer_that_can_not_be_a_new_receipt_of_ours_is_refused_without_a_pay(
-    world: World, change: Change
-) -> None:
+def test_an_answer_that_can_not_be_a_new_receipt_of_ours_is_refused_without_a_pay(world: World, change: Change) -> None:
     world.paymego.change(CREATE, change)
 
     result = world.pay(world.paymego.code())

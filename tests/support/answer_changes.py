@@ -6,14 +6,26 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from virtual_paymego import Change, Envelope
 
-__all__ = ["body", "error", "result", "with_receipt", "without_id", "without_receipt_fields"]
+__all__ = ["body", "error", "meanwhile", "result", "with_receipt", "without_id", "without_receipt_fields"]
 
 
 def body(text: bytes) -> Change:
     """Answer with these bytes."""
     return lambda _: text
+
+
+def meanwhile(action: Callable[[], object]) -> Change:
+    """Answer as it is, and do something between the effect and the answer."""
+
+    def changed(answer: Envelope) -> Envelope:
+        action()
+        return answer
+
+    return changed
 
 
 def result(value: object) -> Change:

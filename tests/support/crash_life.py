@@ -87,7 +87,9 @@ def live(order: LifeOrder) -> bool:
     Money effect: charges and returns, as the buyers of the sandbox want it.
     """
     folder = Path(order.folder)
-    logging.basicConfig(filename=folder / _LOG_FILE, level=logging.INFO, format="%(process)d %(threadName)s %(message)s")
+    logging.basicConfig(
+        filename=folder / _LOG_FILE, level=logging.INFO, format="%(process)d %(threadName)s %(message)s"
+    )
     boundaries = Boundaries(order.last_boundary)
     count_commits(boundaries)
     till = _Till(order, folder, boundaries)

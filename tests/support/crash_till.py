@@ -189,8 +189,12 @@ class CrashTill:
             for number in numbers
             if held[number] != expected.get(number, 0)
         ]
-        debits = Counter(move.receipt_id for move in self.sandbox.bank.movements(self.sandbox.now_ms()) if move.amount > 0)
-        return faults + [f"receipt {receipt_id} was paid {times} times" for receipt_id, times in debits.items() if times > 1]
+        debits = Counter(
+            move.receipt_id for move in self.sandbox.bank.movements(self.sandbox.now_ms()) if move.amount > 0
+        )
+        return faults + [
+            f"receipt {receipt_id} was paid {times} times" for receipt_id, times in debits.items() if times > 1
+        ]
 
     def _journal_faults(self) -> list[str]:
         faults = [f"sale {sale.number} is still open" for sale in self.sales() if sale.is_open]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hookspecs import PaymentRecord, QueueMessage
     from payme_plugin.clock import Clock
 
-__all__ = ["TENDER", "PowerCut", "ScriptedUi", "Shown", "VirtualHost", "open_sale", "request_for"]
+__all__ = ["TENDER", "PowerCut", "ScriptedUi", "Shown", "VirtualHost", "open_sale", "request_for", "scan_after"]
 
 TENDER = 7
 """The tender's number at every till of the tests."""
@@ -64,6 +64,16 @@ def request_for(
         receipt=open_sale() if receipt is None else receipt,
         qr_code=qr_code,
     )
+
+
+def scan_after(action: Callable[[], object], code: object) -> Callable[[], object]:
+    """Return a scan for ``ScriptedUi`` that does something before it gives its code."""
+
+    def scan() -> object:
+        action()
+        return code
+
+    return scan
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,71 @@
+"""Links lead somewhere, and the pages speak of the product alone."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.docs.conftest import NAMES, ROOT, headings, read
+
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
+MACHINE = re.compile(r"/(?:home|root|work|tmp|opt|mnt|Users)/\w")
+REGISTRY = re.compile(r"\b(?:pypi|pythonhosted|npmjs|deb\.debian|crates)\.(?:org|io|com)\b|\bmirror\.", re.IGNORECASE)
+TEXTS = {".md", ".py", ".toml", ".xml", ".xsd", ".po", ".html", ".sh", ""}
+
+
+def anchor(heading: str) -> str:
+    """Return the anchor that readers of Markdown on the web give to a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def product_files() -> list[str]:
+    listed = subprocess.run(  # noqa: S603
+        ["git", "ls-files", "-co", "--exclude-standard"],  # noqa: S607
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listed.returncode:
+        pytest.skip("this is no checkout")
+    return [name for name in listed.stdout.splitlines() if not name.startswith("tests/") and (ROOT / name).is_file()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_link_leads_to_a_file_and_to_a_heading_in_it(name: str) -> None:
+    for target in LINK.findall(CODE.sub("", read(name))):
+        parts = urlsplit(target)
+        if parts.scheme:
+            continue
+        file = (ROOT / name).parent / parts.path if parts.path else ROOT / name
+        assert file.exists(), f"{name}: {target}"
+        assert file.resolve().is_relative_to(ROOT), f"{name}: {target} leads out of the project"
+        if parts.fragment:
+            titles = headings(str(file.resolve().relative_to(ROOT)))
+            assert parts.fragment in {anchor(title) for title in titles}, f"{name}: {target}"
+
+
+@pytest.mark.parametrize("name", [each for each in NAMES if each.startswith("docs/")])
+def test_every_page_can_be_reached_from_a_readme(name: str) -> None:
+    readme = "README.ru.md" if name.startswith("docs/ru/") else "README.md"
+
+    assert name in LINK.findall(read(readme))
+
+
+def test_no_file_of_the_product_names_a_folder_of_some_machine_or_a_registry() -> None:
+    for name in product_files():
+        if (ROOT / name).suffix in TEXTS:
+            text = read(name)
+            found = MACHINE.search(text) or REGISTRY.search(text)
+            assert found is None, f"{name}: {found and found[0]!r}"
+
+
+@pytest.mark.parametrize("name", [each for each in NAMES if "ru" in each.replace(".", "/").split("/")])
+def test_the_technicians_pages_are_in_russian(name: str) -> None:
+    prose = CODE.sub("", read(name))
+
+    assert len(re.findall(r"[а-яё]", prose, re.IGNORECASE)) > len(re.findall(r"[a-z]", prose, re.IGNORECASE))
