@@ -15,6 +15,7 @@ from payme_plugin.delivery.rounds import Rounds
 from payme_plugin.delivery.worker import Till, Worker
 from payme_plugin.ledger.errors import JournalError
 from payme_plugin.ledger.leases import DECIDER
+from payme_plugin.ledger.retention import forget_finished
 from payme_plugin.operations.cancellation import KassaDesk, Stepped
 from payme_plugin.operations.recovery import Recovered, recover
 from payme_plugin.operations.tools import limits_of
@@ -44,6 +45,8 @@ _QUEUE_NOTICE = "payme.queue"
 _OLD_MS = 3_600_000
 _MANY = 10
 _JITTER_STEPS = 1000
+_FORGET_AT_ONCE = 100
+_DAY_S = 86_400.0
 _STOP_TIMEOUT_S = 2.0
 _HOST_QUEUE = -1
 
@@ -83,6 +86,7 @@ class Upkeep:
         self._is_recovered = False
         self._in_hand: str | None = None
         self._rounds: Rounds | None = None
+        self._forget_at = float("-inf")
         self._worker: Worker | None = None
 
     def start(self, *, run_worker: bool) -> None:
@@ -236,10 +240,25 @@ class Upkeep:
     def _before_round(self) -> None:
         if not self._is_recovered:
             self.recover(own_too=False)
+        self._forget()
         live, oldest = self.rounds().rows.backlog()
         is_old = oldest is not None and self._clock.wall_ms() - oldest > _OLD_MS
         text = self._texts()(Text.NOTICE_CANCELLATIONS_WAIT, count=live) if is_old or live > _MANY else None
         self._host.notice(_BACKLOG_NOTICE, text)
+
+    def _forget(self) -> None:
+        """Once a day, forget some of what is older than ``keepDays``, and go on until nothing is."""
+        now = self._clock.monotonic()
+        if now < self._forget_at:
+            return
+        try:
+            keep_days = self._settings().keep_days
+        except SettingsError:
+            return
+        forgotten = forget_finished(self.rounds().journal, keep_days, _FORGET_AT_ONCE)
+        self._forget_at = now if forgotten == _FORGET_AT_ONCE else now + _DAY_S
+        if forgotten:
+            _log.info("%d payments older than keepDays were forgotten", forgotten)
 
 
 def _jitter() -> float:

@@ -84,7 +84,6 @@ class _CarryingConnection(HTTPConnection):
             # An address that never answers must leave time for the ones after it.
             connection.settimeout(call.patience_s(share))
             connection.connect(target)
-            call.check()
             connection.settimeout(call.patience_s())
             undo.pop_all()
         self._wire.connected = True
