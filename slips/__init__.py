@@ -15,7 +15,7 @@ from slips.press import LANGUAGES, SlipPress
 from slips.sample import sample_data
 from slips.template import Template
 from slips.transliteration import Alphabet, is_slip_encoding
-from slips.vocabulary import FIELDS, FILTERS, Field, Kind
+from slips.vocabulary import FIELDS, FILTERS, OPERATIONS, Field, Kind
 
 __all__ = [
     "FIELDS",
@@ -23,6 +23,7 @@ __all__ = [
     "LANGUAGES",
     "MAX_WIDTH",
     "MIN_WIDTH",
+    "OPERATIONS",
     "Alphabet",
     "Field",
     "FilledSlip",

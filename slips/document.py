@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
+from slips.characters import text_width
 from slips.dialect import ROOT
 
 __all__ = ["FilledSlip", "MadeSlip", "Part", "part_of", "to_tree", "to_xml"]
@@ -21,11 +22,15 @@ class Part:
         element: its name.
         attributes: its attributes.
         opening: its name and attributes as they stand in a document.
+        label: the label of a pair, else empty.
+        label_width: columns that the label takes.
     """
 
     element: str
     attributes: dict[str, str]
     opening: str
+    label: str
+    label_width: int
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,8 @@ class MadeSlip:
 def part_of(element: str, attributes: dict[str, str]) -> Part:
     """Return the part of that name with those attributes."""
     named = "".join([f' {name}="{_escaped(value)}"' for name, value in attributes.items()])
-    return Part(element, attributes, f"{element}{named}")
+    label = attributes.get("label", "")
+    return Part(element, attributes, f"{element}{named}", label, text_width(label))
 
 
 def to_tree(slip: FilledSlip) -> ET.Element:

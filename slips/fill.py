@@ -35,6 +35,9 @@ def fill(template: Template, values: Values) -> FilledSlip:
     for node in template.nodes[operation]:
         if node.needed and not values.are_present(node.needed):
             continue
+        if node.always is not None:
+            parts.append(node.always)
+            continue
         text = node.text.constant
         if text is None:
             text = values[node.text.only] if node.text.only is not None else _filled(node.text, values)

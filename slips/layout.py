@@ -88,8 +88,10 @@ def _rows_of(part: Part, text: str, columns: int, alphabet: Alphabet | None) -> 
     if alphabet is not None:
         text = alphabet.spell(text)
     if element == "pair":
-        label = part.attributes["label"]
-        return _pair(label if alphabet is None else alphabet.spell(label), text, columns)
+        if alphabet is None:
+            return _pair(part.label, part.label_width, text, columns)
+        label = alphabet.spell(part.label)
+        return _pair(label, text_width(label), text, columns)
     if element == "line":
         return _aligned(text, columns, part.attributes.get("align", "left"))
     if element in _MARKERS:
@@ -97,8 +99,8 @@ def _rows_of(part: Part, text: str, columns: int, alphabet: Alphabet | None) -> 
     return [_MARKS[element][:columns].rstrip()]
 
 
-def _pair(label: str, text: str, columns: int) -> list[str]:
-    space = columns - text_width(label + text)
+def _pair(label: str, label_width: int, text: str, columns: int) -> list[str]:
+    space = columns - label_width - text_width(text)
     if space >= 1:
         return [label + " " * space + text if text else label]
     rows = _wrapped(label, columns) if label else []

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LANGUAGES", "SlipPress"]
 
-_SHIPPED = {"ru": "payme.xml", "uz": "payme.uz.xml", "en": "payme.en.xml"}
+_SHIPPED = {"ru": "payme.xml", "uz": "payme.uz.xml", "uz-Cyrl": "payme.uz-Cyrl.xml", "en": "payme.en.xml"}
 LANGUAGES = tuple(_SHIPPED)
 """The languages of the shipped templates."""
 
@@ -68,7 +68,7 @@ class SlipPress:
 
         Args:
             path: the file, of at most 256 KiB; None is the shipped template of ``language``.
-            language: ``ru``, ``uz`` or ``en``; another gives ``ru``. A template that names its own language keeps it.
+            language: one of ``LANGUAGES``; another gives ``ru``. A template that names its own language keeps it.
 
         Raises:
             TemplateError: the file can't be read, or it has mistakes: all of them, each with its place.

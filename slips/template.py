@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from slips.characters import first_unprintable, squeezed, visible
+from slips.characters import clean, first_unprintable, squeezed, visible
 from slips.dialect import ATTRIBUTE_VALUES, ELEMENTS, MAX_TEXT_LENGTH, ROOT, ROOT_ATTRIBUTES, STYLE, ElementRule
 from slips.document import Part, part_of
 from slips.errors import TemplateFault
@@ -71,6 +71,7 @@ class Node:
         operations: print it for these operations only.
         needed: print it only where all of these fields are present.
         is_simple: whether its part is printed as it is, whatever the text.
+        always: its part and text where no payment changes either; else None.
     """
 
     part: Part
@@ -79,6 +80,7 @@ class Node:
     operations: frozenset[str] = frozenset(OPERATIONS)
     needed: tuple[Field, ...] = ()
     is_simple: bool = True
+    always: tuple[Part, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -157,13 +159,16 @@ def _node(element: ET.Element, source: Source, faults: _Faults) -> Node:
     label = _composite(element.get("label", ""), lambda _: _attribute_position(place, "label"), faults)
     if "label" in element.attrib and label.constant is not None:
         attributes["label"] = label.constant
+    part, text = part_of(element.tag, attributes), _text(element, place, rule, faults)
+    is_simple = label.constant is not None and not rule.needs_text
     return Node(
-        part=part_of(element.tag, attributes),
-        text=_text(element, place, rule, faults),
+        part=part,
+        text=text,
         label=label if label.constant is None else None,
         operations=operations,
         needed=needed,
-        is_simple=label.constant is not None and not rule.needs_text,
+        is_simple=is_simple,
+        always=(part, text.constant) if is_simple and text.constant is not None else None,
     )
 
 
@@ -299,4 +304,6 @@ def _attribute_position(place: Place, name: str) -> Position:
 
 
 def _shown(text: str) -> str:
+    """Return a name out of the file as a fault may show it: short, and without what a terminal would obey."""
+    text = clean(text)
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"

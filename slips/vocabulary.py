@@ -9,6 +9,7 @@ import difflib
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 __all__ = ["FIELDS", "FILTERS", "OPERATIONS", "Field", "Kind", "find_field", "nearest_name", "refusal_of"]
 
@@ -110,8 +111,12 @@ _LONGEST_NAME = 100
 def find_field(name: str) -> Field | None:
     """Return the field of that name, or None where there is none."""
     field = FIELDS.get(name)
-    if field is not None or refusal_of(name):
-        return field
+    return _account_field(name) if field is None and not refusal_of(name) else field
+
+
+@lru_cache(maxsize=256)
+def _account_field(name: str) -> Field | None:
+    """Return an entry of the account; asked again, the same object, so that a slip looks it up once."""
     account = _ACCOUNT.fullmatch(name)
     if account is None:
         return None

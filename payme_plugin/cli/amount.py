@@ -6,7 +6,7 @@ import re
 
 import click
 
-__all__ = ["amount_option"]
+__all__ = ["amount_option", "tiyin_of"]
 
 _PLAIN = re.compile(r"([0-9]{1,20})(?:\.([0-9]{1,2}))?")
 _LARGEST = 2**63 - 1
@@ -14,14 +14,19 @@ _ALLOWED = "allowed are sums above zero with at most two decimals, 15000 or 1500
 _SHOWN_CHARACTERS = 40
 
 
-def amount_option(context: click.Context, parameter: click.Parameter, value: str) -> int:  # noqa: ARG001
-    """Turn the text of an option into tiyin.
+def amount_option(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:  # noqa: ARG001
+    """Turn the text of an option into tiyin; None where it is not given. It raises as ``tiyin_of`` does."""
+    return None if value is None else tiyin_of(value)
+
+
+def tiyin_of(text: str) -> int:
+    """Return a sum as people write it, in tiyin.
 
     Raises:
         click.BadParameter: it is no amount that can be charged; the text says why, and what is allowed.
     """
-    shown = value if len(value) <= _SHOWN_CHARACTERS else value[:_SHOWN_CHARACTERS] + "…"
-    found = _PLAIN.fullmatch(value)
+    shown = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
+    found = _PLAIN.fullmatch(text)
     if found is None:
         raise click.BadParameter(f"{shown!r} is no amount; {_ALLOWED}.")
     whole, tiyin = found.groups(default="")

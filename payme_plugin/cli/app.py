@@ -14,9 +14,13 @@ from payme_plugin.cli.given import Given, global_options
 from payme_plugin.cli.output import ExitCode, fault
 from payme_plugin.cli.pay import pay
 from payme_plugin.cli.queue import queue
+from payme_plugin.cli.reconcile import reconcile
+from payme_plugin.cli.reversal import cancel, refund
 from payme_plugin.cli.sandbox import sandbox
 from payme_plugin.cli.settings import settings
+from payme_plugin.cli.slip import slip
 from payme_plugin.cli.status import status
+from payme_plugin.cli.worker import worker
 from payme_plugin.till import terminal_log
 
 if TYPE_CHECKING:
@@ -86,5 +90,5 @@ def main(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (demo, pay, status, queue, settings, sandbox):
+for _command in (demo, pay, cancel, refund, status, queue, worker, reconcile, settings, slip, sandbox):
     main.add_command(_command)

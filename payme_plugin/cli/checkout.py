@@ -11,7 +11,7 @@ from payme_plugin.cli.screen import Screen
 from payme_plugin.clock import SystemClock
 from payme_plugin.paymego import codes
 from payme_plugin.settings import Settings, SettingsError, read_settings
-from payme_plugin.till import FolderUnusable, OutcomeUnknown, Till, TillError
+from payme_plugin.till import FolderUnusable, OutcomeUnknown, Till, TillBusy, TillError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hookspecs import Slip
     from payme_plugin.cli.given import Given
 
-__all__ = ["GOODS", "NO_WORKER", "SLIP_WIDTH", "checked_settings", "open_till"]
+__all__ = ["GOODS", "LANGUAGE", "NO_WORKER", "SLIP_WIDTH", "Busy", "checked_settings", "open_till"]
 
 GOODS = "Товар"
 """What the reference till sells."""
@@ -30,8 +30,14 @@ SLIP_WIDTH = 32
 NO_WORKER = {"runWorker": "0"}
 """A command ends in seconds: ``payme worker`` and ``payme queue deliver`` return money, not a thread of it."""
 
-_LANGUAGE = "ru"
+LANGUAGE = "ru"
+"""What the cashier reads where the settings name no language."""
+
 _PLUGIN = "payme"
+
+
+class Busy(Refusal):
+    """Another command works at the reference till in the same folder."""
 
 
 def checked_settings(conf_file: Path) -> Settings:
@@ -48,16 +54,26 @@ def checked_settings(conf_file: Path) -> Settings:
 
 
 @contextmanager
-def open_till(given: Given, printed: list[Slip], *, but_payment: str | None = None) -> Iterator[Till]:
+def open_till(
+    given: Given,
+    printed: list[Slip],
+    *,
+    but_payment: str | None = None,
+    but_cancel: str | None = None,
+    but_refund: str | None = None,
+) -> Iterator[Till]:
     """Open the reference till on the data folder and finish what an earlier command left unfinished.
 
     Args:
         given: the options of the command.
         printed: takes the slips, in the order in which they are to be printed.
         but_payment: a payment that the command asks for itself.
+        but_cancel: a payment that the command cancels itself.
+        but_refund: a payment that the command refunds itself.
 
     Raises:
         UsageFault: the settings or the folder can't be used, or the journal is another till's.
+        Busy: another command works at the till.
         Refusal: the till can't do it.
         OutcomeUnknown: a plugin failed in a hook that moves money.
     """
@@ -69,7 +85,7 @@ def open_till(given: Given, printed: list[Slip], *, but_payment: str | None = No
         folder,
         {"confFile": str(given.conf_file), **NO_WORKER},
         screen,
-        language=settings.language or _LANGUAGE,
+        language=settings.language or LANGUAGE,
         slip_width=SLIP_WIDTH,
         print_slip=printed.append,
         notice=screen.notice,
@@ -77,13 +93,16 @@ def open_till(given: Given, printed: list[Slip], *, but_payment: str | None = No
     try:
         with screen.stoppable(), till:
             _require_plugin(till)
-            for restored in till.restore(but_payment):
+            left = till.restore(but_payment=but_payment, but_cancel=but_cancel, but_refund=but_refund)
+            for restored in left:
                 fault(f"receipt {restored.number} was left unfinished by an earlier command: {restored.outcome}")
             yield till
     except FolderUnusable as error:
         raise UsageFault(str(error)) from error
     except OutcomeUnknown:
         raise
+    except TillBusy as error:
+        raise Busy(str(error)) from error
     except TillError as error:
         raise Refusal(str(error)) from error
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from payme_plugin.cli.output import UsageFault
-from payme_plugin.ledger.errors import JournalError
+from payme_plugin.ledger.errors import Damaged, JournalError
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.reading import JournalReader
 from payme_plugin.till import reference_identity
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["read_journal", "refuse_foreign_journal"]
+__all__ = ["journal_identity", "read_journal", "refuse_foreign_journal", "unusable"]
 
 
 @contextmanager
@@ -35,8 +35,23 @@ def read_journal(folder: Path) -> Iterator[JournalReader | None]:
             if reader is not None:
                 reader.close()
     except JournalError as error:
-        message = f"the journal {path} can't be read: {error}"
-        raise UsageFault(message) from error
+        raise unusable(path, error) from error
+
+
+def unusable(path: Path, error: JournalError) -> UsageFault:
+    """Return the sentence for a journal that can't be used, with what helps."""
+    help_ = ". `payme journal repair` saves what can be read of it" if isinstance(error, Damaged) else ""
+    return UsageFault(f"the journal {path} can't be used: {error}{help_}")
+
+
+def journal_identity(folder: Path) -> str | None:
+    """Return the name of the till that the journal in ``folder`` belongs to; None where there is no journal.
+
+    Raises:
+        UsageFault: it can't be read.
+    """
+    with read_journal(folder) as reader:
+        return None if reader is None else reader.host_identity
 
 
 def _require_folder(folder: Path) -> None:
@@ -57,9 +72,8 @@ def refuse_foreign_journal(folder: Path) -> None:
     Raises:
         UsageFault: the journal in ``folder`` belongs to another till, or can't be read.
     """
-    with read_journal(folder) as reader:
-        owner = reference_identity() if reader is None else reader.host_identity
-    if owner != reference_identity():
+    owner = journal_identity(folder)
+    if owner not in (None, reference_identity()):
         message = (
             f"the journal in {folder} belongs to the till {owner!r}, and this command may only read it; "
             "name another folder with --data-dir"

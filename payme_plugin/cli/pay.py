@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from hookspecs import PaymentStatus
+from hookspecs import GoodsKind, PaymentStatus
 from payme_plugin.cli.amount import amount_option
 from payme_plugin.cli.checkout import GOODS, open_till
 from payme_plugin.cli.given import Given, global_options, pass_given
+from payme_plugin.cli.items import goods_option, items_option, total_of
 from payme_plugin.cli.output import ExitCode, echo_document, fault, sums
-from payme_plugin.till import OutcomeUnknown, print_slip
+from payme_plugin.till import OutcomeUnknown, one_line_sale, print_slip
 
 if TYPE_CHECKING:
-    from hookspecs import PaymentResult, Slip
+    from hookspecs import Item, PaymentResult, Slip
     from payme_plugin.till import Payment
 
 __all__ = ["pay", "slip_documents"]
@@ -30,34 +32,76 @@ def _payment_id(context: click.Context, parameter: click.Parameter, value: str |
 
 
 @click.command()
-@click.option(
-    "--amount", metavar="SUMS", required=True, callback=amount_option, help="How much, in sums: 15000.00 say."
-)
+@click.option("--amount", metavar="SUMS", callback=amount_option, help="How much, in sums: 15000.00 say.")
 @click.option("--qr", metavar="CODE", help="The code in the buyer's app; without it the command asks for a scan.")
 @click.option(
     "--payment-id", metavar="ID", callback=_payment_id, help="Ask for this payment again; it never charges twice."
 )
+@click.option(
+    "--goods",
+    "kind",
+    metavar="KIND",
+    callback=goods_option,
+    help="How the law treats what is sold: ordinary (the default), marked, alcohol, tobacco, shoes or medicine.",
+)
+@click.option(
+    "--items",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    callback=items_option,
+    help="A sale of these items instead: a JSON list of objects with name, quantity, price, amount,"
+    " and barcode, goods, marking where they have one.",
+)
 @global_options
 @pass_given
-def pay(given: Given, amount: int, qr: str | None, payment_id: str | None) -> int:
-    """Sell something for AMOUNT and take the payment.
+def pay(
+    given: Given,
+    amount: int | None,
+    qr: str | None,
+    payment_id: str | None,
+    kind: GoodsKind,
+    items: tuple[Item, ...] | None,
+) -> int:
+    """Sell something for --amount, or --items, and take the payment.
 
     Exit code: 0 paid, 1 refused, 2 usage or settings, 3 not paid, and what may have been charged goes back.
     """
+    sold = _sold(amount, kind, items)
     slips: list[Slip] = []
     try:
         with open_till(given, slips, but_payment=payment_id) as till:
-            payment = till.pay(amount, goods=GOODS, payment_id=payment_id, qr_code=qr)
+            payment = till.sell(sold, payment_id=payment_id, qr_code=qr)
     except OutcomeUnknown as error:
         fault(str(error))
         if given.json:
-            echo_document(_unknown(error, amount))
+            echo_document(_unknown(error, total_of(sold)))
         return int(ExitCode.QUEUED)
     if given.json:
         echo_document(_document(payment))
     else:
         _show(payment, slips)
     return _exit_code(payment.result)
+
+
+def _sold(amount: int | None, kind: GoodsKind, items: tuple[Item, ...] | None) -> tuple[Item, ...]:
+    """Return what is sold.
+
+    Raises:
+        click.UsageError: the options do not go together.
+    """
+    if items is None:
+        if amount is None:
+            message = "Missing option '--amount' or '--items'."
+            raise click.UsageError(message)
+        return one_line_sale(GOODS, amount, kind)
+    if kind is not GoodsKind.ORDINARY:
+        message = "--goods goes with --amount; with --items each item of the file has its own."
+        raise click.UsageError(message)
+    total = total_of(items)
+    if amount not in (None, total):
+        message = f"the items come to {sums(total)}, and --amount says {sums(amount or 0)}; leave it out."
+        raise click.UsageError(message)
+    return items
 
 
 def slip_documents(slips: tuple[Slip, ...]) -> list[dict[str, object]]:

@@ -1,4 +1,4 @@
-"""``payme queue``: the cancellations that have not ended."""
+"""``payme queue``: the money that is on its way back to buyers, and what people can do about it."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ import click
 
 from payme_plugin.cli.given import Given, global_options, pass_given
 from payme_plugin.cli.journal import read_journal
-from payme_plugin.cli.output import ExitCode, echo_document
+from payme_plugin.cli.output import ExitCode, Refusal, echo_document, iso_time, local_time, sums
+from payme_plugin.cli.queue_close import close
+from payme_plugin.cli.queue_deliver import deliver
+from payme_plugin.cli.queue_rows import ROW_NUMBER, age, row_document
+from payme_plugin.cli.status import event_document, show_events
 from payme_plugin.clock import SystemClock
 
 if TYPE_CHECKING:
-    from payme_plugin.ledger.rows import CancellationRow
+    from payme_plugin.ledger.rows import CancellationRow, EventRow
 
 __all__ = ["queue"]
-
-_MINUTE_S, _HOUR_S, _DAY_S = 60, 3_600, 86_400
 
 
 @click.group(invoke_without_command=True)
 @global_options
 @click.pass_context
 def queue(context: click.Context) -> None:
-    """Look at the money that is on its way back to buyers."""
+    """Look at the money that is on its way back to buyers, send it off, or end a case by hand."""
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
@@ -37,38 +39,71 @@ def list_(given: Given) -> int:
         rows = [] if reader is None else reader.live_cancellations()
     now_ms = SystemClock().wall_ms()
     if given.json:
-        echo_document([_document(row, now_ms) for row in rows])
+        echo_document([row_document(row, now_ms) for row in rows])
     elif not rows:
         click.echo("No money is on its way back.")
     else:
         click.echo(f"{'Id':>4}  {'Cause':<10}  {'Age':>6}  {'Tries':>5}  {'Payment':<32}  Last error")
         for row in rows:
             click.echo(
-                f"{row.cancellation_id:>4}  {row.cause.value:<10}  {_age(_age_s(row, now_ms)):>6}  {row.attempts:>5}"
+                f"{row.cancellation_id:>4}  {row.cause.value:<10}  {age(row, now_ms):>6}  {row.attempts:>5}"
                 f"  {row.payment_id:<32}  {row.last_error}".rstrip()
             )
     return int(ExitCode.DONE)
 
 
-def _age_s(row: CancellationRow, now_ms: int) -> int:
-    return max(0, now_ms - row.created_at) // 1000
+@queue.command()
+@click.argument("cancellation_id", metavar="ID", type=ROW_NUMBER)
+@global_options
+@pass_given
+def show(given: Given, cancellation_id: int) -> int:
+    """Tell everything about one cancellation, live or ended, with the story of its payment."""
+    with read_journal(given.data_dir) as reader:
+        row = None if reader is None else reader.cancellation(cancellation_id)
+        events = [] if reader is None or row is None else reader.events(row.payment_id)
+    if row is None:
+        message = f"there is no cancellation {cancellation_id} in the journal of {given.data_dir}"
+        raise Refusal(message)
+    now_ms = SystemClock().wall_ms()
+    if given.json:
+        echo_document({**_whole_document(row, now_ms), "events": [event_document(event) for event in events]})
+    else:
+        _show(row, events, now_ms)
+    return int(ExitCode.DONE)
 
 
-def _document(row: CancellationRow, now_ms: int) -> dict[str, object]:
+queue.add_command(deliver)
+queue.add_command(close)
+
+
+def _whole_document(row: CancellationRow, now_ms: int) -> dict[str, object]:
     return {
-        "id": row.cancellation_id,
-        "payment_id": row.payment_id,
-        "receipt_id": row.receipt_id,
-        "cause": row.cause.value,
-        "age_s": _age_s(row, now_ms),
-        "attempts": row.attempts,
-        "last_error": row.last_error or None,
+        **row_document(row, now_ms),
+        "amount": row.amount,
+        "pos_id": row.pos_id,
+        "url": row.url,
+        "request_id": row.request_id or None,
+        "created_at": iso_time(row.created_at),
+        "due_at": iso_time(row.due_at) if row.ended_at is None else None,
+        "offered_at": None if row.offered_at is None else iso_time(row.offered_at),
+        "ended_at": None if row.ended_at is None else iso_time(row.ended_at),
+        "outcome": row.outcome or None,
     }
 
 
-def _age(age_s: int) -> str:
-    """Return an age as people say it: ``42 s``, ``5 min``, ``3 h``, ``2 d``."""
-    for unit_s, unit in ((_DAY_S, "d"), (_HOUR_S, "h"), (_MINUTE_S, "min")):
-        if age_s >= unit_s:
-            return f"{age_s // unit_s} {unit}"
-    return f"{age_s} s"
+def _show(row: CancellationRow, events: list[EventRow], now_ms: int) -> None:
+    click.echo(f"Cancellation  {row.cancellation_id}, {row.cause.value}")
+    click.echo(f"Payment       {row.payment_id}")
+    click.echo(f"Amount        {sums(row.amount)}")
+    click.echo(f"Payme         receipt {row.receipt_id}")
+    click.echo(f"Kassa         {row.pos_id} at {row.url}")
+    click.echo(f"Written       {local_time(row.created_at)}, {age(row, now_ms)} ago")
+    click.echo(f"Tries         {row.attempts}{f', the last one: {row.last_error}' if row.last_error else ''}")
+    if row.offered_at is not None:
+        click.echo(f"Host's queue  took it at {local_time(row.offered_at)}")
+    if row.ended_at is not None:
+        click.echo(f"Ended         {local_time(row.ended_at)}: {row.outcome}")
+    else:
+        click.echo(f"Next try      {'now' if row.due_at <= now_ms else local_time(row.due_at)}")
+    click.echo()
+    show_events(events)

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
 import click
 
 from payme_plugin.cli.given import Given, global_options, pass_given
 from payme_plugin.cli.output import ExitCode, UsageFault, echo_document
+from payme_plugin.cli.stopping import until_stopped
 from payme_plugin.clock import SystemClock
 from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, ExtraMissing, PortUnavailable, Sandbox, write_code
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import FrameType
 
 __all__ = ["sandbox"]
 
@@ -53,7 +45,7 @@ def sandbox(given: Given, port: int) -> int:
     """
     server = Sandbox(port)
     try:
-        with _until_stopped() as stopped, server:
+        with until_stopped() as stopped, server:
             if given.json:
                 echo_document(_document(server))
             else:
@@ -62,22 +54,6 @@ def sandbox(given: Given, port: int) -> int:
     except (PortUnavailable, ExtraMissing) as error:
         raise UsageFault(str(error)) from error
     return int(ExitCode.DONE)
-
-
-@contextmanager
-def _until_stopped() -> Iterator[threading.Event]:
-    """Turn Ctrl+C and the request to end into an event while the context lasts."""
-    stopped = threading.Event()
-
-    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's shape
-        stopped.set()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _codes() -> list[tuple[str, list[str]]]:

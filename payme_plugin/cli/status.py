@@ -14,7 +14,7 @@ from payme_plugin.ledger.states import PaymentState
 if TYPE_CHECKING:
     from payme_plugin.ledger.rows import EventRow, PaymentRow
 
-__all__ = ["payment_document", "show_payment", "status", "status_of"]
+__all__ = ["event_document", "payment_document", "show_events", "show_payment", "status", "status_of"]
 
 _NAMES = {PaymentState.RECORDED: "PAID", PaymentState.PAID: "UNRECORDED"}
 
@@ -39,7 +39,7 @@ def status(given: Given, payment_id: str | None) -> int:
         message = f"there is no payment {payment_id!r} in the journal of {given.data_dir}"
         raise Refusal(message)
     if given.json:
-        echo_document({**payment_document(row), "events": [_event_document(event) for event in events]})
+        echo_document({**payment_document(row), "events": [event_document(event) for event in events]})
     else:
         show_payment(row, events)
     return int(ExitCode.DONE)
@@ -79,7 +79,8 @@ def payment_document(row: PaymentRow) -> dict[str, object]:
     }
 
 
-def _event_document(event: EventRow) -> dict[str, object]:
+def event_document(event: EventRow) -> dict[str, object]:
+    """Return a line of a payment's story as JSON shows it."""
     return {
         "at": iso_time(event.at_ms),
         "at_ms": event.at_ms,
@@ -100,6 +101,11 @@ def show_payment(row: PaymentRow, events: list[EventRow]) -> None:
     for number, line in enumerate(row.message.splitlines()):
         click.echo(f"{'' if number else 'Cashier':<7}  {line}")
     click.echo()
+    show_events(events)
+
+
+def show_events(events: list[EventRow]) -> None:
+    """Print a story; the day stands above its events."""
     day = ""
     for event in events:
         before, (day, _, clock) = day, local_time(event.at_ms).partition(" ")

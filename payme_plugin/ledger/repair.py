@@ -1,29 +1,46 @@
-"""A damaged journal set aside, and every row that can still be read copied into a new one.
+"""A damaged journal set aside, and a new one put into its place with every row that can still be read.
 
-The damaged file is only read, and it is never deleted: it stays beside the new one under another name.
+The damaged file is only read, and it is never deleted: it stays beside the new one under another name. A power cut at
+any moment leaves the damaged journal, or a mark that stops every till until the repair is run again, or the new one.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
+import json
 import os
 import shutil
-import sqlite3
+import struct
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.errors import Unwritable
-from payme_plugin.ledger.schema import connect, translated
+from payme_plugin.ledger.errors import Damaged, ForeignJournal, JournalError, Unwritable
+from payme_plugin.ledger.leases import DECIDER, Leases
+from payme_plugin.ledger.owners import is_alive
+from payme_plugin.ledger.salvage import Salvage, identity_in, salvage
+from payme_plugin.ledger.schema import connect_read_only, translated
+from payme_plugin.ledger.states import Cause, PaymentState
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["Repaired", "repair"]
+__all__ = ["InUse", "Repaired", "fault_in", "repair"]
 
 _PARTS = ("", "-wal", "-shm")
-_ROWID_TABLES = ("payment", "event", "cancellation", "fiscal_link")
-_MOST_GAPS = 10_000
+_OWNERS_FOLDER = "owners"
+_MARK = b"payme journal repair was cut off; run it again.\n"
+# The bytes that SQLite locks in a database file: https://sqlite.org/fileformat.html, section 1.4 (the lock-byte page).
+_LOCK_BYTES_AT, _LOCK_BYTES = 0x40000000, 512
+_FLOCK = "hhqqi"  # struct flock of the C library, in its native layout
+
+
+class InUse(JournalError):
+    """A live process works with the journal: stop the till and its workers first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,115 +48,240 @@ class Repaired:
     """What a repair came to.
 
     Attributes:
+        fault: what was wrong.
         set_aside: the damaged file under its new name.
         copied: how many rows were copied, by table.
-        unreadable: how many places in the damaged file could not be read.
+        unreadable: how many rows were met that could not be read or made no sense; whole pages may hide more.
     """
 
+    fault: str
     set_aside: Path
     copied: dict[str, int]
     unreadable: int
 
 
-def repair(path: Path, host_identity: str, stamp: str) -> Repaired:
-    """Set the journal at ``path`` aside, with its log, and copy what can be read of it.
+def repair(path: Path, host_identity: str, stamp: str) -> Repaired | None:
+    """Set the journal at ``path`` aside, with its log, and put a copy of what can be read of it into its place.
 
     Args:
-        path: the journal's file; nobody else may have it open.
-        host_identity: the till's stable name, where the damaged file does not say it.
+        path: the journal's file, which is there.
+        host_identity: the till that it belongs to.
         stamp: goes into the new name of the damaged file.
 
     Returns:
-        What came of it. Until the new journal is whole, the damaged one keeps its name, and with it charging stays off.
+        What came of it; None: the journal is sound and was left as it is.
 
     Raises:
-        Unwritable: the folder or the disk can't be used, or a file of the new name is there already.
+        InUse: a live process works with it.
+        ForeignJournal: it says that it belongs to another till.
+        TooNew: a newer version wrote it.
+        Unwritable: the folder or the disk can't be used, or a file of the new name is there already; the journal is as
+            it was.
 
     Money effect: none; cancellations that were copied are live again.
     """
-    set_aside, fresh, work = (path.with_name(f"{path.name}.{what}-{stamp}") for what in ("damaged", "repaired", "work"))
-    with translated():
-        if set_aside.exists() or fresh.exists():
-            message = f"{set_aside} or {fresh} is there already"
-            raise Unwritable(message)
-        _copy_files(path, set_aside)
-        # Reading a journal with a log writes to it: a copy of the copy keeps the evidence as it was.
-        _copy_files(set_aside, work)
+    with translated(), _nobody_else(path):
+        finished = _finish_earlier(path)
+        if finished is not None:
+            return finished
+        fault = fault_in(path)
+        if fault is None:
+            return None
+        with _locked(path):
+            return _repair(path, host_identity, stamp, fault)
+
+
+def fault_in(path: Path) -> str | None:
+    """Return what is wrong with the journal at ``path``, in one line; None: it is sound. Not a byte of it changes.
+
+    Raises:
+        TooNew: a newer version wrote it.
+        Unwritable: it can't be read now.
+    """
+    try:
+        with translated():
+            connection = connect_read_only(path)
+            if connection is None:
+                return None
+            with closing(connection):
+                return _fault_of(connection)
+    except Damaged as error:
+        return str(error)
+
+
+def _fault_of(connection: sqlite3.Connection) -> str | None:
+    (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    if found != "ok":
+        return str(found).replace("\n", " ")
+    for table, column, kind in (("payment", "state", PaymentState), ("cancellation", "cause", Cause)):
+        known = {each.value for each in kind}
+        rows = connection.execute(f"SELECT DISTINCT {column} FROM {table}")  # noqa: S608 - our own names
+        unknown = {value for (value,) in rows} - known
+        if unknown:
+            return f"{table} has a {column} that there is not"
+    names = {name for (name,) in connection.execute("SELECT name FROM about")}
+    missing = {"host_identity", "fingerprint_key"} - names
+    return f"it does not say its {min(missing)}" if missing else None
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Alone
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _nobody_else(path: Path) -> Iterator[None]:
+    """Make sure that no process that works with the journal lives, and be the one that decides meanwhile."""
+    owners = path.parent / _OWNERS_FOLDER
+    if any(is_alive(owners, file.stem) for file in owners.glob("*.owner")):
+        raise InUse(_in_use(path))
+    with Leases(path.parent).hold(DECIDER) as is_ours:
+        if not is_ours:
+            raise InUse(_in_use(path))
+        yield
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Keep SQLite of every other process away from the file: a till that starts now can't use it, and tries again."""
+    file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        lock = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, _LOCK_BYTES_AT, _LOCK_BYTES, 0)
         try:
-            copied, unreadable = _copy_rows(work, fresh, host_identity)
-        finally:
-            for part in _PARTS:
-                _part(work, part).unlink(missing_ok=True)
-        # The old log must be gone before the new file comes: SQLite would read one into the other.
+            fcntl.fcntl(file, fcntl.F_OFD_SETLK, lock)
+        except OSError as error:
+            if error.errno in {errno.EAGAIN, errno.EACCES}:
+                raise InUse(_in_use(path)) from error
+            raise
+        yield
+    finally:
+        os.close(file)
+
+
+def _in_use(path: Path) -> str:
+    return f"a live process works with {path}; stop the till and its workers first"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The repair
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _repair(path: Path, host_identity: str, stamp: str, fault: str) -> Repaired:
+    set_aside, fresh, work = (path.with_name(f"{path.name}.{what}-{stamp}") for what in ("damaged", "repaired", "work"))
+    if set_aside.exists() or fresh.exists():
+        message = f"{set_aside} or {fresh} is there already"
+        raise Unwritable(message)
+    try:
+        _copy_files(path, set_aside, _PARTS)
+        # Reading a journal with a log writes to it: a copy of the copy keeps the evidence as it was.
+        _copy_files(set_aside, work, _PARTS[:2])
+        found = identity_in(work)
+        if found not in (None, host_identity):
+            message = f"the journal belongs to till {found!r}, this is {host_identity!r}"
+            raise ForeignJournal(message)
+        saved = salvage(work, fresh, host_identity)
+        _own_alike(path, fresh)
+        mark = _Mark(fault, fresh.name, set_aside.name, saved)
+        mark.put_at(path, path.with_name(f"{path.name}.mark-{stamp}"))
+    except BaseException:
+        for made in (set_aside, fresh):
+            _remove(made)
+        raise
+    finally:
+        _remove(work)
+    return mark.finish(path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """What stands in the journal's place, and is no database, while the new one takes it.
+
+    The old log must be gone before the new file comes, for SQLite would read one into the other; and the old file must
+    not be used without its log. So the file gives way to this mark first.
+    """
+
+    fault: str
+    fresh: str
+    set_aside: str
+    saved: Salvage
+
+    def put_at(self, path: Path, by_way_of: Path) -> None:
+        """Take the journal's place, at once and durably."""
+        values = {
+            "fault": self.fault,
+            "fresh": self.fresh,
+            "set_aside": self.set_aside,
+            "copied": self.saved.copied,
+            "unreadable": self.saved.unreadable,
+        }
+        with by_way_of.open("wb") as file:
+            file.write(_MARK + json.dumps(values).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        _own_alike(path, by_way_of)
+        by_way_of.replace(path)
+        _sync_folder(path)
+
+    @classmethod
+    def read(cls, path: Path) -> _Mark | None:
+        """Return the mark at ``path``; None where there is something else."""
+        with path.open("rb") as file:
+            if file.read(len(_MARK)) != _MARK:
+                return None
+            values = json.loads(file.read())
+        saved = Salvage(values["copied"], values["unreadable"])
+        return cls(values["fault"], values["fresh"], values["set_aside"], saved)
+
+    def finish(self, path: Path) -> Repaired:
+        """Put the new journal into the mark's place."""
         for part in _PARTS[1:]:
             _part(path, part).unlink(missing_ok=True)
-        fresh.replace(path)
-    return Repaired(set_aside, copied, unreadable)
+        _sync_folder(path)
+        path.with_name(self.fresh).replace(path)
+        _sync_folder(path)
+        return Repaired(self.fault, path.with_name(self.set_aside), self.saved.copied, self.saved.unreadable)
+
+
+def _finish_earlier(path: Path) -> Repaired | None:
+    """End a repair that was cut off, and remove what one left; None where none had come as far as its mark."""
+    mark = _Mark.read(path)
+    finished = None if mark is None else mark.finish(path)
+    for what in ("repaired", "work", "mark"):
+        for left in path.parent.glob(f"{path.name}.{what}-*"):
+            left.unlink()
+    return finished
 
 
 def _part(path: Path, part: str) -> Path:
     return path.with_name(path.name + part)
 
 
-def _copy_files(source: Path, target: Path) -> None:
-    for part in _PARTS:
+def _copy_files(source: Path, target: Path, parts: tuple[str, ...]) -> None:
+    for part in parts:
         with contextlib.suppress(FileNotFoundError):
             shutil.copy2(_part(source, part), _part(target, part))
+            _own_alike(source, _part(target, part))
             with _part(target, part).open("rb") as file:
                 os.fsync(file.fileno())
+    _sync_folder(target)
 
 
-def _copy_rows(damaged: Path, fresh: Path, host_identity: str) -> tuple[dict[str, int], int]:
-    target = connect(fresh, host_identity)
-    source = sqlite3.connect(damaged, isolation_level=None)
-    source.row_factory = sqlite3.Row
+def _own_alike(source: Path, target: Path) -> None:
+    """Let ``target`` belong to whom ``source`` belongs: the till, whoever repairs its journal."""
+    status = source.stat()
+    with contextlib.suppress(PermissionError):
+        os.chown(target, status.st_uid, status.st_gid)
+
+
+def _remove(path: Path) -> None:
+    for part in _PARTS:
+        _part(path, part).unlink(missing_ok=True)
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        target.execute("PRAGMA foreign_keys = OFF")
-        target.execute("BEGIN IMMEDIATE")
-        copied, unreadable = {}, 0
-        for table in _ROWID_TABLES:
-            rows, gaps = _rows_of(source, table)
-            copied[table] = sum(_insert(target, table, row) for row in rows)
-            unreadable += gaps
-        for table in ("about", "code"):
-            copied[table] = sum(_insert(target, table, row) for row in _plain_rows(source, table))
-        target.execute("COMMIT")
-        target.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        os.fsync(folder)
     finally:
-        source.close()
-        target.close()
-    return copied, unreadable
-
-
-def _rows_of(source: sqlite3.Connection, table: str) -> tuple[list[sqlite3.Row], int]:
-    """Return the rows that can be read, and how many times reading had to step over something."""
-    rows: list[sqlite3.Row] = []
-    gaps, after = 0, -1
-    while gaps < _MOST_GAPS:
-        try:
-            query = f"SELECT rowid AS found_at, * FROM {table} WHERE rowid > ? ORDER BY rowid"  # noqa: S608 - our own name
-            for row in source.execute(query, (after,)):
-                rows.append(row)
-                after = row["found_at"]
-            break
-        except sqlite3.DatabaseError:
-            gaps += 1
-            after += 1
-    return rows, gaps
-
-
-def _plain_rows(source: sqlite3.Connection, table: str) -> Iterator[sqlite3.Row]:
-    with contextlib.suppress(sqlite3.DatabaseError):
-        yield from source.execute(f"SELECT * FROM {table}")  # noqa: S608 - the names are this module's own
-
-
-def _insert(target: sqlite3.Connection, table: str, row: sqlite3.Row) -> int:
-    names = [name for name in row.keys() if name != "found_at"]  # noqa: SIM118 - a Row iterates over its values
-    columns, marks = ", ".join(names), ", ".join("?" * len(names))
-    try:
-        return target.execute(
-            f"INSERT OR REPLACE INTO {table} ({columns}) VALUES ({marks})",  # noqa: S608 - the names are the schema's
-            [row[name] for name in names],
-        ).rowcount
-    except sqlite3.Error:
-        return 0
+        os.close(folder)

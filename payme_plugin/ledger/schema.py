@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import sqlite3
-from contextlib import contextmanager
+import tempfile
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.errors import Damaged, JournalError, TooNew, Unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 __all__ = ["SCHEMA_VERSION", "connect", "connect_read_only", "translated"]
 
@@ -118,6 +120,8 @@ CREATE INDEX fiscal_link_due ON fiscal_link (due_at) WHERE ended_at IS NULL;
 
 # SQLITE_CORRUPT and SQLITE_NOTADB of SQLite's C interface; the module names them from Python 3.11 on.
 _DAMAGED = (11, 26)
+# Of SQLite's write-ahead log: https://sqlite.org/fileformat2.html, section 4.1.
+_LOG_HEADER_BYTES = 32
 _PRIMARY_CODE = 0xFF
 
 
@@ -166,7 +170,7 @@ def connect(path: Path, host_identity: str) -> sqlite3.Connection:
         former = connect_read_only(path)
         if former is not None:
             former.close()
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE))
+        _make_or_require_writable(path)
         connection = sqlite3.connect(
             path, timeout=_BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False
         )
@@ -180,8 +184,23 @@ def connect(path: Path, host_identity: str) -> sqlite3.Connection:
         return connection
 
 
+def _make_or_require_writable(path: Path) -> None:
+    """Make the file where there is none, for its owner alone; else make sure that it may be written.
+
+    A file that is there is not opened by hand: to close it again would take away every lock that SQLite holds on it for
+    this process (https://sqlite.org/howtocorrupt.html, section 2.2), and another process would throw away the log that
+    this one still writes.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE))
+    except FileExistsError:
+        if not os.access(path, os.W_OK, effective_ids=True):
+            message = f"{path} may not be written by this user"
+            raise Unwritable(message) from None
+
+
 def connect_read_only(path: Path) -> sqlite3.Connection | None:
-    """Open the journal at ``path`` for reading; None where there is none. It creates nothing and changes nothing.
+    """Open the journal at ``path`` for reading; None where there is none. It creates nothing and changes not a byte.
 
     Raises:
         Damaged: the file is no journal, or another program's.
@@ -191,17 +210,7 @@ def connect_read_only(path: Path) -> sqlite3.Connection | None:
     with translated():
         if not path.exists():
             return None
-        # A read-only connection in WAL mode makes -shm and -wal where they are missing; then nobody has the file
-        # open and no commit waits in a log, so that the file alone is the whole journal and may be read as immutable.
-        log = path.with_name(path.name + "-wal")
-        flags = "mode=ro" if log.exists() else "mode=ro&immutable=1"
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?{flags}",
-            uri=True,
-            timeout=_BUSY_TIMEOUT_MS / 1000,
-            isolation_level=None,
-            check_same_thread=False,
-        )
+        connection = _reader_of(path)
         connection.row_factory = sqlite3.Row
         try:
             version = _require_ours(connection)
@@ -212,6 +221,54 @@ def connect_read_only(path: Path) -> sqlite3.Connection | None:
             connection.close()
             return None
         return connection
+
+
+def _reader_of(path: Path) -> sqlite3.Connection:
+    """Return a connection that only reads, whatever lies beside the file."""
+    log, index = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
+    if not _has_frames(log):
+        # No commit waits in a log: the file alone is the journal. Without a log SQLite would make one; over one that a
+        # power cut left with nothing but its header, a reader that may not write the index tries for ten seconds and
+        # fails with "locking protocol".
+        return _connect_by_uri(path, "mode=ro&immutable=1")
+    if index.exists():
+        # Beside a live process this one shares its index; after a crash SQLite reads the log into memory.
+        return _connect_by_uri(path, "mode=ro&readonly_shm=1")
+    return _in_memory(path, log)
+
+
+def _has_frames(log: Path) -> bool:
+    try:
+        return log.stat().st_size > _LOG_HEADER_BYTES
+    except FileNotFoundError:
+        return False
+
+
+def _connect_by_uri(path: Path, flags: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?{flags}",
+        uri=True,
+        timeout=_BUSY_TIMEOUT_MS / 1000,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
+def _in_memory(path: Path, log: Path) -> sqlite3.Connection:
+    """Return a copy, in memory, of a journal with a log but without its index: nobody has it open."""
+    with tempfile.TemporaryDirectory(prefix="payme-") as folder:
+        for file in (path, log):
+            shutil.copyfile(file, Path(folder) / file.name)
+        with closing(sqlite3.connect(Path(folder) / path.name, isolation_level=None)) as copy:
+            # A database in memory can have no log.
+            copy.execute("PRAGMA journal_mode = DELETE").fetchall()
+            connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            try:
+                copy.backup(connection)
+            except BaseException:
+                connection.close()
+                raise
+    return connection
 
 
 def _set_up(connection: sqlite3.Connection) -> None:

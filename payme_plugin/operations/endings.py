@@ -106,6 +106,7 @@ def commit(
         raise
     except JournalError as error:
         return _not_stored(tools, row, ending, error)
+    tools.notice(JOURNAL_NOTICE, None)
     return told_before(row)
 
 
@@ -123,12 +124,14 @@ def commit_paid(tools: Tools, row: PaymentRow, paid: Paid, story: Story) -> Paym
     said = paid.receipt.pay_time_ms if paid.receipt is not None else None
     paid_at = said if said is not None else tools.clock.wall_ms()
     try:
-        return tools.journal.move(row, PaymentState.PAID, "Payme says paid (4)", paid_at=paid_at, notes=story.take())
+        row = tools.journal.move(row, PaymentState.PAID, "Payme says paid (4)", paid_at=paid_at, notes=story.take())
     except StateMoved:
         raise
     except JournalError as error:
         _journal_fault(tools, row, error)
-        return row
+    else:
+        tools.notice(JOURNAL_NOTICE, None)
+    return row
 
 
 def told_before(row: PaymentRow) -> PaymentResult:

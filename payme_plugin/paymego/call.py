@@ -89,11 +89,13 @@ class Call:
             Refused: the server answered with an error code.
             Unclear: the request may have arrived, and no usable answer came.
         """
-        while self._outcome is None:
+        outcome: Outcome | None = None
+        while outcome is None:
             self.wait(self.deadline)
-        if isinstance(self._outcome, Answer):
-            return self._outcome
-        raise self._outcome.with_traceback(None)
+            outcome = self._outcome
+        if isinstance(outcome, Answer):
+            return outcome
+        raise outcome.with_traceback(None)
 
     def abandon(self) -> None:
         """End it now, as at its deadline; nothing where it is over."""

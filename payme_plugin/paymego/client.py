@@ -190,5 +190,5 @@ class PaymeGoClient:
             if keep and link.reusable and not self._closed:
                 unwanted, self._idle = self._idle, link
         if unwanted is not None:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(Exception):
                 unwanted.close()

@@ -97,6 +97,8 @@ class Link:
                 wire=self._wire,
                 ssl_context=context,
                 cert_reqs="CERT_REQUIRED",
+                # Debian's urllib3 would load the system's authorities into the context here, at every connection.
+                ca_certs=None,
             )
 
     @property

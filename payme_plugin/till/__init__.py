@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from payme_plugin.till.book import ReceiptBook
 from payme_plugin.till.desk import PrintSlip, print_slip
 from payme_plugin.till.errors import (
     FolderUnusable,
@@ -13,10 +14,11 @@ from payme_plugin.till.errors import (
     UnknownPayment,
 )
 from payme_plugin.till.host import PAYMENT_TYPE, reference_identity
+from payme_plugin.till.lock import locked
 from payme_plugin.till.receipts import BookedReceipt, Refund, Tender
 from payme_plugin.till.reversal import Reversal
-from payme_plugin.till.sale import Payment
-from payme_plugin.till.terminal_log import TerminalLogFormatter, terminal_log
+from payme_plugin.till.sale import Payment, one_line_sale
+from payme_plugin.till.terminal_log import TerminalLogFormatter, stderr_log, terminal_log
 from payme_plugin.till.till import Restored, Till
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "Payment",
     "PaymentMismatch",
     "PrintSlip",
+    "ReceiptBook",
     "Refund",
     "Restored",
     "Reversal",
@@ -37,7 +40,10 @@ __all__ = [
     "TillBusy",
     "TillError",
     "UnknownPayment",
+    "locked",
+    "one_line_sale",
     "print_slip",
     "reference_identity",
+    "stderr_log",
     "terminal_log",
 ]

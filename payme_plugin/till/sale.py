@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from hookspecs import HookFailed, Item, PaymentRequest, PaymentResult, PaymentStatus
+from hookspecs import GoodsKind, HookFailed, Item, PaymentRequest, PaymentResult, PaymentStatus
 from payme_plugin.till.errors import NoPlugin, OutcomeUnknown, PaymentMismatch
 from payme_plugin.till.receipts import BookedReceipt, Tender
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hookspecs import Ui
     from payme_plugin.till.desk import Desk
 
-__all__ = ["Payment", "ask_again", "take_payment"]
+__all__ = ["Payment", "ask_again", "one_line_sale", "take_payment"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +89,9 @@ def ask_again(desk: Desk, ui: Ui, receipt: BookedReceipt) -> Payment | None:
     return payment
 
 
-def one_line_sale(name: str, amount: int) -> tuple[Item, ...]:
+def one_line_sale(name: str, amount: int, goods: GoodsKind = GoodsKind.ORDINARY) -> tuple[Item, ...]:
     """Return the lines of a sale of one piece of ``name`` for ``amount`` tiyin."""
-    return (Item(name=name, quantity=Decimal(1), price=amount, amount=amount),)
+    return (Item(name=name, quantity=Decimal(1), price=amount, amount=amount, goods=goods),)
 
 
 def _sell_new(desk: Desk, ui: Ui, items: tuple[Item, ...], tender: Tender, qr_code: str | None) -> Payment:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from io import TextIOWrapper
     from pathlib import Path
 
-__all__ = ["TerminalLogFormatter", "terminal_log"]
+__all__ = ["TerminalLogFormatter", "stderr_log", "terminal_log"]
 
 _LOGGERS = ("payme", "pos")
 _FILE_MODE = 0o640
@@ -73,7 +73,21 @@ class _LogFile(logging.FileHandler):
 @contextmanager
 def terminal_log(path: Path) -> Iterator[None]:
     """Write what the plugins and the till log into ``path`` while the context lasts; the file is appended to."""
-    handler = _LogFile(path)
+    with _logging_to(_LogFile(path)):
+        yield
+
+
+@contextmanager
+def stderr_log() -> Iterator[None]:
+    """Write the same lines to stderr while the context lasts."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(TerminalLogFormatter())
+    with _logging_to(handler):
+        yield
+
+
+@contextmanager
+def _logging_to(handler: logging.Handler) -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -6,6 +6,7 @@ import time
 import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, final
 
 from hookspecs import BaseUi, PosPlugins, ReceiptKind
@@ -170,18 +171,23 @@ class Till:
         """All receipts in the till's book, oldest first."""
         return self._desk.book.receipts()
 
-    def restore(self, but_payment: str | None = None) -> tuple[Restored, ...]:
+    def restore(
+        self, *, but_payment: str | None = None, but_cancel: str | None = None, but_refund: str | None = None
+    ) -> tuple[Restored, ...]:
         """Finish what an earlier run left: ask again, close or annul, tell and print.
 
         Args:
             but_payment: a payment that the caller asks for itself.
+            but_cancel: a payment whose cancel, if it had begun, the caller goes on with itself.
+            but_refund: a payment whose refund, if it had begun, the caller goes on with itself.
 
         Money effect: may charge, never twice, and may return what had begun to be returned.
 
         Raises:
             FolderUnusable: the book can't be written.
         """
-        ended = [self._restore(receipt) for receipt in self.receipts if not _asks_for(receipt, but_payment)]
+        left = {(_Left.PAYMENT, but_payment), (_Left.CANCEL, but_cancel), (_Left.REFUND, but_refund)}
+        ended = [self._restore(receipt) for receipt in self.receipts if _left_by(receipt) not in left]
         return tuple(each for each in ended if each is not None)
 
     def _restore(self, receipt: BookedReceipt) -> Restored | None:
@@ -211,12 +217,16 @@ class Till:
 
     def pay(self, amount: int, *, goods: str, payment_id: str | None = None, qr_code: str | None = None) -> Payment:
         """Sell one piece of ``goods`` for ``amount`` tiyin; see ``take_payment`` for its effects and errors."""
+        return self.sell(one_line_sale(goods, amount), payment_id=payment_id, qr_code=qr_code)
+
+    def sell(self, items: tuple[Item, ...], *, payment_id: str | None = None, qr_code: str | None = None) -> Payment:
+        """Sell ``items``; see ``take_payment`` for its effects and errors."""
         return take_payment(
             self._desk,
             self._ui,
             payment_type=PAYMENT_TYPE,
             payment_id=self._new_id() if payment_id is None else payment_id,
-            items=one_line_sale(goods, amount),
+            items=items,
             qr_code=qr_code,
         )
 
@@ -260,5 +270,19 @@ def _payment_id(receipt: BookedReceipt) -> str | None:
     return receipt.tenders[-1].payment_id if receipt.tenders else None
 
 
-def _asks_for(receipt: BookedReceipt, payment_id: str | None) -> bool:
-    return payment_id is not None and receipt.cancelling is None and _payment_id(receipt) == payment_id
+class _Left(Enum):
+    """What an earlier run had begun and not finished."""
+
+    PAYMENT = "payment"
+    CANCEL = "cancel"
+    REFUND = "refund"
+
+
+def _left_by(receipt: BookedReceipt) -> tuple[_Left, str] | None:
+    """Return what an earlier run had begun with ``receipt``, and for which payment; None: nothing."""
+    if receipt.cancelling is not None:
+        return _Left.CANCEL, receipt.cancelling
+    payment_id = _payment_id(receipt)
+    if not receipt.is_open or payment_id is None:
+        return None
+    return (_Left.PAYMENT if receipt.refund is None else _Left.REFUND), payment_id

@@ -8,15 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from payme_plugin.cli.amount import amount_option
+from payme_plugin.cli.amount import tiyin_of
 
 LARGEST = 2**63 - 1
-CONTEXT = click.Context(click.Command("pay"))
-OPTION = click.Option(["--amount"])
-
-
-def tiyin(text: str) -> int:
-    return amount_option(CONTEXT, OPTION, text)
 
 
 @pytest.mark.parametrize(
@@ -31,14 +25,14 @@ def tiyin(text: str) -> int:
         ("92233720368547758.07", LARGEST),
     ],
 )
-def test_sums_become_tiyin(text: str, amount: int) -> None:
-    assert tiyin(text) == amount
+def test_sums_become_tiyin_of(text: str, amount: int) -> None:
+    assert tiyin_of(text) == amount
 
 
 @given(amount=st.integers(min_value=1, max_value=LARGEST))
 def test_every_amount_can_be_written_and_read_back(amount: int) -> None:
-    assert tiyin(f"{amount // 100}.{amount % 100:02d}") == amount
-    assert tiyin(str(Decimal(amount) / 100)) == amount
+    assert tiyin_of(f"{amount // 100}.{amount % 100:02d}") == amount
+    assert tiyin_of(str(Decimal(amount) / 100)) == amount
 
 
 @pytest.mark.parametrize(
@@ -51,7 +45,7 @@ def test_every_amount_can_be_written_and_read_back(amount: int) -> None:
 )
 def test_anything_else_is_refused_with_what_is_allowed(text: str) -> None:
     with pytest.raises(click.BadParameter) as refused:
-        tiyin(text)
+        tiyin_of(text)
 
     sentence = refused.value.message
     assert re.search(r"allowed|at most", sentence)
@@ -64,7 +58,7 @@ def test_anything_else_is_refused_with_what_is_allowed(text: str) -> None:
 @example("10.005")
 def test_only_plain_decimals_above_zero_ever_pass(text: str) -> None:
     try:
-        amount = tiyin(text)
+        amount = tiyin_of(text)
     except click.BadParameter:
         return
     assert re.fullmatch(r"[0-9]+(\.[0-9]{1,2})?", text)

@@ -24,8 +24,8 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import pytest
-from crash_till import CrashTill, Life, Nursery
 
+from crash_till import CrashTill, Life, Nursery
 from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, Fault, FaultKind, Sandbox
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Buyer:
         settings: of the plugin, beside the quick ones.
         faults: what befalls the requests of a life.
         stops_after_s: the cashier stops the wait after so long.
+        ending: what becomes of the paid sale; see ``LifeOrder``.
     """
 
     does: Behaviour = field(default_factory=Behaviour)
@@ -59,6 +60,7 @@ class Buyer:
     settings: Mapping[str, str] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
     stops_after_s: float | None = None
+    ending: str = "closes"
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,12 @@ class Walk:
         return f"{self.buyer}-{self.host}" + ("" if self.cut is None else f"-{self.cut.value}")
 
 
+AT_ONCE = CancelPlan(settle_s=0)
 NEVER = Behaviour(BuyerAction.NEVER_ANSWERS)
 NO_FUNDS = Behaviour(BuyerAction.LACKS_FUNDS)
+SLOW_RETURN = CancelPlan(settle_s=0.2)
+LOST_CANCEL = (Fault(FaultKind.ANSWER_LOST, "receipts.cancel", times=None),)
+REFUSED_RETURN = Behaviour(cancel=CancelPlan(refused_with=-31800))
 BUYERS = {
     "pays at once": Buyer(),
     "confirms late": Buyer(Behaviour(BuyerAction.CONFIRMS, after_s=0.12)),
@@ -113,7 +119,14 @@ BUYERS = {
     "the cashier stops": Buyer(NEVER, stops_after_s=0.05),
     "the cashier stops as the buyer confirms": Buyer(Behaviour(BuyerAction.CONFIRMS, after_s=0.06), stops_after_s=0.05),
     "the return takes a while": Buyer(
-        Behaviour(BuyerAction.NEVER_ANSWERS, cancel=CancelPlan(settle_s=0.2)), settings={"payDuration": "100"}
+        Behaviour(BuyerAction.NEVER_ANSWERS, cancel=SLOW_RETURN), settings={"payDuration": "100"}
+    ),
+    "the sale is annulled": Buyer(ending="annuls"),
+    "the sale is annulled, and the answer is lost": Buyer(ending="annuls", faults=LOST_CANCEL),
+    "the sale is annulled, and the return takes a while": Buyer(Behaviour(cancel=SLOW_RETURN), ending="annuls"),
+    "the sale is refunded": Buyer(ending="refunds"),
+    "the sale is refunded, and the refusal is ignored": Buyer(
+        REFUSED_RETURN, ending="refunds", settings={"ignoredErrors": "-31800"}
     ),
 }
 HOSTS = {
@@ -126,9 +139,9 @@ OVER_BOUNDARIES = [Walk(buyer, host) for buyer in BUYERS for host in ("asks agai
 ]
 OVER_REQUESTS = [
     Walk(buyer, host, cut)
-    for buyer in ("pays at once", "never answers", "lacks funds")
+    for buyer in ("pays at once", "never answers", "lacks funds", "the sale is annulled", "the sale is refunded")
     for host in ("asks again", "gives up")
-    for cut in (FaultKind.SILENT, FaultKind.SILENT_AFTER_EFFECT, FaultKind.REQUEST_DELAYED)
+    for cut in (FaultKind.SILENT_AFTER_EFFECT, FaultKind.REQUEST_DELAYED)
 ]
 
 
@@ -161,34 +174,43 @@ class Shop:
         self._amounts = itertools.count(1_500_000)
         self._unknown_codes = (f"9{number:019d}" for number in itertools.count(1))
 
-    def begin(self, buyer: Buyer, *, sales: int, last_boundary: int = 0, fault: Fault | None = None) -> Life:
+    def begin(self, buyer: Buyer, *, sales: int = 0, last_boundary: int = 0, fault: Fault | None = None) -> Life:
         """Start a life that makes so many sales after it has restored those of the life before."""
         self.sandbox.clear_faults()
         for each in (*buyer.faults, *([fault] if fault else [])):
             self.sandbox.inject(each)
-        buyers = max(sales, 1) if sales or self._host.buyer_stays else 0
-        codes = [code for _ in range(buyers) for code in self._codes(buyer)]
+        buyers = sales + self._host.buyer_stays
         return self._till.begin(
             settings={"timeout": "1", "payDuration": "300", "frequency": "30", **buyer.settings},
             sales=tuple(itertools.islice(self._amounts, sales)),
-            codes=tuple(codes),
+            codes=tuple(code for _ in range(buyers) for code in self._codes(buyer)),
+            ending=buyer.ending,
             last_boundary=last_boundary,
             stops_after_s=buyer.stops_after_s,
         )
 
+    def finish(self, buyer: Buyer, *, place: str, sales: int = 0) -> list[str]:
+        """Let a life restore, sell and deliver undisturbed; return what is wrong then."""
+        status = self.begin(buyer, sales=sales).status()
+        return self.faults(place) + ([] if status == 0 else [f"{place}: the life after it ended with {status}"])
+
+    def faults(self, place: str, *, but_last: bool = False) -> list[str]:
+        """Return what is wrong, with the place where a life had ended, and the story of all payments."""
+        faults = self._till.faults(but_last=but_last)
+        return [f"{place}: {', '.join(faults)}\n{self._till.story()}"] if faults else []
+
     def boundaries(self) -> list[str]:
-        """Return the boundaries that every life of the last kind comes to: its tables are there already."""
-        return [name for name in self._till.boundaries() if "the tables" not in name]
+        """Return the boundaries that the last life came to."""
+        return list(self._till.boundaries())
 
     def kill_at_arrival(self, life: Life, requests: int) -> None:
         """Kill a life when the sandbox has seen so many requests in all."""
         self._till.kill_at_arrival(life, requests)
 
-    def recover(self, buyer: Buyer, place: str) -> list[str]:
-        """Let a life restore and deliver everything; return what is wrong then."""
-        status = self.begin(buyer, sales=0).status()
-        faults = self._till.faults() + ([] if status == 0 else [f"the last life ended with {status}"])
-        return [f"{place}: {', '.join(faults)}\n{self._till.story()}"] if faults else []
+    def lift_refusals(self) -> None:
+        """Let every cancellation that Payme has refused so far go through from now on."""
+        for receipt in self.sandbox.receipts():
+            self.sandbox.plan_cancel(receipt.receipt_id, AT_ONCE)
 
     def _codes(self, buyer: Buyer) -> tuple[str, ...]:
         stale = itertools.islice(self._unknown_codes, buyer.stale_codes)
@@ -196,24 +218,28 @@ class Shop:
 
 
 def walk_over_boundaries(shop: Shop, buyer: Buyer) -> Walked:
+    """Kill a life at each boundary of its sale; the next one restores it before it makes its own sale."""
     walked = Walked()
-    shop.begin(buyer, sales=1).status()
+    walked.faults += shop.finish(buyer, sales=1, place="an undisturbed life")
     boundaries = shop.boundaries()
-    walked.faults += shop.recover(buyer, "an undisturbed life")
+    place = "nowhere"
     for round_number, (number, name) in itertools.product(range(ROUNDS), enumerate(boundaries, 1)):
         walked.points += 1
         walked.kills += shop.begin(buyer, sales=1, last_boundary=number).status() == KILLED
+        walked.faults += shop.faults(f"killed at {place}", but_last=True)
+        place = f"boundary {number}, {name}"
         if round_number:
-            shop.begin(buyer, sales=0, last_boundary=round_number).status()
-        walked.faults += shop.recover(buyer, f"killed at boundary {number}, {name}, then at {round_number}")
+            shop.begin(buyer, last_boundary=round_number).status()
+            place += f", then at {round_number}"
+        shop.lift_refusals()
+    walked.faults += shop.finish(buyer, place=f"killed at {place}")
     return walked
 
 
 def walk_over_requests(shop: Shop, buyer: Buyer, cut: FaultKind) -> Walked:
     walked = Walked()
-    shop.begin(buyer, sales=1).status()
+    walked.faults += shop.finish(buyer, sales=1, place="an undisturbed life")
     requests = [request.method for request in shop.sandbox.requests]
-    walked.faults += shop.recover(buyer, "an undisturbed life")
     for round_number, (number, method) in itertools.product(range(ROUNDS), enumerate(requests)):
         walked.points += 1
         arrived = len(shop.sandbox.requests) + number + 1
@@ -221,10 +247,10 @@ def walk_over_requests(shop: Shop, buyer: Buyer, cut: FaultKind) -> Walked:
         shop.kill_at_arrival(life, arrived)
         walked.kills += life.status() == KILLED
         if round_number:
-            shop.begin(buyer, sales=0, last_boundary=round_number).status()
+            shop.begin(buyer, last_boundary=round_number).status()
         if cut is FaultKind.REQUEST_DELAYED and number % 2:
             time.sleep(LATE_S)  # what is late comes before the next life here, else in the middle of it
-        walked.faults += shop.recover(buyer, f"killed at request {number + 1}, {method}, then at {round_number}")
+        walked.faults += shop.finish(buyer, place=f"killed at request {number + 1}, {method}, then at {round_number}")
     return walked
 
 
@@ -238,8 +264,8 @@ def walk_at_random(shop: Shop, rng: random.Random) -> Walked:
         walked.points += 1
         walked.kills += life.status() == KILLED
         if number % 5 == 4:
-            walked.faults += shop.recover(buyer, f"killed at random, the last time as {buyer}")
-    walked.faults += shop.recover(Buyer(), "at the end")
+            walked.faults += shop.finish(buyer, place=f"killed at random, the last time as {buyer}")
+    walked.faults += shop.finish(Buyer(), place="at the end")
     return walked
 
 
@@ -259,7 +285,7 @@ def open_shop(nurseries: Nurseries, folder: Path, host: str) -> Iterator[Shop]:
     folder.mkdir()
     nursery = nurseries.get()
     try:
-        with Sandbox(cancel=CancelPlan(settle_s=0)) as sandbox:
+        with Sandbox(cancel=AT_ONCE) as sandbox:
             yield Shop(nursery, sandbox, folder, HOSTS[host])
     finally:
         nurseries.put(nursery)
@@ -315,4 +341,4 @@ def test_a_kill_while_the_journal_is_made_leaves_a_till_that_sells(
     with open_shop(nurseries, tmp_path / "shop", "asks again") as shop:
         assert shop.begin(Buyer(), sales=1, last_boundary=boundary).status() == KILLED
         assert shop.begin(Buyer(), sales=1).status() == 0
-        assert shop.recover(Buyer(), "at the end") == []
+        assert shop.faults("at the end") == []

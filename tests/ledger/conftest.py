@@ -3,9 +3,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from virtual_clock import VirtualClock
 
 from payme_plugin.ledger.journal import FILE_NAME, Journal
+from virtual_clock import VirtualClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

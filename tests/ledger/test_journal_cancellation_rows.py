@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from journal_walks import UNRECORDED, contents, intent_of, walk
 
+from journal_walks import UNRECORDED, contents, intent_of, walk
 from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.errors import JournalError, Unwritable
 from payme_plugin.ledger.rows import NewCancellation
 from payme_plugin.ledger.states import Cause, PaymentState
 
 if TYPE_CHECKING:
-    from virtual_clock import VirtualClock
-
     from payme_plugin.ledger.journal import Journal
+    from virtual_clock import VirtualClock
 
 
 @pytest.mark.parametrize("verdict", [PaymentState.REFUSED, PaymentState.ABORTED, PaymentState.UNKNOWN])

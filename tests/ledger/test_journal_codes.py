@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from journal_walks import contents, walk
-from virtual_clock import VirtualClock
 
+from journal_walks import contents, walk
 from payme_plugin.ledger.errors import CodeAlreadySent
 from payme_plugin.ledger.journal import CODE_MEMORY_MS, FILE_NAME, Journal
 from payme_plugin.ledger.states import PaymentState
+from virtual_clock import VirtualClock
 
 if TYPE_CHECKING:
     from pathlib import Path

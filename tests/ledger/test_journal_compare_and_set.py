@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from journal_walks import UNRECORDED, contents, intent_of, walk
 
+from journal_walks import UNRECORDED, contents, intent_of, walk
 from payme_plugin.ledger.errors import StateMoved
 from payme_plugin.ledger.journal import Journal
 from payme_plugin.ledger.rows import Note, Verdict
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from virtual_clock import VirtualClock
-
     from payme_plugin.ledger.rows import PaymentRow
+    from virtual_clock import VirtualClock
 
 
 def test_an_intent_is_stored_with_its_kassa_its_owner_and_its_sale(journal: Journal, clock: VirtualClock) -> None:

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
 from full_disk import full_disk
 from journal_walks import UNRECORDED, contents, intent_of, walk
-from virtual_clock import VirtualClock
-
 from payme_plugin.ledger.errors import Unwritable
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.rows import Note, Verdict
 from payme_plugin.ledger.states import PaymentState
+from virtual_clock import VirtualClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,8 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
-from journal_walks import contents, walk
 
+from journal_walks import contents, walk
 from payme_plugin.ledger.errors import Unwritable
 from payme_plugin.ledger.reading import JournalReader
 from payme_plugin.ledger.states import PaymentState
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 def _look(folder: Path) -> dict[str, tuple[bytes, int, int]]:
-    """Return every file but the memory that SQLite's processes share, with its time and its mode."""
+    """Return every file with its time and its mode."""
     return {
         file.name: (file.read_bytes(), file.stat().st_mtime_ns, file.stat().st_mode)
         for file in folder.iterdir()
-        if not file.name.endswith("-shm")
+        if file.is_file()
     }
 
 
@@ -75,13 +75,16 @@ def test_reading_beside_a_working_till_sees_its_last_commit_and_changes_nothing(
     assert _look(path.parent) == before
 
 
-def test_reading_after_a_power_cut_sees_the_last_commit_and_changes_nothing(journal: Journal, path: Path) -> None:
+@pytest.mark.parametrize("ends", [("", "-wal", "-shm"), ("", "-wal")], ids=["all-files", "without-the-index"])
+def test_reading_after_a_power_cut_sees_the_last_commit_and_changes_nothing(
+    journal: Journal, path: Path, ends: tuple[str, ...]
+) -> None:
     walk(journal, PaymentState.UNKNOWN)
     held = contents(journal)
     folder = path.parent / "after"
     folder.mkdir()
-    for file in path.parent.glob(f"{path.name}*"):
-        (folder / file.name).write_bytes(file.read_bytes())
+    for end in ends:
+        (folder / f"{path.name}{end}").write_bytes(path.with_name(f"{path.name}{end}").read_bytes())
     before = _look(folder)
 
     assert _read_all(folder / path.name) == held

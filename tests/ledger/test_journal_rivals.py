@@ -8,10 +8,10 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import journal_rival
 import pytest
-from journal_walks import contents, intent_of, walk
 
+import journal_rival
+from journal_walks import contents, intent_of, walk
 from payme_plugin.ledger.errors import StateMoved, Unwritable
 from payme_plugin.ledger.journal import Journal
 from payme_plugin.ledger.states import PaymentState

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from journal_walks import ROAD_TO, UNRECORDED, intent_of, walk
-from virtual_clock import VirtualClock
 
+from journal_walks import ROAD_TO, UNRECORDED, intent_of, walk
 from payme_plugin.ledger.errors import StateMoved
 from payme_plugin.ledger.journal import Journal
 from payme_plugin.ledger.rows import EventRow, Note
 from payme_plugin.ledger.states import PaymentState
+from virtual_clock import VirtualClock
 
 INTENT, CREATED, PAYING = PaymentState.INTENT, PaymentState.CREATED, PaymentState.PAYING
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from journal_walks import UNRECORDED, contents, walk
-from virtual_clock import VirtualClock
 
+from journal_walks import UNRECORDED, contents, walk
 from payme_plugin.ledger.errors import StateMoved
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.rows import Verdict
 from payme_plugin.ledger.states import PaymentState
+from virtual_clock import VirtualClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

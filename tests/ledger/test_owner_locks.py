@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import journal_rival
 import pytest
 
+import journal_rival
 from payme_plugin.ledger.errors import Unwritable
 from payme_plugin.ledger.owners import Owner, is_alive
 

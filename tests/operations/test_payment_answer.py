@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from answer_changes import body, meanwhile, result, with_receipt, without_receipt_fields
 
+from answer_changes import body, meanwhile, result, with_receipt, without_receipt_fields
 from hookspecs import PaymentStatus
 from payme_plugin.ledger.states import Cause
 from payme_plugin.paymego.codes import CATALOGUE, Charged

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from answer_changes import meanwhile
 from answer_changes import result as answered
 from full_disk import fill_disk, free_disk
-from hypothesis import given
-from hypothesis import strategies as st
-from virtual_paymego import Passage
-from virtual_till import scan_after
-
 from hookspecs import PaymentStatus
 from payme_plugin.operations.scanning import fold
 from payme_plugin.sandbox import BuyerAction, FaultKind
 from payme_plugin.texts import Text
+from virtual_paymego import Passage
+from virtual_till import scan_after
 
 if TYPE_CHECKING:
     from virtual_paymego import VirtualPaymeGo

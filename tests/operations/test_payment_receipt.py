@@ -5,18 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from answer_changes import body, error, meanwhile, result, with_receipt, without_id, without_receipt_fields
-from virtual_paymego import Passage
 
+from answer_changes import body, error, meanwhile, result, with_receipt, without_id, without_receipt_fields
 from hookspecs import PaymentStatus
 from payme_plugin.sandbox import FaultKind
 from payme_plugin.texts import Text
+from virtual_paymego import Passage
 
 if TYPE_CHECKING:
+    from payme_plugin.ledger.rows import PaymentRow
     from virtual_paymego import Change
     from virtual_world import World
-
-    from payme_plugin.ledger.rows import PaymentRow
 
 CREATE, PAY = "receipts.create", "receipts.pay"
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from full_disk import full_disk
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from virtual_till import open_sale
-from virtual_world import World
 
+from full_disk import full_disk
 from hookspecs import PaymentStatus
 from payme_plugin.texts import Text
+from virtual_till import open_sale
+from virtual_world import World
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from virtual_clock import BEGINNING_MS
-from virtual_till import open_sale
 
 from hookspecs import PaymentStatus
 from payme_plugin.sandbox import BuyerAction
 from payme_plugin.sandbox.receipt import Buyer
 from payme_plugin.texts import Text
+from virtual_clock import BEGINNING_MS
+from virtual_till import open_sale
 
 if TYPE_CHECKING:
     from virtual_world import World

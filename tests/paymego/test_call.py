@@ -155,6 +155,32 @@ def test_its_end_is_told_once_and_a_blocked_listener_holds_up_nobody(clock: Hand
     assert told == [ANSWER]
 
 
+def test_an_outcome_is_handed_over_only_after_its_end_was_told(clock: HandClock) -> None:
+    order: list[str] = []
+    listening, release = threading.Event(), threading.Event()
+
+    def listener(ended: Call, outcome: object) -> None:
+        listening.set()
+        release.wait(5)
+        order.append("told")
+
+    call = Call("receipts.pay", 110.0, clock, listener)
+
+    def flow() -> None:
+        call.answer()
+        order.append("answered")
+
+    assert call.settle(ANSWER)
+    teller, asker = threading.Thread(target=call.announce), threading.Thread(target=flow)
+    teller.start()
+    assert listening.wait(5)
+    asker.start()
+    release.set()
+    teller.join(5)
+    asker.join(5)
+    assert order == ["told", "answered"]
+
+
 def test_whoever_waits_is_woken_by_the_end() -> None:
     from payme_plugin.clock import SystemClock  # noqa: PLC0415 - the one test on real time
 

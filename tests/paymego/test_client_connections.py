@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -93,13 +94,19 @@ def test_an_idle_connection_that_the_server_dropped_costs_nothing(
 def test_an_answer_with_connection_close_is_whole_and_the_next_request_connects_anew(
     serve: Serve, client_of: ClientOf, time: Time, honest: Script
 ) -> None:
+    gone = threading.Event()
+
     def closing(visit: Visit) -> None:
         if visit.request():
-            visit.send(b'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{"id": null, "result": {"state": 0}}')
+            body = b'{"id": null, "result": {"state": 0}}'
+            visit.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 36\r\n\r\n" + body)
+            visit.until_gone()
+            gone.set()
 
     peer = serve(closing, honest)
     client = client_of(peer.url)
     check(client, time)
+    assert gone.wait(5)
     check(client, time)
     assert peer.connections == 2
 

@@ -167,6 +167,7 @@ def test_a_compressed_answer_is_refused_unopened(serve: Serve, client_of: Client
     failure = fault_of_pay(client_of(serve(script).url), time)
     assert isinstance(failure, Unclear)
     assert failure.fault is Fault.NOT_JSON
+    assert "compressed" in failure.explanation
 
 
 @pytest.mark.parametrize("framing", ["Content-Length: 104857600", "Connection: close"])

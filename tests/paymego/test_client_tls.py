@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.errors import Fault, NotSent, Unclear
@@ -64,6 +69,16 @@ def test_the_sites_own_authority_is_trusted_by_ca_file(
     assert (len(peer.requests), peer.connections) == (3, 1)
 
 
+def test_the_sites_own_authority_stands_in_the_place_of_the_systems(
+    serve: Serve, client_of: ClientOf, time: Time, honest: Script, authority: trustme.CA, ca_file: Path
+) -> None:
+    peer = serve(honest, tls=tls_of(authority.issue_cert("localhost")))
+    client = client_of(peer.url, ca_file)
+    client.begin("receipts.check", receipts.check(RECEIPT), time.after(5)).answer()
+    assert client._tls is not None
+    assert client._tls.get().cert_store_stats()["x509_ca"] == 1
+
+
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 @pytest.mark.parametrize("named", ["payme.example", "127.0.0.2"])
 def test_a_certificate_for_another_host_is_refused(
@@ -83,10 +98,24 @@ def test_a_certificate_for_another_host_is_refused(
 
 
 def test_a_common_name_does_not_stand_in_for_the_name(
-    serve: Serve, client_of: ClientOf, time: Time, honest: Script, authority: trustme.CA, ca_file: Path
+    serve: Serve, client_of: ClientOf, time: Time, honest: Script, tmp_path: Path
 ) -> None:
-    peer = serve(honest, tls=tls_of(authority.issue_cert("payme.example", common_name="localhost")))
-    assert "made out to another" in refusal(client_of(peer.url, ca_file), time).explanation
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = dt.datetime.now(dt.timezone.utc)
+    nameless = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now - DAY, now + DAY)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+        .public_bytes(Encoding.PEM)
+    )
+    own = tmp_path / "own.pem"
+    own.write_bytes(nameless + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(own)
+    peer = serve(honest, tls=context)
+    assert "made out to another" in refusal(client_of(peer.url, own), time).explanation
+    assert peer.received == b""
 
 
 def test_an_expired_certificate_is_refused(

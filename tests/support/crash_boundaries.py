@@ -34,6 +34,11 @@ class Boundaries:
         with self._lock:
             return tuple(self._reached)
 
+    def count_anew(self) -> None:
+        """Forget the boundaries so far."""
+        with self._lock:
+            self._reached.clear()
+
     def reach(self, name: str) -> None:
         """Come to a boundary."""
         with self._lock:

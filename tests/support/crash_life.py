@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,12 +18,14 @@ from crash_record import Sale, SalesRecord
 from hookspecs import (
     BaseHost,
     BaseUi,
+    CancelRequest,
     Item,
     PaymentRecord,
     PaymentRequest,
     PosPlugins,
     Receipt,
     ReceiptKind,
+    RefundRequest,
 )
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.reading import JournalReader
@@ -31,6 +33,8 @@ from payme_plugin.plugin import PaymePlugin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from hookspecs import ReversalResult
 
 __all__ = ["BOUNDARIES_FILE", "IDENTITY", "RECORD_FILE", "TENDER", "LifeOrder", "live"]
 
@@ -41,7 +45,8 @@ BOUNDARIES_FILE = "boundaries.json"
 
 _LOG_FILE = "host.log"
 _SHIFT = 1
-_PAUSE_S = 0.005
+_REFUND = 100_000
+_PAUSE_S = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +60,10 @@ class LifeOrder:
             those without a verdict.
         sales: the amounts of the sales to make, tiyin.
         codes: what the scanner reads, scan by scan; after the last one nobody scans.
-        last_boundary: the boundary at which the process dies; 0: none.
+        ending: what becomes of a paid sale: it ``closes``; the cashier ``annuls`` it before it closes; or it closes and
+            the buyer ``refunds`` it.
+        last_boundary: the boundary at which the process dies, counted from its first sale, or from its start where it
+            makes none; 0: it lives.
         stops_after_s: the cashier stops a wait after so long; None: never.
         quiet_within_s: how long the life waits, at its end, for every payment to be decided and the queue of
             cancellations to become empty.
@@ -66,6 +74,7 @@ class LifeOrder:
     asks_again: bool
     sales: tuple[int, ...] = ()
     codes: tuple[str, ...] = field(default=(), repr=False)
+    ending: str = "closes"
     last_boundary: int = 0
     stops_after_s: float | None = None
     quiet_within_s: float = 10.0
@@ -82,7 +91,7 @@ class LifeOrder:
 
 
 def live(order: LifeOrder) -> bool:
-    """Live: restore, sell, wait for the queue, stop. Return whether nothing was left to decide or to deliver.
+    """Live: restore, deliver, sell, deliver, stop. Return whether nothing was left to decide or to deliver.
 
     Money effect: charges and returns, as the buyers of the sandbox want it.
     """
@@ -94,9 +103,12 @@ def live(order: LifeOrder) -> bool:
     count_commits(boundaries)
     till = _Till(order, folder, boundaries)
     till.restore()
-    for amount in order.sales:
-        till.sell(amount)
     is_quiet = till.wait_until_quiet()
+    if is_quiet and order.sales:
+        boundaries.count_anew()
+        for amount in order.sales:
+            till.sell(amount)
+        is_quiet = till.wait_until_quiet()
     till.stop()
     (folder / BOUNDARIES_FILE).write_text(json.dumps(boundaries.reached), "utf-8")
     return is_quiet
@@ -160,7 +172,9 @@ class _Till:
     def restore(self) -> None:
         """Finish the sales of an earlier life."""
         for sale in self._record.sales:
-            if sale.is_open and self._order.asks_again:
+            if sale.is_being_given_back:
+                self._give_back(sale)
+            elif sale.is_open and self._order.asks_again:
                 self._ask(sale)
             elif sale.is_open:
                 self._close(sale)
@@ -176,22 +190,25 @@ class _Till:
 
     def wait_until_quiet(self) -> bool:
         """Wait until every payment is decided and no cancellation is live; return whether that came to pass in time."""
-        reader = JournalReader.open_read_only(self._journal)
-        if reader is None:
-            return True
         gives_up_at = time.monotonic() + self._order.quiet_within_s
-        try:
-            while reader.unfinished() or reader.live_cancellations():
-                if time.monotonic() >= gives_up_at:
-                    return False
-                time.sleep(_PAUSE_S)
-        finally:
-            reader.close()
+        while self._has_work():
+            if time.monotonic() >= gives_up_at:
+                return False
+            time.sleep(_PAUSE_S)
         return True
 
     def stop(self) -> None:
         """Stop the till."""
         self._plugins.on_stop()
+
+    def _has_work(self) -> bool:
+        reader = JournalReader.open_read_only(self._journal)
+        if reader is None:
+            return False
+        try:
+            return bool(reader.unfinished() or reader.live_cancellations())
+        finally:
+            reader.close()
 
     def _drop_open_sales(self) -> None:
         if self._order.asks_again:
@@ -210,7 +227,9 @@ class _Till:
         self._boundaries.reach(f"after on_payment returned {result.status.name}")
         sale = self._record.decide(sale, result.status, result.payment)
         self._boundaries.reach("after the host stored the verdict")
-        if sale.is_paid:
+        if sale.is_paid and self._order.ending == "annuls":
+            self._begin_giving_back(sale, "cancel")
+        elif sale.is_paid:
             self._close(sale)
 
     def _close(self, sale: Sale) -> None:
@@ -221,7 +240,41 @@ class _Till:
     def _tell(self, sale: Sale) -> None:
         self._plugins.on_receipt_closed(_receipt(sale))
         self._boundaries.reach("after on_receipt_closed returned")
-        self._record.tell(sale)
+        sale = self._record.tell(sale)
+        if self._order.ending == "refunds":
+            self._begin_giving_back(sale, "refund")
+
+    def _begin_giving_back(self, sale: Sale, how: str) -> None:
+        sale = self._record.begin_giving_back(sale, how)
+        self._boundaries.reach(f"after the host began a {how}")
+        self._give_back(sale)
+
+    def _give_back(self, sale: Sale) -> None:
+        result = self._cancel(sale) if sale.giving_back == "cancel" else self._refund(sale)
+        assert result is not None
+        self._boundaries.reach(f"after the {sale.giving_back} returned {result.status.name}")
+        sale = self._record.end_giving_back(sale, result.status)
+        self._boundaries.reach(f"after the host stored what the {sale.giving_back} came to")
+        if sale.is_open:
+            self._close(sale)
+
+    def _cancel(self, sale: Sale) -> ReversalResult | None:
+        assert sale.payment is not None
+        return self._plugins.on_cancel(CancelRequest(payment=sale.payment, receipt=_receipt(sale)), self._ui)
+
+    def _refund(self, sale: Sale) -> ReversalResult | None:
+        sold = _receipt(sale)
+        request = RefundRequest(
+            refund_id=f"refund-of-{sale.payment_id}",
+            payment_type=TENDER,
+            payment=sale.payment,
+            sale=sold,
+            refund=replace(sold, number=sale.number + _REFUND, kind=ReceiptKind.REFUND, payments=(), closed_at=None),
+            amount=sale.amount,
+            manual_selection=False,
+            currency_selection=False,
+        )
+        return self._plugins.on_full_refund(request, self._ui)
 
 
 def _receipt(sale: Sale) -> Receipt:

@@ -6,10 +6,13 @@ It reads an order a line from stdin and answers with two lines: the life's proce
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
+import pkgutil
 import signal
 import sys
 
+import payme_plugin
 from crash_life import LifeOrder, live
 from slips import SlipPress
 
@@ -18,24 +21,36 @@ __all__ = ["FAILED", "NOT_QUIET"]
 NOT_QUIET = 3
 FAILED = 4
 _LONGEST_LIFE_S = 40
+_OF_NO_LIFE = ("payme_plugin.cli", "payme_plugin.doctor", "payme_plugin.sandbox", "payme_plugin.till")
 
 
 def main() -> None:
     """Serve orders until stdin ends."""
     _import_all()
+    former = 0
     for line in sys.stdin:
-        life = os.fork()
-        if life == 0:
+        if former:
+            # Only now does its id become free: whoever meant to kill it has read meanwhile that it is over.
+            os.waitpid(former, 0)
+        former = os.fork()
+        if former == 0:
             _live_and_exit(line)
-        print(life, flush=True)  # noqa: T201 - the answer
-        _, status = os.waitpid(life, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)  # noqa: T201 - the answer
+        print(former, flush=True)  # noqa: T201 - the answer
+        print(_status_of(former), flush=True)  # noqa: T201 - the answer
+
+
+def _status_of(life: int) -> int:
+    """Wait for the end of a life; return its exit code, or the signal that ended it, below zero."""
+    ended = os.waitid(os.P_PID, life, os.WEXITED | os.WNOWAIT)
+    assert ended is not None
+    return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
 
 
 def _import_all() -> None:
     """Import what a life imports, and build the schema of schemas, which takes longer than a life."""
-    import payme_plugin.service  # noqa: F401, PLC0415
-
+    for module in pkgutil.walk_packages(payme_plugin.__path__, "payme_plugin."):
+        if not module.name.startswith(_OF_NO_LIFE):
+            importlib.import_module(module.name)
     press = SlipPress()
     press.import_parts()
     press.warm_up()

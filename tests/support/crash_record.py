@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from hookspecs import PaymentRecord, PaymentStatus
+from hookspecs import PaymentRecord, PaymentStatus, ReversalStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Sale", "SalesRecord"]
 
 _FILE_MODE = 0o600
+_GONE = (ReversalStatus.REVERSED, ReversalStatus.QUEUED)
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Sale:
         payment: what the host stores for a paid one.
         closed_at: when its receipt closed, Unix milliseconds; None while it is open.
         told: ``on_receipt_closed`` has returned.
+        giving_back: ``cancel`` or ``refund`` once the host has begun it.
+        given_back: what ``on_cancel`` or ``on_full_refund`` returned.
         dropped: the host came back after a crash, and gave the sale up without asking again.
     """
 
@@ -40,17 +43,24 @@ class Sale:
     payment: PaymentRecord | None = None
     closed_at: int | None = None
     told: bool = False
+    giving_back: str | None = None
+    given_back: ReversalStatus | None = None
     dropped: bool = False
 
     @property
     def is_paid(self) -> bool:
-        """Whether the till has the payment."""
-        return self.verdict is PaymentStatus.PAID
+        """Whether the till has the payment: it was told PAID, and did not give it back."""
+        return self.verdict is PaymentStatus.PAID and self.given_back not in _GONE
 
     @property
     def is_open(self) -> bool:
-        """Whether the sale waits for a verdict or for its receipt to close."""
+        """Whether the sale waits for a verdict, or for its receipt to close."""
         return not self.dropped and (self.verdict is None or (self.is_paid and self.closed_at is None))
+
+    @property
+    def is_being_given_back(self) -> bool:
+        """Whether a cancel or a refund was begun and has not returned."""
+        return self.giving_back is not None and self.given_back is None
 
 
 class SalesRecord:
@@ -100,6 +110,14 @@ class SalesRecord:
         """Note that the plugin has heard of the closing."""
         return self._add({"sale": sale.number, "told": True})
 
+    def begin_giving_back(self, sale: Sale, how: str) -> Sale:
+        """Note that a ``cancel`` or a ``refund`` begins."""
+        return self._add({"sale": sale.number, "giving_back": how})
+
+    def end_giving_back(self, sale: Sale, status: ReversalStatus) -> Sale:
+        """Note what the cancel or the refund came to."""
+        return self._add({"sale": sale.number, "given_back": status.name})
+
     def drop(self, sale: Sale) -> Sale:
         """Note that the sale was given up."""
         return self._add({"sale": sale.number, "dropped": True})
@@ -127,6 +145,10 @@ class SalesRecord:
             sale = replace(sale, closed_at=_integer(change["closed_at"]))
         elif "told" in change:
             sale = replace(sale, told=True)
+        elif "giving_back" in change:
+            sale = replace(sale, giving_back=str(change["giving_back"]), given_back=None)
+        elif "given_back" in change:
+            sale = replace(sale, given_back=ReversalStatus[str(change["given_back"])])
         else:
             sale = replace(sale, dropped=True)
         self._sales[number] = sale

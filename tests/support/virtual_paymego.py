@@ -21,11 +21,10 @@ from payme_plugin.sandbox.errors import BankError
 from payme_plugin.secret import Secret
 
 if TYPE_CHECKING:
-    from virtual_clock import VirtualClock
-
     from payme_plugin.paymego.calls import Params
     from payme_plugin.paymego.envelope import Request
     from payme_plugin.sandbox import Buyer, CancelPlan
+    from virtual_clock import VirtualClock
 
 __all__ = ["Change", "Heard", "Passage", "Sent", "VirtualCall", "VirtualClient", "VirtualPaymeGo"]
 
@@ -72,6 +71,7 @@ class Sent:
         receipt_id: the receipt that it is about, or None.
         code: the buyer's code in it, or None.
         params: all of its parameters.
+        turn: its place among all that left and was heard.
     """
 
     at_s: float
@@ -80,6 +80,7 @@ class Sent:
     receipt_id: str | None
     code: str | None = field(repr=False)
     params: Mapping[str, object] = field(repr=False)
+    turn: int
 
 
 @dataclass(frozen=True)
@@ -91,12 +92,14 @@ class Heard:
         method: the request's method.
         receipt_id: the receipt that it was about, or None.
         outcome: an answer, or why there is none.
+        turn: its place among all that left and was heard.
     """
 
     at_s: float
     method: str
     receipt_id: str | None
     outcome: Answer | CallFailed
+    turn: int
 
 
 @dataclass
@@ -170,6 +173,10 @@ class VirtualPaymeGo:
     def methods(self) -> list[str]:
         """The methods of all requests that left, in order, without ``receipts.``."""
         return [sent.method.partition(".")[2] for sent in self.sent]
+
+    def next_turn(self) -> int:
+        """Return the next place among all that leaves and is heard."""
+        return len(self.sent) + len(self.heard)
 
     def carry_out(self, request: rpc.Call, fault: Fault | None) -> Envelope | bytes:
         """Let the bank carry out a request, as far as a fault lets it, and return the answer that it gives."""
@@ -274,7 +281,10 @@ class VirtualCall:
     def _settle(self, outcome: Answer | CallFailed) -> None:
         if self._outcome is None:
             self._outcome = outcome
-            self._paymego.heard.append(Heard(self._clock.monotonic(), self._request.method, self._receipt_id, outcome))
+            turn = self._paymego.next_turn()
+            self._paymego.heard.append(
+                Heard(self._clock.monotonic(), self._request.method, self._receipt_id, outcome, turn)
+            )
 
     @property
     def _receipt_id(self) -> str | None:
@@ -297,6 +307,7 @@ class VirtualCall:
                 receipt_id=self._receipt_id,
                 code=code if isinstance(code, str) else None,
                 params=self._read.params,
+                turn=self._paymego.next_turn(),
             )
         )
         fault = self._paymego.faults.take(self._request.method)

@@ -6,10 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from virtual_clock import VirtualClock
-from virtual_paymego import VirtualClient, VirtualPaymeGo
-from virtual_till import TENDER, ScriptedUi, VirtualHost, request_for
-
 from hookspecs import Slip
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.operations.payment import take_payment
@@ -17,6 +13,9 @@ from payme_plugin.operations.tools import Tools
 from payme_plugin.paymego import codes
 from payme_plugin.settings import Places, read_settings
 from payme_plugin.texts import Texts
+from virtual_clock import VirtualClock
+from virtual_paymego import VirtualClient, VirtualPaymeGo
+from virtual_till import TENDER, ScriptedUi, VirtualHost, request_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

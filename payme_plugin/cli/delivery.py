@@ -1,0 +1,159 @@
+"""What steps the cancellations of a journal from the command line, whichever till the journal belongs to.
+
+Rows are shared with the till and its other workers by leases alone. Nothing here recovers: nobody is asked what became
+of a payment without a verdict.
+"""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hookspecs import BaseHost
+from payme_plugin.cli.checkout import LANGUAGE
+from payme_plugin.cli.output import UsageFault
+from payme_plugin.clock import SystemClock
+from payme_plugin.operations.guards import GuardedHost
+from payme_plugin.paymego import codes
+from payme_plugin.paymego.client import PaymeGoClient
+from payme_plugin.paymego.kassa import Kassa
+from payme_plugin.settings import SettingsReader
+from payme_plugin.storage import Storage
+from payme_plugin.texts import Texts
+from payme_plugin.till import FolderUnusable, ReceiptBook, reference_identity, terminal_log
+from payme_plugin.upkeep import Upkeep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from payme_plugin.clock import Clock
+    from payme_plugin.delivery.rounds import Rounds
+    from payme_plugin.operations.cancellation import KassaDesk
+    from payme_plugin.settings import Settings
+
+__all__ = ["Delivery", "log_of", "open_client", "open_delivery"]
+
+_REQUEST_ID_BITS = 53
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What steps the cancellations of one journal.
+
+    Attributes:
+        rounds: works on the rows; the journal is open.
+        kassa: gives the kassa of the settings with a client of its own, by number; None: they can't be used now.
+        is_recorded: whether the till has a payment; None where nobody here can tell.
+        clock: time.
+    """
+
+    rounds: Rounds
+    kassa: Callable[[int], KassaDesk | None]
+    is_recorded: Callable[[str], bool | None]
+    clock: Clock
+
+    def own_kassa(self) -> KassaDesk:
+        """Return the kassa for the command's own thread.
+
+        Raises:
+            UsageFault: the settings can't be used.
+        """
+        kassa = self.kassa(0)
+        if kassa is None:
+            message = "the settings can't be used any more; `payme settings check` says why"
+            raise UsageFault(message)
+        return kassa
+
+
+@contextmanager
+def open_delivery(folder: Path, conf_file: Path, identity: str) -> Iterator[Delivery]:
+    """Open the journal in ``folder`` for delivery.
+
+    Args:
+        folder: where the journal is.
+        conf_file: the settings.
+        identity: the till that the journal says it belongs to.
+
+    Raises:
+        JournalError: the journal can't be used.
+    """
+    clock = SystemClock()
+    host = _JournalsHost(identity, folder)
+    reader = SettingsReader(dict, codes, file=conf_file)
+    with ExitStack() as opened:
+        storage = Storage(host, clock)
+        opened.callback(storage.close)
+        upkeep = Upkeep(
+            GuardedHost(host),
+            storage,
+            settings=reader.read,
+            texts=lambda: Texts(LANGUAGE),
+            new_client=lambda settings: opened.enter_context(open_client(settings, clock)),
+            clock=clock,
+        )
+        yield Delivery(upkeep.rounds(), upkeep.kassa, host.is_recorded, clock)
+
+
+def log_of(folder: Path, identity: str, otherwise: AbstractContextManager[None]) -> AbstractContextManager[None]:
+    """Return what logs into the till's log; ``otherwise`` where the folder is another host's and has none."""
+    path = folder / "terminal.log"
+    return terminal_log(path) if identity == reference_identity() or path.exists() else otherwise
+
+
+@contextmanager
+def open_client(settings: Settings, clock: Clock) -> Iterator[PaymeGoClient]:
+    """Open a client for the kassa in ``settings``."""
+    client = PaymeGoClient(
+        Kassa(settings.pos_id, settings.pos_key, settings.url),
+        clock=clock,
+        ca_file=settings.ca_file,
+        request_ids=lambda: secrets.randbits(_REQUEST_ID_BITS),
+    )
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+class _JournalsHost(BaseHost):
+    """The till that a journal belongs to, as far as the command can stand for it."""
+
+    def __init__(self, identity: str, folder: Path) -> None:
+        self._identity = identity
+        self._folder = folder
+        self._book = _BookOnDisk(folder / "receipts") if identity == reference_identity() else None
+
+    @property
+    def identity(self) -> str:
+        """The name that is in the journal."""
+        return self._identity
+
+    def data_dir(self, plugin: str) -> Path:  # noqa: ARG002 - there is one
+        """Return the journal's folder."""
+        return self._folder
+
+    def is_recorded(self, payment_id: str) -> bool | None:
+        """Say what the reference till's book says; None for any other till."""
+        return None if self._book is None else self._book.is_recorded(payment_id)
+
+
+class _BookOnDisk:
+    """The reference till's book, which other commands write meanwhile."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: tuple[int, ReceiptBook] | None = None
+
+    def is_recorded(self, payment_id: str) -> bool | None:
+        """Say what the book says now; None where it can't be read."""
+        try:
+            changed_at = self._folder.stat().st_mtime_ns
+            if self._read is None or self._read[0] != changed_at:
+                self._read = (changed_at, ReceiptBook(self._folder))
+        except (OSError, FolderUnusable):
+            return None
+        return self._read[1].is_recorded(payment_id)

@@ -1,0 +1,105 @@
+"""``payme queue close``: a person ends a cancellation, with a reason that is kept."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+import click
+
+from payme_plugin.cli.checkout import checked_settings
+from payme_plugin.cli.delivery import log_of, open_delivery
+from payme_plugin.cli.given import Given, global_options, pass_given
+from payme_plugin.cli.journal import journal_identity, unusable
+from payme_plugin.cli.output import ExitCode, Refusal, echo_document, fault
+from payme_plugin.cli.queue_rows import ROW_NUMBER
+from payme_plugin.cli.said import holds_money, said
+from payme_plugin.ledger.errors import JournalError, StateMoved
+from payme_plugin.ledger.journal import FILE_NAME
+from payme_plugin.ledger.leases import Leases
+from payme_plugin.paymego.states import ReceiptState
+
+if TYPE_CHECKING:
+    from payme_plugin.cli.delivery import Delivery
+    from payme_plugin.ledger.rows import CancellationRow
+
+__all__ = ["close"]
+
+_LONGEST_REASON = 500
+
+
+def _reason(context: click.Context, parameter: click.Parameter, value: str) -> str:  # noqa: ARG001
+    reason = value.strip()
+    if 0 < len(reason) <= _LONGEST_REASON and reason.isprintable():
+        return reason
+    message = f"allowed are 1 to {_LONGEST_REASON} printable characters: who gave the money back and how, say"
+    raise click.BadParameter(message)
+
+
+@click.command()
+@click.argument("cancellation_id", metavar="ID", type=ROW_NUMBER)
+@click.option("--reason", metavar="TEXT", required=True, callback=_reason, help="Why; it is kept with the payment.")
+@global_options
+@pass_given
+def close(given: Given, cancellation_id: int, reason: str) -> int:
+    """End a cancellation by hand: nothing returns its money any more.
+
+    Payme is asked once more for the state of its receipt, and the answer is told and kept with the reason. It ends
+    whatever the answer is: a receipt that Payme still calls paid is then settled by people alone.
+
+    Exit code: 0 ended, 1 there is no such live cancellation or another process works on it, 2 usage or settings.
+    """
+    checked_settings(given.conf_file)
+    folder = given.data_dir
+    identity = journal_identity(folder)
+    if identity is None:
+        raise _missing(given, cancellation_id)
+    try:
+        with log_of(folder, identity, nullcontext()), open_delivery(folder, given.conf_file, identity) as delivery:
+            row = delivery.rounds.journal.cancellation(cancellation_id)
+            if row is None:
+                raise _missing(given, cancellation_id)
+            with Leases(folder).hold(cancellation_id) as is_ours:
+                if not is_ours:
+                    message = f"another process works on cancellation {cancellation_id} right now; try again"
+                    raise Refusal(message)
+                state, outcome = _end(delivery, row, reason)
+    except JournalError as error:
+        raise unusable(folder / FILE_NAME, error) from error
+    _tell(given, row, state, outcome)
+    return int(ExitCode.DONE)
+
+
+def _end(delivery: Delivery, row: CancellationRow, reason: str) -> tuple[int | None, str]:
+    """Ask for the state a last time and end the row; return the state and how it ended."""
+    ended = Refusal(f"cancellation {row.cancellation_id} has ended already; `payme queue show` tells how")
+    if row.ended_at is not None:
+        raise ended
+    state = delivery.rounds.stepper.last_state(row, delivery.own_kassa())
+    outcome = f"closed by hand: {reason}; last check: {said(state)}"
+    try:
+        delivery.rounds.rows.end(row, outcome, reversed_at_payme=state == ReceiptState.CANCELLED)
+    except StateMoved as error:
+        raise ended from error
+    return state, outcome
+
+
+def _missing(given: Given, cancellation_id: int) -> Refusal:
+    return Refusal(f"there is no cancellation {cancellation_id} in the journal of {given.data_dir}")
+
+
+def _tell(given: Given, row: CancellationRow, state: int | None, outcome: str) -> None:
+    if holds_money(state):
+        fault(f"nothing returns the money of receipt {row.receipt_id} any more; Payme says: {said(state)}")
+    if given.json:
+        echo_document(
+            {
+                "id": row.cancellation_id,
+                "payment_id": row.payment_id,
+                "receipt_id": row.receipt_id,
+                "last_state": state,
+                "outcome": outcome,
+            }
+        )
+    else:
+        click.echo(f"Cancellation {row.cancellation_id} has ended: {outcome}.")

@@ -1,0 +1,148 @@
+"""``payme slip``: a template checked before any sale, and what it prints for a made-up payment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from payme_plugin.cli.given import Given, global_options, pass_given
+from payme_plugin.cli.output import ExitCode, UsageFault, echo_document, fault
+from slips import (
+    MAX_WIDTH,
+    MIN_WIDTH,
+    OPERATIONS,
+    Alphabet,
+    SlipError,
+    SlipPress,
+    Template,
+    TemplateError,
+    TemplateFault,
+    is_slip_encoding,
+    sample_data,
+)
+from slips.paper import PartMissing, draw
+
+if TYPE_CHECKING:
+    from slips import FilledSlip
+
+__all__ = ["slip"]
+
+_WIDTH = 32
+
+_file = click.argument("file", type=click.Path(path_type=Path))
+
+
+@click.group(invoke_without_command=True)
+@global_options
+@click.pass_context
+def slip(context: click.Context) -> None:
+    """Check a slip's template, or look at what it prints."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+@slip.command()
+@_file
+@global_options
+@pass_given
+def check(given: Given, file: Path) -> int:
+    """Check the template in FILE; print every fault with its line and column.
+
+    Exit code: 0 it can be used, 2 it can't.
+    """
+    faults: tuple[TemplateFault, ...] = ()
+    warnings: list[str] = []
+    try:
+        warnings = _warnings(SlipPress().load(file))
+    except TemplateError as error:
+        faults = error.faults
+    except SlipError as error:
+        raise UsageFault(str(error)) from error
+    for found in faults:
+        fault(f"{file}: {found}")
+    for warning in warnings:
+        fault(f"warning: {file}: {warning}")
+    if given.json:
+        document = {"file": str(file), "ok": not faults, "faults": [_fault(found) for found in faults]}
+        echo_document({**document, "warnings": warnings})
+    elif not faults:
+        click.echo(f"{file}: ok")
+    return int(ExitCode.USAGE if faults else ExitCode.DONE)
+
+
+@slip.command()
+@_file
+@click.option(
+    "--operation", type=click.Choice(OPERATIONS), default=OPERATIONS[0], show_default=True, help="What was done."
+)
+@click.option(
+    "--width",
+    type=click.IntRange(MIN_WIDTH, MAX_WIDTH),
+    default=_WIDTH,
+    show_default=True,
+    metavar="N",
+    help="Columns of the printer.",
+)
+@click.option("--encoding", metavar="NAME", help="The printer's code page, such as cp866; else any letter is printed.")
+@click.option("--png", type=click.Path(path_type=Path), metavar="OUT", help="Draw the paper into this file.")
+@global_options
+@pass_given
+def preview(given: Given, file: Path, operation: str, width: int, encoding: str | None, png: Path | None) -> int:
+    """Show what the template in FILE prints for a made-up payment.
+
+    The text is what the till prints, line by line. The picture has the bold and large letters and the codes too, as a
+    printer shows them that can.
+    """
+    if encoding is not None and not is_slip_encoding(encoding):
+        raise UsageFault(f'--encoding is "{encoding}": allowed is a single-byte code page such as cp866, or utf-8')
+    press = SlipPress(encoding=encoding)
+    data = sample_data(operation)
+    try:
+        template = press.load(file)
+        made, filled = press.make(template, data, width), press.fill(template, data)
+    except SlipError as error:
+        raise UsageFault(str(error)) from error
+    size = _draw(filled, width, encoding, file, png) if png is not None else ""
+    if given.json:
+        document = {"file": str(file), "operation": operation, "width": width, "lines": list(made.lines)}
+        echo_document({**document, "xml": made.xml, "png": None if png is None else str(png)})
+    else:
+        click.echo(f"{png}: {size}" if size else "\n".join(made.lines))
+    return int(ExitCode.DONE)
+
+
+def _warnings(template: Template) -> list[str]:
+    return [
+        f"nothing is printed for the operation {operation!r}; the till then prints the shipped template"
+        for operation in OPERATIONS
+        if not template.nodes[operation]
+    ]
+
+
+def _fault(found: TemplateFault) -> dict[str, object]:
+    return {
+        "line": found.line,
+        "column": found.column,
+        "reason": found.reason,
+        "nearest": found.nearest,
+        "message": str(found),
+    }
+
+
+def _draw(filled: FilledSlip, width: int, encoding: str | None, template: Path, out: Path) -> str:
+    """Write the picture of a slip into a file; return its size in words."""
+    try:
+        picture = draw(filled, width, None if encoding is None else Alphabet(encoding))
+    except PartMissing as missing:
+        raise UsageFault(f"{missing}: pip install 'payme-plugin[preview]', or python3-{missing.library}") from missing
+    except SlipError as error:
+        raise UsageFault(f"{template}: {error}") from error
+    try:
+        if out.exists() and out.samefile(template):
+            raise UsageFault(f"--png is {out}: that is the template itself")
+        out.write_bytes(picture.png)
+    except (OSError, ValueError) as error:
+        raise UsageFault(f"--png is {out}: {getattr(error, 'strerror', None) or error}") from error
+    return f"{picture.width} x {picture.height} dots"

@@ -1,0 +1,86 @@
+"""``payme worker``: delivers cancellations until it is stopped, beside the till or in its place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from payme_plugin.cli.checkout import checked_settings
+from payme_plugin.cli.delivery import log_of, open_delivery
+from payme_plugin.cli.given import Given, global_options, pass_given
+from payme_plugin.cli.journal import journal_identity, unusable
+from payme_plugin.cli.output import ExitCode, echo_document
+from payme_plugin.cli.stopping import until_stopped
+from payme_plugin.delivery.worker import Till, Worker
+from payme_plugin.ledger.errors import JournalError
+from payme_plugin.ledger.journal import FILE_NAME
+from payme_plugin.till import stderr_log
+
+if TYPE_CHECKING:
+    import threading
+    from pathlib import Path
+
+    from payme_plugin.cli.delivery import Delivery
+
+__all__ = ["worker"]
+
+_LOOKS_EVERY_S = 1.0
+_STOP_TIMEOUT_S = 2.0
+
+
+@click.command()
+@global_options
+@pass_given
+def worker(given: Given) -> int:
+    """Deliver cancellations and fiscal receipts of the journal until Ctrl+C or SIGTERM.
+
+    It works beside the till and other workers. It decides about no payment: that is the till's.
+    """
+    checked_settings(given.conf_file)
+    folder = given.data_dir
+    with until_stopped() as stopped:
+        identity = _awaited_journal(folder, stopped)
+        if identity is None:
+            return int(ExitCode.DONE)
+        try:
+            with (
+                log_of(folder, identity, stderr_log()),
+                open_delivery(folder, given.conf_file, identity) as delivery,
+            ):
+                _say(given, folder, identity)
+                _work(delivery, stopped)
+        except JournalError as error:
+            raise unusable(folder / FILE_NAME, error) from error
+    return int(ExitCode.DONE)
+
+
+def _awaited_journal(folder: Path, stopped: threading.Event) -> str | None:
+    """Return the name of the journal's till, once there is a journal; None: stopped before."""
+    while (identity := journal_identity(folder)) is None:
+        if stopped.wait(_LOOKS_EVERY_S):
+            break
+    return identity
+
+
+def _work(delivery: Delivery, stopped: threading.Event) -> None:
+    till = Till(before_round=_nothing_else, is_recorded=delivery.is_recorded, enqueue=None)
+    running = Worker(lambda: delivery.rounds, till, delivery.kassa)
+    running.start()
+    try:
+        # The till writes rows in a process of its own.
+        while not stopped.wait(_LOOKS_EVERY_S):
+            running.wake()
+    finally:
+        running.stop(_STOP_TIMEOUT_S)
+
+
+def _nothing_else() -> None:
+    """Leave recovery and notices to the till."""
+
+
+def _say(given: Given, folder: Path, identity: str) -> None:
+    if given.json:
+        echo_document({"folder": str(folder), "till": identity})
+    else:
+        click.echo(f"Delivering the cancellations of till {identity} in {folder}. Ctrl+C ends it.")

@@ -1,0 +1,79 @@
+"""What a till waits for when it loads and starts the plugin, in fresh interpreters, beside ``import urllib3``.
+
+Loading is work alone, so its processor time counts, which a busy machine does not change; a start also waits for the
+disk, so there the wall clock counts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.benchmarks.conftest import Tell, compare, fresh
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(300)]
+
+ROUNDS = 25
+LOAD_AT_MOST = 1.0
+START_AT_MOST = 2.5
+
+IMPORT_URLLIB3 = """
+import time
+begin, begin_wall = time.thread_time(), time.perf_counter()
+import urllib3
+print(time.thread_time() - begin, time.perf_counter() - begin_wall)
+"""
+
+LOAD = """
+import time
+begin = time.thread_time()
+from hookspecs import PosPlugins
+plugins = PosPlugins()
+plugins.load_entry_points()
+ended = time.thread_time()
+assert "payme" in plugins.names, plugins.faults
+print(ended - begin)
+"""
+
+START = """
+import sys, time
+from pathlib import Path
+from hookspecs import BaseHost, PosPlugins
+class Till(BaseHost):
+    identity = "till-1"
+    def settings(self, plugin):
+        return {"paymentType": "7", "url": "http://127.0.0.1:9/api", "posId": "kassa", "posKey": "key of the kassa"}
+    def data_dir(self, plugin):
+        return Path(sys.argv[1])
+plugins = PosPlugins()
+plugins.load_entry_points()
+till = Till()
+begin = time.perf_counter()
+plugins.on_start(till)
+ended = time.perf_counter()
+assert "payme" in plugins.names, plugins.faults
+print(ended - begin)
+plugins.on_stop()
+"""
+
+
+def import_urllib3(*, wall: bool) -> float:
+    return float(fresh(IMPORT_URLLIB3).split()[wall])
+
+
+def test_the_plugin_is_loaded_in_the_time_that_urllib3_takes_to_be_imported(tell: Tell) -> None:
+    ratio = compare(lambda: float(fresh(LOAD)), lambda: import_urllib3(wall=False), ROUNDS)
+
+    tell("load by entry point until registered / import urllib3", ratio)
+    assert ratio.ratio <= LOAD_AT_MOST
+
+
+def test_a_payment_can_go_out_soon_after_the_start(tell: Tell, tmp_path: Path) -> None:
+    ratio = compare(lambda: float(fresh(START, str(tmp_path))), lambda: import_urllib3(wall=True), ROUNDS)
+
+    tell("on_start until a payment can go out / import urllib3", ratio)
+    assert ratio.ratio <= START_AT_MOST

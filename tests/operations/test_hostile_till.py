@@ -1,0 +1,149 @@
+"""A ``Ui`` or a ``Host`` that raises or answers nonsense: logged, without its words, and taken as the safe answer."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hookspecs import PaymentStatus, QueueMessage
+from payme_plugin.operations.guards import GuardedHost
+from payme_plugin.sandbox import BuyerAction
+from payme_plugin.texts import Text
+from virtual_till import VirtualHost
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from virtual_world import World
+
+MESSAGE = QueueMessage(message_id="m", kind="payme.cancel", body="{}", created_at=0)
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("12345678"), KeyError("x"), OSError(5, "no"), RecursionError()])
+def test_a_scan_that_raises_is_no_scan(world: World, caplog: pytest.LogCaptureFixture, fault: Exception) -> None:
+    result = world.pay(fault)
+
+    assert result.status is PaymentStatus.ABORTED
+    assert world.paymego.count("receipts.pay") == 0
+    assert f"Ui.scan raised {type(fault).__name__}" in caplog.text
+    assert "12345678" not in caplog.text
+
+
+@pytest.mark.parametrize("scanned", [b"12345678901234567890", 12345678901234567890, ["1"], object(), 1.5, True])
+def test_a_scan_that_is_no_text_is_no_scan(world: World, caplog: pytest.LogCaptureFixture, scanned: object) -> None:
+    result = world.pay(scanned)
+
+    assert result.status is PaymentStatus.ABORTED
+    assert world.paymego.count("receipts.pay") == 0
+    assert f"Ui.scan returned {type(scanned).__name__}" in caplog.text
+    assert "1234567890" not in caplog.text
+
+
+@pytest.mark.parametrize("scanned", ["\ud800" * 20, "\x00" * 20, "1" * 1_000_000, "🂡" * 50, "\u202e123456"])
+def test_a_hostile_scan_is_implausible(world: World, scanned: str) -> None:
+    ui = world.cashier(scanned, world.paymego.code())
+
+    result = world.pay(ui=ui)
+
+    assert result.status is PaymentStatus.PAID
+    assert world.text(Text.SCAN_IMPLAUSIBLE) in ui.prompts[1]
+
+
+def test_a_hostile_scan_that_the_pattern_lets_through_harms_nothing(world: World) -> None:
+    world.set(codePattern=".+")
+
+    result = world.pay("\ud800\x00\u202e", "🂡", None)
+
+    assert result.status is PaymentStatus.ABORTED
+    assert world.paymego.count("receipts.pay") == 2
+
+
+def test_progress_that_raises_goes_on(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    ui = world.cashier(world.paymego.code(BuyerAction.CONFIRMS, after_s=3))
+    ui.hand = lambda _: ValueError("secret words")
+
+    result = world.pay(ui=ui)
+
+    assert result.status is PaymentStatus.PAID
+    assert "Ui.progress raised ValueError" in caplog.text
+    assert "secret words" not in caplog.text
+
+
+class RaisingHost(VirtualHost):
+    """A till whose every part is broken."""
+
+    @property
+    def language(self) -> str:
+        raise ValueError("secret words")
+
+    @property
+    def slip_width(self) -> int:
+        raise ValueError("secret words")
+
+    def is_recorded(self, payment_id: str) -> bool | None:
+        raise ValueError("secret words")
+
+    def enqueue(self, message: QueueMessage) -> bool:
+        raise ValueError("secret words")
+
+    def notice(self, key: str, text: str | None) -> None:
+        raise ValueError("secret words")
+
+
+def test_a_host_that_raises_counts_as_one_that_knows_and_takes_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    host = GuardedHost(RaisingHost(tmp_path))
+
+    assert host.is_recorded("p1") is None
+    assert host.enqueue(MESSAGE) is False
+    assert (host.slip_width(32), host.language("ru")) == (32, "ru")
+    host.notice("payme.x", "text")
+    assert [record.levelno for record in caplog.records] == [logging.ERROR] * 5
+    assert "secret words" not in caplog.text
+
+
+@pytest.mark.parametrize("answer", [1, 0, "yes", [], object()])
+def test_an_answer_that_is_no_bool_says_nothing(tmp_path: Path, answer: object) -> None:
+    till = VirtualHost(tmp_path)
+    till.recorded["p1"] = answer  # type: ignore[assignment]
+    till.takes_messages = answer  # type: ignore[assignment]
+
+    assert GuardedHost(till).is_recorded("p1") is None
+    assert GuardedHost(till).enqueue(MESSAGE) is False
+
+
+@pytest.mark.parametrize("answer", [True, False, None])
+def test_a_plain_answer_passes(tmp_path: Path, answer: bool | None) -> None:
+    till = VirtualHost(tmp_path)
+    till.recorded["p1"] = answer
+
+    assert GuardedHost(till).is_recorded("p1") is answer
+
+
+@pytest.mark.parametrize("width", [0, -1, True, "32", 3.5, None])
+def test_a_width_that_is_no_positive_integer_is_the_default(tmp_path: Path, width: object) -> None:
+    till = VirtualHost(tmp_path)
+    till.width = width  # type: ignore[assignment]
+
+    assert GuardedHost(till).slip_width(32) == 32
+
+
+@pytest.mark.parametrize("language", ["", None, 7, b"ru"])
+def test_a_language_that_is_no_text_is_the_default(tmp_path: Path, language: object) -> None:
+    till = VirtualHost(tmp_path)
+    till.tongue = language  # type: ignore[assignment]
+
+    assert GuardedHost(till).language("ru") == "ru"
+
+
+def test_a_notice_is_shown_once_and_withdrawn_once(tmp_path: Path) -> None:
+    till = VirtualHost(tmp_path)
+    host = GuardedHost(till)
+
+    for text in ("one", "one", "two", None, None, "two"):
+        host.notice("payme.x", text)
+
+    assert till.notice_log == [("payme.x", "one"), ("payme.x", "two"), ("payme.x", None), ("payme.x", "two")]

@@ -1,0 +1,121 @@
+"""DESIGN.md 3.9: which answers are ours. Without the request's id, 4 and 50 count only when ``receipts.get`` repeats
+them with our receipt id and amount; with another's id they are no answer at all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from answer_changes import result, with_receipt, without_id, without_receipt_fields
+from hookspecs import PaymentStatus
+from payme_plugin.sandbox import BuyerAction, FaultKind
+from payme_plugin.texts import Text
+
+if TYPE_CHECKING:
+    from virtual_paymego import Change
+    from virtual_world import World
+
+PAY, CHECK, GET = "receipts.pay", "receipts.check", "receipts.get"
+
+_NOT_OURS = [
+    with_receipt(_id="another"),
+    with_receipt(amount=1),
+    with_receipt(state=1),
+    without_receipt_fields("_id"),
+    without_receipt_fields("amount"),
+    without_receipt_fields("state"),
+    result({}),
+    lambda answer: {"id": answer["id"], "error": {"code": -31602}},
+    lambda answer: {**answer, "id": 1},
+]
+
+
+def test_paid_without_an_id_counts_when_get_repeats_it(world: World) -> None:
+    world.paymego.change(PAY, without_id())
+
+    assert world.pay(world.paymego.code()).status is PaymentStatus.PAID
+    assert world.paymego.methods == ["create", "pay", "get"]
+
+
+def test_get_may_come_without_an_id_too_since_it_names_receipt_and_amount(world: World) -> None:
+    world.paymego.change(PAY, without_id())
+    world.paymego.change(GET, without_id())
+
+    assert world.pay(world.paymego.code()).status is PaymentStatus.PAID
+    assert world.paymego.methods == ["create", "pay", "get"]
+
+
+@pytest.mark.parametrize("change", _NOT_OURS)
+def test_paid_without_an_id_does_not_count_where_get_does_not_repeat_it(world: World, change: Change) -> None:
+    world.paymego.change(PAY, without_id())
+    world.paymego.change(GET, change)
+
+    world.pay(world.paymego.code())
+
+    assert world.paymego.methods[:4] == ["create", "pay", "get", "check"]
+
+
+def test_another_calls_answer_without_an_id_never_makes_a_sale_paid(world: World) -> None:
+    # The buyer never confirms; each answer says 4 and belongs to somebody else.
+    world.paymego.change(PAY, without_id(with_receipt(state=4)))
+    world.paymego.change(CHECK, without_id(result({"state": 4})), times=99)
+
+    outcome = world.pay(world.paymego.code(BuyerAction.NEVER_ANSWERS))
+
+    assert outcome.status is PaymentStatus.UNKNOWN
+    assert len(world.live()) == 1
+
+
+def test_another_calls_answer_without_an_id_never_proves_a_cancellation(world: World) -> None:
+    world.paymego.change(CHECK, without_id(result({"state": 50})), times=99)
+
+    outcome = world.pay(world.paymego.code(BuyerAction.CONFIRMS, after_s=30))
+
+    assert outcome.status is PaymentStatus.UNKNOWN
+    assert len(world.live()) == 1
+
+
+@pytest.mark.parametrize("state", [4, 50])
+def test_a_decisive_check_without_an_id_counts_when_get_repeats_it(world: World, state: int) -> None:
+    action = BuyerAction.CONFIRMS if state == 4 else BuyerAction.DECLINES
+    world.paymego.change(CHECK, without_id(), times=99)
+
+    outcome = world.pay(world.paymego.code(action, after_s=1))
+
+    assert outcome.status is (PaymentStatus.PAID if state == 4 else PaymentStatus.REFUSED)
+    assert world.live() == []
+
+
+def test_a_check_without_an_id_that_decides_nothing_needs_no_get(world: World) -> None:
+    world.paymego.change(CHECK, without_id(), times=99)
+
+    world.pay(world.paymego.code(BuyerAction.NEVER_ANSWERS))
+
+    assert world.paymego.count(GET) == 0
+
+
+@pytest.mark.parametrize("method", [PAY, CHECK])
+def test_an_answer_with_another_id_is_no_answer(world: World, method: str) -> None:
+    world.paymego.befall(FaultKind.FOREIGN_ID, method, times=None)
+
+    outcome = world.pay(world.paymego.code(BuyerAction.CONFIRMS, after_s=1))
+
+    assert outcome.status is (PaymentStatus.PAID if method == PAY else PaymentStatus.UNKNOWN)
+
+
+def test_an_error_with_another_id_is_no_refusal(world: World) -> None:
+    world.paymego.change(PAY, lambda answer: {"id": 1, "error": {"code": -31630, "message": "no"}})
+
+    outcome = world.pay(world.paymego.code())
+
+    assert (outcome.status, outcome.error_code) == (PaymentStatus.PAID, None)
+
+
+def test_declined_with_our_id_is_proof_enough(world: World) -> None:
+    outcome = world.pay(world.paymego.code(BuyerAction.DECLINES, after_s=1))
+
+    assert outcome.status is PaymentStatus.REFUSED
+    assert outcome.message == world.text(Text.PAYMENT_CANCELLED_BY_PAYME)
+    assert world.paymego.count(GET) == 0

@@ -1,0 +1,308 @@
+"""A till on virtual time with its hooks in service: the real counter, upkeep, recovery, rounds and worker.
+
+Only the client, the clock, the printer of slips and the worker's threads are replaced; the worker's own code runs, a
+round at a time, where a test lets it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
+
+from hookspecs import (
+    CancelRequest,
+    PaymentRecord,
+    PaymentStatus,
+    QueueMessage,
+    QueueVerdict,
+    Receipt,
+    ReceiptFiscal,
+    ReceiptKind,
+    RefundRequest,
+    RefundViolation,
+    ReversalResult,
+)
+from payme_plugin.counter import Counter
+from payme_plugin.delivery.rounds import Rounds
+from payme_plugin.delivery.worker import Till, Worker
+from payme_plugin.ledger.leases import Leases
+from payme_plugin.operations.endings import JOURNAL_NOTICE
+from payme_plugin.operations.guards import GuardedHost
+from payme_plugin.settings import SettingsError
+from payme_plugin.texts import Text, Texts
+from payme_plugin.upkeep import Upkeep
+from staged_journal import StagedJournal
+from virtual_till import TENDER, ScriptedUi, open_sale
+from virtual_world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from hookspecs import Item
+    from payme_plugin.clock import Clock
+    from payme_plugin.ledger.errors import JournalError
+    from payme_plugin.ledger.journal import Journal
+    from payme_plugin.ledger.owners import Owner
+    from payme_plugin.operations.tools import Tools
+    from payme_plugin.paymego.client import PaymeGoClient
+    from payme_plugin.service import Service
+    from payme_plugin.settings import Settings
+    from payme_plugin.storage import Storage
+
+__all__ = ["OFD_LINK", "HookedWorld", "Sold"]
+
+OFD_LINK = "https://ofd.soliq.uz/check?t=UZ000000000000&r=121&c=20240312184051&s=123456789012"
+"""A fiscal receipt's link. Source: the Subscribe API's page of receipts.set_fiscal_data."""
+
+
+@dataclass(frozen=True)
+class Sold:
+    """A sale that Payme took the money for.
+
+    Attributes:
+        record: the payment as the till stored it.
+        receipt: the sale with that payment in it.
+    """
+
+    record: PaymentRecord
+    receipt: Receipt
+
+    @property
+    def receipt_id(self) -> str:
+        """Payme's receipt id."""
+        return self.record.data["receipt_id"]
+
+
+class HookedWorld(World):
+    """One till at one kassa, with the plugin's hooks in service.
+
+    Attributes:
+        journal: the till's journal, which may fail where a test says.
+        counter: serves the hooks.
+        upkeep: the real background, without threads.
+        jitter: what the pauses of the worker lose, from 0 to 1.
+        broken: the settings can't be read now.
+    """
+
+    journal: StagedJournal
+
+    def __init__(self, folder: Path, seed: int = 1, **given: object) -> None:
+        super().__init__(folder, seed, **given)
+        self.jitter: Callable[[], float] = lambda: 0.0
+        self.broken = False
+        self._processes: list[_Process] = []
+        self._begin()
+
+    def close(self) -> None:
+        """Close whatever a process had open."""
+        for process in self._processes:
+            process.end()
+        super().close()
+
+    def restart(self, *, dead: bool = True) -> None:
+        """Let another process come: the former one is dead, or goes on living beside it."""
+        if dead:
+            self._processes[-1].end()
+        super().restart(dead=dead)
+        self._begin()
+
+    @property
+    def counter(self) -> Counter:
+        """What serves the hooks of the process that came last."""
+        return self._processes[-1].counter
+
+    @property
+    def upkeep(self) -> Upkeep:
+        """The background of the process that came last."""
+        return self._processes[-1].upkeep
+
+    def sell(
+        self, payment_id: str = "p1", number: int = 1, *, items: tuple[Item, ...] | None = None, amount: int = 1_500_000
+    ) -> Sold:
+        """Sell something to a buyer who pays; the sale is still open."""
+        sale = open_sale(number, amount=amount)
+        sale = sale if items is None else replace(sale, items=items, total=sum(item.amount for item in items))
+        result = self.pay(self.paymego.code(), payment_id=payment_id, receipt=sale, amount=sale.total)
+        assert result.status is PaymentStatus.PAID
+        assert result.payment is not None
+        return Sold(result.payment, replace(sale, payments=(result.payment,)))
+
+    def close_sale(self, sold: Sold, *, link: str | None = None) -> Sold:
+        """Close a sale, and tell the plugin."""
+        fiscal = None if link is None else ReceiptFiscal(url=link)
+        closed = replace(sold.receipt, closed_at=self.clock.wall_ms(), fiscal=fiscal)
+        self.counter.receipt_closed(closed)
+        return Sold(sold.record, closed)
+
+    def sell_and_close(self, payment_id: str = "p1", number: int = 1, **how: object) -> Sold:
+        """Sell something, and close the sale."""
+        return self.close_sale(self.sell(payment_id, number, **how))  # type: ignore[arg-type]
+
+    def cancel(self, sold: Sold, *, ui: ScriptedUi | None = None, record: PaymentRecord | None = None) -> ReversalResult:
+        """Annul an open sale, as the host does."""
+        payment = sold.record if record is None else record
+        request = CancelRequest(payment=payment, receipt=sold.receipt, reason="the buyer left")
+        result = self.counter.cancel(request, self.cashier() if ui is None else ui)
+        assert isinstance(result, ReversalResult)
+        return result
+
+    def refund(
+        self, sold: Sold, refund_id: str = "f1", *, ui: ScriptedUi | None = None, **changes: object
+    ) -> ReversalResult:
+        """Refund a closed sale, as the host does."""
+        request = self.refund_of(sold, refund_id, **changes)
+        result = self.counter.refund(request, self.cashier() if ui is None else ui)
+        assert isinstance(result, ReversalResult)
+        return result
+
+    def violations(self, sold: Sold, refund_id: str = "f1", **changes: object) -> list[RefundViolation]:
+        """Ask whether a refund may close, as the host does."""
+        return self.counter.violations(self.refund_of(sold, refund_id, **changes))
+
+    @staticmethod
+    def refund_of(sold: Sold, refund_id: str = "f1", **changes: object) -> RefundRequest:
+        """Return the request of a whole refund, but for some changes."""
+        refund = replace(sold.receipt, number=900, kind=ReceiptKind.REFUND, payments=(), closed_at=None, fiscal=None)
+        request = RefundRequest(
+            refund_id=refund_id,
+            payment_type=TENDER,
+            payment=sold.record,
+            sale=sold.receipt,
+            refund=refund,
+            amount=sold.record.amount,
+            manual_selection=False,
+            currency_selection=False,
+        )
+        return replace(request, **changes)  # type: ignore[arg-type]
+
+    def message(self, message: QueueMessage) -> QueueVerdict | None:
+        """Let the host's queue deliver a message."""
+        return self.counter.queue_message(message)
+
+    def work(self, duration_s: float = 0.0) -> None:
+        """Let the worker work: one round now, and whatever it would do in the seconds after it."""
+        self._processes[-1].work(self, self.clock.monotonic() + duration_s)
+
+    def read_settings(self) -> Settings:
+        """Return the settings of this moment."""
+        if self.broken:
+            raise SettingsError([])
+        return self.settings
+
+    def _open(self) -> StagedJournal:
+        return StagedJournal(self.host.folder, self.host.identity, self.clock)
+
+    def _begin(self) -> None:
+        self._processes.append(_Process(self))
+
+
+class _Process:
+    """A process of the till, from its start to its end."""
+
+    def __init__(self, world: HookedWorld) -> None:
+        host = GuardedHost(world.host)
+        self.storage = _Storage(world)
+        self.upkeep = _Upkeep(host, self.storage, world)
+        self.counter = Counter(cast("Service", _Desk(world, host, self.upkeep)))
+        self._worker = Worker(
+            self.upkeep.rounds,
+            Till(self.upkeep._before_round, host.is_recorded, host.enqueue),
+            self.upkeep.kassa,
+        )
+
+    def work(self, world: HookedWorld, until: float) -> None:
+        while True:
+            self.upkeep._before_round()
+            idle_s = self._worker._hand_out()
+            self._worker._work.put(None)
+            self._worker._carry_out(0)
+            if world.clock.monotonic() >= until:
+                return
+            world.clock.pass_until(min(until, world.clock.monotonic() + idle_s))
+
+    def end(self) -> None:
+        """Let go of what the operating system takes away from a dead process."""
+        self.upkeep._decides.close()
+        self.storage.close()
+
+
+class _Storage:
+    """What ``payme_plugin.storage.Storage`` is: the world's journal, and tokens that live while the world says so."""
+
+    def __init__(self, world: HookedWorld) -> None:
+        self._world = world
+        self.token = world.owner
+        self.leases = Leases(world.host.folder)
+        self._others: list[Journal] = []
+
+    @property
+    def owner(self) -> Owner:
+        return cast("Owner", self)
+
+    def is_alive(self, token: str) -> bool:
+        return token in self._world.living
+
+    def journal(self) -> Journal:
+        return self._world.journal
+
+    def another_journal(self) -> Journal:
+        other = StagedJournal(self._world.host.folder, self._world.host.identity, self._world.clock)
+        self._others.append(other)
+        return other
+
+    def close(self) -> None:
+        while self._others:
+            self._others.pop().close()
+
+
+class _Upkeep(Upkeep):
+    """The real one; its pauses lose what the world says."""
+
+    def __init__(self, host: GuardedHost, storage: _Storage, world: HookedWorld) -> None:
+        super().__init__(
+            host,
+            cast("Storage", storage),
+            settings=world.read_settings,
+            texts=lambda: world.texts,
+            new_client=lambda settings: cast(
+                "PaymeGoClient", world.paymego.client(settings.pos_id, settings.pos_key.reveal())
+            ),
+            clock=world.clock,
+        )
+        self._world = world
+
+    def rounds(self) -> Rounds:
+        if self._rounds is None:
+            journal = self._storage.another_journal()
+            self._rounds = Rounds(journal, self._storage.leases, self._clock, lambda: self._world.jitter())
+        return self._rounds
+
+
+@dataclass(frozen=True)
+class _Desk:
+    """What the counter takes for its ``Service``."""
+
+    world: HookedWorld
+    host: GuardedHost
+    upkeep: Upkeep
+
+    @property
+    def clock(self) -> Clock:
+        return self.world.clock
+
+    def payment_type(self) -> int | None:
+        return self.world.settings.payment_type
+
+    def operation(self) -> Tools:
+        self.world.read_settings()
+        return self.world.tools()
+
+    def journal(self) -> Journal:
+        return self.world.journal
+
+    def texts(self) -> Texts:
+        return self.world.texts
+
+    def journal_fault(self, error: JournalError, what: str) -> None:
+        self.host.notice(JOURNAL_NOTICE, self.world.text(Text.NOTICE_JOURNAL_UNWRITABLE))

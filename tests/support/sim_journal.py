@@ -1,0 +1,159 @@
+"""The journal of a simulated process: the real one, on a disk that may be full and among points where it may die."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from payme_plugin.ledger.errors import Unwritable
+from payme_plugin.ledger.journal import FILE_NAME, Journal
+from payme_plugin.ledger.leases import Leases
+from payme_plugin.ledger.owners import Owner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from random import Random
+
+    from sim_stage import Life, Stage
+
+__all__ = ["Disk", "SimStorage", "WatchedJournal"]
+
+
+class Disk:
+    """The disk that all processes of a till share.
+
+    Attributes:
+        folder: where the journal is.
+        full_until: until then nothing can be written, virtual seconds.
+        failing: the chance that a commit fails, from 0 to 1.
+        committed: called after every commit, with the process that made it.
+    """
+
+    def __init__(self, folder: Path, stage: Stage, dice: Random) -> None:
+        self.folder = folder
+        self.stage = stage
+        self.full_until = 0.0
+        self.failing = 0.0
+        self.committed: Callable[[Life | None], None] = lambda _: None
+        self._dice = dice
+
+    def clear(self) -> None:
+        """Let every write succeed from now on."""
+        self.full_until = self.failing = 0.0
+
+    def is_full(self) -> bool:
+        """Say whether the next write fails."""
+        if self.stage.monotonic() < self.full_until:
+            return True
+        return bool(self.failing) and self._dice.random() < self.failing
+
+
+class WatchedJournal(Journal):
+    """A journal whose every use is a point, before a commit and after it as well."""
+
+    def __init__(self, disk: Disk, identity: str) -> None:
+        self._disk = disk
+        self._is_watched = False
+        super().__init__(disk.folder / FILE_NAME, host_identity=identity, clock=disk.stage)
+        self._is_watched = True
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Yield the connection, after a point."""
+        if self._is_watched:
+            self._disk.stage.point()
+        with super().reading() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Yield the connection inside a transaction; come to a point just before its commit, and after it."""
+        stage = self._disk.stage
+        with super().writing() as connection:
+            yield connection
+            if self._disk.is_full():
+                raise sqlite3.OperationalError("database or disk is full")
+            self._burn()
+        self._disk.committed(stage.current.life)
+        stage.point()
+
+    def _burn(self) -> None:
+        # A point inside the transaction: the process may die here, but nobody else may run.
+        stage = self._disk.stage
+        slowness, stage.slowness = stage.slowness, 0.0
+        try:
+            stage.point()
+        finally:
+            stage.slowness = slowness
+
+
+class SimStorage:
+    """What ``payme_plugin.storage.Storage`` is, for a process that may be killed."""
+
+    def __init__(self, disk: Disk, life: Life, identity: str) -> None:
+        self._disk = disk
+        self._life = life
+        self._identity = identity
+        self._journal: WatchedJournal | None = None
+        self._others: list[WatchedJournal] = []
+        self._owner: Owner | None = None
+        self._leases: Leases | None = None
+        life.at_end(self._die)
+
+    @property
+    def owner(self) -> Owner:
+        """This process, as an owner."""
+        assert self._owner is not None
+        return self._owner
+
+    @property
+    def leases(self) -> Leases:
+        """The locks of the journal."""
+        assert self._leases is not None
+        return self._leases
+
+    def journal(self) -> WatchedJournal:
+        """Return the journal; open it at the first call."""
+        if self._journal is None:
+            if self._disk.is_full():
+                raise Unwritable("database or disk is full")
+            self._owner = Owner(self._disk.folder / "owners")
+            self._leases = Leases(self._disk.folder)
+            self._journal = WatchedJournal(self._disk, self._identity)
+            self._journal.require_host(self._identity)
+        return self._journal
+
+    def another_journal(self) -> WatchedJournal:
+        """Return one more connection."""
+        self.journal()
+        if self._disk.is_full():
+            raise Unwritable("database or disk is full")
+        other = WatchedJournal(self._disk, self._identity)
+        self._others.append(other)
+        return other
+
+    @property
+    def token(self) -> str | None:
+        """This process's token, once it has one."""
+        return None if self._owner is None else self._owner.token
+
+    def close(self) -> None:
+        """Close the journal and give the token up, as a process that ends by itself does."""
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            owner.release()
+
+    def bury(self) -> None:
+        """Close what a dead process had open."""
+        for journal in (self._journal, *self._others):
+            if journal is not None:
+                journal.close()
+
+    def _die(self) -> None:
+        # The operating system takes the lock away; the file stays behind.
+        if self._owner is not None:
+            os.close(self._owner._file)
+            self._owner = None

@@ -1,0 +1,230 @@
+"""A process of the plugin in a simulation: the real counter, upkeep, operations, ledger and delivery.
+
+Only what would touch the world is replaced: the client, the printer of slips, and the threads of the worker, which
+take turns on virtual time here.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from payme_plugin.counter import Counter
+from payme_plugin.delivery.rounds import Rounds
+from payme_plugin.ledger.errors import JournalError
+from payme_plugin.ledger.states import Cause
+from payme_plugin.operations.guards import GuardedHost
+from payme_plugin.operations.tools import Tools
+from payme_plugin.texts import Text, Texts
+from payme_plugin.upkeep import Upkeep
+from sim_journal import SimStorage
+from sim_wire import SimClient
+from virtual_till import TENDER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from random import Random
+
+    from hookspecs import Host, Receipt, Slip
+    from payme_plugin.clock import Clock
+    from payme_plugin.ledger.rows import PaymentRow
+    from payme_plugin.paymego.client import PaymeGoClient
+    from payme_plugin.service import Service
+    from payme_plugin.settings import Settings
+    from payme_plugin.storage import Storage
+    from sim_journal import Disk
+    from sim_stage import Actor, Life, Stage
+    from sim_wire import SimPaymeGo
+
+__all__ = ["IDENTITY", "Process"]
+
+IDENTITY = "till-1"
+
+_TEXTS = Texts("ru")
+_STEPPERS = 2
+_LONGEST_IDLE_S = 600.0
+_SHORTEST_IDLE_S = 0.2
+_RETRY_S = 20.0
+_MOST_DUE = 64
+
+
+class _NoSlips:
+    def make(
+        self, operation: str, row: PaymentRow, receipt: Mapping[str, object], document: Receipt | None = None
+    ) -> tuple[Slip, ...]:
+        return ()
+
+
+class _SeededUpkeep(Upkeep):
+    """The real upkeep; the jitter of its pauses comes from the dice, and it wakes a worker on virtual time."""
+
+    def __init__(self, host: GuardedHost, storage: Storage, process: Process, dice: Random) -> None:
+        super().__init__(
+            host,
+            storage,
+            settings=process.settings,
+            texts=lambda: _TEXTS,
+            new_client=lambda settings: cast("PaymeGoClient", process.client(settings)),
+            clock=process.stage,
+        )
+        self._process = process
+        self._dice = dice
+
+    def rounds(self) -> Rounds:
+        """Return what works on the cancellations."""
+        if self._rounds is None:
+            journal = self._storage.another_journal()
+            self._rounds = Rounds(journal, self._storage.leases, self._clock, self._dice.random)
+        return self._rounds
+
+    def wake(self) -> None:
+        """Let the worker look at once."""
+        self._process.wake()
+
+
+class _Desk:
+    """What the counter takes for its ``Service``."""
+
+    def __init__(self, process: Process, host: GuardedHost, upkeep: Upkeep) -> None:
+        self.clock: Clock = process.stage
+        self.host = host
+        self.upkeep = upkeep
+        self._process = process
+
+    def payment_type(self) -> int | None:
+        return TENDER
+
+    def operation(self) -> Tools:
+        process = self._process
+        settings = process.settings()
+        return Tools(
+            client=process.sale_client(settings),
+            clock=process.stage,
+            journal=process.storage.journal(),
+            owner=process.storage.owner.token,
+            is_alive=process.storage.owner.is_alive,
+            settings=settings,
+            texts=_TEXTS,
+            slips=_NoSlips(),
+            notice=self.host.notice,
+        )
+
+    def journal(self) -> object:
+        return self._process.storage.journal()
+
+    def texts(self) -> Texts:
+        return _TEXTS
+
+    def journal_fault(self, error: JournalError, what: str) -> None:
+        self.host.notice("payme.journal", _TEXTS(Text.NOTICE_JOURNAL_UNWRITABLE))
+
+    def stop(self) -> None:
+        self.upkeep.stop()
+
+
+class Process:
+    """A process that has the plugin loaded: a till, or a command beside it.
+
+    Args:
+        stage: the time.
+        disk: the data folder.
+        paymego: the other side.
+        life: the process itself.
+        host: the till as this process sees it.
+        settings: gives the settings of this moment.
+        dice: for the jitter.
+
+    Attributes:
+        counter: serves its hooks.
+        upkeep: its recovery and its delivery.
+        storage: its hold on the data folder.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        disk: Disk,
+        paymego: SimPaymeGo,
+        life: Life,
+        host: Host,
+        settings: Callable[[], Settings],
+        dice: Random,
+    ) -> None:
+        self.stage = stage
+        self.life = life
+        self.settings = settings
+        self.host = GuardedHost(host)
+        self.storage = SimStorage(disk, life, IDENTITY)
+        self.upkeep = _SeededUpkeep(self.host, cast("Storage", self.storage), self, dice)
+        self.counter = Counter(cast("Service", _Desk(self, self.host, self.upkeep)))
+        self._paymego = paymego
+        self._sale_client: tuple[Settings, SimClient] | None = None
+        self._idle: list[Actor] = []
+        life.at_end(self.upkeep._decides.close)
+
+    def client(self, settings: Settings) -> SimClient:
+        """Return a new client of the kassa in the settings."""
+        return SimClient(self._paymego, self.life, settings.pos_id, settings.pos_key.reveal())
+
+    def sale_client(self, settings: Settings) -> SimClient:
+        """Return the client of the sales."""
+        if self._sale_client is None or self._sale_client[0] != settings:
+            self._sale_client = (settings, self.client(settings))
+        return self._sale_client[1]
+
+    def start_worker(self) -> None:
+        """Let its worker run, in a few threads."""
+        for number in range(_STEPPERS):
+            self.stage.spawn(self.life, partial(self.work, number))
+
+    def wake(self) -> None:
+        """Let the worker look at once for what is due."""
+        for actor in self._idle:
+            self.stage.rouse(actor)
+
+    def stop(self) -> None:
+        """Stop, as ``on_stop`` does: what is under way in the background is cut off."""
+        self.counter.stop()
+        self.stage.enter(None)
+        self.storage.close()
+        self.life.end()
+        self.stage.bury(self.life)
+        self.storage.bury()
+
+    def bury(self) -> None:
+        """Close what it had open when it was killed."""
+        self.stage.bury(self.life)
+        self.storage.bury()
+
+    def work(self, number: int = 0, *, offers: bool = True, recovers: bool = True) -> None:
+        """Deliver what is due, round after round, until the process ends.
+
+        Args:
+            number: which of its threads it is.
+            offers: it offers rows to the host's queue first.
+            recovers: it recovers before the first round.
+        """
+        is_recovered = not recovers
+        while True:
+            idle_s = _LONGEST_IDLE_S
+            try:
+                if not is_recovered:
+                    is_recovered = self.upkeep.recover(own_too=False) is not None
+                self._round(number, offers=offers)
+                next_due_ms = self.upkeep.rounds().rows.next_due_in_ms()
+                idle_s = min(idle_s, next_due_ms / 1000 + 0.001) if next_due_ms is not None else idle_s
+            except JournalError:
+                idle_s = _RETRY_S
+            self._idle.append(self.stage.current)
+            self.stage.sleep(max(idle_s, _SHORTEST_IDLE_S) if is_recovered else min(idle_s, _RETRY_S))
+            self._idle.remove(self.stage.current)
+
+    def _round(self, number: int, *, offers: bool) -> None:
+        rounds = self.upkeep.rounds()
+        for row in rounds.rows.due(_MOST_DUE):
+            if offers and rounds.offer(row, self.host.enqueue):
+                continue
+            is_recorded = self.host.is_recorded(row.payment_id) if row.cause is Cause.UNRECORDED else None
+            kassa = self.upkeep.kassa(number)
+            if kassa is not None:
+                rounds.step(row, kassa, is_recorded=is_recorded)

@@ -1,0 +1,403 @@
+"""The witness of a simulation: it reads the wire and the journal's file, and says which of the ten statements broke.
+
+It shares no code with what it watches. The statements are those of the contract (what must always hold), by number.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from payme_plugin.paymego.calls import Answer
+from payme_plugin.paymego.errors import Refused
+from sim_rows import CancellationLook, PaymentLook, Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hookspecs import PaymentResult
+    from payme_plugin.settings import Settings
+    from sim_journal import Disk
+    from sim_process import Process
+    from sim_stage import Actor, Life, Stage
+    from sim_wire import SimClient, SimPaymeGo
+    from virtual_paymego import Heard, Sent
+
+__all__ = ["ALLOWED", "Witness"]
+
+_HOUR_MS = 3_600_000
+_NOT_PAID = frozenset({"refused", "aborted", "unknown"})
+_MAY_CANCEL_AT = frozenset({0, 1, 2, 3, 4, 5, 6, 20, 30})
+_TOLD_BEFORE = ("the till has the payment that could not be stored as paid", "the till has it; its verdict could not be stored")
+_RECOVERY = ("the till has it", "the till does not have it and never will", _TOLD_BEFORE[1])
+
+# The codes that prove no charge, copied from the published tables: the product's own list is what is watched.
+_PROOFS = frozenset(
+    {
+        -32300, -32700, -32600, -32601, -32602, -32504, -31301, -31300, -31303, -31400, -31101, -31102, -31103, -31110,
+        -31613, -31630, -31601, -31900, -31901, -32500,
+    }
+)  # fmt: skip
+
+ALLOWED = frozenset(
+    {
+        (None, "intent"), (None, "recorded"), ("intent", "created"), ("intent", "refused"), ("intent", "aborted"),
+        ("created", "paying"), ("paying", "created"), ("paying", "paid"),
+        *((before, after) for before in ("created", "paying") for after in _NOT_PAID),
+        ("paid", "recorded"), ("paid", "reversing"), ("recorded", "reversing"),
+        ("reversing", "reversed"), ("reversing", "recorded"),
+    }
+)  # fmt: skip
+"""The contract's table of transitions."""
+
+
+class Witness:
+    """Watches one till.
+
+    Args:
+        stage: the time.
+        paymego: the wire and the bank.
+        disk: where the journal is.
+        settings: gives the till's settings of this moment.
+        has_payment: the host's own record: it has the payment, it never will, or it can't tell.
+
+    Attributes:
+        faults: the statements that broke, with what happened.
+        story: what happened, line by line.
+        answered: what the host last answered to ``is_recorded``, by process and payment.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        paymego: SimPaymeGo,
+        disk: Disk,
+        settings: Callable[[], Settings],
+        has_payment: Callable[[str], bool | None],
+    ) -> None:
+        self.faults: list[str] = []
+        self.story: list[str] = []
+        self.answered: dict[tuple[Life | None, str], bool | None] = {}
+        self.requested: set[tuple[str, str, str]] = set()
+        self.processes: dict[Life, Process] = {}
+        self._stage = stage
+        self._paymego = paymego
+        self._rows = Rows(disk.folder)
+        self._settings = settings
+        self._has_payment = has_payment
+        self._heard: defaultdict[str, list[tuple[SimClient, Heard]]] = defaultdict(list)
+        self._sent: defaultdict[str, list[tuple[SimClient, Sent]]] = defaultdict(list)
+        self._codes: dict[str, list[int]] = {}
+        self._state: dict[str, str] = {}
+        self._owner: dict[str, str] = {}
+        self._event_id = 0
+        self._cancellations: dict[int, CancellationLook] = {}
+        self._tokens: dict[str, Life] = {}
+        self._running: dict[str, Actor] = {}
+        self._began: dict[str, tuple[float, int]] = {}
+        self._verdict_at: dict[str, float] = {}
+        paymego.witness = self
+        disk.committed = self.saw_commit
+
+    def tell(self, text: str, who: str | None = None) -> None:
+        """Add a line to the story, of the process that runs or of another."""
+        life = self._stage.current.life
+        name = who or (life.name if life is not None else "-")
+        self.story.append(f"{self._stage.monotonic():12.3f} {name:<10} {text}")
+
+    def fault(self, statement: int, text: str) -> None:
+        """Note that a statement broke; 0: the sums at the end."""
+        self.tell(f"BROKEN {statement}: {text}")
+        self.faults.append(f"statement {statement}: {text}")
+
+    def close(self) -> None:
+        """Close the journal."""
+        self._rows.close()
+
+    # What leaves, and what comes back.
+
+    def saw_request(self, client: SimClient, sent: Sent) -> None:
+        """Check what must be durable when the first byte of a request leaves."""
+        method = sent.method.partition(".")[2]
+        receipt_id = sent.receipt_id or ""
+        self.tell(f"sent {method} {receipt_id[-6:]}", client.life.name)
+        if method == "create":
+            self._saw_create(sent)
+        elif method == "pay":
+            self._saw_pay(client, sent, receipt_id)
+        elif method == "cancel":
+            self._saw_cancel(client, sent, receipt_id)
+        self._sent[receipt_id].append((client, sent))
+
+    def saw_outcome(self, client: SimClient, heard: Heard) -> None:
+        """Note what a till got for a request."""
+        outcome = heard.outcome
+        short = f"error {outcome.code}" if isinstance(outcome, Refused) else type(outcome).__name__
+        if isinstance(outcome, Answer):
+            short = f"{'' if outcome.bound else 'unbound '}state {_state_of(heard, outcome)}"
+        self.tell(f"heard {heard.method.partition('.')[2]} {(heard.receipt_id or '')[-6:]}: {short}", client.life.name)
+        if heard.receipt_id is not None:
+            self._heard[heard.receipt_id].append((client, heard))
+
+    def _saw_create(self, sent: Sent) -> None:
+        account = sent.params.get("account")
+        order = str(account.get("order_id")) if isinstance(account, Mapping) else ""
+        number, attempt = order.split("-")[-2:]
+        if self._rows.state_of_sale(int(number), int(attempt)) is None:
+            self.fault(1, f"receipts.create of {order} left before its intent was durable")
+
+    def _saw_pay(self, client: SimClient, sent: Sent, receipt_id: str) -> None:
+        code = sent.code or ""
+        row = self._rows.of_receipt(receipt_id)
+        if row is None or row.state != "paying":
+            self.fault(1, f"receipts.pay left while its payment was {row.state if row else 'not in the journal'}")
+        elif not self._rows.has_code(code, row.payment_id):
+            self.fault(1, "receipts.pay left before the code's fingerprint was durable")
+        if row is not None and row.pos_id != client.pos_id:
+            self.fault(1, "receipts.pay left with another kassa's key")
+        now_ms = self._stage.wall_ms()
+        before = self._codes.setdefault(code, [])
+        # A till knows an hour by its own clock on the wall alone.
+        if before and now_ms - max(before) < _HOUR_MS:
+            self.fault(2, f"code {code[-4:]} was in two pays that may have arrived")
+        before.append(now_ms)
+        if any(earlier.method == "receipts.pay" for _, earlier in self._sent[receipt_id]):
+            self._check_second_pay(receipt_id)
+
+    def _check_second_pay(self, receipt_id: str) -> None:
+        proven = False
+        state: object = None
+        for _, heard in self._heard[receipt_id]:
+            if heard.method == "receipts.pay":
+                proven = isinstance(heard.outcome, Refused) and heard.outcome.code in _PROOFS
+                state = None
+            elif isinstance(heard.outcome, Answer):
+                state = _state_of(heard, heard.outcome)
+        if not proven or state != 0:
+            self.fault(2, f"a second pay on receipt {receipt_id[-6:]} without a proof and state 0")
+
+    def _saw_cancel(self, client: SimClient, sent: Sent, receipt_id: str) -> None:
+        payment = self._rows.of_receipt(receipt_id)
+        causes = self._rows.causes(receipt_id)
+        if not causes and (payment is None or payment.state != "paying"):
+            self.fault(1, "receipts.cancel left without a durable row")
+        if payment is not None:
+            if payment.pos_id != client.pos_id:
+                self.fault(5, "receipts.cancel left with another kassa's key")
+            if causes == {"unrecorded"} and self.answered.get((client.life, payment.payment_id)) is True:
+                self.fault(4, f"{payment.payment_id} was cancelled as unrecorded although the host has it")
+        state = self._known_since_cancel(client, receipt_id)
+        if state is None:
+            self.fault(2, f"receipts.cancel of {receipt_id[-6:]} was repeated without asking for the state")
+        elif state not in _MAY_CANCEL_AT:
+            self.fault(5, f"receipts.cancel at state {state}")
+
+    def _known_since_cancel(self, client: SimClient, receipt_id: str) -> object:
+        """Return the last state that this client heard of a receipt since it last cancelled it; None: none."""
+        cancelled_at = max(
+            (s.at_s for c, s in self._sent[receipt_id] if c is client and s.method == "receipts.cancel"), default=-1.0
+        )
+        for asked_by, heard in reversed(self._heard[receipt_id]):
+            if asked_by is client and heard.at_s >= cancelled_at and heard.method != "receipts.cancel":
+                state = _state_of(heard, heard.outcome) if isinstance(heard.outcome, Answer) else None
+                if state is not None:
+                    return state
+        return None
+
+    # What is durable.
+
+    def saw_commit(self, life: Life | None) -> None:
+        """Check every transition and every row that a commit changed."""
+        for process in self.processes.values():
+            if process.storage.token is not None:
+                self._tokens[process.storage.token] = process.life
+        for event_id, payment_id, before, after, text in self._rows.events_after(self._event_id):
+            self._event_id = event_id
+            payment = self._rows.payment(payment_id)
+            assert payment is not None
+            self._check_owner(payment, life)
+            if after is None:
+                continue
+            self.tell(f"{payment_id}: {before} -> {after}, {text}")
+            self._check_transition(payment, before, after, text)
+            if after == "paid":
+                self._check_paid(payment, life, text)
+            if before in {"created", "paying"} and after in _NOT_PAID:
+                self._check_verdict(payment, life)
+            if before != "reversing":
+                self._check_decider(payment, life, text)
+            if after == "paid" or after in _NOT_PAID:
+                self._verdict_at[payment_id] = self._stage.monotonic()
+        self._check_cancellations()
+
+    def _check_transition(self, payment: PaymentLook, before: str | None, after: str, text: str) -> None:
+        known = self._state.get(payment.payment_id)
+        if known != before:
+            self.fault(10, f"{payment.payment_id} left {before} for {after}, but it was {known} ({text})")
+        if (before, after) not in ALLOWED:
+            self.fault(10, f"no payment goes from {before} to {after}")
+        if after == "paid" and self._rows.cancellations_of(payment.payment_id):
+            self.fault(10, f"{payment.payment_id} has a cancellation and became paid")
+        self._state[payment.payment_id] = after
+
+    def _check_paid(self, payment: PaymentLook, life: Life | None, text: str) -> None:
+        if text in _TOLD_BEFORE:
+            if self._has_payment(payment.payment_id) is not True:
+                self.fault(3, f"{payment.payment_id} became paid for a host that does not have it")
+            return
+        said = self._said(payment, life)
+        if said != 4:
+            self.fault(3, f"{payment.payment_id} became paid, but the latest answer bound to its receipt said {said}")
+
+    def _check_verdict(self, payment: PaymentLook, life: Life | None) -> None:
+        live = [row for row in self._rows.cancellations_of(payment.payment_id) if row.ended_at is None]
+        if len(live) == 1 or self._said(payment, life) == 50:
+            return
+        pays = [heard for _, heard in self._heard[payment.receipt_id or ""] if heard.method == "receipts.pay"]
+        outcome = pays[-1].outcome if pays else None
+        ignored = self._settings().ignored_errors
+        if isinstance(outcome, Refused) and outcome.code in _PROOFS and outcome.code in ignored:
+            return
+        self.fault(3, f"{payment.payment_id} ended {payment.state} with {len(live)} live cancellations and no proof")
+
+    def _check_owner(self, payment: PaymentLook, life: Life | None) -> None:
+        """Check that nobody takes a payment from a living process."""
+        former = self._owner.get(payment.payment_id)
+        if former is not None and former != payment.owner:
+            owner = self._tokens.get(former)
+            if owner is not None and not owner.is_dead and owner is not life:
+                self.fault(6, f"{payment.payment_id} was taken from a process that lives")
+        self._owner[payment.payment_id] = payment.owner
+
+    def _check_decider(self, payment: PaymentLook, life: Life | None, text: str) -> None:
+        owner = self._tokens.get(payment.owner)
+        if owner is not None and owner is not life and not owner.is_dead:
+            self.fault(6, f"another process decided on {payment.payment_id}, whose process lives ({text})")
+        actor = self._running.get(payment.payment_id)
+        if actor is not None and actor is not self._stage.current:
+            self.fault(6, f"{payment.payment_id} was decided on while its hook was running ({text})")
+        if text in _RECOVERY and life is not None and not self.processes[life].upkeep._is_decider:
+            self.fault(6, f"{payment.payment_id} was decided on without the owner lock")
+
+    def _check_cancellations(self) -> None:
+        rows = {row.cancellation_id: row for row in self._rows.cancellations()}
+        for cancellation_id, row in rows.items():
+            known = self._cancellations.get(cancellation_id)
+            if known != row:
+                self._check_row(row, known)
+        if not self._cancellations.keys() <= rows.keys():
+            self.fault(4, "a cancellation is gone from the journal")
+        self._cancellations = rows
+
+    def _check_row(self, row: CancellationLook, known: CancellationLook | None) -> None:
+        if known is None:
+            asked = (row.cause, row.payment_id, row.request_id) in self.requested
+            if row.cause not in {"unrecorded", "cancel", "refund"} or (row.cause != "unrecorded" and not asked):
+                self.fault(4, f"a cancellation of {row.payment_id} without a cause: {row.cause} {row.request_id}")
+            return
+        if known.ended_at is not None:
+            self.fault(5, f"the ended cancellation {row.cancellation_id} changed")
+        elif row.ended_at is not None:
+            self._check_end(row)
+        elif row.attempts > known.attempts and row.offered_at == known.offered_at:
+            pause_ms = row.due_at - self._stage.wall_ms()
+            if not 0 < pause_ms <= _HOUR_MS // 4:
+                self.fault(5, f"cancellation {row.cancellation_id} pauses {pause_ms} ms")
+
+    def _check_end(self, row: CancellationLook) -> None:
+        self.tell(f"cancellation of {row.payment_id} ended: {row.outcome}")
+        state = self._paymego.state(row.receipt_id)
+        if state == 50:
+            return
+        payment = self._rows.payment(row.payment_id)
+        refusals = [h.outcome for _, h in self._heard[row.receipt_id] if isinstance(h.outcome, Refused)]
+        ignored = bool(refusals) and refusals[-1].code in self._settings().ignored_errors
+        if payment is None or payment.state != "recorded" or not ignored:
+            self.fault(5, f"cancellation {row.cancellation_id} ended while Payme was at {state}: {row.outcome}")
+
+    def _said(self, payment: PaymentLook, life: Life | None) -> int | None:
+        """Return what the latest answer that is bound to a receipt said to a process; None: there is none."""
+        for client, heard in reversed(self._heard[payment.receipt_id or ""]):
+            if client.life is life and isinstance(heard.outcome, Answer):
+                state = _bound_state(heard, heard.outcome, payment)
+                if state is not None:
+                    return state
+        return None
+
+    # What the host calls.
+
+    def payment_began(self, payment_id: str) -> None:
+        """Note that ``on_payment`` begins."""
+        self._running[payment_id] = self._stage.current
+        self._began[payment_id] = (self._stage.monotonic(), len(self._paymego.sent))
+        self._verdict_at.pop(payment_id, None)
+
+    def payment_ended(self, payment_id: str, result: PaymentResult | None) -> None:
+        """Check the time that ``on_payment`` took; None: its process died in it."""
+        self._running.pop(payment_id, None)
+        if result is None:
+            return
+        self.tell(f"{payment_id}: on_payment returned {result.status.name}")
+        began_at, count = self._began[payment_id]
+        receipt_id = result.receipt_id or ""
+        first = [
+            sent.at_s
+            for sent in self._paymego.sent[count:]
+            if sent.method == "receipts.pay" and sent.receipt_id == receipt_id
+        ]
+        if not first and payment_id not in self._state:
+            return
+        settings = self._settings()
+        timeout_s = float(settings.timeout_s)
+        limit_s = max(settings.pay_duration_ms / 1000, timeout_s) + timeout_s + 1
+        from_s = min(first) if first else None
+        verdict_s = self._verdict_at.get(payment_id)
+        if from_s is not None and verdict_s is not None and verdict_s - from_s > limit_s:
+            self.fault(7, f"the verdict of {payment_id} was durable after {verdict_s - from_s:.1f} s, not {limit_s:.0f} s")
+        if from_s is not None and self._stage.monotonic() - from_s > limit_s + timeout_s:
+            took_s = self._stage.monotonic() - from_s
+            self.fault(9, f"on_payment of {payment_id} took {took_s:.1f} s after its first pay")
+
+    # At the end.
+
+    def check_rest(self, secrets: tuple[str, ...], logged: str) -> None:
+        """Check that no secret was written down, and that the events tell what the rows say."""
+        written = self._rows.dump() + logged
+        for secret in secrets:
+            if secret in written:
+                self.fault(8, f"a secret of {len(secret)} signs was written down")
+        for payment in self._rows.payments():
+            if self._state.get(payment.payment_id) != payment.state:
+                self.fault(10, f"{payment.payment_id} is {payment.state}, its story says otherwise")
+
+    @property
+    def rows(self) -> Rows:
+        """The journal, read from its file."""
+        return self._rows
+
+
+def _state_of(heard: Heard, answer: Answer) -> int | None:
+    """Return the state that an answer gives, whoever's it is."""
+    result = answer.result
+    if isinstance(result, Mapping) and heard.method != "receipts.check":
+        result = result.get("receipt") or {}  # type: ignore[assignment] # whatever the server sent
+    state = result.get("state") if isinstance(result, Mapping) else None
+    return state if isinstance(state, int) and not isinstance(state, bool) else None
+
+
+def _bound_state(heard: Heard, answer: Answer, payment: PaymentLook) -> int | None:
+    """Return the state in an answer that is bound to a payment's receipt, by the contract's rule; else None."""
+    state = _state_of(heard, answer)
+    if heard.method == "receipts.check":
+        return state if answer.bound else None
+    receipt = answer.result.get("receipt") if isinstance(answer.result, Mapping) else None
+    if not isinstance(receipt, Mapping):
+        return None
+    facts = (receipt.get("_id"), receipt.get("amount"))
+    if heard.method == "receipts.get":
+        return state if facts == (payment.receipt_id, payment.amount) else None
+    fits = facts[0] in {None, payment.receipt_id} and facts[1] in {None, payment.amount}
+    return state if answer.bound and fits else None
+
+
