@@ -51,7 +51,7 @@ class Repaired:
         fault: what was wrong.
         set_aside: the damaged file under its new name.
         copied: how many rows were copied, by table.
-        unreadable: how many rows were met that could not be read or made no sense; whole pages may hide more.
+        unreadable: how many places could not be read: stretches of any length, and single rows that make no sense.
     """
 
     fault: str
@@ -172,25 +172,32 @@ def _repair(path: Path, host_identity: str, stamp: str, fault: str) -> Repaired:
     if set_aside.exists() or fresh.exists():
         message = f"{set_aside} or {fresh} is there already"
         raise Unwritable(message)
+    written = path.with_name(f"{path.name}.mark-{stamp}")
     try:
         _copy_files(path, set_aside, _PARTS)
         # Reading a journal with a log writes to it: a copy of the copy keeps the evidence as it was.
         _copy_files(set_aside, work, _PARTS[:2])
-        found = identity_in(work)
-        if found not in (None, host_identity):
-            message = f"the journal belongs to till {found!r}, this is {host_identity!r}"
-            raise ForeignJournal(message)
-        saved = salvage(work, fresh, host_identity)
+        _require_till(work, host_identity)
+        mark = _Mark(fault, fresh.name, set_aside.name, salvage(work, fresh, host_identity))
         _own_alike(path, fresh)
-        mark = _Mark(fault, fresh.name, set_aside.name, saved)
-        mark.put_at(path, path.with_name(f"{path.name}.mark-{stamp}"))
+        mark.write(written)
+        _own_alike(path, written)
     except BaseException:
-        for made in (set_aside, fresh):
+        for made in (set_aside, fresh, written):
             _remove(made)
         raise
     finally:
         _remove(work)
+    written.replace(path)
+    _sync_folder(path)
     return mark.finish(path)
+
+
+def _require_till(work: Path, host_identity: str) -> None:
+    found = identity_in(work)
+    if found not in (None, host_identity):
+        message = f"the journal belongs to till {found!r}, this is {host_identity!r}"
+        raise ForeignJournal(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +213,8 @@ class _Mark:
     set_aside: str
     saved: Salvage
 
-    def put_at(self, path: Path, by_way_of: Path) -> None:
-        """Take the journal's place, at once and durably."""
+    def write(self, path: Path) -> None:
+        """Write it durably."""
         values = {
             "fault": self.fault,
             "fresh": self.fresh,
@@ -215,13 +222,10 @@ class _Mark:
             "copied": self.saved.copied,
             "unreadable": self.saved.unreadable,
         }
-        with by_way_of.open("wb") as file:
+        with path.open("wb") as file:
             file.write(_MARK + json.dumps(values).encode())
             file.flush()
             os.fsync(file.fileno())
-        _own_alike(path, by_way_of)
-        by_way_of.replace(path)
-        _sync_folder(path)
 
     @classmethod
     def read(cls, path: Path) -> _Mark | None:
@@ -234,11 +238,19 @@ class _Mark:
         return cls(values["fault"], values["fresh"], values["set_aside"], saved)
 
     def finish(self, path: Path) -> Repaired:
-        """Put the new journal into the mark's place."""
+        """Put the new journal into the mark's place.
+
+        Raises:
+            Unwritable: the new journal is gone.
+        """
+        fresh = path.with_name(self.fresh)
+        if not fresh.exists():
+            message = f"{fresh} is gone; the damaged journal is {path.with_name(self.set_aside)}"
+            raise Unwritable(message)
         for part in _PARTS[1:]:
             _part(path, part).unlink(missing_ok=True)
         _sync_folder(path)
-        path.with_name(self.fresh).replace(path)
+        fresh.replace(path)
         _sync_folder(path)
         return Repaired(self.fault, path.with_name(self.set_aside), self.saved.copied, self.saved.unreadable)
 

@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from payme_plugin.ledger.journal import tell
 from payme_plugin.ledger.schema import connect
 from payme_plugin.ledger.states import Cause, PaymentState
 
@@ -37,7 +38,7 @@ class Salvage:
 
     Attributes:
         copied: how many rows, by table.
-        unreadable: how many rows were met that could not be read or made no sense; whole pages may hide more.
+        unreadable: how many places could not be read: stretches of any length, and single rows that make no sense.
     """
 
     copied: dict[str, int]
@@ -70,7 +71,7 @@ def salvage(damaged: Path, fresh: Path, host_identity: str) -> Salvage:
         for table in _ROWID_TABLES:
             reading = _Reading(source, table)
             copied[table], refused = _copy(target, table, reading.rows())
-            unreadable += refused + reading.unreadable
+            unreadable += refused + reading.gaps
         for table, key in _KEYED_TABLES.items():
             copied[table], _ = _copy(target, table, _keyed_rows(source, table, key))
         _mend_references(target)
@@ -120,14 +121,14 @@ def _graft_schema(damaged: Path) -> None:
     finally:
         for file in template.parent.glob(f"{template.name}*"):
             file.unlink()
-    with damaged.open("r+b") as file:
-        size = file.seek(0, 2)
+    size = damaged.stat().st_size
+    with damaged.open("r+b") as grafted:
         for page in range(len(pages) // page_bytes):
             if page + 1 not in roots and (page + 1) * page_bytes <= size:
-                file.seek(page * page_bytes)
-                file.write(pages[page * page_bytes : (page + 1) * page_bytes])
-        file.seek(_PAGE_COUNT_AT)
-        file.write((size // page_bytes).to_bytes(4, "big"))
+                grafted.seek(page * page_bytes)
+                grafted.write(pages[page * page_bytes : (page + 1) * page_bytes])
+        grafted.seek(_PAGE_COUNT_AT)
+        grafted.write((size // page_bytes).to_bytes(4, "big"))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -139,14 +140,15 @@ class _Reading:
     """All rows of a table that can be read, by row number.
 
     Attributes:
-        unreadable: how many row numbers could not be read.
+        gaps: how many stretches of row numbers could not be read.
     """
 
     def __init__(self, source: sqlite3.Connection, table: str) -> None:
         self._source = source
         self._table = table
         self._probes = _MOST_PROBES
-        self.unreadable = 0
+        self._last_unreadable = -2
+        self.gaps = 0
 
     def rows(self) -> Iterator[sqlite3.Row]:
         """Read in chunks; a chunk that can't be read is halved until what can't be read stands alone."""
@@ -155,38 +157,42 @@ class _Reading:
             while spans and self._probes:
                 low, high = spans.pop()
                 try:
-                    found = self._source.execute(
-                        f"SELECT * FROM {self._table} WHERE rowid BETWEEN ? AND ? ORDER BY rowid",  # noqa: S608 - our own name
-                        (low, high),
-                    ).fetchall()
+                    found = self._between(low, high)
                 except sqlite3.DatabaseError:
                     self._probes -= 1
                     if low == high:
-                        self.unreadable += 1
+                        self._step_over(low)
                     else:
                         middle = (low + high) // 2
                         spans += [(middle + 1, high), (low, middle)]
                 else:
                     yield from found
 
+    def _between(self, low: int, high: int) -> list[sqlite3.Row]:
+        query = f"SELECT * FROM {self._table} WHERE rowid BETWEEN ? AND ? ORDER BY rowid"  # noqa: S608 - our own name
+        return self._source.execute(query, (low, high)).fetchall()
+
+    def _step_over(self, number: int) -> None:
+        self.gaps += number != self._last_unreadable + 1
+        self._last_unreadable = number
+
     def _highest(self) -> int:
-        """Return a row number that no row is beyond; -1: there is no row, or the table can't be found at all."""
+        """Return a row number that no row is beyond; -1: there is no row, or no such table."""
         try:
             (highest,) = self._source.execute(f"SELECT max(rowid) FROM {self._table}").fetchone()  # noqa: S608 - the same
+        except sqlite3.OperationalError:
+            return -1
         except sqlite3.DatabaseError:
-            return self._by_size()
+            return self._highest_by_size()
         return -1 if highest is None else int(highest)
 
-    def _by_size(self) -> int:
+    def _highest_by_size(self) -> int:
         """Return how many rows the file could hold: none was ever deleted, so that no number is higher."""
         try:
             (pages,) = self._source.execute("PRAGMA page_count").fetchone()
             (page_bytes,) = self._source.execute("PRAGMA page_size").fetchone()
-            self._source.execute(f"SELECT 1 FROM {self._table} WHERE rowid = -1").fetchone()  # noqa: S608 - the same
-        except sqlite3.OperationalError:
-            return -1
         except sqlite3.DatabaseError:
-            pass
+            return -1
         return int(pages * page_bytes // _SMALLEST_ROW)
 
 
@@ -241,22 +247,31 @@ def _insert(target: sqlite3.Connection, table: str, row: sqlite3.Row) -> bool:
     columns, marks = ", ".join(f'"{name}"' for name in names), ", ".join("?" * len(names))
     verb = "REPLACE" if table in _KEYED_TABLES else "INSERT"
     try:
-        target.execute(f"{verb} INTO {table} ({columns}) VALUES ({marks})", tuple(row))  # noqa: S608 - the schema's names
+        target.execute(f"{verb} INTO {table} ({columns}) VALUES ({marks})", tuple(row))
     except (sqlite3.IntegrityError, sqlite3.InterfaceError, OverflowError, UnicodeError):
         return False
     return True
 
 
 def _mend_references(target: sqlite3.Connection) -> None:
-    """Make what was saved hold together: a cancellation needs its payment, and has enough to rebuild it from.
+    """Make what was saved hold together: a live cancellation needs its payment, and has enough to rebuild it from.
 
     A fiscal link without its payment is dropped: it is no money.
     """
-    target.execute(
-        "INSERT OR IGNORE INTO payment (payment_id, payment_type, amount, till, shift, number, attempt, pos_id, url,"
-        " owner, state, receipt_id, message, created_at, updated_at)"
-        " SELECT payment_id, 0, amount, '', 0, 0, 0, pos_id, url, '', ?, receipt_id, '', created_at, created_at"
-        " FROM cancellation WHERE ended_at IS NULL AND payment_id NOT IN (SELECT payment_id FROM payment)",
-        (PaymentState.REVERSING.value,),
-    )
+    orphans = target.execute(
+        "SELECT * FROM cancellation WHERE ended_at IS NULL AND payment_id NOT IN (SELECT payment_id FROM payment)"
+    ).fetchall()
+    for row in orphans:
+        target.execute(
+            "INSERT OR IGNORE INTO payment (payment_id, payment_type, amount, till, shift, number, attempt, pos_id,"
+            " url, owner, state, receipt_id, created_at, updated_at)"
+            " VALUES (?, 0, ?, '', 0, 0, 0, ?, ?, '', ?, ?, ?, ?)",
+            (
+                row["payment_id"], row["amount"], row["pos_id"], row["url"], PaymentState.REVERSING.value,
+                row["receipt_id"], row["created_at"], row["created_at"],
+            ),
+        )  # fmt: skip
+        tell(
+            target, row["payment_id"], row["created_at"], None, PaymentState.REVERSING, "rebuilt from its cancellation"
+        )
     target.execute("DELETE FROM fiscal_link WHERE payment_id NOT IN (SELECT payment_id FROM payment)")

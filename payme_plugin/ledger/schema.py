@@ -26,6 +26,7 @@ SCHEMA_VERSION = 1
 _BUSY_TIMEOUT_MS = 2000
 _FILE_MODE = 0o600
 _FOLDER_MODE = 0o700
+_SMALLEST_FILE = 512  # one page of the smallest size: https://sqlite.org/fileformat.html, section 1.2
 _APPLICATION_ID = 0x7061796D  # SQLite's own mark of whose file it is: "paym"
 
 _TABLES = """
@@ -210,6 +211,10 @@ def connect_read_only(path: Path) -> sqlite3.Connection | None:
     with translated():
         if not path.exists():
             return None
+        if 0 < path.stat().st_size < _SMALLEST_FILE:
+            # SQLite would read whatever a log beside it holds.
+            message = "the file is no database"
+            raise Damaged(message)
         connection = _reader_of(path)
         connection.row_factory = sqlite3.Row
         try:

@@ -66,7 +66,9 @@ def judge_pay(
         )
     if not isinstance(failure, Refused):
         return None
-    if proves_no_charge(failure.code):
+    # An error without our request's id may be another call's: it proves enough where a cancellation follows, not where
+    # the settings want none.
+    if proves_no_charge(failure.code) and (failure.bound or failure.code not in tools.settings.ignored_errors):
         return _nothing_charged(tools, inquiry, watch, failure, may_ask=may_ask)
     return _ask_for_the_state(tools, inquiry, watch, failure)
 

@@ -100,7 +100,7 @@ def read_answer(body: bytes, request: Request, secrets: Sequence[Secret] = ()) -
     if (result is None) == (error_member is None):
         raise Unclear(method, Fault.WRONG_SHAPE, "the answer holds neither a result nor an error, or both")
     if error_member is not None:
-        raise _refusal(method, error_member, (*secrets, *request.secrets))
+        raise _refusal(method, error_member, (*secrets, *request.secrets), bound=bound)
     if not isinstance(result, list if method == _LIST_METHOD else dict):
         raise Unclear(method, Fault.WRONG_SHAPE, f"the result is of the wrong kind ({type(result).__name__})")
     return Answer(method, result, bound)
@@ -123,11 +123,11 @@ def _is_bound(answer_id: object, request: Request) -> bool:
     raise Unclear(request.method, Fault.FOREIGN_ANSWER, "the answer belongs to another request")
 
 
-def _refusal(method: str, error: object, secrets: Sequence[Secret]) -> Refused:
+def _refusal(method: str, error: object, secrets: Sequence[Secret], *, bound: bool) -> Refused:
     code = error.get("code") if isinstance(error, dict) else None
     if not isinstance(error, dict) or type(code) is not int:
         raise Unclear(method, Fault.WRONG_SHAPE, "the error has no code")
-    return Refused(method, code, _server_text(error.get("message"), secrets))
+    return Refused(method, code, _server_text(error.get("message"), secrets), bound=bound)
 
 
 def _server_text(message: object, secrets: Sequence[Secret]) -> ServerText:

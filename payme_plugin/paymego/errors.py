@@ -101,9 +101,11 @@ class Refused(CallFailed):
     Attributes:
         code: its code.
         text: its own words.
+        bound: the answer repeats our request's id; without one it may be another call's.
     """
 
-    def __init__(self, method: str, code: int, text: ServerText) -> None:
+    def __init__(self, method: str, code: int, text: ServerText, *, bound: bool = True) -> None:
         super().__init__(method, f"error {code}")
         self.code = code
         self.text = text
+        self.bound = bound

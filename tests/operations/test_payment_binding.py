@@ -119,3 +119,24 @@ def test_declined_with_our_id_is_proof_enough(world: World) -> None:
     assert outcome.status is PaymentStatus.REFUSED
     assert outcome.message == world.text(Text.PAYMENT_CANCELLED_BY_PAYME)
     assert world.paymego.count(GET) == 0
+
+
+def test_an_ignored_error_without_an_id_may_be_another_calls_so_the_receipt_is_cancelled_for_certain(
+    world: World,
+) -> None:
+    world.set(ignoredErrors=-31630)
+    world.paymego.change(PAY, lambda answer: {"error": {"code": -31630, "message": "another call's"}})
+
+    result = world.pay(world.paymego.code(BuyerAction.LACKS_FUNDS))
+
+    assert (result.status, result.error_code) == (PaymentStatus.REFUSED, -31630)
+    assert world.paymego.methods == ["create", "pay", "check", "cancel"]
+    assert (result.cancellation_queued, world.live()) == (False, [])
+
+
+def test_an_ignored_error_without_an_id_never_hides_a_charge(world: World) -> None:
+    world.set(ignoredErrors=-31630)
+    world.paymego.change(PAY, lambda answer: {"error": {"code": -31630, "message": "another call's"}})
+
+    # The bank had carried the payment out: what stands in the answer belongs to another call.
+    assert world.pay(world.paymego.code()).status is PaymentStatus.PAID
