@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po
-from blocks import command, contract, pictures, tables
+from blocks import command, contract, dialect, pictures, tables
 
 from payme_plugin.texts import DOMAIN, LANGUAGES, LOCALE
 
@@ -40,6 +40,20 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "till.md": {"help": command.help_blocks},
     "settings.md": {"table": tables.settings_table, "sample": tables.settings_sample},
     "error-codes.md": {"table": tables.codes_table},
+    "slips.md": {
+        "elements": partial(dialect.elements_table, "en"),
+        "attributes": partial(dialect.attributes_table, "en"),
+        "fields": partial(dialect.fields_table, "en"),
+        "filters": partial(dialect.filters_table, "en"),
+        "sample": partial(pictures.slip_picture, "en", "refund"),
+    },
+    "ru/slip.md": {
+        "elements": partial(dialect.elements_table, "ru"),
+        "attributes": partial(dialect.attributes_table, "ru"),
+        "fields": partial(dialect.fields_table, "ru"),
+        "filters": partial(dialect.filters_table, "ru"),
+        "sample": partial(pictures.slip_picture, "ru", "refund"),
+    },
     "ru/messages.md": {category: partial(tables.texts_table, category) for category in tables.TEXT_CATEGORIES},
 }
 """The pages, as paths from this folder, and what is made in each."""

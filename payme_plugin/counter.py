@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         RefundRequest,
         Ui,
     )
+    from payme_plugin.ledger.journal import Journal
     from payme_plugin.operations.tools import Tools
     from payme_plugin.service import Service
 
@@ -78,7 +79,10 @@ class Counter:
         def cancel(tools: Tools) -> ReversalResult:
             return giving_back.cancel_payment(tools, request, ui)
 
-        return self._give_back("on_cancel", request.payment.payment_id, cancel)
+        def durable(journal: Journal) -> ReversalResult | None:
+            return giving_back.durable_cancel(journal, request, self._service.texts())
+
+        return self._give_back("on_cancel", request.payment.payment_id, cancel, durable)
 
     def violations(self, request: RefundRequest) -> list[RefundViolation]:
         """Return what forbids a refund; an empty list where nothing does or it isn't ours."""
@@ -106,7 +110,10 @@ class Counter:
         def refund(tools: Tools) -> ReversalResult:
             return giving_back.refund_payment(tools, request, ui)
 
-        return self._give_back("on_full_refund", payment_id, refund)
+        def durable(journal: Journal) -> ReversalResult | None:
+            return giving_back.durable_refund(journal, request, self._service.texts())
+
+        return self._give_back("on_full_refund", payment_id, refund, durable)
 
     def receipt_closed(self, receipt: Receipt) -> None:
         """Confirm the payments in a closed receipt.
@@ -143,11 +150,29 @@ class Counter:
             message = self._service.texts()(Text.PAYMENT_CHARGE_MAY_HANG)
             return PaymentResult(status=PaymentStatus.UNKNOWN, amount=request.amount, message=message)
 
-    def _give_back(self, hook: str, payment_id: str, operation: Callable[[Tools], ReversalResult]) -> ReversalResult:
+    def _give_back(
+        self,
+        hook: str,
+        payment_id: str,
+        operation: Callable[[Tools], ReversalResult],
+        durable: Callable[[Journal], ReversalResult | None],
+    ) -> ReversalResult:
         with self._one_at_a_time(hook, payment_id) as told:
-            result = told(self._reversal(payment_id, operation)) if told else self._kept(Text.REVERSAL_BUSY)
+            result = self._reversal(payment_id, operation) if told else self._kept(Text.REVERSAL_BUSY)
+            if result.status is ReversalStatus.REFUSED:
+                result = self._durable(payment_id, durable) or result
+            if told:
+                result = told(result)
         self._wake_for(result)
         return result
+
+    def _durable(self, payment_id: str, durable: Callable[[Journal], ReversalResult | None]) -> ReversalResult | None:
+        """Return what is durable of a refused reversal: the host must not keep a sale whose money goes back."""
+        try:
+            return durable(self._service.journal())
+        except Exception as error:  # noqa: BLE001 - then the refusal is all that is known
+            _log.error("reversal of %s: what is durable of it can't be read: %s", payment_id, type(error).__name__)
+            return None
 
     def _reversal(self, payment_id: str, operation: Callable[[Tools], ReversalResult]) -> ReversalResult:
         try:

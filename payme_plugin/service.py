@@ -203,6 +203,8 @@ class Service:
         self._tell_settings(settings)
         for warning in settings.warnings:
             _log.warning("settings: %s", warning)
+        if settings.queue_url:
+            _log.warning("settings: queueUrl is set, but this version has no broker; the till delivers by itself")
         return settings
 
     def _tell_settings(self, settings: Settings) -> None:

@@ -238,13 +238,20 @@ class Upkeep:
             _log.error("recovery waits: %s", error)
 
     def _before_round(self) -> None:
+        # Neither of the two holds up the money that must go back: its requests need no room on the disk.
         if not self._is_recovered:
-            self.recover(own_too=False)
-        self._forget()
+            self._recover_quietly(own_too=False)
+        self._forget_quietly()
         live, oldest = self.rounds().rows.backlog()
         is_old = oldest is not None and self._clock.wall_ms() - oldest > _OLD_MS
         text = self._texts()(Text.NOTICE_CANCELLATIONS_WAIT, count=live) if is_old or live > _MANY else None
         self._host.notice(_BACKLOG_NOTICE, text)
+
+    def _forget_quietly(self) -> None:
+        try:
+            self._forget()
+        except JournalError as error:
+            _log.error("finished payments can't be forgotten now: %s", error)
 
     def _forget(self) -> None:
         """Once a day, forget some of what is older than ``keepDays``, and go on until nothing is."""

@@ -46,9 +46,13 @@ class Schemas:
     """The schemas by name: ``slip`` for filled slips, ``template`` for templates.
 
     Any thread may ask; it waits for the one that builds.
+
+    Args:
+        folder: where their files are.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path = _FOLDER) -> None:
+        self._folder = folder
         self._lock = threading.Lock()
         self._built: dict[str, XMLSchema10] = {}
 
@@ -75,7 +79,7 @@ class Schemas:
         return next(iter(self.get(name).elements[ROOT].iter_errors(root)), None)
 
     def _read(self, name: str) -> bytes:
-        path = _FOLDER / f"{name}.xsd"
+        path = self._folder / f"{name}.xsd"
         try:
             with path.open("rb") as file:
                 return file.read(MAX_BYTES + 1)

@@ -15,6 +15,7 @@ from payme_plugin.cli.output import ExitCode, fault
 from payme_plugin.cli.pay import pay
 from payme_plugin.cli.queue import queue
 from payme_plugin.cli.reconcile import reconcile
+from payme_plugin.cli.repair import journal
 from payme_plugin.cli.reversal import cancel, refund
 from payme_plugin.cli.sandbox import sandbox
 from payme_plugin.cli.settings import settings
@@ -90,5 +91,5 @@ def main(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (demo, pay, cancel, refund, status, queue, worker, reconcile, settings, slip, sandbox):
+for _command in (demo, pay, cancel, refund, status, queue, worker, reconcile, settings, journal, slip, sandbox):
     main.add_command(_command)

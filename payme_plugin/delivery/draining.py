@@ -47,20 +47,25 @@ def deliver_until_empty(
     """Step every live row whatever its pause, round after round.
 
     It ends when nothing is live; or when a whole round changed nothing and nothing is at 21. A row at 21, or in the
-    hands of another worker, is waited for up to ``patience_s`` seconds (``payDuration``).
+    hands of another worker, is waited for up to ``patience_s`` seconds (``payDuration``) after the last row that ended.
 
     Money effect: may cancel.
     """
-    gives_up_at = clock.monotonic() + patience_s
+    gives_up_at: float | None = None
     while True:
         came = [rounds.step(row, kassa, is_recorded=_asked(row, is_recorded)) for row in rounds.rows.live()]
         if not rounds.rows.backlog()[0]:
             return Drained.EMPTY
-        is_hopeful = Stepped.DONE in came or Stepped.ACCEPTED in came or None in came
-        if not is_hopeful or clock.monotonic() >= gives_up_at:
+        if Stepped.DONE in came:
+            gives_up_at = None
+            continue
+        if Stepped.ACCEPTED not in came and None not in came:
             return Drained.LEFT
-        if Stepped.DONE not in came:
-            clock.sleep(_PAUSE_S)
+        if gives_up_at is None:
+            gives_up_at = clock.monotonic() + patience_s
+        if clock.monotonic() >= gives_up_at:
+            return Drained.LEFT
+        clock.sleep(_PAUSE_S)
 
 
 def _asked(row: CancellationRow, is_recorded: Callable[[str], bool | None]) -> bool | None:

@@ -66,12 +66,14 @@ def read_message(message: QueueMessage) -> Cancel | None:
         return None
     if not isinstance(body, dict):
         return None
-    version = body.get("v")
-    if version != VERSION:
-        if isinstance(version, int) and version > VERSION:
-            raise UnknownVersion(version)
+    version, number = _integer(body.get("v")), _integer(body.get("cancellation_id"))
+    if version is not None and version > VERSION:
+        raise UnknownVersion(version)
+    texts = (body.get("payment_id"), body.get("receipt_id"))
+    if version != VERSION or number is None or not all(isinstance(text, str) for text in texts):
         return None
-    numbers, texts = body.get("cancellation_id"), (body.get("payment_id"), body.get("receipt_id"))
-    if not isinstance(numbers, int) or not all(isinstance(text, str) for text in texts):
-        return None
-    return Cancel(numbers, str(texts[0]), str(texts[1]))
+    return Cancel(number, str(texts[0]), str(texts[1]))
+
+
+def _integer(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -44,6 +44,13 @@ class Rounds:
         leases: the locks on its rows.
         clock: time.
         jitter: gives numbers from 0 to 1 for the pauses.
+
+    Attributes:
+        journal: as given.
+        rows: its cancellations.
+        links: its fiscal links.
+        stepper: makes the steps.
+        clock: as given.
     """
 
     def __init__(self, journal: Journal, leases: Leases, clock: Clock, jitter: Callable[[], float]) -> None:
@@ -51,8 +58,8 @@ class Rounds:
         self.rows = Cancellations(journal)
         self.links = FiscalLinks(journal)
         self.stepper = Stepper(journal, clock, jitter)
+        self.clock = clock
         self._leases = leases
-        self._clock = clock
         self._jitter = jitter
 
     def offer(self, row: CancellationRow, enqueue: Callable[[QueueMessage], bool]) -> bool:
@@ -90,14 +97,16 @@ class Rounds:
             _log.error("cancellation %d: %s", row.cancellation_id, error)
             return None
 
-    def send_link(self, row: FiscalLinkRow, kassa: KassaDesk) -> None:
-        """Tell Payme of a fiscal receipt, if the row's lease is free.
+    def send_link(self, row: FiscalLinkRow, kassa: KassaDesk) -> bool:
+        """Tell Payme of a fiscal receipt, if the row's lease is free; False: another one has it, or nothing was stored.
 
         Money effect: none.
         """
         try:
             with self._leases.hold(_FIRST_LINK_LEASE + row.fiscal_link_id) as is_ours:
                 if is_ours and self.links.is_live(row):
-                    send_fiscal_link(self.journal, row, kassa, self._clock, self._jitter())
+                    send_fiscal_link(self.journal, row, kassa, self.clock, self._jitter())
+                return is_ours
         except JournalError as error:
             _log.error("fiscal link %d: %s", row.fiscal_link_id, error)
+            return False

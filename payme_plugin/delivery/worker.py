@@ -31,6 +31,7 @@ _STEPPERS = 4
 _WAITING_ROWS = 64
 _LONGEST_IDLE_S = 20.0
 _BUSY_IDLE_S = 0.5
+_REST_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Till:
 @dataclass(frozen=True, slots=True)
 class _Job:
     name: str
-    run: Callable[[KassaDesk], object]
+    run: Callable[[KassaDesk], bool]
 
 
 class Worker:
@@ -72,6 +73,8 @@ class Worker:
         self._wake = threading.Event()
         self._lock = threading.Lock()
         self._under_way: set[str] = set()
+        self._futile: set[str] = set()
+        self._rests_until: dict[str, float] = {}
         self._work: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._threads = [threading.Thread(target=self._dispatch, name="payme-worker", daemon=True)] + [
             threading.Thread(target=self._carry_out, args=(number,), name=f"payme-worker-{number}", daemon=True)
@@ -118,19 +121,30 @@ class Worker:
         rounds = self._rounds()
         with self._lock:
             under_way = frozenset(self._under_way)
-        jobs = [job for job in self._jobs(rounds, under_way) if job.name not in under_way]
+        resting = self._resting(rounds.clock.monotonic())
+        jobs = [job for job in self._jobs(rounds, under_way | resting) if job.name not in under_way | resting]
         for job in jobs[: _WAITING_ROWS - len(under_way)]:
             with self._lock:
                 self._under_way.add(job.name)
             self._work.put(job)
-        if jobs or under_way:
+        if jobs or under_way or resting:
             return _BUSY_IDLE_S
-        next_due_in_ms = rounds.rows.next_due_in_ms()
-        return _LONGEST_IDLE_S if next_due_in_ms is None else min(_LONGEST_IDLE_S, next_due_in_ms / 1000 + 0.001)
+        next_due_in_ms = (rounds.rows.next_due_in_ms(), rounds.links.next_due_in_ms())
+        return min(
+            [_LONGEST_IDLE_S, *(due_in_ms / 1000 + 0.001 for due_in_ms in next_due_in_ms if due_in_ms is not None)]
+        )
 
-    def _jobs(self, rounds: Rounds, under_way: frozenset[str]) -> Iterator[_Job]:
+    def _resting(self, now: float) -> frozenset[str]:
+        """Return the jobs that came to nothing a short while ago: a broken settings file or a full disk, say."""
+        with self._lock:
+            futile, self._futile = self._futile, set()
+        self._rests_until = {name: until for name, until in self._rests_until.items() if until > now}
+        self._rests_until.update(dict.fromkeys(futile, now + _REST_S))
+        return frozenset(self._rests_until)
+
+    def _jobs(self, rounds: Rounds, not_now: frozenset[str]) -> Iterator[_Job]:
         for row in rounds.rows.due(_WAITING_ROWS):
-            if _name(row) in under_way or self._stopping.is_set():
+            if _name(row) in not_now or self._stopping.is_set():
                 continue
             if self._till.enqueue is not None and rounds.offer(row, self._till.enqueue):
                 continue
@@ -141,10 +155,10 @@ class Worker:
 
     def _carry_out(self, number: int) -> None:
         while (job := self._work.get()) is not None:
+            went_on = False
             try:
                 kassa = None if self._stopping.is_set() else self._kassa(number)
-                if kassa is not None:
-                    job.run(kassa)
+                went_on = kassa is not None and job.run(kassa)
             except JournalError as error:
                 _log.error("%s waits: %s", job.name, error)
             except Exception:  # noqa: BLE001 - the worker never stops silently
@@ -152,6 +166,8 @@ class Worker:
             finally:
                 with self._lock:
                     self._under_way.discard(job.name)
+                    if not went_on:
+                        self._futile.add(job.name)
                     is_last = not self._under_way
                 if is_last:
                     self._wake.set()
@@ -161,5 +177,5 @@ def _name(row: CancellationRow) -> str:
     return f"cancellation {row.cancellation_id}"
 
 
-def _step(rounds: Rounds, row: CancellationRow, is_recorded: bool | None, kassa: KassaDesk) -> None:
-    rounds.step(row, kassa, is_recorded=is_recorded)
+def _step(rounds: Rounds, row: CancellationRow, is_recorded: bool | None, kassa: KassaDesk) -> bool:
+    return rounds.step(row, kassa, is_recorded=is_recorded) is not None

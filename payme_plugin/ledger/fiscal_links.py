@@ -48,6 +48,17 @@ class FiscalLinks:
             ).fetchall()
         return [FiscalLinkRow(**dict(row)) for row in rows]
 
+    def next_due_in_ms(self) -> int | None:
+        """Return in how many milliseconds the next live row is due, 0 for at once; None: there is none."""
+        now = self._journal.now_ms()
+        with self._journal.reading() as connection:
+            found = connection.execute(
+                "SELECT min(due_at) AS first, max(due_at) AS last FROM fiscal_link WHERE ended_at IS NULL"
+            ).fetchone()
+        if found["first"] is None:
+            return None
+        return 0 if found["last"] > now + LONGEST_PAUSE_MS else max(0, found["first"] - now)
+
     def is_live(self, row: FiscalLinkRow) -> bool:
         """Say whether a row has not ended."""
         with self._journal.reading() as connection:

@@ -111,6 +111,14 @@ class JournalReader:
             ).fetchall()
         return [_payment(row) for row in rows]
 
+    def in_open_sales(self) -> list[PaymentRow]:
+        """Return the recorded payments whose receipt is not known to have closed, oldest first."""
+        with self.reading() as connection:
+            rows = connection.execute(
+                "SELECT * FROM payment WHERE state = 'recorded' AND closed_at IS NULL ORDER BY created_at, rowid"
+            ).fetchall()
+        return [_payment(row) for row in rows]
+
     def cancellation(self, cancellation_id: int) -> CancellationRow | None:
         """Return the cancellation of this number, live or ended, or None."""
         with self.reading() as connection:

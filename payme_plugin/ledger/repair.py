@@ -51,7 +51,7 @@ class Repaired:
         fault: what was wrong.
         set_aside: the damaged file under its new name.
         copied: how many rows were copied, by table.
-        unreadable: how many places could not be read: stretches of any length, and single rows that make no sense.
+        unreadable: how many tables have pages that can't be read, and rows that make no sense.
     """
 
     fault: str
@@ -60,20 +60,21 @@ class Repaired:
     unreadable: int
 
 
-def repair(path: Path, host_identity: str, stamp: str) -> Repaired | None:
+def repair(path: Path, host_identity: str, stamp: str, *, is_certain: bool = True) -> Repaired | None:
     """Set the journal at ``path`` aside, with its log, and put a copy of what can be read of it into its place.
 
     Args:
         path: the journal's file, which is there.
         host_identity: the till that it belongs to.
         stamp: goes into the new name of the damaged file.
+        is_certain: it belongs to that till even where the damaged file does not say so.
 
     Returns:
         What came of it; None: the journal is sound and was left as it is.
 
     Raises:
         InUse: a live process works with it.
-        ForeignJournal: it says that it belongs to another till.
+        ForeignJournal: it says that it belongs to another till, or nothing says to which.
         TooNew: a newer version wrote it.
         Unwritable: the folder or the disk can't be used, or a file of the new name is there already; the journal is as
             it was.
@@ -88,7 +89,7 @@ def repair(path: Path, host_identity: str, stamp: str) -> Repaired | None:
         if fault is None:
             return None
         with _locked(path):
-            return _repair(path, host_identity, stamp, fault)
+            return _repair(path, host_identity, stamp, fault, is_certain=is_certain)
 
 
 def fault_in(path: Path) -> str | None:
@@ -167,7 +168,7 @@ def _in_use(path: Path) -> str:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _repair(path: Path, host_identity: str, stamp: str, fault: str) -> Repaired:
+def _repair(path: Path, host_identity: str, stamp: str, fault: str, *, is_certain: bool) -> Repaired:
     set_aside, fresh, work = (path.with_name(f"{path.name}.{what}-{stamp}") for what in ("damaged", "repaired", "work"))
     if set_aside.exists() or fresh.exists():
         message = f"{set_aside} or {fresh} is there already"
@@ -177,7 +178,7 @@ def _repair(path: Path, host_identity: str, stamp: str, fault: str) -> Repaired:
         _copy_files(path, set_aside, _PARTS)
         # Reading a journal with a log writes to it: a copy of the copy keeps the evidence as it was.
         _copy_files(set_aside, work, _PARTS[:2])
-        _require_till(work, host_identity)
+        _require_till(work, host_identity, is_certain=is_certain)
         mark = _Mark(fault, fresh.name, set_aside.name, salvage(work, fresh, host_identity))
         _own_alike(path, fresh)
         mark.write(written)
@@ -193,8 +194,11 @@ def _repair(path: Path, host_identity: str, stamp: str, fault: str) -> Repaired:
     return mark.finish(path)
 
 
-def _require_till(work: Path, host_identity: str) -> None:
+def _require_till(work: Path, host_identity: str, *, is_certain: bool) -> None:
     found = identity_in(work)
+    if found is None and not is_certain:
+        message = "the damaged journal does not say which till it belongs to"
+        raise ForeignJournal(message)
     if found not in (None, host_identity):
         message = f"the journal belongs to till {found!r}, this is {host_identity!r}"
         raise ForeignJournal(message)

@@ -5,17 +5,19 @@ It reads a copy that nobody else has: of a file whose first page or end is gone 
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.journal import tell
+from payme_plugin.ledger.leaves import rows_in_leaves
 from payme_plugin.ledger.schema import connect
 from payme_plugin.ledger.states import Cause, PaymentState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterable
     from pathlib import Path
 
 __all__ = ["Salvage", "identity_in", "salvage"]
@@ -25,10 +27,10 @@ _KEYED_TABLES = {"about": "name", "code": "fingerprint"}
 _STATES = frozenset(state.value for state in PaymentState)
 _CAUSES = frozenset(cause.value for cause in Cause)
 _KEY_BYTES = 32
+_NUMBER = "row_number"
+_LARGEST = 2**63
+_LOOP = "the pages lead in a circle"
 
-_CHUNK = 4096
-_MOST_PROBES = 500_000
-_SMALLEST_ROW = 16
 _PAGE_COUNT_AT = 28  # in the header of a database file: https://sqlite.org/fileformat.html, section 1.3
 
 
@@ -38,7 +40,7 @@ class Salvage:
 
     Attributes:
         copied: how many rows, by table.
-        unreadable: how many places could not be read: stretches of any length, and single rows that make no sense.
+        unreadable: how many tables have pages that can't be read, and rows that make no sense.
     """
 
     copied: dict[str, int]
@@ -70,10 +72,15 @@ def salvage(damaged: Path, fresh: Path, host_identity: str) -> Salvage:
         unreadable = 0
         for table in _ROWID_TABLES:
             reading = _Reading(source, table)
-            copied[table], refused = _copy(target, table, reading.rows())
-            unreadable += refused + reading.gaps
+            with closing(reading.rows()) as rows:
+                copied[table], refused = _copy(target, table, rows)
+            unreadable += refused + reading.is_broken
+            if reading.is_broken:
+                with closing(rows_in_leaves(damaged, source, table)) as rows:
+                    copied[table] += _copy(target, table, rows)[0]
         for table, key in _KEYED_TABLES.items():
-            copied[table], _ = _copy(target, table, _keyed_rows(source, table, key))
+            with closing(_keyed_rows(source, table, key)) as rows:
+                copied[table], _ = _copy(target, table, rows)
         _mend_references(target)
         target.execute("COMMIT")
         target.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -136,74 +143,60 @@ def _graft_schema(damaged: Path) -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+@dataclass(slots=True)
 class _Reading:
-    """All rows of a table that can be read, by row number.
+    """The rows of a table as far as its pages lead to them.
 
     Attributes:
-        gaps: how many stretches of row numbers could not be read.
+        source: the damaged journal.
+        table: which table.
+        is_broken: a page on the way could not be read.
     """
 
-    def __init__(self, source: sqlite3.Connection, table: str) -> None:
-        self._source = source
-        self._table = table
-        self._probes = _MOST_PROBES
-        self._last_unreadable = -2
-        self.gaps = 0
+    source: sqlite3.Connection
+    table: str
+    is_broken: bool = False
 
-    def rows(self) -> Iterator[sqlite3.Row]:
-        """Read in chunks; a chunk that can't be read is halved until what can't be read stands alone."""
-        for first in range(0, self._highest() + 1, _CHUNK):
-            spans = [(first, first + _CHUNK - 1)]
-            while spans and self._probes:
-                low, high = spans.pop()
-                try:
-                    found = self._between(low, high)
-                except sqlite3.DatabaseError:
-                    self._probes -= 1
-                    if low == high:
-                        self._step_over(low)
-                    else:
-                        middle = (low + high) // 2
-                        spans += [(middle + 1, high), (low, middle)]
-                else:
-                    yield from found
-
-    def _between(self, low: int, high: int) -> list[sqlite3.Row]:
-        query = f"SELECT * FROM {self._table} WHERE rowid BETWEEN ? AND ? ORDER BY rowid"  # noqa: S608 - our own name
-        return self._source.execute(query, (low, high)).fetchall()
-
-    def _step_over(self, number: int) -> None:
-        self.gaps += number != self._last_unreadable + 1
-        self._last_unreadable = number
-
-    def _highest(self) -> int:
-        """Return a row number that no row is beyond; -1: there is no row, or no such table."""
+    def rows(self) -> Generator[sqlite3.Row, None, None]:
+        """Read from the first row on until it breaks, then from the last one back."""
+        last = -1
         try:
-            (highest,) = self._source.execute(f"SELECT max(rowid) FROM {self._table}").fetchone()  # noqa: S608 - the same
-        except sqlite3.OperationalError:
-            return -1
+            for row in self._after(last, "ASC"):
+                if row[_NUMBER] <= last:
+                    raise sqlite3.DatabaseError(_LOOP)
+                last = row[_NUMBER]
+                yield row
         except sqlite3.DatabaseError:
-            return self._highest_by_size()
-        return -1 if highest is None else int(highest)
+            self.is_broken = True
+        if self.is_broken:
+            yield from self._back_to(last)
 
-    def _highest_by_size(self) -> int:
-        """Return how many rows the file could hold: none was ever deleted, so that no number is higher."""
-        try:
-            (pages,) = self._source.execute("PRAGMA page_count").fetchone()
-            (page_bytes,) = self._source.execute("PRAGMA page_size").fetchone()
-        except sqlite3.DatabaseError:
-            return -1
-        return int(pages * page_bytes // _SMALLEST_ROW)
+    def _back_to(self, first: int) -> Generator[sqlite3.Row, None, None]:
+        last = _LARGEST
+        with contextlib.suppress(sqlite3.DatabaseError):
+            for row in self._after(first, "DESC"):
+                if row[_NUMBER] >= last:
+                    return
+                last = row[_NUMBER]
+                yield row
+
+    def _after(self, number: int, order: str) -> sqlite3.Cursor:
+        query = f"SELECT rowid AS {_NUMBER}, * FROM {self.table} WHERE rowid > ? ORDER BY rowid {order}"  # noqa: S608 - our own names
+        return self.source.execute(query, (number,))
 
 
-def _keyed_rows(source: sqlite3.Connection, table: str, key: str) -> Iterator[sqlite3.Row]:
-    """Read a table without row numbers from both of its ends."""
+def _keyed_rows(source: sqlite3.Connection, table: str, key: str) -> Generator[sqlite3.Row, None, None]:
+    """Read a table without row numbers from both of its ends; the pages between may lead in a circle."""
     for order in ("ASC", "DESC"):
-        try:
-            yield from source.execute(f"SELECT * FROM {table} ORDER BY {key} {order}")  # noqa: S608 - our own names
-        except sqlite3.DatabaseError:
-            continue
-        return
+        seen: set[object] = set()
+        with contextlib.suppress(sqlite3.DatabaseError):
+            for row in source.execute(f"SELECT * FROM {table} ORDER BY {key} {order}"):  # noqa: S608 - our own names
+                if row[key] in seen:
+                    break
+                seen.add(row[key])
+                yield row
+            else:
+                return
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -211,7 +204,7 @@ def _keyed_rows(source: sqlite3.Connection, table: str, key: str) -> Iterator[sq
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _copy(target: sqlite3.Connection, table: str, rows: Iterator[sqlite3.Row]) -> tuple[int, int]:
+def _copy(target: sqlite3.Connection, table: str, rows: Iterable[sqlite3.Row]) -> tuple[int, int]:
     """Insert ``rows``; return how many were taken, and how many make no sense."""
     taken = refused = 0
     for row in rows:
@@ -243,11 +236,11 @@ def _is_key(value: object) -> bool:
 
 
 def _insert(target: sqlite3.Connection, table: str, row: sqlite3.Row) -> bool:
-    names = row.keys()
+    names = [name for name in row.keys() if name != _NUMBER]  # noqa: SIM118 - a Row iterates over its values
     columns, marks = ", ".join(f'"{name}"' for name in names), ", ".join("?" * len(names))
     verb = "REPLACE" if table in _KEYED_TABLES else "INSERT"
     try:
-        target.execute(f"{verb} INTO {table} ({columns}) VALUES ({marks})", tuple(row))
+        target.execute(f"{verb} INTO {table} ({columns}) VALUES ({marks})", [row[name] for name in names])
     except (sqlite3.IntegrityError, sqlite3.InterfaceError, OverflowError, UnicodeError):
         return False
     return True

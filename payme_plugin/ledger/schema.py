@@ -59,6 +59,7 @@ CREATE TABLE payment (
 
 CREATE INDEX payment_of_sale ON payment (till, shift, number);
 CREATE INDEX payment_without_end ON payment (state) WHERE state IN ('intent', 'created', 'paying', 'paid', 'reversing');
+CREATE INDEX payment_in_open_sale ON payment (state) WHERE state = 'recorded' AND closed_at IS NULL;
 CREATE INDEX payment_by_age ON payment (created_at);
 
 CREATE TABLE event (

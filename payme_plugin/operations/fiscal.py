@@ -7,6 +7,7 @@ terminal (t), the receipt's number (r), the date (c) and the fiscal sign (s).
 from __future__ import annotations
 
 import logging
+from decimal import Decimal
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -33,6 +34,7 @@ _ACCEPTED = 0
 _LONGEST_LINK = 1000
 _LONGEST_PART = 64
 _LARGEST_NUMBER = 2**63 - 1
+_SMALLEST_QUANTITY, _LARGEST_QUANTITY = Decimal("0.000001"), Decimal(10**9)
 
 
 def detail_of(receipt: Receipt, amount: int) -> Mapping[str, object] | None:
@@ -43,20 +45,20 @@ def detail_of(receipt: Receipt, amount: int) -> Mapping[str, object] | None:
         amount: tiyin that are charged.
 
     Returns:
-        The goods with their codes; None where one of them has none, or the sale is paid in part by another tender:
-        then the goods would not add up to what is charged.
+        The goods with their codes; None where one of them has none or comes in a quantity that is no amount of goods,
+        or the sale is paid in part by another tender: then the goods would not add up to what is charged.
     """
-    if not receipt.items or amount != receipt.total or any(item.fiscal is None for item in receipt.items):
+    if not receipt.items or amount != receipt.total or not all(_can_be_named(item) for item in receipt.items):
         return None
     return {"receipt_type": _SALE, "items": [_goods(item) for item in receipt.items]}
 
 
 def fiscal_data_of(link: str) -> Mapping[str, object] | None:
     """Return the ``fiscal_data`` of ``receipts.set_fiscal_data`` from an OFD link; None where it is no such link."""
-    if len(link) > _LONGEST_LINK:
+    if len(link) > _LONGEST_LINK or not (link.isascii() and link.isprintable()):
         return None
     try:
-        query = parse_qs(urlsplit(link).query, strict_parsing=True, max_num_fields=16)
+        query = parse_qs(urlsplit(link).query, max_num_fields=16)
     except ValueError:
         return None
     parts = {name: query.get(name, [""])[0] for name in "trcs"}
@@ -103,6 +105,11 @@ def send_fiscal_link(journal: Journal, row: FiscalLinkRow, kassa: KassaDesk, clo
         links.postpone(row, pause_ms(row.attempts, jitter), failure.explanation)
     else:
         links.end(row, "Payme has it")
+
+
+def _can_be_named(item: Item) -> bool:
+    quantity = item.quantity
+    return item.fiscal is not None and quantity.is_finite() and _SMALLEST_QUANTITY <= quantity <= _LARGEST_QUANTITY
 
 
 def _goods(item: Item) -> Mapping[str, object]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hookspecs import PaymentRecord, ReversalResult, ReversalStatus
 from payme_plugin.ledger.cancellations import Cancellations
+from payme_plugin.ledger.errors import JournalError, StateMoved
 from payme_plugin.ledger.rows import Adopted
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.operations.endings import is_ours, record_of
@@ -16,15 +17,28 @@ from payme_plugin.operations.reversal import Order, refused, reverse, tell_rever
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hookspecs import CancelRequest, Receipt, RefundRequest, RefundViolation, Ui
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.operations.tools import Tools
     from payme_plugin.texts import Texts
 
-__all__ = ["Original", "cancel_payment", "original_of", "refund_payment", "violations", "violations_without_journal"]
+__all__ = [
+    "Original",
+    "cancel_payment",
+    "durable_cancel",
+    "durable_refund",
+    "original_of",
+    "refund_payment",
+    "violations",
+    "violations_without_journal",
+]
 
+_HELD = frozenset({PaymentState.PAYING, PaymentState.PAID, PaymentState.RECORDED})
 _BACK = frozenset({PaymentState.REVERSING, PaymentState.REVERSED})
+_LONGEST_TIME = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +66,8 @@ def original_of(journal: Journal, request: RefundRequest) -> Original | None:
     """
     record = request.payment
     if record is not None and record.data:
-        return Original(record, _row_of(journal, record)) if is_ours(record) else None
+        row = _row_of(journal, record)
+        return Original(record, row) if is_ours(record) and not _is_contradicted(record, row) else None
     if request.sale is None:
         return None
     rows = [
@@ -77,7 +92,10 @@ def violations(
     """
     row = original.row if original is not None else None
     is_reversed = row is not None and row.state in _BACK and not _is_cause(journal, row, request.refund_id)
-    return violations_of(request, original.record if original else None, texts, is_reversed=is_reversed)
+    record = original.record if original is not None else None
+    # What was charged is what the journal says, where it says anything.
+    known = record_of(row) if row is not None else record
+    return violations_of(request, known, texts, is_reversed=is_reversed)
 
 
 def violations_without_journal(request: RefundRequest, texts: Texts) -> list[RefundViolation]:
@@ -93,25 +111,71 @@ def cancel_payment(tools: Tools, request: CancelRequest, ui: Ui) -> ReversalResu
     """Give the payment of an open sale back; asked again, it goes on or tells the same.
 
     Raises:
-        StateMoved: the payment has moved on meanwhile.
+        StateMoved: the payment has moved on meanwhile, twice.
         Unwritable: nothing was stored, and nothing left that returns money.
 
     Money effect: may cancel, the whole amount.
     """
-    order = Order(Cause.CANCEL, "", request.receipt)
-    row = _row_of(tools.journal, request.payment) or _adopted(tools, request.payment, request.receipt)
-    return _give_back(tools, row, order, ui)
+    return _obeying(lambda: _cancel_payment(tools, request, ui))
 
 
 def refund_payment(tools: Tools, request: RefundRequest, ui: Ui) -> ReversalResult:
     """Give the payment of a closed sale back, unless a rule forbids it; asked again, it goes on or tells the same.
 
     Raises:
-        StateMoved: the payment has moved on meanwhile.
+        StateMoved: the payment has moved on meanwhile, twice.
         Unwritable: nothing was stored, and nothing left that returns money.
 
     Money effect: may cancel, the whole amount.
     """
+    return _obeying(lambda: _refund_payment(tools, request, ui))
+
+
+def durable_cancel(journal: Journal, request: CancelRequest, texts: Texts) -> ReversalResult | None:
+    """Return what is durable of a cancel that can't be carried on now; None: nothing is, and the payment stands.
+
+    Raises:
+        JournalError: the journal can't be read.
+
+    Money effect: none.
+    """
+    row = _row_of(journal, request.payment)
+    return None if row is None or row.state not in _BACK else _told_by_journal(row, texts)
+
+
+def durable_refund(journal: Journal, request: RefundRequest, texts: Texts) -> ReversalResult | None:
+    """Return what is durable of a refund that can't be carried on now; None: nothing is, and the payment stands.
+
+    Raises:
+        JournalError: the journal can't be read.
+
+    Money effect: none.
+    """
+    original = original_of(journal, request)
+    row = original.row if original is not None else None
+    if row is None or row.state not in _BACK or not _is_cause(journal, row, request.refund_id):
+        return None
+    return _told_by_journal(row, texts)
+
+
+def _obeying(operation: Callable[[], ReversalResult]) -> ReversalResult:
+    """Run an operation; where another process or thread has moved its payment on, read again and obey."""
+    try:
+        return operation()
+    except StateMoved:
+        return operation()
+
+
+def _cancel_payment(tools: Tools, request: CancelRequest, ui: Ui) -> ReversalResult:
+    order = Order(Cause.CANCEL, "", request.receipt)
+    row = _row_of(tools.journal, request.payment)
+    if _is_contradicted(request.payment, row):
+        return _not_here(tools, request.payment)
+    row = row or _adopted(tools, request.payment, request.receipt)
+    return _not_here(tools, request.payment) if row is None else _give_back(tools, row, order, ui)
+
+
+def _refund_payment(tools: Tools, request: RefundRequest, ui: Ui) -> ReversalResult:
     original = original_of(tools.journal, request)
     broken = violations(tools.journal, request, original, tools.texts)
     if broken or original is None or request.sale is None:
@@ -121,28 +185,82 @@ def refund_payment(tools: Tools, request: RefundRequest, ui: Ui) -> ReversalResu
             message="\n".join(violation.message for violation in broken),
         )
     row = original.row or _adopted(tools, original.record, request.sale)
-    return _give_back(tools, row, Order(Cause.REFUND, request.refund_id, request.refund), ui)
+    order = Order(Cause.REFUND, request.refund_id, request.refund)
+    return _not_here(tools, original.record) if row is None else _give_back(tools, row, order, ui)
 
 
 def _give_back(tools: Tools, row: PaymentRow, order: Order, ui: Ui) -> ReversalResult:
-    if (row.pos_id, row.url) != (tools.settings.pos_id, tools.settings.url):
+    if row.state in _BACK:
+        return _asked_again(tools, row, order, ui)
+    if row.state not in _HELD:
+        return _never_paid(tools, row)
+    if not _has_key(tools, row):
         return refused(tools, row, Text.REVERSAL_OTHER_KASSA)
     if row.state is PaymentState.PAYING:
         # The host has it, so it was PAID and the journal could not store that then.
         row = tools.journal.move(row, PaymentState.PAID, "the till has the payment that could not be stored as paid")
-    if row.state in {PaymentState.PAID, PaymentState.RECORDED}:
-        return reverse(tools, row, order, GuardedUi(ui))
-    if row.state in _BACK:
-        return _asked_again(tools, row, order, ui)
-    return _never_paid(tools, row)
+    return _reverse(tools, row, order, ui)
 
 
 def _asked_again(tools: Tools, row: PaymentRow, order: Order, ui: Ui) -> ReversalResult:
     if order.cause is Cause.REFUND and not _is_cause(tools.journal, row, order.request_id):
         return refused(tools, row, Text.REVERSAL_ALREADY_REVERSED)
-    if row.state is PaymentState.REVERSING:
+    if row.state is PaymentState.REVERSED:
+        return tell_reversed(tools, row, order, GuardedUi(ui)) if _has_key(tools, row) else _told(tools, row, order)
+    # Without the key nothing can be asked now, but the cancellation is durable: REFUSED would have the host keep a sale
+    # whose money goes back.
+    return _reverse(tools, row, order, ui) if _has_key(tools, row) else _told_by_journal(row, tools.texts)
+
+
+def _told_by_journal(row: PaymentRow, texts: Texts) -> ReversalResult:
+    is_done = row.state is PaymentState.REVERSED
+    return ReversalResult(
+        status=ReversalStatus.REVERSED if is_done else ReversalStatus.QUEUED,
+        receipt_id=row.receipt_id,
+        message=texts(Text.REVERSAL_REVERSED if is_done else Text.REVERSAL_QUEUED),
+        cancellation_queued=not is_done,
+    )
+
+
+def _has_key(tools: Tools, row: PaymentRow) -> bool:
+    return (row.pos_id, row.url) == (tools.settings.pos_id, tools.settings.url)
+
+
+def _told(tools: Tools, row: PaymentRow, order: Order) -> ReversalResult:
+    return ReversalResult(
+        status=ReversalStatus.REVERSED,
+        receipt_id=row.receipt_id,
+        slips=tools.slips.make(order.operation, row, {}, order.document),
+        message=tools.texts(Text.REVERSAL_REVERSED),
+    )
+
+
+def _reverse(tools: Tools, row: PaymentRow, order: Order, ui: Ui) -> ReversalResult:
+    try:
         return reverse(tools, row, order, GuardedUi(ui))
-    return tell_reversed(tools, row, order, GuardedUi(ui))
+    except StateMoved:
+        raise
+    except JournalError:
+        # It may have failed after the cancellation was durable, and then the money goes back whatever is told.
+        if not _is_under_way(tools.journal, row, order):
+            raise
+        return _told_by_journal(tools.journal.payment(row.payment_id), tools.texts)
+
+
+def _is_under_way(journal: Journal, row: PaymentRow, order: Order) -> bool:
+    latest = Cancellations(journal).latest_of(row.payment_id)
+    if latest is None or latest.ended_at is not None:
+        return False
+    return (latest.cause, latest.request_id) == (order.cause, order.request_id)
+
+
+def _not_here(tools: Tools, record: PaymentRecord) -> ReversalResult:
+    """Answer for a record that leads to no payment of the kassa in the settings."""
+    return ReversalResult(
+        status=ReversalStatus.REFUSED,
+        receipt_id=record.data.get("receipt_id") or None,
+        message=tools.texts(Text.REVERSAL_OTHER_KASSA),
+    )
 
 
 def _never_paid(tools: Tools, row: PaymentRow) -> ReversalResult:
@@ -165,8 +283,20 @@ def _row_of(journal: Journal, record: PaymentRecord) -> PaymentRow | None:
     return row
 
 
-def _adopted(tools: Tools, record: PaymentRecord, sale: Receipt) -> PaymentRow:
+def _is_contradicted(record: PaymentRecord, row: PaymentRow | None) -> bool:
+    """Say whether the journal has another receipt of Payme's for the record's payment: nobody knows which is meant."""
+    receipt_id = record.data.get("receipt_id")
+    return row is not None and bool(receipt_id) and row.receipt_id != receipt_id
+
+
+def _adopted(tools: Tools, record: PaymentRecord, sale: Receipt) -> PaymentRow | None:
+    """Take the host's word for a payment that the journal lost; None where it is not of the kassa in the settings."""
+    kassa = (record.data.get("posId"), record.data.get("url"))
+    receipt_id = record.data.get("receipt_id")
+    if kassa != (tools.settings.pos_id, tools.settings.url) or not receipt_id:
+        return None
     paid_at = record.data.get("paid_at", "")
+    is_time = paid_at.isascii() and paid_at.isdigit() and len(paid_at) <= _LONGEST_TIME
     return tools.journal.adopt(
         Adopted(
             payment_id=record.payment_id,
@@ -175,11 +305,11 @@ def _adopted(tools: Tools, record: PaymentRecord, sale: Receipt) -> PaymentRow:
             till=sale.till,
             shift=sale.shift,
             number=sale.number,
-            pos_id=record.data.get("posId", ""),
-            url=record.data.get("url", ""),
+            pos_id=tools.settings.pos_id,
+            url=tools.settings.url,
             owner=tools.owner,
-            receipt_id=record.data.get("receipt_id", ""),
-            paid_at=int(paid_at) if paid_at.isascii() and paid_at.isdigit() else None,
+            receipt_id=receipt_id,
+            paid_at=int(paid_at) if is_time else None,
         ),
         "from the till's record; the journal did not have it",
     )

@@ -1,7 +1,8 @@
-"""What an earlier run left behind: payments without a verdict, and paid ones that no sale was heard of.
+"""What an earlier run left behind: payments without a verdict, and paid ones whose receipt has not closed.
 
 The host is asked whether it has them. Payme is not asked here: a payment that the till does not have becomes a
-cancellation, and its worker asks for the state first.
+cancellation, and its worker asks for the state first. A recorded payment is asked about until its receipt closes: a host
+that asks ``on_payment`` again after a restart removes it where that could not answer PAID, with broken settings say.
 """
 
 from __future__ import annotations
@@ -78,12 +79,14 @@ def recover(
     Money effect: none at once; cancellations are carried out later.
     """
     fates: dict[_Fate, list[PaymentRow]] = {fate: [] for fate in _Fate}
-    for row in journal.unfinished():
+    for row in (*journal.unfinished(), *journal.in_open_sales()):
         if not may_decide(row):
             continue
         try:
             fate = _decide(journal, row, is_recorded(row.payment_id), texts)
         except StateMoved:
+            continue
+        if fate is None:
             continue
         fates[fate].append(row)
         _log.info("recovery: payment %s, %s: %s", row.payment_id, row.state.value, fate.value)
@@ -92,14 +95,15 @@ def recover(
     )
 
 
-def _decide(journal: Journal, row: PaymentRow, recorded: bool | None, texts: Texts) -> _Fate:
+def _decide(journal: Journal, row: PaymentRow, recorded: bool | None, texts: Texts) -> _Fate | None:
+    """Decide about one payment, and store it; None: it stays as it is, and that is how it should be."""
     if recorded is True:
         return _recorded(journal, row)
     is_old = journal.now_ms() - row.created_at >= OLDEST_TO_CANCEL_MS
     if recorded is None or is_old:
-        return _Fate.KEPT
+        return None if recorded is None and row.state is PaymentState.RECORDED else _Fate.KEPT
     reason = "the till does not have it and never will"
-    if row.state is PaymentState.PAID:
+    if row.state in {PaymentState.PAID, PaymentState.RECORDED}:
         journal.move(row, PaymentState.REVERSING, reason, cancellation=NewCancellation(cause=Cause.UNRECORDED))
         return _Fate.CANCELLED
     may_be_charged = row.state is PaymentState.PAYING
@@ -113,7 +117,9 @@ def _decide(journal: Journal, row: PaymentRow, recorded: bool | None, texts: Tex
     return _Fate.CANCELLED
 
 
-def _recorded(journal: Journal, row: PaymentRow) -> _Fate:
+def _recorded(journal: Journal, row: PaymentRow) -> _Fate | None:
+    if row.state is PaymentState.RECORDED:
+        return None
     if row.state is PaymentState.PAYING:
         # The host stores a payment on PAID alone: it was told so when the journal could not store it.
         row = journal.move(row, PaymentState.PAID, "the till has it; its verdict could not be stored")

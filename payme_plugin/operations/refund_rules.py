@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING
 
 from hookspecs import GoodsKind, RefundViolation
@@ -31,6 +31,8 @@ ALREADY_REVERSED = "already-reversed"
 FOREIGN_PAYMENT = "foreign-payment"
 
 _MOST_NAMES = 3
+_DIGITS = 100
+_NOT_LESS = (Decimal(0), Decimal(1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +106,26 @@ def _partial_lines(sale: Receipt, refund: Receipt, texts: Texts) -> Iterator[Ref
         yield RefundViolation(rule=PARTIAL_REFUND, message=message)
 
 
+def _exact() -> Context:
+    # The host's own context may round, and raises for what is no number; here that is only unequal to anything.
+    return Context(prec=_DIGITS, traps=[])
+
+
 def _added_up(items: Iterable[Item]) -> dict[_Goods, _Sum]:
     sums: defaultdict[_Goods, _Sum] = defaultdict(_Sum)
     for item in items:
-        line = sums[_Goods(item.name, item.barcode, item.price, item.marking)]
-        line.quantity += item.quantity
+        line = sums[_Goods(item.name, item.barcode, item.price, item.marking or None)]
+        line.quantity = _exact().add(line.quantity, item.quantity)
         line.amount += item.amount
     return dict(sums)
 
 
 def _falls_short(line: _Sum | None, whole: _Sum) -> bool:
-    return line is None or line.quantity < whole.quantity or line.amount < whole.amount
+    return line is None or line.amount < whole.amount or not _reaches(line.quantity, whole.quantity)
+
+
+def _reaches(quantity: Decimal, whole: Decimal) -> bool:
+    return quantity.is_finite() and _exact().compare(quantity, whole) in _NOT_LESS
 
 
 def _is_marked(item: Item) -> bool:

@@ -106,15 +106,21 @@ class _Reversal:
         self._story = Story(tools.clock)
         self._watch = Watch(tools.clock, ui, tools.limits)
         self._rows = Cancellations(tools.journal)
+        self._may_withdraw = True
 
     def run(self, row: PaymentRow) -> ReversalResult:
         self._watch.start()
         if row.state is PaymentState.REVERSING:
-            return self._follow(row, self._live(row))
-        state = self._known_state(row)
-        if state in _GONE and self._order.cause is Cause.REFUND:
-            return refused(self._tools, row, Text.REVERSAL_ALREADY_REVERSED)
-        row, cancellation = self._begin(row)
+            # Begun before a crash, which may have come before receipts.cancel left.
+            cancellation = self._live(row)
+            state = self._known_state(row)
+            # Once it is left to the worker it may have been told as QUEUED: from then on it is not taken back.
+            self._may_withdraw = cancellation.due_at > self._tools.journal.now_ms()
+        else:
+            state = self._known_state(row)
+            if state in _GONE and self._order.cause is Cause.REFUND:
+                return refused(self._tools, row, Text.REVERSAL_ALREADY_REVERSED)
+            row, cancellation = self._begin(row)
         if state == ReceiptState.CANCELLED:
             return self._reversed(row, cancellation)
         if state is None:
@@ -178,18 +184,19 @@ class _Reversal:
         while not self._watch.has_stopped():
             is_last = self._watch.now >= self._watch.ends
             limit = self._watch.question_limit()
-            if inquiry.state(limit if is_last else min(limit, self._watch.ends)) == ReceiptState.CANCELLED:
+            state = inquiry.state(limit if is_last else min(limit, self._watch.ends))
+            if state == ReceiptState.CANCELLED:
                 return self._reversed(row, cancellation)
-            if is_last:
+            if state == ReceiptState.CANCELLING and self._tools.settings.cancel_accepted_is_done:
+                return self._reversed_soon(row, cancellation)
+            if not self._pause():
                 break
-            self._watch.pause_until(self._next_turn(), self._text)
         return self._queued(row, cancellation)
 
     def _refused_by_payme(self, row: PaymentRow, cancellation: CancellationRow, refusal: Refused) -> ReversalResult:
-        if refusal.code in self._tools.settings.ignored_errors:
+        if self._may_withdraw and refusal.code in self._tools.settings.ignored_errors:
             state = self._inquiry(row).state(self._watch.question_limit())
-            if state == ReceiptState.PAID:
-                self._rows.withdraw(cancellation, f"error {refusal.code} is ignored, state 4 asked after it")
+            if state == ReceiptState.PAID and self._is_withdrawn(row, cancellation, refusal.code):
                 return ReversalResult(
                     status=ReversalStatus.REFUSED,
                     receipt_id=row.receipt_id,
@@ -197,6 +204,15 @@ class _Reversal:
                     error_code=refusal.code,
                 )
         return self._queued(row, cancellation, refusal.code)
+
+    def _is_withdrawn(self, row: PaymentRow, cancellation: CancellationRow, error_code: int) -> bool:
+        """Take the cancellation back; False where that can't be stored: then it stays, and its money goes back."""
+        try:
+            self._rows.withdraw(cancellation, f"error {error_code} is ignored, state 4 asked after it")
+        except JournalError as error:
+            _log.error("payment %s: %s", row.payment_id, error)
+            return False
+        return True
 
     def _reversed(self, row: PaymentRow, cancellation: CancellationRow) -> ReversalResult:
         # The money is back whatever the disk says; where this can't be stored, the worker comes to the same end.
@@ -244,7 +260,7 @@ class _Reversal:
 
     def _pause(self) -> bool:
         """Wait until the next turn; False: there is none."""
-        if self._watch.now >= self._watch.ends:
+        if self._watch.has_stopped() or self._watch.now >= self._watch.ends:
             return False
         return self._watch.pause_until(self._next_turn(), self._text)
 

@@ -88,16 +88,21 @@ class SlipDesk:
         return (Slip(xml=made.xml, lines=made.lines, copies=self.copies),)
 
     def _made(self, data: Mapping[str, object]) -> MadeSlip:
+        """Make a slip by the till's template, else by the shipped one, else without any; tell the till which it was."""
+        fallback = self.texts(Text.NOTICE_SLIP_FALLBACK)
+        told: str | None = None
         for path in dict.fromkeys((self.template, None)):
             try:
                 made = self.press.make(self.shelf.get(path), data, self.width)
             except (TemplateError, SlipError) as error:
                 _log.error("slip: %s", error)
-                self.notice(SLIP_NOTICE, self.texts(Text.NOTICE_SLIP_FALLBACK))
             except Exception:  # noqa: BLE001 - a slip that can't be made never turns a paid sale into an unpaid one
                 _log.exception("slip: it can't be made")
             else:
+                self.notice(SLIP_NOTICE, told)
                 return made
+            told = fallback
+        self.notice(SLIP_NOTICE, fallback)
         return self.press.make_plain(data, self.width, self.texts.language)
 
 

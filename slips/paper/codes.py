@@ -13,7 +13,7 @@ _LARGEST_QR_MODULE = 6
 _LARGEST_BARCODE_MODULE = 2
 _BARCODE_HEIGHT = 80
 
-# Code 128: the widths of bars and gaps in turn, by value; https://en.wikipedia.org/wiki/Code_128
+# Code 128: the widths of three bars and three gaps in turn, by value; https://en.wikipedia.org/wiki/Code_128
 _WIDTHS = (
     "212222 222122 222221 121223 121322 131222 122213 122312 132212 221213 221312 231212 112232 122132 122231 113222 "
     "123122 123221 223211 221132 221231 213212 223112 312131 311222 321122 321221 312212 322112 322211 212123 212321 "
@@ -21,10 +21,11 @@ _WIDTHS = (
     "313121 211331 231131 213113 213311 213131 311123 311321 331121 312113 312311 332111 314111 221411 431111 111224 "
     "111422 121124 121421 141122 141221 112214 112412 122114 122411 142112 142211 241211 221114 413111 241112 134111 "
     "111242 121142 121241 114212 124112 124211 411212 421112 421211 212141 214121 412121 111143 111341 131141 114113 "
-    "114311 411113 411311 113141 114131 311141 411131 211412 211214 211232 2331112"
-).split()
+    "114311 411113 411311 113141 114131 311141 411131 211412 211214 211232 "
+)
+_DIGITS = 6
+_STOP = "2331112"
 _START_B = 104
-_STOP = 106
 _CHECK_MODULUS = 103
 _FIRST_OF_B = " "
 
@@ -65,7 +66,7 @@ def qr_code(text: str, most_dots: int) -> Dots | None:
 def barcode(text: str, most_dots: int) -> Dots | None:
     """Return a text of printable ASCII as a Code 128 barcode, at most ``most_dots`` wide; None where it is too long."""
     quiet = "0" * _QUIET_MODULES_BARCODE
-    modules = quiet + "".join([_modules(_WIDTHS[value]) for value in _values(text)]) + quiet
+    modules = quiet + "".join([_modules(_widths(value)) for value in _values(text)]) + _modules(_STOP) + quiet
     module = min(_LARGEST_BARCODE_MODULE, most_dots // len(modules))
     if not module:
         return None
@@ -74,10 +75,15 @@ def barcode(text: str, most_dots: int) -> Dots | None:
 
 
 def _values(text: str) -> list[int]:
-    """Return the values of a barcode: start, the characters in code set B, the check, stop."""
+    """Return the values of a barcode: start, the characters in code set B, the check."""
     values = [_START_B, *(ord(character) - ord(_FIRST_OF_B) for character in text)]
     check = sum(value * max(place, 1) for place, value in enumerate(values)) % _CHECK_MODULUS
-    return [*values, check, _STOP]
+    return [*values, check]
+
+
+def _widths(value: int) -> str:
+    begin = value * (_DIGITS + 1)
+    return _WIDTHS[begin : begin + _DIGITS]
 
 
 def _modules(widths: str) -> str:

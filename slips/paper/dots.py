@@ -41,7 +41,7 @@ class Dots:
 
 
 def struck(dots: Dots, times: int) -> Dots:
-    """Return the same with every dot ``times`` dots wide: the heat of the head makes a line wider, bold print more so."""
+    """Return the same with every dot ``times`` dots wide, as heat and bold print make it."""
     rows = dots.rows
     for _ in range(times - 1):
         rows = tuple(row | row >> 1 for row in rows)

@@ -38,10 +38,7 @@ class Letters:
     def _shape(self, cluster: str, columns: int) -> tuple[int, ...]:
         """Return the rows of a character with its marks on it."""
         letter, marks = cluster[0], cluster[1:]
-        if columns == 1 and letter in self:
-            rows = self._read(letter)
-        else:
-            rows = _box(columns)
+        rows = self._read(letter) if columns == 1 and letter in self else _box(columns)
         for mark in marks:
             if mark in self:
                 rows = tuple(row | more for row, more in zip(rows, self._read(mark), strict=True))

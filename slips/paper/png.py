@@ -1,4 +1,4 @@
-"""Writes a PNG of few colours with the standard library; https://www.w3.org/TR/png/"""
+"""Writes a PNG of few colours (https://www.w3.org/TR/png/) with the standard library."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from slips.errors import SlipError
 from slips.layout import bounded_width, lay_out
 from slips.paper.codes import barcode, qr_code
 from slips.paper.dots import Dots, framed, struck
-from slips.paper.letters import LETTER_HEIGHT, LETTER_WIDTH, Letters
+from slips.paper.letters import LETTER_WIDTH, Letters
 
 if TYPE_CHECKING:
     from slips.document import Part

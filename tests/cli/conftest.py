@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import sqlite3
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import closing, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from payme_plugin.cli import main
-from payme_plugin.sandbox import Sandbox
+from payme_plugin.ledger.journal import FILE_NAME
+from payme_plugin.sandbox import CancelPlan, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,6 +112,11 @@ class Shop:
     def run(self, *arguments: str) -> Ended:
         return payme(*self.options, *arguments)
 
+    def give_journal_to(self, till: str) -> None:
+        """Let the journal belong to another till, as if its folder came from there."""
+        with closing(sqlite3.connect(self.folder / FILE_NAME, isolation_level=None)) as connection:
+            connection.execute("UPDATE about SET value = ? WHERE name = 'host_identity'", (till,))
+
     def sent(self, method: str) -> int:
         return sum(request.method == method for request in self.sandbox.requests)
 
@@ -122,7 +129,7 @@ def _installed() -> None:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(pos_key=KEY) as running:
+    with Sandbox(pos_key=KEY, cancel=CancelPlan(settle_s=0.2)) as running:
         yield running
 
 

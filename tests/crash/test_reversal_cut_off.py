@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from crash_till import CrashTill, Nursery
 
+from crash_till import CrashTill, Nursery
 from hookspecs import ReversalStatus
 from payme_plugin.sandbox import CancelPlan, Sandbox
 

@@ -15,9 +15,10 @@ from payme_plugin.cli import main
 from payme_plugin.cli.output import ExitCode
 from payme_plugin.ledger.states import PaymentState, is_allowed
 from payme_plugin.paymego import codes
+from payme_plugin.sandbox import Behaviour, BuyerAction
 from payme_plugin.settings import SETTINGS, read_settings
 from payme_plugin.texts import Text, Texts
-from tests.docs.conftest import blocks, headings, read
+from tests.docs.conftest import ROOT, blocks, headings, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,21 +148,69 @@ def asked(*arguments: str) -> Any:  # noqa: ANN401 - JSON
     return json.loads(out.getvalue())
 
 
-def test_the_documents_have_the_names_that_the_page_gives(sandbox: Sandbox, tmp_path: Path) -> None:
+@pytest.fixture
+def options(sandbox: Sandbox, tmp_path: Path) -> list[str]:
+    """Settings with little patience, so that a cancel is queued, and a folder."""
     conf = tmp_path / "payme.conf"
-    conf.write_text(
-        f"[Main]\nurl = {sandbox.url}\nposId = {sandbox.pos_id}\nposKey = {sandbox.pos_key}\n", encoding="utf-8"
-    )
+    kassa = {"url": sandbox.url, "posId": sandbox.pos_id, "posKey": sandbox.pos_key}
+    values = {**kassa, "payDuration": "100", "frequency": "50"}
+    conf.write_text("[Main]\n" + "".join(f"{name} = {value}\n" for name, value in values.items()), encoding="utf-8")
     conf.chmod(0o600)
-    options = ["--conf", str(conf), "--data-dir", str(tmp_path / "data")]
+    return ["--conf", str(conf), "--data-dir", str(tmp_path / "data")]
 
+
+def test_the_documents_of_a_sale_have_the_names_that_the_page_gives(sandbox: Sandbox, options: list[str]) -> None:
     paid = asked(*options, "pay", "--amount", "15000.00", "--qr", sandbox.issue_code())
     assert list(paid) == documented("payme pay")
     (listed,) = asked(*options, "status")
     assert list(listed) == documented("payme status")
-    events = documented("payme status ID")
     told = asked(*options, "status", paid["payment_id"])
-    assert list(told) == [*documented("payme status"), events[0]]
-    assert list(told["events"][0]) == events[1:]
-    assert list(asked(*options, "settings", "check")) == documented("payme settings check")
-    assert list(asked(*options, "settings", "show")[0]) == documented("payme settings show")
+    assert list(told) == [*documented("payme status"), *documented("payme status ID")]
+    assert (
+        list(asked(*options, "cancel", paid["payment_id"])) == documented("payme cancel") == documented("payme refund")
+    )
+
+
+def test_the_documents_of_the_queue_have_the_names_that_the_page_gives(sandbox: Sandbox, options: list[str]) -> None:
+    never = Behaviour(BuyerAction.NEVER_ANSWERS)
+    for _ in range(2):
+        asked(*options, "pay", "--amount", "15000.00", "--qr", sandbox.issue_code(never))
+
+    first, _ = asked(*options, "queue", "list")
+    assert list(first) == documented("payme queue list")
+    row = str(first["id"])
+    assert list(asked(*options, "queue", "show", row)) == [
+        *documented("payme queue list"),
+        *documented("payme queue show ID"),
+    ]
+    assert list(asked(*options, "queue", "close", row, "--reason", "a test")) == documented("payme queue close")
+    assert list(asked(*options, "queue", "deliver")) == documented("payme queue deliver")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["settings", "check"],
+        ["settings", "show"],
+        ["reconcile", "--from", "2026-01-31", "--to", "2026-01-31"],
+        ["journal", "repair"],
+        ["slip", "check", str(ROOT / "slips/payme.xml")],
+        ["slip", "preview", str(ROOT / "slips/payme.xml")],
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]),
+)
+def test_a_document_has_the_names_that_the_page_gives(
+    sandbox: Sandbox, options: list[str], arguments: list[str]
+) -> None:
+    asked(*options, "pay", "--amount", "15000.00", "--qr", sandbox.issue_code())
+    document = asked(*options, *arguments)
+    names = [word for word in arguments if re.fullmatch("[a-z]+", word)]
+
+    assert list(document[0] if isinstance(document, list) else document) == documented(" ".join(["payme", *names]))
+
+
+def test_every_command_that_says_something_has_its_document() -> None:
+    groups = [name for name, command in commands() if isinstance(command, click.Group)]
+
+    for name, _ in commands():
+        assert name in groups or f"| `{name}" in read("docs/till.md"), name

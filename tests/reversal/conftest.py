@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
 from hooked_world import HookedWorld
 
 if TYPE_CHECKING:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import decimal
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
-from virtual_till import TENDER, open_sale
 
 from hookspecs import GoodsKind, Item, PaymentRecord, Receipt, ReceiptKind, RefundRequest
 from payme_plugin.operations.refund_rules import violations_of
 from payme_plugin.texts import Texts
+from virtual_till import TENDER, open_sale
 
 if TYPE_CHECKING:
     from hookspecs import RefundViolation
@@ -248,3 +249,21 @@ def test_a_quantity_that_is_no_number_is_never_the_whole_sale(quantity: str) -> 
     assert PARTIAL in rules(broken_by(refund_of(sale_of(BREAD, MILK), *lines)))
     assert PARTIAL in rules(broken_by(refund_of(sale_of(*lines), BREAD, MILK)))
     assert PARTIAL in rules(broken_by(refund_of(sale_of(*lines), *lines)))
+
+
+def test_a_host_that_counts_with_few_digits_changes_no_verdict() -> None:
+    sugar = replace(BREAD, quantity=Decimal("1234567.891"))
+    most = (
+        replace(sugar, quantity=Decimal(1234567), amount=1),
+        replace(sugar, quantity=Decimal("0.89"), amount=799_999),
+    )
+    rest = replace(sugar, quantity=Decimal("0.001"), amount=0)
+    with decimal.localcontext(decimal.Context(prec=3, traps=[decimal.Inexact])):
+        short = broken_by(refund_of(sale_of(sugar), *most))
+        whole = broken_by(refund_of(sale_of(sugar), *most, rest))
+
+    assert (rules(short), rules(whole)) == ([PARTIAL], [])
+
+
+def test_no_marking_and_an_empty_one_are_the_same() -> None:
+    assert broken_by(refund_of(sale_of(BREAD, MILK), BREAD, replace(MILK, marking=""))) == []

@@ -120,7 +120,12 @@ XS = 'xmlns:xs="http://www.w3.org/2001/XMLSchema"'
 SCHEMA_ATTACKS = {
     "internal entity": f'<!DOCTYPE x [<!ENTITY a "b">]><xs:schema {XS}><xs:element name="&a;"/></xs:schema>',
     "external entity": f'<!DOCTYPE x [<!ENTITY a SYSTEM "{{file}}">]><xs:schema {XS}>&a;</xs:schema>',
+    "exponential growth": f'<!DOCTYPE x [<!ENTITY l0 "ha">{LAUGHS}]><xs:schema {XS}>&l9;</xs:schema>',
+    "quadratic growth": f'<!DOCTYPE x [<!ENTITY a "{"a" * 50_000}">]><xs:schema {XS}>{"&a;" * 20_000}</xs:schema>',
+    "external DTD": f'<!DOCTYPE x SYSTEM "{{http}}"><xs:schema {XS}/>',
+    "parameter entity": f'<!DOCTYPE x [<!ENTITY % a SYSTEM "{{http}}"> %a;]><xs:schema {XS}/>',
     "plain DTD": f"<!DOCTYPE x><xs:schema {XS}/>",
+    "include of a file": f'<xs:schema {XS}><xs:include schemaLocation="{{file}}"/></xs:schema>',
     "remote include": f'<xs:schema {XS}><xs:include schemaLocation="{{http}}"/></xs:schema>',
     "remote redefine": f'<xs:schema {XS}><xs:redefine schemaLocation="{{http}}"/></xs:schema>',
     "deep nesting": f"<xs:schema {XS}>" + "<xs:annotation>" * 15_000,

@@ -24,7 +24,7 @@ from slips import Alphabet, SlipPress, is_slip_encoding, sample_data
         ("cp866", "中文", "[U+4E2D][U+6587]"),
         ("cp866", "x\u0323", "x"),
         ("cp866", "5 €", "5 EUR"),
-        ("cp866", "ﬁn ½", "fin 1[U+2044]2"),
+        ("cp866", "ﬁn ½", "fin 1/2"),
         ("utf-8", "Қўқон 中文", "Қўқон 中文"),
     ],
 )

@@ -21,10 +21,12 @@ class Boundaries:
 
     Args:
         last: the number of the boundary that the process does not survive, from 1; 0: it survives all.
+        from_now: False: it survives all until ``count_anew``.
     """
 
-    def __init__(self, last: int) -> None:
+    def __init__(self, last: int, *, from_now: bool = True) -> None:
         self._last = last
+        self._counts = from_now
         self._lock = threading.Lock()
         self._reached: list[str] = []
 
@@ -35,20 +37,26 @@ class Boundaries:
             return tuple(self._reached)
 
     def count_anew(self) -> None:
-        """Forget the boundaries so far."""
+        """Forget the boundaries so far, and count."""
         with self._lock:
             self._reached.clear()
+            self._counts = True
 
     def reach(self, name: str) -> None:
         """Come to a boundary."""
         with self._lock:
             self._reached.append(name)
-            if len(self._reached) == self._last:
+            if self._counts and len(self._reached) == self._last:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-def count_commits(boundaries: Boundaries) -> None:
-    """Let every connection to SQLite that this process opens from now on count its commits."""
+def count_commits(boundaries: Boundaries, *, syncs: bool = True) -> None:
+    """Let every connection to SQLite that this process opens from now on count its commits.
+
+    Args:
+        boundaries: where they are counted.
+        syncs: False: the connections forget to sync, which they must not: ``synchronous=OFF``.
+    """
 
     class CountingConnection(sqlite3.Connection):
         """A connection that comes to a boundary before and after each commit."""
@@ -57,6 +65,8 @@ def count_commits(boundaries: Boundaries) -> None:
 
         # The type stubs give these two more parameters; the journal passes both by position.
         def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:  # noqa: ANN401
+            if sql == "BEGIN IMMEDIATE" and not syncs:
+                super().execute("PRAGMA synchronous = OFF")
             if sql != "COMMIT":
                 self._does = _named(sql, parameters) or self._does
                 return super().execute(sql, parameters)

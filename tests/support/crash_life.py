@@ -47,6 +47,11 @@ _LOG_FILE = "host.log"
 _SHIFT = 1
 _REFUND = 100_000
 _PAUSE_S = 0.01
+_WORK = """
+    SELECT 1 FROM payment WHERE state IN ('intent', 'created', 'paying', 'paid')
+    UNION ALL SELECT 1 FROM cancellation WHERE ended_at IS NULL
+    LIMIT 1
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +70,7 @@ class LifeOrder:
         last_boundary: the boundary at which the process dies, counted from its first sale, or from its start where it
             makes none; 0: it lives.
         stops_after_s: the cashier stops a wait after so long; None: never.
+        syncs: False: SQLite does not sync, which a test must notice.
         quiet_within_s: how long the life waits, at its end, for every payment to be decided and the queue of
             cancellations to become empty.
     """
@@ -77,6 +83,7 @@ class LifeOrder:
     ending: str = "closes"
     last_boundary: int = 0
     stops_after_s: float | None = None
+    syncs: bool = True
     quiet_within_s: float = 10.0
 
     def to_json(self) -> str:
@@ -99,8 +106,8 @@ def live(order: LifeOrder) -> bool:
     logging.basicConfig(
         filename=folder / _LOG_FILE, level=logging.INFO, format="%(process)d %(threadName)s %(message)s"
     )
-    boundaries = Boundaries(order.last_boundary)
-    count_commits(boundaries)
+    boundaries = Boundaries(order.last_boundary, from_now=not order.sales)
+    count_commits(boundaries, syncs=order.syncs)
     till = _Till(order, folder, boundaries)
     till.restore()
     is_quiet = till.wait_until_quiet()
@@ -206,7 +213,8 @@ class _Till:
         if reader is None:
             return False
         try:
-            return bool(reader.unfinished() or reader.live_cancellations())
+            with reader.reading() as connection:
+                return connection.execute(_WORK).fetchone() is not None
         finally:
             reader.close()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import math
 import os
 import pkgutil
 import signal
@@ -20,7 +21,7 @@ __all__ = ["FAILED", "NOT_QUIET"]
 
 NOT_QUIET = 3
 FAILED = 4
-_LONGEST_LIFE_S = 40
+_BEYOND_QUIET_S = 30
 _OF_NO_LIFE = ("payme_plugin.cli", "payme_plugin.doctor", "payme_plugin.sandbox", "payme_plugin.till")
 
 
@@ -57,12 +58,13 @@ def _import_all() -> None:
 
 
 def _live_and_exit(line: str) -> None:
-    signal.alarm(_LONGEST_LIFE_S)
+    order = LifeOrder.from_json(line)
+    signal.alarm(math.ceil(order.quiet_within_s) + _BEYOND_QUIET_S)
     status = FAILED
     # Whatever happens, this is a copy of the nursery, whose loop it must not enter.
     with contextlib.suppress(BaseException):
         try:
-            status = 0 if live(LifeOrder.from_json(line)) else NOT_QUIET
+            status = 0 if live(order) else NOT_QUIET
         except BaseException:
             import traceback  # noqa: PLC0415
 

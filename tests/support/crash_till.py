@@ -124,6 +124,7 @@ class CrashTill:
         ending: str = "closes",
         last_boundary: int = 0,
         stops_after_s: float | None = None,
+        quiet_within_s: float = 10.0,
     ) -> Life:
         """Start a life; see ``LifeOrder`` for its arguments. The kassa is added to the settings."""
         self.shown.extend(codes)
@@ -144,6 +145,7 @@ class CrashTill:
                 ending=ending,
                 last_boundary=last_boundary,
                 stops_after_s=stops_after_s,
+                quiet_within_s=quiet_within_s,
             )
         )
 

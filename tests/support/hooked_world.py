@@ -134,9 +134,11 @@ class HookedWorld(World):
         self.counter.receipt_closed(closed)
         return Sold(sold.record, closed)
 
-    def sell_and_close(self, payment_id: str = "p1", number: int = 1, **how: object) -> Sold:
+    def sell_and_close(
+        self, payment_id: str = "p1", number: int = 1, *, link: str | None = None, items: tuple[Item, ...] | None = None
+    ) -> Sold:
         """Sell something, and close the sale."""
-        return self.close_sale(self.sell(payment_id, number, **how))  # type: ignore[arg-type]
+        return self.close_sale(self.sell(payment_id, number, items=items), link=link)
 
     def cancel(
         self, sold: Sold, *, ui: ScriptedUi | None = None, record: PaymentRecord | None = None
@@ -274,8 +276,11 @@ class _Upkeep(Upkeep):
     def rounds(self) -> Rounds:
         if self._rounds is None:
             journal = self._storage.another_journal()
-            self._rounds = Rounds(journal, self._storage.leases, self._clock, lambda: self._world.jitter())
+            self._rounds = Rounds(journal, self._storage.leases, self._clock, self._drawn)
         return self._rounds
+
+    def _drawn(self) -> float:
+        return self._world.jitter()
 
 
 @dataclass(frozen=True)

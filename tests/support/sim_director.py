@@ -101,6 +101,7 @@ class Director:
             self._deliver_a_message,
             self._deliver_a_message,
             self._other_kassa,
+            self._break_the_settings,
         )
         self._troubles = tuple(dice.sample(kinds, dice.randrange(len(kinds))))
         self._trouble_every_s = dice.choice((8.0, 40.0, 300.0))
@@ -141,6 +142,9 @@ class Director:
 
     def _other_kassa(self) -> None:
         self._shop.kassa = 1 - self._shop.kassa
+
+    def _break_the_settings(self) -> None:
+        self._shop.broken_until = self._stage.monotonic() + self._dice.choice((20.0, 700.0))
 
     def _staff(self) -> None:
         """Let Payme's staff put a receipt aside, and close it later, if it is still there then."""
@@ -266,6 +270,7 @@ def deliver_everything(shop: Shop, people: People) -> int:
     stage.slowness = shop.forgets = people.stops = people.fumbles = people.refusals = 0.0
     paymego.weather.clear()
     shop.disk.clear()
+    shop.broken_until = 0.0
     for life in stage.lives:
         life.fuse = None
     # What is still on its way arrives, and what the staff put aside is put back.

@@ -7,7 +7,6 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.errors import Unwritable
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.leases import Leases
 from payme_plugin.ledger.owners import Owner
@@ -118,8 +117,6 @@ class SimStorage:
     def journal(self) -> WatchedJournal:
         """Return the journal; open it at the first call."""
         if self._journal is None:
-            if self._disk.is_full():
-                raise Unwritable("database or disk is full")
             self._owner = Owner(self._disk.folder / "owners")
             self._leases = Leases(self._disk.folder)
             self._journal = WatchedJournal(self._disk, self._identity)
@@ -129,8 +126,6 @@ class SimStorage:
     def another_journal(self) -> WatchedJournal:
         """Return one more connection."""
         self.journal()
-        if self._disk.is_full():
-            raise Unwritable("database or disk is full")
         other = WatchedJournal(self._disk, self._identity)
         self._others.append(other)
         return other

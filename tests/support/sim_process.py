@@ -15,6 +15,7 @@ from payme_plugin.ledger.errors import JournalError
 from payme_plugin.ledger.states import Cause
 from payme_plugin.operations.guards import GuardedHost
 from payme_plugin.operations.tools import Tools
+from payme_plugin.settings import SettingsError
 from payme_plugin.texts import Text, Texts
 from payme_plugin.upkeep import Upkeep
 from sim_journal import SimStorage
@@ -131,7 +132,7 @@ class Process:
         paymego: the other side.
         life: the process itself.
         host: the till as this process sees it.
-        settings: gives the settings of this moment.
+        settings: gives the settings of this moment; raises ``SettingsError`` where they can't be used.
         dice: for the jitter.
 
     Attributes:
@@ -152,7 +153,8 @@ class Process:
     ) -> None:
         self.stage = stage
         self.life = life
-        self.settings = settings
+        self._read_settings = settings
+        self._last_good: Settings | None = None
         self.host = GuardedHost(host)
         self.storage = SimStorage(disk, life, IDENTITY)
         self.upkeep = _SeededUpkeep(self.host, cast("Storage", self.storage), self, dice)
@@ -162,14 +164,28 @@ class Process:
         self._idle: list[Actor] = []
         life.at_end(self.upkeep._decides.close)
 
-    def client(self, settings: Settings) -> SimClient:
+    def settings(self) -> Settings:
+        """Return the settings: those of this moment, or the last good ones, as the plugin's reader does.
+
+        Raises:
+            SettingsError: they can't be used, and there never were good ones.
+        """
+        try:
+            self._last_good = self._read_settings()
+        except SettingsError:
+            if self._last_good is None:
+                raise
+        return self._last_good
+
+    def client(self, settings: Settings, *, is_of_sales: bool = False) -> SimClient:
         """Return a new client of the kassa in the settings."""
-        return SimClient(self._paymego, self.life, settings.pos_id, settings.pos_key.reveal())
+        key = settings.pos_key.reveal()
+        return SimClient(self._paymego, self.life, settings.pos_id, key, is_of_sales=is_of_sales)
 
     def sale_client(self, settings: Settings) -> SimClient:
         """Return the client of the sales."""
         if self._sale_client is None or self._sale_client[0] != settings:
-            self._sale_client = (settings, self.client(settings))
+            self._sale_client = (settings, self.client(settings, is_of_sales=True))
         return self._sale_client[1]
 
     def start_worker(self) -> None:

@@ -29,6 +29,7 @@ from hookspecs import (
 from sim_process import IDENTITY, Process
 from sim_stage import Life
 from virtual_till import TENDER, PowerCut
+from virtual_world import settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -187,6 +188,7 @@ class Shop:
         sales: every sale, oldest first.
         queue: the messages in its queue.
         kassa: which of the settings are in force.
+        broken_until: until then the settings can't be read, virtual seconds.
         process: the till's process; None: it is off.
         paid_out: how often a payment was given back, as far as the host is concerned.
     """
@@ -204,6 +206,7 @@ class Shop:
         self.sales: list[Sale] = []
         self.queue: list[QueueMessage] = []
         self.kassa = 0
+        self.broken_until = 0.0
         self.process: Process | None = None
         self.witness: Witness
         self._settings = settings
@@ -212,6 +215,11 @@ class Shop:
     def settings(self) -> Settings:
         """Return the settings in force."""
         return self._settings[self.kassa]
+
+    def _read_settings(self) -> Settings:
+        if self.stage.monotonic() < self.broken_until:
+            settings_of(payDuration="soon")
+        return self.settings()
 
     # What the host says of a payment.
 
@@ -242,7 +250,7 @@ class Shop:
     def new_process(self, name: str) -> Process:
         """Start a process that has the plugin, the till's or a command's."""
         life = Life(self.stage, name)
-        process = Process(self.stage, self.disk, self.paymego, life, _Host(self, life), self.settings, self.dice)
+        process = Process(self.stage, self.disk, self.paymego, life, _Host(self, life), self._read_settings, self.dice)
         self.witness.processes[life] = process
         return process
 

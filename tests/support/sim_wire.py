@@ -147,9 +147,17 @@ class SimPaymeGo(VirtualPaymeGo):
 
 
 class SimClient:
-    """A ``payme_plugin.paymego.calls.Client`` of one kassa in one process."""
+    """A ``payme_plugin.paymego.calls.Client`` of one kassa in one process.
 
-    def __init__(self, paymego: SimPaymeGo, life: Life, pos_id: str, key: str) -> None:
+    Attributes:
+        pos_id: the kassa.
+        key: its key.
+        life: the process.
+        is_of_sales: hooks use it, and no worker does.
+    """
+
+    def __init__(self, paymego: SimPaymeGo, life: Life, pos_id: str, key: str, *, is_of_sales: bool = False) -> None:
+        self.is_of_sales = is_of_sales
         self.pos_id = pos_id
         self.key = Secret(key)
         self.life = life
@@ -196,8 +204,11 @@ class SimCall(VirtualCall):
         """Wait until it is over, at most until ``until``; return whether it is over."""
         limit = min(until, self._deadline)
         self._waiter = self._stage.current
-        while self._outcome is None and self._stage.monotonic() < limit:
-            self._stage.block(limit)
+        while self._outcome is None:
+            # Where the limit is over already, what is due by now still happens first.
+            self._stage.block(max(limit, self._stage.monotonic()))
+            if self._stage.monotonic() >= limit:
+                break
         self._waiter = None
         return self._outcome is not None
 

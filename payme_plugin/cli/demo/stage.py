@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,7 @@ class Stage:
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._acts: list[Act] = []
+        self._is_blank = False
 
     @property
     def acts(self) -> Sequence[Act]:
@@ -104,8 +106,9 @@ class Stage:
 
     def quote(self, text: str) -> None:
         """Show what the cashier reads at the end."""
-        for line in text.splitlines():
-            self._line(f"{_INDENT}{click.style('│', fg='cyan')} {click.style(line, bold=True)}")
+        for long in text.splitlines():
+            for line in textwrap.wrap(long, _WIDTH - len(_INDENT) - 2):
+                self._line(f"{_INDENT}{click.style('│', fg='cyan')} {click.style(line, bold=True)}")
 
     def check(self, text: str, *, right: bool) -> None:
         """Check one thing and show how it came out."""
@@ -113,11 +116,12 @@ class Stage:
         mark = click.style("ok   ", fg="green") if right else click.style("WRONG", fg="red", bold=True)
         self._line(f"{_INDENT}{mark}  {text}")
 
-    def slip(self, slip: Slip) -> None:
-        """Show every copy of a slip, side by side."""
-        width = max((len(line) for line in slip.lines), default=0)
+    def slip(self, slip: Slip, *, shortened: bool = False) -> None:
+        """Show every copy of a slip, side by side; ``shortened``: without what every slip has above and below."""
+        lines = _heart(slip.lines) if shortened else slip.lines
+        width = max((len(line) for line in lines), default=0)
         top, bottom = f"┌─{'─' * width}─┐", f"└─{'─' * width}─┘"
-        paper = [top, *(f"│ {line:<{width}} │" for line in slip.lines), bottom]
+        paper = [top, *(f"│ {line:<{width}} │" for line in lines), bottom]
         for line in paper:
             self._line(_INDENT + _GAP.join([line] * slip.copies))
         self._line()
@@ -126,6 +130,7 @@ class Stage:
         """Let something print by itself, as another command would."""
         if not self._quiet:
             what()
+            self._is_blank = False
 
     def blank(self) -> None:
         """Leave a line free."""
@@ -142,5 +147,14 @@ class Stage:
             self._line(click.style(f"All {len(checks)} checks were right.", fg="green", bold=True))
 
     def _line(self, text: str = "") -> None:
-        if not self._quiet:
+        """Print a line; of empty lines in a row the first alone."""
+        if not self._quiet and (text or not self._is_blank):
             click.echo(text)
+        self._is_blank = not text
+
+
+def _heart(lines: Sequence[str]) -> Sequence[str]:
+    """Return what stands between the first and the last rule of a slip, empty lines left out."""
+    rules = [number for number, line in enumerate(lines) if line.strip() and not line.strip("-")]
+    kept = lines[rules[0] + 1 : rules[-1]] if len(rules) > 1 else lines
+    return [line for line in kept if line.strip()]

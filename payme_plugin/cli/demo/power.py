@@ -1,0 +1,67 @@
+"""Scenes of a power cut between the request that charges and its answer, and of the restart after it."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from payme_plugin.cli.demo.checks import check_sent_once
+from payme_plugin.cli.output import sums
+from payme_plugin.sandbox import Behaviour, BuyerAction, Fault, FaultKind
+
+if TYPE_CHECKING:
+    from payme_plugin.cli.demo.day import Day
+
+__all__ = ["power_cut", "power_cut_and_late_buyer"]
+
+_KILLED = -signal.SIGKILL
+_LONGEST_WAIT_S = 5.0
+
+
+def power_cut(day: Day) -> None:
+    """The money has moved; after the restart the sale is closed."""
+    day.stage.tell("8 800.00 sums. The money moves, and the power fails before the answer.")
+    day.sandbox.inject(Fault(FaultKind.SILENT_AFTER_EFFECT, method="receipts.pay"))
+    seen = len(day.sandbox.requests)
+    status = day.power_fails(880_000, day.buyer()(), after="receipts.pay")
+    receipt_id = day.sandbox.receipts()[-1].receipt_id
+    day.stage.blank()
+    day.stage.check(f"the process was killed (signal {-status})", right=status == _KILLED)
+    is_charged = _is_charged(day, receipt_id)
+    day.stage.check(f"Payme holds {sums(day.sandbox.held(receipt_id))}, and no verdict was told", right=is_charged)
+    day.stage.blank()
+    day.stage.tell("The power is back. The till finds the sale open, and asks again for it.")
+    restarted = day.restart("power cut")
+    outcomes = [each.outcome for each in restarted.restored]
+    day.stage.check(f"after the restart the verdict is {', '.join(outcomes)}", right=outcomes == ["PAID"])
+    check_sent_once(day, sum(request.method == "receipts.pay" for request in day.sandbox.requests[seen:]))
+    day.stage.check(
+        "the receipt is closed and the slip printed", right=[slip.copies for slip in restarted.slips] == [2]
+    )
+
+
+def power_cut_and_late_buyer(day: Day) -> None:
+    """The buyer confirms after the till has given up; the money goes back."""
+    day.stage.tell("9 900.00 sums. The power fails while the buyer thinks; payDuration = 1000.")
+    day.write_settings(payDuration=1_000)
+    late = day.buyer(Behaviour(BuyerAction.CONFIRMS, after_s=3.0))
+    status = day.power_fails(990_000, late(), after="receipts.check")
+    receipt_id = day.sandbox.receipts()[-1].receipt_id
+    day.stage.blank()
+    day.stage.check(f"the process was killed (signal {-status})", right=status == _KILLED)
+    restarted = day.restart("power cut, late buyer")
+    day.write_settings()
+    outcomes = [each.outcome for each in restarted.restored]
+    day.stage.check(f"after the restart the verdict is {', '.join(outcomes)}", right=outcomes == ["UNKNOWN"])
+    day.stage.check("then the buyer confirms: the money moves", right=_is_charged(day, receipt_id))
+    day.stage.check("the queue is delivered (payme queue deliver --until-empty)", right=day.deliver())
+    day.stage.check("the money is back with the buyer", right=day.sandbox.held(receipt_id) == 0)
+
+
+def _is_charged(day: Day, receipt_id: str) -> bool:
+    """Wait until Payme holds the money."""
+    gives_up_at = time.monotonic() + _LONGEST_WAIT_S
+    while not day.sandbox.held(receipt_id) and time.monotonic() < gives_up_at:
+        time.sleep(0.05)
+    return day.sandbox.held(receipt_id) > 0

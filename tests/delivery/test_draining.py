@@ -1,0 +1,161 @@
+"""``payme queue deliver``: every due row once, or every row until none is left or nothing moves any more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from owed_money import owe, owe_paid, owe_refund
+from payme_plugin.delivery.draining import Drained, deliver_due, deliver_until_empty
+from payme_plugin.sandbox import CancelPlan, FaultKind
+from virtual_paymego import Passage
+
+if TYPE_CHECKING:
+    from hooked_world import HookedWorld
+
+CANCEL, CHECK = "receipts.cancel", "receipts.check"
+PATIENCE_S = 20
+
+
+def drain(world: HookedWorld) -> Drained:
+    kassa = world.upkeep.kassa(9)
+    assert kassa is not None
+    return deliver_until_empty(world.upkeep.rounds(), kassa, world.host.is_recorded, world.clock, PATIENCE_S)
+
+
+def deliver(world: HookedWorld) -> Drained:
+    kassa = world.upkeep.kassa(9)
+    assert kassa is not None
+    return deliver_due(world.upkeep.rounds(), kassa, world.host.is_recorded)
+
+
+def put_off(world: HookedWorld) -> None:
+    """Give every row a pause of fifteen minutes."""
+    for row in world.journal.live_cancellations():
+        world.upkeep.rounds().rows.postpone(row, 900_000, "no answer")
+
+
+def test_an_empty_queue_is_empty_without_a_request(world: HookedWorld) -> None:
+    assert drain(world) is Drained.EMPTY
+    assert deliver(world) is Drained.EMPTY
+    assert world.paymego.sent == []
+
+
+def test_rows_that_are_due_are_stepped_once_each(world: HookedWorld) -> None:
+    for number in range(1, 4):
+        owe_refund(world, f"p{number}", number)
+    before = world.paymego.count(CANCEL)
+
+    assert deliver(world) is Drained.LEFT
+    assert world.paymego.count(CANCEL) == before + 3
+    world.clock.sleep(5)
+    assert deliver(world) is Drained.EMPTY
+
+
+def test_rows_that_are_not_due_are_left_alone_unless_all_are_asked_for(world: HookedWorld) -> None:
+    owe_refund(world)
+    put_off(world)
+    sent = len(world.paymego.sent)
+
+    assert deliver(world) is Drained.LEFT
+    assert len(world.paymego.sent) == sent
+    assert drain(world) is Drained.EMPTY
+
+
+def test_every_row_is_tried_whatever_its_pause_and_21_is_followed_to_50(world: HookedWorld) -> None:
+    rows = [owe_refund(world, "p1", 1), owe_paid(world, "p2", 2), owe(world, "p3", 3)]
+    put_off(world)
+    for row in rows:
+        world.paymego.bank.plan_cancel(row.receipt_id, CancelPlan(settle_s=12))
+
+    assert drain(world) is Drained.EMPTY
+    assert (world.journal.live_cancellations(), world.paymego.held()) == ([], 0)
+
+
+def test_21_that_lasts_is_given_up_after_the_patience(world: HookedWorld) -> None:
+    row = owe_refund(world)
+    world.paymego.bank.plan_cancel(row.receipt_id, CancelPlan(settle_s=3600))
+    began = world.clock.monotonic()
+
+    assert drain(world) is Drained.LEFT
+    assert world.clock.monotonic() - began == pytest.approx(PATIENCE_S, abs=1)
+
+
+def test_a_round_that_changes_nothing_ends_it_at_once(world: HookedWorld) -> None:
+    owe_refund(world)
+    world.paymego.passage = lambda _: Passage(connects=False)
+    began = world.clock.monotonic()
+
+    assert drain(world) is Drained.LEFT
+    assert world.clock.monotonic() - began < 1
+
+
+def test_a_row_that_is_refused_does_not_keep_the_others(world: HookedWorld) -> None:
+    refused = owe_refund(world, "p1", 1)
+    for number in range(2, 5):
+        owe_refund(world, f"p{number}", number)
+    world.paymego.bank.plan_cancel(refused.receipt_id, CancelPlan(refused_with=-31800))
+
+    assert drain(world) is Drained.LEFT
+    assert world.journal.live_cancellations()[0].payment_id == "p1"
+    assert len(world.journal.live_cancellations()) == 1
+
+
+def test_a_long_queue_is_followed_to_its_end_however_long_that_takes(world: HookedWorld) -> None:
+    rows = [owe_refund(world, f"p{number}", number) for number in range(1, 9)]
+    for row in rows[:-1]:
+        world.paymego.bank.plan_cancel(row.receipt_id, CancelPlan(settle_s=0))
+    world.paymego.bank.plan_cancel(rows[-1].receipt_id, CancelPlan(settle_s=10))
+    world.paymego.passage = lambda method: Passage(there_s=3.0)
+    began = world.clock.monotonic()
+
+    assert drain(world) is Drained.EMPTY
+    assert world.clock.monotonic() - began > 2 * PATIENCE_S
+
+
+def test_a_row_in_the_hands_of_another_is_waited_for(world: HookedWorld) -> None:
+    row = owe_refund(world)
+    lease = world.upkeep._storage.leases.hold(row.cancellation_id)
+    assert lease.__enter__()
+    world.clock.at(world.clock.monotonic() + 9, lambda: lease.__exit__(None, None, None))
+
+    assert drain(world) is Drained.EMPTY
+
+
+def test_a_row_that_another_never_lets_go_is_given_up_after_the_patience(world: HookedWorld) -> None:
+    row = owe_refund(world)
+    began = world.clock.monotonic()
+    with world.upkeep._storage.leases.hold(row.cancellation_id):
+        assert drain(world) is Drained.LEFT
+
+    assert world.clock.monotonic() - began == pytest.approx(PATIENCE_S, abs=1)
+
+
+def test_a_payment_that_the_till_has_is_held_and_does_not_keep_it_waiting(world: HookedWorld) -> None:
+    owe_paid(world)
+    world.host.recorded["p1"] = True
+    began = world.clock.monotonic()
+
+    assert drain(world) is Drained.LEFT
+    assert world.paymego.count(CANCEL) == 0
+    assert world.clock.monotonic() - began < 1
+
+
+def test_the_key_of_another_kassa_leaves_its_rows(world: HookedWorld) -> None:
+    owe_refund(world)
+    world.set(posId="0" * 24)
+    sent = len(world.paymego.sent)
+
+    assert drain(world) is Drained.LEFT
+    assert len(world.paymego.sent) == sent
+
+
+def test_a_server_that_was_down_for_the_whole_refund_and_is_back_empties_it(world: HookedWorld) -> None:
+    sold = world.sell_and_close()
+    world.paymego.befall(FaultKind.SILENT, times=None)
+    world.refund(sold)
+    world.paymego.faults.clear()
+
+    assert drain(world) is Drained.EMPTY
+    assert world.paymego.state(sold.receipt_id) == 50

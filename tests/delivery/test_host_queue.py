@@ -1,0 +1,190 @@
+"""The host's queue: offered once, by the worker, after the row is durable; accepted, the row stays live."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hookspecs import QueueVerdict
+from owed_money import owe, owe_paid, owe_refund
+from payme_plugin.delivery.messages import message_of
+from payme_plugin.ledger.journal import FILE_NAME
+from payme_plugin.ledger.reading import JournalReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hooked_world import HookedWorld
+    from hookspecs import QueueMessage
+    from payme_plugin.ledger.rows import CancellationRow
+
+HOUR_S = 3600
+CANCEL = "receipts.cancel"
+
+
+def enqueue_by(world: HookedWorld, answer: Callable[[QueueMessage], object]) -> None:
+    """Let the till's queue answer so."""
+    world.host.enqueue = answer  # type: ignore[method-assign, assignment]
+
+
+@pytest.mark.parametrize("owing", [owe, owe_paid, owe_refund])
+def test_no_hook_offers_anything_the_worker_does_once(
+    world: HookedWorld, owing: Callable[[HookedWorld], CancellationRow]
+) -> None:
+    world.host.takes_messages = True
+
+    row = owing(world)
+    assert world.host.queue == []
+
+    world.work(600)
+    assert world.host.queue == [message_of(row)]
+
+
+def test_the_row_is_durable_before_it_is_offered(world: HookedWorld) -> None:
+    seen: list[list[int]] = []
+
+    def look(_: QueueMessage) -> bool:
+        reader = JournalReader.open_read_only(world.host.folder / FILE_NAME)
+        assert reader is not None
+        seen.append([row.cancellation_id for row in reader.live_cancellations()])
+        reader.close()
+        return True
+
+    enqueue_by(world, look)
+    row = owe(world)
+    world.work()
+
+    assert seen == [[row.cancellation_id]]
+
+
+def test_accepted_it_stays_live_and_visible_and_our_worker_leaves_it_alone_for_an_hour(world: HookedWorld) -> None:
+    world.host.takes_messages = True
+    row = owe_paid(world)
+
+    world.work(HOUR_S - 10)
+
+    (live,) = world.live()
+    assert (live.cancellation_id, live.attempts) == (row.cancellation_id, 0)
+    assert live.offered_at is not None
+    assert world.paymego.count(CANCEL) == 0
+    assert world.events()[-1].text == "cancellation: the host's queue took it"
+
+
+def test_after_an_hour_without_an_outcome_our_own_worker_takes_it_too_and_offers_it_no_more(world: HookedWorld) -> None:
+    world.host.takes_messages = True
+    owe_paid(world)
+
+    world.work(HOUR_S + 60)
+
+    assert (world.live(), world.paymego.held()) == ([], 0)
+    assert len(world.host.queue) == 1
+
+
+def test_the_host_that_delivers_it_within_the_hour_ends_it(world: HookedWorld) -> None:
+    world.host.takes_messages = True
+    owe_paid(world)
+    world.work()
+    (message,) = world.host.queue
+
+    verdicts = [world.message(message)]
+    world.clock.sleep(5)
+    verdicts.append(world.message(message))
+
+    assert verdicts == [QueueVerdict.RETRY, QueueVerdict.DONE]
+    assert world.paymego.held() == 0
+
+
+@pytest.mark.parametrize("answer", [False, None, "yes", 1], ids=repr)
+def test_a_host_that_does_not_take_it_leaves_it_to_our_worker_at_once(world: HookedWorld, answer: object) -> None:
+    offered: list[str] = []
+
+    def enqueue(message: QueueMessage) -> object:
+        offered.append(message.message_id)
+        return answer
+
+    enqueue_by(world, enqueue)
+    owe_paid(world)
+
+    world.work(20)
+
+    assert (world.live(), world.paymego.held()) == ([], 0)
+    assert offered
+
+
+def test_a_host_that_raises_leaves_it_to_our_worker_at_once(world: HookedWorld) -> None:
+    def enqueue(_: QueueMessage) -> bool:
+        raise RuntimeError("no queue")
+
+    enqueue_by(world, enqueue)
+    owe_paid(world)
+
+    world.work(20)
+
+    assert (world.live(), world.paymego.held()) == ([], 0)
+
+
+def test_a_queue_that_comes_later_is_offered_what_is_still_owed(world: HookedWorld) -> None:
+    row = owe_refund(world)
+    world.paymego.bank.put_state(world.paymego.now_ms, row.receipt_id, 77)
+    world.paymego.change(CANCEL, lambda _: b"", times=100)
+    world.work(30)
+    assert world.live() != []
+
+    world.host.takes_messages = True
+    world.work(30)
+
+    assert [message.message_id for message in world.host.queue] == [message_of(row).message_id]
+
+
+def test_offering_that_can_not_be_stored_is_repeated_under_the_same_id(world: HookedWorld) -> None:
+    world.host.takes_messages = True
+    row = owe_paid(world)
+    journal = world.upkeep.rounds().journal
+    journal.fail_from(1)  # type: ignore[attr-defined]
+    for _ in range(2):
+        with pytest.raises(Exception, match="disk is full"):
+            world.work()
+    journal.recover()  # type: ignore[attr-defined]
+    world.work()
+
+    assert {message.message_id for message in world.host.queue} == {message_of(row).message_id}
+    assert world.live()[0].offered_at is not None
+
+
+def test_after_a_restart_an_accepted_row_is_not_offered_again(world: HookedWorld) -> None:
+    world.host.takes_messages = True
+    owe_paid(world)
+    world.work()
+    world.restart()
+
+    world.work(600)
+
+    assert len(world.host.queue) == 1
+
+
+def test_a_clock_that_jumps_back_a_day_does_not_keep_our_worker_from_an_accepted_row(world: HookedWorld) -> None:
+    world.host.takes_messages = True
+    owe_paid(world)
+    world.work()
+    world.clock.set_wall(-24 * HOUR_S * 1000)
+
+    world.work(60)
+
+    assert world.live() == []
+
+
+def test_a_row_that_a_hook_has_in_its_hands_is_not_offered(world: HookedWorld) -> None:
+    world.host.takes_messages = True
+    sold = world.sell()
+    seen: list[int] = []
+    ui = world.cashier()
+
+    def work(_: float) -> None:
+        world.work()
+        seen.append(len(world.host.queue))
+
+    ui.hand = work
+    world.cancel(sold, ui=ui)
+
+    assert set(seen) == {0}

@@ -1,0 +1,419 @@
+"""The repair of a damaged journal: what can be read is saved, the damaged file is kept, a sound one is left alone."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from full_disk import full_disk
+from journal_walks import contents, walk
+from payme_plugin.ledger.cancellations import Cancellations
+from payme_plugin.ledger.errors import Damaged, ForeignJournal, TooNew, Unwritable
+from payme_plugin.ledger.journal import FILE_NAME, Journal
+from payme_plugin.ledger.leases import DECIDER, Leases
+from payme_plugin.ledger.owners import Owner
+from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.ledger.repair import InUse, Repaired, fault_in, repair
+from payme_plugin.ledger.schema import SCHEMA_VERSION
+from payme_plugin.ledger.states import PaymentState
+from virtual_clock import VirtualClock
+
+ROOT = Path(__file__).parents[2]
+CUT = ROOT / "tests" / "support" / "repair_cut.py"
+PAGE = 4096
+PAYMENTS = 240
+STATES = (PaymentState.RECORDED, PaymentState.UNKNOWN, PaymentState.PAYING)
+TABLES = ("payment", "event", "cancellation", "fiscal_link")
+
+Rows = dict[str, list[tuple[object, ...]]]
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A sound journal of some pages: its bytes, its rows, and the first page of each table and index."""
+
+    content: bytes = field(repr=False)
+    rows: Rows = field(repr=False)
+    roots: dict[str, int]
+
+    @property
+    def pages(self) -> int:
+        return len(self.content) // PAGE
+
+    def without(self, page: int, filling: bytes = b"\xff") -> bytes:
+        """Return the bytes with a page that holds rubbish; pages count from 1."""
+        return self.content[: (page - 1) * PAGE] + filling * PAGE + self.content[page * PAGE :]
+
+
+def open_journal(path: Path) -> Journal:
+    return Journal(path, host_identity="till-1", clock=VirtualClock())
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Sound:
+    path = tmp_path_factory.mktemp("sound") / FILE_NAME
+    journal = open_journal(path)
+    for number in range(PAYMENTS):
+        walk(journal, STATES[number % len(STATES)], f"p{number}")
+    rows = contents(journal)
+    journal.close()
+    with closing(sqlite3.connect(path)) as connection:
+        roots = dict(connection.execute("SELECT name, rootpage FROM sqlite_master").fetchall())
+    return Sound(path.read_bytes(), rows, roots)
+
+
+def repaired(path: Path, content: bytes) -> tuple[Repaired, Rows]:
+    """Repair ``content``; return what came of it and the rows of the new journal, which is sound and takes payments."""
+    path.write_bytes(content)
+    outcome = repair(path, "till-1", "now")
+    assert outcome is not None
+    assert fault_in(path) is None
+    assert outcome.set_aside.read_bytes() == content
+    assert sorted(file.name for file in path.parent.iterdir()) == [path.name, f"{path.name}.damaged-now", "leases"]
+    assert path.stat().st_mode & 0o777 == 0o600
+    journal = open_journal(path)
+    rows = contents(journal)
+    journal.require_host("till-1")
+    walk(journal, PaymentState.RECORDED, "after")
+    journal.close()
+    return outcome, rows
+
+
+def lost(sound: Sound, rows: Rows) -> dict[str, int]:
+    return {table: count for table in TABLES if (count := len(set(sound.rows[table]) - set(rows[table])))}
+
+
+def invented(sound: Sound, rows: Rows) -> set[object]:
+    """Payments that the sound journal does not have as they are."""
+    return {row[0] for row in set(rows["payment"]) - set(sound.rows["payment"])}
+
+
+def test_a_sound_journal_is_left_as_it_is(path: Path, sound: Sound) -> None:
+    path.write_bytes(sound.content)
+    before = path.stat()
+
+    assert repair(path, "till-1", "now") is None
+    assert path.read_bytes() == sound.content
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+
+
+def test_a_sound_journal_with_a_log_of_a_power_cut_is_left_as_it_is(path: Path, journal: Journal) -> None:
+    walk(journal, PaymentState.PAID)
+    folder = path.parent / "copied"
+    folder.mkdir()
+    for part in ("", "-wal", "-shm"):
+        (folder / f"{path.name}{part}").write_bytes(Path(f"{path}{part}").read_bytes())
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+
+    assert repair(folder / path.name, "till-1", "now") is None
+    assert {file.name: file.read_bytes() for file in folder.iterdir() if file.name != "leases"} == before
+
+
+@pytest.mark.parametrize(
+    "index", ["payment_of_sale", "payment_by_age", "sqlite_autoindex_payment_1", "one_live_cancellation"]
+)
+def test_with_a_damaged_index_every_row_is_saved(path: Path, sound: Sound, index: str) -> None:
+    outcome, rows = repaired(path, sound.without(sound.roots[index]))
+
+    assert rows == sound.rows
+    assert outcome.copied == {table: len(found) for table, found in sound.rows.items()} | {"about": 1}
+    assert outcome.unreadable == 0
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_with_a_damaged_inner_page_the_rows_below_it_are_saved(path: Path, sound: Sound, table: str) -> None:
+    _, rows = repaired(path, sound.without(sound.roots[table]))
+
+    assert lost(sound, rows) == {}
+    assert invented(sound, rows) == set()
+
+
+@pytest.mark.parametrize("filling", [b"\0", b"\xff", b"payme"[:1]], ids=["zeroes", "ones", "letters"])
+def test_with_a_damaged_first_page_every_row_is_saved(path: Path, sound: Sound, filling: bytes) -> None:
+    outcome, rows = repaired(path, sound.without(1, filling))
+
+    assert rows == sound.rows
+    assert outcome.fault == "file is not a database"
+
+
+def test_with_a_damaged_page_in_the_middle_the_other_rows_are_saved(path: Path, sound: Sound) -> None:
+    for page in range(max(sound.roots.values()) + 1, sound.pages + 1):
+        folder = path.parent / str(page)
+        folder.mkdir()
+        outcome, rows = repaired(folder / path.name, sound.without(page))
+
+        gone = lost(sound, rows)
+        assert len(gone) <= 1, "a page holds rows of one table"
+        assert sum(gone.values()) <= 120
+        assert bool(gone) is (outcome.unreadable > 0)
+        known = {row[0] for row in sound.rows["payment"]}
+        assert {row[0] for row in rows["payment"]} <= known
+
+
+def test_a_file_that_was_cut_short_gives_what_is_left_of_it(path: Path, sound: Sound) -> None:
+    _, rows = repaired(path, sound.content[: len(sound.content) * 2 // 3 + 777])
+
+    gone = lost(sound, rows)
+    assert 0 < gone["event"] < len(sound.rows["event"])
+    assert 0 < gone["payment"] < PAYMENTS
+
+
+@pytest.mark.parametrize(
+    "content", [b"this is no database" * 1000, b"\0" * 9 * PAGE, b"short"], ids=["text", "zeroes", "short"]
+)
+def test_of_a_file_that_is_no_database_nothing_is_saved_and_a_new_journal_begins(path: Path, content: bytes) -> None:
+    outcome, rows = repaired(path, content)
+
+    assert not any(outcome.copied.values())
+    assert rows["payment"] == []
+
+
+def test_another_programs_database_is_kept_beside_the_new_journal(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE photo (name TEXT)")
+    outcome, _ = repaired(path, path.read_bytes())
+
+    assert "another program's" in outcome.fault
+
+
+@settings(max_examples=60, deadline=None)
+@given(damage=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=600)), min_size=1))
+def test_whatever_is_damaged_the_new_journal_is_sound_and_nothing_is_invented(
+    tmp_path_factory: pytest.TempPathFactory, sound: Sound, damage: list[tuple[float, bytes]]
+) -> None:
+    content = bytearray(sound.content)
+    for where, rubbish in damage:
+        at = int(where * len(sound.content))
+        content[at : at + len(rubbish)] = rubbish
+    path = tmp_path_factory.mktemp("any") / FILE_NAME
+    path.write_bytes(content[: len(sound.content)])
+    outcome = repair(path, "till-1", "now")
+
+    assert fault_in(path) is None
+    if outcome is not None:
+        assert outcome.set_aside.read_bytes() == content[: len(sound.content)]
+    journal = open_journal(path)
+    assert {row.state for row in journal.payments()} <= set(PaymentState)
+    journal.live_cancellations()
+    journal.close()
+
+
+@example(value="paid out", column="state", table="payment")
+@example(value="whim", column="cause", table="cancellation")
+@given(value=st.just("x"), column=st.just("state"), table=st.just("payment"))
+@settings(max_examples=1, deadline=None)
+def test_a_row_that_makes_no_sense_is_a_fault_and_is_left_out(
+    tmp_path_factory: pytest.TempPathFactory, sound: Sound, value: str, column: str, table: str
+) -> None:
+    path = tmp_path_factory.mktemp("senseless") / FILE_NAME
+    path.write_bytes(sound.content)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = 7", (value,))  # noqa: S608 - our own names
+    outcome = repair(path, "till-1", "now")
+
+    assert outcome is not None
+    assert outcome.fault == f"{table} has a {column} that there is not"
+    assert (outcome.unreadable, outcome.copied[table]) == (1, len(sound.rows[table]) - 1)
+
+
+def test_a_live_cancellation_whose_payment_is_gone_can_still_be_ended(path: Path, sound: Sound) -> None:
+    path.write_bytes(sound.content)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("DELETE FROM payment WHERE payment_id = 'p1'")
+        connection.execute("UPDATE payment SET state = 'x' WHERE payment_id = 'p0'")
+    assert repair(path, "till-1", "now") is not None
+
+    journal = open_journal(path)
+    rebuilt = journal.payment("p1")
+    assert (rebuilt.state, rebuilt.receipt_id, rebuilt.amount) == (PaymentState.REVERSING, "receipt-of-p1", 1_500_000)
+    rows = Cancellations(journal)
+    rows.end(rows.live_of("p1"), "Payme says cancelled (50)", reversed_at_payme=True)
+    assert journal.payment("p1").state is PaymentState.REVERSED
+    assert [event.text for event in journal.events("p1")][-1] == "Payme says cancelled (50)"
+    journal.close()
+
+
+def test_commits_that_wait_in_the_log_are_saved_with_the_rest(path: Path, tmp_path: Path) -> None:
+    source = tmp_path / "live"
+    source.mkdir()
+    journal = open_journal(source / FILE_NAME)
+    for number in range(60):
+        walk(journal, PaymentState.UNKNOWN, f"p{number}")
+    with journal.reading() as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    walk(journal, PaymentState.UNKNOWN, "late")
+    content = bytearray((source / FILE_NAME).read_bytes())
+    log = (source / f"{FILE_NAME}-wal").read_bytes()
+    journal.close()
+    Path(f"{path}-wal").write_bytes(log)
+    page = 20
+    content[(page - 1) * PAGE : page * PAGE] = b"\xff" * PAGE
+    path.write_bytes(content)
+    outcome = repair(path, "till-1", "now")
+
+    assert outcome is not None
+    kept = Path(f"{outcome.set_aside}-wal")
+    assert kept.read_bytes() == log
+    assert not Path(f"{path}-wal").exists()
+    journal = open_journal(path)
+    assert journal.find("late") is not None
+    journal.close()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Whose it is, and who is at work
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def unchanged(path: Path, content: bytes) -> bool:
+    return path.read_bytes() == content and not list(path.parent.glob(f"{path.name}.*"))
+
+
+def test_another_tills_journal_is_left_as_it_is(path: Path, sound: Sound) -> None:
+    content = sound.without(sound.roots["payment_by_age"])
+    path.write_bytes(content)
+
+    with pytest.raises(ForeignJournal, match="belongs to till 'till-1', this is 'till-2'"):
+        repair(path, "till-2", "now")
+    assert unchanged(path, content)
+
+
+def test_a_journal_that_does_not_say_whose_it_is_needs_somebody_who_knows(path: Path, sound: Sound) -> None:
+    content = sound.without(sound.roots["about"])
+    path.write_bytes(content)
+    with pytest.raises(ForeignJournal, match="does not say"):
+        repair(path, "till-1", "now", is_certain=False)
+    assert unchanged(path, content)
+
+    _, rows = repaired(path, content)
+    assert lost(sound, rows) == {}
+
+
+def test_a_newer_journal_is_left_to_its_own_version(path: Path, sound: Sound) -> None:
+    path.write_bytes(sound.content)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    content = path.read_bytes()
+
+    with pytest.raises(TooNew):
+        repair(path, "till-1", "now")
+    assert unchanged(path, content)
+
+
+def test_beside_a_live_owner_nothing_is_repaired(path: Path, sound: Sound) -> None:
+    content = sound.without(sound.roots["payment_by_age"])
+    path.write_bytes(content)
+    owner = Owner(path.parent / "owners")
+
+    with pytest.raises(InUse):
+        repair(path, "till-1", "now")
+    assert unchanged(path, content)
+    owner.release()
+    assert repair(path, "till-1", "now") is not None
+
+
+def test_beside_the_process_that_decides_nothing_is_repaired(path: Path, sound: Sound) -> None:
+    content = sound.without(sound.roots["payment_by_age"])
+    path.write_bytes(content)
+
+    with Leases(path.parent).hold(DECIDER), pytest.raises(InUse):
+        repair(path, "till-1", "now")
+    assert unchanged(path, content)
+
+
+def test_beside_any_process_that_has_the_file_open_nothing_is_repaired(path: Path, sound: Sound) -> None:
+    content = sound.without(sound.roots["payment_by_age"])
+    path.write_bytes(content)
+    script = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT count(*) FROM about').fetchone();"
+        "print('open', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(  # noqa: S603 - our own script
+        [sys.executable, "-c", script, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(InUse):
+            repair(path, "till-1", "now")
+        assert path.read_bytes() == content
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Disks and power cuts
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_on_a_full_disk_the_damaged_journal_stays_and_no_scrap_with_it(path: Path, sound: Sound) -> None:
+    content = sound.without(sound.roots["payment_by_age"])
+    path.write_bytes(content)
+
+    with full_disk(), pytest.raises(Unwritable):
+        repair(path, "till-1", "now")
+    assert unchanged(path, content)
+    assert repair(path, "till-1", "now") is not None
+
+
+def test_nothing_that_was_set_aside_before_is_overwritten(path: Path, sound: Sound) -> None:
+    content = sound.without(sound.roots["payment_by_age"])
+    repaired(path, content)
+    path.write_bytes(content)
+
+    with pytest.raises(Unwritable, match="is there already"):
+        repair(path, "till-1", "now")
+    assert path.read_bytes() == content
+    assert path.with_name(f"{path.name}.damaged-now").read_bytes() == content
+
+
+def cut(path: Path, step: int) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, str(CUT), str(path), "till-1", str(step)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+def test_a_power_cut_at_any_step_leaves_a_journal_that_is_whole_or_that_nobody_can_use(
+    path: Path, sound: Sound
+) -> None:
+    damaged = sound.without(1)
+    folder = path.parent / "whole"
+    folder.mkdir()
+    (folder / path.name).write_bytes(damaged)
+    (folder / f"{path.name}-wal").write_bytes(b"\0" * 64)
+    steps = int(cut(folder / path.name, 0).stdout)
+    assert steps >= 8
+    for step in range(1, steps + 1):
+        folder = path.parent / str(step)
+        folder.mkdir()
+        journal = folder / path.name
+        journal.write_bytes(damaged)
+        Path(f"{journal}-wal").write_bytes(b"\0" * 64)
+        assert cut(journal, step).returncode == -9, step
+
+        assert journal.exists(), "a till that finds none begins a new one"
+        if fault_in(journal) is not None:
+            with pytest.raises(Damaged):
+                open_journal(journal)
+            assert repair(journal, "till-1", "again") is not None
+        kept = [file for file in folder.glob("*.damaged-*") if not file.name.endswith(("-wal", "-shm"))]
+        assert hashlib.sha256(damaged).digest() in {hashlib.sha256(file.read_bytes()).digest() for file in kept}
+        assert not [file for file in folder.iterdir() if ".repaired-" in file.name or ".mark-" in file.name]
+        reader = JournalReader.open_read_only(journal)
+        assert reader is not None
+        assert contents(reader) == sound.rows
+        reader.close()

@@ -1,0 +1,144 @@
+"""No hook raises for anything that a host, a cashier, a disk or a settings file does while money goes back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from full_disk import full_disk
+from hooked_world import OFD_LINK
+from hookspecs import PaymentRecord, ReversalStatus
+from payme_plugin.ledger.errors import Damaged
+from payme_plugin.plugin import PaymePlugin
+from payme_plugin.texts import Text
+from reversal_roads import ROADS, Road
+from virtual_till import TENDER
+
+if TYPE_CHECKING:
+    from hooked_world import HookedWorld
+    from payme_plugin.ledger.rows import PaymentRow
+
+NO_TEXT = "\ud800"
+HUGE = 2**80
+
+
+@pytest.mark.parametrize("road", ROADS, ids=str)
+def test_broken_settings_refuse_it_with_their_first_fault(world: HookedWorld, road: Road) -> None:
+    sold = road.sell(world)
+    sent = len(world.paymego.sent)
+    world.broken = True
+
+    result = road.give_back(world, sold)
+
+    assert result.status is ReversalStatus.REFUSED
+    assert "frequency" in result.message
+    assert (len(world.paymego.sent), world.live()) == (sent, [])
+
+
+@pytest.mark.parametrize("road", ROADS, ids=str)
+def test_a_cashiers_screen_that_raises_goes_on(world: HookedWorld, road: Road) -> None:
+    ui = world.cashier()
+    ui.hand = lambda _: RuntimeError("no screen")
+
+    assert road.give_back(world, road.sell(world), ui=ui).status is ReversalStatus.REVERSED
+
+
+@pytest.mark.parametrize("answer", [1, "yes", object()], ids=repr)
+@pytest.mark.parametrize("road", ROADS, ids=str)
+def test_only_true_is_a_stop(world: HookedWorld, road: Road, answer: object) -> None:
+    ui = world.cashier()
+    ui.hand = lambda _: answer
+
+    assert road.give_back(world, road.sell(world), ui=ui).status is ReversalStatus.REVERSED
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        PaymentRecord(payment_id=NO_TEXT, payment_type=TENDER, amount=1, data={"plugin": "payme", "receipt_id": "x"}),
+        PaymentRecord(payment_id="p", payment_type=TENDER, amount=1, data={"plugin": "payme", "receipt_id": NO_TEXT}),
+        PaymentRecord(payment_id="p", payment_type=HUGE, amount=HUGE, data={"plugin": "payme", "receipt_id": "x"}),
+        PaymentRecord(payment_id="p", payment_type=TENDER, amount=-5, data={"plugin": "payme", "receipt_id": "x"}),
+        PaymentRecord(payment_id="", payment_type=TENDER, amount=0, data={"plugin": "payme"}),
+    ],
+    ids=["id no text", "receipt no text", "huge", "negative", "empty"],
+)
+@pytest.mark.parametrize("is_whole", [False, True])
+def test_a_senseless_record_is_refused(world: HookedWorld, record: PaymentRecord, is_whole: bool) -> None:
+    sold = world.sell_and_close()
+    kassa = {"posId": world.settings.pos_id, "url": world.settings.url, "paid_at": "x"} if is_whole else {}
+    record = replace(record, data={**record.data, **kassa})
+    sent = world.paymego.count("receipts.cancel")
+
+    assert world.cancel(sold, record=record).status in {ReversalStatus.REFUSED, ReversalStatus.QUEUED}
+    assert world.violations(sold, payment=record) is not None
+    world.refund(sold, payment=record)
+    world.close_sale(type(sold)(record, replace(sold.receipt, payments=(record,))), link=OFD_LINK)
+
+    assert world.paymego.count("receipts.cancel") == sent
+    assert world.paymego.held() == 1_500_000
+
+
+def test_a_senseless_sale_is_refused(world: HookedWorld) -> None:
+    sold = world.sell_and_close()
+    item = replace(sold.receipt.items[0], name=NO_TEXT, quantity=Decimal("sNaN"), price=HUGE, amount=-HUGE)
+    sale = replace(sold.receipt, till=NO_TEXT, shift=HUGE, number=-HUGE, items=(item,))
+    for payment in (None, sold.record):
+        assert world.violations(sold, payment=payment, sale=sale) != []
+        assert world.refund(sold, payment=payment, sale=sale).status is ReversalStatus.REFUSED
+
+    assert world.paymego.held() == 1_500_000
+
+
+def test_a_refund_is_judged_without_a_journal_as_far_as_that_goes_and_made_with_one_alone(world: HookedWorld) -> None:
+    sold = world.sell_and_close()
+    journal = world.journal
+
+    def find(payment_id: str) -> PaymentRow | None:
+        raise Damaged("the file is no journal any more")
+
+    whole = journal.find
+    journal.find = find  # type: ignore[method-assign]
+    allowed, partial = world.violations(sold), world.violations(sold, amount=5)
+    result = world.refund(sold)
+    journal.find = whole  # type: ignore[method-assign]
+
+    assert allowed == []
+    assert [violation.rule for violation in partial] == ["partial-refund"]
+    assert (result.status, result.message) == (
+        ReversalStatus.REFUSED,
+        world.text(Text.REVERSAL_JOURNAL_UNWRITABLE),
+    )
+    assert "payme.journal" in world.host.notices
+    assert world.refund(sold).status is ReversalStatus.REVERSED
+
+
+def test_on_a_full_disk_the_rules_are_told_all_the_same(world: HookedWorld) -> None:
+    sold = world.sell_and_close()
+    with full_disk():
+        assert world.violations(sold) == []
+        assert [violation.rule for violation in world.violations(sold, amount=5)] == ["partial-refund"]
+
+
+@pytest.mark.parametrize("wrong", [None, "p1", {}, object()], ids=repr)
+def test_wrong_types_alone_raise(world: HookedWorld, wrong: object) -> None:
+    plugin = PaymePlugin()
+    plugin._counter = world.counter
+
+    with pytest.raises(TypeError, match="expected CancelRequest"):
+        plugin.on_cancel(wrong, world.cashier())  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="expected RefundRequest"):
+        plugin.on_full_refund(wrong, world.cashier())  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="expected RefundRequest"):
+        plugin.validate_refund(wrong)  # type: ignore[arg-type]
+
+
+def test_a_plugin_that_is_not_started_knows_no_payment(world: HookedWorld) -> None:
+    sold = world.sell_and_close()
+    plugin = PaymePlugin()
+
+    assert plugin.on_full_refund(world.refund_of(sold), world.cashier()) is None
+    assert plugin.validate_refund(world.refund_of(sold)) == []

@@ -1,0 +1,131 @@
+"""A journal that can't be written during a cancel or a refund: nothing leaves before it, nothing is untrue after it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from full_disk import fill_disk, free_disk
+from hookspecs import ReversalStatus
+from payme_plugin.ledger.errors import Unwritable
+from payme_plugin.ledger.states import PaymentState
+from payme_plugin.sandbox import CancelPlan, FaultKind
+from payme_plugin.texts import Text
+from reversal_roads import ROADS, Road
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hooked_world import HookedWorld
+
+CANCEL = "receipts.cancel"
+JOURNAL_NOTICE = "payme.journal"
+
+pytestmark = pytest.mark.parametrize("road", ROADS, ids=str)
+
+
+@pytest.fixture(autouse=True)
+def _room_again() -> Iterator[None]:
+    yield
+    free_disk()
+
+
+def test_a_cancellation_that_can_not_be_stored_is_refused_and_no_cancel_leaves(world: HookedWorld, road: Road) -> None:
+    sold = road.sell(world)
+    state = world.row().state
+
+    fill_disk()
+    result = road.give_back(world, sold)
+    free_disk()
+
+    assert (result.status, result.message) == (
+        ReversalStatus.REFUSED,
+        world.text(Text.REVERSAL_JOURNAL_UNWRITABLE),
+    )
+    assert (world.paymego.count(CANCEL), world.live(), world.row().state) == (0, [], state)
+    assert JOURNAL_NOTICE in world.host.notices
+    world.work(4000)
+    assert world.paymego.held() == sold.record.amount
+    assert road.give_back(world, sold).status is ReversalStatus.REVERSED
+
+
+def test_50_that_can_not_be_stored_is_reversed_all_the_same(world: HookedWorld, road: Road) -> None:
+    sold = road.sell(world)
+    world.journal.fail_from(2)
+
+    result = road.give_back(world, sold)
+    world.journal.recover()
+
+    assert (result.status, len(result.slips)) == (ReversalStatus.REVERSED, 1)
+    assert world.row().state is PaymentState.REVERSING
+    world.work(60)
+    assert (world.row().state, world.live()) == (PaymentState.REVERSED, [])
+
+
+@pytest.mark.parametrize("failing", ["story", "due"])
+def test_queued_that_can_not_be_left_to_the_worker_comes_due_by_itself(
+    world: HookedWorld, road: Road, failing: str
+) -> None:
+    sold = road.sell(world)
+    world.paymego.befall(FaultKind.REQUEST_LOST, CANCEL)
+    world.journal.fail_from(2 if failing == "story" else 3)
+
+    result = road.give_back(world, sold)
+    world.journal.recover()
+
+    assert (result.status, result.cancellation_queued) == (ReversalStatus.QUEUED, True)
+    assert len(world.live()) == 1
+    world.work(60)
+    assert (world.row().state, world.paymego.held()) == (PaymentState.REVERSED, 0)
+
+
+def test_a_refusal_that_can_not_be_stored_is_queued_for_its_row_stays(world: HookedWorld, road: Road) -> None:
+    world.set(ignoredErrors="-31800")
+    sold = road.sell(world)
+    world.paymego.befall(FaultKind.ERROR, CANCEL, error_code=-31800)
+    world.journal.fail_from(2)
+
+    result = road.give_back(world, sold)
+    world.journal.recover()
+
+    assert (result.status, result.message) == (ReversalStatus.QUEUED, world.text(Text.REVERSAL_QUEUED))
+    assert len(world.live()) == 1
+    world.work(60)
+    assert world.paymego.held() == 0
+
+
+def test_a_journal_that_fails_right_after_the_row_is_durable_is_queued(world: HookedWorld, road: Road) -> None:
+    sold = road.sell(world)
+
+    def fail(_: int) -> None:
+        world.journal.recover()
+        raise Unwritable("disk I/O error")
+
+    world.journal.after = fail
+    result = road.give_back(world, sold)
+
+    assert (result.status, result.cancellation_queued) == (ReversalStatus.QUEUED, True)
+    assert len(world.live()) == 1
+    world.work(60)
+    assert (world.row().state, world.paymego.held()) == (PaymentState.REVERSED, 0)
+
+
+def test_a_host_whose_sale_is_being_given_back_by_another_thread_is_told_to_wait(
+    world: HookedWorld, road: Road
+) -> None:
+    sold = road.sell(world)
+    others: list[ReversalStatus] = []
+    ui = world.cashier()
+    world.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(settle_s=3))
+
+    def ask_again(_: float) -> None:
+        if not others:
+            again = road.give_back(world, sold)
+            others.append(again.status)
+            assert again.message == world.text(Text.REVERSAL_BUSY)
+
+    ui.hand = ask_again
+    first = road.give_back(world, sold, ui=ui)
+
+    assert (first.status, others) == (ReversalStatus.REVERSED, [ReversalStatus.REFUSED])

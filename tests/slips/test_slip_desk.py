@@ -1,0 +1,117 @@
+"""At the till a template that breaks gives way to the shipped one, and that to a plain slip, with a notice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from payme_plugin.operations.slip_desk import SLIP_NOTICE, SlipDesk, TemplateShelf
+from payme_plugin.texts import Text, Texts
+from slips import SlipPress
+from slips.schemas import Schemas
+from virtual_world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SOUND = "<slip><line>MY SHOP</line><pair label='Sum'>${amount}</pair></slip>"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path / "till")
+    yield world
+    world.close()
+
+
+def desk(world: World, template: Path | None, press: SlipPress | None = None, language: str = "ru") -> SlipDesk:
+    press = SlipPress() if press is None else press
+    texts = Texts(language)
+    return SlipDesk(press, TemplateShelf(press), template, 32, 2, texts, world.host.notice)
+
+
+def printed(world: World, payment_id: str = "p1") -> str:
+    (slip,) = world.pay(world.paymego.code(), payment_id=payment_id).slips
+    return "\n".join(slip.lines)
+
+
+def test_the_tills_own_template_is_printed_without_a_notice(world: World, tmp_path: Path) -> None:
+    template = tmp_path / "payme.xml"
+    template.write_text(SOUND)
+    world.slips = desk(world, template)
+
+    assert printed(world).startswith("MY SHOP")
+    assert SLIP_NOTICE not in world.host.notices
+
+
+def test_a_template_that_breaks_gives_the_shipped_slip_and_a_notice_until_it_is_mended(
+    world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    template = tmp_path / "payme.xml"
+    template.write_text("<slip>\n<line>${amout}</line></slip>")
+    world.slips = desk(world, template)
+
+    assert "ОПЛАТА" in printed(world)
+    assert world.host.notices[SLIP_NOTICE] == Texts("ru")(Text.NOTICE_SLIP_FALLBACK)
+    assert f"{template}: line 2, column 7: unknown name 'amout'; did you mean 'amount'?" in caplog.text
+
+    template.write_text(SOUND)
+
+    assert printed(world, "p2").startswith("MY SHOP")
+    assert SLIP_NOTICE not in world.host.notices
+
+
+def test_a_template_with_nothing_for_an_operation_gives_the_shipped_slip(world: World, tmp_path: Path) -> None:
+    template = tmp_path / "payme.xml"
+    template.write_text("<slip><line when='refund'>MY SHOP</line></slip>")
+    world.slips = desk(world, template)
+
+    assert "ОПЛАТА" in printed(world)
+    assert SLIP_NOTICE in world.host.notices
+
+
+@pytest.mark.parametrize("language", ["ru", "uz", "en"])
+def test_where_the_shipped_one_fails_too_a_plain_slip_says_what_matters(
+    world: World, tmp_path: Path, language: str
+) -> None:
+    press = SlipPress()
+    press._schemas = Schemas(tmp_path / "an installation without its schemas")
+    world.slips = desk(world, None, press, language)
+
+    lines = printed(world)
+
+    assert lines.startswith("PAYME")
+    assert "15 000.00" in lines
+    assert str(world.row().receipt_id) in lines
+    assert world.host.notices[SLIP_NOTICE] == Texts(language)(Text.NOTICE_SLIP_FALLBACK)
+
+
+def test_even_a_fault_of_the_program_leaves_a_paid_sale_paid_with_a_plain_slip_and_a_notice(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Faulty(SlipPress):
+        def make(self, *_: object) -> None:  # type: ignore[override] # it never gets so far as to return
+            raise ZeroDivisionError
+
+    world.slips = desk(world, None, Faulty())
+
+    assert printed(world).startswith("PAYME")
+    assert world.host.notices[SLIP_NOTICE] == Texts("ru")(Text.NOTICE_SLIP_FALLBACK)
+    assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize("template", [None, "shipped in Uzbek"])
+def test_a_code_page_is_kept_by_every_line(world: World, tmp_path: Path, template: str | None) -> None:
+    path = None
+    if template:
+        path = tmp_path / "payme.xml"
+        path.write_text("<slip language='uz'><line>Қ Ғ Ҳ ʻ ${operation}</line></slip>", encoding="utf-8")
+    world.slips = desk(world, path, SlipPress(encoding="cp866"))
+
+    lines = printed(world)
+
+    assert lines.encode("cp866").decode("cp866") == lines
+    assert "?" not in lines
+    assert path is None or lines == "К Г Х ' To'lov"

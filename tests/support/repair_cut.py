@@ -1,0 +1,37 @@
+"""A repair that the power cuts off, run as a script: ``repair_cut.py JOURNAL IDENTITY STEP``.
+
+It dies by SIGKILL just before the file operation of this number (0: never), and says at the end how many there were.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from payme_plugin.ledger.repair import repair
+
+__all__: list[str] = []
+
+_OPERATIONS = frozenset({"os.rename", "os.remove"})
+
+
+def main() -> None:
+    """Repair, and die on the way."""
+    path, last, done = Path(sys.argv[1]), int(sys.argv[3]), 0
+
+    def count(event: str, arguments: tuple[object, ...]) -> None:
+        nonlocal done
+        if event in _OPERATIONS and any(str(path) in str(argument) for argument in arguments):
+            done += 1
+            if done == last:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(count)
+    repair(path, sys.argv[2], "cut")
+    sys.stdout.write(f"{done}\n")
+
+
+if __name__ == "__main__":
+    main()
