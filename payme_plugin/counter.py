@@ -158,11 +158,12 @@ class Counter:
         durable: Callable[[Journal], ReversalResult | None],
     ) -> ReversalResult:
         with self._one_at_a_time(hook, payment_id) as told:
-            result = self._reversal(payment_id, operation) if told else self._kept(Text.REVERSAL_BUSY)
+            if told is None:
+                return self._kept(Text.REVERSAL_BUSY)
+            result = self._reversal(payment_id, operation)
             if result.status is ReversalStatus.REFUSED:
                 result = self._durable(payment_id, durable) or result
-            if told:
-                result = told(result)
+            told(result)
         self._wake_for(result)
         return result
 

@@ -89,8 +89,7 @@ def _repaired(folder: Path, path: Path, identity: str | None) -> Repaired | None
             raise UsageFault(message)
         # Another host's folder has no such lock, and gets none.
         with locked(folder) if (folder / "till.lock").exists() else nullcontext():
-            stamp = time.strftime("%Y%m%d-%H%M%S")
-            return repair_file(path, identity or reference_identity(), stamp, is_certain=is_certain)
+            return repair_file(path, identity or reference_identity(), _stamp(), is_certain=is_certain)
     except (InUse, TillBusy) as error:
         raise Refusal(str(error)) from error
     except ForeignJournal as error:
@@ -99,6 +98,12 @@ def _repaired(folder: Path, path: Path, identity: str | None) -> Repaired | None
     except (JournalError, FolderUnusable, OSError) as error:
         message = f"the journal {path} can't be repaired: {error}"
         raise UsageFault(message) from error
+
+
+def _stamp() -> str:
+    """Return the local time as a part of a file's name, fine enough for two repairs in a row."""
+    now_ms = SystemClock().wall_ms()
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now_ms // 1000))}-{now_ms % 1000:03d}"
 
 
 def _lacking(given: Given, days: int | None) -> tuple[list[ServerReceipt] | None, str | None]:

@@ -87,6 +87,27 @@ class Cancellations:
             ).fetchone()
         return found["live"], found["oldest"]
 
+    def begin(self, row: CancellationRow) -> int:
+        """Note that ``receipts.cancel`` is about to leave for a row, and return how often one has left by then.
+
+        From then on nobody takes the row back who does not know of that request.
+
+        Raises:
+            StateMoved: the row has ended meanwhile, and the request must not leave.
+            Unwritable: nothing was stored.
+        """
+        with self._journal.writing() as connection:
+            self._change(
+                connection,
+                row,
+                "UPDATE cancellation SET attempts = attempts + 1 WHERE cancellation_id = ? AND ended_at IS NULL",
+                (row.cancellation_id,),
+            )
+            (attempts,) = connection.execute(
+                "SELECT attempts FROM cancellation WHERE cancellation_id = ?", (row.cancellation_id,)
+            ).fetchone()
+        return int(attempts)
+
     def postpone(self, row: CancellationRow, pause_ms: int, came: str) -> None:
         """Count a step that did not end a row, and set when the next is due.
 
@@ -104,9 +125,9 @@ class Cancellations:
             self._change(
                 connection,
                 row,
-                "UPDATE cancellation SET attempts = attempts + 1, last_error = ?, due_at = ?"
+                "UPDATE cancellation SET attempts = max(attempts, ?), last_error = ?, due_at = ?"
                 " WHERE cancellation_id = ? AND ended_at IS NULL",
-                (came, now + pause_ms, row.cancellation_id),
+                (row.attempts + 1, came, now + pause_ms, row.cancellation_id),
             )
             if came != row.last_error:
                 tell(connection, row.payment_id, now, None, None, f"cancellation: {came}")
@@ -123,15 +144,27 @@ class Cancellations:
                 (self._journal.now_ms(), row.cancellation_id),
             )
 
-    def withdraw(self, row: CancellationRow, outcome: str) -> None:
+    def withdraw(self, row: CancellationRow, outcome: str, *, attempts: int) -> None:
         """End a row whose reversal Payme refused: its payment stands, recorded.
 
+        Args:
+            row: the row.
+            outcome: how it ended, for its story.
+            attempts: how often ``receipts.cancel`` has left for it, as far as the caller knows.
+
         Raises:
-            StateMoved: it has ended already, or its payment is not reversing.
+            StateMoved: it has ended already, or ``receipts.cancel`` has left for it once more meanwhile, or its payment
+                is not reversing.
             Unwritable: nothing was stored.
         """
         with self._journal.writing() as connection:
             now = self._journal.now_ms()
+            self._change(
+                connection,
+                row,
+                "UPDATE cancellation SET attempts = attempts WHERE cancellation_id = ? AND attempts = ?",
+                (row.cancellation_id, attempts),
+            )
             self._finish(connection, row, outcome, now)
             changed = connection.execute(
                 "UPDATE payment SET state = ?, updated_at = ? WHERE payment_id = ? AND state = ?",
@@ -181,9 +214,9 @@ class Cancellations:
         self._change(
             connection,
             row,
-            "UPDATE cancellation SET attempts = attempts + 1, ended_at = ?, outcome = ?"
+            "UPDATE cancellation SET attempts = max(attempts, ?), ended_at = ?, outcome = ?"
             " WHERE cancellation_id = ? AND ended_at IS NULL",
-            (now, outcome, row.cancellation_id),
+            (row.attempts + 1, now, outcome, row.cancellation_id),
         )
         tell(connection, row.payment_id, now, None, None, f"cancellation: {outcome}")
 

@@ -209,12 +209,12 @@ class Journal(JournalReader):
             self._require_new_receipt(connection, payment.receipt_id)
             inserted = connection.execute(
                 "INSERT INTO payment (payment_id, payment_type, amount, till, shift, number, attempt, pos_id, url,"
-                " owner, state, receipt_id, paid_at, created_at, updated_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                " owner, state, receipt_id, paid_at, closed_at, created_at, updated_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 (
                     payment.payment_id, payment.payment_type, payment.amount, payment.till, payment.shift,
                     payment.number, payment.pos_id, payment.url, payment.owner, PaymentState.RECORDED.value,
-                    payment.receipt_id, payment.paid_at, now, now,
+                    payment.receipt_id, payment.paid_at, payment.closed_at, now, now,
                 ),
             ).rowcount  # fmt: skip
             if inserted != 1:

@@ -20,9 +20,8 @@ from typing import TYPE_CHECKING
 from payme_plugin.ledger.errors import Damaged, ForeignJournal, JournalError, Unwritable
 from payme_plugin.ledger.leases import DECIDER, Leases
 from payme_plugin.ledger.owners import is_alive
-from payme_plugin.ledger.salvage import Salvage, identity_in, salvage
-from payme_plugin.ledger.schema import connect_read_only, translated
-from payme_plugin.ledger.states import Cause, PaymentState
+from payme_plugin.ledger.salvage import ALL_TABLES, Salvage, identity_in, makes_sense, read_text, salvage
+from payme_plugin.ledger.schema import SMALLEST_FILE, connect_read_only, translated
 
 if TYPE_CHECKING:
     import sqlite3
@@ -33,6 +32,7 @@ __all__ = ["InUse", "Repaired", "fault_in", "repair"]
 
 _PARTS = ("", "-wal", "-shm")
 _OWNERS_FOLDER = "owners"
+_LONGEST_FAULT = 80
 _MARK = b"payme journal repair was cut off; run it again.\n"
 # The bytes that SQLite locks in a database file: https://sqlite.org/fileformat.html, section 1.4 (the lock-byte page).
 _LOCK_BYTES_AT, _LOCK_BYTES = 0x40000000, 512
@@ -114,12 +114,10 @@ def _fault_of(connection: sqlite3.Connection) -> str | None:
     (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if found != "ok":
         return str(found).replace("\n", " ")
-    for table, column, kind in (("payment", "state", PaymentState), ("cancellation", "cause", Cause)):
-        known = {each.value for each in kind}
-        rows = connection.execute(f"SELECT DISTINCT {column} FROM {table}")  # noqa: S608 - our own names
-        unknown = {value for (value,) in rows} - known
-        if unknown:
-            return f"{table} has a {column} that there is not"
+    connection.text_factory = read_text
+    for table in ALL_TABLES:
+        if not all(makes_sense(table, row) for row in connection.execute(f"SELECT * FROM {table}")):  # noqa: S608 - our own names
+            return f"a row of {table} makes no sense"
     names = {name for (name,) in connection.execute("SELECT name FROM about")}
     missing = {"host_identity", "fingerprint_key"} - names
     return f"it does not say its {min(missing)}" if missing else None
@@ -209,7 +207,8 @@ class _Mark:
     """What stands in the journal's place, and is no database, while the new one takes it.
 
     The old log must be gone before the new file comes, for SQLite would read one into the other; and the old file must
-    not be used without its log. So the file gives way to this mark first.
+    not be used without its log. So the file gives way to this mark first. It is too short for a database, and so nobody
+    reads it beside the old log.
     """
 
     fault: str
@@ -220,7 +219,7 @@ class _Mark:
     def write(self, path: Path) -> None:
         """Write it durably."""
         values = {
-            "fault": self.fault,
+            "fault": self.fault[:_LONGEST_FAULT].encode("ascii", "replace").decode(),
             "fresh": self.fresh,
             "set_aside": self.set_aside,
             "copied": self.saved.copied,
@@ -235,11 +234,15 @@ class _Mark:
     def read(cls, path: Path) -> _Mark | None:
         """Return the mark at ``path``; None where there is something else."""
         with path.open("rb") as file:
-            if file.read(len(_MARK)) != _MARK:
-                return None
-            values = json.loads(file.read())
-        saved = Salvage(values["copied"], values["unreadable"])
-        return cls(values["fault"], values["fresh"], values["set_aside"], saved)
+            content = file.read(SMALLEST_FILE)
+        if not content.startswith(_MARK) or len(content) == SMALLEST_FILE:
+            return None
+        try:
+            values = json.loads(content[len(_MARK) :])
+            saved = Salvage(values["copied"], values["unreadable"])
+            return cls(values["fault"], values["fresh"], values["set_aside"], saved)
+        except (ValueError, LookupError, TypeError):
+            return None
 
     def finish(self, path: Path) -> Repaired:
         """Put the new journal into the mark's place.

@@ -55,10 +55,12 @@ class Adopted(Intent):
     Attributes:
         receipt_id: Payme's receipt id.
         paid_at: when Payme took the money, or None where the host does not know.
+        closed_at: when its receipt was closed; None where it is still open.
     """
 
     receipt_id: str
     paid_at: int | None
+    closed_at: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
     from pathlib import Path
 
-__all__ = ["Salvage", "identity_in", "salvage"]
+__all__ = ["ALL_TABLES", "Salvage", "identity_in", "makes_sense", "read_text", "salvage"]
 
 _ROWID_TABLES = ("payment", "event", "cancellation", "fiscal_link")
 _KEYED_TABLES = {"about": "name", "code": "fingerprint"}
+ALL_TABLES = (*_ROWID_TABLES, *_KEYED_TABLES)
 _STATES = frozenset(state.value for state in PaymentState)
 _CAUSES = frozenset(cause.value for cause in Cause)
 _KEY_BYTES = 32
@@ -104,6 +105,7 @@ def _opened(damaged: Path) -> sqlite3.Connection:
 def _connection(damaged: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(damaged, isolation_level=None)
     connection.row_factory = sqlite3.Row
+    connection.text_factory = read_text
     # Without it SQLite opens no file that is shorter than its header says.
     connection.execute("PRAGMA writable_schema = ON").fetchall()
     return connection
@@ -114,7 +116,7 @@ def _has_tables(source: sqlite3.Connection) -> bool:
         found = {name for (name,) in source.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     except sqlite3.DatabaseError:
         return False
-    return found.issuperset((*_ROWID_TABLES, *_KEYED_TABLES))
+    return found.issuperset(ALL_TABLES)
 
 
 def _graft_schema(damaged: Path) -> None:
@@ -208,24 +210,36 @@ def _copy(target: sqlite3.Connection, table: str, rows: Iterable[sqlite3.Row]) -
     """Insert ``rows``; return how many were taken, and how many make no sense."""
     taken = refused = 0
     for row in rows:
-        if _makes_sense(table, row) and _insert(target, table, row):
+        if table == "about" and row["name"] == "host_identity":
+            # Whom the new journal belongs to is decided by the caller.
+            continue
+        if makes_sense(table, row) and _insert(target, table, row):
             taken += 1
         else:
             refused += 1
     return taken, refused
 
 
-def _makes_sense(table: str, row: sqlite3.Row) -> bool:
+def makes_sense(table: str, row: sqlite3.Row) -> bool:
+    """Say whether a row holds what the program can read; SQLite itself sees to types and keys."""
+    if not all(_is_text_whole(value) for value in row):
+        return False
     if table == "payment":
         return row["state"] in _STATES
     if table == "cancellation":
         return row["cause"] in _CAUSES
     if table == "event":
         return {row["before"], row["after"]} <= _STATES | {None}
-    if table == "about" and row["name"] == "fingerprint_key":
-        return _is_key(row["value"])
-    # Whom the new journal belongs to is decided by the caller.
-    return not (table == "about" and row["name"] == "host_identity")
+    return table != "about" or row["name"] != "fingerprint_key" or _is_key(row["value"])
+
+
+def read_text(raw: bytes) -> str:
+    """Return a text of the file; what is no UTF-8 in it becomes halves of characters, which ``makes_sense`` refuses."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _is_text_whole(value: object) -> bool:
+    return not isinstance(value, str) or value.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in value)
 
 
 def _is_key(value: object) -> bool:

@@ -19,14 +19,16 @@ from payme_plugin.ledger.errors import Damaged, JournalError, TooNew, Unwritable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["SCHEMA_VERSION", "connect", "connect_read_only", "translated"]
+__all__ = ["SCHEMA_VERSION", "SMALLEST_FILE", "connect", "connect_read_only", "translated"]
 
 SCHEMA_VERSION = 1
+
+SMALLEST_FILE = 512
+"""Bytes of a database of one page of the smallest size. Source: https://sqlite.org/fileformat.html, section 1.2."""
 
 _BUSY_TIMEOUT_MS = 2000
 _FILE_MODE = 0o600
 _FOLDER_MODE = 0o700
-_SMALLEST_FILE = 512  # one page of the smallest size: https://sqlite.org/fileformat.html, section 1.2
 _APPLICATION_ID = 0x7061796D  # SQLite's own mark of whose file it is: "paym"
 
 _TABLES = """
@@ -212,7 +214,7 @@ def connect_read_only(path: Path) -> sqlite3.Connection | None:
     with translated():
         if not path.exists():
             return None
-        if 0 < path.stat().st_size < _SMALLEST_FILE:
+        if 0 < path.stat().st_size < SMALLEST_FILE:
             # SQLite would read whatever a log beside it holds.
             message = "the file is no database"
             raise Damaged(message)

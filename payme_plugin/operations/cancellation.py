@@ -18,7 +18,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.cancellations import Cancellations
-from payme_plugin.ledger.errors import StateMoved
+from payme_plugin.ledger.errors import JournalError, StateMoved
 from payme_plugin.ledger.states import Cause
 from payme_plugin.operations.inquiry import Inquiry
 from payme_plugin.operations.story import Story
@@ -151,11 +151,10 @@ class Stepper:
     def _carried_out(self, row: CancellationRow, kassa: KassaDesk) -> Stepped:
         watch, inquiry = self._inquiry(row, kassa)
         state = inquiry.state(watch.request_limit())
-        if state in _CANCEL_AT:
-            state = inquiry.cancel(watch.request_limit())
-        elif state in _CANCEL_AND_ASK_AT:
-            inquiry.cancel(watch.request_limit())
-            state = inquiry.state(watch.request_limit())
+        if state in _CANCEL_AT or state in _CANCEL_AND_ASK_AT:
+            self._begin(row)
+            came = inquiry.cancel(watch.request_limit())
+            state = came if state in _CANCEL_AT else inquiry.state(watch.request_limit())
         if state == ReceiptState.CANCELLED:
             self._rows.end(row, "Payme says cancelled (50)", reversed_at_payme=True)
             _log.info("cancellation %d of payment %s: done", row.cancellation_id, row.payment_id)
@@ -164,6 +163,15 @@ class Stepper:
             return self._later(row, Stepped.ACCEPTED, "Payme is cancelling (21)")
         told = inquiry.last_told or "no usable answer"
         return self._later(row, Stepped.LATER, told)
+
+    def _begin(self, row: CancellationRow) -> None:
+        try:
+            self._rows.begin(row)
+        except StateMoved:
+            raise
+        except JournalError as error:
+            # A full disk keeps no money from going back.
+            _log.error("cancellation %d: %s", row.cancellation_id, error)
 
     def _inquiry(self, row: CancellationRow, kassa: KassaDesk) -> tuple[Watch, Inquiry]:
         watch = Watch(self._clock, None, kassa.limits)

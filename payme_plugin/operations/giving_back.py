@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hookspecs import PaymentRecord, ReversalResult, ReversalStatus
 from payme_plugin.ledger.cancellations import Cancellations
-from payme_plugin.ledger.errors import JournalError, StateMoved
+from payme_plugin.ledger.errors import StateMoved
 from payme_plugin.ledger.rows import Adopted
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.operations.endings import is_ours, record_of
@@ -140,7 +140,9 @@ def durable_cancel(journal: Journal, request: CancelRequest, texts: Texts) -> Re
     Money effect: none.
     """
     row = _row_of(journal, request.payment)
-    return None if row is None or row.state not in _BACK else _told_by_journal(row, texts)
+    if row is None or not (row.state is PaymentState.REVERSED or _is_live(journal, row)):
+        return None
+    return _told_by_journal(row, texts)
 
 
 def durable_refund(journal: Journal, request: RefundRequest, texts: Texts) -> ReversalResult | None:
@@ -153,9 +155,10 @@ def durable_refund(journal: Journal, request: RefundRequest, texts: Texts) -> Re
     """
     original = original_of(journal, request)
     row = original.row if original is not None else None
-    if row is None or row.state not in _BACK or not _is_cause(journal, row, request.refund_id):
+    if row is None or not _is_cause(journal, row, request.refund_id):
         return None
-    return _told_by_journal(row, texts)
+    is_durable = row.state is PaymentState.REVERSED or _is_live(journal, row)
+    return _told_by_journal(row, texts) if is_durable else None
 
 
 def _obeying(operation: Callable[[], ReversalResult]) -> ReversalResult:
@@ -171,7 +174,7 @@ def _cancel_payment(tools: Tools, request: CancelRequest, ui: Ui) -> ReversalRes
     row = _row_of(tools.journal, request.payment)
     if _is_contradicted(request.payment, row):
         return _not_here(tools, request.payment)
-    row = row or _adopted(tools, request.payment, request.receipt)
+    row = row or _adopted(tools, request.payment, request.receipt, None)
     return _not_here(tools, request.payment) if row is None else _give_back(tools, row, order, ui)
 
 
@@ -184,7 +187,9 @@ def _refund_payment(tools: Tools, request: RefundRequest, ui: Ui) -> ReversalRes
             receipt_id=original.record.data.get("receipt_id") if original is not None else None,
             message="\n".join(violation.message for violation in broken),
         )
-    row = original.row or _adopted(tools, original.record, request.sale)
+    # The sale of a refund is closed: recovery must not ask the host about it as about one that is still open.
+    closed_at = request.sale.closed_at if request.sale.closed_at is not None else tools.clock.wall_ms()
+    row = original.row or _adopted(tools, original.record, request.sale, closed_at)
     order = Order(Cause.REFUND, request.refund_id, request.refund)
     return _not_here(tools, original.record) if row is None else _give_back(tools, row, order, ui)
 
@@ -199,7 +204,7 @@ def _give_back(tools: Tools, row: PaymentRow, order: Order, ui: Ui) -> ReversalR
     if row.state is PaymentState.PAYING:
         # The host has it, so it was PAID and the journal could not store that then.
         row = tools.journal.move(row, PaymentState.PAID, "the till has the payment that could not be stored as paid")
-    return _reverse(tools, row, order, ui)
+    return reverse(tools, row, order, GuardedUi(ui))
 
 
 def _asked_again(tools: Tools, row: PaymentRow, order: Order, ui: Ui) -> ReversalResult:
@@ -209,7 +214,12 @@ def _asked_again(tools: Tools, row: PaymentRow, order: Order, ui: Ui) -> Reversa
         return tell_reversed(tools, row, order, GuardedUi(ui)) if _has_key(tools, row) else _told(tools, row, order)
     # Without the key nothing can be asked now, but the cancellation is durable: REFUSED would have the host keep a sale
     # whose money goes back.
-    return _reverse(tools, row, order, ui) if _has_key(tools, row) else _told_by_journal(row, tools.texts)
+    return reverse(tools, row, order, GuardedUi(ui)) if _has_key(tools, row) else _told_by_journal(row, tools.texts)
+
+
+def _is_live(journal: Journal, row: PaymentRow) -> bool:
+    latest = Cancellations(journal).latest_of(row.payment_id)
+    return row.state is PaymentState.REVERSING and latest is not None and latest.ended_at is None
 
 
 def _told_by_journal(row: PaymentRow, texts: Texts) -> ReversalResult:
@@ -233,25 +243,6 @@ def _told(tools: Tools, row: PaymentRow, order: Order) -> ReversalResult:
         slips=tools.slips.make(order.operation, row, {}, order.document),
         message=tools.texts(Text.REVERSAL_REVERSED),
     )
-
-
-def _reverse(tools: Tools, row: PaymentRow, order: Order, ui: Ui) -> ReversalResult:
-    try:
-        return reverse(tools, row, order, GuardedUi(ui))
-    except StateMoved:
-        raise
-    except JournalError:
-        # It may have failed after the cancellation was durable, and then the money goes back whatever is told.
-        if not _is_under_way(tools.journal, row, order):
-            raise
-        return _told_by_journal(tools.journal.payment(row.payment_id), tools.texts)
-
-
-def _is_under_way(journal: Journal, row: PaymentRow, order: Order) -> bool:
-    latest = Cancellations(journal).latest_of(row.payment_id)
-    if latest is None or latest.ended_at is not None:
-        return False
-    return (latest.cause, latest.request_id) == (order.cause, order.request_id)
 
 
 def _not_here(tools: Tools, record: PaymentRecord) -> ReversalResult:
@@ -289,7 +280,7 @@ def _is_contradicted(record: PaymentRecord, row: PaymentRow | None) -> bool:
     return row is not None and bool(receipt_id) and row.receipt_id != receipt_id
 
 
-def _adopted(tools: Tools, record: PaymentRecord, sale: Receipt) -> PaymentRow | None:
+def _adopted(tools: Tools, record: PaymentRecord, sale: Receipt, closed_at: int | None) -> PaymentRow | None:
     """Take the host's word for a payment that the journal lost; None where it is not of the kassa in the settings."""
     kassa = (record.data.get("posId"), record.data.get("url"))
     receipt_id = record.data.get("receipt_id")
@@ -310,6 +301,7 @@ def _adopted(tools: Tools, record: PaymentRecord, sale: Receipt) -> PaymentRow |
             owner=tools.owner,
             receipt_id=receipt_id,
             paid_at=int(paid_at) if is_time else None,
+            closed_at=closed_at,
         ),
         "from the till's record; the journal did not have it",
     )

@@ -87,6 +87,7 @@ class _Payment:
             pattern=tools.settings.code_pattern,
             was_sent=lambda code: tools.journal.was_sent(tools.journal.fingerprint(code)),
             given=request.qr_code,
+            left_s=lambda: self._watch.left_s,
         )
 
     def begin(self) -> PaymentResult:
@@ -111,12 +112,12 @@ class _Payment:
     def from_intent(self, row: PaymentRow) -> PaymentResult:
         """Create the receipt beside the scan; nothing can be charged yet."""
         if self._request.qr_code is not None:
-            given = self._codes.first(0)
+            given = self._codes.first()
             if isinstance(given, NoCode):
                 return self._end(row, self._without_code(given, has_receipt=False))
         creating = Creating(self._tools, self._watch, self._story, row, self._request.receipt)
         creating.begin()
-        code = self._codes.first(self._watch.left_s)
+        code = self._codes.first()
         created = creating.join(may_repeat=isinstance(code, Code))
         if isinstance(created, Ending):
             return self._end(row, created if isinstance(code, Code) else self._without_code(code, has_receipt=False))
@@ -133,10 +134,10 @@ class _Payment:
     def charge(self, row: PaymentRow, code: Code | NoCode | None = None) -> PaymentResult:
         """Send the code for a receipt in state 0, and another one where Payme says that it is stale."""
         if code is None:
-            code = self._codes.first(self._watch.left_s)
+            code = self._codes.first()
         while True:
             if isinstance(code, Code):
-                code = self._codes.fresh(code, self._watch.left_s)
+                code = self._codes.fresh(code)
             if isinstance(code, NoCode):
                 return self._end(row, self._without_code(code, has_receipt=True))
             fingerprint = self._tools.journal.fingerprint(code.secret.reveal())
@@ -236,7 +237,7 @@ class _Payment:
     def _next_code(self, reason: Text) -> Code | NoCode:
         if not self._codes.may_ask:
             return NoCode(reason)
-        return self._codes.another(reason, self._watch.left_s)
+        return self._codes.another(reason)
 
     def _without_code(self, missing: NoCode, *, has_receipt: bool) -> Ending:
         texts = self._tools.texts

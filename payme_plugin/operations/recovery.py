@@ -1,8 +1,9 @@
 """What an earlier run left behind: payments without a verdict, and paid ones whose receipt has not closed.
 
 The host is asked whether it has them. Payme is not asked here: a payment that the till does not have becomes a
-cancellation, and its worker asks for the state first. A recorded payment is asked about until its receipt closes: a host
-that asks ``on_payment`` again after a restart removes it where that could not answer PAID, with broken settings say.
+cancellation, and its worker asks for the state first. A recorded payment is asked about until its receipt closes: a
+host that asks ``on_payment`` again after a restart removes it where that could not answer PAID, with broken settings
+say.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from hookspecs import ReversalResult, ReversalStatus
 from payme_plugin.ledger.cancellations import LONGEST_PAUSE_MS, Cancellations
-from payme_plugin.ledger.errors import JournalError
+from payme_plugin.ledger.errors import JournalError, StateMoved
 from payme_plugin.ledger.rows import NewCancellation
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.operations.inquiry import Inquiry
@@ -107,6 +107,7 @@ class _Reversal:
         self._watch = Watch(tools.clock, ui, tools.limits)
         self._rows = Cancellations(tools.journal)
         self._may_withdraw = True
+        self._attempts = 0
 
     def run(self, row: PaymentRow) -> ReversalResult:
         self._watch.start()
@@ -114,8 +115,10 @@ class _Reversal:
             # Begun before a crash, which may have come before receipts.cancel left.
             cancellation = self._live(row)
             state = self._known_state(row)
-            # Once it is left to the worker it may have been told as QUEUED: from then on it is not taken back.
-            self._may_withdraw = cancellation.due_at > self._tools.journal.now_ms()
+            # Once it is left to the worker it may have been told as QUEUED: from then on it is not taken back. Nor is
+            # it where receipts.cancel has left before: that request may still be on its way.
+            is_left = cancellation.due_at <= self._tools.journal.now_ms()
+            self._may_withdraw = not is_left and not cancellation.attempts
         else:
             state = self._known_state(row)
             if state in _GONE and self._order.cause is Cause.REFUND:
@@ -165,6 +168,7 @@ class _Reversal:
         if state == ReceiptState.CANCELLING:
             return self._follow(row, cancellation)
         inquiry = self._inquiry(row)
+        self._begin_cancel(cancellation)
         try:
             answer = inquiry.call("receipts.cancel", receipts.cancel(_receipt_id(row)), self._watch.request_limit())
         except Refused as refusal:
@@ -177,6 +181,16 @@ class _Reversal:
         if accepted == ReceiptState.CANCELLING and self._tools.settings.cancel_accepted_is_done:
             return self._reversed_soon(row, cancellation)
         return self._follow(row, cancellation)
+
+    def _begin_cancel(self, cancellation: CancellationRow) -> None:
+        try:
+            self._attempts = self._rows.begin(cancellation)
+        except StateMoved:
+            raise
+        except JournalError as error:
+            # The cancellation is durable; it is only not known any more who else may have sent receipts.cancel.
+            _log.error("payment %s: %s", cancellation.payment_id, error)
+            self._may_withdraw = False
 
     def _follow(self, row: PaymentRow, cancellation: CancellationRow) -> ReversalResult:
         """Ask for the state until Payme says cancelled."""
@@ -206,9 +220,13 @@ class _Reversal:
         return self._queued(row, cancellation, refusal.code)
 
     def _is_withdrawn(self, row: PaymentRow, cancellation: CancellationRow, error_code: int) -> bool:
-        """Take the cancellation back; False where that can't be stored: then it stays, and its money goes back."""
+        """Take the cancellation back; False where that can't be stored: then it stays, and its money goes back.
+
+        False too where ``receipts.cancel`` has left for it elsewhere meanwhile.
+        """
         try:
-            self._rows.withdraw(cancellation, f"error {error_code} is ignored, state 4 asked after it")
+            outcome = f"error {error_code} is ignored, state 4 asked after it"
+            self._rows.withdraw(cancellation, outcome, attempts=self._attempts)
         except JournalError as error:
             _log.error("payment %s: %s", row.payment_id, error)
             return False

@@ -71,6 +71,7 @@ class CodeDesk:
         pattern: what a plausible code looks like (``codePattern``).
         was_sent: says whether a code left in a ``pay`` within the last hour.
         given: the code that the host scanned already; then nothing is asked for.
+        left_s: says how long the cashier may still take; each scan gets what the scans before it left.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class CodeDesk:
         pattern: re.Pattern[str],
         was_sent: Callable[[str], bool],
         given: str | None,
+        left_s: Callable[[], float],
     ) -> None:
         self._ui = ui
         self._clock = clock
@@ -89,6 +91,7 @@ class CodeDesk:
         self._pattern = pattern
         self._was_sent = was_sent
         self._given = given
+        self._left_s = left_s
         self._asked = 0
 
     @property
@@ -96,32 +99,27 @@ class CodeDesk:
         """Whether another code may be asked for."""
         return self._given is None and self._asked <= _ASKED_AGAIN
 
-    def first(self, timeout_s: float) -> Code | NoCode:
-        """Return the first plausible code that was not sent before.
-
-        Args:
-            timeout_s: how long the cashier may take for each scan.
-        """
+    def first(self) -> Code | NoCode:
+        """Return the first plausible code that was not sent before."""
         if self._given is not None:
             code = Code(Secret(fold(self._given)), self._clock.monotonic())
             problem = self._problem(code)
             return code if problem is None else NoCode(problem)
-        return self.another(None, timeout_s)
+        return self.another(None)
 
-    def fresh(self, code: Code, timeout_s: float) -> Code | NoCode:
+    def fresh(self, code: Code) -> Code | NoCode:
         """Return ``code`` if it is still young, else another one; the host's own code is taken as it is."""
         if self._given is not None or self._clock.monotonic() - code.scanned_at <= CODE_LIFE_S:
             return code
-        return self.another(Text.SCAN_TOO_OLD, timeout_s)
+        return self.another(Text.SCAN_TOO_OLD)
 
-    def another(self, reason: Text | None, timeout_s: float) -> Code | NoCode:
-        """Ask for a code until a plausible one comes.
+    def another(self, reason: Text | None) -> Code | NoCode:
+        """Ask for a code until a plausible one comes, or time is over.
 
         Args:
             reason: what was wrong with the last one, said to the cashier; None: it is the first.
-            timeout_s: how long the cashier may take for each scan.
         """
-        while self.may_ask:
+        while self.may_ask and (timeout_s := self._left_s()) > 0:
             self._asked += 1
             prompt = self._texts(Text.SCAN_PROMPT)
             if reason is not None:

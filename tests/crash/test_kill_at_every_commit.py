@@ -161,7 +161,7 @@ class Walked:
     Attributes:
         points: how many lives should have been killed.
         kills: how many were.
-        faults: what was wrong afterwards, with the place where the life had ended.
+        faults: what was wrong afterwards, with the place where the life had ended; the walk ends there.
     """
 
     points: int = 0
@@ -246,6 +246,8 @@ def walk_over_boundaries(shop: Shop, buyer: Buyer) -> Walked:
     boundaries = shop.boundaries()
     place = "nowhere"
     for round_number, (number, name) in itertools.product(range(ROUNDS), enumerate(boundaries, 1)):
+        if walked.faults:
+            return walked
         walked.points += 1
         walked.kills += shop.begin(buyer, sales=1, last_boundary=number).status() == KILLED
         walked.faults += shop.faults(f"killed at {place}", but_last=True)
@@ -263,6 +265,8 @@ def walk_over_requests(shop: Shop, buyer: Buyer, cut: FaultKind) -> Walked:
     walked.faults += shop.finish(buyer, sales=1, place="an undisturbed life")
     requests = [request.method for request in shop.sandbox.requests]
     for round_number, (number, method) in itertools.product(range(ROUNDS), enumerate(requests)):
+        if walked.faults:
+            return walked
         walked.points += 1
         arrived = len(shop.sandbox.requests) + number + 1
         life = shop.begin(buyer, sales=1, fault=Fault(cut, skip=number, after_s=LATE_S))
@@ -280,12 +284,15 @@ def walk_over_requests(shop: Shop, buyer: Buyer, cut: FaultKind) -> Walked:
 def walk_at_random(shop: Shop, rng: random.Random) -> Walked:
     walked = Walked()
     for number in range(RANDOM_KILLS * ROUNDS):
+        if walked.faults:
+            return walked
         buyer = rng.choice(list(BUYERS.values()))
         life = shop.begin(buyer, sales=2)
         life.is_over_within(rng.uniform(0, 0.3))
         life.kill()
         walked.points += 1
         walked.kills += life.status() == KILLED
+        shop.lift_refusals()
         if number % 5 == 4:
             walked.faults += shop.finish(buyer, place=f"killed at random, the last time as {buyer}")
     walked.faults += shop.finish(Buyer(), place="at the end")

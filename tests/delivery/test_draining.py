@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -116,9 +117,9 @@ def test_a_long_queue_is_followed_to_its_end_however_long_that_takes(world: Hook
 
 def test_a_row_in_the_hands_of_another_is_waited_for(world: HookedWorld) -> None:
     row = owe_refund(world)
-    lease = world.upkeep._storage.leases.hold(row.cancellation_id)
-    assert lease.__enter__()
-    world.clock.at(world.clock.monotonic() + 9, lambda: lease.__exit__(None, None, None))
+    another = ExitStack()
+    assert another.enter_context(world.upkeep._storage.leases.hold(row.cancellation_id))
+    world.clock.at(world.clock.monotonic() + 9, another.close)
 
     assert drain(world) is Drained.EMPTY
 
@@ -159,3 +160,11 @@ def test_a_server_that_was_down_for_the_whole_refund_and_is_back_empties_it(worl
 
     assert drain(world) is Drained.EMPTY
     assert world.paymego.state(sold.receipt_id) == 50
+
+
+def test_every_row_that_ends_renews_the_patience(world: HookedWorld) -> None:
+    rows = [owe_refund(world, f"p{number}", number) for number in range(1, 4)]
+    for row, settles_s in zip(rows, (15.0, 30.0, 45.0), strict=True):
+        world.paymego.bank.plan_cancel(row.receipt_id, CancelPlan(settle_s=settles_s))
+
+    assert drain(world) is Drained.EMPTY

@@ -69,3 +69,19 @@ def test_the_technicians_pages_are_in_russian(name: str) -> None:
     prose = CODE.sub("", read(name))
 
     assert len(re.findall(r"[а-яё]", prose, re.IGNORECASE)) > len(re.findall(r"[a-z]", prose, re.IGNORECASE))
+
+
+def test_what_the_page_of_guarantees_points_at_is_there() -> None:
+    page = read("docs/reliability.md")
+    rows = [line for line in page.splitlines() if re.match(r"\| \d+ \|", line)]
+
+    assert [int(row.split("|")[1]) for row in rows] == list(range(1, 11))
+    for row in rows:
+        _, _, _, kept, shown, _ = row.split("|")
+        modules, tests = re.findall(r"`([\w/]+\.py)`", kept), re.findall(r"`(tests/\w+)`", shown)
+        assert modules
+        assert tests
+        for name in modules:
+            assert (ROOT / name).is_file() or (ROOT / "payme_plugin" / name).is_file(), name
+        for name in tests:
+            assert list((ROOT / name).glob("test_*.py")), name

@@ -63,10 +63,17 @@ def test_the_core_needs_these_libraries_and_no_other(metadata: Message) -> None:
 
 
 def test_what_is_more_is_an_extra(metadata: Message) -> None:
-    assert set(metadata.get_all("Provides-Extra", [])) == {"sandbox", "broker", "dev"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {"sandbox", "broker", "preview", "dev"}
 
 
 def test_it_runs_on_python_3_10_and_newer_and_is_typed(metadata: Message) -> None:
     assert metadata["Requires-Python"] == ">=3.10"
     assert "Typing :: Typed" in metadata.get_all("Classifier", [])
-    assert metadata["License-Expression"] == "MIT" or metadata["License"] == "MIT"
+
+
+def test_the_licences_are_those_of_the_project(metadata: Message) -> None:
+    project = re.search(r'^license = "([^"]+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert project is not None
+    # Metadata before version 2.4 knows no expressions of licences.
+    assert (metadata["License-Expression"] or metadata["License"]) == project[1]

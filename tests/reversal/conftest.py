@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hooked_world import HookedWorld
+from served_fixtures import new_till, running, sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+__all__ = ["new_till", "running", "sandbox", "world"]
 
 
 @pytest.fixture

@@ -75,6 +75,8 @@ def test_a_second_refund_is_refused_from_paymes_state_where_the_journal_is_gone(
     assert (result.status, result.message) == (ReversalStatus.REFUSED, world.text(Text.REVERSAL_ALREADY_REVERSED))
     assert world.paymego.count(CANCEL) == cancels
     assert world.live() == []
+    # Recovery asks the host about payments of open sales alone, and this sale is closed.
+    assert world.row().closed_at is not None
 
 
 def test_a_sale_that_was_annulled_can_not_be_refunded(world: HookedWorld) -> None:

@@ -18,6 +18,8 @@ __all__ = ["People", "SimUi"]
 _IMPLAUSIBLE = ("", "12", "4607001234567", "http://pay.example/77", "１２３", "8" * 65, "\x00")
 _CODES = (*(entry.code for entry in codes.CATALOGUE), -31999)
 _HEADS = 0.5
+_SCANS_S = (0.3, 1.0)
+_SLOW_SCANS_S = (0.3, 2.0, 5.0, 14.0, 29.0, 33.0, 100.0)
 
 
 class People:
@@ -67,7 +69,8 @@ class People:
             return Behaviour(BuyerAction.LACKS_FUNDS, cancel=cancel)
         if kind < 0.9:
             return Behaviour(BuyerAction.NEVER_ANSWERS, cancel=cancel)
-        return Behaviour(BuyerAction.FAILS, error_code=dice.choice(_CODES), cancel=cancel)
+        codes = sorted(self._shop.settings().stale_codes) if dice.random() < _HEADS else _CODES
+        return Behaviour(BuyerAction.FAILS, error_code=dice.choice(codes), cancel=cancel)
 
     def _cancel_plan(self) -> CancelPlan:
         dice = self._dice
@@ -94,7 +97,8 @@ class SimUi(BaseUi):
         code = self._code()
         if dice.random() < _HEADS:
             # The phone showed the code before the cashier was ready.
-            takes_s = dice.choice((0.3, 2.0, 8.0, 29.0, 33.0, 100.0) if dice.random() < self._people.fumbles else (0.3, 2.0))
+            slow_s = (*_SLOW_SCANS_S, 0.7 * self._shop.settings().pay_duration_ms / 1000)
+            takes_s = dice.choice(slow_s if dice.random() < self._people.fumbles else _SCANS_S)
         else:
             takes_s = 0.2
         if takes_s > timeout_s:

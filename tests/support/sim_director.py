@@ -159,7 +159,9 @@ class Director:
         except ValueError:
             return
         self._shop.witness.tell(f"staff puts {receipt_id[-6:]} at {aside}", "staff")
-        self._stage.at(self._stage.monotonic() + self._dice.choice((1.0, 20.0, 200.0)), lambda: self._put_back(receipt_id))
+        self._stage.at(
+            self._stage.monotonic() + self._dice.choice((1.0, 20.0, 200.0)), lambda: self._put_back(receipt_id)
+        )
 
     def _put_back(self, receipt_id: str) -> None:
         paymego = self._shop.paymego
@@ -310,7 +312,9 @@ def _count(shop: Shop) -> int:
     old = {
         payment.receipt_id
         for payment in witness.rows.payments()
-        if payment.state in _UNFINISHED and shop.stage.wall_ms() - payment.created_at >= _WEEK_MS
+        if shop.stage.wall_ms() - payment.created_at >= _WEEK_MS
+        and (payment.state in _UNFINISHED or (payment.state == "recorded" and payment.closed_at is None))
+        and not shop.has_payment(payment.payment_id)
     }
     for payment in witness.rows.payments():
         if payment.state in _UNFINISHED and payment.receipt_id not in old:

@@ -98,9 +98,9 @@ def random_settings(dice: Random) -> tuple[Settings, ...]:
     """Return the settings of a till, for each of two kassas."""
     safe = [code for code in codes.MANUAL_CODES if codes.proves_no_charge(code)]
     given: dict[str, object] = {
-        "timeout": dice.choice((2, 5, 10)),
-        "payDuration": dice.choice((4_000, 10_000, 20_000, 60_000)),
-        "frequency": dice.choice((500, 2_000, 5_000, 15_000)),
+        "timeout": dice.choice((1, 3, 8)),
+        "payDuration": dice.choice((2_000, 6_000, 15_000)),
+        "frequency": dice.choice((300, 1_000, 4_000, 10_000)),
         "cancelAcceptedIsDone": dice.choice((0, 0, 1)),
         "ignoredErrors": ", ".join(map(str, dice.sample(codes.MANUAL_CODES, dice.choice((0, 3, 20, 32))))),
         "staleCodes": ", ".join(map(str, dice.sample(safe, dice.choice((1, 4, len(safe)))))),

@@ -226,21 +226,25 @@ class Process:
             try:
                 if not is_recovered:
                     is_recovered = self.upkeep.recover(own_too=False) is not None
-                self._round(number, offers=offers)
-                next_due_ms = self.upkeep.rounds().rows.next_due_in_ms()
-                idle_s = min(idle_s, next_due_ms / 1000 + 0.001) if next_due_ms is not None else idle_s
+                if self._round(number, offers=offers):
+                    next_due_ms = self.upkeep.rounds().rows.next_due_in_ms()
+                    idle_s = min(idle_s, next_due_ms / 1000 + 0.001) if next_due_ms is not None else idle_s
+                else:
+                    idle_s = _RETRY_S
             except JournalError:
                 idle_s = _RETRY_S
             self._idle.append(self.stage.current)
             self.stage.sleep(max(idle_s, _SHORTEST_IDLE_S) if is_recovered else min(idle_s, _RETRY_S))
             self._idle.remove(self.stage.current)
 
-    def _round(self, number: int, *, offers: bool) -> None:
-        rounds = self.upkeep.rounds()
+    def _round(self, number: int, *, offers: bool) -> bool:
+        """Step what is due; return whether the settings could be used."""
+        rounds, kassa = self.upkeep.rounds(), self.upkeep.kassa(number)
+        if kassa is None:
+            return False
         for row in rounds.rows.due(_MOST_DUE):
             if offers and rounds.offer(row, self.host.enqueue):
                 continue
             is_recorded = self.host.is_recorded(row.payment_id) if row.cause is Cause.UNRECORDED else None
-            kassa = self.upkeep.kassa(number)
-            if kassa is not None:
-                rounds.step(row, kassa, is_recorded=is_recorded)
+            rounds.step(row, kassa, is_recorded=is_recorded)
+        return True

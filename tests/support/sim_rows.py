@@ -29,6 +29,7 @@ class PaymentLook:
     pos_id: str
     number: int
     created_at: int
+    closed_at: int | None
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,9 @@ class Rows:
             ((key,),) = self._all("SELECT value FROM about WHERE name = 'fingerprint_key'")
             self._key = bytes.fromhex(str(key))
         fingerprint = hashlib.blake2b(code.encode(), key=self._key, digest_size=16).hexdigest()
-        return bool(list(self._all("SELECT 1 FROM code WHERE fingerprint = ? AND payment_id = ?", fingerprint, payment_id)))
+        return bool(
+            list(self._all("SELECT 1 FROM code WHERE fingerprint = ? AND payment_id = ?", fingerprint, payment_id))
+        )
 
     def causes(self, receipt_id: str) -> set[str]:
         """Return the causes of all cancellations of a receipt, live or ended."""

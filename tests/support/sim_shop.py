@@ -26,6 +26,7 @@ from hookspecs import (
     ReversalResult,
     ReversalStatus,
 )
+from payme_plugin.settings import SettingsError
 from sim_process import IDENTITY, Process
 from sim_stage import Life
 from virtual_till import TENDER, PowerCut
@@ -210,6 +211,7 @@ class Shop:
         self.process: Process | None = None
         self.witness: Witness
         self._settings = settings
+        self._broken = _broken_settings()
         self._count = 0
 
     def settings(self) -> Settings:
@@ -218,7 +220,7 @@ class Shop:
 
     def _read_settings(self) -> Settings:
         if self.stage.monotonic() < self.broken_until:
-            settings_of(payDuration="soon")
+            raise self._broken
         return self.settings()
 
     # What the host says of a payment.
@@ -362,8 +364,12 @@ class Shop:
         """Try to refund a part of a sale, which must be refused without a request."""
         self._count += 1
         request = self._refund_request(sale, Refund(f"r{self._count}"))
-        half = tuple(replace(item, quantity=item.quantity / 2, amount=item.amount // 2) for item in request.refund.items)
-        request = replace(request, refund=replace(request.refund, items=half, total=half[0].amount), amount=half[0].amount)
+        half = tuple(
+            replace(item, quantity=item.quantity / 2, amount=item.amount // 2) for item in request.refund.items
+        )
+        request = replace(
+            request, refund=replace(request.refund, items=half, total=half[0].amount), amount=half[0].amount
+        )
         result = self._reversal("on_full_refund", lambda: self._till().counter.refund(request, ui))
         if result.status is not ReversalStatus.REFUSED:
             self.witness.fault(4, f"a part of sale {sale.number} was refunded: {result.status.name}")
@@ -472,6 +478,14 @@ class Shop:
             manual_selection=False,
             currency_selection=False,
         )
+
+
+def _broken_settings() -> SettingsError:
+    try:
+        settings_of(payDuration="soon")
+    except SettingsError as error:
+        return error
+    raise AssertionError("they should be broken")
 
 
 def _item(amount: int) -> Item:

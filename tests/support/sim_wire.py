@@ -108,7 +108,9 @@ class Weather:
         others = [other for other in former[-6:] if _subject(other) != _subject(answer)]
         if others and self._dice.random() < 0.4:
             other = self._dice.choice(others)
-            return {name: value for name, value in other.items() if name != "id"} if self._dice.random() < 0.7 else other
+            return (
+                {name: value for name, value in other.items() if name != "id"} if self._dice.random() < 0.7 else other
+            )
         return self._dice.choice(SHAPES)(answer)
 
     @property

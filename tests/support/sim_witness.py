@@ -29,7 +29,10 @@ __all__ = ["ALLOWED", "Witness"]
 _HOUR_MS = 3_600_000
 _NOT_PAID = frozenset({"refused", "aborted", "unknown"})
 _MAY_CANCEL_AT = frozenset({0, 1, 2, 3, 4, 5, 6, 20, 30})
-_TOLD_BEFORE = ("the till has the payment that could not be stored as paid", "the till has it; its verdict could not be stored")
+_TOLD_BEFORE = (
+    "the till has the payment that could not be stored as paid",
+    "the till has it; its verdict could not be stored",
+)
 _RECOVERY = ("the till has it", "the till does not have it and never will", _TOLD_BEFORE[1])
 
 # The codes that prove no charge, copied from the published tables: the product's own list is what is watched.
@@ -354,7 +357,9 @@ class Witness:
         from_s = min(first) if first else None
         verdict_s = self._verdict_at.get(payment_id)
         if from_s is not None and verdict_s is not None and verdict_s - from_s > limit_s:
-            self.fault(7, f"the verdict of {payment_id} was durable after {verdict_s - from_s:.1f} s, not {limit_s:.0f} s")
+            self.fault(
+                7, f"the verdict of {payment_id} was durable after {verdict_s - from_s:.1f} s, not {limit_s:.0f} s"
+            )
         if from_s is not None and self._stage.monotonic() - from_s > limit_s + timeout_s:
             took_s = self._stage.monotonic() - from_s
             self.fault(9, f"on_payment of {payment_id} took {took_s:.1f} s after its first pay")
@@ -399,5 +404,3 @@ def _bound_state(heard: Heard, answer: Answer, payment: PaymentLook) -> int | No
         return state if facts == (payment.receipt_id, payment.amount) else None
     fits = facts[0] in {None, payment.receipt_id} and facts[1] in {None, payment.amount}
     return state if answer.bound and fits else None
-
-

@@ -1,0 +1,204 @@
+"""The worker's threads, over real HTTP: the host is called from one of them, a slow answer holds up nobody else."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hookspecs import CancelRequest, PaymentStatus, QueueMessage, ReversalStatus
+from journal_walks import walk
+from payme_plugin.clock import SystemClock
+from payme_plugin.ledger.journal import FILE_NAME, Journal
+from payme_plugin.ledger.states import PaymentState
+from payme_plugin.sandbox import BuyerAction, Fault, FaultKind, Sandbox
+from virtual_till import ScriptedUi, VirtualHost, open_sale
+from waiting import comes_true
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from hookspecs import ReversalResult
+    from served_till import ServedTill
+
+CANCEL, CHECK = "receipts.cancel", "receipts.check"
+
+
+@dataclass(eq=False)
+class WatchedHost(VirtualHost):
+    """A till that writes down which threads call it."""
+
+    callers: set[str] = field(default_factory=set)
+    reads: int = 0
+
+    def settings(self, plugin: str) -> Mapping[str, str]:
+        self.reads += 1
+        return super().settings(plugin)
+
+    def is_recorded(self, payment_id: str) -> bool | None:
+        self.callers.add(threading.current_thread().name)
+        return super().is_recorded(payment_id)
+
+    def enqueue(self, message: QueueMessage) -> bool:
+        self.callers.add(threading.current_thread().name)
+        return super().enqueue(message)
+
+    def notice(self, key: str, text: str | None) -> None:
+        self.callers.add(threading.current_thread().name)
+        super().notice(key, text)
+
+
+def owe(till: ServedTill, *numbers: int) -> None:
+    """Let payments end with their money on the way back, one a number."""
+    for number in numbers:
+        code = till.code(BuyerAction.NEVER_ANSWERS)
+        result = till.pay(code, payment_id=f"p{number}", receipt=open_sale(number))
+        assert result.status is PaymentStatus.UNKNOWN
+
+
+def cancel(till: ServedTill, code: str) -> ReversalResult:
+    paid = till.pay(code)
+    assert paid.payment is not None
+    request = CancelRequest(payment=paid.payment, receipt=open_sale(payments=(paid.payment,)))
+    result = till.plugins.on_cancel(request, ScriptedUi(SystemClock()))
+    assert result is not None
+    return result
+
+
+def test_what_a_hook_queues_is_delivered_in_the_background(
+    new_till: Callable[..., ServedTill], sandbox: Sandbox
+) -> None:
+    till = new_till()
+    sandbox.inject(Fault(FaultKind.ANSWER_LOST, CANCEL))
+
+    result = cancel(till, till.code())
+
+    assert (result.status, result.cancellation_queued) == (ReversalStatus.QUEUED, True)
+    assert comes_true(lambda: till.live() == [])
+    assert till.row().state is PaymentState.REVERSED
+    assert sandbox.held(result.receipt_id) == 0
+
+
+def test_the_host_is_called_from_its_own_thread_and_one_of_ours(
+    new_till: Callable[..., ServedTill], tmp_path: Path
+) -> None:
+    host = WatchedHost(tmp_path / "till-1", takes_messages=False)
+    till = new_till(host=host, payDuration=60, frequency=30)
+
+    owe(till, *range(1, 7))
+
+    assert comes_true(lambda: till.live() == [])
+    assert host.callers - {threading.current_thread().name} == {"payme-worker"}
+
+
+def test_one_slow_answer_does_not_hold_up_the_others(new_till: Callable[..., ServedTill], sandbox: Sandbox) -> None:
+    till = new_till(payDuration=60, frequency=30, timeout=8)
+    till.host.takes_messages = True
+    owe(till, *range(1, 6))
+    assert comes_true(lambda: len(till.host.queue) == 5)
+    till.plugins.on_stop()
+    sandbox.inject(Fault(FaultKind.ANSWER_DELAYED, CHECK, after_s=6))
+    journal = Journal(till.host.folder / FILE_NAME, host_identity="till-1", clock=SystemClock())
+    with journal.writing() as connection:
+        connection.execute("UPDATE cancellation SET due_at = 0")
+    journal.close()
+    began = time.monotonic()
+
+    till.plugins.on_start(till.host)
+
+    assert comes_true(lambda: len(till.live()) == 1, within_s=5)
+    assert time.monotonic() - began < 5
+
+
+def test_the_stop_is_prompt_though_the_server_never_answers(
+    new_till: Callable[..., ServedTill], sandbox: Sandbox
+) -> None:
+    till = new_till(timeout=30)
+    sandbox.inject(Fault(FaultKind.REQUEST_LOST, CANCEL))
+    cancel(till, till.code())
+    sandbox.inject(Fault(FaultKind.SILENT, times=None))
+    asked = len(sandbox.requests)
+    assert comes_true(lambda: len(sandbox.requests) > asked or till.live() == [])
+    began = time.monotonic()
+
+    till.plugins.on_stop()
+
+    assert time.monotonic() - began < 4
+    assert not [
+        thread for thread in threading.enumerate() if thread.name.startswith("payme-worker") and thread.is_alive()
+    ]
+
+
+def test_no_port_is_open_and_nothing_is_lost_when_the_server_is_not_there(new_till: Callable[..., ServedTill]) -> None:
+    till = new_till()
+    paid = till.pay(till.code())
+    till.plugins.on_stop()
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        till.host.given = {**till.host.given, "url": f"http://127.0.0.1:{unused.getsockname()[1]}/api"}
+        till.plugins.on_start(till.host)
+        assert paid.payment is not None
+        result = till.plugins.on_cancel(
+            CancelRequest(payment=paid.payment, receipt=open_sale(payments=(paid.payment,))), ScriptedUi(SystemClock())
+        )
+
+    assert result is not None
+    assert (result.status, till.row().state) == (ReversalStatus.REFUSED, PaymentState.PAID)
+
+
+def test_with_broken_settings_the_rows_stay_and_nothing_spins(
+    new_till: Callable[..., ServedTill], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    first = new_till()
+    sandbox.inject(Fault(FaultKind.REQUEST_LOST, CANCEL, times=None))
+    cancel(first, first.code())
+    first.plugins.on_stop()
+    sandbox.clear_faults()
+    asked = len(sandbox.requests)
+    host = WatchedHost(tmp_path / "till-1")
+
+    till = new_till(host=host, frequency="soon")
+    time.sleep(0.3)
+    before = host.reads
+    time.sleep(0.7)
+
+    assert host.reads - before <= 10
+    assert len(till.live()) == 1
+    assert till.live()[0].attempts == first.live()[0].attempts
+    assert len(sandbox.requests) == asked
+
+
+@pytest.mark.parametrize(("recorded", "after"), [(False, PaymentState.REVERSING), (True, PaymentState.RECORDED)])
+def test_at_the_start_what_a_dead_process_left_is_decided_in_the_background(
+    new_till: Callable[..., ServedTill], tmp_path: Path, recorded: bool, after: PaymentState
+) -> None:
+    host = VirtualHost(tmp_path / "till-1", recorded={"p1": recorded})
+    journal = Journal(host.folder / FILE_NAME, host_identity="till-1", clock=SystemClock())
+    walk(journal, PaymentState.PAID)
+    journal.close()
+
+    till = new_till(host=host)
+
+    assert comes_true(lambda: till.row().state is after)
+
+
+def test_the_journal_of_another_till_is_never_decided_about(
+    new_till: Callable[..., ServedTill], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    host = VirtualHost(tmp_path / "copied", name="till-2", recorded={"p1": False})
+    journal = Journal(host.folder / FILE_NAME, host_identity="till-1", clock=SystemClock())
+    walk(journal, PaymentState.PAID)
+    journal.close()
+    asked = len(sandbox.requests)
+
+    till = new_till(host=host)
+    time.sleep(0.3)
+    till.plugins.on_stop()
+
+    assert till.row().state is PaymentState.PAID
+    assert (till.live(), len(sandbox.requests)) == ([], asked)
