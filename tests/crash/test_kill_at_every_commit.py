@@ -56,7 +56,7 @@ class Buyer:
         stops_after_s: the cashier stops the wait after so long.
         ending: what becomes of the paid sale; see ``LifeOrder``.
         gets_the_goods: asked again as often as it takes, the sale is not refused.
-        shows_again: the phone shows the code of the life before first.
+        shows_again: the phone shows the first code of the life before once more.
     """
 
     does: Behaviour = field(default_factory=Behaviour)
@@ -168,6 +168,13 @@ class Walked:
     kills: int = 0
     faults: list[str] = field(default_factory=list)
 
+    def ended(self, status: int, place: str) -> None:
+        """Count a life that should have been killed; it may have ended well before that, and in no other way."""
+        self.points += 1
+        self.kills += status == KILLED
+        if status not in {KILLED, 0}:
+            self.faults.append(f"{place}: the life after it ended with {status}")
+
 
 Walks = dict[Walk, "Future[Walked]"]
 Nurseries = SimpleQueue[Nursery]
@@ -191,7 +198,7 @@ class Shop:
             self.sandbox.inject(each)
         buyers = sales + self._host.buyer_stays
         codes = [code for _ in range(buyers) for code in self._codes(buyer)]
-        shown_before, self._shown_before = self._shown_before, codes
+        shown_before, self._shown_before = self._shown_before, codes[:1]
         return self._till.begin(
             settings={"timeout": "1", "payDuration": "300", "frequency": "30", **buyer.settings},
             sales=tuple(itertools.islice(self._amounts, sales)),
@@ -248,8 +255,7 @@ def walk_over_boundaries(shop: Shop, buyer: Buyer) -> Walked:
     for round_number, (number, name) in itertools.product(range(ROUNDS), enumerate(boundaries, 1)):
         if walked.faults:
             return walked
-        walked.points += 1
-        walked.kills += shop.begin(buyer, sales=1, last_boundary=number).status() == KILLED
+        walked.ended(shop.begin(buyer, sales=1, last_boundary=number).status(), f"killed at {place}")
         walked.faults += shop.faults(f"killed at {place}", but_last=True)
         place = f"boundary {number}, {name}"
         if round_number:
@@ -261,22 +267,23 @@ def walk_over_boundaries(shop: Shop, buyer: Buyer) -> Walked:
 
 
 def walk_over_requests(shop: Shop, buyer: Buyer, cut: FaultKind) -> Walked:
+    """Kill a life when each request of its sale has arrived, and let the next one restore that."""
     walked = Walked()
     walked.faults += shop.finish(buyer, sales=1, place="an undisturbed life")
     requests = [request.method for request in shop.sandbox.requests]
     for round_number, (number, method) in itertools.product(range(ROUNDS), enumerate(requests)):
         if walked.faults:
             return walked
-        walked.points += 1
+        place = f"killed at request {number + 1}, {method}"
         arrived = len(shop.sandbox.requests) + number + 1
         life = shop.begin(buyer, sales=1, fault=Fault(cut, skip=number, after_s=LATE_S))
         shop.kill_at_arrival(life, arrived)
-        walked.kills += life.status() == KILLED
+        walked.ended(life.status(), place)
         if round_number:
             shop.begin(buyer, last_boundary=round_number).status()
         if cut is FaultKind.REQUEST_DELAYED and number % 2:
             time.sleep(LATE_S)  # what is late comes before the next life here, else in the middle of it
-        walked.faults += shop.finish(buyer, place=f"killed at request {number + 1}, {method}, then at {round_number}")
+        walked.faults += shop.finish(buyer, place=f"{place}, then at {round_number}")
     walked.faults += shop.unserved(buyer)
     return walked
 
@@ -290,8 +297,7 @@ def walk_at_random(shop: Shop, rng: random.Random) -> Walked:
         life = shop.begin(buyer, sales=2)
         life.is_over_within(rng.uniform(0, 0.3))
         life.kill()
-        walked.points += 1
-        walked.kills += life.status() == KILLED
+        walked.ended(life.status(), f"before {buyer}")
         shop.lift_refusals()
         if number % 5 == 4:
             walked.faults += shop.finish(buyer, place=f"killed at random, the last time as {buyer}")
@@ -346,14 +352,15 @@ def walks(
 def test_a_kill_at_any_boundary_of_a_sale_loses_no_money(walks: Walks, walk: Walk) -> None:
     walked = walks[walk].result()
     assert not walked.faults, "\n".join(walked.faults)
-    assert walked.kills >= 0.8 * walked.points >= 8
+    assert walked.points >= 8
+    assert walked.kills >= walked.points / 2
 
 
 @pytest.mark.parametrize("walk", OVER_REQUESTS, ids=str)
 def test_a_kill_at_any_request_of_a_sale_loses_no_money(walks: Walks, walk: Walk) -> None:
     walked = walks[walk].result()
     assert not walked.faults, "\n".join(walked.faults)
-    assert walked.kills >= 0.8 * walked.points >= 1
+    assert walked.kills >= walked.points / 2 > 0
 
 
 @pytest.mark.parametrize("host", ["asks again", "gives up"])

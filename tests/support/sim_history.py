@@ -11,6 +11,8 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
+from typing_extensions import Self
+
 from payme_plugin.paymego import codes
 from sim_director import Director
 from sim_journal import Disk
@@ -75,7 +77,7 @@ class LogWatch(logging.Handler):
             error = record.exc_info[1]
             self.tracebacks.append(f"{record.getMessage()}: {type(error).__name__}: {error}")
 
-    def __enter__(self) -> LogWatch:
+    def __enter__(self) -> Self:
         self._former = (self._log.level, self._log.propagate)
         self._log.setLevel(logging.INFO)
         self._log.propagate = False

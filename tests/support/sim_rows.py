@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,7 +118,7 @@ class Rows:
         rows = list(self._all(f"{_PAYMENT} WHERE {where}", value))
         return PaymentLook(*rows[0]) if rows else None
 
-    def _all(self, query: str, *values: object) -> Iterator[tuple[object, ...]]:  # type: ignore[misc]
+    def _all(self, query: str, *values: object) -> Iterator[Any]:
         connection = self._connection()
         if connection is not None:
             yield from connection.execute(query, values).fetchall()
