@@ -84,7 +84,7 @@ class LifeOrder:
     last_boundary: int = 0
     stops_after_s: float | None = None
     syncs: bool = True
-    quiet_within_s: float = 10.0
+    quiet_within_s: float = 20.0
 
     def to_json(self) -> str:
         """Return the order as one line."""

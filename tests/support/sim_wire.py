@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from payme_plugin.paymego import codes
 from payme_plugin.paymego.envelope import encode_request
 from payme_plugin.paymego.errors import Fault as Why
-from payme_plugin.sandbox import Fault, FaultKind, rpc
+from payme_plugin.sandbox import Fault, FaultKind, FaultPlan, rpc
 from payme_plugin.secret import Secret
 from sim_shapes import SHAPES
 from virtual_paymego import Passage, VirtualCall, VirtualPaymeGo
@@ -63,12 +63,14 @@ class Weather:
         level: the chance that something befalls a request; 0: calm.
         changes: the chance that an answer comes in a wrong shape, or is another call's.
         storm_until: until then nothing gets through, virtual seconds.
+        planned: faults that befall coming requests, whatever the dice say.
     """
 
     def __init__(self, dice: Random, stage: Stage) -> None:
         self.level = 0.0
         self.changes = 0.0
         self.storm_until = 0.0
+        self.planned = FaultPlan()
         self._dice = dice
         self._stage = stage
         self._former: dict[str, list[Envelope]] = {}
@@ -76,6 +78,7 @@ class Weather:
     def clear(self) -> None:
         """Let nothing go wrong from now on."""
         self.level = self.changes = self.storm_until = 0.0
+        self.planned.clear()
 
     def passage(self, method: str) -> Passage:
         """Return how a request travels."""
@@ -90,6 +93,9 @@ class Weather:
     def take(self, method: str) -> Fault | None:
         """Return the fault that befalls a request, or None."""
         dice = self._dice
+        planned = self.planned.take(method)
+        if planned is not None:
+            return planned
         if self._storms:
             return Fault(dice.choice(_STORM_KINDS))
         if not self.level or dice.random() >= self.level:

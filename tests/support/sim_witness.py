@@ -99,6 +99,7 @@ class Witness:
         self._cancellations: dict[int, CancellationLook] = {}
         self._tokens: dict[str, Life] = {}
         self._running: dict[str, Actor] = {}
+        self._stepping: dict[str, SimClient] = {}
         self._began: dict[str, tuple[float, int]] = {}
         self._verdict_at: dict[str, float] = {}
         paymego.witness = self
@@ -125,6 +126,7 @@ class Witness:
         """Check what must be durable when the first byte of a request leaves."""
         method = sent.method.partition(".")[2]
         receipt_id = sent.receipt_id or ""
+        self._check_stepper(client, receipt_id)
         self.tell(f"sent {method} {receipt_id[-6:]}", client.life.name)
         if method == "create":
             self._saw_create(sent)
@@ -141,8 +143,19 @@ class Witness:
         if isinstance(outcome, Answer):
             short = f"{'' if outcome.bound else 'unbound '}state {_state_of(heard, outcome)}"
         self.tell(f"heard {heard.method.partition('.')[2]} {(heard.receipt_id or '')[-6:]}: {short}", client.life.name)
+        if self._stepping.get(heard.receipt_id or "") is client:
+            del self._stepping[heard.receipt_id or ""]
         if heard.receipt_id is not None:
             self._heard[heard.receipt_id].append((client, heard))
+
+    def _check_stepper(self, client: SimClient, receipt_id: str) -> None:
+        """Check that no two workers step the same row at a time."""
+        if client.is_of_sales:
+            return
+        other = self._stepping.get(receipt_id)
+        if other is not None and other is not client and not other.life.is_dead:
+            self.fault(5, f"two workers step the cancellation of {receipt_id[-6:]} at a time")
+        self._stepping[receipt_id] = client
 
     def _saw_create(self, sent: Sent) -> None:
         account = sent.params.get("account")

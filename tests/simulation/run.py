@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Plays many histories, or one again: ``python tests/simulation/run.py --sales 1000000 --workers 2``.
+
+``--seed N`` plays one history again and tells its story. The exit code is 0 only if every statement held in all of
+them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+_ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(_ROOT), str(_ROOT / "tests" / "support")]
+
+from sim_history import simulate  # noqa: E402 - its folder is known from here on
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sim_history import History
+
+_TOLD_EVERY_S = 60.0
+
+
+def main(arguments: list[str]) -> int:
+    """Play what the arguments ask for, and return the exit code."""
+    parser = argparse.ArgumentParser(
+        description="Sales, cancels and refunds on virtual time, where anything goes wrong."
+    )
+    parser.add_argument("--sales", type=int, default=10_000, help="how many sales are made (10000)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes at work (one a core)")
+    parser.add_argument("--first-seed", type=int, default=1, help="seed of the first history (1)")
+    parser.add_argument("--each", type=int, default=20, help="sales in each history (20)")
+    parser.add_argument("--seed", type=int, help="play this one history again, and tell its story")
+    given = parser.parse_args(arguments)
+    if given.seed is not None:
+        return _replay(given.seed, given.each)
+    return _play(given.sales, given.workers, given.first_seed, given.each)
+
+
+def _replay(seed: int, each: int) -> int:
+    history = simulate(seed, each)
+    print(*history.story, sep="\n")  # noqa: T201 - that is what it is for
+    print(history.summary)  # noqa: T201 - the same
+    return 1 if history.faults else 0
+
+
+def _play(sales: int, workers: int, first_seed: int, each: int) -> int:
+    began_at = told_at = time.monotonic()
+    seeds = range(first_seed, first_seed + -(-sales // each))
+    made = crashes = requests = left = 0
+    broken: list[History] = []
+    for history in _histories(seeds, each, workers):
+        made, crashes = made + history.sales, crashes + history.crashes
+        requests, left = requests + history.requests, left + history.left
+        if history.faults:
+            broken.append(history)
+            print(history.summary, flush=True)  # noqa: T201 - the same
+        if time.monotonic() - told_at >= _TOLD_EVERY_S:
+            told_at = time.monotonic()
+            print(f"{made} sales, {made / (told_at - began_at):.0f} a second", flush=True)  # noqa: T201 - the same
+    took_s = time.monotonic() - began_at
+    print(  # noqa: T201 - the same
+        f"seeds {seeds.start} to {seeds.stop - 1}: {made} sales in {took_s:.0f} s, {made / took_s:.0f} a second on"
+        f" {workers} processes; {requests} requests, {crashes} power cuts,"
+        f" {left} payments left to people after a week; {len(broken)} histories with a broken statement"
+    )
+    return 1 if broken else 0
+
+
+def _histories(seeds: range, each: int, workers: int) -> Iterator[History]:
+    if workers == 1:
+        yield from (simulate(seed, each) for seed in seeds)
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        # In portions, so that a million of them are not all waiting at once.
+        for start in range(0, len(seeds), 1_000):
+            portion = seeds[start : start + 1_000]
+            yield from pool.map(simulate, portion, [each] * len(portion), chunksize=10)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
