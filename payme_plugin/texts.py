@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from enum import Enum
+from functools import lru_cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -198,6 +199,7 @@ class Texts:
         return self._catalogue.gettext
 
 
+@lru_cache(maxsize=len(LANGUAGES))
 def _load(language: str) -> NullTranslations:
     """Return a language's catalogue; in a broken installation an empty one, whose texts are their keys."""
     try:

@@ -214,7 +214,7 @@ def connect_read_only(path: Path) -> sqlite3.Connection | None:
     with translated():
         if not path.exists():
             return None
-        if 0 < path.stat().st_size < SMALLEST_FILE:
+        if path.is_file() and 0 < path.stat().st_size < SMALLEST_FILE:
             # SQLite would read whatever a log beside it holds.
             message = "the file is no database"
             raise Damaged(message)
