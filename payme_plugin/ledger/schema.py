@@ -169,7 +169,7 @@ def connect(path: Path, host_identity: str) -> sqlite3.Connection:
         TooNew: a newer version wrote it.
     """
     with translated():
-        path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        _make_folder(path.parent)
         # Whether the file is a journal at all is asked without writing: to open it for writing would change it.
         former = connect_read_only(path)
         if former is not None:
@@ -186,6 +186,21 @@ def connect(path: Path, host_identity: str) -> sqlite3.Connection:
             connection.close()
             raise
         return connection
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the folder where there is none, durably: SQLite syncs the names in it, but not its own name."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+    for made in missing:
+        try:
+            above = os.open(made.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except PermissionError:  # it may be written, but not read, and so not synced either
+            continue
+        try:
+            os.fsync(above)
+        finally:
+            os.close(above)
 
 
 def _make_or_require_writable(path: Path) -> None:

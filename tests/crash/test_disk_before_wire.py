@@ -19,7 +19,7 @@ import pytest
 
 import crash_nursery
 from crash_life import RECORD_FILE, TENDER, LifeOrder
-from crash_trace import SYSCALLS, Call, changed_paths, faults_before, read_trace, sent_methods, writes_to
+from crash_trace import SYSCALLS, Call, changed_paths, faults_before, read_trace, sent_methods, synced_before, writes_to
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, Sandbox
 
@@ -145,6 +145,14 @@ def test_whatever_a_request_rests_on_is_synced_before_it_leaves(sandbox: Sandbox
     requests = SALES[sale][2]
     assert [method for method, _ in traced.money_requests] == [method for method, _ in requests]
     assert traced.faults([state for _, state in requests]) == []
+
+
+@needs_strace
+def test_a_new_journal_has_its_place_on_the_disk_before_the_first_request(sandbox: Sandbox, tmp_path: Path) -> None:
+    traced = trace(sandbox, tmp_path, "a paid sale")
+    _, create = traced.money_requests[0]
+    # The journal's name in its folder, and the folder's name in the one above.
+    assert {str(traced.folder / "payme"), str(traced.folder)} <= synced_before(traced.calls, create)
 
 
 @needs_strace

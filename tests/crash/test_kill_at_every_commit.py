@@ -56,7 +56,7 @@ class Buyer:
         stops_after_s: the cashier stops the wait after so long.
         ending: what becomes of the paid sale; see ``LifeOrder``.
         gets_the_goods: asked again as often as it takes, the sale is not refused.
-        shows_again: the phone shows the first code of the life before once more.
+        shows_again: the first code that a life scans is the last one that has reached Payme.
     """
 
     does: Behaviour = field(default_factory=Behaviour)
@@ -187,7 +187,6 @@ class Shop:
         self.sandbox = sandbox
         self._host = host
         self._till = CrashTill(nursery, sandbox, folder, host.asks_again)
-        self._shown_before: list[str] = []
         self._amounts = itertools.count(1_500_000)
         self._unknown_codes = (f"9{number:019d}" for number in itertools.count(1))
 
@@ -198,11 +197,11 @@ class Shop:
             self.sandbox.inject(each)
         buyers = sales + self._host.buyer_stays
         codes = [code for _ in range(buyers) for code in self._codes(buyer)]
-        shown_before, self._shown_before = self._shown_before, codes[:1]
+        sent = [code for code in self._till.shown if self.sandbox.pays(code)] if buyer.shows_again else []
         return self._till.begin(
-            settings={"timeout": "1", "payDuration": "300", "frequency": "30", **buyer.settings},
+            settings={"timeout": "5", "payDuration": "300", "frequency": "30", **buyer.settings},
             sales=tuple(itertools.islice(self._amounts, sales)),
-            codes=(*(shown_before if buyer.shows_again else ()), *codes),
+            codes=(*sent[-1:], *codes),
             ending=buyer.ending,
             last_boundary=last_boundary,
             stops_after_s=buyer.stops_after_s,

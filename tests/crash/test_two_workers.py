@@ -27,7 +27,7 @@ from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.reading import JournalReader
 from payme_plugin.paymego.states import ReceiptState
-from payme_plugin.sandbox import CancelPlan, Fault, FaultKind, Sandbox
+from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, Fault, FaultKind, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -198,3 +198,27 @@ def test_a_process_that_closes_the_journal_leaves_the_log_of_another_alone(shop:
     assert log.stat().st_ino == before
     till.kill()
     assert till.status() == -signal.SIGKILL
+
+
+def test_two_tills_on_one_folder_by_mistake_leave_each_others_payments_alone(shop: Shop, tmp_path: Path) -> None:
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    (beside / "payme").symlink_to(shop.folder, target_is_directory=True)
+    shop.folder.mkdir()
+    with Nursery() as nursery:
+        nursery.wait_until_ready()
+        other = CrashTill(nursery, shop.sandbox, beside, asks_again=True)
+        # The first one begins another sale, and asks about every payment, while the second one waits for its buyer.
+        soon, later = (
+            shop.sandbox.issue_code(Behaviour(BuyerAction.CONFIRMS, after_s=after_s)) for after_s in (1.0, 2.0)
+        )
+        at_once = shop.sandbox.issue_code()
+        first = shop.till.begin(settings=QUICK, sales=(AMOUNT, AMOUNT), codes=(soon, at_once))
+        until(lambda: len(shop.sandbox.receipts()) == 1)
+        second = other.begin(settings=QUICK, sales=(AMOUNT,), codes=(later,), sells_at_once=True)
+        assert second.status() == 0
+        assert first.status() == 0
+
+    assert [sale.is_paid for sale in (*shop.till.sales(), *other.sales())] == [True, True, True]
+    assert shop.sandbox.held() == 3 * AMOUNT
+    assert shop.live() == 0

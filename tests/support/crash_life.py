@@ -71,8 +71,9 @@ class LifeOrder:
             makes none; 0: it lives.
         stops_after_s: the cashier stops a wait after so long; None: never.
         syncs: False: SQLite does not sync, which a test must notice.
-        quiet_within_s: how long the life waits, at its end, for every payment to be decided and the queue of
-            cancellations to become empty.
+        quiet_within_s: how long the life waits, before its first sale and at its end, for every payment to be decided
+            and the queue of cancellations to become empty.
+        sells_at_once: it does not wait before its first sale.
     """
 
     folder: str
@@ -85,6 +86,7 @@ class LifeOrder:
     stops_after_s: float | None = None
     syncs: bool = True
     quiet_within_s: float = 20.0
+    sells_at_once: bool = False
 
     def to_json(self) -> str:
         """Return the order as one line."""
@@ -110,7 +112,7 @@ def live(order: LifeOrder) -> bool:
     count_commits(boundaries, syncs=order.syncs)
     till = _Till(order, folder, boundaries)
     till.restore()
-    is_quiet = till.wait_until_quiet()
+    is_quiet = order.sells_at_once or till.wait_until_quiet()
     if is_quiet and order.sales:
         boundaries.count_anew()
         for amount in order.sales:
@@ -167,6 +169,7 @@ class _Till:
 
     def __init__(self, order: LifeOrder, folder: Path, boundaries: Boundaries) -> None:
         self._order = order
+        self._name = folder.name
         self._boundaries = boundaries
         self._record = SalesRecord(folder / RECORD_FILE)
         self._journal = folder / "payme" / FILE_NAME
@@ -191,7 +194,7 @@ class _Till:
     def sell(self, amount: int) -> None:
         """Make a sale of one item."""
         number = self._record.next_number()
-        sale = self._record.open(f"sale-{number}", amount)
+        sale = self._record.open(f"sale-{number}-of-{self._name}", amount)
         self._boundaries.reach("after the host stored the tender")
         self._ask(sale)
 

@@ -1,6 +1,7 @@
 """Starts lives of the crash tests quickly: a process that has imported everything, and forks for each of them.
 
-It reads an order a line from stdin and answers with two lines: the life's process id, and the status it ended with.
+It writes a line when it is ready. Then it reads an order a line from stdin and answers with two lines: the life's
+process id, and the status it ended with.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ _OF_NO_LIFE = ("payme_plugin.cli", "payme_plugin.doctor", "payme_plugin.sandbox"
 def main() -> None:
     """Serve orders until stdin ends."""
     _import_all()
+    print("ready", flush=True)  # noqa: T201 - the answer
     former = 0
     for line in sys.stdin:
         if former:

@@ -47,19 +47,31 @@ class Nursery:
             encoding="utf-8",
             env={**os.environ, "PYTHONPATH": path},
         )
+        self._is_ready = False
+        self._last: Life | None = None
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         with self._process:
+            if self._last is not None:
+                self._last.kill()
             self._to.close()
 
     def begin(self, order: LifeOrder) -> Life:
         """Start a life."""
+        self.wait_until_ready()
         self._to.write(order.to_json() + "\n")
         self._to.flush()
-        return Life(int(self._from.readline()), self._from)
+        self._last = Life(int(self._from.readline()), self._from)
+        return self._last
+
+    def wait_until_ready(self) -> None:
+        """Wait until a life would start at once."""
+        if not self._is_ready:
+            self._from.readline()
+            self._is_ready = True
 
     @property
     def _to(self) -> IO[str]:
@@ -82,10 +94,11 @@ class Life:
     def __init__(self, process_id: int, told: IO[str]) -> None:
         self.process_id = process_id
         self._told = told
+        self._status: int | None = None
 
     def is_over_within(self, duration_s: float) -> bool:
         """Wait for its end, at most ``duration_s`` seconds; return whether it is over."""
-        return bool(select.select([self._told], [], [], duration_s)[0])
+        return self._status is not None or bool(select.select([self._told], [], [], duration_s)[0])
 
     def kill(self) -> None:
         """End it with SIGKILL; nothing where it is over."""
@@ -94,7 +107,9 @@ class Life:
 
     def status(self) -> int:
         """Wait for its end and return how it ended: -9 by SIGKILL, 0 well, else a fault of its own."""
-        return int(self._told.readline())
+        if self._status is None:
+            self._status = int(self._told.readline())
+        return self._status
 
 
 @dataclass(frozen=True)
@@ -125,6 +140,7 @@ class CrashTill:
         last_boundary: int = 0,
         stops_after_s: float | None = None,
         quiet_within_s: float = 20.0,
+        sells_at_once: bool = False,
     ) -> Life:
         """Start a life; see ``LifeOrder`` for its arguments. The kassa is added to the settings."""
         self.shown.extend(codes)
@@ -146,6 +162,7 @@ class CrashTill:
                 last_boundary=last_boundary,
                 stops_after_s=stops_after_s,
                 quiet_within_s=quiet_within_s,
+                sells_at_once=sells_at_once,
             )
         )
 
@@ -171,7 +188,8 @@ class CrashTill:
             but_last: the last sale was just cut off: whatever it left is not counted.
         """
         sales = self.sales()[:-1] if but_last else self.sales()
-        return [*self._money_faults(sales), *self._journal_faults(sales), *self._code_faults()]
+        found = [*self._money_faults(sales), *self._journal_faults(sales), *self._code_faults()]
+        return found if but_last else found + self._leaks()
 
     def story(self) -> str:
         """Return what the journal tells of all payments, for a test that failed."""
@@ -216,12 +234,15 @@ class CrashTill:
             return faults + [f"payment {row.payment_id} is still {row.state.value}" for row in unfinished]
 
     def _code_faults(self) -> list[str]:
-        faults = [
+        return [
             f"code number {number} was in {self.sandbox.pays(code)} pays"
-            for number, code in enumerate(self.shown, 1)
+            for number, code in enumerate(dict.fromkeys(self.shown), 1)
             if self.sandbox.pays(code) > 1
         ]
+
+    def _leaks(self) -> list[str]:
         secrets = [self.sandbox.pos_key.encode(), *(code.encode() for code in self.shown)]
+        faults = []
         for path in self.folder.rglob("*"):
             written = path.read_bytes() if path.is_file() else b""
             faults += [f"{path.name} holds the key or a code" for secret in secrets if secret in written]

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["SYSCALLS", "Call", "changed_paths", "faults_before", "read_trace", "sent_methods", "writes_to"]
+__all__ = [
+    "SYSCALLS",
+    "Call",
+    "changed_paths",
+    "faults_before",
+    "read_trace",
+    "sent_methods",
+    "synced_before",
+    "writes_to",
+]
 
 WRITES = ("write", "pwrite64", "writev", "pwritev", "pwritev2")
 SYNCS = ("fsync", "fdatasync")
@@ -138,6 +147,13 @@ def faults_before(calls: Sequence[Call], moment: Call, file: str, *, since: Call
         if is_sync and last.ended < call.began and call.ended < moment.began:
             return []
     return [f"the write to {file} in line {last.began + 1} was not synced before line {moment.began + 1}"]
+
+
+def synced_before(calls: Sequence[Call], moment: Call) -> set[str]:
+    """Return the paths of the files and folders that were synced before ``moment`` began."""
+    return {
+        call.descriptor_path for call in calls if call.name in SYNCS and call.result == 0 and call.ended < moment.began
+    }
 
 
 def changed_paths(calls: Sequence[Call]) -> set[str]:
