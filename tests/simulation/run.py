@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Plays many histories, or one again: ``python tests/simulation/run.py --sales 1000000 --workers 2``.
 
-``--seed N`` plays one history again and tells its story. The exit code is 0 only if every statement held in all of
-them.
+``--seed N`` plays one history again and tells its story. ``--breaks`` breaks each statement and writes docs/breaks.md.
+The exit code is 0 only if every statement held in all histories, or if every break was caught.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING
 _ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(_ROOT), str(_ROOT / "tests" / "support")]
 
-from sim_history import simulate  # noqa: E402 - its folder is known from here on
+from sim_breaks import BREAKS  # noqa: E402 - its folder is known from here on
+from sim_catching import caught_by_model, caught_by_simulation, page  # noqa: E402 - the same
+from sim_history import simulate  # noqa: E402 - the same
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from sim_history import History
 
 _TOLD_EVERY_S = 60.0
+_PAGE = _ROOT / "docs" / "breaks.md"
 
 
 def main(arguments: list[str]) -> int:
@@ -38,10 +41,19 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--first-seed", type=int, default=1, help="seed of the first history (1)")
     parser.add_argument("--each", type=int, default=20, help="sales in each history (20)")
     parser.add_argument("--seed", type=int, help="play this one history again, and tell its story")
+    parser.add_argument("--breaks", action="store_true", help="break each statement on purpose, write docs/breaks.md")
     given = parser.parse_args(arguments)
+    if given.breaks:
+        return _break()
     if given.seed is not None:
         return _replay(given.seed, given.each)
     return _play(given.sales, given.workers, given.first_seed, given.each)
+
+
+def _break() -> int:
+    rows = [(broken, caught_by_simulation(broken), caught_by_model(broken)) for broken in BREAKS]
+    _PAGE.write_text(page(rows), "utf-8")
+    return 0 if all(simulated or modelled for _, simulated, modelled in rows) else 1
 
 
 def _replay(seed: int, each: int) -> int:

@@ -30,6 +30,7 @@ _ROUND_S = 1_200.0
 _HEADS = 0.5
 _MOST_IN_A_ROW = 4
 _MOST_WHILE_OFF = 5
+_LONG_OFF_S = 20_000.0
 
 
 class Director:
@@ -110,7 +111,8 @@ class Director:
 
     def _plan_trouble(self) -> None:
         if self._troubles:
-            in_s = self._dice.expovariate(1 / self._trouble_every_s)
+            every_s = self._trouble_every_s if self._while_off < _MOST_WHILE_OFF else _LONG_OFF_S
+            in_s = self._dice.expovariate(1 / every_s)
             self._stage.at(self._stage.monotonic() + in_s, self._trouble)
 
     def _trouble(self) -> None:

@@ -32,6 +32,7 @@ class History:
         asked_for: how many sales were asked for.
         sales: how many sales were made.
         faults: the statements that broke; empty: all held.
+        broken_after: how many sales there were when the first one broke; None: none did.
         story: what happened, line by line.
         crashes: how often a process was killed.
         requests: how many requests left.
@@ -42,6 +43,7 @@ class History:
     asked_for: int
     sales: int
     faults: tuple[str, ...]
+    broken_after: int | None
     story: tuple[str, ...]
     crashes: int
     requests: int
@@ -70,9 +72,9 @@ def random_settings(dice: Random) -> tuple[Settings, ...]:
     """Return settings as the dice fall, for each of two kassas."""
     safe = [code for code in codes.MANUAL_CODES if codes.proves_no_charge(code)]
     return settings_for_both(
-        timeout=dice.choice((1, 3, 8)),
-        payDuration=dice.choice((2_000, 6_000, 15_000)),
-        frequency=dice.choice((300, 1_000, 4_000, 10_000)),
+        timeout=dice.choice((1, 2, 5)),
+        payDuration=dice.choice((1_500, 4_000, 9_000)),
+        frequency=dice.choice((300, 1_000, 3_000, 8_000)),
         cancelAcceptedIsDone=dice.choice((0, 0, 1)),
         ignoredErrors=", ".join(map(str, dice.sample(codes.MANUAL_CODES, dice.choice((0, 3, 20, 32))))),
         staleCodes=", ".join(map(str, dice.sample(safe, dice.choice((1, 4, len(safe)))))),
@@ -102,6 +104,7 @@ def simulate(seed: int, sales: int = 20) -> History:
         asked_for=sales,
         sales=len(world.shop.sales),
         faults=tuple(world.witness.faults),
+        broken_after=world.witness.broken_after,
         story=tuple(world.witness.story),
         crashes=sum(life.was_killed for life in world.stage.lives),
         requests=len(world.paymego.sent),

@@ -56,21 +56,20 @@ _KINDS = (
 _STORM_KINDS = (FaultKind.REQUEST_LOST, FaultKind.SILENT, FaultKind.HTML)
 
 
-class Weather:
-    """What befalls requests, request by request, as the dice fall.
+class Weather(FaultPlan):
+    """What befalls requests: first the faults that were injected, then whatever the dice say.
 
     Attributes:
         level: the chance that something befalls a request; 0: calm.
         changes: the chance that an answer comes in a wrong shape, or is another call's.
         storm_until: until then nothing gets through, virtual seconds.
-        planned: faults that befall coming requests, whatever the dice say.
     """
 
     def __init__(self, dice: Random, stage: Stage) -> None:
+        super().__init__()
         self.level = 0.0
         self.changes = 0.0
         self.storm_until = 0.0
-        self.planned = FaultPlan()
         self._dice = dice
         self._stage = stage
         self._former: dict[str, list[Envelope]] = {}
@@ -78,7 +77,7 @@ class Weather:
     def clear(self) -> None:
         """Let nothing go wrong from now on."""
         self.level = self.changes = self.storm_until = 0.0
-        self.planned.clear()
+        super().clear()
 
     def passage(self, method: str) -> Passage:
         """Return how a request travels."""
@@ -93,9 +92,9 @@ class Weather:
     def take(self, method: str) -> Fault | None:
         """Return the fault that befalls a request, or None."""
         dice = self._dice
-        planned = self.planned.take(method)
-        if planned is not None:
-            return planned
+        injected = super().take(method)
+        if injected is not None:
+            return injected
         if self._storms:
             return Fault(dice.choice(_STORM_KINDS))
         if not self.level or dice.random() >= self.level:
@@ -146,6 +145,7 @@ class SimPaymeGo(VirtualPaymeGo):
         self.dice = dice
         self.weather = Weather(dice, stage)
         self.passage = self.weather.passage
+        self.faults = self.weather
         self.witness: Witness | None = None
 
     def carry_out(self, request: rpc.Call, fault: Fault | None) -> Envelope | bytes:

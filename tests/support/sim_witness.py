@@ -14,7 +14,7 @@ from payme_plugin.paymego.errors import Refused
 from sim_rows import CancellationLook, PaymentLook, Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from hookspecs import PaymentResult
     from payme_plugin.settings import Settings
@@ -65,9 +65,11 @@ class Witness:
         disk: where the journal is.
         settings: gives the till's settings of this moment.
         has_payment: the host's own record: it has the payment, it never will, or it can't tell.
+        sales: the host's sales so far; only counted.
 
     Attributes:
         faults: the statements that broke, with what happened.
+        broken_after: how many sales there were when the first one broke; None: none did.
         story: what happened, line by line.
         answered: what the host last answered to ``is_recorded``, by process and payment.
     """
@@ -79,8 +81,10 @@ class Witness:
         disk: Disk,
         settings: Callable[[], Settings],
         has_payment: Callable[[str], bool | None],
+        sales: Sequence[object],
     ) -> None:
         self.faults: list[str] = []
+        self.broken_after: int | None = None
         self.story: list[str] = []
         self.answered: dict[tuple[Life | None, str], bool | None] = {}
         self.requested: set[tuple[str, str, str]] = set()
@@ -90,6 +94,7 @@ class Witness:
         self._rows = Rows(disk.folder)
         self._settings = settings
         self._has_payment = has_payment
+        self._sales = sales
         self._heard: defaultdict[str, list[tuple[SimClient, Heard]]] = defaultdict(list)
         self._sent: defaultdict[str, list[tuple[SimClient, Sent]]] = defaultdict(list)
         self._codes: dict[str, list[int]] = {}
@@ -113,6 +118,8 @@ class Witness:
 
     def fault(self, statement: int, text: str) -> None:
         """Note that a statement broke; 0: the sums at the end."""
+        if not self.faults:
+            self.broken_after = len(self._sales)
         self.tell(f"BROKEN {statement}: {text}")
         self.faults.append(f"statement {statement}: {text}")
 

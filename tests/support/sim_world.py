@@ -79,7 +79,8 @@ class SimWorld:
         self.paymego = SimPaymeGo(self.stage, dice)
         self.disk = Disk(self._folder, self.stage, dice)
         self.shop = Shop(self.stage, self.paymego, self.disk, dice, settings)
-        self.witness = Witness(self.stage, self.paymego, self.disk, self.shop.settings, self.shop.has_payment)
+        shop = self.shop
+        self.witness = Witness(self.stage, self.paymego, self.disk, shop.settings, shop.has_payment, shop.sales)
         self.shop.witness = self.witness
         self.log = LogWatch()
         self.log.begin()

@@ -1,0 +1,282 @@
+"""The ten statements, each broken on purpose: patches that the simulator or the model must catch."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import TYPE_CHECKING
+
+from payme_plugin import counter
+from payme_plugin.ledger import journal as journal_room
+from payme_plugin.ledger.journal import Journal
+from payme_plugin.ledger.leases import DECIDER, Leases
+from payme_plugin.ledger.owners import Owner
+from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.ledger.states import PaymentState
+from payme_plugin.operations import inquiry, payment, recovery
+from payme_plugin.operations.cancellation import Stepped, Stepper
+from payme_plugin.operations.inquiry import Inquiry
+from payme_plugin.operations.judging import AskAgain, judge_pay
+from payme_plugin.operations.payment import _Payment
+from payme_plugin.operations.reversal import _Reversal
+from payme_plugin.operations.story import Story
+from payme_plugin.operations.waiting import Watch
+from payme_plugin.paymego import receipts
+from payme_plugin.paymego.errors import CallFailed, Refused
+from payme_plugin.secret import Secret
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterator
+
+    from pytest import MonkeyPatch  # noqa: PT013 - for the type alone
+
+    from payme_plugin.ledger.rows import CancellationRow, NewCancellation, PaymentRow
+    from payme_plugin.operations.tools import Tools
+    from payme_plugin.paymego.calls import Params
+    from payme_plugin.texts import Texts
+
+__all__ = ["BREAKS", "Break"]
+
+
+@dataclass(frozen=True)
+class Break:
+    """One way to break a statement.
+
+    Attributes:
+        statement: its number.
+        what: what is done wrong, in a few words.
+        patch: does it wrong, until the test is over.
+    """
+
+    statement: int
+    what: str
+    patch: Callable[[MonkeyPatch], None]
+
+
+def _create_before_intent(monkeypatch: MonkeyPatch) -> None:
+    begin = _Payment.begin
+
+    @wraps(begin)
+    def broken(self: _Payment) -> object:
+        sale = self._request.receipt
+        account = {"order_id": f"{sale.till}-{sale.shift}-{sale.number}-99"}
+        limit = self._tools.clock.monotonic() + 1
+        pending = self._tools.client.begin("receipts.create", receipts.create(self._request.amount, account), limit)
+        pending.wait(limit)
+        return begin(self)
+
+    monkeypatch.setattr(_Payment, "begin", broken)
+
+
+def _move(monkeypatch: MonkeyPatch, change: Callable[[PaymentRow, PaymentState, dict[str, object]], None]) -> None:
+    """Let ``change`` rewrite the arguments of every transition."""
+    move = Journal.move
+
+    @wraps(move)
+    def broken(self: Journal, row: PaymentRow, after: PaymentState, reason: str, **given: object) -> object:
+        change(row, after, given)
+        return move(self, row, after, reason, **given)  # type: ignore[arg-type] # as they came
+
+    monkeypatch.setattr(Journal, "move", broken)
+
+
+def _pay_before_fingerprint(monkeypatch: MonkeyPatch) -> None:
+    def change(_row: PaymentRow, _after: PaymentState, given: dict[str, object]) -> None:
+        given.pop("fingerprint", None)
+
+    _move(monkeypatch, change)
+
+
+def _pay_before_receipt_id(monkeypatch: MonkeyPatch) -> None:
+    """Send the code while the journal still says created: the transition to paying follows the request."""
+    begin = Journal.move
+
+    @wraps(begin)
+    def broken(self: Journal, row: PaymentRow, after: PaymentState, reason: str, **given: object) -> object:
+        if after is PaymentState.PAYING:
+            return replace(row, state=after)
+        return begin(self, row, after, reason, **given)  # type: ignore[arg-type] # as they came
+
+    monkeypatch.setattr(Journal, "move", broken)
+
+
+def _cancel_before_its_row(monkeypatch: MonkeyPatch) -> None:
+    begin = _Reversal._begin
+
+    @wraps(begin)
+    def broken(self: _Reversal, row: PaymentRow) -> object:
+        self._inquiry(row).cancel(self._watch.request_limit())
+        return begin(self, row)
+
+    monkeypatch.setattr(_Reversal, "_begin", broken)
+
+
+def _codes_forgotten(monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setattr(Journal, "was_sent", lambda *_: False)
+    monkeypatch.setattr(Journal, "_is_sent", lambda *_: False)
+
+
+def _second_pay_blindly(monkeypatch: MonkeyPatch) -> None:
+    def broken(tools: Tools, about: Inquiry, watch: Watch, failure: CallFailed, *, may_ask: bool) -> object:
+        if isinstance(failure, Refused) and may_ask:
+            return AskAgain(failure.code)
+        return judge_pay(tools, about, watch, failure, may_ask=may_ask)
+
+    monkeypatch.setattr(payment, "judge_pay", broken)
+
+
+def _unbound_counts(monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setattr(inquiry, "_DECISIVE", frozenset())
+
+
+def _verdict_without_row(monkeypatch: MonkeyPatch) -> None:
+    def change(row: PaymentRow, after: PaymentState, given: dict[str, object]) -> None:
+        if row.state is PaymentState.PAYING and after.is_not_paid:
+            given["cancellation"] = None
+
+    _move(monkeypatch, change)
+
+
+def _recorded_ignored(monkeypatch: MonkeyPatch) -> None:
+    decide = recovery._decide
+
+    def broken(journal: Journal, row: PaymentRow, recorded: bool | None, texts: Texts) -> object:
+        return decide(journal, row, False if recorded else recorded, texts)
+
+    monkeypatch.setattr(recovery, "_decide", broken)
+
+
+def _row_without_cause(monkeypatch: MonkeyPatch) -> None:
+    add = Journal._add_cancellation
+
+    def broken(connection: sqlite3.Connection, payment_id: str, new: NewCancellation, now: int) -> None:
+        add(connection, payment_id, replace(new, request_id="another"), now)
+
+    monkeypatch.setattr(Journal, "_add_cancellation", staticmethod(broken))
+
+
+def _ended_at_21(monkeypatch: MonkeyPatch) -> None:
+    later = Stepper._later
+
+    @wraps(later)
+    def broken(self: Stepper, row: CancellationRow, stepped: Stepped, came: str) -> Stepped:
+        if stepped is Stepped.ACCEPTED:
+            self._rows.end(row, "accepted is as good as done", reversed_at_payme=True)
+            return Stepped.DONE
+        return later(self, row, stepped, came)
+
+    monkeypatch.setattr(Stepper, "_later", broken)
+
+
+def _leases_ignored(monkeypatch: MonkeyPatch) -> None:
+    @contextmanager
+    def broken(_self: Leases, _number: int) -> Iterator[bool]:
+        yield True
+
+    monkeypatch.setattr(Leases, "hold", broken)
+
+
+def _dead_owners_live(monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setattr(Owner, "is_alive", lambda *_: True)
+
+
+def _living_owners_are_dead(monkeypatch: MonkeyPatch) -> None:
+    hold = Leases.hold
+
+    @contextmanager
+    def broken(self: Leases, number: int) -> Iterator[bool]:
+        with hold(self, number) as is_ours:
+            yield is_ours or number == DECIDER
+
+    monkeypatch.setattr(Owner, "is_alive", lambda self, token: token == self.token)
+    monkeypatch.setattr(Leases, "hold", broken)
+
+
+def _limits_of_hours(monkeypatch: MonkeyPatch) -> None:
+    def broken(self: Watch) -> float:
+        return self.now + 3_600
+
+    monkeypatch.setattr(Watch, "request_limit", broken)
+    monkeypatch.setattr(Watch, "question_limit", broken)
+
+
+def _code_in_the_story(monkeypatch: MonkeyPatch) -> None:
+    call = Inquiry.call
+
+    @wraps(call)
+    def broken(self: Inquiry, method: str, params: Params, limit: float) -> object:
+        token = params.get("token")
+        self._story.tell(f"{method}: {token.reveal() if isinstance(token, Secret) else '-'}")
+        return call(self, method, params, limit)
+
+    monkeypatch.setattr(Inquiry, "call", broken)
+
+
+def _key_in_the_story(monkeypatch: MonkeyPatch) -> None:
+    tell = Story.tell
+    finish = _Payment._poll
+
+    @wraps(finish)
+    def broken(self: _Payment, row: PaymentRow) -> object:
+        tell(self._story, f"polling with {self._tools.settings.pos_key.reveal()}")
+        return finish(self, row)
+
+    monkeypatch.setattr(_Payment, "_poll", broken)
+
+
+def _hook_raises(monkeypatch: MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("no such table")
+
+    monkeypatch.setattr(counter, "confirm_payments", broken)
+
+
+def _flow_raises(monkeypatch: MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("receipt")
+
+    monkeypatch.setattr(_Payment, "go_on_paying", broken)
+
+
+def _blind_writes(monkeypatch: MonkeyPatch) -> None:
+    move = Journal.move
+
+    @wraps(move)
+    def broken(self: Journal, row: PaymentRow, after: PaymentState, reason: str, **given: object) -> object:
+        seen = self.payment(row.payment_id)
+        return move(self, seen, after, reason, **given)  # type: ignore[arg-type] # as they came
+
+    monkeypatch.setattr(Journal, "move", broken)
+    monkeypatch.setattr(journal_room, "is_allowed", lambda *_: True)
+
+
+def _open_sales_forgotten(monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setattr(JournalReader, "in_open_sales", lambda _: [])
+
+
+BREAKS = (
+    Break(1, "receipts.create leaves before its intent is durable", _create_before_intent),
+    Break(1, "receipts.pay leaves before the code's fingerprint is durable", _pay_before_fingerprint),
+    Break(1, "receipts.pay leaves while the journal says created", _pay_before_receipt_id),
+    Break(1, "receipts.cancel leaves before its row is durable", _cancel_before_its_row),
+    Break(2, "a code that was sent is not remembered", _codes_forgotten),
+    Break(2, "a second code is sent after any refusal, without asking for the state", _second_pay_blindly),
+    Break(3, "an answer without our request's id counts like one with it", _unbound_counts),
+    Break(3, "a verdict after a pay is stored without its cancellation", _verdict_without_row),
+    Break(4, "recovery takes the host's yes for a no", _recorded_ignored),
+    Break(4, "a cancellation does not carry the host's request", _row_without_cause),
+    Break(5, "a cancellation ends when Payme has accepted it (21)", _ended_at_21),
+    Break(5, "rows are stepped without their lease", _leases_ignored),
+    Break(6, "recovery takes the dead for living, and decides nothing", _dead_owners_live),
+    Break(6, "recovery does not ask about recorded payments of open sales", _open_sales_forgotten),
+    Break(6, "recovery takes the living for dead, and needs no owner lock", _living_owners_are_dead),
+    Break(7, "a request may take an hour", _limits_of_hours),
+    Break(8, "the story of a payment names the buyer's code", _code_in_the_story),
+    Break(8, "the story of a payment names the key of the kassa", _key_in_the_story),
+    Break(9, "on_receipt_closed raises", _hook_raises),
+    Break(9, "a payment that is asked for again raises inside", _flow_raises),
+    Break(10, "a transition does not look at the state that it leaves", _blind_writes),
+)
+"""At least one a statement."""
