@@ -145,6 +145,9 @@ def translated() -> Iterator[None]:
         if _is_damage(error):
             raise Damaged(str(error)) from error
         raise Unwritable(str(error)) from error
+    except UnicodeDecodeError as error:
+        # Nothing that is not UTF-8 was ever stored.
+        raise Damaged(str(error)) from error
     except (sqlite3.Error, OSError, OverflowError, UnicodeError) as error:
         raise Unwritable(str(error)) from error
 
