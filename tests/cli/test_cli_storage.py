@@ -15,6 +15,7 @@ import pytest
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.schema import SCHEMA_VERSION
 from tests.cli.conftest import command_line, environment, payme
+from unmeasured import without_coverage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +60,7 @@ def test_on_a_full_disk_nothing_is_charged(shop: Shop, room: int) -> None:
         [sys.executable, "-c", program, *arguments],
         capture_output=True,
         encoding="utf-8",
-        env=environment(PYTHONDONTWRITEBYTECODE="1"),
+        env=without_coverage(environment(PYTHONDONTWRITEBYTECODE="1")),
         check=False,
         timeout=60,
     )

@@ -22,6 +22,7 @@ from crash_life import RECORD_FILE, TENDER, LifeOrder
 from crash_trace import SYSCALLS, Call, changed_paths, faults_before, read_trace, sent_methods, synced_before, writes_to
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, Sandbox
+from unmeasured import without_coverage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,7 +122,7 @@ def run(order: LifeOrder, *before: str) -> str:
         capture_output=True,
         check=True,
         encoding="utf-8",
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        env=without_coverage({**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}),
         timeout=60,
         umask=0,
     )

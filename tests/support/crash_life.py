@@ -85,7 +85,7 @@ class LifeOrder:
     last_boundary: int = 0
     stops_after_s: float | None = None
     syncs: bool = True
-    quiet_within_s: float = 20.0
+    quiet_within_s: float = 45.0
     sells_at_once: bool = False
 
     def to_json(self) -> str:

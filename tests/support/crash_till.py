@@ -139,7 +139,7 @@ class CrashTill:
         ending: str = "closes",
         last_boundary: int = 0,
         stops_after_s: float | None = None,
-        quiet_within_s: float = 20.0,
+        quiet_within_s: float = 45.0,
         sells_at_once: bool = False,
     ) -> Life:
         """Start a life; see ``LifeOrder`` for its arguments. The kassa is added to the settings."""
