@@ -3,34 +3,40 @@
 A plugin implements the hooks of ``hookspecs.hooks`` with ``hookimpl`` and is found through the entry point group
 ``pos``.
 A POS loads plugins and calls them through ``PosPlugins``.
+What the hooks take and return is loaded when it is first named: a till that looks for plugins needs none of it.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hookspecs.hooks import PROJECT, hookimpl, hookspec
-from hookspecs.host import BaseHost, BaseUi, Host, Ui
-from hookspecs.models import (
-    CancelRequest,
-    GoodsKind,
-    Item,
-    ItemFiscal,
-    PaymentRecord,
-    PaymentRequest,
-    PaymentResult,
-    PaymentStatus,
-    PaymentType,
-    QueueMessage,
-    QueueVerdict,
-    Receipt,
-    ReceiptFiscal,
-    ReceiptKind,
-    RefundRequest,
-    RefundViolation,
-    ReversalResult,
-    ReversalStatus,
-    Slip,
-)
-from hookspecs.plugins import HookFailed, PluginFault, PosPlugins
+from hookspecs.plugins import PosPlugins
+
+if TYPE_CHECKING:
+    from hookspecs.faults import HookFailed, PluginFault
+    from hookspecs.host import BaseHost, BaseUi, Host, Ui
+    from hookspecs.models import (
+        CancelRequest,
+        GoodsKind,
+        Item,
+        ItemFiscal,
+        PaymentRecord,
+        PaymentRequest,
+        PaymentResult,
+        PaymentStatus,
+        PaymentType,
+        QueueMessage,
+        QueueVerdict,
+        Receipt,
+        ReceiptFiscal,
+        ReceiptKind,
+        RefundRequest,
+        RefundViolation,
+        ReversalResult,
+        ReversalStatus,
+        Slip,
+    )
 
 API_VERSION = 1
 
@@ -66,3 +72,16 @@ __all__ = [
     "hookimpl",
     "hookspec",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        from importlib import import_module  # noqa: PLC0415 - here alone
+
+        if name in __all__:
+            for home in ("models", "host", "faults"):
+                found = vars(import_module(f"hookspecs.{home}")).get(name)
+                if found is not None:
+                    return globals().setdefault(name, found)
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)

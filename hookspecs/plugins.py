@@ -6,74 +6,49 @@ harms no other: what it did becomes a ``PluginFault`` or a ``HookFailed``, and t
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, TypeVar
 
 import pluggy
 
+import hookspecs
 from hookspecs import hooks
-from hookspecs.models import (
-    PaymentResult,
-    PaymentType,
-    QueueVerdict,
-    RefundViolation,
-    ReversalResult,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hookspecs.host import Host, Ui
-    from hookspecs.models import CancelRequest, PaymentRequest, QueueMessage, Receipt, RefundRequest
+    from hookspecs import (
+        CancelRequest,
+        HookFailed,
+        Host,
+        PaymentRequest,
+        PaymentResult,
+        PaymentType,
+        PluginFault,
+        QueueMessage,
+        QueueVerdict,
+        Receipt,
+        RefundRequest,
+        RefundViolation,
+        ReversalResult,
+        Ui,
+    )
 
-__all__ = ["HookFailed", "PluginFault", "PosPlugins"]
-
-_log = logging.getLogger("pos.plugins")
+__all__ = ["PosPlugins"]
 
 _Answer = TypeVar("_Answer")
 
 
-class HookFailed(Exception):
-    """A plugin raised in a hook, or returned what the contract doesn't allow, and no other plugin answered.
-
-    What the host must do is in the hook's docstring under *If it raises*.
-
-    Attributes:
-        plugin: the plugin's name.
-        hook: the hook's name.
-    """
-
-    def __init__(self, plugin: str, hook: str) -> None:
-        super().__init__(f"plugin {plugin!r} failed in {hook}")
-        self.plugin = plugin
-        self.hook = hook
-
-
-@dataclass(frozen=True)
-class PluginFault:
-    """Why a plugin is out of service.
-
-    Attributes:
-        plugin: name of its entry point, or the name it was registered under.
-        reason: one sentence for the integrator.
-        error: what was raised, or None.
-    """
-
-    plugin: str
-    reason: str
-    error: Exception | None = None
-
-
-@dataclass(frozen=True)
 class _Loaded:
-    name: str
-    plugin: object
-    manager: pluggy.PluginManager
+    """A plugin in service, with the manager that is its alone."""
+
+    def __init__(self, name: str, plugin: object, manager: pluggy.PluginManager) -> None:
+        self.name = name
+        self.plugin = plugin
+        self._manager = manager
 
     def call(self, hook: str, **arguments: object) -> object:
-        return getattr(self.manager.hook, hook)(**arguments)
+        return getattr(self._manager.hook, hook)(**arguments)
 
 
 class PosPlugins:
@@ -137,7 +112,7 @@ class PosPlugins:
 
     def payment_types(self) -> list[PaymentType]:
         """Return the tenders of all plugins; a plugin that raises offers none."""
-        return self._all("payment_types", PaymentType, {}, failures=[])
+        return self._all("payment_types", hookspecs.PaymentType, {}, failures=[])
 
     def on_payment(self, request: PaymentRequest, ui: Ui) -> PaymentResult | None:
         """Return the verdict on a payment; None: no plugin answers to this tender.
@@ -145,7 +120,7 @@ class PosPlugins:
         Raises:
             HookFailed: a plugin failed and no other answered; the outcome is unknown.
         """
-        return self._first("on_payment", PaymentResult, {"request": request, "ui": ui})
+        return self._first("on_payment", hookspecs.PaymentResult, {"request": request, "ui": ui})
 
     def on_cancel(self, request: CancelRequest, ui: Ui) -> ReversalResult | None:
         """Return the verdict on a cancel; None: the payment is no plugin's.
@@ -153,7 +128,7 @@ class PosPlugins:
         Raises:
             HookFailed: a plugin failed and no other answered; the outcome is unknown.
         """
-        return self._first("on_cancel", ReversalResult, {"request": request, "ui": ui})
+        return self._first("on_cancel", hookspecs.ReversalResult, {"request": request, "ui": ui})
 
     def on_receipt_closed(self, receipt: Receipt) -> None:
         """Tell every plugin that a receipt is closed.
@@ -174,7 +149,7 @@ class PosPlugins:
             HookFailed: a plugin failed, after all were asked; the refund must not close.
         """
         failures: list[HookFailed] = []
-        violations = self._all("validate_refund", RefundViolation, {"request": request}, failures)
+        violations = self._all("validate_refund", hookspecs.RefundViolation, {"request": request}, failures)
         if failures:
             raise failures[0]
         return violations
@@ -185,14 +160,14 @@ class PosPlugins:
         Raises:
             HookFailed: a plugin failed and no other answered; the outcome is unknown.
         """
-        return self._first("on_full_refund", ReversalResult, {"request": request, "ui": ui})
+        return self._first("on_full_refund", hookspecs.ReversalResult, {"request": request, "ui": ui})
 
     def on_queue_message(self, message: QueueMessage) -> QueueVerdict | None:
         """Return what becomes of a queue message; RETRY where a plugin failed, None: no plugin knows its kind."""
         try:
-            return self._first("on_queue_message", QueueVerdict, {"message": message})
-        except HookFailed:
-            return QueueVerdict.RETRY
+            return self._first("on_queue_message", hookspecs.QueueVerdict, {"message": message})
+        except hookspecs.HookFailed:
+            return hookspecs.QueueVerdict.RETRY
 
     def on_stop(self) -> None:
         """Stop every plugin, also those after one that raises."""
@@ -200,8 +175,7 @@ class PosPlugins:
             pass
 
     def _refuse(self, name: str, reason: str, error: Exception | None = None) -> bool:
-        _log.error("plugin %s %s", name, reason, exc_info=error)
-        self._faults.append(PluginFault(name, reason, error))
+        self._faults.append(hookspecs.PluginFault.logged(name, reason, error))
         return False
 
     def _answers(
@@ -211,10 +185,7 @@ class PosPlugins:
             try:
                 answer = loaded.call(hook, **arguments)
             except Exception as error:  # noqa: BLE001 - isolates a faulty plugin
-                _log.exception("plugin %s failed in %s", loaded.name, hook)
-                failure = HookFailed(loaded.name, hook)
-                failure.__cause__ = error
-                failures.append(failure)
+                failures.append(hookspecs.HookFailed.by_raising(loaded.name, hook, error))
             else:
                 yield loaded.name, answer
 
@@ -225,7 +196,7 @@ class PosPlugins:
                 return answer
             # pluggy gives [] for a hook without an implementation where firstresult has nothing to say
             if answer is not None and answer != []:
-                failures.append(_wrong_type(name, hook, answer))
+                failures.append(hookspecs.HookFailed.by_answering(name, hook, answer))
         if failures:
             raise failures[0]
         return None
@@ -239,12 +210,5 @@ class PosPlugins:
                 if isinstance(answer, list) and all(isinstance(each, kind) for each in answer):
                     found.extend(answer)
                 elif answer is not None:
-                    failures.append(_wrong_type(name, hook, answer))
+                    failures.append(hookspecs.HookFailed.by_answering(name, hook, answer))
         return found
-
-
-def _wrong_type(plugin: str, hook: str, answer: object) -> HookFailed:
-    failure = HookFailed(plugin, hook)
-    failure.__cause__ = TypeError(f"{hook} returned {type(answer).__name__}")
-    _log.error("plugin %s returned %s from %s", plugin, type(answer).__name__, hook)
-    return failure

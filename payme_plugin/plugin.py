@@ -14,14 +14,19 @@ if getattr(hookspecs, "PROJECT", None) != "pos" or getattr(hookspecs, "API_VERSI
     _found = getattr(hookspecs, "__file__", None)
     raise ImportError(f"payme-plugin needs its own package hookspecs, API version 1, but found {_found}", path=_found)
 
-from hookspecs import CancelRequest, PaymentRequest, QueueMessage, Receipt, RefundRequest, hookimpl
+from hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from hookspecs import (
+        CancelRequest,
         Host,
+        PaymentRequest,
         PaymentResult,
         PaymentType,
+        QueueMessage,
         QueueVerdict,
+        Receipt,
+        RefundRequest,
         RefundViolation,
         ReversalResult,
         Ui,
@@ -63,7 +68,7 @@ class PaymePlugin:
 
         Money effect: may charge.
         """
-        _require(request, PaymentRequest)
+        _require(request, hookspecs.PaymentRequest)
         return None if self._counter is None else self._counter.pay(request, ui)
 
     @hookimpl
@@ -75,7 +80,7 @@ class PaymePlugin:
 
         Money effect: may cancel.
         """
-        _require(request, CancelRequest)
+        _require(request, hookspecs.CancelRequest)
         return None if self._counter is None else self._counter.cancel(request, ui)
 
     @hookimpl
@@ -85,7 +90,7 @@ class PaymePlugin:
         Raises:
             TypeError: ``request`` is no ``RefundRequest``.
         """
-        _require(request, RefundRequest)
+        _require(request, hookspecs.RefundRequest)
         return [] if self._counter is None else self._counter.violations(request)
 
     @hookimpl
@@ -97,7 +102,7 @@ class PaymePlugin:
 
         Money effect: may cancel.
         """
-        _require(request, RefundRequest)
+        _require(request, hookspecs.RefundRequest)
         return None if self._counter is None else self._counter.refund(request, ui)
 
     @hookimpl
@@ -107,7 +112,7 @@ class PaymePlugin:
         Raises:
             TypeError: ``receipt`` is no ``Receipt``.
         """
-        _require(receipt, Receipt)
+        _require(receipt, hookspecs.Receipt)
         if self._counter is not None:
             self._counter.receipt_closed(receipt)
 
@@ -120,7 +125,7 @@ class PaymePlugin:
 
         Money effect: may cancel.
         """
-        _require(message, QueueMessage)
+        _require(message, hookspecs.QueueMessage)
         return None if self._counter is None else self._counter.queue_message(message)
 
     @hookimpl
