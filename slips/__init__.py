@@ -1,7 +1,7 @@
 """A bank slip: a template and a payment's data in, a validated document and lines for any till printer out.
 
 ``SlipPress`` loads templates and makes slips; ``plain_slip`` makes the slip that needs no template.
-Nothing here imports defusedxml or xmlschema: they cost about 200 ms, and they swap an entry of ``sys.modules`` while
+Nothing here imports defusedxml or xmlschema: they cost about 200 ms, and some swap an entry of ``sys.modules`` while
 they load, so ``SlipPress.import_parts`` does it at a moment, and on a thread, of the caller's choice.
 """
 

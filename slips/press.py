@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["LANGUAGES", "SlipPress"]
 
 _SHIPPED = {"ru": "payme.xml", "uz": "payme.uz.xml", "uz-Cyrl": "payme.uz-Cyrl.xml", "en": "payme.en.xml"}
+_SWAPS_NOTHING = 5
 LANGUAGES = tuple(_SHIPPED)
 """The languages of the shipped templates."""
 
@@ -46,16 +48,19 @@ class SlipPress:
         self._schemas = Schemas()
 
     def import_parts(self) -> None:
-        """Import defusedxml and xmlschema on the calling thread.
+        """Import defusedxml, and xmlschema where it stands on an elementpath older than 5, on the calling thread.
 
-        While they load, they swap an entry of ``sys.modules`` that another thread might be importing: call this where
-        no other thread imports anything. Without it, the first slip or template imports them.
+        While they load, these swap an entry of ``sys.modules`` that another thread might be importing: call this where
+        no other thread imports anything. Without it, the first slip or template imports them. A newer elementpath
+        swaps nothing, and ``warm_up`` imports it together with xmlschema.
         """
         import defusedxml.ElementTree  # noqa: F401, PLC0415
-        import xmlschema  # noqa: F401, PLC0415
+
+        if int(version("elementpath").partition(".")[0]) < _SWAPS_NOTHING:
+            import xmlschema  # noqa: F401, PLC0415
 
     def warm_up(self) -> None:
-        """Build both schemas, in about 200 ms; whoever needs one meanwhile waits for it.
+        """Import xmlschema and build both schemas, in about 400 ms; whoever needs one meanwhile waits for it.
 
         Raises:
             SlipError: a schema's file is missing or damaged.

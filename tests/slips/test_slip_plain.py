@@ -82,7 +82,19 @@ def test_a_press_makes_it_in_its_own_zone_and_letters() -> None:
 def test_neither_importing_slips_nor_a_plain_slip_loads_the_xml_libraries() -> None:
     script = (
         "import sys, slips; slips.plain_slip(slips.sample_data('pay'), 32); slips.SlipPress();"
-        "assert not {'xmlschema', 'defusedxml'} & set(sys.modules); slips.SlipPress().import_parts();"
-        "assert {'xmlschema', 'defusedxml.ElementTree'} <= set(sys.modules)"
+        "assert not {'xmlschema', 'defusedxml'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)  # noqa: S603 - our own text
+
+
+def test_after_the_parts_are_imported_no_warming_up_imports_elementtree_anew_under_another_threads_feet() -> None:
+    script = (
+        "import sys, slips, xml.etree.ElementTree\n"
+        "sought = []\n"
+        "class Watch:\n"
+        "    def find_spec(self, name, *_): sought.append(name)\n"
+        "press = slips.SlipPress(); press.import_parts(); sys.meta_path.insert(0, Watch()); press.warm_up()\n"
+        "assert {'xmlschema', 'defusedxml.ElementTree'} <= set(sys.modules)\n"
+        "assert 'xml.etree.ElementTree' not in sought"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)  # noqa: S603 - our own text
