@@ -48,6 +48,7 @@ _JITTER_STEPS = 1000
 _FORGET_AT_ONCE = 100
 _DAY_S = 86_400.0
 _STOP_TIMEOUT_S = 2.0
+_GIVES_WAY_S = 1.0
 _HOST_QUEUE = -1
 
 
@@ -85,6 +86,8 @@ class Upkeep:
         self._is_decider = False
         self._is_recovered = False
         self._in_hand: str | None = None
+        self._nothing_in_hand = threading.Event()
+        self._nothing_in_hand.set()
         self._rounds: Rounds | None = None
         self._forget_at = float("-inf")
         self._worker: Worker | None = None
@@ -98,13 +101,19 @@ class Upkeep:
             recovery = partial(self._recover_quietly, own_too=False)
             threading.Thread(target=recovery, name="payme-recovery", daemon=True).start()
             return
-        till = Till(self._before_round, self._host.is_recorded, self._host.enqueue)
+        till = Till(self._before_round, self._host.is_recorded, self._host.enqueue, self._give_way)
         self._worker = Worker(self.rounds, till, self.kassa)
         self._worker.start()
 
-    def stop(self) -> None:
-        """Ask the host once more about its payments, and end; open work stays durable."""
-        self._recover_quietly(own_too=True)
+    def stop(self, *, ask_host: bool = True) -> None:
+        """End; open work stays durable.
+
+        Args:
+            ask_host: first ask the host once more about this process's payments; it must have recorded them by now.
+
+        Money effect: may leave cancellations of payments that the host does not have.
+        """
+        self._recover_quietly(own_too=ask_host)
         if self._worker is not None:
             self._worker.stop(_STOP_TIMEOUT_S)
         with self._lock:
@@ -123,11 +132,18 @@ class Upkeep:
     def in_hand(self, payment_id: str) -> Iterator[None]:
         """Leave a payment to its hook for the time of a block; decide about the others before it begins."""
         self._in_hand = payment_id
-        self._recover_quietly(own_too=True)
+        self._nothing_in_hand.clear()
         try:
+            self._recover_quietly(own_too=True)
             yield
         finally:
             self._in_hand = None
+            self._nothing_in_hand.set()
+
+    @property
+    def is_idle(self) -> bool:
+        """Say whether no payment is in hand."""
+        return self._nothing_in_hand.is_set()
 
     def recover(self, *, own_too: bool) -> Recovered | None:
         """Decide about unfinished payments; None where another process is the one that decides.
@@ -230,6 +246,10 @@ class Upkeep:
                 if not self._is_decider:
                     self._decides.close()
             return self._is_decider
+
+    def _give_way(self) -> None:
+        # Python runs one thread at a time: beside busy steppers a sale's every commit would wait its turn.
+        self._nothing_in_hand.wait(_GIVES_WAY_S)
 
     def _recover_quietly(self, *, own_too: bool) -> None:
         try:

@@ -64,7 +64,7 @@ def _awaited_journal(folder: Path, stopped: threading.Event) -> str | None:
 
 
 def _work(delivery: Delivery, stopped: threading.Event) -> None:
-    till = Till(before_round=_nothing_else, is_recorded=delivery.is_recorded, enqueue=None)
+    till = Till(before_round=_nothing_else, is_recorded=delivery.is_recorded, enqueue=None, gives_way=_nothing_else)
     running = Worker(lambda: delivery.rounds, till, delivery.kassa)
     running.start()
     try:

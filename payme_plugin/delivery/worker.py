@@ -36,17 +36,19 @@ _REST_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Till:
-    """What the worker asks of its surroundings; all of it is called from one thread.
+    """What the worker asks of its surroundings; all but ``gives_way`` is called from one thread.
 
     Attributes:
         before_round: called before each round: recovery that is still to be done, and notices.
         is_recorded: the host's answer, by payment id.
         enqueue: offers a message to the host's queue; None: there is none to offer to.
+        gives_way: called before each step: waits a short while where a sale needs the machine more.
     """
 
     before_round: Callable[[], None]
     is_recorded: Callable[[str], bool | None]
     enqueue: Callable[[QueueMessage], bool] | None
+    gives_way: Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,7 @@ class Worker:
         while (job := self._work.get()) is not None:
             went_on = False
             try:
+                self._till.gives_way()
                 kassa = None if self._stopping.is_set() else self._kassa(number)
                 went_on = kassa is not None and job.run(kassa)
             except JournalError as error:

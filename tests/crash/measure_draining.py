@@ -10,7 +10,6 @@ rows per second, and the process's memory (RSS) at the first row, at the most, a
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import subprocess
@@ -18,66 +17,26 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 
-from crash_backlog import owe, paid_receipts  # noqa: E402 - the path comes first
+from crash_backlog import owe  # noqa: E402 - the path comes first
+from crash_served import served  # noqa: E402
 from crash_till import CrashTill, Nursery  # noqa: E402
 from payme_plugin.ledger.journal import FILE_NAME  # noqa: E402
 from payme_plugin.ledger.reading import JournalReader  # noqa: E402
-from payme_plugin.sandbox import CancelPlan, Sandbox  # noqa: E402
+from payme_plugin.sandbox import Sandbox  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from crash_served import Served
+
 LOOKS_EVERY_S = 0.05
 SETTINGS = {"timeout": "10", "payDuration": "600000", "frequency": "1000"}
-
-
-@dataclass(frozen=True)
-class Served:
-    """A sandbox in another process.
-
-    Attributes:
-        url: its address.
-        pos_id: its kassa.
-        pos_key: the kassa's key.
-        receipt_ids: the receipts that are paid.
-    """
-
-    url: str
-    pos_id: str
-    pos_key: str
-    receipt_ids: list[str]
-
-
-def serve(rows: int) -> None:
-    """Be the sandbox, until stdin ends."""
-    with Sandbox(cancel=CancelPlan(settle_s=0)) as sandbox:
-        ids = paid_receipts(sandbox.bank, sandbox.now_ms(), rows)
-        print(json.dumps([sandbox.url, sandbox.pos_id, sandbox.pos_key, ids]), flush=True)  # noqa: T201
-        sys.stdin.read()
-        print(sandbox.held(), flush=True)  # noqa: T201 - the answer
-
-
-@contextmanager
-def served(rows: int) -> Iterator[Served]:
-    """Start the sandbox; at the end make sure that it holds no money."""
-    command = [sys.executable, __file__, "--serve", "--rows", str(rows)]
-    with subprocess.Popen(  # noqa: S603 - our own script
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        yield Served(*json.loads(process.stdout.readline()))
-        process.stdin.close()
-        held = int(process.stdout.readline())
-        if held:
-            sys.exit(f"the sandbox still holds {held} tiyin")
 
 
 def memory_mib(process_id: int, field: str) -> float:
@@ -132,7 +91,7 @@ def measure(rows: int, by: str) -> None:
     """Deliver so many rows and print what it took."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        kassa = stack.enter_context(served(rows))
+        kassa = stack.enter_context(served(rows, is_drained=True))
         owe(folder / "payme", kassa.receipt_ids, pos_id=kassa.pos_id, url=kassa.url)
         ways = {"worker": ("worker",), "deliver": ("queue", "deliver", "--until-empty")}
         began = command_at_work(kassa, folder, *ways[by]) if by in ways else till_at_work(kassa, folder)
@@ -156,11 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure how fast cancellations are delivered.")
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--by", choices=["till", "worker", "deliver"], action="append")
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.serve:
-        serve(given.rows)
-        return
     for by in given.by or ["till", "worker", "deliver"]:
         measure(given.rows, by)
 

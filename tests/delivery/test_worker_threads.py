@@ -12,7 +12,9 @@ import pytest
 
 from hookspecs import CancelRequest, PaymentStatus, QueueMessage, ReversalStatus
 from journal_walks import walk
+from owed_money import owe_paid
 from payme_plugin.clock import SystemClock
+from payme_plugin.delivery.worker import Till, Worker
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.sandbox import BuyerAction, Fault, FaultKind, Sandbox
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from hooked_world import HookedWorld
     from hookspecs import ReversalResult
     from served_till import ServedTill
 
@@ -115,6 +118,40 @@ def test_one_slow_answer_does_not_hold_up_the_others(new_till: Callable[..., Ser
     assert time.monotonic() - began < 5
 
 
+def test_each_step_first_gives_way_to_a_sale(world: HookedWorld) -> None:
+    owe_paid(world)
+    steps: list[str] = []
+
+    def kassa(number: int) -> None:
+        steps.append("begins")
+
+    surroundings = Till(
+        before_round=lambda: None,
+        is_recorded=lambda payment_id: None,
+        enqueue=None,
+        gives_way=lambda: steps.append("gives way"),
+    )
+    worker = Worker(world.upkeep.rounds, surroundings, kassa)
+    worker.start()
+
+    assert comes_true(lambda: steps == ["gives way", "begins"])
+    worker.stop(2.0)
+
+
+def test_the_worker_need_not_give_way_once_the_hook_has_returned_even_where_the_hook_failed(
+    world: HookedWorld,
+) -> None:
+    def fail() -> None:
+        with world.upkeep.in_hand("p1"):
+            assert not world.upkeep.is_idle
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+
+    assert world.upkeep.is_idle
+
+
 def test_the_stop_is_prompt_though_the_server_never_answers(
     new_till: Callable[..., ServedTill], sandbox: Sandbox
 ) -> None:
@@ -129,9 +166,7 @@ def test_the_stop_is_prompt_though_the_server_never_answers(
     till.plugins.on_stop()
 
     assert time.monotonic() - began < 4
-    assert not [
-        thread for thread in threading.enumerate() if thread.name.startswith("payme-worker") and thread.is_alive()
-    ]
+    assert comes_true(lambda: not [each for each in threading.enumerate() if each.name.startswith("payme-worker")])
 
 
 def test_no_port_is_open_and_nothing_is_lost_when_the_server_is_not_there(new_till: Callable[..., ServedTill]) -> None:

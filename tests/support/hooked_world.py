@@ -208,7 +208,7 @@ class _Process:
         self.counter = Counter(cast("Service", _Desk(world, host, self.upkeep)))
         self._worker = Worker(
             self.upkeep.rounds,
-            Till(self.upkeep._before_round, host.is_recorded, host.enqueue),
+            Till(self.upkeep._before_round, host.is_recorded, host.enqueue, gives_way=lambda: None),
             self.upkeep.kassa,
         )
 
