@@ -1,0 +1,253 @@
+"""The till's files, looked at for real: settings, modes, disk, template; and the plugin's own parts."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from full_disk import full_disk
+from payme_plugin.doctor import Check, Level
+from payme_plugin.doctor.disk import look_at_disk
+from payme_plugin.doctor.installation import look_at_packages, look_at_texts
+from tests.cli.conftest import KEY
+from tests.doctor.conftest import finding, findings, level, unchecked
+
+if TYPE_CHECKING:
+    from tests.doctor.conftest import Payme, Till
+
+ROOT = Path(__file__).parents[2]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Settings
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_every_fault_of_the_settings_is_a_finding_with_its_line(till: Till, payme: Payme) -> None:
+    till.configure(payme.url, payDuration="ten", payDuratoin=10)
+    duration, unknown = findings(till.examined(), Check.SETTINGS)
+
+    assert duration.level is unknown.level is Level.FAULT
+    assert duration.text.startswith("payDuration on line 7 of ")
+    assert "did you mean payDuration" in unknown.text
+    assert str(till.conf) in duration.remedy
+
+
+def test_a_settings_file_that_is_not_there_is_a_fault(till: Till) -> None:
+    report = till.examined()
+
+    assert level(report, Check.SETTINGS) is Level.FAULT
+    assert str(till.conf) in finding(report, Check.SETTINGS).text
+    assert level(report, Check.JOURNAL) is Level.OK, "the rest is looked at all the same"
+
+
+def test_without_a_tender_the_cashier_can_not_pick_payme(till: Till, payme: Payme) -> None:
+    till.configure(payme.url, paymentType=None)
+    found = finding(till.examined(), Check.SETTINGS)
+
+    assert found.level is Level.WARNING
+    assert "paymentType" in found.text
+
+
+def test_codes_that_do_not_prove_that_no_money_moved_are_named_with_their_meaning(till: Till, payme: Payme) -> None:
+    till.configure(payme.url, ignoredErrors="-31400, -31602, -32400, -12345")
+    report = till.examined()
+    doubtful, foreign = findings(report, Check.IGNORED_ERRORS)
+
+    assert doubtful.level is foreign.level is Level.WARNING
+    assert "-31602 (no such receipt, or it is paid already)" in doubtful.text
+    assert "-32400 (internal error of the server)" in doubtful.text
+    assert "-12345 (not known)" in doubtful.text
+    assert "-31400" not in doubtful.text
+    assert "-12345" in foreign.text
+    assert level(report, Check.SETTINGS) is Level.OK, "told once"
+
+
+@pytest.mark.parametrize(("ignored", "said"), [("", "is empty"), ("-31400, -31101", "2 in ignoredErrors")])
+def test_codes_that_prove_it_are_well(till: Till, payme: Payme, ignored: str, said: str) -> None:
+    till.configure(payme.url, ignoredErrors=ignored)
+    found = finding(till.examined(), Check.IGNORED_ERRORS)
+
+    assert found.level is Level.OK
+    assert said in found.text
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Modes
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_settings_file_that_others_can_read_is_a_warning(till: Till, payme: Payme) -> None:
+    till.configure(payme.url)
+    till.conf.chmod(0o644)
+    report = till.examined()
+
+    found = finding(report, Check.MODES)
+    assert (found.level, found.remedy) == (Level.WARNING, f"chmod 0600 {till.conf}")
+    assert level(report, Check.SETTINGS) is Level.OK, "told once"
+
+
+def test_where_the_key_has_a_file_of_its_own_that_file_counts(till: Till, payme: Payme, tmp_path: Path) -> None:
+    key_file = tmp_path / "key"
+    key_file.write_text(KEY, encoding="utf-8")
+    key_file.chmod(0o604)
+    till.configure(payme.url, posKey=None, posKeyFile=key_file)
+    till.conf.chmod(0o644)
+
+    assert finding(till.examined(), Check.MODES).remedy == f"chmod 0600 {key_file}"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The disk
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_full_disk_stops_payments_and_leaves_no_trace_of_the_trial(till: Till, payme: Payme) -> None:
+    till.configure(payme.url)
+    till.folder.mkdir()
+    with full_disk():
+        full = till.examined()
+    free = till.examined()
+
+    assert level(full, Check.DISK) is Level.FAULT
+    assert "is full" in finding(full, Check.DISK).text
+    assert level(full, Check.KEY) is Level.OK, "the rest is looked at all the same"
+    assert level(free, Check.DISK) is Level.OK
+    assert list(till.folder.iterdir()) == []
+
+
+def test_the_trial_changes_nothing_in_the_folder(tmp_path: Path) -> None:
+    before = tmp_path.stat()
+    facts = look_at_disk(tmp_path)
+
+    assert (facts.folder, facts.trouble) == (tmp_path, None)
+    assert facts.free_bytes
+    assert tmp_path.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_of_a_folder_that_is_not_there_yet_the_one_above_it_is_looked_at(tmp_path: Path) -> None:
+    assert look_at_disk(tmp_path / "cash" / "data").folder == tmp_path
+    assert not (tmp_path / "cash").exists()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Slips
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_template_of_the_settings_is_used_for_a_slip_of_each_kind(till: Till, payme: Payme) -> None:
+    till.configure(payme.url, slipTemplate=ROOT / "slips" / "payme.en.xml", slipEncoding="cp866")
+    found = finding(till.examined(), Check.SLIPS)
+
+    assert found.level is Level.OK
+    assert "payme.en.xml" in found.text
+
+
+def test_a_template_with_mistakes_is_a_fault_with_the_first_place_and_the_command_for_the_rest(
+    till: Till, payme: Payme, tmp_path: Path
+) -> None:
+    template = tmp_path / "payme.xml"
+    template.write_text("<slip>\n<lin>Payme</lin>\n<lin>Payme</lin>\n</slip>", encoding="utf-8")
+    till.configure(payme.url, slipTemplate=template)
+    found = finding(till.examined(), Check.SLIPS)
+
+    assert found.level is Level.FAULT
+    assert "line 2, column 1" in found.text
+    assert "(and 1 more)" in found.text
+    assert found.remedy == f"payme slip check {template}"
+
+
+def test_a_template_that_prints_nothing_for_a_refund_is_a_warning(till: Till, payme: Payme, tmp_path: Path) -> None:
+    template = tmp_path / "payme.xml"
+    template.write_text('<slip><line when="pay">Payme</line></slip>', encoding="utf-8")
+    till.configure(payme.url, slipTemplate=template)
+    found = finding(till.examined(), Check.SLIPS)
+
+    assert found.level is Level.WARNING, found
+    assert "cancel, refund" in found.text
+
+
+def test_a_template_that_is_not_there_is_told_among_the_settings(till: Till, payme: Payme, tmp_path: Path) -> None:
+    till.configure(payme.url, slipTemplate=tmp_path / "none.xml")
+    report = till.examined()
+
+    assert "none.xml" in finding(report, Check.SETTINGS).text
+    assert level(report, Check.SETTINGS) is Level.WARNING
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Parts
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_packages_of_this_checkout_are_ours() -> None:
+    hookspecs, slips = look_at_packages()
+
+    assert (hookspecs.is_ours, hookspecs.is_beside, slips.is_ours, slips.is_beside) == (True, True, True, True)
+    assert hookspecs.folder is not None
+    assert hookspecs.folder.name == "hookspecs"
+
+
+@pytest.mark.parametrize(("mark", "value"), [("PROJECT", "another"), ("API_VERSION", 2)])
+def test_a_contract_of_another_project_or_version_is_not_ours(
+    monkeypatch: pytest.MonkeyPatch, mark: str, value: object
+) -> None:
+    monkeypatch.setattr(f"hookspecs.{mark}", value)
+
+    assert [package.is_ours for package in look_at_packages()] == [False, True]
+
+
+def test_every_language_has_every_text() -> None:
+    assert look_at_texts() == {"ru": 0, "uz": 0, "en": 0}
+
+
+_EXAMINED = """
+import json, sys
+from pathlib import Path
+from payme_plugin.clock import SystemClock
+from payme_plugin.doctor import examine
+report = examine(Path(sys.argv[1]), Path(sys.argv[2]), SystemClock())
+print(json.dumps([[each.check.value, each.level.value, each.text] for each in report.findings]))
+print(json.dumps([[each.check.value, each.reason] for each in report.unchecked]))
+"""
+
+
+@pytest.mark.parametrize("content", ["PROJECT = 'another'", "raise SystemError('broken')", ""])
+def test_another_programs_packages_do_not_keep_the_doctor_from_telling_so(
+    till: Till, payme: Payme, tmp_path: Path, content: str
+) -> None:
+    for name in ("hookspecs", "slips"):
+        (tmp_path / "foreign" / name).mkdir(parents=True)
+        (tmp_path / "foreign" / name / "__init__.py").write_text(content, encoding="utf-8")
+    till.configure(payme.url)
+    # Not by -c: that would put the current folder before the foreign ones.
+    script = tmp_path / "foreign" / "examined.py"
+    script.write_text(_EXAMINED, encoding="utf-8")
+    ended = subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, str(script), str(till.conf), str(till.folder)],
+        capture_output=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+        timeout=60,
+    )
+    told, left = map(json.loads, ended.stdout.splitlines())
+
+    imports = [(how, text) for name, how, text in told if name == "imports"]
+    assert [how for how, _ in imports] == ["fault", "fault"]
+    if "raise" not in content:
+        assert all(str(tmp_path / "foreign") in text for _, text in imports)
+    assert ["slips", "the package slips is not ours"] in left
+    assert ["key", "ok", "Payme accepts the kassa's key."] in told
+
+
+def test_what_can_not_be_looked_at_is_told_with_the_reason(till: Till) -> None:
+    left = unchecked(till.examined())
+
+    assert left[Check.SLIPS] == left[Check.IGNORED_ERRORS] == left[Check.NAME] == "the settings can't be used"
