@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from slips.document import FilledSlip, MadeSlip
 from slips.errors import SlipError, TemplateError, TemplateFault
+from slips.formats import is_moment
 from slips.layout import MAX_WIDTH, MIN_WIDTH, Row, lay_out
 from slips.plain import plain_slip
 from slips.press import LANGUAGES, SlipPress
@@ -35,6 +36,7 @@ __all__ = [
     "Template",
     "TemplateError",
     "TemplateFault",
+    "is_moment",
     "is_slip_encoding",
     "lay_out",
     "plain_slip",

@@ -18,7 +18,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["MAX_VALUE_LENGTH", "clean", "clusters", "first_unprintable", "squeezed", "text_width", "visible"]
+__all__ = [
+    "MAX_VALUE_LENGTH",
+    "NO_BREAK_SPACE",
+    "clean",
+    "clusters",
+    "composed",
+    "first_unprintable",
+    "plain_spaces",
+    "squeezed",
+    "text_width",
+    "visible",
+]
 
 MAX_VALUE_LENGTH = 512
 
@@ -29,10 +40,28 @@ _is_plain = re.compile(
 ).fullmatch
 _ZERO_WIDTH = frozenset({"Mn", "Me"})
 
+NO_BREAK_SPACE = "\u00a0"
+_PLAIN_SPACES = {
+    **dict.fromkeys(
+        map(ord, "\t\r\n\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2008\u2009\u200a\u205f\u3000"), " "
+    ),
+    **dict.fromkeys(map(ord, "\u2007\u202f"), NO_BREAK_SPACE),
+}
+
 
 def visible(character: str) -> str:
     """Return the sign that stands for a character that can't be printed: ``[U+0007]``."""
     return f"[U+{ord(character):04X}]"
+
+
+def plain_spaces(text: str) -> str:
+    """Return ``text`` with a plain space for each of its spaces and line breaks; what never breaks stays so."""
+    return text.translate(_PLAIN_SPACES)
+
+
+def composed(text: str) -> str:
+    """Return ``text`` with one character for a letter and its marks where Unicode has it (NFC)."""
+    return unicodedata.normalize("NFC", text)
 
 
 def squeezed(text: str) -> str:
@@ -48,7 +77,7 @@ def clean(text: str) -> str:
     if text.isalnum() and text.isascii() and len(text) <= MAX_VALUE_LENGTH:
         return text
     # A hostile text of megabytes is cut before anything looks at each of its characters.
-    one_line = unicodedata.normalize("NFC", " ".join(text[: 4 * MAX_VALUE_LENGTH].split()))
+    one_line = composed(" ".join(text[: 4 * MAX_VALUE_LENGTH].split()))
     if not one_line.isprintable():
         one_line = "".join([c if c.isprintable() else visible(c) for c in one_line])
     if len(one_line) > MAX_VALUE_LENGTH:

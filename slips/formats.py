@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, tzinfo
+from typing import TypeGuard
 
-__all__ = ["NO_BREAK_SPACE", "format_moment", "format_money", "mask_card", "mask_text"]
+from slips.characters import NO_BREAK_SPACE
 
-NO_BREAK_SPACE = "\u00a0"
+__all__ = ["format_moment", "format_money", "is_moment", "mask_card", "mask_text"]
 
 _MAX_TIYIN = 10**21
 _MAX_MOMENT_MS = 253_402_128_000_000
@@ -33,12 +34,17 @@ def format_money(value: object) -> str:
     return f"{sign}{sums:,}.{tiyin:02d}".replace(",", NO_BREAK_SPACE)
 
 
+def is_moment(value: object) -> TypeGuard[int]:
+    """Say whether a value is a Unix time in milliseconds: an integer after 1970 and before the year 10000."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < _MAX_MOMENT_MS
+
+
 def format_moment(value: object, zone: tzinfo | None) -> str:
     """Return a Unix time in milliseconds as ``31.01.2026 12:34:56`` in ``zone``; None is the machine's own.
 
     What is no integer, not after 1970 or beyond the year 9999 gives the empty text.
     """
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < _MAX_MOMENT_MS:
+    if not is_moment(value):
         return ""
     text = datetime.fromtimestamp(value // 1000, zone).isoformat(" ")
     return f"{text[8:10]}.{text[5:7]}.{text[:4]} {text[11:19]}"

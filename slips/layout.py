@@ -13,8 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from slips.characters import clusters, text_width
-from slips.formats import NO_BREAK_SPACE
+from slips.characters import NO_BREAK_SPACE, clusters, text_width
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,17 +85,22 @@ def lines_of(slip: FilledSlip, width: int, alphabet: Alphabet | None = None) -> 
 def _rows_of(part: Part, text: str, columns: int, alphabet: Alphabet | None) -> list[str]:
     element = part.element
     if alphabet is not None:
-        text = alphabet.spell(text)
+        text = _spelled(text, alphabet)
     if element == "pair":
         if alphabet is None:
             return _pair(part.label, part.label_width, text, columns)
-        label = alphabet.spell(part.label)
+        label = _spelled(part.label, alphabet)
         return _pair(label, text_width(label), text, columns)
     if element == "line":
         return _aligned(text, columns, part.attributes.get("align", "left"))
     if element in _MARKERS:
         return list(_broken(f"{_MARKERS[element]} {text}", columns))
     return [_MARKS[element][:columns].rstrip()]
+
+
+def _spelled(text: str, alphabet: Alphabet) -> str:
+    """Spell a text; a no-break space stays one until rows are broken, whether the code page has it or not."""
+    return NO_BREAK_SPACE.join(map(alphabet.spell, text.split(NO_BREAK_SPACE)))
 
 
 def _pair(label: str, label_width: int, text: str, columns: int) -> list[str]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from slips.characters import clean, text_width
+from slips.characters import NO_BREAK_SPACE, clean, text_width
 from slips.document import FilledSlip, MadeSlip, part_of, to_xml
-from slips.formats import NO_BREAK_SPACE, format_moment, format_money, mask_card
+from slips.formats import format_moment, format_money, mask_card
 from slips.layout import bounded_width
 from slips.transliteration import Alphabet, is_slip_encoding
 from slips.words import WORDS, Words

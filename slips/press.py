@@ -53,17 +53,24 @@ class SlipPress:
         While they load, these swap an entry of ``sys.modules`` that another thread might be importing: call this where
         no other thread imports anything. Without it, the first slip or template imports them. A newer elementpath
         swaps nothing, and ``warm_up`` imports it together with xmlschema.
-        """
-        import defusedxml.ElementTree  # noqa: F401, PLC0415
 
-        if int(version("elementpath").partition(".")[0]) < _SWAPS_NOTHING:
-            import xmlschema  # noqa: F401, PLC0415
+        Raises:
+            SlipError: one of them is missing.
+        """
+        try:
+            import defusedxml.ElementTree  # noqa: F401, PLC0415
+
+            if int(version("elementpath").partition(".")[0]) < _SWAPS_NOTHING:
+                import xmlschema  # noqa: F401, PLC0415
+        except ImportError as error:
+            message = f"what slips are made with can't be imported: {error}"
+            raise SlipError(message) from error
 
     def warm_up(self) -> None:
         """Import xmlschema and build both schemas, in about 400 ms; whoever needs one meanwhile waits for it.
 
         Raises:
-            SlipError: a schema's file is missing or damaged.
+            SlipError: xmlschema or defusedxml is missing, or a schema's file is missing or damaged.
         """
         for name in SCHEMA_NAMES:
             self._schemas.get(name)
@@ -77,7 +84,7 @@ class SlipPress:
 
         Raises:
             TemplateError: the file can't be read, or it has mistakes: all of them, each with its place.
-            SlipError: the schema's own file is missing or damaged.
+            SlipError: a library or the schema's own file is missing or damaged.
         """
         if language not in _SHIPPED:
             language = "ru"
@@ -90,7 +97,7 @@ class SlipPress:
 
         Raises:
             TemplateError: the text has mistakes: all of them, each with its place.
-            SlipError: the schema's own file is missing or damaged.
+            SlipError: a library or the schema's own file is missing or damaged.
         """
         try:
             document = read_xml(text)
@@ -110,6 +117,7 @@ class SlipPress:
             template: from ``load``.
             data: ``operation`` (pay, cancel or refund), ``amount`` in tiyin, ``receipt`` as the server sent it, times
                 in Unix milliseconds, and what else the vocabulary names, nested by its dots; any of it may be missing.
+                ``is_accepted_only``: a reversal's money is not back yet; without it, as the receipt's state says.
             width: columns of the printer, 24 to 80; beyond them the nearest of these is taken.
 
         Raises:

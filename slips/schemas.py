@@ -18,6 +18,7 @@ __all__ = ["SCHEMA_NAMES", "Schemas", "build_schema"]
 
 SCHEMA_NAMES = ("slip", "template")
 _REFERENCES = tuple(f"{{http://www.w3.org/2001/XMLSchema}}{name}" for name in ("include", "import", "redefine"))
+_INSTANCE = "{http://www.w3.org/2001/XMLSchema-instance}"
 _FOLDER = Path(__file__).parent
 
 
@@ -25,21 +26,32 @@ def build_schema(text: bytes) -> XMLSchema10:
     """Return the schema in ``text``; nothing that it may name is fetched or read.
 
     Raises:
-        SlipError: the text is no schema, or it holds what none of ours may: a document type declaration, an include.
+        SlipError: the text is no schema, or it holds what none of ours may: a document type declaration, an include;
+            or a library is missing.
     """
-    import xmlschema  # noqa: PLC0415 - the caller of SlipPress decides when it is imported
-
     try:
-        # Our own parser looks first: xmlschema's defences let a document type declaration pass. The text is
-        # handed over, not the tree, because the types in a schema are names with prefixes, which a bare tree has lost.
-        for element in read_xml(text).root:
-            if element.tag in _REFERENCES:
-                message = f"the schema can't be built: <{element.tag.rpartition('}')[2]}> would read another one"
-                raise SlipError(message)
+        import xmlschema  # noqa: PLC0415 - the caller of SlipPress decides when it is imported
+    except ImportError as error:
+        message = f"xmlschema can't be imported: {error}"
+        raise SlipError(message) from error
+    try:
+        # Our own parser looks first: xmlschema's defences let a document type declaration pass, and some of its
+        # versions fetch what xsi:schemaLocation names. The text is handed over, not the tree, because the types in a
+        # schema are names with prefixes, which a bare tree has lost.
+        _refuse_references(read_xml(text).root)
         return xmlschema.XMLSchema10(text.decode("utf-8"), allow="none", defuse="always")
     except (TemplateError, xmlschema.XMLSchemaException, ET.ParseError, ValueError, OSError) as error:
         message = f"the schema can't be built: {error}"
         raise SlipError(message) from None
+
+
+def _refuse_references(schema: ET.Element) -> None:
+    for element in schema.iter():
+        names = [element.tag] if element.tag in _REFERENCES else []
+        names += [name for name in element.attrib if name.startswith(_INSTANCE)]
+        if names:
+            message = f"the schema can't be built: {names[0].rpartition('}')[2]!r} may lead to another one"
+            raise SlipError(message)
 
 
 class Schemas:

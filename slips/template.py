@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from slips.characters import clean, first_unprintable, squeezed, visible
+from slips.characters import clean, composed, first_unprintable, plain_spaces, squeezed, visible
 from slips.dialect import ATTRIBUTE_VALUES, ELEMENTS, MAX_TEXT_LENGTH, ROOT, ROOT_ATTRIBUTES, STYLE, ElementRule
 from slips.document import Part, part_of
 from slips.errors import TemplateFault
-from slips.source import Place, Position, Source
+from slips.source import XML_SPACES, Place, Position, Source
 from slips.vocabulary import FIELDS, FILTERS, OPERATIONS, Field, Kind, find_field, nearest_name, refusal_of
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ _MOST_CONDITIONS = 20
 _LONGEST_SHOWN = 60
 _PLACEHOLDER = re.compile(r"\$\{([^{}]*)\}")
 _BRACE = re.compile(r"[{}]")
-_SPACES = " \t\r\n"
-_XML_SPACE = re.compile(r"[ \t\r\n]+")
+_SPACES = re.compile(" +")
+_WORD = re.compile(f"[^{XML_SPACES}]+")
 _NATURAL_FILTER = {Kind.MONEY: "money", Kind.CARD: "mask"}
 """Filters that say what happens anyway."""
 _ALL_FILTERS = tuple(sorted({name for names in FILTERS.values() for name in names}))
@@ -58,6 +59,9 @@ NOTHING = Composite()
 
 _PositionOf = Callable[[int], Position]
 """Where the character at an offset of a text stands."""
+
+_Where = Callable[[], Position]
+"""Where something stands; found out only if it is a fault."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +142,8 @@ def compile_template(source: Source, name: str, language: str) -> tuple[Template
 def _loose_text(source: Source) -> Iterator[Position]:
     root = source.root
     text = root.text or ""
-    if text.strip():
-        yield source.places[root].of_text(len(text) - len(text.lstrip()))
+    if text.strip(XML_SPACES):
+        yield source.places[root].of_text(len(text) - len(text.lstrip(XML_SPACES)))
     yield from source.loose_text
 
 
@@ -156,7 +160,7 @@ def _node(element: ET.Element, source: Source, faults: _Faults) -> Node:
     _check_attributes(element, place, rule.attributes, rule.required, faults)
     operations, needed = _conditions(element, place, faults)
     attributes = {name: element.attrib[name] for name in STYLE if name in element.attrib}
-    label = _composite(element.get("label", ""), lambda _: _attribute_position(place, "label"), faults)
+    label = _composite(element.get("label", ""), partial(place.of_value, "label"), faults)
     if "label" in element.attrib and label.constant is not None:
         attributes["label"] = label.constant
     part, text = part_of(element.tag, attributes), _text(element, place, rule, faults)
@@ -190,7 +194,7 @@ def _check_attributes(
     for name, value in element.attrib.items():
         if faults.are_many:
             return
-        position = _attribute_position(place, name)
+        position = place.of_attribute(name)
         if name not in allowed:
             faults.add(
                 position,
@@ -211,16 +215,15 @@ def _conditions(element: ET.Element, place: Place, faults: _Faults) -> tuple[fro
     when = element.get("when")
     if when is None:
         return frozenset(OPERATIONS), ()
-    position = _attribute_position(place, "when")
-    words = when.split()
+    words = list(_WORD.finditer(when))
     if not words:
-        faults.add(position, f"when is empty; allowed: {', '.join(OPERATIONS)} and names of fields")
+        faults.add(place.of_attribute("when"), f"when is empty; allowed: {', '.join(OPERATIONS)} and names of fields")
     if len(words) > _MOST_CONDITIONS:
-        faults.add(position, f"when has more than {_MOST_CONDITIONS} words")
+        faults.add(place.of_attribute("when"), f"when has more than {_MOST_CONDITIONS} words")
         return frozenset(OPERATIONS), ()
-    operations = frozenset(word for word in words if word in OPERATIONS)
-    names = [word for word in words if word not in OPERATIONS]
-    fields = [_field_of(name, position, faults, OPERATIONS) for name in names]
+    operations = frozenset(word[0] for word in words if word[0] in OPERATIONS)
+    names = [word for word in words if word[0] not in OPERATIONS]
+    fields = [_field_of(name[0], partial(place.of_value, "when", name.start()), faults, OPERATIONS) for name in names]
     return operations or frozenset(OPERATIONS), tuple(found for found in fields if found is not None)
 
 
@@ -237,14 +240,14 @@ def _text(element: ET.Element, place: Place, rule: ElementRule, faults: _Faults)
 
 def _composite(text: str, position_of: _PositionOf, faults: _Faults) -> Composite:
     """Split a text into literal pieces and placeholders."""
-    if len(text) > MAX_TEXT_LENGTH:
+    if len(text) > MAX_TEXT_LENGTH or len(composed(text)) > MAX_TEXT_LENGTH:
         faults.add(position_of(0), f"a text has more than {MAX_TEXT_LENGTH} characters")
         return NOTHING
     pieces: list[str | Placeholder] = []
     end = 0
     for found in _PLACEHOLDER.finditer(text):
         pieces += _literal(text, end, found.start(), position_of, faults)
-        placeholder = _placeholder(found[1], position_of(found.start()), faults)
+        placeholder = _placeholder(found[1], partial(position_of, found.start()), faults)
         if placeholder is not None:
             pieces.append(placeholder)
         end = found.end()
@@ -261,20 +264,20 @@ def _literal(text: str, begin: int, end: int, position_of: _PositionOf, faults: 
     if brace:
         reason = f"a brace {brace[0]!r} that belongs to no placeholder; a placeholder looks like ${{amount|money}}"
         faults.add(position_of(brace.start()), reason)
-    literal = _XML_SPACE.sub(" ", text[begin:end])
+    literal = plain_spaces(text[begin:end])
     unprintable = first_unprintable(literal)
     if unprintable is not None:
         reason = f"the character {visible(literal[unprintable])} can't be printed"
-        faults.add(position_of(begin), reason)
-    return [literal] if literal else []
+        faults.add(position_of(begin + unprintable), reason)
+    return [composed(_SPACES.sub(" ", literal))] if literal else []
 
 
-def _placeholder(body: str, position: Position, faults: _Faults) -> Placeholder | None:
+def _placeholder(body: str, where: _Where, faults: _Faults) -> Placeholder | None:
     name, bar, filter_text = body.partition("|")
-    found = _field_of(name.strip(_SPACES), position, faults)
+    found = _field_of(name.strip(XML_SPACES), where, faults)
     if not bar:
         return Placeholder(found, None) if found else None
-    filter_name = filter_text.strip(_SPACES)
+    filter_name = filter_text.strip(XML_SPACES)
     if found and filter_name == _NATURAL_FILTER.get(found.kind):
         return Placeholder(found, None)
     allowed = FILTERS[found.kind] if found else _ALL_FILTERS
@@ -283,24 +286,20 @@ def _placeholder(body: str, position: Position, faults: _Faults) -> Placeholder 
         reason = f"filter {_shown(filter_name)!r} does not fit {subject}; allowed: {', '.join(allowed)}"
         if filter_name not in _ALL_FILTERS:
             reason = f"unknown filter {_shown(filter_name)!r}; allowed for {subject}: {', '.join(allowed)}"
-        faults.add(position, reason, nearest_name(filter_name, allowed))
+        faults.add(where(), reason, nearest_name(filter_name, allowed))
         return None
     return Placeholder(found, filter_name) if found else None
 
 
-def _field_of(name: str, position: Position, faults: _Faults, also: tuple[str, ...] = ()) -> Field | None:
+def _field_of(name: str, where: _Where, faults: _Faults, also: tuple[str, ...] = ()) -> Field | None:
     found = find_field(name)
     if found is None and not faults.are_many:
         refusal = refusal_of(name)
         if refusal:
-            faults.add(position, f"{_shown(name)!r}: {refusal}")
+            faults.add(where(), f"{_shown(name)!r}: {refusal}")
         else:
-            faults.add(position, f"unknown name {_shown(name)!r}", nearest_name(name, (*also, *FIELDS)))
+            faults.add(where(), f"unknown name {_shown(name)!r}", nearest_name(name, (*also, *FIELDS)))
     return found
-
-
-def _attribute_position(place: Place, name: str) -> Position:
-    return place.attributes.get(name, place.start)
 
 
 def _shown(text: str) -> str:

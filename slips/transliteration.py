@@ -1,8 +1,8 @@
 """Letters that a printer's code page lacks.
 
-A letter that the code page has stays. Else the table below gives its nearest, step by step until the code page has it
-(Қ becomes К in cp866, and K in ASCII); else it loses its marks (ş becomes s); else it is shown by its number,
-``[U+4E2D]``. It never becomes a silent question mark.
+A letter that the code page has stays; a space that it lacks is a plain one. Else the table below gives its nearest,
+step by step until the code page has it (Қ becomes К in cp866, and K in ASCII); else it loses its marks (ş becomes s);
+else it is shown by its number, ``[U+4E2D]``. It never becomes a silent question mark.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LATIN_AND_SIGNS = {
     "ʻ": "'", "ʼ": "'", "‘": "'", "’": "'", "‛": "'", "′": "'", "´": "'", "ʹ": "'", "‚": "'",
     "“": '"', "”": '"', "„": '"', "‟": '"', "«": '"', "»": '"', "‹": "'", "›": "'", "″": '"',
     "‐": "-", "‑": "-", "‒": "-", "–": "-", "—": "-", "―": "-", "−": "-",
-    "…": "...", "•": "*", "·": "*", "×": "x", "÷": "/", "⁄": "/", "№": "No", "§": "par.", "¦": "|", "\u00a0": " ",
+    "…": "...", "•": "*", "·": "*", "×": "x", "÷": "/", "⁄": "/", "№": "No", "§": "par.", "¦": "|",
     "ı": "i", "ß": "ss", "ẞ": "SS", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ð": "d", "Ð": "D",
     "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "þ": "th", "Þ": "Th", "ə": "a", "Ə": "A", "ŋ": "n", "Ŋ": "N",
     "€": "EUR", "₽": "RUB", "₸": "KZT", "£": "GBP", "¥": "JPY", "©": "(c)", "®": "(R)", "°": "o",
@@ -106,6 +106,8 @@ class Alphabet(dict[int, str]):
         if self._has(letter):
             return letter
         nearest = _NEAREST.get(letter)
+        if unicodedata.category(letter) == "Zs":
+            nearest = " "
         if nearest is None:
             decomposed = unicodedata.normalize("NFKD", letter)
             nearest = "".join(c for c in decomposed if not unicodedata.combining(c))

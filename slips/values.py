@@ -5,12 +5,12 @@ A value that is missing, or of a kind that its field can't be, is the empty text
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from slips.characters import clean
 from slips.formats import format_moment, format_money, mask_card, mask_text
+from slips.privacy import private_digits, without_private
 from slips.vocabulary import Field, Kind
 from slips.words import WORDS
 
@@ -24,19 +24,12 @@ _TEXT, _WORD, _MONEY, _MOMENT, _CARD = Kind.TEXT, Kind.WORD, Kind.MONEY, Kind.MO
 
 _MAPPINGS = (dict, Mapping)
 _EMPTY: Mapping[str, object] = {}
-_NO_DIGITS = re.compile("[^0-9]+")
 _NO_MONEY = format_money(0)
 _LONGEST_CARD = 64
 _MOST_ACCOUNT_ENTRIES = 200
 _LARGEST_NUMBER = 10**30
-_PHONE_TAIL = 9
-_WHOLE_CARD = 13
-
-
-def _digits(value: object) -> str:
-    if isinstance(value, int) and 0 < value < _LARGEST_NUMBER:
-        return str(value)
-    return _NO_DIGITS.sub("", value[:_LONGEST_CARD]) if isinstance(value, str) else ""
+_ACCEPTED = 21
+"""The state of a receipt whose money is on its way back."""
 
 
 class Values(dict[Field, str]):
@@ -44,7 +37,8 @@ class Values(dict[Field, str]):
 
     Args:
         data: the slip's data: ``operation``, ``amount`` (tiyin), ``receipt`` (the server's object), ``paid_at``
-            (Unix ms) and the other names of the vocabulary, nested by their dots.
+            (Unix ms) and the other names of the vocabulary, nested by their dots. ``is_accepted_only``: the money of a
+            reversal is not back yet; without it, that is so where the receipt's state is 21.
         language: picks a text out of the server's language maps, and the words for operation and status.
         zone: the till's time zone; None is the machine's own.
     """
@@ -55,7 +49,8 @@ class Values(dict[Field, str]):
         self._language = language
         self._zone = zone
         self.operation = str(data.get("operation", ""))
-        self._private = self._private_digits()
+        self._receipt = _mapping(data.get("receipt"))
+        self._private = private_digits(self._receipt)
 
     def are_present(self, fields: tuple[Field, ...]) -> bool:
         """Say whether each of the fields has something to print; money of zero counts as nothing."""
@@ -86,7 +81,7 @@ class Values(dict[Field, str]):
 
     def _text(self, field: Field, value: object) -> str:
         text = clean(value) if isinstance(value, str) else self._plain(value)
-        return self._without_private_digits(text) if self._private and field.is_foreign_text else text
+        return without_private(text, self._private) if field.is_foreign_text else text
 
     def _format(self, field: Field, value: object) -> str:
         kind = field.kind
@@ -100,8 +95,11 @@ class Values(dict[Field, str]):
 
     def _word(self, field: Field) -> str:
         words = WORDS.get(self._language, WORDS["ru"])
-        table = words.operations if field.name == "operation" else words.statuses
-        return table.get(self.operation, "")
+        if field.name == "operation":
+            return words.operations.get(self.operation, "")
+        if self._data.get("is_accepted_only", self._receipt.get("state") == _ACCEPTED):
+            return words.accepted.get(self.operation) or words.statuses.get(self.operation, "")
+        return words.statuses.get(self.operation, "")
 
     def _plain(self, value: object) -> str:
         if isinstance(value, Mapping):
@@ -118,31 +116,9 @@ class Values(dict[Field, str]):
                 return clean(text)
         return ""
 
-    def _private_digits(self) -> tuple[str, ...]:
-        """Return digits that no free text of the server's may repeat: a whole card number, the buyer's phone."""
-        receipt = _mapping(self._data.get("receipt"))
-        card = _digits(_mapping(receipt.get("card")).get("number"))
-        found = [card] if len(card) >= _WHOLE_CARD else []
-        for holder in (receipt, _mapping(receipt.get("payer")), _payer_of_merchant(receipt)):
-            if "phone" in holder:
-                phone = _digits(holder["phone"])
-                if len(phone) >= _PHONE_TAIL:
-                    found.append(phone[-_PHONE_TAIL:])
-        return tuple(found)
-
-    def _without_private_digits(self, text: str) -> str:
-        for digits in self._private:
-            if digits in text:
-                text = text.replace(digits, "*" * len(digits))
-        return text
-
 
 def _mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, _MAPPINGS) else _EMPTY
-
-
-def _payer_of_merchant(receipt: Mapping[str, object]) -> Mapping[str, object]:
-    return _mapping(_mapping(receipt.get("merchant")).get("payer"))
 
 
 def _account_entry(account: object, field: Field) -> object:

@@ -14,6 +14,7 @@ class Words:
     Attributes:
         operations: what was done, by operation.
         statuses: how it ended, by operation.
+        accepted: how it stands while the money is on its way back, by operation.
         amount: label of the amount.
         receipt: label of Payme's receipt id.
         card: label of the card.
@@ -24,6 +25,7 @@ class Words:
 
     operations: dict[str, str]
     statuses: dict[str, str]
+    accepted: dict[str, str]
     amount: str
     receipt: str
     card: str
@@ -36,6 +38,7 @@ WORDS = {
     "ru": Words(
         operations={"pay": "Оплата", "cancel": "Отмена оплаты", "refund": "Возврат"},
         statuses={"pay": "Оплачено", "cancel": "Оплата отменена", "refund": "Деньги возвращены"},
+        accepted={"cancel": "Отмена принята", "refund": "Возврат принят"},
         amount="Сумма",
         receipt="Чек Payme",
         card="Карта",
@@ -46,6 +49,7 @@ WORDS = {
     "uz": Words(
         operations={"pay": "Toʻlov", "cancel": "Toʻlovni bekor qilish", "refund": "Pulni qaytarish"},
         statuses={"pay": "Toʻlandi", "cancel": "Toʻlov bekor qilindi", "refund": "Pul qaytarildi"},
+        accepted={"cancel": "Bekor qilish qabul qilindi", "refund": "Qaytarish qabul qilindi"},
         amount="Summa",
         receipt="Payme cheki",
         card="Karta",
@@ -56,6 +60,7 @@ WORDS = {
     "uz-Cyrl": Words(
         operations={"pay": "Тўлов", "cancel": "Тўловни бекор қилиш", "refund": "Пулни қайтариш"},
         statuses={"pay": "Тўланди", "cancel": "Тўлов бекор қилинди", "refund": "Пул қайтарилди"},
+        accepted={"cancel": "Бекор қилиш қабул қилинди", "refund": "Қайтариш қабул қилинди"},
         amount="Сумма",
         receipt="Payme чеки",
         card="Карта",
@@ -66,6 +71,7 @@ WORDS = {
     "en": Words(
         operations={"pay": "Payment", "cancel": "Cancellation", "refund": "Refund"},
         statuses={"pay": "Paid", "cancel": "Payment cancelled", "refund": "Money returned"},
+        accepted={"cancel": "Cancellation accepted", "refund": "Refund accepted"},
         amount="Amount",
         receipt="Payme receipt",
         card="Card",

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Dots", "framed", "struck"]
+__all__ = ["LETTER_WIDTH", "Dots", "framed", "struck"]
+
+LETTER_WIDTH = 12
+"""Dots of a column."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,25 @@ class Dots:
 
 
 def struck(dots: Dots, times: int) -> Dots:
-    """Return the same with every dot ``times`` dots wide, as heat and bold print make it."""
+    """Return a text with every dot up to ``times`` dots wide, as heat and bold print make it.
+
+    A letter grows inside its own columns alone, and never into the last dot of a column, so that none runs into the
+    next one; a second strike leaves two dots of paper between two strokes of a letter, or as many as there were.
+    """
+    last = sum(1 << place for place in range(0, dots.width + 1, LETTER_WIDTH))
     rows = dots.rows
-    for _ in range(times - 1):
-        rows = tuple(row | row >> 1 for row in rows)
+    for strike in range(1, times):
+        grown = _grown_left if strike % 2 == 0 else _grown_right
+        rows = tuple([row | grown(row, last) & ~last for row in rows])
     return Dots(dots.width, rows)
+
+
+def _grown_right(row: int, last: int) -> int:
+    return (row & ~last) >> 1
+
+
+def _grown_left(row: int, _last: int) -> int:
+    return row << 1 & ~(row >> 1) & ~(row >> 2)
 
 
 def framed(dots: Dots, line: int) -> Dots:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from slips.characters import clusters, text_width
-from slips.paper.dots import Dots, framed
+from slips.paper.dots import LETTER_WIDTH, Dots, framed
 
 __all__ = ["LETTER_HEIGHT", "LETTER_WIDTH", "Letters"]
 
-LETTER_WIDTH = 12
 LETTER_HEIGHT = 24
 
 _FILE = Path(__file__).parent / "letters.hex"

@@ -44,6 +44,8 @@ class _Printer:
         """Print one element."""
         if part.element == "cut":
             self.cut()
+        elif part.element == "line":
+            self._line(operation, part, text)
         elif part.element == "qr":
             self._code(qr_code(text, self._dots), operation, part, text)
         elif part.element == "barcode":
@@ -72,10 +74,11 @@ class _Printer:
         return text.scaled(2) if row.double else text
 
     def _line(self, operation: str, part: Part, text: str) -> None:
-        """Print the text of a code below it."""
-        line = part_of("line", part.attributes)
-        for row in self._laid_out(operation, line, text, self._columns):
-            self._feed(self._written(row))
+        """Print a text, the one below a code too, where ``align`` wants it: to the dot, which columns can't."""
+        style = {name: value for name, value in part.attributes.items() if name != "align"}
+        for row in self._laid_out(operation, part_of("line", style), text, self._columns):
+            dots = self._written(row)
+            self._feed(dots, self._left(part, dots))
 
     def _feed(self, dots: Dots, left: int = 0, leading: int = _LEADING) -> None:
         above = leading // 2
@@ -86,9 +89,12 @@ class _Printer:
     def _code(self, code: Dots | None, operation: str, part: Part, text: str) -> None:
         """Print a code where its ``align`` wants it; one that doesn't fit is a frame with its text."""
         code = self._boxed(operation, part, text) if code is None else code
-        space = self._dots - code.width
-        left = {"center": space // 2, "right": space}.get(part.attributes.get("align", "left"), 0)
-        self._feed(code, left, 2 * _CODE_MARGIN)
+        self._feed(code, self._left(part, code), 2 * _CODE_MARGIN)
+
+    def _left(self, part: Part, dots: Dots) -> int:
+        """Return how far from the left something begins by its ``align``."""
+        space = self._dots - dots.width
+        return {"center": space // 2, "right": space}.get(part.attributes.get("align", "left"), 0)
 
     def _boxed(self, operation: str, part: Part, text: str) -> Dots:
         # Two columns make room for the frame and its margin.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import threading
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LIMIT_S = 1.0
+"""Of this thread's own work, so that a busy machine fails no test; who waits for a server has called the trap."""
 
 LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
 ATTACKS = {
@@ -46,6 +48,8 @@ ATTACKS = {
     "many braces": f"<slip><line>{'{' * 200_000}</line></slip>",
     "many line breaks": "<slip><line>" + "\n" * 200_000 + "</line></slip>",
     "text between elements": "<slip>" + "<cut/>x" * 900 + "\nx" * 100_000 + "</slip>",
+    "many references": "<slip><line>" + "&lt;" * 60_000 + "</line></slip>",
+    "many references in a label": "<slip>" + f"<pair label='{'&#10;${x}' * 180}'/>" * 140 + "</slip>",
 }
 
 
@@ -81,6 +85,20 @@ def trap() -> Iterator[Trap]:
     trap.close()
 
 
+@pytest.fixture(scope="session")
+def all_opened() -> list[str]:
+    """The names of all files that this process opens from now on: an audit hook can't be taken back."""
+    names: list[str] = []
+    sys.addaudithook(lambda event, args: names.append(str(args[0])) if event == "open" else None)
+    return names
+
+
+@pytest.fixture
+def opened(all_opened: list[str]) -> list[str]:
+    all_opened.clear()
+    return all_opened
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_hostile_template_is_refused_fast_and_alone(
     press: SlipPress, trap: Trap, tmp_path: Path, attack: str
@@ -90,10 +108,10 @@ def test_a_hostile_template_is_refused_fast_and_alone(
     secret.write_text("CANARY")
     path = tmp_path / "payme.xml"
     path.write_text(ATTACKS[attack].replace("{file}", secret.as_uri()).replace("{http}", trap.url))
-    begin = time.perf_counter()
+    begin = time.thread_time()
     with pytest.raises(TemplateError) as caught:
         press.load(path)
-    assert time.perf_counter() - begin < LIMIT_S
+    assert time.thread_time() - begin < LIMIT_S
     assert trap.visits == 0
     assert 1 <= len(caught.value.faults) <= 100
     assert len(str(caught.value)) < 60_000
@@ -117,6 +135,7 @@ def test_a_pipe_or_a_device_is_no_template(press: SlipPress, tmp_path: Path) -> 
 
 
 XS = 'xmlns:xs="http://www.w3.org/2001/XMLSchema"'
+XSI = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
 SCHEMA_ATTACKS = {
     "internal entity": f'<!DOCTYPE x [<!ENTITY a "b">]><xs:schema {XS}><xs:element name="&a;"/></xs:schema>',
     "external entity": f'<!DOCTYPE x [<!ENTITY a SYSTEM "{{file}}">]><xs:schema {XS}>&a;</xs:schema>',
@@ -128,6 +147,14 @@ SCHEMA_ATTACKS = {
     "include of a file": f'<xs:schema {XS}><xs:include schemaLocation="{{file}}"/></xs:schema>',
     "remote include": f'<xs:schema {XS}><xs:include schemaLocation="{{http}}"/></xs:schema>',
     "remote redefine": f'<xs:schema {XS}><xs:redefine schemaLocation="{{http}}"/></xs:schema>',
+    "remote schema location": f'<xs:schema {XS} {XSI} xsi:schemaLocation="urn:x {{http}}"/>',
+    "schema location of a file": f'<xs:schema {XS} {XSI} xsi:schemaLocation="urn:x {{file}}"/>',
+    "remote location without a namespace": f'<xs:schema {XS} {XSI} xsi:noNamespaceSchemaLocation="{{http}}"/>',
+    "location of a file without a namespace": f'<xs:schema {XS} {XSI} xsi:noNamespaceSchemaLocation="{{file}}"/>',
+    "schema location further in": f'<xs:schema {XS} {XSI}><xs:element name="slip"><xs:annotation><xs:appinfo>'
+    '<x xsi:schemaLocation="urn:x {http}"/></xs:appinfo></xs:annotation></xs:element></xs:schema>',
+    "import further in": f'<xs:schema {XS}><xs:annotation><xs:appinfo><xs:import schemaLocation="{{file}}"/>'
+    "</xs:appinfo></xs:annotation></xs:schema>",
     "deep nesting": f"<xs:schema {XS}>" + "<xs:annotation>" * 15_000,
     "10 MB of attributes": f"<xs:schema {XS} " + " ".join(f'a{n}="x"' for n in range(1_000_000)) + "/>",
     "no schema": "<slip/>",
@@ -136,16 +163,20 @@ SCHEMA_ATTACKS = {
 
 
 @pytest.mark.parametrize("attack", SCHEMA_ATTACKS)
-def test_a_hostile_schema_is_refused_fast_and_alone(press: SlipPress, trap: Trap, tmp_path: Path, attack: str) -> None:
+def test_a_hostile_schema_is_refused_fast_and_alone(
+    press: SlipPress, trap: Trap, opened: list[str], tmp_path: Path, attack: str
+) -> None:
     press.warm_up()
     secret = tmp_path / "secret.xsd"
     secret.write_text(f"<xs:schema {XS}/>")
     text = SCHEMA_ATTACKS[attack].replace("{file}", secret.as_uri()).replace("{http}", trap.url)
-    begin = time.perf_counter()
+    opened.clear()
+    begin = time.thread_time()
     with pytest.raises(SlipError, match="the schema can't be built"):
         build_schema(text.encode())
-    assert time.perf_counter() - begin < LIMIT_S
+    assert time.thread_time() - begin < LIMIT_S
     assert trap.visits == 0
+    assert [name for name in opened if name.endswith(secret.name)] == []
 
 
 def test_an_import_in_a_schema_is_not_followed(press: SlipPress, trap: Trap) -> None:
@@ -167,7 +198,12 @@ def test_a_slip_of_hostile_values_is_made_in_bounded_time(press: SlipPress) -> N
     }
     template = press.load(None)
     press.warm_up()
-    begin = time.perf_counter()
+    begin = time.thread_time()
     made = press.make(template, {"operation": "pay", "receipt": receipt}, 24)
-    assert time.perf_counter() - begin < LIMIT_S
+    assert time.thread_time() - begin < LIMIT_S
     assert len(made.xml) < 20_000
+
+
+def test_what_opens_a_file_is_seen(opened: list[str], tmp_path: Path) -> None:
+    (tmp_path / "seen").write_text("x")
+    assert str(tmp_path / "seen") in opened

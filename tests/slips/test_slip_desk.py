@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import pytest
 
+from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations.slip_desk import SLIP_NOTICE, SlipDesk, TemplateShelf
-from payme_plugin.texts import Text, Texts
+from payme_plugin.texts import LANGUAGES, Text, Texts
 from slips import SlipPress
 from slips.schemas import Schemas
 from virtual_world import World
@@ -115,3 +118,53 @@ def test_a_code_page_is_kept_by_every_line(world: World, tmp_path: Path, templat
     assert lines.encode("cp866").decode("cp866") == lines
     assert "?" not in lines
     assert path is None or lines == "К Г Х ' To'lov"
+
+
+SENSELESS = ["soon", 1_769_851_996_000.0, -5, 0, True, None, 10**30, [1]]
+
+
+@pytest.mark.parametrize("cancel_time", SENSELESS)
+def test_a_senseless_time_of_cancellation_gives_way_to_the_tills_own(
+    world: World, tmp_path: Path, cancel_time: object
+) -> None:
+    path = tmp_path / "payme.xml"
+    path.write_text("<slip><line>${reversed_at}</line></slip>")
+    maker = desk(world, path, SlipPress(timezone=timezone.utc))
+    world.pay(world.paymego.code())
+    row = world.row()
+
+    (slip,) = maker.make("refund", row, {"cancel_time": cancel_time})
+    (told,) = maker.make("refund", row, {"cancel_time": 1_769_851_996_000})
+
+    own = datetime.fromtimestamp(row.updated_at // 1000, timezone.utc)
+    assert slip.lines == (f"{own:%d.%m.%Y %H:%M:%S}",)
+    assert told.lines == ("31.01.2026 09:33:16",)
+
+
+@pytest.mark.parametrize(
+    ("receipt", "state", "status"),
+    [
+        ({"state": 50}, PaymentState.REVERSING, "Деньги возвращены"),
+        ({"state": 21}, PaymentState.REVERSING, "Возврат принят"),
+        ({"state": "50"}, PaymentState.REVERSING, "Возврат принят"),
+        ({}, PaymentState.REVERSING, "Возврат принят"),
+        ({}, PaymentState.REVERSED, "Деньги возвращены"),
+    ],
+)
+def test_a_slip_claims_that_money_is_back_only_where_payme_or_the_journal_says_so(
+    world: World, tmp_path: Path, receipt: dict[str, object], state: PaymentState, status: str
+) -> None:
+    path = tmp_path / "payme.xml"
+    path.write_text("<slip><line>${status}</line></slip>")
+    world.pay(world.paymego.code())
+
+    (slip,) = desk(world, path).make("refund", replace(world.row(), state=state), receipt)
+
+    assert slip.lines == (status,)
+
+
+def test_the_notice_is_true_of_whatever_slip_is_printed_instead(world: World) -> None:
+    for language in LANGUAGES:
+        text = Texts(language)(Text.NOTICE_SLIP_FALLBACK)
+        assert "payme slip check " in text
+        assert not {"простой", "oddiy", "plain"} & {*text.split()}, "the shipped template's is not"

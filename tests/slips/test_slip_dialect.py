@@ -3,32 +3,54 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from xml.sax.saxutils import escape, quoteattr
+from itertools import cycle
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slips import FIELDS, FILTERS, SlipPress, TemplateError, sample_data
+from slips import FIELDS, FILTERS, OPERATIONS, SlipPress, TemplateError, sample_data
 from slips.dialect import ATTRIBUTE_VALUES, ELEMENTS
 from slips.schemas import Schemas
 from slips.source import read_xml
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 @dataclass(frozen=True)
 class Written:
-    """One element as it is written into a file, one line each."""
+    """One element as it is written into a file.
+
+    Attributes:
+        element: its name.
+        attributes: their names and values.
+        text: its text.
+        spaces: what stands before each attribute, in turn.
+        end: what stands before the end of its tag.
+    """
 
     element: str
     attributes: tuple[tuple[str, str], ...]
     text: str
+    spaces: tuple[str, ...] = (" ",)
+    end: str = ""
 
     def __str__(self) -> str:
-        attributes = "".join(f" {name}={quoteattr(value)}" for name, value in self.attributes)
-        return f"<{self.element}{attributes}>{escape(self.text)}</{self.element}>"
+        spaced = zip(cycle(self.spaces), self.attributes)
+        attributes = "".join(f"{space}{name}={quoted(value)}" for space, (name, value) in spaced)
+        return f"<{self.element}{attributes}{self.end}>{escape(self.text)}</{self.element}>"
 
 
-LITERAL = st.text(alphabet=st.sampled_from("aбЎʻ $%|.№<&\"'商 "), max_size=12)
+def quoted(value: str) -> str:
+    """Quote a value and leave its line breaks as they are."""
+    return "'" + escape(value, {"'": "&apos;"}) + "'"
+
+
+LITERAL = st.text(alphabet=st.sampled_from("aбЎʻ $%|.№<&\"'=商 \n\u00a0"), max_size=12)
+SPACES = st.lists(st.sampled_from([" ", "\n", " \n\t ", "\n\n"]), min_size=1, max_size=3).map(tuple)
 
 
 @st.composite
@@ -39,7 +61,11 @@ def placeholders(draw: st.DrawFn) -> str:
 
 
 TEXT = st.lists(LITERAL | placeholders(), max_size=4).map("".join)
-WHEN = st.lists(st.sampled_from(["pay", "cancel", "refund", *FIELDS]), min_size=1, max_size=4).map(" ".join)
+WHEN = st.builds(
+    str.join,
+    st.sampled_from([" ", "\n", "\n "]),
+    st.lists(st.sampled_from([*OPERATIONS, *FIELDS]), min_size=1, max_size=4),
+)
 
 
 @st.composite
@@ -53,7 +79,8 @@ def elements(draw: st.DrawFn) -> Written:
             value = WHEN if attribute == "when" else TEXT if values is None else st.sampled_from(values)
             attributes.append((attribute, draw(value)))
     text = draw(TEXT) if rule.has_text else ""
-    return Written(name, tuple(attributes), text + "x" if rule.needs_text else text)
+    text += "x" if rule.needs_text else ""
+    return Written(name, tuple(attributes), text, draw(SPACES), draw(st.sampled_from(["", " ", "\n"])))
 
 
 def written(parts: list[Written]) -> bytes:
@@ -66,7 +93,7 @@ def schemas() -> Schemas:
 
 
 @settings(deadline=None)
-@given(parts=st.lists(elements(), min_size=1, max_size=6), operation=st.sampled_from(["pay", "cancel", "refund"]))
+@given(parts=st.lists(elements(), min_size=1, max_size=6), operation=st.sampled_from(OPERATIONS))
 def test_all_that_the_dialect_makes_is_accepted_and_filled(
     press: SlipPress, schemas: Schemas, parts: list[Written], operation: str
 ) -> None:
@@ -80,89 +107,76 @@ def test_all_that_the_dialect_makes_is_accepted_and_filled(
     assert press.make(always, sample_data(operation), 32).lines[-1] == "-" * 32
 
 
-def unknown_element(part: Written) -> Written:
-    return replace(part, element="note")
+@dataclass(frozen=True)
+class Mutation:
+    """One step out of the dialect.
+
+    Attributes:
+        make: makes it of an element.
+        fault: how the fault begins in the element; nothing before it looks like it.
+        schema_sees_it: whether the schema finds it too.
+    """
+
+    make: Callable[[Written], Written]
+    fault: str
+    schema_sees_it: bool = True
 
 
-def unknown_attribute(part: Written) -> Written:
-    return replace(part, attributes=(*part.attributes, ("colour", "red")))
+def other(element: str, text: str = "", *attributes: tuple[str, str]) -> Callable[[Written], Written]:
+    """Keep of an element how it is written, and nothing else."""
+    return lambda part: replace(part, element=element, attributes=attributes, text=text)
 
 
-def wrong_align(part: Written) -> Written:
-    return replace(part, element="line", attributes=(("align", "middle"),), text="x")
+def more(name: str, value: str) -> Callable[[Written], Written]:
+    def make(part: Written) -> Written:
+        kept = [pair for pair in part.attributes if pair[0] != name]
+        return replace(part, attributes=(*kept, (name, value)))
+
+    return make
 
 
-def missing_label(part: Written) -> Written:
-    return replace(part, element="pair", attributes=(), text="x")
+LIKE_A_TAG = 'Card="1"\n align="left"'
+MUTATIONS = {
+    "unknown element": Mutation(lambda part: replace(part, element="note"), "<note"),
+    "unknown attribute": Mutation(more("colour", "red"), "colour="),
+    "attribute of a namespace": Mutation(more("xml:lang", "ru"), "xml:lang="),
+    "wrong value": Mutation(other("line", LIKE_A_TAG, ("bold", "true"), ("align", "middle")), "align='middle"),
+    "missing label": Mutation(other("pair", "x"), "<pair"),
+    "empty code": Mutation(other("qr"), "<qr"),
+    "unknown filter": Mutation(other("line", "x\n\n< ${amount|monney}"), "${amount|monney}"),
+    "loose brace": Mutation(other("line", "x\n & {amount}"), "{amount}"),
+    "loose brace in a label": Mutation(other("pair", "", ("label", "x &\n {amount}")), "{amount}"),
+    "text in a rule": Mutation(other("rule", "x"), "<rule"),
+    "too many conditions": Mutation(other("rule", "", ("when", "pay\n" * 21)), "when="),
+    "too long": Mutation(other("line", "x" * 2001), "x" * 2001),
+    "unknown field": Mutation(other("line", "x\n&'\n${receipt.nothing}"), "${receipt.nothing}", schema_sees_it=False),
+    "unknown field in a label": Mutation(
+        other("pair", "x", ("label", "<\n\n ${receipt.nothing}")), "${receipt.nothing}", schema_sees_it=False
+    ),
+    "unknown field in when": Mutation(more("when", "pay\n receipt.nothing"), "receipt.nothing", schema_sees_it=False),
+    "unfit filter": Mutation(other("line", "x\n ${amount|date}"), "${amount|date}", schema_sees_it=False),
+    "unprintable": Mutation(other("line", "x\n\n y\u202ez"), "\u202e", schema_sees_it=False),
+    "unprintable in a label": Mutation(other("pair", "", ("label", "x\n\n y\u202ez")), "\u202e", schema_sees_it=False),
+}
 
 
-def empty_code(part: Written) -> Written:
-    return replace(part, element="qr", attributes=(), text="")
-
-
-def unknown_field(part: Written) -> Written:
-    return replace(part, element="line", attributes=(), text="x ${receipt.nothing}")
-
-
-def unknown_field_in_when(part: Written) -> Written:
-    return replace(
-        part, attributes=(*(pair for pair in part.attributes if pair[0] != "when"), ("when", "pay receipt.nothing"))
-    )
-
-
-def unknown_filter(part: Written) -> Written:
-    return replace(part, element="line", attributes=(), text="x ${amount|monney}")
-
-
-def unfit_filter(part: Written) -> Written:
-    return replace(part, element="line", attributes=(), text="x ${amount|date}")
-
-
-def loose_brace(part: Written) -> Written:
-    return replace(part, element="line", attributes=(), text="{amount}")
-
-
-def text_in_a_rule(part: Written) -> Written:
-    return replace(part, element="rule", attributes=(), text="x")
-
-
-def too_many_conditions(part: Written) -> Written:
-    return replace(part, element="rule", attributes=(("when", "pay " * 21),), text="")
-
-
-def too_long(part: Written) -> Written:
-    return replace(part, element="line", attributes=(), text="x" * 2001)
-
-
-SEEN_BY_THE_SCHEMA_TOO = (
-    unknown_element,
-    unknown_attribute,
-    wrong_align,
-    missing_label,
-    empty_code,
-    unknown_filter,
-    loose_brace,
-    text_in_a_rule,
-    too_long,
-    too_many_conditions,
-)
-SEEN_BY_THE_CHECK_ALONE = (unknown_field, unknown_field_in_when, unfit_filter)
-
-
-@pytest.mark.parametrize("mutation", [*SEEN_BY_THE_SCHEMA_TOO, *SEEN_BY_THE_CHECK_ALONE])
+@pytest.mark.parametrize("name", MUTATIONS)
 @settings(deadline=None)
 @given(parts=st.lists(elements(), min_size=1, max_size=6), data=st.data())
-def test_one_step_out_of_the_dialect_is_reported_with_its_line(
-    press: SlipPress, schemas: Schemas, mutation: object, parts: list[Written], data: st.DataObject
+def test_one_step_out_of_the_dialect_is_reported_with_its_line_and_column(
+    press: SlipPress, schemas: Schemas, name: str, parts: list[Written], data: st.DataObject
 ) -> None:
-    assert callable(mutation)
+    mutation = MUTATIONS[name]
     at = data.draw(st.integers(0, len(parts) - 1))
-    mutated = [*parts[:at], mutation(parts[at]), *parts[at + 1 :]]
+    mutated = mutation.make(parts[at])
+    text = written([*parts[:at], mutated, *parts[at + 1 :]])
     with pytest.raises(TemplateError) as caught:
-        press.load_text(written(mutated), "test")
-    assert {fault.line for fault in caught.value.faults} == {at + 2}
-    if mutation in SEEN_BY_THE_SCHEMA_TOO:
-        assert schemas.first_error("template", read_xml(written(mutated)).root) is not None
+        press.load_text(text, "test")
+    before = "\n".join(["<slip>", *map(str, parts[:at]), str(mutated).partition(mutation.fault)[0]])
+    place = (before.count("\n") + 1, len(before) - before.rfind("\n"))
+    assert [(fault.line, fault.column) for fault in caught.value.faults] == [place]
+    if mutation.schema_sees_it:
+        assert schemas.first_error("template", read_xml(text).root) is not None
 
 
 @settings(deadline=None)
@@ -172,9 +186,10 @@ def test_an_element_inside_another_is_reported_with_its_line(
 ) -> None:
     at = data.draw(st.integers(0, len(parts) - 1))
     lines = ["<slip>", *map(str, parts), "</slip>"]
-    lines[at + 1] = f"<line>a <{parts[at].element}/></line>"
+    lines[at + 1] = f"<line>a\n <{parts[at].element}/></line>"
     text = "\n".join(lines).encode()
     with pytest.raises(TemplateError) as caught:
         press.load_text(text, "test")
-    assert [fault.line for fault in caught.value.faults] == [at + 2]
+    line = "\n".join(lines[: at + 1]).count("\n") + 3
+    assert [(fault.line, fault.column) for fault in caught.value.faults] == [(line, 2)]
     assert schemas.first_error("template", read_xml(text).root) is not None

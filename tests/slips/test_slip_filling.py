@@ -9,11 +9,13 @@ import pytest
 
 from slips import FIELDS, LANGUAGES, SlipError, SlipPress, sample_data
 from slips.source import read_xml
+from slips.words import WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 OPERATIONS = ("pay", "cancel", "refund")
+TILLS = {"ru": "Касса", "uz": "Kassa", "uz-Cyrl": "Касса", "en": "Till"}
 
 
 def printed(press: SlipPress, body: str, data: Mapping[str, object], language: str = "ru") -> tuple[str, ...]:
@@ -141,18 +143,65 @@ def test_a_shipped_slip_holds_what_the_bank_asks_for(press: SlipPress, language:
     assert ("____" in text) is (operation == "refund"), "a refund is signed"
     assert ("01.02.2026" in text) is (operation == "refund")
     assert text.count("12 / 118") == 1
+    assert ("13 / 9" in text) is (operation == "refund"), "the refund's own shift and number"
+    assert any(line.split() == [TILLS[language], "3"] for line in text.splitlines())
+    assert any(line.endswith("  " + WORDS[language].statuses[operation]) for line in text.splitlines())
 
 
-def test_a_commission_is_printed_if_there_is_one(press: SlipPress) -> None:
-    data = sample_data("pay")
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_commission_is_printed_on_every_slip_if_there_is_one(press: SlipPress, language: str, operation: str) -> None:
+    data = sample_data(operation)
     receipt = data["receipt"]
     assert isinstance(receipt, dict)
-    without = press.make(press.load(None), data, 32).lines
+    without = press.make(press.load(None, language), data, 32).lines
     receipt["commission"] = 12_345
-    with_commission = press.make(press.load(None), data, 32).lines
-    assert [line for line in with_commission if line not in without] == [
-        "Комиссия            123.45 сум"[:9] + " " * 13 + "123.45 сум"
-    ]
+    (line,) = [line for line in press.make(press.load(None, language), data, 32).lines if line not in without]
+    assert line.startswith(
+        {"ru": "Комиссия ", "uz": "Komissiya ", "uz-Cyrl": "Комиссия ", "en": "Commission "}[language]
+    )
+    assert line.endswith(f" 123.45 {WORDS[language].currency}")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("operation", ["cancel", "refund"])
+@pytest.mark.parametrize(
+    ("receipt", "known", "is_returned"),
+    [
+        ({"state": 50}, {}, True),
+        ({"state": 21}, {}, False),
+        ({}, {}, True),
+        ({"state": 50}, {"is_accepted_only": True}, False),
+        ({"state": 21}, {"is_accepted_only": False}, True),
+        ({}, {"is_accepted_only": True}, False),
+    ],
+)
+def test_a_slip_says_that_money_is_back_only_where_it_is(
+    press: SlipPress,
+    language: str,
+    operation: str,
+    receipt: dict[str, object],
+    known: dict[str, object],
+    is_returned: bool,
+) -> None:
+    data = {**sample_data(operation), "receipt": receipt, **known}
+    text = "\n".join(press.make(press.load(None, language), data, 48).lines)
+    words = WORDS[language]
+    assert (words.statuses[operation] in text) is is_returned
+    assert (words.accepted[operation] in text) is not is_returned
+    assert "возвращаются" not in text
+    assert "goes back" not in text
+
+
+def test_a_letter_of_two_characters_in_a_template_is_one_as_in_a_value(press: SlipPress) -> None:
+    body = "<line>Чои\u0306хона</line><pair label='Чои\u0306'>и\u0306 ${till}</pair>"
+    assert printed(press, body, {"till": "и\u0306"})[0] == "Чойхона"
+    assert "\u0306" not in "".join(printed(press, body, {"till": "и\u0306"}))
+
+
+@pytest.mark.parametrize("space", ["\u2003", "\u2009", "\u3000", "\u1680", "\n", "\t", " \u2009\n"])
+def test_any_space_of_a_template_is_a_plain_one(press: SlipPress, space: str) -> None:
+    assert printed(press, f"<line>a{space}b{space}${{till}}</line>", {"till": "c"}) == ("a b c",)
 
 
 def test_the_operation_alone_is_enough_for_every_shipped_slip(press: SlipPress) -> None:

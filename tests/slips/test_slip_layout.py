@@ -59,6 +59,21 @@ def test_an_amount_is_never_broken_between_its_thousands(press: SlipPress) -> No
     assert rows == ("оплачено всего", "1 234 500.00 сум")
 
 
+@pytest.mark.parametrize("encoding", [None, "cp866", "cp437", "ascii", "koi8-r", "iso8859-5"])
+@pytest.mark.parametrize("space", ["\u00a0", "\u202f", "\u2007"])
+def test_a_no_break_space_never_breaks_whether_the_code_page_has_it_or_not(encoding: str | None, space: str) -> None:
+    press = SlipPress(encoding=encoding)
+    body = f"<line>paid in all ${{amount}}</line><line>one two three 12{space}000{space}345</line>"
+    body += f"<pair label='the label of this{space}pair{space}here'>3</pair>"
+    assert lines(press, body, 24, amount=1_234_500_00) == (
+        "paid in all 1 234 500.00",
+        "one two three 12 000 345",
+        "the label of",
+        "this pair here" + " " * 9 + "3",
+    )
+    assert lines(press, body, 24, amount=11_234_500_00)[:2] == ("paid in all", "11 234 500.00")
+
+
 def test_rules_blanks_and_cuts_fill_their_row(press: SlipPress) -> None:
     assert lines(press, "<rule/><blank/><cut/>", 25) == ("-" * 25, "", "- " * 12 + "-")
 

@@ -19,6 +19,7 @@ from slips import LANGUAGES, OPERATIONS, Alphabet, FilledSlip, SlipError, SlipPr
 from slips.document import part_of
 from slips.paper import draw
 from slips.paper.codes import barcode, qr_code
+from slips.paper.dots import struck
 from slips.paper.letters import LETTER_HEIGHT, LETTER_WIDTH, Letters
 from slips.paper.strip import MOST_ROWS, printed
 from slips.words import WORDS
@@ -238,13 +239,61 @@ def test_bold_is_blacker_and_double_is_twice_as_wide_and_high() -> None:
     assert double.height == plain.height + LETTER_HEIGHT
 
 
+EVERY_LETTER = "".join(chr(code) for code in [*range(0x21, 0x7F), *range(0xA1, 0x180), *range(0x400, 0x530)])
+
+
+@pytest.mark.parametrize("strikes", [2, 3])
+def test_a_letter_stays_in_its_own_column_and_leaves_the_last_dot_free(strikes: int) -> None:
+    letters = Letters()
+    for letter in filter(letters.__contains__, EVERY_LETTER):
+        bare = letters.written(letter)
+        for before, behind in (("", ""), ("M", "M"), (" ", " ")):
+            rows = struck(letters.written(before + letter + behind), strikes).rows
+            shift = len(behind) * LETTER_WIDTH
+            cell = [row >> shift & (1 << LETTER_WIDTH) - 1 for row in rows]
+            assert all(row & 1 <= base & 1 for row, base in zip(cell, bare.rows, strict=True)), letter
+            assert cell == list(struck(bare, strikes).rows), letter
+
+
+@pytest.mark.parametrize("text", ["СУММА", "ОТМЕНА ОПЛАТЫ", "ПУЛНИ ҚАЙТАРИШ", "SUMMA", "PAYMENT", "ЫМЮЖШW"])
+def test_bold_letters_do_not_run_into_each_other(text: str) -> None:
+    dots = struck(Letters().written(text), 3)
+    for at in range(1, len(text)):
+        edge = dots.width - at * LETTER_WIDTH
+        assert not any((row >> edge) & 1 for row in dots.rows), text[at - 1 : at + 1]
+
+
+@pytest.mark.parametrize("letter", "МЫЮыюЖЖШMWmwжшН0")
+def test_the_strokes_of_a_bold_letter_stay_apart(letter: str) -> None:
+    """Where two strokes of a letter stand apart in the middle of its height, paper is between them in bold too."""
+    bare, bold = Letters().written(letter), struck(Letters().written(letter), 3)
+    for row, thick in zip(bare.rows, bold.rows, strict=True):
+        strokes, thick_strokes = (
+            [run for run in f"{each:0{bare.width}b}".split("0") if run] for each in (row | row >> 1, thick)
+        )
+        assert len(strokes) == len(thick_strokes)
+
+
 def test_align_puts_text_at_its_side() -> None:
     left, right = (box_of(only_piece(filled(("line", "[]"), align=side))) for side in ("left", "right"))
-    center = box_of(only_piece(filled(("line", "[]"), align="center")))
 
     assert left[0] < LETTER_WIDTH
     assert right[1] > (COLUMNS - 1) * LETTER_WIDTH
-    assert abs((center[0] + center[1]) / 2 - COLUMNS * LETTER_WIDTH / 2) <= LETTER_WIDTH
+
+
+@pytest.mark.parametrize("size", ["normal", "double"])
+@pytest.mark.parametrize("columns", [32, 33, 47, 48])
+@pytest.mark.parametrize("text", ["H", "HH", "HHHHHHH", "HHHHHHHH"])
+def test_a_centred_text_stands_in_the_middle_to_the_dot(size: str, columns: int, text: str) -> None:
+    first, last = box_of(only_piece(filled(("line", text), align="center", size=size), columns))
+    # A letter has one free dot more at its left than at its right, as it was struck to the right.
+    assert abs(first + last + 1 - columns * LETTER_WIDTH) <= 2
+
+
+@pytest.mark.parametrize("columns", [32, 33])
+def test_a_text_of_double_size_at_the_right_ends_where_the_paper_does(columns: int) -> None:
+    _, last = box_of(only_piece(filled(("line", "H"), align="right", size="double"), columns))
+    assert last == columns * LETTER_WIDTH - 3
 
 
 def test_a_code_page_shows_in_the_picture_too() -> None:

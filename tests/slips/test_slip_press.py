@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +13,9 @@ from slips.document import part_of
 from slips.schemas import Schemas
 from slips.source import read_xml
 from slips.template import Composite, Node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def test_a_slip_asked_for_while_another_thread_warms_up_waits_for_the_schema() -> None:
@@ -80,3 +85,14 @@ def test_the_document_says_what_the_validated_tree_says(press: SlipPress) -> Non
     assert [(child.tag, child.attrib, child.text or "") for child in read_xml(made.xml.encode()).root] == [
         (part.element, part.attributes, text) for part, text in parts
     ]
+
+
+@pytest.mark.parametrize("missing", ["xmlschema", "defusedxml", "defusedxml.ElementTree"])
+def test_a_library_that_is_missing_is_a_slip_error_that_names_it(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    press = SlipPress()
+    calls: list[Callable[[], object]] = [press.warm_up, lambda: press.load(None)]
+    calls += [] if missing == "xmlschema" else [press.import_parts]
+    for call in calls:
+        with pytest.raises(SlipError, match=f"can't be imported: .*{missing}"):
+            call()

@@ -10,6 +10,14 @@ from slips import LANGUAGES, SlipPress, TemplateError, sample_data
 
 PAN = "8600123412343456"
 PHONE = "998901112233"
+CARDS = (
+    "8600495473316478",
+    "9860010112345674",
+    "4111111111111111",
+    "378282246310005",
+    "4222222222222",
+    "6304000000000000000",
+)
 
 
 def card(press: SlipPress, number: object, placeholder: str = "${receipt.card.number}") -> str:
@@ -96,3 +104,96 @@ def test_no_shipped_slip_prints_the_phone(press: SlipPress, language: str) -> No
     receipt["payer"] = {"phone": PHONE}
     made = press.make(press.load(None, language), data, 48)
     assert PHONE not in made.xml + "".join(made.lines)
+
+
+def described(press: SlipPress, text: object, card_number: object = "860012******3456", phone: str = PHONE) -> str:
+    """Print a free text of the server's."""
+    receipt = {"card": {"number": card_number}, "payer": {"phone": phone}, "description": text}
+    template = press.load_text(b"<slip><line>${receipt.description}</line></slip>", "test")
+    return press.make(template, {"operation": "pay", "receipt": receipt}, 80).lines[0]
+
+
+@pytest.mark.parametrize("number", ["", "860012******3456", PAN])
+@pytest.mark.parametrize(
+    "written", [PAN, *CARDS, "8600 1234 1234 3456", "8600-4954-7331-6478", "8600  4954 – 73316478"]
+)
+def test_a_card_in_a_free_text_is_struck_out_whatever_the_receipts_own_card_is(
+    press: SlipPress, number: str, written: str
+) -> None:
+    count = sum(sign.isdigit() for sign in written)
+    for before, behind in (("", ""), ("Shop ", "."), ("tel.12 ", " кв. 5"), ("card", ""), ("№", "/2")):
+        assert described(press, before + written + behind, number) == before + "*" * count + behind
+
+
+def test_a_card_that_came_as_a_number_or_in_other_digits_is_struck_out_too(press: SlipPress) -> None:
+    assert described(press, 8600495473316478) == "*" * 16
+    assert described(press, 8600495473316478.0) == "*" * 16 + ".0"
+    assert described(press, {"ru": "8600495473316478"}) == "*" * 16
+    assert described(press, "".join(chr(0xFF10 + int(digit)) for digit in CARDS[0])) == "*" * 16
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "+998 90 111-22-33",
+        "998 (90) 111 22 33",
+        "90-111-22-33",
+        "(90) - 111 - 22 - 33",
+        "+998/90/1112233",
+        "998_90_111_22_33",
+        "90.111.22.33",
+    ],
+)
+def test_the_phone_is_struck_out_however_it_is_written(press: SlipPress, written: str) -> None:
+    printed = described(press, f"tel {written}!")
+    assert "*********!" in printed
+    assert {*printed} <= {*"tel +998/_ (.*!"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "65f0a1b2c3d4e5f601234567",
+        "a8600495473316478b0000000",
+        "5e8600495473316478",
+        "550e8400-e29b-41d4-a716-446655440000",
+        "3-12-118-1",
+        "12-8600-118-1",
+        "301234567890",
+        "8600495473316479",
+        "86004954733164781234",
+        "1 234 500.00 + 12 345 678.90",
+        "31.01.2026 14:33:16",
+        "860012******3456",
+        "90001234567 / 92001234",
+        "909111-22-33",
+    ],
+)
+def test_ids_order_numbers_amounts_and_times_stay_as_they_are(press: SlipPress, text: str) -> None:
+    assert described(press, text) == text.replace("8600495473316479", "*" * 16)
+
+
+@settings(deadline=None)
+@given(
+    before=st.text(alphabet="abz .№(", max_size=6),
+    card=st.sampled_from([PAN, *CARDS]),
+    groups=st.lists(st.integers(4, 8), max_size=4),
+    between=st.sampled_from(["", " ", "-", " -", "\u2013", "."]),
+    behind=st.text(alphabet="xyz ,)", max_size=6),
+)
+def test_no_card_comes_through_in_any_grouping(
+    press: SlipPress, before: str, card: str, groups: list[int], between: str, behind: str
+) -> None:
+    pieces: list[str] = []
+    rest = card
+    for length in groups:
+        pieces, rest = [*pieces, rest[:length]], rest[length:]
+    written = between.join(piece for piece in [*pieces, rest] if piece)
+    printed = described(press, f"{before.rstrip('ab')}{written}{behind}")
+    assert not any(sign.isdigit() for sign in printed)
+
+
+@settings(deadline=None)
+@given(identifier=st.text("0123456789abcdef", min_size=24, max_size=24).filter(lambda text: not text.isdigit()))
+def test_a_receipts_id_is_never_struck_out(press: SlipPress, identifier: str) -> None:
+    assert described(press, f"{identifier} {identifier}", phone="") == f"{identifier} {identifier}"

@@ -96,7 +96,68 @@ def test_a_mistake_on_a_later_line_of_a_long_tag_or_text_is_told_with_that_line(
     ${amout}</pair>
 </slip>""",
     )
-    assert [(fault.line, fault.column) for fault in faults] == [(2, 9), (4, 9), (8, 5)]
+    assert [(fault.line, fault.column) for fault in faults] == [(2, 27), (4, 9), (8, 5)]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("<slip>\n<line>abc\n\n\n\u202eevil</line></slip>", (5, 1)),
+        ("<slip>\n<line>a&lt;&#98;\u202eevil</line></slip>", (2, 17)),
+        ('<slip>\n<line align=\'middle\' >Card="1"\n\n align="left"</line></slip>', (2, 7)),
+        ("<slip>\n<pair label='a\n\n${amout}'>x</pair></slip>", (4, 1)),
+        ("<slip>\n<pair label='&lt;\r\n&#10;&#x1F600; \u202e'>x</pair></slip>", (3, 16)),
+        ("<slip>\n<line when='pay\n  tell'>x</line></slip>", (3, 3)),
+        ("<slip>\n<line\n\n xml:lang='ru'>a</line></slip>", (4, 2)),
+        ("<slip>\n<line\n xmlns:x='urn:x' xmlns='' \n align='middle'>a</line></slip>", (4, 2)),
+        ("<slip>\n<line\n align = \n 'middle'\n/></slip>", (3, 2)),
+    ],
+)
+def test_a_fault_stands_where_the_technician_must_look(press: SlipPress, text: str, place: tuple[int, int]) -> None:
+    assert [(fault.line, fault.column) for fault in faults_of(press, text)] == [place]
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "windows-1251", "cp866"]
+)
+def test_an_attribute_has_its_place_in_every_encoding(press: SlipPress, encoding: str) -> None:
+    declared = encoding.removesuffix("-sig").removesuffix("-le").removesuffix("-be")
+    text = (
+        f"<?xml version='1.0' encoding='{declared}'?>\n<slip><pair label='Сумма &lt;'\n\n bold='да' size='big'/></slip>"
+    )
+    assert [(fault.line, fault.column) for fault in faults_of(press, text.encode(encoding))] == [(4, 2), (4, 12)]
+
+
+@pytest.mark.parametrize("encoding", ["windows-1251", "cp866"])
+def test_columns_are_counted_in_the_letters_of_the_file(press: SlipPress, encoding: str) -> None:
+    label = "Сумма".encode().decode(encoding)
+    text = f"<?xml version='1.0' encoding='{encoding}'?><slip>\n<pair label='{label}' bold='yes'/></slip>"
+    (fault,) = faults_of(press, text.encode(encoding))
+    assert (fault.line, fault.column) == (2, 16 + len(label))
+
+
+def test_a_file_of_absurdly_many_lines_and_references_is_refused_where_they_become_too_many(press: SlipPress) -> None:
+    press.load_text(b"<slip>" + b"\n" * 9_999 + b"<rule/></slip>", "long.xml")
+    (fault,) = faults_of(press, "<slip>" + "\n" * 20_000 + "<rule/></slip>")
+    assert (fault.line, fault.reason) == (10_001, "there are more than 10000 lines and references")
+    (fault,) = faults_of(press, "<slip>\n<line>" + "&lt;" * 20_000 + "</line></slip>")
+    assert (fault.line, fault.reason) == (2, "there are more than 10000 lines and references")
+
+
+@pytest.mark.parametrize("space", ["\u00a0", "\u2003", "\u3000"])
+def test_a_space_that_is_none_of_xml_is_text_between_elements_and_in_when(press: SlipPress, space: str) -> None:
+    for text, place in (
+        (f"<slip>\n<rule/>\n {space}<rule/></slip>", (3, 1)),
+        (f"<slip>\n {space}<rule/></slip>", (2, 2)),
+        (f"<slip>\n<rule when='pay{space}till'/></slip>", (2, 13)),
+    ):
+        (fault,) = faults_of(press, text)
+        assert (fault.line, fault.column) == place
+
+
+def test_a_text_that_grows_beyond_its_length_when_it_is_composed_is_told(press: SlipPress) -> None:
+    (fault,) = faults_of(press, f"<slip><line>{chr(0x0958) * 1500}</line></slip>")
+    assert "a text has more than 2000 characters" in fault.reason
 
 
 def test_lines_are_right_for_windows_line_ends_a_byte_order_mark_and_other_encodings(press: SlipPress) -> None:

@@ -25,6 +25,9 @@ from slips import Alphabet, SlipPress, is_slip_encoding, sample_data
         ("cp866", "x\u0323", "x"),
         ("cp866", "5 €", "5 EUR"),
         ("cp866", "ﬁn ½", "fin 1/2"),
+        ("cp866", "12\u202f000\u20091\u20072\u30003\u16804\u00a05", "12 000 1 2 3 4\u00a05"),
+        ("ascii", "12\u00a0000\u205f1", "12 000 1"),
+        ("ascii", "a\u00a8b", "a[U+00A8]b"),
         ("utf-8", "Қўқон 中文", "Қўқон 中文"),
     ],
 )
