@@ -8,10 +8,11 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.errors import Unwritable
+from payme_plugin.ledger.errors import Damaged, JournalError, Unwritable
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.leases import Leases
 from payme_plugin.ledger.owners import Owner
+from payme_plugin.ledger.place import Place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +39,7 @@ class Storage:
         self._leases: Leases | None = None
         self._owner: Owner | None = None
         self._path: Path | None = None
+        self._place: Place | None = None
         self._identity = ""
 
     @property
@@ -48,10 +50,11 @@ class Storage:
         return self._owner
 
     def journal(self) -> Journal:
-        """Return the journal; open it at the first call.
+        """Return the journal; open it at the first call, and see that its file is still there at each later one.
 
         Raises:
             Unwritable: the folder, the file or the disk can't be used.
+            Moved: the file was deleted, moved or replaced since it was opened.
             Damaged: the file is no journal.
             TooNew: a newer version wrote it.
             ForeignJournal: it belongs to another till.
@@ -59,8 +62,26 @@ class Storage:
         with self._lock:
             if self._journal is None:
                 self._open()
+            elif self._place is not None:
+                self._place.require()
             assert self._journal is not None  # noqa: S101 - for the type checker
+            for other in self._others:
+                # What the worker met stops the sale as well.
+                if other.damage is not None:
+                    self._journal.note_damage(other.damage)
             return self._journal
+
+    def fault(self) -> JournalError | None:
+        """Return what is wrong with the journal since it was opened; None: nothing that is known, or it is not open."""
+        with self._lock:
+            if self._journal is None or self._place is None:
+                return None
+            try:
+                self._place.require()
+            except JournalError as error:
+                return error
+            met = [each.damage for each in (self._journal, *self._others) if each.damage is not None]
+            return Damaged(met[0]) if met else None
 
     @property
     def leases(self) -> Leases:
@@ -93,7 +114,7 @@ class Storage:
                 self._journal.close()
             if self._owner is not None:
                 self._owner.release()
-            self._journal = self._owner = self._leases = self._path = None
+            self._journal = self._owner = self._leases = self._path = self._place = None
 
     def _open(self) -> None:
         try:
@@ -106,8 +127,9 @@ class Storage:
         journal = Journal(path, host_identity=self._identity, clock=self._clock)
         try:
             journal.require_host(self._identity)
+            place = Place(path)
             self._owner = Owner(folder / _OWNERS_FOLDER)
         except BaseException:
             journal.close()
             raise
-        self._journal, self._path, self._leases = journal, path, Leases(folder)
+        self._journal, self._path, self._place, self._leases = journal, path, place, Leases(folder)

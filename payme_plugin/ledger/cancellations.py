@@ -8,20 +8,55 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.errors import StateMoved
-from payme_plugin.ledger.journal import tell
-from payme_plugin.ledger.reading import cancellation_of
+from payme_plugin.ledger.journal import tell, tell_notes
+from payme_plugin.ledger.rows import CancellationRow
 from payme_plugin.ledger.states import PaymentState
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
 
     from payme_plugin.ledger.journal import Journal
-    from payme_plugin.ledger.rows import CancellationRow
+    from payme_plugin.ledger.rows import Note
 
-__all__ = ["LONGEST_PAUSE_MS", "Cancellations"]
+__all__ = [
+    "HELD_BY_TILL",
+    "LONGEST_PAUSE_MS",
+    "SAID_CANCELLED",
+    "Cancellations",
+    "closing",
+    "reason_of_closing",
+    "was_left",
+]
 
 LONGEST_PAUSE_MS = 3_600_000
 """One hour: no row is put off for longer, so one that is due later than this from now met a clock that jumped."""
+
+SAID_CANCELLED = "Payme says cancelled (50)"
+"""How a row ends whose money is back."""
+
+HELD_BY_TILL = "the till says that it has this payment"
+"""What came of a step that the till's word stopped. A row that says so stays held until the till says otherwise."""
+
+_CLOSING = "closed by hand: "
+_LAST_CHECK = "; last check: "
+
+
+def closing(reason: str, last_check: str) -> str:
+    """Return the outcome of a row that a person ends while Payme does not say that its money is back."""
+    return f"{_CLOSING}{reason}{_LAST_CHECK}{last_check}"
+
+
+def reason_of_closing(row: CancellationRow | None) -> str | None:
+    """Return why a person ended a row while its money was not back; None where none did."""
+    if row is None or not row.outcome.startswith(_CLOSING):
+        return None
+    return row.outcome.removeprefix(_CLOSING).rpartition(_LAST_CHECK)[0] or row.outcome.removeprefix(_CLOSING)
+
+
+def was_left(row: CancellationRow | None) -> bool:
+    """Say whether a row was left to whoever comes first, even if it has ended since."""
+    return row is not None and bool(row.last_error)
 
 
 class Cancellations:
@@ -31,8 +66,9 @@ class Cancellations:
         self._journal = journal
 
     def live(self) -> list[CancellationRow]:
-        """Return all live rows, oldest first."""
-        return self._journal.live_cancellations()
+        """Return all live rows but those that make no sense, oldest first."""
+        query = "SELECT * FROM cancellation WHERE ended_at IS NULL ORDER BY cancellation_id"
+        return self._journal.sensible(CancellationRow, query)
 
     def live_of(self, payment_id: str) -> CancellationRow:
         """Return the live row of a payment.
@@ -40,44 +76,33 @@ class Cancellations:
         Raises:
             StateMoved: it has none.
         """
-        with self._journal.reading() as connection:
-            row = connection.execute(
-                "SELECT * FROM cancellation WHERE payment_id = ? AND ended_at IS NULL", (payment_id,)
-            ).fetchone()
+        query = "SELECT * FROM cancellation WHERE payment_id = ? AND ended_at IS NULL"
+        row = self._journal.one(CancellationRow, query, payment_id)
         if row is None:
             message = f"payment {payment_id} has no live cancellation"
             raise StateMoved(message)
-        return cancellation_of(row)
+        return row
 
     def latest_of(self, payment_id: str) -> CancellationRow | None:
         """Return the latest row of a payment, live or ended, or None."""
-        with self._journal.reading() as connection:
-            row = connection.execute(
-                "SELECT * FROM cancellation WHERE payment_id = ? ORDER BY cancellation_id DESC LIMIT 1", (payment_id,)
-            ).fetchone()
-        return None if row is None else cancellation_of(row)
+        query = "SELECT * FROM cancellation WHERE payment_id = ? ORDER BY cancellation_id DESC LIMIT 1"
+        return self._journal.one(CancellationRow, query, payment_id)
 
     def due(self, most: int) -> list[CancellationRow]:
-        """Return live rows that are due now, the longest due first, at most ``most``."""
+        """Return live rows that are due now, the longest due first, at most ``most``; none that makes no sense."""
         now = self._journal.now_ms()
-        with self._journal.reading() as connection:
-            rows = connection.execute(
-                "SELECT * FROM cancellation WHERE ended_at IS NULL AND (due_at <= ? OR due_at > ?)"
-                " ORDER BY due_at LIMIT ?",
-                (now, now + LONGEST_PAUSE_MS, most),
-            ).fetchall()
-        return [cancellation_of(row) for row in rows]
+        query = "SELECT * FROM cancellation WHERE ended_at IS NULL AND (due_at <= ? OR due_at > ?) ORDER BY due_at"
+        return self._journal.sensible(CancellationRow, query, now, now + LONGEST_PAUSE_MS, most=most)
 
     def next_due_in_ms(self) -> int | None:
-        """Return in how many milliseconds the next live row is due, 0 for at once; None: there is none."""
+        """Return in how many milliseconds the next row of ``due`` is due, 0 for at once; None: there is none."""
         now = self._journal.now_ms()
-        with self._journal.reading() as connection:
-            found = connection.execute(
-                "SELECT min(due_at) AS first, max(due_at) AS last FROM cancellation WHERE ended_at IS NULL"
-            ).fetchone()
-        if found["first"] is None:
+        query = "SELECT * FROM cancellation WHERE ended_at IS NULL ORDER BY due_at"
+        first = self._journal.sensible(CancellationRow, query, most=1)
+        last = self._journal.sensible(CancellationRow, f"{query} DESC", most=1)
+        if not first or not last:
             return None
-        return 0 if found["last"] > now + LONGEST_PAUSE_MS else max(0, found["first"] - now)
+        return 0 if last[0].due_at > now + LONGEST_PAUSE_MS else max(0, first[0].due_at - now)
 
     def backlog(self) -> tuple[int, int | None]:
         """Return how many rows are live and when the oldest was written, Unix milliseconds."""
@@ -108,13 +133,16 @@ class Cancellations:
             ).fetchone()
         return int(attempts)
 
-    def postpone(self, row: CancellationRow, pause_ms: int, came: str) -> None:
+    def postpone(self, row: CancellationRow, pause_ms: int, came: str, *, notes: Sequence[Note] = ()) -> None:
         """Count a step that did not end a row, and set when the next is due.
+
+        A row that the host's queue took is not due before that queue has had it to itself for an hour.
 
         Args:
             row: the row as it was stepped.
             pause_ms: from now to the next step.
             came: what came of the step; it goes into the story where it differs from the last time.
+            notes: lines of the story that came before it; they go there with it.
 
         Raises:
             StateMoved: the row has ended meanwhile.
@@ -125,36 +153,46 @@ class Cancellations:
             self._change(
                 connection,
                 row,
-                "UPDATE cancellation SET attempts = max(attempts, ?), last_error = ?, due_at = ?"
+                # One that the queue took later than now met a clock that was set back: its hour can't be told.
+                "UPDATE cancellation SET attempts = max(attempts, ?), last_error = ?,"
+                " due_at = max(?, CASE WHEN offered_at <= ? THEN offered_at + ? ELSE 0 END)"
                 " WHERE cancellation_id = ? AND ended_at IS NULL",
-                (row.attempts + 1, came, now + pause_ms, row.cancellation_id),
+                (row.attempts + 1, came, now + pause_ms, now, LONGEST_PAUSE_MS, row.cancellation_id),
             )
             if came != row.last_error:
+                tell_notes(connection, row.payment_id, notes)
                 tell(connection, row.payment_id, now, None, None, f"cancellation: {came}")
 
-    def make_due(self, row: CancellationRow) -> None:
-        """Leave a row to whoever comes first; nothing where it has ended.
+    def leave(self, row: CancellationRow, came: str, *, notes: Sequence[Note] = ()) -> None:
+        """Leave a row to whoever comes first; nothing where it has ended. From then on nobody takes it back.
+
+        Args:
+            row: the row.
+            came: what came of it so far, never empty.
+            notes: lines of its story that came before.
 
         Raises:
             Unwritable: nothing was stored; the row comes due by itself.
         """
         with self._journal.writing() as connection:
             connection.execute(
-                "UPDATE cancellation SET due_at = ? WHERE cancellation_id = ? AND ended_at IS NULL",
-                (self._journal.now_ms(), row.cancellation_id),
+                "UPDATE cancellation SET due_at = ?, last_error = ? WHERE cancellation_id = ? AND ended_at IS NULL",
+                (self._journal.now_ms(), came, row.cancellation_id),
             )
+            tell_notes(connection, row.payment_id, notes)
 
-    def withdraw(self, row: CancellationRow, outcome: str, *, attempts: int) -> None:
+    def withdraw(self, row: CancellationRow, outcome: str, *, attempts: int, notes: Sequence[Note] = ()) -> None:
         """End a row whose reversal Payme refused: its payment stands, recorded.
 
         Args:
             row: the row.
             outcome: how it ended, for its story.
             attempts: how often ``receipts.cancel`` has left for it, as far as the caller knows.
+            notes: lines of its story that came before.
 
         Raises:
-            StateMoved: it has ended already, or ``receipts.cancel`` has left for it once more meanwhile, or its payment
-                is not reversing.
+            StateMoved: it has ended already, or ``receipts.cancel`` has left for it once more meanwhile, or it was left
+                to the worker meanwhile, or its payment is not reversing.
             Unwritable: nothing was stored.
         """
         with self._journal.writing() as connection:
@@ -162,10 +200,11 @@ class Cancellations:
             self._change(
                 connection,
                 row,
-                "UPDATE cancellation SET attempts = attempts WHERE cancellation_id = ? AND attempts = ?",
-                (row.cancellation_id, attempts),
+                "UPDATE cancellation SET attempts = attempts"
+                " WHERE cancellation_id = ? AND attempts = ? AND last_error = ?",
+                (row.cancellation_id, attempts, row.last_error),
             )
-            self._finish(connection, row, outcome, now)
+            self._finish(connection, row, outcome, now, notes)
             changed = connection.execute(
                 "UPDATE payment SET state = ?, updated_at = ? WHERE payment_id = ? AND state = ?",
                 (PaymentState.RECORDED.value, now, row.payment_id, PaymentState.REVERSING.value),
@@ -192,13 +231,14 @@ class Cancellations:
             )
             tell(connection, row.payment_id, now, None, None, "cancellation: the host's queue took it")
 
-    def end(self, row: CancellationRow, outcome: str, *, reversed_at_payme: bool) -> None:
+    def end(self, row: CancellationRow, outcome: str, *, reversed_at_payme: bool, notes: Sequence[Note] = ()) -> None:
         """End a row; a payment that was reversing is reversed in the same commit.
 
         Args:
             row: the row.
             outcome: how it ended, for its story.
             reversed_at_payme: state 50, bound to our receipt, was seen.
+            notes: lines of its story that came before.
 
         Raises:
             StateMoved: it has ended already.
@@ -206,11 +246,13 @@ class Cancellations:
         """
         with self._journal.writing() as connection:
             now = self._journal.now_ms()
-            self._finish(connection, row, outcome, now)
+            self._finish(connection, row, outcome, now, notes)
             if reversed_at_payme:
                 self._reverse(connection, row.payment_id, now)
 
-    def _finish(self, connection: sqlite3.Connection, row: CancellationRow, outcome: str, now: int) -> None:
+    def _finish(
+        self, connection: sqlite3.Connection, row: CancellationRow, outcome: str, now: int, notes: Sequence[Note]
+    ) -> None:
         self._change(
             connection,
             row,
@@ -218,6 +260,7 @@ class Cancellations:
             " WHERE cancellation_id = ? AND ended_at IS NULL",
             (row.attempts + 1, now, outcome, row.cancellation_id),
         )
+        tell_notes(connection, row.payment_id, notes)
         tell(connection, row.payment_id, now, None, None, f"cancellation: {outcome}")
 
     @staticmethod

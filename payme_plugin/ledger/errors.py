@@ -2,15 +2,27 @@
 
 JournalError
 ├── Unwritable      nothing was stored: charge nothing
+│   └── Moved       the file is no longer where it was opened: charge nothing, restart the till
 ├── Damaged         the file can't be read: charge nothing until ``payme journal repair``
 ├── TooNew          a newer version of the plugin wrote it: charge nothing, install that version
+├── AnotherTill     another living till decides in this folder: charge nothing, have people part the two
 ├── StateMoved      the payment is no longer in the state that the caller saw: read again and obey
 └── CodeAlreadySent the buyer's code left in a ``pay`` within the hour: ask for another one
 """
 
 from __future__ import annotations
 
-__all__ = ["CodeAlreadySent", "Damaged", "ForeignJournal", "JournalError", "StateMoved", "TooNew", "Unwritable"]
+__all__ = [
+    "AnotherTill",
+    "CodeAlreadySent",
+    "Damaged",
+    "ForeignJournal",
+    "JournalError",
+    "Moved",
+    "StateMoved",
+    "TooNew",
+    "Unwritable",
+]
 
 
 class JournalError(Exception):
@@ -19,6 +31,18 @@ class JournalError(Exception):
 
 class Unwritable(JournalError):
     """A full, read-only, locked or missing disk, or a value that can't be stored."""
+
+
+class Moved(Unwritable):
+    """The file was deleted, moved or replaced while it was open: what is stored in it now, nobody finds again.
+
+    Attributes:
+        is_replaced: another file is in its place; else there is none.
+    """
+
+    def __init__(self, message: str, *, is_replaced: bool) -> None:
+        super().__init__(message)
+        self.is_replaced = is_replaced
 
 
 class Damaged(JournalError):
@@ -31,6 +55,10 @@ class TooNew(JournalError):
 
 class ForeignJournal(JournalError):
     """The file belongs to another till: it was copied, or two tills share a folder."""
+
+
+class AnotherTill(JournalError):
+    """Another living process decides about the payments of this folder: two tills share it by mistake."""
 
 
 class StateMoved(JournalError):

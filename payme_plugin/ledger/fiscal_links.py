@@ -37,27 +37,26 @@ class FiscalLinks:
             if added:
                 tell(connection, payment.payment_id, now, None, None, "fiscal receipt: to be told to Payme")
 
+    def live(self) -> list[FiscalLinkRow]:
+        """Return all live rows but those that make no sense, oldest first."""
+        query = "SELECT * FROM fiscal_link WHERE ended_at IS NULL ORDER BY fiscal_link_id"
+        return self._journal.sensible(FiscalLinkRow, query)
+
     def due(self, most: int) -> list[FiscalLinkRow]:
-        """Return live rows that are due now, the longest due first, at most ``most``."""
+        """Return live rows that are due now, the longest due first, at most ``most``; none that makes no sense."""
         now = self._journal.now_ms()
-        with self._journal.reading() as connection:
-            rows = connection.execute(
-                "SELECT * FROM fiscal_link WHERE ended_at IS NULL AND (due_at <= ? OR due_at > ?)"
-                " ORDER BY due_at LIMIT ?",
-                (now, now + LONGEST_PAUSE_MS, most),
-            ).fetchall()
-        return [FiscalLinkRow(**dict(row)) for row in rows]
+        query = "SELECT * FROM fiscal_link WHERE ended_at IS NULL AND (due_at <= ? OR due_at > ?) ORDER BY due_at"
+        return self._journal.sensible(FiscalLinkRow, query, now, now + LONGEST_PAUSE_MS, most=most)
 
     def next_due_in_ms(self) -> int | None:
-        """Return in how many milliseconds the next live row is due, 0 for at once; None: there is none."""
+        """Return in how many milliseconds the next row of ``due`` is due, 0 for at once; None: there is none."""
         now = self._journal.now_ms()
-        with self._journal.reading() as connection:
-            found = connection.execute(
-                "SELECT min(due_at) AS first, max(due_at) AS last FROM fiscal_link WHERE ended_at IS NULL"
-            ).fetchone()
-        if found["first"] is None:
+        query = "SELECT * FROM fiscal_link WHERE ended_at IS NULL ORDER BY due_at"
+        first = self._journal.sensible(FiscalLinkRow, query, most=1)
+        last = self._journal.sensible(FiscalLinkRow, f"{query} DESC", most=1)
+        if not first or not last:
             return None
-        return 0 if found["last"] > now + LONGEST_PAUSE_MS else max(0, found["first"] - now)
+        return 0 if last[0].due_at > now + LONGEST_PAUSE_MS else max(0, first[0].due_at - now)
 
     def is_live(self, row: FiscalLinkRow) -> bool:
         """Say whether a row has not ended."""

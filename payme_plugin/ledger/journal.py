@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
-from payme_plugin.ledger.errors import CodeAlreadySent, Damaged, ForeignJournal, StateMoved
+from payme_plugin.ledger.errors import CodeAlreadySent, Damaged, ForeignJournal, JournalError, StateMoved
 from payme_plugin.ledger.reading import JournalReader
 from payme_plugin.ledger.schema import connect, translated
 from payme_plugin.ledger.states import PaymentState, is_allowed
@@ -55,6 +55,7 @@ class Journal(JournalReader):
         """
         super().__init__(connect(path, host_identity), threading.Lock())
         self._clock = clock
+        self._notes_for_later: list[tuple[str, Sequence[Note]]] = []
         try:
             self._fingerprint_key = self._read_fingerprint_key()
         except BaseException:
@@ -96,8 +97,11 @@ class Journal(JournalReader):
 
         Raises:
             StateMoved: a payment of this id is there already.
+            Damaged: something in the file made no sense before: nothing is charged until it is repaired.
             Unwritable: nothing was stored.
         """
+        if self.damage is not None:
+            raise Damaged(self.damage)
         with self.writing() as connection:
             (known,) = connection.execute(
                 "SELECT count(*) FROM payment WHERE payment_id = ?", (intent.payment_id,)
@@ -251,6 +255,22 @@ class Journal(JournalReader):
         with self.writing() as connection:
             tell_notes(connection, payment_id, notes)
 
+    def add_notes_later(self, payment_id: str, notes: Sequence[Note]) -> None:
+        """Let lines of a payment's story ride on the next commit of this connection, whatever that is for.
+
+        For what is worth no commit of its own: a crash before it loses them.
+        """
+        if notes:
+            with self._lock:
+                self._notes_for_later.append((payment_id, notes))
+
+    def close(self) -> None:
+        """Store what was left for the next commit, if it can be, and close the connection."""
+        if self._notes_for_later:
+            with suppress(JournalError), self.writing():
+                pass
+        super().close()
+
     def mark_closed(self, row: PaymentRow, closed_at: int) -> None:
         """Note that the receipt of a recorded payment is closed.
 
@@ -272,12 +292,19 @@ class Journal(JournalReader):
         with translated(), self.reading() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
+                self._tell_what_was_left(connection)
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+    def _tell_what_was_left(self, connection: sqlite3.Connection) -> None:
+        # Forgotten before they are stored: lines that can't be stored stand in the way of one commit at most.
+        left, self._notes_for_later = self._notes_for_later, []
+        for payment_id, notes in left:
+            tell_notes(connection, payment_id, notes)
 
     def _read_fingerprint_key(self) -> bytes:
         try:
@@ -288,7 +315,12 @@ class Journal(JournalReader):
 
     def _is_sent(self, connection: sqlite3.Connection, fingerprint: str) -> bool:
         found = connection.execute("SELECT sent_at FROM code WHERE fingerprint = ?", (fingerprint,)).fetchone()
-        return found is not None and self._clock.wall_ms() - int(found[0]) < CODE_MEMORY_MS
+        if found is None:
+            return False
+        if not isinstance(found[0], int):
+            message = "a code makes no sense: its sent_at"
+            raise Damaged(message)
+        return self._clock.wall_ms() - found[0] < CODE_MEMORY_MS
 
     def _send_code(self, connection: sqlite3.Connection, fingerprint: str, payment_id: str, now: int) -> None:
         if self._is_sent(connection, fingerprint):
@@ -313,6 +345,7 @@ class Journal(JournalReader):
             " SELECT payment_id, receipt_id, amount, pos_id, url, ?, ?, ?, ? FROM payment WHERE payment_id = ?",
             (new.cause.value, new.request_id, now, now + new.due_in_ms, payment_id),
         )
+        tell(connection, payment_id, now, None, None, f"cancellation: queued, cause {new.cause.value}")
 
 
 def tell(

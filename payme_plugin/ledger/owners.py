@@ -56,8 +56,11 @@ class Owner:
 def is_alive(folder: Path, token: str) -> bool:
     """Say whether the process that holds ``token`` in ``folder`` lives.
 
-    A file that can't be read counts as alive: nobody takes over what another may still be working on.
+    A file that can't be read counts as alive: nobody takes over what another may still be working on. A token that no
+    file can be named after, from a damaged row, was never held by anybody.
     """
+    if not token or "\0" in token or "/" in token:
+        return False
     path = folder / (token + _SUFFIX)
     try:
         file = os.open(path, os.O_RDWR | os.O_CLOEXEC)

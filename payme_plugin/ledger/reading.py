@@ -1,22 +1,30 @@
-"""What can be read from the journal: by the plugin from its own connection, by the command without changing a byte."""
+"""What can be read from the journal: by the plugin from its own connection, by the command without changing a byte.
+
+A row that makes no sense is damage. Where one is asked for, or a list that people read, that is raised; where work goes
+on from a list, the row is left out, so that one does not hold up the money of the others.
+"""
 
 from __future__ import annotations
 
+import logging
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from payme_plugin.ledger.errors import Damaged, StateMoved
-from payme_plugin.ledger.rows import CancellationRow, EventRow, PaymentRow
+from payme_plugin.ledger.rows import CancellationRow, EventRow, FiscalLinkRow, PaymentRow, row_of
 from payme_plugin.ledger.schema import connect_read_only, translated
-from payme_plugin.ledger.states import Cause, PaymentState
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["JournalReader", "cancellation_of"]
+__all__ = ["JournalReader"]
+
+_log = logging.getLogger("payme")
+
+_Row = TypeVar("_Row", PaymentRow, EventRow, CancellationRow, FiscalLinkRow)
 
 
 class JournalReader:
@@ -25,6 +33,7 @@ class JournalReader:
     def __init__(self, connection: sqlite3.Connection, lock: threading.Lock) -> None:
         self._connection = connection
         self._lock = lock
+        self._damages: dict[str, None] = {}
 
     @classmethod
     def open_read_only(cls, path: Path) -> JournalReader | None:
@@ -39,17 +48,22 @@ class JournalReader:
         return None if connection is None else JournalReader(connection, threading.Lock())
 
     @property
+    def damage(self) -> str | None:
+        """What was met first that makes no sense or can't be read; None while everything did and could."""
+        return next(iter(self._damages), None)
+
+    @property
     def host_identity(self) -> str:
         """The name of the till that the journal belongs to."""
         return self._about("host_identity")
 
     def find(self, payment_id: str) -> PaymentRow | None:
         """Return the payment of this id, or None."""
-        return self._one_payment("SELECT * FROM payment WHERE payment_id = ?", payment_id)
+        return self.one(PaymentRow, "SELECT * FROM payment WHERE payment_id = ?", payment_id)
 
     def find_receipt(self, receipt_id: str) -> PaymentRow | None:
         """Return the payment that has this receipt id, or None."""
-        return self._one_payment("SELECT * FROM payment WHERE receipt_id = ?", receipt_id)
+        return self.one(PaymentRow, "SELECT * FROM payment WHERE receipt_id = ?", receipt_id)
 
     def payment(self, payment_id: str) -> PaymentRow:
         """Return the payment of this id.
@@ -65,67 +79,49 @@ class JournalReader:
 
     def payments(self) -> list[PaymentRow]:
         """Return all payments, newest first."""
-        with self.reading() as connection:
-            rows = connection.execute("SELECT * FROM payment ORDER BY created_at DESC, rowid DESC").fetchall()
-        return [_payment(row) for row in rows]
+        return self._every(PaymentRow, "SELECT * FROM payment ORDER BY created_at DESC, rowid DESC")
 
     def payments_of_sale(self, till: str, shift: int, number: int) -> list[PaymentRow]:
         """Return the payments for one receipt of the till, oldest first."""
-        with self.reading() as connection:
-            rows = connection.execute(
-                "SELECT * FROM payment WHERE till = ? AND shift = ? AND number = ? ORDER BY rowid",
-                (till, shift, number),
-            ).fetchall()
-        return [_payment(row) for row in rows]
+        query = "SELECT * FROM payment WHERE till = ? AND shift = ? AND number = ? ORDER BY rowid"
+        return self._every(PaymentRow, query, till, shift, number)
 
     def events(self, payment_id: str) -> list[EventRow]:
         """Return the story of a payment, in order."""
-        with self.reading() as connection:
-            rows = connection.execute(
-                "SELECT at_ms, before, after, text FROM event WHERE payment_id = ? ORDER BY event_id", (payment_id,)
-            ).fetchall()
-        return [
-            EventRow(
-                at_ms=at_ms,
-                before=PaymentState(before) if before else None,
-                after=PaymentState(after) if after else None,
-                text=text,
-            )
-            for at_ms, before, after, text in rows
-        ]
+        query = "SELECT at_ms, before, after, text FROM event WHERE payment_id = ? ORDER BY event_id"
+        return self._every(EventRow, query, payment_id)
 
     def live_cancellations(self) -> list[CancellationRow]:
         """Return the cancellations that have not ended, oldest first."""
-        with self.reading() as connection:
-            rows = connection.execute(
-                "SELECT * FROM cancellation WHERE ended_at IS NULL ORDER BY cancellation_id"
-            ).fetchall()
-        return [cancellation_of(row) for row in rows]
+        query = "SELECT * FROM cancellation WHERE ended_at IS NULL ORDER BY cancellation_id"
+        return self._every(CancellationRow, query)
+
+    def live_fiscal_links(self) -> list[FiscalLinkRow]:
+        """Return the fiscal links that have not ended, oldest first."""
+        query = "SELECT * FROM fiscal_link WHERE ended_at IS NULL ORDER BY fiscal_link_id"
+        return self._every(FiscalLinkRow, query)
 
     def unfinished(self) -> list[PaymentRow]:
-        """Return the payments without a verdict and those that are paid but not yet recorded, oldest first."""
-        with self.reading() as connection:
-            rows = connection.execute(
-                "SELECT * FROM payment WHERE state IN ('intent', 'created', 'paying', 'paid')"
-                " ORDER BY created_at, rowid"
-            ).fetchall()
-        return [_payment(row) for row in rows]
+        """Return the payments without a verdict and those that are paid but not yet recorded, oldest first.
+
+        Those that make no sense are left out.
+        """
+        query = (
+            "SELECT * FROM payment WHERE state IN ('intent', 'created', 'paying', 'paid') ORDER BY created_at, rowid"
+        )
+        return self.sensible(PaymentRow, query)
 
     def in_open_sales(self) -> list[PaymentRow]:
-        """Return the recorded payments whose receipt is not known to have closed, oldest first."""
-        with self.reading() as connection:
-            rows = connection.execute(
-                "SELECT * FROM payment WHERE state = 'recorded' AND closed_at IS NULL ORDER BY created_at, rowid"
-            ).fetchall()
-        return [_payment(row) for row in rows]
+        """Return the recorded payments whose receipt is not known to have closed, oldest first.
+
+        Those that make no sense are left out.
+        """
+        query = "SELECT * FROM payment WHERE state = 'recorded' AND closed_at IS NULL ORDER BY created_at, rowid"
+        return self.sensible(PaymentRow, query)
 
     def cancellation(self, cancellation_id: int) -> CancellationRow | None:
         """Return the cancellation of this number, live or ended, or None."""
-        with self.reading() as connection:
-            row = connection.execute(
-                "SELECT * FROM cancellation WHERE cancellation_id = ?", (cancellation_id,)
-            ).fetchone()
-        return None if row is None else cancellation_of(row)
+        return self.one(CancellationRow, "SELECT * FROM cancellation WHERE cancellation_id = ?", cancellation_id)
 
     def close(self) -> None:
         """Close the connection."""
@@ -135,32 +131,65 @@ class JournalReader:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Yield the connection to one thread at a time; for the rooms of the ledger."""
-        with translated(), self._lock:
-            yield self._connection
+        try:
+            with translated(), self._lock:
+                yield self._connection
+        except Damaged as error:
+            self.note_damage(str(error))
+            raise
+
+    def one(self, kind: type[_Row], query: str, *values: object) -> _Row | None:
+        """Return the first row of a query, or None; for the rooms of the ledger.
+
+        Raises:
+            Damaged: it makes no sense.
+        """
+        with self.reading() as connection:
+            row = connection.execute(query, values).fetchone()
+            return None if row is None else row_of(kind, row)
+
+    def sensible(self, kind: type[_Row], query: str, *values: object, most: int | None = None) -> list[_Row]:
+        """Return the rows of a query, but those that make no sense, each logged once; for the rooms of the ledger.
+
+        Args:
+            kind: the class of the rows.
+            query: the query, without a limit.
+            values: its values.
+            most: how many rows at most; None: all.
+        """
+        while True:
+            # Rows that were left out before make room for others: however many there are, the rest has its turn.
+            known = len(self._damages)
+            with self.reading() as connection:
+                limit = -1 if most is None else most + known
+                found = connection.execute(f"{query} LIMIT ?", (*values, limit)).fetchall()
+            rows = self._sensible_of(kind, found)
+            if most is None or len(rows) >= most or len(self._damages) == known:
+                return rows[:most]
+
+    def _sensible_of(self, kind: type[_Row], found: list[sqlite3.Row]) -> list[_Row]:
+        rows: list[_Row] = []
+        for each in found:
+            try:
+                rows.append(row_of(kind, each))
+            except Damaged as error:
+                if str(error) not in self._damages:
+                    _log.error("the journal is damaged: %s", error)
+                self.note_damage(str(error))
+        return rows
+
+    def note_damage(self, what: str) -> None:
+        """Remember that something of the file makes no sense or can't be read."""
+        self._damages[what] = None
+
+    def _every(self, kind: type[_Row], query: str, *values: object) -> list[_Row]:
+        with self.reading() as connection:
+            return [row_of(kind, row) for row in connection.execute(query, values)]
 
     def _about(self, name: str) -> str:
         with self.reading() as connection:
             found = connection.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
-        if found is None:
-            message = f"the journal does not say its {name}"
-            raise Damaged(message)
+            if found is None or not isinstance(found[0], str):
+                message = f"the journal does not say its {name}"
+                raise Damaged(message)
         return str(found[0])
-
-    def _one_payment(self, query: str, value: str) -> PaymentRow | None:
-        with self.reading() as connection:
-            row = connection.execute(query, (value,)).fetchone()
-        return None if row is None else _payment(row)
-
-
-def _payment(row: sqlite3.Row) -> PaymentRow:
-    values = dict(row)
-    values["state"] = PaymentState(values["state"])
-    values["cancellation_queued"] = bool(values["cancellation_queued"])
-    return PaymentRow(**values)
-
-
-def cancellation_of(row: sqlite3.Row) -> CancellationRow:
-    """Return a row of the table of cancellations as data."""
-    values = dict(row)
-    values["cause"] = Cause(values["cause"])
-    return CancellationRow(**values)

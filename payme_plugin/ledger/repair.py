@@ -20,7 +20,15 @@ from typing import TYPE_CHECKING
 from payme_plugin.ledger.errors import Damaged, ForeignJournal, JournalError, Unwritable
 from payme_plugin.ledger.leases import DECIDER, Leases
 from payme_plugin.ledger.owners import is_alive
-from payme_plugin.ledger.salvage import ALL_TABLES, Salvage, identity_in, makes_sense, read_text, salvage
+from payme_plugin.ledger.salvage import (
+    ALL_TABLES,
+    Salvage,
+    has_our_tables,
+    identity_in,
+    makes_sense,
+    read_text,
+    salvage,
+)
 from payme_plugin.ledger.schema import SMALLEST_FILE, connect_read_only, translated
 
 if TYPE_CHECKING:
@@ -114,9 +122,11 @@ def _fault_of(connection: sqlite3.Connection) -> str | None:
     (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if found != "ok":
         return str(found).replace("\n", " ")
+    if not has_our_tables(connection):
+        return "its tables are not those of a journal"
     connection.text_factory = read_text
     for table in ALL_TABLES:
-        if not all(makes_sense(table, row) for row in connection.execute(f"SELECT * FROM {table}")):  # noqa: S608 - our own names
+        if not all(makes_sense(table, dict(row)) for row in connection.execute(f"SELECT * FROM {table}")):  # noqa: S608 - our own names
             return f"a row of {table} makes no sense"
     names = {name for (name,) in connection.execute("SELECT name FROM about")}
     missing = {"host_identity", "fingerprint_key"} - names

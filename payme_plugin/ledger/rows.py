@@ -1,12 +1,21 @@
-"""The rows of the journal, as frozen data. Times are Unix milliseconds, amounts tiyin."""
+"""The rows of the journal, as frozen data. Times are Unix milliseconds, amounts tiyin.
+
+What a row of the file holds is looked at before it becomes data: a disk that turned a bit leaves a file that SQLite
+reads, with a state that nobody wrote in it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from payme_plugin.ledger.errors import Damaged
+from payme_plugin.ledger.states import Cause, PaymentState
 
 if TYPE_CHECKING:
-    from payme_plugin.ledger.states import Cause, PaymentState
+    import sqlite3
+    from collections.abc import Callable, Hashable, Mapping
 
 __all__ = [
     "Adopted",
@@ -18,7 +27,10 @@ __all__ = [
     "Note",
     "PaymentRow",
     "Verdict",
+    "row_of",
 ]
+
+_Row = TypeVar("_Row", "PaymentRow", "EventRow", "CancellationRow", "FiscalLinkRow")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,3 +250,78 @@ class FiscalLinkRow:
     last_error: str
     ended_at: int | None
     outcome: str
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# From the file
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def row_of(kind: type[_Row], stored: sqlite3.Row) -> _Row:
+    """Return a row of the file as data.
+
+    Args:
+        kind: which class; its attributes are named like the columns.
+        stored: the row, with at least those columns.
+
+    Raises:
+        Damaged: it holds what was never written.
+    """
+    columns = dict(zip(stored.keys(), stored, strict=True))
+    values: dict[str, Any] = {}
+    for name, usual, read in _readers(cast("Hashable", kind)):
+        try:
+            value = columns[name]
+            values[name] = value if type(value) is usual else read(value)
+        except (LookupError, ValueError) as error:
+            message = f"the {_NAMES[kind]}{_told_by(columns)} makes no sense: its {name}"
+            raise Damaged(message) from error
+    return kind(**values)
+
+
+def _told_by(columns: Mapping[str, object]) -> str:
+    """Return the row's own name, as far as it can be told."""
+    name = next(iter(columns.values()), None)
+    return f" {name!r}" if isinstance(name, int | str) else ""
+
+
+@cache
+def _readers(kind: Any) -> tuple[tuple[str, type | None, Callable[[object], object]], ...]:  # noqa: ANN401 - a class
+    """Return each attribute with the type of a value that is taken as it is, and what reads any other."""
+    return tuple((field.name, *_READ[str(field.type)]) for field in fields(kind))
+
+
+def _no(value: object) -> object:
+    raise ValueError(value)
+
+
+def _nothing(value: object) -> None:
+    if value is not None:
+        raise ValueError(value)
+
+
+def _yes_or_no(value: object) -> bool:
+    return bool((0, 1).index(cast("int", value)))
+
+
+def _state_or_none(value: object) -> PaymentState | None:
+    return None if value is None else PaymentState(value)
+
+
+_READ: dict[str, tuple[type | None, Callable[[object], object]]] = {
+    "int": (int, _no),
+    "int | None": (int, _nothing),
+    "str": (str, _no),
+    "str | None": (str, _nothing),
+    "bool": (None, _yes_or_no),
+    "Cause": (None, Cause),
+    "PaymentState": (None, PaymentState),
+    "PaymentState | None": (None, _state_or_none),
+}
+
+_NAMES: dict[type, str] = {
+    PaymentRow: "payment",
+    EventRow: "event",
+    CancellationRow: "cancellation",
+    FiscalLinkRow: "fiscal link",
+}

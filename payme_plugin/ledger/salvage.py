@@ -1,6 +1,8 @@
 """What can still be read of a damaged journal: every table row by row, stepping over what can't be read.
 
-It reads a copy that nobody else has: of a file whose first page or end is gone it mends that first.
+It reads a copy that nobody else has: of a file whose first page or end is gone it mends that first. What money hangs on
+is not dropped for one word of it: a state is taken from the payment's story, and a live cancellation whose cause can't
+be read goes on under the most careful one.
 """
 
 from __future__ import annotations
@@ -9,18 +11,18 @@ import contextlib
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from payme_plugin.ledger.journal import tell
 from payme_plugin.ledger.leaves import rows_in_leaves
-from payme_plugin.ledger.schema import connect
+from payme_plugin.ledger.schema import connect, make_tables
 from payme_plugin.ledger.states import Cause, PaymentState
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
     from pathlib import Path
 
-__all__ = ["ALL_TABLES", "Salvage", "identity_in", "makes_sense", "read_text", "salvage"]
+__all__ = ["ALL_TABLES", "Salvage", "has_our_tables", "identity_in", "makes_sense", "read_text", "salvage"]
 
 _ROWID_TABLES = ("payment", "event", "cancellation", "fiscal_link")
 _KEYED_TABLES = {"about": "name", "code": "fingerprint"}
@@ -31,6 +33,8 @@ _KEY_BYTES = 32
 _NUMBER = "row_number"
 _LARGEST = 2**63
 _LOOP = "the pages lead in a circle"
+
+_Values = dict[str, Any]
 
 _PAGE_COUNT_AT = 28  # in the header of a database file: https://sqlite.org/fileformat.html, section 1.3
 
@@ -71,17 +75,23 @@ def salvage(damaged: Path, fresh: Path, host_identity: str) -> Salvage:
         target.execute("BEGIN IMMEDIATE")
         copied: dict[str, int] = {}
         unreadable = 0
+        is_story_whole = True
+        bent: dict[str, list[_Values]] = {table: [] for table in _ROWID_TABLES}
         for table in _ROWID_TABLES:
             reading = _Reading(source, table)
             with closing(reading.rows()) as rows:
-                copied[table], refused = _copy(target, table, rows)
-            unreadable += refused + reading.is_broken
+                copied[table], bent[table] = _copy(target, table, rows)
+            unreadable += len(bent[table]) + reading.is_broken
             if reading.is_broken:
+                is_story_whole = is_story_whole and table != "event"
                 with closing(rows_in_leaves(damaged, source, table)) as rows:
                     copied[table] += _copy(target, table, rows)[0]
         for table, key in _KEYED_TABLES.items():
             with closing(_keyed_rows(source, table, key)) as rows:
                 copied[table], _ = _copy(target, table, rows)
+        if is_story_whole and not bent["event"]:
+            copied["payment"] += sum(_insert_with_state_of_story(target, values) for values in bent["payment"])
+        copied["cancellation"] += sum(_insert_with_careful_cause(target, values) for values in bent["cancellation"])
         _mend_references(target)
         target.execute("COMMIT")
         target.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -95,7 +105,7 @@ def salvage(damaged: Path, fresh: Path, host_identity: str) -> Salvage:
 
 def _opened(damaged: Path) -> sqlite3.Connection:
     source = _connection(damaged)
-    if _has_tables(source):
+    if has_our_tables(source):
         return source
     source.close()
     _graft_schema(damaged)
@@ -111,12 +121,20 @@ def _connection(damaged: Path) -> sqlite3.Connection:
     return connection
 
 
-def _has_tables(source: sqlite3.Connection) -> bool:
+def has_our_tables(source: sqlite3.Connection) -> bool:
+    """Say whether the tables of a file have the columns of a journal's: a turned bit may have renamed one."""
+    with closing(sqlite3.connect(":memory:")) as journal:
+        make_tables(journal)
+        expected = _columns(journal)
     try:
-        found = {name for (name,) in source.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    except sqlite3.DatabaseError:
+        return _columns(source) == expected
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
         return False
-    return found.issuperset(ALL_TABLES)
+
+
+def _columns(connection: sqlite3.Connection) -> list[list[str]]:
+    found = [connection.execute(f"SELECT * FROM {table} LIMIT 0") for table in ALL_TABLES]  # noqa: S608 - our own names
+    return [[column[0] for column in each.description] for each in found]
 
 
 def _graft_schema(damaged: Path) -> None:
@@ -206,31 +224,66 @@ def _keyed_rows(source: sqlite3.Connection, table: str, key: str) -> Generator[s
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _copy(target: sqlite3.Connection, table: str, rows: Iterable[sqlite3.Row]) -> tuple[int, int]:
-    """Insert ``rows``; return how many were taken, and how many make no sense."""
-    taken = refused = 0
+def _copy(target: sqlite3.Connection, table: str, rows: Iterable[sqlite3.Row]) -> tuple[int, list[_Values]]:
+    """Insert ``rows``; return how many were taken, and those that make no sense."""
+    taken = 0
+    refused: list[_Values] = []
     for row in rows:
-        if table == "about" and row["name"] == "host_identity":
+        values = dict(row)
+        if table == "about" and values["name"] == "host_identity":
             # Whom the new journal belongs to is decided by the caller.
             continue
-        if makes_sense(table, row) and _insert(target, table, row):
+        if makes_sense(table, values) and _insert(target, table, values):
             taken += 1
         else:
-            refused += 1
+            refused.append(values)
     return taken, refused
 
 
-def makes_sense(table: str, row: sqlite3.Row) -> bool:
+def _insert_with_state_of_story(target: sqlite3.Connection, values: _Values) -> bool:
+    """Insert a payment whose state makes no sense with the last one of its story: the same commit stored both."""
+    if values["state"] in _STATES:
+        return False
+    found = target.execute(
+        "SELECT after FROM event WHERE payment_id = ? AND after IS NOT NULL ORDER BY event_id DESC LIMIT 1",
+        (values["payment_id"],),
+    ).fetchone()
+    if found is None:
+        return False
+    mended = {**values, "state": found["after"]}
+    return makes_sense("payment", mended) and _insert(target, "payment", mended)
+
+
+def _insert_with_careful_cause(target: sqlite3.Connection, values: _Values) -> bool:
+    """Insert a live cancellation of a saved payment whose cause makes no sense.
+
+    Its new cause lets it wait while the till says that it has the payment.
+    """
+    mended = {**values, "cause": Cause.UNRECORDED.value}
+    if values["cause"] in _CAUSES or values["ended_at"] is not None or not makes_sense("cancellation", mended):
+        return False
+    (is_known,) = target.execute(
+        "SELECT count(*) FROM payment WHERE payment_id = ? AND receipt_id = ? AND amount = ?",
+        (values["payment_id"], values["receipt_id"], values["amount"]),
+    ).fetchone()
+    if not is_known or not _insert(target, "cancellation", mended):
+        return False
+    text = "cancellation: its cause could not be read; it waits while the till has the payment"
+    tell(target, values["payment_id"], values["created_at"], None, None, text)
+    return True
+
+
+def makes_sense(table: str, values: _Values) -> bool:
     """Say whether a row holds what the program can read; SQLite itself sees to types and keys."""
-    if not all(_is_text_whole(value) for value in row):
+    if not all(_is_text_whole(value) for value in values.values()):
         return False
     if table == "payment":
-        return row["state"] in _STATES
+        return values["state"] in _STATES
     if table == "cancellation":
-        return row["cause"] in _CAUSES
+        return values["cause"] in _CAUSES
     if table == "event":
-        return {row["before"], row["after"]} <= _STATES | {None}
-    return table != "about" or row["name"] != "fingerprint_key" or _is_key(row["value"])
+        return {values["before"], values["after"]} <= _STATES | {None}
+    return table != "about" or values["name"] != "fingerprint_key" or _is_key(values["value"])
 
 
 def read_text(raw: bytes) -> str:
@@ -249,12 +302,12 @@ def _is_key(value: object) -> bool:
         return False
 
 
-def _insert(target: sqlite3.Connection, table: str, row: sqlite3.Row) -> bool:
-    names = [name for name in row.keys() if name != _NUMBER]  # noqa: SIM118 - a Row iterates over its values
+def _insert(target: sqlite3.Connection, table: str, values: _Values) -> bool:
+    names = [name for name in values if name != _NUMBER]
     columns, marks = ", ".join(f'"{name}"' for name in names), ", ".join("?" * len(names))
     verb = "REPLACE" if table in _KEYED_TABLES else "INSERT"
     try:
-        target.execute(f"{verb} INTO {table} ({columns}) VALUES ({marks})", [row[name] for name in names])
+        target.execute(f"{verb} INTO {table} ({columns}) VALUES ({marks})", [values[name] for name in names])
     except (sqlite3.IntegrityError, sqlite3.InterfaceError, OverflowError, UnicodeError):
         return False
     return True

@@ -19,7 +19,7 @@ from payme_plugin.ledger.errors import Damaged, JournalError, TooNew, Unwritable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["SCHEMA_VERSION", "SMALLEST_FILE", "connect", "connect_read_only", "translated"]
+__all__ = ["SCHEMA_VERSION", "SMALLEST_FILE", "connect", "connect_read_only", "make_tables", "translated"]
 
 SCHEMA_VERSION = 1
 
@@ -146,7 +146,7 @@ def translated() -> Iterator[None]:
             raise Damaged(str(error)) from error
         raise Unwritable(str(error)) from error
     except UnicodeDecodeError as error:
-        # Nothing that is not UTF-8 was ever stored.
+        # A name in the schema: nothing that is not UTF-8 was ever stored.
         raise Damaged(str(error)) from error
     except (sqlite3.Error, OSError, OverflowError, UnicodeError) as error:
         raise Unwritable(str(error)) from error
@@ -181,7 +181,7 @@ def connect(path: Path, host_identity: str) -> sqlite3.Connection:
         connection = sqlite3.connect(
             path, timeout=_BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False
         )
-        connection.row_factory = sqlite3.Row
+        _give_rows(connection)
         try:
             _set_up(connection)
             _migrate(connection, host_identity)
@@ -189,6 +189,19 @@ def connect(path: Path, host_identity: str) -> sqlite3.Connection:
             connection.close()
             raise
         return connection
+
+
+def _give_rows(connection: sqlite3.Connection) -> None:
+    connection.row_factory = sqlite3.Row
+    connection.text_factory = _text_or_bytes
+
+
+def _text_or_bytes(raw: bytes) -> str | bytes:
+    """Return a text of the file; one that is no UTF-8 stays bytes, so that its row alone makes no sense."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw
 
 
 def _make_folder(folder: Path) -> None:
@@ -237,7 +250,7 @@ def connect_read_only(path: Path) -> sqlite3.Connection | None:
             message = "the file is no database"
             raise Damaged(message)
         connection = _reader_of(path)
-        connection.row_factory = sqlite3.Row
+        _give_rows(connection)
         try:
             version = _require_ours(connection)
         except BaseException:
@@ -297,6 +310,12 @@ def _in_memory(path: Path, log: Path) -> sqlite3.Connection:
     return connection
 
 
+def make_tables(connection: sqlite3.Connection) -> None:
+    """Make the tables of a journal in an empty database, inside the caller's transaction if there is one."""
+    for statement in _TABLES.split(";\n"):
+        connection.execute(statement)
+
+
 def _set_up(connection: sqlite3.Connection) -> None:
     for pragma, value, read_back in (
         ("journal_mode", "WAL", "wal"),
@@ -337,8 +356,7 @@ def _migrate(connection: sqlite3.Connection, host_identity: str) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         if _require_ours(connection) == 0:
-            for statement in _TABLES.split(";\n"):
-                connection.execute(statement)
+            make_tables(connection)
             connection.executemany(
                 "INSERT INTO about (name, value) VALUES (?, ?)",
                 [("host_identity", host_identity), ("fingerprint_key", secrets.token_hex(32))],

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -24,8 +24,9 @@ from payme_plugin.ledger.leases import DECIDER, Leases
 from payme_plugin.ledger.owners import Owner
 from payme_plugin.ledger.reading import JournalReader
 from payme_plugin.ledger.repair import InUse, Repaired, fault_in, repair
+from payme_plugin.ledger.rows import NewCancellation
 from payme_plugin.ledger.schema import SCHEMA_VERSION
-from payme_plugin.ledger.states import PaymentState
+from payme_plugin.ledger.states import Cause, PaymentState
 from virtual_clock import VirtualClock
 
 ROOT = Path(__file__).parents[2]
@@ -194,6 +195,18 @@ def test_another_programs_database_is_kept_beside_the_new_journal(path: Path) ->
     assert "another program's" in outcome.fault
 
 
+@pytest.mark.parametrize("table", ["payment", "event", "cancellation", "fiscal_link", "about", "code"])
+@pytest.mark.parametrize("turned", [b"Z", b"\x80"], ids=["another letter", "no letter"])
+def test_with_a_column_renamed_by_a_turned_bit_every_row_is_saved(
+    path: Path, sound: Sound, table: str, turned: bytes
+) -> None:
+    at = sound.content.index(f"CREATE TABLE {table} (".encode()) + len(f"CREATE TABLE {table} (\n    ")
+    outcome, rows = repaired(path, sound.content[:at] + turned + sound.content[at + 1 :])
+
+    assert rows == sound.rows
+    assert outcome.unreadable == 0
+
+
 @settings(max_examples=60, deadline=None)
 @given(damage=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=600)), min_size=1))
 def test_whatever_is_damaged_the_new_journal_is_sound_and_nothing_is_invented(
@@ -217,12 +230,20 @@ def test_whatever_is_damaged_the_new_journal_is_sound_and_nothing_is_invented(
     journal.close()
 
 
+def bent(path: Path, sound: Sound, *changes: tuple[str, str, str | bytes, str]) -> None:
+    """Put a journal there in which some texts are no longer what was written."""
+    path.write_bytes(sound.content)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        for table, column, value, where in changes:
+            connection.execute(f"UPDATE {table} SET {column} = CAST(? AS TEXT) WHERE {where}", (value,))  # noqa: S608 - our own names
+
+
 @pytest.mark.parametrize(
     ("table", "column", "value"),
     [
-        ("payment", "state", "paid out"),
         ("payment", "message", b"\xd0"),
-        ("cancellation", "cause", "whim"),
+        ("cancellation", "url", b"\xd0"),
         ("event", "after", "lost"),
         ("event", "text", b"\xff\xfe"),
     ],
@@ -230,15 +251,69 @@ def test_whatever_is_damaged_the_new_journal_is_sound_and_nothing_is_invented(
 def test_a_row_that_makes_no_sense_is_a_fault_and_is_left_out(
     path: Path, sound: Sound, table: str, column: str, value: str | bytes
 ) -> None:
-    path.write_bytes(sound.content)
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA foreign_keys = OFF")
-        connection.execute(f"UPDATE {table} SET {column} = CAST(? AS TEXT) WHERE rowid = 7", (value,))  # noqa: S608 - our own names
+    bent(path, sound, (table, column, value, "rowid = 7"))
     outcome = repair(path, "till-1", "now")
 
     assert outcome is not None
     assert outcome.fault == f"a row of {table} makes no sense"
     assert (outcome.unreadable, outcome.copied[table]) == (1, len(sound.rows[table]) - 1)
+
+
+def test_a_state_that_makes_no_sense_is_taken_from_the_payments_story(path: Path, sound: Sound) -> None:
+    bent(path, sound, ("payment", "state", "paie", "rowid % 3 = 0"))
+    outcome = repair(path, "till-1", "now")
+
+    assert outcome is not None
+    assert outcome.fault == "a row of payment makes no sense"
+    assert outcome.unreadable == PAYMENTS // 3
+    assert outcome.copied["payment"] == PAYMENTS
+    journal = open_journal(path)
+    assert set(contents(journal)["payment"]) == set(sound.rows["payment"])
+    journal.close()
+
+
+def test_where_the_story_is_not_whole_no_state_is_taken_from_it(path: Path, sound: Sound) -> None:
+    bent(path, sound, ("payment", "state", "paie", "payment_id = 'p6'"), ("event", "after", "lost", "rowid = 1"))
+    outcome = repair(path, "till-1", "now")
+
+    assert outcome is not None
+    assert (outcome.unreadable, outcome.copied["payment"]) == (2, PAYMENTS - 1)
+
+
+def test_a_live_cancellation_whose_cause_makes_no_sense_goes_on_under_the_most_careful_one(path: Path) -> None:
+    journal = open_journal(path)
+    paid = walk(journal, PaymentState.PAID)
+    journal.move(paid, PaymentState.REVERSING, "refund", cancellation=NewCancellation(cause=Cause.REFUND))
+    (written,) = journal.live_cancellations()
+    journal.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE cancellation SET cause = 'refumd'")
+    outcome = repair(path, "till-1", "now")
+
+    assert outcome is not None
+    assert (outcome.unreadable, outcome.copied["cancellation"]) == (1, 1)
+    journal = open_journal(path)
+    assert journal.live_cancellations() == [replace(written, cause=Cause.UNRECORDED)]
+    assert journal.payment("p1").state is PaymentState.REVERSING
+    assert "its cause could not be read" in journal.events("p1")[-1].text
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    "where", ["ended_at IS NOT NULL", "receipt_id = 'of another payment'"], ids=["ended", "of no saved payment"]
+)
+def test_no_other_cancellation_whose_cause_makes_no_sense_comes_to_life(path: Path, where: str) -> None:
+    journal = open_journal(path)
+    walk(journal, PaymentState.UNKNOWN)
+    journal.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE cancellation SET cause = 'whim'")
+        connection.execute(f"UPDATE cancellation SET {where.replace('IS NOT NULL', '= 5')}")  # noqa: S608 - our own words
+    outcome = repair(path, "till-1", "now")
+
+    assert outcome is not None
+    assert (outcome.unreadable, outcome.copied["cancellation"]) == (1, 0)
+    assert fault_in(path) is None
 
 
 def test_a_live_cancellation_whose_payment_is_gone_can_still_be_ended(path: Path, sound: Sound) -> None:

@@ -103,6 +103,17 @@ def test_an_unknown_token_is_dead(tmp_path: Path) -> None:
     assert not is_alive(tmp_path / "missing", "0" * 32)
 
 
+@pytest.mark.parametrize("token", ["", "a\0b", "\0", "/", "../token", "a/b"])
+def test_a_token_that_no_file_can_have_for_its_name_is_dead_and_nothing_is_touched(tmp_path: Path, token: str) -> None:
+    (tmp_path / "owners").mkdir()
+    for folder in (tmp_path, tmp_path / "owners"):
+        (folder / "token.owner").touch()
+        (folder / ".owner").touch()
+
+    assert not is_alive(tmp_path / "owners", token)
+    assert len(list(tmp_path.rglob("*.owner"))) == 4
+
+
 def test_a_file_that_can_not_be_read_counts_as_alive(tmp_path: Path) -> None:
     (tmp_path / "token.owner").mkdir()
 

@@ -1,0 +1,187 @@
+"""A disk that turned a bit leaves rows that SQLite reads and nobody wrote: damage, and never another kind of error."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from journal_walks import UNRECORDED, intent_of, walk
+from payme_plugin.ledger.cancellations import Cancellations
+from payme_plugin.ledger.errors import Damaged
+from payme_plugin.ledger.fiscal_links import FiscalLinks
+from payme_plugin.ledger.rows import CancellationRow, EventRow, FiscalLinkRow, PaymentRow, row_of
+from payme_plugin.ledger.states import PaymentState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from payme_plugin.ledger.journal import Journal
+    from virtual_clock import VirtualClock
+
+NO_UTF_8 = b"\xd0"
+
+
+def bend(path: Path, table: str, column: str, value: str | bytes, where: str = "1") -> None:
+    """Let a text of the file be one that was never written."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(f"UPDATE {table} SET {column} = CAST(? AS TEXT) WHERE {where}", (value,))  # noqa: S608
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value", "read"),
+    [
+        ("payment", "state", "paie", lambda journal: journal.find("p1")),
+        ("payment", "state", "PAID", lambda journal: journal.payment("p1")),
+        ("payment", "message", NO_UTF_8, lambda journal: journal.find_receipt("receipt-of-p1")),
+        ("payment", "receipt_id", NO_UTF_8, lambda journal: journal.payments()),
+        ("payment", "state", "", lambda journal: journal.payments_of_sale("till-1", 3, 1)),
+        ("event", "after", "unknowm", lambda journal: journal.events("p1")),
+        ("event", "text", NO_UTF_8, lambda journal: journal.events("p1")),
+        ("cancellation", "cause", "whim", lambda journal: journal.live_cancellations()),
+        ("cancellation", "url", NO_UTF_8, lambda journal: journal.cancellation(1)),
+        ("cancellation", "cause", "Cancel", lambda journal: Cancellations(journal).live_of("p1")),
+        ("cancellation", "last_error", NO_UTF_8, lambda journal: Cancellations(journal).latest_of("p1")),
+        ("about", "value", NO_UTF_8, lambda journal: journal.host_identity),
+    ],
+)
+def test_whoever_asks_for_a_row_that_makes_no_sense_is_told_of_damage(
+    journal: Journal, path: Path, table: str, column: str, value: str | bytes, read: Callable[[Journal], object]
+) -> None:
+    walk(journal, PaymentState.UNKNOWN)
+    bend(path, table, column, value)
+
+    with pytest.raises(Damaged):
+        read(journal)
+    assert journal.damage is not None
+
+
+def test_it_names_the_row_and_the_column_but_not_what_is_in_it(journal: Journal, path: Path) -> None:
+    walk(journal, PaymentState.UNKNOWN)
+    bend(path, "payment", "state", "8600123456789012")
+
+    with pytest.raises(Damaged, match=r"^the payment 'p1' makes no sense: its state$"):
+        journal.find("p1")
+
+
+@pytest.mark.parametrize("kind", [PaymentRow, EventRow, CancellationRow, FiscalLinkRow])
+@settings(deadline=None)
+@given(data=st.data())
+def test_whatever_is_in_a_row_it_is_data_of_the_right_types_or_damage(kind: type[Any], data: st.DataObject) -> None:
+    value = st.one_of(
+        st.none(), st.integers(-(2**63), 2**63 - 1), st.floats(), st.binary(max_size=9),
+        st.sampled_from([0, 1, "paid", "recorded", "cancel", "unrecorded", ""]),
+    )  # fmt: skip
+    names = list(kind.__dataclass_fields__)
+    missing = data.draw(st.sampled_from([None, *names]))
+    columns = {name: data.draw(value) for name in names if name != missing}
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.row_factory = sqlite3.Row
+        question = ", ".join(f'? AS "{name}"' for name in columns)
+        stored = connection.execute(f"SELECT {question}", list(columns.values())).fetchone()
+    try:
+        row = row_of(kind, stored)
+    except Damaged:
+        return
+    assert missing is None
+    for name, field in kind.__dataclass_fields__.items():
+        allowed = {each.strip() for each in field.type.split("|")}
+        assert type(getattr(row, name)).__name__ in {each.replace("None", "NoneType") for each in allowed}
+
+
+def test_a_row_as_it_was_written_is_data(journal: Journal) -> None:
+    row = walk(journal, PaymentState.UNKNOWN)
+    FiscalLinks(journal).add(row, "https://ofd.soliq.uz/check?t=1")
+
+    assert journal.payments() == [row]
+    assert [each.payment_id for each in FiscalLinks(journal).due(9)] == ["p1"]
+    assert (journal.damage, row.cancellation_queued) == (None, True)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Work goes on beside it
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", ["whim", NO_UTF_8])
+def test_it_is_left_out_of_what_is_to_be_done_and_logged_once(
+    journal: Journal, path: Path, caplog: pytest.LogCaptureFixture, value: str | bytes
+) -> None:
+    for name in ("p1", "p2", "p3"):
+        walk(journal, PaymentState.UNKNOWN, name)
+    bend(path, "cancellation", "cause", value, "payment_id = 'p2'")
+    rows = Cancellations(journal)
+
+    for _ in range(3):
+        assert [row.payment_id for row in rows.due(9)] == ["p1", "p3"]
+        assert [row.payment_id for row in rows.live()] == ["p1", "p3"]
+    assert rows.backlog()[0] == 3
+    assert [record.getMessage() for record in caplog.records] == [
+        "the journal is damaged: the cancellation 2 makes no sense: its cause"
+    ]
+
+
+def test_however_many_there_are_the_others_have_their_turn(journal: Journal, path: Path, clock: VirtualClock) -> None:
+    for number in range(12):
+        walk(journal, PaymentState.UNKNOWN, f"p{number}")
+        clock.sleep(1)
+    bend(path, "cancellation", "cause", "whim", "cancellation_id <= 9")
+    rows = Cancellations(journal)
+
+    for _ in range(2):
+        assert [row.payment_id for row in rows.due(2)] == ["p9", "p10"]
+
+
+@pytest.mark.parametrize("where", ["payment_id = 'p1'", "payment_id = 'p3'"], ids=["first", "last"])
+def test_it_wakes_nobody_though_it_is_always_due(journal: Journal, path: Path, clock: VirtualClock, where: str) -> None:
+    rows = Cancellations(journal)
+    for name in ("p1", "p2", "p3"):
+        rows.postpone(rows.live_of(walk(journal, PaymentState.UNKNOWN, name).payment_id), 5000, "no answer")
+        clock.sleep(1)
+    bend(path, "cancellation", "cause", "whim", where)
+    with journal.writing() as connection:
+        connection.execute(f"UPDATE cancellation SET due_at = {2**62 if '3' in where else 0} WHERE {where}")  # noqa: S608
+
+    assert rows.next_due_in_ms() == (5000 - 2000 if "'p1'" in where else 5000 - 3000)
+    bend(path, "cancellation", "cause", "whim")
+    assert rows.next_due_in_ms() is None
+
+
+def test_recovery_finds_the_payments_beside_it(journal: Journal, path: Path) -> None:
+    for name in ("p1", "p2", "p3"):
+        walk(journal, PaymentState.PAID, name)
+    bend(path, "payment", "message", NO_UTF_8, "payment_id = 'p2'")
+    assert [row.payment_id for row in journal.unfinished()] == ["p1", "p3"]
+
+    bend(path, "payment", "state", "recorded")
+    assert [row.payment_id for row in journal.in_open_sales()] == ["p1", "p3"]
+
+
+def test_a_fiscal_receipt_that_makes_no_sense_does_not_keep_the_others(journal: Journal, path: Path) -> None:
+    for name in ("p1", "p2"):
+        FiscalLinks(journal).add(walk(journal, PaymentState.RECORDED, name), "https://ofd.soliq.uz/check?t=1")
+    bend(path, "fiscal_link", "link", NO_UTF_8, "payment_id = 'p1'")
+
+    assert [row.payment_id for row in FiscalLinks(journal).due(9)] == ["p2"]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Nothing is charged
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_once_damage_was_met_no_payment_begins_and_those_under_way_end(journal: Journal, path: Path) -> None:
+    under_way = walk(journal, PaymentState.PAYING, "p1")
+    walk(journal, PaymentState.UNKNOWN, "p2")
+    bend(path, "cancellation", "cause", "whim")
+    Cancellations(journal).live()
+
+    with pytest.raises(Damaged, match="cancellation 1"):
+        journal.add_intent(intent_of("p3"), "a tender was picked")
+    assert journal.find("p3") is None
+    assert journal.move(under_way, PaymentState.UNKNOWN, "over", cancellation=UNRECORDED).cancellation_queued
