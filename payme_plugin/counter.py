@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from hookspecs import PaymentResult, PaymentStatus, RefundViolation, ReversalResult, ReversalStatus
-from payme_plugin.ledger.errors import JournalError, StateMoved
+from payme_plugin.ledger.errors import AnotherTill, Damaged, JournalError, StateMoved
 from payme_plugin.operations import giving_back
 from payme_plugin.operations.endings import is_ours, refusal
 from payme_plugin.operations.payment import take_payment
-from payme_plugin.operations.recording import confirm_payments
+from payme_plugin.secret import without_words
 from payme_plugin.settings import SettingsError
 from payme_plugin.texts import Text
 
@@ -37,7 +37,10 @@ __all__ = ["Counter"]
 
 _log = logging.getLogger("payme")
 
+_STOP_TIMEOUT_S = 2.0
+
 _Result = TypeVar("_Result", PaymentResult, ReversalResult)
+_Found = TypeVar("_Found")
 
 
 class Counter:
@@ -45,12 +48,32 @@ class Counter:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._lock = threading.Lock()
-        self._is_busy = False
+        self._changed = threading.Condition(threading.Lock())
+        self._busy_thread: int | None = None
+        self._is_stopping = False
+        self._stop_waits = False
 
     def stop(self) -> None:
-        """End work; what is unfinished is durable."""
-        self._service.stop()
+        """End work; what is unfinished is durable.
+
+        A money hook under way ends as if the cashier had stopped it. It is waited for a little; one that takes longer,
+        or whose own ``Ui`` called this, closes behind itself what it still needs.
+
+        Money effect: none; a payment that ends so may leave a cancellation.
+        """
+        with self._changed:
+            if self._is_stopping:
+                return
+            self._is_stopping = True
+            was_busy = self._busy_thread is not None
+            if self._busy_thread != threading.get_ident():
+                self._stop_waits = True
+                self._changed.wait_for(lambda: self._busy_thread is None, _STOP_TIMEOUT_S)
+                self._stop_waits = False
+            if self._busy_thread is not None:
+                return
+        # The host may not have recorded yet what that hook told it: its word about this process's own comes too early.
+        self._service.stop(ask_host=not was_busy)
 
     def payment_types(self) -> list[PaymentType]:
         """Return the tender of the settings, or none."""
@@ -64,7 +87,7 @@ class Counter:
         if self._service.payment_type() != request.payment_type:
             return None
         with self._one_at_a_time("on_payment", request.payment_id) as told:
-            result = told(self._pay(request, ui)) if told else self._refusal(request, Text.PAYMENT_BUSY)
+            result = told(self._pay(request, self._heeding(ui))) if told else self._refusal(request, Text.PAYMENT_BUSY)
         self._wake_for(result)
         return result
 
@@ -73,16 +96,18 @@ class Counter:
 
         Money effect: may cancel, the whole amount.
         """
-        if not is_ours(request.payment):
+        row = self._looked_up(lambda journal: giving_back.row_of_cancel(journal, request))
+        if row is None and not is_ours(request.payment):
             return None
 
         def cancel(tools: Tools) -> ReversalResult:
-            return giving_back.cancel_payment(tools, request, ui)
+            return giving_back.cancel_payment(tools, request, self._heeding(ui))
 
         def durable(journal: Journal) -> ReversalResult | None:
             return giving_back.durable_cancel(journal, request, self._service.texts())
 
-        return self._give_back("on_cancel", request.payment.payment_id, cancel, durable)
+        payment_id = request.payment.payment_id if row is None else row.payment_id
+        return self._give_back("on_cancel", payment_id, cancel, durable)
 
     def violations(self, request: RefundRequest) -> list[RefundViolation]:
         """Return what forbids a refund; an empty list where nothing does or it isn't ours."""
@@ -90,12 +115,13 @@ class Counter:
         try:
             journal = self._service.journal()
             original = giving_back.original_of(journal, request)
-            if original is None and not self._is_our_tender(request):
+            if original is None and not self._may_be_ours(request):
                 return []
             return giving_back.violations(journal, request, original, texts)
         except JournalError as error:
             self._service.journal_fault(error, f"refund {request.refund_id}")
-            # What the journal could not say, on_full_refund asks of Payme.
+            # What the journal alone knows is not told. on_full_refund is refused then: it returns nothing that it can't
+            # make durable first.
             return giving_back.violations_without_journal(request, texts) if self._may_be_ours(request) else []
 
     def refund(self, request: RefundRequest, ui: Ui) -> ReversalResult | None:
@@ -103,27 +129,27 @@ class Counter:
 
         Money effect: may cancel, the whole amount.
         """
-        if not self._may_be_ours(request):
+        original = self._looked_up(lambda journal: giving_back.original_of(journal, request))
+        if original is None and not self._may_be_ours(request):
             return None
-        payment_id = request.payment.payment_id if request.payment is not None else "-"
 
         def refund(tools: Tools) -> ReversalResult:
-            return giving_back.refund_payment(tools, request, ui)
+            return giving_back.refund_payment(tools, request, self._heeding(ui))
 
         def durable(journal: Journal) -> ReversalResult | None:
             return giving_back.durable_refund(journal, request, self._service.texts())
 
-        return self._give_back("on_full_refund", payment_id, refund, durable)
+        named = request.payment.payment_id if request.payment is not None else "-"
+        return self._give_back("on_full_refund", named if original is None else original.payment_id, refund, durable)
 
     def receipt_closed(self, receipt: Receipt) -> None:
-        """Confirm the payments in a closed receipt.
+        """Confirm the payments in a closed receipt and file its fiscal link, now or as soon as the journal takes it.
 
         Money effect: none.
         """
         try:
-            confirm_payments(self._service.journal(), receipt, self._service.clock.wall_ms())
+            self._service.upkeep.closed_receipts.file(receipt)
         except JournalError as error:
-            # The payments stay paid; the host's word about them is asked for later.
             self._service.journal_fault(error, f"receipt {receipt.shift}/{receipt.number} is closed")
         self._service.upkeep.wake()
 
@@ -141,12 +167,15 @@ class Counter:
         except SettingsError as error:
             _log.error("payment %s is refused, the settings can't be used: %s", request.payment_id, error)
             return self._refusal(request, Text.PAYMENT_SETTINGS_BROKEN, fault=error.faults[0].short)
+        except AnotherTill as error:
+            _log.error("payment %s is refused: %s", request.payment_id, error)
+            return self._refusal(request, Text.PAYMENT_ANOTHER_TILL)
         except JournalError as error:
             self._service.journal_fault(error, f"payment {request.payment_id}")
             return self._refusal(request, Text.PAYMENT_JOURNAL_UNWRITABLE)
-        except Exception:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001
             # No hook raises. What was durable before the fault decides later; until then nobody may hand out goods.
-            _log.exception("payment %s: a fault of the plugin", request.payment_id)
+            _log.error("payment %s: a fault of the plugin: %s", request.payment_id, without_words(error))
             message = self._service.texts()(Text.PAYMENT_CHARGE_MAY_HANG)
             return PaymentResult(status=PaymentStatus.UNKNOWN, amount=request.amount, message=message)
 
@@ -159,11 +188,19 @@ class Counter:
     ) -> ReversalResult:
         with self._one_at_a_time(hook, payment_id) as told:
             if told is None:
-                return self._kept(Text.REVERSAL_BUSY)
+                return self._told_while_busy(payment_id, durable)
             result = self._reversal(payment_id, operation)
             if result.status is ReversalStatus.REFUSED:
                 result = self._durable(payment_id, durable) or result
             told(result)
+        self._wake_for(result)
+        return result
+
+    def _told_while_busy(self, payment_id: str, durable: Callable[[Journal], ReversalResult | None]) -> ReversalResult:
+        """Answer beside another money hook: it may be the one that gives this very payment back."""
+        result = None if self._is_stopping else self._durable(payment_id, durable)
+        if result is None:
+            return self._kept(Text.REVERSAL_BUSY)
         self._wake_for(result)
         return result
 
@@ -182,16 +219,28 @@ class Counter:
         except SettingsError as error:
             _log.error("reversal of %s is refused, the settings can't be used: %s", payment_id, error)
             return self._kept(Text.REVERSAL_SETTINGS_BROKEN, fault=error.faults[0].short)
+        except AnotherTill as error:
+            _log.error("reversal of %s is refused: %s", payment_id, error)
+            return self._kept(Text.REVERSAL_ANOTHER_TILL)
         except StateMoved as error:
             _log.warning("reversal of %s: %s", payment_id, error)
             return self._kept(Text.REVERSAL_BUSY)
         except JournalError as error:
             self._service.journal_fault(error, f"reversal of {payment_id}")
-            return self._kept(Text.REVERSAL_JOURNAL_UNWRITABLE)
-        except Exception:  # noqa: BLE001
+            is_damaged = isinstance(error, Damaged)
+            return self._kept(Text.REVERSAL_JOURNAL_DAMAGED if is_damaged else Text.REVERSAL_JOURNAL_UNWRITABLE)
+        except Exception as error:  # noqa: BLE001
             # No hook raises. A cancellation that is durable is carried out whatever the cashier reads.
-            _log.exception("reversal of %s: a fault of the plugin", payment_id)
+            _log.error("reversal of %s: a fault of the plugin: %s", payment_id, without_words(error))
             return self._kept(Text.REVERSAL_JOURNAL_UNWRITABLE)
+
+    def _looked_up(self, look: Callable[[Journal], _Found | None]) -> _Found | None:
+        """Return what the journal has of a payment; None too where it can't be read: the operation then says so."""
+        try:
+            return look(self._service.journal())
+        except JournalError as error:
+            _log.error("the journal can't be asked whose payment it is: %s", error)
+            return None
 
     def _refusal(self, request: PaymentRequest, text: Text, **values: object) -> PaymentResult:
         return refusal(request.amount, self._service.texts()(text, **values))
@@ -207,6 +256,9 @@ class Counter:
             return is_ours(request.payment) or self._is_our_tender(request)
         return self._is_our_tender(request)
 
+    def _heeding(self, ui: Ui) -> Ui:
+        return _StoppableUi(ui, lambda: self._is_stopping)
+
     def _wake_for(self, result: PaymentResult | ReversalResult) -> None:
         if result.cancellation_queued:
             self._service.upkeep.wake()
@@ -214,16 +266,46 @@ class Counter:
     @contextmanager
     def _one_at_a_time(self, hook: str, payment_id: str) -> Iterator[_Told | None]:
         """Yield what tells the log the verdict, or None while another money hook is under way; nothing is locked."""
-        with self._lock:
-            is_alone, self._is_busy = not self._is_busy, True
+        with self._changed:
+            is_alone = self._busy_thread is None and not self._is_stopping
+            if is_alone:
+                self._busy_thread = threading.get_ident()
         if not is_alone:
             yield None
             return
         try:
             yield _Told(hook, payment_id, self._service.clock.monotonic)
         finally:
-            with self._lock:
-                self._is_busy = False
+            self._leave()
+
+    def _leave(self) -> None:
+        with self._changed:
+            waits_for_us = self._stop_waits
+            self._busy_thread = None
+            self._changed.notify_all()
+            ends = self._is_stopping and not waits_for_us
+        if ends:
+            self._service.stop(ask_host=False)
+
+
+class _StoppableUi:
+    """The cashier's ``Ui`` while the till may stop: then nothing more is scanned, and every wait is stopped."""
+
+    def __init__(self, ui: Ui, is_stopping: Callable[[], bool]) -> None:
+        self._ui = ui
+        self._is_stopping = is_stopping
+
+    def scan(self, prompt: str, timeout_s: float) -> str | None:
+        if self._is_stopping():
+            return None
+        scanned = self._ui.scan(prompt, timeout_s)
+        return None if self._is_stopping() else scanned
+
+    def progress(self, elapsed_s: float, total_s: float, text: str) -> bool | None:
+        if self._is_stopping():
+            return True
+        answer = self._ui.progress(elapsed_s, total_s, text)
+        return True if self._is_stopping() else answer
 
 
 class _Told:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from hookspecs import PaymentType
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.errors import JournalError
-from payme_plugin.operations.endings import JOURNAL_NOTICE
+from payme_plugin.operations.endings import JOURNAL_NOTICE, journal_notice
 from payme_plugin.operations.guards import GuardedHost
-from payme_plugin.operations.slip_desk import SlipDesk, TemplateShelf
+from payme_plugin.operations.slip_desk import SlipDesk, TemplateShelf, import_slip_parts, warm_up_slips
 from payme_plugin.operations.tools import Tools
 from payme_plugin.paymego import codes
 from payme_plugin.paymego.client import PaymeGoClient
@@ -82,25 +82,30 @@ class Service:
         settings = self._checked_settings()
         self._tell_journal()
         press, shelf = self._slip_press(settings)
-        press.import_parts()
+        import_slip_parts(press)
         client = self._client_of(settings) if settings is not None else None
-        template = settings.slip_template if settings is not None else None
+        # A template that is never printed is no fault of this till.
+        template = settings.slip_template if settings is not None and settings.slip_copies else None
+        texts = self._texts(settings)
 
         def warm_up() -> None:
             try:
                 if client is not None:
                     client.warm_up()
-                press.warm_up()
-                shelf.get(template)
-            except Exception as error:  # noqa: BLE001 - told again, with its notice, when a slip is made
+            except Exception as error:  # noqa: BLE001 - told again when a payment connects
                 _log.warning("warming up: %s", error)
+            warm_up_slips(press, shelf, template, texts, self.host.notice)
 
         threading.Thread(target=warm_up, name="payme-warm-up", daemon=True).start()
         self.upkeep.start(run_worker=settings is None or settings.run_worker)
 
-    def stop(self) -> None:
-        """End the background and close what is open; unfinished payments and cancellations stay durable."""
-        self.upkeep.stop()
+    def stop(self, *, ask_host: bool = True) -> None:
+        """End the background and close what is open; unfinished payments and cancellations stay durable.
+
+        Args:
+            ask_host: ask the host once more which payments of this process it has; it must have recorded them by now.
+        """
+        self.upkeep.stop(ask_host=ask_host)
         with self._lock:
             client, self._client = self._client, None
         if client is not None:
@@ -148,7 +153,7 @@ class Service:
     def journal_fault(self, error: JournalError, what: str) -> None:
         """Log that the journal could not take something, and show it at the till."""
         _log.error("%s: the journal can't be used: %s", what, error)
-        self.host.notice(JOURNAL_NOTICE, self.texts()(Text.NOTICE_JOURNAL_UNWRITABLE))
+        self.host.notice(JOURNAL_NOTICE, self.texts()(journal_notice(error)))
 
     def _tools(self, settings: Settings, texts: Texts) -> Tools:
         journal = self._storage.journal()

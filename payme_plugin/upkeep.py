@@ -9,26 +9,26 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hookspecs import QueueVerdict
-from payme_plugin.delivery.messages import KIND, UnknownVersion, read_message
+from payme_plugin.delivery.decider import Decider
+from payme_plugin.delivery.desks import Desks
+from payme_plugin.delivery.inbox import Inbox
 from payme_plugin.delivery.rounds import Rounds
 from payme_plugin.delivery.worker import Till, Worker
-from payme_plugin.ledger.errors import JournalError
-from payme_plugin.ledger.leases import DECIDER
+from payme_plugin.ledger.errors import AnotherTill, Damaged, JournalError, Moved
 from payme_plugin.ledger.retention import forget_finished
-from payme_plugin.operations.cancellation import KassaDesk, Stepped
+from payme_plugin.operations.endings import JOURNAL_NOTICE, journal_notice
+from payme_plugin.operations.recording import ClosedReceipts
 from payme_plugin.operations.recovery import Recovered, recover
-from payme_plugin.operations.tools import limits_of
 from payme_plugin.settings import SettingsError
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hookspecs import QueueMessage
+    from hookspecs import QueueMessage, QueueVerdict
     from payme_plugin.clock import Clock
-    from payme_plugin.delivery.messages import Cancel
     from payme_plugin.ledger.rows import PaymentRow
+    from payme_plugin.operations.cancellation import KassaDesk
     from payme_plugin.operations.guards import GuardedHost
     from payme_plugin.paymego.client import PaymeGoClient
     from payme_plugin.settings import Settings
@@ -40,8 +40,9 @@ __all__ = ["Upkeep"]
 _log = logging.getLogger("payme")
 
 _RECOVERY_NOTICE = "payme.recovery"
+_TOO_OLD_NOTICE = "payme.recovery.too_old"
 _BACKLOG_NOTICE = "payme.cancellations"
-_QUEUE_NOTICE = "payme.queue"
+_ANOTHER_TILL_NOTICE = "payme.another_till"
 _OLD_MS = 3_600_000
 _MANY = 10
 _JITTER_STEPS = 1000
@@ -62,6 +63,9 @@ class Upkeep:
         texts: gives the cashier's language of this moment.
         new_client: makes a client for the kassa in the settings, apart from the sale's.
         clock: time.
+
+    Attributes:
+        closed_receipts: what the host told of receipts that closed.
     """
 
     def __init__(
@@ -78,12 +82,10 @@ class Upkeep:
         self._storage = storage
         self._settings = settings
         self._texts = texts
-        self._new_client = new_client
         self._clock = clock
-        self._lock = threading.Lock()
-        self._clients: dict[int, tuple[Settings, PaymeGoClient]] = {}
-        self._decides = contextlib.ExitStack()
-        self._is_decider = False
+        self._desks = Desks(new_client)
+        self._decider = Decider(lambda: storage.leases, clock)
+        self.closed_receipts = ClosedReceipts(storage.journal, lambda: storage.owner.token, clock)
         self._is_recovered = False
         self._in_hand: str | None = None
         self._nothing_in_hand = threading.Event()
@@ -91,6 +93,15 @@ class Upkeep:
         self._rounds: Rounds | None = None
         self._forget_at = float("-inf")
         self._worker: Worker | None = None
+        self._recovery: threading.Thread | None = None
+        self._inbox = Inbox(
+            host,
+            rounds=self.rounds,
+            kassa=partial(self.kassa, _HOST_QUEUE),
+            is_recorded=self._told_by_host,
+            texts=texts,
+            clock=clock,
+        )
 
     def start(self, *, run_worker: bool) -> None:
         """Begin: recover in the background, and deliver unless another process does.
@@ -99,10 +110,10 @@ class Upkeep:
         """
         if not run_worker:
             recovery = partial(self._recover_quietly, own_too=False)
-            threading.Thread(target=recovery, name="payme-recovery", daemon=True).start()
+            self._recovery = threading.Thread(target=recovery, name="payme-recovery", daemon=True)
+            self._recovery.start()
             return
-        till = Till(self._before_round, self._host.is_recorded, self._host.enqueue, self._give_way)
-        self._worker = Worker(self.rounds, till, self.kassa)
+        self._worker = Worker(self.rounds, self._surroundings(), self.desk, self._clock)
         self._worker.start()
 
     def stop(self, *, ask_host: bool = True) -> None:
@@ -113,15 +124,18 @@ class Upkeep:
 
         Money effect: may leave cancellations of payments that the host does not have.
         """
+        self.closed_receipts.file_waiting()
         self._recover_quietly(own_too=ask_host)
         if self._worker is not None:
-            self._worker.stop(_STOP_TIMEOUT_S)
-        with self._lock:
-            clients, self._clients = self._clients, {}
-        for _, client in clients.values():
-            client.close()
-        self._decides.close()
-        self._is_decider = False
+            self._worker.stop(_STOP_TIMEOUT_S, self.cut_off)
+        if self._recovery is not None:
+            self._recovery.join(_STOP_TIMEOUT_S)
+        self.cut_off()
+        self._decider.release()
+
+    def cut_off(self) -> None:
+        """Shut the connections of the deliveries under way, and open none any more."""
+        self._desks.close()
 
     def wake(self) -> None:
         """A cancellation was just written: let the worker look at once."""
@@ -130,11 +144,17 @@ class Upkeep:
 
     @contextlib.contextmanager
     def in_hand(self, payment_id: str) -> Iterator[None]:
-        """Leave a payment to its hook for the time of a block; decide about the others before it begins."""
+        """Leave a payment to its hook for the time of a block; decide about the others before it begins.
+
+        Raises:
+            AnotherTill: another living process decides here: its host's word and this one's would contradict.
+            JournalError: nobody can tell whether one does.
+        """
         self._in_hand = payment_id
         self._nothing_in_hand.clear()
         try:
-            self._recover_quietly(own_too=True)
+            self.closed_receipts.file_waiting()
+            self._require_decider()
             yield
         finally:
             self._in_hand = None
@@ -146,7 +166,7 @@ class Upkeep:
         return self._nothing_in_hand.is_set()
 
     def recover(self, *, own_too: bool) -> Recovered | None:
-        """Decide about unfinished payments; None where another process is the one that decides.
+        """Decide about unfinished payments; None, with a notice, where another process is the one that decides.
 
         Args:
             own_too: also about this process's own, but the one in hand: on the host's thread alone, which has recorded
@@ -158,7 +178,9 @@ class Upkeep:
         Money effect: none at once; cancellations are carried out later.
         """
         journal = self._storage.journal()
-        if not self._decide():
+        decides = self._decider.decides()
+        self._host.notice(_ANOTHER_TILL_NOTICE, None if decides else self._texts()(Text.NOTICE_ANOTHER_TILL))
+        if not decides:
             return None
         owner = self._storage.owner
 
@@ -167,11 +189,17 @@ class Upkeep:
                 return own_too and row.payment_id != self._in_hand
             return not owner.is_alive(row.owner)
 
-        recovered = recover(journal, may_decide, self._host.is_recorded, self._texts())
+        def is_recorded(row: PaymentRow) -> bool | None:
+            answer = self._host.is_recorded(row.payment_id)
+            is_strange = row.owner != owner.token and self._decider.lived_beside_another
+            return None if answer is False and is_strange else answer
+
+        recovered = recover(journal, may_decide, is_recorded, self._texts())
         self._is_recovered = True
         # This process's own stay with it until the host decides: nothing to worry about.
         left = sum(row.owner != owner.token for row in recovered.kept)
-        self._host.notice(_RECOVERY_NOTICE, self._texts()(Text.NOTICE_PAYMENTS_KEPT, count=left) if left else None)
+        self._tell_count(_RECOVERY_NOTICE, Text.NOTICE_PAYMENTS_KEPT, left)
+        self._tell_count(_TOO_OLD_NOTICE, Text.NOTICE_PAYMENTS_TOO_OLD, len(recovered.too_old))
         if recovered.cancelled:
             self.wake()
         return recovered
@@ -181,71 +209,70 @@ class Upkeep:
 
         Money effect: may cancel, the whole amount of one receipt.
         """
-        if message.kind != KIND:
-            return None
-        try:
-            cancel = read_message(message)
-        except UnknownVersion as error:
-            self._host.notice(_QUEUE_NOTICE, self._texts()(Text.NOTICE_QUEUE_VERSION))
-            _log.error("queue message %s has version %s, newer than this plugin", message.message_id, error)
-            return QueueVerdict.RETRY
-        if cancel is None:
-            _log.error("queue message %s is of our kind, but not ours", message.message_id)
-            return QueueVerdict.DROP
-        try:
-            return self._delivered(cancel)
-        except JournalError as error:
-            _log.error("queue message %s waits: %s", message.message_id, error)
-            return QueueVerdict.RETRY
+        return self._inbox.work_on(message)
 
-    def kassa(self, number: int) -> KassaDesk | None:
-        """Return the kassa of the settings with the client of worker thread ``number``; None without settings."""
+    def settings(self) -> Settings | None:
+        """Return the settings of this moment; None: they can't be used."""
         try:
-            settings = self._settings()
+            return self._settings()
         except SettingsError:
             return None
-        with self._lock:
-            kept = self._clients.get(number)
-            if kept is None or kept[0] != settings:
-                if kept is not None:
-                    kept[1].close()
-                kept = self._clients[number] = (settings, self._new_client(settings))
-        return KassaDesk(settings.pos_id, settings.url, kept[1], limits_of(settings))
+
+    def desk(self, number: int, settings: Settings) -> KassaDesk | None:
+        """Return the kassa of ``settings`` with the client of worker thread ``number``; None once it was cut off."""
+        return self._desks.of(number, settings)
+
+    def kassa(self, number: int) -> KassaDesk | None:
+        """Return the kassa of the settings of this moment with the client of that number; None without settings."""
+        settings = self.settings()
+        return None if settings is None else self.desk(number, settings)
 
     def rounds(self) -> Rounds:
         """Return what works on the cancellations, over a connection of its own.
 
         Raises:
-            JournalError: the journal can't be used.
+            JournalError: the journal can't be used, or another file is in its place.
         """
+        fault = self._storage.fault()
+        # A journal that was deleted is gone with this process: what it owes now, nobody returns later.
+        if isinstance(fault, Moved) and fault.is_replaced:
+            raise fault
         if self._rounds is None:
             journal = self._storage.another_journal()
             self._rounds = Rounds(journal, self._storage.leases, self._clock, _jitter)
         return self._rounds
 
-    def _delivered(self, cancel: Cancel) -> QueueVerdict:
-        rounds = self.rounds()
-        row = rounds.journal.cancellation(cancel.cancellation_id)
-        if row is None or row.receipt_id != cancel.receipt_id:
-            # Its journal is lost or another's: the message is the last that is known of the money, so it stays.
-            self._host.notice(_QUEUE_NOTICE, self._texts()(Text.NOTICE_QUEUE_UNKNOWN, receipt_id=cancel.receipt_id))
-            return QueueVerdict.RETRY
-        if row.ended_at is not None:
-            return QueueVerdict.DONE
-        kassa = self.kassa(_HOST_QUEUE)
-        if kassa is None:
-            return QueueVerdict.RETRY
-        stepped = rounds.step(row, kassa, is_recorded=self._host.is_recorded(row.payment_id))
-        return QueueVerdict.DONE if stepped is Stepped.DONE else QueueVerdict.RETRY
+    def _tell_count(self, key: str, text: Text, count: int) -> None:
+        self._host.notice(key, self._texts()(text, count=count) if count else None)
 
-    def _decide(self) -> bool:
-        """Try to become the process that decides; it stays so until it stops."""
-        with self._lock:
-            if not self._is_decider:
-                self._is_decider = self._decides.enter_context(self._storage.leases.hold(DECIDER))
-                if not self._is_decider:
-                    self._decides.close()
-            return self._is_decider
+    def _surroundings(self) -> Till:
+        return Till(
+            before_round=self._before_round,
+            settings=self.settings,
+            is_recorded=self._told_by_host,
+            enqueue=self._offered_to_host,
+            gives_way=self._give_way,
+        )
+
+    def _told_by_host(self, payment_id: str) -> bool | None:
+        """Return the host's answer; None where another till decides: this one knows nothing of its sales."""
+        return self._host.is_recorded(payment_id) if self._decider.decides() else None
+
+    def _offered_to_host(self, message: QueueMessage) -> bool:
+        """Offer a message to the host's queue, but not one of another till's."""
+        return self._decider.decides() and self._host.enqueue(message)
+
+    def _require_decider(self) -> None:
+        try:
+            recovered = self.recover(own_too=True)
+        except JournalError as error:
+            if not self._decider.is_decider:
+                raise
+            _log.error("recovery waits: %s", error)
+            return
+        if recovered is None:
+            message = "another till works with this folder, and decides about its payments"
+            raise AnotherTill(message)
 
     def _give_way(self) -> None:
         # Python runs one thread at a time: beside busy steppers a sale's every commit would wait its turn.
@@ -258,14 +285,21 @@ class Upkeep:
             _log.error("recovery waits: %s", error)
 
     def _before_round(self) -> None:
-        # Neither of the two holds up the money that must go back: its requests need no room on the disk.
+        # None of the three holds up the money that must go back: its requests need no room on the disk.
+        self.closed_receipts.file_waiting()
         if not self._is_recovered:
             self._recover_quietly(own_too=False)
         self._forget_quietly()
+        self._inbox.look_after_notice()
+        self._tell_fault()
         live, oldest = self.rounds().rows.backlog()
         is_old = oldest is not None and self._clock.wall_ms() - oldest > _OLD_MS
-        text = self._texts()(Text.NOTICE_CANCELLATIONS_WAIT, count=live) if is_old or live > _MANY else None
-        self._host.notice(_BACKLOG_NOTICE, text)
+        self._tell_count(_BACKLOG_NOTICE, Text.NOTICE_CANCELLATIONS_WAIT, live if is_old or live > _MANY else 0)
+
+    def _tell_fault(self) -> None:
+        fault = self._storage.fault()
+        if fault is not None:
+            self._host.notice(JOURNAL_NOTICE, self._texts()(journal_notice(fault)))
 
     def _forget_quietly(self) -> None:
         try:
@@ -282,7 +316,11 @@ class Upkeep:
             keep_days = self._settings().keep_days
         except SettingsError:
             return
-        forgotten = forget_finished(self.rounds().journal, keep_days, _FORGET_AT_ONCE)
+        try:
+            forgotten = forget_finished(self.rounds().journal, keep_days, _FORGET_AT_ONCE)
+        except Damaged:
+            self._forget_at = now + _DAY_S
+            raise
         self._forget_at = now if forgotten == _FORGET_AT_ONCE else now + _DAY_S
         if forgotten:
             _log.info("%d payments older than keepDays were forgotten", forgotten)

@@ -17,8 +17,11 @@ KIND = "payme.cancel"
 VERSION = 1
 
 
+_LONGEST_VERSION = 40
+
+
 class UnknownVersion(ValueError):
-    """The message was written by a newer version of the plugin: keep it, and install that version."""
+    """Another version of the plugin wrote the message: keep it, and install that version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def read_message(message: QueueMessage) -> Cancel | None:
     """Return what a message of our kind speaks of; None where its body is not ours.
 
     Raises:
-        UnknownVersion: a newer version of the plugin wrote it.
+        UnknownVersion: its version is another one than ours, or none at all.
     """
     try:
         body = json.loads(message.body)
@@ -66,11 +69,11 @@ def read_message(message: QueueMessage) -> Cancel | None:
         return None
     if not isinstance(body, dict):
         return None
-    version, number = _integer(body.get("v")), _integer(body.get("cancellation_id"))
-    if version is not None and version > VERSION:
-        raise UnknownVersion(version)
+    if _integer(body.get("v")) != VERSION:
+        raise UnknownVersion(repr(body.get("v"))[:_LONGEST_VERSION])
+    number = _integer(body.get("cancellation_id"))
     texts = (body.get("payment_id"), body.get("receipt_id"))
-    if version != VERSION or number is None or not all(isinstance(text, str) for text in texts):
+    if number is None or not all(isinstance(text, str) for text in texts):
         return None
     return Cancel(number, str(texts[0]), str(texts[1]))
 

@@ -1,6 +1,7 @@
 """The worker: one thread that speaks with the host and picks what is due, and a few that carry it out.
 
-A slow answer holds up one of the few. The host is called from one thread alone, as the contract wants it.
+A slow answer holds up one of the few. The host is called from one thread alone, as the contract wants it: what the
+others need of it, its settings too, is in the job that they are given.
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.errors import JournalError
 from payme_plugin.ledger.states import Cause
+from payme_plugin.secret import without_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from hookspecs import QueueMessage
+    from payme_plugin.clock import Clock
     from payme_plugin.delivery.rounds import Rounds
     from payme_plugin.ledger.rows import CancellationRow
     from payme_plugin.operations.cancellation import KassaDesk
+    from payme_plugin.settings import Settings
 
 __all__ = ["Till", "Worker"]
 
@@ -40,12 +44,14 @@ class Till:
 
     Attributes:
         before_round: called before each round: recovery that is still to be done, and notices.
+        settings: gives the settings of this moment; None: they can't be used now.
         is_recorded: the host's answer, by payment id.
         enqueue: offers a message to the host's queue; None: there is none to offer to.
         gives_way: called before each step: waits a short while where a sale needs the machine more.
     """
 
     before_round: Callable[[], None]
+    settings: Callable[[], Settings | None]
     is_recorded: Callable[[str], bool | None]
     enqueue: Callable[[QueueMessage], bool] | None
     gives_way: Callable[[], object]
@@ -55,6 +61,7 @@ class Till:
 class _Job:
     name: str
     run: Callable[[KassaDesk], bool]
+    settings: Settings | None
 
 
 class Worker:
@@ -63,14 +70,22 @@ class Worker:
     Args:
         rounds: gives what works on a row, opened when first needed; it may raise ``JournalError``.
         till: the surroundings.
-        kassa: gives the kassa of the settings with a client of the thread's own, by the thread's number; None: the
-            settings can't be used now.
+        desk: gives the kassa of the settings with a client of the thread's own, by the thread's number; None: there is
+            none any more.
+        clock: time.
     """
 
-    def __init__(self, rounds: Callable[[], Rounds], till: Till, kassa: Callable[[int], KassaDesk | None]) -> None:
+    def __init__(
+        self,
+        rounds: Callable[[], Rounds],
+        till: Till,
+        desk: Callable[[int, Settings], KassaDesk | None],
+        clock: Clock,
+    ) -> None:
         self._rounds = rounds
         self._till = till
-        self._kassa = kassa
+        self._desk = desk
+        self._clock = clock
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._lock = threading.Lock()
@@ -92,8 +107,12 @@ class Worker:
         """Look at once for what is due; a row was just written, say."""
         self._wake.set()
 
-    def stop(self, timeout_s: float) -> None:
-        """Stop: begin nothing more, and wait at most ``timeout_s`` seconds for what is under way.
+    def stop(self, timeout_s: float, cut_off: Callable[[], None]) -> None:
+        """Stop: begin nothing more, cut off what is under way, and wait at most ``timeout_s`` seconds for the threads.
+
+        Args:
+            timeout_s: for all threads together.
+            cut_off: shuts the connections of the desks, so that no thread waits for an answer any more.
 
         A step that is cut off is repeated later by whoever comes next; its row is as it was.
         """
@@ -101,9 +120,11 @@ class Worker:
         self._wake.set()
         for _ in range(_STEPPERS):
             self._work.put(None)
+        cut_off()
+        ends = self._clock.monotonic() + timeout_s
         for thread in self._threads:
             if thread is not threading.current_thread() and thread.is_alive():
-                thread.join(timeout_s / len(self._threads))
+                thread.join(max(0.0, ends - self._clock.monotonic()))
 
     def _dispatch(self) -> None:
         while not self._stopping.is_set():
@@ -113,8 +134,8 @@ class Worker:
                 idle_s = self._hand_out()
             except JournalError as error:
                 _log.error("the worker can't use the journal: %s", error)
-            except Exception:  # noqa: BLE001 - the worker never stops silently
-                _log.exception("the worker met a fault of the plugin")
+            except Exception as error:  # noqa: BLE001 - the worker never stops silently
+                _log.error("the worker met a fault of the plugin: %s", without_words(error))
             self._wake.wait(idle_s)
             self._wake.clear()
 
@@ -124,7 +145,10 @@ class Worker:
         with self._lock:
             under_way = frozenset(self._under_way)
         resting = self._resting(rounds.clock.monotonic())
-        jobs = [job for job in self._jobs(rounds, under_way | resting) if job.name not in under_way | resting]
+        not_now = under_way | resting
+        found = [(name, run) for name, run in self._due(rounds, not_now) if name not in not_now]
+        settings = self._till.settings() if found else None
+        jobs = [_Job(name, run, settings) for name, run in found]
         for job in jobs[: _WAITING_ROWS - len(under_way)]:
             with self._lock:
                 self._under_way.add(job.name)
@@ -144,28 +168,31 @@ class Worker:
         self._rests_until.update(dict.fromkeys(futile, now + _REST_S))
         return frozenset(self._rests_until)
 
-    def _jobs(self, rounds: Rounds, not_now: frozenset[str]) -> Iterator[_Job]:
+    def _due(self, rounds: Rounds, not_now: frozenset[str]) -> Iterator[tuple[str, Callable[[KassaDesk], bool]]]:
+        """Give what is due, by name, but for what the host's queue takes."""
         for row in rounds.rows.due(_WAITING_ROWS):
             if _name(row) in not_now or self._stopping.is_set():
                 continue
             if self._till.enqueue is not None and rounds.offer(row, self._till.enqueue):
                 continue
             is_recorded = self._till.is_recorded(row.payment_id) if row.cause is Cause.UNRECORDED else None
-            yield _Job(_name(row), partial(_step, rounds, row, is_recorded))
+            yield _name(row), partial(_step, rounds, row, is_recorded)
         for link in rounds.links.due(_WAITING_ROWS):
-            yield _Job(f"fiscal link {link.fiscal_link_id}", partial(rounds.send_link, link))
+            yield f"fiscal link {link.fiscal_link_id}", partial(rounds.send_link, link)
 
     def _carry_out(self, number: int) -> None:
         while (job := self._work.get()) is not None:
             went_on = False
             try:
                 self._till.gives_way()
-                kassa = None if self._stopping.is_set() else self._kassa(number)
+                kassa = None
+                if job.settings is not None and not self._stopping.is_set():
+                    kassa = self._desk(number, job.settings)
                 went_on = kassa is not None and job.run(kassa)
             except JournalError as error:
                 _log.error("%s waits: %s", job.name, error)
-            except Exception:  # noqa: BLE001 - the worker never stops silently
-                _log.exception("%s met a fault of the plugin", job.name)
+            except Exception as error:  # noqa: BLE001 - the worker never stops silently
+                _log.error("%s met a fault of the plugin: %s", job.name, without_words(error))
             finally:
                 with self._lock:
                     self._under_way.discard(job.name)

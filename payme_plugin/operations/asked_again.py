@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hookspecs import PaymentResult, PaymentStatus
 from payme_plugin.ledger.states import PaymentState
-from payme_plugin.operations.endings import JOURNAL_NOTICE, Ending, commit, refusal, told_before
+from payme_plugin.operations.endings import JOURNAL_NOTICE, Ending, commit, journal_notice, refusal, told_before
 from payme_plugin.operations.story import Story
 from payme_plugin.texts import Text
 
@@ -80,7 +80,7 @@ def not_writable(tools: Tools, request: PaymentRequest, error: JournalError, *, 
     Money effect: none.
     """
     _log.error("payment %s: the journal can't store it: %s", request.payment_id, error)
-    tools.notice(JOURNAL_NOTICE, tools.texts(Text.NOTICE_JOURNAL_UNWRITABLE))
+    tools.notice(JOURNAL_NOTICE, tools.texts(journal_notice(error)))
     if may_be_charged:
         return _may_hang(tools, request)
     return refusal(request.amount, tools.texts(Text.PAYMENT_JOURNAL_UNWRITABLE))

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.cancellations import Cancellations
+from payme_plugin.ledger.cancellations import HELD_BY_TILL, Cancellations
 from payme_plugin.ledger.errors import JournalError, StateMoved
 from payme_plugin.ledger.states import Cause
 from payme_plugin.operations.inquiry import Inquiry
@@ -122,15 +122,16 @@ class Stepper:
         Args:
             row: as it was read under the lease.
             kassa: what the settings hold.
-            is_recorded: the host's answer about its payment; None where there is no host to ask.
+            is_recorded: the host's answer about its payment; None where there is no host to ask: then what it said last
+                holds.
 
         Raises:
             JournalError: what came of it could not be stored; the row is as it was.
 
         Money effect: may cancel, the whole amount of the row's receipt.
         """
-        if row.cause is Cause.UNRECORDED and is_recorded is True:
-            return self._later(row, Stepped.HELD, "the till says that it has this payment")
+        if row.cause is Cause.UNRECORDED and _is_held(row, is_recorded):
+            return self._later(row, Stepped.HELD, HELD_BY_TILL)
         if (row.pos_id, row.url) != (kassa.pos_id, kassa.url):
             return self._later(row, Stepped.HELD, f"the settings hold no key of kassa {row.pos_id} at {row.url}")
         try:
@@ -145,24 +146,25 @@ class Stepper:
         """
         if (row.pos_id, row.url) != (kassa.pos_id, kassa.url):
             return None
-        watch, inquiry = self._inquiry(row, kassa)
+        watch, inquiry = self._inquiry(row, kassa, Story(self._clock))
         return inquiry.state(watch.request_limit())
 
     def _carried_out(self, row: CancellationRow, kassa: KassaDesk) -> Stepped:
-        watch, inquiry = self._inquiry(row, kassa)
+        story = Story(self._clock)
+        watch, inquiry = self._inquiry(row, kassa, story)
         state = inquiry.state(watch.request_limit())
         if state in _CANCEL_AT or state in _CANCEL_AND_ASK_AT:
             self._begin(row)
             came = inquiry.cancel(watch.request_limit())
             state = came if state in _CANCEL_AT else inquiry.state(watch.request_limit())
         if state == ReceiptState.CANCELLED:
-            self._rows.end(row, "Payme says cancelled (50)", reversed_at_payme=True)
+            self._rows.end(row, "Payme says cancelled (50)", reversed_at_payme=True, notes=story.take())
             _log.info("cancellation %d of payment %s: done", row.cancellation_id, row.payment_id)
             return Stepped.DONE
         if state == ReceiptState.CANCELLING:
-            return self._later(row, Stepped.ACCEPTED, "Payme is cancelling (21)")
+            return self._later(row, Stepped.ACCEPTED, "Payme is cancelling (21)", story)
         told = inquiry.last_told or "no usable answer"
-        return self._later(row, Stepped.LATER, told)
+        return self._later(row, Stepped.LATER, told, story)
 
     def _begin(self, row: CancellationRow) -> None:
         try:
@@ -173,21 +175,27 @@ class Stepper:
             # A full disk keeps no money from going back.
             _log.error("cancellation %d: %s", row.cancellation_id, error)
 
-    def _inquiry(self, row: CancellationRow, kassa: KassaDesk) -> tuple[Watch, Inquiry]:
+    def _inquiry(self, row: CancellationRow, kassa: KassaDesk, story: Story) -> tuple[Watch, Inquiry]:
         watch = Watch(self._clock, None, kassa.limits)
         return watch, Inquiry(
             kassa.client,
             watch,
-            Story(self._clock),
+            story,
             receipt_id=row.receipt_id,
             amount=row.amount,
             text=lambda _: "",
         )
 
-    def _later(self, row: CancellationRow, stepped: Stepped, came: str) -> Stepped:
+    def _later(self, row: CancellationRow, stepped: Stepped, came: str, story: Story | None = None) -> Stepped:
+        notes = () if story is None else story.take()
         try:
-            self._rows.postpone(row, pause_ms(row.attempts, self._jitter()), came)
+            self._rows.postpone(row, pause_ms(row.attempts, self._jitter()), came, notes=notes)
         except StateMoved:
             return Stepped.DONE
         _log.info("cancellation %d of payment %s: %s", row.cancellation_id, row.payment_id, came)
         return stepped
+
+
+def _is_held(row: CancellationRow, is_recorded: bool | None) -> bool:
+    """Say whether the till has the payment, by its word of now or else by its last one, which the row keeps."""
+    return is_recorded is True or (is_recorded is None and row.last_error == HELD_BY_TILL)

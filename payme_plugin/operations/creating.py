@@ -52,6 +52,7 @@ class Creating:
         Money effect: none, an unpaid receipt at most.
         """
         limit = self._tools.clock.monotonic() + self._tools.limits.timeout_s
+        self._story.ask(_METHOD)
         self._pending = self._tools.client.begin(_METHOD, self._params, limit)
 
     def join(self, *, may_repeat: bool) -> str | Ending:
@@ -97,7 +98,7 @@ class Creating:
         if receipt.state != ReceiptState.CREATED:
             return self.wrong_receipt(f"the new receipt is in state {receipt.state}")
         if receipt.amount != self._row.amount:
-            return self.wrong_receipt(f"the new receipt is over {receipt.amount} tiyin")
+            return self.wrong_receipt("the new receipt is over another amount")
         return receipt.receipt_id
 
     def _ending(self, failure: CallFailed) -> Ending:

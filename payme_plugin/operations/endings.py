@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hookspecs import PaymentRecord, PaymentResult, PaymentStatus
-from payme_plugin.ledger.errors import JournalError, StateMoved
+from payme_plugin.ledger.errors import Damaged, JournalError, Moved, StateMoved
 from payme_plugin.ledger.rows import NewCancellation, Verdict
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.texts import Text
@@ -19,7 +19,19 @@ if TYPE_CHECKING:
     from payme_plugin.operations.tools import Tools
     from payme_plugin.paymego.receipts import ServerReceipt
 
-__all__ = ["Ending", "Paid", "commit", "commit_paid", "is_ours", "paid_result", "record_of", "refusal", "told_before"]
+__all__ = [
+    "JOURNAL_NOTICE",
+    "Ending",
+    "Paid",
+    "commit",
+    "commit_paid",
+    "is_ours",
+    "journal_notice",
+    "paid_result",
+    "record_of",
+    "refusal",
+    "told_before",
+]
 
 _log = logging.getLogger("payme")
 
@@ -134,6 +146,13 @@ def commit_paid(tools: Tools, row: PaymentRow, paid: Paid, story: Story) -> Paym
     return row
 
 
+def journal_notice(error: JournalError) -> Text:
+    """Return the notice for a journal that can't be used, by what helps."""
+    if isinstance(error, Damaged):
+        return Text.NOTICE_JOURNAL_DAMAGED
+    return Text.NOTICE_JOURNAL_MOVED if isinstance(error, Moved) else Text.NOTICE_JOURNAL_UNWRITABLE
+
+
 def told_before(row: PaymentRow) -> PaymentResult:
     """Return the verdict of a payment that ended REFUSED, ABORTED or UNKNOWN, as it was told the first time."""
     return PaymentResult(
@@ -198,4 +217,4 @@ def _not_stored(tools: Tools, row: PaymentRow, ending: Ending, error: JournalErr
 
 def _journal_fault(tools: Tools, row: PaymentRow, error: JournalError) -> None:
     _log.error("payment %s: the journal can't store its verdict: %s", row.payment_id, error)
-    tools.notice(JOURNAL_NOTICE, tools.texts(Text.NOTICE_JOURNAL_UNWRITABLE))
+    tools.notice(JOURNAL_NOTICE, tools.texts(journal_notice(error)))

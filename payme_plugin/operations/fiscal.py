@@ -7,7 +7,8 @@ terminal (t), the receipt's number (r), the date (c) and the fiscal sign (s).
 from __future__ import annotations
 
 import logging
-from decimal import Decimal
+from collections.abc import Mapping
+from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,7 +18,7 @@ from payme_plugin.paymego import receipts
 from payme_plugin.paymego.errors import CallFailed, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
     from hookspecs import Item, Receipt
     from payme_plugin.clock import Clock
@@ -34,6 +35,7 @@ _ACCEPTED = 0
 _LONGEST_LINK = 1000
 _LONGEST_PART = 64
 _LARGEST_NUMBER = 2**63 - 1
+_DIGITS = 100
 _SMALLEST_QUANTITY, _LARGEST_QUANTITY = Decimal("0.000001"), Decimal(10**9)
 
 
@@ -46,9 +48,12 @@ def detail_of(receipt: Receipt, amount: int) -> Mapping[str, object] | None:
 
     Returns:
         The goods with their codes; None where one of them has none or comes in a quantity that is no amount of goods,
-        or the sale is paid in part by another tender: then the goods would not add up to what is charged.
+        or where they do not add up to what is charged: the sale is paid in part by another tender, say, or has a
+        discount that no line tells.
     """
-    if not receipt.items or amount != receipt.total or not all(_can_be_named(item) for item in receipt.items):
+    if not receipt.items or not all(_can_be_named(item) for item in receipt.items):
+        return None
+    if _exact_total(receipt.items) != amount:
         return None
     return {"receipt_type": _SALE, "items": [_goods(item) for item in receipt.items]}
 
@@ -79,7 +84,8 @@ def fiscal_data_of(link: str) -> Mapping[str, object] | None:
 def send_fiscal_link(journal: Journal, row: FiscalLinkRow, kassa: KassaDesk, clock: Clock, jitter: float) -> None:
     """Tell Payme of a fiscal receipt once, and store what came of it. The caller holds the row's lease.
 
-    A fault of the network or the server comes again later; a refusal with a code ends it, with a line in the log.
+    Its success ends it, or a refusal with a code, with a line in the log, where the answer repeats our request's id.
+    Anything else comes again later: a fault of the network or the server, another answer.
 
     Raises:
         JournalError: what came of it could not be stored; it is sent again.
@@ -97,19 +103,40 @@ def send_fiscal_link(journal: Journal, row: FiscalLinkRow, kassa: KassaDesk, clo
     deadline = clock.monotonic() + kassa.limits.timeout_s
     params = receipts.set_fiscal_data(row.receipt_id, data)
     try:
-        kassa.client.begin("receipts.set_fiscal_data", params, deadline).answer()
+        answer = kassa.client.begin("receipts.set_fiscal_data", params, deadline).answer()
     except Refused as refusal:
+        if not refusal.bound:
+            links.postpone(row, pause_ms(row.attempts, jitter), f"{refusal.explanation}, perhaps of another request")
+            return
         _log.error("payment %s: Payme refuses the fiscal receipt, error %d", row.payment_id, refusal.code)
         links.end(row, f"Payme refuses it, error {refusal.code}")
     except CallFailed as failure:
         links.postpone(row, pause_ms(row.attempts, jitter), failure.explanation)
     else:
-        links.end(row, "Payme has it")
+        if answer.bound and isinstance(answer.result, Mapping) and answer.result.get("success") is True:
+            links.end(row, "Payme has it")
+        else:
+            links.postpone(row, pause_ms(row.attempts, jitter), "an answer that is no success")
 
 
 def _can_be_named(item: Item) -> bool:
     quantity = item.quantity
     return item.fiscal is not None and quantity.is_finite() and _SMALLEST_QUANTITY <= quantity <= _LARGEST_QUANTITY
+
+
+def _exact_total(items: Iterable[Item]) -> Decimal | None:
+    """Return what goods cost in tiyin, by price, quantity and discount; None where that can't be told exactly."""
+    # The host's own context may round.
+    exact = Context(prec=_DIGITS, traps=[Inexact, InvalidOperation])
+    total = Decimal(0)
+    try:
+        for item in items:
+            discount = item.fiscal.discount if item.fiscal is not None else 0
+            cost = exact.multiply(Decimal(item.price), item.quantity)
+            total = exact.add(total, exact.subtract(cost, Decimal(discount)))
+    except (Inexact, InvalidOperation):
+        return None
+    return total
 
 
 def _goods(item: Item) -> Mapping[str, object]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hookspecs import PaymentRecord, ReversalResult, ReversalStatus
-from payme_plugin.ledger.cancellations import Cancellations
-from payme_plugin.ledger.errors import StateMoved
-from payme_plugin.ledger.rows import Adopted
+from payme_plugin.ledger.cancellations import Cancellations, reason_of_closing, was_left
+from payme_plugin.ledger.errors import JournalError, StateMoved
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.operations.endings import is_ours, record_of
 from payme_plugin.operations.guards import GuardedUi
-from payme_plugin.operations.refund_rules import violations_of
+from payme_plugin.operations.recording import adopt, says_enough
+from payme_plugin.operations.refund_rules import FOREIGN_PAYMENT, violations_of
 from payme_plugin.operations.reversal import Order, refused, reverse, tell_reversed
 from payme_plugin.texts import Text
 
@@ -32,13 +33,15 @@ __all__ = [
     "durable_refund",
     "original_of",
     "refund_payment",
+    "row_of_cancel",
     "violations",
     "violations_without_journal",
 ]
 
+_log = logging.getLogger("payme")
+
 _HELD = frozenset({PaymentState.PAYING, PaymentState.PAID, PaymentState.RECORDED})
 _BACK = frozenset({PaymentState.REVERSING, PaymentState.REVERSED})
-_LONGEST_TIME = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,28 @@ class Original:
 
     record: PaymentRecord
     row: PaymentRow | None
+
+    @property
+    def payment_id(self) -> str:
+        """The id under which the journal has it, or will have it."""
+        return self.record.payment_id if self.row is None else self.row.payment_id
+
+
+def row_of_cancel(journal: Journal, request: CancelRequest) -> PaymentRow | None:
+    """Return the payment of ours that a cancel is about; None where the journal has none.
+
+    Args:
+        journal: a record that lost its data is found there by its id, under the tender that took it.
+        request: the cancel.
+
+    Raises:
+        JournalError: the journal can't be read.
+    """
+    record = request.payment
+    if record.data:
+        return _row_of(journal, record) if is_ours(record) else None
+    row = journal.find(record.payment_id)
+    return row if row is not None and row.payment_type == record.payment_type else None
 
 
 def original_of(journal: Journal, request: RefundRequest) -> Original | None:
@@ -101,10 +126,14 @@ def violations(
 def violations_without_journal(request: RefundRequest, texts: Texts) -> list[RefundViolation]:
     """Return what forbids a refund as far as that can be told while the journal can't be read.
 
+    Which payment the host lost, and whether one was returned, only the journal knows: of that nothing is said.
+
     Money effect: none.
     """
     record = request.payment if request.payment is not None and is_ours(request.payment) else None
-    return violations_of(request, record, texts, is_reversed=False)
+    found = violations_of(request, record, texts, is_reversed=False)
+    is_lost = request.payment is None or not request.payment.data
+    return [each for each in found if not (is_lost and each.rule == FOREIGN_PAYMENT)]
 
 
 def cancel_payment(tools: Tools, request: CancelRequest, ui: Ui) -> ReversalResult:
@@ -139,10 +168,8 @@ def durable_cancel(journal: Journal, request: CancelRequest, texts: Texts) -> Re
 
     Money effect: none.
     """
-    row = _row_of(journal, request.payment)
-    if row is None or not (row.state is PaymentState.REVERSED or _is_live(journal, row)):
-        return None
-    return _told_by_journal(row, texts)
+    row = row_of_cancel(journal, request)
+    return None if row is None else _durable(journal, row, texts)
 
 
 def durable_refund(journal: Journal, request: RefundRequest, texts: Texts) -> ReversalResult | None:
@@ -157,8 +184,7 @@ def durable_refund(journal: Journal, request: RefundRequest, texts: Texts) -> Re
     row = original.row if original is not None else None
     if row is None or not _is_cause(journal, row, request.refund_id):
         return None
-    is_durable = row.state is PaymentState.REVERSED or _is_live(journal, row)
-    return _told_by_journal(row, texts) if is_durable else None
+    return _durable(journal, row, texts)
 
 
 def _obeying(operation: Callable[[], ReversalResult]) -> ReversalResult:
@@ -170,12 +196,11 @@ def _obeying(operation: Callable[[], ReversalResult]) -> ReversalResult:
 
 
 def _cancel_payment(tools: Tools, request: CancelRequest, ui: Ui) -> ReversalResult:
-    order = Order(Cause.CANCEL, "", request.receipt)
-    row = _row_of(tools.journal, request.payment)
+    row = row_of_cancel(tools.journal, request)
     if _is_contradicted(request.payment, row):
-        return _not_here(tools, request.payment)
-    row = row or _adopted(tools, request.payment, request.receipt, None)
-    return _not_here(tools, request.payment) if row is None else _give_back(tools, row, order, ui)
+        return _not_here(tools, request.payment, Text.REVERSAL_UNKNOWN_PAYMENT)
+    order = Order(Cause.CANCEL, "", request.receipt)
+    return _give_back(tools, row or _adopted(tools, request.payment, request.receipt, None), order, ui)
 
 
 def _refund_payment(tools: Tools, request: RefundRequest, ui: Ui) -> ReversalResult:
@@ -189,12 +214,13 @@ def _refund_payment(tools: Tools, request: RefundRequest, ui: Ui) -> ReversalRes
         )
     # The sale of a refund is closed: recovery must not ask the host about it as about one that is still open.
     closed_at = request.sale.closed_at if request.sale.closed_at is not None else tools.clock.wall_ms()
-    row = original.row or _adopted(tools, original.record, request.sale, closed_at)
     order = Order(Cause.REFUND, request.refund_id, request.refund)
-    return _not_here(tools, original.record) if row is None else _give_back(tools, row, order, ui)
+    return _give_back(tools, original.row or _adopted(tools, original.record, request.sale, closed_at), order, ui)
 
 
-def _give_back(tools: Tools, row: PaymentRow, order: Order, ui: Ui) -> ReversalResult:
+def _give_back(tools: Tools, row: PaymentRow | ReversalResult, order: Order, ui: Ui) -> ReversalResult:
+    if isinstance(row, ReversalResult):
+        return row
     if row.state in _BACK:
         return _asked_again(tools, row, order, ui)
     if row.state not in _HELD:
@@ -212,23 +238,41 @@ def _asked_again(tools: Tools, row: PaymentRow, order: Order, ui: Ui) -> Reversa
         return refused(tools, row, Text.REVERSAL_ALREADY_REVERSED)
     if row.state is PaymentState.REVERSED:
         return tell_reversed(tools, row, order, GuardedUi(ui)) if _has_key(tools, row) else _told(tools, row, order)
+    reason = reason_of_closing(Cancellations(tools.journal).latest_of(row.payment_id))
+    if reason is not None:
+        return _closed(tools, row, reason)
+    if _has_key(tools, row):
+        return reverse(tools, row, order, GuardedUi(ui))
     # Without the key nothing can be asked now, but the cancellation is durable: REFUSED would have the host keep a sale
     # whose money goes back.
-    return reverse(tools, row, order, GuardedUi(ui)) if _has_key(tools, row) else _told_by_journal(row, tools.texts)
+    told = _durable(tools.journal, row, tools.texts)
+    if told is None:
+        message = f"payment {row.payment_id} is no longer reversing"
+        raise StateMoved(message)
+    return told
 
 
-def _is_live(journal: Journal, row: PaymentRow) -> bool:
-    latest = Cancellations(journal).latest_of(row.payment_id)
-    return row.state is PaymentState.REVERSING and latest is not None and latest.ended_at is None
+def _durable(journal: Journal, row: PaymentRow, texts: Texts) -> ReversalResult | None:
+    """Return what is durable of a payment's return; None: nothing is.
 
-
-def _told_by_journal(row: PaymentRow, texts: Texts) -> ReversalResult:
-    is_done = row.state is PaymentState.REVERSED
+    What is told as QUEUED here is not taken back any more, not even by a hook that is under way.
+    """
+    rows = Cancellations(journal)
+    latest = rows.latest_of(row.payment_id)
+    if row.state is PaymentState.REVERSING and latest is not None and latest.ended_at is None:
+        try:
+            rows.leave(latest, latest.last_error or "told to the till while it was under way")
+        except JournalError as error:
+            _log.error("payment %s: %s", row.payment_id, error)
+        row, latest = journal.payment(row.payment_id), rows.latest_of(row.payment_id)
+    if row.state is PaymentState.REVERSED:
+        status, text = ReversalStatus.REVERSED, Text.REVERSAL_REVERSED
+    elif row.state is PaymentState.REVERSING and latest is not None and latest.ended_at is None:
+        status, text = ReversalStatus.QUEUED, Text.REVERSAL_QUEUED
+    else:
+        return None
     return ReversalResult(
-        status=ReversalStatus.REVERSED if is_done else ReversalStatus.QUEUED,
-        receipt_id=row.receipt_id,
-        message=texts(Text.REVERSAL_REVERSED if is_done else Text.REVERSAL_QUEUED),
-        cancellation_queued=not is_done,
+        status=status, receipt_id=row.receipt_id, message=texts(text), cancellation_queued=was_left(latest)
     )
 
 
@@ -242,24 +286,37 @@ def _told(tools: Tools, row: PaymentRow, order: Order) -> ReversalResult:
         receipt_id=row.receipt_id,
         slips=tools.slips.make(order.operation, row, {}, order.document),
         message=tools.texts(Text.REVERSAL_REVERSED),
+        cancellation_queued=was_left(Cancellations(tools.journal).latest_of(row.payment_id)),
     )
 
 
-def _not_here(tools: Tools, record: PaymentRecord) -> ReversalResult:
+def _not_here(tools: Tools, record: PaymentRecord, text: Text) -> ReversalResult:
     """Answer for a record that leads to no payment of the kassa in the settings."""
     return ReversalResult(
         status=ReversalStatus.REFUSED,
         receipt_id=record.data.get("receipt_id") or None,
-        message=tools.texts(Text.REVERSAL_OTHER_KASSA),
+        message=tools.texts(text),
     )
 
 
 def _never_paid(tools: Tools, row: PaymentRow) -> ReversalResult:
     """Answer for a payment that the till was told it does not have: its money goes back by itself."""
     latest = Cancellations(tools.journal).latest_of(row.payment_id)
+    reason = reason_of_closing(latest)
+    if reason is not None:
+        return _closed(tools, row, reason)
     status = ReversalStatus.QUEUED if latest is not None and latest.ended_at is None else ReversalStatus.REVERSED
     text = Text.REVERSAL_QUEUED if status is ReversalStatus.QUEUED else Text.REVERSAL_REVERSED
     return ReversalResult(status=status, receipt_id=row.receipt_id, message=tools.texts(text))
+
+
+def _closed(tools: Tools, row: PaymentRow, reason: str) -> ReversalResult:
+    """Answer for a payment whose return a person ended: nothing moves any more, and people know where its money is."""
+    return ReversalResult(
+        status=ReversalStatus.REFUSED,
+        receipt_id=row.receipt_id,
+        message=tools.texts(Text.REVERSAL_CLOSED_BY_HAND, text=reason),
+    )
 
 
 def _is_cause(journal: Journal, row: PaymentRow, refund_id: str) -> bool:
@@ -280,28 +337,10 @@ def _is_contradicted(record: PaymentRecord, row: PaymentRow | None) -> bool:
     return row is not None and bool(receipt_id) and row.receipt_id != receipt_id
 
 
-def _adopted(tools: Tools, record: PaymentRecord, sale: Receipt, closed_at: int | None) -> PaymentRow | None:
-    """Take the host's word for a payment that the journal lost; None where it is not of the kassa in the settings."""
-    kassa = (record.data.get("posId"), record.data.get("url"))
-    receipt_id = record.data.get("receipt_id")
-    if kassa != (tools.settings.pos_id, tools.settings.url) or not receipt_id:
-        return None
-    paid_at = record.data.get("paid_at", "")
-    is_time = paid_at.isascii() and paid_at.isdigit() and len(paid_at) <= _LONGEST_TIME
-    return tools.journal.adopt(
-        Adopted(
-            payment_id=record.payment_id,
-            payment_type=record.payment_type,
-            amount=record.amount,
-            till=sale.till,
-            shift=sale.shift,
-            number=sale.number,
-            pos_id=tools.settings.pos_id,
-            url=tools.settings.url,
-            owner=tools.owner,
-            receipt_id=receipt_id,
-            paid_at=int(paid_at) if is_time else None,
-            closed_at=closed_at,
-        ),
-        "from the till's record; the journal did not have it",
-    )
+def _adopted(tools: Tools, record: PaymentRecord, sale: Receipt, closed_at: int | None) -> PaymentRow | ReversalResult:
+    """Take the host's word for a payment that the journal lost, where it is of the kassa in the settings."""
+    if not says_enough(record):
+        return _not_here(tools, record, Text.REVERSAL_UNKNOWN_PAYMENT)
+    if (record.data["posId"], record.data["url"]) != (tools.settings.pos_id, tools.settings.url):
+        return _not_here(tools, record, Text.REVERSAL_OTHER_KASSA)
+    return adopt(tools.journal, tools.owner, record, sale, closed_at)

@@ -84,8 +84,10 @@ class GuardedHost:
 
 
 def _text_or_none(scanned: object) -> str | None:
-    if scanned is None or isinstance(scanned, str):
-        return scanned
+    if scanned is None:
+        return None
+    if isinstance(scanned, str):
+        return str.__str__(scanned)  # plain text, whatever a class of the host's makes of it
     _log.error("the host's Ui.scan returned %s", type(scanned).__name__)
     return None
 

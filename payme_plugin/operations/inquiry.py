@@ -75,6 +75,7 @@ class Inquiry:
 
         Money effect: the method's.
         """
+        self._story.ask(method)
         pending = self._client.begin(method, params, limit)
         if not self._watch.wait_for(pending, self._text):
             pending.abandon()

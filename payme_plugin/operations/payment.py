@@ -9,6 +9,7 @@ The transitions are in ``ledger.states``, the scan in ``scanning``, the receipt 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hookspecs import PaymentStatus
@@ -22,7 +23,7 @@ from payme_plugin.operations.guards import GuardedUi
 from payme_plugin.operations.inquiry import Inquiry
 from payme_plugin.operations.judging import AskAgain, judge_pay
 from payme_plugin.operations.polling import poll
-from payme_plugin.operations.scanning import Code, CodeDesk, NoCode, reason_for_stale
+from payme_plugin.operations.scanning import Code, CodeDesk, NoCode, is_other_wallets, reason_for_stale
 from payme_plugin.operations.story import Story
 from payme_plugin.operations.waiting import Watch
 from payme_plugin.paymego import receipts
@@ -177,6 +178,7 @@ class _Payment:
         # A request about it may go out only with the key of its own kassa.
         if lacking and (row.pos_id, row.url) == (self._tools.settings.pos_id, self._tools.settings.url):
             receipt = self._inquiry(row, Text.PROGRESS_PAYING).receipt(self._watch.question_limit()) or receipt
+            self._tools.journal.add_notes_later(row.payment_id, self._story.take())
         slips = self._tools.slips.make("pay", row, {} if receipt is None else receipt.raw)
         return paid_result(self._tools, row, receipt.phone if receipt is not None else None, slips)
 
@@ -216,12 +218,19 @@ class _Payment:
             answer = inquiry.call("receipts.pay", receipts.pay(_receipt_id(row), code), self._watch.request_limit())
         except CallFailed as failure:
             judged = judge_pay(self._tools, inquiry, self._watch, failure, may_ask=self._codes.may_ask)
+            if isinstance(judged, Ending) and judged.error_code in self._tools.settings.stale_codes:
+                judged = self._stale(judged, code)
         else:
             receipt = inquiry.receipt_in(answer, self._watch.question_limit())
             if receipt is not None and receipt.state == ReceiptState.PAID:
                 return Paid(receipt)
             judged = None
         return judged if judged is not None else self._poll(row)
+
+    def _stale(self, ending: Ending, code: Secret) -> Ending:
+        if not is_other_wallets(code):
+            return ending
+        return replace(ending, message=self._tools.texts(Text.PAYMENT_OTHER_WALLET, code=ending.error_code))
 
     def _poll(self, row: PaymentRow) -> Ending | Paid:
         return poll(self._tools, self._inquiry(row, Text.PROGRESS_WAITING_FOR_BUYER), self._watch)

@@ -1,78 +1,198 @@
-"""A closed receipt confirms the payments in it: from then on a refund alone can return them."""
+"""A closed receipt confirms the payments in it: from then on a refund alone can return them.
+
+A host tells of a closed receipt until the hook has returned, and no hook raises. So what the journal can't store when
+a receipt closes waits here for the next time.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hookspecs import ReceiptKind
-from payme_plugin.ledger.errors import StateMoved
+from payme_plugin.ledger.errors import JournalError, StateMoved
 from payme_plugin.ledger.fiscal_links import FiscalLinks
+from payme_plugin.ledger.rows import Adopted
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations.endings import is_ours
 from payme_plugin.operations.fiscal import fiscal_data_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hookspecs import PaymentRecord, Receipt
+    from payme_plugin.clock import Clock
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.rows import PaymentRow
 
-__all__ = ["confirm_payments"]
+__all__ = ["ClosedReceipts", "adopt", "confirm_payments", "says_enough"]
 
 _log = logging.getLogger("payme")
 
+_MOST_WAITING = 1000
+_LONGEST_TIME = 15
 
-def confirm_payments(journal: Journal, receipt: Receipt, now_ms: int) -> None:
+
+class ClosedReceipts:
+    """Files closed receipts; those that the journal can't take now wait for the next time. Any thread may use it.
+
+    At most 1000 wait. What waits ends with the process: its payments stay paid then, and the host's word about them is
+    asked for at the next start; its fiscal link is lost.
+
+    Args:
+        journal: gives the journal; raises ``JournalError`` where it can't be used.
+        owner: gives this process's token, once the journal was given.
+        clock: time.
+    """
+
+    def __init__(self, journal: Callable[[], Journal], owner: Callable[[], str], clock: Clock) -> None:
+        self._journal = journal
+        self._owner = owner
+        self._clock = clock
+        # One step of a deque is whole, whatever thread makes it.
+        self._waiting: deque[Receipt] = deque(maxlen=_MOST_WAITING)
+
+    def file(self, receipt: Receipt) -> None:
+        """Confirm the payments in a closed receipt and file its fiscal link, now or as soon as the journal takes it.
+
+        Raises:
+            JournalError: not now; the receipt waits.
+
+        Money effect: none.
+        """
+        if receipt.closed_at is None:
+            receipt = replace(receipt, closed_at=self._clock.wall_ms())
+        try:
+            self._confirm(receipt)
+        except JournalError:
+            if any(is_ours(record) for record in receipt.payments):
+                self._keep(receipt)
+            raise
+
+    def file_waiting(self) -> None:
+        """Try again what waits, each receipt once; nothing is raised.
+
+        Money effect: none.
+        """
+        for _ in range(len(self._waiting)):
+            try:
+                receipt = self._waiting.popleft()
+            except IndexError:
+                return
+            try:
+                self._confirm(receipt)
+            except JournalError:
+                self._keep(receipt)
+            else:
+                _log.info("receipt %d/%d, closed before, is stored now", receipt.shift, receipt.number)
+
+    def _confirm(self, receipt: Receipt) -> None:
+        journal = self._journal()
+        confirm_payments(journal, receipt, self._owner())
+
+    def _keep(self, receipt: Receipt) -> None:
+        if len(self._waiting) >= _MOST_WAITING:
+            _log.error("over %d closed receipts wait to be stored: the oldest waits no more", _MOST_WAITING)
+        # What was sold in it is asked for no more.
+        self._waiting.append(replace(receipt, items=()))
+
+
+def confirm_payments(journal: Journal, receipt: Receipt, owner: str) -> None:
     """Take every payment of ours in a closed receipt from paid to recorded, and file its fiscal link.
 
-    Told twice, it changes nothing.
+    A payment that the journal lost is taken from the record in the sale. Told twice, it changes nothing.
 
     Args:
         journal: where they are.
-        receipt: the closed receipt.
-        now_ms: Unix time in milliseconds, for a receipt that does not say when it closed.
+        receipt: the closed receipt; ``closed_at`` says when.
+        owner: this process's token.
 
     Raises:
         JournalError: one of them could not be stored; it stays paid, and the host's word about it is asked later.
 
     Money effect: none.
     """
-    closed_at = receipt.closed_at if receipt.closed_at is not None else now_ms
     for record in receipt.payments:
         if is_ours(record):
-            _confirm(journal, record, closed_at)
-            if receipt.fiscal is not None and receipt.kind is ReceiptKind.SALE:
-                _file_link(journal, record, receipt.fiscal.url)
+            row = _confirmed(journal, record, receipt, owner)
+            if row is not None and receipt.fiscal is not None and receipt.kind is ReceiptKind.SALE:
+                _file_link(journal, row, receipt.fiscal.url)
 
 
-def _file_link(journal: Journal, record: PaymentRecord, link: str) -> None:
+def says_enough(record: PaymentRecord) -> bool:
+    """Say whether a record of the host's names all of a payment that the journal lost: its receipt and its kassa."""
+    return all(record.data.get(name) for name in ("receipt_id", "posId", "url"))
+
+
+def adopt(journal: Journal, owner: str, record: PaymentRecord, sale: Receipt, closed_at: int | None) -> PaymentRow:
+    """Take the host's word for a payment that the journal lost.
+
+    Args:
+        journal: where it is to be.
+        owner: this process's token.
+        record: as the host stored it; it says enough.
+        sale: the sale that it is in.
+        closed_at: when the sale closed, Unix milliseconds; None: it is open.
+
+    Raises:
+        StateMoved: the journal has it meanwhile, or its receipt under another payment.
+        Unwritable: nothing was stored.
+
+    Money effect: none.
+    """
+    paid_at = record.data.get("paid_at", "")
+    is_time = paid_at.isascii() and paid_at.isdigit() and len(paid_at) <= _LONGEST_TIME
+    return journal.adopt(
+        Adopted(
+            payment_id=record.payment_id,
+            payment_type=record.payment_type,
+            amount=record.amount,
+            till=sale.till,
+            shift=sale.shift,
+            number=sale.number,
+            pos_id=record.data["posId"],
+            url=record.data["url"],
+            owner=owner,
+            receipt_id=record.data["receipt_id"],
+            paid_at=int(paid_at) if is_time else None,
+            closed_at=closed_at,
+        ),
+        "from the till's record; the journal did not have it",
+    )
+
+
+def _confirmed(journal: Journal, record: PaymentRecord, receipt: Receipt, owner: str) -> PaymentRow | None:
+    """Confirm one payment; None where nobody here knows it."""
     row = journal.find(record.payment_id)
-    if row is None or row.receipt_id is None:
-        return
+    try:
+        if row is not None:
+            _move_to_recorded(journal, row, receipt.closed_at)
+            return row if row.receipt_id is not None else None
+        if receipt.kind is ReceiptKind.SALE and says_enough(record):
+            return adopt(journal, owner, record, receipt, receipt.closed_at)
+    except StateMoved:
+        _log.warning("payment %s moved on while its receipt closed", record.payment_id)
+        return row
+    _log.warning("payment %s is in a closed receipt but not in the journal", record.payment_id)
+    return None
+
+
+def _file_link(journal: Journal, row: PaymentRow, link: str) -> None:
     if fiscal_data_of(link) is None:
-        _log.error("payment %s: its fiscal link is no OFD link with t, r, c and s", record.payment_id)
+        _log.error("payment %s: its fiscal link is no OFD link with t, r, c and s", row.payment_id)
         return
     FiscalLinks(journal).add(row, link)
 
 
-def _confirm(journal: Journal, record: PaymentRecord, closed_at: int) -> None:
-    row = journal.find(record.payment_id)
-    if row is None:
-        _log.warning("payment %s is in a closed receipt but not in the journal", record.payment_id)
-        return
-    try:
-        _move_to_recorded(journal, row, closed_at)
-    except StateMoved:
-        _log.warning("payment %s moved on while its receipt closed", record.payment_id)
-
-
-def _move_to_recorded(journal: Journal, row: PaymentRow, closed_at: int) -> None:
+def _move_to_recorded(journal: Journal, row: PaymentRow, closed_at: int | None) -> None:
     if row.state is PaymentState.PAYING:
         # The host stores a payment on PAID alone, so this one was PAID and the journal could not store it then.
         row = journal.move(row, PaymentState.PAID, "the till has the payment that could not be stored as paid")
     if row.state is PaymentState.PAID:
         journal.move(row, PaymentState.RECORDED, "the receipt is closed", closed_at=closed_at)
-    elif row.state is PaymentState.RECORDED:
+    elif row.state is PaymentState.RECORDED and closed_at is not None:
         journal.mark_closed(row, closed_at)
-    else:
+    elif row.state is not PaymentState.RECORDED:
         _log.error("payment %s is in a closed receipt, but the journal has it as %s", row.payment_id, row.state.value)

@@ -14,6 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.errors import StateMoved
+from payme_plugin.ledger.payment_age import age_ms
 from payme_plugin.ledger.rows import NewCancellation, Verdict
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.texts import Text
@@ -25,18 +26,22 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.texts import Texts
 
-__all__ = ["OLDEST_TO_CANCEL_MS", "Recovered", "recover"]
+__all__ = ["OLDEST_TO_CANCEL_MS", "Recovered", "give_up", "recover"]
 
 _log = logging.getLogger("payme")
 
 OLDEST_TO_CANCEL_MS = 7 * 24 * 3_600_000
-"""A payment older than a week is shown instead of cancelled: by then people have settled it, one way or another."""
+"""A payment older than a week is shown instead of cancelled: by then people have settled it, one way or another.
+
+One whose age nothing tells is cancelled: the clock was wrong when it was made.
+"""
 
 
 class _Fate(Enum):
     RECORDED = "recorded"
     CANCELLED = "cancelled"
     KEPT = "kept"
+    TOO_OLD = "too old to be cancelled without a person's word"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +52,19 @@ class Recovered:
         recorded: how many the till has.
         cancelled: how many it does not have: no money moved, or it goes back.
         kept: those that nobody can tell about yet.
+        too_old: those that the till does not have and that are older than a week: a person decides.
     """
 
     recorded: int
     cancelled: int
     kept: tuple[PaymentRow, ...]
+    too_old: tuple[PaymentRow, ...]
 
 
 def recover(
     journal: Journal,
     may_decide: Callable[[PaymentRow], bool],
-    is_recorded: Callable[[str], bool | None],
+    is_recorded: Callable[[PaymentRow], bool | None],
     texts: Texts,
 ) -> Recovered:
     """Decide about every unfinished payment that may be decided about.
@@ -68,7 +75,7 @@ def recover(
         journal: where they are.
         may_decide: says so of a payment: its owner is dead, or its ``on_payment`` has returned and the host recorded
             what it was told.
-        is_recorded: the host's answer, by payment id.
+        is_recorded: the host's answer about a payment.
         texts: for the verdict that a host may ask for later.
 
     Returns:
@@ -84,7 +91,7 @@ def recover(
         if not may_decide(row):
             continue
         try:
-            fate = _decide(journal, row, is_recorded(row.payment_id), texts)
+            fate = _decide(journal, row, is_recorded(row), texts)
         except StateMoved:
             continue
         if fate is None:
@@ -92,21 +99,31 @@ def recover(
         fates[fate].append(row)
         _log.info("recovery: payment %s, %s: %s", row.payment_id, row.state.value, fate.value)
     return Recovered(
-        recorded=len(fates[_Fate.RECORDED]), cancelled=len(fates[_Fate.CANCELLED]), kept=tuple(fates[_Fate.KEPT])
+        recorded=len(fates[_Fate.RECORDED]),
+        cancelled=len(fates[_Fate.CANCELLED]),
+        kept=tuple(fates[_Fate.KEPT]),
+        too_old=tuple(fates[_Fate.TOO_OLD]),
     )
 
 
-def _decide(journal: Journal, row: PaymentRow, recorded: bool | None, texts: Texts) -> _Fate | None:
-    """Decide about one payment, and store it; None: it stays as it is, and that is how it should be."""
-    if recorded is True:
-        return _recorded(journal, row)
-    is_old = journal.now_ms() - row.created_at >= OLDEST_TO_CANCEL_MS
-    if recorded is None or is_old:
-        return None if recorded is None and row.state is PaymentState.RECORDED else _Fate.KEPT
-    reason = "the till does not have it and never will"
+def give_up(journal: Journal, row: PaymentRow, reason: str, texts: Texts) -> None:
+    """End a payment that the till does not have; its money, if it moved, goes back.
+
+    Args:
+        journal: where it is.
+        row: the payment: without a verdict, paid, or recorded in a sale that is still open.
+        reason: why, for its story.
+        texts: for the verdict that a host may ask for later.
+
+    Raises:
+        StateMoved: it has moved on.
+        Unwritable: nothing was stored.
+
+    Money effect: none at once; the cancellation is carried out later, the whole amount.
+    """
     if row.state in {PaymentState.PAID, PaymentState.RECORDED}:
         journal.move(row, PaymentState.REVERSING, reason, cancellation=NewCancellation(cause=Cause.UNRECORDED))
-        return _Fate.CANCELLED
+        return
     may_be_charged = row.state is PaymentState.PAYING
     journal.move(
         row,
@@ -115,6 +132,18 @@ def _decide(journal: Journal, row: PaymentRow, recorded: bool | None, texts: Tex
         verdict=Verdict(message=texts(Text.PAYMENT_UNKNOWN if may_be_charged else Text.PAYMENT_RECEIPT_NOT_CREATED)),
         cancellation=None if row.state is PaymentState.INTENT else NewCancellation(cause=Cause.UNRECORDED),
     )
+
+
+def _decide(journal: Journal, row: PaymentRow, recorded: bool | None, texts: Texts) -> _Fate | None:
+    """Decide about one payment, and store it; None: it stays as it is, and that is how it should be."""
+    if recorded is True:
+        return _recorded(journal, row)
+    if recorded is None:
+        return None if row.state is PaymentState.RECORDED else _Fate.KEPT
+    age = age_ms(journal, row)
+    if age is not None and age >= OLDEST_TO_CANCEL_MS:
+        return _Fate.TOO_OLD
+    give_up(journal, row, "the till does not have it and never will", texts)
     return _Fate.CANCELLED
 
 

@@ -2,8 +2,8 @@
 
     the state first ─> the cancellation durable ─> receipts.cancel ─> receipts.check until 50: REVERSED
 
-Whatever else happens leaves that cancellation to its worker: QUEUED. The one way back is a refusal that the settings
-ignore, with state 4 asked after it: REFUSED, and the payment stands.
+Whatever else happens leaves that cancellation to its worker: QUEUED. The one way back is a refusal that answers our own
+request and that the settings ignore, with state 4 asked after it: REFUSED, and the payment stands.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hookspecs import ReversalResult, ReversalStatus
-from payme_plugin.ledger.cancellations import LONGEST_PAUSE_MS, Cancellations
+from payme_plugin.ledger.cancellations import LONGEST_PAUSE_MS, SAID_CANCELLED, Cancellations, was_left
 from payme_plugin.ledger.errors import JournalError, StateMoved
 from payme_plugin.ledger.rows import NewCancellation
 from payme_plugin.ledger.states import Cause, PaymentState
@@ -39,6 +39,7 @@ __all__ = ["Order", "refused", "reverse", "tell_reversed"]
 _log = logging.getLogger("payme")
 
 _GONE = frozenset({ReceiptState.CANCELLING, ReceiptState.CANCELLED})
+_NOTHING_ASKED = "the cashier stopped it before Payme was asked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ class _Reversal:
         self._rows = Cancellations(tools.journal)
         self._may_withdraw = True
         self._attempts = 0
+        self._came = ""
 
     def run(self, row: PaymentRow) -> ReversalResult:
         self._watch.start()
@@ -116,9 +118,11 @@ class _Reversal:
             cancellation = self._live(row)
             state = self._known_state(row)
             # Once it is left to the worker it may have been told as QUEUED: from then on it is not taken back. Nor is
-            # it where receipts.cancel has left before: that request may still be on its way.
-            is_left = cancellation.due_at <= self._tools.journal.now_ms()
-            self._may_withdraw = not is_left and not cancellation.attempts
+            # it where receipts.cancel has left before: that request may still be on its way. That it is due proves
+            # less, for a wall clock may be set back; it stands in where what came could not be stored.
+            is_left = bool(cancellation.last_error) or cancellation.offered_at is not None
+            is_due = cancellation.due_at <= self._tools.journal.now_ms()
+            self._may_withdraw = not (is_left or is_due or cancellation.attempts)
         else:
             state = self._known_state(row)
             if state in _GONE and self._order.cause is Cause.REFUND:
@@ -132,20 +136,25 @@ class _Reversal:
 
     def reversed_before(self, row: PaymentRow) -> ReversalResult:
         self._watch.start()
-        return self._result(ReversalStatus.REVERSED, row, Text.REVERSAL_REVERSED, with_slip=True)
+        queued = was_left(self._rows.latest_of(row.payment_id))
+        return self._result(ReversalStatus.REVERSED, row, Text.REVERSAL_REVERSED, with_slip=True, queued=queued)
 
     def _known_state(self, row: PaymentRow) -> int | None:
         """Ask for the state until it is known; None when the cashier stopped or time is over."""
         inquiry = self._inquiry(row)
+        # The first question has its whole timeout: a payDuration below one round trip would let no cancel ever leave.
+        limit = self._watch.request_limit()
         while not self._watch.has_stopped():
-            state = inquiry.state(min(self._watch.request_limit(), self._watch.ends))
+            state = inquiry.state(limit)
             if state is not None:
                 return state
-            if not self._pause():
+            if not self._pause() or self._watch.now >= self._watch.ends:
                 break
+            limit = min(self._watch.request_limit(), self._watch.ends)
         return None
 
     def _begin(self, row: PaymentRow) -> tuple[PaymentRow, CancellationRow]:
+        self._came = self._story.last
         # The worker leaves the row alone while the cashier waits; after a crash it comes due by itself.
         wait_ms = self._tools.settings.pay_duration_ms + 1000 * self._tools.settings.timeout_s
         row = self._tools.journal.move(
@@ -208,7 +217,9 @@ class _Reversal:
         return self._queued(row, cancellation)
 
     def _refused_by_payme(self, row: PaymentRow, cancellation: CancellationRow, refusal: Refused) -> ReversalResult:
-        if self._may_withdraw and refusal.code in self._tools.settings.ignored_errors:
+        # An error without our request's id may be another call's, and ours may still be carried out.
+        is_ignored = refusal.bound and refusal.code in self._tools.settings.ignored_errors
+        if self._may_withdraw and is_ignored:
             state = self._inquiry(row).state(self._watch.question_limit())
             if state == ReceiptState.PAID and self._is_withdrawn(row, cancellation, refusal.code):
                 return ReversalResult(
@@ -226,7 +237,7 @@ class _Reversal:
         """
         try:
             outcome = f"error {error_code} is ignored, state 4 asked after it"
-            self._rows.withdraw(cancellation, outcome, attempts=self._attempts)
+            self._rows.withdraw(cancellation, outcome, attempts=self._attempts, notes=self._story.notes)
         except JournalError as error:
             _log.error("payment %s: %s", row.payment_id, error)
             return False
@@ -235,22 +246,25 @@ class _Reversal:
     def _reversed(self, row: PaymentRow, cancellation: CancellationRow) -> ReversalResult:
         # The money is back whatever the disk says; where this can't be stored, the worker comes to the same end.
         with _tolerated(row):
-            self._tools.journal.add_notes(row.payment_id, self._story.take())
-            self._rows.end(cancellation, "Payme says cancelled (50)", reversed_at_payme=True)
+            try:
+                self._rows.end(cancellation, SAID_CANCELLED, reversed_at_payme=True, notes=self._story.notes)
+            except StateMoved:
+                # A person has closed the cancellation meanwhile, or its worker was first.
+                self._tools.journal.move(row, PaymentState.REVERSED, SAID_CANCELLED, notes=self._story.notes)
+            self._story.take()
         return self._result(ReversalStatus.REVERSED, row, Text.REVERSAL_REVERSED, with_slip=True)
 
     def _reversed_soon(self, row: PaymentRow, cancellation: CancellationRow) -> ReversalResult:
-        self._leave_to_worker(row, cancellation)
+        self._leave_to_worker(row, cancellation, "Payme is cancelling (21)")
         return self._result(ReversalStatus.REVERSED, row, Text.REVERSAL_REVERSED, with_slip=True, queued=True)
 
     def _queued(self, row: PaymentRow, cancellation: CancellationRow, error_code: int | None = None) -> ReversalResult:
-        self._leave_to_worker(row, cancellation)
+        self._leave_to_worker(row, cancellation, self._story.last or self._came or _NOTHING_ASKED)
         return self._result(ReversalStatus.QUEUED, row, Text.REVERSAL_QUEUED, queued=True, error_code=error_code)
 
-    def _leave_to_worker(self, row: PaymentRow, cancellation: CancellationRow) -> None:
+    def _leave_to_worker(self, row: PaymentRow, cancellation: CancellationRow, came: str) -> None:
         with _tolerated(row):
-            self._tools.journal.add_notes(row.payment_id, self._story.take())
-            self._rows.make_due(cancellation)
+            self._rows.leave(cancellation, came, notes=self._story.take())
 
     def _result(
         self,
@@ -265,6 +279,7 @@ class _Reversal:
         slips: tuple[Slip, ...] = ()
         if with_slip:
             receipt = self._inquiry(row).receipt(self._watch.question_limit())
+            self._tools.journal.add_notes_later(row.payment_id, self._story.take())
             raw = {} if receipt is None else receipt.raw
             slips = self._tools.slips.make(self._order.operation, row, raw, self._order.document)
         return ReversalResult(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from payme_plugin.operations.guards import GuardedUi
     from payme_plugin.texts import Texts
 
-__all__ = ["CODE_LIFE_S", "Code", "CodeDesk", "NoCode", "fold", "reason_for_stale"]
+__all__ = ["CODE_LIFE_S", "Code", "CodeDesk", "NoCode", "fold", "is_other_wallets", "reason_for_stale"]
 
 CODE_LIFE_S = 30.0
 """How long a code lives after the buyer's app showed it; source: the manual of the module."""
@@ -29,6 +29,11 @@ CODE_LIFE_S = 30.0
 _ASKED_AGAIN = 3
 _CLICK_PREFIX = "88"
 _LONGEST = 4096
+# White space but the separators \x1c to \x1f: those are a part of what was scanned, and no code of a phone has one.
+_BLANKS = (
+    " \t\n\v\f\r\x85\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f"
+    "\u205f\u3000"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +61,11 @@ class NoCode:
 
 
 def fold(scanned: str) -> str:
-    """Return what was scanned without the white space around it, full-width digits folded to plain ones."""
-    trimmed = scanned[:_LONGEST].strip()
+    """Return what was scanned without the white space around it, full-width digits folded to plain ones.
+
+    A group separator stays wherever it is: it tells a marking code from a buyer's.
+    """
+    trimmed = scanned.strip(_BLANKS)[:_LONGEST]
     return "".join(unicodedata.normalize("NFKC", sign) if sign.isdecimal() else sign for sign in trimmed)
 
 
@@ -142,6 +150,11 @@ class CodeDesk:
         return None
 
 
+def is_other_wallets(code: Secret) -> bool:
+    """Say whether a code looks like one of Click's, which begin with 88. Payme decides what it is."""
+    return code.reveal().startswith(_CLICK_PREFIX)
+
+
 def reason_for_stale(code: Code) -> Text:
-    """Return what to tell a cashier whose code Payme called stale: Click's codes, which begin with 88, are named."""
-    return Text.SCAN_OTHER_WALLET if code.secret.reveal().startswith(_CLICK_PREFIX) else Text.SCAN_STALE
+    """Return what to tell a cashier whose code Payme called stale: Click's codes are named."""
+    return Text.SCAN_OTHER_WALLET if is_other_wallets(code.secret) else Text.SCAN_STALE

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hookspecs import Slip
+from payme_plugin.ledger.states import PaymentState
+from payme_plugin.paymego.states import ReceiptState
+from payme_plugin.secret import without_words
 from payme_plugin.texts import Text
-from slips import SlipError, TemplateError
+from slips import SlipError, is_moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from payme_plugin.texts import Texts
     from slips import MadeSlip, SlipPress, Template
 
-__all__ = ["SLIP_NOTICE", "SlipDesk", "TemplateShelf"]
+__all__ = ["SLIP_NOTICE", "SlipDesk", "TemplateShelf", "import_slip_parts", "warm_up_slips"]
 
 _log = logging.getLogger("payme")
 
@@ -47,6 +50,42 @@ class TemplateShelf:
         template = self._press.load(path)
         self._shelf[path] = (look, template)
         return template
+
+
+def import_slip_parts(press: SlipPress) -> None:
+    """Import what slips are made with, on the calling thread; a till without it prints plain slips, and sells on."""
+    try:
+        press.import_parts()
+    except Exception as error:  # noqa: BLE001 - a broken library may raise anything while it is imported
+        _log_fault(error)
+
+
+def warm_up_slips(
+    press: SlipPress,
+    shelf: TemplateShelf,
+    template: Path | None,
+    texts: Texts,
+    notice: Callable[[str, str | None], None],
+) -> None:
+    """Build the schemas and load the till's template before any sale; show at the till where it can't be used.
+
+    Args:
+        press: whose schemas are built.
+        shelf: where the template is kept for the sales.
+        template: the till's template; None: the shipped one.
+        texts: the cashier's language.
+        notice: shows a passive notice at the till, by key; None withdraws it.
+
+    Money effect: none.
+    """
+    told: str | None = None
+    try:
+        press.warm_up()
+        shelf.get(template)
+    except Exception as error:  # noqa: BLE001 - a till goes on without its template
+        _log_fault(error)
+        told = texts(Text.NOTICE_SLIP_FALLBACK)
+    notice(SLIP_NOTICE, told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +123,8 @@ class SlipDesk:
         """
         if self.copies < 1:
             return ()
-        made = self._made(_data(operation, row, receipt, document))
+        data = _data(operation, row, receipt, document)
+        made = self._made({**data, "is_accepted_only": not _is_returned(row, receipt)})
         return (Slip(xml=made.xml, lines=made.lines, copies=self.copies),)
 
     def _made(self, data: Mapping[str, object]) -> MadeSlip:
@@ -94,16 +134,26 @@ class SlipDesk:
         for path in dict.fromkeys((self.template, None)):
             try:
                 made = self.press.make(self.shelf.get(path), data, self.width)
-            except (TemplateError, SlipError) as error:
-                _log.error("slip: %s", error)
-            except Exception:  # noqa: BLE001 - a slip that can't be made never turns a paid sale into an unpaid one
-                _log.exception("slip: it can't be made")
+            except Exception as error:  # noqa: BLE001 - no slip that can't be made turns a paid sale into an unpaid one
+                _log_fault(error)
             else:
                 self.notice(SLIP_NOTICE, told)
                 return made
             told = fallback
         self.notice(SLIP_NOTICE, fallback)
         return self.press.make_plain(data, self.width, self.texts.language)
+
+
+def _log_fault(error: Exception) -> None:
+    if isinstance(error, SlipError):
+        _log.error("slip: %s", error)
+    else:
+        _log.error("slip: it can't be made: %s", without_words(error))
+
+
+def _is_returned(row: PaymentRow, receipt: Mapping[str, object]) -> bool:
+    """Say whether the money is known to be back; a slip claims no more than that a reversal was accepted otherwise."""
+    return row.state is PaymentState.REVERSED or receipt.get("state") == ReceiptState.CANCELLED
 
 
 def _data(
@@ -121,7 +171,8 @@ def _data(
         "receipt": receipt,
     }
     if operation != "pay":
-        data["reversed_at"] = receipt.get("cancel_time") or row.updated_at
+        cancelled_at = receipt.get("cancel_time")
+        data["reversed_at"] = cancelled_at if is_moment(cancelled_at) else row.updated_at
     if operation == "refund" and document is not None:
         data["sale"] = {"till": row.till, "shift": row.shift, "number": row.number}
         data |= {"till": document.till, "shift": document.shift, "number": document.number}

@@ -1,7 +1,11 @@
-"""The story of a payment while it runs: lines that the next commit stores beside its transition."""
+"""The story of a payment while it runs: lines that the next commit stores beside its transition.
+
+A line costs no commit of its own: what is told after the last one rides on whatever is stored next.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.rows import Note
@@ -14,31 +18,50 @@ if TYPE_CHECKING:
 __all__ = ["Story"]
 
 
+@dataclass(slots=True)
+class _Line:
+    at_ms: int
+    text: str
+    count: int = 1
+
+
 class Story:
-    """Lines not yet stored. A line told again and again, as by polling, becomes one line with a count."""
+    """Lines not yet stored. A request with the same answer again and again, as by polling, is told with a count."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._lines: list[tuple[int, str, int]] = []
+        self._lines: list[_Line] = []
+
+    def ask(self, method: str) -> None:
+        """Add the line of a request that begins."""
+        self.tell(f"request {method}")
 
     def tell(self, text: str) -> None:
         """Add a line; it must hold no secret."""
-        if self._lines and self._lines[-1][1] == text:
-            at_ms, _, count = self._lines[-1]
-            self._lines[-1] = (at_ms, text, count + 1)
-        else:
-            self._lines.append((self._clock.wall_ms(), text, 1))
+        lines = self._lines
+        if lines and lines[-1].text == text:
+            lines[-1].count += 1
+            return
+        lines.append(_Line(self._clock.wall_ms(), text))
+        if [line.text for line in lines[-4:-2]] == [line.text for line in lines[-2:]]:
+            del lines[-2:]
+            lines[-1].count += 1
 
     @property
     def last(self) -> str:
         """The last line that is not yet stored, or an empty text."""
-        return self._lines[-1][1] if self._lines else ""
+        return self._lines[-1].text if self._lines else ""
+
+    @property
+    def notes(self) -> Sequence[Note]:
+        """The lines for a commit."""
+        return [
+            Note(at_ms=line.at_ms, text=line.text if line.count == 1 else f"{line.text} ({line.count} times)")
+            for line in self._lines
+        ]
 
     def take(self) -> Sequence[Note]:
         """Return the lines for a commit and forget them."""
-        notes = [
-            Note(at_ms=at_ms, text=text if count == 1 else f"{text} ({count} times)")
-            for at_ms, text, count in self._lines
-        ]
+        notes = self.notes
         self._lines.clear()
         return notes

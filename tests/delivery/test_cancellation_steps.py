@@ -58,6 +58,22 @@ def test_the_state_decides_what_a_step_asks_for(world: HookedWorld, state: int, 
     assert (world.live() == []) is (state == 50)
 
 
+def test_a_cancel_is_counted_before_it_leaves(world: HookedWorld) -> None:
+    # A hook takes back a row for which no cancel is on its way but its own: it goes by this count.
+    before = owe_refund(world).attempts
+    counted: list[int] = []
+
+    def passage(method: str) -> Passage:
+        if method == CANCEL:
+            counted.append(world.live()[0].attempts)
+        return Passage()
+
+    world.paymego.passage = passage
+    world.work(5)
+
+    assert counted == [before + 1]
+
+
 def test_50_ends_it_and_a_reversing_payment_is_reversed_in_the_same_commit(world: HookedWorld) -> None:
     row = owe_refund(world)
     world.paymego.bank.put_state(world.paymego.now_ms, row.receipt_id, 50)

@@ -143,6 +143,66 @@ def test_a_payment_that_the_till_has_is_held_and_does_not_keep_it_waiting(world:
     assert world.clock.monotonic() - began < 1
 
 
+def test_while_one_is_waited_for_the_others_are_left_alone(world: HookedWorld) -> None:
+    rows = [owe_paid(world, f"p{number}", number) for number in range(1, 6)]
+    for row in rows[1:]:
+        world.paymego.bank.put_state(world.paymego.now_ms, row.receipt_id, 77)
+    world.paymego.bank.put_state(world.paymego.now_ms, rows[0].receipt_id, 21)
+    world.paymego.bank.plan_cancel(rows[0].receipt_id, CancelPlan(settle_s=3600))
+    turn = len(world.paymego.sent)
+
+    assert drain(world) is Drained.LEFT
+
+    asked = [sent.receipt_id for sent in world.paymego.sent[turn:]]
+    assert [asked.count(row.receipt_id) for row in rows[1:]] == [1, 1, 1, 1]
+    assert asked.count(rows[0].receipt_id) > 10
+
+
+def test_what_ended_while_it_was_waited_for_gives_the_others_one_more_try(world: HookedWorld) -> None:
+    slow, stuck = (owe_paid(world, f"p{number}", number) for number in (1, 2))
+    world.paymego.bank.plan_cancel(slow.receipt_id, CancelPlan(settle_s=10))
+    world.paymego.bank.put_state(world.paymego.now_ms, stuck.receipt_id, 77)
+    turn = len(world.paymego.sent)
+
+    assert drain(world) is Drained.LEFT
+
+    asked = [sent.receipt_id for sent in world.paymego.sent[turn:]]
+    assert asked.count(stuck.receipt_id) == 2
+    assert world.live("p1") == []
+
+
+def test_what_ended_counts_though_others_were_waited_for_after_it(world: HookedWorld) -> None:
+    quick, slow, stuck = (owe_paid(world, f"p{number}", number) for number in (1, 2, 3))
+    world.paymego.bank.plan_cancel(quick.receipt_id, CancelPlan(settle_s=5))
+    world.paymego.bank.plan_cancel(slow.receipt_id, CancelPlan(settle_s=3600))
+    world.paymego.bank.put_state(world.paymego.now_ms, stuck.receipt_id, 77)
+    put_aside_at = world.clock.monotonic() + 10
+    world.clock.at(put_aside_at, lambda: world.paymego.bank.put_state(world.paymego.now_ms, slow.receipt_id, 77))
+    turn = len(world.paymego.sent)
+
+    assert drain(world) is Drained.LEFT
+
+    asked = [sent.receipt_id for sent in world.paymego.sent[turn:]]
+    assert asked.count(stuck.receipt_id) == 2
+
+
+def test_a_row_that_another_process_ends_meanwhile_is_a_change(world: HookedWorld) -> None:
+    held, stuck = (owe_paid(world, f"p{number}", number) for number in (1, 2))
+    world.paymego.bank.put_state(world.paymego.now_ms, stuck.receipt_id, 77)
+    another = ExitStack()
+    assert another.enter_context(world.upkeep._storage.leases.hold(held.cancellation_id))
+
+    def end() -> None:
+        world.upkeep.rounds().rows.end(held, "Payme says cancelled (50)", reversed_at_payme=True)
+        another.close()
+
+    world.clock.at(world.clock.monotonic() + 5, end)
+    turn = len(world.paymego.sent)
+
+    assert drain(world) is Drained.LEFT
+    assert [sent.receipt_id for sent in world.paymego.sent[turn:]] == [stuck.receipt_id] * 2
+
+
 def test_the_key_of_another_kassa_leaves_its_rows(world: HookedWorld) -> None:
     owe_refund(world)
     world.set(posId="0" * 24)

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hookspecs import QueueVerdict
+from hookspecs import QueueVerdict, ReversalStatus
 from owed_money import owe, owe_paid, owe_refund
 from payme_plugin.delivery.messages import message_of
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.sandbox import FaultKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.rows import CancellationRow
 
 HOUR_S = 3600
-CANCEL = "receipts.cancel"
+CANCEL, CHECK = "receipts.cancel", "receipts.check"
 
 
 def enqueue_by(world: HookedWorld, answer: Callable[[QueueMessage], object]) -> None:
@@ -69,6 +70,38 @@ def test_accepted_it_stays_live_and_visible_and_our_worker_leaves_it_alone_for_a
     assert live.offered_at is not None
     assert world.paymego.count(CANCEL) == 0
     assert world.events()[-1].text == "cancellation: the host's queue took it"
+
+
+@pytest.mark.parametrize("tries", [1, 3])
+def test_a_step_for_the_hosts_queue_that_ends_nothing_takes_nothing_of_its_hour(world: HookedWorld, tries: int) -> None:
+    world.host.takes_messages = True
+    owe_paid(world)
+    world.work()
+    (message,) = world.host.queue
+    offered_at = world.live()[0].offered_at
+    assert offered_at is not None
+    world.paymego.befall(FaultKind.SILENT, CHECK, times=None)
+    assert [world.message(message) for _ in range(tries)] == [QueueVerdict.RETRY] * tries
+    asked = world.paymego.count(CHECK)
+    left_s = (offered_at - world.clock.wall_ms()) / 1000 + HOUR_S
+
+    world.work(left_s - 1)
+    assert world.paymego.count(CHECK) == asked
+
+    world.work(30)
+    assert world.paymego.count(CHECK) > asked
+
+
+def test_after_its_hour_the_pauses_are_the_rows_own_again(world: HookedWorld) -> None:
+    world.host.takes_messages = True
+    owe_paid(world)
+    world.paymego.befall(FaultKind.SILENT, CHECK, times=None)
+    world.work(HOUR_S + 1)
+    asked = world.paymego.count(CHECK)
+
+    world.work(100)
+
+    assert world.paymego.count(CHECK) - asked >= 3
 
 
 def test_after_an_hour_without_an_outcome_our_own_worker_takes_it_too_and_offers_it_no_more(world: HookedWorld) -> None:
@@ -174,6 +207,21 @@ def test_a_clock_that_jumps_back_a_day_does_not_keep_our_worker_from_an_accepted
     assert world.live() == []
 
 
+def test_a_clock_that_jumps_back_a_day_neither_stops_nor_hastens_the_pauses_of_an_accepted_row(
+    world: HookedWorld,
+) -> None:
+    world.host.takes_messages = True
+    owe_paid(world)
+    world.work()
+    world.paymego.befall(FaultKind.SILENT, CHECK, times=None)
+    world.clock.set_wall(-24 * HOUR_S * 1000)
+    asked = world.paymego.count(CHECK)
+
+    world.work(200)
+
+    assert 4 <= world.paymego.count(CHECK) - asked <= 9
+
+
 def test_a_row_that_a_hook_has_in_its_hands_is_not_offered(world: HookedWorld) -> None:
     world.host.takes_messages = True
     sold = world.sell()
@@ -188,3 +236,19 @@ def test_a_row_that_a_hook_has_in_its_hands_is_not_offered(world: HookedWorld) -
     world.cancel(sold, ui=ui)
 
     assert set(seen) == {0}
+
+
+def test_one_that_the_hosts_queue_took_is_not_taken_back(world: HookedWorld) -> None:
+    # It may have been told as QUEUED; that the queue has it to itself for an hour makes it no secret.
+    world.host.takes_messages = True
+    sold = world.sell()
+    world.paymego.befall(FaultKind.SILENT, CHECK, times=None)
+    assert world.cancel(sold).status is ReversalStatus.QUEUED
+    world.work()
+    assert len(world.host.queue) == 1
+    world.paymego.faults.clear()
+    world.set(ignoredErrors="-31800")
+    world.paymego.befall(FaultKind.ERROR, CANCEL, error_code=-31800)
+
+    assert world.cancel(sold).status is ReversalStatus.QUEUED
+    assert len(world.live()) == 1

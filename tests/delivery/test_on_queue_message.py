@@ -84,15 +84,16 @@ def test_a_message_is_delivered_however_long_the_rows_pause_still_is(world: Hook
     assert world.paymego.count(CANCEL) == before + 1
 
 
-def test_a_newer_version_is_kept_with_a_notice_and_never_dropped(world: HookedWorld) -> None:
-    message = replace(message_of(owe(world)), body=json.dumps({"v": 2, "all": "different"}))
+@pytest.mark.parametrize("version", [2, 0, -1, "2", "1.1", 2.0, None, True], ids=repr)
+def test_an_unknown_version_is_kept_with_a_notice_and_never_dropped(world: HookedWorld, version: object) -> None:
+    message = replace(message_of(owe(world)), body=json.dumps({"v": version, "all": "different"}))
 
     assert world.message(message) is QueueVerdict.RETRY
     assert world.host.notices[QUEUE_NOTICE] == world.text(Text.NOTICE_QUEUE_VERSION)
     assert len(world.live()) == 1
 
 
-@pytest.mark.parametrize("body", ["", "{}", "not json", "[" * 100_000, '{"v":1}', '{"v":1,"cancellation_id":"1"}'])
+@pytest.mark.parametrize("body", ["", "[]", "not json", "[" * 100_000, '{"v":1}', '{"v":1,"cancellation_id":"1"}'])
 def test_a_body_of_our_kind_that_is_not_ours_is_dropped(
     world: HookedWorld, caplog: pytest.LogCaptureFixture, body: str
 ) -> None:
@@ -188,6 +189,75 @@ def test_a_row_in_both_queues_is_cancelled_once(world: HookedWorld) -> None:
     assert world.live() == []
     assert world.paymego.count(CANCEL) == 1
     assert world.message(message_of(row)) is QueueVerdict.DONE
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Its notice is withdrawn when it is over
+# ---------------------------------------------------------------------------------------------------------------------
+
+DAY_S = 86_400.0
+
+
+def of_a_newer_version(message: QueueMessage) -> QueueMessage:
+    return replace(message, body=json.dumps({"v": 2}))
+
+
+def test_the_notice_goes_when_the_message_comes_through(world: HookedWorld) -> None:
+    message = message_of(owe_paid(world))
+    world.message(of_a_newer_version(message))
+    assert QUEUE_NOTICE in world.host.notices
+
+    assert world.message(message) is QueueVerdict.RETRY
+    assert QUEUE_NOTICE not in world.host.notices
+
+
+def test_the_notice_stays_while_another_message_is_still_unreadable(world: HookedWorld) -> None:
+    first, second = (message_of(owe_paid(world, f"p{number}", number)) for number in (1, 2))
+    for message in (first, second):
+        world.message(of_a_newer_version(message))
+
+    world.message(first)
+    assert QUEUE_NOTICE in world.host.notices
+    world.message(second)
+    assert QUEUE_NOTICE not in world.host.notices
+
+
+def test_the_notice_tells_of_the_trouble_that_is_left(world: HookedWorld) -> None:
+    row = owe_paid(world)
+    unknown = message_of(replace(row, cancellation_id=77))
+    world.message(unknown)
+    world.message(of_a_newer_version(message_of(row)))
+
+    world.message(message_of(row))
+
+    assert world.host.notices[QUEUE_NOTICE] == world.text(Text.NOTICE_QUEUE_UNKNOWN, receipt_id=row.receipt_id)
+
+
+def test_the_notice_of_a_message_that_is_dropped_goes_with_it(world: HookedWorld) -> None:
+    message = message_of(owe_paid(world))
+    world.message(of_a_newer_version(message))
+
+    assert world.message(replace(message, body="[]")) is QueueVerdict.DROP
+    assert QUEUE_NOTICE not in world.host.notices
+
+
+def test_a_message_that_has_not_come_again_for_a_day_is_in_no_queue_any_more(world: HookedWorld) -> None:
+    world.message(of_a_newer_version(message_of(owe_paid(world))))
+
+    world.work(DAY_S - 60)
+    assert QUEUE_NOTICE in world.host.notices
+    world.work(120)
+    assert QUEUE_NOTICE not in world.host.notices
+
+
+def test_a_message_that_comes_again_and_again_keeps_its_notice(world: HookedWorld) -> None:
+    message = of_a_newer_version(message_of(owe_paid(world)))
+    for _ in range(3):
+        world.message(message)
+        world.work(DAY_S / 2)
+
+    assert QUEUE_NOTICE in world.host.notices
+    assert [key for key, _ in world.host.notice_log].count(QUEUE_NOTICE) == 1
 
 
 def test_wrong_types_alone_raise(world: HookedWorld) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hookspecs import PaymentStatus
 from journal_walks import ROAD_TO, contents, walk
 from payme_plugin.ledger.states import Cause, PaymentState
+from payme_plugin.operations.recovery import give_up
 from payme_plugin.texts import Text
 from virtual_till import open_sale, request_for, scan_after
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.rows import PaymentRow
 
 WEEK_MS = 7 * 24 * 3_600_000
+DAY_MS = 24 * 3_600_000
 NOTICE = "payme.recovery"
+TOO_OLD_NOTICE = "payme.recovery.too_old"
 UNFINISHED = (PaymentState.INTENT, PaymentState.CREATED, PaymentState.PAYING, PaymentState.PAID)
 
 RECORDED = {PaymentState.PAYING: "recorded", PaymentState.PAID: "recorded"}
@@ -63,8 +66,10 @@ def test_a_dead_owners_payment_is_decided_by_the_hosts_word_and_its_age(
     assert (world.row().state.value, [row.cause for row in world.live()]) == (after, causes)
     assert recovered is not None
     is_as_it_should_be = state is PaymentState.RECORDED and recorded is not False
-    assert len(recovered.kept) == (after == state.value and not is_as_it_should_be)
-    assert recovered.recorded + recovered.cancelled + len(recovered.kept) == (not is_as_it_should_be)
+    stands = after == state.value and not is_as_it_should_be
+    assert len(recovered.kept) == (stands and recorded is not False)
+    assert len(recovered.too_old) == (stands and recorded is False)
+    assert recovered.recorded + recovered.cancelled + stands == (not is_as_it_should_be)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +194,67 @@ def test_a_payment_older_than_a_week_is_shown_and_not_cancelled(world: HookedWor
     world.work(3600)
 
     assert world.row().state is PaymentState.PAID
-    assert world.host.notices[NOTICE] == world.text(Text.NOTICE_PAYMENTS_KEPT, count=1)
+    assert world.host.notices == {TOO_OLD_NOTICE: world.text(Text.NOTICE_PAYMENTS_TOO_OLD, count=1)}
+
+
+def test_the_notice_of_one_that_is_too_old_goes_when_it_is_settled(world: HookedWorld) -> None:
+    row = left_behind(world, PaymentState.PAID, age_ms=WEEK_MS)
+    world.host.recorded["p1"] = False
+    world.upkeep.recover(own_too=False)
+    assert TOO_OLD_NOTICE in world.host.notices
+
+    give_up(world.journal, row, "a person says so", world.texts)
+    world.upkeep.recover(own_too=False)
+
+    assert TOO_OLD_NOTICE not in world.host.notices
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Its age, where the clock was wrong
+# ---------------------------------------------------------------------------------------------------------------------
+
+TEN_YEARS_MS = 10 * 365 * 24 * 3_600_000
+
+
+def test_a_payment_made_under_a_clock_without_its_battery_goes_back_all_the_same(world: HookedWorld) -> None:
+    world.clock.set_wall(-TEN_YEARS_MS)
+    world.sell()
+    world.restart()
+    world.clock.set_wall(TEN_YEARS_MS)
+    world.host.recorded["p1"] = False
+
+    world.work(120)
+
+    assert (world.row().state, world.paymego.held()) == (PaymentState.REVERSED, 0)
+
+
+@pytest.mark.parametrize(("since_ms", "goes_back"), [(0, True), (WEEK_MS - DAY_MS, True), (WEEK_MS, False)])
+def test_a_payment_is_no_older_than_what_the_journal_had_before_it(
+    world: HookedWorld, since_ms: int, goes_back: bool
+) -> None:
+    # The clock was a month slow for one payment alone.
+    world.sell_and_close("p1", 1)
+    world.clock.set_wall(-30 * DAY_MS)
+    world.sell("p2", 2)
+    world.restart()
+    world.clock.set_wall(30 * DAY_MS + since_ms)
+    world.host.recorded["p2"] = False
+
+    world.upkeep.recover(own_too=False)
+
+    assert (world.row("p2").state is PaymentState.REVERSING) is goes_back
+
+
+def test_a_line_from_a_clock_that_was_fast_makes_no_payment_young(world: HookedWorld) -> None:
+    world.clock.set_wall(TEN_YEARS_MS)
+    world.sell_and_close("p1", 1)
+    world.clock.set_wall(-TEN_YEARS_MS)
+    left_behind(world, PaymentState.PAID, "p2", age_ms=WEEK_MS + DAY_MS)
+    world.host.recorded["p2"] = False
+
+    world.upkeep.recover(own_too=False)
+
+    assert world.row("p2").state is PaymentState.PAID
 
 
 def test_its_own_open_payments_are_no_notice(world: HookedWorld) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hookspecs import CancelRequest, PaymentStatus, QueueMessage, ReversalStatus
 from journal_walks import walk
-from owed_money import owe_paid
+from owed_money import owe_paid, owe_refund
 from payme_plugin.clock import SystemClock
 from payme_plugin.delivery.worker import Till, Worker
 from payme_plugin.ledger.journal import FILE_NAME, Journal
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 
     from hooked_world import HookedWorld
     from hookspecs import ReversalResult
+    from payme_plugin.settings import Settings
     from served_till import ServedTill
 
-CANCEL, CHECK = "receipts.cancel", "receipts.check"
+CANCEL, CHECK, CREATE, PAY = "receipts.cancel", "receipts.check", "receipts.create", "receipts.pay"
+STEPPERS = 4
 
 
 @dataclass(eq=False)
@@ -40,6 +42,7 @@ class WatchedHost(VirtualHost):
     reads: int = 0
 
     def settings(self, plugin: str) -> Mapping[str, str]:
+        self.callers.add(threading.current_thread().name)
         self.reads += 1
         return super().settings(plugin)
 
@@ -62,6 +65,19 @@ def owe(till: ServedTill, *numbers: int) -> None:
         code = till.code(BuyerAction.NEVER_ANSWERS)
         result = till.pay(code, payment_id=f"p{number}", receipt=open_sale(number))
         assert result.status is PaymentStatus.UNKNOWN
+
+
+def make_due(till: ServedTill) -> None:
+    """Let every row be due now."""
+    journal = Journal(till.host.folder / FILE_NAME, host_identity="till-1", clock=SystemClock())
+    with journal.writing() as connection:
+        connection.execute("UPDATE cancellation SET due_at = 0")
+    journal.close()
+
+
+def workers() -> list[str]:
+    """Return the worker's threads that live."""
+    return [each.name for each in threading.enumerate() if each.name.startswith("payme-worker")]
 
 
 def cancel(till: ServedTill, code: str) -> ReversalResult:
@@ -106,10 +122,7 @@ def test_one_slow_answer_does_not_hold_up_the_others(new_till: Callable[..., Ser
     assert comes_true(lambda: len(till.host.queue) == 5)
     till.plugins.on_stop()
     sandbox.inject(Fault(FaultKind.ANSWER_DELAYED, CHECK, after_s=6))
-    journal = Journal(till.host.folder / FILE_NAME, host_identity="till-1", clock=SystemClock())
-    with journal.writing() as connection:
-        connection.execute("UPDATE cancellation SET due_at = 0")
-    journal.close()
+    make_due(till)
     began = time.monotonic()
 
     till.plugins.on_start(till.host)
@@ -122,20 +135,21 @@ def test_each_step_first_gives_way_to_a_sale(world: HookedWorld) -> None:
     owe_paid(world)
     steps: list[str] = []
 
-    def kassa(number: int) -> None:
+    def desk(number: int, settings: Settings) -> None:
         steps.append("begins")
 
     surroundings = Till(
         before_round=lambda: None,
+        settings=world.read_settings,
         is_recorded=lambda payment_id: None,
         enqueue=None,
         gives_way=lambda: steps.append("gives way"),
     )
-    worker = Worker(world.upkeep.rounds, surroundings, kassa)
+    worker = Worker(world.upkeep.rounds, surroundings, desk, SystemClock())
     worker.start()
 
     assert comes_true(lambda: steps == ["gives way", "begins"])
-    worker.stop(2.0)
+    worker.stop(2.0, cut_off=lambda: None)
 
 
 def test_the_worker_need_not_give_way_once_the_hook_has_returned_even_where_the_hook_failed(
@@ -152,21 +166,68 @@ def test_the_worker_need_not_give_way_once_the_hook_has_returned_even_where_the_
     assert world.upkeep.is_idle
 
 
-def test_the_stop_is_prompt_though_the_server_never_answers(
+def test_when_the_stop_returns_no_thread_of_the_worker_runs_any_more_though_the_server_never_answers(
     new_till: Callable[..., ServedTill], sandbox: Sandbox
 ) -> None:
-    till = new_till(timeout=30)
-    sandbox.inject(Fault(FaultKind.REQUEST_LOST, CANCEL))
-    cancel(till, till.code())
+    till = new_till(timeout=30, payDuration=60, frequency=30)
+    till.host.takes_messages = True
+    owe(till, *range(1, 9))
+    till.plugins.on_stop()
+    till.host.takes_messages = False
+    make_due(till)
     sandbox.inject(Fault(FaultKind.SILENT, times=None))
     asked = len(sandbox.requests)
-    assert comes_true(lambda: len(sandbox.requests) > asked or till.live() == [])
+    till.plugins.on_start(till.host)
+    assert comes_true(lambda: len(sandbox.requests) == asked + STEPPERS)
     began = time.monotonic()
 
     till.plugins.on_stop()
 
-    assert time.monotonic() - began < 4
-    assert comes_true(lambda: not [each for each in threading.enumerate() if each.name.startswith("payme-worker")])
+    assert workers() == []
+    assert time.monotonic() - began < 2
+    assert len(till.live()) == 8
+
+
+def test_all_threads_of_the_worker_share_one_time_to_stop(world: HookedWorld) -> None:
+    begun, goes_on = threading.Semaphore(0), threading.Event()
+    for number in range(1, STEPPERS + 1):
+        owe_refund(world, f"p{number}", number)
+
+    def desk(number: int, settings: Settings) -> None:
+        begun.release()
+        goes_on.wait(10)
+
+    surroundings = replace(world.upkeep._surroundings(), before_round=lambda: None, gives_way=lambda: None)
+    worker = Worker(world.upkeep.rounds, surroundings, desk, SystemClock())
+    worker.start()
+    assert all(begun.acquire(timeout=10) for _ in range(STEPPERS))
+    began = time.monotonic()
+
+    worker.stop(0.4, cut_off=lambda: None)
+
+    assert 0.4 <= time.monotonic() - began < 0.8
+    goes_on.set()
+    assert comes_true(lambda: workers() == [])
+
+
+def test_a_thread_that_is_late_opens_no_connection_after_the_stop(world: HookedWorld) -> None:
+    world.upkeep.stop()
+
+    assert world.upkeep.desk(0, world.settings) is None
+    assert world.upkeep.kassa(0) is None
+
+
+def test_the_workers_connections_are_not_the_sales(new_till: Callable[..., ServedTill], sandbox: Sandbox) -> None:
+    till = new_till()
+    asked = len(sandbox.requests)
+    result = till.pay(till.code(BuyerAction.LACKS_FUNDS))
+    sold = {request.connection for request in sandbox.requests[asked:] if request.method in {CREATE, PAY}}
+
+    assert result.cancellation_queued
+    assert comes_true(lambda: till.live() == [])
+    delivered = {request.connection for request in sandbox.requests[asked:] if request.method == CANCEL}
+    assert delivered
+    assert not delivered & sold
 
 
 def test_no_port_is_open_and_nothing_is_lost_when_the_server_is_not_there(new_till: Callable[..., ServedTill]) -> None:

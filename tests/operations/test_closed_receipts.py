@@ -11,7 +11,7 @@ from hookspecs import PaymentRecord
 from journal_walks import UNRECORDED, contents
 from payme_plugin.ledger.errors import Unwritable
 from payme_plugin.ledger.states import PaymentState
-from payme_plugin.operations.recording import confirm_payments
+from payme_plugin.operations.recording import ClosedReceipts, confirm_payments
 from payme_plugin.sandbox import BuyerAction
 from virtual_till import open_sale
 
@@ -27,7 +27,7 @@ def _paid(world: World, payment_id: str = "p1") -> PaymentRecord:
 
 def _close(world: World, *payments: PaymentRecord, closed_at: int | None = 777) -> None:
     receipt = open_sale(payments=payments, closed_at=closed_at)
-    confirm_payments(world.journal, receipt, world.clock.wall_ms())
+    confirm_payments(world.journal, receipt, world.owner)
 
 
 def test_a_paid_payment_is_recorded_with_the_time_of_its_receipt(world: World) -> None:
@@ -37,7 +37,8 @@ def test_a_paid_payment_is_recorded_with_the_time_of_its_receipt(world: World) -
 
 
 def test_a_receipt_that_does_not_say_when_it_closed_closed_now(world: World) -> None:
-    _close(world, _paid(world), closed_at=None)
+    receipts = ClosedReceipts(lambda: world.journal, lambda: world.owner, world.clock)
+    receipts.file(open_sale(payments=(_paid(world),)))
 
     assert world.row().closed_at == world.clock.wall_ms()
 

@@ -69,7 +69,7 @@ def test_folding_is_done_once_and_keeps_plain_digits(scanned: str) -> None:
     folded = fold(scanned)
 
     assert fold(folded) == folded
-    assert folded == folded.strip()
+    assert folded == folded.strip(" \t\r\n\u00a0\u3000")
     assert not any(sign.isdecimal() and not sign.isascii() for sign in folded if "０" <= sign <= "９")
 
 

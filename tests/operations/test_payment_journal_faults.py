@@ -48,7 +48,7 @@ def test_such_a_payment_is_stored_as_paid_and_recorded_when_its_receipt_closes(w
     free_disk()
     assert result.payment is not None
 
-    confirm_payments(world.journal, open_sale(payments=(result.payment,), closed_at=5), world.clock.wall_ms())
+    confirm_payments(world.journal, open_sale(payments=(result.payment,), closed_at=5), world.owner)
 
     assert world.path_of() == ["intent", "created", "paying", "paid", "recorded"]
 

@@ -154,12 +154,15 @@ def test_our_tender_without_our_data_is_a_foreign_payment(world: HookedWorld, pl
     assert result.status is ReversalStatus.REFUSED
 
 
-def test_without_a_tender_of_our_own_only_payments_of_ours_are_ours(world: HookedWorld, plugins: PosPlugins) -> None:
+def test_without_a_tender_of_our_own_a_payment_of_ours_is_ours_by_its_record_or_by_the_journal(
+    world: HookedWorld, plugins: PosPlugins
+) -> None:
     sold = world.sell_and_close()
     world.set(paymentType=99)
 
-    assert plugins.validate_refund(world.refund_of(sold, payment=None)) == []
-    assert plugins.on_full_refund(world.refund_of(sold, payment=None), world.cashier()) is None
-    result = plugins.on_full_refund(world.refund_of(sold), world.cashier())
-    assert result is not None
-    assert result.status is ReversalStatus.REVERSED
+    assert plugins.on_full_refund(world.refund_of(sold, payment=None, payment_type=1), world.cashier()) is None
+    for payment in (None, sold.record):
+        assert plugins.validate_refund(world.refund_of(sold, payment=payment)) == []
+        result = plugins.on_full_refund(world.refund_of(sold, payment=payment), world.cashier())
+        assert result is not None
+        assert (result.status, result.receipt_id) == (ReversalStatus.REVERSED, sold.receipt_id)

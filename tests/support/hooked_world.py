@@ -24,11 +24,11 @@ from hookspecs import (
 )
 from payme_plugin.counter import Counter
 from payme_plugin.delivery.rounds import Rounds
-from payme_plugin.delivery.worker import Till, Worker
+from payme_plugin.delivery.worker import Worker
+from payme_plugin.ledger.errors import Damaged
 from payme_plugin.ledger.leases import Leases
-from payme_plugin.operations.endings import JOURNAL_NOTICE
+from payme_plugin.operations.endings import JOURNAL_NOTICE, journal_notice
 from payme_plugin.operations.guards import GuardedHost
-from payme_plugin.texts import Text, Texts
 from payme_plugin.upkeep import Upkeep
 from staged_journal import StagedJournal
 from virtual_till import TENDER, ScriptedUi, open_sale
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from payme_plugin.service import Service
     from payme_plugin.settings import Settings
     from payme_plugin.storage import Storage
+    from payme_plugin.texts import Texts
 
 __all__ = ["OFD_LINK", "HookedWorld", "Sold"]
 
@@ -206,11 +207,8 @@ class _Process:
         self.storage = _Storage(world)
         self.upkeep = _Upkeep(host, self.storage, world)
         self.counter = Counter(cast("Service", _Desk(world, host, self.upkeep)))
-        self._worker = Worker(
-            self.upkeep.rounds,
-            Till(self.upkeep._before_round, host.is_recorded, host.enqueue, gives_way=lambda: None),
-            self.upkeep.kassa,
-        )
+        surroundings = replace(self.upkeep._surroundings(), gives_way=lambda: None)
+        self._worker = Worker(self.upkeep.rounds, surroundings, self.upkeep.desk, world.clock)
 
     def work(self, world: HookedWorld, until: float) -> None:
         while True:
@@ -224,7 +222,7 @@ class _Process:
 
     def end(self) -> None:
         """Let go of what the operating system takes away from a dead process."""
-        self.upkeep._decides.close()
+        self.upkeep._decider.release()
         self.storage.close()
 
 
@@ -245,7 +243,14 @@ class _Storage:
         return token in self._world.living
 
     def journal(self) -> Journal:
+        for other in self._others:
+            if other.damage is not None:
+                self._world.journal.note_damage(other.damage)
         return self._world.journal
+
+    def fault(self) -> JournalError | None:
+        met = [each.damage for each in (self.journal(), *self._others) if each.damage is not None]
+        return Damaged(met[0]) if met else None
 
     def another_journal(self) -> Journal:
         other = StagedJournal(self._world.host.folder, self._world.host.identity, self._world.clock)
@@ -309,4 +314,4 @@ class _Desk:
         return self.world.texts
 
     def journal_fault(self, error: JournalError, what: str) -> None:
-        self.host.notice(JOURNAL_NOTICE, self.world.text(Text.NOTICE_JOURNAL_UNWRITABLE))
+        self.host.notice(JOURNAL_NOTICE, self.world.text(journal_notice(error)))

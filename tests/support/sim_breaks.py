@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from functools import wraps
 from typing import TYPE_CHECKING
 
-from payme_plugin import counter
 from payme_plugin.ledger import journal as journal_room
 from payme_plugin.ledger.journal import Journal
 from payme_plugin.ledger.leases import DECIDER, Leases
 from payme_plugin.ledger.owners import Owner
 from payme_plugin.ledger.reading import JournalReader
 from payme_plugin.ledger.states import PaymentState
-from payme_plugin.operations import inquiry, payment, recovery
+from payme_plugin.operations import inquiry, payment, recording, recovery
 from payme_plugin.operations.cancellation import Stepped, Stepper
 from payme_plugin.operations.inquiry import Inquiry
 from payme_plugin.operations.judging import AskAgain, judge_pay
@@ -161,11 +160,11 @@ def _ended_at_21(monkeypatch: MonkeyPatch) -> None:
     later = Stepper._later
 
     @wraps(later)
-    def broken(self: Stepper, row: CancellationRow, stepped: Stepped, came: str) -> Stepped:
+    def broken(self: Stepper, row: CancellationRow, stepped: Stepped, came: str, story: Story | None = None) -> Stepped:
         if stepped is Stepped.ACCEPTED:
             self._rows.end(row, "accepted is as good as done", reversed_at_payme=True)
             return Stepped.DONE
-        return later(self, row, stepped, came)
+        return later(self, row, stepped, came, story)
 
     monkeypatch.setattr(Stepper, "_later", broken)
 
@@ -230,7 +229,7 @@ def _hook_raises(monkeypatch: MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("no such table")
 
-    monkeypatch.setattr(counter, "confirm_payments", broken)
+    monkeypatch.setattr(recording, "confirm_payments", broken)
 
 
 def _flow_raises(monkeypatch: MonkeyPatch) -> None:

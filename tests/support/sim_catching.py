@@ -17,11 +17,17 @@ if TYPE_CHECKING:
 
     from sim_breaks import Break
 
-__all__ = ["Caught", "caught_by_model", "caught_by_simulation", "page"]
+__all__ = ["TRACED", "Caught", "caught_by_model", "caught_by_simulation", "page"]
 
 _MOST_HISTORIES = 200
 _EACH = 20
 _MOST_EXAMPLES = 150
+
+TRACED = (
+    "| 1 | the journal's log is not synced (`synchronous = OFF`: no fdatasync before a request leaves) | the trace:"
+    " `tests/crash/test_disk_before_wire.py::test_a_journal_that_does_not_sync_is_found_out` | - | - |"
+)
+"""The break that no simulator can see: the row of the page is written by hand, and its test is in ``tests/crash``."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,7 @@ def page(rows: Iterable[tuple[Break, Caught | None, Caught | None]]) -> str:
         "page; `pytest -m simulation tests/simulation/test_breaks.py` holds that every break is caught.",
         "",
         "That a row is really on the disk before a request leaves (statement 1) no simulator can see: a trace of the",
-        "system calls does, in `tests/crash`.",
+        "system calls does, the last line of the table.",
         "",
         "| Statement | What is done wrong | What the check says | Simulator, sales | Model, steps |",
         "|---|---|---|---|---|",
@@ -98,4 +104,4 @@ def page(rows: Iterable[tuple[Break, Caught | None, Caught | None]]) -> str:
         check = "nothing" if seen is None else seen.check
         counts = (str(caught.after) if caught is not None else "-" for caught in (simulated, modelled))
         lines.append(f"| {broken.statement} | {broken.what} | {check} | {' | '.join(counts)} |")
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, TRACED, ""])

@@ -198,6 +198,7 @@ class Director:
 
     def _drain(self, process: Process) -> None:
         process.upkeep.recover(own_too=False)
+        process.upkeep._decider.release()  # a till that starts meanwhile must sell
         rounds, kassa = process.upkeep.rounds(), process.upkeep.kassa(0)
         if kassa is not None:
             patience_s = self._shop.settings().pay_duration_ms / 1000
@@ -304,7 +305,7 @@ def deliver_everything(shop: Shop, people: People) -> int:  # noqa: C901 - the e
     return _count(shop)
 
 
-def _count(shop: Shop) -> int:  # noqa: C901 - one comparison after another
+def _count(shop: Shop) -> int:
     """Compare what Payme holds with what the host recorded, and the journal with both."""
     paymego, witness = shop.paymego, shop.witness
     expected: dict[str, int] = {}
@@ -317,9 +318,7 @@ def _count(shop: Shop) -> int:  # noqa: C901 - one comparison after another
         and (payment.state in _UNFINISHED or (payment.state == "recorded" and payment.closed_at is None))
         and not shop.has_payment(payment.payment_id)
     }
-    for payment in witness.rows.payments():
-        if payment.state in _UNFINISHED and payment.receipt_id not in old:
-            witness.fault(6, f"{payment.payment_id} is still {payment.state}")
+    _look_for_open_payments(shop, old)
     for row in witness.rows.cancellations():
         if row.ended_at is None:
             witness.fault(4, f"the cancellation of {row.payment_id} is still live")
@@ -336,3 +335,15 @@ def _count(shop: Shop) -> int:  # noqa: C901 - one comparison after another
         if times > 1:
             witness.fault(0, f"receipt {receipt_id} was charged {times} times")
     return len(old)
+
+
+def _look_for_open_payments(shop: Shop, old: set[str | None]) -> None:
+    """Check that every payment is decided but those that are too old."""
+    for payment in shop.witness.rows.payments():
+        if payment.receipt_id in old:
+            continue
+        is_open = payment.state == "recorded" and payment.closed_at is None
+        if payment.state in _UNFINISHED:
+            shop.witness.fault(6, f"{payment.payment_id} is still {payment.state}")
+        elif is_open and not shop.has_payment(payment.payment_id):
+            shop.witness.fault(6, f"{payment.payment_id} is still recorded, and the host does not have it")

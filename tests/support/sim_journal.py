@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from random import Random
 
+    from payme_plugin.ledger.errors import JournalError
     from sim_stage import Life, Stage
 
 __all__ = ["Disk", "SimStorage", "WatchedJournal"]
@@ -129,6 +130,10 @@ class SimStorage:
         other = WatchedJournal(self._disk, self._identity)
         self._others.append(other)
         return other
+
+    def fault(self) -> JournalError | None:
+        """Return what is wrong with the journal since it was opened: nothing ever is."""
+        return None
 
     @property
     def token(self) -> str | None:

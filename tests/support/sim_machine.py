@@ -322,6 +322,7 @@ class MoneyModel(RuleBasedStateMachine):
 def _deliver(world: SimWorld, process: Process) -> None:
     try:
         process.upkeep.recover(own_too=False)
+        process.upkeep._decider.release()  # a till that starts meanwhile must sell
         kassa = process.upkeep.kassa(0)
         if kassa is not None:
             rounds = process.upkeep.rounds()

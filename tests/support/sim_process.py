@@ -119,8 +119,8 @@ class _Desk:
     def journal_fault(self, error: JournalError, what: str) -> None:
         self.host.notice("payme.journal", _TEXTS(Text.NOTICE_JOURNAL_UNWRITABLE))
 
-    def stop(self) -> None:
-        self.upkeep.stop()
+    def stop(self, *, ask_host: bool = True) -> None:
+        self.upkeep.stop(ask_host=ask_host)
 
 
 class Process:
@@ -162,7 +162,7 @@ class Process:
         self._paymego = paymego
         self._sale_client: tuple[Settings, SimClient] | None = None
         self._idle: list[Actor] = []
-        life.at_end(self.upkeep._decides.close)
+        life.at_end(self.upkeep._decider.release)
 
     def settings(self) -> Settings:
         """Return the settings: those of this moment, or the last good ones, as the plugin's reader does.

@@ -121,7 +121,7 @@ class Witness:
         if not self.faults:
             self.broken_after = len(self._sales)
         self.tell(f"BROKEN {statement}: {text}")
-        self.faults.append(f"statement {statement}: {text}")
+        self.faults.append(f"statement {statement}: {text}" if statement else f"the sums at the end: {text}")
 
     def close(self) -> None:
         """Close the journal."""
@@ -301,7 +301,7 @@ class Witness:
         actor = self._running.get(payment.payment_id)
         if actor is not None and actor is not self._stage.current and actor.life is owner:
             self.fault(6, f"{payment.payment_id} was decided on while its hook was running ({text})")
-        if text in _RECOVERY and life is not None and not self.processes[life].upkeep._is_decider:
+        if text in _RECOVERY and life is not None and not self.processes[life].upkeep._decider.is_decider:
             self.fault(6, f"{payment.payment_id} was decided on without the owner lock")
 
     def _check_cancellations(self) -> None:
@@ -328,7 +328,9 @@ class Witness:
             # A hook that gives up leaves its row to whoever comes first.
             shortest_ms = 500 if row.cause == "unrecorded" else 0
             pause_ms = row.due_at - self._stage.wall_ms()
-            if not shortest_ms <= pause_ms <= _LONGEST_PAUSE_MS:
+            # The host's queue has a row that it took to itself for an hour.
+            is_the_queues = row.offered_at is not None and row.due_at == row.offered_at + _HOUR_MS
+            if not (is_the_queues or shortest_ms <= pause_ms <= _LONGEST_PAUSE_MS):
                 self.fault(5, f"cancellation {row.cancellation_id} pauses {pause_ms} ms")
 
     def _check_end(self, row: CancellationLook) -> None:
@@ -385,7 +387,7 @@ class Witness:
             )
         if from_s is not None and self._stage.monotonic() - from_s > limit_s + timeout_s:
             took_s = self._stage.monotonic() - from_s
-            self.fault(9, f"on_payment of {payment_id} took {took_s:.1f} s after its first pay")
+            self.fault(7, f"on_payment of {payment_id} took {took_s:.1f} s after its first pay")
 
     # At the end.
 

@@ -1,0 +1,141 @@
+"""A row that a bad disk made senseless: no hook raises, nothing more is charged, and the others' money goes back."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hookspecs import PaymentStatus, QueueVerdict, ReversalStatus
+from owed_money import owe_paid
+from payme_plugin.delivery.messages import message_of
+from payme_plugin.ledger.journal import FILE_NAME
+from payme_plugin.ledger.states import PaymentState
+from payme_plugin.sandbox import BuyerAction
+from payme_plugin.texts import Text
+from virtual_till import open_sale, request_for
+
+if TYPE_CHECKING:
+    from hooked_world import HookedWorld
+
+DAY_MS = 86_400_000
+
+BENDS = {
+    "payment.state": "UPDATE payment SET state = 'paie'",
+    "payment.message": "UPDATE payment SET message = CAST(x'd0' AS TEXT)",
+    "payment.receipt_id": "UPDATE payment SET receipt_id = CAST(x'd0' || rowid AS TEXT)",
+    "cancellation.cause": "UPDATE cancellation SET cause = 'whim'",
+    "cancellation.url": "UPDATE cancellation SET url = CAST(x'd0' AS TEXT)",
+    "payment.owner": "UPDATE payment SET owner = 'a' || char(0) || 'b'",
+    "event.after": "UPDATE event SET after = 'lost'",
+}
+
+
+def bend(world: HookedWorld, statement: str) -> None:
+    with closing(sqlite3.connect(world.host.folder / FILE_NAME, isolation_level=None)) as other:
+        other.execute(statement)
+
+
+@pytest.mark.parametrize("bent", BENDS)
+def test_no_hook_raises(world: HookedWorld, bent: str) -> None:
+    row = owe_paid(world, "p1", 1)
+    sold = world.sell("p2", 2)
+    closed = world.sell_and_close("p3", 3)
+    bend(world, BENDS[bent])
+
+    assert world.message(message_of(row)) in {QueueVerdict.RETRY, QueueVerdict.DONE}
+    world.violations(closed)
+    assert world.refund(closed).status in ReversalStatus
+    world.close_sale(sold)
+    assert world.cancel(sold).status in ReversalStatus
+    world.pay(world.paymego.code(), payment_id="p2", receipt=open_sale(2))
+    world.pay(world.paymego.code(), payment_id="p4", receipt=open_sale(4))
+    world.work(60)
+    world.restart()
+    world.work(60)
+    world.upkeep.stop()
+
+
+@pytest.mark.parametrize("bent", ["cancellation.cause", "cancellation.url"])
+def test_the_money_of_the_others_goes_back(world: HookedWorld, bent: str) -> None:
+    for number in (1, 2, 3):
+        owe_paid(world, f"p{number}", number)
+    bend(world, f"{BENDS[bent]} WHERE payment_id = 'p2'")
+    world.work(60)
+
+    assert world.paymego.held() == 1_500_000
+    assert [world.row(name).state for name in ("p1", "p3")] == [PaymentState.UNKNOWN] * 2
+
+
+def test_it_is_a_notice_that_says_what_helps_and_nothing_more_is_charged(world: HookedWorld) -> None:
+    owe_paid(world, "p1", 1)
+    bend(world, BENDS["cancellation.cause"])
+    world.work()
+    sent = len(world.paymego.sent)
+    refused = world.counter.pay(request_for("p2", receipt=open_sale(2)), world.cashier())
+
+    assert world.host.notices["payme.journal"] == world.text(Text.NOTICE_JOURNAL_DAMAGED)
+    assert "payme journal repair" in world.host.notices["payme.journal"]
+    assert refused is not None
+    assert (refused.status, refused.message) == (
+        PaymentStatus.REFUSED,
+        world.text(Text.PAYMENT_JOURNAL_UNWRITABLE),
+    )
+    assert len(world.paymego.sent) == sent
+
+
+def test_a_state_in_no_list_of_what_is_to_be_done_is_found_by_the_daily_look(world: HookedWorld) -> None:
+    world.sell("p1", 1)
+    world.work()
+    bend(world, BENDS["payment.state"])
+    world.work(DAY_MS / 1000 + 60)
+
+    assert world.host.notices["payme.journal"] == world.text(Text.NOTICE_JOURNAL_DAMAGED)
+
+
+def test_what_another_process_owns_under_a_senseless_token_is_nobodys(world: HookedWorld) -> None:
+    sold = world.sell("p1")
+    bend(world, BENDS["payment.owner"])
+    world.restart()
+    world.host.recorded["p1"] = True
+    world.work(5)
+
+    assert world.row("p1").state is PaymentState.RECORDED
+    assert world.paymego.held() == sold.record.amount
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A clock that jumps
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_clock_that_comes_back_in_another_year_charges_no_open_sale_twice(world: HookedWorld) -> None:
+    parked = world.sell("p1", 1)
+    world.host.recorded["p1"] = True
+    world.sell_and_close("p2", 2)
+    world.upkeep.recover(own_too=True)
+    assert world.row("p1").state is PaymentState.RECORDED
+
+    world.clock.set_wall(500 * DAY_MS)
+    world.work(5)
+    world.restart()
+    again = world.pay(world.paymego.code(), payment_id="p1", receipt=parked.receipt)
+
+    assert again.status is PaymentStatus.PAID
+    assert world.paymego.held() == 2 * 1_500_000
+    assert world.paymego.count("receipts.pay") == 2
+
+
+def test_a_refusal_told_before_the_clock_jumped_is_told_again_after_it(world: HookedWorld) -> None:
+    refused = world.pay(world.paymego.code(BuyerAction.LACKS_FUNDS))
+    assert refused.status is PaymentStatus.REFUSED
+    world.work(60)
+    world.clock.set_wall(500 * DAY_MS)
+    world.restart()
+    world.work(5)
+    charged = world.paymego.count("receipts.pay")
+
+    assert world.pay(world.paymego.code()).status is PaymentStatus.REFUSED
+    assert world.paymego.count("receipts.pay") == charged

@@ -1,0 +1,116 @@
+"""Statement 4: an `unrecorded` cancellation is never carried out while the till says that it has the payment.
+
+Whoever steps the row and has no till to ask (``payme worker`` at a host's journal) goes by the till's last word.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hookspecs import QueueVerdict
+from owed_money import owe_paid, owe_refund
+from payme_plugin.delivery.draining import Drained, deliver_due, deliver_until_empty
+from payme_plugin.delivery.messages import message_of
+from payme_plugin.ledger.cancellations import HELD_BY_TILL
+from payme_plugin.operations.cancellation import Stepped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hooked_world import HookedWorld
+
+CANCEL = "receipts.cancel"
+PATIENCE_S = 20.0
+
+
+def step(world: HookedWorld, *, is_recorded: bool | None) -> Stepped | None:
+    kassa = world.upkeep.kassa(9)
+    assert kassa is not None
+    (row,) = world.journal.live_cancellations()
+    return world.upkeep.rounds().step(row, kassa, is_recorded=is_recorded)
+
+
+def by_worker(world: HookedWorld) -> None:
+    assert step(world, is_recorded=None) is Stepped.HELD
+
+
+def by_command(world: HookedWorld) -> None:
+    kassa = world.upkeep.kassa(9)
+    assert kassa is not None
+    rounds = world.upkeep.rounds()
+    assert deliver_until_empty(rounds, kassa, lambda _: None, world.clock, PATIENCE_S) is Drained.LEFT
+
+
+def by_command_for_due_rows(world: HookedWorld) -> None:
+    kassa = world.upkeep.kassa(9)
+    assert kassa is not None
+    world.clock.sleep(3600)
+    assert deliver_due(world.upkeep.rounds(), kassa, lambda _: None) is Drained.LEFT
+
+
+@pytest.mark.parametrize("who", [by_worker, by_command, by_command_for_due_rows])
+def test_one_that_the_till_has_is_held_by_whoever_can_not_ask_it(
+    world: HookedWorld, who: Callable[[HookedWorld], None]
+) -> None:
+    owe_paid(world)
+    assert step(world, is_recorded=True) is Stepped.HELD
+
+    for _ in range(3):
+        who(world)
+
+    assert (world.paymego.count(CANCEL), world.paymego.held()) == (0, 1_500_000)
+    assert world.live()[0].last_error == HELD_BY_TILL
+
+
+def test_it_stays_held_after_a_restart(world: HookedWorld) -> None:
+    owe_paid(world)
+    step(world, is_recorded=True)
+    world.restart()
+
+    assert step(world, is_recorded=None) is Stepped.HELD
+
+
+def test_it_stays_held_while_the_settings_name_another_kassa(world: HookedWorld) -> None:
+    owe_paid(world)
+    step(world, is_recorded=True)
+    settings = world.settings
+    world.set(posId="0" * 24)
+    step(world, is_recorded=None)
+    world.settings = settings
+
+    assert step(world, is_recorded=None) is Stepped.HELD
+    assert world.paymego.count(CANCEL) == 0
+
+
+def test_it_goes_on_when_the_till_says_that_it_has_it_no_more(world: HookedWorld) -> None:
+    owe_paid(world)
+    step(world, is_recorded=True)
+
+    assert step(world, is_recorded=False) is Stepped.ACCEPTED
+    world.clock.sleep(2)
+    assert step(world, is_recorded=None) is Stepped.DONE
+    assert world.paymego.held() == 0
+
+
+def test_one_that_no_till_ever_held_is_carried_out_by_whoever_comes(world: HookedWorld) -> None:
+    owe_paid(world)
+
+    assert step(world, is_recorded=None) is Stepped.ACCEPTED
+
+
+def test_what_the_host_asked_for_itself_is_held_by_no_word_of_its(world: HookedWorld) -> None:
+    owe_refund(world)
+
+    assert step(world, is_recorded=True) is Stepped.ACCEPTED
+
+
+def test_a_message_of_the_hosts_queue_holds_it_too(world: HookedWorld) -> None:
+    row = owe_paid(world)
+    world.host.recorded["p1"] = True
+    world.message(message_of(row))
+    world.host.recorded["p1"] = None
+
+    assert world.message(message_of(row)) is QueueVerdict.RETRY
+    assert world.paymego.count(CANCEL) == 0

@@ -1,0 +1,240 @@
+"""Two tills of one name on one folder, by mistake: the second is refused, so that nobody decides about its payments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hookspecs import CancelRequest, PaymentResult, PaymentStatus, QueueVerdict, ReversalStatus
+from owed_money import owe_paid, owe_refund
+from payme_plugin.delivery.messages import message_of
+from payme_plugin.ledger.leases import DECIDER
+from payme_plugin.ledger.states import PaymentState
+from payme_plugin.sandbox import FaultKind
+from payme_plugin.texts import Text
+from virtual_till import open_sale, request_for
+
+if TYPE_CHECKING:
+    from hooked_world import HookedWorld
+
+NOTICE = "payme.another_till"
+CANCEL = "receipts.cancel"
+LONG_S = 121.0
+"""Longer than any process of this till that is being stopped."""
+
+
+def begin_second_till(world: HookedWorld) -> None:
+    """Let another till come while the first one decides; the world's counter is the second one's from here on."""
+    world.upkeep.recover(own_too=False)
+    world.restart(dead=False)
+
+
+def end_first_till(world: HookedWorld) -> None:
+    world._processes[-2].end()
+    world.living.discard("process-1")
+
+
+def pay(world: HookedWorld, payment_id: str, number: int = 2) -> PaymentResult:
+    ui = world.cashier(world.paymego.code())
+    result = world.counter.pay(request_for(payment_id, receipt=open_sale(number)), ui)
+    assert result is not None
+    return result
+
+
+def test_the_second_till_takes_no_payment_and_shows_why(world: HookedWorld) -> None:
+    begin_second_till(world)
+    sent = len(world.paymego.sent)
+
+    result = pay(world, "p2")
+
+    assert (result.status, result.message) == (PaymentStatus.REFUSED, world.text(Text.PAYMENT_ANOTHER_TILL))
+    assert len(world.paymego.sent) == sent
+    assert world.journal.find("p2") is None
+    assert world.host.notices[NOTICE] == world.text(Text.NOTICE_ANOTHER_TILL)
+
+
+def test_the_second_till_gives_nothing_back(world: HookedWorld) -> None:
+    sold = world.sell()
+    begin_second_till(world)
+    sent = len(world.paymego.sent)
+
+    for result in (world.cancel(sold), world.refund(sold)):
+        assert (result.status, result.message) == (ReversalStatus.REFUSED, world.text(Text.REVERSAL_ANOTHER_TILL))
+    assert (len(world.paymego.sent), world.row().state) == (sent, PaymentState.PAID)
+
+
+def test_the_second_till_tells_of_a_return_that_is_durable(world: HookedWorld) -> None:
+    sold = world.sell()
+    world.paymego.befall(FaultKind.REQUEST_LOST, CANCEL)
+    assert world.cancel(sold).status is ReversalStatus.QUEUED
+    begin_second_till(world)
+
+    result = world.counter.cancel(CancelRequest(payment=sold.record, receipt=sold.receipt), world.cashier())
+
+    assert result is not None
+    assert result.status is ReversalStatus.QUEUED
+
+
+def test_the_first_till_goes_on_selling(world: HookedWorld) -> None:
+    first = world.counter
+    begin_second_till(world)
+    assert pay(world, "p2").status is PaymentStatus.REFUSED
+
+    result = first.pay(request_for("p3", receipt=open_sale(3)), world.cashier(world.paymego.code()))
+
+    assert result is not None
+    assert result.status is PaymentStatus.PAID
+
+
+def test_the_notice_goes_and_the_till_sells_when_the_other_one_has_ended(world: HookedWorld) -> None:
+    begin_second_till(world)
+    pay(world, "p2")
+    end_first_till(world)
+
+    result = pay(world, "p2")
+
+    assert result.status is PaymentStatus.PAID
+    assert NOTICE not in world.host.notices
+
+
+def test_the_worker_shows_and_withdraws_the_notice_without_any_sale(world: HookedWorld) -> None:
+    begin_second_till(world)
+    world.work(1)
+    assert NOTICE in world.host.notices
+
+    end_first_till(world)
+    world.work(30)
+    assert NOTICE not in world.host.notices
+
+
+def test_a_till_that_starts_again_after_a_crash_sells_at_once(world: HookedWorld) -> None:
+    world.sell()
+    world.restart()
+
+    assert pay(world, "p2").status is PaymentStatus.PAID
+    assert NOTICE not in [key for key, _ in world.host.notice_log]
+
+
+def test_where_nobody_can_tell_nothing_is_charged(world: HookedWorld) -> None:
+    world.restart()
+    lock = world.host.folder / "leases"
+    lock.unlink(missing_ok=True)
+    lock.mkdir()
+
+    result = pay(world, "p2")
+
+    assert (result.status, result.message) == (PaymentStatus.REFUSED, world.text(Text.PAYMENT_JOURNAL_UNWRITABLE))
+    assert world.paymego.sent == []
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Whose word counts
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_second_tills_host_is_not_asked_about_the_first_ones_payments(world: HookedWorld) -> None:
+    row = owe_paid(world)
+    world.host.recorded["p1"] = True
+    world.work(1)
+    begin_second_till(world)
+    world.host.recorded["p1"] = False
+
+    assert world.message(message_of(row)) is QueueVerdict.RETRY
+    world.work(600)
+    assert (world.paymego.count(CANCEL), world.paymego.held()) == (0, 1_500_000)
+
+
+def test_the_second_till_delivers_what_is_owed_without_its_hosts_queue(world: HookedWorld) -> None:
+    owe_refund(world)
+    begin_second_till(world)
+    world.host.takes_messages = True
+
+    world.work(30)
+
+    assert (world.live(), world.host.queue) == ([], [])
+
+
+@pytest.mark.parametrize(("recorded", "after"), [(False, "paid"), (None, "paid"), (True, "recorded")])
+def test_the_payments_of_a_till_that_lived_beside_this_one_are_not_sent_back_on_its_hosts_word(
+    world: HookedWorld, recorded: bool | None, after: str
+) -> None:
+    world.sell()
+    begin_second_till(world)
+    pay(world, "p2")
+    world.clock.sleep(LONG_S)
+    end_first_till(world)
+    world.host.recorded["p1"] = recorded
+
+    world.work(600)
+
+    assert world.row().state.value == after
+    assert world.paymego.held() == 1_500_000
+    assert ("payme.recovery" in world.host.notices) is (after == "paid")
+
+
+def test_its_own_payments_are_decided_by_its_hosts_word_all_the_same(world: HookedWorld) -> None:
+    begin_second_till(world)
+    pay(world, "p2")
+    world.clock.sleep(LONG_S)
+    end_first_till(world)
+    assert pay(world, "p2").status is PaymentStatus.PAID
+    world.host.recorded["p2"] = False
+
+    pay(world, "p3", 3)
+
+    assert world.row("p2").state is PaymentState.REVERSING
+
+
+def test_after_a_restart_alone_the_hosts_word_counts_again(world: HookedWorld) -> None:
+    world.sell()
+    begin_second_till(world)
+    pay(world, "p2")
+    world.clock.sleep(LONG_S)
+    end_first_till(world)
+    world.host.recorded["p1"] = False
+    world.work(60)
+    world.restart()
+
+    world.work(60)
+
+    assert (world.row().state, world.paymego.held()) == (PaymentState.REVERSED, 0)
+
+
+def test_a_former_process_of_this_till_that_took_its_time_to_stop_is_no_other_till(world: HookedWorld) -> None:
+    world.sell()
+    begin_second_till(world)
+    pay(world, "p2")
+    world.clock.sleep(LONG_S - 30)
+    end_first_till(world)
+    world.host.recorded["p1"] = False
+
+    world.work(60)
+
+    assert world.row().state is PaymentState.REVERSED
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Those that decide nothing do not count
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_till_that_has_stopped_leaves_the_folder_to_the_next(world: HookedWorld) -> None:
+    world.upkeep.recover(own_too=False)
+    world.upkeep.stop()
+
+    with world.upkeep._storage.leases.hold(DECIDER) as is_free:
+        assert is_free
+    world.restart()
+    assert pay(world, "p1").status is PaymentStatus.PAID
+
+
+def test_a_process_that_only_delivers_is_no_till(world: HookedWorld) -> None:
+    row = owe_refund(world)
+    world.restart()
+    kassa = world.upkeep.kassa(0)
+    assert kassa is not None
+    world.upkeep.rounds().step(row, kassa, is_recorded=None)
+    world.restart(dead=False)
+
+    assert pay(world, "p2").status is PaymentStatus.PAID

@@ -1,0 +1,99 @@
+"""A journal whose file is damaged: what can't be made durable is not cancelled, and the texts name the repair.
+
+DESIGN.md statement 4.1 goes before the sentence that refunds go on: they do so after ``payme journal repair``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hookspecs import CancelRequest, PosPlugins, ReceiptKind, RefundRequest, ReversalResult, ReversalStatus
+from payme_plugin.clock import SystemClock
+from payme_plugin.ledger.journal import FILE_NAME
+from payme_plugin.ledger.repair import repair
+from payme_plugin.plugin import PaymePlugin
+from virtual_till import TENDER, ScriptedUi, open_sale
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hookspecs import PaymentRecord, Receipt
+    from payme_plugin.sandbox import Sandbox
+    from served_till import ServedTill
+
+
+def started(till: ServedTill) -> PosPlugins:
+    plugins = PosPlugins()
+    plugins.register(PaymePlugin(), "payme")
+    plugins.on_start(till.host)
+    return plugins
+
+
+@pytest.fixture
+def sold(new_till: Callable[..., ServedTill]) -> tuple[ServedTill, PaymentRecord, Receipt]:
+    """A till with a paid and closed sale, stopped; its journal is damaged."""
+    till = new_till()
+    paid = till.pay(till.code())
+    assert paid.payment is not None
+    sale = replace(open_sale(), payments=(paid.payment,), closed_at=1)
+    till.plugins.on_receipt_closed(sale)
+    till.plugins.on_stop()
+    for name in ("-wal", "-shm"):
+        (till.host.folder / (FILE_NAME + name)).unlink(missing_ok=True)
+    (till.host.folder / FILE_NAME).write_bytes(b"no journal" * 1000)
+    return till, paid.payment, sale
+
+
+def refund_of(record: PaymentRecord, sale: Receipt, *, amount: int | None = None) -> RefundRequest:
+    return RefundRequest(
+        refund_id="f1",
+        payment_type=TENDER,
+        payment=record,
+        sale=sale,
+        refund=replace(sale, number=9, kind=ReceiptKind.REFUND, payments=(), closed_at=None),
+        amount=record.amount if amount is None else amount,
+        manual_selection=False,
+        currency_selection=False,
+    )
+
+
+def is_refused_with_the_repair(result: ReversalResult | None) -> bool:
+    assert result is not None
+    return result.status is ReversalStatus.REFUSED and "payme journal repair" in result.message
+
+
+def test_nothing_is_cancelled_until_it_is_repaired(
+    sold: tuple[ServedTill, PaymentRecord, Receipt], sandbox: Sandbox
+) -> None:
+    till, record, sale = sold
+    plugins = started(till)
+    ui = ScriptedUi(SystemClock(), [])
+    sent = len(sandbox.requests)
+
+    refund = refund_of(record, sale)
+    assert plugins.validate_refund(refund) == [], "what the journal alone knows is not told"
+    assert [each.rule for each in plugins.validate_refund(replace(refund, amount=5))] == ["partial-refund"]
+    assert is_refused_with_the_repair(plugins.on_full_refund(refund, ui))
+    open_again = replace(sale, closed_at=None)
+    assert is_refused_with_the_repair(plugins.on_cancel(CancelRequest(payment=record, receipt=open_again), ui))
+    plugins.on_stop()
+
+    assert "payme journal repair" in till.host.notices["payme.journal"]
+    assert [each.method for each in sandbox.requests[sent:] if each.method == "receipts.cancel"] == []
+
+
+def test_after_the_repair_a_refund_goes_on_from_the_tills_record(
+    sold: tuple[ServedTill, PaymentRecord, Receipt],
+) -> None:
+    till, record, sale = sold
+    assert repair(till.host.folder / FILE_NAME, till.host.identity, "1") is not None
+    plugins = started(till)
+
+    result = plugins.on_full_refund(refund_of(record, sale), ScriptedUi(SystemClock(), []))
+    plugins.on_stop()
+
+    assert result is not None
+    assert (result.status, result.receipt_id) == (ReversalStatus.REVERSED, record.data["receipt_id"])

@@ -1,0 +1,113 @@
+"""A reversal while something else happens to the same payment: a second hook, a person, too little time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hookspecs import ReversalResult, ReversalStatus
+from payme_plugin.ledger.cancellations import closing
+from payme_plugin.ledger.states import PaymentState
+from payme_plugin.sandbox import CancelPlan, FaultKind
+from payme_plugin.texts import Text
+from reversal_roads import ROADS, Road
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hooked_world import HookedWorld
+    from virtual_till import ScriptedUi
+
+CANCEL, CHECK = "receipts.cancel", "receipts.check"
+
+pytestmark = pytest.mark.parametrize("road", ROADS, ids=str)
+
+
+def once(world: HookedWorld, action: Callable[[], object]) -> ScriptedUi:
+    """Return a cashier beside whom something happens once, at the first progress."""
+    ui = world.cashier()
+    done: list[bool] = []
+
+    def hand(_: float) -> None:
+        if not done:
+            done.append(True)
+            action()
+
+    ui.hand = hand
+    return ui
+
+
+def test_a_second_hook_for_the_same_payment_is_told_what_is_durable(world: HookedWorld, road: Road) -> None:
+    sold = road.sell(world)
+    world.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(settle_s=3))
+    told: list[ReversalResult] = []
+
+    first = road.give_back(world, sold, ui=once(world, lambda: told.append(road.give_back(world, sold))))
+
+    (second,) = told
+    assert (second.status, second.message) == (ReversalStatus.QUEUED, world.text(Text.REVERSAL_QUEUED))
+    assert second.cancellation_queued
+    assert first.status is ReversalStatus.REVERSED
+    assert (world.row().state, world.live()) == (PaymentState.REVERSED, [])
+
+
+def test_a_second_hook_is_told_to_wait_while_nothing_is_durable(world: HookedWorld, road: Road) -> None:
+    sold = road.sell(world)
+    world.paymego.befall(FaultKind.SILENT, CHECK)
+    told: list[ReversalResult] = []
+
+    first = road.give_back(world, sold, ui=once(world, lambda: told.append(road.give_back(world, sold))))
+
+    (second,) = told
+    assert (second.status, second.message) == (ReversalStatus.REFUSED, world.text(Text.REVERSAL_BUSY))
+    assert first.status is ReversalStatus.REVERSED
+
+
+def test_a_second_hook_for_another_payment_is_told_to_wait(world: HookedWorld, road: Road) -> None:
+    sold, other = road.sell(world, "p1", 1), road.sell(world, "p2", 2)
+    world.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(settle_s=3))
+    told: list[ReversalResult] = []
+
+    road.give_back(world, sold, ui=once(world, lambda: told.append(road.give_back(world, other))))
+
+    assert [each.message for each in told] == [world.text(Text.REVERSAL_BUSY)]
+    assert world.row("p2").state in {PaymentState.PAID, PaymentState.RECORDED}
+
+
+def test_closed_by_a_person_while_it_is_followed_it_is_reversed_at_50_all_the_same(
+    world: HookedWorld, road: Road
+) -> None:
+    sold = road.sell(world)
+    world.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(settle_s=5))
+
+    def close() -> None:
+        (row,) = world.live()
+        world.upkeep.rounds().rows.end(row, closing("by hand", "cancelling (21)"), reversed_at_payme=False)
+
+    first = road.give_back(world, sold, ui=once(world, close))
+    again = road.give_back(world, sold)
+
+    assert (first.status, again.status) == (ReversalStatus.REVERSED, ReversalStatus.REVERSED)
+    assert (world.row().state, world.path_of()[-1]) == (PaymentState.REVERSED, "reversed")
+    assert world.paymego.count(CANCEL) == 1
+
+
+def test_the_last_question_comes_at_pay_duration_and_counts(world: HookedWorld, road: Road) -> None:
+    sold = road.sell(world)
+    world.set(frequency=15_000)
+    world.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(settle_s=17))
+
+    assert road.give_back(world, sold).status is ReversalStatus.REVERSED
+
+
+@pytest.mark.parametrize("duration_ms", [1, 10, 19])
+def test_a_pay_duration_below_one_round_trip_lets_a_cancel_leave_all_the_same(
+    world: HookedWorld, road: Road, duration_ms: int
+) -> None:
+    sold = road.sell(world)
+    world.set(payDuration=duration_ms)
+    world.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(settle_s=0))
+
+    assert road.give_back(world, sold).status is ReversalStatus.REVERSED
+    assert world.paymego.count(CANCEL) == 1
