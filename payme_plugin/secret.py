@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import re
+import traceback
+from pathlib import PurePath
 
-__all__ = ["Secret", "mask_digits"]
+__all__ = ["Secret", "mask_digits", "without_words"]
 
-_LONG_NUMBER = re.compile(r"\d{6,}")
+# Nine digits or more in groups, as a card ("8600 1234 5678 9012") and a phone ("+998 (90) 111-22-33") are written, or
+# six and more in one piece.
+_LONG_NUMBER = re.compile(
+    r"\d(?:[\s().\-\u00ad\u00b7\u200b-\u200d\u2010-\u2015\u2022\u2060\u2212\ufeff]{0,2}\d){8,}|\d{6,}"
+)
+_GROUPING = re.compile(r"\D")
 _KEPT_DIGITS = 4
 
 
@@ -54,6 +61,30 @@ class Secret:
 def mask_digits(text: str) -> str:
     """Return ``text`` with all but the last four digits of every number of six or more digits masked.
 
-    It is the net under text that comes from outside: a code, a card or a phone that a server repeats in its message.
+    A number in groups counts from nine digits on, so that most amounts stay; it is put together. It is the net under
+    text that comes from outside: a code, a card or a phone that a server repeats in its message.
     """
-    return _LONG_NUMBER.sub(lambda found: "*" * (len(found[0]) - _KEPT_DIGITS) + found[0][-_KEPT_DIGITS:], text)
+    return _LONG_NUMBER.sub(_masked, text)
+
+
+def _masked(found: re.Match[str]) -> str:
+    digits = _GROUPING.sub("", found[0])
+    return "*" * (len(digits) - _KEPT_DIGITS) + digits[-_KEPT_DIGITS:]
+
+
+def without_words(error: BaseException) -> str:
+    """Return the classes of an error and of its causes, and where each came through, on one line.
+
+    Neither the words of an error nor the values in its frames are in it: any of them may repeat a secret.
+    """
+    told: list[str] = []
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        places = [
+            f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(cause.__traceback__)
+        ]
+        told.append(" < ".join([type(cause).__name__, *reversed(places)]))
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    return ", after ".join(told)

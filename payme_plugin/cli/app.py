@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from payme_plugin.cli.demo import demo
+from payme_plugin.cli.doctor import doctor
 from payme_plugin.cli.given import Given, global_options
+from payme_plugin.cli.journal import journal_identity
+from payme_plugin.cli.log_place import command_log, log_path
 from payme_plugin.cli.output import ExitCode, fault
 from payme_plugin.cli.pay import pay
 from payme_plugin.cli.queue import queue
@@ -22,15 +25,16 @@ from payme_plugin.cli.settings import settings
 from payme_plugin.cli.slip import slip
 from payme_plugin.cli.status import status
 from payme_plugin.cli.worker import worker
-from payme_plugin.till import terminal_log
+from payme_plugin.secret import without_words
+from payme_plugin.till import reference_identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 __all__ = ["main"]
 
 _INTERRUPTED = 130
-_LOG = "terminal.log"
 
 
 class _App(click.Group):
@@ -66,7 +70,7 @@ def _guarded(given: Given, run: Callable[[], object]) -> int:
 
 
 def _unexpected(given: Given, error: Exception) -> str:
-    """Return the sentence for a fault that nobody foresaw; its traceback goes into the log of the data folder."""
+    """Return the sentence for a fault that nobody foresaw; its traceback goes into the log."""
     last = traceback.extract_tb(error.__traceback__)[-1:]
     place = f" in {last[0].name}" if last else ""
     sentence = f"unexpected {type(error).__name__}{place}; this is a fault of the program"
@@ -74,11 +78,20 @@ def _unexpected(given: Given, error: Exception) -> str:
         folder = given.data_dir
     except click.ClickException:
         return f"{sentence}."
-    if not folder.is_dir():
+    path = log_path(folder)
+    if not path.parent.is_dir() or not (path.exists() or _may_make_log(folder)):
         return f"{sentence}."
-    with terminal_log(folder / _LOG):
-        logging.getLogger("payme").error("the command failed", exc_info=error)
-    return f"{sentence}, its details are in {folder / _LOG}."
+    with command_log(folder):
+        logging.getLogger("payme").error("the command failed: %s", without_words(error))
+    return f"{sentence}, its details are in {path}."
+
+
+def _may_make_log(folder: Path) -> bool:
+    """Say whether a log may be made in a folder: not beside another till's journal, or one that can't be read."""
+    try:
+        return journal_identity(folder) in {None, reference_identity()}
+    except Exception:  # noqa: BLE001 - what can't be read may be the very fault that is to be told
+        return False
 
 
 @click.group(cls=_App, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -91,5 +104,5 @@ def main(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (demo, pay, cancel, refund, status, queue, worker, reconcile, settings, journal, slip, sandbox):
+for _command in (demo, pay, cancel, refund, status, queue, worker, reconcile, settings, journal, slip, doctor, sandbox):
     main.add_command(_command)

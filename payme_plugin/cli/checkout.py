@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from payme_plugin.cli import log_place
 from payme_plugin.cli.journal import refuse_foreign_journal
 from payme_plugin.cli.output import Refusal, UsageFault, fault
 from payme_plugin.cli.screen import Screen
@@ -89,6 +90,7 @@ def open_till(
         slip_width=SLIP_WIDTH,
         print_slip=printed.append,
         notice=screen.notice,
+        main_log=log_place.MAIN_LOG,
     )
     try:
         with screen.stoppable(), till:

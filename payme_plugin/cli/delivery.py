@@ -7,12 +7,13 @@ of a payment without a verdict.
 from __future__ import annotations
 
 import secrets
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hookspecs import BaseHost
 from payme_plugin.cli.checkout import LANGUAGE
+from payme_plugin.cli.log_place import command_log, has_log
 from payme_plugin.cli.output import UsageFault
 from payme_plugin.clock import SystemClock
 from payme_plugin.operations.guards import GuardedHost
@@ -22,7 +23,7 @@ from payme_plugin.paymego.kassa import Kassa
 from payme_plugin.settings import SettingsReader
 from payme_plugin.storage import Storage
 from payme_plugin.texts import Texts
-from payme_plugin.till import FolderUnusable, ReceiptBook, reference_identity, terminal_log
+from payme_plugin.till import FolderUnusable, ReceiptBook, reference_identity
 from payme_plugin.upkeep import Upkeep
 
 if TYPE_CHECKING:
@@ -32,10 +33,11 @@ if TYPE_CHECKING:
 
     from payme_plugin.clock import Clock
     from payme_plugin.delivery.rounds import Rounds
+    from payme_plugin.ledger.errors import JournalError
     from payme_plugin.operations.cancellation import KassaDesk
     from payme_plugin.settings import Settings
 
-__all__ = ["Delivery", "log_of", "open_client", "open_delivery"]
+__all__ = ["Delivery", "log_of", "open_asking_client", "open_delivery"]
 
 _REQUEST_ID_BITS = 53
 
@@ -46,14 +48,20 @@ class Delivery:
 
     Attributes:
         rounds: works on the rows; the journal is open.
-        kassa: gives the kassa of the settings with a client of its own, by number; None: they can't be used now.
+        settings: gives the settings of this moment; None: they can't be used.
+        desk: gives the kassa of given settings with a client of its own, by number; None once it was cut off.
+        cut_off: shuts the connections of the desks, for good.
         is_recorded: whether the till has a payment; None where nobody here can tell.
+        fault: what is wrong with the journal since it was opened; None: nothing that is known.
         clock: time.
     """
 
     rounds: Rounds
-    kassa: Callable[[int], KassaDesk | None]
+    settings: Callable[[], Settings | None]
+    desk: Callable[[int, Settings], KassaDesk | None]
+    cut_off: Callable[[], None]
     is_recorded: Callable[[str], bool | None]
+    fault: Callable[[], JournalError | None]
     clock: Clock
 
     def own_kassa(self) -> KassaDesk:
@@ -62,7 +70,8 @@ class Delivery:
         Raises:
             UsageFault: the settings can't be used.
         """
-        kassa = self.kassa(0)
+        settings = self.settings()
+        kassa = None if settings is None else self.desk(0, settings)
         if kassa is None:
             message = "the settings can't be used any more; `payme settings check` says why"
             raise UsageFault(message)
@@ -95,13 +104,20 @@ def open_delivery(folder: Path, conf_file: Path, identity: str) -> Iterator[Deli
             new_client=lambda settings: opened.enter_context(open_client(settings, clock)),
             clock=clock,
         )
-        yield Delivery(upkeep.rounds(), upkeep.kassa, host.is_recorded, clock)
+        yield Delivery(
+            rounds=upkeep.rounds(),
+            settings=upkeep.settings,
+            desk=upkeep.desk,
+            cut_off=upkeep.cut_off,
+            is_recorded=host.is_recorded,
+            fault=storage.fault,
+            clock=clock,
+        )
 
 
 def log_of(folder: Path, identity: str, otherwise: AbstractContextManager[None]) -> AbstractContextManager[None]:
-    """Return what logs into the till's log; ``otherwise`` where the folder is another host's and has none."""
-    path = folder / "terminal.log"
-    return terminal_log(path) if identity == reference_identity() or path.exists() else otherwise
+    """Return what logs into the main log or the folder's; ``otherwise`` where another host's folder has none."""
+    return command_log(folder) if identity == reference_identity() or has_log(folder) else otherwise
 
 
 @contextmanager
@@ -117,6 +133,13 @@ def open_client(settings: Settings, clock: Clock) -> Iterator[PaymeGoClient]:
         yield client
     finally:
         client.close()
+
+
+@contextmanager
+def open_asking_client(folder: Path, settings: Settings, clock: Clock) -> Iterator[PaymeGoClient]:
+    """Open a client for a command that only asks; its requests are logged where there is a log, and none is made."""
+    with command_log(folder) if has_log(folder) else nullcontext(), open_client(settings, clock) as client:
+        yield client
 
 
 class _JournalsHost(BaseHost):

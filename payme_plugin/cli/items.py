@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hookspecs import GoodsKind, Item
+from hookspecs import GoodsKind, Item, ItemFiscal
 from payme_plugin.paymego.strict_json import parse_strict
 
 if TYPE_CHECKING:
@@ -22,7 +22,10 @@ _LARGEST = 2**63 - 1
 _LARGEST_QUANTITY = Decimal(10) ** 12
 _FINEST_QUANTITY = Decimal(10) ** -9
 _REQUIRED = frozenset({"name", "quantity", "price", "amount"})
-_MEMBERS = _REQUIRED | {"barcode", "goods", "marking"}
+_MEMBERS = _REQUIRED | {"barcode", "fiscal", "goods", "marking"}
+_FISCAL_REQUIRED = frozenset({"code", "package_code", "vat_percent"})
+_FISCAL_MEMBERS = _FISCAL_REQUIRED | {"discount", "units"}
+_MOST_PERCENT = 100
 _KINDS = tuple(kind.value.lower() for kind in GoodsKind)
 
 
@@ -91,13 +94,7 @@ def _items(content: bytes) -> tuple[Item, ...]:
 
 
 def _item(place: str, document: object) -> Item:
-    members: dict[str, object] = document if isinstance(document, dict) else {}
-    for name in sorted(_REQUIRED - members.keys()):
-        message = f"{place} has no {name}"
-        raise ValueError(message)
-    for name in sorted(members.keys() - _MEMBERS):
-        message = f"{place} has {name[:_LONGEST_TEXT]!r}; allowed are {', '.join(sorted(_MEMBERS))}"
-        raise ValueError(message)
+    members = _members(place, document, _REQUIRED, _MEMBERS)
     try:
         return Item(
             name=_text("name", members["name"]),
@@ -107,10 +104,33 @@ def _item(place: str, document: object) -> Item:
             barcode=_text("barcode", members.get("barcode", "")),
             goods=_kind(members.get("goods", GoodsKind.ORDINARY.value)),
             marking=None if members.get("marking") is None else _text("marking", members["marking"]),
+            fiscal=None if members.get("fiscal") is None else _fiscal(members["fiscal"]),
         )
     except ValueError as error:
         message = f"{place}: {error}"
         raise ValueError(message) from error
+
+
+def _fiscal(document: object) -> ItemFiscal:
+    members = _members("fiscal", document, _FISCAL_REQUIRED, _FISCAL_MEMBERS)
+    return ItemFiscal(
+        code=_text("fiscal.code", members["code"]),
+        package_code=_text("fiscal.package_code", members["package_code"]),
+        vat_percent=_whole("fiscal.vat_percent", members["vat_percent"], _MOST_PERCENT),
+        units=None if members.get("units") is None else _whole("fiscal.units", members["units"], _LARGEST),
+        discount=_tiyin("fiscal.discount", members.get("discount", 0)),
+    )
+
+
+def _members(place: str, document: object, required: frozenset[str], allowed: frozenset[str]) -> dict[str, object]:
+    members: dict[str, object] = document if isinstance(document, dict) else {}
+    for name in sorted(required - members.keys()):
+        message = f"{place} has no {name}"
+        raise ValueError(message)
+    for name in sorted(members.keys() - allowed):
+        message = f"{place} has {name[:_LONGEST_TEXT]!r}; allowed are {', '.join(sorted(allowed))}"
+        raise ValueError(message)
+    return members
 
 
 def _text(name: str, value: object) -> str:
@@ -123,6 +143,13 @@ def _text(name: str, value: object) -> str:
 def _tiyin(name: str, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _LARGEST:
         message = f"{name} must be whole tiyin, 0 to {_LARGEST}; 15000.00 sums are 1500000"
+        raise ValueError(message)
+    return value
+
+
+def _whole(name: str, value: object, largest: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= largest:
+        message = f"{name} must be a whole number, 0 to {largest}"
         raise ValueError(message)
     return value
 

@@ -13,6 +13,7 @@ from payme_plugin.cli.checkout import GOODS, open_till
 from payme_plugin.cli.given import Given, global_options, pass_given
 from payme_plugin.cli.items import goods_option, items_option, total_of
 from payme_plugin.cli.output import ExitCode, echo_document, fault, sums
+from payme_plugin.operations.fiscal import fiscal_data_of
 from payme_plugin.till import OutcomeUnknown, one_line_sale, print_slip
 
 if TYPE_CHECKING:
@@ -28,6 +29,13 @@ def _payment_id(context: click.Context, parameter: click.Parameter, value: str |
     if value is None or (0 < len(value) <= _LONGEST_ID and value.isprintable()):
         return value
     message = f"allowed are 1 to {_LONGEST_ID} printable characters"
+    raise click.BadParameter(message)
+
+
+def _fiscal_url(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:  # noqa: ARG001
+    if value is None or fiscal_data_of(value) is not None:
+        return value
+    message = "allowed is an OFD link with t, r, c and s: https://ofd.soliq.uz/check?t=UZ1&r=1&c=20240312184051&s=1 say"
     raise click.BadParameter(message)
 
 
@@ -50,7 +58,14 @@ def _payment_id(context: click.Context, parameter: click.Parameter, value: str |
     type=click.Path(path_type=Path),
     callback=items_option,
     help="A sale of these items instead: a JSON list of objects with name, quantity, price, amount,"
-    " and barcode, goods, marking where they have one.",
+    " and barcode, goods, marking, fiscal where they have one; fiscal is an object with code, package_code,"
+    " vat_percent, and units, discount where they have one.",
+)
+@click.option(
+    "--fiscal-url",
+    metavar="URL",
+    callback=_fiscal_url,
+    help="The link of the fiscal receipt that the sale is closed with: an OFD link with t, r, c and s.",
 )
 @global_options
 @pass_given
@@ -61,6 +76,7 @@ def pay(
     payment_id: str | None,
     kind: GoodsKind,
     items: tuple[Item, ...] | None,
+    fiscal_url: str | None,
 ) -> int:
     """Sell something for --amount, or --items, and take the payment.
 
@@ -70,7 +86,7 @@ def pay(
     slips: list[Slip] = []
     try:
         with open_till(given, slips, but_payment=payment_id) as till:
-            payment = till.sell(sold, payment_id=payment_id, qr_code=qr)
+            payment = till.sell(sold, payment_id=payment_id, qr_code=qr, fiscal_url=fiscal_url)
     except OutcomeUnknown as error:
         fault(str(error))
         if given.json:

@@ -9,14 +9,15 @@ import click
 from payme_plugin.cli.given import Given, global_options, pass_given
 from payme_plugin.cli.journal import read_journal
 from payme_plugin.cli.output import ExitCode, Refusal, echo_document, iso_time, local_time, sums
+from payme_plugin.cli.queue_add import add
 from payme_plugin.cli.queue_close import close
 from payme_plugin.cli.queue_deliver import deliver
-from payme_plugin.cli.queue_rows import ROW_NUMBER, age, row_document
+from payme_plugin.cli.queue_rows import ROW_NUMBER, age, link_document, row_document
 from payme_plugin.cli.status import event_document, show_events
 from payme_plugin.clock import SystemClock
 
 if TYPE_CHECKING:
-    from payme_plugin.ledger.rows import CancellationRow, EventRow
+    from payme_plugin.ledger.rows import CancellationRow, EventRow, FiscalLinkRow
 
 __all__ = ["queue"]
 
@@ -31,25 +32,42 @@ def queue(context: click.Context) -> None:
 
 
 @queue.command("list")
+@click.option("--fiscal-links", is_flag=True, help="With --json: list the fiscal receipts that wait instead.")
 @global_options
 @pass_given
-def list_(given: Given) -> int:
-    """List the cancellations that have not ended, oldest first."""
+def list_(given: Given, *, fiscal_links: bool) -> int:
+    """List the cancellations that have not ended, oldest first, and the fiscal receipts that Payme does not have."""
     with read_journal(given.data_dir) as reader:
         rows = [] if reader is None else reader.live_cancellations()
+        links = [] if reader is None else reader.live_fiscal_links()
     now_ms = SystemClock().wall_ms()
     if given.json:
-        echo_document([row_document(row, now_ms) for row in rows])
-    elif not rows:
-        click.echo("No money is on its way back.")
-    else:
-        click.echo(f"{'Id':>4}  {'Cause':<10}  {'Age':>6}  {'Tries':>5}  {'Payment':<32}  Last error")
-        for row in rows:
-            click.echo(
-                f"{row.cancellation_id:>4}  {row.cause.value:<10}  {age(row, now_ms):>6}  {row.attempts:>5}"
-                f"  {row.payment_id:<32}  {row.last_error}".rstrip()
-            )
+        documents = (link_document(row, now_ms) for row in links)
+        echo_document(list(documents) if fiscal_links else [row_document(row, now_ms) for row in rows])
+        return int(ExitCode.DONE)
+    _list_cancellations(rows, now_ms)
+    if links:
+        click.echo()
+        _list_links(links, now_ms)
     return int(ExitCode.DONE)
+
+
+def _list_cancellations(rows: list[CancellationRow], now_ms: int) -> None:
+    if not rows:
+        click.echo("No money is on its way back.")
+        return
+    click.echo(f"{'Id':>4}  {'Cause':<10}  {'Age':>6}  {'Tries':>5}  {'Payment':<32}  Last error")
+    for row in rows:
+        click.echo(
+            f"{row.cancellation_id:>4}  {row.cause.value:<10}  {age(row, now_ms):>6}  {row.attempts:>5}"
+            f"  {row.payment_id:<32}  {row.last_error}".rstrip()
+        )
+
+
+def _list_links(links: list[FiscalLinkRow], now_ms: int) -> None:
+    click.echo("Fiscal receipts that Payme does not have yet:")
+    for row in links:
+        click.echo(f"{age(row, now_ms):>18}  {row.attempts:>5}  {row.payment_id:<32}  {row.last_error}".rstrip())
 
 
 @queue.command()
@@ -72,6 +90,7 @@ def show(given: Given, cancellation_id: int) -> int:
     return int(ExitCode.DONE)
 
 
+queue.add_command(add)
 queue.add_command(deliver)
 queue.add_command(close)
 

@@ -12,8 +12,9 @@ from payme_plugin.cli.delivery import log_of, open_delivery
 from payme_plugin.cli.given import Given, global_options, pass_given
 from payme_plugin.cli.journal import journal_identity, unusable
 from payme_plugin.cli.output import ExitCode, Refusal, echo_document, fault
-from payme_plugin.cli.queue_rows import ROW_NUMBER
+from payme_plugin.cli.queue_rows import ROW_NUMBER, reason_option
 from payme_plugin.cli.said import holds_money, said
+from payme_plugin.ledger.cancellations import closing
 from payme_plugin.ledger.errors import JournalError, StateMoved
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.leases import Leases
@@ -25,20 +26,10 @@ if TYPE_CHECKING:
 
 __all__ = ["close"]
 
-_LONGEST_REASON = 500
-
-
-def _reason(context: click.Context, parameter: click.Parameter, value: str) -> str:  # noqa: ARG001
-    reason = value.strip()
-    if 0 < len(reason) <= _LONGEST_REASON and reason.isprintable():
-        return reason
-    message = f"allowed are 1 to {_LONGEST_REASON} printable characters: who gave the money back and how, say"
-    raise click.BadParameter(message)
-
 
 @click.command()
 @click.argument("cancellation_id", metavar="ID", type=ROW_NUMBER)
-@click.option("--reason", metavar="TEXT", required=True, callback=_reason, help="Why; it is kept with the payment.")
+@reason_option
 @global_options
 @pass_given
 def close(given: Given, cancellation_id: int, reason: str) -> int:
@@ -76,9 +67,10 @@ def _end(delivery: Delivery, row: CancellationRow, reason: str) -> tuple[int | N
     if row.ended_at is not None:
         raise ended
     state = delivery.rounds.stepper.last_state(row, delivery.own_kassa())
-    outcome = f"closed by hand: {reason}; last check: {said(state)}"
+    is_back = state == ReceiptState.CANCELLED
+    outcome = f"Payme says cancelled (50); closed by hand: {reason}" if is_back else closing(reason, said(state))
     try:
-        delivery.rounds.rows.end(row, outcome, reversed_at_payme=state == ReceiptState.CANCELLED)
+        delivery.rounds.rows.end(row, outcome, reversed_at_payme=is_back)
     except StateMoved as error:
         raise ended from error
     return state, outcome

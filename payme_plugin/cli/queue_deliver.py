@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -12,9 +13,9 @@ from payme_plugin.cli.delivery import log_of, open_delivery
 from payme_plugin.cli.given import Given, global_options, pass_given
 from payme_plugin.cli.journal import journal_identity, unusable
 from payme_plugin.cli.output import ExitCode, echo_document, fault
-from payme_plugin.cli.queue_rows import row_document
+from payme_plugin.cli.queue_rows import link_document, row_document
 from payme_plugin.clock import SystemClock
-from payme_plugin.delivery.draining import Drained, deliver_due, deliver_until_empty
+from payme_plugin.delivery.draining import Drained, deliver_due, deliver_until_empty, send_links
 from payme_plugin.ledger.errors import JournalError
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.till import OutcomeUnknown, print_slip, reference_identity
@@ -22,9 +23,17 @@ from payme_plugin.till import OutcomeUnknown, print_slip, reference_identity
 if TYPE_CHECKING:
     from hookspecs import Slip
     from payme_plugin.cli.delivery import Delivery
-    from payme_plugin.ledger.rows import CancellationRow
+    from payme_plugin.ledger.rows import CancellationRow, FiscalLinkRow
 
 __all__ = ["deliver", "deliver_all"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is live in the journal at one moment."""
+
+    cancellations: tuple[CancellationRow, ...]
+    links: tuple[FiscalLinkRow, ...]
 
 
 @click.command()
@@ -36,33 +45,38 @@ __all__ = ["deliver", "deliver_all"]
 @global_options
 @pass_given
 def deliver(given: Given, *, until_empty: bool) -> int:
-    """Try the cancellations that are due, once each.
+    """Try the cancellations that are due, once each, and tell Payme of the fiscal receipts that wait.
 
     At the reference till's own journal it first finishes what an earlier command left: it asks again for payments
     without a verdict, and decides about those that the till does not have.
 
-    Exit code: 0 no cancellation is left, 2 usage or settings, 3 some are left; `payme queue list` shows why.
+    Exit code: 0 no cancellation is left, 2 usage or settings, 3 some are left; `payme queue list` shows why. Fiscal
+    receipts that are left do not count.
     """
     patience_s = checked_settings(given.conf_file).pay_duration_ms / 1000
     folder = given.data_dir
     identity = journal_identity(folder)
     if identity is None:
-        return _told(given, [], [])
+        return _told(given, _Work((), ()), _Work((), ()))
     if identity == reference_identity():
         _finish_earlier(given)
     with log_of(folder, identity, nullcontext()):
         try:
             with open_delivery(folder, given.conf_file, identity) as delivery:
-                before = delivery.rounds.rows.live()
+                before = _work_of(delivery)
                 if until_empty:
                     deliver_all(delivery, patience_s)
                 else:
                     deliver_due(delivery.rounds, delivery.own_kassa(), delivery.is_recorded)
-                left = delivery.rounds.rows.live()
+                send_links(delivery.rounds, delivery.own_kassa(), delivery.clock, patience_s, due_only=not until_empty)
+                left = _work_of(delivery)
+                fault_met = delivery.fault()
+                if fault_met is not None:
+                    # What could be read was delivered all the same.
+                    raise fault_met
         except JournalError as error:
             raise unusable(folder / FILE_NAME, error) from error
-    still = {row.cancellation_id for row in left}
-    return _told(given, [row for row in before if row.cancellation_id not in still], left)
+    return _told(given, before, left)
 
 
 def deliver_all(delivery: Delivery, patience_s: float) -> bool:
@@ -90,15 +104,29 @@ def _finish_earlier(given: Given) -> None:
             print_slip(slip, click.echo)
 
 
-def _told(given: Given, delivered: list[CancellationRow], left: list[CancellationRow]) -> int:
+def _work_of(delivery: Delivery) -> _Work:
+    return _Work(tuple(delivery.rounds.rows.live()), tuple(delivery.rounds.links.live()))
+
+
+def _told(given: Given, before: _Work, left: _Work) -> int:
+    still = {row.cancellation_id for row in left.cancellations}
+    delivered = [row.cancellation_id for row in before.cancellations if row.cancellation_id not in still]
+    still_links = {row.fiscal_link_id for row in left.links}
+    ended_links = [row.fiscal_link_id for row in before.links if row.fiscal_link_id not in still_links]
     if given.json:
         now_ms = SystemClock().wall_ms()
         echo_document(
             {
-                "delivered": [row.cancellation_id for row in delivered],
-                "left": [row_document(row, now_ms) for row in left],
+                "delivered": delivered,
+                "left": [row_document(row, now_ms) for row in left.cancellations],
+                "fiscal_links": {
+                    "delivered": ended_links,
+                    "left": [link_document(row, now_ms) for row in left.links],
+                },
             }
         )
     else:
-        click.echo(f"Ended: {len(delivered)}. Left: {len(left)}.")
-    return int(ExitCode.QUEUED if left else ExitCode.DONE)
+        click.echo(f"Ended: {len(delivered)}. Left: {len(left.cancellations)}.")
+        if before.links:
+            click.echo(f"Fiscal receipts ended: {len(ended_links)}. Left: {len(left.links)}.")
+    return int(ExitCode.QUEUED if left.cancellations else ExitCode.DONE)

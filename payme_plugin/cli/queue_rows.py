@@ -1,4 +1,4 @@
-"""Cancellations as the command shows them."""
+"""Cancellations and fiscal links as the command shows them."""
 
 from __future__ import annotations
 
@@ -7,22 +7,37 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from payme_plugin.ledger.rows import CancellationRow
+    from payme_plugin.ledger.rows import CancellationRow, FiscalLinkRow
 
-__all__ = ["ROW_NUMBER", "age", "age_s", "row_document"]
+__all__ = ["ROW_NUMBER", "age", "age_s", "link_document", "row_document"]
 
 ROW_NUMBER = click.IntRange(1, 2**63 - 1)
 """The number of a row, as ``payme queue list`` shows it."""
 
+_LONGEST_REASON = 500
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3_600, 86_400
 
 
-def age_s(row: CancellationRow, now_ms: int) -> int:
+def _reason(context: click.Context, parameter: click.Parameter, value: str) -> str:  # noqa: ARG001
+    reason = value.strip()
+    if 0 < len(reason) <= _LONGEST_REASON and reason.isprintable():
+        return reason
+    message = f"allowed are 1 to {_LONGEST_REASON} printable characters: who gave the money back and how, say"
+    raise click.BadParameter(message)
+
+
+reason_option = click.option(
+    "--reason", metavar="TEXT", required=True, callback=_reason, help="Why; it is kept with the payment."
+)
+"""What a person says who decides about money."""
+
+
+def age_s(row: CancellationRow | FiscalLinkRow, now_ms: int) -> int:
     """Return how old a row is, in whole seconds; never below zero."""
     return max(0, now_ms - row.created_at) // 1000
 
 
-def age(row: CancellationRow, now_ms: int) -> str:
+def age(row: CancellationRow | FiscalLinkRow, now_ms: int) -> str:
     """Return how old a row is as people say it: ``42 s``, ``5 min``, ``3 h``, ``2 d``."""
     old_s = age_s(row, now_ms)
     for unit_s, unit in ((_DAY_S, "d"), (_HOUR_S, "h"), (_MINUTE_S, "min")):
@@ -38,6 +53,19 @@ def row_document(row: CancellationRow, now_ms: int) -> dict[str, object]:
         "payment_id": row.payment_id,
         "receipt_id": row.receipt_id,
         "cause": row.cause.value,
+        "age_s": age_s(row, now_ms),
+        "attempts": row.attempts,
+        "last_error": row.last_error or None,
+    }
+
+
+def link_document(row: FiscalLinkRow, now_ms: int) -> dict[str, object]:
+    """Return a fiscal link as JSON lists it."""
+    return {
+        "id": row.fiscal_link_id,
+        "payment_id": row.payment_id,
+        "receipt_id": row.receipt_id,
+        "link": row.link,
         "age_s": age_s(row, now_ms),
         "attempts": row.attempts,
         "last_error": row.last_error or None,

@@ -9,7 +9,7 @@ import click
 
 from payme_plugin.cli.checkout import checked_settings
 from payme_plugin.cli.dates import date_option, day_begins_ms
-from payme_plugin.cli.delivery import open_client
+from payme_plugin.cli.delivery import open_asking_client
 from payme_plugin.cli.given import Given, global_options, pass_given
 from payme_plugin.cli.journal import read_journal
 from payme_plugin.cli.output import ExitCode, echo_document, fault, iso_time, local_time, sums
@@ -50,7 +50,7 @@ def reconcile(given: Given, first: date, last: date) -> int:
     settings = checked_settings(given.conf_file)
     begin_ms, end_ms = day_begins_ms(first), day_begins_ms(last + timedelta(days=1))
     # Payme first: what is paid meanwhile is then in the journal at least.
-    receipts = _listed(settings, begin_ms, end_ms)
+    receipts = _listed(given.data_dir, settings, begin_ms, end_ms)
     payments, live = _stored(given.data_dir)
     ours = [row for row in payments if _is_of(settings, row)]
     others = sum(not _is_of(settings, row) and begin_ms <= row.created_at < end_ms for row in payments)
@@ -62,9 +62,9 @@ def reconcile(given: Given, first: date, last: date) -> int:
     return int(ExitCode.REFUSED if found.differences else ExitCode.DONE)
 
 
-def _listed(settings: Settings, begin_ms: int, end_ms: int) -> list[ServerReceipt]:
+def _listed(folder: Path, settings: Settings, begin_ms: int, end_ms: int) -> list[ServerReceipt]:
     clock = SystemClock()
-    with open_client(settings, clock) as client:
+    with open_asking_client(folder, settings, clock) as client:
         return list_receipts(client, clock, settings.timeout_s, begin_ms - _MARGIN_MS, end_ms + _MARGIN_MS)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from payme_plugin.cli.checkout import checked_settings
-from payme_plugin.cli.delivery import open_client
+from payme_plugin.cli.delivery import open_asking_client
 from payme_plugin.cli.given import Given, global_options, pass_given
 from payme_plugin.cli.journal import read_journal
 from payme_plugin.cli.output import ExitCode, Refusal, UsageFault, echo_document, fault, local_time, sums
@@ -116,7 +116,7 @@ def _lacking(given: Given, days: int | None) -> tuple[list[ServerReceipt] | None
     begin_ms = oldest_ms - _MARGIN_MS if days is None else now_ms - days * _DAY_MS
     try:
         settings = checked_settings(given.conf_file)
-        with open_client(settings, clock) as client:
+        with open_asking_client(given.data_dir, settings, clock) as client:
             listed = list_receipts(client, clock, settings.timeout_s, begin_ms, now_ms + _MARGIN_MS)
     except (UsageFault, Refusal) as error:
         return None, error.format_message()

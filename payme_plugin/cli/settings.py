@@ -8,13 +8,16 @@ import click
 
 from payme_plugin.cli.given import Given, global_options, pass_given
 from payme_plugin.cli.output import ExitCode, echo_document, fault
+from payme_plugin.cli.settings_set import set_
+from payme_plugin.conf_file import MAX_FILE_BYTES
 from payme_plugin.paymego import codes
-from payme_plugin.settings import SettingsError, read_settings, shown
+from payme_plugin.settings import Origin, SettingsError, SettingWarning, Source, read_settings, shown
+from payme_plugin.settings.looks import Looks, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from payme_plugin.settings import Settings, SettingWarning, Shown
+    from payme_plugin.settings import Settings, Shown
     from payme_plugin.settings.remarks import SettingFault
 
 __all__ = ["settings"]
@@ -41,11 +44,11 @@ def check(given: Given) -> int:
     Exit code: 0 it can be used, 2 it can't.
     """
     faults: tuple[SettingFault, ...] = ()
+    missing = _missing(given)
     try:
-        read = _read(given)
-        warnings = read.warnings
+        warnings = (*missing, *_read(given).warnings)
     except SettingsError as error:
-        faults, warnings = error.faults, error.warnings
+        faults, warnings = error.faults, (*missing, *error.warnings)
     for found in faults:
         fault(str(found))
     for warning in warnings:
@@ -60,7 +63,7 @@ def check(given: Given) -> int:
             }
         )
     elif not faults:
-        click.echo(f"{given.conf_file} can be used.")
+        click.echo(f"{'The defaults' if missing else given.conf_file} can be used.")
     return int(ExitCode.USAGE if faults else ExitCode.DONE)
 
 
@@ -74,20 +77,33 @@ def show(given: Given) -> int:
     except SettingsError as error:
         fault(str(error))
         return int(ExitCode.USAGE)
+    for warning in _missing(given):
+        fault(f"warning: {warning}")
     rows = shown(read)
     if given.json:
         echo_document([_shown_document(row) for row in rows])
         return int(ExitCode.DONE)
     for row in rows:
         note = row.setting.default_note if row.setting is not None and not row.value else ""
-        value = f"({note})" if note else row.value
+        value = f"({note})".replace("`", "") if note else row.value
         click.echo(f"{row.name:<{_NAME_WIDTH}}  {value:<{_VALUE_WIDTH}}  {row.origin}".rstrip())
     return int(ExitCode.DONE)
 
 
+settings.add_command(set_)
+
+
 def _read(given: Given) -> Settings:
-    """Return the settings; the file must be there, whoever named it."""
-    return read_settings({}, given.conf_file, codes)
+    """Return the settings; a file that was named must be there, the till's own may be missing."""
+    return read_settings({}, None if given.conf is None else given.conf_file, codes)
+
+
+def _missing(given: Given) -> tuple[SettingWarning, ...]:
+    """Return the one remark on the till's own settings file where it is not there; the defaults count then."""
+    if given.conf is not None or not isinstance(seen := Looks().read(given.conf_file, MAX_FILE_BYTES), Trouble):
+        return ()
+    origin = Origin(Source.FILE, given.conf_file)
+    return (SettingWarning(None, None, origin, "there is no such file, so the defaults count"),) if seen.missing else ()
 
 
 def _remarks(remarks: Iterable[SettingFault | SettingWarning]) -> list[dict[str, object]]:

@@ -13,7 +13,7 @@ from payme_plugin.cli.journal import journal_identity, unusable
 from payme_plugin.cli.output import ExitCode, echo_document
 from payme_plugin.cli.stopping import until_stopped
 from payme_plugin.delivery.worker import Till, Worker
-from payme_plugin.ledger.errors import JournalError
+from payme_plugin.ledger.errors import JournalError, Moved
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.till import stderr_log
 
@@ -64,15 +64,25 @@ def _awaited_journal(folder: Path, stopped: threading.Event) -> str | None:
 
 
 def _work(delivery: Delivery, stopped: threading.Event) -> None:
-    till = Till(before_round=_nothing_else, is_recorded=delivery.is_recorded, enqueue=None, gives_way=_nothing_else)
-    running = Worker(lambda: delivery.rounds, till, delivery.kassa)
+    till = Till(
+        before_round=_nothing_else,
+        settings=delivery.settings,
+        is_recorded=delivery.is_recorded,
+        enqueue=None,
+        gives_way=_nothing_else,
+    )
+    running = Worker(lambda: delivery.rounds, till, delivery.desk, delivery.clock)
     running.start()
     try:
         # The till writes rows in a process of its own.
         while not stopped.wait(_LOOKS_EVERY_S):
+            fault = delivery.fault()
+            if isinstance(fault, Moved) and fault.is_replaced:
+                # The rows that come now are in the other file.
+                raise fault
             running.wake()
     finally:
-        running.stop(_STOP_TIMEOUT_S)
+        running.stop(_STOP_TIMEOUT_S, delivery.cut_off)
 
 
 def _nothing_else() -> None:

@@ -78,7 +78,7 @@ class CallLog:
         receipt = result.get("receipt")
         described = receipt if isinstance(receipt, Mapping) else result
         state = described.get("state")
-        shown_state = f" state={state}" if isinstance(state, int) else ""
+        shown_state = f" state={shown_text(str(state), ())}" if isinstance(state, int) else ""
         return f"{self._receipt or self._shown_id(described.get('_id'))}{shown_state}"
 
     def _shown_id(self, value: object) -> str:

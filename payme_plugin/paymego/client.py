@@ -30,6 +30,7 @@ __all__ = ["PaymeGoClient"]
 _PAY_METHOD = "receipts.pay"
 _PAY_IDLE_S = 5.0
 _IDLE_S = 30.0
+_INVISIBLE_LETTERS = "\xa0\xad"  # no control characters: the settings allow them in a key
 
 
 class PaymeGoClient:
@@ -60,7 +61,7 @@ class PaymeGoClient:
         log: logging.Logger | None = None,
     ) -> None:
         for name, text in (("posId", kassa.pos_id), ("posKey", kassa.key.reveal())):
-            if not text.isprintable():
+            if not all(letter.isprintable() or letter in _INVISIBLE_LETTERS for letter in text):
                 raise ValueError(f"{name} holds a control character; visible characters are allowed")
         self._kassa = kassa
         self._endpoint = Endpoint.of(kassa.url)

@@ -86,6 +86,8 @@ CATALOGUE = (
     ErrorCode(-31003, "no such transaction", _ASK, documented_by_manual=False),
     ErrorCode(-31007, "the shop's billing does not allow the cancellation", _ASK, documented_by_manual=False),
     ErrorCode(-31008, "the operation is not possible, or no such receipt", _ASK, documented_by_manual=False),
+    ErrorCode(-31201, "the confirmation code is too old", _ASK, documented_by_manual=False),
+    ErrorCode(-31151, "the card is attached already", _ASK, documented_by_manual=False),
 )
 """The 32 codes of the manual in its order, then others that have been seen."""
 

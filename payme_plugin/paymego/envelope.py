@@ -27,7 +27,9 @@ __all__ = ["Request", "encode_request", "read_answer", "shown_text"]
 _LIST_METHOD = "receipts.get_all"
 _LONGEST_TEXT = 300
 _MOST_LANGUAGES = 8
-_SPACED_NUMBER = re.compile(r"\d(?:[ \-]?\d){11,}")
+_LARGEST_CODE = 99_999
+_SHORTEST_SCRUBBED = 8
+_USUAL_ID = re.compile(r"[0-9a-fA-F]{24}")
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def encode_request(request_id: int, method: str, params: Params) -> Request:
 
 
 def read_answer(body: bytes, request: Request, secrets: Sequence[Secret] = ()) -> Answer:
-    """Return what the server answered to ``request``.
+    """Return what the server answered to ``request``; a secret that it repeats there is masked.
 
     Args:
         body: the whole body of an answer with HTTP status 200.
@@ -103,6 +105,7 @@ def read_answer(body: bytes, request: Request, secrets: Sequence[Secret] = ()) -
         raise _refusal(method, error_member, (*secrets, *request.secrets), bound=bound)
     if not isinstance(result, list if method == _LIST_METHOD else dict):
         raise Unclear(method, Fault.WRONG_SHAPE, f"the result is of the wrong kind ({type(result).__name__})")
+    _scrub(result, (*secrets, *request.secrets), body)
     return Answer(method, result, bound)
 
 
@@ -110,9 +113,33 @@ def shown_text(text: str, secrets: Sequence[Secret]) -> str:
     """Return a server's text fit to be shown: without secrets and long numbers, on one line, at most 300 letters."""
     for secret in secrets:
         text = secret.scrub(text)
-    text = _SPACED_NUMBER.sub(lambda found: found[0].replace(" ", "").replace("-", ""), text)
-    line = "".join(letter if letter.isprintable() else " " for letter in mask_digits(text)[: 2 * _LONGEST_TEXT])
-    return " ".join(line.split())[:_LONGEST_TEXT]
+    # First one line, then masked: a number that was broken over lines comes together before it is looked for.
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return mask_digits(line)[:_LONGEST_TEXT]
+
+
+def _scrub(result: dict[str, object] | list[object], secrets: Sequence[Secret], body: bytes) -> None:
+    """Mask in a result the secrets of its request: parts of it are printed on slips and kept."""
+    # A short text stands everywhere by chance, and so it may in an id, which decides whose receipt it is.
+    long = [secret for secret in secrets if len(secret.reveal()) >= _SHORTEST_SCRUBBED]
+    if b"\\" not in body and not any(secret.reveal().encode(errors="replace") in body for secret in long):
+        return
+
+    def masked(value: object) -> object:
+        if isinstance(value, str):
+            for secret in () if _USUAL_ID.fullmatch(value) else long:
+                value = secret.scrub(value)
+        return value
+
+    below: list[object] = [result]
+    while below:
+        item = below.pop()
+        if isinstance(item, dict):
+            below.extend(item.values())
+            item.update({name: masked(value) for name, value in item.items()})
+        elif isinstance(item, list):
+            below.extend(item)
+            item[:] = [masked(value) for value in item]
 
 
 def _is_bound(answer_id: object, request: Request) -> bool:
@@ -125,7 +152,7 @@ def _is_bound(answer_id: object, request: Request) -> bool:
 
 def _refusal(method: str, error: object, secrets: Sequence[Secret], *, bound: bool) -> Refused:
     code = error.get("code") if isinstance(error, dict) else None
-    if not isinstance(error, dict) or type(code) is not int:
+    if not isinstance(error, dict) or type(code) is not int or abs(code) > _LARGEST_CODE:
         raise Unclear(method, Fault.WRONG_SHAPE, "the error has no code")
     return Refused(method, code, _server_text(error.get("message"), secrets), bound=bound)
 

@@ -37,6 +37,7 @@ MOST_RECEIPTS = 50
 
 _LONGEST_ID = 64
 _LONGEST_PHONE = 32
+_LARGEST_STATE = 99_999
 _END_OF_TIME_MS = 253_402_300_800_000  # the year 10000
 
 
@@ -46,7 +47,7 @@ class ServerReceipt:
 
     Attributes:
         receipt_id: Payme's ``_id``; None where it is no text of 1 to 64 visible ASCII characters.
-        state: its state, known to ``paymego.states`` or not.
+        state: its state, known to ``paymego.states`` or not; None where it is no number of at most five digits.
         amount: its amount in tiyin.
         create_time_ms: when it was created, Unix time in milliseconds.
         pay_time_ms: when it was paid; None while it is not (Payme sends 0).
@@ -153,7 +154,7 @@ def state_of(answer: Answer) -> int:
     Raises:
         Unclear: there is none, or it is no integer (``WRONG_SHAPE``).
     """
-    state = _integer(answer.result.get("state")) if isinstance(answer.result, Mapping) else None
+    state = _state(answer.result.get("state")) if isinstance(answer.result, Mapping) else None
     if state is None:
         raise Unclear(answer.method, Fault.WRONG_SHAPE, "the result holds no state")
     return state
@@ -175,7 +176,7 @@ def receipts_of(answer: Answer) -> tuple[ServerReceipt, ...]:
 def _receipt(raw: Mapping[str, object]) -> ServerReceipt:
     return ServerReceipt(
         receipt_id=_identifier(raw.get("_id")),
-        state=_integer(raw.get("state")),
+        state=_state(raw.get("state")),
         amount=_integer(raw.get("amount")),
         create_time_ms=_time_ms(raw.get("create_time")),
         pay_time_ms=_time_ms(raw.get("pay_time")),
@@ -187,6 +188,12 @@ def _receipt(raw: Mapping[str, object]) -> ServerReceipt:
 
 def _integer(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _state(value: object) -> int | None:
+    # A longer number is no state, and might be a card's: it would be told in the story of the payment.
+    state = _integer(value)
+    return state if state is not None and abs(state) <= _LARGEST_STATE else None
 
 
 def _time_ms(value: object) -> int | None:

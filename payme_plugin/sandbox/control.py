@@ -162,6 +162,5 @@ def _integer(document: Mapping[str, object], key: str, default: int) -> int:
 
 
 def _optional_integer(document: Mapping[str, object], key: str, default: int | None) -> int | None:
-    if document.get(key, default) is None:
-        return None
-    return _integer(document, key, 0)
+    value = document.get(key, default)
+    return None if value is None else _integer({key: value}, key, 0)

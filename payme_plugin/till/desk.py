@@ -27,6 +27,7 @@ class Desk:
 
     Attributes:
         identity: the till's name.
+        language: the cashier's language.
         plugins: who is asked.
         book: what is remembered.
         print_slip: prints one slip, all its copies.
@@ -35,6 +36,7 @@ class Desk:
     """
 
     identity: str
+    language: str
     plugins: PosPlugins
     book: ReceiptBook
     print_slip: PrintSlip

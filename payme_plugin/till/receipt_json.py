@@ -57,6 +57,10 @@ class _Page:
             raise TypeError("an object is missing")
         self._members: dict[str, object] = document
 
+    def has(self, name: str) -> bool:
+        """Say whether there is a member ``name``: a page of an earlier version may lack it."""
+        return name in self._members
+
     def take(self, name: str, kind: type[_Kind]) -> _Kind:
         """Return the member ``name``, of ``kind``."""
         return _require(self._members[name], kind)
@@ -100,6 +104,7 @@ def _receipt(page: _Page) -> BookedReceipt:
         told=page.take("told", bool),
         cancelling=page.take_or_none("cancelling", str),
         refund=None if refund is None else _refund(refund),
+        fiscal_url=page.take_or_none("fiscal_url", str) if page.has("fiscal_url") else None,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from hookspecs import Receipt
+from hookspecs import Receipt, ReceiptFiscal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,6 +76,7 @@ class BookedReceipt:
         told: every plugin has returned from ``on_receipt_closed``.
         cancelling: the payment whose cancel has begun and has no verdict yet, or None.
         refund: what a refund receipt gives back; None for a sale.
+        fiscal_url: the OFD link that it has once it is closed, or None.
     """
 
     number: int
@@ -90,6 +91,7 @@ class BookedReceipt:
     told: bool = False
     cancelling: str | None = None
     refund: Refund | None = None
+    fiscal_url: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -110,6 +112,7 @@ class BookedReceipt:
 
     def for_plugins(self, till: str, *, as_open: bool = False) -> Receipt:
         """Return the receipt as the contract shows it to plugins; ``as_open``: as if it had not been closed."""
+        is_closed = self.closed_at is not None and not as_open
         return Receipt(
             till=till,
             shift=1,
@@ -118,5 +121,6 @@ class BookedReceipt:
             items=self.items,
             total=self.total,
             payments=tuple(tender.record for tender in self.tenders if tender.record is not None),
-            closed_at=None if as_open else self.closed_at,
+            closed_at=self.closed_at if is_closed else None,
+            fiscal=ReceiptFiscal(url=self.fiscal_url) if is_closed and self.fiscal_url is not None else None,
         )

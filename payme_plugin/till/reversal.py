@@ -16,6 +16,7 @@ from hookspecs import (
 )
 from payme_plugin.till.errors import NoPlugin, OutcomeUnknown, UnknownPayment
 from payme_plugin.till.receipts import BookedReceipt, Refund, Tender
+from payme_plugin.till.texts import TillText, text_of
 
 if TYPE_CHECKING:
     from hookspecs import Item, PaymentRecord, Ui
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Reversal", "cancel_payment", "refund_again", "refund_payment"]
 
-_ALREADY = RefundViolation(rule="already-reversed", message="The sale is annulled or refunded already.")
-_NOT_CHECKED = RefundViolation(rule="not-checked", message="A plugin could not check the refund; it is not closed.")
+_ALREADY_REVERSED = "already-reversed"
+_NOT_CHECKED = "not-checked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,7 @@ def cancel_payment(desk: Desk, ui: Ui, payment_id: str, reason: str) -> Reversal
     """
     sale, _, record = _paid(desk, payment_id)
     if sale.annulled or desk.book.refunds_of(payment_id):
-        return _refused(record, (_ALREADY,))
+        return _reversed_already(desk, record)
     desk.book.store(replace(sale, cancelling=payment_id))
     request = CancelRequest(payment=record, receipt=sale.for_plugins(desk.identity, as_open=True), reason=reason)
     try:
@@ -91,7 +92,7 @@ def refund_payment(
     sale, tender, record = _paid(desk, payment_id)
     begun = desk.book.refunds_of(payment_id)
     if sale.annulled or sale.cancelling or any(not refund.is_open for refund in begun):
-        return _refused(record, (_ALREADY,))
+        return _reversed_already(desk, record)
     if begun:
         return refund_again(desk, ui, begun[0])
     chosen = sale.items if items is None else items
@@ -146,7 +147,7 @@ def _violations(desk: Desk, request: RefundRequest) -> tuple[RefundViolation, ..
     try:
         return tuple(desk.plugins.validate_refund(request))
     except HookFailed:
-        return (_NOT_CHECKED,)
+        return (RefundViolation(rule=_NOT_CHECKED, message=text_of(TillText.NOT_CHECKED, desk.language)),)
 
 
 def _paid(desk: Desk, payment_id: str) -> tuple[BookedReceipt, Tender, PaymentRecord]:
@@ -164,6 +165,11 @@ def _ended(desk: Desk, payment_id: str, result: ReversalResult | None) -> Revers
     for slip in result.slips:
         desk.print_slip(slip)
     return Reversal(payment_id=payment_id, result=result)
+
+
+def _reversed_already(desk: Desk, record: PaymentRecord) -> Reversal:
+    message = text_of(TillText.ALREADY_REVERSED, desk.language)
+    return _refused(record, (RefundViolation(rule=_ALREADY_REVERSED, message=message),))
 
 
 def _refused(record: PaymentRecord, violations: tuple[RefundViolation, ...]) -> Reversal:

@@ -40,10 +40,12 @@ def take_payment(
     payment_id: str,
     items: tuple[Item, ...],
     qr_code: str | None,
+    fiscal_url: str | None = None,
 ) -> Payment:
     """Open a sale of ``items``, have it paid by one tender, and close it when it is PAID.
 
-    A payment id that the till knows is asked for in its own sale again, which never charges again.
+    A payment id that the till knows is asked for in its own sale again, which never charges again. A till has the OFD
+    link of its fiscal printer when the receipt closes; here the caller brings it.
 
     Money effect: may charge the sum of ``items``.
 
@@ -57,7 +59,7 @@ def take_payment(
     tender = Tender(payment_id=payment_id, payment_type=payment_type, amount=total)
     found = desk.book.find(payment_id)
     if found is None:
-        return _sell_new(desk, ui, items, tender, qr_code)
+        return _sell_new(desk, ui, items, tender, qr_code, fiscal_url)
     receipt, tender = found
     if tender.amount != total:
         message = f"payment id {payment_id} belongs to a sale of {tender.amount} tiyin, not {total}; take a new id."
@@ -65,7 +67,8 @@ def take_payment(
     if tender.verdict is PaymentStatus.PAID and not receipt.is_open:
         result = _verdict(desk, ui, receipt, tender, qr_code)
         return Payment(payment_id=payment_id, number=receipt.number, result=result)
-    return _sell(desk, ui, replace(receipt, annulled=False), tender, qr_code)
+    receipt = replace(receipt, annulled=False, fiscal_url=fiscal_url or receipt.fiscal_url)
+    return _sell(desk, ui, receipt, tender, qr_code)
 
 
 def ask_again(desk: Desk, ui: Ui, receipt: BookedReceipt) -> Payment | None:
@@ -94,10 +97,12 @@ def one_line_sale(name: str, amount: int, goods: GoodsKind = GoodsKind.ORDINARY)
     return (Item(name=name, quantity=Decimal(1), price=amount, amount=amount, goods=goods),)
 
 
-def _sell_new(desk: Desk, ui: Ui, items: tuple[Item, ...], tender: Tender, qr_code: str | None) -> Payment:
+def _sell_new(
+    desk: Desk, ui: Ui, items: tuple[Item, ...], tender: Tender, qr_code: str | None, fiscal_url: str | None
+) -> Payment:
     receipt = desk.book.open_receipt(items, tender.amount)
     try:
-        return _sell(desk, ui, receipt, tender, qr_code)
+        return _sell(desk, ui, replace(receipt, fiscal_url=fiscal_url), tender, qr_code)
     except NoPlugin:
         desk.book.annul(receipt.number)
         raise

@@ -1,16 +1,20 @@
-"""The till's log: one event is one line, ``2026-01-31 12:34:56,789 INFO payme  - text``."""
+"""The till's log: one event is one line, ``2026-01-31 12:34:56,789 INFO  payme  - text``.
+
+The layout is that of the Artix till's main log, which is made by a library of the log4j family: the level in five
+columns by that family's names, the logger, two spaces and a hyphen. Source: what the till's log is known to look like.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import re
-from contextlib import contextmanager, suppress
+import stat
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from io import TextIOWrapper
     from pathlib import Path
 
 __all__ = ["TerminalLogFormatter", "stderr_log", "terminal_log"]
@@ -18,6 +22,7 @@ __all__ = ["TerminalLogFormatter", "stderr_log", "terminal_log"]
 _LOGGERS = ("payme", "pos")
 _FILE_MODE = 0o640
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_LEVEL_NAMES = {"WARNING": "WARN", "CRITICAL": "FATAL"}
 
 
 class TerminalLogFormatter(logging.Formatter):
@@ -27,10 +32,11 @@ class TerminalLogFormatter(logging.Formatter):
     default_msec_format = "%s,%03d"
 
     def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s  - %(message)s")
+        super().__init__("%(asctime)s %(level)-5s %(name)s  - %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
         """Return ``record`` as one line without control characters."""
+        record.level = _LEVEL_NAMES.get(record.levelname, record.levelname)
         return _CONTROL.sub(_escaped, super().format(record))
 
 
@@ -38,42 +44,58 @@ def _escaped(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode("ascii")
 
 
-class _LogFile(logging.FileHandler):
-    """Appends to a file that others can't read; a log that can't be written stops no sale."""
+class _LogFiles(logging.Handler):
+    """Appends to the host's main log where it is there, else to a file of our own; a log that fails stops no sale.
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, encoding="utf-8", errors="backslashreplace", delay=True)
+    A file is opened for each event: a till moves its main log away when a shift ends, and begins another.
+
+    Args:
+        own: our own file; made where it is missing, not for others to read.
+        main: the host's main log, which only the host makes; None: there is none.
+    """
+
+    def __init__(self, own: Path, main: Path | None) -> None:
+        super().__init__()
+        self._own = own
+        self._main = main
         self.setFormatter(TerminalLogFormatter())
 
-    def _open(self) -> TextIOWrapper:
-        return open(
-            self.baseFilename,
-            "a",
-            encoding=self.encoding,
-            errors=self.errors,
-            opener=lambda path, flags: os.open(path, flags | os.O_CLOEXEC, _FILE_MODE),
-        )
-
     def emit(self, record: logging.LogRecord) -> None:
-        """Write ``record``."""
+        """Write ``record``; drop it where neither file takes it."""
         try:
-            super().emit(record)
-        except OSError:
-            self.handleError(record)
+            line = self.format(record).encode("utf-8", "backslashreplace") + b"\n"
+        except Exception:  # noqa: BLE001 - an event whose arguments do not fit its text
+            return
+        if self._main is None or not _is_appended(self._main, line, makes_it=False):
+            _is_appended(self._own, line, makes_it=True)
 
-    def close(self) -> None:
-        """Close the file."""
-        with suppress(OSError):
-            super().close()
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
-        """Drop the event."""
+def _is_appended(path: Path, line: bytes, *, makes_it: bool) -> bool:
+    """Append a line in one write, so that the lines of several processes do not mix; return whether it is there."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | (os.O_CREAT if makes_it else os.O_NONBLOCK)
+    try:
+        descriptor = os.open(path, flags, _FILE_MODE)
+    except (OSError, ValueError):
+        return False
+    try:
+        if not makes_it and not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return False
+        return os.write(descriptor, line) == len(line)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
-def terminal_log(path: Path) -> Iterator[None]:
-    """Write what the plugins and the till log into ``path`` while the context lasts; the file is appended to."""
-    with _logging_to(_LogFile(path)):
+def terminal_log(own: Path, main: Path | None = None) -> Iterator[None]:
+    """Write what the plugins and the till log into a file while the context lasts; the file is appended to.
+
+    Args:
+        own: the file; it is made where it is missing.
+        main: the host's main log: it is taken in the place of ``own`` as long as it is there.
+    """
+    with _logging_to(_LogFiles(own, main)):
         yield
 
 

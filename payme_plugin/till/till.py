@@ -68,6 +68,7 @@ class Till:
         slip_width: characters in a line of a slip.
         print_slip: prints one slip, all its copies.
         notice: takes a notice's key and its text, or None when it is over; called from any thread.
+        main_log: a log that is taken in the place of ``terminal.log`` as long as it is there.
         plugins: the plugins; by default those that are installed, by entry point.
         now_ms: the wall clock in Unix milliseconds.
         new_id: makes ids that were never used.
@@ -83,6 +84,7 @@ class Till:
         slip_width: int,
         print_slip: PrintSlip,
         notice: Callable[[str, str | None], None],
+        main_log: Path | None = None,
         plugins: PosPlugins | None = None,
         now_ms: Callable[[], int] = _wall_ms,
         new_id: Callable[[], str] = _new_id,
@@ -94,6 +96,7 @@ class Till:
         self._slip_width = slip_width
         self._print_slip = print_slip
         self._notice = notice
+        self._main_log = main_log
         self._given_plugins = plugins
         self._now_ms = now_ms
         self._new_id = new_id
@@ -108,7 +111,7 @@ class Till:
         """
         with ExitStack() as running:
             running.enter_context(locked(self._folder))
-            running.enter_context(terminal_log(self._folder / "terminal.log"))
+            running.enter_context(terminal_log(self._folder / "terminal.log", main=self._main_log))
             self._desk = self._open_desk()
             running.callback(self._stop)
             self._running = running.pop_all()
@@ -135,6 +138,7 @@ class Till:
         plugins.on_start(host)
         return Desk(
             identity=host.identity,
+            language=self._language,
             plugins=plugins,
             book=book,
             print_slip=self._print_slip,
@@ -219,8 +223,22 @@ class Till:
         """Sell one piece of ``goods`` for ``amount`` tiyin; see ``take_payment`` for its effects and errors."""
         return self.sell(one_line_sale(goods, amount), payment_id=payment_id, qr_code=qr_code)
 
-    def sell(self, items: tuple[Item, ...], *, payment_id: str | None = None, qr_code: str | None = None) -> Payment:
-        """Sell ``items``; see ``take_payment`` for its effects and errors."""
+    def sell(
+        self,
+        items: tuple[Item, ...],
+        *,
+        payment_id: str | None = None,
+        qr_code: str | None = None,
+        fiscal_url: str | None = None,
+    ) -> Payment:
+        """Sell ``items``; see ``take_payment`` for its effects and errors.
+
+        Args:
+            items: the lines of the sale.
+            payment_id: asks for this payment again; None: a new one.
+            qr_code: the buyer's code; None: the plugin asks for a scan.
+            fiscal_url: the OFD link of the receipt once it is closed; None: it has none.
+        """
         return take_payment(
             self._desk,
             self._ui,
@@ -228,6 +246,7 @@ class Till:
             payment_id=self._new_id() if payment_id is None else payment_id,
             items=items,
             qr_code=qr_code,
+            fiscal_url=fiscal_url,
         )
 
     def cancel(self, payment_id: str, reason: str) -> Reversal:

@@ -131,5 +131,6 @@ def test_an_unforeseen_fault_is_one_sentence_and_its_details_are_in_the_log(tmp_
     assert "secret" not in sentence
     log = (tmp_path / "terminal.log").read_text(encoding="utf-8")
     assert "ERROR payme  - the command failed" in log
-    assert "Traceback" in log
+    assert "ZeroDivisionError < <string>:5" in log
+    assert "secret" not in log
     assert len(log.splitlines()) == 1

@@ -183,7 +183,9 @@ def test_the_command_writes_requests_into_the_tills_log_and_no_secret_anywhere(s
     paid = shop.pay(code)
 
     log = (shop.folder / "terminal.log").read_text(encoding="utf-8")
-    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ payme\S*  - ", line) for line in log.splitlines())
+    assert all(
+        re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ +payme\S*  - ", line) for line in log.splitlines()
+    )
     assert "receipts.create" in log
     assert "receipts.pay" in log
     kept = b"".join(path.read_bytes() for path in shop.folder.rglob("*") if path.is_file())

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from payme_plugin.settings import LINUXCASH
 from tests.cli.conftest import KEY, payme
 
 if TYPE_CHECKING:
@@ -84,6 +85,30 @@ def test_the_key_is_never_shown(shop: Shop, command: str, json: list[str]) -> No
 
         assert KEY not in shown.out + shown.err
         assert KEY[:12] not in shown.out + shown.err
+
+
+@pytest.mark.skipif(LINUXCASH.conf_file.exists(), reason="this machine is a till with settings of its own")
+def test_where_the_tills_own_file_is_missing_the_defaults_are_shown() -> None:
+    shown = payme("settings", "show")
+
+    assert shown.code == 0
+    assert shown.sentences == [f"warning: In {LINUXCASH.conf_file}: there is no such file, so the defaults count."]
+    lines = [line.rstrip() for line in shown.out.splitlines()]
+    assert lines[0].split() == ["confFile", str(LINUXCASH.conf_file), "by", "default"]
+    assert all(line.endswith("by default") for line in lines)
+    sources = {each["source"] for each in payme("settings", "show", "--json").document}
+    assert sources == {"default"}
+
+
+@pytest.mark.skipif(LINUXCASH.conf_file.exists(), reason="this machine is a till with settings of its own")
+def test_where_the_tills_own_file_is_missing_the_check_warns() -> None:
+    checked = payme("settings", "check")
+
+    assert (checked.code, checked.out) == (0, "The defaults can be used.\n")
+    (sentence,) = checked.sentences
+    assert sentence.startswith(f"warning: In {LINUXCASH.conf_file}: there is no such file")
+    document = payme("settings", "check", "--json").document
+    assert (document["ok"], [each["message"] for each in document["warnings"]]) == (True, [sentence[9:]])
 
 
 @pytest.mark.parametrize("command", ["check", "show"])

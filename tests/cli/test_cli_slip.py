@@ -128,6 +128,16 @@ def test_a_folder_is_no_template(tmp_path: Path, command: str) -> None:
     assert (ended.code, ended.sentences) == (2, [f"{tmp_path}: this is no file"])
 
 
+@pytest.mark.parametrize("command", ["check", "preview"])
+@pytest.mark.parametrize("missing", ["xmlschema", "defusedxml"])
+def test_a_library_that_is_missing_is_a_sentence(monkeypatch: pytest.MonkeyPatch, command: str, missing: str) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    ended = payme("slip", command, str(SHIPPED))
+
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.sentences[0].startswith(f"{missing} can't be imported: ")
+
+
 def test_a_fault_repeats_nothing_that_a_terminal_would_obey(template: Path) -> None:
     template.write_text("<slip><line align='\x9b2J\u202e'>a</line></slip>", encoding="utf-8")
     checked = payme("slip", "check", str(template))

@@ -63,6 +63,44 @@ def test_one_payment_tells_its_whole_story_with_times(shop: Shop) -> None:
     assert len(re.findall(r"^\d{4}-\d\d-\d\d$", shown, re.MULTILINE)) in {1, 2}, "once a day"
 
 
+def test_a_story_is_told_in_order_from_the_intent_to_the_delivery(shop: Shop) -> None:
+    shop.pay(shop.sandbox.issue_code(Behaviour(BuyerAction.LACKS_FUNDS)), "--payment-id", "p1")
+    assert shop.run("queue", "deliver", "--until-empty").code == 0
+    events = shop.run("status", "p1", "--json").document["events"]
+
+    assert [(event["state"], event["text"]) for event in events[1:]] == [
+        (None, "request receipts.create"),
+        (None, "receipts.create: state 0"),
+        ("created", "Payme created the receipt"),
+        ("paying", "the code is about to leave"),
+        (None, "request receipts.pay"),
+        (None, "receipts.pay: error -31630"),
+        ("refused", "error -31630 proves that nothing was charged"),
+        (None, "cancellation: queued, cause unrecorded"),
+        (None, "request receipts.check"),
+        (None, "receipts.check: state 0"),
+        (None, "request receipts.cancel"),
+        (None, "receipts.cancel: state 50"),
+        (None, "cancellation: Payme says cancelled (50)"),
+    ]
+    assert [event["at_ms"] for event in events] == sorted(event["at_ms"] for event in events)
+    shown = shop.run("status", "p1").out
+    assert [shown.index(f"  {event['text']}\n") for event in events] == sorted(
+        shown.index(f"  {event['text']}\n") for event in events
+    )
+
+
+def test_every_request_of_a_payment_is_in_its_story(shop: Shop) -> None:
+    shop.pay(shop.sandbox.issue_code(Behaviour(BuyerAction.CONFIRMS, after_s=0.3)), "--payment-id", "p1")
+    told = [event["text"] for event in shop.run("status", "p1", "--json").document["events"]]
+
+    asked = list(dict.fromkeys(request.method for request in shop.sandbox.requests))
+    assert asked == ["receipts.create", "receipts.pay", "receipts.check", "receipts.get"]
+    assert list(dict.fromkeys(text[8:] for text in told if text.startswith("request "))) == asked
+    assert "receipts.get: state 4" in told[told.index("Payme says paid (4)") :], "asked for the slip"
+    assert told[-1] == "the receipt is closed"
+
+
 def test_a_payment_that_is_not_there(shop: Shop) -> None:
     ended = shop.run("status", "nobody", "--json")
 

@@ -92,7 +92,7 @@ def test_where_the_folder_has_no_log_it_logs_to_stderr(shop: Shop) -> None:
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=20)
 
-    assert "INFO payme  - cancellation 1 of payment" in err
+    assert "INFO  payme  - cancellation 1 of payment" in err
     assert not (shop.folder / "terminal.log").exists()
 
 

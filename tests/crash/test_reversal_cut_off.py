@@ -27,7 +27,7 @@ def test_a_reversal_that_was_cut_off_before_it_left_is_sent_when_the_host_repeat
         till = CrashTill(nursery, sandbox, tmp_path, asks_again=True)
         codes = (sandbox.issue_code(), sandbox.issue_code())
         till.begin(settings=SETTINGS, sales=(1_500_000,), codes=codes[:1], ending=ending).status()
-        begun = till.boundaries().index(f"after the commit of 'the till asks for a {ROADS[ending]}'") + 1
+        begun = till.boundaries().index(f"after the commit of 'cancellation: queued, cause {ROADS[ending]}'") + 1
         life = till.begin(settings=SETTINGS, sales=(1_600_000,), codes=codes[1:], ending=ending, last_boundary=begun)
         assert life.status() == -9
         assert till.sales()[-1].is_being_given_back

@@ -200,7 +200,9 @@ def test_a_process_that_closes_the_journal_leaves_the_log_of_another_alone(shop:
     assert till.status() == -signal.SIGKILL
 
 
-def test_two_tills_on_one_folder_by_mistake_leave_each_others_payments_alone(shop: Shop, tmp_path: Path) -> None:
+def test_the_second_of_two_tills_on_one_folder_by_mistake_sells_nothing_until_the_first_has_ended(
+    shop: Shop, tmp_path: Path
+) -> None:
     beside = tmp_path / "beside"
     beside.mkdir()
     (beside / "payme").symlink_to(shop.folder, target_is_directory=True)
@@ -208,17 +210,17 @@ def test_two_tills_on_one_folder_by_mistake_leave_each_others_payments_alone(sho
     with Nursery() as nursery:
         nursery.wait_until_ready()
         other = CrashTill(nursery, shop.sandbox, beside, asks_again=True)
-        # The first one begins another sale, and asks about every payment, while the second one waits for its buyer.
-        soon, later = (
-            shop.sandbox.issue_code(Behaviour(BuyerAction.CONFIRMS, after_s=after_s)) for after_s in (1.0, 2.0)
-        )
-        at_once = shop.sandbox.issue_code()
+        # The first one begins another sale, and asks about every payment, while the second one would sell.
+        soon = shop.sandbox.issue_code(Behaviour(BuyerAction.CONFIRMS, after_s=2.0))
+        at_once, refused, later = (shop.sandbox.issue_code() for _ in range(3))
         first = shop.till.begin(settings=QUICK, sales=(AMOUNT, AMOUNT), codes=(soon, at_once))
         until(lambda: len(shop.sandbox.receipts()) == 1)
-        second = other.begin(settings=QUICK, sales=(AMOUNT,), codes=(later,), sells_at_once=True)
+        second = other.begin(settings=QUICK, sales=(AMOUNT,), codes=(refused,), sells_at_once=True)
         assert second.status() == 0
         assert first.status() == 0
+        third = other.begin(settings=QUICK, sales=(AMOUNT,), codes=(later,), sells_at_once=True)
+        assert third.status() == 0
 
-    assert [sale.is_paid for sale in (*shop.till.sales(), *other.sales())] == [True, True, True]
+    assert [sale.is_paid for sale in (*shop.till.sales(), *other.sales())] == [True, True, False, True]
     assert shop.sandbox.held() == 3 * AMOUNT
     assert shop.live() == 0

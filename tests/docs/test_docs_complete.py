@@ -126,7 +126,6 @@ def test_what_a_page_says_is_not_here_yet_is_not_here(page: str) -> None:
     )
     told = MISSING.findall(read(page).partition(heading)[2].partition("\n## ")[0])
 
-    assert told
     assert set(told).isdisjoint(name.removeprefix("payme ") for name, _ in commands()), "it is here: mend the page"
 
 
@@ -194,6 +193,7 @@ def test_the_documents_of_the_queue_have_the_names_that_the_page_gives(sandbox: 
         ["settings", "show"],
         ["reconcile", "--from", "2026-01-31", "--to", "2026-01-31"],
         ["journal", "repair"],
+        ["doctor"],
         ["slip", "check", str(ROOT / "slips/payme.xml")],
         ["slip", "preview", str(ROOT / "slips/payme.xml")],
     ],

@@ -90,3 +90,11 @@ def test_a_call_that_can_not_be_used_says_why(kassa: Kassa, path: str, document:
 @pytest.mark.parametrize("body", [b"{", b"[]", b"\xff"])
 def test_a_body_that_is_no_object_is_refused(kassa: Kassa, body: bytes) -> None:
     assert kassa.post(body, "/sandbox/codes").status == 400
+
+
+def test_a_fault_without_times_befalls_once_and_one_with_null_for_ever(kassa: Kassa, sandbox: Sandbox) -> None:
+    kassa.control("/sandbox/faults", {"kind": "answer-lost", "method": "receipts.pay"})
+    kassa.control("/sandbox/faults", {"kind": "answer-lost", "method": "receipts.cancel", "times": None})
+    kassa.control("/sandbox/faults", {"kind": "answer-lost", "method": "receipts.get", "times": 3})
+
+    assert [fault.times for fault in sandbox.faults] == [1, None, 3]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain, combinations
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from payme_plugin.settings import SETTINGS, Settings, SettingsError, shown
 
 SAMPLE = """\
 [Main]
-; Настройки процессинга PaymeGO
+; Настройки процессинга PaymeGo
 
 ; Время ожидания ответа от сервера (в секундах)
 ; По умолчанию 10 секунд
@@ -50,6 +52,12 @@ SAMPLE = """\
 """
 NAMES = ["timeout", "url", "posId", "posKey", "payDuration", "frequency", "paymentProvider", "ignoredErrors"]
 
+
+def uncommented(names: Iterable[str]) -> str:
+    """The sample with some of its lines uncommented."""
+    return re.sub(rf"^;({'|'.join(names) or '(?!)'}) =", r"\1 =", SAMPLE, flags=re.MULTILINE)
+
+
 Read = Callable[[Mapping[str, object]], Settings]
 Write = Callable[["str | bytes"], Path]
 
@@ -87,13 +95,26 @@ def test_a_line_of_the_sample_uncommented_means_its_default(conf: Write, read: R
     assert SAMPLE.splitlines()[(settings.origins[name].line or 0) - 1].startswith(f";{name}")
 
 
-def test_the_whole_sample_uncommented_means_the_defaults(conf: Write, read: Read) -> None:
+@pytest.mark.parametrize("quotes", ["as they are", "everywhere", "nowhere"])
+def test_the_whole_sample_uncommented_means_the_defaults(conf: Write, read: Read, quotes: str) -> None:
     defaults = read({})
-    text = SAMPLE
-    for name in NAMES:
-        text = text.replace(f";{name}", name)
+    text = uncommented(NAMES)
+    if quotes != "as they are":
+        text = text.replace('"', "")
+    if quotes == "everywhere":
+        text = re.sub(r"^(\w+) =[ ]*(.*)$", r'\1 = "\2"', text, flags=re.MULTILINE)
+        assert 'timeout = "10"\n' in text
     conf(text)
     assert read({}) == defaults
+
+
+def test_whatever_lines_of_the_sample_are_uncommented_it_means_the_defaults(conf: Write, read: Read) -> None:
+    defaults = read({})
+    for names in chain.from_iterable(combinations(NAMES, count) for count in range(len(NAMES) + 1)):
+        path = conf(uncommented(names))
+        settings = read({})
+        assert settings == defaults
+        assert {name for name, origin in settings.origins.items() if origin.path == path} == set(names)
 
 
 def test_every_default_reads_back_from_the_table(read: Read) -> None:

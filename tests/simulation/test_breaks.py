@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sim_breaks import BREAKS
-from sim_catching import Caught, caught_by_model, caught_by_simulation, page
+from sim_catching import TRACED, Caught, caught_by_model, caught_by_simulation, page
 
 if TYPE_CHECKING:
     from sim_breaks import Break
@@ -41,10 +42,20 @@ def test_each_statement_is_broken_at_least_once() -> None:
 
 
 def test_the_page_names_every_break_and_none_that_was_not_caught() -> None:
-    rows = [line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| ") and "Statement" not in line]
+    lines = PAGE.read_text("utf-8").splitlines()
+    rows = [line for line in lines if line.startswith("| ") and "Statement" not in line and line != TRACED]
 
+    assert TRACED in lines
     assert [row.split(" | ")[:2] for row in rows] == [[f"| {broken.statement}", broken.what] for broken in BREAKS]
     assert not [row for row in rows if "| nothing |" in row]
+
+
+def test_the_trace_that_catches_what_no_simulator_sees_is_there() -> None:
+    named = re.search(r"`(tests/crash/\w+\.py)::(\w+)`", TRACED)
+
+    assert named is not None
+    assert f"def {named[2]}(" in (PAGE.parents[1] / named[1]).read_text("utf-8")
+    assert TRACED in page([])
 
 
 def test_the_page_tells_what_caught_a_break_and_after_how_long() -> None:
@@ -61,7 +72,7 @@ def test_the_simulator_catches_it(broken: Break) -> None:
     caught = caught_by_simulation(broken)
 
     assert caught is not None
-    assert caught.check.startswith("statement ")
+    assert caught.check.startswith(("statement ", "the sums at the end: "))
 
 
 @pytest.mark.simulation

@@ -131,6 +131,7 @@ class Shop:
         ui: Ui | None = None,
         plugin: ScriptedPlugin | None = None,
         write_line: Callable[[str], None] | None = None,
+        language: str = "ru",
     ) -> Till:
         plugins = PosPlugins()
         assert plugins.register(plugin or self.plugin, "scripted")
@@ -139,7 +140,7 @@ class Shop:
             self.folder,
             {"timeout": "5"},
             ui or BaseUi(),
-            language="ru",
+            language=language,
             slip_width=32,
             print_slip=lambda slip: print_slip(slip, write_line or self.printed.append),
             notice=self.notices.__setitem__,

@@ -1,9 +1,13 @@
+"""The till's log: its layout, its place, and that it stops nothing."""
+
 from __future__ import annotations
 
 import logging
+import os
 import re
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -11,7 +15,10 @@ from hypothesis import strategies as st
 
 from payme_plugin.till import TerminalLogFormatter, terminal_log
 
-LAYOUT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (\S+) (\S+)  - (.*)")
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LAYOUT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (?=.{5} \S)(\S+) +(\S+)  - (.*)")
 
 
 def record(message: str, level: int = logging.INFO) -> logging.LogRecord:
@@ -23,7 +30,21 @@ def test_an_event_has_the_layout_of_the_tills_main_log() -> None:
     event.created, event.msecs = 1_769_862_896.789, 789.0
     line = TerminalLogFormatter().format(event)
 
-    assert re.fullmatch(r"2026-01-31 \d\d:34:56,789 INFO payme  - receipts\.create sent", line)
+    assert re.fullmatch(r"2026-01-31 \d\d:34:56,789 INFO  payme  - receipts\.create sent", line)
+
+
+@pytest.mark.parametrize(
+    ("level", "shown"),
+    [
+        (logging.DEBUG, "DEBUG"),
+        (logging.INFO, "INFO "),
+        (logging.WARNING, "WARN "),
+        (logging.ERROR, "ERROR"),
+        (logging.CRITICAL, "FATAL"),
+    ],
+)
+def test_a_level_has_its_name_of_that_log_in_five_columns(level: int, shown: str) -> None:
+    assert f" {shown} payme  - x" in TerminalLogFormatter().format(record("x", level))
 
 
 @given(message=st.text())
@@ -56,9 +77,9 @@ def test_the_log_is_appended_to_and_is_not_for_others(tmp_path: Path) -> None:
     lines = [LAYOUT.fullmatch(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert [found and found.groups() for found in lines] == [
         ("INFO", "payme.client", "first"),
-        ("WARNING", "pos.plugins", "first"),
+        ("WARN", "pos.plugins", "first"),
         ("INFO", "payme.client", "второй"),
-        ("WARNING", "pos.plugins", "второй"),
+        ("WARN", "pos.plugins", "второй"),
     ]
     assert stat.S_IMODE(path.stat().st_mode) & 0o137 == 0
 
@@ -82,6 +103,71 @@ def test_a_log_that_can_not_be_written_stops_nothing(
     with terminal_log(tmp_path / folder):
         logging.getLogger("payme").info("a sale goes on")
 
+    assert capsys.readouterr() == ("", "")
+
+
+def told(path: Path) -> list[str]:
+    """What a log says, without times, levels and names; nothing where it is not there."""
+    if not path.exists():
+        return []
+    lines = [LAYOUT.fullmatch(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [found.group(3) if found else "no event" for found in lines]
+
+
+def test_the_main_log_is_taken_where_it_is_there(tmp_path: Path) -> None:
+    own, main = tmp_path / "terminal.log", tmp_path / "main.log"
+    main.write_text("", encoding="utf-8")
+    main.chmod(0o644)
+    with terminal_log(own, main):
+        logging.getLogger("payme").info("a request")
+
+    assert (told(main), told(own)) == (["a request"], [])
+    assert stat.S_IMODE(main.stat().st_mode) == 0o644, "the host's file keeps its mode"
+
+
+def test_a_main_log_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    own, main = tmp_path / "terminal.log", tmp_path / "main.log"
+    with terminal_log(own, main):
+        logging.getLogger("payme").info("a request")
+
+    assert (told(own), main.exists()) == (["a request"], False)
+
+
+def test_a_main_log_that_the_till_puts_away_is_left_and_the_next_one_is_taken(tmp_path: Path) -> None:
+    own, main = tmp_path / "terminal.log", tmp_path / "main.log"
+    main.write_text("", encoding="utf-8")
+    logger = logging.getLogger("payme")
+    with terminal_log(own, main):
+        logger.info("of the first shift")
+        main.rename(tmp_path / "yesterday.log")
+        logger.info("between the shifts")
+        main.write_text("", encoding="utf-8")
+        logger.info("of the second shift")
+
+    assert told(tmp_path / "yesterday.log") == ["of the first shift"]
+    assert told(own) == ["between the shifts"]
+    assert told(main) == ["of the second shift"]
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["a folder", "a pipe that nobody reads"])
+def test_a_main_log_that_is_no_file_is_left_alone(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    own, main = tmp_path / "terminal.log", tmp_path / "main.log"
+    make(main)
+    with terminal_log(own, main):
+        logging.getLogger("payme").info("a request")
+
+    assert told(own) == ["a request"]
+
+
+def test_an_event_whose_arguments_do_not_fit_is_dropped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("payme"), "propagate", False)  # the test runner's own handler raises
+    with terminal_log(tmp_path / "terminal.log"):
+        logging.getLogger("payme").info("%d", "seven")
+        logging.getLogger("payme").info("a sale goes on")
+
+    assert told(tmp_path / "terminal.log") == ["a sale goes on"]
     assert capsys.readouterr() == ("", "")
 
 

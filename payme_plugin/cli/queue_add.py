@@ -1,0 +1,96 @@
+"""``payme queue add``: a person decides that a payment which nobody decides about any more goes back."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+import click
+
+from payme_plugin.cli.checkout import LANGUAGE, checked_settings
+from payme_plugin.cli.delivery import log_of, open_delivery
+from payme_plugin.cli.given import Given, global_options, pass_given
+from payme_plugin.cli.journal import journal_identity, unusable
+from payme_plugin.cli.output import ExitCode, Refusal, echo_document
+from payme_plugin.cli.queue_rows import reason_option
+from payme_plugin.ledger.cancellations import Cancellations
+from payme_plugin.ledger.errors import JournalError, StateMoved
+from payme_plugin.ledger.journal import FILE_NAME
+from payme_plugin.ledger.leases import DECIDER, Leases
+from payme_plugin.ledger.states import PaymentState
+from payme_plugin.operations.recovery import give_up
+from payme_plugin.texts import Texts
+
+if TYPE_CHECKING:
+    from payme_plugin.cli.delivery import Delivery
+    from payme_plugin.ledger.rows import CancellationRow, PaymentRow
+
+__all__ = ["add"]
+
+
+@click.command()
+@click.argument("payment_id", metavar="PAYMENT_ID")
+@reason_option
+@global_options
+@pass_given
+def add(given: Given, payment_id: str, reason: str) -> int:
+    """Return the money of a payment that the till does not have and that nobody decides about any more.
+
+    That is one without a verdict, or one whose sale never closed: older than 7 days, say, or one that the till can't
+    tell about. Look in the till first that no sale has it. The till must be stopped meanwhile.
+
+    Exit code: 0 queued, 1 there is no such payment, or it is not one of those, or the till runs; 2 usage or settings.
+    """
+    texts = Texts(checked_settings(given.conf_file).language or LANGUAGE)
+    folder = given.data_dir
+    identity = journal_identity(folder)
+    if identity is None:
+        raise _missing(given, payment_id)
+    try:
+        with log_of(folder, identity, nullcontext()), open_delivery(folder, given.conf_file, identity) as delivery:
+            row = delivery.rounds.journal.find(payment_id)
+            if row is None:
+                raise _missing(given, payment_id)
+            with Leases(folder).hold(DECIDER) as is_alone:
+                if not is_alone:
+                    message = "the till runs, and decides itself; stop it first"
+                    raise Refusal(message)
+                added = _add(delivery, row, reason, texts)
+    except JournalError as error:
+        raise unusable(folder / FILE_NAME, error) from error
+    _tell(given, row, added)
+    return int(ExitCode.DONE)
+
+
+def _add(delivery: Delivery, row: PaymentRow, reason: str, texts: Texts) -> CancellationRow | None:
+    """End the payment and return the cancellation; None: no money can have moved."""
+    is_open = row.state is PaymentState.RECORDED and row.closed_at is None
+    if not (row.state.is_unfinished or row.state is PaymentState.PAID or is_open):
+        message = f"payment {row.payment_id} is not open any more; `payme status {row.payment_id}` tells its story"
+        raise Refusal(message)
+    if delivery.is_recorded(row.payment_id):
+        message = f"the till has payment {row.payment_id}: cancel or refund it there"
+        raise Refusal(message)
+    journal = delivery.rounds.journal
+    try:
+        give_up(journal, row, f"queued by hand: {reason}", texts)
+    except StateMoved as error:
+        message = f"payment {row.payment_id} has just moved on; look again"
+        raise Refusal(message) from error
+    return Cancellations(journal).latest_of(row.payment_id)
+
+
+def _missing(given: Given, payment_id: str) -> Refusal:
+    return Refusal(f"there is no payment {payment_id} in the journal of {given.data_dir}")
+
+
+def _tell(given: Given, row: PaymentRow, added: CancellationRow | None) -> None:
+    number = None if added is None else added.cancellation_id
+    if given.json:
+        echo_document({"id": number, "payment_id": row.payment_id, "receipt_id": row.receipt_id})
+    elif number is None:
+        click.echo(f"Payment {row.payment_id} has ended: no money can have moved.")
+    else:
+        click.echo(
+            f"Payment {row.payment_id} goes back as cancellation {number}; `payme queue deliver` tries it at once."
+        )

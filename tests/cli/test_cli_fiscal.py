@@ -1,0 +1,145 @@
+"""The fiscal side from the command line: codes of goods, the link of a closed sale, and links that wait."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from hookspecs import ItemFiscal
+from payme_plugin.cli.items import items_option
+from payme_plugin.sandbox import Fault, FaultKind
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import Shop
+
+LINK = "https://ofd.soliq.uz/check?t=UZ000000000000&r=121&c=20240312184051&s=123456789012"
+TELL = "receipts.set_fiscal_data"
+CODES = {"code": "01902001009000000", "package_code": "1520285", "vat_percent": 12}
+BREAD = {"name": "Хлеб", "quantity": "2", "price": 750_000, "amount": 1_500_000, "fiscal": CODES}
+CONTEXT = click.Context(click.Command("pay"))
+OPTION = click.Option(["--items"])
+
+
+def write(path: Path, *items: object) -> Path:
+    path.write_text(json.dumps(items), encoding="utf-8")
+    return path
+
+
+def test_the_codes_of_an_item_are_taken(tmp_path: Path) -> None:
+    full = {**BREAD, "fiscal": {**CODES, "units": 241092, "discount": 1000}}
+
+    items = items_option(CONTEXT, OPTION, write(tmp_path / "items.json", BREAD, full, {**BREAD, "fiscal": None}))
+
+    assert items is not None
+    assert [item.fiscal for item in items] == [
+        ItemFiscal(code="01902001009000000", package_code="1520285", vat_percent=12),
+        ItemFiscal(code="01902001009000000", package_code="1520285", vat_percent=12, units=241092, discount=1000),
+        None,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fiscal", "said"),
+    [
+        ("0190", "item 1: fiscal has no code"),
+        ({**CODES, "colour": 1}, "item 1: fiscal has 'colour'; allowed are code, discount, package_code, units, vat"),
+        ({**CODES, "code": 1902}, "item 1: fiscal.code must be a text"),
+        ({**CODES, "vat_percent": "12"}, "item 1: fiscal.vat_percent must be a whole number, 0 to 100"),
+        ({**CODES, "vat_percent": 101}, "item 1: fiscal.vat_percent must be a whole number, 0 to 100"),
+        ({**CODES, "units": True}, "item 1: fiscal.units must be a whole number"),
+        ({**CODES, "discount": -1}, "item 1: fiscal.discount must be whole tiyin"),
+    ],
+)
+def test_codes_that_can_not_be_used_are_named(tmp_path: Path, fiscal: object, said: str) -> None:
+    with pytest.raises(click.BadParameter) as raised:
+        items_option(CONTEXT, OPTION, write(tmp_path / "items.json", {**BREAD, "fiscal": fiscal}))
+
+    assert said in str(raised.value)
+
+
+def test_goods_with_codes_are_named_to_payme(shop: Shop, tmp_path: Path) -> None:
+    items = write(tmp_path / "items.json", BREAD)
+
+    assert shop.run("pay", "--items", str(items), "--qr", shop.sandbox.issue_code()).code == 0
+
+    (create,) = [one for one in shop.sandbox.requests if one.method == "receipts.create"]
+    detail = create.params["detail"]
+    assert isinstance(detail, dict)
+    assert detail["items"] == [{"title": "Хлеб", "price": 750_000, "count": 2, **CODES}]
+
+
+def pay_with_link(shop: Shop, payment_id: str = "p1") -> str:
+    paid = shop.pay(shop.sandbox.issue_code(), "--payment-id", payment_id, "--fiscal-url", LINK)
+    assert paid.code == 0
+    return str(paid.document["receipt_id"])
+
+
+@pytest.mark.parametrize("url", ["", "https://ofd.soliq.uz/check?t=UZ1", "no link"])
+def test_a_link_that_is_no_fiscal_receipts_is_no_option(shop: Shop, url: str) -> None:
+    ended = shop.run("pay", "--amount", "1", "--qr", "1", "--fiscal-url", url)
+
+    assert ended.code == 2
+    assert "an OFD link with t, r, c and s" in ended.err
+    assert shop.sandbox.requests == ()
+
+
+def test_a_link_waits_in_the_queue_and_queue_deliver_tells_payme(shop: Shop) -> None:
+    receipt_id = pay_with_link(shop)
+    assert shop.sent(TELL) == 0
+    assert shop.run("queue", "list", "--json").document == [], "no money is on its way back"
+
+    (link,) = shop.run("queue", "list", "--fiscal-links", "--json").document
+    assert link == {
+        "id": 1,
+        "payment_id": "p1",
+        "receipt_id": receipt_id,
+        "link": LINK,
+        "age_s": link["age_s"],
+        "attempts": 0,
+        "last_error": None,
+    }
+    text = shop.run("queue", "list").out
+    assert text.startswith("No money is on its way back.\n\nFiscal receipts that Payme does not have yet:\n")
+    assert "p1" in text
+
+    delivered = shop.run("queue", "deliver", "--json")
+    assert (delivered.code, delivered.document) == (
+        0,
+        {"delivered": [], "left": [], "fiscal_links": {"delivered": [1], "left": []}},
+    )
+    (receipt,) = shop.sandbox.receipts()
+    assert receipt.fiscal_data is not None
+    assert receipt.fiscal_data["qr_code_url"] == LINK
+    assert shop.run("queue", "list", "--fiscal-links", "--json").document == []
+
+
+def test_a_link_that_is_left_is_tried_again_by_until_empty_whatever_its_pause_and_owes_no_money(shop: Shop) -> None:
+    pay_with_link(shop)
+    shop.sandbox.inject(Fault(FaultKind.HTTP_ERROR, TELL))
+    first = shop.run("queue", "deliver", "--json")
+    assert first.code == 0
+    (left,) = first.document["fiscal_links"]["left"]
+    assert left["attempts"] == 1
+    assert left["last_error"]
+    assert shop.run("queue", "deliver").out == "Ended: 0. Left: 0.\nFiscal receipts ended: 0. Left: 1.\n"
+    assert shop.sent(TELL) == 1, "its pause is not over"
+
+    assert shop.run("queue", "deliver", "--until-empty").out.endswith("Fiscal receipts ended: 1. Left: 0.\n")
+    assert shop.sent(TELL) == 2
+
+
+def test_a_silent_server_holds_the_command_up_no_longer_than_pay_duration_and_one_timeout(shop: Shop) -> None:
+    shop.configure(payDuration=1, timeout=5)
+    for number in range(3):
+        pay_with_link(shop, f"p{number}")
+    shop.sandbox.inject(Fault(FaultKind.REQUEST_LOST, TELL, times=None))
+
+    left = shop.run("queue", "deliver", "--until-empty", "--json").document["fiscal_links"]["left"]
+
+    assert len(left) == 3
+    assert shop.sent(TELL) <= 2

@@ -1,0 +1,152 @@
+"""``payme queue add``: a person sends a payment back that the till does not have and nobody decides about any more."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from journal_walks import walk
+from payme_plugin.clock import SystemClock
+from payme_plugin.ledger.journal import FILE_NAME, Journal
+from payme_plugin.ledger.leases import DECIDER, Leases
+from payme_plugin.ledger.states import PaymentState
+from payme_plugin.sandbox import Fault, FaultKind
+from tests.cli.conftest import command_line, environment
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Shop
+
+OTHER_TILL = "till-7 of another shop"
+REASON = "the buyer is at the counter"
+MAY_BE_ADDED = (PaymentState.CREATED, PaymentState.PAYING, PaymentState.PAID, PaymentState.RECORDED)
+HAS_ENDED = (
+    PaymentState.REFUSED,
+    PaymentState.ABORTED,
+    PaymentState.UNKNOWN,
+    PaymentState.REVERSING,
+    PaymentState.REVERSED,
+)
+
+
+def leave(shop: Shop, state: PaymentState, *, is_closed: bool = False) -> None:
+    """Let a till that has ended leave a payment in a state."""
+    with closing(Journal(shop.folder / FILE_NAME, host_identity=OTHER_TILL, clock=SystemClock())) as journal:
+        row = walk(journal, state)
+        if is_closed:
+            journal.mark_closed(row, 1)
+
+
+def cut_off_a_payment(shop: Shop) -> None:
+    """Let a till die after Payme took the money and before it heard so."""
+    shop.sandbox.inject(Fault(FaultKind.SILENT_AFTER_EFFECT, method="receipts.pay"))
+    code = shop.sandbox.issue_code()
+    with subprocess.Popen(  # noqa: S603 - our own command
+        command_line(*shop.options, "pay", "--amount", "1", "--qr", code, "--payment-id", "p1"), env=environment()
+    ) as process:
+        while not shop.sandbox.held():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+    shop.sandbox.clear_faults()
+
+
+def test_at_another_tills_journal_its_money_goes_back(shop: Shop) -> None:
+    cut_off_a_payment(shop)
+    shop.give_journal_to(OTHER_TILL)
+
+    added = shop.run("queue", "add", "p1", "--reason", REASON, "--json")
+
+    receipt_id = shop.sandbox.receipts()[0].receipt_id
+    assert (added.code, added.err) == (0, "")
+    assert added.document == {"id": 1, "payment_id": "p1", "receipt_id": receipt_id}
+    story = shop.run("status", "p1", "--json").document
+    assert story["state"] == "unknown"
+    assert f"queued by hand: {REASON}" in [event["text"] for event in story["events"]]
+    assert shop.run("queue", "deliver", "--until-empty").code == 0
+    assert shop.sandbox.held() == 0
+
+
+@pytest.mark.parametrize("state", MAY_BE_ADDED, ids=lambda state: state.value)
+def test_any_payment_that_nobody_decides_about_may_be_added(shop: Shop, state: PaymentState) -> None:
+    leave(shop, state)
+
+    added = shop.run("queue", "add", "p1", "--reason", REASON)
+
+    assert added.code == 0
+    assert added.out.startswith("Payment p1 goes back as cancellation 1;")
+    (row,) = shop.run("queue", "list", "--json").document
+    assert (row["payment_id"], row["cause"]) == ("p1", "unrecorded")
+
+
+def test_one_that_never_had_a_receipt_ends_without_a_cancellation(shop: Shop) -> None:
+    leave(shop, PaymentState.INTENT)
+
+    added = shop.run("queue", "add", "p1", "--reason", REASON, "--json")
+
+    assert (added.code, added.document) == (0, {"id": None, "payment_id": "p1", "receipt_id": None})
+    assert shop.run("queue", "list", "--json").document == []
+    assert shop.run("status", "p1", "--json").document["status"] == "REFUSED"
+
+
+@pytest.mark.parametrize("state", HAS_ENDED, ids=lambda state: state.value)
+def test_one_that_has_ended_is_not_added_again(shop: Shop, state: PaymentState) -> None:
+    leave(shop, state)
+    before = shop.run("status", "p1", "--json").document
+
+    ended = shop.run("queue", "add", "p1", "--reason", REASON)
+
+    assert ended.code == 1
+    assert "is not open any more" in ended.sentences[0]
+    assert shop.run("status", "p1", "--json").document == before
+
+
+def test_one_of_a_closed_sale_is_a_refund_at_the_till(shop: Shop) -> None:
+    leave(shop, PaymentState.RECORDED, is_closed=True)
+
+    assert shop.run("queue", "add", "p1", "--reason", REASON).code == 1
+    assert shop.run("queue", "list", "--json").document == []
+
+
+def test_one_that_the_reference_till_has_is_not_added(shop: Shop) -> None:
+    cut_off_a_payment(shop)
+    assert shop.run("queue", "deliver").code == 0
+    assert shop.run("status", "p1", "--json").document["status"] == "PAID"
+
+    assert shop.run("queue", "add", "p1", "--reason", REASON).code == 1
+    assert shop.sandbox.held() == 100
+
+
+def test_while_the_till_runs_the_till_decides(shop: Shop) -> None:
+    leave(shop, PaymentState.PAID)
+    with Leases(shop.folder).hold(DECIDER):
+        ended = shop.run("queue", "add", "p1", "--reason", REASON)
+
+    assert (ended.code, ended.out) == (1, "")
+    assert "the till runs" in ended.sentences[0]
+    assert shop.run("queue", "list", "--json").document == []
+
+
+def test_a_payment_that_is_not_there(shop: Shop) -> None:
+    assert shop.run("queue", "add", "p1", "--reason", REASON).code == 1
+    assert not shop.folder.exists()
+    leave(shop, PaymentState.PAID)
+
+    ended = shop.run("queue", "add", "p2", "--reason", REASON)
+
+    assert ended.code == 1
+    assert "there is no payment p2" in ended.sentences[0]
+
+
+@pytest.mark.parametrize("reason", ["", "   ", "x" * 501, "two\nlines"])
+def test_nothing_is_added_without_a_reason(shop: Shop, reason: str) -> None:
+    leave(shop, PaymentState.PAID)
+
+    ended = shop.run("queue", "add", "p1", "--reason", reason)
+
+    assert ended.code == 2
+    assert "--reason" in ended.sentences[0]
+    assert shop.run("queue", "list", "--json").document == []
