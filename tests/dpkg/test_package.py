@@ -1,0 +1,132 @@
+"""What is in the package, and what Debian's own checks say of it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tarfile
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.dpkg.conftest import CONF, ROOT, SWITCH, TEMPLATE, done, run
+
+if TYPE_CHECKING:
+    from tests.dpkg.conftest import Shelf
+
+pytestmark = [pytest.mark.dpkg, pytest.mark.timeout(600)]
+
+PYTHON = "./usr/lib/python3/dist-packages/"
+
+
+@pytest.fixture(scope="module")
+def files(shelf: Shelf) -> dict[str, bytes]:
+    """What the package brings, without its folders."""
+    packed = subprocess.run(  # noqa: S603 - our own package
+        ["dpkg-deb", "--fsys-tarfile", shelf.package(shelf.version)],  # noqa: S607
+        capture_output=True,
+        check=True,
+        timeout=60,
+    ).stdout
+    with tarfile.open(fileobj=BytesIO(packed)) as archive:
+        return {member.name: file.read() for member in archive if (file := archive.extractfile(member)) is not None}
+
+
+def test_lintian_finds_no_error_and_no_warning(shelf: Shelf) -> None:
+    checked = run("lintian", "--allow-root", "--tag-display-limit", "0", str(shelf.changes))
+
+    assert (checked.code, checked.out) == (0, ""), checked.out
+
+
+def test_each_override_is_explained_and_needed(shelf: Shelf) -> None:
+    lines = (ROOT / "debian/artix-payme.lintian-overrides").read_text(encoding="utf-8").splitlines()
+    shown = run("lintian", "--allow-root", "--show-overrides", "--tag-display-limit", "0", str(shelf.changes)).out
+
+    assert lines[0].startswith("# ")
+    overrides = [line for line in lines if not line.startswith("# ")]
+    assert all(line.startswith("artix-payme: ") for line in overrides)
+    assert sorted(re.findall(r"^O: (.+)$", shown, re.MULTILINE)) == sorted(overrides)
+
+
+def test_it_brings_the_three_packages_whole(shelf: Shelf, files: dict[str, bytes]) -> None:
+    for package in ("hookspecs", "slips", "payme_plugin"):
+        for path in (shelf.source / package).rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                assert files[PYTHON + path.relative_to(shelf.source).as_posix()] == path.read_bytes()
+
+
+def test_it_brings_the_entry_point_and_the_command(files: dict[str, bytes]) -> None:
+    (entry_points,) = [data for name, data in files.items() if name.endswith(".dist-info/entry_points.txt")]
+
+    assert b"[pos]\npayme = payme_plugin.plugin:plugin\n" in entry_points
+    assert files["./usr/bin/payme"].startswith(b"#!/usr/bin/python3\n")
+
+
+def test_it_brings_nothing_else_but_what_a_till_needs(files: dict[str, bytes]) -> None:
+    others = {name for name in files if not name.startswith((PYTHON, "./usr/share/doc/artix-payme/"))}
+
+    assert others == {
+        f".{SWITCH}",
+        f".{TEMPLATE}",
+        "./lib/systemd/system/payme-worker.service",
+        "./usr/bin/payme",
+        "./usr/share/artix-payme/payme.go.conf",
+        "./usr/share/lintian/overrides/artix-payme",
+        "./usr/share/man/man1/payme.1.gz",
+    }
+    assert not [name for name in files if "/tests/" in name or name.endswith(".pyc")]
+
+
+def test_template_and_switch_are_conffiles_and_the_settings_are_none(shelf: Shelf) -> None:
+    listed = done("dpkg-deb", "--info", str(shelf.package(shelf.version)), "conffiles").split()
+
+    assert listed == [str(SWITCH), str(TEMPLATE)]
+    assert str(CONF) not in listed
+
+
+def test_the_template_is_the_russian_one(shelf: Shelf, files: dict[str, bytes]) -> None:
+    assert files[f".{TEMPLATE}"] == (shelf.source / "slips/payme.xml").read_bytes()
+
+
+def test_it_depends_on_the_distributions_libraries(shelf: Shelf) -> None:
+    package = str(shelf.package(shelf.version))
+    names = {
+        kind: set(re.findall(r"(?:^|, )(python3[\w-]*)", done("dpkg-deb", "-f", package, kind)))
+        for kind in ("Depends", "Recommends", "Suggests")
+    }
+
+    assert names == {
+        "Depends": {
+            "python3",
+            "python3-click",
+            "python3-defusedxml",
+            "python3-pluggy",
+            "python3-urllib3",
+            "python3-xmlschema",
+        },
+        "Recommends": {"python3-pika"},
+        "Suggests": {"python3-segno", "python3-starlette", "python3-uvicorn"},
+    }
+
+
+def test_the_questions_are_in_the_package_in_russian_too(shelf: Shelf) -> None:
+    templates = done("dpkg-deb", "--info", str(shelf.package(shelf.version)), "templates")
+
+    assert templates.count("\nDescription-ru.UTF-8: ") == templates.count("Template: artix-payme/") == 5
+
+
+def test_the_man_page_is_well_formed(shelf: Shelf) -> None:
+    page = run("man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", str(ROOT / "debian/payme.1"))
+
+    assert (page.code, page.err) == (0, ""), page.err
+
+
+@pytest.mark.skipif(run("which", "systemd-analyze").code != 0, reason="there is no systemd")
+def test_the_worker_is_locked_in(shelf: Shelf) -> None:
+    unit = str(ROOT / "debian/artix-payme.payme-worker.service")
+    judged = done("systemd-analyze", "security", "--offline=true", unit)
+
+    exposure = re.search(r"Overall exposure level for .*: ([\d.]+)", judged)
+    assert exposure is not None
+    assert float(exposure[1]) < 2.5
