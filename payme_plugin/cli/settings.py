@@ -30,7 +30,7 @@ _VALUE_WIDTH = 40
 @global_options
 @click.pass_context
 def settings(context: click.Context) -> None:
-    """Check or show the settings."""
+    """Check, show or change the settings."""
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 

@@ -52,17 +52,20 @@ def struck(dots: Dots, times: int) -> Dots:
     last = sum(1 << place for place in range(0, dots.width + 1, LETTER_WIDTH))
     rows = dots.rows
     for strike in range(1, times):
-        grown = _grown_left if strike % 2 == 0 else _grown_right
+        grown = _grown_left if strike % 2 == 0 else _moved_right
         rows = tuple([row | grown(row, last) & ~last for row in rows])
     return Dots(dots.width, rows)
 
 
-def _grown_right(row: int, last: int) -> int:
+def _moved_right(row: int, last: int) -> int:
+    """Move every letter by one dot inside its own column."""
     return (row & ~last) >> 1
 
 
-def _grown_left(row: int, _last: int) -> int:
-    return row << 1 & ~(row >> 1) & ~(row >> 2)
+def _grown_left(row: int, last: int) -> int:
+    """Return a dot before every stroke that has more than two dots of paper before it."""
+    once = _moved_right(row, last)
+    return row << 1 & ~once & ~_moved_right(once, last)
 
 
 def framed(dots: Dots, line: int) -> Dots:

@@ -21,23 +21,26 @@ if TYPE_CHECKING:
 
 __all__ = ["LogWatch", "SimWorld"]
 
+_FAULT = "a fault of the plugin"
+"""What the plugin logs where something of its own raised; the words of the error are not in it."""
+
 
 class LogWatch(logging.Handler):
-    """Keeps what the plugin logs, and what it logs with a traceback."""
+    """Keeps what the plugin logs, and what it calls a fault of its own."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
         self.lines: list[str] = []
-        self.tracebacks: list[str] = []
+        self.faults: list[str] = []
         self._log = logging.getLogger("payme")
         self._former = (self._log.level, self._log.propagate)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a record."""
-        self.lines.append(record.getMessage())
-        if record.exc_info and record.exc_info[1] is not None:
-            error = record.exc_info[1]
-            self.tracebacks.append(f"{record.getMessage()}: {type(error).__name__}: {error}")
+        line = record.getMessage()
+        self.lines.append(line)
+        if record.exc_info or _FAULT in line:
+            self.faults.append(line.partition(" < ")[0])  # not where it came through: lines move
 
     def begin(self) -> None:
         """Listen, instead of whoever listened before."""
@@ -87,8 +90,8 @@ class SimWorld:
 
     def check_rest(self, secrets: tuple[str, ...]) -> None:
         """Check what can be checked at the end alone: that nothing raised, and that no secret was written down."""
-        for traceback in self.log.tracebacks:
-            self.witness.fault(9, traceback)
+        for fault in self.log.faults:
+            self.witness.fault(9, fault)
         self.witness.check_rest(secrets, "\n".join(self.log.lines))
 
     def close(self) -> None:
