@@ -1,0 +1,419 @@
+"""Many payments, many tills, a till that stops in the middle of one: memory stays flat and the money is balanced."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hookspecs import CancelRequest, PaymentStatus, ReceiptKind, RefundRequest, ReversalStatus
+from payme_plugin.clock import SystemClock
+from payme_plugin.ledger.states import PaymentState
+from payme_plugin.plugin import PaymePlugin
+from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, Fault, FaultKind, Sandbox
+from payme_plugin.texts import Text, Texts
+from served_till import ServedTill
+from unmeasured import without_coverage
+from virtual_till import TENDER, ScriptedUi, VirtualHost, open_sale, request_for
+from waiting import comes_true
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hookspecs import PaymentResult, ReversalResult
+
+ROOT = Path(__file__).parents[2]
+RU = Texts("ru")
+LONG_WAIT_MS = 60_000
+PROMPT_S = 8.0
+"""A stop is waited for two seconds, and a question for the state may take two; the rest is for a busy machine."""
+
+CREATE, PAY, CHECK, GET, CANCEL = (f"receipts.{name}" for name in ("create", "pay", "check", "get", "cancel"))
+
+
+def new_till(sandbox: Sandbox, folder: Path, name: str = "till-1", **given: object) -> ServedTill:
+    settings: dict[str, object] = {
+        "url": sandbox.url, "posId": sandbox.pos_id, "posKey": sandbox.pos_key, "paymentType": TENDER,
+        "timeout": 2, "payDuration": LONG_WAIT_MS, "frequency": 100,
+    }  # fmt: skip
+    host = VirtualHost(folder / name, {key: str(value) for key, value in (settings | given).items()}, name)
+    till = ServedTill(host, sandbox)
+    till.plugins.register(PaymePlugin(), "payme")
+    till.plugins.on_start(host)
+    return till
+
+
+@contextmanager
+def started_again(till: ServedTill) -> Iterator[ServedTill]:
+    """Let the till of the next morning work, over the same folder and with what its host has recorded."""
+    again = ServedTill(till.host, till.sandbox)
+    again.plugins.register(PaymePlugin(), "payme")
+    again.plugins.on_start(again.host)
+    try:
+        yield again
+    finally:
+        again.plugins.on_stop()
+
+
+# A till that stops
+
+
+@dataclass
+class Stop:
+    """A stop of the till at a moment of a payment.
+
+    Attributes:
+        till: which stops.
+        took_s: how long ``on_stop`` took.
+        at: when it was called, on the machine's monotonic clock.
+    """
+
+    till: ServedTill
+    took_s: list[float] = field(default_factory=list)
+    at: list[float] = field(default_factory=list)
+
+    def now(self) -> None:
+        """Stop, once."""
+        if not self.at:
+            self.at.append(time.monotonic())
+            self.till.plugins.on_stop()
+            self.took_s.append(time.monotonic() - self.at[0])
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A phase of a payment, and how it is made to last.
+
+    Attributes:
+        method: the request that is under way in it.
+        action: what the buyer does.
+        fault: what befalls the request.
+        ends: what may come of a payment that is stopped in it.
+    """
+
+    method: str
+    ends: frozenset[PaymentStatus]
+    action: BuyerAction = BuyerAction.PAYS
+    fault: Fault | None = None
+
+
+ABORTED, PAID = frozenset({PaymentStatus.ABORTED}), frozenset({PaymentStatus.PAID})
+PHASES = {
+    "creating": Phase(CREATE, ABORTED, fault=Fault(FaultKind.ANSWER_DELAYED, CREATE, after_s=1)),
+    "creating, no answer": Phase(CREATE, ABORTED, fault=Fault(FaultKind.SILENT, CREATE)),
+    "paying, paid": Phase(PAY, PAID, fault=Fault(FaultKind.ANSWER_DELAYED, PAY, after_s=1)),
+    "paying, not arrived": Phase(PAY, ABORTED, fault=Fault(FaultKind.SILENT, PAY)),
+    "polling": Phase(CHECK, ABORTED, BuyerAction.NEVER_ANSWERS),
+    "polling, no answer": Phase(CHECK, ABORTED, BuyerAction.NEVER_ANSWERS, Fault(FaultKind.SILENT, CHECK, times=None)),
+    "making the slip": Phase(GET, PAID, BuyerAction.CONFIRMS, Fault(FaultKind.ANSWER_DELAYED, GET, after_s=1)),
+}
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(cancel=CancelPlan(settle_s=0)) as running:
+        yield running
+
+
+@pytest.fixture
+def till(sandbox: Sandbox, tmp_path: Path) -> Iterator[ServedTill]:
+    till = new_till(sandbox, tmp_path)
+    # The host records a payment after its hook has returned, not before.
+    till.host.recorded["p1"] = False
+    yield till
+    till.plugins.on_stop()
+
+
+def stop_while(till: ServedTill, method: str, stop: Stop, *, from_inside: bool, ui: ScriptedUi) -> threading.Thread:
+    """Stop the till while a request of ``method`` is under way: from the hook's own ``Ui``, or from another thread."""
+
+    def is_asked() -> bool:
+        return any(request.method == method for request in till.sandbox.requests)
+
+    def stop_from_outside() -> None:
+        if comes_true(is_asked):
+            stop.now()
+
+    if from_inside:
+        ui.hand = lambda _: stop.now() if is_asked() else None
+    thread = threading.Thread(target=(lambda: None) if from_inside else stop_from_outside)
+    thread.start()
+    return thread
+
+
+def is_balanced(till: ServedTill, result: PaymentResult) -> bool:
+    """Say whether Payme comes to hold what the till has, once the next morning's till has worked."""
+    till.sandbox.clear_faults()
+    till.host.recorded["p1"] = result.status is PaymentStatus.PAID
+    expected = result.amount if result.status is PaymentStatus.PAID else 0
+    with started_again(till) as again:
+        return comes_true(lambda: again.live() == [] and till.sandbox.held() == expected, within_s=20)
+
+
+@pytest.mark.parametrize("from_inside", [True, False], ids=["from-inside", "from-another-thread"])
+@pytest.mark.parametrize("name", PHASES, ids=lambda name: name.replace(" ", "-"))
+def test_a_stop_in_any_phase_ends_the_payment_at_once_with_a_durable_verdict(
+    till: ServedTill, name: str, from_inside: bool
+) -> None:
+    phase, stop = PHASES[name], Stop(till)
+    if phase.fault is not None:
+        till.sandbox.inject(phase.fault)
+    after_s = 0.3 if phase.action is BuyerAction.CONFIRMS else 0.0
+    ui = ScriptedUi(SystemClock(), [till.code(phase.action, after_s=after_s)])
+    thread = stop_while(till, phase.method, stop, from_inside=from_inside, ui=ui)
+
+    result = till.pay(ui=ui)
+    over_s = time.monotonic() - stop.at[0]
+    thread.join(20)
+
+    assert result.status in phase.ends
+    assert over_s < PROMPT_S
+    assert stop.took_s[0] < PROMPT_S
+    assert till.plugins.faults == ()
+    assert till.host.notices == {}
+    assert comes_true(lambda: till.row().state.value == result.status.value.lower())
+    assert till.row().cancellation_queued == result.cancellation_queued
+    assert is_balanced(till, result)
+
+
+@pytest.mark.parametrize("from_inside", [True, False], ids=["from-inside", "from-another-thread"])
+def test_a_stop_during_the_scan_charges_nothing_whatever_is_scanned(till: ServedTill, from_inside: bool) -> None:
+    stop = Stop(till)
+    code = till.code()
+
+    def scan() -> str:
+        thread = threading.Thread(target=stop.now)
+        if from_inside:
+            stop.now()
+        else:
+            thread.start()
+            assert comes_true(lambda: stop.at)
+            time.sleep(0.05)
+        return code
+
+    result = till.pay(scan)
+
+    assert result.status is PaymentStatus.ABORTED
+    assert till.sandbox.pays(code) == 0
+    assert comes_true(lambda: stop.took_s)
+    assert till.host.notices == {}
+    assert till.row().state is PaymentState.ABORTED
+    assert is_balanced(till, result)
+
+
+def test_a_scan_that_outlasts_the_stop_still_ends_with_a_durable_verdict(till: ServedTill) -> None:
+    stop = Stop(till)
+    code = till.code()
+
+    def scan() -> str:
+        stopping = threading.Thread(target=stop.now)
+        stopping.start()
+        stopping.join(20)
+        assert not stopping.is_alive()
+        return code
+
+    result = till.pay(scan)
+
+    assert stop.took_s[0] < PROMPT_S
+    assert (result.status, till.sandbox.pays(code)) == (PaymentStatus.ABORTED, 0)
+    assert till.row().state is PaymentState.ABORTED
+    assert list((till.host.folder / "owners").iterdir()) == []
+    assert is_balanced(till, result)
+
+
+@pytest.mark.parametrize("hook", ["on_cancel", "on_full_refund"])
+@pytest.mark.parametrize("from_inside", [True, False], ids=["from-inside", "from-another-thread"])
+def test_a_stop_during_a_reversal_leaves_the_moneys_return_durable(
+    till: ServedTill, hook: str, from_inside: bool
+) -> None:
+    sold = till.pay(till.code())
+    assert sold.payment is not None
+    till.host.recorded["p1"] = True
+    sale = open_sale(payments=(sold.payment,), closed_at=None if hook == "on_cancel" else 777)
+    if hook == "on_full_refund":
+        till.plugins.on_receipt_closed(sale)
+    till.sandbox.inject(Fault(FaultKind.SILENT, CANCEL))
+    stop, ui = Stop(till), ScriptedUi(SystemClock())
+    thread = stop_while(till, CANCEL, stop, from_inside=from_inside, ui=ui)
+
+    result = _reversal(till, hook, sold, ui)
+    over_s = time.monotonic() - stop.at[0]
+    thread.join(20)
+
+    assert (result.status, result.cancellation_queued) == (ReversalStatus.QUEUED, True)
+    assert over_s < PROMPT_S
+    assert len(till.live()) == 1
+    with started_again(till) as again:
+        assert comes_true(lambda: again.live() == [] and till.sandbox.held() == 0, within_s=20)
+
+
+def _reversal(till: ServedTill, hook: str, sold: PaymentResult, ui: ScriptedUi) -> ReversalResult:
+    assert sold.payment is not None
+    sale = open_sale(payments=(sold.payment,))
+    if hook == "on_cancel":
+        result = till.plugins.on_cancel(CancelRequest(payment=sold.payment, receipt=sale), ui)
+    else:
+        refund = replace(sale, number=900, kind=ReceiptKind.REFUND, payments=())
+        request = RefundRequest(
+            refund_id="f1", payment_type=TENDER, payment=sold.payment, sale=replace(sale, closed_at=777), refund=refund,
+            amount=sold.amount, manual_selection=False, currency_selection=False,
+        )  # fmt: skip
+        result = till.plugins.on_full_refund(request, ui)
+    assert result is not None
+    return result
+
+
+def test_while_a_stop_waits_no_other_money_hook_begins(till: ServedTill) -> None:
+    others: list[PaymentResult | None] = []
+    plugin = till.plugins
+    stop = Stop(till)
+
+    def scan() -> str:
+        stopping = threading.Thread(target=stop.now)
+        stopping.start()
+        assert comes_true(lambda: stop.at)
+        others.append(plugin.on_payment(request_for("p2"), ScriptedUi(SystemClock(), [till.code()])))
+        return till.code()
+
+    till.pay(scan)
+
+    assert others == [None] or [one and one.message for one in others] == [RU(Text.PAYMENT_BUSY)]
+    assert comes_true(lambda: stop.took_s)
+    assert till.sandbox.held() == 0
+
+
+def test_a_start_from_inside_a_payment_ends_it_and_the_new_start_sells(till: ServedTill) -> None:
+    def scan() -> str:
+        till.plugins.on_start(till.host)
+        return till.code()
+
+    first = till.pay(scan)
+    second = till.pay(till.code(), payment_id="p2")
+
+    assert (first.status, second.status) == (PaymentStatus.ABORTED, PaymentStatus.PAID)
+    assert till.sandbox.held() == second.amount
+
+
+# Fifty tills at once
+
+
+_TILLS = 50
+_BUYERS = (
+    Behaviour(BuyerAction.PAYS),
+    Behaviour(BuyerAction.LACKS_FUNDS),
+    Behaviour(BuyerAction.CONFIRMS, after_s=0.05),
+    Behaviour(BuyerAction.NEVER_ANSWERS),
+    Behaviour(BuyerAction.PAYS),
+)
+
+
+def _a_day(sandbox: Sandbox, folder: Path, name: str, start: threading.Barrier) -> tuple[ServedTill, int]:
+    """Sell to every kind of buyer, annul the first sale, and return the till and the tiyin that it has."""
+    till = new_till(sandbox, folder, name, payDuration=300, timeout=20)
+    start.wait(60)
+    results = []
+    for number, buyer in enumerate(_BUYERS, start=1):
+        result = till.pay(sandbox.issue_code(buyer), payment_id=f"p{number}", receipt=open_sale(number, till=name))
+        till.host.recorded[f"p{number}"] = result.status is PaymentStatus.PAID
+        results.append(result)
+    first = results[0]
+    if first.payment is not None:
+        sale = open_sale(1, till=name, payments=(first.payment,))
+        back = till.plugins.on_cancel(CancelRequest(payment=first.payment, receipt=sale), ScriptedUi(SystemClock()))
+        assert back is not None
+        assert back.status in {ReversalStatus.REVERSED, ReversalStatus.QUEUED}
+        till.host.recorded["p1"] = False
+    return till, sum(one.amount for one in results[1:] if one.status is PaymentStatus.PAID)
+
+
+@pytest.mark.timeout(300)
+def test_fifty_tills_in_threads_against_one_server_share_nothing_and_are_balanced(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    start = threading.Barrier(_TILLS)
+    days: dict[str, tuple[ServedTill, int]] = {}
+
+    def run(name: str) -> None:
+        days[name] = _a_day(sandbox, tmp_path, name, start)
+
+    threads = [threading.Thread(target=run, args=(f"till-{number}",)) for number in range(_TILLS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(200)
+
+    assert len(days) == _TILLS
+    owed = sum(tiyin for _, tiyin in days.values())
+    comes_true(lambda: sandbox.held() == owed and not _live(days), within_s=60)
+    live, held = _live(days), sandbox.held()
+    for till, _ in days.values():
+        till.plugins.on_stop()
+    assert live == []
+    assert held == owed
+    assert owed >= _TILLS * 1_500_000
+    for name, (till, _) in days.items():
+        assert till.plugins.faults == ()
+        assert [till.row(f"p{number}").till for number in range(1, len(_BUYERS) + 1)] == [name] * len(_BUYERS)
+
+
+def _live(days: dict[str, tuple[ServedTill, int]]) -> list[str]:
+    return [f"{name}: {row}" for name, (till, _) in days.items() for row in till.live()]
+
+
+# Thousands of payments
+
+
+@contextmanager
+def lean_server() -> Iterator[str]:
+    """Run the server that does as little as it can, in a process of its own; yield its port."""
+    command = [sys.executable, str(ROOT / "tests" / "benchmarks" / "lean_server.py")]
+    environment = without_coverage(os.environ)
+    with subprocess.Popen(  # noqa: S603 - our own script
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().decode().strip()
+        process.communicate(timeout=30)
+
+
+def sell(folder: Path, *counts: int) -> dict[int, tuple[int, int]]:
+    """Return the resident bytes and the kept objects of a till's process after so many payments each."""
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    script = ROOT / "tests" / "support" / "hands_life.py"
+    with lean_server() as port:
+        done = subprocess.run(  # noqa: S603 - our own script
+            [sys.executable, str(script), port, str(folder), *map(str, counts)],
+            env={**without_coverage(os.environ), "PYTHONPATH": path},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=900,
+        )
+    lines = (tuple(map(int, line.split())) for line in done.stdout.splitlines())
+    return {count: (resident, objects) for count, resident, objects in lines}
+
+
+def test_payments_leave_no_object_behind(tmp_path: Path) -> None:
+    kept = sell(tmp_path, 60, 260)
+
+    assert kept[260][1] - kept[60][1] < 200
+
+
+@pytest.mark.benchmark
+@pytest.mark.timeout(900)
+def test_memory_after_10_000_payments_is_that_after_3_000(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    kept = sell(tmp_path, 3_000, 10_000)
+    ratio = kept[10_000][0] / kept[3_000][0]
+
+    with capfd.disabled():
+        megabytes = [kept[count][0] / 1e6 for count in (3_000, 10_000)]
+        sys.stdout.write(f"\nmemory: {ratio:.3f} x ({megabytes[1]:.1f} MB against {megabytes[0]:.1f} MB)\n")
+    assert ratio <= 1.02

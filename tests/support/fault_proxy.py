@@ -1,0 +1,319 @@
+"""A proxy on loopback between a till and a sandbox: real sockets, real TLS, and one fault that befalls one method.
+
+    proxy = FaultProxy(sandbox.port, tls)
+    proxy.befall("receipts.pay", cut_answer, Phase.AFTER)      from now on, every receipts.pay
+    proxy.heal()                                               and no longer
+
+A request that the fault does not befall passes to the sandbox, and its answer back, as they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import select
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import ssl
+
+__all__ = ["Arrival", "FaultProxy", "Line", "Phase", "Request", "Strike", "Trigger"]
+
+MEANWHILE_S = 0.1
+"""How long after the fault the effect comes that happens during it."""
+
+_LATE_S = 0.1
+_PATIENCE_S = 30
+
+
+class Phase(Enum):
+    """When the sandbox carries out the request that a fault befalls."""
+
+    BEFORE = "before"
+    """Never: the fault comes before the effect. An answer that is shown all the same is a bait."""
+    DURING = "during"
+    """A moment after the fault: the effect is under way while the till already knows of the fault."""
+    AFTER = "after"
+    """First: the fault befalls the true answer."""
+    LATE = "long after"
+    """After the till has its verdict: a request that something on its way has held back."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as it came over the wire.
+
+    Attributes:
+        method: ``receipts.pay`` say.
+        document: the whole JSON.
+        head: its request line and headers.
+        body: its bytes.
+        nth: which one on its connection, from 1.
+    """
+
+    method: str
+    document: dict[str, Any]
+    head: bytes
+    body: bytes
+    nth: int
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A request that arrived whole.
+
+    Attributes:
+        method: its method.
+        at_s: when, on the monotonic clock.
+        struck: the fault befell it.
+    """
+
+    method: str
+    at_s: float
+    struck: bool
+
+
+class Line:
+    """One connection of the till, in the hands of a fault.
+
+    Attributes:
+        over: set when the proxy closes; what drips or floods looks at it.
+    """
+
+    def __init__(self, connection: socket.socket, over: threading.Event) -> None:
+        self.over = over
+        self._connection = connection
+        self._buffer = b""
+        self._heard = 0
+
+    def hear(self) -> Request | None:
+        """Read one whole request; None when the till is gone."""
+        while b"\r\n\r\n" not in self._buffer:
+            if not self._receive():
+                return None
+        head, _, rest = self._buffer.partition(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+        while len(rest) < length:
+            if not self._receive():
+                return None
+            rest = self._buffer.partition(b"\r\n\r\n")[2]
+        self._buffer = rest[length:]
+        self._heard += 1
+        document = json.loads(rest[:length])
+        return Request(document["method"], document, head, rest[:length], self._heard)
+
+    def wait_unread(self) -> None:
+        """Wait until a request begins to come, and leave it unread."""
+        select.select([self._connection], [], [], _PATIENCE_S)
+
+    def send(self, data: bytes) -> None:
+        """Send bytes."""
+        self._connection.sendall(data)
+
+    def reply(self, body: bytes, *, status: str = "200 OK", headers: str = "", length: int | None = None) -> None:
+        """Send a whole HTTP answer; with a ``length`` of its own it may be less or more than that."""
+        said = len(body) if length is None else length
+        self.send(f"HTTP/1.1 {status}\r\nContent-Length: {said}\r\n{headers}\r\n".encode() + body)
+
+    def drip(self, data: bytes, pause_s: float = 1.0) -> None:
+        """Send byte by byte, until the till is gone."""
+        for byte in data:
+            self.send(bytes([byte]))
+            if self.over.wait(pause_s):
+                return
+
+    def reset(self) -> None:
+        """Break the connection off with an RST."""
+        self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._connection.close()
+
+    def close(self) -> None:
+        """End the connection."""
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+        self._connection.close()
+
+    def half_close(self) -> None:
+        """Say that nothing more comes, and go on listening."""
+        self._connection.shutdown(socket.SHUT_WR)
+
+    def until_gone(self) -> None:
+        """Say nothing, until the till is gone."""
+        while self._receive():
+            pass
+
+    def _receive(self) -> bool:
+        part = self._connection.recv(65536)
+        self._buffer += part
+        return bool(part)
+
+
+Strike = Callable[[Line, bytes], "bool | None"]
+"""What a fault does to a connection instead of sending the answer that it is handed; True: the connection goes on."""
+
+Trigger = Callable[[str, bytes], bool]
+"""Looks at a method and the answer that is about to go, and says whether that connection is to end with it."""
+
+
+@dataclass(eq=False)
+class FaultProxy:
+    """A proxy in front of one sandbox, from its making to ``close``.
+
+    Attributes:
+        sandbox_port: where the sandbox listens, on plain http.
+        tls: the proxy speaks https with it; None: plain http.
+        arrivals: the requests that arrived whole.
+        resets_unread: whatever comes is answered with an RST, unread.
+        reset_unread: how often that was.
+        trigger: sees every answer that is about to pass.
+        arriving: called with every request that arrived, before anything becomes of it.
+        answered_by: gives the body of an answer that passes, from the request's JSON and the true body.
+        healed: set when the fault is over.
+    """
+
+    sandbox_port: int
+    tls: ssl.SSLContext | None = None
+    arrivals: list[Arrival] = field(default_factory=list)
+    resets_unread: bool = False
+    reset_unread: int = 0
+    trigger: Trigger | None = None
+    arriving: Callable[[Request], object] = lambda _: None
+    answered_by: Callable[[dict[str, Any], bytes], bytes] = lambda _, truth: truth
+    healed: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self._over = threading.Event()
+        self._plan: tuple[str, Strike, Phase, Callable[[Request], bool]] | None = None
+        self._lines: list[Line] = []
+        self._late: list[threading.Thread] = []
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port: int = self._listener.getsockname()[1]
+        self._accepting = threading.Thread(target=self._accept, name="fault-proxy", daemon=True)
+        self._accepting.start()
+
+    def befall(
+        self, method: str, strike: Strike, phase: Phase, which: Callable[[Request], bool] = lambda _: True
+    ) -> None:
+        """Let a fault befall every request of a method that ``which`` chooses, until ``heal``."""
+        self.healed.clear()
+        self._plan = (method, strike, phase, which)
+
+    def heal(self) -> None:
+        """End the fault; what it held back until after the verdict goes on now."""
+        self._plan = None
+        self.trigger = None
+        self.resets_unread = False
+        self.healed.set()
+
+    def settle(self) -> None:
+        """Wait for the effects that are still under way."""
+        for thread in self._late:
+            thread.join(_PATIENCE_S)
+
+    def cut(self) -> None:
+        """End every connection that there is, in good order, as an idle one is ended."""
+        lines, self._lines = self._lines, []
+        for line in lines:
+            line.close()
+
+    def close(self) -> None:
+        """End every connection and listen no longer."""
+        self.heal()
+        self._over.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._accepting.join(_PATIENCE_S)
+        self._listener.close()
+        self.cut()
+        self.settle()
+
+    def carry_out(self, request: Request) -> bytes:
+        """Let the sandbox carry out a request; return the body of its answer."""
+        headers = {"Content-Type": "application/json"}
+        for one in request.head.split(b"\r\n"):
+            if one.lower().startswith(b"x-auth:"):
+                headers["X-Auth"] = one.partition(b":")[2].strip().decode("latin-1")
+        upstream = http.client.HTTPConnection("127.0.0.1", self.sandbox_port, timeout=_PATIENCE_S)
+        with contextlib.closing(upstream):
+            upstream.request("POST", "/api", request.body, headers)
+            return upstream.getresponse().read()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=self._serve, args=(connection,), name="fault-proxy-line", daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with contextlib.ExitStack() as undo:
+            undo.enter_context(contextlib.suppress(OSError))
+            undo.callback(connection.close)
+            if self.tls is not None:
+                connection = self.tls.wrap_socket(connection, server_side=True)
+            line = Line(connection, self._over)
+            undo.callback(line.close)
+            self._lines.append(line)
+            while self._goes_on(line):
+                pass
+
+    def _goes_on(self, line: Line) -> bool:
+        if self.resets_unread:
+            line.wait_unread()
+            self.reset_unread += 1
+            line.reset()
+            return False
+        request = line.hear()
+        if request is None:
+            return False
+        self.arriving(request)
+        plan = self._plan
+        struck = plan is not None and plan[0] == request.method and plan[3](request)
+        self.arrivals.append(Arrival(request.method, time.monotonic(), struck))
+        if plan is not None and struck:
+            return bool(plan[1](line, self._answer(request, plan[2])))
+        return self._pass(line, request)
+
+    def _pass(self, line: Line, request: Request) -> bool:
+        answer = self.answered_by(request.document, self.carry_out(request))
+        ends = self.trigger is not None and self.trigger(request.method, answer)
+        line.reply(answer, headers="Connection: close\r\n" if ends else "")
+        return not ends
+
+    def _answer(self, request: Request, phase: Phase) -> bytes:
+        """Return the true answer after the effect; else a bait, and see to the effect."""
+        if phase is Phase.AFTER:
+            return self.carry_out(request)
+        if phase is not Phase.BEFORE:
+            thread = threading.Thread(target=self._carry_out_late, args=(request, phase), daemon=True)
+            thread.start()
+            self._late.append(thread)
+        return _bait(request)
+
+    def _carry_out_late(self, request: Request, phase: Phase) -> None:
+        if phase is Phase.LATE:
+            self.healed.wait(_PATIENCE_S)
+        self._over.wait(_LATE_S if phase is Phase.LATE else MEANWHILE_S)
+        with contextlib.suppress(OSError):
+            self.carry_out(request)
+
+
+def _bait(request: Request) -> bytes:
+    """Return the answer that a till would like best, to a request that nobody has carried out."""
+    params = request.document["params"]
+    states = {"receipts.create": 0, "receipts.cancel": 50}
+    receipt = {"_id": params.get("id", "65f0a1b2c3d4e5f601234567"), "state": states.get(request.method, 4)}
+    result = {"state": 4} if request.method == "receipts.check" else {"receipt": receipt}
+    if "amount" in params:
+        receipt["amount"] = params["amount"]
+    return json.dumps({"jsonrpc": "2.0", "id": request.document["id"], "result": result}).encode()

@@ -1,0 +1,117 @@
+"""The matrix: which fault befalls which request of a sale, and when its effect comes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from fault_proxy import Phase
+from fault_proxy_answers import SHAPES, STATUSES
+from fault_proxy_roads import ROADS
+from fault_proxy_strikes import STRIKES, phases_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from fault_proxy import Strike
+
+__all__ = ["FORGOTTEN", "Cell", "Scene", "answer_cells", "strike_of", "wire_cells"]
+
+FORGOTTEN = "a connection that a NAT forgot"
+"""What is sent on it is lost without a sign; a new connection works."""
+
+
+class Scene(Enum):
+    """A hook's work, and the method in it that the fault befalls."""
+
+    CREATE = ("create", "receipts.create", "on_payment")
+    PAY = ("pay", "receipts.pay", "on_payment")
+    CHECK = ("check", "receipts.check", "on_payment")
+    GET = ("get", "receipts.get", "on_payment")
+    CANCEL = ("cancel", "receipts.cancel", "on_cancel")
+    CHECK_CANCEL = ("check-cancel", "receipts.check", "on_cancel")
+    REFUND = ("refund", "receipts.cancel", "on_full_refund")
+    FISCAL = ("fiscal", "receipts.set_fiscal_data", "on_receipt_closed")
+
+    def __init__(self, label: str, method: str, hook: str) -> None:
+        self.label = label
+        self.method = method
+        self.hook = hook
+
+    @property
+    def has_effect(self) -> bool:
+        """Whether the method changes anything at Payme."""
+        return self.method not in {"receipts.check", "receipts.get"}
+
+
+_STRIKES = {**STRIKES, **STATUSES, **SHAPES, FORGOTTEN: STRIKES["accepted and silent"]}
+_HOLDING_BACK = [fault for fault in STRIKES if Phase.BEFORE in phases_of(fault)]
+_LATE_MATTERS = (Scene.PAY, Scene.CANCEL, Scene.REFUND)
+_BOTH = (Phase.BEFORE, Phase.AFTER)
+_SHAPED = (Scene.CREATE, Scene.PAY, Scene.CHECK, Scene.GET, Scene.CANCEL)
+_NO_LIE = {
+    # A new receipt has whatever id Payme gives it, and an answer to ``check`` names none.
+    "another receipt": {Scene.CREATE, Scene.CHECK},
+    "an amount that is not ours": {Scene.CHECK},
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the matrix.
+
+    Attributes:
+        fault: the fault's name.
+        scene: what it befalls; it lasts until the hook has returned.
+        phase: when the request's effect comes.
+        plain: over plain http, else https.
+    """
+
+    fault: str
+    scene: Scene
+    phase: Phase
+    plain: bool = False
+
+    @property
+    def kind(self) -> str:
+        """What it is a fault of; empty where it is like no other."""
+        kinds: dict[str, Collection[str]] = {"the road": ROADS, "the line": STRIKES, "HTTP": STATUSES, "JSON": SHAPES}
+        return next((kind for kind, faults in kinds.items() if self.fault in faults), "")
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What names it in the record."""
+        return self.fault, self.phase.value, self.scene.label
+
+    def __str__(self) -> str:
+        return "-".join(self.key).replace(" ", "_").replace("/", "_") + ("-http" if self.plain else "")
+
+
+def wire_cells() -> list[Cell]:
+    """Return the cells of the faults of the network."""
+    cells = [Cell(road, scene, Phase.BEFORE) for road in ROADS for scene in Scene]
+    cells += [
+        Cell(strike, scene, phase)
+        for strike in STRIKES
+        for scene in Scene
+        for phase in Phase
+        if phase in phases_of(strike) and (phase is not Phase.DURING or scene.has_effect)
+    ]
+    cells += [Cell(strike, scene, Phase.LATE) for strike in _HOLDING_BACK for scene in _LATE_MATTERS]
+    # The first request on a connection can't meet it, and the worker's is the first.
+    cells += [Cell(FORGOTTEN, scene, phase) for scene in Scene if scene is not Scene.FISCAL for phase in _BOTH]
+    plain = [cell for cell in cells if cell.scene is Scene.PAY and cell.phase in _BOTH]
+    return cells + [replace(cell, plain=True) for cell in plain]
+
+
+def answer_cells() -> list[Cell]:
+    """Return the cells of the answers that are not what the till may take."""
+    cells = [Cell(status, scene, phase) for status in STATUSES for scene in Scene for phase in _BOTH]
+    shaped = [Cell(shape, scene, phase) for shape in SHAPES for scene in _SHAPED for phase in _BOTH]
+    return cells + [cell for cell in shaped if cell.scene not in _NO_LIE.get(cell.fault, ())]
+
+
+def strike_of(fault: str) -> Strike:
+    """Return what a fault does to an answer; KeyError for a fault of the road."""
+    return _STRIKES[fault]

@@ -1,0 +1,125 @@
+"""The matrix played: in a few processes, so that they hold up one another less, and in each several cells side by side.
+
+A cell waits more than it works. Each has a till, a proxy and a sandbox of its own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import logging
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from hostile_play import play
+from hostile_shop import open_shop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from hostile_cells import Cell
+    from hostile_play import Seen
+    from hostile_shop import Shop
+
+__all__ = ["Matrix", "playing"]
+
+_PROCESSES = 3
+_AT_ONCE = 5
+_BATCH = 20
+
+
+@dataclass(frozen=True)
+class _Played:
+    seen: dict[Cell, Seen | Exception]
+    complaints: list[str]
+
+
+class Matrix:
+    """Cells under way or played, asked for one by one."""
+
+    def __init__(self, batches: dict[Cell, Future[_Played]]) -> None:
+        self._batches = batches
+
+    def seen(self, cell: Cell) -> Seen:
+        """Return what came of a cell; what went wrong while it was played is raised."""
+        seen = self._batches[cell].result().seen[cell]
+        if isinstance(seen, Exception):
+            raise seen
+        return seen
+
+    def complaints(self, cell: Cell) -> list[str]:
+        """Return what the plugin logged of faults of its own while a cell and its neighbours were played."""
+        return self._batches[cell].result().complaints
+
+    def played(self) -> dict[Cell, Seen]:
+        """Return what came of all cells that could be played."""
+        all_seen = {cell: self._batches[cell].result().seen[cell] for cell in self._batches}
+        return {cell: seen for cell, seen in all_seen.items() if not isinstance(seen, Exception)}
+
+
+@contextmanager
+def playing(cells: Iterable[Cell], folder: Path) -> Iterator[Matrix]:
+    """Play cells in the background, in their order, for the time of a block; the folder has the certificates."""
+    # Not forked: the test process may have threads by now.
+    pool = ProcessPoolExecutor(_PROCESSES, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        yield Matrix(
+            {
+                cell: batch
+                for some in _batches(cells)
+                for batch in [pool.submit(_play_all, some, folder)]
+                for cell in some
+            }
+        )
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _batches(cells: Iterable[Cell]) -> Iterator[list[Cell]]:
+    left = list(cells)
+    while left:
+        yield left[:_BATCH]
+        del left[:_BATCH]
+
+
+def _play_all(cells: list[Cell], folder: Path) -> _Played:
+    """Play a batch in a process of the pool."""
+    listener = _Listener()
+    logger = logging.getLogger("payme")
+    logger.addHandler(listener)
+    logger.setLevel(logging.INFO)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        seen = dict(zip(cells, pool.map(partial(_play, shop=_shop_in(folder)), cells), strict=True))
+    logger.removeHandler(listener)
+    return _Played(seen, listener.complaints)
+
+
+def _play(cell: Cell, shop: Shop) -> Seen | Exception:
+    try:
+        return play(cell, shop)
+    except Exception as error:  # noqa: BLE001 - told by the test of that cell alone
+        return error
+
+
+@functools.cache
+def _shop_in(folder: Path) -> Shop:
+    """Return the shop of this process, which stays open as long as it."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(open_shop(folder))
+
+
+class _Listener(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.complaints: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info or "fault of the plugin" in record.getMessage():
+            self.complaints.append(record.getMessage())

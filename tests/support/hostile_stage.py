@@ -1,0 +1,145 @@
+"""A till with the real plugin in front of a real sandbox, with a fault proxy between them."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from fault_proxy import FaultProxy
+from hookspecs import CancelRequest, PaymentStatus, Receipt, ReceiptFiscal, ReceiptKind, RefundRequest, ReversalStatus
+from payme_plugin.clock import SystemClock
+from payme_plugin.plugin import PaymePlugin
+from payme_plugin.sandbox import CancelPlan, Sandbox
+from served_till import ServedTill
+from virtual_till import TENDER, ScriptedUi, VirtualHost, open_sale
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Mapping
+
+    from hookspecs import PaymentRecord, PaymentResult, ReversalResult
+    from hostile_shop import Shop
+
+__all__ = ["AMOUNT", "BOUND_S", "PAY_DURATION_S", "TIMEOUT_S", "Stage"]
+
+TIMEOUT_S = 1
+PAY_DURATION_S = 1.5
+BOUND_S = max(PAY_DURATION_S, TIMEOUT_S) + TIMEOUT_S + 1
+"""Statement 7: the verdict is durable so many seconds after the first ``receipts.pay``."""
+
+AMOUNT = 1_500_000
+_MOST_ATTEMPTS = 4
+
+
+class Stage:
+    """A till, a proxy and a sandbox, from its making to ``close``.
+
+    Args:
+        shop: what tills share.
+        name: of its folder.
+        plain: over plain http, else https.
+        by_address: the proxy is named by its IP address.
+        tls: what the proxy speaks https with, where it is not the shop's.
+        settings: the till's, over those of the tests.
+    """
+
+    def __init__(
+        self,
+        shop: Shop,
+        name: str,
+        *,
+        plain: bool = False,
+        by_address: bool = False,
+        tls: ssl.SSLContext | None = None,
+        settings: Mapping[str, object] | None = None,
+    ) -> None:
+        self._undo = contextlib.ExitStack()
+        self.shop = shop
+        self.sandbox = self._undo.enter_context(Sandbox(cancel=CancelPlan(settle_s=0)))
+        self.proxy = FaultProxy(self.sandbox.port, None if plain else tls or shop.tls)
+        self._undo.callback(self.proxy.close)
+        self.host_name = shop.names.add(lambda: [self.proxy.port])
+        address = f"127.0.0.1:{self.proxy.port}" if by_address else self.host_name
+        given: dict[str, object] = {
+            "url": f"{'http' if plain else 'https'}://{address}/api",
+            "allowPlainHttp": 1 if plain else 0,
+            "caFile": shop.ca_file,
+            "posId": self.sandbox.pos_id,
+            "posKey": self.sandbox.pos_key,
+            "paymentType": TENDER,
+            "timeout": TIMEOUT_S,
+            "payDuration": round(1000 * PAY_DURATION_S),
+            "frequency": 100,
+        }
+        values = {key: str(value) for key, value in {**given, **(settings or {})}.items()}
+        self.host = VirtualHost(shop.folder / name, values)
+        self.till = ServedTill(self.host, self.sandbox)
+        self.till.plugins.register(PaymePlugin(), "payme")
+        self.till.plugins.on_start(self.host)
+        self._undo.callback(self.till.plugins.on_stop)
+        self.recorded: dict[str, int] = {}
+
+    def close(self) -> None:
+        """Stop the till, and what is around it."""
+        self._undo.close()
+
+    def pay(self, code: str, payment_id: str = "p1", number: int = 1) -> PaymentResult:
+        """Take a payment, and record it as a host does."""
+        result = self.till.pay(code, payment_id=payment_id, amount=AMOUNT, receipt=open_sale(number, amount=AMOUNT))
+        self._record(payment_id, AMOUNT if result.status is PaymentStatus.PAID else 0)
+        return result
+
+    def sell(self, payment_id: str = "p1", number: int = 1) -> Receipt:
+        """Sell something without a fault; the sale is still open.
+
+        A machine that is busy with other things may let even that run out of time: then it is tried again.
+        """
+        for attempt in range(_MOST_ATTEMPTS):
+            record = self.pay(self.till.code(), f"{payment_id}-{attempt}", number).payment
+            if record is not None:
+                return open_sale(number, amount=AMOUNT, payments=(record,))
+        raise TimeoutError("this machine is too busy for a sale")
+
+    def cancel(self, sale: Receipt) -> ReversalResult:
+        """Annul an open sale, as a host does."""
+        (record,) = sale.payments
+        request = CancelRequest(payment=record, receipt=sale, reason="the buyer left")
+        return self._reversed(record, self.till.plugins.on_cancel(request, ScriptedUi(SystemClock())))
+
+    def refund(self, sale: Receipt) -> ReversalResult:
+        """Refund a closed sale, as a host does."""
+        (record,) = sale.payments
+        request = RefundRequest(
+            refund_id="f1",
+            payment_type=TENDER,
+            payment=record,
+            sale=sale,
+            refund=replace(sale, number=900, kind=ReceiptKind.REFUND, payments=(), closed_at=None, fiscal=None),
+            amount=record.amount,
+            manual_selection=False,
+            currency_selection=False,
+        )
+        return self._reversed(record, self.till.plugins.on_full_refund(request, ScriptedUi(SystemClock())))
+
+    def close_sale(self, sale: Receipt, link: str | None = None) -> Receipt:
+        """Close a sale, and tell the plugin."""
+        fiscal = None if link is None else ReceiptFiscal(url=link)
+        closed = replace(sale, closed_at=time.time_ns() // 1_000_000, fiscal=fiscal)
+        self.till.plugins.on_receipt_closed(closed)
+        return closed
+
+    def is_settled(self) -> bool:
+        """Say whether no cancellation waits, and Payme holds what the till has recorded."""
+        return not self.till.live() and self.sandbox.held() == sum(self.recorded.values())
+
+    def _record(self, payment_id: str, amount: int) -> None:
+        self.recorded[payment_id] = amount
+        self.host.recorded[payment_id] = amount > 0
+
+    def _reversed(self, record: PaymentRecord, result: ReversalResult | None) -> ReversalResult:
+        assert result is not None
+        if result.status is not ReversalStatus.REFUSED:
+            self._record(record.payment_id, 0)
+        return result
