@@ -13,6 +13,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,11 +23,10 @@ from hookspecs import BaseHost, BaseUi, Item, PaymentRequest, PosPlugins, Receip
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.plugin import PaymePlugin
 from slips.schemas import Schemas
-from tests.benchmarks.conftest import CLEAN, HERE, Server, Tell, compare, seconds
+from tests.benchmarks.conftest import CLEAN, HERE, Server, Tell, compare, fresh, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(300)]
 
@@ -222,14 +222,24 @@ def peer(python: str, server: Server) -> Iterator[Callable[[], float]]:
         process.communicate(timeout=30)
 
 
+def public_authorities(python: str) -> bytes:
+    """Return the certificates that payme-pkg's own environment trusts."""
+    return Path(fresh("import certifi; print(certifi.where())", python=python)).read_bytes()
+
+
 def test_a_payment_over_tls_costs_a_fraction_of_what_a_common_library_takes_to_create_and_pay(
     tls_server: Server, tmp_path: Path, tell: Tell
 ) -> None:
     python = os.environ.get(PEER)
     if not python:
         pytest.skip(f"{PEER} names no Python with payme-pkg")
+    assert tls_server.ca_file is not None
+    # A shop trusts the public authorities, and its libraries read all of them; here ours is one more of them.
+    authorities = tmp_path / "authorities.pem"
+    authorities.write_bytes(public_authorities(python) + tls_server.ca_file.read_bytes())
+    server = replace(tls_server, ca_file=authorities)
     commits = BareCommits(tmp_path / "bare.db")
-    with selling(tmp_path / "till", tls_server) as sales, peer(python, tls_server) as theirs:
+    with selling(tmp_path / "till", server) as sales, peer(python, server) as theirs:
         count = sales.commits_of_a_payment()
 
         def ours() -> float:
