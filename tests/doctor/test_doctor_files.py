@@ -177,7 +177,8 @@ def test_a_template_that_is_not_there_is_told_among_the_settings(till: Till, pay
     till.configure(payme.url, slipTemplate=tmp_path / "none.xml")
     report = till.examined()
 
-    assert "none.xml" in finding(report, Check.SETTINGS).text
+    assert "slipTemplate" in finding(report, Check.SETTINGS).text
+    assert "there is no such file" in finding(report, Check.SETTINGS).text
     assert level(report, Check.SETTINGS) is Level.WARNING
 
 

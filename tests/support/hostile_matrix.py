@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from hostile_play import play
 from hostile_shop import open_shop
+from unmeasured import children_unmeasured
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -69,14 +70,14 @@ def playing(cells: Iterable[Cell], folder: Path) -> Iterator[Matrix]:
     # Not forked: the test process may have threads by now.
     pool = ProcessPoolExecutor(_PROCESSES, mp_context=multiprocessing.get_context("spawn"))
     try:
-        yield Matrix(
-            {
+        with children_unmeasured():
+            batches = {
                 cell: batch
                 for some in _batches(cells)
                 for batch in [pool.submit(_play_all, some, folder)]
                 for cell in some
             }
-        )
+        yield Matrix(batches)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -39,6 +39,7 @@ class Seen:
         cancellation: the verdict wrote one.
         took_s: how long the hook took; ``on_receipt_closed``'s own time for a fiscal link.
         since_pay_s: the same, from the first ``receipts.pay`` on where there was one before the fault.
+        stalled_s: how much of that the machine withheld from the process.
         message: what the cashier reads.
         slips: how many slips came with it.
         held_then: tiyin that Payme held when the verdict came.
@@ -55,6 +56,7 @@ class Seen:
     cancellation: bool
     took_s: float
     since_pay_s: float
+    stalled_s: float
     message: str
     slips: int
     held_then: int
@@ -90,10 +92,10 @@ class _Play:
         prepared = self._prepare()
         first = len(stage.proxy.arrivals)
         receipts_before = len(stage.sandbox.receipts())
-        began_at = time.monotonic()
+        began_at, stalled_s = time.monotonic(), stage.shop.stalls.total_s()
         with self._befallen():
             result = prepared()
-            ended_at = time.monotonic()
+            ended_at, stalled_s = time.monotonic(), stage.shop.stalls.total_s() - stalled_s
             held_then = stage.sandbox.held()
             if scene in {Scene.REFUND, Scene.FISCAL}:
                 self._wait_for_a_try()
@@ -106,6 +108,7 @@ class _Play:
             cancellation=result is not None and result.cancellation_queued,
             took_s=ended_at - began_at,
             since_pay_s=ended_at - (paid_at[0] if paid_at and scene is not Scene.PAY else began_at),
+            stalled_s=stalled_s,
             message="" if result is None else result.message,
             slips=0 if result is None else len(result.slips),
             held_then=held_then,

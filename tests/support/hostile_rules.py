@@ -77,9 +77,9 @@ def _promises(cell: Cell, seen: Seen) -> Iterator[tuple[bool, str]]:
     yield seen.pays <= 1, f"the code was sent {seen.pays} times"
     yield seen.status == expected_verdict(cell), f"{seen.status} where {expected_verdict(cell)} is due"
     if cell.scene is Scene.FISCAL:
-        yield seen.took_s < 1, f"the receipt closed only after {seen.took_s:.2f} s"
+        yield seen.took_s - seen.stalled_s < 1, f"the receipt closed only after {seen.took_s:.2f} s"
         return
-    yield seen.since_pay_s <= BOUND_S, f"{seen.since_pay_s:.2f} s from the first pay to the verdict"
+    yield seen.since_pay_s - seen.stalled_s <= BOUND_S, f"{seen.since_pay_s:.2f} s from the first pay to the verdict"
     yield 1 <= len(seen.message.splitlines()) <= 3 and "Traceback" not in seen.message, f"text: {seen.message!r}"
     yield from _promises_of_payment(cell, seen) if cell.scene.hook == "on_payment" else _promises_of_reversal(seen)
 
@@ -94,7 +94,7 @@ def _promises_of_payment(cell: Cell, seen: Seen) -> Iterator[tuple[bool, str]]:
         yield seen.pays == 0, "a code was sent for a receipt that nobody knows"
         yield not seen.cancellation, "a cancellation of a receipt that nobody knows"
         yield seen.creates <= 2, f"{seen.creates} receipts for one payment"
-        yield seen.took_s <= 2 * TIMEOUT_S + 1, f"refused only after {seen.took_s:.2f} s"
+        yield seen.took_s - seen.stalled_s <= 2 * TIMEOUT_S + 1, f"refused only after {seen.took_s:.2f} s"
     else:
         yield seen.cancellation, "money may have moved, and no cancellation is durable"
     yield seen.status != "UNKNOWN" or seen.took_s >= PAY_DURATION_S, "UNKNOWN before time was over"

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 import trustme
 
 from fault_proxy_names import DOMAIN, Names, nowhere
+from stalls import watching_stalls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from fault_proxy_names import Nowhere
+    from stalls import Stalls
 
 __all__ = ["Shop", "make_certificates", "open_shop"]
 
@@ -34,6 +36,7 @@ class Shop:
         tls: what the proxies speak https with.
         ca_file: the authority behind it.
         folder: where the tills' folders are made.
+        stalls: what the machine withheld from this process.
     """
 
     names: Names
@@ -41,6 +44,7 @@ class Shop:
     tls: ssl.SSLContext
     ca_file: Path
     folder: Path
+    stalls: Stalls
 
 
 def make_certificates(folder: Path) -> trustme.CA:
@@ -57,9 +61,9 @@ def open_shop(folder: Path) -> Iterator[Shop]:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(folder / _SERVER)
     names, former = Names(), socket.getaddrinfo
-    with nowhere() as ports:
+    with nowhere() as ports, watching_stalls() as stalls:
         socket.getaddrinfo = names
         try:
-            yield Shop(names, ports, tls, folder / _AUTHORITY, folder)
+            yield Shop(names, ports, tls, folder / _AUTHORITY, folder, stalls)
         finally:
             socket.getaddrinfo = former

@@ -57,6 +57,7 @@ class Stage:
     ) -> None:
         self._undo = contextlib.ExitStack()
         self.shop = shop
+        self._stalled_before_s = shop.stalls.total_s()
         self.sandbox = self._undo.enter_context(Sandbox(cancel=CancelPlan(settle_s=0)))
         self.proxy = FaultProxy(self.sandbox.port, None if plain else tls or shop.tls)
         self._undo.callback(self.proxy.close)
@@ -80,6 +81,10 @@ class Stage:
         self.till.plugins.on_start(self.host)
         self._undo.callback(self.till.plugins.on_stop)
         self.recorded: dict[str, int] = {}
+
+    def bound_s(self) -> float:
+        """Return how long a verdict may take: the contract's time, and what the machine withheld meanwhile."""
+        return BOUND_S + self.shop.stalls.total_s() - self._stalled_before_s
 
     def close(self) -> None:
         """Stop the till, and what is around it."""

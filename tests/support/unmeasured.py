@@ -1,15 +1,29 @@
-"""The environment of a child process that no coverage measures: what is measured writes files of its own."""
+"""Child processes that no coverage measures: what is measured is slower, and writes files of its own."""
 
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-__all__ = ["without_coverage"]
+__all__ = ["children_unmeasured", "without_coverage"]
 
 
 def without_coverage(environment: Mapping[str, str]) -> dict[str, str]:
     """Return an environment without what starts coverage in a child process."""
     return {name: value for name, value in environment.items() if not name.startswith("COVERAGE_")}
+
+
+@contextmanager
+def children_unmeasured() -> Iterator[None]:
+    """Let no child process that is started within the block be measured."""
+    former = dict(os.environ)
+    for name in former.keys() - without_coverage(former).keys():
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(former)
