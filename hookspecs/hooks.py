@@ -183,6 +183,9 @@ def on_queue_message(message: QueueMessage) -> QueueVerdict | None:
 def on_stop() -> None:
     """End work. Called once, when the till stops; open work is left durable for the next start.
 
-    Money effect: none.
+    A hook that is under way in another thread meanwhile ends as if the cashier had stopped it: with one last question
+    to the server, and a durable verdict.
+
+    Money effect: none; it may end a payment that is under way, whose money then goes back.
     If it raises: the till stops all the same.
     """
