@@ -33,20 +33,22 @@ CODE_MEMORY_MS = 3_600_000
 _FINGERPRINT_BYTES = 16
 
 
-class _WallClock(Protocol):
+class _Clock(Protocol):
     def wall_ms(self) -> int: ...
+
+    def monotonic(self) -> float: ...
 
 
 class Journal(JournalReader):
     """One connection to the journal's file. It may be used from several threads, one statement at a time."""
 
-    def __init__(self, path: Path, *, host_identity: str, clock: _WallClock) -> None:
+    def __init__(self, path: Path, *, host_identity: str, clock: _Clock) -> None:
         """Open the journal at ``path``; create it where there is none.
 
         Args:
             path: the file, on a local disk.
             host_identity: the till's stable name; a new journal belongs to it.
-            clock: gives the times of the rows.
+            clock: gives the times of the rows, and the time that nobody can set.
 
         Raises:
             Unwritable: the disk, its rights, or a file system without write-ahead log.
@@ -55,6 +57,7 @@ class Journal(JournalReader):
         """
         super().__init__(connect(path, host_identity), threading.Lock())
         self._clock = clock
+        self._sent_at_s: dict[str, float] = {}
         self._notes_for_later: list[tuple[str, Sequence[Note]]] = []
         try:
             self._fingerprint_key = self._read_fingerprint_key()
@@ -84,7 +87,7 @@ class Journal(JournalReader):
         return digest.hexdigest()
 
     def was_sent(self, fingerprint: str) -> bool:
-        """Say whether the code left in a ``pay`` within the last hour; a clock set back makes no code young again."""
+        """Say whether the code left in a ``pay`` within the last hour, whatever was done to the clock on the wall."""
         with self.reading() as connection:
             return self._is_sent(connection, fingerprint)
 
@@ -195,6 +198,7 @@ class Journal(JournalReader):
                 self._send_code(connection, fingerprint, row.payment_id, now)
             if cancellation is not None:
                 self._add_cancellation(connection, row.payment_id, cancellation, now)
+        self._remember(fingerprint, frees_code)
         return self.payment(row.payment_id)
 
     def adopt(self, payment: Adopted, note: str) -> PaymentRow:
@@ -320,7 +324,18 @@ class Journal(JournalReader):
         if not isinstance(found[0], int):
             message = "a code makes no sense: its sent_at"
             raise Damaged(message)
-        return self._clock.wall_ms() - found[0] < CODE_MEMORY_MS
+        sent_at_s = self._sent_at_s.get(fingerprint, float("-inf"))
+        is_fresh = (self._clock.monotonic() - sent_at_s) * 1000 < CODE_MEMORY_MS
+        return is_fresh or self._clock.wall_ms() - found[0] < CODE_MEMORY_MS
+
+    def _remember(self, sent: str | None, freed: str | None) -> None:
+        """Keep when a code left on a clock that nobody sets; the row has the time that outlives the process."""
+        now = self._clock.monotonic()
+        self._sent_at_s = {code: at for code, at in self._sent_at_s.items() if (now - at) * 1000 < CODE_MEMORY_MS}
+        if freed is not None:
+            self._sent_at_s.pop(freed, None)
+        if sent is not None:
+            self._sent_at_s[sent] = now
 
     def _send_code(self, connection: sqlite3.Connection, fingerprint: str, payment_id: str, now: int) -> None:
         if self._is_sent(connection, fingerprint):

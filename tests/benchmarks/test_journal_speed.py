@@ -21,7 +21,7 @@ from payme_plugin.ledger.reading import JournalReader
 from payme_plugin.ledger.rows import Intent, NewCancellation, Verdict
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.plugin import PaymePlugin
-from tests.benchmarks.conftest import Ratio, Tell, compare
+from tests.benchmarks.conftest import SLACK, Ratio, Tell, compare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -129,7 +129,7 @@ def test_queueing_a_cancellation_costs_no_more_processor_time_in_a_journal_of_a_
         ratio = compare(lambda: long.queue(time.thread_time), lambda: short.queue(time.thread_time), 500, 50)
 
     tell(f"queueing a cancellation, processor, {LONG_ROWS} rows / none", ratio)
-    assert ratio.ratio <= LONG_CPU_AT_MOST
+    assert ratio.ratio <= LONG_CPU_AT_MOST * SLACK
 
 
 def test_its_slowest_commits_on_disk_stay_near_those_of_an_empty_journal(tmp_path: Path, tell: Tell) -> None:
@@ -140,7 +140,7 @@ def test_its_slowest_commits_on_disk_stay_near_those_of_an_empty_journal(tmp_pat
     tell(
         f"queueing a cancellation, p99 on disk, {LONG_ROWS} rows / none", Ratio(ours / theirs, ours * 1e3, theirs * 1e3)
     )
-    assert ours / theirs <= LONG_P99_AT_MOST
+    assert ours / theirs <= LONG_P99_AT_MOST * SLACK
 
 
 class Till(BaseHost):
@@ -202,4 +202,4 @@ def test_a_verdict_is_committed_almost_as_fast_while_the_worker_drains_ten_thous
     assert 0 < rows[1] < rows[0], "the worker must be at work the whole time"
     ratio = Ratio(p99(busy) / p99(idle), p99(busy) * 1e3, p99(idle) * 1e3)
     tell(f"p99 of a verdict's commit while a worker drains ({rows[0] - rows[1]} rows meanwhile) / idle", ratio)
-    assert ratio.ratio <= DRAINING_P99_AT_MOST
+    assert ratio.ratio <= DRAINING_P99_AT_MOST * SLACK

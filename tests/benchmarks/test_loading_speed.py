@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.benchmarks.conftest import Tell, compare, fresh
+from tests.benchmarks.conftest import SLACK, Tell, compare, fresh
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,11 +69,11 @@ def test_the_plugin_is_loaded_in_the_time_that_urllib3_takes_to_be_imported(tell
     ratio = compare(lambda: float(fresh(LOAD)), lambda: import_urllib3(wall=False), ROUNDS)
 
     tell("load by entry point until registered / import urllib3", ratio)
-    assert ratio.ratio <= LOAD_AT_MOST
+    assert ratio.ratio <= LOAD_AT_MOST * SLACK
 
 
 def test_a_payment_can_go_out_soon_after_the_start(tell: Tell, tmp_path: Path) -> None:
     ratio = compare(lambda: float(fresh(START, str(tmp_path))), lambda: import_urllib3(wall=True), ROUNDS)
 
     tell("on_start until a payment can go out / import urllib3", ratio)
-    assert ratio.ratio <= START_AT_MOST
+    assert ratio.ratio <= START_AT_MOST * SLACK

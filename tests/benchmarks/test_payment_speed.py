@@ -23,7 +23,7 @@ from hookspecs import BaseHost, BaseUi, Item, PaymentRequest, PosPlugins, Receip
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.plugin import PaymePlugin
 from slips.schemas import Schemas
-from tests.benchmarks.conftest import CLEAN, HERE, Server, Tell, compare, fresh, seconds
+from tests.benchmarks.conftest import CLEAN, HERE, SLACK, Server, Tell, compare, fresh, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -198,7 +198,7 @@ def test_a_payment_costs_little_more_than_what_it_can_not_do_without(
     commits.close()
 
     tell(f"on_payment / bare create + pay, {count} commits, one validation", ratio)
-    assert ratio.ratio <= WHOLE_AT_MOST
+    assert ratio.ratio <= WHOLE_AT_MOST * SLACK
 
 
 @contextmanager
@@ -249,4 +249,4 @@ def test_a_payment_over_tls_costs_a_fraction_of_what_a_common_library_takes_to_c
     commits.close()
 
     tell(f"on_payment over TLS less {count} commits / payme-pkg's create + pay", ratio)
-    assert ratio.ratio <= PEER_AT_MOST
+    assert ratio.ratio <= PEER_AT_MOST * SLACK

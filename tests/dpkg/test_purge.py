@@ -104,12 +104,15 @@ def test_a_purge_can_be_forced(owing: Till) -> None:
     assert owing.state == ""
 
 
-def test_a_payment_that_was_cut_off_counts_as_owed(till: Till, sandbox: Sandbox, answers: dict[str, str]) -> None:
+@pytest.mark.parametrize("state", ["created", "paying", "paid"])
+def test_a_payment_that_was_cut_off_counts_as_owed(
+    till: Till, sandbox: Sandbox, answers: dict[str, str], state: str
+) -> None:
     till.preseed(**answers)
     till.unpack()
     till.sell(sandbox.issue_code(), "close")
     with closing(connect(JOURNAL, isolation_level=None)) as journal:
-        journal.execute("UPDATE payment SET state = 'paying'")
+        journal.execute("UPDATE payment SET state = ?", (state,))
 
     assert "cancellations not delivered: 1." in (refused := purge(till)).out + refused.err
     assert refused.code != 0

@@ -65,6 +65,21 @@ def test_a_clock_set_back_makes_no_code_young_again(journal: Journal, clock: Vir
         _send(journal, "p2")
 
 
+@pytest.mark.parametrize("ahead_ms", [3_600_000, 86_400_000, 10 * 365 * 86_400_000])
+def test_a_clock_set_forward_frees_no_code_before_an_hour_has_passed(
+    journal: Journal, clock: VirtualClock, ahead_ms: int
+) -> None:
+    _send(journal, "p1")
+    clock.set_wall(ahead_ms)
+
+    assert journal.was_sent(journal.fingerprint(CODE))
+    with pytest.raises(CodeAlreadySent):
+        _send(journal, "p2")
+
+    clock.sleep(CODE_MEMORY_MS / 1000)
+    assert not journal.was_sent(journal.fingerprint(CODE))
+
+
 def test_a_code_that_never_left_is_free_and_one_that_left_before_it_is_not(journal: Journal) -> None:
     row = walk(journal, PaymentState.CREATED)
     stale, unsent = journal.fingerprint("111111"), journal.fingerprint("222222")

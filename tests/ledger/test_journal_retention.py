@@ -30,6 +30,9 @@ class Calendar:
     def wall_ms(self) -> int:
         return self.now
 
+    def monotonic(self) -> float:
+        return 0.0
+
 
 @pytest.fixture
 def calendar() -> Calendar:

@@ -88,6 +88,13 @@ def broken_chunk(visit: Visit) -> None:
     visit.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n" + PAID + b"\r\n0\r\n\r\n")
 
 
+def chunk_of_negative_size(visit: Visit) -> None:
+    visit.request()
+    visit.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n")
+    while not visit.peer.stopping.is_set():
+        visit.send(b" " * 65_536)
+
+
 def endless_headers(visit: Visit) -> None:
     visit.request()
     visit.send(b"HTTP/1.1 200 OK\r\n")
@@ -104,6 +111,7 @@ def endless_headers(visit: Visit) -> None:
         cut_by_content_length,
         cut_in_a_chunk,
         broken_chunk,
+        chunk_of_negative_size,
         endless_headers,
     ],
 )
