@@ -57,6 +57,7 @@ class Journal(JournalReader):
         """
         super().__init__(connect(path, host_identity), threading.Lock())
         self._clock = clock
+        self._opened_at_s = clock.monotonic()
         self._sent_at_s: dict[str, float] = {}
         self._notes_for_later: list[tuple[str, Sequence[Note]]] = []
         try:
@@ -324,7 +325,9 @@ class Journal(JournalReader):
         if not isinstance(found[0], int):
             message = "a code makes no sense: its sent_at"
             raise Damaged(message)
-        sent_at_s = self._sent_at_s.get(fingerprint, float("-inf"))
+        # How long ago an earlier process sent it, the wall alone can say, and it may have been set meanwhile: such a
+        # code is kept for an hour of this one. A buyer's code works once, so nothing is lost by asking for another.
+        sent_at_s = self._sent_at_s.get(fingerprint, self._opened_at_s)
         is_fresh = (self._clock.monotonic() - sent_at_s) * 1000 < CODE_MEMORY_MS
         return is_fresh or self._clock.wall_ms() - found[0] < CODE_MEMORY_MS
 

@@ -80,6 +80,22 @@ def test_a_clock_set_forward_frees_no_code_before_an_hour_has_passed(
     assert not journal.was_sent(journal.fingerprint(CODE))
 
 
+@pytest.mark.parametrize("ahead_ms", [3_600_000, 10 * 365 * 86_400_000])
+def test_a_clock_set_forward_between_two_processes_frees_no_code_either(
+    journal: Journal, path: Path, clock: VirtualClock, ahead_ms: int
+) -> None:
+    _send(journal, "p1")
+    journal.close()
+    clock.set_wall(ahead_ms)
+    later = Journal(path, host_identity="till-1", clock=clock)
+
+    assert later.was_sent(later.fingerprint(CODE))
+
+    clock.sleep(CODE_MEMORY_MS / 1000)
+    assert not later.was_sent(later.fingerprint(CODE))
+    later.close()
+
+
 def test_a_code_that_never_left_is_free_and_one_that_left_before_it_is_not(journal: Journal) -> None:
     row = walk(journal, PaymentState.CREATED)
     stale, unsent = journal.fingerprint("111111"), journal.fingerprint("222222")
