@@ -20,6 +20,7 @@ __all__ = ["Owner", "is_alive"]
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
 _SUFFIX = ".owner"
+_UNSEEN_SUFFIX = ".new"
 
 
 class Owner:
@@ -40,8 +41,11 @@ class Owner:
         with translated():
             folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
             self._path = folder / (self.token + _SUFFIX)
-            self._file = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE)
+            # Under its own name it is never seen without its lock: it would look dead, and be removed.
+            unseen = folder / (self.token + _UNSEEN_SUFFIX)
+            self._file = os.open(unseen, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE)
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            unseen.rename(self._path)
 
     def is_alive(self, token: str) -> bool:
         """Say whether the process behind ``token`` lives; this one does."""
@@ -69,7 +73,8 @@ def is_alive(folder: Path, token: str) -> bool:
     except OSError:
         return True
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Shared: to another thread that asks at this moment, an exclusive lock would look like the owner's.
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return True
     else:

@@ -168,12 +168,12 @@ class Walked:
     kills: int = 0
     faults: list[str] = field(default_factory=list)
 
-    def ended(self, status: int, place: str) -> None:
+    def ended(self, status: int, place: str, shop: Shop) -> None:
         """Count a life that should have been killed; it may have ended well before that, and in no other way."""
         self.points += 1
         self.kills += status == KILLED
         if status not in {KILLED, 0}:
-            self.faults.append(f"{place}: the life after it ended with {status}")
+            self.faults.append(f"{place}: the life after it ended with {status}\n{shop.story()}")
 
 
 Walks = dict[Walk, "Future[Walked]"]
@@ -210,7 +210,8 @@ class Shop:
     def finish(self, buyer: Buyer, *, place: str, sales: int = 0) -> list[str]:
         """Let a life restore, sell and deliver undisturbed; return what is wrong then."""
         status = self.begin(buyer, sales=sales).status()
-        return self.faults(place) + ([] if status == 0 else [f"{place}: the life after it ended with {status}"])
+        ended = [] if status == 0 else [f"{place}: the life after it ended with {status}\n{self.story()}"]
+        return self.faults(place) + ended
 
     def unserved(self, buyer: Buyer) -> list[str]:
         """Return the sales that a till which asks again refused, where all buyers were of this kind.
@@ -220,12 +221,16 @@ class Shop:
         if not (buyer.gets_the_goods and self._host.asks_again and self._host.buyer_stays):
             return []
         refused = [sale.number for sale in self._till.sales() if sale.verdict in UNSERVED]
-        return [f"sales {refused} are refused\n{self._till.story()}"] if refused else []
+        return [f"sales {refused} are refused\n{self.story()}"] if refused else []
 
     def faults(self, place: str, *, but_last: bool = False) -> list[str]:
         """Return what is wrong, with the place where a life had ended, and the story of all payments."""
         faults = self._till.faults(but_last=but_last)
-        return [f"{place}: {', '.join(faults)}\n{self._till.story()}"] if faults else []
+        return [f"{place}: {', '.join(faults)}\n{self.story()}"] if faults else []
+
+    def story(self) -> str:
+        """Return the story of all payments."""
+        return self._till.story()
 
     def boundaries(self) -> list[str]:
         """Return the boundaries that the last life came to."""
@@ -254,7 +259,7 @@ def walk_over_boundaries(shop: Shop, buyer: Buyer) -> Walked:
     for round_number, (number, name) in itertools.product(range(ROUNDS), enumerate(boundaries, 1)):
         if walked.faults:
             return walked
-        walked.ended(shop.begin(buyer, sales=1, last_boundary=number).status(), f"killed at {place}")
+        walked.ended(shop.begin(buyer, sales=1, last_boundary=number).status(), f"killed at {place}", shop)
         walked.faults += shop.faults(f"killed at {place}", but_last=True)
         place = f"boundary {number}, {name}"
         if round_number:
@@ -277,7 +282,7 @@ def walk_over_requests(shop: Shop, buyer: Buyer, cut: FaultKind) -> Walked:
         arrived = len(shop.sandbox.requests) + number + 1
         life = shop.begin(buyer, sales=1, fault=Fault(cut, skip=number, after_s=LATE_S))
         shop.kill_at_arrival(life, arrived)
-        walked.ended(life.status(), place)
+        walked.ended(life.status(), place, shop)
         if round_number:
             shop.begin(buyer, last_boundary=round_number).status()
         if cut is FaultKind.REQUEST_DELAYED and number % 2:
@@ -296,7 +301,7 @@ def walk_at_random(shop: Shop, rng: random.Random) -> Walked:
         life = shop.begin(buyer, sales=2)
         life.is_over_within(rng.uniform(0, 0.3))
         life.kill()
-        walked.ended(life.status(), f"before {buyer}")
+        walked.ended(life.status(), f"before {buyer}", shop)
         shop.lift_refusals()
         if number % 5 == 4:
             walked.faults += shop.finish(buyer, place=f"killed at random, the last time as {buyer}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import stat
 import subprocess
 import sys
@@ -85,6 +86,44 @@ def test_asking_about_the_dead_removes_what_they_left(tmp_path: Path) -> None:
 
         assert not is_alive(tmp_path, token)
 
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_asks_about_the_dead_does_not_make_them_look_alive_to_another_who_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with _another_process(tmp_path) as (child, token):
+        child.kill()
+        child.wait(timeout=60)
+    flock, answers = fcntl.flock, []
+
+    def asked_meanwhile(file: int, operation: int) -> None:
+        flock(file, operation)
+        monkeypatch.setattr(fcntl, "flock", flock)
+        answers.append(is_alive(tmp_path, token))
+
+    monkeypatch.setattr(fcntl, "flock", asked_meanwhile)
+    answers.append(is_alive(tmp_path, token))
+
+    assert answers == [False, False]
+
+
+def test_a_new_owner_whose_folder_is_swept_before_it_has_its_lock_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock = fcntl.flock
+
+    def swept_before(file: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        assert not any(is_alive(tmp_path, path.stem) for path in tmp_path.glob("*.owner"))
+        flock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", swept_before)
+    owner = Owner(tmp_path)
+
+    assert is_alive(tmp_path, owner.token)
+
+    owner.release()
     assert list(tmp_path.iterdir()) == []
 
 
