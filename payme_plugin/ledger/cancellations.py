@@ -112,10 +112,14 @@ class Cancellations:
             ).fetchone()
         return found["live"], found["oldest"]
 
-    def begin(self, row: CancellationRow) -> int:
+    def begin(self, row: CancellationRow, *, notes: Sequence[Note] = ()) -> int:
         """Note that ``receipts.cancel`` is about to leave for a row, and return how often one has left by then.
 
         From then on nobody takes the row back who does not know of that request.
+
+        Args:
+            row: a live row.
+            notes: lines of its story that came before, and that of the request.
 
         Raises:
             StateMoved: the row has ended meanwhile, and the request must not leave.
@@ -128,6 +132,7 @@ class Cancellations:
                 "UPDATE cancellation SET attempts = attempts + 1 WHERE cancellation_id = ? AND ended_at IS NULL",
                 (row.cancellation_id,),
             )
+            tell_notes(connection, row.payment_id, notes)
             (attempts,) = connection.execute(
                 "SELECT attempts FROM cancellation WHERE cancellation_id = ?", (row.cancellation_id,)
             ).fetchone()

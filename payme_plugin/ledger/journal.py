@@ -143,6 +143,7 @@ class Journal(JournalReader):
         paid_at: int | None = None,
         closed_at: int | None = None,
         notes: Sequence[Note] = (),
+        request: Note | None = None,
     ) -> PaymentRow:
         """Take a payment from the state in ``row`` to ``after``, with all that belongs to it, in one commit.
 
@@ -158,6 +159,7 @@ class Journal(JournalReader):
             paid_at: when Payme took the money, Unix milliseconds.
             closed_at: when the receipt was closed, Unix milliseconds.
             notes: lines of its story that came before.
+            request: the line of the request that leaves once this is durable.
 
         Returns:
             The payment as it stands now.
@@ -191,6 +193,7 @@ class Journal(JournalReader):
                 raise StateMoved(message)
             tell_notes(connection, row.payment_id, notes)
             tell(connection, row.payment_id, now, row.state, after, reason)
+            tell_notes(connection, row.payment_id, () if request is None else (request,))
             if frees_code is not None:
                 connection.execute(
                     "DELETE FROM code WHERE payment_id = ? AND fingerprint = ?", (row.payment_id, frees_code)

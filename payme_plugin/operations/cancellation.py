@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from payme_plugin.ledger.cancellations import HELD_BY_TILL, Cancellations
 from payme_plugin.ledger.errors import JournalError, StateMoved
 from payme_plugin.ledger.states import Cause
-from payme_plugin.operations.inquiry import Inquiry
+from payme_plugin.operations.inquiry import CANCEL, Inquiry
 from payme_plugin.operations.story import Story
 from payme_plugin.operations.waiting import Watch
 from payme_plugin.paymego.states import ReceiptState
@@ -154,7 +154,7 @@ class Stepper:
         watch, inquiry = self._inquiry(row, kassa, story)
         state = inquiry.state(watch.request_limit())
         if state in _CANCEL_AT or state in _CANCEL_AND_ASK_AT:
-            self._begin(row)
+            self._begin(row, story)
             came = inquiry.cancel(watch.request_limit())
             state = came if state in _CANCEL_AT else inquiry.state(watch.request_limit())
         if state == ReceiptState.CANCELLED:
@@ -166,14 +166,16 @@ class Stepper:
         told = inquiry.last_told or "no usable answer"
         return self._later(row, Stepped.LATER, told, story)
 
-    def _begin(self, row: CancellationRow) -> None:
+    def _begin(self, row: CancellationRow, story: Story) -> None:
         try:
-            self._rows.begin(row)
+            self._rows.begin(row, notes=(*story.notes, story.request_line(CANCEL)))
         except StateMoved:
             raise
         except JournalError as error:
             # A full disk keeps no money from going back.
             _log.error("cancellation %d: %s", row.cancellation_id, error)
+        else:
+            story.stored_before(CANCEL)
 
     def _inquiry(self, row: CancellationRow, kassa: KassaDesk, story: Story) -> tuple[Watch, Inquiry]:
         watch = Watch(self._clock, None, kassa.limits)

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from payme_plugin.paymego.calls import Answer, Client, Params
     from payme_plugin.paymego.receipts import ServerReceipt
 
-__all__ = ["Inquiry"]
+__all__ = ["CANCEL", "Inquiry"]
+
+CANCEL = "receipts.cancel"
+"""The request that gives money back."""
 
 _DECISIVE = frozenset({ReceiptState.PAID, ReceiptState.CANCELLED})
 
@@ -123,7 +126,7 @@ class Inquiry:
         Money effect: cancels, the whole amount.
         """
         try:
-            answer = self.call("receipts.cancel", receipts.cancel(self._receipt_id), limit)
+            answer = self.call(CANCEL, receipts.cancel(self._receipt_id), limit)
         except CallFailed:
             return None
         return self.state_in(answer, limit)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["take_payment"]
 
+_PAY = "receipts.pay"
 _LARGEST_AMOUNT = 2**63 - 1
 _SLIP_NEEDS = ("card", "merchant", "pay_time")
 
@@ -148,11 +149,13 @@ class _Payment:
                     PaymentState.PAYING,
                     "the code is about to leave",
                     fingerprint=fingerprint,
-                    notes=self._story.take(),
+                    notes=self._story.notes,
+                    request=self._story.request_line(_PAY),
                 )
             except CodeAlreadySent:
                 code = self._next_code(Text.SCAN_ALREADY_USED)
                 continue
+            self._story.stored_before(_PAY)
             self.may_be_charged = True
             outcome = self._pay(paying, code.secret)
             if not isinstance(outcome, AskAgain):
@@ -215,7 +218,7 @@ class _Payment:
         self._watch.start()
         inquiry = self._inquiry(row, Text.PROGRESS_PAYING)
         try:
-            answer = inquiry.call("receipts.pay", receipts.pay(_receipt_id(row), code), self._watch.request_limit())
+            answer = inquiry.call(_PAY, receipts.pay(_receipt_id(row), code), self._watch.request_limit())
         except CallFailed as failure:
             judged = judge_pay(self._tools, inquiry, self._watch, failure, may_ask=self._codes.may_ask)
             if isinstance(judged, Ending) and judged.error_code in self._tools.settings.stale_codes:

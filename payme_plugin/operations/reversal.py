@@ -18,7 +18,7 @@ from payme_plugin.ledger.cancellations import LONGEST_PAUSE_MS, SAID_CANCELLED, 
 from payme_plugin.ledger.errors import JournalError, StateMoved
 from payme_plugin.ledger.rows import NewCancellation
 from payme_plugin.ledger.states import Cause, PaymentState
-from payme_plugin.operations.inquiry import Inquiry
+from payme_plugin.operations.inquiry import CANCEL, Inquiry
 from payme_plugin.operations.story import Story
 from payme_plugin.operations.waiting import Watch
 from payme_plugin.paymego import receipts
@@ -179,7 +179,7 @@ class _Reversal:
         inquiry = self._inquiry(row)
         self._begin_cancel(cancellation)
         try:
-            answer = inquiry.call("receipts.cancel", receipts.cancel(_receipt_id(row)), self._watch.request_limit())
+            answer = inquiry.call(CANCEL, receipts.cancel(_receipt_id(row)), self._watch.request_limit())
         except Refused as refusal:
             return self._refused_by_payme(row, cancellation, refusal)
         except CallFailed:
@@ -193,13 +193,17 @@ class _Reversal:
 
     def _begin_cancel(self, cancellation: CancellationRow) -> None:
         try:
-            self._attempts = self._rows.begin(cancellation)
+            self._attempts = self._rows.begin(
+                cancellation, notes=(*self._story.notes, self._story.request_line(CANCEL))
+            )
         except StateMoved:
             raise
         except JournalError as error:
             # The cancellation is durable; it is only not known any more who else may have sent receipts.cancel.
             _log.error("payment %s: %s", cancellation.payment_id, error)
             self._may_withdraw = False
+        else:
+            self._story.stored_before(CANCEL)
 
     def _follow(self, row: PaymentRow, cancellation: CancellationRow) -> ReversalResult:
         """Ask for the state until Payme says cancelled."""

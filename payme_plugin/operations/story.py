@@ -26,15 +26,31 @@ class _Line:
 
 
 class Story:
-    """Lines not yet stored. A request with the same answer again and again, as by polling, is told with a count."""
+    """Lines not yet stored. A request with the same answer again and again, as by polling, is told with a count.
+
+    The line of a request that moves money is stored before it leaves: ``request_line`` gives it for that commit,
+    ``stored_before`` says that the commit was made.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lines: list[_Line] = []
+        self._stored: str | None = None
 
     def ask(self, method: str) -> None:
-        """Add the line of a request that begins."""
-        self.tell(f"request {method}")
+        """Add the line of a request that begins, unless it is stored already."""
+        stored, self._stored = self._stored, None
+        if stored != method:
+            self.tell(_request(method))
+
+    def request_line(self, method: str) -> Note:
+        """Return the line of a request that leaves when the commit with it is durable."""
+        return Note(at_ms=self._clock.wall_ms(), text=_request(method))
+
+    def stored_before(self, method: str) -> None:
+        """Forget the lines: they are stored, and so is that of the request, which leaves next."""
+        self._lines.clear()
+        self._stored = method
 
     def tell(self, text: str) -> None:
         """Add a line; it must hold no secret."""
@@ -65,3 +81,7 @@ class Story:
         notes = self.notes
         self._lines.clear()
         return notes
+
+
+def _request(method: str) -> str:
+    return f"request {method}"

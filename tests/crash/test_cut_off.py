@@ -1,4 +1,4 @@
-"""A cancel or a refund that a crash cut off is carried out when the host repeats it, as the contract has it repeat."""
+"""What a crash cut off: a reversal is carried out when the host repeats it, and the story tells what may have left."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from crash_till import CrashTill, Nursery
 from hookspecs import ReversalStatus
-from payme_plugin.sandbox import CancelPlan, Sandbox
+from payme_plugin.sandbox import CancelPlan, Fault, FaultKind, Sandbox
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,3 +38,24 @@ def test_a_reversal_that_was_cut_off_before_it_left_is_sent_when_the_host_repeat
     assert till.sales()[-1].given_back is ReversalStatus.REVERSED
     assert time.monotonic() - began_at < PAY_DURATION_S / 2
     assert till.faults() == []
+
+
+@pytest.mark.parametrize(("request_line", "ending"), [("receipts.pay", "closes"), ("receipts.cancel", "annuls")])
+def test_the_story_of_what_was_cut_off_names_the_request_that_may_have_left(
+    tmp_path: Path, request_line: str, ending: str
+) -> None:
+    with Nursery() as nursery, Sandbox(cancel=CancelPlan(settle_s=0)) as sandbox:
+        till = CrashTill(nursery, sandbox, tmp_path, asks_again=True)
+        life = till.begin(settings=SETTINGS, sales=(1_500_000,), codes=(sandbox.issue_code(),), ending=ending)
+        assert life.status() == 0
+        whole = till.story().splitlines()
+        asked = sum(request.method == request_line for request in sandbox.requests)
+        sandbox.inject(Fault(FaultKind.SILENT_AFTER_EFFECT, request_line, times=None))
+        life = till.begin(settings=SETTINGS, sales=(1_600_000,), codes=(sandbox.issue_code(),), ending=ending)
+        while sum(request.method == request_line for request in sandbox.requests) == asked:
+            assert not life.is_over_within(0.002)
+        life.kill()
+        life.status()
+        told = till.story().splitlines()[len(whole) :]
+
+    assert [line.strip() for line in told][-1] == f"request {request_line}"
