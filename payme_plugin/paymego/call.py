@@ -97,6 +97,10 @@ class Call:
             return outcome
         raise outcome.with_traceback(None)
 
+    def watch(self) -> None:
+        """Wait for its end, which is at its deadline at the latest, whoever else waits."""
+        self.wait(self.deadline)
+
     def abandon(self) -> None:
         """End it now, as at its deadline; nothing where it is over."""
         if self.fail(Fault.STOPPED, "abandoned before an answer came"):

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["PaymeGoClient"]
 
 _PAY_METHOD = "receipts.pay"
+_UNWATCHED_METHOD = "receipts.create"
+"""Made beside the scan: until the buyer has shown a code, nobody waits for its answer, nor for its deadline."""
+
 _PAY_IDLE_S = 5.0
 _IDLE_S = 30.0
 _INVISIBLE_LETTERS = "\xa0\xad"  # no control characters: the settings allow them in a key
@@ -103,6 +106,8 @@ class PaymeGoClient:
             call.fail(Fault.STOPPED, "the client was closed")
         else:
             self._threads.run(lambda: self._carry_out(call, request))
+            if method == _UNWATCHED_METHOD:
+                self._threads.run(call.watch)
         return call
 
     def warm_up(self) -> None:

@@ -226,6 +226,24 @@ def test_a_late_answer_to_an_abandoned_request_reaches_nobody(
     assert peer.connections == 2
 
 
+def test_a_request_that_nobody_waits_for_is_shut_at_its_deadline(serve: Serve, client_of: ClientOf, time: Time) -> None:
+    gone = threading.Event()
+
+    def dripping(visit: Visit) -> None:
+        visit.request()
+        try:
+            visit.drip(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000)
+        except OSError:
+            gone.set()
+
+    peer = serve(dripping)
+    pending = client_of(peer.url).begin("receipts.create", receipts.create(1_500_000, {}), time.after(0.3))
+    assert gone.wait(10), "the connection is still open"
+    with pytest.raises(CallFailed) as caught:
+        pending.answer()
+    assert caught.value.sent
+
+
 def test_proxies_of_the_environment_have_no_effect(
     serve: Serve, client_of: ClientOf, time: Time, honest: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
