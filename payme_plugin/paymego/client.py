@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+from collections import deque
 from typing import TYPE_CHECKING
 
 from payme_plugin.paymego.call import Call, CallOver, Outcome
@@ -24,12 +25,16 @@ if TYPE_CHECKING:
     from payme_plugin.clock import Clock
     from payme_plugin.paymego.calls import Params
     from payme_plugin.paymego.kassa import Kassa
+    from payme_plugin.secret import Secret
 
 __all__ = ["PaymeGoClient"]
 
 _PAY_METHOD = "receipts.pay"
 _UNWATCHED_METHOD = "receipts.create"
 """Made beside the scan: until the buyer has shown a code, nobody waits for its answer, nor for its deadline."""
+
+_CODES_KEPT = 4
+"""A server may repeat a code in the answers after that to its ``receipts.pay``; a payment has four at most."""
 
 _PAY_IDLE_S = 5.0
 _IDLE_S = 30.0
@@ -75,6 +80,7 @@ class PaymeGoClient:
         self._threads = IoThreads()
         self._lock = threading.Lock()
         self._under_way: set[Call] = set()
+        self._codes: deque[Secret] = deque(maxlen=_CODES_KEPT)
         self._idle: Link | None = None
         self._closed = False
 
@@ -86,7 +92,8 @@ class PaymeGoClient:
             ValueError: a number of ``params`` is NaN or infinite.
         """
         request = encode_request(self._request_ids(), method, params)
-        lines = CallLog(self._log, method, params, (self._kassa.key, *request.secrets))
+        self._codes.extend(request.secrets)
+        lines = CallLog(self._log, method, params, (self._kassa.key, *tuple(self._codes)))
         began_at = self._clock.monotonic()
 
         def over(call: Call, outcome: Outcome) -> None:
@@ -151,7 +158,7 @@ class PaymeGoClient:
         body = link.post(call, self._headers(), request.body)
         link.answered_at = self._clock.monotonic()
         try:
-            return read_answer(body, request, (self._kassa.key,))
+            return read_answer(body, request, (self._kassa.key, *tuple(self._codes)))
         except CallFailed as failure:
             # What was raised below would keep the server's text, and the frames of its traceback the request.
             failure.__context__ = None

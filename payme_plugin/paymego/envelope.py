@@ -7,12 +7,12 @@ A request is ``{"id", "method", "params"}``; official samples carry no ``jsonrpc
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from payme_plugin.paymego.calls import Answer
+from payme_plugin.paymego.echoes import strike_out
 from payme_plugin.paymego.errors import Fault, Refused, ServerText, Unclear
 from payme_plugin.paymego.strict_json import parse_strict
 from payme_plugin.secret import Secret, mask_digits
@@ -28,8 +28,6 @@ _LIST_METHOD = "receipts.get_all"
 _LONGEST_TEXT = 300
 _MOST_LANGUAGES = 8
 _LARGEST_CODE = 99_999
-_SHORTEST_SCRUBBED = 8
-_USUAL_ID = re.compile(r"[0-9a-fA-F]{24}")
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ def read_answer(body: bytes, request: Request, secrets: Sequence[Secret] = ()) -
         raise _refusal(method, error_member, (*secrets, *request.secrets), bound=bound)
     if not isinstance(result, list if method == _LIST_METHOD else dict):
         raise Unclear(method, Fault.WRONG_SHAPE, f"the result is of the wrong kind ({type(result).__name__})")
-    _scrub(result, (*secrets, *request.secrets), body)
+    strike_out(result, (*secrets, *request.secrets), body)
     return Answer(method, result, bound)
 
 
@@ -116,30 +114,6 @@ def shown_text(text: str, secrets: Sequence[Secret]) -> str:
     # First one line, then masked: a number that was broken over lines comes together before it is looked for.
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return mask_digits(line)[:_LONGEST_TEXT]
-
-
-def _scrub(result: dict[str, object] | list[object], secrets: Sequence[Secret], body: bytes) -> None:
-    """Mask in a result the secrets of its request: parts of it are printed on slips and kept."""
-    # A short text stands everywhere by chance, and so it may in an id, which decides whose receipt it is.
-    long = [secret for secret in secrets if len(secret.reveal()) >= _SHORTEST_SCRUBBED]
-    if b"\\" not in body and not any(secret.reveal().encode(errors="replace") in body for secret in long):
-        return
-
-    def masked(value: object) -> object:
-        if isinstance(value, str):
-            for secret in () if _USUAL_ID.fullmatch(value) else long:
-                value = secret.scrub(value)
-        return value
-
-    below: list[object] = [result]
-    while below:
-        item = below.pop()
-        if isinstance(item, dict):
-            below.extend(item.values())
-            item.update({name: masked(value) for name, value in item.items()})
-        elif isinstance(item, list):
-            below.extend(item)
-            item[:] = [masked(value) for value in item]
 
 
 def _is_bound(answer_id: object, request: Request) -> bool:
