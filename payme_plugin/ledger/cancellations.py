@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.errors import StateMoved
-from payme_plugin.ledger.journal import tell, tell_notes
 from payme_plugin.ledger.rows import CancellationRow
 from payme_plugin.ledger.states import PaymentState
+from payme_plugin.ledger.story import tell, tell_notes
 
 if TYPE_CHECKING:
     import sqlite3

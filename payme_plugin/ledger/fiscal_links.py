@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.cancellations import LONGEST_PAUSE_MS
-from payme_plugin.ledger.journal import tell
 from payme_plugin.ledger.rows import FiscalLinkRow
+from payme_plugin.ledger.story import tell
 
 if TYPE_CHECKING:
     from payme_plugin.ledger.journal import Journal

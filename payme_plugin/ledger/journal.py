@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import threading
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.errors import CodeAlreadySent, Damaged, ForeignJournal, JournalError, StateMoved
+from payme_plugin.ledger.errors import Damaged, ForeignJournal, JournalError, StateMoved
 from payme_plugin.ledger.reading import JournalReader
 from payme_plugin.ledger.schema import connect, translated
+from payme_plugin.ledger.sent_codes import SentCodes
 from payme_plugin.ledger.states import PaymentState, is_allowed
+from payme_plugin.ledger.story import tell, tell_notes
 
 if TYPE_CHECKING:
     import sqlite3
@@ -22,27 +24,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from payme_plugin.ledger.rows import Adopted, Intent, NewCancellation, Note, PaymentRow, Verdict
+    from payme_plugin.ledger.sent_codes import LedgerClock
 
-__all__ = ["CODE_MEMORY_MS", "FILE_NAME", "Journal", "tell", "tell_notes"]
+__all__ = ["FILE_NAME", "Journal"]
 
 FILE_NAME = "journal.sqlite3"
 
-CODE_MEMORY_MS = 3_600_000
-"""How long a sent code is refused: one hour."""
-
 _FINGERPRINT_BYTES = 16
-
-
-class _Clock(Protocol):
-    def wall_ms(self) -> int: ...
-
-    def monotonic(self) -> float: ...
 
 
 class Journal(JournalReader):
     """One connection to the journal's file. It may be used from several threads, one statement at a time."""
 
-    def __init__(self, path: Path, *, host_identity: str, clock: _Clock) -> None:
+    def __init__(self, path: Path, *, host_identity: str, clock: LedgerClock) -> None:
         """Open the journal at ``path``; create it where there is none.
 
         Args:
@@ -57,8 +51,7 @@ class Journal(JournalReader):
         """
         super().__init__(connect(path, host_identity), threading.Lock())
         self._clock = clock
-        self._opened_at_s = clock.monotonic()
-        self._sent_at_s: dict[str, float] = {}
+        self._codes = SentCodes(clock)
         self._notes_for_later: list[tuple[str, Sequence[Note]]] = []
         try:
             self._fingerprint_key = self._read_fingerprint_key()
@@ -90,7 +83,7 @@ class Journal(JournalReader):
     def was_sent(self, fingerprint: str) -> bool:
         """Say whether the code left in a ``pay`` within the last hour, whatever was done to the clock on the wall."""
         with self.reading() as connection:
-            return self._is_sent(connection, fingerprint)
+            return self._codes.is_sent(connection, fingerprint)
 
     def add_intent(self, intent: Intent, note: str) -> PaymentRow:
         """Store a new payment in state intent.
@@ -195,14 +188,12 @@ class Journal(JournalReader):
             tell(connection, row.payment_id, now, row.state, after, reason)
             tell_notes(connection, row.payment_id, () if request is None else (request,))
             if frees_code is not None:
-                connection.execute(
-                    "DELETE FROM code WHERE payment_id = ? AND fingerprint = ?", (row.payment_id, frees_code)
-                )
+                self._codes.free(connection, frees_code, row.payment_id)
             if fingerprint is not None:
-                self._send_code(connection, fingerprint, row.payment_id, now)
+                self._codes.send(connection, fingerprint, row.payment_id)
             if cancellation is not None:
                 self._add_cancellation(connection, row.payment_id, cancellation, now)
-        self._remember(fingerprint, frees_code)
+        self._codes.remember(sent=fingerprint, freed=frees_code)
         return self.payment(row.payment_id)
 
     def adopt(self, payment: Adopted, note: str) -> PaymentRow:
@@ -321,37 +312,6 @@ class Journal(JournalReader):
             message = "the journal's key of fingerprints is damaged"
             raise Damaged(message) from error
 
-    def _is_sent(self, connection: sqlite3.Connection, fingerprint: str) -> bool:
-        found = connection.execute("SELECT sent_at FROM code WHERE fingerprint = ?", (fingerprint,)).fetchone()
-        if found is None:
-            return False
-        if not isinstance(found[0], int):
-            message = "a code makes no sense: its sent_at"
-            raise Damaged(message)
-        # How long ago an earlier process sent it, the wall alone can say, and it may have been set meanwhile: such a
-        # code is kept for an hour of this one. A buyer's code works once, so nothing is lost by asking for another.
-        sent_at_s = self._sent_at_s.get(fingerprint, self._opened_at_s)
-        is_fresh = (self._clock.monotonic() - sent_at_s) * 1000 < CODE_MEMORY_MS
-        return is_fresh or self._clock.wall_ms() - found[0] < CODE_MEMORY_MS
-
-    def _remember(self, sent: str | None, freed: str | None) -> None:
-        """Keep when a code left on a clock that nobody sets; the row has the time that outlives the process."""
-        now = self._clock.monotonic()
-        self._sent_at_s = {code: at for code, at in self._sent_at_s.items() if (now - at) * 1000 < CODE_MEMORY_MS}
-        if freed is not None:
-            self._sent_at_s.pop(freed, None)
-        if sent is not None:
-            self._sent_at_s[sent] = now
-
-    def _send_code(self, connection: sqlite3.Connection, fingerprint: str, payment_id: str, now: int) -> None:
-        if self._is_sent(connection, fingerprint):
-            message = "the code left in a payment within the hour"
-            raise CodeAlreadySent(message)
-        connection.execute(
-            "INSERT OR REPLACE INTO code (fingerprint, payment_id, sent_at) VALUES (?, ?, ?)",
-            (fingerprint, payment_id, now),
-        )
-
     @staticmethod
     def _require_new_receipt(connection: sqlite3.Connection, receipt_id: str) -> None:
         if connection.execute("SELECT 1 FROM payment WHERE receipt_id = ?", (receipt_id,)).fetchone():
@@ -367,26 +327,3 @@ class Journal(JournalReader):
             (new.cause.value, new.request_id, now, now + new.due_in_ms, payment_id),
         )
         tell(connection, payment_id, now, None, None, f"cancellation: queued, cause {new.cause.value}")
-
-
-def tell(
-    connection: sqlite3.Connection,
-    payment_id: str,
-    at_ms: int,
-    before: PaymentState | None,
-    after: PaymentState | None,
-    text: str,
-) -> None:
-    """Add an event to a payment's story, inside the caller's transaction."""
-    connection.execute(
-        "INSERT INTO event (payment_id, at_ms, before, after, text) VALUES (?, ?, ?, ?, ?)",
-        (payment_id, at_ms, before.value if before else None, after.value if after else None, text),
-    )
-
-
-def tell_notes(connection: sqlite3.Connection, payment_id: str, notes: Sequence[Note]) -> None:
-    """Add lines to a payment's story, inside the caller's transaction."""
-    connection.executemany(
-        "INSERT INTO event (payment_id, at_ms, text) VALUES (?, ?, ?)",
-        [(payment_id, note.at_ms, note.text) for note in notes],
-    )

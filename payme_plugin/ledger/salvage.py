@@ -13,10 +13,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from payme_plugin.ledger.journal import tell
 from payme_plugin.ledger.leaves import rows_in_leaves
 from payme_plugin.ledger.schema import connect, make_tables
 from payme_plugin.ledger.states import Cause, PaymentState
+from payme_plugin.ledger.story import tell
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable

@@ -12,6 +12,7 @@ from payme_plugin.ledger.journal import Journal
 from payme_plugin.ledger.leases import DECIDER, Leases
 from payme_plugin.ledger.owners import Owner
 from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.ledger.sent_codes import SentCodes
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations import inquiry, payment, recording, recovery
 from payme_plugin.operations.cancellation import Stepped, Stepper
@@ -113,8 +114,7 @@ def _cancel_before_its_row(monkeypatch: MonkeyPatch) -> None:
 
 
 def _codes_forgotten(monkeypatch: MonkeyPatch) -> None:
-    monkeypatch.setattr(Journal, "was_sent", lambda *_: False)
-    monkeypatch.setattr(Journal, "_is_sent", lambda *_: False)
+    monkeypatch.setattr(SentCodes, "is_sent", lambda *_: False)
 
 
 def _second_pay_blindly(monkeypatch: MonkeyPatch) -> None:
