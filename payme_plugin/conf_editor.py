@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from payme_plugin.conf_file import MAX_FILE_BYTES, MAX_LINES, SECTION, parse, unquoted
+from payme_plugin.conf_file import MAX_FILE_BYTES, MAX_LINES, SECTION, UTF_8, encoding_of, parse, unquoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,7 +25,6 @@ _NAME = re.compile(r"[A-Za-z_]{1,40}")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _LINE = re.compile(rb"([^\r\n]*)(" + _LINE_END.pattern + rb"|\Z)")
 _COMMENT = (";", "#")
-_WINDOWS = "cp1251"
 
 
 class Uneditable(ValueError):
@@ -90,11 +89,11 @@ def _answered(data: bytes, name: str, value: str) -> bytes:
     if given is not None and given.text == value:
         return data
     expected = {**{each: known.text for each, known in before.values.items()}, name: value}
-    encoding = _encoding_of(data)
+    encoding = encoding_of(data)
     lines = list(_lines(data, encoding))
     place = _place_of(lines, name, given)
     # What is replaced may have been all that told one encoding from the other: what was written is read back.
-    for letters in (encoding, "utf-8"):
+    for letters in (encoding, UTF_8):
         try:
             result = _written(lines, place, name, value, encoding, letters)
         except UnicodeEncodeError:
@@ -113,20 +112,11 @@ def _require_short(data: bytes) -> None:
         raise Uneditable(message)
 
 
-def _encoding_of(data: bytes) -> str:
-    """Return the encoding that ``parse`` takes for a file."""
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return _WINDOWS
-    return "utf-8"
-
-
 def _lines(data: bytes, encoding: str) -> Iterator[_Line]:
     """Split a file where ``parse`` does; behind the last line end comes a line without an end, often an empty one."""
     for found in _LINE.finditer(data):
         # A byte order mark belongs to the first line, and is no part of its text.
-        bare = found[1].removeprefix(codecs.BOM_UTF8) if not found.start() and encoding == "utf-8" else found[1]
+        bare = found[1].removeprefix(codecs.BOM_UTF8) if not found.start() and encoding == UTF_8 else found[1]
         yield _Line(found[1], found[2], bare.decode(encoding, errors="replace").strip())
         if not found[2]:
             return

@@ -25,13 +25,14 @@ __all__ = [
     "MAX_FILE_BYTES",
     "MAX_LINES",
     "SECTION",
+    "UTF_8",
     "ConfFault",
     "ConfFile",
     "ConfValue",
     "Content",
+    "encoding_of",
     "parse",
     "read_bounded",
-    "shown_name",
     "unquoted",
 ]
 
@@ -44,7 +45,9 @@ MAX_FILE_BYTES = 65_536
 MAX_LINES = 1_000
 """A fault is looked up and told for every line: their number bounds the time and the text."""
 
-_NAME = re.compile(r"[A-Za-z_]{1,40}")
+UTF_8 = "utf-8"
+"""The encoding of a settings file; a byte order mark at its beginning is no part of the text."""
+
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -81,13 +84,14 @@ class ConfFault:
 
     Attributes:
         line: the line, counted from 1; None where the whole file is meant.
-        key: the setting that the line seems to give, fit to be shown; None where it gives none.
+        key: the name that the line gives, as written; None where it gives none. It may be a piece of the kassa's key
+            that was pasted without its name, or broken over two lines, so it is in no repr.
         explanation: what is wrong and what is allowed, without a capital and a full stop. It quotes no line: any line
             may hold a part of the key.
     """
 
     line: int | None
-    key: str | None
+    key: str | None = field(repr=False)
     explanation: str
 
 
@@ -124,14 +128,6 @@ def read_bounded(path: Path, limit: int) -> Content:
     return Content(data, stat.S_IMODE(facts.st_mode))
 
 
-def shown_name(name: str) -> str:
-    """Return ``name`` where it looks like a setting's name, else a description of it.
-
-    What stands before a ``=`` may be a piece of a key that was broken over two lines: it is not repeated.
-    """
-    return name if _NAME.fullmatch(name) else f"a name of {len(name)} characters"
-
-
 def unquoted(text: str) -> str | None:
     """Return a value without the blanks and the double quotes around it; None where one of the two quotes is missing.
 
@@ -148,17 +144,21 @@ def parse(data: bytes) -> ConfFile:
     """Read a settings file. Nothing in it raises: what can't be read is a fault of the result."""
     if data.startswith(_UTF_16):
         return ConfFile({}, (ConfFault(None, None, "it is UTF-16; save it as UTF-8"),))
-    lines = _LINE_END.split(_decoded(data))
+    encoding = encoding_of(data)
+    bare = data.removeprefix(codecs.BOM_UTF8) if encoding == UTF_8 else data
+    lines = _LINE_END.split(bare.decode(encoding, errors="replace"))
     if len(lines) > MAX_LINES:
         return ConfFile({}, (ConfFault(None, None, f"it has {len(lines)} lines; allowed are {MAX_LINES}"),))
     return _Scanner().scan(lines)
 
 
-def _decoded(data: bytes) -> str:
+def encoding_of(data: bytes) -> str:
+    """Return the encoding that a settings file is read with, by Python's name: ``UTF_8``, else Windows-1251."""
     try:
-        return data.decode("utf-8-sig")
+        data.decode()
     except UnicodeDecodeError:
-        return data.decode("cp1251", errors="replace")
+        return "cp1251"
+    return UTF_8
 
 
 class _Scanner:
@@ -203,20 +203,19 @@ class _Scanner:
             self._main_line = number
 
     def _value(self, number: int, name: str, value: str) -> Iterator[ConfFault]:
-        shown = shown_name(name)
         if self._section is None and not self._homeless:
             self._homeless = True
-            yield ConfFault(number, shown, f"it stands in no section; write [{SECTION}] on a line above it")
+            yield ConfFault(number, name, f"it stands in no section; write [{SECTION}] on a line above it")
         if self._section not in {None, SECTION}:
-            yield ConfFault(number, shown, f"it stands in another section; allowed is [{SECTION}] alone")
+            yield ConfFault(number, name, f"it stands in another section; allowed is [{SECTION}] alone")
             return
         if name in self._values:
-            yield ConfFault(number, shown, f"it stands on line {self._values[name].line} already; allowed is one")
+            yield ConfFault(number, name, f"it stands on line {self._values[name].line} already; allowed is one")
             return
         text = unquoted(value)
         if text is None:
             yield ConfFault(
-                number, shown, "a quotation mark lacks its partner; allowed is a value between two '\"' or without any"
+                number, name, "a quotation mark lacks its partner; allowed is a value between two '\"' or without any"
             )
             return
         self._values[name] = ConfValue(text, number)

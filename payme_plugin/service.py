@@ -24,12 +24,13 @@ from payme_plugin.upkeep import Upkeep
 from slips import SlipPress
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from hookspecs import Host
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.journal import Journal
-    from payme_plugin.settings import Settings
+    from payme_plugin.settings import Settings, SettingWarning
 
 __all__ = ["PLUGIN_NAME", "Service"]
 
@@ -202,12 +203,13 @@ class Service:
             settings = self._settings.read()
         except SettingsError as error:
             _log.error("the settings can't be used: %s", error)
+            _log_warnings(error.warnings)
             first = error.faults[0].short
             self.host.notice(_SETTINGS_NOTICE, self._texts(None)(Text.NOTICE_SETTINGS_BROKEN, fault=first))
             return None
         self._tell_settings(settings)
-        for warning in settings.warnings:
-            _log.warning("settings: %s", warning)
+        problem = self._settings.problem
+        _log_warnings(dict.fromkeys((*settings.warnings, *(problem.warnings if problem is not None else ()))))
         if settings.queue_url:
             _log.warning("settings: queueUrl is set, but this version has no broker; the till delivers by itself")
         return settings
@@ -233,6 +235,11 @@ class Service:
     def _texts(self, settings: Settings | None) -> Texts:
         chosen = settings.language if settings is not None else None
         return Texts(chosen or self.host.language(_DEFAULT_LANGUAGE))
+
+
+def _log_warnings(warnings: Iterable[SettingWarning]) -> None:
+    for warning in warnings:
+        _log.warning("settings: %s", warning)
 
 
 def _kassa_of(settings: Settings) -> Kassa:

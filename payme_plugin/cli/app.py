@@ -1,20 +1,13 @@
-"""The command's frame: help, version, options, and the last net under every fault."""
+"""The command with all that it can do: help, version, options."""
 
 from __future__ import annotations
-
-import logging
-import sys
-import traceback
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from payme_plugin.cli.demo import demo
 from payme_plugin.cli.doctor import doctor
-from payme_plugin.cli.given import Given, global_options
-from payme_plugin.cli.journal import journal_identity
-from payme_plugin.cli.log_place import command_log, log_path
-from payme_plugin.cli.output import ExitCode, fault
+from payme_plugin.cli.frame import App
+from payme_plugin.cli.given import global_options
 from payme_plugin.cli.pay import pay
 from payme_plugin.cli.queue import queue
 from payme_plugin.cli.reconcile import reconcile
@@ -25,76 +18,11 @@ from payme_plugin.cli.settings import settings
 from payme_plugin.cli.slip import slip
 from payme_plugin.cli.status import status
 from payme_plugin.cli.worker import worker
-from payme_plugin.secret import without_words
-from payme_plugin.till import reference_identity
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 __all__ = ["main"]
 
-_INTERRUPTED = 130
 
-
-class _App(click.Group):
-    """A group that ends every command with an exit code and at most one sentence a fault, never with a traceback."""
-
-    def main(self, *args: Any, **extra: Any) -> Any:  # noqa: ANN401 - click's own signature differs by version
-        """Run one command; exit with its code, or return it where ``standalone_mode`` is off."""
-        standalone = extra.pop("standalone_mode", True)
-        given = extra.setdefault("obj", Given())
-        for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="backslashreplace")
-        run: Callable[..., object] = super().main
-        code = _guarded(given, lambda: run(*args, standalone_mode=False, **extra))
-        if standalone:
-            sys.exit(code)
-        return code
-
-
-def _guarded(given: Given, run: Callable[[], object]) -> int:
-    try:
-        code = run()
-    except click.ClickException as error:
-        fault(error.format_message())
-        return error.exit_code
-    except click.Abort:
-        fault("stopped.")
-        return _INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the last net: a person at a terminal never gets a traceback
-        fault(_unexpected(given, error))
-        return int(ExitCode.REFUSED)
-    return code if isinstance(code, int) else int(ExitCode.DONE)
-
-
-def _unexpected(given: Given, error: Exception) -> str:
-    """Return the sentence for a fault that nobody foresaw; its traceback goes into the log."""
-    last = traceback.extract_tb(error.__traceback__)[-1:]
-    place = f" in {last[0].name}" if last else ""
-    sentence = f"unexpected {type(error).__name__}{place}; this is a fault of the program"
-    try:
-        folder = given.data_dir
-    except click.ClickException:
-        return f"{sentence}."
-    path = log_path(folder)
-    if not path.parent.is_dir() or not (path.exists() or _may_make_log(folder)):
-        return f"{sentence}."
-    with command_log(folder):
-        logging.getLogger("payme").error("the command failed: %s", without_words(error))
-    return f"{sentence}, its details are in {path}."
-
-
-def _may_make_log(folder: Path) -> bool:
-    """Say whether a log may be made in a folder: not beside another till's journal, or one that can't be read."""
-    try:
-        return journal_identity(folder) in {None, reference_identity()}
-    except Exception:  # noqa: BLE001 - what can't be read may be the very fault that is to be told
-        return False
-
-
-@click.group(cls=_App, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=App, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="payme-plugin", prog_name="payme", message="%(prog)s %(version)s")
 @global_options
 @click.pass_context

@@ -11,14 +11,13 @@ from payme_plugin.cli.output import ExitCode, echo_document, fault
 from payme_plugin.cli.settings_set import set_
 from payme_plugin.conf_file import MAX_FILE_BYTES
 from payme_plugin.paymego import codes
-from payme_plugin.settings import Origin, SettingsError, SettingWarning, Source, read_settings, shown
+from payme_plugin.settings import Origin, Overview, SettingWarning, Source, look_over_settings
 from payme_plugin.settings.looks import Looks, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from payme_plugin.settings import Settings, Shown
-    from payme_plugin.settings.remarks import SettingFault
+    from payme_plugin.settings import SettingFault, Shown
 
 __all__ = ["settings"]
 
@@ -43,12 +42,9 @@ def check(given: Given) -> int:
 
     Exit code: 0 it can be used, 2 it can't.
     """
-    faults: tuple[SettingFault, ...] = ()
-    missing = _missing(given)
-    try:
-        warnings = (*missing, *_read(given).warnings)
-    except SettingsError as error:
-        faults, warnings = error.faults, (*missing, *error.warnings)
+    seen = _look_over(given)
+    faults, missing = seen.faults, _missing(given)
+    warnings = (*missing, *seen.warnings)
     for found in faults:
         fault(str(found))
     for warning in warnings:
@@ -72,30 +68,26 @@ def check(given: Given) -> int:
 @pass_given
 def show(given: Given) -> int:
     """Show every setting with where it came from; the key is masked."""
-    try:
-        read = _read(given)
-    except SettingsError as error:
-        fault(str(error))
-        return int(ExitCode.USAGE)
+    # What can't be used is told in its place, and the exit code is then 2.
+    seen = _look_over(given)
+    for found in seen.faults:
+        fault(str(found))
     for warning in _missing(given):
         fault(f"warning: {warning}")
-    rows = shown(read)
     if given.json:
-        echo_document([_shown_document(row) for row in rows])
-        return int(ExitCode.DONE)
-    for row in rows:
-        note = row.setting.default_note if row.setting is not None and not row.value else ""
-        value = f"({note})".replace("`", "") if note else row.value
-        click.echo(f"{row.name:<{_NAME_WIDTH}}  {value:<{_VALUE_WIDTH}}  {row.origin}".rstrip())
-    return int(ExitCode.DONE)
+        echo_document([_shown_document(row) for row in seen.rows])
+    else:
+        for row in seen.rows:
+            click.echo(_shown_line(row))
+    return int(ExitCode.USAGE if seen.faults else ExitCode.DONE)
 
 
 settings.add_command(set_)
 
 
-def _read(given: Given) -> Settings:
-    """Return the settings; a file that was named must be there, the till's own may be missing."""
-    return read_settings({}, None if given.conf is None else given.conf_file, codes)
+def _look_over(given: Given) -> Overview:
+    """Look over the settings; a file that was named must be there, the till's own may be missing."""
+    return look_over_settings({}, None if given.conf is None else given.conf_file, codes)
 
 
 def _missing(given: Given) -> tuple[SettingWarning, ...]:
@@ -110,6 +102,12 @@ def _remarks(remarks: Iterable[SettingFault | SettingWarning]) -> list[dict[str,
     return [
         {"key": remark.key, "value": remark.value, "line": remark.line, "message": str(remark)} for remark in remarks
     ]
+
+
+def _shown_line(row: Shown) -> str:
+    note = row.setting.default_note if row.setting is not None and not row.value else ""
+    value = f"({note})".replace("`", "") if note else row.value
+    return f"{row.name:<{_NAME_WIDTH}}  {value:<{_VALUE_WIDTH}}  {row.origin}".rstrip()
 
 
 def _shown_document(row: Shown) -> dict[str, object]:

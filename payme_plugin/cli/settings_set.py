@@ -14,10 +14,10 @@ import click
 from payme_plugin.cli.given import Given, global_options, pass_given
 from payme_plugin.cli.output import ExitCode, Refusal, UsageFault, echo_document
 from payme_plugin.conf_editor import Uneditable, edited
-from payme_plugin.conf_file import MAX_FILE_BYTES, parse, read_bounded, shown_name
+from payme_plugin.conf_file import MAX_FILE_BYTES, parse, read_bounded
 from payme_plugin.settings import SETTINGS
 from payme_plugin.settings.kinds import MAX_VALUE_CHARACTERS
-from payme_plugin.settings.remarks import UnacceptableError, nearest
+from payme_plugin.settings.remarks import UnacceptableError, nearest, shown_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -91,7 +91,7 @@ def _fault_of(name: str, value: str) -> str | None:
     if setting is None:
         near = nearest(name, _BY_NAME)
         hint = f"did you mean {near}" if near else f"allowed are {', '.join(_BY_NAME)}"
-        return f"there is no setting {shown_name(name)}; {hint}"
+        return f"there is no setting {shown_name(name, near)}; {hint}"
     if _UNFIT.search(value) or len(value) > MAX_VALUE_CHARACTERS:
         return f"{name}: allowed are up to {MAX_VALUE_CHARACTERS} characters, none of them a control character"
     try:

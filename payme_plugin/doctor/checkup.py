@@ -87,7 +87,7 @@ class _Checkup:
         return configuration.check_ignored_errors(settings)
 
     def _modes(self) -> Iterable[Said]:
-        files = [*_files_with_secrets(self._conf_file, self._usable()), self._data_dir, self._data_dir / FILE_NAME]
+        files = [*_files_with_secrets(self._conf_file, self._read), self._data_dir, self._data_dir / FILE_NAME]
         return configuration.check_modes(configuration.look_at_files(dict.fromkeys(files)))
 
     def _slips(self) -> Iterable[Said]:
@@ -125,13 +125,16 @@ class _Checkup:
         return self._read if isinstance(self._read, Settings) else None
 
 
-def _files_with_secrets(conf_file: Path, settings: Settings | None) -> list[Path]:
+def _files_with_secrets(conf_file: Path, read: Settings | SettingsError | None) -> list[Path]:
     """Return the file that holds the key, and the settings file where it may hold a secret."""
-    if settings is None:
-        return [conf_file]
-    key_file = settings.origins["posKey"].path
-    files = [key_file] if key_file is not None else []
-    return [*files, conf_file] if settings.queue_url else files
+    if isinstance(read, Settings):
+        key_file = read.origins["posKey"].path
+        files = [key_file] if key_file is not None else []
+        return [*files, conf_file] if read.queue_url else files
+    warnings = () if read is None else read.warnings
+    # What can't be read whole warns of files that others can read all the same.
+    key_files = [warning.origin.path for warning in warnings if warning.key == "posKey"]
+    return [conf_file, *(path for path in key_files if path is not None)]
 
 
 def _guarded(checks: tuple[Check, ...], look: Callable[[], Iterable[Said]]) -> list[Said]:

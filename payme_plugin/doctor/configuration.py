@@ -60,7 +60,7 @@ def check_settings(read: Settings | SettingsError, conf_file: Path) -> list[Find
         for fault in faults
     ]
     said += [
-        Finding(Check.SETTINGS, Level.WARNING, str(warning), "docs/settings.md tells what is allowed.")
+        Finding(Check.SETTINGS, Level.WARNING, str(warning), f"Mend it in {conf_file}; no restart is needed.")
         for warning in read.warnings
         if warning.key not in _TOLD_ELSEWHERE
     ]
@@ -83,7 +83,7 @@ def check_ignored_errors(settings: Settings) -> list[Finding]:
         said.append(Finding(Check.IGNORED_ERRORS, Level.WARNING, text, remedy))
     if foreign:
         text = f"The manual's list does not have these codes: {', '.join(map(str, foreign))}."
-        remedy = "Compare ignoredErrors with the table in docs/error-codes.md."
+        remedy = f"Take them out of ignoredErrors; the manual has {', '.join(map(str, codes.MANUAL_CODES))}."
         said.append(Finding(Check.IGNORED_ERRORS, Level.WARNING, text, remedy))
     if said:
         return said

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,10 +63,22 @@ def _package(name: str) -> PackageFacts:
     try:
         module = import_module(name)
     except Exception:  # noqa: BLE001 - whatever another program's package does when it is imported
-        return PackageFacts(name, None, is_ours=False, is_beside=False)
-    file = getattr(module, "__file__", None)
-    folder = Path(file).resolve().parent if file else None
+        return PackageFacts(name, _folder(_found(name)), is_ours=False, is_beside=False)
+    folder = _folder(getattr(module, "__file__", None))
     return PackageFacts(name, folder, _is_ours(name, module), is_beside=folder == home / name)
+
+
+def _found(name: str) -> str | None:
+    """Return the file that Python finds under a name, without running it."""
+    try:
+        found = find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    return None if found is None else found.origin
+
+
+def _folder(file: str | None) -> Path | None:
+    return Path(file).resolve().parent if file else None
 
 
 def _is_ours(name: str, module: ModuleType) -> bool:
@@ -81,8 +94,11 @@ def check_imports(packages: Iterable[PackageFacts]) -> list[Finding]:
 def _check_import(package: PackageFacts) -> Finding:
     name, folder = package.name, package.folder
     if not package.is_ours:
-        found = f"is another program's, in {folder}" if folder else "can't be imported"
-        remedy = f"Install payme-plugin again; take any other {name} out of Python's way (PYTHONPATH, current folder)."
+        found = f"is another program's, in {folder}" if folder else "can't be imported: there is none"
+        remedy = (
+            f"Take the other {name} out of Python's way (pip uninstall, PYTHONPATH, current folder), "
+            "then install payme-plugin again (on a till: the package artix-payme)."
+        )
         return Finding(Check.IMPORTS, Level.FAULT, f"The package {name} {found}.", remedy)
     if not package.is_beside:
         text = f"The package {name} is ours, but of another installation: {folder}."

@@ -29,6 +29,8 @@ from payme_plugin.paymego.tls import TlsContext
 from payme_plugin.paymego.wire import Wire
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from payme_plugin.doctor.limits import Limits
     from payme_plugin.paymego.call import Call
     from payme_plugin.settings import Settings
@@ -69,11 +71,13 @@ class Certificate:
 
     Attributes:
         protocol: ``TLSv1.3`` say.
-        expires_at_ms: its end, Unix milliseconds.
+        expires_at_ms: its end, or the first end in its chain where that is known, Unix milliseconds.
+        is_chain: the ends of all certificates up to the authority's are known.
     """
 
     protocol: str
     expires_at_ms: int
+    is_chain: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,9 +319,23 @@ class _WatchedConnection(TlsConnection):
             self._wire.refusal = fault.__context__
             raise
         if isinstance(self.sock, ssl.SSLSocket):
-            shown: Any = self.sock.getpeercert() or {}
-            expires_at_s = ssl.cert_time_to_seconds(shown["notAfter"])
-            self._wire.certificate = Certificate(self.sock.version() or "TLS", expires_at_s * 1000)
+            self._wire.certificate = _certificate_of(self.sock)
+
+
+def _certificate_of(connection: ssl.SSLSocket) -> Certificate:
+    shown: Any = connection.getpeercert() or {}
+    ends_s = [ssl.cert_time_to_seconds(shown["notAfter"])]
+    # Python 3.13 is the first that tells the chain; before, the server's own certificate is all that is known.
+    verified_chain: Callable[[], list[bytes]] | None = getattr(connection, "get_verified_chain", None)
+    above = [] if verified_chain is None else verified_chain()[1:]
+    if above:
+        # What is above the server's own are authorities, and a context reads those.
+        reader = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        reader.load_verify_locations(cadata=b"".join(above))
+        authorities: Any = reader.get_ca_certs()
+        ends_s += [ssl.cert_time_to_seconds(each["notAfter"]) for each in authorities]
+    is_chain = verified_chain is not None and len(ends_s) == 1 + len(above)
+    return Certificate(connection.version() or "TLS", min(ends_s) * 1000, is_chain)
 
 
 class _PlainPool(urllib3.HTTPConnectionPool):

@@ -102,7 +102,12 @@ def _check_tls(facts: ServerFacts) -> Said:
         return Finding(Check.TLS, Level.FAULT, f"No safe connection: {_why(stop)}.", remedy)
     left_days = (certificate.expires_at_ms - facts.walked_at_ms) // _DAY_MS
     end = f"{datetime.fromtimestamp(certificate.expires_at_ms / 1000, tz=timezone.utc):%Y-%m-%d}"
-    text = f"{certificate.protocol}; the certificate is verified and good for {left_days} more days, to {end}."
+    subject, rest = (
+        ("the certificates up to the authority's are verified and", "")
+        if certificate.is_chain
+        else ("the certificate is verified and", " (the server's own; this Python does not tell its authorities')")
+    )
+    text = f"{certificate.protocol}; {subject} good for {left_days} more days, to {end}{rest}."
     if left_days < _FEW_DAYS:
         remedy = "Whoever runs the server should have renewed it by now; ask before it ends."
         return Finding(Check.TLS, Level.WARNING, text, remedy)

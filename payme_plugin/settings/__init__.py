@@ -4,7 +4,7 @@ table      every setting, declared once: the reader, the docs and ``payme settin
 kinds      what a value may be: text in, checked value out
 model      ``Settings``, the frozen result, and its spelling for people
 remarks    faults and warnings: what, where, what is allowed
-reading    ``read_settings``: all sources, all faults together
+reading    ``read_settings``: all sources, all faults together; ``look_over_settings``: the same, as far as it goes
 reader     ``SettingsReader``: read at each operation, the last good ones kept
 """
 
@@ -13,7 +13,15 @@ from __future__ import annotations
 from payme_plugin.settings.account import account_of
 from payme_plugin.settings.model import Settings, Shown, shown
 from payme_plugin.settings.reader import SettingsReader
-from payme_plugin.settings.reading import LINUXCASH, ErrorCodes, Places, payment_type_of, read_settings
+from payme_plugin.settings.reading import (
+    LINUXCASH,
+    ErrorCodes,
+    Overview,
+    Places,
+    look_over_settings,
+    payment_type_of,
+    read_settings,
+)
 from payme_plugin.settings.remarks import Origin, SettingFault, SettingsError, SettingWarning, Source
 from payme_plugin.settings.table import SETTINGS, Setting
 
@@ -22,6 +30,7 @@ __all__ = [
     "SETTINGS",
     "ErrorCodes",
     "Origin",
+    "Overview",
     "Places",
     "Setting",
     "SettingFault",
@@ -32,6 +41,7 @@ __all__ = [
     "Shown",
     "Source",
     "account_of",
+    "look_over_settings",
     "payment_type_of",
     "read_settings",
     "shown",

@@ -44,6 +44,10 @@ class Looks:
         """Return whether ``path`` names a file."""
         return self._there.setdefault(path, _is_there(path))
 
+    def has_read(self, path: Path) -> bool:
+        """Return whether a look could read what ``path`` names."""
+        return any(asked == path and isinstance(seen, Content) for (asked, _), seen in self._read.items())
+
     def would_repeat(self) -> bool:
         """Return whether every look, taken again, would see the same."""
         return all(_look(*asked) == seen for asked, seen in self._read.items()) and all(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from payme_plugin.secret import Secret
     from payme_plugin.settings.remarks import Origin, SettingWarning
 
-__all__ = ["Settings", "Shown", "shown"]
+__all__ = ["Settings", "Shown", "shown", "shown_values"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,10 +99,17 @@ class Shown:
 
 def shown(settings: Settings) -> tuple[Shown, ...]:
     """Return every setting with its value and origin: the settings file first, then in the order of the table."""
-    rows = [Shown(CONF_FILE, str(settings.conf_file), settings.origins[CONF_FILE], None)]
+    values = {setting.field: getattr(settings, setting.field) for setting in SETTINGS}
+    return shown_values(values, settings.origins, settings.conf_file)
+
+
+def shown_values(values: Mapping[str, object], origins: Mapping[str, Origin], conf_file: Path) -> tuple[Shown, ...]:
+    """Return the settings file and those settings that have a value among ``values``, which are by field."""
+    rows = [Shown(CONF_FILE, str(conf_file), origins[CONF_FILE], None)]
     for setting in SETTINGS:
-        value = setting.masked(_written(getattr(settings, setting.field)))
-        rows.append(Shown(setting.name, value, settings.origins[setting.name], setting))
+        if setting.field in values:
+            value = setting.masked(_written(values[setting.field]))
+            rows.append(Shown(setting.name, value, origins[setting.name], setting))
     return tuple(rows)
 
 

@@ -28,6 +28,8 @@ class _Round:
     looks: Looks
     good: Settings | None
     problem: SettingsError | None
+    good_file: Path | None = None
+    """The settings file that ``good`` was read from; None where there was none."""
 
     def holds(self, host: Mapping[str, object]) -> bool:
         return self.host == host and self.looks.would_repeat()
@@ -94,15 +96,18 @@ class SettingsReader:
         except Exception as error:  # noqa: BLE001 - whatever a till does, it must not stop a hook
             explanation = f"the till could not give them ({type(error).__name__})"
             problem = SettingsError([SettingFault(None, None, Origin(Source.HOST), explanation)])
-            self._round = _Round(None, Looks(), before.good, problem)
+            self._round = _Round(None, Looks(), before.good, problem, before.good_file)
             return self._round
         if before.holds(host):
             return before
         looks = Looks()
         try:
-            good = read_settings(host, self._file, self._codes, places=self._places, looks=looks)
-            latest = _Round(host, looks, good, None)
+            good = read_settings(
+                host, self._file, self._codes, places=self._places, looks=looks, former=before.good_file
+            )
+            good_file = good.conf_file if looks.has_read(good.conf_file) else None
+            latest = _Round(host, looks, good, None, good_file)
         except SettingsError as problem:
-            latest = _Round(host, looks, before.good, problem)
+            latest = _Round(host, looks, before.good, problem, before.good_file)
         self._round = latest
         return latest

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from payme_plugin.secret import Secret
 from payme_plugin.settings.kinds import MAX_VALUE_CHARACTERS, checked_key
 from payme_plugin.settings.looks import Looks, Trouble
-from payme_plugin.settings.model import Settings
+from payme_plugin.settings.model import Settings, Shown, shown_values
 from payme_plugin.settings.remarks import (
     Origin,
     SettingFault,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-__all__ = ["LINUXCASH", "ErrorCodes", "Places", "payment_type_of", "read_settings"]
+__all__ = ["LINUXCASH", "ErrorCodes", "Overview", "Places", "look_over_settings", "payment_type_of", "read_settings"]
 
 _MAX_KEY_FILE_BYTES = 4_096
 _MAX_CA_FILE_BYTES = 4_194_304
@@ -56,6 +57,7 @@ def read_settings(
     *,
     places: Places = LINUXCASH,
     looks: Looks | None = None,
+    former: Path | None = None,
 ) -> Settings:
     """Return checked settings: the till's own over the section ``[Main]`` of the settings file over the defaults.
 
@@ -66,6 +68,8 @@ def read_settings(
         codes: the catalogue of error codes.
         places: where the till keeps its files.
         looks: what files are read through, for one who wants to know later whether they changed.
+        former: the settings file that good settings came from before, or None; a till whose file is lost does not
+            fall back to the defaults.
 
     Raises:
         SettingsError: something can't be used; it carries every fault.
@@ -73,8 +77,33 @@ def read_settings(
     Money effect: none.
     """
     looks = looks or Looks()
-    reading = _Reading(gather(host, file, places, looks), codes, places, looks)
-    return reading.settings()
+    return _Reading(gather(host, file, places, looks, former), codes, places, looks).settings()
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Settings as people see them, whether they can be used or not.
+
+    Attributes:
+        rows: every setting without a fault; none at all where the settings file itself can't be read.
+        faults: what can't be used.
+        warnings: what should be looked at besides.
+    """
+
+    rows: tuple[Shown, ...]
+    faults: tuple[SettingFault, ...]
+    warnings: tuple[SettingWarning, ...]
+
+
+def look_over_settings(
+    host: Mapping[str, object], file: Path | None, codes: ErrorCodes, *, places: Places = LINUXCASH
+) -> Overview:
+    """Return what ``read_settings`` would read, as far as it goes; the arguments are the same.
+
+    Money effect: none.
+    """
+    looks = Looks()
+    return _Reading(gather(host, file, places, looks), codes, places, looks).overview()
 
 
 def payment_type_of(host: Mapping[str, object], file: Path | None, *, places: Places = LINUXCASH) -> int | None:
@@ -100,15 +129,28 @@ class _Reading:
         self._faults = list(gathered.faults)
         self._warnings: list[SettingWarning] = []
 
-    def settings(self) -> Settings:
+    def _read_all(self) -> None:
         for setting in SETTINGS:
             self._read(setting)
         self._settle_key()
         self._check_server()
         self._check_files()
         self._check_codes()
+        self._faults.sort(key=_place)
+
+    def overview(self) -> Overview:
+        self._read_all()
+        # A setting whose line can't be read would be shown with the default, which it was not meant to have.
+        broken = {_BY_NAME[fault.key].field for fault in self._faults if fault.key in _BY_NAME}
+        values = {name: value for name, value in self._values.items() if name not in broken}
+        is_lost = any(fault.key is None and fault.line is None for fault in self._faults)
+        rows = () if is_lost else shown_values(values, self._origins, self._gathered.conf_file)
+        return Overview(rows, tuple(self._faults), tuple(self._warnings))
+
+    def settings(self) -> Settings:
+        self._read_all()
         if self._faults:
-            raise SettingsError(sorted(self._faults, key=_place), self._warnings)
+            raise SettingsError(self._faults, self._warnings)
         return Settings(
             **self._values,
             conf_file=self._gathered.conf_file,
@@ -131,7 +173,7 @@ class _Reading:
         """Let the higher source of the key win; two of one height are a fault."""
         path: Path | None = self._values.get("pos_key_file")
         if path is None:
-            self._warn_of_readers(self._gathered.conf_mode, self._origins["posKey"], self._gathered.conf_file)
+            self._warn_of_conf_readers()
             return
         here, there = self._origins["posKey"], self._origins["posKeyFile"]
         key_given = here.source is not Source.DEFAULT and self._values.get("pos_key") != Secret(_PLACEHOLDERS["posKey"])
@@ -156,11 +198,17 @@ class _Reading:
         except UnacceptableError as error:
             self._fault("posKeyFile", str(path), f"the file holds no key: {error}")
         self._origins["posKey"] = Origin(Source.FILE, path)
-        self._warn_of_readers(content.mode, self._origins["posKey"], path)
+        self._warn_of_readers(content.mode, path)
 
-    def _warn_of_readers(self, mode: int | None, key_origin: Origin, path: Path) -> None:
-        real = self._values.get("pos_key") != Secret(_PLACEHOLDERS["posKey"])
-        if real and key_origin.source is Source.FILE and mode is not None and mode & _OTHERS_READ_OR_WRITE:
+    def _warn_of_conf_readers(self) -> None:
+        conf_file, given = self._gathered.conf_file, self._origins["posKey"].source is Source.FILE
+        # A line that can't be read may hold the key.
+        is_torn = any(fault.origin.path == conf_file for fault in self._gathered.faults)
+        if is_torn or (given and self._values.get("pos_key") != Secret(_PLACEHOLDERS["posKey"])):
+            self._warn_of_readers(self._gathered.conf_mode, conf_file)
+
+    def _warn_of_readers(self, mode: int | None, path: Path) -> None:
+        if mode is not None and mode & _OTHERS_READ_OR_WRITE:
             explanation = f"the file's mode {mode:04o} lets others read or change the kassa's key; it should be 0600"
             self._warnings.append(SettingWarning("posKey", None, Origin(Source.FILE, path), explanation))
 

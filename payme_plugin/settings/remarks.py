@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import Enum
@@ -11,9 +12,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["Origin", "SettingFault", "SettingWarning", "SettingsError", "Source", "UnacceptableError", "nearest"]
+__all__ = [
+    "Origin",
+    "SettingFault",
+    "SettingWarning",
+    "SettingsError",
+    "Source",
+    "UnacceptableError",
+    "nearest",
+    "shown_name",
+]
 
 _SHOWN_CHARACTERS = 60
+_NAME = re.compile(r"[A-Za-z_]{1,40}")
+# ``colour``, ``shopColour``, ``shop_colour``: what looks like words is hardly a piece of a key.
+_WORDS = re.compile(r"[A-Z]?[a-z]{2,}(?:(?:[A-Z]|_[a-z])[a-z]+)*")
 
 
 class UnacceptableError(ValueError):
@@ -125,6 +138,20 @@ def nearest(word: str, allowed: Iterable[str]) -> str | None:
     by_lower = {candidate.lower(): candidate for candidate in allowed}
     found = get_close_matches(word[:_SHOWN_CHARACTERS].lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[found[0]] if found else None
+
+
+def shown_name(name: str, near: str | None) -> str:
+    """Return a name that a person wrote, fit to be shown: a misspelt ``near``, or words; any other is described.
+
+    What stands before a ``=`` may be the kassa's key, pasted without its name, or a piece of it.
+
+    Args:
+        name: the name as written.
+        near: the setting that it was probably meant to be, or None.
+    """
+    is_near = near is not None and len(name) <= len(near) + 1
+    is_fit = _NAME.fullmatch(name) and (is_near or _WORDS.fullmatch(name))
+    return name if is_fit else f"a name of {len(name)} characters"
 
 
 def _cut(value: str) -> str:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from payme_plugin.conf_file import MAX_FILE_BYTES, ConfValue, parse, shown_name, unquoted
+from payme_plugin.conf_file import MAX_FILE_BYTES, ConfFault, ConfValue, parse, unquoted
 from payme_plugin.settings.looks import Looks, Trouble
-from payme_plugin.settings.remarks import Origin, SettingFault, Source, nearest
+from payme_plugin.settings.remarks import Origin, SettingFault, Source, nearest, shown_name
 from payme_plugin.settings.table import CONF_FILE, SETTINGS
 
 if TYPE_CHECKING:
@@ -68,7 +68,9 @@ class Gathered:
     conf_mode: int | None
 
 
-def gather(host: Mapping[str, object], file: Path | None, places: Places, looks: Looks) -> Gathered:
+def gather(
+    host: Mapping[str, object], file: Path | None, places: Places, looks: Looks, former: Path | None = None
+) -> Gathered:
     """Return what the till and the settings file give.
 
     Args:
@@ -76,6 +78,7 @@ def gather(host: Mapping[str, object], file: Path | None, places: Places, looks:
         file: the settings file where the caller names one; it must be there.
         places: where the till keeps its files.
         looks: what files are read through.
+        former: the settings file that was there before, or None; it must still be there.
     """
     faults: list[SettingFault] = []
     conf_file, conf_origin = _conf_file(host, file, places, faults)
@@ -83,16 +86,13 @@ def gather(host: Mapping[str, object], file: Path | None, places: Places, looks:
     mode = None
     content = looks.read(conf_file, MAX_FILE_BYTES)
     if isinstance(content, Trouble):
-        if not content.missing or conf_origin.source is not Source.DEFAULT:
+        if not content.missing or conf_origin.source is not Source.DEFAULT or conf_file == former:
             explanation = f"it can't be read: {content.explanation}"
             faults.append(SettingFault(None, None, Origin(Source.FILE, conf_file), explanation))
     else:
         mode = content.mode
         conf = parse(content.data)
-        faults.extend(
-            SettingFault(fault.key, None, Origin(Source.FILE, conf_file, fault.line), fault.explanation)
-            for fault in conf.faults
-        )
+        faults.extend(_of_file(fault, conf_file) for fault in conf.faults)
         given.update(_from_file(conf.values, conf_file, faults))
     given.update(_from_host(host, faults))
     return Gathered(given, tuple(faults), conf_file, conf_origin, mode)
@@ -112,6 +112,11 @@ def _conf_file(
     shown = named if isinstance(named, str) else None
     faults.append(SettingFault(CONF_FILE, shown, origin, "allowed is a path from the root, as text"))
     return places.conf_file, Origin(Source.DEFAULT)
+
+
+def _of_file(fault: ConfFault, path: Path) -> SettingFault:
+    key = None if fault.key is None else shown_name(fault.key, nearest(fault.key, _NAMES))
+    return SettingFault(key, None, Origin(Source.FILE, path, fault.line), fault.explanation)
 
 
 def _from_file(values: Mapping[str, ConfValue], path: Path, faults: list[SettingFault]) -> Iterable[tuple[str, Given]]:
@@ -143,4 +148,6 @@ def _from_host(host: Mapping[str, object], faults: list[SettingFault]) -> Iterab
 def _unknown(name: str, origin: Origin) -> SettingFault:
     near = nearest(name, _NAMES)
     hint = f"did you mean {near}" if near else f"allowed are {', '.join(setting.name for setting in SETTINGS)}"
-    return SettingFault(shown_name(name), None, origin, f"there is no such setting; {hint}")
+    # A till's names are its program's, and no pieces of a key.
+    shown = shown_name(name, name if origin.source is Source.HOST else near)
+    return SettingFault(shown, None, origin, f"there is no such setting; {hint}")

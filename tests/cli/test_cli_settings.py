@@ -76,6 +76,58 @@ def test_shown_as_a_document_each_setting_has_its_source(shop: Shop) -> None:
     assert (shown["keepDays"]["value"], shown["keepDays"]["source"]) == ("400", "default")
 
 
+@pytest.mark.parametrize(
+    "line", ["payDuration = ten", 'payDuration = "5000', "payDuration = 1\npayDuration = 2", "[Other]\npayDuration = 9"]
+)
+def test_a_bad_line_is_told_and_every_other_setting_is_shown(shop: Shop, line: str) -> None:
+    good = [each for each in shop.run("settings", "show").out.splitlines() if not each.startswith("payDuration ")]
+    shop.configure()
+    text = shop.conf.read_text(encoding="utf-8").replace("payDuration = 5000\n", "")
+    shop.conf.write_text(f"{text}{line}\n", encoding="utf-8")
+    shown = shop.run("settings", "show")
+
+    assert shown.code == 2
+    (sentence,) = shown.sentences
+    assert sentence.startswith(f"payDuration on line {len(text.splitlines()) + len(line.splitlines())} of {shop.conf}")
+    assert [each.split()[:2] for each in shown.out.splitlines()] == [each.split()[:2] for each in good]
+    listed = shop.run("settings", "show", "--json")
+    assert (listed.code, listed.sentences) == (2, [sentence])
+    assert [each["name"] for each in listed.document] == [each.split()[0] for each in good]
+
+
+def test_settings_that_do_not_go_together_are_told_and_the_others_are_shown(shop: Shop) -> None:
+    shop.configure(url="http://payme.example/api", posKeyFile=shop.folder / "none")
+    shown = shop.run("settings", "show")
+
+    assert shown.code == 2
+    names = [line.split()[0] for line in shown.out.splitlines()]
+    assert {"url", "posKeyFile"}.isdisjoint(names)
+    assert {"timeout", "posId", "confFile"} < set(names)
+    assert {sentence.split()[0] for sentence in shown.sentences} == {"url", "posKeyFile"}
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe[\x00", b"\n" * 2000])
+def test_of_a_file_that_can_not_be_read_no_defaults_are_shown(shop: Shop, content: bytes) -> None:
+    shop.conf.write_bytes(content)
+
+    assert (shop.run("settings", "show").code, shop.run("settings", "show").out) == (2, "")
+    assert shop.run("settings", "show", "--json").document == []
+
+
+@pytest.mark.parametrize("line", ["KCRWkzqPxxUeWBHNMAOtR", "KCRWkzqPxxUeWBHNMAOtR=", "KCRWkzqPxxUeWBHNMAOtR=x"])
+@pytest.mark.parametrize("command", [("settings", "check"), ("settings", "show"), ("doctor",)])
+def test_a_key_that_was_pasted_without_its_name_is_told_by_its_line_alone(
+    shop: Shop, command: tuple[str, ...], line: str
+) -> None:
+    shop.configure()
+    lines = shop.conf.read_text(encoding="utf-8").splitlines()
+    shop.conf.write_text("\n".join([*lines, line, ""]), encoding="utf-8")
+    told = shop.run(*command)
+
+    assert f"n line {len(lines) + 1} of {shop.conf}" in told.out + told.err
+    assert "KCRW" not in told.out + told.err
+
+
 @pytest.mark.parametrize("command", ["check", "show"])
 @pytest.mark.parametrize("json", [[], ["--json"]])
 def test_the_key_is_never_shown(shop: Shop, command: str, json: list[str]) -> None:

@@ -98,14 +98,23 @@ def test_a_key_that_is_none_is_refused_and_not_repeated(conf: Path, sent: bytes,
 
 def test_every_fault_is_told_at_once_and_nothing_is_written(conf: Path) -> None:
     ended = put(
-        conf, "timeout=0", "posid=a", f"{KEY[:30]}=x", "posId", "url=http://h/", "url=http://i/", "language=a\tb"
+        conf,
+        "timeout=0",
+        "posid=a",
+        f"{KEY[:30]}=x",
+        "KCRWkzqPxxUeWBHNMAOtR=x",
+        "posId",
+        "url=http://h/",
+        "url=http://i/",
+        "language=a\tb",
     )
 
     assert ended.code == 2
-    timeout, pos_id, piece, no_pair, twice, control = ended.sentences
+    timeout, pos_id, piece, letters, no_pair, twice, control = ended.sentences
     assert timeout == 'timeout is "0": allowed is a whole number of seconds from 1 to 300.'
     assert pos_id == "there is no setting posid; did you mean posId."
     assert piece.startswith("there is no setting a name of 30 characters; allowed are timeout, url,")
+    assert letters.startswith("there is no setting a name of 21 characters; allowed are timeout, url,")
     assert no_pair == "allowed are NAME=VALUE, paymentType=7 say, and --key-from-stdin."
     assert twice == "url is given twice; allowed is once."
     assert control.startswith("language: allowed are up to")

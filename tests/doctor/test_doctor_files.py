@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from full_disk import full_disk
-from payme_plugin.doctor import Check, Level
+from payme_plugin.doctor import Check, Level, Report
 from payme_plugin.doctor.disk import look_at_disk
 from payme_plugin.doctor.installation import look_at_packages, look_at_texts
+from payme_plugin.paymego.codes import MANUAL_CODES
 from tests.cli.conftest import KEY
 from tests.doctor.conftest import finding, findings, level, unchecked
 
@@ -103,6 +105,23 @@ def test_where_the_key_has_a_file_of_its_own_that_file_counts(till: Till, payme:
     assert finding(till.examined(), Check.MODES).remedy == f"chmod 0600 {key_file}"
 
 
+def test_broken_settings_do_not_hide_that_others_can_read_them_and_the_key(
+    till: Till, payme: Payme, tmp_path: Path
+) -> None:
+    key_file = tmp_path / "key"
+    key_file.write_text(KEY, encoding="utf-8")
+    key_file.chmod(0o604)
+    till.configure(payme.url, posKey=None, posKeyFile=key_file, frequency="often")
+    till.conf.chmod(0o644)
+    report = till.examined()
+
+    assert level(report, Check.SETTINGS) is Level.FAULT
+    assert [found.remedy for found in findings(report, Check.MODES)] == [
+        f"chmod 0600 {till.conf}",
+        f"chmod 0600 {key_file}",
+    ]
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # The disk
 # ---------------------------------------------------------------------------------------------------------------------
@@ -171,6 +190,24 @@ def test_a_template_that_prints_nothing_for_a_refund_is_a_warning(till: Till, pa
 
     assert found.level is Level.WARNING, found
     assert "cancel, refund" in found.text
+
+
+def test_no_remedy_sends_a_technician_to_a_page_that_the_package_does_not_bring(
+    till: Till, payme: Payme, tmp_path: Path
+) -> None:
+    till.configure(payme.url, slipTemplate=tmp_path / "none.xml", ignoredErrors="-12345", timeot="10")
+    report = till.examined()
+    till.configure(payme.url, slipTemplate=tmp_path / "none.xml", ignoredErrors="-12345")
+    report = Report(report.findings + till.examined().findings, ())
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "payme_plugin" / "doctor").glob("*.py"))
+
+    assert report.count(Level.WARNING) > 2
+    assert not any(".md" in found.text + found.remedy for found in report.findings)
+    assert not re.search(r"\bdocs/|\.md\b", sources)
+    foreign = findings(report, Check.IGNORED_ERRORS)[-1]
+    assert ", ".join(map(str, MANUAL_CODES)) in foreign.remedy
+    (missing,) = {found.remedy for found in findings(report, Check.SETTINGS) if found.level is Level.WARNING}
+    assert str(till.conf) in missing
 
 
 def test_a_template_that_is_not_there_is_told_among_the_settings(till: Till, payme: Payme, tmp_path: Path) -> None:
@@ -242,10 +279,46 @@ def test_another_programs_packages_do_not_keep_the_doctor_from_telling_so(
 
     imports = [(how, text) for name, how, text in told if name == "imports"]
     assert [how for how, _ in imports] == ["fault", "fault"]
-    if "raise" not in content:
-        assert all(str(tmp_path / "foreign") in text for _, text in imports)
+    assert all(str(tmp_path / "foreign") in text for _, text in imports)
     assert ["slips", "the package slips is not ours"] in left
     assert ["key", "ok", "Payme accepts the kassa's key."] in told
+
+
+@pytest.mark.parametrize("content", ["PROJECT = 'another'", "raise SystemError('broken')", ""])
+@pytest.mark.parametrize("names", [("hookspecs",), ("slips",), ("hookspecs", "slips")])
+def test_the_command_itself_speaks_where_a_package_is_another_programs(
+    till: Till, payme: Payme, tmp_path: Path, names: tuple[str, ...], content: str
+) -> None:
+    foreign = tmp_path / "foreign"
+    for name in names:
+        (foreign / name).mkdir(parents=True)
+        (foreign / name / "__init__.py").write_text(content, encoding="utf-8")
+    till.configure(payme.url)
+    script = foreign / "payme.py"
+    script.write_text("from payme_plugin.cli import main; main(prog_name='payme')", encoding="utf-8")
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(  # noqa: S603 - our own command
+            [sys.executable, str(script), "--conf", str(till.conf), "--data-dir", str(till.folder), *arguments],
+            capture_output=True,
+            encoding="utf-8",
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            check=False,
+            timeout=60,
+        )
+
+    looked, paid = run("doctor"), run("pay", "--amount", "1", "--qr", "1")
+
+    assert (looked.returncode, looked.stderr) == (1, "")
+    for name in names:
+        said = f"The package {name} is another program's, in {foreign / name}."
+        assert f"fault    imports         {said}\n{' ' * 25}-> Take the other {name} out of" in looked.stdout
+        assert f"payme: {said} Take the other {name} out of" in paid.stderr
+    assert "ok       key " in looked.stdout, "all else is looked at"
+    assert (paid.returncode, paid.stdout, len(paid.stderr.splitlines())) == (1, "", len(names))
+    assert "  doctor " in run("--help").stdout
+    assert (run().returncode, run().stdout) == (0, run("--help").stdout)
+    assert run("--version").stdout.startswith("payme ")
 
 
 def test_what_can_not_be_looked_at_is_told_with_the_reason(till: Till) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import socket
 import ssl
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -155,6 +156,31 @@ def test_a_certificate_that_ends_within_two_weeks_is_a_warning(
 
     assert level(report, Check.TLS) is wanted
     assert f"good for {days} more days" in finding(report, Check.TLS).text
+
+
+@pytest.fixture
+def short_chain(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """A server whose own certificate outlives the intermediate authority's, which has a week left."""
+    now = dt.datetime.now(dt.timezone.utc)
+    monkeypatch.setattr(trustme, "DEFAULT_EXPIRY", now + dt.timedelta(days=7, hours=1))
+    middle = authority.create_child_ca()
+    return context_of(middle.issue_cert("localhost", not_after=now + dt.timedelta(days=100, hours=1)))
+
+
+def test_the_days_left_are_those_of_the_chains_first_end_where_python_tells_the_chain(
+    till: Till, short_chain: ssl.SSLContext, ca_file: Path
+) -> None:
+    with served(short_chain) as payme:
+        till.configure(payme.url, caFile=ca_file)
+        found = finding(till.walked(), Check.TLS)
+
+    if sys.version_info >= (3, 13):
+        assert found.level is Level.WARNING
+        assert "the certificates up to the authority's are verified and good for 7 more days" in found.text
+    else:
+        assert found.level is Level.OK
+        assert "good for 100 more days" in found.text
+        assert "the server's own; this Python does not tell its authorities'" in found.text
 
 
 def test_a_server_without_tls_is_told(till: Till, payme: Payme) -> None:

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import time
 from dataclasses import replace
 from decimal import Decimal
+from logging.handlers import WatchedFileHandler
 from pathlib import Path
 
 import payme_plugin
 from hookspecs import BaseHost, BaseUi, Item, PaymentRequest, PaymentStatus, PosPlugins, Receipt, ReceiptKind
+from payme_plugin.till import TerminalLogFormatter
 
 LOG = Path("/linuxcash/logs/current/terminal.log")
+LAYOUT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (?:INFO |WARN |ERROR|FATAL) (?:payme|pos[.a-z]*)  - \S.*")
 AMOUNT = 1_500_000
 
 
@@ -30,6 +34,23 @@ class Till(BaseHost):
 
     def data_dir(self, plugin: str) -> Path:
         return Path("/linuxcash/cash/data") / plugin
+
+
+def log_to(path: Path) -> int:
+    """Write what the plugin logs into the till's main log, as docs/host.md says; return how long the log is now."""
+    handler = WatchedFileHandler(path, encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(TerminalLogFormatter())
+    for name in ("payme", "pos"):
+        logging.getLogger(name).addHandler(handler)
+        logging.getLogger(name).setLevel(logging.INFO)
+    return path.stat().st_size
+
+
+def assert_layout(path: Path, begin: int) -> None:
+    """Make sure that all that was logged from ``begin`` on has the layout of the till's main log."""
+    lines = path.read_bytes()[begin:].decode().splitlines()
+    assert any("request receipts.create" in line for line in lines), lines
+    assert [line for line in lines if not LAYOUT.fullmatch(line)] == []
 
 
 def main(code: str, *words: str) -> None:
@@ -60,5 +81,8 @@ def main(code: str, *words: str) -> None:
 
 if __name__ == "__main__":
     if LOG.parent.is_dir():
-        logging.basicConfig(filename=LOG, level=logging.INFO)
-    main(*sys.argv[1:])
+        begin = log_to(LOG)
+        main(*sys.argv[1:])
+        assert_layout(LOG, begin)
+    else:
+        main(*sys.argv[1:])

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payme_plugin.conf_file import parse, read_bounded, shown_name
+from payme_plugin.conf_editor import edited
+from payme_plugin.conf_file import encoding_of, parse, read_bounded
 
 
 def values(text: str) -> dict[str, str]:
@@ -139,9 +140,11 @@ def test_no_fault_repeats_what_may_be_a_piece_of_the_key() -> None:
     assert "Canary" not in repr(conf)
 
 
-def test_a_name_is_shown_where_it_looks_like_one() -> None:
-    assert shown_name("timeoutt") == "timeoutt"
-    assert shown_name("W1kzqPxxUeW&BHNM0AOtR3?") == "a name of 23 characters"
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1251"])
+def test_the_editor_writes_in_the_encoding_that_a_file_is_read_with(encoding: str) -> None:
+    data = "[Main]\n; Код\nposId = касса\n".encode(encoding)
+    assert encoding_of(data) == encoding.removesuffix("-sig")
+    assert edited(data, {"posId": "лавка"}) == "[Main]\n; Код\nposId = лавка\n".encode(encoding)
 
 
 @given(st.binary())

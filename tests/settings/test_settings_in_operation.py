@@ -121,6 +121,33 @@ def test_a_change_that_can_not_be_used_disturbs_no_payment_and_its_notice_goes_w
     assert NOTICE not in till.host.notices
 
 
+@pytest.mark.parametrize("broken", [{"payDuration": "ten"}, {"posKey": "canary-1\ncanary-2"}, {"typo": "1"}])
+def test_a_till_that_starts_over_a_broken_file_logs_that_others_can_read_it_too(
+    new_till: Callable[..., ServedTill], conf: ConfFile, broken: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    till = new_till()
+    till.host.given = {"confFile": str(conf.path), "paymentType": "7"}
+    conf.write(**broken)
+    conf.path.chmod(0o644)
+    caplog.clear()
+    till.plugins.on_start(till.host)
+
+    assert "the settings can't be used" in caplog.text
+    assert f"settings: posKey in {conf.path}: the file's mode 0644 lets others read" in caplog.text
+    assert "canary" not in caplog.text
+
+
+def test_a_change_that_can_not_be_used_and_opens_the_file_to_others_is_logged_as_such(
+    till: ServedTill, conf: ConfFile, caplog: pytest.LogCaptureFixture
+) -> None:
+    till.plugins.payment_types()
+    conf.write(payDuration="ten")
+    conf.path.chmod(0o644)
+    till.plugins.payment_types()
+
+    assert f"settings: posKey in {conf.path}: the file's mode 0644 lets others read" in caplog.text
+
+
 def test_a_file_that_is_gone_keeps_the_last_good_ones_too(till: ServedTill, conf: ConfFile) -> None:
     assert till.pay(till.code()).status is PaymentStatus.PAID
     conf.path.unlink()

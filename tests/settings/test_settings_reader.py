@@ -60,14 +60,54 @@ def test_a_change_of_equal_size_and_time_counts_too(conf: Write, reader: Setting
     assert reader.read().timeout_s == 21
 
 
-def test_a_file_that_comes_goes_or_changes_its_mode_counts(conf: Write, reader: SettingsReader) -> None:
+def test_a_file_that_comes_or_changes_its_mode_counts(conf: Write, reader: SettingsReader) -> None:
     assert reader.read().timeout_s == 10
     path = conf("[Main]\ntimeout = 20\nposKey = a\n")
     assert reader.read().timeout_s == 20
     path.chmod(0o644)
     assert [warning.key for warning in reader.read().warnings] == ["posKey"]
+
+
+def test_a_file_that_never_was_there_is_no_fault(reader: SettingsReader) -> None:
+    for _ in range(2):
+        assert reader.read().timeout_s == 10
+        assert wrong(reader) == []
+
+
+@pytest.mark.parametrize("content", ["[Main]\ntimeout = 20\n", "; nothing is set yet\n"])
+def test_a_file_that_goes_is_a_change_that_can_not_be_used(
+    conf: Write, till: Till, reader: SettingsReader, content: str
+) -> None:
+    path = conf(content)
+    good = reader.read()
     path.unlink()
+    for _ in range(2):
+        assert reader.read() is good, "not the defaults"
+        assert str(reader.problem) == f"In {path}: it can't be read: No such file or directory."
+    till.settings = {"frequency": "77"}
+    assert reader.read() is good, "whatever else changes meanwhile"
+    assert reader.payment_type() == good.payment_type
+    till.settings = None
+    assert reader.read() is good
+    till.settings = {}
+    assert reader.read() is good
+    conf("[Main]\ntimeout = 21\n")
+    assert reader.read().timeout_s == 21
+    assert wrong(reader) == []
+
+
+def test_a_till_that_names_another_file_does_not_miss_the_former_one(
+    conf: Write, till: Till, reader: SettingsReader, tmp_path: Path
+) -> None:
+    path = conf("[Main]\ntimeout = 20\n")
+    assert reader.read().timeout_s == 20
+    (tmp_path / "other.conf").write_text("[Main]\ntimeout = 40\n")
+    till.settings = {"confFile": str(tmp_path / "other.conf")}
+    path.unlink()
+    assert reader.read().timeout_s == 40
+    till.settings = {}
     assert reader.read().timeout_s == 10
+    assert wrong(reader) == []
 
 
 def test_files_that_settings_name_are_looked_at_again(till: Till, reader: SettingsReader, tmp_path: Path) -> None:

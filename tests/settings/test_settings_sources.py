@@ -93,6 +93,34 @@ def test_the_file_can_not_name_another(conf: Write, faults: Faults) -> None:
     assert (fault.key, fault.line) == ("confFile", 2)
 
 
+@pytest.mark.parametrize("line", ["KCRWkzqPxxUeWBHNMAOtR", "KCRWkzqPxxUeWBHNMAOtR=", "KCRWkzqPxxUeWBHNMAOtR=x"])
+@pytest.mark.parametrize("section", ["[Main]", "[Other]", ""])
+def test_of_a_key_that_was_pasted_without_its_name_only_the_line_is_told(
+    conf: Write, faults: Faults, section: str, line: str
+) -> None:
+    conf(f"{section}\n{line}\n{line}\n")
+    told = faults({})
+    assert {2} <= {fault.line for fault in told}
+    for fault in told:
+        assert "KCRW" not in str(fault) + fault.short + repr(fault)
+
+
+@pytest.mark.parametrize("name", ["Timeouts", "POSID", "colour", "shopColour", "shop_colour", "payDuratoin"])
+def test_a_name_of_a_file_that_is_misspelt_or_made_of_words_is_told(conf: Write, faults: Faults, name: str) -> None:
+    conf(f"[Main]\n{name} = 1\n")
+    assert [(fault.key, fault.line) for fault in faults({})] == [(name, 2)]
+
+
+@pytest.mark.parametrize("name", ["posKeyKCRWkzqP", "KCRW", "qWeRtYuIoP", "kCRWkzqp", "abc4", "k" * 41])
+def test_a_name_that_may_be_a_piece_of_the_key_is_told_by_its_length(conf: Write, faults: Faults, name: str) -> None:
+    conf(f"[Main]\n{name} = 1\n")
+    assert [(fault.key, fault.line) for fault in faults({})] == [(f"a name of {len(name)} characters", 2)]
+
+
+def test_a_name_that_the_till_gives_is_its_programs_and_told_whatever_it_is(faults: Faults) -> None:
+    assert [fault.key for fault in faults({"typo": "1"})] == ["typo"]
+
+
 def test_a_file_that_can_not_be_read_is_a_fault(places: Places, faults: Faults) -> None:
     os.mkfifo(places.conf_file)
     (fault,) = faults({})

@@ -1,0 +1,85 @@
+"""What every command runs in: an exit code and one sentence a fault, and the last net under what nobody foresaw."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from payme_plugin.cli.given import Given
+from payme_plugin.cli.output import ExitCode, fault
+from payme_plugin.secret import without_words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = ["App"]
+
+_INTERRUPTED = 130
+
+
+class App(click.Group):
+    """A group that ends every command with an exit code and at most one sentence a fault, never with a traceback."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:  # noqa: ANN401 - click's own signature differs by version
+        """Run one command; exit with its code, or return it where ``standalone_mode`` is off."""
+        standalone = extra.pop("standalone_mode", True)
+        given = extra.setdefault("obj", Given())
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+        run: Callable[..., object] = super().main
+        code = _guarded(given, lambda: run(*args, standalone_mode=False, **extra))
+        if standalone:
+            sys.exit(code)
+        return code
+
+
+def _guarded(given: Given, run: Callable[[], object]) -> int:
+    try:
+        code = run()
+    except click.ClickException as error:
+        fault(error.format_message())
+        return error.exit_code
+    except click.Abort:
+        fault("stopped.")
+        return _INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last net: a person at a terminal never gets a traceback
+        fault(_unexpected(given, error))
+        return int(ExitCode.REFUSED)
+    return code if isinstance(code, int) else int(ExitCode.DONE)
+
+
+def _unexpected(given: Given, error: Exception) -> str:
+    """Return the sentence for a fault that nobody foresaw; its traceback goes into the log."""
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    place = f" in {last[0].name}" if last else ""
+    sentence = f"unexpected {type(error).__name__}{place}; this is a fault of the program"
+    try:
+        folder = given.data_dir
+    except click.ClickException:
+        return f"{sentence}."
+    # Here, for they need ``hookspecs``, and this module must load where that is another program's.
+    from payme_plugin.cli.log_place import command_log, log_path  # noqa: PLC0415
+
+    path = log_path(folder)
+    if not path.parent.is_dir() or not (path.exists() or _may_make_log(folder)):
+        return f"{sentence}."
+    with command_log(folder):
+        logging.getLogger("payme").error("the command failed: %s", without_words(error))
+    return f"{sentence}, its details are in {path}."
+
+
+def _may_make_log(folder: Path) -> bool:
+    """Say whether a log may be made in a folder: not beside another till's journal, or one that can't be read."""
+    from payme_plugin.cli.journal import journal_identity  # noqa: PLC0415 - as above
+    from payme_plugin.till import reference_identity  # noqa: PLC0415 - as above
+
+    try:
+        return journal_identity(folder) in {None, reference_identity()}
+    except Exception:  # noqa: BLE001 - what can't be read may be the very fault that is to be told
+        return False
