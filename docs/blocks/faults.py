@@ -17,8 +17,11 @@ _SCENES = {
     "get": "`receipts.get`, in `on_payment`; it brings what the slip lacks",
     "cancel": "`receipts.cancel`, in `on_cancel`",
     "check-cancel": "`receipts.check`, in `on_cancel`",
+    "get-cancel": "`receipts.get`, in `on_cancel`; it brings what the slip lacks",
     "refund": "`receipts.cancel`, in `on_full_refund`, and at the worker's first try",
+    "check-refund": "`receipts.check`, in `on_full_refund`",
     "fiscal": "`receipts.set_fiscal_data`, by the worker after `on_receipt_closed`",
+    "list": "`receipts.get_all`, by `payme reconcile`",
 }
 
 

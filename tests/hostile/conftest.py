@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hooked_world import HookedWorld
 from hostile_cells import Cell, answer_cells, wire_cells
 from hostile_matrix import Matrix, playing
 from hostile_record import is_recording, row_of, write_rows
 from hostile_shop import Shop, make_certificates, open_shop
+from hostile_stage import Stage
+from slips import SlipPress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +40,28 @@ def shop(authority: trustme.CA, folder: Path) -> Iterator[Shop]:
         yield shop
 
 
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[HookedWorld]:
+    """One request takes 0.01 s there and 0.01 s back; ``timeout`` 5 s, ``payDuration`` 20 s, ``frequency`` 2 s."""
+    world = HookedWorld(tmp_path)
+    yield world
+    world.close()
+
+
+@pytest.fixture(scope="module")
+def press() -> SlipPress:
+    """The real maker of slips; its schemas are built once."""
+    return SlipPress()
+
+
+@pytest.fixture
+def stage(shop: Shop, request: pytest.FixtureRequest) -> Iterator[Stage]:
+    """A till behind a proxy."""
+    stage = Stage(shop, "".join(letter if letter.isalnum() else "-" for letter in request.node.name))
+    yield stage
+    stage.close()
+
+
 @pytest.fixture(scope="module")
 def matrix(request: pytest.FixtureRequest, authority: trustme.CA, folder: Path) -> Iterator[Matrix]:
     """The cells that the chosen tests of this module ask for, played in the background in the order of the tests."""
@@ -49,5 +74,5 @@ def matrix(request: pytest.FixtureRequest, authority: trustme.CA, folder: Path) 
     with playing(cells, folder) as matrix:
         yield matrix
         if is_recording():
-            seen = {cell: row_of(each) for cell, each in matrix.played().items()}
+            seen = {cell: row_of(cell, each) for cell, each in matrix.played().items()}
             write_rows(seen, [*wire_cells(), *answer_cells()])

@@ -14,13 +14,14 @@ import http.client
 import json
 import select
 import socket
-import struct
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
+
+from fault_proxy_line import PATIENCE_S, Line, Request
 
 if TYPE_CHECKING:
     import ssl
@@ -31,7 +32,6 @@ MEANWHILE_S = 0.1
 """How long after the fault the effect comes that happens during it."""
 
 _LATE_S = 0.1
-_PATIENCE_S = 30
 
 
 class Phase(Enum):
@@ -48,25 +48,6 @@ class Phase(Enum):
 
 
 @dataclass(frozen=True)
-class Request:
-    """A request as it came over the wire.
-
-    Attributes:
-        method: ``receipts.pay`` say.
-        document: the whole JSON.
-        head: its request line and headers.
-        body: its bytes.
-        nth: which one on its connection, from 1.
-    """
-
-    method: str
-    document: dict[str, Any]
-    head: bytes
-    body: bytes
-    nth: int
-
-
-@dataclass(frozen=True)
 class Arrival:
     """A request that arrived whole.
 
@@ -79,81 +60,6 @@ class Arrival:
     method: str
     at_s: float
     struck: bool
-
-
-class Line:
-    """One connection of the till, in the hands of a fault.
-
-    Attributes:
-        over: set when the proxy closes; what drips or floods looks at it.
-    """
-
-    def __init__(self, connection: socket.socket, over: threading.Event) -> None:
-        self.over = over
-        self._connection = connection
-        self._buffer = b""
-        self._heard = 0
-
-    def hear(self) -> Request | None:
-        """Read one whole request; None when the till is gone."""
-        while b"\r\n\r\n" not in self._buffer:
-            if not self._receive():
-                return None
-        head, _, rest = self._buffer.partition(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
-        while len(rest) < length:
-            if not self._receive():
-                return None
-            rest = self._buffer.partition(b"\r\n\r\n")[2]
-        self._buffer = rest[length:]
-        self._heard += 1
-        document = json.loads(rest[:length])
-        return Request(document["method"], document, head, rest[:length], self._heard)
-
-    def wait_unread(self) -> None:
-        """Wait until a request begins to come, and leave it unread."""
-        select.select([self._connection], [], [], _PATIENCE_S)
-
-    def send(self, data: bytes) -> None:
-        """Send bytes."""
-        self._connection.sendall(data)
-
-    def reply(self, body: bytes, *, status: str = "200 OK", headers: str = "", length: int | None = None) -> None:
-        """Send a whole HTTP answer; with a ``length`` of its own it may be less or more than that."""
-        said = len(body) if length is None else length
-        self.send(f"HTTP/1.1 {status}\r\nContent-Length: {said}\r\n{headers}\r\n".encode() + body)
-
-    def drip(self, data: bytes, pause_s: float = 1.0) -> None:
-        """Send byte by byte, until the till is gone."""
-        for byte in data:
-            self.send(bytes([byte]))
-            if self.over.wait(pause_s):
-                return
-
-    def reset(self) -> None:
-        """Break the connection off with an RST."""
-        self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._connection.close()
-
-    def close(self) -> None:
-        """End the connection."""
-        with contextlib.suppress(OSError):
-            self._connection.shutdown(socket.SHUT_RDWR)
-        self._connection.close()
-
-    def half_close(self) -> None:
-        """Say that nothing more comes, and go on listening."""
-        self._connection.shutdown(socket.SHUT_WR)
-
-    def until_gone(self) -> None:
-        """Say nothing, until the till is gone."""
-        while self._receive():
-            pass
-
-    def _receive(self) -> bool:
-        part = self._connection.recv(65536)
-        self._buffer += part
-        return bool(part)
 
 
 Strike = Callable[[Line, bytes], "bool | None"]
@@ -176,6 +82,8 @@ class FaultProxy:
         trigger: sees every answer that is about to pass.
         arriving: called with every request that arrived, before anything becomes of it.
         answered_by: gives the body of an answer that passes, from the request's JSON and the true body.
+        bait_state: the state in a bait that answers a question.
+        greeting: called when a new connection's first bytes have come, before TLS.
         healed: set when the fault is over.
     """
 
@@ -187,6 +95,8 @@ class FaultProxy:
     trigger: Trigger | None = None
     arriving: Callable[[Request], object] = lambda _: None
     answered_by: Callable[[dict[str, Any], bytes], bytes] = lambda _, truth: truth
+    bait_state: int = 4
+    greeting: Callable[[], object] = lambda: None
     healed: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -194,6 +104,7 @@ class FaultProxy:
         self._plan: tuple[str, Strike, Phase, Callable[[Request], bool]] | None = None
         self._lines: list[Line] = []
         self._late: list[threading.Thread] = []
+        self._serving: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port: int = self._listener.getsockname()[1]
         self._accepting = threading.Thread(target=self._accept, name="fault-proxy", daemon=True)
@@ -216,7 +127,7 @@ class FaultProxy:
     def settle(self) -> None:
         """Wait for the effects that are still under way."""
         for thread in self._late:
-            thread.join(_PATIENCE_S)
+            thread.join(PATIENCE_S)
 
     def cut(self) -> None:
         """End every connection that there is, in good order, as an idle one is ended."""
@@ -230,10 +141,12 @@ class FaultProxy:
         self._over.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
-        self._accepting.join(_PATIENCE_S)
+        self._accepting.join(PATIENCE_S)
         self._listener.close()
         self.cut()
         self.settle()
+        for thread in self._serving:  # none of them asks whoever has the sandbox's port after it
+            thread.join(PATIENCE_S)
 
     def carry_out(self, request: Request) -> bytes:
         """Let the sandbox carry out a request; return the body of its answer."""
@@ -241,7 +154,7 @@ class FaultProxy:
         for one in request.head.split(b"\r\n"):
             if one.lower().startswith(b"x-auth:"):
                 headers["X-Auth"] = one.partition(b":")[2].strip().decode("latin-1")
-        upstream = http.client.HTTPConnection("127.0.0.1", self.sandbox_port, timeout=_PATIENCE_S)
+        upstream = http.client.HTTPConnection("127.0.0.1", self.sandbox_port, timeout=PATIENCE_S)
         with contextlib.closing(upstream):
             upstream.request("POST", "/api", request.body, headers)
             return upstream.getresponse().read()
@@ -253,13 +166,17 @@ class FaultProxy:
             except OSError:
                 return
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=self._serve, args=(connection,), name="fault-proxy-line", daemon=True).start()
+            thread = threading.Thread(target=self._serve, args=(connection,), name="fault-proxy-line", daemon=True)
+            self._serving.append(thread)
+            thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
         with contextlib.ExitStack() as undo:
             undo.enter_context(contextlib.suppress(OSError))
             undo.callback(connection.close)
             if self.tls is not None:
+                select.select([connection], [], [], PATIENCE_S)
+                self.greeting()
                 connection = self.tls.wrap_socket(connection, server_side=True)
             line = Line(connection, self._over)
             undo.callback(line.close)
@@ -298,22 +215,27 @@ class FaultProxy:
             thread = threading.Thread(target=self._carry_out_late, args=(request, phase), daemon=True)
             thread.start()
             self._late.append(thread)
-        return _bait(request)
+        return _bait(request, self.bait_state)
 
     def _carry_out_late(self, request: Request, phase: Phase) -> None:
         if phase is Phase.LATE:
-            self.healed.wait(_PATIENCE_S)
+            self.healed.wait(PATIENCE_S)
         self._over.wait(_LATE_S if phase is Phase.LATE else MEANWHILE_S)
         with contextlib.suppress(OSError):
             self.carry_out(request)
 
 
-def _bait(request: Request) -> bytes:
+def _bait(request: Request, state: int) -> bytes:
     """Return the answer that a till would like best, to a request that nobody has carried out."""
     params = request.document["params"]
-    states = {"receipts.create": 0, "receipts.cancel": 50}
-    receipt = {"_id": params.get("id", "65f0a1b2c3d4e5f601234567"), "state": states.get(request.method, 4)}
-    result = {"state": 4} if request.method == "receipts.check" else {"receipt": receipt}
+    states = {"receipts.create": 0, "receipts.pay": 4, "receipts.cancel": 50}
+    receipt = {"_id": params.get("id", "65f0a1b2c3d4e5f601234567"), "state": states.get(request.method, state)}
     if "amount" in params:
         receipt["amount"] = params["amount"]
+    results: dict[str, object] = {
+        "receipts.check": {"state": state},
+        "receipts.get_all": [receipt],
+        "receipts.set_fiscal_data": {"success": True},
+    }
+    result = results.get(request.method, {"receipt": receipt})
     return json.dumps({"jsonrpc": "2.0", "id": request.document["id"], "result": result}).encode()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from fault_proxy import Line, Strike
 
-__all__ = ["ELSEWHERE", "SHAPES", "STATUSES"]
+__all__ = ["ELSEWHERE", "SHAPES", "SOUND_BUT_NOT_OURS", "STATUSES"]
 
 ELSEWHERE = "elsewhere.payme.test"
 """Where redirects lead; nobody may ever look it up."""
@@ -119,3 +119,15 @@ SHAPES: dict[str, Strike] = {
     "an unknown state": _state(lambda _: 77),
 }
 """Answers that are wrong as JSON, or that say what can't be."""
+
+SOUND_BUT_NOT_OURS = frozenset(
+    {
+        "another receipt",
+        "an amount that is not ours",
+        "the state as text",
+        "the state true",
+        "the state 4.0",
+        "an unknown state",
+    }
+)
+"""Shapes that a server has given for certain, and that say nothing of our receipt."""

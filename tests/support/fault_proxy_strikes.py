@@ -97,6 +97,21 @@ def chunk_broken(line: Line, answer: bytes) -> None:
     line.send(_CHUNKED + b"zz\r\n" + answer + b"\r\n0\r\n\r\n")
 
 
+def chunk_of_negative_size(line: Line, answer: bytes) -> None:
+    """Give a chunk a size below zero, which some read as: all that ever comes; and let nothing more come."""
+    line.send(_CHUNKED + b"-1\r\n" + answer)
+    line.until_gone()
+
+
+def dripping_chunks(line: Line, answer: bytes) -> None:
+    """Send the answer in chunks of a byte, one a second."""
+    line.send(_CHUNKED)
+    for byte in answer:
+        line.send(b"1\r\n" + bytes([byte]) + b"\r\n")
+        if line.over.wait(1.0):
+            return
+
+
 def gzip_bomb(line: Line, answer: bytes) -> None:
     """Send what inflates to 64 MiB."""
     line.reply(_bomb(), headers="Content-Encoding: gzip\r\n")
@@ -107,6 +122,13 @@ def body_of_100_mb(line: Line, answer: bytes) -> None:
     line.send(_OK + b"Content-Length: 104857600\r\n\r\n")
     for _ in range(100):
         line.send(b" " * _MEBIBYTE)
+
+
+def chunks_without_end(line: Line, answer: bytes) -> None:
+    """Send a mebibyte in each chunk, and never the last one."""
+    line.send(_CHUNKED)
+    while not line.over.is_set():
+        line.send(b"100000\r\n" + b" " * _MEBIBYTE + b"\r\n")
 
 
 def endless_headers(line: Line, answer: bytes) -> None:
@@ -164,6 +186,9 @@ STRIKES: dict[str, Strike] = {
     "cut in a chunk": chunk_cut,
     "last chunk missing": last_chunk_missing,
     "broken chunk": chunk_broken,
+    "chunk of negative size": chunk_of_negative_size,
+    "dripping chunks": dripping_chunks,
+    "chunks without end": chunks_without_end,
     "gzip bomb": gzip_bomb,
     "body of 100 MB": body_of_100_mb,
     "endless headers": endless_headers,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import html
 import re
+import sqlite3
 import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.sandbox.receipt import Buyer
 
 if TYPE_CHECKING:
@@ -14,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["BUYER", "CARD", "CODE", "KEY", "MASKED_CARD", "PHONE", "Witness", "grouped"]
+    from hookspecs import PaymentResult, ReversalResult, Slip
+
+__all__ = ["BUYER", "CARD", "CODE", "KEY", "MASKED_CARD", "PHONE", "Witness", "grouped", "words_of_record"]
 
 KEY = "KCR4W1kzqPxxUeW&BHNM0AOtR3?&0@E%R?P@;=x"
 CODE = "88776655443322110099"
@@ -32,42 +38,89 @@ def grouped(number: str, by: str = " ", size: int = 4) -> str:
     return by.join(number[start : start + size] for start in range(0, len(number), size))
 
 
+def words_of_record(record: logging.LogRecord) -> list[str]:
+    """Return what the most curious handler makes of a log record: with arguments, and with the values in tracebacks."""
+    words = [record.getMessage(), repr(vars(record))]
+    error = record.exc_info[1] if record.exc_info else None
+    return words if error is None else [*words, _traceback_with_values(error)]
+
+
 @dataclass
 class Witness:
     """Everything that was seen, by where it was seen.
 
     Attributes:
-        folder: the till's data folder: the raw bytes of its files are read, the journal's write-ahead log among them.
+        folder: the till's data folder: the raw bytes of its files are read, the journal's write-ahead log among them,
+            and every column of every table.
         seen: the texts.
+        stored: the bytes of files.
     """
 
     folder: Path
     seen: list[tuple[str, str]] = field(default_factory=list)
+    stored: list[tuple[str, bytes]] = field(default_factory=list)
 
     def note(self, where: str, *things: object) -> None:
         """Note what a thing says of itself, whoever asks."""
         for thing in things:
             self.seen.extend([(where, repr(thing)), (where, str(thing))])
 
+    def note_slip(self, where: str, slip: Slip) -> None:
+        """Note a slip as XML, and as it is printed: what was wrapped is read on in the next line."""
+        self.note(where, slip)
+        self.seen += [(where, slip.xml), (where, "\n".join(slip.lines)), (where, "".join(slip.lines))]
+
+    def note_result(self, where: str, result: PaymentResult | ReversalResult) -> None:
+        """Note a verdict and its slips, but for the attributes of the fiscal receipt."""
+        self.note(where, result, result.message)
+        for slip in result.slips:
+            self.note_slip(f"{where}, on a slip", slip)
+        payment = getattr(result, "payment", None)
+        if payment is not None:
+            self.note(f"{where}, to be kept", payment, payment.data)
+
+    def note_error(self, where: str, error: BaseException | None) -> None:
+        """Note an exception, and those that led to it, with the values in their tracebacks."""
+        if error is not None:
+            self.note(where, error, error.args, vars(error))
+            self.seen.append((f"{where}, in a traceback", _traceback_with_values(error)))
+
     def note_log(self, records: Iterable[logging.LogRecord]) -> None:
-        """Note log records as the most curious handler would: with arguments, and with the values in tracebacks."""
+        """Note log records."""
         for record in records:
-            self.note("log", record.getMessage(), vars(record))
-            error = record.exc_info[1] if record.exc_info else None
-            if error is not None:
-                told = traceback.TracebackException.from_exception(error, capture_locals=True)
-                self.note("traceback in the log", "".join(told.format()))
+            self.seen += [("log", words) for words in words_of_record(record)]
 
     def note_files(self) -> None:
-        """Note the bytes of every file in the folder, as they are on the disk now."""
+        """Note every file in the folder as it is on the disk now, and the rows of the journal."""
         for path in self.folder.rglob("*"):
-            if path.is_file():
-                self.seen.append((path.name, path.read_bytes().decode("latin-1")))
+            with contextlib.suppress(FileNotFoundError, IsADirectoryError):  # a till at work makes files and ends them
+                self.stored.append((path.name, path.read_bytes()))
+        if (self.folder / FILE_NAME).exists():
+            self._note_rows()
 
     def leaks(self, *secrets: str) -> list[tuple[str, str]]:
-        """Return which of the secrets were seen where; a number in groups counts as seen."""
-        found = []
+        """Return which of the secrets were seen where; XML's own spelling, line ends and groups of digits hide none."""
+        plain = {secret: _plain(secret) for secret in secrets}
+        found = [(secret, where) for where, data in self.stored for secret in secrets if secret.encode() in data]
         for where, text in self.seen:
-            whole = _GROUPING.sub("", text)
-            found += [(secret, where) for secret in secrets if secret in text or (secret.isdigit() and secret in whole)]
+            whole = _plain(text)
+            unescaped = _plain(html.unescape(text)) if "&" in text else ""
+            found += [(secret, where) for secret in secrets if plain[secret] in whole or plain[secret] in unescaped]
         return found
+
+    def _note_rows(self) -> None:
+        with contextlib.closing(sqlite3.connect(f"{(self.folder / FILE_NAME).as_uri()}?mode=ro", uri=True)) as journal:
+            names = [name for (name,) in journal.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            for name in names:
+                rows = journal.execute(f'SELECT * FROM "{name}"').fetchall()  # noqa: S608 - the journal's own names
+                self.seen += [(f"the table {name}", str(value)) for row in rows for value in row if value is not None]
+
+
+def _plain(text: str) -> str:
+    """Return a text without what people and printers put between the parts of a number or a word."""
+    return _GROUPING.sub("", text)
+
+
+def _traceback_with_values(error: BaseException) -> str:
+    told = traceback.TracebackException.from_exception(error, capture_locals=True)
+    return "".join(told.format())

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from fault_proxy import Phase
-from fault_proxy_answers import SHAPES, STATUSES
+from fault_proxy_answers import SHAPES, SOUND_BUT_NOT_OURS, STATUSES
 from fault_proxy_roads import ROADS
 from fault_proxy_strikes import STRIKES, phases_of
 
@@ -23,7 +23,7 @@ FORGOTTEN = "a connection that a NAT forgot"
 
 
 class Scene(Enum):
-    """A hook's work, and the method in it that the fault befalls."""
+    """A hook's work, or a command's, and the method in it that the fault befalls."""
 
     CREATE = ("create", "receipts.create", "on_payment")
     PAY = ("pay", "receipts.pay", "on_payment")
@@ -31,8 +31,11 @@ class Scene(Enum):
     GET = ("get", "receipts.get", "on_payment")
     CANCEL = ("cancel", "receipts.cancel", "on_cancel")
     CHECK_CANCEL = ("check-cancel", "receipts.check", "on_cancel")
+    GET_CANCEL = ("get-cancel", "receipts.get", "on_cancel")
     REFUND = ("refund", "receipts.cancel", "on_full_refund")
+    CHECK_REFUND = ("check-refund", "receipts.check", "on_full_refund")
     FISCAL = ("fiscal", "receipts.set_fiscal_data", "on_receipt_closed")
+    LIST = ("list", "receipts.get_all", "payme reconcile")
 
     def __init__(self, label: str, method: str, hook: str) -> None:
         self.label = label
@@ -42,19 +45,27 @@ class Scene(Enum):
     @property
     def has_effect(self) -> bool:
         """Whether the method changes anything at Payme."""
-        return self.method not in {"receipts.check", "receipts.get"}
+        return self.method not in {"receipts.check", "receipts.get", "receipts.get_all"}
+
+    @property
+    def is_reversal(self) -> bool:
+        """Whether its hook gives money back."""
+        return self.hook in {"on_cancel", "on_full_refund"}
 
 
 _STRIKES = {**STRIKES, **STATUSES, **SHAPES, FORGOTTEN: STRIKES["accepted and silent"]}
 _HOLDING_BACK = [fault for fault in STRIKES if Phase.BEFORE in phases_of(fault)]
 _LATE_MATTERS = (Scene.PAY, Scene.CANCEL, Scene.REFUND)
 _BOTH = (Phase.BEFORE, Phase.AFTER)
-_SHAPED = (Scene.CREATE, Scene.PAY, Scene.CHECK, Scene.GET, Scene.CANCEL)
+_NAMES_NOTHING = frozenset({Scene.FISCAL, Scene.LIST})
 _NO_LIE = {
+    **dict.fromkeys(SOUND_BUT_NOT_OURS, _NAMES_NOTHING),
     # A new receipt has whatever id Payme gives it, and an answer to ``check`` names none.
-    "another receipt": {Scene.CREATE, Scene.CHECK},
-    "an amount that is not ours": {Scene.CHECK},
+    "another receipt": {Scene.CREATE, Scene.CHECK, Scene.CHECK_CANCEL, Scene.CHECK_REFUND} | _NAMES_NOTHING,
+    "an amount that is not ours": {Scene.CHECK, Scene.CHECK_CANCEL, Scene.CHECK_REFUND} | _NAMES_NOTHING,
 }
+"""What says nothing wrong in an answer that names no receipt, no amount or no state."""
+_FIRST_ON_ITS_CONNECTION = (Scene.FISCAL, Scene.LIST)
 
 
 @dataclass(frozen=True)
@@ -99,8 +110,9 @@ def wire_cells() -> list[Cell]:
         if phase in phases_of(strike) and (phase is not Phase.DURING or scene.has_effect)
     ]
     cells += [Cell(strike, scene, Phase.LATE) for strike in _HOLDING_BACK for scene in _LATE_MATTERS]
-    # The first request on a connection can't meet it, and the worker's is the first.
-    cells += [Cell(FORGOTTEN, scene, phase) for scene in Scene if scene is not Scene.FISCAL for phase in _BOTH]
+    # The first request on a connection can't meet it.
+    old = [scene for scene in Scene if scene not in _FIRST_ON_ITS_CONNECTION]
+    cells += [Cell(FORGOTTEN, scene, phase) for scene in old for phase in _BOTH]
     plain = [cell for cell in cells if cell.scene is Scene.PAY and cell.phase in _BOTH]
     return cells + [replace(cell, plain=True) for cell in plain]
 
@@ -108,8 +120,15 @@ def wire_cells() -> list[Cell]:
 def answer_cells() -> list[Cell]:
     """Return the cells of the answers that are not what the till may take."""
     cells = [Cell(status, scene, phase) for status in STATUSES for scene in Scene for phase in _BOTH]
-    shaped = [Cell(shape, scene, phase) for shape in SHAPES for scene in _SHAPED for phase in _BOTH]
+    shaped = [
+        Cell(shape, scene, phase) for shape in SHAPES for scene in Scene for phase in _BOTH if _is_shaped(scene, phase)
+    ]
     return cells + [cell for cell in shaped if cell.scene not in _NO_LIE.get(cell.fault, ())]
+
+
+def _is_shaped(scene: Scene, phase: Phase) -> bool:
+    """Say whether shapes befall a scene: where nothing but the answer differs, the bait alone."""
+    return phase is Phase.BEFORE or scene.has_effect or scene in {Scene.CHECK, Scene.GET}
 
 
 def strike_of(fault: str) -> Strike:

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import atexit
 import functools
-import logging
 import multiprocessing
+import os
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from hostile_ears import listening
 from hostile_play import play
 from hostile_shop import open_shop
+from hostile_stage import Stage
 from unmeasured import children_unmeasured
 
 if TYPE_CHECKING:
@@ -25,14 +27,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hostile_cells import Cell
+    from hostile_ears import Ear
     from hostile_play import Seen
     from hostile_shop import Shop
 
 __all__ = ["Matrix", "playing"]
 
 _PROCESSES = 3
-_AT_ONCE = 5
-_BATCH = 20
+_AT_ONCE = 8
+_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -91,19 +94,14 @@ def _batches(cells: Iterable[Cell]) -> Iterator[list[Cell]]:
 
 def _play_all(cells: list[Cell], folder: Path) -> _Played:
     """Play a batch in a process of the pool."""
-    listener = _Listener()
-    logger = logging.getLogger("payme")
-    logger.addHandler(listener)
-    logger.setLevel(logging.INFO)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        seen = dict(zip(cells, pool.map(partial(_play, shop=_shop_in(folder)), cells), strict=True))
-    logger.removeHandler(listener)
-    return _Played(seen, listener.complaints)
+    with listening(folder) as ear, ThreadPoolExecutor(_AT_ONCE) as pool:
+        seen = dict(zip(cells, pool.map(partial(_play, shop=_shop_in(folder), ear=ear), cells), strict=True))
+    return _Played(seen, ear.complaints)
 
 
-def _play(cell: Cell, shop: Shop) -> Seen | Exception:
+def _play(cell: Cell, shop: Shop, ear: Ear) -> Seen | Exception:
     try:
-        return play(cell, shop)
+        return play(cell, shop, ear)
     except Exception as error:  # noqa: BLE001 - told by the test of that cell alone
         return error
 
@@ -113,14 +111,7 @@ def _shop_in(folder: Path) -> Shop:
     """Return the shop of this process, which stays open as long as it."""
     stack = ExitStack()
     atexit.register(stack.close)
-    return stack.enter_context(open_shop(folder))
-
-
-class _Listener(logging.Handler):
-    def __init__(self) -> None:
-        super().__init__()
-        self.complaints: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.exc_info or "fault of the plugin" in record.getMessage():
-            self.complaints.append(record.getMessage())
+    shop = stack.enter_context(open_shop(folder))
+    with closing(Stage(shop, f"first-{os.getpid()}")) as stage:
+        stage.sell()  # what a process does once for all its tills is no cell's time
+    return shop

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from fault_proxy_roads import ROADS
+from hands_canaries import CARD, KEY, PHONE, Witness
 from hooked_world import OFD_LINK
+from hookspecs import PaymentResult, ReversalResult
 from hostile_cells import FORGOTTEN, Scene, strike_of
 from hostile_stage import Stage
+from payme_plugin.cli.payme_list import ListUnavailable
+from payme_plugin.clock import SystemClock
 from payme_plugin.sandbox import BuyerAction
 from waiting import comes_true
 
@@ -19,13 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from fault_proxy_names import LookUp
-    from hookspecs import PaymentResult, Receipt, ReversalResult
+    from hookspecs import Receipt
     from hostile_cells import Cell
+    from hostile_ears import Ear
     from hostile_shop import Shop
 
 __all__ = ["Seen", "play"]
 
 _CONFIRMS_S = 0.15
+_ASKS_AGAIN_MS = 2500
 _DELIVERED_WITHIN_S = 20
 _TRIED_WITHIN_S = 2.5
 
@@ -35,11 +42,11 @@ class Seen:
     """What came of a cell.
 
     Attributes:
-        status: the hook's verdict; ``closed`` for ``on_receipt_closed``, which has none.
+        status: the hook's verdict; ``closed`` for ``on_receipt_closed``, which has none, and what came of a command.
         cancellation: the verdict wrote one.
         took_s: how long the hook took; ``on_receipt_closed``'s own time for a fiscal link.
         since_pay_s: the same, from the first ``receipts.pay`` on where there was one before the fault.
-        stalled_s: how much of that the machine withheld from the process.
+        stalled_s: what is excused of that, because the machine stood still.
         message: what the cashier reads.
         slips: how many slips came with it.
         held_then: tiyin that Payme held when the verdict came.
@@ -50,6 +57,7 @@ class Seen:
         left: what was still to do when the time for delivery was over; empty: nothing.
         struck: how often the fault befell something.
         faults: what the host's caller had to catch.
+        leaks: secrets, each with where it was seen.
     """
 
     status: str
@@ -67,23 +75,42 @@ class Seen:
     left: str
     struck: int
     faults: tuple[str, ...]
+    leaks: tuple[tuple[str, str], ...]
 
 
-def play(cell: Cell, shop: Shop) -> Seen:
+def play(cell: Cell, shop: Shop, ear: Ear) -> Seen:
     """Play a cell and return what came of it.
 
     Args:
         cell: which fault, when, and what it befalls.
         shop: what all cells share.
+        ear: hears what this process says.
     """
-    with contextlib.closing(Stage(shop, str(cell), plain=cell.plain)) as stage:
-        return _Play(cell, stage).run()
+    # A question that is lost takes its whole timeout; the one after it must not depend on how busy the machine is.
+    asks_again = cell.fault == FORGOTTEN and cell.scene is not Scene.PAY
+    settings = {"payDuration": _ASKS_AGAIN_MS} if asks_again else {}
+    with contextlib.closing(Stage(shop, str(cell), plain=cell.plain, settings=settings)) as stage:
+        return _Play(cell, stage, ear).run()
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a hook or a command came to, one without a verdict too."""
+
+    status: str
+    cancellation: bool
+    message: str
+    slips: int
 
 
 class _Play:
-    def __init__(self, cell: Cell, stage: Stage) -> None:
+    def __init__(self, cell: Cell, stage: Stage, ear: Ear) -> None:
         self._cell = cell
         self._stage = stage
+        self._ear = ear
+        self._heard_before = len(ear.heard)
+        self._witness = Witness(stage.host.folder)
+        self._on_the_fiscal_receipt = Witness(stage.host.folder)
         self._code = ""
         self._look_ups = 0
 
@@ -92,11 +119,12 @@ class _Play:
         prepared = self._prepare()
         first = len(stage.proxy.arrivals)
         receipts_before = len(stage.sandbox.receipts())
-        began_at, stalled_s = time.monotonic(), stage.shop.stalls.total_s()
+        began_at, stalled_before_s = time.monotonic(), stage.shop.stalls.total_s()
         with self._befallen():
-            result = prepared()
-            ended_at, stalled_s = time.monotonic(), stage.shop.stalls.total_s() - stalled_s
+            came = prepared()
+            ended_at, stalled_s = time.monotonic(), stage.shop.stalls.excused_s(stalled_before_s)
             held_then = stage.sandbox.held()
+            self._witness.note_files()
             if scene in {Scene.REFUND, Scene.FISCAL}:
                 self._wait_for_a_try()
         stage.proxy.settle()
@@ -104,13 +132,13 @@ class _Play:
         arrivals = stage.proxy.arrivals[first:]
         paid_at = [arrival.at_s for arrival in arrivals if arrival.method == "receipts.pay" and arrival.at_s < ended_at]
         return Seen(
-            status="closed" if result is None else result.status.value,
-            cancellation=result is not None and result.cancellation_queued,
+            status=came.status,
+            cancellation=came.cancellation,
             took_s=ended_at - began_at,
             since_pay_s=ended_at - (paid_at[0] if paid_at and scene is not Scene.PAY else began_at),
             stalled_s=stalled_s,
-            message="" if result is None else result.message,
-            slips=0 if result is None else len(result.slips),
+            message=came.message,
+            slips=came.slips,
             held_then=held_then,
             pays=stage.sandbox.pays(self._code) if self._code else 0,
             creates=len(stage.sandbox.receipts()) - receipts_before,
@@ -119,33 +147,63 @@ class _Play:
             left="" if delivered else self._left(),
             struck=self._struck(),
             faults=tuple(map(str, stage.till.plugins.faults)),
+            leaks=self._leaks(),
         )
 
-    def _prepare(self) -> Callable[[], PaymentResult | ReversalResult | None]:
+    def _prepare(self) -> Callable[[], _Told]:
         """Do what comes before the fault; return the hook's call that it befalls."""
         stage, scene = self._stage, self._cell.scene
         if scene.hook == "on_payment":
             if (self._cell.fault, scene) == (FORGOTTEN, Scene.CREATE):
                 stage.close_sale(stage.sell("p0", 7))
             waits = scene in {Scene.CHECK, Scene.GET}
-            self._code = stage.till.code(
+            self._code = stage.code(
                 BuyerAction.CONFIRMS if waits else BuyerAction.PAYS, after_s=_CONFIRMS_S if waits else 0.0
             )
-            return lambda: stage.pay(self._code)
+            return lambda: self._told(stage.pay(self._code))
         sale = stage.sell()
         if scene is Scene.FISCAL:
             return partial(self._close, sale)
-        if scene is Scene.REFUND:
-            closed = stage.close_sale(sale)
-            return lambda: stage.refund(closed)
-        return lambda: stage.cancel(sale)
+        if scene.hook == "on_cancel":
+            return lambda: self._told(stage.cancel(sale))
+        closed = stage.close_sale(sale)
+        return self._list if scene is Scene.LIST else lambda: self._told(stage.refund(closed))
 
-    def _close(self, sale: Receipt) -> None:
+    def _told(self, result: PaymentResult | ReversalResult) -> _Told:
+        self._witness.note_result("a verdict", result)
+        if isinstance(result, PaymentResult):
+            self._on_the_fiscal_receipt.note("the receipt's attributes", result.receipt_attributes)
+        return _Told(result.status.value, result.cancellation_queued, result.message, len(result.slips))
+
+    def _close(self, sale: Receipt) -> _Told:
         self._stage.close_sale(sale, OFD_LINK)
+        return _Told("closed", cancellation=False, message="", slips=0)
+
+    def _list(self) -> _Told:
+        try:
+            listed = self._stage.listed()
+        except ListUnavailable as failure:
+            self._witness.note_error("the command's error", failure)
+            return _Told("no list", cancellation=False, message=failure.format_message(), slips=0)
+        self._witness.note("the list", *listed)
+        return _Told("listed", cancellation=False, message=f"{len(listed)} receipts", slips=0)
+
+    def _leaks(self) -> tuple[tuple[str, str], ...]:
+        """Return which secrets were seen where: in all that was shown, stored and said from the beginning to now."""
+        stage, witness = self._stage, self._witness
+        witness.note_files()
+        witness.note("the screen", *((one.prompts, one.shown) for one in stage.cashiers))
+        witness.note("a notice", stage.host.notice_log)
+        witness.note("a queue message", *stage.host.offered)
+        witness.note("what a hook raised", *stage.till.plugins.faults)
+        witness.seen += self._ear.heard[self._heard_before :]
+        on_fiscal = self._on_the_fiscal_receipt.leaks(KEY, CARD, *stage.codes)
+        return tuple(sorted({*witness.leaks(KEY, CARD, PHONE, *stage.codes), *on_fiscal}))
 
     @contextlib.contextmanager
     def _befallen(self) -> Iterator[None]:
         cell, stage = self._cell, self._stage
+        stage.proxy.bait_state = 50 if cell.scene.is_reversal else 4
         if cell.fault in ROADS:
             self._befall_road()
         elif cell.fault == FORGOTTEN:
@@ -167,6 +225,7 @@ class _Play:
             Scene.CHECK: lambda method, _: method == "receipts.pay",
             Scene.GET: lambda method, answer: method == "receipts.check" and b'"state": 4' in answer,
             Scene.CANCEL: lambda method, _: method == "receipts.check",
+            Scene.GET_CANCEL: lambda method, _: method == "receipts.cancel",
             Scene.REFUND: lambda method, _: method == "receipts.check",
         }
         before = befores.get(scene)
@@ -203,9 +262,13 @@ class _Play:
 
     def _left(self) -> str:
         stage = self._stage
-        rows = [f"{row.attempts} attempts, {row.last_error}" for row in stage.till.live()]
+        now_ms = SystemClock().wall_ms()
+        rows = [
+            f"{row.attempts} attempts, due in {row.due_at - now_ms} ms, {row.last_error}" for row in stage.till.live()
+        ]
         receipts = [f"state {one.state}, fiscal {bool(one.fiscal_data)}" for one in stage.sandbox.receipts()]
-        return f"cancellations {rows}, receipts {receipts}"
+        threads = sorted({thread.name for thread in threading.enumerate()})
+        return f"cancellations {rows}, receipts {receipts}, notices {stage.host.notices}, threads {threads}"
 
     def _is_settled(self) -> bool:
         stage = self._stage

@@ -12,17 +12,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hostile_rules import counted_s, time_bound_s
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hostile_cells import Cell
     from hostile_play import Seen
 
-__all__ = ["FAULTS", "Row", "is_recording", "read_rows", "row_of", "write_rows"]
+__all__ = ["FAULTS", "Row", "differences", "is_recording", "read_rows", "row_of", "write_rows"]
 
 FAULTS = Path(__file__).parents[2] / "docs" / "faults.csv"
 
 _STEP_S = 0.5
+_BUSY_S = 1.5
 _FIELDS = ("kind", "fault", "phase", "scene", "verdict", "cancellation", "time_s")
 
 
@@ -33,7 +36,8 @@ class Row:
     Attributes:
         verdict: the hook's verdict.
         cancellation: ``yes`` or ``no``.
-        time_s: how long the hook took, rounded up to halves of a second.
+        time_s: how long it may take: what was seen, rounded up to halves of a second, and a second and a half
+            more for a busy machine; never more than is promised.
     """
 
     verdict: str
@@ -46,10 +50,18 @@ def is_recording() -> bool:
     return bool(os.environ.get("PAYME_RECORD_FAULTS"))
 
 
-def row_of(seen: Seen) -> Row:
+def row_of(cell: Cell, seen: Seen) -> Row:
     """Return what is recorded of a cell."""
-    steps = max(1, math.ceil(seen.took_s / _STEP_S))
-    return Row(seen.status, "yes" if seen.cancellation else "no", steps * _STEP_S)
+    seen_s = math.ceil((counted_s(cell, seen) - seen.stalled_s) / _STEP_S) * _STEP_S
+    return Row(seen.status, "yes" if seen.cancellation else "no", min(seen_s + _BUSY_S, time_bound_s(cell)))
+
+
+def differences(cell: Cell, seen: Seen, told: Row) -> list[str]:
+    """Return in words where a cell is not as the record, and so the pages, tell; a plain one's is that of https."""
+    row, took_s = row_of(cell, seen), counted_s(cell, seen) - seen.stalled_s
+    is_same = (row.verdict, row.cancellation) == (told.verdict, told.cancellation)
+    words = [] if is_same else [f"{row.verdict}, cancellation {row.cancellation}; the pages say {told}"]
+    return words if took_s <= told.time_s else [*words, f"{took_s:.2f} s; the pages say at most {told.time_s:g} s"]
 
 
 def read_rows() -> dict[tuple[str, str, str], Row]:

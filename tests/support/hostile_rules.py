@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fault_proxy import Phase
+from fault_proxy_answers import SOUND_BUT_NOT_OURS
 from hostile_cells import FORGOTTEN, Scene
 from hostile_stage import AMOUNT, BOUND_S, PAY_DURATION_S, TIMEOUT_S
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from hostile_cells import Cell
     from hostile_play import Seen
 
-__all__ = ["expected_verdict", "lapses_of"]
+__all__ = ["counted_s", "expected_verdict", "lapses_of", "time_bound_s"]
 
 _PASSING = frozenset({"HTTP/1.0", "the first addresses dead, a later one not"})
 """They slow an answer down at most."""
@@ -24,24 +25,14 @@ _NEVER_SENT = frozenset({"connection refused", "no address answers", "slow name 
 
 _MUTE = "accepted, then mute before TLS"
 
-_SOUND_BUT_NOT_OURS = frozenset(
-    {
-        "another receipt",
-        "an amount that is not ours",
-        "the state as text",
-        "the state true",
-        "the state 4.0",
-        "an unknown state",
-    }
-)
-"""Answers that a server has given for certain, and that say nothing of our receipt."""
-
 
 def expected_verdict(cell: Cell) -> str:
     """Return the one verdict that a cell may come to."""
     passes = cell.fault in _PASSING
     if cell.scene is Scene.FISCAL:
         return "closed"
+    if cell.scene is Scene.LIST:
+        return "listed" if passes else "no list"
     if cell.scene is Scene.CREATE:  # repeated once, on a new connection
         return "PAID" if passes or cell.fault == FORGOTTEN else "REFUSED"
     if cell.scene is Scene.PAY:
@@ -50,11 +41,16 @@ def expected_verdict(cell: Cell) -> str:
         return "PAID" if passes or cell.fault == FORGOTTEN else "UNKNOWN"
     if cell.scene is Scene.GET:  # the slip alone depends on it
         return "PAID"
-    if cell.scene is Scene.CHECK_CANCEL and cell.fault == FORGOTTEN:  # asked again on a new connection
+    return _reversal_verdict(cell, passes=passes)
+
+
+def _reversal_verdict(cell: Cell, *, passes: bool) -> str:
+    if passes or cell.scene is Scene.GET_CANCEL:  # the slip alone depends on that question
         return "REVERSED"
-    if passes or (cell.fault in _SOUND_BUT_NOT_OURS and cell.scene is Scene.CANCEL and cell.phase is Phase.AFTER):
-        return "REVERSED"
-    return "QUEUED"
+    if cell.scene in {Scene.CHECK_CANCEL, Scene.CHECK_REFUND}:
+        # A lost question is asked again on a new connection; a state that nobody knows does not keep from cancelling.
+        return "REVERSED" if cell.fault in {FORGOTTEN, "an unknown state"} else "QUEUED"
+    return "REVERSED" if cell.fault in SOUND_BUT_NOT_OURS and cell.phase is Phase.AFTER else "QUEUED"
 
 
 def _pay_verdict(cell: Cell) -> str:
@@ -62,6 +58,17 @@ def _pay_verdict(cell: Cell) -> str:
         return "PAID"
     never_sent = cell.fault in _NEVER_SENT or (cell.fault == _MUTE and not cell.plain)
     return "REFUSED" if never_sent else "UNKNOWN"
+
+
+def counted_s(cell: Cell, seen: Seen) -> float:
+    """Return the time of a cell that is bound: from the first ``receipts.pay`` on, where the fault came after one."""
+    return seen.took_s if cell.scene is Scene.CREATE else seen.since_pay_s
+
+
+def time_bound_s(cell: Cell) -> float:
+    """Return how long that may be; statement 7's where a verdict is waited for."""
+    bounds_s = {Scene.CREATE: 2 * TIMEOUT_S + 1, Scene.LIST: TIMEOUT_S + 1, Scene.FISCAL: 1}
+    return bounds_s.get(cell.scene, BOUND_S)
 
 
 def lapses_of(cell: Cell, seen: Seen) -> list[str]:
@@ -76,10 +83,11 @@ def _promises(cell: Cell, seen: Seen) -> Iterator[tuple[bool, str]]:
     yield seen.held == seen.recorded, f"Payme holds {seen.held} tiyin, the till has recorded {seen.recorded}"
     yield seen.pays <= 1, f"the code was sent {seen.pays} times"
     yield seen.status == expected_verdict(cell), f"{seen.status} where {expected_verdict(cell)} is due"
-    if cell.scene is Scene.FISCAL:
-        yield seen.took_s - seen.stalled_s < 1, f"the receipt closed only after {seen.took_s:.2f} s"
+    yield seen.leaks == (), f"secrets were seen: {seen.leaks}"
+    time_s, bound_s = counted_s(cell, seen), time_bound_s(cell)
+    yield time_s - seen.stalled_s <= bound_s, f"{time_s:.2f} s, of which {seen.stalled_s:.2f} s are excused"
+    if cell.scene in {Scene.FISCAL, Scene.LIST}:
         return
-    yield seen.since_pay_s - seen.stalled_s <= BOUND_S, f"{seen.since_pay_s:.2f} s from the first pay to the verdict"
     yield 1 <= len(seen.message.splitlines()) <= 3 and "Traceback" not in seen.message, f"text: {seen.message!r}"
     yield from _promises_of_payment(cell, seen) if cell.scene.hook == "on_payment" else _promises_of_reversal(seen)
 
@@ -94,7 +102,6 @@ def _promises_of_payment(cell: Cell, seen: Seen) -> Iterator[tuple[bool, str]]:
         yield seen.pays == 0, "a code was sent for a receipt that nobody knows"
         yield not seen.cancellation, "a cancellation of a receipt that nobody knows"
         yield seen.creates <= 2, f"{seen.creates} receipts for one payment"
-        yield seen.took_s - seen.stalled_s <= 2 * TIMEOUT_S + 1, f"refused only after {seen.took_s:.2f} s"
     else:
         yield seen.cancellation, "money may have moved, and no cancellation is durable"
     yield seen.status != "UNKNOWN" or seen.took_s >= PAY_DURATION_S, "UNKNOWN before time was over"

@@ -36,7 +36,7 @@ class Shop:
         tls: what the proxies speak https with.
         ca_file: the authority behind it.
         folder: where the tills' folders are made.
-        stalls: what the machine withheld from this process.
+        stalls: what the machine withheld from all that it runs.
     """
 
     names: Names

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from fault_proxy import FaultProxy
+from hands_canaries import BUYER, KEY
 from hookspecs import CancelRequest, PaymentStatus, Receipt, ReceiptFiscal, ReceiptKind, RefundRequest, ReversalStatus
+from payme_plugin.cli.delivery import open_client
+from payme_plugin.cli.payme_list import list_receipts
 from payme_plugin.clock import SystemClock
+from payme_plugin.paymego import codes
 from payme_plugin.plugin import PaymePlugin
-from payme_plugin.sandbox import CancelPlan, Sandbox
+from payme_plugin.sandbox import BuyerAction, CancelPlan, Sandbox
+from payme_plugin.settings import SettingsReader
 from served_till import ServedTill
 from virtual_till import TENDER, ScriptedUi, VirtualHost, open_sale
+from waiting import comes_true
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
 
-    from hookspecs import PaymentRecord, PaymentResult, ReversalResult
+    from hookspecs import PaymentRecord, PaymentResult, QueueMessage, ReversalResult
     from hostile_shop import Shop
+    from payme_plugin.paymego.receipts import ServerReceipt
 
 __all__ = ["AMOUNT", "BOUND_S", "PAY_DURATION_S", "TIMEOUT_S", "Stage"]
 
@@ -31,10 +38,24 @@ BOUND_S = max(PAY_DURATION_S, TIMEOUT_S) + TIMEOUT_S + 1
 
 AMOUNT = 1_500_000
 _MOST_ATTEMPTS = 4
+_HOUR_MS = 3_600_000
+_SETTLES_WITHIN_S = 20
+
+
+@dataclass(eq=False)
+class _Host(VirtualHost):
+    """A host without a queue that remembers what it was offered for one."""
+
+    offered: list[QueueMessage] = field(default_factory=list)
+
+    def enqueue(self, message: QueueMessage) -> bool:
+        """Take nothing."""
+        self.offered.append(message)
+        return False
 
 
 class Stage:
-    """A till, a proxy and a sandbox, from its making to ``close``.
+    """A till, a proxy and a sandbox, from its making to ``close``; the key, the buyer's card and phone are canaries.
 
     Args:
         shop: what tills share.
@@ -43,6 +64,11 @@ class Stage:
         by_address: the proxy is named by its IP address.
         tls: what the proxy speaks https with, where it is not the shop's.
         settings: the till's, over those of the tests.
+
+    Attributes:
+        codes: those that the buyer's phone has shown.
+        cashiers: who stood at the till, one for each hook.
+        recorded: tiyin that the till has, by payment id.
     """
 
     def __init__(
@@ -58,7 +84,7 @@ class Stage:
         self._undo = contextlib.ExitStack()
         self.shop = shop
         self._stalled_before_s = shop.stalls.total_s()
-        self.sandbox = self._undo.enter_context(Sandbox(cancel=CancelPlan(settle_s=0)))
+        self.sandbox = self._undo.enter_context(Sandbox(pos_key=KEY, buyer=BUYER, cancel=CancelPlan(settle_s=0)))
         self.proxy = FaultProxy(self.sandbox.port, None if plain else tls or shop.tls)
         self._undo.callback(self.proxy.close)
         self.host_name = shop.names.add(lambda: [self.proxy.port])
@@ -75,24 +101,32 @@ class Stage:
             "frequency": 100,
         }
         values = {key: str(value) for key, value in {**given, **(settings or {})}.items()}
-        self.host = VirtualHost(shop.folder / name, values)
+        self.host = _Host(shop.folder / name, values)
         self.till = ServedTill(self.host, self.sandbox)
         self.till.plugins.register(PaymePlugin(), "payme")
         self.till.plugins.on_start(self.host)
         self._undo.callback(self.till.plugins.on_stop)
+        self.codes: list[str] = []
+        self.cashiers: list[ScriptedUi] = []
         self.recorded: dict[str, int] = {}
 
     def bound_s(self) -> float:
-        """Return how long a verdict may take: the contract's time, and what the machine withheld meanwhile."""
-        return BOUND_S + self.shop.stalls.total_s() - self._stalled_before_s
+        """Return how long a verdict may take: the contract's time, and what is excused of the machine's."""
+        return BOUND_S + self.shop.stalls.excused_s(self._stalled_before_s)
 
     def close(self) -> None:
         """Stop the till, and what is around it."""
         self._undo.close()
 
+    def code(self, action: BuyerAction = BuyerAction.PAYS, after_s: float = 0.0) -> str:
+        """Return a new code of the buyer's phone."""
+        self.codes.append(self.till.code(action, after_s=after_s))
+        return self.codes[-1]
+
     def pay(self, code: str, payment_id: str = "p1", number: int = 1) -> PaymentResult:
         """Take a payment, and record it as a host does."""
-        result = self.till.pay(code, payment_id=payment_id, amount=AMOUNT, receipt=open_sale(number, amount=AMOUNT))
+        sale = open_sale(number, amount=AMOUNT)
+        result = self.till.pay(ui=self._cashier(code), payment_id=payment_id, amount=AMOUNT, receipt=sale)
         self._record(payment_id, AMOUNT if result.status is PaymentStatus.PAID else 0)
         return result
 
@@ -102,7 +136,7 @@ class Stage:
         A machine that is busy with other things may let even that run out of time: then it is tried again.
         """
         for attempt in range(_MOST_ATTEMPTS):
-            record = self.pay(self.till.code(), f"{payment_id}-{attempt}", number).payment
+            record = self.pay(self.code(), f"{payment_id}-{attempt}", number).payment
             if record is not None:
                 return open_sale(number, amount=AMOUNT, payments=(record,))
         raise TimeoutError("this machine is too busy for a sale")
@@ -111,7 +145,7 @@ class Stage:
         """Annul an open sale, as a host does."""
         (record,) = sale.payments
         request = CancelRequest(payment=record, receipt=sale, reason="the buyer left")
-        return self._reversed(record, self.till.plugins.on_cancel(request, ScriptedUi(SystemClock())))
+        return self._reversed(record, self.till.plugins.on_cancel(request, self._cashier()))
 
     def refund(self, sale: Receipt) -> ReversalResult:
         """Refund a closed sale, as a host does."""
@@ -126,7 +160,7 @@ class Stage:
             manual_selection=False,
             currency_selection=False,
         )
-        return self._reversed(record, self.till.plugins.on_full_refund(request, ScriptedUi(SystemClock())))
+        return self._reversed(record, self.till.plugins.on_full_refund(request, self._cashier()))
 
     def close_sale(self, sale: Receipt, link: str | None = None) -> Receipt:
         """Close a sale, and tell the plugin."""
@@ -135,9 +169,29 @@ class Stage:
         self.till.plugins.on_receipt_closed(closed)
         return closed
 
+    def listed(self) -> list[ServerReceipt]:
+        """Return Payme's list of the kassa, as ``payme reconcile`` asks for it.
+
+        Raises:
+            ListUnavailable: it can't be had.
+        """
+        settings, clock = SettingsReader(lambda: self.host.given, codes).read(), SystemClock()
+        now_ms = clock.wall_ms()
+        with open_client(settings, clock) as client:
+            return list_receipts(client, clock, settings.timeout_s, now_ms - _HOUR_MS, now_ms + _HOUR_MS)
+
     def is_settled(self) -> bool:
         """Say whether no cancellation waits, and Payme holds what the till has recorded."""
         return not self.till.live() and self.sandbox.held() == sum(self.recorded.values())
+
+    def settles(self) -> bool:
+        """Wait for what is still under way; say whether it comes to ``is_settled``."""
+        self.proxy.settle()
+        return comes_true(self.is_settled, _SETTLES_WITHIN_S)
+
+    def _cashier(self, *scans: object) -> ScriptedUi:
+        self.cashiers.append(ScriptedUi(SystemClock(), list(scans)))
+        return self.cashiers[-1]
 
     def _record(self, payment_id: str, amount: int) -> None:
         self.recorded[payment_id] = amount
