@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import stat
 import subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,8 +34,6 @@ TEMPLATE = LINUXCASH / "cash/reports/payme.xml"
 DATA = LINUXCASH / "cash/data/payme"
 JOURNAL = DATA / "journal.sqlite3"
 LOG = LINUXCASH / "logs/current/terminal.log"
-WATCHED = ("/boot", "/etc", "/linuxcash", "/opt", "/srv", "/usr", "/var/lib", "/var/spool")
-NOT_WATCHED = ("/var/lib/dpkg", "/var/lib/apt", "/var/lib/aptitude", "/usr/local")
 
 EARLIER = "0.0.9"
 """The version that an upgrade begins with: this one, with another template and another switch."""
@@ -176,19 +173,6 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
 # ---------------------------------------------------------------------------------------------------------------------
 # The till
 # ---------------------------------------------------------------------------------------------------------------------
-
-
-def snapshot() -> dict[str, tuple[int, int]]:
-    """Return the mode and the size of whatever a package may touch."""
-    found = {}
-    for top in WATCHED:
-        for folder, names, files in os.walk(top):
-            names[:] = [name for name in names if f"{folder}/{name}" not in NOT_WATCHED]
-            for name in (*names, *files):
-                path = f"{folder}/{name}"
-                facts = os.lstat(path)
-                found[path] = (facts.st_mode, 0 if stat.S_ISDIR(facts.st_mode) else facts.st_size)
-    return found
 
 
 def places_of(text: str) -> list[str]:

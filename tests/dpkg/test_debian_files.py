@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import click
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from payme_plugin.cli import main
 from payme_plugin.conf_file import parse
@@ -82,48 +78,6 @@ def test_the_settings_file_can_be_saved_by_an_editor_of_windows() -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 # The questions
 # ---------------------------------------------------------------------------------------------------------------------
-
-READER = re.search(r"<<'PERL'\n(.*?)^PERL$", read("artix-payme.config"), re.MULTILINE | re.DOTALL)
-NAMES = ("paymentType", "url", "posId")
-WORDS = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=8)
-VALUES = st.one_of(WORDS, WORDS.map(lambda word: f'"{word}"'), WORDS.map(lambda word: f'"{word}'))
-GIVEN = st.builds(
-    lambda name, equals, value: f"{name}{equals}{value}",
-    st.sampled_from([*NAMES, "timeout", " posId", "posid"]),
-    st.sampled_from(["=", " = ", "\t=  "]),
-    VALUES,
-)
-HEADERS = st.sampled_from(["[Main]", " [ Main ] ", "[Others]", "[Main", "[]"])
-LINES = st.one_of(st.just(""), WORDS, GIVEN, GIVEN.map(lambda line: f";{line}"), HEADERS, st.just("; Код кассы"))
-
-
-@st.composite
-def files(draw: st.DrawFn) -> bytes:
-    end = draw(st.sampled_from(["\n", "\r\n", "\r"]))
-    text = end.join(draw(st.lists(LINES, max_size=8)))
-    return text.encode(draw(st.sampled_from(["utf-8", "utf-8-sig", "cp1251"])))
-
-
-@pytest.mark.skipif(shutil.which("perl") is None, reason="there is no Perl")
-@settings(max_examples=60, deadline=None)
-@given(data=files(), name=st.sampled_from(NAMES))
-def test_the_questions_offer_what_the_plugin_reads(
-    tmp_path_factory: pytest.TempPathFactory, data: bytes, name: str
-) -> None:
-    assert READER is not None
-    path = tmp_path_factory.mktemp("conf") / "payme.go.conf"
-    path.write_bytes(data)
-    offered = subprocess.run(  # noqa: S603 - our own script
-        ["perl", "-", str(path), name],  # noqa: S607
-        input=READER[1].encode(),
-        capture_output=True,
-        check=True,
-        timeout=20,
-    )
-    value = parse(data).values.get(name)
-
-    assert offered.stdout.decode() == ("" if value is None else value.text)
-    assert offered.stderr == b""
 
 
 def test_every_question_is_asked_in_russian_and_in_english() -> None:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import os
-import pty
-import re
-import select
 import stat
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,8 +13,6 @@ import pytest
 from tests.dpkg.conftest import CONF, DATA, JOURNAL, KEY, ROOT, SWITCH, places_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from payme_plugin.sandbox import Sandbox
     from tests.dpkg.conftest import Till
 
@@ -116,76 +110,6 @@ def test_an_empty_answer_keeps_the_present_one(till: Till, answers: dict[str, st
     till.preseed(payment_type="", url="", pos_id="", pos_key="")
     till.reconfigure()
 
-    assert CONF.read_bytes() == before
-
-
-def at_terminal(till: Till, replies: list[tuple[str, str]], **environment: str) -> str:
-    """Run dpkg-reconfigure at a terminal; give each reply when its prompt is there. Return what was shown."""
-    master, slave = pty.openpty()
-    child = subprocess.Popen(
-        ["setsid", "--ctty", "--wait", "dpkg-reconfigure", "artix-payme"],  # noqa: S607
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        env={**till.shelf.environment, "TERM": "dumb", **environment},
-    )
-    os.close(slave)
-    shown, told, deadline = "", 0, time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if master in select.select([master], [], [], 0.1)[0]:
-            try:
-                shown += os.read(master, 4096).decode(errors="replace")
-            except OSError:
-                break
-        if replies and replies[0][0] in shown[told:]:
-            told = len(shown)
-            os.write(master, f"{replies.pop(0)[1]}\n".encode())
-    assert child.wait(30) == 0, shown
-    os.close(master)
-    assert replies == [], shown
-    return shown
-
-
-def test_at_a_terminal_an_answer_that_is_none_is_asked_again(till: Till, answers: dict[str, str]) -> None:
-    till.preseed(**answers)
-    till.unpack()
-    before = CONF.read_bytes()
-    replies = [
-        ("Number of the Payme tender: ", "thirty"),
-        ("Number of the Payme tender: ", "32"),
-        ("Address of the PaymeGO server: ", "checkout.paycom.uz"),
-        ("Address of the PaymeGO server: ", ""),
-        ("Id of the kassa (posId): ", "a:b"),
-        ("Id of the kassa (posId): ", "5e73"),
-        ("Key of the kassa (posKey): ", ""),
-    ]
-    shown = at_terminal(till, replies, DEBIAN_FRONTEND="readline")
-
-    assert shown.count("This answer can't be used") == 3
-    assert CONF.read_bytes() == before.replace(b"paymentType = 7", b"paymentType = 32").replace(
-        answers["pos_id"].encode(), b"5e73"
-    )
-
-
-def test_the_files_present_values_are_offered_and_the_key_is_not(
-    till: Till, answers: dict[str, str], tmp_path: Path
-) -> None:
-    till.preseed(**answers)
-    till.unpack()
-    CONF.write_text(CONF.read_text(encoding="utf-8").replace("paymentType = 7", "paymentType = 31"), encoding="utf-8")
-    before = CONF.read_bytes()
-    editor = tmp_path / "editor"
-    editor.write_text(f'#!/bin/sh\ncat "$1" >>{tmp_path}/asked\n', encoding="utf-8")
-    editor.chmod(0o755)
-    at_terminal(till, [], DEBIAN_FRONTEND="editor", EDITOR=str(editor), VISUAL=str(editor))
-    asked = (tmp_path / "asked").read_text(encoding="utf-8")
-
-    assert re.findall(r'(?m)^artix-payme/(.*)="(.*)"$', asked) == [
-        ("payment-type", "31"),
-        ("url", answers["url"]),
-        ("pos-id", answers["pos_id"]),
-        ("pos-key", ""),
-    ]
     assert CONF.read_bytes() == before
 
 

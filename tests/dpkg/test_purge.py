@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payme_plugin.sandbox import Behaviour, BuyerAction
-from tests.dpkg.conftest import CONF, DATA, JOURNAL, LINUXCASH, run, snapshot
+from tests.dpkg.conftest import CONF, DATA, JOURNAL, LINUXCASH
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,20 +34,6 @@ def owing(till: Till, sandbox: Sandbox, answers: dict[str, str]) -> Till:
     assert till.sell(sandbox.issue_code(Behaviour(BuyerAction.NEVER_ANSWERS)))["status"] == "UNKNOWN"
     assert len(till.payme("--json", "queue", "list").document) == 1
     return till
-
-
-def test_a_purge_leaves_the_disk_as_it_was(till: Till, sandbox: Sandbox, answers: dict[str, str]) -> None:
-    before = snapshot()
-    till.preseed(**answers)
-    till.install()
-    till.sell(sandbox.issue_code(), "close")
-    purged = till.run("aptitude", "-y", "purge", "artix-payme")
-
-    assert purged.code == 0, purged.out + purged.err
-    assert till.state == ""
-    assert not LINUXCASH.exists()
-    assert snapshot() == before
-    assert "artix-payme" not in run("debconf-show", "--listowners").out
 
 
 def test_what_others_keep_beside_it_stays(till: Till) -> None:

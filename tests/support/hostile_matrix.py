@@ -1,6 +1,8 @@
 """The matrix played: in a few processes, so that they hold up one another less, and in each several cells side by side.
 
-A cell waits more than it works. Each has a till, a proxy and a sandbox of its own.
+A cell waits more than it works. Each has a till, a proxy and a sandbox of its own. Where an answer took its second and
+more because the machine was busy, another verdict is right: such a cell is played once more, without its neighbours,
+and the second play counts. One that lost money or told a secret is not played again, and few may be.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from typing import TYPE_CHECKING
 
 from hostile_ears import listening
 from hostile_play import play
+from hostile_record import differences, is_recording, read_rows
+from hostile_rules import keeps_money_and_secrets, lapses_of
 from hostile_shop import open_shop
 from hostile_stage import Stage
 from unmeasured import children_unmeasured
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from hostile_cells import Cell
     from hostile_ears import Ear
     from hostile_play import Seen
+    from hostile_record import Row
     from hostile_shop import Shop
 
 __all__ = ["Matrix", "playing"]
@@ -42,6 +47,7 @@ _BATCH = 32
 class _Played:
     seen: dict[Cell, Seen | Exception]
     complaints: list[str]
+    again: list[Cell]
 
 
 class Matrix:
@@ -60,6 +66,10 @@ class Matrix:
     def complaints(self, cell: Cell) -> list[str]:
         """Return what the plugin logged of faults of its own while a cell and its neighbours were played."""
         return self._batches[cell].result().complaints
+
+    def played_again(self) -> list[Cell]:
+        """Return the cells that were played twice."""
+        return [cell for batch in set(self._batches.values()) for cell in batch.result().again]
 
     def played(self) -> dict[Cell, Seen]:
         """Return what came of all cells that could be played."""
@@ -95,13 +105,24 @@ def _batches(cells: Iterable[Cell]) -> Iterator[list[Cell]]:
 def _play_all(cells: list[Cell], folder: Path) -> _Played:
     """Play a batch in a process of the pool."""
     with listening(folder) as ear, ThreadPoolExecutor(_AT_ONCE) as pool:
-        seen = dict(zip(cells, pool.map(partial(_play, shop=_shop_in(folder), ear=ear), cells), strict=True))
-    return _Played(seen, ear.complaints)
+        shop = _shop_in(folder)
+        seen = dict(zip(cells, pool.map(partial(_play, shop=shop, ear=ear), cells), strict=True))
+        told = {} if is_recording() else read_rows()
+        again = [cell for cell in cells if _is_held_up(cell, seen[cell], told.get(cell.key))]
+        seen.update({cell: _play(cell, shop, ear, nth=2) for cell in again})
+    return _Played(seen, ear.complaints, again)
 
 
-def _play(cell: Cell, shop: Shop, ear: Ear) -> Seen | Exception:
+def _is_held_up(cell: Cell, seen: Seen | Exception, told: Row | None) -> bool:
+    """Return whether a cell came to something else than is due, and a busy machine alone may have done it."""
+    if isinstance(seen, Exception) or not keeps_money_and_secrets(seen):
+        return False
+    return bool(lapses_of(cell, seen) or (told is not None and differences(cell, seen, told)))
+
+
+def _play(cell: Cell, shop: Shop, ear: Ear, *, nth: int = 1) -> Seen | Exception:
     try:
-        return play(cell, shop, ear)
+        return play(cell, shop, ear, nth=nth)
     except Exception as error:  # noqa: BLE001 - told by the test of that cell alone
         return error
 

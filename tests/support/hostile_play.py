@@ -78,18 +78,19 @@ class Seen:
     leaks: tuple[tuple[str, str], ...]
 
 
-def play(cell: Cell, shop: Shop, ear: Ear) -> Seen:
+def play(cell: Cell, shop: Shop, ear: Ear, *, nth: int = 1) -> Seen:
     """Play a cell and return what came of it.
 
     Args:
         cell: which fault, when, and what it befalls.
         shop: what all cells share.
         ear: hears what this process says.
+        nth: how often it was played by now, this time too: each time it has a till of its own.
     """
     # A question that is lost takes its whole timeout; the one after it must not depend on how busy the machine is.
     asks_again = cell.fault == FORGOTTEN and cell.scene is not Scene.PAY
     settings = {"payDuration": _ASKS_AGAIN_MS} if asks_again else {}
-    with contextlib.closing(Stage(shop, str(cell), plain=cell.plain, settings=settings)) as stage:
+    with contextlib.closing(Stage(shop, f"{cell}-{nth}", plain=cell.plain, settings=settings)) as stage:
         return _Play(cell, stage, ear).run()
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hostile_cells import Cell
     from hostile_play import Seen
 
-__all__ = ["counted_s", "expected_verdict", "lapses_of", "time_bound_s"]
+__all__ = ["counted_s", "expected_verdict", "keeps_money_and_secrets", "lapses_of", "time_bound_s"]
 
 _PASSING = frozenset({"HTTP/1.0", "the first addresses dead, a later one not"})
 """They slow an answer down at most."""
@@ -69,6 +69,12 @@ def time_bound_s(cell: Cell) -> float:
     """Return how long that may be; statement 7's where a verdict is waited for."""
     bounds_s = {Scene.CREATE: 2 * TIMEOUT_S + 1, Scene.LIST: TIMEOUT_S + 1, Scene.FISCAL: 1}
     return bounds_s.get(cell.scene, BOUND_S)
+
+
+def keeps_money_and_secrets(seen: Seen) -> bool:
+    """Return whether a cell kept every promise that no busy machine excuses."""
+    is_balanced = seen.held == seen.recorded and not seen.left and seen.pays <= 1
+    return is_balanced and seen.leaks == () and seen.faults == ()
 
 
 def lapses_of(cell: Cell, seen: Seen) -> list[str]:
