@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import subprocess
 import tarfile
@@ -83,6 +84,15 @@ def test_template_and_switch_are_conffiles_and_the_settings_are_none(shelf: Shel
 
     assert listed == [str(SWITCH), str(TEMPLATE)]
     assert str(CONF) not in listed
+
+
+def test_every_page_leads_to_pages_that_are_there(files: dict[str, bytes]) -> None:
+    pages = {path: body.decode() for path, body in files.items() if path.endswith(".md")}
+    assert len(pages) > 3
+    there = {posixpath.normpath(path) for path in files}
+    for path, text in pages.items():
+        for target in re.findall(r"\]\(([^)#:]+\.md)", text):
+            assert posixpath.normpath(posixpath.join(posixpath.dirname(path), target)) in there, f"{path}: {target}"
 
 
 def test_the_template_is_the_russian_one(shelf: Shelf, files: dict[str, bytes]) -> None:
