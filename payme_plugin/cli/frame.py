@@ -63,15 +63,24 @@ def _unexpected(given: Given, error: Exception) -> str:
         folder = given.data_dir
     except click.ClickException:
         return f"{sentence}."
+    try:
+        path = _logged(folder, error)
+    except ImportError:  # ``hookspecs`` is another program's: that is told elsewhere
+        return f"{sentence}."
+    return f"{sentence}." if path is None else f"{sentence}, its details are in {path}."
+
+
+def _logged(folder: Path, error: BaseException) -> Path | None:
+    """Write an error's details into the command's log and return where that is; None where there may be none."""
     # Here, for they need ``hookspecs``, and this module must load where that is another program's.
     from payme_plugin.cli.log_place import command_log, log_path  # noqa: PLC0415
 
     path = log_path(folder)
     if not path.parent.is_dir() or not (path.exists() or _may_make_log(folder)):
-        return f"{sentence}."
+        return None
     with command_log(folder):
         logging.getLogger("payme").error("the command failed: %s", without_words(error))
-    return f"{sentence}, its details are in {path}."
+    return path
 
 
 def _may_make_log(folder: Path) -> bool:

@@ -62,9 +62,9 @@ def _package(name: str) -> PackageFacts:
     home = Path(payme_plugin.__file__).resolve().parent.parent
     try:
         module = import_module(name)
-    except Exception:  # noqa: BLE001 - whatever another program's package does when it is imported
+    except (Exception, SystemExit):  # noqa: BLE001 - whatever another program's package does when it is imported
         return PackageFacts(name, _folder(_found(name)), is_ours=False, is_beside=False)
-    folder = _folder(getattr(module, "__file__", None))
+    folder = _folder(getattr(module, "__file__", None)) or _namespace(module)
     return PackageFacts(name, folder, _is_ours(name, module), is_beside=folder == home / name)
 
 
@@ -79,6 +79,11 @@ def _found(name: str) -> str | None:
 
 def _folder(file: str | None) -> Path | None:
     return Path(file).resolve().parent if file else None
+
+
+def _namespace(module: ModuleType) -> Path | None:
+    """Return the first folder of a package without an ``__init__``."""
+    return next((Path(folder) for folder in getattr(module, "__path__", ())), None)
 
 
 def _is_ours(name: str, module: ModuleType) -> bool:

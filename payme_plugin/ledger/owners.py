@@ -44,8 +44,13 @@ class Owner:
             # Under its own name it is never seen without its lock: it would look dead, and be removed.
             unseen = folder / (self.token + _UNSEEN_SUFFIX)
             self._file = os.open(unseen, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE)
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            unseen.rename(self._path)
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                unseen.rename(self._path)
+            except OSError:
+                os.close(self._file)
+                unseen.unlink(missing_ok=True)
+                raise
 
     def is_alive(self, token: str) -> bool:
         """Say whether the process behind ``token`` lives; this one does."""

@@ -168,14 +168,17 @@ class Stepper:
 
     def _begin(self, row: CancellationRow, story: Story) -> None:
         try:
-            self._rows.begin(row, notes=(*story.notes, story.request_line(CANCEL)))
+            # Of a row that is refused again and again the first try is told, and what comes to something else.
+            notes = () if row.last_error else (*story.notes, story.request_line(CANCEL))
+            self._rows.begin(row, notes=notes)
         except StateMoved:
             raise
         except JournalError as error:
             # A full disk keeps no money from going back.
             _log.error("cancellation %d: %s", row.cancellation_id, error)
         else:
-            story.stored_before(CANCEL)
+            if notes:
+                story.stored_before(CANCEL)
 
     def _inquiry(self, row: CancellationRow, kassa: KassaDesk, story: Story) -> tuple[Watch, Inquiry]:
         watch = Watch(self._clock, None, kassa.limits)

@@ -92,8 +92,7 @@ class PaymeGoClient:
             ValueError: a number of ``params`` is NaN or infinite.
         """
         request = encode_request(self._request_ids(), method, params)
-        self._codes.extend(request.secrets)
-        lines = CallLog(self._log, method, params, (self._kassa.key, *tuple(self._codes)))
+        lines = CallLog(self._log, method, params, (self._kassa.key, *request.secrets))
         began_at = self._clock.monotonic()
 
         def over(call: Call, outcome: Outcome) -> None:
@@ -103,6 +102,7 @@ class PaymeGoClient:
 
         call = Call(method, deadline, self._clock, over)
         with self._lock:
+            self._codes.extend(request.secrets)
             closed = self._closed
             earlier = tuple(self._under_way)
             self._under_way.add(call)
@@ -158,7 +158,9 @@ class PaymeGoClient:
         body = link.post(call, self._headers(), request.body)
         link.answered_at = self._clock.monotonic()
         try:
-            return read_answer(body, request, (self._kassa.key, *tuple(self._codes)))
+            with self._lock:
+                codes = tuple(self._codes)
+            return read_answer(body, request, (self._kassa.key, *codes))
         except CallFailed as failure:
             # What was raised below would keep the server's text, and the frames of its traceback the request.
             failure.__context__ = None

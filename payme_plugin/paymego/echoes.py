@@ -20,6 +20,9 @@ _MASK = "***"
 _SHORTEST_IN_GROUPS = 8
 _USUAL_ID = re.compile(r"[0-9a-fA-F]{24}")
 _NO_DIGITS = re.compile(rb"[^0-9]+")
+_NO_DIGITS_IN_TEXT = re.compile("[^0-9]+")
+_DIGIT = re.compile("[0-9]")
+_SHORTEST_NUMBER = 10 ** (_SHORTEST_IN_GROUPS - 1)
 
 
 def strike_out(result: dict[str, object] | list[object], secrets: Sequence[Secret], body: bytes) -> None:
@@ -37,9 +40,11 @@ def strike_out(result: dict[str, object] | list[object], secrets: Sequence[Secre
         return
 
     def masked(value: object) -> object:
-        if isinstance(value, str) and not _USUAL_ID.fullmatch(value):
-            for secret in secrets:
-                value = without_echo(value, secret)
+        for secret in secrets:
+            if isinstance(value, str):
+                value = value if _is_id(value, secret) else without_echo(value, secret)
+            elif type(value) is int and value >= _SHORTEST_NUMBER and str(value) == secret.reveal():
+                value = _MASK
         return value
 
     below: list[object] = [result]
@@ -54,27 +59,34 @@ def strike_out(result: dict[str, object] | list[object], secrets: Sequence[Secre
 
 
 def without_echo(text: str, secret: Secret) -> str:
-    """Return ``text`` with what repeats a secret masked."""
+    """Return ``text`` with what repeats a secret masked, in a time that grows with its length alone."""
     code = secret.reveal()
     if not (code.isascii() and code.isdigit()):
         return secret.scrub(text) if len(code) >= _SHORTEST_IN_GROUPS else text
-    places = [place for place, letter in enumerate(text) if letter.isascii() and letter.isdigit()]
-    digits = "".join(text[place] for place in places)
-    end = len(text)
-    at = digits.rfind(code)
+    digits = _NO_DIGITS_IN_TEXT.sub("", text)
+    at = digits.find(code)
+    if at < 0:
+        return text
+    places = [found.start() for found in _DIGIT.finditer(text)]
+    pieces, end = [], 0
     while at >= 0:
         first, last = places[at], places[at + len(code) - 1]
         if len(code) >= _SHORTEST_IN_GROUPS or _is_whole_number(text, first, last, len(code)):
-            text = text[:first] + _MASK + text[last + 1 :]
-            end = at
+            pieces += [text[end:first], _MASK]
+            end = last + 1
+            at = digits.find(code, at + len(code))
         else:
-            end = at + len(code) - 1
-        at = digits.rfind(code, 0, end)
-    return text
+            at = digits.find(code, at + 1)
+    return "".join([*pieces, text[end:]])
 
 
 def _is_whole_number(text: str, first: int, last: int, length: int) -> bool:
-    return last - first + 1 == length and not text[:first][-1:].isdigit() and not text[last + 1 :][:1].isdigit()
+    before, after = text[max(first - 1, 0) : first], text[last + 1 : last + 2]
+    return last - first + 1 == length and not before.isdigit() and not after.isdigit()
+
+
+def _is_id(value: str, secret: Secret) -> bool:
+    return _USUAL_ID.fullmatch(value) is not None and value != secret.reveal()
 
 
 def _may_be_in(secret: Secret, body: bytes, digits: bytes) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from payme_plugin.paymego.calls import Answer
-from payme_plugin.paymego.echoes import strike_out
+from payme_plugin.paymego.echoes import strike_out, without_echo
 from payme_plugin.paymego.errors import Fault, Refused, ServerText, Unclear
 from payme_plugin.paymego.strict_json import parse_strict
 from payme_plugin.secret import Secret, mask_digits
@@ -110,7 +110,7 @@ def read_answer(body: bytes, request: Request, secrets: Sequence[Secret] = ()) -
 def shown_text(text: str, secrets: Sequence[Secret]) -> str:
     """Return a server's text fit to be shown: without secrets and long numbers, on one line, at most 300 letters."""
     for secret in secrets:
-        text = secret.scrub(text)
+        text = without_echo(secret.scrub(text), secret)
     # First one line, then masked: a number that was broken over lines comes together before it is looked for.
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return mask_digits(line)[:_LONGEST_TEXT]

@@ -26,7 +26,7 @@ __all__ = [
 _SHOWN_CHARACTERS = 60
 _NAME = re.compile(r"[A-Za-z_]{1,40}")
 # ``colour``, ``shopColour``, ``shop_colour``: what looks like words is hardly a piece of a key.
-_WORDS = re.compile(r"[A-Z]?[a-z]{2,}(?:(?:[A-Z]|_[a-z])[a-z]+)*")
+_WORDS = re.compile(r"[A-Z]?[a-z]{3,}(?:(?:[A-Z]|_[a-z])[a-z]{2,})*")
 
 
 class UnacceptableError(ValueError):

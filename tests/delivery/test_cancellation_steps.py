@@ -136,6 +136,9 @@ def test_a_refusal_never_ends_it(world: HookedWorld) -> None:
 
     (live,) = world.live()
     assert live.last_error == "receipts.cancel: error -31800"
+    told = [event.text for event in world.events()]
+    assert told.count("request receipts.cancel") == 1, "a refusal that repeats itself is told once"
+    assert told.index("request receipts.cancel") < told.index("receipts.cancel: error -31800")
     world.paymego.bank.plan_cancel(row.receipt_id, CancelPlan())
     world.work(2000)
     assert (world.live(), world.paymego.held()) == ([], 0)

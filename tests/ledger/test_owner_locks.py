@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import stat
 import subprocess
@@ -124,6 +125,16 @@ def test_a_new_owner_whose_folder_is_swept_before_it_has_its_lock_lives(
     assert is_alive(tmp_path, owner.token)
 
     owner.release()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_owner_that_can_not_be_locked_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(_: int, __: int) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.raises(Unwritable):
+        Owner(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.echoes import strike_out, without_echo
+from payme_plugin.paymego.envelope import shown_text
 from payme_plugin.secret import Secret
 
 if TYPE_CHECKING:
@@ -65,6 +66,30 @@ def test_every_echo_of_a_code_is_struck_out_and_the_usual_id_of_a_receipt_stays(
     code = "12345678"
     assert struck_out(f"{code} {code}, 1234 5678", Secret(code)) == "*** ***, ***"
     assert struck_out("ab12345678ab12345678abcd", Secret(code)) == "ab12345678ab12345678abcd"
+
+
+def test_a_code_of_an_ids_length_is_struck_out_though_an_id_may_look_so() -> None:
+    code = "123456789012345678901234"
+    assert struck_out(code, Secret(code)) == "***"
+    assert struck_out(code[::-1], Secret(code)) == code[::-1]
+
+
+def test_a_code_that_comes_as_a_number_is_struck_out() -> None:
+    assert struck_out(int(CODE), Secret(CODE)) == "***"
+    assert struck_out(int(SHORT), Secret(SHORT)) == int(SHORT), "it may be an amount"
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("code", ["12345678", "111111"])
+def test_a_long_text_full_of_the_code_takes_no_longer_than_another(code: str) -> None:
+    told = without_echo(f"{code} " * 400_000, Secret(code))
+    assert told == "*** " * 400_000
+    assert without_echo("1" * 3_000_000, Secret("111111")) == "1" * 3_000_000
+
+
+@pytest.mark.parametrize("shown", ["0827 - 1612 - 939", "0827/1612/939", "08271612939"])
+def test_a_code_is_struck_out_of_an_errors_words(shown: str) -> None:
+    assert shown_text(f"код {shown} не принят", [Secret("08271612939")]) == "код *** не принят"
 
 
 def test_a_code_is_struck_out_of_the_answers_that_follow_its_own(serve: Serve, client_of: ClientOf, time: Time) -> None:
