@@ -115,7 +115,14 @@ class Unit:
             "families": " ".join(self.values("RestrictAddressFamilies")).split(),
             "umask": self.values("UMask")[0],
         }
-        filtered = ["/usr/bin/python3", "-I", str(FILTER_SCRIPT), json.dumps(plan), *self.command]
+        filtered = [
+            "/usr/bin/python3",
+            "-I",
+            "-c",
+            FILTER_SCRIPT.read_text(encoding="utf-8"),
+            json.dumps(plan),
+            *self.command,
+        ]
         privileges = ["setpriv", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all", *filtered]
         if not mounts:
             return privileges
