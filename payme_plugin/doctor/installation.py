@@ -62,7 +62,7 @@ def _package(name: str) -> PackageFacts:
     home = Path(payme_plugin.__file__).resolve().parent.parent
     try:
         module = import_module(name)
-    except (Exception, SystemExit):  # noqa: BLE001 - whatever another program's package does when it is imported
+    except Exception:  # noqa: BLE001 - whatever another program's package does when it is imported
         return PackageFacts(name, _folder(_found(name)), is_ours=False, is_beside=False)
     folder = _folder(getattr(module, "__file__", None)) or _namespace(module)
     return PackageFacts(name, folder, _is_ours(name, module), is_beside=folder == home / name)

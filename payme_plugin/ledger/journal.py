@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from payme_plugin.ledger.errors import Damaged, ForeignJournal, JournalError, StateMoved
 from payme_plugin.ledger.reading import JournalReader
 from payme_plugin.ledger.schema import connect, translated
-from payme_plugin.ledger.sent_codes import SentCodes
+from payme_plugin.ledger.sent_codes import FINGERPRINT_BYTES, SentCodes
 from payme_plugin.ledger.states import PaymentState, is_allowed
 from payme_plugin.ledger.story import tell, tell_notes
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["FILE_NAME", "Journal"]
 
 FILE_NAME = "journal.sqlite3"
-
-_FINGERPRINT_BYTES = 16
 
 
 class Journal(JournalReader):
@@ -76,7 +74,7 @@ class Journal(JournalReader):
     def fingerprint(self, code: str) -> str:
         """Return what the journal keeps of a buyer's code: a digest under a key that only this file has."""
         digest = hashlib.blake2b(
-            code.encode("utf-8", "surrogatepass"), key=self._fingerprint_key, digest_size=_FINGERPRINT_BYTES
+            code.encode("utf-8", "surrogatepass"), key=self._fingerprint_key, digest_size=FINGERPRINT_BYTES
         )
         return digest.hexdigest()
 

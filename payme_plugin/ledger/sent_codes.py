@@ -8,6 +8,8 @@ another.
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Protocol
 
 from payme_plugin.ledger.errors import CodeAlreadySent, Damaged
@@ -15,10 +17,13 @@ from payme_plugin.ledger.errors import CodeAlreadySent, Damaged
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["CODE_MEMORY_MS", "LedgerClock", "SentCodes"]
+__all__ = ["CODE_MEMORY_MS", "FINGERPRINT_BYTES", "LedgerClock", "SentCodes"]
 
 CODE_MEMORY_MS = 3_600_000
 """How long a sent code is refused: one hour."""
+
+FINGERPRINT_BYTES = 16
+"""How long a fingerprint is."""
 
 
 class LedgerClock(Protocol):
@@ -34,12 +39,17 @@ class LedgerClock(Protocol):
 
 
 class SentCodes:
-    """The sent codes of one connection to the journal; every ``connection`` below is inside its transaction."""
+    """The sent codes of one connection to the journal; every ``connection`` below is inside its transaction.
+
+    A fingerprint is 16 bytes in hexadecimal. What is kept of one in memory is those bytes and a time, one after the
+    other: a till that sells without a pause keeps an hour of them.
+    """
 
     def __init__(self, clock: LedgerClock) -> None:
         self._clock = clock
         self._opened_at_s = clock.monotonic()
-        self._sent_at_s: dict[str, float] = {}
+        self._codes = bytearray()
+        self._sent_at_s = array("d")
 
     def is_sent(self, connection: sqlite3.Connection, fingerprint: str) -> bool:
         """Say whether a code left within the hour.
@@ -53,7 +63,8 @@ class SentCodes:
         if not isinstance(found[0], int):
             message = "a code makes no sense: its sent_at"
             raise Damaged(message)
-        sent_at_s = self._sent_at_s.get(fingerprint, self._opened_at_s)
+        number = self._number_of(fingerprint)
+        sent_at_s = self._opened_at_s if number is None else self._sent_at_s[number]
         is_fresh = (self._clock.monotonic() - sent_at_s) * 1000 < CODE_MEMORY_MS
         return is_fresh or self._clock.wall_ms() - found[0] < CODE_MEMORY_MS
 
@@ -80,8 +91,23 @@ class SentCodes:
     def remember(self, *, sent: str | None, freed: str | None) -> None:
         """Keep when a code left on a clock that nobody sets, and forget one that did not leave; both are durable."""
         now = self._clock.monotonic()
-        self._sent_at_s = {code: at for code, at in self._sent_at_s.items() if (now - at) * 1000 < CODE_MEMORY_MS}
-        if freed is not None:
-            self._sent_at_s.pop(freed, None)
+        old = bisect_right(self._sent_at_s, now - CODE_MEMORY_MS / 1000)
+        self._forget(0, old)
+        number = None if freed is None else self._number_of(freed)
+        if number is not None:
+            self._forget(number, number + 1)
         if sent is not None:
-            self._sent_at_s[sent] = now
+            self._codes += bytes.fromhex(sent)
+            self._sent_at_s.append(now)
+
+    def _number_of(self, fingerprint: str) -> int | None:
+        """Return the number of the latest sending of a code, or None."""
+        code = bytes.fromhex(fingerprint)
+        at = self._codes.rfind(code)
+        while at >= 0 and at % FINGERPRINT_BYTES:
+            at = self._codes.rfind(code, 0, at + len(code) - 1)
+        return None if at < 0 else at // FINGERPRINT_BYTES
+
+    def _forget(self, first: int, end: int) -> None:
+        del self._codes[first * FINGERPRINT_BYTES : end * FINGERPRINT_BYTES]
+        del self._sent_at_s[first:end]
