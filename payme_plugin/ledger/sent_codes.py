@@ -8,6 +8,7 @@ another.
 
 from __future__ import annotations
 
+import threading
 from array import array
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Protocol
@@ -42,12 +43,14 @@ class SentCodes:
     """The sent codes of one connection to the journal; every ``connection`` below is inside its transaction.
 
     A fingerprint is 16 bytes in hexadecimal. What is kept of one in memory is those bytes and a time, one after the
-    other: a till that sells without a pause keeps an hour of them.
+    other: a till that sells without a pause keeps an hour of them. Any thread may use it.
     """
 
     def __init__(self, clock: LedgerClock) -> None:
         self._clock = clock
         self._opened_at_s = clock.monotonic()
+        # What is remembered is told after the commit, outside the lock of the connection.
+        self._lock = threading.Lock()
         self._codes = bytearray()
         self._sent_at_s = array("d")
 
@@ -63,8 +66,9 @@ class SentCodes:
         if not isinstance(found[0], int):
             message = "a code makes no sense: its sent_at"
             raise Damaged(message)
-        number = self._number_of(fingerprint)
-        sent_at_s = self._opened_at_s if number is None else self._sent_at_s[number]
+        with self._lock:
+            number = self._number_of(fingerprint)
+            sent_at_s = self._opened_at_s if number is None else self._sent_at_s[number]
         is_fresh = (self._clock.monotonic() - sent_at_s) * 1000 < CODE_MEMORY_MS
         return is_fresh or self._clock.wall_ms() - found[0] < CODE_MEMORY_MS
 
@@ -90,15 +94,15 @@ class SentCodes:
 
     def remember(self, *, sent: str | None, freed: str | None) -> None:
         """Keep when a code left on a clock that nobody sets, and forget one that did not leave; both are durable."""
-        now = self._clock.monotonic()
-        old = bisect_right(self._sent_at_s, now - CODE_MEMORY_MS / 1000)
-        self._forget(0, old)
-        number = None if freed is None else self._number_of(freed)
-        if number is not None:
-            self._forget(number, number + 1)
-        if sent is not None:
-            self._codes += bytes.fromhex(sent)
-            self._sent_at_s.append(now)
+        with self._lock:
+            now = self._clock.monotonic()
+            self._forget(0, bisect_right(self._sent_at_s, now - CODE_MEMORY_MS / 1000))
+            number = None if freed is None else self._number_of(freed)
+            if number is not None:
+                self._forget(number, number + 1)
+            if sent is not None:
+                self._codes += bytes.fromhex(sent)
+                self._sent_at_s.append(now)
 
     def _number_of(self, fingerprint: str) -> int | None:
         """Return the number of the latest sending of a code, or None."""

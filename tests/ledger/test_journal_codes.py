@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +14,7 @@ from hypothesis import strategies as st
 from journal_walks import contents, walk
 from payme_plugin.ledger.errors import CodeAlreadySent
 from payme_plugin.ledger.journal import FILE_NAME, Journal
-from payme_plugin.ledger.sent_codes import CODE_MEMORY_MS
+from payme_plugin.ledger.sent_codes import CODE_MEMORY_MS, FINGERPRINT_BYTES, SentCodes
 from payme_plugin.ledger.states import PaymentState
 from virtual_clock import VirtualClock
 
@@ -148,3 +151,26 @@ def test_two_texts_have_one_fingerprint_only_where_they_are_one(
 
 def _shared(factory: pytest.TempPathFactory) -> Journal:
     return Journal(factory.getbasetemp() / "fingerprints.sqlite3", host_identity="till-1", clock=VirtualClock())
+
+
+def test_a_code_is_asked_about_while_another_thread_forgets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = VirtualClock()
+    codes = SentCodes(clock)
+    fingerprint = "ab" * FINGERPRINT_BYTES
+    codes.remember(sent=fingerprint, freed=None)
+    clock.sleep(CODE_MEMORY_MS / 1000)
+    forgetting = threading.Thread(target=lambda: codes.remember(sent=None, freed=None), name="forgetting")
+    found = codes._number_of
+
+    def found_then_forgotten(code: str) -> int | None:
+        number = found(code)
+        forgetting.start()
+        forgetting.join(0.1)
+        return number
+
+    monkeypatch.setattr(codes, "_number_of", found_then_forgotten)
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE code (fingerprint TEXT, sent_at INTEGER)")
+        connection.execute("INSERT INTO code VALUES (?, 0)", (fingerprint,))
+        assert not codes.is_sent(connection, fingerprint)
+    forgetting.join()
