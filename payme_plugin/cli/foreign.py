@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 from payme_plugin.cli.doctor import doctor
-from payme_plugin.cli.frame import App
-from payme_plugin.cli.given import global_options
+from payme_plugin.cli.frame import App, command_line
 from payme_plugin.cli.output import Refusal
 from payme_plugin.doctor.finding import Level
 from payme_plugin.doctor.installation import check_imports, look_at_packages
 
 if TYPE_CHECKING:
+    import click
+
     from payme_plugin.doctor.finding import Finding
 
 __all__ = ["foreign_packages", "main"]
@@ -34,14 +33,8 @@ class _Left(App):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=_Left, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="payme-plugin", prog_name="payme", message="%(prog)s %(version)s")
-@global_options
-@click.pass_context
-def main(context: click.Context) -> None:
-    """Find out why Payme can't be used: a part of it is another program's. All else comes back when that is mended."""
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
-
-
+main = command_line(
+    _Left,
+    "Find out why Payme can't be used: a part of it is another program's. All else comes back when that is mended.",
+)
 main.add_command(doctor)

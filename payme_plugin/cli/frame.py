@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from payme_plugin.cli.given import Given
+from payme_plugin.cli.given import Given, global_options
 from payme_plugin.cli.output import ExitCode, fault
 from payme_plugin.secret import without_words
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["App"]
+__all__ = ["App", "command_line"]
 
 _INTERRUPTED = 130
 
@@ -37,6 +37,30 @@ class App(click.Group):
         if standalone:
             sys.exit(code)
         return code
+
+
+def command_line(app: type[App], explanation: str) -> click.Group:
+    """Return the command ``payme`` without any command in it: help, version and the global options.
+
+    Args:
+        app: the group that it is.
+        explanation: what its help says first.
+    """
+
+    @click.group(
+        cls=app,
+        help=explanation,
+        invoke_without_command=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    @click.version_option(package_name="payme-plugin", prog_name="payme", message="%(prog)s %(version)s")
+    @global_options
+    @click.pass_context
+    def main(context: click.Context) -> None:
+        if context.invoked_subcommand is None:
+            click.echo(context.get_help())
+
+    return main
 
 
 def _guarded(given: Given, run: Callable[[], object]) -> int:

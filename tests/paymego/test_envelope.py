@@ -54,6 +54,8 @@ def test_json_of_any_shape_is_an_answer_or_one_of_our_errors(document: object, a
         answer = read_answer(json.dumps(document).encode(), asked)
     except (Refused, Unclear):
         return
+    assert answer.method == asked.method
+    assert type(answer.result) is (list if asked is LIST_REQUEST else dict)
     for reading in (receipts.receipt_of, receipts.state_of, receipts.receipts_of):
         with contextlib.suppress(Unclear):
             reading(answer)
