@@ -94,7 +94,8 @@ class Verdicts:
         )
         row = self._journal.add_intent(intent, "a payment")
         row = self._journal.move(row, PaymentState.CREATED, "created", receipt_id=f"{self._name} receipt {self._made}")
-        return self._journal.move(row, PaymentState.PAYING, "the code leaves", fingerprint=f"{self._name} {self._made}")
+        fingerprint = self._journal.fingerprint(f"{self._name} {self._made}")
+        return self._journal.move(row, PaymentState.PAYING, "the code leaves", fingerprint=fingerprint)
 
     def queue(self, clock: Callable[[], float]) -> float:
         """Commit one verdict with its cancellation; return the seconds of the commit alone."""

@@ -55,7 +55,7 @@ def owe(folder: Path, receipt_ids: Iterable[str], *, pos_id: str, url: str) -> N
         )
         row = journal.add_intent(intent, "a payment")
         row = journal.move(row, PaymentState.CREATED, "created", receipt_id=receipt_id)
-        row = journal.move(row, PaymentState.PAYING, "the code leaves", fingerprint=f"fingerprint {number}")
+        row = journal.move(row, PaymentState.PAYING, "the code leaves", fingerprint=journal.fingerprint(str(number)))
         journal.move(
             row,
             PaymentState.UNKNOWN,
