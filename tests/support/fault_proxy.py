@@ -133,7 +133,7 @@ class FaultProxy:
         """End every connection that there is, in good order, as an idle one is ended."""
         lines, self._lines = self._lines, []
         for line in lines:
-            line.close()
+            line.shut()
 
     def close(self) -> None:
         """End every connection and listen no longer."""
@@ -144,9 +144,9 @@ class FaultProxy:
         self._accepting.join(PATIENCE_S)
         self._listener.close()
         self.cut()
-        self.settle()
         for thread in self._serving:  # none of them asks whoever has the sandbox's port after it
             thread.join(PATIENCE_S)
+        self.settle()  # after those that may begin such an effect
 
     def carry_out(self, request: Request) -> bytes:
         """Let the sandbox carry out a request; return the body of its answer."""

@@ -92,10 +92,18 @@ class Line:
         self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._connection.close()
 
-    def close(self) -> None:
-        """End the connection."""
+    def shut(self) -> None:
+        """End the connection, from any thread; the one that serves it closes it.
+
+        Closed from here its number would be another connection's at once, and the serving thread would read there.
+        """
         with contextlib.suppress(OSError):
-            self._connection.shutdown(socket.SHUT_RDWR)
+            # Not the TLS socket's own: that one would go on in plain.
+            socket.socket.shutdown(self._connection, socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """End the connection; in the thread that serves it."""
+        self.shut()
         self._connection.close()
 
     def half_close(self) -> None:
