@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.docs.conftest import ROOT, blocks, read
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MARKERS = ["broker", "browser", "dpkg", "simulation", "benchmark"]
 
@@ -69,6 +73,27 @@ def test_the_second_command_leaves_out_these_markers_and_no_other() -> None:
 def test_the_gates_are_a_script_without_mistakes_of_grammar() -> None:
     subprocess.run(["bash", "-n", ".ci/run"], cwd=ROOT, check=True)  # noqa: S607
     assert (ROOT / ".ci/run").stat().st_mode & 0o111
+
+
+@pytest.mark.parametrize("verdict", [0, 3])
+@pytest.mark.parametrize(
+    "beside",
+    ["", "true & debian_tests=$!; wait $debian_tests;", "sleep 600 & debian_tests=$!;"],
+    ids=["none", "ended", "going on"],
+)
+def test_the_gates_clean_up_and_end_with_their_verdict(tmp_path: Path, beside: str, verdict: int) -> None:
+    trap = re.search(r"^trap .* EXIT$", read(".ci/run"), re.MULTILINE)
+    assert trap is not None
+    work = tmp_path / "work"
+    work.mkdir()
+
+    ended = subprocess.run(  # noqa: S603
+        ["bash", "-c", f"set -euo pipefail; work=$1; {trap[0]}\n{beside} exit {verdict}", "gates", work],  # noqa: S607
+        check=False,
+    )
+
+    assert ended.returncode == verdict
+    assert not work.exists()
 
 
 def test_the_changelog_begins_with_this_version() -> None:
