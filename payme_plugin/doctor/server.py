@@ -12,7 +12,7 @@ from payme_plugin.paymego.errors import Fault, Refused
 from payme_plugin.settings.urls import is_loopback
 
 if TYPE_CHECKING:
-    from payme_plugin.doctor.probe import Outcome, ServerDate, ServerFacts, Stop
+    from payme_plugin.doctor.facts import Outcome, ServerDate, ServerFacts, Stop
     from payme_plugin.paymego.errors import NotSent, Unclear
 
 __all__ = ["SERVER_CHECKS", "check_server"]

@@ -12,9 +12,10 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.errors import Damaged, ForeignJournal, JournalError, StateMoved
+from payme_plugin.ledger.opening import connect
 from payme_plugin.ledger.reading import JournalReader
-from payme_plugin.ledger.schema import connect, translated
 from payme_plugin.ledger.sent_codes import FINGERPRINT_BYTES, SentCodes
+from payme_plugin.ledger.sqlite_errors import translated
 from payme_plugin.ledger.states import PaymentState, is_allowed
 from payme_plugin.ledger.story import tell, tell_notes
 

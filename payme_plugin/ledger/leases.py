@@ -13,7 +13,7 @@ import struct
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.schema import translated
+from payme_plugin.ledger.sqlite_errors import translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

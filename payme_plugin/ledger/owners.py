@@ -10,7 +10,7 @@ import os
 import secrets
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.schema import translated
+from payme_plugin.ledger.sqlite_errors import translated
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.errors import Moved
-from payme_plugin.ledger.schema import translated
+from payme_plugin.ledger.sqlite_errors import translated
 
 if TYPE_CHECKING:
     from pathlib import Path

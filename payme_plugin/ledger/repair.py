@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.errors import Damaged, ForeignJournal, JournalError, Unwritable
 from payme_plugin.ledger.leases import DECIDER, Leases
+from payme_plugin.ledger.opening import SMALLEST_FILE, connect_read_only
 from payme_plugin.ledger.owners import is_alive
 from payme_plugin.ledger.salvage import (
     ALL_TABLES,
@@ -29,7 +30,7 @@ from payme_plugin.ledger.salvage import (
     read_text,
     salvage,
 )
-from payme_plugin.ledger.schema import SMALLEST_FILE, connect_read_only, translated
+from payme_plugin.ledger.sqlite_errors import translated
 
 if TYPE_CHECKING:
     import sqlite3

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from payme_plugin.ledger.leaves import rows_in_leaves
-from payme_plugin.ledger.schema import connect, make_tables
+from payme_plugin.ledger.opening import connect
+from payme_plugin.ledger.schema import make_tables
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.ledger.story import tell
 

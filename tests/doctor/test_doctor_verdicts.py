@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from payme_plugin.doctor import Check, Finding, Level, Unchecked
 from payme_plugin.doctor.configuration import FileFacts, check_modes
 from payme_plugin.doctor.disk import DiskFacts, check_disk
+from payme_plugin.doctor.facts import KeyFacts, ServerDate, ServerFacts
 from payme_plugin.doctor.installation import PackageFacts, check_imports, check_texts
 from payme_plugin.doctor.journal import JournalFacts, check_queue
-from payme_plugin.doctor.probe import KeyFacts, ServerDate, ServerFacts
 from payme_plugin.doctor.server import SERVER_CHECKS, check_server
 from payme_plugin.ledger.errors import Unwritable
 from payme_plugin.ledger.rows import CancellationRow

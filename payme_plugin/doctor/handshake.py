@@ -1,0 +1,117 @@
+"""The client's own connections, watched: which certificate was verified, or why none was."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Any
+
+import urllib3
+
+from payme_plugin.doctor.facts import Certificate
+from payme_plugin.paymego.connection import PlainConnection, TlsConnection
+from payme_plugin.paymego.link_fault import LinkFault
+from payme_plugin.paymego.tls import TlsContext
+from payme_plugin.paymego.wire import Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from payme_plugin.paymego.link import Endpoint
+
+__all__ = ["RefusedHandshake", "WatchedWire", "verify_code", "watched_pool"]
+
+_WRONG_HOST = 62  # X509_V_ERR_HOSTNAME_MISMATCH, which Python's and urllib3's own checks of the name do not number
+
+
+class WatchedWire(Wire):
+    """A wire that remembers the handshake of its connection.
+
+    Attributes:
+        certificate: what was verified, or None.
+        refusal: why nothing was.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.certificate: Certificate | None = None
+        self.refusal: BaseException | None = None
+
+
+class _WatchedConnection(TlsConnection):
+    _wire: WatchedWire
+
+    def connect(self) -> None:
+        """Connect and verify, and remember what came of it."""
+        try:
+            super().connect()
+        except LinkFault as fault:
+            self._wire.refusal = fault.__context__
+            raise
+        if isinstance(self.sock, ssl.SSLSocket):
+            self._wire.certificate = _certificate_of(self.sock)
+
+
+def _certificate_of(connection: ssl.SSLSocket) -> Certificate:
+    shown: Any = connection.getpeercert() or {}
+    ends_s = [ssl.cert_time_to_seconds(shown["notAfter"])]
+    # Python 3.13 is the first that tells the chain; before, the server's own certificate is all that is known.
+    verified_chain: Callable[[], list[bytes]] | None = getattr(connection, "get_verified_chain", None)
+    above = [] if verified_chain is None else verified_chain()[1:]
+    if above:
+        # What is above the server's own are authorities, and a context reads those.
+        reader = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        reader.load_verify_locations(cadata=b"".join(above))
+        authorities: Any = reader.get_ca_certs()
+        ends_s += [ssl.cert_time_to_seconds(each["notAfter"]) for each in authorities]
+    is_chain = verified_chain is not None and len(ends_s) == 1 + len(above)
+    return Certificate(connection.version() or "TLS", min(ends_s) * 1000, is_chain)
+
+
+class _PlainPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = PlainConnection
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _WatchedConnection
+
+
+class RefusedHandshake(LinkFault):
+    """A handshake that failed, with what the layer below said."""
+
+    def __init__(self, fault: LinkFault, refusal: BaseException | None) -> None:
+        super().__init__(fault.fault, fault.explanation)
+        self.refusal = refusal
+
+
+def watched_pool(endpoint: Endpoint, ca_file: Path | None, wire: WatchedWire) -> urllib3.HTTPConnectionPool:
+    """Return a pool of one connection to ``endpoint``, which ``wire`` watches; nothing is connected yet.
+
+    Args:
+        endpoint: the server.
+        ca_file: certificates to trust instead of the system's; None: the system's.
+        wire: what is told of the connection.
+
+    Raises:
+        LinkFault: the certificates can't be loaded.
+    """
+    if endpoint.scheme == "http":
+        return _PlainPool(endpoint.host, endpoint.port, maxsize=1, block=False, wire=wire)
+    return _TlsPool(
+        endpoint.host,
+        endpoint.port,
+        maxsize=1,
+        block=False,
+        wire=wire,
+        ssl_context=TlsContext(endpoint.host, ca_file).get(),
+        cert_reqs="CERT_REQUIRED",
+        ca_certs=None,
+    )
+
+
+def verify_code(fault: LinkFault) -> int | None:
+    """Return OpenSSL's number of what is wrong with the certificate; None where the fault is not that."""
+    refusal = fault.refusal if isinstance(fault, RefusedHandshake) else None
+    if isinstance(refusal, ssl.SSLCertVerificationError):
+        return getattr(refusal, "verify_code", _WRONG_HOST)
+    return _WRONG_HOST if isinstance(refusal, ValueError) else None
