@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from hookspecs import PaymentResult, PaymentStatus, RefundViolation, ReversalResult, ReversalStatus
 from payme_plugin.ledger.errors import AnotherTill, Damaged, JournalError, StateMoved
-from payme_plugin.operations import giving_back
+from payme_plugin.operations import giving_back, originals
 from payme_plugin.operations.endings import is_ours, refusal
 from payme_plugin.operations.payment import take_payment
 from payme_plugin.secret import without_words
@@ -96,7 +96,7 @@ class Counter:
 
         Money effect: may cancel, the whole amount.
         """
-        row = self._looked_up(lambda journal: giving_back.row_of_cancel(journal, request))
+        row = self._looked_up(lambda journal: originals.row_of_cancel(journal, request))
         if row is None and not is_ours(request.payment):
             return None
 
@@ -114,22 +114,22 @@ class Counter:
         texts = self._service.texts()
         try:
             journal = self._service.journal()
-            original = giving_back.original_of(journal, request)
+            original = originals.original_of(journal, request)
             if original is None and not self._may_be_ours(request):
                 return []
-            return giving_back.violations(journal, request, original, texts)
+            return originals.violations(journal, request, original, texts)
         except JournalError as error:
             self._service.journal_fault(error, f"refund {request.refund_id}")
             # What the journal alone knows is not told. on_full_refund is refused then: it returns nothing that it can't
             # make durable first.
-            return giving_back.violations_without_journal(request, texts) if self._may_be_ours(request) else []
+            return originals.violations_without_journal(request, texts) if self._may_be_ours(request) else []
 
     def refund(self, request: RefundRequest, ui: Ui) -> ReversalResult | None:
         """Give the payment of a closed sale back, unless a rule forbids it; None where it isn't ours.
 
         Money effect: may cancel, the whole amount.
         """
-        original = self._looked_up(lambda journal: giving_back.original_of(journal, request))
+        original = self._looked_up(lambda journal: originals.original_of(journal, request))
         if original is None and not self._may_be_ours(request):
             return None
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from hookspecs import PaymentResult, PaymentStatus
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations.endings import JOURNAL_NOTICE, Ending, commit, journal_notice, refusal, told_before
+from payme_plugin.operations.same_kassa import is_same_kassa
 from payme_plugin.operations.story import Story
 from payme_plugin.texts import Text
 
@@ -113,7 +114,7 @@ def _go_on(tools: Tools, row: PaymentRow, roads: Roads) -> PaymentResult:
     if row.owner != tools.owner and tools.is_alive(row.owner):
         return refusal(row.amount, tools.texts(Text.PAYMENT_BUSY))
     row = tools.journal.take_over(row, tools.owner, "the host asks again; the process that worked on it has ended")
-    if (row.pos_id, row.url) != (tools.settings.pos_id, tools.settings.url):
+    if not is_same_kassa(row, tools.settings):
         return commit(tools, row, _other_kassa(tools, row), Story(tools.clock))
     if row.state is PaymentState.INTENT:
         return roads.intent(row)

@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.cancellations import HELD_BY_TILL, Cancellations
+from payme_plugin.ledger.cancellations import HELD_BY_TILL, SAID_CANCELLED, Cancellations
 from payme_plugin.ledger.errors import JournalError, StateMoved
 from payme_plugin.ledger.states import Cause
 from payme_plugin.operations.inquiry import CANCEL, Inquiry
+from payme_plugin.operations.same_kassa import is_same_kassa
 from payme_plugin.operations.story import Story
 from payme_plugin.operations.waiting import Watch
 from payme_plugin.paymego.states import ReceiptState
@@ -132,7 +133,7 @@ class Stepper:
         """
         if row.cause is Cause.UNRECORDED and _is_held(row, is_recorded):
             return self._later(row, Stepped.HELD, HELD_BY_TILL)
-        if (row.pos_id, row.url) != (kassa.pos_id, kassa.url):
+        if not is_same_kassa(row, kassa):
             return self._later(row, Stepped.HELD, f"the settings hold no key of kassa {row.pos_id} at {row.url}")
         try:
             return self._carried_out(row, kassa)
@@ -144,7 +145,7 @@ class Stepper:
 
         Money effect: none.
         """
-        if (row.pos_id, row.url) != (kassa.pos_id, kassa.url):
+        if not is_same_kassa(row, kassa):
             return None
         watch, inquiry = self._inquiry(row, kassa, Story(self._clock))
         return inquiry.state(watch.request_limit())
@@ -158,7 +159,7 @@ class Stepper:
             came = inquiry.cancel(watch.request_limit())
             state = came if state in _CANCEL_AT else inquiry.state(watch.request_limit())
         if state == ReceiptState.CANCELLED:
-            self._rows.end(row, "Payme says cancelled (50)", reversed_at_payme=True, notes=story.take())
+            self._rows.end(row, SAID_CANCELLED, reversed_at_payme=True, notes=story.take())
             _log.info("cancellation %d of payment %s: done", row.cancellation_id, row.payment_id)
             return Stepped.DONE
         if state == ReceiptState.CANCELLING:

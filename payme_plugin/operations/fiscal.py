@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from payme_plugin.ledger.fiscal_links import FiscalLinks
 from payme_plugin.operations.cancellation import pause_ms
+from payme_plugin.operations.same_kassa import is_same_kassa
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.errors import CallFailed, Refused
 
@@ -97,7 +98,7 @@ def send_fiscal_link(journal: Journal, row: FiscalLinkRow, kassa: KassaDesk, clo
     if data is None:
         links.end(row, "the link is no fiscal receipt's")
         return
-    if (row.pos_id, row.url) != (kassa.pos_id, kassa.url):
+    if not is_same_kassa(row, kassa):
         links.postpone(row, pause_ms(row.attempts, jitter), f"the settings hold no key of kassa {row.pos_id}")
         return
     deadline = clock.monotonic() + kassa.limits.timeout_s

@@ -1,139 +1,47 @@
-"""The host's calls to give a payment back: which payment it is, whether it may, and what was answered before."""
+"""The host's calls to give a payment back: what is done the first time, and what is answered when asked again."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hookspecs import PaymentRecord, ReversalResult, ReversalStatus
 from payme_plugin.ledger.cancellations import Cancellations, reason_of_closing, was_left
 from payme_plugin.ledger.errors import JournalError, StateMoved
 from payme_plugin.ledger.states import Cause, PaymentState
-from payme_plugin.operations.endings import is_ours, record_of
 from payme_plugin.operations.guards import GuardedUi
-from payme_plugin.operations.recording import adopt, says_enough
-from payme_plugin.operations.refund_rules import FOREIGN_PAYMENT, violations_of
+from payme_plugin.operations.originals import (
+    RETURNED,
+    is_cause,
+    is_contradicted,
+    original_of,
+    row_of_cancel,
+    violations,
+)
+from payme_plugin.operations.recording import adopt, paid_by_the_tills_word, says_enough
 from payme_plugin.operations.reversal import Order, refused, reverse, tell_reversed
+from payme_plugin.operations.same_kassa import is_same_kassa
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hookspecs import CancelRequest, Receipt, RefundRequest, RefundViolation, Ui
+    from hookspecs import CancelRequest, Receipt, RefundRequest, Ui
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.operations.tools import Tools
     from payme_plugin.texts import Texts
 
 __all__ = [
-    "Original",
     "cancel_payment",
     "durable_cancel",
     "durable_refund",
-    "original_of",
     "refund_payment",
-    "row_of_cancel",
-    "violations",
-    "violations_without_journal",
 ]
 
 _log = logging.getLogger("payme")
 
 _HELD = frozenset({PaymentState.PAYING, PaymentState.PAID, PaymentState.RECORDED})
-_BACK = frozenset({PaymentState.REVERSING, PaymentState.REVERSED})
-
-
-@dataclass(frozen=True, slots=True)
-class Original:
-    """The payment that a refund is about.
-
-    Attributes:
-        record: as the host stored it, or as the journal has it where the host lost it.
-        row: the journal's row, or None where the journal lost it.
-    """
-
-    record: PaymentRecord
-    row: PaymentRow | None
-
-    @property
-    def payment_id(self) -> str:
-        """The id under which the journal has it, or will have it."""
-        return self.record.payment_id if self.row is None else self.row.payment_id
-
-
-def row_of_cancel(journal: Journal, request: CancelRequest) -> PaymentRow | None:
-    """Return the payment of ours that a cancel is about; None where the journal has none.
-
-    Args:
-        journal: a record that lost its data is found there by its id, under the tender that took it.
-        request: the cancel.
-
-    Raises:
-        JournalError: the journal can't be read.
-    """
-    record = request.payment
-    if record.data:
-        return _row_of(journal, record) if is_ours(record) else None
-    row = journal.find(record.payment_id)
-    return row if row is not None and row.payment_type == record.payment_type else None
-
-
-def original_of(journal: Journal, request: RefundRequest) -> Original | None:
-    """Return the payment of ours that a refund is about; None where there is none.
-
-    Args:
-        journal: asked where the host lost the payment: it is the one of our tender in that sale.
-        request: the refund.
-
-    Raises:
-        JournalError: the journal can't be read.
-    """
-    record = request.payment
-    if record is not None and record.data:
-        row = _row_of(journal, record)
-        return Original(record, row) if is_ours(record) and not _is_contradicted(record, row) else None
-    if request.sale is None:
-        return None
-    rows = [
-        row
-        for row in journal.payments_of_sale(request.sale.till, request.sale.shift, request.sale.number)
-        if row.payment_type == request.payment_type
-        and row.state in {PaymentState.PAID, PaymentState.RECORDED, *_BACK}
-        and (record is None or record.payment_id == row.payment_id)
-    ]
-    return Original(record_of(rows[0]), rows[0]) if len(rows) == 1 else None
-
-
-def violations(
-    journal: Journal, request: RefundRequest, original: Original | None, texts: Texts
-) -> list[RefundViolation]:
-    """Return what forbids a refund of our tender or of a payment of ours; an empty list: nothing.
-
-    Raises:
-        JournalError: the journal can't be read.
-
-    Money effect: none.
-    """
-    row = original.row if original is not None else None
-    is_reversed = row is not None and row.state in _BACK and not _is_cause(journal, row, request.refund_id)
-    record = original.record if original is not None else None
-    # What was charged is what the journal says, where it says anything.
-    known = record_of(row) if row is not None else record
-    return violations_of(request, known, texts, is_reversed=is_reversed)
-
-
-def violations_without_journal(request: RefundRequest, texts: Texts) -> list[RefundViolation]:
-    """Return what forbids a refund as far as that can be told while the journal can't be read.
-
-    Which payment the host lost, and whether one was returned, only the journal knows: of that nothing is said.
-
-    Money effect: none.
-    """
-    record = request.payment if request.payment is not None and is_ours(request.payment) else None
-    found = violations_of(request, record, texts, is_reversed=False)
-    is_lost = request.payment is None or not request.payment.data
-    return [each for each in found if not (is_lost and each.rule == FOREIGN_PAYMENT)]
 
 
 def cancel_payment(tools: Tools, request: CancelRequest, ui: Ui) -> ReversalResult:
@@ -182,7 +90,7 @@ def durable_refund(journal: Journal, request: RefundRequest, texts: Texts) -> Re
     """
     original = original_of(journal, request)
     row = original.row if original is not None else None
-    if row is None or not _is_cause(journal, row, request.refund_id):
+    if row is None or not is_cause(journal, row, request.refund_id):
         return None
     return _durable(journal, row, texts)
 
@@ -197,7 +105,7 @@ def _obeying(operation: Callable[[], ReversalResult]) -> ReversalResult:
 
 def _cancel_payment(tools: Tools, request: CancelRequest, ui: Ui) -> ReversalResult:
     row = row_of_cancel(tools.journal, request)
-    if _is_contradicted(request.payment, row):
+    if is_contradicted(request.payment, row):
         return _not_here(tools, request.payment, Text.REVERSAL_UNKNOWN_PAYMENT)
     order = Order(Cause.CANCEL, "", request.receipt)
     return _give_back(tools, row or _adopted(tools, request.payment, request.receipt, None), order, ui)
@@ -221,27 +129,30 @@ def _refund_payment(tools: Tools, request: RefundRequest, ui: Ui) -> ReversalRes
 def _give_back(tools: Tools, row: PaymentRow | ReversalResult, order: Order, ui: Ui) -> ReversalResult:
     if isinstance(row, ReversalResult):
         return row
-    if row.state in _BACK:
+    if row.state in RETURNED:
         return _asked_again(tools, row, order, ui)
     if row.state not in _HELD:
         return _never_paid(tools, row)
-    if not _has_key(tools, row):
+    if not is_same_kassa(row, tools.settings):
         return refused(tools, row, Text.REVERSAL_OTHER_KASSA)
     if row.state is PaymentState.PAYING:
-        # The host has it, so it was PAID and the journal could not store that then.
-        row = tools.journal.move(row, PaymentState.PAID, "the till has the payment that could not be stored as paid")
+        row = paid_by_the_tills_word(tools.journal, row)
     return reverse(tools, row, order, GuardedUi(ui))
 
 
 def _asked_again(tools: Tools, row: PaymentRow, order: Order, ui: Ui) -> ReversalResult:
-    if order.cause is Cause.REFUND and not _is_cause(tools.journal, row, order.request_id):
+    if order.cause is Cause.REFUND and not is_cause(tools.journal, row, order.request_id):
         return refused(tools, row, Text.REVERSAL_ALREADY_REVERSED)
     if row.state is PaymentState.REVERSED:
-        return tell_reversed(tools, row, order, GuardedUi(ui)) if _has_key(tools, row) else _told(tools, row, order)
+        return (
+            tell_reversed(tools, row, order, GuardedUi(ui))
+            if is_same_kassa(row, tools.settings)
+            else _told(tools, row, order)
+        )
     reason = reason_of_closing(Cancellations(tools.journal).latest_of(row.payment_id))
     if reason is not None:
         return _closed(tools, row, reason)
-    if _has_key(tools, row):
+    if is_same_kassa(row, tools.settings):
         return reverse(tools, row, order, GuardedUi(ui))
     # Without the key nothing can be asked now, but the cancellation is durable: REFUSED would have the host keep a sale
     # whose money goes back.
@@ -274,10 +185,6 @@ def _durable(journal: Journal, row: PaymentRow, texts: Texts) -> ReversalResult 
     return ReversalResult(
         status=status, receipt_id=row.receipt_id, message=texts(text), cancellation_queued=was_left(latest)
     )
-
-
-def _has_key(tools: Tools, row: PaymentRow) -> bool:
-    return (row.pos_id, row.url) == (tools.settings.pos_id, tools.settings.url)
 
 
 def _told(tools: Tools, row: PaymentRow, order: Order) -> ReversalResult:
@@ -317,24 +224,6 @@ def _closed(tools: Tools, row: PaymentRow, reason: str) -> ReversalResult:
         receipt_id=row.receipt_id,
         message=tools.texts(Text.REVERSAL_CLOSED_BY_HAND, text=reason),
     )
-
-
-def _is_cause(journal: Journal, row: PaymentRow, refund_id: str) -> bool:
-    latest = Cancellations(journal).latest_of(row.payment_id)
-    return latest is not None and latest.cause is Cause.REFUND and latest.request_id == refund_id
-
-
-def _row_of(journal: Journal, record: PaymentRecord) -> PaymentRow | None:
-    row = journal.find(record.payment_id)
-    if row is None and record.data.get("receipt_id"):
-        row = journal.find_receipt(record.data["receipt_id"])
-    return row
-
-
-def _is_contradicted(record: PaymentRecord, row: PaymentRow | None) -> bool:
-    """Say whether the journal has another receipt of Payme's for the record's payment: nobody knows which is meant."""
-    receipt_id = record.data.get("receipt_id")
-    return row is not None and bool(receipt_id) and row.receipt_id != receipt_id
 
 
 def _adopted(tools: Tools, record: PaymentRecord, sale: Receipt, closed_at: int | None) -> PaymentRow | ReversalResult:

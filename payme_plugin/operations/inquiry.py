@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from payme_plugin.ledger.errors import StateMoved
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.errors import CallFailed, Refused
 from payme_plugin.paymego.states import ReceiptState
@@ -16,17 +17,30 @@ from payme_plugin.paymego.states import ReceiptState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.operations.story import Story
     from payme_plugin.operations.waiting import Watch
     from payme_plugin.paymego.calls import Answer, Client, Params
     from payme_plugin.paymego.receipts import ServerReceipt
 
-__all__ = ["CANCEL", "Inquiry"]
+__all__ = ["CANCEL", "Inquiry", "receipt_id_of"]
 
 CANCEL = "receipts.cancel"
 """The request that gives money back."""
 
 _DECISIVE = frozenset({ReceiptState.PAID, ReceiptState.CANCELLED})
+
+
+def receipt_id_of(row: PaymentRow) -> str:
+    """Return the receipt id of a payment that was created at Payme.
+
+    Raises:
+        StateMoved: it has none, though the journal stores it in the commit that leaves the state intent.
+    """
+    if row.receipt_id is None:
+        message = f"payment {row.payment_id} has no receipt"
+        raise StateMoved(message)
+    return row.receipt_id
 
 
 class Inquiry:

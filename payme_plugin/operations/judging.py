@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hookspecs import PaymentStatus
+from payme_plugin.ledger.cancellations import SAID_CANCELLED
 from payme_plugin.operations import messages
 from payme_plugin.operations.endings import Ending, Paid
 from payme_plugin.paymego.codes import proves_no_charge
@@ -78,7 +79,7 @@ def cancelled_by_payme(texts: Texts) -> Ending:
     return Ending(
         status=PaymentStatus.REFUSED,
         message=texts(Text.PAYMENT_CANCELLED_BY_PAYME),
-        reason="Payme says cancelled (50)",
+        reason=SAID_CANCELLED,
     )
 
 

@@ -20,9 +20,10 @@ from payme_plugin.operations import asked_again
 from payme_plugin.operations.creating import Creating
 from payme_plugin.operations.endings import Ending, Paid, commit, commit_paid, paid_result, refusal
 from payme_plugin.operations.guards import GuardedUi
-from payme_plugin.operations.inquiry import Inquiry
+from payme_plugin.operations.inquiry import Inquiry, receipt_id_of
 from payme_plugin.operations.judging import AskAgain, judge_pay
 from payme_plugin.operations.polling import poll
+from payme_plugin.operations.same_kassa import is_same_kassa
 from payme_plugin.operations.scanning import Code, CodeDesk, NoCode, is_other_wallets, reason_for_stale
 from payme_plugin.operations.story import Story
 from payme_plugin.operations.waiting import Watch
@@ -178,8 +179,7 @@ class _Payment:
         """Make the slips and the result of a payment that is durable as paid; what the slip lacks is asked for."""
         receipt = paid.receipt if paid is not None else None
         lacking = receipt is None or any(receipt.raw.get(name) is None for name in _SLIP_NEEDS)
-        # A request about it may go out only with the key of its own kassa.
-        if lacking and (row.pos_id, row.url) == (self._tools.settings.pos_id, self._tools.settings.url):
+        if lacking and is_same_kassa(row, self._tools.settings):
             receipt = self._inquiry(row, Text.PROGRESS_PAYING).receipt(self._watch.question_limit()) or receipt
             self._tools.journal.add_notes_later(row.payment_id, self._story.take())
         slips = self._tools.slips.make("pay", row, {} if receipt is None else receipt.raw)
@@ -218,7 +218,7 @@ class _Payment:
         self._watch.start()
         inquiry = self._inquiry(row, Text.PROGRESS_PAYING)
         try:
-            answer = inquiry.call(_PAY, receipts.pay(_receipt_id(row), code), self._watch.request_limit())
+            answer = inquiry.call(_PAY, receipts.pay(receipt_id_of(row), code), self._watch.request_limit())
         except CallFailed as failure:
             judged = judge_pay(self._tools, inquiry, self._watch, failure, may_ask=self._codes.may_ask)
             if isinstance(judged, Ending) and judged.error_code in self._tools.settings.stale_codes:
@@ -273,16 +273,10 @@ class _Payment:
             self._tools.client,
             self._watch,
             self._story,
-            receipt_id=_receipt_id(row),
+            receipt_id=receipt_id_of(row),
             amount=row.amount,
             text=self._progress(text),
         )
 
     def _progress(self, text: Text) -> Callable[[float], str]:
         return lambda left_s: self._tools.texts(text, left_s=round(left_s))
-
-
-def _receipt_id(row: PaymentRow) -> str:
-    if row.receipt_id is None:  # the journal stores it in the commit that leaves the state intent
-        raise StateMoved(row.payment_id)
-    return row.receipt_id

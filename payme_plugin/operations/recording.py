@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.rows import PaymentRow
 
-__all__ = ["ClosedReceipts", "adopt", "confirm_payments", "says_enough"]
+__all__ = ["ClosedReceipts", "adopt", "confirm_payments", "paid_by_the_tills_word", "says_enough"]
 
 _log = logging.getLogger("payme")
 
@@ -163,6 +163,20 @@ def adopt(journal: Journal, owner: str, record: PaymentRecord, sale: Receipt, cl
     )
 
 
+def paid_by_the_tills_word(journal: Journal, row: PaymentRow) -> PaymentRow:
+    """Move a payment in state paying to paid: a host stores one on PAID alone, so this one was told to be PAID.
+
+    The journal could not store that then. Payme is asked about it where its money goes back.
+
+    Raises:
+        StateMoved: it has moved on.
+        Unwritable: nothing was stored.
+
+    Money effect: none.
+    """
+    return journal.move(row, PaymentState.PAID, "the till has the payment that could not be stored as paid")
+
+
 def _confirmed(journal: Journal, record: PaymentRecord, receipt: Receipt, owner: str) -> PaymentRow | None:
     """Confirm one payment; None where nobody here knows it."""
     row = journal.find(record.payment_id)
@@ -188,8 +202,7 @@ def _file_link(journal: Journal, row: PaymentRow, link: str) -> None:
 
 def _move_to_recorded(journal: Journal, row: PaymentRow, closed_at: int | None) -> None:
     if row.state is PaymentState.PAYING:
-        # The host stores a payment on PAID alone, so this one was PAID and the journal could not store it then.
-        row = journal.move(row, PaymentState.PAID, "the till has the payment that could not be stored as paid")
+        row = paid_by_the_tills_word(journal, row)
     if row.state is PaymentState.PAID:
         journal.move(row, PaymentState.RECORDED, "the receipt is closed", closed_at=closed_at)
     elif row.state is PaymentState.RECORDED and closed_at is not None:

@@ -17,6 +17,7 @@ from payme_plugin.ledger.errors import StateMoved
 from payme_plugin.ledger.payment_age import age_ms
 from payme_plugin.ledger.rows import NewCancellation, Verdict
 from payme_plugin.ledger.states import Cause, PaymentState
+from payme_plugin.operations.recording import paid_by_the_tills_word
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
@@ -151,8 +152,7 @@ def _recorded(journal: Journal, row: PaymentRow) -> _Fate | None:
     if row.state is PaymentState.RECORDED:
         return None
     if row.state is PaymentState.PAYING:
-        # The host stores a payment on PAID alone: it was told so when the journal could not store it.
-        row = journal.move(row, PaymentState.PAID, "the till has it; its verdict could not be stored")
+        row = paid_by_the_tills_word(journal, row)
     if row.state is not PaymentState.PAID:
         return _Fate.KEPT
     journal.move(row, PaymentState.RECORDED, "the till has it")

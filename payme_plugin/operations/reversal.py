@@ -18,7 +18,7 @@ from payme_plugin.ledger.cancellations import LONGEST_PAUSE_MS, SAID_CANCELLED, 
 from payme_plugin.ledger.errors import JournalError, StateMoved
 from payme_plugin.ledger.rows import NewCancellation
 from payme_plugin.ledger.states import Cause, PaymentState
-from payme_plugin.operations.inquiry import CANCEL, Inquiry
+from payme_plugin.operations.inquiry import CANCEL, Inquiry, receipt_id_of
 from payme_plugin.operations.story import Story
 from payme_plugin.operations.waiting import Watch
 from payme_plugin.paymego import receipts
@@ -179,7 +179,7 @@ class _Reversal:
         inquiry = self._inquiry(row)
         self._begin_cancel(cancellation)
         try:
-            answer = inquiry.call(CANCEL, receipts.cancel(_receipt_id(row)), self._watch.request_limit())
+            answer = inquiry.call(CANCEL, receipts.cancel(receipt_id_of(row)), self._watch.request_limit())
         except Refused as refusal:
             return self._refused_by_payme(row, cancellation, refusal)
         except CallFailed:
@@ -309,7 +309,7 @@ class _Reversal:
             self._tools.client,
             self._watch,
             self._story,
-            receipt_id=_receipt_id(row),
+            receipt_id=receipt_id_of(row),
             amount=row.amount,
             text=self._text,
         )
@@ -325,7 +325,3 @@ def _tolerated(row: PaymentRow) -> Iterator[None]:
         yield
     except JournalError as error:
         _log.error("payment %s: %s", row.payment_id, error)
-
-
-def _receipt_id(row: PaymentRow) -> str:
-    return row.receipt_id or ""

@@ -32,7 +32,6 @@ _NOT_PAID = frozenset({"refused", "aborted", "unknown"})
 _MAY_CANCEL_AT = frozenset({0, 1, 2, 3, 4, 5, 6, 20, 30})
 _TOLD_BEFORE = (
     "the till has the payment that could not be stored as paid",
-    "the till has it; its verdict could not be stored",
 )
 _RECOVERY = ("the till has it", "the till does not have it and never will", _TOLD_BEFORE[1])
 
