@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from payme_plugin.paymego.calls import Answer
 from payme_plugin.paymego.errors import Refused
+from payme_plugin.paymego.exchange import Answer
 from sim_rows import CancellationLook, PaymentLook, Rows
 
 if TYPE_CHECKING:
@@ -30,10 +30,8 @@ _HOUR_MS = 3_600_000
 _LONGEST_PAUSE_MS = 900_000
 _NOT_PAID = frozenset({"refused", "aborted", "unknown"})
 _MAY_CANCEL_AT = frozenset({0, 1, 2, 3, 4, 5, 6, 20, 30})
-_TOLD_BEFORE = (
-    "the till has the payment that could not be stored as paid",
-)
-_RECOVERY = ("the till has it", "the till does not have it and never will", _TOLD_BEFORE[1])
+_TOLD_BEFORE = "the till has the payment that could not be stored as paid"
+_RECOVERY = ("the till has it", "the till does not have it and never will")
 
 # The codes that prove no charge, copied from the published tables: the product's own list is what is watched.
 _PROOFS = frozenset(
@@ -265,7 +263,7 @@ class Witness:
         self._state[payment.payment_id] = after
 
     def _check_paid(self, payment: PaymentLook, life: Life | None, text: str) -> None:
-        if text in _TOLD_BEFORE:
+        if text == _TOLD_BEFORE:
             if self._has_payment(payment.payment_id) is not True:
                 self.fault(3, f"{payment.payment_id} became paid for a host that does not have it")
             return
