@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import dataclass
 
 __all__ = ["HookFailed", "PluginFault"]
 
 _log = logging.getLogger("pos.plugins")
+
+
+def _tell(form: str, *details: str, error: Exception | None = None) -> None:
+    # A handler of the host's that raises must not take the place of what the hooks are to return or raise.
+    with contextlib.suppress(Exception):
+        _log.error(form, *details, exc_info=error)
 
 
 class HookFailed(Exception):
@@ -28,14 +35,14 @@ class HookFailed(Exception):
     @classmethod
     def by_raising(cls, plugin: str, hook: str, error: Exception) -> HookFailed:
         """Log what a plugin raised in a hook, and return the failure for the host."""
-        _log.error("plugin %s failed in %s", plugin, hook, exc_info=error)
+        _tell("plugin %s failed in %s", plugin, hook, error=error)
         return cls._because(plugin, hook, error)
 
     @classmethod
     def by_answering(cls, plugin: str, hook: str, answer: object) -> HookFailed:
         """Log the type of an answer that the contract doesn't allow, and return the failure for the host."""
         kind = type(answer).__name__
-        _log.error("plugin %s returned %s from %s", plugin, kind, hook)
+        _tell("plugin %s returned %s from %s", plugin, kind, hook)
         return cls._because(plugin, hook, TypeError(f"{hook} returned {kind}"))
 
     @classmethod
@@ -62,5 +69,5 @@ class PluginFault:
     @classmethod
     def logged(cls, plugin: str, reason: str, error: Exception | None = None) -> PluginFault:
         """Log why a plugin is out of service, and return it for the host."""
-        _log.error("plugin %s %s", plugin, reason, exc_info=error)
+        _tell("plugin %s %s", plugin, reason, error=error)
         return cls(plugin, reason, error)

@@ -107,7 +107,7 @@ def on_cancel(request: CancelRequest, ui: Ui) -> ReversalResult | None:
 
 @hookspec
 def on_receipt_closed(receipt: Receipt) -> None:
-    """Take note that a receipt is closed and fiscalised. Repeated by the host until it returned.
+    """Take note that a receipt is closed and fiscalised. Repeated by the host until it has returned.
 
     Args:
         receipt: the closed receipt with its payments, and its fiscal link where there is one.
@@ -164,7 +164,7 @@ def on_full_refund(request: RefundRequest, ui: Ui) -> ReversalResult | None:
 
 @hookspec(firstresult=True)
 def on_queue_message(message: QueueMessage) -> QueueVerdict | None:
-    """Work on a message that a plugin had put into the host's queue. Called when the queue delivers it.
+    """Work on a message that a plugin has put into the host's queue. Called when the queue delivers it.
 
     Stops at the first result that isn't None.
 
@@ -186,6 +186,6 @@ def on_stop() -> None:
     A hook that is under way in another thread meanwhile ends as if the cashier had stopped it: with one last question
     to the server, and a durable verdict.
 
-    Money effect: none; it may end a payment that is under way, whose money then goes back.
+    Money effect: may cancel, later: a payment that it ends under way, and one that the host does not have.
     If it raises: the till stops all the same.
     """

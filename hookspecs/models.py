@@ -43,6 +43,36 @@ def _require(owner: object, kind: type, *names: str) -> None:
             raise TypeError(message)
 
 
+def _require_or_none(owner: object, kind: type, *names: str) -> None:
+    """Raise ``TypeError`` unless every named field of ``owner`` is of ``kind`` or None."""
+    for name in names:
+        if getattr(owner, name) is not None:
+            _require(owner, kind, name)
+
+
+def _require_each(owner: object, kind: type, *names: str) -> None:
+    """Raise ``TypeError`` unless every named field of ``owner`` is a tuple that holds nothing but ``kind``."""
+    _require(owner, tuple, *names)
+    for name in names:
+        for each in getattr(owner, name):
+            if not isinstance(each, kind):
+                message = (
+                    f"{type(owner).__name__}.{name} must be a tuple of {kind.__name__}, not of {type(each).__name__}"
+                )
+                raise TypeError(message)
+
+
+def _require_texts(owner: object, *names: str) -> None:
+    """Raise ``TypeError`` unless every named field of ``owner`` is a mapping of strings to strings."""
+    _require(owner, Mapping, *names)
+    for name in names:
+        for pair in getattr(owner, name).items():
+            for each in pair:
+                if not isinstance(each, str):
+                    message = f"{type(owner).__name__}.{name} must be str to str, not {type(each).__name__}"
+                    raise TypeError(message)
+
+
 class ReceiptKind(Enum):
     """What a receipt is."""
 
@@ -132,7 +162,7 @@ class PaymentRecord:
     def __post_init__(self) -> None:
         _require(self, str, "payment_id")
         _require(self, int, "payment_type", "amount")
-        _require(self, Mapping, "data")
+        _require_texts(self, "data")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +186,7 @@ class ItemFiscal:
     def __post_init__(self) -> None:
         _require(self, str, "code", "package_code")
         _require(self, int, "vat_percent", "discount")
+        _require_or_none(self, int, "units")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +218,8 @@ class Item:
         _require(self, Decimal, "quantity")
         _require(self, int, "price", "amount")
         _require(self, GoodsKind, "goods")
+        _require_or_none(self, str, "marking")
+        _require_or_none(self, ItemFiscal, "fiscal")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +266,10 @@ class Receipt:
         _require(self, str, "till")
         _require(self, int, "shift", "number", "total")
         _require(self, ReceiptKind, "kind")
-        _require(self, tuple, "items", "payments")
+        _require_each(self, Item, "items")
+        _require_each(self, PaymentRecord, "payments")
+        _require_or_none(self, int, "closed_at")
+        _require_or_none(self, ReceiptFiscal, "fiscal")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,8 +294,7 @@ class PaymentRequest:
         _require(self, str, "payment_id")
         _require(self, int, "payment_type", "amount")
         _require(self, Receipt, "receipt")
-        if self.qr_code is not None:
-            _require(self, str, "qr_code")
+        _require_or_none(self, str, "qr_code")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -311,10 +346,8 @@ class RefundRequest:
         _require(self, int, "payment_type", "amount")
         _require(self, Receipt, "refund")
         _require(self, bool, "manual_selection", "currency_selection")
-        if self.payment is not None:
-            _require(self, PaymentRecord, "payment")
-        if self.sale is not None:
-            _require(self, Receipt, "sale")
+        _require_or_none(self, PaymentRecord, "payment")
+        _require_or_none(self, Receipt, "sale")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,6 +362,9 @@ class RefundViolation:
 
     rule: str
     message: str
+
+    def __post_init__(self) -> None:
+        _require(self, str, "rule", "message")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,7 +383,7 @@ class Slip:
 
     def __post_init__(self) -> None:
         _require(self, str, "xml")
-        _require(self, tuple, "lines")
+        _require_each(self, str, "lines")
         _require(self, int, "copies")
 
 
@@ -380,6 +416,13 @@ class PaymentResult:
     def __post_init__(self) -> None:
         _require(self, PaymentStatus, "status")
         _require(self, int, "amount")
+        _require_or_none(self, str, "receipt_id")
+        _require_or_none(self, PaymentRecord, "payment")
+        _require_each(self, Slip, "slips")
+        _require(self, str, "message")
+        _require_texts(self, "receipt_attributes")
+        _require_or_none(self, int, "error_code")
+        _require(self, bool, "cancellation_queued")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -404,6 +447,11 @@ class ReversalResult:
 
     def __post_init__(self) -> None:
         _require(self, ReversalStatus, "status")
+        _require_or_none(self, str, "receipt_id")
+        _require_each(self, Slip, "slips")
+        _require(self, str, "message")
+        _require_or_none(self, int, "error_code")
+        _require(self, bool, "cancellation_queued")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

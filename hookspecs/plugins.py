@@ -102,7 +102,10 @@ class PosPlugins:
         return True
 
     def on_start(self, host: Host) -> None:
-        """Start every plugin; one that raises is out of service and in ``faults``."""
+        """Start every plugin; one that raises is out of service and in ``faults``.
+
+        Money effect: may cancel, later: what an earlier run left.
+        """
         for loaded in tuple(self._loaded):
             try:
                 loaded.call("on_start", host=host)
@@ -111,7 +114,10 @@ class PosPlugins:
                 self._refuse(loaded.name, f"failed in on_start: {error}", error)
 
     def payment_types(self) -> list[PaymentType]:
-        """Return the tenders of all plugins; a plugin that raises offers none."""
+        """Return the tenders of all plugins; a plugin that raises offers none.
+
+        Money effect: none.
+        """
         return self._all("payment_types", hookspecs.PaymentType, {}, failures=[])
 
     def on_payment(self, request: PaymentRequest, ui: Ui) -> PaymentResult | None:
@@ -119,6 +125,8 @@ class PosPlugins:
 
         Raises:
             HookFailed: a plugin failed and no other answered; the outcome is unknown.
+
+        Money effect: may charge; whatever is not PAID is returned to the buyer by itself.
         """
         return self._first("on_payment", hookspecs.PaymentResult, {"request": request, "ui": ui})
 
@@ -127,6 +135,8 @@ class PosPlugins:
 
         Raises:
             HookFailed: a plugin failed and no other answered; the outcome is unknown.
+
+        Money effect: may cancel, the whole amount.
         """
         return self._first("on_cancel", hookspecs.ReversalResult, {"request": request, "ui": ui})
 
@@ -135,6 +145,8 @@ class PosPlugins:
 
         Raises:
             HookFailed: a plugin failed, after all were told; call again.
+
+        Money effect: none.
         """
         failures: list[HookFailed] = []
         for _ in self._answers("on_receipt_closed", {"receipt": receipt}, failures):
@@ -147,6 +159,8 @@ class PosPlugins:
 
         Raises:
             HookFailed: a plugin failed, after all were asked; the refund must not close.
+
+        Money effect: none.
         """
         failures: list[HookFailed] = []
         violations = self._all("validate_refund", hookspecs.RefundViolation, {"request": request}, failures)
@@ -159,18 +173,26 @@ class PosPlugins:
 
         Raises:
             HookFailed: a plugin failed and no other answered; the outcome is unknown.
+
+        Money effect: may cancel, the whole amount.
         """
         return self._first("on_full_refund", hookspecs.ReversalResult, {"request": request, "ui": ui})
 
     def on_queue_message(self, message: QueueMessage) -> QueueVerdict | None:
-        """Return what becomes of a queue message; RETRY where a plugin failed, None: no plugin knows its kind."""
+        """Return what becomes of a queue message; RETRY where a plugin failed, None: no plugin knows its kind.
+
+        Money effect: may cancel, never charges.
+        """
         try:
             return self._first("on_queue_message", hookspecs.QueueVerdict, {"message": message})
         except hookspecs.HookFailed:
             return hookspecs.QueueVerdict.RETRY
 
     def on_stop(self) -> None:
-        """Stop every plugin, also those after one that raises."""
+        """Stop every plugin, also those after one that raises.
+
+        Money effect: may cancel, later: a payment that it ends under way, and one that the host does not have.
+        """
         for _ in self._answers("on_stop", {}, failures=[]):
             pass
 

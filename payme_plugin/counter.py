@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from hookspecs import PaymentResult, PaymentStatus, RefundViolation, ReversalResult, ReversalStatus
 from payme_plugin.ledger.errors import AnotherTill, Damaged, JournalError, StateMoved
+from payme_plugin.ledger.states import PaymentState
+from payme_plugin.log import Log
 from payme_plugin.operations import giving_back, originals
 from payme_plugin.operations.endings import is_ours, refusal
 from payme_plugin.operations.payment import take_payment
-from payme_plugin.secret import without_words
+from payme_plugin.secret import classes_and_places
 from payme_plugin.settings import SettingsError
 from payme_plugin.texts import Text
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Counter"]
 
-_log = logging.getLogger("payme")
+_log = Log()
 
 _STOP_TIMEOUT_S = 2.0
 
@@ -86,8 +87,11 @@ class Counter:
         """
         if self._service.payment_type() != request.payment_type:
             return None
-        with self._one_at_a_time("on_payment", request.payment_id) as told:
-            result = told(self._pay(request, self._heeding(ui))) if told else self._refusal(request, Text.PAYMENT_BUSY)
+        with self._one_at_a_time("on_payment", request.payment_id) as logged:
+            if logged is None:
+                result = self._refusal(request, Text.PAYMENT_BUSY)
+            else:
+                result = logged(self._pay(request, self._heeding(ui)))
         self._wake_for(result)
         return result
 
@@ -110,7 +114,10 @@ class Counter:
         return self._give_back("on_cancel", payment_id, cancel, durable)
 
     def violations(self, request: RefundRequest) -> list[RefundViolation]:
-        """Return what forbids a refund; an empty list where nothing does or it isn't ours."""
+        """Return what forbids a refund; an empty list where nothing does or it isn't ours.
+
+        Money effect: none.
+        """
         texts = self._service.texts()
         try:
             journal = self._service.journal()
@@ -175,9 +182,19 @@ class Counter:
             return self._refusal(request, Text.PAYMENT_JOURNAL_UNWRITABLE)
         except Exception as error:  # noqa: BLE001
             # No hook raises. What was durable before the fault decides later; until then nobody may hand out goods.
-            _log.error("payment %s: a fault of the plugin: %s", request.payment_id, without_words(error))
+            _log.error("payment %s: a fault of the plugin: %s", request.payment_id, classes_and_places(error))
+            if self._is_code_here(request.payment_id):
+                return self._refusal(request, Text.PAYMENT_TILL_FAULT)
             message = self._service.texts()(Text.PAYMENT_CHARGE_MAY_HANG)
             return PaymentResult(status=PaymentStatus.UNKNOWN, amount=request.amount, message=message)
+
+    def _is_code_here(self, payment_id: str) -> bool:
+        """Say whether the journal knows for certain that no code of this payment has left."""
+        try:
+            row = self._service.journal().find(payment_id)
+        except JournalError:
+            return False
+        return row is None or row.state in {PaymentState.INTENT, PaymentState.CREATED}
 
     def _give_back(
         self,
@@ -186,13 +203,13 @@ class Counter:
         operation: Callable[[Tools], ReversalResult],
         durable: Callable[[Journal], ReversalResult | None],
     ) -> ReversalResult:
-        with self._one_at_a_time(hook, payment_id) as told:
-            if told is None:
+        with self._one_at_a_time(hook, payment_id) as logged:
+            if logged is None:
                 return self._told_while_busy(payment_id, durable)
             result = self._reversal(payment_id, operation)
             if result.status is ReversalStatus.REFUSED:
                 result = self._durable(payment_id, durable) or result
-            told(result)
+            logged(result)
         self._wake_for(result)
         return result
 
@@ -231,7 +248,7 @@ class Counter:
             return self._kept(Text.REVERSAL_JOURNAL_DAMAGED if is_damaged else Text.REVERSAL_JOURNAL_UNWRITABLE)
         except Exception as error:  # noqa: BLE001
             # No hook raises. A cancellation that is durable is carried out whatever the cashier reads.
-            _log.error("reversal of %s: a fault of the plugin: %s", payment_id, without_words(error))
+            _log.error("reversal of %s: a fault of the plugin: %s", payment_id, classes_and_places(error))
             return self._kept(Text.REVERSAL_JOURNAL_UNWRITABLE)
 
     def _looked_up(self, look: Callable[[Journal], _Found | None]) -> _Found | None:
@@ -264,7 +281,7 @@ class Counter:
             self._service.upkeep.wake()
 
     @contextmanager
-    def _one_at_a_time(self, hook: str, payment_id: str) -> Iterator[_Told | None]:
+    def _one_at_a_time(self, hook: str, payment_id: str) -> Iterator[_VerdictLog | None]:
         """Yield what tells the log the verdict, or None while another money hook is under way; nothing is locked."""
         with self._changed:
             is_alone = self._busy_thread is None and not self._is_stopping
@@ -274,7 +291,7 @@ class Counter:
             yield None
             return
         try:
-            yield _Told(hook, payment_id, self._service.clock.monotonic)
+            yield _VerdictLog(hook, payment_id, self._service.clock.monotonic)
         finally:
             self._leave()
 
@@ -308,7 +325,7 @@ class _StoppableUi:
         return True if self._is_stopping() else answer
 
 
-class _Told:
+class _VerdictLog:
     """Writes the one line of a finished operation."""
 
     def __init__(self, hook: str, payment_id: str, monotonic: Callable[[], float]) -> None:

@@ -5,6 +5,7 @@ It imports ``hookspecs`` and the standard library alone, so that a till starts q
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import hookspecs
@@ -40,19 +41,31 @@ class PaymePlugin:
     """A PaymeGO payment plugin for one till; several tills in one process have one each."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._latest: Counter | None = None
         self._counter: Counter | None = None
 
     @hookimpl
     def on_start(self, host: Host) -> None:
-        """Begin work; see ``hookspecs``. A second start ends the first."""
+        """Begin work; see ``hookspecs``. A second start ends the first.
+
+        Money effect: may cancel, later: what an earlier run left.
+        """
         # A till loads the heavy parts here, not when it looks for plugins.
         from payme_plugin.counter import Counter  # noqa: PLC0415
         from payme_plugin.service import Service  # noqa: PLC0415
 
-        self.on_stop()
         service = Service(host)
+        counter = Counter(service)
+        self._replace(counter)
         service.start()
-        self._counter = Counter(service)
+        with self._lock:
+            is_latest = self._latest is counter
+            if is_latest:
+                self._counter = counter
+        if not is_latest:
+            # It was stopped or started anew while it began: by another thread, or by a host that pumps events.
+            service.stop(ask_host=False)
 
     @hookimpl
     def payment_types(self) -> list[PaymentType]:
@@ -89,6 +102,8 @@ class PaymePlugin:
 
         Raises:
             TypeError: ``request`` is no ``RefundRequest``.
+
+        Money effect: none.
         """
         _require(request, hookspecs.RefundRequest)
         return [] if self._counter is None else self._counter.violations(request)
@@ -111,6 +126,8 @@ class PaymePlugin:
 
         Raises:
             TypeError: ``receipt`` is no ``Receipt``.
+
+        Money effect: none.
         """
         _require(receipt, hookspecs.Receipt)
         if self._counter is not None:
@@ -130,10 +147,18 @@ class PaymePlugin:
 
     @hookimpl
     def on_stop(self) -> None:
-        """End work; see ``hookspecs``."""
-        counter, self._counter = self._counter, None
-        if counter is not None:
-            counter.stop()
+        """End work; see ``hookspecs``.
+
+        Money effect: may cancel, later.
+        """
+        self._replace(None)
+
+    def _replace(self, counter: Counter | None) -> None:
+        """End what was started last, and name what is to come after it."""
+        with self._lock:
+            former, self._latest, self._counter = self._latest, counter, None
+        if former is not None:
+            former.stop()
 
 
 def _require(value: object, kind: type) -> None:

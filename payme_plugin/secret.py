@@ -6,7 +6,7 @@ import re
 import traceback
 from pathlib import PurePath
 
-__all__ = ["Secret", "mask_digits", "without_words"]
+__all__ = ["Secret", "classes_and_places", "mask_digits"]
 
 # Nine digits or more in groups, as a card ("8600 1234 5678 9012") and a phone ("+998 (90) 111-22-33") are written, or
 # six and more in one piece.
@@ -72,7 +72,7 @@ def _masked(found: re.Match[str]) -> str:
     return "*" * (len(digits) - _KEPT_DIGITS) + digits[-_KEPT_DIGITS:]
 
 
-def without_words(error: BaseException) -> str:
+def classes_and_places(error: BaseException) -> str:
     """Return the classes of an error and of its causes, and where each came through, on one line.
 
     Neither the words of an error nor the values in its frames are in it: any of them may repeat a secret.

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-import secrets
 import threading
 from typing import TYPE_CHECKING
 
 from hookspecs import PaymentType
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.errors import JournalError
+from payme_plugin.log import Log
 from payme_plugin.operations.endings import JOURNAL_NOTICE, journal_notice
 from payme_plugin.operations.guards import GuardedHost
 from payme_plugin.operations.slip_desk import SlipDesk, TemplateShelf, import_slip_parts, warm_up_slips
 from payme_plugin.operations.tools import Tools
 from payme_plugin.paymego import codes
-from payme_plugin.paymego.client import PaymeGoClient
+from payme_plugin.paymego.client import client_of
 from payme_plugin.paymego.kassa import Kassa
 from payme_plugin.settings import SettingsError, SettingsReader
 from payme_plugin.storage import Storage
@@ -30,19 +29,19 @@ if TYPE_CHECKING:
     from hookspecs import Host
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.journal import Journal
+    from payme_plugin.paymego.client import PaymeGoClient
     from payme_plugin.settings import Settings, SettingWarning
 
 __all__ = ["PLUGIN_NAME", "Service"]
 
 PLUGIN_NAME = "payme"
 
-_log = logging.getLogger("payme")
+_log = Log()
 
 _SETTINGS_NOTICE = "payme.settings"
 _TENDER_NOTICE = "payme.tender"
 _DEFAULT_SLIP_WIDTH = 32
 _DEFAULT_LANGUAGE = "ru"
-_REQUEST_ID_BITS = 53
 
 
 class Service:
@@ -71,14 +70,14 @@ class Service:
             self._storage,
             settings=self._settings.read,
             texts=self.texts,
-            new_client=lambda settings: _new_client(_kassa_of(settings), settings.ca_file, self.clock),
+            new_client=lambda settings: client_of(settings, self.clock),
             clock=self.clock,
         )
 
     def start(self) -> None:
         """Check the settings, open the journal, and warm up in the background what the first payment would wait for.
 
-        Money effect: none.
+        Money effect: may cancel, later: what an earlier run left.
         """
         settings = self._checked_settings()
         self._tell_journal()
@@ -95,7 +94,7 @@ class Service:
                     client.warm_up()
             except Exception as error:  # noqa: BLE001 - told again when a payment connects
                 _log.warning("warming up: %s", error)
-            warm_up_slips(press, shelf, template, texts, self.host.notice)
+            warm_up_slips(press, shelf, template, texts, self.upkeep.tell_in_turn)
 
         threading.Thread(target=warm_up, name="payme-warm-up", daemon=True).start()
         self.upkeep.start(run_worker=settings is None or settings.run_worker)
@@ -105,6 +104,8 @@ class Service:
 
         Args:
             ask_host: ask the host once more which payments of this process it has; it must have recorded them by now.
+
+        Money effect: may cancel, later: payments that the host does not have.
         """
         self.upkeep.stop(ask_host=ask_host)
         with self._lock:
@@ -180,11 +181,11 @@ class Service:
         )
 
     def _client_of(self, settings: Settings) -> PaymeGoClient:
-        wanted = (_kassa_of(settings), settings.ca_file)
+        wanted = (Kassa.of(settings), settings.ca_file)
         with self._lock:
             if self._client is not None and self._client[0] == wanted:
                 return self._client[1]
-            former, client = self._client, _new_client(*wanted, self.clock)
+            former, client = self._client, client_of(settings, self.clock)
             self._client = (wanted, client)
         if former is not None:
             former[1].close()
@@ -240,13 +241,3 @@ class Service:
 def _log_warnings(warnings: Iterable[SettingWarning]) -> None:
     for warning in warnings:
         _log.warning("settings: %s", warning)
-
-
-def _kassa_of(settings: Settings) -> Kassa:
-    return Kassa(settings.pos_id, settings.pos_key, settings.url)
-
-
-def _new_client(kassa: Kassa, ca_file: Path | None, clock: Clock) -> PaymeGoClient:
-    return PaymeGoClient(
-        kassa, clock=clock, ca_file=ca_file, request_ids=lambda: secrets.randbits(_REQUEST_ID_BITS), log=_log
-    )

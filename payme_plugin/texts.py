@@ -56,6 +56,7 @@ class Text(Enum):
     PAYMENT_SETTINGS_BROKEN = "payment.settings_broken"
     PAYMENT_AMOUNT_NOT_ALLOWED = "payment.amount_not_allowed"
     PAYMENT_JOURNAL_UNWRITABLE = "payment.journal_unwritable"
+    PAYMENT_TILL_FAULT = "payment.till_fault"
     PAYMENT_ANOTHER_TILL = "payment.another_till"
     PAYMENT_BUSY = "payment.busy"
     PAYMENT_ID_REUSED = "payment.id_reused"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import secrets
 import threading
 from functools import partial
@@ -13,9 +12,10 @@ from payme_plugin.delivery.decider import Decider
 from payme_plugin.delivery.desks import Desks
 from payme_plugin.delivery.inbox import Inbox
 from payme_plugin.delivery.rounds import Rounds
-from payme_plugin.delivery.worker import Till, Worker
+from payme_plugin.delivery.worker import Surroundings, Worker
 from payme_plugin.ledger.errors import AnotherTill, Damaged, JournalError, Moved
 from payme_plugin.ledger.retention import forget_finished
+from payme_plugin.log import Log
 from payme_plugin.operations.endings import JOURNAL_NOTICE, journal_notice
 from payme_plugin.operations.recording import ClosedReceipts
 from payme_plugin.operations.recovery import Recovered, recover
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Upkeep"]
 
-_log = logging.getLogger("payme")
+_log = Log()
 
 _RECOVERY_NOTICE = "payme.recovery"
 _TOO_OLD_NOTICE = "payme.recovery.too_old"
@@ -85,7 +85,8 @@ class Upkeep:
         self._clock = clock
         self._desks = Desks(new_client)
         self._decider = Decider(lambda: storage.leases, clock)
-        self.closed_receipts = ClosedReceipts(storage.journal, lambda: storage.owner.token, clock)
+        self.closed_receipts = ClosedReceipts(storage.journal, lambda: storage.owner.token, clock, self._is_in_hand)
+        self._turn = threading.Lock()
         self._is_recovered = False
         self._in_hand: str | None = None
         self._nothing_in_hand = threading.Event()
@@ -109,8 +110,7 @@ class Upkeep:
         Money effect: may cancel, later.
         """
         if not run_worker:
-            recovery = partial(self._recover_quietly, own_too=False)
-            self._recovery = threading.Thread(target=recovery, name="payme-recovery", daemon=True)
+            self._recovery = threading.Thread(target=self._recover_in_turn, name="payme-recovery", daemon=True)
             self._recovery.start()
             return
         self._worker = Worker(self.rounds, self._surroundings(), self.desk, self._clock)
@@ -137,6 +137,11 @@ class Upkeep:
         """Shut the connections of the deliveries under way, and open none any more."""
         self._desks.close()
 
+    def tell_in_turn(self, key: str, text: str | None) -> None:
+        """Show a notice from a thread of the plugin's: only one of them at a time calls the host."""
+        with self._turn:
+            self._host.notice(key, text)
+
     def wake(self) -> None:
         """A cancellation was just written: let the worker look at once."""
         if self._worker is not None:
@@ -149,21 +154,21 @@ class Upkeep:
         Raises:
             AnotherTill: another living process decides here: its host's word and this one's would contradict.
             JournalError: nobody can tell whether one does.
+
+        Money effect: none at once; other payments that the host does not have are cancelled later.
         """
-        self._in_hand = payment_id
         self._nothing_in_hand.clear()
         try:
             self.closed_receipts.file_waiting()
+            self._in_hand = payment_id
             self._require_decider()
             yield
         finally:
             self._in_hand = None
             self._nothing_in_hand.set()
 
-    @property
-    def is_idle(self) -> bool:
-        """Say whether no payment is in hand."""
-        return self._nothing_in_hand.is_set()
+    def _is_in_hand(self, payment_id: str) -> bool:
+        return payment_id == self._in_hand
 
     def recover(self, *, own_too: bool) -> Recovered | None:
         """Decide about unfinished payments; None, with a notice, where another process is the one that decides.
@@ -245,13 +250,14 @@ class Upkeep:
     def _tell_count(self, key: str, text: Text, count: int) -> None:
         self._host.notice(key, self._texts()(text, count=count) if count else None)
 
-    def _surroundings(self) -> Till:
-        return Till(
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(
             before_round=self._before_round,
             settings=self.settings,
             is_recorded=self._told_by_host,
             enqueue=self._offered_to_host,
             gives_way=self._give_way,
+            turn=self._turn,
         )
 
     def _told_by_host(self, payment_id: str) -> bool | None:
@@ -283,6 +289,10 @@ class Upkeep:
             self.recover(own_too=own_too)
         except JournalError as error:
             _log.error("recovery waits: %s", error)
+
+    def _recover_in_turn(self) -> None:
+        with self._turn:
+            self._recover_quietly(own_too=False)
 
     def _before_round(self) -> None:
         # None of the three holds up the money that must go back: its requests need no room on the disk.

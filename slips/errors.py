@@ -37,7 +37,7 @@ class TemplateError(SlipError):
     """A template can't be used.
 
     Attributes:
-        source: the file's name, or the name of the shipped template.
+        source: path of the file, or the name of the shipped template.
         faults: every mistake, in the order of the file.
     """
 

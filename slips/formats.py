@@ -23,7 +23,7 @@ _MOST_HIDDEN = 9
 
 
 def format_money(value: object) -> str:
-    """Return an amount in tiyin as sums with two decimals, thousands apart by no-break spaces: ``15 000.00``.
+    """Return an amount in tiyin as sums with two decimals, thousands separated by no-break spaces: ``15 000.00``.
 
     What is no integer, or beyond 10^21 tiyin, gives the empty text.
     """

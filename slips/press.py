@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["LANGUAGES", "SlipPress"]
 
 _SHIPPED = {"ru": "payme.xml", "uz": "payme.uz.xml", "uz-Cyrl": "payme.uz-Cyrl.xml", "en": "payme.en.xml"}
-_SWAPS_NOTHING = 5
+_FIRST_ELEMENTPATH_THAT_SWAPS_NOTHING = 5
 LANGUAGES = tuple(_SHIPPED)
 """The languages of the shipped templates."""
 
@@ -60,7 +60,7 @@ class SlipPress:
         try:
             import defusedxml.ElementTree  # noqa: F401, PLC0415
 
-            if int(version("elementpath").partition(".")[0]) < _SWAPS_NOTHING:
+            if int(version("elementpath").partition(".")[0]) < _FIRST_ELEMENTPATH_THAT_SWAPS_NOTHING:
                 import xmlschema  # noqa: F401, PLC0415
         except ImportError as error:
             message = f"what slips are made with can't be imported: {error}"

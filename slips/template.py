@@ -92,7 +92,7 @@ class Template:
     """A template without mistakes.
 
     Attributes:
-        source: the file's name, or the name of the shipped template.
+        source: path of the file, or the name of the shipped template.
         language: picks words and the server's texts.
         nodes: its elements by operation.
     """

@@ -69,7 +69,7 @@ _ALL = (
     _field("operation", Kind.WORD, "What was done, in the template's language: payment, cancellation or refund."),
     _field("status", Kind.WORD, "How it ended, in the template's language."),
     _field("amount", Kind.MONEY, "The amount paid, cancelled or refunded."),
-    _field("receipt_id", Kind.TEXT, "Payme's id of the receipt, 24 signs.", "receipt._id"),
+    _field("receipt_id", Kind.TEXT, "Payme's id of the receipt, 24 characters.", "receipt._id"),
     _field("payment_id", Kind.TEXT, "The till's own id of the payment."),
     _field("paid_at", Kind.MOMENT, "When the buyer paid.", "receipt.pay_time"),
     _field("reversed_at", Kind.MOMENT, "When the payment was cancelled or refunded.", "receipt.cancel_time"),

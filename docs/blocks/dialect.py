@@ -21,15 +21,15 @@ _HEADS = {
 
 _ELEMENTS = {
     "line": {
-        ENGLISH: "A text, broken between words where it is too long for one line; empty, a free line.",
-        RUSSIAN: "Текст; длинный переносится по словам. Пустой: свободная строка.",
+        ENGLISH: "A text, broken between words where it is too long for one line; empty, a blank line.",
+        RUSSIAN: "Текст; длинный переносится по словам. Без текста: пустая строка.",
     },
     "pair": {
         ENGLISH: "The label at the left, the text at the right, or below it where both don't fit into one line.",
         RUSSIAN: "Подпись слева, текст справа; если вместе не помещаются, текст уходит на следующую строку.",
     },
     "rule": {ENGLISH: "A line of dashes.", RUSSIAN: "Черту из дефисов."},
-    "blank": {ENGLISH: "A free line.", RUSSIAN: "Пустую строку."},
+    "blank": {ENGLISH: "A blank line.", RUSSIAN: "Пустую строку."},
     "qr": {
         ENGLISH: "A QR code of its text; in plain lines the text behind `[QR]`. An empty text prints nothing.",
         RUSSIAN: "QR-код текста; в строках текст после `[QR]`. Если текст оказался пустым, ничего.",
@@ -81,14 +81,15 @@ _KINDS = {
 
 _FILTERS = {
     "money": {
-        ENGLISH: "Sums with two decimals, thousands apart: `15 000.00`. Money prints so without it too.",
+        ENGLISH: "Sums with two decimals, thousands separated: `15 000.00`. Money prints so without it too.",
         RUSSIAN: "Сумы с двумя знаками, тысячи раздельно: `15 000.00`. Без фильтра так же.",
     },
     "date": {ENGLISH: "The day alone: `31.01.2026`.", RUSSIAN: "Только день: `31.01.2026`."},
     "time": {ENGLISH: "The time alone: `14:33:16`.", RUSSIAN: "Только время: `14:33:16`."},
     "upper": {ENGLISH: "CAPITAL LETTERS.", RUSSIAN: "ЗАГЛАВНЫЕ БУКВЫ."},
     "mask": {
-        ENGLISH: "A card: at most its first six and last four digits, without it too. A text: its last four signs.",
+        ENGLISH: "A card: at most its first six and last four digits, without it too. "
+        "A text: its last four characters.",
         RUSSIAN: "У карты не больше первых шести и последних четырёх цифр, без фильтра так же. "
         "У текста последние четыре знака.",
     },

@@ -59,18 +59,20 @@ def open_till(
     given: Given,
     printed: list[Slip],
     *,
-    but_payment: str | None = None,
-    but_cancel: str | None = None,
-    but_refund: str | None = None,
+    except_payment: str | None = None,
+    except_cancel: str | None = None,
+    except_refund: str | None = None,
 ) -> Iterator[Till]:
     """Open the reference till on the data folder and finish what an earlier command left unfinished.
 
     Args:
         given: the options of the command.
         printed: takes the slips, in the order in which they are to be printed.
-        but_payment: a payment that the command asks for itself.
-        but_cancel: a payment that the command cancels itself.
-        but_refund: a payment that the command refunds itself.
+        except_payment: a payment that the command asks for itself.
+        except_cancel: a payment that the command cancels itself.
+        except_refund: a payment that the command refunds itself.
+
+    Money effect: may charge what an earlier command was asked for, never twice, and may cancel what it had begun to.
 
     Raises:
         UsageFault: the settings or the folder can't be used, or the journal is another till's.
@@ -78,12 +80,22 @@ def open_till(
         Refusal: the till can't do it.
         OutcomeUnknown: a plugin failed in a hook that moves money.
     """
-    settings = checked_settings(given.conf_file)
-    folder = given.data_dir
-    refuse_foreign_journal(folder)
     screen = Screen(SystemClock())
-    till = Till(
-        folder,
+    till = _new_till(given, screen, printed)
+    with _errors_as_exit_codes(), screen.stoppable(), till:
+        _require_plugin(till)
+        left = till.restore(but_payment=except_payment, but_cancel=except_cancel, but_refund=except_refund)
+        for restored in left:
+            fault(f"receipt {restored.number} was left unfinished by an earlier command: {restored.outcome}")
+        yield till
+
+
+def _new_till(given: Given, screen: Screen, printed: list[Slip]) -> Till:
+    """Return the till, still closed, once its settings are checked and its journal is known to be its own."""
+    settings = checked_settings(given.conf_file)
+    refuse_foreign_journal(given.data_dir)
+    return Till(
+        given.data_dir,
         {"confFile": str(given.conf_file), **NO_WORKER},
         screen,
         language=settings.language or LANGUAGE,
@@ -92,13 +104,13 @@ def open_till(
         notice=screen.notice,
         main_log=log_place.MAIN_LOG,
     )
+
+
+@contextmanager
+def _errors_as_exit_codes() -> Iterator[None]:
+    """Give each of the till's errors the exit code that it ends a command with; ``OutcomeUnknown`` is the command's."""
     try:
-        with screen.stoppable(), till:
-            _require_plugin(till)
-            left = till.restore(but_payment=but_payment, but_cancel=but_cancel, but_refund=but_refund)
-            for restored in left:
-                fault(f"receipt {restored.number} was left unfinished by an earlier command: {restored.outcome}")
-            yield till
+        yield
     except FolderUnusable as error:
         raise UsageFault(str(error)) from error
     except OutcomeUnknown:

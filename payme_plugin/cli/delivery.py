@@ -6,7 +6,6 @@ of a payment without a verdict.
 
 from __future__ import annotations
 
-import secrets
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,8 +17,7 @@ from payme_plugin.cli.output import UsageFault
 from payme_plugin.clock import SystemClock
 from payme_plugin.operations.guards import GuardedHost
 from payme_plugin.paymego import codes
-from payme_plugin.paymego.client import PaymeGoClient
-from payme_plugin.paymego.kassa import Kassa
+from payme_plugin.paymego.client import client_of
 from payme_plugin.settings import SettingsReader
 from payme_plugin.storage import Storage
 from payme_plugin.texts import Texts
@@ -35,11 +33,10 @@ if TYPE_CHECKING:
     from payme_plugin.delivery.rounds import Rounds
     from payme_plugin.ledger.errors import JournalError
     from payme_plugin.operations.cancellation import KassaDesk
+    from payme_plugin.paymego.client import PaymeGoClient
     from payme_plugin.settings import Settings
 
 __all__ = ["Delivery", "log_of", "open_asking_client", "open_delivery"]
-
-_REQUEST_ID_BITS = 53
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +64,8 @@ class Delivery:
     def own_kassa(self) -> KassaDesk:
         """Return the kassa for the command's own thread.
 
+        Money effect: none by itself; a step that is taken with it may cancel.
+
         Raises:
             UsageFault: the settings can't be used.
         """
@@ -86,6 +85,8 @@ def open_delivery(folder: Path, conf_file: Path, identity: str) -> Iterator[Deli
         folder: where the journal is.
         conf_file: the settings.
         identity: the till that the journal says it belongs to.
+
+    Money effect: none at once; whatever works with what it gives may cancel.
 
     Raises:
         JournalError: the journal can't be used.
@@ -122,13 +123,11 @@ def log_of(folder: Path, identity: str, otherwise: AbstractContextManager[None])
 
 @contextmanager
 def open_client(settings: Settings, clock: Clock) -> Iterator[PaymeGoClient]:
-    """Open a client for the kassa in ``settings``."""
-    client = PaymeGoClient(
-        Kassa(settings.pos_id, settings.pos_key, settings.url),
-        clock=clock,
-        ca_file=settings.ca_file,
-        request_ids=lambda: secrets.randbits(_REQUEST_ID_BITS),
-    )
+    """Open a client for the kassa in ``settings``.
+
+    Money effect: none by itself; a request that is sent with it has its method's.
+    """
+    client = client_of(settings, clock)
     try:
         yield client
     finally:
@@ -137,7 +136,10 @@ def open_client(settings: Settings, clock: Clock) -> Iterator[PaymeGoClient]:
 
 @contextmanager
 def open_asking_client(folder: Path, settings: Settings, clock: Clock) -> Iterator[PaymeGoClient]:
-    """Open a client for a command that only asks; its requests are logged where there is a log, and none is made."""
+    """Open a client for a command that only asks; its requests are logged where there is a log, and none is made.
+
+    Money effect: none, as long as questions alone are sent with it.
+    """
     with command_log(folder) if has_log(folder) else nullcontext(), open_client(settings, clock) as client:
         yield client
 

@@ -23,7 +23,9 @@ def foreign_packages() -> list[Finding]:
     return [found for found in check_imports(look_at_packages()) if found.level is Level.FAULT]
 
 
-class _Left(App):
+class _DoctorAlone(App):
+    """The command with nothing in it but the doctor."""
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -34,7 +36,7 @@ class _Left(App):
 
 
 main = command_line(
-    _Left,
+    _DoctorAlone,
     "Find out why Payme can't be used: a part of it is another program's. All else comes back when that is mended.",
 )
 main.add_command(doctor)

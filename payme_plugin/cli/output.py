@@ -21,7 +21,7 @@ class ExitCode(IntEnum):
     REFUSED = 1
     USAGE = 2
     QUEUED = 3
-    """Not done, and what may have been charged goes back by itself."""
+    """Not done, and what may have been charged goes back by itself; or the next command asks what became of it."""
 
 
 class Refusal(click.ClickException):

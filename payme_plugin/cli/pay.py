@@ -80,12 +80,13 @@ def pay(
 ) -> int:
     """Sell something for --amount, or --items, and take the payment.
 
-    Exit code: 0 paid, 1 refused, 2 usage or settings, 3 not paid, and what may have been charged goes back.
+    Exit code: 0 paid, 1 refused, 2 usage or settings, 3 not paid, and what may have been charged goes back, or
+    the outcome is unknown and the next command asks again.
     """
     sold = _sold(amount, kind, items)
     slips: list[Slip] = []
     try:
-        with open_till(given, slips, but_payment=payment_id) as till:
+        with open_till(given, slips, except_payment=payment_id) as till:
             payment = till.sell(sold, payment_id=payment_id, qr_code=qr, fiscal_url=fiscal_url)
     except OutcomeUnknown as error:
         fault(str(error))

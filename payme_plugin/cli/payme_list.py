@@ -11,7 +11,7 @@ from payme_plugin.paymego.errors import CallFailed
 
 if TYPE_CHECKING:
     from payme_plugin.clock import Clock
-    from payme_plugin.paymego.calls import Client
+    from payme_plugin.paymego.exchange import Client
     from payme_plugin.paymego.receipts import ServerReceipt
 
 __all__ = ["ListUnavailable", "account_of", "list_receipts"]

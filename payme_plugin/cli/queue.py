@@ -36,7 +36,10 @@ def queue(context: click.Context) -> None:
 @global_options
 @pass_given
 def list_(given: Given, *, fiscal_links: bool) -> int:
-    """List the cancellations that have not ended, oldest first, and the fiscal receipts that Payme does not have."""
+    """List the cancellations that have not ended, oldest first, and the fiscal receipts that Payme does not have.
+
+    Exit code: 0 told, however many there are, 2 usage, or the journal can't be read.
+    """
     with read_journal(given.data_dir) as reader:
         rows = [] if reader is None else reader.live_cancellations()
         links = [] if reader is None else reader.live_fiscal_links()
@@ -75,7 +78,10 @@ def _list_links(links: list[FiscalLinkRow], now_ms: int) -> None:
 @global_options
 @pass_given
 def show(given: Given, cancellation_id: int) -> int:
-    """Tell everything about one cancellation, live or ended, with the story of its payment."""
+    """Tell everything about one cancellation, live or ended, with the story of its payment.
+
+    Exit code: 0 told, 1 there is no such cancellation, 2 usage, or the journal can't be read.
+    """
     with read_journal(given.data_dir) as reader:
         row = None if reader is None else reader.cancellation(cancellation_id)
         events = [] if reader is None or row is None else reader.events(row.payment_id)

@@ -13,7 +13,7 @@ from payme_plugin.cli.given import Given, global_options, pass_given
 from payme_plugin.cli.journal import journal_identity, unusable
 from payme_plugin.cli.output import ExitCode, Refusal, echo_document, fault
 from payme_plugin.cli.queue_rows import ROW_NUMBER, reason_option
-from payme_plugin.cli.said import holds_money, said
+from payme_plugin.cli.receipt_states import holds_money, state_in_words
 from payme_plugin.ledger.cancellations import closing
 from payme_plugin.ledger.errors import JournalError, StateMoved
 from payme_plugin.ledger.journal import FILE_NAME
@@ -68,7 +68,9 @@ def _end(delivery: Delivery, row: CancellationRow, reason: str) -> tuple[int | N
         raise ended
     state = delivery.rounds.stepper.last_state(row, delivery.own_kassa())
     is_back = state == ReceiptState.CANCELLED
-    outcome = f"Payme says cancelled (50); closed by hand: {reason}" if is_back else closing(reason, said(state))
+    outcome = (
+        f"Payme says cancelled (50); closed by hand: {reason}" if is_back else closing(reason, state_in_words(state))
+    )
     try:
         delivery.rounds.rows.end(row, outcome, reversed_at_payme=is_back)
     except StateMoved as error:
@@ -82,7 +84,7 @@ def _missing(given: Given, cancellation_id: int) -> Refusal:
 
 def _tell(given: Given, row: CancellationRow, state: int | None, outcome: str) -> None:
     if holds_money(state):
-        fault(f"nothing returns the money of receipt {row.receipt_id} any more; Payme says: {said(state)}")
+        fault(f"nothing returns the money of receipt {row.receipt_id} any more; Payme says: {state_in_words(state)}")
     if given.json:
         echo_document(
             {

@@ -15,7 +15,7 @@ from payme_plugin.cli.journal import journal_identity, unusable
 from payme_plugin.cli.output import ExitCode, echo_document, fault
 from payme_plugin.cli.queue_rows import link_document, row_document
 from payme_plugin.clock import SystemClock
-from payme_plugin.delivery.draining import Drained, deliver_due, deliver_until_empty, send_links
+from payme_plugin.delivery.draining import deliver_due, deliver_until_empty, send_links
 from payme_plugin.ledger.errors import JournalError
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.till import OutcomeUnknown, print_slip, reference_identity
@@ -57,7 +57,7 @@ def deliver(given: Given, *, until_empty: bool) -> int:
     folder = given.data_dir
     identity = journal_identity(folder)
     if identity is None:
-        return _told(given, _Work((), ()), _Work((), ()))
+        return _report(given, _Work((), ()), _Work((), ()))
     if identity == reference_identity():
         _finish_earlier(given)
     with log_of(folder, identity, nullcontext()):
@@ -76,7 +76,7 @@ def deliver(given: Given, *, until_empty: bool) -> int:
                     raise fault_met
         except JournalError as error:
             raise unusable(folder / FILE_NAME, error) from error
-    return _told(given, before, left)
+    return _report(given, before, left)
 
 
 def deliver_all(delivery: Delivery, patience_s: float) -> bool:
@@ -85,8 +85,7 @@ def deliver_all(delivery: Delivery, patience_s: float) -> bool:
     Money effect: may cancel.
     """
     kassa = delivery.own_kassa()
-    drained = deliver_until_empty(delivery.rounds, kassa, delivery.is_recorded, delivery.clock, patience_s)
-    return drained is Drained.EMPTY
+    return deliver_until_empty(delivery.rounds, kassa, delivery.is_recorded, delivery.clock, patience_s)
 
 
 def _finish_earlier(given: Given) -> None:
@@ -108,25 +107,26 @@ def _work_of(delivery: Delivery) -> _Work:
     return _Work(tuple(delivery.rounds.rows.live()), tuple(delivery.rounds.links.live()))
 
 
-def _told(given: Given, before: _Work, left: _Work) -> int:
+def _report(given: Given, before: _Work, left: _Work) -> int:
+    """Say what ended and what is left, and return the exit code."""
     still = {row.cancellation_id for row in left.cancellations}
-    delivered = [row.cancellation_id for row in before.cancellations if row.cancellation_id not in still]
+    ended = [row.cancellation_id for row in before.cancellations if row.cancellation_id not in still]
     still_links = {row.fiscal_link_id for row in left.links}
     ended_links = [row.fiscal_link_id for row in before.links if row.fiscal_link_id not in still_links]
     if given.json:
         now_ms = SystemClock().wall_ms()
         echo_document(
             {
-                "delivered": delivered,
+                "ended": ended,
                 "left": [row_document(row, now_ms) for row in left.cancellations],
                 "fiscal_links": {
-                    "delivered": ended_links,
+                    "ended": ended_links,
                     "left": [link_document(row, now_ms) for row in left.links],
                 },
             }
         )
     else:
-        click.echo(f"Ended: {len(delivered)}. Left: {len(left.cancellations)}.")
+        click.echo(f"Ended: {len(ended)}. Left: {len(left.cancellations)}.")
         if before.links:
             click.echo(f"Fiscal receipts ended: {len(ended_links)}. Left: {len(left.links)}.")
     return int(ExitCode.QUEUED if left.cancellations else ExitCode.DONE)

@@ -14,10 +14,10 @@ from payme_plugin.cli.given import Given, global_options, pass_given
 from payme_plugin.cli.journal import read_journal
 from payme_plugin.cli.output import ExitCode, echo_document, fault, iso_time, local_time, sums
 from payme_plugin.cli.payme_list import account_of, list_receipts
-from payme_plugin.cli.said import said
+from payme_plugin.cli.receipt_states import state_in_words
 from payme_plugin.cli.status import status_of
 from payme_plugin.clock import SystemClock
-from payme_plugin.operations.reconciliation import reconcile as compared
+from payme_plugin.operations import reconciliation
 
 if TYPE_CHECKING:
     from datetime import date
@@ -54,7 +54,7 @@ def reconcile(given: Given, first: date, last: date) -> int:
     payments, live = _stored(given.data_dir)
     ours = [row for row in payments if _is_of(settings, row)]
     others = sum(not _is_of(settings, row) and begin_ms <= row.created_at < end_ms for row in payments)
-    found = compared(ours, receipts, live, begin_ms=begin_ms, end_ms=end_ms)
+    found = reconciliation.reconcile(ours, receipts, live, begin_ms=begin_ms, end_ms=end_ms)
     if given.json:
         echo_document(_document(found, settings, (begin_ms, end_ms), others))
     else:
@@ -139,7 +139,7 @@ def _show(found: Reconciled, settings: Settings, span: str, others: int) -> None
 def _show_difference(difference: Difference) -> None:
     payment, receipt = difference.pair.payment, difference.pair.receipt
     ours = "nothing" if payment is None else f"{status_of(payment.state)} {sums(payment.amount)}"
-    theirs = "nothing" if receipt is None else f"{said(receipt.state)} {sums(receipt.amount or 0)}"
+    theirs = "nothing" if receipt is None else f"{state_in_words(receipt.state)} {sums(receipt.amount or 0)}"
     times = (None if payment is None else payment.created_at, None if receipt is None else receipt.create_time_ms)
     at_ms = next((time for time in times if time is not None), None)
     click.echo(f"  {difference.kind.value:<10}  journal: {ours}; Payme: {theirs}")

@@ -14,12 +14,11 @@ from payme_plugin.cli.given import Given, global_options, pass_given
 from payme_plugin.cli.journal import read_journal
 from payme_plugin.cli.output import ExitCode, Refusal, UsageFault, echo_document, fault, local_time, sums
 from payme_plugin.cli.payme_list import account_of, list_receipts
+from payme_plugin.cli.receipt_states import holds_money, state_in_words
 from payme_plugin.cli.reconcile import receipt_document
-from payme_plugin.cli.said import holds_money, said
 from payme_plugin.clock import SystemClock
-from payme_plugin.ledger.errors import ForeignJournal, JournalError
+from payme_plugin.ledger.errors import ForeignJournal, InUse, JournalError
 from payme_plugin.ledger.journal import FILE_NAME
-from payme_plugin.ledger.repair import InUse
 from payme_plugin.ledger.repair import repair as repair_file
 from payme_plugin.till import FolderUnusable, TillBusy, locked, reference_identity
 
@@ -156,7 +155,7 @@ def _show(path: Path, repaired: Repaired | None, lacking: list[ServerReceipt] | 
         at_ms = receipt.create_time_ms
         click.echo(
             f"  {'' if at_ms is None else local_time(at_ms):<19}  {sums(receipt.amount or 0):>14}"
-            f"  {said(receipt.state)}, receipt {receipt.receipt_id}"
+            f"  {state_in_words(receipt.state)}, receipt {receipt.receipt_id}"
         )
         if (account := account_of(receipt)) is not None:
             click.echo(f"  {'':<19}  {'':>14}  {account}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hookspecs import ReversalStatus
+from hookspecs import PaymentStatus, ReversalStatus
 from payme_plugin.cli.checkout import open_till
 from payme_plugin.cli.given import Given, global_options, pass_given
 from payme_plugin.cli.items import items_option
@@ -39,15 +39,16 @@ _DEFAULT_REASON = "payme cancel"
 def cancel(given: Given, payment_id: str, reason: str) -> int:
     """Annul the sale of PAYMENT_ID as if it were still open, and give the money back.
 
-    Exit code: 0 given back, 1 refused and the payment stands, 2 usage or settings, 3 it goes back by itself.
+    Exit code: 0 given back, 1 refused and the payment stands, 2 usage or settings, 3 it goes back by itself, or its
+    outcome is unknown and the next command asks again.
     """
     slips: list[Slip] = []
 
     def annul() -> Reversal:
-        with open_till(given, slips, but_cancel=payment_id) as till:
+        with open_till(given, slips, except_cancel=payment_id) as till:
             return till.cancel(payment_id, reason)
 
-    return _told(given, slips, annul)
+    return _carry_out(given, slips, annul)
 
 
 @click.command()
@@ -72,25 +73,28 @@ def refund(
 ) -> int:
     """Refund the closed sale of PAYMENT_ID: the whole of it, for Payme gives back no part.
 
-    Exit code: 0 given back, 1 refused and the payment stands, 2 usage or settings, 3 it goes back by itself.
+    Exit code: 0 given back, 1 refused and the payment stands, 2 usage or settings, 3 it goes back by itself, or its
+    outcome is unknown and the next command asks again.
     """
     slips: list[Slip] = []
 
     def give_back() -> Reversal:
-        with open_till(given, slips, but_refund=payment_id) as till:
+        with open_till(given, slips, except_refund=payment_id) as till:
             return till.refund(
                 payment_id, items=items, manual_selection=manual_selection, currency_selection=currency_selection
             )
 
-    return _told(given, slips, give_back)
+    return _carry_out(given, slips, give_back)
 
 
-def _told(given: Given, slips: list[Slip], reverse: Callable[[], Reversal]) -> int:
+def _carry_out(given: Given, slips: list[Slip], reverse: Callable[[], Reversal]) -> int:
     """Carry a reversal out, say what came of it, and return the exit code."""
     try:
         reversal = reverse()
     except OutcomeUnknown as error:
         fault(str(error))
+        if given.json:
+            echo_document(_unknown(error))
         return int(ExitCode.QUEUED)
     if given.json:
         echo_document(_document(reversal))
@@ -110,6 +114,19 @@ def _document(reversal: Reversal) -> dict[str, object]:
         "cancellation_queued": result.cancellation_queued,
         "slips": slip_documents(result.slips),
         "violations": [{"rule": each.rule, "message": each.message} for each in reversal.violations],
+    }
+
+
+def _unknown(error: OutcomeUnknown) -> dict[str, object]:
+    return {
+        "status": PaymentStatus.UNKNOWN.name,
+        "payment_id": error.payment_id,
+        "receipt_id": None,
+        "message": str(error),
+        "error_code": None,
+        "cancellation_queued": False,
+        "slips": [],
+        "violations": [],
     }
 
 

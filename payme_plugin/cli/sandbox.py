@@ -42,6 +42,8 @@ def sandbox(given: Given, port: int) -> int:
     """Serve a local PaymeGO until Ctrl+C. No money moves anywhere.
 
     It prints a settings file and one-time codes for `payme pay`, and serves a page with a buyer's phone.
+
+    Exit code: 0 it was stopped, 2 usage, or the port can't be had, or a library that it needs is missing.
     """
     server = Sandbox(port)
     try:
@@ -69,8 +71,8 @@ def _document(server: Sandbox) -> dict[str, object]:
     return {
         "url": server.url,
         "phone_url": server.phone_url,
-        "posId": server.pos_id,
-        "posKey": server.pos_key,
+        "pos_id": server.pos_id,
+        "pos_key": server.pos_key,
         "codes": [{"buyer": buyer, "codes": codes} for buyer, codes in _codes()],
     }
 

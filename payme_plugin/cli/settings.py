@@ -67,8 +67,10 @@ def check(given: Given) -> int:
 @global_options
 @pass_given
 def show(given: Given) -> int:
-    """Show every setting with where it came from; the key is masked."""
-    # What can't be used is told in its place, and the exit code is then 2.
+    """Show every setting with where it came from; the key is masked.
+
+    Exit code: 0 they can be used, 2 they can't; a setting that can't is told as a fault instead of shown.
+    """
     seen = _look_over(given)
     for found in seen.faults:
         fault(str(found))
@@ -100,7 +102,7 @@ def _missing(given: Given) -> tuple[SettingWarning, ...]:
 
 def _remarks(remarks: Iterable[SettingFault | SettingWarning]) -> list[dict[str, object]]:
     return [
-        {"key": remark.key, "value": remark.value, "line": remark.line, "message": str(remark)} for remark in remarks
+        {"name": remark.key, "value": remark.value, "line": remark.line, "message": str(remark)} for remark in remarks
     ]
 
 

@@ -94,6 +94,8 @@ def preview(given: Given, file: Path, operation: str, width: int, encoding: str 
 
     The text is what the till prints, line by line. The picture has the bold and large letters and the codes too, as a
     printer shows them that can.
+
+    Exit code: 0 shown, 2 usage, or the template can't be used, or the picture can't be drawn.
     """
     if encoding is not None and not is_slip_encoding(encoding):
         raise UsageFault(f'--encoding is "{encoding}": allowed is a single-byte code page such as cp866, or utf-8')

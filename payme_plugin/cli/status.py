@@ -29,7 +29,10 @@ def status_of(state: PaymentState) -> str:
 @global_options
 @pass_given
 def status(given: Given, payment_id: str | None) -> int:
-    """List the payments, newest first; with PAYMENT_ID tell its whole story."""
+    """List the payments, newest first; with PAYMENT_ID tell its whole story.
+
+    Exit code: 0 told, 1 there is no such payment, 2 usage, or the journal can't be read.
+    """
     if payment_id is None:
         return _list(given)
     with read_journal(given.data_dir) as reader:

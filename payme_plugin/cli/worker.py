@@ -12,7 +12,7 @@ from payme_plugin.cli.given import Given, global_options, pass_given
 from payme_plugin.cli.journal import journal_identity, unusable
 from payme_plugin.cli.output import ExitCode, echo_document
 from payme_plugin.cli.stopping import until_stopped
-from payme_plugin.delivery.worker import Till, Worker
+from payme_plugin.delivery.worker import Surroundings, Worker
 from payme_plugin.ledger.errors import JournalError, Moved
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.till import stderr_log
@@ -36,6 +36,8 @@ def worker(given: Given) -> int:
     """Deliver cancellations and fiscal receipts of the journal until Ctrl+C or SIGTERM.
 
     It works beside the till and other workers. It decides about no payment: that is the till's.
+
+    Exit code: 0 it was stopped, 2 usage or settings, or the journal can't be used.
     """
     checked_settings(given.conf_file)
     folder = given.data_dir
@@ -64,14 +66,14 @@ def _awaited_journal(folder: Path, stopped: threading.Event) -> str | None:
 
 
 def _work(delivery: Delivery, stopped: threading.Event) -> None:
-    till = Till(
+    surroundings = Surroundings(
         before_round=_nothing_else,
         settings=delivery.settings,
         is_recorded=delivery.is_recorded,
         enqueue=None,
         gives_way=_nothing_else,
     )
-    running = Worker(lambda: delivery.rounds, till, delivery.desk, delivery.clock)
+    running = Worker(lambda: delivery.rounds, surroundings, delivery.desk, delivery.clock)
     running.start()
     try:
         # The till writes rows in a process of its own.
@@ -91,6 +93,6 @@ def _nothing_else() -> None:
 
 def _say(given: Given, folder: Path, identity: str) -> None:
     if given.json:
-        echo_document({"folder": str(folder), "till": identity})
+        echo_document({"data_dir": str(folder), "till": identity})
     else:
         click.echo(f"Delivering the cancellations of till {identity} in {folder}. Ctrl+C ends it.")

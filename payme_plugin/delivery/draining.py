@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.states import Cause
@@ -16,36 +15,26 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.rows import CancellationRow
     from payme_plugin.operations.cancellation import KassaDesk
 
-__all__ = ["Drained", "deliver_due", "deliver_until_empty", "send_links"]
+__all__ = ["deliver_due", "deliver_until_empty", "send_links"]
 
 _PAUSE_S = 0.5
 _MOST_DUE = 1000
 _WAITED_FOR = frozenset({Stepped.ACCEPTED, None})
 
 
-class Drained(Enum):
-    """How the work on the queue ended."""
-
-    EMPTY = "empty"
-    """Nothing is live any more."""
-    LEFT = "left"
-    """Rows are left that can't be ended now."""
-
-
-def deliver_due(rounds: Rounds, kassa: KassaDesk, is_recorded: Callable[[str], bool | None]) -> Drained:
+def deliver_due(rounds: Rounds, kassa: KassaDesk, is_recorded: Callable[[str], bool | None]) -> None:
     """Step every row that is due, once.
 
     Money effect: may cancel.
     """
     for row in rounds.rows.due(_MOST_DUE):
         rounds.step(row, kassa, is_recorded=_asked(row, is_recorded))
-    return Drained.LEFT if rounds.rows.backlog()[0] else Drained.EMPTY
 
 
 def deliver_until_empty(
     rounds: Rounds, kassa: KassaDesk, is_recorded: Callable[[str], bool | None], clock: Clock, patience_s: float
-) -> Drained:
-    """Step every live row whatever its pause, round after round.
+) -> bool:
+    """Step every live row whatever its pause, round after round; return whether none is left.
 
     It ends when nothing is live; or when a whole round changed nothing and nothing is at 21. A row at 21, or in the
     hands of another worker, is waited for up to ``patience_s`` seconds (``payDuration``) after the last row that ended;
@@ -69,12 +58,12 @@ def deliver_until_empty(
         gives_up_at = clock.monotonic() + patience_s if has_ended or gives_up_at is None else gives_up_at
         if not waits_for:
             if not has_changed:
-                return Drained.LEFT
+                return False
         elif clock.monotonic() >= gives_up_at:
-            return Drained.LEFT
+            return False
         elif not has_ended:
             clock.sleep(_PAUSE_S)
-    return Drained.LEFT if rounds.rows.backlog()[0] else Drained.EMPTY
+    return rounds.rows.backlog()[0] == 0
 
 
 def send_links(rounds: Rounds, kassa: KassaDesk, clock: Clock, patience_s: float, *, due_only: bool) -> None:

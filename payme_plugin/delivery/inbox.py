@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from typing import TYPE_CHECKING
 
 from hookspecs import QueueVerdict
 from payme_plugin.delivery.messages import KIND, UnknownVersion, read_message
 from payme_plugin.ledger.errors import JournalError
+from payme_plugin.log import Log
 from payme_plugin.operations.cancellation import Stepped
 from payme_plugin.texts import Text
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Inbox"]
 
-_log = logging.getLogger("payme")
+_log = Log()
 
 _NOTICE = "payme.queue"
 _REMEMBERED_S = 86_400.0

@@ -6,13 +6,13 @@ Several threads and processes may work on the same journal: a row is stepped by 
 from __future__ import annotations
 
 import contextlib
-import logging
 from typing import TYPE_CHECKING
 
 from payme_plugin.delivery.messages import message_of
-from payme_plugin.ledger.cancellations import LONGEST_PAUSE_MS, Cancellations
+from payme_plugin.ledger.cancellations import FARTHEST_DUE_MS, Cancellations
 from payme_plugin.ledger.errors import JournalError, StateMoved
 from payme_plugin.ledger.fiscal_links import FiscalLinks
+from payme_plugin.log import Log
 from payme_plugin.operations.cancellation import Stepped, Stepper
 from payme_plugin.operations.fiscal import send_fiscal_link
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 __all__ = ["OFFER_PAUSE_MS", "Rounds"]
 
-_log = logging.getLogger("payme")
+_log = Log()
 
 _FIRST_LINK_LEASE = 1 << 40
 
-OFFER_PAUSE_MS = LONGEST_PAUSE_MS
+OFFER_PAUSE_MS = FARTHEST_DUE_MS
 """How long the host's queue has a row to itself before our own worker takes it too: one hour."""
 
 
@@ -50,7 +50,6 @@ class Rounds:
         rows: its cancellations.
         links: its fiscal links.
         stepper: makes the steps.
-        clock: as given.
     """
 
     def __init__(self, journal: Journal, leases: Leases, clock: Clock, jitter: Callable[[], float]) -> None:
@@ -58,7 +57,7 @@ class Rounds:
         self.rows = Cancellations(journal)
         self.links = FiscalLinks(journal)
         self.stepper = Stepper(journal, clock, jitter)
-        self.clock = clock
+        self._clock = clock
         self._leases = leases
         self._jitter = jitter
 
@@ -105,7 +104,7 @@ class Rounds:
         try:
             with self._leases.hold(_FIRST_LINK_LEASE + row.fiscal_link_id) as is_ours:
                 if is_ours and self.links.is_live(row):
-                    send_fiscal_link(self.journal, row, kassa, self.clock, self._jitter())
+                    send_fiscal_link(self.journal, row, kassa, self._clock, self._jitter())
                 return is_ours
         except JournalError as error:
             _log.error("fiscal link %d: %s", row.fiscal_link_id, error)

@@ -6,19 +6,21 @@ others need of it, its settings too, is in the job that they are given.
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.errors import JournalError
 from payme_plugin.ledger.states import Cause
-from payme_plugin.secret import without_words
+from payme_plugin.log import Log
+from payme_plugin.secret import classes_and_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from hookspecs import QueueMessage
     from payme_plugin.clock import Clock
@@ -27,9 +29,9 @@ if TYPE_CHECKING:
     from payme_plugin.operations.cancellation import KassaDesk
     from payme_plugin.settings import Settings
 
-__all__ = ["Till", "Worker"]
+__all__ = ["Surroundings", "Worker"]
 
-_log = logging.getLogger("payme")
+_log = Log()
 
 _STEPPERS = 4
 _WAITING_ROWS = 64
@@ -39,7 +41,7 @@ _REST_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Till:
+class Surroundings:
     """What the worker asks of its surroundings; all but ``gives_way`` is called from one thread.
 
     Attributes:
@@ -48,6 +50,7 @@ class Till:
         is_recorded: the host's answer, by payment id.
         enqueue: offers a message to the host's queue; None: there is none to offer to.
         gives_way: called before each step: waits a short while where a sale needs the machine more.
+        turn: held while the others are called: a host expects one thread of the plugin's at a time.
     """
 
     before_round: Callable[[], None]
@@ -55,6 +58,7 @@ class Till:
     is_recorded: Callable[[str], bool | None]
     enqueue: Callable[[QueueMessage], bool] | None
     gives_way: Callable[[], object]
+    turn: AbstractContextManager[object] = field(default_factory=nullcontext)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ class Worker:
 
     Args:
         rounds: gives what works on a row, opened when first needed; it may raise ``JournalError``.
-        till: the surroundings.
+        surroundings: what it asks of them.
         desk: gives the kassa of the settings with a client of the thread's own, by the thread's number; None: there is
             none any more.
         clock: time.
@@ -78,12 +82,12 @@ class Worker:
     def __init__(
         self,
         rounds: Callable[[], Rounds],
-        till: Till,
+        surroundings: Surroundings,
         desk: Callable[[int, Settings], KassaDesk | None],
         clock: Clock,
     ) -> None:
         self._rounds = rounds
-        self._till = till
+        self._surroundings = surroundings
         self._desk = desk
         self._clock = clock
         self._stopping = threading.Event()
@@ -99,7 +103,10 @@ class Worker:
         ]
 
     def start(self) -> None:
-        """Start the threads."""
+        """Start the threads.
+
+        Money effect: may cancel, later: whatever is due.
+        """
         for thread in self._threads:
             thread.start()
 
@@ -130,12 +137,13 @@ class Worker:
         while not self._stopping.is_set():
             idle_s = _LONGEST_IDLE_S
             try:
-                self._till.before_round()
-                idle_s = self._hand_out()
+                with self._surroundings.turn:
+                    self._surroundings.before_round()
+                    idle_s = self._hand_out()
             except JournalError as error:
                 _log.error("the worker can't use the journal: %s", error)
             except Exception as error:  # noqa: BLE001 - the worker never stops silently
-                _log.error("the worker met a fault of the plugin: %s", without_words(error))
+                _log.error("the worker met a fault of the plugin: %s", classes_and_places(error))
             self._wake.wait(idle_s)
             self._wake.clear()
 
@@ -144,10 +152,10 @@ class Worker:
         rounds = self._rounds()
         with self._lock:
             under_way = frozenset(self._under_way)
-        resting = self._resting(rounds.clock.monotonic())
+        resting = self._resting(self._clock.monotonic())
         not_now = under_way | resting
         found = [(name, run) for name, run in self._due(rounds, not_now) if name not in not_now]
-        settings = self._till.settings() if found else None
+        settings = self._surroundings.settings() if found else None
         jobs = [_Job(name, run, settings) for name, run in found]
         for job in jobs[: _WAITING_ROWS - len(under_way)]:
             with self._lock:
@@ -173,9 +181,9 @@ class Worker:
         for row in rounds.rows.due(_WAITING_ROWS):
             if _name(row) in not_now or self._stopping.is_set():
                 continue
-            if self._till.enqueue is not None and rounds.offer(row, self._till.enqueue):
+            if self._surroundings.enqueue is not None and rounds.offer(row, self._surroundings.enqueue):
                 continue
-            is_recorded = self._till.is_recorded(row.payment_id) if row.cause is Cause.UNRECORDED else None
+            is_recorded = self._surroundings.is_recorded(row.payment_id) if row.cause is Cause.UNRECORDED else None
             yield _name(row), partial(_step, rounds, row, is_recorded)
         for link in rounds.links.due(_WAITING_ROWS):
             yield f"fiscal link {link.fiscal_link_id}", partial(rounds.send_link, link)
@@ -184,7 +192,7 @@ class Worker:
         while (job := self._work.get()) is not None:
             went_on = False
             try:
-                self._till.gives_way()
+                self._surroundings.gives_way()
                 kassa = None
                 if job.settings is not None and not self._stopping.is_set():
                     kassa = self._desk(number, job.settings)
@@ -192,7 +200,7 @@ class Worker:
             except JournalError as error:
                 _log.error("%s waits: %s", job.name, error)
             except Exception as error:  # noqa: BLE001 - the worker never stops silently
-                _log.error("%s met a fault of the plugin: %s", job.name, without_words(error))
+                _log.error("%s met a fault of the plugin: %s", job.name, classes_and_places(error))
             finally:
                 with self._lock:
                     self._under_way.discard(job.name)

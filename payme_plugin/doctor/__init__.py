@@ -9,7 +9,9 @@ installation   where ``hookspecs`` and ``slips`` come from, the texts, the slips
 disk           whether the data folder takes bytes, and how many are free
 journal        the journal's health, and the money that waits in it
 server         what is said of the way to Payme
+facts          what the walk along that way brings back
 probe          walks that way: name, connection, TLS, date, and a harmless question with the kassa's key
+handshake      the client's own connection, watched: which certificate was verified, or why none was
 limits         an end to everything that may hang
 
 Where there are facts to be had from outside, a module has them in a frozen dataclass, a ``look_at_...`` that gathers

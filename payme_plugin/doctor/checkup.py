@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payme_plugin.doctor import configuration, disk, installation, journal, server
-from payme_plugin.doctor.finding import Check, Finding, Level, Report, Said, Unchecked
+from payme_plugin.doctor.finding import Check, Finding, Level, Remark, Report, Unchecked
 from payme_plugin.doctor.limits import Limits
 from payme_plugin.doctor.probe import look_at_server
 from payme_plugin.ledger.journal import FILE_NAME
@@ -25,7 +25,7 @@ _DISK_S = 10.0
 _JOURNAL_S = 120.0
 """Two minutes: a journal of years is read in half a minute on a slow till."""
 
-Look = tuple[tuple[Check, ...], "Callable[[], Iterable[Said]]"]
+Look = tuple[tuple[Check, ...], "Callable[[], Iterable[Remark]]"]
 
 
 def examine(
@@ -76,28 +76,28 @@ class _Checkup:
         yield (Check.JOURNAL, Check.QUEUE), self._journal
         yield server.SERVER_CHECKS, self._server
 
-    def _settings(self) -> Iterable[Said]:
+    def _settings(self) -> Iterable[Remark]:
         self._read = configuration.look_at_settings(self._conf_file)
         return configuration.check_settings(self._read, self._conf_file)
 
-    def _ignored_errors(self) -> Iterable[Said]:
+    def _ignored_errors(self) -> Iterable[Remark]:
         settings = self._usable()
         if settings is None:
             return _unchecked((Check.IGNORED_ERRORS,), "the settings can't be used")
         return configuration.check_ignored_errors(settings)
 
-    def _modes(self) -> Iterable[Said]:
+    def _modes(self) -> Iterable[Remark]:
         files = [*_files_with_secrets(self._conf_file, self._read), self._data_dir, self._data_dir / FILE_NAME]
         return configuration.check_modes(configuration.look_at_files(dict.fromkeys(files)))
 
-    def _slips(self) -> Iterable[Said]:
+    def _slips(self) -> Iterable[Remark]:
         settings = self._usable()
         if settings is None:
             return _unchecked((Check.SLIPS,), "the settings can't be used")
         # On this thread: what it imports must not be imported on another one.
         return installation.look_at_slips(settings)
 
-    def _disk(self) -> Iterable[Said]:
+    def _disk(self) -> Iterable[Remark]:
         try:
             facts = self._limits.within(_DISK_S, lambda _: disk.look_at_disk(self._data_dir))
         except LinkFault:
@@ -105,7 +105,7 @@ class _Checkup:
             return [Finding(Check.DISK, Level.FAULT, text, "Look at the system's log; the disk may be broken.")]
         return [disk.check_disk(facts)]
 
-    def _journal(self) -> Iterable[Said]:
+    def _journal(self) -> Iterable[Remark]:
         try:
             facts = self._limits.within(_JOURNAL_S, lambda _: journal.look_at_journal(self._data_dir / FILE_NAME))
         except LinkFault:
@@ -115,7 +115,7 @@ class _Checkup:
         queue = journal.check_queue(facts, self._limits.clock.wall_ms(), run_worker=run_worker)
         return [*journal.check_journal(facts, self._till), queue]
 
-    def _server(self) -> Iterable[Said]:
+    def _server(self) -> Iterable[Remark]:
         settings = self._usable()
         if settings is None:
             return _unchecked(server.SERVER_CHECKS, "the settings can't be used")
@@ -137,7 +137,7 @@ def _files_with_secrets(conf_file: Path, read: Settings | SettingsError | None) 
     return [conf_file, *(path for path in key_files if path is not None)]
 
 
-def _guarded(checks: tuple[Check, ...], look: Callable[[], Iterable[Said]]) -> list[Said]:
+def _guarded(checks: tuple[Check, ...], look: Callable[[], Iterable[Remark]]) -> list[Remark]:
     try:
         return list(look())
     except Exception as error:  # noqa: BLE001 - one look that fails must not hide what the others found
@@ -145,5 +145,5 @@ def _guarded(checks: tuple[Check, ...], look: Callable[[], Iterable[Said]]) -> l
         return [Finding(check, Level.FAULT, text, "Report it to those who made payme-plugin.") for check in checks]
 
 
-def _unchecked(checks: Iterable[Check], reason: str) -> list[Said]:
+def _unchecked(checks: Iterable[Check], reason: str) -> list[Remark]:
     return [Unchecked(check, reason) for check in checks]

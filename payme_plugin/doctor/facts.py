@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from payme_plugin.paymego.calls import Answer
 from payme_plugin.paymego.errors import Fault, NotSent, Refused, Unclear
+from payme_plugin.paymego.exchange import Answer
 
 if TYPE_CHECKING:
     from payme_plugin.doctor.finding import Check

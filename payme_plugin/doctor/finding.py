@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Check", "Finding", "Level", "Report", "Said", "Unchecked"]
+__all__ = ["Check", "Finding", "Level", "Remark", "Report", "Unchecked"]
 
 
 class Check(Enum):
@@ -72,7 +72,7 @@ class Unchecked:
     reason: str
 
 
-Said = Finding | Unchecked
+Remark = Finding | Unchecked
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Report:
     unchecked: tuple[Unchecked, ...]
 
     @classmethod
-    def of(cls, said: Iterable[Said]) -> Report:
+    def of(cls, said: Iterable[Remark]) -> Report:
         """Sort what was said into a report. Line breaks become blanks, for a finding is one line."""
         order = list(Check)
         ordered = sorted(said, key=lambda each: order.index(each.check))

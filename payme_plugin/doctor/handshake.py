@@ -5,17 +5,18 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, Any
 
-import urllib3
-
 from payme_plugin.doctor.facts import Certificate
-from payme_plugin.paymego.connection import PlainConnection, TlsConnection
+from payme_plugin.paymego.connection import TlsConnection
 from payme_plugin.paymego.link_fault import LinkFault
+from payme_plugin.paymego.pool import TlsPool, new_pool
 from payme_plugin.paymego.tls import TlsContext
 from payme_plugin.paymego.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    import urllib3
 
     from payme_plugin.paymego.link import Endpoint
 
@@ -68,11 +69,7 @@ def _certificate_of(connection: ssl.SSLSocket) -> Certificate:
     return Certificate(connection.version() or "TLS", min(ends_s) * 1000, is_chain)
 
 
-class _PlainPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = PlainConnection
-
-
-class _TlsPool(urllib3.HTTPSConnectionPool):
+class _WatchedPool(TlsPool):
     ConnectionCls = _WatchedConnection
 
 
@@ -95,18 +92,8 @@ def watched_pool(endpoint: Endpoint, ca_file: Path | None, wire: WatchedWire) ->
     Raises:
         LinkFault: the certificates can't be loaded.
     """
-    if endpoint.scheme == "http":
-        return _PlainPool(endpoint.host, endpoint.port, maxsize=1, block=False, wire=wire)
-    return _TlsPool(
-        endpoint.host,
-        endpoint.port,
-        maxsize=1,
-        block=False,
-        wire=wire,
-        ssl_context=TlsContext(endpoint.host, ca_file).get(),
-        cert_reqs="CERT_REQUIRED",
-        ca_certs=None,
-    )
+    context = TlsContext(endpoint.host, ca_file).get() if endpoint.scheme == "https" else None
+    return new_pool(endpoint, context, wire, tls_pool=_WatchedPool)
 
 
 def verify_code(fault: LinkFault) -> int | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import payme_plugin
-from payme_plugin.doctor.finding import Check, Finding, Level, Said, Unchecked
+from payme_plugin.doctor.finding import Check, Finding, Level, Remark, Unchecked
 from payme_plugin.texts import LANGUAGES, Text, Texts
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def check_texts(lacking: Mapping[str, int]) -> list[Finding]:
     return said or [Finding(Check.TEXTS, Level.OK, f"All texts for cashiers are there: {', '.join(lacking)}.")]
 
 
-def look_at_slips(settings: Settings) -> list[Said]:
+def look_at_slips(settings: Settings) -> list[Remark]:
     """Build the schemas, check the template of the settings, and make a slip of each kind with made-up data."""
     try:
         from slips import OPERATIONS, SlipError, SlipPress, TemplateError, sample_data  # noqa: PLC0415

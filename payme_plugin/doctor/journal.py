@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from payme_plugin.doctor.finding import Check, Finding, Level, Said, Unchecked
+from payme_plugin.doctor.finding import Check, Finding, Level, Remark, Unchecked
 from payme_plugin.ledger.errors import Damaged, JournalError, TooNew
 from payme_plugin.ledger.leases import DECIDER
 from payme_plugin.ledger.leases import FILE_NAME as LEASES_NAME
+from payme_plugin.ledger.locks import are_locked
 from payme_plugin.ledger.reading import JournalReader
 from payme_plugin.ledger.repair import fault_in
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["JournalFacts", "check_journal", "check_queue", "look_at_journal"]
 
-# struct flock of the C library, in its native layout: type, whence, start, length, process.
-_FLOCK = "hhqqi"
 _MINUTE_MS = 60_000
 _HOUR_MS = 60 * _MINUTE_MS
 _DAY_MS = 24 * _HOUR_MS
@@ -96,16 +93,14 @@ def _is_held(leases: Path) -> bool | None:
     except OSError:
         return None
     try:
-        asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, DECIDER, 1, 0)
-        kind, *_ = struct.unpack(_FLOCK, fcntl.fcntl(file, fcntl.F_OFD_GETLK, asked))
+        return are_locked(file, DECIDER)
     except OSError:
         return None
     finally:
         os.close(file)
-    return bool(kind != fcntl.F_UNLCK)
 
 
-def check_journal(facts: JournalFacts, expected: str | None = None) -> list[Said]:
+def check_journal(facts: JournalFacts, expected: str | None = None) -> list[Remark]:
     """Judge a journal's health.
 
     Args:
@@ -116,7 +111,7 @@ def check_journal(facts: JournalFacts, expected: str | None = None) -> list[Said
         return [_unusable(facts.path, facts.trouble)]
     if facts.identity is None:
         return [Finding(Check.JOURNAL, Level.OK, f"There is no journal in {facts.path.parent} yet.")]
-    said: list[Said] = []
+    said: list[Remark] = []
     if expected not in (None, facts.identity):
         text = f"The journal {facts.path} belongs to till {facts.identity!r}, not to {expected!r}: it charges nothing."
         remedy = "A copied disk or a shared folder? Give each till a data folder of its own."
@@ -146,7 +141,7 @@ def _sound(facts: JournalFacts) -> str:
     )
 
 
-def check_queue(facts: JournalFacts, now_ms: int, *, run_worker: bool) -> Said:
+def check_queue(facts: JournalFacts, now_ms: int, *, run_worker: bool) -> Remark:
     """Judge how long buyers wait for their money.
 
     Args:

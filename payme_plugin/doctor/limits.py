@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from payme_plugin.paymego.call import Call, CallOver
-from payme_plugin.paymego.calls import Answer
 from payme_plugin.paymego.errors import NotSent, Unclear
+from payme_plugin.paymego.exchange import Answer
 from payme_plugin.paymego.io_thread import IoThreads
 from payme_plugin.paymego.link_fault import LinkFault, fault_of
 

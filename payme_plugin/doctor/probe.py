@@ -7,8 +7,6 @@ with a question about a receipt that can't exist. No step takes longer than ``ti
 from __future__ import annotations
 
 import logging
-import secrets
-import socket
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -19,11 +17,10 @@ from payme_plugin.doctor.facts import KeyFacts, Outcome, ServerDate, ServerFacts
 from payme_plugin.doctor.finding import Check
 from payme_plugin.doctor.handshake import RefusedHandshake, WatchedWire, verify_code, watched_pool
 from payme_plugin.paymego import receipts
-from payme_plugin.paymego.calls import Answer
-from payme_plugin.paymego.client import PaymeGoClient
-from payme_plugin.paymego.connection import PlainConnection
-from payme_plugin.paymego.errors import Fault, NotSent, Refused, Unclear
-from payme_plugin.paymego.kassa import Kassa
+from payme_plugin.paymego.client import client_of
+from payme_plugin.paymego.connection import PlainConnection, look_up
+from payme_plugin.paymego.errors import NotSent, Refused, Unclear
+from payme_plugin.paymego.exchange import Answer
 from payme_plugin.paymego.link import Endpoint
 from payme_plugin.paymego.link_fault import LinkFault
 from payme_plugin.paymego.wire import Wire
@@ -31,14 +28,13 @@ from payme_plugin.paymego.wire import Wire
 if TYPE_CHECKING:
     from payme_plugin.doctor.limits import Limits
     from payme_plugin.paymego.call import Call
+    from payme_plugin.paymego.client import PaymeGoClient
     from payme_plugin.settings import Settings
 
 __all__ = ["look_at_server"]
 
 _NO_SUCH_RECEIPT = "0" * 24
 """An id of Payme's form, made in the year 1970: there is no such receipt."""
-
-_REQUEST_ID_BITS = 53
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -87,13 +83,7 @@ class _Walk:
 
     def look_up(self, facts: ServerFacts) -> ServerFacts:
         def work(_: Call) -> tuple[str, ...]:
-            try:
-                found = socket.getaddrinfo(facts.host, facts.port, type=socket.SOCK_STREAM)
-            except UnicodeError:
-                raise LinkFault(Fault.NAME_NOT_FOUND, f"{facts.host} is no host name") from None
-            except OSError as error:
-                raise LinkFault(Fault.NAME_NOT_FOUND, f"can't look up {facts.host}: {error.strerror}") from None
-            return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
+            return tuple(dict.fromkeys(str(address[0]) for *_, address in look_up(facts.host, facts.port)))
 
         began_at = self._clock.monotonic()
         addresses = self._limits.within(self._settings.timeout_s, work)
@@ -126,14 +116,7 @@ class _Walk:
         return replace(facts, certificate=wire.certificate, date=date)
 
     def ask(self, facts: ServerFacts) -> ServerFacts:
-        settings = self._settings
-        client = PaymeGoClient(
-            Kassa(settings.pos_id, settings.pos_key, settings.url),
-            clock=self._clock,
-            ca_file=settings.ca_file,
-            request_ids=lambda: secrets.randbits(_REQUEST_ID_BITS),
-            log=self._log,
-        )
+        client = client_of(self._settings, self._clock, self._log)
         try:
             outcome, first_ms = self._asked(client)
             second, second_ms = self._asked(client) if _is_answer(outcome) else (outcome, 0.0)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from payme_plugin.doctor.finding import Check, Finding, Level, Said, Unchecked
+from payme_plugin.doctor.finding import Check, Finding, Level, Remark, Unchecked
 from payme_plugin.paymego import codes
-from payme_plugin.paymego.calls import Answer
 from payme_plugin.paymego.errors import Fault, Refused
+from payme_plugin.paymego.exchange import Answer
 from payme_plugin.settings.urls import is_loopback
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ _CERTIFICATE_REMEDIES = {
 }
 
 
-def check_server(facts: ServerFacts) -> list[Said]:
+def check_server(facts: ServerFacts) -> list[Remark]:
     """Judge every step of the way; what lies behind its end is unchecked."""
-    said: list[Said] = [_check_name(facts)]
+    said: list[Remark] = [_check_name(facts)]
     if facts.addresses:
         said.append(_check_connection(facts))
     if facts.connect_ms is not None:
@@ -90,7 +90,7 @@ def _check_connection(facts: ServerFacts) -> Finding:
     return Finding(Check.CONNECTION, Level.OK, text)
 
 
-def _check_tls(facts: ServerFacts) -> Said:
+def _check_tls(facts: ServerFacts) -> Remark:
     if not facts.is_https:
         if is_loopback(f"http://{_bracketed(facts.host)}"):
             return Unchecked(Check.TLS, "url is plain http to this machine")
@@ -114,7 +114,7 @@ def _check_tls(facts: ServerFacts) -> Said:
     return Finding(Check.TLS, Level.OK, text)
 
 
-def _check_clock(date: ServerDate | None) -> Said:
+def _check_clock(date: ServerDate | None) -> Remark:
     if date is None:
         return Unchecked(Check.CLOCK, "the server told no date")
     ahead_ms = date.ours_ms - (date.theirs_ms + _CUT_MS // 2)
@@ -127,7 +127,7 @@ def _check_clock(date: ServerDate | None) -> Said:
     return Finding(Check.CLOCK, level, text, "Set the till's clock and its time zone, and let it keep time by NTP.")
 
 
-def _check_key(facts: ServerFacts) -> list[Said]:
+def _check_key(facts: ServerFacts) -> list[Remark]:
     key = facts.key
     if key is None:
         # Only a client that could not be made leaves it out.

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.rows import Note
 
 __all__ = [
+    "FARTHEST_DUE_MS",
     "HELD_BY_TILL",
-    "LONGEST_PAUSE_MS",
     "SAID_CANCELLED",
     "Cancellations",
     "closing",
@@ -29,7 +29,7 @@ __all__ = [
     "was_left",
 ]
 
-LONGEST_PAUSE_MS = 3_600_000
+FARTHEST_DUE_MS = 3_600_000
 """One hour: no row is put off for longer, so one that is due later than this from now met a clock that jumped."""
 
 SAID_CANCELLED = "Payme says cancelled (50)"
@@ -92,7 +92,7 @@ class Cancellations:
         """Return live rows that are due now, the longest due first, at most ``most``; none that makes no sense."""
         now = self._journal.now_ms()
         query = "SELECT * FROM cancellation WHERE ended_at IS NULL AND (due_at <= ? OR due_at > ?) ORDER BY due_at"
-        return self._journal.sensible(CancellationRow, query, now, now + LONGEST_PAUSE_MS, most=most)
+        return self._journal.sensible(CancellationRow, query, now, now + FARTHEST_DUE_MS, most=most)
 
     def next_due_in_ms(self) -> int | None:
         """Return in how many milliseconds the next row of ``due`` is due, 0 for at once; None: there is none."""
@@ -102,7 +102,7 @@ class Cancellations:
         last = self._journal.sensible(CancellationRow, f"{query} DESC", most=1)
         if not first or not last:
             return None
-        return 0 if last[0].due_at > now + LONGEST_PAUSE_MS else max(0, first[0].due_at - now)
+        return 0 if last[0].due_at > now + FARTHEST_DUE_MS else max(0, first[0].due_at - now)
 
     def backlog(self) -> tuple[int, int | None]:
         """Return how many rows are live and when the oldest was written, Unix milliseconds."""
@@ -113,7 +113,7 @@ class Cancellations:
         return found["live"], found["oldest"]
 
     def begin(self, row: CancellationRow, *, notes: Sequence[Note] = ()) -> int:
-        """Note that ``receipts.cancel`` is about to leave for a row, and return how often one has left by then.
+        """Note that ``receipts.cancel`` is about to leave for a row, and return its ``attempts`` by then.
 
         From then on nobody takes the row back who does not know of that request.
 
@@ -162,7 +162,7 @@ class Cancellations:
                 "UPDATE cancellation SET attempts = max(attempts, ?), last_error = ?,"
                 " due_at = max(?, CASE WHEN offered_at <= ? THEN offered_at + ? ELSE 0 END)"
                 " WHERE cancellation_id = ? AND ended_at IS NULL",
-                (row.attempts + 1, came, now + pause_ms, now, LONGEST_PAUSE_MS, row.cancellation_id),
+                (row.attempts + 1, came, now + pause_ms, now, FARTHEST_DUE_MS, row.cancellation_id),
             )
             if came != row.last_error:
                 tell_notes(connection, row.payment_id, notes)
@@ -192,12 +192,12 @@ class Cancellations:
         Args:
             row: the row.
             outcome: how it ended, for its story.
-            attempts: how often ``receipts.cancel`` has left for it, as far as the caller knows.
+            attempts: the row's steps so far, those that sent nothing too, as far as the caller knows.
             notes: lines of its story that came before.
 
         Raises:
-            StateMoved: it has ended already, or ``receipts.cancel`` has left for it once more meanwhile, or it was left
-                to the worker meanwhile, or its payment is not reversing.
+            StateMoved: it has ended already, or was stepped or left to the worker meanwhile, or its payment is not
+                reversing.
             Unwritable: nothing was stored.
         """
         with self._journal.writing() as connection:
@@ -275,9 +275,7 @@ class Cancellations:
             (PaymentState.REVERSED.value, now, payment_id, PaymentState.REVERSING.value),
         ).rowcount
         if changed:
-            tell(
-                connection, payment_id, now, PaymentState.REVERSING, PaymentState.REVERSED, "Payme says cancelled (50)"
-            )
+            tell(connection, payment_id, now, PaymentState.REVERSING, PaymentState.REVERSED, SAID_CANCELLED)
 
     @staticmethod
     def _change(

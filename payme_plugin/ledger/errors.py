@@ -5,7 +5,9 @@ JournalError
 │   └── Moved       the file is no longer where it was opened: charge nothing, restart the till
 ├── Damaged         the file can't be read: charge nothing until ``payme journal repair``
 ├── TooNew          a newer version of the plugin wrote it: charge nothing, install that version
+├── ForeignJournal  the file belongs to another till: charge nothing, give each till a folder of its own
 ├── AnotherTill     another living till decides in this folder: charge nothing, have people part the two
+├── InUse           a live process works with it: repair nothing, stop the till and its workers first
 ├── StateMoved      the payment is no longer in the state that the caller saw: read again and obey
 └── CodeAlreadySent the buyer's code left in a ``pay`` within the hour: ask for another one
 """
@@ -17,6 +19,7 @@ __all__ = [
     "CodeAlreadySent",
     "Damaged",
     "ForeignJournal",
+    "InUse",
     "JournalError",
     "Moved",
     "StateMoved",
@@ -59,6 +62,10 @@ class ForeignJournal(JournalError):
 
 class AnotherTill(JournalError):
     """Another living process decides about the payments of this folder: two tills share it by mistake."""
+
+
+class InUse(JournalError):
+    """A live process works with the journal: stop the till and its workers first."""
 
 
 class StateMoved(JournalError):

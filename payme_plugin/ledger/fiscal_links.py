@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.cancellations import LONGEST_PAUSE_MS
+from payme_plugin.ledger.cancellations import FARTHEST_DUE_MS
 from payme_plugin.ledger.rows import FiscalLinkRow
 from payme_plugin.ledger.story import tell
 
@@ -46,7 +46,7 @@ class FiscalLinks:
         """Return live rows that are due now, the longest due first, at most ``most``; none that makes no sense."""
         now = self._journal.now_ms()
         query = "SELECT * FROM fiscal_link WHERE ended_at IS NULL AND (due_at <= ? OR due_at > ?) ORDER BY due_at"
-        return self._journal.sensible(FiscalLinkRow, query, now, now + LONGEST_PAUSE_MS, most=most)
+        return self._journal.sensible(FiscalLinkRow, query, now, now + FARTHEST_DUE_MS, most=most)
 
     def next_due_in_ms(self) -> int | None:
         """Return in how many milliseconds the next row of ``due`` is due, 0 for at once; None: there is none."""
@@ -56,7 +56,7 @@ class FiscalLinks:
         last = self._journal.sensible(FiscalLinkRow, f"{query} DESC", most=1)
         if not first or not last:
             return None
-        return 0 if last[0].due_at > now + LONGEST_PAUSE_MS else max(0, first[0].due_at - now)
+        return 0 if last[0].due_at > now + FARTHEST_DUE_MS else max(0, first[0].due_at - now)
 
     def is_live(self, row: FiscalLinkRow) -> bool:
         """Say whether a row has not ended."""

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from payme_plugin.clock import Clock
     from payme_plugin.ledger.rows import Adopted, Intent, NewCancellation, Note, PaymentRow, Verdict
-    from payme_plugin.ledger.sent_codes import LedgerClock
 
 __all__ = ["FILE_NAME", "Journal"]
 
@@ -35,7 +35,7 @@ FILE_NAME = "journal.sqlite3"
 class Journal(JournalReader):
     """One connection to the journal's file. It may be used from several threads, one statement at a time."""
 
-    def __init__(self, path: Path, *, host_identity: str, clock: LedgerClock) -> None:
+    def __init__(self, path: Path, *, host_identity: str, clock: Clock) -> None:
         """Open the journal at ``path``; create it where there is none.
 
         Args:
@@ -244,15 +244,6 @@ class Journal(JournalReader):
             tell(connection, row.payment_id, now, None, None, reason)
         return self.payment(row.payment_id)
 
-    def add_notes(self, payment_id: str, notes: Sequence[Note]) -> None:
-        """Add lines to a payment's story.
-
-        Raises:
-            Unwritable: nothing was stored.
-        """
-        with self.writing() as connection:
-            tell_notes(connection, payment_id, notes)
-
     def add_notes_later(self, payment_id: str, notes: Sequence[Note]) -> None:
         """Let lines of a payment's story ride on the next commit of this connection, whatever that is for.
 
@@ -286,7 +277,7 @@ class Journal(JournalReader):
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Yield the connection inside one immediate transaction; for the rooms of the ledger."""
+        """Yield the connection inside one immediate transaction; for the other modules of the ledger."""
         with translated(), self.reading() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:

@@ -6,13 +6,11 @@ bound to the open file (an *open file description lock*), so that threads and pr
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
-import struct
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from payme_plugin.ledger.locks import lock_bytes
 from payme_plugin.ledger.sqlite_errors import translated
 
 if TYPE_CHECKING:
@@ -27,8 +25,6 @@ DECIDER = 0
 """The byte of the owner lock: who holds it decides about unfinished payments. Rows have the bytes from 1 on."""
 
 _FILE_MODE = 0o600
-# struct flock of the C library, in its native layout: type, whence, start, length, process.
-_FLOCK = "hhqqi"
 
 
 class Leases:
@@ -47,19 +43,8 @@ class Leases:
         with translated():
             file = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE)
         try:
-            yield _locked(file, number)
+            with translated():
+                is_ours = lock_bytes(file, number)
+            yield is_ours
         finally:
             os.close(file)
-
-
-def _locked(file: int, number: int) -> bool:
-    lock = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, number, 1, 0)
-    try:
-        with translated():
-            fcntl.fcntl(file, fcntl.F_OFD_SETLK, lock)
-    except Exception as error:
-        cause = error.__cause__
-        if isinstance(cause, OSError) and cause.errno in {errno.EAGAIN, errno.EACCES}:
-            return False
-        raise
-    return True

@@ -9,9 +9,10 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
+from payme_plugin.durable import sync_folder
 from payme_plugin.ledger.errors import Damaged, Unwritable
 from payme_plugin.ledger.schema import migrate, require_ours
 from payme_plugin.ledger.sqlite_errors import translated
@@ -92,14 +93,8 @@ def _make_folder(folder: Path) -> None:
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
     for made in missing:
-        try:
-            above = os.open(made.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except PermissionError:  # it may be written, but not read, and so not synced either
-            continue
-        try:
-            os.fsync(above)
-        finally:
-            os.close(above)
+        with suppress(PermissionError):  # it may be written, but not read, and so not synced either
+            sync_folder(made.parent)
 
 
 def _make_or_require_writable(path: Path) -> None:

@@ -6,7 +6,6 @@ on from a list, the row is left out, so that one does not hold up the money of t
 
 from __future__ import annotations
 
-import logging
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
@@ -15,6 +14,7 @@ from payme_plugin.ledger.errors import Damaged, StateMoved
 from payme_plugin.ledger.opening import connect_read_only
 from payme_plugin.ledger.rows import CancellationRow, EventRow, FiscalLinkRow, PaymentRow, row_of
 from payme_plugin.ledger.sqlite_errors import translated
+from payme_plugin.log import Log
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["JournalReader"]
 
-_log = logging.getLogger("payme")
+_log = Log()
 
 _Row = TypeVar("_Row", PaymentRow, EventRow, CancellationRow, FiscalLinkRow)
 
@@ -131,7 +131,7 @@ class JournalReader:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Yield the connection to one thread at a time; for the rooms of the ledger."""
+        """Yield the connection to one thread at a time; for the other modules of the ledger."""
         try:
             with translated(), self._lock:
                 yield self._connection
@@ -140,7 +140,7 @@ class JournalReader:
             raise
 
     def one(self, kind: type[_Row], query: str, *values: object) -> _Row | None:
-        """Return the first row of a query, or None; for the rooms of the ledger.
+        """Return the first row of a query, or None; for the other modules of the ledger.
 
         Raises:
             Damaged: it makes no sense.
@@ -150,7 +150,9 @@ class JournalReader:
             return None if row is None else row_of(kind, row)
 
     def sensible(self, kind: type[_Row], query: str, *values: object, most: int | None = None) -> list[_Row]:
-        """Return the rows of a query, but those that make no sense, each logged once; for the rooms of the ledger.
+        """Return the rows of a query, but those that make no sense, each logged once.
+
+        It is for the other modules of the ledger.
 
         Args:
             kind: the class of the rows.

@@ -7,18 +7,17 @@ any moment leaves the damaged journal, or a mark that stops every till until the
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import json
 import os
 import shutil
-import struct
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.errors import Damaged, ForeignJournal, JournalError, Unwritable
+from payme_plugin.durable import sync_folder
+from payme_plugin.ledger.errors import Damaged, ForeignJournal, InUse, Unwritable
 from payme_plugin.ledger.leases import DECIDER, Leases
+from payme_plugin.ledger.locks import lock_bytes
 from payme_plugin.ledger.opening import SMALLEST_FILE, connect_read_only
 from payme_plugin.ledger.owners import is_alive
 from payme_plugin.ledger.salvage import (
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["InUse", "Repaired", "fault_in", "repair"]
+__all__ = ["Repaired", "fault_in", "repair"]
 
 _PARTS = ("", "-wal", "-shm")
 _OWNERS_FOLDER = "owners"
@@ -45,11 +44,6 @@ _LONGEST_FAULT = 80
 _MARK = b"payme journal repair was cut off; run it again.\n"
 # The bytes that SQLite locks in a database file: https://sqlite.org/fileformat.html, section 1.4 (the lock-byte page).
 _LOCK_BYTES_AT, _LOCK_BYTES = 0x40000000, 512
-_FLOCK = "hhqqi"  # struct flock of the C library, in its native layout
-
-
-class InUse(JournalError):
-    """A live process works with the journal: stop the till and its workers first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +150,8 @@ def _locked(path: Path) -> Iterator[None]:
     """Keep SQLite of every other process away from the file: a till that starts now can't use it, and tries again."""
     file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
-        lock = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, _LOCK_BYTES_AT, _LOCK_BYTES, 0)
-        try:
-            fcntl.fcntl(file, fcntl.F_OFD_SETLK, lock)
-        except OSError as error:
-            if error.errno in {errno.EAGAIN, errno.EACCES}:
-                raise InUse(_in_use(path)) from error
-            raise
+        if not lock_bytes(file, _LOCK_BYTES_AT, _LOCK_BYTES):
+            raise InUse(_in_use(path))
         yield
     finally:
         os.close(file)
@@ -199,7 +188,7 @@ def _repair(path: Path, host_identity: str, stamp: str, fault: str, *, is_certai
     finally:
         _remove(work)
     written.replace(path)
-    _sync_folder(path)
+    sync_folder(path.parent)
     return mark.finish(path)
 
 
@@ -267,9 +256,9 @@ class _Mark:
             raise Unwritable(message)
         for part in _PARTS[1:]:
             _part(path, part).unlink(missing_ok=True)
-        _sync_folder(path)
+        sync_folder(path.parent)
         fresh.replace(path)
-        _sync_folder(path)
+        sync_folder(path.parent)
         return Repaired(self.fault, path.with_name(self.set_aside), self.saved.copied, self.saved.unreadable)
 
 
@@ -294,7 +283,7 @@ def _copy_files(source: Path, target: Path, parts: tuple[str, ...]) -> None:
             _own_alike(source, _part(target, part))
             with _part(target, part).open("rb") as file:
                 os.fsync(file.fileno())
-    _sync_folder(target)
+    sync_folder(target.parent)
 
 
 def _own_alike(source: Path, target: Path) -> None:
@@ -307,11 +296,3 @@ def _own_alike(source: Path, target: Path) -> None:
 def _remove(path: Path) -> None:
     for part in _PARTS:
         _part(path, part).unlink(missing_ok=True)
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -196,7 +196,7 @@ class CancellationRow:
         created_at: when it was written.
         due_at: not to be stepped earlier.
         offered_at: when the host's queue took it; None: it did not.
-        attempts: how often it was stepped.
+        attempts: steps so far, those that sent nothing too.
         last_error: what came of the last step, empty at first.
         ended_at: when it ended; None while it is live.
         outcome: how it ended, empty while it is live.
@@ -232,7 +232,7 @@ class FiscalLinkRow:
         link: the OFD link of the fiscal receipt.
         created_at: when it was written.
         due_at: not to be sent earlier.
-        attempts: how often it was sent.
+        attempts: steps so far, those that sent nothing too.
         last_error: what came of the last time, empty at first.
         ended_at: when it ended; None while it is live.
         outcome: how it ended, empty while it is live.
@@ -291,17 +291,19 @@ def _readers(kind: Any) -> tuple[tuple[str, type | None, Callable[[object], obje
     return tuple((field.name, *_READ[str(field.type)]) for field in fields(kind))
 
 
-def _no(value: object) -> object:
+def _refuse(value: object) -> object:
     raise ValueError(value)
 
 
-def _nothing(value: object) -> None:
+def _require_none(value: object) -> None:
     if value is not None:
         raise ValueError(value)
 
 
-def _yes_or_no(value: object) -> bool:
-    return bool((0, 1).index(cast("int", value)))
+def _flag(value: object) -> bool:
+    if value not in (0, 1):
+        raise ValueError(value)
+    return bool(value)
 
 
 def _state_or_none(value: object) -> PaymentState | None:
@@ -309,11 +311,11 @@ def _state_or_none(value: object) -> PaymentState | None:
 
 
 _READ: dict[str, tuple[type | None, Callable[[object], object]]] = {
-    "int": (int, _no),
-    "int | None": (int, _nothing),
-    "str": (str, _no),
-    "str | None": (str, _nothing),
-    "bool": (None, _yes_or_no),
+    "int": (int, _refuse),
+    "int | None": (int, _require_none),
+    "str": (str, _refuse),
+    "str | None": (str, _require_none),
+    "bool": (None, _flag),
     "Cause": (None, Cause),
     "PaymentState": (None, PaymentState),
     "PaymentState | None": (None, _state_or_none),

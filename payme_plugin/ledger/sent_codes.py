@@ -11,32 +11,22 @@ from __future__ import annotations
 import threading
 from array import array
 from bisect import bisect_right
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.errors import CodeAlreadySent, Damaged
 
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["CODE_MEMORY_MS", "FINGERPRINT_BYTES", "LedgerClock", "SentCodes"]
+    from payme_plugin.clock import Clock
+
+__all__ = ["CODE_MEMORY_MS", "FINGERPRINT_BYTES", "SentCodes"]
 
 CODE_MEMORY_MS = 3_600_000
 """How long a sent code is refused: one hour."""
 
 FINGERPRINT_BYTES = 16
 """How long a fingerprint is."""
-
-
-class LedgerClock(Protocol):
-    """The times that the journal needs: that of its rows, and one that nobody can set."""
-
-    def wall_ms(self) -> int:
-        """Return the time on the wall, Unix milliseconds."""
-        ...
-
-    def monotonic(self) -> float:
-        """Return seconds from an arbitrary beginning."""
-        ...
 
 
 class SentCodes:
@@ -46,7 +36,7 @@ class SentCodes:
     other: a till that sells without a pause keeps an hour of them. Any thread may use it.
     """
 
-    def __init__(self, clock: LedgerClock) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._opened_at_s = clock.monotonic()
         # What is remembered is told after the commit, outside the lock of the connection.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hookspecs import PaymentResult, PaymentStatus
 from payme_plugin.ledger.states import PaymentState
+from payme_plugin.log import Log
 from payme_plugin.operations.endings import JOURNAL_NOTICE, Ending, commit, journal_notice, refusal, told_before
 from payme_plugin.operations.same_kassa import is_same_kassa
 from payme_plugin.operations.story import Story
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Roads", "answer", "not_writable", "obey"]
 
-_log = logging.getLogger("payme")
+_log = Log()
 
 _Road = Callable[["PaymentRow"], PaymentResult]
 

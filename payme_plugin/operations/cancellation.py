@@ -12,7 +12,6 @@ message of the host's queue. Nothing ends a row but state 50 bound to our receip
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 from payme_plugin.ledger.cancellations import HELD_BY_TILL, SAID_CANCELLED, Cancellations
 from payme_plugin.ledger.errors import JournalError, StateMoved
 from payme_plugin.ledger.states import Cause
+from payme_plugin.log import Log
 from payme_plugin.operations.inquiry import CANCEL, Inquiry
 from payme_plugin.operations.same_kassa import is_same_kassa
 from payme_plugin.operations.story import Story
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.rows import CancellationRow
     from payme_plugin.operations.waiting import Limits
-    from payme_plugin.paymego.calls import Client
+    from payme_plugin.paymego.exchange import Client
 
 __all__ = ["KassaDesk", "Stepped", "Stepper", "pause_ms"]
 
-_log = logging.getLogger("payme")
+_log = Log()
 
 _LONGEST_PAUSE_MS = 900_000
 """Fifteen minutes: the longest pause between two steps of a row."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from payme_plugin.operations.story import Story
     from payme_plugin.operations.tools import Tools
     from payme_plugin.operations.waiting import Watch
-    from payme_plugin.paymego.calls import Pending
+    from payme_plugin.paymego.exchange import Pending
     from payme_plugin.paymego.receipts import ServerReceipt
 
 __all__ = ["Creating"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from hookspecs import PaymentRecord, PaymentResult, PaymentStatus
 from payme_plugin.ledger.errors import Damaged, JournalError, Moved, StateMoved
 from payme_plugin.ledger.rows import NewCancellation, Verdict
 from payme_plugin.ledger.states import Cause, PaymentState
+from payme_plugin.log import Log
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ __all__ = [
     "told_before",
 ]
 
-_log = logging.getLogger("payme")
+_log = Log()
 
 _STATE_OF = {
     PaymentStatus.REFUSED: PaymentState.REFUSED,

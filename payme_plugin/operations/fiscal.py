@@ -6,13 +6,13 @@ terminal (t), the receipt's number (r), the date (c) and the fiscal sign (s).
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from payme_plugin.ledger.fiscal_links import FiscalLinks
+from payme_plugin.log import Log
 from payme_plugin.operations.cancellation import pause_ms
 from payme_plugin.operations.same_kassa import is_same_kassa
 from payme_plugin.paymego import receipts
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["detail_of", "fiscal_data_of", "send_fiscal_link"]
 
-_log = logging.getLogger("payme")
+_log = Log()
 
 _SALE = 0
 _ACCEPTED = 0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from hookspecs import PaymentRecord, ReversalResult, ReversalStatus
 from payme_plugin.ledger.cancellations import Cancellations, reason_of_closing, was_left
 from payme_plugin.ledger.errors import JournalError, StateMoved
 from payme_plugin.ledger.states import Cause, PaymentState
+from payme_plugin.log import Log
 from payme_plugin.operations.guards import GuardedUi
 from payme_plugin.operations.originals import (
     RETURNED,
@@ -19,7 +19,7 @@ from payme_plugin.operations.originals import (
     violations,
 )
 from payme_plugin.operations.recording import adopt, paid_by_the_tills_word, says_enough
-from payme_plugin.operations.reversal import Order, refused, reverse, tell_reversed
+from payme_plugin.operations.reversal import Order, closed_by_hand, refused, reverse, tell_reversed
 from payme_plugin.operations.same_kassa import is_same_kassa
 from payme_plugin.texts import Text
 
@@ -39,7 +39,7 @@ __all__ = [
     "refund_payment",
 ]
 
-_log = logging.getLogger("payme")
+_log = Log()
 
 _HELD = frozenset({PaymentState.PAYING, PaymentState.PAID, PaymentState.RECORDED})
 
@@ -151,7 +151,7 @@ def _asked_again(tools: Tools, row: PaymentRow, order: Order, ui: Ui) -> Reversa
         )
     reason = reason_of_closing(Cancellations(tools.journal).latest_of(row.payment_id))
     if reason is not None:
-        return _closed(tools, row, reason)
+        return closed_by_hand(tools, row, reason)
     if is_same_kassa(row, tools.settings):
         return reverse(tools, row, order, GuardedUi(ui))
     # Without the key nothing can be asked now, but the cancellation is durable: REFUSED would have the host keep a sale
@@ -211,19 +211,10 @@ def _never_paid(tools: Tools, row: PaymentRow) -> ReversalResult:
     latest = Cancellations(tools.journal).latest_of(row.payment_id)
     reason = reason_of_closing(latest)
     if reason is not None:
-        return _closed(tools, row, reason)
+        return closed_by_hand(tools, row, reason)
     status = ReversalStatus.QUEUED if latest is not None and latest.ended_at is None else ReversalStatus.REVERSED
     text = Text.REVERSAL_QUEUED if status is ReversalStatus.QUEUED else Text.REVERSAL_REVERSED
     return ReversalResult(status=status, receipt_id=row.receipt_id, message=tools.texts(text))
-
-
-def _closed(tools: Tools, row: PaymentRow, reason: str) -> ReversalResult:
-    """Answer for a payment whose return a person ended: nothing moves any more, and people know where its money is."""
-    return ReversalResult(
-        status=ReversalStatus.REFUSED,
-        receipt_id=row.receipt_id,
-        message=tools.texts(Text.REVERSAL_CLOSED_BY_HAND, text=reason),
-    )
 
 
 def _adopted(tools: Tools, record: PaymentRecord, sale: Receipt, closed_at: int | None) -> PaymentRow | ReversalResult:

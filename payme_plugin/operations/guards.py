@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
+
+from payme_plugin.log import Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GuardedHost", "GuardedUi"]
 
-_log = logging.getLogger("payme")
+_log = Log()
 
 
 class GuardedUi:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.operations.story import Story
     from payme_plugin.operations.waiting import Watch
-    from payme_plugin.paymego.calls import Answer, Client, Params
+    from payme_plugin.paymego.exchange import Answer, Client, Params
     from payme_plugin.paymego.receipts import ServerReceipt
 
 __all__ = ["CANCEL", "Inquiry", "receipt_id_of"]

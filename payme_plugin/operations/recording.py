@@ -6,7 +6,6 @@ a receipt closes waits here for the next time.
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -16,8 +15,10 @@ from payme_plugin.ledger.errors import JournalError, StateMoved
 from payme_plugin.ledger.fiscal_links import FiscalLinks
 from payme_plugin.ledger.rows import Adopted
 from payme_plugin.ledger.states import PaymentState
+from payme_plugin.log import Log
 from payme_plugin.operations.endings import is_ours
 from payme_plugin.operations.fiscal import fiscal_data_of
+from payme_plugin.operations.originals import is_contradicted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ClosedReceipts", "adopt", "confirm_payments", "paid_by_the_tills_word", "says_enough"]
 
-_log = logging.getLogger("payme")
+_log = Log()
 
 _MOST_WAITING = 1000
 _LONGEST_TIME = 15
@@ -45,12 +46,21 @@ class ClosedReceipts:
         journal: gives the journal; raises ``JournalError`` where it can't be used.
         owner: gives this process's token, once the journal was given.
         clock: time.
+        is_in_hand: says whether a hook works on a payment just now. No host has a payment that it was not told of: a
+            receipt that closes with it says nothing of it.
     """
 
-    def __init__(self, journal: Callable[[], Journal], owner: Callable[[], str], clock: Clock) -> None:
+    def __init__(
+        self,
+        journal: Callable[[], Journal],
+        owner: Callable[[], str],
+        clock: Clock,
+        is_in_hand: Callable[[str], bool],
+    ) -> None:
         self._journal = journal
         self._owner = owner
         self._clock = clock
+        self._is_in_hand = is_in_hand
         # One step of a deque is whole, whatever thread makes it.
         self._waiting: deque[Receipt] = deque(maxlen=_MOST_WAITING)
 
@@ -64,6 +74,7 @@ class ClosedReceipts:
         """
         if receipt.closed_at is None:
             receipt = replace(receipt, closed_at=self._clock.wall_ms())
+        receipt = self._without_those_in_hand(receipt)
         try:
             self._confirm(receipt)
         except JournalError:
@@ -81,12 +92,21 @@ class ClosedReceipts:
                 receipt = self._waiting.popleft()
             except IndexError:
                 return
+            if any(self._is_in_hand(record.payment_id) for record in receipt.payments):
+                self._keep(receipt)  # it closed before the hook began
+                continue
             try:
                 self._confirm(receipt)
             except JournalError:
                 self._keep(receipt)
             else:
                 _log.info("receipt %d/%d, closed before, is stored now", receipt.shift, receipt.number)
+
+    def _without_those_in_hand(self, receipt: Receipt) -> Receipt:
+        in_hand = [record for record in receipt.payments if self._is_in_hand(record.payment_id)]
+        for record in in_hand:
+            _log.error("payment %s is in a closed receipt while it is under way", record.payment_id)
+        return replace(receipt, payments=tuple(each for each in receipt.payments if each not in in_hand))
 
     def _confirm(self, receipt: Receipt) -> None:
         journal = self._journal()
@@ -180,6 +200,9 @@ def paid_by_the_tills_word(journal: Journal, row: PaymentRow) -> PaymentRow:
 def _confirmed(journal: Journal, record: PaymentRecord, receipt: Receipt, owner: str) -> PaymentRow | None:
     """Confirm one payment; None where nobody here knows it."""
     row = journal.find(record.payment_id)
+    if is_contradicted(record, row):
+        _log.error("payment %s is in a closed receipt with another receipt of Payme's", record.payment_id)
+        return None
     try:
         if row is not None:
             _move_to_recorded(journal, row, receipt.closed_at)

@@ -8,7 +8,6 @@ say.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from payme_plugin.ledger.errors import StateMoved
 from payme_plugin.ledger.payment_age import age_ms
 from payme_plugin.ledger.rows import NewCancellation, Verdict
 from payme_plugin.ledger.states import Cause, PaymentState
+from payme_plugin.log import Log
 from payme_plugin.operations.recording import paid_by_the_tills_word
 from payme_plugin.texts import Text
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OLDEST_TO_CANCEL_MS", "Recovered", "give_up", "recover"]
 
-_log = logging.getLogger("payme")
+_log = Log()
 
 OLDEST_TO_CANCEL_MS = 7 * 24 * 3_600_000
 """A payment older than a week is shown instead of cancelled: by then people have settled it, one way or another.

@@ -2,22 +2,29 @@
 
     the state first ─> the cancellation durable ─> receipts.cancel ─> receipts.check until 50: REVERSED
 
-Whatever else happens leaves that cancellation to its worker: QUEUED. The one way back is a refusal that answers our own
-request and that the settings ignore, with state 4 asked after it: REFUSED, and the payment stands.
+Whatever else happens leaves that cancellation to its worker: QUEUED, as long as it is live; where a person has ended it
+meanwhile: REFUSED, with the reason. The one way back is a refusal that answers our own request and that the settings
+ignore, with state 4 asked after it: REFUSED, and the payment stands.
 """
 
 from __future__ import annotations
 
-import logging
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hookspecs import ReversalResult, ReversalStatus
-from payme_plugin.ledger.cancellations import LONGEST_PAUSE_MS, SAID_CANCELLED, Cancellations, was_left
+from payme_plugin.ledger.cancellations import (
+    FARTHEST_DUE_MS,
+    SAID_CANCELLED,
+    Cancellations,
+    reason_of_closing,
+    was_left,
+)
 from payme_plugin.ledger.errors import JournalError, StateMoved
 from payme_plugin.ledger.rows import NewCancellation
 from payme_plugin.ledger.states import Cause, PaymentState
+from payme_plugin.log import Log
 from payme_plugin.operations.inquiry import CANCEL, Inquiry, receipt_id_of
 from payme_plugin.operations.story import Story
 from payme_plugin.operations.waiting import Watch
@@ -34,9 +41,9 @@ if TYPE_CHECKING:
     from payme_plugin.operations.guards import GuardedUi
     from payme_plugin.operations.tools import Tools
 
-__all__ = ["Order", "refused", "reverse", "tell_reversed"]
+__all__ = ["Order", "closed_by_hand", "refused", "reverse", "tell_reversed"]
 
-_log = logging.getLogger("payme")
+_log = Log()
 
 _GONE = frozenset({ReceiptState.CANCELLING, ReceiptState.CANCELLED})
 _NOTHING_ASKED = "the cashier stopped it before Payme was asked"
@@ -69,6 +76,15 @@ def refused(tools: Tools, row: PaymentRow, text: Text, error_code: int | None = 
         receipt_id=row.receipt_id,
         message=tools.texts(text),
         error_code=error_code,
+    )
+
+
+def closed_by_hand(tools: Tools, row: PaymentRow, reason: str) -> ReversalResult:
+    """Return REFUSED for a payment whose return a person ended: nothing moves, and people know where its money is."""
+    return ReversalResult(
+        status=ReversalStatus.REFUSED,
+        receipt_id=row.receipt_id,
+        message=tools.texts(Text.REVERSAL_CLOSED_BY_HAND, text=reason),
     )
 
 
@@ -136,7 +152,10 @@ class _Reversal:
 
     def reversed_before(self, row: PaymentRow) -> ReversalResult:
         self._watch.start()
-        queued = was_left(self._rows.latest_of(row.payment_id))
+        return self._already_reversed(row, self._rows.latest_of(row.payment_id))
+
+    def _already_reversed(self, row: PaymentRow, cancellation: CancellationRow | None) -> ReversalResult:
+        queued = was_left(cancellation)
         return self._result(ReversalStatus.REVERSED, row, Text.REVERSAL_REVERSED, with_slip=True, queued=queued)
 
     def _known_state(self, row: PaymentRow) -> int | None:
@@ -164,7 +183,7 @@ class _Reversal:
             cancellation=NewCancellation(
                 cause=self._order.cause,
                 request_id=self._order.request_id,
-                due_in_ms=min(wait_ms, LONGEST_PAUSE_MS),
+                due_in_ms=min(wait_ms, FARTHEST_DUE_MS),
             ),
             notes=self._story.take(),
         )
@@ -260,15 +279,44 @@ class _Reversal:
 
     def _reversed_soon(self, row: PaymentRow, cancellation: CancellationRow) -> ReversalResult:
         self._leave_to_worker(row, cancellation, "Payme is cancelling (21)")
-        return self._result(ReversalStatus.REVERSED, row, Text.REVERSAL_REVERSED, with_slip=True, queued=True)
+        return self._ended_meanwhile(cancellation) or self._result(
+            ReversalStatus.REVERSED, row, Text.REVERSAL_REVERSED, with_slip=True, queued=True
+        )
 
     def _queued(self, row: PaymentRow, cancellation: CancellationRow, error_code: int | None = None) -> ReversalResult:
         self._leave_to_worker(row, cancellation, self._story.last or self._came or _NOTHING_ASKED)
-        return self._result(ReversalStatus.QUEUED, row, Text.REVERSAL_QUEUED, queued=True, error_code=error_code)
+        return self._ended_meanwhile(cancellation) or self._result(
+            ReversalStatus.QUEUED, row, Text.REVERSAL_QUEUED, queued=True, error_code=error_code
+        )
 
     def _leave_to_worker(self, row: PaymentRow, cancellation: CancellationRow, came: str) -> None:
         with _tolerated(row):
             self._rows.leave(cancellation, came, notes=self._story.take())
+
+    def _ended_meanwhile(self, cancellation: CancellationRow) -> ReversalResult | None:
+        """Return what is told of a cancellation that has ended while the cashier waited; None: it is live.
+
+        No lease is held meanwhile, so a person may close it and a worker may be first. What can't be read is live: a
+        durable row ends by nothing else.
+
+        Raises:
+            StateMoved: another hook took it back.
+        """
+        try:
+            latest = self._tools.journal.cancellation(cancellation.cancellation_id)
+            row = self._tools.journal.payment(cancellation.payment_id)
+        except JournalError as error:
+            _log.error("payment %s: %s", cancellation.payment_id, error)
+            return None
+        if latest is not None and latest.ended_at is None:
+            return None
+        if row.state is PaymentState.REVERSED:
+            return self._already_reversed(row, latest)
+        reason = reason_of_closing(latest)
+        if reason is not None:
+            return closed_by_hand(self._tools, row, reason)
+        message = f"cancellation {cancellation.cancellation_id} was taken back"
+        raise StateMoved(message)
 
     def _result(
         self,

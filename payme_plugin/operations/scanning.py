@@ -110,7 +110,7 @@ class CodeDesk:
     def first(self) -> Code | NoCode:
         """Return the first plausible code that was not sent before."""
         if self._given is not None:
-            code = Code(Secret(fold(self._given)), self._clock.monotonic())
+            code = Code(Secret(fold(str.__str__(self._given))), self._clock.monotonic())
             problem = self._problem(code)
             return code if problem is None else NoCode(problem)
         return self.another(None)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hookspecs import Slip
 from payme_plugin.ledger.states import PaymentState
+from payme_plugin.log import Log
 from payme_plugin.paymego.states import ReceiptState
-from payme_plugin.secret import without_words
+from payme_plugin.secret import classes_and_places
 from payme_plugin.texts import Text
 from slips import SlipError, is_moment
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SLIP_NOTICE", "SlipDesk", "TemplateShelf", "import_slip_parts", "warm_up_slips"]
 
-_log = logging.getLogger("payme")
+_log = Log()
 
 SLIP_NOTICE = "payme.slip"
 
@@ -148,7 +148,7 @@ def _log_fault(error: Exception) -> None:
     if isinstance(error, SlipError):
         _log.error("slip: %s", error)
     else:
-        _log.error("slip: it can't be made: %s", without_words(error))
+        _log.error("slip: it can't be made: %s", classes_and_places(error))
 
 
 def _is_returned(row: PaymentRow, receipt: Mapping[str, object]) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Protocol
 
-from payme_plugin.paymego.calls import Answer
 from payme_plugin.paymego.errors import CallFailed, Fault, NotSent, Unclear
+from payme_plugin.paymego.exchange import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,9 +12,9 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from payme_plugin.paymego.calls import Answer
 from payme_plugin.paymego.envelope import shown_text
 from payme_plugin.paymego.errors import NotSent, Refused, Unclear
+from payme_plugin.paymego.exchange import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

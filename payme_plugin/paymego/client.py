@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import secrets
 import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
 from payme_plugin.paymego.call import Call, CallOver, Outcome
 from payme_plugin.paymego.call_log import CallLog
-from payme_plugin.paymego.calls import Answer
 from payme_plugin.paymego.envelope import Request, encode_request, read_answer
 from payme_plugin.paymego.errors import CallFailed, Fault, Refused
+from payme_plugin.paymego.exchange import Answer
 from payme_plugin.paymego.io_thread import IoThreads
+from payme_plugin.paymego.kassa import Kassa
 from payme_plugin.paymego.link import Endpoint, Link
 from payme_plugin.paymego.link_fault import LinkFault, fault_of
 from payme_plugin.paymego.tls import TlsContext
@@ -23,11 +25,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from payme_plugin.clock import Clock
-    from payme_plugin.paymego.calls import Params
-    from payme_plugin.paymego.kassa import Kassa
+    from payme_plugin.paymego.exchange import Params
     from payme_plugin.secret import Secret
+    from payme_plugin.settings import Settings
 
-__all__ = ["PaymeGoClient"]
+__all__ = ["PaymeGoClient", "client_of"]
 
 _PAY_METHOD = "receipts.pay"
 _UNWATCHED_METHOD = "receipts.create"
@@ -36,13 +38,14 @@ _UNWATCHED_METHOD = "receipts.create"
 _CODES_KEPT = 4
 """A server may repeat a code in the answers after that to its ``receipts.pay``; a payment has four at most."""
 
+_REQUEST_ID_BITS = 53
 _PAY_IDLE_S = 5.0
 _IDLE_S = 30.0
 _INVISIBLE_LETTERS = "\xa0\xad"  # no control characters: the settings allow them in a key
 
 
 class PaymeGoClient:
-    """Carries requests of one kassa to PaymeGO; it is a ``paymego.calls.Client``.
+    """Carries requests of one kassa to PaymeGO; it is a ``paymego.exchange.Client``.
 
     Any thread may use it. It repeats nothing, follows no redirect, takes no proxy from the environment, and what comes
     out of a ``Pending`` is an ``Answer``, ``NotSent``, ``Refused`` or ``Unclear``, whatever the network or server does.
@@ -85,7 +88,7 @@ class PaymeGoClient:
         self._closed = False
 
     def begin(self, method: str, params: Params, deadline: float) -> Call:
-        """Start a request and return at once: see ``paymego.calls.Client``.
+        """Start a request and return at once: see ``paymego.exchange.Client``.
 
         Raises:
             TypeError: a value of ``params`` has no form in JSON.
@@ -182,7 +185,7 @@ class PaymeGoClient:
         """Return the idle connection if it answered lately enough, else a new one.
 
         A NAT forgets connections silently, and then a request looks sent that never arrived; for ``receipts.pay`` that
-        is dear.
+        is costly.
         """
         with self._lock:
             link, self._idle = self._idle, None
@@ -207,3 +210,20 @@ class PaymeGoClient:
         if unwanted is not None:
             with contextlib.suppress(Exception):
                 unwanted.close()
+
+
+def client_of(settings: Settings, clock: Clock, log: logging.Logger | None = None) -> PaymeGoClient:
+    """Return a client of the kassa in ``settings``; the arguments are those of ``PaymeGoClient``.
+
+    Raises:
+        ValueError: as ``PaymeGoClient``; settings that were read hold nothing of the kind.
+
+    Money effect: none by itself; a request that is sent with it has its method's.
+    """
+    return PaymeGoClient(
+        Kassa.of(settings),
+        clock=clock,
+        request_ids=lambda: secrets.randbits(_REQUEST_ID_BITS),
+        ca_file=settings.ca_file,
+        log=log,
+    )

@@ -21,11 +21,27 @@ from payme_plugin.paymego.tls import explain_tls_failure
 if TYPE_CHECKING:
     from payme_plugin.paymego.wire import Wire
 
-__all__ = ["PlainConnection", "TlsConnection"]
+__all__ = ["Address", "PlainConnection", "TlsConnection", "look_up"]
 
 _MOST_ADDRESSES = 8
 
-_Address = tuple[socket.AddressFamily, int, tuple[object, ...]]
+Address = tuple[socket.AddressFamily, int, tuple[object, ...]]
+"""Family, protocol, and what a socket of that family connects to; its host comes first."""
+
+
+def look_up(host: str, port: int) -> list[Address]:
+    """Return the addresses of a host, in the order of the system.
+
+    Raises:
+        LinkFault: it is no name, or it can't be looked up.
+    """
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    except UnicodeError:
+        raise LinkFault(Fault.NAME_NOT_FOUND, f"{host} is no host name") from None
+    except OSError as error:
+        raise LinkFault(Fault.NAME_NOT_FOUND, f"can't look up {host}: {error.strerror}") from None
+    return [(family, protocol, address) for family, _, protocol, _, address in found]
 
 
 class _SoundResponse(HTTPResponse):
@@ -62,7 +78,7 @@ class _CarryingConnection(HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         """Connect to the first address that answers. urllib3 calls this from ``connect``, on both its lines."""
-        addresses = self._look_up()
+        addresses = look_up(self.host, self.port)[:_MOST_ADDRESSES]
         reason = "the name has no address"
         for position, address in enumerate(addresses):
             try:
@@ -72,16 +88,7 @@ class _CarryingConnection(HTTPConnection):
         self._wire.call.check()
         raise LinkFault(Fault.NOT_CONNECTED, f"can't connect to {self.host} port {self.port}: {reason}")
 
-    def _look_up(self) -> list[_Address]:
-        try:
-            found = socket.getaddrinfo(self.host.strip("[]"), self.port, type=socket.SOCK_STREAM)
-        except UnicodeError:
-            raise LinkFault(Fault.NAME_NOT_FOUND, f"{self.host} is no host name") from None
-        except OSError as error:
-            raise LinkFault(Fault.NAME_NOT_FOUND, f"can't look up {self.host}: {error.strerror}") from None
-        return [(family, protocol, address) for family, _, protocol, _, address in found[:_MOST_ADDRESSES]]
-
-    def _connect_to(self, address: _Address, *, share: int) -> socket.socket:
+    def _connect_to(self, address: Address, *, share: int) -> socket.socket:
         family, protocol, target = address
         call = self._wire.call
         call.check()

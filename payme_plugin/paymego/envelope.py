@@ -11,16 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from payme_plugin.paymego.calls import Answer
 from payme_plugin.paymego.echoes import strike_out, without_echo
 from payme_plugin.paymego.errors import Fault, Refused, ServerText, Unclear
+from payme_plugin.paymego.exchange import Answer
 from payme_plugin.paymego.strict_json import parse_strict
 from payme_plugin.secret import Secret, mask_digits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from payme_plugin.paymego.calls import Params
+    from payme_plugin.paymego.exchange import Params
 
 __all__ = ["Request", "encode_request", "read_answer", "shown_text"]
 

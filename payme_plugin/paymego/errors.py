@@ -21,7 +21,7 @@ __all__ = ["CallFailed", "Fault", "NotSent", "Refused", "ServerText", "Unclear"]
 
 
 class Fault(Enum):
-    """Why a request brought no usable answer; the names go into logs, the texts for cashiers follow them."""
+    """Why a request brought no usable answer; the values go into logs, the texts for cashiers follow them."""
 
     NAME_NOT_FOUND = "name-not-found"
     NOT_CONNECTED = "not-connected"
@@ -58,6 +58,7 @@ class CallFailed(Exception):
 
     Attributes:
         method: the request's method, ``receipts.pay`` say.
+        explanation: why, in words without secrets.
         sent: a byte of it may have left the till.
     """
 

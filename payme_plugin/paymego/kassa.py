@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from payme_plugin.secret import Secret
+    from payme_plugin.settings import Settings
 
 __all__ = ["Kassa"]
 
@@ -24,3 +25,8 @@ class Kassa:
     pos_id: str
     key: Secret = field(repr=False)
     url: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> Kassa:
+        """Return the kassa in ``settings``."""
+        return cls(settings.pos_id, settings.pos_key, settings.url)

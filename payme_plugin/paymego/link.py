@@ -9,9 +9,9 @@ import urllib3
 from urllib3.exceptions import LocationParseError
 from urllib3.util.url import Url, parse_url
 
-from payme_plugin.paymego.connection import PlainConnection, TlsConnection
 from payme_plugin.paymego.errors import Fault
 from payme_plugin.paymego.link_fault import LinkFault
+from payme_plugin.paymego.pool import new_pool
 from payme_plugin.paymego.wire import Wire
 
 if TYPE_CHECKING:
@@ -61,14 +61,6 @@ class Endpoint:
         return cls(parts.scheme, parts.host, parts.port, parts.request_uri)
 
 
-class _PlainPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = PlainConnection
-
-
-class _TlsPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = TlsConnection
-
-
 class Link:
     """A connection that carries one call at a time; it connects when it is first used.
 
@@ -84,22 +76,7 @@ class Link:
         self.answered_at = float("-inf")
         self._target = endpoint.target
         self._wire = Wire()
-        # No environment variable reaches a pool: proxies are the business of urllib3's managers, which are not used.
-        self._pool: urllib3.HTTPConnectionPool
-        if context is None:
-            self._pool = _PlainPool(endpoint.host, endpoint.port, maxsize=1, block=False, wire=self._wire)
-        else:
-            self._pool = _TlsPool(
-                endpoint.host,
-                endpoint.port,
-                maxsize=1,
-                block=False,
-                wire=self._wire,
-                ssl_context=context,
-                cert_reqs="CERT_REQUIRED",
-                # Debian's urllib3 would load the system's authorities into the context here, at every connection.
-                ca_certs=None,
-            )
+        self._pool = new_pool(endpoint, context, self._wire)
 
     @property
     def reusable(self) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from payme_plugin.paymego.errors import Fault, Unclear
 
 if TYPE_CHECKING:
-    from payme_plugin.paymego.calls import Answer, Params
+    from payme_plugin.paymego.exchange import Answer, Params
     from payme_plugin.secret import Secret
 
 __all__ = [
@@ -51,7 +51,6 @@ class ServerReceipt:
         amount: its amount in tiyin.
         create_time_ms: when it was created, Unix time in milliseconds.
         pay_time_ms: when it was paid; None while it is not (Payme sends 0).
-        cancel_time_ms: when it was cancelled; None while it is not (Payme sends 0).
         phone: the buyer's phone, from the receipt's ``payer`` or from its merchant's; absent from ``repr``.
         raw: all that the server sent, unknown fields too; absent from ``repr``.
     """
@@ -61,7 +60,6 @@ class ServerReceipt:
     amount: int | None
     create_time_ms: int | None
     pay_time_ms: int | None
-    cancel_time_ms: int | None
     phone: str | None = field(repr=False)
     raw: Mapping[str, object] = field(repr=False, hash=False)
 
@@ -70,7 +68,6 @@ def create(
     amount: int,
     account: Mapping[str, object],
     *,
-    description: str | None = None,
     detail: Mapping[str, object] | None = None,
 ) -> Params:
     """Return the parameters of ``receipts.create``.
@@ -78,13 +75,11 @@ def create(
     Args:
         amount: tiyin.
         account: the fields that are configured for the kassa.
-        description: a text on the receipt; left out where None.
         detail: goods and shipping; left out where None.
 
     Money effect: none. Every such request makes a new receipt.
     """
-    optional = {"description": description, "detail": detail}
-    return {"amount": amount, "account": account, **{name: value for name, value in optional.items() if value}}
+    return {"amount": amount, "account": account, **({"detail": detail} if detail else {})}
 
 
 def pay(receipt_id: str, code: Secret) -> Params:
@@ -180,7 +175,6 @@ def _receipt(raw: Mapping[str, object]) -> ServerReceipt:
         amount=_integer(raw.get("amount")),
         create_time_ms=_time_ms(raw.get("create_time")),
         pay_time_ms=_time_ms(raw.get("pay_time")),
-        cancel_time_ms=_time_ms(raw.get("cancel_time")),
         phone=_phone(raw) or _phone(raw.get("merchant")),
         raw=raw,
     )

@@ -45,14 +45,12 @@ class CodeView:
     """A code of the buyer's phone.
 
     Attributes:
-        issued_ms: when the phone showed it first.
         expires_ms: from here on it is refused as expired.
         behaviour: what the buyer will do with it.
         used_by: the receipt that it was sent for; ``None`` while it is unused.
         code: its digits.
     """
 
-    issued_ms: int
     expires_ms: int
     behaviour: Behaviour
     used_by: str | None
@@ -194,7 +192,7 @@ class Bank:
         return self._latest_ms
 
     def _know(self, code: str, now_ms: int, behaviour: Behaviour) -> CodeView:
-        known = CodeView(now_ms, now_ms + CODE_LIFE_MS, behaviour, None, code)
+        known = CodeView(now_ms + CODE_LIFE_MS, behaviour, None, code)
         self._codes[code] = known
         return known
 

@@ -1,18 +1,14 @@
-"""The buyer's phone: the code as a QR on a page and in a terminal."""
+"""The buyer's phone: the code as a QR on a page."""
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from payme_plugin.sandbox.desk import Desk
 
-__all__ = ["page", "status", "svg_code", "terminal_code"]
-
-_DARK_ON_LIGHT = "\x1b[97;40m"
-_PLAIN = "\x1b[0m"
+__all__ = ["page", "status", "svg_code"]
 
 
 def page() -> str:
@@ -25,19 +21,6 @@ def svg_code(code: str) -> str:
     import segno  # noqa: PLC0415 - an extra, and the module must load without it
 
     return segno.make(code, micro=False, error="m").svg_inline(omitsize=True, border=4, title="QR", lineclass=None)
-
-
-def terminal_code(code: str, *, colour: bool = True) -> str:
-    """Return the QR of ``code`` as text for a terminal, half a character a module.
-
-    With ``colour`` (ANSI) it is dark on light in any terminal; without, it is so on a dark background only.
-    """
-    import segno  # noqa: PLC0415 - an extra, and the module must load without it
-
-    text = io.StringIO()
-    segno.make(code, micro=False, error="m").terminal(out=text, border=3, compact=True)
-    lines = text.getvalue().splitlines()
-    return "\n".join(f"{_DARK_ON_LIGHT}{line}{_PLAIN}" for line in lines) if colour else "\n".join(lines)
 
 
 def status(desk: Desk, code: str) -> dict[str, object]:

@@ -72,7 +72,7 @@ class Receipt:
 
     Attributes:
         receipt_id: the server's id, 24 hex digits.
-        number: the how-manieth receipt of the bank it is, from 1.
+        number: its ordinal number in the bank, from 1.
         amount: tiyin.
         account: as the kassa sent it.
         description: as the kassa sent it.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from payme_plugin.secret import Secret
     from payme_plugin.settings.remarks import Origin, SettingWarning
 
-__all__ = ["Settings", "Shown", "shown", "shown_values"]
+__all__ = ["Settings", "Shown", "shown_values"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,12 +95,6 @@ class Shown:
     value: str
     origin: Origin
     setting: Setting | None
-
-
-def shown(settings: Settings) -> tuple[Shown, ...]:
-    """Return every setting with its value and origin: the settings file first, then in the order of the table."""
-    values = {setting.field: getattr(settings, setting.field) for setting in SETTINGS}
-    return shown_values(values, settings.origins, settings.conf_file)
 
 
 def shown_values(values: Mapping[str, object], origins: Mapping[str, Origin], conf_file: Path) -> tuple[Shown, ...]:

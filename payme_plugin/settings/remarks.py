@@ -91,9 +91,10 @@ class _Remark:
     def short(self) -> str:
         """Key, value and line in no language, for a cashier's text: ``payDuration = ten (payme.go.conf:5)``."""
         path = self.origin.path
-        place = "" if path is None else path.name if self.line is None else f"{path.name}:{self.line}"
+        name = "" if path is None else _cut(path.name)
+        place = name if path is None or self.line is None else f"{name}:{self.line}"
         if self.key is None:
-            return place
+            return place or "Host.settings"
         pair = self.key if self.value is None else f"{self.key} = {_cut(self.value)}"
         return f"{pair} ({place})" if place else pair
 

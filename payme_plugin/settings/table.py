@@ -203,7 +203,8 @@ SETTINGS = (
         field="queue_url",
         kind=kinds.QUEUE,
         default="",
-        meaning="Address of a RabbitMQ for cancellations.",
+        meaning="Address of a RabbitMQ for cancellations. Not built yet: it is checked and gives a warning in the log, "
+        "and cancellations go as they do without it.",
         default_note="the till's queue if it has one, else our own worker",
     ),
     Setting(

@@ -48,6 +48,8 @@ class Desk:
 
         Raises:
             FolderUnusable: the book can't be written; what was stored so far is finished at the next start.
+
+        Money effect: none; the payments in it are then given back by a refund only.
         """
         if receipt.closed_at is None:
             receipt = replace(receipt, closed_at=self.now_ms())

@@ -16,7 +16,7 @@ from payme_plugin.till.errors import NoPlugin, OutcomeUnknown
 from payme_plugin.till.host import PAYMENT_TYPE, TillHost
 from payme_plugin.till.lock import locked
 from payme_plugin.till.reversal import cancel_payment, refund_again, refund_payment
-from payme_plugin.till.sale import ask_again, one_line_sale, take_payment
+from payme_plugin.till.sale import ask_again, take_payment
 from payme_plugin.till.terminal_log import terminal_log
 
 if TYPE_CHECKING:
@@ -149,7 +149,10 @@ class Till:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Tell what is still untold, stop the plugins, give the folder back."""
+        """Stop the plugins, give the folder back.
+
+        Money effect: may cancel, later; see ``PosPlugins.on_stop``.
+        """
         self._running.close()
 
     def _stop(self) -> None:
@@ -190,8 +193,12 @@ class Till:
         Raises:
             FolderUnusable: the book can't be written.
         """
-        left = {(_Left.PAYMENT, but_payment), (_Left.CANCEL, but_cancel), (_Left.REFUND, but_refund)}
-        ended = [self._restore(receipt) for receipt in self.receipts if _left_by(receipt) not in left]
+        skipped = {
+            (_Unfinished.PAYMENT, but_payment),
+            (_Unfinished.CANCEL, but_cancel),
+            (_Unfinished.REFUND, but_refund),
+        }
+        ended = [self._restore(receipt) for receipt in self.receipts if _unfinished_of(receipt) not in skipped]
         return tuple(each for each in ended if each is not None)
 
     def _restore(self, receipt: BookedReceipt) -> Restored | None:
@@ -218,10 +225,6 @@ class Till:
             self._desk.close(receipt)
             return "CLOSED"
         return None
-
-    def pay(self, amount: int, *, goods: str, payment_id: str | None = None, qr_code: str | None = None) -> Payment:
-        """Sell one piece of ``goods`` for ``amount`` tiyin; see ``take_payment`` for its effects and errors."""
-        return self.sell(one_line_sale(goods, amount), payment_id=payment_id, qr_code=qr_code)
 
     def sell(
         self,
@@ -289,7 +292,7 @@ def _payment_id(receipt: BookedReceipt) -> str | None:
     return receipt.tenders[-1].payment_id if receipt.tenders else None
 
 
-class _Left(Enum):
+class _Unfinished(Enum):
     """What an earlier run had begun and not finished."""
 
     PAYMENT = "payment"
@@ -297,11 +300,11 @@ class _Left(Enum):
     REFUND = "refund"
 
 
-def _left_by(receipt: BookedReceipt) -> tuple[_Left, str] | None:
+def _unfinished_of(receipt: BookedReceipt) -> tuple[_Unfinished, str] | None:
     """Return what an earlier run had begun with ``receipt``, and for which payment; None: nothing."""
     if receipt.cancelling is not None:
-        return _Left.CANCEL, receipt.cancelling
+        return _Unfinished.CANCEL, receipt.cancelling
     payment_id = _payment_id(receipt)
     if not receipt.is_open or payment_id is None:
         return None
-    return (_Left.PAYMENT if receipt.refund is None else _Left.REFUND), payment_id
+    return (_Unfinished.PAYMENT if receipt.refund is None else _Unfinished.REFUND), payment_id

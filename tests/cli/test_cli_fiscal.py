@@ -110,7 +110,7 @@ def test_a_link_waits_in_the_queue_and_queue_deliver_tells_payme(shop: Shop) -> 
     delivered = shop.run("queue", "deliver", "--json")
     assert (delivered.code, delivered.document) == (
         0,
-        {"delivered": [], "left": [], "fiscal_links": {"delivered": [1], "left": []}},
+        {"ended": [], "left": [], "fiscal_links": {"ended": [1], "left": []}},
     )
     (receipt,) = shop.sandbox.receipts()
     assert receipt.fiscal_data is not None

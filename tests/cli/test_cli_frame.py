@@ -5,14 +5,26 @@ import sys
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 
+from payme_plugin.cli import main
 from tests.cli.conftest import command_line, environment, payme, payme_process
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 COMMANDS = ["demo", "pay", "status", "queue", "settings", "sandbox"]
+
+
+def names(group: click.Group) -> Iterator[list[str]]:
+    """Yield the words of every command that is no group."""
+    for word, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from ([word, *words] for words in names(command))
+        else:
+            yield [word]
 
 
 def test_without_a_command_it_shows_its_help_and_that_is_no_fault() -> None:
@@ -37,6 +49,11 @@ def test_every_command_takes_the_global_options_and_explains_itself(command: lis
 
     assert shown.code == 0
     assert all(option in shown.out for option in ("--conf", "--data-dir", "--json"))
+
+
+@pytest.mark.parametrize("command", list(names(main)), ids=" ".join)
+def test_every_command_tells_its_exit_codes(command: list[str]) -> None:
+    assert "Exit code: 0 " in " ".join(payme(*command, "--help").out.split())
 
 
 def test_the_version_is_the_distributions() -> None:

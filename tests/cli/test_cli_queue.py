@@ -74,7 +74,7 @@ def test_delivering_until_empty_gives_all_money_back(shop: Shop) -> None:
     delivered = shop.run("queue", "deliver", "--until-empty", "--json")
 
     assert (delivered.code, delivered.err) == (0, "")
-    assert delivered.document == {"delivered": [1, 2], "left": [], "fiscal_links": {"delivered": [], "left": []}}
+    assert delivered.document == {"ended": [1, 2], "left": [], "fiscal_links": {"ended": [], "left": []}}
     assert states(shop) == [50, 50]
     assert shop.sandbox.held() == 0
     shown = shop.run("queue", "show", "2", "--json").document
@@ -109,7 +109,7 @@ def test_with_nothing_to_deliver_it_is_done_and_makes_nothing(shop: Shop) -> Non
     delivered = shop.run("queue", "deliver", "--until-empty", "--json")
 
     assert delivered.code == 0
-    assert delivered.document == {"delivered": [], "left": [], "fiscal_links": {"delivered": [], "left": []}}
+    assert delivered.document == {"ended": [], "left": [], "fiscal_links": {"ended": [], "left": []}}
     assert not shop.folder.exists()
 
 
@@ -163,7 +163,7 @@ def test_another_tills_cancellations_are_delivered_and_its_payments_left_alone(s
     (shop.folder / "till.lock").unlink()
     delivered = shop.run("queue", "deliver", "--until-empty", "--json")
 
-    assert (delivered.code, len(delivered.document["delivered"])) == (0, 1)
+    assert (delivered.code, len(delivered.document["ended"])) == (0, 1)
     assert shop.run("status", "open", "--json").document["state"] == "paying", "that till decides"
     assert shop.sandbox.held() == 100
     assert not (shop.folder / "till.lock").exists()

@@ -56,7 +56,8 @@ def test_a_payment_goes_from_one_terminal_to_the_sandbox_in_another(tmp_path: Pa
         told = document(process.stdout)
         conf = tmp_path / "payme.go.conf"
         conf.write_text(
-            f'[Main]\nurl = "{told["url"]}"\nposId = "{told["posId"]}"\nposKey = "{told["posKey"]}"\nfrequency = 200\n',
+            f'[Main]\nurl = "{told["url"]}"\nposId = "{told["pos_id"]}"\nposKey = "{told["pos_key"]}"\n'
+            "frequency = 200\n",
             encoding="utf-8",
         )
         options = ["--conf", str(conf), "--data-dir", str(tmp_path / "data"), "--json"]

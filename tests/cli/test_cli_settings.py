@@ -45,7 +45,7 @@ def test_faults_are_in_the_document_as_well(shop: Shop) -> None:
     assert checked.code == 2
     assert checked.document["ok"] is False
     (fault,) = checked.document["faults"]
-    assert (fault["key"], fault["value"], fault["line"]) == ("payDuration", "ten", 3)
+    assert (fault["name"], fault["value"], fault["line"]) == ("payDuration", "ten", 3)
     assert checked.sentences == [fault["message"]]
 
 

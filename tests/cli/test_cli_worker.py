@@ -124,5 +124,5 @@ def test_the_document_says_what_it_works_on(shop: Shop) -> None:
         process.send_signal(signal.SIGTERM)
 
     document = json.loads("".join(lines))
-    assert document["folder"] == str(shop.folder)
+    assert document["data_dir"] == str(shop.folder)
     assert process.returncode == 0

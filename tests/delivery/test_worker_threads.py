@@ -14,7 +14,7 @@ from hookspecs import CancelRequest, PaymentStatus, QueueMessage, ReversalStatus
 from journal_walks import walk
 from owed_money import owe_paid, owe_refund
 from payme_plugin.clock import SystemClock
-from payme_plugin.delivery.worker import Till, Worker
+from payme_plugin.delivery.worker import Surroundings, Worker
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.sandbox import BuyerAction, Fault, FaultKind, Sandbox
@@ -138,7 +138,7 @@ def test_each_step_first_gives_way_to_a_sale(world: HookedWorld) -> None:
     def desk(number: int, settings: Settings) -> None:
         steps.append("begins")
 
-    surroundings = Till(
+    surroundings = Surroundings(
         before_round=lambda: None,
         settings=world.read_settings,
         is_recorded=lambda payment_id: None,
@@ -157,13 +157,13 @@ def test_the_worker_need_not_give_way_once_the_hook_has_returned_even_where_the_
 ) -> None:
     def fail() -> None:
         with world.upkeep.in_hand("p1"):
-            assert not world.upkeep.is_idle
+            assert not world.upkeep._nothing_in_hand.is_set()
             raise KeyError
 
     with pytest.raises(KeyError):
         fail()
 
-    assert world.upkeep.is_idle
+    assert world.upkeep._nothing_in_hand.is_set()
 
 
 def test_when_the_stop_returns_no_thread_of_the_worker_runs_any_more_though_the_server_never_answers(

@@ -28,6 +28,7 @@ from hookspecs import (
     ReceiptFiscal,
     ReceiptKind,
     RefundRequest,
+    RefundViolation,
     ReversalResult,
     ReversalStatus,
     Slip,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 RECEIPT = Receipt(till="till-1", shift=1, number=1, kind=ReceiptKind.SALE, items=(), total=1000)
 RECORD = PaymentRecord(payment_id="p1", payment_type=7, amount=1000, data={"plugin": "payme"})
+SLIP = Slip(xml="<slip/>", lines=("a",), copies=1)
 
 VALID: dict[type, dict[str, Any]] = {
     PaymentType: {"number": 7, "name": "Payme"},
@@ -58,6 +60,7 @@ VALID: dict[type, dict[str, Any]] = {
         "manual_selection": False,
         "currency_selection": False,
     },
+    RefundViolation: {"rule": "partial-refund", "message": "Only the whole sale"},
     Slip: {"xml": "<slip/>", "lines": ("a",), "copies": 2},
     PaymentResult: {"status": PaymentStatus.PAID, "amount": 1000},
     ReversalResult: {"status": ReversalStatus.REVERSED},
@@ -79,14 +82,28 @@ WRONG = [
     (PaymentRecord, "payment_id", 1),
     (PaymentRecord, "payment_type", "7"),
     (PaymentRecord, "data", [("plugin", "payme")]),
+    (PaymentRecord, "data", {1: "2"}),
+    (PaymentRecord, "data", {"receipt_id": 2}),
+    (PaymentRecord, "data", {"receipt_id": None}),
     (ItemFiscal, "code", 702001001000001),
     (ItemFiscal, "vat_percent", 12.0),
+    (ItemFiscal, "units", "x"),
+    (ItemFiscal, "units", True),
     (Item, "quantity", 1.5),
     (Item, "quantity", 1),
     (Item, "goods", "ALCOHOL"),
+    (Item, "marking", 5),
+    (Item, "fiscal", "x"),
     (Receipt, "kind", "SALE"),
     (Receipt, "items", []),
+    (Receipt, "items", (1, 2)),
     (Receipt, "payments", []),
+    (Receipt, "payments", ("x",)),
+    (Receipt, "payments", (RECORD, None)),
+    (Receipt, "closed_at", "now"),
+    (Receipt, "closed_at", 1.5),
+    (Receipt, "closed_at", True),
+    (Receipt, "fiscal", "url"),
     (Receipt, "till", None),
     (PaymentRequest, "receipt", None),
     (PaymentRequest, "qr_code", 123456),
@@ -96,11 +113,30 @@ WRONG = [
     (RefundRequest, "sale", "s1"),
     (RefundRequest, "manual_selection", 1),
     (RefundRequest, "currency_selection", None),
+    (RefundViolation, "rule", 3),
+    (RefundViolation, "message", None),
     (Slip, "lines", ["a"]),
+    (Slip, "lines", ("a", b"b")),
     (Slip, "copies", True),
     (PaymentResult, "status", "PAID"),
     (PaymentResult, "status", ReversalStatus.REFUSED),
+    (PaymentResult, "receipt_id", 1),
+    (PaymentResult, "payment", {"plugin": "payme"}),
+    (PaymentResult, "slips", None),
+    (PaymentResult, "slips", ("a",)),
+    (PaymentResult, "message", None),
+    (PaymentResult, "receipt_attributes", None),
+    (PaymentResult, "receipt_attributes", {"PhoneNumber": 998901112233}),
+    (PaymentResult, "error_code", "-31001"),
+    (PaymentResult, "error_code", False),
+    (PaymentResult, "cancellation_queued", 1),
     (ReversalResult, "status", PaymentStatus.REFUSED),
+    (ReversalResult, "receipt_id", 1),
+    (ReversalResult, "slips", [SLIP]),
+    (ReversalResult, "slips", (SLIP, None)),
+    (ReversalResult, "message", None),
+    (ReversalResult, "error_code", "-31001"),
+    (ReversalResult, "cancellation_queued", None),
     (QueueMessage, "body", b"{}"),
 ]
 
@@ -138,6 +174,45 @@ def test_an_amount_is_an_integer_in_tiyin_and_nothing_else(model: type, field: s
 def test_no_other_type_ever_passes_for_an_amount(amount: object) -> None:
     with pytest.raises(TypeError):
         PaymentRequest(payment_id="p1", payment_type=7, amount=amount, receipt=RECEIPT)  # type: ignore[arg-type]
+
+
+class Stranger:
+    """Nothing that any field takes."""
+
+
+@pytest.mark.parametrize(
+    ("model", "field"), [(model, field.name) for model in VALID for field in dataclasses.fields(model)]
+)
+def test_every_field_of_every_model_is_looked_at(model: type, field: str) -> None:
+    with pytest.raises(TypeError, match=rf"{model.__name__}\.{field} must be .*, not .*Stranger"):
+        model(**{**VALID[model], field: Stranger()})
+
+
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [
+        (model, field.name)
+        for model in VALID
+        for field in dataclasses.fields(model)
+        if str(field.type).startswith("tuple[")
+    ],
+)
+def test_every_element_of_a_tuple_is_looked_at(model: type, field: str) -> None:
+    with pytest.raises(TypeError, match=rf"{model.__name__}\.{field} must be .*, not .*Stranger"):
+        model(**{**VALID[model], field: (*VALID[model].get(field, ()), Stranger())})
+
+
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [
+        (model, field.name)
+        for model in VALID
+        for field in dataclasses.fields(model)
+        if str(field.type).endswith("| None")
+    ],
+)
+def test_what_may_be_none_may_be_none(model: type, field: str) -> None:
+    assert getattr(model(**{**VALID[model], field: None}), field) is None
 
 
 @pytest.mark.parametrize(("model", "field", "value"), WRONG)

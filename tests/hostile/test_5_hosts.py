@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hands_hooks import codes_on_the_wire, paid_or_not, reversal
-from hookspecs import PaymentStatus, ReversalStatus
+from hookspecs import PaymentRecord, PaymentStatus, ReversalStatus
 from payme_plugin.sandbox import BuyerAction
 from payme_plugin.texts import Text
-from virtual_till import ScriptedUi, open_sale, request_for, scan_after
+from virtual_till import TENDER, ScriptedUi, open_sale, request_for, scan_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -198,3 +198,24 @@ def test_hooks_that_move_no_money_are_served_from_inside_a_payment(world: Hooked
     assert paid_or_not(world.counter.pay(request_for(), ui)).status is PaymentStatus.PAID
     assert served == [[]]
     assert world.row("closed").state.value == "recorded"
+
+
+@pytest.mark.parametrize(
+    "buyer",
+    [(BuyerAction.CONFIRMS, PaymentStatus.PAID), (BuyerAction.NEVER_ANSWERS, PaymentStatus.UNKNOWN)],
+    ids=["confirms", "never answers"],
+)
+def test_a_receipt_that_closes_with_the_payment_under_way_says_nothing_of_it(
+    world: HookedWorld, buyer: tuple[BuyerAction, PaymentStatus]
+) -> None:
+    """No host has a payment that it was not told of: only Payme says whether this one is paid."""
+    action, status = buyer
+    record = PaymentRecord(payment_id="p1", payment_type=TENDER, amount=request_for().amount, data={"plugin": "payme"})
+    ui = world.cashier(world.paymego.code(action, after_s=3))
+    ui.hand = lambda _: world.counter.receipt_closed(open_sale(payments=(record,), closed_at=5))
+
+    result = paid_or_not(world.counter.pay(request_for(), ui))
+
+    assert result.status is status
+    assert result.cancellation_queued is (status is PaymentStatus.UNKNOWN)
+    assert world.row().state.value == status.value.lower()

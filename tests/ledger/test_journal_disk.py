@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from full_disk import full_disk
-from journal_walks import UNRECORDED, contents, intent_of, walk
+from journal_walks import UNRECORDED, contents, intent_of, note_now, walk
 from payme_plugin.ledger.errors import Unwritable
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.rows import Note, Verdict
@@ -39,7 +39,7 @@ def _open(path: Path) -> Journal:
         lambda journal, row: journal.move(row, PaymentState.PAID, "4"),
         lambda journal, row: journal.move(row, PaymentState.UNKNOWN, "over", cancellation=UNRECORDED),
         lambda journal, row: journal.take_over(row, "process-2", "again"),
-        lambda journal, row: journal.add_notes("p1", [Note(at_ms=1, text="a note")]),
+        lambda journal, row: note_now(journal, "p1", [Note(at_ms=1, text="a note")]),
     ],
     ids=["intent", "paid", "unknown", "take-over", "notes"],
 )
@@ -164,7 +164,7 @@ def test_half_signs_in_a_verdict_or_a_note_are_refused_whole(journal: Journal) -
     with pytest.raises(Unwritable):
         journal.move(row, PaymentState.REFUSED, "no", verdict=Verdict(message="\ud83d"), cancellation=UNRECORDED)
     with pytest.raises(Unwritable):
-        journal.add_notes("p1", [Note(at_ms=1, text="sound"), Note(at_ms=2, text="\udc00")])
+        note_now(journal, "p1", [Note(at_ms=1, text="sound"), Note(at_ms=2, text="\udc00")])
     with pytest.raises(Unwritable):
         journal.find("\ud800")
 

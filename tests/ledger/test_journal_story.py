@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from journal_walks import ROAD_TO, UNRECORDED, intent_of, walk
+from journal_walks import ROAD_TO, UNRECORDED, intent_of, note_now, walk
 from payme_plugin.ledger.errors import StateMoved
 from payme_plugin.ledger.journal import Journal
 from payme_plugin.ledger.rows import EventRow, Note
@@ -55,7 +55,7 @@ def test_the_order_is_that_of_the_commits_even_where_the_clock_was_set_back(
     clock.set_wall(-86_400_000)
     row = journal.move(row, CREATED, "second", receipt_id="r1")
     clock.set_wall(2 * 86_400_000)
-    journal.add_notes("p1", [Note(at_ms=clock.wall_ms(), text="third")])
+    note_now(journal, "p1", [Note(at_ms=clock.wall_ms(), text="third")])
 
     assert [event.text for event in journal.events("p1")] == ["first", "second", "third"]
 
@@ -92,7 +92,7 @@ def test_whatever_is_noted_is_read_back_to_the_letter(
     )
     journal.add_intent(intent_of(), "begun")
 
-    journal.add_notes("p1", notes)
+    note_now(journal, "p1", notes)
 
     assert [(event.at_ms, event.text) for event in journal.events("p1")[1:]] == [
         (note.at_ms, note.text) for note in notes

@@ -37,7 +37,7 @@ def test_a_paid_payment_is_recorded_with_the_time_of_its_receipt(world: World) -
 
 
 def test_a_receipt_that_does_not_say_when_it_closed_closed_now(world: World) -> None:
-    receipts = ClosedReceipts(lambda: world.journal, lambda: world.owner, world.clock)
+    receipts = ClosedReceipts(lambda: world.journal, lambda: world.owner, world.clock, lambda _: False)
     receipts.file(open_sale(payments=(_paid(world),)))
 
     assert world.row().closed_at == world.clock.wall_ms()
@@ -102,6 +102,21 @@ def test_a_payment_that_was_not_paid_stays_so_and_keeps_its_cancellation(
 
     assert (world.row(), len(world.live())) == (before, 1)
     assert f"but the journal has it as {before.state.value}" in caplog.text
+
+
+@pytest.mark.parametrize("action", [BuyerAction.PAYS, BuyerAction.NEVER_ANSWERS], ids=lambda one: one.value)
+def test_a_record_that_names_another_receipt_of_payme_under_an_id_of_ours_confirms_nothing(
+    world: World, caplog: pytest.LogCaptureFixture, action: BuyerAction
+) -> None:
+    """A till whose numbers begin anew tells of an old sale: the money of the new one is not the old one's."""
+    world.pay(world.paymego.code(action))
+    held = contents(world.journal)
+    data = {"plugin": "payme", "receipt_id": "f" * 24, "posId": world.row().pos_id, "url": world.row().url}
+
+    _close(world, PaymentRecord(payment_id="p1", payment_type=7, amount=700, data=data))
+
+    assert contents(world.journal) == held
+    assert "payment p1 is in a closed receipt with another receipt of Payme's" in caplog.text
 
 
 def test_a_payment_on_its_way_back_stays_on_it(world: World) -> None:

@@ -51,7 +51,6 @@ def receipt(
         amount=amount,
         create_time_ms=created_at,
         pay_time_ms=None,
-        cancel_time_ms=None,
         phone=None,
         raw={},
     )

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from payme_plugin.paymego.call import Call, CallOver
-from payme_plugin.paymego.calls import Answer
 from payme_plugin.paymego.errors import Fault, NotSent, Unclear
+from payme_plugin.paymego.exchange import Answer
 
 ANSWER = Answer("receipts.check", {"state": 4}, bound=True)
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payme_plugin.paymego import receipts
-from payme_plugin.paymego.calls import Answer
 from payme_plugin.paymego.errors import Fault, Refused, Unclear
+from payme_plugin.paymego.exchange import Answer
 from payme_plugin.secret import Secret
 
 if TYPE_CHECKING:

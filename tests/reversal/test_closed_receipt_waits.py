@@ -118,7 +118,7 @@ def test_only_so_many_wait_and_only_with_payments_of_ours(world: HookedWorld, ca
         tries.append(1)
         raise Unwritable("no disk")
 
-    receipts = ClosedReceipts(no_journal, lambda: "owner", world.clock)
+    receipts = ClosedReceipts(no_journal, lambda: "owner", world.clock, lambda _: False)
     for number in range(1001):
         with pytest.raises(Unwritable):
             receipts.file(open_sale(number, payments=(record,)))

@@ -3,10 +3,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import pytest
 import segno
-
-from payme_plugin.sandbox import terminal_code
 
 if TYPE_CHECKING:
     from payme_plugin.sandbox import Sandbox
@@ -79,15 +76,3 @@ def test_an_issued_code_is_on_no_page_and_in_no_log(kassa: Kassa, sandbox: Sandb
 
     assert code not in repr(sandbox.requests)
     assert code not in kassa.pool.urlopen("GET", "/phone", retries=False).data.decode()
-
-
-@pytest.mark.parametrize("colour", [True, False])
-def test_the_terminal_shows_the_same_qr_by_half_blocks(colour: bool) -> None:
-    lines = terminal_code(CODE, colour=colour).split("\n")
-
-    plain = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in lines]
-    assert all(("\x1b" in line) is colour for line in lines)
-    light = {"█": (True, True), "▀": (True, False), "▄": (False, True), " ": (False, False)}
-    drawn = [[not light[mark][half] for mark in line] for line in plain for half in (0, 1)]
-    matrix = matrix_of(CODE)
-    assert drawn[: len(matrix)] == matrix

@@ -16,6 +16,7 @@ from hookspecs import PaymentStatus
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.states import PaymentState
 from virtual_till import ScriptedUi, open_sale, request_for, scan_after
+from waiting import comes_true
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,3 +147,88 @@ def test_a_server_that_never_answers_does_not_hold_up_the_start_or_the_stop(
         till.plugins.on_stop()
 
     assert time.monotonic() - began < 5
+
+
+def test_a_start_from_inside_a_start_is_the_one_that_counts(new_till: Callable[..., ServedTill]) -> None:
+    """A notice that pumps the till's events, and the till starts its plugins anew."""
+    till = new_till(starts=False, timeout="ten")
+    starts: list[str] = []
+
+    def notice(key: str, text: str | None) -> None:
+        if not starts:
+            starts.append(key)
+            till.host.given = {**till.host.given, "timeout": "2"}
+            till.plugins.on_start(till.host)
+
+    till.host.notice = notice  # type: ignore[method-assign]
+    till.plugins.on_start(till.host)
+
+    assert len(starts) == 1
+    assert till.pay(till.code()).status is PaymentStatus.PAID
+    till.plugins.on_stop()
+    assert _open_files(till.host.folder) == set()
+    assert _workers() == []
+
+
+def test_a_stop_during_a_start_stops_it(new_till: Callable[..., ServedTill]) -> None:
+    till = new_till(starts=False)
+    begun, may_go_on = threading.Event(), threading.Event()
+    give = till.host.data_dir
+
+    def data_dir(plugin: str) -> Path:
+        begun.set()
+        may_go_on.wait(10)
+        return give(plugin)
+
+    till.host.data_dir = data_dir  # type: ignore[method-assign]
+    start = threading.Thread(target=till.plugins.on_start, args=(till.host,))
+    start.start()
+    assert begun.wait(10)
+    stop = threading.Thread(target=till.plugins.on_stop)
+    stop.start()
+    may_go_on.set()
+    for thread in (start, stop):
+        thread.join(10)
+
+    assert till.plugins.on_payment(request_for(), ScriptedUi(SystemClock())) is None
+    assert _open_files(till.host.folder) == set()
+    assert _workers() == []
+
+
+def test_one_thread_of_the_plugins_at_a_time_calls_the_host(
+    new_till: Callable[..., ServedTill], tmp_path: Path
+) -> None:
+    """A host may have things that bear one thread at a time: the slips' warming up waits for the worker's calls."""
+    till = new_till(starts=False, slipTemplate=str(tmp_path / "none.xml"))
+    inside: set[int] = set()
+    together: list[str] = []
+    names: set[str] = set()
+
+    def watched(call: Callable[..., object]) -> Callable[..., object]:
+        def calling(*args: object) -> object:
+            me = threading.current_thread()
+            if me is threading.main_thread():
+                return call(*args)
+            if inside:
+                together.append(me.name)
+            names.add(me.name)
+            inside.add(me.ident or 0)
+            try:
+                threading.Event().wait(0.2)
+                return call(*args)
+            finally:
+                inside.discard(me.ident or 0)
+
+        return calling
+
+    till.host.notice = watched(till.host.notice)  # type: ignore[assignment]
+    till.host.settings = watched(till.host.settings)  # type: ignore[assignment]
+    till.plugins.on_start(till.host)
+    assert comes_true(lambda: {"payme-warm-up", "payme-worker"} <= names, within_s=20)
+    till.plugins.on_stop()
+
+    assert together == []
+
+
+def _workers() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("payme-worker")]

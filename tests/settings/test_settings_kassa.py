@@ -14,7 +14,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from payme_plugin.paymego import codes
-from payme_plugin.settings import Origin, Places, SettingFault, Settings, SettingsError, Source, read_settings, shown
+from payme_plugin.settings import SETTINGS, Origin, Places, SettingFault, Settings, SettingsError, Source, read_settings
+from payme_plugin.settings.model import Shown, shown_values
 
 Read = Callable[[Mapping[str, object]], Settings]
 Faults = Callable[[Mapping[str, object]], "tuple[SettingFault, ...]"]
@@ -135,7 +136,12 @@ def test_a_file_without_a_key_may_be_read_by_all(conf: Write, read: Read) -> Non
     assert read({}).warnings == ()
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, asdict, repr, str, shown])
+def listed(settings: Settings) -> tuple[Shown, ...]:
+    values = {setting.field: getattr(settings, setting.field) for setting in SETTINGS}
+    return shown_values(values, settings.origins, settings.conf_file)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, asdict, repr, str, listed])
 def test_settings_show_no_secret(read: Read, copied: Callable[[Settings], object]) -> None:
     settings = read({**FAR, "posKey": "canary1", "queueUrl": "amqp://user:canary2@host/"})
     if copied is not asdict:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from payme_plugin.settings import SETTINGS, Settings, SettingsError, shown
+from payme_plugin.paymego import codes
+from payme_plugin.settings import SETTINGS, Places, Settings, SettingsError, look_over_settings
 
 SAMPLE = """\
 [Main]
@@ -117,8 +118,8 @@ def test_whatever_lines_of_the_sample_are_uncommented_it_means_the_defaults(conf
         assert {name for name, origin in settings.origins.items() if origin.path == path} == set(names)
 
 
-def test_every_default_reads_back_from_the_table(read: Read) -> None:
-    rows = {row.name: row.value for row in shown(read({}))}
+def test_every_default_reads_back_from_the_table(places: Places) -> None:
+    rows = {row.name: row.value for row in look_over_settings({}, None, codes, places=places).rows}
     for setting in SETTINGS:
         if setting.name not in {"posKey", "url", "staleCodes"}:
             assert rows[setting.name] == setting.default

@@ -18,9 +18,9 @@ from payme_plugin.settings import (
     Settings,
     SettingsError,
     Source,
+    look_over_settings,
     payment_type_of,
     read_settings,
-    shown,
 )
 
 Read = Callable[[Mapping[str, object]], Settings]
@@ -152,9 +152,10 @@ def test_the_tenders_number_is_read_where_all_else_is_broken(conf: Write, places
     assert payment_type_of({"confFile": "/nowhere"}, None, places=places) is None
 
 
-def test_every_setting_is_shown_with_its_origin(conf: Write, read: Read) -> None:
+def test_every_setting_is_shown_with_its_origin(conf: Write, places: Places) -> None:
     path = conf("[Main]\npaymentType = 17\n")
-    rows = {row.name: row for row in shown(read({"cancelAcceptedIsDone": "yes", "staleCodes": "-31400"}))}
+    host = {"cancelAcceptedIsDone": "yes", "staleCodes": "-31400"}
+    rows = {row.name: row for row in look_over_settings(host, None, codes, places=places).rows}
     assert (rows["paymentType"].value, str(rows["paymentType"].origin)) == ("17", f"on line 2 of {path}")
     assert rows["cancelAcceptedIsDone"].value == "1"
     assert str(rows["cancelAcceptedIsDone"].origin) == "in the till's settings"

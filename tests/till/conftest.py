@@ -25,11 +25,13 @@ from hookspecs import (
     Ui,
     hookimpl,
 )
-from payme_plugin.till import Till, print_slip
+from payme_plugin.till import Till, one_line_sale, print_slip
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from payme_plugin.till import Payment
 
 SLIP = Slip(xml="<slip/>", lines=("PAYME", "150.00"), copies=2)
 
@@ -53,6 +55,11 @@ def paid(request: PaymentRequest) -> PaymentResult:
         slips=(SLIP,),
         receipt_attributes={"QRPaymentID": "65f0"},
     )
+
+
+def pay(till: Till, amount: int, *, goods: str, payment_id: str | None = None, qr_code: str | None = None) -> Payment:
+    """Sell one piece of ``goods``."""
+    return till.sell(one_line_sale(goods, amount), payment_id=payment_id, qr_code=qr_code)
 
 
 def not_paid(status: PaymentStatus) -> Callable[[PaymentRequest], PaymentResult]:

@@ -10,7 +10,7 @@ import pytest
 from hookspecs import Receipt, ReceiptFiscal
 from payme_plugin.till import one_line_sale
 from payme_plugin.till.receipt_json import loads
-from tests.till.conftest import PowerCut
+from tests.till.conftest import PowerCut, pay
 
 if TYPE_CHECKING:
     from tests.till.conftest import ScriptedPlugin, Shop
@@ -35,7 +35,7 @@ def test_the_closed_receipt_has_it_and_the_open_one_has_not(shop: Shop, plugin: 
 
 def test_a_sale_without_one_has_none(shop: Shop, plugin: ScriptedPlugin) -> None:
     with shop.till() as till:
-        till.pay(15_000, goods="Хлеб")
+        pay(till, 15_000, goods="Хлеб")
 
     assert closed(plugin).fiscal is None
 

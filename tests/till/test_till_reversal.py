@@ -17,7 +17,7 @@ from hookspecs import (
     ReversalStatus,
 )
 from payme_plugin.till import NoPlugin, OutcomeUnknown, UnknownPayment
-from tests.till.conftest import SLIP, PowerCut, ScriptedPlugin, not_paid
+from tests.till.conftest import SLIP, PowerCut, ScriptedPlugin, not_paid, pay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,7 @@ def answer_with(plugin: ScriptedPlugin, answer: Callable[[object], ReversalResul
 @pytest.fixture(autouse=True)
 def a_paid_sale(shop: Shop) -> None:
     with shop.till() as till:
-        till.pay(15_000, goods="Bread", payment_id="p1")
+        pay(till, 15_000, goods="Bread", payment_id="p1")
     shop.plugin.asked.clear()
     shop.printed.clear()
 
@@ -226,7 +226,7 @@ def test_only_a_paid_payment_can_be_reversed(
 ) -> None:
     plugin.payment = not_paid(PaymentStatus.REFUSED)
     with shop.till() as till:
-        till.pay(100, goods="Bread", payment_id="p2")
+        pay(till, 100, goods="Bread", payment_id="p2")
         for unpaid in ("p2", "never seen"):
             with pytest.raises(UnknownPayment, match=unpaid):
                 till.cancel(unpaid, "")

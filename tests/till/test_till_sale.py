@@ -8,7 +8,7 @@ import pytest
 from hookspecs import BaseUi, PaymentRequest, PaymentResult, PaymentStatus, Receipt
 from payme_plugin.till import NoPlugin, OutcomeUnknown, PaymentMismatch
 from payme_plugin.till.book import ReceiptBook
-from tests.till.conftest import PowerCut, ScriptedPlugin, not_paid, paid
+from tests.till.conftest import PowerCut, ScriptedPlugin, not_paid, paid, pay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ def after_a_restart(shop: Shop) -> ReceiptBook:
 
 def test_a_paid_sale_is_asked_for_recorded_closed_told_and_printed_twice(shop: Shop, plugin: ScriptedPlugin) -> None:
     with shop.till() as till:
-        payment = till.pay(15_000, goods="Bread", payment_id="p1")
+        payment = pay(till, 15_000, goods="Bread", payment_id="p1")
 
     assert plugin.hooks == ["on_start", "on_payment", "on_receipt_closed", "on_stop"]
     assert payment.result.status is PaymentStatus.PAID
@@ -46,7 +46,7 @@ def test_a_paid_sale_is_asked_for_recorded_closed_told_and_printed_twice(shop: S
 
 def test_the_plugin_sees_the_sale_open_and_then_closed_with_its_record(shop: Shop, plugin: ScriptedPlugin) -> None:
     with shop.till() as till:
-        till.pay(15_000, goods="Bread", payment_id="p1", qr_code="12345678901234567890")
+        pay(till, 15_000, goods="Bread", payment_id="p1", qr_code="12345678901234567890")
         identity = till.identity
 
     request, closed = plugin.asked[1][1], plugin.asked[2][1]
@@ -62,7 +62,7 @@ def test_the_plugin_sees_the_sale_open_and_then_closed_with_its_record(shop: Sho
 
 def test_every_press_has_an_id_of_its_own_and_every_sale_a_number(shop: Shop, plugin: ScriptedPlugin) -> None:
     with shop.till() as till:
-        first, second = till.pay(100, goods="Bread"), till.pay(100, goods="Bread")
+        first, second = pay(till, 100, goods="Bread"), pay(till, 100, goods="Bread")
 
     assert (first.payment_id, second.payment_id) == ("id-1", "id-2")
     assert (first.number, second.number) == (1, 2)
@@ -74,7 +74,7 @@ def test_anything_but_paid_leaves_the_sale_without_the_tender_and_nothing_printe
 ) -> None:
     plugin.payment = not_paid(status)
     with shop.till() as till:
-        assert till.pay(100, goods="Bread", payment_id="p1").result.status is status
+        assert pay(till, 100, goods="Bread", payment_id="p1").result.status is status
         assert plugin.recorded("p1") is False
 
     (receipt,) = after_a_restart(shop).receipts()
@@ -98,7 +98,7 @@ def test_the_till_can_not_tell_of_a_payment_while_the_plugin_works_on_it(shop: S
 
     plugin.payment = look
     with shop.till() as till:
-        till.pay(100, goods="Bread", payment_id="p1")
+        pay(till, 100, goods="Bread", payment_id="p1")
 
     assert seen == [None, None], "noted before the plugin was asked, on the disk as well"
 
@@ -107,7 +107,7 @@ def test_a_paid_payment_is_recorded_on_the_disk_before_the_next_hook(shop: Shop,
     seen: list[bool | None] = []
     plugin.closed = lambda _: seen.append(after_a_restart(shop).is_recorded("p1"))
     with shop.till() as till:
-        till.pay(100, goods="Bread", payment_id="p1")
+        pay(till, 100, goods="Bread", payment_id="p1")
         assert plugin.recorded("p1") is True
 
     assert seen == [True]
@@ -120,15 +120,15 @@ def test_a_payment_that_the_till_never_asked_for_is_certainly_not_recorded(shop:
 
 def test_with_a_damaged_page_the_till_can_not_tell_of_what_it_does_not_find(shop: Shop, plugin: ScriptedPlugin) -> None:
     with shop.till() as till:
-        till.pay(100, goods="Bread", payment_id="p1")
-        till.pay(100, goods="Bread", payment_id="p2")
+        pay(till, 100, goods="Bread", payment_id="p1")
+        pay(till, 100, goods="Bread", payment_id="p2")
     page = shop.folder / "receipts" / "000001.json"
     page.write_text('{"version": 1', encoding="utf-8")
 
     with shop.till() as till:
         assert plugin.recorded("p1") is None
         assert plugin.recorded("p2") is True
-        assert till.pay(100, goods="Bread").number == 3
+        assert pay(till, 100, goods="Bread").number == 3
     assert page.read_text(encoding="utf-8") == '{"version": 1', "a damaged page is left for a person to look at"
     assert "000001.json" in str(shop.notices["till.000001.json"])
 
@@ -142,7 +142,7 @@ def test_a_plugin_that_raises_leaves_the_outcome_unknown_and_the_sale_open(shop:
     plugin.payment = boom
     with shop.till() as till:
         with pytest.raises(OutcomeUnknown, match="p1"):
-            till.pay(100, goods="Bread", payment_id="p1")
+            pay(till, 100, goods="Bread", payment_id="p1")
         assert plugin.recorded("p1") is None
 
     plugin.payment = paid
@@ -166,14 +166,14 @@ def test_a_paid_verdict_that_does_not_fit_the_sale_is_no_verdict(
 
     plugin.payment = misfit
     with shop.till() as till, pytest.raises(OutcomeUnknown):
-        till.pay(100, goods="Bread", payment_id="p1")
+        pay(till, 100, goods="Bread", payment_id="p1")
 
 
 def test_where_no_plugin_answers_the_sale_is_over_and_nothing_is_charged(shop: Shop, plugin: ScriptedPlugin) -> None:
     plugin.payment = lambda _: None
     with shop.till() as till:
         with pytest.raises(NoPlugin, match="tender 141"):
-            till.pay(100, goods="Bread", payment_id="p1")
+            pay(till, 100, goods="Bread", payment_id="p1")
         assert plugin.recorded("p1") is False
 
 
@@ -182,7 +182,7 @@ def test_after_a_power_cut_the_till_asks_again_with_the_same_payment_and_receipt
 ) -> None:
     plugin.payment = power_cut
     with shop.till() as till, pytest.raises(PowerCut):
-        till.pay(100, goods="Bread", payment_id="p1", qr_code="123456")
+        pay(till, 100, goods="Bread", payment_id="p1", qr_code="123456")
 
     later = ScriptedPlugin()
     with shop.till(plugin=later) as till:
@@ -203,7 +203,7 @@ def test_an_unfinished_payment_that_is_not_paid_after_all_is_removed(
 ) -> None:
     plugin.payment = power_cut
     with shop.till() as till, pytest.raises(PowerCut):
-        till.pay(100, goods="Bread", payment_id="p1")
+        pay(till, 100, goods="Bread", payment_id="p1")
 
     plugin.payment = not_paid(status)
     with shop.till() as till:
@@ -215,7 +215,7 @@ def test_an_unfinished_payment_that_is_not_paid_after_all_is_removed(
 def test_a_plugin_that_answers_no_more_after_a_restart_keeps_the_sale_open(shop: Shop, plugin: ScriptedPlugin) -> None:
     plugin.payment = power_cut
     with shop.till() as till, pytest.raises(PowerCut):
-        till.pay(100, goods="Bread", payment_id="p1")
+        pay(till, 100, goods="Bread", payment_id="p1")
 
     plugin.payment = lambda _: None
     with shop.till() as till:
@@ -234,7 +234,7 @@ def test_after_a_restart_nobody_scans_but_the_cashier_may_stop(shop: Shop, plugi
 
     plugin.payment = power_cut
     with shop.till() as till, pytest.raises(PowerCut):
-        till.pay(100, goods="Bread", payment_id="p1")
+        pay(till, 100, goods="Bread", payment_id="p1")
     plugin.payment = paid
     with shop.till(ui=Cashier()) as till:
         till.restore()
@@ -251,7 +251,7 @@ def test_a_closed_receipt_is_told_until_every_plugin_has_returned(
     plugin.closed = failure
     with shop.till() as till:
         try:
-            till.pay(100, goods="Bread", payment_id="p1")
+            pay(till, 100, goods="Bread", payment_id="p1")
         except PowerCut:
             assert shop.printed == []
         assert plugin.recorded("p1") is True
@@ -268,7 +268,7 @@ def test_slips_that_were_not_printed_are_printed_after_a_restart_and_nothing_is_
     shop: Shop, plugin: ScriptedPlugin
 ) -> None:
     with shop.till(write_line=power_cut) as till, pytest.raises(PowerCut):
-        till.pay(100, goods="Bread", payment_id="p1")
+        pay(till, 100, goods="Bread", payment_id="p1")
 
     later = ScriptedPlugin()
     with shop.till(plugin=later) as till:
@@ -279,9 +279,9 @@ def test_slips_that_were_not_printed_are_printed_after_a_restart_and_nothing_is_
 
 def test_what_is_finished_stays_untouched_at_the_next_start(shop: Shop, plugin: ScriptedPlugin) -> None:
     with shop.till() as till:
-        till.pay(100, goods="Bread", payment_id="p1")
+        pay(till, 100, goods="Bread", payment_id="p1")
         plugin.payment = not_paid(PaymentStatus.REFUSED)
-        till.pay(100, goods="Bread", payment_id="p2")
+        pay(till, 100, goods="Bread", payment_id="p2")
 
     later = ScriptedPlugin()
     with shop.till(plugin=later) as till:
@@ -297,8 +297,8 @@ def test_what_is_finished_stays_untouched_at_the_next_start(shop: Shop, plugin: 
 def test_a_known_payment_id_is_asked_for_in_its_own_sale(shop: Shop, plugin: ScriptedPlugin) -> None:
     plugin.payment = not_paid(PaymentStatus.REFUSED)
     with shop.till() as till:
-        first = till.pay(100, goods="Bread", payment_id="p1")
-        again = till.pay(100, goods="Bread", payment_id="p1")
+        first = pay(till, 100, goods="Bread", payment_id="p1")
+        again = pay(till, 100, goods="Bread", payment_id="p1")
 
     assert (first.number, again.number) == (1, 1)
     assert len(after_a_restart(shop).receipts()) == 1
@@ -306,10 +306,10 @@ def test_a_known_payment_id_is_asked_for_in_its_own_sale(shop: Shop, plugin: Scr
 
 def test_asking_again_for_a_closed_sale_changes_nothing_of_it(shop: Shop, plugin: ScriptedPlugin) -> None:
     with shop.till() as till:
-        till.pay(100, goods="Bread", payment_id="p1")
+        pay(till, 100, goods="Bread", payment_id="p1")
         before = till.receipts
         plugin.payment = not_paid(PaymentStatus.REFUSED)
-        assert till.pay(100, goods="Bread", payment_id="p1").result.status is PaymentStatus.REFUSED
+        assert pay(till, 100, goods="Bread", payment_id="p1").result.status is PaymentStatus.REFUSED
 
         assert till.receipts == before
         assert plugin.recorded("p1") is True
@@ -317,9 +317,9 @@ def test_asking_again_for_a_closed_sale_changes_nothing_of_it(shop: Shop, plugin
 
 def test_a_known_payment_id_with_another_amount_is_not_asked_for(shop: Shop, plugin: ScriptedPlugin) -> None:
     with shop.till() as till:
-        till.pay(100, goods="Bread", payment_id="p1")
+        pay(till, 100, goods="Bread", payment_id="p1")
         with pytest.raises(PaymentMismatch, match="p1"):
-            till.pay(101, goods="Bread", payment_id="p1")
+            pay(till, 101, goods="Bread", payment_id="p1")
 
     assert plugin.hooks.count("on_payment") == 1
 
@@ -327,12 +327,12 @@ def test_a_known_payment_id_with_another_amount_is_not_asked_for(shop: Shop, plu
 def test_the_caller_may_resume_an_unfinished_payment_by_itself(shop: Shop, plugin: ScriptedPlugin) -> None:
     plugin.payment = power_cut
     with shop.till() as till, pytest.raises(PowerCut):
-        till.pay(100, goods="Bread", payment_id="p1")
+        pay(till, 100, goods="Bread", payment_id="p1")
 
     plugin.payment = paid
     with shop.till() as till:
         assert till.restore(but_payment="p1") == ()
-        payment = till.pay(100, goods="Bread", payment_id="p1", qr_code="123456")
+        payment = pay(till, 100, goods="Bread", payment_id="p1", qr_code="123456")
     assert (payment.number, payment.result.status) == (1, PaymentStatus.PAID)
     assert plugin.hooks[-2:] == ["on_receipt_closed", "on_stop"]
 
@@ -344,7 +344,7 @@ def test_a_sale_that_was_paid_but_not_closed_keeps_the_tender_only_if_the_plugin
         payment_id = f"p{number}"
         plugin.payment = paid
         with shop.till() as till:
-            till.pay(100, goods="Bread", payment_id=payment_id)
+            pay(till, 100, goods="Bread", payment_id=payment_id)
         book = after_a_restart(shop)
         book.store(replace(book.receipt(number), closed_at=None, told=False))
 

@@ -8,6 +8,7 @@ import pytest
 
 from hookspecs import ReversalResult, ReversalStatus
 from payme_plugin.till.texts import TillText, text_of
+from tests.till.conftest import pay
 
 if TYPE_CHECKING:
     from hookspecs import RefundRequest, RefundViolation
@@ -22,7 +23,7 @@ def test_a_sale_that_was_given_back_is_told_in_the_tills_language(
 ) -> None:
     plugin.cancel = lambda _: ReversalResult(status=ReversalStatus.REVERSED)
     with shop.till(language=language) as till:
-        till.pay(15_000, goods="Хлеб", payment_id="p1")
+        pay(till, 15_000, goods="Хлеб", payment_id="p1")
         till.cancel("p1", "wrong goods")
         for again in (till.cancel("p1", "wrong goods"), till.refund("p1")):
             (violation,) = again.violations
@@ -39,7 +40,7 @@ def test_a_refund_that_could_not_be_checked_is_told_in_the_tills_language(
 
     plugin.rules = fail
     with shop.till(language=language) as till:
-        till.pay(15_000, goods="Хлеб", payment_id="p1")
+        pay(till, 15_000, goods="Хлеб", payment_id="p1")
         (violation,) = till.refund("p1").violations
 
     assert violation.rule == "not-checked"

@@ -28,7 +28,9 @@ __all__ = ["demo"]
 def demo(given: Given) -> int:
     """Watch a day at a till against a local PaymeGO, in a temporary folder.
 
-    No money moves anywhere. Exit code: 0 when every step was right, else 1.
+    No money moves anywhere.
+
+    Exit code: 0 every step was right, 1 one was not, 2 usage, or a library that it needs is missing.
     """
     stage = Stage(quiet=given.json)
     stage.opening()

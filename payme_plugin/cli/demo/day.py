@@ -57,6 +57,8 @@ class Day:
         folder: a folder of its own.
         stage: where it is shown.
         quiet: draw no waiting either.
+
+    Money effect: that of a till, at its own sandbox alone; no money moves anywhere.
     """
 
     def __init__(self, folder: Path, stage: Stage, *, quiet: bool) -> None:

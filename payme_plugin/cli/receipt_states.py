@@ -1,10 +1,10 @@
-"""What Payme says of a receipt, in words."""
+"""The state that Payme gives a receipt: in words, and whether a buyer's money may be in it."""
 
 from __future__ import annotations
 
 from payme_plugin.paymego.states import ReceiptState
 
-__all__ = ["holds_money", "said"]
+__all__ = ["holds_money", "state_in_words"]
 
 _WORDS = {
     ReceiptState.CREATED: "not paid",
@@ -22,7 +22,7 @@ _WORDS = {
 _WITHOUT_MONEY = frozenset({ReceiptState.CREATED, ReceiptState.CANCELLED})
 
 
-def said(state: int | None) -> str:
+def state_in_words(state: int | None) -> str:
     """Return a state in words with its number; None is no usable answer."""
     if state is None:
         return "no usable answer"

@@ -1,6 +1,6 @@
-"""The one road to PaymeGO, as the flows see it: begin a request, wait in slices, take the answer.
+"""An exchange with PaymeGO, as the flows see it: begin a request, wait in slices, take the answer.
 
-The real road is ``paymego.client``; a simulator lets the same Protocols live on virtual time.
+The real one is ``paymego.client``; a simulator lets the same Protocols live on virtual time.
 """
 
 from __future__ import annotations
