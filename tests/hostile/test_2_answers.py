@@ -26,9 +26,9 @@ from hostile_rules import lapses_of
 from hostile_stage import AMOUNT, Stage
 from payme_plugin.clock import SystemClock
 from payme_plugin.paymego import receipts
-from payme_plugin.paymego.calls import Answer
 from payme_plugin.paymego.client import PaymeGoClient
 from payme_plugin.paymego.errors import CallFailed, NotSent, Refused, Unclear
+from payme_plugin.paymego.exchange import Answer
 from payme_plugin.paymego.kassa import Kassa
 from payme_plugin.sandbox import BuyerAction
 from payme_plugin.secret import Secret

@@ -206,8 +206,11 @@ def test_a_click_code_at_the_last_scan_is_refused_by_its_name(world: HookedWorld
     assert len(world.live()) == 1
 
 
-def test_another_code_that_payme_does_not_know_is_called_stale_not_another_wallets(world: HookedWorld) -> None:
-    assert world.pay(qr_code="11223344556677889900").message == world.texts.of_error(-31400)
+@pytest.mark.parametrize("code", ["11223344556677889900", "80223344556677889900", "18823344556677889900"])
+def test_another_code_that_payme_does_not_know_is_called_stale_not_another_wallets(
+    world: HookedWorld, code: str
+) -> None:
+    assert world.pay(qr_code=code).message == world.texts.of_error(-31400)
 
 
 def test_a_click_code_that_payme_refuses_for_another_reason_is_told_that_reason(world: HookedWorld) -> None:

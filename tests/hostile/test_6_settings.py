@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hands_files import ENDS, KEYS, NOWHERE, in_bytes
 from payme_plugin.paymego import codes
-from payme_plugin.settings import SETTINGS, SettingsError, read_settings, shown
+from payme_plugin.settings import SETTINGS, SettingsError, look_over_settings, read_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,7 +137,8 @@ def test_what_is_shown_of_the_settings_can_be_written_into_a_file_and_means_the_
     values |= {"url": "http://localhost", "queueUrl": ""}
     values |= {"posKey": f'"{values["posKey"]}"'} if "posKey" in values else {}
     first = read_settings(values, None, codes, places=NOWHERE)
-    rows = {row.name: row.value for row in shown(first) if row.name not in {"confFile", "posKey"}}
+    seen = look_over_settings(values, None, codes, places=NOWHERE).rows
+    rows = {row.name: row.value for row in seen if row.name not in {"confFile", "posKey"}}
     conf = tmp_path / "payme.go.conf"
     lines = ["[Main]", *(f'{name} = "{text}"' for name, text in rows.items()), f'posKey = "{first.pos_key.reveal()}"']
     conf.write_bytes(in_bytes(lines, data.draw(ENDS), data.draw(ENCODINGS)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -11,12 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hands_canaries import CARD, CODE, KEY, PHONE, Witness, grouped
+from hands_canaries import CARD, CODE, KEY, MASKED_CARD, PHONE, Witness, grouped
 from hookspecs import Slip
 from payme_plugin.ledger.journal import FILE_NAME
-from payme_plugin.secret import mask_digits, without_words
+from payme_plugin.secret import Secret, classes_and_places, mask_digits
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -40,7 +42,7 @@ def test_a_fault_is_told_by_its_class_and_the_places_that_it_came_through_and_so
     with pytest.raises(Broken) as raised:
         outer()
 
-    told = without_words(raised.value)
+    told = classes_and_places(raised.value)
     assert told.startswith("Broken < test_7_words.py:")
     assert ", after KeyError < test_7_words.py:" in told
     assert "\n" not in told
@@ -51,7 +53,17 @@ def test_a_circle_of_causes_has_an_end() -> None:
     one, other = ValueError(), KeyError()
     one.__cause__, other.__cause__ = other, one
 
-    assert without_words(one) == "ValueError, after KeyError"
+    assert classes_and_places(one) == "ValueError, after KeyError"
+
+
+@pytest.mark.parametrize("shown", [str, repr, "{}".format, "{:>80}".format, "{!r}".format, "%s".__mod__, ascii])
+def test_a_secret_is_shown_by_no_way_of_writing_it(shown: Callable[[object], str]) -> None:
+    secret = Secret(KEY)
+
+    assert "***" in shown(secret)
+    assert "***" in f"{secret}"
+    assert "***" in shown([secret])
+    assert KEY not in f"{secret} {secret!r} {shown(secret)} {shown([secret])} {pickle.loads(pickle.dumps(secret))}"  # noqa: S301 - our own
 
 
 # Numbers in what others say
@@ -111,6 +123,28 @@ def test_no_slip_hides_a_secret_from_the_witness(tmp_path: Path, slip: Slip) -> 
     witness.note_slip("a slip", slip)
 
     assert {where for _, where in witness.leaks(KEY, CARD)} == {"a slip"}
+
+
+@pytest.mark.parametrize("secret", [KEY, CODE, CARD, PHONE])
+@pytest.mark.parametrize("lost", [slice(None, -2), slice(2, None), slice(2, 10)], ids=["end", "beginning", "both"])
+def test_a_part_of_a_secret_is_found_as_the_whole_is(tmp_path: Path, secret: str, lost: slice) -> None:
+    witness = Witness(tmp_path / "till")
+    witness.folder.mkdir()
+    (witness.folder / "kept").write_text(f"the buyer showed {secret[lost]}")
+
+    witness.note("the log", f"the buyer showed {secret[lost]}")
+    witness.note("in groups", f"the buyer showed {grouped(secret[lost])}")
+    witness.note_files()
+
+    assert {where for _, where in witness.leaks(secret)} == {"the log", "in groups", "kept"}
+
+
+def test_what_a_masked_number_shows_is_no_leak(tmp_path: Path) -> None:
+    witness = Witness(tmp_path)
+
+    witness.note("a slip", MASKED_CARD, mask_digits(WORDS.replace(KEY, "")), CODE[-4:], KEY[:7], CODE[:7])
+
+    assert witness.leaks(KEY, CODE, CARD, PHONE) == []
 
 
 def test_the_witness_reads_every_column_and_every_byte_of_the_journal(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ STATUSES: dict[str, Strike] = {
     "401": _status("401 Unauthorized", 'WWW-Authenticate: Basic realm="wifi"\r\n'),
     "404": _status("404 Not Found"),
     "407": _status("407 Proxy Authentication Required", 'Proxy-Authenticate: Basic realm="proxy"\r\n'),
-    "429 with Retry-After": _status("429 Too Many Requests", "Retry-After: 1\r\n"),
+    "429 with Retry-After": _status("429 Too Many Requests", "Retry-After: 3600\r\n"),
     "500": _status("500 Internal Server Error"),
     "502": _status("502 Bad Gateway", "Content-Type: text/html\r\n", b"<h1>502 Bad Gateway</h1>"),
     "201": _status("201 Created"),

@@ -13,10 +13,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import threading
 
-__all__ = ["PATIENCE_S", "Line", "Request"]
+__all__ = ["DRIP_PAUSE_S", "PATIENCE_S", "Line", "Request"]
 
 PATIENCE_S = 30
 """Nobody in these tests waits longer for anything."""
+
+DRIP_PAUSE_S = 0.4
+"""From one dripping byte to the next: sooner than the tills' ``timeout`` of 1 s, which every single read may take.
+
+It is a byte a second under a real ``timeout`` of several seconds: no read is ever late, and nothing but the limit of
+the whole request ends it.
+"""
 
 
 @dataclass(frozen=True)
@@ -80,8 +87,8 @@ class Line:
         said = len(body) if length is None else length
         self.send(f"HTTP/1.1 {status}\r\nContent-Length: {said}\r\n{headers}\r\n".encode() + body)
 
-    def drip(self, data: bytes, pause_s: float = 1.0) -> None:
-        """Send byte by byte, until the till is gone."""
+    def drip(self, data: bytes, pause_s: float = DRIP_PAUSE_S) -> None:
+        """Send byte by byte, each in time for whoever waits for one, until the till is gone."""
         for byte in data:
             self.send(bytes([byte]))
             if self.over.wait(pause_s):

@@ -10,6 +10,7 @@ import gzip
 from typing import TYPE_CHECKING
 
 from fault_proxy import Phase
+from fault_proxy_line import DRIP_PAUSE_S
 
 if TYPE_CHECKING:
     from fault_proxy import Line, Strike
@@ -43,18 +44,18 @@ def reset_in_the_answer(line: Line, answer: bytes) -> None:
 
 
 def dripping_status_line(line: Line, answer: bytes) -> None:
-    """Send the answer a byte a second, from its first."""
+    """Send the answer byte by byte, from its first."""
     line.drip(_whole(answer))
 
 
 def dripping_headers(line: Line, answer: bytes) -> None:
-    """Send a byte a second from the first header on."""
+    """Send byte by byte from the first header on."""
     line.send(_OK)
     line.drip(_whole(answer)[len(_OK) :])
 
 
 def dripping_body(line: Line, answer: bytes) -> None:
-    """Send a byte a second from the body on."""
+    """Send byte by byte from the body on."""
     line.send(_whole(answer)[: -len(answer)])
     line.drip(answer)
 
@@ -104,11 +105,11 @@ def chunk_of_negative_size(line: Line, answer: bytes) -> None:
 
 
 def dripping_chunks(line: Line, answer: bytes) -> None:
-    """Send the answer in chunks of a byte, one a second."""
+    """Send the answer in chunks of a byte, one by one."""
     line.send(_CHUNKED)
     for byte in answer:
         line.send(b"1\r\n" + bytes([byte]) + b"\r\n")
-        if line.over.wait(1.0):
+        if line.over.wait(DRIP_PAUSE_S):
             return
 
 

@@ -15,7 +15,7 @@ from payme_plugin.sandbox.receipt import Buyer
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from hookspecs import PaymentResult, ReversalResult, Slip
@@ -31,6 +31,11 @@ BUYER = Buyer(phone=PHONE, card=CARD)
 """A buyer whose card the server does not mask, as one sample of ``receipts.get_all`` shows it."""
 
 _GROUPING = re.compile(r"[\s().\-\u00a0\u2011]+")
+_PART = 8
+"""So many characters of a secret on end are a leak. A masked card shows six and four, a masked number its last four."""
+_LONG_NUMBER = re.compile(rf"\d{{{_PART},}}")
+_LOGGING_S_OWN = frozenset({"created", "msecs", "relativeCreated", "thread", "process"})
+"""Numbers that ``logging`` adds to every record: so many that now and then one would have eight digits of a code."""
 
 
 def grouped(number: str, by: str = " ", size: int = 4) -> str:
@@ -40,7 +45,8 @@ def grouped(number: str, by: str = " ", size: int = 4) -> str:
 
 def words_of_record(record: logging.LogRecord) -> list[str]:
     """Return what the most curious handler makes of a log record: with arguments, and with the values in tracebacks."""
-    words = [record.getMessage(), repr(vars(record))]
+    told = {name: value for name, value in vars(record).items() if name not in _LOGGING_S_OWN}
+    words = [record.getMessage(), repr(told)]
     error = record.exc_info[1] if record.exc_info else None
     return words if error is None else [*words, _traceback_with_values(error)]
 
@@ -99,13 +105,18 @@ class Witness:
             self._note_rows()
 
     def leaks(self, *secrets: str) -> list[tuple[str, str]]:
-        """Return which of the secrets were seen where; XML's own spelling, line ends and groups of digits hide none."""
-        plain = {secret: _plain(secret) for secret in secrets}
-        found = [(secret, where) for where, data in self.stored for secret in secrets if secret.encode() in data]
+        """Return of which secrets eight characters on end or more were seen where, and once for each time.
+
+        XML's own spelling, line ends and groups of digits hide none.
+        """
+        stored = {secret: _parts_of(secret) for secret in secrets}
+        found = [(secret, where) for where, data in self.stored for secret in _told(stored, data.decode("latin-1"))]
+        seen = {secret: _parts_of(_plain(secret)) for secret in secrets}
         for where, text in self.seen:
-            whole = _plain(text)
-            unescaped = _plain(html.unescape(text)) if "&" in text else ""
-            found += [(secret, where) for secret in secrets if plain[secret] in whole or plain[secret] in unescaped]
+            told = _told(seen, _plain(text))
+            if "&" in text:
+                told |= _told(seen, _plain(html.unescape(text)))
+            found += [(secret, where) for secret in sorted(told)]
         return found
 
     def _note_rows(self) -> None:
@@ -114,6 +125,21 @@ class Witness:
             for name in names:
                 rows = journal.execute(f'SELECT * FROM "{name}"').fetchall()  # noqa: S608 - the journal's own names
                 self.seen += [(f"the table {name}", str(value)) for row in rows for value in row if value is not None]
+
+
+def _parts_of(secret: str) -> list[str]:
+    """Return every piece of a secret that is long enough to be a leak; a short one whole."""
+    return [secret[start : start + _PART] for start in range(max(1, len(secret) - _PART + 1))]
+
+
+def _told(parts: Mapping[str, list[str]], text: str) -> set[str]:
+    """Return the secrets of which a text has a part."""
+    numbers = " ".join(_LONG_NUMBER.findall(text))  # most texts have none, and most secrets are numbers
+    return {
+        secret
+        for secret, own in parts.items()
+        if any(part in (numbers if part.isdigit() and len(part) == _PART else text) for part in own)
+    }
 
 
 def _plain(text: str) -> str:

@@ -57,12 +57,18 @@ _STRIKES = {**STRIKES, **STATUSES, **SHAPES, FORGOTTEN: STRIKES["accepted and si
 _HOLDING_BACK = [fault for fault in STRIKES if Phase.BEFORE in phases_of(fault)]
 _LATE_MATTERS = (Scene.PAY, Scene.CANCEL, Scene.REFUND)
 _BOTH = (Phase.BEFORE, Phase.AFTER)
+_ANSWERED_TOO_SOON = (
+    "a portal's page with 200",
+    "429 with Retry-After",
+    "502",
+    "an earlier call's answer",
+    "result and error",
+)
+"""Answers of each kind that stand for all where the effect comes after them."""
 _NAMES_NOTHING = frozenset({Scene.FISCAL, Scene.LIST})
 _NO_LIE = {
     **dict.fromkeys(SOUND_BUT_NOT_OURS, _NAMES_NOTHING),
-    # A new receipt has whatever id Payme gives it, and an answer to ``check`` names none.
-    "another receipt": {Scene.CREATE, Scene.CHECK, Scene.CHECK_CANCEL, Scene.CHECK_REFUND} | _NAMES_NOTHING,
-    "an amount that is not ours": {Scene.CHECK, Scene.CHECK_CANCEL, Scene.CHECK_REFUND} | _NAMES_NOTHING,
+    "another receipt": {Scene.CREATE} | _NAMES_NOTHING,  # a new receipt has whatever id Payme gives it
 }
 """What says nothing wrong in an answer that names no receipt, no amount or no state."""
 _FIRST_ON_ITS_CONNECTION = (Scene.FISCAL, Scene.LIST)
@@ -120,6 +126,12 @@ def wire_cells() -> list[Cell]:
 def answer_cells() -> list[Cell]:
     """Return the cells of the answers that are not what the till may take."""
     cells = [Cell(status, scene, phase) for status in STATUSES for scene in Scene for phase in _BOTH]
+    cells += [
+        Cell(fault, scene, phase)
+        for fault in _ANSWERED_TOO_SOON
+        for scene in _LATE_MATTERS
+        for phase in (Phase.DURING, Phase.LATE)
+    ]
     shaped = [
         Cell(shape, scene, phase) for shape in SHAPES for scene in Scene for phase in _BOTH if _is_shaped(scene, phase)
     ]

@@ -112,7 +112,11 @@ class Stage:
 
     def bound_s(self) -> float:
         """Return how long a verdict may take: the contract's time, and what is excused of the machine's."""
-        return BOUND_S + self.shop.stalls.excused_s(self._stalled_before_s)
+        return BOUND_S + self.excused_s()
+
+    def excused_s(self) -> float:
+        """Return what is excused of the time that the machine withheld since this stage was made."""
+        return self.shop.stalls.excused_s(self._stalled_before_s)
 
     def close(self) -> None:
         """Stop the till, and what is around it."""

@@ -8,11 +8,13 @@ from payme_plugin.ledger.rows import Intent, NewCancellation
 from payme_plugin.ledger.states import Cause, PaymentState
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.reading import JournalReader
-    from payme_plugin.ledger.rows import PaymentRow
+    from payme_plugin.ledger.rows import Note, PaymentRow
 
-__all__ = ["ROAD_TO", "UNRECORDED", "contents", "intent_of", "walk"]
+__all__ = ["ROAD_TO", "UNRECORDED", "contents", "intent_of", "note_now", "walk"]
 
 UNRECORDED = NewCancellation(cause=Cause.UNRECORDED)
 
@@ -54,6 +56,13 @@ def intent_of(payment_id: str = "p1", *, amount: int = 1_500_000, number: int = 
         url="http://localhost/api",
         owner=owner,
     )
+
+
+def note_now(journal: Journal, payment_id: str, notes: Sequence[Note]) -> None:
+    """Let lines of a payment's story ride on a commit that stores nothing else."""
+    journal.add_notes_later(payment_id, notes)
+    with journal.writing():
+        pass
 
 
 def walk(journal: Journal, state: PaymentState, payment_id: str = "p1") -> PaymentRow:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from hookspecs import PaymentStatus
 from payme_plugin.ledger.states import PaymentState
-from payme_plugin.paymego.calls import Answer
 from payme_plugin.paymego.codes import proves_no_charge
 from payme_plugin.paymego.errors import Refused
+from payme_plugin.paymego.exchange import Answer
 
 if TYPE_CHECKING:
     from hookspecs import PaymentResult

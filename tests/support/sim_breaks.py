@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from payme_plugin.ledger.rows import CancellationRow, NewCancellation, PaymentRow
     from payme_plugin.operations.tools import Tools
-    from payme_plugin.paymego.calls import Params
+    from payme_plugin.paymego.exchange import Params
     from payme_plugin.texts import Texts
 
 __all__ = ["BREAKS", "Break"]
