@@ -211,8 +211,6 @@ class Service:
         self._tell_settings(settings)
         problem = self._settings.problem
         _log_warnings(dict.fromkeys((*settings.warnings, *(problem.warnings if problem is not None else ()))))
-        if settings.queue_url:
-            _log.warning("settings: queueUrl is set, but this version has no broker; the till delivers by itself")
         return settings
 
     def _tell_settings(self, settings: Settings) -> None:

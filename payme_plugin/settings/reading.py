@@ -136,6 +136,7 @@ class _Reading:
         self._check_server()
         self._check_files()
         self._check_codes()
+        self._check_broker()
         self._faults.sort(key=_place)
 
     def overview(self) -> Overview:
@@ -256,6 +257,11 @@ class _Reading:
         if doubtful:
             explanation = f"allowed are codes which prove that nothing was charged; {_listed(doubtful)} does not"
             self._fault("staleCodes", _listed(stale), explanation)
+
+    def _check_broker(self) -> None:
+        if self._values.get("queue_url"):
+            explanation = "this version has no broker: the till delivers its cancellations by itself"
+            self._warnings.append(SettingWarning("queueUrl", None, self._origins["queueUrl"], explanation))
 
     def _fault(self, name: str, value: str, explanation: str) -> None:
         self._faults.append(SettingFault(name, value, self._origins[name], explanation))

@@ -103,7 +103,15 @@ def test_no_setting_takes_control_characters_or_endless_text(faults: Faults, set
 def test_a_value_that_is_allowed(read: Read, name: str, text: str, field: str, value: object) -> None:
     settings = read({name: text})
     assert getattr(settings, field) == value
-    assert settings.warnings == ()
+    assert [warning.key for warning in settings.warnings if warning.key != "queueUrl"] == []
+
+
+def test_a_brokers_address_is_checked_and_is_a_warning_that_the_till_delivers_by_itself(read: Read) -> None:
+    settings = read({"queueUrl": "amqps://u:canary@mq.local:5671/%2f"})
+
+    (warning,) = settings.warnings
+    assert (warning.key, warning.value) == ("queueUrl", None)
+    assert "the till delivers its cancellations by itself" in str(warning)
 
 
 @pytest.mark.parametrize(
