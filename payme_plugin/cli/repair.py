@@ -132,6 +132,7 @@ def _document(path: Path, repaired: Repaired | None, lacking: list[ServerReceipt
         "set_aside": None if repaired is None else str(repaired.set_aside),
         "copied": None if repaired is None else repaired.copied,
         "unreadable": None if repaired is None else repaired.unreadable,
+        "queued_again": None if repaired is None else repaired.queued_again,
         "only_at_payme": None if lacking is None else [receipt_document(receipt) for receipt in lacking],
     }
 
@@ -144,6 +145,8 @@ def _show(path: Path, repaired: Repaired | None, lacking: list[ServerReceipt] | 
     click.echo(f"It is kept as {repaired.set_aside}.")
     saved = ", ".join(f"{count} of {table.replace('_', ' ')}" for table, count in repaired.copied.items())
     click.echo(f"Saved rows: {saved}. Places that could not be read: {repaired.unreadable}.")
+    if repaired.queued_again:
+        click.echo(f"Cancellations that could not be read and are queued again: {repaired.queued_again}.")
     if lacking is None:
         return
     click.echo()

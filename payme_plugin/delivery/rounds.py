@@ -60,23 +60,32 @@ class Rounds:
         self._clock = clock
         self._leases = leases
         self._jitter = jitter
+        self._offered_here: set[int] = set()
 
     def offer(self, row: CancellationRow, enqueue: Callable[[QueueMessage], bool]) -> bool:
-        """Offer a row to the host's queue, once; return whether the queue took it now.
+        """Offer a row to the host's queue, once; return whether the queue took it now, and has it to itself.
+
+        Where it can't be stored that the queue took it, this process steps the row itself and offers it no more: both
+        may step it, which harms nobody.
 
         Args:
             row: a live row.
             enqueue: the host's; False: it has no queue, or it can't take the message.
 
         Raises:
-            JournalError: that it took the message could not be stored; then both may step it, which harms nobody.
+            JournalError: from ``enqueue``; nothing was offered.
 
         Money effect: none.
         """
-        if row.offered_at is not None or not enqueue(message_of(row)):
+        if row.offered_at is not None or row.cancellation_id in self._offered_here or not enqueue(message_of(row)):
             return False
-        with contextlib.suppress(StateMoved):
-            self.rows.offer(row, OFFER_PAUSE_MS)
+        try:
+            with contextlib.suppress(StateMoved):
+                self.rows.offer(row, OFFER_PAUSE_MS)
+        except JournalError as error:
+            _log.error("cancellation %d: %s", row.cancellation_id, error)
+            self._offered_here.add(row.cancellation_id)
+            return False
         return True
 
     def step(self, row: CancellationRow, kassa: KassaDesk, *, is_recorded: bool | None) -> Stepped | None:

@@ -19,7 +19,7 @@ from payme_plugin.log import Log
 from payme_plugin.secret import classes_and_places
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from hookspecs import QueueMessage
@@ -38,6 +38,8 @@ _WAITING_ROWS = 64
 _LONGEST_IDLE_S = 20.0
 _BUSY_IDLE_S = 0.5
 _REST_S = 20.0
+_FUTILE_REMEMBERED_S = 3600.0
+"""What came to nothing within the hour waits for what never did, each in its turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,7 @@ class Worker:
         self._wake = threading.Event()
         self._lock = threading.Lock()
         self._under_way: set[str] = set()
-        self._futile: set[str] = set()
-        self._rests_until: dict[str, float] = {}
+        self._futile_at: dict[str, float] = {}
         self._work: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._threads = [threading.Thread(target=self._dispatch, name="payme-worker", daemon=True)] + [
             threading.Thread(target=self._carry_out, args=(number,), name=f"payme-worker-{number}", daemon=True)
@@ -152,9 +153,8 @@ class Worker:
         rounds = self._rounds()
         with self._lock:
             under_way = frozenset(self._under_way)
-        resting = self._resting(self._clock.monotonic())
-        not_now = under_way | resting
-        found = [(name, run) for name, run in self._due(rounds, not_now) if name not in not_now]
+        resting = self._resting()
+        found = list(self._due(rounds, under_way | resting))
         settings = self._surroundings.settings() if found else None
         jobs = [_Job(name, run, settings) for name, run in found]
         for job in jobs[: _WAITING_ROWS - len(under_way)]:
@@ -168,25 +168,53 @@ class Worker:
             [_LONGEST_IDLE_S, *(due_in_ms / 1000 + 0.001 for due_in_ms in next_due_in_ms if due_in_ms is not None)]
         )
 
-    def _resting(self, now: float) -> frozenset[str]:
+    def _resting(self) -> frozenset[str]:
         """Return the jobs that came to nothing a short while ago: a broken settings file or a full disk, say."""
+        now = self._clock.monotonic()
         with self._lock:
-            futile, self._futile = self._futile, set()
-        self._rests_until = {name: until for name, until in self._rests_until.items() if until > now}
-        self._rests_until.update(dict.fromkeys(futile, now + _REST_S))
-        return frozenset(self._rests_until)
+            self._futile_at = {name: at for name, at in self._futile_at.items() if now - at < _FUTILE_REMEMBERED_S}
+            return frozenset(name for name, at in self._futile_at.items() if now - at < _REST_S)
 
     def _due(self, rounds: Rounds, not_now: frozenset[str]) -> Iterator[tuple[str, Callable[[KassaDesk], bool]]]:
         """Give what is due, by name, but for what the host's queue takes."""
-        for row in rounds.rows.due(_WAITING_ROWS):
-            if _name(row) in not_now or self._stopping.is_set():
+        with self._lock:
+            futile_at = dict(self._futile_at)
+        # What could not be stored stays the longest due: it must not be all that is ever looked at.
+        most = _WAITING_ROWS + len(not_now | futile_at.keys())
+        rows = {_name(row): row for row in rounds.rows.due(most)}
+        for name in _in_turn(rows, not_now, futile_at):
+            if self._stopping.is_set():
                 continue
-            if self._surroundings.enqueue is not None and rounds.offer(row, self._surroundings.enqueue):
-                continue
+            job = self._job_of(rounds, rows[name], name)
+            if job is not None:
+                yield name, job
+        links = {f"fiscal link {link.fiscal_link_id}": link for link in rounds.links.due(most)}
+        for name in _in_turn(links, not_now, futile_at):
+            yield name, partial(rounds.send_link, links[name])
+
+    def _job_of(self, rounds: Rounds, row: CancellationRow, name: str) -> Callable[[KassaDesk], bool] | None:
+        """Return what is to be done for a row; None: the host's queue took it, or it must wait for the host's word."""
+        if self._is_taken(rounds, row, name):
+            return None
+        try:
             is_recorded = self._surroundings.is_recorded(row.payment_id) if row.cause is Cause.UNRECORDED else None
-            yield _name(row), partial(_step, rounds, row, is_recorded)
-        for link in rounds.links.due(_WAITING_ROWS):
-            yield f"fiscal link {link.fiscal_link_id}", partial(rounds.send_link, link)
+        except JournalError as error:
+            # The others do not wait for it.
+            _log.error("%s waits: %s", name, error)
+            self._note_futile(name)
+            return None
+        return partial(_step, rounds, row, is_recorded)
+
+    def _is_taken(self, rounds: Rounds, row: CancellationRow, name: str) -> bool:
+        try:
+            return self._surroundings.enqueue is not None and rounds.offer(row, self._surroundings.enqueue)
+        except JournalError as error:
+            _log.error("%s is not offered: %s", name, error)
+            return False
+
+    def _note_futile(self, name: str) -> None:
+        with self._lock:
+            self._futile_at[name] = self._clock.monotonic()
 
     def _carry_out(self, number: int) -> None:
         while (job := self._work.get()) is not None:
@@ -202,13 +230,24 @@ class Worker:
             except Exception as error:  # noqa: BLE001 - the worker never stops silently
                 _log.error("%s met a fault of the plugin: %s", job.name, classes_and_places(error))
             finally:
+                now = self._clock.monotonic()
                 with self._lock:
                     self._under_way.discard(job.name)
+                    self._futile_at.pop(job.name, None)
                     if not went_on:
-                        self._futile.add(job.name)
+                        self._futile_at[job.name] = now
                     is_last = not self._under_way
                 if is_last:
                     self._wake.set()
+
+
+def _in_turn(due: Iterable[str], not_now: frozenset[str], futile_at: Mapping[str, float]) -> list[str]:
+    """Return whose turn it is of what is due, the longest due first: first what never came to nothing, then the others.
+
+    Of those the one that came to nothing the longest ago is first, so that each has its turn.
+    """
+    turns = sorted((name for name in due if name not in not_now), key=lambda name: futile_at.get(name, float("-inf")))
+    return turns[:_WAITING_ROWS]
 
 
 def _name(row: CancellationRow) -> str:

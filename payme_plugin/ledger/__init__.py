@@ -20,5 +20,6 @@ leases         who works on a row, and who decides
 locks          locks on the bytes of a file, as both are made of
 repair         a damaged journal set aside, and a new one put into its place
 salvage        what can still be read of a damaged journal
+salvaged_cancellations  of those, the money that must go back: no cancellation is lost
 leaves         the same, where the inner pages of a table are gone
 """

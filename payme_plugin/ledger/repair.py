@@ -29,6 +29,7 @@ from payme_plugin.ledger.salvage import (
     read_text,
     salvage,
 )
+from payme_plugin.ledger.salvaged_cancellations import lacks_cancellation
 from payme_plugin.ledger.sqlite_errors import translated
 
 if TYPE_CHECKING:
@@ -55,12 +56,14 @@ class Repaired:
         set_aside: the damaged file under its new name.
         copied: how many rows were copied, by table.
         unreadable: how many tables have pages that can't be read, and rows that make no sense.
+        queued_again: how many cancellations are new, because those of payments that owe money could not be read.
     """
 
     fault: str
     set_aside: Path
     copied: dict[str, int]
     unreadable: int
+    queued_again: int
 
 
 def repair(path: Path, host_identity: str, stamp: str, *, is_certain: bool = True) -> Repaired | None:
@@ -82,7 +85,8 @@ def repair(path: Path, host_identity: str, stamp: str, *, is_certain: bool = Tru
         Unwritable: the folder or the disk can't be used, or a file of the new name is there already; the journal is as
             it was.
 
-    Money effect: none; cancellations that were copied are live again.
+    Money effect: none at once; cancellations that were copied are live again, and a payment that owes money and whose
+        live one could not be read has a new one.
     """
     with translated(), _nobody_else(path):
         finished = _finish_earlier(path)
@@ -123,6 +127,8 @@ def _fault_of(connection: sqlite3.Connection) -> str | None:
     for table in ALL_TABLES:
         if not all(makes_sense(table, dict(row)) for row in connection.execute(f"SELECT * FROM {table}")):  # noqa: S608 - our own names
             return f"a row of {table} makes no sense"
+    if lacks_cancellation(connection):
+        return "a payment that owes money has no live cancellation"
     names = {name for (name,) in connection.execute("SELECT name FROM about")}
     missing = {"host_identity", "fingerprint_key"} - names
     return f"it does not say its {min(missing)}" if missing else None
@@ -224,6 +230,7 @@ class _Mark:
             "set_aside": self.set_aside,
             "copied": self.saved.copied,
             "unreadable": self.saved.unreadable,
+            "queued_again": self.saved.queued_again,
         }
         with path.open("wb") as file:
             file.write(_MARK + json.dumps(values).encode())
@@ -239,7 +246,7 @@ class _Mark:
             return None
         try:
             values = json.loads(content[len(_MARK) :])
-            saved = Salvage(values["copied"], values["unreadable"])
+            saved = Salvage(values["copied"], values["unreadable"], values.get("queued_again", 0))
             return cls(values["fault"], values["fresh"], values["set_aside"], saved)
         except (ValueError, LookupError, TypeError):
             return None
@@ -259,7 +266,8 @@ class _Mark:
         sync_folder(path.parent)
         fresh.replace(path)
         sync_folder(path.parent)
-        return Repaired(self.fault, path.with_name(self.set_aside), self.saved.copied, self.saved.unreadable)
+        set_aside, saved = path.with_name(self.set_aside), self.saved
+        return Repaired(self.fault, set_aside, saved.copied, saved.unreadable, saved.queued_again)
 
 
 def _finish_earlier(path: Path) -> Repaired | None:

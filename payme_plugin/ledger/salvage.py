@@ -1,8 +1,8 @@
 """What can still be read of a damaged journal: every table row by row, stepping over what can't be read.
 
 It reads a copy that nobody else has: of a file whose first page or end is gone it mends that first. What money hangs on
-is not dropped for one word of it: a state is taken from the payment's story, and a live cancellation whose cause can't
-be read goes on under the most careful one.
+is not dropped for one word of it: a state is taken from the payment's story, and every payment that owes money has its
+live cancellation afterwards.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from payme_plugin.ledger.leaves import rows_in_leaves
 from payme_plugin.ledger.opening import connect
+from payme_plugin.ledger.salvaged_cancellations import mend_cancellations
 from payme_plugin.ledger.schema import make_tables
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.ledger.story import tell
@@ -47,10 +48,12 @@ class Salvage:
     Attributes:
         copied: how many rows, by table.
         unreadable: how many tables have pages that can't be read, and rows that make no sense.
+        queued_again: how many cancellations are new, because those of payments that owe money could not be read.
     """
 
     copied: dict[str, int]
     unreadable: int
+    queued_again: int
 
 
 def identity_in(damaged: Path) -> str | None:
@@ -86,17 +89,21 @@ def salvage(damaged: Path, fresh: Path, host_identity: str) -> Salvage:
             if reading.is_broken:
                 is_story_whole = is_story_whole and table != "event"
                 with closing(rows_in_leaves(damaged, source, table)) as rows:
-                    copied[table] += _copy(target, table, rows)[0]
+                    taken, refused = _copy(target, table, rows)
+                copied[table] += taken
+                bent[table] += [values for values in refused if table == "cancellation" and _may_be_one(values)]
         for table, key in _KEYED_TABLES.items():
             with closing(_keyed_rows(source, table, key)) as rows:
                 copied[table], _ = _copy(target, table, rows)
-        if is_story_whole and not bent["event"]:
+        is_story_whole = is_story_whole and not bent["event"]
+        if is_story_whole:
             copied["payment"] += sum(_insert_with_state_of_story(target, values) for values in bent["payment"])
-        copied["cancellation"] += sum(_insert_with_careful_cause(target, values) for values in bent["cancellation"])
+        mended = mend_cancellations(target, bent["cancellation"], is_story_whole=is_story_whole)
+        copied["cancellation"] += mended.saved
         _mend_references(target)
         target.execute("COMMIT")
         target.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    return Salvage(copied, unreadable)
+    return Salvage(copied, unreadable, mended.queued_again)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -255,23 +262,9 @@ def _insert_with_state_of_story(target: sqlite3.Connection, values: _Values) -> 
     return makes_sense("payment", mended) and _insert(target, "payment", mended)
 
 
-def _insert_with_careful_cause(target: sqlite3.Connection, values: _Values) -> bool:
-    """Insert a live cancellation of a saved payment whose cause makes no sense.
-
-    Its new cause lets it wait while the till says that it has the payment.
-    """
-    mended = {**values, "cause": Cause.UNRECORDED.value}
-    if values["cause"] in _CAUSES or values["ended_at"] is not None or not makes_sense("cancellation", mended):
-        return False
-    (is_known,) = target.execute(
-        "SELECT count(*) FROM payment WHERE payment_id = ? AND receipt_id = ? AND amount = ?",
-        (values["payment_id"], values["receipt_id"], values["amount"]),
-    ).fetchone()
-    if not is_known or not _insert(target, "cancellation", mended):
-        return False
-    text = "cancellation: its cause could not be read; it waits while the till has the payment"
-    tell(target, values["payment_id"], values["created_at"], None, None, text)
-    return True
+def _may_be_one(values: _Values) -> bool:
+    """Say whether a row out of any page may be a cancellation: most are rows of other tables."""
+    return isinstance(values["receipt_id"], str) and isinstance(values["amount"], int)
 
 
 def makes_sense(table: str, values: _Values) -> bool:
@@ -281,7 +274,8 @@ def makes_sense(table: str, values: _Values) -> bool:
     if table == "payment":
         return values["state"] in _STATES
     if table == "cancellation":
-        return values["cause"] in _CAUSES
+        # No row ends without words, and none has them before.
+        return values["cause"] in _CAUSES and (values["ended_at"] is None) is (values["outcome"] == "")
     if table == "event":
         return {values["before"], values["after"]} <= _STATES | {None}
     return table != "about" or values["name"] != "fingerprint_key" or _is_key(values["value"])

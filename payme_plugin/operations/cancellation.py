@@ -94,7 +94,7 @@ def pause_ms(attempts: int, jitter: float) -> int:
         attempts: how many steps there were before.
         jitter: 0 to 1; up to a half of the pause is taken off, so that rows do not come due together.
     """
-    whole = min(_FIRST_PAUSE_MS << min(attempts, _MOST_DOUBLINGS), _LONGEST_PAUSE_MS)
+    whole = min(_FIRST_PAUSE_MS << min(max(attempts, 0), _MOST_DOUBLINGS), _LONGEST_PAUSE_MS)
     return int(whole * (1 - jitter / 2))
 
 

@@ -1,8 +1,9 @@
 """What Payme says of one receipt, and whether that is an answer about *our* receipt.
 
 An answer that repeats our request's id is ours. One without an id may be another call's: from it, paid (4) and
-cancelled (50) count only when ``receipts.get`` repeats them with our receipt id and amount. Everything else that is
-unclear is no answer: it never decides.
+cancelled (50) count only when ``receipts.get`` repeats them with our receipt id and amount. One that names another
+receipt, another amount or two states is not ours, whatever its id. Everything else that is unclear is no answer: it
+never decides.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from payme_plugin.paymego.errors import CallFailed, Refused
 from payme_plugin.paymego.states import ReceiptState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.operations.story import Story
@@ -113,10 +114,16 @@ class Inquiry:
         """
         try:
             answer = self.call("receipts.check", receipts.check(self._receipt_id), limit)
-            state = receipts.state_of(answer)
         except CallFailed:
             return None
+        try:
+            state, named = receipts.state_of(answer), receipts.named_in(answer)
+        except CallFailed as failure:
+            self._story.tell(f"receipts.check: {failure.explanation}")
+            return None
         self._story.tell(f"receipts.check: state {state}")
+        if not self._may_be_ours(named, state, answer.method):
+            return None
         if answer.bound or state not in _DECISIVE:
             return state
         confirmed = self.receipt(limit)
@@ -128,11 +135,13 @@ class Inquiry:
         Money effect: none.
         """
         try:
-            receipt = receipts.receipt_of(self.call("receipts.get", receipts.get(self._receipt_id), limit))
+            answer = self.call("receipts.get", receipts.get(self._receipt_id), limit)
+            receipt, named = receipts.receipt_of(answer), receipts.named_in(answer)
         except CallFailed:
             return None
         self._story.tell(f"receipts.get: state {receipt.state}")
-        return receipt if self._is_ours_to_the_letter(receipt) else None
+        ours = self._may_be_ours(named, receipt.state, answer.method) and self._is_ours_to_the_letter(receipt)
+        return receipt if ours else None
 
     def cancel(self, limit: float) -> int | None:
         """Cancel the receipt; return the state that the answer bound to it, or None where it was unclear.
@@ -158,23 +167,33 @@ class Inquiry:
             limit: when a ``receipts.get`` that may be needed to bind it must be over.
         """
         try:
-            receipt = receipts.receipt_of(answer)
+            receipt, named = receipts.receipt_of(answer), receipts.named_in(answer)
         except CallFailed:
             self._story.tell(f"{answer.method}: an answer without a receipt")
             return None
         self._story.tell(f"{answer.method}: state {receipt.state}")
-        if not self._may_be_ours(receipt):
-            self._story.tell(f"{answer.method}: the answer is about another receipt or amount")
+        if not self._may_be_ours(named, receipt.state, answer.method):
             return None
         if answer.bound or receipt.state not in _DECISIVE:
             return receipt
         confirmed = self.receipt(limit)
         return confirmed if confirmed is not None and confirmed.state == receipt.state else None
 
-    def _may_be_ours(self, receipt: ServerReceipt) -> bool:
-        id_fits = receipt.raw.get("_id") is None or receipt.receipt_id == self._receipt_id
-        amount_fits = receipt.raw.get("amount") is None or receipt.amount == self._amount
-        return id_fits and amount_fits
+    def _may_be_ours(self, named: Iterable[ServerReceipt], state: int | None, method: str) -> bool:
+        # Payme leaves out what it likes; but what an answer names has to be ours, and its state the one state.
+        fits = all(self._fits(facts, state) for facts in named)
+        if not fits:
+            self._story.tell(f"{method}: the answer is about another receipt, amount or state")
+        return fits
+
+    def _fits(self, facts: ServerReceipt, state: int | None) -> bool:
+        named = facts.raw.get("_id")
+        if named is None:
+            named = facts.raw.get("id")
+        id_fits = named is None or named == self._receipt_id
+        amount_fits = facts.raw.get("amount") is None or facts.amount == self._amount
+        state_fits = facts.raw.get("state") is None or facts.state == state
+        return id_fits and amount_fits and state_fits
 
     def _is_ours_to_the_letter(self, receipt: ServerReceipt) -> bool:
         return receipt.receipt_id == self._receipt_id and receipt.amount == self._amount

@@ -96,20 +96,26 @@ def returning(texts: Texts) -> Ending:
 def _nothing_charged(
     tools: Tools, inquiry: Inquiry, watch: Watch, refusal: Refused, *, may_ask: bool
 ) -> Ending | Paid | AskAgain | None:
+    doubtful = not refusal.bound
     if refusal.code in tools.settings.stale_codes and may_ask:
         state = inquiry.state(watch.question_limit())
-        if state == ReceiptState.CREATED and not watch.has_stopped():
+        # Without our request's id it proves nothing: our own pay may still arrive beside a second one, and a verdict on
+        # that one would say nothing of the first.
+        if state == ReceiptState.CREATED and not doubtful and not watch.has_stopped():
             return AskAgain(refusal.code)
         if state == ReceiptState.PAID:
             return Paid(None)
         if state == ReceiptState.CANCELLED:
             return cancelled_by_payme(tools.texts)
+        # The state is the later word: where it was asked, and it isn't 0 for certain, the code proves nothing any more.
+        doubtful = doubtful or state != ReceiptState.CREATED
+    # What is in doubt is cancelled, whatever the settings ignore.
     return Ending(
         status=PaymentStatus.REFUSED,
         message=messages.refused(tools.texts, refusal),
-        reason=f"error {refusal.code} proves that nothing was charged",
+        reason=f"error {refusal.code}" + (", in doubt" if doubtful else " proves that nothing was charged"),
         error_code=refusal.code,
-        needs_cancellation=refusal.code not in tools.settings.ignored_errors,
+        needs_cancellation=doubtful or refusal.code not in tools.settings.ignored_errors,
     )
 
 

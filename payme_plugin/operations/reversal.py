@@ -223,6 +223,9 @@ class _Reversal:
             self._may_withdraw = False
         else:
             self._story.stored_before(CANCEL)
+            if self._attempts > 1:
+                # Another's receipts.cancel has left since the row was read, and may still be on its way.
+                self._may_withdraw = False
 
     def _follow(self, row: PaymentRow, cancellation: CancellationRow) -> ReversalResult:
         """Ask for the state until Payme says cancelled."""

@@ -7,6 +7,8 @@ its digits; one of six or seven digits stands everywhere by chance, so that it c
 from __future__ import annotations
 
 import re
+from array import array
+from itertools import compress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,9 +21,8 @@ __all__ = ["strike_out", "without_echo"]
 _MASK = "***"
 _SHORTEST_IN_GROUPS = 8
 _USUAL_ID = re.compile(r"[0-9a-fA-F]{24}")
-_NO_DIGITS = re.compile(rb"[^0-9]+")
-_NO_DIGITS_IN_TEXT = re.compile("[^0-9]+")
-_DIGIT = re.compile("[0-9]")
+_NO_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
+_DIGITS = frozenset("0123456789")
 _SHORTEST_NUMBER = 10 ** (_SHORTEST_IN_GROUPS - 1)
 
 
@@ -34,50 +35,55 @@ def strike_out(result: dict[str, object] | list[object], secrets: Sequence[Secre
         body: the answer that it was read from.
     """
     if b"\\" not in body:
-        digits = _NO_DIGITS.sub(b"", body)
+        digits = body.translate(None, _NO_DIGITS)
         secrets = [secret for secret in secrets if _may_be_in(secret, body, digits)]
     if not secrets:
         return
 
-    def masked(value: object) -> object:
-        for secret in secrets:
-            if isinstance(value, str):
-                value = value if _is_id(value, secret) else without_echo(value, secret)
-            elif type(value) is int and value >= _SHORTEST_NUMBER and str(value) == secret.reveal():
-                value = _MASK
-        return value
-
     below: list[object] = [result]
     while below:
         item = below.pop()
+        # In place: an answer of a million members is not written out once more.
         if isinstance(item, dict):
-            below.extend(item.values())
-            item.update({name: masked(value) for name, value in item.items()})
+            for name, value in item.items():
+                item[name] = _masked(value, secrets)
+            below.extend(value for value in item.values() if value and isinstance(value, (dict, list)))
         elif isinstance(item, list):
-            below.extend(item)
-            item[:] = [masked(value) for value in item]
+            for index, value in enumerate(item):
+                item[index] = _masked(value, secrets)
+            below.extend(value for value in item if value and isinstance(value, (dict, list)))
 
 
 def without_echo(text: str, secret: Secret) -> str:
-    """Return ``text`` with what repeats a secret masked, in a time that grows with its length alone."""
+    """Return ``text`` with what repeats a secret masked, in time and memory that grow with its length alone."""
     code = secret.reveal()
     if not (code.isascii() and code.isdigit()):
         return secret.scrub(text) if len(code) >= _SHORTEST_IN_GROUPS else text
-    digits = _NO_DIGITS_IN_TEXT.sub("", text)
-    at = digits.find(code)
+    digits = text.encode("ascii", errors="ignore").translate(None, _NO_DIGITS)
+    wanted = code.encode()
+    at = digits.find(wanted)
     if at < 0:
         return text
-    places = [found.start() for found in _DIGIT.finditer(text)]
+    places = array("I", compress(range(len(text)), map(_DIGITS.__contains__, text)))
     pieces, end = [], 0
     while at >= 0:
         first, last = places[at], places[at + len(code) - 1]
         if len(code) >= _SHORTEST_IN_GROUPS or _is_whole_number(text, first, last, len(code)):
             pieces += [text[end:first], _MASK]
             end = last + 1
-            at = digits.find(code, at + len(code))
+            at = digits.find(wanted, at + len(code))
         else:
-            at = digits.find(code, at + 1)
+            at = digits.find(wanted, at + 1)
     return "".join([*pieces, text[end:]])
+
+
+def _masked(value: object, secrets: Sequence[Secret]) -> object:
+    for secret in secrets:
+        if isinstance(value, str):
+            value = value if _is_id(value, secret) else without_echo(value, secret)
+        elif type(value) is int and value >= _SHORTEST_NUMBER and str(value) == secret.reveal():
+            value = _MASK
+    return value
 
 
 def _is_whole_number(text: str, first: int, last: int, length: int) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from payme_plugin.paymego.echoes import strike_out, without_echo
@@ -26,6 +27,8 @@ __all__ = ["Request", "encode_request", "read_answer", "shown_text"]
 
 _LIST_METHOD = "receipts.get_all"
 _LONGEST_TEXT = 300
+_LONGEST_READ = 4096
+_GOES_ON = "0" * 9  # the fewest digits that are masked however they are grouped
 _MOST_LANGUAGES = 8
 _LARGEST_CODE = 99_999
 
@@ -111,9 +114,14 @@ def shown_text(text: str, secrets: Sequence[Secret]) -> str:
     """Return a server's text fit to be shown: without secrets and long numbers, on one line, at most 300 letters."""
     for secret in secrets:
         text = without_echo(secret.scrub(text), secret)
+    # Secrets are looked for in all of it, the rest only as far as it may be shown: masking megabytes takes hundreds.
+    head = text[:_LONGEST_READ]
+    # A number that the cut parts is masked as one that goes on.
+    beyond = _GOES_ON if len(head) < len(text) else ""
     # First one line, then masked: a number that was broken over lines comes together before it is looked for.
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return mask_digits(line)[:_LONGEST_TEXT]
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in head).split())
+    masked = mask_digits(line + beyond)
+    return masked[: len(masked) - len(beyond)][:_LONGEST_TEXT]
 
 
 def _is_bound(answer_id: object, request: Request) -> bool:
@@ -135,6 +143,6 @@ def _server_text(message: object, secrets: Sequence[Secret]) -> ServerText:
     if isinstance(message, str):
         return ServerText(shown_text(message, secrets))
     if isinstance(message, dict):
-        texts = [(language, text) for language, text in message.items() if isinstance(text, str)][:_MOST_LANGUAGES]
+        texts = islice(((name, text) for name, text in message.items() if isinstance(text, str)), _MOST_LANGUAGES)
         return ServerText(by_language={language[:16]: shown_text(text, secrets) for language, text in texts})
     return ServerText()

@@ -25,6 +25,7 @@ __all__ = [
     "create",
     "get",
     "get_all",
+    "named_in",
     "pay",
     "receipt_of",
     "receipts_of",
@@ -153,6 +154,23 @@ def state_of(answer: Answer) -> int:
     if state is None:
         raise Unclear(answer.method, Fault.WRONG_SHAPE, "the result holds no state")
     return state
+
+
+def named_in(answer: Answer) -> tuple[ServerReceipt, ...]:
+    """Return what an answer names of the receipt that it is about: in its result itself, and in the ``receipt`` there.
+
+    An answer to ``check`` holds a state and nothing else, as far as is known; one that names more may be another's.
+
+    Raises:
+        Unclear: its ``receipt`` is none (``WRONG_SHAPE``).
+    """
+    result = answer.result if isinstance(answer.result, Mapping) else {}
+    inner = result.get("receipt")
+    if inner is None:
+        return (_receipt(result),)
+    if not isinstance(inner, Mapping):
+        raise Unclear(answer.method, Fault.WRONG_SHAPE, "the receipt in the result is none")
+    return (_receipt(result), _receipt(inner))
 
 
 def receipts_of(answer: Answer) -> tuple[ServerReceipt, ...]:

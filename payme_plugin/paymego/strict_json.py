@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import chain
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["parse_strict"]
 
@@ -70,22 +75,20 @@ _DECODER = json.JSONDecoder(
 
 
 def _check_tree(value: object, *, with_texts: bool) -> None:
-    level: list[object] = [value]
-    for _ in range(_DEEPEST):
-        below: list[object] = []
-        for item in level:
-            if isinstance(item, dict):
-                below.extend(item.values())
-                if with_texts:
-                    below.extend(item)
-            elif isinstance(item, list):
-                below.extend(item)
-            elif with_texts and isinstance(item, str) and not _is_sound(item):
+    # Down and up again, so that no more is remembered than the way to where it is.
+    way: list[Iterator[object]] = [iter((value,))]
+    while way:
+        for item in way[-1]:
+            if item and isinstance(item, (dict, list)):
+                if len(way) == _DEEPEST:
+                    raise ValueError("it nests too deep")
+                members = item.values() if isinstance(item, dict) else item
+                way.append(chain(item, members) if with_texts and isinstance(item, dict) else iter(members))
+                break
+            if with_texts and isinstance(item, str) and not _is_sound(item):
                 raise ValueError("it holds half a character (a lone surrogate)")
-        if not below:
-            return
-        level = below
-    raise ValueError("it nests too deep")
+        else:
+            way.pop()
 
 
 def _is_sound(text: str) -> bool:

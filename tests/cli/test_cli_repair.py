@@ -86,6 +86,19 @@ def test_what_payme_has_and_the_journal_lost_is_listed_the_money_first(used: Sho
     assert f"15 000.00  paid (4), receipt {receipts[0].receipt_id}" in said.out
 
 
+def test_a_cancellation_that_was_lost_is_queued_again_and_counted(used: Shop) -> None:
+    damage(used, "cancellation")
+    document = used.run("journal", "repair", "--json").document
+    assert (document["copied"]["cancellation"], document["queued_again"]) == (0, 1)
+    (row,) = used.run("queue", "list", "--json").document
+    assert (row["payment_id"], row["cause"]) == ("p2", "unrecorded")
+
+    damage(used, "cancellation")
+    said = used.run("journal", "repair")
+    assert "Cancellations that could not be read and are queued again: 1.\n" in said.out
+    assert used.run("queue", "deliver", "--until-empty").code == 0
+
+
 def test_refunds_from_the_tills_record_go_on_after_the_journal_was_lost(used: Shop) -> None:
     (used.folder / FILE_NAME).write_bytes(b"nothing at all" * 1000)
     used.run("journal", "repair")

@@ -65,6 +65,16 @@ def test_one_that_the_till_has_is_held_by_whoever_can_not_ask_it(
     assert world.live()[0].last_error == HELD_BY_TILL
 
 
+def test_it_is_held_by_whoever_read_it_before_the_till_spoke(world: HookedWorld) -> None:
+    row = owe_paid(world)
+    kassa = world.upkeep.kassa(9)
+    assert kassa is not None
+    assert step(world, is_recorded=True) is Stepped.HELD
+
+    assert world.upkeep.rounds().step(row, kassa, is_recorded=None) is Stepped.HELD
+    assert (world.paymego.count(CANCEL), world.paymego.held()) == (0, 1_500_000)
+
+
 def test_it_stays_held_after_a_restart(world: HookedWorld) -> None:
     owe_paid(world)
     step(world, is_recorded=True)

@@ -9,6 +9,7 @@ import pytest
 from hookspecs import QueueVerdict, ReversalStatus
 from owed_money import owe, owe_paid, owe_refund
 from payme_plugin.delivery.messages import message_of
+from payme_plugin.ledger.errors import Unwritable
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.reading import JournalReader
 from payme_plugin.sandbox import FaultKind
@@ -170,19 +171,56 @@ def test_a_queue_that_comes_later_is_offered_what_is_still_owed(world: HookedWor
     assert [message.message_id for message in world.host.queue] == [message_of(row).message_id]
 
 
-def test_offering_that_can_not_be_stored_is_repeated_under_the_same_id(world: HookedWorld) -> None:
+def test_one_whose_offer_can_not_be_stored_is_stepped_by_our_own_worker_and_offered_once(world: HookedWorld) -> None:
     world.host.takes_messages = True
-    row = owe_paid(world)
+    rows = [owe_paid(world, f"p{number}", number) for number in range(1, 4)]
     journal = world.upkeep.rounds().journal
     journal.fail_from(1)  # type: ignore[attr-defined]
-    for _ in range(2):
-        with pytest.raises(Exception, match="disk is full"):
-            world.work()
-    journal.recover()  # type: ignore[attr-defined]
-    world.work()
 
-    assert {message.message_id for message in world.host.queue} == {message_of(row).message_id}
-    assert world.live()[0].offered_at is not None
+    world.work(600)
+
+    assert world.paymego.held() == 0
+    assert [message.message_id for message in world.host.queue] == [message_of(row).message_id for row in rows]
+    journal.recover()  # type: ignore[attr-defined]
+    world.work(30)
+    assert (world.live(), len(world.host.queue)) == ([], 3)
+    assert {world.message(message) for message in world.host.queue} == {QueueVerdict.DONE}
+
+
+def test_one_whose_offer_could_not_be_stored_is_offered_again_under_the_same_id_by_the_next_process(
+    world: HookedWorld,
+) -> None:
+    world.host.takes_messages = True
+    row = owe_paid(world)
+    world.paymego.befall(FaultKind.SILENT, CHECK, times=None)
+    world.upkeep.rounds().journal.fail_from(1)  # type: ignore[attr-defined]
+    world.work(60)
+    world.restart()
+    world.work(60)
+
+    assert [message.message_id for message in world.host.queue] == [message_of(row).message_id] * 2
+    (live,) = world.live()
+    assert live.offered_at is not None
+
+
+def test_a_row_about_which_nobody_can_be_asked_holds_up_no_other(
+    world: HookedWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Whether another till decides can't be told, so its host's word is missing; what a hook asked for needs none.
+    unrecorded, refund = owe_paid(world, "p1", 1), owe_refund(world, "p2", 2)
+    world.restart()
+    sent = len(world.paymego.sent)
+
+    def unwritable() -> bool:
+        raise Unwritable("read-only file system")
+
+    world.upkeep._decider.decides = unwritable  # type: ignore[method-assign]
+    world.work(120)
+
+    assert unrecorded.receipt_id not in {each.receipt_id for each in world.paymego.sent[sent:]}
+    assert [row.cancellation_id for row in world.live("p1")] == [unrecorded.cancellation_id]
+    assert (world.live("p2"), world.paymego.state(refund.receipt_id)) == ([], 50)
+    assert 6 <= caplog.text.count(f"cancellation {unrecorded.cancellation_id} waits: read-only file system") <= 8
 
 
 def test_after_a_restart_an_accepted_row_is_not_offered_again(world: HookedWorld) -> None:

@@ -48,6 +48,20 @@ def test_a_row_that_ended_since_it_was_read_is_done_without_a_request(world: Hoo
     assert len(world.paymego.sent) == sent
 
 
+def test_a_row_that_is_taken_back_during_a_step_gets_no_cancel(world: HookedWorld) -> None:
+    owe_refund(world)
+    world.work()
+    (row,) = world.live()
+    rounds = world.upkeep.rounds()
+    rows = Cancellations(world.journal)
+    sent = world.paymego.count(CANCEL)
+    world.paymego.bank.put_state(world.paymego.now_ms, row.receipt_id, 4)
+    world.paymego.change(CHECK, meanwhile(lambda: rows.withdraw(row, "taken back", attempts=row.attempts)))
+
+    assert rounds.step(row, kassa(world), is_recorded=None) is Stepped.DONE
+    assert world.paymego.count(CANCEL) == sent
+
+
 def test_a_row_that_a_person_ends_during_a_step_stays_as_the_person_ended_it(world: HookedWorld) -> None:
     row = owe_paid(world)
     rounds = world.upkeep.rounds()
@@ -164,3 +178,35 @@ def test_what_can_not_be_stored_is_tried_again_after_a_rest(world: HookedWorld) 
     world.upkeep.rounds().journal.recover()  # type: ignore[attr-defined]
     world.work(30)
     assert world.live() == []
+
+
+def test_on_a_full_disk_all_rows_have_their_turn(world: HookedWorld) -> None:
+    receipts = {owe_paid(world, f"p{number}", number).receipt_id for number in range(1, 71)}
+    assert len(receipts) == 70
+    world.upkeep.rounds().journal.fail_from(1)  # type: ignore[attr-defined]
+
+    world.work(60)
+
+    assert (world.paymego.held(), world.paymego.count(CANCEL)) == (0, 70)
+
+
+def test_on_a_full_disk_all_rows_have_their_turn_however_long_each_takes(world: HookedWorld) -> None:
+    receipts = {owe_paid(world, f"p{number}", number).receipt_id for number in range(1, 71)}
+    world.upkeep.rounds().journal.fail_from(1)  # type: ignore[attr-defined]
+    world.paymego.befall(FaultKind.SILENT, CHECK, times=None)
+    before = len(world.paymego.sent)
+
+    world.work(800)
+
+    assert {sent.receipt_id for sent in world.paymego.sent[before:]} == receipts
+
+
+def test_on_a_full_disk_all_fiscal_links_have_their_turn(world: HookedWorld) -> None:
+    for number in range(1, 71):
+        world.sell_and_close(f"p{number}", number, link=OFD_LINK)
+    world.upkeep.rounds().journal.fail_from(1)  # type: ignore[attr-defined]
+    before = len(world.paymego.sent)
+
+    world.work(60)
+
+    assert len({sent.receipt_id for sent in world.paymego.sent[before:] if sent.method == TELL}) == 70

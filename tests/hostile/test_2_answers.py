@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from fault_proxy import Phase
-from fault_proxy_answers import ELSEWHERE
+from fault_proxy_answers import ELSEWHERE, STATUSES
 from fault_proxy_names import Counted
 from hookspecs import PaymentStatus
 from hostile_cells import answer_cells
@@ -225,6 +227,18 @@ def test_a_paid_answer_is_taken_only_where_it_is_ours_to_the_letter(lied_to: Sta
 
     assert (result.status is PaymentStatus.PAID) == liar.is_true, told
     assert result.cancellation_queued != liar.is_true
+
+
+def test_no_server_makes_a_cashier_wait_by_a_retry_after(shop: Shop) -> None:
+    timeout_s = 5
+    with closing(Stage(shop, "too-many", settings={"timeout": timeout_s})) as stage:
+        stage.proxy.befall("receipts.create", STATUSES["429 with Retry-After"], Phase.AFTER)
+        began_at = time.monotonic()
+        result = stage.pay(stage.till.code())
+        took_s = time.monotonic() - began_at
+
+    assert (result.status, result.cancellation_queued) == (PaymentStatus.REFUSED, False)
+    assert took_s < timeout_s
 
 
 def test_no_redirect_is_even_looked_up(shop: Shop) -> None:

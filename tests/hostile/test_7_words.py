@@ -61,9 +61,9 @@ def test_a_secret_is_shown_by_no_way_of_writing_it(shown: Callable[[object], str
     secret = Secret(KEY)
 
     assert "***" in shown(secret)
-    assert "***" in f"{secret}"
-    assert "***" in shown([secret])
-    assert KEY not in f"{secret} {secret!r} {shown(secret)} {shown([secret])} {pickle.loads(pickle.dumps(secret))}"  # noqa: S301 - our own
+    assert KEY not in shown(secret)
+    assert KEY not in f"{secret} {secret!r} {[secret]}"
+    assert pickle.loads(pickle.dumps(secret)).reveal() == "***"  # noqa: S301 - our own
 
 
 # Numbers in what others say

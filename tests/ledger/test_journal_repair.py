@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -24,9 +24,8 @@ from payme_plugin.ledger.leases import DECIDER, Leases
 from payme_plugin.ledger.owners import Owner
 from payme_plugin.ledger.reading import JournalReader
 from payme_plugin.ledger.repair import Repaired, fault_in, repair
-from payme_plugin.ledger.rows import NewCancellation
 from payme_plugin.ledger.schema import SCHEMA_VERSION
-from payme_plugin.ledger.states import Cause, PaymentState
+from payme_plugin.ledger.states import PaymentState
 from virtual_clock import VirtualClock
 
 ROOT = Path(__file__).parents[2]
@@ -164,7 +163,7 @@ def test_with_a_damaged_page_in_the_middle_the_other_rows_are_saved(path: Path, 
         gone = lost(sound, rows)
         assert len(gone) <= 1, "a page holds rows of one table"
         assert sum(gone.values()) <= 120
-        assert bool(gone) is (outcome.unreadable > 0)
+        assert bool(gone or outcome.queued_again) is (outcome.unreadable > 0)
         known = {row[0] for row in sound.rows["payment"]}
         assert {row[0] for row in rows["payment"]} <= known
 
@@ -243,7 +242,6 @@ def bent(path: Path, sound: Sound, *changes: tuple[str, str, str | bytes, str]) 
     ("table", "column", "value"),
     [
         ("payment", "message", b"\xd0"),
-        ("cancellation", "url", b"\xd0"),
         ("event", "after", "lost"),
         ("event", "text", b"\xff\xfe"),
     ],
@@ -278,42 +276,6 @@ def test_where_the_story_is_not_whole_no_state_is_taken_from_it(path: Path, soun
 
     assert outcome is not None
     assert (outcome.unreadable, outcome.copied["payment"]) == (2, PAYMENTS - 1)
-
-
-def test_a_live_cancellation_whose_cause_makes_no_sense_goes_on_under_the_most_careful_one(path: Path) -> None:
-    journal = open_journal(path)
-    paid = walk(journal, PaymentState.PAID)
-    journal.move(paid, PaymentState.REVERSING, "refund", cancellation=NewCancellation(cause=Cause.REFUND))
-    (written,) = journal.live_cancellations()
-    journal.close()
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("UPDATE cancellation SET cause = 'refumd'")
-    outcome = repair(path, "till-1", "now")
-
-    assert outcome is not None
-    assert (outcome.unreadable, outcome.copied["cancellation"]) == (1, 1)
-    journal = open_journal(path)
-    assert journal.live_cancellations() == [replace(written, cause=Cause.UNRECORDED)]
-    assert journal.payment("p1").state is PaymentState.REVERSING
-    assert "its cause could not be read" in journal.events("p1")[-1].text
-    journal.close()
-
-
-@pytest.mark.parametrize(
-    "where", ["ended_at IS NOT NULL", "receipt_id = 'of another payment'"], ids=["ended", "of no saved payment"]
-)
-def test_no_other_cancellation_whose_cause_makes_no_sense_comes_to_life(path: Path, where: str) -> None:
-    journal = open_journal(path)
-    walk(journal, PaymentState.UNKNOWN)
-    journal.close()
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("UPDATE cancellation SET cause = 'whim'")
-        connection.execute(f"UPDATE cancellation SET {where.replace('IS NOT NULL', '= 5')}")  # noqa: S608 - our own words
-    outcome = repair(path, "till-1", "now")
-
-    assert outcome is not None
-    assert (outcome.unreadable, outcome.copied["cancellation"]) == (1, 0)
-    assert fault_in(path) is None
 
 
 def test_a_live_cancellation_whose_payment_is_gone_can_still_be_ended(path: Path, sound: Sound) -> None:

@@ -8,16 +8,30 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from answer_changes import result, with_receipt, without_id, without_receipt_fields
+from answer_changes import body, error, result, with_receipt, without_id, without_receipt_fields
 from hookspecs import PaymentStatus
 from payme_plugin.sandbox import BuyerAction, FaultKind
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from virtual_paymego import Change
     from virtual_world import World
 
 PAY, CHECK, GET = "receipts.pay", "receipts.check", "receipts.get"
+
+
+def _beside(**facts: object) -> Change:
+    """Answer with the receipt as it is, and with these facts beside it."""
+
+    def changed(answer: Mapping[str, object]) -> Mapping[str, object]:
+        found = answer["result"]
+        assert isinstance(found, dict)
+        return {**answer, "result": {**found, **facts}}
+
+    return changed
+
 
 _NOT_OURS = [
     with_receipt(_id="another"),
@@ -113,6 +127,80 @@ def test_an_error_with_another_id_is_no_refusal(world: World) -> None:
     assert (outcome.status, outcome.error_code) == (PaymentStatus.PAID, None)
 
 
+# Our request's id stands in all of these, so that only what they name tells that they are another receipt's.
+_OTHERS_FACTS: list[dict[str, object]] = [
+    {"_id": "another"},
+    {"_id": 17},
+    {"id": "another"},
+    {"amount": 1},
+    {"amount": "1500000"},
+    {"receipt": {"_id": "another"}},
+    {"receipt": {"id": "another"}},
+    {"receipt": {"amount": 1}},
+    {"receipt": {"state": 0}},
+    {"receipt": {"state": "4"}},
+    {"receipt": "another"},
+    {"receipt": []},
+]
+
+
+@pytest.mark.parametrize("facts", _OTHERS_FACTS)
+def test_paid_in_a_check_that_names_another_receipt_amount_or_state_is_no_answer(
+    world: World, facts: dict[str, object]
+) -> None:
+    world.paymego.change(CHECK, result({"state": 4, **facts}), times=99)
+
+    outcome = world.pay(world.paymego.code(BuyerAction.NEVER_ANSWERS))
+
+    assert (outcome.status, len(world.live())) == (PaymentStatus.UNKNOWN, 1)
+    told = "\n".join(event.text for event in world.events())
+    assert "about another receipt, amount or state" in told or "the receipt in the result is none" in told
+
+
+@pytest.mark.parametrize("facts", _OTHERS_FACTS)
+def test_50_in_a_check_that_names_another_receipt_amount_or_state_proves_no_cancellation(
+    world: World, facts: dict[str, object]
+) -> None:
+    world.paymego.change(CHECK, result({"state": 50, **facts}), times=99)
+
+    outcome = world.pay(world.paymego.code(BuyerAction.CONFIRMS, after_s=30))
+
+    assert (outcome.status, len(world.live())) == (PaymentStatus.UNKNOWN, 1)
+
+
+@pytest.mark.parametrize("facts", [{"state": 50}, {"_id": "another"}, {"id": "another"}, {"amount": 1}])
+def test_a_receipt_beside_which_another_state_receipt_or_amount_is_named_is_no_answer(
+    world: World, facts: dict[str, object]
+) -> None:
+    world.paymego.change(PAY, _beside(**facts))
+
+    assert world.pay(world.paymego.code()).status is PaymentStatus.PAID
+    assert world.paymego.methods[:3] == ["create", "pay", "check"]
+
+
+@pytest.mark.parametrize("facts", [{"state": 50}, {"_id": "another"}, {"id": "another"}, {"amount": 1}])
+def test_get_repeats_nothing_where_it_names_another_state_receipt_or_amount_too(
+    world: World, facts: dict[str, object]
+) -> None:
+    world.paymego.change(PAY, without_id())
+    world.paymego.change(GET, _beside(**facts))
+
+    assert world.pay(world.paymego.code()).status is PaymentStatus.PAID
+    assert world.paymego.methods[:4] == ["create", "pay", "get", "check"]
+
+
+def test_a_check_may_name_our_receipt_our_amount_and_its_state_again(world: World) -> None:
+    def with_all(answer: Mapping[str, object]) -> Mapping[str, object]:
+        mine = {"_id": world.row().receipt_id, "amount": world.row().amount, "state": 4}
+        return {"id": answer["id"], "result": {**mine, "receipt": {**mine, "id": "of something else", "card": None}}}
+
+    world.paymego.change(PAY, body(b"lost"))
+    world.paymego.change(CHECK, with_all)
+
+    assert world.pay(world.paymego.code()).status is PaymentStatus.PAID
+    assert world.paymego.count(CHECK) == 1
+
+
 def test_declined_with_our_id_is_proof_enough(world: World) -> None:
     outcome = world.pay(world.paymego.code(BuyerAction.DECLINES, after_s=1))
 
@@ -140,3 +228,27 @@ def test_an_ignored_error_without_an_id_never_hides_a_charge(world: World) -> No
 
     # The bank had carried the payment out: what stands in the answer belongs to another call.
     assert world.pay(world.paymego.code()).status is PaymentStatus.PAID
+
+
+def test_a_stale_code_without_an_id_may_be_another_calls_so_no_second_code_leaves(world: World) -> None:
+    world.set(ignoredErrors=-31630)
+    # Whoever it belongs to, our own pay may still be on its way.
+    world.paymego.change(PAY, without_id())
+    stale = world.paymego.code(BuyerAction.FAILS, error_code=-31400)
+
+    outcome = world.pay(stale, world.paymego.code(BuyerAction.LACKS_FUNDS))
+
+    assert (outcome.status, outcome.error_code) == (PaymentStatus.REFUSED, -31400)
+    assert world.paymego.methods == ["create", "pay", "check"]
+    assert (outcome.cancellation_queued, len(world.live())) == (True, 1)
+
+
+@pytest.mark.parametrize("state", [4, 50])
+def test_after_a_stale_code_without_an_id_the_state_still_decides(world: World, state: int) -> None:
+    action = BuyerAction.PAYS if state == 4 else BuyerAction.DECLINES
+    world.paymego.change(PAY, without_id(error(-31400)))
+
+    outcome = world.pay(world.paymego.code(action))
+
+    assert outcome.status is (PaymentStatus.PAID if state == 4 else PaymentStatus.REFUSED)
+    assert world.live() == []

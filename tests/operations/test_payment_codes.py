@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answer_changes import meanwhile
+from answer_changes import error, meanwhile
 from answer_changes import result as answered
 from full_disk import fill_disk, free_disk
 from hookspecs import PaymentStatus
@@ -230,6 +230,30 @@ def test_a_stale_code_is_not_followed_by_another_where_the_state_is_not_0(world:
     assert (result.status, result.error_code) == (PaymentStatus.REFUSED, -31400)
     assert (len(ui.prompts), world.paymego.count(PAY)) == (1, 1)
     assert len(world.live()) == 1
+
+
+@pytest.mark.parametrize("state", [1, 2, 3, 5, 20, 21, 77, None])
+def test_an_ignored_stale_code_leaves_a_cancellation_where_the_state_asked_after_it_is_not_0(
+    world: World, state: int | None
+) -> None:
+    world.set(ignoredErrors=-31400)
+    world.paymego.change(PAY, error(-31400))
+    world.paymego.change(CHECK, answered({"state": state}))
+
+    result = world.pay(world.paymego.code(BuyerAction.CONFIRMS, after_s=4), world.paymego.code())
+
+    assert (result.status, result.error_code) == (PaymentStatus.REFUSED, -31400)
+    assert (result.cancellation_queued, len(world.live())) == (True, 1)
+
+
+def test_an_ignored_stale_code_leaves_no_cancellation_where_it_and_state_0_are_the_last_word(world: World) -> None:
+    world.set(ignoredErrors=-31400)
+    scanned = [f"1111222233334444{index}" for index in range(4)]
+
+    result = world.pay(*scanned)
+
+    assert (result.status, result.error_code) == (PaymentStatus.REFUSED, -31400)
+    assert (world.paymego.count(PAY), world.live()) == (4, [])
 
 
 @pytest.mark.parametrize("kind", [FaultKind.ANSWER_LOST, FaultKind.ERROR, FaultKind.FOREIGN_ID, FaultKind.SILENT])

@@ -95,6 +95,20 @@ def test_the_last_question_has_a_timeout_of_its_own(world: World) -> None:
     assert outcome.status is PaymentStatus.PAID
 
 
+def test_a_second_pay_just_before_payDuration_leaves_the_last_question_its_timeout(world: World) -> None:  # noqa: N802
+    world.paymego.passage = lambda method: Passage(back_s=1 if method == CHECK else 0.01)
+    world.paymego.befall(FaultKind.SILENT_AFTER_EFFECT, PAY, skip=1)
+    ui = world.cashier("11112222333344445555", world.paymego.code, takes_s=18.5)
+
+    outcome = world.pay(ui=ui)
+
+    first_pay, second_pay = world.paymego.times_of(PAY)
+    assert 19 < second_pay - first_pay < 20
+    # It has what is left of payDuration, not a timeout of its own: the last question has that.
+    assert world.paymego.times_of(CHECK)[1:] == pytest.approx([first_pay + 20])
+    assert (outcome.status, world.paymego.held(), world.live()) == (PaymentStatus.PAID, 1_500_000, [])
+
+
 @pytest.mark.parametrize("after_s", [0.5, 1.99, 2.0, 5.3, 19.9, 19.99])
 def test_a_buyer_who_confirms_in_time_has_paid(world: World, after_s: float) -> None:
     outcome = world.pay(world.paymego.code(BuyerAction.CONFIRMS, after_s=after_s))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from answer_changes import error, without_id
+from answer_changes import error, meanwhile, without_id
 from hookspecs import ReversalStatus
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.sandbox import CancelPlan, FaultKind, FaultPlan
@@ -17,6 +17,8 @@ from reversal_roads import ROADS, Road
 from virtual_till import PowerCut
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hooked_world import HookedWorld, Sold
     from virtual_paymego import Envelope
 
@@ -139,4 +141,100 @@ def test_told_by_a_second_hook_it_is_not_taken_back_by_the_first(world: HookedWo
 
     assert (told, first.status) == ([ReversalStatus.QUEUED], ReversalStatus.QUEUED)
     assert world.row().state is PaymentState.REVERSING
+    assert is_delivered_and_gone(world)
+
+
+def begins_elsewhere(world: HookedWorld) -> Callable[[float], None]:
+    """Return what a cashier's screen does: another one's ``receipts.cancel`` for the row leaves meanwhile, once."""
+    begun: list[int] = []
+
+    def hand(_: float) -> None:
+        if world.live() and not begun:
+            begun.append(world.upkeep.rounds().rows.begin(world.live()[0]))
+
+    return hand
+
+
+def test_one_for_which_another_cancel_leaves_after_ours_is_not_taken_back(world: HookedWorld, road: Road) -> None:
+    world.set(ignoredErrors="-31800")
+    sold = road.sell(world)
+    world.paymego.befall(FaultKind.ANSWER_DELAYED, CANCEL, after_s=2.0)
+    world.paymego.bank.plan_cancel(sold.receipt_id, REFUSES)
+    ui = world.cashier()
+    ui.hand = begins_elsewhere(world)
+
+    assert road.give_back(world, sold, ui=ui).status is ReversalStatus.QUEUED
+    assert world.live()[0].attempts == 2
+    assert is_delivered_and_gone(world)
+
+
+def test_one_for_which_another_cancel_left_before_ours_is_not_taken_back(world: HookedWorld, road: Road) -> None:
+    world.set(ignoredErrors="-31800")
+    sold = road.sell(world)
+    world.journal.cut_at(1)
+    with pytest.raises(PowerCut):
+        road.give_back(world, sold)
+    world.restart()
+    refuse_the_next(world, sold)
+    world.paymego.befall(FaultKind.ANSWER_DELAYED, CHECK, after_s=2.0)
+    ui = world.cashier()
+    ui.hand = begins_elsewhere(world)
+
+    assert road.give_back(world, sold, ui=ui).status is ReversalStatus.QUEUED
+    assert world.live()[0].attempts == 2
+    assert is_delivered_and_gone(world)
+
+
+def test_told_as_queued_although_that_could_not_be_stored_it_is_not_taken_back_once_the_hosts_queue_has_it(
+    world: HookedWorld, road: Road
+) -> None:
+    world.set(ignoredErrors="-31800")
+    world.host.takes_messages = True
+    sold = road.sell(world)
+    world.paymego.befall(FaultKind.SILENT, CHECK, times=None)
+    world.journal.fail_from(2)
+    assert road.give_back(world, sold).status is ReversalStatus.QUEUED
+    world.journal.recover()
+    world.work(60)
+    (row,) = world.live()
+    assert (row.last_error, row.attempts, len(world.host.queue)) == ("", 0, 1)
+    refuse_the_next(world, sold)
+
+    assert road.give_back(world, sold).status is ReversalStatus.QUEUED
+    assert is_delivered_and_gone(world)
+
+
+def test_one_whose_request_could_not_be_noted_is_not_taken_back(world: HookedWorld, road: Road) -> None:
+    world.set(ignoredErrors="-31800")
+    sold = road.sell(world)
+    world.paymego.bank.plan_cancel(sold.receipt_id, REFUSES)
+    world.journal.fail_from(2)
+    world.paymego.change(CANCEL, meanwhile(world.journal.recover))
+
+    assert road.give_back(world, sold).status is ReversalStatus.QUEUED
+    assert is_delivered_and_gone(world)
+
+
+def test_one_that_another_took_back_while_the_hook_waits_is_begun_anew_before_it_is_queued(
+    world: HookedWorld, road: Road
+) -> None:
+    sold = road.sell(world)
+    world.journal.cut_at(1)
+    with pytest.raises(PowerCut):
+        road.give_back(world, sold)
+    world.restart()
+    (former,) = world.live()
+    world.paymego.befall(FaultKind.SILENT, CHECK, times=None)
+    ui = world.cashier()
+
+    def take_back(_: float) -> None:
+        if world.live() == [former]:
+            world.upkeep.rounds().rows.withdraw(former, "taken back", attempts=0)
+
+    ui.hand = take_back
+
+    assert road.give_back(world, sold, ui=ui).status is ReversalStatus.QUEUED
+    (live,) = world.live()
+    assert live.cancellation_id != former.cancellation_id
+    world.paymego.faults = FaultPlan()
     assert is_delivered_and_gone(world)

@@ -52,7 +52,9 @@ def main(arguments: list[str]) -> int:
 
 def _break() -> int:
     rows = [(broken, caught_by_simulation(broken), caught_by_model(broken)) for broken in BREAKS]
-    _PAGE.write_text(page(rows), "utf-8")
+    # What stands below the table of the statements was not made here.
+    below = _PAGE.read_text("utf-8").partition("\n## ")[1:]
+    _PAGE.write_text(page(rows) + "".join(below), "utf-8")
     return 0 if all(simulated or modelled for _, simulated, modelled in rows) else 1
 
 

@@ -31,11 +31,13 @@ BUYER = Buyer(phone=PHONE, card=CARD)
 """A buyer whose card the server does not mask, as one sample of ``receipts.get_all`` shows it."""
 
 _GROUPING = re.compile(r"[\s().\-\u00a0\u2011]+")
-_PART = 8
+_PART = 10
 """So many characters of a secret on end are a leak. A masked card shows six and four, a masked number its last four."""
-_LONG_NUMBER = re.compile(rf"\d{{{_PART},}}")
+# Three kinds of long numbers are not looked at: moments in Unix milliseconds, times measured in floating point, what
+# logging adds to every record. There are so many that now and then one would have as many digits of a code by chance.
+_LONG_NUMBER = re.compile(rf"(?<!\d)(?!1[789]\d{{11}}(?!\d))\d{{{_PART},}}")
+_MEASURED = re.compile(r"\b\d{1,4}\.\d{9,}\b")
 _LOGGING_S_OWN = frozenset({"created", "msecs", "relativeCreated", "thread", "process"})
-"""Numbers that ``logging`` adds to every record: so many that now and then one would have eight digits of a code."""
 
 
 def grouped(number: str, by: str = " ", size: int = 4) -> str:
@@ -105,7 +107,7 @@ class Witness:
             self._note_rows()
 
     def leaks(self, *secrets: str) -> list[tuple[str, str]]:
-        """Return of which secrets eight characters on end or more were seen where, and once for each time.
+        """Return of which secrets ten characters on end or more were seen where, and once for each time.
 
         XML's own spelling, line ends and groups of digits hide none.
         """
@@ -144,7 +146,7 @@ def _told(parts: Mapping[str, list[str]], text: str) -> set[str]:
 
 def _plain(text: str) -> str:
     """Return a text without what people and printers put between the parts of a number or a word."""
-    return _GROUPING.sub("", text)
+    return _GROUPING.sub("", _MEASURED.sub(";", text))
 
 
 def _traceback_with_values(error: BaseException) -> str:

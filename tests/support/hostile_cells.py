@@ -57,13 +57,13 @@ _STRIKES = {**STRIKES, **STATUSES, **SHAPES, FORGOTTEN: STRIKES["accepted and si
 _HOLDING_BACK = [fault for fault in STRIKES if Phase.BEFORE in phases_of(fault)]
 _LATE_MATTERS = (Scene.PAY, Scene.CANCEL, Scene.REFUND)
 _BOTH = (Phase.BEFORE, Phase.AFTER)
-_ANSWERED_TOO_SOON = (
+_ANSWERED_TOO_SOON = {
     "a portal's page with 200",
     "429 with Retry-After",
     "502",
     "an earlier call's answer",
     "result and error",
-)
+}
 """Answers of each kind that stand for all where the effect comes after them."""
 _NAMES_NOTHING = frozenset({Scene.FISCAL, Scene.LIST})
 _NO_LIE = {
@@ -125,17 +125,21 @@ def wire_cells() -> list[Cell]:
 
 def answer_cells() -> list[Cell]:
     """Return the cells of the answers that are not what the till may take."""
-    cells = [Cell(status, scene, phase) for status in STATUSES for scene in Scene for phase in _BOTH]
-    cells += [
-        Cell(fault, scene, phase)
-        for fault in _ANSWERED_TOO_SOON
-        for scene in _LATE_MATTERS
-        for phase in (Phase.DURING, Phase.LATE)
+    cells = [
+        Cell(status, scene, phase) for status in STATUSES for scene in Scene for phase in _answer_phases(status, scene)
     ]
     shaped = [
-        Cell(shape, scene, phase) for shape in SHAPES for scene in Scene for phase in _BOTH if _is_shaped(scene, phase)
+        Cell(shape, scene, phase)
+        for shape in SHAPES
+        for scene in Scene
+        for phase in _answer_phases(shape, scene)
+        if _is_shaped(scene, phase)
     ]
     return cells + [cell for cell in shaped if cell.scene not in _NO_LIE.get(cell.fault, ())]
+
+
+def _answer_phases(fault: str, scene: Scene) -> tuple[Phase, ...]:
+    return tuple(Phase) if fault in _ANSWERED_TOO_SOON and scene in _LATE_MATTERS else _BOTH
 
 
 def _is_shaped(scene: Scene, phase: Phase) -> bool:

@@ -55,6 +55,7 @@ def _check_between(paymego: VirtualPaymeGo, first: Sent, second: Sent) -> None:
     refusal, *rest = between
     assert isinstance(refusal.outcome, Refused), "a second pay without a refusal of the first"
     assert proves_no_charge(refusal.outcome.code), "a second pay after an error that proves nothing"
+    assert refusal.outcome.bound, "a second pay after an error that may be another call's"
     assert [_state(heard) for heard in rest] == [0], "a second pay without state 0 asked after the refusal"
 
 

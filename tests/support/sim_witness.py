@@ -191,7 +191,7 @@ class Witness:
         state: object = None
         for _, heard in self._heard[receipt_id]:
             if heard.method == "receipts.pay":
-                proven = isinstance(heard.outcome, Refused) and heard.outcome.code in _PROOFS
+                proven = _proves(heard.outcome)
                 state = None
             elif isinstance(heard.outcome, Answer):
                 state = _state_of(heard, heard.outcome)
@@ -278,7 +278,7 @@ class Witness:
         pays = [heard for _, heard in self._heard[payment.receipt_id or ""] if heard.method == "receipts.pay"]
         outcome = pays[-1].outcome if pays else None
         ignored = self._settings().ignored_errors
-        if isinstance(outcome, Refused) and outcome.code in _PROOFS and outcome.code in ignored:
+        if isinstance(outcome, Refused) and _proves(outcome) and outcome.code in ignored:
             return
         self.fault(3, f"{payment.payment_id} ended {payment.state} with {len(live)} live cancellations and no proof")
 
@@ -413,11 +413,18 @@ def _state_of(heard: Heard, answer: Answer) -> int | None:
     return state if isinstance(state, int) and not isinstance(state, bool) else None
 
 
+def _proves(outcome: object) -> bool:
+    """Say whether an answer to a pay, which is ours by its id, proves that nothing was charged."""
+    return isinstance(outcome, Refused) and outcome.bound and outcome.code in _PROOFS
+
+
 def _bound_state(heard: Heard, answer: Answer, payment: PaymentLook) -> int | None:
     """Return the state in an answer that is bound to a payment's receipt, by the contract's rule; else None."""
     state = _state_of(heard, answer)
     if heard.method == "receipts.check":
-        return state if answer.bound else None
+        result = answer.result if isinstance(answer.result, Mapping) else {}
+        fits = result.get("_id") in {None, payment.receipt_id} and result.get("amount") in {None, payment.amount}
+        return state if answer.bound and fits else None
     receipt = answer.result.get("receipt") if isinstance(answer.result, Mapping) else None
     if not isinstance(receipt, Mapping):
         return None

@@ -1,0 +1,518 @@
+"""The repair of a damaged journal loses no cancellation: whatever was bent, money that is owed has one live row."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from journal_walks import UNRECORDED, contents, walk
+from payme_plugin.ledger.cancellations import HELD_BY_TILL, SAID_CANCELLED, Cancellations
+from payme_plugin.ledger.cancellations import closing as closing_words
+from payme_plugin.ledger.journal import FILE_NAME, Journal
+from payme_plugin.ledger.repair import Repaired, fault_in, repair
+from payme_plugin.ledger.rows import NewCancellation
+from payme_plugin.ledger.states import Cause, PaymentState
+from virtual_clock import VirtualClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from payme_plugin.ledger.rows import CancellationRow, PaymentRow
+
+PAGE = 4096
+REFUND = NewCancellation(cause=Cause.REFUND, request_id="refund-1")
+CANCEL = NewCancellation(cause=Cause.CANCEL)
+ERROR = "receipts.check: no usable answer"
+COLUMNS = (
+    "cancellation_id",
+    "payment_id",
+    "receipt_id",
+    "amount",
+    "pos_id",
+    "url",
+    "cause",
+    "request_id",
+    "created_at",
+    "due_at",
+    "offered_at",
+    "attempts",
+    "last_error",
+    "ended_at",
+    "outcome",
+)
+NONSENSE: tuple[str | bytes | int | None, ...] = (b"\xee\xff", b"x\xd0", "rubbish", "", None, 7)
+
+
+def open_journal(path: Path) -> Journal:
+    return Journal(path, host_identity="till-1", clock=VirtualClock())
+
+
+def reversing(journal: Journal, payment_id: str, new: NewCancellation, reason: str) -> CancellationRow:
+    paid = walk(journal, PaymentState.RECORDED, payment_id)
+    journal.move(paid, PaymentState.REVERSING, reason, cancellation=new)
+    return Cancellations(journal).live_of(payment_id)
+
+
+def unknown(journal: Journal, payment_id: str) -> CancellationRow:
+    walk(journal, PaymentState.UNKNOWN, payment_id)
+    return Cancellations(journal).live_of(payment_id)
+
+
+def refunded(journal: Journal, payment_id: str) -> CancellationRow:
+    return reversing(journal, payment_id, REFUND, "the till asks for a refund")
+
+
+def cancelled(journal: Journal, payment_id: str) -> CancellationRow:
+    return reversing(journal, payment_id, CANCEL, "the till asks for a cancel")
+
+
+def given_up(journal: Journal, payment_id: str) -> CancellationRow:
+    return reversing(journal, payment_id, UNRECORDED, "the till does not have it and never will")
+
+
+OWING = (unknown, refunded, cancelled, given_up)
+
+
+def stepped(journal: Journal, row: CancellationRow, came: str = ERROR) -> CancellationRow:
+    Cancellations(journal).postpone(row, 1000, came)
+    return Cancellations(journal).live_of(row.payment_id)
+
+
+def fill(journal: Journal) -> None:
+    """Store payments of every kind: ``owes-`` some money, ``done-`` with the end of a cancellation, ``free-`` none."""
+    rows = Cancellations(journal)
+    for number, make in enumerate(OWING):
+        make(journal, f"owes-{number}")
+        stepped(journal, make(journal, f"owes-{number}-stepped"))
+    rows.offer(rows.live_of("owes-0-stepped"), 1000)
+    stepped(journal, unknown(journal, "owes-held"), HELD_BY_TILL)
+    twice = refunded(journal, "owes-twice")
+    rows.withdraw(twice, "error 5 is ignored, state 4 asked after it", attempts=0)
+    again = journal.payment("owes-twice")
+    journal.move(again, PaymentState.REVERSING, "the till asks for a cancel", cancellation=CANCEL)
+    rows.end(unknown(journal, "done-50"), SAID_CANCELLED, reversed_at_payme=True)
+    rows.end(refunded(journal, "done-reversed"), SAID_CANCELLED, reversed_at_payme=True)
+    rows.end(unknown(journal, "done-closed"), closing_words("settled", "paid (4)"), reversed_at_payme=False)
+    rows.end(cancelled(journal, "done-closed-too"), closing_words("settled", "paid (4)"), reversed_at_payme=False)
+    back = refunded(journal, "done-taken-back")
+    rows.withdraw(back, "error 5 is ignored, state 4 asked after it", attempts=0)
+    for state in (PaymentState.PAYING, PaymentState.PAID, PaymentState.RECORDED, PaymentState.INTENT):
+        walk(journal, state, f"free-{state.value}")
+    row = walk(journal, PaymentState.CREATED, "free-refused")
+    journal.move(row, PaymentState.REFUSED, "it can't have moved")
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("filled") / FILE_NAME
+    journal = open_journal(path)
+    fill(journal)
+    journal.close()
+    return path
+
+
+def bend(path: Path, table: str, column: str, value: str | bytes | int | None, where: str = "1") -> None:
+    """Put a value into a table that SQLite itself would not let in, as a bad disk does."""
+    text = "CAST(? AS TEXT)" if isinstance(value, bytes) else "?"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        (sql,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+        connection.execute("PRAGMA writable_schema = ON").fetchall()
+        loose = sql.replace(") STRICT", ")").replace(" NOT NULL", "").replace(" CHECK (amount > 0)", "")
+        connection.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", (loose, table))
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        if column == "ended_at":
+            connection.execute("DROP INDEX one_live_cancellation")
+        connection.execute(f"UPDATE {table} SET {column} = {text} WHERE {where}", (value,))  # noqa: S608 - our own names
+        connection.execute("PRAGMA writable_schema = ON").fetchall()
+        connection.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", (sql, table))
+
+
+def empty_page(path: Path, table: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+    content = path.read_bytes()
+    path.write_bytes(content[: (root - 1) * PAGE] + b"\0" * PAGE + content[root * PAGE :])
+
+
+def repaired(path: Path) -> Repaired:
+    outcome = repair(path, "till-1", "now")
+    assert outcome is not None
+    assert fault_in(path) is None
+    return outcome
+
+
+def live_of(journal: Journal) -> dict[str, CancellationRow]:
+    rows = journal.live_cancellations()
+    found = {row.payment_id: row for row in rows}
+    assert len(found) == len(rows), "never two"
+    return found
+
+
+@pytest.fixture
+def one(path: Path) -> Callable[[Callable[[Journal], object]], CancellationRow | None]:
+    def make(how: Callable[[Journal], object]) -> CancellationRow | None:
+        journal = open_journal(path)
+        how(journal)
+        row = next(iter(journal.live_cancellations()), None)
+        journal.close()
+        return row
+
+    return make
+
+
+def after_repair(path: Path) -> tuple[Repaired, CancellationRow, PaymentRow]:
+    outcome = repaired(path)
+    journal = open_journal(path)
+    (row,) = journal.live_cancellations()
+    payment = journal.payment(row.payment_id)
+    journal.close()
+    return outcome, row, payment
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Whatever is bent
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=150, deadline=None)
+@given(column=st.sampled_from(COLUMNS), number=st.integers(1, 17), value=st.sampled_from(NONSENSE), bends=st.booleans())
+@example(column="last_error", number=1, value=b"\xee\xff", bends=False)
+def test_money_that_is_owed_has_one_live_row_and_other_money_has_none(
+    tmp_path_factory: pytest.TempPathFactory,
+    filled: Path,
+    column: str,
+    number: int,
+    value: str | bytes | int | None,
+    *,
+    bends: bool,
+) -> None:
+    path = tmp_path_factory.mktemp("bent") / FILE_NAME
+    path.write_bytes(filled.read_bytes())
+    if bends:
+        if column == "cancellation_id":
+            value = 99
+        bend(path, "cancellation", column, value, f"cancellation_id = {number}")
+    else:
+        empty_page(path, "cancellation")
+    outcome = repair(path, "till-1", "now")
+    assert fault_in(path) is None
+
+    journal = open_journal(path)
+    live = live_of(journal)
+    payments = {row.payment_id: row for row in journal.payments()}
+    journal.close()
+    assert {name for name in payments if name.startswith("owes-")} == set(live)
+    for name, row in live.items():
+        payment = payments[name]
+        is_bent = bends and row.cancellation_id == number
+        if not is_bent or column not in {"receipt_id", "amount", "pos_id", "url"}:
+            assert (row.receipt_id, row.amount) == (payment.receipt_id, payment.amount)
+            assert (row.pos_id, row.url) == (payment.pos_id, payment.url)
+    if column != "cause" or not bends:
+        assert (live["owes-0"].cause, live["owes-1"].cause, live["owes-2"].cause, live["owes-3"].cause) == (
+            Cause.UNRECORDED, Cause.REFUND, Cause.CANCEL, Cause.UNRECORDED,
+        )  # fmt: skip
+    if column != "last_error" or not bends or isinstance(value, bytes):
+        assert live["owes-held"].last_error == HELD_BY_TILL
+    if outcome is not None:
+        assert outcome.queued_again == (0 if bends else len(live))
+
+
+@pytest.mark.parametrize("make", OWING)
+def test_a_second_repair_changes_nothing_of_what_the_first_one_queued(
+    path: Path,
+    one: Callable[[Callable[[Journal], object]], CancellationRow],
+    make: Callable[[Journal, str], CancellationRow],
+) -> None:
+    one(lambda journal: make(journal, "p1"))
+    empty_page(path, "cancellation")
+    outcome, first, _ = after_repair(path)
+    assert outcome.queued_again == 1
+    assert repair(path, "till-1", "later") is None
+    outcome.set_aside.unlink()
+    empty_page(path, "payment_by_age")
+    _, second, _ = after_repair(path)
+    assert second == first
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What is taken from where
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("column", ["last_error", "url", "pos_id", "receipt_id", "payment_id", "cause"])
+@pytest.mark.parametrize("make", OWING)
+def test_of_a_row_with_one_bent_word_the_rest_is_kept(
+    path: Path,
+    one: Callable[[Callable[[Journal], object]], CancellationRow],
+    make: Callable[[Journal, str], CancellationRow],
+    column: str,
+) -> None:
+    written = one(lambda journal: stepped(journal, make(journal, "p1")))
+    bend(path, "cancellation", column, b"\xee\xff")
+    outcome, row, _ = after_repair(path)
+
+    assert row == written
+    assert (outcome.copied["cancellation"], outcome.queued_again, outcome.unreadable) == (1, 0, 1)
+
+
+@pytest.mark.parametrize("make", OWING)
+def test_a_lost_row_is_queued_again_from_its_payment_and_its_story_tells_so(
+    path: Path,
+    one: Callable[[Callable[[Journal], object]], CancellationRow],
+    make: Callable[[Journal, str], CancellationRow],
+) -> None:
+    written = one(lambda journal: make(journal, "p1"))
+    empty_page(path, "cancellation")
+    outcome, row, payment = after_repair(path)
+
+    said = row.last_error
+    assert replace(row, last_error="") == replace(written, request_id="")
+    assert bool(said) is (row.cause is not Cause.UNRECORDED), "what may have been told as queued is not taken back"
+    assert row.due_at <= payment.updated_at
+    assert (outcome.copied["cancellation"], outcome.queued_again) == (0, 1)
+    journal = open_journal(path)
+    assert journal.events("p1")[-1].text == f"cancellation: queued again by the repair, cause {written.cause.value}"
+    journal.close()
+
+
+def test_a_cause_that_makes_no_sense_is_taken_from_the_story(
+    path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
+) -> None:
+    written = one(lambda journal: stepped(journal, refunded(journal, "p1")))
+    bend(path, "cancellation", "cause", "refumd")
+    _, row, _ = after_repair(path)
+
+    assert row == written
+
+
+def test_the_line_of_the_cause_is_enough(
+    path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
+) -> None:
+    one(lambda journal: reversing(journal, "p1", REFUND, "in words that nobody knows"))
+    empty_page(path, "cancellation")
+
+    assert after_repair(path)[1].cause is Cause.REFUND
+
+
+def test_what_has_the_id_of_a_refund_is_one(
+    path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
+) -> None:
+    written = one(lambda journal: stepped(journal, refunded(journal, "p1")))
+    bend(path, "cancellation", "cause", "refumd")
+    empty_page(path, "event")
+
+    assert after_repair(path)[1] == written
+
+
+@pytest.mark.parametrize(
+    ("make", "cause"),
+    [(unknown, Cause.UNRECORDED), (refunded, Cause.REFUND), (cancelled, Cause.CANCEL), (given_up, Cause.UNRECORDED)],
+)
+def test_where_the_line_of_the_cause_is_lost_the_line_of_the_transition_tells_it(
+    path: Path,
+    one: Callable[[Callable[[Journal], object]], CancellationRow],
+    make: Callable[[Journal, str], CancellationRow],
+    cause: Cause,
+) -> None:
+    one(lambda journal: make(journal, "p1"))
+    bend(path, "event", "text", b"\xee", "text LIKE 'cancellation: queued%'")
+    empty_page(path, "cancellation")
+
+    assert after_repair(path)[1].cause is cause
+
+
+@pytest.mark.parametrize(
+    ("make", "is_closed", "cause"),
+    [
+        (unknown, False, Cause.UNRECORDED),
+        (cancelled, False, Cause.CANCEL),
+        (refunded, True, Cause.REFUND),
+        (given_up, False, Cause.CANCEL),
+    ],
+)
+def test_where_nothing_tells_the_cause_the_return_goes_on(
+    path: Path,
+    one: Callable[[Callable[[Journal], object]], CancellationRow],
+    make: Callable[[Journal, str], CancellationRow],
+    is_closed: bool,
+    cause: Cause,
+) -> None:
+    def owe(journal: Journal) -> None:
+        make(journal, "p1")
+        if is_closed:
+            journal.mark_closed(journal.payment("p1"), 5)
+
+    one(owe)
+    empty_page(path, "event")
+    empty_page(path, "cancellation")
+
+    assert after_repair(path)[1].cause is cause
+
+
+@pytest.mark.parametrize("lost", [("cancellation",), ("cancellation", "event")])
+def test_a_row_that_the_till_may_have_held_stays_held(
+    path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow], lost: tuple[str, ...]
+) -> None:
+    one(lambda journal: stepped(journal, unknown(journal, "p1"), HELD_BY_TILL))
+    for table in lost:
+        empty_page(path, table)
+
+    assert after_repair(path)[1].last_error == HELD_BY_TILL
+
+
+def test_a_row_whose_payment_is_gone_is_not_lost_for_a_note(
+    path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
+) -> None:
+    written = one(lambda journal: stepped(journal, unknown(journal, "p1")))
+    bend(path, "cancellation", "last_error", b"\xee")
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("DELETE FROM payment")
+    _, row, payment = after_repair(path)
+
+    assert row == written
+    assert (payment.state, payment.receipt_id) == (PaymentState.REVERSING, written.receipt_id)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What had ended
+# ---------------------------------------------------------------------------------------------------------------------
+
+ENDINGS = (
+    SAID_CANCELLED,
+    closing_words("settled", "paid (4)"),
+    f"{SAID_CANCELLED}; {closing_words('settled', 'x').partition(';')[0]}",
+)
+
+
+@pytest.mark.parametrize("outcome", ENDINGS)
+@pytest.mark.parametrize("lost", ["cancellation", "event"])
+@pytest.mark.parametrize("make", OWING)
+def test_the_row_or_the_story_is_enough_to_keep_what_had_ended_ended(
+    path: Path,
+    one: Callable[[Callable[[Journal], object]], CancellationRow | None],
+    make: Callable[[Journal, str], CancellationRow],
+    outcome: str,
+    lost: str,
+) -> None:
+    one(lambda journal: Cancellations(journal).end(make(journal, "p1"), outcome, reversed_at_payme=False))
+    empty_page(path, lost)
+    came = repaired(path)
+
+    journal = open_journal(path)
+    assert journal.live_cancellations() == []
+    assert came.queued_again == 0
+    journal.close()
+
+
+@pytest.mark.parametrize("column", ["last_error", "cause", "outcome", "url", "ended_at"])
+def test_a_row_that_had_ended_is_kept_as_the_proof_of_it(
+    path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow | None], column: str
+) -> None:
+    words = closing_words("settled", "paid (4)")
+    one(lambda journal: Cancellations(journal).end(unknown(journal, "p1"), words, reversed_at_payme=False))
+    bend(path, "cancellation", column, None if column == "ended_at" else b"\xee\xff")
+    bend(path, "event", "text", "", "text LIKE 'cancellation: closed%'")
+    repaired(path)
+
+    journal = open_journal(path)
+    assert journal.live_cancellations() == []
+    (kept,) = contents(journal)["cancellation"]
+    assert kept[0] == 1
+    journal.close()
+
+
+def test_a_row_without_its_payment_does_not_come_back_where_its_story_says_that_it_ended(
+    path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow | None]
+) -> None:
+    words = closing_words("settled", "paid (4)")
+    one(lambda journal: Cancellations(journal).end(unknown(journal, "p1"), words, reversed_at_payme=False))
+    bend(path, "cancellation", "ended_at", None)
+    bend(path, "cancellation", "outcome", "")
+    bend(path, "cancellation", "last_error", b"\xee")
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("DELETE FROM payment")
+    repaired(path)
+
+    journal = open_journal(path)
+    assert journal.live_cancellations() == []
+    journal.close()
+
+
+def test_an_ending_without_words_is_none(
+    path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
+) -> None:
+    written = one(lambda journal: unknown(journal, "p1"))
+    bend(path, "cancellation", "ended_at", 5)
+
+    assert after_repair(path)[1] == written
+
+
+@pytest.mark.parametrize("lost", ["payment_by_age", "event"])
+def test_one_that_was_taken_back_stays_so_where_its_payment_is_older(
+    path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow | None], lost: str
+) -> None:
+    def take_back(journal: Journal) -> None:
+        Cancellations(journal).withdraw(refunded(journal, "p1"), "error 5 is ignored", attempts=0)
+
+    one(take_back)
+    bend(path, "payment", "state", "reversing")
+    bend(path, "payment", "updated_at", 5)
+    empty_page(path, lost)
+    repaired(path)
+
+    journal = open_journal(path)
+    assert journal.live_cancellations() == []
+    journal.close()
+
+
+@pytest.mark.parametrize("lost", ["payment_by_age", "event"])
+def test_one_that_was_taken_back_ends_no_later_one(path: Path, lost: str) -> None:
+    clock = VirtualClock()
+    journal = Journal(path, host_identity="till-1", clock=clock)
+    Cancellations(journal).withdraw(refunded(journal, "p1"), "error 5 is ignored", attempts=0)
+    clock.sleep(1)
+    journal.move(journal.payment("p1"), PaymentState.REVERSING, "the till asks for a cancel", cancellation=CANCEL)
+    journal.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("DELETE FROM cancellation WHERE ended_at IS NULL")
+    empty_page(path, lost)
+    outcome, row, _ = after_repair(path)
+
+    assert (outcome.queued_again, row.cause) == (1, Cause.CANCEL)
+    assert "ignored" not in row.last_error, "that was the earlier one"
+
+
+def test_a_journal_that_reads_well_and_lacks_a_cancellation_is_repaired(
+    path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
+) -> None:
+    one(lambda journal: refunded(journal, "p1"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("DELETE FROM cancellation")
+    outcome, row, _ = after_repair(path)
+
+    assert (outcome.fault, outcome.unreadable) == ("a payment that owes money has no live cancellation", 0)
+    assert (outcome.queued_again, row.cause) == (1, Cause.REFUND)
+
+
+def test_a_row_with_another_name_goes_on_as_its_payments_own(
+    path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
+) -> None:
+    written = one(lambda journal: unknown(journal, "p1"))
+    bend(path, "cancellation", "payment_id", "q1")
+    empty_page(path, "payment_by_age")
+    outcome, row, payment = after_repair(path)
+
+    assert (row, payment.state) == (written, PaymentState.UNKNOWN)
+    assert (outcome.copied["cancellation"], outcome.queued_again) == (1, 0)
