@@ -48,6 +48,7 @@ _MANY = 10
 _JITTER_STEPS = 1000
 _FORGET_AT_ONCE = 100
 _DAY_S = 86_400.0
+_FORGET_AGAIN_S = 60.0
 _STOP_TIMEOUT_S = 2.0
 _GIVES_WAY_S = 1.0
 _HOST_QUEUE = -1
@@ -330,6 +331,10 @@ class Upkeep:
             forgotten = forget_finished(self.rounds().journal, keep_days, _FORGET_AT_ONCE)
         except Damaged:
             self._forget_at = now + _DAY_S
+            raise
+        except JournalError:
+            # A full disk, say: its log must not be filled with that.
+            self._forget_at = now + _FORGET_AGAIN_S
             raise
         self._forget_at = now if forgotten == _FORGET_AT_ONCE else now + _DAY_S
         if forgotten:

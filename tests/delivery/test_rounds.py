@@ -210,3 +210,16 @@ def test_on_a_full_disk_all_fiscal_links_have_their_turn(world: HookedWorld) -> 
     world.work(60)
 
     assert len({sent.receipt_id for sent in world.paymego.sent[before:] if sent.method == TELL}) == 70
+
+
+def test_a_full_disk_is_told_once_a_minute_and_does_not_fill_the_log(
+    world: HookedWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    rounds = world.upkeep.rounds()
+    owe_paid(world)
+    rounds.journal.fail_from(1)  # type: ignore[attr-defined]
+
+    world.work(600)
+
+    told = [each for each in caplog.messages if each.startswith("finished payments can't be forgotten now")]
+    assert 2 <= len(told) <= 11
