@@ -33,6 +33,7 @@ BUYER = Buyer(phone=PHONE, card=CARD)
 _GROUPING = re.compile(r"[\s().\-\u00a0\u2011]+")
 _PART = 10
 """So many characters of a secret on end are a leak. A masked card shows six and four, a masked number its last four."""
+_HINT = _PART // 2
 # Three kinds of long numbers are not looked at: moments in Unix milliseconds, times measured in floating point, what
 # logging adds to every record. There are so many that now and then one would have as many digits of a code by chance.
 _LONG_NUMBER = re.compile(rf"(?<!\d)(?!1[789]\d{{11}}(?!\d))\d{{{_PART},}}")
@@ -129,18 +130,35 @@ class Witness:
                 self.seen += [(f"the table {name}", str(value)) for row in rows for value in row if value is not None]
 
 
-def _parts_of(secret: str) -> list[str]:
-    """Return every piece of a secret that is long enough to be a leak; a short one whole."""
-    return [secret[start : start + _PART] for start in range(max(1, len(secret) - _PART + 1))]
+@dataclass(frozen=True)
+class _Parts:
+    """The pieces of a secret.
+
+    Attributes:
+        leaks: every piece that is long enough to be a leak; a short secret whole.
+        hints: shorter ones, end to end: each leak holds one of them whole.
+    """
+
+    leaks: tuple[str, ...]
+    hints: tuple[str, ...]
 
 
-def _told(parts: Mapping[str, list[str]], text: str) -> set[str]:
+def _parts_of(secret: str) -> _Parts:
+    leaks = (secret[start : start + _PART] for start in range(max(1, len(secret) - _PART + 1)))
+    hints = (secret[start : start + _HINT] for start in range(0, max(1, len(secret) - _HINT + 1), _HINT))
+    return _Parts(tuple(leaks), tuple(hints))
+
+
+def _told(parts: Mapping[str, _Parts], text: str) -> set[str]:
     """Return the secrets of which a text has a part."""
-    numbers = " ".join(_LONG_NUMBER.findall(text))  # most texts have none, and most secrets are numbers
+    hinted = {secret: own for secret, own in parts.items() if any(hint in text for hint in own.hints)}
+    if not hinted:
+        return set()
+    numbers = " ".join(_LONG_NUMBER.findall(text))
     return {
         secret
-        for secret, own in parts.items()
-        if any(part in (numbers if part.isdigit() and len(part) == _PART else text) for part in own)
+        for secret, own in hinted.items()
+        if any(part in (numbers if part.isdigit() and len(part) == _PART else text) for part in own.leaks)
     }
 
 
