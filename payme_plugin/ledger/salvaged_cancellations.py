@@ -252,20 +252,13 @@ def _insert_ended(target: sqlite3.Connection, values: _Values, *, is_story_whole
         return False
     story = _Story.of(target, payment["payment_id"], is_whole=is_story_whole)
     cause = _cause(values, story, payment) or Cause.UNRECORDED
-    created_at = _number(values["created_at"], payment["updated_at"])
+    row = _of_payment(payment) | _mended(values, cause, story, payment["updated_at"])
     return _insert(
         target,
-        _of_payment(payment)
+        row
         | {
-            "cancellation_id": _number(values["cancellation_id"], None),
-            "cause": cause.value,
-            "request_id": _text(values["request_id"]) or "",
-            "created_at": created_at,
-            "due_at": _number(values["due_at"], created_at),
-            "offered_at": _number(values["offered_at"], None),
-            "attempts": max(0, _number(values["attempts"], 0)),
             "last_error": _text(values["last_error"]) or _UNREADABLE_NOTE,
-            "ended_at": _number(values["ended_at"], created_at),
+            "ended_at": _number(values["ended_at"], row["created_at"]),
             "outcome": _readable(values["outcome"]) or _UNREADABLE_ENDING,
         },
     )
