@@ -190,13 +190,14 @@ def test_a_host_whose_every_answer_raises_breaks_no_hook(till: ServedTill) -> No
     assert result.status is PaymentStatus.REFUSED
 
 
+def _broken(*_: object, **__: object) -> None:
+    raise ArithmeticError("a fault of the plugin")
+
+
 def test_a_fault_before_a_code_has_left_is_a_refusal_that_says_so(
     till: ServedTill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object, **__: object) -> None:
-        raise ArithmeticError("a fault of the plugin")
-
-    monkeypatch.setattr("payme_plugin.operations.payment.receipts.create", broken)
+    monkeypatch.setattr("payme_plugin.operations.payment.receipts.create", _broken)
     result = till.pay(till.code())
 
     assert (result.status, result.message) == (PaymentStatus.REFUSED, RU(Text.PAYMENT_TILL_FAULT))
@@ -206,10 +207,7 @@ def test_a_fault_before_a_code_has_left_is_a_refusal_that_says_so(
 def test_a_fault_after_a_code_may_have_left_says_that_money_may_have_moved(
     till: ServedTill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object, **__: object) -> None:
-        raise ArithmeticError("a fault of the plugin")
-
-    monkeypatch.setattr("payme_plugin.operations.payment.receipts.pay", broken)
+    monkeypatch.setattr("payme_plugin.operations.payment.receipts.pay", _broken)
     result = till.pay(till.code())
 
     assert (result.status, result.message) == (PaymentStatus.UNKNOWN, RU(Text.PAYMENT_CHARGE_MAY_HANG))
