@@ -78,7 +78,7 @@ def _checked(values: Iterable[str]) -> dict[str, str]:
         elif name == _KEY:
             faults.append(f"{_KEY} can't be given on the command line, where others see it; use --key-from-stdin")
         elif name in answers:
-            faults.append(f"{name} is given twice; allowed is once")
+            faults.append(f"{shown_name(name, nearest(name, _BY_NAME))} is given twice; allowed is once")
         else:
             faults.append(_fault_of(name, value))
             answers[name] = value

@@ -9,7 +9,8 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from payme_plugin.delivery.messages import message_of
-from payme_plugin.ledger.cancellations import FARTHEST_DUE_MS, Cancellations
+from payme_plugin.ledger.cancellations import Cancellations
+from payme_plugin.ledger.due import FARTHEST_DUE_MS
 from payme_plugin.ledger.errors import JournalError, StateMoved
 from payme_plugin.ledger.fiscal_links import FiscalLinks
 from payme_plugin.log import Log

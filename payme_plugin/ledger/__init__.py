@@ -7,6 +7,7 @@ states         the states of a payment, and the transitions between them
 story          what happened to a payment, line by line
 cancellations  the queue of money that must go back
 fiscal_links   the fiscal receipts that Payme is to be told of
+due            which rows of both are due, where the clock may have been wrong
 sent_codes     the buyers' codes that left, each refused for an hour
 retention      finished payments, forgotten after ``keepDays``
 payment_age    how old a payment is, where the clock may have been wrong

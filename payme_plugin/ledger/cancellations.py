@@ -1,12 +1,10 @@
-"""The queue of cancellations: which are due, what became of a step, how one ends. A live row is never deleted.
-
-``due_at`` is wall time, which may jump: a row that is due later than the longest pause from now is due at once.
-"""
+"""The queue of cancellations: which are due, what became of a step, how one ends. A live row is never deleted."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from payme_plugin.ledger.due import FARTHEST_DUE_MS, due_rows, next_due_in_ms
 from payme_plugin.ledger.errors import StateMoved
 from payme_plugin.ledger.rows import CancellationRow
 from payme_plugin.ledger.states import PaymentState
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.rows import Note
 
 __all__ = [
-    "FARTHEST_DUE_MS",
     "HELD_BY_TILL",
     "SAID_CANCELLED",
     "Cancellations",
@@ -29,15 +26,13 @@ __all__ = [
     "was_left",
 ]
 
-FARTHEST_DUE_MS = 3_600_000
-"""One hour: no row is put off for longer, so one that is due later than this from now met a clock that jumped."""
-
 SAID_CANCELLED = "Payme says cancelled (50)"
 """How a row ends whose money is back."""
 
 HELD_BY_TILL = "the till says that it has this payment"
 """What came of a step that the till's word stopped. A row that says so stays held until the till says otherwise."""
 
+_LIVE = "SELECT * FROM cancellation WHERE ended_at IS NULL"
 _CLOSING = "closed by hand: "
 _LAST_CHECK = "; last check: "
 
@@ -67,7 +62,7 @@ class Cancellations:
 
     def live(self) -> list[CancellationRow]:
         """Return all live rows but those that make no sense, oldest first."""
-        query = "SELECT * FROM cancellation WHERE ended_at IS NULL ORDER BY cancellation_id"
+        query = f"{_LIVE} ORDER BY cancellation_id"
         return self._journal.sensible(CancellationRow, query)
 
     def live_of(self, payment_id: str) -> CancellationRow:
@@ -90,19 +85,11 @@ class Cancellations:
 
     def due(self, most: int) -> list[CancellationRow]:
         """Return live rows that are due now, the longest due first, at most ``most``; none that makes no sense."""
-        now = self._journal.now_ms()
-        query = "SELECT * FROM cancellation WHERE ended_at IS NULL AND (due_at <= ? OR due_at > ?) ORDER BY due_at"
-        return self._journal.sensible(CancellationRow, query, now, now + FARTHEST_DUE_MS, most=most)
+        return due_rows(self._journal, CancellationRow, _LIVE, most)
 
     def next_due_in_ms(self) -> int | None:
         """Return in how many milliseconds the next row of ``due`` is due, 0 for at once; None: there is none."""
-        now = self._journal.now_ms()
-        query = "SELECT * FROM cancellation WHERE ended_at IS NULL ORDER BY due_at"
-        first = self._journal.sensible(CancellationRow, query, most=1)
-        last = self._journal.sensible(CancellationRow, f"{query} DESC", most=1)
-        if not first or not last:
-            return None
-        return 0 if last[0].due_at > now + FARTHEST_DUE_MS else max(0, first[0].due_at - now)
+        return next_due_in_ms(self._journal, CancellationRow, _LIVE)
 
     def backlog(self) -> tuple[int, int | None]:
         """Return how many rows are live and when the oldest was written, Unix milliseconds."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.cancellations import FARTHEST_DUE_MS
+from payme_plugin.ledger.due import due_rows, next_due_in_ms
 from payme_plugin.ledger.rows import FiscalLinkRow
 from payme_plugin.ledger.story import tell
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.rows import PaymentRow
 
 __all__ = ["FiscalLinks"]
+
+_LIVE = "SELECT * FROM fiscal_link WHERE ended_at IS NULL"
 
 
 class FiscalLinks:
@@ -39,24 +41,15 @@ class FiscalLinks:
 
     def live(self) -> list[FiscalLinkRow]:
         """Return all live rows but those that make no sense, oldest first."""
-        query = "SELECT * FROM fiscal_link WHERE ended_at IS NULL ORDER BY fiscal_link_id"
-        return self._journal.sensible(FiscalLinkRow, query)
+        return self._journal.sensible(FiscalLinkRow, f"{_LIVE} ORDER BY fiscal_link_id")
 
     def due(self, most: int) -> list[FiscalLinkRow]:
         """Return live rows that are due now, the longest due first, at most ``most``; none that makes no sense."""
-        now = self._journal.now_ms()
-        query = "SELECT * FROM fiscal_link WHERE ended_at IS NULL AND (due_at <= ? OR due_at > ?) ORDER BY due_at"
-        return self._journal.sensible(FiscalLinkRow, query, now, now + FARTHEST_DUE_MS, most=most)
+        return due_rows(self._journal, FiscalLinkRow, _LIVE, most)
 
     def next_due_in_ms(self) -> int | None:
         """Return in how many milliseconds the next row of ``due`` is due, 0 for at once; None: there is none."""
-        now = self._journal.now_ms()
-        query = "SELECT * FROM fiscal_link WHERE ended_at IS NULL ORDER BY due_at"
-        first = self._journal.sensible(FiscalLinkRow, query, most=1)
-        last = self._journal.sensible(FiscalLinkRow, f"{query} DESC", most=1)
-        if not first or not last:
-            return None
-        return 0 if last[0].due_at > now + FARTHEST_DUE_MS else max(0, first[0].due_at - now)
+        return next_due_in_ms(self._journal, FiscalLinkRow, _LIVE)
 
     def is_live(self, row: FiscalLinkRow) -> bool:
         """Say whether a row has not ended."""

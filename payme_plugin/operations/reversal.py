@@ -14,13 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hookspecs import ReversalResult, ReversalStatus
-from payme_plugin.ledger.cancellations import (
-    FARTHEST_DUE_MS,
-    SAID_CANCELLED,
-    Cancellations,
-    reason_of_closing,
-    was_left,
-)
+from payme_plugin.ledger.cancellations import SAID_CANCELLED, Cancellations, reason_of_closing, was_left
+from payme_plugin.ledger.due import FARTHEST_DUE_MS
 from payme_plugin.ledger.errors import JournalError, StateMoved
 from payme_plugin.ledger.rows import NewCancellation
 from payme_plugin.ledger.states import Cause, PaymentState

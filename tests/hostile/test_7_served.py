@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import io
 import logging
+import subprocess
 from contextlib import redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 
 from hands_canaries import BUYER, CARD, KEY, PHONE, Witness
 from hands_echo import SHAPES, EchoingServer
 from hookspecs import BaseUi, CancelRequest, PaymentStatus, PosPlugins
 from payme_plugin.cli import main
+from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.plugin import PaymePlugin
 from payme_plugin.sandbox import BuyerAction, CancelPlan, Sandbox
 from served_till import ServedTill
+from tests.cli.conftest import ROOT, command_line, environment
 from virtual_till import TENDER, VirtualHost, open_sale
 from waiting import comes_true
 
@@ -114,6 +118,31 @@ def test_a_settings_file_that_others_can_read_is_a_warning_at_the_start_and_stop
     assert result.status is PaymentStatus.PAID
 
 
+# The command
+
+ORDERS = (
+    ["refund", "sold"],
+    ["cancel", "taken back"],
+    ["status"],
+    ["status", "bad"],
+    ["queue", "list"],
+    ["queue", "deliver"],
+    ["queue", "show", "1"],
+    ["settings", "show"],
+    ["settings", "check"],
+    ["settings", "set", "timeout=3", f"posKey={KEY}"],
+    ["settings", "set", f"{KEY}=3", KEY],
+    ["slip", "check", "slip.xml"],
+    ["slip", "preview", "slip.xml"],
+    ["doctor"],
+    ["reconcile", "--from", "2020-01-01", "--to", "2035-01-01"],
+    ["queue", "close", "1", "--reason", "the buyer has the money"],
+    ["queue", "add", "bad", "--reason", "nobody decides"],
+    ["journal", "repair"],
+)
+SHOW_CODES_ON_PURPOSE = {"demo", "sandbox"}
+
+
 def payme(*arguments: str) -> tuple[int, str]:
     said = io.StringIO()
     with redirect_stdout(said), redirect_stderr(said):
@@ -121,42 +150,104 @@ def payme(*arguments: str) -> tuple[int, str]:
     return code, said.getvalue()
 
 
-@pytest.mark.parametrize(
-    "shape", ["an error's words", "an error's words, numbers in groups", "every field of the receipt"]
-)
-@pytest.mark.parametrize("as_json", [True, False], ids=["json", "text"])
-def test_no_command_says_a_secret(
-    running: Sandbox, echo: EchoingServer, tmp_path: Path, shape: str, as_json: bool, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
+@pytest.fixture
+def options(running: Sandbox, echo: EchoingServer, tmp_path: Path) -> tuple[str, ...]:
+    """What each command is given: a settings file and a folder of this test's."""
     conf = tmp_path / "payme.go.conf"
     conf.write_text(
         f'[Main]\nurl = "{echo.url}"\nposId = {running.pos_id}\nposKey = "{KEY}"\n'
         "timeout = 2\npayDuration = 200\nfrequency = 50\n"
     )
     conf.chmod(0o600)
-    options = ("--conf", str(conf), "--data-dir", str(tmp_path / "data"), *(["--json"] if as_json else []))
-    witness = Witness(tmp_path / "data")
-    good, bad = running.issue_code(), running.issue_code()
-    witness.note("the command", payme(*options, "pay", "--amount", "15000.00", "--qr", good, "--payment-id", "good"))
-    echo.shapes = {"receipts.pay": SHAPES[shape], "receipts.cancel": SHAPES[shape]}
-    witness.note("the command", payme(*options, "pay", "--amount", "15000.00", "--qr", bad, "--payment-id", "bad"))
-    for words in (
-        ["cancel", "good"],
-        ["status"],
-        ["status", "bad"],
-        ["queue", "list"],
-        ["queue", "deliver"],
-        ["queue", "show", "1"],
-        ["settings", "show"],
-        ["settings", "check"],
-        ["reconcile", "--from", "2020-01-01", "--to", "2035-01-01"],
-    ):
-        witness.note(f"payme {words[0]}", payme(*options, *words))
-    conf.write_text(f'[Main]\nposKey = "{KEY}\nposkey = {KEY}\n{KEY}\n')
-    witness.note("payme settings check", payme(*options, "settings", "check"))
+    return ("--conf", str(conf), "--data-dir", str(tmp_path / "data"))
+
+
+@pytest.mark.parametrize(
+    "shape",
+    ["an error's words", "an error's words, numbers in groups", "every field of the receipt", "broken JSON", "a page"],
+)
+@pytest.mark.parametrize("as_json", [True, False], ids=["json", "text"])
+def test_no_command_says_a_secret(
+    running: Sandbox,
+    echo: EchoingServer,
+    options: tuple[str, ...],
+    tmp_path: Path,
+    shape: str,
+    as_json: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    if as_json:
+        options += ("--json",)
+    journal = tmp_path / "data" / FILE_NAME
+    template = tmp_path / "slip.xml"
+    template.write_bytes((ROOT / "slips" / "payme.xml").read_bytes())
+    witness, before_repair = Witness(tmp_path / "data"), Witness(tmp_path / "data")
+    codes = {name: running.issue_code() for name in ("sold", "taken back", "bad")}
+    for name, code in codes.items():
+        if name == "bad":
+            echo.shapes = {"receipts.pay": SHAPES[shape], "receipts.cancel": SHAPES[shape]}
+        order = ["pay", "--amount", "15000.00", "--qr", code, "--payment-id", name]
+        witness.note("payme pay", payme(*options, *order))
+    echo.shapes = dict.fromkeys((*METHODS, "receipts.get_all"), SHAPES[shape])
+    for order in ORDERS:
+        if order[0] == "journal":
+            before_repair.note_files()
+            journal.write_bytes(journal.read_bytes()[:4096] + b"\xff" * 4096 + journal.read_bytes()[8192:])
+        given = [str(template) if word == template.name else word for word in order]
+        ended = payme(*options, *given)
+        assert given[0] != "slip" or ended[0] == 0
+        witness.note(f"payme {' '.join(order[:2])}", ended)
+    (tmp_path / "payme.go.conf").write_text(f'[Main]\nposKey = "{KEY}\nposkey = {KEY}\n{KEY}\n')
+    for order in (["settings", "check"], ["settings", "show"], ["doctor"]):
+        witness.note(f"payme {order[0]}, of a file full of faults", payme(*options, *order))
 
     witness.note_log(caplog.records)
-    assert witness.leaks(KEY, good, bad, CARD, PHONE) == []
+    assert witness.leaks(KEY, *codes.values(), CARD, PHONE) == []
     witness.note_files()
-    assert witness.leaks(KEY, good, bad, CARD) == []
+    assert witness.leaks(KEY, *codes.values(), CARD) == []
+    assert before_repair.leaks(KEY, *codes.values(), CARD) == []
+
+
+def test_no_worker_of_its_own_says_a_secret(
+    running: Sandbox, echo: EchoingServer, options: tuple[str, ...], tmp_path: Path
+) -> None:
+    witness = Witness(tmp_path / "data")
+    code = running.issue_code()
+    echo.shapes = dict.fromkeys(("receipts.pay", "receipts.check", "receipts.cancel"), SHAPES["an error's words"])
+    payme(*options, "pay", "--amount", "15000.00", "--qr", code)
+    asked = len(running.requests)
+    with subprocess.Popen(  # noqa: S603 - our own command
+        command_line(*options, "worker"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        env=environment(),
+    ) as worker:
+        try:
+            assert comes_true(lambda: len(running.requests) > asked, within_s=20)
+            assert comes_true(lambda: '"last_error": "' in payme(*options, "--json", "queue", "show", "1")[1])
+        finally:
+            worker.terminate()
+        witness.note("payme worker", *worker.communicate(timeout=20), worker.returncode)
+
+    witness.note_files()
+    assert worker.returncode == 0
+    assert witness.leaks(KEY, code, CARD, PHONE) == []
+
+
+def test_every_command_is_among_them() -> None:
+    asked = {"pay", "worker", *(" ".join(order[: 2 if order[0] in GROUPS else 1]) for order in ORDERS)}
+
+    assert asked == set(leaves(main)) - SHOW_CODES_ON_PURPOSE
+
+
+GROUPS = {name for name, command in main.commands.items() if isinstance(command, click.Group)}
+
+
+def leaves(group: click.Group, before: str = "") -> Iterator[str]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from leaves(command, f"{before}{name} ")
+        else:
+            yield before + name
