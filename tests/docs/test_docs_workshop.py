@@ -78,7 +78,7 @@ def test_the_gates_are_a_script_without_mistakes_of_grammar() -> None:
 @pytest.mark.parametrize("verdict", [0, 3])
 @pytest.mark.parametrize(
     "beside",
-    ["", "true & debian_tests=$!; wait $debian_tests;", "sleep 600 & debian_tests=$!;"],
+    ["", "true & beside=$!; wait $beside;", "sleep 600 & beside=$!;"],
     ids=["none", "ended", "going on"],
 )
 def test_the_gates_clean_up_and_end_with_their_verdict(tmp_path: Path, beside: str, verdict: int) -> None:
