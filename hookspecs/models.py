@@ -1,15 +1,20 @@
 """What the hooks take and return.
 
 Every amount is an integer in tiyin (1 sum = 100 tiyin); a quantity is a ``Decimal``; no amount is ever a float.
-A model of the wrong type raises ``TypeError`` where it is made, so that no hook has to meet it.
+A model with a field of the wrong type raises ``TypeError`` where it is made, so that no hook has to meet it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
+from typing import TYPE_CHECKING
+
+from hookspecs.fields import require, require_each, require_or_none, require_texts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "CancelRequest",
@@ -32,45 +37,6 @@ __all__ = [
     "ReversalStatus",
     "Slip",
 ]
-
-
-def _require(owner: object, kind: type, *names: str) -> None:
-    """Raise ``TypeError`` unless every named field of ``owner`` is of ``kind``; a bool is no integer here."""
-    for name in names:
-        value = getattr(owner, name)
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            message = f"{type(owner).__name__}.{name} must be {kind.__name__}, not {type(value).__name__}"
-            raise TypeError(message)
-
-
-def _require_or_none(owner: object, kind: type, *names: str) -> None:
-    """Raise ``TypeError`` unless every named field of ``owner`` is of ``kind`` or None."""
-    for name in names:
-        if getattr(owner, name) is not None:
-            _require(owner, kind, name)
-
-
-def _require_each(owner: object, kind: type, *names: str) -> None:
-    """Raise ``TypeError`` unless every named field of ``owner`` is a tuple that holds nothing but ``kind``."""
-    _require(owner, tuple, *names)
-    for name in names:
-        for each in getattr(owner, name):
-            if not isinstance(each, kind):
-                message = (
-                    f"{type(owner).__name__}.{name} must be a tuple of {kind.__name__}, not of {type(each).__name__}"
-                )
-                raise TypeError(message)
-
-
-def _require_texts(owner: object, *names: str) -> None:
-    """Raise ``TypeError`` unless every named field of ``owner`` is a mapping of strings to strings."""
-    _require(owner, Mapping, *names)
-    for name in names:
-        for pair in getattr(owner, name).items():
-            for each in pair:
-                if not isinstance(each, str):
-                    message = f"{type(owner).__name__}.{name} must be str to str, not {type(each).__name__}"
-                    raise TypeError(message)
 
 
 class ReceiptKind(Enum):
@@ -139,8 +105,8 @@ class PaymentType:
     name: str
 
     def __post_init__(self) -> None:
-        _require(self, int, "number")
-        _require(self, str, "name")
+        require(self, int, "number")
+        require(self, str, "name")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,9 +126,9 @@ class PaymentRecord:
     data: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _require(self, str, "payment_id")
-        _require(self, int, "payment_type", "amount")
-        _require_texts(self, "data")
+        require(self, str, "payment_id")
+        require(self, int, "payment_type", "amount")
+        require_texts(self, "data")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,9 +150,9 @@ class ItemFiscal:
     discount: int = 0
 
     def __post_init__(self) -> None:
-        _require(self, str, "code", "package_code")
-        _require(self, int, "vat_percent", "discount")
-        _require_or_none(self, int, "units")
+        require(self, str, "code", "package_code")
+        require(self, int, "vat_percent", "discount")
+        require_or_none(self, int, "units")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,12 +180,12 @@ class Item:
     fiscal: ItemFiscal | None = None
 
     def __post_init__(self) -> None:
-        _require(self, str, "name", "barcode")
-        _require(self, Decimal, "quantity")
-        _require(self, int, "price", "amount")
-        _require(self, GoodsKind, "goods")
-        _require_or_none(self, str, "marking")
-        _require_or_none(self, ItemFiscal, "fiscal")
+        require(self, str, "name", "barcode")
+        require(self, Decimal, "quantity")
+        require(self, int, "price", "amount")
+        require(self, GoodsKind, "goods")
+        require_or_none(self, str, "marking")
+        require_or_none(self, ItemFiscal, "fiscal")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +199,7 @@ class ReceiptFiscal:
     url: str
 
     def __post_init__(self) -> None:
-        _require(self, str, "url")
+        require(self, str, "url")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,13 +229,13 @@ class Receipt:
     fiscal: ReceiptFiscal | None = None
 
     def __post_init__(self) -> None:
-        _require(self, str, "till")
-        _require(self, int, "shift", "number", "total")
-        _require(self, ReceiptKind, "kind")
-        _require_each(self, Item, "items")
-        _require_each(self, PaymentRecord, "payments")
-        _require_or_none(self, int, "closed_at")
-        _require_or_none(self, ReceiptFiscal, "fiscal")
+        require(self, str, "till")
+        require(self, int, "shift", "number", "total")
+        require(self, ReceiptKind, "kind")
+        require_each(self, Item, "items")
+        require_each(self, PaymentRecord, "payments")
+        require_or_none(self, int, "closed_at")
+        require_or_none(self, ReceiptFiscal, "fiscal")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,10 +257,10 @@ class PaymentRequest:
     qr_code: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        _require(self, str, "payment_id")
-        _require(self, int, "payment_type", "amount")
-        _require(self, Receipt, "receipt")
-        _require_or_none(self, str, "qr_code")
+        require(self, str, "payment_id")
+        require(self, int, "payment_type", "amount")
+        require(self, Receipt, "receipt")
+        require_or_none(self, str, "qr_code")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,9 +278,9 @@ class CancelRequest:
     reason: str = ""
 
     def __post_init__(self) -> None:
-        _require(self, PaymentRecord, "payment")
-        _require(self, Receipt, "receipt")
-        _require(self, str, "reason")
+        require(self, PaymentRecord, "payment")
+        require(self, Receipt, "receipt")
+        require(self, str, "reason")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,12 +308,12 @@ class RefundRequest:
     currency_selection: bool
 
     def __post_init__(self) -> None:
-        _require(self, str, "refund_id")
-        _require(self, int, "payment_type", "amount")
-        _require(self, Receipt, "refund")
-        _require(self, bool, "manual_selection", "currency_selection")
-        _require_or_none(self, PaymentRecord, "payment")
-        _require_or_none(self, Receipt, "sale")
+        require(self, str, "refund_id")
+        require(self, int, "payment_type", "amount")
+        require(self, Receipt, "refund")
+        require(self, bool, "manual_selection", "currency_selection")
+        require_or_none(self, PaymentRecord, "payment")
+        require_or_none(self, Receipt, "sale")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -364,7 +330,7 @@ class RefundViolation:
     message: str
 
     def __post_init__(self) -> None:
-        _require(self, str, "rule", "message")
+        require(self, str, "rule", "message")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -382,9 +348,9 @@ class Slip:
     copies: int
 
     def __post_init__(self) -> None:
-        _require(self, str, "xml")
-        _require_each(self, str, "lines")
-        _require(self, int, "copies")
+        require(self, str, "xml")
+        require_each(self, str, "lines")
+        require(self, int, "copies")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -414,15 +380,15 @@ class PaymentResult:
     cancellation_queued: bool = False
 
     def __post_init__(self) -> None:
-        _require(self, PaymentStatus, "status")
-        _require(self, int, "amount")
-        _require_or_none(self, str, "receipt_id")
-        _require_or_none(self, PaymentRecord, "payment")
-        _require_each(self, Slip, "slips")
-        _require(self, str, "message")
-        _require_texts(self, "receipt_attributes")
-        _require_or_none(self, int, "error_code")
-        _require(self, bool, "cancellation_queued")
+        require(self, PaymentStatus, "status")
+        require(self, int, "amount")
+        require_or_none(self, str, "receipt_id")
+        require_or_none(self, PaymentRecord, "payment")
+        require_each(self, Slip, "slips")
+        require(self, str, "message")
+        require_texts(self, "receipt_attributes")
+        require_or_none(self, int, "error_code")
+        require(self, bool, "cancellation_queued")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -446,12 +412,12 @@ class ReversalResult:
     cancellation_queued: bool = False
 
     def __post_init__(self) -> None:
-        _require(self, ReversalStatus, "status")
-        _require_or_none(self, str, "receipt_id")
-        _require_each(self, Slip, "slips")
-        _require(self, str, "message")
-        _require_or_none(self, int, "error_code")
-        _require(self, bool, "cancellation_queued")
+        require(self, ReversalStatus, "status")
+        require_or_none(self, str, "receipt_id")
+        require_each(self, Slip, "slips")
+        require(self, str, "message")
+        require_or_none(self, int, "error_code")
+        require(self, bool, "cancellation_queued")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -473,5 +439,5 @@ class QueueMessage:
     attempts: int = 0
 
     def __post_init__(self) -> None:
-        _require(self, str, "message_id", "kind", "body")
-        _require(self, int, "created_at", "attempts")
+        require(self, str, "message_id", "kind", "body")
+        require(self, int, "created_at", "attempts")

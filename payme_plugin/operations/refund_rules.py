@@ -32,6 +32,7 @@ FOREIGN_PAYMENT = "foreign-payment"
 
 _MOST_NAMES = 3
 _DIGITS = 100
+_LARGEST_SHOWN = 10**17
 _NOT_LESS = (Decimal(0), Decimal(1))
 
 
@@ -138,5 +139,8 @@ def _names(goods: list[_Goods]) -> str:
 
 
 def _sums(amount: int) -> str:
+    if abs(amount) > _LARGEST_SHOWN:
+        # Nobody reads more, and Python writes no number of thousands of digits.
+        return f"> {_sums(_LARGEST_SHOWN)}" if amount > 0 else f"< {_sums(-_LARGEST_SHOWN)}"
     whole, tiyin = divmod(abs(amount), 100)
     return f"{'-' if amount < 0 else ''}{whole:,}.{tiyin:02d}".replace(",", " ")

@@ -142,6 +142,23 @@ def test_less_or_more_than_our_payment_is_a_partial_refund(amount: int) -> None:
     assert violation.message.startswith("Возврат только всей оплаты: 15 000.00.\nИсправьте сумму возврата: сейчас ")
 
 
+@pytest.mark.parametrize(
+    ("amount", "shown"),
+    [
+        (10**17, "1 000 000 000 000 000.00"),
+        (10**17 + 1, "> 1 000 000 000 000 000.00"),
+        (10**5000, "> 1 000 000 000 000 000.00"),
+        (-(10**5000), "< -1 000 000 000 000 000.00"),
+    ],
+    ids=["large", "larger", "beyond writing", "far below zero"],
+)
+def test_an_amount_that_nobody_could_read_is_told_by_its_bound(amount: int, shown: str) -> None:
+    (violation,) = broken_by(refund_of(sale_of(BREAD, MILK), BREAD, MILK, amount=amount))
+
+    assert violation.rule == PARTIAL
+    assert f"сейчас {shown}." in violation.message
+
+
 def test_a_sale_paid_with_two_tenders_refunds_our_part_in_full() -> None:
     sale = replace(sale_of(BREAD, MILK, MILK), payments=(OUR_PART,))
     lines = (BREAD, MILK, MILK)
