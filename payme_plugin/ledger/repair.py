@@ -18,6 +18,7 @@ from payme_plugin.durable import sync_folder
 from payme_plugin.ledger.errors import Damaged, ForeignJournal, InUse, Unwritable
 from payme_plugin.ledger.leases import DECIDER, Leases
 from payme_plugin.ledger.locks import lock_bytes
+from payme_plugin.ledger.lost_cancellations import lacks_cancellation
 from payme_plugin.ledger.opening import SMALLEST_FILE, connect_read_only
 from payme_plugin.ledger.owners import is_alive
 from payme_plugin.ledger.salvage import (
@@ -29,7 +30,6 @@ from payme_plugin.ledger.salvage import (
     read_text,
     salvage,
 )
-from payme_plugin.ledger.salvaged_cancellations import lacks_cancellation
 from payme_plugin.ledger.sqlite_errors import translated
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from payme_plugin.operations.originals import (
     violations,
 )
 from payme_plugin.operations.recording import adopt, paid_by_the_tills_word, says_enough
-from payme_plugin.operations.reversal import Order, closed_by_hand, refused, reverse, tell_reversed
+from payme_plugin.operations.reversal import reverse, tell_reversed
+from payme_plugin.operations.reversal_endings import Order, closed_by_hand, refused
 from payme_plugin.operations.same_kassa import is_same_kassa
 from payme_plugin.texts import Text
 

@@ -9,18 +9,16 @@ ignore, with state 4 asked after it: REFUSED, and the payment stands.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hookspecs import ReversalResult, ReversalStatus
-from payme_plugin.ledger.cancellations import SAID_CANCELLED, Cancellations, reason_of_closing, was_left
+from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.due import FARTHEST_DUE_MS
 from payme_plugin.ledger.errors import JournalError, StateMoved
 from payme_plugin.ledger.rows import NewCancellation
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log
 from payme_plugin.operations.inquiry import CANCEL, Inquiry, receipt_id_of
+from payme_plugin.operations.reversal_endings import ReversalEndings, refused
 from payme_plugin.operations.story import Story
 from payme_plugin.operations.waiting import Watch
 from payme_plugin.paymego import receipts
@@ -29,58 +27,18 @@ from payme_plugin.paymego.states import ReceiptState
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from hookspecs import Receipt, Slip
+    from hookspecs import ReversalResult
     from payme_plugin.ledger.rows import CancellationRow, PaymentRow
     from payme_plugin.operations.guards import GuardedUi
+    from payme_plugin.operations.reversal_endings import Order
     from payme_plugin.operations.tools import Tools
 
-__all__ = ["Order", "closed_by_hand", "refused", "reverse", "tell_reversed"]
+__all__ = ["reverse", "tell_reversed"]
 
 _log = Log()
 
 _GONE = frozenset({ReceiptState.CANCELLING, ReceiptState.CANCELLED})
 _NOTHING_ASKED = "the cashier stopped it before Payme was asked"
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be given back, and why.
-
-    Attributes:
-        cause: CANCEL or REFUND.
-        request_id: the host's id of the refund; empty for a cancel.
-        document: the receipt that the slip speaks of: the refund, or the sale that is annulled.
-    """
-
-    cause: Cause
-    request_id: str
-    document: Receipt
-
-    @property
-    def operation(self) -> str:
-        """Its name on a slip."""
-        return "refund" if self.cause is Cause.REFUND else "cancel"
-
-
-def refused(tools: Tools, row: PaymentRow, text: Text, error_code: int | None = None) -> ReversalResult:
-    """Return REFUSED: the payment stands."""
-    return ReversalResult(
-        status=ReversalStatus.REFUSED,
-        receipt_id=row.receipt_id,
-        message=tools.texts(text),
-        error_code=error_code,
-    )
-
-
-def closed_by_hand(tools: Tools, row: PaymentRow, reason: str) -> ReversalResult:
-    """Return REFUSED for a payment whose return a person ended: nothing moves, and people know where its money is."""
-    return ReversalResult(
-        status=ReversalStatus.REFUSED,
-        receipt_id=row.receipt_id,
-        message=tools.texts(Text.REVERSAL_CLOSED_BY_HAND, text=reason),
-    )
 
 
 def reverse(tools: Tools, row: PaymentRow, order: Order, ui: GuardedUi) -> ReversalResult:
@@ -118,6 +76,7 @@ class _Reversal:
         self._story = Story(tools.clock)
         self._watch = Watch(tools.clock, ui, tools.limits)
         self._rows = Cancellations(tools.journal)
+        self._endings = ReversalEndings(tools, order, self._story, self._watch, self._inquiry)
         self._may_withdraw = True
         self._attempts = 0
         self._came = ""
@@ -140,18 +99,14 @@ class _Reversal:
                 return refused(self._tools, row, Text.REVERSAL_ALREADY_REVERSED)
             row, cancellation = self._begin(row)
         if state == ReceiptState.CANCELLED:
-            return self._reversed(row, cancellation)
+            return self._endings.reversed(row, cancellation)
         if state is None:
             return self._queued(row, cancellation)
         return self._carry_out(row, cancellation, state)
 
     def reversed_before(self, row: PaymentRow) -> ReversalResult:
         self._watch.start()
-        return self._already_reversed(row, self._rows.latest_of(row.payment_id))
-
-    def _already_reversed(self, row: PaymentRow, cancellation: CancellationRow | None) -> ReversalResult:
-        queued = was_left(cancellation)
-        return self._result(ReversalStatus.REVERSED, row, Text.REVERSAL_REVERSED, with_slip=True, queued=queued)
+        return self._endings.already_reversed(row, self._rows.latest_of(row.payment_id))
 
     def _known_state(self, row: PaymentRow) -> int | None:
         """Ask for the state until it is known; None when the cashier stopped or time is over."""
@@ -200,9 +155,9 @@ class _Reversal:
             return self._queued(row, cancellation)
         accepted = inquiry.state_in(answer, self._watch.question_limit())
         if accepted == ReceiptState.CANCELLED:
-            return self._reversed(row, cancellation)
+            return self._endings.reversed(row, cancellation)
         if accepted == ReceiptState.CANCELLING and self._tools.settings.cancel_accepted_is_done:
-            return self._reversed_soon(row, cancellation)
+            return self._endings.reversed_soon(row, cancellation)
         return self._follow(row, cancellation)
 
     def _begin_cancel(self, cancellation: CancellationRow) -> None:
@@ -230,9 +185,9 @@ class _Reversal:
             limit = self._watch.question_limit()
             state = inquiry.state(limit if is_last else min(limit, self._watch.ends))
             if state == ReceiptState.CANCELLED:
-                return self._reversed(row, cancellation)
+                return self._endings.reversed(row, cancellation)
             if state == ReceiptState.CANCELLING and self._tools.settings.cancel_accepted_is_done:
-                return self._reversed_soon(row, cancellation)
+                return self._endings.reversed_soon(row, cancellation)
             if not self._pause():
                 break
         return self._queued(row, cancellation)
@@ -242,104 +197,15 @@ class _Reversal:
         is_ignored = refusal.bound and refusal.code in self._tools.settings.ignored_errors
         if self._may_withdraw and is_ignored:
             state = self._inquiry(row).state(self._watch.question_limit())
-            if state == ReceiptState.PAID and self._is_withdrawn(row, cancellation, refusal.code):
-                return ReversalResult(
-                    status=ReversalStatus.REFUSED,
-                    receipt_id=row.receipt_id,
-                    message=self._tools.texts(Text.REVERSAL_REFUSED, code=refusal.code),
-                    error_code=refusal.code,
-                )
+            if state == ReceiptState.PAID:
+                told = self._endings.withdrawn(row, cancellation, refusal.code, self._attempts)
+                if told is not None:
+                    return told
         return self._queued(row, cancellation, refusal.code)
 
-    def _is_withdrawn(self, row: PaymentRow, cancellation: CancellationRow, error_code: int) -> bool:
-        """Take the cancellation back; False where that can't be stored: then it stays, and its money goes back.
-
-        False too where ``receipts.cancel`` has left for it elsewhere meanwhile.
-        """
-        try:
-            outcome = f"error {error_code} is ignored, state 4 asked after it"
-            self._rows.withdraw(cancellation, outcome, attempts=self._attempts, notes=self._story.notes)
-        except JournalError as error:
-            _log.error("payment %s: %s", row.payment_id, error)
-            return False
-        return True
-
-    def _reversed(self, row: PaymentRow, cancellation: CancellationRow) -> ReversalResult:
-        # The money is back whatever the disk says; where this can't be stored, the worker comes to the same end.
-        with _tolerated(row):
-            try:
-                self._rows.end(cancellation, SAID_CANCELLED, reversed_at_payme=True, notes=self._story.notes)
-            except StateMoved:
-                # A person has closed the cancellation meanwhile, or its worker was first.
-                self._tools.journal.move(row, PaymentState.REVERSED, SAID_CANCELLED, notes=self._story.notes)
-            self._story.take()
-        return self._result(ReversalStatus.REVERSED, row, Text.REVERSAL_REVERSED, with_slip=True)
-
-    def _reversed_soon(self, row: PaymentRow, cancellation: CancellationRow) -> ReversalResult:
-        self._leave_to_worker(row, cancellation, "Payme is cancelling (21)")
-        return self._ended_meanwhile(cancellation) or self._result(
-            ReversalStatus.REVERSED, row, Text.REVERSAL_REVERSED, with_slip=True, queued=True
-        )
-
     def _queued(self, row: PaymentRow, cancellation: CancellationRow, error_code: int | None = None) -> ReversalResult:
-        self._leave_to_worker(row, cancellation, self._story.last or self._came or _NOTHING_ASKED)
-        return self._ended_meanwhile(cancellation) or self._result(
-            ReversalStatus.QUEUED, row, Text.REVERSAL_QUEUED, queued=True, error_code=error_code
-        )
-
-    def _leave_to_worker(self, row: PaymentRow, cancellation: CancellationRow, came: str) -> None:
-        with _tolerated(row):
-            self._rows.leave(cancellation, came, notes=self._story.take())
-
-    def _ended_meanwhile(self, cancellation: CancellationRow) -> ReversalResult | None:
-        """Return what is told of a cancellation that has ended while the cashier waited; None: it is live.
-
-        No lease is held meanwhile, so a person may close it and a worker may be first. What can't be read is live: a
-        durable row ends by nothing else.
-
-        Raises:
-            StateMoved: another hook took it back.
-        """
-        try:
-            latest = self._tools.journal.cancellation(cancellation.cancellation_id)
-            row = self._tools.journal.payment(cancellation.payment_id)
-        except JournalError as error:
-            _log.error("payment %s: %s", cancellation.payment_id, error)
-            return None
-        if latest is not None and latest.ended_at is None:
-            return None
-        if row.state is PaymentState.REVERSED:
-            return self._already_reversed(row, latest)
-        reason = reason_of_closing(latest)
-        if reason is not None:
-            return closed_by_hand(self._tools, row, reason)
-        message = f"cancellation {cancellation.cancellation_id} was taken back"
-        raise StateMoved(message)
-
-    def _result(
-        self,
-        status: ReversalStatus,
-        row: PaymentRow,
-        text: Text,
-        *,
-        with_slip: bool = False,
-        queued: bool = False,
-        error_code: int | None = None,
-    ) -> ReversalResult:
-        slips: tuple[Slip, ...] = ()
-        if with_slip:
-            receipt = self._inquiry(row).receipt(self._watch.question_limit())
-            self._tools.journal.add_notes_later(row.payment_id, self._story.take())
-            raw = {} if receipt is None else receipt.raw
-            slips = self._tools.slips.make(self._order.operation, row, raw, self._order.document)
-        return ReversalResult(
-            status=status,
-            receipt_id=row.receipt_id,
-            slips=slips,
-            message=self._tools.texts(text),
-            error_code=error_code,
-            cancellation_queued=queued,
-        )
+        came = self._story.last or self._came or _NOTHING_ASKED
+        return self._endings.queued(row, cancellation, came, error_code)
 
     def _pause(self) -> bool:
         """Wait until the next turn; False: there is none."""
@@ -362,12 +228,3 @@ class _Reversal:
 
     def _text(self, left_s: float) -> str:
         return self._tools.texts(Text.PROGRESS_REVERSING, left_s=round(left_s))
-
-
-@contextmanager
-def _tolerated(row: PaymentRow) -> Iterator[None]:
-    """Log what the journal can't store after the cancellation is durable: nothing of it changes the verdict."""
-    try:
-        yield
-    except JournalError as error:
-        _log.error("payment %s: %s", row.payment_id, error)
