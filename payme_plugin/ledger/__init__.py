@@ -15,6 +15,7 @@ errors         what can go wrong, by what the caller must do about it
 opening        how the file is opened
 schema         its tables, and their version
 place          whether the file is still where it was opened
+transaction    whole or not at all, even where a commit failed and the till is killed then
 sqlite_errors  what SQLite and the disk raise, as errors of the journal
 owners         who works on a payment
 leases         who works on a row, and who decides

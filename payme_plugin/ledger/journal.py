@@ -18,6 +18,7 @@ from payme_plugin.ledger.sent_codes import FINGERPRINT_BYTES, SentCodes
 from payme_plugin.ledger.sqlite_errors import translated
 from payme_plugin.ledger.states import PaymentState, is_allowed
 from payme_plugin.ledger.story import tell, tell_notes
+from payme_plugin.ledger.transaction import transaction
 
 if TYPE_CHECKING:
     import sqlite3
@@ -54,6 +55,7 @@ class Journal(JournalReader):
         self._notes_for_later: list[tuple[str, Sequence[Note]]] = []
         try:
             self._fingerprint_key = self._read_fingerprint_key()
+            self._opened_at_s, self._last_line_before = clock.monotonic(), self._last_line()
         except BaseException:
             self.close()
             raise
@@ -61,6 +63,19 @@ class Journal(JournalReader):
     def now_ms(self) -> int:
         """Return the time of the rows, Unix milliseconds."""
         return self._clock.wall_ms()
+
+    def lived_ms_since(self, event_id: int) -> int | None:
+        """Return how long ago a line of a story was written, at most, in milliseconds, by the time that nobody can set.
+
+        Args:
+            event_id: the line's number.
+
+        Returns:
+            The time since this connection was opened; None for a line that was there before.
+        """
+        if event_id <= self._last_line_before:
+            return None
+        return int(1000 * (self._clock.monotonic() - self._opened_at_s))
 
     def require_host(self, identity: str) -> None:
         """Make sure that the journal is this till's own.
@@ -278,22 +293,20 @@ class Journal(JournalReader):
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Yield the connection inside one immediate transaction; for the other modules of the ledger."""
-        with translated(), self.reading() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                self._tell_what_was_left(connection)
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+        with translated(), self.reading() as connection, transaction(connection):
+            self._tell_what_was_left(connection)
+            yield connection
 
     def _tell_what_was_left(self, connection: sqlite3.Connection) -> None:
         # Forgotten before they are stored: lines that can't be stored stand in the way of one commit at most.
         left, self._notes_for_later = self._notes_for_later, []
         for payment_id, notes in left:
             tell_notes(connection, payment_id, notes)
+
+    def _last_line(self) -> int:
+        with self.reading() as connection:
+            (last,) = connection.execute("SELECT max(event_id) FROM event").fetchone()
+        return int(last or 0)
 
     def _read_fingerprint_key(self) -> bytes:
         try:

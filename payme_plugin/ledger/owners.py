@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.sqlite_errors import translated
@@ -57,8 +58,9 @@ class Owner:
         return is_alive(self._folder, token)
 
     def release(self) -> None:
-        """Give the token up: whatever it owned may be taken over."""
-        self._path.unlink(missing_ok=True)
+        """Give the token up: whatever it owned may be taken over, even where the disk keeps the file."""
+        with suppress(OSError):
+            self._path.unlink()
         os.close(self._file)
 
 
@@ -83,7 +85,8 @@ def is_alive(folder: Path, token: str) -> bool:
     except OSError:
         return True
     else:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink()
         return False
     finally:
         os.close(file)

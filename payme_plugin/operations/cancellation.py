@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.cancellations import HELD_BY_TILL, SAID_CANCELLED, Cancellations
+from payme_plugin.ledger.cancellations import HELD_BY_TILL, SAID_CANCELLED, Cancellations, was_left
 from payme_plugin.ledger.errors import JournalError, StateMoved
-from payme_plugin.ledger.states import Cause
+from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log
 from payme_plugin.operations.inquiry import CANCEL, Inquiry
 from payme_plugin.operations.same_kassa import is_same_kassa
@@ -113,6 +113,7 @@ class Stepper:
         clock: Clock,
         jitter: Callable[[], float],
     ) -> None:
+        self._journal = journal
         self._rows = Cancellations(journal)
         self._clock = clock
         self._jitter = jitter
@@ -175,11 +176,18 @@ class Stepper:
         except StateMoved:
             raise
         except JournalError as error:
+            if self._may_be_taken_back(row):
+                raise
             # A full disk keeps no money from going back.
             _log.error("cancellation %d: %s", row.cancellation_id, error)
         else:
             if notes:
                 story.stored_before(CANCEL)
+
+    def _may_be_taken_back(self, row: CancellationRow) -> bool:
+        """Say whether the hook that wrote a row may end it yet: it must know of every ``receipts.cancel`` that left."""
+        payment = None if was_left(row) else self._journal.find(row.payment_id)
+        return payment is not None and payment.state is PaymentState.REVERSING
 
     def _inquiry(self, row: CancellationRow, kassa: KassaDesk, story: Story) -> tuple[Watch, Inquiry]:
         watch = Watch(self._clock, None, kassa.limits)

@@ -9,6 +9,7 @@ import pytest
 
 from hookspecs import PaymentStatus
 from journal_walks import ROAD_TO, contents, walk
+from payme_plugin.ledger.payment_age import age_ms
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.operations.recovery import give_up
 from payme_plugin.texts import Text
@@ -212,6 +213,42 @@ def test_the_notice_of_one_that_is_too_old_goes_when_it_is_settled(world: Hooked
 # ---------------------------------------------------------------------------------------------------------------------
 # Its age, where the clock was wrong
 # ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dies", [False, True], ids=["goes on", "dies"])
+def test_a_clock_that_is_set_right_after_a_payment_does_not_make_it_too_old(world: HookedWorld, dies: bool) -> None:
+    world.clock.set_wall(-8 * DAY_MS)
+    result = world.pay(world.paymego.code())
+    assert (result.status, world.row().state) == (PaymentStatus.PAID, PaymentState.PAID)
+    world.clock.sleep(60)
+    world.clock.set_wall(8 * DAY_MS)
+    if dies:
+        world.restart()
+    world.host.recorded["p1"] = False
+
+    world.upkeep.recover(own_too=True)
+    world.work(3600)
+
+    assert (world.row().state, world.host.notices) == (PaymentState.REVERSED, {})
+    assert world.paymego.held(result.receipt_id) == 0
+
+
+@pytest.mark.parametrize("jump_ms", [WEEK_MS, 52 * WEEK_MS])
+@pytest.mark.parametrize("state", [PaymentState.CREATED, PaymentState.PAYING, PaymentState.PAID, PaymentState.RECORDED])
+def test_a_payment_is_no_older_than_the_run_that_took_it_wherever_the_clock_is_set(
+    world: HookedWorld, state: PaymentState, jump_ms: int
+) -> None:
+    row = walk(world.journal, state)
+    world.clock.sleep(WEEK_MS / 1000 - 1)
+    world.clock.set_wall(jump_ms)
+    lived_ms = age_ms(world.journal, row)
+    assert lived_ms is not None
+    assert lived_ms == pytest.approx(WEEK_MS - 1000, abs=1000)
+
+    world.restart()
+
+    assert age_ms(world.journal, row) == pytest.approx(WEEK_MS - 1000 + jump_ms, abs=1000)
+
 
 TEN_YEARS_MS = 10 * 365 * 24 * 3_600_000
 

@@ -67,6 +67,19 @@ def test_a_released_owner_is_dead_and_leaves_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_that_the_disk_keeps_is_no_sign_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def keep(path: Path, *, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    owner = Owner(tmp_path)
+    monkeypatch.setattr(Path, "unlink", keep)
+
+    owner.release()
+
+    assert [path.stem for path in tmp_path.iterdir()] == [owner.token]
+    assert not is_alive(tmp_path, owner.token)
+
+
 def test_another_process_is_alive_until_it_is_killed(tmp_path: Path) -> None:
     with _another_process(tmp_path) as (child, token):
         assert is_alive(tmp_path, token)

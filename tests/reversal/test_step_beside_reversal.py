@@ -1,0 +1,51 @@
+"""A worker steps a row while the hook that wrote it waits: what it sends, the hook knows of, or it is not sent."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from hooked_world import HookedWorld
+from hookspecs import ReversalStatus
+from payme_plugin.ledger.states import PaymentState
+from payme_plugin.sandbox import FaultKind
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+IGNORED = -31800
+
+
+def test_a_step_that_could_not_be_noted_sends_nothing_that_the_hook_would_not_know_of(tmp_path: Path) -> None:
+    world = HookedWorld(tmp_path, ignoredErrors=str(IGNORED))
+    sold = world.sell_and_close()
+    world.host.recorded["p1"] = True
+    world.paymego.befall(FaultKind.ERROR, "receipts.cancel", error_code=IGNORED)
+    rounds, kassa = world.upkeep.rounds(), world.upkeep.kassa(5)
+    assert kassa is not None
+    stepped: list[object] = []
+    carry_out = world.paymego.carry_out
+
+    def step_beside(request: object, fault: object) -> object:
+        answer = carry_out(request, fault)  # type: ignore[arg-type]
+        if request.method == "receipts.check" and world.paymego.count("receipts.cancel") == 1 and not stepped:  # type: ignore[attr-defined]
+            # The answer that the receipt is paid is on its way to the hook, and a worker comes first.
+            stepped.append(None)
+            rounds.journal.before = fail_once  # type: ignore[attr-defined]
+            stepped[0] = rounds.step(rounds.rows.live()[0], kassa, is_recorded=None)
+        return answer
+
+    def fail_once(number: int) -> None:
+        rounds.journal.before = lambda _: None  # type: ignore[attr-defined]
+        message = "database is locked"
+        raise sqlite3.OperationalError(message)
+
+    world.paymego.carry_out = step_beside  # type: ignore[method-assign,assignment]
+    result = world.refund(sold)
+    world.work(120)
+
+    assert stepped == [None]
+    assert result.status is ReversalStatus.REFUSED
+    assert (world.row().state, world.live()) == (PaymentState.RECORDED, [])
+    assert world.paymego.held(sold.receipt_id) > 0
+    world.close()
