@@ -33,6 +33,9 @@ __all__ = ["FILE_NAME", "Journal"]
 FILE_NAME = "journal.sqlite3"
 
 
+_LARGEST_ROW_ID = 2**63 - 1
+
+
 class Journal(JournalReader):
     """One connection to the journal's file. It may be used from several threads, one statement at a time."""
 
@@ -55,7 +58,7 @@ class Journal(JournalReader):
         self._notes_for_later: list[tuple[str, Sequence[Note]]] = []
         try:
             self._fingerprint_key = self._read_fingerprint_key()
-            self._opened_at_s, self._last_line_before = clock.monotonic(), self._last_line()
+            self._opened_at_s, self._last_line_before = clock.boottime(), self._last_line()
         except BaseException:
             self.close()
             raise
@@ -75,7 +78,7 @@ class Journal(JournalReader):
         """
         if event_id <= self._last_line_before:
             return None
-        return int(1000 * (self._clock.monotonic() - self._opened_at_s))
+        return int(1000 * (self._clock.boottime() - self._opened_at_s))
 
     def require_host(self, identity: str) -> None:
         """Make sure that the journal is this till's own.
@@ -304,8 +307,13 @@ class Journal(JournalReader):
             tell_notes(connection, payment_id, notes)
 
     def _last_line(self) -> int:
-        with self.reading() as connection:
-            (last,) = connection.execute("SELECT max(event_id) FROM event").fetchone()
+        """Return the number of the last line of all stories; where it can't be read, none is later."""
+        try:
+            with self.reading() as connection:
+                (last,) = connection.execute("SELECT max(event_id) FROM event").fetchone()
+        except Damaged:
+            # What is owed goes back all the same; nothing is charged until it is repaired.
+            return _LARGEST_ROW_ID
         return int(last or 0)
 
     def _read_fingerprint_key(self) -> bytes:

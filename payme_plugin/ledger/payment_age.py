@@ -1,8 +1,8 @@
 """How old a payment is, where the clock on the wall may have been wrong when it was made.
 
 The journal's lines are in the order in which they were written, whatever the clock showed. So a payment is no older
-than any line before it, than what Payme says of when it was paid, or than the connection that wrote it is by the time
-that nobody can set; and none is older than this software.
+than any line before it, than its row says that it was paid, which is Payme's word wherever Payme said it, or than the
+connection that wrote it, by the time that nobody can set; and none is older than this software.
 """
 
 from __future__ import annotations

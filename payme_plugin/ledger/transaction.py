@@ -1,4 +1,4 @@
-"""One transaction of the journal: whole or not at all, even where its COMMIT failed and the till is killed then.
+"""One transaction of the journal: whole or not at all, where its COMMIT failed and the till is killed later as well.
 
 SQLite takes a transaction whose COMMIT failed back in memory alone. Where nothing but the sync failed, it stands whole
 in the write-ahead log, and whoever opens the file after a kill would find it committed: a refund that was refused, say,
@@ -61,16 +61,33 @@ def _write_over(connection: sqlite3.Connection) -> None:
     """Commit a small change in the place of what a COMMIT that failed left in the log.
 
     It is not synced: that is what may have failed, and a kill leaves what was written. A fault in it is logged: then
-    nobody can say whether the transaction comes back.
+    nobody can say whether the transaction comes back; nor, until the next commit, after a power cut.
     """
     try:
-        connection.execute("PRAGMA synchronous = OFF")
-        try:
+        with _unsynced(connection):
             connection.execute("BEGIN IMMEDIATE")
-            connection.execute(_COUNT)
-            connection.execute("COMMIT")
-        finally:
-            _roll_back(connection)
-            connection.execute("PRAGMA synchronous = FULL")
+            try:
+                connection.execute(_COUNT)
+                connection.execute("COMMIT")
+            finally:
+                _roll_back(connection)
     except sqlite3.Error as error:
         _log.error("the journal: what a failed commit wrote could not be written over: %s", error)
+
+
+@contextmanager
+def _unsynced(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let commits be written without a sync.
+
+    None of them copies the log into the file meanwhile: unsynced, that would put at risk what is durable.
+    """
+    (frames,) = connection.execute("PRAGMA wal_autocheckpoint").fetchone()
+    try:
+        connection.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
+        connection.execute("PRAGMA synchronous = OFF")
+        yield
+    finally:
+        try:
+            connection.execute("PRAGMA synchronous = FULL")
+        finally:
+            connection.execute(f"PRAGMA wal_autocheckpoint = {int(frames)}").fetchall()

@@ -178,15 +178,19 @@ class Stepper:
         except JournalError as error:
             if self._may_be_taken_back(row):
                 raise
-            # A full disk keeps no money from going back.
+            # A full disk keeps no money from going back that nothing but a commit could hold.
             _log.error("cancellation %d: %s", row.cancellation_id, error)
         else:
             if notes:
                 story.stored_before(CANCEL)
 
     def _may_be_taken_back(self, row: CancellationRow) -> bool:
-        """Say whether the hook that wrote a row may end it yet: it must know of every ``receipts.cancel`` that left."""
-        payment = None if was_left(row) else self._journal.find(row.payment_id)
+        """Say whether a hook may end a row yet without its money: it must know of every ``receipts.cancel`` that left.
+
+        A hook that finds a row of recovery's leaves it standing where it is due.
+        """
+        is_recoverys = row.cause is Cause.UNRECORDED and row.due_at <= self._journal.now_ms()
+        payment = None if was_left(row) or is_recoverys else self._journal.find(row.payment_id)
         return payment is not None and payment.state is PaymentState.REVERSING
 
     def _inquiry(self, row: CancellationRow, kassa: KassaDesk, story: Story) -> tuple[Watch, Inquiry]:

@@ -14,6 +14,7 @@ from journal_walks import UNRECORDED, intent_of, walk
 from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.errors import Damaged
 from payme_plugin.ledger.fiscal_links import FiscalLinks
+from payme_plugin.ledger.journal import Journal
 from payme_plugin.ledger.rows import CancellationRow, EventRow, FiscalLinkRow, PaymentRow, row_of
 from payme_plugin.ledger.states import PaymentState
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from payme_plugin.ledger.journal import Journal
     from virtual_clock import VirtualClock
 
 NO_UTF_8 = b"\xd0"
@@ -135,6 +135,24 @@ def test_however_many_there_are_the_others_have_their_turn(journal: Journal, pat
 
     for _ in range(2):
         assert [row.payment_id for row in rows.due(2)] == ["p9", "p10"]
+
+
+def test_a_story_that_can_not_be_read_keeps_no_money_from_going_back(
+    journal: Journal, path: Path, clock: VirtualClock
+) -> None:
+    walk(journal, PaymentState.UNKNOWN)
+    journal.close()
+    with closing(sqlite3.connect(path)) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'event'").fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: (page - 1) * size] + b"\xff" * size + whole[page * size :])
+
+    again = Journal(path, host_identity="till-1", clock=clock)
+
+    assert [row.payment_id for row in Cancellations(again).due(9)] == ["p1"]
+    assert again.damage is not None
+    again.close()
 
 
 @pytest.mark.parametrize("where", ["payment_id = 'p1'", "payment_id = 'p3'"], ids=["first", "last"])

@@ -7,13 +7,34 @@ from typing import TYPE_CHECKING
 
 from hooked_world import HookedWorld
 from hookspecs import ReversalStatus
-from payme_plugin.ledger.states import PaymentState
+from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.sandbox import FaultKind
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 IGNORED = -31800
+
+
+def test_what_no_hook_takes_back_goes_back_though_the_disk_is_full(tmp_path: Path) -> None:
+    world = HookedWorld(tmp_path)
+    receipt_id = world.pay(world.paymego.code()).receipt_id
+    world.restart()
+    world.host.recorded["p1"] = False
+    world.upkeep.recover(own_too=True)
+    rounds, kassa = world.upkeep.rounds(), world.upkeep.kassa(5)
+    (row,) = rounds.rows.live()
+    assert kassa is not None
+    assert (row.cause, row.last_error) == (Cause.UNRECORDED, "")
+    world.journal.fail_from(1)
+    rounds.journal.fail_from(1)  # type: ignore[attr-defined]
+
+    assert rounds.step(row, kassa, is_recorded=None) is None
+
+    assert world.paymego.count("receipts.cancel") == 1
+    world.clock.sleep(120)
+    assert world.paymego.held(receipt_id) == 0
+    world.close()
 
 
 def test_a_step_that_could_not_be_noted_sends_nothing_that_the_hook_would_not_know_of(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ class VirtualClock:
 
     def __init__(self) -> None:
         self._now_s = 0.0
+        self._slept_s = 0.0
         self._wall_offset_ms = BEGINNING_MS
         self._calendar: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -31,13 +32,21 @@ class VirtualClock:
         """Return the virtual second."""
         return self._now_s
 
+    def boottime(self) -> float:
+        """Return the virtual second, with those that the machine slept."""
+        return self._now_s + self._slept_s
+
     def wall_ms(self) -> int:
         """Return what the till's clock on the wall shows, Unix milliseconds."""
-        return self._wall_offset_ms + round(self._now_s * 1000)
+        return self._wall_offset_ms + round(self.boottime() * 1000)
 
     def true_ms(self) -> int:
         """Return what a clock that nobody ever set would show, Unix milliseconds."""
-        return BEGINNING_MS + round(self._now_s * 1000)
+        return BEGINNING_MS + round(self.boottime() * 1000)
+
+    def suspend(self, duration_s: float) -> None:
+        """Let the machine sleep, and nothing happen meanwhile."""
+        self._slept_s += duration_s
 
     def set_wall(self, by_ms: int) -> None:
         """Set the till's clock on the wall forward, or back below zero."""
