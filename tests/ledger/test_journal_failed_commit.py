@@ -1,4 +1,4 @@
-"""What a failed commit leaves: the journal goes on as durable as before, and nothing that was durable is put at risk."""
+"""What a failed commit leaves: the journal goes on as durable as before, and what was durable is put at no risk."""
 
 from __future__ import annotations
 
