@@ -32,7 +32,6 @@ __all__ = ["FILE_NAME", "Journal"]
 
 FILE_NAME = "journal.sqlite3"
 
-
 _LARGEST_ROW_ID = 2**63 - 1
 
 

@@ -8,7 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing, redirect_stderr, redirect_stdout
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -63,6 +63,22 @@ def command_line(*arguments: str) -> list[str]:
 def environment(**changed: str) -> dict[str, str]:
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     return {**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8", **changed}
+
+
+@contextmanager
+def worker_process(*options: str) -> Iterator[subprocess.Popen[str]]:
+    """Run ``payme worker`` as a process of its own, killed at the end of the context where it lives then."""
+    with subprocess.Popen(  # noqa: S603 - our own command
+        command_line(*options, "worker"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        env=environment(),
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def payme_process(*arguments: str, scanned: str | None = None) -> Ended:

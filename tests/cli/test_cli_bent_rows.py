@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sqlite3
-import subprocess
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ import pytest
 from payme_plugin.cli import status
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.sandbox import Behaviour, BuyerAction
-from tests.cli.conftest import command_line, environment
+from tests.cli.conftest import worker_process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,22 +111,13 @@ def test_an_unforeseen_fault_makes_no_log_in_another_hosts_folder(owing: Shop, m
 
 def test_a_worker_whose_journal_is_replaced_ends_so_that_its_next_one_opens_the_new_file(shop: Shop) -> None:
     owe(shop, "p1")
-    with subprocess.Popen(  # noqa: S603 - our own command
-        command_line(*shop.options, "worker"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        env=environment(),
-    ) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline().startswith("Delivering")
-            journal = shop.folder / FILE_NAME
-            shutil.copy2(journal, shop.folder / "copy")
-            (shop.folder / "copy").replace(journal)
-            _, err = process.communicate(timeout=20)
-        finally:
-            process.kill()
+    with worker_process(*shop.options) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("Delivering")
+        journal = shop.folder / FILE_NAME
+        shutil.copy2(journal, shop.folder / "copy")
+        (shop.folder / "copy").replace(journal)
+        _, err = process.communicate(timeout=20)
 
     assert process.returncode == 2
     assert err.splitlines()[-1] == (

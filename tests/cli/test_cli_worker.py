@@ -6,17 +6,16 @@ import json
 import signal
 import subprocess
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from payme_plugin.ledger.leases import DECIDER, Leases
 from payme_plugin.sandbox import Behaviour, BuyerAction
-from tests.cli.conftest import command_line, environment
+from tests.cli.conftest import command_line, environment, worker_process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tests.cli.conftest import Shop
 
@@ -26,21 +25,6 @@ OTHER_TILL = "till-7 of another shop"
 def owe(shop: Shop) -> None:
     refused = shop.pay(shop.sandbox.issue_code(Behaviour(BuyerAction.LACKS_FUNDS)))
     assert refused.document["cancellation_queued"] is True
-
-
-@contextmanager
-def worker(shop: Shop) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(  # noqa: S603 - our own command
-        command_line(*shop.options, "worker"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        env=environment(),
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 def await_(what: Callable[[], bool]) -> None:
@@ -60,7 +44,7 @@ def test_it_delivers_and_ends_when_it_is_told_to(shop: Shop, signal_: signal.Sig
     owe(shop)
     if till is not None:
         shop.give_journal_to(till)
-    with worker(shop) as process:
+    with worker_process(*shop.options) as process:
         await_(lambda: live(shop) == 0)
         with Leases(shop.folder).hold(DECIDER) as is_free:
             assert is_free, "an idle worker is not the one that decides"
@@ -74,7 +58,7 @@ def test_it_delivers_and_ends_when_it_is_told_to(shop: Shop, signal_: signal.Sig
 
 
 def test_rows_that_come_while_it_runs_are_delivered_soon(shop: Shop) -> None:
-    with worker(shop) as process:
+    with worker_process(*shop.options) as process:
         owe(shop)
         assert process.stdout is not None
         assert process.stdout.readline().startswith("Delivering"), "it waited for the journal to be there"
@@ -87,7 +71,7 @@ def test_where_the_folder_has_no_log_it_logs_to_stderr(shop: Shop) -> None:
     owe(shop)
     shop.give_journal_to(OTHER_TILL)
     (shop.folder / "terminal.log").unlink()
-    with worker(shop) as process:
+    with worker_process(*shop.options) as process:
         await_(lambda: live(shop) == 0)
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=20)
@@ -99,7 +83,7 @@ def test_where_the_folder_has_no_log_it_logs_to_stderr(shop: Shop) -> None:
 def test_several_share_the_rows(shop: Shop) -> None:
     for _ in range(4):
         owe(shop)
-    with worker(shop), worker(shop):
+    with worker_process(*shop.options), worker_process(*shop.options):
         await_(lambda: live(shop) == 0)
 
     cancelled = [request.params["id"] for request in shop.sandbox.requests if request.method == "receipts.cancel"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import subprocess
 from contextlib import redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.plugin import PaymePlugin
 from payme_plugin.sandbox import BuyerAction, CancelPlan, Sandbox
 from served_till import ServedTill
-from tests.cli.conftest import ROOT, command_line, environment
+from tests.cli.conftest import ROOT, worker_process
 from virtual_till import TENDER, VirtualHost, open_sale
 from waiting import comes_true
 
@@ -217,18 +216,10 @@ def test_no_worker_of_its_own_says_a_secret(
     echo.shapes = dict.fromkeys(("receipts.pay", "receipts.check", "receipts.cancel"), SHAPES["an error's words"])
     payme(*options, "pay", "--amount", "15000.00", "--qr", code)
     asked = len(running.requests)
-    with subprocess.Popen(  # noqa: S603 - our own command
-        command_line(*options, "worker"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        env=environment(),
-    ) as worker:
-        try:
-            assert comes_true(lambda: len(running.requests) > asked, within_s=20)
-            assert comes_true(lambda: '"last_error": "' in payme(*options, "--json", "queue", "show", "1")[1])
-        finally:
-            worker.terminate()
+    with worker_process(*options) as worker:
+        assert comes_true(lambda: len(running.requests) > asked, within_s=20)
+        assert comes_true(lambda: '"last_error": "' in payme(*options, "--json", "queue", "show", "1")[1])
+        worker.terminate()
         witness.note("payme worker", *worker.communicate(timeout=20), worker.returncode)
 
     witness.note_files()
