@@ -11,7 +11,7 @@ from payme_plugin.ledger.errors import AnotherTill, Damaged, JournalError, State
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.log import Log
 from payme_plugin.operations import giving_back, originals
-from payme_plugin.operations.endings import is_ours, refusal
+from payme_plugin.operations.endings import is_ours, refusal, told_before
 from payme_plugin.operations.payment import take_payment
 from payme_plugin.secret import classes_and_places
 from payme_plugin.settings import SettingsError
@@ -100,8 +100,13 @@ class Counter:
 
         Money effect: may cancel, the whole amount.
         """
-        row = self._looked_up(lambda journal: originals.row_of_cancel(journal, request))
-        if row is None and not is_ours(request.payment):
+        try:
+            row = originals.row_of_cancel(self._service.journal(), request)
+            ours = row is not None or is_ours(request.payment)
+        except JournalError as error:
+            self._tell_not_asked(error)
+            row, ours = None, self._may_be_cancelled(request)
+        if not ours:
             return None
 
         def cancel(tools: Tools) -> ReversalResult:
@@ -176,25 +181,28 @@ class Counter:
             return self._refusal(request, Text.PAYMENT_SETTINGS_BROKEN, fault=error.faults[0].short)
         except AnotherTill as error:
             _log.error("payment %s is refused: %s", request.payment_id, error)
-            return self._refusal(request, Text.PAYMENT_ANOTHER_TILL)
+            return self._not_taken(request, Text.PAYMENT_ANOTHER_TILL)
         except JournalError as error:
             self._service.journal_fault(error, f"payment {request.payment_id}")
             return self._refusal(request, Text.PAYMENT_JOURNAL_UNWRITABLE)
         except Exception as error:  # noqa: BLE001
             # No hook raises. What was durable before the fault decides later; until then nobody may hand out goods.
             _log.error("payment %s: a fault of the plugin: %s", request.payment_id, classes_and_places(error))
-            if self._is_code_here(request.payment_id):
-                return self._refusal(request, Text.PAYMENT_TILL_FAULT)
-            message = self._service.texts()(Text.PAYMENT_CHARGE_MAY_HANG)
-            return PaymentResult(status=PaymentStatus.UNKNOWN, amount=request.amount, message=message)
+            return self._not_taken(request, Text.PAYMENT_TILL_FAULT)
 
-    def _is_code_here(self, payment_id: str) -> bool:
-        """Say whether the journal knows for certain that no code of this payment has left."""
+    def _not_taken(self, request: PaymentRequest, text: Text) -> PaymentResult:
+        """Refuse a payment of which the journal knows for certain that no code has left, or tell its verdict again."""
         try:
-            row = self._service.journal().find(payment_id)
+            row = self._service.journal().find(request.payment_id)
         except JournalError:
-            return False
-        return row is None or row.state in {PaymentState.INTENT, PaymentState.CREATED}
+            return self._may_hang(request)
+        if row is None or row.state in {PaymentState.INTENT, PaymentState.CREATED}:
+            return self._refusal(request, text)
+        return told_before(row) if row.state.is_not_paid else self._may_hang(request)
+
+    def _may_hang(self, request: PaymentRequest) -> PaymentResult:
+        message = self._service.texts()(Text.PAYMENT_CHARGE_MAY_HANG)
+        return PaymentResult(status=PaymentStatus.UNKNOWN, amount=request.amount, message=message)
 
     def _give_back(
         self,
@@ -256,8 +264,17 @@ class Counter:
         try:
             return look(self._service.journal())
         except JournalError as error:
-            _log.error("the journal can't be asked whose payment it is: %s", error)
+            self._tell_not_asked(error)
             return None
+
+    @staticmethod
+    def _tell_not_asked(error: JournalError) -> None:
+        _log.error("the journal can't be asked whose payment it is: %s", error)
+
+    def _may_be_cancelled(self, request: CancelRequest) -> bool:
+        """Say whether a payment may be ours as far as its record tells: one that lost its data is, under our tender."""
+        record = request.payment
+        return is_ours(record) or (not record.data and record.payment_type == self._service.payment_type())
 
     def _refusal(self, request: PaymentRequest, text: Text, **values: object) -> PaymentResult:
         return refusal(request.amount, self._service.texts()(text, **values))

@@ -139,6 +139,8 @@ class _Payment:
         if code is None:
             code = self._codes.first()
         while True:
+            if self._watch.has_stopped():  # the answer to receipts.create came while the cashier was asked
+                code = NoCode(None)
             if isinstance(code, Code):
                 code = self._codes.fresh(code)
             if isinstance(code, NoCode):

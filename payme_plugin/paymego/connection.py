@@ -16,7 +16,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from payme_plugin.paymego.call import CallOver
 from payme_plugin.paymego.errors import Fault
 from payme_plugin.paymego.link_fault import LinkFault
-from payme_plugin.paymego.tls import explain_tls_failure
+from payme_plugin.paymego.tls import fault_of_handshake
 
 if TYPE_CHECKING:
     from payme_plugin.paymego.wire import Wire
@@ -135,6 +135,6 @@ class TlsConnection(_CarryingConnection, HTTPSConnection):
         except (CallOver, LinkFault, TimeoutError):
             raise
         except (OSError, ValueError) as error:
-            raise LinkFault(Fault.TLS, explain_tls_failure(error)) from None
+            raise fault_of_handshake(error) from None
         if not self.is_verified:
             raise LinkFault(Fault.TLS, "the server's certificate was not verified")

@@ -13,7 +13,7 @@ from payme_plugin.paymego.link_fault import LinkFault
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["TlsContext", "explain_tls_failure", "is_ip_address"]
+__all__ = ["TlsContext", "fault_of_handshake", "is_ip_address"]
 
 # OpenSSL's X509_V_ERR_* numbers.
 _CERTIFICATE_FAULTS = {
@@ -36,8 +36,8 @@ _PROTOCOL_FAULTS = {
     "WRONG_VERSION_NUMBER": "the server does not speak TLS on this port",
     "HTTP_REQUEST": "the server does not speak TLS on this port",
     "RECORD_LAYER_FAILURE": "the server does not speak TLS on this port",
-    "UNEXPECTED_EOF_WHILE_READING": "the server broke off the handshake",
 }
+_CUT_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 
 
 class TlsContext:
@@ -77,18 +77,21 @@ class TlsContext:
         return context
 
 
-def explain_tls_failure(error: Exception) -> str:
-    """Return why a TLS connection did not come about, in words that hold nothing that a server chose."""
+def fault_of_handshake(error: OSError | ValueError) -> LinkFault:
+    """Return why a TLS connection did not come about, in words that hold nothing that a server chose.
+
+    Where the connection just ended, that says nothing of TLS: a network cuts it off as well as a server.
+    """
     if isinstance(error, ssl.SSLCertVerificationError):
         # Python's own name check raises the class without OpenSSL's number.
         fault = _CERTIFICATE_FAULTS.get(getattr(error, "verify_code", 62))
-        return f"the server's certificate is refused: {fault or error.verify_message}"
-    if isinstance(error, ssl.SSLError):
+        return LinkFault(Fault.TLS, f"the server's certificate is refused: {fault or error.verify_message}")
+    if isinstance(error, ssl.SSLError) and not isinstance(error, _CUT_OFF):
         reason = error.reason or type(error).__name__
-        return f"TLS failed: {_PROTOCOL_FAULTS.get(reason, reason)}"
+        return LinkFault(Fault.TLS, f"TLS failed: {_PROTOCOL_FAULTS.get(reason, reason)}")
     if isinstance(error, ValueError):
-        return f"the server's certificate is refused: {_CERTIFICATE_FAULTS[62]}"
-    return "the server broke off the TLS handshake"
+        return LinkFault(Fault.TLS, f"the server's certificate is refused: {_CERTIFICATE_FAULTS[62]}")
+    return LinkFault(Fault.NOT_CONNECTED, "the connection was cut off in the TLS handshake")
 
 
 def is_ip_address(host: str) -> bool:

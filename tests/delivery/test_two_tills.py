@@ -54,6 +54,32 @@ def test_the_second_till_takes_no_payment_and_shows_why(world: HookedWorld) -> N
     assert world.host.notices[NOTICE] == world.text(Text.NOTICE_ANOTHER_TILL)
 
 
+@pytest.mark.parametrize("state", [PaymentState.PAYING, PaymentState.PAID, PaymentState.RECORDED])
+def test_a_payment_that_may_be_charged_is_not_called_uncharged_by_the_second_till(
+    world: HookedWorld, state: PaymentState
+) -> None:
+    if state is PaymentState.PAYING:
+        world.journal.fail_from(4)  # the commit of the verdict
+    sold = world.sell()
+    world.journal.recover()
+    if state is PaymentState.RECORDED:
+        world.close_sale(sold)
+    assert world.row().state is state
+    begin_second_till(world)
+
+    result = pay(world, "p1", 1)
+
+    assert (result.status, result.message) == (PaymentStatus.UNKNOWN, world.text(Text.PAYMENT_CHARGE_MAY_HANG))
+    assert world.paymego.held() == 1_500_000
+
+
+def test_the_second_till_tells_a_verdict_of_not_paid_again(world: HookedWorld) -> None:
+    told = world.pay("1", None)
+    begin_second_till(world)
+
+    assert pay(world, "p1", 1) == told
+
+
 def test_the_second_till_gives_nothing_back(world: HookedWorld) -> None:
     sold = world.sell()
     begin_second_till(world)

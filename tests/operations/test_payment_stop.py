@@ -46,6 +46,24 @@ def test_a_stop_while_the_receipt_is_made_ends_at_once_without_a_pay(world: Worl
     assert world.clock.monotonic() < 2.5
 
 
+def test_a_stop_at_whose_moment_the_receipt_came_sends_no_pay(world: World) -> None:
+    """The cashier is asked whether to stop and says yes a second later: the answer has come meanwhile."""
+    world.paymego.passage = lambda method: Passage(back_s=1)
+    ui = world.cashier(world.paymego.code())
+
+    def says_yes(_: float) -> bool:
+        world.clock.sleep(1)
+        return True
+
+    ui.hand = says_yes
+    outcome = world.pay(ui=ui)
+
+    assert (outcome.status, outcome.cancellation_queued) == (PaymentStatus.ABORTED, True)
+    assert outcome.message == world.text(Text.PAYMENT_ABORTED_BEFORE_CHARGE)
+    assert world.paymego.methods == ["create"]
+    assert world.path_of() == ["intent", "created", "aborted"]
+
+
 def test_a_stop_while_pay_is_under_way_is_followed_by_one_check_and_4_is_paid(world: World) -> None:
     world.paymego.passage = lambda method: Passage(there_s=1, back_s=3) if method == PAY else Passage()
     ui = world.cashier(world.paymego.code(), stops_at=2)

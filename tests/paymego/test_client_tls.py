@@ -50,10 +50,10 @@ def tls_of(certificate: trustme.LeafCert) -> ssl.SSLContext:
     return context
 
 
-def refusal(client: PaymeGoClient, time: Time) -> NotSent:
+def refusal(client: PaymeGoClient, time: Time, fault: Fault = Fault.TLS) -> NotSent:
     with pytest.raises(NotSent) as caught:
         client.begin("receipts.pay", receipts.pay(RECEIPT, Secret("0027161293")), time.after(5)).answer()
-    assert caught.value.fault is Fault.TLS
+    assert caught.value.fault is fault
     return caught.value
 
 
@@ -181,14 +181,18 @@ def test_a_server_without_tls_on_that_port_is_refused(
     assert b"X-Auth" not in peer.received
 
 
-def test_a_handshake_broken_off_is_refused(serve: Serve, client_of: ClientOf, time: Time, ca_file: Path) -> None:
+@pytest.mark.parametrize("how", ["reset", "closed"])
+def test_a_handshake_that_is_cut_off_is_the_networks_fault_not_the_certificates(
+    serve: Serve, client_of: ClientOf, time: Time, ca_file: Path, how: str
+) -> None:
     def breaking_off(visit: Visit) -> None:
         visit.receive()
-        visit.reset()
+        if how == "reset":
+            visit.reset()
 
     peer = serve(breaking_off)
-    failure = refusal(client_of(f"https://localhost:{peer.port}/api", ca_file), time)
-    assert "broke off" in failure.explanation
+    failure = refusal(client_of(f"https://localhost:{peer.port}/api", ca_file), time, Fault.NOT_CONNECTED)
+    assert "cut off in the TLS handshake" in failure.explanation
 
 
 def test_garbage_after_the_request_is_unclear_not_unsent(

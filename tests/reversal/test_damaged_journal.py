@@ -97,3 +97,21 @@ def test_after_the_repair_a_refund_goes_on_from_the_tills_record(
 
     assert result is not None
     assert (result.status, result.receipt_id) == (ReversalStatus.REVERSED, record.data["receipt_id"])
+
+
+def test_a_cancel_whose_record_lost_its_data_is_refused_while_nobody_knows_whose_it_is(
+    sold: tuple[ServedTill, PaymentRecord, Receipt],
+) -> None:
+    till, record, sale = sold
+    plugins, ui = started(till), ScriptedUi(SystemClock(), [])
+    lost = replace(record, data={})
+    open_again = replace(sale, closed_at=None)
+
+    ours = plugins.on_cancel(CancelRequest(payment=lost, receipt=open_again, reason="x"), ui)
+    another = plugins.on_cancel(
+        CancelRequest(payment=replace(lost, payment_type=TENDER + 1), receipt=open_again, reason="x"), ui
+    )
+    plugins.on_stop()
+
+    assert is_refused_with_the_repair(ours)
+    assert another is None
