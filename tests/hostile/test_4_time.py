@@ -95,13 +95,13 @@ class LateLoss:
 
 
 def test_a_question_that_is_lost_late_leaves_time_for_the_last_one(stage: Stage) -> None:
-    for payment_id in ("p1", "p1-again", "p1-at-last"):  # a busy machine may ask nothing at just that time
+    for payment_id in ("p1", "p1-again", "p1-at-last"):  # a busy machine asks nothing at just that time, or not in time
         loss = LateLoss(stage)
-        code = stage.till.code(BuyerAction.CONFIRMS, after_s=PAY_DURATION_S - 0.1)
+        code = stage.code(BuyerAction.CONFIRMS, after_s=PAY_DURATION_S - 0.1)
         began_at = time.monotonic()
         result = stage.pay(code, payment_id)
         took_s = time.monotonic() - began_at
-        if loss.has_lost:
+        if loss.has_lost and result.status is PaymentStatus.PAID:
             break
 
     assert loss.has_lost
@@ -145,99 +145,100 @@ METHODS = ["receipts.create", "receipts.pay", "receipts.check", "receipts.get"]
 @pytest.mark.parametrize("days", [-1, 1])
 @pytest.mark.parametrize("method", METHODS)
 def test_a_jump_during_a_request_of_a_payment_changes_nothing(
-    stage: Stage, jump: Callable[[int], None], method: str, days: int
+    patient_stage: Stage, jump: Callable[[int], None], method: str, days: int
 ) -> None:
-    jumps = jump_at(stage, method, jump, days)
+    jumps = jump_at(patient_stage, method, jump, days)
 
     began_at = time.monotonic()
-    result = stage.pay(stage.till.code(BuyerAction.CONFIRMS, after_s=PAID_AND_HELD_S))
+    result = patient_stage.pay(patient_stage.code(BuyerAction.CONFIRMS, after_s=PAID_AND_HELD_S))
+    took_s = time.monotonic() - began_at
 
     assert result.status is PaymentStatus.PAID
-    assert PAID_AND_HELD_S <= time.monotonic() - began_at < PAY_DURATION_S + stage.excused_s()
+    assert PAID_AND_HELD_S <= took_s <= patient_stage.bound_s()
     assert jumps == []
-    assert stage.settles()
-    assert stage.sandbox.held() == AMOUNT
+    assert patient_stage.settles()
+    assert patient_stage.sandbox.held() == AMOUNT
 
 
 @pytest.mark.parametrize("days", [-1, 1])
 def test_a_jump_while_the_cashier_scans_makes_no_code_old_and_none_young(
-    stage: Stage, jump: Callable[[int], None], days: int
+    patient_stage: Stage, jump: Callable[[int], None], days: int
 ) -> None:
-    code = stage.till.code()
+    code = patient_stage.code()
 
     def scan() -> str:
         jump(days)
         return code
 
-    result = stage.till.pay(ui=ScriptedUi(SystemClock(), [scan]), amount=AMOUNT)
+    result = patient_stage.till.pay(ui=ScriptedUi(SystemClock(), [scan]), amount=AMOUNT)
 
     assert result.status is PaymentStatus.PAID
 
 
 @pytest.mark.parametrize("days", [-1, 1])
 def test_a_jump_during_the_wait_ends_it_neither_sooner_nor_later(
-    stage: Stage, jump: Callable[[int], None], days: int
+    patient_stage: Stage, jump: Callable[[int], None], days: int
 ) -> None:
-    jumps = jump_at(stage, "receipts.check", jump, days)
+    jumps = jump_at(patient_stage, "receipts.check", jump, days)
 
     began_at = time.monotonic()
-    result = stage.pay(stage.till.code(BuyerAction.NEVER_ANSWERS))
+    result = patient_stage.pay(patient_stage.code(BuyerAction.NEVER_ANSWERS))
     took_s = time.monotonic() - began_at
 
     assert (result.status, result.cancellation_queued) == (PaymentStatus.UNKNOWN, True)
-    assert PAY_DURATION_S <= took_s <= stage.bound_s()
+    assert PAY_DURATION_S <= took_s <= patient_stage.bound_s()
     assert jumps == []
-    assert stage.settles()
-    assert stage.sandbox.receipts()[0].state == 50
+    assert patient_stage.settles()
+    assert patient_stage.sandbox.receipts()[0].state == 50
 
 
 @pytest.mark.parametrize("days", [-1, 1])
 def test_a_jump_between_verdict_and_delivery_delays_no_money(
-    stage: Stage, jump: Callable[[int], None], days: int
+    patient_stage: Stage, jump: Callable[[int], None], days: int
 ) -> None:
-    stage.proxy.befall("receipts.check", STRIKES["closed without an answer"], Phase.BEFORE)
-    result = stage.pay(stage.till.code(BuyerAction.CONFIRMS, after_s=PAID_AND_HELD_S))
+    patient_stage.proxy.befall("receipts.check", STRIKES["closed without an answer"], Phase.BEFORE)
+    result = patient_stage.pay(patient_stage.code(BuyerAction.CONFIRMS, after_s=PAID_AND_HELD_S))
     assert result.status is PaymentStatus.UNKNOWN
-    assert stage.sandbox.held() == AMOUNT
+    assert patient_stage.sandbox.held() == AMOUNT
 
     jump(days)
-    stage.proxy.heal()
-    stage.till.plugins.on_stop()  # a new start, as after a power cut: what is due is told by the wall clock alone
-    stage.till.plugins.on_start(stage.host)
+    patient_stage.proxy.heal()
+    patient_stage.till.plugins.on_stop()  # a new start, as after a power cut: only the wall clock tells what is due
+    patient_stage.till.plugins.on_start(patient_stage.host)
 
-    assert comes_true(stage.is_settled, 5)
-    assert stage.sandbox.held() == 0
+    assert comes_true(patient_stage.is_settled, 5)
+    assert patient_stage.sandbox.held() == 0
 
 
 def test_a_jump_back_while_a_cancellation_waits_for_its_next_try_delays_no_money(
-    stage: Stage, jump: Callable[[int], None]
+    patient_stage: Stage, jump: Callable[[int], None]
 ) -> None:
     """The plugin goes on as it is, and what was due in a second is now due in a day, by the wall clock."""
-    stage.proxy.befall("receipts.check", STRIKES["closed without an answer"], Phase.BEFORE)
-    result = stage.pay(stage.till.code(BuyerAction.CONFIRMS, after_s=PAID_AND_HELD_S))
+    patient_stage.proxy.befall("receipts.check", STRIKES["closed without an answer"], Phase.BEFORE)
+    result = patient_stage.pay(patient_stage.code(BuyerAction.CONFIRMS, after_s=PAID_AND_HELD_S))
     assert result.status is PaymentStatus.UNKNOWN
-    assert comes_true(lambda: all(row.attempts for row in stage.till.live()), 5)
-    assert stage.till.live()
-    assert stage.sandbox.held() == AMOUNT
+    assert comes_true(lambda: all(row.attempts for row in patient_stage.till.live()), 5)
+    assert patient_stage.till.live()
+    assert patient_stage.sandbox.held() == AMOUNT
 
     jump(-1)
-    stage.proxy.heal()
+    patient_stage.proxy.heal()
 
-    assert comes_true(stage.is_settled, 20)
-    assert stage.sandbox.held() == 0
+    assert comes_true(patient_stage.is_settled, 20)
+    assert patient_stage.sandbox.held() == 0
 
 
 @pytest.mark.parametrize("days", [-1, 1])
 @pytest.mark.parametrize("method", ["receipts.check", "receipts.cancel"])
 def test_a_jump_during_a_cancel_changes_nothing(
-    stage: Stage, jump: Callable[[int], None], method: str, days: int
+    patient_stage: Stage, jump: Callable[[int], None], method: str, days: int
 ) -> None:
-    sale = stage.sell()
-    jumps = jump_at(stage, method, jump, days)
+    sale = patient_stage.sell()
+    jumps = jump_at(patient_stage, method, jump, days)
 
-    result = stage.cancel(sale)
+    result = patient_stage.cancel(sale)
 
     assert result.status is ReversalStatus.REVERSED
     assert jumps == []
-    assert stage.settles()
-    assert stage.sandbox.held() == 0
+    assert patient_stage.settles()
+    assert patient_stage.sandbox.held() == 0

@@ -38,7 +38,7 @@ def test_what_an_abandoned_pay_still_brings_is_thrown_away(stage: Stage) -> None
 
     befallen = FromPayOn(stage, SILENT)
     befallen.strike = late
-    result = stage.pay(stage.till.code())
+    result = stage.pay(stage.code())
     verdict = stage.till.row().state
     befallen.over()
 
@@ -75,7 +75,7 @@ def pay_led_astray(stage: Stage, road: str) -> Astray:
     """Pay so; where a busy machine let even ``receipts.create`` run out of time, once more."""
     for payment_id in ("p1", "p1-again", "p1-at-last"):
         lead_astray_after_create(stage, road)
-        code = stage.till.code()
+        code = stage.code()
         began_at = time.monotonic()
         result = stage.pay(code, payment_id)
         took_s = time.monotonic() - began_at
@@ -103,7 +103,7 @@ def test_a_pay_that_was_not_written_in_time_is_never_written(stage: Stage, road:
 
 def test_a_cashier_who_stops_during_the_look_up_sends_nothing(stage: Stage) -> None:
     lead_astray_after_create(stage, "slow name look-up")
-    code = stage.till.code()
+    code = stage.code()
 
     result = stage.till.pay(ui=ScriptedUi(SystemClock(), [code], hand=lambda _: True), amount=AMOUNT)
     stage.host.recorded["p1"] = False
@@ -112,7 +112,7 @@ def test_a_cashier_who_stops_during_the_look_up_sends_nothing(stage: Stage) -> N
 
     assert (result.status, result.cancellation_queued) == (PaymentStatus.ABORTED, True)
     assert stage.settles()
-    assert stage.pay(stage.till.code(), "p2", 2).status is PaymentStatus.PAID  # what could still leave has left by now
+    assert stage.pay(stage.code(), "p2", 2).status is PaymentStatus.PAID  # what could still leave has left by now
     assert stage.sandbox.pays(code) == 0
 
 

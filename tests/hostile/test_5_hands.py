@@ -5,6 +5,7 @@ What is trimmed, folded, asked for again and refused is in ``tests/operations/te
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hands_canaries import CODE, Witness
 from hands_hooks import codes_on_the_wire, paid_or_not
 from hands_texts import ANY_TEXT
 from hooked_world import HookedWorld
@@ -70,6 +72,24 @@ def test_what_is_no_buyers_code_never_leaves_the_till_and_is_asked_for_again(wor
     assert result.status is PaymentStatus.PAID
     assert codes_on_the_wire(world) == [code]
     assert ui.prompts[1].startswith(world.text(Text.SCAN_IMPLAUSIBLE))
+
+
+@pytest.mark.parametrize("spelled", ["{0}{0}{0}{0}", "{0} {0}", "{0}\r\n{0}", "{0};", "Code: {0}"])
+def test_a_buyers_code_that_came_with_something_else_is_seen_nowhere(
+    world: HookedWorld, spelled: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    witness = Witness(world.host.folder)
+    ui = world.cashier(spelled.format(CODE), world.paymego.code())
+
+    witness.note_result("the verdict", world.pay(ui=ui))
+
+    witness.note("the screen", ui.prompts, ui.shown)
+    witness.note("a notice", world.host.notice_log)
+    witness.note_log(caplog.records)
+    witness.note_files()
+    assert len(codes_on_the_wire(world)) == 1
+    assert witness.leaks(CODE) == []
 
 
 def test_a_group_separator_is_no_white_space_wherever_it_stands() -> None:

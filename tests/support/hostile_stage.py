@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from fault_proxy import FaultProxy
-from hands_canaries import BUYER, KEY
+from hands_canaries import BUYER, CARD, KEY, PHONE, Witness
 from hookspecs import CancelRequest, PaymentStatus, Receipt, ReceiptFiscal, ReceiptKind, RefundRequest, ReversalStatus
 from payme_plugin.cli.delivery import open_client
 from payme_plugin.cli.payme_list import list_receipts
@@ -22,8 +22,9 @@ from virtual_till import TENDER, ScriptedUi, VirtualHost, open_sale
 from waiting import comes_true
 
 if TYPE_CHECKING:
+    import logging
     import ssl
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from hookspecs import PaymentRecord, PaymentResult, QueueMessage, ReversalResult
     from hostile_shop import Shop
@@ -68,6 +69,7 @@ class Stage:
     Attributes:
         codes: those that the buyer's phone has shown.
         cashiers: who stood at the till, one for each hook.
+        verdicts: what the hooks returned.
         recorded: tiyin that the till has, by payment id.
     """
 
@@ -100,7 +102,9 @@ class Stage:
             "payDuration": round(1000 * PAY_DURATION_S),
             "frequency": 100,
         }
-        values = {key: str(value) for key, value in {**given, **(settings or {})}.items()}
+        given |= settings or {}
+        self._timeout_s = float(str(given["timeout"]))
+        values = {key: str(value) for key, value in given.items()}
         self.host = _Host(shop.folder / name, values)
         self.till = ServedTill(self.host, self.sandbox)
         self.till.plugins.register(PaymePlugin(), "payme")
@@ -108,11 +112,12 @@ class Stage:
         self._undo.callback(self.till.plugins.on_stop)
         self.codes: list[str] = []
         self.cashiers: list[ScriptedUi] = []
+        self.verdicts: list[PaymentResult | ReversalResult] = []
         self.recorded: dict[str, int] = {}
 
     def bound_s(self) -> float:
         """Return how long a verdict may take: the contract's time, and what is excused of the machine's."""
-        return BOUND_S + self.excused_s()
+        return max(PAY_DURATION_S, self._timeout_s) + self._timeout_s + 1 + self.excused_s()
 
     def excused_s(self) -> float:
         """Return what is excused of the time that the machine withheld since this stage was made."""
@@ -131,6 +136,7 @@ class Stage:
         """Take a payment, and record it as a host does."""
         sale = open_sale(number, amount=AMOUNT)
         result = self.till.pay(ui=self._cashier(code), payment_id=payment_id, amount=AMOUNT, receipt=sale)
+        self.verdicts.append(result)
         self._record(payment_id, AMOUNT if result.status is PaymentStatus.PAID else 0)
         return result
 
@@ -193,6 +199,19 @@ class Stage:
         self.proxy.settle()
         return comes_true(self.is_settled, _SETTLES_WITHIN_S)
 
+    def leaks(self, records: Iterable[logging.LogRecord]) -> list[tuple[str, str]]:
+        """Return which secrets were seen where: in log records, and in all that the till showed, stored and said."""
+        witness = Witness(self.host.folder)
+        for verdict in self.verdicts:
+            witness.note_result("a verdict", verdict)
+        witness.note("the screen", *((one.prompts, one.shown) for one in self.cashiers))
+        witness.note("a notice", self.host.notice_log)
+        witness.note("a queue message", *self.host.offered)
+        witness.note("what a hook raised", *self.till.plugins.faults)
+        witness.note_log(records)
+        witness.note_files()
+        return witness.leaks(KEY, CARD, PHONE, *self.codes)
+
     def _cashier(self, *scans: object) -> ScriptedUi:
         self.cashiers.append(ScriptedUi(SystemClock(), list(scans)))
         return self.cashiers[-1]
@@ -203,6 +222,7 @@ class Stage:
 
     def _reversed(self, record: PaymentRecord, result: ReversalResult | None) -> ReversalResult:
         assert result is not None
+        self.verdicts.append(result)
         if result.status is not ReversalStatus.REFUSED:
             self._record(record.payment_id, 0)
         return result
