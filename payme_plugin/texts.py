@@ -82,6 +82,8 @@ class Text(Enum):
     NOTICE_JOURNAL_UNWRITABLE = "notice.journal_unwritable"
     NOTICE_JOURNAL_DAMAGED = "notice.journal_damaged"
     NOTICE_JOURNAL_MOVED = "notice.journal_moved"
+    NOTICE_JOURNAL_FOREIGN = "notice.journal_foreign"
+    NOTICE_JOURNAL_TOO_NEW = "notice.journal_too_new"
     NOTICE_SLIP_FALLBACK = "notice.slip_fallback"
     NOTICE_PAYMENTS_KEPT = "notice.payments_kept"
     NOTICE_PAYMENTS_TOO_OLD = "notice.payments_too_old"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hookspecs import PaymentRecord, PaymentResult, PaymentStatus
-from payme_plugin.ledger.errors import Damaged, JournalError, Moved, StateMoved
+from payme_plugin.ledger.errors import Damaged, ForeignJournal, JournalError, Moved, StateMoved, TooNew
 from payme_plugin.ledger.rows import NewCancellation, Verdict
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log
@@ -45,6 +45,12 @@ _STATUS_OF = {state: status for status, state in _STATE_OF.items()}
 _PLUGIN = "payme"
 _DATA_VERSION = "1"
 JOURNAL_NOTICE = "payme.journal"
+_NOTICES = {
+    Damaged: Text.NOTICE_JOURNAL_DAMAGED,
+    Moved: Text.NOTICE_JOURNAL_MOVED,
+    ForeignJournal: Text.NOTICE_JOURNAL_FOREIGN,
+    TooNew: Text.NOTICE_JOURNAL_TOO_NEW,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,9 +154,8 @@ def commit_paid(tools: Tools, row: PaymentRow, paid: Paid, story: Story) -> Paym
 
 def journal_notice(error: JournalError) -> Text:
     """Return the notice for a journal that can't be used, by what helps."""
-    if isinstance(error, Damaged):
-        return Text.NOTICE_JOURNAL_DAMAGED
-    return Text.NOTICE_JOURNAL_MOVED if isinstance(error, Moved) else Text.NOTICE_JOURNAL_UNWRITABLE
+    told = (text for kind, text in _NOTICES.items() if isinstance(error, kind))
+    return next(told, Text.NOTICE_JOURNAL_UNWRITABLE)
 
 
 def told_before(row: PaymentRow) -> PaymentResult:

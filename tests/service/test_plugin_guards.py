@@ -94,14 +94,22 @@ def test_another_tills_journal_is_refused_without_any_request(new_till: Callable
     second.plugins.on_stop()
 
     assert result.status is PaymentStatus.REFUSED
-    assert second.host.notices[JOURNAL] == RU(Text.NOTICE_JOURNAL_UNWRITABLE)
+    assert second.host.notices[JOURNAL] == RU(Text.NOTICE_JOURNAL_FOREIGN)
     assert second.requests_since(before) == []
     assert (first.host.folder / FILE_NAME).read_bytes() == held
 
 
-@pytest.mark.parametrize("place", ["kernel", "file", "damaged", "newer"])
+@pytest.mark.parametrize(
+    ("place", "notice"),
+    [
+        ("kernel", Text.NOTICE_JOURNAL_UNWRITABLE),
+        ("file", Text.NOTICE_JOURNAL_UNWRITABLE),
+        ("damaged", Text.NOTICE_JOURNAL_DAMAGED),
+        ("newer", Text.NOTICE_JOURNAL_TOO_NEW),
+    ],
+)
 def test_a_journal_that_can_not_be_used_refuses_the_sale_without_any_request(
-    new_till: Callable[..., ServedTill], tmp_path: Path, place: str
+    new_till: Callable[..., ServedTill], tmp_path: Path, place: str, notice: Text
 ) -> None:
     folder = tmp_path / "data"
     if place == "kernel":
@@ -124,8 +132,7 @@ def test_a_journal_that_can_not_be_used_refuses_the_sale_without_any_request(
     assert result.status is PaymentStatus.REFUSED
     assert result.message == RU(Text.PAYMENT_JOURNAL_UNWRITABLE)
     assert (till.requests_since(before), ui.prompts) == ([], [])
-    damaged = place == "damaged"
-    assert till.host.notices[JOURNAL] == RU(Text.NOTICE_JOURNAL_DAMAGED if damaged else Text.NOTICE_JOURNAL_UNWRITABLE)
+    assert till.host.notices[JOURNAL] == RU(notice)
 
 
 def test_a_disk_that_is_full_at_the_start_and_has_room_later_is_used_later(new_till: Callable[..., ServedTill]) -> None:
