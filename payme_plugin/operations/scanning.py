@@ -79,7 +79,7 @@ class CodeDesk:
         pattern: what a plausible code looks like (``codePattern``).
         was_sent: says whether a code left in a ``pay`` within the last hour.
         given: the code that the host scanned already; then nothing is asked for.
-        left_s: says how long the cashier may still take; each scan gets what the scans before it left.
+        left_s: says how long the cashier may still take for a scan: before the first ``pay`` all of ``payDuration``.
     """
 
     def __init__(
