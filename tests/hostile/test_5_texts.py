@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hands_hooks import paid_or_not
-from hands_texts import ANY_TEXT, HOSTILE_TEXTS, storable
+from hands_texts import ANY_TEXT, HOSTILE_TEXTS, on_the_screen, on_the_wire, storable
 from hooked_world import HookedWorld
 from hookspecs import (
     CancelRequest,
@@ -32,6 +34,7 @@ from virtual_till import TENDER
 if TYPE_CHECKING:
     from slips import SlipPress
 
+GOODS = Item(name="Хлеб", quantity=Decimal(1), price=1_500_000, amount=1_500_000)
 NUMBERS = st.integers(-(2**63), 2**63 - 1)
 SLOW_ENOUGH = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -98,7 +101,55 @@ def test_any_text_in_a_sale_is_paid_or_refused_at_once_and_can_be_given_back(
         world.close()
 
 
+@given(name=ANY_TEXT, barcode=ANY_TEXT, code=ANY_TEXT, package_code=ANY_TEXT)
+@SLOW_ENOUGH
+def test_any_name_of_goods_reaches_payme_whole_but_for_half_characters(
+    name: str, barcode: str, code: str, package_code: str
+) -> None:
+    fiscal = ItemFiscal(code=code, package_code=package_code, vat_percent=12)
+    goods = replace(GOODS, name=name, barcode=barcode, fiscal=fiscal)
+    with tempfile.TemporaryDirectory() as folder:
+        world = HookedWorld(Path(folder))
+
+        sold = world.sell(items=(goods,))
+
+        assert world.paymego.bank.receipt(world.paymego.now_ms, sold.receipt_id).detail == {
+            "receipt_type": 0,
+            "items": [
+                {
+                    "title": on_the_wire(name),
+                    "price": GOODS.price,
+                    "count": 1,
+                    "code": on_the_wire(code),
+                    "package_code": on_the_wire(package_code),
+                    "vat_percent": 12,
+                }
+            ],
+        }
+        world.close()
+
+
+@given(name=ANY_TEXT, other_name=ANY_TEXT, barcode=ANY_TEXT)
+@SLOW_ENOUGH
+def test_a_refund_of_other_goods_names_both_on_one_line_each_whatever_they_are_called(
+    name: str, other_name: str, barcode: str
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        world = HookedWorld(Path(folder))
+        sold = world.sell_and_close(items=(replace(GOODS, name=name, barcode=barcode),))
+        other = replace(GOODS, name=other_name, barcode=f"{barcode}0")
+
+        found = world.violations(sold, refund=replace(sold.receipt, kind=ReceiptKind.REFUND, items=(other,)))
+
+        assert [violation.message for violation in found] == [
+            f"Возврат только всего чека. Не хватает: {on_the_screen(name)}",
+            f"Возврат только всего чека. Лишнее: {on_the_screen(other_name)}",
+        ]
+        assert world.violations(sold) == []
+        world.close()
+
+
 @pytest.mark.parametrize("text", HOSTILE_TEXTS)
 def test_no_text_of_a_host_breaks_its_language_or_its_messages(world: HookedWorld, text: str) -> None:
     assert Texts(text)(Text.PAYMENT_PAID)
-    assert "\n" not in Texts("ru")(Text.PAYMENT_SETTINGS_BROKEN, fault=text).splitlines()[0]
+    assert len(Texts("ru")(Text.PAYMENT_SETTINGS_BROKEN, fault=text).splitlines()) == 2

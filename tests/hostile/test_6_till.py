@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hands_canaries import KEY
@@ -32,6 +33,7 @@ MANY = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCh
 FEW = settings(MANY, max_examples=25)
 ACCESS_DENIED = -32504
 KASSA = "65aa00112233445566778899"
+PAYMENTS = itertools.count(1)
 
 
 # The key, from the file to the wire
@@ -196,20 +198,44 @@ def test_a_file_that_is_none_is_a_fault_and_never_waited_for(
     assert "payme.go.conf" in result.message
 
 
+BEHIND_THE_KEY = -len(f'"\npaymentType = {TENDER}\n')
+
+
 @FEW
 @given(damage=st.binary(max_size=80), at=st.integers(0, 400))
-def test_a_file_damaged_while_the_till_runs_stops_no_sale_that_worked_before(
+@example(damage=b"x", at=0)  # a line that is none
+@example(damage=b"\x00", at=BEHIND_THE_KEY)  # a value that is none
+@example(damage=b";", at=400)  # a comment
+@example(damage=b"x", at=BEHIND_THE_KEY)  # another key
+def test_a_file_damaged_while_the_till_runs_stops_no_sale_unless_it_reads_as_another_kassa(
     sandbox: Sandbox, running_till: tuple[ServedTill, Path], damage: bytes, at: int
 ) -> None:
     till, conf = running_till
     whole = text_of(plain(sandbox)).encode()
     conf.write_bytes(whole)
     assert till.plugins.payment_types()[0].number == TENDER
+    kassa = kassa_in(till, conf)
+    assert kassa is not None
 
     conf.write_bytes(whole[:at] + damage + whole[at:])
+    result = till.pay(till.code(), payment_id=f"p{next(PAYMENTS)}")
 
+    read = kassa_in(till, conf)
+    if read is None or read == kassa:
+        assert result.status is PaymentStatus.PAID
+    elif read.url == kassa.url:  # another address may be the same one, written otherwise
+        assert (result.status, result.error_code) == (PaymentStatus.REFUSED, ACCESS_DENIED)
+    assert ("payme.settings" in till.host.notices) is (read is None)
     assert [one.number for one in till.plugins.payment_types()] == [TENDER]
     assert till.plugins.faults == ()
+
+
+def kassa_in(till: ServedTill, conf: Path) -> Kassa | None:
+    """Return the kassa that a new till with this file would work for; None where the file can't be used."""
+    try:
+        return Kassa.of(read_settings(till.host.given, conf, codes, places=NOWHERE))
+    except SettingsError:
+        return None
 
 
 @pytest.fixture

@@ -142,6 +142,7 @@ def sell(folder: Path, *counts: int) -> dict[int, Kept]:
     return {count: Kept(*kept) for count, *kept in lines}
 
 
+@pytest.mark.timeout(300)
 def test_payments_leave_no_object_behind(tmp_path: Path) -> None:
     kept = sell(tmp_path, 260, 860)
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,12 @@ from stalls import MOST_EXCUSED_S, watching_stalls
 from unmeasured import without_coverage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from stalls import Stalls
 
 HUNG_S = 0.8
+TRIES = 5
 STOPPED_S = 1.3
 
 UNDER_WATCH = """
@@ -48,31 +50,61 @@ def hold_the_interpreter(seconds: float) -> None:
     ctypes.PyDLL(None).usleep(round(seconds * 1e6))
 
 
-def test_a_hang_that_holds_the_interpreter_is_not_excused(stalls: Stalls) -> None:
-    others_late_s: list[float] = []
-
-    def only_sleep() -> None:
-        began_at = time.monotonic()
-        time.sleep(0.01)
-        others_late_s.append(time.monotonic() - began_at)
-
-    thread = threading.Thread(target=only_sleep)
-    since_s, began_at = stalls.total_s(), time.monotonic()
-    thread.start()
-    hold_the_interpreter(HUNG_S)
-    took_s, excused_s = time.monotonic() - began_at, stalls.excused_s(since_s)
-    thread.join()
-
-    assert others_late_s[0] > HUNG_S / 2  # a watch in this process would have called it the machine's
-    assert took_s - excused_s > HUNG_S / 2
-
-
-def test_a_thread_that_never_rests_is_not_excused(stalls: Stalls) -> None:
-    since_s, ends_at = stalls.total_s(), time.monotonic() + HUNG_S
+def never_rest(seconds: float) -> None:
+    ends_at = time.monotonic() + seconds
     while time.monotonic() < ends_at:
         pass
 
-    assert stalls.excused_s(since_s) < HUNG_S / 2
+
+def least_excused_s(stalls: Stalls, hang: Callable[[float], None]) -> float:
+    """Return what is excused of a hang, at the best of some tries: a busy machine withholds time of its own."""
+    least_s = HUNG_S
+    for _ in range(TRIES):
+        since_s = stalls.total_s()
+        hang(HUNG_S)
+        least_s = min(least_s, stalls.excused_s(since_s))
+        if least_s < HUNG_S / 2:
+            break
+    return least_s
+
+
+@contextmanager
+def another_thread_that_only_sleeps() -> Iterator[list[float]]:
+    """Let one sleep beside a block; yield the seconds of its rests, which are complete after the block."""
+    rests_s: list[float] = []
+    has_begun, is_over = threading.Event(), threading.Event()
+
+    def only_sleep() -> None:
+        last_at = time.monotonic()
+        ends = False
+        while not ends:
+            time.sleep(0.01)
+            ends = is_over.is_set()  # before the look at the clock: no rest goes unmeasured
+            now = time.monotonic()
+            rests_s.append(now - last_at)
+            last_at = now
+            has_begun.set()
+
+    thread = threading.Thread(target=only_sleep)
+    thread.start()
+    has_begun.wait()
+    try:
+        yield rests_s
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def test_a_hang_that_holds_the_interpreter_is_not_excused(stalls: Stalls) -> None:
+    with another_thread_that_only_sleeps() as rests_s:
+        excused_s = least_excused_s(stalls, hold_the_interpreter)
+
+    assert max(rests_s) > HUNG_S / 2  # a watch in this process would have called it the machine's
+    assert excused_s < HUNG_S / 2
+
+
+def test_a_thread_that_never_rests_is_not_excused(stalls: Stalls) -> None:
+    assert least_excused_s(stalls, never_rest) < HUNG_S / 2
 
 
 def test_a_machine_that_stands_still_is_excused_up_to_a_second() -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-__all__ = ["ANY_TEXT", "HOSTILE_TEXTS", "storable"]
+__all__ = ["ANY_TEXT", "HOSTILE_TEXTS", "on_the_screen", "on_the_wire", "storable"]
+
+_LONGEST_SHOWN = 200
 
 HOSTILE_TEXTS = (
     "",
+    " \t\u00a0a  b\u00a0\t ",
     "\x00",
     "a\x00b",
     "\ud800",
@@ -27,6 +30,17 @@ HOSTILE_TEXTS = (
 
 ANY_TEXT = st.sampled_from(HOSTILE_TEXTS) | st.text(st.characters(exclude_categories=[]), max_size=60)
 """Any letters at all: control characters, half characters and unassigned ones among them."""
+
+
+def on_the_screen(text: str) -> str:
+    """Return a text as a message to the cashier quotes it: what can't be printed is a blank, runs of blanks are one."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return line if len(line) <= _LONGEST_SHOWN else f"{line[: _LONGEST_SHOWN - 1]}…"
+
+
+def on_the_wire(text: str) -> str:
+    """Return a text as the server gets it: half characters are question marks, everything else is as it was."""
+    return "".join("?" if "\ud800" <= letter <= "\udfff" else letter for letter in text)
 
 
 def storable(text: str) -> bool:
