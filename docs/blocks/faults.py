@@ -18,7 +18,7 @@ _SCENES = {
     "cancel": "`receipts.cancel`, in `on_cancel`",
     "check-cancel": "`receipts.check`, in `on_cancel`",
     "get-cancel": "`receipts.get`, in `on_cancel`; it brings what the slip lacks",
-    "refund": "`receipts.cancel`, in `on_full_refund`, and at the worker's first try",
+    "refund": "`receipts.cancel`, in `on_full_refund`, and at the worker's first try where it had no effect yet",
     "check-refund": "`receipts.check`, in `on_full_refund`",
     "fiscal": "`receipts.set_fiscal_data`, by the worker after `on_receipt_closed`",
     "list": "`receipts.get_all`, by `payme reconcile`",

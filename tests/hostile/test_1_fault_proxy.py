@@ -7,17 +7,23 @@ and the plugin's own worker does what is left.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hostile_cells import wire_cells
+from fault_proxy import Phase
+from hookspecs import PaymentStatus
+from hostile_cells import Cell, Scene, answer_cells, wire_cells
+from hostile_play import Seen
 from hostile_record import differences, is_recording, read_rows
-from hostile_rules import lapses_of
+from hostile_rules import keeps_what_nothing_excuses, lapses_of
+from hostile_stage import AMOUNT, Stage
 
 if TYPE_CHECKING:
-    from hostile_cells import Cell
     from hostile_matrix import Matrix
+    from hostile_shop import Shop
 
 pytestmark = pytest.mark.timeout(300)  # the first cell asked for may be the last one played
 
@@ -43,5 +49,112 @@ def test_hardly_a_cell_had_to_be_played_again_for_a_busy_machine(matrix: Matrix)
 
 
 @pytest.mark.skipif(is_recording(), reason="the record is being written")
-def test_the_pages_tell_of_no_other_fault() -> None:
-    assert {key for key in RECORD if key[0] in {cell.fault for cell in CELLS}} == {cell.key for cell in CELLS}
+def test_the_pages_tell_of_every_fault_and_of_no_other() -> None:
+    assert set(RECORD) == {cell.key for cell in [*wire_cells(), *answer_cells()]}
+
+
+def test_a_code_that_was_reset_unread_is_not_sent_again_where_the_next_connection_is_sound(shop: Shop) -> None:
+    with closing(Stage(shop, "reset-once", settings={"timeout": 5})) as stage:  # a busy machine loses no answer
+        proxy, code = stage.proxy, stage.code()
+
+        def reset_the_next(method: str, _: bytes) -> bool:
+            proxy.resets_unread = method == "receipts.create"
+            return proxy.resets_unread
+
+        def but_only_one() -> None:
+            proxy.resets_unread = proxy.resets_unread and proxy.reset_unread == 0
+
+        proxy.trigger, proxy.greeting = reset_the_next, but_only_one
+        result = stage.pay(code)
+        settles = stage.settles()
+        methods = [arrival.method for arrival in proxy.arrivals]
+
+    assert proxy.reset_unread == 1
+    assert "receipts.check" in methods  # the road was sound by then
+    assert "receipts.pay" not in methods
+    assert stage.sandbox.pays(code) == 0
+    assert (result.status, result.cancellation_queued, settles) == (PaymentStatus.UNKNOWN, True, True)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What a second play may forgive
+# ---------------------------------------------------------------------------------------------------------------------
+
+UNKNOWN = Seen(
+    status="UNKNOWN",
+    cancellation=True,
+    took_s=1.6,
+    since_pay_s=1.6,
+    stalled_s=0.0,
+    message="It is not known whether the money was taken.",
+    slips=0,
+    held_then=0,
+    pays=1,
+    creates=1,
+    held=0,
+    recorded=0,
+    left="",
+    struck=1,
+    struck_again=False,
+    faults=(),
+    leaks=(),
+)
+PAID = replace(UNKNOWN, status="PAID", cancellation=False, slips=1, held_then=AMOUNT, held=AMOUNT, recorded=AMOUNT)
+REVERSED = replace(UNKNOWN, status="REVERSED", cancellation=False, slips=1, pays=0)
+
+
+@pytest.mark.parametrize(
+    ("scene", "seen"),
+    [
+        (Scene.CHECK, replace(PAID, since_pay_s=60.0)),
+        (Scene.GET, replace(UNKNOWN, struck=0)),
+        (Scene.PAY, replace(UNKNOWN, status="REFUSED", cancellation=False, pays=0, struck=0)),
+        (Scene.CANCEL, REVERSED),
+    ],
+    ids=["too late", "not known in time", "refused before the code was sent", "reversed where that is not due"],
+)
+def test_a_busy_machine_may_change_the_verdict_and_the_time(scene: Scene, seen: Seen) -> None:
+    cell = Cell("accepted and silent", scene, Phase.BEFORE)
+
+    assert lapses_of(cell, seen) != []
+    assert keeps_what_nothing_excuses(cell, seen)
+
+
+@pytest.mark.parametrize(
+    ("scene", "sound", "broken"),
+    [
+        (Scene.CHECK, UNKNOWN, {"message": "Traceback (most recent call last):"}),
+        (Scene.CHECK, UNKNOWN, {"cancellation": False}),
+        (Scene.CHECK, UNKNOWN, {"status": "REFUSED", "cancellation": False}),
+        (Scene.PAY, UNKNOWN, {"status": "REFUSED", "cancellation": False, "pays": 0}),
+        (Scene.CHECK, UNKNOWN, {"took_s": 0.1}),
+        (Scene.GET, PAID, {"cancellation": True}),
+        (Scene.GET, PAID, {"held_then": 0}),
+        (Scene.GET, PAID, {"slips": 0}),
+        (Scene.CREATE, replace(UNKNOWN, status="REFUSED", cancellation=False, pays=0), {"pays": 1}),
+        (Scene.GET_CANCEL, REVERSED, {"held_then": AMOUNT}),
+        (Scene.GET_CANCEL, REVERSED, {"cancellation": True}),
+        (Scene.LIST, replace(UNKNOWN, status="no list", took_s=1.0), {"message": "Traceback (most recent call last):"}),
+    ],
+    ids=[
+        "a traceback is shown",
+        "UNKNOWN without a cancellation",
+        "REFUSED without a cancellation after the code was sent",
+        "REFUSED without a cancellation after the code met the fault",
+        "UNKNOWN before time was over",
+        "PAID with a cancellation",
+        "PAID and Payme holds nothing",
+        "PAID without a slip",
+        "a code sent for a receipt that nobody knows",
+        "REVERSED while Payme holds the money",
+        "REVERSED with a cancellation",
+        "a traceback instead of the list",
+    ],
+)
+def test_no_busy_machine_explains_a_verdict_that_breaks_its_own_promise(
+    scene: Scene, sound: Seen, broken: dict[str, Any]
+) -> None:
+    cell = Cell("accepted and silent", scene, Phase.BEFORE)
+
+    assert lapses_of(cell, sound) == []
+    assert not keeps_what_nothing_excuses(cell, replace(sound, **broken))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 from fault_proxy import Phase
 from fault_proxy_answers import ELSEWHERE, STATUSES
 from fault_proxy_names import Counted
+from hooked_world import OFD_LINK
 from hookspecs import PaymentStatus
 from hostile_cells import answer_cells
 from hostile_peer import AnsweringPeer
@@ -47,6 +49,7 @@ pytestmark = pytest.mark.timeout(300)  # the first cell asked for may be the las
 
 CELLS = answer_cells()
 RECORD = read_rows()
+MOST_PLAYED_AGAIN = 45  # as large a share as of the network's faults
 RECEIPT = "65f0a1b2c3d4e5f601234567"
 OTHER = "65f0a1b2c3d4e5f601234568"
 
@@ -63,9 +66,8 @@ def test_the_pages_tell_what_is_seen_and_how_long_it_takes(matrix: Matrix, cell:
     assert differences(cell, matrix.seen(cell), RECORD[cell.key]) == []
 
 
-@pytest.mark.skipif(is_recording(), reason="the record is being written")
-def test_the_pages_tell_of_no_other_answer() -> None:
-    assert {key for key in RECORD if key[0] in {cell.fault for cell in CELLS}} == {cell.key for cell in CELLS}
+def test_hardly_a_cell_had_to_be_played_again_for_a_busy_machine(matrix: Matrix) -> None:
+    assert len(matrix.played_again()) <= MOST_PLAYED_AGAIN
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -132,9 +134,9 @@ def bodies(draw: st.DrawFn) -> bytes:
     return body
 
 
-@given(body=bodies(), method=st.sampled_from(["pay", "check", "get", "create", "cancel", "get_all"]))
+@given(body=bodies(), method=st.sampled_from(["pay", "check", "get", "create", "cancel", "get_all", "set_fiscal_data"]))
 @example(body=b"[" * 100_000, method="pay")
-@example(body=b'{"id": OURS, "result": {"state": 4, "state": 4}}', method="check")
+@example(body=b'{"id": "OURS", "result": {"state": 4, "state": 4}}', method="check")
 @example(body=b'{"id": "OURS", "result": {"state": 1e999}}', method="check")
 @example(body=b'{"id": "OURS", "result": ' + b"9" * 5000 + b"}", method="check")
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
@@ -145,6 +147,7 @@ def test_nothing_but_our_own_errors_comes_out_of_the_client(
         "pay": receipts.pay(RECEIPT, Secret("0027161293")),
         "create": receipts.create(AMOUNT, {"order_id": "1"}),
         "get_all": receipts.get_all(0, 1),
+        "set_fiscal_data": receipts.set_fiscal_data(RECEIPT, {"receipt_id": 1, "qr_code_url": OFD_LINK}),
     }.get(method, receipts.check(RECEIPT))
     peer.answer = lambda request: body.replace(b'"OURS"', str(request["id"]).encode())
 
@@ -155,12 +158,15 @@ def test_nothing_but_our_own_errors_comes_out_of_the_client(
             assert type(receipts.state_of(answer)) is int
         elif method == "get_all":
             receipts.receipts_of(answer)
+        elif method == "set_fiscal_data":
+            assert isinstance(answer.result, Mapping)
         else:
             told = receipts.receipt_of(answer)
             assert told.state is None or type(told.state) is int
             assert told.amount is None or type(told.amount) is int
     except CallFailed as failure:
         assert type(failure) in {NotSent, Unclear, Refused}  # noqa: PT017 - whichever of them
+        assert "the request failed" not in str(failure)  # noqa: PT017 - so an error of whatever reads the answer is told
         assert "canary-key" not in repr(failure) + str(failure)  # noqa: PT017
         assert "0027161293" not in repr(failure) + str(failure)  # noqa: PT017
 

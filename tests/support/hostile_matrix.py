@@ -2,7 +2,7 @@
 
 A cell waits more than it works. Each has a till, a proxy and a sandbox of its own. Where an answer took its second and
 more because the machine was busy, another verdict is right: such a cell is played once more, without its neighbours,
-and the second play counts. One that lost money or told a secret is not played again, and few may be.
+and the second play counts. One that broke a promise of another kind is not played again, and few may be.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from hostile_ears import listening
 from hostile_play import play
 from hostile_record import differences, is_recording, read_rows
-from hostile_rules import keeps_money_and_secrets, lapses_of
+from hostile_rules import keeps_what_nothing_excuses, lapses_of
 from hostile_shop import open_shop
 from hostile_stage import Stage
 from unmeasured import children_unmeasured
@@ -115,7 +115,7 @@ def _play_all(cells: list[Cell], folder: Path) -> _Played:
 
 def _is_held_up(cell: Cell, seen: Seen | Exception, told: Row | None) -> bool:
     """Return whether a cell came to something else than is due, and a busy machine alone may have done it."""
-    if isinstance(seen, Exception) or not keeps_money_and_secrets(seen):
+    if isinstance(seen, Exception) or not keeps_what_nothing_excuses(cell, seen):
         return False
     return bool(lapses_of(cell, seen) or (told is not None and differences(cell, seen, told)))
 

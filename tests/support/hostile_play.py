@@ -57,6 +57,7 @@ class Seen:
         recorded: tiyin that the till has recorded.
         left: what was still to do when the time for delivery was over; empty: nothing.
         struck: how often the fault befell something.
+        struck_again: it befell something after the hook too, before the network healed.
         faults: what the host's caller had to catch.
         leaks: secrets, each with where it was seen.
     """
@@ -75,6 +76,7 @@ class Seen:
     recorded: int
     left: str
     struck: int
+    struck_again: bool
     faults: tuple[str, ...]
     leaks: tuple[tuple[str, str], ...]
 
@@ -125,10 +127,12 @@ class _Play:
         with self._befallen():
             came = prepared()
             ended_at, stalled_s = time.monotonic(), stage.shop.stalls.excused_s(stalled_before_s)
+            struck_by_then = self._struck()
             held_then = stage.sandbox.held()
             self._witness.note_files()
             if scene in {Scene.REFUND, Scene.FISCAL}:
-                self._wait_for_a_try()
+                self._wait_for_a_try(struck_by_then)
+            struck_again = self._struck() > struck_by_then
         stage.proxy.settle()
         delivered = comes_true(self._is_settled, _DELIVERED_WITHIN_S)
         arrivals = stage.proxy.arrivals[first:]
@@ -149,6 +153,7 @@ class _Play:
             recorded=sum(stage.recorded.values()),
             left="" if delivered else self._left(),
             struck=self._struck(),
+            struck_again=struck_again,
             faults=tuple(map(str, stage.till.plugins.faults)),
             leaks=self._leaks(),
         )
@@ -255,13 +260,12 @@ class _Play:
         proxy = self._stage.proxy
         return self._look_ups + proxy.reset_unread + sum(arrival.struck for arrival in proxy.arrivals)
 
-    def _wait_for_a_try(self) -> None:
-        """Let the worker meet the fault too."""
-        stage, before = self._stage, self._struck()
+    def _wait_for_a_try(self, struck_by_then: int) -> None:
+        """Let the worker meet the fault too, or find that nothing is left to do."""
         if self._cell.scene is Scene.FISCAL:
             comes_true(self._struck, _TRIED_WITHIN_S)
-        elif stage.till.live():
-            comes_true(lambda: self._struck() > before or not stage.till.live(), _TRIED_WITHIN_S)
+        else:
+            comes_true(lambda: self._struck() > struck_by_then or not self._stage.till.live(), _TRIED_WITHIN_S)
 
     def _left(self) -> str:
         stage = self._stage

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from fault_proxy import Phase
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from hostile_cells import Cell
     from hostile_play import Seen
 
-__all__ = ["counted_s", "expected_verdict", "keeps_money_and_secrets", "lapses_of", "time_bound_s"]
+__all__ = ["counted_s", "expected_verdict", "keeps_what_nothing_excuses", "lapses_of", "time_bound_s"]
 
 _PASSING = frozenset({"HTTP/1.0", "the first addresses dead, a later one not"})
 """They slow an answer down at most."""
@@ -71,30 +72,44 @@ def time_bound_s(cell: Cell) -> float:
     return bounds_s.get(cell.scene, BOUND_S)
 
 
-def keeps_money_and_secrets(seen: Seen) -> bool:
+def keeps_what_nothing_excuses(cell: Cell, seen: Seen) -> bool:
     """Return whether a cell kept every promise that no busy machine excuses."""
-    is_balanced = seen.held == seen.recorded and not seen.left and seen.pays <= 1
-    return is_balanced and seen.leaks == () and seen.faults == ()
+    return all(held for held, _ in _promises_in_any_case(cell, seen))
 
 
 def lapses_of(cell: Cell, seen: Seen) -> list[str]:
     """Return every promise that a cell broke, in words."""
-    return [words for held, words in _promises(cell, seen) if not held]
+    promises = chain(_promises_in_any_case(cell, seen), _promises_of_verdict_and_time(cell, seen))
+    return [words for held, words in promises if not held]
 
 
-def _promises(cell: Cell, seen: Seen) -> Iterator[tuple[bool, str]]:
+def _promises_of_verdict_and_time(cell: Cell, seen: Seen) -> Iterator[tuple[bool, str]]:
+    """Yield what a busy machine may break: where an answer is late, another verdict is right, and another request."""
     yield seen.struck > 0, "the fault befell nothing"
+    yield seen.status == expected_verdict(cell), f"{seen.status} where {expected_verdict(cell)} is due"
+    time_s, bound_s = counted_s(cell, seen), time_bound_s(cell)
+    yield time_s - seen.stalled_s <= bound_s, f"{time_s:.2f} s, of which {seen.stalled_s:.2f} s are excused"
+    yield seen.struck_again or not _is_tried_again(cell, seen), "the worker's first try did not meet the fault"
+
+
+def _is_tried_again(cell: Cell, seen: Seen) -> bool:
+    """Return whether the worker has a cancellation to send while the fault lasts; one that had its effect is not."""
+    is_without_effect = cell.phase in {Phase.BEFORE, Phase.LATE}
+    return cell.scene is Scene.REFUND and seen.status == "QUEUED" and is_without_effect
+
+
+def _promises_in_any_case(cell: Cell, seen: Seen) -> Iterator[tuple[bool, str]]:
+    """Yield what holds of every verdict, the one that is due and any other."""
     yield seen.faults == (), f"a hook raised: {seen.faults}"
     yield not seen.left, f"left to do: {seen.left}"
     yield seen.held == seen.recorded, f"Payme holds {seen.held} tiyin, the till has recorded {seen.recorded}"
     yield seen.pays <= 1, f"the code was sent {seen.pays} times"
-    yield seen.status == expected_verdict(cell), f"{seen.status} where {expected_verdict(cell)} is due"
     yield seen.leaks == (), f"secrets were seen: {seen.leaks}"
-    time_s, bound_s = counted_s(cell, seen), time_bound_s(cell)
-    yield time_s - seen.stalled_s <= bound_s, f"{time_s:.2f} s, of which {seen.stalled_s:.2f} s are excused"
-    if cell.scene in {Scene.FISCAL, Scene.LIST}:
+    if cell.scene is Scene.FISCAL:  # its hook says nothing
         return
     yield 1 <= len(seen.message.splitlines()) <= 3 and "Traceback" not in seen.message, f"text: {seen.message!r}"
+    if cell.scene is Scene.LIST:  # no hook's verdict
+        return
     yield from _promises_of_payment(cell, seen) if cell.scene.hook == "on_payment" else _promises_of_reversal(seen)
 
 
@@ -104,13 +119,18 @@ def _promises_of_payment(cell: Cell, seen: Seen) -> Iterator[tuple[bool, str]]:
     if is_paid:
         yield seen.held_then >= AMOUNT, "PAID, and Payme holds nothing"
         yield not seen.cancellation, "PAID with a cancellation"
-    elif cell.scene is Scene.CREATE:
+    elif cell.scene is Scene.CREATE and expected_verdict(cell) != "PAID":
         yield seen.pays == 0, "a code was sent for a receipt that nobody knows"
         yield not seen.cancellation, "a cancellation of a receipt that nobody knows"
         yield seen.creates <= 2, f"{seen.creates} receipts for one payment"
-    else:
+    elif seen.status != "REFUSED" or _has_come_to_pay(cell, seen):
         yield seen.cancellation, "money may have moved, and no cancellation is durable"
     yield seen.status != "UNKNOWN" or seen.took_s >= PAY_DURATION_S, "UNKNOWN before time was over"
+
+
+def _has_come_to_pay(cell: Cell, seen: Seen) -> bool:
+    """Return whether a code may have been sent: it arrived, or it met the fault, as what comes after it does."""
+    return seen.pays > 0 or (cell.scene is not Scene.CREATE and seen.struck > 0)
 
 
 def _promises_of_reversal(seen: Seen) -> Iterator[tuple[bool, str]]:
