@@ -6,12 +6,11 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from hookspecs import PaymentResult, PaymentStatus, RefundViolation, ReversalResult, ReversalStatus
+from hookspecs import PaymentResult, RefundViolation, ReversalResult, ReversalStatus
 from payme_plugin.ledger.errors import AnotherTill, Damaged, JournalError, StateMoved
-from payme_plugin.ledger.states import PaymentState
 from payme_plugin.log import Log
-from payme_plugin.operations import giving_back, originals
-from payme_plugin.operations.endings import is_ours, refusal, told_before
+from payme_plugin.operations import asked_again, giving_back, originals
+from payme_plugin.operations.endings import is_ours, refusal
 from payme_plugin.operations.payment import take_payment
 from payme_plugin.secret import classes_and_places
 from payme_plugin.settings import SettingsError
@@ -191,18 +190,14 @@ class Counter:
             return self._not_taken(request, Text.PAYMENT_TILL_FAULT)
 
     def _not_taken(self, request: PaymentRequest, text: Text) -> PaymentResult:
-        """Refuse a payment of which the journal knows for certain that no code has left, or tell its verdict again."""
+        """Refuse a payment of which the journal knows for certain that no code has left; tell else what it knows."""
+        texts = self._service.texts()
         try:
             row = self._service.journal().find(request.payment_id)
         except JournalError:
-            return self._may_hang(request)
-        if row is None or row.state in {PaymentState.INTENT, PaymentState.CREATED}:
-            return self._refusal(request, text)
-        return told_before(row) if row.state.is_not_paid else self._may_hang(request)
-
-    def _may_hang(self, request: PaymentRequest) -> PaymentResult:
-        message = self._service.texts()(Text.PAYMENT_CHARGE_MAY_HANG)
-        return PaymentResult(status=PaymentStatus.UNKNOWN, amount=request.amount, message=message)
+            return asked_again.may_hang(texts, request)
+        told = None if row is None else asked_again.told_elsewhere(texts, request, row)
+        return self._refusal(request, text) if told is None else told
 
     def _give_back(
         self,

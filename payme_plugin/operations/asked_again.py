@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.errors import JournalError
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.operations.tools import Tools
+    from payme_plugin.texts import Texts
 
-__all__ = ["Roads", "answer", "not_writable", "obey"]
+__all__ = ["Roads", "answer", "may_hang", "not_writable", "obey", "told_elsewhere"]
 
 _log = Log()
 
@@ -59,7 +60,24 @@ def answer(tools: Tools, request: PaymentRequest, row: PaymentRow, roads: Roads)
         return refusal(request.amount, tools.texts(Text.PAYMENT_ID_REUSED))
     if row.state.is_unfinished:
         return _go_on(tools, row, roads)
-    return _told_again(tools, request, row, roads.paid)
+    return _told_again(tools.texts, request, row, roads.paid)
+
+
+def told_elsewhere(texts: Texts, request: PaymentRequest, row: PaymentRow) -> PaymentResult | None:
+    """Return the answer to a ``payment_id`` that is in the journal, where this process may carry nothing on.
+
+    A payment that may be charged is UNKNOWN here, also a paid one; who works on it, or the host's word, decides later.
+    None: no code of it has left, so that it may be refused.
+
+    Money effect: none.
+    """
+    if not _is_same(request, row):
+        return refusal(request.amount, texts(Text.PAYMENT_ID_REUSED))
+    if row.state in {PaymentState.INTENT, PaymentState.CREATED}:
+        return None
+    if row.state is PaymentState.PAYING:
+        return may_hang(texts, request)
+    return _told_again(texts, request, row, lambda _: may_hang(texts, request))
 
 
 def obey(tools: Tools, request: PaymentRequest, paid: _Road) -> PaymentResult:
@@ -69,8 +87,8 @@ def obey(tools: Tools, request: PaymentRequest, paid: _Road) -> PaymentResult:
     """
     row = tools.journal.find(request.payment_id)
     if row is None or row.state.is_unfinished:
-        return _may_hang(tools, request)
-    return _told_again(tools, request, row, paid)
+        return may_hang(tools.texts, request)
+    return _told_again(tools.texts, request, row, paid)
 
 
 def not_writable(tools: Tools, request: PaymentRequest, error: JournalError, *, may_be_charged: bool) -> PaymentResult:
@@ -83,13 +101,17 @@ def not_writable(tools: Tools, request: PaymentRequest, error: JournalError, *, 
     _log.error("payment %s: the journal can't store it: %s", request.payment_id, error)
     tools.notice(JOURNAL_NOTICE, tools.texts(journal_notice(error)))
     if may_be_charged:
-        return _may_hang(tools, request)
+        return may_hang(tools.texts, request)
     return refusal(request.amount, tools.texts(Text.PAYMENT_JOURNAL_UNWRITABLE))
 
 
-def _may_hang(tools: Tools, request: PaymentRequest) -> PaymentResult:
+def may_hang(texts: Texts, request: PaymentRequest) -> PaymentResult:
+    """Return UNKNOWN for a payment of which a code may have left, and no verdict can be told.
+
+    Money effect: none.
+    """
     return PaymentResult(
-        status=PaymentStatus.UNKNOWN, amount=request.amount, message=tools.texts(Text.PAYMENT_CHARGE_MAY_HANG)
+        status=PaymentStatus.UNKNOWN, amount=request.amount, message=texts(Text.PAYMENT_CHARGE_MAY_HANG)
     )
 
 
@@ -98,7 +120,7 @@ def _is_same(request: PaymentRequest, row: PaymentRow) -> bool:
     return (request.amount, sale.till, sale.shift, sale.number) == (row.amount, row.till, row.shift, row.number)
 
 
-def _told_again(tools: Tools, request: PaymentRequest, row: PaymentRow, paid: _Road) -> PaymentResult:
+def _told_again(texts: Texts, request: PaymentRequest, row: PaymentRow, paid: _Road) -> PaymentResult:
     if row.state.is_not_paid:
         return told_before(row)
     if row.state is PaymentState.PAID:
@@ -106,8 +128,8 @@ def _told_again(tools: Tools, request: PaymentRequest, row: PaymentRow, paid: _R
     if row.state is PaymentState.RECORDED:
         if row.closed_at is None and request.receipt.closed_at is None:
             return paid(row)
-        return refusal(request.amount, tools.texts(Text.PAYMENT_ID_REUSED))
-    return refusal(request.amount, tools.texts(Text.PAYMENT_ALREADY_REVERSED))
+        return refusal(request.amount, texts(Text.PAYMENT_ID_REUSED))
+    return refusal(request.amount, texts(Text.PAYMENT_ALREADY_REVERSED))
 
 
 def _go_on(tools: Tools, row: PaymentRow, roads: Roads) -> PaymentResult:

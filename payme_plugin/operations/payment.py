@@ -136,11 +136,11 @@ class _Payment:
 
     def charge(self, row: PaymentRow, code: Code | NoCode | None = None) -> PaymentResult:
         """Send the code for a receipt in state 0, and another one where Payme says that it is stale."""
-        if code is None:
-            code = self._codes.first()
         while True:
-            if self._watch.has_stopped():  # the answer to receipts.create came while the cashier was asked
+            if self._watch.has_stopped():  # while the cashier was asked whether to stop, Payme's answer came
                 code = NoCode(None)
+            elif code is None:
+                code = self._codes.first()
             if isinstance(code, Code):
                 code = self._codes.fresh(code)
             if isinstance(code, NoCode):

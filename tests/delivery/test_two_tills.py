@@ -13,7 +13,7 @@ from payme_plugin.ledger.leases import DECIDER
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.sandbox import FaultKind
 from payme_plugin.texts import Text
-from virtual_till import open_sale, request_for
+from virtual_till import PowerCut, open_sale, request_for
 
 if TYPE_CHECKING:
     from hooked_world import HookedWorld
@@ -60,10 +60,10 @@ def test_a_payment_that_may_be_charged_is_not_called_uncharged_by_the_second_til
 ) -> None:
     if state is PaymentState.PAYING:
         world.journal.fail_from(4)  # the commit of the verdict
-    sold = world.sell()
+    world.sell()
     world.journal.recover()
     if state is PaymentState.RECORDED:
-        world.close_sale(sold)
+        world.journal.move(world.row(), state, "a sale that is still open has it")
     assert world.row().state is state
     begin_second_till(world)
 
@@ -71,6 +71,43 @@ def test_a_payment_that_may_be_charged_is_not_called_uncharged_by_the_second_til
 
     assert (result.status, result.message) == (PaymentStatus.UNKNOWN, world.text(Text.PAYMENT_CHARGE_MAY_HANG))
     assert world.paymego.held() == 1_500_000
+
+
+@pytest.mark.parametrize("state", [PaymentState.RECORDED, PaymentState.REVERSED])
+def test_a_payment_that_is_settled_is_told_as_such_by_the_second_till(world: HookedWorld, state: PaymentState) -> None:
+    sold = world.sell()
+    if state is PaymentState.RECORDED:
+        world.close_sale(sold)
+    else:
+        world.cancel(sold)
+    assert world.row().state is state
+    begin_second_till(world)
+
+    result = pay(world, "p1", 1)
+
+    told = Text.PAYMENT_ID_REUSED if state is PaymentState.RECORDED else Text.PAYMENT_ALREADY_REVERSED
+    assert (result.status, result.message) == (PaymentStatus.REFUSED, world.text(told))
+
+
+def test_the_second_till_tells_nothing_of_another_sales_payment_under_that_id(world: HookedWorld) -> None:
+    world.pay("1", None)
+    begin_second_till(world)
+
+    result = pay(world, "p1", 2)
+
+    assert (result.status, result.message) == (PaymentStatus.REFUSED, world.text(Text.PAYMENT_ID_REUSED))
+
+
+def test_the_second_till_refuses_a_payment_of_which_no_code_has_left(world: HookedWorld) -> None:
+    world.journal.cut_at(2)
+    with pytest.raises(PowerCut):
+        world.sell()
+    world.restart()
+    begin_second_till(world)
+
+    result = pay(world, "p1", 1)
+
+    assert (result.status, result.message) == (PaymentStatus.REFUSED, world.text(Text.PAYMENT_ANOTHER_TILL))
 
 
 def test_the_second_till_tells_a_verdict_of_not_paid_again(world: HookedWorld) -> None:

@@ -73,7 +73,8 @@ def new_stage(shop: Shop, caplog: pytest.LogCaptureFixture) -> Iterator[Callable
     yield make
     for stage in stages:
         stage.close()
-    assert [stage.leaks(caplog.get_records("call")) for stage in stages] == [[] for _ in stages]
+    records = [record for phase in ("setup", "call", "teardown") for record in caplog.get_records(phase)]
+    assert [stage.leaks(records) for stage in stages] == [[] for _ in stages]
 
 
 @pytest.fixture

@@ -19,9 +19,7 @@ from fault_proxy_strikes import STRIKES
 from hookspecs import PaymentStatus, ReversalStatus
 from hostile_from_pay import FromPayOn
 from hostile_stage import AMOUNT, PAY_DURATION_S, TIMEOUT_S, Stage
-from payme_plugin.clock import SystemClock
 from payme_plugin.sandbox import BuyerAction
-from virtual_till import ScriptedUi
 from waiting import comes_true
 
 if TYPE_CHECKING:
@@ -170,7 +168,7 @@ def test_a_jump_while_the_cashier_scans_makes_no_code_old_and_none_young(
         jump(days)
         return code
 
-    result = patient_stage.till.pay(ui=ScriptedUi(SystemClock(), [scan]), amount=AMOUNT)
+    result = patient_stage.pay(scan)
 
     assert result.status is PaymentStatus.PAID
 

@@ -11,6 +11,7 @@ from journal_walks import UNRECORDED, contents
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.sandbox import BuyerAction, FaultKind
 from payme_plugin.texts import Text
+from virtual_paymego import Passage
 from virtual_till import PowerCut, open_sale
 
 if TYPE_CHECKING:
@@ -229,6 +230,24 @@ def test_a_receipt_of_a_dead_process_in_state_0_is_paid_by_a_new_scan(world: Wor
 
     assert (again.status, again.receipt_id) == (PaymentStatus.PAID, receipt_id)
     assert [one.method for one in world.paymego.sent[sent:]] == [CHECK, PAY]
+
+
+def test_a_stop_at_whose_moment_the_state_came_asks_for_no_scan(world: World) -> None:
+    _cut_before_the_pay(world, "")
+    world.restart()
+    world.paymego.passage = lambda method: Passage(back_s=1)
+    ui = world.cashier(world.paymego.code())
+
+    def says_yes(_: float) -> bool:
+        world.clock.sleep(1)
+        return True
+
+    ui.hand = says_yes
+    again = world.pay(ui=ui)
+
+    assert (again.status, again.cancellation_queued) == (PaymentStatus.ABORTED, True)
+    assert again.message == world.text(Text.PAYMENT_ABORTED_BEFORE_CHARGE)
+    assert (ui.prompts, world.paymego.count(PAY)) == ([], 1)
 
 
 @pytest.mark.parametrize("kind", [FaultKind.SILENT, FaultKind.ERROR, FaultKind.FOREIGN_ID])

@@ -24,7 +24,7 @@ from waiting import comes_true
 if TYPE_CHECKING:
     import logging
     import ssl
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from hookspecs import PaymentRecord, PaymentResult, QueueMessage, ReversalResult
     from hostile_shop import Shop
@@ -132,10 +132,18 @@ class Stage:
         self.codes.append(self.till.code(action, after_s=after_s))
         return self.codes[-1]
 
-    def pay(self, code: str, payment_id: str = "p1", number: int = 1) -> PaymentResult:
-        """Take a payment, and record it as a host does."""
-        sale = open_sale(number, amount=AMOUNT)
-        result = self.till.pay(ui=self._cashier(code), payment_id=payment_id, amount=AMOUNT, receipt=sale)
+    def pay(
+        self,
+        scanned: str | Callable[[], str],
+        payment_id: str = "p1",
+        number: int = 1,
+        *,
+        hand: Callable[[float], object] | None = None,
+    ) -> PaymentResult:
+        """Take a payment, and record it as a host does; the hand on the till is by default nobody's."""
+        sale, cashier = open_sale(number, amount=AMOUNT), self._cashier(scanned)
+        cashier.hand = hand or cashier.hand
+        result = self.till.pay(ui=cashier, payment_id=payment_id, amount=AMOUNT, receipt=sale)
         self.verdicts.append(result)
         self._record(payment_id, AMOUNT if result.status is PaymentStatus.PAID else 0)
         return result
