@@ -90,6 +90,7 @@ UNKNOWN = Seen(
     slips=0,
     held_then=0,
     pays=1,
+    knows_receipt=True,
     creates=1,
     held=0,
     recorded=0,
@@ -109,9 +110,16 @@ REVERSED = replace(UNKNOWN, status="REVERSED", cancellation=False, slips=1, pays
         (Scene.CHECK, replace(PAID, since_pay_s=60.0)),
         (Scene.GET, replace(UNKNOWN, struck=0)),
         (Scene.PAY, replace(UNKNOWN, status="REFUSED", cancellation=False, pays=0, struck=0)),
+        (Scene.PAY, replace(UNKNOWN, status="REFUSED", cancellation=False, pays=0, knows_receipt=False)),
         (Scene.CANCEL, REVERSED),
     ],
-    ids=["too late", "not known in time", "refused before the code was sent", "reversed where that is not due"],
+    ids=[
+        "too late",
+        "not known in time",
+        "refused before the code was sent",
+        "refused without a receipt",
+        "reversed where that is not due",
+    ],
 )
 def test_a_busy_machine_may_change_the_verdict_and_the_time(scene: Scene, seen: Seen) -> None:
     cell = Cell("accepted and silent", scene, Phase.BEFORE)

@@ -52,6 +52,7 @@ class Seen:
         held_then: tiyin that Payme held when the verdict came.
         pays: how many ``receipts.pay`` with the buyer's code were sent: as the bank saw them or, where that is more, as
             they arrived on the way to it.
+        knows_receipt: the till had Payme's receipt on its disk when the verdict was there: without it no code leaves.
         creates: how many receipts the fault's hook made at Payme.
         held: tiyin that Payme holds after delivery.
         recorded: tiyin that the till has recorded.
@@ -71,6 +72,7 @@ class Seen:
     slips: int
     held_then: int
     pays: int
+    knows_receipt: bool
     creates: int
     held: int
     recorded: int
@@ -129,6 +131,7 @@ class _Play:
             ended_at, stalled_s = time.monotonic(), stage.shop.stalls.excused_s(stalled_before_s)
             struck_by_then = self._struck()
             held_then = stage.sandbox.held()
+            knows_receipt = scene.hook == "on_payment" and stage.till.row().receipt_id is not None
             self._witness.note_files()
             if scene in {Scene.REFUND, Scene.FISCAL}:
                 self._wait_for_a_try(struck_by_then)
@@ -148,6 +151,7 @@ class _Play:
             slips=came.slips,
             held_then=held_then,
             pays=max(stage.sandbox.pays(self._code), methods.count("receipts.pay")) if self._code else 0,
+            knows_receipt=knows_receipt,
             creates=len(stage.sandbox.receipts()) - receipts_before,
             held=stage.sandbox.held(),
             recorded=sum(stage.recorded.values()),

@@ -129,8 +129,11 @@ def _promises_of_payment(cell: Cell, seen: Seen) -> Iterator[tuple[bool, str]]:
 
 
 def _has_come_to_pay(cell: Cell, seen: Seen) -> bool:
-    """Return whether a code may have been sent: it arrived, or it met the fault, as what comes after it does."""
-    return seen.pays > 0 or (cell.scene is not Scene.CREATE and seen.struck > 0)
+    """Return whether a code may have been sent: it arrived, or it met the fault, as what comes after it does.
+
+    Where the answer to ``receipts.create`` was late, it was the second ``receipts.create`` that met the fault.
+    """
+    return seen.pays > 0 or (cell.scene is not Scene.CREATE and seen.struck > 0 and seen.knows_receipt)
 
 
 def _promises_of_reversal(seen: Seen) -> Iterator[tuple[bool, str]]:
