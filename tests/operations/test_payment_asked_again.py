@@ -237,12 +237,7 @@ def test_a_stop_at_whose_moment_the_state_came_asks_for_no_scan(world: World) ->
     world.restart()
     world.paymego.passage = lambda method: Passage(back_s=1)
     ui = world.cashier(world.paymego.code())
-
-    def says_yes(_: float) -> bool:
-        world.clock.sleep(1)
-        return True
-
-    ui.hand = says_yes
+    ui.hand = world.says_yes_after(1)
     again = world.pay(ui=ui)
 
     assert (again.status, again.cancellation_queued) == (PaymentStatus.ABORTED, True)

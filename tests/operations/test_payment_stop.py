@@ -50,12 +50,7 @@ def test_a_stop_at_whose_moment_the_receipt_came_sends_no_pay(world: World) -> N
     """The cashier is asked whether to stop and says yes a second later: the answer has come meanwhile."""
     world.paymego.passage = lambda method: Passage(back_s=1)
     ui = world.cashier(world.paymego.code())
-
-    def says_yes(_: float) -> bool:
-        world.clock.sleep(1)
-        return True
-
-    ui.hand = says_yes
+    ui.hand = world.says_yes_after(1)
     outcome = world.pay(ui=ui)
 
     assert (outcome.status, outcome.cancellation_queued) == (PaymentStatus.ABORTED, True)

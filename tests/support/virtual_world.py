@@ -18,7 +18,7 @@ from virtual_paymego import VirtualClient, VirtualPaymeGo
 from virtual_till import TENDER, ScriptedUi, VirtualHost, request_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from hookspecs import PaymentRequest, PaymentResult, Receipt
     from payme_plugin.ledger.rows import CancellationRow, EventRow, PaymentRow
@@ -126,6 +126,15 @@ class World:
             slips=self.slips,
             notice=self.host.notice,
         )
+
+    def says_yes_after(self, thinks_s: float) -> Callable[[float], bool]:
+        """Return the hand of a cashier who, asked whether to stop, thinks so long and then stops."""
+
+        def hand(_: float) -> bool:
+            self.clock.sleep(thinks_s)
+            return True
+
+        return hand
 
     def cashier(self, *scans: object, takes_s: float = 0.0, stops_at: float | None = None) -> ScriptedUi:
         """Return a cashier who scans these, and who stops the wait at a second where one is given."""
