@@ -13,7 +13,7 @@ from payme_plugin.cli.queue_add import add
 from payme_plugin.cli.queue_close import close
 from payme_plugin.cli.queue_deliver import deliver
 from payme_plugin.cli.queue_rows import ROW_NUMBER, age, link_document, row_document
-from payme_plugin.cli.status import event_document, show_events
+from payme_plugin.cli.status import event_document, story_lines
 from payme_plugin.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -131,4 +131,5 @@ def _show(row: CancellationRow, events: list[EventRow], now_ms: int) -> None:
     else:
         click.echo(f"Next try      {'now' if row.due_at <= now_ms else local_time(row.due_at)}")
     click.echo()
-    show_events(events)
+    for line in story_lines(events):
+        click.echo(line)

@@ -12,9 +12,11 @@ from payme_plugin.cli.output import ExitCode, Refusal, echo_document, iso_time, 
 from payme_plugin.ledger.states import PaymentState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from payme_plugin.ledger.rows import EventRow, PaymentRow
 
-__all__ = ["event_document", "payment_document", "show_events", "show_payment", "status", "status_of"]
+__all__ = ["event_document", "payment_document", "payment_lines", "status", "status_of", "story_lines"]
 
 _NAMES = {PaymentState.RECORDED: "PAID", PaymentState.PAID: "UNRECORDED"}
 
@@ -44,7 +46,8 @@ def status(given: Given, payment_id: str | None) -> int:
     if given.json:
         echo_document({**payment_document(row), "events": [event_document(event) for event in events]})
     else:
-        show_payment(row, events)
+        for line in payment_lines(row, events):
+            click.echo(line)
     return int(ExitCode.DONE)
 
 
@@ -93,26 +96,26 @@ def event_document(event: EventRow) -> dict[str, object]:
     }
 
 
-def show_payment(row: PaymentRow, events: list[EventRow]) -> None:
-    """Print a payment and its story."""
-    click.echo(f"Payment  {row.payment_id}")
-    click.echo(f"Status   {status_of(row.state)}")
-    click.echo(f"Amount   {sums(row.amount)}")
-    click.echo(f"Sale     {row.till}, shift {row.shift}, receipt {row.number}")
+def payment_lines(row: PaymentRow, events: list[EventRow]) -> Iterator[str]:
+    """Yield a payment and its story as people read them, line by line."""
+    yield f"Payment  {row.payment_id}"
+    yield f"Status   {status_of(row.state)}"
+    yield f"Amount   {sums(row.amount)}"
+    yield f"Sale     {row.till}, shift {row.shift}, receipt {row.number}"
     if row.receipt_id is not None:
-        click.echo(f"Payme    receipt {row.receipt_id}")
+        yield f"Payme    receipt {row.receipt_id}"
     for number, line in enumerate(row.message.splitlines()):
-        click.echo(f"{'' if number else 'Cashier':<7}  {line}")
-    click.echo()
-    show_events(events)
+        yield f"{'' if number else 'Cashier':<7}  {line}"
+    yield ""
+    yield from story_lines(events)
 
 
-def show_events(events: list[EventRow]) -> None:
-    """Print a story; the day stands above its events."""
+def story_lines(events: list[EventRow]) -> Iterator[str]:
+    """Yield a story line by line; the day stands above its events."""
     day = ""
     for event in events:
         before, (day, _, clock) = day, local_time(event.at_ms).partition(" ")
         if day != before:
-            click.echo(day)
+            yield day
         state = "" if event.after is None else event.after.value
-        click.echo(f"  {clock}.{event.at_ms % 1000:03d}  {state:<9}  {event.text}")
+        yield f"  {clock}.{event.at_ms % 1000:03d}  {state:<9}  {event.text}"

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import contextlib
+import io
 from typing import TYPE_CHECKING
 
 import click
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hookspecs import Slip
 from payme_plugin.cli.demo.stage import Stage
@@ -69,10 +73,42 @@ def test_a_quiet_stage_shows_nothing_and_keeps_everything(capsys: pytest.Capture
         stage.prompt("Scan")
         stage.quote("Paid")
         stage.check("one thing", right=False)
-        stage.show(lambda: print("never"))  # noqa: T201 - what must not be shown
+        stage.show(["never"])
 
     stage.opening()
     stage.act(1, "A sale", sale)
 
     assert capsys.readouterr().out == ""
     assert stage.acts[0].document() == {"title": "A sale", "ok": False, "checks": [{"text": "one thing", "ok": False}]}
+
+
+def test_what_another_command_prints_goes_on_in_its_last_column(capsys: pytest.CaptureFixture[str]) -> None:
+    till, shop = "reference-till@till-17", "-of-the-shop-at-the-old-corner"
+    Stage(quiet=False).show(
+        [
+            f"Sale     {till}{shop}, shift 1, receipt 1",
+            "",
+            "2026-11-27",
+            f"  11:31:35.611  intent     1500000 tiyin, receipt {till}-of-the-shop/1/1",
+        ]
+    )
+
+    assert capsys.readouterr().out.splitlines() == [
+        f"Sale     {till}{shop}, shift 1,",
+        "         receipt 1",
+        "",
+        "2026-11-27",
+        "  11:31:35.611  intent     1500000 tiyin, receipt",
+        f"                           {till}-of-the-shop/1/1",
+    ]
+
+
+@given(name=st.integers(1, 64).flatmap(lambda length: st.text("ab-.", min_size=length, max_size=length)))
+def test_no_line_of_the_stage_is_as_long_as_the_name_of_the_machine_wants(name: str) -> None:
+    lines = (f"Sale     reference-till@{name}, shift 1", f"  11:31:35.611  intent     1 tiyin, receipt {name}/1/1")
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown):
+        Stage(quiet=False).show(lines)
+
+    assert max(map(len, shown.getvalue().splitlines())) <= 80
+    assert "".join(shown.getvalue().split()) == "".join("".join(lines).split())

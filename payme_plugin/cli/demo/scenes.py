@@ -10,7 +10,7 @@ from payme_plugin.cli.demo.checks import check_sent_once, check_verdict, is_abou
 from payme_plugin.cli.demo.giving_back import cancel, full_refund, marked_goods, partial_refund
 from payme_plugin.cli.demo.power import power_cut, power_cut_and_late_buyer
 from payme_plugin.cli.output import sums
-from payme_plugin.cli.status import show_payment
+from payme_plugin.cli.status import payment_lines
 from payme_plugin.sandbox import Behaviour, BuyerAction, Fault, FaultKind
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _answer_lost(day: Day) -> None:
 
 def _journal_tells(day: Day) -> None:
     row, events = day.first_story()
-    day.stage.show(lambda: show_payment(row, events))
+    day.stage.show(payment_lines(row, events))
     states = [event.after.value for event in events if event.after is not None]
     day.stage.blank()
     day.stage.check(" -> ".join(states), right=states == _STORY)

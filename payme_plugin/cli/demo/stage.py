@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from hookspecs import Slip
 
@@ -18,6 +19,8 @@ __all__ = ["Act", "Check", "Stage"]
 _WIDTH = 78
 _INDENT = "   "
 _GAP = "  "
+_COLUMNS = re.compile(r" *(?:\S+ {2,})*")
+"""All that stands in a line before its last column: words, each with two spaces or more after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +129,11 @@ class Stage:
             self._line(_INDENT + _GAP.join([line] * slip.copies))
         self._line()
 
-    def show(self, what: Callable[[], None]) -> None:
-        """Let something print by itself, as another command would."""
-        if not self._quiet:
-            what()
-            self._is_blank = False
+    def show(self, lines: Iterable[str]) -> None:
+        """Show what another command prints; a line too long goes on below, in its last column."""
+        for line in lines:
+            for folded in _folded(line):
+                self._line(folded)
 
     def blank(self) -> None:
         """Leave a line free."""
@@ -151,6 +154,13 @@ class Stage:
         if not self._quiet and (text or not self._is_blank):
             click.echo(text)
         self._is_blank = not text
+
+
+def _folded(line: str) -> list[str]:
+    """Return ``line`` in as many lines as the stage's width wants; an empty one is one line too."""
+    columns = _COLUMNS.match(line)
+    indent = " " * min(0 if columns is None else columns.end(), _WIDTH // 2)
+    return textwrap.wrap(line, _WIDTH, subsequent_indent=indent, break_on_hyphens=False) or [line]
 
 
 def _heart(lines: Sequence[str]) -> Sequence[str]:
