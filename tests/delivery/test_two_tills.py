@@ -98,11 +98,15 @@ def test_the_second_till_tells_nothing_of_another_sales_payment_under_that_id(wo
     assert (result.status, result.message) == (PaymentStatus.REFUSED, world.text(Text.PAYMENT_ID_REUSED))
 
 
-def test_the_second_till_refuses_a_payment_of_which_no_code_has_left(world: HookedWorld) -> None:
-    world.journal.cut_at(2)
+@pytest.mark.parametrize(("cut", "state"), [(2, PaymentState.INTENT), (3, PaymentState.CREATED)])
+def test_the_second_till_refuses_a_payment_of_which_no_code_has_left(
+    world: HookedWorld, cut: int, state: PaymentState
+) -> None:
+    world.journal.cut_at(cut)
     with pytest.raises(PowerCut):
         world.sell()
     world.restart()
+    assert world.row().state is state
     begin_second_till(world)
 
     result = pay(world, "p1", 1)
