@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from full_disk import free_disk
 
@@ -17,3 +18,8 @@ def pytest_runtest_call() -> Generator[None, None, None]:
     """A disk that a test filled has room again before the test's result is written, which may go to a file."""
     yield
     free_disk()
+
+
+# How long an example takes tells of the machine, not of the product.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import statistics
 import time
 from contextlib import closing, contextmanager
@@ -39,6 +40,7 @@ LONG_CPU_AT_MOST = 1.2
 LONG_P99_AT_MOST = 2.0
 DRAINING_P99_AT_MOST = 2.0
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 - memory is what is wanted; without it, processor time is measured on the disk
+IN_MEMORY_BYTES = 1_000_000_000
 
 # One row of each kind becomes so many copies, with ids of their own, in one transaction.
 COPIES = """
@@ -53,6 +55,10 @@ OWN = {
     "number": "made.number + n",
 }
 COUNTED = {"event_id", "cancellation_id"}
+
+
+def is_roomy(folder: Path) -> bool:
+    return folder.is_dir() and shutil.disk_usage(folder).free > IN_MEMORY_BYTES
 
 
 def lengthen(folder: Path, rows: int) -> None:
@@ -124,7 +130,7 @@ def test_queueing_a_cancellation_costs_no_more_processor_time_in_a_journal_of_a_
     tell: Tell,
 ) -> None:
     with (
-        TemporaryDirectory(dir=IN_MEMORY if IN_MEMORY.is_dir() else None) as folder,
+        TemporaryDirectory(dir=IN_MEMORY if is_roomy(IN_MEMORY) else None) as folder,
         short_and_long(Path(folder)) as (short, long),
     ):
         ratio = compare(lambda: long.queue(time.thread_time), lambda: short.queue(time.thread_time), 500, 50)

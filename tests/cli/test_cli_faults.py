@@ -223,6 +223,7 @@ def test_another_programs_database_is_no_journal(shop: Shop) -> None:
 
 
 def test_two_commands_at_one_till_at_a_time(shop: Shop) -> None:
+    shop.configure(payDuration=60_000)
     with subprocess.Popen(  # noqa: S603 - our own command
         command_line(*shop.options, "pay", "--amount", "1"),
         stdin=subprocess.PIPE,

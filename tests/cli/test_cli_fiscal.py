@@ -126,6 +126,7 @@ def test_a_link_that_is_left_is_tried_again_by_until_empty_whatever_its_pause_an
     (left,) = first.document["fiscal_links"]["left"]
     assert left["attempts"] == 1
     assert left["last_error"]
+    shop.lengthen_pauses("fiscal_link")
     assert shop.run("queue", "deliver").out == "Ended: 0. Left: 0.\nFiscal receipts ended: 0. Left: 1.\n"
     assert shop.sent(TELL) == 1, "its pause is not over"
 

@@ -63,12 +63,12 @@ def test_the_sale_is_recorded_and_closed_and_the_journal_says_paid(shop: Shop) -
 
 
 def test_a_buyer_who_confirms_after_3_s_has_paid_after_about_3_s(shop: Shop) -> None:
-    shop.configure(frequency=500)
+    shop.configure(payDuration=30_000, frequency=500)
     started = time.monotonic()
     paid = shop.pay(shop.sandbox.issue_code(CONFIRMS_AFTER_3_S))
 
     assert (paid.code, paid.document["status"]) == (0, "PAID")
-    assert 3.0 <= time.monotonic() - started < 5.0
+    assert 3.0 <= time.monotonic() - started < 10.0
 
 
 def test_a_buyer_who_never_confirms_leaves_it_unknown_with_one_cancellation(shop: Shop) -> None:

@@ -90,6 +90,7 @@ def test_delivering_steps_what_is_due_once(shop: Shop) -> None:
     assert first.code == 3
     assert [row["last_error"] for row in first.document["left"]] == ["Payme is cancelling (21)"]
     asked = len(shop.sandbox.requests)
+    shop.lengthen_pauses("cancellation")
     second = shop.run("queue", "deliver")
     assert (second.code, second.out) == (3, "Ended: 0. Left: 1.\n")
     assert len(shop.sandbox.requests) == asked, "it is not due yet"

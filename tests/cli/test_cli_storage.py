@@ -148,6 +148,7 @@ def test_a_copied_folder_at_another_till_is_refused(used: Shop, tmp_path: Path) 
 
 
 def test_two_tills_on_one_folder_work_one_after_the_other(used: Shop) -> None:
+    used.configure(payDuration=60_000)
     with subprocess.Popen(  # noqa: S603 - our own command
         command_line(*used.options, "pay", "--amount", "1"),
         stdin=subprocess.PIPE,

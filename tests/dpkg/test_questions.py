@@ -68,7 +68,7 @@ def offered(path: Path, name: str) -> str:
     return perl(READER, str(path), name)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(data=files(), name=st.sampled_from(NAMES))
 @example(b"posId = a\xc2\xa0", "posId").via("a hard space is a blank in UTF-8")
 @example("; Код\nposId = a\xa0".encode("cp1251"), "posId").via("and in Windows-1251")
@@ -243,7 +243,7 @@ ODD = st.lists(PIECES, max_size=8).map("".join)
 ODD_URLS = st.builds("{}{}".format, st.sampled_from(["https://", "http://", "https://[", ""]), ODD)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(name=st.sampled_from([*NAMES, "posKey"]), value=ODD | ODD_URLS | st.text(ascii_letters + " :", max_size=4))
 def test_whatever_the_package_takes_the_plugin_takes(name: str, value: str) -> None:
     # The blanks at the ends of an answer are gone by then.

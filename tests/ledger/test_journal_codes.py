@@ -138,7 +138,7 @@ def test_the_key_survives_the_process(journal: Journal, path: Path, clock: Virtu
     again.close()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(one=st.text(), other=st.text())
 def test_two_texts_have_one_fingerprint_only_where_they_are_one(
     tmp_path_factory: pytest.TempPathFactory, one: str, other: str

@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from journal_walks import UNRECORDED, intent_of, walk
@@ -70,7 +70,6 @@ def test_it_names_the_row_and_the_column_but_not_what_is_in_it(journal: Journal,
 
 
 @pytest.mark.parametrize("kind", [PaymentRow, EventRow, CancellationRow, FiscalLinkRow])
-@settings(deadline=None)
 @given(data=st.data())
 def test_whatever_is_in_a_row_it_is_data_of_the_right_types_or_damage(kind: type[Any], data: st.DataObject) -> None:
     value = st.one_of(

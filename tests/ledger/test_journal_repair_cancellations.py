@@ -183,7 +183,7 @@ def after_repair(path: Path) -> tuple[Repaired, CancellationRow, PaymentRow]:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(column=st.sampled_from(COLUMNS), number=st.integers(1, 17), value=st.sampled_from(NONSENSE), bends=st.booleans())
 @example(column="last_error", number=1, value=b"\xee\xff", bends=False)
 def test_money_that_is_owed_has_one_live_row_and_other_money_has_none(

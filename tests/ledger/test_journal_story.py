@@ -80,7 +80,7 @@ def test_stories_of_two_payments_do_not_mix(journal: Journal) -> None:
     assert [event.text for event in journal.events("p2")] == ["two"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     notes=st.lists(st.builds(Note, at_ms=st.integers(0, 2**62), text=st.text(st.characters(exclude_categories=["Cs"]))))
 )

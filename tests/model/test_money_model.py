@@ -14,9 +14,7 @@ _HEALTH = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_t
 def test_no_order_of_events_breaks_a_statement() -> None:
     run_state_machine_as_test(
         MoneyModel,
-        settings=settings(
-            max_examples=60, stateful_step_count=25, deadline=None, derandomize=True, suppress_health_check=_HEALTH
-        ),
+        settings=settings(max_examples=60, stateful_step_count=25, derandomize=True, suppress_health_check=_HEALTH),
     )
 
 
@@ -25,7 +23,5 @@ def test_no_order_of_events_breaks_a_statement() -> None:
 def test_no_order_of_many_events_breaks_a_statement() -> None:
     run_state_machine_as_test(
         MoneyModel,
-        settings=settings(
-            max_examples=400, stateful_step_count=50, deadline=None, print_blob=True, suppress_health_check=_HEALTH
-        ),
+        settings=settings(max_examples=400, stateful_step_count=50, print_blob=True, suppress_health_check=_HEALTH),
     )

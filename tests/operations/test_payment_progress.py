@@ -36,7 +36,7 @@ def test_progress_is_shown_twice_a_second_whatever_is_slow(world: World, slow: s
     assert _longest_gap_s(world, ui) <= _LONGEST_GAP_S
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     back_s=st.floats(0.01, 4),
     frequency_ms=st.integers(1, 5_000),

@@ -64,7 +64,7 @@ def test_a_payment_id_of_half_signs_is_refused(world: World) -> None:
     assert world.paymego.sent == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(amount=st.integers())
 def test_an_amount_is_charged_to_the_tiyin_or_refused(tmp_path_factory: pytest.TempPathFactory, amount: int) -> None:
     folder: Path = tmp_path_factory.mktemp("amounts")

@@ -122,7 +122,7 @@ def _live_through(history: History, factory: pytest.TempPathFactory) -> tuple[Wo
     return world, world.pay(ui=ui)
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow])
 @example(History(faults=(Fault(FaultKind.ANSWER_LOST, "receipts.pay"),)))
 @example(History(faults=(Fault(FaultKind.REQUEST_DELAYED, "receipts.pay", after_s=60),)))
 @example(History(buyers=(Behaviour(BuyerAction.FAILS, error_code=-31623),), ignored=(-31623,)))
@@ -148,7 +148,7 @@ def test_whatever_happens_no_buyer_is_left_charged_and_no_time_is_exceeded(
     world.close()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(history=_histories)
 def test_one_history_is_always_the_same(tmp_path_factory: pytest.TempPathFactory, history: History) -> None:
     first_world, first = _live_through(history, tmp_path_factory)

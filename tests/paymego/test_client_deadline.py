@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 RECEIPT = "65f0a1b2c3d4e5f601234567"
 LIMIT_S = 0.3
-SLACK_S = 0.5
+SLACK_S = 2.0
 
 
 def silent(visit: Visit) -> None:
@@ -145,8 +145,8 @@ def test_addresses_that_never_answer_leave_time_for_the_one_that_does(
         ]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
         began_at = time.monotonic()
-        client_of(peer.url).begin("receipts.check", receipts.check(RECEIPT), time.after(0.9)).answer()
-        assert 0.5 < time.monotonic() - began_at < 0.9
+        client_of(peer.url).begin("receipts.check", receipts.check(RECEIPT), time.after(3)).answer()
+        assert 1.5 < time.monotonic() - began_at < 3
 
 
 def test_a_request_that_nobody_waits_for_ends_too(serve: Serve, client_of: ClientOf, time: Time) -> None:

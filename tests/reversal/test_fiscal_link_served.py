@@ -82,5 +82,5 @@ def test_a_server_that_never_answers_holds_up_no_closing_receipt(
     till.plugins.on_receipt_closed(receipt)
     till.plugins.on_receipt_closed(receipt)
 
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 4
     assert till.row().state.value == "recorded"

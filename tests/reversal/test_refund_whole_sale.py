@@ -160,7 +160,7 @@ def rules_of(
     return {violation.rule for violation in violations_of(request, payment, RU, is_reversed=False)}
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(data=st.data(), sold=sales(), paid=st.integers(1, 9999), by_hand=st.booleans(), other_tender=st.booleans())
 def test_the_verdict_is_that_of_the_slow_definition(
     data: st.DataObject, sold: list[Line], paid: int, by_hand: bool, other_tender: bool
@@ -174,7 +174,7 @@ def test_the_verdict_is_that_of_the_slow_definition(
     assert found == expected_rules(sold, given_back, paid=paid, asked=asked, by_hand=by_hand, other_tender=other_tender)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data(), sold=sales())
 def test_the_whole_sale_is_allowed_however_it_is_written(data: st.DataObject, sold: list[Line]) -> None:
     whole = data.draw(written_otherwise(sold))
@@ -182,7 +182,7 @@ def test_the_whole_sale_is_allowed_however_it_is_written(data: st.DataObject, so
     assert rules_of(sold, whole, paid=500, asked=500, by_hand=True, other_tender=False) == set()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data(), sold=sales())
 def test_no_selection_of_a_part_ever_passes(data: st.DataObject, sold: list[Line]) -> None:
     whole = data.draw(written_otherwise(sold))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timezone
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def press() -> SlipPress:
-    return SlipPress()
+    return SlipPress(timezone=timezone.utc)
 
 
 @pytest.fixture

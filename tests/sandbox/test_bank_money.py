@@ -124,4 +124,4 @@ class Money(RuleBasedStateMachine):
 
 
 TestMoney = Money.TestCase
-TestMoney.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestMoney.settings = settings(max_examples=100, stateful_step_count=30)

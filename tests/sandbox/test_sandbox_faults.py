@@ -77,7 +77,7 @@ def test_a_late_answer_comes_after_an_effect_in_time(attempt: Attempt, kassa: Ka
 
 
 def test_a_late_request_has_its_effect_after_the_kassa_has_gone(attempt: Attempt, kassa: Kassa) -> None:
-    attempt.under(Fault(FaultKind.REQUEST_DELAYED, PAY, after_s=2 * SHORT_S))
+    attempt.under(Fault(FaultKind.REQUEST_DELAYED, PAY, after_s=10 * SHORT_S))
 
     with pytest.raises(urllib3.exceptions.ReadTimeoutError):
         kassa.call(PAY, attempt.params, timeout_s=SHORT_S)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from slips import FIELDS, FILTERS, OPERATIONS, SlipPress, TemplateError, sample_data
@@ -92,7 +92,6 @@ def schemas() -> Schemas:
     return Schemas()
 
 
-@settings(deadline=None)
 @given(parts=st.lists(elements(), min_size=1, max_size=6), operation=st.sampled_from(OPERATIONS))
 def test_all_that_the_dialect_makes_is_accepted_and_filled(
     press: SlipPress, schemas: Schemas, parts: list[Written], operation: str
@@ -161,7 +160,6 @@ MUTATIONS = {
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
-@settings(deadline=None)
 @given(parts=st.lists(elements(), min_size=1, max_size=6), data=st.data())
 def test_one_step_out_of_the_dialect_is_reported_with_its_line_and_column(
     press: SlipPress, schemas: Schemas, name: str, parts: list[Written], data: st.DataObject
@@ -179,7 +177,6 @@ def test_one_step_out_of_the_dialect_is_reported_with_its_line_and_column(
         assert schemas.first_error("template", read_xml(text).root) is not None
 
 
-@settings(deadline=None)
 @given(parts=st.lists(elements(), min_size=1, max_size=4), data=st.data())
 def test_an_element_inside_another_is_reported_with_its_line(
     press: SlipPress, schemas: Schemas, parts: list[Written], data: st.DataObject

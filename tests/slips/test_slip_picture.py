@@ -303,7 +303,7 @@ def test_a_code_page_shows_in_the_picture_too() -> None:
     assert spelled != only_piece(filled(("line", "Қарши")))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(text=st.text(max_size=80), width=st.integers(24, 80), size=st.sampled_from(["normal", "double"]))
 def test_whatever_a_slip_says_stays_on_the_paper(press: SlipPress, text: str, width: int, size: str) -> None:
     template = press.load_text(
@@ -368,7 +368,6 @@ def test_a_barcode_is_code_128_with_its_check() -> None:
     assert len(set(code.rows)) == 1
 
 
-@settings(deadline=None)
 @given(text=st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=80))
 def test_every_symbol_of_a_barcode_is_eleven_modules_of_three_bars_and_three_gaps(text: str) -> None:
     code = barcode(text, 2000)

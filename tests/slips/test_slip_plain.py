@@ -7,7 +7,7 @@ import sys
 from datetime import timedelta, timezone
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from slips import SlipPress, plain_slip, sample_data
@@ -57,7 +57,6 @@ def test_it_speaks_the_languages_of_the_till(language: str, line: str) -> None:
     assert line in plain_slip(sample_data("pay"), 48, language=language).lines
 
 
-@settings(deadline=None)
 @given(
     data=st.dictionaries(st.sampled_from(NAMES), ANYTHING | st.sampled_from(["pay", "cancel", "refund"])),
     width=st.integers(),

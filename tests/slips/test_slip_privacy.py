@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from slips import LANGUAGES, SlipPress, TemplateError, sample_data
@@ -52,7 +52,6 @@ def test_at_most_the_first_six_and_the_last_four_digits_are_shown(
     assert card(press, number, "${receipt.card.number|mask}") == printed
 
 
-@settings(deadline=None)
 @given(number=st.text(alphabet="0123456789 *-x", max_size=64))
 def test_no_card_number_shows_more_than_ten_digits(press: SlipPress, number: str) -> None:
     printed = card(press, number)
@@ -173,7 +172,6 @@ def test_ids_order_numbers_amounts_and_times_stay_as_they_are(press: SlipPress, 
     assert described(press, text) == text.replace("8600495473316479", "*" * 16)
 
 
-@settings(deadline=None)
 @given(
     before=st.text(alphabet="abz .№(", max_size=6),
     card=st.sampled_from([PAN, *CARDS]),
@@ -193,7 +191,6 @@ def test_no_card_comes_through_in_any_grouping(
     assert not any(sign.isdigit() for sign in printed)
 
 
-@settings(deadline=None)
 @given(identifier=st.text("0123456789abcdef", min_size=24, max_size=24).filter(lambda text: not text.isdigit()))
 def test_a_receipts_id_is_never_struck_out(press: SlipPress, identifier: str) -> None:
     assert described(press, f"{identifier} {identifier}", phone="") == f"{identifier} {identifier}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from slips import LANGUAGES, SlipPress
@@ -95,7 +95,6 @@ def without_spaces(text: str) -> str:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@settings(deadline=None)
 @given(data=DATA, width=st.integers(24, 80))
 def test_any_receipt_fills_a_shipped_template(
     press: SlipPress, language: str, data: Mapping[str, object], width: int
@@ -122,7 +121,6 @@ CARD_NUMBER = st.from_regex(r"[0-9]{6}(\*{6}|[0-9]{3,9})[0-9]{4}", fullmatch=Tru
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@settings(deadline=None)
 @given(number=CARD_NUMBER, width=st.integers(24, 80))
 def test_the_card_can_be_read_back_by_its_ends(press: SlipPress, language: str, number: str, width: int) -> None:
     made = press.make(press.load(None, language), {"operation": "pay", "receipt": {"card": {"number": number}}}, width)
@@ -131,7 +129,6 @@ def test_the_card_can_be_read_back_by_its_ends(press: SlipPress, language: str, 
     assert number == masked or number not in made.xml
 
 
-@settings(deadline=None)
 @given(text=st.text(alphabet=st.characters(exclude_categories=[])))
 def test_cleaned_text_is_printable_short_and_clean_already(text: str) -> None:
     once = clean(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from slips import Alphabet, SlipPress, is_slip_encoding, sample_data
@@ -39,7 +39,6 @@ CODE_PAGES = ("ascii", "cp437", "cp855", "cp866", "cp1251", "iso8859-5", "koi8-r
 
 
 @pytest.mark.parametrize("encoding", CODE_PAGES)
-@settings(deadline=None)
 @given(text=st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"])))
 def test_whatever_comes_out_the_code_page_has(encoding: str, text: str) -> None:
     spelled = Alphabet(encoding).spell(text)
@@ -47,7 +46,6 @@ def test_whatever_comes_out_the_code_page_has(encoding: str, text: str) -> None:
     assert spelled.count("?") <= text.count("?") + sum(1 for sign in text if "?" in Alphabet("ascii").spell(sign))
 
 
-@settings(deadline=None)
 @given(text=st.text())
 def test_spelling_twice_changes_nothing_more(text: str) -> None:
     alphabet = Alphabet("cp866")

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import stat
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,8 @@ def test_an_event_has_the_layout_of_the_tills_main_log() -> None:
     event.created, event.msecs = 1_769_862_896.789, 789.0
     line = TerminalLogFormatter().format(event)
 
-    assert re.fullmatch(r"2026-01-31 \d\d:34:56,789 INFO  payme  - receipts\.create sent", line)
+    local = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.created))
+    assert line == f"{local},789 INFO  payme  - receipts.create sent"
 
 
 @pytest.mark.parametrize(
