@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["power_cut", "power_cut_and_late_buyer"]
 
 _KILLED = -signal.SIGKILL
-_LONGEST_WAIT_S = 5.0
+_LONGEST_WAIT_S = 10.0
 
 
 def power_cut(day: Day) -> None:
@@ -45,7 +45,7 @@ def power_cut_and_late_buyer(day: Day) -> None:
     """The buyer confirms after the till has given up; the money goes back."""
     day.stage.tell("9 900.00 sums. The power fails while the buyer thinks; payDuration = 1000.")
     day.write_settings(payDuration=1_000)
-    late = day.buyer(Behaviour(BuyerAction.CONFIRMS, after_s=3.0))
+    late = day.buyer(Behaviour(BuyerAction.CONFIRMS, after_s=5.0))
     status = day.power_fails(990_000, late(), after="receipts.check")
     receipt_id = day.sandbox.receipts()[-1].receipt_id
     day.stage.blank()
