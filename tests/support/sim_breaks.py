@@ -1,4 +1,4 @@
-"""The ten statements, each broken on purpose: patches that the simulator or the model must catch."""
+"""The ten statements, each broken on purpose: patches that the simulator must catch."""
 
 from __future__ import annotations
 
