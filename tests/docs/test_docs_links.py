@@ -64,13 +64,6 @@ def test_no_file_of_the_product_names_a_folder_of_some_machine_or_a_registry() -
             assert found is None, f"{name}: {found}"
 
 
-@pytest.mark.parametrize("name", [each for each in NAMES if "ru" in each.replace(".", "/").split("/")])
-def test_the_technicians_pages_are_in_russian(name: str) -> None:
-    prose = CODE.sub("", read(name))
-
-    assert len(re.findall(r"[а-яё]", prose, re.IGNORECASE)) > len(re.findall(r"[a-z]", prose, re.IGNORECASE))
-
-
 def test_what_the_page_of_guarantees_points_at_is_there() -> None:
     page = read("docs/reliability.md")
     rows = [line for line in page.splitlines() if re.match(r"\| \d+ \|", line)]

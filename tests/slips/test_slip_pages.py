@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slips import FIELDS, FILTERS, OPERATIONS, SlipPress, TemplateError, sample_data
-from slips.dialect import ATTRIBUTE_VALUES, ELEMENTS
+from slips import OPERATIONS, SlipPress, TemplateError, sample_data
 from tests.cli.conftest import payme
 from tests.docs.conftest import blocks, read
 
@@ -39,15 +38,6 @@ def test_the_mistakes_of_a_page_are_told_word_for_word(press: SlipPress, page: s
     told = next(block.text for block in blocks(page) if block.language == "text" and "did you mean" in block.text)
 
     assert told == "".join(f"payme: {line}\n" for line in str(caught.value).splitlines())
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_every_name_filter_element_and_attribute_has_its_row(page: str) -> None:
-    firsts = re.findall(r"^\| `([^`]+)` \|", read(page), re.MULTILINE)
-    names = {f"<{name}>" for name in ELEMENTS} | {*FIELDS} | {name for names in FILTERS.values() for name in names}
-    attributes = {name for rule in ELEMENTS.values() for name in rule.attributes} | {*ATTRIBUTE_VALUES}
-
-    assert sorted(firsts) == sorted([*names, *attributes, "receipt.account.NAME", "receipt.account.NAME.title"])
 
 
 @pytest.mark.parametrize("page", PAGES)
