@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Run tests that need the machine for themselves in one process: those that measure, and those of the package."""
+    return 0 if config.option.markexpr in {"benchmark", "dpkg"} else None
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_call() -> Generator[None, None, None]:
     """A disk that a test filled has room again before the test's result is written, which may go to a file."""

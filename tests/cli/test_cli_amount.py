@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from payme_plugin.cli.amount import tiyin_of
 
+pytestmark = pytest.mark.floor
+
 LARGEST = 2**63 - 1
 
 

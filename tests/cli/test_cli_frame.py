@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.floor
+
 COMMANDS = ["demo", "pay", "status", "queue", "settings", "sandbox"]
 
 

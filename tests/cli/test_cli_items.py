@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from tests.cli.conftest import Shop
 
+pytestmark = pytest.mark.floor
+
 BREAD = {"name": "Хлеб", "quantity": "1", "price": 400_000, "amount": 400_000}
 CONTEXT = click.Context(click.Command("pay"))
 OPTION = click.Option(["--items"])

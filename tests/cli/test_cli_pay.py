@@ -15,6 +15,8 @@ from tests.cli.conftest import KEY, command_line, environment, payme_process
 if TYPE_CHECKING:
     from tests.cli.conftest import Shop
 
+pytestmark = pytest.mark.floor
+
 UNKNOWN = (
     "Результат оплаты неизвестен: таймаут ожидания ответа от сервера\n"
     "Товар не отдавать. Списанные деньги вернутся покупателю сами."

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from tests.cli.conftest import Shop
 
+pytestmark = pytest.mark.floor
+
 SILENT = """
     from hookspecs import hookimpl
 

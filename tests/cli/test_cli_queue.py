@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from tests.cli.conftest import Shop
 
+pytestmark = pytest.mark.floor
+
 OTHER_TILL = "till-7 of another shop"
 
 

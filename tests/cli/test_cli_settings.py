@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from tests.cli.conftest import Shop
 
+pytestmark = pytest.mark.floor
+
 
 def test_settings_that_can_be_used_are_said_so(shop: Shop) -> None:
     checked = shop.run("settings", "check")

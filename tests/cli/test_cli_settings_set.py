@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from tests.cli.conftest import Ended
 
+pytestmark = pytest.mark.floor
+
 FILE = '[Main]\n; Код кассы\n;posId = "id"\n;posKey = "key"\ntimeout = 5\n'
 
 

@@ -27,6 +27,8 @@ from unmeasured import without_coverage
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.floor
+
 STRACE = shutil.which("strace")
 ROOT = Path(__file__).parents[2]
 MONEY_METHODS = ("receipts.create", "receipts.pay", "receipts.cancel")

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from crash_till import Life
 
+pytestmark = pytest.mark.floor
+
 ROOT = Path(__file__).parents[2]
 LONG_S = 30
 POLL_S = 0.02

@@ -16,6 +16,8 @@ from hookspecs import BaseHost, BaseUi, Host, PosPlugins, QueueMessage, Ui, hook
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.floor
+
 CONTRACT = {
     "on_start": (["host"], False),
     "payment_types": ([], False),

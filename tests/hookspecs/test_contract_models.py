@@ -37,6 +37,8 @@ from hookspecs import (
 if TYPE_CHECKING:
     from enum import Enum
 
+pytestmark = pytest.mark.floor
+
 RECEIPT = Receipt(till="till-1", shift=1, number=1, kind=ReceiptKind.SALE, items=(), total=1000)
 RECORD = PaymentRecord(payment_id="p1", payment_type=7, amount=1000, data={"plugin": "payme"})
 SLIP = Slip(xml="<slip/>", lines=("a",), copies=1)

@@ -31,6 +31,8 @@ from hookspecs import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.floor
+
 RECEIPT = Receipt(till="till-1", shift=1, number=1, kind=ReceiptKind.SALE, items=(), total=1000)
 RECORD = PaymentRecord(payment_id="p1", payment_type=7, amount=1000)
 PAYMENT = PaymentRequest(payment_id="p1", payment_type=7, amount=1000, receipt=RECEIPT)

@@ -9,6 +9,8 @@ from hookspecs import PaymentType, PosPlugins, hookimpl
 if TYPE_CHECKING:
     from tests.hookspecs.conftest import Install
 
+pytestmark = pytest.mark.floor
+
 GOOD = """
     import hookspecs
 

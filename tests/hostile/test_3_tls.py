@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from hostile_shop import Shop
     from hostile_stage import Stage
 
+pytestmark = pytest.mark.floor
+
 RU = Texts("ru")
 WILDCARD = f"*.{DOMAIN}"
 DAY = dt.timedelta(days=1)

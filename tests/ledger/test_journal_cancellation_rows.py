@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.journal import Journal
     from virtual_clock import VirtualClock
 
+pytestmark = pytest.mark.floor
+
 
 @pytest.mark.parametrize("verdict", [PaymentState.REFUSED, PaymentState.ABORTED, PaymentState.UNKNOWN])
 def test_a_verdict_and_its_cancellation_are_one_commit(

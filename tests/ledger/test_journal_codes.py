@@ -21,6 +21,8 @@ from virtual_clock import VirtualClock
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.floor
+
 CODE = "12345678901234567890"
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.rows import PaymentRow
     from virtual_clock import VirtualClock
 
+pytestmark = pytest.mark.floor
+
 
 def test_an_intent_is_stored_with_its_kassa_its_owner_and_its_sale(journal: Journal, clock: VirtualClock) -> None:
     row = journal.add_intent(intent_of(), "a tender was picked")

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from payme_plugin.ledger.rows import Intent, PaymentRow
 
+pytestmark = pytest.mark.floor
+
 BEYOND = 2**63
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     Rows = Cancellations | FiscalLinks
     Wait = Callable[[str, int], Rows]
 
+pytestmark = pytest.mark.floor
+
 
 @pytest.fixture(params=[Cancellations, FiscalLinks])
 def wait(request: pytest.FixtureRequest, journal: Journal) -> Wait:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.floor
+
 FRAMES = 1000
 """So many pages in its log, and SQLite copies it into the file."""
 

@@ -24,6 +24,8 @@ from virtual_clock import VirtualClock
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.floor
+
 ROOT = Path(__file__).parents[2]
 KEEPER = ROOT / "tests" / "support" / "journal_keeper.py"
 

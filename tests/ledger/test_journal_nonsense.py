@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from virtual_clock import VirtualClock
 
+pytestmark = pytest.mark.floor
+
 NO_UTF_8 = b"\xd0"
 
 

@@ -19,6 +19,8 @@ from virtual_clock import VirtualClock
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.floor
+
 
 def _open(path: Path, identity: str = "till-1") -> Journal:
     return Journal(path, host_identity=identity, clock=VirtualClock())

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from virtual_clock import VirtualClock
 
+pytestmark = pytest.mark.floor
+
 PARTS = ["", "-wal", "-shm"]
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from payme_plugin.ledger.journal import Journal
 
+pytestmark = pytest.mark.floor
+
 
 def _look(folder: Path) -> dict[str, tuple[bytes, int, int]]:
     """Return every file with its time and its mode."""

@@ -28,6 +28,8 @@ from payme_plugin.ledger.schema import SCHEMA_VERSION
 from payme_plugin.ledger.states import PaymentState
 from virtual_clock import VirtualClock
 
+pytestmark = pytest.mark.floor
+
 ROOT = Path(__file__).parents[2]
 CUT = ROOT / "tests" / "support" / "repair_cut.py"
 PAGE = 4096

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from payme_plugin.ledger.rows import CancellationRow, PaymentRow
 
+pytestmark = pytest.mark.floor
+
 PAGE = 4096
 REFUND = NewCancellation(cause=Cause.REFUND, request_id="refund-1")
 CANCEL = NewCancellation(cause=Cause.CANCEL)

@@ -18,6 +18,8 @@ from payme_plugin.ledger.states import Cause, PaymentState
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.floor
+
 DAY_MS = 24 * 3_600_000
 
 

@@ -19,6 +19,8 @@ from payme_plugin.ledger.states import PaymentState
 if TYPE_CHECKING:
     from virtual_clock import VirtualClock
 
+pytestmark = pytest.mark.floor
+
 _SCRIPT = Path(journal_rival.__file__)
 
 

@@ -13,6 +13,8 @@ from payme_plugin.ledger.rows import EventRow, Note
 from payme_plugin.ledger.states import PaymentState
 from virtual_clock import VirtualClock
 
+pytestmark = pytest.mark.floor
+
 INTENT, CREATED, PAYING = PaymentState.INTENT, PaymentState.CREATED, PaymentState.PAYING
 
 

@@ -16,6 +16,8 @@ from virtual_clock import VirtualClock
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.floor
+
 INTENT, CREATED, PAYING = PaymentState.INTENT, PaymentState.CREATED, PaymentState.PAYING
 PAID, RECORDED = PaymentState.PAID, PaymentState.RECORDED
 REFUSED, ABORTED, UNKNOWN = PaymentState.REFUSED, PaymentState.ABORTED, PaymentState.UNKNOWN

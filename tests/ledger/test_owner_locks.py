@@ -20,6 +20,8 @@ from payme_plugin.ledger.owners import Owner, is_alive
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.floor
+
 _SCRIPT = Path(journal_rival.__file__)
 
 

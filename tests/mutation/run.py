@@ -57,7 +57,7 @@ class Copy:
             "-p",
             "no:cacheprovider",
         ]
-        command += ["--hypothesis-seed=0", *(f"tests/{folder}" for folder in folders)]
+        command += ["--numprocesses=0", "--hypothesis-seed=0", *(f"tests/{folder}" for folder in folders)]
         if seconds is not None:
             command.append(f"--timeout={_TEST_AT_MOST_S}")
         environment = os.environ | {"PYTHONPATH": paths} | {name: str(path) for name, path in variables.items()}

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import zipfile
     from email.message import Message
 
+pytestmark = pytest.mark.floor
+
 CORE = {"pluggy", "urllib3", "defusedxml", "xmlschema", "click"}
 
 

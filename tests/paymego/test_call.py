@@ -10,6 +10,8 @@ from payme_plugin.paymego.call import Call, CallOver
 from payme_plugin.paymego.errors import Fault, NotSent, Unclear
 from payme_plugin.paymego.exchange import Answer
 
+pytestmark = pytest.mark.floor
+
 ANSWER = Answer("receipts.check", {"state": 4}, bound=True)
 
 

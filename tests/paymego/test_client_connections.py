@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     ClientOf = Callable[..., PaymeGoClient]
     Serve = Callable[..., Peer]
 
+pytestmark = pytest.mark.floor
+
 RECEIPT = "65f0a1b2c3d4e5f601234567"
 
 

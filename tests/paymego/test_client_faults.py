@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     ClientOf = Callable[..., PaymeGoClient]
     Serve = Callable[..., Peer]
 
+pytestmark = pytest.mark.floor
+
 RECEIPT = "65f0a1b2c3d4e5f601234567"
 PAID = b'{"id": 1001, "result": {"receipt": {"_id": "65f0a1b2c3d4e5f601234567", "state": 4}}}'
 

@@ -19,6 +19,8 @@ from payme_plugin.secret import Secret
 if TYPE_CHECKING:
     from payme_plugin.paymego.exchange import Answer
 
+pytestmark = pytest.mark.floor
+
 REQUEST = encode_request(17, "receipts.check", {"id": "65f0a1b2c3d4e5f601234567"})
 LIST_REQUEST = encode_request(17, "receipts.get_all", receipts.get_all(0, 1))
 

@@ -16,6 +16,8 @@ from payme_plugin.paymego.io_thread import IoThreads
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.floor
+
 
 @pytest.fixture
 def threads() -> Iterator[IoThreads]:

@@ -11,6 +11,8 @@ from payme_plugin.paymego.errors import Fault, Unclear
 from payme_plugin.paymego.exchange import Answer
 from payme_plugin.secret import Secret
 
+pytestmark = pytest.mark.floor
+
 WHOLE: dict[str, Any] = {
     "_id": "65f0a1b2c3d4e5f601234567",
     "create_time": 1710268850123,

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from payme_plugin.paymego.strict_json import parse_strict
 
+pytestmark = pytest.mark.floor
+
 SOUND_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 VALUES = st.recursive(
     st.none()

@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from hookspecs import PaymentStatus
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.states import PaymentState
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from served_till import ServedTill
+
+pytestmark = pytest.mark.floor
 
 
 def _open_files(folder: Path) -> set[str]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from payme_plugin.sandbox import Sandbox
     from served_till import ServedTill
 
+pytestmark = pytest.mark.floor
+
 RU = Texts("ru")
 
 

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from payme_plugin.conf_editor import Uneditable, edited
 from payme_plugin.conf_file import MAX_FILE_BYTES, MAX_LINES, ConfFile, parse
 
+pytestmark = pytest.mark.floor
+
 KEY = "KCR4W1kzqPxxUeW&BHNM0AOtR3?&0@E%R?P@;=x"
 ANSWERED = ("paymentType", "url", "posId", "posKey")
 

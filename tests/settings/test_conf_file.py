@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from payme_plugin.conf_editor import edited
 from payme_plugin.conf_file import encoding_of, parse, read_bounded
 
+pytestmark = pytest.mark.floor
+
 
 def values(text: str) -> dict[str, str]:
     conf = parse(text.encode())

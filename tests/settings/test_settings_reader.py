@@ -11,6 +11,8 @@ import pytest
 from payme_plugin.paymego import codes
 from payme_plugin.settings import Places, SettingsError, SettingsReader
 
+pytestmark = pytest.mark.floor
+
 Write = Callable[["str | bytes"], Path]
 
 

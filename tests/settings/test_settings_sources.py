@@ -23,6 +23,8 @@ from payme_plugin.settings import (
     read_settings,
 )
 
+pytestmark = pytest.mark.floor
+
 Read = Callable[[Mapping[str, object]], Settings]
 Faults = Callable[[Mapping[str, object]], "tuple[SettingFault, ...]"]
 Write = Callable[["str | bytes"], Path]

@@ -20,6 +20,8 @@ from slips.schemas import build_schema
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.floor
+
 LIMIT_S = 1.0
 """Of this thread's own work, so that a busy machine fails no test; who waits for a server has called the trap."""
 

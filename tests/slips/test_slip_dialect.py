@@ -19,6 +19,8 @@ from slips.source import read_xml
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.floor
+
 
 @dataclass(frozen=True)
 class Written:

@@ -14,6 +14,8 @@ from slips.words import WORDS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+pytestmark = pytest.mark.floor
+
 OPERATIONS = ("pay", "cancel", "refund")
 TILLS = {"ru": "Касса", "uz": "Kassa", "uz-Cyrl": "Касса", "en": "Till"}
 

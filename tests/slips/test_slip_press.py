@@ -17,6 +17,8 @@ from slips.template import Composite, Node
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.floor
+
 
 def test_a_slip_asked_for_while_another_thread_warms_up_waits_for_the_schema() -> None:
     press = SlipPress()

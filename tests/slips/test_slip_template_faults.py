@@ -12,6 +12,8 @@ from slips.source import read_xml
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.floor
+
 
 def faults_of(press: SlipPress, text: str | bytes) -> tuple[TemplateFault, ...]:
     with pytest.raises(TemplateError) as caught:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from hookspecs import PaymentResult, ReversalResult
     from served_till import ServedTill
 
+pytestmark = pytest.mark.floor
+
 __all__ = ["new_till", "running", "sandbox"]
 
 SOUND = "<slip><line>MY SHOP</line><line>Қ ʻ</line><rule/></slip>"

@@ -16,6 +16,8 @@ from payme_plugin.till.book import ReceiptBook
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.floor
+
 amounts = st.integers(min_value=-(2**70), max_value=2**70)
 texts = st.text(max_size=20)
 fiscals = st.builds(ItemFiscal, code=texts, package_code=texts, vat_percent=amounts, units=st.none() | amounts)

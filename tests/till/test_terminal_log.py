@@ -19,6 +19,8 @@ from payme_plugin.till import TerminalLogFormatter, terminal_log
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.floor
+
 LAYOUT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (?=.{5} \S)(\S+) +(\S+)  - (.*)")
 
 

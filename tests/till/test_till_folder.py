@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from tests.till.conftest import ScriptedPlugin, Shop
 
+pytestmark = pytest.mark.floor
+
 
 def test_two_commands_never_work_at_one_till_at_a_time(shop: Shop) -> None:
     with shop.till(), pytest.raises(TillBusy, match=str(shop.folder)), shop.till():
