@@ -284,8 +284,14 @@ def test_another_programs_packages_do_not_keep_the_doctor_from_telling_so(
     assert ["key", "ok", "Payme accepts the kassa's key."] in told
 
 
-@pytest.mark.parametrize("content", ["PROJECT = 'another'", "raise SystemError('broken')", ""])
-@pytest.mark.parametrize("names", [("hookspecs",), ("slips",), ("hookspecs", "slips")])
+@pytest.mark.parametrize(
+    ("names", "content"),
+    [
+        (("hookspecs",), "PROJECT = 'another'"),
+        (("slips",), "raise SystemError('broken')"),
+        (("hookspecs", "slips"), ""),
+    ],
+)
 def test_the_command_itself_speaks_where_a_package_is_another_programs(
     till: Till, payme: Payme, tmp_path: Path, names: tuple[str, ...], content: str
 ) -> None:

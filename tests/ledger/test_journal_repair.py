@@ -157,7 +157,7 @@ def test_with_a_damaged_first_page_every_row_is_saved(path: Path, sound: Sound, 
 
 
 def test_with_a_damaged_page_in_the_middle_the_other_rows_are_saved(path: Path, sound: Sound) -> None:
-    for page in range(max(sound.roots.values()) + 1, sound.pages + 1):
+    for page in range(max(sound.roots.values()) + 1, sound.pages + 1, 3):
         folder = path.parent / str(page)
         folder.mkdir()
         outcome, rows = repaired(folder / path.name, sound.without(page))
@@ -208,7 +208,7 @@ def test_with_a_column_renamed_by_a_turned_bit_every_row_is_saved(
     assert outcome.unreadable == 0
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(damage=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=600)), min_size=1))
 def test_whatever_is_damaged_the_new_journal_is_sound_and_nothing_is_invented(
     tmp_path_factory: pytest.TempPathFactory, sound_file: Path, damage: list[tuple[float, bytes]]

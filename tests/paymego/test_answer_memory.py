@@ -1,4 +1,4 @@
-"""An answer as long as one may be, made to cost as much memory as it can: it costs what its length allows, no more."""
+"""A long answer, made to cost as much memory as it can, costs a small multiple of its length."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from payme_plugin.paymego.envelope import encode_request, read_answer
 from payme_plugin.paymego.errors import CallFailed
 from payme_plugin.secret import Secret
 
-LENGTH = 4 * 1024 * 1024 - 512
-"""Just below the longest body that the client reads."""
+LENGTH = 1024 * 1024
+"""A quarter of the longest body that the client reads: what matters is memory per byte."""
 CODE = "00271612930027161293"
 PAY = encode_request(7, "receipts.pay", receipts.pay("65f0a1b2c3d4e5f601234567", Secret(CODE)))
 KEY = Secret("canary-of-the-key")
@@ -34,11 +34,10 @@ TEXTS = {
     "the code": _full_of(CODE),
     "the code in single digits": _full_of(" ".join(CODE) + " "),
 }
-# A quarter as long: they take their time where every piece of memory is counted.
 TREES = {
-    "numbers": "[" + "1," * (LENGTH // 8) + "1]",
-    "objects": "[" + '{"a":1},' * (LENGTH // 32) + "1]",
-    "members": "{" + ",".join(f'"{index:x}":0' for index in range(LENGTH // 40)) + "}",
+    "numbers": "[" + "1," * (LENGTH // 2) + "1]",
+    "objects": "[" + '{"a":1},' * (LENGTH // 8) + "1]",
+    "members": "{" + ",".join(f'"{index:x}":0' for index in range(LENGTH // 10)) + "}",
 }
 
 

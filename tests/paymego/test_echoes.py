@@ -82,9 +82,9 @@ def test_a_code_that_comes_as_a_number_is_struck_out() -> None:
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("code", ["12345678", "111111"])
 def test_a_long_text_full_of_the_code_takes_no_longer_than_another(code: str) -> None:
-    told = without_echo(f"{code} " * 400_000, Secret(code))
-    assert told == "*** " * 400_000
-    assert without_echo("1" * 3_000_000, Secret("111111")) == "1" * 3_000_000
+    told = without_echo(f"{code} " * 100_000, Secret(code))
+    assert told == "*** " * 100_000
+    assert without_echo("1" * 750_000, Secret("111111")) == "1" * 750_000
 
 
 @pytest.mark.parametrize("shown", ["0827 - 1612 - 939", "0827/1612/939", "08271612939"])
