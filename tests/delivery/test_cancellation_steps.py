@@ -1,4 +1,4 @@
-"""DESIGN.md section 4, statement 5: a cancellation is a small machine, and its pauses grow from 1 s to 15 min."""
+"""Guarantee 5 of docs/architecture.md: the steps of a cancellation, and its pauses that grow from 1 s to 15 min."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of DESIGN.md section 4: what is in it passes, anything else changes nothing."""
+"""The table of transitions (docs/payment.md): what is in it passes, anything else changes nothing."""
 
 from __future__ import annotations
 

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""Breaks the core in 400 small ways and tells which test fails: ``python tests/mutation/run.py``.
+"""Breaks the core in small ways and tells which test fails: ``python tests/mutation/run.py``.
 
-Each mutant of ``mutants.csv`` is made in a copy of the checkout. There the tests of its package's folders that reach
-its lines run, the fastest first, for 60 s at most. The exit code is 1 if a mutant survives that the list says was
-killed. ``--draw`` draws the list anew, ``--write`` updates it with what was found, ``--only TEXT`` runs the mutants
-whose file or function has the text in its name. A mutant whose code no longer exists is counted and stays in the list.
+``mutants.csv`` lists 400 mutants and the test that killed each. Each mutant is made in a copy of the checkout. The test
+that killed it before runs first. If it passes, all tests of the package's folders that reach the changed lines run, the
+fastest first, for 60 s at most. The exit code is 1 if a mutant survives that the list says was killed. A mutant whose
+code no longer exists is counted and stays in the list.
+
+``--all`` runs those too that no test killed before, ``--write`` updates the list, ``--draw`` draws it anew, and
+``--only TEXT`` runs the mutants whose file or function has the text in its name.
 """
 
 from __future__ import annotations
@@ -14,53 +17,46 @@ import contextlib
 import json
 import os
 import queue
+import re
+import signal
 import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import pytest
+
 from mutants import FOLDERS, ROOT, draw, mutated, read, sites, write
+from selection import AT_MOST_S, UNCHANGED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mutants import Mutant, Site
 
 _EACH, _SEED = 100, 20261129
-_AT_MOST_S, _TEST_AT_MOST_S = 60, 30
+_BATCH = 10
+_TEST_AT_MOST_S = 30
+_NO_FAILURE = (0, pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Copy:
-    """A copy of the checkout, for one mutant at a time."""
+    """A copy of the checkout, for one run of pytest at a time."""
 
     root: Path
-    runs: int = 0
-    environment: dict[str, str] = field(default_factory=dict)
 
-    def pytest(self, folders: tuple[str, ...], seconds: float | None, **variables: Path) -> int:
-        """Run the tests of the folders and return pytest's exit code; raise TimeoutExpired after ``seconds``."""
+    def pytest(self, *arguments: str, seconds: float | None = None, **files: Path) -> int:
+        """Run pytest and return its exit code; raise TimeoutExpired after ``seconds``."""
         paths = os.pathsep.join([str(self.root), str(self.root / "tests" / "mutation")])
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-qq",
-            "-x",
-            "-p",
-            "selection",
-            "-p",
-            "no:randomly",
-            "-p",
-            "no:cacheprovider",
-        ]
-        command += ["--numprocesses=0", "--hypothesis-seed=0", *(f"tests/{folder}" for folder in folders)]
-        if seconds is not None:
-            command.append(f"--timeout={_TEST_AT_MOST_S}")
-        environment = os.environ | {"PYTHONPATH": paths} | {name: str(path) for name, path in variables.items()}
+        command = [sys.executable, "-B", "-m", "pytest", "-qq", "-x", "-p", "selection", "-p", "no:randomly"]
+        command += ["-p", "no:cacheprovider", "--numprocesses=0", "--hypothesis-seed=0", *arguments]
+        environment = os.environ | {"PYTHONPATH": paths} | {name: str(path) for name, path in files.items()}
         with (self.root / "output").open("wb") as output:
             process = subprocess.Popen(  # noqa: S603 - our own command
                 command,
@@ -74,28 +70,36 @@ class Copy:
             try:
                 return process.wait(seconds)
             finally:
-                _end_session(process)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    @property
+    def output(self) -> str:
+        """What the last run printed."""
+        return (self.root / "output").read_text("utf-8")
 
 
 def main(arguments: list[str]) -> int:
     """Run what the arguments ask for, and return the exit code."""
-    parser = argparse.ArgumentParser(description="Break the core in 400 small ways and tell which test fails.")
+    parser = argparse.ArgumentParser(description="Break the core in small ways and tell which test fails.")
+    parser.add_argument("--all", action="store_true", help="also mutants that no test killed before")
     parser.add_argument("--draw", action="store_true", help="draw the list anew")
     parser.add_argument("--write", action="store_true", help="put what was found into the list")
-    parser.add_argument(
-        "--only", default="", metavar="TEXT", help="only the mutants with the text in their file or function"
-    )
+    parser.add_argument("--only", action="append", metavar="TEXT", help="mutants with the text in file or function")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="mutants at a time (one a core)")
     given = parser.parse_args(arguments)
     listed = dict.fromkeys(draw(_EACH, _SEED), "") if given.draw else read()
     places = {mutant: site for package in FOLDERS for mutant, site in sites(package).items()}
-    alive = {
-        mutant: places[mutant]
-        for mutant in listed
-        if mutant in places and given.only in f"{mutant.file} {mutant.function}"
+    chosen = {
+        mutant: killer
+        for mutant, killer in listed.items()
+        if mutant in places
+        and (killer or given.all or given.draw)
+        and any(text in f"{mutant.file} {mutant.function}" for text in given.only or [""])
     }
-    with tempfile.TemporaryDirectory(prefix="payme-mutants-") as folder:
-        found = run(alive, Path(folder), given.workers)
+    with tempfile.TemporaryDirectory(prefix="payme-mutants-") as folder, ThreadPoolExecutor(given.workers) as pool:
+        found = _Run(places, [_copy(Path(folder) / str(number)) for number in range(given.workers)], pool).run(chosen)
     worse = [mutant for mutant, killer in found.items() if listed[mutant] and not killer]
     for mutant in worse:
         _say(f"alive: {mutant}; killed before by {listed[mutant]}")
@@ -104,18 +108,6 @@ def main(arguments: list[str]) -> int:
     if given.write or given.draw:
         write(listed | found)
     return 1 if worse else 0
-
-
-def run(alive: dict[Mutant, Site], folder: Path, workers: int) -> dict[Mutant, str]:
-    """Run each mutant's tests, and return the test that killed it, or an empty text."""
-    copies: queue.SimpleQueue[Copy] = queue.SimpleQueue()
-    for number in range(workers):
-        copies.put(_copy(folder / str(number)))
-    packages = sorted({mutant.package for mutant in alive})
-    with ThreadPoolExecutor(workers) as pool:
-        reached = dict(zip(packages, pool.map(lambda package: _reach(package, copies), packages), strict=True))
-        killers = pool.map(lambda row: _killer(row[0], row[1], reached[row[0].package], copies), alive.items())
-        return dict(zip(alive, killers, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,47 +127,114 @@ class _Reach:
         return [name for name, _ in sorted(chosen, key=lambda test: test[1])]
 
 
-def _reach(package: str, copies: queue.SimpleQueue[Copy]) -> _Reach:
-    copy = copies.get()
-    path = copy.root / "reach.json"
-    if code := copy.pytest(FOLDERS[package], None, PAYME_REACH=path):
-        raise SystemExit(
-            f"the tests of {package} fail as they are ({code}):\n{(copy.root / 'output').read_text('utf-8')}"
+class _Run:
+    """Mutants run in several copies at a time."""
+
+    def __init__(self, places: dict[Mutant, Site], copies: list[Copy], pool: ThreadPoolExecutor) -> None:
+        self._places, self._pool = places, pool
+        self._copies: queue.SimpleQueue[Copy] = queue.SimpleQueue()
+        for copy in copies:
+            self._copies.put(copy)
+
+    def run(self, chosen: dict[Mutant, str]) -> dict[Mutant, str]:
+        """Return for each mutant the test that kills it, or an empty text; ``chosen`` has the one that did before."""
+        found = dict.fromkeys(chosen, "") | self._run_jobs({mutant: [by] for mutant, by in chosen.items() if by})
+        if left := [mutant for mutant in chosen if not found[mutant]]:
+            packages = sorted({mutant.package for mutant in left})
+            reached = dict(zip(packages, self._pool.map(self._reach, packages), strict=True))
+            found |= self._run_jobs(
+                {mutant: reached[mutant.package].selection(mutant.file, self._places[mutant]) for mutant in left}
+            )
+        again = [mutant for mutant in chosen if found[mutant] == UNCHANGED]
+        found |= dict(
+            zip(again, self._pool.map(lambda mutant: self._on_disk(mutant, chosen[mutant]), again), strict=True)
         )
-    copies.put(copy)
-    _say(f"the tests of {package} pass as they are")
-    return _Reach(**json.loads(path.read_text("utf-8")))
+        return found
+
+    def _run_jobs(self, tests: dict[Mutant, list[str]]) -> dict[Mutant, str]:
+        found: dict[Mutant, str] = {}
+        batches = [
+            mutants[at : at + _BATCH]
+            for package in FOLDERS
+            for mutants in [[mutant for mutant in tests if mutant.package == package]]
+            for at in range(0, len(mutants), _BATCH)
+        ]
+        for killers in self._pool.map(lambda batch: self._killers(batch, tests), batches):
+            found |= killers
+        return found
+
+    def _killers(self, batch: list[Mutant], tests: dict[Mutant, list[str]]) -> dict[Mutant, str]:
+        """Run the tests of mutants of one package in one process, which forks a child for each."""
+        with self._copy() as copy:
+            jobs, killers = copy.root / "jobs", copy.root / "killers"
+            killers.write_text("", "utf-8")
+            with jobs.open("w", encoding="utf-8") as file:
+                for mutant in batch:
+                    path = copy.root / mutant.file
+                    source = mutated(path.read_bytes(), self._places[mutant]).decode()
+                    job = {"path": str(path), "source": source, "function": mutant.function, "tests": tests[mutant]}
+                    file.write(json.dumps(job) + "\n")
+            code = copy.pytest(
+                *_folders(batch[0]), f"--timeout={_TEST_AT_MOST_S}", PAYME_MUTANTS=jobs, PAYME_KILLERS=killers
+            )
+            if code:
+                raise SystemExit(f"pytest ended with {code}:\n{copy.output}")
+            found = dict(zip(batch, map(json.loads, killers.read_text("utf-8").splitlines()), strict=True))
+        for mutant, killer in found.items():
+            _tell(mutant, killer)
+        return found
+
+    def _on_disk(self, mutant: Mutant, killer: str) -> str:
+        """Run the tests in a process that loads the changed file: the test that killed it before, or all."""
+        if "::" in killer and (by := self._on_disk_by(mutant, killer)):
+            return by
+        return self._on_disk_by(mutant, *_folders(mutant))
+
+    def _on_disk_by(self, mutant: Mutant, *tests: str) -> str:
+        with self._copy() as copy:
+            path = copy.root / mutant.file
+            source = path.read_bytes()
+            path.write_bytes(mutated(source, self._places[mutant]))
+            code, failed = 0, None
+            try:
+                code = copy.pytest(*tests, "-rfE", "--tb=no", seconds=2 * AT_MOST_S)
+                failed = re.search(r"^(?:FAILED|ERROR) (\S+)", copy.output, re.MULTILINE)
+            except subprocess.TimeoutExpired:
+                pass
+            finally:
+                path.write_bytes(source)
+        by = failed[1] if failed else f"(exit code {code})" if code not in _NO_FAILURE else ""
+        _tell(mutant, by)
+        return by
+
+    def _reach(self, package: str) -> _Reach:
+        with self._copy() as copy:
+            path = copy.root / "reach.json"
+            if code := copy.pytest(*(f"tests/{folder}" for folder in FOLDERS[package]), PAYME_REACH=path):
+                raise SystemExit(f"the tests of {package} fail as they are ({code}):\n{copy.output}")
+            _say(f"the tests of {package} pass as they are")
+            return _Reach(**json.loads(path.read_text("utf-8")))
+
+    @contextlib.contextmanager
+    def _copy(self) -> Iterator[Copy]:
+        copy = self._copies.get()
+        try:
+            yield copy
+        finally:
+            self._copies.put(copy)
 
 
-def _killer(mutant: Mutant, site: Site, reach: _Reach, copies: queue.SimpleQueue[Copy]) -> str:
-    copy = copies.get()
-    copy.runs += 1
-    path, killer, selection = copy.root / mutant.file, copy.root / "killer", copy.root / "selection"
-    killer.write_text("", "utf-8")
-    selection.write_text("\n".join(reach.selection(mutant.file, site)), "utf-8")
-    source = path.read_bytes()
-    path.write_bytes(mutated(source, site))
-    _age(path, copy.runs)
-    try:
-        code = copy.pytest(FOLDERS[mutant.package], _AT_MOST_S, PAYME_SELECTION=selection, PAYME_KILLER=killer)
-        by = killer.read_text("utf-8") or f"(exit code {code})" if code else ""
-    except subprocess.TimeoutExpired:
-        by = killer.read_text("utf-8")
-    path.write_bytes(source)
-    copy.runs += 1
-    _age(path, copy.runs)
-    copies.put(copy)
-    _say(f"{by and 'killed'!s:8} {mutant.file} {mutant.function}: {mutant.before[:60]} -> {mutant.after[:60]}")
-    return by
+def _folders(mutant: Mutant) -> list[str]:
+    return [f"tests/{folder}" for folder in FOLDERS[mutant.package]]
+
+
+def _tell(mutant: Mutant, killer: str) -> None:
+    change = f"{mutant.before[:60]} -> {mutant.after[:60]}"
+    _say(f"{'killed' if killer else 'alive':6} {mutant.file} {mutant.function}: {change}")
 
 
 def _say(line: str) -> None:
     print(line, flush=True)  # noqa: T201 - the command's output
-
-
-def _age(path: Path, runs: int) -> None:
-    """Give a file a time of its own, so that no bytecode of another text of it is taken."""
-    os.utime(path, (1_700_000_000 + 10 * runs,) * 2)
 
 
 def _copy(root: Path) -> Copy:
@@ -188,12 +247,6 @@ def _copy(root: Path) -> Copy:
     root.mkdir()
     subprocess.run(["xargs", "-0", "cp", "--parents", "-t", str(root)], cwd=ROOT, input=listed, check=True)  # noqa: S603, S607
     return Copy(root)
-
-
-def _end_session(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, 9)
-    process.wait()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""DESIGN.md 3.5: what the answer to ``receipts.pay`` means. Whatever it is, ``pay`` leaves once."""
+"""What the answer to ``receipts.pay`` means. Whatever it is, ``pay`` leaves once."""
 
 from __future__ import annotations
 

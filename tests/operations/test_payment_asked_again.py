@@ -1,4 +1,4 @@
-"""DESIGN.md section 4: the same ``payment_id`` again. A verdict is told again; nothing is ever charged twice."""
+"""The same ``payment_id`` again. A verdict is told again; nothing is ever charged twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DESIGN.md 3.9: which answers are ours. Without the request's id, 4 and 50 count only when ``receipts.get`` repeats
+"""Which answers are ours. Without the request's id, 4 and 50 count only when ``receipts.get`` repeats
 them with our receipt id and amount; with another's id they are no answer at all.
 """
 

@@ -1,4 +1,4 @@
-"""DESIGN.md 3.3 and 3.4: which code may leave, what is asked for again, and that a code leaves once."""
+"""Which code may leave, what is asked for again, and that a code leaves once."""
 
 from __future__ import annotations
 

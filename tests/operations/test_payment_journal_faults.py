@@ -1,4 +1,4 @@
-"""DESIGN.md section 4, the journal: a verdict that can't be stored. 4 is PAID, anything else UNKNOWN.
+"""A verdict that can't be stored. 4 is PAID, anything else UNKNOWN.
 
 The disk is full for real, from the moment that a test chooses.
 """

@@ -1,4 +1,4 @@
-"""DESIGN.md 3.6 and 3.7: the wait for the buyer, to the second.
+"""The wait for the buyer, to the second.
 
 A request takes 0.01 s there and 0.01 s back. ``create`` leaves at 0, ``pay`` at 0.02, and the first check at 0.04.
 """

@@ -1,4 +1,4 @@
-"""DESIGN.md 3.6: while a hook waits, the cashier sees it at least twice a second, and how long it may still take."""
+"""While a hook waits, the cashier sees it at least twice a second, and how long it may still take."""
 
 from __future__ import annotations
 

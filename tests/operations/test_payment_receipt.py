@@ -1,4 +1,4 @@
-"""DESIGN.md 3.2: the receipt at Payme is made beside the scan, joined after it, and must be new, open and ours."""
+"""The receipt at Payme is made beside the scan, joined after it, and must be new, open and ours."""
 
 from __future__ import annotations
 

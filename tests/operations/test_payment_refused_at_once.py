@@ -1,4 +1,4 @@
-"""DESIGN.md 3.1: what can't work is refused at once: no row, no request, no scan."""
+"""What can't work is refused at once: no row, no request, no scan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DESIGN.md 4.8: key, code and card are nowhere; the buyer's phone is in ``receipt_attributes`` alone."""
+"""Guarantee 8 of docs/architecture.md: key, code and card are nowhere, the phone only in ``receipt_attributes``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DESIGN.md 3.8: what the slip lacks is asked for within the time left; no slip ever makes a paid sale unpaid."""
+"""What the slip lacks is asked for within the time left; no slip ever makes a paid sale unpaid."""
 
 from __future__ import annotations
 

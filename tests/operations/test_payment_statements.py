@@ -1,4 +1,4 @@
-"""DESIGN.md section 4 as properties: whatever network, server, buyer, cashier and clock do, one payment keeps them."""
+"""The guarantees of docs/architecture.md as properties of one payment, whatever network, server, buyer and clock do."""
 
 from __future__ import annotations
 

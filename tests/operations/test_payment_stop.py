@@ -1,4 +1,4 @@
-"""DESIGN.md 3.6: the cashier stops. Before a pay nothing is charged; after it one check decides."""
+"""The cashier stops. Before a pay nothing is charged; after it one check decides."""
 
 from __future__ import annotations
 

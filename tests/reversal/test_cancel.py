@@ -1,4 +1,4 @@
-"""DESIGN.md section 3: a sale that holds our payment is annulled before it closes."""
+"""Cancel: a sale that holds our payment is annulled before it closes."""
 
 from __future__ import annotations
 

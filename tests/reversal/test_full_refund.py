@@ -1,4 +1,4 @@
-"""DESIGN.md section 3: a closed sale is refunded as a whole, once, and only by the rules."""
+"""A closed sale is refunded as a whole, once, and only by the rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DESIGN.md section 3, cancel and full refund: what both roads have in common, sentence by sentence."""
+"""What cancel and full refund have in common."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """When a cancellation may be taken back: after an ignored refusal of our own request alone, and never once told.
 
-DESIGN.md section 3: a server error in ``ignoredErrors``, with state 4 asked after it, is REFUSED and queues nothing.
+A server error in ``ignoredErrors``, with state 4 asked after it, is REFUSED and queues nothing.
 """
 
 from __future__ import annotations

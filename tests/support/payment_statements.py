@@ -1,4 +1,4 @@
-"""The statements of DESIGN.md section 4 about one payment, checked against the journal, the wire and Payme's money."""
+"""The guarantees of docs/architecture.md for one payment, checked against the journal, the wire and Payme's money."""
 
 from __future__ import annotations
 
