@@ -13,7 +13,8 @@ COLUMNS = {"debian12": 2, "debian13": 3}
 def main(system: str) -> int:
     """Print the version of each library, and return 1 if one is not the system's own or not the one of the table."""
     page = (Path(__file__).parents[1] / "docs" / "floors.md").read_text("utf-8")
-    rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in re.findall(r"^\| `\w+` \|.*\|$", page, re.MULTILINE)]
+    lines = re.findall(r"^\| `\w+` \|.*\|$", page, re.MULTILINE)
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
     wrong = not rows
     for row in rows:
         name, wanted = row[0].strip("`"), row[COLUMNS[system]]
