@@ -1,6 +1,6 @@
 """A journal whose file is damaged: what can't be made durable is not cancelled, and the texts name the repair.
 
-Nothing is sent before it is durable (guarantee 1 of docs/architecture.md): refunds go on after ``payme journal repair``.
+Nothing is sent before it is durable (docs/architecture.md, guarantee 1). Refunds go on after ``payme journal repair``.
 """
 
 from __future__ import annotations
