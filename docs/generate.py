@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po
-from blocks import command, contract, dialect, faults, pictures, tables
+from blocks import command, contract, dialect, pictures, tables
 
 from payme_plugin.texts import DOMAIN, LANGUAGES, LOCALE
 
@@ -37,7 +37,6 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "models": contract.model_blocks,
     },
     "payment.md": {"states": pictures.state_diagram, "transitions": pictures.state_table},
-    "reliability.md": {"faults": faults.faults_tables},
     "till.md": {"help": command.help_blocks},
     "settings.md": {"table": tables.settings_table, "sample": tables.settings_sample},
     "error-codes.md": {"table": tables.codes_table},

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hooked_world import HookedWorld
-from hostile_cells import Cell, answer_cells, wire_cells
+from hostile_cells import Cell
 from hostile_matrix import Matrix, playing
-from hostile_record import is_recording, row_of, write_rows
 from hostile_shop import Shop, make_certificates, open_shop
 from hostile_stage import Stage
 from slips import SlipPress
@@ -100,6 +99,3 @@ def matrix(request: pytest.FixtureRequest, authority: trustme.CA, folder: Path) 
     cells = dict.fromkeys(cell for each in params if isinstance(cell := each.get("cell"), Cell))
     with playing(cells, folder) as matrix:
         yield matrix
-        if is_recording():
-            seen = {cell: row_of(cell, each) for cell, each in matrix.played().items()}
-            write_rows(seen, [*wire_cells(), *answer_cells()])

@@ -12,8 +12,6 @@ from fault_proxy_roads import ROADS
 from fault_proxy_strikes import STRIKES, phases_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from fault_proxy import Strike
 
 __all__ = ["FORGOTTEN", "Cell", "Scene", "answer_cells", "strike_of", "wire_cells"]
@@ -90,19 +88,9 @@ class Cell:
     phase: Phase
     plain: bool = False
 
-    @property
-    def kind(self) -> str:
-        """What it is a fault of; empty where it is like no other."""
-        kinds: dict[str, Collection[str]] = {"the road": ROADS, "the line": STRIKES, "HTTP": STATUSES, "JSON": SHAPES}
-        return next((kind for kind, faults in kinds.items() if self.fault in faults), "")
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """What names it in the record."""
-        return self.fault, self.phase.value, self.scene.label
-
     def __str__(self) -> str:
-        return "-".join(self.key).replace(" ", "_").replace("/", "_") + ("-http" if self.plain else "")
+        name = f"{self.fault}-{self.phase.value}-{self.scene.label}".replace(" ", "_").replace("/", "_")
+        return f"{name}-http" if self.plain else name
 
 
 def wire_cells() -> list[Cell]:

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 from hostile_ears import listening
 from hostile_play import play
-from hostile_record import differences, is_recording, read_rows
 from hostile_rules import keeps_what_nothing_excuses, lapses_of
 from hostile_shop import open_shop
 from hostile_stage import Stage
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from hostile_cells import Cell
     from hostile_ears import Ear
     from hostile_play import Seen
-    from hostile_record import Row
     from hostile_shop import Shop
 
 __all__ = ["Matrix", "playing"]
@@ -71,11 +69,6 @@ class Matrix:
         """Return the cells that were played twice."""
         return [cell for batch in set(self._batches.values()) for cell in batch.result().again]
 
-    def played(self) -> dict[Cell, Seen]:
-        """Return what came of all cells that could be played."""
-        all_seen = {cell: self._batches[cell].result().seen[cell] for cell in self._batches}
-        return {cell: seen for cell, seen in all_seen.items() if not isinstance(seen, Exception)}
-
 
 @contextmanager
 def playing(cells: Iterable[Cell], folder: Path) -> Iterator[Matrix]:
@@ -107,17 +100,16 @@ def _play_all(cells: list[Cell], folder: Path) -> _Played:
     with listening(folder) as ear, ThreadPoolExecutor(_AT_ONCE) as pool:
         shop = _shop_in(folder)
         seen = dict(zip(cells, pool.map(partial(_play, shop=shop, ear=ear), cells), strict=True))
-        told = {} if is_recording() else read_rows()
-        again = [cell for cell in cells if _is_held_up(cell, seen[cell], told.get(cell.key))]
+        again = [cell for cell in cells if _is_held_up(cell, seen[cell])]
         seen.update({cell: _play(cell, shop, ear, nth=2) for cell in again})
     return _Played(seen, ear.complaints, again)
 
 
-def _is_held_up(cell: Cell, seen: Seen | Exception, told: Row | None) -> bool:
-    """Return whether a cell came to something else than is due, and a busy machine alone may have done it."""
+def _is_held_up(cell: Cell, seen: Seen | Exception) -> bool:
+    """Return whether a cell did not come to what is due, and a busy machine is enough to explain that."""
     if isinstance(seen, Exception) or not keeps_what_nothing_excuses(cell, seen):
         return False
-    return bool(lapses_of(cell, seen) or (told is not None and differences(cell, seen, told)))
+    return lapses_of(cell, seen) != []
 
 
 def _play(cell: Cell, shop: Shop, ear: Ear, *, nth: int = 1) -> Seen | Exception:

@@ -1,4 +1,4 @@
-"""What DESIGN promises for a cell of the matrix, told apart from the code: which verdict, and what must hold of it."""
+"""What DESIGN promises for a cell of the matrix, written apart from the code: its result, and what must hold of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hostile_cells import Cell
     from hostile_play import Seen
 
-__all__ = ["counted_s", "expected_verdict", "keeps_what_nothing_excuses", "lapses_of", "time_bound_s"]
+__all__ = ["expected_cancellation", "expected_verdict", "keeps_what_nothing_excuses", "lapses_of"]
 
 _PASSING = frozenset({"HTTP/1.0", "the first addresses dead, a later one not"})
 """They slow an answer down at most."""
@@ -45,6 +45,14 @@ def expected_verdict(cell: Cell) -> str:
     return _reversal_verdict(cell, passes=passes)
 
 
+def expected_cancellation(cell: Cell) -> bool:
+    """Return whether the hook's result writes a cancellation."""
+    if cell.scene in {Scene.CREATE, Scene.FISCAL, Scene.LIST}:  # no receipt is known, or nothing is to be returned
+        return False
+    # From the request to pay on there is a receipt: it is paid, it is cancelled at once, or it must be cancelled later.
+    return expected_verdict(cell) not in {"PAID", "REVERSED"}
+
+
 def _reversal_verdict(cell: Cell, *, passes: bool) -> str:
     if passes or cell.scene is Scene.GET_CANCEL:  # the slip alone depends on that question
         return "REVERSED"
@@ -61,12 +69,12 @@ def _pay_verdict(cell: Cell) -> str:
     return "REFUSED" if never_sent else "UNKNOWN"
 
 
-def counted_s(cell: Cell, seen: Seen) -> float:
+def _counted_s(cell: Cell, seen: Seen) -> float:
     """Return the time of a cell that is bound: from the first ``receipts.pay`` on, where the fault came after one."""
     return seen.took_s if cell.scene is Scene.CREATE else seen.since_pay_s
 
 
-def time_bound_s(cell: Cell) -> float:
+def _time_bound_s(cell: Cell) -> float:
     """Return how long that may be; statement 7's where a verdict is waited for."""
     bounds_s = {Scene.CREATE: 2 * TIMEOUT_S + 1, Scene.LIST: TIMEOUT_S + 1, Scene.FISCAL: 1}
     return bounds_s.get(cell.scene, BOUND_S)
@@ -84,10 +92,15 @@ def lapses_of(cell: Cell, seen: Seen) -> list[str]:
 
 
 def _promises_of_verdict_and_time(cell: Cell, seen: Seen) -> Iterator[tuple[bool, str]]:
-    """Yield what a busy machine may break: where an answer is late, another verdict is right, and another request."""
+    """Yield what a busy machine may break.
+
+    If an answer is late, another verdict is right, and so are another cancellation and another request.
+    """
     yield seen.struck > 0, "the fault befell nothing"
     yield seen.status == expected_verdict(cell), f"{seen.status} where {expected_verdict(cell)} is due"
-    time_s, bound_s = counted_s(cell, seen), time_bound_s(cell)
+    is_due = expected_cancellation(cell)
+    yield seen.cancellation == is_due, f"a cancellation: {seen.cancellation} where {is_due} is due"
+    time_s, bound_s = _counted_s(cell, seen), _time_bound_s(cell)
     yield time_s - seen.stalled_s <= bound_s, f"{time_s:.2f} s, of which {seen.stalled_s:.2f} s are excused"
     yield seen.struck_again or not _is_tried_again(cell, seen), "the worker's first try did not meet the fault"
 
