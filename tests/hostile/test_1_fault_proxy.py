@@ -7,6 +7,7 @@ and the plugin's own worker does what is left.
 
 from __future__ import annotations
 
+import ctypes
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from hostile_cells import Cell, Scene, wire_cells
 from hostile_play import Seen
 from hostile_rules import keeps_what_nothing_excuses, lapses_of
 from hostile_stage import AMOUNT, Stage
+from stalls import MOST_EXCUSED_S
 
 if TYPE_CHECKING:
     from hostile_matrix import Matrix
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(300)  # the first cell asked for may be the last one played
 
 CELLS = wire_cells()
+HUNG_S = 0.8
+TRIES = 5
 MOST_PLAYED_AGAIN = 60  # a machine with twenty times more to do than it can had 33
 
 
@@ -64,8 +68,22 @@ def test_a_code_that_was_reset_unread_is_not_sent_again_where_the_next_connectio
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What a second play may forgive
+# What is excused, and what a second play may forgive
 # ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_delay_of_the_product_is_not_excused_as_the_machines(shop: Shop) -> None:
+    excused_s = []
+    for _ in range(TRIES):  # a busy machine withholds time of its own
+        since_s = shop.stalls.total_s()
+        ctypes.PyDLL(None).usleep(round(HUNG_S * 1e6))  # as a call into C that lets no other thread run
+        excused_s.append(shop.stalls.excused_s(since_s))
+        if excused_s[-1] < HUNG_S / 2:
+            break
+
+    assert min(excused_s) < HUNG_S / 2
+    assert shop.stalls.excused_s(shop.stalls.total_s() - 60) == MOST_EXCUSED_S
+
 
 UNKNOWN = Seen(
     status="UNKNOWN",
