@@ -62,7 +62,7 @@ class Matrix:
         return seen
 
     def complaints(self, cell: Cell) -> list[str]:
-        """Return what the plugin logged of faults of its own while a cell and its neighbours were played."""
+        """Return the plugin's own faults and the secrets in the log while a cell and its neighbours were played."""
         return self._batches[cell].result().complaints
 
     def played_again(self) -> list[Cell]:
@@ -102,7 +102,8 @@ def _play_all(cells: list[Cell], folder: Path) -> _Played:
         seen = dict(zip(cells, pool.map(partial(_play, shop=shop, ear=ear), cells), strict=True))
         again = [cell for cell in cells if _is_held_up(cell, seen[cell])]
         seen.update({cell: _play(cell, shop, ear, nth=2) for cell in again})
-    return _Played(seen, ear.complaints, again)
+    complaints = [*ear.complaints, *(f"secrets were seen: {leak}" for leak in ear.leaks())]
+    return _Played(seen, complaints, again)
 
 
 def _is_held_up(cell: Cell, seen: Seen | Exception) -> bool:

@@ -33,8 +33,12 @@ __all__ = ["Seen", "play"]
 
 _CONFIRMS_S = 0.15
 _ASKS_AGAIN_MS = 2500
+_FREQUENCY_MS = 300
+"""Five questions until ``payDuration`` is over: more cost a TLS handshake each, and show nothing new."""
 _DELIVERED_WITHIN_S = 20
 _TRIED_WITHIN_S = 2.5
+_LOOK_S = 0.05
+"""A look opens the journal: more of them cost more than they save, because a worker waits for a second."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ def play(cell: Cell, shop: Shop, ear: Ear, *, nth: int = 1) -> Seen:
     """
     # A question that is lost takes its whole timeout; the one after it must not depend on how busy the machine is.
     asks_again = cell.fault == FORGOTTEN and cell.scene is not Scene.PAY
-    settings = {"payDuration": _ASKS_AGAIN_MS} if asks_again else {}
+    settings = {"frequency": _FREQUENCY_MS, **({"payDuration": _ASKS_AGAIN_MS} if asks_again else {})}
     with contextlib.closing(Stage(shop, f"{cell}-{nth}", plain=cell.plain, settings=settings)) as stage:
         return _Play(cell, stage, ear).run()
 
@@ -114,7 +118,6 @@ class _Play:
         self._cell = cell
         self._stage = stage
         self._ear = ear
-        self._heard_before = len(ear.heard)
         self._witness = Witness(stage.host.folder)
         self._on_the_fiscal_receipt = Witness(stage.host.folder)
         self._code = ""
@@ -137,7 +140,7 @@ class _Play:
                 self._wait_for_a_try(struck_by_then)
             struck_again = self._struck() > struck_by_then
         stage.proxy.settle()
-        delivered = comes_true(self._is_settled, _DELIVERED_WITHIN_S)
+        delivered = comes_true(self._is_settled, _DELIVERED_WITHIN_S, look_s=_LOOK_S)
         arrivals = stage.proxy.arrivals[first:]
         methods = [arrival.method for arrival in arrivals]
         paid_at = [arrival.at_s for arrival in arrivals if arrival.method == "receipts.pay" and arrival.at_s < ended_at]
@@ -201,14 +204,17 @@ class _Play:
         return _Told("listed", cancellation=False, message=f"{len(listed)} receipts", slips=0)
 
     def _leaks(self) -> tuple[tuple[str, str], ...]:
-        """Return which secrets were seen where: in all that was shown, stored and said from the beginning to now."""
+        """Return which secrets were seen where: in all that the till showed, stored and returned.
+
+        What the process logged meanwhile is searched when the batch is over, because all cells in it hear the same.
+        """
         stage, witness = self._stage, self._witness
         witness.note_files()
         witness.note("the screen", *((one.prompts, one.shown) for one in stage.cashiers))
         witness.note("a notice", stage.host.notice_log)
         witness.note("a queue message", *stage.host.offered)
         witness.note("what a hook raised", *stage.till.plugins.faults)
-        witness.seen += self._ear.heard[self._heard_before :]
+        self._ear.codes += stage.codes
         on_fiscal = self._on_the_fiscal_receipt.leaks(KEY, CARD, *stage.codes)
         return tuple(sorted({*witness.leaks(KEY, CARD, PHONE, *stage.codes), *on_fiscal}))
 
@@ -267,9 +273,11 @@ class _Play:
     def _wait_for_a_try(self, struck_by_then: int) -> None:
         """Let the worker meet the fault too, or find that nothing is left to do."""
         if self._cell.scene is Scene.FISCAL:
-            comes_true(self._struck, _TRIED_WITHIN_S)
+            comes_true(self._struck, _TRIED_WITHIN_S, look_s=_LOOK_S)
         else:
-            comes_true(lambda: self._struck() > struck_by_then or not self._stage.till.live(), _TRIED_WITHIN_S)
+            comes_true(
+                lambda: self._struck() > struck_by_then or not self._stage.till.live(), _TRIED_WITHIN_S, look_s=_LOOK_S
+            )
 
     def _left(self) -> str:
         stage = self._stage

@@ -13,11 +13,11 @@ __all__ = ["comes_true"]
 _LOOK_S = 0.01
 
 
-def comes_true(what: Callable[[], object], within_s: float = 10.0) -> bool:
-    """Return whether something becomes true within so many seconds."""
+def comes_true(what: Callable[[], object], within_s: float = 10.0, *, look_s: float = _LOOK_S) -> bool:
+    """Return whether something becomes true within so many seconds; look at it every ``look_s``."""
     ends = time.monotonic() + within_s
     while not what():
         if time.monotonic() > ends:
             return False
-        time.sleep(_LOOK_S)
+        time.sleep(look_s)
     return True
