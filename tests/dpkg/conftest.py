@@ -1,7 +1,7 @@
-"""The Debian package, built once, and this machine as the till that it is installed on.
+"""Build the Debian package once, and install it on this machine as on a till.
 
-What is installed here is purged again, whatever became of a test. A machine that has a ``/linuxcash`` of its own is
-left alone: its tests fail at once.
+Whatever is installed here is purged again, even if a test fails. On a machine that already has ``/linuxcash`` every
+test fails at once, because that machine is a till.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ import os
 import re
 import shutil
 import subprocess
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from sqlite3 import connect
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from payme_plugin.sandbox import CancelPlan, Sandbox
+from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,6 +36,9 @@ DATA = LINUXCASH / "cash/data/payme"
 JOURNAL = DATA / "journal.sqlite3"
 LOG = LINUXCASH / "logs/current/terminal.log"
 
+COMMANDS = "commands"
+"""The folder of the repository with the commands that replace the system's."""
+
 EARLIER = "0.0.9"
 """The version that an upgrade begins with: this one, with another template and another switch."""
 
@@ -45,6 +49,10 @@ ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "DEBIAN_FRONTEND": "noninteractive",
 }
+
+
+DPKG_OPTIONS = ("--no-triggers", "--force-unsafe-io")
+"""Options that save time: triggers of other packages wait, and unpacked files are not synced."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +97,7 @@ def done(*command: str, **more: Any) -> str:  # noqa: ANN401 - passed on
 
 
 @dataclass(frozen=True)
-class Shelf:
+class Repository:
     """A repository on this machine's disk.
 
     Attributes:
@@ -147,16 +155,30 @@ def _apt_sees(folder: Path) -> dict[str, str]:
         f'Dir::State::lists "{state}/lists";\n'
         'APT::Sandbox::User "root";\n'
         'Aptitude::Delete-Unused "false";\n'
-        'DPkg::Options { "--no-triggers"; };\n',
+        f'DPkg::Path "{_without_man_index(folder)}:{ENVIRONMENT["PATH"]}";\n'
+        + "".join(f'DPkg::Options:: "{option}";\n' for option in DPKG_OPTIONS),
         encoding="utf-8",
     )
     return {**ENVIRONMENT, "APT_CONFIG": str(state / "apt.conf")}
 
 
+def _without_man_index(folder: Path) -> Path:
+    """Return a folder for the path that keeps apt from indexing all man pages after each step.
+
+    man-db's trigger, which apt runs in spite of ``--no-triggers``, starts ``mandb`` by ``setpriv``. That takes longer
+    than to install the package, and no test looks at the index.
+    """
+    commands = folder / COMMANDS
+    commands.mkdir()
+    (commands / "setpriv").write_text("#!/bin/sh\n", encoding="utf-8")
+    (commands / "setpriv").chmod(0o755)
+    return commands
+
+
 @pytest.fixture(scope="session")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
     """The package of this checkout and an earlier one, in a repository that apt reads."""
-    folder = tmp_path_factory.mktemp("shelf")
+    folder = tmp_path_factory.mktemp("repository")
     source = folder / "source"
     changes = _build(source)
     (package,) = folder.glob("*.deb")
@@ -165,9 +187,9 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
     (folder / "Packages").write_text(done("apt-ftparchive", "packages", ".", cwd=folder), encoding="utf-8")
     environment = _apt_sees(folder)
     done("aptitude", "update", environment=environment)
-    yield Shelf(folder, source, changes, version, environment)
-    # The index of the man pages is brought up to date once, not after each test.
-    run("dpkg", "--triggers-only", "--pending")
+    yield Repository(folder, source, changes, version, environment)
+    path = f"{folder / COMMANDS}:{ENVIRONMENT['PATH']}"
+    run("dpkg", "--triggers-only", "--pending", environment={**ENVIRONMENT, "PATH": path})
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -177,7 +199,20 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
 
 def places_of(text: str) -> list[str]:
     """Return the files that hold ``text``, where a package manager leaves things."""
-    found = run("grep", "-rlF", "--", text, "/etc", "/linuxcash", "/var/cache", "/var/lib", "/var/log", "/var/backups")
+    # apt keeps gigabytes of packages in /var/cache.
+    found = run(
+        "grep",
+        "-rlF",
+        "--exclude=*.deb",
+        "--",
+        text,
+        "/etc",
+        "/linuxcash",
+        "/var/cache",
+        "/var/lib",
+        "/var/log",
+        "/var/backups",
+    )
     return found.out.split()
 
 
@@ -185,7 +220,7 @@ def places_of(text: str) -> list[str]:
 class Till:
     """This machine, as a till that apt installs on."""
 
-    shelf: Shelf
+    repository: Repository
 
     def preseed(self, **answers: str) -> None:
         """Give answers ahead: ``payment_type``, ``url``, ``pos_id``, ``pos_key``."""
@@ -197,10 +232,10 @@ class Till:
         done("debconf-set-selections", stdin="".join(lines))
 
     def run(self, *command: str, stdin: str = "", **environment: str) -> Ended:
-        return run(*command, stdin=stdin, environment={**self.shelf.environment, **environment})
+        return run(*command, stdin=stdin, environment={**self.repository.environment, **environment})
 
     def done(self, *command: str) -> str:
-        return done(*command, environment=self.shelf.environment)
+        return done(*command, environment=self.repository.environment)
 
     def install(self) -> str:
         """Install with the manual's command."""
@@ -213,7 +248,7 @@ class Till:
 
     def unpack(self, version: str | None = None) -> str:
         """Install without apt, which takes its time; return all that was said."""
-        ended = self.run("dpkg", "--no-triggers", "-i", str(self.shelf.package(version or self.shelf.version)))
+        ended = self.run("dpkg", *DPKG_OPTIONS, "-i", str(self.repository.package(version or self.repository.version)))
         assert ended.code == 0, ended.out + ended.err
         return ended.out + ended.err
 
@@ -235,53 +270,174 @@ class Till:
         ended = run("dpkg-query", "-W", "-f", "${db:Status-Abbrev}", "artix-payme")
         return ended.out.strip() if ended.code == 0 else ""
 
+    @property
+    def has_current_version(self) -> bool:
+        """Whether the version that was built from this checkout is installed and configured."""
+        return run("dpkg-query", "-W", "-f", "${db:Status-Abbrev}${Version}", "artix-payme").out == (
+            f"ii {self.repository.version}"
+        )
+
     def values(self) -> dict[str, str]:
         """The values that the settings file gives, as written."""
         lines = CONF.read_text(encoding="utf-8").splitlines()
         return dict(line.split(" = ", 1) for line in lines if re.match(r"\w+ = ", line))
+
+    def owe(self, sandbox: Sandbox) -> None:
+        """Charge a buyer after the payment ended without a result: its cancellation is open, and no worker runs."""
+        text = CONF.read_text(encoding="utf-8")
+        for given, wanted in {
+            ";runWorker = 1": "runWorker = 0",
+            ";payDuration = 300000": "payDuration = 300",
+            ";frequency = 10000": "frequency = 100",
+        }.items():
+            assert given in text
+            text = text.replace(given, wanted)
+        CONF.write_text(text, encoding="utf-8")
+        code = sandbox.issue_code(Behaviour(BuyerAction.NEVER_ANSWERS))
+        assert self.sell(code)["status"] == "UNKNOWN"
+        assert open_cancellations() == 1
+        held = sandbox.held()
+        assert sandbox.buyer_answers(code, confirms=True)
+        assert sandbox.held() > held
+
+    def purge(self, **environment: str) -> Ended:
+        return self.run("dpkg", *DPKG_OPTIONS, "--purge", "artix-payme", **environment)
 
     def forget(self) -> None:
         """Leave nothing of the package and of a test."""
         if self.state:
             DATA.mkdir(parents=True, exist_ok=True)
             (DATA / "purge-anyway").touch()
-            run("dpkg", "--no-triggers", "--purge", "--force-remove-reinstreq", "artix-payme")
+            run("dpkg", *DPKG_OPTIONS, "--purge", "--force-remove-reinstreq", "artix-payme")
         run("debconf-communicate", "artix-payme", stdin="PURGE\n")
         shutil.rmtree(LINUXCASH, ignore_errors=True)
         assert self.state == ""
 
 
-@contextmanager
-def clean_till(shelf: Shelf) -> Iterator[Till]:
-    """This machine without the package, before and after."""
-    till = Till(shelf)
+def open_cancellations() -> int:
+    """Return how many cancellations of the journal have not ended."""
+    with closing(connect(f"file:{JOURNAL}?mode=ro", uri=True)) as journal:
+        (count,) = journal.execute("SELECT count(*) FROM cancellation WHERE ended_at IS NULL").fetchone()
+    assert isinstance(count, int)
+    return count
+
+
+def assert_no_till(till: Till) -> None:
+    """Make sure that the package can be installed here without harm to a real till."""
     assert os.geteuid() == 0, "packages are installed by root"
     assert not LINUXCASH.exists(), f"{LINUXCASH} is there already: this machine is a till"
     assert till.state == "", "artix-payme is installed already"
-    try:
-        yield till
-    finally:
-        till.forget()
 
 
-@pytest.fixture
-def till(shelf: Shelf) -> Iterator[Till]:
-    """A till without the package."""
-    with clean_till(shelf) as till:
-        yield till
+@dataclass
+class SharedInstallation:
+    """One installation with answers given ahead, shared by the tests that need no installation of their own.
+
+    ``restored`` puts back what such a test may change: ``/linuxcash`` and the answers that debconf remembers. If a test
+    upgraded or removed the package, ``restored`` installs it again.
+
+    Attributes:
+        till: this machine.
+        answers: the four answers.
+        copy: where the copy of ``/linuxcash`` is kept.
+        exists: whether something of this installation may be left on the machine.
+    """
+
+    till: Till
+    answers: dict[str, str]
+    copy: Path
+    exists: bool = False
+
+    def restored(self) -> Till:
+        """Return the till as it is after an installation with answers given ahead, before the first sale."""
+        if self.exists and self.till.has_current_version:
+            self._put_back()
+        else:
+            self.end()
+            self._install()
+        return self.till
+
+    def end(self) -> None:
+        """Purge the package, so that a test can install it on its own."""
+        if self.exists:
+            self.till.forget()
+            self.exists = False
+
+    def _install(self) -> None:
+        assert_no_till(self.till)
+        self.exists = True
+        self.till.preseed(**self.answers)
+        self.till.unpack()
+        shutil.rmtree(self.copy, ignore_errors=True)
+        shutil.copytree(LINUXCASH, self.copy)
+
+    def _put_back(self) -> None:
+        shutil.rmtree(LINUXCASH)
+        shutil.copytree(self.copy, LINUXCASH)
+        answers = {name.replace("_", "-"): value for name, value in self.answers.items()}
+        # After an installation debconf remembers every answer but the key, and will ask each question again.
+        del answers["pos-key"]
+        orders = ["RESET artix-payme/pos-key", *(f"SET artix-payme/{name} {value}" for name, value in answers.items())]
+        orders += [f"FSET artix-payme/{name} seen false" for name in (*answers, "pos-key")]
+        done("debconf-communicate", "artix-payme", stdin="".join(f"{order}\n" for order in orders))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
+    """One sandbox for the whole session, because the shared installation keeps its address."""
     with Sandbox(pos_key=KEY, cancel=CancelPlan(settle_s=0.1)) as running:
         yield running
 
 
-def answers_for(sandbox: Sandbox) -> dict[str, str]:
-    """The four answers for a kassa at the sandbox."""
+@pytest.fixture(scope="session")
+def answers(sandbox: Sandbox) -> dict[str, str]:
+    """The four answers for the merchant account of the sandbox."""
     return {"payment_type": "7", "url": sandbox.url, "pos_id": sandbox.pos_id, "pos_key": sandbox.pos_key}
 
 
+@pytest.fixture(scope="session")
+def shared(
+    repository: Repository, answers: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SharedInstallation]:
+    shared = SharedInstallation(Till(repository), answers, tmp_path_factory.mktemp("shared") / "linuxcash")
+    try:
+        yield shared
+    finally:
+        shared.end()
+
+
 @pytest.fixture
-def answers(sandbox: Sandbox) -> dict[str, str]:
-    return answers_for(sandbox)
+def installed(shared: SharedInstallation) -> Till:
+    """A till with the package installed and the four answers given, before its first sale."""
+    return shared.restored()
+
+
+@contextmanager
+def clean_till(shared: SharedInstallation) -> Iterator[Till]:
+    """This machine without the package, before and after."""
+    shared.end()
+    assert_no_till(shared.till)
+    try:
+        yield shared.till
+    finally:
+        shared.till.forget()
+
+
+@pytest.fixture
+def till(shared: SharedInstallation) -> Iterator[Till]:
+    """A till without the package."""
+    with clean_till(shared) as till:
+        yield till
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the tests of the shared installation follow each other: each test between them costs an installation."""
+    items.sort(key=_shared_state)
+
+
+def _shared_state(item: pytest.Item) -> int:
+    names = getattr(item, "fixturenames", ())
+    if item.get_closest_marker("dpkg") is None:
+        return 0
+    return 2 if "removed" in names else 1 if "installed" in names else 0

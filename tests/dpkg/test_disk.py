@@ -12,17 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from payme_plugin.sandbox import CancelPlan, Sandbox
 from tests.dpkg.conftest import (
     CONF,
     DATA,
     EARLIER,
     JOURNAL,
-    KEY,
     LINUXCASH,
     SWITCH,
     TEMPLATE,
-    answers_for,
     clean_till,
     done,
     run,
@@ -30,9 +27,8 @@ from tests.dpkg.conftest import (
 from tests.dpkg.disk import Camera, Facts, differing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.dpkg.conftest import Shelf, Till
+    from payme_plugin.sandbox import Sandbox
+    from tests.dpkg.conftest import SharedInstallation, Till
     from tests.dpkg.disk import Disk
 
 pytestmark = [pytest.mark.dpkg, pytest.mark.timeout(600)]
@@ -65,28 +61,30 @@ def brought() -> dict[str, set[str]]:
 
 
 @pytest.fixture(scope="module")
-def life(shelf: Shelf, brought: dict[str, set[str]]) -> Iterator[dict[str, Disk]]:
+def life(
+    shared: SharedInstallation, sandbox: Sandbox, answers: dict[str, str], brought: dict[str, set[str]]
+) -> dict[str, Disk]:
     """The disk after each step."""
-    with Sandbox(pos_key=KEY, cancel=CancelPlan(settle_s=0.1)) as shop, clean_till(shelf) as till:
-        yield lived(till, shop, brought)
+    with clean_till(shared) as till:
+        till.preseed(**answers)
+        return lived(till, sandbox, brought)
 
 
-def lived(till: Till, shop: Sandbox, brought: dict[str, set[str]]) -> dict[str, Disk]:
+def lived(till: Till, sandbox: Sandbox, brought: dict[str, set[str]]) -> dict[str, Disk]:
     camera = Camera()
     disks = {"bare": camera.snapshot()}
-    till.preseed(**answers_for(shop))
     till.done("aptitude", "-y", "install", f"artix-payme={EARLIER}")
     brought["installed"] = listed()
     disks["installed"] = camera.snapshot()
-    assert till.sell(shop.issue_code(), "close")["status"] == "PAID"
+    assert till.sell(sandbox.issue_code(), "close")["status"] == "PAID"
     disks["sold"] = camera.snapshot()
     till.preseed(payment_type="8")
     till.reconfigure()
     disks["reconfigured"] = camera.snapshot()
     SWITCH.write_text("[plugins]\npayme = on\n; mine\n", encoding="utf-8")
     SWITCH.chmod(0o640)
-    disks["edited"] = camera.snapshot()
-    till.change_to(till.shelf.version)
+    disks["edited"] = disks["reconfigured"] | camera.snapshot(str(LINUXCASH))
+    till.change_to(till.repository.version)
     brought["upgraded"] = listed()
     disks["upgraded"] = camera.snapshot()
     till.done("aptitude", "-y", "remove", "artix-payme")

@@ -14,7 +14,7 @@ import pytest
 from tests.dpkg.conftest import CONF, ROOT, SWITCH, TEMPLATE, done, run
 
 if TYPE_CHECKING:
-    from tests.dpkg.conftest import Shelf
+    from tests.dpkg.conftest import Repository
 
 pytestmark = [pytest.mark.dpkg, pytest.mark.timeout(600)]
 
@@ -22,10 +22,10 @@ PYTHON = "./usr/lib/python3/dist-packages/"
 
 
 @pytest.fixture(scope="module")
-def files(shelf: Shelf) -> dict[str, bytes]:
+def files(repository: Repository) -> dict[str, bytes]:
     """What the package brings, without its folders."""
     packed = subprocess.run(  # noqa: S603 - our own package
-        ["dpkg-deb", "--fsys-tarfile", shelf.package(shelf.version)],  # noqa: S607
+        ["dpkg-deb", "--fsys-tarfile", repository.package(repository.version)],  # noqa: S607
         capture_output=True,
         check=True,
         timeout=60,
@@ -34,27 +34,24 @@ def files(shelf: Shelf) -> dict[str, bytes]:
         return {member.name: file.read() for member in archive if (file := archive.extractfile(member)) is not None}
 
 
-def test_lintian_finds_no_error_and_no_warning(shelf: Shelf) -> None:
-    checked = run("lintian", "--allow-root", "--tag-display-limit", "0", str(shelf.changes))
-
-    assert (checked.code, checked.out) == (0, ""), checked.out
-
-
-def test_each_override_is_explained_and_needed(shelf: Shelf) -> None:
+def test_lintian_finds_only_what_an_explained_override_names(repository: Repository) -> None:
     lines = (ROOT / "debian/artix-payme.lintian-overrides").read_text(encoding="utf-8").splitlines()
-    shown = run("lintian", "--allow-root", "--show-overrides", "--tag-display-limit", "0", str(shelf.changes)).out
+    checked = run("lintian", "--allow-root", "--show-overrides", "--tag-display-limit", "0", str(repository.changes))
 
     assert lines[0].startswith("# ")
     overrides = [line for line in lines if not line.startswith("# ")]
     assert all(line.startswith("artix-payme: ") for line in overrides)
-    assert sorted(re.findall(r"^O: (.+)$", shown, re.MULTILINE)) == sorted(overrides)
+    assert checked.err == ""
+    # Notes repeat the comments of the overrides.
+    tags = [line for line in checked.out.splitlines() if not line.startswith("N: ")]
+    assert sorted(tags) == sorted(f"O: {override}" for override in overrides)
 
 
-def test_it_brings_the_three_packages_whole(shelf: Shelf, files: dict[str, bytes]) -> None:
+def test_it_brings_the_three_packages_whole(repository: Repository, files: dict[str, bytes]) -> None:
     for package in ("hookspecs", "slips", "payme_plugin"):
-        for path in (shelf.source / package).rglob("*"):
+        for path in (repository.source / package).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
-                assert files[PYTHON + path.relative_to(shelf.source).as_posix()] == path.read_bytes()
+                assert files[PYTHON + path.relative_to(repository.source).as_posix()] == path.read_bytes()
 
 
 def test_it_brings_the_entry_point_and_the_command(files: dict[str, bytes]) -> None:
@@ -79,8 +76,8 @@ def test_it_brings_nothing_else_but_what_a_till_needs(files: dict[str, bytes]) -
     assert not [name for name in files if "/tests/" in name or name.endswith(".pyc")]
 
 
-def test_template_and_switch_are_conffiles_and_the_settings_are_none(shelf: Shelf) -> None:
-    listed = done("dpkg-deb", "--info", str(shelf.package(shelf.version)), "conffiles").split()
+def test_template_and_switch_are_conffiles_and_the_settings_are_none(repository: Repository) -> None:
+    listed = done("dpkg-deb", "--info", str(repository.package(repository.version)), "conffiles").split()
 
     assert listed == [str(SWITCH), str(TEMPLATE)]
     assert str(CONF) not in listed
@@ -95,12 +92,12 @@ def test_every_page_leads_to_pages_that_are_there(files: dict[str, bytes]) -> No
             assert posixpath.normpath(posixpath.join(posixpath.dirname(path), target)) in there, f"{path}: {target}"
 
 
-def test_the_template_is_the_russian_one(shelf: Shelf, files: dict[str, bytes]) -> None:
-    assert files[f".{TEMPLATE}"] == (shelf.source / "slips/payme.xml").read_bytes()
+def test_the_template_is_the_russian_one(repository: Repository, files: dict[str, bytes]) -> None:
+    assert files[f".{TEMPLATE}"] == (repository.source / "slips/payme.xml").read_bytes()
 
 
-def test_it_depends_on_the_distributions_libraries(shelf: Shelf) -> None:
-    package = str(shelf.package(shelf.version))
+def test_it_depends_on_the_distributions_libraries(repository: Repository) -> None:
+    package = str(repository.package(repository.version))
     names = {
         kind: set(re.findall(r"(?:^|, )(python3[\w-]*)", done("dpkg-deb", "-f", package, kind)))
         for kind in ("Depends", "Recommends", "Suggests")
@@ -120,13 +117,13 @@ def test_it_depends_on_the_distributions_libraries(shelf: Shelf) -> None:
     }
 
 
-def test_the_questions_are_in_the_package_in_russian_too(shelf: Shelf) -> None:
-    templates = done("dpkg-deb", "--info", str(shelf.package(shelf.version)), "templates")
+def test_the_questions_are_in_the_package_in_russian_too(repository: Repository) -> None:
+    templates = done("dpkg-deb", "--info", str(repository.package(repository.version)), "templates")
 
     assert templates.count("\nDescription-ru.UTF-8: ") == templates.count("Template: artix-payme/") == 5
 
 
-def test_the_man_page_is_well_formed(shelf: Shelf) -> None:
+def test_the_man_page_is_well_formed(repository: Repository) -> None:
     page = run("man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", str(ROOT / "debian/payme.1"))
 
     assert (page.code, page.err) == (0, ""), page.err

@@ -9,8 +9,10 @@ import re
 import select
 import struct
 import subprocess
+import sys
 import termios
 import time
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +20,7 @@ import pytest
 from tests.dpkg.conftest import CONF, KEY, places_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.dpkg.conftest import Till
@@ -39,7 +42,7 @@ def at_terminal(till: Till, command: tuple[str, ...], replies: list[tuple[str, s
         stdin=slave,
         stdout=slave,
         stderr=slave,
-        env={**till.shelf.environment, "TERM": "dumb", **environment},
+        env={**till.repository.environment, "TERM": "dumb", **environment},
     )
     os.close(slave)
     shown, told, deadline = "", 0, time.monotonic() + 60
@@ -62,6 +65,33 @@ def at_terminal(till: Till, command: tuple[str, ...], replies: list[tuple[str, s
     return CONTROL.sub("", shown)
 
 
+FIND_ON_COMMAND_LINES = """
+import os, pathlib, sys
+while True:
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            data = path.read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if sys.argv[1] in data and path.parent.name != str(os.getpid()):
+            print(data, flush=True)
+"""
+
+
+@contextmanager
+def on_no_command_line(text: str) -> Iterator[None]:
+    """Make sure that no command line has ``text`` in the meantime."""
+    finder = subprocess.Popen(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", FIND_ON_COMMAND_LINES, text], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        yield
+    finally:
+        finder.kill()
+        found, _ = finder.communicate()
+    assert found == ""
+
+
 @pytest.mark.parametrize(("frontend", "screen"), [("readline", "dumb"), ("dialog", "linux")])
 def test_at_the_first_installation_a_person_answers_four_questions(till: Till, frontend: str, screen: str) -> None:
     replies = [
@@ -70,7 +100,9 @@ def test_at_the_first_installation_a_person_answers_four_questions(till: Till, f
         ("Id of the kassa (posId):", "5e73"),
         ("Key of the kassa (posKey):", KEY),
     ]
-    shown = at_terminal(till, INSTALL, replies, DEBIAN_FRONTEND=frontend, TERM=screen)
+    # One frontend is enough: the finder takes a whole processor.
+    with on_no_command_line(KEY[:20]) if frontend == "readline" else nullcontext():
+        shown = at_terminal(till, INSTALL, replies, DEBIAN_FRONTEND=frontend, TERM=screen)
 
     assert till.state == "ii"
     assert till.values() == {
@@ -84,9 +116,7 @@ def test_at_the_first_installation_a_person_answers_four_questions(till: Till, f
     assert KEY not in shown
 
 
-def test_at_a_terminal_an_answer_that_is_none_is_asked_again(till: Till, answers: dict[str, str]) -> None:
-    till.preseed(**answers)
-    till.unpack()
+def test_at_a_terminal_an_invalid_answer_is_asked_again(installed: Till, answers: dict[str, str]) -> None:
     before = CONF.read_bytes()
     replies = [
         ("Number of the Payme tender: ", "thirty"),
@@ -100,7 +130,7 @@ def test_at_a_terminal_an_answer_that_is_none_is_asked_again(till: Till, answers
         ("Key of the kassa (posKey): ", "ключ"),
         ("Key of the kassa (posKey): ", ""),
     ]
-    shown = at_terminal(till, RECONFIGURE, replies, DEBIAN_FRONTEND="readline")
+    shown = at_terminal(installed, RECONFIGURE, replies, DEBIAN_FRONTEND="readline")
 
     assert shown.count("This answer can't be used") == 6
     assert CONF.read_bytes() == before.replace(b"paymentType = 7", b"paymentType = 32").replace(
@@ -109,16 +139,14 @@ def test_at_a_terminal_an_answer_that_is_none_is_asked_again(till: Till, answers
 
 
 def test_the_files_present_values_are_offered_and_the_key_is_not(
-    till: Till, answers: dict[str, str], tmp_path: Path
+    installed: Till, answers: dict[str, str], tmp_path: Path
 ) -> None:
-    till.preseed(**answers)
-    till.unpack()
     CONF.write_text(CONF.read_text(encoding="utf-8").replace("paymentType = 7", "paymentType = 31"), encoding="utf-8")
     before = CONF.read_bytes()
     editor = tmp_path / "editor"
     editor.write_text(f'#!/bin/sh\ncat "$1" >>{tmp_path}/asked\n', encoding="utf-8")
     editor.chmod(0o755)
-    at_terminal(till, RECONFIGURE, [], DEBIAN_FRONTEND="editor", EDITOR=str(editor), VISUAL=str(editor))
+    at_terminal(installed, RECONFIGURE, [], DEBIAN_FRONTEND="editor", EDITOR=str(editor), VISUAL=str(editor))
     asked = (tmp_path / "asked").read_text(encoding="utf-8")
 
     assert re.findall(r'(?m)^artix-payme/(.*)="(.*)"$', asked) == [

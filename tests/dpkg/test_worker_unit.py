@@ -1,147 +1,133 @@
-"""The worker's unit: systemd understands it, and under what it withholds the worker gives buyers their money back."""
+"""The worker's unit: systemd accepts it, and its command delivers and writes only where the unit allows it."""
 
 from __future__ import annotations
 
+import os
 import re
-import signal
+import shlex
 import subprocess
 import time
-from functools import cache
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from payme_plugin.sandbox import Behaviour, BuyerAction
-from tests.dpkg.conftest import DATA, ENVIRONMENT, LOG, ROOT, done, run
-from tests.dpkg.unit_lock import NOT_PLAYED, PLAYED, PLAYED_ANY, Unit
+from tests.dpkg.conftest import DATA, JOURNAL, LOG, ROOT, done, open_cancellations, run
 
 if TYPE_CHECKING:
     from payme_plugin.sandbox import Sandbox
-    from tests.dpkg.conftest import Shelf, Till
+    from tests.dpkg.conftest import Till
 
 pytestmark = [pytest.mark.dpkg, pytest.mark.timeout(600)]
 
 SOURCE = ROOT / "debian/artix-payme.payme-worker.service"
 INSTALLED = Path("/lib/systemd/system/payme-worker.service")
 WITHIN_S = 30
+# man systemd.exec: what a system service finds in its environment.
+ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", "LANG": "C.UTF-8"}
+STRACE = ("strace", "-ff", "-y", "-s", "4096", "--seccomp-bpf", "-e", "trace=%file")
 
 
-@cache
-def members(group: str) -> tuple[str, ...]:
-    """Return what systemd counts in a group of system calls."""
-    lines = done("systemd-analyze", "--no-pager", "syscall-filter", group).splitlines()[1:]
-    return tuple(name for line in lines if (name := line.strip()) and not name.startswith("#"))
+def service_options(unit: Path) -> dict[str, list[str]]:
+    """Return the values of each option of the section ``[Service]``, in order."""
+    section = unit.read_text(encoding="utf-8").partition("[Service]\n")[2].partition("\n[")[0]
+    options = defaultdict(list)
+    for line in section.splitlines():
+        if line and not line.startswith("#"):
+            name, _, value = line.partition("=")
+            options[name].append(value)
+    return options
 
 
-@pytest.fixture
-def owing(till: Till, sandbox: Sandbox, answers: dict[str, str]) -> Till:
-    """A till whose buyer did not answer: the cancellation is written, and the worker is to carry it out."""
-    till.preseed(**answers)
-    till.unpack()
-    LOG.parent.mkdir(parents=True)
-    assert till.payme("settings", "set", "runWorker=0", "payDuration=300", "frequency=100").code == 0
-    assert till.sell(sandbox.issue_code(Behaviour(BuyerAction.NEVER_ANSWERS)))["status"] == "UNKNOWN"
-    assert len(queued(till)) == 1
-    return till
+def is_writable(path: Path, options: dict[str, list[str]]) -> bool:
+    """Return whether the unit lets its command write to a path below ``ProtectSystem=strict``."""
+    assert options["ProtectSystem"] == ["strict"]
+    folders = [folder.removeprefix("-") for value in options["ReadWritePaths"] for folder in value.split()]
+    folders += ["/dev", "/proc"]
+    if options["PrivateTmp"] == ["yes"]:
+        folders += ["/tmp", "/var/tmp"]  # noqa: S108 - the service's own
+    return any(path.is_relative_to(folder) for folder in folders)
 
 
-def queued(till: Till) -> list[object]:
-    rows = till.payme("--json", "queue", "list").document
-    assert isinstance(rows, list)
-    return rows
-
-
-def work(till: Till, unit: Unit, *, mounts: bool = False) -> tuple[bool, int, str]:
-    """Run the unit's command, locked in, until nothing is owed, it ends, or time is up; then stop it as systemd does.
-
-    Returns:
-        Whether everything was delivered, the exit code, what was said.
-    """
-    worker = subprocess.Popen(  # noqa: S603 - our own command
-        unit.locked(members, mounts=mounts),
-        env=ENVIRONMENT,
-        cwd="/",
+def start(options: dict[str, list[str]], trace: Path) -> subprocess.Popen[str]:
+    """Run the unit's command as its user, in its folder and environment, and trace the files that it writes."""
+    (command,) = options["ExecStart"]
+    environment = [pair for value in options["Environment"] for pair in shlex.split(value)]
+    user = options["User"][-1] if options["User"] else "root"
+    folder = options["WorkingDirectory"][-1] if options["WorkingDirectory"] else "/"
+    return subprocess.Popen(  # noqa: S603 - our own command
+        [*STRACE, "-o", str(trace), "-u", user, *shlex.split(command)],
+        env={**ENVIRONMENT, **dict(pair.split("=", 1) for pair in environment)},
+        cwd=folder,
+        umask=int(options["UMask"][-1], 8),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     )
+
+
+def written(trace: Path) -> set[Path]:
+    """Return the paths that were opened for writing, made, renamed or deleted."""
+    found = set()
+    for file in trace.parent.glob(f"{trace.name}.*"):
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+            opened = re.search(r"^(?:open|openat|creat)\(.*\bO_(?:WRONLY|RDWR|CREAT)\b.*= \d+<([^>]+)>", line)
+            changed = re.search(r"^(?:mkdir|rename|unlink|link|symlink|truncate)\w*\(.*\) = 0$", line)
+            if opened:
+                found.add(Path(opened[1]))
+            elif changed:
+                found.update(Path(path) for path in re.findall(r'"(/[^"]*)"', line))
+    return found
+
+
+def test_the_units_command_delivers_and_writes_only_where_the_unit_allows_it(
+    installed: Till, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    LOG.parent.mkdir(parents=True)
+    held = sandbox.held()
+    installed.owe(sandbox)
+    logged = LOG.read_text(encoding="utf-8")
+    options = service_options(INSTALLED)
+
+    worker = start(options, tmp_path / "trace")
     try:
         deadline = time.monotonic() + WITHIN_S
-        while worker.poll() is None and time.monotonic() < deadline and queued(till):
-            worker.poll()
-        worker.terminate()
+        while open_cancellations() and worker.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        # systemd sends SIGTERM to the command; here strace is between.
+        os.killpg(worker.pid, 15)
         said, _ = worker.communicate(timeout=20)
     finally:
         worker.kill()
-    return not queued(till), worker.returncode, said
 
-
-def test_under_the_units_filters_and_without_privileges_the_worker_delivers(owing: Till, sandbox: Sandbox) -> None:
-    logged = LOG.read_text(encoding="utf-8")
-    delivered, code, said = work(owing, Unit.read(INSTALLED))
-
-    assert delivered, said
-    assert (code, sandbox.held()) == (0, 0)
+    assert open_cancellations() == 0, said
+    assert sandbox.held() == held
     assert "receipts.cancel" in LOG.read_text(encoding="utf-8").removeprefix(logged)
+    paths = written(tmp_path / "trace")
+    assert paths >= {JOURNAL, LOG}
+    assert [path for path in sorted(paths) if not is_writable(path, options)] == []
 
 
-@pytest.mark.skipif(
-    run("unshare", "--mount", "true").code != 0,
-    reason="this container lets not even root mount: ProtectSystem is not played",
-)
-def test_where_only_the_units_folders_can_be_written_the_worker_delivers(owing: Till, sandbox: Sandbox) -> None:
-    delivered, code, said = work(owing, Unit.read(INSTALLED), mounts=True)
+def test_the_unit_lets_the_worker_write_the_journal_and_the_log() -> None:
+    options = service_options(SOURCE)
 
-    assert delivered, said
-    assert (code, sandbox.held()) == (0, 0)
-    assert "receipts.cancel" in LOG.read_text(encoding="utf-8")
+    for path in (DATA, JOURNAL, LOG):
+        assert is_writable(path, options), path
 
 
-@pytest.mark.skipif(
-    run("unshare", "--mount", "true").code != 0,
-    reason="this container lets not even root mount: ProtectSystem is not played",
-)
-def test_without_its_folders_the_worker_could_write_nothing(owing: Till) -> None:
-    delivered, code, _ = work(owing, Unit.read(INSTALLED).without("ReadWritePaths"), mounts=True)
-
-    assert not delivered
-    assert code != 0
-
-
-def test_a_refused_call_would_kill_the_worker_if_the_unit_did_not_say_that_it_fails(owing: Till) -> None:
-    delivered, code, said = work(owing, Unit.read(INSTALLED).without("SystemCallErrorNumber"))
-
-    assert not delivered, said
-    assert code == -signal.SIGSYS
-
-
-@pytest.mark.parametrize("missing", ["connect", "openat"])
-def test_the_filter_that_is_played_bites(owing: Till, missing: str) -> None:
-    delivered, _, said = work(owing, Unit.read(INSTALLED).with_line("SystemCallFilter", f"~{missing}"))
-
-    assert not delivered, said
-
-
-def test_every_lock_of_the_unit_is_played_here_or_known_to_be_not(shelf: Shelf) -> None:
-    unit = Unit.read(SOURCE)
-
-    assert unit.locks == PLAYED.keys() | PLAYED_ANY | NOT_PLAYED
-    assert {name: unit.values(name) for name in PLAYED} == {name: [value] for name, value in PLAYED.items()}
-    assert str(DATA) in " ".join(unit.values("ReadWritePaths"))
-
-
-def test_systemd_understands_the_unit(till: Till) -> None:
-    till.unpack()
+@pytest.mark.usefixtures("installed")
+def test_systemd_accepts_the_unit() -> None:
     verified = run("systemd-analyze", "verify", "--man=no", "payme-worker.service")
 
     assert "payme-worker" not in verified.out + verified.err
     assert "not found" not in verified.err
 
 
-def test_systemd_finds_the_worker_locked_in() -> None:
-    judged = done("systemd-analyze", "security", "--offline=true", str(SOURCE))
+def test_systemd_rates_the_unit_as_protected() -> None:
+    rated = done("systemd-analyze", "security", "--offline=true", str(SOURCE))
 
-    exposure = re.search(r"Overall exposure level for .*: ([\d.]+)", judged)
+    exposure = re.search(r"Overall exposure level for .*: ([\d.]+)", rated)
     assert exposure is not None
     assert float(exposure[1]) < 2.5
