@@ -57,11 +57,12 @@ def is_slip_encoding(name: str) -> bool:
     try:
         if _ASCII.encode(name) != _ASCII.encode("ascii"):
             return False
-        return not "Я".encode(name).isascii()
-    except UnicodeEncodeError:
-        return True
-    except (LookupError, ValueError, TypeError):
+    except (LookupError, ValueError, TypeError):  # since Python 3.13 idna raises UnicodeEncodeError, a ValueError
         return False
+    try:
+        return not "Я".encode(name).isascii()
+    except UnicodeEncodeError:  # a code page without Cyrillic
+        return True
 
 
 class Alphabet(dict[int, str]):

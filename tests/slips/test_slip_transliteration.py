@@ -65,7 +65,8 @@ def test_code_pages_are_known_by_any_of_their_names(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "cp8666", "hex", "rot13", "utf-16", "utf-7", "unicode_escape", "idna", "punycode", "cp037", "a\x00b"]
+    "name",
+    ["", "cp8666", "cp864", "hex", "rot13", "utf-16", "utf-7", "unicode_escape", "idna", "punycode", "cp037", "a\x00b"],
 )
 def test_what_is_no_code_page_of_a_printer_is_refused(name: str) -> None:
     assert not is_slip_encoding(name)
