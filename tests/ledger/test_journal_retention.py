@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ from payme_plugin.ledger.rows import Intent, NewCancellation, PaymentRow
 from payme_plugin.ledger.states import Cause, PaymentState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.floor
@@ -48,8 +50,9 @@ def calendar() -> Calendar:
 
 
 @pytest.fixture
-def journal(tmp_path: Path, calendar: Calendar) -> Journal:
-    return Journal(tmp_path / "journal.sqlite3", host_identity="till 1", clock=calendar)
+def journal(tmp_path: Path, calendar: Calendar) -> Iterator[Journal]:
+    with closing(Journal(tmp_path / "journal.sqlite3", host_identity="till 1", clock=calendar)) as journal:
+        yield journal
 
 
 def recorded(journal: Journal, name: str) -> PaymentRow:
