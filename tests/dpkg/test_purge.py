@@ -36,19 +36,19 @@ def removals(
 
     A refused purge leaves the till in this state, so that its tests share one installation.
     """
-    copy = tmp_path_factory.mktemp("removed") / "linuxcash"
+    copy = tmp_path_factory.mktemp("removed") / DATA.name
 
     def removed() -> Till:
         till = shared.till
-        # ``pc`` is what a refused purge leaves.
+        # A refused purge leaves ``pc`` and deletes the conffiles: only the journal's folder is put back.
         if shared.exists and copy.exists() and till.state in {"rc", "pc"}:
-            shutil.rmtree(LINUXCASH)
-            shutil.copytree(copy, LINUXCASH)
+            shutil.rmtree(DATA)
+            shutil.copytree(copy, DATA)
         else:
             shared.restored().sell(sandbox.issue_code(), "close")
             till.done("dpkg", *DPKG_OPTIONS, "--remove", "artix-payme")
             shutil.rmtree(copy, ignore_errors=True)
-            shutil.copytree(LINUXCASH, copy)
+            shutil.copytree(DATA, copy)
         return till
 
     return removed
