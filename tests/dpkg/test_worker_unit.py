@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import subprocess
 import time
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,6 +70,12 @@ def start(options: dict[str, list[str]], trace: Path) -> subprocess.Popen[str]:
     )
 
 
+def stop(worker: subprocess.Popen[str], number: signal.Signals) -> None:
+    """Send a signal to strace and to the command; do nothing if both have ended."""
+    with suppress(ProcessLookupError):
+        os.killpg(worker.pid, number)
+
+
 def written(trace: Path) -> set[Path]:
     """Return the paths that were opened for writing, made, renamed or deleted."""
     found = set()
@@ -96,11 +104,10 @@ def test_the_units_command_delivers_and_writes_only_where_the_unit_allows_it(
         deadline = time.monotonic() + WITHIN_S
         while open_cancellations() and worker.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
-        # systemd sends SIGTERM to the command; here strace is between.
-        os.killpg(worker.pid, 15)
+        stop(worker, signal.SIGTERM)
         said, _ = worker.communicate(timeout=20)
     finally:
-        worker.kill()
+        stop(worker, signal.SIGKILL)
 
     assert open_cancellations() == 0, said
     assert sandbox.held() == held
