@@ -73,7 +73,7 @@ BROKEN_PROGRESS = [
 ]
 
 
-@pytest.mark.parametrize("answer", BROKEN_PROGRESS, ids=repr)
+@pytest.mark.parametrize("answer", BROKEN_PROGRESS)
 def test_a_progress_that_raises_or_answers_nonsense_neither_stops_nor_hangs_a_payment(
     world: HookedWorld, answer: object
 ) -> None:
@@ -93,7 +93,7 @@ def test_a_scanned_text_that_lies_about_itself_is_taken_for_its_letters(world: H
     assert codes_on_the_wire(world) == [code]
 
 
-@pytest.mark.parametrize("ui", [None, object(), 7, "scan", ScriptedUi], ids=repr)
+@pytest.mark.parametrize("ui", [None, object(), 7, "scan", ScriptedUi])
 def test_what_is_no_ui_at_all_scans_nothing_and_charges_nothing(world: HookedWorld, ui: object) -> None:
     result = world.counter.pay(request_for(), ui)  # type: ignore[arg-type]
 
@@ -101,7 +101,7 @@ def test_what_is_no_ui_at_all_scans_nothing_and_charges_nothing(world: HookedWor
     assert codes_on_the_wire(world) == []
 
 
-@pytest.mark.parametrize("ui", [None, object(), Wreck([], RuntimeError("x")), Wreck([], "stop")], ids=repr)
+@pytest.mark.parametrize("ui", [None, object(), Wreck([], RuntimeError("x")), Wreck([], "stop")])
 @pytest.mark.parametrize("hook", ["on_cancel", "on_full_refund"])
 def test_a_ui_that_breaks_the_contract_keeps_no_money_from_going_back(
     world: HookedWorld, hook: str, ui: object
