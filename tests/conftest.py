@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -23,6 +23,14 @@ def pytest_runtest_call() -> Generator[None, None, None]:
     """A disk that a test filled has room again before the test's result is written, which may go to a file."""
     yield
     free_disk()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, None]:
+    """Escape lone surrogates in what a test has logged: a report with one can't be sent between processes."""
+    outcome = yield
+    report = outcome.get_result()
+    report.sections = [(title, text.encode("utf-8", "backslashreplace").decode()) for title, text in report.sections]
 
 
 # How long an example takes tells of the machine, not of the product.

@@ -17,10 +17,10 @@ LIST = Path(__file__).with_name("mutants.csv")
 
 # The folders whose tests have to kill the mutants of a package.
 FOLDERS = {
-    "operations": ("operations", "reversal"),
-    "ledger": ("ledger",),
+    "operations": ("operations", "reversal", "delivery"),
+    "ledger": ("ledger", "operations", "reversal"),
     "delivery": ("delivery",),
-    "paymego": ("paymego",),
+    "paymego": ("paymego", "texts", "operations"),
 }
 _COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.Eq: "!=",

@@ -6,8 +6,8 @@ that killed it before runs first. If it passes, all tests of the package's folde
 fastest first, for 60 s at most. The exit code is 1 if a mutant survives that the list says was killed. A mutant whose
 code no longer exists is counted and stays in the list.
 
-``--all`` runs those too that no test killed before, ``--write`` updates the list, ``--draw`` draws it anew, and
-``--only TEXT`` runs the mutants whose file or function has the text in its name.
+``--survivors`` runs those that no test killed before, ``--all`` both; ``--write`` updates the list, ``--draw`` draws it
+anew, and ``--only TEXT`` runs the mutants whose file or function has the text in its name.
 """
 
 from __future__ import annotations
@@ -84,6 +84,7 @@ def main(arguments: list[str]) -> int:
     """Run what the arguments ask for, and return the exit code."""
     parser = argparse.ArgumentParser(description="Break the core in small ways and tell which test fails.")
     parser.add_argument("--all", action="store_true", help="also mutants that no test killed before")
+    parser.add_argument("--survivors", action="store_true", help="only mutants that no test killed before")
     parser.add_argument("--draw", action="store_true", help="draw the list anew")
     parser.add_argument("--write", action="store_true", help="put what was found into the list")
     parser.add_argument("--only", action="append", metavar="TEXT", help="mutants with the text in file or function")
@@ -95,7 +96,7 @@ def main(arguments: list[str]) -> int:
         mutant: killer
         for mutant, killer in listed.items()
         if mutant in places
-        and (killer or given.all or given.draw)
+        and (given.all or given.draw or bool(killer) is not given.survivors)
         and any(text in f"{mutant.file} {mutant.function}" for text in given.only or [""])
     }
     with tempfile.TemporaryDirectory(prefix="payme-mutants-") as folder, ThreadPoolExecutor(given.workers) as pool:
