@@ -15,7 +15,7 @@ from payme_plugin.operations.slip_desk import SlipDesk, TemplateShelf, import_sl
 from payme_plugin.operations.tools import Tools
 from payme_plugin.paymego import codes
 from payme_plugin.paymego.client import client_of
-from payme_plugin.paymego.kassa import Kassa
+from payme_plugin.paymego.kassa import MerchantAccount
 from payme_plugin.settings import SettingsError, SettingsReader
 from payme_plugin.storage import Storage
 from payme_plugin.texts import Text, Texts
@@ -62,7 +62,7 @@ class Service:
         self.host = GuardedHost(host)
         self._settings = SettingsReader(lambda: host.settings(PLUGIN_NAME), codes)
         self._storage = Storage(host, self.clock)
-        self._client: tuple[tuple[Kassa, Path | None], PaymeGoClient] | None = None
+        self._client: tuple[tuple[MerchantAccount, Path | None], PaymeGoClient] | None = None
         self._press: tuple[str | None, SlipPress, TemplateShelf] | None = None
         self._lock = threading.Lock()
         self.upkeep = Upkeep(
@@ -181,7 +181,7 @@ class Service:
         )
 
     def _client_of(self, settings: Settings) -> PaymeGoClient:
-        wanted = (Kassa.of(settings), settings.ca_file)
+        wanted = (MerchantAccount.of(settings), settings.ca_file)
         with self._lock:
             if self._client is not None and self._client[0] == wanted:
                 return self._client[1]

@@ -11,7 +11,7 @@ from payme_plugin.paymego.errors import CallFailed
 
 if TYPE_CHECKING:
     from payme_plugin.clock import Clock
-    from payme_plugin.paymego.exchange import Client
+    from payme_plugin.paymego.protocols import Client
     from payme_plugin.paymego.receipts import ServerReceipt
 
 __all__ = ["ListUnavailable", "account_of", "list_receipts"]
@@ -42,9 +42,9 @@ def list_receipts(client: Client, clock: Clock, timeout_s: float, begin_ms: int,
     found: dict[str, ServerReceipt] = {}
     for page in range(_MOST_PAGES):
         # Receipts that come meanwhile move the pages: whatever comes twice counts once.
-        listed = _page(client, clock, timeout_s, (begin_ms, end_ms, page * receipts.MOST_RECEIPTS))
+        listed = _page(client, clock, timeout_s, (begin_ms, end_ms, page * receipts.MAX_RECEIPTS))
         fresh = {each.receipt_id: each for each in listed if each.receipt_id is not None}
-        is_last = len(listed) < receipts.MOST_RECEIPTS
+        is_last = len(listed) < receipts.MAX_RECEIPTS
         if not is_last and fresh.keys() <= found.keys():
             break
         found.update(fresh)

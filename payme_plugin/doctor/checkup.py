@@ -9,7 +9,7 @@ from payme_plugin.doctor.finding import Check, Finding, Level, Remark, Report, U
 from payme_plugin.doctor.limits import Limits
 from payme_plugin.doctor.probe import look_at_server
 from payme_plugin.ledger.journal import FILE_NAME
-from payme_plugin.paymego.link_fault import LinkFault
+from payme_plugin.paymego.link_fault import TransportError
 from payme_plugin.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class _Checkup:
     def _disk(self) -> Iterable[Remark]:
         try:
             facts = self._limits.within(_DISK_S, lambda _: disk.look_at_disk(self._data_dir))
-        except LinkFault:
+        except TransportError:
             text = f"The disk of {self._data_dir} did not answer within {_DISK_S:.0f} s."
             return [Finding(Check.DISK, Level.FAULT, text, "Look at the system's log; the disk may be broken.")]
         return [disk.check_disk(facts)]
@@ -108,7 +108,7 @@ class _Checkup:
     def _journal(self) -> Iterable[Remark]:
         try:
             facts = self._limits.within(_JOURNAL_S, lambda _: journal.look_at_journal(self._data_dir / FILE_NAME))
-        except LinkFault:
+        except TransportError:
             return _unchecked((Check.JOURNAL, Check.QUEUE), f"it could not be read within {_JOURNAL_S:.0f} s")
         settings = self._usable()
         run_worker = settings is None or settings.run_worker

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from payme_plugin.paymego.errors import Fault, NotSent, Refused, Unclear
-from payme_plugin.paymego.exchange import Answer
+from payme_plugin.paymego.errors import Fault, NotSent, ServerError, Unclear
+from payme_plugin.paymego.protocols import Answer
 
 if TYPE_CHECKING:
     from payme_plugin.doctor.finding import Check
 
 __all__ = ["Certificate", "KeyFacts", "Outcome", "ServerDate", "ServerFacts", "Stop"]
 
-Outcome = Answer | Refused | NotSent | Unclear
+Outcome = Answer | ServerError | NotSent | Unclear
 """What may come of a question."""
 
 

@@ -6,11 +6,11 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 from payme_plugin.doctor.facts import Certificate
-from payme_plugin.paymego.connection import TlsConnection
-from payme_plugin.paymego.link_fault import LinkFault
-from payme_plugin.paymego.pool import TlsPool, new_pool
+from payme_plugin.paymego.connection import HttpsConnection
+from payme_plugin.paymego.link_fault import TransportError
+from payme_plugin.paymego.pool import HttpsPool, new_pool
 from payme_plugin.paymego.tls import TlsContext
-from payme_plugin.paymego.wire import Wire
+from payme_plugin.paymego.wire import SocketHandle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     from payme_plugin.paymego.link import Endpoint
 
-__all__ = ["RefusedHandshake", "WatchedWire", "verify_code", "watched_pool"]
+__all__ = ["RefusedHandshake", "WatchedHandle", "verify_code", "watched_pool"]
 
 _WRONG_HOST = 62  # X509_V_ERR_HOSTNAME_MISMATCH, which Python's and urllib3's own checks of the name do not number
 
 
-class WatchedWire(Wire):
-    """A wire that remembers the handshake of its connection.
+class WatchedHandle(SocketHandle):
+    """A handle that remembers the handshake of its connection.
 
     Attributes:
         certificate: what was verified, or None.
@@ -39,18 +39,18 @@ class WatchedWire(Wire):
         self.refusal: BaseException | None = None
 
 
-class _WatchedConnection(TlsConnection):
-    _wire: WatchedWire
+class _WatchedConnection(HttpsConnection):
+    _handle: WatchedHandle
 
     def connect(self) -> None:
         """Connect and verify, and remember what came of it."""
         try:
             super().connect()
-        except LinkFault as fault:
-            self._wire.refusal = fault.__context__
+        except TransportError as fault:
+            self._handle.refusal = fault.__context__
             raise
         if isinstance(self.sock, ssl.SSLSocket):
-            self._wire.certificate = _certificate_of(self.sock)
+            self._handle.certificate = _certificate_of(self.sock)
 
 
 def _certificate_of(connection: ssl.SSLSocket) -> Certificate:
@@ -69,34 +69,34 @@ def _certificate_of(connection: ssl.SSLSocket) -> Certificate:
     return Certificate(connection.version() or "TLS", min(ends_s) * 1000, is_chain)
 
 
-class _WatchedPool(TlsPool):
+class _WatchedPool(HttpsPool):
     ConnectionCls = _WatchedConnection
 
 
-class RefusedHandshake(LinkFault):
+class RefusedHandshake(TransportError):
     """A handshake that failed, with what the layer below said."""
 
-    def __init__(self, fault: LinkFault, refusal: BaseException | None) -> None:
+    def __init__(self, fault: TransportError, refusal: BaseException | None) -> None:
         super().__init__(fault.fault, fault.explanation)
         self.refusal = refusal
 
 
-def watched_pool(endpoint: Endpoint, ca_file: Path | None, wire: WatchedWire) -> urllib3.HTTPConnectionPool:
-    """Return a pool of one connection to ``endpoint``, which ``wire`` watches; nothing is connected yet.
+def watched_pool(endpoint: Endpoint, ca_file: Path | None, handle: WatchedHandle) -> urllib3.HTTPConnectionPool:
+    """Return a pool of one connection to ``endpoint``, which ``handle`` watches; nothing is connected yet.
 
     Args:
         endpoint: the server.
         ca_file: certificates to trust instead of the system's; None: the system's.
-        wire: what is told of the connection.
+        handle: what is told of the connection.
 
     Raises:
-        LinkFault: the certificates can't be loaded.
+        TransportError: the certificates can't be loaded.
     """
     context = TlsContext(endpoint.host, ca_file).get() if endpoint.scheme == "https" else None
-    return new_pool(endpoint, context, wire, tls_pool=_WatchedPool)
+    return new_pool(endpoint, context, handle, https_pool=_WatchedPool)
 
 
-def verify_code(fault: LinkFault) -> int | None:
+def verify_code(fault: TransportError) -> int | None:
     """Return OpenSSL's number of what is wrong with the certificate; None where the fault is not that."""
     refusal = fault.refusal if isinstance(fault, RefusedHandshake) else None
     if isinstance(refusal, ssl.SSLCertVerificationError):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from payme_plugin.paymego.call import Call, CallOver
+from payme_plugin.paymego.call import Call, CallFinished
 from payme_plugin.paymego.errors import NotSent, Unclear
-from payme_plugin.paymego.exchange import Answer
-from payme_plugin.paymego.io_thread import IoThreads
-from payme_plugin.paymego.link_fault import LinkFault, fault_of
+from payme_plugin.paymego.link_fault import TransportError, transport_error
+from payme_plugin.paymego.protocols import Answer
+from payme_plugin.paymego.threads import IoThreads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ class Limits:
             work: does it; a connection of ``paymego`` in it rides on the call that it is given.
 
         Raises:
-            LinkFault: it failed, or its time is over.
+            TransportError: it failed, or its time is over.
         """
         found: list[_Found] = []
         call = Call("doctor", self.clock.monotonic() + limit_s, self.clock)
@@ -47,20 +47,20 @@ class Limits:
         def run() -> None:
             try:
                 found.append(work(call))
-            except CallOver:
+            except CallFinished:
                 call.expire_if_due()
             except Exception as error:  # noqa: BLE001 - whatever the layers below raise, the doctor gets one of our own
-                fault = fault_of(error)
+                fault = transport_error(error)
                 call.fail(fault.fault, fault.explanation)
             else:
-                if call.settle(Answer(call.method, {}, bound=True)):
-                    call.announce()
+                if call.set_result(Answer(call.method, {}, bound=True)):
+                    call.notify()
 
         self._threads.run(run)
         try:
             call.answer()
         except (NotSent, Unclear) as failure:
-            raise LinkFault(failure.fault, failure.explanation) from None
+            raise TransportError(failure.fault, failure.explanation) from None
         return found[0]
 
     def close(self) -> None:

@@ -15,15 +15,15 @@ import urllib3
 
 from payme_plugin.doctor.facts import KeyFacts, Outcome, ServerDate, ServerFacts, Stop
 from payme_plugin.doctor.finding import Check
-from payme_plugin.doctor.handshake import RefusedHandshake, WatchedWire, verify_code, watched_pool
+from payme_plugin.doctor.handshake import RefusedHandshake, WatchedHandle, verify_code, watched_pool
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.client import client_of
-from payme_plugin.paymego.connection import PlainConnection, look_up
-from payme_plugin.paymego.errors import NotSent, Refused, Unclear
-from payme_plugin.paymego.exchange import Answer
+from payme_plugin.paymego.connection import HttpConnection, look_up
+from payme_plugin.paymego.errors import NotSent, ServerError, Unclear
 from payme_plugin.paymego.link import Endpoint
-from payme_plugin.paymego.link_fault import LinkFault
-from payme_plugin.paymego.wire import Wire
+from payme_plugin.paymego.link_fault import TransportError
+from payme_plugin.paymego.protocols import Answer
+from payme_plugin.paymego.wire import SocketHandle
 
 if TYPE_CHECKING:
     from payme_plugin.doctor.limits import Limits
@@ -66,13 +66,13 @@ def look_at_server(settings: Settings, limits: Limits, log: logging.Logger | Non
     ):
         try:
             facts = step(facts)
-        except LinkFault as fault:
+        except TransportError as fault:
             return replace(facts, stop=Stop(check, fault.fault, fault.explanation, verify_code(fault)))
     return facts
 
 
 class _Walk:
-    """The steps; each returns the facts with what it found, and raises ``LinkFault`` where the way ends."""
+    """The steps; each returns the facts with what it found, and raises ``TransportError`` where the way ends."""
 
     def __init__(self, settings: Settings, endpoint: Endpoint, limits: Limits, log: logging.Logger) -> None:
         self._settings = settings
@@ -91,14 +91,14 @@ class _Walk:
 
     def connect(self, facts: ServerFacts) -> ServerFacts:
         def work(call: Call) -> None:
-            wire = Wire()
-            wire.carry(call)
-            connection = PlainConnection(self._endpoint.host, facts.port, wire=wire)
+            handle = SocketHandle()
+            handle.bind(call)
+            connection = HttpConnection(self._endpoint.host, facts.port, handle=handle)
             try:
                 connection.connect()
             finally:
                 connection.close()
-                wire.close()
+                handle.close()
 
         began_at = self._clock.monotonic()
         self._limits.within(self._settings.timeout_s, work)
@@ -106,14 +106,14 @@ class _Walk:
 
     def greet(self, facts: ServerFacts) -> ServerFacts:
         """Shake hands, and ask for the head of an answer, without the key; a server may refuse to give one."""
-        wire = WatchedWire()
+        handle = WatchedHandle()
         try:
-            date = self._limits.within(self._settings.timeout_s, lambda call: self._date(call, wire))
-        except LinkFault as fault:
-            if facts.is_https and wire.certificate is None:
-                raise RefusedHandshake(fault, wire.refusal) from None
+            date = self._limits.within(self._settings.timeout_s, lambda call: self._date(call, handle))
+        except TransportError as fault:
+            if facts.is_https and handle.certificate is None:
+                raise RefusedHandshake(fault, handle.refusal) from None
             date = None
-        return replace(facts, certificate=wire.certificate, date=date)
+        return replace(facts, certificate=handle.certificate, date=date)
 
     def ask(self, facts: ServerFacts) -> ServerFacts:
         client = client_of(self._settings, self._clock, self._log)
@@ -129,12 +129,12 @@ class _Walk:
         call = client.begin("receipts.check", receipts.check(_NO_SUCH_RECEIPT), began_at + self._settings.timeout_s)
         try:
             return call.answer(), self._ms_since(began_at)
-        except (NotSent, Refused, Unclear) as failure:
+        except (NotSent, ServerError, Unclear) as failure:
             return failure.with_traceback(None), self._ms_since(began_at)
 
-    def _date(self, call: Call, wire: WatchedWire) -> ServerDate | None:
-        wire.carry(call)
-        pool = watched_pool(self._endpoint, self._settings.ca_file, wire)
+    def _date(self, call: Call, handle: WatchedHandle) -> ServerDate | None:
+        handle.bind(call)
+        pool = watched_pool(self._endpoint, self._settings.ca_file, handle)
         try:
             before_ms = self._clock.wall_ms()
             response = pool.urlopen(
@@ -144,7 +144,7 @@ class _Walk:
                 retries=False,
                 redirect=False,
                 assert_same_host=False,
-                timeout=urllib3.Timeout(connect=call.patience_s(), read=call.patience_s()),
+                timeout=urllib3.Timeout(connect=call.timeout_s(), read=call.timeout_s()),
                 preload_content=False,
             )
             response.close()
@@ -155,7 +155,7 @@ class _Walk:
             return ServerDate(theirs_ms, (before_ms + after_ms) // 2, abs(after_ms - before_ms) // 2)
         finally:
             pool.close()
-            wire.close()
+            handle.close()
 
     def _ms_since(self, began_at: float) -> float:
         return (self._clock.monotonic() - began_at) * 1000
@@ -167,7 +167,7 @@ def _silent_log() -> logging.Logger:
 
 
 def _is_answer(outcome: Outcome) -> bool:
-    return isinstance(outcome, (Answer, Refused))
+    return isinstance(outcome, (Answer, ServerError))
 
 
 def _date_ms(header: str) -> int | None:

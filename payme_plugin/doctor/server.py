@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from payme_plugin.doctor.finding import Check, Finding, Level, Remark, Unchecked
 from payme_plugin.paymego import codes
-from payme_plugin.paymego.errors import Fault, Refused
-from payme_plugin.paymego.exchange import Answer
+from payme_plugin.paymego.errors import Fault, ServerError
+from payme_plugin.paymego.protocols import Answer
 from payme_plugin.settings.urls import is_loopback
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _judged(outcome: Outcome) -> Finding:
     """Judge what came of the question about a receipt that can't exist."""
     if isinstance(outcome, Answer):
         return Finding(Check.KEY, Level.OK, "Payme accepts the kassa's key.")
-    if isinstance(outcome, Refused):
+    if isinstance(outcome, ServerError):
         return _judged_code(outcome.code)
     if outcome.fault is Fault.HTTP_STATUS:
         remedy = "Look at url: its path is /api at Payme."

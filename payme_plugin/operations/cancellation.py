@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.rows import CancellationRow
     from payme_plugin.operations.waiting import Limits
-    from payme_plugin.paymego.exchange import Client
+    from payme_plugin.paymego.protocols import Client
 
 __all__ = ["KassaDesk", "Stepped", "Stepper", "pause_ms"]
 

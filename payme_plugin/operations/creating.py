@@ -13,7 +13,7 @@ from payme_plugin.operations import messages
 from payme_plugin.operations.endings import Ending
 from payme_plugin.operations.fiscal import detail_of
 from payme_plugin.paymego import receipts
-from payme_plugin.paymego.errors import CallFailed, Refused
+from payme_plugin.paymego.errors import CallFailed, ServerError
 from payme_plugin.paymego.states import ReceiptState
 from payme_plugin.settings import account_of
 from payme_plugin.texts import Text
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from payme_plugin.operations.story import Story
     from payme_plugin.operations.tools import Tools
     from payme_plugin.operations.waiting import Watch
-    from payme_plugin.paymego.exchange import Pending
+    from payme_plugin.paymego.protocols import Pending
     from payme_plugin.paymego.receipts import ServerReceipt
 
 __all__ = ["Creating"]
@@ -65,7 +65,7 @@ class Creating:
             receipt = self._answered()
         except CallFailed as failure:
             self._tell(failure)
-            if isinstance(failure, Refused) or self._watch.has_stopped() or not may_repeat:
+            if isinstance(failure, ServerError) or self._watch.has_stopped() or not may_repeat:
                 return self._ending(failure)
         else:
             return self._checked(receipt)
@@ -110,7 +110,7 @@ class Creating:
                 else messages.failed_before_paying(self._tools.texts, failure)
             ),
             reason=failure.explanation,
-            error_code=failure.code if isinstance(failure, Refused) else None,
+            error_code=failure.code if isinstance(failure, ServerError) else None,
         )
 
     def _tell(self, failure: CallFailed) -> None:

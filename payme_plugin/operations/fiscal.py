@@ -16,7 +16,7 @@ from payme_plugin.log import Log
 from payme_plugin.operations.cancellation import pause_ms
 from payme_plugin.operations.same_kassa import is_same_kassa
 from payme_plugin.paymego import receipts
-from payme_plugin.paymego.errors import CallFailed, Refused
+from payme_plugin.paymego.errors import CallFailed, ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -105,7 +105,7 @@ def send_fiscal_link(journal: Journal, row: FiscalLinkRow, kassa: KassaDesk, clo
     params = receipts.set_fiscal_data(row.receipt_id, data)
     try:
         answer = kassa.client.begin("receipts.set_fiscal_data", params, deadline).answer()
-    except Refused as refusal:
+    except ServerError as refusal:
         if not refusal.bound:
             links.postpone(row, pause_ms(row.attempts, jitter), f"{refusal.explanation}, perhaps of another request")
             return

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.errors import StateMoved
 from payme_plugin.paymego import receipts
-from payme_plugin.paymego.errors import CallFailed, Refused
+from payme_plugin.paymego.errors import CallFailed, ServerError
 from payme_plugin.paymego.states import ReceiptState
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.operations.story import Story
     from payme_plugin.operations.waiting import Watch
-    from payme_plugin.paymego.exchange import Answer, Client, Params
+    from payme_plugin.paymego.protocols import Answer, Client, Params
     from payme_plugin.paymego.receipts import ServerReceipt
 
 __all__ = ["CANCEL", "Inquiry", "receipt_id_of"]
@@ -88,7 +88,7 @@ class Inquiry:
 
         Raises:
             NotSent: nothing left the till.
-            Refused: the server answered with an error code.
+            ServerError: the server answered with an error code.
             Unclear: the request may have arrived, and no usable answer came.
 
         Money effect: the method's.
@@ -99,7 +99,7 @@ class Inquiry:
             pending.abandon()
         try:
             answer = pending.answer()
-        except Refused as refusal:
+        except ServerError as refusal:
             self._story.tell(f"{method}: error {refusal.code}")
             raise
         except CallFailed as failure:

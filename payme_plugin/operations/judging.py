@@ -14,7 +14,7 @@ from payme_plugin.ledger.cancellations import SAID_CANCELLED
 from payme_plugin.operations import messages
 from payme_plugin.operations.endings import Ending, Paid
 from payme_plugin.paymego.codes import proves_no_charge
-from payme_plugin.paymego.errors import CallFailed, NotSent, Refused
+from payme_plugin.paymego.errors import CallFailed, NotSent, ServerError
 from payme_plugin.paymego.states import ReceiptState
 from payme_plugin.texts import Text
 
@@ -65,7 +65,7 @@ def judge_pay(
             needs_cancellation=True,
             frees_code=True,
         )
-    if not isinstance(failure, Refused):
+    if not isinstance(failure, ServerError):
         return None
     # An error without our request's id may be another call's: it proves enough where a cancellation follows, not where
     # the settings want none.
@@ -94,7 +94,7 @@ def returning(texts: Texts) -> Ending:
 
 
 def _nothing_charged(
-    tools: Tools, inquiry: Inquiry, watch: Watch, refusal: Refused, *, may_ask: bool
+    tools: Tools, inquiry: Inquiry, watch: Watch, refusal: ServerError, *, may_ask: bool
 ) -> Ending | Paid | AskAgain | None:
     doubtful = not refusal.bound
     if refusal.code in tools.settings.stale_codes and may_ask:
@@ -119,7 +119,7 @@ def _nothing_charged(
     )
 
 
-def _ask_for_the_state(tools: Tools, inquiry: Inquiry, watch: Watch, refusal: Refused) -> Ending | Paid | None:
+def _ask_for_the_state(tools: Tools, inquiry: Inquiry, watch: Watch, refusal: ServerError) -> Ending | Paid | None:
     state = inquiry.state(watch.question_limit())
     if state == ReceiptState.PAID:
         return Paid(None)

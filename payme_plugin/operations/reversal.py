@@ -22,7 +22,7 @@ from payme_plugin.operations.reversal_endings import ReversalEndings, refused
 from payme_plugin.operations.story import Story
 from payme_plugin.operations.waiting import Watch
 from payme_plugin.paymego import receipts
-from payme_plugin.paymego.errors import CallFailed, Refused
+from payme_plugin.paymego.errors import CallFailed, ServerError
 from payme_plugin.paymego.states import ReceiptState
 from payme_plugin.texts import Text
 
@@ -149,7 +149,7 @@ class _Reversal:
         self._begin_cancel(cancellation)
         try:
             answer = inquiry.call(CANCEL, receipts.cancel(receipt_id_of(row)), self._watch.request_limit())
-        except Refused as refusal:
+        except ServerError as refusal:
             return self._refused_by_payme(row, cancellation, refusal)
         except CallFailed:
             return self._queued(row, cancellation)
@@ -192,7 +192,7 @@ class _Reversal:
                 break
         return self._queued(row, cancellation)
 
-    def _refused_by_payme(self, row: PaymentRow, cancellation: CancellationRow, refusal: Refused) -> ReversalResult:
+    def _refused_by_payme(self, row: PaymentRow, cancellation: CancellationRow, refusal: ServerError) -> ReversalResult:
         # An error without our request's id may be another call's, and ours may still be carried out.
         is_ignored = refusal.bound and refusal.code in self._tools.settings.ignored_errors
         if self._may_withdraw and is_ignored:

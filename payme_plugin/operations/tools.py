@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.rows import PaymentRow
-    from payme_plugin.paymego.exchange import Client
+    from payme_plugin.paymego.protocols import Client
     from payme_plugin.settings import Settings
     from payme_plugin.texts import Texts
 

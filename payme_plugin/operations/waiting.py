@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from payme_plugin.clock import Clock
     from payme_plugin.operations.guards import GuardedUi
-    from payme_plugin.paymego.exchange import Pending
+    from payme_plugin.paymego.protocols import Pending
 
 __all__ = ["Limits", "Watch"]
 

@@ -6,29 +6,29 @@ import threading
 from typing import TYPE_CHECKING, Protocol
 
 from payme_plugin.paymego.errors import CallFailed, Fault, NotSent, Unclear
-from payme_plugin.paymego.exchange import Answer
+from payme_plugin.paymego.protocols import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from payme_plugin.clock import Clock
 
-__all__ = ["Call", "CallOver", "Cuttable", "Outcome"]
+__all__ = ["Abortable", "Call", "CallFinished", "Outcome"]
 
 Outcome = Answer | CallFailed
 
-_LONGEST_NAP_S = 3600.0
-_SHORTEST_STEP_S = 0.001
+_MAX_WAIT_S = 3600.0
+_MIN_TIMEOUT_S = 0.001
 
 
-class CallOver(Exception):
+class CallFinished(Exception):
     """The call ended meanwhile: nothing of it may be written any more."""
 
 
-class Cuttable(Protocol):
+class Abortable(Protocol):
     """A connection as a call sees it: something to shut from another thread."""
 
-    def shut(self) -> None:
+    def abort(self) -> None:
         """Shut the connection, so that whoever blocks on it wakes up; nothing where there is none."""
         ...
 
@@ -42,20 +42,20 @@ class Call:
     """
 
     def __init__(
-        self, method: str, deadline: float, clock: Clock, on_over: Callable[[Call, Outcome], None] | None = None
+        self, method: str, deadline: float, clock: Clock, on_finish: Callable[[Call, Outcome], None] | None = None
     ) -> None:
         self.method = method
         self.deadline = deadline
         self._clock = clock
-        self._on_over = on_over
+        self._on_finish = on_finish
         self._changed = threading.Condition(threading.Lock())
-        self._wire: Cuttable | None = None
+        self._handle: Abortable | None = None
         self._sent = False
         self._outcome: Outcome | None = None
-        self._announced = False
+        self._notified = False
 
     @property
-    def over(self) -> bool:
+    def finished(self) -> bool:
         """Whether it has ended."""
         return self._outcome is not None
 
@@ -68,25 +68,25 @@ class Call:
         """Return the seconds left until the deadline; zero or less when it has passed."""
         return self.deadline - self._clock.monotonic()
 
-    def patience_s(self, share: int = 1) -> float:
+    def timeout_s(self, share: int = 1) -> float:
         """Return how long one blocking step may take: a ``share``-th of the time left, never zero."""
-        return max(self.remaining_s() / share, _SHORTEST_STEP_S)
+        return max(self.remaining_s() / share, _MIN_TIMEOUT_S)
 
     def wait(self, until: float) -> bool:
         """Wait until it is over, at most until ``until`` on the monotonic clock; return whether it is over."""
         limit = min(until, self.deadline)
         with self._changed:
-            while not self._announced and (left_s := limit - self._clock.monotonic()) > 0:
-                self._changed.wait(min(left_s, _LONGEST_NAP_S))
+            while not self._notified and (left_s := limit - self._clock.monotonic()) > 0:
+                self._changed.wait(min(left_s, _MAX_WAIT_S))
         self.expire_if_due()
-        return self.over
+        return self.finished
 
     def answer(self) -> Answer:
         """Return the answer; wait for it, at most until the deadline.
 
         Raises:
             NotSent: nothing left the till.
-            Refused: the server answered with an error code.
+            ServerError: the server answered with an error code.
             Unclear: the request may have arrived, and no usable answer came.
         """
         outcome: Outcome | None = None
@@ -104,44 +104,44 @@ class Call:
     def abandon(self) -> None:
         """End it now, as at its deadline; nothing where it is over."""
         if self.fail(Fault.STOPPED, "abandoned before an answer came"):
-            self._cut()
+            self._abort()
 
     def expire_if_due(self) -> None:
         """End it where its deadline has passed: nothing more is written, its socket is shut."""
-        if not self.over and self.remaining_s() <= 0 and self.fail(Fault.TIME_OVER, "no answer in time"):
-            self._cut()
+        if not self.finished and self.remaining_s() <= 0 and self.fail(Fault.TIME_OVER, "no answer in time"):
+            self._abort()
 
-    def ride(self, wire: Cuttable) -> None:
+    def attach(self, handle: Abortable) -> None:
         """Note the connection that carries it, to be shut with it.
 
         Raises:
-            CallOver: it has ended.
+            CallFinished: it has ended.
         """
         with self._changed:
-            self._wire = wire
+            self._handle = handle
         self.check()
 
     def check(self) -> None:
         """Do nothing while it is under way.
 
         Raises:
-            CallOver: it has ended, or its deadline has passed.
+            CallFinished: it has ended, or its deadline has passed.
         """
-        if self.over or self.remaining_s() <= 0:
-            raise CallOver
+        if self.finished or self.remaining_s() <= 0:
+            raise CallFinished
 
     def allow_write(self) -> None:
         """Record that a byte of it may leave from now on. The connection asks before every write.
 
         Raises:
-            CallOver: it has ended, or its deadline has passed; the byte must not be written.
+            CallFinished: it has ended, or its deadline has passed; the byte must not be written.
         """
         with self._changed:
             self.check()
             self._sent = True
 
-    def settle(self, outcome: Outcome) -> bool:
-        """End it with what the server said; ``announce`` must follow.
+    def set_result(self, outcome: Outcome) -> bool:
+        """End it with what the server said; ``notify`` must follow.
 
         Returns:
             False where it has ended already or the outcome comes too late, and is thrown away.
@@ -164,21 +164,21 @@ class Call:
                 return False
             kind = Unclear if self._sent else NotSent
             self._outcome = kind(self.method, fault, explanation)
-        self.announce()
+        self.notify()
         return True
 
-    def announce(self) -> None:
+    def notify(self) -> None:
         """Wake up whoever waits for what was settled."""
         # The log line is written first, so that it stands before what the flow writes next; a log that blocks holds
         # up nobody beyond the deadline, since the outcome is already there to be read.
         try:
-            if self._on_over is not None and self._outcome is not None:
-                self._on_over(self, self._outcome)
+            if self._on_finish is not None and self._outcome is not None:
+                self._on_finish(self, self._outcome)
         finally:
             with self._changed:
-                self._announced = True
+                self._notified = True
                 self._changed.notify_all()
 
-    def _cut(self) -> None:
-        if self._wire is not None:
-            self._wire.shut()
+    def _abort(self) -> None:
+        if self._handle is not None:
+            self._handle.abort()

@@ -12,9 +12,9 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from payme_plugin.paymego.envelope import shown_text
-from payme_plugin.paymego.errors import NotSent, Refused, Unclear
-from payme_plugin.paymego.exchange import Answer
+from payme_plugin.paymego.errors import NotSent, ServerError, Unclear
+from payme_plugin.paymego.jsonrpc import display_text
+from payme_plugin.paymego.protocols import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CallLog"]
 
-_LONGEST_ID = 64
+_MAX_ID = 64
 _USUAL_ID = re.compile(r"[0-9a-fA-F]{24}")
 
 
@@ -65,7 +65,7 @@ class CallLog:
     def _story(self, outcome: Outcome) -> str:
         if isinstance(outcome, Answer):
             return self._result(outcome.result)
-        if isinstance(outcome, Refused):
+        if isinstance(outcome, ServerError):
             return f"{self._receipt} error={outcome.code} {outcome.text.in_language('ru')!r}"
         if isinstance(outcome, (NotSent, Unclear)):
             fate = "unclear" if outcome.sent else "not sent"
@@ -78,11 +78,11 @@ class CallLog:
         receipt = result.get("receipt")
         described = receipt if isinstance(receipt, Mapping) else result
         state = described.get("state")
-        shown_state = f" state={shown_text(str(state), ())}" if isinstance(state, int) else ""
+        shown_state = f" state={display_text(str(state), ())}" if isinstance(state, int) else ""
         return f"{self._receipt or self._shown_id(described.get('_id'))}{shown_state}"
 
     def _shown_id(self, value: object) -> str:
         if not isinstance(value, str) or not value:
             return ""
-        text = value if _USUAL_ID.fullmatch(value) else shown_text(value, self._secrets)
-        return f" receipt={text[:_LONGEST_ID]}"
+        text = value if _USUAL_ID.fullmatch(value) else display_text(value, self._secrets)
+        return f" receipt={text[:_MAX_ID]}"

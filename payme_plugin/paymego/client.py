@@ -9,15 +9,15 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from payme_plugin.paymego.call import Call, CallOver, Outcome
+from payme_plugin.paymego.call import Call, CallFinished, Outcome
 from payme_plugin.paymego.call_log import CallLog
-from payme_plugin.paymego.envelope import Request, encode_request, read_answer
-from payme_plugin.paymego.errors import CallFailed, Fault, Refused
-from payme_plugin.paymego.exchange import Answer
-from payme_plugin.paymego.io_thread import IoThreads
-from payme_plugin.paymego.kassa import Kassa
-from payme_plugin.paymego.link import Endpoint, Link
-from payme_plugin.paymego.link_fault import LinkFault, fault_of
+from payme_plugin.paymego.errors import CallFailed, Fault, ServerError
+from payme_plugin.paymego.jsonrpc import Request, encode_request, read_answer
+from payme_plugin.paymego.kassa import MerchantAccount
+from payme_plugin.paymego.link import Connection, Endpoint
+from payme_plugin.paymego.link_fault import TransportError, transport_error
+from payme_plugin.paymego.protocols import Answer
+from payme_plugin.paymego.threads import IoThreads
 from payme_plugin.paymego.tls import TlsContext
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from payme_plugin.clock import Clock
-    from payme_plugin.paymego.exchange import Params
+    from payme_plugin.paymego.protocols import Params
     from payme_plugin.secret import Secret
     from payme_plugin.settings import Settings
 
@@ -35,7 +35,7 @@ _PAY_METHOD = "receipts.pay"
 _UNWATCHED_METHOD = "receipts.create"
 """Made beside the scan: until the buyer has shown a code, nobody waits for its answer, nor for its deadline."""
 
-_CODES_KEPT = 4
+_MAX_CODES = 4
 """A server may repeat a code in the answers after that to its ``receipts.pay``; a payment has four at most."""
 
 _REQUEST_ID_BITS = 53
@@ -45,10 +45,11 @@ _INVISIBLE_LETTERS = "\xa0\xad"  # no control characters: the settings allow the
 
 
 class PaymeGoClient:
-    """Carries requests of one kassa to PaymeGO; it is a ``paymego.exchange.Client``.
+    """Carries requests of one kassa to PaymeGO; it is a ``paymego.protocols.Client``.
 
-    Any thread may use it. It repeats nothing, follows no redirect, takes no proxy from the environment, and what comes
-    out of a ``Pending`` is an ``Answer``, ``NotSent``, ``Refused`` or ``Unclear``, whatever the network or server does.
+    Any thread may use it. It repeats nothing, follows no redirect and takes no proxy from the environment. What comes
+    out of a ``Pending`` is an ``Answer``, ``NotSent``, ``ServerError`` or ``Unclear``, whatever the network or server
+    does.
 
     Args:
         kassa: address and authorisation.
@@ -64,58 +65,58 @@ class PaymeGoClient:
 
     def __init__(
         self,
-        kassa: Kassa,
+        merchant: MerchantAccount,
         *,
         clock: Clock,
         request_ids: Callable[[], int],
         ca_file: Path | None = None,
         log: logging.Logger | None = None,
     ) -> None:
-        for name, text in (("posId", kassa.pos_id), ("posKey", kassa.key.reveal())):
+        for name, text in (("posId", merchant.pos_id), ("posKey", merchant.pos_key.reveal())):
             if not all(letter.isprintable() or letter in _INVISIBLE_LETTERS for letter in text):
                 raise ValueError(f"{name} holds a control character; visible characters are allowed")
-        self._kassa = kassa
-        self._endpoint = Endpoint.of(kassa.url)
+        self._merchant = merchant
+        self._endpoint = Endpoint.of(merchant.url)
         self._clock = clock
         self._request_ids = request_ids
         self._tls = TlsContext(self._endpoint.host, ca_file) if self._endpoint.scheme == "https" else None
         self._log = log or logging.getLogger("payme")
         self._threads = IoThreads()
         self._lock = threading.Lock()
-        self._under_way: set[Call] = set()
-        self._codes: deque[Secret] = deque(maxlen=_CODES_KEPT)
-        self._idle: Link | None = None
+        self._running: set[Call] = set()
+        self._codes: deque[Secret] = deque(maxlen=_MAX_CODES)
+        self._idle: Connection | None = None
         self._closed = False
 
     def begin(self, method: str, params: Params, deadline: float) -> Call:
-        """Start a request and return at once: see ``paymego.exchange.Client``.
+        """Start a request and return at once: see ``paymego.protocols.Client``.
 
         Raises:
             TypeError: a value of ``params`` has no form in JSON.
             ValueError: a number of ``params`` is NaN or infinite.
         """
         request = encode_request(self._request_ids(), method, params)
-        lines = CallLog(self._log, method, params, (self._kassa.key, *request.secrets))
+        lines = CallLog(self._log, method, params, (self._merchant.pos_key, *request.secrets))
         began_at = self._clock.monotonic()
 
         def over(call: Call, outcome: Outcome) -> None:
             with self._lock:
-                self._under_way.discard(call)
+                self._running.discard(call)
             lines.ended(outcome, self._clock.monotonic() - began_at)
 
         call = Call(method, deadline, self._clock, over)
         with self._lock:
             self._codes.extend(request.secrets)
             closed = self._closed
-            earlier = tuple(self._under_way)
-            self._under_way.add(call)
+            earlier = tuple(self._running)
+            self._running.add(call)
         for other in earlier:  # one that nobody waits for ends at its deadline too
             other.expire_if_due()
         lines.began()
         if closed:
             call.fail(Fault.STOPPED, "the client was closed")
         else:
-            self._threads.run(lambda: self._carry_out(call, request))
+            self._threads.run(lambda: self._run(call, request))
             if method == _UNWATCHED_METHOD:
                 self._threads.run(call.watch)
         return call
@@ -129,7 +130,7 @@ class PaymeGoClient:
         """Close the idle connection and abandon what is under way. Later requests are ``NotSent``."""
         with self._lock:
             self._closed = True
-            calls = tuple(self._under_way)
+            calls = tuple(self._running)
             idle, self._idle = self._idle, None
         for call in calls:
             call.abandon()
@@ -137,33 +138,33 @@ class PaymeGoClient:
             idle.close()
         self._threads.close()
 
-    def _carry_out(self, call: Call, request: Request) -> None:
-        link: Link | None = None
+    def _run(self, call: Call, request: Request) -> None:
+        connection: Connection | None = None
         settled = keep = False
         try:
             call.check()
-            link = self._take_link(call.method)
-            outcome = self._exchange(call, request, link)
-            settled = call.settle(outcome)
-            keep = settled and isinstance(outcome, (Answer, Refused))
-        except CallOver:
+            connection = self._take_connection(call.method)
+            outcome = self._send(call, request, connection)
+            settled = call.set_result(outcome)
+            keep = settled and isinstance(outcome, (Answer, ServerError))
+        except CallFinished:
             call.expire_if_due()
         except Exception as error:  # noqa: BLE001 - whatever the layers below raise, the flow gets one of our own
-            fault = fault_of(error)
+            fault = transport_error(error)
             call.fail(fault.fault, fault.explanation)
-        if link is not None:
-            self._give_back(link, keep=keep)
+        if connection is not None:
+            self._release(connection, keep=keep)
         # Only now, so that the flow's next request finds the connection idle.
         if settled:
-            call.announce()
+            call.notify()
 
-    def _exchange(self, call: Call, request: Request, link: Link) -> Outcome:
-        body = link.post(call, self._headers(), request.body)
-        link.answered_at = self._clock.monotonic()
+    def _send(self, call: Call, request: Request, connection: Connection) -> Outcome:
+        body = connection.post(call, self._headers(), request.body)
+        connection.answered_at = self._clock.monotonic()
         try:
             with self._lock:
                 codes = tuple(self._codes)
-            return read_answer(body, request, (self._kassa.key, *codes))
+            return read_answer(body, request, (self._merchant.pos_key, *codes))
         except CallFailed as failure:
             # What was raised below would keep the server's text, and the frames of its traceback the request.
             failure.__context__ = None
@@ -171,7 +172,7 @@ class PaymeGoClient:
 
     def _headers(self) -> dict[str, str]:
         # http.client encodes headers as Latin-1: this is UTF-8 in that guise.
-        authorisation = f"{self._kassa.pos_id}:{self._kassa.key.reveal()}".encode().decode("latin-1")
+        authorisation = f"{self._merchant.pos_id}:{self._merchant.pos_key.reveal()}".encode().decode("latin-1")
         return {
             "X-Auth": authorisation,
             "Content-Type": "application/json",
@@ -181,32 +182,32 @@ class PaymeGoClient:
             "User-Agent": "payme-plugin",
         }
 
-    def _take_link(self, method: str) -> Link:
+    def _take_connection(self, method: str) -> Connection:
         """Return the idle connection if it answered lately enough, else a new one.
 
         A NAT forgets connections silently, and then a request looks sent that never arrived; for ``receipts.pay`` that
         is costly.
         """
         with self._lock:
-            link, self._idle = self._idle, None
-        if link is not None:
-            idle_s = self._clock.monotonic() - link.answered_at
+            connection, self._idle = self._idle, None
+        if connection is not None:
+            idle_s = self._clock.monotonic() - connection.answered_at
             if idle_s <= (_PAY_IDLE_S if method == _PAY_METHOD else _IDLE_S):
-                return link
-            link.close()
-        return Link(self._endpoint, None if self._tls is None else self._tls.get())
+                return connection
+            connection.close()
+        return Connection(self._endpoint, None if self._tls is None else self._tls.get())
 
     def _try_tls(self) -> None:
         # A caFile that can't be used is told by the first request.
-        with contextlib.suppress(LinkFault):
+        with contextlib.suppress(TransportError):
             if self._tls is not None:
                 self._tls.get()
 
-    def _give_back(self, link: Link, *, keep: bool) -> None:
+    def _release(self, connection: Connection, *, keep: bool) -> None:
         with self._lock:
-            unwanted: Link | None = link
-            if keep and link.reusable and not self._closed:
-                unwanted, self._idle = self._idle, link
+            unwanted: Connection | None = connection
+            if keep and connection.reusable and not self._closed:
+                unwanted, self._idle = self._idle, connection
         if unwanted is not None:
             with contextlib.suppress(Exception):
                 unwanted.close()
@@ -221,7 +222,7 @@ def client_of(settings: Settings, clock: Clock, log: logging.Logger | None = Non
     Money effect: none by itself; a request that is sent with it has its method's.
     """
     return PaymeGoClient(
-        Kassa.of(settings),
+        MerchantAccount.of(settings),
         clock=clock,
         request_ids=lambda: secrets.randbits(_REQUEST_ID_BITS),
         ca_file=settings.ca_file,

@@ -1,9 +1,9 @@
 """What can go wrong with a request, by what the caller must do about it.
 
     CallFailed
-    ├── NotSent    nothing left the till: no money moved, the request may be made again
-    ├── Refused    the server answered with an error code: look it up in ``paymego.codes``
-    └── Unclear    the request may have arrived: ask for the receipt's state
+    ├── NotSent        nothing left the till: no money moved, the request may be made again
+    ├── ServerError    the server answered with an error code: look it up in ``paymego.codes``
+    └── Unclear        the request may have arrived: ask for the receipt's state
 
 Whether a request was sent is recorded by the connection before its first byte; no class here is a guess.
 """
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CallFailed", "Fault", "NotSent", "Refused", "ServerText", "Unclear"]
+__all__ = ["CallFailed", "Fault", "NotSent", "ServerError", "ServerText", "Unclear"]
 
 
 class Fault(Enum):
@@ -96,7 +96,7 @@ class Unclear(CallFailed):
         self.fault = fault
 
 
-class Refused(CallFailed):
+class ServerError(CallFailed):
     """The server answered with an error code.
 
     Attributes:

@@ -9,24 +9,24 @@ if TYPE_CHECKING:
     from payme_plugin.secret import Secret
     from payme_plugin.settings import Settings
 
-__all__ = ["Kassa"]
+__all__ = ["MerchantAccount"]
 
 
 @dataclass(frozen=True)
-class Kassa:
+class MerchantAccount:
     """The address and the two halves of the authorisation of one kassa.
 
     Attributes:
         pos_id: the kassa's id.
-        key: the kassa's key; absent from ``repr``.
+        pos_key: the kassa's key; absent from ``repr``.
         url: the complete address, path included: ``https://checkout.paycom.uz/api``.
     """
 
     pos_id: str
-    key: Secret = field(repr=False)
+    pos_key: Secret = field(repr=False)
     url: str
 
     @classmethod
-    def of(cls, settings: Settings) -> Kassa:
+    def of(cls, settings: Settings) -> MerchantAccount:
         """Return the kassa in ``settings``."""
         return cls(settings.pos_id, settings.pos_key, settings.url)

@@ -10,9 +10,9 @@ from urllib3.exceptions import LocationParseError
 from urllib3.util.url import Url, parse_url
 
 from payme_plugin.paymego.errors import Fault
-from payme_plugin.paymego.link_fault import LinkFault
+from payme_plugin.paymego.link_fault import TransportError
 from payme_plugin.paymego.pool import new_pool
-from payme_plugin.paymego.wire import Wire
+from payme_plugin.paymego.wire import SocketHandle
 
 if TYPE_CHECKING:
     import ssl
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from payme_plugin.paymego.call import Call
 
-__all__ = ["MOST_ANSWER_BYTES", "Endpoint", "Link"]
+__all__ = ["MAX_ANSWER_BYTES", "Connection", "Endpoint"]
 
-MOST_ANSWER_BYTES = 4 * 1024 * 1024
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 _HTTP_OK = 200
 
@@ -61,7 +61,7 @@ class Endpoint:
         return cls(parts.scheme, parts.host, parts.port, parts.request_uri)
 
 
-class Link:
+class Connection:
     """A connection that carries one call at a time; it connects when it is first used.
 
     Args:
@@ -75,23 +75,23 @@ class Link:
     def __init__(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> None:
         self.answered_at = float("-inf")
         self._target = endpoint.target
-        self._wire = Wire()
-        self._pool = new_pool(endpoint, context, self._wire)
+        self._handle = SocketHandle()
+        self._pool = new_pool(endpoint, context, self._handle)
 
     @property
     def reusable(self) -> bool:
         """Whether the connection is still there: the server did not ask to close it."""
-        return self._wire.connected
+        return self._handle.connected
 
     def post(self, call: Call, headers: Mapping[str, str], body: bytes) -> bytes:
         """Send a request once and return the whole body of its answer, which had status 200.
 
         Raises:
-            CallOver: the call ended meanwhile.
-            LinkFault: the answer is no usable one. Other exceptions of the layers below come as they are: see
-                ``link_fault.fault_of``.
+            CallFinished: the call ended meanwhile.
+            TransportError: the answer is no usable one. Other exceptions of the layers below come as they are: see
+                ``link_fault.transport_error``.
         """
-        self._wire.carry(call)
+        self._handle.bind(call)
         response = self._pool.urlopen(
             "POST",
             self._target,
@@ -100,7 +100,7 @@ class Link:
             retries=False,
             redirect=False,
             assert_same_host=False,
-            timeout=urllib3.Timeout(connect=call.patience_s(), read=call.patience_s()),
+            timeout=urllib3.Timeout(connect=call.timeout_s(), read=call.timeout_s()),
             preload_content=False,
             decode_content=False,
             enforce_content_length=True,
@@ -117,14 +117,14 @@ class Link:
     def close(self) -> None:
         """Close the connection."""
         self._pool.close()
-        self._wire.close()
+        self._handle.close()
 
 
 def _check_head(response: BaseHTTPResponse) -> None:
     if response.status != _HTTP_OK:
-        raise LinkFault(Fault.HTTP_STATUS, f"HTTP status {response.status}")
+        raise TransportError(Fault.HTTP_STATUS, f"HTTP status {response.status}")
     if response.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
-        raise LinkFault(Fault.NOT_JSON, "the answer is compressed, which was not asked for")
+        raise TransportError(Fault.NOT_JSON, "the answer is compressed, which was not asked for")
 
 
 def _read_whole(response: BaseHTTPResponse, call: Call) -> bytes:
@@ -133,7 +133,7 @@ def _read_whole(response: BaseHTTPResponse, call: Call) -> bytes:
     while part := response.read(_CHUNK_BYTES, decode_content=False):
         call.check()
         size += len(part)
-        if size > MOST_ANSWER_BYTES:
-            raise LinkFault(Fault.TOO_LARGE, f"the answer is longer than {MOST_ANSWER_BYTES} bytes")
+        if size > MAX_ANSWER_BYTES:
+            raise TransportError(Fault.TOO_LARGE, f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
         parts.append(part)
     return b"".join(parts)

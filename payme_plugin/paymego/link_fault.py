@@ -10,10 +10,10 @@ from urllib3.exceptions import TimeoutError as HttpTimeoutError
 
 from payme_plugin.paymego.errors import Fault
 
-__all__ = ["LinkFault", "fault_of"]
+__all__ = ["TransportError", "transport_error"]
 
 
-class LinkFault(Exception):
+class TransportError(Exception):
     """Why a connection brought no answer.
 
     Attributes:
@@ -27,19 +27,19 @@ class LinkFault(Exception):
         self.explanation = explanation
 
 
-def fault_of(error: Exception) -> LinkFault:
+def transport_error(error: Exception) -> TransportError:
     """Return what ``error`` means for a request. It says nothing of whether a byte left: the call recorded that."""
-    if isinstance(error, LinkFault):
+    if isinstance(error, TransportError):
         return error
     cause = error.args[-1] if isinstance(error, ProtocolError) and error.args else error
     if isinstance(cause, (TimeoutError, HttpTimeoutError)):
-        return LinkFault(Fault.TIME_OVER, "no answer in time")
+        return TransportError(Fault.TIME_OVER, "no answer in time")
     if isinstance(cause, RemoteDisconnected):
-        return LinkFault(Fault.CONNECTION_LOST, "the server closed the connection without an answer")
+        return TransportError(Fault.CONNECTION_LOST, "the server closed the connection without an answer")
     if isinstance(cause, BadStatusLine):
-        return LinkFault(Fault.HTTP_STATUS, "the answer does not begin with an HTTP status line")
+        return TransportError(Fault.HTTP_STATUS, "the answer does not begin with an HTTP status line")
     if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, ssl.SSLError):
-        return LinkFault(Fault.CONNECTION_LOST, f"the connection broke: {cause.strerror}")
+        return TransportError(Fault.CONNECTION_LOST, f"the connection broke: {cause.strerror}")
     if isinstance(cause, (OSError, HTTPError, HTTPException)):
-        return LinkFault(Fault.CONNECTION_LOST, f"the answer broke off or is no HTTP ({type(cause).__name__})")
-    return LinkFault(Fault.CONNECTION_LOST, f"the request failed ({type(cause).__name__})")
+        return TransportError(Fault.CONNECTION_LOST, f"the answer broke off or is no HTTP ({type(cause).__name__})")
+    return TransportError(Fault.CONNECTION_LOST, f"the request failed ({type(cause).__name__})")

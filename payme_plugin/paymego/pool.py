@@ -6,29 +6,29 @@ from typing import TYPE_CHECKING
 
 import urllib3
 
-from payme_plugin.paymego.connection import PlainConnection, TlsConnection
+from payme_plugin.paymego.connection import HttpConnection, HttpsConnection
 
 if TYPE_CHECKING:
     import ssl
 
     from payme_plugin.paymego.link import Endpoint
-    from payme_plugin.paymego.wire import Wire
+    from payme_plugin.paymego.wire import SocketHandle
 
-__all__ = ["TlsPool", "new_pool"]
-
-
-class _PlainPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = PlainConnection
+__all__ = ["HttpsPool", "new_pool"]
 
 
-class TlsPool(urllib3.HTTPSConnectionPool):
+class _HttpPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = HttpConnection
+
+
+class HttpsPool(urllib3.HTTPSConnectionPool):
     """A pool whose connection verifies the server; one that watches it names a connection of its own."""
 
-    ConnectionCls: type[TlsConnection] = TlsConnection
+    ConnectionCls: type[HttpsConnection] = HttpsConnection
 
 
 def new_pool(
-    endpoint: Endpoint, context: ssl.SSLContext | None, wire: Wire, *, tls_pool: type[TlsPool] = TlsPool
+    endpoint: Endpoint, context: ssl.SSLContext | None, handle: SocketHandle, *, https_pool: type[HttpsPool] = HttpsPool
 ) -> urllib3.HTTPConnectionPool:
     """Return a pool of one connection to ``endpoint``; nothing is connected yet.
 
@@ -37,17 +37,17 @@ def new_pool(
     Args:
         endpoint: where it leads.
         context: the client's SSL context; None for plain http.
-        wire: the handle of the connection.
-        tls_pool: what it is made of for https.
+        handle: the handle of the connection.
+        https_pool: what it is made of for https.
     """
     if context is None:
-        return _PlainPool(endpoint.host, endpoint.port, maxsize=1, block=False, wire=wire)
-    return tls_pool(
+        return _HttpPool(endpoint.host, endpoint.port, maxsize=1, block=False, handle=handle)
+    return https_pool(
         endpoint.host,
         endpoint.port,
         maxsize=1,
         block=False,
-        wire=wire,
+        handle=handle,
         ssl_context=context,
         cert_reqs="CERT_REQUIRED",
         # Debian's urllib3 would load the system's authorities into the context here, at every connection.

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from payme_plugin.paymego.errors import Fault, Unclear
 
 if TYPE_CHECKING:
-    from payme_plugin.paymego.exchange import Answer, Params
+    from payme_plugin.paymego.protocols import Answer, Params
     from payme_plugin.secret import Secret
 
 __all__ = [
-    "MOST_RECEIPTS",
+    "MAX_RECEIPTS",
     "ServerReceipt",
     "cancel",
     "check",
@@ -33,12 +33,12 @@ __all__ = [
     "state_of",
 ]
 
-MOST_RECEIPTS = 50
+MAX_RECEIPTS = 50
 """How many receipts ``receipts.get_all`` gives at most. Source: the Subscribe API's page of that method."""
 
-_LONGEST_ID = 64
-_LONGEST_PHONE = 32
-_LARGEST_STATE = 99_999
+_MAX_ID = 64
+_MAX_PHONE = 32
+_MAX_STATE = 99_999
 _END_OF_TIME_MS = 253_402_300_800_000  # the year 10000
 
 
@@ -106,7 +106,7 @@ def cancel(receipt_id: str) -> Params:
     return {"id": receipt_id}
 
 
-def get_all(from_ms: int, to_ms: int, *, count: int = MOST_RECEIPTS, offset: int = 0) -> Params:
+def get_all(from_ms: int, to_ms: int, *, count: int = MAX_RECEIPTS, offset: int = 0) -> Params:
     """Return the parameters of ``receipts.get_all``.
 
     Args:
@@ -205,7 +205,7 @@ def _integer(value: object) -> int | None:
 def _state(value: object) -> int | None:
     # A longer number is no state, and might be a card's: it would be told in the story of the payment.
     state = _integer(value)
-    return state if state is not None and abs(state) <= _LARGEST_STATE else None
+    return state if state is not None and abs(state) <= _MAX_STATE else None
 
 
 def _time_ms(value: object) -> int | None:
@@ -215,11 +215,11 @@ def _time_ms(value: object) -> int | None:
 
 def _identifier(value: object) -> str | None:
     sound = isinstance(value, str) and value.isascii() and value.isprintable() and " " not in value
-    return value if isinstance(value, str) and sound and 0 < len(value) <= _LONGEST_ID else None
+    return value if isinstance(value, str) and sound and 0 < len(value) <= _MAX_ID else None
 
 
 def _phone(owner: object) -> str | None:
     payer = owner.get("payer") if isinstance(owner, Mapping) else None
     phone = payer.get("phone") if isinstance(payer, Mapping) else None
     text = str(phone).strip() if isinstance(phone, (str, int)) and not isinstance(phone, bool) else ""
-    return text if 0 < len(text) <= _LONGEST_PHONE and text.isprintable() else None
+    return text if 0 < len(text) <= _MAX_PHONE and text.isprintable() else None

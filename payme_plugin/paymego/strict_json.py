@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["parse_strict"]
 
-_DEEPEST = 64
-_LONGEST_INTEGER = 20  # the digits and the sign of -2**63
+_MAX_DEPTH = 64
+_MAX_INTEGER = 20  # the digits and the sign of -2**63
 _INTEGER_BOUND = 2**63
 
 
@@ -51,7 +51,7 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _integer(digits: str) -> int:
-    if len(digits) <= _LONGEST_INTEGER:
+    if len(digits) <= _MAX_INTEGER:
         number = int(digits)
         if -_INTEGER_BOUND <= number < _INTEGER_BOUND:
             return number
@@ -80,7 +80,7 @@ def _check_tree(value: object, *, with_texts: bool) -> None:
     while way:
         for item in way[-1]:
             if item and isinstance(item, (dict, list)):
-                if len(way) == _DEEPEST:
+                if len(way) == _MAX_DEPTH:
                     raise ValueError("it nests too deep")
                 members = item.values() if isinstance(item, dict) else item
                 way.append(chain(item, members) if with_texts and isinstance(item, dict) else iter(members))

@@ -8,12 +8,12 @@ import threading
 from typing import TYPE_CHECKING
 
 from payme_plugin.paymego.errors import Fault
-from payme_plugin.paymego.link_fault import LinkFault
+from payme_plugin.paymego.link_fault import TransportError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["TlsContext", "fault_of_handshake", "is_ip_address"]
+__all__ = ["TlsContext", "handshake_error", "is_ip_address"]
 
 # OpenSSL's X509_V_ERR_* numbers.
 _CERTIFICATE_FAULTS = {
@@ -56,7 +56,7 @@ class TlsContext:
         """Return the context.
 
         Raises:
-            LinkFault: ``ca_file`` can't be read, or holds no certificate.
+            TransportError: ``ca_file`` can't be read, or holds no certificate.
         """
         with self._lock:
             if self._context is None:
@@ -68,7 +68,7 @@ class TlsContext:
             context = ssl.create_default_context(cafile=None if self._ca_file is None else str(self._ca_file))
         except OSError as error:  # ssl.SSLError is one
             reason = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
-            raise LinkFault(Fault.TLS, f"caFile {self._ca_file} can't be used: {reason}") from None
+            raise TransportError(Fault.TLS, f"caFile {self._ca_file} can't be used: {reason}") from None
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.hostname_checks_common_name = False
         # urllib3 1.26 hands no name to the handshake for an IP address and then matches the certificate by itself;
@@ -77,7 +77,7 @@ class TlsContext:
         return context
 
 
-def fault_of_handshake(error: OSError | ValueError) -> LinkFault:
+def handshake_error(error: OSError | ValueError) -> TransportError:
     """Return why a TLS connection did not come about, in words that hold nothing that a server chose.
 
     Where the connection just ended, that says nothing of TLS: a network cuts it off as well as a server.
@@ -85,13 +85,13 @@ def fault_of_handshake(error: OSError | ValueError) -> LinkFault:
     if isinstance(error, ssl.SSLCertVerificationError):
         # Python's own name check raises the class without OpenSSL's number.
         fault = _CERTIFICATE_FAULTS.get(getattr(error, "verify_code", 62))
-        return LinkFault(Fault.TLS, f"the server's certificate is refused: {fault or error.verify_message}")
+        return TransportError(Fault.TLS, f"the server's certificate is refused: {fault or error.verify_message}")
     if isinstance(error, ssl.SSLError) and not isinstance(error, _CUT_OFF):
         reason = error.reason or type(error).__name__
-        return LinkFault(Fault.TLS, f"TLS failed: {_PROTOCOL_FAULTS.get(reason, reason)}")
+        return TransportError(Fault.TLS, f"TLS failed: {_PROTOCOL_FAULTS.get(reason, reason)}")
     if isinstance(error, ValueError):
-        return LinkFault(Fault.TLS, f"the server's certificate is refused: {_CERTIFICATE_FAULTS[62]}")
-    return LinkFault(Fault.NOT_CONNECTED, "the connection was cut off in the TLS handshake")
+        return TransportError(Fault.TLS, f"the server's certificate is refused: {_CERTIFICATE_FAULTS[62]}")
+    return TransportError(Fault.NOT_CONNECTED, "the connection was cut off in the TLS handshake")
 
 
 def is_ip_address(host: str) -> bool:

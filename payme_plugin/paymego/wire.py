@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from payme_plugin.paymego.call import Call
 
-__all__ = ["Wire"]
+__all__ = ["SocketHandle"]
 
 
-class Wire:
+class SocketHandle:
     """What a connection and its current call know of each other.
 
     It keeps a duplicate of the connection's descriptor. The connection's own socket object is not enough: TLS detaches
@@ -23,7 +23,7 @@ class Wire:
     def __init__(self) -> None:
         self.connected = False
         self._lock = threading.Lock()
-        self._handle: socket.socket | None = None
+        self._socket: socket.socket | None = None
         self._call: Call | None = None
 
     @property
@@ -33,39 +33,39 @@ class Wire:
             raise RuntimeError("a connection was used outside of a call")
         return self._call
 
-    def carry(self, call: Call) -> None:
+    def bind(self, call: Call) -> None:
         """Take a call on.
 
         Raises:
-            CallOver: it has ended.
+            CallFinished: it has ended.
         """
         self._call = call
-        call.ride(self)
+        call.attach(self)
 
-    def attach(self, connection: socket.socket) -> None:
+    def set_socket(self, connection: socket.socket) -> None:
         """Keep a handle on a new connection, in the place of the one before.
 
         Raises:
-            CallOver: the call has ended.
+            CallFinished: the call has ended.
             OSError: no descriptor is free.
         """
         self._replace(connection.dup())
         self.call.check()
 
-    def shut(self) -> None:
+    def abort(self) -> None:
         """Shut the connection in both directions: blocked reads and writes return, later ones fail."""
         with self._lock, contextlib.suppress(OSError):
-            if self._handle is not None:
-                self._handle.shutdown(socket.SHUT_RDWR)
+            if self._socket is not None:
+                self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Shut the connection and give the handle back."""
-        self.shut()
+        self.abort()
         self._replace(None)
         self._call = None
 
-    def _replace(self, handle: socket.socket | None) -> None:
+    def _replace(self, new: socket.socket | None) -> None:
         with self._lock:
-            if self._handle is not None:
-                self._handle.close()
-            self._handle = handle
+            if self._socket is not None:
+                self._socket.close()
+            self._socket = new

@@ -19,7 +19,7 @@ from payme_plugin.doctor.server import SERVER_CHECKS, check_server
 from payme_plugin.ledger.errors import Unwritable
 from payme_plugin.ledger.rows import CancellationRow
 from payme_plugin.ledger.states import Cause
-from payme_plugin.paymego.errors import Refused, ServerText
+from payme_plugin.paymego.errors import ServerError, ServerText
 
 MIB = 1024 * 1024
 HOUR_MS = 3_600_000
@@ -43,7 +43,7 @@ def walked(**changed: object) -> ServerFacts:
         "look_up_ms": 12.0,
         "connect_ms": 35.0,
         "date": ServerDate(NOW_MS, NOW_MS, 50),
-        "key": KeyFacts(Refused("receipts.check", -31602, ServerText()), 120.0, 45.0),
+        "key": KeyFacts(ServerError("receipts.check", -31602, ServerText()), 120.0, 45.0),
     }
     return ServerFacts(**(values | changed))  # type: ignore[arg-type]
 
@@ -76,10 +76,10 @@ def test_plain_http_to_this_machine_is_nothing_to_look_at(host: str) -> None:
     [
         (Check.NAME, {"look_up_ms": 1_001.0}),
         (Check.CONNECTION, {"connect_ms": 1_001.0}),
-        (Check.LATENCY, {"key": KeyFacts(Refused("receipts.check", -31602, ServerText()), 3_000.0, 2_001.0)}),
+        (Check.LATENCY, {"key": KeyFacts(ServerError("receipts.check", -31602, ServerText()), 3_000.0, 2_001.0)}),
         (
             Check.LATENCY,
-            {"timeout_ms": 1_000, "key": KeyFacts(Refused("receipts.check", -31602, ServerText()), 700.0, 501.0)},
+            {"timeout_ms": 1_000, "key": KeyFacts(ServerError("receipts.check", -31602, ServerText()), 700.0, 501.0)},
         ),
     ],
 )

@@ -30,9 +30,9 @@ from hostile_stage import AMOUNT, Stage
 from payme_plugin.clock import SystemClock
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.client import PaymeGoClient
-from payme_plugin.paymego.errors import CallFailed, NotSent, Refused, Unclear
-from payme_plugin.paymego.exchange import Answer
-from payme_plugin.paymego.kassa import Kassa
+from payme_plugin.paymego.errors import CallFailed, NotSent, ServerError, Unclear
+from payme_plugin.paymego.kassa import MerchantAccount
+from payme_plugin.paymego.protocols import Answer
 from payme_plugin.sandbox import BuyerAction
 from payme_plugin.secret import Secret
 
@@ -77,8 +77,8 @@ def peer() -> Iterator[AnsweringPeer]:
 @pytest.fixture(scope="module")
 def client(peer: AnsweringPeer) -> Iterator[PaymeGoClient]:
     ids = itertools.count(1001)
-    kassa = Kassa("5e730e8e0b852a417aa49ceb", Secret("canary-key"), f"http://127.0.0.1:{peer.port}/api")
-    client = PaymeGoClient(kassa, clock=SystemClock(), request_ids=lambda: next(ids))
+    merchant = MerchantAccount("5e730e8e0b852a417aa49ceb", Secret("canary-key"), f"http://127.0.0.1:{peer.port}/api")
+    client = PaymeGoClient(merchant, clock=SystemClock(), request_ids=lambda: next(ids))
     yield client
     client.close()
 
@@ -157,7 +157,7 @@ def test_nothing_but_our_own_errors_comes_out_of_the_client(
             assert told.state is None or type(told.state) is int
             assert told.amount is None or type(told.amount) is int
     except CallFailed as failure:
-        assert type(failure) in {NotSent, Unclear, Refused}  # noqa: PT017 - whichever of them
+        assert type(failure) in {NotSent, Unclear, ServerError}  # noqa: PT017 - whichever of them
         assert "the request failed" not in str(failure)  # noqa: PT017 - so an error of whatever reads the answer is told
         assert "canary-key" not in repr(failure) + str(failure)  # noqa: PT017
         assert "0027161293" not in repr(failure) + str(failure)  # noqa: PT017

@@ -16,8 +16,8 @@ from hookspecs import PaymentStatus
 from payme_plugin.clock import SystemClock
 from payme_plugin.paymego import codes, receipts
 from payme_plugin.paymego.client import PaymeGoClient
-from payme_plugin.paymego.errors import Refused
-from payme_plugin.paymego.kassa import Kassa
+from payme_plugin.paymego.errors import ServerError
+from payme_plugin.paymego.kassa import MerchantAccount
 from payme_plugin.plugin import PaymePlugin
 from payme_plugin.sandbox import Sandbox
 from payme_plugin.settings import SettingsError, read_settings
@@ -82,9 +82,9 @@ def assert_key_arrives(sandbox: Sandbox, tmp_path: Path, key: str, end: str) -> 
     conf.write_bytes(in_bytes(lines, end, "utf-8-sig"))
     read = read_settings({}, conf, codes, places=NOWHERE)
     clock = SystemClock()
-    client = PaymeGoClient(Kassa(read.pos_id, read.pos_key, read.url), clock=clock, request_ids=lambda: 1)
+    client = PaymeGoClient(MerchantAccount(read.pos_id, read.pos_key, read.url), clock=clock, request_ids=lambda: 1)
     try:
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(ServerError) as refused:
             client.begin("receipts.check", receipts.check("0" * 24), clock.monotonic() + 10).answer()
     finally:
         client.close()
@@ -214,13 +214,13 @@ def test_a_file_damaged_while_the_till_runs_stops_no_sale_unless_it_reads_as_ano
     whole = text_of(plain(sandbox)).encode()
     conf.write_bytes(whole)
     assert till.plugins.payment_types()[0].number == TENDER
-    kassa = kassa_in(till, conf)
+    kassa = merchant_in(till, conf)
     assert kassa is not None
 
     conf.write_bytes(whole[:at] + damage + whole[at:])
     result = till.pay(till.code(), payment_id=f"p{next(PAYMENTS)}")
 
-    read = kassa_in(till, conf)
+    read = merchant_in(till, conf)
     if read is None or read == kassa:
         assert result.status is PaymentStatus.PAID
     elif read.url == kassa.url:  # another address may be the same one, written otherwise
@@ -230,10 +230,10 @@ def test_a_file_damaged_while_the_till_runs_stops_no_sale_unless_it_reads_as_ano
     assert till.plugins.faults == ()
 
 
-def kassa_in(till: ServedTill, conf: Path) -> Kassa | None:
+def merchant_in(till: ServedTill, conf: Path) -> MerchantAccount | None:
     """Return the kassa that a new till with this file would work for; None where the file can't be used."""
     try:
-        return Kassa.of(read_settings(till.host.given, conf, codes, places=NOWHERE))
+        return MerchantAccount.of(read_settings(till.host.given, conf, codes, places=NOWHERE))
     except SettingsError:
         return None
 

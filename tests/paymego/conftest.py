@@ -16,7 +16,7 @@ import pytest
 
 from payme_plugin.clock import SystemClock
 from payme_plugin.paymego.client import PaymeGoClient
-from payme_plugin.paymego.kassa import Kassa
+from payme_plugin.paymego.kassa import MerchantAccount
 from payme_plugin.secret import Secret
 
 if TYPE_CHECKING:
@@ -235,8 +235,8 @@ def client_of(time: Time) -> Iterator[Callable[..., PaymeGoClient]]:
     ids = itertools.count(1001)
 
     def make(url: str, ca_file: Path | None = None) -> PaymeGoClient:
-        kassa = Kassa("5e730e8e0b852a417aa49ceb", Secret(KEY), url)
-        clients.append(PaymeGoClient(kassa, clock=time, request_ids=lambda: next(ids), ca_file=ca_file))
+        merchant = MerchantAccount("5e730e8e0b852a417aa49ceb", Secret(KEY), url)
+        clients.append(PaymeGoClient(merchant, clock=time, request_ids=lambda: next(ids), ca_file=ca_file))
         return clients[-1]
 
     yield make

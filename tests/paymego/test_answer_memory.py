@@ -8,8 +8,8 @@ import tracemalloc
 import pytest
 
 from payme_plugin.paymego import receipts
-from payme_plugin.paymego.envelope import encode_request, read_answer
 from payme_plugin.paymego.errors import CallFailed
+from payme_plugin.paymego.jsonrpc import encode_request, read_answer
 from payme_plugin.secret import Secret
 
 LENGTH = 1024 * 1024

@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from payme_plugin.paymego.call import Call, CallOver
+from payme_plugin.paymego.call import Call, CallFinished
 from payme_plugin.paymego.errors import Fault, NotSent, Unclear
-from payme_plugin.paymego.exchange import Answer
+from payme_plugin.paymego.protocols import Answer
 
 pytestmark = pytest.mark.floor
 
@@ -38,10 +38,10 @@ class Cable:
     """A connection that only counts how often it was shut."""
 
     def __init__(self) -> None:
-        self.shut_times = 0
+        self.aborts = 0
 
-    def shut(self) -> None:
-        self.shut_times += 1
+    def abort(self) -> None:
+        self.aborts += 1
 
 
 @pytest.fixture
@@ -65,14 +65,14 @@ def test_no_byte_leaves_from_the_deadline_on_even_if_nobody_ended_the_call(
     call: Call, clock: HandClock, late_by_s: float
 ) -> None:
     clock.now = 110.0 + late_by_s
-    with pytest.raises(CallOver):
+    with pytest.raises(CallFinished):
         call.allow_write()
     assert not call.sent
 
 
 def test_no_byte_leaves_after_the_call_was_abandoned(call: Call) -> None:
     call.abandon()
-    with pytest.raises(CallOver):
+    with pytest.raises(CallFinished):
         call.allow_write()
     with pytest.raises(NotSent) as caught:
         call.answer()
@@ -82,7 +82,7 @@ def test_no_byte_leaves_after_the_call_was_abandoned(call: Call) -> None:
 def test_the_rest_of_a_body_does_not_leave_either(call: Call) -> None:
     call.allow_write()
     call.abandon()
-    with pytest.raises(CallOver):
+    with pytest.raises(CallFinished):
         call.allow_write()
     with pytest.raises(Unclear):
         call.answer()
@@ -90,42 +90,42 @@ def test_the_rest_of_a_body_does_not_leave_either(call: Call) -> None:
 
 def test_ending_without_an_answer_shuts_the_connection_once(call: Call, clock: HandClock) -> None:
     cable = Cable()
-    call.ride(cable)
+    call.attach(cable)
     clock.now = 110.0
     assert call.wait(110.0)
     call.abandon()
-    assert cable.shut_times == 1
+    assert cable.aborts == 1
 
 
 def test_an_answer_leaves_the_connection_alone(call: Call, clock: HandClock) -> None:
     cable = Cable()
-    call.ride(cable)
-    assert call.settle(ANSWER)
-    call.announce()
+    call.attach(cable)
+    assert call.set_result(ANSWER)
+    call.notify()
     clock.now = 200.0
     call.abandon()
     assert call.wait(200.0)
-    assert (call.answer(), cable.shut_times) == (ANSWER, 0)
+    assert (call.answer(), cable.aborts) == (ANSWER, 0)
 
 
 def test_a_call_that_ended_takes_no_connection(call: Call) -> None:
     call.abandon()
-    with pytest.raises(CallOver):
-        call.ride(Cable())
+    with pytest.raises(CallFinished):
+        call.attach(Cable())
 
 
 def test_an_answer_after_the_deadline_is_thrown_away(call: Call, clock: HandClock) -> None:
     call.allow_write()
     clock.now = 110.0
-    assert not call.settle(ANSWER)
+    assert not call.set_result(ANSWER)
     with pytest.raises(Unclear) as caught:
         call.answer()
     assert caught.value.fault is Fault.TIME_OVER
 
 
 def test_an_answer_in_time_stands_however_late_it_is_asked_for(call: Call, clock: HandClock) -> None:
-    assert call.settle(ANSWER)
-    call.announce()
+    assert call.set_result(ANSWER)
+    call.notify()
     clock.now = 500.0
     assert call.answer() == ANSWER
 
@@ -133,7 +133,7 @@ def test_an_answer_in_time_stands_however_late_it_is_asked_for(call: Call, clock
 def test_only_the_first_end_counts(call: Call) -> None:
     assert call.fail(Fault.CONNECTION_LOST, "lost")
     assert not call.fail(Fault.TLS, "again")
-    assert not call.settle(ANSWER)
+    assert not call.set_result(ANSWER)
     with pytest.raises(NotSent, match="lost"):
         call.answer()
 
@@ -148,8 +148,8 @@ def test_its_end_is_told_once_and_a_blocked_listener_holds_up_nobody(clock: Hand
         release.wait(5)
 
     call = Call("receipts.pay", 110.0, clock, listener)
-    assert call.settle(ANSWER)
-    teller = threading.Thread(target=call.announce)
+    assert call.set_result(ANSWER)
+    teller = threading.Thread(target=call.notify)
     teller.start()
     assert listening.wait(5)
     clock.now = 110.0
@@ -175,8 +175,8 @@ def test_an_outcome_is_handed_over_only_after_its_end_was_told(clock: HandClock)
         call.answer()
         order.append("answered")
 
-    assert call.settle(ANSWER)
-    teller, asker = threading.Thread(target=call.announce), threading.Thread(target=flow)
+    assert call.set_result(ANSWER)
+    teller, asker = threading.Thread(target=call.notify), threading.Thread(target=flow)
     teller.start()
     assert listening.wait(5)
     asker.start()

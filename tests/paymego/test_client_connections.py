@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payme_plugin.paymego import receipts
-from payme_plugin.paymego.errors import CallFailed, Refused
+from payme_plugin.paymego.errors import CallFailed, ServerError
 from payme_plugin.secret import Secret
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def test_a_connection_is_kept_after_a_refusal_which_is_a_whole_answer(
     peer = serve(script)
     client = client_of(peer.url)
     for _ in range(2):
-        with pytest.raises(Refused):
+        with pytest.raises(ServerError):
             check(client, time)
     assert peer.connections == 1
 

@@ -10,7 +10,7 @@ import pytest
 
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.errors import CallFailed, Fault, NotSent, Unclear
-from payme_plugin.paymego.link import MOST_ANSWER_BYTES
+from payme_plugin.paymego.link import MAX_ANSWER_BYTES
 from payme_plugin.secret import Secret
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def test_an_answer_is_read_up_to_a_bound(serve: Serve, client_of: ClientOf, time
     assert isinstance(failure, Unclear)
     assert failure.fault is Fault.TOO_LARGE
     # What the sockets of both sides hold comes on top.
-    assert len(taken) * 1024 * 1024 < MOST_ANSWER_BYTES + 32 * 1024 * 1024
+    assert len(taken) * 1024 * 1024 < MAX_ANSWER_BYTES + 32 * 1024 * 1024
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payme_plugin.paymego import receipts
-from payme_plugin.paymego.errors import Fault, Refused, Unclear
-from payme_plugin.paymego.exchange import Answer
+from payme_plugin.paymego.errors import Fault, ServerError, Unclear
+from payme_plugin.paymego.protocols import Answer
 from payme_plugin.secret import Secret
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def test_an_error_is_refused_with_its_code_and_words(serve: Serve, client_of: Cl
             visit.answer(heard, error={"code": -31400, "message": words, "data": None})
 
     pending = client_of(serve(script).url).begin("receipts.check", receipts.check(RECEIPT), time.after(5))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(ServerError) as caught:
         pending.answer()
     assert caught.value.code == -31400
     assert caught.value.text.in_language("uz") == "Karta topilmadi"

@@ -13,8 +13,8 @@ import pytest
 
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.client import PaymeGoClient
-from payme_plugin.paymego.errors import CallFailed, Refused
-from payme_plugin.paymego.kassa import Kassa
+from payme_plugin.paymego.errors import CallFailed, ServerError
+from payme_plugin.paymego.kassa import MerchantAccount
 from payme_plugin.secret import Secret
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def test_what_is_masked_of_the_servers_words_leaves_the_rest_readable(
     pending = client_of(serve(echo_in_the_message).url).begin(
         "receipts.pay", receipts.pay(RECEIPT, Secret(CODE)), time.after(5)
     )
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(ServerError) as caught:
         pending.answer()
     assert caught.value.text.default == "no: *** / *** / ************9012 / ************9012 / ********2233"
 
@@ -183,7 +183,7 @@ def test_the_log_tells_a_refusal_with_its_code(
 
     caplog.set_level(logging.INFO)
     pending = client_of(serve(script).url).begin("receipts.pay", receipts.pay(RECEIPT, Secret(CODE)), time.after(5))
-    with pytest.raises(Refused):
+    with pytest.raises(ServerError):
         pending.answer()
     assert f"answer receipts.pay receipt={RECEIPT} error=-31400 'Карта не найдена' " in caplog.text
 
@@ -218,21 +218,21 @@ def test_a_log_that_raises_changes_no_outcome(
 
 
 def test_a_kassa_shows_no_key() -> None:
-    assert repr(Kassa("id", Secret(KEY), "https://payme.example/api")) == (
-        "Kassa(pos_id='id', url='https://payme.example/api')"
+    assert repr(MerchantAccount("id", Secret(KEY), "https://payme.example/api")) == (
+        "MerchantAccount(pos_id='id', url='https://payme.example/api')"
     )
 
 
 def test_a_key_that_could_break_out_of_its_header_is_refused_without_being_shown(time: Time) -> None:
-    kassa = Kassa("id", Secret(f"{KEY}\r\nX-More: 1"), "https://payme.example/api")
+    merchant = MerchantAccount("id", Secret(f"{KEY}\r\nX-More: 1"), "https://payme.example/api")
     with pytest.raises(ValueError, match="posKey") as caught:
-        PaymeGoClient(kassa, clock=time, request_ids=lambda: 1)
+        PaymeGoClient(merchant, clock=time, request_ids=lambda: 1)
     assert KEY not in str(caught.value)
 
 
 def test_a_key_of_any_letters_goes_out_as_utf_8(serve: Serve, time: Time, honest: Script) -> None:
     peer = serve(honest)
-    client = PaymeGoClient(Kassa("id", Secret("ключ"), peer.url), clock=time, request_ids=lambda: 1)
+    client = PaymeGoClient(MerchantAccount("id", Secret("ключ"), peer.url), clock=time, request_ids=lambda: 1)
     client.begin("receipts.check", receipts.check(RECEIPT), time.after(5)).answer()
     client.close()
     assert peer.requests[0].headers["X-Auth"].encode("latin-1").decode() == "id:ключ"

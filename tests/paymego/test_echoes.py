@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payme_plugin.paymego import receipts
-from payme_plugin.paymego.echoes import strike_out, without_echo
-from payme_plugin.paymego.envelope import shown_text
+from payme_plugin.paymego.jsonrpc import display_text
+from payme_plugin.paymego.redaction import redact, redact_in_place
 from payme_plugin.secret import Secret
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ BETWEEN = st.text(alphabet=" .,-_/()\u00a0\u2011ab\n", max_size=4)
 def struck_out(value: object, *secrets: Secret) -> object:
     receipt = {"detail": value}
     result: dict[str, object] = {"receipt": receipt}
-    strike_out(result, secrets, json.dumps(result, ensure_ascii=False).encode())
+    redact_in_place(result, secrets, json.dumps(result, ensure_ascii=False).encode())
     return receipt["detail"]
 
 
@@ -59,7 +59,7 @@ def test_a_short_code_inside_another_number_stays(text: str) -> None:
 @given(text=st.text(alphabet="0123456789 .-a"), code=st.from_regex(r"[0-9]{6,9}", fullmatch=True))
 def test_what_does_not_repeat_the_code_stays_as_it_is(text: str, code: str) -> None:
     if code not in re.sub(r"[^0-9]", "", text):
-        assert without_echo(text, Secret(code)) == text
+        assert redact(text, Secret(code)) == text
 
 
 def test_every_echo_of_a_code_is_struck_out_and_the_usual_id_of_a_receipt_stays() -> None:
@@ -82,14 +82,14 @@ def test_a_code_that_comes_as_a_number_is_struck_out() -> None:
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("code", ["12345678", "111111"])
 def test_a_long_text_full_of_the_code_takes_no_longer_than_another(code: str) -> None:
-    told = without_echo(f"{code} " * 100_000, Secret(code))
+    told = redact(f"{code} " * 100_000, Secret(code))
     assert told == "*** " * 100_000
-    assert without_echo("1" * 750_000, Secret("111111")) == "1" * 750_000
+    assert redact("1" * 750_000, Secret("111111")) == "1" * 750_000
 
 
 @pytest.mark.parametrize("shown", ["0827 - 1612 - 939", "0827/1612/939", "08271612939"])
 def test_a_code_is_struck_out_of_an_errors_words(shown: str) -> None:
-    assert shown_text(f"код {shown} не принят", [Secret("08271612939")]) == "код *** не принят"
+    assert display_text(f"код {shown} не принят", [Secret("08271612939")]) == "код *** не принят"
 
 
 def test_a_code_is_struck_out_of_the_answers_that_follow_its_own(serve: Serve, client_of: ClientOf, time: Time) -> None:

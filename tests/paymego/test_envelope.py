@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payme_plugin.paymego import receipts
-from payme_plugin.paymego.envelope import Request, encode_request, read_answer, shown_text
-from payme_plugin.paymego.errors import Fault, Refused, ServerText, Unclear
+from payme_plugin.paymego.errors import Fault, ServerError, ServerText, Unclear
+from payme_plugin.paymego.jsonrpc import Request, display_text, encode_request, read_answer
 from payme_plugin.secret import Secret
 
 if TYPE_CHECKING:
-    from payme_plugin.paymego.exchange import Answer
+    from payme_plugin.paymego.protocols import Answer
 
 pytestmark = pytest.mark.floor
 
@@ -54,7 +54,7 @@ def fault_of(document: object) -> Fault:
 def test_json_of_any_shape_is_an_answer_or_one_of_our_errors(document: object, asked: Request) -> None:
     try:
         answer = read_answer(json.dumps(document).encode(), asked)
-    except (Refused, Unclear):
+    except (ServerError, Unclear):
         return
     assert answer.method == asked.method
     assert type(answer.result) is (list if asked is LIST_REQUEST else dict)
@@ -156,7 +156,7 @@ def test_a_list_answers_get_all_and_nothing_else() -> None:
     ],
 )
 def test_the_servers_words_come_in_any_form(message: object, text: ServerText) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(ServerError) as caught:
         read({"id": 17, "error": {"code": -31400, "message": message}})
     assert (caught.value.code, caught.value.text) == (-31400, text)
 
@@ -164,7 +164,7 @@ def test_the_servers_words_come_in_any_form(message: object, text: ServerText) -
 def test_the_servers_words_show_no_secret_and_no_long_number() -> None:
     request = encode_request(17, "receipts.pay", receipts.pay("r1", Secret("CODE-0027")))
     body = json.dumps({"id": 17, "error": {"code": -1, "message": "CODE-0027 KEY 8600-1234-5678-9012, 1 500 000"}})
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(ServerError) as caught:
         read_answer(body.encode(), request, (Secret("KEY"),))
     assert caught.value.text.default == "*** *** ************9012, 1 500 000"
 
@@ -180,7 +180,7 @@ FAR = 4096
 )
 def test_a_number_is_masked_wherever_a_long_text_is_cut(kept: int, number: str, blank: str) -> None:
     # All the blanks become one, so that what stands far behind is what is shown.
-    shown = shown_text(f"no{blank * (FAR - 2 - kept)}{number} and more", ())
+    shown = display_text(f"no{blank * (FAR - 2 - kept)}{number} and more", ())
     assert shown.startswith("no")
     # Of a whole number its last four digits are shown; of one that may go on behind the cut, none.
     assert sum(letter.isdigit() for letter in shown) == (4 if kept > len(number) + 1 else 0)
@@ -190,12 +190,12 @@ def test_a_number_is_masked_wherever_a_long_text_is_cut(kept: int, number: str, 
 def test_a_secret_is_struck_out_wherever_a_long_text_is_cut(kept: int) -> None:
     key, code = Secret("k3y-canary-of-ours"), Secret("90172612939")
     for said in ("k3y-canary-of-ours", "90172612939", "9017 - 2612 - 939", "9 0 1 7 2 6 1 2 9 3 9"):
-        shown = shown_text(f"no{' ' * (FAR - 2 - kept)}{said} and more", [key, code])
+        shown = display_text(f"no{' ' * (FAR - 2 - kept)}{said} and more", [key, code])
         assert "canary" not in shown
         assert not any(letter.isdigit() for letter in shown)
 
 
 def test_a_long_text_is_shown_as_far_as_a_short_one() -> None:
-    assert shown_text("Карта не найдена. " * 500, ()) == ("Карта не найдена. " * 500)[:300]
-    assert shown_text("1" * 10_000, ()) == "*" * 300
-    assert shown_text("x" * FAR + "1", ()) == "x" * 300
+    assert display_text("Карта не найдена. " * 500, ()) == ("Карта не найдена. " * 500)[:300]
+    assert display_text("1" * 10_000, ()) == "*" * 300
+    assert display_text("x" * FAR + "1", ()) == "x" * 300

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from payme_plugin.paymego.io_thread import IoThreads
+from payme_plugin.paymego.threads import IoThreads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,7 +110,7 @@ def test_many_jobs_at_once_are_each_run_once(threads: IoThreads) -> None:
 def test_a_stuck_thread_does_not_hold_up_the_end_of_the_process() -> None:
     program = (
         "import threading\n"
-        "from payme_plugin.paymego.io_thread import IoThreads\n"
+        "from payme_plugin.paymego.threads import IoThreads\n"
         "IoThreads().run(lambda: threading.Event().wait())\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=20)  # noqa: S603 - our own interpreter

@@ -8,7 +8,7 @@ import pytest
 
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.errors import Fault, Unclear
-from payme_plugin.paymego.exchange import Answer
+from payme_plugin.paymego.protocols import Answer
 from payme_plugin.secret import Secret
 
 pytestmark = pytest.mark.floor

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from payme_plugin.paymego.exchange import Answer
+    from payme_plugin.paymego.protocols import Answer
 
 __all__ = ["Ear", "listening"]
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from hookspecs import PaymentStatus
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.paymego.codes import proves_no_charge
-from payme_plugin.paymego.errors import Refused
-from payme_plugin.paymego.exchange import Answer
+from payme_plugin.paymego.errors import ServerError
+from payme_plugin.paymego.protocols import Answer
 
 if TYPE_CHECKING:
     from hookspecs import PaymentResult
@@ -53,7 +53,7 @@ def _check_between(paymego: VirtualPaymeGo, first: Sent, second: Sent) -> None:
         if heard.receipt_id == first.receipt_id and first.turn < heard.turn < second.turn
     ]
     refusal, *rest = between
-    assert isinstance(refusal.outcome, Refused), "a second pay without a refusal of the first"
+    assert isinstance(refusal.outcome, ServerError), "a second pay without a refusal of the first"
     assert proves_no_charge(refusal.outcome.code), "a second pay after an error that proves nothing"
     assert refusal.outcome.bound, "a second pay after an error that may be another call's"
     assert [_state(heard) for heard in rest] == [0], "a second pay without state 0 asked after the refusal"

@@ -23,7 +23,7 @@ from payme_plugin.operations.reversal import _Reversal
 from payme_plugin.operations.story import Story
 from payme_plugin.operations.waiting import Watch
 from payme_plugin.paymego import receipts
-from payme_plugin.paymego.errors import CallFailed, Refused
+from payme_plugin.paymego.errors import CallFailed, ServerError
 from payme_plugin.secret import Secret
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from payme_plugin.ledger.rows import CancellationRow, NewCancellation, PaymentRow
     from payme_plugin.operations.tools import Tools
-    from payme_plugin.paymego.exchange import Params
+    from payme_plugin.paymego.protocols import Params
     from payme_plugin.texts import Texts
 
 __all__ = ["BREAKS", "Break"]
@@ -119,7 +119,7 @@ def _codes_forgotten(monkeypatch: MonkeyPatch) -> None:
 
 def _second_pay_blindly(monkeypatch: MonkeyPatch) -> None:
     def broken(tools: Tools, about: Inquiry, watch: Watch, failure: CallFailed, *, may_ask: bool) -> object:
-        if isinstance(failure, Refused) and may_ask:
+        if isinstance(failure, ServerError) and may_ask:
             return AskAgain(failure.code)
         return judge_pay(tools, about, watch, failure, may_ask=may_ask)
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payme_plugin.paymego import codes
-from payme_plugin.paymego.envelope import encode_request
 from payme_plugin.paymego.errors import Fault as Why
+from payme_plugin.paymego.jsonrpc import encode_request
 from payme_plugin.sandbox import Fault, FaultKind, FaultPlan, rpc
 from payme_plugin.secret import Secret
 from sim_shapes import SHAPES
@@ -19,9 +19,9 @@ from virtual_paymego import Passage, VirtualCall, VirtualPaymeGo
 if TYPE_CHECKING:
     from random import Random
 
-    from payme_plugin.paymego.envelope import Request
     from payme_plugin.paymego.errors import CallFailed
-    from payme_plugin.paymego.exchange import Answer, Params
+    from payme_plugin.paymego.jsonrpc import Request
+    from payme_plugin.paymego.protocols import Answer, Params
     from sim_stage import Actor, Life, Stage
     from sim_witness import Witness
     from virtual_paymego import Envelope
@@ -155,7 +155,7 @@ class SimPaymeGo(VirtualPaymeGo):
 
 
 class SimClient:
-    """A ``payme_plugin.paymego.exchange.Client`` of one kassa in one process.
+    """A ``payme_plugin.paymego.protocols.Client`` of one kassa in one process.
 
     Attributes:
         pos_id: the kassa.

@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from payme_plugin.paymego.errors import Refused
-from payme_plugin.paymego.exchange import Answer
+from payme_plugin.paymego.errors import ServerError
+from payme_plugin.paymego.protocols import Answer
 from sim_rows import CancellationLook, PaymentLook, Rows
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class Witness:
     def saw_outcome(self, client: SimClient, heard: Heard) -> None:
         """Note what a till got for a request."""
         outcome = heard.outcome
-        short = f"error {outcome.code}" if isinstance(outcome, Refused) else type(outcome).__name__
+        short = f"error {outcome.code}" if isinstance(outcome, ServerError) else type(outcome).__name__
         if isinstance(outcome, Answer):
             short = f"{'' if outcome.bound else 'unbound '}state {_state_of(heard, outcome)}"
         self.tell(f"heard {heard.method.partition('.')[2]} {(heard.receipt_id or '')[-6:]}: {short}", client.life.name)
@@ -278,7 +278,7 @@ class Witness:
         pays = [heard for _, heard in self._heard[payment.receipt_id or ""] if heard.method == "receipts.pay"]
         outcome = pays[-1].outcome if pays else None
         ignored = self._settings().ignored_errors
-        if isinstance(outcome, Refused) and _proves(outcome) and outcome.code in ignored:
+        if isinstance(outcome, ServerError) and _proves(outcome) and outcome.code in ignored:
             return
         self.fault(3, f"{payment.payment_id} ended {payment.state} with {len(live)} live cancellations and no proof")
 
@@ -336,7 +336,7 @@ class Witness:
         if state == 50:
             return
         payment = self._rows.payment(row.payment_id)
-        refusals = [h.outcome for _, h in self._heard[row.receipt_id] if isinstance(h.outcome, Refused)]
+        refusals = [h.outcome for _, h in self._heard[row.receipt_id] if isinstance(h.outcome, ServerError)]
         ignored = bool(refusals) and refusals[-1].code in self._settings().ignored_errors
         if payment is None or payment.state != "recorded" or not ignored:
             self.fault(5, f"cancellation {row.cancellation_id} ended while Payme was at {state}: {row.outcome}")
@@ -415,7 +415,7 @@ def _state_of(heard: Heard, answer: Answer) -> int | None:
 
 def _proves(outcome: object) -> bool:
     """Say whether an answer to a pay, which is ours by its id, proves that nothing was charged."""
-    return isinstance(outcome, Refused) and outcome.bound and outcome.code in _PROOFS
+    return isinstance(outcome, ServerError) and outcome.bound and outcome.code in _PROOFS
 
 
 def _bound_state(heard: Heard, answer: Answer, payment: PaymentLook) -> int | None:

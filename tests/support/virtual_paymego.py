@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
 
-from payme_plugin.paymego.envelope import encode_request, read_answer
 from payme_plugin.paymego.errors import CallFailed, NotSent, Unclear
 from payme_plugin.paymego.errors import Fault as Why
-from payme_plugin.paymego.exchange import Answer
+from payme_plugin.paymego.jsonrpc import encode_request, read_answer
+from payme_plugin.paymego.protocols import Answer
 from payme_plugin.sandbox import Bank, Behaviour, BuyerAction, Fault, FaultKind, FaultPlan, rpc
 from payme_plugin.sandbox.errors import BankError
 from payme_plugin.secret import Secret
 
 if TYPE_CHECKING:
-    from payme_plugin.paymego.envelope import Request
-    from payme_plugin.paymego.exchange import Params
+    from payme_plugin.paymego.jsonrpc import Request
+    from payme_plugin.paymego.protocols import Params
     from payme_plugin.sandbox import Buyer, CancelPlan
     from virtual_clock import VirtualClock
 
@@ -208,7 +208,7 @@ class VirtualPaymeGo:
 
 
 class VirtualClient:
-    """A ``payme_plugin.paymego.exchange.Client`` of one kassa."""
+    """A ``payme_plugin.paymego.protocols.Client`` of one kassa."""
 
     def __init__(self, paymego: VirtualPaymeGo, pos_id: str, key: Secret) -> None:
         self.pos_id = pos_id
@@ -233,7 +233,7 @@ class VirtualClient:
 
 
 class VirtualCall:
-    """A ``payme_plugin.paymego.exchange.Pending``: it leaves, arrives, is carried out and answered on virtual time."""
+    """A ``payme_plugin.paymego.protocols.Pending``: it leaves, arrives, is carried out and answered on virtual time."""
 
     def __init__(self, paymego: VirtualPaymeGo, client: VirtualClient, request: Request, deadline: float) -> None:
         self._paymego = paymego

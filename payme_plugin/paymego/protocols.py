@@ -46,7 +46,7 @@ class Pending(Protocol):
 
         Raises:
             NotSent: nothing left the till.
-            Refused: the server answered with an error code.
+            ServerError: the server answered with an error code.
             Unclear: the request may have arrived, and no usable answer came.
         """
         ...

@@ -12,25 +12,25 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from payme_plugin.paymego.echoes import strike_out, without_echo
-from payme_plugin.paymego.errors import Fault, Refused, ServerText, Unclear
-from payme_plugin.paymego.exchange import Answer
+from payme_plugin.paymego.errors import Fault, ServerError, ServerText, Unclear
+from payme_plugin.paymego.protocols import Answer
+from payme_plugin.paymego.redaction import redact, redact_in_place
 from payme_plugin.paymego.strict_json import parse_strict
 from payme_plugin.secret import Secret, mask_digits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from payme_plugin.paymego.exchange import Params
+    from payme_plugin.paymego.protocols import Params
 
-__all__ = ["Request", "encode_request", "read_answer", "shown_text"]
+__all__ = ["Request", "display_text", "encode_request", "read_answer"]
 
 _LIST_METHOD = "receipts.get_all"
-_LONGEST_TEXT = 300
-_LONGEST_READ = 4096
+_MAX_TEXT = 300
+_MAX_READ = 4096
 _GOES_ON = "0" * 9  # the fewest digits that are masked however they are grouped
-_MOST_LANGUAGES = 8
-_LARGEST_CODE = 99_999
+_MAX_LANGUAGES = 8
+_MAX_CODE = 99_999
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def read_answer(body: bytes, request: Request, secrets: Sequence[Secret] = ()) -
         secrets: further secrets to be masked in the server's words, beside the request's own.
 
     Raises:
-        Refused: the server answered with an error code. Its words are masked, on one line, and at most 300 letters.
+        ServerError: the server answered with an error code. Its words are masked, on one line, and at most 300 letters.
         Unclear: this is no answer (``NOT_JSON``, ``WRONG_SHAPE``), or not one to this request (``FOREIGN_ANSWER``).
     """
     method = request.method
@@ -106,22 +106,22 @@ def read_answer(body: bytes, request: Request, secrets: Sequence[Secret] = ()) -
         raise _refusal(method, error_member, (*secrets, *request.secrets), bound=bound)
     if not isinstance(result, list if method == _LIST_METHOD else dict):
         raise Unclear(method, Fault.WRONG_SHAPE, f"the result is of the wrong kind ({type(result).__name__})")
-    strike_out(result, (*secrets, *request.secrets), body)
+    redact_in_place(result, (*secrets, *request.secrets), body)
     return Answer(method, result, bound)
 
 
-def shown_text(text: str, secrets: Sequence[Secret]) -> str:
+def display_text(text: str, secrets: Sequence[Secret]) -> str:
     """Return a server's text fit to be shown: without secrets and long numbers, on one line, at most 300 letters."""
     for secret in secrets:
-        text = without_echo(secret.scrub(text), secret)
+        text = redact(secret.scrub(text), secret)
     # Secrets are looked for in all of it, the rest only as far as it may be shown: masking megabytes takes hundreds.
-    head = text[:_LONGEST_READ]
+    head = text[:_MAX_READ]
     # A number that the cut parts is masked as one that goes on.
     beyond = _GOES_ON if len(head) < len(text) else ""
     # First one line, then masked: a number that was broken over lines comes together before it is looked for.
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in head).split())
     masked = mask_digits(line + beyond)
-    return masked[: len(masked) - len(beyond)][:_LONGEST_TEXT]
+    return masked[: len(masked) - len(beyond)][:_MAX_TEXT]
 
 
 def _is_bound(answer_id: object, request: Request) -> bool:
@@ -132,17 +132,17 @@ def _is_bound(answer_id: object, request: Request) -> bool:
     raise Unclear(request.method, Fault.FOREIGN_ANSWER, "the answer belongs to another request")
 
 
-def _refusal(method: str, error: object, secrets: Sequence[Secret], *, bound: bool) -> Refused:
+def _refusal(method: str, error: object, secrets: Sequence[Secret], *, bound: bool) -> ServerError:
     code = error.get("code") if isinstance(error, dict) else None
-    if not isinstance(error, dict) or type(code) is not int or abs(code) > _LARGEST_CODE:
+    if not isinstance(error, dict) or type(code) is not int or abs(code) > _MAX_CODE:
         raise Unclear(method, Fault.WRONG_SHAPE, "the error has no code")
-    return Refused(method, code, _server_text(error.get("message"), secrets), bound=bound)
+    return ServerError(method, code, _server_text(error.get("message"), secrets), bound=bound)
 
 
 def _server_text(message: object, secrets: Sequence[Secret]) -> ServerText:
     if isinstance(message, str):
-        return ServerText(shown_text(message, secrets))
+        return ServerText(display_text(message, secrets))
     if isinstance(message, dict):
-        texts = islice(((name, text) for name, text in message.items() if isinstance(text, str)), _MOST_LANGUAGES)
-        return ServerText(by_language={language[:16]: shown_text(text, secrets) for language, text in texts})
+        texts = islice(((name, text) for name, text in message.items() if isinstance(text, str)), _MAX_LANGUAGES)
+        return ServerText(by_language={language[:16]: display_text(text, secrets) for language, text in texts})
     return ServerText()

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
     from payme_plugin.secret import Secret
 
-__all__ = ["strike_out", "without_echo"]
+__all__ = ["redact", "redact_in_place"]
 
 _MASK = "***"
-_SHORTEST_IN_GROUPS = 8
+_MIN_GROUPED = 8
 _USUAL_ID = re.compile(r"[0-9a-fA-F]{24}")
 _NO_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
 _DIGITS = frozenset("0123456789")
-_SHORTEST_NUMBER = 10 ** (_SHORTEST_IN_GROUPS - 1)
+_MIN_NUMBER = 10 ** (_MIN_GROUPED - 1)
 
 
-def strike_out(result: dict[str, object] | list[object], secrets: Sequence[Secret], body: bytes) -> None:
+def redact_in_place(result: dict[str, object] | list[object], secrets: Sequence[Secret], body: bytes) -> None:
     """Mask in a result what repeats a secret, wherever it stands in it; the usual ids of receipts stay.
 
     Args:
@@ -54,11 +54,11 @@ def strike_out(result: dict[str, object] | list[object], secrets: Sequence[Secre
             below.extend(value for value in item if value and isinstance(value, (dict, list)))
 
 
-def without_echo(text: str, secret: Secret) -> str:
+def redact(text: str, secret: Secret) -> str:
     """Return ``text`` with what repeats a secret masked, in time and memory that grow with its length alone."""
     code = secret.reveal()
     if not (code.isascii() and code.isdigit()):
-        return secret.scrub(text) if len(code) >= _SHORTEST_IN_GROUPS else text
+        return secret.scrub(text) if len(code) >= _MIN_GROUPED else text
     digits = text.encode("ascii", errors="ignore").translate(None, _NO_DIGITS)
     wanted = code.encode()
     at = digits.find(wanted)
@@ -68,7 +68,7 @@ def without_echo(text: str, secret: Secret) -> str:
     pieces, end = [], 0
     while at >= 0:
         first, last = places[at], places[at + len(code) - 1]
-        if len(code) >= _SHORTEST_IN_GROUPS or _is_whole_number(text, first, last, len(code)):
+        if len(code) >= _MIN_GROUPED or _is_whole_number(text, first, last, len(code)):
             pieces += [text[end:first], _MASK]
             end = last + 1
             at = digits.find(wanted, at + len(code))
@@ -80,8 +80,8 @@ def without_echo(text: str, secret: Secret) -> str:
 def _masked(value: object, secrets: Sequence[Secret]) -> object:
     for secret in secrets:
         if isinstance(value, str):
-            value = value if _is_id(value, secret) else without_echo(value, secret)
-        elif type(value) is int and value >= _SHORTEST_NUMBER and str(value) == secret.reveal():
+            value = value if _is_id(value, secret) else redact(value, secret)
+        elif type(value) is int and value >= _MIN_NUMBER and str(value) == secret.reveal():
             value = _MASK
     return value
 
