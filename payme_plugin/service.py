@@ -15,7 +15,7 @@ from payme_plugin.operations.slip_desk import SlipDesk, TemplateShelf, import_sl
 from payme_plugin.operations.tools import Tools
 from payme_plugin.paymego import codes
 from payme_plugin.paymego.client import client_of
-from payme_plugin.paymego.kassa import MerchantAccount
+from payme_plugin.paymego.protocols import MerchantAccount
 from payme_plugin.settings import SettingsError, SettingsReader
 from payme_plugin.storage import Storage
 from payme_plugin.texts import Text, Texts

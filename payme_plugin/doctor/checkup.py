@@ -9,7 +9,7 @@ from payme_plugin.doctor.finding import Check, Finding, Level, Remark, Report, U
 from payme_plugin.doctor.limits import Limits
 from payme_plugin.doctor.probe import look_at_server
 from payme_plugin.ledger.journal import FILE_NAME
-from payme_plugin.paymego.link_fault import TransportError
+from payme_plugin.paymego.errors import TransportError
 from payme_plugin.settings import Settings, SettingsError
 
 if TYPE_CHECKING:

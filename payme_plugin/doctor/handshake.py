@@ -6,11 +6,9 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 from payme_plugin.doctor.facts import Certificate
-from payme_plugin.paymego.connection import HttpsConnection
-from payme_plugin.paymego.link_fault import TransportError
-from payme_plugin.paymego.pool import HttpsPool, new_pool
+from payme_plugin.paymego.connection import HttpsConnection, HttpsPool, SocketHandle, new_pool
+from payme_plugin.paymego.errors import TransportError
 from payme_plugin.paymego.tls import TlsContext
-from payme_plugin.paymego.wire import SocketHandle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
 
     import urllib3
 
-    from payme_plugin.paymego.link import Endpoint
+    from payme_plugin.paymego.connection import Endpoint
 
 __all__ = ["RefusedHandshake", "WatchedHandle", "verify_code", "watched_pool"]
 

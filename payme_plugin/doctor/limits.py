@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from payme_plugin.paymego.call import Call, CallFinished
-from payme_plugin.paymego.errors import NotSent, Unclear
-from payme_plugin.paymego.link_fault import TransportError, transport_error
+from payme_plugin.paymego.connection import transport_error
+from payme_plugin.paymego.errors import NotSent, TransportError, Unclear
 from payme_plugin.paymego.protocols import Answer
 from payme_plugin.paymego.threads import IoThreads
 

@@ -18,12 +18,9 @@ from payme_plugin.doctor.finding import Check
 from payme_plugin.doctor.handshake import RefusedHandshake, WatchedHandle, verify_code, watched_pool
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.client import client_of
-from payme_plugin.paymego.connection import HttpConnection, look_up
-from payme_plugin.paymego.errors import NotSent, ServerError, Unclear
-from payme_plugin.paymego.link import Endpoint
-from payme_plugin.paymego.link_fault import TransportError
+from payme_plugin.paymego.connection import Endpoint, HttpConnection, SocketHandle, look_up
+from payme_plugin.paymego.errors import NotSent, ServerError, TransportError, Unclear
 from payme_plugin.paymego.protocols import Answer
-from payme_plugin.paymego.wire import SocketHandle
 
 if TYPE_CHECKING:
     from payme_plugin.doctor.limits import Limits

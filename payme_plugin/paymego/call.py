@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from payme_plugin.paymego.errors import CallFailed, Fault, NotSent, Unclear
 from payme_plugin.paymego.protocols import Answer
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from payme_plugin.clock import Clock
 
-__all__ = ["Abortable", "Call", "CallFinished", "Outcome"]
+__all__ = ["Call", "CallFinished", "Outcome"]
 
 Outcome = Answer | CallFailed
 
@@ -23,14 +23,6 @@ _MIN_TIMEOUT_S = 0.001
 
 class CallFinished(Exception):
     """The call ended meanwhile: nothing of it may be written any more."""
-
-
-class Abortable(Protocol):
-    """A connection as a call sees it: something to shut from another thread."""
-
-    def abort(self) -> None:
-        """Shut the connection, so that whoever blocks on it wakes up; nothing where there is none."""
-        ...
 
 
 class Call:
@@ -49,7 +41,7 @@ class Call:
         self._clock = clock
         self._on_finish = on_finish
         self._changed = threading.Condition(threading.Lock())
-        self._handle: Abortable | None = None
+        self._abort: Callable[[], None] | None = None
         self._sent = False
         self._outcome: Outcome | None = None
         self._notified = False
@@ -104,21 +96,21 @@ class Call:
     def abandon(self) -> None:
         """End it now, as at its deadline; nothing where it is over."""
         if self.fail(Fault.STOPPED, "abandoned before an answer came"):
-            self._abort()
+            self._shut_connection()
 
     def expire_if_due(self) -> None:
         """End it where its deadline has passed: nothing more is written, its socket is shut."""
         if not self.finished and self.remaining_s() <= 0 and self.fail(Fault.TIME_OVER, "no answer in time"):
-            self._abort()
+            self._shut_connection()
 
-    def attach(self, handle: Abortable) -> None:
-        """Note the connection that carries it, to be shut with it.
+    def attach(self, abort: Callable[[], None]) -> None:
+        """Have ``abort`` shut the connection when the call ends without an answer.
 
         Raises:
             CallFinished: it has ended.
         """
         with self._changed:
-            self._handle = handle
+            self._abort = abort
         self.check()
 
     def check(self) -> None:
@@ -179,6 +171,6 @@ class Call:
                 self._notified = True
                 self._changed.notify_all()
 
-    def _abort(self) -> None:
-        if self._handle is not None:
-            self._handle.abort()
+    def _shut_connection(self) -> None:
+        if self._abort is not None:
+            self._abort()

@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING
 
 from payme_plugin.paymego.call import Call, CallFinished, Outcome
 from payme_plugin.paymego.call_log import CallLog
-from payme_plugin.paymego.errors import CallFailed, Fault, ServerError
+from payme_plugin.paymego.connection import Connection, Endpoint, transport_error
+from payme_plugin.paymego.errors import CallFailed, Fault, ServerError, TransportError
 from payme_plugin.paymego.jsonrpc import Request, encode_request, read_answer
-from payme_plugin.paymego.kassa import MerchantAccount
-from payme_plugin.paymego.link import Connection, Endpoint
-from payme_plugin.paymego.link_fault import TransportError, transport_error
-from payme_plugin.paymego.protocols import Answer
+from payme_plugin.paymego.protocols import Answer, MerchantAccount
 from payme_plugin.paymego.threads import IoThreads
 from payme_plugin.paymego.tls import TlsContext
 

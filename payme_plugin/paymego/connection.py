@@ -1,53 +1,233 @@
-"""urllib3's connections, taught to obey the call that they carry.
+"""One HTTP connection to PaymeGO, kept alive from request to request, on top of urllib3.
 
-urllib3's own time limits bound single reads and single addresses, never a call, and its exceptions do not tell whether
-a request left. So the connection asks its call before every address, every handshake and every write.
+urllib3's own timeouts bound single reads and single addresses, never a whole call, and its exceptions do not tell
+whether a request left. So the connection asks its call before every address, every handshake and every write, and
+another thread can shut its socket at the call's deadline.
 """
 
 from __future__ import annotations
 
 import contextlib
 import socket
-from http.client import HTTPResponse
+import ssl
+import threading
+from dataclasses import dataclass
+from http.client import BadStatusLine, HTTPException, HTTPResponse, RemoteDisconnected
 from typing import TYPE_CHECKING, Any, cast
 
+import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError, LocationParseError, ProtocolError
+from urllib3.exceptions import TimeoutError as HttpTimeoutError
+from urllib3.util.url import Url, parse_url
 
 from payme_plugin.paymego.call import CallFinished
-from payme_plugin.paymego.errors import Fault
-from payme_plugin.paymego.link_fault import TransportError
+from payme_plugin.paymego.errors import Fault, TransportError
 from payme_plugin.paymego.tls import handshake_error
 
 if TYPE_CHECKING:
-    from payme_plugin.paymego.wire import SocketHandle
+    from collections.abc import Mapping
 
-__all__ = ["Address", "HttpConnection", "HttpsConnection", "look_up"]
+    from urllib3.response import BaseHTTPResponse
 
+    from payme_plugin.paymego.call import Call
+
+__all__ = [
+    "MAX_ANSWER_BYTES",
+    "Address",
+    "Connection",
+    "Endpoint",
+    "HttpConnection",
+    "HttpsConnection",
+    "HttpsPool",
+    "SocketHandle",
+    "look_up",
+    "new_pool",
+    "transport_error",
+]
+
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
+_CHUNK_BYTES = 64 * 1024
+_HTTP_OK = 200
 _MAX_ADDRESSES = 8
 
 Address = tuple[socket.AddressFamily, int, tuple[object, ...]]
 """Family, protocol, and what a socket of that family connects to; its host comes first."""
 
 
-def look_up(host: str, port: int) -> list[Address]:
-    """Return the addresses of a host, in the order of the system.
+@dataclass(frozen=True)
+class Endpoint:
+    """Where requests go.
 
-    Raises:
-        TransportError: it is no name, or it can't be looked up.
+    Attributes:
+        scheme: ``http`` or ``https``.
+        host: a name or an address.
+        port: the port; None for the scheme's default.
+        target: path and query.
     """
-    try:
-        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
-    except UnicodeError:
-        raise TransportError(Fault.NAME_NOT_FOUND, f"{host} is no host name") from None
-    except OSError as error:
-        raise TransportError(Fault.NAME_NOT_FOUND, f"can't look up {host}: {error.strerror}") from None
-    return [(family, protocol, address) for family, _, protocol, _, address in found]
+
+    scheme: str
+    host: str
+    port: int | None
+    target: str
+
+    @classmethod
+    def of(cls, url: str) -> Endpoint:
+        """Split a complete URL into its parts.
+
+        Raises:
+            ValueError: it is not an http or https URL with a host.
+        """
+        try:
+            parts = parse_url(url)
+        except LocationParseError:
+            parts = Url()
+        if parts.scheme not in ("http", "https") or not parts.host:
+            raise ValueError("url must be a complete address, e.g. https://checkout.paycom.uz/api")
+        return cls(parts.scheme, parts.host, parts.port, parts.request_uri)
+
+
+class SocketHandle:
+    """Connects a socket with the call that uses it, so that another thread can end a blocked read or write.
+
+    It keeps a duplicate of the socket's descriptor. The connection's own socket object is not enough: TLS detaches it
+    before the handshake, and an answer with ``Connection: close`` takes it away before the body is read.
+    """
+
+    def __init__(self) -> None:
+        self.connected = False
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._call: Call | None = None
+
+    @property
+    def call(self) -> Call:
+        """The call that uses the socket now."""
+        if self._call is None:
+            raise RuntimeError("a connection was used outside of a call")
+        return self._call
+
+    def bind(self, call: Call) -> None:
+        """Make ``call`` the user of the socket, and have it abort the socket when it ends without an answer.
+
+        Raises:
+            CallFinished: the call has ended.
+        """
+        self._call = call
+        call.attach(self.abort)
+
+    def set_socket(self, connection: socket.socket) -> None:
+        """Keep a duplicate of a new socket instead of the previous one.
+
+        Raises:
+            CallFinished: the call has ended.
+            OSError: no descriptor is free.
+        """
+        self._replace(connection.dup())
+        self.call.check()
+
+    def abort(self) -> None:
+        """Shut the socket in both directions: blocked reads and writes return, later ones fail."""
+        with self._lock, contextlib.suppress(OSError):
+            if self._socket is not None:
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Shut the socket and close the duplicate."""
+        self.abort()
+        self._replace(None)
+        self._call = None
+
+    def _replace(self, new: socket.socket | None) -> None:
+        with self._lock:
+            if self._socket is not None:
+                self._socket.close()
+            self._socket = new
+
+
+class Connection:
+    """Sends one request at a time; it connects when it is first used.
+
+    Args:
+        endpoint: where requests go.
+        context: the client's SSL context, for https.
+
+    Attributes:
+        answered_at: when it last received a whole answer, on the monotonic clock; set by its user.
+    """
+
+    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> None:
+        self.answered_at = float("-inf")
+        self._target = endpoint.target
+        self._handle = SocketHandle()
+        self._pool = new_pool(endpoint, context, self._handle)
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the connection is still open: the server did not ask to close it."""
+        return self._handle.connected
+
+    def post(self, call: Call, headers: Mapping[str, str], body: bytes) -> bytes:
+        """Send a request once and return the whole body of its answer, which had status 200.
+
+        Raises:
+            CallFinished: the call ended meanwhile.
+            TransportError: the answer can't be used. Other exceptions of the layers below are raised unchanged:
+                ``transport_error`` translates them.
+        """
+        self._handle.bind(call)
+        response = self._pool.urlopen(
+            "POST",
+            self._target,
+            body=body,
+            headers=headers,
+            retries=False,
+            redirect=False,
+            assert_same_host=False,
+            timeout=urllib3.Timeout(connect=call.timeout_s(), read=call.timeout_s()),
+            preload_content=False,
+            decode_content=False,
+            enforce_content_length=True,
+        )
+        try:
+            _check_head(response)
+            whole = _read_whole(response, call)
+        except BaseException:
+            response.close()
+            raise
+        response.release_conn()
+        return whole
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._pool.close()
+        self._handle.close()
+
+
+def _check_head(response: BaseHTTPResponse) -> None:
+    if response.status != _HTTP_OK:
+        raise TransportError(Fault.HTTP_STATUS, f"HTTP status {response.status}")
+    if response.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+        raise TransportError(Fault.NOT_JSON, "the answer is compressed, which was not asked for")
+
+
+def _read_whole(response: BaseHTTPResponse, call: Call) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while part := response.read(_CHUNK_BYTES, decode_content=False):
+        call.check()
+        size += len(part)
+        if size > MAX_ANSWER_BYTES:
+            raise TransportError(Fault.TOO_LARGE, f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
+        parts.append(part)
+    return b"".join(parts)
 
 
 class _StrictResponse(HTTPResponse):
-    """An answer whose headers are headers: urllib3 would log what is none word by word, even our key, sent back.
+    """An HTTP answer that fails on broken headers and on negative chunk sizes.
 
-    And whose chunks have a size: http.client takes a negative one and then reads in one go, past every bound.
+    urllib3 would log a broken header word by word, even if it repeats our key. http.client accepts a negative chunk
+    size and then reads everything at once, without a bound.
     """
 
     def begin(self) -> None:
@@ -64,12 +244,12 @@ class _StrictResponse(HTTPResponse):
         return size
 
 
-class _BoundConnection(HTTPConnection):
-    """A connection that belongs to a handle."""
+class HttpConnection(HTTPConnection):
+    """urllib3's connection, which asks the call of its handle before it connects or writes."""
 
     response_class = _StrictResponse
 
-    # A host may switch http.client's debug prints on for all connections: they would show the key.
+    # A host may switch on http.client's debug output for all connections: it would show the key.
     debuglevel = 0
 
     def __init__(self, host: str, port: int | None = None, *, handle: SocketHandle, **options: Any) -> None:  # noqa: ANN401
@@ -77,7 +257,7 @@ class _BoundConnection(HTTPConnection):
         self._handle = handle
 
     def _new_conn(self) -> socket.socket:
-        """Connect to the first address that answers. urllib3 calls this from ``connect``, on both its lines."""
+        """Connect to the first address that answers. Both urllib3 1.26 and 2 call this in ``connect``."""
         addresses = look_up(self.host, self.port)[:_MAX_ADDRESSES]
         reason = "the name has no address"
         for position, address in enumerate(addresses):
@@ -107,7 +287,7 @@ class _BoundConnection(HTTPConnection):
         return connection
 
     def send(self, data: object) -> None:
-        """Write ``data`` to the socket, if the call still lets it."""
+        """Write ``data`` to the socket if the call has not ended."""
         if self.sock is None:
             if self._handle.call.sent:
                 raise TransportError(Fault.CONNECTION_LOST, "the connection was closed in the middle of the request")
@@ -121,15 +301,11 @@ class _BoundConnection(HTTPConnection):
         super().close()
 
 
-class HttpConnection(_BoundConnection):
-    """A connection over plain http."""
-
-
-class HttpsConnection(_BoundConnection, HTTPSConnection):
-    """A connection over https; it never writes a request to a server whose certificate was not verified."""
+class HttpsConnection(HttpConnection, HTTPSConnection):
+    """The same over https; it never writes a request to a server whose certificate was not verified."""
 
     def connect(self) -> None:
-        """Connect and verify."""
+        """Connect and verify the server's certificate."""
         try:
             super().connect()
         except (CallFinished, TransportError, TimeoutError):
@@ -138,3 +314,76 @@ class HttpsConnection(_BoundConnection, HTTPSConnection):
             raise handshake_error(error) from None
         if not self.is_verified:
             raise TransportError(Fault.TLS, "the server's certificate was not verified")
+
+
+class _HttpPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = HttpConnection
+
+
+class HttpsPool(urllib3.HTTPSConnectionPool):
+    """A pool whose connection verifies the server; a subclass may name another class of connection."""
+
+    ConnectionCls: type[HttpsConnection] = HttpsConnection
+
+
+def new_pool(
+    endpoint: Endpoint, context: ssl.SSLContext | None, handle: SocketHandle, *, https_pool: type[HttpsPool] = HttpsPool
+) -> urllib3.HTTPConnectionPool:
+    """Return a pool of one connection to ``endpoint``; nothing is connected yet.
+
+    Proxies of the environment have no effect: only urllib3's pool managers read them, and none is used.
+
+    Args:
+        endpoint: where requests go.
+        context: the client's SSL context; None for plain http.
+        handle: the handle of the connection.
+        https_pool: the class of the pool for https.
+    """
+    if context is None:
+        return _HttpPool(endpoint.host, endpoint.port, maxsize=1, handle=handle)
+    return https_pool(
+        endpoint.host,
+        endpoint.port,
+        maxsize=1,
+        handle=handle,
+        ssl_context=context,
+        cert_reqs="CERT_REQUIRED",
+        # Otherwise Debian's urllib3 loads the system's authorities into the context for every connection.
+        ca_certs=None,
+    )
+
+
+def look_up(host: str, port: int) -> list[Address]:
+    """Return the addresses of a host, in the order of the system.
+
+    Raises:
+        TransportError: it is not a host name, or it can't be looked up.
+    """
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    except UnicodeError:
+        raise TransportError(Fault.NAME_NOT_FOUND, f"{host} is not a host name") from None
+    except OSError as error:
+        raise TransportError(Fault.NAME_NOT_FOUND, f"can't look up {host}: {error.strerror}") from None
+    return [(family, protocol, address) for family, _, protocol, _, address in found]
+
+
+def transport_error(error: Exception) -> TransportError:
+    """Translate an exception of the socket, TLS or HTTP layer.
+
+    The result does not tell whether a byte left: the call recorded that.
+    """
+    if isinstance(error, TransportError):
+        return error
+    cause = error.args[-1] if isinstance(error, ProtocolError) and error.args else error
+    if isinstance(cause, (TimeoutError, HttpTimeoutError)):
+        return TransportError(Fault.TIME_OVER, "no answer in time")
+    if isinstance(cause, RemoteDisconnected):
+        return TransportError(Fault.CONNECTION_LOST, "the server closed the connection without an answer")
+    if isinstance(cause, BadStatusLine):
+        return TransportError(Fault.HTTP_STATUS, "the answer does not begin with an HTTP status line")
+    if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, ssl.SSLError):
+        return TransportError(Fault.CONNECTION_LOST, f"the connection broke: {cause.strerror}")
+    if isinstance(cause, (OSError, HTTPError, HTTPException)):
+        return TransportError(Fault.CONNECTION_LOST, f"the answer broke off or is not HTTP ({type(cause).__name__})")
+    return TransportError(Fault.CONNECTION_LOST, f"the request failed ({type(cause).__name__})")

@@ -5,7 +5,7 @@
     ├── ServerError    the server answered with an error code: look it up in ``paymego.codes``
     └── Unclear        the request may have arrived: ask for the receipt's state
 
-Whether a request was sent is recorded by the connection before its first byte; no class here is a guess.
+Whether a request was sent is recorded by the connection before its first byte; it is never inferred from an exception.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CallFailed", "Fault", "NotSent", "ServerError", "ServerText", "Unclear"]
+__all__ = ["CallFailed", "Fault", "NotSent", "ServerError", "ServerText", "TransportError", "Unclear"]
 
 
 class Fault(Enum):
-    """Why a request brought no usable answer; the values go into logs, the texts for cashiers follow them."""
+    """Why a request got no usable answer; the values go into logs, and the texts for cashiers depend on them."""
 
     NAME_NOT_FOUND = "name-not-found"
     NOT_CONNECTED = "not-connected"
@@ -36,30 +36,44 @@ class Fault(Enum):
     STOPPED = "stopped"
 
 
+class TransportError(Exception):
+    """A connection got no usable answer; the call turns it into ``NotSent`` or ``Unclear``.
+
+    Attributes:
+        fault: why.
+        explanation: the same in words, none of which a server chose.
+    """
+
+    def __init__(self, fault: Fault, explanation: str) -> None:
+        super().__init__(explanation)
+        self.fault = fault
+        self.explanation = explanation
+
+
 @dataclass(frozen=True)
 class ServerText:
     """The server's own words on an error.
 
     Attributes:
-        default: the text where the server sent one string; empty where it sent a language map.
-        by_language: language code to text where it sent a map.
+        default: the text if the server sent one string; empty if it sent one text per language.
+        by_language: language code to text if the server sent one text per language.
     """
 
     default: str = ""
     by_language: Mapping[str, str] = field(default_factory=dict)
 
     def in_language(self, language: str) -> str:
-        """Return the text in ``language``, else the undivided one, else any; empty where the server sent none."""
+        """Return the text in ``language``, else the default, else any; empty if the server sent none."""
         return self.by_language.get(language) or self.default or next(iter(self.by_language.values()), "")
 
 
 class CallFailed(Exception):
-    """A request to PaymeGO that did not bring a result.
+    """A request to PaymeGO that brought no result.
 
     Attributes:
-        method: the request's method, ``receipts.pay`` say.
+        method: the request's method, e.g. ``receipts.pay``.
         explanation: why, in words without secrets.
-        sent: a byte of it may have left the till.
+        sent: whether a byte of it may have left the till.
     """
 
     sent: bool = True
@@ -70,7 +84,13 @@ class CallFailed(Exception):
         self.explanation = explanation
 
 
-class NotSent(CallFailed):
+class _NoAnswer(CallFailed):
+    def __init__(self, method: str, fault: Fault, explanation: str) -> None:
+        super().__init__(method, explanation)
+        self.fault = fault
+
+
+class NotSent(_NoAnswer):
     """Nothing of the request left the till, and nothing of it ever will.
 
     Attributes:
@@ -79,30 +99,22 @@ class NotSent(CallFailed):
 
     sent = False
 
-    def __init__(self, method: str, fault: Fault, explanation: str) -> None:
-        super().__init__(method, explanation)
-        self.fault = fault
 
-
-class Unclear(CallFailed):
+class Unclear(_NoAnswer):
     """The request may have arrived, and its effect is not known.
 
     Attributes:
         fault: why.
     """
 
-    def __init__(self, method: str, fault: Fault, explanation: str) -> None:
-        super().__init__(method, explanation)
-        self.fault = fault
-
 
 class ServerError(CallFailed):
     """The server answered with an error code.
 
     Attributes:
-        code: its code.
-        text: its own words.
-        bound: the answer repeats our request's id; without one it may be another call's.
+        code: the code.
+        text: the server's own words.
+        bound: whether the answer repeats our request's id; without it the error may belong to another request.
     """
 
     def __init__(self, method: str, code: int, text: ServerText, *, bound: bool = True) -> None:

@@ -1,17 +1,41 @@
-"""An exchange with PaymeGO, as the flows see it: begin a request, wait in slices, take the answer.
+"""What the flows know of PaymeGO: begin a request, wait in slices, take the answer.
 
-The real one is ``paymego.client``; a simulator lets the same Protocols live on virtual time.
+``paymego.client`` implements the Protocols over the network; a simulator implements them on virtual time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-__all__ = ["Answer", "Client", "Params", "Pending"]
+if TYPE_CHECKING:
+    from payme_plugin.secret import Secret
+    from payme_plugin.settings import Settings
+
+__all__ = ["Answer", "Client", "MerchantAccount", "Params", "Pending"]
 
 Params = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class MerchantAccount:
+    """A cash register as Payme knows it, and the server that knows it.
+
+    Attributes:
+        pos_id: its id.
+        pos_key: its key; absent from ``repr``.
+        url: the server's complete address, with the path, e.g. ``https://checkout.paycom.uz/api``.
+    """
+
+    pos_id: str
+    pos_key: Secret = field(repr=False)
+    url: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> MerchantAccount:
+        """Return the merchant account in ``settings``."""
+        return cls(settings.pos_id, settings.pos_key, settings.url)
 
 
 @dataclass(frozen=True)
@@ -20,9 +44,9 @@ class Answer:
 
     Attributes:
         method: the request's method.
-        result: the ``result`` member: an object for every method but ``receipts.get_all``, which brings a list; absent
-            from ``repr``, for it holds the buyer's phone and card.
-        bound: the answer repeats our request's id. Without an id it may be another call's: see ``Client``.
+        result: the ``result`` member: a list for ``receipts.get_all``, else an object. It is absent from ``repr``
+            because it holds the buyer's phone and card.
+        bound: whether the answer repeats our request's id. Without it the answer may belong to another request.
     """
 
     method: str
@@ -31,18 +55,18 @@ class Answer:
 
 
 class Pending(Protocol):
-    """A request under way on an I/O thread."""
+    """A request that runs on an I/O thread."""
 
     def wait(self, until: float) -> bool:
-        """Wait until it is over, at most until ``until`` on the monotonic clock; return whether it is over.
+        """Wait until it has ended or the monotonic clock shows ``until``; return whether it has ended.
 
-        At its own deadline a request is over in any case: its socket is shut, a part not yet written is never written,
-        and what still comes is thrown away.
+        A request ends at its own deadline at the latest: its socket is shut, what was not written is never written,
+        and an answer that still comes is discarded.
         """
         ...
 
     def answer(self) -> Answer:
-        """Return the answer; wait for it, at most until the deadline.
+        """Return the answer; wait for it until the deadline at most.
 
         Raises:
             NotSent: nothing left the till.
@@ -52,12 +76,12 @@ class Pending(Protocol):
         ...
 
     def abandon(self) -> None:
-        """End it now, as at its deadline; nothing where it is over."""
+        """End it now, as at its deadline; do nothing if it has ended."""
         ...
 
 
 class Client(Protocol):
-    """A client of one kassa."""
+    """A client of one merchant account."""
 
     def begin(self, method: str, params: Params, deadline: float) -> Pending:
         """Start a request and return at once; it never raises for what a network or server can do.
@@ -66,7 +90,7 @@ class Client(Protocol):
             method: ``receipts.create``, ``receipts.pay``, ``receipts.check``, ``receipts.get``, ``receipts.cancel``,
                 ``receipts.get_all`` or ``receipts.set_fiscal_data``.
             params: its parameters; amounts are integers in tiyin.
-            deadline: end of the request's time on the monotonic clock: it spans name look-up, all addresses, TLS,
+            deadline: when the request's time ends, on the monotonic clock. It spans name look-up, all addresses, TLS,
                 sending and reading.
 
         Money effect: ``receipts.pay`` may charge, ``receipts.cancel`` may cancel, the others none.
@@ -74,5 +98,5 @@ class Client(Protocol):
         ...
 
     def close(self) -> None:
-        """Close idle connections and abandon what is under way."""
+        """Close idle connections and abandon requests that have not ended."""
         ...

@@ -7,8 +7,7 @@ import ssl
 import threading
 from typing import TYPE_CHECKING
 
-from payme_plugin.paymego.errors import Fault
-from payme_plugin.paymego.link_fault import TransportError
+from payme_plugin.paymego.errors import Fault, TransportError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -31,8 +31,7 @@ from payme_plugin.clock import SystemClock
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.client import PaymeGoClient
 from payme_plugin.paymego.errors import CallFailed, NotSent, ServerError, Unclear
-from payme_plugin.paymego.kassa import MerchantAccount
-from payme_plugin.paymego.protocols import Answer
+from payme_plugin.paymego.protocols import Answer, MerchantAccount
 from payme_plugin.sandbox import BuyerAction
 from payme_plugin.secret import Secret
 

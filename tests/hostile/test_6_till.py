@@ -17,7 +17,7 @@ from payme_plugin.clock import SystemClock
 from payme_plugin.paymego import codes, receipts
 from payme_plugin.paymego.client import PaymeGoClient
 from payme_plugin.paymego.errors import ServerError
-from payme_plugin.paymego.kassa import MerchantAccount
+from payme_plugin.paymego.protocols import MerchantAccount
 from payme_plugin.plugin import PaymePlugin
 from payme_plugin.sandbox import Sandbox
 from payme_plugin.settings import SettingsError, read_settings

@@ -16,7 +16,7 @@ import pytest
 
 from payme_plugin.clock import SystemClock
 from payme_plugin.paymego.client import PaymeGoClient
-from payme_plugin.paymego.kassa import MerchantAccount
+from payme_plugin.paymego.protocols import MerchantAccount
 from payme_plugin.secret import Secret
 
 if TYPE_CHECKING:

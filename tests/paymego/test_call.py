@@ -90,7 +90,7 @@ def test_the_rest_of_a_body_does_not_leave_either(call: Call) -> None:
 
 def test_ending_without_an_answer_shuts_the_connection_once(call: Call, clock: HandClock) -> None:
     cable = Cable()
-    call.attach(cable)
+    call.attach(cable.abort)
     clock.now = 110.0
     assert call.wait(110.0)
     call.abandon()
@@ -99,7 +99,7 @@ def test_ending_without_an_answer_shuts_the_connection_once(call: Call, clock: H
 
 def test_an_answer_leaves_the_connection_alone(call: Call, clock: HandClock) -> None:
     cable = Cable()
-    call.attach(cable)
+    call.attach(cable.abort)
     assert call.set_result(ANSWER)
     call.notify()
     clock.now = 200.0
@@ -111,7 +111,7 @@ def test_an_answer_leaves_the_connection_alone(call: Call, clock: HandClock) -> 
 def test_a_call_that_ended_takes_no_connection(call: Call) -> None:
     call.abandon()
     with pytest.raises(CallFinished):
-        call.attach(Cable())
+        call.attach(Cable().abort)
 
 
 def test_an_answer_after_the_deadline_is_thrown_away(call: Call, clock: HandClock) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payme_plugin.paymego import receipts
+from payme_plugin.paymego.connection import MAX_ANSWER_BYTES
 from payme_plugin.paymego.errors import CallFailed, Fault, NotSent, Unclear
-from payme_plugin.paymego.link import MAX_ANSWER_BYTES
 from payme_plugin.secret import Secret
 
 if TYPE_CHECKING:

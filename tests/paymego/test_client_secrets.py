@@ -14,7 +14,7 @@ import pytest
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.client import PaymeGoClient
 from payme_plugin.paymego.errors import CallFailed, ServerError
-from payme_plugin.paymego.kassa import MerchantAccount
+from payme_plugin.paymego.protocols import MerchantAccount
 from payme_plugin.secret import Secret
 
 if TYPE_CHECKING:
