@@ -18,10 +18,14 @@ _CALLERS_FRAME = 3
 
 
 class Log:
-    """Writes to the logger ``payme``; what its handlers raise is left aside."""
+    """Writes to a logger, ``payme`` unless another is given; what its handlers raise is ignored."""
 
-    def __init__(self) -> None:
-        self._logger = logging.getLogger(LOGGER_NAME)
+    def __init__(self, logger: logging.Logger | None = None) -> None:
+        self._logger = logger or logging.getLogger(LOGGER_NAME)
+
+    def is_enabled_for(self, level: int) -> bool:
+        """Return whether a line of ``level`` would be written."""
+        return self._logger.isEnabledFor(level)
 
     def info(self, form: str, *details: object) -> None:
         """Write what happened as it should."""

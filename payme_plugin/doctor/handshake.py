@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from payme_plugin.doctor.facts import Certificate
 from payme_plugin.paymego.connection import HttpsConnection, HttpsPool, SocketHandle, new_pool
 from payme_plugin.paymego.errors import TransportError
-from payme_plugin.paymego.tls import TlsContext
+from payme_plugin.paymego.tls import HOSTNAME_MISMATCH, TlsContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from payme_plugin.paymego.connection import Endpoint
 
 __all__ = ["RefusedHandshake", "WatchedHandle", "verify_code", "watched_pool"]
-
-_WRONG_HOST = 62  # X509_V_ERR_HOSTNAME_MISMATCH, which Python's and urllib3's own checks of the name do not number
 
 
 class WatchedHandle(SocketHandle):
@@ -98,5 +96,5 @@ def verify_code(fault: TransportError) -> int | None:
     """Return OpenSSL's number of what is wrong with the certificate; None where the fault is not that."""
     refusal = fault.refusal if isinstance(fault, RefusedHandshake) else None
     if isinstance(refusal, ssl.SSLCertVerificationError):
-        return getattr(refusal, "verify_code", _WRONG_HOST)
-    return _WRONG_HOST if isinstance(refusal, ValueError) else None
+        return getattr(refusal, "verify_code", HOSTNAME_MISMATCH)
+    return HOSTNAME_MISMATCH if isinstance(refusal, ValueError) else None

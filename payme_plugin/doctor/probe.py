@@ -16,6 +16,7 @@ import urllib3
 from payme_plugin.doctor.facts import KeyFacts, Outcome, ServerDate, ServerFacts, Stop
 from payme_plugin.doctor.finding import Check
 from payme_plugin.doctor.handshake import RefusedHandshake, WatchedHandle, verify_code, watched_pool
+from payme_plugin.log import Log
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.client import client_of
 from payme_plugin.paymego.connection import Endpoint, HttpConnection, SocketHandle, look_up
@@ -113,7 +114,7 @@ class _Walk:
         return replace(facts, certificate=handle.certificate, date=date)
 
     def ask(self, facts: ServerFacts) -> ServerFacts:
-        client = client_of(self._settings, self._clock, self._log)
+        client = client_of(self._settings, self._clock, Log(self._log))
         try:
             outcome, first_ms = self._asked(client)
             second, second_ms = self._asked(client) if _is_answer(outcome) else (outcome, 0.0)
@@ -123,7 +124,7 @@ class _Walk:
 
     def _asked(self, client: PaymeGoClient) -> tuple[Outcome, float]:
         began_at = self._clock.monotonic()
-        call = client.begin("receipts.check", receipts.check(_NO_SUCH_RECEIPT), began_at + self._settings.timeout_s)
+        call = client.begin("receipts.check", receipts.by_id(_NO_SUCH_RECEIPT), began_at + self._settings.timeout_s)
         try:
             return call.answer(), self._ms_since(began_at)
         except (NotSent, ServerError, Unclear) as failure:

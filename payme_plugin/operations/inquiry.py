@@ -113,7 +113,7 @@ class Inquiry:
         Money effect: none.
         """
         try:
-            answer = self.call("receipts.check", receipts.check(self._receipt_id), limit)
+            answer = self.call("receipts.check", receipts.by_id(self._receipt_id), limit)
         except CallFailed:
             return None
         try:
@@ -135,7 +135,7 @@ class Inquiry:
         Money effect: none.
         """
         try:
-            answer = self.call("receipts.get", receipts.get(self._receipt_id), limit)
+            answer = self.call("receipts.get", receipts.by_id(self._receipt_id), limit)
             receipt, named = receipts.receipt_of(answer), receipts.named_in(answer)
         except CallFailed:
             return None
@@ -149,7 +149,7 @@ class Inquiry:
         Money effect: cancels, the whole amount.
         """
         try:
-            answer = self.call(CANCEL, receipts.cancel(self._receipt_id), limit)
+            answer = self.call(CANCEL, receipts.by_id(self._receipt_id), limit)
         except CallFailed:
             return None
         return self.state_in(answer, limit)

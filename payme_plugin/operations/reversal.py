@@ -148,7 +148,7 @@ class _Reversal:
         inquiry = self._inquiry(row)
         self._begin_cancel(cancellation)
         try:
-            answer = inquiry.call(CANCEL, receipts.cancel(receipt_id_of(row)), self._watch.request_limit())
+            answer = inquiry.call(CANCEL, receipts.by_id(receipt_id_of(row)), self._watch.request_limit())
         except ServerError as refusal:
             return self._refused_by_payme(row, cancellation, refusal)
         except CallFailed:

@@ -1,1 +1,1 @@
-"""The processing's protocol: requests, answers, codes and states. It knows nothing of tills."""
+"""The PaymeGO protocol: requests, answers, error codes and receipt states. It knows nothing of tills."""

@@ -1,4 +1,4 @@
-"""One request under way: what a flow waits on, and what the connection asks before it writes."""
+"""One request: what a flow waits for, and what the connection asks before it writes."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class CallFinished(Exception):
 class Call:
     """A ``Pending`` over a real connection.
 
-    It ends once: with what the I/O thread delivers, at its deadline, or when it is abandoned, whichever is first.
-    Its lock makes two facts certain: what ended is never written to again, and a call that ended as ``NotSent`` had
-    not put a byte on the wire.
+    It ends once: with what the I/O thread received, at its deadline, or when it is abandoned, whichever is first.
+    Its lock guarantees two facts: nothing is written after the end, and a call that ended as ``NotSent`` had not
+    written a byte.
     """
 
     def __init__(
@@ -57,15 +57,15 @@ class Call:
         return self._sent
 
     def remaining_s(self) -> float:
-        """Return the seconds left until the deadline; zero or less when it has passed."""
+        """Return the seconds until the deadline; zero or less if it has passed."""
         return self.deadline - self._clock.monotonic()
 
     def timeout_s(self, share: int = 1) -> float:
-        """Return how long one blocking step may take: a ``share``-th of the time left, never zero."""
+        """Return how long one blocking step may take: a ``share``-th of the remaining time, never zero."""
         return max(self.remaining_s() / share, _MIN_TIMEOUT_S)
 
     def wait(self, until: float) -> bool:
-        """Wait until it is over, at most until ``until`` on the monotonic clock; return whether it is over."""
+        """Wait until it has ended or the monotonic clock shows ``until``; return whether it has ended."""
         limit = min(until, self.deadline)
         with self._changed:
             while not self._notified and (left_s := limit - self._clock.monotonic()) > 0:
@@ -74,7 +74,7 @@ class Call:
         return self.finished
 
     def answer(self) -> Answer:
-        """Return the answer; wait for it, at most until the deadline.
+        """Return the answer; wait for it until the deadline at most.
 
         Raises:
             NotSent: nothing left the till.
@@ -89,22 +89,18 @@ class Call:
             return outcome
         raise outcome.with_traceback(None)
 
-    def watch(self) -> None:
-        """Wait for its end, which is at its deadline at the latest, whoever else waits."""
-        self.wait(self.deadline)
-
     def abandon(self) -> None:
-        """End it now, as at its deadline; nothing where it is over."""
+        """End it now, as at its deadline; do nothing if it has ended."""
         if self.fail(Fault.STOPPED, "abandoned before an answer came"):
             self._shut_connection()
 
     def expire_if_due(self) -> None:
-        """End it where its deadline has passed: nothing more is written, its socket is shut."""
+        """End it if its deadline has passed: nothing more is written, and its socket is shut."""
         if not self.finished and self.remaining_s() <= 0 and self.fail(Fault.TIME_OVER, "no answer in time"):
             self._shut_connection()
 
     def attach(self, abort: Callable[[], None]) -> None:
-        """Have ``abort`` shut the connection when the call ends without an answer.
+        """Have ``abort`` shut the connection if the call ends without an answer.
 
         Raises:
             CallFinished: it has ended.
@@ -114,7 +110,7 @@ class Call:
         self.check()
 
     def check(self) -> None:
-        """Do nothing while it is under way.
+        """Do nothing if it has not ended.
 
         Raises:
             CallFinished: it has ended, or its deadline has passed.
@@ -133,10 +129,10 @@ class Call:
             self._sent = True
 
     def set_result(self, outcome: Outcome) -> bool:
-        """End it with what the server said; ``notify`` must follow.
+        """End it with what the server said; the caller must call ``notify`` afterwards.
 
         Returns:
-            False where it has ended already or the outcome comes too late, and is thrown away.
+            False if it has ended already or the outcome comes too late; then the outcome is discarded.
         """
         self.expire_if_due()
         with self._changed:
@@ -146,10 +142,10 @@ class Call:
         return True
 
     def fail(self, fault: Fault, explanation: str) -> bool:
-        """End it without an answer: ``Unclear`` where a byte may have left, else ``NotSent``.
+        """End it without an answer: ``Unclear`` if a byte may have left, else ``NotSent``.
 
         Returns:
-            False where it has ended already.
+            False if it has ended already.
         """
         with self._changed:
             if self._outcome is not None:
@@ -160,9 +156,9 @@ class Call:
         return True
 
     def notify(self) -> None:
-        """Wake up whoever waits for what was settled."""
-        # The log line is written first, so that it stands before what the flow writes next; a log that blocks holds
-        # up nobody beyond the deadline, since the outcome is already there to be read.
+        """Call ``on_finish`` and wake up the threads that wait."""
+        # The log line is written first, so that it precedes what the flow logs next. A log that blocks delays nobody
+        # beyond the deadline, because the outcome can already be read.
         try:
             if self._on_finish is not None and self._outcome is not None:
                 self._on_finish(self, self._outcome)

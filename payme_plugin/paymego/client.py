@@ -1,14 +1,14 @@
-"""The client of one kassa: requests on I/O threads, over one connection that is kept alive."""
+"""The client of one merchant account: requests on I/O threads, over one connection that is kept alive."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import secrets
 import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
+from payme_plugin.log import Log
 from payme_plugin.paymego.call import Call, CallFinished, Outcome
 from payme_plugin.paymego.call_log import CallLog
 from payme_plugin.paymego.connection import Connection, Endpoint, transport_error
@@ -30,35 +30,35 @@ if TYPE_CHECKING:
 __all__ = ["PaymeGoClient", "client_of"]
 
 _PAY_METHOD = "receipts.pay"
-_UNWATCHED_METHOD = "receipts.create"
-"""Made beside the scan: until the buyer has shown a code, nobody waits for its answer, nor for its deadline."""
+_CREATE_METHOD = "receipts.create"
+"""It runs beside the scan: until the buyer has shown a code, no flow waits for its answer or its deadline."""
 
 _MAX_CODES = 4
-"""A server may repeat a code in the answers after that to its ``receipts.pay``; a payment has four at most."""
+"""How many codes are redacted in later answers, where a server may repeat them; a payment has at most four."""
 
 _REQUEST_ID_BITS = 53
 _PAY_IDLE_S = 5.0
 _IDLE_S = 30.0
-_INVISIBLE_LETTERS = "\xa0\xad"  # no control characters: the settings allow them in a key
+_INVISIBLE_LETTERS = "\xa0\xad"  # they are not control characters: the settings allow them in a key
 
 
 class PaymeGoClient:
-    """Carries requests of one kassa to PaymeGO; it is a ``paymego.protocols.Client``.
+    """Sends requests of one merchant account to PaymeGO; it implements ``paymego.protocols.Client``.
 
-    Any thread may use it. It repeats nothing, follows no redirect and takes no proxy from the environment. What comes
-    out of a ``Pending`` is an ``Answer``, ``NotSent``, ``ServerError`` or ``Unclear``, whatever the network or server
-    does.
+    Any thread may use it. It repeats nothing, follows no redirect and takes no proxy from the environment. Whatever the
+    network or server does, a ``Pending`` ends with an ``Answer``, ``NotSent``, ``ServerError`` or ``Unclear``.
 
     Args:
-        kassa: address and authorisation.
+        merchant: address and authorisation.
         clock: the clock of all deadlines.
-        request_ids: gives the id of the next request: random, so that an answer to another one can't be taken for ours;
-            below 2**53, so that any server can repeat it.
-        ca_file: certificates of the site's own authority, in the place of the system's.
-        log: where the two lines of each request go.
+        request_ids: returns the id of the next request: random, so that an answer to another request can't be taken for
+            ours; below 2**53, so that any server can repeat it.
+        ca_file: certificates of the site's own authority, instead of the system's.
+        log: where the two lines of each request are written.
 
     Raises:
-        ValueError: ``url`` is no complete http or https address, or ``posId`` or ``posKey`` holds a control character.
+        ValueError: ``url`` is not a complete http or https address, or ``posId`` or ``posKey`` holds a control
+            character.
     """
 
     def __init__(
@@ -68,17 +68,17 @@ class PaymeGoClient:
         clock: Clock,
         request_ids: Callable[[], int],
         ca_file: Path | None = None,
-        log: logging.Logger | None = None,
+        log: Log | None = None,
     ) -> None:
         for name, text in (("posId", merchant.pos_id), ("posKey", merchant.pos_key.reveal())):
             if not all(letter.isprintable() or letter in _INVISIBLE_LETTERS for letter in text):
-                raise ValueError(f"{name} holds a control character; visible characters are allowed")
+                raise ValueError(f"{name} holds a control character: use visible characters only")
         self._merchant = merchant
         self._endpoint = Endpoint.of(merchant.url)
         self._clock = clock
         self._request_ids = request_ids
         self._tls = TlsContext(self._endpoint.host, ca_file) if self._endpoint.scheme == "https" else None
-        self._log = log or logging.getLogger("payme")
+        self._log = log or Log()
         self._threads = IoThreads()
         self._lock = threading.Lock()
         self._running: set[Call] = set()
@@ -87,45 +87,47 @@ class PaymeGoClient:
         self._closed = False
 
     def begin(self, method: str, params: Params, deadline: float) -> Call:
-        """Start a request and return at once: see ``paymego.protocols.Client``.
+        """Start a request and return at once, as ``paymego.protocols.Client`` describes.
+
+        Money effect: ``receipts.pay`` may charge, ``receipts.cancel`` may cancel, the others none.
 
         Raises:
             TypeError: a value of ``params`` has no form in JSON.
             ValueError: a number of ``params`` is NaN or infinite.
         """
         request = encode_request(self._request_ids(), method, params)
-        lines = CallLog(self._log, method, params, (self._merchant.pos_key, *request.secrets))
+        log = CallLog(self._log, method, params, (self._merchant.pos_key, *request.secrets))
         began_at = self._clock.monotonic()
 
-        def over(call: Call, outcome: Outcome) -> None:
+        def on_finish(call: Call, outcome: Outcome) -> None:
             with self._lock:
                 self._running.discard(call)
-            lines.ended(outcome, self._clock.monotonic() - began_at)
+            log.ended(outcome, self._clock.monotonic() - began_at)
 
-        call = Call(method, deadline, self._clock, over)
+        call = Call(method, deadline, self._clock, on_finish)
         with self._lock:
             self._codes.extend(request.secrets)
             closed = self._closed
             earlier = tuple(self._running)
             self._running.add(call)
-        for other in earlier:  # one that nobody waits for ends at its deadline too
+        for other in earlier:  # a call that no flow waits for must end at its deadline too
             other.expire_if_due()
-        lines.began()
+        log.began()
         if closed:
             call.fail(Fault.STOPPED, "the client was closed")
         else:
             self._threads.run(lambda: self._run(call, request))
-            if method == _UNWATCHED_METHOD:
-                self._threads.run(call.watch)
+            if method == _CREATE_METHOD:
+                self._threads.run(lambda: call.wait(call.deadline))
         return call
 
     def warm_up(self) -> None:
-        """Make in the background what the first request over https would have to wait for; return at once."""
+        """Build the SSL context in the background, so that the first request does not wait for it."""
         if self._tls is not None:
             self._threads.run(self._try_tls)
 
     def close(self) -> None:
-        """Close the idle connection and abandon what is under way. Later requests are ``NotSent``."""
+        """Close the idle connection and abandon what has not ended. Later requests are ``NotSent``."""
         with self._lock:
             self._closed = True
             calls = tuple(self._running)
@@ -138,22 +140,22 @@ class PaymeGoClient:
 
     def _run(self, call: Call, request: Request) -> None:
         connection: Connection | None = None
-        settled = keep = False
+        has_result = keep = False
         try:
             call.check()
             connection = self._take_connection(call.method)
             outcome = self._send(call, request, connection)
-            settled = call.set_result(outcome)
-            keep = settled and isinstance(outcome, (Answer, ServerError))
+            has_result = call.set_result(outcome)
+            keep = has_result and isinstance(outcome, (Answer, ServerError))
         except CallFinished:
             call.expire_if_due()
-        except Exception as error:  # noqa: BLE001 - whatever the layers below raise, the flow gets one of our own
+        except Exception as error:  # noqa: BLE001 - whatever the layers below raise, the flow gets our own exception
             fault = transport_error(error)
             call.fail(fault.fault, fault.explanation)
         if connection is not None:
             self._release(connection, keep=keep)
-        # Only now, so that the flow's next request finds the connection idle.
-        if settled:
+        # The connection is released first, so that the flow's next request finds it idle.
+        if has_result:
             call.notify()
 
     def _send(self, call: Call, request: Request, connection: Connection) -> Outcome:
@@ -164,12 +166,12 @@ class PaymeGoClient:
                 codes = tuple(self._codes)
             return read_answer(body, request, (self._merchant.pos_key, *codes))
         except CallFailed as failure:
-            # What was raised below would keep the server's text, and the frames of its traceback the request.
+            # The context would keep the server's text alive, and the traceback's frames the request.
             failure.__context__ = None
             return failure.with_traceback(None)
 
     def _headers(self) -> dict[str, str]:
-        # http.client encodes headers as Latin-1: this is UTF-8 in that guise.
+        # http.client encodes headers as Latin-1; decoded so, the UTF-8 bytes are sent unchanged.
         authorisation = f"{self._merchant.pos_id}:{self._merchant.pos_key.reveal()}".encode().decode("latin-1")
         return {
             "X-Auth": authorisation,
@@ -181,10 +183,10 @@ class PaymeGoClient:
         }
 
     def _take_connection(self, method: str) -> Connection:
-        """Return the idle connection if it answered lately enough, else a new one.
+        """Return the idle connection if it answered recently enough, else a new one.
 
-        A NAT forgets connections silently, and then a request looks sent that never arrived; for ``receipts.pay`` that
-        is costly.
+        A NAT may drop an idle connection silently; then a request seems sent but never arrives. For ``receipts.pay``
+        that is costly, so its limit is shorter.
         """
         with self._lock:
             connection, self._idle = self._idle, None
@@ -196,28 +198,26 @@ class PaymeGoClient:
         return Connection(self._endpoint, None if self._tls is None else self._tls.get())
 
     def _try_tls(self) -> None:
-        # A caFile that can't be used is told by the first request.
+        # The first request reports a caFile that can't be used.
         with contextlib.suppress(TransportError):
             if self._tls is not None:
                 self._tls.get()
 
     def _release(self, connection: Connection, *, keep: bool) -> None:
         with self._lock:
-            unwanted: Connection | None = connection
+            surplus: Connection | None = connection
             if keep and connection.reusable and not self._closed:
-                unwanted, self._idle = self._idle, connection
-        if unwanted is not None:
+                surplus, self._idle = self._idle, connection
+        if surplus is not None:
             with contextlib.suppress(Exception):
-                unwanted.close()
+                surplus.close()
 
 
-def client_of(settings: Settings, clock: Clock, log: logging.Logger | None = None) -> PaymeGoClient:
-    """Return a client of the kassa in ``settings``; the arguments are those of ``PaymeGoClient``.
+def client_of(settings: Settings, clock: Clock, log: Log | None = None) -> PaymeGoClient:
+    """Return a client of the merchant account in ``settings``; the arguments are those of ``PaymeGoClient``.
 
     Raises:
-        ValueError: as ``PaymeGoClient``; settings that were read hold nothing of the kind.
-
-    Money effect: none by itself; a request that is sent with it has its method's.
+        ValueError: as ``PaymeGoClient``; settings that passed validation never cause it.
     """
     return PaymeGoClient(
         MerchantAccount.of(settings),

@@ -1,8 +1,8 @@
 """The server's error codes: what each means, and whether it proves that nothing was charged.
 
 The manual of the module that this plugin replaces lists 32 codes for its setting ``ignoredErrors``. Payme publishes the
-meanings of some; others are known from the code of integrators alone, and one number may mean several things. A code is
-taken for a proof only where every known meaning is a refusal before the debit.
+meanings of some; others are known only from the code of integrators, and one number may mean several things. A code is
+a proof only if every known meaning is a refusal before the debit.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ __all__ = ["CATALOGUE", "MANUAL_CODES", "Charged", "ErrorCode", "find", "is_docu
 
 
 class Charged(Enum):
-    """What a code, as an answer to ``receipts.pay``, says about the buyer's money."""
+    """What a code in an answer to ``receipts.pay`` says about the buyer's money."""
 
     NO = "no"
     """Refused before a debit: nothing was charged."""
     ASK = "ask"
-    """Nothing for certain: the receipt's state tells."""
+    """Nothing certain: ask for the receipt's state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,9 @@ class ErrorCode:
 
     Attributes:
         code: the code.
-        meaning: what it means, several meanings with *or* between them.
+        meaning: what it means; several meanings are joined with *or*.
         charged: what it says about the buyer's money.
-        documented_by_manual: the manual lists it for ``ignoredErrors``.
+        documented_by_manual: whether the manual lists it for ``ignoredErrors``.
     """
 
     code: int
@@ -48,7 +48,7 @@ CATALOGUE = (
     ErrorCode(-32400, "internal error of the server", _ASK),
     ErrorCode(-32601, "no such method", _NO),
     ErrorCode(-32602, "wrong parameters", _NO),
-    ErrorCode(-32504, "wrong id or key of the kassa, or they belong to another server", _NO),
+    ErrorCode(-32504, "wrong id or key of the merchant account, or they belong to another server", _NO),
     ErrorCode(-31301, "the card's notices are off, or it has expired, or it is blocked", _NO),
     ErrorCode(-31300, "wrong card number or expiry, or no such card, or a company's card", _NO),
     ErrorCode(-31302, "the card's balance could not be read", _ASK),
@@ -98,7 +98,7 @@ _BY_CODE = {entry.code: entry for entry in CATALOGUE}
 
 
 def find(code: int) -> ErrorCode | None:
-    """Return what is known of a code; None where nothing is."""
+    """Return what is known of a code; None if it is unknown."""
     return _BY_CODE.get(code)
 
 
@@ -109,7 +109,7 @@ def is_documented(code: int) -> bool:
 
 
 def proves_no_charge(code: int) -> bool:
-    """Return whether the code, as an answer to ``receipts.pay``, proves that nothing was charged.
+    """Return whether the code in an answer to ``receipts.pay`` proves that nothing was charged.
 
     An unknown code proves nothing.
     """

@@ -1,6 +1,6 @@
-"""The envelope of a request and of its answer.
+"""JSON-RPC requests, and the answers to them.
 
-A request is ``{"id", "method", "params"}``; official samples carry no ``jsonrpc`` member. An answer holds ``result`` or
+A request is ``{"id", "method", "params"}``; official samples have no ``jsonrpc`` member. An answer holds ``result`` or
 ``error``, and an ``id`` that repeats the request's, is null, or is missing: the official samples show all three.
 """
 
@@ -14,34 +14,30 @@ from typing import TYPE_CHECKING
 
 from payme_plugin.paymego.errors import Fault, ServerError, ServerText, Unclear
 from payme_plugin.paymego.protocols import Answer
-from payme_plugin.paymego.redaction import redact, redact_in_place
+from payme_plugin.paymego.redaction import MAX_NUMBER, display_text, redact_in_place
 from payme_plugin.paymego.strict_json import parse_strict
-from payme_plugin.secret import Secret, mask_digits
+from payme_plugin.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from payme_plugin.paymego.protocols import Params
 
-__all__ = ["Request", "display_text", "encode_request", "read_answer"]
+__all__ = ["Request", "encode_request", "read_answer"]
 
 _LIST_METHOD = "receipts.get_all"
-_MAX_TEXT = 300
-_MAX_READ = 4096
-_GOES_ON = "0" * 9  # the fewest digits that are masked however they are grouped
 _MAX_LANGUAGES = 8
-_MAX_CODE = 99_999
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request, ready for the wire.
+    """A request that is ready to be sent.
 
     Attributes:
         request_id: the id that its answer should repeat.
         method: its method.
-        body: the JSON, UTF-8; absent from ``repr``, for it holds the buyer's code.
-        secrets: the secrets in it, to be masked in whatever the server says.
+        body: the JSON, UTF-8; absent from ``repr`` because it holds the buyer's code.
+        secrets: the secrets in it, to be redacted in whatever the server says.
     """
 
     request_id: int
@@ -51,9 +47,9 @@ class Request:
 
 
 def encode_request(request_id: int, method: str, params: Params) -> Request:
-    """Return the request as it goes out; this is where a ``Secret`` among ``params`` is revealed.
+    """Encode a request; a ``Secret`` among ``params`` is revealed in its body.
 
-    Half characters (lone surrogates, from names of goods say) become question marks.
+    Lone surrogates, e.g. in names of goods, become question marks.
 
     Raises:
         TypeError: a value of ``params`` has no form in JSON.
@@ -80,48 +76,34 @@ def encode_request(request_id: int, method: str, params: Params) -> Request:
 
 
 def read_answer(body: bytes, request: Request, secrets: Sequence[Secret] = ()) -> Answer:
-    """Return what the server answered to ``request``; a secret that it repeats there is masked.
+    """Return what the server answered to ``request``; a secret that it repeats there is redacted.
 
     Args:
         body: the whole body of an answer with HTTP status 200.
-        request: what was asked.
-        secrets: further secrets to be masked in the server's words, beside the request's own.
+        request: the request.
+        secrets: further secrets to be redacted, beside the request's own.
 
     Raises:
-        ServerError: the server answered with an error code. Its words are masked, on one line, and at most 300 letters.
-        Unclear: this is no answer (``NOT_JSON``, ``WRONG_SHAPE``), or not one to this request (``FOREIGN_ANSWER``).
+        ServerError: the server answered with an error code. Its words are redacted: see ``display_text``.
+        Unclear: this is not an answer (``NOT_JSON``, ``WRONG_SHAPE``) or answers another request (``FOREIGN_ANSWER``).
     """
-    method = request.method
+    method, secrets = request.method, (*secrets, *request.secrets)
     try:
         top = parse_strict(body)
     except ValueError as error:
         raise Unclear(method, Fault.NOT_JSON, f"the answer can't be read: {error}") from None
     if not isinstance(top, dict):
-        raise Unclear(method, Fault.WRONG_SHAPE, "the answer is no JSON object")
+        raise Unclear(method, Fault.WRONG_SHAPE, "the answer is not a JSON object")
     bound = _is_bound(top.get("id"), request)
     result, error_member = top.get("result"), top.get("error")
     if (result is None) == (error_member is None):
         raise Unclear(method, Fault.WRONG_SHAPE, "the answer holds neither a result nor an error, or both")
     if error_member is not None:
-        raise _refusal(method, error_member, (*secrets, *request.secrets), bound=bound)
+        raise _server_error(method, error_member, secrets, bound=bound)
     if not isinstance(result, list if method == _LIST_METHOD else dict):
-        raise Unclear(method, Fault.WRONG_SHAPE, f"the result is of the wrong kind ({type(result).__name__})")
-    redact_in_place(result, (*secrets, *request.secrets), body)
+        raise Unclear(method, Fault.WRONG_SHAPE, f"the result has the wrong type ({type(result).__name__})")
+    redact_in_place(result, secrets, body)
     return Answer(method, result, bound)
-
-
-def display_text(text: str, secrets: Sequence[Secret]) -> str:
-    """Return a server's text fit to be shown: without secrets and long numbers, on one line, at most 300 letters."""
-    for secret in secrets:
-        text = redact(secret.scrub(text), secret)
-    # Secrets are looked for in all of it, the rest only as far as it may be shown: masking megabytes takes hundreds.
-    head = text[:_MAX_READ]
-    # A number that the cut parts is masked as one that goes on.
-    beyond = _GOES_ON if len(head) < len(text) else ""
-    # First one line, then masked: a number that was broken over lines comes together before it is looked for.
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in head).split())
-    masked = mask_digits(line + beyond)
-    return masked[: len(masked) - len(beyond)][:_MAX_TEXT]
 
 
 def _is_bound(answer_id: object, request: Request) -> bool:
@@ -132,9 +114,9 @@ def _is_bound(answer_id: object, request: Request) -> bool:
     raise Unclear(request.method, Fault.FOREIGN_ANSWER, "the answer belongs to another request")
 
 
-def _refusal(method: str, error: object, secrets: Sequence[Secret], *, bound: bool) -> ServerError:
+def _server_error(method: str, error: object, secrets: Sequence[Secret], *, bound: bool) -> ServerError:
     code = error.get("code") if isinstance(error, dict) else None
-    if not isinstance(error, dict) or type(code) is not int or abs(code) > _MAX_CODE:
+    if not isinstance(error, dict) or type(code) is not int or abs(code) > MAX_NUMBER:
         raise Unclear(method, Fault.WRONG_SHAPE, "the error has no code")
     return ServerError(method, code, _server_text(error.get("message"), secrets), bound=bound)
 

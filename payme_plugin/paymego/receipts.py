@@ -1,8 +1,8 @@
-"""Receipts on the wire: the parameters of every ``receipts.*`` method, and what its answer says.
+"""The parameters of every ``receipts.*`` method, and the receipts in the answers.
 
-The builders are named as the methods are: ``client.begin("receipts.pay", receipts.pay(receipt_id, code), deadline)``.
-The models take what Payme's documentation and running tills show: fields may be missing, unknown ones are kept, and
-nothing is converted (``"4"``, ``4.0`` and ``true`` are no state).
+A builder has the name of its method: ``client.begin("receipts.pay", receipts.pay(receipt_id, code), deadline)``;
+``by_id`` serves ``check``, ``get`` and ``cancel``. Answers are read as Payme's documentation and running tills show
+them: fields may be missing, unknown ones are kept, and nothing is converted (``"4"``, ``4.0``, ``true`` are no states).
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from payme_plugin.paymego.errors import Fault, Unclear
+from payme_plugin.paymego.redaction import MAX_NUMBER
 
 if TYPE_CHECKING:
     from payme_plugin.paymego.protocols import Answer, Params
     from payme_plugin.secret import Secret
 
 __all__ = [
+    "MAX_ID",
     "MAX_RECEIPTS",
     "ServerReceipt",
-    "cancel",
-    "check",
+    "by_id",
     "create",
-    "get",
     "get_all",
     "named_in",
     "pay",
@@ -34,11 +34,12 @@ __all__ = [
 ]
 
 MAX_RECEIPTS = 50
-"""How many receipts ``receipts.get_all`` gives at most. Source: the Subscribe API's page of that method."""
+"""The most receipts that ``receipts.get_all`` returns. Source: the Subscribe API's page of that method."""
 
-_MAX_ID = 64
+MAX_ID = 64
+"""The most letters of a receipt's id that are taken or shown; Payme's own have 24."""
+
 _MAX_PHONE = 32
-_MAX_STATE = 99_999
 _END_OF_TIME_MS = 253_402_300_800_000  # the year 10000
 
 
@@ -47,13 +48,13 @@ class ServerReceipt:
     """A receipt as Payme describes it. Every field may be missing.
 
     Attributes:
-        receipt_id: Payme's ``_id``; None where it is no text of 1 to 64 visible ASCII characters.
-        state: its state, known to ``paymego.states`` or not; None where it is no number of at most five digits.
+        receipt_id: Payme's ``_id``; None if it is not a text of 1 to 64 visible ASCII characters.
+        state: its state, known to ``paymego.states`` or not; None if it is not a number of at most five digits.
         amount: its amount in tiyin.
         create_time_ms: when it was created, Unix time in milliseconds.
-        pay_time_ms: when it was paid; None while it is not (Payme sends 0).
+        pay_time_ms: when it was paid; None if it is not paid (Payme sends 0).
         phone: the buyer's phone, from the receipt's ``payer`` or from its merchant's; absent from ``repr``.
-        raw: all that the server sent, unknown fields too; absent from ``repr``.
+        raw: everything that the server sent, unknown fields too; absent from ``repr``.
     """
 
     receipt_id: str | None
@@ -75,34 +76,21 @@ def create(
 
     Args:
         amount: tiyin.
-        account: the fields that are configured for the kassa.
-        detail: goods and shipping; left out where None.
+        account: the fields that are configured for the merchant account.
+        detail: goods and shipping; omitted if None.
 
-    Money effect: none. Every such request makes a new receipt.
+    Every such request makes a new receipt.
     """
     return {"amount": amount, "account": account, **({"detail": detail} if detail else {})}
 
 
 def pay(receipt_id: str, code: Secret) -> Params:
-    """Return the parameters of ``receipts.pay``; the code stays a ``Secret`` until the body is made.
-
-    Money effect: may charge the buyer whose code it is.
-    """
+    """Return the parameters of ``receipts.pay``; the code stays a ``Secret`` until the body is encoded."""
     return {"id": receipt_id, "token": code}
 
 
-def check(receipt_id: str) -> Params:
-    """Return the parameters of ``receipts.check``. Money effect: none."""
-    return {"id": receipt_id}
-
-
-def get(receipt_id: str) -> Params:
-    """Return the parameters of ``receipts.get``. Money effect: none."""
-    return {"id": receipt_id}
-
-
-def cancel(receipt_id: str) -> Params:
-    """Return the parameters of ``receipts.cancel``. Money effect: returns the whole amount, or voids what is unpaid."""
+def by_id(receipt_id: str) -> Params:
+    """Return the parameters of ``receipts.check``, ``receipts.get`` and ``receipts.cancel``."""
     return {"id": receipt_id}
 
 
@@ -114,8 +102,6 @@ def get_all(from_ms: int, to_ms: int, *, count: int = MAX_RECEIPTS, offset: int 
         to_ms: its end.
         count: how many receipts, at most 50.
         offset: how many to skip.
-
-    Money effect: none.
     """
     return {"count": count, "from": from_ms, "to": to_ms, "offset": offset}
 
@@ -126,8 +112,6 @@ def set_fiscal_data(receipt_id: str, fiscal_data: Mapping[str, object]) -> Param
     Args:
         receipt_id: the paid receipt.
         fiscal_data: at least ``receipt_id`` (the fiscal receipt's number, an integer) and ``qr_code_url``.
-
-    Money effect: none.
     """
     return {"id": receipt_id, "fiscal_data": fiscal_data}
 
@@ -136,7 +120,7 @@ def receipt_of(answer: Answer) -> ServerReceipt:
     """Return the receipt in an answer to ``create``, ``pay``, ``get`` or ``cancel``.
 
     Raises:
-        Unclear: there is none (``WRONG_SHAPE``).
+        Unclear: it holds no receipt (``WRONG_SHAPE``).
     """
     found = answer.result.get("receipt") if isinstance(answer.result, Mapping) else None
     if not isinstance(found, Mapping):
@@ -148,7 +132,7 @@ def state_of(answer: Answer) -> int:
     """Return the state in an answer to ``check``.
 
     Raises:
-        Unclear: there is none, or it is no integer (``WRONG_SHAPE``).
+        Unclear: it holds no state, or one that is not an integer (``WRONG_SHAPE``).
     """
     state = _state(answer.result.get("state")) if isinstance(answer.result, Mapping) else None
     if state is None:
@@ -157,32 +141,32 @@ def state_of(answer: Answer) -> int:
 
 
 def named_in(answer: Answer) -> tuple[ServerReceipt, ...]:
-    """Return what an answer names of the receipt that it is about: in its result itself, and in the ``receipt`` there.
+    """Return the receipts that an answer describes: its result itself, and the member ``receipt`` of the result.
 
-    An answer to ``check`` holds a state and nothing else, as far as is known; one that names more may be another's.
+    As far as is known an answer to ``check`` holds only a state; what else it names may belong to another receipt.
 
     Raises:
-        Unclear: its ``receipt`` is none (``WRONG_SHAPE``).
+        Unclear: the member ``receipt`` is not an object (``WRONG_SHAPE``).
     """
     result = answer.result if isinstance(answer.result, Mapping) else {}
     inner = result.get("receipt")
     if inner is None:
         return (_receipt(result),)
     if not isinstance(inner, Mapping):
-        raise Unclear(answer.method, Fault.WRONG_SHAPE, "the receipt in the result is none")
+        raise Unclear(answer.method, Fault.WRONG_SHAPE, "the receipt in the result is not an object")
     return (_receipt(result), _receipt(inner))
 
 
 def receipts_of(answer: Answer) -> tuple[ServerReceipt, ...]:
-    """Return the receipts in an answer to ``get_all``, in its order.
+    """Return the receipts in an answer to ``get_all``, in the server's order.
 
     Raises:
-        Unclear: it is no list of receipts (``WRONG_SHAPE``).
+        Unclear: it is not a list of receipts (``WRONG_SHAPE``).
     """
     items = () if isinstance(answer.result, Mapping) else answer.result
     receipts = tuple(_receipt(item) for item in items if isinstance(item, Mapping))
     if isinstance(answer.result, Mapping) or len(receipts) != len(items):
-        raise Unclear(answer.method, Fault.WRONG_SHAPE, "the result is no list of receipts")
+        raise Unclear(answer.method, Fault.WRONG_SHAPE, "the result is not a list of receipts")
     return receipts
 
 
@@ -203,9 +187,8 @@ def _integer(value: object) -> int | None:
 
 
 def _state(value: object) -> int | None:
-    # A longer number is no state, and might be a card's: it would be told in the story of the payment.
     state = _integer(value)
-    return state if state is not None and abs(state) <= _MAX_STATE else None
+    return state if state is not None and abs(state) <= MAX_NUMBER else None
 
 
 def _time_ms(value: object) -> int | None:
@@ -215,7 +198,7 @@ def _time_ms(value: object) -> int | None:
 
 def _identifier(value: object) -> str | None:
     sound = isinstance(value, str) and value.isascii() and value.isprintable() and " " not in value
-    return value if isinstance(value, str) and sound and 0 < len(value) <= _MAX_ID else None
+    return value if isinstance(value, str) and sound and 0 < len(value) <= MAX_ID else None
 
 
 def _phone(owner: object) -> str | None:

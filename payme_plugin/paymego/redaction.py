@@ -1,7 +1,8 @@
-"""What a server says again of what it was told: the kassa's key and the buyer's code are struck out of its answers.
+"""Redact the key, the buyer's code, cards and phones in what a server sends.
 
-Parts of an answer are printed on slips and kept. A code is found in one piece and in groups, whatever stands between
-its digits; one of six or seven digits stands everywhere by chance, so that it counts as a whole number alone.
+Parts of an answer are printed on slips and stored, and a server may repeat in it what it was sent. A code is found in
+one piece and in groups, whatever separates its digits. A code of six or seven digits occurs everywhere by chance, so it
+is only found as a whole number.
 """
 
 from __future__ import annotations
@@ -9,30 +10,54 @@ from __future__ import annotations
 import re
 from array import array
 from itertools import compress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from payme_plugin.secret import mask_digits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from payme_plugin.secret import Secret
 
-__all__ = ["redact", "redact_in_place"]
+__all__ = ["MAX_NUMBER", "RECEIPT_ID", "display_text", "redact", "redact_in_place"]
+
+RECEIPT_ID = re.compile(r"[0-9a-fA-F]{24}")
+"""The usual form of Payme's ids. Such an id is never redacted, although it may contain the digits of a code."""
+
+MAX_NUMBER = 99_999
+"""The largest error code or receipt state: a longer number might be a card's, and both are logged and stored."""
 
 _MASK = "***"
 _MIN_GROUPED = 8
-_USUAL_ID = re.compile(r"[0-9a-fA-F]{24}")
+_MIN_NUMBER = 10 ** (_MIN_GROUPED - 1)
 _NO_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
 _DIGITS = frozenset("0123456789")
-_MIN_NUMBER = 10 ** (_MIN_GROUPED - 1)
+_MAX_TEXT = 300
+_MAX_READ = 4096
+_MORE_DIGITS = "0" * 9  # the fewest digits that are masked in any grouping
+
+
+def display_text(text: str, secrets: Sequence[Secret]) -> str:
+    """Return a server's text without secrets and long numbers, on one line, at most 300 letters."""
+    for secret in secrets:
+        text = redact(secret.scrub(text), secret)
+    # Secrets are searched in the whole text, long numbers only in what may be shown: masking needs memory.
+    head = text[:_MAX_READ]
+    # A number that the end of ``head`` cuts is masked as one that continues.
+    beyond = _MORE_DIGITS if len(head) < len(text) else ""
+    # One line first: a number that was broken over lines is joined before it is masked.
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in head).split())
+    masked = mask_digits(line + beyond)
+    return masked[: len(masked) - len(beyond)][:_MAX_TEXT]
 
 
 def redact_in_place(result: dict[str, object] | list[object], secrets: Sequence[Secret], body: bytes) -> None:
-    """Mask in a result what repeats a secret, wherever it stands in it; the usual ids of receipts stay.
+    """Redact every repetition of a secret in a result, at any depth, except in the usual ids of receipts.
 
     Args:
         result: the ``result`` member of an answer; changed in place.
         secrets: the key, and the codes that were sent.
-        body: the answer that it was read from.
+        body: the answer from which it was read.
     """
     if b"\\" not in body:
         digits = body.translate(None, _NO_DIGITS)
@@ -40,22 +65,18 @@ def redact_in_place(result: dict[str, object] | list[object], secrets: Sequence[
     if not secrets:
         return
 
-    below: list[object] = [result]
+    below: list[Any] = [result]
     while below:
-        item = below.pop()
-        # In place: an answer of a million members is not written out once more.
-        if isinstance(item, dict):
-            for name, value in item.items():
-                item[name] = _masked(value, secrets)
-            below.extend(value for value in item.values() if value and isinstance(value, (dict, list)))
-        elif isinstance(item, list):
-            for index, value in enumerate(item):
-                item[index] = _masked(value, secrets)
-            below.extend(value for value in item if value and isinstance(value, (dict, list)))
+        container = below.pop()
+        # In place, so that an answer with a million members is not copied.
+        for key, value in container.items() if isinstance(container, dict) else enumerate(container):
+            container[key] = _redacted(value, secrets)
+            if value and isinstance(value, (dict, list)):
+                below.append(value)
 
 
 def redact(text: str, secret: Secret) -> str:
-    """Return ``text`` with what repeats a secret masked, in time and memory that grow with its length alone."""
+    """Return ``text`` with every repetition of a secret redacted, in time and memory linear in its length."""
     code = secret.reveal()
     if not (code.isascii() and code.isdigit()):
         return secret.scrub(text) if len(code) >= _MIN_GROUPED else text
@@ -77,10 +98,11 @@ def redact(text: str, secret: Secret) -> str:
     return "".join([*pieces, text[end:]])
 
 
-def _masked(value: object, secrets: Sequence[Secret]) -> object:
+def _redacted(value: object, secrets: Sequence[Secret]) -> object:
     for secret in secrets:
         if isinstance(value, str):
-            value = value if _is_id(value, secret) else redact(value, secret)
+            is_id = RECEIPT_ID.fullmatch(value) is not None and value != secret.reveal()
+            value = value if is_id else redact(value, secret)
         elif type(value) is int and value >= _MIN_NUMBER and str(value) == secret.reveal():
             value = _MASK
     return value
@@ -89,10 +111,6 @@ def _masked(value: object, secrets: Sequence[Secret]) -> object:
 def _is_whole_number(text: str, first: int, last: int, length: int) -> bool:
     before, after = text[max(first - 1, 0) : first], text[last + 1 : last + 2]
     return last - first + 1 == length and not before.isdigit() and not after.isdigit()
-
-
-def _is_id(value: str, secret: Secret) -> bool:
-    return _USUAL_ID.fullmatch(value) is not None and value != secret.reveal()
 
 
 def _may_be_in(secret: Secret, body: bytes, digits: bytes) -> bool:

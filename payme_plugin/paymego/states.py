@@ -1,6 +1,6 @@
-"""The states of a receipt at Payme, and what each means for a till.
+"""The states of a receipt at Payme. Source: the Subscribe API's published list of receipt states.
 
-Source: the Subscribe API's published list of receipt states; what the till does in each is this plugin's own reading.
+A file of its own because the sandbox shares it with the client, and nothing else but the error codes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ __all__ = ["ReceiptState"]
 
 
 class ReceiptState(IntEnum):
-    """A receipt's state. Payme may send numbers that are not here: they are kept, and decide nothing."""
+    """A receipt's state. Payme may send other numbers: they are kept, and nothing is concluded from them."""
 
     CREATED = 0
     CHECKING = 1

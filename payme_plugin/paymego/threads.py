@@ -13,27 +13,27 @@ __all__ = ["IoThreads"]
 
 
 class IoThreads:
-    """A few daemon threads: an idle one takes the next job, and where none is idle a new one is started.
+    """A few daemon threads: an idle one takes the next job, and if none is idle a new one is started.
 
-    A job that is stuck holds up no other, unless ``limit`` of them are stuck at once; then jobs queue. Being daemons,
-    they never hold up the end of the process either, which the threads of ``concurrent.futures`` do.
+    A blocked job delays no other, unless ``limit`` jobs are blocked at once; then jobs queue. Daemon threads do not
+    delay the end of the process either; the threads of ``concurrent.futures`` do.
 
     Args:
-        limit: how many threads there may be.
-        linger_s: after so many idle seconds a thread ends.
+        limit: the largest number of threads.
+        linger_s: an idle thread ends after this time.
     """
 
     def __init__(self, *, limit: int = 16, linger_s: float = 60.0) -> None:
         self._limit = limit
         self._linger_s = linger_s
         self._changed = threading.Condition(threading.Lock())
-        self._jobs: deque[Callable[[], None]] = deque()
+        self._jobs: deque[Callable[[], object]] = deque()
         self._threads = 0
         self._idle = 0
         self._closed = False
 
-    def run(self, job: Callable[[], None]) -> None:
-        """Have ``job`` run soon, and return at once. A job must not raise, and must bear to be late."""
+    def run(self, job: Callable[[], object]) -> None:
+        """Run ``job`` soon on one of the threads, and return at once. A job must not raise, and may start late."""
         with self._changed:
             self._jobs.append(job)
             if len(self._jobs) <= self._idle or self._threads >= self._limit:
@@ -42,7 +42,7 @@ class IoThreads:
             self._threads += 1
         try:
             threading.Thread(target=self._work, name="payme-io", daemon=True).start()
-        except RuntimeError:  # the system has no thread to give: another one may take the job, or its time runs out
+        except RuntimeError:  # the system can't start a thread: another one may take the job, or its deadline passes
             with self._changed:
                 self._threads -= 1
 
@@ -56,12 +56,12 @@ class IoThreads:
         try:
             while (job := self._next_job()) is not None:
                 job()
-                del job  # while it is idle, a thread keeps nothing of a call alive
+                del job  # an idle thread keeps nothing of a call alive
         finally:
             with self._changed:
                 self._threads -= 1
 
-    def _next_job(self) -> Callable[[], None] | None:
+    def _next_job(self) -> Callable[[], object] | None:
         with self._changed:
             self._idle += 1
             try:

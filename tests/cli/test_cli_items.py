@@ -70,7 +70,7 @@ def test_every_member_is_taken(tmp_path: Path) -> None:
         (json.dumps([{**BREAD, "marking": []}]), "item 1: marking must be a text"),
         ('[{"name": "a", "name": "b"}]', "a member of an object comes twice"),
         (json.dumps([BREAD] * 1001), "a list of at most 1000 items"),
-        ("[" * 100_000, "it nests too deep"),
+        ("[" * 100_000, "it is nested too deep"),
         ('"' + "x" * 1_048_576 + '"', "it is larger than 1048576 bytes"),
     ],
 )

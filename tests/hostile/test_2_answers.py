@@ -139,7 +139,7 @@ def test_nothing_but_our_own_errors_comes_out_of_the_client(
         "create": receipts.create(AMOUNT, {"order_id": "1"}),
         "get_all": receipts.get_all(0, 1),
         "set_fiscal_data": receipts.set_fiscal_data(RECEIPT, {"receipt_id": 1, "qr_code_url": OFD_LINK}),
-    }.get(method, receipts.check(RECEIPT))
+    }.get(method, receipts.by_id(RECEIPT))
     peer.answer = lambda request: body.replace(b'"OURS"', str(request["id"]).encode())
 
     try:

@@ -85,7 +85,7 @@ def assert_key_arrives(sandbox: Sandbox, tmp_path: Path, key: str, end: str) -> 
     client = PaymeGoClient(MerchantAccount(read.pos_id, read.pos_key, read.url), clock=clock, request_ids=lambda: 1)
     try:
         with pytest.raises(ServerError) as refused:
-            client.begin("receipts.check", receipts.check("0" * 24), clock.monotonic() + 10).answer()
+            client.begin("receipts.check", receipts.by_id("0" * 24), clock.monotonic() + 10).answer()
     finally:
         client.close()
     assert refused.value.code != ACCESS_DENIED

@@ -154,7 +154,7 @@ def test_paid_in_a_check_that_names_another_receipt_amount_or_state_is_no_answer
 
     assert (outcome.status, len(world.live())) == (PaymentStatus.UNKNOWN, 1)
     told = "\n".join(event.text for event in world.events())
-    assert "about another receipt, amount or state" in told or "the receipt in the result is none" in told
+    assert "about another receipt, amount or state" in told or "the receipt in the result is not an object" in told
 
 
 @pytest.mark.parametrize("facts", _OTHERS_FACTS)

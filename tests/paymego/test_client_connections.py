@@ -26,7 +26,7 @@ RECEIPT = "65f0a1b2c3d4e5f601234567"
 
 
 def check(client: PaymeGoClient, time: Time) -> None:
-    client.begin("receipts.check", receipts.check(RECEIPT), time.after(5)).answer()
+    client.begin("receipts.check", receipts.by_id(RECEIPT), time.after(5)).answer()
 
 
 def pay(client: PaymeGoClient, time: Time) -> None:
@@ -139,7 +139,7 @@ def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next(
 
     client = client_of(serve(talkative).url)
     for _ in range(5):
-        pending = client.begin("receipts.check", receipts.check(RECEIPT), time.after(5))
+        pending = client.begin("receipts.check", receipts.by_id(RECEIPT), time.after(5))
         assert receipts.state_of(pending.answer()) == 0
 
 
@@ -200,7 +200,7 @@ def test_a_request_beside_another_has_a_connection_of_its_own(serve: Serve, clie
 
     peer = serve(slow, quick)
     client = client_of(peer.url)
-    first = client.begin("receipts.check", receipts.check(RECEIPT), time.after(5))
+    first = client.begin("receipts.check", receipts.by_id(RECEIPT), time.after(5))
     while not peer.requests:
         assert not first.wait(time.after(0.01))
     check(client, time)
@@ -218,7 +218,7 @@ def test_a_late_answer_to_an_abandoned_request_reaches_nobody(
 
     peer = serve(late, honest)
     client = client_of(peer.url)
-    first = client.begin("receipts.check", receipts.check(RECEIPT), time.after(5))
+    first = client.begin("receipts.check", receipts.by_id(RECEIPT), time.after(5))
     while not peer.requests:
         first.wait(time.after(0.01))
     first.abandon()
@@ -270,7 +270,7 @@ def test_a_closed_client_sends_nothing(serve: Serve, client_of: ClientOf, time: 
 def test_close_abandons_what_is_under_way(serve: Serve, client_of: ClientOf, time: Time) -> None:
     peer = serve(lambda visit: visit.until_gone())
     client = client_of(peer.url)
-    pending = client.begin("receipts.check", receipts.check(RECEIPT), time.after(60))
+    pending = client.begin("receipts.check", receipts.by_id(RECEIPT), time.after(60))
     client.close()
     assert pending.wait(time.monotonic())
     with pytest.raises(CallFailed):

@@ -97,7 +97,7 @@ def test_a_request_ends_at_its_deadline_however_slow_the_server_is(
     # The server sees its connection end, and the next request is held up by nothing.
     peer._threads[1].join(5)
     assert not peer._threads[1].is_alive()
-    assert client.begin("receipts.check", receipts.check(RECEIPT), time.after(2)).answer().bound
+    assert client.begin("receipts.check", receipts.by_id(RECEIPT), time.after(2)).answer().bound
 
 
 def test_a_name_look_up_that_hangs_ends_at_the_deadline_and_leads_nowhere_later(
@@ -124,10 +124,10 @@ def test_a_name_look_up_that_hangs_ends_at_the_deadline_and_leads_nowhere_later(
     assert caught.value.fault is Fault.TIME_OVER
 
     monkeypatch.undo()
-    client.begin("receipts.check", receipts.check(RECEIPT), time.after(2)).answer()
+    client.begin("receipts.check", receipts.by_id(RECEIPT), time.after(2)).answer()
     release.set()
     assert looked_up.wait(5)
-    client.begin("receipts.check", receipts.check(RECEIPT), time.after(2)).answer()
+    client.begin("receipts.check", receipts.by_id(RECEIPT), time.after(2)).answer()
     assert (peer.methods, peer.connections) == (["receipts.check", "receipts.check"], 1)
 
 
@@ -147,7 +147,7 @@ def test_addresses_that_never_answer_leave_time_for_the_one_that_does(
         ]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
         began_at = time.monotonic()
-        client_of(peer.url).begin("receipts.check", receipts.check(RECEIPT), time.after(3)).answer()
+        client_of(peer.url).begin("receipts.check", receipts.by_id(RECEIPT), time.after(3)).answer()
         assert 1.5 < time.monotonic() - began_at < 3
 
 
@@ -158,7 +158,7 @@ def test_a_request_that_nobody_waits_for_ends_too(serve: Serve, client_of: Clien
     while not peer.requests:
         peer.stopping.wait(0.01)
     time.ahead_s += 1
-    client.begin("receipts.check", receipts.check(RECEIPT), time.after(LIMIT_S))
+    client.begin("receipts.check", receipts.by_id(RECEIPT), time.after(LIMIT_S))
     peer._threads[1].join(2)
     assert not peer._threads[1].is_alive()
 
@@ -167,7 +167,7 @@ def test_a_deadline_that_has_passed_sends_nothing(
     serve: Serve, client_of: ClientOf, time: Time, honest: Script
 ) -> None:
     peer = serve(honest)
-    pending = client_of(peer.url).begin("receipts.check", receipts.check(RECEIPT), time.after(-1))
+    pending = client_of(peer.url).begin("receipts.check", receipts.by_id(RECEIPT), time.after(-1))
     assert pending.wait(time.after(5))
     with pytest.raises(NotSent) as caught:
         pending.answer()
@@ -232,7 +232,7 @@ def test_a_stuck_request_does_not_hold_up_the_next(
     while len(peer.requests) < 3:
         peer.stopping.wait(0.01)
     began_at = time.monotonic()
-    client.begin("receipts.check", receipts.check(RECEIPT), time.after(5)).answer()
+    client.begin("receipts.check", receipts.by_id(RECEIPT), time.after(5)).answer()
     assert time.monotonic() - began_at < 1
     for pending in stuck:
         pending.abandon()

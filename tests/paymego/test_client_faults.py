@@ -57,7 +57,7 @@ def test_the_second_address_is_tried_when_the_first_refuses(
 ) -> None:
     # ``localhost`` is ::1 and 127.0.0.1 on most machines; the peer listens on the latter alone.
     peer = serve(honest)
-    answer = client_of(peer.url).begin("receipts.check", receipts.check(RECEIPT), time.after(5)).answer()
+    answer = client_of(peer.url).begin("receipts.check", receipts.by_id(RECEIPT), time.after(5)).answer()
     assert receipts.state_of(answer) == 4
 
 

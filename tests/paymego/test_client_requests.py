@@ -43,7 +43,7 @@ def test_a_request_is_one_post_with_the_kassas_authorisation(
 def test_the_address_is_used_as_it_is_written(serve: Serve, client_of: ClientOf, time: Time, honest: Script) -> None:
     peer = serve(honest)
     client_of(f"http://127.0.0.1:{peer.port}/gate/api/?till=3").begin(
-        "receipts.check", receipts.check(RECEIPT), time.after(5)
+        "receipts.check", receipts.by_id(RECEIPT), time.after(5)
     ).answer()
     assert peer.requests[0].line == "POST /gate/api/?till=3 HTTP/1.1"
 
@@ -52,7 +52,7 @@ def test_an_answer_that_repeats_our_id_is_bound_to_us(
     serve: Serve, client_of: ClientOf, time: Time, honest: Script
 ) -> None:
     peer = serve(honest)
-    answer = client_of(peer.url).begin("receipts.check", receipts.check(RECEIPT), time.after(5)).answer()
+    answer = client_of(peer.url).begin("receipts.check", receipts.by_id(RECEIPT), time.after(5)).answer()
     assert answer == Answer("receipts.check", {"state": 4}, bound=True)
 
 
@@ -62,7 +62,7 @@ def test_an_answer_without_an_id_is_not_bound(serve: Serve, client_of: ClientOf,
         if visit.request():
             visit.reply(body)
 
-    answer = client_of(serve(script).url).begin("receipts.check", receipts.check(RECEIPT), time.after(5)).answer()
+    answer = client_of(serve(script).url).begin("receipts.check", receipts.by_id(RECEIPT), time.after(5)).answer()
     assert (receipts.state_of(answer), answer.bound) == (4, False)
 
 
@@ -71,7 +71,7 @@ def test_an_answer_to_another_request_is_unclear(serve: Serve, client_of: Client
         if heard := visit.request():
             visit.answer(heard, id=7, result={"state": 4})
 
-    pending = client_of(serve(script).url).begin("receipts.check", receipts.check(RECEIPT), time.after(5))
+    pending = client_of(serve(script).url).begin("receipts.check", receipts.by_id(RECEIPT), time.after(5))
     with pytest.raises(Unclear) as caught:
         pending.answer()
     assert caught.value.fault is Fault.FOREIGN_ANSWER
@@ -84,7 +84,7 @@ def test_an_error_is_refused_with_its_code_and_words(serve: Serve, client_of: Cl
         if heard := visit.request():
             visit.answer(heard, error={"code": -31400, "message": words, "data": None})
 
-    pending = client_of(serve(script).url).begin("receipts.check", receipts.check(RECEIPT), time.after(5))
+    pending = client_of(serve(script).url).begin("receipts.check", receipts.by_id(RECEIPT), time.after(5))
     with pytest.raises(ServerError) as caught:
         pending.answer()
     assert caught.value.code == -31400
@@ -94,7 +94,7 @@ def test_an_error_is_refused_with_its_code_and_words(serve: Serve, client_of: Cl
 def test_the_same_pending_gives_the_same_outcome_again(
     serve: Serve, client_of: ClientOf, time: Time, honest: Script
 ) -> None:
-    pending = client_of(serve(honest).url).begin("receipts.check", receipts.check(RECEIPT), time.after(5))
+    pending = client_of(serve(honest).url).begin("receipts.check", receipts.by_id(RECEIPT), time.after(5))
     assert pending.answer() is pending.answer()
 
 
@@ -104,7 +104,7 @@ def test_waiting_ends_with_the_answer_or_with_the_slice(serve: Serve, client_of:
             visit.peer.stopping.wait(0.2)
             visit.answer(heard, result={"state": 4})
 
-    pending = client_of(serve(script).url).begin("receipts.check", receipts.check(RECEIPT), time.after(5))
+    pending = client_of(serve(script).url).begin("receipts.check", receipts.by_id(RECEIPT), time.after(5))
     began_at = time.monotonic()
     assert not pending.wait(time.after(0.05))
     assert pending.wait(time.after(5))

@@ -151,7 +151,7 @@ def test_the_log_has_one_line_for_the_request_and_one_for_its_answer(
     caplog.set_level(logging.INFO)
     client = client_of(serve(honest).url)
     client.begin("receipts.create", receipts.create(1_500_000, {"order_id": "3-118"}), time.after(5)).answer()
-    client.begin("receipts.check", receipts.check(RECEIPT), time.after(5)).answer()
+    client.begin("receipts.check", receipts.by_id(RECEIPT), time.after(5)).answer()
     assert {record.name for record in caplog.records} == {"payme"}
     lines = [re.sub(r"\d+ ms$", "N ms", record.getMessage()) for record in caplog.records]
     assert lines == [
@@ -195,7 +195,7 @@ def test_the_log_tells_why_there_is_no_answer(
     client = client_of("http://127.0.0.1:9/api")
     for _ in range(2):
         with pytest.raises(CallFailed):
-            client.begin("receipts.check", receipts.check(RECEIPT), time.after(5)).answer()
+            client.begin("receipts.check", receipts.by_id(RECEIPT), time.after(5)).answer()
     assert [record.levelname for record in caplog.records] == ["INFO", "WARNING"] * 2
     assert f"receipt={RECEIPT} not sent: not-connected (can't connect to 127.0.0.1 port 9" in caplog.text
 
@@ -211,7 +211,7 @@ def test_a_log_that_raises_changes_no_outcome(
     broken = Broken()
     logging.getLogger("payme").addFilter(broken)
     try:
-        pending = client_of(serve(honest).url).begin("receipts.check", receipts.check(RECEIPT), time.after(5))
+        pending = client_of(serve(honest).url).begin("receipts.check", receipts.by_id(RECEIPT), time.after(5))
         assert receipts.state_of(pending.answer()) == 4
     finally:
         logging.getLogger("payme").removeFilter(broken)
@@ -233,7 +233,7 @@ def test_a_key_that_could_break_out_of_its_header_is_refused_without_being_shown
 def test_a_key_of_any_letters_goes_out_as_utf_8(serve: Serve, time: Time, honest: Script) -> None:
     peer = serve(honest)
     client = PaymeGoClient(MerchantAccount("id", Secret("ключ"), peer.url), clock=time, request_ids=lambda: 1)
-    client.begin("receipts.check", receipts.check(RECEIPT), time.after(5)).answer()
+    client.begin("receipts.check", receipts.by_id(RECEIPT), time.after(5)).answer()
     client.close()
     assert peer.requests[0].headers["X-Auth"].encode("latin-1").decode() == "id:ключ"
     assert json.loads(peer.requests[0].body)["id"] == 1

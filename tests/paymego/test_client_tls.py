@@ -67,7 +67,7 @@ def test_the_sites_own_authority_is_trusted_by_ca_file(
     client = client_of(f"https://{host}:{peer.port}/api", ca_file)
     client.warm_up()
     for _ in range(3):
-        client.begin("receipts.check", receipts.check(RECEIPT), time.after(5)).answer()
+        client.begin("receipts.check", receipts.by_id(RECEIPT), time.after(5)).answer()
     assert (len(peer.requests), peer.connections) == (3, 1)
 
 
@@ -76,7 +76,7 @@ def test_the_sites_own_authority_stands_in_the_place_of_the_systems(
 ) -> None:
     peer = serve(honest, tls=tls_of(authority.issue_cert("localhost")))
     client = client_of(peer.url, ca_file)
-    client.begin("receipts.check", receipts.check(RECEIPT), time.after(5)).answer()
+    client.begin("receipts.check", receipts.by_id(RECEIPT), time.after(5)).answer()
     assert client._tls is not None
     assert client._tls.get().cert_store_stats()["x509_ca"] == 1
 

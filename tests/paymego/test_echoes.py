@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payme_plugin.paymego import receipts
-from payme_plugin.paymego.jsonrpc import display_text
-from payme_plugin.paymego.redaction import redact, redact_in_place
+from payme_plugin.paymego.redaction import display_text, redact, redact_in_place
 from payme_plugin.secret import Secret
 
 if TYPE_CHECKING:
@@ -100,5 +99,5 @@ def test_a_code_is_struck_out_of_the_answers_that_follow_its_own(serve: Serve, c
 
     client = client_of(serve(forgetful).url)
     client.begin("receipts.pay", receipts.pay(RECEIPT, Secret(CODE)), time.after(5)).answer()
-    answer = client.begin("receipts.get", receipts.get(RECEIPT), time.after(5)).answer()
+    answer = client.begin("receipts.get", receipts.by_id(RECEIPT), time.after(5)).answer()
     assert receipts.receipt_of(answer).raw["description"] == "код ***"

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.errors import Fault, ServerError, ServerText, Unclear
-from payme_plugin.paymego.jsonrpc import Request, display_text, encode_request, read_answer
+from payme_plugin.paymego.jsonrpc import Request, encode_request, read_answer
+from payme_plugin.paymego.redaction import display_text
 from payme_plugin.secret import Secret
 
 if TYPE_CHECKING:
