@@ -36,10 +36,13 @@ _CREATE_METHOD = "receipts.create"
 _MAX_CODES = 4
 """How many codes are redacted in later answers, where a server may repeat them; a payment has at most four."""
 
-_REQUEST_ID_BITS = 53
 _PAY_IDLE_S = 5.0
 _IDLE_S = 30.0
 _INVISIBLE_LETTERS = "\xa0\xad"  # they are not control characters: the settings allow them in a key
+
+
+def _random_id() -> int:
+    return secrets.randbits(53)
 
 
 class PaymeGoClient:
@@ -51,8 +54,8 @@ class PaymeGoClient:
     Args:
         merchant: address and authorisation.
         clock: the clock of all deadlines.
-        request_ids: returns the id of the next request: random, so that an answer to another request can't be taken for
-            ours; below 2**53, so that any server can repeat it.
+        request_ids: returns the id of the next request. By default random, so that an answer to another request can't
+            be taken for ours, and below 2**53, so that any server can repeat it.
         ca_file: certificates of the site's own authority, instead of the system's.
         log: where the two lines of each request are written.
 
@@ -66,7 +69,7 @@ class PaymeGoClient:
         merchant: MerchantAccount,
         *,
         clock: Clock,
-        request_ids: Callable[[], int],
+        request_ids: Callable[[], int] = _random_id,
         ca_file: Path | None = None,
         log: Log | None = None,
     ) -> None:
@@ -219,10 +222,4 @@ def client_of(settings: Settings, clock: Clock, log: Log | None = None) -> Payme
     Raises:
         ValueError: as ``PaymeGoClient``; settings that passed validation never cause it.
     """
-    return PaymeGoClient(
-        MerchantAccount.of(settings),
-        clock=clock,
-        request_ids=lambda: secrets.randbits(_REQUEST_ID_BITS),
-        ca_file=settings.ca_file,
-        log=log,
-    )
+    return PaymeGoClient(MerchantAccount.of(settings), clock=clock, ca_file=settings.ca_file, log=log)

@@ -190,13 +190,12 @@ class Connection:
             enforce_content_length=True,
         )
         try:
-            _check_head(response)
-            whole = _read_whole(response, call)
+            answer = _read(response, call)
         except BaseException:
             response.close()
             raise
         response.release_conn()
-        return whole
+        return answer
 
     def close(self) -> None:
         """Close the connection."""
@@ -204,14 +203,11 @@ class Connection:
         self._handle.close()
 
 
-def _check_head(response: BaseHTTPResponse) -> None:
+def _read(response: BaseHTTPResponse, call: Call) -> bytes:
     if response.status != _HTTP_OK:
         raise TransportError(Fault.HTTP_STATUS, f"HTTP status {response.status}")
     if response.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
         raise TransportError(Fault.NOT_JSON, "the answer is compressed, which was not asked for")
-
-
-def _read_whole(response: BaseHTTPResponse, call: Call) -> bytes:
     parts: list[bytes] = []
     size = 0
     while part := response.read(_CHUNK_BYTES, decode_content=False):

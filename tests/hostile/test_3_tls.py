@@ -1,7 +1,7 @@
 """3. TLS: whom a till sends its key to, told by whole sales at a till with the plugin in service.
 
 Whoever is not Payme gets no byte of a request, the buyer is not charged, the cashier reads why, and the log names the
-cause; no secret is seen anywhere. ``tests/paymego/test_client_tls.py`` shows the same of the client alone, and more of
+cause; no secret is seen anywhere. ``tests/paymego/test_tls.py`` shows the same of the client alone, and more of
 its corners.
 """
 

@@ -1,17 +1,37 @@
-"""A call ends once; what ended is never written; "not sent" is certain."""
+"""A call ends once, at its deadline at the latest; what ended is never written; "not sent" is certain."""
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import trustme
 
+from payme_plugin.clock import SystemClock
+from payme_plugin.paymego import receipts
 from payme_plugin.paymego.call import Call, CallFinished
-from payme_plugin.paymego.errors import Fault, NotSent, Unclear
+from payme_plugin.paymego.errors import CallFailed, Fault, NotSent, Unclear
 from payme_plugin.paymego.protocols import Answer
+from payme_plugin.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from payme_plugin.paymego.client import PaymeGoClient
+    from tests.paymego.conftest import Peer, Script, Time, Visit
+
+    ClientOf = Callable[..., PaymeGoClient]
+    Serve = Callable[..., Peer]
 
 pytestmark = pytest.mark.floor
 
+RECEIPT = "65f0a1b2c3d4e5f601234567"
+LIMIT_S = 0.3
+SLACK_S = 2.0
 ANSWER = Answer("receipts.check", {"state": 4}, bound=True)
 
 
@@ -187,8 +207,6 @@ def test_an_outcome_is_handed_over_only_after_its_end_was_told(clock: HandClock)
 
 
 def test_whoever_waits_is_woken_by_the_end() -> None:
-    from payme_plugin.clock import SystemClock  # noqa: PLC0415 - the one test on real time
-
     clock = SystemClock()
     call = Call("receipts.pay", clock.monotonic() + 30, clock)
     waiter = threading.Thread(target=call.wait, args=(call.deadline,))
@@ -196,3 +214,212 @@ def test_whoever_waits_is_woken_by_the_end() -> None:
     call.abandon()
     waiter.join(5)
     assert not waiter.is_alive()
+
+
+def silent(visit: Visit) -> None:
+    visit.request()
+    visit.until_gone()
+
+
+def dripping_status_line(visit: Visit) -> None:
+    visit.request()
+    visit.drip(b"HTTP/1.1 200 " + b"O" * 10_000)
+
+
+def dripping_headers(visit: Visit) -> None:
+    visit.request()
+    visit.send(b"HTTP/1.1 200 OK\r\n")
+    visit.drip(b"X-Slow: yes\r\n" * 1000)
+
+
+def dripping_body(visit: Visit) -> None:
+    visit.request()
+    visit.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n")
+    visit.drip(b" " * 10_000)
+
+
+def dripping_chunks(visit: Visit) -> None:
+    visit.request()
+    visit.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    visit.drip(b"1\r\n \r\n" * 1000)
+
+
+def dripping_until_close(visit: Visit) -> None:
+    visit.request()
+    visit.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+    visit.drip(b" " * 10_000)
+
+
+def flood_of_continues(visit: Visit) -> None:
+    visit.request()
+    while not visit.peer.stopping.wait(0.01):
+        visit.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        silent,
+        dripping_status_line,
+        dripping_headers,
+        dripping_body,
+        dripping_chunks,
+        dripping_until_close,
+        flood_of_continues,
+    ],
+)
+def test_a_request_ends_at_its_deadline_however_slow_the_server_is(
+    serve: Serve, client_of: ClientOf, time: Time, script: Script, honest: Script
+) -> None:
+    peer = serve(script, honest)
+    client = client_of(peer.url)
+    began_at = time.monotonic()
+    with pytest.raises(Unclear) as caught:
+        client.begin("receipts.pay", receipts.pay(RECEIPT, Secret("0027161293")), time.after(LIMIT_S)).answer()
+    assert LIMIT_S <= time.monotonic() - began_at < LIMIT_S + SLACK_S
+    assert caught.value.fault is Fault.TIME_OVER
+
+    # The server sees its connection end, and the next request is held up by nothing.
+    peer._threads[1].join(5)
+    assert not peer._threads[1].is_alive()
+    assert client.begin("receipts.check", receipts.by_id(RECEIPT), time.after(2)).answer().bound
+
+
+def test_a_name_look_up_that_hangs_ends_at_the_deadline_and_leads_nowhere_later(
+    serve: Serve, client_of: ClientOf, time: Time, honest: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, looked_up = threading.Event(), threading.Event()
+    look_up = socket.getaddrinfo
+
+    def hanging(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - the resolver's own signature
+        release.wait(10)
+        try:
+            return look_up(*arguments, **options)
+        finally:
+            looked_up.set()
+
+    peer = serve(honest)
+    monkeypatch.setattr(socket, "getaddrinfo", hanging)
+    client = client_of(peer.url)
+    began_at = time.monotonic()
+    pending = client.begin("receipts.pay", receipts.pay(RECEIPT, Secret("0027161293")), time.after(LIMIT_S))
+    with pytest.raises(NotSent) as caught:
+        pending.answer()
+    assert time.monotonic() - began_at < LIMIT_S + SLACK_S
+    assert caught.value.fault is Fault.TIME_OVER
+
+    monkeypatch.undo()
+    client.begin("receipts.check", receipts.by_id(RECEIPT), time.after(2)).answer()
+    release.set()
+    assert looked_up.wait(5)
+    client.begin("receipts.check", receipts.by_id(RECEIPT), time.after(2)).answer()
+    assert (peer.methods, peer.connections) == (["receipts.check", "receipts.check"], 1)
+
+
+def test_addresses_that_never_answer_leave_time_for_the_one_that_does(
+    serve: Serve, client_of: ClientOf, time: Time, honest: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = serve(honest)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as dead, contextlib.ExitStack() as callers:
+        # A full backlog: the kernel drops what comes next, as a host that is off does.
+        for _ in range(4):
+            caller = callers.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(dead.getsockname())
+        found = [
+            (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port))
+            for port in (dead.getsockname()[1], dead.getsockname()[1], peer.port)
+        ]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        began_at = time.monotonic()
+        client_of(peer.url).begin("receipts.check", receipts.by_id(RECEIPT), time.after(3)).answer()
+        assert 1.5 < time.monotonic() - began_at < 3
+
+
+def test_a_request_that_nobody_waits_for_ends_too(serve: Serve, client_of: ClientOf, time: Time) -> None:
+    peer = serve(dripping_headers)
+    client = client_of(peer.url)
+    client.begin("receipts.create", receipts.create(100, {}), time.after(LIMIT_S))
+    while not peer.requests:
+        peer.stopping.wait(0.01)
+    time.ahead_s += 1
+    client.begin("receipts.check", receipts.by_id(RECEIPT), time.after(LIMIT_S))
+    peer._threads[1].join(2)
+    assert not peer._threads[1].is_alive()
+
+
+def test_a_deadline_that_has_passed_sends_nothing(
+    serve: Serve, client_of: ClientOf, time: Time, honest: Script
+) -> None:
+    peer = serve(honest)
+    pending = client_of(peer.url).begin("receipts.check", receipts.by_id(RECEIPT), time.after(-1))
+    assert pending.wait(time.after(5))
+    with pytest.raises(NotSent) as caught:
+        pending.answer()
+    assert caught.value.fault is Fault.TIME_OVER
+    assert peer.connections == 0
+
+
+@pytest.mark.parametrize("by_hand", [False, True], ids=["deadline", "abandon"])
+def test_a_request_that_ended_during_the_handshake_is_never_written(
+    serve: Serve, client_of: ClientOf, time: Time, tmp_path: Path, by_hand: bool
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def stalling(visit: Visit) -> None:
+        arrived.set()
+        go_on.wait(5)
+        visit.until_gone()
+
+    peer = serve(stalling)
+    client = client_of(f"https://localhost:{peer.port}/api", ca_file=tmp_path / "ca.pem")
+    pending = client.begin(
+        "receipts.pay", receipts.pay(RECEIPT, Secret("0027161293")), time.after(60 if by_hand else LIMIT_S)
+    )
+    assert arrived.wait(5)
+    if by_hand:
+        pending.abandon()
+    with pytest.raises(NotSent) as caught:
+        pending.answer()
+    go_on.set()
+    peer._threads[1].join(5)
+    assert caught.value.fault is (Fault.STOPPED if by_hand else Fault.TIME_OVER)
+    assert b"0027161293" not in peer.received
+    assert not peer._threads[1].is_alive()
+
+
+def test_a_body_that_the_server_does_not_read_ends_at_the_deadline(
+    serve: Serve, client_of: ClientOf, time: Time
+) -> None:
+    def unreading(visit: Visit) -> None:
+        visit.connection.recv(1)
+        visit.peer.stopping.wait(5)
+
+    # More than the sockets of both sides hold; putting it together takes a part of the limit.
+    params = receipts.create(100, {"note": "x" * 12 * 1024 * 1024})
+    limit_s = 3 * LIMIT_S
+    began_at = time.monotonic()
+    pending = client_of(serve(unreading).url).begin("receipts.create", params, time.after(limit_s))
+    with pytest.raises(Unclear) as caught:
+        pending.answer()
+    assert time.monotonic() - began_at < limit_s + SLACK_S
+    assert caught.value.fault is Fault.TIME_OVER
+
+
+def test_a_stuck_request_does_not_hold_up_the_next(
+    serve: Serve, client_of: ClientOf, time: Time, honest: Script
+) -> None:
+    peer = serve(silent, silent, silent, honest)
+    client = client_of(peer.url)
+    stuck = [client.begin("receipts.create", receipts.create(100, {}), time.after(60)) for _ in range(3)]
+    while len(peer.requests) < 3:
+        peer.stopping.wait(0.01)
+    began_at = time.monotonic()
+    client.begin("receipts.check", receipts.by_id(RECEIPT), time.after(5)).answer()
+    assert time.monotonic() - began_at < 1
+    for pending in stuck:
+        pending.abandon()
+        with pytest.raises(CallFailed):
+            pending.answer()

@@ -217,7 +217,7 @@ def test_a_log_that_raises_changes_no_outcome(
         logging.getLogger("payme").removeFilter(broken)
 
 
-def test_a_kassa_shows_no_key() -> None:
+def test_a_merchant_account_shows_no_key() -> None:
     assert repr(MerchantAccount("id", Secret(KEY), "https://payme.example/api")) == (
         "MerchantAccount(pos_id='id', url='https://payme.example/api')"
     )

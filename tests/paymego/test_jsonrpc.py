@@ -1,4 +1,4 @@
-"""The envelope: what a request looks like, and which answers are answers to it."""
+"""JSON-RPC: what a request looks like, and which answers are answers to it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.errors import Fault, ServerError, ServerText, Unclear
 from payme_plugin.paymego.jsonrpc import Request, encode_request, read_answer
-from payme_plugin.paymego.redaction import display_text
 from payme_plugin.secret import Secret
 
 if TYPE_CHECKING:
@@ -168,35 +167,3 @@ def test_the_servers_words_show_no_secret_and_no_long_number() -> None:
     with pytest.raises(ServerError) as caught:
         read_answer(body.encode(), request, (Secret("KEY"),))
     assert caught.value.text.default == "*** *** ************9012, 1 500 000"
-
-
-CARD = "8600123456789012"
-FAR = 4096
-
-
-@given(
-    kept=st.integers(0, 40),
-    number=st.sampled_from([CARD, "8600 1234 5678 9012", "8600-1234-5678-9012", "+998 (90) 111-22-33", "123456"]),
-    blank=st.sampled_from([" ", "\n", "\x00", "\u00a0"]),
-)
-def test_a_number_is_masked_wherever_a_long_text_is_cut(kept: int, number: str, blank: str) -> None:
-    # All the blanks become one, so that what stands far behind is what is shown.
-    shown = display_text(f"no{blank * (FAR - 2 - kept)}{number} and more", ())
-    assert shown.startswith("no")
-    # Of a whole number its last four digits are shown; of one that may go on behind the cut, none.
-    assert sum(letter.isdigit() for letter in shown) == (4 if kept > len(number) + 1 else 0)
-
-
-@pytest.mark.parametrize("kept", [0, 1, 5, 12, 17, 30])
-def test_a_secret_is_struck_out_wherever_a_long_text_is_cut(kept: int) -> None:
-    key, code = Secret("k3y-canary-of-ours"), Secret("90172612939")
-    for said in ("k3y-canary-of-ours", "90172612939", "9017 - 2612 - 939", "9 0 1 7 2 6 1 2 9 3 9"):
-        shown = display_text(f"no{' ' * (FAR - 2 - kept)}{said} and more", [key, code])
-        assert "canary" not in shown
-        assert not any(letter.isdigit() for letter in shown)
-
-
-def test_a_long_text_is_shown_as_far_as_a_short_one() -> None:
-    assert display_text("Карта не найдена. " * 500, ()) == ("Карта не найдена. " * 500)[:300]
-    assert display_text("1" * 10_000, ()) == "*" * 300
-    assert display_text("x" * FAR + "1", ()) == "x" * 300
