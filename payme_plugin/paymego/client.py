@@ -1,4 +1,4 @@
-"""The client of one merchant account: requests on I/O threads, over one connection that is kept alive."""
+"""The client of one merchant account: requests on I/O threads, over a connection that is kept alive."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ __all__ = ["PaymeGoClient", "client_of"]
 
 _PAY_METHOD = "receipts.pay"
 _CREATE_METHOD = "receipts.create"
-"""It runs beside the scan: until the buyer has shown a code, no flow waits for its answer or its deadline."""
+"""It runs beside the scan: until a code is scanned, no flow waits for its answer or its deadline."""
 
 _MAX_CODES = 4
-"""How many codes are redacted in later answers, where a server may repeat them; a payment has at most four."""
+"""How many codes are redacted in later answers, which may repeat them; a payment has at most four."""
 
 _PAY_IDLE_S = 5.0
 _IDLE_S = 30.0
@@ -217,7 +217,9 @@ class PaymeGoClient:
 
 
 def client_of(settings: Settings, clock: Clock, log: Log | None = None) -> PaymeGoClient:
-    """Return a client of the merchant account in ``settings``; the arguments are those of ``PaymeGoClient``.
+    """Return a client of the merchant account in ``settings``.
+
+    The other arguments are those of ``PaymeGoClient``.
 
     Raises:
         ValueError: as ``PaymeGoClient``; settings that passed validation never cause it.

@@ -88,7 +88,7 @@ class Endpoint:
 
 
 class SocketHandle:
-    """Connects a socket with the call that uses it, so that another thread can end a blocked read or write.
+    """Lets another thread end a blocked read or write of the call that uses a socket.
 
     It keeps a duplicate of the socket's descriptor. The connection's own socket object is not enough: TLS detaches it
     before the handshake, and an answer with ``Connection: close`` takes it away before the body is read.
@@ -241,7 +241,7 @@ class _StrictResponse(HTTPResponse):
 
 
 class HttpConnection(HTTPConnection):
-    """urllib3's connection, which asks the call of its handle before it connects or writes."""
+    """urllib3's connection; it asks the call of its handle before it connects or writes."""
 
     response_class = _StrictResponse
 
@@ -298,7 +298,7 @@ class HttpConnection(HTTPConnection):
 
 
 class HttpsConnection(HttpConnection, HTTPSConnection):
-    """The same over https; it never writes a request to a server whose certificate was not verified."""
+    """The same over https: a request is never written to a server whose certificate was not verified."""
 
     def connect(self) -> None:
         """Connect and verify the server's certificate."""

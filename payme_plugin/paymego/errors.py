@@ -21,7 +21,7 @@ __all__ = ["CallFailed", "Fault", "NotSent", "ServerError", "ServerText", "Trans
 
 
 class Fault(Enum):
-    """Why a request got no usable answer; the values go into logs, and the texts for cashiers depend on them."""
+    """Why a request got no usable answer. The values are logged, and select the texts for cashiers."""
 
     NAME_NOT_FOUND = "name-not-found"
     NOT_CONNECTED = "not-connected"

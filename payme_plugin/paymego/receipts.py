@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 MAX_RECEIPTS = 50
-"""The most receipts that ``receipts.get_all`` returns. Source: the Subscribe API's page of that method."""
+"""The most receipts that ``receipts.get_all`` returns. Source: its page in the Subscribe API."""
 
 MAX_ID = 64
 """The most letters of a receipt's id that are taken or shown; Payme's own have 24."""
@@ -141,7 +141,7 @@ def state_of(answer: Answer) -> int:
 
 
 def named_in(answer: Answer) -> tuple[ServerReceipt, ...]:
-    """Return the receipts that an answer describes: its result itself, and the member ``receipt`` of the result.
+    """Return the receipts that an answer describes: its result, and the member ``receipt`` of it.
 
     As far as is known an answer to ``check`` holds only a state; what else it names may belong to another receipt.
 

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["MAX_NUMBER", "RECEIPT_ID", "display_text", "redact", "redact_in_place"]
 
 RECEIPT_ID = re.compile(r"[0-9a-fA-F]{24}")
-"""The usual form of Payme's ids. Such an id is never redacted, although it may contain the digits of a code."""
+"""The usual form of Payme's ids. Such an id is not redacted, even if it contains a code's digits."""
 
 MAX_NUMBER = 99_999
-"""The largest error code or receipt state: a longer number might be a card's, and both are logged and stored."""
+"""The largest error code and receipt state. Both are logged; a longer number may be a card's."""
 
 _MASK = "***"
 _MIN_GROUPED = 8
@@ -76,7 +76,7 @@ def redact_in_place(result: dict[str, object] | list[object], secrets: Sequence[
 
 
 def redact(text: str, secret: Secret) -> str:
-    """Return ``text`` with every repetition of a secret redacted, in time and memory linear in its length."""
+    """Return ``text`` with every repetition of a secret redacted, in linear time and memory."""
     code = secret.reveal()
     if not (code.isascii() and code.isdigit()):
         return secret.scrub(text) if len(code) >= _MIN_GROUPED else text

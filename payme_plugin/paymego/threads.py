@@ -33,7 +33,7 @@ class IoThreads:
         self._closed = False
 
     def run(self, job: Callable[[], object]) -> None:
-        """Run ``job`` soon on one of the threads, and return at once. A job must not raise, and may start late."""
+        """Run ``job`` soon on one of the threads; return at once. A job must not raise, and may start late."""
         with self._changed:
             self._jobs.append(job)
             if len(self._jobs) <= self._idle or self._threads >= self._limit:
