@@ -22,7 +22,4 @@ leases         who works on a row, and who decides
 locks          locks on the bytes of a file, as both are made of
 repair         a damaged journal set aside, and a new one put into its place
 salvage        what can still be read of a damaged journal
-lost_cancellations      what is known of those of its cancellations that may be lost
-salvaged_cancellations  these in the new journal: none that money hangs on is lost
-leaves         the same, where the inner pages of a table are gone
 """

@@ -17,7 +17,7 @@ from payme_plugin.ledger.errors import Damaged, Unwritable
 from payme_plugin.ledger.schema import migrate, require_ours
 from payme_plugin.ledger.sqlite_errors import translated
 
-__all__ = ["SMALLEST_FILE", "connect", "connect_read_only"]
+__all__ = ["SMALLEST_FILE", "connect", "connect_read_only", "use_rows"]
 
 SMALLEST_FILE = 512
 """Bytes of a database of one page of the smallest size. Source: https://sqlite.org/fileformat.html, section 1.2."""
@@ -51,7 +51,7 @@ def connect(path: Path, host_identity: str) -> sqlite3.Connection:
         connection = sqlite3.connect(
             path, timeout=_BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False
         )
-        _give_rows(connection)
+        use_rows(connection)
         try:
             _set_pragmas(connection)
             migrate(connection, host_identity)
@@ -75,13 +75,13 @@ def _set_pragmas(connection: sqlite3.Connection) -> None:
             raise Unwritable(message)
 
 
-def _give_rows(connection: sqlite3.Connection) -> None:
+def use_rows(connection: sqlite3.Connection) -> None:
+    """Let a connection return named columns, and bytes for a text that is not UTF-8: only its row is invalid then."""
     connection.row_factory = sqlite3.Row
     connection.text_factory = _text_or_bytes
 
 
 def _text_or_bytes(raw: bytes) -> str | bytes:
-    """Return a text of the file; one that is no UTF-8 stays bytes, so that its row alone makes no sense."""
     try:
         return raw.decode()
     except UnicodeDecodeError:
@@ -128,7 +128,7 @@ def connect_read_only(path: Path) -> sqlite3.Connection | None:
             message = "the file is no database"
             raise Damaged(message)
         connection = _reader_of(path)
-        _give_rows(connection)
+        use_rows(connection)
         try:
             version = require_ours(connection)
         except BaseException:

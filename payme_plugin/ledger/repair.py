@@ -18,7 +18,6 @@ from payme_plugin.durable import sync_folder
 from payme_plugin.ledger.errors import Damaged, ForeignJournal, InUse, Unwritable
 from payme_plugin.ledger.leases import DECIDER, Leases
 from payme_plugin.ledger.locks import lock_bytes
-from payme_plugin.ledger.lost_cancellations import lacks_cancellation
 from payme_plugin.ledger.opening import SMALLEST_FILE, connect_read_only
 from payme_plugin.ledger.owners import is_alive
 from payme_plugin.ledger.salvage import (
@@ -26,8 +25,8 @@ from payme_plugin.ledger.salvage import (
     Salvage,
     has_our_tables,
     identity_in,
-    makes_sense,
-    read_text,
+    is_valid,
+    lacks_cancellation,
     salvage,
 )
 from payme_plugin.ledger.sqlite_errors import translated
@@ -123,9 +122,8 @@ def _fault_of(connection: sqlite3.Connection) -> str | None:
         return str(found).replace("\n", " ")
     if not has_our_tables(connection):
         return "its tables are not those of a journal"
-    connection.text_factory = read_text
     for table in ALL_TABLES:
-        if not all(makes_sense(table, dict(row)) for row in connection.execute(f"SELECT * FROM {table}")):  # noqa: S608 - our own names
+        if not all(is_valid(table, row) for row in connection.execute(f"SELECT * FROM {table}")):  # noqa: S608 - our own names
             return f"a row of {table} makes no sense"
     if lacks_cancellation(connection):
         return "a payment that owes money has no live cancellation"

@@ -257,7 +257,7 @@ class FiscalLinkRow:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def row_of(kind: type[_Row], stored: sqlite3.Row) -> _Row:
+def row_of(kind: type[_Row], stored: sqlite3.Row | Mapping[str, object]) -> _Row:
     """Return a row of the file as data.
 
     Args:
@@ -267,7 +267,7 @@ def row_of(kind: type[_Row], stored: sqlite3.Row) -> _Row:
     Raises:
         Damaged: it holds what was never written.
     """
-    columns = dict(zip(stored.keys(), stored, strict=True))
+    columns = dict(stored)
     values: dict[str, Any] = {}
     for name, usual, read in _readers(cast("Hashable", kind)):
         try:

@@ -171,6 +171,11 @@ def one(path: Path) -> Callable[[Callable[[Journal], object]], CancellationRow |
     return make
 
 
+def as_restored(row: CancellationRow) -> CancellationRow:
+    """Return a row without what a repair can't read of it: it is due at once, and counts from the start."""
+    return replace(row, due_at=row.created_at, attempts=0, offered_at=None, last_error="")
+
+
 def after_repair(path: Path) -> tuple[Repaired, CancellationRow, PaymentRow]:
     outcome = repaired(path)
     journal = open_journal(path)
@@ -226,7 +231,38 @@ def test_money_that_is_owed_has_one_live_row_and_other_money_has_none(
     if column != "last_error" or not bends or isinstance(value, bytes):
         assert live["owes-held"].last_error == HELD_BY_TILL
     if outcome is not None:
-        assert outcome.queued_again == (0 if bends else len(live))
+        assert outcome.queued_again <= 1 if bends else outcome.queued_again == len(live)
+
+
+@settings(max_examples=60)
+@given(
+    pages=st.lists(st.floats(0, 1, exclude_max=True), max_size=6),
+    bits=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 7)), max_size=60),
+)
+def test_whatever_is_damaged_nothing_owed_is_without_a_live_row(
+    tmp_path_factory: pytest.TempPathFactory, filled: Path, pages: list[float], bits: list[tuple[float, int]]
+) -> None:
+    content = bytearray(filled.read_bytes())
+    for where in pages:
+        first = int(where * len(content)) // PAGE * PAGE
+        content[first : first + PAGE] = b"\0" * PAGE
+    for where, bit in bits:
+        content[int(where * len(content))] ^= 1 << bit
+    path = tmp_path_factory.mktemp("damaged") / FILE_NAME
+    path.write_bytes(content)
+    repair(path, "till-1", "now")
+
+    assert fault_in(path) is None
+    journal = open_journal(path)
+    live = live_of(journal)
+    for payment in journal.payments():
+        is_owing = payment.state is PaymentState.REVERSING or (
+            payment.state.is_not_paid and payment.cancellation_queued
+        )
+        if payment.payment_id.startswith("owes-") and is_owing:
+            # A bit that turned in a receipt id or amount makes it another payment, but not one that is forgotten.
+            assert payment.payment_id in live
+    journal.close()
 
 
 @pytest.mark.parametrize("make", OWING)
@@ -263,8 +299,10 @@ def test_of_a_row_with_one_bent_word_the_rest_is_kept(
     bend(path, "cancellation", column, b"\xee\xff")
     outcome, row, _ = after_repair(path)
 
-    assert row == written
-    assert (outcome.copied["cancellation"], outcome.queued_again, outcome.unreadable) == (1, 0, 1)
+    assert as_restored(row) == as_restored(written)
+    assert (row.due_at, row.attempts) == (written.created_at, 0)
+    assert bool(row.last_error), "one that was stepped is not taken back"
+    assert (outcome.copied["cancellation"], outcome.queued_again, outcome.unreadable) == (0, 1, 1)
 
 
 @pytest.mark.parametrize("make", OWING)
@@ -294,7 +332,7 @@ def test_a_cause_that_makes_no_sense_is_taken_from_the_story(
     bend(path, "cancellation", "cause", "refumd")
     _, row, _ = after_repair(path)
 
-    assert row == written
+    assert as_restored(row) == as_restored(written)
 
 
 def test_the_line_of_the_cause_is_enough(
@@ -313,7 +351,7 @@ def test_what_has_the_id_of_a_refund_is_one(
     bend(path, "cancellation", "cause", "refumd")
     empty_page(path, "event")
 
-    assert after_repair(path)[1] == written
+    assert as_restored(after_repair(path)[1]) == as_restored(written)
 
 
 @pytest.mark.parametrize(
@@ -382,7 +420,7 @@ def test_a_row_whose_payment_is_gone_is_not_lost_for_a_note(
         connection.execute("DELETE FROM payment")
     _, row, payment = after_repair(path)
 
-    assert row == written
+    assert as_restored(row) == as_restored(written)
     assert (payment.state, payment.receipt_id) == (PaymentState.REVERSING, written.receipt_id)
 
 
@@ -517,4 +555,4 @@ def test_a_row_with_another_name_goes_on_as_its_payments_own(
     outcome, row, payment = after_repair(path)
 
     assert (row, payment.state) == (written, PaymentState.UNKNOWN)
-    assert (outcome.copied["cancellation"], outcome.queued_again) == (1, 0)
+    assert outcome.queued_again == 1
