@@ -8,11 +8,10 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from payme_plugin.ledger.connection import Place
 from payme_plugin.ledger.errors import Damaged, JournalError, Unwritable
 from payme_plugin.ledger.journal import FILE_NAME, Journal
-from payme_plugin.ledger.leases import Leases
-from payme_plugin.ledger.owners import Owner
-from payme_plugin.ledger.place import Place
+from payme_plugin.ledger.locks import Leases, Owner
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from payme_plugin.cli.queue_rows import reason_option
 from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.errors import JournalError, StateMoved
 from payme_plugin.ledger.journal import FILE_NAME
-from payme_plugin.ledger.leases import DECIDER, Leases
+from payme_plugin.ledger.locks import DECIDER, Leases
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations.recovery import give_up
 from payme_plugin.texts import Texts

@@ -17,7 +17,7 @@ from payme_plugin.cli.receipt_states import holds_money, state_in_words
 from payme_plugin.ledger.cancellations import closing
 from payme_plugin.ledger.errors import JournalError, StateMoved
 from payme_plugin.ledger.journal import FILE_NAME
-from payme_plugin.ledger.leases import Leases
+from payme_plugin.ledger.locks import Leases
 from payme_plugin.paymego.states import ReceiptState
 
 if TYPE_CHECKING:

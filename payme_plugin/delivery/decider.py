@@ -7,13 +7,13 @@ import threading
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.errors import Unwritable
-from payme_plugin.ledger.leases import DECIDER
+from payme_plugin.ledger.locks import DECIDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from payme_plugin.clock import Clock
-    from payme_plugin.ledger.leases import Leases
+    from payme_plugin.ledger.locks import Leases
 
 __all__ = ["Decider"]
 

@@ -9,8 +9,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from payme_plugin.delivery.messages import message_of
-from payme_plugin.ledger.cancellations import Cancellations
-from payme_plugin.ledger.due import FARTHEST_DUE_MS
+from payme_plugin.ledger.cancellations import FARTHEST_DUE_MS, Cancellations
 from payme_plugin.ledger.errors import JournalError, StateMoved
 from payme_plugin.ledger.fiscal_links import FiscalLinks
 from payme_plugin.log import Log
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from hookspecs import QueueMessage
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.journal import Journal
-    from payme_plugin.ledger.leases import Leases
+    from payme_plugin.ledger.locks import Leases
     from payme_plugin.ledger.rows import CancellationRow, FiscalLinkRow
     from payme_plugin.operations.cancellation import KassaDesk
 

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from payme_plugin.doctor.finding import Check, Finding, Level, Remark, Unchecked
 from payme_plugin.ledger.errors import Damaged, JournalError, TooNew
-from payme_plugin.ledger.leases import DECIDER
-from payme_plugin.ledger.leases import FILE_NAME as LEASES_NAME
-from payme_plugin.ledger.locks import are_locked
-from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.ledger.locks import DECIDER, are_locked
+from payme_plugin.ledger.locks import FILE_NAME as LEASES_NAME
+from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.repair import fault_in
 
 if TYPE_CHECKING:

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from payme_plugin.ledger.due import FARTHEST_DUE_MS, due_rows, next_due_in_ms
 from payme_plugin.ledger.errors import StateMoved
+from payme_plugin.ledger.journal import tell, tell_notes
 from payme_plugin.ledger.rows import CancellationRow
 from payme_plugin.ledger.states import PaymentState
-from payme_plugin.ledger.story import tell, tell_notes
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
     from payme_plugin.ledger.journal import Journal
-    from payme_plugin.ledger.rows import Note
+    from payme_plugin.ledger.rows import FiscalLinkRow, Note
+
+    _Row = TypeVar("_Row", CancellationRow, FiscalLinkRow)
 
 __all__ = [
+    "FARTHEST_DUE_MS",
     "HELD_BY_TILL",
     "SAID_CANCELLED",
     "Cancellations",
     "closing",
+    "due_rows",
+    "next_due_in_ms",
     "reason_of_closing",
     "was_left",
 ]
@@ -31,6 +35,9 @@ SAID_CANCELLED = "Payme says cancelled (50)"
 
 HELD_BY_TILL = "the till says that it has this payment"
 """What came of a step that the till's word stopped. A row that says so stays held until the till says otherwise."""
+
+FARTHEST_DUE_MS = 3_600_000
+"""One hour: no row is put off for longer, so one that is due later than this from now met a clock that jumped."""
 
 _LIVE = "SELECT * FROM cancellation WHERE ended_at IS NULL"
 _CLOSING = "closed by hand: "
@@ -271,3 +278,27 @@ class Cancellations:
         if connection.execute(statement, values).rowcount != 1:
             message = f"cancellation {row.cancellation_id} has ended"
             raise StateMoved(message)
+
+
+def due_rows(journal: Journal, kind: type[_Row], live: str, most: int) -> list[_Row]:
+    """Return live rows that are due now, the longest due first; none that makes no sense.
+
+    Args:
+        journal: the journal.
+        kind: the class of the rows.
+        live: the query for the live ones, unsorted; it ends with a condition.
+        most: how many rows at most.
+    """
+    now = journal.now_ms()
+    query = f"{live} AND (due_at <= ? OR due_at > ?) ORDER BY due_at"
+    return journal.sensible(kind, query, now, now + FARTHEST_DUE_MS, most=most)
+
+
+def next_due_in_ms(journal: Journal, kind: type[_Row], live: str) -> int | None:
+    """Return in how many milliseconds the next row of ``due_rows`` is due, 0 for at once; None: there is none."""
+    now = journal.now_ms()
+    first = journal.sensible(kind, f"{live} ORDER BY due_at", most=1)
+    last = journal.sensible(kind, f"{live} ORDER BY due_at DESC", most=1)
+    if not first or not last:
+        return None
+    return 0 if last[0].due_at > now + FARTHEST_DUE_MS else max(0, first[0].due_at - now)

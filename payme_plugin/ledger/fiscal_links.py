@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.due import due_rows, next_due_in_ms
+from payme_plugin.ledger.cancellations import due_rows, next_due_in_ms
+from payme_plugin.ledger.journal import tell
 from payme_plugin.ledger.rows import FiscalLinkRow
-from payme_plugin.ledger.story import tell
 
 if TYPE_CHECKING:
     from payme_plugin.ledger.journal import Journal

@@ -11,14 +11,11 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from payme_plugin.ledger.connection import connect, transaction, translated
 from payme_plugin.ledger.errors import Damaged, ForeignJournal, JournalError, StateMoved
-from payme_plugin.ledger.opening import connect
-from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.sent_codes import FINGERPRINT_BYTES, SentCodes
-from payme_plugin.ledger.sqlite_errors import translated
 from payme_plugin.ledger.states import PaymentState, is_allowed
-from payme_plugin.ledger.story import tell, tell_notes
-from payme_plugin.ledger.transaction import transaction
 
 if TYPE_CHECKING:
     import sqlite3
@@ -28,7 +25,7 @@ if TYPE_CHECKING:
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.rows import Adopted, Intent, NewCancellation, Note, PaymentRow, Verdict
 
-__all__ = ["FILE_NAME", "Journal"]
+__all__ = ["FILE_NAME", "Journal", "tell", "tell_notes"]
 
 FILE_NAME = "journal.sqlite3"
 
@@ -337,3 +334,26 @@ class Journal(JournalReader):
             (new.cause.value, new.request_id, now, now + new.due_in_ms, payment_id),
         )
         tell(connection, payment_id, now, None, None, f"cancellation: queued, cause {new.cause.value}")
+
+
+def tell(
+    connection: sqlite3.Connection,
+    payment_id: str,
+    at_ms: int,
+    before: PaymentState | None,
+    after: PaymentState | None,
+    text: str,
+) -> None:
+    """Add an event to a payment's story, inside the caller's transaction."""
+    connection.execute(
+        "INSERT INTO event (payment_id, at_ms, before, after, text) VALUES (?, ?, ?, ?, ?)",
+        (payment_id, at_ms, before.value if before else None, after.value if after else None, text),
+    )
+
+
+def tell_notes(connection: sqlite3.Connection, payment_id: str, notes: Sequence[Note]) -> None:
+    """Add lines to a payment's story, inside the caller's transaction."""
+    connection.executemany(
+        "INSERT INTO event (payment_id, at_ms, text) VALUES (?, ?, ?)",
+        [(payment_id, note.at_ms, note.text) for note in notes],
+    )

@@ -1,7 +1,8 @@
-"""Locks on the bytes of an open file, which die with whoever holds them.
+"""Locks of the operating system: rows that are being worked on, the leader, and the processes that work on payments.
 
-They are bound to the open file (an *open file description lock*): threads and processes exclude each other alike, and
-SQLite sees them beside its own.
+They are released when their holder ends, however it ends, and no clock is asked. Bytes of a file are locked for the
+open file (an *open file description lock*), so that threads and processes exclude each other alike and SQLite sees them
+beside its own. A process has a file named after its token and locks it with ``flock``.
 """
 
 from __future__ import annotations
@@ -9,12 +10,122 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import secrets
 import struct
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
-__all__ = ["are_locked", "lock_bytes"]
+from payme_plugin.ledger.connection import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["DECIDER", "FILE_NAME", "Leases", "Owner", "are_locked", "is_alive", "lock_bytes"]
+
+FILE_NAME = "leases"
+
+DECIDER = 0
+"""The byte of the owner lock: who holds it decides about unfinished payments. Rows have the bytes from 1 on."""
+
+_FOLDER_MODE = 0o700
+_FILE_MODE = 0o600
+_SUFFIX = ".owner"
+_UNSEEN_SUFFIX = ".new"
 
 # struct flock of the C library, in its native layout: type, whence, start, length, process.
 _FLOCK = "hhqqi"
+
+
+class Leases:
+    """The locks of one journal."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE_NAME
+
+    @contextmanager
+    def hold(self, number: int) -> Iterator[bool]:
+        """Yield whether the lease of this number was free and is held now, until the end of the block.
+
+        Raises:
+            Unwritable: the folder can't be written.
+        """
+        with translated():
+            file = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE)
+        try:
+            with translated():
+                is_ours = lock_bytes(file, number)
+            yield is_ours
+        finally:
+            os.close(file)
+
+
+class Owner:
+    """This process, as an owner of payments, until ``release`` or its end.
+
+    Attributes:
+        token: its name in the journal's rows.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Take a new token in ``folder``.
+
+        Raises:
+            Unwritable: the folder can't be written.
+        """
+        self._folder = folder
+        self.token = secrets.token_hex(16)
+        with translated():
+            folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            self._path = folder / (self.token + _SUFFIX)
+            # Under its own name it is never seen without its lock: it would look dead, and be removed.
+            unseen = folder / (self.token + _UNSEEN_SUFFIX)
+            self._file = os.open(unseen, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE)
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                unseen.rename(self._path)
+            except OSError:
+                os.close(self._file)
+                unseen.unlink(missing_ok=True)
+                raise
+
+    def is_alive(self, token: str) -> bool:
+        """Say whether the process behind ``token`` lives; this one does."""
+        return is_alive(self._folder, token)
+
+    def release(self) -> None:
+        """Give the token up: whatever it owned may be taken over, even where the disk keeps the file."""
+        with suppress(OSError):
+            self._path.unlink()
+        os.close(self._file)
+
+
+def is_alive(folder: Path, token: str) -> bool:
+    """Say whether the process that holds ``token`` in ``folder`` lives.
+
+    A file that can't be read counts as alive: nobody takes over what another may still be working on. A token that no
+    file can be named after, from a damaged row, was never held by anybody.
+    """
+    if not token or "\0" in token or "/" in token:
+        return False
+    path = folder / (token + _SUFFIX)
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        # Shared: to another thread that asks at this moment, an exclusive lock would look like the owner's.
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    else:
+        with suppress(OSError):
+            path.unlink()
+        return False
+    finally:
+        os.close(file)
 
 
 def lock_bytes(file: int, start: int, length: int = 1) -> bool:

@@ -15,11 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from payme_plugin.durable import sync_folder
+from payme_plugin.ledger.connection import SMALLEST_FILE, connect_read_only, translated
 from payme_plugin.ledger.errors import Damaged, ForeignJournal, InUse, Unwritable
-from payme_plugin.ledger.leases import DECIDER, Leases
-from payme_plugin.ledger.locks import lock_bytes
-from payme_plugin.ledger.opening import SMALLEST_FILE, connect_read_only
-from payme_plugin.ledger.owners import is_alive
+from payme_plugin.ledger.locks import DECIDER, Leases, is_alive, lock_bytes
 from payme_plugin.ledger.salvage import (
     ALL_TABLES,
     Salvage,
@@ -29,7 +27,6 @@ from payme_plugin.ledger.salvage import (
     lacks_cancellation,
     salvage,
 )
-from payme_plugin.ledger.sqlite_errors import translated
 
 if TYPE_CHECKING:
     import sqlite3

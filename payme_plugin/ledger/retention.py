@@ -1,7 +1,9 @@
-"""Finished payments are forgotten after ``keepDays``; what is unfinished or still owes something never is.
+"""How old a payment is, and which finished payments are deleted after ``keepDays``.
 
-A payment grows old by the sales that come after it, not by the clock alone: one that comes back from an empty battery
-in another year would make everything old at once, and the till may ask again for a payment of a sale that is open.
+The wall clock may be wrong, e.g. after an empty battery. So a payment ages by the sales that come after it, not only by
+the clock: otherwise a wrong year would make every payment old at once, and the host may still repeat the request for a
+payment of an open sale. And a payment is no older than any event before it, than the time at which it was paid, or than
+the connection that wrote it, by a clock that nobody can set; and none is older than this software.
 """
 
 from __future__ import annotations
@@ -13,10 +15,24 @@ from payme_plugin.ledger.states import PaymentState
 
 if TYPE_CHECKING:
     from payme_plugin.ledger.journal import Journal
+    from payme_plugin.ledger.rows import PaymentRow
 
-__all__ = ["forget_finished"]
+__all__ = ["age_ms", "forget_finished"]
 
 _DAY_MS = 24 * 3_600_000
+
+_FIRST_PAYMENT_MS = 1_735_689_600_000
+"""2025-01-01, UTC: before any payment of this software. A clock without its battery starts years before that."""
+
+_LINES_BEFORE = 1000
+
+_FIRST_LINE = "SELECT min(event_id) FROM event WHERE payment_id = ?"
+
+_LATEST_BEFORE = """
+SELECT max(at_ms) FROM (
+    SELECT at_ms FROM event WHERE event_id < ? ORDER BY event_id DESC LIMIT ?
+) WHERE at_ms <= ?
+"""
 
 _NEWEST = "SELECT max(created_at) FROM payment"
 
@@ -77,3 +93,21 @@ def _require_sense(journal: Journal) -> None:
         if found is not None:
             message = f"the payment {found[0]!r} makes no sense: its state"
             raise Damaged(message)
+
+
+def age_ms(journal: Journal, row: PaymentRow) -> int | None:
+    """Return how long ago a payment was made, at most, in milliseconds; None where nothing tells.
+
+    Raises:
+        JournalError: the journal can't be read.
+    """
+    now = journal.now_ms()
+    with journal.reading() as connection:
+        (first,) = connection.execute(_FIRST_LINE, (row.payment_id,)).fetchone()
+        (before,) = connection.execute(_LATEST_BEFORE, (first, _LINES_BEFORE, now)).fetchone()
+    paid_at = row.paid_at if row.paid_at is not None and row.paid_at <= now else 0
+    made_at = max(row.created_at, int(before or 0), paid_at)
+    if made_at < _FIRST_PAYMENT_MS:
+        return None
+    lived_ms = None if first is None else journal.lived_ms_since(first)
+    return now - made_at if lived_ms is None else min(now - made_at, lived_ms)

@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from payme_plugin.ledger.cancellations import HELD_BY_TILL, SAID_CANCELLED
+from payme_plugin.ledger.connection import connect, use_rows
 from payme_plugin.ledger.errors import Damaged
-from payme_plugin.ledger.opening import connect, use_rows
+from payme_plugin.ledger.journal import tell
 from payme_plugin.ledger.rows import CancellationRow, EventRow, FiscalLinkRow, PaymentRow, row_of
 from payme_plugin.ledger.schema import make_tables
 from payme_plugin.ledger.states import Cause, PaymentState
-from payme_plugin.ledger.story import tell
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable

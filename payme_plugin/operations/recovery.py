@@ -13,7 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.errors import StateMoved
-from payme_plugin.ledger.payment_age import age_ms
+from payme_plugin.ledger.retention import age_ms
 from payme_plugin.ledger.rows import NewCancellation, Verdict
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log

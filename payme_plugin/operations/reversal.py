@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.cancellations import Cancellations
-from payme_plugin.ledger.due import FARTHEST_DUE_MS
+from payme_plugin.ledger.cancellations import FARTHEST_DUE_MS, Cancellations
 from payme_plugin.ledger.errors import JournalError, StateMoved
 from payme_plugin.ledger.rows import NewCancellation
 from payme_plugin.ledger.states import Cause, PaymentState

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payme_plugin.ledger.journal import FILE_NAME
-from payme_plugin.ledger.leases import DECIDER, Leases
+from payme_plugin.ledger.locks import DECIDER, Leases
 from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, Fault, FaultKind
 from tests.cli.conftest import command_line, environment, payme
 

@@ -12,7 +12,7 @@ import pytest
 from journal_walks import walk
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.journal import FILE_NAME, Journal
-from payme_plugin.ledger.leases import DECIDER, Leases
+from payme_plugin.ledger.locks import DECIDER, Leases
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.sandbox import Fault, FaultKind
 from tests.cli.conftest import command_line, environment

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from payme_plugin.ledger.leases import DECIDER, Leases
+from payme_plugin.ledger.locks import DECIDER, Leases
 from payme_plugin.sandbox import Behaviour, BuyerAction
 from tests.cli.conftest import command_line, environment, worker_process
 

@@ -11,7 +11,7 @@ from owed_money import owe, owe_paid, owe_refund
 from payme_plugin.delivery.messages import message_of
 from payme_plugin.ledger.errors import Unwritable
 from payme_plugin.ledger.journal import FILE_NAME
-from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.sandbox import FaultKind
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 from hookspecs import CancelRequest, PaymentResult, PaymentStatus, QueueVerdict, ReversalStatus
 from owed_money import owe_paid, owe_refund
 from payme_plugin.delivery.messages import message_of
-from payme_plugin.ledger.leases import DECIDER
+from payme_plugin.ledger.locks import DECIDER
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.sandbox import FaultKind
 from payme_plugin.texts import Text

@@ -13,7 +13,7 @@ from journal_walks import walk
 from payme_plugin.clock import SystemClock
 from payme_plugin.doctor import Check, Level
 from payme_plugin.ledger.journal import FILE_NAME, Journal
-from payme_plugin.ledger.leases import DECIDER, Leases
+from payme_plugin.ledger.locks import DECIDER, Leases
 from payme_plugin.ledger.states import PaymentState
 from tests.doctor.conftest import finding, findings, level, unchecked
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from journal_walks import walk
-from payme_plugin.ledger.cancellations import Cancellations
-from payme_plugin.ledger.due import FARTHEST_DUE_MS
+from payme_plugin.ledger.cancellations import FARTHEST_DUE_MS, Cancellations
 from payme_plugin.ledger.fiscal_links import FiscalLinks
 from payme_plugin.ledger.states import PaymentState
 

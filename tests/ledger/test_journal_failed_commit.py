@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from payme_plugin.ledger.transaction import transaction
+from payme_plugin.ledger.connection import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

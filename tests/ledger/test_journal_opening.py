@@ -11,7 +11,7 @@ import pytest
 from journal_walks import contents, walk
 from payme_plugin.ledger.errors import Damaged, ForeignJournal, TooNew, Unwritable
 from payme_plugin.ledger.journal import Journal
-from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.schema import SCHEMA_VERSION
 from payme_plugin.ledger.states import PaymentState
 from virtual_clock import VirtualClock

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from journal_walks import walk
+from payme_plugin.ledger.connection import Place
 from payme_plugin.ledger.errors import Moved
 from payme_plugin.ledger.journal import FILE_NAME, Journal
-from payme_plugin.ledger.place import Place
-from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.states import PaymentState
 
 if TYPE_CHECKING:

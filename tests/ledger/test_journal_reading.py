@@ -10,7 +10,7 @@ import pytest
 
 from journal_walks import contents, walk
 from payme_plugin.ledger.errors import Unwritable
-from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.states import PaymentState
 
 if TYPE_CHECKING:

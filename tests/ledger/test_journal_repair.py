@@ -20,9 +20,8 @@ from journal_walks import contents, walk
 from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.errors import Damaged, ForeignJournal, InUse, TooNew, Unwritable
 from payme_plugin.ledger.journal import FILE_NAME, Journal
-from payme_plugin.ledger.leases import DECIDER, Leases
-from payme_plugin.ledger.owners import Owner
-from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.ledger.locks import DECIDER, Leases, Owner
+from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.repair import Repaired, fault_in, repair
 from payme_plugin.ledger.schema import SCHEMA_VERSION
 from payme_plugin.ledger.states import PaymentState

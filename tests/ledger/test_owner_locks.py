@@ -15,7 +15,7 @@ import pytest
 
 import journal_rival
 from payme_plugin.ledger.errors import Unwritable
-from payme_plugin.ledger.owners import Owner, is_alive
+from payme_plugin.ledger.locks import Owner, is_alive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

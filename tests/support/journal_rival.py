@@ -12,7 +12,7 @@ from pathlib import Path
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.errors import StateMoved
 from payme_plugin.ledger.journal import Journal
-from payme_plugin.ledger.owners import Owner
+from payme_plugin.ledger.locks import Owner
 
 __all__: list[str] = []
 

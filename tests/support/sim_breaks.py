@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from payme_plugin.ledger import journal as journal_room
 from payme_plugin.ledger.journal import Journal
-from payme_plugin.ledger.leases import DECIDER, Leases
-from payme_plugin.ledger.owners import Owner
-from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.ledger.locks import DECIDER, Leases, Owner
+from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.sent_codes import SentCodes
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations import inquiry, payment, recording, recovery

@@ -10,10 +10,9 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from payme_plugin.ledger.connection import connect_read_only, translated
 from payme_plugin.ledger.errors import Damaged, StateMoved
-from payme_plugin.ledger.opening import connect_read_only
 from payme_plugin.ledger.rows import CancellationRow, EventRow, FiscalLinkRow, PaymentRow, row_of
-from payme_plugin.ledger.sqlite_errors import translated
 from payme_plugin.log import Log
 
 if TYPE_CHECKING:
