@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     _Row = TypeVar("_Row", CancellationRow, FiscalLinkRow)
 
 __all__ = [
+    "CLOSED_BY_HAND",
     "FARTHEST_DUE_MS",
     "HELD_BY_TILL",
     "SAID_CANCELLED",
@@ -39,21 +40,24 @@ HELD_BY_TILL = "the till says that it has this payment"
 FARTHEST_DUE_MS = 3_600_000
 """One hour: no row is put off for longer, so one that is due later than this from now met a clock that jumped."""
 
+CLOSED_BY_HAND = "closed by hand: "
+"""How the outcome of a row begins that a person ended while its money was not back."""
+
 _LIVE = "SELECT * FROM cancellation WHERE ended_at IS NULL"
-_CLOSING = "closed by hand: "
 _LAST_CHECK = "; last check: "
 
 
 def closing(reason: str, last_check: str) -> str:
     """Return the outcome of a row that a person ends while Payme does not say that its money is back."""
-    return f"{_CLOSING}{reason}{_LAST_CHECK}{last_check}"
+    return f"{CLOSED_BY_HAND}{reason}{_LAST_CHECK}{last_check}"
 
 
 def reason_of_closing(row: CancellationRow | None) -> str | None:
     """Return why a person ended a row while its money was not back; None where none did."""
-    if row is None or not row.outcome.startswith(_CLOSING):
+    if row is None or not row.outcome.startswith(CLOSED_BY_HAND):
         return None
-    return row.outcome.removeprefix(_CLOSING).rpartition(_LAST_CHECK)[0] or row.outcome.removeprefix(_CLOSING)
+    found = row.outcome.removeprefix(CLOSED_BY_HAND)
+    return found.rpartition(_LAST_CHECK)[0] or found
 
 
 def was_left(row: CancellationRow | None) -> bool:

@@ -201,12 +201,12 @@ class Journal(JournalReader):
             tell(connection, row.payment_id, now, row.state, after, reason)
             tell_notes(connection, row.payment_id, () if request is None else (request,))
             if frees_code is not None:
-                self._codes.free(connection, frees_code, row.payment_id)
+                self._codes.release(connection, frees_code, row.payment_id)
             if fingerprint is not None:
                 self._codes.send(connection, fingerprint, row.payment_id)
             if cancellation is not None:
                 self._add_cancellation(connection, row.payment_id, cancellation, now)
-        self._codes.remember(sent=fingerprint, freed=frees_code)
+        self._codes.record(sent=fingerprint, released=frees_code)
         return self.payment(row.payment_id)
 
     def adopt(self, payment: Adopted, note: str) -> PaymentRow:

@@ -7,7 +7,7 @@ on from a list, the row is left out, so that one does not hold up the money of t
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from payme_plugin.ledger.connection import connect_read_only, translated
@@ -149,7 +149,7 @@ class JournalReader:
             return None if row is None else row_of(kind, row)
 
     def sensible(self, kind: type[_Row], query: str, *values: object, most: int | None = None) -> list[_Row]:
-        """Return the rows of a query, but those that make no sense, each logged once.
+        """Return the valid rows of a query; each invalid one is logged once and does not count.
 
         It is for the other modules of the ledger.
 
@@ -159,25 +159,15 @@ class JournalReader:
             values: its values.
             most: how many rows at most; None: all.
         """
-        while True:
-            # Rows that were left out before make room for others: however many there are, the rest has its turn.
-            known = len(self._damages)
-            with self.reading() as connection:
-                limit = -1 if most is None else most + known
-                found = connection.execute(f"{query} LIMIT ?", (*values, limit)).fetchall()
-            rows = self._sensible_of(kind, found)
-            if most is None or len(rows) >= most or len(self._damages) == known:
-                return rows[:most]
-
-    def _sensible_of(self, kind: type[_Row], found: list[sqlite3.Row]) -> list[_Row]:
         rows: list[_Row] = []
-        for each in found:
-            try:
-                rows.append(row_of(kind, each))
-            except Damaged as error:
-                if str(error) not in self._damages:
-                    _log.error("the journal is damaged: %s", error)
-                self.note_damage(str(error))
+        with self.reading() as connection, closing(connection.execute(query, values)) as found:
+            while len(rows) != most and (each := found.fetchone()) is not None:
+                try:
+                    rows.append(row_of(kind, each))
+                except Damaged as error:
+                    if str(error) not in self._damages:
+                        _log.error("the journal is damaged: %s", error)
+                    self.note_damage(str(error))
         return rows
 
     def note_damage(self, what: str) -> None:

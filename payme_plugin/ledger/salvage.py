@@ -15,10 +15,10 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from payme_plugin.ledger.cancellations import HELD_BY_TILL, SAID_CANCELLED
+from payme_plugin.ledger.cancellations import CLOSED_BY_HAND, HELD_BY_TILL, SAID_CANCELLED
 from payme_plugin.ledger.connection import connect, use_rows
 from payme_plugin.ledger.errors import Damaged
 from payme_plugin.ledger.journal import tell
@@ -344,21 +344,20 @@ def _insert(target: sqlite3.Connection, table: str, values: _Values) -> bool:
 _UNREADABLE_ENDING = "it had ended; how could not be read"
 _UNREADABLE_NOTE = "what came of it before the repair could not be read"
 
-# What can be read of the rows that are invalid or whose payment has another id; NULL for what can't.
-_INVALID = """
-CREATE TEMP TABLE invalid_cancellation (
-    payment_id, receipt_id, amount, pos_id, url, cause, request_id, created_at, last_error, ended_at, outcome
-)
-"""
-_INVALID_INTEGERS = ("amount", "created_at", "ended_at")
-_INVALID_TEXTS = ("payment_id", "receipt_id", "pos_id", "url", "cause", "request_id", "last_error")
-
 _MISPLACED = """
 FROM cancellation WHERE ended_at IS NULL AND payment_id NOT IN (SELECT payment_id FROM payment)
 AND receipt_id IN (SELECT receipt_id FROM payment)
 """
 
-# Events that name the cause; "queued" is of the journal, the others are of a repair.
+# Payments whose cancellation ended for good, by a row or an event: none of these endings is followed by another one.
+_FINAL = f"""
+SELECT payment_id FROM (
+    SELECT payment_id, outcome FROM cancellation
+    UNION ALL SELECT payment_id, substr(text, 15) FROM event WHERE text GLOB 'cancellation: *'
+) WHERE outcome GLOB '{SAID_CANCELLED}*' OR outcome GLOB '{CLOSED_BY_HAND}*'
+"""  # noqa: S608 - our own texts
+
+# Events that name the cause: the first kind is of the journal, the others are of a repair.
 _QUEUED = """
 SELECT event.payment_id, event_id, cause, text = 'cancellation: queued, cause ' || cause AS is_first
 FROM event JOIN (SELECT 'unrecorded' AS cause UNION SELECT 'cancel' UNION SELECT 'refund') ON text IN (
@@ -368,25 +367,19 @@ FROM event JOIN (SELECT 'unrecorded' AS cause UNION SELECT 'cancel' UNION SELECT
 )
 """
 
-_IS_FINAL = f"({{0}} GLOB '{{1}}{SAID_CANCELLED}*' OR {{0}} GLOB '{{1}}closed by hand: *')"
-
-# A payment that is reversing may have been recorded before: it is not withdrawn if it was reversed again after that.
+# A payment that is reversing may have an earlier cancellation that was withdrawn: what is saved of it may be older than
+# that (then it ended), or it was reversed again (then it did not).
 _OWING = f"""
-SELECT payment.* FROM payment
-LEFT JOIN (
-    SELECT payment_id, max(ended_at) AS at_ms, max({_IS_FINAL.format("outcome", "")}) AS is_final
-    FROM cancellation WHERE ended_at IS NOT NULL GROUP BY payment_id
+SELECT payment.* FROM payment LEFT JOIN (
+    SELECT payment_id, max(ended_at) AS at_ms FROM cancellation WHERE ended_at IS NOT NULL GROUP BY payment_id
 ) AS ended ON ended.payment_id = payment.payment_id
 WHERE receipt_id IS NOT NULL
 AND (state = 'reversing' OR cancellation_queued <> 0 AND state IN ('refused', 'aborted', 'unknown'))
 AND NOT EXISTS (SELECT 1 FROM cancellation AS c WHERE c.payment_id = payment.payment_id AND c.ended_at IS NULL)
-AND NOT EXISTS (
-    SELECT 1 FROM event WHERE event.payment_id = payment.payment_id AND {_IS_FINAL.format("text", "cancellation: ")}
-)
-AND ended.is_final IS NOT 1
+AND payment.payment_id NOT IN ({_FINAL})
 AND CASE WHEN state <> 'reversing' THEN ended.payment_id IS NULL ELSE NOT coalesce(
     (
-        SELECT before IS NOT NULL AND after = 'recorded' AND event.at_ms >= payment.updated_at FROM event
+        SELECT after = 'recorded' AND event.at_ms >= payment.updated_at FROM event
         WHERE event.payment_id = payment.payment_id
         AND (after = 'reversing' OR before = 'reversing' AND after = 'recorded')
         ORDER BY event_id DESC LIMIT 1
@@ -397,19 +390,15 @@ AND CASE WHEN state <> 'reversing' THEN ended.payment_id IS NULL ELSE NOT coales
 """  # noqa: S608 - our own texts
 
 _REBUILD_PAYMENTS = f"""
-WITH queued AS ({_QUEUED})
 INSERT OR IGNORE INTO payment (payment_id, payment_type, amount, till, shift, number, attempt, pos_id, url, owner,
     state, receipt_id, created_at, updated_at)
-SELECT payment_id, 0, amount, '', 0, 0, 0, pos_id, url, '', 'reversing', receipt_id, created_at, created_at
+SELECT payment_id, 0, amount, '', 0, 0, 0, pos_id, url, '', 'reversing', receipt_id, coalesce(created_at, 0),
+    coalesce(created_at, 0)
 FROM (
-    SELECT payment_id, amount, pos_id, url, receipt_id, created_at FROM cancellation WHERE ended_at IS NULL
-    UNION ALL
-    SELECT payment_id, amount, pos_id, url, receipt_id, coalesce(created_at, 0) FROM invalid_cancellation AS i
-    WHERE outcome IS NULL AND receipt_id IS NOT NULL
-    AND (cause IS NOT NULL OR payment_id IN (SELECT payment_id FROM queued))
-    AND NOT EXISTS (
-        SELECT 1 FROM event WHERE event.payment_id = i.payment_id AND {_IS_FINAL.format("text", "cancellation: ")}
-    )
+    SELECT * FROM cancellation WHERE ended_at IS NULL
+    UNION ALL SELECT * FROM invalid_cancellation WHERE ended_at IS NULL AND receipt_id IS NOT NULL
+    AND (cause IS NOT NULL OR payment_id IN (SELECT payment_id FROM ({_QUEUED})))
+    AND payment_id NOT IN ({_FINAL})
 )
 WHERE true
 RETURNING payment_id, created_at
@@ -419,68 +408,59 @@ _RESTORE_ENDED = f"""
 INSERT INTO cancellation (payment_id, receipt_id, amount, pos_id, url, cause, request_id, created_at, due_at,
     last_error, ended_at, outcome)
 SELECT p.payment_id, p.receipt_id, p.amount, p.pos_id, p.url, coalesce(i.cause, 'unrecorded'),
-    coalesce(i.request_id, ''), coalesce(i.created_at, p.updated_at), coalesce(i.created_at, p.updated_at),
-    coalesce(i.last_error, '{_UNREADABLE_NOTE}'), coalesce(i.ended_at, p.updated_at), i.outcome
+    coalesce(i.request_id, ''), coalesce(i.created_at, p.updated_at), p.updated_at,
+    coalesce(i.last_error, '{_UNREADABLE_NOTE}'), i.ended_at, i.outcome
 FROM invalid_cancellation AS i JOIN payment AS p
 ON p.receipt_id = i.receipt_id OR p.payment_id = i.payment_id AND p.amount = i.amount
-WHERE i.outcome IS NOT NULL
+WHERE i.ended_at IS NOT NULL
 """  # noqa: S608 - our own texts
 
+# Why the money is returned, from the surest to the weakest sign. Where there is none the till may well have its sale,
+# as it has that of a refund: as "unrecorded" the money might never be returned.
+# One that was not "unrecorded" is not withdrawn: the till may have been told that it is queued, and receipts.cancel may
+# have been sent. One that the till may have held waits until the till says otherwise.
 _RESTORE = f"""
-WITH queued AS ({_QUEUED}),
-owing AS ({_OWING}),
-known AS (
-    SELECT owing.*, i.request_id, i.last_error,
-        coalesce(
-            i.cause,
-            (SELECT cause FROM queued WHERE payment_id = owing.payment_id ORDER BY event_id DESC LIMIT 1),
-            CASE WHEN i.request_id <> '' THEN 'refund' END
-        ) AS cause,
-        (
-            SELECT text FROM event WHERE event.payment_id = owing.payment_id AND after = 'reversing'
-            AND text <> 'rebuilt from its cancellation' ORDER BY event_id DESC LIMIT 1
-        ) AS reversed_because,
-        (SELECT max(event_id) FROM queued WHERE payment_id = owing.payment_id AND is_first) AS queued_by
-    FROM owing LEFT JOIN invalid_cancellation AS i
-    ON i.outcome IS NULL AND (i.payment_id = owing.payment_id OR i.receipt_id = owing.receipt_id)
-    GROUP BY owing.payment_id
-),
-caused AS (
-    SELECT payment_id, receipt_id, amount, pos_id, url, coalesce(request_id, '') AS request_id, updated_at, last_error,
-        queued_by,
-        CASE
-            WHEN cause IS NOT NULL THEN cause
-            WHEN state <> 'reversing' THEN 'unrecorded'
-            WHEN EXISTS (
-                SELECT 1 FROM event WHERE event.payment_id = known.payment_id AND text = 'cancellation: {HELD_BY_TILL}'
-            ) THEN 'unrecorded'
-            WHEN reversed_because = 'the till asks for a cancel' THEN 'cancel'
-            WHEN reversed_because = 'the till asks for a refund' THEN 'refund'
-            WHEN reversed_because IS NOT NULL THEN 'unrecorded'
-            -- The till may well have its sale, as it has that of a refund: as "unrecorded" it might never be returned.
-            WHEN closed_at IS NULL THEN 'cancel'
-            ELSE 'refund'
-        END AS cause
-    FROM known
-)
+WITH queued AS ({_QUEUED})
 INSERT INTO cancellation (payment_id, receipt_id, amount, pos_id, url, cause, request_id, created_at, due_at,
     last_error)
 SELECT payment_id, receipt_id, amount, pos_id, url, cause, request_id, updated_at, updated_at,
-    CASE
-        -- The till may have been told that it is queued, and receipts.cancel may have left: it is not withdrawn.
-        WHEN cause <> 'unrecorded' THEN '{_UNREADABLE_NOTE}'
-        WHEN last_error IS NOT NULL THEN last_error
-        -- The till may have held it: it waits until the till says otherwise.
-        WHEN queued_by IS NULL OR NOT :events_are_whole THEN '{HELD_BY_TILL}'
-        ELSE coalesce((
-            SELECT substr(text, length('cancellation: ') + 1) FROM event
-            WHERE event.payment_id = caused.payment_id AND event_id > queued_by AND after IS NULL
-            AND text GLOB 'cancellation: *' AND text <> 'cancellation: the host''s queue took it'
-            AND event_id NOT IN (SELECT event_id FROM queued)
-            ORDER BY event_id DESC LIMIT 1
-        ), '')
-    END
-FROM caused
+    CASE cause WHEN 'unrecorded' THEN last_error ELSE '{_UNREADABLE_NOTE}' END
+FROM (
+    SELECT p.*, coalesce(i.request_id, '') AS request_id,
+        coalesce(
+            i.cause,
+            (SELECT cause FROM queued WHERE payment_id = p.payment_id ORDER BY event_id DESC LIMIT 1),
+            CASE WHEN i.request_id <> '' THEN 'refund' WHEN p.state <> 'reversing' THEN 'unrecorded' END,
+            (
+                SELECT 'unrecorded' FROM event
+                WHERE event.payment_id = p.payment_id AND text = 'cancellation: {HELD_BY_TILL}'
+            ),
+            (
+                SELECT CASE text
+                    WHEN 'the till asks for a cancel' THEN 'cancel'
+                    WHEN 'the till asks for a refund' THEN 'refund'
+                    ELSE 'unrecorded'
+                END
+                FROM event WHERE event.payment_id = p.payment_id
+                AND after = 'reversing' AND text <> 'rebuilt from its cancellation' ORDER BY event_id DESC LIMIT 1
+            ),
+            CASE WHEN p.closed_at IS NULL THEN 'cancel' ELSE 'refund' END
+        ) AS cause,
+        coalesce(
+            i.last_error,
+            CASE WHEN :events_are_whole THEN (
+                SELECT CASE WHEN is_first THEN '' ELSE substr(text, 15) END
+                FROM event LEFT JOIN queued ON queued.event_id = event.event_id
+                WHERE event.payment_id = p.payment_id AND after IS NULL AND text GLOB 'cancellation: *'
+                AND text <> 'cancellation: the host''s queue took it' AND is_first IS NOT 0
+                ORDER BY event.event_id DESC LIMIT 1
+            ) END,
+            '{HELD_BY_TILL}'
+        ) AS last_error
+    FROM ({_OWING}) AS p LEFT JOIN invalid_cancellation AS i
+    ON i.ended_at IS NULL AND (i.payment_id = p.payment_id OR i.receipt_id = p.receipt_id)
+    GROUP BY p.payment_id
+)
 RETURNING payment_id, created_at, cause
 """  # noqa: S608 - our own texts
 
@@ -498,22 +478,17 @@ def _restore(target: sqlite3.Connection, invalid: Iterable[_Values], *, events_a
     """Restore lost cancellations inside the caller's transaction; payments and events are copied before.
 
     Returns:
-        How many that had ended were restored from invalid rows, and how many live ones are restored.
+        How many that had ended were restored from invalid rows, and how many live ones were restored.
     """
-    target.execute(_INVALID)
-    columns = (*_INVALID_INTEGERS, *_INVALID_TEXTS, "outcome")
-    statement = f"INSERT INTO invalid_cancellation ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 - our own names
-    target.executemany(statement, [_readable_part(values) for values in invalid])
+    target.execute("CREATE TEMP TABLE invalid_cancellation AS SELECT * FROM cancellation WHERE false")
+    for values in invalid:
+        _insert(target, "invalid_cancellation", _readable_part(values))
     # Its payment is found by the receipt id: under another payment id it would go on beside that payment's own.
-    target.execute(
-        "INSERT INTO invalid_cancellation SELECT payment_id, receipt_id, amount, pos_id, url, cause, request_id,"
-        f" created_at, last_error, ended_at, NULL {_MISPLACED}"
-    )
+    target.execute(f"INSERT INTO invalid_cancellation SELECT * {_MISPLACED}")
     target.execute(f"DELETE {_MISPLACED}")
     for row in target.execute(_REBUILD_PAYMENTS).fetchall():
-        tell(
-            target, row["payment_id"], row["created_at"], None, PaymentState.REVERSING, "rebuilt from its cancellation"
-        )
+        text = "rebuilt from its cancellation"
+        tell(target, row["payment_id"], row["created_at"], None, PaymentState.REVERSING, text)
     ended = target.execute(_RESTORE_ENDED).rowcount
     restored = target.execute(_RESTORE, {"events_are_whole": events_are_whole}).fetchall()
     for row in restored:
@@ -524,16 +499,19 @@ def _restore(target: sqlite3.Connection, invalid: Iterable[_Values], *, events_a
     return ended, len(restored)
 
 
-def _readable_part(values: _Values) -> list[object]:
-    """Return what can be read of an invalid cancellation; ``outcome`` only if it had ended."""
-    integers = [values[name] if type(values[name]) is int else None for name in _INVALID_INTEGERS]
-    texts = [values[name] if isinstance(values[name], str) else None for name in _INVALID_TEXTS]
-    if values["cause"] not in _CAUSES:
-        texts[_INVALID_TEXTS.index("cause")] = None
+def _readable_part(values: _Values) -> _Values:
+    """Return what can be read of an invalid cancellation, None for the rest; ``ended_at`` only if it had ended."""
+    part = {
+        field.name: value if type(value := values[field.name]).__name__ in str(field.type) else None
+        for field in fields(CancellationRow)
+    }
+    part["cause"] = values["cause"] if values["cause"] in _CAUSES else None
     stored = values["outcome"]
-    outcome = stored.decode("utf-8", "replace") if isinstance(stored, bytes) else stored
-    outcome = outcome if isinstance(outcome, str) else ""
-    had_ended = outcome.startswith((SAID_CANCELLED, "closed by hand: ")) or (
-        type(values["ended_at"]) is int and stored != ""
-    )
-    return [*integers, *texts, (outcome or _UNREADABLE_ENDING) if had_ended else None]
+    outcome = stored.decode("utf-8", "replace") if isinstance(stored, bytes) else str(stored or "")
+    if outcome.startswith((SAID_CANCELLED, CLOSED_BY_HAND)) or (part["ended_at"] is not None and stored != ""):
+        return {
+            **part,
+            "ended_at": part["ended_at"] or part["created_at"] or 0,
+            "outcome": outcome or _UNREADABLE_ENDING,
+        }
+    return {**part, "ended_at": None}
