@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from payme_plugin.doctor.finding import Check, Finding, Level, Remark, Unchecked
 from payme_plugin.ledger.errors import Damaged, JournalError, TooNew
-from payme_plugin.ledger.locks import DECIDER, are_locked
 from payme_plugin.ledger.locks import FILE_NAME as LEASES_NAME
+from payme_plugin.ledger.locks import LEADER, are_locked
 from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.repair import fault_in
 
@@ -92,7 +92,7 @@ def _is_held(leases: Path) -> bool | None:
     except OSError:
         return None
     try:
-        return are_locked(file, DECIDER)
+        return are_locked(file, LEADER)
     except OSError:
         return None
     finally:

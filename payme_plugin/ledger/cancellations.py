@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from payme_plugin.ledger.errors import StateMoved
-from payme_plugin.ledger.journal import tell, tell_notes
+from payme_plugin.ledger.errors import Conflict
+from payme_plugin.ledger.journal import add_event, add_events
 from payme_plugin.ledger.rows import CancellationRow
 from payme_plugin.ledger.states import PaymentState
 
@@ -25,10 +25,10 @@ __all__ = [
     "SAID_CANCELLED",
     "Cancellations",
     "closing",
+    "closing_reason",
     "due_rows",
     "next_due_in_ms",
-    "reason_of_closing",
-    "was_left",
+    "was_told_queued",
 ]
 
 SAID_CANCELLED = "Payme says cancelled (50)"
@@ -52,7 +52,7 @@ def closing(reason: str, last_check: str) -> str:
     return f"{CLOSED_BY_HAND}{reason}{_LAST_CHECK}{last_check}"
 
 
-def reason_of_closing(row: CancellationRow | None) -> str | None:
+def closing_reason(row: CancellationRow | None) -> str | None:
     """Return why a person ended a row while its money was not back; None where none did."""
     if row is None or not row.outcome.startswith(CLOSED_BY_HAND):
         return None
@@ -60,7 +60,7 @@ def reason_of_closing(row: CancellationRow | None) -> str | None:
     return found.rpartition(_LAST_CHECK)[0] or found
 
 
-def was_left(row: CancellationRow | None) -> bool:
+def was_told_queued(row: CancellationRow | None) -> bool:
     """Say whether a row was left to whoever comes first, even if it has ended since."""
     return row is not None and bool(row.last_error)
 
@@ -72,21 +72,21 @@ class Cancellations:
         self._journal = journal
 
     def live(self) -> list[CancellationRow]:
-        """Return all live rows but those that make no sense, oldest first."""
+        """Return all live rows but those that are invalid, oldest first."""
         query = f"{_LIVE} ORDER BY cancellation_id"
-        return self._journal.sensible(CancellationRow, query)
+        return self._journal.valid_rows(CancellationRow, query)
 
     def live_of(self, payment_id: str) -> CancellationRow:
         """Return the live row of a payment.
 
         Raises:
-            StateMoved: it has none.
+            Conflict: it has none.
         """
         query = "SELECT * FROM cancellation WHERE payment_id = ? AND ended_at IS NULL"
         row = self._journal.one(CancellationRow, query, payment_id)
         if row is None:
             message = f"payment {payment_id} has no live cancellation"
-            raise StateMoved(message)
+            raise Conflict(message)
         return row
 
     def latest_of(self, payment_id: str) -> CancellationRow | None:
@@ -95,7 +95,7 @@ class Cancellations:
         return self._journal.one(CancellationRow, query, payment_id)
 
     def due(self, most: int) -> list[CancellationRow]:
-        """Return live rows that are due now, the longest due first, at most ``most``; none that makes no sense."""
+        """Return live rows that are due now, the longest due first, at most ``most``; none that is invalid."""
         return due_rows(self._journal, CancellationRow, _LIVE, most)
 
     def next_due_in_ms(self) -> int | None:
@@ -120,8 +120,8 @@ class Cancellations:
             notes: lines of its story that came before, and that of the request.
 
         Raises:
-            StateMoved: the row has ended meanwhile, and the request must not leave.
-            Unwritable: nothing was stored.
+            Conflict: the row has ended meanwhile, and the request must not leave.
+            Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
             self._change(
@@ -130,7 +130,7 @@ class Cancellations:
                 "UPDATE cancellation SET attempts = attempts + 1 WHERE cancellation_id = ? AND ended_at IS NULL",
                 (row.cancellation_id,),
             )
-            tell_notes(connection, row.payment_id, notes)
+            add_events(connection, row.payment_id, notes)
             (attempts,) = connection.execute(
                 "SELECT attempts FROM cancellation WHERE cancellation_id = ?", (row.cancellation_id,)
             ).fetchone()
@@ -148,8 +148,8 @@ class Cancellations:
             notes: lines of the story that came before it; they go there with it.
 
         Raises:
-            StateMoved: the row has ended meanwhile.
-            Unwritable: nothing was stored.
+            Conflict: the row has ended meanwhile.
+            Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
             now = self._journal.now_ms()
@@ -163,8 +163,8 @@ class Cancellations:
                 (row.attempts + 1, came, now + pause_ms, now, FARTHEST_DUE_MS, row.cancellation_id),
             )
             if came != row.last_error:
-                tell_notes(connection, row.payment_id, notes)
-                tell(connection, row.payment_id, now, None, None, f"cancellation: {came}")
+                add_events(connection, row.payment_id, notes)
+                add_event(connection, row.payment_id, now, None, None, f"cancellation: {came}")
 
     def leave(self, row: CancellationRow, came: str, *, notes: Sequence[Note] = ()) -> None:
         """Leave a row to whoever comes first; nothing where it has ended. From then on nobody takes it back.
@@ -175,14 +175,14 @@ class Cancellations:
             notes: lines of its story that came before.
 
         Raises:
-            Unwritable: nothing was stored; the row comes due by itself.
+            Unavailable: nothing was stored; the row comes due by itself.
         """
         with self._journal.writing() as connection:
             connection.execute(
                 "UPDATE cancellation SET due_at = ?, last_error = ? WHERE cancellation_id = ? AND ended_at IS NULL",
                 (self._journal.now_ms(), came, row.cancellation_id),
             )
-            tell_notes(connection, row.payment_id, notes)
+            add_events(connection, row.payment_id, notes)
 
     def withdraw(self, row: CancellationRow, outcome: str, *, attempts: int, notes: Sequence[Note] = ()) -> None:
         """End a row whose reversal Payme refused: its payment stands, recorded.
@@ -194,9 +194,9 @@ class Cancellations:
             notes: lines of its story that came before.
 
         Raises:
-            StateMoved: it has ended already, or was stepped or left to the worker meanwhile, or its payment is not
+            Conflict: it has ended already, or was stepped or left to the worker meanwhile, or its payment is not
                 reversing.
-            Unwritable: nothing was stored.
+            Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
             now = self._journal.now_ms()
@@ -214,15 +214,15 @@ class Cancellations:
             ).rowcount
             if changed != 1:
                 message = f"payment {row.payment_id} is not reversing"
-                raise StateMoved(message)
-            tell(connection, row.payment_id, now, PaymentState.REVERSING, PaymentState.RECORDED, outcome)
+                raise Conflict(message)
+            add_event(connection, row.payment_id, now, PaymentState.REVERSING, PaymentState.RECORDED, outcome)
 
     def offer(self, row: CancellationRow, pause_ms: int) -> None:
         """Note that the host's queue took a row; our own worker leaves it alone for ``pause_ms``.
 
         Raises:
-            StateMoved: the row has ended meanwhile.
-            Unwritable: nothing was stored.
+            Conflict: the row has ended meanwhile.
+            Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
             now = self._journal.now_ms()
@@ -232,7 +232,7 @@ class Cancellations:
                 "UPDATE cancellation SET offered_at = ?, due_at = ? WHERE cancellation_id = ? AND ended_at IS NULL",
                 (now, now + pause_ms, row.cancellation_id),
             )
-            tell(connection, row.payment_id, now, None, None, "cancellation: the host's queue took it")
+            add_event(connection, row.payment_id, now, None, None, "cancellation: the host's queue took it")
 
     def end(self, row: CancellationRow, outcome: str, *, reversed_at_payme: bool, notes: Sequence[Note] = ()) -> None:
         """End a row; a payment that was reversing is reversed in the same commit.
@@ -244,8 +244,8 @@ class Cancellations:
             notes: lines of its story that came before.
 
         Raises:
-            StateMoved: it has ended already.
-            Unwritable: nothing was stored.
+            Conflict: it has ended already.
+            Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
             now = self._journal.now_ms()
@@ -263,8 +263,8 @@ class Cancellations:
             " WHERE cancellation_id = ? AND ended_at IS NULL",
             (row.attempts + 1, now, outcome, row.cancellation_id),
         )
-        tell_notes(connection, row.payment_id, notes)
-        tell(connection, row.payment_id, now, None, None, f"cancellation: {outcome}")
+        add_events(connection, row.payment_id, notes)
+        add_event(connection, row.payment_id, now, None, None, f"cancellation: {outcome}")
 
     @staticmethod
     def _reverse(connection: sqlite3.Connection, payment_id: str, now: int) -> None:
@@ -273,7 +273,7 @@ class Cancellations:
             (PaymentState.REVERSED.value, now, payment_id, PaymentState.REVERSING.value),
         ).rowcount
         if changed:
-            tell(connection, payment_id, now, PaymentState.REVERSING, PaymentState.REVERSED, SAID_CANCELLED)
+            add_event(connection, payment_id, now, PaymentState.REVERSING, PaymentState.REVERSED, SAID_CANCELLED)
 
     @staticmethod
     def _change(
@@ -281,11 +281,11 @@ class Cancellations:
     ) -> None:
         if connection.execute(statement, values).rowcount != 1:
             message = f"cancellation {row.cancellation_id} has ended"
-            raise StateMoved(message)
+            raise Conflict(message)
 
 
 def due_rows(journal: Journal, kind: type[_Row], live: str, most: int) -> list[_Row]:
-    """Return live rows that are due now, the longest due first; none that makes no sense.
+    """Return live rows that are due now, the longest due first; none that is invalid.
 
     Args:
         journal: the journal.
@@ -295,14 +295,14 @@ def due_rows(journal: Journal, kind: type[_Row], live: str, most: int) -> list[_
     """
     now = journal.now_ms()
     query = f"{live} AND (due_at <= ? OR due_at > ?) ORDER BY due_at"
-    return journal.sensible(kind, query, now, now + FARTHEST_DUE_MS, most=most)
+    return journal.valid_rows(kind, query, now, now + FARTHEST_DUE_MS, most=most)
 
 
 def next_due_in_ms(journal: Journal, kind: type[_Row], live: str) -> int | None:
     """Return in how many milliseconds the next row of ``due_rows`` is due, 0 for at once; None: there is none."""
     now = journal.now_ms()
-    first = journal.sensible(kind, f"{live} ORDER BY due_at", most=1)
-    last = journal.sensible(kind, f"{live} ORDER BY due_at DESC", most=1)
+    first = journal.valid_rows(kind, f"{live} ORDER BY due_at", most=1)
+    last = journal.valid_rows(kind, f"{live} ORDER BY due_at DESC", most=1)
     if not first or not last:
         return None
     return 0 if last[0].due_at > now + FARTHEST_DUE_MS else max(0, first[0].due_at - now)

@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from payme_plugin.durable import sync_folder
-from payme_plugin.ledger.errors import Damaged, JournalError, Moved, Unwritable
+from payme_plugin.ledger.errors import Damaged, FileMoved, JournalError, Unavailable
 from payme_plugin.ledger.schema import migrate, require_ours
 from payme_plugin.log import Log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["SMALLEST_FILE", "Place", "connect", "connect_read_only", "transaction", "translated", "use_rows"]
+__all__ = ["SMALLEST_FILE", "FileIdentity", "connect", "connect_read_only", "transaction", "translated", "use_rows"]
 
 _log = Log()
 
@@ -63,7 +63,7 @@ def translated() -> Iterator[None]:
 
     Raises:
         Damaged: the file is no journal any more.
-        Unwritable: anything else.
+        Unavailable: anything else.
     """
     try:
         yield
@@ -72,12 +72,12 @@ def translated() -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         if _is_damage(error):
             raise Damaged(str(error)) from error
-        raise Unwritable(str(error)) from error
+        raise Unavailable(str(error)) from error
     except UnicodeDecodeError as error:
         # A name in the schema: nothing that is not UTF-8 was ever stored.
         raise Damaged(str(error)) from error
     except (sqlite3.Error, OSError, OverflowError, UnicodeError) as error:
-        raise Unwritable(str(error)) from error
+        raise Unavailable(str(error)) from error
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
@@ -100,7 +100,7 @@ def connect(path: Path, host_identity: str) -> sqlite3.Connection:
         host_identity: the till's stable name; a new file belongs to it.
 
     Raises:
-        Unwritable: the disk, its rights, or a file system without write-ahead log.
+        Unavailable: the disk, its rights, or a file system without write-ahead log.
         Damaged: the file is no journal.
         TooNew: a newer version wrote it.
     """
@@ -135,7 +135,7 @@ def _set_pragmas(connection: sqlite3.Connection) -> None:
         (found,) = connection.execute(f"PRAGMA {pragma}").fetchone()
         if found != read_back:
             message = f"PRAGMA {pragma} is {found!r} where {read_back!r} is needed; is the data folder on a local disk?"
-            raise Unwritable(message)
+            raise Unavailable(message)
 
 
 def use_rows(connection: sqlite3.Connection) -> None:
@@ -172,7 +172,7 @@ def _make_or_require_writable(path: Path) -> None:
     except FileExistsError:
         if not os.access(path, os.W_OK, effective_ids=True):
             message = f"{path} may not be written by this user"
-            raise Unwritable(message) from None
+            raise Unavailable(message) from None
 
 
 def connect_read_only(path: Path) -> sqlite3.Connection | None:
@@ -181,7 +181,7 @@ def connect_read_only(path: Path) -> sqlite3.Connection | None:
     Raises:
         Damaged: the file is no journal, or another program's.
         TooNew: a newer version wrote it.
-        Unwritable: it can't be read.
+        Unavailable: it can't be read.
     """
     with translated():
         if not path.exists():
@@ -326,14 +326,14 @@ def _unsynced(connection: sqlite3.Connection) -> Iterator[None]:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-class Place:
+class FileIdentity:
     """The files of a journal that was just opened and read: the database, its log and the log's index."""
 
     def __init__(self, path: Path) -> None:
         """Remember which files have the names now.
 
         Raises:
-            Unwritable: they can't be looked at.
+            Unavailable: they can't be looked at.
         """
         with translated():
             files = [path.with_name(path.name + part) for part in _FILES]
@@ -343,8 +343,8 @@ class Place:
         """Make sure that the same files have the names still.
 
         Raises:
-            Moved: one of them was deleted, moved or replaced.
-            Unwritable: they can't be looked at.
+            FileMoved: one of them was deleted, moved or replaced.
+            Unavailable: they can't be looked at.
         """
         for file, opened in self._opened.items():
             with translated():
@@ -352,7 +352,7 @@ class Place:
             if found != opened:
                 what = "deleted or moved" if found is None else "replaced"
                 message = f"{file} was {what} {_ADVICE}"
-                raise Moved(message, is_replaced=found is not None)
+                raise FileMoved(message, is_replaced=found is not None)
 
 
 def _found_at(file: Path) -> tuple[int, int] | None:

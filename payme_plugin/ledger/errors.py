@@ -1,15 +1,15 @@
 """What can go wrong with the journal, by what the caller must do about it.
 
 JournalError
-├── Unwritable      nothing was stored: charge nothing
-│   └── Moved       the file is no longer where it was opened: charge nothing, restart the till
+├── Unavailable     the journal can't be used, nothing was stored: charge nothing
+│   └── FileMoved   the file was deleted, moved or replaced while open: charge nothing, restart the till
 ├── Damaged         the file can't be read: charge nothing until ``payme journal repair``
 ├── TooNew          a newer version of the plugin wrote it: charge nothing, install that version
 ├── ForeignJournal  the file belongs to another till: charge nothing, give each till a folder of its own
-├── AnotherTill     another living till decides in this folder: charge nothing, have people part the two
+├── AnotherTill     another live till is the leader in this folder: charge nothing, separate the two by hand
 ├── InUse           a live process works with it: repair nothing, stop the till and its workers first
-├── StateMoved      the payment is no longer in the state that the caller saw: read again and obey
-└── CodeAlreadySent the buyer's code left in a ``pay`` within the hour: ask for another one
+├── Conflict        the payment is no longer in the state that the caller saw: read it again and act on that
+└── CodeAlreadySent the buyer's code was sent in a ``pay`` within the hour: ask for another one
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from __future__ import annotations
 __all__ = [
     "AnotherTill",
     "CodeAlreadySent",
+    "Conflict",
     "Damaged",
+    "FileMoved",
     "ForeignJournal",
     "InUse",
     "JournalError",
-    "Moved",
-    "StateMoved",
     "TooNew",
-    "Unwritable",
+    "Unavailable",
 ]
 
 
@@ -32,11 +32,11 @@ class JournalError(Exception):
     """The journal did not do what it was asked to; nothing was stored."""
 
 
-class Unwritable(JournalError):
+class Unavailable(JournalError):
     """A full, read-only, locked or missing disk, or a value that can't be stored."""
 
 
-class Moved(Unwritable):
+class FileMoved(Unavailable):
     """The file was deleted, moved or replaced while it was open: what is stored in it now, nobody finds again.
 
     Attributes:
@@ -68,7 +68,7 @@ class InUse(JournalError):
     """A live process works with the journal: stop the till and its workers first."""
 
 
-class StateMoved(JournalError):
+class Conflict(JournalError):
     """The payment's state was changed by another process or thread, or the transition isn't in the table."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.cancellations import due_rows, next_due_in_ms
-from payme_plugin.ledger.journal import tell
+from payme_plugin.ledger.journal import add_event
 from payme_plugin.ledger.rows import FiscalLinkRow
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class FiscalLinks:
         """Store the link of a payment's sale; nothing where it is stored already.
 
         Raises:
-            Unwritable: nothing was stored.
+            Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
             now = self._journal.now_ms()
@@ -37,14 +37,14 @@ class FiscalLinks:
                 (payment.payment_id, payment.receipt_id, payment.pos_id, payment.url, link, now, now),
             ).rowcount
             if added:
-                tell(connection, payment.payment_id, now, None, None, "fiscal receipt: to be told to Payme")
+                add_event(connection, payment.payment_id, now, None, None, "fiscal receipt: to be told to Payme")
 
     def live(self) -> list[FiscalLinkRow]:
-        """Return all live rows but those that make no sense, oldest first."""
-        return self._journal.sensible(FiscalLinkRow, f"{_LIVE} ORDER BY fiscal_link_id")
+        """Return all live rows but those that are invalid, oldest first."""
+        return self._journal.valid_rows(FiscalLinkRow, f"{_LIVE} ORDER BY fiscal_link_id")
 
     def due(self, most: int) -> list[FiscalLinkRow]:
-        """Return live rows that are due now, the longest due first, at most ``most``; none that makes no sense."""
+        """Return live rows that are due now, the longest due first, at most ``most``; none that is invalid."""
         return due_rows(self._journal, FiscalLinkRow, _LIVE, most)
 
     def next_due_in_ms(self) -> int | None:
@@ -63,7 +63,7 @@ class FiscalLinks:
         """Count a try that did not end a row, and set when the next is due.
 
         Raises:
-            Unwritable: nothing was stored.
+            Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
             connection.execute(
@@ -76,7 +76,7 @@ class FiscalLinks:
         """End a row; nothing where it has ended.
 
         Raises:
-            Unwritable: nothing was stored.
+            Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
             now = self._journal.now_ms()
@@ -86,4 +86,4 @@ class FiscalLinks:
                 (now, outcome, row.fiscal_link_id),
             ).rowcount
             if ended:
-                tell(connection, row.payment_id, now, None, None, f"fiscal receipt: {outcome}")
+                add_event(connection, row.payment_id, now, None, None, f"fiscal receipt: {outcome}")

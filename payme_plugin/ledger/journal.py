@@ -1,7 +1,7 @@
 """The journal: every payment, its story, and the money that must go back, durable before anything leaves the till.
 
 Every change is one transaction, and every transition a compare-and-set: the caller names the state that it saw, and a
-payment that has moved on raises ``StateMoved``. No transaction spans a request, a scan or a wait.
+payment that has moved on raises ``Conflict``. No transaction spans a request, a scan or a wait.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.connection import connect, transaction, translated
-from payme_plugin.ledger.errors import Damaged, ForeignJournal, JournalError, StateMoved
+from payme_plugin.ledger.errors import Conflict, Damaged, ForeignJournal, JournalError
 from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.sent_codes import FINGERPRINT_BYTES, SentCodes
 from payme_plugin.ledger.states import PaymentState, is_allowed
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.rows import Adopted, Intent, NewCancellation, Note, PaymentRow, Verdict
 
-__all__ = ["FILE_NAME", "Journal", "tell", "tell_notes"]
+__all__ = ["FILE_NAME", "Journal", "add_event", "add_events"]
 
 FILE_NAME = "journal.sqlite3"
 
@@ -44,7 +44,7 @@ class Journal(JournalReader):
             clock: gives the times of the rows, and the time that nobody can set.
 
         Raises:
-            Unwritable: the disk, its rights, or a file system without write-ahead log.
+            Unavailable: the disk, its rights, or a file system without write-ahead log.
             Damaged: the file is no journal.
             TooNew: a newer version wrote it.
         """
@@ -63,7 +63,7 @@ class Journal(JournalReader):
         """Return the time of the rows, Unix milliseconds."""
         return self._clock.wall_ms()
 
-    def lived_ms_since(self, event_id: int) -> int | None:
+    def ms_since_event(self, event_id: int) -> int | None:
         """Return how long ago a line of a story was written, at most, in milliseconds, by the time that nobody can set.
 
         Args:
@@ -106,9 +106,9 @@ class Journal(JournalReader):
             note: the first line of its story.
 
         Raises:
-            StateMoved: a payment of this id is there already.
-            Damaged: something in the file made no sense before: nothing is charged until it is repaired.
-            Unwritable: nothing was stored.
+            Conflict: a payment of this id is there already.
+            Damaged: something in the file was invalid before: nothing is charged until it is repaired.
+            Unavailable: nothing was stored.
         """
         if self.damage is not None:
             raise Damaged(self.damage)
@@ -118,7 +118,7 @@ class Journal(JournalReader):
             ).fetchone()
             if known:
                 message = f"payment {intent.payment_id} is in the journal already"
-                raise StateMoved(message)
+                raise Conflict(message)
             sale = (intent.till, intent.shift, intent.number)
             (attempts,) = connection.execute(
                 "SELECT count(*) FROM payment WHERE till = ? AND shift = ? AND number = ?", sale
@@ -132,7 +132,7 @@ class Journal(JournalReader):
                     intent.url, intent.owner, PaymentState.INTENT.value, now, now,
                 ),
             )  # fmt: skip
-            tell(connection, intent.payment_id, now, None, PaymentState.INTENT, note)
+            add_event(connection, intent.payment_id, now, None, PaymentState.INTENT, note)
         return self.payment(intent.payment_id)
 
     def move(
@@ -143,7 +143,7 @@ class Journal(JournalReader):
         *,
         receipt_id: str | None = None,
         fingerprint: str | None = None,
-        frees_code: str | None = None,
+        released_code: str | None = None,
         verdict: Verdict | None = None,
         cancellation: NewCancellation | None = None,
         paid_at: int | None = None,
@@ -159,7 +159,7 @@ class Journal(JournalReader):
             reason: why, for its story.
             receipt_id: Payme's receipt id, once known; no other payment may have it.
             fingerprint: the code that is about to leave.
-            frees_code: fingerprint of a code of this payment that certainly did not leave: forget it.
+            released_code: fingerprint of a code of this payment that certainly did not leave: forget it.
             verdict: what the cashier is told.
             cancellation: write this cancellation.
             paid_at: when Payme took the money, Unix milliseconds.
@@ -171,14 +171,14 @@ class Journal(JournalReader):
             The payment as it stands now.
 
         Raises:
-            StateMoved: it is no longer in that state, or the transition isn't in the table, or the receipt id is
+            Conflict: it is no longer in that state, or the transition isn't in the table, or the receipt id is
                 another payment's: read again and obey.
             CodeAlreadySent: the code left in a ``pay`` within the hour.
-            Unwritable: nothing was stored.
+            Unavailable: nothing was stored.
         """
         if not is_allowed(row.state, after):
             message = f"no payment goes from {row.state.value} to {after.value}"
-            raise StateMoved(message)
+            raise Conflict(message)
         with self.writing() as connection:
             now = self._clock.wall_ms()
             if receipt_id is not None:
@@ -196,17 +196,17 @@ class Journal(JournalReader):
             ).rowcount  # fmt: skip
             if changed != 1:
                 message = f"payment {row.payment_id} is no longer {row.state.value}"
-                raise StateMoved(message)
-            tell_notes(connection, row.payment_id, notes)
-            tell(connection, row.payment_id, now, row.state, after, reason)
-            tell_notes(connection, row.payment_id, () if request is None else (request,))
-            if frees_code is not None:
-                self._codes.release(connection, frees_code, row.payment_id)
+                raise Conflict(message)
+            add_events(connection, row.payment_id, notes)
+            add_event(connection, row.payment_id, now, row.state, after, reason)
+            add_events(connection, row.payment_id, () if request is None else (request,))
+            if released_code is not None:
+                self._codes.release(connection, released_code, row.payment_id)
             if fingerprint is not None:
                 self._codes.send(connection, fingerprint, row.payment_id)
             if cancellation is not None:
                 self._add_cancellation(connection, row.payment_id, cancellation, now)
-        self._codes.record(sent=fingerprint, released=frees_code)
+        self._codes.record(sent=fingerprint, released=released_code)
         return self.payment(row.payment_id)
 
     def adopt(self, payment: Adopted, note: str) -> PaymentRow:
@@ -217,8 +217,8 @@ class Journal(JournalReader):
             note: the first line of its story here.
 
         Raises:
-            StateMoved: a payment of this id or receipt is there already.
-            Unwritable: nothing was stored.
+            Conflict: a payment of this id or receipt is there already.
+            Unavailable: nothing was stored.
         """
         with self.writing() as connection:
             now = self._clock.wall_ms()
@@ -235,16 +235,16 @@ class Journal(JournalReader):
             ).rowcount  # fmt: skip
             if inserted != 1:
                 message = f"payment {payment.payment_id} is in the journal already"
-                raise StateMoved(message)
-            tell(connection, payment.payment_id, now, None, PaymentState.RECORDED, note)
+                raise Conflict(message)
+            add_event(connection, payment.payment_id, now, None, PaymentState.RECORDED, note)
         return self.payment(payment.payment_id)
 
     def take_over(self, row: PaymentRow, owner: str, reason: str) -> PaymentRow:
         """Make ``owner`` the one who works on an unfinished payment.
 
         Raises:
-            StateMoved: another process took it first, or it has moved on.
-            Unwritable: nothing was stored.
+            Conflict: another process took it first, or it has moved on.
+            Unavailable: nothing was stored.
         """
         with self.writing() as connection:
             now = self._clock.wall_ms()
@@ -254,8 +254,8 @@ class Journal(JournalReader):
             ).rowcount
             if changed != 1:
                 message = f"payment {row.payment_id} was taken by another process"
-                raise StateMoved(message)
-            tell(connection, row.payment_id, now, None, None, reason)
+                raise Conflict(message)
+            add_event(connection, row.payment_id, now, None, None, reason)
         return self.payment(row.payment_id)
 
     def add_notes_later(self, payment_id: str, notes: Sequence[Note]) -> None:
@@ -278,7 +278,7 @@ class Journal(JournalReader):
         """Note that the receipt of a recorded payment is closed.
 
         Raises:
-            Unwritable: nothing was stored.
+            Unavailable: nothing was stored.
         """
         with self.writing() as connection:
             now = self._clock.wall_ms()
@@ -287,7 +287,7 @@ class Journal(JournalReader):
                 (closed_at, now, row.payment_id),
             ).rowcount
             if changed:
-                tell(connection, row.payment_id, now, None, None, "the receipt is closed")
+                add_event(connection, row.payment_id, now, None, None, "the receipt is closed")
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -300,7 +300,7 @@ class Journal(JournalReader):
         # Forgotten before they are stored: lines that can't be stored stand in the way of one commit at most.
         left, self._notes_for_later = self._notes_for_later, []
         for payment_id, notes in left:
-            tell_notes(connection, payment_id, notes)
+            add_events(connection, payment_id, notes)
 
     def _last_line(self) -> int:
         """Return the number of the last line of all stories; where it can't be read, none is later."""
@@ -323,7 +323,7 @@ class Journal(JournalReader):
     def _require_new_receipt(connection: sqlite3.Connection, receipt_id: str) -> None:
         if connection.execute("SELECT 1 FROM payment WHERE receipt_id = ?", (receipt_id,)).fetchone():
             message = f"receipt {receipt_id} belongs to another payment"
-            raise StateMoved(message)
+            raise Conflict(message)
 
     @staticmethod
     def _add_cancellation(connection: sqlite3.Connection, payment_id: str, new: NewCancellation, now: int) -> None:
@@ -333,10 +333,10 @@ class Journal(JournalReader):
             " SELECT payment_id, receipt_id, amount, pos_id, url, ?, ?, ?, ? FROM payment WHERE payment_id = ?",
             (new.cause.value, new.request_id, now, now + new.due_in_ms, payment_id),
         )
-        tell(connection, payment_id, now, None, None, f"cancellation: queued, cause {new.cause.value}")
+        add_event(connection, payment_id, now, None, None, f"cancellation: queued, cause {new.cause.value}")
 
 
-def tell(
+def add_event(
     connection: sqlite3.Connection,
     payment_id: str,
     at_ms: int,
@@ -351,7 +351,7 @@ def tell(
     )
 
 
-def tell_notes(connection: sqlite3.Connection, payment_id: str, notes: Sequence[Note]) -> None:
+def add_events(connection: sqlite3.Connection, payment_id: str, notes: Sequence[Note]) -> None:
     """Add lines to a payment's story, inside the caller's transaction."""
     connection.executemany(
         "INSERT INTO event (payment_id, at_ms, text) VALUES (?, ?, ?)",

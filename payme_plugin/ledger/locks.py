@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["DECIDER", "FILE_NAME", "Leases", "Owner", "are_locked", "is_alive", "lock_bytes"]
+__all__ = ["FILE_NAME", "LEADER", "Leases", "Owner", "are_locked", "is_alive", "lock_bytes"]
 
 FILE_NAME = "leases"
 
-DECIDER = 0
+LEADER = 0
 """The byte of the owner lock: who holds it decides about unfinished payments. Rows have the bytes from 1 on."""
 
 _FOLDER_MODE = 0o700
@@ -44,11 +44,11 @@ class Leases:
         self._path = folder / FILE_NAME
 
     @contextmanager
-    def hold(self, number: int) -> Iterator[bool]:
+    def try_acquire(self, number: int) -> Iterator[bool]:
         """Yield whether the lease of this number was free and is held now, until the end of the block.
 
         Raises:
-            Unwritable: the folder can't be written.
+            Unavailable: the folder can't be written.
         """
         with translated():
             file = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE)
@@ -71,7 +71,7 @@ class Owner:
         """Take a new token in ``folder``.
 
         Raises:
-            Unwritable: the folder can't be written.
+            Unavailable: the folder can't be written.
         """
         self._folder = folder
         self.token = secrets.token_hex(16)

@@ -1,6 +1,6 @@
 """What can be read from the journal: by the plugin from its own connection, by the command without changing a byte.
 
-A row that makes no sense is damage. Where one is asked for, or a list that people read, that is raised; where work goes
+A row that is invalid is damage. Where one is asked for, or a list that people read, that is raised; where work goes
 on from a list, the row is left out, so that one does not hold up the money of the others.
 """
 
@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from payme_plugin.ledger.connection import connect_read_only, translated
-from payme_plugin.ledger.errors import Damaged, StateMoved
+from payme_plugin.ledger.errors import Conflict, Damaged
 from payme_plugin.ledger.rows import CancellationRow, EventRow, FiscalLinkRow, PaymentRow, row_of
 from payme_plugin.log import Log
 
@@ -42,14 +42,14 @@ class JournalReader:
         Raises:
             Damaged: the file is no journal.
             TooNew: a newer version wrote it.
-            Unwritable: it can't be read.
+            Unavailable: it can't be read.
         """
         connection = connect_read_only(path)
         return None if connection is None else JournalReader(connection, threading.Lock())
 
     @property
     def damage(self) -> str | None:
-        """What was met first that makes no sense or can't be read; None while everything did and could."""
+        """What was met first that is invalid or can't be read; None while everything did and could."""
         return next(iter(self._damages), None)
 
     @property
@@ -69,12 +69,12 @@ class JournalReader:
         """Return the payment of this id.
 
         Raises:
-            StateMoved: there is none.
+            Conflict: there is none.
         """
         row = self.find(payment_id)
         if row is None:
             message = f"payment {payment_id} is not in the journal"
-            raise StateMoved(message)
+            raise Conflict(message)
         return row
 
     def payments(self) -> list[PaymentRow]:
@@ -104,20 +104,20 @@ class JournalReader:
     def unfinished(self) -> list[PaymentRow]:
         """Return the payments without a verdict and those that are paid but not yet recorded, oldest first.
 
-        Those that make no sense are left out.
+        Those that are invalid are left out.
         """
         query = (
             "SELECT * FROM payment WHERE state IN ('intent', 'created', 'paying', 'paid') ORDER BY created_at, rowid"
         )
-        return self.sensible(PaymentRow, query)
+        return self.valid_rows(PaymentRow, query)
 
     def in_open_sales(self) -> list[PaymentRow]:
         """Return the recorded payments whose receipt is not known to have closed, oldest first.
 
-        Those that make no sense are left out.
+        Those that are invalid are left out.
         """
         query = "SELECT * FROM payment WHERE state = 'recorded' AND closed_at IS NULL ORDER BY created_at, rowid"
-        return self.sensible(PaymentRow, query)
+        return self.valid_rows(PaymentRow, query)
 
     def cancellation(self, cancellation_id: int) -> CancellationRow | None:
         """Return the cancellation of this number, live or ended, or None."""
@@ -142,13 +142,13 @@ class JournalReader:
         """Return the first row of a query, or None; for the other modules of the ledger.
 
         Raises:
-            Damaged: it makes no sense.
+            Damaged: it is invalid.
         """
         with self.reading() as connection:
             row = connection.execute(query, values).fetchone()
             return None if row is None else row_of(kind, row)
 
-    def sensible(self, kind: type[_Row], query: str, *values: object, most: int | None = None) -> list[_Row]:
+    def valid_rows(self, kind: type[_Row], query: str, *values: object, most: int | None = None) -> list[_Row]:
         """Return the valid rows of a query; each invalid one is logged once and does not count.
 
         It is for the other modules of the ledger.
@@ -171,7 +171,7 @@ class JournalReader:
         return rows
 
     def note_damage(self, what: str) -> None:
-        """Remember that something of the file makes no sense or can't be read."""
+        """Remember that something of the file is invalid or can't be read."""
         self._damages[what] = None
 
     def _every(self, kind: type[_Row], query: str, *values: object) -> list[_Row]:

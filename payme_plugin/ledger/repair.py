@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from payme_plugin.durable import sync_folder
 from payme_plugin.ledger.connection import SMALLEST_FILE, connect_read_only, translated
-from payme_plugin.ledger.errors import Damaged, ForeignJournal, InUse, Unwritable
-from payme_plugin.ledger.locks import DECIDER, Leases, is_alive, lock_bytes
+from payme_plugin.ledger.errors import Damaged, ForeignJournal, InUse, Unavailable
+from payme_plugin.ledger.locks import LEADER, Leases, is_alive, lock_bytes
 from payme_plugin.ledger.salvage import (
     ALL_TABLES,
     Salvage,
@@ -51,7 +51,7 @@ class Repaired:
         fault: what was wrong.
         set_aside: the damaged file under its new name.
         copied: how many rows were copied, by table.
-        unreadable: how many tables have pages that can't be read, and rows that make no sense.
+        unreadable: how many tables have pages that can't be read, and rows that are invalid.
         queued_again: how many cancellations are new, because those of payments that owe money could not be read.
     """
 
@@ -78,7 +78,7 @@ def repair(path: Path, host_identity: str, stamp: str, *, is_certain: bool = Tru
         InUse: a live process works with it.
         ForeignJournal: it says that it belongs to another till, or nothing says to which.
         TooNew: a newer version wrote it.
-        Unwritable: the folder or the disk can't be used, or a file of the new name is there already; the journal is as
+        Unavailable: the folder or the disk can't be used, or a file of the new name is there already; the journal is as
             it was.
 
     Money effect: none at once; cancellations that were copied are live again, and a payment that owes money and whose
@@ -100,7 +100,7 @@ def fault_in(path: Path) -> str | None:
 
     Raises:
         TooNew: a newer version wrote it.
-        Unwritable: it can't be read now.
+        Unavailable: it can't be read now.
     """
     try:
         with translated():
@@ -121,7 +121,7 @@ def _fault_of(connection: sqlite3.Connection) -> str | None:
         return "its tables are not those of a journal"
     for table in ALL_TABLES:
         if not all(is_valid(table, row) for row in connection.execute(f"SELECT * FROM {table}")):  # noqa: S608 - our own names
-            return f"a row of {table} makes no sense"
+            return f"a row of {table} is invalid"
     if lacks_cancellation(connection):
         return "a payment that owes money has no live cancellation"
     names = {name for (name,) in connection.execute("SELECT name FROM about")}
@@ -140,7 +140,7 @@ def _nobody_else(path: Path) -> Iterator[None]:
     owners = path.parent / _OWNERS_FOLDER
     if any(is_alive(owners, file.stem) for file in owners.glob("*.owner")):
         raise InUse(_in_use(path))
-    with Leases(path.parent).hold(DECIDER) as is_ours:
+    with Leases(path.parent).try_acquire(LEADER) as is_ours:
         if not is_ours:
             raise InUse(_in_use(path))
         yield
@@ -171,14 +171,14 @@ def _repair(path: Path, host_identity: str, stamp: str, fault: str, *, is_certai
     set_aside, fresh, work = (path.with_name(f"{path.name}.{what}-{stamp}") for what in ("damaged", "repaired", "work"))
     if set_aside.exists() or fresh.exists():
         message = f"{set_aside} or {fresh} is there already"
-        raise Unwritable(message)
+        raise Unavailable(message)
     written = path.with_name(f"{path.name}.mark-{stamp}")
     try:
         _copy_files(path, set_aside, _PARTS)
         # Reading a journal with a log writes to it: a copy of the copy keeps the evidence as it was.
         _copy_files(set_aside, work, _PARTS[:2])
         _require_till(work, host_identity, is_certain=is_certain)
-        mark = _Mark(fault, fresh.name, set_aside.name, salvage(work, fresh, host_identity))
+        mark = RepairMarker(fault, fresh.name, set_aside.name, salvage(work, fresh, host_identity))
         _own_alike(path, fresh)
         mark.write(written)
         _own_alike(path, written)
@@ -204,7 +204,7 @@ def _require_till(work: Path, host_identity: str, *, is_certain: bool) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Mark:
+class RepairMarker:
     """What stands in the journal's place, and is no database, while the new one takes it.
 
     The old log must be gone before the new file comes, for SQLite would read one into the other; and the old file must
@@ -233,7 +233,7 @@ class _Mark:
             os.fsync(file.fileno())
 
     @classmethod
-    def read(cls, path: Path) -> _Mark | None:
+    def read(cls, path: Path) -> RepairMarker | None:
         """Return the mark at ``path``; None where there is something else."""
         with path.open("rb") as file:
             content = file.read(SMALLEST_FILE)
@@ -250,12 +250,12 @@ class _Mark:
         """Put the new journal into the mark's place.
 
         Raises:
-            Unwritable: the new journal is gone.
+            Unavailable: the new journal is gone.
         """
         fresh = path.with_name(self.fresh)
         if not fresh.exists():
             message = f"{fresh} is gone; the damaged journal is {path.with_name(self.set_aside)}"
-            raise Unwritable(message)
+            raise Unavailable(message)
         for part in _PARTS[1:]:
             _part(path, part).unlink(missing_ok=True)
         sync_folder(path.parent)
@@ -267,7 +267,7 @@ class _Mark:
 
 def _finish_earlier(path: Path) -> Repaired | None:
     """End a repair that was cut off, and remove what one left; None where none had come as far as its mark."""
-    mark = _Mark.read(path)
+    mark = RepairMarker.read(path)
     finished = None if mark is None else mark.finish(path)
     for what in ("repaired", "work", "mark"):
         for left in path.parent.glob(f"{path.name}.{what}-*"):

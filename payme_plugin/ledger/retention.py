@@ -45,7 +45,7 @@ AND NOT EXISTS (SELECT 1 FROM fiscal_link AS f WHERE f.payment_id = payment.paym
 ORDER BY created_at LIMIT ?
 """
 
-_NONSENSE = f"SELECT payment_id FROM payment WHERE state NOT IN ({', '.join('?' * len(PaymentState))}) LIMIT 1"  # noqa: S608
+_INVALID_STATE = f"SELECT payment_id FROM payment WHERE state NOT IN ({', '.join('?' * len(PaymentState))}) LIMIT 1"  # noqa: S608
 _STATES = tuple(state.value for state in PaymentState)
 
 _FORGET = (
@@ -69,12 +69,12 @@ def forget_finished(journal: Journal, keep_days: int, most: int) -> int:
         How many were deleted.
 
     Raises:
-        Damaged: a payment makes no sense, and so nothing is deleted: what is left may help to repair it.
-        Unwritable: nothing was deleted.
+        Damaged: a payment is invalid, and so nothing is deleted: what is left may help to repair it.
+        Unavailable: nothing was deleted.
 
     Money effect: none; a payment that is forgotten here can still be refunded from the host's record.
     """
-    _require_sense(journal)
+    _require_valid_states(journal)
     with journal.writing() as connection:
         (newest,) = connection.execute(_NEWEST).fetchone()
         if newest is None:
@@ -86,12 +86,12 @@ def forget_finished(journal: Journal, keep_days: int, most: int) -> int:
     return len(found)
 
 
-def _require_sense(journal: Journal) -> None:
+def _require_valid_states(journal: Journal) -> None:
     """A state that nobody wrote is in no list of what is to be done: without this look nobody would ever meet it."""
     with journal.reading() as connection:
-        found = connection.execute(_NONSENSE, _STATES).fetchone()
+        found = connection.execute(_INVALID_STATE, _STATES).fetchone()
         if found is not None:
-            message = f"the payment {found[0]!r} makes no sense: its state"
+            message = f"the payment {found[0]!r} is invalid: its state"
             raise Damaged(message)
 
 
@@ -109,5 +109,5 @@ def age_ms(journal: Journal, row: PaymentRow) -> int | None:
     made_at = max(row.created_at, int(before or 0), paid_at)
     if made_at < _FIRST_PAYMENT_MS:
         return None
-    lived_ms = None if first is None else journal.lived_ms_since(first)
+    lived_ms = None if first is None else journal.ms_since_event(first)
     return now - made_at if lived_ms is None else min(now - made_at, lived_ms)

@@ -274,7 +274,7 @@ def row_of(kind: type[_Row], stored: sqlite3.Row | Mapping[str, object]) -> _Row
             value = columns[name]
             values[name] = value if type(value) is usual else read(value)
         except (LookupError, ValueError) as error:
-            message = f"the {_NAMES[kind]}{_told_by(columns)} makes no sense: its {name}"
+            message = f"the {_NAMES[kind]}{_told_by(columns)} is invalid: its {name}"
             raise Damaged(message) from error
     return kind(**values)
 

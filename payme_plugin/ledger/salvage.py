@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from payme_plugin.ledger.cancellations import CLOSED_BY_HAND, HELD_BY_TILL, SAID_CANCELLED
 from payme_plugin.ledger.connection import connect, use_rows
 from payme_plugin.ledger.errors import Damaged
-from payme_plugin.ledger.journal import tell
+from payme_plugin.ledger.journal import add_event
 from payme_plugin.ledger.rows import CancellationRow, EventRow, FiscalLinkRow, PaymentRow, row_of
 from payme_plugin.ledger.schema import make_tables
 from payme_plugin.ledger.states import Cause, PaymentState
@@ -488,12 +488,12 @@ def _restore(target: sqlite3.Connection, invalid: Iterable[_Values], *, events_a
     target.execute(f"DELETE {_MISPLACED}")
     for row in target.execute(_REBUILD_PAYMENTS).fetchall():
         text = "rebuilt from its cancellation"
-        tell(target, row["payment_id"], row["created_at"], None, PaymentState.REVERSING, text)
+        add_event(target, row["payment_id"], row["created_at"], None, PaymentState.REVERSING, text)
     ended = target.execute(_RESTORE_ENDED).rowcount
     restored = target.execute(_RESTORE, {"events_are_whole": events_are_whole}).fetchall()
     for row in restored:
         text = f"cancellation: queued again by the repair, cause {row['cause']}"
-        tell(target, row["payment_id"], row["created_at"], None, None, text)
+        add_event(target, row["payment_id"], row["created_at"], None, None, text)
     # A fiscal link moves no money: without its payment it is dropped.
     target.execute("DELETE FROM fiscal_link WHERE payment_id NOT IN (SELECT payment_id FROM payment)")
     return ended, len(restored)

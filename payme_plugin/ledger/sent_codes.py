@@ -54,7 +54,7 @@ class SentCodes:
         if found is None:
             return False
         if not isinstance(found[0], int):
-            message = "a code makes no sense: its sent_at"
+            message = "a code is invalid: its sent_at"
             raise Damaged(message)
         with self._lock:
             sent_at_s = next((at_s for code, at_s in reversed(self._sent) if code == fingerprint), self._opened_at_s)

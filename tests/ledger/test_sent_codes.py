@@ -110,7 +110,7 @@ def test_a_code_that_never_left_is_free_and_one_that_left_before_it_is_not(journ
     row = journal.move(row, PaymentState.CREATED, "stale, state 0 asked after it")
     row = journal.move(row, PaymentState.PAYING, "the second code is about to leave", fingerprint=unsent)
 
-    journal.move(row, PaymentState.REFUSED, "it never left", frees_code=unsent)
+    journal.move(row, PaymentState.REFUSED, "it never left", released_code=unsent)
 
     assert journal.was_sent(stale)
     assert not journal.was_sent(unsent)
