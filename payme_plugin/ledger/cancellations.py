@@ -1,4 +1,4 @@
-"""The queue of cancellations: which are due, what became of a step, how one ends. A live row is never deleted."""
+"""Cancellations: which are due, the result of each step, how one ends. Live rows are never deleted."""
 
 from __future__ import annotations
 
@@ -32,28 +32,33 @@ __all__ = [
 ]
 
 SAID_CANCELLED = "Payme says cancelled (50)"
-"""How a row ends whose money is back."""
+"""Outcome of a row whose money was returned."""
 
 HELD_BY_TILL = "the till says that it has this payment"
-"""What came of a step that the till's word stopped. A row that says so stays held until the till says otherwise."""
+"""Result of a step that stopped because the till has the payment.
+
+The row is held until the till says otherwise. The sentence is compared, so it must not be reworded."""
 
 FARTHEST_DUE_MS = 3_600_000
-"""One hour: no row is put off for longer, so one that is due later than this from now met a clock that jumped."""
+"""No row is postponed for longer than one hour.
+
+One that is due later was written before the clock jumped.
+"""
 
 CLOSED_BY_HAND = "closed by hand: "
-"""How the outcome of a row begins that a person ended while its money was not back."""
+"""Start of the outcome of a row that an operator closed before its money was returned."""
 
 _LIVE = "SELECT * FROM cancellation WHERE ended_at IS NULL"
 _LAST_CHECK = "; last check: "
 
 
 def closing(reason: str, last_check: str) -> str:
-    """Return the outcome of a row that a person ends while Payme does not say that its money is back."""
+    """Return the outcome of a row that an operator closes before Payme reports state 50."""
     return f"{CLOSED_BY_HAND}{reason}{_LAST_CHECK}{last_check}"
 
 
 def closing_reason(row: CancellationRow | None) -> str | None:
-    """Return why a person ended a row while its money was not back; None where none did."""
+    """Return the reason why an operator closed a row before its money was returned, or None."""
     if row is None or not row.outcome.startswith(CLOSED_BY_HAND):
         return None
     found = row.outcome.removeprefix(CLOSED_BY_HAND)
@@ -61,7 +66,7 @@ def closing_reason(row: CancellationRow | None) -> str | None:
 
 
 def was_told_queued(row: CancellationRow | None) -> bool:
-    """Say whether a row was left to whoever comes first, even if it has ended since."""
+    """Return whether the till was told that a row is queued, even if it has ended since."""
     return row is not None and bool(row.last_error)
 
 
@@ -72,7 +77,7 @@ class Cancellations:
         self._journal = journal
 
     def live(self) -> list[CancellationRow]:
-        """Return all live rows but those that are invalid, oldest first."""
+        """Return all valid live rows, oldest first."""
         query = f"{_LIVE} ORDER BY cancellation_id"
         return self._journal.valid_rows(CancellationRow, query)
 
@@ -95,15 +100,15 @@ class Cancellations:
         return self._journal.one(CancellationRow, query, payment_id)
 
     def due(self, most: int) -> list[CancellationRow]:
-        """Return live rows that are due now, the longest due first, at most ``most``; none that is invalid."""
+        """Return at most ``most`` valid live rows that are due, the longest due first."""
         return due_rows(self._journal, CancellationRow, _LIVE, most)
 
     def next_due_in_ms(self) -> int | None:
-        """Return in how many milliseconds the next row of ``due`` is due, 0 for at once; None: there is none."""
+        """Return in how many milliseconds the next row is due, 0 for at once, or None."""
         return next_due_in_ms(self._journal, CancellationRow, _LIVE)
 
     def backlog(self) -> tuple[int, int | None]:
-        """Return how many rows are live and when the oldest was written, Unix milliseconds."""
+        """Return how many rows are live and when the oldest was written, in Unix milliseconds."""
         with self._journal.reading() as connection:
             found = connection.execute(
                 "SELECT count(*) AS live, min(created_at) AS oldest FROM cancellation WHERE ended_at IS NULL"
@@ -111,16 +116,16 @@ class Cancellations:
         return found["live"], found["oldest"]
 
     def begin(self, row: CancellationRow, *, notes: Sequence[Note] = ()) -> int:
-        """Note that ``receipts.cancel`` is about to leave for a row, and return its ``attempts`` by then.
+        """Record that ``receipts.cancel`` is about to be sent for a row; return its new ``attempts``.
 
-        From then on nobody takes the row back who does not know of that request.
+        Afterwards only a caller that knows of this request can withdraw the row.
 
         Args:
             row: a live row.
-            notes: lines of its story that came before, and that of the request.
+            notes: earlier events, and that of the request.
 
         Raises:
-            Conflict: the row has ended meanwhile, and the request must not leave.
+            Conflict: the row has ended meanwhile, so the request must not be sent.
             Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
@@ -137,15 +142,15 @@ class Cancellations:
         return int(attempts)
 
     def postpone(self, row: CancellationRow, pause_ms: int, came: str, *, notes: Sequence[Note] = ()) -> None:
-        """Count a step that did not end a row, and set when the next is due.
+        """Count a step that did not end a row, and set when the next one is due.
 
-        A row that the host's queue took is not due before that queue has had it to itself for an hour.
+        A row that the host's queue took is left to that queue for an hour.
 
         Args:
-            row: the row as it was stepped.
+            row: the row as it was read before the step.
             pause_ms: from now to the next step.
-            came: what came of the step; it goes into the story where it differs from the last time.
-            notes: lines of the story that came before it; they go there with it.
+            came: the result of the step; an event if it differs from the last one.
+            notes: events before it; stored only together with it.
 
         Raises:
             Conflict: the row has ended meanwhile.
@@ -156,7 +161,7 @@ class Cancellations:
             self._change(
                 connection,
                 row,
-                # One that the queue took later than now met a clock that was set back: its hour can't be told.
+                # If the queue took it later than now, the clock was set back and its hour can't be measured.
                 "UPDATE cancellation SET attempts = max(attempts, ?), last_error = ?,"
                 " due_at = max(?, CASE WHEN offered_at <= ? THEN offered_at + ? ELSE 0 END)"
                 " WHERE cancellation_id = ? AND ended_at IS NULL",
@@ -167,15 +172,15 @@ class Cancellations:
                 add_event(connection, row.payment_id, now, None, None, f"cancellation: {came}")
 
     def leave(self, row: CancellationRow, came: str, *, notes: Sequence[Note] = ()) -> None:
-        """Leave a row to whoever comes first; nothing where it has ended. From then on nobody takes it back.
+        """Leave a row to the worker; do nothing if it has ended. It can't be withdrawn afterwards.
 
         Args:
             row: the row.
-            came: what came of it so far, never empty.
-            notes: lines of its story that came before.
+            came: the result so far, never empty.
+            notes: earlier events.
 
         Raises:
-            Unavailable: nothing was stored; the row comes due by itself.
+            Unavailable: nothing was stored; the row becomes due by itself.
         """
         with self._journal.writing() as connection:
             connection.execute(
@@ -185,17 +190,16 @@ class Cancellations:
             add_events(connection, row.payment_id, notes)
 
     def withdraw(self, row: CancellationRow, outcome: str, *, attempts: int, notes: Sequence[Note] = ()) -> None:
-        """End a row whose reversal Payme refused: its payment stands, recorded.
+        """End a row whose reversal Payme refused: its payment is recorded again.
 
         Args:
             row: the row.
-            outcome: how it ended, for its story.
-            attempts: the row's steps so far, those that sent nothing too, as far as the caller knows.
-            notes: lines of its story that came before.
+            outcome: how it ended, for the event.
+            attempts: the row's steps so far that the caller knows of, including those that sent nothing.
+            notes: earlier events.
 
         Raises:
-            Conflict: it has ended already, or was stepped or left to the worker meanwhile, or its payment is not
-                reversing.
+            Conflict: it has ended, or had another step, or was left to the worker, or its payment is not reversing.
             Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
@@ -218,7 +222,7 @@ class Cancellations:
             add_event(connection, row.payment_id, now, PaymentState.REVERSING, PaymentState.RECORDED, outcome)
 
     def offer(self, row: CancellationRow, pause_ms: int) -> None:
-        """Note that the host's queue took a row; our own worker leaves it alone for ``pause_ms``.
+        """Record that the host's queue took a row; our worker skips it for ``pause_ms``.
 
         Raises:
             Conflict: the row has ended meanwhile.
@@ -235,13 +239,13 @@ class Cancellations:
             add_event(connection, row.payment_id, now, None, None, "cancellation: the host's queue took it")
 
     def end(self, row: CancellationRow, outcome: str, *, reversed_at_payme: bool, notes: Sequence[Note] = ()) -> None:
-        """End a row; a payment that was reversing is reversed in the same commit.
+        """End a row; a payment in state reversing becomes reversed in the same commit.
 
         Args:
             row: the row.
-            outcome: how it ended, for its story.
-            reversed_at_payme: state 50, bound to our receipt, was seen.
-            notes: lines of its story that came before.
+            outcome: how it ended, for the event.
+            reversed_at_payme: a bound answer said state 50.
+            notes: earlier events.
 
         Raises:
             Conflict: it has ended already.
@@ -285,12 +289,12 @@ class Cancellations:
 
 
 def due_rows(journal: Journal, kind: type[_Row], live: str, most: int) -> list[_Row]:
-    """Return live rows that are due now, the longest due first; none that is invalid.
+    """Return valid live rows that are due, the longest due first.
 
     Args:
         journal: the journal.
         kind: the class of the rows.
-        live: the query for the live ones, unsorted; it ends with a condition.
+        live: the query for the live rows, unsorted; it ends with a condition.
         most: how many rows at most.
     """
     now = journal.now_ms()
@@ -299,7 +303,7 @@ def due_rows(journal: Journal, kind: type[_Row], live: str, most: int) -> list[_
 
 
 def next_due_in_ms(journal: Journal, kind: type[_Row], live: str) -> int | None:
-    """Return in how many milliseconds the next row of ``due_rows`` is due, 0 for at once; None: there is none."""
+    """Return in how many milliseconds the next row is due, 0 for at once, or None."""
     now = journal.now_ms()
     first = journal.valid_rows(kind, f"{live} ORDER BY due_at", most=1)
     last = journal.valid_rows(kind, f"{live} ORDER BY due_at DESC", most=1)

@@ -1,11 +1,11 @@
-"""The connection to the journal's file: opening, transactions, errors, and whether the file is still the same one.
+"""The connection to the journal's file: opening, transactions, errors, identity of the files.
 
 Every pragma is read back, because builds of SQLite differ. No file that SQLite has open is opened by hand: closing it
 would release every lock that SQLite holds on it for this process (https://sqlite.org/howtocorrupt.html, section 2.2).
 
 SQLite rolls a transaction whose COMMIT failed back in memory only. If nothing but the sync failed, it is complete in
 the write-ahead log, and whoever opens the file after a kill finds it committed: a refund that was refused would be
-carried out. So it is written over. Source: SQLite, *WAL-mode file format*: a frame counts if its checksum and those of
+carried out. So it is overwritten. Source: SQLite, *WAL-mode file format*: a frame counts if its checksum and those of
 all frames before it are right.
 """
 
@@ -32,25 +32,28 @@ __all__ = ["SMALLEST_FILE", "FileIdentity", "connect", "connect_read_only", "tra
 _log = Log()
 
 SMALLEST_FILE = 512
-"""Bytes of a database of one page of the smallest size. Source: https://sqlite.org/fileformat.html, section 1.2."""
+"""Bytes of the smallest database, which has one page.
+
+Source: https://sqlite.org/fileformat.html, section 1.2.
+"""
 
 _BUSY_TIMEOUT_MS = 2000
 _FILE_MODE = 0o600
 _FOLDER_MODE = 0o700
 # Of SQLite's write-ahead log: https://sqlite.org/fileformat2.html, section 4.1.
 _LOG_HEADER_BYTES = 32
-# SQLITE_CORRUPT and SQLITE_NOTADB of SQLite's C interface; the module names them from Python 3.11 on.
+# SQLITE_CORRUPT and SQLITE_NOTADB of SQLite's C interface; ``sqlite3`` names them since Python 3.11.
 _DAMAGED = (11, 26)
 _PRIMARY_CODE = 0xFF
 
 _FILES = ("", "-wal", "-shm")
 _ADVICE = "while it was open; put it back or restart the till"
 
-# An unchanged page would not be written: the count makes it another one.
 _COUNT = """
 INSERT INTO about (name, value) VALUES ('failed_commits', '1')
 ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)
 """
+"""Counts failed commits. An unchanged page would not be written; counting changes it."""
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Errors
@@ -59,10 +62,10 @@ ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn what SQLite and the disk raise into the journal's own errors.
+    """Translate the errors of SQLite and the disk into those of the journal.
 
     Raises:
-        Damaged: the file is no journal any more.
+        Damaged: the file can't be read as a journal.
         Unavailable: anything else.
     """
     try:
@@ -74,7 +77,7 @@ def translated() -> Iterator[None]:
             raise Damaged(str(error)) from error
         raise Unavailable(str(error)) from error
     except UnicodeDecodeError as error:
-        # A name in the schema: nothing that is not UTF-8 was ever stored.
+        # A name in the schema; all that was ever stored is UTF-8.
         raise Damaged(str(error)) from error
     except (sqlite3.Error, OSError, OverflowError, UnicodeError) as error:
         raise Unavailable(str(error)) from error
@@ -93,20 +96,20 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
 
 
 def connect(path: Path, host_identity: str) -> sqlite3.Connection:
-    """Open the journal at ``path`` for reading and writing; create it, and its folder, where there is none.
+    """Open the journal at ``path`` for writing; create it and its folder if there is none.
 
     Args:
         path: the file.
         host_identity: the till's stable name; a new file belongs to it.
 
     Raises:
-        Unavailable: the disk, its rights, or a file system without write-ahead log.
-        Damaged: the file is no journal.
+        Unavailable: the disk or its permissions, or a file system without write-ahead log.
+        Damaged: the file is not a journal.
         TooNew: a newer version wrote it.
     """
     with translated():
         _make_folder(path.parent)
-        # Whether the file is a journal at all is asked without writing: to open it for writing would change it.
+        # Opening another program's file for writing would change it, so it is read first.
         former = connect_read_only(path)
         if former is not None:
             former.close()
@@ -139,7 +142,10 @@ def _set_pragmas(connection: sqlite3.Connection) -> None:
 
 
 def use_rows(connection: sqlite3.Connection) -> None:
-    """Let a connection return named columns, and bytes for a text that is not UTF-8: only its row is invalid then."""
+    """Make a connection return named columns, and bytes for text that is not UTF-8.
+
+    Such bytes make only their own row invalid.
+    """
     connection.row_factory = sqlite3.Row
     connection.text_factory = _text_or_bytes
 
@@ -152,34 +158,33 @@ def _text_or_bytes(raw: bytes) -> str | bytes:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make the folder where there is none, durably: SQLite syncs the names in it, but not its own name."""
+    """Create the folder durably: SQLite syncs the names in it, but not its own name."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
     for made in missing:
-        with suppress(PermissionError):  # it may be written, but not read, and so not synced either
+        with suppress(PermissionError):  # it can be written but not read, so it can't be synced
             sync_folder(made.parent)
 
 
 def _make_or_require_writable(path: Path) -> None:
-    """Make the file where there is none, for its owner alone; else make sure that it may be written.
+    """Create the file with mode 0600 if there is none; else require that it can be written.
 
-    A file that is there is not opened by hand: to close it again would take away every lock that SQLite holds on it for
-    this process (https://sqlite.org/howtocorrupt.html, section 2.2), and another process would throw away the log that
-    this one still writes.
+    A file that exists is not opened by hand: closing it would release SQLite's locks, and another process would delete
+    the log that this one still writes.
     """
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE))
     except FileExistsError:
         if not os.access(path, os.W_OK, effective_ids=True):
-            message = f"{path} may not be written by this user"
+            message = f"this user can't write {path}: check its owner and permissions"
             raise Unavailable(message) from None
 
 
 def connect_read_only(path: Path) -> sqlite3.Connection | None:
-    """Open the journal at ``path`` for reading; None where there is none. It creates nothing and changes not a byte.
+    """Open the journal at ``path`` for reading, without changing a byte; None if there is none.
 
     Raises:
-        Damaged: the file is no journal, or another program's.
+        Damaged: the file is not a journal, or another program's.
         TooNew: a newer version wrote it.
         Unavailable: it can't be read.
     """
@@ -188,7 +193,7 @@ def connect_read_only(path: Path) -> sqlite3.Connection | None:
             return None
         if path.is_file() and 0 < path.stat().st_size < SMALLEST_FILE:
             # SQLite would read whatever a log beside it holds.
-            message = "the file is no database"
+            message = "the file is not a database"
             raise Damaged(message)
         connection = _reader_of(path)
         use_rows(connection)
@@ -204,15 +209,15 @@ def connect_read_only(path: Path) -> sqlite3.Connection | None:
 
 
 def _reader_of(path: Path) -> sqlite3.Connection:
-    """Return a connection that only reads, whatever lies beside the file."""
+    """Return a connection that only reads, whatever files are beside the database."""
     log, index = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
     if not _has_frames(log):
-        # No commit waits in a log: the file alone is the journal. Without a log SQLite would make one; over one that a
-        # power cut left with nothing but its header, a reader that may not write the index tries for ten seconds and
-        # fails with "locking protocol".
+        # No commit is in a log: the database file is complete. If there is no log SQLite would create one; with one
+        # that holds only its header, after a power cut, a reader that can't write the index fails with "locking
+        # protocol" after ten seconds.
         return _connect_by_uri(path, "mode=ro&immutable=1")
     if index.exists():
-        # Beside a live process this one shares its index; after a crash SQLite reads the log into memory.
+        # A live process shares its index with this one; after a crash SQLite reads the log into memory.
         return _connect_by_uri(path, "mode=ro&readonly_shm=1")
     return _in_memory(path, log)
 
@@ -235,12 +240,12 @@ def _connect_by_uri(path: Path, flags: str) -> sqlite3.Connection:
 
 
 def _in_memory(path: Path, log: Path) -> sqlite3.Connection:
-    """Return a copy, in memory, of a journal with a log but without its index: nobody has it open."""
+    """Return a copy in memory of a journal that has a log but no index; no process has it open."""
     with tempfile.TemporaryDirectory(prefix="payme-") as folder:
         for file in (path, log):
             shutil.copyfile(file, Path(folder) / file.name)
         with closing(sqlite3.connect(Path(folder) / path.name, isolation_level=None)) as copy:
-            # A database in memory can have no log.
+            # A database in memory can't have a log.
             copy.execute("PRAGMA journal_mode = DELETE").fetchall()
             connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
             try:
@@ -258,10 +263,10 @@ def _in_memory(path: Path, log: Path) -> sqlite3.Connection:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Begin an immediate transaction, and commit it at the end, or take it back where anything is raised.
+    """Begin an immediate transaction; commit it at the end, or roll it back if anything is raised.
 
     Args:
-        connection: the journal's own, outside a transaction, with ``synchronous = FULL``.
+        connection: the journal's, outside a transaction, with ``synchronous = FULL``.
 
     Raises:
         sqlite3.Error: nothing was stored.
@@ -276,7 +281,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute("COMMIT")
     except BaseException:
         _roll_back(connection)
-        _write_over(connection)
+        _overwrite(connection)
         raise
 
 
@@ -285,11 +290,11 @@ def _roll_back(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
 
 
-def _write_over(connection: sqlite3.Connection) -> None:
-    """Commit a small change in the place of what a COMMIT that failed left in the log.
+def _overwrite(connection: sqlite3.Connection) -> None:
+    """Overwrite what a failed COMMIT left in the log, by committing a small change.
 
-    It is not synced: that is what may have failed, and a kill leaves what was written. A fault in it is logged: then
-    nobody can say whether the transaction comes back; nor, until the next commit, after a power cut.
+    It is not synced, because that is what may have failed, and a kill keeps what was written. If it fails, that is
+    logged: the transaction may come back. Until the next commit it may also come back after a power cut.
     """
     try:
         with _unsynced(connection):
@@ -300,14 +305,14 @@ def _write_over(connection: sqlite3.Connection) -> None:
             finally:
                 _roll_back(connection)
     except sqlite3.Error as error:
-        _log.error("the journal: what a failed commit wrote could not be written over: %s", error)
+        _log.error("the journal: what a failed commit wrote could not be overwritten: %s", error)
 
 
 @contextmanager
 def _unsynced(connection: sqlite3.Connection) -> Iterator[None]:
-    """Let commits be written without a sync.
+    """Write commits without a sync.
 
-    None of them copies the log into the file meanwhile: unsynced, that would put at risk what is durable.
+    No checkpoint runs meanwhile: without a sync it would put durable commits at risk.
     """
     (frames,) = connection.execute("PRAGMA wal_autocheckpoint").fetchone()
     try:
@@ -327,20 +332,23 @@ def _unsynced(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 class FileIdentity:
-    """The files of a journal that was just opened and read: the database, its log and the log's index."""
+    """Detect that the journal was deleted, moved or replaced while open.
+
+    An unlinked file accepts every commit until the process ends; then they are lost.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Remember which files have the names now.
+        """Note device and inode of the database, its -wal and its -shm.
 
         Raises:
             Unavailable: they can't be looked at.
         """
         with translated():
             files = [path.with_name(path.name + part) for part in _FILES]
-            self._opened = {file: found for file in files if (found := _found_at(file)) is not None}
+            self._opened = {file: found for file in files if (found := _device_and_inode(file)) is not None}
 
     def require(self) -> None:
-        """Make sure that the same files have the names still.
+        """Require that the same files are still at their paths.
 
         Raises:
             FileMoved: one of them was deleted, moved or replaced.
@@ -348,15 +356,15 @@ class FileIdentity:
         """
         for file, opened in self._opened.items():
             with translated():
-                found = _found_at(file)
+                found = _device_and_inode(file)
             if found != opened:
                 what = "deleted or moved" if found is None else "replaced"
                 message = f"{file} was {what} {_ADVICE}"
                 raise FileMoved(message, is_replaced=found is not None)
 
 
-def _found_at(file: Path) -> tuple[int, int] | None:
-    """Return which file has a name: its disk and its number there; None: there is none."""
+def _device_and_inode(file: Path) -> tuple[int, int] | None:
+    """Return device and inode of a file, or None if there is none."""
     try:
         found = file.stat()
     except (FileNotFoundError, NotADirectoryError):

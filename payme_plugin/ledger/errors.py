@@ -29,18 +29,20 @@ __all__ = [
 
 
 class JournalError(Exception):
-    """The journal did not do what it was asked to; nothing was stored."""
+    """The journal failed; nothing was stored."""
 
 
 class Unavailable(JournalError):
-    """A full, read-only, locked or missing disk, or a value that can't be stored."""
+    """The disk is full, read-only, locked or missing, or a value can't be stored."""
 
 
 class FileMoved(Unavailable):
-    """The file was deleted, moved or replaced while it was open: what is stored in it now, nobody finds again.
+    """The file was deleted, moved or replaced while it was open.
+
+    What is stored in it from now on is lost with the process.
 
     Attributes:
-        is_replaced: another file is in its place; else there is none.
+        is_replaced: another file is in its place; False if there is none.
     """
 
     def __init__(self, message: str, *, is_replaced: bool) -> None:
@@ -49,7 +51,7 @@ class FileMoved(Unavailable):
 
 
 class Damaged(JournalError):
-    """The file is no journal, or no longer one."""
+    """The file is not a journal, or can't be read any more."""
 
 
 class TooNew(JournalError):
@@ -61,7 +63,7 @@ class ForeignJournal(JournalError):
 
 
 class AnotherTill(JournalError):
-    """Another living process decides about the payments of this folder: two tills share it by mistake."""
+    """Another live process is the leader in this folder: two tills share it by mistake."""
 
 
 class InUse(JournalError):
@@ -69,8 +71,8 @@ class InUse(JournalError):
 
 
 class Conflict(JournalError):
-    """The payment's state was changed by another process or thread, or the transition isn't in the table."""
+    """Another process or thread changed the payment, or the transition is not in the table."""
 
 
 class CodeAlreadySent(JournalError):
-    """The code's fingerprint is in the journal, younger than an hour."""
+    """The code was sent less than an hour ago."""

@@ -1,4 +1,4 @@
-"""Fiscal receipts that Payme is to be told of: one for a payment, kept until Payme took it or refused it."""
+"""Fiscal receipts to be sent to Payme: one per payment, kept until Payme accepts or refuses it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FiscalLinks:
         self._journal = journal
 
     def add(self, payment: PaymentRow, link: str) -> None:
-        """Store the link of a payment's sale; nothing where it is stored already.
+        """Store the link of a payment's sale; do nothing if it is stored.
 
         Raises:
             Unavailable: nothing was stored.
@@ -40,19 +40,19 @@ class FiscalLinks:
                 add_event(connection, payment.payment_id, now, None, None, "fiscal receipt: to be told to Payme")
 
     def live(self) -> list[FiscalLinkRow]:
-        """Return all live rows but those that are invalid, oldest first."""
+        """Return all valid live rows, oldest first."""
         return self._journal.valid_rows(FiscalLinkRow, f"{_LIVE} ORDER BY fiscal_link_id")
 
     def due(self, most: int) -> list[FiscalLinkRow]:
-        """Return live rows that are due now, the longest due first, at most ``most``; none that is invalid."""
+        """Return at most ``most`` valid live rows that are due, the longest due first."""
         return due_rows(self._journal, FiscalLinkRow, _LIVE, most)
 
     def next_due_in_ms(self) -> int | None:
-        """Return in how many milliseconds the next row of ``due`` is due, 0 for at once; None: there is none."""
+        """Return in how many milliseconds the next row is due, 0 for at once, or None."""
         return next_due_in_ms(self._journal, FiscalLinkRow, _LIVE)
 
     def is_live(self, row: FiscalLinkRow) -> bool:
-        """Say whether a row has not ended."""
+        """Return whether a row is live."""
         with self._journal.reading() as connection:
             found = connection.execute(
                 "SELECT 1 FROM fiscal_link WHERE fiscal_link_id = ? AND ended_at IS NULL", (row.fiscal_link_id,)
@@ -60,7 +60,7 @@ class FiscalLinks:
         return found is not None
 
     def postpone(self, row: FiscalLinkRow, pause_ms: int, came: str) -> None:
-        """Count a try that did not end a row, and set when the next is due.
+        """Count a step that did not end a row, and set when the next one is due.
 
         Raises:
             Unavailable: nothing was stored.
@@ -73,7 +73,7 @@ class FiscalLinks:
             )
 
     def end(self, row: FiscalLinkRow, outcome: str) -> None:
-        """End a row; nothing where it has ended.
+        """End a row; do nothing if it has ended.
 
         Raises:
             Unavailable: nothing was stored.

@@ -1,4 +1,4 @@
-"""Locks of the operating system: rows that are being worked on, the leader, and the processes that work on payments.
+"""Locks of the operating system: the leases of rows, the leader, the processes at work.
 
 They are released when their holder ends, however it ends, and no clock is asked. Bytes of a file are locked for the
 open file (an *open file description lock*), so that threads and processes exclude each other alike and SQLite sees them
@@ -26,7 +26,10 @@ __all__ = ["FILE_NAME", "LEADER", "Leases", "Owner", "are_locked", "is_alive", "
 FILE_NAME = "leases"
 
 LEADER = 0
-"""The byte of the owner lock: who holds it decides about unfinished payments. Rows have the bytes from 1 on."""
+"""The byte of the leader, the process that decides recovery.
+
+The leases of rows are the bytes from 1 on.
+"""
 
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
@@ -38,14 +41,14 @@ _FLOCK = "hhqqi"
 
 
 class Leases:
-    """The locks of one journal."""
+    """The leases of one journal, and the lock of its leader."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE_NAME
 
     @contextmanager
     def try_acquire(self, number: int) -> Iterator[bool]:
-        """Yield whether the lease of this number was free and is held now, until the end of the block.
+        """Yield whether the lease was free; if it was, keep it until the end of the block.
 
         Raises:
             Unavailable: the folder can't be written.
@@ -61,7 +64,7 @@ class Leases:
 
 
 class Owner:
-    """This process, as an owner of payments, until ``release`` or its end.
+    """This process as the owner of payments, until ``release`` or its end.
 
     Attributes:
         token: its name in the journal's rows.
@@ -78,7 +81,7 @@ class Owner:
         with translated():
             folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
             self._path = folder / (self.token + _SUFFIX)
-            # Under its own name it is never seen without its lock: it would look dead, and be removed.
+            # Renamed only once it is locked: without its lock it would look dead and be removed.
             unseen = folder / (self.token + _UNSEEN_SUFFIX)
             self._file = os.open(unseen, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE)
             try:
@@ -90,21 +93,21 @@ class Owner:
                 raise
 
     def is_alive(self, token: str) -> bool:
-        """Say whether the process behind ``token`` lives; this one does."""
+        """Return whether the process of ``token`` is alive; this one is."""
         return is_alive(self._folder, token)
 
     def release(self) -> None:
-        """Give the token up: whatever it owned may be taken over, even where the disk keeps the file."""
+        """Release the token: its payments may be taken over, even if the file can't be deleted."""
         with suppress(OSError):
             self._path.unlink()
         os.close(self._file)
 
 
 def is_alive(folder: Path, token: str) -> bool:
-    """Say whether the process that holds ``token`` in ``folder`` lives.
+    """Return whether the process that holds ``token`` in ``folder`` is alive.
 
-    A file that can't be read counts as alive: nobody takes over what another may still be working on. A token that no
-    file can be named after, from a damaged row, was never held by anybody.
+    A file that can't be read counts as alive: nobody takes over what another process may still be working on. A token
+    that can't be a file name comes from a damaged row; no process ever held it.
     """
     if not token or "\0" in token or "/" in token:
         return False
@@ -116,7 +119,7 @@ def is_alive(folder: Path, token: str) -> bool:
     except OSError:
         return True
     try:
-        # Shared: to another thread that asks at this moment, an exclusive lock would look like the owner's.
+        # Shared, because another thread that asks at this moment would take an exclusive lock for the owner's.
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return True
@@ -129,7 +132,7 @@ def is_alive(folder: Path, token: str) -> bool:
 
 
 def lock_bytes(file: int, start: int, length: int = 1) -> bool:
-    """Lock bytes of a file that is open for writing; return whether they were free, and are held until it is closed.
+    """Lock bytes of a file that is open for writing, until it is closed; return whether they were free.
 
     Raises:
         OSError: the file system can't lock.
@@ -144,7 +147,7 @@ def lock_bytes(file: int, start: int, length: int = 1) -> bool:
 
 
 def are_locked(file: int, start: int, length: int = 1) -> bool:
-    """Say whether another open file has the bytes locked; no lock is taken.
+    """Return whether another open file has the bytes locked; take no lock.
 
     Raises:
         OSError: the file system can't lock.

@@ -1,7 +1,7 @@
-"""What can be read from the journal: by the plugin from its own connection, by the command without changing a byte.
+"""Read the journal: the plugin from its own connection, the command without changing a byte.
 
-A row that is invalid is damage. Where one is asked for, or a list that people read, that is raised; where work goes
-on from a list, the row is left out, so that one does not hold up the money of the others.
+An invalid row is damage. It is raised if the row itself is asked for, or a list for people. A list of work leaves the
+row out, so that it does not delay the money of the others.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ class JournalReader:
 
     @classmethod
     def open_read_only(cls, path: Path) -> JournalReader | None:
-        """Open the journal at ``path`` for reading; None where there is none. Not a byte of it changes.
+        """Open the journal at ``path`` for reading, without changing a byte; None if there is none.
 
         Raises:
-            Damaged: the file is no journal.
+            Damaged: the file is not a journal.
             TooNew: a newer version wrote it.
             Unavailable: it can't be read.
         """
@@ -49,7 +49,7 @@ class JournalReader:
 
     @property
     def damage(self) -> str | None:
-        """What was met first that is invalid or can't be read; None while everything did and could."""
+        """The first damage that was found, or None."""
         return next(iter(self._damages), None)
 
     @property
@@ -87,7 +87,7 @@ class JournalReader:
         return self._every(PaymentRow, query, till, shift, number)
 
     def events(self, payment_id: str) -> list[EventRow]:
-        """Return the story of a payment, in order."""
+        """Return the events of a payment, oldest first."""
         query = "SELECT at_ms, before, after, text FROM event WHERE payment_id = ? ORDER BY event_id"
         return self._every(EventRow, query, payment_id)
 
@@ -102,9 +102,9 @@ class JournalReader:
         return self._every(FiscalLinkRow, query)
 
     def unfinished(self) -> list[PaymentRow]:
-        """Return the payments without a verdict and those that are paid but not yet recorded, oldest first.
+        """Return the unfinished payments and those that are paid but not yet recorded, oldest first.
 
-        Those that are invalid are left out.
+        Invalid rows are left out.
         """
         query = (
             "SELECT * FROM payment WHERE state IN ('intent', 'created', 'paying', 'paid') ORDER BY created_at, rowid"
@@ -112,9 +112,9 @@ class JournalReader:
         return self.valid_rows(PaymentRow, query)
 
     def in_open_sales(self) -> list[PaymentRow]:
-        """Return the recorded payments whose receipt is not known to have closed, oldest first.
+        """Return the recorded payments whose receipt has not closed as far as we know, oldest first.
 
-        Those that are invalid are left out.
+        Invalid rows are left out.
         """
         query = "SELECT * FROM payment WHERE state = 'recorded' AND closed_at IS NULL ORDER BY created_at, rowid"
         return self.valid_rows(PaymentRow, query)
@@ -130,7 +130,7 @@ class JournalReader:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Yield the connection to one thread at a time; for the other modules of the ledger."""
+        """Yield the connection to one thread at a time. For the other modules of the ledger."""
         try:
             with translated(), self._lock:
                 yield self._connection
@@ -139,7 +139,7 @@ class JournalReader:
             raise
 
     def one(self, kind: type[_Row], query: str, *values: object) -> _Row | None:
-        """Return the first row of a query, or None; for the other modules of the ledger.
+        """Return the first row of a query, or None. For the other modules of the ledger.
 
         Raises:
             Damaged: it is invalid.
@@ -149,9 +149,7 @@ class JournalReader:
             return None if row is None else row_of(kind, row)
 
     def valid_rows(self, kind: type[_Row], query: str, *values: object, most: int | None = None) -> list[_Row]:
-        """Return the valid rows of a query; each invalid one is logged once and does not count.
-
-        It is for the other modules of the ledger.
+        """Return the valid rows of a query; log each invalid one once. For the other modules.
 
         Args:
             kind: the class of the rows.
@@ -171,7 +169,7 @@ class JournalReader:
         return rows
 
     def note_damage(self, what: str) -> None:
-        """Remember that something of the file is invalid or can't be read."""
+        """Record that a part of the file is invalid or can't be read."""
         self._damages[what] = None
 
     def _every(self, kind: type[_Row], query: str, *values: object) -> list[_Row]:
@@ -182,6 +180,6 @@ class JournalReader:
         with self.reading() as connection:
             found = connection.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
             if found is None or not isinstance(found[0], str):
-                message = f"the journal does not say its {name}"
+                message = f"the journal's {name} is missing"
                 raise Damaged(message)
         return str(found[0])

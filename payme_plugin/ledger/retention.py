@@ -22,11 +22,11 @@ __all__ = ["age_ms", "forget_finished"]
 _DAY_MS = 24 * 3_600_000
 
 _FIRST_PAYMENT_MS = 1_735_689_600_000
-"""2025-01-01, UTC: before any payment of this software. A clock without its battery starts years before that."""
+"""2025-01-01 UTC, before any payment of this software. A clock without battery starts years earlier."""
 
-_LINES_BEFORE = 1000
+_EVENTS_BEFORE = 1000
 
-_FIRST_LINE = "SELECT min(event_id) FROM event WHERE payment_id = ?"
+_FIRST_EVENT = "SELECT min(event_id) FROM event WHERE payment_id = ?"
 
 _LATEST_BEFORE = """
 SELECT max(at_ms) FROM (
@@ -58,21 +58,21 @@ _FORGET = (
 
 
 def forget_finished(journal: Journal, keep_days: int, most: int) -> int:
-    """Delete finished payments, with all that belongs to them, that nothing has touched for ``keep_days`` days.
+    """Delete finished payments, with all their rows, that did not change for ``keep_days`` days.
 
     Args:
         journal: where they are.
         keep_days: days that a finished payment stays.
-        most: how many to delete at most, so that a sale never waits for long.
+        most: how many to delete at most, so that a sale does not wait for long.
 
     Returns:
         How many were deleted.
 
     Raises:
-        Damaged: a payment is invalid, and so nothing is deleted: what is left may help to repair it.
+        Damaged: a payment is invalid. Nothing is deleted, because the rest may help to repair it.
         Unavailable: nothing was deleted.
 
-    Money effect: none; a payment that is forgotten here can still be refunded from the host's record.
+    A payment that was deleted can still be refunded from the host's record.
     """
     _require_valid_states(journal)
     with journal.writing() as connection:
@@ -87,7 +87,10 @@ def forget_finished(journal: Journal, keep_days: int, most: int) -> int:
 
 
 def _require_valid_states(journal: Journal) -> None:
-    """A state that nobody wrote is in no list of what is to be done: without this look nobody would ever meet it."""
+    """Raise Damaged if a payment has an unknown state.
+
+    It is in no list of work, so nothing else finds it.
+    """
     with journal.reading() as connection:
         found = connection.execute(_INVALID_STATE, _STATES).fetchone()
         if found is not None:
@@ -96,18 +99,18 @@ def _require_valid_states(journal: Journal) -> None:
 
 
 def age_ms(journal: Journal, row: PaymentRow) -> int | None:
-    """Return how long ago a payment was made, at most, in milliseconds; None where nothing tells.
+    """Return the most milliseconds that can have passed since a payment was made, or None.
 
     Raises:
         JournalError: the journal can't be read.
     """
     now = journal.now_ms()
     with journal.reading() as connection:
-        (first,) = connection.execute(_FIRST_LINE, (row.payment_id,)).fetchone()
-        (before,) = connection.execute(_LATEST_BEFORE, (first, _LINES_BEFORE, now)).fetchone()
+        (first,) = connection.execute(_FIRST_EVENT, (row.payment_id,)).fetchone()
+        (before,) = connection.execute(_LATEST_BEFORE, (first, _EVENTS_BEFORE, now)).fetchone()
     paid_at = row.paid_at if row.paid_at is not None and row.paid_at <= now else 0
     made_at = max(row.created_at, int(before or 0), paid_at)
     if made_at < _FIRST_PAYMENT_MS:
         return None
-    lived_ms = None if first is None else journal.ms_since_event(first)
-    return now - made_at if lived_ms is None else min(now - made_at, lived_ms)
+    elapsed_ms = None if first is None else journal.ms_since_event(first)
+    return now - made_at if elapsed_ms is None else min(now - made_at, elapsed_ms)

@@ -70,7 +70,7 @@ class Salvage:
 
 
 def identity_in(damaged: Path) -> str | None:
-    """Return the till that a damaged journal says it belongs to; None where it does not say. It may change the file."""
+    """Return the till that a damaged journal names, or None. It may change the file."""
     with closing(_opened(damaged)) as source:
         rows = list(_keyed_rows(source, "about", _KEYED_TABLES["about"]))
     return next((str(row["value"]) for row in rows if row["name"] == "host_identity"), None)
@@ -135,13 +135,13 @@ def _opened(damaged: Path) -> sqlite3.Connection:
 def _connection(damaged: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(damaged, isolation_level=None)
     use_rows(connection)
-    # Without it SQLite opens no file that is shorter than its header says.
+    # Otherwise SQLite rejects a file that is shorter than its header says.
     connection.execute("PRAGMA writable_schema = ON").fetchall()
     return connection
 
 
 def has_our_tables(source: sqlite3.Connection) -> bool:
-    """Say whether the tables of a file have the columns of a journal's: a turned bit may have renamed one."""
+    """Return whether the tables have the columns of a journal's: a flipped bit may have renamed one."""
     with closing(sqlite3.connect(":memory:")) as journal:
         make_tables(journal)
         expected = _columns(journal)
@@ -157,7 +157,7 @@ def _columns(connection: sqlite3.Connection) -> list[list[str]]:
 
 
 def _graft_schema(damaged: Path) -> None:
-    """Give a file whose first pages are gone those of a new journal: every journal lays its tables out alike."""
+    """Replace lost first pages by those of a new journal: all journals have the same layout."""
     template = damaged.with_name(f"{damaged.name}.template")
     try:
         with closing(connect(template, "")) as connection:
@@ -184,7 +184,7 @@ def _graft_schema(damaged: Path) -> None:
 
 @dataclass(slots=True)
 class _Reading:
-    """The rows of a table as far as its pages lead to them.
+    """Read the rows of a table that its pages lead to.
 
     Attributes:
         source: the damaged journal.
@@ -197,7 +197,7 @@ class _Reading:
     is_broken: bool = False
 
     def rows(self) -> Generator[sqlite3.Row, None, None]:
-        """Read from the first row on until it breaks, then from the last one back."""
+        """Read forwards from the first row until it fails, then backwards from the last one."""
         last = -1
         try:
             for row in self._after(last, "ASC"):
@@ -225,7 +225,7 @@ class _Reading:
 
 
 def _rows_from_leaf_pages(damaged: Path, source: sqlite3.Connection, table: str) -> Generator[sqlite3.Row, None, None]:
-    """Read each leaf page of ``damaged`` as if it were the whole table; for one whose interior pages are lost.
+    """Read each leaf page as a table of its own, because the interior pages are lost.
 
     Pages of other tables yield invalid rows. The schema of ``source`` is changed.
     """
@@ -250,7 +250,7 @@ def _leaf_pages(damaged: Path, source: sqlite3.Connection) -> list[int]:
 
 
 def _keyed_rows(source: sqlite3.Connection, table: str, key: str) -> Generator[sqlite3.Row, None, None]:
-    """Read a table without row numbers from both of its ends; the pages between may lead in a circle."""
+    """Read a table without row numbers from both ends; damaged pages may form a loop."""
     for order in ("ASC", "DESC"):
         seen: set[object] = set()
         with contextlib.suppress(sqlite3.DatabaseError):
@@ -285,7 +285,7 @@ def _copy(target: sqlite3.Connection, table: str, rows: Iterable[sqlite3.Row]) -
 
 
 def _insert_with_state_of_events(target: sqlite3.Connection, values: _Values) -> bool:
-    """Insert a payment whose state is invalid with the last state of its events: one commit stored both."""
+    """Insert a payment with an invalid state; take the state of its last event, stored in one commit."""
     if values["state"] in _STATES:
         return False
     found = target.execute(
@@ -299,7 +299,7 @@ def _insert_with_state_of_events(target: sqlite3.Connection, values: _Values) ->
 
 
 def _may_be_one(values: _Values) -> bool:
-    """Return whether a row read from any page may be a cancellation: most are rows of other tables."""
+    """Return whether a row of any page may be a cancellation; most belong to other tables."""
     return isinstance(values["receipt_id"], str) and isinstance(values["amount"], int)
 
 
@@ -348,16 +348,19 @@ _MISPLACED = """
 FROM cancellation WHERE ended_at IS NULL AND payment_id NOT IN (SELECT payment_id FROM payment)
 AND receipt_id IN (SELECT receipt_id FROM payment)
 """
+"""Live rows whose payment is known by its receipt id, but has another payment id."""
 
-# Payments whose cancellation ended for good, by a row or an event: none of these endings is followed by another one.
 _FINAL = f"""
 SELECT payment_id FROM (
     SELECT payment_id, outcome FROM cancellation
     UNION ALL SELECT payment_id, substr(text, 15) FROM event WHERE text GLOB 'cancellation: *'
 ) WHERE outcome GLOB '{SAID_CANCELLED}*' OR outcome GLOB '{CLOSED_BY_HAND}*'
 """  # noqa: S608 - our own texts
+"""Payments whose cancellation ended for good, by a row or an event.
 
-# Events that name the cause: the first kind is of the journal, the others are of a repair.
+No payment has another cancellation after such an ending.
+"""
+
 _QUEUED = """
 SELECT event.payment_id, event_id, cause, text = 'cancellation: queued, cause ' || cause AS is_first
 FROM event JOIN (SELECT 'unrecorded' AS cause UNION SELECT 'cancel' UNION SELECT 'refund') ON text IN (
@@ -366,9 +369,11 @@ FROM event JOIN (SELECT 'unrecorded' AS cause UNION SELECT 'cancel' UNION SELECT
     'cancellation: mended by the repair, cause ' || cause
 )
 """
+"""Events that name the cause of a cancellation.
 
-# A payment that is reversing may have an earlier cancellation that was withdrawn: what is saved of it may be older than
-# that (then it ended), or it was reversed again (then it did not).
+The journal writes the first kind, ``is_first``; repairs write the others.
+"""
+
 _OWING = f"""
 SELECT payment.* FROM payment LEFT JOIN (
     SELECT payment_id, max(ended_at) AS at_ms FROM cancellation WHERE ended_at IS NOT NULL GROUP BY payment_id
@@ -388,6 +393,11 @@ AND CASE WHEN state <> 'reversing' THEN ended.payment_id IS NULL ELSE NOT coales
     0
 ) END
 """  # noqa: S608 - our own texts
+"""Payments that owe money, have no live cancellation, and of which nothing shows that one ended.
+
+A payment in state reversing may have an earlier cancellation that was withdrawn. If the payment's row is older than the
+withdrawal, the withdrawal ended it; if it is newer, the payment was reversed once more.
+"""
 
 _REBUILD_PAYMENTS = f"""
 INSERT OR IGNORE INTO payment (payment_id, payment_type, amount, till, shift, number, attempt, pos_id, url, owner,
@@ -403,22 +413,28 @@ FROM (
 WHERE true
 RETURNING payment_id, created_at
 """  # noqa: S608 - our own texts
+"""Insert the lost payment of each live cancellation, from what its row says.
+
+An invalid row counts only if its cause is known: it may be of a page of another table.
+"""
 
 _RESTORE_ENDED = f"""
-INSERT INTO cancellation (payment_id, receipt_id, amount, pos_id, url, cause, request_id, created_at, due_at,
-    last_error, ended_at, outcome)
-SELECT p.payment_id, p.receipt_id, p.amount, p.pos_id, p.url, coalesce(i.cause, 'unrecorded'),
+INSERT OR IGNORE INTO cancellation (cancellation_id, payment_id, receipt_id, amount, pos_id, url, cause, request_id,
+    created_at, due_at, last_error, ended_at, outcome)
+SELECT CASE WHEN i.cancellation_id NOT IN (SELECT cancellation_id FROM cancellation) THEN i.cancellation_id END,
+    p.payment_id, p.receipt_id, p.amount, p.pos_id, p.url, coalesce(i.cause, 'unrecorded'),
     coalesce(i.request_id, ''), coalesce(i.created_at, p.updated_at), p.updated_at,
     coalesce(i.last_error, '{_UNREADABLE_NOTE}'), i.ended_at, i.outcome
 FROM invalid_cancellation AS i JOIN payment AS p
 ON p.receipt_id = i.receipt_id OR p.payment_id = i.payment_id AND p.amount = i.amount
 WHERE i.ended_at IS NOT NULL
 """  # noqa: S608 - our own texts
+"""Insert invalid rows that had ended, with the values of their payments; they prove that no money is owed any more.
 
-# Why the money is returned, from the surest to the weakest sign. Where there is none the till may well have its sale,
-# as it has that of a refund: as "unrecorded" the money might never be returned.
-# One that was not "unrecorded" is not withdrawn: the till may have been told that it is queued, and receipts.cancel may
-# have been sent. One that the till may have held waits until the till says otherwise.
+A row keeps its number, so that a later one of the same payment stays the latest. It may be there twice: read by way of
+the interior pages and from its leaf page.
+"""
+
 _RESTORE = f"""
 WITH queued AS ({_QUEUED})
 INSERT INTO cancellation (payment_id, receipt_id, amount, pos_id, url, cause, request_id, created_at, due_at,
@@ -463,6 +479,15 @@ FROM (
 )
 RETURNING payment_id, created_at, cause
 """  # noqa: S608 - our own texts
+"""Insert a live cancellation for each payment of ``_OWING``.
+
+The cause is taken from the surest sign that is left, in the order of ``coalesce``. Without any sign a reversing payment
+is not "unrecorded": the till may have its sale, as it has that of a refund, and the money might never be returned.
+
+A row of another cause gets a ``last_error``, so that it can't be withdrawn: the till may have been told that it is
+queued, and ``receipts.cancel`` may have been sent. An "unrecorded" row that the till may have held is held, until the
+till says otherwise.
+"""
 
 
 def lacks_cancellation(connection: sqlite3.Connection) -> bool:
@@ -500,7 +525,7 @@ def _restore(target: sqlite3.Connection, invalid: Iterable[_Values], *, events_a
 
 
 def _readable_part(values: _Values) -> _Values:
-    """Return what can be read of an invalid cancellation, None for the rest; ``ended_at`` only if it had ended."""
+    """Return the readable values of an invalid cancellation, else None; ``ended_at`` if it had ended."""
     part = {
         field.name: value if type(value := values[field.name]).__name__ in str(field.type) else None
         for field in fields(CancellationRow)

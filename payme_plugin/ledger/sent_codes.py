@@ -1,4 +1,4 @@
-"""Codes already sent to ``receipts.pay``. Each is rejected for one hour, even if the wall clock changes.
+"""Codes already sent to ``receipts.pay``: each is rejected for one hour, whatever the clock shows.
 
 The row of a code has the wall time at which it was sent; it outlives the process. Beside it this process keeps the
 latest codes with the time on a clock that nobody sets. How long ago an earlier process sent a code, only the wall clock
@@ -27,8 +27,11 @@ CODE_MEMORY_MS = 3_600_000
 FINGERPRINT_BYTES = 16
 """Length of a fingerprint, in bytes."""
 
-# No till sends more in an hour; an older code is judged by the wall clock. Memory does not grow with the sales.
 _KEPT = 1000
+"""How many codes are kept in memory, so that it does not grow with the sales.
+
+No till sends more in an hour. An older code is judged by the wall clock only.
+"""
 
 
 class SentCodes:
@@ -69,7 +72,7 @@ class SentCodes:
             Damaged: its row is invalid.
         """
         if self.is_sent(connection, fingerprint):
-            message = "the code left in a payment within the hour"
+            message = "the code was sent in a payment within the hour"
             raise CodeAlreadySent(message)
         connection.execute(
             "INSERT OR REPLACE INTO code (fingerprint, payment_id, sent_at) VALUES (?, ?, ?)",

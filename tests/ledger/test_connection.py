@@ -282,7 +282,7 @@ def test_where_it_can_not_be_written_over_the_log_says_so_and_the_fault_is_the_f
     with pytest.raises(sqlite3.OperationalError, match="disk I/O error"), transaction(connection):
         connection.execute("CREATE TABLE other (name)")
 
-    assert "could not be written over" in caplog.text
+    assert "could not be overwritten" in caplog.text
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
     assert not connection.in_transaction
 

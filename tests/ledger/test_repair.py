@@ -345,7 +345,7 @@ def test_another_tills_journal_is_left_as_it_is(path: Path, sound: Sound) -> Non
 def test_a_journal_that_does_not_say_whose_it_is_needs_somebody_who_knows(path: Path, sound: Sound) -> None:
     content = sound.without(sound.roots["about"])
     path.write_bytes(content)
-    with pytest.raises(ForeignJournal, match="does not say"):
+    with pytest.raises(ForeignJournal, match="does not name the till"):
         repair(path, "till-1", "now", is_certain=False)
     assert unchanged(path, content)
 
@@ -422,7 +422,7 @@ def test_nothing_that_was_set_aside_before_is_overwritten(path: Path, sound: Sou
     repaired(path, content)
     path.write_bytes(content)
 
-    with pytest.raises(Unavailable, match="is there already"):
+    with pytest.raises(Unavailable, match="already exists"):
         repair(path, "till-1", "now")
     assert path.read_bytes() == content
     assert path.with_name(f"{path.name}.damaged-now").read_bytes() == content

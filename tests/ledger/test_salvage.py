@@ -474,6 +474,24 @@ def test_a_row_that_had_ended_is_kept_as_the_proof_of_it(
     journal.close()
 
 
+def test_an_invalid_row_that_had_ended_does_not_become_the_latest(
+    path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
+) -> None:
+    def twice(journal: Journal) -> None:
+        Cancellations(journal).withdraw(refunded(journal, "p1"), "error 5 is ignored", attempts=0)
+        journal.move(journal.payment("p1"), PaymentState.REVERSING, "the till asks for a cancel", cancellation=CANCEL)
+
+    written = one(twice)
+    corrupt(path, "cancellation", "url", b"\xee\xff", "ended_at IS NOT NULL")
+    outcome, row, _ = after_repair(path)
+
+    assert (row, outcome.queued_again) == (written, 0)
+    journal = open_journal(path)
+    assert Cancellations(journal).latest_of("p1") == written
+    assert len(contents(journal)["cancellation"]) == 2
+    journal.close()
+
+
 def test_a_row_without_its_payment_does_not_come_back_where_its_story_says_that_it_ended(
     path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow | None]
 ) -> None:
