@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from hookspecs import PaymentResult, RefundViolation, ReversalResult, ReversalStatus
-from payme_plugin.ledger.errors import AnotherTill, Damaged, JournalError, StateMoved
+from payme_plugin.ledger.errors import AnotherTill, Conflict, Damaged, JournalError
 from payme_plugin.log import Log
 from payme_plugin.operations import asked_again, giving_back, originals
 from payme_plugin.operations.endings import is_ours, refusal
@@ -242,7 +242,7 @@ class Counter:
         except AnotherTill as error:
             _log.error("reversal of %s is refused: %s", payment_id, error)
             return self._kept(Text.REVERSAL_ANOTHER_TILL)
-        except StateMoved as error:
+        except Conflict as error:
             _log.warning("reversal of %s: %s", payment_id, error)
             return self._kept(Text.REVERSAL_BUSY)
         except JournalError as error:

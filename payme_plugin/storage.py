@@ -8,11 +8,10 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.errors import Damaged, JournalError, Unwritable
+from payme_plugin.ledger.connection import FileIdentity
+from payme_plugin.ledger.errors import Damaged, JournalError, Unavailable
 from payme_plugin.ledger.journal import FILE_NAME, Journal
-from payme_plugin.ledger.leases import Leases
-from payme_plugin.ledger.owners import Owner
-from payme_plugin.ledger.place import Place
+from payme_plugin.ledger.locks import Leases, Owner
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,22 +38,22 @@ class Storage:
         self._leases: Leases | None = None
         self._owner: Owner | None = None
         self._path: Path | None = None
-        self._place: Place | None = None
+        self._place: FileIdentity | None = None
         self._identity = ""
 
     @property
     def owner(self) -> Owner:
         """This process, as an owner; it is there once ``journal`` was."""
         if self._owner is None:
-            raise Unwritable(_NOT_OPEN)
+            raise Unavailable(_NOT_OPEN)
         return self._owner
 
     def journal(self) -> Journal:
         """Return the journal; open it at the first call, and see that its file is still there at each later one.
 
         Raises:
-            Unwritable: the folder, the file or the disk can't be used.
-            Moved: the file was deleted, moved or replaced since it was opened.
+            Unavailable: the folder, the file or the disk can't be used.
+            FileMoved: the file was deleted, moved or replaced since it was opened.
             Damaged: the file is no journal.
             TooNew: a newer version wrote it.
             ForeignJournal: it belongs to another till.
@@ -87,7 +86,7 @@ class Storage:
     def leases(self) -> Leases:
         """The locks of the journal; they are there once ``journal`` was."""
         if self._leases is None:
-            raise Unwritable(_NOT_OPEN)
+            raise Unavailable(_NOT_OPEN)
         return self._leases
 
     def another_journal(self) -> Journal:
@@ -99,7 +98,7 @@ class Storage:
         self.journal()
         with self._lock:
             if self._path is None:
-                raise Unwritable(_NOT_OPEN)
+                raise Unavailable(_NOT_OPEN)
             journal = Journal(self._path, host_identity=self._identity, clock=self._clock)
             self._others.append(journal)
             return journal
@@ -122,12 +121,12 @@ class Storage:
             self._identity = self._host.identity
         except Exception as error:
             message = f"the host gives no data folder ({type(error).__name__})"
-            raise Unwritable(message) from error
+            raise Unavailable(message) from error
         path = folder / FILE_NAME
         journal = Journal(path, host_identity=self._identity, clock=self._clock)
         try:
             journal.require_host(self._identity)
-            place = Place(path)
+            place = FileIdentity(path)
             self._owner = Owner(folder / _OWNERS_FOLDER)
         except BaseException:
             journal.close()

@@ -13,7 +13,7 @@ from payme_plugin.delivery.desks import Desks
 from payme_plugin.delivery.inbox import Inbox
 from payme_plugin.delivery.rounds import Rounds
 from payme_plugin.delivery.worker import Surroundings, Worker
-from payme_plugin.ledger.errors import AnotherTill, Damaged, JournalError, Moved
+from payme_plugin.ledger.errors import AnotherTill, Damaged, FileMoved, JournalError
 from payme_plugin.ledger.retention import forget_finished
 from payme_plugin.log import Log
 from payme_plugin.operations.endings import JOURNAL_NOTICE, journal_notice
@@ -241,7 +241,7 @@ class Upkeep:
         """
         fault = self._storage.fault()
         # A journal that was deleted is gone with this process: what it owes now, nobody returns later.
-        if isinstance(fault, Moved) and fault.is_replaced:
+        if isinstance(fault, FileMoved) and fault.is_replaced:
             raise fault
         if self._rounds is None:
             journal = self._storage.another_journal()

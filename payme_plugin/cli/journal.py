@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from payme_plugin.cli.output import UsageFault
 from payme_plugin.ledger.errors import Damaged, JournalError
 from payme_plugin.ledger.journal import FILE_NAME
-from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.till import reference_identity
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from payme_plugin.cli.journal import journal_identity, unusable
 from payme_plugin.cli.output import ExitCode, Refusal, echo_document
 from payme_plugin.cli.queue_rows import reason_option
 from payme_plugin.ledger.cancellations import Cancellations
-from payme_plugin.ledger.errors import JournalError, StateMoved
+from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.journal import FILE_NAME
-from payme_plugin.ledger.leases import DECIDER, Leases
+from payme_plugin.ledger.locks import LEADER, Leases
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations.recovery import give_up
 from payme_plugin.texts import Texts
@@ -51,7 +51,7 @@ def add(given: Given, payment_id: str, reason: str) -> int:
             row = delivery.rounds.journal.find(payment_id)
             if row is None:
                 raise _missing(given, payment_id)
-            with Leases(folder).hold(DECIDER) as is_alone:
+            with Leases(folder).try_acquire(LEADER) as is_alone:
                 if not is_alone:
                     message = "the till runs, and decides itself; stop it first"
                     raise Refusal(message)
@@ -74,7 +74,7 @@ def _add(delivery: Delivery, row: PaymentRow, reason: str, texts: Texts) -> Canc
     journal = delivery.rounds.journal
     try:
         give_up(journal, row, f"queued by hand: {reason}", texts)
-    except StateMoved as error:
+    except Conflict as error:
         message = f"payment {row.payment_id} has just moved on; look again"
         raise Refusal(message) from error
     return Cancellations(journal).latest_of(row.payment_id)

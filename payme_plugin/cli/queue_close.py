@@ -15,9 +15,9 @@ from payme_plugin.cli.output import ExitCode, Refusal, echo_document, fault
 from payme_plugin.cli.queue_rows import ROW_NUMBER, reason_option
 from payme_plugin.cli.receipt_states import holds_money, state_in_words
 from payme_plugin.ledger.cancellations import closing
-from payme_plugin.ledger.errors import JournalError, StateMoved
+from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.journal import FILE_NAME
-from payme_plugin.ledger.leases import Leases
+from payme_plugin.ledger.locks import Leases
 from payme_plugin.paymego.states import ReceiptState
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def close(given: Given, cancellation_id: int, reason: str) -> int:
             row = delivery.rounds.journal.cancellation(cancellation_id)
             if row is None:
                 raise _missing(given, cancellation_id)
-            with Leases(folder).hold(cancellation_id) as is_ours:
+            with Leases(folder).try_acquire(cancellation_id) as is_ours:
                 if not is_ours:
                     message = f"another process works on cancellation {cancellation_id} right now; try again"
                     raise Refusal(message)
@@ -73,7 +73,7 @@ def _end(delivery: Delivery, row: CancellationRow, reason: str) -> tuple[int | N
     )
     try:
         delivery.rounds.rows.end(row, outcome, reversed_at_payme=is_back)
-    except StateMoved as error:
+    except Conflict as error:
         raise ended from error
     return state, outcome
 

@@ -13,7 +13,7 @@ from payme_plugin.cli.journal import journal_identity, unusable
 from payme_plugin.cli.output import ExitCode, echo_document
 from payme_plugin.cli.stopping import until_stopped
 from payme_plugin.delivery.worker import Surroundings, Worker
-from payme_plugin.ledger.errors import JournalError, Moved
+from payme_plugin.ledger.errors import FileMoved, JournalError
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.till import stderr_log
 
@@ -79,7 +79,7 @@ def _work(delivery: Delivery, stopped: threading.Event) -> None:
         # The till writes rows in a process of its own.
         while not stopped.wait(_LOOKS_EVERY_S):
             fault = delivery.fault()
-            if isinstance(fault, Moved) and fault.is_replaced:
+            if isinstance(fault, FileMoved) and fault.is_replaced:
                 # The rows that come now are in the other file.
                 raise fault
             running.wake()

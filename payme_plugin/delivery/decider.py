@@ -6,14 +6,14 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.errors import Unwritable
-from payme_plugin.ledger.leases import DECIDER
+from payme_plugin.ledger.errors import Unavailable
+from payme_plugin.ledger.locks import LEADER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from payme_plugin.clock import Clock
-    from payme_plugin.ledger.leases import Leases
+    from payme_plugin.ledger.locks import Leases
 
 __all__ = ["Decider"]
 
@@ -25,7 +25,7 @@ class Decider:
     """This process as the one that may decide. Any thread may use it.
 
     Args:
-        leases: gives the locks of the journal; raises ``Unwritable`` where it is not open.
+        leases: gives the locks of the journal; raises ``Unavailable`` where it is not open.
         clock: time.
     """
 
@@ -56,14 +56,14 @@ class Decider:
         """Become the one that decides, if no other process is; it stays so until ``release``.
 
         Raises:
-            Unwritable: the folder can't be written, or this process has stopped.
+            Unavailable: the folder can't be written, or this process has stopped.
         """
         with self._lock:
             if self._is_released:
                 message = "the till has stopped"
-                raise Unwritable(message)
+                raise Unavailable(message)
             if not self._is_decider:
-                self._is_decider = self._held.enter_context(self._leases().hold(DECIDER))
+                self._is_decider = self._held.enter_context(self._leases().try_acquire(LEADER))
                 self._note_whom_it_met()
             return self._is_decider
 

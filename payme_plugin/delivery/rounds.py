@@ -9,9 +9,8 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from payme_plugin.delivery.messages import message_of
-from payme_plugin.ledger.cancellations import Cancellations
-from payme_plugin.ledger.due import FARTHEST_DUE_MS
-from payme_plugin.ledger.errors import JournalError, StateMoved
+from payme_plugin.ledger.cancellations import FARTHEST_DUE_MS, Cancellations
+from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.fiscal_links import FiscalLinks
 from payme_plugin.log import Log
 from payme_plugin.operations.cancellation import Stepped, Stepper
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from hookspecs import QueueMessage
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.journal import Journal
-    from payme_plugin.ledger.leases import Leases
+    from payme_plugin.ledger.locks import Leases
     from payme_plugin.ledger.rows import CancellationRow, FiscalLinkRow
     from payme_plugin.operations.cancellation import KassaDesk
 
@@ -81,7 +80,7 @@ class Rounds:
         if row.offered_at is not None or row.cancellation_id in self._offered_here or not enqueue(message_of(row)):
             return False
         try:
-            with contextlib.suppress(StateMoved):
+            with contextlib.suppress(Conflict):
                 self.rows.offer(row, OFFER_PAUSE_MS)
         except JournalError as error:
             _log.error("cancellation %d: %s", row.cancellation_id, error)
@@ -95,7 +94,7 @@ class Rounds:
         Money effect: may cancel, the whole amount of the row's receipt.
         """
         try:
-            with self._leases.hold(row.cancellation_id) as is_ours:
+            with self._leases.try_acquire(row.cancellation_id) as is_ours:
                 if not is_ours:
                     return None
                 now = self.journal.cancellation(row.cancellation_id)
@@ -112,7 +111,7 @@ class Rounds:
         Money effect: none.
         """
         try:
-            with self._leases.hold(_FIRST_LINK_LEASE + row.fiscal_link_id) as is_ours:
+            with self._leases.try_acquire(_FIRST_LINK_LEASE + row.fiscal_link_id) as is_ours:
                 if is_ours and self.links.is_live(row):
                     send_fiscal_link(self.journal, row, kassa, self._clock, self._jitter())
                 return is_ours

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from payme_plugin.doctor.finding import Check, Finding, Level, Remark, Unchecked
 from payme_plugin.ledger.errors import Damaged, JournalError, TooNew
-from payme_plugin.ledger.leases import DECIDER
-from payme_plugin.ledger.leases import FILE_NAME as LEASES_NAME
-from payme_plugin.ledger.locks import are_locked
-from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.ledger.locks import FILE_NAME as LEASES_NAME
+from payme_plugin.ledger.locks import LEADER, are_locked
+from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.repair import fault_in
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ class JournalFacts:
         version: version of its schema.
         payments: how many payments are in it.
         unfinished: how many of them have no verdict, or are not yet known to be in the till's sale.
-        till_works: a process has the lock of the one that decides; None: nobody can tell.
+        till_works: whether a process is the leader; None if that can't be determined.
         live: the cancellations that have not ended, oldest first.
     """
 
@@ -85,7 +84,7 @@ def _facts(path: Path, reader: JournalReader) -> JournalFacts:
 
 
 def _is_held(leases: Path) -> bool | None:
-    """Say whether a process has the owner lock; asking for a lock's holder takes none. None: it can't be told."""
+    """Return whether a process is the leader, without taking the lock; None if that can't be determined."""
     try:
         file = os.open(leases, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -93,7 +92,7 @@ def _is_held(leases: Path) -> bool | None:
     except OSError:
         return None
     try:
-        return are_locked(file, DECIDER)
+        return are_locked(file, LEADER)
     except OSError:
         return None
     finally:

@@ -1,28 +1,17 @@
-"""What survives a power cut: the journal of payments. It only stores.
+"""The journal of payments: it survives a power cut, and it only stores.
 
-journal        every payment, its story, and the money that must go back: what may change, each in one transaction
-reading        what can be read of it, without changing a byte
+journal        every payment, its events and its cancellation: each change is one transaction
+reader         what can be read of it, without changing a byte
 rows           its rows, as frozen data
-states         the states of a payment, and the transitions between them
-story          what happened to a payment, line by line
-cancellations  the queue of money that must go back
+states         the states of a payment and the transitions between them
+cancellations  the money that must be returned
 fiscal_links   the fiscal receipts that Payme is to be told of
-due            which rows of both are due, where the clock may have been wrong
-sent_codes     the buyers' codes that left, each refused for an hour
-retention      finished payments, forgotten after ``keepDays``
-payment_age    how old a payment is, where the clock may have been wrong
+sent_codes     the buyers' codes already sent, each rejected for one hour
+retention      the age of a payment; finished ones are deleted after ``keepDays``
 errors         what can go wrong, by what the caller must do about it
-opening        how the file is opened
-schema         its tables, and their version
-place          whether the file is still where it was opened
-transaction    whole or not at all, even where a commit failed and the till is killed then
-sqlite_errors  what SQLite and the disk raise, as errors of the journal
-owners         who works on a payment
-leases         who works on a row, and who decides
-locks          locks on the bytes of a file, as both are made of
-repair         a damaged journal set aside, and a new one put into its place
-salvage        what can still be read of a damaged journal
-lost_cancellations      what is known of those of its cancellations that may be lost
-salvaged_cancellations  these in the new journal: none that money hangs on is lost
-leaves         the same, where the inner pages of a table are gone
+connection     opening the file, transactions, SQLite's errors, identity of the open files
+schema         the tables and their version
+locks          the leader, rows that are being worked on, processes that work on payments
+repair         a damaged journal is set aside, and a new one takes its place
+salvage        what can still be read of a damaged journal, and the cancellations that it lost
 """

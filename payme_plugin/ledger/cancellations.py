@@ -1,56 +1,72 @@
-"""The queue of cancellations: which are due, what became of a step, how one ends. A live row is never deleted."""
+"""Cancellations: which are due, the result of each step, how one ends. Live rows are never deleted."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from payme_plugin.ledger.due import FARTHEST_DUE_MS, due_rows, next_due_in_ms
-from payme_plugin.ledger.errors import StateMoved
+from payme_plugin.ledger.errors import Conflict
+from payme_plugin.ledger.journal import add_event, add_events
 from payme_plugin.ledger.rows import CancellationRow
 from payme_plugin.ledger.states import PaymentState
-from payme_plugin.ledger.story import tell, tell_notes
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
     from payme_plugin.ledger.journal import Journal
-    from payme_plugin.ledger.rows import Note
+    from payme_plugin.ledger.rows import FiscalLinkRow, Note
+
+    _Row = TypeVar("_Row", CancellationRow, FiscalLinkRow)
 
 __all__ = [
+    "CLOSED_BY_HAND",
+    "FARTHEST_DUE_MS",
     "HELD_BY_TILL",
     "SAID_CANCELLED",
     "Cancellations",
     "closing",
-    "reason_of_closing",
-    "was_left",
+    "closing_reason",
+    "due_rows",
+    "next_due_in_ms",
+    "was_told_queued",
 ]
 
 SAID_CANCELLED = "Payme says cancelled (50)"
-"""How a row ends whose money is back."""
+"""Outcome of a row whose money was returned."""
 
 HELD_BY_TILL = "the till says that it has this payment"
-"""What came of a step that the till's word stopped. A row that says so stays held until the till says otherwise."""
+"""Result of a step that stopped because the till has the payment.
+
+The row is held until the till says otherwise. The sentence is compared, so it must not be reworded."""
+
+FARTHEST_DUE_MS = 3_600_000
+"""No row is postponed for longer than one hour.
+
+One that is due later was written before the clock jumped.
+"""
+
+CLOSED_BY_HAND = "closed by hand: "
+"""Start of the outcome of a row that an operator closed before its money was returned."""
 
 _LIVE = "SELECT * FROM cancellation WHERE ended_at IS NULL"
-_CLOSING = "closed by hand: "
 _LAST_CHECK = "; last check: "
 
 
 def closing(reason: str, last_check: str) -> str:
-    """Return the outcome of a row that a person ends while Payme does not say that its money is back."""
-    return f"{_CLOSING}{reason}{_LAST_CHECK}{last_check}"
+    """Return the outcome of a row that an operator closes before Payme reports state 50."""
+    return f"{CLOSED_BY_HAND}{reason}{_LAST_CHECK}{last_check}"
 
 
-def reason_of_closing(row: CancellationRow | None) -> str | None:
-    """Return why a person ended a row while its money was not back; None where none did."""
-    if row is None or not row.outcome.startswith(_CLOSING):
+def closing_reason(row: CancellationRow | None) -> str | None:
+    """Return the reason why an operator closed a row before its money was returned, or None."""
+    if row is None or not row.outcome.startswith(CLOSED_BY_HAND):
         return None
-    return row.outcome.removeprefix(_CLOSING).rpartition(_LAST_CHECK)[0] or row.outcome.removeprefix(_CLOSING)
+    found = row.outcome.removeprefix(CLOSED_BY_HAND)
+    return found.rpartition(_LAST_CHECK)[0] or found
 
 
-def was_left(row: CancellationRow | None) -> bool:
-    """Say whether a row was left to whoever comes first, even if it has ended since."""
+def was_told_queued(row: CancellationRow | None) -> bool:
+    """Return whether the till was told that a row is queued, even if it has ended since."""
     return row is not None and bool(row.last_error)
 
 
@@ -61,21 +77,21 @@ class Cancellations:
         self._journal = journal
 
     def live(self) -> list[CancellationRow]:
-        """Return all live rows but those that make no sense, oldest first."""
+        """Return all valid live rows, oldest first."""
         query = f"{_LIVE} ORDER BY cancellation_id"
-        return self._journal.sensible(CancellationRow, query)
+        return self._journal.valid_rows(CancellationRow, query)
 
     def live_of(self, payment_id: str) -> CancellationRow:
         """Return the live row of a payment.
 
         Raises:
-            StateMoved: it has none.
+            Conflict: it has none.
         """
         query = "SELECT * FROM cancellation WHERE payment_id = ? AND ended_at IS NULL"
         row = self._journal.one(CancellationRow, query, payment_id)
         if row is None:
             message = f"payment {payment_id} has no live cancellation"
-            raise StateMoved(message)
+            raise Conflict(message)
         return row
 
     def latest_of(self, payment_id: str) -> CancellationRow | None:
@@ -84,15 +100,15 @@ class Cancellations:
         return self._journal.one(CancellationRow, query, payment_id)
 
     def due(self, most: int) -> list[CancellationRow]:
-        """Return live rows that are due now, the longest due first, at most ``most``; none that makes no sense."""
+        """Return at most ``most`` valid live rows that are due, the longest due first."""
         return due_rows(self._journal, CancellationRow, _LIVE, most)
 
     def next_due_in_ms(self) -> int | None:
-        """Return in how many milliseconds the next row of ``due`` is due, 0 for at once; None: there is none."""
+        """Return in how many milliseconds the next row is due, 0 for at once, or None."""
         return next_due_in_ms(self._journal, CancellationRow, _LIVE)
 
     def backlog(self) -> tuple[int, int | None]:
-        """Return how many rows are live and when the oldest was written, Unix milliseconds."""
+        """Return how many rows are live and when the oldest was written, in Unix milliseconds."""
         with self._journal.reading() as connection:
             found = connection.execute(
                 "SELECT count(*) AS live, min(created_at) AS oldest FROM cancellation WHERE ended_at IS NULL"
@@ -100,17 +116,17 @@ class Cancellations:
         return found["live"], found["oldest"]
 
     def begin(self, row: CancellationRow, *, notes: Sequence[Note] = ()) -> int:
-        """Note that ``receipts.cancel`` is about to leave for a row, and return its ``attempts`` by then.
+        """Record that ``receipts.cancel`` is about to be sent for a row; return its new ``attempts``.
 
-        From then on nobody takes the row back who does not know of that request.
+        Afterwards only a caller that knows of this request can withdraw the row.
 
         Args:
             row: a live row.
-            notes: lines of its story that came before, and that of the request.
+            notes: earlier events, and that of the request.
 
         Raises:
-            StateMoved: the row has ended meanwhile, and the request must not leave.
-            Unwritable: nothing was stored.
+            Conflict: the row has ended meanwhile, so the request must not be sent.
+            Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
             self._change(
@@ -119,73 +135,72 @@ class Cancellations:
                 "UPDATE cancellation SET attempts = attempts + 1 WHERE cancellation_id = ? AND ended_at IS NULL",
                 (row.cancellation_id,),
             )
-            tell_notes(connection, row.payment_id, notes)
+            add_events(connection, row.payment_id, notes)
             (attempts,) = connection.execute(
                 "SELECT attempts FROM cancellation WHERE cancellation_id = ?", (row.cancellation_id,)
             ).fetchone()
         return int(attempts)
 
     def postpone(self, row: CancellationRow, pause_ms: int, came: str, *, notes: Sequence[Note] = ()) -> None:
-        """Count a step that did not end a row, and set when the next is due.
+        """Count a step that did not end a row, and set when the next one is due.
 
-        A row that the host's queue took is not due before that queue has had it to itself for an hour.
+        A row that the host's queue took is left to that queue for an hour.
 
         Args:
-            row: the row as it was stepped.
+            row: the row as it was read before the step.
             pause_ms: from now to the next step.
-            came: what came of the step; it goes into the story where it differs from the last time.
-            notes: lines of the story that came before it; they go there with it.
+            came: the result of the step; an event if it differs from the last one.
+            notes: events before it; stored only together with it.
 
         Raises:
-            StateMoved: the row has ended meanwhile.
-            Unwritable: nothing was stored.
+            Conflict: the row has ended meanwhile.
+            Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
             now = self._journal.now_ms()
             self._change(
                 connection,
                 row,
-                # One that the queue took later than now met a clock that was set back: its hour can't be told.
+                # If the queue took it later than now, the clock was set back and its hour can't be measured.
                 "UPDATE cancellation SET attempts = max(attempts, ?), last_error = ?,"
                 " due_at = max(?, CASE WHEN offered_at <= ? THEN offered_at + ? ELSE 0 END)"
                 " WHERE cancellation_id = ? AND ended_at IS NULL",
                 (row.attempts + 1, came, now + pause_ms, now, FARTHEST_DUE_MS, row.cancellation_id),
             )
             if came != row.last_error:
-                tell_notes(connection, row.payment_id, notes)
-                tell(connection, row.payment_id, now, None, None, f"cancellation: {came}")
+                add_events(connection, row.payment_id, notes)
+                add_event(connection, row.payment_id, now, None, None, f"cancellation: {came}")
 
     def leave(self, row: CancellationRow, came: str, *, notes: Sequence[Note] = ()) -> None:
-        """Leave a row to whoever comes first; nothing where it has ended. From then on nobody takes it back.
+        """Leave a row to the worker; do nothing if it has ended. It can't be withdrawn afterwards.
 
         Args:
             row: the row.
-            came: what came of it so far, never empty.
-            notes: lines of its story that came before.
+            came: the result so far, never empty.
+            notes: earlier events.
 
         Raises:
-            Unwritable: nothing was stored; the row comes due by itself.
+            Unavailable: nothing was stored; the row becomes due by itself.
         """
         with self._journal.writing() as connection:
             connection.execute(
                 "UPDATE cancellation SET due_at = ?, last_error = ? WHERE cancellation_id = ? AND ended_at IS NULL",
                 (self._journal.now_ms(), came, row.cancellation_id),
             )
-            tell_notes(connection, row.payment_id, notes)
+            add_events(connection, row.payment_id, notes)
 
     def withdraw(self, row: CancellationRow, outcome: str, *, attempts: int, notes: Sequence[Note] = ()) -> None:
-        """End a row whose reversal Payme refused: its payment stands, recorded.
+        """End a row whose reversal Payme refused: its payment is recorded again.
 
         Args:
             row: the row.
-            outcome: how it ended, for its story.
-            attempts: the row's steps so far, those that sent nothing too, as far as the caller knows.
-            notes: lines of its story that came before.
+            outcome: how it ended, for the event.
+            attempts: the row's steps so far that the caller knows of, including those that sent nothing.
+            notes: earlier events.
 
         Raises:
-            StateMoved: it has ended already, or was stepped or left to the worker meanwhile, or its payment is not
-                reversing.
-            Unwritable: nothing was stored.
+            Conflict: it has ended, or had another step, or was left to the worker, or its payment is not reversing.
+            Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
             now = self._journal.now_ms()
@@ -203,15 +218,15 @@ class Cancellations:
             ).rowcount
             if changed != 1:
                 message = f"payment {row.payment_id} is not reversing"
-                raise StateMoved(message)
-            tell(connection, row.payment_id, now, PaymentState.REVERSING, PaymentState.RECORDED, outcome)
+                raise Conflict(message)
+            add_event(connection, row.payment_id, now, PaymentState.REVERSING, PaymentState.RECORDED, outcome)
 
     def offer(self, row: CancellationRow, pause_ms: int) -> None:
-        """Note that the host's queue took a row; our own worker leaves it alone for ``pause_ms``.
+        """Record that the host's queue took a row; our worker skips it for ``pause_ms``.
 
         Raises:
-            StateMoved: the row has ended meanwhile.
-            Unwritable: nothing was stored.
+            Conflict: the row has ended meanwhile.
+            Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
             now = self._journal.now_ms()
@@ -221,20 +236,20 @@ class Cancellations:
                 "UPDATE cancellation SET offered_at = ?, due_at = ? WHERE cancellation_id = ? AND ended_at IS NULL",
                 (now, now + pause_ms, row.cancellation_id),
             )
-            tell(connection, row.payment_id, now, None, None, "cancellation: the host's queue took it")
+            add_event(connection, row.payment_id, now, None, None, "cancellation: the host's queue took it")
 
     def end(self, row: CancellationRow, outcome: str, *, reversed_at_payme: bool, notes: Sequence[Note] = ()) -> None:
-        """End a row; a payment that was reversing is reversed in the same commit.
+        """End a row; a payment in state reversing becomes reversed in the same commit.
 
         Args:
             row: the row.
-            outcome: how it ended, for its story.
-            reversed_at_payme: state 50, bound to our receipt, was seen.
-            notes: lines of its story that came before.
+            outcome: how it ended, for the event.
+            reversed_at_payme: a bound answer said state 50.
+            notes: earlier events.
 
         Raises:
-            StateMoved: it has ended already.
-            Unwritable: nothing was stored.
+            Conflict: it has ended already.
+            Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
             now = self._journal.now_ms()
@@ -252,8 +267,8 @@ class Cancellations:
             " WHERE cancellation_id = ? AND ended_at IS NULL",
             (row.attempts + 1, now, outcome, row.cancellation_id),
         )
-        tell_notes(connection, row.payment_id, notes)
-        tell(connection, row.payment_id, now, None, None, f"cancellation: {outcome}")
+        add_events(connection, row.payment_id, notes)
+        add_event(connection, row.payment_id, now, None, None, f"cancellation: {outcome}")
 
     @staticmethod
     def _reverse(connection: sqlite3.Connection, payment_id: str, now: int) -> None:
@@ -262,7 +277,7 @@ class Cancellations:
             (PaymentState.REVERSED.value, now, payment_id, PaymentState.REVERSING.value),
         ).rowcount
         if changed:
-            tell(connection, payment_id, now, PaymentState.REVERSING, PaymentState.REVERSED, SAID_CANCELLED)
+            add_event(connection, payment_id, now, PaymentState.REVERSING, PaymentState.REVERSED, SAID_CANCELLED)
 
     @staticmethod
     def _change(
@@ -270,4 +285,28 @@ class Cancellations:
     ) -> None:
         if connection.execute(statement, values).rowcount != 1:
             message = f"cancellation {row.cancellation_id} has ended"
-            raise StateMoved(message)
+            raise Conflict(message)
+
+
+def due_rows(journal: Journal, kind: type[_Row], live: str, most: int) -> list[_Row]:
+    """Return valid live rows that are due, the longest due first.
+
+    Args:
+        journal: the journal.
+        kind: the class of the rows.
+        live: the query for the live rows, unsorted; it ends with a condition.
+        most: how many rows at most.
+    """
+    now = journal.now_ms()
+    query = f"{live} AND (due_at <= ? OR due_at > ?) ORDER BY due_at"
+    return journal.valid_rows(kind, query, now, now + FARTHEST_DUE_MS, most=most)
+
+
+def next_due_in_ms(journal: Journal, kind: type[_Row], live: str) -> int | None:
+    """Return in how many milliseconds the next row is due, 0 for at once, or None."""
+    now = journal.now_ms()
+    first = journal.valid_rows(kind, f"{live} ORDER BY due_at", most=1)
+    last = journal.valid_rows(kind, f"{live} ORDER BY due_at DESC", most=1)
+    if not first or not last:
+        return None
+    return 0 if last[0].due_at > now + FARTHEST_DUE_MS else max(0, first[0].due_at - now)

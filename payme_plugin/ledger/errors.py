@@ -1,15 +1,15 @@
 """What can go wrong with the journal, by what the caller must do about it.
 
 JournalError
-├── Unwritable      nothing was stored: charge nothing
-│   └── Moved       the file is no longer where it was opened: charge nothing, restart the till
+├── Unavailable     the journal can't be used, nothing was stored: charge nothing
+│   └── FileMoved   the file was deleted, moved or replaced while open: charge nothing, restart the till
 ├── Damaged         the file can't be read: charge nothing until ``payme journal repair``
 ├── TooNew          a newer version of the plugin wrote it: charge nothing, install that version
 ├── ForeignJournal  the file belongs to another till: charge nothing, give each till a folder of its own
-├── AnotherTill     another living till decides in this folder: charge nothing, have people part the two
+├── AnotherTill     another live till is the leader in this folder: charge nothing, separate the two by hand
 ├── InUse           a live process works with it: repair nothing, stop the till and its workers first
-├── StateMoved      the payment is no longer in the state that the caller saw: read again and obey
-└── CodeAlreadySent the buyer's code left in a ``pay`` within the hour: ask for another one
+├── Conflict        the payment is no longer in the state that the caller saw: read it again and act on that
+└── CodeAlreadySent the buyer's code was sent in a ``pay`` within the hour: ask for another one
 """
 
 from __future__ import annotations
@@ -17,30 +17,32 @@ from __future__ import annotations
 __all__ = [
     "AnotherTill",
     "CodeAlreadySent",
+    "Conflict",
     "Damaged",
+    "FileMoved",
     "ForeignJournal",
     "InUse",
     "JournalError",
-    "Moved",
-    "StateMoved",
     "TooNew",
-    "Unwritable",
+    "Unavailable",
 ]
 
 
 class JournalError(Exception):
-    """The journal did not do what it was asked to; nothing was stored."""
+    """The journal failed; nothing was stored."""
 
 
-class Unwritable(JournalError):
-    """A full, read-only, locked or missing disk, or a value that can't be stored."""
+class Unavailable(JournalError):
+    """The disk is full, read-only, locked or missing, or a value can't be stored."""
 
 
-class Moved(Unwritable):
-    """The file was deleted, moved or replaced while it was open: what is stored in it now, nobody finds again.
+class FileMoved(Unavailable):
+    """The file was deleted, moved or replaced while it was open.
+
+    What is stored in it from now on is lost with the process.
 
     Attributes:
-        is_replaced: another file is in its place; else there is none.
+        is_replaced: another file is in its place; False if there is none.
     """
 
     def __init__(self, message: str, *, is_replaced: bool) -> None:
@@ -49,7 +51,7 @@ class Moved(Unwritable):
 
 
 class Damaged(JournalError):
-    """The file is no journal, or no longer one."""
+    """The file is not a journal, or can't be read any more."""
 
 
 class TooNew(JournalError):
@@ -61,16 +63,16 @@ class ForeignJournal(JournalError):
 
 
 class AnotherTill(JournalError):
-    """Another living process decides about the payments of this folder: two tills share it by mistake."""
+    """Another live process is the leader in this folder: two tills share it by mistake."""
 
 
 class InUse(JournalError):
     """A live process works with the journal: stop the till and its workers first."""
 
 
-class StateMoved(JournalError):
-    """The payment's state was changed by another process or thread, or the transition isn't in the table."""
+class Conflict(JournalError):
+    """Another process or thread changed the payment, or the transition is not in the table."""
 
 
 class CodeAlreadySent(JournalError):
-    """The code's fingerprint is in the journal, younger than an hour."""
+    """The code was sent less than an hour ago."""

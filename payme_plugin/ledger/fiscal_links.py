@@ -1,12 +1,12 @@
-"""Fiscal receipts that Payme is to be told of: one for a payment, kept until Payme took it or refused it."""
+"""Fiscal receipts to be sent to Payme: one per payment, kept until Payme accepts or refuses it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.due import due_rows, next_due_in_ms
+from payme_plugin.ledger.cancellations import due_rows, next_due_in_ms
+from payme_plugin.ledger.journal import add_event
 from payme_plugin.ledger.rows import FiscalLinkRow
-from payme_plugin.ledger.story import tell
 
 if TYPE_CHECKING:
     from payme_plugin.ledger.journal import Journal
@@ -24,10 +24,10 @@ class FiscalLinks:
         self._journal = journal
 
     def add(self, payment: PaymentRow, link: str) -> None:
-        """Store the link of a payment's sale; nothing where it is stored already.
+        """Store the link of a payment's sale; do nothing if it is stored.
 
         Raises:
-            Unwritable: nothing was stored.
+            Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
             now = self._journal.now_ms()
@@ -37,22 +37,22 @@ class FiscalLinks:
                 (payment.payment_id, payment.receipt_id, payment.pos_id, payment.url, link, now, now),
             ).rowcount
             if added:
-                tell(connection, payment.payment_id, now, None, None, "fiscal receipt: to be told to Payme")
+                add_event(connection, payment.payment_id, now, None, None, "fiscal receipt: to be told to Payme")
 
     def live(self) -> list[FiscalLinkRow]:
-        """Return all live rows but those that make no sense, oldest first."""
-        return self._journal.sensible(FiscalLinkRow, f"{_LIVE} ORDER BY fiscal_link_id")
+        """Return all valid live rows, oldest first."""
+        return self._journal.valid_rows(FiscalLinkRow, f"{_LIVE} ORDER BY fiscal_link_id")
 
     def due(self, most: int) -> list[FiscalLinkRow]:
-        """Return live rows that are due now, the longest due first, at most ``most``; none that makes no sense."""
+        """Return at most ``most`` valid live rows that are due, the longest due first."""
         return due_rows(self._journal, FiscalLinkRow, _LIVE, most)
 
     def next_due_in_ms(self) -> int | None:
-        """Return in how many milliseconds the next row of ``due`` is due, 0 for at once; None: there is none."""
+        """Return in how many milliseconds the next row is due, 0 for at once, or None."""
         return next_due_in_ms(self._journal, FiscalLinkRow, _LIVE)
 
     def is_live(self, row: FiscalLinkRow) -> bool:
-        """Say whether a row has not ended."""
+        """Return whether a row is live."""
         with self._journal.reading() as connection:
             found = connection.execute(
                 "SELECT 1 FROM fiscal_link WHERE fiscal_link_id = ? AND ended_at IS NULL", (row.fiscal_link_id,)
@@ -60,10 +60,10 @@ class FiscalLinks:
         return found is not None
 
     def postpone(self, row: FiscalLinkRow, pause_ms: int, came: str) -> None:
-        """Count a try that did not end a row, and set when the next is due.
+        """Count a step that did not end a row, and set when the next one is due.
 
         Raises:
-            Unwritable: nothing was stored.
+            Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
             connection.execute(
@@ -73,10 +73,10 @@ class FiscalLinks:
             )
 
     def end(self, row: FiscalLinkRow, outcome: str) -> None:
-        """End a row; nothing where it has ended.
+        """End a row; do nothing if it has ended.
 
         Raises:
-            Unwritable: nothing was stored.
+            Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
             now = self._journal.now_ms()
@@ -86,4 +86,4 @@ class FiscalLinks:
                 (now, outcome, row.fiscal_link_id),
             ).rowcount
             if ended:
-                tell(connection, row.payment_id, now, None, None, f"fiscal receipt: {outcome}")
+                add_event(connection, row.payment_id, now, None, None, f"fiscal receipt: {outcome}")

@@ -1,7 +1,7 @@
-"""The journal: every payment, its story, and the money that must go back, durable before anything leaves the till.
+"""The journal: payments, their events and cancellations, durable before a request is sent.
 
 Every change is one transaction, and every transition a compare-and-set: the caller names the state that it saw, and a
-payment that has moved on raises ``StateMoved``. No transaction spans a request, a scan or a wait.
+payment that has changed since raises ``Conflict``. No transaction spans a request, a scan or a wait.
 """
 
 from __future__ import annotations
@@ -11,14 +11,11 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.errors import Damaged, ForeignJournal, JournalError, StateMoved
-from payme_plugin.ledger.opening import connect
-from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.ledger.connection import connect, transaction, translated
+from payme_plugin.ledger.errors import Conflict, Damaged, ForeignJournal, JournalError
+from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.sent_codes import FINGERPRINT_BYTES, SentCodes
-from payme_plugin.ledger.sqlite_errors import translated
 from payme_plugin.ledger.states import PaymentState, is_allowed
-from payme_plugin.ledger.story import tell, tell_notes
-from payme_plugin.ledger.transaction import transaction
 
 if TYPE_CHECKING:
     import sqlite3
@@ -28,7 +25,7 @@ if TYPE_CHECKING:
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.rows import Adopted, Intent, NewCancellation, Note, PaymentRow, Verdict
 
-__all__ = ["FILE_NAME", "Journal"]
+__all__ = ["FILE_NAME", "Journal", "add_event", "add_events"]
 
 FILE_NAME = "journal.sqlite3"
 
@@ -36,19 +33,19 @@ _LARGEST_ROW_ID = 2**63 - 1
 
 
 class Journal(JournalReader):
-    """One connection to the journal's file. It may be used from several threads, one statement at a time."""
+    """A connection to the journal's file. Threads may share it; they take turns."""
 
     def __init__(self, path: Path, *, host_identity: str, clock: Clock) -> None:
-        """Open the journal at ``path``; create it where there is none.
+        """Open the journal at ``path``; create it if there is none.
 
         Args:
             path: the file, on a local disk.
             host_identity: the till's stable name; a new journal belongs to it.
-            clock: gives the times of the rows, and the time that nobody can set.
+            clock: wall time for the rows, and a clock that nobody can set.
 
         Raises:
-            Unwritable: the disk, its rights, or a file system without write-ahead log.
-            Damaged: the file is no journal.
+            Unavailable: the disk or its permissions, or a file system without write-ahead log.
+            Damaged: the file is not a journal.
             TooNew: a newer version wrote it.
         """
         super().__init__(connect(path, host_identity), threading.Lock())
@@ -57,47 +54,48 @@ class Journal(JournalReader):
         self._notes_for_later: list[tuple[str, Sequence[Note]]] = []
         try:
             self._fingerprint_key = self._read_fingerprint_key()
-            self._opened_at_s, self._last_line_before = clock.boottime(), self._last_line()
+            self._opened_at_s, self._last_event_before = clock.boottime(), self._last_event()
         except BaseException:
             self.close()
             raise
 
     def now_ms(self) -> int:
-        """Return the time of the rows, Unix milliseconds."""
+        """Return the wall time, Unix milliseconds, as rows store it."""
         return self._clock.wall_ms()
 
-    def lived_ms_since(self, event_id: int) -> int | None:
-        """Return how long ago a line of a story was written, at most, in milliseconds, by the time that nobody can set.
+    def ms_since_event(self, event_id: int) -> int | None:
+        """Return the most milliseconds that can have passed since an event was written.
 
         Args:
-            event_id: the line's number.
+            event_id: the number of the event.
 
         Returns:
-            The time since this connection was opened; None for a line that was there before.
+            The time since this connection was opened, by a clock that nobody can set; None for an event that was there
+            before.
         """
-        if event_id <= self._last_line_before:
+        if event_id <= self._last_event_before:
             return None
         return int(1000 * (self._clock.boottime() - self._opened_at_s))
 
     def require_host(self, identity: str) -> None:
-        """Make sure that the journal is this till's own.
+        """Require that the journal belongs to this till.
 
         Raises:
-            ForeignJournal: another till made it.
+            ForeignJournal: it belongs to another till.
         """
         if self.host_identity != identity:
             message = f"the journal belongs to till {self.host_identity!r}, this is {identity!r}"
             raise ForeignJournal(message)
 
     def fingerprint(self, code: str) -> str:
-        """Return what the journal keeps of a buyer's code: a digest under a key that only this file has."""
+        """Return the fingerprint of a buyer's code: a digest under a key that only this file has."""
         digest = hashlib.blake2b(
             code.encode("utf-8", "surrogatepass"), key=self._fingerprint_key, digest_size=FINGERPRINT_BYTES
         )
         return digest.hexdigest()
 
     def was_sent(self, fingerprint: str) -> bool:
-        """Say whether the code left in a ``pay`` within the last hour, whatever was done to the clock on the wall."""
+        """Return whether the code was sent within the last hour, even if the wall clock was changed."""
         with self.reading() as connection:
             return self._codes.is_sent(connection, fingerprint)
 
@@ -106,12 +104,12 @@ class Journal(JournalReader):
 
         Args:
             intent: what is to be paid.
-            note: the first line of its story.
+            note: text of its first event.
 
         Raises:
-            StateMoved: a payment of this id is there already.
-            Damaged: something in the file made no sense before: nothing is charged until it is repaired.
-            Unwritable: nothing was stored.
+            Conflict: a payment of this id is there already.
+            Damaged: a part of the file is known to be damaged. Nothing is charged until it is repaired.
+            Unavailable: nothing was stored.
         """
         if self.damage is not None:
             raise Damaged(self.damage)
@@ -121,7 +119,7 @@ class Journal(JournalReader):
             ).fetchone()
             if known:
                 message = f"payment {intent.payment_id} is in the journal already"
-                raise StateMoved(message)
+                raise Conflict(message)
             sale = (intent.till, intent.shift, intent.number)
             (attempts,) = connection.execute(
                 "SELECT count(*) FROM payment WHERE till = ? AND shift = ? AND number = ?", sale
@@ -135,7 +133,7 @@ class Journal(JournalReader):
                     intent.url, intent.owner, PaymentState.INTENT.value, now, now,
                 ),
             )  # fmt: skip
-            tell(connection, intent.payment_id, now, None, PaymentState.INTENT, note)
+            add_event(connection, intent.payment_id, now, None, PaymentState.INTENT, note)
         return self.payment(intent.payment_id)
 
     def move(
@@ -146,7 +144,7 @@ class Journal(JournalReader):
         *,
         receipt_id: str | None = None,
         fingerprint: str | None = None,
-        frees_code: str | None = None,
+        released_code: str | None = None,
         verdict: Verdict | None = None,
         cancellation: NewCancellation | None = None,
         paid_at: int | None = None,
@@ -154,34 +152,34 @@ class Journal(JournalReader):
         notes: Sequence[Note] = (),
         request: Note | None = None,
     ) -> PaymentRow:
-        """Take a payment from the state in ``row`` to ``after``, with all that belongs to it, in one commit.
+        """Move a payment from the state in ``row`` to ``after``, in one commit with all that belongs to it.
 
         Args:
-            row: the payment as the caller saw it.
+            row: the payment as the caller read it.
             after: the state to enter.
-            reason: why, for its story.
+            reason: why, for the event.
             receipt_id: Payme's receipt id, once known; no other payment may have it.
-            fingerprint: the code that is about to leave.
-            frees_code: fingerprint of a code of this payment that certainly did not leave: forget it.
+            fingerprint: the code that is about to be sent.
+            released_code: fingerprint of a code of this payment that was certainly not sent; it is deleted.
             verdict: what the cashier is told.
             cancellation: write this cancellation.
             paid_at: when Payme took the money, Unix milliseconds.
             closed_at: when the receipt was closed, Unix milliseconds.
-            notes: lines of its story that came before.
-            request: the line of the request that leaves once this is durable.
+            notes: events before the transition.
+            request: the event of the request that is sent once this is durable.
 
         Returns:
-            The payment as it stands now.
+            The payment as stored.
 
         Raises:
-            StateMoved: it is no longer in that state, or the transition isn't in the table, or the receipt id is
-                another payment's: read again and obey.
-            CodeAlreadySent: the code left in a ``pay`` within the hour.
-            Unwritable: nothing was stored.
+            Conflict: it is no longer in that state, or the transition is not in the table, or the receipt id belongs
+                to another payment. Read it again and act on that.
+            CodeAlreadySent: the code was sent within the hour.
+            Unavailable: nothing was stored.
         """
         if not is_allowed(row.state, after):
-            message = f"no payment goes from {row.state.value} to {after.value}"
-            raise StateMoved(message)
+            message = f"a payment can't go from {row.state.value} to {after.value}"
+            raise Conflict(message)
         with self.writing() as connection:
             now = self._clock.wall_ms()
             if receipt_id is not None:
@@ -199,17 +197,17 @@ class Journal(JournalReader):
             ).rowcount  # fmt: skip
             if changed != 1:
                 message = f"payment {row.payment_id} is no longer {row.state.value}"
-                raise StateMoved(message)
-            tell_notes(connection, row.payment_id, notes)
-            tell(connection, row.payment_id, now, row.state, after, reason)
-            tell_notes(connection, row.payment_id, () if request is None else (request,))
-            if frees_code is not None:
-                self._codes.free(connection, frees_code, row.payment_id)
+                raise Conflict(message)
+            add_events(connection, row.payment_id, notes)
+            add_event(connection, row.payment_id, now, row.state, after, reason)
+            add_events(connection, row.payment_id, () if request is None else (request,))
+            if released_code is not None:
+                self._codes.release(connection, released_code, row.payment_id)
             if fingerprint is not None:
                 self._codes.send(connection, fingerprint, row.payment_id)
             if cancellation is not None:
                 self._add_cancellation(connection, row.payment_id, cancellation, now)
-        self._codes.remember(sent=fingerprint, freed=frees_code)
+        self._codes.record(sent=fingerprint, released=released_code)
         return self.payment(row.payment_id)
 
     def adopt(self, payment: Adopted, note: str) -> PaymentRow:
@@ -217,11 +215,11 @@ class Journal(JournalReader):
 
         Args:
             payment: the host's facts of it.
-            note: the first line of its story here.
+            note: text of its first event here.
 
         Raises:
-            StateMoved: a payment of this id or receipt is there already.
-            Unwritable: nothing was stored.
+            Conflict: a payment of this id or receipt is there already.
+            Unavailable: nothing was stored.
         """
         with self.writing() as connection:
             now = self._clock.wall_ms()
@@ -238,16 +236,16 @@ class Journal(JournalReader):
             ).rowcount  # fmt: skip
             if inserted != 1:
                 message = f"payment {payment.payment_id} is in the journal already"
-                raise StateMoved(message)
-            tell(connection, payment.payment_id, now, None, PaymentState.RECORDED, note)
+                raise Conflict(message)
+            add_event(connection, payment.payment_id, now, None, PaymentState.RECORDED, note)
         return self.payment(payment.payment_id)
 
     def take_over(self, row: PaymentRow, owner: str, reason: str) -> PaymentRow:
-        """Make ``owner`` the one who works on an unfinished payment.
+        """Make ``owner`` the process that works on an unfinished payment.
 
         Raises:
-            StateMoved: another process took it first, or it has moved on.
-            Unwritable: nothing was stored.
+            Conflict: another process took it first, or it has changed since.
+            Unavailable: nothing was stored.
         """
         with self.writing() as connection:
             now = self._clock.wall_ms()
@@ -257,31 +255,31 @@ class Journal(JournalReader):
             ).rowcount
             if changed != 1:
                 message = f"payment {row.payment_id} was taken by another process"
-                raise StateMoved(message)
-            tell(connection, row.payment_id, now, None, None, reason)
+                raise Conflict(message)
+            add_event(connection, row.payment_id, now, None, None, reason)
         return self.payment(row.payment_id)
 
     def add_notes_later(self, payment_id: str, notes: Sequence[Note]) -> None:
-        """Let lines of a payment's story ride on the next commit of this connection, whatever that is for.
+        """Add events with the next commit of this connection, whatever that is for.
 
-        For what is worth no commit of its own: a crash before it loses them.
+        For events that are not worth a commit of their own: a crash before it loses them.
         """
         if notes:
             with self._lock:
                 self._notes_for_later.append((payment_id, notes))
 
     def close(self) -> None:
-        """Store what was left for the next commit, if it can be, and close the connection."""
+        """Store the deferred events if possible, and close the connection."""
         if self._notes_for_later:
             with suppress(JournalError), self.writing():
                 pass
         super().close()
 
     def mark_closed(self, row: PaymentRow, closed_at: int) -> None:
-        """Note that the receipt of a recorded payment is closed.
+        """Record that the receipt of a recorded payment is closed.
 
         Raises:
-            Unwritable: nothing was stored.
+            Unavailable: nothing was stored.
         """
         with self.writing() as connection:
             now = self._clock.wall_ms()
@@ -290,28 +288,28 @@ class Journal(JournalReader):
                 (closed_at, now, row.payment_id),
             ).rowcount
             if changed:
-                tell(connection, row.payment_id, now, None, None, "the receipt is closed")
+                add_event(connection, row.payment_id, now, None, None, "the receipt is closed")
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Yield the connection inside one immediate transaction; for the other modules of the ledger."""
+        """Yield the connection inside one immediate transaction. For the other modules of the ledger."""
         with translated(), self.reading() as connection, transaction(connection):
-            self._tell_what_was_left(connection)
+            self._add_deferred_events(connection)
             yield connection
 
-    def _tell_what_was_left(self, connection: sqlite3.Connection) -> None:
-        # Forgotten before they are stored: lines that can't be stored stand in the way of one commit at most.
+    def _add_deferred_events(self, connection: sqlite3.Connection) -> None:
+        # Dropped before they are stored: events that can't be stored fail one commit at most.
         left, self._notes_for_later = self._notes_for_later, []
         for payment_id, notes in left:
-            tell_notes(connection, payment_id, notes)
+            add_events(connection, payment_id, notes)
 
-    def _last_line(self) -> int:
-        """Return the number of the last line of all stories; where it can't be read, none is later."""
+    def _last_event(self) -> int:
+        """Return the number of the latest event; the largest possible one if it can't be read."""
         try:
             with self.reading() as connection:
                 (last,) = connection.execute("SELECT max(event_id) FROM event").fetchone()
         except Damaged:
-            # What is owed goes back all the same; nothing is charged until it is repaired.
+            # Money that is owed is returned all the same; nothing is charged until the journal is repaired.
             return _LARGEST_ROW_ID
         return int(last or 0)
 
@@ -319,14 +317,14 @@ class Journal(JournalReader):
         try:
             return bytes.fromhex(self._about("fingerprint_key"))
         except ValueError as error:
-            message = "the journal's key of fingerprints is damaged"
+            message = "the journal's fingerprint key is damaged"
             raise Damaged(message) from error
 
     @staticmethod
     def _require_new_receipt(connection: sqlite3.Connection, receipt_id: str) -> None:
         if connection.execute("SELECT 1 FROM payment WHERE receipt_id = ?", (receipt_id,)).fetchone():
             message = f"receipt {receipt_id} belongs to another payment"
-            raise StateMoved(message)
+            raise Conflict(message)
 
     @staticmethod
     def _add_cancellation(connection: sqlite3.Connection, payment_id: str, new: NewCancellation, now: int) -> None:
@@ -336,4 +334,27 @@ class Journal(JournalReader):
             " SELECT payment_id, receipt_id, amount, pos_id, url, ?, ?, ?, ? FROM payment WHERE payment_id = ?",
             (new.cause.value, new.request_id, now, now + new.due_in_ms, payment_id),
         )
-        tell(connection, payment_id, now, None, None, f"cancellation: queued, cause {new.cause.value}")
+        add_event(connection, payment_id, now, None, None, f"cancellation: queued, cause {new.cause.value}")
+
+
+def add_event(
+    connection: sqlite3.Connection,
+    payment_id: str,
+    at_ms: int,
+    before: PaymentState | None,
+    after: PaymentState | None,
+    text: str,
+) -> None:
+    """Add an event to a payment, inside the caller's transaction."""
+    connection.execute(
+        "INSERT INTO event (payment_id, at_ms, before, after, text) VALUES (?, ?, ?, ?, ?)",
+        (payment_id, at_ms, before.value if before else None, after.value if after else None, text),
+    )
+
+
+def add_events(connection: sqlite3.Connection, payment_id: str, notes: Sequence[Note]) -> None:
+    """Add events to a payment, inside the caller's transaction."""
+    connection.executemany(
+        "INSERT INTO event (payment_id, at_ms, text) VALUES (?, ?, ?)",
+        [(payment_id, note.at_ms, note.text) for note in notes],
+    )

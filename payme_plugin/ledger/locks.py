@@ -1,7 +1,8 @@
-"""Locks on the bytes of an open file, which die with whoever holds them.
+"""Locks of the operating system: the leases of rows, the leader, the processes at work.
 
-They are bound to the open file (an *open file description lock*): threads and processes exclude each other alike, and
-SQLite sees them beside its own.
+They are released when their holder ends, however it ends, and no clock is asked. Bytes of a file are locked for the
+open file (an *open file description lock*), so that threads and processes exclude each other alike and SQLite sees them
+beside its own. A process has a file named after its token and locks it with ``flock``.
 """
 
 from __future__ import annotations
@@ -9,16 +10,129 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import secrets
 import struct
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
-__all__ = ["are_locked", "lock_bytes"]
+from payme_plugin.ledger.connection import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["FILE_NAME", "LEADER", "Leases", "Owner", "are_locked", "is_alive", "lock_bytes"]
+
+FILE_NAME = "leases"
+
+LEADER = 0
+"""The byte of the leader, the process that decides recovery.
+
+The leases of rows are the bytes from 1 on.
+"""
+
+_FOLDER_MODE = 0o700
+_FILE_MODE = 0o600
+_SUFFIX = ".owner"
+_UNSEEN_SUFFIX = ".new"
 
 # struct flock of the C library, in its native layout: type, whence, start, length, process.
 _FLOCK = "hhqqi"
 
 
+class Leases:
+    """The leases of one journal, and the lock of its leader."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE_NAME
+
+    @contextmanager
+    def try_acquire(self, number: int) -> Iterator[bool]:
+        """Yield whether the lease was free; if it was, keep it until the end of the block.
+
+        Raises:
+            Unavailable: the folder can't be written.
+        """
+        with translated():
+            file = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE)
+        try:
+            with translated():
+                is_ours = lock_bytes(file, number)
+            yield is_ours
+        finally:
+            os.close(file)
+
+
+class Owner:
+    """This process as the owner of payments, until ``release`` or its end.
+
+    Attributes:
+        token: its name in the journal's rows.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Take a new token in ``folder``.
+
+        Raises:
+            Unavailable: the folder can't be written.
+        """
+        self._folder = folder
+        self.token = secrets.token_hex(16)
+        with translated():
+            folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            self._path = folder / (self.token + _SUFFIX)
+            # Renamed only once it is locked: without its lock it would look dead and be removed.
+            unseen = folder / (self.token + _UNSEEN_SUFFIX)
+            self._file = os.open(unseen, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE)
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                unseen.rename(self._path)
+            except OSError:
+                os.close(self._file)
+                unseen.unlink(missing_ok=True)
+                raise
+
+    def is_alive(self, token: str) -> bool:
+        """Return whether the process of ``token`` is alive; this one is."""
+        return is_alive(self._folder, token)
+
+    def release(self) -> None:
+        """Release the token: its payments may be taken over, even if the file can't be deleted."""
+        with suppress(OSError):
+            self._path.unlink()
+        os.close(self._file)
+
+
+def is_alive(folder: Path, token: str) -> bool:
+    """Return whether the process that holds ``token`` in ``folder`` is alive.
+
+    A file that can't be read counts as alive: nobody takes over what another process may still be working on. A token
+    that can't be a file name comes from a damaged row; no process ever held it.
+    """
+    if not token or "\0" in token or "/" in token:
+        return False
+    path = folder / (token + _SUFFIX)
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        # Shared, because another thread that asks at this moment would take an exclusive lock for the owner's.
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    else:
+        with suppress(OSError):
+            path.unlink()
+        return False
+    finally:
+        os.close(file)
+
+
 def lock_bytes(file: int, start: int, length: int = 1) -> bool:
-    """Lock bytes of a file that is open for writing; return whether they were free, and are held until it is closed.
+    """Lock bytes of a file that is open for writing, until it is closed; return whether they were free.
 
     Raises:
         OSError: the file system can't lock.
@@ -33,7 +147,7 @@ def lock_bytes(file: int, start: int, length: int = 1) -> bool:
 
 
 def are_locked(file: int, start: int, length: int = 1) -> bool:
-    """Say whether another open file has the bytes locked; no lock is taken.
+    """Return whether another open file has the bytes locked; take no lock.
 
     Raises:
         OSError: the file system can't lock.

@@ -1,7 +1,7 @@
-"""A damaged journal set aside, and a new one put into its place with every row that can still be read.
+"""Set a damaged journal aside and put a new one in its place, with every row that can still be read.
 
-The damaged file is only read, and it is never deleted: it stays beside the new one under another name. A power cut at
-any moment leaves the damaged journal, or a mark that stops every till until the repair is run again, or the new one.
+The damaged file is only read and never deleted: it stays beside the new one under another name. A power cut at any
+moment leaves the damaged journal, or a marker that stops every till until the repair is run again, or the new one.
 """
 
 from __future__ import annotations
@@ -15,22 +15,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from payme_plugin.durable import sync_folder
-from payme_plugin.ledger.errors import Damaged, ForeignJournal, InUse, Unwritable
-from payme_plugin.ledger.leases import DECIDER, Leases
-from payme_plugin.ledger.locks import lock_bytes
-from payme_plugin.ledger.lost_cancellations import lacks_cancellation
-from payme_plugin.ledger.opening import SMALLEST_FILE, connect_read_only
-from payme_plugin.ledger.owners import is_alive
+from payme_plugin.ledger.connection import SMALLEST_FILE, connect_read_only, translated
+from payme_plugin.ledger.errors import Damaged, ForeignJournal, InUse, Unavailable
+from payme_plugin.ledger.locks import LEADER, Leases, is_alive, lock_bytes
 from payme_plugin.ledger.salvage import (
     ALL_TABLES,
     Salvage,
     has_our_tables,
     identity_in,
-    makes_sense,
-    read_text,
+    is_valid,
+    lacks_cancellation,
     salvage,
 )
-from payme_plugin.ledger.sqlite_errors import translated
 
 if TYPE_CHECKING:
     import sqlite3
@@ -42,21 +38,21 @@ __all__ = ["Repaired", "fault_in", "repair"]
 _PARTS = ("", "-wal", "-shm")
 _OWNERS_FOLDER = "owners"
 _LONGEST_FAULT = 80
-_MARK = b"payme journal repair was cut off; run it again.\n"
+_MARKER = b"payme journal repair was cut off; run it again.\n"
 # The bytes that SQLite locks in a database file: https://sqlite.org/fileformat.html, section 1.4 (the lock-byte page).
 _LOCK_BYTES_AT, _LOCK_BYTES = 0x40000000, 512
 
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """What a repair came to.
+    """The result of a repair.
 
     Attributes:
         fault: what was wrong.
         set_aside: the damaged file under its new name.
         copied: how many rows were copied, by table.
-        unreadable: how many tables have pages that can't be read, and rows that make no sense.
-        queued_again: how many cancellations are new, because those of payments that owe money could not be read.
+        unreadable: how many tables have pages that can't be read, and how many rows are invalid.
+        queued_again: how many live cancellations were restored from their payments.
     """
 
     fault: str
@@ -67,28 +63,26 @@ class Repaired:
 
 
 def repair(path: Path, host_identity: str, stamp: str, *, is_certain: bool = True) -> Repaired | None:
-    """Set the journal at ``path`` aside, with its log, and put a copy of what can be read of it into its place.
+    """Set the journal at ``path`` and its log aside; replace it by a copy of what can be read.
 
     Args:
-        path: the journal's file, which is there.
+        path: the journal's file, which exists.
         host_identity: the till that it belongs to.
         stamp: goes into the new name of the damaged file.
-        is_certain: it belongs to that till even where the damaged file does not say so.
+        is_certain: it belongs to that till even if the damaged file does not name one.
 
     Returns:
-        What came of it; None: the journal is sound and was left as it is.
+        The result, or None if the journal is sound; it is left as it is then.
 
     Raises:
         InUse: a live process works with it.
-        ForeignJournal: it says that it belongs to another till, or nothing says to which.
+        ForeignJournal: it belongs to another till, or the file names none.
         TooNew: a newer version wrote it.
-        Unwritable: the folder or the disk can't be used, or a file of the new name is there already; the journal is as
-            it was.
+        Unavailable: the folder or the disk can't be used, or a file of the new name exists; the journal is unchanged.
 
-    Money effect: none at once; cancellations that were copied are live again, and a payment that owes money and whose
-        live one could not be read has a new one.
+    It sends nothing. Afterwards every payment that owes money has a live cancellation, copied or restored.
     """
-    with translated(), _nobody_else(path):
+    with translated(), _exclusive(path):
         finished = _finish_earlier(path)
         if finished is not None:
             return finished
@@ -100,11 +94,11 @@ def repair(path: Path, host_identity: str, stamp: str, *, is_certain: bool = Tru
 
 
 def fault_in(path: Path) -> str | None:
-    """Return what is wrong with the journal at ``path``, in one line; None: it is sound. Not a byte of it changes.
+    """Return what is wrong with the journal at ``path``, in one line, or None. It changes nothing.
 
     Raises:
         TooNew: a newer version wrote it.
-        Unwritable: it can't be read now.
+        Unavailable: it can't be read now.
     """
     try:
         with translated():
@@ -118,34 +112,34 @@ def fault_in(path: Path) -> str | None:
 
 
 def _fault_of(connection: sqlite3.Connection) -> str | None:
+    """Check pages, tables, rows, cancellations and the values of ``about``, in this order."""
     (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if found != "ok":
         return str(found).replace("\n", " ")
     if not has_our_tables(connection):
         return "its tables are not those of a journal"
-    connection.text_factory = read_text
     for table in ALL_TABLES:
-        if not all(makes_sense(table, dict(row)) for row in connection.execute(f"SELECT * FROM {table}")):  # noqa: S608 - our own names
-            return f"a row of {table} makes no sense"
+        if not all(is_valid(table, row) for row in connection.execute(f"SELECT * FROM {table}")):  # noqa: S608 - our own names
+            return f"a row of {table} is invalid"
     if lacks_cancellation(connection):
         return "a payment that owes money has no live cancellation"
     names = {name for (name,) in connection.execute("SELECT name FROM about")}
     missing = {"host_identity", "fingerprint_key"} - names
-    return f"it does not say its {min(missing)}" if missing else None
+    return f"its {min(missing)} is missing" if missing else None
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Alone
+# Exclusive access
 # ---------------------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def _nobody_else(path: Path) -> Iterator[None]:
-    """Make sure that no process that works with the journal lives, and be the one that decides meanwhile."""
+def _exclusive(path: Path) -> Iterator[None]:
+    """Require that no live process works with the journal, and be the leader meanwhile."""
     owners = path.parent / _OWNERS_FOLDER
     if any(is_alive(owners, file.stem) for file in owners.glob("*.owner")):
         raise InUse(_in_use(path))
-    with Leases(path.parent).hold(DECIDER) as is_ours:
+    with Leases(path.parent).try_acquire(LEADER) as is_ours:
         if not is_ours:
             raise InUse(_in_use(path))
         yield
@@ -153,7 +147,7 @@ def _nobody_else(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Keep SQLite of every other process away from the file: a till that starts now can't use it, and tries again."""
+    """Lock every other process's SQLite out: a till that starts now can't use it, and tries again."""
     file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         if not lock_bytes(file, _LOCK_BYTES_AT, _LOCK_BYTES):
@@ -175,18 +169,18 @@ def _in_use(path: Path) -> str:
 def _repair(path: Path, host_identity: str, stamp: str, fault: str, *, is_certain: bool) -> Repaired:
     set_aside, fresh, work = (path.with_name(f"{path.name}.{what}-{stamp}") for what in ("damaged", "repaired", "work"))
     if set_aside.exists() or fresh.exists():
-        message = f"{set_aside} or {fresh} is there already"
-        raise Unwritable(message)
+        message = f"{set_aside} or {fresh} already exists: move it away"
+        raise Unavailable(message)
     written = path.with_name(f"{path.name}.mark-{stamp}")
     try:
         _copy_files(path, set_aside, _PARTS)
         # Reading a journal with a log writes to it: a copy of the copy keeps the evidence as it was.
         _copy_files(set_aside, work, _PARTS[:2])
         _require_till(work, host_identity, is_certain=is_certain)
-        mark = _Mark(fault, fresh.name, set_aside.name, salvage(work, fresh, host_identity))
-        _own_alike(path, fresh)
-        mark.write(written)
-        _own_alike(path, written)
+        marker = RepairMarker(fault, fresh.name, set_aside.name, salvage(work, fresh, host_identity))
+        _copy_owner(path, fresh)
+        marker.write(written)
+        _copy_owner(path, written)
     except BaseException:
         for made in (set_aside, fresh, written):
             _remove(made)
@@ -195,13 +189,14 @@ def _repair(path: Path, host_identity: str, stamp: str, fault: str, *, is_certai
         _remove(work)
     written.replace(path)
     sync_folder(path.parent)
-    return mark.finish(path)
+    return marker.finish(path)
 
 
 def _require_till(work: Path, host_identity: str, *, is_certain: bool) -> None:
+    """Raise ForeignJournal if the damaged journal belongs to another till, or may do so."""
     found = identity_in(work)
     if found is None and not is_certain:
-        message = "the damaged journal does not say which till it belongs to"
+        message = "the damaged journal does not name the till that it belongs to"
         raise ForeignJournal(message)
     if found not in (None, host_identity):
         message = f"the journal belongs to till {found!r}, this is {host_identity!r}"
@@ -209,12 +204,12 @@ def _require_till(work: Path, host_identity: str, *, is_certain: bool) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Mark:
-    """What stands in the journal's place, and is no database, while the new one takes it.
+class RepairMarker:
+    """The file in the journal's place while the new one is put there; it is not a database.
 
-    The old log must be gone before the new file comes, for SQLite would read one into the other; and the old file must
-    not be used without its log. So the file gives way to this mark first. It is too short for a database, and so nobody
-    reads it beside the old log.
+    The old log must be gone before the new file comes, because SQLite would read one into the other, and the old file
+    must not be used without its log. So this marker replaces the file first. It is too short for a database, so no
+    process reads it together with the old log.
     """
 
     fault: str
@@ -223,7 +218,7 @@ class _Mark:
     saved: Salvage
 
     def write(self, path: Path) -> None:
-        """Write it durably."""
+        """Write it to ``path``, synced."""
         values = {
             "fault": self.fault[:_LONGEST_FAULT].encode("ascii", "replace").decode(),
             "fresh": self.fresh,
@@ -233,34 +228,34 @@ class _Mark:
             "queued_again": self.saved.queued_again,
         }
         with path.open("wb") as file:
-            file.write(_MARK + json.dumps(values).encode())
+            file.write(_MARKER + json.dumps(values).encode())
             file.flush()
             os.fsync(file.fileno())
 
     @classmethod
-    def read(cls, path: Path) -> _Mark | None:
-        """Return the mark at ``path``; None where there is something else."""
+    def read(cls, path: Path) -> RepairMarker | None:
+        """Return the marker at ``path``, or None if the file is something else."""
         with path.open("rb") as file:
             content = file.read(SMALLEST_FILE)
-        if not content.startswith(_MARK) or len(content) == SMALLEST_FILE:
+        if not content.startswith(_MARKER) or len(content) == SMALLEST_FILE:
             return None
         try:
-            values = json.loads(content[len(_MARK) :])
+            values = json.loads(content[len(_MARKER) :])
             saved = Salvage(values["copied"], values["unreadable"], values.get("queued_again", 0))
             return cls(values["fault"], values["fresh"], values["set_aside"], saved)
         except (ValueError, LookupError, TypeError):
             return None
 
     def finish(self, path: Path) -> Repaired:
-        """Put the new journal into the mark's place.
+        """Replace the marker by the new journal.
 
         Raises:
-            Unwritable: the new journal is gone.
+            Unavailable: the new journal is gone.
         """
         fresh = path.with_name(self.fresh)
         if not fresh.exists():
-            message = f"{fresh} is gone; the damaged journal is {path.with_name(self.set_aside)}"
-            raise Unwritable(message)
+            message = f"{fresh} is missing; the damaged journal is {path.with_name(self.set_aside)}"
+            raise Unavailable(message)
         for part in _PARTS[1:]:
             _part(path, part).unlink(missing_ok=True)
         sync_folder(path.parent)
@@ -271,9 +266,9 @@ class _Mark:
 
 
 def _finish_earlier(path: Path) -> Repaired | None:
-    """End a repair that was cut off, and remove what one left; None where none had come as far as its mark."""
-    mark = _Mark.read(path)
-    finished = None if mark is None else mark.finish(path)
+    """Finish a repair that was cut off and remove leftovers; None if none had reached its marker."""
+    marker = RepairMarker.read(path)
+    finished = None if marker is None else marker.finish(path)
     for what in ("repaired", "work", "mark"):
         for left in path.parent.glob(f"{path.name}.{what}-*"):
             left.unlink()
@@ -288,14 +283,14 @@ def _copy_files(source: Path, target: Path, parts: tuple[str, ...]) -> None:
     for part in parts:
         with contextlib.suppress(FileNotFoundError):
             shutil.copy2(_part(source, part), _part(target, part))
-            _own_alike(source, _part(target, part))
+            _copy_owner(source, _part(target, part))
             with _part(target, part).open("rb") as file:
                 os.fsync(file.fileno())
     sync_folder(target.parent)
 
 
-def _own_alike(source: Path, target: Path) -> None:
-    """Let ``target`` belong to whom ``source`` belongs: the till, whoever repairs its journal."""
+def _copy_owner(source: Path, target: Path) -> None:
+    """Give ``target`` the owner of ``source``: the till's user, whoever runs the repair."""
     status = source.stat()
     with contextlib.suppress(PermissionError):
         os.chown(target, status.st_uid, status.st_gid)

@@ -1,7 +1,9 @@
-"""Finished payments are forgotten after ``keepDays``; what is unfinished or still owes something never is.
+"""How old a payment is, and which finished payments are deleted after ``keepDays``.
 
-A payment grows old by the sales that come after it, not by the clock alone: one that comes back from an empty battery
-in another year would make everything old at once, and the till may ask again for a payment of a sale that is open.
+The wall clock may be wrong, e.g. after an empty battery. So a payment ages by the sales that come after it, not only by
+the clock: otherwise a wrong year would make every payment old at once, and the host may still repeat the request for a
+payment of an open sale. And a payment is no older than any event before it, than the time at which it was paid, or than
+the connection that wrote it, by a clock that nobody can set; and none is older than this software.
 """
 
 from __future__ import annotations
@@ -13,10 +15,24 @@ from payme_plugin.ledger.states import PaymentState
 
 if TYPE_CHECKING:
     from payme_plugin.ledger.journal import Journal
+    from payme_plugin.ledger.rows import PaymentRow
 
-__all__ = ["forget_finished"]
+__all__ = ["age_ms", "forget_finished"]
 
 _DAY_MS = 24 * 3_600_000
+
+_FIRST_PAYMENT_MS = 1_735_689_600_000
+"""2025-01-01 UTC, before any payment of this software. A clock without battery starts years earlier."""
+
+_EVENTS_BEFORE = 1000
+
+_FIRST_EVENT = "SELECT min(event_id) FROM event WHERE payment_id = ?"
+
+_LATEST_BEFORE = """
+SELECT max(at_ms) FROM (
+    SELECT at_ms FROM event WHERE event_id < ? ORDER BY event_id DESC LIMIT ?
+) WHERE at_ms <= ?
+"""
 
 _NEWEST = "SELECT max(created_at) FROM payment"
 
@@ -29,7 +45,7 @@ AND NOT EXISTS (SELECT 1 FROM fiscal_link AS f WHERE f.payment_id = payment.paym
 ORDER BY created_at LIMIT ?
 """
 
-_NONSENSE = f"SELECT payment_id FROM payment WHERE state NOT IN ({', '.join('?' * len(PaymentState))}) LIMIT 1"  # noqa: S608
+_INVALID_STATE = f"SELECT payment_id FROM payment WHERE state NOT IN ({', '.join('?' * len(PaymentState))}) LIMIT 1"  # noqa: S608
 _STATES = tuple(state.value for state in PaymentState)
 
 _FORGET = (
@@ -42,23 +58,23 @@ _FORGET = (
 
 
 def forget_finished(journal: Journal, keep_days: int, most: int) -> int:
-    """Delete finished payments, with all that belongs to them, that nothing has touched for ``keep_days`` days.
+    """Delete finished payments, with all their rows, that did not change for ``keep_days`` days.
 
     Args:
         journal: where they are.
         keep_days: days that a finished payment stays.
-        most: how many to delete at most, so that a sale never waits for long.
+        most: how many to delete at most, so that a sale does not wait for long.
 
     Returns:
         How many were deleted.
 
     Raises:
-        Damaged: a payment makes no sense, and so nothing is deleted: what is left may help to repair it.
-        Unwritable: nothing was deleted.
+        Damaged: a payment is invalid. Nothing is deleted, because the rest may help to repair it.
+        Unavailable: nothing was deleted.
 
-    Money effect: none; a payment that is forgotten here can still be refunded from the host's record.
+    A payment that was deleted can still be refunded from the host's record.
     """
-    _require_sense(journal)
+    _require_valid_states(journal)
     with journal.writing() as connection:
         (newest,) = connection.execute(_NEWEST).fetchone()
         if newest is None:
@@ -70,10 +86,31 @@ def forget_finished(journal: Journal, keep_days: int, most: int) -> int:
     return len(found)
 
 
-def _require_sense(journal: Journal) -> None:
-    """A state that nobody wrote is in no list of what is to be done: without this look nobody would ever meet it."""
+def _require_valid_states(journal: Journal) -> None:
+    """Raise Damaged if a payment has an unknown state.
+
+    It is in no list of work, so nothing else finds it.
+    """
     with journal.reading() as connection:
-        found = connection.execute(_NONSENSE, _STATES).fetchone()
+        found = connection.execute(_INVALID_STATE, _STATES).fetchone()
         if found is not None:
-            message = f"the payment {found[0]!r} makes no sense: its state"
+            message = f"the payment {found[0]!r} is invalid: its state"
             raise Damaged(message)
+
+
+def age_ms(journal: Journal, row: PaymentRow) -> int | None:
+    """Return the most milliseconds that can have passed since a payment was made, or None.
+
+    Raises:
+        JournalError: the journal can't be read.
+    """
+    now = journal.now_ms()
+    with journal.reading() as connection:
+        (first,) = connection.execute(_FIRST_EVENT, (row.payment_id,)).fetchone()
+        (before,) = connection.execute(_LATEST_BEFORE, (first, _EVENTS_BEFORE, now)).fetchone()
+    paid_at = row.paid_at if row.paid_at is not None and row.paid_at <= now else 0
+    made_at = max(row.created_at, int(before or 0), paid_at)
+    if made_at < _FIRST_PAYMENT_MS:
+        return None
+    elapsed_ms = None if first is None else journal.ms_since_event(first)
+    return now - made_at if elapsed_ms is None else min(now - made_at, elapsed_ms)

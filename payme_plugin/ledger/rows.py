@@ -1,7 +1,7 @@
 """The rows of the journal, as frozen data. Times are Unix milliseconds, amounts tiyin.
 
-What a row of the file holds is looked at before it becomes data: a disk that turned a bit leaves a file that SQLite
-reads, with a state that nobody wrote in it.
+Each row is validated before it becomes data. A disk that flips a bit leaves a file that SQLite reads, with e.g. a state
+that was never written.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _Row = TypeVar("_Row", "PaymentRow", "EventRow", "CancellationRow", "FiscalLinkR
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """What is durable before the first request: who wants to pay how much, for which receipt, at which kassa.
+    """What is stored before the first request: how much is paid, for which receipt and account.
 
     Attributes:
         payment_id: the host's id.
@@ -44,7 +44,7 @@ class Intent:
         till: the till's name; with ``shift`` and ``number`` it names the sale.
         shift: number of the shift.
         number: number of the receipt.
-        pos_id: the kassa.
+        pos_id: the merchant account.
         url: its server.
         owner: token of the process that works on it.
     """
@@ -77,7 +77,7 @@ class Adopted(Intent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What was told to the cashier; told again, word for word, when the host asks again.
+    """What the cashier was told; repeated word for word when the host repeats its request.
 
     Attributes:
         message: the text.
@@ -90,12 +90,12 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewCancellation:
-    """A cancellation that goes into the same commit as the transition that makes it necessary.
+    """A cancellation, committed together with the transition that makes it necessary.
 
     Attributes:
         cause: why.
         request_id: the host's id of the refund that caused it.
-        due_in_ms: the first step is left to whoever writes it for so long.
+        due_in_ms: how long the first step is left to the process that writes it.
     """
 
     cause: Cause
@@ -105,7 +105,7 @@ class NewCancellation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """One line of a payment's story that is no transition: a request, an answer, a scan.
+    """An event that is not a transition: a request, an answer, a scan.
 
     Attributes:
         at_ms: when.
@@ -118,7 +118,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentRow:
-    """A payment as it stands.
+    """A payment in its current state.
 
     Attributes:
         payment_id: the host's id.
@@ -128,16 +128,16 @@ class PaymentRow:
         shift: number of the shift.
         number: number of the receipt.
         attempt: which payment for this receipt it is, from 1.
-        pos_id: the kassa that took it.
+        pos_id: the merchant account that took it.
         url: the server that took it.
         owner: token of the process that works or worked on it.
         state: how far it has come.
         receipt_id: Payme's receipt id, once known.
         paid_at: when Payme took the money.
         closed_at: when the host said that the receipt is closed.
-        message: the verdict's text.
+        message: the text of the result.
         error_code: the server's error code, or None.
-        cancellation_queued: its verdict wrote a cancellation.
+        cancellation_queued: a cancellation was written with its result.
         created_at: when the intent was written.
         updated_at: when it last changed.
     """
@@ -165,13 +165,13 @@ class PaymentRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRow:
-    """One line of a payment's story, in the order in which it happened.
+    """An event of a payment.
 
     Attributes:
         at_ms: when.
         before: the state it left, or None.
-        after: the state it entered, or None for a note.
-        text: why, or the note.
+        after: the state it entered, or None if it is not a transition.
+        text: why, or what happened.
     """
 
     at_ms: int
@@ -182,22 +182,22 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancellationRow:
-    """Money that must go back.
+    """Money that must be returned.
 
     Attributes:
         cancellation_id: the row's number.
         payment_id: the payment.
         receipt_id: Payme's receipt id.
         amount: tiyin, always the whole payment.
-        pos_id: the kassa that took the payment.
+        pos_id: the merchant account that took the payment.
         url: the server that took it.
         cause: why.
         request_id: the host's id of the refund that caused it; empty for the other causes.
         created_at: when it was written.
-        due_at: not to be stepped earlier.
-        offered_at: when the host's queue took it; None: it did not.
-        attempts: steps so far, those that sent nothing too.
-        last_error: what came of the last step, empty at first.
+        due_at: the next step is not taken earlier.
+        offered_at: when the host's queue took it, or None.
+        attempts: steps so far, including those that sent nothing.
+        last_error: the result of the last step, empty at first.
         ended_at: when it ended; None while it is live.
         outcome: how it ended, empty while it is live.
     """
@@ -221,19 +221,19 @@ class CancellationRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FiscalLinkRow:
-    """The fiscal receipt of a sale, to be told to Payme.
+    """The fiscal receipt of a sale, to be sent to Payme.
 
     Attributes:
         fiscal_link_id: the row's number.
         payment_id: the payment.
         receipt_id: Payme's receipt id.
-        pos_id: the kassa that took the payment.
+        pos_id: the merchant account that took the payment.
         url: the server that took it.
         link: the OFD link of the fiscal receipt.
         created_at: when it was written.
         due_at: not to be sent earlier.
-        attempts: steps so far, those that sent nothing too.
-        last_error: what came of the last time, empty at first.
+        attempts: steps so far, including those that sent nothing.
+        last_error: the result of the last step, empty at first.
         ended_at: when it ended; None while it is live.
         outcome: how it ended, empty while it is live.
     """
@@ -257,37 +257,37 @@ class FiscalLinkRow:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def row_of(kind: type[_Row], stored: sqlite3.Row) -> _Row:
-    """Return a row of the file as data.
+def row_of(kind: type[_Row], stored: sqlite3.Row | Mapping[str, object]) -> _Row:
+    """Validate a row of the file and return it as data.
 
     Args:
-        kind: which class; its attributes are named like the columns.
+        kind: the class; its attributes are named like the columns.
         stored: the row, with at least those columns.
 
     Raises:
-        Damaged: it holds what was never written.
+        Damaged: it holds a value that was never written.
     """
-    columns = dict(zip(stored.keys(), stored, strict=True))
+    columns = dict(stored)
     values: dict[str, Any] = {}
     for name, usual, read in _readers(cast("Hashable", kind)):
         try:
             value = columns[name]
             values[name] = value if type(value) is usual else read(value)
         except (LookupError, ValueError) as error:
-            message = f"the {_NAMES[kind]}{_told_by(columns)} makes no sense: its {name}"
+            message = f"the {_NAMES[kind]}{_key_of(columns)} is invalid: its {name}"
             raise Damaged(message) from error
     return kind(**values)
 
 
-def _told_by(columns: Mapping[str, object]) -> str:
-    """Return the row's own name, as far as it can be told."""
+def _key_of(columns: Mapping[str, object]) -> str:
+    """Return the row's key for the message, if it is readable."""
     name = next(iter(columns.values()), None)
     return f" {name!r}" if isinstance(name, int | str) else ""
 
 
 @cache
 def _readers(kind: Any) -> tuple[tuple[str, type | None, Callable[[object], object]], ...]:  # noqa: ANN401 - a class
-    """Return each attribute with the type of a value that is taken as it is, and what reads any other."""
+    """Return each attribute with the type that is taken as it is and the reader of any other value."""
     return tuple((field.name, *_READ[str(field.type)]) for field in fields(kind))
 
 

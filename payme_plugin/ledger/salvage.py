@@ -1,8 +1,13 @@
-"""What can still be read of a damaged journal: every table row by row, stepping over what can't be read.
+"""Read what can still be read of a damaged journal, and restore the cancellations that it lost.
 
-It reads a copy that nobody else has: of a file whose first page or end is gone it mends that first. What money hangs on
-is not dropped for one word of it: a state is taken from the payment's story, and every payment that owes money has its
-live cancellation afterwards.
+It works on a copy that nobody else has open: where the first page or the end of the file is lost, it repairs the copy
+first. Rows are copied one by one; a payment whose state is invalid takes its state from its events.
+
+Every payment that owes money has a live cancellation afterwards, unless a row or an event shows that its cancellation
+ended with state 50, was closed by hand or was withdrawn. One ``INSERT .. SELECT`` restores it from the payment and its
+events. A restored row is due at once. That is safe: each step asks for the state first, and 50 ends the row. Lost with
+an unreadable row are ``offered_at``, the number of attempts and, if it can't be read itself, the ``request_id`` of a
+refund.
 """
 
 from __future__ import annotations
@@ -10,25 +15,31 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from payme_plugin.ledger.leaves import rows_in_leaves
-from payme_plugin.ledger.opening import connect
-from payme_plugin.ledger.salvaged_cancellations import mend_cancellations
+from payme_plugin.ledger.cancellations import CLOSED_BY_HAND, HELD_BY_TILL, SAID_CANCELLED
+from payme_plugin.ledger.connection import connect, use_rows
+from payme_plugin.ledger.errors import Damaged
+from payme_plugin.ledger.journal import add_event
+from payme_plugin.ledger.rows import CancellationRow, EventRow, FiscalLinkRow, PaymentRow, row_of
 from payme_plugin.ledger.schema import make_tables
 from payme_plugin.ledger.states import Cause, PaymentState
-from payme_plugin.ledger.story import tell
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
     from pathlib import Path
 
-__all__ = ["ALL_TABLES", "Salvage", "has_our_tables", "identity_in", "makes_sense", "read_text", "salvage"]
+__all__ = ["ALL_TABLES", "Salvage", "has_our_tables", "identity_in", "is_valid", "lacks_cancellation", "salvage"]
 
-_ROWID_TABLES = ("payment", "event", "cancellation", "fiscal_link")
+_KINDS: dict[str, Any] = {
+    "payment": PaymentRow,
+    "event": EventRow,
+    "cancellation": CancellationRow,
+    "fiscal_link": FiscalLinkRow,
+}
 _KEYED_TABLES = {"about": "name", "code": "fingerprint"}
-ALL_TABLES = (*_ROWID_TABLES, *_KEYED_TABLES)
+ALL_TABLES = (*_KINDS, *_KEYED_TABLES)
 _STATES = frozenset(state.value for state in PaymentState)
 _CAUSES = frozenset(cause.value for cause in Cause)
 _KEY_BYTES = 32
@@ -39,6 +50,8 @@ _LOOP = "the pages lead in a circle"
 _Values = dict[str, Any]
 
 _PAGE_COUNT_AT = 28  # in the header of a database file: https://sqlite.org/fileformat.html, section 1.3
+# The first byte of a page that holds rows of a table: https://sqlite.org/fileformat.html, section 1.6.
+_LEAF = 0x0D
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +60,8 @@ class Salvage:
 
     Attributes:
         copied: how many rows, by table.
-        unreadable: how many tables have pages that can't be read, and rows that make no sense.
-        queued_again: how many cancellations are new, because those of payments that owe money could not be read.
+        unreadable: how many tables have pages that can't be read, and how many rows are invalid.
+        queued_again: how many live cancellations were restored from their payments.
     """
 
     copied: dict[str, int]
@@ -57,7 +70,7 @@ class Salvage:
 
 
 def identity_in(damaged: Path) -> str | None:
-    """Return the till that a damaged journal says it belongs to; None where it does not say. It may change the file."""
+    """Return the till that a damaged journal names, or None. It may change the file."""
     with closing(_opened(damaged)) as source:
         rows = list(_keyed_rows(source, "about", _KEYED_TABLES["about"]))
     return next((str(row["value"]) for row in rows if row["name"] == "host_identity"), None)
@@ -79,31 +92,30 @@ def salvage(damaged: Path, fresh: Path, host_identity: str) -> Salvage:
         target.execute("BEGIN IMMEDIATE")
         copied: dict[str, int] = {}
         unreadable = 0
-        is_story_whole = True
-        bent: dict[str, list[_Values]] = {table: [] for table in _ROWID_TABLES}
-        for table in _ROWID_TABLES:
+        events_are_whole = True
+        invalid: dict[str, list[_Values]] = {}
+        for table in _KINDS:
             reading = _Reading(source, table)
             with closing(reading.rows()) as rows:
-                copied[table], bent[table] = _copy(target, table, rows)
-            unreadable += len(bent[table]) + reading.is_broken
+                copied[table], invalid[table] = _copy(target, table, rows)
+            unreadable += len(invalid[table]) + reading.is_broken
             if reading.is_broken:
-                is_story_whole = is_story_whole and table != "event"
-                with closing(rows_in_leaves(damaged, source, table)) as rows:
+                events_are_whole = events_are_whole and table != "event"
+                with closing(_rows_from_leaf_pages(damaged, source, table)) as rows:
                     taken, refused = _copy(target, table, rows)
                 copied[table] += taken
-                bent[table] += [values for values in refused if table == "cancellation" and _may_be_one(values)]
+                invalid[table] += [values for values in refused if table == "cancellation" and _may_be_one(values)]
         for table, key in _KEYED_TABLES.items():
             with closing(_keyed_rows(source, table, key)) as rows:
                 copied[table], _ = _copy(target, table, rows)
-        is_story_whole = is_story_whole and not bent["event"]
-        if is_story_whole:
-            copied["payment"] += sum(_insert_with_state_of_story(target, values) for values in bent["payment"])
-        mended = mend_cancellations(target, bent["cancellation"], is_story_whole=is_story_whole)
-        copied["cancellation"] += mended.saved
-        _mend_references(target)
+        events_are_whole = events_are_whole and not invalid["event"]
+        if events_are_whole:
+            copied["payment"] += sum(_insert_with_state_of_events(target, values) for values in invalid["payment"])
+        ended, queued_again = _restore(target, invalid["cancellation"], events_are_whole=events_are_whole)
+        copied["cancellation"] += ended
         target.execute("COMMIT")
         target.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    return Salvage(copied, unreadable, mended.queued_again)
+    return Salvage(copied, unreadable, queued_again)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -122,15 +134,14 @@ def _opened(damaged: Path) -> sqlite3.Connection:
 
 def _connection(damaged: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(damaged, isolation_level=None)
-    connection.row_factory = sqlite3.Row
-    connection.text_factory = read_text
-    # Without it SQLite opens no file that is shorter than its header says.
+    use_rows(connection)
+    # Otherwise SQLite rejects a file that is shorter than its header says.
     connection.execute("PRAGMA writable_schema = ON").fetchall()
     return connection
 
 
 def has_our_tables(source: sqlite3.Connection) -> bool:
-    """Say whether the tables of a file have the columns of a journal's: a turned bit may have renamed one."""
+    """Return whether the tables have the columns of a journal's: a flipped bit may have renamed one."""
     with closing(sqlite3.connect(":memory:")) as journal:
         make_tables(journal)
         expected = _columns(journal)
@@ -146,7 +157,7 @@ def _columns(connection: sqlite3.Connection) -> list[list[str]]:
 
 
 def _graft_schema(damaged: Path) -> None:
-    """Give a file whose first pages are gone those of a new journal: every journal lays its tables out alike."""
+    """Replace lost first pages by those of a new journal: all journals have the same layout."""
     template = damaged.with_name(f"{damaged.name}.template")
     try:
         with closing(connect(template, "")) as connection:
@@ -173,7 +184,7 @@ def _graft_schema(damaged: Path) -> None:
 
 @dataclass(slots=True)
 class _Reading:
-    """The rows of a table as far as its pages lead to them.
+    """Read the rows of a table that its pages lead to.
 
     Attributes:
         source: the damaged journal.
@@ -186,7 +197,7 @@ class _Reading:
     is_broken: bool = False
 
     def rows(self) -> Generator[sqlite3.Row, None, None]:
-        """Read from the first row on until it breaks, then from the last one back."""
+        """Read forwards from the first row until it fails, then backwards from the last one."""
         last = -1
         try:
             for row in self._after(last, "ASC"):
@@ -213,8 +224,33 @@ class _Reading:
         return self.source.execute(query, (number,))
 
 
+def _rows_from_leaf_pages(damaged: Path, source: sqlite3.Connection, table: str) -> Generator[sqlite3.Row, None, None]:
+    """Read each leaf page as a table of its own, because the interior pages are lost.
+
+    Pages of other tables yield invalid rows. The schema of ``source`` is changed.
+    """
+    for page in _leaf_pages(damaged, source):
+        with contextlib.suppress(sqlite3.DatabaseError):
+            source.execute("UPDATE sqlite_master SET rootpage = ? WHERE name = ?", (page, table))
+            # Read the schema again: the table now begins, and ends, at this page.
+            source.execute("PRAGMA writable_schema = RESET").fetchall()
+            source.execute("PRAGMA writable_schema = ON").fetchall()
+            yield from source.execute(f"SELECT * FROM {table} NOT INDEXED").fetchall()  # noqa: S608 - our own name
+
+
+def _leaf_pages(damaged: Path, source: sqlite3.Connection) -> list[int]:
+    try:
+        source.execute("PRAGMA synchronous = OFF").fetchall()
+        source.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        (page_bytes,) = source.execute("PRAGMA page_size").fetchone()
+    except sqlite3.DatabaseError:
+        return []
+    first_bytes = damaged.read_bytes()[page_bytes::page_bytes]
+    return [page for page, first_byte in enumerate(first_bytes, start=2) if first_byte == _LEAF]
+
+
 def _keyed_rows(source: sqlite3.Connection, table: str, key: str) -> Generator[sqlite3.Row, None, None]:
-    """Read a table without row numbers from both of its ends; the pages between may lead in a circle."""
+    """Read a table without row numbers from both ends; damaged pages may form a loop."""
     for order in ("ASC", "DESC"):
         seen: set[object] = set()
         with contextlib.suppress(sqlite3.DatabaseError):
@@ -233,7 +269,7 @@ def _keyed_rows(source: sqlite3.Connection, table: str, key: str) -> Generator[s
 
 
 def _copy(target: sqlite3.Connection, table: str, rows: Iterable[sqlite3.Row]) -> tuple[int, list[_Values]]:
-    """Insert ``rows``; return how many were taken, and those that make no sense."""
+    """Insert ``rows``; return how many were taken, and the invalid ones."""
     taken = 0
     refused: list[_Values] = []
     for row in rows:
@@ -241,15 +277,15 @@ def _copy(target: sqlite3.Connection, table: str, rows: Iterable[sqlite3.Row]) -
         if table == "about" and values["name"] == "host_identity":
             # Whom the new journal belongs to is decided by the caller.
             continue
-        if makes_sense(table, values) and _insert(target, table, values):
+        if is_valid(table, row) and _insert(target, table, values):
             taken += 1
         else:
             refused.append(values)
     return taken, refused
 
 
-def _insert_with_state_of_story(target: sqlite3.Connection, values: _Values) -> bool:
-    """Insert a payment whose state makes no sense with the last one of its story: the same commit stored both."""
+def _insert_with_state_of_events(target: sqlite3.Connection, values: _Values) -> bool:
+    """Insert a payment with an invalid state; take the state of its last event, stored in one commit."""
     if values["state"] in _STATES:
         return False
     found = target.execute(
@@ -258,36 +294,29 @@ def _insert_with_state_of_story(target: sqlite3.Connection, values: _Values) -> 
     ).fetchone()
     if found is None:
         return False
-    mended = {**values, "state": found["after"]}
-    return makes_sense("payment", mended) and _insert(target, "payment", mended)
+    restored = {**values, "state": found["after"]}
+    return is_valid("payment", restored) and _insert(target, "payment", restored)
 
 
 def _may_be_one(values: _Values) -> bool:
-    """Say whether a row out of any page may be a cancellation: most are rows of other tables."""
+    """Return whether a row of any page may be a cancellation; most belong to other tables."""
     return isinstance(values["receipt_id"], str) and isinstance(values["amount"], int)
 
 
-def makes_sense(table: str, values: _Values) -> bool:
-    """Say whether a row holds what the program can read; SQLite itself sees to types and keys."""
-    if not all(_is_text_whole(value) for value in values.values()):
+def is_valid(table: str, row: sqlite3.Row | _Values) -> bool:
+    """Return whether the program can read a row; SQLite itself checks keys and constraints."""
+    values = dict(row)
+    if any(isinstance(value, bytes) for value in values.values()):
         return False
-    if table == "payment":
-        return values["state"] in _STATES
+    if table in _KINDS:
+        try:
+            row_of(_KINDS[table], values)
+        except Damaged:
+            return False
     if table == "cancellation":
-        # No row ends without words, and none has them before.
-        return values["cause"] in _CAUSES and (values["ended_at"] is None) is (values["outcome"] == "")
-    if table == "event":
-        return {values["before"], values["after"]} <= _STATES | {None}
+        # A row ends with an outcome, and has none before.
+        return (values["ended_at"] is None) is (values["outcome"] == "")
     return table != "about" or values["name"] != "fingerprint_key" or _is_key(values["value"])
-
-
-def read_text(raw: bytes) -> str:
-    """Return a text of the file; what is no UTF-8 in it becomes halves of characters, which ``makes_sense`` refuses."""
-    return raw.decode("utf-8", "surrogateescape")
-
-
-def _is_text_whole(value: object) -> bool:
-    return not isinstance(value, str) or value.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in value)
 
 
 def _is_key(value: object) -> bool:
@@ -308,25 +337,206 @@ def _insert(target: sqlite3.Connection, table: str, values: _Values) -> bool:
     return True
 
 
-def _mend_references(target: sqlite3.Connection) -> None:
-    """Make what was saved hold together: a live cancellation needs its payment, and has enough to rebuild it from.
+# ---------------------------------------------------------------------------------------------------------------------
+# Restoring cancellations
+# ---------------------------------------------------------------------------------------------------------------------
 
-    A fiscal link without its payment is dropped: it is no money.
-    """
-    orphans = target.execute(
-        "SELECT * FROM cancellation WHERE ended_at IS NULL AND payment_id NOT IN (SELECT payment_id FROM payment)"
-    ).fetchall()
-    for row in orphans:
-        target.execute(
-            "INSERT OR IGNORE INTO payment (payment_id, payment_type, amount, till, shift, number, attempt, pos_id,"
-            " url, owner, state, receipt_id, created_at, updated_at)"
-            " VALUES (?, 0, ?, '', 0, 0, 0, ?, ?, '', ?, ?, ?, ?)",
+_UNREADABLE_ENDING = "it had ended; how could not be read"
+_UNREADABLE_NOTE = "what came of it before the repair could not be read"
+
+_MISPLACED = """
+FROM cancellation WHERE ended_at IS NULL AND payment_id NOT IN (SELECT payment_id FROM payment)
+AND receipt_id IN (SELECT receipt_id FROM payment)
+"""
+"""Live rows whose payment is known by its receipt id, but has another payment id."""
+
+_FINAL = f"""
+SELECT payment_id FROM (
+    SELECT payment_id, outcome FROM cancellation
+    UNION ALL SELECT payment_id, substr(text, 15) FROM event WHERE text GLOB 'cancellation: *'
+) WHERE outcome GLOB '{SAID_CANCELLED}*' OR outcome GLOB '{CLOSED_BY_HAND}*'
+"""  # noqa: S608 - our own texts
+"""Payments whose cancellation ended for good, by a row or an event.
+
+No payment has another cancellation after such an ending.
+"""
+
+_QUEUED = """
+SELECT event.payment_id, event_id, cause, text = 'cancellation: queued, cause ' || cause AS is_first
+FROM event JOIN (SELECT 'unrecorded' AS cause UNION SELECT 'cancel' UNION SELECT 'refund') ON text IN (
+    'cancellation: queued, cause ' || cause,
+    'cancellation: queued again by the repair, cause ' || cause,
+    'cancellation: mended by the repair, cause ' || cause
+)
+"""
+"""Events that name the cause of a cancellation.
+
+The journal writes the first kind, ``is_first``; repairs write the others.
+"""
+
+_OWING = f"""
+SELECT payment.* FROM payment LEFT JOIN (
+    SELECT payment_id, max(ended_at) AS at_ms FROM cancellation WHERE ended_at IS NOT NULL GROUP BY payment_id
+) AS ended ON ended.payment_id = payment.payment_id
+WHERE receipt_id IS NOT NULL
+AND (state = 'reversing' OR cancellation_queued <> 0 AND state IN ('refused', 'aborted', 'unknown'))
+AND NOT EXISTS (SELECT 1 FROM cancellation AS c WHERE c.payment_id = payment.payment_id AND c.ended_at IS NULL)
+AND payment.payment_id NOT IN ({_FINAL})
+AND CASE WHEN state <> 'reversing' THEN ended.payment_id IS NULL ELSE NOT coalesce(
+    (
+        SELECT after = 'recorded' AND event.at_ms >= payment.updated_at FROM event
+        WHERE event.payment_id = payment.payment_id
+        AND (after = 'reversing' OR before = 'reversing' AND after = 'recorded')
+        ORDER BY event_id DESC LIMIT 1
+    ),
+    ended.at_ms >= payment.updated_at,
+    0
+) END
+"""  # noqa: S608 - our own texts
+"""Payments that owe money, have no live cancellation, and of which nothing shows that one ended.
+
+A payment in state reversing may have an earlier cancellation that was withdrawn. If the payment's row is older than the
+withdrawal, the withdrawal ended it; if it is newer, the payment was reversed once more.
+"""
+
+_REBUILD_PAYMENTS = f"""
+INSERT OR IGNORE INTO payment (payment_id, payment_type, amount, till, shift, number, attempt, pos_id, url, owner,
+    state, receipt_id, created_at, updated_at)
+SELECT payment_id, 0, amount, '', 0, 0, 0, pos_id, url, '', 'reversing', receipt_id, coalesce(created_at, 0),
+    coalesce(created_at, 0)
+FROM (
+    SELECT * FROM cancellation WHERE ended_at IS NULL
+    UNION ALL SELECT * FROM invalid_cancellation WHERE ended_at IS NULL AND receipt_id IS NOT NULL
+    AND (cause IS NOT NULL OR payment_id IN (SELECT payment_id FROM ({_QUEUED})))
+    AND payment_id NOT IN ({_FINAL})
+)
+WHERE true
+RETURNING payment_id, created_at
+"""  # noqa: S608 - our own texts
+"""Insert the lost payment of each live cancellation, from what its row says.
+
+An invalid row counts only if its cause is known: it may be of a page of another table.
+"""
+
+_RESTORE_ENDED = f"""
+INSERT OR IGNORE INTO cancellation (cancellation_id, payment_id, receipt_id, amount, pos_id, url, cause, request_id,
+    created_at, due_at, last_error, ended_at, outcome)
+SELECT CASE WHEN i.cancellation_id NOT IN (SELECT cancellation_id FROM cancellation) THEN i.cancellation_id END,
+    p.payment_id, p.receipt_id, p.amount, p.pos_id, p.url, coalesce(i.cause, 'unrecorded'),
+    coalesce(i.request_id, ''), coalesce(i.created_at, p.updated_at), p.updated_at,
+    coalesce(i.last_error, '{_UNREADABLE_NOTE}'), i.ended_at, i.outcome
+FROM invalid_cancellation AS i JOIN payment AS p
+ON p.receipt_id = i.receipt_id OR p.payment_id = i.payment_id AND p.amount = i.amount
+WHERE i.ended_at IS NOT NULL
+"""  # noqa: S608 - our own texts
+"""Insert invalid rows that had ended, with the values of their payments; they prove that no money is owed any more.
+
+A row keeps its number, so that a later one of the same payment stays the latest. It may be there twice: read by way of
+the interior pages and from its leaf page.
+"""
+
+_RESTORE = f"""
+WITH queued AS ({_QUEUED})
+INSERT INTO cancellation (payment_id, receipt_id, amount, pos_id, url, cause, request_id, created_at, due_at,
+    last_error)
+SELECT payment_id, receipt_id, amount, pos_id, url, cause, request_id, updated_at, updated_at,
+    CASE cause WHEN 'unrecorded' THEN last_error ELSE '{_UNREADABLE_NOTE}' END
+FROM (
+    SELECT p.*, coalesce(i.request_id, '') AS request_id,
+        coalesce(
+            i.cause,
+            (SELECT cause FROM queued WHERE payment_id = p.payment_id ORDER BY event_id DESC LIMIT 1),
+            CASE WHEN i.request_id <> '' THEN 'refund' WHEN p.state <> 'reversing' THEN 'unrecorded' END,
             (
-                row["payment_id"], row["amount"], row["pos_id"], row["url"], PaymentState.REVERSING.value,
-                row["receipt_id"], row["created_at"], row["created_at"],
+                SELECT 'unrecorded' FROM event
+                WHERE event.payment_id = p.payment_id AND text = 'cancellation: {HELD_BY_TILL}'
             ),
-        )  # fmt: skip
-        tell(
-            target, row["payment_id"], row["created_at"], None, PaymentState.REVERSING, "rebuilt from its cancellation"
-        )
+            (
+                SELECT CASE text
+                    WHEN 'the till asks for a cancel' THEN 'cancel'
+                    WHEN 'the till asks for a refund' THEN 'refund'
+                    ELSE 'unrecorded'
+                END
+                FROM event WHERE event.payment_id = p.payment_id
+                AND after = 'reversing' AND text <> 'rebuilt from its cancellation' ORDER BY event_id DESC LIMIT 1
+            ),
+            CASE WHEN p.closed_at IS NULL THEN 'cancel' ELSE 'refund' END
+        ) AS cause,
+        coalesce(
+            i.last_error,
+            CASE WHEN :events_are_whole THEN (
+                SELECT CASE WHEN is_first THEN '' ELSE substr(text, 15) END
+                FROM event LEFT JOIN queued ON queued.event_id = event.event_id
+                WHERE event.payment_id = p.payment_id AND after IS NULL AND text GLOB 'cancellation: *'
+                AND text <> 'cancellation: the host''s queue took it' AND is_first IS NOT 0
+                ORDER BY event.event_id DESC LIMIT 1
+            ) END,
+            '{HELD_BY_TILL}'
+        ) AS last_error
+    FROM ({_OWING}) AS p LEFT JOIN invalid_cancellation AS i
+    ON i.ended_at IS NULL AND (i.payment_id = p.payment_id OR i.receipt_id = p.receipt_id)
+    GROUP BY p.payment_id
+)
+RETURNING payment_id, created_at, cause
+"""  # noqa: S608 - our own texts
+"""Insert a live cancellation for each payment of ``_OWING``.
+
+The cause is taken from the surest sign that is left, in the order of ``coalesce``. Without any sign a reversing payment
+is not "unrecorded": the till may have its sale, as it has that of a refund, and the money might never be returned.
+
+A row of another cause gets a ``last_error``, so that it can't be withdrawn: the till may have been told that it is
+queued, and ``receipts.cancel`` may have been sent. An "unrecorded" row that the till may have held is held, until the
+till says otherwise.
+"""
+
+
+def lacks_cancellation(connection: sqlite3.Connection) -> bool:
+    """Return whether a payment owes money, has no live cancellation, and nothing shows that one ended.
+
+    Raises:
+        sqlite3.Error: the journal can't be read.
+    """
+    return connection.execute(f"SELECT 1 FROM ({_OWING}) LIMIT 1").fetchone() is not None  # noqa: S608 - our own text
+
+
+def _restore(target: sqlite3.Connection, invalid: Iterable[_Values], *, events_are_whole: bool) -> tuple[int, int]:
+    """Restore lost cancellations inside the caller's transaction; payments and events are copied before.
+
+    Returns:
+        How many that had ended were restored from invalid rows, and how many live ones were restored.
+    """
+    target.execute("CREATE TEMP TABLE invalid_cancellation AS SELECT * FROM cancellation WHERE false")
+    for values in invalid:
+        _insert(target, "invalid_cancellation", _readable_part(values))
+    # Its payment is found by the receipt id: under another payment id it would go on beside that payment's own.
+    target.execute(f"INSERT INTO invalid_cancellation SELECT * {_MISPLACED}")
+    target.execute(f"DELETE {_MISPLACED}")
+    for row in target.execute(_REBUILD_PAYMENTS).fetchall():
+        text = "rebuilt from its cancellation"
+        add_event(target, row["payment_id"], row["created_at"], None, PaymentState.REVERSING, text)
+    ended = target.execute(_RESTORE_ENDED).rowcount
+    restored = target.execute(_RESTORE, {"events_are_whole": events_are_whole}).fetchall()
+    for row in restored:
+        text = f"cancellation: queued again by the repair, cause {row['cause']}"
+        add_event(target, row["payment_id"], row["created_at"], None, None, text)
+    # A fiscal link moves no money: without its payment it is dropped.
     target.execute("DELETE FROM fiscal_link WHERE payment_id NOT IN (SELECT payment_id FROM payment)")
+    return ended, len(restored)
+
+
+def _readable_part(values: _Values) -> _Values:
+    """Return the readable values of an invalid cancellation, else None; ``ended_at`` if it had ended."""
+    part = {
+        field.name: value if type(value := values[field.name]).__name__ in str(field.type) else None
+        for field in fields(CancellationRow)
+    }
+    part["cause"] = values["cause"] if values["cause"] in _CAUSES else None
+    stored = values["outcome"]
+    outcome = stored.decode("utf-8", "replace") if isinstance(stored, bytes) else str(stored or "")
+    if outcome.startswith((SAID_CANCELLED, CLOSED_BY_HAND)) or (part["ended_at"] is not None and stored != ""):
+        return {
+            **part,
+            "ended_at": part["ended_at"] or part["created_at"] or 0,
+            "outcome": outcome or _UNREADABLE_ENDING,
+        }
+    return {**part, "ended_at": None}

@@ -1,4 +1,4 @@
-"""The journal's tables, and the version of them that a file has."""
+"""The tables of the journal and their version."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["SCHEMA_VERSION", "make_tables", "migrate", "require_ours"]
 
 SCHEMA_VERSION = 1
 
-_APPLICATION_ID = 0x7061796D  # SQLite's own mark of whose file it is: "paym"
+_APPLICATION_ID = 0x7061796D  # SQLite's mark for the program that a file belongs to: "paym"
 
 _TABLES = """
 CREATE TABLE about (
@@ -109,7 +109,7 @@ CREATE INDEX fiscal_link_due ON fiscal_link (due_at) WHERE ended_at IS NULL;
 
 
 def make_tables(connection: sqlite3.Connection) -> None:
-    """Make the tables of a journal in an empty database, inside the caller's transaction if there is one."""
+    """Create the tables in an empty database, inside the caller's transaction if there is one."""
     for statement in _TABLES.split(";\n"):
         connection.execute(statement)
 
@@ -120,7 +120,7 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def require_ours(connection: sqlite3.Connection) -> int:
-    """Return the version of the schema in a file; 0: the file is empty.
+    """Return the version of the schema in a file, 0 if the file is empty.
 
     Raises:
         Damaged: it is another program's database.
@@ -140,7 +140,7 @@ def require_ours(connection: sqlite3.Connection) -> int:
 
 
 def migrate(connection: sqlite3.Connection, host_identity: str) -> None:
-    """Bring a file to this version in one transaction.
+    """Migrate a file to this version in one transaction.
 
     Args:
         connection: the file, open for writing.

@@ -33,12 +33,12 @@ class PaymentState(Enum):
 
     @property
     def is_unfinished(self) -> bool:
-        """Say whether the payment has no verdict yet."""
+        """Return whether the payment has no result yet."""
         return self in _UNFINISHED
 
     @property
     def is_not_paid(self) -> bool:
-        """Say whether the verdict was that the tender isn't in the sale."""
+        """Return whether it ended without a tender in the sale."""
         return self in _NOT_PAID
 
 
@@ -46,7 +46,7 @@ class Cause(Enum):
     """Why a cancellation exists; the values are stored."""
 
     UNRECORDED = "unrecorded"
-    """The till doesn't have the payment; never carried out while the host says that it has."""
+    """The till doesn't have the payment. Not carried out while the host says that it has."""
     CANCEL = "cancel"
     """The host annulled the sale."""
     REFUND = "refund"
@@ -67,5 +67,5 @@ _NEXT = {
 
 
 def is_allowed(before: PaymentState, after: PaymentState) -> bool:
-    """Say whether a payment may go from ``before`` to ``after``."""
+    """Return whether a payment may go from ``before`` to ``after``."""
     return after in _NEXT.get(before, frozenset())

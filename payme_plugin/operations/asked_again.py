@@ -52,7 +52,7 @@ def answer(tools: Tools, request: PaymentRequest, row: PaymentRow, roads: Roads)
     verdict, goes on from where it stands.
 
     Raises:
-        StateMoved: another process took it meanwhile: read again and obey.
+        Conflict: another process took it meanwhile: read again and obey.
 
     Money effect: none for one that has a verdict; else it may charge what the first call would have charged.
     """

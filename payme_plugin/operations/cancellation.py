@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.cancellations import HELD_BY_TILL, SAID_CANCELLED, Cancellations, was_left
-from payme_plugin.ledger.errors import JournalError, StateMoved
+from payme_plugin.ledger.cancellations import HELD_BY_TILL, SAID_CANCELLED, Cancellations, was_told_queued
+from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log
 from payme_plugin.operations.inquiry import CANCEL, Inquiry
@@ -138,7 +138,7 @@ class Stepper:
             return self._later(row, Stepped.HELD, f"the settings hold no key of kassa {row.pos_id} at {row.url}")
         try:
             return self._carried_out(row, kassa)
-        except StateMoved:
+        except Conflict:
             return Stepped.DONE
 
     def last_state(self, row: CancellationRow, kassa: KassaDesk) -> int | None:
@@ -173,7 +173,7 @@ class Stepper:
             # Of a row that is refused again and again the first try is told, and what comes to something else.
             notes = () if row.last_error else (*story.notes, story.request_line(CANCEL))
             self._rows.begin(row, notes=notes)
-        except StateMoved:
+        except Conflict:
             raise
         except JournalError as error:
             if self._may_be_taken_back(row):
@@ -190,7 +190,7 @@ class Stepper:
         A hook that finds a row of recovery's leaves it standing where it is due.
         """
         is_recoverys = row.cause is Cause.UNRECORDED and row.due_at <= self._journal.now_ms()
-        payment = None if was_left(row) or is_recoverys else self._journal.find(row.payment_id)
+        payment = None if was_told_queued(row) or is_recoverys else self._journal.find(row.payment_id)
         return payment is not None and payment.state is PaymentState.REVERSING
 
     def _inquiry(self, row: CancellationRow, kassa: KassaDesk, story: Story) -> tuple[Watch, Inquiry]:
@@ -208,7 +208,7 @@ class Stepper:
         notes = () if story is None else story.take()
         try:
             self._rows.postpone(row, pause_ms(row.attempts, self._jitter()), came, notes=notes)
-        except StateMoved:
+        except Conflict:
             return Stepped.DONE
         _log.info("cancellation %d of payment %s: %s", row.cancellation_id, row.payment_id, came)
         return stepped

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hookspecs import PaymentRecord, PaymentResult, PaymentStatus
-from payme_plugin.ledger.errors import Damaged, ForeignJournal, JournalError, Moved, StateMoved, TooNew
+from payme_plugin.ledger.errors import Conflict, Damaged, FileMoved, ForeignJournal, JournalError, TooNew
 from payme_plugin.ledger.rows import NewCancellation, Verdict
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log
@@ -47,7 +47,7 @@ _DATA_VERSION = "1"
 JOURNAL_NOTICE = "payme.journal"
 _NOTICES = {
     Damaged: Text.NOTICE_JOURNAL_DAMAGED,
-    Moved: Text.NOTICE_JOURNAL_MOVED,
+    FileMoved: Text.NOTICE_JOURNAL_MOVED,
     ForeignJournal: Text.NOTICE_JOURNAL_FOREIGN,
     TooNew: Text.NOTICE_JOURNAL_TOO_NEW,
 }
@@ -63,7 +63,7 @@ class Ending:
         reason: why, for the payment's story.
         error_code: the server's error code, or None.
         needs_cancellation: the receipt may have been charged or is still open: its cancellation is in the same commit.
-        frees_code: the code certainly did not leave.
+        released_code: the code certainly did not leave.
     """
 
     status: PaymentStatus
@@ -71,7 +71,7 @@ class Ending:
     reason: str
     error_code: int | None = None
     needs_cancellation: bool = False
-    frees_code: bool = False
+    released_code: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def commit(
         fingerprint: of the code in the last ``pay``; forgotten where the ending says that the code never left.
 
     Raises:
-        StateMoved: the payment has moved on meanwhile: read again and obey.
+        Conflict: the payment has moved on meanwhile: read again and obey.
 
     Money effect: none at once; a cancellation is carried out later.
     """
@@ -115,12 +115,12 @@ def commit(
             row,
             _STATE_OF[ending.status],
             ending.reason,
-            frees_code=fingerprint if ending.frees_code else None,
+            released_code=fingerprint if ending.released_code else None,
             verdict=Verdict(message=ending.message, error_code=ending.error_code),
             cancellation=NewCancellation(cause=Cause.UNRECORDED) if ending.needs_cancellation else None,
             notes=story.take(),
         )
-    except StateMoved:
+    except Conflict:
         raise
     except JournalError as error:
         return _not_stored(tools, row, ending, error)
@@ -135,7 +135,7 @@ def commit_paid(tools: Tools, row: PaymentRow, paid: Paid, story: Story) -> Paym
     decides later.
 
     Raises:
-        StateMoved: the payment has moved on meanwhile: read again and obey.
+        Conflict: the payment has moved on meanwhile: read again and obey.
 
     Money effect: none.
     """
@@ -143,7 +143,7 @@ def commit_paid(tools: Tools, row: PaymentRow, paid: Paid, story: Story) -> Paym
     paid_at = said if said is not None else tools.clock.wall_ms()
     try:
         row = tools.journal.move(row, PaymentState.PAID, "Payme says paid (4)", paid_at=paid_at, notes=story.take())
-    except StateMoved:
+    except Conflict:
         raise
     except JournalError as error:
         _journal_fault(tools, row, error)

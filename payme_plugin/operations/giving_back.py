@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hookspecs import PaymentRecord, ReversalResult, ReversalStatus
-from payme_plugin.ledger.cancellations import Cancellations, reason_of_closing, was_left
-from payme_plugin.ledger.errors import JournalError, StateMoved
+from payme_plugin.ledger.cancellations import Cancellations, closing_reason, was_told_queued
+from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log
 from payme_plugin.operations.guards import GuardedUi
@@ -49,8 +49,8 @@ def cancel_payment(tools: Tools, request: CancelRequest, ui: Ui) -> ReversalResu
     """Give the payment of an open sale back; asked again, it goes on or tells the same.
 
     Raises:
-        StateMoved: the payment has moved on meanwhile, twice.
-        Unwritable: nothing was stored, and nothing left that returns money.
+        Conflict: the payment has moved on meanwhile, twice.
+        Unavailable: nothing was stored, and nothing left that returns money.
 
     Money effect: may cancel, the whole amount.
     """
@@ -61,8 +61,8 @@ def refund_payment(tools: Tools, request: RefundRequest, ui: Ui) -> ReversalResu
     """Give the payment of a closed sale back, unless a rule forbids it; asked again, it goes on or tells the same.
 
     Raises:
-        StateMoved: the payment has moved on meanwhile, twice.
-        Unwritable: nothing was stored, and nothing left that returns money.
+        Conflict: the payment has moved on meanwhile, twice.
+        Unavailable: nothing was stored, and nothing left that returns money.
 
     Money effect: may cancel, the whole amount.
     """
@@ -100,7 +100,7 @@ def _obeying(operation: Callable[[], ReversalResult]) -> ReversalResult:
     """Run an operation; where another process or thread has moved its payment on, read again and obey."""
     try:
         return operation()
-    except StateMoved:
+    except Conflict:
         return operation()
 
 
@@ -150,7 +150,7 @@ def _asked_again(tools: Tools, row: PaymentRow, order: Order, ui: Ui) -> Reversa
             if is_same_kassa(row, tools.settings)
             else _told(tools, row, order)
         )
-    reason = reason_of_closing(Cancellations(tools.journal).latest_of(row.payment_id))
+    reason = closing_reason(Cancellations(tools.journal).latest_of(row.payment_id))
     if reason is not None:
         return closed_by_hand(tools, row, reason)
     if is_same_kassa(row, tools.settings):
@@ -160,7 +160,7 @@ def _asked_again(tools: Tools, row: PaymentRow, order: Order, ui: Ui) -> Reversa
     told = _durable(tools.journal, row, tools.texts)
     if told is None:
         message = f"payment {row.payment_id} is no longer reversing"
-        raise StateMoved(message)
+        raise Conflict(message)
     return told
 
 
@@ -184,7 +184,7 @@ def _durable(journal: Journal, row: PaymentRow, texts: Texts) -> ReversalResult 
     else:
         return None
     return ReversalResult(
-        status=status, receipt_id=row.receipt_id, message=texts(text), cancellation_queued=was_left(latest)
+        status=status, receipt_id=row.receipt_id, message=texts(text), cancellation_queued=was_told_queued(latest)
     )
 
 
@@ -194,7 +194,7 @@ def _told(tools: Tools, row: PaymentRow, order: Order) -> ReversalResult:
         receipt_id=row.receipt_id,
         slips=tools.slips.make(order.operation, row, {}, order.document),
         message=tools.texts(Text.REVERSAL_REVERSED),
-        cancellation_queued=was_left(Cancellations(tools.journal).latest_of(row.payment_id)),
+        cancellation_queued=was_told_queued(Cancellations(tools.journal).latest_of(row.payment_id)),
     )
 
 
@@ -210,7 +210,7 @@ def _not_here(tools: Tools, record: PaymentRecord, text: Text) -> ReversalResult
 def _never_paid(tools: Tools, row: PaymentRow) -> ReversalResult:
     """Answer for a payment that the till was told it does not have: its money goes back by itself."""
     latest = Cancellations(tools.journal).latest_of(row.payment_id)
-    reason = reason_of_closing(latest)
+    reason = closing_reason(latest)
     if reason is not None:
         return closed_by_hand(tools, row, reason)
     status = ReversalStatus.QUEUED if latest is not None and latest.ended_at is None else ReversalStatus.REVERSED

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.errors import StateMoved
+from payme_plugin.ledger.errors import Conflict
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.errors import CallFailed, ServerError
 from payme_plugin.paymego.states import ReceiptState
@@ -36,11 +36,11 @@ def receipt_id_of(row: PaymentRow) -> str:
     """Return the receipt id of a payment that was created at Payme.
 
     Raises:
-        StateMoved: it has none, though the journal stores it in the commit that leaves the state intent.
+        Conflict: it has none, though the journal stores it in the commit that leaves the state intent.
     """
     if row.receipt_id is None:
         message = f"payment {row.payment_id} has no receipt"
-        raise StateMoved(message)
+        raise Conflict(message)
     return row.receipt_id
 
 

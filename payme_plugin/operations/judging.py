@@ -63,7 +63,7 @@ def judge_pay(
             ),
             reason=f"the code never left: {failure.explanation}",
             needs_cancellation=True,
-            frees_code=True,
+            released_code=True,
         )
     if not isinstance(failure, ServerError):
         return None

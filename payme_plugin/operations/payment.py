@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hookspecs import PaymentStatus
-from payme_plugin.ledger.errors import CodeAlreadySent, JournalError, StateMoved
+from payme_plugin.ledger.errors import CodeAlreadySent, Conflict, JournalError
 from payme_plugin.ledger.rows import Intent
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations import asked_again
@@ -64,7 +64,7 @@ def take_payment(tools: Tools, request: PaymentRequest, ui: Ui) -> PaymentResult
         try:
             known = tools.journal.find(request.payment_id)
             return flow.begin() if known is None else flow.ask_again(known)
-        except StateMoved:
+        except Conflict:
             return asked_again.obey(tools, request, flow.finish_paid)
     except JournalError as error:
         return asked_again.not_writable(tools, request, error, may_be_charged=flow.may_be_charged)
@@ -128,7 +128,7 @@ class _Payment:
             row = self._tools.journal.move(
                 row, PaymentState.CREATED, "Payme created the receipt", receipt_id=created, notes=self._story.take()
             )
-        except StateMoved:
+        except Conflict:
             if self._tools.journal.find_receipt(created) is None:
                 raise
             return self._end(row, creating.wrong_receipt("the receipt id is another payment's"))

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hookspecs import ReceiptKind
-from payme_plugin.ledger.errors import JournalError, StateMoved
+from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.fiscal_links import FiscalLinks
 from payme_plugin.ledger.rows import Adopted
 from payme_plugin.ledger.states import PaymentState
@@ -157,8 +157,8 @@ def adopt(journal: Journal, owner: str, record: PaymentRecord, sale: Receipt, cl
         closed_at: when the sale closed, Unix milliseconds; None: it is open.
 
     Raises:
-        StateMoved: the journal has it meanwhile, or its receipt under another payment.
-        Unwritable: nothing was stored.
+        Conflict: the journal has it meanwhile, or its receipt under another payment.
+        Unavailable: nothing was stored.
 
     Money effect: none.
     """
@@ -189,8 +189,8 @@ def paid_by_the_tills_word(journal: Journal, row: PaymentRow) -> PaymentRow:
     The journal could not store that then. Payme is asked about it where its money goes back.
 
     Raises:
-        StateMoved: it has moved on.
-        Unwritable: nothing was stored.
+        Conflict: it has moved on.
+        Unavailable: nothing was stored.
 
     Money effect: none.
     """
@@ -209,7 +209,7 @@ def _confirmed(journal: Journal, record: PaymentRecord, receipt: Receipt, owner:
             return row if row.receipt_id is not None else None
         if receipt.kind is ReceiptKind.SALE and says_enough(record):
             return adopt(journal, owner, record, receipt, receipt.closed_at)
-    except StateMoved:
+    except Conflict:
         _log.warning("payment %s moved on while its receipt closed", record.payment_id)
         return row
     _log.warning("payment %s is in a closed receipt but not in the journal", record.payment_id)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.errors import StateMoved
-from payme_plugin.ledger.payment_age import age_ms
+from payme_plugin.ledger.errors import Conflict
+from payme_plugin.ledger.retention import age_ms
 from payme_plugin.ledger.rows import NewCancellation, Verdict
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log
@@ -93,7 +93,7 @@ def recover(
             continue
         try:
             fate = _decide(journal, row, is_recorded(row), texts)
-        except StateMoved:
+        except Conflict:
             continue
         if fate is None:
             continue
@@ -117,8 +117,8 @@ def give_up(journal: Journal, row: PaymentRow, reason: str, texts: Texts) -> Non
         texts: for the verdict that a host may ask for later.
 
     Raises:
-        StateMoved: it has moved on.
-        Unwritable: nothing was stored.
+        Conflict: it has moved on.
+        Unavailable: nothing was stored.
 
     Money effect: none at once; the cancellation is carried out later, the whole amount.
     """

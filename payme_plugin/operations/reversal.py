@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.cancellations import Cancellations
-from payme_plugin.ledger.due import FARTHEST_DUE_MS
-from payme_plugin.ledger.errors import JournalError, StateMoved
+from payme_plugin.ledger.cancellations import FARTHEST_DUE_MS, Cancellations
+from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.rows import NewCancellation
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log
@@ -51,8 +50,8 @@ def reverse(tools: Tools, row: PaymentRow, order: Order, ui: GuardedUi) -> Rever
         ui: the cashier.
 
     Raises:
-        StateMoved: the payment has moved on meanwhile: read again and obey.
-        Unwritable: nothing was stored, and nothing was asked of Payme that returns money.
+        Conflict: the payment has moved on meanwhile: read again and obey.
+        Unavailable: nothing was stored, and nothing was asked of Payme that returns money.
 
     Money effect: may cancel, the whole amount.
     """
@@ -165,7 +164,7 @@ class _Reversal:
             self._attempts = self._rows.begin(
                 cancellation, notes=(*self._story.notes, self._story.request_line(CANCEL))
             )
-        except StateMoved:
+        except Conflict:
             raise
         except JournalError as error:
             # The cancellation is durable; it is only not known any more who else may have sent receipts.cancel.

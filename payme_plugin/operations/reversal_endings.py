@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hookspecs import ReversalResult, ReversalStatus
-from payme_plugin.ledger.cancellations import SAID_CANCELLED, Cancellations, reason_of_closing, was_left
-from payme_plugin.ledger.errors import JournalError, StateMoved
+from payme_plugin.ledger.cancellations import SAID_CANCELLED, Cancellations, closing_reason, was_told_queued
+from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log
 from payme_plugin.texts import Text
@@ -99,11 +99,11 @@ class ReversalEndings:
             cancellation: its latest one, or None.
 
         Raises:
-            StateMoved: the payment has no receipt.
+            Conflict: the payment has no receipt.
 
         Money effect: none.
         """
-        queued = was_left(cancellation)
+        queued = was_told_queued(cancellation)
         return self._result(ReversalStatus.REVERSED, row, Text.REVERSAL_REVERSED, with_slip=True, queued=queued)
 
     def reversed(self, row: PaymentRow, cancellation: CancellationRow) -> ReversalResult:
@@ -114,7 +114,7 @@ class ReversalEndings:
             cancellation: its live one.
 
         Raises:
-            StateMoved: the payment has no receipt.
+            Conflict: the payment has no receipt.
 
         Money effect: none; the money is back.
         """
@@ -122,7 +122,7 @@ class ReversalEndings:
         with _tolerated(row):
             try:
                 self._rows.end(cancellation, SAID_CANCELLED, reversed_at_payme=True, notes=self._story.notes)
-            except StateMoved:
+            except Conflict:
                 # A person has closed the cancellation meanwhile, or its worker was first.
                 self._tools.journal.move(row, PaymentState.REVERSED, SAID_CANCELLED, notes=self._story.notes)
             self._story.take()
@@ -139,7 +139,7 @@ class ReversalEndings:
             Where the cancellation has ended meanwhile: what is told of that.
 
         Raises:
-            StateMoved: another hook took the cancellation back, or the payment has no receipt.
+            Conflict: another hook took the cancellation back, or the payment has no receipt.
 
         Money effect: none at once; the cancellation is carried out later.
         """
@@ -163,7 +163,7 @@ class ReversalEndings:
             Where the cancellation has ended meanwhile: what is told of that.
 
         Raises:
-            StateMoved: another hook took the cancellation back.
+            Conflict: another hook took the cancellation back.
 
         Money effect: none at once; the cancellation is carried out later.
         """
@@ -214,7 +214,7 @@ class ReversalEndings:
         durable row ends by nothing else.
 
         Raises:
-            StateMoved: another hook took it back.
+            Conflict: another hook took it back.
         """
         try:
             latest = self._tools.journal.cancellation(cancellation.cancellation_id)
@@ -226,11 +226,11 @@ class ReversalEndings:
             return None
         if row.state is PaymentState.REVERSED:
             return self.already_reversed(row, latest)
-        reason = reason_of_closing(latest)
+        reason = closing_reason(latest)
         if reason is not None:
             return closed_by_hand(self._tools, row, reason)
         message = f"cancellation {cancellation.cancellation_id} was taken back"
-        raise StateMoved(message)
+        raise Conflict(message)
 
     def _result(
         self,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payme_plugin.ledger.journal import FILE_NAME
-from payme_plugin.ledger.leases import DECIDER, Leases
+from payme_plugin.ledger.locks import LEADER, Leases
 from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, Fault, FaultKind
 from tests.cli.conftest import command_line, environment, payme
 
@@ -170,7 +170,7 @@ def test_another_tills_cancellations_are_delivered_and_its_payments_left_alone(s
     assert shop.run("status", "open", "--json").document["state"] == "paying", "that till decides"
     assert shop.sandbox.held() == 100
     assert not (shop.folder / "till.lock").exists()
-    with Leases(shop.folder).hold(DECIDER) as is_free:
+    with Leases(shop.folder).try_acquire(LEADER) as is_free:
         assert is_free
 
 
@@ -254,7 +254,7 @@ def test_a_case_can_be_closed_while_payme_does_not_answer(shop: Shop) -> None:
 
 def test_a_case_that_another_process_works_on_is_not_closed(shop: Shop) -> None:
     owe(shop)
-    with Leases(shop.folder).hold(1) as is_ours:
+    with Leases(shop.folder).try_acquire(1) as is_ours:
         assert is_ours
         ended = shop.run("queue", "close", "1", "--reason", "enough")
 

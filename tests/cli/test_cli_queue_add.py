@@ -12,7 +12,7 @@ import pytest
 from journal_walks import walk
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.journal import FILE_NAME, Journal
-from payme_plugin.ledger.leases import DECIDER, Leases
+from payme_plugin.ledger.locks import LEADER, Leases
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.sandbox import Fault, FaultKind
 from tests.cli.conftest import command_line, environment
@@ -122,7 +122,7 @@ def test_one_that_the_reference_till_has_is_not_added(shop: Shop) -> None:
 
 def test_while_the_till_runs_the_till_decides(shop: Shop) -> None:
     leave(shop, PaymentState.PAID)
-    with Leases(shop.folder).hold(DECIDER):
+    with Leases(shop.folder).try_acquire(LEADER):
         ended = shop.run("queue", "add", "p1", "--reason", REASON)
 
     assert (ended.code, ended.out) == (1, "")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from payme_plugin.ledger.leases import DECIDER, Leases
+from payme_plugin.ledger.locks import LEADER, Leases
 from payme_plugin.sandbox import Behaviour, BuyerAction
 from tests.cli.conftest import command_line, environment, worker_process
 
@@ -46,7 +46,7 @@ def test_it_delivers_and_ends_when_it_is_told_to(shop: Shop, signal_: signal.Sig
         shop.give_journal_to(till)
     with worker_process(*shop.options) as process:
         await_(lambda: live(shop) == 0)
-        with Leases(shop.folder).hold(DECIDER) as is_free:
+        with Leases(shop.folder).try_acquire(LEADER) as is_free:
             assert is_free, "an idle worker is not the one that decides"
         process.send_signal(signal_)
         out, err = process.communicate(timeout=20)

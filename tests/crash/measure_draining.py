@@ -27,7 +27,7 @@ from crash_backlog import owe  # noqa: E402 - the path comes first
 from crash_served import served  # noqa: E402
 from crash_till import CrashTill, Nursery  # noqa: E402
 from payme_plugin.ledger.journal import FILE_NAME  # noqa: E402
-from payme_plugin.ledger.reading import JournalReader  # noqa: E402
+from payme_plugin.ledger.reader import JournalReader  # noqa: E402
 from payme_plugin.sandbox import Sandbox  # noqa: E402
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.journal import FILE_NAME, Journal
-from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.rows import Intent
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ import os, signal, sys
 from pathlib import Path
 from journal_walks import walk
 from payme_plugin.clock import SystemClock
-from payme_plugin.ledger.errors import Unwritable
+from payme_plugin.ledger.errors import Unavailable
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.rows import NewCancellation
 from payme_plugin.ledger.states import Cause, PaymentState
@@ -38,7 +38,7 @@ journal = Journal(failing / FILE_NAME, host_identity="till-1", clock=SystemClock
 refund = NewCancellation(cause=Cause.REFUND, request_id="f-1")
 try:
     journal.move(row, PaymentState.REVERSING, "the till asks for a refund", cancellation=refund)
-except Unwritable:
+except Unavailable:
     print("refused", journal.payment("p1").state.value, len(journal.live_cancellations()), flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """

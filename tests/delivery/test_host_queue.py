@@ -9,9 +9,9 @@ import pytest
 from hookspecs import QueueVerdict, ReversalStatus
 from owed_money import owe, owe_paid, owe_refund
 from payme_plugin.delivery.messages import message_of
-from payme_plugin.ledger.errors import Unwritable
+from payme_plugin.ledger.errors import Unavailable
 from payme_plugin.ledger.journal import FILE_NAME
-from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.sandbox import FaultKind
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def test_a_row_about_which_nobody_can_be_asked_holds_up_no_other(
     sent = len(world.paymego.sent)
 
     def unwritable() -> bool:
-        raise Unwritable("read-only file system")
+        raise Unavailable("read-only file system")
 
     world.upkeep._decider.decides = unwritable  # type: ignore[method-assign]
     world.work(120)

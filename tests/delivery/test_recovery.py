@@ -9,7 +9,7 @@ import pytest
 
 from hookspecs import PaymentStatus
 from journal_walks import ROAD_TO, contents, walk
-from payme_plugin.ledger.payment_age import age_ms
+from payme_plugin.ledger.retention import age_ms
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.operations.recovery import give_up
 from payme_plugin.texts import Text

@@ -109,7 +109,7 @@ def test_a_lease_ends_with_its_step(world: HookedWorld) -> None:
     row = owe_paid(world)
     world.upkeep.rounds().step(row, kassa(world), is_recorded=None)
 
-    with world.upkeep._storage.leases.hold(row.cancellation_id) as is_free:
+    with world.upkeep._storage.leases.try_acquire(row.cancellation_id) as is_free:
         assert is_free
 
 
@@ -148,7 +148,7 @@ def test_a_link_and_a_row_of_the_same_number_do_not_share_a_lease(world: HookedW
     assert link.fiscal_link_id == row.cancellation_id
     world.paymego.befall(FaultKind.HTTP_ERROR, CANCEL)
 
-    with world.upkeep._storage.leases.hold(row.cancellation_id):
+    with world.upkeep._storage.leases.try_acquire(row.cancellation_id):
         rounds.send_link(link, kassa(world))
 
     assert world.paymego.count(TELL) == 1

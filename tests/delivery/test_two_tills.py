@@ -9,7 +9,7 @@ import pytest
 from hookspecs import CancelRequest, PaymentResult, PaymentStatus, QueueVerdict, ReversalStatus
 from owed_money import owe_paid, owe_refund
 from payme_plugin.delivery.messages import message_of
-from payme_plugin.ledger.leases import DECIDER
+from payme_plugin.ledger.locks import LEADER
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.sandbox import FaultKind
 from payme_plugin.texts import Text
@@ -290,7 +290,7 @@ def test_a_till_that_has_stopped_leaves_the_folder_to_the_next(world: HookedWorl
     world.upkeep.recover(own_too=False)
     world.upkeep.stop()
 
-    with world.upkeep._storage.leases.hold(DECIDER) as is_free:
+    with world.upkeep._storage.leases.try_acquire(LEADER) as is_free:
         assert is_free
     world.restart()
     assert pay(world, "p1").status is PaymentStatus.PAID

@@ -13,7 +13,7 @@ from journal_walks import walk
 from payme_plugin.clock import SystemClock
 from payme_plugin.doctor import Check, Level
 from payme_plugin.ledger.journal import FILE_NAME, Journal
-from payme_plugin.ledger.leases import DECIDER, Leases
+from payme_plugin.ledger.locks import LEADER, Leases
 from payme_plugin.ledger.states import PaymentState
 from tests.doctor.conftest import finding, findings, level, unchecked
 
@@ -61,7 +61,7 @@ def test_a_sound_journal_is_told_with_its_till_and_its_schema(till: Till, journa
 @pytest.mark.parametrize("is_open", [True, False])
 def test_not_a_byte_of_the_data_folder_changes(till: Till, journal: Journal, is_open: bool) -> None:
     walk(journal, PaymentState.UNKNOWN)
-    with Leases(till.folder).hold(DECIDER):
+    with Leases(till.folder).try_acquire(LEADER):
         pass
     if not is_open:
         journal.close()
@@ -82,10 +82,10 @@ def test_where_there_is_no_journal_none_is_made(till: Till, payme: Payme) -> Non
 
 def test_a_till_at_work_is_seen_by_its_lock_which_it_keeps(till: Till, journal: Journal) -> None:
     walk(journal, PaymentState.PAID)
-    with Leases(till.folder).hold(DECIDER) as is_held:
+    with Leases(till.folder).try_acquire(LEADER) as is_held:
         assert is_held
         report = till.examined()
-        with Leases(till.folder).hold(DECIDER) as is_held_twice:
+        with Leases(till.folder).try_acquire(LEADER) as is_held_twice:
             assert not is_held_twice
 
     assert level(report, Check.JOURNAL) is Level.OK

@@ -16,7 +16,7 @@ from payme_plugin.doctor.facts import KeyFacts, ServerDate, ServerFacts
 from payme_plugin.doctor.installation import PackageFacts, check_imports, check_texts
 from payme_plugin.doctor.journal import JournalFacts, check_queue
 from payme_plugin.doctor.server import SERVER_CHECKS, check_server
-from payme_plugin.ledger.errors import Unwritable
+from payme_plugin.ledger.errors import Unavailable
 from payme_plugin.ledger.rows import CancellationRow
 from payme_plugin.ledger.states import Cause
 from payme_plugin.paymego.errors import ServerError, ServerText
@@ -197,7 +197,7 @@ def test_why_money_waits_is_told_and_who_should_return_it() -> None:
 
 
 def test_the_queue_of_a_journal_that_can_not_be_used_is_unchecked() -> None:
-    found = check_queue(JournalFacts(path=FOLDER, trouble=Unwritable("locked")), NOW_MS, run_worker=True)
+    found = check_queue(JournalFacts(path=FOLDER, trouble=Unavailable("locked")), NOW_MS, run_worker=True)
 
     assert isinstance(found, Unchecked)
 

@@ -14,7 +14,7 @@ import pytest
 
 from full_disk import full_disk
 from journal_walks import UNRECORDED, contents, intent_of, note_now, walk
-from payme_plugin.ledger.errors import Unwritable
+from payme_plugin.ledger.errors import Unavailable
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.rows import Note, Verdict
 from payme_plugin.ledger.states import PaymentState
@@ -51,7 +51,7 @@ def test_on_a_full_disk_nothing_is_stored_and_with_room_again_everything_is(
     row = walk(journal, PaymentState.PAYING)
     held = contents(journal)
 
-    with full_disk(), pytest.raises(Unwritable):
+    with full_disk(), pytest.raises(Unavailable):
         change(journal, row)
 
     assert contents(journal) == held
@@ -68,7 +68,7 @@ def test_on_a_full_disk_what_was_stored_can_be_read(journal: Journal) -> None:
 
 
 def test_a_new_journal_on_a_full_disk_is_refused_and_made_once_there_is_room(path: Path) -> None:
-    with full_disk(), pytest.raises(Unwritable):
+    with full_disk(), pytest.raises(Unavailable):
         _open(path)
 
     journal = _open(path)
@@ -78,14 +78,14 @@ def test_a_new_journal_on_a_full_disk_is_refused_and_made_once_there_is_room(pat
 
 def test_a_folder_that_takes_no_files_is_refused() -> None:
     # The kernel's own folder takes none from anybody, whatever rights the tests run with.
-    with pytest.raises(Unwritable):
+    with pytest.raises(Unavailable):
         _open(Path("/proc") / FILE_NAME)
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "payme").write_text("not a folder")
 
-    with pytest.raises(Unwritable):
+    with pytest.raises(Unavailable):
         _open(tmp_path / "payme" / FILE_NAME)
 
 
@@ -135,7 +135,7 @@ def test_a_read_only_folder_is_refused(with_journal: bool) -> None:
         )
         folder.chmod(0o755)
 
-    assert run.stdout.split() == ["Unwritable"]
+    assert run.stdout.split() == ["Unavailable"]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_read_only_folder_is_refused(with_journal: bool) -> None:
     ids=["half-sign-id", "half-sign-till", "amount", "shift", "number", "zero", "negative"],
 )
 def test_what_a_row_can_not_hold_is_refused_whole(journal: Journal, change: Callable[[Intent], Intent]) -> None:
-    with pytest.raises(Unwritable):
+    with pytest.raises(Unavailable):
         journal.add_intent(change(intent_of()), "begun")
 
     assert journal.payments() == []
@@ -163,11 +163,11 @@ def test_half_signs_in_a_verdict_or_a_note_are_refused_whole(journal: Journal) -
     row = walk(journal, PaymentState.PAYING)
     held = contents(journal)
 
-    with pytest.raises(Unwritable):
+    with pytest.raises(Unavailable):
         journal.move(row, PaymentState.REFUSED, "no", verdict=Verdict(message="\ud83d"), cancellation=UNRECORDED)
-    with pytest.raises(Unwritable):
+    with pytest.raises(Unavailable):
         note_now(journal, "p1", [Note(at_ms=1, text="sound"), Note(at_ms=2, text="\udc00")])
-    with pytest.raises(Unwritable):
+    with pytest.raises(Unavailable):
         journal.find("\ud800")
 
     assert contents(journal) == held

@@ -12,7 +12,7 @@ import pytest
 
 import journal_rival
 from journal_walks import contents, intent_of, walk
-from payme_plugin.ledger.errors import StateMoved, Unwritable
+from payme_plugin.ledger.errors import Conflict, Unavailable
 from payme_plugin.ledger.journal import Journal
 from payme_plugin.ledger.states import PaymentState
 
@@ -32,7 +32,7 @@ def test_two_connections_see_each_others_commits_at_once(journal: Journal, path:
     paid = other.move(row, PaymentState.PAID, "4")
 
     assert journal.payment("p1") == paid
-    with pytest.raises(StateMoved):
+    with pytest.raises(Conflict):
         journal.move(row, PaymentState.UNKNOWN, "time is over")
     other.close()
 
@@ -46,7 +46,7 @@ def test_while_another_commits_a_change_waits_and_then_gives_up_without_a_trace(
     with journal.reading() as connection:
         connection.execute("PRAGMA busy_timeout = 10")
 
-    with other.writing(), pytest.raises(Unwritable, match="locked"):
+    with other.writing(), pytest.raises(Unavailable, match="locked"):
         journal.move(row, PaymentState.PAID, "4")
 
     assert contents(journal) == held
@@ -99,7 +99,7 @@ def test_of_many_threads_one_stores_a_payment(journal: Journal) -> None:
         together.wait()
         try:
             journal.add_intent(intent_of("p1", owner=name), "begun")
-        except StateMoved as error:
+        except Conflict as error:
             failed.append(error)
         else:
             stored.append(name)

@@ -9,7 +9,7 @@ import pytest
 from full_disk import full_disk
 from hookspecs import PaymentRecord
 from journal_walks import UNRECORDED, contents
-from payme_plugin.ledger.errors import Unwritable
+from payme_plugin.ledger.errors import Unavailable
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations.recording import ClosedReceipts, confirm_payments
 from payme_plugin.sandbox import BuyerAction
@@ -132,7 +132,7 @@ def test_a_payment_on_its_way_back_stays_on_it(world: World) -> None:
 def test_what_can_not_be_stored_is_told_and_stays_paid_for_the_next_time(world: World) -> None:
     record = _paid(world)
 
-    with full_disk(), pytest.raises(Unwritable):
+    with full_disk(), pytest.raises(Unavailable):
         _close(world, record)
 
     assert world.row().state is PaymentState.PAID

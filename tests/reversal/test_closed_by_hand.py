@@ -8,7 +8,7 @@ import pytest
 
 from hookspecs import CancelRequest, PaymentRecord, ReversalResult, ReversalStatus
 from owed_money import owe_paid, owe_refund
-from payme_plugin.ledger.cancellations import closing, reason_of_closing
+from payme_plugin.ledger.cancellations import closing, closing_reason
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations.endings import record_of
 from payme_plugin.sandbox import CancelPlan, FaultKind
@@ -123,15 +123,15 @@ def test_the_reason_is_read_as_it_was_written(world: HookedWorld, reason: str) -
     row = owe_refund(world)
     close(world, outcome=closing(reason, "paid (4)"))
 
-    assert reason_of_closing(world.journal.cancellation(row.cancellation_id)) == reason
+    assert closing_reason(world.journal.cancellation(row.cancellation_id)) == reason
 
 
 def test_an_end_by_payme_is_no_closing(world: HookedWorld) -> None:
     row = owe_refund(world)
     world.work(30)
 
-    assert reason_of_closing(world.journal.cancellation(row.cancellation_id)) is None
-    assert reason_of_closing(None) is None
+    assert closing_reason(world.journal.cancellation(row.cancellation_id)) is None
+    assert closing_reason(None) is None
 
 
 def ended_meanwhile(world: HookedWorld, road: Road, sold: Sold, end: Callable[[], object]) -> ReversalResult:

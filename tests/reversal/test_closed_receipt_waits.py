@@ -10,7 +10,7 @@ import pytest
 from full_disk import fill_disk, free_disk, full_disk
 from hooked_world import OFD_LINK
 from hookspecs import PaymentRecord, ReceiptFiscal, ReceiptKind, ReversalStatus
-from payme_plugin.ledger.errors import Unwritable
+from payme_plugin.ledger.errors import Unavailable
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations.recording import ClosedReceipts
 from virtual_till import TENDER, open_sale
@@ -116,14 +116,14 @@ def test_only_so_many_wait_and_only_with_payments_of_ours(world: HookedWorld, ca
 
     def no_journal() -> Journal:
         tries.append(1)
-        raise Unwritable("no disk")
+        raise Unavailable("no disk")
 
     receipts = ClosedReceipts(no_journal, lambda: "owner", world.clock, lambda _: False)
     for number in range(1001):
-        with pytest.raises(Unwritable):
+        with pytest.raises(Unavailable):
             receipts.file(open_sale(number, payments=(record,)))
     for payments in ((), (replace(record, data={"plugin": "other"}),)):
-        with pytest.raises(Unwritable):
+        with pytest.raises(Unavailable):
             receipts.file(open_sale(payments=payments))
     assert "over 1000 closed receipts wait to be stored" in caplog.text
     tries.clear()

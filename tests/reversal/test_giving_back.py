@@ -10,7 +10,7 @@ import pytest
 from answer_changes import body, meanwhile, with_receipt, without_id
 from hookspecs import ReversalStatus
 from payme_plugin.ledger.journal import FILE_NAME
-from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.sandbox import CancelPlan, FaultKind
 from payme_plugin.texts import Text

@@ -8,7 +8,7 @@ import pytest
 
 from hookspecs import ReversalStatus
 from payme_plugin.ledger.journal import FILE_NAME
-from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.sandbox import CancelPlan, FaultKind
 from payme_plugin.texts import Text
 from reversal_roads import ROADS, Road

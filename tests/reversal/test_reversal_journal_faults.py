@@ -8,7 +8,7 @@ import pytest
 
 from full_disk import fill_disk, free_disk
 from hookspecs import ReversalStatus
-from payme_plugin.ledger.errors import Unwritable
+from payme_plugin.ledger.errors import Unavailable
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.sandbox import FaultKind
 from payme_plugin.texts import Text
@@ -100,7 +100,7 @@ def test_a_journal_that_fails_right_after_the_row_is_durable_is_queued(world: Ho
 
     def fail(_: int) -> None:
         world.journal.recover()
-        raise Unwritable("disk I/O error")
+        raise Unavailable("disk I/O error")
 
     world.journal.after = fail
     result = road.give_back(world, sold)

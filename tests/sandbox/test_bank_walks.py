@@ -212,13 +212,13 @@ class TestBehaviour:
             {"error_code": -31630},
         ],
     )
-    def test_a_behaviour_that_makes_no_sense_is_refused(self, wrong: dict[str, Any]) -> None:
+    def test_a_behaviour_that_is_invalid_is_refused(self, wrong: dict[str, Any]) -> None:
         with pytest.raises(ValueError, match=r"after_s|error_code"):
             Behaviour(**wrong)
 
     @pytest.mark.parametrize(
         "wrong", [{"settle_s": -1}, {"turns_back_after_s": 1e9}, {"refused_with": 0}, {"busy_with": 5}]
     )
-    def test_a_cancel_plan_that_makes_no_sense_is_refused(self, wrong: dict[str, Any]) -> None:
+    def test_a_cancel_plan_that_is_invalid_is_refused(self, wrong: dict[str, Any]) -> None:
         with pytest.raises(ValueError, match=next(iter(wrong))):
             CancelPlan(**wrong)

@@ -71,7 +71,7 @@ def test_faults_for_one_method_happen_in_the_order_of_their_injection() -> None:
         {"status": 600},
     ],
 )
-def test_a_fault_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
+def test_a_fault_that_is_invalid_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Fault(FaultKind.SILENT, **wrong)
 

@@ -23,7 +23,7 @@ import json, sys, threading, time
 from pathlib import Path
 import slips.schemas
 from payme_plugin.ledger.journal import FILE_NAME
-from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.plugin import PaymePlugin
 from payme_plugin.sandbox import Sandbox

@@ -28,7 +28,7 @@ from hookspecs import (
     RefundRequest,
 )
 from payme_plugin.ledger.journal import FILE_NAME
-from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.plugin import PaymePlugin
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import crash_nursery
 from crash_life import BOUNDARIES_FILE, RECORD_FILE, TENDER, LifeOrder
 from crash_record import SalesRecord
 from payme_plugin.ledger.journal import FILE_NAME
-from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.ledger.reader import JournalReader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

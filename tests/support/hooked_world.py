@@ -26,7 +26,7 @@ from payme_plugin.counter import Counter
 from payme_plugin.delivery.rounds import Rounds
 from payme_plugin.delivery.worker import Worker
 from payme_plugin.ledger.errors import Damaged
-from payme_plugin.ledger.leases import Leases
+from payme_plugin.ledger.locks import Leases
 from payme_plugin.operations.endings import JOURNAL_NOTICE, journal_notice
 from payme_plugin.operations.guards import GuardedHost
 from payme_plugin.upkeep import Upkeep
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.errors import JournalError
     from payme_plugin.ledger.journal import Journal
-    from payme_plugin.ledger.owners import Owner
+    from payme_plugin.ledger.locks import Owner
     from payme_plugin.operations.tools import Tools
     from payme_plugin.paymego.client import PaymeGoClient
     from payme_plugin.service import Service

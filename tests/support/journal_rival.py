@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 from payme_plugin.clock import SystemClock
-from payme_plugin.ledger.errors import StateMoved
+from payme_plugin.ledger.errors import Conflict
 from payme_plugin.ledger.journal import Journal
-from payme_plugin.ledger.owners import Owner
+from payme_plugin.ledger.locks import Owner
 
 __all__: list[str] = []
 
@@ -29,7 +29,7 @@ def _take_over(path: Path) -> None:
     sys.stdin.readline()
     try:
         journal.take_over(seen, f"process-{os.getpid()}", "the host asks again")
-    except StateMoved:
+    except Conflict:
         _say("lost")
     else:
         _say("won")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from payme_plugin.ledger.journal import Journal
-    from payme_plugin.ledger.reading import JournalReader
+    from payme_plugin.ledger.reader import JournalReader
     from payme_plugin.ledger.rows import Note, PaymentRow
 
 __all__ = ["ROAD_TO", "UNRECORDED", "contents", "intent_of", "note_now", "walk"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hookspecs import PosPlugins
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.journal import FILE_NAME
-from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.sandbox import Behaviour, BuyerAction, Sandbox
 from virtual_till import ScriptedUi, VirtualHost, request_for
 

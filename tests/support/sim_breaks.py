@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from payme_plugin.ledger import journal as journal_room
 from payme_plugin.ledger.journal import Journal
-from payme_plugin.ledger.leases import DECIDER, Leases
-from payme_plugin.ledger.owners import Owner
-from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.ledger.locks import LEADER, Leases, Owner
+from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.sent_codes import SentCodes
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations import inquiry, payment, recording, recovery
@@ -174,7 +173,7 @@ def _leases_ignored(monkeypatch: MonkeyPatch) -> None:
     def broken(_self: Leases, _number: int) -> Iterator[bool]:
         yield True
 
-    monkeypatch.setattr(Leases, "hold", broken)
+    monkeypatch.setattr(Leases, "try_acquire", broken)
 
 
 def _dead_owners_live(monkeypatch: MonkeyPatch) -> None:
@@ -182,15 +181,15 @@ def _dead_owners_live(monkeypatch: MonkeyPatch) -> None:
 
 
 def _living_owners_are_dead(monkeypatch: MonkeyPatch) -> None:
-    hold = Leases.hold
+    hold = Leases.try_acquire
 
     @contextmanager
     def broken(self: Leases, number: int) -> Iterator[bool]:
         with hold(self, number) as is_ours:
-            yield is_ours or number == DECIDER
+            yield is_ours or number == LEADER
 
     monkeypatch.setattr(Owner, "is_alive", lambda self, token: token == self.token)
-    monkeypatch.setattr(Leases, "hold", broken)
+    monkeypatch.setattr(Leases, "try_acquire", broken)
 
 
 def _limits_of_hours(monkeypatch: MonkeyPatch) -> None:

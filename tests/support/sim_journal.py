@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.journal import FILE_NAME, Journal
-from payme_plugin.ledger.leases import Leases
-from payme_plugin.ledger.owners import Owner
+from payme_plugin.ledger.locks import Leases, Owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

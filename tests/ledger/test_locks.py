@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import journal_rival
-from payme_plugin.ledger.errors import Unwritable
-from payme_plugin.ledger.owners import Owner, is_alive
+from payme_plugin.ledger.errors import Unavailable
+from payme_plugin.ledger.locks import Owner, is_alive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,7 +148,7 @@ def test_an_owner_that_can_not_be_locked_leaves_nothing(tmp_path: Path, monkeypa
         raise OSError(errno.ENOLCK, "no locks available")
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
-    with pytest.raises(Unwritable):
+    with pytest.raises(Unavailable):
         Owner(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -195,5 +195,5 @@ def test_tokens_are_secret_to_other_users(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_takes_no_files_is_unwritable() -> None:
-    with pytest.raises(Unwritable):
+    with pytest.raises(Unavailable):
         Owner(Path("/proc/owners"))

@@ -18,11 +18,10 @@ from hypothesis import strategies as st
 from full_disk import full_disk
 from journal_walks import contents, walk
 from payme_plugin.ledger.cancellations import Cancellations
-from payme_plugin.ledger.errors import Damaged, ForeignJournal, InUse, TooNew, Unwritable
+from payme_plugin.ledger.errors import Damaged, ForeignJournal, InUse, TooNew, Unavailable
 from payme_plugin.ledger.journal import FILE_NAME, Journal
-from payme_plugin.ledger.leases import DECIDER, Leases
-from payme_plugin.ledger.owners import Owner
-from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.ledger.locks import LEADER, Leases, Owner
+from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.repair import Repaired, fault_in, repair
 from payme_plugin.ledger.schema import SCHEMA_VERSION
 from payme_plugin.ledger.states import PaymentState
@@ -231,7 +230,7 @@ def test_whatever_is_damaged_the_new_journal_is_sound_and_nothing_is_invented(
     journal.close()
 
 
-def bent(path: Path, sound: Sound, *changes: tuple[str, str, str | bytes, str]) -> None:
+def invalid(path: Path, sound: Sound, *changes: tuple[str, str, str | bytes, str]) -> None:
     """Put a journal there in which some texts are no longer what was written."""
     path.write_bytes(sound.content)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -248,23 +247,23 @@ def bent(path: Path, sound: Sound, *changes: tuple[str, str, str | bytes, str]) 
         ("event", "text", b"\xff\xfe"),
     ],
 )
-def test_a_row_that_makes_no_sense_is_a_fault_and_is_left_out(
+def test_a_row_that_is_invalid_is_a_fault_and_is_left_out(
     path: Path, sound: Sound, table: str, column: str, value: str | bytes
 ) -> None:
-    bent(path, sound, (table, column, value, "rowid = 7"))
+    invalid(path, sound, (table, column, value, "rowid = 7"))
     outcome = repair(path, "till-1", "now")
 
     assert outcome is not None
-    assert outcome.fault == f"a row of {table} makes no sense"
+    assert outcome.fault == f"a row of {table} is invalid"
     assert (outcome.unreadable, outcome.copied[table]) == (1, len(sound.rows[table]) - 1)
 
 
-def test_a_state_that_makes_no_sense_is_taken_from_the_payments_story(path: Path, sound: Sound) -> None:
-    bent(path, sound, ("payment", "state", "paie", "rowid % 3 = 0"))
+def test_a_state_that_is_invalid_is_taken_from_the_payments_story(path: Path, sound: Sound) -> None:
+    invalid(path, sound, ("payment", "state", "paie", "rowid % 3 = 0"))
     outcome = repair(path, "till-1", "now")
 
     assert outcome is not None
-    assert outcome.fault == "a row of payment makes no sense"
+    assert outcome.fault == "a row of payment is invalid"
     assert outcome.unreadable == PAYMENTS // 3
     assert outcome.copied["payment"] == PAYMENTS
     journal = open_journal(path)
@@ -273,7 +272,7 @@ def test_a_state_that_makes_no_sense_is_taken_from_the_payments_story(path: Path
 
 
 def test_where_the_story_is_not_whole_no_state_is_taken_from_it(path: Path, sound: Sound) -> None:
-    bent(path, sound, ("payment", "state", "paie", "payment_id = 'p6'"), ("event", "after", "lost", "rowid = 1"))
+    invalid(path, sound, ("payment", "state", "paie", "payment_id = 'p6'"), ("event", "after", "lost", "rowid = 1"))
     outcome = repair(path, "till-1", "now")
 
     assert outcome is not None
@@ -346,7 +345,7 @@ def test_another_tills_journal_is_left_as_it_is(path: Path, sound: Sound) -> Non
 def test_a_journal_that_does_not_say_whose_it_is_needs_somebody_who_knows(path: Path, sound: Sound) -> None:
     content = sound.without(sound.roots["about"])
     path.write_bytes(content)
-    with pytest.raises(ForeignJournal, match="does not say"):
+    with pytest.raises(ForeignJournal, match="does not name the till"):
         repair(path, "till-1", "now", is_certain=False)
     assert unchanged(path, content)
 
@@ -381,7 +380,7 @@ def test_beside_the_process_that_decides_nothing_is_repaired(path: Path, sound: 
     content = sound.without(sound.roots["payment_by_age"])
     path.write_bytes(content)
 
-    with Leases(path.parent).hold(DECIDER), pytest.raises(InUse):
+    with Leases(path.parent).try_acquire(LEADER), pytest.raises(InUse):
         repair(path, "till-1", "now")
     assert unchanged(path, content)
 
@@ -412,7 +411,7 @@ def test_on_a_full_disk_the_damaged_journal_stays_and_no_scrap_with_it(path: Pat
     content = sound.without(sound.roots["payment_by_age"])
     path.write_bytes(content)
 
-    with full_disk(), pytest.raises(Unwritable):
+    with full_disk(), pytest.raises(Unavailable):
         repair(path, "till-1", "now")
     assert unchanged(path, content)
     assert repair(path, "till-1", "now") is not None
@@ -423,7 +422,7 @@ def test_nothing_that_was_set_aside_before_is_overwritten(path: Path, sound: Sou
     repaired(path, content)
     path.write_bytes(content)
 
-    with pytest.raises(Unwritable, match="is there already"):
+    with pytest.raises(Unavailable, match="already exists"):
         repair(path, "till-1", "now")
     assert path.read_bytes() == content
     assert path.with_name(f"{path.name}.damaged-now").read_bytes() == content

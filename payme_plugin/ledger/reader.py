@@ -1,19 +1,18 @@
-"""What can be read from the journal: by the plugin from its own connection, by the command without changing a byte.
+"""Read the journal: the plugin from its own connection, the command without changing a byte.
 
-A row that makes no sense is damage. Where one is asked for, or a list that people read, that is raised; where work goes
-on from a list, the row is left out, so that one does not hold up the money of the others.
+An invalid row is damage. It is raised if the row itself is asked for, or a list for people. A list of work leaves the
+row out, so that it does not delay the money of the others.
 """
 
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from payme_plugin.ledger.errors import Damaged, StateMoved
-from payme_plugin.ledger.opening import connect_read_only
+from payme_plugin.ledger.connection import connect_read_only, translated
+from payme_plugin.ledger.errors import Conflict, Damaged
 from payme_plugin.ledger.rows import CancellationRow, EventRow, FiscalLinkRow, PaymentRow, row_of
-from payme_plugin.ledger.sqlite_errors import translated
 from payme_plugin.log import Log
 
 if TYPE_CHECKING:
@@ -38,19 +37,19 @@ class JournalReader:
 
     @classmethod
     def open_read_only(cls, path: Path) -> JournalReader | None:
-        """Open the journal at ``path`` for reading; None where there is none. Not a byte of it changes.
+        """Open the journal at ``path`` for reading, without changing a byte; None if there is none.
 
         Raises:
-            Damaged: the file is no journal.
+            Damaged: the file is not a journal.
             TooNew: a newer version wrote it.
-            Unwritable: it can't be read.
+            Unavailable: it can't be read.
         """
         connection = connect_read_only(path)
         return None if connection is None else JournalReader(connection, threading.Lock())
 
     @property
     def damage(self) -> str | None:
-        """What was met first that makes no sense or can't be read; None while everything did and could."""
+        """The first damage that was found, or None."""
         return next(iter(self._damages), None)
 
     @property
@@ -70,12 +69,12 @@ class JournalReader:
         """Return the payment of this id.
 
         Raises:
-            StateMoved: there is none.
+            Conflict: there is none.
         """
         row = self.find(payment_id)
         if row is None:
             message = f"payment {payment_id} is not in the journal"
-            raise StateMoved(message)
+            raise Conflict(message)
         return row
 
     def payments(self) -> list[PaymentRow]:
@@ -88,7 +87,7 @@ class JournalReader:
         return self._every(PaymentRow, query, till, shift, number)
 
     def events(self, payment_id: str) -> list[EventRow]:
-        """Return the story of a payment, in order."""
+        """Return the events of a payment, oldest first."""
         query = "SELECT at_ms, before, after, text FROM event WHERE payment_id = ? ORDER BY event_id"
         return self._every(EventRow, query, payment_id)
 
@@ -103,22 +102,22 @@ class JournalReader:
         return self._every(FiscalLinkRow, query)
 
     def unfinished(self) -> list[PaymentRow]:
-        """Return the payments without a verdict and those that are paid but not yet recorded, oldest first.
+        """Return the unfinished payments and those that are paid but not yet recorded, oldest first.
 
-        Those that make no sense are left out.
+        Invalid rows are left out.
         """
         query = (
             "SELECT * FROM payment WHERE state IN ('intent', 'created', 'paying', 'paid') ORDER BY created_at, rowid"
         )
-        return self.sensible(PaymentRow, query)
+        return self.valid_rows(PaymentRow, query)
 
     def in_open_sales(self) -> list[PaymentRow]:
-        """Return the recorded payments whose receipt is not known to have closed, oldest first.
+        """Return the recorded payments whose receipt has not closed as far as we know, oldest first.
 
-        Those that make no sense are left out.
+        Invalid rows are left out.
         """
         query = "SELECT * FROM payment WHERE state = 'recorded' AND closed_at IS NULL ORDER BY created_at, rowid"
-        return self.sensible(PaymentRow, query)
+        return self.valid_rows(PaymentRow, query)
 
     def cancellation(self, cancellation_id: int) -> CancellationRow | None:
         """Return the cancellation of this number, live or ended, or None."""
@@ -131,7 +130,7 @@ class JournalReader:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Yield the connection to one thread at a time; for the other modules of the ledger."""
+        """Yield the connection to one thread at a time. For the other modules of the ledger."""
         try:
             with translated(), self._lock:
                 yield self._connection
@@ -140,19 +139,17 @@ class JournalReader:
             raise
 
     def one(self, kind: type[_Row], query: str, *values: object) -> _Row | None:
-        """Return the first row of a query, or None; for the other modules of the ledger.
+        """Return the first row of a query, or None. For the other modules of the ledger.
 
         Raises:
-            Damaged: it makes no sense.
+            Damaged: it is invalid.
         """
         with self.reading() as connection:
             row = connection.execute(query, values).fetchone()
             return None if row is None else row_of(kind, row)
 
-    def sensible(self, kind: type[_Row], query: str, *values: object, most: int | None = None) -> list[_Row]:
-        """Return the rows of a query, but those that make no sense, each logged once.
-
-        It is for the other modules of the ledger.
+    def valid_rows(self, kind: type[_Row], query: str, *values: object, most: int | None = None) -> list[_Row]:
+        """Return the valid rows of a query; log each invalid one once. For the other modules.
 
         Args:
             kind: the class of the rows.
@@ -160,29 +157,19 @@ class JournalReader:
             values: its values.
             most: how many rows at most; None: all.
         """
-        while True:
-            # Rows that were left out before make room for others: however many there are, the rest has its turn.
-            known = len(self._damages)
-            with self.reading() as connection:
-                limit = -1 if most is None else most + known
-                found = connection.execute(f"{query} LIMIT ?", (*values, limit)).fetchall()
-            rows = self._sensible_of(kind, found)
-            if most is None or len(rows) >= most or len(self._damages) == known:
-                return rows[:most]
-
-    def _sensible_of(self, kind: type[_Row], found: list[sqlite3.Row]) -> list[_Row]:
         rows: list[_Row] = []
-        for each in found:
-            try:
-                rows.append(row_of(kind, each))
-            except Damaged as error:
-                if str(error) not in self._damages:
-                    _log.error("the journal is damaged: %s", error)
-                self.note_damage(str(error))
+        with self.reading() as connection, closing(connection.execute(query, values)) as found:
+            while len(rows) != most and (each := found.fetchone()) is not None:
+                try:
+                    rows.append(row_of(kind, each))
+                except Damaged as error:
+                    if str(error) not in self._damages:
+                        _log.error("the journal is damaged: %s", error)
+                    self.note_damage(str(error))
         return rows
 
     def note_damage(self, what: str) -> None:
-        """Remember that something of the file makes no sense or can't be read."""
+        """Record that a part of the file is invalid or can't be read."""
         self._damages[what] = None
 
     def _every(self, kind: type[_Row], query: str, *values: object) -> list[_Row]:
@@ -193,6 +180,6 @@ class JournalReader:
         with self.reading() as connection:
             found = connection.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
             if found is None or not isinstance(found[0], str):
-                message = f"the journal does not say its {name}"
+                message = f"the journal's {name} is missing"
                 raise Damaged(message)
         return str(found[0])

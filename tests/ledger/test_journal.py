@@ -1,4 +1,4 @@
-"""Every change is a compare-and-set: whoever saw an older state, or is no longer the owner, changes nothing."""
+"""A payment's transitions, each a compare-and-set."""
 
 from __future__ import annotations
 
@@ -7,19 +7,84 @@ from typing import TYPE_CHECKING
 import pytest
 
 from journal_walks import UNRECORDED, contents, intent_of, walk
-from payme_plugin.ledger.errors import StateMoved
-from payme_plugin.ledger.journal import Journal
+from payme_plugin.ledger.errors import Conflict
+from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.rows import Note, Verdict
 from payme_plugin.ledger.states import PaymentState
+from virtual_clock import VirtualClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from payme_plugin.ledger.rows import PaymentRow
-    from virtual_clock import VirtualClock
 
 pytestmark = pytest.mark.floor
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The table of transitions (docs/payment.md): what is in it passes, anything else changes nothing.
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+INTENT, CREATED, PAYING = PaymentState.INTENT, PaymentState.CREATED, PaymentState.PAYING
+PAID, RECORDED = PaymentState.PAID, PaymentState.RECORDED
+REFUSED, ABORTED, UNKNOWN = PaymentState.REFUSED, PaymentState.ABORTED, PaymentState.UNKNOWN
+REVERSING, REVERSED = PaymentState.REVERSING, PaymentState.REVERSED
+
+ALLOWED = {
+    (INTENT, CREATED), (INTENT, REFUSED), (INTENT, ABORTED),
+    (CREATED, PAYING), (CREATED, REFUSED), (CREATED, ABORTED), (CREATED, UNKNOWN),
+    (PAYING, CREATED), (PAYING, PAID), (PAYING, REFUSED), (PAYING, ABORTED), (PAYING, UNKNOWN),
+    (PAID, RECORDED), (PAID, REVERSING),
+    (RECORDED, REVERSING),
+    (REVERSING, REVERSED), (REVERSING, RECORDED),
+}  # fmt: skip
+
+PAIRS = [(before, after) for before in PaymentState for after in PaymentState]
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journal]:
+    path = tmp_path_factory.mktemp("transitions") / FILE_NAME
+    journal = Journal(path, host_identity="till-1", clock=VirtualClock())
+    yield journal
+    journal.close()
+
+
+def _named(pair: tuple[PaymentState, PaymentState]) -> str:
+    return f"{pair[0].value}-{pair[1].value}"
+
+
+@pytest.mark.parametrize("pair", [pair for pair in PAIRS if pair in ALLOWED], ids=_named)
+def test_a_transition_in_the_table_is_taken_and_told(shared: Journal, pair: tuple[PaymentState, PaymentState]) -> None:
+    before, after = pair
+    row = walk(shared, before, _named(pair))
+
+    moved = shared.move(row, after, "as the table says")
+
+    assert moved == shared.payment(row.payment_id)
+    assert moved.state is after
+    last = shared.events(row.payment_id)[-1]
+    assert (last.before, last.after, last.text) == (before, after, "as the table says")
+
+
+@pytest.mark.parametrize("pair", [pair for pair in PAIRS if pair not in ALLOWED], ids=_named)
+def test_any_other_transition_raises_and_changes_nothing(
+    shared: Journal, pair: tuple[PaymentState, PaymentState]
+) -> None:
+    before, after = pair
+    row = walk(shared, before, _named(pair))
+    held = contents(shared)
+
+    with pytest.raises(Conflict, match=f"from {before.value} to {after.value}"):
+        shared.move(row, after, "no such road", verdict=Verdict(message="no"), cancellation=UNRECORDED)
+
+    assert contents(shared) == held
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Every change is a compare-and-set: whoever saw an older state, or is no longer the owner, changes nothing.
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def test_an_intent_is_stored_with_its_kassa_its_owner_and_its_sale(journal: Journal, clock: VirtualClock) -> None:
@@ -36,7 +101,7 @@ def test_a_payment_id_is_stored_once(journal: Journal) -> None:
     journal.add_intent(intent_of(), "the first")
     held = contents(journal)
 
-    with pytest.raises(StateMoved, match="in the journal already"):
+    with pytest.raises(Conflict, match="in the journal already"):
         journal.add_intent(intent_of(amount=5), "the second")
 
     assert contents(journal) == held
@@ -56,7 +121,7 @@ def test_a_payment_that_moved_on_is_not_moved_by_who_saw_it_before(journal: Jour
     journal.move(seen, PaymentState.UNKNOWN, "time is over", cancellation=UNRECORDED)
     held = contents(journal)
 
-    with pytest.raises(StateMoved, match="no longer paying"):
+    with pytest.raises(Conflict, match="no longer paying"):
         journal.move(seen, PaymentState.PAID, "a late answer")
 
     assert contents(journal) == held
@@ -67,7 +132,7 @@ def test_a_payment_that_another_process_took_is_not_moved_by_its_former_owner(jo
     journal.take_over(seen, "process-2", "the host asks again")
     held = contents(journal)
 
-    with pytest.raises(StateMoved):
+    with pytest.raises(Conflict):
         journal.move(seen, PaymentState.PAID, "a late answer")
 
     assert contents(journal) == held
@@ -88,7 +153,7 @@ def test_of_two_who_take_a_payment_over_the_second_fails(journal: Journal) -> No
     journal.take_over(seen, "process-2", "first")
     held = contents(journal)
 
-    with pytest.raises(StateMoved, match="taken by another process"):
+    with pytest.raises(Conflict, match="taken by another process"):
         journal.take_over(seen, "process-3", "second")
 
     assert contents(journal) == held
@@ -99,7 +164,7 @@ def test_a_receipt_id_belongs_to_one_payment(journal: Journal) -> None:
     second = walk(journal, PaymentState.INTENT, "p2")
     held = contents(journal)
 
-    with pytest.raises(StateMoved, match="belongs to another payment"):
+    with pytest.raises(Conflict, match="belongs to another payment"):
         journal.move(second, PaymentState.CREATED, "Payme created it", receipt_id="receipt-of-p1")
 
     assert contents(journal) == held
@@ -152,7 +217,7 @@ def test_an_unknown_payment_can_not_be_changed(
     row = walk(journal, PaymentState.PAYING)
     other = Journal(tmp_path / "another.sqlite3", host_identity="till-1", clock=clock)
 
-    with pytest.raises(StateMoved):
+    with pytest.raises(Conflict):
         change(other, row)
 
     assert other.payments() == []

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 DAY_MS = 86_400_000
 
-BENDS = {
+CORRUPTIONS = {
     "payment.state": "UPDATE payment SET state = 'paie'",
     "payment.message": "UPDATE payment SET message = CAST(x'd0' AS TEXT)",
     "payment.receipt_id": "UPDATE payment SET receipt_id = CAST(x'd0' || rowid AS TEXT)",
@@ -33,17 +33,17 @@ BENDS = {
 }
 
 
-def bend(world: HookedWorld, statement: str) -> None:
+def corrupt(world: HookedWorld, statement: str) -> None:
     with closing(sqlite3.connect(world.host.folder / FILE_NAME, isolation_level=None)) as other:
         other.execute(statement)
 
 
-@pytest.mark.parametrize("bent", BENDS)
-def test_no_hook_raises(world: HookedWorld, bent: str) -> None:
+@pytest.mark.parametrize("invalid", CORRUPTIONS)
+def test_no_hook_raises(world: HookedWorld, invalid: str) -> None:
     row = owe_paid(world, "p1", 1)
     sold = world.sell("p2", 2)
     closed = world.sell_and_close("p3", 3)
-    bend(world, BENDS[bent])
+    corrupt(world, CORRUPTIONS[invalid])
 
     assert world.message(message_of(row)) in {QueueVerdict.RETRY, QueueVerdict.DONE}
     world.violations(closed)
@@ -58,11 +58,11 @@ def test_no_hook_raises(world: HookedWorld, bent: str) -> None:
     world.upkeep.stop()
 
 
-@pytest.mark.parametrize("bent", ["cancellation.cause", "cancellation.url"])
-def test_the_money_of_the_others_goes_back(world: HookedWorld, bent: str) -> None:
+@pytest.mark.parametrize("invalid", ["cancellation.cause", "cancellation.url"])
+def test_the_money_of_the_others_goes_back(world: HookedWorld, invalid: str) -> None:
     for number in (1, 2, 3):
         owe_paid(world, f"p{number}", number)
-    bend(world, f"{BENDS[bent]} WHERE payment_id = 'p2'")
+    corrupt(world, f"{CORRUPTIONS[invalid]} WHERE payment_id = 'p2'")
     world.work(60)
 
     assert world.paymego.held() == 1_500_000
@@ -71,7 +71,7 @@ def test_the_money_of_the_others_goes_back(world: HookedWorld, bent: str) -> Non
 
 def test_it_is_a_notice_that_says_what_helps_and_nothing_more_is_charged(world: HookedWorld) -> None:
     owe_paid(world, "p1", 1)
-    bend(world, BENDS["cancellation.cause"])
+    corrupt(world, CORRUPTIONS["cancellation.cause"])
     world.work()
     sent = len(world.paymego.sent)
     refused = world.counter.pay(request_for("p2", receipt=open_sale(2)), world.cashier())
@@ -89,7 +89,7 @@ def test_it_is_a_notice_that_says_what_helps_and_nothing_more_is_charged(world: 
 def test_a_state_in_no_list_of_what_is_to_be_done_is_found_by_the_daily_look(world: HookedWorld) -> None:
     world.sell("p1", 1)
     world.work()
-    bend(world, BENDS["payment.state"])
+    corrupt(world, CORRUPTIONS["payment.state"])
     world.work(DAY_MS / 1000 + 60)
 
     assert world.host.notices["payme.journal"] == world.text(Text.NOTICE_JOURNAL_DAMAGED)
@@ -97,7 +97,7 @@ def test_a_state_in_no_list_of_what_is_to_be_done_is_found_by_the_daily_look(wor
 
 def test_what_another_process_owns_under_a_senseless_token_is_nobodys(world: HookedWorld) -> None:
     sold = world.sell("p1")
-    bend(world, BENDS["payment.owner"])
+    corrupt(world, CORRUPTIONS["payment.owner"])
     world.restart()
     world.host.recorded["p1"] = True
     world.work(5)

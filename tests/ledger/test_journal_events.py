@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from journal_walks import ROAD_TO, UNRECORDED, intent_of, note_now, walk
-from payme_plugin.ledger.errors import StateMoved
+from payme_plugin.ledger.errors import Conflict
 from payme_plugin.ledger.journal import Journal
 from payme_plugin.ledger.rows import EventRow, Note
 from payme_plugin.ledger.states import PaymentState
@@ -67,7 +67,7 @@ def test_notes_of_a_transition_that_was_not_taken_are_not_told(journal: Journal)
     journal.move(seen, PaymentState.UNKNOWN, "time is over", cancellation=UNRECORDED)
     told = journal.events("p1")
 
-    with pytest.raises(StateMoved):
+    with pytest.raises(Conflict):
         journal.move(seen, PaymentState.PAID, "late", notes=[Note(at_ms=1, text="receipts.check: state 4")])
 
     assert journal.events("p1") == told

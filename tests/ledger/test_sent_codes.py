@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from journal_walks import contents, walk
 from payme_plugin.ledger.errors import CodeAlreadySent
 from payme_plugin.ledger.journal import FILE_NAME, Journal
-from payme_plugin.ledger.sent_codes import CODE_MEMORY_MS, FINGERPRINT_BYTES, SentCodes
+from payme_plugin.ledger.sent_codes import CODE_MEMORY_MS, SentCodes
 from payme_plugin.ledger.states import PaymentState
 from virtual_clock import VirtualClock
 
@@ -110,7 +110,7 @@ def test_a_code_that_never_left_is_free_and_one_that_left_before_it_is_not(journ
     row = journal.move(row, PaymentState.CREATED, "stale, state 0 asked after it")
     row = journal.move(row, PaymentState.PAYING, "the second code is about to leave", fingerprint=unsent)
 
-    journal.move(row, PaymentState.REFUSED, "it never left", frees_code=unsent)
+    journal.move(row, PaymentState.REFUSED, "it never left", released_code=unsent)
 
     assert journal.was_sent(stale)
     assert not journal.was_sent(unsent)
@@ -155,24 +155,29 @@ def _shared(factory: pytest.TempPathFactory) -> Journal:
     return Journal(factory.getbasetemp() / "fingerprints.sqlite3", host_identity="till-1", clock=VirtualClock())
 
 
-def test_a_code_is_asked_about_while_another_thread_forgets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_code_is_looked_up_only_while_no_other_thread_records_one() -> None:
+    codes = SentCodes(VirtualClock())
+    with closing(sqlite3.connect(":memory:", check_same_thread=False)) as connection:
+        connection.execute("CREATE TABLE code (fingerprint TEXT, sent_at INTEGER)")
+        connection.execute("INSERT INTO code VALUES ('ab', 0)")
+        asking = threading.Thread(target=codes.is_sent, args=(connection, "ab"), name="asking")
+        with codes._lock:
+            asking.start()
+            asking.join(0.1)
+            assert asking.is_alive()
+        asking.join(5)
+        assert not asking.is_alive()
+
+
+def test_the_latest_thousand_codes_are_kept_however_many_are_sent() -> None:
     clock = VirtualClock()
+    clock.sleep(2 * CODE_MEMORY_MS / 1000)
     codes = SentCodes(clock)
-    fingerprint = "ab" * FINGERPRINT_BYTES
-    codes.remember(sent=fingerprint, freed=None)
     clock.sleep(CODE_MEMORY_MS / 1000)
-    forgetting = threading.Thread(target=lambda: codes.remember(sent=None, freed=None), name="forgetting")
-    found = codes._number_of
-
-    def found_then_forgotten(code: str) -> int | None:
-        number = found(code)
-        forgetting.start()
-        forgetting.join(0.1)
-        return number
-
-    monkeypatch.setattr(codes, "_number_of", found_then_forgotten)
+    for number in range(3000):
+        codes.record(sent=f"{number:032x}", released=None)
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.execute("CREATE TABLE code (fingerprint TEXT, sent_at INTEGER)")
-        connection.execute("INSERT INTO code VALUES (?, 0)", (fingerprint,))
-        assert not codes.is_sent(connection, fingerprint)
-    forgetting.join()
+        connection.executemany("INSERT INTO code VALUES (?, 0)", [(f"{number:032x}",) for number in range(3000)])
+        sent = [codes.is_sent(connection, f"{number:032x}") for number in range(3000)]
+    assert (sent[:2000], sent[2000:]) == ([False] * 2000, [True] * 1000)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from journal_walks import contents, walk
-from payme_plugin.ledger.errors import Unwritable
-from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.ledger.errors import Unavailable
+from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.states import PaymentState
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def test_a_reader_can_not_write(journal: Journal, path: Path) -> None:
     reader = JournalReader.open_read_only(path)
     assert reader is not None
 
-    with pytest.raises(Unwritable, match="readonly"), reader.reading() as connection:
+    with pytest.raises(Unavailable, match="readonly"), reader.reading() as connection:
         connection.execute("DELETE FROM payment")
 
     reader.close()
@@ -109,7 +109,7 @@ def test_a_reader_can_not_write(journal: Journal, path: Path) -> None:
 def test_a_folder_in_the_place_of_the_file_can_not_be_read(path: Path) -> None:
     path.mkdir()
 
-    with pytest.raises(Unwritable):
+    with pytest.raises(Unavailable):
         JournalReader.open_read_only(path)
 
 
@@ -125,7 +125,7 @@ def test_a_name_with_signs_of_an_address_is_read_as_a_name(journal: Journal, pat
 def test_a_closed_journal_says_so(journal: Journal) -> None:
     journal.close()
 
-    with pytest.raises(Unwritable, match="closed"):
+    with pytest.raises(Unavailable, match="closed"):
         journal.payments()
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from payme_plugin.ledger.errors import Damaged
 from payme_plugin.ledger.journal import Journal
-from payme_plugin.ledger.reading import JournalReader
+from payme_plugin.ledger.reader import JournalReader
 from virtual_clock import VirtualClock
 
 if TYPE_CHECKING:

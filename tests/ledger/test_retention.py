@@ -191,12 +191,12 @@ def test_an_empty_journal_has_nothing_to_forget(journal: Journal) -> None:
 
 def test_of_a_journal_with_a_state_that_nobody_wrote_nothing_is_forgotten(journal: Journal, calendar: Calendar) -> None:
     recorded(journal, "old")
-    walk(journal, PaymentState.PAYING, "bent")
+    walk(journal, PaymentState.PAYING, "invalid")
     sell_after(journal, calendar, 401)
     with journal.writing() as connection:
-        connection.execute("UPDATE payment SET state = 'paie' WHERE payment_id = 'bent'")
+        connection.execute("UPDATE payment SET state = 'paie' WHERE payment_id = 'invalid'")
 
-    with pytest.raises(Damaged, match="the payment 'bent' makes no sense: its state"):
+    with pytest.raises(Damaged, match="the payment 'invalid' is invalid: its state"):
         forget_finished(journal, 400, most=10)
     assert journal.damage is not None
     assert journal.find("old") is not None

@@ -1,4 +1,4 @@
-"""The repair of a damaged journal loses no cancellation: whatever was bent, money that is owed has one live row."""
+"""The repair of a damaged journal loses no cancellation: whatever was invalid, money that is owed has one live row."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def bend(path: Path, table: str, column: str, value: str | bytes | int | None, where: str = "1") -> None:
+def corrupt(path: Path, table: str, column: str, value: str | bytes | int | None, where: str = "1") -> None:
     """Put a value into a table that SQLite itself would not let in, as a bad disk does."""
     text = "CAST(? AS TEXT)" if isinstance(value, bytes) else "?"
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -171,6 +171,11 @@ def one(path: Path) -> Callable[[Callable[[Journal], object]], CancellationRow |
     return make
 
 
+def as_restored(row: CancellationRow) -> CancellationRow:
+    """Return a row without what a repair can't read of it: it is due at once, and counts from the start."""
+    return replace(row, due_at=row.created_at, attempts=0, offered_at=None, last_error="")
+
+
 def after_repair(path: Path) -> tuple[Repaired, CancellationRow, PaymentRow]:
     outcome = repaired(path)
     journal = open_journal(path)
@@ -181,13 +186,15 @@ def after_repair(path: Path) -> tuple[Repaired, CancellationRow, PaymentRow]:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Whatever is bent
+# Whatever is invalid
 # ---------------------------------------------------------------------------------------------------------------------
 
 
 @settings(max_examples=150)
-@given(column=st.sampled_from(COLUMNS), number=st.integers(1, 17), value=st.sampled_from(NONSENSE), bends=st.booleans())
-@example(column="last_error", number=1, value=b"\xee\xff", bends=False)
+@given(
+    column=st.sampled_from(COLUMNS), number=st.integers(1, 17), value=st.sampled_from(NONSENSE), corrupts=st.booleans()
+)
+@example(column="last_error", number=1, value=b"\xee\xff", corrupts=False)
 def test_money_that_is_owed_has_one_live_row_and_other_money_has_none(
     tmp_path_factory: pytest.TempPathFactory,
     filled: Path,
@@ -195,14 +202,14 @@ def test_money_that_is_owed_has_one_live_row_and_other_money_has_none(
     number: int,
     value: str | bytes | int | None,
     *,
-    bends: bool,
+    corrupts: bool,
 ) -> None:
-    path = tmp_path_factory.mktemp("bent") / FILE_NAME
+    path = tmp_path_factory.mktemp("invalid") / FILE_NAME
     path.write_bytes(filled.read_bytes())
-    if bends:
+    if corrupts:
         if column == "cancellation_id":
             value = 99
-        bend(path, "cancellation", column, value, f"cancellation_id = {number}")
+        corrupt(path, "cancellation", column, value, f"cancellation_id = {number}")
     else:
         empty_page(path, "cancellation")
     outcome = repair(path, "till-1", "now")
@@ -215,18 +222,49 @@ def test_money_that_is_owed_has_one_live_row_and_other_money_has_none(
     assert {name for name in payments if name.startswith("owes-")} == set(live)
     for name, row in live.items():
         payment = payments[name]
-        is_bent = bends and row.cancellation_id == number
-        if not is_bent or column not in {"receipt_id", "amount", "pos_id", "url"}:
+        is_invalid = corrupts and row.cancellation_id == number
+        if not is_invalid or column not in {"receipt_id", "amount", "pos_id", "url"}:
             assert (row.receipt_id, row.amount) == (payment.receipt_id, payment.amount)
             assert (row.pos_id, row.url) == (payment.pos_id, payment.url)
-    if column != "cause" or not bends:
+    if column != "cause" or not corrupts:
         assert (live["owes-0"].cause, live["owes-1"].cause, live["owes-2"].cause, live["owes-3"].cause) == (
             Cause.UNRECORDED, Cause.REFUND, Cause.CANCEL, Cause.UNRECORDED,
         )  # fmt: skip
-    if column != "last_error" or not bends or isinstance(value, bytes):
+    if column != "last_error" or not corrupts or isinstance(value, bytes):
         assert live["owes-held"].last_error == HELD_BY_TILL
     if outcome is not None:
-        assert outcome.queued_again == (0 if bends else len(live))
+        assert outcome.queued_again <= 1 if corrupts else outcome.queued_again == len(live)
+
+
+@settings(max_examples=60)
+@given(
+    pages=st.lists(st.floats(0, 1, exclude_max=True), max_size=6),
+    bits=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 7)), max_size=60),
+)
+def test_whatever_is_damaged_nothing_owed_is_without_a_live_row(
+    tmp_path_factory: pytest.TempPathFactory, filled: Path, pages: list[float], bits: list[tuple[float, int]]
+) -> None:
+    content = bytearray(filled.read_bytes())
+    for where in pages:
+        first = int(where * len(content)) // PAGE * PAGE
+        content[first : first + PAGE] = b"\0" * PAGE
+    for where, bit in bits:
+        content[int(where * len(content))] ^= 1 << bit
+    path = tmp_path_factory.mktemp("damaged") / FILE_NAME
+    path.write_bytes(content)
+    repair(path, "till-1", "now")
+
+    assert fault_in(path) is None
+    journal = open_journal(path)
+    live = live_of(journal)
+    for payment in journal.payments():
+        is_owing = payment.state is PaymentState.REVERSING or (
+            payment.state.is_not_paid and payment.cancellation_queued
+        )
+        if payment.payment_id.startswith("owes-") and is_owing:
+            # A bit that turned in a receipt id or amount makes it another payment, but not one that is forgotten.
+            assert payment.payment_id in live
+    journal.close()
 
 
 @pytest.mark.parametrize("make", OWING)
@@ -253,18 +291,20 @@ def test_a_second_repair_changes_nothing_of_what_the_first_one_queued(
 
 @pytest.mark.parametrize("column", ["last_error", "url", "pos_id", "receipt_id", "payment_id", "cause"])
 @pytest.mark.parametrize("make", OWING)
-def test_of_a_row_with_one_bent_word_the_rest_is_kept(
+def test_of_a_row_with_one_invalid_word_the_rest_is_kept(
     path: Path,
     one: Callable[[Callable[[Journal], object]], CancellationRow],
     make: Callable[[Journal, str], CancellationRow],
     column: str,
 ) -> None:
     written = one(lambda journal: stepped(journal, make(journal, "p1")))
-    bend(path, "cancellation", column, b"\xee\xff")
+    corrupt(path, "cancellation", column, b"\xee\xff")
     outcome, row, _ = after_repair(path)
 
-    assert row == written
-    assert (outcome.copied["cancellation"], outcome.queued_again, outcome.unreadable) == (1, 0, 1)
+    assert as_restored(row) == as_restored(written)
+    assert (row.due_at, row.attempts) == (written.created_at, 0)
+    assert bool(row.last_error), "one that was stepped is not taken back"
+    assert (outcome.copied["cancellation"], outcome.queued_again, outcome.unreadable) == (0, 1, 1)
 
 
 @pytest.mark.parametrize("make", OWING)
@@ -287,14 +327,14 @@ def test_a_lost_row_is_queued_again_from_its_payment_and_its_story_tells_so(
     journal.close()
 
 
-def test_a_cause_that_makes_no_sense_is_taken_from_the_story(
+def test_a_cause_that_is_invalid_is_taken_from_the_story(
     path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
 ) -> None:
     written = one(lambda journal: stepped(journal, refunded(journal, "p1")))
-    bend(path, "cancellation", "cause", "refumd")
+    corrupt(path, "cancellation", "cause", "refumd")
     _, row, _ = after_repair(path)
 
-    assert row == written
+    assert as_restored(row) == as_restored(written)
 
 
 def test_the_line_of_the_cause_is_enough(
@@ -310,10 +350,10 @@ def test_what_has_the_id_of_a_refund_is_one(
     path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
 ) -> None:
     written = one(lambda journal: stepped(journal, refunded(journal, "p1")))
-    bend(path, "cancellation", "cause", "refumd")
+    corrupt(path, "cancellation", "cause", "refumd")
     empty_page(path, "event")
 
-    assert after_repair(path)[1] == written
+    assert as_restored(after_repair(path)[1]) == as_restored(written)
 
 
 @pytest.mark.parametrize(
@@ -327,7 +367,7 @@ def test_where_the_line_of_the_cause_is_lost_the_line_of_the_transition_tells_it
     cause: Cause,
 ) -> None:
     one(lambda journal: make(journal, "p1"))
-    bend(path, "event", "text", b"\xee", "text LIKE 'cancellation: queued%'")
+    corrupt(path, "event", "text", b"\xee", "text LIKE 'cancellation: queued%'")
     empty_page(path, "cancellation")
 
     assert after_repair(path)[1].cause is cause
@@ -376,13 +416,13 @@ def test_a_row_whose_payment_is_gone_is_not_lost_for_a_note(
     path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
 ) -> None:
     written = one(lambda journal: stepped(journal, unknown(journal, "p1")))
-    bend(path, "cancellation", "last_error", b"\xee")
+    corrupt(path, "cancellation", "last_error", b"\xee")
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("DELETE FROM payment")
     _, row, payment = after_repair(path)
 
-    assert row == written
+    assert as_restored(row) == as_restored(written)
     assert (payment.state, payment.receipt_id) == (PaymentState.REVERSING, written.receipt_id)
 
 
@@ -423,8 +463,8 @@ def test_a_row_that_had_ended_is_kept_as_the_proof_of_it(
 ) -> None:
     words = closing_words("settled", "paid (4)")
     one(lambda journal: Cancellations(journal).end(unknown(journal, "p1"), words, reversed_at_payme=False))
-    bend(path, "cancellation", column, None if column == "ended_at" else b"\xee\xff")
-    bend(path, "event", "text", "", "text LIKE 'cancellation: closed%'")
+    corrupt(path, "cancellation", column, None if column == "ended_at" else b"\xee\xff")
+    corrupt(path, "event", "text", "", "text LIKE 'cancellation: closed%'")
     repaired(path)
 
     journal = open_journal(path)
@@ -434,14 +474,32 @@ def test_a_row_that_had_ended_is_kept_as_the_proof_of_it(
     journal.close()
 
 
+def test_an_invalid_row_that_had_ended_does_not_become_the_latest(
+    path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
+) -> None:
+    def twice(journal: Journal) -> None:
+        Cancellations(journal).withdraw(refunded(journal, "p1"), "error 5 is ignored", attempts=0)
+        journal.move(journal.payment("p1"), PaymentState.REVERSING, "the till asks for a cancel", cancellation=CANCEL)
+
+    written = one(twice)
+    corrupt(path, "cancellation", "url", b"\xee\xff", "ended_at IS NOT NULL")
+    outcome, row, _ = after_repair(path)
+
+    assert (row, outcome.queued_again) == (written, 0)
+    journal = open_journal(path)
+    assert Cancellations(journal).latest_of("p1") == written
+    assert len(contents(journal)["cancellation"]) == 2
+    journal.close()
+
+
 def test_a_row_without_its_payment_does_not_come_back_where_its_story_says_that_it_ended(
     path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow | None]
 ) -> None:
     words = closing_words("settled", "paid (4)")
     one(lambda journal: Cancellations(journal).end(unknown(journal, "p1"), words, reversed_at_payme=False))
-    bend(path, "cancellation", "ended_at", None)
-    bend(path, "cancellation", "outcome", "")
-    bend(path, "cancellation", "last_error", b"\xee")
+    corrupt(path, "cancellation", "ended_at", None)
+    corrupt(path, "cancellation", "outcome", "")
+    corrupt(path, "cancellation", "last_error", b"\xee")
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("DELETE FROM payment")
@@ -456,7 +514,7 @@ def test_an_ending_without_words_is_none(
     path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
 ) -> None:
     written = one(lambda journal: unknown(journal, "p1"))
-    bend(path, "cancellation", "ended_at", 5)
+    corrupt(path, "cancellation", "ended_at", 5)
 
     assert after_repair(path)[1] == written
 
@@ -469,8 +527,8 @@ def test_one_that_was_taken_back_stays_so_where_its_payment_is_older(
         Cancellations(journal).withdraw(refunded(journal, "p1"), "error 5 is ignored", attempts=0)
 
     one(take_back)
-    bend(path, "payment", "state", "reversing")
-    bend(path, "payment", "updated_at", 5)
+    corrupt(path, "payment", "state", "reversing")
+    corrupt(path, "payment", "updated_at", 5)
     empty_page(path, lost)
     repaired(path)
 
@@ -512,9 +570,9 @@ def test_a_row_with_another_name_goes_on_as_its_payments_own(
     path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
 ) -> None:
     written = one(lambda journal: unknown(journal, "p1"))
-    bend(path, "cancellation", "payment_id", "q1")
+    corrupt(path, "cancellation", "payment_id", "q1")
     empty_page(path, "payment_by_age")
     outcome, row, payment = after_repair(path)
 
     assert (row, payment.state) == (written, PaymentState.UNKNOWN)
-    assert (outcome.copied["cancellation"], outcome.queued_again) == (1, 0)
+    assert outcome.queued_again == 1

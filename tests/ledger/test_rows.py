@@ -29,7 +29,7 @@ pytestmark = pytest.mark.floor
 NO_UTF_8 = b"\xd0"
 
 
-def bend(path: Path, table: str, column: str, value: str | bytes, where: str = "1") -> None:
+def corrupt(path: Path, table: str, column: str, value: str | bytes, where: str = "1") -> None:
     """Let a text of the file be one that was never written."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute(f"UPDATE {table} SET {column} = CAST(? AS TEXT) WHERE {where}", (value,))  # noqa: S608
@@ -52,11 +52,11 @@ def bend(path: Path, table: str, column: str, value: str | bytes, where: str = "
         ("about", "value", NO_UTF_8, lambda journal: journal.host_identity),
     ],
 )
-def test_whoever_asks_for_a_row_that_makes_no_sense_is_told_of_damage(
+def test_whoever_asks_for_a_row_that_is_invalid_is_told_of_damage(
     journal: Journal, path: Path, table: str, column: str, value: str | bytes, read: Callable[[Journal], object]
 ) -> None:
     walk(journal, PaymentState.UNKNOWN)
-    bend(path, table, column, value)
+    corrupt(path, table, column, value)
 
     with pytest.raises(Damaged):
         read(journal)
@@ -65,9 +65,9 @@ def test_whoever_asks_for_a_row_that_makes_no_sense_is_told_of_damage(
 
 def test_it_names_the_row_and_the_column_but_not_what_is_in_it(journal: Journal, path: Path) -> None:
     walk(journal, PaymentState.UNKNOWN)
-    bend(path, "payment", "state", "8600123456789012")
+    corrupt(path, "payment", "state", "8600123456789012")
 
-    with pytest.raises(Damaged, match=r"^the payment 'p1' makes no sense: its state$"):
+    with pytest.raises(Damaged, match=r"^the payment 'p1' is invalid: its state$"):
         journal.find("p1")
 
 
@@ -115,7 +115,7 @@ def test_it_is_left_out_of_what_is_to_be_done_and_logged_once(
 ) -> None:
     for name in ("p1", "p2", "p3"):
         walk(journal, PaymentState.UNKNOWN, name)
-    bend(path, "cancellation", "cause", value, "payment_id = 'p2'")
+    corrupt(path, "cancellation", "cause", value, "payment_id = 'p2'")
     rows = Cancellations(journal)
 
     for _ in range(3):
@@ -123,7 +123,7 @@ def test_it_is_left_out_of_what_is_to_be_done_and_logged_once(
         assert [row.payment_id for row in rows.live()] == ["p1", "p3"]
     assert rows.backlog()[0] == 3
     assert [record.getMessage() for record in caplog.records] == [
-        "the journal is damaged: the cancellation 2 makes no sense: its cause"
+        "the journal is damaged: the cancellation 2 is invalid: its cause"
     ]
 
 
@@ -131,7 +131,7 @@ def test_however_many_there_are_the_others_have_their_turn(journal: Journal, pat
     for number in range(12):
         walk(journal, PaymentState.UNKNOWN, f"p{number}")
         clock.sleep(1)
-    bend(path, "cancellation", "cause", "whim", "cancellation_id <= 9")
+    corrupt(path, "cancellation", "cause", "whim", "cancellation_id <= 9")
     rows = Cancellations(journal)
 
     for _ in range(2):
@@ -162,29 +162,29 @@ def test_it_wakes_nobody_though_it_is_always_due(journal: Journal, path: Path, c
     for name in ("p1", "p2", "p3"):
         rows.postpone(rows.live_of(walk(journal, PaymentState.UNKNOWN, name).payment_id), 5000, "no answer")
         clock.sleep(1)
-    bend(path, "cancellation", "cause", "whim", where)
+    corrupt(path, "cancellation", "cause", "whim", where)
     with journal.writing() as connection:
         connection.execute(f"UPDATE cancellation SET due_at = {2**62 if '3' in where else 0} WHERE {where}")  # noqa: S608
 
     assert rows.next_due_in_ms() == (5000 - 2000 if "'p1'" in where else 5000 - 3000)
-    bend(path, "cancellation", "cause", "whim")
+    corrupt(path, "cancellation", "cause", "whim")
     assert rows.next_due_in_ms() is None
 
 
 def test_recovery_finds_the_payments_beside_it(journal: Journal, path: Path) -> None:
     for name in ("p1", "p2", "p3"):
         walk(journal, PaymentState.PAID, name)
-    bend(path, "payment", "message", NO_UTF_8, "payment_id = 'p2'")
+    corrupt(path, "payment", "message", NO_UTF_8, "payment_id = 'p2'")
     assert [row.payment_id for row in journal.unfinished()] == ["p1", "p3"]
 
-    bend(path, "payment", "state", "recorded")
+    corrupt(path, "payment", "state", "recorded")
     assert [row.payment_id for row in journal.in_open_sales()] == ["p1", "p3"]
 
 
-def test_a_fiscal_receipt_that_makes_no_sense_does_not_keep_the_others(journal: Journal, path: Path) -> None:
+def test_a_fiscal_receipt_that_is_invalid_does_not_keep_the_others(journal: Journal, path: Path) -> None:
     for name in ("p1", "p2"):
         FiscalLinks(journal).add(walk(journal, PaymentState.RECORDED, name), "https://ofd.soliq.uz/check?t=1")
-    bend(path, "fiscal_link", "link", NO_UTF_8, "payment_id = 'p1'")
+    corrupt(path, "fiscal_link", "link", NO_UTF_8, "payment_id = 'p1'")
 
     assert [row.payment_id for row in FiscalLinks(journal).due(9)] == ["p2"]
 
@@ -197,7 +197,7 @@ def test_a_fiscal_receipt_that_makes_no_sense_does_not_keep_the_others(journal: 
 def test_once_damage_was_met_no_payment_begins_and_those_under_way_end(journal: Journal, path: Path) -> None:
     under_way = walk(journal, PaymentState.PAYING, "p1")
     walk(journal, PaymentState.UNKNOWN, "p2")
-    bend(path, "cancellation", "cause", "whim")
+    corrupt(path, "cancellation", "cause", "whim")
     Cancellations(journal).live()
 
     with pytest.raises(Damaged, match="cancellation 1"):

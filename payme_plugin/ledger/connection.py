@@ -1,0 +1,372 @@
+"""The connection to the journal's file: opening, transactions, errors, identity of the files.
+
+Every pragma is read back, because builds of SQLite differ. No file that SQLite has open is opened by hand: closing it
+would release every lock that SQLite holds on it for this process (https://sqlite.org/howtocorrupt.html, section 2.2).
+
+SQLite rolls a transaction whose COMMIT failed back in memory only. If nothing but the sync failed, it is complete in
+the write-ahead log, and whoever opens the file after a kill finds it committed: a refund that was refused would be
+carried out. So it is overwritten. Source: SQLite, *WAL-mode file format*: a frame counts if its checksum and those of
+all frames before it are right.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from payme_plugin.durable import sync_folder
+from payme_plugin.ledger.errors import Damaged, FileMoved, JournalError, Unavailable
+from payme_plugin.ledger.schema import migrate, require_ours
+from payme_plugin.log import Log
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["SMALLEST_FILE", "FileIdentity", "connect", "connect_read_only", "transaction", "translated", "use_rows"]
+
+_log = Log()
+
+SMALLEST_FILE = 512
+"""Bytes of the smallest database, which has one page.
+
+Source: https://sqlite.org/fileformat.html, section 1.2.
+"""
+
+_BUSY_TIMEOUT_MS = 2000
+_FILE_MODE = 0o600
+_FOLDER_MODE = 0o700
+# Of SQLite's write-ahead log: https://sqlite.org/fileformat2.html, section 4.1.
+_LOG_HEADER_BYTES = 32
+# SQLITE_CORRUPT and SQLITE_NOTADB of SQLite's C interface; ``sqlite3`` names them since Python 3.11.
+_DAMAGED = (11, 26)
+_PRIMARY_CODE = 0xFF
+
+_FILES = ("", "-wal", "-shm")
+_ADVICE = "while it was open; put it back or restart the till"
+
+_COUNT = """
+INSERT INTO about (name, value) VALUES ('failed_commits', '1')
+ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)
+"""
+"""Counts failed commits. An unchanged page would not be written; counting changes it."""
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Errors
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Translate the errors of SQLite and the disk into those of the journal.
+
+    Raises:
+        Damaged: the file can't be read as a journal.
+        Unavailable: anything else.
+    """
+    try:
+        yield
+    except JournalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        if _is_damage(error):
+            raise Damaged(str(error)) from error
+        raise Unavailable(str(error)) from error
+    except UnicodeDecodeError as error:
+        # A name in the schema; all that was ever stored is UTF-8.
+        raise Damaged(str(error)) from error
+    except (sqlite3.Error, OSError, OverflowError, UnicodeError) as error:
+        raise Unavailable(str(error)) from error
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)  # Python 3.11 and newer
+    if code is not None:
+        return code & _PRIMARY_CODE in _DAMAGED
+    return "malformed" in str(error) or "not a database" in str(error)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Opening
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def connect(path: Path, host_identity: str) -> sqlite3.Connection:
+    """Open the journal at ``path`` for writing; create it and its folder if there is none.
+
+    Args:
+        path: the file.
+        host_identity: the till's stable name; a new file belongs to it.
+
+    Raises:
+        Unavailable: the disk or its permissions, or a file system without write-ahead log.
+        Damaged: the file is not a journal.
+        TooNew: a newer version wrote it.
+    """
+    with translated():
+        _make_folder(path.parent)
+        # Opening another program's file for writing would change it, so it is read first.
+        former = connect_read_only(path)
+        if former is not None:
+            former.close()
+        _make_or_require_writable(path)
+        connection = sqlite3.connect(
+            path, timeout=_BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False
+        )
+        use_rows(connection)
+        try:
+            _set_pragmas(connection)
+            migrate(connection, host_identity)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _set_pragmas(connection: sqlite3.Connection) -> None:
+    for pragma, value, read_back in (
+        ("journal_mode", "WAL", "wal"),
+        ("synchronous", "FULL", 2),
+        ("foreign_keys", "ON", 1),
+        ("busy_timeout", str(_BUSY_TIMEOUT_MS), _BUSY_TIMEOUT_MS),
+    ):
+        connection.execute(f"PRAGMA {pragma} = {value}").fetchall()
+        (found,) = connection.execute(f"PRAGMA {pragma}").fetchone()
+        if found != read_back:
+            message = f"PRAGMA {pragma} is {found!r} where {read_back!r} is needed; is the data folder on a local disk?"
+            raise Unavailable(message)
+
+
+def use_rows(connection: sqlite3.Connection) -> None:
+    """Make a connection return named columns, and bytes for text that is not UTF-8.
+
+    Such bytes make only their own row invalid.
+    """
+    connection.row_factory = sqlite3.Row
+    connection.text_factory = _text_or_bytes
+
+
+def _text_or_bytes(raw: bytes) -> str | bytes:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw
+
+
+def _make_folder(folder: Path) -> None:
+    """Create the folder durably: SQLite syncs the names in it, but not its own name."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+    for made in missing:
+        with suppress(PermissionError):  # it can be written but not read, so it can't be synced
+            sync_folder(made.parent)
+
+
+def _make_or_require_writable(path: Path) -> None:
+    """Create the file with mode 0600 if there is none; else require that it can be written.
+
+    A file that exists is not opened by hand: closing it would release SQLite's locks, and another process would delete
+    the log that this one still writes.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE))
+    except FileExistsError:
+        if not os.access(path, os.W_OK, effective_ids=True):
+            message = f"this user can't write {path}: check its owner and permissions"
+            raise Unavailable(message) from None
+
+
+def connect_read_only(path: Path) -> sqlite3.Connection | None:
+    """Open the journal at ``path`` for reading, without changing a byte; None if there is none.
+
+    Raises:
+        Damaged: the file is not a journal, or another program's.
+        TooNew: a newer version wrote it.
+        Unavailable: it can't be read.
+    """
+    with translated():
+        if not path.exists():
+            return None
+        if path.is_file() and 0 < path.stat().st_size < SMALLEST_FILE:
+            # SQLite would read whatever a log beside it holds.
+            message = "the file is not a database"
+            raise Damaged(message)
+        connection = _reader_of(path)
+        use_rows(connection)
+        try:
+            version = require_ours(connection)
+        except BaseException:
+            connection.close()
+            raise
+        if version == 0:
+            connection.close()
+            return None
+        return connection
+
+
+def _reader_of(path: Path) -> sqlite3.Connection:
+    """Return a connection that only reads, whatever files are beside the database."""
+    log, index = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
+    if not _has_frames(log):
+        # No commit is in a log: the database file is complete. If there is no log SQLite would create one; with one
+        # that holds only its header, after a power cut, a reader that can't write the index fails with "locking
+        # protocol" after ten seconds.
+        return _connect_by_uri(path, "mode=ro&immutable=1")
+    if index.exists():
+        # A live process shares its index with this one; after a crash SQLite reads the log into memory.
+        return _connect_by_uri(path, "mode=ro&readonly_shm=1")
+    return _in_memory(path, log)
+
+
+def _has_frames(log: Path) -> bool:
+    try:
+        return log.stat().st_size > _LOG_HEADER_BYTES
+    except FileNotFoundError:
+        return False
+
+
+def _connect_by_uri(path: Path, flags: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?{flags}",
+        uri=True,
+        timeout=_BUSY_TIMEOUT_MS / 1000,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
+def _in_memory(path: Path, log: Path) -> sqlite3.Connection:
+    """Return a copy in memory of a journal that has a log but no index; no process has it open."""
+    with tempfile.TemporaryDirectory(prefix="payme-") as folder:
+        for file in (path, log):
+            shutil.copyfile(file, Path(folder) / file.name)
+        with closing(sqlite3.connect(Path(folder) / path.name, isolation_level=None)) as copy:
+            # A database in memory can't have a log.
+            copy.execute("PRAGMA journal_mode = DELETE").fetchall()
+            connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            try:
+                copy.backup(connection)
+            except BaseException:
+                connection.close()
+                raise
+    return connection
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Transactions
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Begin an immediate transaction; commit it at the end, or roll it back if anything is raised.
+
+    Args:
+        connection: the journal's, outside a transaction, with ``synchronous = FULL``.
+
+    Raises:
+        sqlite3.Error: nothing was stored.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        _roll_back(connection)
+        raise
+    try:
+        connection.execute("COMMIT")
+    except BaseException:
+        _roll_back(connection)
+        _overwrite(connection)
+        raise
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def _overwrite(connection: sqlite3.Connection) -> None:
+    """Overwrite what a failed COMMIT left in the log, by committing a small change.
+
+    It is not synced, because that is what may have failed, and a kill keeps what was written. If it fails, that is
+    logged: the transaction may come back. Until the next commit it may also come back after a power cut.
+    """
+    try:
+        with _unsynced(connection):
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                connection.execute(_COUNT)
+                connection.execute("COMMIT")
+            finally:
+                _roll_back(connection)
+    except sqlite3.Error as error:
+        _log.error("the journal: what a failed commit wrote could not be overwritten: %s", error)
+
+
+@contextmanager
+def _unsynced(connection: sqlite3.Connection) -> Iterator[None]:
+    """Write commits without a sync.
+
+    No checkpoint runs meanwhile: without a sync it would put durable commits at risk.
+    """
+    (frames,) = connection.execute("PRAGMA wal_autocheckpoint").fetchone()
+    try:
+        connection.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
+        connection.execute("PRAGMA synchronous = OFF")
+        yield
+    finally:
+        try:
+            connection.execute("PRAGMA synchronous = FULL")
+        finally:
+            connection.execute(f"PRAGMA wal_autocheckpoint = {int(frames)}").fetchall()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Identity of the files
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class FileIdentity:
+    """Detect that the journal was deleted, moved or replaced while open.
+
+    An unlinked file accepts every commit until the process ends; then they are lost.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Note device and inode of the database, its -wal and its -shm.
+
+        Raises:
+            Unavailable: they can't be looked at.
+        """
+        with translated():
+            files = [path.with_name(path.name + part) for part in _FILES]
+            self._opened = {file: found for file in files if (found := _device_and_inode(file)) is not None}
+
+    def require(self) -> None:
+        """Require that the same files are still at their paths.
+
+        Raises:
+            FileMoved: one of them was deleted, moved or replaced.
+            Unavailable: they can't be looked at.
+        """
+        for file, opened in self._opened.items():
+            with translated():
+                found = _device_and_inode(file)
+            if found != opened:
+                what = "deleted or moved" if found is None else "replaced"
+                message = f"{file} was {what} {_ADVICE}"
+                raise FileMoved(message, is_replaced=found is not None)
+
+
+def _device_and_inode(file: Path) -> tuple[int, int] | None:
+    """Return device and inode of a file, or None if there is none."""
+    try:
+        found = file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_dev, found.st_ino
