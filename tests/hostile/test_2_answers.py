@@ -43,7 +43,10 @@ if TYPE_CHECKING:
     from hostile_matrix import Matrix
     from hostile_shop import Shop
 
-pytestmark = pytest.mark.timeout(300)  # the first cell asked for may be the last one played
+pytestmark = [
+    pytest.mark.timeout(300),  # the first cell asked for may be the last one played
+    pytest.mark.xdist_group("matrix of answers"),  # one process plays the whole matrix
+]
 
 CELLS = answer_cells()
 MOST_PLAYED_AGAIN = 45  # as large a share as of the network's faults

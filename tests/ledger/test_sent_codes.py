@@ -169,7 +169,7 @@ def test_a_code_is_looked_up_only_while_no_other_thread_records_one() -> None:
         assert not asking.is_alive()
 
 
-def test_the_latest_thousand_codes_are_kept_however_many_are_sent() -> None:
+def test_the_latest_250_codes_are_kept_however_many_are_sent() -> None:
     clock = VirtualClock()
     clock.sleep(2 * CODE_MEMORY_MS / 1000)
     codes = SentCodes(clock)
@@ -180,4 +180,4 @@ def test_the_latest_thousand_codes_are_kept_however_many_are_sent() -> None:
         connection.execute("CREATE TABLE code (fingerprint TEXT, sent_at INTEGER)")
         connection.executemany("INSERT INTO code VALUES (?, 0)", [(f"{number:032x}",) for number in range(3000)])
         sent = [codes.is_sent(connection, f"{number:032x}") for number in range(3000)]
-    assert (sent[:2000], sent[2000:]) == ([False] * 2000, [True] * 1000)
+    assert (sent[:2750], sent[2750:]) == ([False] * 2750, [True] * 250)
