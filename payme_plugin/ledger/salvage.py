@@ -277,7 +277,9 @@ def _copy(target: sqlite3.Connection, table: str, rows: Iterable[sqlite3.Row]) -
         if table == "about" and values["name"] == "host_identity":
             # Whom the new journal belongs to is decided by the caller.
             continue
-        if is_valid(table, row) and _insert(target, table, values):
+        if table == "payment" and values["cancellation_queued"] not in {0, 1}:
+            values["cancellation_queued"] = 1  # money may be owed: a cancellation asks for the state first
+        if is_valid(table, values) and _insert(target, table, values):
             taken += 1
         else:
             refused.append(values)
@@ -407,7 +409,7 @@ SELECT payment_id, 0, amount, '', 0, 0, 0, pos_id, url, '', 'reversing', receipt
 FROM (
     SELECT * FROM cancellation WHERE ended_at IS NULL
     UNION ALL SELECT * FROM invalid_cancellation WHERE ended_at IS NULL AND receipt_id IS NOT NULL
-    AND (cause IS NOT NULL OR payment_id IN (SELECT payment_id FROM ({_QUEUED})))
+    AND (cause IS NOT NULL OR request_id <> '' OR payment_id IN (SELECT payment_id FROM ({_QUEUED})))
     AND payment_id NOT IN ({_FINAL})
 )
 WHERE true
@@ -415,7 +417,7 @@ RETURNING payment_id, created_at
 """  # noqa: S608 - our own texts
 """Insert the lost payment of each live cancellation, from what its row says.
 
-An invalid row counts only if its cause is known: it may be of a page of another table.
+An invalid row counts only if its cause is known, or its refund: it may be of a page of another table.
 """
 
 _RESTORE_ENDED = f"""
@@ -427,22 +429,25 @@ SELECT CASE WHEN i.cancellation_id NOT IN (SELECT cancellation_id FROM cancellat
     coalesce(i.last_error, '{_UNREADABLE_NOTE}'), i.ended_at, i.outcome
 FROM invalid_cancellation AS i JOIN payment AS p
 ON p.receipt_id = i.receipt_id OR p.payment_id = i.payment_id AND p.amount = i.amount
-WHERE i.ended_at IS NOT NULL
+WHERE i.ended_at IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM cancellation AS c WHERE c.cancellation_id = i.cancellation_id AND c.payment_id = p.payment_id
+)
 """  # noqa: S608 - our own texts
 """Insert invalid rows that had ended, with the values of their payments; they prove that no money is owed any more.
 
-A row keeps its number, so that a later one of the same payment stays the latest. It may be there twice: read by way of
-the interior pages and from its leaf page.
+A row keeps its number, so that a later one of the same payment stays the latest. A row that was copied is skipped: it
+may be read twice, by way of the interior pages and from its leaf page.
 """
 
 _RESTORE = f"""
 WITH queued AS ({_QUEUED})
 INSERT INTO cancellation (payment_id, receipt_id, amount, pos_id, url, cause, request_id, created_at, due_at,
     last_error)
-SELECT payment_id, receipt_id, amount, pos_id, url, cause, request_id, updated_at, updated_at,
-    CASE cause WHEN 'unrecorded' THEN last_error ELSE '{_UNREADABLE_NOTE}' END
+SELECT payment_id, receipt_id, amount, pos_id, url, cause, request_id, queued_at, updated_at,
+    CASE cause WHEN 'unrecorded' THEN last_error ELSE coalesce(nullif(own_error, ''), '{_UNREADABLE_NOTE}') END
 FROM (
-    SELECT p.*, coalesce(i.request_id, '') AS request_id,
+    SELECT p.*, coalesce(i.request_id, '') AS request_id, coalesce(i.created_at, p.updated_at) AS queued_at,
+        i.last_error AS own_error,
         coalesce(
             i.cause,
             (SELECT cause FROM queued WHERE payment_id = p.payment_id ORDER BY event_id DESC LIMIT 1),

@@ -492,6 +492,86 @@ def test_an_invalid_row_that_had_ended_does_not_become_the_latest(
     journal.close()
 
 
+def test_of_a_row_with_an_invalid_address_the_last_error_and_the_age_are_kept(
+    path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
+) -> None:
+    written = one(lambda journal: stepped(journal, refunded(journal, "p1")))
+    corrupt(path, "cancellation", "url", b"\xee\xff")
+    _, row, _ = after_repair(path)
+
+    assert (row.last_error, row.created_at) == (ERROR, written.created_at)
+
+
+def test_rows_that_are_read_twice_are_copied_once(path: Path) -> None:
+    def leaves() -> list[int]:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'cancellation'").fetchone()
+        page = path.read_bytes()[(root - 1) * PAGE : root * PAGE]
+        cells = [int.from_bytes(page[12 + 2 * at : 14 + 2 * at], "big") for at in range(page[3] * 256 + page[4])]
+        return [int.from_bytes(page[cell : cell + 4], "big") for cell in cells]
+
+    journal = open_journal(path)
+    for number in range(80):
+        name = f"p{number:02}"
+        Cancellations(journal).withdraw(refunded(journal, name), "error 5 is ignored", attempts=0)
+        journal.move(journal.payment(name), PaymentState.REVERSING, "the till asks for a cancel", cancellation=CANCEL)
+    written = live_of(journal)
+    journal.close()
+    middle = leaves()[1]
+    content = path.read_bytes()
+    path.write_bytes(content[: (middle - 1) * PAGE] + b"\0" * PAGE + content[middle * PAGE :])
+    repaired(path)
+
+    journal = open_journal(path)
+    assert live_of(journal).keys() == written.keys()
+    kept = contents(journal)["cancellation"]
+    assert len(kept) <= 160
+    intact = [name for name, row in written.items() if live_of(journal)[name] == row]
+    assert len(intact) > 20
+    assert all(Cancellations(journal).latest_of(name) == written[name] for name in intact)
+    journal.close()
+
+
+@pytest.mark.parametrize("make", [unknown, refunded])
+def test_a_payment_whose_flag_is_invalid_still_gets_its_money_back(
+    path: Path,
+    one: Callable[[Callable[[Journal], object]], CancellationRow],
+    make: Callable[[Journal, str], CancellationRow],
+) -> None:
+    written = one(lambda journal: make(journal, "p1"))
+    corrupt(path, "payment", "cancellation_queued", 3)
+    empty_page(path, "cancellation")
+    _, row, payment = after_repair(path)
+
+    assert (row.payment_id, row.receipt_id, row.amount) == (written.payment_id, written.receipt_id, written.amount)
+    assert (row.cause, payment.till) == (written.cause, "till-1")
+
+
+def test_a_payment_in_flight_whose_flag_is_invalid_is_kept(
+    path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow | None]
+) -> None:
+    one(lambda journal: walk(journal, PaymentState.PAYING, "p1"))
+    corrupt(path, "payment", "cancellation_queued", 3)
+    repaired(path)
+
+    journal = open_journal(path)
+    assert journal.payment("p1").state is PaymentState.PAYING
+    journal.close()
+
+
+def test_a_refund_is_known_by_its_id_where_all_else_of_it_is_lost(
+    path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
+) -> None:
+    one(lambda journal: refunded(journal, "p1"))
+    corrupt(path, "cancellation", "cause", "refumd")
+    for table in ("payment", "event"):
+        empty_page(path, table)
+    _, row, _ = after_repair(path)
+
+    assert (row.payment_id, row.cause, row.request_id) == ("p1", Cause.REFUND, "refund-1")
+
+
 def test_a_row_without_its_payment_does_not_come_back_where_its_story_says_that_it_ended(
     path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow | None]
 ) -> None:

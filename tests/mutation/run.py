@@ -139,7 +139,9 @@ class _Run:
 
     def run(self, chosen: dict[Mutant, str]) -> dict[Mutant, str]:
         """Return for each mutant the test that kills it, or an empty text; ``chosen`` has the one that did before."""
-        found = dict.fromkeys(chosen, "") | self._run_jobs({mutant: [by] for mutant, by in chosen.items() if by})
+        found = dict.fromkeys(chosen, "") | self._run_jobs(
+            {mutant: [by] for mutant, by in chosen.items() if "::" in by}
+        )
         if left := [mutant for mutant in chosen if not found[mutant]]:
             packages = sorted({mutant.package for mutant in left})
             reached = dict(zip(packages, self._pool.map(self._reach, packages), strict=True))

@@ -104,15 +104,14 @@ def _run(job: dict[str, Any], items: list[pytest.Item], write_end: int) -> None:
         _change(job["path"], job["source"], job["function"])
     except (LookupError, AttributeError, TypeError, ValueError):
         _end(UNCHANGED, write_end)
-    killer = ""
-    try:
-        for item, following in zip(items, [*items[1:], None], strict=True):
+    for item, following in zip(items, [*items[1:], None], strict=False):
+        try:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            if _failed:
-                break
-        killer = _failed[0] if _failed else ""
-    except BaseException as error:  # noqa: BLE001 - the change may break anything
-        killer = f"({type(error).__name__})"
+        except BaseException as error:  # noqa: BLE001 - the change may break anything
+            _failed.append(f"{item.nodeid} ({type(error).__name__})")
+        if _failed:
+            break
+    killer = _failed[0] if _failed else ""
     _end(killer, write_end)
 
 
