@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         ReversalResult,
         Ui,
     )
-    from payme_plugin.counter import Counter
+    from payme_plugin.dispatcher import HookDispatcher
 
 __all__ = ["PaymePlugin", "plugin"]
 
@@ -42,8 +42,8 @@ class PaymePlugin:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._latest: Counter | None = None
-        self._counter: Counter | None = None
+        self._latest: HookDispatcher | None = None
+        self._counter: HookDispatcher | None = None
 
     @hookimpl
     def on_start(self, host: Host) -> None:
@@ -52,11 +52,11 @@ class PaymePlugin:
         Money effect: may cancel, later: what an earlier run left.
         """
         # A till loads the heavy parts here, not when it looks for plugins.
-        from payme_plugin.counter import Counter  # noqa: PLC0415
+        from payme_plugin.dispatcher import HookDispatcher  # noqa: PLC0415
         from payme_plugin.service import Service  # noqa: PLC0415
 
         service = Service(host)
-        counter = Counter(service)
+        counter = HookDispatcher(service)
         self._replace(counter)
         service.start()
         with self._lock:
@@ -153,7 +153,7 @@ class PaymePlugin:
         """
         self._replace(None)
 
-    def _replace(self, counter: Counter | None) -> None:
+    def _replace(self, counter: HookDispatcher | None) -> None:
         """End what was started last, and name what is to come after it."""
         with self._lock:
             former, self._latest, self._counter = self._latest, counter, None

@@ -6,20 +6,20 @@ import threading
 from typing import TYPE_CHECKING
 
 from hookspecs import PaymentType
+from payme_plugin.background import Background
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.errors import JournalError
 from payme_plugin.log import Log
-from payme_plugin.operations.endings import JOURNAL_NOTICE, journal_notice
-from payme_plugin.operations.guards import GuardedHost
-from payme_plugin.operations.slip_desk import SlipDesk, TemplateShelf, import_slip_parts, warm_up_slips
-from payme_plugin.operations.tools import Tools
+from payme_plugin.operations.context import Context
+from payme_plugin.operations.host_guard import GuardedHost
+from payme_plugin.operations.payment_slips import PaymentSlips, TemplateCache, import_slip_parts, warm_up_slips
+from payme_plugin.operations.results import JOURNAL_NOTICE, journal_notice
 from payme_plugin.paymego import codes
 from payme_plugin.paymego.client import client_of
 from payme_plugin.paymego.protocols import MerchantAccount
 from payme_plugin.settings import SettingsError, SettingsReader
 from payme_plugin.storage import Storage
 from payme_plugin.texts import Text, Texts
-from payme_plugin.upkeep import Upkeep
 from slips import SlipPress
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Service:
     Attributes:
         host: the till, guarded.
         clock: time.
-        upkeep: what goes on behind the sales.
+        background: what goes on behind the sales.
     """
 
     def __init__(self, host: Host, clock: Clock | None = None) -> None:
@@ -63,9 +63,9 @@ class Service:
         self._settings = SettingsReader(lambda: host.settings(PLUGIN_NAME), codes)
         self._storage = Storage(host, self.clock)
         self._client: tuple[tuple[MerchantAccount, Path | None], PaymeGoClient] | None = None
-        self._press: tuple[str | None, SlipPress, TemplateShelf] | None = None
+        self._press: tuple[str | None, SlipPress, TemplateCache] | None = None
         self._lock = threading.Lock()
-        self.upkeep = Upkeep(
+        self.background = Background(
             self.host,
             self._storage,
             settings=self._settings.read,
@@ -94,10 +94,10 @@ class Service:
                     client.warm_up()
             except Exception as error:  # noqa: BLE001 - told again when a payment connects
                 _log.warning("warming up: %s", error)
-            warm_up_slips(press, shelf, template, texts, self.upkeep.tell_in_turn)
+            warm_up_slips(press, shelf, template, texts, self.background.tell_in_turn)
 
         threading.Thread(target=warm_up, name="payme-warm-up", daemon=True).start()
-        self.upkeep.start(run_worker=settings is None or settings.run_worker)
+        self.background.start(run_worker=settings is None or settings.run_worker)
 
     def stop(self, *, ask_host: bool = True) -> None:
         """End the background and close what is open; unfinished payments and cancellations stay durable.
@@ -107,7 +107,7 @@ class Service:
 
         Money effect: may cancel, later: payments that the host does not have.
         """
-        self.upkeep.stop(ask_host=ask_host)
+        self.background.stop(ask_host=ask_host)
         with self._lock:
             client, self._client = self._client, None
         if client is not None:
@@ -126,7 +126,7 @@ class Service:
         self.host.notice(_TENDER_NOTICE, None if number is not None else texts(Text.NOTICE_NO_PAYMENT_TYPE))
         return [] if number is None else [PaymentType(number=number, name=texts(Text.TENDER_NAME))]
 
-    def operation(self) -> Tools:
+    def operation(self) -> Context:
         """Return the tools for one operation, with the settings of this moment.
 
         Raises:
@@ -135,7 +135,7 @@ class Service:
         """
         settings = self._settings.read()
         self._tell_settings(settings)
-        return self._tools(settings, self._texts(settings))
+        return self._context(settings, self._texts(settings))
 
     def journal(self) -> Journal:
         """Return the journal.
@@ -157,10 +157,10 @@ class Service:
         _log.error("%s: the journal can't be used: %s", what, error)
         self.host.notice(JOURNAL_NOTICE, self.texts()(journal_notice(error)))
 
-    def _tools(self, settings: Settings, texts: Texts) -> Tools:
+    def _context(self, settings: Settings, texts: Texts) -> Context:
         journal = self._storage.journal()
         press, shelf = self._slip_press(settings)
-        return Tools(
+        return Context(
             client=self._client_of(settings),
             clock=self.clock,
             journal=journal,
@@ -168,7 +168,7 @@ class Service:
             is_alive=self._storage.owner.is_alive,
             settings=settings,
             texts=texts,
-            slips=SlipDesk(
+            slips=PaymentSlips(
                 press=press,
                 shelf=shelf,
                 template=settings.slip_template,
@@ -191,12 +191,12 @@ class Service:
             former[1].close()
         return client
 
-    def _slip_press(self, settings: Settings | None) -> tuple[SlipPress, TemplateShelf]:
+    def _slip_press(self, settings: Settings | None) -> tuple[SlipPress, TemplateCache]:
         encoding = settings.slip_encoding if settings is not None else None
         with self._lock:
             if self._press is None or self._press[0] != encoding:
                 press = SlipPress(encoding=encoding)
-                self._press = (encoding, press, TemplateShelf(press))
+                self._press = (encoding, press, TemplateCache(press))
             return self._press[1], self._press[2]
 
     def _checked_settings(self) -> Settings | None:

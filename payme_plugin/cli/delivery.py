@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hookspecs import BaseHost
+from payme_plugin.background import Background
 from payme_plugin.cli.checkout import LANGUAGE
 from payme_plugin.cli.log_place import command_log, has_log
 from payme_plugin.cli.output import UsageFault
 from payme_plugin.clock import SystemClock
-from payme_plugin.operations.guards import GuardedHost
+from payme_plugin.operations.host_guard import GuardedHost
 from payme_plugin.paymego import codes
 from payme_plugin.paymego.client import client_of
 from payme_plugin.settings import SettingsReader
 from payme_plugin.storage import Storage
 from payme_plugin.texts import Texts
 from payme_plugin.till import FolderUnusable, ReceiptBook, reference_identity
-from payme_plugin.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from payme_plugin.clock import Clock
-    from payme_plugin.delivery.rounds import Rounds
+    from payme_plugin.delivery.processor import CancellationProcessor
     from payme_plugin.ledger.errors import JournalError
-    from payme_plugin.operations.cancellation import KassaDesk
+    from payme_plugin.operations.cancellation import MerchantClient
     from payme_plugin.paymego.client import PaymeGoClient
     from payme_plugin.settings import Settings
 
@@ -53,15 +53,15 @@ class Delivery:
         clock: time.
     """
 
-    rounds: Rounds
+    rounds: CancellationProcessor
     settings: Callable[[], Settings | None]
-    desk: Callable[[int, Settings], KassaDesk | None]
+    desk: Callable[[int, Settings], MerchantClient | None]
     cut_off: Callable[[], None]
     is_recorded: Callable[[str], bool | None]
     fault: Callable[[], JournalError | None]
     clock: Clock
 
-    def own_kassa(self) -> KassaDesk:
+    def own_kassa(self) -> MerchantClient:
         """Return the kassa for the command's own thread.
 
         Money effect: none by itself; a step that is taken with it may cancel.
@@ -97,7 +97,7 @@ def open_delivery(folder: Path, conf_file: Path, identity: str) -> Iterator[Deli
     with ExitStack() as opened:
         storage = Storage(host, clock)
         opened.callback(storage.close)
-        upkeep = Upkeep(
+        background = Background(
             GuardedHost(host),
             storage,
             settings=reader.read,
@@ -106,10 +106,10 @@ def open_delivery(folder: Path, conf_file: Path, identity: str) -> Iterator[Deli
             clock=clock,
         )
         yield Delivery(
-            rounds=upkeep.rounds(),
-            settings=upkeep.settings,
-            desk=upkeep.desk,
-            cut_off=upkeep.cut_off,
+            rounds=background.rounds(),
+            settings=background.settings,
+            desk=background.desk,
+            cut_off=background.cut_off,
             is_recorded=host.is_recorded,
             fault=storage.fault,
             clock=clock,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from payme_plugin.operations.cancellation import KassaDesk
-from payme_plugin.operations.tools import limits_of
+from payme_plugin.operations.cancellation import MerchantClient
+from payme_plugin.operations.context import limits_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ class Desks:
         self._clients: dict[int, tuple[Settings, PaymeGoClient]] = {}
         self._is_closed = False
 
-    def of(self, number: int, settings: Settings) -> KassaDesk | None:
+    def of(self, number: int, settings: Settings) -> MerchantClient | None:
         """Return the desk of thread ``number`` under ``settings``; None once they are closed."""
         former = None
         with self._lock:
@@ -42,7 +42,7 @@ class Desks:
                 self._clients[number] = kept
         if former is not None:
             former[1].close()
-        return KassaDesk(settings.pos_id, settings.url, kept[1], limits_of(settings))
+        return MerchantClient(settings.pos_id, settings.url, kept[1], limits_of(settings))
 
     def close(self) -> None:
         """Shut every connection: whoever waits for an answer on one is told at once, and none is opened any more."""

@@ -5,24 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.states import Cause
-from payme_plugin.operations.cancellation import Stepped
+from payme_plugin.operations.cancellation import StepOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from payme_plugin.clock import Clock
-    from payme_plugin.delivery.rounds import Rounds
+    from payme_plugin.delivery.processor import CancellationProcessor
     from payme_plugin.ledger.rows import CancellationRow
-    from payme_plugin.operations.cancellation import KassaDesk
+    from payme_plugin.operations.cancellation import MerchantClient
 
 __all__ = ["deliver_due", "deliver_until_empty", "send_links"]
 
 _PAUSE_S = 0.5
 _MOST_DUE = 1000
-_WAITED_FOR = frozenset({Stepped.ACCEPTED, None})
+_WAITED_FOR = frozenset({StepOutcome.ACCEPTED, None})
 
 
-def deliver_due(rounds: Rounds, kassa: KassaDesk, is_recorded: Callable[[str], bool | None]) -> None:
+def deliver_due(
+    rounds: CancellationProcessor, kassa: MerchantClient, is_recorded: Callable[[str], bool | None]
+) -> None:
     """Step every row that is due, once.
 
     Money effect: may cancel.
@@ -32,7 +34,11 @@ def deliver_due(rounds: Rounds, kassa: KassaDesk, is_recorded: Callable[[str], b
 
 
 def deliver_until_empty(
-    rounds: Rounds, kassa: KassaDesk, is_recorded: Callable[[str], bool | None], clock: Clock, patience_s: float
+    rounds: CancellationProcessor,
+    kassa: MerchantClient,
+    is_recorded: Callable[[str], bool | None],
+    clock: Clock,
+    patience_s: float,
 ) -> bool:
     """Step every live row whatever its pause, round after round; return whether none is left.
 
@@ -52,7 +58,7 @@ def deliver_until_empty(
             for row in rows
             if is_whole or row.cancellation_id in waits_for
         }
-        has_ended = Stepped.DONE in came.values() or not (is_whole or came.keys() == waits_for)
+        has_ended = StepOutcome.DONE in came.values() or not (is_whole or came.keys() == waits_for)
         has_changed = has_ended or (has_changed and not is_whole)
         waits_for = {number for number, stepped in came.items() if stepped in _WAITED_FOR}
         gives_up_at = clock.monotonic() + patience_s if has_ended or gives_up_at is None else gives_up_at
@@ -66,7 +72,9 @@ def deliver_until_empty(
     return rounds.rows.backlog()[0] == 0
 
 
-def send_links(rounds: Rounds, kassa: KassaDesk, clock: Clock, patience_s: float, *, due_only: bool) -> None:
+def send_links(
+    rounds: CancellationProcessor, kassa: MerchantClient, clock: Clock, patience_s: float, *, due_only: bool
+) -> None:
     """Tell Payme of the fiscal receipts that wait, each once, for at most ``patience_s`` seconds.
 
     Args:

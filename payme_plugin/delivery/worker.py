@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from hookspecs import QueueMessage
     from payme_plugin.clock import Clock
-    from payme_plugin.delivery.rounds import Rounds
+    from payme_plugin.delivery.processor import CancellationProcessor
     from payme_plugin.ledger.rows import CancellationRow
-    from payme_plugin.operations.cancellation import KassaDesk
+    from payme_plugin.operations.cancellation import MerchantClient
     from payme_plugin.settings import Settings
 
 __all__ = ["Surroundings", "Worker"]
@@ -66,7 +66,7 @@ class Surroundings:
 @dataclass(frozen=True, slots=True)
 class _Job:
     name: str
-    run: Callable[[KassaDesk], bool]
+    run: Callable[[MerchantClient], bool]
     settings: Settings | None
 
 
@@ -83,9 +83,9 @@ class Worker:
 
     def __init__(
         self,
-        rounds: Callable[[], Rounds],
+        rounds: Callable[[], CancellationProcessor],
         surroundings: Surroundings,
-        desk: Callable[[int, Settings], KassaDesk | None],
+        desk: Callable[[int, Settings], MerchantClient | None],
         clock: Clock,
     ) -> None:
         self._rounds = rounds
@@ -175,7 +175,9 @@ class Worker:
             self._futile_at = {name: at for name, at in self._futile_at.items() if now - at < _FUTILE_REMEMBERED_S}
             return frozenset(name for name, at in self._futile_at.items() if now - at < _REST_S)
 
-    def _due(self, rounds: Rounds, not_now: frozenset[str]) -> Iterator[tuple[str, Callable[[KassaDesk], bool]]]:
+    def _due(
+        self, rounds: CancellationProcessor, not_now: frozenset[str]
+    ) -> Iterator[tuple[str, Callable[[MerchantClient], bool]]]:
         """Give what is due, by name, but for what the host's queue takes."""
         with self._lock:
             futile_at = dict(self._futile_at)
@@ -192,7 +194,9 @@ class Worker:
         for name in _in_turn(links, not_now, futile_at):
             yield name, partial(rounds.send_link, links[name])
 
-    def _job_of(self, rounds: Rounds, row: CancellationRow, name: str) -> Callable[[KassaDesk], bool] | None:
+    def _job_of(
+        self, rounds: CancellationProcessor, row: CancellationRow, name: str
+    ) -> Callable[[MerchantClient], bool] | None:
         """Return what is to be done for a row; None: the host's queue took it, or it must wait for the host's word."""
         if self._is_taken(rounds, row, name):
             return None
@@ -205,7 +209,7 @@ class Worker:
             return None
         return partial(_step, rounds, row, is_recorded)
 
-    def _is_taken(self, rounds: Rounds, row: CancellationRow, name: str) -> bool:
+    def _is_taken(self, rounds: CancellationProcessor, row: CancellationRow, name: str) -> bool:
         try:
             return self._surroundings.enqueue is not None and rounds.offer(row, self._surroundings.enqueue)
         except JournalError as error:
@@ -254,5 +258,5 @@ def _name(row: CancellationRow) -> str:
     return f"cancellation {row.cancellation_id}"
 
 
-def _step(rounds: Rounds, row: CancellationRow, is_recorded: bool | None, kassa: KassaDesk) -> bool:
+def _step(rounds: CancellationProcessor, row: CancellationRow, is_recorded: bool | None, kassa: MerchantClient) -> bool:
     return rounds.step(row, kassa, is_recorded=is_recorded) is not None

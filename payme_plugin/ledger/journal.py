@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from payme_plugin.clock import Clock
-    from payme_plugin.ledger.rows import Adopted, Intent, NewCancellation, Note, PaymentRow, Verdict
+    from payme_plugin.ledger.rows import Adopted, Intent, NewCancellation, Note, PaymentRow, StoredResult
 
 __all__ = ["FILE_NAME", "Journal", "add_event", "add_events"]
 
@@ -145,7 +145,7 @@ class Journal(JournalReader):
         receipt_id: str | None = None,
         fingerprint: str | None = None,
         released_code: str | None = None,
-        verdict: Verdict | None = None,
+        verdict: StoredResult | None = None,
         cancellation: NewCancellation | None = None,
         paid_at: int | None = None,
         closed_at: int | None = None,

@@ -26,7 +26,7 @@ __all__ = [
     "NewCancellation",
     "Note",
     "PaymentRow",
-    "Verdict",
+    "StoredResult",
     "row_of",
 ]
 
@@ -76,7 +76,7 @@ class Adopted(Intent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class StoredResult:
     """What the cashier was told; repeated word for word when the host repeats its request.
 
     Attributes:

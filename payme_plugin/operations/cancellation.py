@@ -20,10 +20,10 @@ from payme_plugin.ledger.cancellations import HELD_BY_TILL, SAID_CANCELLED, Canc
 from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log
-from payme_plugin.operations.inquiry import CANCEL, Inquiry
+from payme_plugin.operations.event_log import EventLog
+from payme_plugin.operations.receipt_queries import CANCEL, ReceiptQueries
 from payme_plugin.operations.same_kassa import is_same_kassa
-from payme_plugin.operations.story import Story
-from payme_plugin.operations.waiting import Watch
+from payme_plugin.operations.wait import CashierWait
 from payme_plugin.paymego.states import ReceiptState
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.rows import CancellationRow
-    from payme_plugin.operations.waiting import Limits
+    from payme_plugin.operations.wait import Limits
     from payme_plugin.paymego.protocols import Client
 
-__all__ = ["KassaDesk", "Stepped", "Stepper", "pause_ms"]
+__all__ = ["CancellationStep", "MerchantClient", "StepOutcome", "pause_ms"]
 
 _log = Log()
 
@@ -57,7 +57,7 @@ _CANCEL_AND_ASK_AT = frozenset(
 )
 
 
-class Stepped(Enum):
+class StepOutcome(Enum):
     """What a step came to."""
 
     DONE = "done"
@@ -71,7 +71,7 @@ class Stepped(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class KassaDesk:
+class MerchantClient:
     """The kassa whose key the settings hold: a request about a payment goes out with no other.
 
     Attributes:
@@ -98,7 +98,7 @@ def pause_ms(attempts: int, jitter: float) -> int:
     return int(whole * (1 - jitter / 2))
 
 
-class Stepper:
+class CancellationStep:
     """Steps cancellations of one journal.
 
     Args:
@@ -118,7 +118,7 @@ class Stepper:
         self._clock = clock
         self._jitter = jitter
 
-    def step(self, row: CancellationRow, kassa: KassaDesk, *, is_recorded: bool | None) -> Stepped:
+    def step(self, row: CancellationRow, kassa: MerchantClient, *, is_recorded: bool | None) -> StepOutcome:
         """Make one step of a live row and store what came of it. The caller holds the row's lease.
 
         Args:
@@ -133,45 +133,45 @@ class Stepper:
         Money effect: may cancel, the whole amount of the row's receipt.
         """
         if row.cause is Cause.UNRECORDED and _is_held(row, is_recorded):
-            return self._later(row, Stepped.HELD, HELD_BY_TILL)
+            return self._later(row, StepOutcome.HELD, HELD_BY_TILL)
         if not is_same_kassa(row, kassa):
-            return self._later(row, Stepped.HELD, f"the settings hold no key of kassa {row.pos_id} at {row.url}")
+            return self._later(row, StepOutcome.HELD, f"the settings hold no key of kassa {row.pos_id} at {row.url}")
         try:
             return self._carried_out(row, kassa)
         except Conflict:
-            return Stepped.DONE
+            return StepOutcome.DONE
 
-    def last_state(self, row: CancellationRow, kassa: KassaDesk) -> int | None:
+    def last_state(self, row: CancellationRow, kassa: MerchantClient) -> int | None:
         """Ask for the receipt's state and change nothing; None where it can't be known.
 
         Money effect: none.
         """
         if not is_same_kassa(row, kassa):
             return None
-        watch, inquiry = self._inquiry(row, kassa, Story(self._clock))
-        return inquiry.state(watch.request_limit())
+        wait, queries = self._queries(row, kassa, EventLog(self._clock))
+        return queries.state(wait.request_limit())
 
-    def _carried_out(self, row: CancellationRow, kassa: KassaDesk) -> Stepped:
-        story = Story(self._clock)
-        watch, inquiry = self._inquiry(row, kassa, story)
-        state = inquiry.state(watch.request_limit())
+    def _carried_out(self, row: CancellationRow, kassa: MerchantClient) -> StepOutcome:
+        events = EventLog(self._clock)
+        wait, queries = self._queries(row, kassa, events)
+        state = queries.state(wait.request_limit())
         if state in _CANCEL_AT or state in _CANCEL_AND_ASK_AT:
-            self._begin(row, story)
-            came = inquiry.cancel(watch.request_limit())
-            state = came if state in _CANCEL_AT else inquiry.state(watch.request_limit())
+            self._begin(row, events)
+            came = queries.cancel(wait.request_limit())
+            state = came if state in _CANCEL_AT else queries.state(wait.request_limit())
         if state == ReceiptState.CANCELLED:
-            self._rows.end(row, SAID_CANCELLED, reversed_at_payme=True, notes=story.take())
+            self._rows.end(row, SAID_CANCELLED, reversed_at_payme=True, notes=events.take())
             _log.info("cancellation %d of payment %s: done", row.cancellation_id, row.payment_id)
-            return Stepped.DONE
+            return StepOutcome.DONE
         if state == ReceiptState.CANCELLING:
-            return self._later(row, Stepped.ACCEPTED, "Payme is cancelling (21)", story)
-        told = inquiry.last_told or "no usable answer"
-        return self._later(row, Stepped.LATER, told, story)
+            return self._later(row, StepOutcome.ACCEPTED, "Payme is cancelling (21)", events)
+        told = queries.last_outcome or "no usable answer"
+        return self._later(row, StepOutcome.LATER, told, events)
 
-    def _begin(self, row: CancellationRow, story: Story) -> None:
+    def _begin(self, row: CancellationRow, events: EventLog) -> None:
         try:
             # Of a row that is refused again and again the first try is told, and what comes to something else.
-            notes = () if row.last_error else (*story.notes, story.request_line(CANCEL))
+            notes = () if row.last_error else (*events.notes, events.request_line(CANCEL))
             self._rows.begin(row, notes=notes)
         except Conflict:
             raise
@@ -182,7 +182,7 @@ class Stepper:
             _log.error("cancellation %d: %s", row.cancellation_id, error)
         else:
             if notes:
-                story.stored_before(CANCEL)
+                events.stored_before(CANCEL)
 
     def _may_be_taken_back(self, row: CancellationRow) -> bool:
         """Say whether a hook may end a row yet without its money: it must know of every ``receipts.cancel`` that left.
@@ -193,23 +193,27 @@ class Stepper:
         payment = None if was_told_queued(row) or is_recoverys else self._journal.find(row.payment_id)
         return payment is not None and payment.state is PaymentState.REVERSING
 
-    def _inquiry(self, row: CancellationRow, kassa: KassaDesk, story: Story) -> tuple[Watch, Inquiry]:
-        watch = Watch(self._clock, None, kassa.limits)
-        return watch, Inquiry(
+    def _queries(
+        self, row: CancellationRow, kassa: MerchantClient, events: EventLog
+    ) -> tuple[CashierWait, ReceiptQueries]:
+        wait = CashierWait(self._clock, None, kassa.limits)
+        return wait, ReceiptQueries(
             kassa.client,
-            watch,
-            story,
+            wait,
+            events,
             receipt_id=row.receipt_id,
             amount=row.amount,
             text=lambda _: "",
         )
 
-    def _later(self, row: CancellationRow, stepped: Stepped, came: str, story: Story | None = None) -> Stepped:
-        notes = () if story is None else story.take()
+    def _later(
+        self, row: CancellationRow, stepped: StepOutcome, came: str, events: EventLog | None = None
+    ) -> StepOutcome:
+        notes = () if events is None else events.take()
         try:
             self._rows.postpone(row, pause_ms(row.attempts, self._jitter()), came, notes=notes)
         except Conflict:
-            return Stepped.DONE
+            return StepOutcome.DONE
         _log.info("cancellation %d of payment %s: %s", row.cancellation_id, row.payment_id, came)
         return stepped
 

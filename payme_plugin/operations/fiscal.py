@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.rows import FiscalLinkRow
-    from payme_plugin.operations.cancellation import KassaDesk
+    from payme_plugin.operations.cancellation import MerchantClient
 
 __all__ = ["detail_of", "fiscal_data_of", "send_fiscal_link"]
 
@@ -82,7 +82,7 @@ def fiscal_data_of(link: str) -> Mapping[str, object] | None:
     }
 
 
-def send_fiscal_link(journal: Journal, row: FiscalLinkRow, kassa: KassaDesk, clock: Clock, jitter: float) -> None:
+def send_fiscal_link(journal: Journal, row: FiscalLinkRow, kassa: MerchantClient, clock: Clock, jitter: float) -> None:
     """Tell Payme of a fiscal receipt once, and store what came of it. The caller holds the row's lease.
 
     Its success ends it, or a refusal with a code, with a line in the log, where the answer repeats our request's id.

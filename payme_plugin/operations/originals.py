@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.states import Cause, PaymentState
-from payme_plugin.operations.endings import is_ours, record_of
 from payme_plugin.operations.refund_rules import FOREIGN_PAYMENT, violations_of
+from payme_plugin.operations.results import is_ours, record_of
 
 if TYPE_CHECKING:
     from hookspecs import CancelRequest, PaymentRecord, RefundRequest, RefundViolation

@@ -3,8 +3,9 @@
     intent ─ receipts.create beside the scan ─> created ─ the code and the receipt id durable ─> paying
     paying ─ receipts.pay, once per code ─> the answer, or receipts.check until it decides ─> the verdict
 
-The transitions are in ``ledger.states``, the scan in ``scanning``, the receipt in ``creating``, what an answer means in
-``judging`` and ``inquiry``, the wait for the buyer in ``polling``, a payment that is known already in ``asked_again``.
+The transitions are in ``ledger.states``, the scan in ``code_scan``, the receipt in ``create_receipt``, what an answer
+means in ``pay_outcome`` and ``receipt_queries``, the wait for the buyer in ``polling``, a payment that is known already
+in ``repeat_request``.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ from hookspecs import PaymentStatus
 from payme_plugin.ledger.errors import CodeAlreadySent, Conflict, JournalError
 from payme_plugin.ledger.rows import Intent
 from payme_plugin.ledger.states import PaymentState
-from payme_plugin.operations import asked_again
-from payme_plugin.operations.creating import Creating
-from payme_plugin.operations.endings import Ending, Paid, commit, commit_paid, paid_result, refusal
-from payme_plugin.operations.guards import GuardedUi
-from payme_plugin.operations.inquiry import Inquiry, receipt_id_of
-from payme_plugin.operations.judging import AskAgain, judge_pay
+from payme_plugin.operations import repeat_request
+from payme_plugin.operations.code_scan import Code, CodeScanner, NoCode, is_other_wallets, reason_for_stale
+from payme_plugin.operations.create_receipt import ReceiptCreation
+from payme_plugin.operations.event_log import EventLog
+from payme_plugin.operations.host_guard import GuardedUi
+from payme_plugin.operations.pay_outcome import AskAgain, classify_pay_failure
 from payme_plugin.operations.polling import poll
+from payme_plugin.operations.receipt_queries import ReceiptQueries, receipt_id_of
+from payme_plugin.operations.results import NotPaid, Paid, commit, commit_paid, paid_result, refusal
 from payme_plugin.operations.same_kassa import is_same_kassa
-from payme_plugin.operations.scanning import Code, CodeDesk, NoCode, is_other_wallets, reason_for_stale
-from payme_plugin.operations.story import Story
-from payme_plugin.operations.waiting import Watch
+from payme_plugin.operations.wait import CashierWait
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.errors import CallFailed
 from payme_plugin.paymego.states import ReceiptState
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from hookspecs import PaymentRequest, PaymentResult, Ui
     from payme_plugin.ledger.rows import PaymentRow
-    from payme_plugin.operations.tools import Tools
+    from payme_plugin.operations.context import Context
     from payme_plugin.secret import Secret
 
 __all__ = ["take_payment"]
@@ -47,27 +48,27 @@ _LARGEST_AMOUNT = 2**63 - 1
 _SLIP_NEEDS = ("card", "merchant", "pay_time")
 
 
-def take_payment(tools: Tools, request: PaymentRequest, ui: Ui) -> PaymentResult:
+def take_payment(context: Context, request: PaymentRequest, ui: Ui) -> PaymentResult:
     """Charge the buyer for an open sale and return the verdict, which is durable by then.
 
     Args:
-        tools: what the operation may touch.
+        context: what the operation may touch.
         request: what to charge; the same ``payment_id`` again never charges again.
         ui: the cashier.
 
     Money effect: may charge. A verdict other than PAID leaves a cancellation where money may have moved.
     """
     if not 0 < request.amount <= _LARGEST_AMOUNT:
-        return refusal(request.amount, tools.texts(Text.PAYMENT_AMOUNT_NOT_ALLOWED))
-    flow = _Payment(tools, request, GuardedUi(ui))
+        return refusal(request.amount, context.texts(Text.PAYMENT_AMOUNT_NOT_ALLOWED))
+    flow = _Payment(context, request, GuardedUi(ui))
     try:
         try:
-            known = tools.journal.find(request.payment_id)
+            known = context.journal.find(request.payment_id)
             return flow.begin() if known is None else flow.ask_again(known)
         except Conflict:
-            return asked_again.obey(tools, request, flow.finish_paid)
+            return repeat_request.obey(context, request, flow.finish_paid)
     except JournalError as error:
-        return asked_again.not_writable(tools, request, error, may_be_charged=flow.may_be_charged)
+        return repeat_request.not_writable(context, request, error, may_be_charged=flow.may_be_charged)
 
 
 class _Payment:
@@ -77,26 +78,26 @@ class _Payment:
         may_be_charged: its row is in state paying: a code may have arrived, and no verdict is stored.
     """
 
-    def __init__(self, tools: Tools, request: PaymentRequest, ui: GuardedUi) -> None:
+    def __init__(self, context: Context, request: PaymentRequest, ui: GuardedUi) -> None:
         self.may_be_charged = False
-        self._tools = tools
+        self._context = context
         self._request = request
-        self._story = Story(tools.clock)
-        self._watch = Watch(tools.clock, ui, tools.limits)
-        self._codes = CodeDesk(
+        self._events = EventLog(context.clock)
+        self._wait = CashierWait(context.clock, ui, context.limits)
+        self._codes = CodeScanner(
             ui,
-            tools.clock,
-            tools.texts,
-            pattern=tools.settings.code_pattern,
-            was_sent=lambda code: tools.journal.was_sent(tools.journal.fingerprint(code)),
+            context.clock,
+            context.texts,
+            pattern=context.settings.code_pattern,
+            was_sent=lambda code: context.journal.was_sent(context.journal.fingerprint(code)),
             given=request.qr_code,
-            left_s=lambda: self._watch.left_s,
+            left_s=lambda: self._wait.left_s,
         )
 
     def begin(self) -> PaymentResult:
         """Take a new payment from its intent on."""
-        request, settings = self._request, self._tools.settings
-        row = self._tools.journal.add_intent(
+        request, settings = self._request, self._context.settings
+        row = self._context.journal.add_intent(
             Intent(
                 payment_id=request.payment_id,
                 payment_type=request.payment_type,
@@ -106,7 +107,7 @@ class _Payment:
                 number=request.receipt.number,
                 pos_id=settings.pos_id,
                 url=settings.url,
-                owner=self._tools.owner,
+                owner=self._context.owner,
             ),
             f"{request.amount} tiyin, receipt {request.receipt.till}/{request.receipt.shift}/{request.receipt.number}",
         )
@@ -118,18 +119,18 @@ class _Payment:
             given = self._codes.first()
             if isinstance(given, NoCode):
                 return self._end(row, self._without_code(given, has_receipt=False))
-        creating = Creating(self._tools, self._watch, self._story, row, self._request.receipt)
+        creating = ReceiptCreation(self._context, self._wait, self._events, row, self._request.receipt)
         creating.begin()
         code = self._codes.first()
         created = creating.join(may_repeat=isinstance(code, Code))
-        if isinstance(created, Ending):
+        if isinstance(created, NotPaid):
             return self._end(row, created if isinstance(code, Code) else self._without_code(code, has_receipt=False))
         try:
-            row = self._tools.journal.move(
-                row, PaymentState.CREATED, "Payme created the receipt", receipt_id=created, notes=self._story.take()
+            row = self._context.journal.move(
+                row, PaymentState.CREATED, "Payme created the receipt", receipt_id=created, notes=self._events.take()
             )
         except Conflict:
-            if self._tools.journal.find_receipt(created) is None:
+            if self._context.journal.find_receipt(created) is None:
                 raise
             return self._end(row, creating.wrong_receipt("the receipt id is another payment's"))
         return self.charge(row, code)
@@ -137,7 +138,7 @@ class _Payment:
     def charge(self, row: PaymentRow, code: Code | NoCode | None = None) -> PaymentResult:
         """Send the code for a receipt in state 0, and another one where Payme says that it is stale."""
         while True:
-            if self._watch.has_stopped():  # while the cashier was asked whether to stop, Payme's answer came
+            if self._wait.has_stopped():  # while the cashier was asked whether to stop, Payme's answer came
                 code = NoCode(None)
             elif code is None:
                 code = self._codes.first()
@@ -145,56 +146,56 @@ class _Payment:
                 code = self._codes.fresh(code)
             if isinstance(code, NoCode):
                 return self._end(row, self._without_code(code, has_receipt=True))
-            fingerprint = self._tools.journal.fingerprint(code.secret.reveal())
+            fingerprint = self._context.journal.fingerprint(code.secret.reveal())
             try:
-                paying = self._tools.journal.move(
+                paying = self._context.journal.move(
                     row,
                     PaymentState.PAYING,
                     "the code is about to leave",
                     fingerprint=fingerprint,
-                    notes=self._story.notes,
-                    request=self._story.request_line(_PAY),
+                    notes=self._events.notes,
+                    request=self._events.request_line(_PAY),
                 )
             except CodeAlreadySent:
                 code = self._next_code(Text.SCAN_ALREADY_USED)
                 continue
-            self._story.stored_before(_PAY)
+            self._events.stored_before(_PAY)
             self.may_be_charged = True
             outcome = self._pay(paying, code.secret)
             if not isinstance(outcome, AskAgain):
                 return self._finish(paying, outcome, fingerprint)
-            row = self._tools.journal.move(
+            row = self._context.journal.move(
                 paying,
                 PaymentState.CREATED,
                 f"error {outcome.error_code} proves no charge, state 0 asked after it",
-                notes=self._story.take(),
+                notes=self._events.take(),
             )
             self.may_be_charged = False
             code = self._next_code(reason_for_stale(code))
 
     def go_on_paying(self, row: PaymentRow) -> PaymentResult:
         """Find out what became of a ``pay`` that an ended process had sent."""
-        self._watch.start()
+        self._wait.start()
         return self._finish(row, self._poll(row))
 
     def finish_paid(self, row: PaymentRow, paid: Paid | None = None) -> PaymentResult:
         """Make the slips and the result of a payment that is durable as paid; what the slip lacks is asked for."""
         receipt = paid.receipt if paid is not None else None
         lacking = receipt is None or any(receipt.raw.get(name) is None for name in _SLIP_NEEDS)
-        if lacking and is_same_kassa(row, self._tools.settings):
-            receipt = self._inquiry(row, Text.PROGRESS_PAYING).receipt(self._watch.question_limit()) or receipt
-            self._tools.journal.add_notes_later(row.payment_id, self._story.take())
-        slips = self._tools.slips.make("pay", row, {} if receipt is None else receipt.raw)
-        return paid_result(self._tools, row, receipt.phone if receipt is not None else None, slips)
+        if lacking and is_same_kassa(row, self._context.settings):
+            receipt = self._queries(row, Text.PROGRESS_PAYING).receipt(self._wait.question_limit()) or receipt
+            self._context.journal.add_notes_later(row.payment_id, self._events.take())
+        slips = self._context.slips.make("pay", row, {} if receipt is None else receipt.raw)
+        return paid_result(self._context, row, receipt.phone if receipt is not None else None, slips)
 
     def ask_again(self, row: PaymentRow) -> PaymentResult:
         """Answer for a payment that the journal knows already."""
         self.may_be_charged = row.state is PaymentState.PAYING
-        return asked_again.answer(
-            self._tools,
+        return repeat_request.answer(
+            self._context,
             self._request,
             row,
-            asked_again.Roads(
+            repeat_request.Roads(
                 paid=self.finish_paid,
                 intent=self.from_intent,
                 created=self._go_on_created,
@@ -203,82 +204,82 @@ class _Payment:
         )
 
     def _go_on_created(self, row: PaymentRow) -> PaymentResult:
-        state = self._inquiry(row, Text.PROGRESS_CREATING).state(self._watch.question_limit())
+        state = self._queries(row, Text.PROGRESS_CREATING).state(self._wait.question_limit())
         if state == ReceiptState.CREATED:
             return self.charge(row)
         return self._end(
             row,
-            Ending(
+            NotPaid(
                 status=PaymentStatus.REFUSED,
-                message=self._tools.texts(Text.PAYMENT_RECEIPT_NOT_CREATED),
+                message=self._context.texts(Text.PAYMENT_RECEIPT_NOT_CREATED),
                 reason=f"the receipt of an ended process is in state {state}",
                 needs_cancellation=state != ReceiptState.CANCELLED,
             ),
         )
 
-    def _pay(self, row: PaymentRow, code: Secret) -> Ending | Paid | AskAgain:
-        self._watch.start()
-        inquiry = self._inquiry(row, Text.PROGRESS_PAYING)
+    def _pay(self, row: PaymentRow, code: Secret) -> NotPaid | Paid | AskAgain:
+        self._wait.start()
+        queries = self._queries(row, Text.PROGRESS_PAYING)
         try:
-            answer = inquiry.call(_PAY, receipts.pay(receipt_id_of(row), code), self._watch.request_limit())
+            answer = queries.call(_PAY, receipts.pay(receipt_id_of(row), code), self._wait.request_limit())
         except CallFailed as failure:
-            judged = judge_pay(self._tools, inquiry, self._watch, failure, may_ask=self._codes.may_ask)
-            if isinstance(judged, Ending) and judged.error_code in self._tools.settings.stale_codes:
+            judged = classify_pay_failure(self._context, queries, self._wait, failure, may_ask=self._codes.may_ask)
+            if isinstance(judged, NotPaid) and judged.error_code in self._context.settings.stale_codes:
                 judged = self._stale(judged, code)
         else:
-            receipt = inquiry.receipt_in(answer, self._watch.question_limit())
+            receipt = queries.receipt_in(answer, self._wait.question_limit())
             if receipt is not None and receipt.state == ReceiptState.PAID:
                 return Paid(receipt)
             judged = None
         return judged if judged is not None else self._poll(row)
 
-    def _stale(self, ending: Ending, code: Secret) -> Ending:
+    def _stale(self, ending: NotPaid, code: Secret) -> NotPaid:
         if not is_other_wallets(code):
             return ending
-        return replace(ending, message=self._tools.texts(Text.PAYMENT_OTHER_WALLET, code=ending.error_code))
+        return replace(ending, message=self._context.texts(Text.PAYMENT_OTHER_WALLET, code=ending.error_code))
 
-    def _poll(self, row: PaymentRow) -> Ending | Paid:
-        return poll(self._tools, self._inquiry(row, Text.PROGRESS_WAITING_FOR_BUYER), self._watch)
+    def _poll(self, row: PaymentRow) -> NotPaid | Paid:
+        return poll(self._context, self._queries(row, Text.PROGRESS_WAITING_FOR_BUYER), self._wait)
 
-    def _finish(self, row: PaymentRow, outcome: Ending | Paid, fingerprint: str | None = None) -> PaymentResult:
-        if isinstance(outcome, Ending):
+    def _finish(self, row: PaymentRow, outcome: NotPaid | Paid, fingerprint: str | None = None) -> PaymentResult:
+        if isinstance(outcome, NotPaid):
             return self._end(row, outcome, fingerprint)
-        return self.finish_paid(commit_paid(self._tools, row, outcome, self._story), outcome)
+        return self.finish_paid(commit_paid(self._context, row, outcome, self._events), outcome)
 
-    def _end(self, row: PaymentRow, ending: Ending, fingerprint: str | None = None) -> PaymentResult:
-        return commit(self._tools, row, ending, self._story, fingerprint)
+    def _end(self, row: PaymentRow, ending: NotPaid, fingerprint: str | None = None) -> PaymentResult:
+        return commit(self._context, row, ending, self._events, fingerprint)
 
     def _next_code(self, reason: Text) -> Code | NoCode:
         if not self._codes.may_ask:
             return NoCode(reason)
         return self._codes.another(reason)
 
-    def _without_code(self, missing: NoCode, *, has_receipt: bool) -> Ending:
-        texts = self._tools.texts
+    def _without_code(self, missing: NoCode, *, has_receipt: bool) -> NotPaid:
+        texts = self._context.texts
         if missing.reason is None:
-            return Ending(
+            return NotPaid(
                 status=PaymentStatus.ABORTED,
                 message=texts(Text.PAYMENT_ABORTED_BEFORE_CHARGE),
                 reason="no code was scanned",
                 needs_cancellation=has_receipt,
             )
         message = Text.PAYMENT_CODE_NOT_ACCEPTED if self._request.qr_code is None else missing.reason
-        return Ending(
+        return NotPaid(
             status=PaymentStatus.REFUSED,
             message=texts(message),
             reason=f"no usable code ({missing.reason.value})",
             needs_cancellation=has_receipt,
         )
 
-    def _inquiry(self, row: PaymentRow, text: Text) -> Inquiry:
-        return Inquiry(
-            self._tools.client,
-            self._watch,
-            self._story,
+    def _queries(self, row: PaymentRow, text: Text) -> ReceiptQueries:
+        return ReceiptQueries(
+            self._context.client,
+            self._wait,
+            self._events,
             receipt_id=receipt_id_of(row),
             amount=row.amount,
             text=self._progress(text),
         )
 
     def _progress(self, text: Text) -> Callable[[float], str]:
-        return lambda left_s: self._tools.texts(text, left_s=round(left_s))
+        return lambda left_s: self._context.texts(text, left_s=round(left_s))

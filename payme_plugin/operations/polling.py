@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hookspecs import PaymentStatus
-from payme_plugin.operations.endings import Ending, Paid
-from payme_plugin.operations.judging import cancelled_by_payme, returning
+from payme_plugin.operations.pay_outcome import cancelled_by_payme, returning
+from payme_plugin.operations.results import NotPaid, Paid
 from payme_plugin.paymego.states import ReceiptState
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
-    from payme_plugin.operations.inquiry import Inquiry
-    from payme_plugin.operations.tools import Tools
-    from payme_plugin.operations.waiting import Watch
+    from payme_plugin.operations.context import Context
+    from payme_plugin.operations.receipt_queries import ReceiptQueries
+    from payme_plugin.operations.wait import CashierWait
 
 __all__ = ["poll"]
 
 
-def poll(tools: Tools, inquiry: Inquiry, watch: Watch) -> Ending | Paid:
+def poll(context: Context, queries: ReceiptQueries, wait: CashierWait) -> NotPaid | Paid:
     """Ask for the state until it decides, the cashier stops, or time is over.
 
     A question that is under way when ``payDuration`` ends makes room for the last one, which has a ``timeout`` of its
@@ -26,58 +26,58 @@ def poll(tools: Tools, inquiry: Inquiry, watch: Watch) -> Ending | Paid:
 
     Money effect: none.
     """
-    next_question = watch.now
-    while not watch.has_stopped():
-        is_last = watch.now >= watch.ends
-        limit = watch.question_limit()
-        decided = _judge(tools, inquiry.state(limit if is_last else min(limit, watch.ends)))
+    next_question = wait.now
+    while not wait.has_stopped():
+        is_last = wait.now >= wait.ends
+        limit = wait.question_limit()
+        decided = _judge(context, queries.state(limit if is_last else min(limit, wait.ends)))
         if decided is not None:
             return decided
-        if watch.has_stopped():
+        if wait.has_stopped():
             break
         if is_last:
-            return _time_is_over(tools)
-        next_question = _next(next_question, tools.limits.frequency_s, watch)
-        watch.pause_until(next_question, lambda left_s: _text(tools, left_s))
-    return _stopped(tools, inquiry, watch)
+            return _time_is_over(context)
+        next_question = _next(next_question, context.limits.frequency_s, wait)
+        wait.pause_until(next_question, lambda left_s: _text(context, left_s))
+    return _stopped(context, queries, wait)
 
 
-def _next(last: float, frequency_s: float, watch: Watch) -> float:
+def _next(last: float, frequency_s: float, wait: CashierWait) -> float:
     # Answers slower than the frequency skip their turns instead of piling up.
-    turns = int((watch.now - last) / frequency_s) + 1
-    return min(last + turns * frequency_s, watch.ends)
+    turns = int((wait.now - last) / frequency_s) + 1
+    return min(last + turns * frequency_s, wait.ends)
 
 
-def _judge(tools: Tools, state: int | None) -> Ending | Paid | None:
+def _judge(context: Context, state: int | None) -> NotPaid | Paid | None:
     if state == ReceiptState.PAID:
         return Paid(None)
     if state == ReceiptState.CANCELLED:
-        return cancelled_by_payme(tools.texts)
+        return cancelled_by_payme(context.texts)
     if state == ReceiptState.CANCELLING:
-        return returning(tools.texts)
+        return returning(context.texts)
     return None
 
 
-def _stopped(tools: Tools, inquiry: Inquiry, watch: Watch) -> Ending | Paid:
-    watch.heed()
-    if inquiry.state(watch.question_limit()) == ReceiptState.PAID:
+def _stopped(context: Context, queries: ReceiptQueries, wait: CashierWait) -> NotPaid | Paid:
+    wait.acknowledge_stop()
+    if queries.state(wait.question_limit()) == ReceiptState.PAID:
         return Paid(None)
-    return Ending(
+    return NotPaid(
         status=PaymentStatus.ABORTED,
-        message=tools.texts(Text.PAYMENT_ABORTED),
+        message=context.texts(Text.PAYMENT_ABORTED),
         reason="the cashier stopped",
         needs_cancellation=True,
     )
 
 
-def _time_is_over(tools: Tools) -> Ending:
-    return Ending(
+def _time_is_over(context: Context) -> NotPaid:
+    return NotPaid(
         status=PaymentStatus.UNKNOWN,
-        message=tools.texts(Text.PAYMENT_UNKNOWN),
+        message=context.texts(Text.PAYMENT_UNKNOWN),
         reason="payDuration is over",
         needs_cancellation=True,
     )
 
 
-def _text(tools: Tools, left_s: float) -> str:
-    return tools.texts(Text.PROGRESS_WAITING_FOR_BUYER, left_s=round(left_s))
+def _text(context: Context, left_s: float) -> str:
+    return context.texts(Text.PROGRESS_WAITING_FOR_BUYER, left_s=round(left_s))

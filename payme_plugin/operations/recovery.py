@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.errors import Conflict
 from payme_plugin.ledger.retention import age_ms
-from payme_plugin.ledger.rows import NewCancellation, Verdict
+from payme_plugin.ledger.rows import NewCancellation, StoredResult
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log
-from payme_plugin.operations.recording import paid_by_the_tills_word
+from payme_plugin.operations.closed_receipts import paid_by_the_tills_word
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
@@ -130,7 +130,9 @@ def give_up(journal: Journal, row: PaymentRow, reason: str, texts: Texts) -> Non
         row,
         PaymentState.UNKNOWN if may_be_charged else PaymentState.REFUSED,
         reason,
-        verdict=Verdict(message=texts(Text.PAYMENT_UNKNOWN if may_be_charged else Text.PAYMENT_RECEIPT_NOT_CREATED)),
+        verdict=StoredResult(
+            message=texts(Text.PAYMENT_UNKNOWN if may_be_charged else Text.PAYMENT_RECEIPT_NOT_CREATED)
+        ),
         cancellation=None if row.state is PaymentState.INTENT else NewCancellation(cause=Cause.UNRECORDED),
     )
 

@@ -16,10 +16,10 @@ from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.rows import NewCancellation
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log
-from payme_plugin.operations.inquiry import CANCEL, Inquiry, receipt_id_of
+from payme_plugin.operations.event_log import EventLog
+from payme_plugin.operations.receipt_queries import CANCEL, ReceiptQueries, receipt_id_of
 from payme_plugin.operations.reversal_endings import ReversalEndings, refused
-from payme_plugin.operations.story import Story
-from payme_plugin.operations.waiting import Watch
+from payme_plugin.operations.wait import CashierWait
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.errors import CallFailed, ServerError
 from payme_plugin.paymego.states import ReceiptState
@@ -28,9 +28,9 @@ from payme_plugin.texts import Text
 if TYPE_CHECKING:
     from hookspecs import ReversalResult
     from payme_plugin.ledger.rows import CancellationRow, PaymentRow
-    from payme_plugin.operations.guards import GuardedUi
+    from payme_plugin.operations.context import Context
+    from payme_plugin.operations.host_guard import GuardedUi
     from payme_plugin.operations.reversal_endings import Order
-    from payme_plugin.operations.tools import Tools
 
 __all__ = ["reverse", "tell_reversed"]
 
@@ -40,11 +40,11 @@ _GONE = frozenset({ReceiptState.CANCELLING, ReceiptState.CANCELLED})
 _NOTHING_ASKED = "the cashier stopped it before Payme was asked"
 
 
-def reverse(tools: Tools, row: PaymentRow, order: Order, ui: GuardedUi) -> ReversalResult:
+def reverse(context: Context, row: PaymentRow, order: Order, ui: GuardedUi) -> ReversalResult:
     """Give a whole payment back.
 
     Args:
-        tools: what the operation may touch; its client is that of the kassa that took the payment.
+        context: what the operation may touch; its client is that of the kassa that took the payment.
         row: the payment, paid, recorded, or reversing by this very order.
         order: why.
         ui: the cashier.
@@ -55,33 +55,33 @@ def reverse(tools: Tools, row: PaymentRow, order: Order, ui: GuardedUi) -> Rever
 
     Money effect: may cancel, the whole amount.
     """
-    return _Reversal(tools, order, ui).run(row)
+    return _Reversal(context, order, ui).run(row)
 
 
-def tell_reversed(tools: Tools, row: PaymentRow, order: Order, ui: GuardedUi) -> ReversalResult:
+def tell_reversed(context: Context, row: PaymentRow, order: Order, ui: GuardedUi) -> ReversalResult:
     """Return REVERSED, with its slip, for a payment that was given back before.
 
     Money effect: none.
     """
-    return _Reversal(tools, order, ui).reversed_before(row)
+    return _Reversal(context, order, ui).reversed_before(row)
 
 
 class _Reversal:
     """One run of one reversal."""
 
-    def __init__(self, tools: Tools, order: Order, ui: GuardedUi) -> None:
-        self._tools = tools
+    def __init__(self, context: Context, order: Order, ui: GuardedUi) -> None:
+        self._context = context
         self._order = order
-        self._story = Story(tools.clock)
-        self._watch = Watch(tools.clock, ui, tools.limits)
-        self._rows = Cancellations(tools.journal)
-        self._endings = ReversalEndings(tools, order, self._story, self._watch, self._inquiry)
+        self._events = EventLog(context.clock)
+        self._wait = CashierWait(context.clock, ui, context.limits)
+        self._rows = Cancellations(context.journal)
+        self._endings = ReversalEndings(context, order, self._events, self._wait, self._queries)
         self._may_withdraw = True
         self._attempts = 0
         self._came = ""
 
     def run(self, row: PaymentRow) -> ReversalResult:
-        self._watch.start()
+        self._wait.start()
         if row.state is PaymentState.REVERSING:
             # Begun before a crash, which may have come before receipts.cancel left.
             cancellation = self._live(row)
@@ -90,12 +90,12 @@ class _Reversal:
             # it where receipts.cancel has left before: that request may still be on its way. That it is due proves
             # less, for a wall clock may be set back; it stands in where what came could not be stored.
             is_left = bool(cancellation.last_error) or cancellation.offered_at is not None
-            is_due = cancellation.due_at <= self._tools.journal.now_ms()
+            is_due = cancellation.due_at <= self._context.journal.now_ms()
             self._may_withdraw = not (is_left or is_due or cancellation.attempts)
         else:
             state = self._known_state(row)
             if state in _GONE and self._order.cause is Cause.REFUND:
-                return refused(self._tools, row, Text.REVERSAL_ALREADY_REVERSED)
+                return refused(self._context, row, Text.REVERSAL_ALREADY_REVERSED)
             row, cancellation = self._begin(row)
         if state == ReceiptState.CANCELLED:
             return self._endings.reversed(row, cancellation)
@@ -104,28 +104,28 @@ class _Reversal:
         return self._carry_out(row, cancellation, state)
 
     def reversed_before(self, row: PaymentRow) -> ReversalResult:
-        self._watch.start()
+        self._wait.start()
         return self._endings.already_reversed(row, self._rows.latest_of(row.payment_id))
 
     def _known_state(self, row: PaymentRow) -> int | None:
         """Ask for the state until it is known; None when the cashier stopped or time is over."""
-        inquiry = self._inquiry(row)
+        queries = self._queries(row)
         # The first question has its whole timeout: a payDuration below one round trip would let no cancel ever leave.
-        limit = self._watch.request_limit()
-        while not self._watch.has_stopped():
-            state = inquiry.state(limit)
+        limit = self._wait.request_limit()
+        while not self._wait.has_stopped():
+            state = queries.state(limit)
             if state is not None:
                 return state
-            if not self._pause() or self._watch.now >= self._watch.ends:
+            if not self._pause() or self._wait.now >= self._wait.ends:
                 break
-            limit = min(self._watch.request_limit(), self._watch.ends)
+            limit = min(self._wait.request_limit(), self._wait.ends)
         return None
 
     def _begin(self, row: PaymentRow) -> tuple[PaymentRow, CancellationRow]:
-        self._came = self._story.last
+        self._came = self._events.last
         # The worker leaves the row alone while the cashier waits; after a crash it comes due by itself.
-        wait_ms = self._tools.settings.pay_duration_ms + 1000 * self._tools.settings.timeout_s
-        row = self._tools.journal.move(
+        wait_ms = self._context.settings.pay_duration_ms + 1000 * self._context.settings.timeout_s
+        row = self._context.journal.move(
             row,
             PaymentState.REVERSING,
             f"the till asks for a {self._order.operation}",
@@ -134,7 +134,7 @@ class _Reversal:
                 request_id=self._order.request_id,
                 due_in_ms=min(wait_ms, FARTHEST_DUE_MS),
             ),
-            notes=self._story.take(),
+            notes=self._events.take(),
         )
         return row, self._live(row)
 
@@ -144,25 +144,25 @@ class _Reversal:
     def _carry_out(self, row: PaymentRow, cancellation: CancellationRow, state: int) -> ReversalResult:
         if state == ReceiptState.CANCELLING:
             return self._follow(row, cancellation)
-        inquiry = self._inquiry(row)
+        queries = self._queries(row)
         self._begin_cancel(cancellation)
         try:
-            answer = inquiry.call(CANCEL, receipts.by_id(receipt_id_of(row)), self._watch.request_limit())
+            answer = queries.call(CANCEL, receipts.by_id(receipt_id_of(row)), self._wait.request_limit())
         except ServerError as refusal:
             return self._refused_by_payme(row, cancellation, refusal)
         except CallFailed:
             return self._queued(row, cancellation)
-        accepted = inquiry.state_in(answer, self._watch.question_limit())
+        accepted = queries.state_in(answer, self._wait.question_limit())
         if accepted == ReceiptState.CANCELLED:
             return self._endings.reversed(row, cancellation)
-        if accepted == ReceiptState.CANCELLING and self._tools.settings.cancel_accepted_is_done:
+        if accepted == ReceiptState.CANCELLING and self._context.settings.cancel_accepted_is_done:
             return self._endings.reversed_soon(row, cancellation)
         return self._follow(row, cancellation)
 
     def _begin_cancel(self, cancellation: CancellationRow) -> None:
         try:
             self._attempts = self._rows.begin(
-                cancellation, notes=(*self._story.notes, self._story.request_line(CANCEL))
+                cancellation, notes=(*self._events.notes, self._events.request_line(CANCEL))
             )
         except Conflict:
             raise
@@ -171,21 +171,21 @@ class _Reversal:
             _log.error("payment %s: %s", cancellation.payment_id, error)
             self._may_withdraw = False
         else:
-            self._story.stored_before(CANCEL)
+            self._events.stored_before(CANCEL)
             if self._attempts > 1:
                 # Another's receipts.cancel has left since the row was read, and may still be on its way.
                 self._may_withdraw = False
 
     def _follow(self, row: PaymentRow, cancellation: CancellationRow) -> ReversalResult:
         """Ask for the state until Payme says cancelled."""
-        inquiry = self._inquiry(row)
-        while not self._watch.has_stopped():
-            is_last = self._watch.now >= self._watch.ends
-            limit = self._watch.question_limit()
-            state = inquiry.state(limit if is_last else min(limit, self._watch.ends))
+        queries = self._queries(row)
+        while not self._wait.has_stopped():
+            is_last = self._wait.now >= self._wait.ends
+            limit = self._wait.question_limit()
+            state = queries.state(limit if is_last else min(limit, self._wait.ends))
             if state == ReceiptState.CANCELLED:
                 return self._endings.reversed(row, cancellation)
-            if state == ReceiptState.CANCELLING and self._tools.settings.cancel_accepted_is_done:
+            if state == ReceiptState.CANCELLING and self._context.settings.cancel_accepted_is_done:
                 return self._endings.reversed_soon(row, cancellation)
             if not self._pause():
                 break
@@ -193,9 +193,9 @@ class _Reversal:
 
     def _refused_by_payme(self, row: PaymentRow, cancellation: CancellationRow, refusal: ServerError) -> ReversalResult:
         # An error without our request's id may be another call's, and ours may still be carried out.
-        is_ignored = refusal.bound and refusal.code in self._tools.settings.ignored_errors
+        is_ignored = refusal.bound and refusal.code in self._context.settings.ignored_errors
         if self._may_withdraw and is_ignored:
-            state = self._inquiry(row).state(self._watch.question_limit())
+            state = self._queries(row).state(self._wait.question_limit())
             if state == ReceiptState.PAID:
                 told = self._endings.withdrawn(row, cancellation, refusal.code, self._attempts)
                 if told is not None:
@@ -203,27 +203,27 @@ class _Reversal:
         return self._queued(row, cancellation, refusal.code)
 
     def _queued(self, row: PaymentRow, cancellation: CancellationRow, error_code: int | None = None) -> ReversalResult:
-        came = self._story.last or self._came or _NOTHING_ASKED
+        came = self._events.last or self._came or _NOTHING_ASKED
         return self._endings.queued(row, cancellation, came, error_code)
 
     def _pause(self) -> bool:
         """Wait until the next turn; False: there is none."""
-        if self._watch.has_stopped() or self._watch.now >= self._watch.ends:
+        if self._wait.has_stopped() or self._wait.now >= self._wait.ends:
             return False
-        return self._watch.pause_until(self._next_turn(), self._text)
+        return self._wait.pause_until(self._next_turn(), self._text)
 
     def _next_turn(self) -> float:
-        return min(self._watch.now + self._tools.limits.frequency_s, self._watch.ends)
+        return min(self._wait.now + self._context.limits.frequency_s, self._wait.ends)
 
-    def _inquiry(self, row: PaymentRow) -> Inquiry:
-        return Inquiry(
-            self._tools.client,
-            self._watch,
-            self._story,
+    def _queries(self, row: PaymentRow) -> ReceiptQueries:
+        return ReceiptQueries(
+            self._context.client,
+            self._wait,
+            self._events,
             receipt_id=receipt_id_of(row),
             amount=row.amount,
             text=self._text,
         )
 
     def _text(self, left_s: float) -> str:
-        return self._tools.texts(Text.PROGRESS_REVERSING, left_s=round(left_s))
+        return self._context.texts(Text.PROGRESS_REVERSING, left_s=round(left_s))

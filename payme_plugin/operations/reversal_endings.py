@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from hookspecs import Receipt, Slip
     from payme_plugin.ledger.rows import CancellationRow, PaymentRow
-    from payme_plugin.operations.inquiry import Inquiry
-    from payme_plugin.operations.story import Story
-    from payme_plugin.operations.tools import Tools
-    from payme_plugin.operations.waiting import Watch
+    from payme_plugin.operations.context import Context
+    from payme_plugin.operations.event_log import EventLog
+    from payme_plugin.operations.receipt_queries import ReceiptQueries
+    from payme_plugin.operations.wait import CashierWait
 
 __all__ = ["Order", "ReversalEndings", "closed_by_hand", "refused"]
 
@@ -51,22 +51,22 @@ class Order:
         return "refund" if self.cause is Cause.REFUND else "cancel"
 
 
-def refused(tools: Tools, row: PaymentRow, text: Text, error_code: int | None = None) -> ReversalResult:
+def refused(context: Context, row: PaymentRow, text: Text, error_code: int | None = None) -> ReversalResult:
     """Return REFUSED: the payment stands."""
     return ReversalResult(
         status=ReversalStatus.REFUSED,
         receipt_id=row.receipt_id,
-        message=tools.texts(text),
+        message=context.texts(text),
         error_code=error_code,
     )
 
 
-def closed_by_hand(tools: Tools, row: PaymentRow, reason: str) -> ReversalResult:
+def closed_by_hand(context: Context, row: PaymentRow, reason: str) -> ReversalResult:
     """Return REFUSED for a payment whose return a person ended: nothing moves, and people know where its money is."""
     return ReversalResult(
         status=ReversalStatus.REFUSED,
         receipt_id=row.receipt_id,
-        message=tools.texts(Text.REVERSAL_CLOSED_BY_HAND, text=reason),
+        message=context.texts(Text.REVERSAL_CLOSED_BY_HAND, text=reason),
     )
 
 
@@ -74,22 +74,27 @@ class ReversalEndings:
     """The ways in which one run of one reversal ends.
 
     Args:
-        tools: what the operation may touch.
+        context: what the operation may touch.
         order: why.
-        story: of the run; its lines go into the commits.
-        watch: of the run; it limits the question for what a slip shows.
-        inquiry: gives the requests about a payment's receipt.
+        events: of the run; its lines go into the commits.
+        wait: of the run; it limits the question for what a slip shows.
+        queries: gives the requests about a payment's receipt.
     """
 
     def __init__(
-        self, tools: Tools, order: Order, story: Story, watch: Watch, inquiry: Callable[[PaymentRow], Inquiry]
+        self,
+        context: Context,
+        order: Order,
+        events: EventLog,
+        wait: CashierWait,
+        queries: Callable[[PaymentRow], ReceiptQueries],
     ) -> None:
-        self._tools = tools
+        self._context = context
         self._order = order
-        self._story = story
-        self._watch = watch
-        self._inquiry = inquiry
-        self._rows = Cancellations(tools.journal)
+        self._events = events
+        self._wait = wait
+        self._queries = queries
+        self._rows = Cancellations(context.journal)
 
     def already_reversed(self, row: PaymentRow, cancellation: CancellationRow | None) -> ReversalResult:
         """Return REVERSED, with its slip, for a payment that was given back before.
@@ -121,11 +126,11 @@ class ReversalEndings:
         # The money is back whatever the disk says; where this can't be stored, the worker comes to the same end.
         with _tolerated(row):
             try:
-                self._rows.end(cancellation, SAID_CANCELLED, reversed_at_payme=True, notes=self._story.notes)
+                self._rows.end(cancellation, SAID_CANCELLED, reversed_at_payme=True, notes=self._events.notes)
             except Conflict:
                 # A person has closed the cancellation meanwhile, or its worker was first.
-                self._tools.journal.move(row, PaymentState.REVERSED, SAID_CANCELLED, notes=self._story.notes)
-            self._story.take()
+                self._context.journal.move(row, PaymentState.REVERSED, SAID_CANCELLED, notes=self._events.notes)
+            self._events.take()
         return self._result(ReversalStatus.REVERSED, row, Text.REVERSAL_REVERSED, with_slip=True)
 
     def reversed_soon(self, row: PaymentRow, cancellation: CancellationRow) -> ReversalResult:
@@ -192,20 +197,20 @@ class ReversalEndings:
         """
         try:
             outcome = f"error {error_code} is ignored, state 4 asked after it"
-            self._rows.withdraw(cancellation, outcome, attempts=attempts, notes=self._story.notes)
+            self._rows.withdraw(cancellation, outcome, attempts=attempts, notes=self._events.notes)
         except JournalError as error:
             _log.error("payment %s: %s", row.payment_id, error)
             return None
         return ReversalResult(
             status=ReversalStatus.REFUSED,
             receipt_id=row.receipt_id,
-            message=self._tools.texts(Text.REVERSAL_REFUSED, code=error_code),
+            message=self._context.texts(Text.REVERSAL_REFUSED, code=error_code),
             error_code=error_code,
         )
 
     def _leave_to_worker(self, row: PaymentRow, cancellation: CancellationRow, came: str) -> None:
         with _tolerated(row):
-            self._rows.leave(cancellation, came, notes=self._story.take())
+            self._rows.leave(cancellation, came, notes=self._events.take())
 
     def _ended_meanwhile(self, cancellation: CancellationRow) -> ReversalResult | None:
         """Return what is told of a cancellation that has ended while the cashier waited; None: it is live.
@@ -217,8 +222,8 @@ class ReversalEndings:
             Conflict: another hook took it back.
         """
         try:
-            latest = self._tools.journal.cancellation(cancellation.cancellation_id)
-            row = self._tools.journal.payment(cancellation.payment_id)
+            latest = self._context.journal.cancellation(cancellation.cancellation_id)
+            row = self._context.journal.payment(cancellation.payment_id)
         except JournalError as error:
             _log.error("payment %s: %s", cancellation.payment_id, error)
             return None
@@ -228,7 +233,7 @@ class ReversalEndings:
             return self.already_reversed(row, latest)
         reason = closing_reason(latest)
         if reason is not None:
-            return closed_by_hand(self._tools, row, reason)
+            return closed_by_hand(self._context, row, reason)
         message = f"cancellation {cancellation.cancellation_id} was taken back"
         raise Conflict(message)
 
@@ -244,15 +249,15 @@ class ReversalEndings:
     ) -> ReversalResult:
         slips: tuple[Slip, ...] = ()
         if with_slip:
-            receipt = self._inquiry(row).receipt(self._watch.question_limit())
-            self._tools.journal.add_notes_later(row.payment_id, self._story.take())
+            receipt = self._queries(row).receipt(self._wait.question_limit())
+            self._context.journal.add_notes_later(row.payment_id, self._events.take())
             raw = {} if receipt is None else receipt.raw
-            slips = self._tools.slips.make(self._order.operation, row, raw, self._order.document)
+            slips = self._context.slips.make(self._order.operation, row, raw, self._order.document)
         return ReversalResult(
             status=status,
             receipt_id=row.receipt_id,
             slips=slips,
-            message=self._tools.texts(text),
+            message=self._context.texts(text),
             error_code=error_code,
             cancellation_queued=queued,
         )

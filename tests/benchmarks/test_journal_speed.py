@@ -19,7 +19,7 @@ from hookspecs import BaseHost
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.reader import JournalReader
-from payme_plugin.ledger.rows import Intent, NewCancellation, Verdict
+from payme_plugin.ledger.rows import Intent, NewCancellation, StoredResult
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.plugin import PaymePlugin
 from tests.benchmarks.conftest import SLACK, Ratio, Tell, compare
@@ -106,7 +106,10 @@ class Verdicts:
     def queue(self, clock: Callable[[], float]) -> float:
         """Commit one verdict with its cancellation; return the seconds of the commit alone."""
         row = self.paying()
-        verdict, cancellation = Verdict(message="unknown"), NewCancellation(cause=Cause.UNRECORDED, due_in_ms=3_600_000)
+        verdict, cancellation = (
+            StoredResult(message="unknown"),
+            NewCancellation(cause=Cause.UNRECORDED, due_in_ms=3_600_000),
+        )
         begin = clock()
         self._journal.move(row, PaymentState.UNKNOWN, "time is up", verdict=verdict, cancellation=cancellation)
         return clock() - begin
@@ -196,13 +199,13 @@ def test_a_verdict_is_committed_almost_as_fast_while_the_worker_drains_ten_thous
         owe(tmp_path, kassa.receipt_ids, pos_id=kassa.pos_id, url=kassa.url)
         counter = plugin._counter
         assert counter is not None
-        upkeep = counter._service.upkeep
-        upkeep.wake()
+        background = counter._service.background
+        background.wake()
         rows = [left(tmp_path)]
         busy = []
         for _ in range(VERDICTS):
             time.sleep(BETWEEN_SALES_S)
-            with upkeep.in_hand("a sale"):
+            with background.in_hand("a sale"):
                 busy.append(sales.queue(time.perf_counter))
         rows.append(left(tmp_path))
 

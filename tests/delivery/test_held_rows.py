@@ -14,7 +14,7 @@ from owed_money import owe_paid, owe_refund
 from payme_plugin.delivery.draining import deliver_due, deliver_until_empty
 from payme_plugin.delivery.messages import message_of
 from payme_plugin.ledger.cancellations import HELD_BY_TILL
-from payme_plugin.operations.cancellation import Stepped
+from payme_plugin.operations.cancellation import StepOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,29 +25,29 @@ CANCEL = "receipts.cancel"
 PATIENCE_S = 20.0
 
 
-def step(world: HookedWorld, *, is_recorded: bool | None) -> Stepped | None:
-    kassa = world.upkeep.kassa(9)
+def step(world: HookedWorld, *, is_recorded: bool | None) -> StepOutcome | None:
+    kassa = world.background.kassa(9)
     assert kassa is not None
     (row,) = world.journal.live_cancellations()
-    return world.upkeep.rounds().step(row, kassa, is_recorded=is_recorded)
+    return world.background.rounds().step(row, kassa, is_recorded=is_recorded)
 
 
 def by_worker(world: HookedWorld) -> None:
-    assert step(world, is_recorded=None) is Stepped.HELD
+    assert step(world, is_recorded=None) is StepOutcome.HELD
 
 
 def by_command(world: HookedWorld) -> None:
-    kassa = world.upkeep.kassa(9)
+    kassa = world.background.kassa(9)
     assert kassa is not None
-    rounds = world.upkeep.rounds()
+    rounds = world.background.rounds()
     assert not deliver_until_empty(rounds, kassa, lambda _: None, world.clock, PATIENCE_S)
 
 
 def by_command_for_due_rows(world: HookedWorld) -> None:
-    kassa = world.upkeep.kassa(9)
+    kassa = world.background.kassa(9)
     assert kassa is not None
     world.clock.sleep(3600)
-    deliver_due(world.upkeep.rounds(), kassa, lambda _: None)
+    deliver_due(world.background.rounds(), kassa, lambda _: None)
     assert world.journal.live_cancellations()
 
 
@@ -56,7 +56,7 @@ def test_one_that_the_till_has_is_held_by_whoever_can_not_ask_it(
     world: HookedWorld, who: Callable[[HookedWorld], None]
 ) -> None:
     owe_paid(world)
-    assert step(world, is_recorded=True) is Stepped.HELD
+    assert step(world, is_recorded=True) is StepOutcome.HELD
 
     for _ in range(3):
         who(world)
@@ -67,11 +67,11 @@ def test_one_that_the_till_has_is_held_by_whoever_can_not_ask_it(
 
 def test_it_is_held_by_whoever_read_it_before_the_till_spoke(world: HookedWorld) -> None:
     row = owe_paid(world)
-    kassa = world.upkeep.kassa(9)
+    kassa = world.background.kassa(9)
     assert kassa is not None
-    assert step(world, is_recorded=True) is Stepped.HELD
+    assert step(world, is_recorded=True) is StepOutcome.HELD
 
-    assert world.upkeep.rounds().step(row, kassa, is_recorded=None) is Stepped.HELD
+    assert world.background.rounds().step(row, kassa, is_recorded=None) is StepOutcome.HELD
     assert (world.paymego.count(CANCEL), world.paymego.held()) == (0, 1_500_000)
 
 
@@ -80,7 +80,7 @@ def test_it_stays_held_after_a_restart(world: HookedWorld) -> None:
     step(world, is_recorded=True)
     world.restart()
 
-    assert step(world, is_recorded=None) is Stepped.HELD
+    assert step(world, is_recorded=None) is StepOutcome.HELD
 
 
 def test_it_stays_held_while_the_settings_name_another_kassa(world: HookedWorld) -> None:
@@ -91,7 +91,7 @@ def test_it_stays_held_while_the_settings_name_another_kassa(world: HookedWorld)
     step(world, is_recorded=None)
     world.settings = settings
 
-    assert step(world, is_recorded=None) is Stepped.HELD
+    assert step(world, is_recorded=None) is StepOutcome.HELD
     assert world.paymego.count(CANCEL) == 0
 
 
@@ -99,22 +99,22 @@ def test_it_goes_on_when_the_till_says_that_it_has_it_no_more(world: HookedWorld
     owe_paid(world)
     step(world, is_recorded=True)
 
-    assert step(world, is_recorded=False) is Stepped.ACCEPTED
+    assert step(world, is_recorded=False) is StepOutcome.ACCEPTED
     world.clock.sleep(2)
-    assert step(world, is_recorded=None) is Stepped.DONE
+    assert step(world, is_recorded=None) is StepOutcome.DONE
     assert world.paymego.held() == 0
 
 
 def test_one_that_no_till_ever_held_is_carried_out_by_whoever_comes(world: HookedWorld) -> None:
     owe_paid(world)
 
-    assert step(world, is_recorded=None) is Stepped.ACCEPTED
+    assert step(world, is_recorded=None) is StepOutcome.ACCEPTED
 
 
 def test_what_the_host_asked_for_itself_is_held_by_no_word_of_its(world: HookedWorld) -> None:
     owe_refund(world)
 
-    assert step(world, is_recorded=True) is Stepped.ACCEPTED
+    assert step(world, is_recorded=True) is StepOutcome.ACCEPTED
 
 
 def test_a_message_of_the_hosts_queue_holds_it_too(world: HookedWorld) -> None:

@@ -55,7 +55,7 @@ def test_no_hook_raises(world: HookedWorld, invalid: str) -> None:
     world.work(60)
     world.restart()
     world.work(60)
-    world.upkeep.stop()
+    world.background.stop()
 
 
 @pytest.mark.parametrize("invalid", ["cancellation.cause", "cancellation.url"])
@@ -115,7 +115,7 @@ def test_a_clock_that_comes_back_in_another_year_charges_no_open_sale_twice(worl
     parked = world.sell("p1", 1)
     world.host.recorded["p1"] = True
     world.sell_and_close("p2", 2)
-    world.upkeep.recover(own_too=True)
+    world.background.recover(own_too=True)
     assert world.row("p1").state is PaymentState.RECORDED
 
     world.clock.set_wall(500 * DAY_MS)

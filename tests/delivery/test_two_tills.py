@@ -26,7 +26,7 @@ LONG_S = 121.0
 
 def begin_second_till(world: HookedWorld) -> None:
     """Let another till come while the first one decides; the world's counter is the second one's from here on."""
-    world.upkeep.recover(own_too=False)
+    world.background.recover(own_too=False)
     world.restart(dead=False)
 
 
@@ -287,10 +287,10 @@ def test_a_former_process_of_this_till_that_took_its_time_to_stop_is_no_other_ti
 
 
 def test_a_till_that_has_stopped_leaves_the_folder_to_the_next(world: HookedWorld) -> None:
-    world.upkeep.recover(own_too=False)
-    world.upkeep.stop()
+    world.background.recover(own_too=False)
+    world.background.stop()
 
-    with world.upkeep._storage.leases.try_acquire(LEADER) as is_free:
+    with world.background._storage.leases.try_acquire(LEADER) as is_free:
         assert is_free
     world.restart()
     assert pay(world, "p1").status is PaymentStatus.PAID
@@ -299,9 +299,9 @@ def test_a_till_that_has_stopped_leaves_the_folder_to_the_next(world: HookedWorl
 def test_a_process_that_only_delivers_is_no_till(world: HookedWorld) -> None:
     row = owe_refund(world)
     world.restart()
-    kassa = world.upkeep.kassa(0)
+    kassa = world.background.kassa(0)
     assert kassa is not None
-    world.upkeep.rounds().step(row, kassa, is_recorded=None)
+    world.background.rounds().step(row, kassa, is_recorded=None)
     world.restart(dead=False)
 
     assert pay(world, "p2").status is PaymentStatus.PAID

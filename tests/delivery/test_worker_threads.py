@@ -145,7 +145,7 @@ def test_each_step_first_gives_way_to_a_sale(world: HookedWorld) -> None:
         enqueue=None,
         gives_way=lambda: steps.append("gives way"),
     )
-    worker = Worker(world.upkeep.rounds, surroundings, desk, SystemClock())
+    worker = Worker(world.background.rounds, surroundings, desk, SystemClock())
     worker.start()
 
     assert comes_true(lambda: steps == ["gives way", "begins"])
@@ -156,14 +156,14 @@ def test_the_worker_need_not_give_way_once_the_hook_has_returned_even_where_the_
     world: HookedWorld,
 ) -> None:
     def fail() -> None:
-        with world.upkeep.in_hand("p1"):
-            assert not world.upkeep._nothing_in_hand.is_set()
+        with world.background.in_hand("p1"):
+            assert not world.background._nothing_in_hand.is_set()
             raise KeyError
 
     with pytest.raises(KeyError):
         fail()
 
-    assert world.upkeep._nothing_in_hand.is_set()
+    assert world.background._nothing_in_hand.is_set()
 
 
 def test_when_the_stop_returns_no_thread_of_the_worker_runs_any_more_though_the_server_never_answers(
@@ -197,8 +197,8 @@ def test_all_threads_of_the_worker_share_one_time_to_stop(world: HookedWorld) ->
         begun.release()
         goes_on.wait(10)
 
-    surroundings = replace(world.upkeep._surroundings(), before_round=lambda: None, gives_way=lambda: None)
-    worker = Worker(world.upkeep.rounds, surroundings, desk, SystemClock())
+    surroundings = replace(world.background._surroundings(), before_round=lambda: None, gives_way=lambda: None)
+    worker = Worker(world.background.rounds, surroundings, desk, SystemClock())
     worker.start()
     assert all(begun.acquire(timeout=10) for _ in range(STEPPERS))
     began = time.monotonic()
@@ -211,10 +211,10 @@ def test_all_threads_of_the_worker_share_one_time_to_stop(world: HookedWorld) ->
 
 
 def test_a_thread_that_is_late_opens_no_connection_after_the_stop(world: HookedWorld) -> None:
-    world.upkeep.stop()
+    world.background.stop()
 
-    assert world.upkeep.desk(0, world.settings) is None
-    assert world.upkeep.kassa(0) is None
+    assert world.background.desk(0, world.settings) is None
+    assert world.background.kassa(0) is None
 
 
 def test_the_workers_connections_are_not_the_sales(new_till: Callable[..., ServedTill], sandbox: Sandbox) -> None:

@@ -19,7 +19,7 @@ from hands_hooks import codes_on_the_wire, paid_or_not
 from hands_texts import ANY_TEXT
 from hooked_world import HookedWorld
 from hookspecs import PaymentStatus
-from payme_plugin.operations.scanning import fold
+from payme_plugin.operations.code_scan import fold
 from payme_plugin.sandbox import Behaviour, BuyerAction
 from payme_plugin.texts import LANGUAGES, Text, Texts
 from virtual_till import request_for

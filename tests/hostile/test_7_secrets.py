@@ -17,7 +17,7 @@ from answer_changes import error
 from hands_canaries import BUYER, CARD, CODE, KEY, MASKED_CARD, PHONE, Witness, grouped
 from hooked_world import HookedWorld
 from hookspecs import CancelRequest, PaymentStatus
-from payme_plugin.operations.slip_desk import SlipDesk, TemplateShelf
+from payme_plugin.operations.payment_slips import PaymentSlips, TemplateCache
 from payme_plugin.sandbox import Bank, Behaviour, BuyerAction, CancelPlan, FaultKind
 from slips import SlipPress
 from virtual_till import VirtualHost, open_sale, request_for
@@ -39,7 +39,7 @@ def world(tmp_path: Path, press: SlipPress, caplog: pytest.LogCaptureFixture) ->
     caplog.set_level(logging.DEBUG)
     world = HookedWorld(tmp_path, posKey=KEY)
     world.paymego.bank = Bank(Random(1), buyer=BUYER, cancel=CancelPlan(settle_s=1))  # noqa: S311 - a seed is to replay
-    world.slips = SlipDesk(press, TemplateShelf(press), None, 32, 2, world.texts, world.host.notice)
+    world.slips = PaymentSlips(press, TemplateCache(press), None, 32, 2, world.texts, world.host.notice)
     world.host.takes_messages = True
     yield world
     world.close()
@@ -68,7 +68,7 @@ def a_day(world: HookedWorld, witness: Witness) -> PaymentResult:
     world.work(7200)
     note_till(world.host, witness)
     witness.note("the screen", ui.prompts, ui.shown)
-    witness.note("a print", world.settings, world.client, world.tools(), world.journal, request)
+    witness.note("a print", world.settings, world.client, world.context(), world.journal, request)
     witness.note("the story", world.journal.payments(), world.events(), world.live())
     witness.note_files()
     return result
@@ -156,7 +156,7 @@ def break_press(world: HookedWorld) -> None:
             return SlipPress().make_plain(*arguments)  # type: ignore[arg-type]
 
     press = Press()
-    world.slips = SlipDesk(press, TemplateShelf(press), None, 32, 2, world.texts, world.host.notice)  # type: ignore[arg-type]
+    world.slips = PaymentSlips(press, TemplateCache(press), None, 32, 2, world.texts, world.host.notice)  # type: ignore[arg-type]
 
 
 def break_clients(world: HookedWorld) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hookspecs import PaymentResult, ReversalResult
-    from payme_plugin.counter import Counter
+    from payme_plugin.dispatcher import HookDispatcher
     from served_till import ServedTill
 
 
@@ -118,7 +118,7 @@ def stop_while(till: ServedTill, method: str, stop: Stop, *, from_inside: bool, 
     return thread
 
 
-def counter_of(till: ServedTill) -> Counter:
+def counter_of(till: ServedTill) -> HookDispatcher:
     """Return what serves the till's hooks; ``on_stop`` takes it out of service before it has heard of the stop."""
     (plugin,) = (loaded.plugin for loaded in till.plugins._loaded)
     assert isinstance(plugin, PaymePlugin)

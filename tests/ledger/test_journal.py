@@ -9,7 +9,7 @@ import pytest
 from journal_walks import UNRECORDED, contents, intent_of, walk
 from payme_plugin.ledger.errors import Conflict
 from payme_plugin.ledger.journal import FILE_NAME, Journal
-from payme_plugin.ledger.rows import Note, Verdict
+from payme_plugin.ledger.rows import Note, StoredResult
 from payme_plugin.ledger.states import PaymentState
 from virtual_clock import VirtualClock
 
@@ -77,7 +77,7 @@ def test_any_other_transition_raises_and_changes_nothing(
     held = contents(shared)
 
     with pytest.raises(Conflict, match=f"from {before.value} to {after.value}"):
-        shared.move(row, after, "no such road", verdict=Verdict(message="no"), cancellation=UNRECORDED)
+        shared.move(row, after, "no such road", verdict=StoredResult(message="no"), cancellation=UNRECORDED)
 
     assert contents(shared) == held
 
@@ -184,7 +184,7 @@ def test_what_is_not_said_again_stays(journal: Journal) -> None:
 
 def test_a_verdict_is_kept_word_for_word(journal: Journal) -> None:
     paying = walk(journal, PaymentState.PAYING)
-    verdict = Verdict(message="Оплата не прошла.\nПовторите. (-31630)", error_code=-31630)
+    verdict = StoredResult(message="Оплата не прошла.\nПовторите. (-31630)", error_code=-31630)
 
     row = journal.move(paying, PaymentState.REFUSED, "refused", verdict=verdict, cancellation=UNRECORDED)
 

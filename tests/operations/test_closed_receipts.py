@@ -11,7 +11,7 @@ from hookspecs import PaymentRecord
 from journal_walks import UNRECORDED, contents
 from payme_plugin.ledger.errors import Unavailable
 from payme_plugin.ledger.states import PaymentState
-from payme_plugin.operations.recording import ClosedReceipts, confirm_payments
+from payme_plugin.operations.closed_receipts import ClosedReceipts, confirm_payments
 from payme_plugin.sandbox import BuyerAction
 from virtual_till import open_sale
 

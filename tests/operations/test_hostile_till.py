@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hookspecs import PaymentStatus, QueueMessage
-from payme_plugin.operations.guards import GuardedHost
+from payme_plugin.operations.host_guard import GuardedHost
 from payme_plugin.sandbox import BuyerAction
 from payme_plugin.texts import Text
 from virtual_till import VirtualHost

@@ -12,7 +12,7 @@ from answer_changes import error, meanwhile
 from answer_changes import result as answered
 from full_disk import fill_disk, free_disk
 from hookspecs import PaymentStatus
-from payme_plugin.operations.scanning import fold
+from payme_plugin.operations.code_scan import fold
 from payme_plugin.sandbox import BuyerAction, FaultKind
 from payme_plugin.texts import Text
 from virtual_paymego import Passage

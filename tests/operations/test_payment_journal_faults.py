@@ -12,7 +12,7 @@ import pytest
 from answer_changes import meanwhile
 from full_disk import fill_disk, free_disk
 from hookspecs import PaymentStatus
-from payme_plugin.operations.recording import confirm_payments
+from payme_plugin.operations.closed_receipts import confirm_payments
 from payme_plugin.sandbox import BuyerAction, FaultKind
 from payme_plugin.texts import Text
 from virtual_till import PowerCut, open_sale, scan_after

@@ -9,7 +9,7 @@ import pytest
 
 from answer_changes import result, with_receipt, without_receipt_fields
 from hookspecs import PaymentStatus
-from payme_plugin.operations.slip_desk import SlipDesk, TemplateShelf
+from payme_plugin.operations.payment_slips import PaymentSlips, TemplateCache
 from payme_plugin.sandbox import BuyerAction, FaultKind
 from payme_plugin.texts import Text
 from slips import SlipPress
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 PAY, CHECK, GET = "receipts.pay", "receipts.check", "receipts.get"
 
 
-def _desk(world: World, *, template: Path | None = None, copies: int = 2, width: int = 32) -> SlipDesk:
+def _desk(world: World, *, template: Path | None = None, copies: int = 2, width: int = 32) -> PaymentSlips:
     press = SlipPress()
-    return SlipDesk(
+    return PaymentSlips(
         press=press,
-        shelf=TemplateShelf(press),
+        shelf=TemplateCache(press),
         template=template,
         width=width,
         copies=copies,

@@ -209,7 +209,7 @@ def test_a_payment_that_recovery_sends_back_is_not_sent_back_twice(world: Hooked
     sold = world.sell()
     world.host.recorded["p1"] = False
     world.restart()
-    world.upkeep.recover(own_too=False)
+    world.background.recover(own_too=False)
     (row,) = world.live()
     assert row.cause is Cause.UNRECORDED
 
@@ -222,7 +222,7 @@ def test_a_cancellation_that_a_person_ended_is_refused_and_starts_nothing(world:
     world.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(refused_with=-31800))
     world.cancel(sold)
     (row,) = world.live()
-    world.upkeep.rounds().rows.end(row, "closed by hand: given back in cash", reversed_at_payme=False)
+    world.background.rounds().rows.end(row, "closed by hand: given back in cash", reversed_at_payme=False)
     sent = len(world.paymego.sent)
 
     result = world.cancel(sold)

@@ -10,7 +10,7 @@ from hookspecs import CancelRequest, PaymentRecord, ReversalResult, ReversalStat
 from owed_money import owe_paid, owe_refund
 from payme_plugin.ledger.cancellations import closing, closing_reason
 from payme_plugin.ledger.states import PaymentState
-from payme_plugin.operations.endings import record_of
+from payme_plugin.operations.results import record_of
 from payme_plugin.sandbox import CancelPlan, FaultKind
 from payme_plugin.texts import Text
 from reversal_roads import ROADS, Road
@@ -28,7 +28,7 @@ REASON = "Anna paid the cash out"
 def close(world: HookedWorld, *, outcome: str = closing(REASON, "paid (4)"), reversed_at_payme: bool = False) -> None:
     """End the one live cancellation as ``payme queue close`` does."""
     (row,) = world.journal.live_cancellations()
-    world.upkeep.rounds().rows.end(row, outcome, reversed_at_payme=reversed_at_payme)
+    world.background.rounds().rows.end(row, outcome, reversed_at_payme=reversed_at_payme)
 
 
 def queued_cancel(world: HookedWorld) -> Sold:

@@ -12,7 +12,7 @@ from hooked_world import OFD_LINK
 from hookspecs import PaymentRecord, ReceiptFiscal, ReceiptKind, ReversalStatus
 from payme_plugin.ledger.errors import Unavailable
 from payme_plugin.ledger.states import PaymentState
-from payme_plugin.operations.recording import ClosedReceipts
+from payme_plugin.operations.closed_receipts import ClosedReceipts
 from virtual_till import TENDER, open_sale
 
 if TYPE_CHECKING:
@@ -77,9 +77,9 @@ def test_without_a_worker_the_next_hook_stores_it(world: HookedWorld, hook: str)
     if hook == "on_cancel":
         assert world.cancel(other).status is ReversalStatus.REVERSED
     elif hook == "on_stop":
-        world.upkeep.stop()
+        world.background.stop()
     else:
-        with world.upkeep.in_hand("p3"):
+        with world.background.in_hand("p3"):
             pass
 
     assert world.row("p1").state is PaymentState.RECORDED
@@ -92,7 +92,7 @@ def test_a_sale_that_waits_is_not_asked_about_as_an_open_one(world: HookedWorld)
     with full_disk():
         world.close_sale(sold)
 
-    with world.upkeep.in_hand("p2"):
+    with world.background.in_hand("p2"):
         pass
 
     assert (world.row("p1").state, world.live("p1")) == (PaymentState.RECORDED, [])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hookspecs import ReversalStatus
-from payme_plugin.operations.slip_desk import SlipDesk, TemplateShelf
+from payme_plugin.operations.payment_slips import PaymentSlips, TemplateCache
 from payme_plugin.sandbox import CancelPlan, FaultKind
 from reversal_roads import CANCEL, REFUND, ROADS, Road
 from slips import SlipPress
@@ -33,9 +33,9 @@ def desk(world: HookedWorld, press: SlipPress) -> HookedWorld:
 
 
 def use_template(world: HookedWorld, press: SlipPress, template: Path | None, *, copies: int = 2) -> None:
-    world.slips = SlipDesk(
+    world.slips = PaymentSlips(
         press=press,
-        shelf=TemplateShelf(press),
+        shelf=TemplateCache(press),
         template=template,
         width=32,
         copies=copies,

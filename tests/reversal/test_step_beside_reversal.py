@@ -21,8 +21,8 @@ def test_what_no_hook_takes_back_goes_back_though_the_disk_is_full(tmp_path: Pat
     receipt_id = world.pay(world.paymego.code()).receipt_id
     world.restart()
     world.host.recorded["p1"] = False
-    world.upkeep.recover(own_too=True)
-    rounds, kassa = world.upkeep.rounds(), world.upkeep.kassa(5)
+    world.background.recover(own_too=True)
+    rounds, kassa = world.background.rounds(), world.background.kassa(5)
     (row,) = rounds.rows.live()
     assert kassa is not None
     assert (row.cause, row.last_error) == (Cause.UNRECORDED, "")
@@ -42,7 +42,7 @@ def test_a_step_that_could_not_be_noted_sends_nothing_that_the_hook_would_not_kn
     sold = world.sell_and_close()
     world.host.recorded["p1"] = True
     world.paymego.befall(FaultKind.ERROR, "receipts.cancel", error_code=IGNORED)
-    rounds, kassa = world.upkeep.rounds(), world.upkeep.kassa(5)
+    rounds, kassa = world.background.rounds(), world.background.kassa(5)
     assert kassa is not None
     stepped: list[object] = []
     carry_out = world.paymego.carry_out

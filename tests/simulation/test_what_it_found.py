@@ -167,9 +167,9 @@ def test_a_cancel_that_payme_refused_is_not_taken_back_where_another_one_has_lef
 
     def deliver() -> None:
         world.stage.sleep(0.1)
-        kassa = process.upkeep.kassa(0)
+        kassa = process.background.kassa(0)
         assert kassa is not None
-        deliver_until_empty(process.upkeep.rounds(), kassa, process.host.is_recorded, world.stage, 1.0)
+        deliver_until_empty(process.background.rounds(), kassa, process.host.is_recorded, world.stage, 1.0)
 
     process = world.shop.new_process("command")
     world.paymego.passage = passage

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payme_plugin.ledger.states import PaymentState
-from payme_plugin.operations.slip_desk import SLIP_NOTICE, SlipDesk, TemplateShelf
+from payme_plugin.operations.payment_slips import SLIP_NOTICE, PaymentSlips, TemplateCache
 from payme_plugin.texts import LANGUAGES, Text, Texts
 from slips import SlipPress
 from slips.schemas import Schemas
@@ -29,10 +29,10 @@ def world(tmp_path: Path) -> Iterator[World]:
     world.close()
 
 
-def desk(world: World, template: Path | None, press: SlipPress | None = None, language: str = "ru") -> SlipDesk:
+def desk(world: World, template: Path | None, press: SlipPress | None = None, language: str = "ru") -> PaymentSlips:
     press = SlipPress() if press is None else press
     texts = Texts(language)
-    return SlipDesk(press, TemplateShelf(press), template, 32, 2, texts, world.host.notice)
+    return PaymentSlips(press, TemplateCache(press), template, 32, 2, texts, world.host.notice)
 
 
 def printed(world: World, payment_id: str = "p1") -> str:

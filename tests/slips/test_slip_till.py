@@ -10,7 +10,7 @@ import pytest
 
 from hookspecs import CancelRequest, PaymentStatus, ReversalStatus
 from payme_plugin.clock import SystemClock
-from payme_plugin.operations.slip_desk import SLIP_NOTICE
+from payme_plugin.operations.payment_slips import SLIP_NOTICE
 from payme_plugin.texts import Text, Texts
 from served_fixtures import new_till, running, sandbox
 from virtual_till import ScriptedUi, VirtualHost, open_sale

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from crash_life import IDENTITY, TENDER
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.journal import FILE_NAME, Journal
-from payme_plugin.ledger.rows import Intent, NewCancellation, Verdict
+from payme_plugin.ledger.rows import Intent, NewCancellation, StoredResult
 from payme_plugin.ledger.states import Cause, PaymentState
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def owe(folder: Path, receipt_ids: Iterable[str], *, pos_id: str, url: str) -> N
             row,
             PaymentState.UNKNOWN,
             "payDuration is over",
-            verdict=Verdict(message="unknown"),
+            verdict=StoredResult(message="unknown"),
             cancellation=NewCancellation(cause=Cause.UNRECORDED),
         )
     journal.close()

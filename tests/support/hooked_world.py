@@ -1,4 +1,4 @@
-"""A till on virtual time with its hooks in service: the real counter, upkeep, recovery, rounds and worker.
+"""A till on virtual time with its hooks in service: the real counter, background, recovery, rounds and worker.
 
 Only the client, the clock, the printer of slips and the worker's threads are replaced; the worker's own code runs, a
 round at a time, where a test lets it.
@@ -22,14 +22,14 @@ from hookspecs import (
     RefundViolation,
     ReversalResult,
 )
-from payme_plugin.counter import Counter
-from payme_plugin.delivery.rounds import Rounds
+from payme_plugin.background import Background
+from payme_plugin.delivery.processor import CancellationProcessor
 from payme_plugin.delivery.worker import Worker
+from payme_plugin.dispatcher import HookDispatcher
 from payme_plugin.ledger.errors import Damaged
 from payme_plugin.ledger.locks import Leases
-from payme_plugin.operations.endings import JOURNAL_NOTICE, journal_notice
-from payme_plugin.operations.guards import GuardedHost
-from payme_plugin.upkeep import Upkeep
+from payme_plugin.operations.host_guard import GuardedHost
+from payme_plugin.operations.results import JOURNAL_NOTICE, journal_notice
 from staged_journal import StagedJournal
 from virtual_till import TENDER, ScriptedUi, open_sale
 from virtual_world import World, settings_of
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.errors import JournalError
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.locks import Owner
-    from payme_plugin.operations.tools import Tools
+    from payme_plugin.operations.context import Context
     from payme_plugin.paymego.client import PaymeGoClient
     from payme_plugin.service import Service
     from payme_plugin.settings import Settings
@@ -80,7 +80,7 @@ class HookedWorld(World):
     Attributes:
         journal: the till's journal, which may fail where a test says.
         counter: serves the hooks.
-        upkeep: the real background, without threads.
+        background: the real background, without threads.
         jitter: what the pauses of the worker lose, from 0 to 1.
         broken: the settings can't be read now.
     """
@@ -108,14 +108,14 @@ class HookedWorld(World):
         self._begin()
 
     @property
-    def counter(self) -> Counter:
+    def counter(self) -> HookDispatcher:
         """What serves the hooks of the process that came last."""
         return self._processes[-1].counter
 
     @property
-    def upkeep(self) -> Upkeep:
+    def background(self) -> Background:
         """The background of the process that came last."""
-        return self._processes[-1].upkeep
+        return self._processes[-1].background
 
     def sell(
         self, payment_id: str = "p1", number: int = 1, *, items: tuple[Item, ...] | None = None, amount: int = 1_500_000
@@ -205,14 +205,14 @@ class _Process:
     def __init__(self, world: HookedWorld) -> None:
         host = GuardedHost(world.host)
         self.storage = _Storage(world)
-        self.upkeep = _Upkeep(host, self.storage, world)
-        self.counter = Counter(cast("Service", _Desk(world, host, self.upkeep)))
-        surroundings = replace(self.upkeep._surroundings(), gives_way=lambda: None)
-        self._worker = Worker(self.upkeep.rounds, surroundings, self.upkeep.desk, world.clock)
+        self.background = _Upkeep(host, self.storage, world)
+        self.counter = HookDispatcher(cast("Service", _Desk(world, host, self.background)))
+        surroundings = replace(self.background._surroundings(), gives_way=lambda: None)
+        self._worker = Worker(self.background.rounds, surroundings, self.background.desk, world.clock)
 
     def work(self, world: HookedWorld, until: float) -> None:
         while True:
-            self.upkeep._before_round()
+            self.background._before_round()
             idle_s = self._worker._hand_out()
             self._worker._work.put(None)
             self._worker._carry_out(0)
@@ -222,7 +222,7 @@ class _Process:
 
     def end(self) -> None:
         """Let go of what the operating system takes away from a dead process."""
-        self.upkeep._decider.release()
+        self.background._decider.release()
         self.storage.close()
 
 
@@ -262,7 +262,7 @@ class _Storage:
             self._others.pop().close()
 
 
-class _Upkeep(Upkeep):
+class _Upkeep(Background):
     """The real one; its pauses lose what the world says."""
 
     def __init__(self, host: GuardedHost, storage: _Storage, world: HookedWorld) -> None:
@@ -278,10 +278,10 @@ class _Upkeep(Upkeep):
         )
         self._world = world
 
-    def rounds(self) -> Rounds:
+    def rounds(self) -> CancellationProcessor:
         if self._rounds is None:
             journal = self._storage.another_journal()
-            self._rounds = Rounds(journal, self._storage.leases, self._clock, self._drawn)
+            self._rounds = CancellationProcessor(journal, self._storage.leases, self._clock, self._drawn)
         return self._rounds
 
     def _drawn(self) -> float:
@@ -294,7 +294,7 @@ class _Desk:
 
     world: HookedWorld
     host: GuardedHost
-    upkeep: Upkeep
+    background: Background
 
     @property
     def clock(self) -> Clock:
@@ -303,9 +303,9 @@ class _Desk:
     def payment_type(self) -> int | None:
         return self.world.settings.payment_type
 
-    def operation(self) -> Tools:
+    def operation(self) -> Context:
         self.world.read_settings()
-        return self.world.tools()
+        return self.world.context()
 
     def journal(self) -> Journal:
         return self.world.journal

@@ -106,7 +106,7 @@ def _check_needs_no_cancellation(world: World, result: PaymentResult) -> None:
 
 def check_time(world: World) -> None:
     """Statement 7: within max(payDuration, timeout) + timeout + 1 s of the first pay everything is over."""
-    limits = world.tools().limits
+    limits = world.context().limits
     pays = world.paymego.times_of("receipts.pay")
     if pays:
         longest = max(limits.duration_s, limits.timeout_s) + limits.timeout_s + 1

@@ -13,14 +13,14 @@ from payme_plugin.ledger.locks import LEADER, Leases, Owner
 from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.sent_codes import SentCodes
 from payme_plugin.ledger.states import PaymentState
-from payme_plugin.operations import inquiry, payment, recording, recovery
-from payme_plugin.operations.cancellation import Stepped, Stepper
-from payme_plugin.operations.inquiry import Inquiry
-from payme_plugin.operations.judging import AskAgain, judge_pay
+from payme_plugin.operations import closed_receipts, payment, receipt_queries, recovery
+from payme_plugin.operations.cancellation import CancellationStep, StepOutcome
+from payme_plugin.operations.event_log import EventLog
+from payme_plugin.operations.pay_outcome import AskAgain, classify_pay_failure
 from payme_plugin.operations.payment import _Payment
+from payme_plugin.operations.receipt_queries import ReceiptQueries
 from payme_plugin.operations.reversal import _Reversal
-from payme_plugin.operations.story import Story
-from payme_plugin.operations.waiting import Watch
+from payme_plugin.operations.wait import CashierWait
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.errors import CallFailed, ServerError
 from payme_plugin.secret import Secret
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pytest import MonkeyPatch  # noqa: PT013 - for the type alone
 
     from payme_plugin.ledger.rows import CancellationRow, NewCancellation, PaymentRow
-    from payme_plugin.operations.tools import Tools
+    from payme_plugin.operations.context import Context
     from payme_plugin.paymego.protocols import Params
     from payme_plugin.texts import Texts
 
@@ -61,8 +61,8 @@ def _create_before_intent(monkeypatch: MonkeyPatch) -> None:
     def broken(self: _Payment) -> object:
         sale = self._request.receipt
         account = {"order_id": f"{sale.till}-{sale.shift}-{sale.number}-99"}
-        limit = self._tools.clock.monotonic() + 1
-        pending = self._tools.client.begin("receipts.create", receipts.create(self._request.amount, account), limit)
+        limit = self._context.clock.monotonic() + 1
+        pending = self._context.client.begin("receipts.create", receipts.create(self._request.amount, account), limit)
         pending.wait(limit)
         return begin(self)
 
@@ -106,7 +106,7 @@ def _cancel_before_its_row(monkeypatch: MonkeyPatch) -> None:
 
     @wraps(begin)
     def broken(self: _Reversal, row: PaymentRow) -> object:
-        self._inquiry(row).cancel(self._watch.request_limit())
+        self._queries(row).cancel(self._wait.request_limit())
         return begin(self, row)
 
     monkeypatch.setattr(_Reversal, "_begin", broken)
@@ -117,16 +117,18 @@ def _codes_forgotten(monkeypatch: MonkeyPatch) -> None:
 
 
 def _second_pay_blindly(monkeypatch: MonkeyPatch) -> None:
-    def broken(tools: Tools, about: Inquiry, watch: Watch, failure: CallFailed, *, may_ask: bool) -> object:
+    def broken(
+        context: Context, about: ReceiptQueries, wait: CashierWait, failure: CallFailed, *, may_ask: bool
+    ) -> object:
         if isinstance(failure, ServerError) and may_ask:
             return AskAgain(failure.code)
-        return judge_pay(tools, about, watch, failure, may_ask=may_ask)
+        return classify_pay_failure(context, about, wait, failure, may_ask=may_ask)
 
-    monkeypatch.setattr(payment, "judge_pay", broken)
+    monkeypatch.setattr(payment, "classify_pay_failure", broken)
 
 
 def _unbound_counts(monkeypatch: MonkeyPatch) -> None:
-    monkeypatch.setattr(inquiry, "_DECISIVE", frozenset())
+    monkeypatch.setattr(receipt_queries, "_DECISIVE", frozenset())
 
 
 def _verdict_without_row(monkeypatch: MonkeyPatch) -> None:
@@ -156,16 +158,18 @@ def _row_without_cause(monkeypatch: MonkeyPatch) -> None:
 
 
 def _ended_at_21(monkeypatch: MonkeyPatch) -> None:
-    later = Stepper._later
+    later = CancellationStep._later
 
     @wraps(later)
-    def broken(self: Stepper, row: CancellationRow, stepped: Stepped, came: str, story: Story | None = None) -> Stepped:
-        if stepped is Stepped.ACCEPTED:
+    def broken(
+        self: CancellationStep, row: CancellationRow, stepped: StepOutcome, came: str, events: EventLog | None = None
+    ) -> StepOutcome:
+        if stepped is StepOutcome.ACCEPTED:
             self._rows.end(row, "accepted is as good as done", reversed_at_payme=True)
-            return Stepped.DONE
-        return later(self, row, stepped, came, story)
+            return StepOutcome.DONE
+        return later(self, row, stepped, came, events)
 
-    monkeypatch.setattr(Stepper, "_later", broken)
+    monkeypatch.setattr(CancellationStep, "_later", broken)
 
 
 def _leases_ignored(monkeypatch: MonkeyPatch) -> None:
@@ -193,32 +197,32 @@ def _living_owners_are_dead(monkeypatch: MonkeyPatch) -> None:
 
 
 def _limits_of_hours(monkeypatch: MonkeyPatch) -> None:
-    def broken(self: Watch) -> float:
+    def broken(self: CashierWait) -> float:
         return self.now + 3_600
 
-    monkeypatch.setattr(Watch, "request_limit", broken)
-    monkeypatch.setattr(Watch, "question_limit", broken)
+    monkeypatch.setattr(CashierWait, "request_limit", broken)
+    monkeypatch.setattr(CashierWait, "question_limit", broken)
 
 
 def _code_in_the_story(monkeypatch: MonkeyPatch) -> None:
-    call = Inquiry.call
+    call = ReceiptQueries.call
 
     @wraps(call)
-    def broken(self: Inquiry, method: str, params: Params, limit: float) -> object:
+    def broken(self: ReceiptQueries, method: str, params: Params, limit: float) -> object:
         token = params.get("token")
-        self._story.tell(f"{method}: {token.reveal() if isinstance(token, Secret) else '-'}")
+        self._events.tell(f"{method}: {token.reveal() if isinstance(token, Secret) else '-'}")
         return call(self, method, params, limit)
 
-    monkeypatch.setattr(Inquiry, "call", broken)
+    monkeypatch.setattr(ReceiptQueries, "call", broken)
 
 
 def _key_in_the_story(monkeypatch: MonkeyPatch) -> None:
-    tell = Story.tell
+    tell = EventLog.tell
     finish = _Payment._poll
 
     @wraps(finish)
     def broken(self: _Payment, row: PaymentRow) -> object:
-        tell(self._story, f"polling with {self._tools.settings.pos_key.reveal()}")
+        tell(self._events, f"polling with {self._context.settings.pos_key.reveal()}")
         return finish(self, row)
 
     monkeypatch.setattr(_Payment, "_poll", broken)
@@ -228,7 +232,7 @@ def _hook_raises(monkeypatch: MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("no such table")
 
-    monkeypatch.setattr(recording, "confirm_payments", broken)
+    monkeypatch.setattr(closed_receipts, "confirm_payments", broken)
 
 
 def _flow_raises(monkeypatch: MonkeyPatch) -> None:

@@ -197,9 +197,9 @@ class Director:
         self._stage.spawn(process.life, command)
 
     def _drain(self, process: Process) -> None:
-        process.upkeep.recover(own_too=False)
-        process.upkeep._decider.release()  # a till that starts meanwhile must sell
-        rounds, kassa = process.upkeep.rounds(), process.upkeep.kassa(0)
+        process.background.recover(own_too=False)
+        process.background._decider.release()  # a till that starts meanwhile must sell
+        rounds, kassa = process.background.rounds(), process.background.kassa(0)
         if kassa is not None:
             patience_s = self._shop.settings().pay_duration_ms / 1000
             deliver_until_empty(rounds, kassa, process.host.is_recorded, self._stage, patience_s)

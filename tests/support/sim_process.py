@@ -1,4 +1,4 @@
-"""A process of the plugin in a simulation: the real counter, upkeep, operations, ledger and delivery.
+"""A process of the plugin in a simulation: the real counter, background, operations, ledger and delivery.
 
 Only what would touch the world is replaced: the client, the printer of slips, and the threads of the worker, which
 take turns on virtual time here.
@@ -9,15 +9,15 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from payme_plugin.counter import Counter
-from payme_plugin.delivery.rounds import Rounds
+from payme_plugin.background import Background
+from payme_plugin.delivery.processor import CancellationProcessor
+from payme_plugin.dispatcher import HookDispatcher
 from payme_plugin.ledger.errors import JournalError
 from payme_plugin.ledger.states import Cause
-from payme_plugin.operations.guards import GuardedHost
-from payme_plugin.operations.tools import Tools
+from payme_plugin.operations.context import Context
+from payme_plugin.operations.host_guard import GuardedHost
 from payme_plugin.settings import SettingsError
 from payme_plugin.texts import Text, Texts
-from payme_plugin.upkeep import Upkeep
 from sim_journal import SimStorage
 from sim_wire import SimClient
 from virtual_till import TENDER
@@ -56,8 +56,8 @@ class _NoSlips:
         return ()
 
 
-class _SeededUpkeep(Upkeep):
-    """The real upkeep; the jitter of its pauses comes from the dice, and it wakes a worker on virtual time."""
+class _SeededUpkeep(Background):
+    """The real background; the jitter of its pauses comes from the dice, and it wakes a worker on virtual time."""
 
     def __init__(self, host: GuardedHost, storage: Storage, process: Process, dice: Random) -> None:
         super().__init__(
@@ -71,11 +71,11 @@ class _SeededUpkeep(Upkeep):
         self._process = process
         self._dice = dice
 
-    def rounds(self) -> Rounds:
+    def rounds(self) -> CancellationProcessor:
         """Return what works on the cancellations."""
         if self._rounds is None:
             journal = self._storage.another_journal()
-            self._rounds = Rounds(journal, self._storage.leases, self._clock, self._dice.random)
+            self._rounds = CancellationProcessor(journal, self._storage.leases, self._clock, self._dice.random)
         return self._rounds
 
     def wake(self) -> None:
@@ -86,19 +86,19 @@ class _SeededUpkeep(Upkeep):
 class _Desk:
     """What the counter takes for its ``Service``."""
 
-    def __init__(self, process: Process, host: GuardedHost, upkeep: Upkeep) -> None:
+    def __init__(self, process: Process, host: GuardedHost, background: Background) -> None:
         self.clock: Clock = process.stage
         self.host = host
-        self.upkeep = upkeep
+        self.background = background
         self._process = process
 
     def payment_type(self) -> int | None:
         return TENDER
 
-    def operation(self) -> Tools:
+    def operation(self) -> Context:
         process = self._process
         settings = process.settings()
-        return Tools(
+        return Context(
             client=process.sale_client(settings),
             clock=process.stage,
             journal=process.storage.journal(),
@@ -120,7 +120,7 @@ class _Desk:
         self.host.notice("payme.journal", _TEXTS(Text.NOTICE_JOURNAL_UNWRITABLE))
 
     def stop(self, *, ask_host: bool = True) -> None:
-        self.upkeep.stop(ask_host=ask_host)
+        self.background.stop(ask_host=ask_host)
 
 
 class Process:
@@ -137,7 +137,7 @@ class Process:
 
     Attributes:
         counter: serves its hooks.
-        upkeep: its recovery and its delivery.
+        background: its recovery and its delivery.
         storage: its hold on the data folder.
     """
 
@@ -157,12 +157,12 @@ class Process:
         self._last_good: Settings | None = None
         self.host = GuardedHost(host)
         self.storage = SimStorage(disk, life, IDENTITY)
-        self.upkeep = _SeededUpkeep(self.host, cast("Storage", self.storage), self, dice)
-        self.counter = Counter(cast("Service", _Desk(self, self.host, self.upkeep)))
+        self.background = _SeededUpkeep(self.host, cast("Storage", self.storage), self, dice)
+        self.counter = HookDispatcher(cast("Service", _Desk(self, self.host, self.background)))
         self._paymego = paymego
         self._sale_client: tuple[Settings, SimClient] | None = None
         self._idle: list[Actor] = []
-        life.at_end(self.upkeep._decider.release)
+        life.at_end(self.background._decider.release)
 
     def settings(self) -> Settings:
         """Return the settings: those of this moment, or the last good ones, as the plugin's reader does.
@@ -225,9 +225,9 @@ class Process:
             idle_s = _LONGEST_IDLE_S
             try:
                 if not is_recovered:
-                    is_recovered = self.upkeep.recover(own_too=False) is not None
+                    is_recovered = self.background.recover(own_too=False) is not None
                 if self._round(number, offers=offers):
-                    next_due_ms = self.upkeep.rounds().rows.next_due_in_ms()
+                    next_due_ms = self.background.rounds().rows.next_due_in_ms()
                     idle_s = min(idle_s, next_due_ms / 1000 + 0.001) if next_due_ms is not None else idle_s
                 else:
                     idle_s = _RETRY_S
@@ -239,7 +239,7 @@ class Process:
 
     def _round(self, number: int, *, offers: bool) -> bool:
         """Step what is due; return whether the settings could be used."""
-        rounds, kassa = self.upkeep.rounds(), self.upkeep.kassa(number)
+        rounds, kassa = self.background.rounds(), self.background.kassa(number)
         if kassa is None:
             return False
         for row in rounds.rows.due(_MOST_DUE):

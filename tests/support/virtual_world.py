@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from hookspecs import Slip
 from payme_plugin.ledger.journal import FILE_NAME, Journal
+from payme_plugin.operations.context import Context
 from payme_plugin.operations.payment import take_payment
-from payme_plugin.operations.tools import Tools
 from payme_plugin.paymego import codes
 from payme_plugin.settings import Places, read_settings
 from payme_plugin.texts import Texts
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from hookspecs import PaymentRequest, PaymentResult, Receipt
     from payme_plugin.ledger.rows import CancellationRow, EventRow, PaymentRow
-    from payme_plugin.operations.tools import SlipMaker
+    from payme_plugin.operations.context import SlipMaker
     from payme_plugin.settings import Settings
     from payme_plugin.texts import Text
 
@@ -113,9 +113,9 @@ class World:
         self.living.add(self.owner)
         self.client = self._new_client()
 
-    def tools(self) -> Tools:
+    def context(self) -> Context:
         """Return the tools of one operation."""
-        return Tools(
+        return Context(
             client=self.client,
             clock=self.clock,
             journal=self.journal,
@@ -146,7 +146,7 @@ class World:
     def pay(self, *scans: object, ui: ScriptedUi | None = None, **asked: object) -> PaymentResult:
         """Take a payment: by the cashier ``ui``, or by one who scans these."""
         request: PaymentRequest = request_for(**asked)  # type: ignore[arg-type]
-        return take_payment(self.tools(), request, self.cashier(*scans) if ui is None else ui)
+        return take_payment(self.context(), request, self.cashier(*scans) if ui is None else ui)
 
     def text(self, text: Text, **values: object) -> str:
         """Return a text as the cashier reads it."""

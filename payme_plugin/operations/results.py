@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hookspecs import PaymentRecord, PaymentResult, PaymentStatus
 from payme_plugin.ledger.errors import Conflict, Damaged, FileMoved, ForeignJournal, JournalError, TooNew
-from payme_plugin.ledger.rows import NewCancellation, Verdict
+from payme_plugin.ledger.rows import NewCancellation, StoredResult
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log
 from payme_plugin.texts import Text
@@ -15,13 +15,13 @@ from payme_plugin.texts import Text
 if TYPE_CHECKING:
     from hookspecs import Slip
     from payme_plugin.ledger.rows import PaymentRow
-    from payme_plugin.operations.story import Story
-    from payme_plugin.operations.tools import Tools
+    from payme_plugin.operations.context import Context
+    from payme_plugin.operations.event_log import EventLog
     from payme_plugin.paymego.receipts import ServerReceipt
 
 __all__ = [
     "JOURNAL_NOTICE",
-    "Ending",
+    "NotPaid",
     "Paid",
     "commit",
     "commit_paid",
@@ -30,7 +30,7 @@ __all__ = [
     "paid_result",
     "record_of",
     "refusal",
-    "told_before",
+    "stored_result",
 ]
 
 _log = Log()
@@ -54,7 +54,7 @@ _NOTICES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class NotPaid:
     """A verdict that is not PAID.
 
     Attributes:
@@ -91,7 +91,7 @@ def refusal(amount: int, message: str) -> PaymentResult:
 
 
 def commit(
-    tools: Tools, row: PaymentRow, ending: Ending, story: Story, fingerprint: str | None = None
+    context: Context, row: PaymentRow, ending: NotPaid, events: EventLog, fingerprint: str | None = None
 ) -> PaymentResult:
     """Make a verdict durable, with its cancellation where it needs one, and return what the host is told.
 
@@ -99,10 +99,10 @@ def commit(
     durable intent to cancel.
 
     Args:
-        tools: the journal.
+        context: the journal.
         row: the payment as it stands.
         ending: the verdict.
-        story: its lines go into the same commit.
+        events: its lines go into the same commit.
         fingerprint: of the code in the last ``pay``; forgotten where the ending says that the code never left.
 
     Raises:
@@ -111,24 +111,24 @@ def commit(
     Money effect: none at once; a cancellation is carried out later.
     """
     try:
-        row = tools.journal.move(
+        row = context.journal.move(
             row,
             _STATE_OF[ending.status],
             ending.reason,
             released_code=fingerprint if ending.released_code else None,
-            verdict=Verdict(message=ending.message, error_code=ending.error_code),
+            verdict=StoredResult(message=ending.message, error_code=ending.error_code),
             cancellation=NewCancellation(cause=Cause.UNRECORDED) if ending.needs_cancellation else None,
-            notes=story.take(),
+            notes=events.take(),
         )
     except Conflict:
         raise
     except JournalError as error:
-        return _not_stored(tools, row, ending, error)
-    tools.notice(JOURNAL_NOTICE, None)
-    return told_before(row)
+        return _not_stored(context, row, ending, error)
+    context.notice(JOURNAL_NOTICE, None)
+    return stored_result(row)
 
 
-def commit_paid(tools: Tools, row: PaymentRow, paid: Paid, story: Story) -> PaymentRow:
+def commit_paid(context: Context, row: PaymentRow, paid: Paid, events: EventLog) -> PaymentRow:
     """Make PAID durable and return the row.
 
     A PAID that can't be stored is PAID all the same: the row in state paying stays, and the host's word about the sale
@@ -140,15 +140,15 @@ def commit_paid(tools: Tools, row: PaymentRow, paid: Paid, story: Story) -> Paym
     Money effect: none.
     """
     said = paid.receipt.pay_time_ms if paid.receipt is not None else None
-    paid_at = said if said is not None else tools.clock.wall_ms()
+    paid_at = said if said is not None else context.clock.wall_ms()
     try:
-        row = tools.journal.move(row, PaymentState.PAID, "Payme says paid (4)", paid_at=paid_at, notes=story.take())
+        row = context.journal.move(row, PaymentState.PAID, "Payme says paid (4)", paid_at=paid_at, notes=events.take())
     except Conflict:
         raise
     except JournalError as error:
-        _journal_fault(tools, row, error)
+        _journal_fault(context, row, error)
     else:
-        tools.notice(JOURNAL_NOTICE, None)
+        context.notice(JOURNAL_NOTICE, None)
     return row
 
 
@@ -158,7 +158,7 @@ def journal_notice(error: JournalError) -> Text:
     return next(told, Text.NOTICE_JOURNAL_UNWRITABLE)
 
 
-def told_before(row: PaymentRow) -> PaymentResult:
+def stored_result(row: PaymentRow) -> PaymentResult:
     """Return the verdict of a payment that ended REFUSED, ABORTED or UNKNOWN, as it was told the first time."""
     return PaymentResult(
         status=_STATUS_OF[row.state],
@@ -170,9 +170,9 @@ def told_before(row: PaymentRow) -> PaymentResult:
     )
 
 
-def paid_result(tools: Tools, row: PaymentRow, phone: str | None, slips: tuple[Slip, ...]) -> PaymentResult:
+def paid_result(context: Context, row: PaymentRow, phone: str | None, slips: tuple[Slip, ...]) -> PaymentResult:
     """Return PAID with all that the host stores, prints and puts onto the fiscal receipt."""
-    attributes = {"QRPaymentProvider": str(tools.settings.payment_provider), "QRPaymentID": row.receipt_id or ""}
+    attributes = {"QRPaymentProvider": str(context.settings.payment_provider), "QRPaymentID": row.receipt_id or ""}
     if phone:
         attributes["PhoneNumber"] = phone
     return PaymentResult(
@@ -181,7 +181,7 @@ def paid_result(tools: Tools, row: PaymentRow, phone: str | None, slips: tuple[S
         receipt_id=row.receipt_id,
         payment=record_of(row),
         slips=slips,
-        message=tools.texts(Text.PAYMENT_PAID),
+        message=context.texts(Text.PAYMENT_PAID),
         receipt_attributes=attributes,
     )
 
@@ -208,18 +208,18 @@ def record_of(row: PaymentRow) -> PaymentRecord:
     )
 
 
-def _not_stored(tools: Tools, row: PaymentRow, ending: Ending, error: JournalError) -> PaymentResult:
-    _journal_fault(tools, row, error)
+def _not_stored(context: Context, row: PaymentRow, ending: NotPaid, error: JournalError) -> PaymentResult:
+    _journal_fault(context, row, error)
     may_be_charged = row.state is PaymentState.PAYING
     return PaymentResult(
         status=PaymentStatus.UNKNOWN if may_be_charged else ending.status,
         amount=row.amount,
         receipt_id=row.receipt_id,
-        message=tools.texts(Text.PAYMENT_CHARGE_MAY_HANG) if may_be_charged else ending.message,
+        message=context.texts(Text.PAYMENT_CHARGE_MAY_HANG) if may_be_charged else ending.message,
         error_code=ending.error_code,
     )
 
 
-def _journal_fault(tools: Tools, row: PaymentRow, error: JournalError) -> None:
+def _journal_fault(context: Context, row: PaymentRow, error: JournalError) -> None:
     _log.error("payment %s: the journal can't store its verdict: %s", row.payment_id, error)
-    tools.notice(JOURNAL_NOTICE, tools.texts(journal_notice(error)))
+    context.notice(JOURNAL_NOTICE, context.texts(journal_notice(error)))

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from payme_plugin.clock import Clock
-    from payme_plugin.operations.guards import GuardedUi
+    from payme_plugin.operations.host_guard import GuardedUi
     from payme_plugin.paymego.protocols import Pending
 
-__all__ = ["Limits", "Watch"]
+__all__ = ["CashierWait", "Limits"]
 
 _SLICE_S = 0.4
 
@@ -35,7 +35,7 @@ class Limits:
     frequency_s: float
 
 
-class Watch:
+class CashierWait:
     """The clock of one operation and the cashier's hand on it; without a ``ui`` nobody watches and nobody stops."""
 
     def __init__(self, clock: Clock, ui: GuardedUi | None, limits: Limits) -> None:
@@ -44,7 +44,7 @@ class Watch:
         self._limits = limits
         self._started: float | None = None
         self._shown_at: float | None = None
-        self._heeded = False
+        self._acknowledged = False
         self._stopped = False
 
     @property
@@ -71,20 +71,20 @@ class Watch:
         """Say whether the cashier has stopped the wait."""
         return self._stopped
 
-    def heed(self) -> None:
+    def acknowledge_stop(self) -> None:
         """Take note of the stop: what is still asked after it is waited for to its end."""
-        self._heeded = True
+        self._acknowledged = True
 
     def request_limit(self) -> float:
         """Return when a request that begins now must be over, so that one question for the state still fits after it.
 
         It is ``timeout`` from now, but not beyond max(``payDuration``, ``timeout``) from the start.
         """
-        return min(self.now + self._limits.timeout_s, self._horizon())
+        return min(self.now + self._limits.timeout_s, self._hard_deadline())
 
     def question_limit(self) -> float:
         """Return when the last question for the state must be over: one ``timeout`` beyond the limit of requests."""
-        return min(self.now + self._limits.timeout_s, self._horizon() + self._limits.timeout_s)
+        return min(self.now + self._limits.timeout_s, self._hard_deadline() + self._limits.timeout_s)
 
     def wait_for(self, pending: Pending, text: Callable[[float], str]) -> bool:
         """Wait for a request.
@@ -115,7 +115,7 @@ class Watch:
             self._shown_at = self.now
         return max(self._shown_at + _SLICE_S, self.now)
 
-    def _horizon(self) -> float:
+    def _hard_deadline(self) -> float:
         started = self.now if self._started is None else self._started
         return started + max(self._limits.duration_s, self._limits.timeout_s)
 
@@ -126,4 +126,4 @@ class Watch:
         elapsed_s = 0.0 if self._started is None else self.now - self._started
         if self._ui.progress(min(elapsed_s, self._limits.duration_s), self._limits.duration_s, text(self.left_s)):
             self._stopped = True
-        return self._stopped and not self._heeded
+        return self._stopped and not self._acknowledged

@@ -9,7 +9,7 @@ from hookspecs import QueueVerdict
 from payme_plugin.delivery.messages import KIND, UnknownVersion, read_message
 from payme_plugin.ledger.errors import JournalError
 from payme_plugin.log import Log
-from payme_plugin.operations.cancellation import Stepped
+from payme_plugin.operations.cancellation import StepOutcome
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from hookspecs import QueueMessage
     from payme_plugin.clock import Clock
     from payme_plugin.delivery.messages import Cancel
-    from payme_plugin.delivery.rounds import Rounds
-    from payme_plugin.operations.cancellation import KassaDesk
-    from payme_plugin.operations.guards import GuardedHost
+    from payme_plugin.delivery.processor import CancellationProcessor
+    from payme_plugin.operations.cancellation import MerchantClient
+    from payme_plugin.operations.host_guard import GuardedHost
     from payme_plugin.texts import Texts
 
-__all__ = ["Inbox"]
+__all__ = ["QueueConsumer"]
 
 _log = Log()
 
@@ -32,7 +32,7 @@ _REMEMBERED_S = 86_400.0
 """A message that has not come again for a day is in no queue any more."""
 
 
-class Inbox:
+class QueueConsumer:
     """Works on the messages of one till's queue. Any thread may call it.
 
     Args:
@@ -48,8 +48,8 @@ class Inbox:
         self,
         host: GuardedHost,
         *,
-        rounds: Callable[[], Rounds],
-        kassa: Callable[[], KassaDesk | None],
+        rounds: Callable[[], CancellationProcessor],
+        kassa: Callable[[], MerchantClient | None],
         is_recorded: Callable[[str], bool | None],
         texts: Callable[[], Texts],
         clock: Clock,
@@ -109,7 +109,7 @@ class Inbox:
         if kassa is None:
             return QueueVerdict.RETRY
         stepped = rounds.step(row, kassa, is_recorded=self._is_recorded(row.payment_id))
-        return QueueVerdict.DONE if stepped is Stepped.DONE else QueueVerdict.RETRY
+        return QueueVerdict.DONE if stepped is StepOutcome.DONE else QueueVerdict.RETRY
 
     def _tell(self, message_id: str, text: str | None) -> None:
         """Show what is wrong with a message, or that nothing is any more."""

@@ -16,9 +16,9 @@ from payme_plugin.ledger.fiscal_links import FiscalLinks
 from payme_plugin.ledger.rows import Adopted
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.log import Log
-from payme_plugin.operations.endings import is_ours
 from payme_plugin.operations.fiscal import fiscal_data_of
 from payme_plugin.operations.originals import is_contradicted
+from payme_plugin.operations.results import is_ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING
 from hookspecs import PaymentStatus
 from payme_plugin.ledger.cancellations import SAID_CANCELLED
 from payme_plugin.operations import messages
-from payme_plugin.operations.endings import Ending, Paid
+from payme_plugin.operations.results import NotPaid, Paid
 from payme_plugin.paymego.codes import proves_no_charge
 from payme_plugin.paymego.errors import CallFailed, NotSent, ServerError
 from payme_plugin.paymego.states import ReceiptState
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
-    from payme_plugin.operations.inquiry import Inquiry
-    from payme_plugin.operations.tools import Tools
-    from payme_plugin.operations.waiting import Watch
+    from payme_plugin.operations.context import Context
+    from payme_plugin.operations.receipt_queries import ReceiptQueries
+    from payme_plugin.operations.wait import CashierWait
     from payme_plugin.texts import Texts
 
-__all__ = ["AskAgain", "cancelled_by_payme", "judge_pay", "returning"]
+__all__ = ["AskAgain", "cancelled_by_payme", "classify_pay_failure", "returning"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +38,28 @@ class AskAgain:
     error_code: int
 
 
-def judge_pay(
-    tools: Tools, inquiry: Inquiry, watch: Watch, failure: CallFailed, *, may_ask: bool
-) -> Ending | Paid | AskAgain | None:
+def classify_pay_failure(
+    context: Context, queries: ReceiptQueries, wait: CashierWait, failure: CallFailed, *, may_ask: bool
+) -> NotPaid | Paid | AskAgain | None:
     """Return what a failed ``receipts.pay`` decides; None: nothing, ask for the state until it does.
 
     Args:
-        tools: settings and texts.
-        inquiry: asks about our receipt.
-        watch: the operation's limits.
+        context: settings and texts.
+        queries: asks about our receipt.
+        wait: the operation's limits.
         failure: what ``receipts.pay`` brought.
         may_ask: the cashier may be asked for another code.
 
     Money effect: none; or it cancels a receipt that is in state 0, where the code is one of ``ignoredErrors``.
     """
     if isinstance(failure, NotSent):
-        stopped = watch.has_stopped()
-        return Ending(
+        stopped = wait.has_stopped()
+        return NotPaid(
             status=PaymentStatus.ABORTED if stopped else PaymentStatus.REFUSED,
             message=(
-                tools.texts(Text.PAYMENT_ABORTED_BEFORE_CHARGE)
+                context.texts(Text.PAYMENT_ABORTED_BEFORE_CHARGE)
                 if stopped
-                else messages.failed_before_paying(tools.texts, failure)
+                else messages.failed_before_paying(context.texts, failure)
             ),
             reason=f"the code never left: {failure.explanation}",
             needs_cancellation=True,
@@ -69,23 +69,23 @@ def judge_pay(
         return None
     # An error without our request's id may be another call's: it proves enough where a cancellation follows, not where
     # the settings want none.
-    if proves_no_charge(failure.code) and (failure.bound or failure.code not in tools.settings.ignored_errors):
-        return _nothing_charged(tools, inquiry, watch, failure, may_ask=may_ask)
-    return _ask_for_the_state(tools, inquiry, watch, failure)
+    if proves_no_charge(failure.code) and (failure.bound or failure.code not in context.settings.ignored_errors):
+        return _nothing_charged(context, queries, wait, failure, may_ask=may_ask)
+    return _ask_for_the_state(context, queries, wait, failure)
 
 
-def cancelled_by_payme(texts: Texts) -> Ending:
+def cancelled_by_payme(texts: Texts) -> NotPaid:
     """Return the ending for state 50: nothing was charged, or all of it is back, and nothing is left to cancel."""
-    return Ending(
+    return NotPaid(
         status=PaymentStatus.REFUSED,
         message=texts(Text.PAYMENT_CANCELLED_BY_PAYME),
         reason=SAID_CANCELLED,
     )
 
 
-def returning(texts: Texts) -> Ending:
+def returning(texts: Texts) -> NotPaid:
     """Return the ending for state 21: the money is on its way back, and that is followed to its end."""
-    return Ending(
+    return NotPaid(
         status=PaymentStatus.REFUSED,
         message=texts(Text.PAYMENT_RETURNING),
         reason="Payme says that it is cancelling (21)",
@@ -94,48 +94,50 @@ def returning(texts: Texts) -> Ending:
 
 
 def _nothing_charged(
-    tools: Tools, inquiry: Inquiry, watch: Watch, refusal: ServerError, *, may_ask: bool
-) -> Ending | Paid | AskAgain | None:
+    context: Context, queries: ReceiptQueries, wait: CashierWait, refusal: ServerError, *, may_ask: bool
+) -> NotPaid | Paid | AskAgain | None:
     doubtful = not refusal.bound
-    if refusal.code in tools.settings.stale_codes and may_ask:
-        state = inquiry.state(watch.question_limit())
+    if refusal.code in context.settings.stale_codes and may_ask:
+        state = queries.state(wait.question_limit())
         # Without our request's id it proves nothing: our own pay may still arrive beside a second one, and a verdict on
         # that one would say nothing of the first.
-        if state == ReceiptState.CREATED and not doubtful and not watch.has_stopped():
+        if state == ReceiptState.CREATED and not doubtful and not wait.has_stopped():
             return AskAgain(refusal.code)
         if state == ReceiptState.PAID:
             return Paid(None)
         if state == ReceiptState.CANCELLED:
-            return cancelled_by_payme(tools.texts)
+            return cancelled_by_payme(context.texts)
         # The state is the later word: where it was asked, and it isn't 0 for certain, the code proves nothing any more.
         doubtful = doubtful or state != ReceiptState.CREATED
     # What is in doubt is cancelled, whatever the settings ignore.
-    return Ending(
+    return NotPaid(
         status=PaymentStatus.REFUSED,
-        message=messages.refused(tools.texts, refusal),
+        message=messages.refused(context.texts, refusal),
         reason=f"error {refusal.code}" + (", in doubt" if doubtful else " proves that nothing was charged"),
         error_code=refusal.code,
-        needs_cancellation=doubtful or refusal.code not in tools.settings.ignored_errors,
+        needs_cancellation=doubtful or refusal.code not in context.settings.ignored_errors,
     )
 
 
-def _ask_for_the_state(tools: Tools, inquiry: Inquiry, watch: Watch, refusal: ServerError) -> Ending | Paid | None:
-    state = inquiry.state(watch.question_limit())
+def _ask_for_the_state(
+    context: Context, queries: ReceiptQueries, wait: CashierWait, refusal: ServerError
+) -> NotPaid | Paid | None:
+    state = queries.state(wait.question_limit())
     if state == ReceiptState.PAID:
         return Paid(None)
     if state == ReceiptState.CANCELLED:
-        return cancelled_by_payme(tools.texts)
+        return cancelled_by_payme(context.texts)
     if state != ReceiptState.CREATED:
         return None
     # An ignored code leaves no row behind, but this one does not prove that nothing was charged: only a receipt that is
     # cancelled for certain needs none. The row in state paying is the durable intent to cancel until then.
     done = (
-        refusal.code in tools.settings.ignored_errors
-        and inquiry.cancel(watch.question_limit()) == ReceiptState.CANCELLED
+        refusal.code in context.settings.ignored_errors
+        and queries.cancel(wait.question_limit()) == ReceiptState.CANCELLED
     )
-    return Ending(
+    return NotPaid(
         status=PaymentStatus.REFUSED,
-        message=messages.refused(tools.texts, refusal),
+        message=messages.refused(context.texts, refusal),
         reason=f"error {refusal.code}, state 0 asked after it" + (", cancelled on the spot" if done else ""),
         error_code=refusal.code,
         needs_cancellation=not done,

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from payme_plugin.clock import Clock
-    from payme_plugin.operations.guards import GuardedUi
+    from payme_plugin.operations.host_guard import GuardedUi
     from payme_plugin.texts import Texts
 
-__all__ = ["CODE_LIFE_S", "Code", "CodeDesk", "NoCode", "fold", "is_other_wallets", "reason_for_stale"]
+__all__ = ["CODE_LIFE_S", "Code", "CodeScanner", "NoCode", "fold", "is_other_wallets", "reason_for_stale"]
 
 CODE_LIFE_S = 30.0
 """How long a code lives after the buyer's app showed it; source: the manual of the module."""
@@ -69,7 +69,7 @@ def fold(scanned: str) -> str:
     return "".join(unicodedata.normalize("NFKC", sign) if sign.isdecimal() else sign for sign in trimmed)
 
 
-class CodeDesk:
+class CodeScanner:
     """Where one payment gets its codes from: the host's one, or the scanner, asked again at most three times.
 
     Args:

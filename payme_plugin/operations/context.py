@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from payme_plugin.operations.waiting import Limits
+from payme_plugin.operations.wait import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from payme_plugin.settings import Settings
     from payme_plugin.texts import Texts
 
-__all__ = ["SlipMaker", "Tools", "limits_of"]
+__all__ = ["Context", "SlipMaker", "limits_of"]
 
 
 class SlipMaker(Protocol):
@@ -39,7 +39,7 @@ class SlipMaker(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class Context:
     """The tools of one operation.
 
     Attributes:

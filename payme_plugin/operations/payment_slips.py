@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from payme_plugin.texts import Texts
     from slips import MadeSlip, SlipPress, Template
 
-__all__ = ["SLIP_NOTICE", "SlipDesk", "TemplateShelf", "import_slip_parts", "warm_up_slips"]
+__all__ = ["SLIP_NOTICE", "PaymentSlips", "TemplateCache", "import_slip_parts", "warm_up_slips"]
 
 _log = Log()
 
 SLIP_NOTICE = "payme.slip"
 
 
-class TemplateShelf:
+class TemplateCache:
     """The templates that were loaded, each kept until its file changes."""
 
     def __init__(self, press: SlipPress) -> None:
@@ -62,7 +62,7 @@ def import_slip_parts(press: SlipPress) -> None:
 
 def warm_up_slips(
     press: SlipPress,
-    shelf: TemplateShelf,
+    shelf: TemplateCache,
     template: Path | None,
     texts: Texts,
     notice: Callable[[str, str | None], None],
@@ -89,7 +89,7 @@ def warm_up_slips(
 
 
 @dataclass(frozen=True, slots=True)
-class SlipDesk:
+class PaymentSlips:
     """Makes the slips of one operation; it is a ``SlipMaker``.
 
     Attributes:
@@ -103,7 +103,7 @@ class SlipDesk:
     """
 
     press: SlipPress
-    shelf: TemplateShelf
+    shelf: TemplateCache
     template: Path | None
     width: int
     copies: int

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from payme_plugin.clock import Clock
 
-__all__ = ["Story"]
+__all__ = ["EventLog"]
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class _Line:
     count: int = 1
 
 
-class Story:
+class EventLog:
     """Lines not yet stored. A request with the same answer again and again, as by polling, is told with a count.
 
     The line of a request that moves money is stored before it leaves: ``request_line`` gives it for that commit,

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from payme_plugin.ledger.rows import PaymentRow
-    from payme_plugin.operations.story import Story
-    from payme_plugin.operations.waiting import Watch
+    from payme_plugin.operations.event_log import EventLog
+    from payme_plugin.operations.wait import CashierWait
     from payme_plugin.paymego.protocols import Answer, Client, Params
     from payme_plugin.paymego.receipts import ServerReceipt
 
-__all__ = ["CANCEL", "Inquiry", "receipt_id_of"]
+__all__ = ["CANCEL", "ReceiptQueries", "receipt_id_of"]
 
 CANCEL = "receipts.cancel"
 """The request that gives money back."""
@@ -44,13 +44,13 @@ def receipt_id_of(row: PaymentRow) -> str:
     return row.receipt_id
 
 
-class Inquiry:
+class ReceiptQueries:
     """Requests about one receipt of ours.
 
     Args:
         client: the client of the kassa that took the payment.
-        watch: the cashier's wait; a stop ends a request early.
-        story: where requests and answers are told.
+        wait: the cashier's wait; a stop ends a request early.
+        events: where requests and answers are told.
         receipt_id: Payme's receipt id.
         amount: tiyin that we asked for.
         text: what the cashier reads while waiting, from the seconds left.
@@ -59,24 +59,24 @@ class Inquiry:
     def __init__(
         self,
         client: Client,
-        watch: Watch,
-        story: Story,
+        wait: CashierWait,
+        events: EventLog,
         *,
         receipt_id: str,
         amount: int,
         text: Callable[[float], str],
     ) -> None:
         self._client = client
-        self._watch = watch
-        self._story = story
+        self._wait = wait
+        self._events = events
         self._receipt_id = receipt_id
         self._amount = amount
         self._text = text
 
     @property
-    def last_told(self) -> str:
+    def last_outcome(self) -> str:
         """What the last request came to, in one line without secrets."""
-        return self._story.last
+        return self._events.last
 
     def call(self, method: str, params: Params, limit: float) -> Answer:
         """Make one request and wait for its answer, or until the cashier stops.
@@ -93,17 +93,17 @@ class Inquiry:
 
         Money effect: the method's.
         """
-        self._story.ask(method)
+        self._events.ask(method)
         pending = self._client.begin(method, params, limit)
-        if not self._watch.wait_for(pending, self._text):
+        if not self._wait.wait_for(pending, self._text):
             pending.abandon()
         try:
             answer = pending.answer()
         except ServerError as refusal:
-            self._story.tell(f"{method}: error {refusal.code}")
+            self._events.tell(f"{method}: error {refusal.code}")
             raise
         except CallFailed as failure:
-            self._story.tell(f"{method}: {'no usable answer' if failure.sent else 'not sent'}, {failure.explanation}")
+            self._events.tell(f"{method}: {'no usable answer' if failure.sent else 'not sent'}, {failure.explanation}")
             raise
         return answer
 
@@ -119,9 +119,9 @@ class Inquiry:
         try:
             state, named = receipts.state_of(answer), receipts.named_in(answer)
         except CallFailed as failure:
-            self._story.tell(f"receipts.check: {failure.explanation}")
+            self._events.tell(f"receipts.check: {failure.explanation}")
             return None
-        self._story.tell(f"receipts.check: state {state}")
+        self._events.tell(f"receipts.check: state {state}")
         if not self._may_be_ours(named, state, answer.method):
             return None
         if answer.bound or state not in _DECISIVE:
@@ -139,7 +139,7 @@ class Inquiry:
             receipt, named = receipts.receipt_of(answer), receipts.named_in(answer)
         except CallFailed:
             return None
-        self._story.tell(f"receipts.get: state {receipt.state}")
+        self._events.tell(f"receipts.get: state {receipt.state}")
         ours = self._may_be_ours(named, receipt.state, answer.method) and self._is_ours_to_the_letter(receipt)
         return receipt if ours else None
 
@@ -169,9 +169,9 @@ class Inquiry:
         try:
             receipt, named = receipts.receipt_of(answer), receipts.named_in(answer)
         except CallFailed:
-            self._story.tell(f"{answer.method}: an answer without a receipt")
+            self._events.tell(f"{answer.method}: an answer without a receipt")
             return None
-        self._story.tell(f"{answer.method}: state {receipt.state}")
+        self._events.tell(f"{answer.method}: state {receipt.state}")
         if not self._may_be_ours(named, receipt.state, answer.method):
             return None
         if answer.bound or receipt.state not in _DECISIVE:
@@ -183,7 +183,7 @@ class Inquiry:
         # Payme leaves out what it likes; but what an answer names has to be ours, and its state the one state.
         fits = all(self._fits(facts, state) for facts in named)
         if not fits:
-            self._story.tell(f"{method}: the answer is about another receipt, amount or state")
+            self._events.tell(f"{method}: the answer is about another receipt, amount or state")
         return fits
 
     def _fits(self, facts: ServerReceipt, state: int | None) -> bool:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 from hookspecs import PaymentResult, RefundViolation, ReversalResult, ReversalStatus
 from payme_plugin.ledger.errors import AnotherTill, Conflict, Damaged, JournalError
 from payme_plugin.log import Log
-from payme_plugin.operations import asked_again, giving_back, originals
-from payme_plugin.operations.endings import is_ours, refusal
+from payme_plugin.operations import originals, repeat_request, reversal_requests
 from payme_plugin.operations.payment import take_payment
+from payme_plugin.operations.results import is_ours, refusal
 from payme_plugin.secret import classes_and_places
 from payme_plugin.settings import SettingsError
 from payme_plugin.texts import Text
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
         Ui,
     )
     from payme_plugin.ledger.journal import Journal
-    from payme_plugin.operations.tools import Tools
+    from payme_plugin.operations.context import Context
     from payme_plugin.service import Service
 
-__all__ = ["Counter"]
+__all__ = ["HookDispatcher"]
 
 _log = Log()
 
@@ -43,7 +43,7 @@ _Result = TypeVar("_Result", PaymentResult, ReversalResult)
 _Found = TypeVar("_Found")
 
 
-class Counter:
+class HookDispatcher:
     """Serves the hooks of one till. Any thread may call it; money hooks are served one at a time."""
 
     def __init__(self, service: Service) -> None:
@@ -108,11 +108,11 @@ class Counter:
         if not ours:
             return None
 
-        def cancel(tools: Tools) -> ReversalResult:
-            return giving_back.cancel_payment(tools, request, self._heeding(ui))
+        def cancel(context: Context) -> ReversalResult:
+            return reversal_requests.cancel_payment(context, request, self._heeding(ui))
 
         def durable(journal: Journal) -> ReversalResult | None:
-            return giving_back.durable_cancel(journal, request, self._service.texts())
+            return reversal_requests.durable_cancel(journal, request, self._service.texts())
 
         payment_id = request.payment.payment_id if row is None else row.payment_id
         return self._give_back("on_cancel", payment_id, cancel, durable)
@@ -144,11 +144,11 @@ class Counter:
         if original is None and not self._may_be_ours(request):
             return None
 
-        def refund(tools: Tools) -> ReversalResult:
-            return giving_back.refund_payment(tools, request, self._heeding(ui))
+        def refund(context: Context) -> ReversalResult:
+            return reversal_requests.refund_payment(context, request, self._heeding(ui))
 
         def durable(journal: Journal) -> ReversalResult | None:
-            return giving_back.durable_refund(journal, request, self._service.texts())
+            return reversal_requests.durable_refund(journal, request, self._service.texts())
 
         named = request.payment.payment_id if request.payment is not None else "-"
         return self._give_back("on_full_refund", named if original is None else original.payment_id, refund, durable)
@@ -159,21 +159,21 @@ class Counter:
         Money effect: none.
         """
         try:
-            self._service.upkeep.closed_receipts.file(receipt)
+            self._service.background.closed_receipts.file(receipt)
         except JournalError as error:
             self._service.journal_fault(error, f"receipt {receipt.shift}/{receipt.number} is closed")
-        self._service.upkeep.wake()
+        self._service.background.wake()
 
     def queue_message(self, message: QueueMessage) -> QueueVerdict | None:
         """Work on a message of the host's queue; None where its kind is not ours.
 
         Money effect: may cancel.
         """
-        return self._service.upkeep.queue_message(message)
+        return self._service.background.queue_message(message)
 
     def _pay(self, request: PaymentRequest, ui: Ui) -> PaymentResult:
         try:
-            with self._service.upkeep.in_hand(request.payment_id):
+            with self._service.background.in_hand(request.payment_id):
                 return take_payment(self._service.operation(), request, ui)
         except SettingsError as error:
             _log.error("payment %s is refused, the settings can't be used: %s", request.payment_id, error)
@@ -195,15 +195,15 @@ class Counter:
         try:
             row = self._service.journal().find(request.payment_id)
         except JournalError:
-            return asked_again.may_hang(texts, request)
-        told = None if row is None else asked_again.told_elsewhere(texts, request, row)
+            return repeat_request.may_hang(texts, request)
+        told = None if row is None else repeat_request.told_elsewhere(texts, request, row)
         return self._refusal(request, text) if told is None else told
 
     def _give_back(
         self,
         hook: str,
         payment_id: str,
-        operation: Callable[[Tools], ReversalResult],
+        operation: Callable[[Context], ReversalResult],
         durable: Callable[[Journal], ReversalResult | None],
     ) -> ReversalResult:
         with self._one_at_a_time(hook, payment_id) as logged:
@@ -232,9 +232,9 @@ class Counter:
             _log.error("reversal of %s: what is durable of it can't be read: %s", payment_id, type(error).__name__)
             return None
 
-    def _reversal(self, payment_id: str, operation: Callable[[Tools], ReversalResult]) -> ReversalResult:
+    def _reversal(self, payment_id: str, operation: Callable[[Context], ReversalResult]) -> ReversalResult:
         try:
-            with self._service.upkeep.in_hand(payment_id):
+            with self._service.background.in_hand(payment_id):
                 return operation(self._service.operation())
         except SettingsError as error:
             _log.error("reversal of %s is refused, the settings can't be used: %s", payment_id, error)
@@ -290,7 +290,7 @@ class Counter:
 
     def _wake_for(self, result: PaymentResult | ReversalResult) -> None:
         if result.cancellation_queued:
-            self._service.upkeep.wake()
+            self._service.background.wake()
 
     @contextmanager
     def _one_at_a_time(self, hook: str, payment_id: str) -> Iterator[_VerdictLog | None]:

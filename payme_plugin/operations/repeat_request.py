@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 from hookspecs import PaymentResult, PaymentStatus
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.log import Log
-from payme_plugin.operations.endings import JOURNAL_NOTICE, Ending, commit, journal_notice, refusal, told_before
+from payme_plugin.operations.event_log import EventLog
+from payme_plugin.operations.results import JOURNAL_NOTICE, NotPaid, commit, journal_notice, refusal, stored_result
 from payme_plugin.operations.same_kassa import is_same_kassa
-from payme_plugin.operations.story import Story
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
     from hookspecs import PaymentRequest
     from payme_plugin.ledger.errors import JournalError
     from payme_plugin.ledger.rows import PaymentRow
-    from payme_plugin.operations.tools import Tools
+    from payme_plugin.operations.context import Context
     from payme_plugin.texts import Texts
 
 __all__ = ["Roads", "answer", "may_hang", "not_writable", "obey", "told_elsewhere"]
@@ -45,7 +45,7 @@ class Roads:
     paying: _Road
 
 
-def answer(tools: Tools, request: PaymentRequest, row: PaymentRow, roads: Roads) -> PaymentResult:
+def answer(context: Context, request: PaymentRequest, row: PaymentRow, roads: Roads) -> PaymentResult:
     """Return the answer to a ``payment_id`` that is in the journal already.
 
     A verdict is told again; an unfinished payment whose owner is dead, or whose ``on_payment`` has returned without a
@@ -57,10 +57,10 @@ def answer(tools: Tools, request: PaymentRequest, row: PaymentRow, roads: Roads)
     Money effect: none for one that has a verdict; else it may charge what the first call would have charged.
     """
     if not _is_same(request, row):
-        return refusal(request.amount, tools.texts(Text.PAYMENT_ID_REUSED))
+        return refusal(request.amount, context.texts(Text.PAYMENT_ID_REUSED))
     if row.state.is_unfinished:
-        return _go_on(tools, row, roads)
-    return _told_again(tools.texts, request, row, roads.paid)
+        return _go_on(context, row, roads)
+    return _told_again(context.texts, request, row, roads.paid)
 
 
 def told_elsewhere(texts: Texts, request: PaymentRequest, row: PaymentRow) -> PaymentResult | None:
@@ -80,18 +80,20 @@ def told_elsewhere(texts: Texts, request: PaymentRequest, row: PaymentRow) -> Pa
     return _told_again(texts, request, row, lambda _: may_hang(texts, request))
 
 
-def obey(tools: Tools, request: PaymentRequest, paid: _Road) -> PaymentResult:
+def obey(context: Context, request: PaymentRequest, paid: _Road) -> PaymentResult:
     """Return what the journal says after another process or thread moved the payment on.
 
     Money effect: none.
     """
-    row = tools.journal.find(request.payment_id)
+    row = context.journal.find(request.payment_id)
     if row is None or row.state.is_unfinished:
-        return may_hang(tools.texts, request)
-    return _told_again(tools.texts, request, row, paid)
+        return may_hang(context.texts, request)
+    return _told_again(context.texts, request, row, paid)
 
 
-def not_writable(tools: Tools, request: PaymentRequest, error: JournalError, *, may_be_charged: bool) -> PaymentResult:
+def not_writable(
+    context: Context, request: PaymentRequest, error: JournalError, *, may_be_charged: bool
+) -> PaymentResult:
     """Return REFUSED for a payment that the journal could not take: what can't be cancelled is not charged.
 
     UNKNOWN where a code may have arrived already: its row in state paying is itself the durable intent to cancel.
@@ -99,10 +101,10 @@ def not_writable(tools: Tools, request: PaymentRequest, error: JournalError, *, 
     Money effect: none.
     """
     _log.error("payment %s: the journal can't store it: %s", request.payment_id, error)
-    tools.notice(JOURNAL_NOTICE, tools.texts(journal_notice(error)))
+    context.notice(JOURNAL_NOTICE, context.texts(journal_notice(error)))
     if may_be_charged:
-        return may_hang(tools.texts, request)
-    return refusal(request.amount, tools.texts(Text.PAYMENT_JOURNAL_UNWRITABLE))
+        return may_hang(context.texts, request)
+    return refusal(request.amount, context.texts(Text.PAYMENT_JOURNAL_UNWRITABLE))
 
 
 def may_hang(texts: Texts, request: PaymentRequest) -> PaymentResult:
@@ -122,7 +124,7 @@ def _is_same(request: PaymentRequest, row: PaymentRow) -> bool:
 
 def _told_again(texts: Texts, request: PaymentRequest, row: PaymentRow, paid: _Road) -> PaymentResult:
     if row.state.is_not_paid:
-        return told_before(row)
+        return stored_result(row)
     if row.state is PaymentState.PAID:
         return paid(row)
     if row.state is PaymentState.RECORDED:
@@ -132,12 +134,12 @@ def _told_again(texts: Texts, request: PaymentRequest, row: PaymentRow, paid: _R
     return refusal(request.amount, texts(Text.PAYMENT_ALREADY_REVERSED))
 
 
-def _go_on(tools: Tools, row: PaymentRow, roads: Roads) -> PaymentResult:
-    if row.owner != tools.owner and tools.is_alive(row.owner):
-        return refusal(row.amount, tools.texts(Text.PAYMENT_BUSY))
-    row = tools.journal.take_over(row, tools.owner, "the host asks again; the process that worked on it has ended")
-    if not is_same_kassa(row, tools.settings):
-        return commit(tools, row, _other_kassa(tools, row), Story(tools.clock))
+def _go_on(context: Context, row: PaymentRow, roads: Roads) -> PaymentResult:
+    if row.owner != context.owner and context.is_alive(row.owner):
+        return refusal(row.amount, context.texts(Text.PAYMENT_BUSY))
+    row = context.journal.take_over(row, context.owner, "the host asks again; the process that worked on it has ended")
+    if not is_same_kassa(row, context.settings):
+        return commit(context, row, _other_kassa(context, row), EventLog(context.clock))
     if row.state is PaymentState.INTENT:
         return roads.intent(row)
     if row.state is PaymentState.CREATED:
@@ -145,11 +147,11 @@ def _go_on(tools: Tools, row: PaymentRow, roads: Roads) -> PaymentResult:
     return roads.paying(row)
 
 
-def _other_kassa(tools: Tools, row: PaymentRow) -> Ending:
+def _other_kassa(context: Context, row: PaymentRow) -> NotPaid:
     # A request about it may go out only with the key of its own kassa, which is not the one in the settings.
-    return Ending(
+    return NotPaid(
         status=PaymentStatus.REFUSED,
-        message=tools.texts(Text.PAYMENT_ABORTED),
+        message=context.texts(Text.PAYMENT_ABORTED),
         reason="the settings name another kassa than the one that took it",
         needs_cancellation=row.receipt_id is not None,
     )

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.locks import Leases
 
-__all__ = ["Decider"]
+__all__ = ["LeaderLock"]
 
 _FORMER_PROCESS_S = 120.0
 """A process of this till that is being stopped lives on for less than this; one that lives longer is another till."""
 
 
-class Decider:
+class LeaderLock:
     """This process as the one that may decide. Any thread may use it.
 
     Args:

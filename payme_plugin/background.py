@@ -8,17 +8,17 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
-from payme_plugin.delivery.decider import Decider
 from payme_plugin.delivery.desks import Desks
-from payme_plugin.delivery.inbox import Inbox
-from payme_plugin.delivery.rounds import Rounds
+from payme_plugin.delivery.host_queue import QueueConsumer
+from payme_plugin.delivery.leader import LeaderLock
+from payme_plugin.delivery.processor import CancellationProcessor
 from payme_plugin.delivery.worker import Surroundings, Worker
 from payme_plugin.ledger.errors import AnotherTill, Damaged, FileMoved, JournalError
 from payme_plugin.ledger.retention import forget_finished
 from payme_plugin.log import Log
-from payme_plugin.operations.endings import JOURNAL_NOTICE, journal_notice
-from payme_plugin.operations.recording import ClosedReceipts
+from payme_plugin.operations.closed_receipts import ClosedReceipts
 from payme_plugin.operations.recovery import Recovered, recover
+from payme_plugin.operations.results import JOURNAL_NOTICE, journal_notice
 from payme_plugin.settings import SettingsError
 from payme_plugin.texts import Text
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from hookspecs import QueueMessage, QueueVerdict
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.rows import PaymentRow
-    from payme_plugin.operations.cancellation import KassaDesk
-    from payme_plugin.operations.guards import GuardedHost
+    from payme_plugin.operations.cancellation import MerchantClient
+    from payme_plugin.operations.host_guard import GuardedHost
     from payme_plugin.paymego.client import PaymeGoClient
     from payme_plugin.settings import Settings
     from payme_plugin.storage import Storage
     from payme_plugin.texts import Texts
 
-__all__ = ["Upkeep"]
+__all__ = ["Background"]
 
 _log = Log()
 
@@ -54,7 +54,7 @@ _GIVES_WAY_S = 1.0
 _HOST_QUEUE = -1
 
 
-class Upkeep:
+class Background:
     """The background of one till.
 
     Args:
@@ -85,18 +85,18 @@ class Upkeep:
         self._texts = texts
         self._clock = clock
         self._desks = Desks(new_client)
-        self._decider = Decider(lambda: storage.leases, clock)
+        self._decider = LeaderLock(lambda: storage.leases, clock)
         self.closed_receipts = ClosedReceipts(storage.journal, lambda: storage.owner.token, clock, self._is_in_hand)
         self._turn = threading.Lock()
         self._is_recovered = False
         self._in_hand: str | None = None
         self._nothing_in_hand = threading.Event()
         self._nothing_in_hand.set()
-        self._rounds: Rounds | None = None
+        self._rounds: CancellationProcessor | None = None
         self._forget_at = float("-inf")
         self._worker: Worker | None = None
         self._recovery: threading.Thread | None = None
-        self._inbox = Inbox(
+        self._inbox = QueueConsumer(
             host,
             rounds=self.rounds,
             kassa=partial(self.kassa, _HOST_QUEUE),
@@ -224,16 +224,16 @@ class Upkeep:
         except SettingsError:
             return None
 
-    def desk(self, number: int, settings: Settings) -> KassaDesk | None:
+    def desk(self, number: int, settings: Settings) -> MerchantClient | None:
         """Return the kassa of ``settings`` with the client of worker thread ``number``; None once it was cut off."""
         return self._desks.of(number, settings)
 
-    def kassa(self, number: int) -> KassaDesk | None:
+    def kassa(self, number: int) -> MerchantClient | None:
         """Return the kassa of the settings of this moment with the client of that number; None without settings."""
         settings = self.settings()
         return None if settings is None else self.desk(number, settings)
 
-    def rounds(self) -> Rounds:
+    def rounds(self) -> CancellationProcessor:
         """Return what works on the cancellations, over a connection of its own.
 
         Raises:
@@ -245,7 +245,7 @@ class Upkeep:
             raise fault
         if self._rounds is None:
             journal = self._storage.another_journal()
-            self._rounds = Rounds(journal, self._storage.leases, self._clock, _jitter)
+            self._rounds = CancellationProcessor(journal, self._storage.leases, self._clock, _jitter)
         return self._rounds
 
     def _tell_count(self, key: str, text: Text, count: int) -> None:

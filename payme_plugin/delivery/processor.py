@@ -13,7 +13,7 @@ from payme_plugin.ledger.cancellations import FARTHEST_DUE_MS, Cancellations
 from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.fiscal_links import FiscalLinks
 from payme_plugin.log import Log
-from payme_plugin.operations.cancellation import Stepped, Stepper
+from payme_plugin.operations.cancellation import CancellationStep, StepOutcome
 from payme_plugin.operations.fiscal import send_fiscal_link
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.locks import Leases
     from payme_plugin.ledger.rows import CancellationRow, FiscalLinkRow
-    from payme_plugin.operations.cancellation import KassaDesk
+    from payme_plugin.operations.cancellation import MerchantClient
 
-__all__ = ["OFFER_PAUSE_MS", "Rounds"]
+__all__ = ["OFFER_PAUSE_MS", "CancellationProcessor"]
 
 _log = Log()
 
@@ -36,7 +36,7 @@ OFFER_PAUSE_MS = FARTHEST_DUE_MS
 """How long the host's queue has a row to itself before our own worker takes it too: one hour."""
 
 
-class Rounds:
+class CancellationProcessor:
     """Works on the cancellations of one journal; any thread may.
 
     Args:
@@ -56,7 +56,7 @@ class Rounds:
         self.journal = journal
         self.rows = Cancellations(journal)
         self.links = FiscalLinks(journal)
-        self.stepper = Stepper(journal, clock, jitter)
+        self.stepper = CancellationStep(journal, clock, jitter)
         self._clock = clock
         self._leases = leases
         self._jitter = jitter
@@ -88,7 +88,7 @@ class Rounds:
             return False
         return True
 
-    def step(self, row: CancellationRow, kassa: KassaDesk, *, is_recorded: bool | None) -> Stepped | None:
+    def step(self, row: CancellationRow, kassa: MerchantClient, *, is_recorded: bool | None) -> StepOutcome | None:
         """Step a row, if its lease is free; None: another one has it, or nothing could be stored.
 
         Money effect: may cancel, the whole amount of the row's receipt.
@@ -99,13 +99,13 @@ class Rounds:
                     return None
                 now = self.journal.cancellation(row.cancellation_id)
                 if now is None or now.ended_at is not None:
-                    return Stepped.DONE
+                    return StepOutcome.DONE
                 return self.stepper.step(now, kassa, is_recorded=is_recorded)
         except JournalError as error:
             _log.error("cancellation %d: %s", row.cancellation_id, error)
             return None
 
-    def send_link(self, row: FiscalLinkRow, kassa: KassaDesk) -> bool:
+    def send_link(self, row: FiscalLinkRow, kassa: MerchantClient) -> bool:
         """Tell Payme of a fiscal receipt, if the row's lease is free; False: another one has it, or nothing was stored.
 
         Money effect: none.

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from hookspecs import PaymentStatus
 from payme_plugin.operations import messages
-from payme_plugin.operations.endings import Ending
 from payme_plugin.operations.fiscal import detail_of
+from payme_plugin.operations.results import NotPaid
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.errors import CallFailed, ServerError
 from payme_plugin.paymego.states import ReceiptState
@@ -21,27 +21,27 @@ from payme_plugin.texts import Text
 if TYPE_CHECKING:
     from hookspecs import Receipt
     from payme_plugin.ledger.rows import PaymentRow
-    from payme_plugin.operations.story import Story
-    from payme_plugin.operations.tools import Tools
-    from payme_plugin.operations.waiting import Watch
+    from payme_plugin.operations.context import Context
+    from payme_plugin.operations.event_log import EventLog
+    from payme_plugin.operations.wait import CashierWait
     from payme_plugin.paymego.protocols import Pending
     from payme_plugin.paymego.receipts import ServerReceipt
 
-__all__ = ["Creating"]
+__all__ = ["ReceiptCreation"]
 
 _METHOD = "receipts.create"
 
 
-class Creating:
+class ReceiptCreation:
     """One ``receipts.create`` under way."""
 
-    def __init__(self, tools: Tools, watch: Watch, story: Story, row: PaymentRow, sale: Receipt) -> None:
-        self._tools = tools
-        self._watch = watch
-        self._story = story
+    def __init__(self, context: Context, wait: CashierWait, events: EventLog, row: PaymentRow, sale: Receipt) -> None:
+        self._context = context
+        self._wait = wait
+        self._events = events
         self._row = row
         account = account_of(
-            tools.settings.account, till=row.till, shift=row.shift, number=row.number, attempt=row.attempt
+            context.settings.account, till=row.till, shift=row.shift, number=row.number, attempt=row.attempt
         )
         self._params = receipts.create(row.amount, account, detail=detail_of(sale, row.amount))
         self._pending: Pending | None = None
@@ -51,11 +51,11 @@ class Creating:
 
         Money effect: none, an unpaid receipt at most.
         """
-        limit = self._tools.clock.monotonic() + self._tools.limits.timeout_s
-        self._story.ask(_METHOD)
-        self._pending = self._tools.client.begin(_METHOD, self._params, limit)
+        limit = self._context.clock.monotonic() + self._context.limits.timeout_s
+        self._events.ask(_METHOD)
+        self._pending = self._context.client.begin(_METHOD, self._params, limit)
 
-    def join(self, *, may_repeat: bool) -> str | Ending:
+    def join(self, *, may_repeat: bool) -> str | NotPaid:
         """Wait for the answer; return the receipt's id, or why there is none: an ending without a cancellation.
 
         Args:
@@ -65,7 +65,7 @@ class Creating:
             receipt = self._answered()
         except CallFailed as failure:
             self._tell(failure)
-            if isinstance(failure, ServerError) or self._watch.has_stopped() or not may_repeat:
+            if isinstance(failure, ServerError) or self._wait.has_stopped() or not may_repeat:
                 return self._ending(failure)
         else:
             return self._checked(receipt)
@@ -76,10 +76,10 @@ class Creating:
             self._tell(failure)
             return self._ending(failure)
 
-    def wrong_receipt(self, reason: str) -> Ending:
+    def wrong_receipt(self, reason: str) -> NotPaid:
         """Return the ending for an answer that can't be a new receipt of ours."""
-        return Ending(
-            status=PaymentStatus.REFUSED, message=self._tools.texts(Text.PAYMENT_WRONG_RECEIPT), reason=reason
+        return NotPaid(
+            status=PaymentStatus.REFUSED, message=self._context.texts(Text.PAYMENT_WRONG_RECEIPT), reason=reason
         )
 
     def _answered(self) -> ServerReceipt:
@@ -87,12 +87,12 @@ class Creating:
             self.begin()
         pending, self._pending = self._pending, None
         assert pending is not None  # noqa: S101 - for the type checker: begin() has just set it
-        if not self._watch.wait_for(pending, self._text):
+        if not self._wait.wait_for(pending, self._text):
             pending.abandon()
         return receipts.receipt_of(pending.answer())
 
-    def _checked(self, receipt: ServerReceipt) -> str | Ending:
-        self._story.tell(f"{_METHOD}: state {receipt.state}")
+    def _checked(self, receipt: ServerReceipt) -> str | NotPaid:
+        self._events.tell(f"{_METHOD}: state {receipt.state}")
         if receipt.receipt_id is None:
             return self.wrong_receipt("the new receipt has no id")
         if receipt.state != ReceiptState.CREATED:
@@ -101,20 +101,20 @@ class Creating:
             return self.wrong_receipt("the new receipt is over another amount")
         return receipt.receipt_id
 
-    def _ending(self, failure: CallFailed) -> Ending:
-        return Ending(
-            status=PaymentStatus.ABORTED if self._watch.has_stopped() else PaymentStatus.REFUSED,
+    def _ending(self, failure: CallFailed) -> NotPaid:
+        return NotPaid(
+            status=PaymentStatus.ABORTED if self._wait.has_stopped() else PaymentStatus.REFUSED,
             message=(
-                self._tools.texts(Text.PAYMENT_ABORTED_BEFORE_CHARGE)
-                if self._watch.has_stopped()
-                else messages.failed_before_paying(self._tools.texts, failure)
+                self._context.texts(Text.PAYMENT_ABORTED_BEFORE_CHARGE)
+                if self._wait.has_stopped()
+                else messages.failed_before_paying(self._context.texts, failure)
             ),
             reason=failure.explanation,
             error_code=failure.code if isinstance(failure, ServerError) else None,
         )
 
     def _tell(self, failure: CallFailed) -> None:
-        self._story.tell(f"{failure.method}: {failure.explanation}")
+        self._events.tell(f"{failure.method}: {failure.explanation}")
 
     def _text(self, left_s: float) -> str:
-        return self._tools.texts(Text.PROGRESS_CREATING, left_s=round(left_s))
+        return self._context.texts(Text.PROGRESS_CREATING, left_s=round(left_s))
