@@ -6,15 +6,10 @@ A model with a field of the wrong type raises ``TypeError`` where it is made, so
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
-from typing import TYPE_CHECKING
-
-from hookspecs.fields import require, require_each, require_or_none, require_texts
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = [
     "CancelRequest",
@@ -105,8 +100,8 @@ class PaymentType:
     name: str
 
     def __post_init__(self) -> None:
-        require(self, int, "number")
-        require(self, str, "name")
+        _require(self, int, "number")
+        _require(self, str, "name")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,9 +121,9 @@ class PaymentRecord:
     data: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        require(self, str, "payment_id")
-        require(self, int, "payment_type", "amount")
-        require_texts(self, "data")
+        _require(self, str, "payment_id")
+        _require(self, int, "payment_type", "amount")
+        _require_texts(self, "data")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,9 +145,9 @@ class ItemFiscal:
     discount: int = 0
 
     def __post_init__(self) -> None:
-        require(self, str, "code", "package_code")
-        require(self, int, "vat_percent", "discount")
-        require_or_none(self, int, "units")
+        _require(self, str, "code", "package_code")
+        _require(self, int, "vat_percent", "discount")
+        _require_or_none(self, int, "units")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,12 +175,12 @@ class Item:
     fiscal: ItemFiscal | None = None
 
     def __post_init__(self) -> None:
-        require(self, str, "name", "barcode")
-        require(self, Decimal, "quantity")
-        require(self, int, "price", "amount")
-        require(self, GoodsKind, "goods")
-        require_or_none(self, str, "marking")
-        require_or_none(self, ItemFiscal, "fiscal")
+        _require(self, str, "name", "barcode")
+        _require(self, Decimal, "quantity")
+        _require(self, int, "price", "amount")
+        _require(self, GoodsKind, "goods")
+        _require_or_none(self, str, "marking")
+        _require_or_none(self, ItemFiscal, "fiscal")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +194,7 @@ class ReceiptFiscal:
     url: str
 
     def __post_init__(self) -> None:
-        require(self, str, "url")
+        _require(self, str, "url")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,13 +224,13 @@ class Receipt:
     fiscal: ReceiptFiscal | None = None
 
     def __post_init__(self) -> None:
-        require(self, str, "till")
-        require(self, int, "shift", "number", "total")
-        require(self, ReceiptKind, "kind")
-        require_each(self, Item, "items")
-        require_each(self, PaymentRecord, "payments")
-        require_or_none(self, int, "closed_at")
-        require_or_none(self, ReceiptFiscal, "fiscal")
+        _require(self, str, "till")
+        _require(self, int, "shift", "number", "total")
+        _require(self, ReceiptKind, "kind")
+        _require_each(self, Item, "items")
+        _require_each(self, PaymentRecord, "payments")
+        _require_or_none(self, int, "closed_at")
+        _require_or_none(self, ReceiptFiscal, "fiscal")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,10 +252,10 @@ class PaymentRequest:
     qr_code: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        require(self, str, "payment_id")
-        require(self, int, "payment_type", "amount")
-        require(self, Receipt, "receipt")
-        require_or_none(self, str, "qr_code")
+        _require(self, str, "payment_id")
+        _require(self, int, "payment_type", "amount")
+        _require(self, Receipt, "receipt")
+        _require_or_none(self, str, "qr_code")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,9 +273,9 @@ class CancelRequest:
     reason: str = ""
 
     def __post_init__(self) -> None:
-        require(self, PaymentRecord, "payment")
-        require(self, Receipt, "receipt")
-        require(self, str, "reason")
+        _require(self, PaymentRecord, "payment")
+        _require(self, Receipt, "receipt")
+        _require(self, str, "reason")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,12 +303,12 @@ class RefundRequest:
     currency_selection: bool
 
     def __post_init__(self) -> None:
-        require(self, str, "refund_id")
-        require(self, int, "payment_type", "amount")
-        require(self, Receipt, "refund")
-        require(self, bool, "manual_selection", "currency_selection")
-        require_or_none(self, PaymentRecord, "payment")
-        require_or_none(self, Receipt, "sale")
+        _require(self, str, "refund_id")
+        _require(self, int, "payment_type", "amount")
+        _require(self, Receipt, "refund")
+        _require(self, bool, "manual_selection", "currency_selection")
+        _require_or_none(self, PaymentRecord, "payment")
+        _require_or_none(self, Receipt, "sale")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,7 +325,7 @@ class RefundViolation:
     message: str
 
     def __post_init__(self) -> None:
-        require(self, str, "rule", "message")
+        _require(self, str, "rule", "message")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -348,9 +343,9 @@ class Slip:
     copies: int
 
     def __post_init__(self) -> None:
-        require(self, str, "xml")
-        require_each(self, str, "lines")
-        require(self, int, "copies")
+        _require(self, str, "xml")
+        _require_each(self, str, "lines")
+        _require(self, int, "copies")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -380,15 +375,15 @@ class PaymentResult:
     cancellation_queued: bool = False
 
     def __post_init__(self) -> None:
-        require(self, PaymentStatus, "status")
-        require(self, int, "amount")
-        require_or_none(self, str, "receipt_id")
-        require_or_none(self, PaymentRecord, "payment")
-        require_each(self, Slip, "slips")
-        require(self, str, "message")
-        require_texts(self, "receipt_attributes")
-        require_or_none(self, int, "error_code")
-        require(self, bool, "cancellation_queued")
+        _require(self, PaymentStatus, "status")
+        _require(self, int, "amount")
+        _require_or_none(self, str, "receipt_id")
+        _require_or_none(self, PaymentRecord, "payment")
+        _require_each(self, Slip, "slips")
+        _require(self, str, "message")
+        _require_texts(self, "receipt_attributes")
+        _require_or_none(self, int, "error_code")
+        _require(self, bool, "cancellation_queued")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -412,12 +407,12 @@ class ReversalResult:
     cancellation_queued: bool = False
 
     def __post_init__(self) -> None:
-        require(self, ReversalStatus, "status")
-        require_or_none(self, str, "receipt_id")
-        require_each(self, Slip, "slips")
-        require(self, str, "message")
-        require_or_none(self, int, "error_code")
-        require(self, bool, "cancellation_queued")
+        _require(self, ReversalStatus, "status")
+        _require_or_none(self, str, "receipt_id")
+        _require_each(self, Slip, "slips")
+        _require(self, str, "message")
+        _require_or_none(self, int, "error_code")
+        _require(self, bool, "cancellation_queued")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -439,5 +434,44 @@ class QueueMessage:
     attempts: int = 0
 
     def __post_init__(self) -> None:
-        require(self, str, "message_id", "kind", "body")
-        require(self, int, "created_at", "attempts")
+        _require(self, str, "message_id", "kind", "body")
+        _require(self, int, "created_at", "attempts")
+
+
+def _require(owner: object, kind: type, *names: str) -> None:
+    """Raise ``TypeError`` unless every named field of ``owner`` is of ``kind``; a bool is no integer here."""
+    for name in names:
+        value = getattr(owner, name)
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            message = f"{type(owner).__name__}.{name} must be {kind.__name__}, not {type(value).__name__}"
+            raise TypeError(message)
+
+
+def _require_or_none(owner: object, kind: type, *names: str) -> None:
+    """Raise ``TypeError`` unless every named field of ``owner`` is of ``kind`` or None."""
+    for name in names:
+        if getattr(owner, name) is not None:
+            _require(owner, kind, name)
+
+
+def _require_each(owner: object, kind: type, *names: str) -> None:
+    """Raise ``TypeError`` unless every named field of ``owner`` is a tuple that holds nothing but ``kind``."""
+    _require(owner, tuple, *names)
+    for name in names:
+        for each in getattr(owner, name):
+            if not isinstance(each, kind):
+                message = (
+                    f"{type(owner).__name__}.{name} must be a tuple of {kind.__name__}, not of {type(each).__name__}"
+                )
+                raise TypeError(message)
+
+
+def _require_texts(owner: object, *names: str) -> None:
+    """Raise ``TypeError`` unless every named field of ``owner`` is a mapping of strings to strings."""
+    _require(owner, Mapping, *names)
+    for name in names:
+        for pair in getattr(owner, name).items():
+            for each in pair:
+                if not isinstance(each, str):
+                    message = f"{type(owner).__name__}.{name} must be str to str, not {type(each).__name__}"
+                    raise TypeError(message)

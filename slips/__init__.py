@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from slips.document import FilledSlip, MadeSlip
 from slips.errors import SlipError, TemplateError, TemplateFault
-from slips.formats import is_moment
 from slips.layout import MAX_WIDTH, MIN_WIDTH, Row, lay_out
 from slips.plain import plain_slip
 from slips.press import LANGUAGES, SlipPress
 from slips.sample import sample_data
 from slips.template import Template
 from slips.transliteration import Alphabet, is_slip_encoding
+from slips.values import is_moment
 from slips.vocabulary import FIELDS, FILTERS, OPERATIONS, Field, Kind
 
 __all__ = [

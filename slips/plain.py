@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from slips.characters import NO_BREAK_SPACE, clean, text_width
 from slips.document import FilledSlip, MadeSlip, part_of, to_xml
-from slips.formats import format_moment, format_money, mask_card
 from slips.layout import bounded_width
 from slips.transliteration import Alphabet, is_slip_encoding
+from slips.values import format_moment, format_money, mask_card
 from slips.words import WORDS, Words
 
 if TYPE_CHECKING:

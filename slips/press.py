@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from slips.document import FilledSlip, MadeSlip, to_tree, to_xml
+from slips.document import FilledSlip, MadeSlip, fill, to_tree, to_xml
 from slips.errors import SlipError, TemplateError, TemplateFault
-from slips.fill import fill
 from slips.layout import lines_of
 from slips.plain import plain_slip
 from slips.schemas import SCHEMA_NAMES, Schemas

@@ -54,6 +54,10 @@ def _refuse_references(schema: ET.Element) -> None:
             raise SlipError(message)
 
 
+_built: dict[Path, XMLSchema10] = {}
+"""The schemas of this process, by their file: each is built once, however many presses there are."""
+
+
 class Schemas:
     """The schemas by name: ``slip`` for filled slips, ``template`` for templates.
 
@@ -66,7 +70,6 @@ class Schemas:
     def __init__(self, folder: Path = _FOLDER) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        self._built: dict[str, XMLSchema10] = {}
 
     def get(self, name: str) -> XMLSchema10:
         """Return a schema; the first one takes about 200 ms, each is built once.
@@ -74,13 +77,12 @@ class Schemas:
         Raises:
             SlipError: its file is missing or damaged.
         """
-        schema = self._built.get(name)
-        if schema is not None:
-            return schema
-        with self._lock:
-            if name not in self._built:
-                self._built[name] = build_schema(self._read(name))
-            return self._built[name]
+        path = self._folder / f"{name}.xsd"
+        schema = _built.get(path)
+        if schema is None:
+            with self._lock:
+                schema = _built.get(path) or _built.setdefault(path, build_schema(_read(path)))
+        return schema
 
     def first_error(self, name: str, root: ET.Element) -> XMLSchemaValidationError | None:
         """Return the first thing that a schema has against a tree whose root is ``slip``, or None.
@@ -90,11 +92,11 @@ class Schemas:
         """
         return next(iter(self.get(name).elements[ROOT].iter_errors(root)), None)
 
-    def _read(self, name: str) -> bytes:
-        path = self._folder / f"{name}.xsd"
-        try:
-            with path.open("rb") as file:
-                return file.read(MAX_BYTES + 1)
-        except OSError as error:
-            message = f"{path}: {error.strerror}"
-            raise SlipError(message) from None
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        message = f"{path}: {error.strerror}"
+        raise SlipError(message) from None

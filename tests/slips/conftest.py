@@ -13,3 +13,9 @@ def press() -> SlipPress:
     press = SlipPress(timezone=timezone(timedelta(hours=5)))
     press.warm_up()
     return press
+
+
+@pytest.fixture
+def no_schema_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the test begin as a new process does: its presses build the schemas."""
+    monkeypatch.setattr("slips.schemas._built", {})

@@ -87,6 +87,7 @@ def test_a_template_that_is_never_printed_has_no_notice(new_till: Callable[..., 
     assert SLIP_NOTICE not in till.host.notices
 
 
+@pytest.mark.usefixtures("no_schema_is_built")
 @pytest.mark.parametrize("missing", ["xmlschema", "defusedxml"])
 def test_without_its_libraries_a_till_starts_sells_and_gives_back_with_plain_slips_and_a_notice(
     new_till: Callable[..., ServedTill],

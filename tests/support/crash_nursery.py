@@ -50,7 +50,7 @@ def _status_of(life: int) -> int:
 
 
 def _import_all() -> None:
-    """Import what a life imports, and build the schema of schemas, which takes longer than a life."""
+    """Import what a life imports, and build the schemas, which takes longer than a life."""
     for module in pkgutil.walk_packages(payme_plugin.__path__, "payme_plugin."):
         if not module.name.startswith(_OF_NO_LIFE):
             importlib.import_module(module.name)

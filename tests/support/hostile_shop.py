@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import socket
 import ssl
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import trustme
 
-import slips.schemas
 from fault_proxy_names import DOMAIN, Names, nowhere
 from stalls import watching_stalls
 
@@ -61,18 +59,14 @@ def make_certificates(folder: Path) -> trustme.CA:
 def open_shop(folder: Path) -> Iterator[Shop]:
     """Open a shop with the certificates in a folder.
 
-    For the time of the block every look-up of the process is ours, and its tills share the schemas of slips, which
-    take a quarter of what a short sale takes.
+    For the time of the block every look-up of the process is ours.
     """
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(folder / _SERVER)
     names, former = Names(), socket.getaddrinfo
-    build_schema = slips.schemas.build_schema
     with nowhere() as ports, watching_stalls() as stalls:
         socket.getaddrinfo = names
-        slips.schemas.build_schema = functools.cache(build_schema)
         try:
             yield Shop(names, ports, tls, folder / _AUTHORITY, folder, stalls)
         finally:
             socket.getaddrinfo = former
-            slips.schemas.build_schema = build_schema
