@@ -1,4 +1,4 @@
-"""What holds for every test."""
+"""Settings and hooks for every test."""
 
 from __future__ import annotations
 
@@ -20,19 +20,25 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_call() -> Generator[None, None, None]:
-    """A disk that a test filled has room again before the test's result is written, which may go to a file."""
+    """Free a disk that the test has filled before the result is written, which may go to a file."""
     yield
     free_disk()
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport() -> Generator[None, Any, None]:
-    """Escape lone surrogates in what a test has logged: a report with one can't be sent between processes."""
+    """Escape lone surrogates in a report: execnet can't send one between processes."""
     outcome = yield
     report = outcome.get_result()
-    report.sections = [(title, text.encode("utf-8", "backslashreplace").decode()) for title, text in report.sections]
+    report.sections = [(title, _escaped(text)) for title, text in report.sections]
+    if report.longrepr is not None and "\\ud" in ascii(str(report.longrepr)):
+        report.longrepr = _escaped(str(report.longrepr))
 
 
-# How long an example takes tells of the machine, not of the product.
+def _escaped(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+# The time of one example depends on the machine, not on the product.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Breaks the core in small ways and tells which test fails: ``python tests/mutation/run.py``.
+"""Change the core in small ways and report which test fails: ``python tests/mutation/run.py``.
 
 ``mutants.csv`` lists 400 mutants and the test that killed each. Each mutant is made in a copy of the checkout. The test
 that killed it before runs first. If it passes, all tests of the package's folders that reach the changed lines run, the
@@ -82,7 +82,7 @@ class Copy:
 
 def main(arguments: list[str]) -> int:
     """Run what the arguments ask for, and return the exit code."""
-    parser = argparse.ArgumentParser(description="Break the core in small ways and tell which test fails.")
+    parser = argparse.ArgumentParser(description="Change the core in small ways and report which test fails.")
     parser.add_argument("--all", action="store_true", help="also mutants that no test killed before")
     parser.add_argument("--survivors", action="store_true", help="only mutants that no test killed before")
     parser.add_argument("--draw", action="store_true", help="draw the list anew")
@@ -103,9 +103,9 @@ def main(arguments: list[str]) -> int:
         found = _Run(places, [_copy(Path(folder) / str(number)) for number in range(given.workers)], pool).run(chosen)
     worse = [mutant for mutant, killer in found.items() if listed[mutant] and not killer]
     for mutant in worse:
-        _say(f"alive: {mutant}; killed before by {listed[mutant]}")
+        _print(f"survives: {mutant}; killed before by {listed[mutant]}")
     killed, gone = sum(map(bool, found.values())), len(listed.keys() - places.keys())
-    _say(f"{killed} of {len(found)} killed, {len(worse)} of the rest killed before; {gone} mutants no longer exist")
+    _print(f"{killed} of {len(found)} killed, {len(worse)} of the rest killed before; {gone} mutants no longer exist")
     if given.write or given.draw:
         write(listed | found)
     return 1 if worse else 0
@@ -184,7 +184,7 @@ class _Run:
                 raise SystemExit(f"pytest ended with {code}:\n{copy.output}")
             found = dict(zip(batch, map(json.loads, killers.read_text("utf-8").splitlines()), strict=True))
         for mutant, killer in found.items():
-            _tell(mutant, killer)
+            _print_result(mutant, killer)
         return found
 
     def _on_disk(self, mutant: Mutant, killer: str) -> str:
@@ -207,7 +207,7 @@ class _Run:
             finally:
                 path.write_bytes(source)
         by = failed[1] if failed else f"(exit code {code})" if code not in _NO_FAILURE else ""
-        _tell(mutant, by)
+        _print_result(mutant, by)
         return by
 
     def _reach(self, package: str) -> _Reach:
@@ -215,7 +215,7 @@ class _Run:
             path = copy.root / "reach.json"
             if code := copy.pytest(*(f"tests/{folder}" for folder in FOLDERS[package]), PAYME_REACH=path):
                 raise SystemExit(f"the tests of {package} fail as they are ({code}):\n{copy.output}")
-            _say(f"the tests of {package} pass as they are")
+            _print(f"the tests of {package} pass as they are")
             return _Reach(**json.loads(path.read_text("utf-8")))
 
     @contextlib.contextmanager
@@ -231,12 +231,12 @@ def _folders(mutant: Mutant) -> list[str]:
     return [f"tests/{folder}" for folder in FOLDERS[mutant.package]]
 
 
-def _tell(mutant: Mutant, killer: str) -> None:
+def _print_result(mutant: Mutant, killer: str) -> None:
     change = f"{mutant.before[:60]} -> {mutant.after[:60]}"
-    _say(f"{'killed' if killer else 'alive':6} {mutant.file} {mutant.function}: {change}")
+    _print(f"{'killed' if killer else 'survives':8} {mutant.file} {mutant.function}: {change}")
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     print(line, flush=True)  # noqa: T201 - the command's output
 
 
