@@ -20,9 +20,9 @@ from payme_plugin.ledger.cancellations import HELD_BY_TILL, SAID_CANCELLED, Canc
 from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log
+from payme_plugin.operations.context import is_same_account
 from payme_plugin.operations.event_log import EventLog
 from payme_plugin.operations.receipt_queries import CANCEL, ReceiptQueries
-from payme_plugin.operations.same_kassa import is_same_kassa
 from payme_plugin.operations.wait import CashierWait
 from payme_plugin.paymego.states import ReceiptState
 
@@ -134,7 +134,7 @@ class CancellationStep:
         """
         if row.cause is Cause.UNRECORDED and _is_held(row, is_recorded):
             return self._later(row, StepOutcome.HELD, HELD_BY_TILL)
-        if not is_same_kassa(row, kassa):
+        if not is_same_account(row, kassa):
             return self._later(row, StepOutcome.HELD, f"the settings hold no key of kassa {row.pos_id} at {row.url}")
         try:
             return self._carried_out(row, kassa)
@@ -146,7 +146,7 @@ class CancellationStep:
 
         Money effect: none.
         """
-        if not is_same_kassa(row, kassa):
+        if not is_same_account(row, kassa):
             return None
         wait, queries = self._queries(row, kassa, EventLog(self._clock))
         return queries.state(wait.request_limit())

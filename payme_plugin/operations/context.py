@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from hookspecs import Receipt, Slip
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.journal import Journal
-    from payme_plugin.ledger.rows import PaymentRow
+    from payme_plugin.ledger.rows import CancellationRow, FiscalLinkRow, PaymentRow
+    from payme_plugin.operations.cancellation import MerchantClient
     from payme_plugin.paymego.protocols import Client
     from payme_plugin.settings import Settings
     from payme_plugin.texts import Texts
 
-__all__ = ["Context", "SlipMaker", "limits_of"]
+__all__ = ["Context", "SlipMaker", "is_same_account", "limits_of"]
 
 
 class SlipMaker(Protocol):
@@ -77,3 +78,8 @@ def limits_of(settings: Settings) -> Limits:
         duration_s=settings.pay_duration_ms / 1000,
         frequency_s=settings.frequency_ms / 1000,
     )
+
+
+def is_same_account(row: PaymentRow | CancellationRow | FiscalLinkRow, account: Settings | MerchantClient) -> bool:
+    """Return whether a row belongs to a merchant account: only then may a request about it use the account's key."""
+    return (row.pos_id, row.url) == (account.pos_id, account.url)

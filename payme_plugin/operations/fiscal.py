@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 from payme_plugin.ledger.fiscal_links import FiscalLinks
 from payme_plugin.log import Log
 from payme_plugin.operations.cancellation import pause_ms
-from payme_plugin.operations.same_kassa import is_same_kassa
+from payme_plugin.operations.context import is_same_account
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.errors import CallFailed, ServerError
 
@@ -98,7 +98,7 @@ def send_fiscal_link(journal: Journal, row: FiscalLinkRow, kassa: MerchantClient
     if data is None:
         links.end(row, "the link is no fiscal receipt's")
         return
-    if not is_same_kassa(row, kassa):
+    if not is_same_account(row, kassa):
         links.postpone(row, pause_ms(row.attempts, jitter), f"the settings hold no key of kassa {row.pos_id}")
         return
     deadline = clock.monotonic() + kassa.limits.timeout_s

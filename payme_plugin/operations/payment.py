@@ -19,6 +19,7 @@ from payme_plugin.ledger.rows import Intent
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations import repeat_request
 from payme_plugin.operations.code_scan import Code, CodeScanner, NoCode, is_other_wallets, reason_for_stale
+from payme_plugin.operations.context import is_same_account
 from payme_plugin.operations.create_receipt import ReceiptCreation
 from payme_plugin.operations.event_log import EventLog
 from payme_plugin.operations.host_guard import GuardedUi
@@ -26,7 +27,6 @@ from payme_plugin.operations.pay_outcome import AskAgain, classify_pay_failure
 from payme_plugin.operations.polling import poll
 from payme_plugin.operations.receipt_queries import ReceiptQueries, receipt_id_of
 from payme_plugin.operations.results import NotPaid, Paid, commit, commit_paid, paid_result, refusal
-from payme_plugin.operations.same_kassa import is_same_kassa
 from payme_plugin.operations.wait import CashierWait
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.errors import CallFailed
@@ -182,7 +182,7 @@ class _Payment:
         """Make the slips and the result of a payment that is durable as paid; what the slip lacks is asked for."""
         receipt = paid.receipt if paid is not None else None
         lacking = receipt is None or any(receipt.raw.get(name) is None for name in _SLIP_NEEDS)
-        if lacking and is_same_kassa(row, self._context.settings):
+        if lacking and is_same_account(row, self._context.settings):
             receipt = self._queries(row, Text.PROGRESS_PAYING).receipt(self._wait.question_limit()) or receipt
             self._context.journal.add_notes_later(row.payment_id, self._events.take())
         slips = self._context.slips.make("pay", row, {} if receipt is None else receipt.raw)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from hookspecs import PaymentResult, PaymentStatus
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.log import Log
+from payme_plugin.operations.context import is_same_account
 from payme_plugin.operations.event_log import EventLog
 from payme_plugin.operations.results import JOURNAL_NOTICE, NotPaid, commit, journal_notice, refusal, stored_result
-from payme_plugin.operations.same_kassa import is_same_kassa
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _go_on(context: Context, row: PaymentRow, roads: Roads) -> PaymentResult:
     if row.owner != context.owner and context.is_alive(row.owner):
         return refusal(row.amount, context.texts(Text.PAYMENT_BUSY))
     row = context.journal.take_over(row, context.owner, "the host asks again; the process that worked on it has ended")
-    if not is_same_kassa(row, context.settings):
+    if not is_same_account(row, context.settings):
         return commit(context, row, _other_kassa(context, row), EventLog(context.clock))
     if row.state is PaymentState.INTENT:
         return roads.intent(row)

@@ -10,6 +10,7 @@ from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log
 from payme_plugin.operations.closed_receipts import adopt, paid_by_the_tills_word, says_enough
+from payme_plugin.operations.context import is_same_account
 from payme_plugin.operations.host_guard import GuardedUi
 from payme_plugin.operations.originals import (
     RETURNED,
@@ -21,7 +22,6 @@ from payme_plugin.operations.originals import (
 )
 from payme_plugin.operations.reversal import reverse, tell_reversed
 from payme_plugin.operations.reversal_endings import Order, closed_by_hand, refused
-from payme_plugin.operations.same_kassa import is_same_kassa
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _give_back(context: Context, row: PaymentRow | ReversalResult, order: Order,
         return _asked_again(context, row, order, ui)
     if row.state not in _HELD:
         return _never_paid(context, row)
-    if not is_same_kassa(row, context.settings):
+    if not is_same_account(row, context.settings):
         return refused(context, row, Text.REVERSAL_OTHER_KASSA)
     if row.state is PaymentState.PAYING:
         row = paid_by_the_tills_word(context.journal, row)
@@ -147,13 +147,13 @@ def _asked_again(context: Context, row: PaymentRow, order: Order, ui: Ui) -> Rev
     if row.state is PaymentState.REVERSED:
         return (
             tell_reversed(context, row, order, GuardedUi(ui))
-            if is_same_kassa(row, context.settings)
+            if is_same_account(row, context.settings)
             else _told(context, row, order)
         )
     reason = closing_reason(Cancellations(context.journal).latest_of(row.payment_id))
     if reason is not None:
         return closed_by_hand(context, row, reason)
-    if is_same_kassa(row, context.settings):
+    if is_same_account(row, context.settings):
         return reverse(context, row, order, GuardedUi(ui))
     # Without the key nothing can be asked now, but the cancellation is durable: REFUSED would have the host keep a sale
     # whose money goes back.
