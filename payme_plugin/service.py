@@ -63,7 +63,7 @@ class Service:
         self._settings = SettingsReader(lambda: host.settings(PLUGIN_NAME), codes)
         self._storage = Storage(host, self.clock)
         self._client: tuple[tuple[MerchantAccount, Path | None], PaymeGoClient] | None = None
-        self._press: tuple[str | None, SlipPress, TemplateCache] | None = None
+        self._templates: tuple[str | None, TemplateCache] | None = None
         self._lock = threading.Lock()
         self.background = Background(
             self.host,
@@ -81,8 +81,8 @@ class Service:
         """
         settings = self._checked_settings()
         self._tell_journal()
-        press, shelf = self._slip_press(settings)
-        import_slip_parts(press)
+        templates = self._slip_templates(settings)
+        import_slip_parts(templates.renderer)
         client = self._client_of(settings) if settings is not None else None
         # A template that is never printed is no fault of this till.
         template = settings.slip_template if settings is not None and settings.slip_copies else None
@@ -94,7 +94,7 @@ class Service:
                     client.warm_up()
             except Exception as error:  # noqa: BLE001 - told again when a payment connects
                 _log.warning("warming up: %s", error)
-            warm_up_slips(press, shelf, template, texts, self.background.tell_in_turn)
+            warm_up_slips(templates, template, texts, self.background.tell_in_turn)
 
         threading.Thread(target=warm_up, name="payme-warm-up", daemon=True).start()
         self.background.start(run_worker=settings is None or settings.run_worker)
@@ -159,7 +159,6 @@ class Service:
 
     def _context(self, settings: Settings, texts: Texts) -> Context:
         journal = self._storage.journal()
-        press, shelf = self._slip_press(settings)
         return Context(
             client=self._client_of(settings),
             clock=self.clock,
@@ -169,8 +168,7 @@ class Service:
             settings=settings,
             texts=texts,
             slips=PaymentSlips(
-                press=press,
-                shelf=shelf,
+                templates=self._slip_templates(settings),
                 template=settings.slip_template,
                 width=self.host.slip_width(_DEFAULT_SLIP_WIDTH),
                 copies=settings.slip_copies,
@@ -191,13 +189,12 @@ class Service:
             former[1].close()
         return client
 
-    def _slip_press(self, settings: Settings | None) -> tuple[SlipPress, TemplateCache]:
+    def _slip_templates(self, settings: Settings | None) -> TemplateCache:
         encoding = settings.slip_encoding if settings is not None else None
         with self._lock:
-            if self._press is None or self._press[0] != encoding:
-                press = SlipPress(encoding=encoding)
-                self._press = (encoding, press, TemplateCache(press))
-            return self._press[1], self._press[2]
+            if self._templates is None or self._templates[0] != encoding:
+                self._templates = (encoding, TemplateCache(SlipPress(encoding=encoding)))
+            return self._templates[1]
 
     def _checked_settings(self) -> Settings | None:
         try:

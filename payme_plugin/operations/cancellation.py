@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.rows import CancellationRow
-    from payme_plugin.operations.wait import Limits
+    from payme_plugin.operations.context import Limits
     from payme_plugin.paymego.protocols import Client
 
 __all__ = ["CancellationStep", "MerchantClient", "StepOutcome", "pause_ms"]
@@ -171,7 +171,7 @@ class CancellationStep:
     def _begin(self, row: CancellationRow, events: EventLog) -> None:
         try:
             # Of a row that is refused again and again the first try is told, and what comes to something else.
-            notes = () if row.last_error else (*events.notes, events.request_line(CANCEL))
+            notes = () if row.last_error else (*events.notes, events.request_event(CANCEL))
             self._rows.begin(row, notes=notes)
         except Conflict:
             raise
@@ -182,7 +182,7 @@ class CancellationStep:
             _log.error("cancellation %d: %s", row.cancellation_id, error)
         else:
             if notes:
-                events.stored_before(CANCEL)
+                events.mark_request_stored(CANCEL)
 
     def _may_be_taken_back(self, row: CancellationRow) -> bool:
         """Say whether a hook may end a row yet without its money: it must know of every ``receipts.cancel`` that left.

@@ -1,58 +1,54 @@
-"""What an operation is handed: everything that it may touch, and nothing that it could reach by itself."""
+"""Context of an operation: everything it may touch. It reaches for nothing else."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
-
-from payme_plugin.operations.wait import Limits
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from hookspecs import Receipt, Slip
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.rows import CancellationRow, FiscalLinkRow, PaymentRow
     from payme_plugin.operations.cancellation import MerchantClient
+    from payme_plugin.operations.payment_slips import PaymentSlips
     from payme_plugin.paymego.protocols import Client
     from payme_plugin.settings import Settings
-    from payme_plugin.texts import Texts
+    from payme_plugin.texts import Text, Texts
 
-__all__ = ["Context", "SlipMaker", "is_same_account", "limits_of"]
+__all__ = ["Context", "Limits", "is_same_account", "limits_of"]
 
 
-class SlipMaker(Protocol):
-    """Makes the slips of an operation; it never raises, a plain slip is the least that it gives."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The times of one operation, in seconds, from the settings.
 
-    def make(
-        self, operation: str, row: PaymentRow, receipt: Mapping[str, object], document: Receipt | None = None
-    ) -> tuple[Slip, ...]:
-        """Return the slips.
+    Attributes:
+        timeout_s: one request (``timeout``).
+        duration_s: the whole wait for the buyer (``payDuration``).
+        frequency_s: from one question for the state to the next (``frequency``).
+    """
 
-        Args:
-            operation: ``pay``, ``cancel`` or ``refund``.
-            row: the payment.
-            receipt: the server's receipt as it came; empty where none did.
-            document: the refund receipt, for a refund.
-        """
-        ...
+    timeout_s: float
+    duration_s: float
+    frequency_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The tools of one operation.
+    """What one operation may touch.
 
     Attributes:
-        client: the client of the kassa in ``settings``.
+        client: the client of the merchant account in ``settings``.
         clock: time.
         journal: what survives a power cut.
         owner: token of this process in the journal.
-        is_alive: says whether the process behind another token lives.
-        settings: read once, at the operation's beginning.
+        is_alive: returns whether the process behind another token is alive.
+        settings: read once, when the operation begins.
         texts: the cashier's language.
-        slips: makes the slips.
-        notice: shows a passive notice at the till, by key; None withdraws it.
+        slips: renders the slips.
+        notice: shows a notice at the till, by key; None withdraws it.
     """
 
     client: Client
@@ -62,17 +58,21 @@ class Context:
     is_alive: Callable[[str], bool]
     settings: Settings
     texts: Texts
-    slips: SlipMaker
+    slips: PaymentSlips
     notice: Callable[[str, str | None], None]
 
     @property
     def limits(self) -> Limits:
-        """The times of an operation, in seconds."""
+        """The times of the operation."""
         return limits_of(self.settings)
+
+    def progress(self, text: Text) -> Callable[[float], str]:
+        """Return what the cashier reads during a wait, as a function of the seconds left."""
+        return lambda left_s: self.texts(text, left_s=round(left_s))
 
 
 def limits_of(settings: Settings) -> Limits:
-    """Return the times of an operation, in seconds, from the settings."""
+    """Return the times of an operation from the settings."""
     return Limits(
         timeout_s=float(settings.timeout_s),
         duration_s=settings.pay_duration_ms / 1000,

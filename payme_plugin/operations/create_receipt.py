@@ -52,7 +52,7 @@ class ReceiptCreation:
         Money effect: none, an unpaid receipt at most.
         """
         limit = self._context.clock.monotonic() + self._context.limits.timeout_s
-        self._events.ask(_METHOD)
+        self._events.add_request(_METHOD)
         self._pending = self._context.client.begin(_METHOD, self._params, limit)
 
     def join(self, *, may_repeat: bool) -> str | NotPaid:
@@ -92,7 +92,7 @@ class ReceiptCreation:
         return receipts.receipt_of(pending.answer())
 
     def _checked(self, receipt: ServerReceipt) -> str | NotPaid:
-        self._events.tell(f"{_METHOD}: state {receipt.state}")
+        self._events.add_event(f"{_METHOD}: state {receipt.state}")
         if receipt.receipt_id is None:
             return self.wrong_receipt("the new receipt has no id")
         if receipt.state != ReceiptState.CREATED:
@@ -114,7 +114,7 @@ class ReceiptCreation:
         )
 
     def _tell(self, failure: CallFailed) -> None:
-        self._events.tell(f"{failure.method}: {failure.explanation}")
+        self._events.add_event(f"{failure.method}: {failure.explanation}")
 
     def _text(self, left_s: float) -> str:
         return self._context.texts(Text.PROGRESS_CREATING, left_s=round(left_s))

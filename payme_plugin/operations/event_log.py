@@ -1,6 +1,6 @@
-"""The story of a payment while it runs: lines that the next commit stores beside its transition.
+"""Events of a running payment: what was asked and answered, stored with the next transition.
 
-A line costs no commit of its own: what is told after the last one rides on whatever is stored next.
+An event costs no commit of its own. What is added after the last transition is stored with the next commit.
 """
 
 from __future__ import annotations
@@ -19,69 +19,65 @@ __all__ = ["EventLog"]
 
 
 @dataclass(slots=True)
-class _Line:
+class _Event:
     at_ms: int
     text: str
     count: int = 1
 
 
 class EventLog:
-    """Lines not yet stored. A request with the same answer again and again, as by polling, is told with a count.
+    """Events that are not stored yet. A request that gets the same answer again, as in polling, only adds to a count.
 
-    The line of a request that moves money is stored before it leaves: ``request_line`` gives it for that commit,
-    ``stored_before`` says that the commit was made.
+    The event of a request that moves money is stored before the request leaves: ``request_event`` returns it for that
+    commit, ``mark_request_stored`` says that the commit was made.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._lines: list[_Line] = []
-        self._stored: str | None = None
+        self._events: list[_Event] = []
+        self._stored_request: str | None = None
 
-    def ask(self, method: str) -> None:
-        """Add the line of a request that begins, unless it is stored already."""
-        stored, self._stored = self._stored, None
+    def add_request(self, method: str) -> None:
+        """Add the event of a request that begins, unless it is stored already."""
+        stored, self._stored_request = self._stored_request, None
         if stored != method:
-            self.tell(_request(method))
+            self.add_event(f"request {method}")
 
-    def request_line(self, method: str) -> Note:
-        """Return the line of a request that leaves when the commit with it is durable."""
-        return Note(at_ms=self._clock.wall_ms(), text=_request(method))
+    def request_event(self, method: str) -> Note:
+        """Return the event of a request that leaves once the commit with this event is durable."""
+        return Note(at_ms=self._clock.wall_ms(), text=f"request {method}")
 
-    def stored_before(self, method: str) -> None:
-        """Forget the lines: they are stored, and so is that of the request, which leaves next."""
-        self._lines.clear()
-        self._stored = method
+    def mark_request_stored(self, method: str) -> None:
+        """Forget the events: they are stored, and so is the event of the request that leaves next."""
+        self._events.clear()
+        self._stored_request = method
 
-    def tell(self, text: str) -> None:
-        """Add a line; it must hold no secret."""
-        lines = self._lines
-        if lines and lines[-1].text == text:
-            lines[-1].count += 1
+    def add_event(self, text: str) -> None:
+        """Add an event; its text must hold no secret."""
+        events = self._events
+        if events and events[-1].text == text:
+            events[-1].count += 1
             return
-        lines.append(_Line(self._clock.wall_ms(), text))
-        if [line.text for line in lines[-4:-2]] == [line.text for line in lines[-2:]]:
-            del lines[-2:]
-            lines[-1].count += 1
+        events.append(_Event(self._clock.wall_ms(), text))
+        if [event.text for event in events[-4:-2]] == [event.text for event in events[-2:]]:
+            del events[-2:]
+            events[-1].count += 1
 
     @property
     def last(self) -> str:
-        """The last line that is not yet stored, or an empty text."""
-        return self._lines[-1].text if self._lines else ""
+        """The text of the last event that is not stored yet, or an empty text."""
+        return self._events[-1].text if self._events else ""
 
     @property
     def notes(self) -> Sequence[Note]:
-        """The lines for a commit."""
+        """The events for a commit."""
         return [
-            Note(at_ms=line.at_ms, text=line.text if line.count == 1 else f"{line.text} ({line.count} times)")
-            for line in self._lines
+            Note(at_ms=event.at_ms, text=event.text if event.count == 1 else f"{event.text} ({event.count} times)")
+            for event in self._events
         ]
 
     def take(self) -> Sequence[Note]:
-        """Return the lines for a commit and forget them."""
+        """Return the events for a commit and forget them."""
         notes = self.notes
-        self._lines.clear()
+        self._events.clear()
         return notes
-
-
-def _request(method: str) -> str:
-    return f"request {method}"

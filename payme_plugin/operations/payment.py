@@ -154,12 +154,12 @@ class _Payment:
                     "the code is about to leave",
                     fingerprint=fingerprint,
                     notes=self._events.notes,
-                    request=self._events.request_line(_PAY),
+                    request=self._events.request_event(_PAY),
                 )
             except CodeAlreadySent:
                 code = self._next_code(Text.SCAN_ALREADY_USED)
                 continue
-            self._events.stored_before(_PAY)
+            self._events.mark_request_stored(_PAY)
             self.may_be_charged = True
             outcome = self._pay(paying, code.secret)
             if not isinstance(outcome, AskAgain):
@@ -185,7 +185,7 @@ class _Payment:
         if lacking and is_same_account(row, self._context.settings):
             receipt = self._queries(row, Text.PROGRESS_PAYING).receipt(self._wait.question_limit()) or receipt
             self._context.journal.add_notes_later(row.payment_id, self._events.take())
-        slips = self._context.slips.make("pay", row, {} if receipt is None else receipt.raw)
+        slips = self._context.slips.render("pay", row, {} if receipt is None else receipt.raw)
         return paid_result(self._context, row, receipt.phone if receipt is not None else None, slips)
 
     def ask_again(self, row: PaymentRow) -> PaymentResult:

@@ -1,4 +1,4 @@
-"""Slips for an operation: the till's template, else the shipped one, else a plain slip: no sale waits for paper."""
+"""Slips of an operation: the till's template, else the shipped one, else a plain slip. No sale waits for its slip."""
 
 from __future__ import annotations
 
@@ -30,11 +30,15 @@ SLIP_NOTICE = "payme.slip"
 
 
 class TemplateCache:
-    """The templates that were loaded, each kept until its file changes."""
+    """The loaded templates. Each is kept until its file changes.
 
-    def __init__(self, press: SlipPress) -> None:
-        self._press = press
-        self._shelf: dict[Path | None, tuple[tuple[int, int, int], Template]] = {}
+    Attributes:
+        renderer: loads the templates, and renders slips with them.
+    """
+
+    def __init__(self, renderer: SlipPress) -> None:
+        self.renderer = renderer
+        self._loaded: dict[Path | None, tuple[tuple[int, ...], Template]] = {}
 
     def get(self, path: Path | None) -> Template:
         """Return the template in ``path``, or the shipped one for None.
@@ -43,74 +47,63 @@ class TemplateCache:
             TemplateError: it can't be read or has mistakes.
             SlipError: the schema of templates can't be used.
         """
-        look = _look(path)
-        kept = self._shelf.get(path)
-        if kept is not None and kept[0] == look:
-            return kept[1]
-        template = self._press.load(path)
-        self._shelf[path] = (look, template)
-        return template
+        stamp = _file_stamp(path)
+        loaded = self._loaded.get(path)
+        if loaded is None or loaded[0] != stamp:
+            loaded = self._loaded[path] = (stamp, self.renderer.load(path))
+        return loaded[1]
 
 
-def import_slip_parts(press: SlipPress) -> None:
-    """Import what slips are made with, on the calling thread; a till without it prints plain slips, and sells on."""
+def import_slip_parts(renderer: SlipPress) -> None:
+    """Import the libraries of the renderer on the calling thread; without them the till prints plain slips."""
     try:
-        press.import_parts()
+        renderer.import_parts()
     except Exception as error:  # noqa: BLE001 - a broken library may raise anything while it is imported
         _log_fault(error)
 
 
 def warm_up_slips(
-    press: SlipPress,
-    shelf: TemplateCache,
-    template: Path | None,
-    texts: Texts,
-    notice: Callable[[str, str | None], None],
+    templates: TemplateCache, template: Path | None, texts: Texts, notice: Callable[[str, str | None], None]
 ) -> None:
-    """Build the schemas and load the till's template before any sale; show at the till where it can't be used.
+    """Build the schemas and load the till's template before any sale; show a notice if it can't be used.
 
     Args:
-        press: whose schemas are built.
-        shelf: where the template is kept for the sales.
+        templates: where the template is kept for the sales; the schemas of its renderer are built.
         template: the till's template; None: the shipped one.
         texts: the cashier's language.
-        notice: shows a passive notice at the till, by key; None withdraws it.
-
-    Money effect: none.
+        notice: shows a notice at the till, by key; None withdraws it.
     """
-    told: str | None = None
+    text: str | None = None
     try:
-        press.warm_up()
-        shelf.get(template)
+        templates.renderer.warm_up()
+        templates.get(template)
     except Exception as error:  # noqa: BLE001 - a till goes on without its template
         _log_fault(error)
-        told = texts(Text.NOTICE_SLIP_FALLBACK)
-    notice(SLIP_NOTICE, told)
+        text = texts(Text.NOTICE_SLIP_FALLBACK)
+    notice(SLIP_NOTICE, text)
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentSlips:
-    """Makes the slips of one operation; it is a ``SlipMaker``.
+    """Renders the slips of one operation. It never raises: at least it returns a plain slip.
 
     Attributes:
-        press: fills, validates and lays out.
-        shelf: where templates come from.
+        templates: the templates and their renderer.
         template: the till's template; None: the shipped one.
         width: columns of the host's printer.
-        copies: how often the host prints a slip; 0: no slip.
+        copies: how many copies of a slip the host prints; 0: no slip.
         texts: the cashier's language.
-        notice: shows a passive notice at the till, by key; None withdraws it.
+        notice: shows a notice at the till, by key; None withdraws it.
     """
 
-    press: SlipPress
-    shelf: TemplateCache
+    templates: TemplateCache
     template: Path | None
     width: int
     copies: int
     texts: Texts
     notice: Callable[[str, str | None], None]
 
-    def make(
+    def render(
         self, operation: str, row: PaymentRow, receipt: Mapping[str, object], document: Receipt | None = None
     ) -> tuple[Slip, ...]:
         """Return the slips of an operation.
@@ -118,47 +111,41 @@ class PaymentSlips:
         Args:
             operation: ``pay``, ``cancel`` or ``refund``.
             row: the payment.
-            receipt: the server's receipt as it came; empty where none did.
+            receipt: the server's receipt as received; empty if there is none.
             document: the refund receipt, for a refund; the slip then names the sale as well.
         """
         if self.copies < 1:
             return ()
-        data = _data(operation, row, receipt, document)
-        made = self._made({**data, "is_accepted_only": not _is_returned(row, receipt)})
+        made = self._render(_data(operation, row, receipt, document))
         return (Slip(xml=made.xml, lines=made.lines, copies=self.copies),)
 
-    def _made(self, data: Mapping[str, object]) -> MadeSlip:
-        """Make a slip by the till's template, else by the shipped one, else without any; tell the till which it was."""
+    def _render(self, data: Mapping[str, object]) -> MadeSlip:
+        """Render with the till's template, else with the shipped one, else plainly; show a notice for a fallback."""
         fallback = self.texts(Text.NOTICE_SLIP_FALLBACK)
-        told: str | None = None
+        text: str | None = None
         for path in dict.fromkeys((self.template, None)):
             try:
-                made = self.press.make(self.shelf.get(path), data, self.width)
-            except Exception as error:  # noqa: BLE001 - no slip that can't be made turns a paid sale into an unpaid one
+                made = self.templates.renderer.make(self.templates.get(path), data, self.width)
+            except Exception as error:  # noqa: BLE001 - a slip that can't be rendered never makes a paid sale unpaid
                 _log_fault(error)
             else:
-                self.notice(SLIP_NOTICE, told)
+                self.notice(SLIP_NOTICE, text)
                 return made
-            told = fallback
+            text = fallback
         self.notice(SLIP_NOTICE, fallback)
-        return self.press.make_plain(data, self.width, self.texts.language)
+        return self.templates.renderer.make_plain(data, self.width, self.texts.language)
 
 
 def _log_fault(error: Exception) -> None:
-    if isinstance(error, SlipError):
-        _log.error("slip: %s", error)
-    else:
-        _log.error("slip: it can't be made: %s", classes_and_places(error))
-
-
-def _is_returned(row: PaymentRow, receipt: Mapping[str, object]) -> bool:
-    """Say whether the money is known to be back; a slip claims no more than that a reversal was accepted otherwise."""
-    return row.state is PaymentState.REVERSED or receipt.get("state") == ReceiptState.CANCELLED
+    known = isinstance(error, SlipError)
+    _log.error("slip: %s", error if known else f"it can't be made: {classes_and_places(error)}")
 
 
 def _data(
     operation: str, row: PaymentRow, receipt: Mapping[str, object], document: Receipt | None
 ) -> dict[str, object]:
+    # Without a proof that the money is back, a slip says only that the reversal was accepted.
+    is_returned = row.state is PaymentState.REVERSED or receipt.get("state") == ReceiptState.CANCELLED
     data: dict[str, object] = {
         "operation": operation,
         "amount": row.amount,
@@ -169,6 +156,7 @@ def _data(
         "shift": row.shift,
         "number": row.number,
         "receipt": receipt,
+        "is_accepted_only": not is_returned,
     }
     if operation != "pay":
         cancelled_at = receipt.get("cancel_time")
@@ -179,11 +167,12 @@ def _data(
     return data
 
 
-def _look(path: Path | None) -> tuple[int, int, int]:
+def _file_stamp(path: Path | None) -> tuple[int, ...]:
+    """Return what changes with the file in ``path``."""
     if path is None:
-        return (0, 0, 0)
+        return ()
     try:
         found = path.stat()
     except OSError:
-        return (-1, -1, -1)
+        return (-1,)
     return (found.st_mtime_ns, found.st_size, found.st_ino)

@@ -93,17 +93,19 @@ class ReceiptQueries:
 
         Money effect: the method's.
         """
-        self._events.ask(method)
+        self._events.add_request(method)
         pending = self._client.begin(method, params, limit)
         if not self._wait.wait_for(pending, self._text):
             pending.abandon()
         try:
             answer = pending.answer()
         except ServerError as refusal:
-            self._events.tell(f"{method}: error {refusal.code}")
+            self._events.add_event(f"{method}: error {refusal.code}")
             raise
         except CallFailed as failure:
-            self._events.tell(f"{method}: {'no usable answer' if failure.sent else 'not sent'}, {failure.explanation}")
+            self._events.add_event(
+                f"{method}: {'no usable answer' if failure.sent else 'not sent'}, {failure.explanation}"
+            )
             raise
         return answer
 
@@ -119,9 +121,9 @@ class ReceiptQueries:
         try:
             state, named = receipts.state_of(answer), receipts.named_in(answer)
         except CallFailed as failure:
-            self._events.tell(f"receipts.check: {failure.explanation}")
+            self._events.add_event(f"receipts.check: {failure.explanation}")
             return None
-        self._events.tell(f"receipts.check: state {state}")
+        self._events.add_event(f"receipts.check: state {state}")
         if not self._may_be_ours(named, state, answer.method):
             return None
         if answer.bound or state not in _DECISIVE:
@@ -139,7 +141,7 @@ class ReceiptQueries:
             receipt, named = receipts.receipt_of(answer), receipts.named_in(answer)
         except CallFailed:
             return None
-        self._events.tell(f"receipts.get: state {receipt.state}")
+        self._events.add_event(f"receipts.get: state {receipt.state}")
         ours = self._may_be_ours(named, receipt.state, answer.method) and self._is_ours_to_the_letter(receipt)
         return receipt if ours else None
 
@@ -169,9 +171,9 @@ class ReceiptQueries:
         try:
             receipt, named = receipts.receipt_of(answer), receipts.named_in(answer)
         except CallFailed:
-            self._events.tell(f"{answer.method}: an answer without a receipt")
+            self._events.add_event(f"{answer.method}: an answer without a receipt")
             return None
-        self._events.tell(f"{answer.method}: state {receipt.state}")
+        self._events.add_event(f"{answer.method}: state {receipt.state}")
         if not self._may_be_ours(named, receipt.state, answer.method):
             return None
         if answer.bound or receipt.state not in _DECISIVE:
@@ -183,7 +185,7 @@ class ReceiptQueries:
         # Payme leaves out what it likes; but what an answer names has to be ours, and its state the one state.
         fits = all(self._fits(facts, state) for facts in named)
         if not fits:
-            self._events.tell(f"{method}: the answer is about another receipt, amount or state")
+            self._events.add_event(f"{method}: the answer is about another receipt, amount or state")
         return fits
 
     def _fits(self, facts: ServerReceipt, state: int | None) -> bool:

@@ -162,7 +162,7 @@ class _Reversal:
     def _begin_cancel(self, cancellation: CancellationRow) -> None:
         try:
             self._attempts = self._rows.begin(
-                cancellation, notes=(*self._events.notes, self._events.request_line(CANCEL))
+                cancellation, notes=(*self._events.notes, self._events.request_event(CANCEL))
             )
         except Conflict:
             raise
@@ -171,7 +171,7 @@ class _Reversal:
             _log.error("payment %s: %s", cancellation.payment_id, error)
             self._may_withdraw = False
         else:
-            self._events.stored_before(CANCEL)
+            self._events.mark_request_stored(CANCEL)
             if self._attempts > 1:
                 # Another's receipts.cancel has left since the row was read, and may still be on its way.
                 self._may_withdraw = False

@@ -192,7 +192,7 @@ def _told(context: Context, row: PaymentRow, order: Order) -> ReversalResult:
     return ReversalResult(
         status=ReversalStatus.REVERSED,
         receipt_id=row.receipt_id,
-        slips=context.slips.make(order.operation, row, {}, order.document),
+        slips=context.slips.render(order.operation, row, {}, order.document),
         message=context.texts(Text.REVERSAL_REVERSED),
         cancellation_queued=was_told_queued(Cancellations(context.journal).latest_of(row.payment_id)),
     )

@@ -1,51 +1,36 @@
 """A wait in front of the cashier: in slices, with progress at least twice a second, until time is over or a stop.
 
-A watch starts when the first request that can move money leaves; every limit of the operation is measured from there.
+The clock starts when the first request that can move money leaves. Every limit of the operation counts from there.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from payme_plugin.clock import Clock
+    from payme_plugin.operations.context import Limits
     from payme_plugin.operations.host_guard import GuardedUi
     from payme_plugin.paymego.protocols import Pending
 
-__all__ = ["CashierWait", "Limits"]
+__all__ = ["CashierWait"]
 
 _SLICE_S = 0.4
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The times of one operation, in seconds, from the settings.
-
-    Attributes:
-        timeout_s: one request (``timeout``).
-        duration_s: the whole wait for the buyer (``payDuration``).
-        frequency_s: from one question for the state to the next (``frequency``).
-    """
-
-    timeout_s: float
-    duration_s: float
-    frequency_s: float
-
-
 class CashierWait:
-    """The clock of one operation and the cashier's hand on it; without a ``ui`` nobody watches and nobody stops."""
+    """Deadline and cashier's stop of one operation. Without a ``ui`` there is no progress and no stop."""
 
     def __init__(self, clock: Clock, ui: GuardedUi | None, limits: Limits) -> None:
         self._clock = clock
         self._ui = ui
         self._limits = limits
-        self._started: float | None = None
-        self._shown_at: float | None = None
-        self._acknowledged = False
+        self._started_at: float | None = None
+        self._reported_at: float | None = None
         self._stopped = False
+        self._acknowledged = False
 
     @property
     def now(self) -> float:
@@ -55,7 +40,7 @@ class CashierWait:
     @property
     def ends(self) -> float:
         """When ``payDuration`` is over."""
-        return (self.now if self._started is None else self._started) + self._limits.duration_s
+        return self._start + self._limits.duration_s
 
     @property
     def left_s(self) -> float:
@@ -64,15 +49,15 @@ class CashierWait:
 
     def start(self) -> None:
         """Start the clock; a second start changes nothing."""
-        if self._started is None:
-            self._started = self.now
+        if self._started_at is None:
+            self._started_at = self.now
 
     def has_stopped(self) -> bool:
-        """Say whether the cashier has stopped the wait."""
+        """Return whether the cashier has stopped the wait."""
         return self._stopped
 
     def acknowledge_stop(self) -> None:
-        """Take note of the stop: what is still asked after it is waited for to its end."""
+        """Let the requests after the stop run to their end."""
         self._acknowledged = True
 
     def request_limit(self) -> float:
@@ -91,39 +76,44 @@ class CashierWait:
 
         Args:
             pending: the request.
-            text: what the cashier reads, from the seconds left.
+            text: returns what the cashier reads, from the seconds left.
 
         Returns:
-            True when it is over; False when the cashier stopped first.
+            True when it is over; False if the cashier stopped first.
         """
-        while not pending.wait(self._next_show()):
-            if self._show(text):
+        while not pending.wait(self._next_report()):
+            if self._report_progress(text):
                 return False
         return True
 
     def pause_until(self, until: float, text: Callable[[float], str]) -> bool:
-        """Wait until ``until``; return False when the cashier stopped first."""
+        """Wait until ``until``; return False if the cashier stopped first."""
         while self.now < until:
-            self._clock.sleep(min(self._next_show(), until) - self.now)
-            if self._show(text):
+            self._clock.sleep(min(self._next_report(), until) - self.now)
+            if self._report_progress(text):
                 return False
         return True
 
-    def _next_show(self) -> float:
-        # Counted from the last show, not from the beginning of this wait: many short waits are one long one.
-        if self._shown_at is None:
-            self._shown_at = self.now
-        return max(self._shown_at + _SLICE_S, self.now)
+    @property
+    def _start(self) -> float:
+        return self.now if self._started_at is None else self._started_at
 
     def _hard_deadline(self) -> float:
-        started = self.now if self._started is None else self._started
-        return started + max(self._limits.duration_s, self._limits.timeout_s)
+        return self._start + max(self._limits.duration_s, self._limits.timeout_s)
 
-    def _show(self, text: Callable[[float], str]) -> bool:
-        self._shown_at = self.now
+    def _next_report(self) -> float:
+        # Counted from the last report, not from the beginning of this wait: many short waits are one long wait.
+        if self._reported_at is None:
+            self._reported_at = self.now
+        return max(self._reported_at + _SLICE_S, self.now)
+
+    def _report_progress(self, text: Callable[[float], str]) -> bool:
+        """Show the progress; return whether the wait is over because the cashier stopped it."""
+        self._reported_at = self.now
         if self._ui is None:
             return False
-        elapsed_s = 0.0 if self._started is None else self.now - self._started
-        if self._ui.progress(min(elapsed_s, self._limits.duration_s), self._limits.duration_s, text(self.left_s)):
+        total_s = self._limits.duration_s
+        elapsed_s = 0.0 if self._started_at is None else self.now - self._started_at
+        if self._ui.progress(min(elapsed_s, total_s), total_s, text(self.left_s)):
             self._stopped = True
         return self._stopped and not self._acknowledged

@@ -78,7 +78,7 @@ def test_any_text_in_a_sale_is_paid_or_refused_at_once_and_can_be_given_back(
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         world = HookedWorld(Path(folder))
-        world.slips = PaymentSlips(press, TemplateCache(press), None, 32, 2, world.texts, world.host.notice)
+        world.slips = PaymentSlips(TemplateCache(press), None, 32, 2, world.texts, world.host.notice)
         request = PaymentRequest(payment_id=payment_id, payment_type=TENDER, amount=1_500_000, receipt=sale)
 
         result = paid_or_not(world.counter.pay(request, world.cashier(world.paymego.code())))

@@ -39,7 +39,7 @@ def world(tmp_path: Path, press: SlipPress, caplog: pytest.LogCaptureFixture) ->
     caplog.set_level(logging.DEBUG)
     world = HookedWorld(tmp_path, posKey=KEY)
     world.paymego.bank = Bank(Random(1), buyer=BUYER, cancel=CancelPlan(settle_s=1))  # noqa: S311 - a seed is to replay
-    world.slips = PaymentSlips(press, TemplateCache(press), None, 32, 2, world.texts, world.host.notice)
+    world.slips = PaymentSlips(TemplateCache(press), None, 32, 2, world.texts, world.host.notice)
     world.host.takes_messages = True
     yield world
     world.close()
@@ -137,11 +137,11 @@ class Broken(RuntimeError):
 
 def break_slips(world: HookedWorld) -> None:
     class Maker:
-        def make(self, *arguments: object) -> tuple[()]:
+        def render(self, *arguments: object) -> tuple[()]:
             secret = WORDS
             raise Broken(secret)
 
-    world.slips = Maker()
+    world.slips = Maker()  # type: ignore[assignment]
 
 
 def break_press(world: HookedWorld) -> None:
@@ -156,7 +156,7 @@ def break_press(world: HookedWorld) -> None:
             return SlipPress().make_plain(*arguments)  # type: ignore[arg-type]
 
     press = Press()
-    world.slips = PaymentSlips(press, TemplateCache(press), None, 32, 2, world.texts, world.host.notice)  # type: ignore[arg-type]
+    world.slips = PaymentSlips(TemplateCache(press), None, 32, 2, world.texts, world.host.notice)  # type: ignore[arg-type]
 
 
 def break_clients(world: HookedWorld) -> None:

@@ -25,8 +25,7 @@ PAY, CHECK, GET = "receipts.pay", "receipts.check", "receipts.get"
 def _desk(world: World, *, template: Path | None = None, copies: int = 2, width: int = 32) -> PaymentSlips:
     press = SlipPress()
     return PaymentSlips(
-        press=press,
-        shelf=TemplateCache(press),
+        templates=TemplateCache(press),
         template=template,
         width=width,
         copies=copies,

@@ -34,8 +34,7 @@ def desk(world: HookedWorld, press: SlipPress) -> HookedWorld:
 
 def use_template(world: HookedWorld, press: SlipPress, template: Path | None, *, copies: int = 2) -> None:
     world.slips = PaymentSlips(
-        press=press,
-        shelf=TemplateCache(press),
+        templates=TemplateCache(press),
         template=template,
         width=32,
         copies=copies,

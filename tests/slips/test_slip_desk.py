@@ -32,7 +32,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 def desk(world: World, template: Path | None, press: SlipPress | None = None, language: str = "ru") -> PaymentSlips:
     press = SlipPress() if press is None else press
     texts = Texts(language)
-    return PaymentSlips(press, TemplateCache(press), template, 32, 2, texts, world.host.notice)
+    return PaymentSlips(TemplateCache(press), template, 32, 2, texts, world.host.notice)
 
 
 def printed(world: World, payment_id: str = "p1") -> str:
@@ -133,8 +133,8 @@ def test_a_senseless_time_of_cancellation_gives_way_to_the_tills_own(
     world.pay(world.paymego.code())
     row = world.row()
 
-    (slip,) = maker.make("refund", row, {"cancel_time": cancel_time})
-    (told,) = maker.make("refund", row, {"cancel_time": 1_769_851_996_000})
+    (slip,) = maker.render("refund", row, {"cancel_time": cancel_time})
+    (told,) = maker.render("refund", row, {"cancel_time": 1_769_851_996_000})
 
     own = datetime.fromtimestamp(row.updated_at // 1000, timezone.utc)
     assert slip.lines == (f"{own:%d.%m.%Y %H:%M:%S}",)
@@ -158,7 +158,7 @@ def test_a_slip_claims_that_money_is_back_only_where_payme_or_the_journal_says_s
     path.write_text("<slip><line>${status}</line></slip>")
     world.pay(world.paymego.code())
 
-    (slip,) = desk(world, path).make("refund", replace(world.row(), state=state), receipt)
+    (slip,) = desk(world, path).render("refund", replace(world.row(), state=state), receipt)
 
     assert slip.lines == (status,)
 

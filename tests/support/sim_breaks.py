@@ -210,19 +210,19 @@ def _code_in_the_story(monkeypatch: MonkeyPatch) -> None:
     @wraps(call)
     def broken(self: ReceiptQueries, method: str, params: Params, limit: float) -> object:
         token = params.get("token")
-        self._events.tell(f"{method}: {token.reveal() if isinstance(token, Secret) else '-'}")
+        self._events.add_event(f"{method}: {token.reveal() if isinstance(token, Secret) else '-'}")
         return call(self, method, params, limit)
 
     monkeypatch.setattr(ReceiptQueries, "call", broken)
 
 
 def _key_in_the_story(monkeypatch: MonkeyPatch) -> None:
-    tell = EventLog.tell
+    add_event = EventLog.add_event
     finish = _Payment._poll
 
     @wraps(finish)
     def broken(self: _Payment, row: PaymentRow) -> object:
-        tell(self._events, f"polling with {self._context.settings.pos_key.reveal()}")
+        add_event(self._events, f"polling with {self._context.settings.pos_key.reveal()}")
         return finish(self, row)
 
     monkeypatch.setattr(_Payment, "_poll", broken)

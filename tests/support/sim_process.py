@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hookspecs import Host, Receipt, Slip
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.rows import PaymentRow
+    from payme_plugin.operations.payment_slips import PaymentSlips
     from payme_plugin.paymego.client import PaymeGoClient
     from payme_plugin.service import Service
     from payme_plugin.settings import Settings
@@ -50,7 +51,7 @@ _MOST_DUE = 64
 
 
 class _NoSlips:
-    def make(
+    def render(
         self, operation: str, row: PaymentRow, receipt: Mapping[str, object], document: Receipt | None = None
     ) -> tuple[Slip, ...]:
         return ()
@@ -106,7 +107,7 @@ class _Desk:
             is_alive=process.storage.owner.is_alive,
             settings=settings,
             texts=_TEXTS,
-            slips=_NoSlips(),
+            slips=cast("PaymentSlips", _NoSlips()),
             notice=self.host.notice,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from hookspecs import Slip
 from payme_plugin.ledger.journal import FILE_NAME, Journal
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from hookspecs import PaymentRequest, PaymentResult, Receipt
     from payme_plugin.ledger.rows import CancellationRow, EventRow, PaymentRow
-    from payme_plugin.operations.context import SlipMaker
+    from payme_plugin.operations.payment_slips import PaymentSlips
     from payme_plugin.settings import Settings
     from payme_plugin.texts import Text
 
@@ -49,7 +49,7 @@ def settings_of(**given: object) -> Settings:
 
 @dataclass(eq=False)
 class PlainSlips:
-    """A ``SlipMaker`` that only writes down what it was asked for.
+    """Stands for ``PaymentSlips`` and only writes down what it was asked for.
 
     Attributes:
         made: operation, payment and the server's receipt of every slip.
@@ -57,7 +57,7 @@ class PlainSlips:
 
     made: list[tuple[str, PaymentRow, Mapping[str, object]]] = field(default_factory=list)
 
-    def make(
+    def render(
         self, operation: str, row: PaymentRow, receipt: Mapping[str, object], document: Receipt | None = None
     ) -> tuple[Slip, ...]:
         """Return a slip of two lines."""
@@ -88,7 +88,7 @@ class World:
         self.settings = settings_of(**given)
         self.texts = Texts(self.settings.language or "ru")
         self.plain_slips = PlainSlips()
-        self.slips: SlipMaker = self.plain_slips
+        self.slips = cast("PaymentSlips", self.plain_slips)
         self.client = self._new_client()
         self.journal = self._open()
         self.owner = "process-1"
