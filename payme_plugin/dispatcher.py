@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 from hookspecs import PaymentResult, RefundViolation, ReversalResult, ReversalStatus
 from payme_plugin.ledger.errors import AnotherTill, Conflict, Damaged, JournalError
 from payme_plugin.log import Log
-from payme_plugin.operations import originals, repeat_request, reversal_requests
+from payme_plugin.operations import originals, reversal_requests
 from payme_plugin.operations.payment import take_payment
-from payme_plugin.operations.results import is_ours, refusal
+from payme_plugin.operations.results import answer_without_acting, is_ours, refused_result, unknown_result
 from payme_plugin.secret import classes_and_places
 from payme_plugin.settings import SettingsError
 from payme_plugin.texts import Text
@@ -190,14 +190,13 @@ class HookDispatcher:
             return self._not_taken(request, Text.PAYMENT_TILL_FAULT)
 
     def _not_taken(self, request: PaymentRequest, text: Text) -> PaymentResult:
-        """Refuse a payment of which the journal knows for certain that no code has left; tell else what it knows."""
+        """Refuse a payment if the journal says for certain that no code was sent; else return what it knows."""
         texts = self._service.texts()
         try:
             row = self._service.journal().find(request.payment_id)
         except JournalError:
-            return repeat_request.may_hang(texts, request)
-        told = None if row is None else repeat_request.told_elsewhere(texts, request, row)
-        return self._refusal(request, text) if told is None else told
+            return unknown_result(texts, request.amount)
+        return answer_without_acting(texts, request, row, self._refusal(request, text))
 
     def _give_back(
         self,
@@ -272,7 +271,7 @@ class HookDispatcher:
         return is_ours(record) or (not record.data and record.payment_type == self._service.payment_type())
 
     def _refusal(self, request: PaymentRequest, text: Text, **values: object) -> PaymentResult:
-        return refusal(request.amount, self._service.texts()(text, **values))
+        return refused_result(request.amount, self._service.texts()(text, **values))
 
     def _kept(self, text: Text, **values: object) -> ReversalResult:
         return ReversalResult(status=ReversalStatus.REFUSED, message=self._service.texts()(text, **values))

@@ -1,6 +1,6 @@
-"""The buyer's code: asked for, folded, and judged before a byte of it leaves the till.
+"""The buyer's code: scanned, folded, and checked before it is sent.
 
-A code lives 30 seconds in the buyer's app and pays once, so one that can't work is asked for again at once, with the
+A code lives 30 seconds in the buyer's app and pays once. One that can't work is asked for again at once, with the
 reason, instead of being sent.
 """
 
@@ -14,12 +14,9 @@ from payme_plugin.secret import Secret
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
-    import re
-    from collections.abc import Callable
-
-    from payme_plugin.clock import Clock
+    from payme_plugin.operations.context import Context
     from payme_plugin.operations.host_guard import GuardedUi
-    from payme_plugin.texts import Texts
+    from payme_plugin.operations.wait import CashierWait
 
 __all__ = ["CODE_LIFE_S", "Code", "CodeScanner", "NoCode", "fold", "is_other_wallets", "reason_for_stale"]
 
@@ -29,7 +26,7 @@ CODE_LIFE_S = 30.0
 _ASKED_AGAIN = 3
 _CLICK_PREFIX = "88"
 _LONGEST = 4096
-# White space but the separators \x1c to \x1f: those are a part of what was scanned, and no code of a phone has one.
+# White space except the separators \x1c to \x1f: those belong to what was scanned, and no code of a phone has one.
 _BLANKS = (
     " \t\n\v\f\r\x85\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f"
     "\u205f\u3000"
@@ -38,7 +35,7 @@ _BLANKS = (
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A plausible code in the till's hand.
+    """A plausible code that was scanned.
 
     Attributes:
         secret: the code itself.
@@ -63,43 +60,27 @@ class NoCode:
 def fold(scanned: str) -> str:
     """Return what was scanned without the white space around it, full-width digits folded to plain ones.
 
-    A group separator stays wherever it is: it tells a marking code from a buyer's.
+    A group separator stays wherever it is: it distinguishes a marking code from a buyer's.
     """
     trimmed = scanned.strip(_BLANKS)[:_LONGEST]
     return "".join(unicodedata.normalize("NFKC", sign) if sign.isdecimal() else sign for sign in trimmed)
 
 
 class CodeScanner:
-    """Where one payment gets its codes from: the host's one, or the scanner, asked again at most three times.
+    """Source of a payment's codes: the one that the host gave, or the scanner, asked again at most three times.
 
     Args:
+        context: its settings have ``codePattern``, its journal the codes that were sent within the last hour.
         ui: the cashier.
-        clock: tells the age of a code.
-        texts: the cashier's language.
-        pattern: what a plausible code looks like (``codePattern``).
-        was_sent: says whether a code left in a ``pay`` within the last hour.
-        given: the code that the host scanned already; then nothing is asked for.
-        left_s: says how long the cashier may still take for a scan: before the first ``pay`` all of ``payDuration``.
+        wait: limits a scan to the time left: before the first ``pay`` all of ``payDuration``.
+        given: the code that the host scanned already, or None. If there is one, no other is asked for.
     """
 
-    def __init__(
-        self,
-        ui: GuardedUi,
-        clock: Clock,
-        texts: Texts,
-        *,
-        pattern: re.Pattern[str],
-        was_sent: Callable[[str], bool],
-        given: str | None,
-        left_s: Callable[[], float],
-    ) -> None:
+    def __init__(self, context: Context, ui: GuardedUi, wait: CashierWait, *, given: str | None) -> None:
+        self._context = context
         self._ui = ui
-        self._clock = clock
-        self._texts = texts
-        self._pattern = pattern
-        self._was_sent = was_sent
+        self._wait = wait
         self._given = given
-        self._left_s = left_s
         self._asked = 0
 
     @property
@@ -109,52 +90,49 @@ class CodeScanner:
 
     def first(self) -> Code | NoCode:
         """Return the first plausible code that was not sent before."""
-        if self._given is not None:
-            code = Code(Secret(fold(str.__str__(self._given))), self._clock.monotonic())
-            problem = self._problem(code)
-            return code if problem is None else NoCode(problem)
-        return self.another(None)
+        if self._given is None:
+            return self.another(None)
+        code = Code(Secret(fold(str.__str__(self._given))), self._wait.now)
+        problem = self._problem(code)
+        return code if problem is None else NoCode(problem)
 
     def fresh(self, code: Code) -> Code | NoCode:
-        """Return ``code`` if it is still young, else another one; the host's own code is taken as it is."""
-        if self._given is not None or self._clock.monotonic() - code.scanned_at <= CODE_LIFE_S:
+        """Return ``code`` if it is still young, else another one; the host's own code is used at any age."""
+        if self._given is not None or self._wait.now - code.scanned_at <= CODE_LIFE_S:
             return code
         return self.another(Text.SCAN_TOO_OLD)
 
     def another(self, reason: Text | None) -> Code | NoCode:
-        """Ask for a code until a plausible one comes, or time is over.
+        """Ask for a code until a plausible one is scanned, no more may be asked for, or time is over.
 
         Args:
-            reason: what was wrong with the last one, said to the cashier; None: it is the first.
+            reason: what was wrong with the last one, shown to the cashier; None: it is the first.
         """
-        while self.may_ask and (timeout_s := self._left_s()) > 0:
+        texts = self._context.texts
+        while self.may_ask and (timeout_s := self._wait.left_s) > 0:
             self._asked += 1
-            prompt = self._texts(Text.SCAN_PROMPT)
-            if reason is not None:
-                prompt = f"{self._texts(reason)}\n{prompt}"
-            scanned = self._ui.scan(prompt, timeout_s)
+            prompt = texts(Text.SCAN_PROMPT)
+            scanned = self._ui.scan(prompt if reason is None else f"{texts(reason)}\n{prompt}", timeout_s)
             if scanned is None:
                 return NoCode(None)
-            code = Code(Secret(fold(scanned)), self._clock.monotonic())
+            code = Code(Secret(fold(scanned)), self._wait.now)
             reason = self._problem(code)
             if reason is None:
                 return code
         return NoCode(reason)
 
     def _problem(self, code: Code) -> Text | None:
-        text = code.secret.reveal()
-        if not self._pattern.fullmatch(text):
+        text, journal = code.secret.reveal(), self._context.journal
+        if not self._context.settings.code_pattern.fullmatch(text):
             return Text.SCAN_IMPLAUSIBLE
-        if self._was_sent(text):
-            return Text.SCAN_ALREADY_USED
-        return None
+        return Text.SCAN_ALREADY_USED if journal.was_sent(journal.fingerprint(text)) else None
 
 
 def is_other_wallets(code: Secret) -> bool:
-    """Say whether a code looks like one of Click's, which begin with 88. Payme decides what it is."""
+    """Return whether a code looks like one of Click's, which begin with 88. Payme decides what it is."""
     return code.reveal().startswith(_CLICK_PREFIX)
 
 
 def reason_for_stale(code: Code) -> Text:
-    """Return what to tell a cashier whose code Payme called stale: Click's codes are named."""
+    """Return the reason for the cashier if Payme called a code stale: Click's codes are named."""
     return Text.SCAN_OTHER_WALLET if is_other_wallets(code.secret) else Text.SCAN_STALE

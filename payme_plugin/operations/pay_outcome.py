@@ -1,18 +1,17 @@
-"""What a failed ``receipts.pay`` means: nothing left, an error code, or no usable answer.
+"""Outcome of a ``receipts.pay``: what its failure proves, and the wait for the buyer if it decides nothing.
 
-An error code is a verdict only where the catalogue says that it proves that nothing was charged; every other one, known
-or not, is a reason to ask for the receipt's state.
+An error code decides only if the catalogue says that it proves that nothing was charged. Every other code, known or
+not, is a reason to ask for the receipt's state.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hookspecs import PaymentStatus
 from payme_plugin.ledger.cancellations import SAID_CANCELLED
-from payme_plugin.operations import messages
-from payme_plugin.operations.results import NotPaid, Paid
+from payme_plugin.operations.results import NotPaid, Paid, message_of, nothing_charged
 from payme_plugin.paymego.codes import proves_no_charge
 from payme_plugin.paymego.errors import CallFailed, NotSent, ServerError
 from payme_plugin.paymego.states import ReceiptState
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from payme_plugin.operations.wait import CashierWait
     from payme_plugin.texts import Texts
 
-__all__ = ["AskAgain", "cancelled_by_payme", "classify_pay_failure", "returning"]
+__all__ = ["AskAgain", "classify_pay_failure", "poll"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,104 +40,129 @@ class AskAgain:
 def classify_pay_failure(
     context: Context, queries: ReceiptQueries, wait: CashierWait, failure: CallFailed, *, may_ask: bool
 ) -> NotPaid | Paid | AskAgain | None:
-    """Return what a failed ``receipts.pay`` decides; None: nothing, ask for the state until it does.
+    """Return what a failed ``receipts.pay`` decides; None: nothing, poll until the state does.
 
     Args:
         context: settings and texts.
         queries: asks about our receipt.
         wait: the operation's limits.
-        failure: what ``receipts.pay`` brought.
+        failure: how ``receipts.pay`` failed.
         may_ask: the cashier may be asked for another code.
 
-    Money effect: none; or it cancels a receipt that is in state 0, where the code is one of ``ignoredErrors``.
+    Money effect: cancels a receipt in state 0 if the code is in ``ignoredErrors`` but proves nothing.
     """
     if isinstance(failure, NotSent):
-        stopped = wait.has_stopped()
-        return NotPaid(
-            status=PaymentStatus.ABORTED if stopped else PaymentStatus.REFUSED,
-            message=(
-                context.texts(Text.PAYMENT_ABORTED_BEFORE_CHARGE)
-                if stopped
-                else messages.failed_before_paying(context.texts, failure)
-            ),
+        return replace(
+            nothing_charged(context.texts, failure, stopped=wait.has_stopped()),
             reason=f"the code never left: {failure.explanation}",
             needs_cancellation=True,
             released_code=True,
         )
     if not isinstance(failure, ServerError):
         return None
-    # An error without our request's id may be another call's: it proves enough where a cancellation follows, not where
-    # the settings want none.
+    # An error without our request's id may belong to another request. That proves enough if a cancellation follows, but
+    # not if the settings want none.
     if proves_no_charge(failure.code) and (failure.bound or failure.code not in context.settings.ignored_errors):
-        return _nothing_charged(context, queries, wait, failure, may_ask=may_ask)
-    return _ask_for_the_state(context, queries, wait, failure)
+        return _proven_refusal(context, queries, wait, failure, may_ask=may_ask)
+    return _unproven_refusal(context, queries, wait, failure)
 
 
-def cancelled_by_payme(texts: Texts) -> NotPaid:
-    """Return the ending for state 50: nothing was charged, or all of it is back, and nothing is left to cancel."""
+def poll(context: Context, queries: ReceiptQueries, wait: CashierWait) -> NotPaid | Paid:
+    """Ask for the state until it decides, the cashier stops, or time is over.
+
+    It is asked at once, every ``frequency``, and once more at ``payDuration``. A question that still runs then is ended
+    to make room for the last one, which has a ``timeout`` of its own.
+    """
+    next_question = wait.now
+    while not wait.has_stopped():
+        is_last = wait.now >= wait.ends
+        limit = wait.question_limit()
+        outcome = _outcome_of_state(context.texts, queries.state(limit if is_last else min(limit, wait.ends)))
+        if outcome is not None:
+            return outcome
+        if wait.has_stopped():
+            break
+        if is_last:
+            return NotPaid(
+                status=PaymentStatus.UNKNOWN,
+                message=context.texts(Text.PAYMENT_UNKNOWN),
+                reason="payDuration is over",
+                needs_cancellation=True,
+            )
+        # Answers slower than the frequency skip their turns instead of piling up.
+        turns = int((wait.now - next_question) / context.limits.frequency_s) + 1
+        next_question = min(next_question + turns * context.limits.frequency_s, wait.ends)
+        wait.pause_until(next_question, context.progress(Text.PROGRESS_WAITING_FOR_BUYER))
+    wait.acknowledge_stop()
+    if queries.state(wait.question_limit()) == ReceiptState.PAID:
+        return Paid(None)
     return NotPaid(
-        status=PaymentStatus.REFUSED,
-        message=texts(Text.PAYMENT_CANCELLED_BY_PAYME),
-        reason=SAID_CANCELLED,
-    )
-
-
-def returning(texts: Texts) -> NotPaid:
-    """Return the ending for state 21: the money is on its way back, and that is followed to its end."""
-    return NotPaid(
-        status=PaymentStatus.REFUSED,
-        message=texts(Text.PAYMENT_RETURNING),
-        reason="Payme says that it is cancelling (21)",
+        status=PaymentStatus.ABORTED,
+        message=context.texts(Text.PAYMENT_ABORTED),
+        reason="the cashier stopped",
         needs_cancellation=True,
     )
 
 
-def _nothing_charged(
-    context: Context, queries: ReceiptQueries, wait: CashierWait, refusal: ServerError, *, may_ask: bool
+def _outcome_of_state(texts: Texts, state: int | None) -> NotPaid | Paid | None:
+    if state == ReceiptState.PAID:
+        return Paid(None)
+    if state == ReceiptState.CANCELLED:  # nothing was charged, or all of it is back: there is nothing to cancel
+        return NotPaid(
+            status=PaymentStatus.REFUSED,
+            message=texts(Text.PAYMENT_CANCELLED_BY_PAYME),
+            reason=SAID_CANCELLED,
+        )
+    if state == ReceiptState.CANCELLING:  # the money is on its way back: the cancellation follows it to its end
+        return NotPaid(
+            status=PaymentStatus.REFUSED,
+            message=texts(Text.PAYMENT_RETURNING),
+            reason="Payme says that it is cancelling (21)",
+            needs_cancellation=True,
+        )
+    return None
+
+
+def _proven_refusal(
+    context: Context, queries: ReceiptQueries, wait: CashierWait, error: ServerError, *, may_ask: bool
 ) -> NotPaid | Paid | AskAgain | None:
-    doubtful = not refusal.bound
-    if refusal.code in context.settings.stale_codes and may_ask:
+    doubtful = not error.bound
+    if error.code in context.settings.stale_codes and may_ask:
         state = queries.state(wait.question_limit())
-        # Without our request's id it proves nothing: our own pay may still arrive beside a second one, and a verdict on
-        # that one would say nothing of the first.
+        # Without our request's id the error proves nothing: our own pay may still arrive beside a second one, and a
+        # result of the second would say nothing about the first.
         if state == ReceiptState.CREATED and not doubtful and not wait.has_stopped():
-            return AskAgain(refusal.code)
-        if state == ReceiptState.PAID:
-            return Paid(None)
-        if state == ReceiptState.CANCELLED:
-            return cancelled_by_payme(context.texts)
-        # The state is the later word: where it was asked, and it isn't 0 for certain, the code proves nothing any more.
+            return AskAgain(error.code)
+        if state in {ReceiptState.PAID, ReceiptState.CANCELLED}:
+            return _outcome_of_state(context.texts, state)
+        # The state is the later answer: if it isn't 0 for certain, the code proves nothing any more.
         doubtful = doubtful or state != ReceiptState.CREATED
-    # What is in doubt is cancelled, whatever the settings ignore.
     return NotPaid(
         status=PaymentStatus.REFUSED,
-        message=messages.refused(context.texts, refusal),
-        reason=f"error {refusal.code}" + (", in doubt" if doubtful else " proves that nothing was charged"),
-        error_code=refusal.code,
-        needs_cancellation=doubtful or refusal.code not in context.settings.ignored_errors,
+        message=message_of(context.texts, error),
+        reason=f"error {error.code}" + (", in doubt" if doubtful else " proves that nothing was charged"),
+        error_code=error.code,
+        # What is in doubt is cancelled even if the settings ignore its code.
+        needs_cancellation=doubtful or error.code not in context.settings.ignored_errors,
     )
 
 
-def _ask_for_the_state(
-    context: Context, queries: ReceiptQueries, wait: CashierWait, refusal: ServerError
+def _unproven_refusal(
+    context: Context, queries: ReceiptQueries, wait: CashierWait, error: ServerError
 ) -> NotPaid | Paid | None:
     state = queries.state(wait.question_limit())
-    if state == ReceiptState.PAID:
-        return Paid(None)
-    if state == ReceiptState.CANCELLED:
-        return cancelled_by_payme(context.texts)
     if state != ReceiptState.CREATED:
-        return None
-    # An ignored code leaves no row behind, but this one does not prove that nothing was charged: only a receipt that is
-    # cancelled for certain needs none. The row in state paying is the durable intent to cancel until then.
-    done = (
-        refusal.code in context.settings.ignored_errors
+        return _outcome_of_state(context.texts, state) if state in {ReceiptState.PAID, ReceiptState.CANCELLED} else None
+    # An ignored code leaves no cancellation behind, but this one does not prove that nothing was charged. Only a
+    # receipt that is cancelled for certain needs none. Until then the row in state paying is the intent to cancel it.
+    is_cancelled = (
+        error.code in context.settings.ignored_errors
         and queries.cancel(wait.question_limit()) == ReceiptState.CANCELLED
     )
     return NotPaid(
         status=PaymentStatus.REFUSED,
-        message=messages.refused(context.texts, refusal),
-        reason=f"error {refusal.code}, state 0 asked after it" + (", cancelled on the spot" if done else ""),
-        error_code=refusal.code,
-        needs_cancellation=not done,
+        message=message_of(context.texts, error),
+        reason=f"error {error.code}, state 0 asked after it" + (", cancelled on the spot" if is_cancelled else ""),
+        error_code=error.code,
+        needs_cancellation=not is_cancelled,
     )

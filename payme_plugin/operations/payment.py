@@ -1,11 +1,10 @@
-"""A payment, from the tender that was picked to the verdict.
+"""A payment, from the selected tender to its result.
 
-    intent ─ receipts.create beside the scan ─> created ─ the code and the receipt id durable ─> paying
-    paying ─ receipts.pay, once per code ─> the answer, or receipts.check until it decides ─> the verdict
+    intent ─ receipts.create beside the scan ─> created ─ receipt id and code durable ─> paying
+    paying ─ receipts.pay, once per code ─> the answer, or receipts.check until it decides ─> the result
 
-The transitions are in ``ledger.states``, the scan in ``code_scan``, the receipt in ``create_receipt``, what an answer
-means in ``pay_outcome`` and ``receipt_queries``, the wait for the buyer in ``polling``, a payment that is known already
-in ``repeat_request``.
+``_Payment.take`` has the steps. The transitions are in ``ledger.states``, the scan in ``code_scan``, the meaning of an
+answer in ``receipt_queries`` and ``pay_outcome``, the results in ``results``.
 """
 
 from __future__ import annotations
@@ -17,258 +16,306 @@ from hookspecs import PaymentStatus
 from payme_plugin.ledger.errors import CodeAlreadySent, Conflict, JournalError
 from payme_plugin.ledger.rows import Intent
 from payme_plugin.ledger.states import PaymentState
-from payme_plugin.operations import repeat_request
+from payme_plugin.operations import results
 from payme_plugin.operations.code_scan import Code, CodeScanner, NoCode, is_other_wallets, reason_for_stale
 from payme_plugin.operations.context import is_same_account
-from payme_plugin.operations.create_receipt import ReceiptCreation
 from payme_plugin.operations.event_log import EventLog
+from payme_plugin.operations.fiscal import detail_of
 from payme_plugin.operations.host_guard import GuardedUi
-from payme_plugin.operations.pay_outcome import AskAgain, classify_pay_failure
-from payme_plugin.operations.polling import poll
+from payme_plugin.operations.pay_outcome import AskAgain, classify_pay_failure, poll
 from payme_plugin.operations.receipt_queries import ReceiptQueries, receipt_id_of
-from payme_plugin.operations.results import NotPaid, Paid, commit, commit_paid, paid_result, refusal
+from payme_plugin.operations.results import NotPaid, Paid
 from payme_plugin.operations.wait import CashierWait
 from payme_plugin.paymego import receipts
-from payme_plugin.paymego.errors import CallFailed
+from payme_plugin.paymego.errors import CallFailed, ServerError
 from payme_plugin.paymego.states import ReceiptState
+from payme_plugin.settings import account_of
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from hookspecs import PaymentRequest, PaymentResult, Ui
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.operations.context import Context
-    from payme_plugin.secret import Secret
+    from payme_plugin.paymego.protocols import Pending
+    from payme_plugin.paymego.receipts import ServerReceipt
 
 __all__ = ["take_payment"]
 
+_CREATE = "receipts.create"
 _PAY = "receipts.pay"
 _LARGEST_AMOUNT = 2**63 - 1
 _SLIP_NEEDS = ("card", "merchant", "pay_time")
 
 
 def take_payment(context: Context, request: PaymentRequest, ui: Ui) -> PaymentResult:
-    """Charge the buyer for an open sale and return the verdict, which is durable by then.
+    """Charge the buyer for an open sale and return the result, which is durable by then.
 
     Args:
         context: what the operation may touch.
         request: what to charge; the same ``payment_id`` again never charges again.
         ui: the cashier.
 
-    Money effect: may charge. A verdict other than PAID leaves a cancellation where money may have moved.
+    Money effect: may charge. A result other than PAID leaves a cancellation if money may have moved.
     """
     if not 0 < request.amount <= _LARGEST_AMOUNT:
-        return refusal(request.amount, context.texts(Text.PAYMENT_AMOUNT_NOT_ALLOWED))
-    flow = _Payment(context, request, GuardedUi(ui))
+        return results.refused_result(request.amount, context.texts(Text.PAYMENT_AMOUNT_NOT_ALLOWED))
+    payment = _Payment(context, request, GuardedUi(ui))
     try:
         try:
-            known = context.journal.find(request.payment_id)
-            return flow.begin() if known is None else flow.ask_again(known)
+            return payment.begin_or_repeat()
         except Conflict:
-            return repeat_request.obey(context, request, flow.finish_paid)
+            return payment.answer_known(context.journal.find(request.payment_id))
     except JournalError as error:
-        return repeat_request.not_writable(context, request, error, may_be_charged=flow.may_be_charged)
+        # What can't be cancelled later is not charged.
+        results.report_journal_fault(context, request.payment_id, error)
+        refused = results.refused_result(request.amount, context.texts(Text.PAYMENT_JOURNAL_UNWRITABLE))
+        return results.answer_without_acting(context.texts, request, payment.row, refused)
 
 
 class _Payment:
     """One run of one payment.
 
     Attributes:
-        may_be_charged: its row is in state paying: a code may have arrived, and no verdict is stored.
+        row: the payment as last stored, up to its result; None before its intent.
     """
 
     def __init__(self, context: Context, request: PaymentRequest, ui: GuardedUi) -> None:
-        self.may_be_charged = False
+        self.row: PaymentRow | None = None
         self._context = context
+        self._journal = context.journal
         self._request = request
         self._events = EventLog(context.clock)
         self._wait = CashierWait(context.clock, ui, context.limits)
-        self._codes = CodeScanner(
-            ui,
-            context.clock,
-            context.texts,
-            pattern=context.settings.code_pattern,
-            was_sent=lambda code: context.journal.was_sent(context.journal.fingerprint(code)),
-            given=request.qr_code,
-            left_s=lambda: self._wait.left_s,
-        )
+        self._codes = CodeScanner(context, ui, self._wait, given=request.qr_code)
 
-    def begin(self) -> PaymentResult:
-        """Take a new payment from its intent on."""
-        request, settings = self._request, self._context.settings
-        row = self._context.journal.add_intent(
+    def begin_or_repeat(self) -> PaymentResult:
+        """Take a payment that is new or unfinished; repeat the result of any other.
+
+        Raises:
+            Conflict: another process or thread has changed it meanwhile: read it again and answer from that.
+            JournalError: the journal can't be used.
+        """
+        self.row = row = self._journal.find(self._request.payment_id)
+        if row is None:
+            return self.take(self._add_intent())
+        if not (row.state.is_unfinished and results.is_same_sale(self._request, row)):
+            return self.answer_known(row)
+        if row.owner != self._context.owner and self._context.is_alive(row.owner):
+            return results.refused_result(row.amount, self._context.texts(Text.PAYMENT_BUSY))
+        reason = "the host asks again; the process that worked on it has ended"
+        return self.take(self._journal.take_over(row, self._context.owner, reason))
+
+    def take(self, row: PaymentRow) -> PaymentResult:
+        """Take the payment from the state that the journal has, step by step to its result.
+
+        Money effect: may charge.
+        """
+        outcome = self._outcome_without_code(row)
+        code: Code | NoCode | None = None
+        fingerprint: str | None = None
+        if outcome is None and row.state is PaymentState.INTENT:
+            creating = self._begin_create(row)
+            code = self._codes.first()
+            created = self._join_create(row, creating, code)
+            if isinstance(created, NotPaid):
+                outcome = created
+            else:
+                row = created
+        while outcome is None:
+            code = self._code_to_send(code)
+            if isinstance(code, NoCode):
+                outcome = self._ended_without_code(row, code)
+                break
+            fingerprint = self._journal.fingerprint(code.secret.reveal())
+            try:
+                row = self._commit_paying(row, fingerprint)
+            except CodeAlreadySent:
+                code = self._codes.another(Text.SCAN_ALREADY_USED)
+                continue
+            answer = self._send_pay(row, code) or self._poll(row)
+            if isinstance(answer, AskAgain):
+                row = self._commit_created_again(row, answer)
+                code = self._codes.another(reason_for_stale(code))
+            else:
+                outcome = answer
+        stored = results.commit(self._context, row, outcome, self._events, fingerprint)
+        if isinstance(outcome, Paid):  # PAID even if not stored: the host's answer about the sale decides later
+            return self._paid(stored or row, outcome.receipt)
+        if stored is None:
+            unstored = results.unstored_result(row, outcome)
+            return results.answer_without_acting(self._context.texts, self._request, row, unstored)
+        return results.stored_result(stored)
+
+    def answer_known(self, row: PaymentRow | None) -> PaymentResult:
+        """Return the answer for a payment that is not carried on: the result that the journal has, or UNKNOWN."""
+        if row is not None and results.is_same_sale(self._request, row) and results.is_paid_in(self._request, row):
+            return self._paid(row, None)
+        texts, request = self._context.texts, self._request
+        return results.answer_without_acting(texts, request, row, results.unknown_result(texts, request.amount))
+
+    def _add_intent(self) -> PaymentRow:
+        request, sale, settings = self._request, self._request.receipt, self._context.settings
+        return self._journal.add_intent(
             Intent(
                 payment_id=request.payment_id,
                 payment_type=request.payment_type,
                 amount=request.amount,
-                till=request.receipt.till,
-                shift=request.receipt.shift,
-                number=request.receipt.number,
+                till=sale.till,
+                shift=sale.shift,
+                number=sale.number,
                 pos_id=settings.pos_id,
                 url=settings.url,
                 owner=self._context.owner,
             ),
-            f"{request.amount} tiyin, receipt {request.receipt.till}/{request.receipt.shift}/{request.receipt.number}",
-        )
-        return self.from_intent(row)
-
-    def from_intent(self, row: PaymentRow) -> PaymentResult:
-        """Create the receipt beside the scan; nothing can be charged yet."""
-        if self._request.qr_code is not None:
-            given = self._codes.first()
-            if isinstance(given, NoCode):
-                return self._end(row, self._without_code(given, has_receipt=False))
-        creating = ReceiptCreation(self._context, self._wait, self._events, row, self._request.receipt)
-        creating.begin()
-        code = self._codes.first()
-        created = creating.join(may_repeat=isinstance(code, Code))
-        if isinstance(created, NotPaid):
-            return self._end(row, created if isinstance(code, Code) else self._without_code(code, has_receipt=False))
-        try:
-            row = self._context.journal.move(
-                row, PaymentState.CREATED, "Payme created the receipt", receipt_id=created, notes=self._events.take()
-            )
-        except Conflict:
-            if self._context.journal.find_receipt(created) is None:
-                raise
-            return self._end(row, creating.wrong_receipt("the receipt id is another payment's"))
-        return self.charge(row, code)
-
-    def charge(self, row: PaymentRow, code: Code | NoCode | None = None) -> PaymentResult:
-        """Send the code for a receipt in state 0, and another one where Payme says that it is stale."""
-        while True:
-            if self._wait.has_stopped():  # while the cashier was asked whether to stop, Payme's answer came
-                code = NoCode(None)
-            elif code is None:
-                code = self._codes.first()
-            if isinstance(code, Code):
-                code = self._codes.fresh(code)
-            if isinstance(code, NoCode):
-                return self._end(row, self._without_code(code, has_receipt=True))
-            fingerprint = self._context.journal.fingerprint(code.secret.reveal())
-            try:
-                paying = self._context.journal.move(
-                    row,
-                    PaymentState.PAYING,
-                    "the code is about to leave",
-                    fingerprint=fingerprint,
-                    notes=self._events.notes,
-                    request=self._events.request_event(_PAY),
-                )
-            except CodeAlreadySent:
-                code = self._next_code(Text.SCAN_ALREADY_USED)
-                continue
-            self._events.mark_request_stored(_PAY)
-            self.may_be_charged = True
-            outcome = self._pay(paying, code.secret)
-            if not isinstance(outcome, AskAgain):
-                return self._finish(paying, outcome, fingerprint)
-            row = self._context.journal.move(
-                paying,
-                PaymentState.CREATED,
-                f"error {outcome.error_code} proves no charge, state 0 asked after it",
-                notes=self._events.take(),
-            )
-            self.may_be_charged = False
-            code = self._next_code(reason_for_stale(code))
-
-    def go_on_paying(self, row: PaymentRow) -> PaymentResult:
-        """Find out what became of a ``pay`` that an ended process had sent."""
-        self._wait.start()
-        return self._finish(row, self._poll(row))
-
-    def finish_paid(self, row: PaymentRow, paid: Paid | None = None) -> PaymentResult:
-        """Make the slips and the result of a payment that is durable as paid; what the slip lacks is asked for."""
-        receipt = paid.receipt if paid is not None else None
-        lacking = receipt is None or any(receipt.raw.get(name) is None for name in _SLIP_NEEDS)
-        if lacking and is_same_account(row, self._context.settings):
-            receipt = self._queries(row, Text.PROGRESS_PAYING).receipt(self._wait.question_limit()) or receipt
-            self._context.journal.add_notes_later(row.payment_id, self._events.take())
-        slips = self._context.slips.render("pay", row, {} if receipt is None else receipt.raw)
-        return paid_result(self._context, row, receipt.phone if receipt is not None else None, slips)
-
-    def ask_again(self, row: PaymentRow) -> PaymentResult:
-        """Answer for a payment that the journal knows already."""
-        self.may_be_charged = row.state is PaymentState.PAYING
-        return repeat_request.answer(
-            self._context,
-            self._request,
-            row,
-            repeat_request.Roads(
-                paid=self.finish_paid,
-                intent=self.from_intent,
-                created=self._go_on_created,
-                paying=self.go_on_paying,
-            ),
+            f"{request.amount} tiyin, receipt {sale.till}/{sale.shift}/{sale.number}",
         )
 
-    def _go_on_created(self, row: PaymentRow) -> PaymentResult:
-        state = self._queries(row, Text.PROGRESS_CREATING).state(self._wait.question_limit())
-        if state == ReceiptState.CREATED:
-            return self.charge(row)
-        return self._end(
-            row,
-            NotPaid(
+    def _outcome_without_code(self, row: PaymentRow) -> NotPaid | Paid | None:
+        """Return how the payment ends if no code may be sent for it; None if one may."""
+        if not is_same_account(row, self._context.settings):
+            return NotPaid(
+                status=PaymentStatus.REFUSED,
+                message=self._context.texts(Text.PAYMENT_ABORTED),
+                reason="the settings name another kassa than the one that took it",
+                needs_cancellation=row.receipt_id is not None,
+            )
+        if row.state is PaymentState.PAYING:
+            self._wait.start()
+            return self._poll(row)
+        if row.state is PaymentState.CREATED:
+            state = self._queries(row, Text.PROGRESS_CREATING).state(self._wait.question_limit())
+            if state == ReceiptState.CREATED:
+                return None
+            return NotPaid(
                 status=PaymentStatus.REFUSED,
                 message=self._context.texts(Text.PAYMENT_RECEIPT_NOT_CREATED),
                 reason=f"the receipt of an ended process is in state {state}",
                 needs_cancellation=state != ReceiptState.CANCELLED,
-            ),
-        )
+            )
+        given = self._codes.first() if self._request.qr_code is not None else None
+        return self._ended_without_code(row, given) if isinstance(given, NoCode) else None
 
-    def _pay(self, row: PaymentRow, code: Secret) -> NotPaid | Paid | AskAgain:
+    def _begin_create(self, row: PaymentRow) -> Pending:
+        account = account_of(
+            self._context.settings.account, till=row.till, shift=row.shift, number=row.number, attempt=row.attempt
+        )
+        params = receipts.create(row.amount, account, detail=detail_of(self._request.receipt, row.amount))
+        self._events.add_request(_CREATE)
+        return self._context.client.begin(_CREATE, params, self._wait.now + self._context.limits.timeout_s)
+
+    def _join_create(self, row: PaymentRow, pending: Pending, code: Code | NoCode) -> PaymentRow | NotPaid:
+        """Wait for the receipt and commit it; return how the payment ends if there is none, or no code for it."""
+        created = self._await_receipt(row, pending, may_repeat=isinstance(code, Code))
+        if isinstance(created, NotPaid):
+            return self._ended_without_code(row, code) if isinstance(code, NoCode) else created
+        try:
+            return self._journal.move(
+                row, PaymentState.CREATED, "Payme created the receipt", receipt_id=created, notes=self._events.take()
+            )
+        except Conflict:
+            if self._journal.find_receipt(created) is None:
+                raise
+            return self._wrong_receipt("the receipt id is another payment's")
+
+    def _await_receipt(self, row: PaymentRow, pending: Pending, *, may_repeat: bool) -> str | NotPaid:
+        """Wait for the answer to ``receipts.create``; return the receipt's id.
+
+        A receipt that nobody pays costs nobody anything. So this is the only request that is repeated, once, after an
+        unclear answer, if there is a code to send.
+        """
+        while True:
+            if not self._wait.wait_for(pending, self._context.progress(Text.PROGRESS_CREATING)):
+                pending.abandon()
+            try:
+                return self._id_of_new(receipts.receipt_of(pending.answer()), row)
+            except CallFailed as failure:
+                self._events.add_event(f"{failure.method}: {failure.explanation}")
+                stopped = self._wait.has_stopped()
+                if stopped or not may_repeat or isinstance(failure, ServerError):
+                    return results.nothing_charged(self._context.texts, failure, stopped=stopped)
+            may_repeat = False
+            pending = self._begin_create(row)
+
+    def _id_of_new(self, receipt: ServerReceipt, row: PaymentRow) -> str | NotPaid:
+        self._events.add_event(f"{_CREATE}: state {receipt.state}")
+        if receipt.receipt_id is None:
+            return self._wrong_receipt("the new receipt has no id")
+        if receipt.state != ReceiptState.CREATED:
+            return self._wrong_receipt(f"the new receipt is in state {receipt.state}")
+        if receipt.amount != row.amount:
+            return self._wrong_receipt("the new receipt is over another amount")
+        return receipt.receipt_id
+
+    def _wrong_receipt(self, reason: str) -> NotPaid:
+        message = self._context.texts(Text.PAYMENT_WRONG_RECEIPT)
+        return NotPaid(status=PaymentStatus.REFUSED, message=message, reason=reason)
+
+    def _code_to_send(self, code: Code | NoCode | None) -> Code | NoCode:
+        if self._wait.has_stopped():  # Payme's answer came while the cashier was asked whether to stop
+            return NoCode(None)
+        if code is None:
+            code = self._codes.first()
+        return self._codes.fresh(code) if isinstance(code, Code) else code
+
+    def _commit_paying(self, row: PaymentRow, fingerprint: str) -> PaymentRow:
+        self.row = row = self._journal.move(
+            row,
+            PaymentState.PAYING,
+            "the code is about to leave",
+            fingerprint=fingerprint,
+            notes=self._events.notes,
+            request=self._events.request_event(_PAY),
+        )
+        self._events.mark_request_stored(_PAY)
+        return row
+
+    def _send_pay(self, row: PaymentRow, code: Code) -> NotPaid | Paid | AskAgain | None:
+        """Send the code and return what the answer decides; None: nothing.
+
+        Money effect: charges.
+        """
         self._wait.start()
         queries = self._queries(row, Text.PROGRESS_PAYING)
         try:
-            answer = queries.call(_PAY, receipts.pay(receipt_id_of(row), code), self._wait.request_limit())
+            answer = queries.call(_PAY, receipts.pay(receipt_id_of(row), code.secret), self._wait.request_limit())
         except CallFailed as failure:
-            judged = classify_pay_failure(self._context, queries, self._wait, failure, may_ask=self._codes.may_ask)
-            if isinstance(judged, NotPaid) and judged.error_code in self._context.settings.stale_codes:
-                judged = self._stale(judged, code)
-        else:
-            receipt = queries.receipt_in(answer, self._wait.question_limit())
-            if receipt is not None and receipt.state == ReceiptState.PAID:
-                return Paid(receipt)
-            judged = None
-        return judged if judged is not None else self._poll(row)
-
-    def _stale(self, ending: NotPaid, code: Secret) -> NotPaid:
-        if not is_other_wallets(code):
-            return ending
-        return replace(ending, message=self._context.texts(Text.PAYMENT_OTHER_WALLET, code=ending.error_code))
+            may_ask = self._codes.may_ask
+            outcome = classify_pay_failure(self._context, queries, self._wait, failure, may_ask=may_ask)
+            if not isinstance(outcome, NotPaid) or outcome.error_code not in self._context.settings.stale_codes:
+                return outcome
+            if not is_other_wallets(code.secret):
+                return outcome
+            return replace(outcome, message=self._context.texts(Text.PAYMENT_OTHER_WALLET, code=outcome.error_code))
+        receipt = queries.receipt_in(answer, self._wait.question_limit())
+        return Paid(receipt) if receipt is not None and receipt.state == ReceiptState.PAID else None
 
     def _poll(self, row: PaymentRow) -> NotPaid | Paid:
         return poll(self._context, self._queries(row, Text.PROGRESS_WAITING_FOR_BUYER), self._wait)
 
-    def _finish(self, row: PaymentRow, outcome: NotPaid | Paid, fingerprint: str | None = None) -> PaymentResult:
-        if isinstance(outcome, NotPaid):
-            return self._end(row, outcome, fingerprint)
-        return self.finish_paid(commit_paid(self._context, row, outcome, self._events), outcome)
+    def _commit_created_again(self, row: PaymentRow, stale: AskAgain) -> PaymentRow:
+        reason = f"error {stale.error_code} proves no charge, state 0 asked after it"
+        self.row = self._journal.move(row, PaymentState.CREATED, reason, notes=self._events.take())
+        return self.row
 
-    def _end(self, row: PaymentRow, ending: NotPaid, fingerprint: str | None = None) -> PaymentResult:
-        return commit(self._context, row, ending, self._events, fingerprint)
+    def _paid(self, row: PaymentRow, receipt: ServerReceipt | None) -> PaymentResult:
+        """Return PAID for a payment that is stored as paid; ask Payme for what its slip lacks."""
+        is_lacking = receipt is None or any(receipt.raw.get(name) is None for name in _SLIP_NEEDS)
+        if is_lacking and is_same_account(row, self._context.settings):
+            receipt = self._queries(row, Text.PROGRESS_PAYING).receipt(self._wait.question_limit()) or receipt
+            self._journal.add_notes_later(row.payment_id, self._events.take())
+        return results.paid_result(self._context, row, receipt)
 
-    def _next_code(self, reason: Text) -> Code | NoCode:
-        if not self._codes.may_ask:
-            return NoCode(reason)
-        return self._codes.another(reason)
-
-    def _without_code(self, missing: NoCode, *, has_receipt: bool) -> NotPaid:
-        texts = self._context.texts
+    def _ended_without_code(self, row: PaymentRow, missing: NoCode) -> NotPaid:
         if missing.reason is None:
-            return NotPaid(
-                status=PaymentStatus.ABORTED,
-                message=texts(Text.PAYMENT_ABORTED_BEFORE_CHARGE),
-                reason="no code was scanned",
-                needs_cancellation=has_receipt,
-            )
-        message = Text.PAYMENT_CODE_NOT_ACCEPTED if self._request.qr_code is None else missing.reason
+            status, text, reason = PaymentStatus.ABORTED, Text.PAYMENT_ABORTED_BEFORE_CHARGE, "no code was scanned"
+        else:
+            text = Text.PAYMENT_CODE_NOT_ACCEPTED if self._request.qr_code is None else missing.reason
+            status, reason = PaymentStatus.REFUSED, f"no usable code ({missing.reason.value})"
         return NotPaid(
-            status=PaymentStatus.REFUSED,
-            message=texts(message),
-            reason=f"no usable code ({missing.reason.value})",
-            needs_cancellation=has_receipt,
+            status=status,
+            message=self._context.texts(text),
+            reason=reason,
+            needs_cancellation=row.receipt_id is not None,
         )
 
     def _queries(self, row: PaymentRow, text: Text) -> ReceiptQueries:
@@ -278,8 +325,5 @@ class _Payment:
             self._events,
             receipt_id=receipt_id_of(row),
             amount=row.amount,
-            text=self._progress(text),
+            text=self._context.progress(text),
         )
-
-    def _progress(self, text: Text) -> Callable[[float], str]:
-        return lambda left_s: self._context.texts(text, left_s=round(left_s))

@@ -122,16 +122,14 @@ class PaymentSlips:
     def _render(self, data: Mapping[str, object]) -> MadeSlip:
         """Render with the till's template, else with the shipped one, else plainly; show a notice for a fallback."""
         fallback = self.texts(Text.NOTICE_SLIP_FALLBACK)
-        text: str | None = None
         for path in dict.fromkeys((self.template, None)):
             try:
                 made = self.templates.renderer.make(self.templates.get(path), data, self.width)
             except Exception as error:  # noqa: BLE001 - a slip that can't be rendered never makes a paid sale unpaid
                 _log_fault(error)
             else:
-                self.notice(SLIP_NOTICE, text)
+                self.notice(SLIP_NOTICE, None if path == self.template else fallback)
                 return made
-            text = fallback
         self.notice(SLIP_NOTICE, fallback)
         return self.templates.renderer.make_plain(data, self.width, self.texts.language)
 

@@ -1,9 +1,8 @@
-"""What Payme says of one receipt, and whether that is an answer about *our* receipt.
+"""Questions to Payme about one receipt, and whether an answer is about *our* receipt.
 
-An answer that repeats our request's id is ours. One without an id may be another call's: from it, paid (4) and
-cancelled (50) count only when ``receipts.get`` repeats them with our receipt id and amount. One that names another
-receipt, another amount or two states is not ours, whatever its id. Everything else that is unclear is no answer: it
-never decides.
+An answer that repeats our request's id is ours. One without an id may belong to another request: from it, paid (4) and
+cancelled (50) count only if ``receipts.get`` repeats them with our receipt id and amount. An answer that names another
+receipt, another amount or two states is not ours, whatever its id. Any other unclear answer decides nothing.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ if TYPE_CHECKING:
 __all__ = ["CANCEL", "ReceiptQueries", "receipt_id_of"]
 
 CANCEL = "receipts.cancel"
-"""The request that gives money back."""
+"""The request that returns money."""
 
 _DECISIVE = frozenset({ReceiptState.PAID, ReceiptState.CANCELLED})
 
 
 def receipt_id_of(row: PaymentRow) -> str:
-    """Return the receipt id of a payment that was created at Payme.
+    """Return the receipt id of a payment that has a receipt at Payme.
 
     Raises:
         Conflict: it has none, though the journal stores it in the commit that leaves the state intent.
@@ -48,12 +47,12 @@ class ReceiptQueries:
     """Requests about one receipt of ours.
 
     Args:
-        client: the client of the kassa that took the payment.
+        client: the client of the merchant account that took the payment.
         wait: the cashier's wait; a stop ends a request early.
-        events: where requests and answers are told.
+        events: where requests and answers are added.
         receipt_id: Payme's receipt id.
         amount: tiyin that we asked for.
-        text: what the cashier reads while waiting, from the seconds left.
+        text: returns what the cashier reads while waiting, from the seconds left.
     """
 
     def __init__(
@@ -75,14 +74,14 @@ class ReceiptQueries:
 
     @property
     def last_outcome(self) -> str:
-        """What the last request came to, in one line without secrets."""
+        """The last event of a request, in one line without secrets."""
         return self._events.last
 
     def call(self, method: str, params: Params, limit: float) -> Answer:
         """Make one request and wait for its answer, or until the cashier stops.
 
         Args:
-            method: ``receipts.pay`` say.
+            method: e.g. ``receipts.pay``.
             params: its parameters.
             limit: when it must be over, on the monotonic clock.
 
@@ -91,78 +90,62 @@ class ReceiptQueries:
             ServerError: the server answered with an error code.
             Unclear: the request may have arrived, and no usable answer came.
 
-        Money effect: the method's.
+        Money effect: charges if the method is ``receipts.pay``, cancels if it is ``receipts.cancel``.
         """
         self._events.add_request(method)
         pending = self._client.begin(method, params, limit)
         if not self._wait.wait_for(pending, self._text):
             pending.abandon()
         try:
-            answer = pending.answer()
-        except ServerError as refusal:
-            self._events.add_event(f"{method}: error {refusal.code}")
+            return pending.answer()
+        except ServerError as error:
+            self._events.add_event(f"{method}: error {error.code}")
             raise
         except CallFailed as failure:
-            self._events.add_event(
-                f"{method}: {'no usable answer' if failure.sent else 'not sent'}, {failure.explanation}"
-            )
+            reason = "no usable answer" if failure.sent else "not sent"
+            self._events.add_event(f"{method}: {reason}, {failure.explanation}")
             raise
-        return answer
 
     def state(self, limit: float) -> int | None:
-        """Ask for the receipt's state; None: the answer was unclear, lost, an error, or not bound to our receipt.
-
-        Money effect: none.
-        """
-        try:
-            answer = self.call("receipts.check", receipts.by_id(self._receipt_id), limit)
-        except CallFailed:
+        """Ask for the receipt's state; None: the answer was unclear, lost, an error, or not bound to our receipt."""
+        answer = self._ask("receipts.check", limit)
+        if answer is None:
             return None
         try:
-            state, named = receipts.state_of(answer), receipts.named_in(answer)
+            receipts.state_of(answer)
+            said, *_ = named = receipts.named_in(answer)
         except CallFailed as failure:
             self._events.add_event(f"receipts.check: {failure.explanation}")
             return None
-        self._events.add_event(f"receipts.check: state {state}")
-        if not self._may_be_ours(named, state, answer.method):
-            return None
-        if answer.bound or state not in _DECISIVE:
-            return state
-        confirmed = self.receipt(limit)
-        return state if confirmed is not None and confirmed.state == state else None
+        bound = self._bound(answer, said, named, limit)
+        return None if bound is None else bound.state
 
     def receipt(self, limit: float) -> ServerReceipt | None:
-        """Ask for the whole receipt; None unless it came with our receipt id and our amount.
-
-        Money effect: none.
-        """
+        """Ask for the whole receipt; None unless it came with our receipt id and our amount."""
         try:
             answer = self.call("receipts.get", receipts.by_id(self._receipt_id), limit)
             receipt, named = receipts.receipt_of(answer), receipts.named_in(answer)
         except CallFailed:
             return None
         self._events.add_event(f"receipts.get: state {receipt.state}")
-        ours = self._may_be_ours(named, receipt.state, answer.method) and self._is_ours_to_the_letter(receipt)
-        return receipt if ours else None
+        is_exact = receipt.receipt_id == self._receipt_id and receipt.amount == self._amount
+        return receipt if self._may_be_ours(named, receipt.state, answer.method) and is_exact else None
 
     def cancel(self, limit: float) -> int | None:
-        """Cancel the receipt; return the state that the answer bound to it, or None where it was unclear.
+        """Cancel the receipt; return the state that the answer bound to it, or None if it was unclear.
 
         Money effect: cancels, the whole amount.
         """
-        try:
-            answer = self.call(CANCEL, receipts.by_id(self._receipt_id), limit)
-        except CallFailed:
-            return None
-        return self.state_in(answer, limit)
+        answer = self._ask(CANCEL, limit)
+        return None if answer is None else self.state_in(answer, limit)
 
     def state_in(self, answer: Answer, limit: float) -> int | None:
-        """Return the state of the receipt in ``answer``; None where it isn't bound to ours or says no state."""
+        """Return the state of the receipt in ``answer``; None if it isn't bound to ours or holds no state."""
         receipt = self.receipt_in(answer, limit)
         return None if receipt is None else receipt.state
 
     def receipt_in(self, answer: Answer, limit: float) -> ServerReceipt | None:
-        """Return the receipt in ``answer`` where it is bound to ours.
+        """Return the receipt in ``answer`` if it is bound to ours, else None.
 
         Args:
             answer: the answer to ``receipts.pay`` or ``receipts.cancel``.
@@ -173,16 +156,28 @@ class ReceiptQueries:
         except CallFailed:
             self._events.add_event(f"{answer.method}: an answer without a receipt")
             return None
-        self._events.add_event(f"{answer.method}: state {receipt.state}")
-        if not self._may_be_ours(named, receipt.state, answer.method):
+        return self._bound(answer, receipt, named, limit)
+
+    def _ask(self, method: str, limit: float) -> Answer | None:
+        try:
+            return self.call(method, receipts.by_id(self._receipt_id), limit)
+        except CallFailed:
             return None
-        if answer.bound or receipt.state not in _DECISIVE:
-            return receipt
+
+    def _bound(
+        self, answer: Answer, said: ServerReceipt, named: Iterable[ServerReceipt], limit: float
+    ) -> ServerReceipt | None:
+        """Return what an answer says of a receipt if it is about ours, else None."""
+        self._events.add_event(f"{answer.method}: state {said.state}")
+        if not self._may_be_ours(named, said.state, answer.method):
+            return None
+        if answer.bound or said.state not in _DECISIVE:
+            return said
         confirmed = self.receipt(limit)
-        return confirmed if confirmed is not None and confirmed.state == receipt.state else None
+        return confirmed if confirmed is not None and confirmed.state == said.state else None
 
     def _may_be_ours(self, named: Iterable[ServerReceipt], state: int | None, method: str) -> bool:
-        # Payme leaves out what it likes; but what an answer names has to be ours, and its state the one state.
+        # Payme may leave out any field. But what an answer names has to be ours, and its state has to be one.
         fits = all(self._fits(facts, state) for facts in named)
         if not fits:
             self._events.add_event(f"{method}: the answer is about another receipt, amount or state")
@@ -196,6 +191,3 @@ class ReceiptQueries:
         amount_fits = facts.raw.get("amount") is None or facts.amount == self._amount
         state_fits = facts.raw.get("state") is None or facts.state == state
         return id_fits and amount_fits and state_fits
-
-    def _is_ours_to_the_letter(self, receipt: ServerReceipt) -> bool:
-        return receipt.receipt_id == self._receipt_id and receipt.amount == self._amount

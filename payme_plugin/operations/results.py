@@ -1,8 +1,8 @@
-"""How a payment ends: the verdict that is committed first and told afterwards."""
+"""Results of a payment: how it ends, what is committed of its end, and what the host gets."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hookspecs import PaymentRecord, PaymentResult, PaymentStatus
@@ -10,40 +10,41 @@ from payme_plugin.ledger.errors import Conflict, Damaged, FileMoved, ForeignJour
 from payme_plugin.ledger.rows import NewCancellation, StoredResult
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log
+from payme_plugin.paymego.errors import Fault, NotSent, ServerError
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
-    from hookspecs import Slip
+    from hookspecs import PaymentRequest
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.operations.context import Context
     from payme_plugin.operations.event_log import EventLog
+    from payme_plugin.paymego.errors import CallFailed
     from payme_plugin.paymego.receipts import ServerReceipt
+    from payme_plugin.texts import Texts
 
 __all__ = [
     "JOURNAL_NOTICE",
     "NotPaid",
     "Paid",
+    "answer_without_acting",
     "commit",
-    "commit_paid",
     "is_ours",
+    "is_paid_in",
+    "is_same_sale",
     "journal_notice",
+    "message_of",
+    "nothing_charged",
     "paid_result",
     "record_of",
-    "refusal",
+    "refused_result",
+    "report_journal_fault",
     "stored_result",
+    "unknown_result",
+    "unstored_result",
 ]
 
 _log = Log()
 
-_STATE_OF = {
-    PaymentStatus.REFUSED: PaymentState.REFUSED,
-    PaymentStatus.ABORTED: PaymentState.ABORTED,
-    PaymentStatus.UNKNOWN: PaymentState.UNKNOWN,
-}
-_STATUS_OF = {state: status for status, state in _STATE_OF.items()}
-
-_PLUGIN = "payme"
-_DATA_VERSION = "1"
 JOURNAL_NOTICE = "payme.journal"
 _NOTICES = {
     Damaged: Text.NOTICE_JOURNAL_DAMAGED,
@@ -51,19 +52,26 @@ _NOTICES = {
     ForeignJournal: Text.NOTICE_JOURNAL_FOREIGN,
     TooNew: Text.NOTICE_JOURNAL_TOO_NEW,
 }
+_NOT_SENT = {
+    Fault.NAME_NOT_FOUND: Text.PAYMENT_NO_CONNECTION_NAME_NOT_FOUND,
+    Fault.TLS: Text.PAYMENT_NO_CONNECTION_TLS,
+    Fault.TIME_OVER: Text.PAYMENT_NO_CONNECTION_TIME_OVER,
+}
+_PLUGIN = "payme"
+_DATA_VERSION = "1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotPaid:
-    """A verdict that is not PAID.
+    """A payment ends without PAID.
 
     Attributes:
         status: REFUSED, ABORTED or UNKNOWN.
         message: what the cashier reads.
-        reason: why, for the payment's story.
+        reason: why, for the payment's events.
         error_code: the server's error code, or None.
         needs_cancellation: the receipt may have been charged or is still open: its cancellation is in the same commit.
-        released_code: the code certainly did not leave.
+        released_code: the code was certainly not sent.
     """
 
     status: PaymentStatus
@@ -79,89 +87,77 @@ class Paid:
     """The latest answer bound to our receipt said 4.
 
     Attributes:
-        receipt: the server's receipt where the answer brought it; None where only the state came.
+        receipt: the server's receipt if the answer held it; None if it held only the state.
     """
 
     receipt: ServerReceipt | None
 
 
-def refusal(amount: int, message: str) -> PaymentResult:
-    """Return REFUSED for a payment that never became a row."""
+def answer_without_acting(
+    texts: Texts, request: PaymentRequest, row: PaymentRow | None, otherwise: PaymentResult
+) -> PaymentResult:
+    """Return the answer for a payment that this call can't carry on.
+
+    It can't if the journal or the settings are unusable, another process is at work, or the plugin failed.
+
+    | The journal's row                      | Answer                                                       |
+    |----------------------------------------|--------------------------------------------------------------|
+    | none                                   | ``otherwise``: no code was sent                              |
+    | is of another amount or sale           | REFUSED: the id is reused                                    |
+    | ``intent``, ``created``                | ``otherwise``: no code was sent                              |
+    | ``paying``                             | ``otherwise`` as UNKNOWN: the row is the intent to cancel it |
+    | ``paid``, ``recorded`` in an open sale | ``otherwise`` as UNKNOWN: it may be charged                  |
+    | ``refused``, ``aborted``, ``unknown``  | the stored result                                            |
+    | ``recorded`` in a closed sale          | REFUSED: the id is reused                                    |
+    | ``reversing``, ``reversed``            | REFUSED: the money goes back                                 |
+
+    Args:
+        texts: the cashier's language.
+        request: what the host asks for.
+        row: the payment as last read, or None.
+        otherwise: the caller's result, which is right as long as nothing can have been charged.
+    """
+    if row is None:
+        return otherwise
+    if not is_same_sale(request, row):
+        return refused_result(request.amount, texts(Text.PAYMENT_ID_REUSED))
+    if row.state in {PaymentState.INTENT, PaymentState.CREATED}:
+        return otherwise
+    if row.state is PaymentState.PAYING or is_paid_in(request, row):
+        return replace(otherwise, status=PaymentStatus.UNKNOWN, message=texts(Text.PAYMENT_CHARGE_MAY_HANG))
+    if row.state.is_not_paid:
+        return stored_result(row)
+    is_reused = row.state is PaymentState.RECORDED
+    text = Text.PAYMENT_ID_REUSED if is_reused else Text.PAYMENT_ALREADY_REVERSED
+    return refused_result(request.amount, texts(text))
+
+
+def is_same_sale(request: PaymentRequest, row: PaymentRow) -> bool:
+    """Return whether a request is about the amount and the sale of a payment."""
+    sale = request.receipt
+    return (request.amount, sale.till, sale.shift, sale.number) == (row.amount, row.till, row.shift, row.number)
+
+
+def is_paid_in(request: PaymentRequest, row: PaymentRow) -> bool:
+    """Return whether a payment is paid, and its sale is still open as far as the journal and the request say."""
+    is_open = row.closed_at is None and request.receipt.closed_at is None
+    return row.state is PaymentState.PAID or (row.state is PaymentState.RECORDED and is_open)
+
+
+def refused_result(amount: int, message: str) -> PaymentResult:
+    """Return REFUSED without a row."""
     return PaymentResult(status=PaymentStatus.REFUSED, amount=amount, message=message)
 
 
-def commit(
-    context: Context, row: PaymentRow, ending: NotPaid, events: EventLog, fingerprint: str | None = None
-) -> PaymentResult:
-    """Make a verdict durable, with its cancellation where it needs one, and return what the host is told.
-
-    A verdict that can't be stored after a ``pay`` may have arrived is UNKNOWN: the row in state paying is itself the
-    durable intent to cancel.
-
-    Args:
-        context: the journal.
-        row: the payment as it stands.
-        ending: the verdict.
-        events: its lines go into the same commit.
-        fingerprint: of the code in the last ``pay``; forgotten where the ending says that the code never left.
-
-    Raises:
-        Conflict: the payment has moved on meanwhile: read again and obey.
-
-    Money effect: none at once; a cancellation is carried out later.
-    """
-    try:
-        row = context.journal.move(
-            row,
-            _STATE_OF[ending.status],
-            ending.reason,
-            released_code=fingerprint if ending.released_code else None,
-            verdict=StoredResult(message=ending.message, error_code=ending.error_code),
-            cancellation=NewCancellation(cause=Cause.UNRECORDED) if ending.needs_cancellation else None,
-            notes=events.take(),
-        )
-    except Conflict:
-        raise
-    except JournalError as error:
-        return _not_stored(context, row, ending, error)
-    context.notice(JOURNAL_NOTICE, None)
-    return stored_result(row)
-
-
-def commit_paid(context: Context, row: PaymentRow, paid: Paid, events: EventLog) -> PaymentRow:
-    """Make PAID durable and return the row.
-
-    A PAID that can't be stored is PAID all the same: the row in state paying stays, and the host's word about the sale
-    decides later.
-
-    Raises:
-        Conflict: the payment has moved on meanwhile: read again and obey.
-
-    Money effect: none.
-    """
-    said = paid.receipt.pay_time_ms if paid.receipt is not None else None
-    paid_at = said if said is not None else context.clock.wall_ms()
-    try:
-        row = context.journal.move(row, PaymentState.PAID, "Payme says paid (4)", paid_at=paid_at, notes=events.take())
-    except Conflict:
-        raise
-    except JournalError as error:
-        _journal_fault(context, row, error)
-    else:
-        context.notice(JOURNAL_NOTICE, None)
-    return row
-
-
-def journal_notice(error: JournalError) -> Text:
-    """Return the notice for a journal that can't be used, by what helps."""
-    told = (text for kind, text in _NOTICES.items() if isinstance(error, kind))
-    return next(told, Text.NOTICE_JOURNAL_UNWRITABLE)
+def unknown_result(texts: Texts, amount: int) -> PaymentResult:
+    """Return UNKNOWN for a payment of which a code may have been sent."""
+    return PaymentResult(status=PaymentStatus.UNKNOWN, amount=amount, message=texts(Text.PAYMENT_CHARGE_MAY_HANG))
 
 
 def stored_result(row: PaymentRow) -> PaymentResult:
-    """Return the verdict of a payment that ended REFUSED, ABORTED or UNKNOWN, as it was told the first time."""
+    """Return the stored result of a payment that ended REFUSED, ABORTED or UNKNOWN."""
     return PaymentResult(
-        status=_STATUS_OF[row.state],
+        status=PaymentStatus[row.state.name],
         amount=row.amount,
         receipt_id=row.receipt_id,
         message=row.message,
@@ -170,24 +166,108 @@ def stored_result(row: PaymentRow) -> PaymentResult:
     )
 
 
-def paid_result(context: Context, row: PaymentRow, phone: str | None, slips: tuple[Slip, ...]) -> PaymentResult:
+def unstored_result(row: PaymentRow, ending: NotPaid) -> PaymentResult:
+    """Return the result of an end that can't be stored: it is right only if nothing can have been charged."""
+    state = PaymentState[ending.status.name]
+    return stored_result(replace(row, state=state, message=ending.message, error_code=ending.error_code))
+
+
+def paid_result(context: Context, row: PaymentRow, receipt: ServerReceipt | None) -> PaymentResult:
     """Return PAID with all that the host stores, prints and puts onto the fiscal receipt."""
     attributes = {"QRPaymentProvider": str(context.settings.payment_provider), "QRPaymentID": row.receipt_id or ""}
-    if phone:
-        attributes["PhoneNumber"] = phone
+    if receipt is not None and receipt.phone:
+        attributes["PhoneNumber"] = receipt.phone
     return PaymentResult(
         status=PaymentStatus.PAID,
         amount=row.amount,
         receipt_id=row.receipt_id,
         payment=record_of(row),
-        slips=slips,
+        slips=context.slips.render("pay", row, {} if receipt is None else receipt.raw),
         message=context.texts(Text.PAYMENT_PAID),
         receipt_attributes=attributes,
     )
 
 
+def commit(
+    context: Context, row: PaymentRow, outcome: NotPaid | Paid, events: EventLog, fingerprint: str | None
+) -> PaymentRow | None:
+    """Commit how a payment ends, with its cancellation if it needs one; return None if that can't be stored.
+
+    Args:
+        context: the journal.
+        row: the payment as it is now.
+        outcome: how it ends.
+        events: stored in the same commit.
+        fingerprint: of the code in the last ``pay``; released if the outcome says that the code was not sent.
+
+    Raises:
+        Conflict: the payment has changed meanwhile: read it again and act on that.
+    """
+    try:
+        if isinstance(outcome, Paid):
+            paid_at = outcome.receipt.pay_time_ms if outcome.receipt is not None else None
+            row = context.journal.move(
+                row,
+                PaymentState.PAID,
+                "Payme says paid (4)",
+                paid_at=context.clock.wall_ms() if paid_at is None else paid_at,
+                notes=events.take(),
+            )
+        else:
+            row = context.journal.move(
+                row,
+                PaymentState[outcome.status.name],
+                outcome.reason,
+                released_code=fingerprint if outcome.released_code else None,
+                verdict=StoredResult(message=outcome.message, error_code=outcome.error_code),
+                cancellation=NewCancellation(cause=Cause.UNRECORDED) if outcome.needs_cancellation else None,
+                notes=events.take(),
+            )
+    except Conflict:
+        raise
+    except JournalError as error:
+        report_journal_fault(context, row.payment_id, error)
+        return None
+    context.notice(JOURNAL_NOTICE, None)
+    return row
+
+
+def report_journal_fault(context: Context, payment_id: str, error: JournalError) -> None:
+    """Log that the journal can't store a payment or its result, and show a notice at the till."""
+    _log.error("payment %s: the journal can't store it: %s", payment_id, error)
+    context.notice(JOURNAL_NOTICE, context.texts(journal_notice(error)))
+
+
+def journal_notice(error: JournalError) -> Text:
+    """Return the notice for a journal that can't be used, by what helps."""
+    return _NOTICES.get(type(error), Text.NOTICE_JOURNAL_UNWRITABLE)
+
+
+def nothing_charged(texts: Texts, failure: CallFailed, *, stopped: bool) -> NotPaid:
+    """Return the end of a payment whose request failed while certainly nothing was charged."""
+    if stopped:
+        message = texts(Text.PAYMENT_ABORTED_BEFORE_CHARGE)
+    elif isinstance(failure, ServerError):
+        message = message_of(texts, failure)
+    elif isinstance(failure, NotSent):
+        message = texts(_NOT_SENT.get(failure.fault, Text.PAYMENT_NO_CONNECTION))
+    else:
+        message = texts(Text.PAYMENT_RECEIPT_NOT_CREATED)
+    return NotPaid(
+        status=PaymentStatus.ABORTED if stopped else PaymentStatus.REFUSED,
+        message=message,
+        reason=failure.explanation,
+        error_code=failure.code if isinstance(failure, ServerError) else None,
+    )
+
+
+def message_of(texts: Texts, error: ServerError) -> str:
+    """Return the text for a server's error code: our catalogue's, the server's own only if the code is not in it."""
+    return texts.of_error(error.code, error.text.in_language(texts.language))
+
+
 def is_ours(record: PaymentRecord) -> bool:
-    """Say whether this plugin took the payment, whatever the tender's number says today."""
+    """Return whether this plugin took the payment, whatever the tender's number is today."""
     return record.data.get("plugin") == _PLUGIN
 
 
@@ -206,20 +286,3 @@ def record_of(row: PaymentRow) -> PaymentRecord:
             "paid_at": str(row.paid_at or ""),
         },
     )
-
-
-def _not_stored(context: Context, row: PaymentRow, ending: NotPaid, error: JournalError) -> PaymentResult:
-    _journal_fault(context, row, error)
-    may_be_charged = row.state is PaymentState.PAYING
-    return PaymentResult(
-        status=PaymentStatus.UNKNOWN if may_be_charged else ending.status,
-        amount=row.amount,
-        receipt_id=row.receipt_id,
-        message=context.texts(Text.PAYMENT_CHARGE_MAY_HANG) if may_be_charged else ending.message,
-        error_code=ending.error_code,
-    )
-
-
-def _journal_fault(context: Context, row: PaymentRow, error: JournalError) -> None:
-    _log.error("payment %s: the journal can't store its verdict: %s", row.payment_id, error)
-    context.notice(JOURNAL_NOTICE, context.texts(journal_notice(error)))

@@ -55,18 +55,18 @@ class Break:
 
 
 def _create_before_intent(monkeypatch: MonkeyPatch) -> None:
-    begin = _Payment.begin
+    add_intent = _Payment._add_intent
 
-    @wraps(begin)
+    @wraps(add_intent)
     def broken(self: _Payment) -> object:
         sale = self._request.receipt
         account = {"order_id": f"{sale.till}-{sale.shift}-{sale.number}-99"}
         limit = self._context.clock.monotonic() + 1
         pending = self._context.client.begin("receipts.create", receipts.create(self._request.amount, account), limit)
         pending.wait(limit)
-        return begin(self)
+        return add_intent(self)
 
-    monkeypatch.setattr(_Payment, "begin", broken)
+    monkeypatch.setattr(_Payment, "_add_intent", broken)
 
 
 def _move(monkeypatch: MonkeyPatch, change: Callable[[PaymentRow, PaymentState, dict[str, object]], None]) -> None:
@@ -236,10 +236,15 @@ def _hook_raises(monkeypatch: MonkeyPatch) -> None:
 
 
 def _flow_raises(monkeypatch: MonkeyPatch) -> None:
-    def broken(*_: object, **__: object) -> None:
-        raise KeyError("receipt")
+    outcome_without_code = _Payment._outcome_without_code
 
-    monkeypatch.setattr(_Payment, "go_on_paying", broken)
+    @wraps(outcome_without_code)
+    def broken(self: _Payment, row: PaymentRow) -> object:
+        if row.state is PaymentState.PAYING:
+            raise KeyError("receipt")
+        return outcome_without_code(self, row)
+
+    monkeypatch.setattr(_Payment, "_outcome_without_code", broken)
 
 
 def _blind_writes(monkeypatch: MonkeyPatch) -> None:
