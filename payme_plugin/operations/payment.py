@@ -106,7 +106,9 @@ class _Payment:
         return self.take(self._journal.take_over(row, self._context.owner, reason))
 
     def take(self, row: PaymentRow) -> PaymentResult:
-        """Take the payment from the state that the journal has, step by step to its result.
+        """Take the payment, step by step, from the state in ``row`` to its result.
+
+        A step that the journal has already is skipped: after a restart ``row`` may be in any unfinished state.
 
         Money effect: may charge.
         """
@@ -147,7 +149,7 @@ class _Payment:
         return results.stored_result(stored)
 
     def answer_known(self, row: PaymentRow | None) -> PaymentResult:
-        """Return the answer for a payment that is not carried on: the result that the journal has, or UNKNOWN."""
+        """Return the answer for a payment that has ended, or that another process or thread carries on."""
         if row is not None and results.is_same_sale(self._request, row) and results.is_paid_in(self._request, row):
             return self._paid(row, None)
         texts, request = self._context.texts, self._request
@@ -270,7 +272,7 @@ class _Payment:
         return row
 
     def _send_pay(self, row: PaymentRow, code: Code) -> NotPaid | Paid | AskAgain | None:
-        """Send the code and return what the answer decides; None: nothing.
+        """Send the code and return what the answer decides; None: nothing, poll until the state does.
 
         Money effect: charges.
         """

@@ -83,13 +83,13 @@ def test_the_cashier_reads_two_lines_in_the_language_of_the_settings(world: Worl
     assert len(result.message.splitlines()) == 2
 
 
-def test_the_story_tells_what_was_asked_and_answered(world: World) -> None:
+def test_the_events_say_what_was_asked_and_answered(world: World) -> None:
     world.pay(world.paymego.code(BuyerAction.CONFIRMS, after_s=5))
 
-    told = [event.text for event in world.events()]
+    texts = [event.text for event in world.events()]
 
-    assert told[0] == "1500000 tiyin, receipt till-1/3/1"
-    assert "receipts.create: state 0" in told
-    assert "receipts.pay: state 1" in told
-    assert "receipts.check: state 1 (3 times)" in told
-    assert told[-2:] == ["receipts.check: state 4", "Payme says paid (4)"]
+    assert texts[0] == "1500000 tiyin, receipt till-1/3/1"
+    assert "receipts.create: state 0" in texts
+    assert "receipts.pay: state 1" in texts
+    assert "receipts.check: state 1 (3 times)" in texts
+    assert texts[-2:] == ["receipts.check: state 4", "Payme says paid (4)"]
