@@ -1,7 +1,7 @@
-"""The fiscal side of a sale: the goods that ``receipts.create`` names, and the fiscal receipt that Payme is told of.
+"""Fiscal data: the goods in ``receipts.create``, and the fiscal receipt in ``receipts.set_fiscal_data``.
 
-Sources: the Subscribe API's pages of ``receipts.create`` and ``receipts.set_fiscal_data``; the OFD link carries the
-terminal (t), the receipt's number (r), the date (c) and the fiscal sign (s).
+Sources: the Subscribe API's pages of both methods. An OFD link has the terminal (t), the receipt's number (r), the date
+(c) and the fiscal sign (s).
 """
 
 from __future__ import annotations
@@ -48,19 +48,17 @@ def detail_of(receipt: Receipt, amount: int) -> Mapping[str, object] | None:
         amount: tiyin that are charged.
 
     Returns:
-        The goods with their codes; None where one of them has none or comes in a quantity that is no amount of goods,
-        or where they do not add up to what is charged: the sale is paid in part by another tender, say, or has a
-        discount that no line tells.
+        The goods with their codes; None if one of them has no code or no valid quantity, or if they do not add up to
+        the amount, e.g. another tender pays a part of the sale, or a discount is in no line.
     """
-    if not receipt.items or not all(_can_be_named(item) for item in receipt.items):
+    goods = [_goods(item) for item in receipt.items]
+    if not goods or None in goods or _exact_total(receipt.items) != amount:
         return None
-    if _exact_total(receipt.items) != amount:
-        return None
-    return {"receipt_type": _SALE, "items": [_goods(item) for item in receipt.items]}
+    return {"receipt_type": _SALE, "items": goods}
 
 
 def fiscal_data_of(link: str) -> Mapping[str, object] | None:
-    """Return the ``fiscal_data`` of ``receipts.set_fiscal_data`` from an OFD link; None where it is no such link."""
+    """Return the ``fiscal_data`` of ``receipts.set_fiscal_data`` from an OFD link; None if the link is invalid."""
     if len(link) > _LONGEST_LINK or not (link.isascii() and link.isprintable()):
         return None
     try:
@@ -82,29 +80,29 @@ def fiscal_data_of(link: str) -> Mapping[str, object] | None:
     }
 
 
-def send_fiscal_link(journal: Journal, row: FiscalLinkRow, kassa: MerchantClient, clock: Clock, jitter: float) -> None:
-    """Tell Payme of a fiscal receipt once, and store what came of it. The caller holds the row's lease.
+def send_fiscal_link(
+    journal: Journal, row: FiscalLinkRow, merchant: MerchantClient, clock: Clock, jitter: float
+) -> None:
+    """Send a fiscal receipt to Payme once, and store the result. The caller holds the row's lease.
 
-    Its success ends it, or a refusal with a code, with a line in the log, where the answer repeats our request's id.
-    Anything else comes again later: a fault of the network or the server, another answer.
+    Success ends the row, and so does an error code in an answer that repeats our request's id. Anything else is tried
+    again later: a fault of the network or of the server, another answer.
 
     Raises:
-        JournalError: what came of it could not be stored; it is sent again.
-
-    Money effect: none.
+        JournalError: the result could not be stored; the fiscal receipt is sent again.
     """
     links = FiscalLinks(journal)
     data = fiscal_data_of(row.link)
     if data is None:
         links.end(row, "the link is no fiscal receipt's")
         return
-    if not is_same_account(row, kassa):
+    if not is_same_account(row, merchant):
         links.postpone(row, pause_ms(row.attempts, jitter), f"the settings hold no key of kassa {row.pos_id}")
         return
-    deadline = clock.monotonic() + kassa.limits.timeout_s
+    deadline = clock.monotonic() + merchant.limits.timeout_s
     params = receipts.set_fiscal_data(row.receipt_id, data)
     try:
-        answer = kassa.client.begin("receipts.set_fiscal_data", params, deadline).answer()
+        answer = merchant.client.begin("receipts.set_fiscal_data", params, deadline).answer()
     except ServerError as refusal:
         if not refusal.bound:
             links.postpone(row, pause_ms(row.attempts, jitter), f"{refusal.explanation}, perhaps of another request")
@@ -120,13 +118,8 @@ def send_fiscal_link(journal: Journal, row: FiscalLinkRow, kassa: MerchantClient
             links.postpone(row, pause_ms(row.attempts, jitter), "an answer that is no success")
 
 
-def _can_be_named(item: Item) -> bool:
-    quantity = item.quantity
-    return item.fiscal is not None and quantity.is_finite() and _SMALLEST_QUANTITY <= quantity <= _LARGEST_QUANTITY
-
-
 def _exact_total(items: Iterable[Item]) -> Decimal | None:
-    """Return what goods cost in tiyin, by price, quantity and discount; None where that can't be told exactly."""
+    """Return what goods cost in tiyin, by price, quantity and discount; None if that is not exact."""
     # The host's own context may round.
     exact = Context(prec=_DIGITS, traps=[Inexact, InvalidOperation])
     total = Decimal(0)
@@ -140,12 +133,10 @@ def _exact_total(items: Iterable[Item]) -> Decimal | None:
     return total
 
 
-def _goods(item: Item) -> Mapping[str, object]:
-    fiscal = item.fiscal
-    if fiscal is None:
-        message = f"{item.name} has no fiscal codes"
-        raise ValueError(message)
-    quantity = item.quantity
+def _goods(item: Item) -> Mapping[str, object] | None:
+    fiscal, quantity = item.fiscal, item.quantity
+    if fiscal is None or not quantity.is_finite() or not _SMALLEST_QUANTITY <= quantity <= _LARGEST_QUANTITY:
+        return None
     goods: dict[str, object] = {
         "title": item.name,
         "price": item.price,

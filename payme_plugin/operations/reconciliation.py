@@ -1,11 +1,11 @@
-"""The journal against Payme's list of receipts: where the two disagree. Pure; nothing is asked and nothing changed.
+"""Compare the journal with Payme's list of receipts. Pure functions: no request is sent and nothing is changed.
 
 the journal says          Payme should say
 paid, recorded            4
 reversed                  50
 reversing                 anything while a cancellation is live, else 50
 refused, aborted, unknown anything while a cancellation is live, else 0 or 50
-intent, created, paying   anything but 4 or 5: nobody has heard yet that the buyer is charged
+intent, created, paying   anything but 4 or 5: these mean that the buyer is charged
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class DifferenceKind(Enum):
     """How the journal and Payme's list disagree about a receipt."""
 
     STATE = "state"
-    """Payme is in a state that the journal's does not allow."""
+    """The state in the journal does not allow Payme's."""
     AMOUNT = "amount"
     """The amounts differ."""
     ONLY_HERE = "only-here"
@@ -46,7 +46,7 @@ class DifferenceKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One receipt as both sides have it.
+    """One receipt in the journal and at Payme.
 
     Attributes:
         receipt_id: Payme's receipt id.
@@ -86,14 +86,14 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What a comparison came to.
+    """The result of a comparison.
 
     Attributes:
-        differences: the disagreements: the most money first.
-        returning: payments that disagree for now, because a live cancellation is still returning their money.
+        differences: the disagreements, the most money first.
+        returning: payments that disagree only because a live cancellation is still returning their money.
         agreed: how many receipts agree.
-        in_journal: what the journal says is paid among them all, in tiyin.
-        at_payme: what Payme holds of them all, in tiyin.
+        in_journal: sum of what the journal says is paid, in tiyin.
+        at_payme: sum of what Payme may hold, in tiyin.
     """
 
     differences: tuple[Difference, ...]
@@ -111,18 +111,16 @@ def reconcile(
     begin_ms: int,
     end_ms: int,
 ) -> Reconciled:
-    """Compare what the journal and Payme have of a span of time.
+    """Compare what the journal and Payme have of a period.
 
-    The two clocks differ, so both lists may reach beyond the span: a receipt counts when either side has it in there.
+    The two clocks differ, so both lists may reach beyond the period. A receipt counts if either side has it inside.
 
     Args:
-        payments: the journal's payments of one kassa, of all times.
-        receipts: Payme's receipts of that kassa, from somewhat before to somewhat after the span.
+        payments: the journal's payments of one merchant account, of all times.
+        receipts: Payme's receipts of that account, from somewhat before to somewhat after the period.
         live: ids of the payments whose cancellation has not ended.
-        begin_ms: the span's begin, Unix milliseconds.
-        end_ms: its end, which is no longer in it.
-
-    Money effect: none.
+        begin_ms: begin of the period, Unix milliseconds.
+        end_ms: its end, exclusive.
     """
     pairs = [pair for pair in _pairs(payments, receipts) if _is_in(pair, begin_ms, end_ms)]
     found = [Difference(kind, pair) for pair in pairs for kind in _disagreements(pair)]
@@ -156,7 +154,7 @@ def _is_in(pair: Pair, begin_ms: int, end_ms: int) -> bool:
         pair.receipt.create_time_ms if pair.receipt is not None else None,
     )
     known = [time for time in times if time is not None]
-    # A receipt without a time was listed for the span: it is not passed over.
+    # A receipt without a time was listed for the period, so it counts.
     return not known or any(begin_ms <= time < end_ms for time in known)
 
 
