@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from hookspecs import PaymentResult, RefundViolation, ReversalResult, ReversalStatus
 from payme_plugin.ledger.errors import AnotherTill, Conflict, Damaged, JournalError
 from payme_plugin.log import Log
-from payme_plugin.operations import originals, reversal_requests
+from payme_plugin.operations import reversal_requests
 from payme_plugin.operations.payment import take_payment
 from payme_plugin.operations.results import answer_without_acting, is_ours, refused_result, unknown_result
 from payme_plugin.secret import classes_and_places
@@ -100,7 +100,7 @@ class HookDispatcher:
         Money effect: may cancel, the whole amount.
         """
         try:
-            row = originals.row_of_cancel(self._service.journal(), request)
+            row = reversal_requests.row_of_cancel(self._service.journal(), request)
             ours = row is not None or is_ours(request.payment)
         except JournalError as error:
             self._tell_not_asked(error)
@@ -111,11 +111,8 @@ class HookDispatcher:
         def cancel(context: Context) -> ReversalResult:
             return reversal_requests.cancel_payment(context, request, self._heeding(ui))
 
-        def durable(journal: Journal) -> ReversalResult | None:
-            return reversal_requests.durable_cancel(journal, request, self._service.texts())
-
         payment_id = request.payment.payment_id if row is None else row.payment_id
-        return self._give_back("on_cancel", payment_id, cancel, durable)
+        return self._reverse("on_cancel", payment_id, request, cancel)
 
     def violations(self, request: RefundRequest) -> list[RefundViolation]:
         """Return what forbids a refund; an empty list where nothing does or it isn't ours.
@@ -125,33 +122,30 @@ class HookDispatcher:
         texts = self._service.texts()
         try:
             journal = self._service.journal()
-            original = originals.original_of(journal, request)
+            original = reversal_requests.original_of(journal, request)
             if original is None and not self._may_be_ours(request):
                 return []
-            return originals.violations(journal, request, original, texts)
+            return reversal_requests.violations(journal, request, original, texts)
         except JournalError as error:
             self._service.journal_fault(error, f"refund {request.refund_id}")
             # What the journal alone knows is not told. on_full_refund is refused then: it returns nothing that it can't
             # make durable first.
-            return originals.violations_without_journal(request, texts) if self._may_be_ours(request) else []
+            return reversal_requests.violations_without_journal(request, texts) if self._may_be_ours(request) else []
 
     def refund(self, request: RefundRequest, ui: Ui) -> ReversalResult | None:
         """Give the payment of a closed sale back, unless a rule forbids it; None where it isn't ours.
 
         Money effect: may cancel, the whole amount.
         """
-        original = self._looked_up(lambda journal: originals.original_of(journal, request))
+        original = self._looked_up(lambda journal: reversal_requests.original_of(journal, request))
         if original is None and not self._may_be_ours(request):
             return None
 
         def refund(context: Context) -> ReversalResult:
             return reversal_requests.refund_payment(context, request, self._heeding(ui))
 
-        def durable(journal: Journal) -> ReversalResult | None:
-            return reversal_requests.durable_refund(journal, request, self._service.texts())
-
         named = request.payment.payment_id if request.payment is not None else "-"
-        return self._give_back("on_full_refund", named if original is None else original.payment_id, refund, durable)
+        return self._reverse("on_full_refund", named if original is None else original.payment_id, request, refund)
 
     def receipt_closed(self, receipt: Receipt) -> None:
         """Confirm the payments in a closed receipt and file its fiscal link, now or as soon as the journal takes it.
@@ -198,38 +192,40 @@ class HookDispatcher:
             return unknown_result(texts, request.amount)
         return answer_without_acting(texts, request, row, self._refusal(request, text))
 
-    def _give_back(
+    def _reverse(
         self,
         hook: str,
         payment_id: str,
+        request: CancelRequest | RefundRequest,
         operation: Callable[[Context], ReversalResult],
-        durable: Callable[[Journal], ReversalResult | None],
     ) -> ReversalResult:
         with self._one_at_a_time(hook, payment_id) as logged:
             if logged is None:
-                return self._told_while_busy(payment_id, durable)
-            result = self._reversal(payment_id, operation)
-            if result.status is ReversalStatus.REFUSED:
-                result = self._durable(payment_id, durable) or result
-            logged(result)
+                # The other hook may be the one that returns this very payment.
+                result = self._kept(Text.REVERSAL_BUSY)
+                if not self._is_stopping:
+                    result = self._answer_instead(result, payment_id, request)
+            else:
+                result = self._reversal(payment_id, operation)
+                if result.status is ReversalStatus.REFUSED:
+                    result = self._answer_instead(result, payment_id, request)
+                logged(result)
         self._wake_for(result)
         return result
 
-    def _told_while_busy(self, payment_id: str, durable: Callable[[Journal], ReversalResult | None]) -> ReversalResult:
-        """Answer beside another money hook: it may be the one that gives this very payment back."""
-        result = None if self._is_stopping else self._durable(payment_id, durable)
-        if result is None:
-            return self._kept(Text.REVERSAL_BUSY)
-        self._wake_for(result)
-        return result
-
-    def _durable(self, payment_id: str, durable: Callable[[Journal], ReversalResult | None]) -> ReversalResult | None:
-        """Return what is durable of a refused reversal: the host must not keep a sale whose money goes back."""
+    def _answer_instead(
+        self, refusal: ReversalResult, payment_id: str, request: CancelRequest | RefundRequest
+    ) -> ReversalResult:
+        """Return what the journal says, or else ``refusal``: the host must not keep a sale whose money goes back."""
         try:
-            return durable(self._service.journal())
+            journal = self._service.journal()
+            row = reversal_requests.row_of(journal, request)
+            if row is None:
+                return refusal
+            return reversal_requests.answer_without_acting(journal, row, self._service.texts(), refusal)
         except Exception as error:  # noqa: BLE001 - then the refusal is all that is known
             _log.error("reversal of %s: what is durable of it can't be read: %s", payment_id, type(error).__name__)
-            return None
+            return refusal
 
     def _reversal(self, payment_id: str, operation: Callable[[Context], ReversalResult]) -> ReversalResult:
         try:

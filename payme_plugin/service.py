@@ -164,6 +164,7 @@ class Service:
             clock=self.clock,
             journal=journal,
             owner=self._storage.owner.token,
+            leases=self._storage.leases,
             is_alive=self._storage.owner.is_alive,
             settings=settings,
             texts=texts,

@@ -18,7 +18,7 @@ from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.locks import LEADER, Leases
 from payme_plugin.ledger.states import PaymentState
-from payme_plugin.operations.recovery import give_up
+from payme_plugin.operations.recovery import abandon
 from payme_plugin.texts import Texts
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _add(delivery: Delivery, row: PaymentRow, reason: str, texts: Texts) -> Canc
         raise Refusal(message)
     journal = delivery.rounds.journal
     try:
-        give_up(journal, row, f"queued by hand: {reason}", texts)
+        abandon(journal, row, f"queued by hand: {reason}", texts)
     except Conflict as error:
         message = f"payment {row.payment_id} has just moved on; look again"
         raise Refusal(message) from error

@@ -63,7 +63,7 @@ class CancellationProcessor:
         self._offered_here: set[int] = set()
 
     def offer(self, row: CancellationRow, enqueue: Callable[[QueueMessage], bool]) -> bool:
-        """Offer a row to the host's queue, once; return whether the queue took it now, and has it to itself.
+        """Offer a row to the host's queue once, under its lease; return whether the queue took it and has it to itself.
 
         Where it can't be stored that the queue took it, this process steps the row itself and offers it no more: both
         may step it, which harms nobody.
@@ -73,19 +73,22 @@ class CancellationProcessor:
             enqueue: the host's; False: it has no queue, or it can't take the message.
 
         Raises:
-            JournalError: from ``enqueue``; nothing was offered.
+            JournalError: from ``enqueue``, or there is no lease to take; nothing was offered.
 
         Money effect: none.
         """
-        if row.offered_at is not None or row.cancellation_id in self._offered_here or not enqueue(message_of(row)):
+        if row.offered_at is not None or row.cancellation_id in self._offered_here:
             return False
-        try:
-            with contextlib.suppress(Conflict):
-                self.rows.offer(row, OFFER_PAUSE_MS)
-        except JournalError as error:
-            _log.error("cancellation %d: %s", row.cancellation_id, error)
-            self._offered_here.add(row.cancellation_id)
-            return False
+        with self._leases.try_acquire(row.cancellation_id) as is_ours:
+            if not is_ours or not enqueue(message_of(row)):
+                return False
+            try:
+                with contextlib.suppress(Conflict):
+                    self.rows.offer(row, OFFER_PAUSE_MS)
+            except JournalError as error:
+                _log.error("cancellation %d: %s", row.cancellation_id, error)
+                self._offered_here.add(row.cancellation_id)
+                return False
         return True
 
     def step(self, row: CancellationRow, kassa: MerchantClient, *, is_recorded: bool | None) -> StepOutcome | None:

@@ -112,7 +112,9 @@ class Worker:
             thread.start()
 
     def wake(self) -> None:
-        """Look at once for what is due; a row was just written, say."""
+        """Look at once for what is due, e.g. a row was just written, or the hook that held its lease has returned."""
+        with self._lock:
+            self._futile_at.clear()
         self._wake.set()
 
     def stop(self, timeout_s: float, cut_off: Callable[[], None]) -> None:

@@ -66,7 +66,10 @@ def closing_reason(row: CancellationRow | None) -> str | None:
 
 
 def was_told_queued(row: CancellationRow | None) -> bool:
-    """Return whether the till was told that a row is queued, even if it has ended since."""
+    """Return whether the host may have been told that a row is queued, even if the row has ended since.
+
+    It is true from the first result that is stored in the row. ``withdraw`` has the same condition in SQL.
+    """
     return row is not None and bool(row.last_error)
 
 
@@ -94,6 +97,17 @@ class Cancellations:
             raise Conflict(message)
         return row
 
+    def still_live(self, row: CancellationRow) -> CancellationRow:
+        """Return a row as it is now.
+
+        Raises:
+            Conflict: it has ended.
+        """
+        now = self._journal.cancellation(row.cancellation_id)
+        if now is None or now.ended_at is not None:
+            raise _ended(row)
+        return now
+
     def latest_of(self, payment_id: str) -> CancellationRow | None:
         """Return the latest row of a payment, live or ended, or None."""
         query = "SELECT * FROM cancellation WHERE payment_id = ? ORDER BY cancellation_id DESC LIMIT 1"
@@ -115,10 +129,8 @@ class Cancellations:
             ).fetchone()
         return found["live"], found["oldest"]
 
-    def begin(self, row: CancellationRow, *, notes: Sequence[Note] = ()) -> int:
-        """Record that ``receipts.cancel`` is about to be sent for a row; return its new ``attempts``.
-
-        Afterwards only a caller that knows of this request can withdraw the row.
+    def begin(self, row: CancellationRow, *, notes: Sequence[Note] = ()) -> None:
+        """Record that ``receipts.cancel`` is about to be sent for a row.
 
         Args:
             row: a live row.
@@ -129,17 +141,8 @@ class Cancellations:
             Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
-            self._change(
-                connection,
-                row,
-                "UPDATE cancellation SET attempts = attempts + 1 WHERE cancellation_id = ? AND ended_at IS NULL",
-                (row.cancellation_id,),
-            )
+            self._update(connection, row, "attempts = attempts + 1")
             add_events(connection, row.payment_id, notes)
-            (attempts,) = connection.execute(
-                "SELECT attempts FROM cancellation WHERE cancellation_id = ?", (row.cancellation_id,)
-            ).fetchone()
-        return int(attempts)
 
     def postpone(self, row: CancellationRow, pause_ms: int, came: str, *, notes: Sequence[Note] = ()) -> None:
         """Count a step that did not end a row, and set when the next one is due.
@@ -158,15 +161,10 @@ class Cancellations:
         """
         with self._journal.writing() as connection:
             now = self._journal.now_ms()
-            self._change(
-                connection,
-                row,
-                # If the queue took it later than now, the clock was set back and its hour can't be measured.
-                "UPDATE cancellation SET attempts = max(attempts, ?), last_error = ?,"
-                " due_at = max(?, CASE WHEN offered_at <= ? THEN offered_at + ? ELSE 0 END)"
-                " WHERE cancellation_id = ? AND ended_at IS NULL",
-                (row.attempts + 1, came, now + pause_ms, now, FARTHEST_DUE_MS, row.cancellation_id),
-            )
+            # If the queue took it later than now, the clock was set back and its hour can't be measured.
+            due_at = "max(?, CASE WHEN offered_at <= ? THEN offered_at + ? ELSE 0 END)"
+            changes = f"attempts = max(attempts, ?), last_error = ?, due_at = {due_at}"
+            self._update(connection, row, changes, row.attempts + 1, came, now + pause_ms, now, FARTHEST_DUE_MS)
             if came != row.last_error:
                 add_events(connection, row.payment_id, notes)
                 add_event(connection, row.payment_id, now, None, None, f"cancellation: {came}")
@@ -180,7 +178,7 @@ class Cancellations:
             notes: earlier events.
 
         Raises:
-            Unavailable: nothing was stored; the row becomes due by itself.
+            Unavailable: nothing was stored; the worker finds the row all the same.
         """
         with self._journal.writing() as connection:
             connection.execute(
@@ -189,37 +187,27 @@ class Cancellations:
             )
             add_events(connection, row.payment_id, notes)
 
-    def withdraw(self, row: CancellationRow, outcome: str, *, attempts: int, notes: Sequence[Note] = ()) -> None:
+    def withdraw(self, row: CancellationRow, outcome: str, *, notes: Sequence[Note] = ()) -> None:
         """End a row whose reversal Payme refused: its payment is recorded again.
 
         Args:
-            row: the row.
+            row: the row; its only ``receipts.cancel`` is the one that Payme refused.
             outcome: how it ended, for the event.
-            attempts: the row's steps so far that the caller knows of, including those that sent nothing.
             notes: earlier events.
 
         Raises:
-            Conflict: it has ended, or had another step, or was left to the worker, or its payment is not reversing.
+            Conflict: it has ended, or another attempt was stored or none, or the host was told QUEUED, or its payment
+                is not reversing.
             Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
             now = self._journal.now_ms()
-            self._change(
-                connection,
-                row,
-                "UPDATE cancellation SET attempts = attempts"
-                " WHERE cancellation_id = ? AND attempts = ? AND last_error = ?",
-                (row.cancellation_id, attempts, row.last_error),
-            )
+            # Without last_error: not was_told_queued.
+            self._update(connection, row, "attempts = 1", where="attempts = 1 AND last_error = ''")
             self._finish(connection, row, outcome, now, notes)
-            changed = connection.execute(
-                "UPDATE payment SET state = ?, updated_at = ? WHERE payment_id = ? AND state = ?",
-                (PaymentState.RECORDED.value, now, row.payment_id, PaymentState.REVERSING.value),
-            ).rowcount
-            if changed != 1:
+            if not _end_reversing(connection, row.payment_id, PaymentState.RECORDED, now, outcome):
                 message = f"payment {row.payment_id} is not reversing"
                 raise Conflict(message)
-            add_event(connection, row.payment_id, now, PaymentState.REVERSING, PaymentState.RECORDED, outcome)
 
     def offer(self, row: CancellationRow, pause_ms: int) -> None:
         """Record that the host's queue took a row; our worker skips it for ``pause_ms``.
@@ -230,12 +218,7 @@ class Cancellations:
         """
         with self._journal.writing() as connection:
             now = self._journal.now_ms()
-            self._change(
-                connection,
-                row,
-                "UPDATE cancellation SET offered_at = ?, due_at = ? WHERE cancellation_id = ? AND ended_at IS NULL",
-                (now, now + pause_ms, row.cancellation_id),
-            )
+            self._update(connection, row, "offered_at = ?, due_at = ?", now, now + pause_ms)
             add_event(connection, row.payment_id, now, None, None, "cancellation: the host's queue took it")
 
     def end(self, row: CancellationRow, outcome: str, *, reversed_at_payme: bool, notes: Sequence[Note] = ()) -> None:
@@ -255,37 +238,42 @@ class Cancellations:
             now = self._journal.now_ms()
             self._finish(connection, row, outcome, now, notes)
             if reversed_at_payme:
-                self._reverse(connection, row.payment_id, now)
+                _end_reversing(connection, row.payment_id, PaymentState.REVERSED, now, SAID_CANCELLED)
 
     def _finish(
         self, connection: sqlite3.Connection, row: CancellationRow, outcome: str, now: int, notes: Sequence[Note]
     ) -> None:
-        self._change(
-            connection,
-            row,
-            "UPDATE cancellation SET attempts = max(attempts, ?), ended_at = ?, outcome = ?"
-            " WHERE cancellation_id = ? AND ended_at IS NULL",
-            (row.attempts + 1, now, outcome, row.cancellation_id),
-        )
+        changes = "attempts = max(attempts, ?), ended_at = ?, outcome = ?"
+        self._update(connection, row, changes, row.attempts + 1, now, outcome)
         add_events(connection, row.payment_id, notes)
         add_event(connection, row.payment_id, now, None, None, f"cancellation: {outcome}")
 
     @staticmethod
-    def _reverse(connection: sqlite3.Connection, payment_id: str, now: int) -> None:
-        changed = connection.execute(
-            "UPDATE payment SET state = ?, updated_at = ? WHERE payment_id = ? AND state = ?",
-            (PaymentState.REVERSED.value, now, payment_id, PaymentState.REVERSING.value),
-        ).rowcount
-        if changed:
-            add_event(connection, payment_id, now, PaymentState.REVERSING, PaymentState.REVERSED, SAID_CANCELLED)
-
-    @staticmethod
-    def _change(
-        connection: sqlite3.Connection, row: CancellationRow, statement: str, values: tuple[object, ...]
+    def _update(
+        connection: sqlite3.Connection,
+        row: CancellationRow,
+        changes: str,
+        *values: object,
+        where: str = "ended_at IS NULL",
     ) -> None:
-        if connection.execute(statement, values).rowcount != 1:
-            message = f"cancellation {row.cancellation_id} has ended"
-            raise Conflict(message)
+        query = f"UPDATE cancellation SET {changes} WHERE cancellation_id = ? AND {where}"  # noqa: S608 - our own texts
+        if connection.execute(query, (*values, row.cancellation_id)).rowcount != 1:
+            raise _ended(row)
+
+
+def _end_reversing(connection: sqlite3.Connection, payment_id: str, after: PaymentState, now: int, reason: str) -> bool:
+    """Move a reversing payment to another state; return whether it was reversing."""
+    changed = connection.execute(
+        "UPDATE payment SET state = ?, updated_at = ? WHERE payment_id = ? AND state = ?",
+        (after.value, now, payment_id, PaymentState.REVERSING.value),
+    ).rowcount
+    if changed:
+        add_event(connection, payment_id, now, PaymentState.REVERSING, after, reason)
+    return bool(changed)
+
+
+def _ended(row: CancellationRow) -> Conflict:
+    return Conflict(f"cancellation {row.cancellation_id} has ended")
 
 
 def due_rows(journal: Journal, kind: type[_Row], live: str, most: int) -> list[_Row]:

@@ -332,7 +332,7 @@ class Journal(JournalReader):
             "INSERT INTO cancellation"
             " (payment_id, receipt_id, amount, pos_id, url, cause, request_id, created_at, due_at)"
             " SELECT payment_id, receipt_id, amount, pos_id, url, ?, ?, ?, ? FROM payment WHERE payment_id = ?",
-            (new.cause.value, new.request_id, now, now + new.due_in_ms, payment_id),
+            (new.cause.value, new.request_id, now, now, payment_id),
         )
         add_event(connection, payment_id, now, None, None, f"cancellation: queued, cause {new.cause.value}")
 

@@ -95,12 +95,10 @@ class NewCancellation:
     Attributes:
         cause: why.
         request_id: the host's id of the refund that caused it.
-        due_in_ms: how long the first step is left to the process that writes it.
     """
 
     cause: Cause
     request_id: str = ""
-    due_in_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
-"""A closed receipt confirms the payments in it: from then on a refund alone can return them.
+"""A closed receipt confirms the payments in it: from then on only a refund can return them.
 
-A host tells of a closed receipt until the hook has returned, and no hook raises. So what the journal can't store when
-a receipt closes waits here for the next time.
+A host repeats a closed receipt until the hook has returned, and no hook raises. So a receipt that the journal can't
+store waits here for the next time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from payme_plugin.ledger.rows import Adopted
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.log import Log
 from payme_plugin.operations.fiscal import fiscal_data_of
-from payme_plugin.operations.originals import is_contradicted
 from payme_plugin.operations.results import is_ours
 
 if TYPE_CHECKING:
@@ -28,7 +27,14 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.rows import PaymentRow
 
-__all__ = ["ClosedReceipts", "adopt", "confirm_payments", "paid_by_the_tills_word", "says_enough"]
+__all__ = [
+    "ClosedReceipts",
+    "confirm_payments",
+    "conflicts_with",
+    "import_from_host",
+    "is_complete",
+    "mark_paid_per_host",
+]
 
 _log = Log()
 
@@ -37,17 +43,17 @@ _LONGEST_TIME = 15
 
 
 class ClosedReceipts:
-    """Files closed receipts; those that the journal can't take now wait for the next time. Any thread may use it.
+    """Stores closed receipts; those that the journal can't store now wait for the next time. Any thread may use it.
 
-    At most 1000 wait. What waits ends with the process: its payments stay paid then, and the host's word about them is
-    asked for at the next start; its fiscal link is lost.
+    At most 1000 wait, until the process ends. The payments of those that still wait stay paid, and the host is asked
+    about them at the next start; their fiscal links are lost.
 
     Args:
-        journal: gives the journal; raises ``JournalError`` where it can't be used.
-        owner: gives this process's token, once the journal was given.
+        journal: returns the journal; raises ``JournalError`` if it can't be used.
+        owner: returns this process's token, once the journal was returned.
         clock: time.
-        is_in_hand: says whether a hook works on a payment just now. No host has a payment that it was not told of: a
-            receipt that closes with it says nothing of it.
+        is_in_hand: returns whether a hook works on a payment now. The host does not have the result of that hook yet,
+            so a receipt that closes with the payment proves nothing about it.
     """
 
     def __init__(
@@ -65,38 +71,33 @@ class ClosedReceipts:
         self._waiting: deque[Receipt] = deque(maxlen=_MOST_WAITING)
 
     def file(self, receipt: Receipt) -> None:
-        """Confirm the payments in a closed receipt and file its fiscal link, now or as soon as the journal takes it.
+        """Confirm the payments in a closed receipt and store its fiscal link, now or as soon as the journal can.
 
         Raises:
-            JournalError: not now; the receipt waits.
-
-        Money effect: none.
+            JournalError: the journal can't store it now; the receipt waits.
         """
         if receipt.closed_at is None:
             receipt = replace(receipt, closed_at=self._clock.wall_ms())
         receipt = self._without_those_in_hand(receipt)
         try:
-            self._confirm(receipt)
+            confirm_payments(self._journal(), receipt, self._owner())
         except JournalError:
             if any(is_ours(record) for record in receipt.payments):
                 self._keep(receipt)
             raise
 
     def file_waiting(self) -> None:
-        """Try again what waits, each receipt once; nothing is raised.
-
-        Money effect: none.
-        """
+        """Try each waiting receipt once more; raise nothing."""
         for _ in range(len(self._waiting)):
             try:
                 receipt = self._waiting.popleft()
             except IndexError:
                 return
             if any(self._is_in_hand(record.payment_id) for record in receipt.payments):
-                self._keep(receipt)  # it closed before the hook began
+                self._keep(receipt)  # It closed before the hook began.
                 continue
             try:
-                self._confirm(receipt)
+                confirm_payments(self._journal(), receipt, self._owner())
             except JournalError:
                 self._keep(receipt)
             else:
@@ -108,21 +109,17 @@ class ClosedReceipts:
             _log.error("payment %s is in a closed receipt while it is under way", record.payment_id)
         return replace(receipt, payments=tuple(each for each in receipt.payments if each not in in_hand))
 
-    def _confirm(self, receipt: Receipt) -> None:
-        journal = self._journal()
-        confirm_payments(journal, receipt, self._owner())
-
     def _keep(self, receipt: Receipt) -> None:
         if len(self._waiting) >= _MOST_WAITING:
             _log.error("over %d closed receipts wait to be stored: the oldest waits no more", _MOST_WAITING)
-        # What was sold in it is asked for no more.
+        # Nothing needs its items any more.
         self._waiting.append(replace(receipt, items=()))
 
 
 def confirm_payments(journal: Journal, receipt: Receipt, owner: str) -> None:
-    """Take every payment of ours in a closed receipt from paid to recorded, and file its fiscal link.
+    """Move every payment of ours in a closed receipt from paid to recorded, and store its fiscal link.
 
-    A payment that the journal lost is taken from the record in the sale. Told twice, it changes nothing.
+    A payment that the journal lost is imported from the record in the sale. A second call changes nothing.
 
     Args:
         journal: where they are.
@@ -130,9 +127,7 @@ def confirm_payments(journal: Journal, receipt: Receipt, owner: str) -> None:
         owner: this process's token.
 
     Raises:
-        JournalError: one of them could not be stored; it stays paid, and the host's word about it is asked later.
-
-    Money effect: none.
+        JournalError: one of them could not be stored; it stays paid, and the host is asked about it later.
     """
     for record in receipt.payments:
         if is_ours(record):
@@ -141,26 +136,29 @@ def confirm_payments(journal: Journal, receipt: Receipt, owner: str) -> None:
                 _file_link(journal, row, receipt.fiscal.url)
 
 
-def says_enough(record: PaymentRecord) -> bool:
-    """Say whether a record of the host's names all of a payment that the journal lost: its receipt and its kassa."""
+def conflicts_with(record: PaymentRecord, row: PaymentRow | None) -> bool:
+    """Return whether the journal has the payment of a record under another receipt id: nobody knows which is meant."""
+    receipt_id = record.data.get("receipt_id")
+    return row is not None and bool(receipt_id) and row.receipt_id != receipt_id
+
+
+def is_complete(record: PaymentRecord) -> bool:
+    """Return whether a record of the host's names all of a lost payment: its receipt and its merchant account."""
     return all(record.data.get(name) for name in ("receipt_id", "posId", "url"))
 
 
-def adopt(journal: Journal, owner: str, record: PaymentRecord, sale: Receipt, closed_at: int | None) -> PaymentRow:
-    """Take the host's word for a payment that the journal lost.
+def import_from_host(journal: Journal, owner: str, record: PaymentRecord, sale: Receipt) -> PaymentRow:
+    """Store a payment that the journal lost as the host has it.
 
     Args:
-        journal: where it is to be.
+        journal: where to store it.
         owner: this process's token.
-        record: as the host stored it; it says enough.
-        sale: the sale that it is in.
-        closed_at: when the sale closed, Unix milliseconds; None: it is open.
+        record: as the host stored it; it is complete.
+        sale: the sale that it is in; ``closed_at`` is None if it is open.
 
     Raises:
         Conflict: the journal has it meanwhile, or its receipt under another payment.
         Unavailable: nothing was stored.
-
-    Money effect: none.
     """
     paid_at = record.data.get("paid_at", "")
     is_time = paid_at.isascii() and paid_at.isdigit() and len(paid_at) <= _LONGEST_TIME
@@ -177,38 +175,39 @@ def adopt(journal: Journal, owner: str, record: PaymentRecord, sale: Receipt, cl
             owner=owner,
             receipt_id=record.data["receipt_id"],
             paid_at=int(paid_at) if is_time else None,
-            closed_at=closed_at,
+            closed_at=sale.closed_at,
         ),
         "from the till's record; the journal did not have it",
     )
 
 
-def paid_by_the_tills_word(journal: Journal, row: PaymentRow) -> PaymentRow:
-    """Move a payment in state paying to paid: a host stores one on PAID alone, so this one was told to be PAID.
+def mark_paid_per_host(journal: Journal, row: PaymentRow) -> PaymentRow:
+    """Move a payment in state paying to paid because the host has it; return any other as it is.
 
-    The journal could not store that then. Payme is asked about it where its money goes back.
+    The host stores a payment only if we returned PAID, so we must have, and the journal could not store it then. Payme
+    is asked about it before its money is returned.
 
     Raises:
-        Conflict: it has moved on.
+        Conflict: it has changed since.
         Unavailable: nothing was stored.
-
-    Money effect: none.
     """
+    if row.state is not PaymentState.PAYING:
+        return row
     return journal.move(row, PaymentState.PAID, "the till has the payment that could not be stored as paid")
 
 
 def _confirmed(journal: Journal, record: PaymentRecord, receipt: Receipt, owner: str) -> PaymentRow | None:
-    """Confirm one payment; None where nobody here knows it."""
+    """Confirm one payment; return None if it is not known here."""
     row = journal.find(record.payment_id)
-    if is_contradicted(record, row):
+    if conflicts_with(record, row):
         _log.error("payment %s is in a closed receipt with another receipt of Payme's", record.payment_id)
         return None
     try:
         if row is not None:
             _move_to_recorded(journal, row, receipt.closed_at)
             return row if row.receipt_id is not None else None
-        if receipt.kind is ReceiptKind.SALE and says_enough(record):
-            return adopt(journal, owner, record, receipt, receipt.closed_at)
+        if receipt.kind is ReceiptKind.SALE and is_complete(record):
+            return import_from_host(journal, owner, record, receipt)
     except Conflict:
         _log.warning("payment %s moved on while its receipt closed", record.payment_id)
         return row
@@ -224,8 +223,7 @@ def _file_link(journal: Journal, row: PaymentRow, link: str) -> None:
 
 
 def _move_to_recorded(journal: Journal, row: PaymentRow, closed_at: int | None) -> None:
-    if row.state is PaymentState.PAYING:
-        row = paid_by_the_tills_word(journal, row)
+    row = mark_paid_per_host(journal, row)
     if row.state is PaymentState.PAID:
         journal.move(row, PaymentState.RECORDED, "the receipt is closed", closed_at=closed_at)
     elif row.state is PaymentState.RECORDED and closed_at is not None:

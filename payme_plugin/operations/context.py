@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.journal import Journal
+    from payme_plugin.ledger.locks import Leases
     from payme_plugin.ledger.rows import CancellationRow, FiscalLinkRow, PaymentRow
     from payme_plugin.operations.cancellation import MerchantClient
     from payme_plugin.operations.payment_slips import PaymentSlips
@@ -44,6 +45,7 @@ class Context:
         clock: time.
         journal: what survives a power cut.
         owner: token of this process in the journal.
+        leases: the leases of the journal's rows.
         is_alive: returns whether the process behind another token is alive.
         settings: read once, when the operation begins.
         texts: the cashier's language.
@@ -55,6 +57,7 @@ class Context:
     clock: Clock
     journal: Journal
     owner: str
+    leases: Leases
     is_alive: Callable[[str], bool]
     settings: Settings
     texts: Texts

@@ -1,9 +1,9 @@
-"""What an earlier run left behind: payments without a verdict, and paid ones whose receipt has not closed.
+"""Recovery of what an earlier run left: payments without a result, and paid ones whose receipt has not closed.
 
-The host is asked whether it has them. Payme is not asked here: a payment that the till does not have becomes a
-cancellation, and its worker asks for the state first. A recorded payment is asked about until its receipt closes: a
-host that asks ``on_payment`` again after a restart removes it where that could not answer PAID, with broken settings
-say.
+The host is asked whether it has them. Payme is not asked here: a payment that the host does not have becomes a
+cancellation, and the worker asks for the state first. The host is asked about a recorded payment until its receipt
+closes, because a host that repeats ``on_payment`` after a restart removes the payment if the answer is not PAID, e.g.
+with broken settings.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from payme_plugin.ledger.retention import age_ms
 from payme_plugin.ledger.rows import NewCancellation, StoredResult
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log
-from payme_plugin.operations.closed_receipts import paid_by_the_tills_word
+from payme_plugin.operations.closed_receipts import mark_paid_per_host
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.texts import Texts
 
-__all__ = ["OLDEST_TO_CANCEL_MS", "Recovered", "give_up", "recover"]
+__all__ = ["OLDEST_TO_CANCEL_MS", "Recovered", "abandon", "recover"]
 
 _log = Log()
 
 OLDEST_TO_CANCEL_MS = 7 * 24 * 3_600_000
 """A payment older than a week is shown instead of cancelled: by then people have settled it, one way or another.
 
-One whose age nothing tells is cancelled: the clock was wrong when it was made.
+One of unknown age is cancelled: the clock was wrong when it was made.
 """
 
 
-class _Fate(Enum):
+class _Outcome(Enum):
     RECORDED = "recorded"
     CANCELLED = "cancelled"
     KEPT = "kept"
@@ -47,13 +47,13 @@ class _Fate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What became of the payments that were found.
+    """The outcome of one recovery.
 
     Attributes:
-        recorded: how many the till has.
+        recorded: how many the host has.
         cancelled: how many it does not have: no money moved, or it goes back.
-        kept: those that nobody can tell about yet.
-        too_old: those that the till does not have and that are older than a week: a person decides.
+        kept: those that nobody can decide about yet.
+        too_old: those that the host does not have and that are older than a week: a person decides.
     """
 
     recorded: int
@@ -70,57 +70,50 @@ def recover(
 ) -> Recovered:
     """Decide about every unfinished payment that may be decided about.
 
-    The caller holds the journal's owner lock, and the journal is this till's own.
+    The caller is the leader, and the journal is this till's own.
 
     Args:
         journal: where they are.
-        may_decide: says so of a payment: its owner is dead, or its ``on_payment`` has returned and the host recorded
-            what it was told.
+        may_decide: returns whether a payment may be decided about: its owner is dead, or its ``on_payment`` has
+            returned and the host has stored the result.
         is_recorded: the host's answer about a payment.
-        texts: for the verdict that a host may ask for later.
-
-    Returns:
-        What became of them.
+        texts: for the result that a host may ask for later.
 
     Raises:
         JournalError: a decision could not be stored; that payment is as it was.
-
-    Money effect: none at once; cancellations are carried out later.
     """
-    fates: dict[_Fate, list[PaymentRow]] = {fate: [] for fate in _Fate}
+    outcomes: dict[_Outcome, list[PaymentRow]] = {outcome: [] for outcome in _Outcome}
     for row in (*journal.unfinished(), *journal.in_open_sales()):
         if not may_decide(row):
             continue
         try:
-            fate = _decide(journal, row, is_recorded(row), texts)
+            outcome = _decide(journal, row, is_recorded(row), texts)
         except Conflict:
             continue
-        if fate is None:
+        if outcome is None:
             continue
-        fates[fate].append(row)
-        _log.info("recovery: payment %s, %s: %s", row.payment_id, row.state.value, fate.value)
+        outcomes[outcome].append(row)
+        _log.info("recovery: payment %s, %s: %s", row.payment_id, row.state.value, outcome.value)
     return Recovered(
-        recorded=len(fates[_Fate.RECORDED]),
-        cancelled=len(fates[_Fate.CANCELLED]),
-        kept=tuple(fates[_Fate.KEPT]),
-        too_old=tuple(fates[_Fate.TOO_OLD]),
+        recorded=len(outcomes[_Outcome.RECORDED]),
+        cancelled=len(outcomes[_Outcome.CANCELLED]),
+        kept=tuple(outcomes[_Outcome.KEPT]),
+        too_old=tuple(outcomes[_Outcome.TOO_OLD]),
     )
 
 
-def give_up(journal: Journal, row: PaymentRow, reason: str, texts: Texts) -> None:
-    """End a payment that the till does not have; its money, if it moved, goes back.
+def abandon(journal: Journal, row: PaymentRow, reason: str, texts: Texts) -> None:
+    """End a payment that the host does not have; its money, if it moved, goes back.
 
     Args:
         journal: where it is.
-        row: the payment: without a verdict, paid, or recorded in a sale that is still open.
-        reason: why, for its story.
-        texts: for the verdict that a host may ask for later.
+        row: the payment: without a result, paid, or recorded in a sale that is still open.
+        reason: why, for its event.
+        texts: for the result that a host may ask for later.
 
     Raises:
-        Conflict: it has moved on.
+        Conflict: it has changed since.
         Unavailable: nothing was stored.
-
-    Money effect: none at once; the cancellation is carried out later, the whole amount.
     """
     if row.state in {PaymentState.PAID, PaymentState.RECORDED}:
         journal.move(row, PaymentState.REVERSING, reason, cancellation=NewCancellation(cause=Cause.UNRECORDED))
@@ -137,25 +130,24 @@ def give_up(journal: Journal, row: PaymentRow, reason: str, texts: Texts) -> Non
     )
 
 
-def _decide(journal: Journal, row: PaymentRow, recorded: bool | None, texts: Texts) -> _Fate | None:
-    """Decide about one payment, and store it; None: it stays as it is, and that is how it should be."""
+def _decide(journal: Journal, row: PaymentRow, recorded: bool | None, texts: Texts) -> _Outcome | None:
+    """Decide about one payment and store it; return None if it rightly stays as it is."""
     if recorded is True:
         return _recorded(journal, row)
     if recorded is None:
-        return None if row.state is PaymentState.RECORDED else _Fate.KEPT
+        return None if row.state is PaymentState.RECORDED else _Outcome.KEPT
     age = age_ms(journal, row)
     if age is not None and age >= OLDEST_TO_CANCEL_MS:
-        return _Fate.TOO_OLD
-    give_up(journal, row, "the till does not have it and never will", texts)
-    return _Fate.CANCELLED
+        return _Outcome.TOO_OLD
+    abandon(journal, row, "the till does not have it and never will", texts)
+    return _Outcome.CANCELLED
 
 
-def _recorded(journal: Journal, row: PaymentRow) -> _Fate | None:
+def _recorded(journal: Journal, row: PaymentRow) -> _Outcome | None:
     if row.state is PaymentState.RECORDED:
         return None
-    if row.state is PaymentState.PAYING:
-        row = paid_by_the_tills_word(journal, row)
+    row = mark_paid_per_host(journal, row)
     if row.state is not PaymentState.PAID:
-        return _Fate.KEPT
+        return _Outcome.KEPT
     journal.move(row, PaymentState.RECORDED, "the till has it")
-    return _Fate.RECORDED
+    return _Outcome.RECORDED

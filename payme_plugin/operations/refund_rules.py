@@ -1,8 +1,8 @@
-"""What forbids a refund by sale receipt: pure rules from the request to all violations at once.
+"""The rules of a refund by sale receipt, as pure functions from the request to all violations.
 
 Payme returns whole payments only, so a refund must be the whole sale: every line, its whole quantity, and our whole
-part of the money. Marked and excise goods are scanned again piece by piece, so such a refund is put together by hand,
-and goes out in no other tender. Source: the manual of the module.
+part of the money. Marked and excise goods are scanned again piece by piece, so the cashier selects them by hand, and
+the money is returned in the same tender only. Source: the manual of the module.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _NOT_LESS = (Decimal(0), Decimal(1))
 
 @dataclass(frozen=True, slots=True)
 class _Goods:
-    """What makes two lines the same goods: split lines add up, other goods of the same price do not."""
+    """Identity of goods: lines of the same goods are added up, other goods of the same price are not."""
 
     name: str
     barcode: str
@@ -54,23 +54,15 @@ class _Sum:
 
 def violations_of(
     request: RefundRequest, payment: PaymentRecord | None, texts: Texts, *, is_reversed: bool
-) -> list[RefundViolation]:
-    """Return every rule that a refund breaks, in the order in which the cashier mends them.
+) -> Iterator[RefundViolation]:
+    """Yield every rule that a refund breaks, in the order in which the cashier corrects them.
 
     Args:
         request: the refund, which is of our tender or of a payment of ours.
-        payment: the original payment, where it is ours; None: no payment of ours is known.
+        payment: the original payment; None if no payment of ours is known.
         texts: the cashier's language.
-        is_reversed: the payment is reversed or reversing, and not by this refund.
-
-    Money effect: none.
+        is_reversed: the payment is reversed or reversing, but not by this refund.
     """
-    return list(_violations(request, payment, texts, is_reversed=is_reversed))
-
-
-def _violations(
-    request: RefundRequest, payment: PaymentRecord | None, texts: Texts, *, is_reversed: bool
-) -> Iterator[RefundViolation]:
     if request.sale is None:
         yield RefundViolation(rule=NO_SALE_RECEIPT, message=texts(Text.REFUND_NO_SALE_RECEIPT))
     if payment is None:
@@ -108,7 +100,7 @@ def _partial_lines(sale: Receipt, refund: Receipt, texts: Texts) -> Iterator[Ref
 
 
 def _exact() -> Context:
-    # The host's own context may round, and raises for what is no number; here that is only unequal to anything.
+    # The host's own context may round, and may raise for NaN; here NaN only differs from every number.
     return Context(prec=_DIGITS, traps=[])
 
 
@@ -140,7 +132,7 @@ def _names(goods: list[_Goods]) -> str:
 
 def _sums(amount: int) -> str:
     if abs(amount) > _LARGEST_SHOWN:
-        # Nobody reads more, and Python writes no number of thousands of digits.
+        # Nobody reads more, and Python refuses to print thousands of digits.
         return f"> {_sums(_LARGEST_SHOWN)}" if amount > 0 else f"< {_sums(-_LARGEST_SHOWN)}"
     whole, tiyin = divmod(abs(amount), 100)
     return f"{'-' if amount < 0 else ''}{whole:,}.{tiyin:02d}".replace(",", " ")

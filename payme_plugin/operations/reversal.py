@@ -1,24 +1,27 @@
-"""A whole payment given back while the cashier waits: the cancel of an open sale, or the refund of a closed one.
+"""Return a whole payment while the cashier waits: the cancel of an open sale, or the refund of a closed one.
 
-    the state first ─> the cancellation durable ─> receipts.cancel ─> receipts.check until 50: REVERSED
+    ask for the state ─> commit the cancellation ─> receipts.cancel ─> receipts.check until 50: REVERSED
 
-Whatever else happens leaves that cancellation to its worker: QUEUED, as long as it is live; where a person has ended it
-meanwhile: REFUSED, with the reason. The one way back is a refusal that answers our own request and that the settings
-ignore, with state 4 asked after it: REFUSED, and the payment stands.
+While the cashier waits, this hook holds the lease of the cancellation: nobody else works on it. If it can't be finished
+now, it is left to the worker: QUEUED. It is withdrawn in one case only: REFUSED, and the payment stands. Payme refused
+our own request with an error that the settings ignore, the state asked afterwards is 4, no other ``receipts.cancel`` of
+this cancellation may have arrived, and the host was never told QUEUED.
 """
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.cancellations import FARTHEST_DUE_MS, Cancellations
+from hookspecs import ReversalResult, ReversalStatus
+from payme_plugin.ledger.cancellations import SAID_CANCELLED, Cancellations, was_told_queued
 from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.rows import NewCancellation
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log
 from payme_plugin.operations.event_log import EventLog
 from payme_plugin.operations.receipt_queries import CANCEL, ReceiptQueries, receipt_id_of
-from payme_plugin.operations.reversal_endings import ReversalEndings, refused
 from payme_plugin.operations.wait import CashierWait
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.errors import CallFailed, ServerError
@@ -26,13 +29,15 @@ from payme_plugin.paymego.states import ReceiptState
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
-    from hookspecs import ReversalResult
+    from collections.abc import Iterator
+
+    from hookspecs import Receipt
     from payme_plugin.ledger.rows import CancellationRow, PaymentRow
     from payme_plugin.operations.context import Context
     from payme_plugin.operations.host_guard import GuardedUi
-    from payme_plugin.operations.reversal_endings import Order
+    from payme_plugin.texts import Texts
 
-__all__ = ["reverse", "tell_reversed"]
+__all__ = ["Order", "refused", "reverse", "reversed_again"]
 
 _log = Log()
 
@@ -40,80 +45,126 @@ _GONE = frozenset({ReceiptState.CANCELLING, ReceiptState.CANCELLED})
 _NOTHING_ASKED = "the cashier stopped it before Payme was asked"
 
 
-def reverse(context: Context, row: PaymentRow, order: Order, ui: GuardedUi) -> ReversalResult:
-    """Give a whole payment back.
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the host asks for.
+
+    Attributes:
+        cause: CANCEL or REFUND.
+        request_id: the host's id of the refund; empty for a cancel.
+        document: the receipt that the slip names: the refund, or the sale that is annulled.
+    """
+
+    cause: Cause
+    request_id: str
+    document: Receipt
+
+    @property
+    def operation(self) -> str:
+        """Its name on a slip."""
+        return "refund" if self.cause is Cause.REFUND else "cancel"
+
+
+def reverse(context: Context, row: PaymentRow, order: Order, ui: GuardedUi) -> ReversalResult | None:
+    """Return a whole payment to the buyer.
 
     Args:
-        context: what the operation may touch; its client is that of the kassa that took the payment.
-        row: the payment, paid, recorded, or reversing by this very order.
-        order: why.
+        context: the tools; its client is that of the merchant account that took the payment.
+        row: the payment: paid, recorded, or already reversing for this order.
+        order: what the host asks for.
         ui: the cashier.
 
+    Returns:
+        The result, or None if another thread or process works on the cancellation. It is durable then.
+
     Raises:
-        Conflict: the payment has moved on meanwhile: read again and obey.
-        Unavailable: nothing was stored, and nothing was asked of Payme that returns money.
+        Conflict: the payment or its cancellation has changed since; read it again.
+        Unavailable: the journal can't be used. Without a live cancellation no ``receipts.cancel`` was sent.
 
     Money effect: may cancel, the whole amount.
     """
-    return _Reversal(context, order, ui).run(row)
+    return _Reversal(context, row, order, ui).run()
 
 
-def tell_reversed(context: Context, row: PaymentRow, order: Order, ui: GuardedUi) -> ReversalResult:
-    """Return REVERSED, with its slip, for a payment that was given back before.
+def reversed_again(context: Context, row: PaymentRow, order: Order, ui: GuardedUi) -> ReversalResult:
+    """Return REVERSED with a slip for a payment that was reversed before."""
+    return _Reversal(context, row, order, ui).reversed_before()
 
-    Money effect: none.
-    """
-    return _Reversal(context, order, ui).reversed_before(row)
+
+def refused(texts: Texts, text: Text, receipt_id: str | None = None, /, **values: object) -> ReversalResult:
+    """Return REFUSED with a text for the cashier: nothing is returned now."""
+    return ReversalResult(status=ReversalStatus.REFUSED, receipt_id=receipt_id, message=texts(text, **values))
 
 
 class _Reversal:
-    """One run of one reversal."""
+    """One run of one reversal.
 
-    def __init__(self, context: Context, order: Order, ui: GuardedUi) -> None:
+    ``run`` has the steps in their order. The methods below it that return a result store it first.
+    """
+
+    def __init__(self, context: Context, row: PaymentRow, order: Order, ui: GuardedUi) -> None:
         self._context = context
+        self._row = row
         self._order = order
+        self._receipt_id = receipt_id_of(row)
         self._events = EventLog(context.clock)
         self._wait = CashierWait(context.clock, ui, context.limits)
+        self._queries = ReceiptQueries(
+            context.client,
+            self._wait,
+            self._events,
+            receipt_id=self._receipt_id,
+            amount=row.amount,
+            text=self._progress,
+        )
         self._rows = Cancellations(context.journal)
-        self._endings = ReversalEndings(context, order, self._events, self._wait, self._queries)
-        self._may_withdraw = True
-        self._attempts = 0
-        self._came = ""
+        self._answer_before = ""
 
-    def run(self, row: PaymentRow) -> ReversalResult:
+    def run(self) -> ReversalResult | None:
+        """Reverse the payment; return None if another thread or process holds the lease.
+
+        The state is asked before a new cancellation is written: a refund of a receipt that is cancelled already is
+        REFUSED. An earlier cancellation is only asked about under its lease.
+
+        Money effect: may cancel, the whole amount.
+        """
         self._wait.start()
-        if row.state is PaymentState.REVERSING:
-            # Begun before a crash, which may have come before receipts.cancel left.
-            cancellation = self._live(row)
-            state = self._known_state(row)
-            # Once it is left to the worker it may have been told as QUEUED: from then on it is not taken back. Nor is
-            # it where receipts.cancel has left before: that request may still be on its way. That it is due proves
-            # less, for a wall clock may be set back; it stands in where what came could not be stored.
-            is_left = bool(cancellation.last_error) or cancellation.offered_at is not None
-            is_due = cancellation.due_at <= self._context.journal.now_ms()
-            self._may_withdraw = not (is_left or is_due or cancellation.attempts)
-        else:
-            state = self._known_state(row)
+        state = None
+        is_new = self._row.state is not PaymentState.REVERSING
+        if is_new:
+            state = self._known_state()
             if state in _GONE and self._order.cause is Cause.REFUND:
-                return refused(self._context, row, Text.REVERSAL_ALREADY_REVERSED)
-            row, cancellation = self._begin(row)
-        if state == ReceiptState.CANCELLED:
-            return self._endings.reversed(row, cancellation)
-        if state is None:
-            return self._queued(row, cancellation)
-        return self._carry_out(row, cancellation, state)
+                return refused(self._context.texts, Text.REVERSAL_ALREADY_REVERSED, self._receipt_id)
+            self._commit_cancellation()
+        cancellation = self._rows.live_of(self._row.payment_id)
+        with self._context.leases.try_acquire(cancellation.cancellation_id) as is_ours:
+            if not is_ours:
+                return None
+            cancellation = self._rows.still_live(cancellation)
+            if not is_new:
+                state = self._known_state()
+            if state is None:
+                return self._queued(cancellation)
+            if state == ReceiptState.CANCELLED:
+                return self._reversed(cancellation)
+            if state != ReceiptState.CANCELLING:
+                result = self._cancel(cancellation, may_withdraw=is_new)
+                if result is not None:
+                    return result
+            return self._ask_until_cancelled(cancellation)
 
-    def reversed_before(self, row: PaymentRow) -> ReversalResult:
+    def reversed_before(self) -> ReversalResult:
+        """Ask for what the slip shows, and return REVERSED."""
         self._wait.start()
-        return self._endings.already_reversed(row, self._rows.latest_of(row.payment_id))
+        latest = self._rows.latest_of(self._row.payment_id)
+        return self._reversed_result(was_queued=was_told_queued(latest))
 
-    def _known_state(self, row: PaymentRow) -> int | None:
-        """Ask for the state until it is known; None when the cashier stopped or time is over."""
-        queries = self._queries(row)
-        # The first question has its whole timeout: a payDuration below one round trip would let no cancel ever leave.
+    def _known_state(self) -> int | None:
+        """Ask for the state until it is known; return None if the cashier stopped or time is over."""
+        # The first question has its whole timeout: with a payDuration below one round trip no cancel would ever leave.
         limit = self._wait.request_limit()
         while not self._wait.has_stopped():
-            state = queries.state(limit)
+            state = self._queries.state(limit)
             if state is not None:
                 return state
             if not self._pause() or self._wait.now >= self._wait.ends:
@@ -121,109 +172,146 @@ class _Reversal:
             limit = min(self._wait.request_limit(), self._wait.ends)
         return None
 
-    def _begin(self, row: PaymentRow) -> tuple[PaymentRow, CancellationRow]:
-        self._came = self._events.last
-        # The worker leaves the row alone while the cashier waits; after a crash it comes due by itself.
-        wait_ms = self._context.settings.pay_duration_ms + 1000 * self._context.settings.timeout_s
-        row = self._context.journal.move(
-            row,
+    def _commit_cancellation(self) -> None:
+        """Write the cancellation and move the payment to reversing, in one commit.
+
+        Raises:
+            Conflict: the payment has changed meanwhile.
+            Unavailable: nothing was stored.
+        """
+        self._answer_before = self._events.last
+        self._row = self._context.journal.move(
+            self._row,
             PaymentState.REVERSING,
             f"the till asks for a {self._order.operation}",
-            cancellation=NewCancellation(
-                cause=self._order.cause,
-                request_id=self._order.request_id,
-                due_in_ms=min(wait_ms, FARTHEST_DUE_MS),
-            ),
+            cancellation=NewCancellation(cause=self._order.cause, request_id=self._order.request_id),
             notes=self._events.take(),
         )
-        return row, self._live(row)
 
-    def _live(self, row: PaymentRow) -> CancellationRow:
-        return self._rows.live_of(row.payment_id)
+    def _cancel(self, cancellation: CancellationRow, *, may_withdraw: bool) -> ReversalResult | None:
+        """Send ``receipts.cancel``; return None if the state has to be asked for.
 
-    def _carry_out(self, row: PaymentRow, cancellation: CancellationRow, state: int) -> ReversalResult:
-        if state == ReceiptState.CANCELLING:
-            return self._follow(row, cancellation)
-        queries = self._queries(row)
-        self._begin_cancel(cancellation)
+        Args:
+            cancellation: its row, under our lease.
+            may_withdraw: this run wrote the row. The host may have been told QUEUED about an earlier one, even if that
+                could not be stored.
+
+        Money effect: may cancel, the whole amount.
+        """
+        self._store_attempt(cancellation)
         try:
-            answer = queries.call(CANCEL, receipts.by_id(receipt_id_of(row)), self._wait.request_limit())
-        except ServerError as refusal:
-            return self._refused_by_payme(row, cancellation, refusal)
+            answer = self._queries.call(CANCEL, receipts.by_id(self._receipt_id), self._wait.request_limit())
+        except ServerError as error:
+            if may_withdraw and self._is_withdrawn(cancellation, error):
+                result = refused(self._context.texts, Text.REVERSAL_REFUSED, self._receipt_id, code=error.code)
+                return replace(result, error_code=error.code)
+            return self._queued(cancellation, error.code)
         except CallFailed:
-            return self._queued(row, cancellation)
-        accepted = queries.state_in(answer, self._wait.question_limit())
-        if accepted == ReceiptState.CANCELLED:
-            return self._endings.reversed(row, cancellation)
-        if accepted == ReceiptState.CANCELLING and self._context.settings.cancel_accepted_is_done:
-            return self._endings.reversed_soon(row, cancellation)
-        return self._follow(row, cancellation)
+            return self._queued(cancellation)
+        state = self._queries.state_in(answer, self._wait.question_limit())
+        return self._result_of(cancellation, state)
 
-    def _begin_cancel(self, cancellation: CancellationRow) -> None:
+    def _store_attempt(self, cancellation: CancellationRow) -> None:
+        """Record that ``receipts.cancel`` is about to be sent, if the journal can.
+
+        Raises:
+            Conflict: the cancellation has ended.
+        """
         try:
-            self._attempts = self._rows.begin(
-                cancellation, notes=(*self._events.notes, self._events.request_event(CANCEL))
-            )
+            self._rows.begin(cancellation, notes=(*self._events.notes, self._events.request_event(CANCEL)))
         except Conflict:
             raise
         except JournalError as error:
-            # The cancellation is durable; it is only not known any more who else may have sent receipts.cancel.
+            # The cancellation is durable. Only without this attempt it can't be withdrawn.
             _log.error("payment %s: %s", cancellation.payment_id, error)
-            self._may_withdraw = False
         else:
             self._events.mark_request_stored(CANCEL)
-            if self._attempts > 1:
-                # Another's receipts.cancel has left since the row was read, and may still be on its way.
-                self._may_withdraw = False
 
-    def _follow(self, row: PaymentRow, cancellation: CancellationRow) -> ReversalResult:
-        """Ask for the state until Payme says cancelled."""
-        queries = self._queries(row)
+    def _is_withdrawn(self, cancellation: CancellationRow, error: ServerError) -> bool:
+        """Withdraw the cancellation if Payme's refusal is final; return whether it was withdrawn."""
+        # An error without our request's id may be another call's, and ours may still be carried out.
+        if not error.bound or error.code not in self._context.settings.ignored_errors:
+            return False
+        if self._queries.state(self._wait.question_limit()) != ReceiptState.PAID:
+            return False
+        try:
+            outcome = f"error {error.code} is ignored, state 4 asked after it"
+            self._rows.withdraw(cancellation, outcome, notes=self._events.notes)
+        except JournalError as fault:
+            _log.error("payment %s: %s", cancellation.payment_id, fault)
+            return False
+        return True
+
+    def _ask_until_cancelled(self, cancellation: CancellationRow) -> ReversalResult:
+        """Ask for the state until Payme says cancelled; return QUEUED if the cashier stops or time is over."""
         while not self._wait.has_stopped():
             is_last = self._wait.now >= self._wait.ends
             limit = self._wait.question_limit()
-            state = queries.state(limit if is_last else min(limit, self._wait.ends))
-            if state == ReceiptState.CANCELLED:
-                return self._endings.reversed(row, cancellation)
-            if state == ReceiptState.CANCELLING and self._context.settings.cancel_accepted_is_done:
-                return self._endings.reversed_soon(row, cancellation)
+            state = self._queries.state(limit if is_last else min(limit, self._wait.ends))
+            result = self._result_of(cancellation, state)
+            if result is not None:
+                return result
             if not self._pause():
                 break
-        return self._queued(row, cancellation)
+        return self._queued(cancellation)
 
-    def _refused_by_payme(self, row: PaymentRow, cancellation: CancellationRow, refusal: ServerError) -> ReversalResult:
-        # An error without our request's id may be another call's, and ours may still be carried out.
-        is_ignored = refusal.bound and refusal.code in self._context.settings.ignored_errors
-        if self._may_withdraw and is_ignored:
-            state = self._queries(row).state(self._wait.question_limit())
-            if state == ReceiptState.PAID:
-                told = self._endings.withdrawn(row, cancellation, refusal.code, self._attempts)
-                if told is not None:
-                    return told
-        return self._queued(row, cancellation, refusal.code)
+    def _result_of(self, cancellation: CancellationRow, state: int | None) -> ReversalResult | None:
+        """Return the result that a state decides; None if it decides nothing."""
+        if state == ReceiptState.CANCELLED:
+            return self._reversed(cancellation)
+        if state == ReceiptState.CANCELLING and self._context.settings.cancel_accepted_is_done:
+            self._leave_to_worker(cancellation, "Payme is cancelling (21)")
+            return self._reversed_result(was_queued=True)
+        return None
 
-    def _queued(self, row: PaymentRow, cancellation: CancellationRow, error_code: int | None = None) -> ReversalResult:
-        came = self._events.last or self._came or _NOTHING_ASKED
-        return self._endings.queued(row, cancellation, came, error_code)
+    def _reversed(self, cancellation: CancellationRow) -> ReversalResult:
+        # The money is back even if the journal can't store it; the worker then comes to the same end.
+        with self._logged_if_not_stored():
+            self._rows.end(cancellation, SAID_CANCELLED, reversed_at_payme=True, notes=self._events.notes)
+            self._events.take()
+        return self._reversed_result(was_queued=False)
 
-    def _pause(self) -> bool:
-        """Wait until the next turn; False: there is none."""
-        if self._wait.has_stopped() or self._wait.now >= self._wait.ends:
-            return False
-        return self._wait.pause_until(self._next_turn(), self._text)
-
-    def _next_turn(self) -> float:
-        return min(self._wait.now + self._context.limits.frequency_s, self._wait.ends)
-
-    def _queries(self, row: PaymentRow) -> ReceiptQueries:
-        return ReceiptQueries(
-            self._context.client,
-            self._wait,
-            self._events,
-            receipt_id=receipt_id_of(row),
-            amount=row.amount,
-            text=self._text,
+    def _reversed_result(self, *, was_queued: bool) -> ReversalResult:
+        receipt = self._queries.receipt(self._wait.question_limit())
+        self._context.journal.add_notes_later(self._row.payment_id, self._events.take())
+        raw = {} if receipt is None else receipt.raw
+        return ReversalResult(
+            status=ReversalStatus.REVERSED,
+            receipt_id=self._receipt_id,
+            slips=self._context.slips.render(self._order.operation, self._row, raw, self._order.document),
+            message=self._context.texts(Text.REVERSAL_REVERSED),
+            cancellation_queued=was_queued,
         )
 
-    def _text(self, left_s: float) -> str:
+    def _queued(self, cancellation: CancellationRow, error_code: int | None = None) -> ReversalResult:
+        """Leave the cancellation to the worker and return QUEUED; from then on it can't be withdrawn."""
+        self._leave_to_worker(cancellation, self._events.last or self._answer_before or _NOTHING_ASKED)
+        return ReversalResult(
+            status=ReversalStatus.QUEUED,
+            receipt_id=self._receipt_id,
+            message=self._context.texts(Text.REVERSAL_QUEUED),
+            error_code=error_code,
+            cancellation_queued=True,
+        )
+
+    def _leave_to_worker(self, cancellation: CancellationRow, came: str) -> None:
+        with self._logged_if_not_stored():
+            self._rows.leave(cancellation, came, notes=self._events.take())
+
+    @contextmanager
+    def _logged_if_not_stored(self) -> Iterator[None]:
+        """Log what the journal can't store. The cancellation is durable, so the result is the same."""
+        try:
+            yield
+        except JournalError as error:
+            _log.error("payment %s: %s", self._row.payment_id, error)
+
+    def _pause(self) -> bool:
+        """Wait until the next question is due; return False if there is none."""
+        if self._wait.has_stopped() or self._wait.now >= self._wait.ends:
+            return False
+        next_at = min(self._wait.now + self._context.limits.frequency_s, self._wait.ends)
+        return self._wait.pause_until(next_at, self._progress)
+
+    def _progress(self, left_s: float) -> str:
         return self._context.texts(Text.PROGRESS_REVERSING, left_s=round(left_s))

@@ -1,118 +1,118 @@
-"""The host's calls to give a payment back: what is done the first time, and what is answered when asked again."""
+"""The host's cancels and refunds: which payment is meant, what forbids it, and what is answered when asked again."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import TYPE_CHECKING, TypeVar
 
-from hookspecs import PaymentRecord, ReversalResult, ReversalStatus
+from hookspecs import PaymentRecord, RefundRequest, ReversalResult, ReversalStatus
 from payme_plugin.ledger.cancellations import Cancellations, closing_reason, was_told_queued
 from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log
-from payme_plugin.operations.closed_receipts import adopt, paid_by_the_tills_word, says_enough
+from payme_plugin.operations.closed_receipts import conflicts_with, import_from_host, is_complete, mark_paid_per_host
 from payme_plugin.operations.context import is_same_account
 from payme_plugin.operations.host_guard import GuardedUi
-from payme_plugin.operations.originals import (
-    RETURNED,
-    is_cause,
-    is_contradicted,
-    original_of,
-    row_of_cancel,
-    violations,
-)
-from payme_plugin.operations.reversal import reverse, tell_reversed
-from payme_plugin.operations.reversal_endings import Order, closed_by_hand, refused
+from payme_plugin.operations.refund_rules import FOREIGN_PAYMENT, violations_of
+from payme_plugin.operations.results import is_ours, record_of
+from payme_plugin.operations.reversal import Order, refused, reverse, reversed_again
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from hookspecs import CancelRequest, Receipt, RefundRequest, Ui
+    from hookspecs import CancelRequest, Receipt, RefundViolation, Ui
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.operations.context import Context
     from payme_plugin.texts import Texts
 
 __all__ = [
+    "Original",
+    "answer_without_acting",
     "cancel_payment",
-    "durable_cancel",
-    "durable_refund",
+    "original_of",
     "refund_payment",
+    "row_of",
+    "row_of_cancel",
+    "violations",
+    "violations_without_journal",
 ]
 
 _log = Log()
 
 _HELD = frozenset({PaymentState.PAYING, PaymentState.PAID, PaymentState.RECORDED})
+_RETURNED = frozenset({PaymentState.REVERSING, PaymentState.REVERSED})
+_TOLD_MEANWHILE = "told to the till while it was under way"
+
+_Request = TypeVar("_Request", "CancelRequest", RefundRequest)
+_Reverse = Callable[["Context", _Request, "Ui"], ReversalResult]
 
 
+@dataclass(frozen=True, slots=True)
+class Original:
+    """The payment that a cancel or refund is about.
+
+    Attributes:
+        record: as the host stored it, or as the journal has it if the host lost it.
+        row: the journal's row, or None if the journal lost it.
+    """
+
+    record: PaymentRecord
+    row: PaymentRow | None
+
+    @property
+    def payment_id(self) -> str:
+        """The id under which the journal has it, or will have it."""
+        return self.record.payment_id if self.row is None else self.row.payment_id
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Cancel and refund
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _retry_once_if_moved(reverse_once: _Reverse[_Request]) -> _Reverse[_Request]:
+    """Read again and act on that if another process or thread has changed the payment meanwhile."""
+
+    @wraps(reverse_once)
+    def retried(context: Context, request: _Request, ui: Ui) -> ReversalResult:
+        try:
+            return reverse_once(context, request, ui)
+        except Conflict:
+            return reverse_once(context, request, ui)
+
+    return retried
+
+
+@_retry_once_if_moved
 def cancel_payment(context: Context, request: CancelRequest, ui: Ui) -> ReversalResult:
-    """Give the payment of an open sale back; asked again, it goes on or tells the same.
+    """Return the payment of an open sale; when asked again, go on or answer the same.
 
     Raises:
-        Conflict: the payment has moved on meanwhile, twice.
-        Unavailable: nothing was stored, and nothing left that returns money.
+        Conflict: the payment has changed meanwhile, twice.
+        Unavailable: nothing was stored, and no request was sent that returns money.
 
     Money effect: may cancel, the whole amount.
     """
-    return _obeying(lambda: _cancel_payment(context, request, ui))
-
-
-def refund_payment(context: Context, request: RefundRequest, ui: Ui) -> ReversalResult:
-    """Give the payment of a closed sale back, unless a rule forbids it; asked again, it goes on or tells the same.
-
-    Raises:
-        Conflict: the payment has moved on meanwhile, twice.
-        Unavailable: nothing was stored, and nothing left that returns money.
-
-    Money effect: may cancel, the whole amount.
-    """
-    return _obeying(lambda: _refund_payment(context, request, ui))
-
-
-def durable_cancel(journal: Journal, request: CancelRequest, texts: Texts) -> ReversalResult | None:
-    """Return what is durable of a cancel that can't be carried on now; None: nothing is, and the payment stands.
-
-    Raises:
-        JournalError: the journal can't be read.
-
-    Money effect: none.
-    """
-    row = row_of_cancel(journal, request)
-    return None if row is None else _durable(journal, row, texts)
-
-
-def durable_refund(journal: Journal, request: RefundRequest, texts: Texts) -> ReversalResult | None:
-    """Return what is durable of a refund that can't be carried on now; None: nothing is, and the payment stands.
-
-    Raises:
-        JournalError: the journal can't be read.
-
-    Money effect: none.
-    """
-    original = original_of(journal, request)
-    row = original.row if original is not None else None
-    if row is None or not is_cause(journal, row, request.refund_id):
-        return None
-    return _durable(journal, row, texts)
-
-
-def _obeying(operation: Callable[[], ReversalResult]) -> ReversalResult:
-    """Run an operation; where another process or thread has moved its payment on, read again and obey."""
-    try:
-        return operation()
-    except Conflict:
-        return operation()
-
-
-def _cancel_payment(context: Context, request: CancelRequest, ui: Ui) -> ReversalResult:
     row = row_of_cancel(context.journal, request)
-    if is_contradicted(request.payment, row):
-        return _not_here(context, request.payment, Text.REVERSAL_UNKNOWN_PAYMENT)
+    if conflicts_with(request.payment, row):
+        return _refused_record(context, request.payment, Text.REVERSAL_UNKNOWN_PAYMENT)
     order = Order(Cause.CANCEL, "", request.receipt)
-    return _give_back(context, row or _adopted(context, request.payment, request.receipt, None), order, ui)
+    sale = replace(request.receipt, closed_at=None)
+    return _return_payment(context, Original(request.payment, row), sale, order, ui)
 
 
-def _refund_payment(context: Context, request: RefundRequest, ui: Ui) -> ReversalResult:
+@_retry_once_if_moved
+def refund_payment(context: Context, request: RefundRequest, ui: Ui) -> ReversalResult:
+    """Return the payment of a closed sale unless a rule forbids it; when asked again, go on or answer the same.
+
+    Raises:
+        Conflict: the payment has changed meanwhile, twice.
+        Unavailable: nothing was stored, and no request was sent that returns money.
+
+    Money effect: may cancel, the whole amount.
+    """
     original = original_of(context.journal, request)
     broken = violations(context.journal, request, original, context.texts)
     if broken or original is None or request.sale is None:
@@ -121,109 +121,214 @@ def _refund_payment(context: Context, request: RefundRequest, ui: Ui) -> Reversa
             receipt_id=original.record.data.get("receipt_id") if original is not None else None,
             message="\n".join(violation.message for violation in broken),
         )
-    # The sale of a refund is closed: recovery must not ask the host about it as about one that is still open.
+    # The sale of a refund is closed: recovery must not ask the host about it as about an open one.
     closed_at = request.sale.closed_at if request.sale.closed_at is not None else context.clock.wall_ms()
     order = Order(Cause.REFUND, request.refund_id, request.refund)
-    return _give_back(context, original.row or _adopted(context, original.record, request.sale, closed_at), order, ui)
+    return _return_payment(context, original, replace(request.sale, closed_at=closed_at), order, ui)
 
 
-def _give_back(context: Context, row: PaymentRow | ReversalResult, order: Order, ui: Ui) -> ReversalResult:
-    if isinstance(row, ReversalResult):
-        return row
-    if row.state in RETURNED:
-        return _asked_again(context, row, order, ui)
-    if row.state not in _HELD:
-        return _never_paid(context, row)
-    if not is_same_account(row, context.settings):
-        return refused(context, row, Text.REVERSAL_OTHER_KASSA)
-    if row.state is PaymentState.PAYING:
-        row = paid_by_the_tills_word(context.journal, row)
-    return reverse(context, row, order, GuardedUi(ui))
+def _refused_record(context: Context, record: PaymentRecord, text: Text) -> ReversalResult:
+    return refused(context.texts, text, record.data.get("receipt_id") or None)
 
 
-def _asked_again(context: Context, row: PaymentRow, order: Order, ui: Ui) -> ReversalResult:
-    if order.cause is Cause.REFUND and not is_cause(context.journal, row, order.request_id):
-        return refused(context, row, Text.REVERSAL_ALREADY_REVERSED)
-    if row.state is PaymentState.REVERSED:
-        return (
-            tell_reversed(context, row, order, GuardedUi(ui))
-            if is_same_account(row, context.settings)
-            else _told(context, row, order)
-        )
-    reason = closing_reason(Cancellations(context.journal).latest_of(row.payment_id))
-    if reason is not None:
-        return closed_by_hand(context, row, reason)
-    if is_same_account(row, context.settings):
-        return reverse(context, row, order, GuardedUi(ui))
-    # Without the key nothing can be asked now, but the cancellation is durable: REFUSED would have the host keep a sale
-    # whose money goes back.
-    told = _durable(context.journal, row, context.texts)
-    if told is None:
-        message = f"payment {row.payment_id} is no longer reversing"
-        raise Conflict(message)
-    return told
+def _return_payment(context: Context, original: Original, sale: Receipt, order: Order, ui: Ui) -> ReversalResult:
+    """Reverse a payment if it can be reversed now, else answer from the journal.
 
+    Args:
+        context: the tools.
+        original: the payment.
+        sale: the sale that it is in, in case the journal lost the payment.
+        order: what the host asks for.
+        ui: the cashier.
 
-def _durable(journal: Journal, row: PaymentRow, texts: Texts) -> ReversalResult | None:
-    """Return what is durable of a payment's return; None: nothing is.
-
-    What is told as QUEUED here is not taken back any more, not even by a hook that is under way.
+    Money effect: may cancel, the whole amount.
     """
+    journal, row, record = context.journal, original.row, original.record
+    if row is None:
+        if not is_complete(record):
+            return _refused_record(context, record, Text.REVERSAL_UNKNOWN_PAYMENT)
+        if (record.data["posId"], record.data["url"]) != (context.settings.pos_id, context.settings.url):
+            return _refused_record(context, record, Text.REVERSAL_OTHER_KASSA)
+        row = import_from_host(journal, context.owner, record, sale)
+    has_key = is_same_account(row, context.settings)
+    if row.state in _HELD and not has_key:
+        return refused(context.texts, Text.REVERSAL_OTHER_KASSA, row.receipt_id)
+    if order.cause is Cause.REFUND and row.state in _RETURNED and not _was_caused_by(journal, row, order.request_id):
+        return refused(context.texts, Text.REVERSAL_ALREADY_REVERSED, row.receipt_id)
+    if row.state is PaymentState.REVERSED and has_key:
+        return reversed_again(context, row, order, GuardedUi(ui))
+    row = mark_paid_per_host(journal, row)
+    if row.state in _HELD or (row.state is PaymentState.REVERSING and has_key and not _is_closed(journal, row)):
+        result = reverse(context, row, order, GuardedUi(ui))
+        if result is not None:
+            return result
+        row = journal.payment(row.payment_id)
+    answer = answer_without_acting(journal, row, context.texts)
+    if row.state is PaymentState.REVERSED:
+        return replace(answer, slips=context.slips.render(order.operation, row, {}, order.document))
+    return answer
+
+
+def answer_without_acting(
+    journal: Journal, row: PaymentRow, texts: Texts, refusal: ReversalResult | None = None
+) -> ReversalResult:
+    """Answer a cancel or refund from the journal: nothing can be done now, or nothing is left to do.
+
+    If nothing can be done now, ``refusal`` says why: another hook is running, the settings can't be used, an operation
+    failed. A host that gets it keeps the sale, so it is not the answer while the money is on its way back.
+
+    | Payment                                                   | with ``refusal`` | without                  |
+    |-----------------------------------------------------------|------------------|--------------------------|
+    | reversing, its cancellation is live                       | QUEUED           | QUEUED                   |
+    | reversing, its cancellation was closed by an operator     | ``refusal``      | REFUSED, with the reason |
+    | reversed                                                  | REVERSED         | REVERSED                 |
+    | paying, paid, recorded                                    | ``refusal``      | ``Conflict``             |
+    | not paid, its cancellation is live                        | ``refusal``      | QUEUED                   |
+    | not paid, its cancellation was closed by an operator      | ``refusal``      | REFUSED, with the reason |
+    | not paid, without a cancellation or with one that is done | ``refusal``      | REVERSED                 |
+
+    A reversing payment that is answered QUEUED is not withdrawn any more, even by a hook that is at work on it: its
+    cancellation is marked before the answer.
+
+    Raises:
+        Conflict: the payment has changed meanwhile; read it again.
+        JournalError: the journal can't be read.
+    """
+    if refusal is not None and row.state not in _RETURNED:
+        return refusal
     rows = Cancellations(journal)
     latest = rows.latest_of(row.payment_id)
     if row.state is PaymentState.REVERSING and latest is not None and latest.ended_at is None:
         try:
-            rows.leave(latest, latest.last_error or "told to the till while it was under way")
+            rows.leave(latest, latest.last_error or _TOLD_MEANWHILE)
         except JournalError as error:
             _log.error("payment %s: %s", row.payment_id, error)
         row, latest = journal.payment(row.payment_id), rows.latest_of(row.payment_id)
-    if row.state is PaymentState.REVERSED:
-        status, text = ReversalStatus.REVERSED, Text.REVERSAL_REVERSED
-    elif row.state is PaymentState.REVERSING and latest is not None and latest.ended_at is None:
-        status, text = ReversalStatus.QUEUED, Text.REVERSAL_QUEUED
-    else:
-        return None
+    status, text = ReversalStatus.REVERSED, Text.REVERSAL_REVERSED
+    if row.state is not PaymentState.REVERSED:
+        reason = closing_reason(latest)
+        if latest is not None and latest.ended_at is None:
+            status, text = ReversalStatus.QUEUED, Text.REVERSAL_QUEUED
+        elif refusal is not None:
+            return refusal
+        elif reason is not None:
+            return refused(texts, Text.REVERSAL_CLOSED_BY_HAND, row.receipt_id, text=reason)
+        elif row.state in _HELD or row.state is PaymentState.REVERSING:
+            message = f"payment {row.payment_id} has changed meanwhile"
+            raise Conflict(message)
     return ReversalResult(
-        status=status, receipt_id=row.receipt_id, message=texts(text), cancellation_queued=was_told_queued(latest)
-    )
-
-
-def _told(context: Context, row: PaymentRow, order: Order) -> ReversalResult:
-    return ReversalResult(
-        status=ReversalStatus.REVERSED,
+        status=status,
         receipt_id=row.receipt_id,
-        slips=context.slips.render(order.operation, row, {}, order.document),
-        message=context.texts(Text.REVERSAL_REVERSED),
-        cancellation_queued=was_told_queued(Cancellations(context.journal).latest_of(row.payment_id)),
+        message=texts(text),
+        cancellation_queued=row.state in _RETURNED and was_told_queued(latest),
     )
 
 
-def _not_here(context: Context, record: PaymentRecord, text: Text) -> ReversalResult:
-    """Answer for a record that leads to no payment of the kassa in the settings."""
-    return ReversalResult(
-        status=ReversalStatus.REFUSED,
-        receipt_id=record.data.get("receipt_id") or None,
-        message=context.texts(text),
-    )
+# ---------------------------------------------------------------------------------------------------------------------
+# Which payment is meant
+# ---------------------------------------------------------------------------------------------------------------------
 
 
-def _never_paid(context: Context, row: PaymentRow) -> ReversalResult:
-    """Answer for a payment that the till was told it does not have: its money goes back by itself."""
-    latest = Cancellations(context.journal).latest_of(row.payment_id)
-    reason = closing_reason(latest)
-    if reason is not None:
-        return closed_by_hand(context, row, reason)
-    status = ReversalStatus.QUEUED if latest is not None and latest.ended_at is None else ReversalStatus.REVERSED
-    text = Text.REVERSAL_QUEUED if status is ReversalStatus.QUEUED else Text.REVERSAL_REVERSED
-    return ReversalResult(status=status, receipt_id=row.receipt_id, message=context.texts(text))
+def row_of(journal: Journal, request: CancelRequest | RefundRequest) -> PaymentRow | None:
+    """Return the payment that a cancel is about, or that this very refund has returned; None if there is none.
+
+    Raises:
+        JournalError: the journal can't be read.
+    """
+    if not isinstance(request, RefundRequest):
+        return row_of_cancel(journal, request)
+    original = original_of(journal, request)
+    row = original.row if original is not None else None
+    return row if row is not None and _was_caused_by(journal, row, request.refund_id) else None
 
 
-def _adopted(
-    context: Context, record: PaymentRecord, sale: Receipt, closed_at: int | None
-) -> PaymentRow | ReversalResult:
-    """Take the host's word for a payment that the journal lost, where it is of the kassa in the settings."""
-    if not says_enough(record):
-        return _not_here(context, record, Text.REVERSAL_UNKNOWN_PAYMENT)
-    if (record.data["posId"], record.data["url"]) != (context.settings.pos_id, context.settings.url):
-        return _not_here(context, record, Text.REVERSAL_OTHER_KASSA)
-    return adopt(context.journal, context.owner, record, sale, closed_at)
+def row_of_cancel(journal: Journal, request: CancelRequest) -> PaymentRow | None:
+    """Return the payment of ours that a cancel is about; None if the journal has none.
+
+    Args:
+        journal: if the record lost its data, the payment is found by its id, under the tender that took it.
+        request: the cancel.
+
+    Raises:
+        JournalError: the journal can't be read.
+    """
+    record = request.payment
+    if record.data:
+        return _row_of_record(journal, record) if is_ours(record) else None
+    row = journal.find(record.payment_id)
+    return row if row is not None and row.payment_type == record.payment_type else None
+
+
+def original_of(journal: Journal, request: RefundRequest) -> Original | None:
+    """Return the payment of ours that a refund is about; None if there is none.
+
+    Args:
+        journal: if the host lost the payment, it is the one of our tender in that sale.
+        request: the refund.
+
+    Raises:
+        JournalError: the journal can't be read.
+    """
+    record = request.payment
+    if record is not None and record.data:
+        row = _row_of_record(journal, record)
+        return Original(record, row) if is_ours(record) and not conflicts_with(record, row) else None
+    if request.sale is None:
+        return None
+    rows = [
+        row
+        for row in journal.payments_of_sale(request.sale.till, request.sale.shift, request.sale.number)
+        if row.payment_type == request.payment_type
+        and row.state in {PaymentState.PAID, PaymentState.RECORDED, *_RETURNED}
+        and (record is None or record.payment_id == row.payment_id)
+    ]
+    return Original(record_of(rows[0]), rows[0]) if len(rows) == 1 else None
+
+
+def _row_of_record(journal: Journal, record: PaymentRecord) -> PaymentRow | None:
+    row = journal.find(record.payment_id)
+    if row is None and record.data.get("receipt_id"):
+        row = journal.find_receipt(record.data["receipt_id"])
+    return row
+
+
+def _was_caused_by(journal: Journal, row: PaymentRow, refund_id: str) -> bool:
+    """Return whether it was this refund that returned a payment, or is returning it."""
+    latest = Cancellations(journal).latest_of(row.payment_id)
+    return latest is not None and latest.cause is Cause.REFUND and latest.request_id == refund_id
+
+
+def _is_closed(journal: Journal, row: PaymentRow) -> bool:
+    return closing_reason(Cancellations(journal).latest_of(row.payment_id)) is not None
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What forbids a refund
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def violations(
+    journal: Journal, request: RefundRequest, original: Original | None, texts: Texts
+) -> list[RefundViolation]:
+    """Return what forbids a refund of our tender or of a payment of ours; an empty list if nothing does.
+
+    Raises:
+        JournalError: the journal can't be read.
+    """
+    row = original.row if original is not None else None
+    is_reversed = row is not None and row.state in _RETURNED and not _was_caused_by(journal, row, request.refund_id)
+    record = original.record if original is not None else None
+    # The journal knows what was charged, if it has the payment.
+    known = record_of(row) if row is not None else record
+    return list(violations_of(request, known, texts, is_reversed=is_reversed))
+
+
+def violations_without_journal(request: RefundRequest, texts: Texts) -> list[RefundViolation]:
+    """Return what forbids a refund, as far as that is known while the journal can't be read.
+
+    Only the journal knows which payment the host lost, and whether one was returned.
+    """
+    record = request.payment if request.payment is not None and is_ours(request.payment) else None
+    found = violations_of(request, record, texts, is_reversed=False)
+    is_lost = request.payment is None or not request.payment.data
+    return [each for each in found if not (is_lost and each.rule == FOREIGN_PAYMENT)]

@@ -106,10 +106,7 @@ class Verdicts:
     def queue(self, clock: Callable[[], float]) -> float:
         """Commit one verdict with its cancellation; return the seconds of the commit alone."""
         row = self.paying()
-        verdict, cancellation = (
-            StoredResult(message="unknown"),
-            NewCancellation(cause=Cause.UNRECORDED, due_in_ms=3_600_000),
-        )
+        verdict, cancellation = StoredResult(message="unknown"), NewCancellation(cause=Cause.UNRECORDED)
         begin = clock()
         self._journal.move(row, PaymentState.UNKNOWN, "time is up", verdict=verdict, cancellation=cancellation)
         return clock() - begin

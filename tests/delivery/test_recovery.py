@@ -11,7 +11,7 @@ from hookspecs import PaymentStatus
 from journal_walks import ROAD_TO, contents, walk
 from payme_plugin.ledger.retention import age_ms
 from payme_plugin.ledger.states import Cause, PaymentState
-from payme_plugin.operations.recovery import give_up
+from payme_plugin.operations.recovery import abandon
 from payme_plugin.texts import Text
 from virtual_till import open_sale, request_for, scan_after
 
@@ -204,7 +204,7 @@ def test_the_notice_of_one_that_is_too_old_goes_when_it_is_settled(world: Hooked
     world.background.recover(own_too=False)
     assert TOO_OLD_NOTICE in world.host.notices
 
-    give_up(world.journal, row, "a person says so", world.texts)
+    abandon(world.journal, row, "a person says so", world.texts)
     world.background.recover(own_too=False)
 
     assert TOO_OLD_NOTICE not in world.host.notices

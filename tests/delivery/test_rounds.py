@@ -48,7 +48,7 @@ def test_a_row_that_ended_since_it_was_read_is_done_without_a_request(world: Hoo
     assert len(world.paymego.sent) == sent
 
 
-def test_a_row_that_is_taken_back_during_a_step_gets_no_cancel(world: HookedWorld) -> None:
+def test_a_row_that_ends_during_a_step_gets_no_cancel(world: HookedWorld) -> None:
     owe_refund(world)
     world.work()
     (row,) = world.live()
@@ -56,7 +56,7 @@ def test_a_row_that_is_taken_back_during_a_step_gets_no_cancel(world: HookedWorl
     rows = Cancellations(world.journal)
     sent = world.paymego.count(CANCEL)
     world.paymego.bank.put_state(world.paymego.now_ms, row.receipt_id, 4)
-    world.paymego.change(CHECK, meanwhile(lambda: rows.withdraw(row, "taken back", attempts=row.attempts)))
+    world.paymego.change(CHECK, meanwhile(lambda: rows.end(row, "closed by hand", reversed_at_payme=False)))
 
     assert rounds.step(row, kassa(world), is_recorded=None) is StepOutcome.DONE
     assert world.paymego.count(CANCEL) == sent

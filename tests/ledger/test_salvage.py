@@ -87,6 +87,12 @@ def stepped(journal: Journal, row: CancellationRow, came: str = ERROR) -> Cancel
     return Cancellations(journal).live_of(row.payment_id)
 
 
+def withdraw(journal: Journal, row: CancellationRow) -> None:
+    """Let Payme refuse the only ``receipts.cancel`` of a row."""
+    Cancellations(journal).begin(row)
+    Cancellations(journal).withdraw(row, "error 5 is ignored, state 4 asked after it")
+
+
 def fill(journal: Journal) -> None:
     """Store payments of every kind: ``owes-`` some money, ``done-`` with the end of a cancellation, ``free-`` none."""
     rows = Cancellations(journal)
@@ -96,7 +102,7 @@ def fill(journal: Journal) -> None:
     rows.offer(rows.live_of("owes-0-stepped"), 1000)
     stepped(journal, unknown(journal, "owes-held"), HELD_BY_TILL)
     twice = refunded(journal, "owes-twice")
-    rows.withdraw(twice, "error 5 is ignored, state 4 asked after it", attempts=0)
+    withdraw(journal, twice)
     again = journal.payment("owes-twice")
     journal.move(again, PaymentState.REVERSING, "the till asks for a cancel", cancellation=CANCEL)
     rows.end(unknown(journal, "done-50"), SAID_CANCELLED, reversed_at_payme=True)
@@ -104,7 +110,7 @@ def fill(journal: Journal) -> None:
     rows.end(unknown(journal, "done-closed"), closing_words("settled", "paid (4)"), reversed_at_payme=False)
     rows.end(cancelled(journal, "done-closed-too"), closing_words("settled", "paid (4)"), reversed_at_payme=False)
     back = refunded(journal, "done-taken-back")
-    rows.withdraw(back, "error 5 is ignored, state 4 asked after it", attempts=0)
+    withdraw(journal, back)
     for state in (PaymentState.PAYING, PaymentState.PAID, PaymentState.RECORDED, PaymentState.INTENT):
         walk(journal, state, f"free-{state.value}")
     row = walk(journal, PaymentState.CREATED, "free-refused")
@@ -478,7 +484,7 @@ def test_an_invalid_row_that_had_ended_does_not_become_the_latest(
     path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
 ) -> None:
     def twice(journal: Journal) -> None:
-        Cancellations(journal).withdraw(refunded(journal, "p1"), "error 5 is ignored", attempts=0)
+        withdraw(journal, refunded(journal, "p1"))
         journal.move(journal.payment("p1"), PaymentState.REVERSING, "the till asks for a cancel", cancellation=CANCEL)
 
     written = one(twice)
@@ -514,7 +520,7 @@ def test_rows_that_are_read_twice_are_copied_once(path: Path) -> None:
     journal = open_journal(path)
     for number in range(80):
         name = f"p{number:02}"
-        Cancellations(journal).withdraw(refunded(journal, name), "error 5 is ignored", attempts=0)
+        withdraw(journal, refunded(journal, name))
         journal.move(journal.payment(name), PaymentState.REVERSING, "the till asks for a cancel", cancellation=CANCEL)
     written = live_of(journal)
     journal.close()
@@ -604,7 +610,7 @@ def test_one_that_was_taken_back_stays_so_where_its_payment_is_older(
     path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow | None], lost: str
 ) -> None:
     def take_back(journal: Journal) -> None:
-        Cancellations(journal).withdraw(refunded(journal, "p1"), "error 5 is ignored", attempts=0)
+        withdraw(journal, refunded(journal, "p1"))
 
     one(take_back)
     corrupt(path, "payment", "state", "reversing")
@@ -621,7 +627,7 @@ def test_one_that_was_taken_back_stays_so_where_its_payment_is_older(
 def test_one_that_was_taken_back_ends_no_later_one(path: Path, lost: str) -> None:
     clock = VirtualClock()
     journal = Journal(path, host_identity="till-1", clock=clock)
-    Cancellations(journal).withdraw(refunded(journal, "p1"), "error 5 is ignored", attempts=0)
+    withdraw(journal, refunded(journal, "p1"))
     clock.sleep(1)
     journal.move(journal.payment("p1"), PaymentState.REVERSING, "the till asks for a cancel", cancellation=CANCEL)
     journal.close()

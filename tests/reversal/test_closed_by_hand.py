@@ -17,8 +17,6 @@ from reversal_roads import ROADS, Road
 from virtual_till import open_sale, request_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from hooked_world import HookedWorld, Sold
 
 CANCEL, CHECK = "receipts.cancel", "receipts.check"
@@ -134,78 +132,14 @@ def test_an_end_by_payme_is_no_closing(world: HookedWorld) -> None:
     assert closing_reason(None) is None
 
 
-def ended_meanwhile(world: HookedWorld, road: Road, sold: Sold, end: Callable[[], object]) -> ReversalResult:
-    """Give a payment back, and let its row end once ``receipts.cancel`` has left, while the cashier waits."""
-    ui = world.cashier()
-
-    def hand(_: float) -> None:
-        if world.live() and world.paymego.count(CANCEL):
-            end()
-
-    ui.hand = hand
-    result = road.give_back(world, sold, ui=ui)
-    assert world.live() == []
-    return result
-
-
-@pytest.mark.parametrize("is_full", [False, True], ids=["room", "full disk"])
 @pytest.mark.parametrize("road", ROADS, ids=str)
-def test_closed_while_the_hook_waits_it_is_not_told_as_queued(world: HookedWorld, road: Road, is_full: bool) -> None:
-    sold = road.sell(world)
-    world.paymego.befall(FaultKind.SILENT, CANCEL)
-
-    def close_it() -> None:
-        close(world)
-        if is_full:
-            world.journal.fail_from(1)
-
-    result = ended_meanwhile(world, road, sold, close_it)
-    world.journal.recover()
-
-    assert result.status is ReversalStatus.REFUSED
-    assert result.message == world.texts(Text.REVERSAL_CLOSED_BY_HAND, text=REASON)
-    assert (result.receipt_id, result.cancellation_queued, result.slips) == (sold.receipt_id, False, ())
-    assert road.give_back(world, sold) == result
-    assert world.paymego.count(CANCEL) == 1
-
-
-@pytest.mark.parametrize("road", ROADS, ids=str)
-def test_closed_while_payme_is_cancelling_it_is_not_told_as_queued(world: HookedWorld, road: Road) -> None:
-    world.set(cancelAcceptedIsDone="1")
-    sold = road.sell(world)
-    world.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(settle_s=3600))
-    world.paymego.befall(FaultKind.ANSWER_DELAYED, CANCEL, after_s=2.0)
-
-    result = ended_meanwhile(world, road, sold, lambda: close(world))
-
-    assert (result.status, result.cancellation_queued) == (ReversalStatus.REFUSED, False)
-
-
-@pytest.mark.parametrize("road", ROADS, ids=str)
-def test_one_whose_money_a_worker_saw_back_meanwhile_is_told_as_reversed(world: HookedWorld, road: Road) -> None:
-    sold = road.sell(world)
-    world.paymego.befall(FaultKind.SILENT, CANCEL)
-
-    result = ended_meanwhile(
-        world, road, sold, lambda: close(world, outcome="Payme says cancelled (50)", reversed_at_payme=True)
-    )
-
-    assert (result.status, len(result.slips), result.cancellation_queued) == (ReversalStatus.REVERSED, 1, False)
-
-
-@pytest.mark.parametrize("road", ROADS, ids=str)
-def test_closed_before_a_cancel_left_none_leaves(world: HookedWorld, road: Road) -> None:
+def test_closed_before_the_host_asks_again_no_cancel_leaves(world: HookedWorld, road: Road) -> None:
     sold = road.sell(world)
     world.paymego.befall(FaultKind.SILENT, CHECK, times=None)
     assert road.give_back(world, sold).status is ReversalStatus.QUEUED
-    ui = world.cashier()
+    close(world)
 
-    def hand(_: float) -> None:
-        if world.live():
-            close(world)
-
-    ui.hand = hand
-    result = road.give_back(world, sold, ui=ui)
+    result = road.give_back(world, sold)
 
     assert result.status is ReversalStatus.REFUSED
     assert world.paymego.count(CANCEL) == 0

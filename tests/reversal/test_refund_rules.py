@@ -50,7 +50,7 @@ def refund_of(sale: Receipt | None, *items: Item, amount: int = OUR_PART.amount,
 def broken_by(
     request: RefundRequest, payment: PaymentRecord | None = OUR_PART, texts: Texts = RU, *, is_reversed: bool = False
 ) -> list[RefundViolation]:
-    return violations_of(request, payment, texts, is_reversed=is_reversed)
+    return list(violations_of(request, payment, texts, is_reversed=is_reversed))
 
 
 def rules(found: list[RefundViolation]) -> list[str]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hooked_world import HookedWorld, Sold
+    from payme_plugin.ledger.rows import CancellationRow
     from virtual_paymego import Envelope
 
 CANCEL, CHECK = "receipts.cancel", "receipts.check"
@@ -146,11 +147,12 @@ def test_told_by_a_second_hook_it_is_not_taken_back_by_the_first(world: HookedWo
 
 def begins_elsewhere(world: HookedWorld) -> Callable[[float], None]:
     """Return what a cashier's screen does: another one's ``receipts.cancel`` for the row leaves meanwhile, once."""
-    begun: list[int] = []
+    begun: list[CancellationRow] = []
 
     def hand(_: float) -> None:
         if world.live() and not begun:
-            begun.append(world.background.rounds().rows.begin(world.live()[0]))
+            begun.append(world.live()[0])
+            world.background.rounds().rows.begin(begun[0])
 
     return hand
 
@@ -212,29 +214,4 @@ def test_one_whose_request_could_not_be_noted_is_not_taken_back(world: HookedWor
     world.paymego.change(CANCEL, meanwhile(world.journal.recover))
 
     assert road.give_back(world, sold).status is ReversalStatus.QUEUED
-    assert is_delivered_and_gone(world)
-
-
-def test_one_that_another_took_back_while_the_hook_waits_is_begun_anew_before_it_is_queued(
-    world: HookedWorld, road: Road
-) -> None:
-    sold = road.sell(world)
-    world.journal.cut_at(1)
-    with pytest.raises(PowerCut):
-        road.give_back(world, sold)
-    world.restart()
-    (former,) = world.live()
-    world.paymego.befall(FaultKind.SILENT, CHECK, times=None)
-    ui = world.cashier()
-
-    def take_back(_: float) -> None:
-        if world.live() == [former]:
-            world.background.rounds().rows.withdraw(former, "taken back", attempts=0)
-
-    ui.hand = take_back
-
-    assert road.give_back(world, sold, ui=ui).status is ReversalStatus.QUEUED
-    (live,) = world.live()
-    assert live.cancellation_id != former.cancellation_id
-    world.paymego.faults = FaultPlan()
     assert is_delivered_and_gone(world)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hookspecs import ReversalResult, ReversalStatus
-from payme_plugin.ledger.cancellations import closing
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.sandbox import CancelPlan, FaultKind
 from payme_plugin.texts import Text
@@ -73,24 +72,6 @@ def test_a_second_hook_for_another_payment_is_told_to_wait(world: HookedWorld, r
 
     assert [each.message for each in told] == [world.text(Text.REVERSAL_BUSY)]
     assert world.row("p2").state in {PaymentState.PAID, PaymentState.RECORDED}
-
-
-def test_closed_by_a_person_while_it_is_followed_it_is_reversed_at_50_all_the_same(
-    world: HookedWorld, road: Road
-) -> None:
-    sold = road.sell(world)
-    world.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(settle_s=5))
-
-    def close() -> None:
-        (row,) = world.live()
-        world.background.rounds().rows.end(row, closing("by hand", "cancelling (21)"), reversed_at_payme=False)
-
-    first = road.give_back(world, sold, ui=once(world, close))
-    again = road.give_back(world, sold)
-
-    assert (first.status, again.status) == (ReversalStatus.REVERSED, ReversalStatus.REVERSED)
-    assert (world.row().state, world.path_of()[-1]) == (PaymentState.REVERSED, "reversed")
-    assert world.paymego.count(CANCEL) == 1
 
 
 def test_the_last_question_comes_at_pay_duration_and_counts(world: HookedWorld, road: Road) -> None:

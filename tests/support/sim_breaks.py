@@ -14,7 +14,7 @@ from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.sent_codes import SentCodes
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations import closed_receipts, payment, receipt_queries, recovery
-from payme_plugin.operations.cancellation import CancellationStep, StepOutcome
+from payme_plugin.operations.cancellation import CancellationStep, MerchantClient, StepOutcome
 from payme_plugin.operations.event_log import EventLog
 from payme_plugin.operations.pay_outcome import AskAgain, classify_pay_failure
 from payme_plugin.operations.payment import _Payment
@@ -102,14 +102,14 @@ def _pay_before_receipt_id(monkeypatch: MonkeyPatch) -> None:
 
 
 def _cancel_before_its_row(monkeypatch: MonkeyPatch) -> None:
-    begin = _Reversal._begin
+    commit = _Reversal._commit_cancellation
 
-    @wraps(begin)
-    def broken(self: _Reversal, row: PaymentRow) -> object:
-        self._queries(row).cancel(self._wait.request_limit())
-        return begin(self, row)
+    @wraps(commit)
+    def broken(self: _Reversal) -> None:
+        self._queries.cancel(self._wait.request_limit())
+        commit(self)
 
-    monkeypatch.setattr(_Reversal, "_begin", broken)
+    monkeypatch.setattr(_Reversal, "_commit_cancellation", broken)
 
 
 def _codes_forgotten(monkeypatch: MonkeyPatch) -> None:
@@ -158,18 +158,20 @@ def _row_without_cause(monkeypatch: MonkeyPatch) -> None:
 
 
 def _ended_at_21(monkeypatch: MonkeyPatch) -> None:
-    later = CancellationStep._later
+    cancel = CancellationStep._cancel_unless_cancelled
 
-    @wraps(later)
+    @wraps(cancel)
     def broken(
-        self: CancellationStep, row: CancellationRow, stepped: StepOutcome, came: str, events: EventLog | None = None
-    ) -> StepOutcome:
-        if stepped is StepOutcome.ACCEPTED:
-            self._rows.end(row, "accepted is as good as done", reversed_at_payme=True)
-            return StepOutcome.DONE
-        return later(self, row, stepped, came, events)
+        self: CancellationStep,
+        row: CancellationRow,
+        merchant: MerchantClient,
+        is_recorded: bool | None,
+        events: EventLog,
+    ) -> tuple[StepOutcome, str]:
+        outcome, came = cancel(self, row, merchant, is_recorded, events)
+        return (StepOutcome.DONE if outcome is StepOutcome.ACCEPTED else outcome), came
 
-    monkeypatch.setattr(CancellationStep, "_later", broken)
+    monkeypatch.setattr(CancellationStep, "_cancel_unless_cancelled", broken)
 
 
 def _leases_ignored(monkeypatch: MonkeyPatch) -> None:

@@ -104,6 +104,7 @@ class _Desk:
             clock=process.stage,
             journal=process.storage.journal(),
             owner=process.storage.owner.token,
+            leases=process.storage.leases,
             is_alive=process.storage.owner.is_alive,
             settings=settings,
             texts=_TEXTS,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from hookspecs import Slip
 from payme_plugin.ledger.journal import FILE_NAME, Journal
+from payme_plugin.ledger.locks import Leases
 from payme_plugin.operations.context import Context
 from payme_plugin.operations.payment import take_payment
 from payme_plugin.paymego import codes
@@ -120,6 +121,7 @@ class World:
             clock=self.clock,
             journal=self.journal,
             owner=self.owner,
+            leases=Leases(self.host.folder),
             is_alive=self.living.__contains__,
             settings=self.settings,
             texts=self.texts,
