@@ -184,7 +184,6 @@ class _Payment:
         lacking = receipt is None or any(receipt.raw.get(name) is None for name in _SLIP_NEEDS)
         if lacking and is_same_kassa(row, self._context.settings):
             receipt = self._queries(row, Text.PROGRESS_PAYING).receipt(self._wait.question_limit()) or receipt
-            self._context.journal.add_notes_later(row.payment_id, self._events.take())
         slips = self._context.slips.make("pay", row, {} if receipt is None else receipt.raw)
         return paid_result(self._context, row, receipt.phone if receipt is not None else None, slips)
 

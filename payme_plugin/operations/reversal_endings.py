@@ -250,7 +250,6 @@ class ReversalEndings:
         slips: tuple[Slip, ...] = ()
         if with_slip:
             receipt = self._queries(row).receipt(self._wait.question_limit())
-            self._context.journal.add_notes_later(row.payment_id, self._events.take())
             raw = {} if receipt is None else receipt.raw
             slips = self._context.slips.make(self._order.operation, row, raw, self._order.document)
         return ReversalResult(
