@@ -114,11 +114,6 @@ def make_tables(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-def _version(connection: sqlite3.Connection) -> int:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    return int(version)
-
-
 def require_ours(connection: sqlite3.Connection) -> int:
     """Return the version of the schema in a file, 0 if the file is empty.
 
@@ -126,7 +121,7 @@ def require_ours(connection: sqlite3.Connection) -> int:
         Damaged: it is another program's database.
         TooNew: a newer version wrote it.
     """
-    version = _version(connection)
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     if application_id != _APPLICATION_ID:
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -136,7 +131,7 @@ def require_ours(connection: sqlite3.Connection) -> int:
     if version > SCHEMA_VERSION:
         message = f"the journal has version {version}, this program knows versions up to {SCHEMA_VERSION}"
         raise TooNew(message)
-    return version
+    return int(version)
 
 
 def migrate(connection: sqlite3.Connection, host_identity: str) -> None:
