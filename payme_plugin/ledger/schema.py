@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+import sqlite3
+from contextlib import closing
 
 from payme_plugin.ledger.errors import Damaged, TooNew
 
-if TYPE_CHECKING:
-    import sqlite3
-
-__all__ = ["SCHEMA_VERSION", "make_tables", "migrate", "require_ours"]
+__all__ = ["SCHEMA_VERSION", "has_our_tables", "make_tables", "migrate", "require_ours"]
 
 SCHEMA_VERSION = 1
 
@@ -112,6 +110,22 @@ def make_tables(connection: sqlite3.Connection) -> None:
     """Create the tables in an empty database, inside the caller's transaction if there is one."""
     for statement in _TABLES.split(";\n"):
         connection.execute(statement)
+
+
+def has_our_tables(connection: sqlite3.Connection) -> bool:
+    """Return whether a file has the tables and columns of a journal: a flipped bit may have renamed one."""
+    with closing(sqlite3.connect(":memory:")) as journal:
+        make_tables(journal)
+        expected = _columns(journal)
+    try:
+        return expected <= _columns(connection)
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _columns(connection: sqlite3.Connection) -> set[tuple[object, ...]]:
+    query = "SELECT tables.name, columns.name FROM sqlite_master AS tables, pragma_table_info(tables.name) AS columns"
+    return {tuple(row) for row in connection.execute(query)}
 
 
 def require_ours(connection: sqlite3.Connection) -> int:
