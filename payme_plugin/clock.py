@@ -15,10 +15,6 @@ class Clock(Protocol):
         """Return seconds on a clock that never jumps; its zero means nothing."""
         ...
 
-    def boottime(self) -> float:
-        """Return seconds on a clock that never jumps, and that goes on while the machine sleeps."""
-        ...
-
     def wall_ms(self) -> int:
         """Return Unix time in milliseconds; it may jump, so no limit rests on it."""
         ...
@@ -34,10 +30,6 @@ class SystemClock:
     def monotonic(self) -> float:
         """Return the system's monotonic seconds."""
         return time.monotonic()
-
-    def boottime(self) -> float:
-        """Return Linux's seconds since the machine's start."""
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def wall_ms(self) -> int:
         """Return the system's Unix time in milliseconds."""

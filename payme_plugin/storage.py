@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from payme_plugin.ledger.connection import FileIdentity
 from payme_plugin.ledger.errors import Damaged, JournalError, Unavailable
 from payme_plugin.ledger.journal import FILE_NAME, Journal
-from payme_plugin.ledger.locks import Leases, Owner
+from payme_plugin.ledger.locks import OWNERS_FOLDER, Leases, Owner
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["Storage"]
 
 _PLUGIN_NAME = "payme"
-_OWNERS_FOLDER = "owners"
 _NOT_OPEN = "the journal is not open"
 
 
@@ -127,7 +126,7 @@ class Storage:
         try:
             journal.require_host(self._identity)
             place = FileIdentity(path)
-            self._owner = Owner(folder / _OWNERS_FOLDER)
+            self._owner = Owner(folder / OWNERS_FOLDER)
         except BaseException:
             journal.close()
             raise

@@ -12,11 +12,8 @@ all frames before it are right.
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
-import tempfile
-from contextlib import closing, contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from payme_plugin.durable import sync_folder
@@ -26,8 +23,19 @@ from payme_plugin.log import Log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-__all__ = ["SMALLEST_FILE", "FileIdentity", "connect", "connect_read_only", "transaction", "translated", "use_rows"]
+__all__ = [
+    "FILE_PARTS",
+    "SMALLEST_FILE",
+    "FileIdentity",
+    "connect",
+    "connect_read_only",
+    "part_of",
+    "transaction",
+    "translated",
+    "use_rows",
+]
 
 _log = Log()
 
@@ -46,7 +54,9 @@ _LOG_HEADER_BYTES = 32
 _DAMAGED = (11, 26)
 _PRIMARY_CODE = 0xFF
 
-_FILES = ("", "-wal", "-shm")
+FILE_PARTS = ("", "-wal", "-shm")
+"""What the names of the journal's files end with: the database, its log and the index of the log."""
+
 _ADVICE = "while it was open; put it back or restart the till"
 
 _COUNT = """
@@ -114,10 +124,7 @@ def connect(path: Path, host_identity: str) -> sqlite3.Connection:
         if former is not None:
             former.close()
         _make_or_require_writable(path)
-        connection = sqlite3.connect(
-            path, timeout=_BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False
-        )
-        use_rows(connection)
+        connection = _open(str(path))
         try:
             _set_pragmas(connection)
             migrate(connection, host_identity)
@@ -195,8 +202,7 @@ def connect_read_only(path: Path) -> sqlite3.Connection | None:
             # SQLite would read whatever a log beside it holds.
             message = "the file is not a database"
             raise Damaged(message)
-        connection = _reader_of(path)
-        use_rows(connection)
+        connection = _open_reader(path)
         try:
             version = require_ours(connection)
         except BaseException:
@@ -208,51 +214,29 @@ def connect_read_only(path: Path) -> sqlite3.Connection | None:
         return connection
 
 
-def _reader_of(path: Path) -> sqlite3.Connection:
+def _open_reader(path: Path) -> sqlite3.Connection:
     """Return a connection that only reads, whatever files are beside the database."""
-    log, index = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
-    if not _has_frames(log):
+    log, index = (part_of(path, part) for part in FILE_PARTS[1:])
+    flags, log_bytes = "mode=ro", 0
+    with suppress(FileNotFoundError):
+        log_bytes = log.stat().st_size
+    if log_bytes <= _LOG_HEADER_BYTES:
         # No commit is in a log: the database file is complete. If there is no log SQLite would create one; with one
         # that holds only its header, after a power cut, a reader that can't write the index fails with "locking
         # protocol" after ten seconds.
-        return _connect_by_uri(path, "mode=ro&immutable=1")
-    if index.exists():
-        # A live process shares its index with this one; after a crash SQLite reads the log into memory.
-        return _connect_by_uri(path, "mode=ro&readonly_shm=1")
-    return _in_memory(path, log)
+        flags += "&immutable=1"
+    elif index.exists():
+        # A live process shares its index with this one; after a crash SQLite reads the log into memory. Only beside a
+        # copy that was made without its index does SQLite create one.
+        flags += "&readonly_shm=1"
+    return _open(f"{path.absolute().as_uri()}?{flags}")
 
 
-def _has_frames(log: Path) -> bool:
-    try:
-        return log.stat().st_size > _LOG_HEADER_BYTES
-    except FileNotFoundError:
-        return False
-
-
-def _connect_by_uri(path: Path, flags: str) -> sqlite3.Connection:
-    return sqlite3.connect(
-        f"{path.absolute().as_uri()}?{flags}",
-        uri=True,
-        timeout=_BUSY_TIMEOUT_MS / 1000,
-        isolation_level=None,
-        check_same_thread=False,
+def _open(name: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        name, uri=True, timeout=_BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False
     )
-
-
-def _in_memory(path: Path, log: Path) -> sqlite3.Connection:
-    """Return a copy in memory of a journal that has a log but no index; no process has it open."""
-    with tempfile.TemporaryDirectory(prefix="payme-") as folder:
-        for file in (path, log):
-            shutil.copyfile(file, Path(folder) / file.name)
-        with closing(sqlite3.connect(Path(folder) / path.name, isolation_level=None)) as copy:
-            # A database in memory can't have a log.
-            copy.execute("PRAGMA journal_mode = DELETE").fetchall()
-            connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-            try:
-                copy.backup(connection)
-            except BaseException:
-                connection.close()
-                raise
+    use_rows(connection)
     return connection
 
 
@@ -344,7 +328,7 @@ class FileIdentity:
             Unavailable: they can't be looked at.
         """
         with translated():
-            files = [path.with_name(path.name + part) for part in _FILES]
+            files = [part_of(path, part) for part in FILE_PARTS]
             self._opened = {file: found for file in files if (found := _device_and_inode(file)) is not None}
 
     def require(self) -> None:
@@ -361,6 +345,11 @@ class FileIdentity:
                 what = "deleted or moved" if found is None else "replaced"
                 message = f"{file} was {what} {_ADVICE}"
                 raise FileMoved(message, is_replaced=found is not None)
+
+
+def part_of(path: Path, part: str) -> Path:
+    """Return the path of one of the journal's files."""
+    return path.with_name(path.name + part)
 
 
 def _device_and_inode(file: Path) -> tuple[int, int] | None:

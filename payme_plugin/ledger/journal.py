@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.connection import connect, transaction, translated
-from payme_plugin.ledger.errors import Conflict, Damaged, ForeignJournal, JournalError
+from payme_plugin.ledger.errors import Conflict, Damaged, ForeignJournal
 from payme_plugin.ledger.reader import JournalReader
-from payme_plugin.ledger.sent_codes import FINGERPRINT_BYTES, SentCodes
+from payme_plugin.ledger.sent_codes import SentCodes
 from payme_plugin.ledger.states import PaymentState, is_allowed
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ __all__ = ["FILE_NAME", "Journal", "add_event", "add_events"]
 
 FILE_NAME = "journal.sqlite3"
 
-_LARGEST_ROW_ID = 2**63 - 1
+_FINGERPRINT_BYTES = 16
 
 
 class Journal(JournalReader):
@@ -51,10 +52,8 @@ class Journal(JournalReader):
         super().__init__(connect(path, host_identity), threading.Lock())
         self._clock = clock
         self._codes = SentCodes(clock)
-        self._notes_for_later: list[tuple[str, Sequence[Note]]] = []
         try:
             self._fingerprint_key = self._read_fingerprint_key()
-            self._opened_at_s, self._last_event_before = clock.boottime(), self._last_event()
         except BaseException:
             self.close()
             raise
@@ -62,20 +61,6 @@ class Journal(JournalReader):
     def now_ms(self) -> int:
         """Return the wall time, Unix milliseconds, as rows store it."""
         return self._clock.wall_ms()
-
-    def ms_since_event(self, event_id: int) -> int | None:
-        """Return the most milliseconds that can have passed since an event was written.
-
-        Args:
-            event_id: the number of the event.
-
-        Returns:
-            The time since this connection was opened, by a clock that nobody can set; None for an event that was there
-            before.
-        """
-        if event_id <= self._last_event_before:
-            return None
-        return int(1000 * (self._clock.boottime() - self._opened_at_s))
 
     def require_host(self, identity: str) -> None:
         """Require that the journal belongs to this till.
@@ -89,10 +74,8 @@ class Journal(JournalReader):
 
     def fingerprint(self, code: str) -> str:
         """Return the fingerprint of a buyer's code: a digest under a key that only this file has."""
-        digest = hashlib.blake2b(
-            code.encode("utf-8", "surrogatepass"), key=self._fingerprint_key, digest_size=FINGERPRINT_BYTES
-        )
-        return digest.hexdigest()
+        text = code.encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(text, key=self._fingerprint_key, digest_size=_FINGERPRINT_BYTES).hexdigest()
 
     def was_sent(self, fingerprint: str) -> bool:
         """Return whether the code was sent within the last hour, even if the wall clock was changed."""
@@ -114,26 +97,11 @@ class Journal(JournalReader):
         if self.damage is not None:
             raise Damaged(self.damage)
         with self.writing() as connection:
-            (known,) = connection.execute(
-                "SELECT count(*) FROM payment WHERE payment_id = ?", (intent.payment_id,)
-            ).fetchone()
-            if known:
-                message = f"payment {intent.payment_id} is in the journal already"
-                raise Conflict(message)
-            sale = (intent.till, intent.shift, intent.number)
             (attempts,) = connection.execute(
-                "SELECT count(*) FROM payment WHERE till = ? AND shift = ? AND number = ?", sale
+                "SELECT count(*) FROM payment WHERE till = ? AND shift = ? AND number = ?",
+                (intent.till, intent.shift, intent.number),
             ).fetchone()
-            now = self._clock.wall_ms()
-            connection.execute(
-                "INSERT INTO payment (payment_id, payment_type, amount, till, shift, number, attempt, pos_id, url,"
-                " owner, state, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    intent.payment_id, intent.payment_type, intent.amount, *sale, attempts + 1, intent.pos_id,
-                    intent.url, intent.owner, PaymentState.INTENT.value, now, now,
-                ),
-            )  # fmt: skip
-            add_event(connection, intent.payment_id, now, None, PaymentState.INTENT, note)
+            self._insert(connection, intent, PaymentState.INTENT, attempts + 1, note)
         return self.payment(intent.payment_id)
 
     def move(
@@ -207,7 +175,6 @@ class Journal(JournalReader):
                 self._codes.send(connection, fingerprint, row.payment_id)
             if cancellation is not None:
                 self._add_cancellation(connection, row.payment_id, cancellation, now)
-        self._codes.record(sent=fingerprint, released=released_code)
         return self.payment(row.payment_id)
 
     def adopt(self, payment: Adopted, note: str) -> PaymentRow:
@@ -222,22 +189,8 @@ class Journal(JournalReader):
             Unavailable: nothing was stored.
         """
         with self.writing() as connection:
-            now = self._clock.wall_ms()
             self._require_new_receipt(connection, payment.receipt_id)
-            inserted = connection.execute(
-                "INSERT INTO payment (payment_id, payment_type, amount, till, shift, number, attempt, pos_id, url,"
-                " owner, state, receipt_id, paid_at, closed_at, created_at, updated_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (
-                    payment.payment_id, payment.payment_type, payment.amount, payment.till, payment.shift,
-                    payment.number, payment.pos_id, payment.url, payment.owner, PaymentState.RECORDED.value,
-                    payment.receipt_id, payment.paid_at, payment.closed_at, now, now,
-                ),
-            ).rowcount  # fmt: skip
-            if inserted != 1:
-                message = f"payment {payment.payment_id} is in the journal already"
-                raise Conflict(message)
-            add_event(connection, payment.payment_id, now, None, PaymentState.RECORDED, note)
+            self._insert(connection, payment, PaymentState.RECORDED, 0, note)
         return self.payment(payment.payment_id)
 
     def take_over(self, row: PaymentRow, owner: str, reason: str) -> PaymentRow:
@@ -259,22 +212,6 @@ class Journal(JournalReader):
             add_event(connection, row.payment_id, now, None, None, reason)
         return self.payment(row.payment_id)
 
-    def add_notes_later(self, payment_id: str, notes: Sequence[Note]) -> None:
-        """Add events with the next commit of this connection, whatever that is for.
-
-        For events that are not worth a commit of their own: a crash before it loses them.
-        """
-        if notes:
-            with self._lock:
-                self._notes_for_later.append((payment_id, notes))
-
-    def close(self) -> None:
-        """Store the deferred events if possible, and close the connection."""
-        if self._notes_for_later:
-            with suppress(JournalError), self.writing():
-                pass
-        super().close()
-
     def mark_closed(self, row: PaymentRow, closed_at: int) -> None:
         """Record that the receipt of a recorded payment is closed.
 
@@ -294,24 +231,7 @@ class Journal(JournalReader):
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Yield the connection inside one immediate transaction. For the other modules of the ledger."""
         with translated(), self.reading() as connection, transaction(connection):
-            self._add_deferred_events(connection)
             yield connection
-
-    def _add_deferred_events(self, connection: sqlite3.Connection) -> None:
-        # Dropped before they are stored: events that can't be stored fail one commit at most.
-        left, self._notes_for_later = self._notes_for_later, []
-        for payment_id, notes in left:
-            add_events(connection, payment_id, notes)
-
-    def _last_event(self) -> int:
-        """Return the number of the latest event; the largest possible one if it can't be read."""
-        try:
-            with self.reading() as connection:
-                (last,) = connection.execute("SELECT max(event_id) FROM event").fetchone()
-        except Damaged:
-            # Money that is owed is returned all the same; nothing is charged until the journal is repaired.
-            return _LARGEST_ROW_ID
-        return int(last or 0)
 
     def _read_fingerprint_key(self) -> bytes:
         try:
@@ -319,6 +239,22 @@ class Journal(JournalReader):
         except ValueError as error:
             message = "the journal's fingerprint key is damaged"
             raise Damaged(message) from error
+
+    def _insert(
+        self, connection: sqlite3.Connection, intent: Intent, state: PaymentState, attempt: int, note: str
+    ) -> None:
+        """Insert a payment with its first event; the attributes of an intent are named like the columns."""
+        now = self._clock.wall_ms()
+        values = {**asdict(intent), "state": state.value, "attempt": attempt, "created_at": now, "updated_at": now}
+        names, marks = ", ".join(values), ", ".join("?" * len(values))
+        inserted = connection.execute(
+            f"INSERT INTO payment ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING",  # noqa: S608 - our own names
+            tuple(values.values()),
+        ).rowcount
+        if inserted != 1:
+            message = f"payment {intent.payment_id} is in the journal already"
+            raise Conflict(message)
+        add_event(connection, intent.payment_id, now, None, state, note)
 
     @staticmethod
     def _require_new_receipt(connection: sqlite3.Connection, receipt_id: str) -> None:

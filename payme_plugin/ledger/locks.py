@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["FILE_NAME", "LEADER", "Leases", "Owner", "are_locked", "is_alive", "lock_bytes"]
+__all__ = ["FILE_NAME", "LEADER", "OWNERS_FOLDER", "Leases", "Owner", "are_locked", "is_alive", "lock_bytes"]
 
 FILE_NAME = "leases"
+OWNERS_FOLDER = "owners"
+"""Folder of the tokens, beside the journal."""
 
 LEADER = 0
 """The byte of the leader, the process that decides recovery.

@@ -11,22 +11,16 @@ import json
 import os
 import shutil
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from payme_plugin.durable import sync_folder
-from payme_plugin.ledger.connection import SMALLEST_FILE, connect_read_only, translated
-from payme_plugin.ledger.errors import Damaged, ForeignJournal, InUse, Unavailable
-from payme_plugin.ledger.locks import LEADER, Leases, is_alive, lock_bytes
-from payme_plugin.ledger.salvage import (
-    ALL_TABLES,
-    Salvage,
-    has_our_tables,
-    identity_in,
-    is_valid,
-    lacks_cancellation,
-    salvage,
-)
+from payme_plugin.ledger.connection import FILE_PARTS, SMALLEST_FILE, connect_read_only, part_of, translated
+from payme_plugin.ledger.errors import Damaged, InUse, Unavailable
+from payme_plugin.ledger.locks import LEADER, OWNERS_FOLDER, Leases, is_alive, lock_bytes
+from payme_plugin.ledger.rows import TABLES
+from payme_plugin.ledger.salvage import Salvage, is_valid, lacks_cancellation, salvage
+from payme_plugin.ledger.schema import has_our_tables
 
 if TYPE_CHECKING:
     import sqlite3
@@ -35,31 +29,24 @@ if TYPE_CHECKING:
 
 __all__ = ["Repaired", "fault_in", "repair"]
 
-_PARTS = ("", "-wal", "-shm")
-_OWNERS_FOLDER = "owners"
 _LONGEST_FAULT = 80
 _MARKER = b"payme journal repair was cut off; run it again.\n"
+_MARKED = {"fresh", "set_aside", "fault", "copied", "unreadable", "queued_again"}
 # The bytes that SQLite locks in a database file: https://sqlite.org/fileformat.html, section 1.4 (the lock-byte page).
 _LOCK_BYTES_AT, _LOCK_BYTES = 0x40000000, 512
 
 
 @dataclass(frozen=True, slots=True)
-class Repaired:
-    """The result of a repair.
+class Repaired(Salvage):
+    """The result of a repair, with what was saved.
 
     Attributes:
         fault: what was wrong.
         set_aside: the damaged file under its new name.
-        copied: how many rows were copied, by table.
-        unreadable: how many tables have pages that can't be read, and how many rows are invalid.
-        queued_again: how many live cancellations were restored from their payments.
     """
 
     fault: str
     set_aside: Path
-    copied: dict[str, int]
-    unreadable: int
-    queued_again: int
 
 
 def repair(path: Path, host_identity: str, stamp: str, *, is_certain: bool = True) -> Repaired | None:
@@ -118,7 +105,7 @@ def _fault_of(connection: sqlite3.Connection) -> str | None:
         return str(found).replace("\n", " ")
     if not has_our_tables(connection):
         return "its tables are not those of a journal"
-    for table in ALL_TABLES:
+    for table in (*TABLES, "about", "code"):
         if not all(is_valid(table, row) for row in connection.execute(f"SELECT * FROM {table}")):  # noqa: S608 - our own names
             return f"a row of {table} is invalid"
     if lacks_cancellation(connection):
@@ -136,7 +123,7 @@ def _fault_of(connection: sqlite3.Connection) -> str | None:
 @contextmanager
 def _exclusive(path: Path) -> Iterator[None]:
     """Require that no live process works with the journal, and be the leader meanwhile."""
-    owners = path.parent / _OWNERS_FOLDER
+    owners = path.parent / OWNERS_FOLDER
     if any(is_alive(owners, file.stem) for file in owners.glob("*.owner")):
         raise InUse(_in_use(path))
     with Leases(path.parent).try_acquire(LEADER) as is_ours:
@@ -167,124 +154,103 @@ def _in_use(path: Path) -> str:
 
 
 def _repair(path: Path, host_identity: str, stamp: str, fault: str, *, is_certain: bool) -> Repaired:
-    set_aside, fresh, work = (path.with_name(f"{path.name}.{what}-{stamp}") for what in ("damaged", "repaired", "work"))
+    names = (f"{path.name}.{what}-{stamp}" for what in ("damaged", "repaired", "work", "mark"))
+    set_aside, fresh, work, marker = map(path.with_name, names)
     if set_aside.exists() or fresh.exists():
         message = f"{set_aside} or {fresh} already exists: move it away"
         raise Unavailable(message)
-    written = path.with_name(f"{path.name}.mark-{stamp}")
     try:
-        _copy_files(path, set_aside, _PARTS)
+        _copy_files(path, set_aside, FILE_PARTS)
         # Reading a journal with a log writes to it: a copy of the copy keeps the evidence as it was.
-        _copy_files(set_aside, work, _PARTS[:2])
-        _require_till(work, host_identity, is_certain=is_certain)
-        marker = RepairMarker(fault, fresh.name, set_aside.name, salvage(work, fresh, host_identity))
+        _copy_files(set_aside, work, FILE_PARTS[:2])
+        saved = salvage(work, fresh, host_identity, is_certain=is_certain)
         _copy_owner(path, fresh)
-        marker.write(written)
-        _copy_owner(path, written)
+        shown = fault[:_LONGEST_FAULT].encode("ascii", "replace").decode()
+        mark = {"fresh": fresh.name, "set_aside": set_aside.name, "fault": shown, **asdict(saved)}
+        _write_marker(marker, mark)
+        _copy_owner(path, marker)
     except BaseException:
-        for made in (set_aside, fresh, written):
+        for made in (set_aside, fresh, marker):
             _remove(made)
         raise
     finally:
         _remove(work)
-    written.replace(path)
+    marker.replace(path)
     sync_folder(path.parent)
-    return marker.finish(path)
+    return _finish(path, mark)
 
 
-def _require_till(work: Path, host_identity: str, *, is_certain: bool) -> None:
-    """Raise ForeignJournal if the damaged journal belongs to another till, or may do so."""
-    found = identity_in(work)
-    if found is None and not is_certain:
-        message = "the damaged journal does not name the till that it belongs to"
-        raise ForeignJournal(message)
-    if found not in (None, host_identity):
-        message = f"the journal belongs to till {found!r}, this is {host_identity!r}"
-        raise ForeignJournal(message)
+# ---------------------------------------------------------------------------------------------------------------------
+# The marker
+# ---------------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class RepairMarker:
-    """The file in the journal's place while the new one is put there; it is not a database.
+def _write_marker(marker: Path, mark: dict[str, Any]) -> None:
+    """Write the file that is in the journal's place while the new one is put there; it is not a database.
 
     The old log must be gone before the new file comes, because SQLite would read one into the other, and the old file
-    must not be used without its log. So this marker replaces the file first. It is too short for a database, so no
+    must not be used without its log. So the marker replaces the file first. It is too short for a database, so no
     process reads it together with the old log.
     """
+    with marker.open("wb") as file:
+        file.write(_MARKER + json.dumps(mark).encode())
+        file.flush()
+        os.fsync(file.fileno())
 
-    fault: str
-    fresh: str
-    set_aside: str
-    saved: Salvage
 
-    def write(self, path: Path) -> None:
-        """Write it to ``path``, synced."""
-        values = {
-            "fault": self.fault[:_LONGEST_FAULT].encode("ascii", "replace").decode(),
-            "fresh": self.fresh,
-            "set_aside": self.set_aside,
-            "copied": self.saved.copied,
-            "unreadable": self.saved.unreadable,
-            "queued_again": self.saved.queued_again,
-        }
-        with path.open("wb") as file:
-            file.write(_MARKER + json.dumps(values).encode())
-            file.flush()
-            os.fsync(file.fileno())
+def _read_marker(path: Path) -> dict[str, Any] | None:
+    """Return what the marker at ``path`` says, or None if the file is something else."""
+    with path.open("rb") as file:
+        content = file.read(SMALLEST_FILE)
+    if not content.startswith(_MARKER) or len(content) == SMALLEST_FILE:
+        return None
+    try:
+        mark = json.loads(content[len(_MARKER) :])
+    except ValueError:
+        return None
+    return mark if isinstance(mark, dict) and mark.keys() == _MARKED else None
 
-    @classmethod
-    def read(cls, path: Path) -> RepairMarker | None:
-        """Return the marker at ``path``, or None if the file is something else."""
-        with path.open("rb") as file:
-            content = file.read(SMALLEST_FILE)
-        if not content.startswith(_MARKER) or len(content) == SMALLEST_FILE:
-            return None
-        try:
-            values = json.loads(content[len(_MARKER) :])
-            saved = Salvage(values["copied"], values["unreadable"], values.get("queued_again", 0))
-            return cls(values["fault"], values["fresh"], values["set_aside"], saved)
-        except (ValueError, LookupError, TypeError):
-            return None
 
-    def finish(self, path: Path) -> Repaired:
-        """Replace the marker by the new journal.
+def _finish(path: Path, mark: dict[str, Any]) -> Repaired:
+    """Replace the marker by the new journal.
 
-        Raises:
-            Unavailable: the new journal is gone.
-        """
-        fresh = path.with_name(self.fresh)
-        if not fresh.exists():
-            message = f"{fresh} is missing; the damaged journal is {path.with_name(self.set_aside)}"
-            raise Unavailable(message)
-        for part in _PARTS[1:]:
-            _part(path, part).unlink(missing_ok=True)
-        sync_folder(path.parent)
-        fresh.replace(path)
-        sync_folder(path.parent)
-        set_aside, saved = path.with_name(self.set_aside), self.saved
-        return Repaired(self.fault, set_aside, saved.copied, saved.unreadable, saved.queued_again)
+    Raises:
+        Unavailable: the new journal is gone.
+    """
+    fresh, set_aside = path.with_name(mark["fresh"]), path.with_name(mark["set_aside"])
+    if not fresh.exists():
+        message = f"{fresh} is missing; the damaged journal is {set_aside}"
+        raise Unavailable(message)
+    for part in FILE_PARTS[1:]:
+        part_of(path, part).unlink(missing_ok=True)
+    sync_folder(path.parent)
+    fresh.replace(path)
+    sync_folder(path.parent)
+    saved = (mark["copied"], mark["unreadable"], mark["queued_again"])
+    return Repaired(*saved, fault=mark["fault"], set_aside=set_aside)
 
 
 def _finish_earlier(path: Path) -> Repaired | None:
     """Finish a repair that was cut off and remove leftovers; None if none had reached its marker."""
-    marker = RepairMarker.read(path)
-    finished = None if marker is None else marker.finish(path)
+    mark = _read_marker(path)
+    finished = None if mark is None else _finish(path, mark)
     for what in ("repaired", "work", "mark"):
         for left in path.parent.glob(f"{path.name}.{what}-*"):
             left.unlink()
     return finished
 
 
-def _part(path: Path, part: str) -> Path:
-    return path.with_name(path.name + part)
+# ---------------------------------------------------------------------------------------------------------------------
+# Files
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _copy_files(source: Path, target: Path, parts: tuple[str, ...]) -> None:
     for part in parts:
         with contextlib.suppress(FileNotFoundError):
-            shutil.copy2(_part(source, part), _part(target, part))
-            _copy_owner(source, _part(target, part))
-            with _part(target, part).open("rb") as file:
+            shutil.copy2(part_of(source, part), part_of(target, part))
+            _copy_owner(source, part_of(target, part))
+            with part_of(target, part).open("rb") as file:
                 os.fsync(file.fileno())
     sync_folder(target.parent)
 
@@ -297,5 +263,5 @@ def _copy_owner(source: Path, target: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    for part in _PARTS:
-        _part(path, part).unlink(missing_ok=True)
+    for part in FILE_PARTS:
+        part_of(path, part).unlink(missing_ok=True)

@@ -1,9 +1,9 @@
 """How old a payment is, and which finished payments are deleted after ``keepDays``.
 
-The wall clock may be wrong, e.g. after an empty battery. So a payment ages by the sales that come after it, not only by
-the clock: otherwise a wrong year would make every payment old at once, and the host may still repeat the request for a
-payment of an open sale. And a payment is no older than any event before it, than the time at which it was paid, or than
-the connection that wrote it, by a clock that nobody can set; and none is older than this software.
+The wall clock may be wrong, e.g. after an empty battery. If only the clock decided, a wrong year would make every
+payment old at once, and the host may still repeat the request for a payment of an open sale. So payments are deleted
+by the sales that come after them too. A payment is not older than any event before it, than the time at which it was
+paid, or than this software.
 """
 
 from __future__ import annotations
@@ -26,15 +26,12 @@ _FIRST_PAYMENT_MS = 1_735_689_600_000
 
 _EVENTS_BEFORE = 1000
 
-_FIRST_EVENT = "SELECT min(event_id) FROM event WHERE payment_id = ?"
-
 _LATEST_BEFORE = """
 SELECT max(at_ms) FROM (
-    SELECT at_ms FROM event WHERE event_id < ? ORDER BY event_id DESC LIMIT ?
+    SELECT at_ms FROM event WHERE event_id < (SELECT min(event_id) FROM event WHERE payment_id = ?)
+    ORDER BY event_id DESC LIMIT ?
 ) WHERE at_ms <= ?
 """
-
-_NEWEST = "SELECT max(created_at) FROM payment"
 
 _FINISHED = """
 SELECT payment_id FROM payment
@@ -45,16 +42,7 @@ AND NOT EXISTS (SELECT 1 FROM fiscal_link AS f WHERE f.payment_id = payment.paym
 ORDER BY created_at LIMIT ?
 """
 
-_INVALID_STATE = f"SELECT payment_id FROM payment WHERE state NOT IN ({', '.join('?' * len(PaymentState))}) LIMIT 1"  # noqa: S608
-_STATES = tuple(state.value for state in PaymentState)
-
-_FORGET = (
-    "DELETE FROM event WHERE payment_id = ?",
-    "DELETE FROM code WHERE payment_id = ?",
-    "DELETE FROM cancellation WHERE payment_id = ?",
-    "DELETE FROM fiscal_link WHERE payment_id = ?",
-    "DELETE FROM payment WHERE payment_id = ?",
-)
+_TABLES = ("event", "code", "cancellation", "fiscal_link", "payment")  # a payment after the rows that refer to it
 
 
 def forget_finished(journal: Journal, keep_days: int, most: int) -> int:
@@ -76,13 +64,13 @@ def forget_finished(journal: Journal, keep_days: int, most: int) -> int:
     """
     _require_valid_states(journal)
     with journal.writing() as connection:
-        (newest,) = connection.execute(_NEWEST).fetchone()
+        (newest,) = connection.execute("SELECT max(created_at) FROM payment").fetchone()
         if newest is None:
             return 0
         limit = min(journal.now_ms(), newest) - keep_days * _DAY_MS
         found = [(row["payment_id"],) for row in connection.execute(_FINISHED, (limit, limit, most))]
-        for statement in _FORGET:
-            connection.executemany(statement, found)
+        for table in _TABLES:
+            connection.executemany(f"DELETE FROM {table} WHERE payment_id = ?", found)  # noqa: S608 - our own names
     return len(found)
 
 
@@ -92,25 +80,22 @@ def _require_valid_states(journal: Journal) -> None:
     It is in no list of work, so nothing else finds it.
     """
     with journal.reading() as connection:
-        found = connection.execute(_INVALID_STATE, _STATES).fetchone()
-        if found is not None:
-            message = f"the payment {found[0]!r} is invalid: its state"
-            raise Damaged(message)
+        states = {state.value for state in PaymentState}
+        for name, state in connection.execute("SELECT min(payment_id), state FROM payment GROUP BY state"):
+            if state not in states:
+                message = f"the payment {name!r} is invalid: its state"
+                raise Damaged(message)
 
 
 def age_ms(journal: Journal, row: PaymentRow) -> int | None:
-    """Return the most milliseconds that can have passed since a payment was made, or None.
+    """Return the most milliseconds that can have passed since a payment was made; None if the clock was wrong.
 
     Raises:
         JournalError: the journal can't be read.
     """
     now = journal.now_ms()
     with journal.reading() as connection:
-        (first,) = connection.execute(_FIRST_EVENT, (row.payment_id,)).fetchone()
-        (before,) = connection.execute(_LATEST_BEFORE, (first, _EVENTS_BEFORE, now)).fetchone()
+        (before,) = connection.execute(_LATEST_BEFORE, (row.payment_id, _EVENTS_BEFORE, now)).fetchone()
     paid_at = row.paid_at if row.paid_at is not None and row.paid_at <= now else 0
     made_at = max(row.created_at, int(before or 0), paid_at)
-    if made_at < _FIRST_PAYMENT_MS:
-        return None
-    elapsed_ms = None if first is None else journal.ms_since_event(first)
-    return now - made_at if elapsed_ms is None else min(now - made_at, elapsed_ms)
+    return None if made_at < _FIRST_PAYMENT_MS else now - made_at

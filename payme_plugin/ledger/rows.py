@@ -6,6 +6,7 @@ that was never written.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -15,9 +16,10 @@ from payme_plugin.ledger.states import Cause, PaymentState
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Hashable, Mapping
 
 __all__ = [
+    "TABLES",
     "Adopted",
     "CancellationRow",
     "EventRow",
@@ -30,6 +32,7 @@ __all__ = [
     "row_of",
 ]
 
+_Reader = Callable[[Any], object]
 _Row = TypeVar("_Row", "PaymentRow", "EventRow", "CancellationRow", "FiscalLinkRow")
 
 
@@ -267,61 +270,52 @@ def row_of(kind: type[_Row], stored: sqlite3.Row | Mapping[str, object]) -> _Row
     """
     columns = dict(stored)
     values: dict[str, Any] = {}
-    for name, usual, read in _readers(cast("Hashable", kind)):
+    for name, read in _readers(cast("Hashable", kind)):
         try:
-            value = columns[name]
-            values[name] = value if type(value) is usual else read(value)
+            values[name] = read(columns[name])
         except (LookupError, ValueError) as error:
-            message = f"the {_NAMES[kind]}{_key_of(columns)} is invalid: its {name}"
+            key = next(iter(columns.values()), None)
+            shown = f" {key!r}" if isinstance(key, int | str) else ""
+            message = f"the {_NAMES[kind]}{shown} is invalid: its {name}"
             raise Damaged(message) from error
     return kind(**values)
 
 
-def _key_of(columns: Mapping[str, object]) -> str:
-    """Return the row's key for the message, if it is readable."""
-    name = next(iter(columns.values()), None)
-    return f" {name!r}" if isinstance(name, int | str) else ""
-
-
 @cache
-def _readers(kind: Any) -> tuple[tuple[str, type | None, Callable[[object], object]], ...]:  # noqa: ANN401 - a class
-    """Return each attribute with the type that is taken as it is and the reader of any other value."""
-    return tuple((field.name, *_READ[str(field.type)]) for field in fields(kind))
+def _readers(kind: Any) -> tuple[tuple[str, _Reader], ...]:  # noqa: ANN401 - a class
+    return tuple((field.name, _READERS[str(field.type)]) for field in fields(kind))
 
 
-def _refuse(value: object) -> object:
-    raise ValueError(value)
+def _only(*types: type) -> _Reader:
+    """Return a function that takes a value of these types as it is, and raises ValueError for any other."""
+
+    def read(value: object) -> object:
+        if type(value) not in types:
+            raise ValueError(value)
+        return value
+
+    return read
 
 
-def _require_none(value: object) -> None:
-    if value is not None:
-        raise ValueError(value)
-
-
-def _flag(value: object) -> bool:
-    if value not in (0, 1):
-        raise ValueError(value)
-    return bool(value)
-
-
-def _state_or_none(value: object) -> PaymentState | None:
-    return None if value is None else PaymentState(value)
-
-
-_READ: dict[str, tuple[type | None, Callable[[object], object]]] = {
-    "int": (int, _refuse),
-    "int | None": (int, _require_none),
-    "str": (str, _refuse),
-    "str | None": (str, _require_none),
-    "bool": (None, _flag),
-    "Cause": (None, Cause),
-    "PaymentState": (None, PaymentState),
-    "PaymentState | None": (None, _state_or_none),
+_STATES = {state.value: state for state in PaymentState}
+_READERS: dict[str, _Reader] = {
+    "int": _only(int),
+    "int | None": _only(int, type(None)),
+    "str": _only(str),
+    "str | None": _only(str, type(None)),
+    "bool": {0: False, 1: True}.__getitem__,
+    "Cause": {cause.value: cause for cause in Cause}.__getitem__,
+    "PaymentState": _STATES.__getitem__,
+    "PaymentState | None": lambda value: None if value is None else _STATES[value],
 }
+"""By the type of an attribute: what makes it of a column's value, or raises LookupError or ValueError."""
 
-_NAMES: dict[type, str] = {
-    PaymentRow: "payment",
-    EventRow: "event",
-    CancellationRow: "cancellation",
-    FiscalLinkRow: "fiscal link",
+TABLES: dict[str, Any] = {
+    "payment": PaymentRow,
+    "event": EventRow,
+    "cancellation": CancellationRow,
+    "fiscal_link": FiscalLinkRow,
 }
+"""The tables whose rows are data here, and the classes of their rows."""
+
+_NAMES: dict[Any, str] = {kind: table.replace("_", " ") for table, kind in TABLES.items()}

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+import sqlite3
+from contextlib import closing
 
 from payme_plugin.ledger.errors import Damaged, TooNew
 
-if TYPE_CHECKING:
-    import sqlite3
-
-__all__ = ["SCHEMA_VERSION", "make_tables", "migrate", "require_ours"]
+__all__ = ["SCHEMA_VERSION", "has_our_tables", "make_tables", "migrate", "require_ours"]
 
 SCHEMA_VERSION = 1
 
@@ -114,9 +112,20 @@ def make_tables(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-def _version(connection: sqlite3.Connection) -> int:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    return int(version)
+def has_our_tables(connection: sqlite3.Connection) -> bool:
+    """Return whether a file has the tables and columns of a journal: a flipped bit may have renamed one."""
+    with closing(sqlite3.connect(":memory:")) as journal:
+        make_tables(journal)
+        expected = _columns(journal)
+    try:
+        return expected <= _columns(connection)
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _columns(connection: sqlite3.Connection) -> set[tuple[object, ...]]:
+    query = "SELECT tables.name, columns.name FROM sqlite_master AS tables, pragma_table_info(tables.name) AS columns"
+    return {tuple(row) for row in connection.execute(query)}
 
 
 def require_ours(connection: sqlite3.Connection) -> int:
@@ -126,7 +135,7 @@ def require_ours(connection: sqlite3.Connection) -> int:
         Damaged: it is another program's database.
         TooNew: a newer version wrote it.
     """
-    version = _version(connection)
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     if application_id != _APPLICATION_ID:
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -136,7 +145,7 @@ def require_ours(connection: sqlite3.Connection) -> int:
     if version > SCHEMA_VERSION:
         message = f"the journal has version {version}, this program knows versions up to {SCHEMA_VERSION}"
         raise TooNew(message)
-    return version
+    return int(version)
 
 
 def migrate(connection: sqlite3.Connection, host_identity: str) -> None:

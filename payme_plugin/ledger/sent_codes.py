@@ -1,14 +1,13 @@
 """Codes already sent to ``receipts.pay``: each is rejected for one hour, whatever the clock shows.
 
-The row of a code has the wall time at which it was sent; it outlives the process. Beside it this process keeps the
-latest codes with the time on a clock that nobody sets. How long ago an earlier process sent a code, only the wall clock
-can tell, and it may have been set since: such a code is rejected during the first hour of this process. A buyer's code
-works once, so nothing is lost by asking for another.
+The row of a code has the wall time at which it was sent; it outlives the process. This process also keeps the latest
+codes with the time on a clock that nobody sets. Only the wall clock tells how long ago an earlier process sent a code,
+and it may have been set since. So such a code is rejected during the first hour of this process. Nothing is lost by
+asking for another code, because a buyer's code works once.
 """
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -19,13 +18,10 @@ if TYPE_CHECKING:
 
     from payme_plugin.clock import Clock
 
-__all__ = ["CODE_MEMORY_MS", "FINGERPRINT_BYTES", "SentCodes"]
+__all__ = ["CODE_MEMORY_MS", "SentCodes"]
 
 CODE_MEMORY_MS = 3_600_000
 """How long a sent code is rejected: one hour."""
-
-FINGERPRINT_BYTES = 16
-"""Length of a fingerprint, in bytes."""
 
 _KEPT = 250
 """How many codes are kept in memory, so that it does not grow with the sales.
@@ -35,16 +31,14 @@ A till that takes a payment every 15 s all day sends 240 in an hour. An older co
 
 
 class SentCodes:
-    """The sent codes of one connection to the journal; any thread may use it.
+    """The sent codes of one connection to the journal.
 
-    Each ``connection`` below is inside its transaction.
+    Each ``connection`` below is inside the journal's transaction, so one thread at a time is here.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._opened_at_s = clock.monotonic()
-        # Codes are recorded after the commit, outside the lock of the connection.
-        self._lock = threading.Lock()
         self._sent: deque[tuple[str, float]] = deque(maxlen=_KEPT)
 
     def is_sent(self, connection: sqlite3.Connection, fingerprint: str) -> bool:
@@ -59,13 +53,12 @@ class SentCodes:
         if not isinstance(found[0], int):
             message = "a code is invalid: its sent_at"
             raise Damaged(message)
-        with self._lock:
-            sent_at_s = next((at_s for code, at_s in reversed(self._sent) if code == fingerprint), self._opened_at_s)
+        sent_at_s = next((at_s for code, at_s in reversed(self._sent) if code == fingerprint), self._opened_at_s)
         is_fresh = (self._clock.monotonic() - sent_at_s) * 1000 < CODE_MEMORY_MS
         return is_fresh or self._clock.wall_ms() - found[0] < CODE_MEMORY_MS
 
     def send(self, connection: sqlite3.Connection, fingerprint: str, payment_id: str) -> None:
-        """Store that a code is about to be sent; ``record`` it once that is durable.
+        """Store that a code is about to be sent.
 
         Raises:
             CodeAlreadySent: it was sent within the hour.
@@ -78,16 +71,10 @@ class SentCodes:
             "INSERT OR REPLACE INTO code (fingerprint, payment_id, sent_at) VALUES (?, ?, ?)",
             (fingerprint, payment_id, self._clock.wall_ms()),
         )
+        # If the commit fails, or the code is released later, it has no row, and this entry has no effect.
+        self._sent.append((fingerprint, self._clock.monotonic()))
 
     @staticmethod
     def release(connection: sqlite3.Connection, fingerprint: str, payment_id: str) -> None:
         """Delete a code of this payment that was certainly not sent."""
         connection.execute("DELETE FROM code WHERE payment_id = ? AND fingerprint = ?", (payment_id, fingerprint))
-
-    def record(self, *, sent: str | None, released: str | None) -> None:
-        """Keep when a code was sent, on a clock that nobody sets, and drop a released one; both are durable."""
-        with self._lock:
-            if released is not None:
-                self._sent = deque((each for each in self._sent if each[0] != released), maxlen=_KEPT)
-            if sent is not None:
-                self._sent.append((sent, self._clock.monotonic()))

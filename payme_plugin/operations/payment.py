@@ -304,7 +304,6 @@ class _Payment:
         is_lacking = receipt is None or any(receipt.raw.get(name) is None for name in _SLIP_NEEDS)
         if is_lacking and is_same_account(row, self._context.settings):
             receipt = self._queries(row, Text.PROGRESS_PAYING).receipt(self._wait.question_limit()) or receipt
-            self._journal.add_notes_later(row.payment_id, self._events.take())
         return results.paid_result(self._context, row, receipt)
 
     def _ended_without_code(self, row: PaymentRow, missing: NoCode) -> NotPaid:

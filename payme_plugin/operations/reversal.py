@@ -273,7 +273,6 @@ class _Reversal:
 
     def _reversed_result(self, *, was_queued: bool) -> ReversalResult:
         receipt = self._queries.receipt(self._wait.question_limit())
-        self._context.journal.add_notes_later(self._row.payment_id, self._events.take())
         raw = {} if receipt is None else receipt.raw
         return ReversalResult(
             status=ReversalStatus.REVERSED,

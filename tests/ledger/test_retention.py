@@ -37,9 +37,6 @@ class Calendar:
     def monotonic(self) -> float:
         return 0.0
 
-    def boottime(self) -> float:
-        return 0.0
-
     def sleep(self, duration_s: float) -> None:
         self.now += int(duration_s * 1000)
 

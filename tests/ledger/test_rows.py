@@ -152,6 +152,9 @@ def test_a_story_that_can_not_be_read_keeps_no_money_from_going_back(
     again = Journal(path, host_identity="till-1", clock=clock)
 
     assert [row.payment_id for row in Cancellations(again).due(9)] == ["p1"]
+    with pytest.raises(Damaged):
+        again.add_intent(intent_of("p2"), "a tender was picked")
+    assert again.find("p2") is None
     assert again.damage is not None
     again.close()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -155,18 +154,20 @@ def _shared(factory: pytest.TempPathFactory) -> Journal:
     return Journal(factory.getbasetemp() / "fingerprints.sqlite3", host_identity="till-1", clock=VirtualClock())
 
 
-def test_a_code_is_looked_up_only_while_no_other_thread_records_one() -> None:
-    codes = SentCodes(VirtualClock())
-    with closing(sqlite3.connect(":memory:", check_same_thread=False)) as connection:
-        connection.execute("CREATE TABLE code (fingerprint TEXT, sent_at INTEGER)")
-        connection.execute("INSERT INTO code VALUES ('ab', 0)")
-        asking = threading.Thread(target=codes.is_sent, args=(connection, "ab"), name="asking")
-        with codes._lock:
-            asking.start()
-            asking.join(0.1)
-            assert asking.is_alive()
-        asking.join(5)
-        assert not asking.is_alive()
+def test_a_code_whose_commit_failed_was_not_sent(journal: Journal) -> None:
+    _send(journal, "p1", "111111")
+    fingerprint = journal.fingerprint(CODE)
+
+    def send_in_vain() -> None:
+        with journal.writing() as connection:
+            journal._codes.send(connection, fingerprint, "p1")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        send_in_vain()
+    assert not journal.was_sent(fingerprint)
+    _send(journal, "p2")
+    assert journal.was_sent(fingerprint)
 
 
 def test_the_latest_250_codes_are_kept_however_many_are_sent() -> None:
@@ -174,10 +175,10 @@ def test_the_latest_250_codes_are_kept_however_many_are_sent() -> None:
     clock.sleep(2 * CODE_MEMORY_MS / 1000)
     codes = SentCodes(clock)
     clock.sleep(CODE_MEMORY_MS / 1000)
-    for number in range(3000):
-        codes.record(sent=f"{number:032x}", released=None)
     with closing(sqlite3.connect(":memory:")) as connection:
-        connection.execute("CREATE TABLE code (fingerprint TEXT, sent_at INTEGER)")
-        connection.executemany("INSERT INTO code VALUES (?, 0)", [(f"{number:032x}",) for number in range(3000)])
+        connection.execute("CREATE TABLE code (fingerprint TEXT PRIMARY KEY, payment_id TEXT, sent_at INTEGER)")
+        for number in range(3000):
+            codes.send(connection, f"{number:032x}", "p1")
+        connection.execute("UPDATE code SET sent_at = 0")
         sent = [codes.is_sent(connection, f"{number:032x}") for number in range(3000)]
     assert (sent[:2750], sent[2750:]) == ([False] * 2750, [True] * 250)

@@ -44,9 +44,6 @@ class HandClock:
     def monotonic(self) -> float:
         return self.now
 
-    def boottime(self) -> float:
-        return self.now
-
     def wall_ms(self) -> int:
         return 0
 

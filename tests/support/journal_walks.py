@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from payme_plugin.ledger.journal import add_events
 from payme_plugin.ledger.rows import Intent, NewCancellation
 from payme_plugin.ledger.states import Cause, PaymentState
 
@@ -59,10 +60,9 @@ def intent_of(payment_id: str = "p1", *, amount: int = 1_500_000, number: int = 
 
 
 def note_now(journal: Journal, payment_id: str, notes: Sequence[Note]) -> None:
-    """Let lines of a payment's story ride on a commit that stores nothing else."""
-    journal.add_notes_later(payment_id, notes)
-    with journal.writing():
-        pass
+    """Add events to a payment in a commit of their own."""
+    with journal.writing() as connection:
+        add_events(connection, payment_id, notes)
 
 
 def walk(journal: Journal, state: PaymentState, payment_id: str = "p1") -> PaymentRow:

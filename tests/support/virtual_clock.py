@@ -32,17 +32,13 @@ class VirtualClock:
         """Return the virtual second."""
         return self._now_s
 
-    def boottime(self) -> float:
-        """Return the virtual second, with those that the machine slept."""
-        return self._now_s + self._slept_s
-
     def wall_ms(self) -> int:
         """Return what the till's clock on the wall shows, Unix milliseconds."""
-        return self._wall_offset_ms + round(self.boottime() * 1000)
+        return self._wall_offset_ms + round((self._now_s + self._slept_s) * 1000)
 
     def true_ms(self) -> int:
         """Return what a clock that nobody ever set would show, Unix milliseconds."""
-        return BEGINNING_MS + round(self.boottime() * 1000)
+        return BEGINNING_MS + round((self._now_s + self._slept_s) * 1000)
 
     def suspend(self, duration_s: float) -> None:
         """Let the machine sleep, and nothing happen meanwhile."""
