@@ -12,7 +12,7 @@ from payme_plugin.log import Log
 from payme_plugin.operations import originals, reversal_requests
 from payme_plugin.operations.payment import take_payment
 from payme_plugin.operations.results import answer_without_acting, is_ours, refused_result, unknown_result
-from payme_plugin.secret import classes_and_places
+from payme_plugin.secret import safe_traceback
 from payme_plugin.settings import SettingsError
 from payme_plugin.texts import Text
 
@@ -186,7 +186,7 @@ class HookDispatcher:
             return self._refusal(request, Text.PAYMENT_JOURNAL_UNWRITABLE)
         except Exception as error:  # noqa: BLE001
             # No hook raises. What was durable before the fault decides later; until then nobody may hand out goods.
-            _log.error("payment %s: a fault of the plugin: %s", request.payment_id, classes_and_places(error))
+            _log.error("payment %s: a fault of the plugin: %s", request.payment_id, safe_traceback(error))
             return self._not_taken(request, Text.PAYMENT_TILL_FAULT)
 
     def _not_taken(self, request: PaymentRequest, text: Text) -> PaymentResult:
@@ -250,7 +250,7 @@ class HookDispatcher:
             return self._kept(Text.REVERSAL_JOURNAL_DAMAGED if is_damaged else Text.REVERSAL_JOURNAL_UNWRITABLE)
         except Exception as error:  # noqa: BLE001
             # No hook raises. A cancellation that is durable is carried out whatever the cashier reads.
-            _log.error("reversal of %s: a fault of the plugin: %s", payment_id, classes_and_places(error))
+            _log.error("reversal of %s: a fault of the plugin: %s", payment_id, safe_traceback(error))
             return self._kept(Text.REVERSAL_JOURNAL_UNWRITABLE)
 
     def _looked_up(self, look: Callable[[Journal], _Found | None]) -> _Found | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from payme_plugin.ledger.errors import JournalError
 from payme_plugin.ledger.states import Cause
 from payme_plugin.log import Log
-from payme_plugin.secret import classes_and_places
+from payme_plugin.secret import safe_traceback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -144,7 +144,7 @@ class Worker:
             except JournalError as error:
                 _log.error("the worker can't use the journal: %s", error)
             except Exception as error:  # noqa: BLE001 - the worker never stops silently
-                _log.error("the worker met a fault of the plugin: %s", classes_and_places(error))
+                _log.error("the worker met a fault of the plugin: %s", safe_traceback(error))
             self._wake.wait(idle_s)
             self._wake.clear()
 
@@ -232,7 +232,7 @@ class Worker:
             except JournalError as error:
                 _log.error("%s waits: %s", job.name, error)
             except Exception as error:  # noqa: BLE001 - the worker never stops silently
-                _log.error("%s met a fault of the plugin: %s", job.name, classes_and_places(error))
+                _log.error("%s met a fault of the plugin: %s", job.name, safe_traceback(error))
             finally:
                 now = self._clock.monotonic()
                 with self._lock:

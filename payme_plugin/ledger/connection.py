@@ -19,7 +19,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from payme_plugin.durable import sync_folder
+from payme_plugin.fsync import sync_folder
 from payme_plugin.ledger.errors import Damaged, FileMoved, JournalError, Unavailable
 from payme_plugin.ledger.schema import migrate, require_ours
 from payme_plugin.log import Log

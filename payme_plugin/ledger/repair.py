@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from payme_plugin.durable import sync_folder
+from payme_plugin.fsync import sync_folder
 from payme_plugin.ledger.connection import SMALLEST_FILE, connect_read_only, translated
 from payme_plugin.ledger.errors import Damaged, ForeignJournal, InUse, Unavailable
 from payme_plugin.ledger.locks import LEADER, Leases, is_alive, lock_bytes
