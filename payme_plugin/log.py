@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import logging
 
+from payme_plugin import PLUGIN_NAME
+
 __all__ = ["LOGGER_NAME", "Log"]
 
-LOGGER_NAME = "payme"
+LOGGER_NAME = PLUGIN_NAME
 
 _CALLERS_FRAME = 3
 """``stacklevel`` of a record: ``_write``, the method of its level, then the line that logged it."""

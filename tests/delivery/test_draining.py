@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from owed_money import owe, owe_paid, owe_refund
-from payme_plugin.delivery.draining import deliver_due, deliver_until_empty
 from payme_plugin.sandbox import CancelPlan, FaultKind
 from virtual_paymego import Passage
 
@@ -20,22 +19,22 @@ PATIENCE_S = 20
 
 
 def drain(world: HookedWorld) -> bool:
-    kassa = world.background.kassa(9)
-    assert kassa is not None
-    return deliver_until_empty(world.background.rounds(), kassa, world.host.is_recorded, world.clock, PATIENCE_S)
+    merchant = world.background.merchant()
+    assert merchant is not None
+    return world.background.processor().deliver_until_empty(merchant, PATIENCE_S)
 
 
 def deliver(world: HookedWorld) -> bool:
-    kassa = world.background.kassa(9)
-    assert kassa is not None
-    deliver_due(world.background.rounds(), kassa, world.host.is_recorded)
+    merchant = world.background.merchant()
+    assert merchant is not None
+    world.background.processor().deliver_due(merchant)
     return not world.journal.live_cancellations()
 
 
 def put_off(world: HookedWorld) -> None:
     """Give every row a pause of fifteen minutes."""
     for row in world.journal.live_cancellations():
-        world.background.rounds().rows.postpone(row, 900_000, "no answer")
+        world.background.processor().cancellations.postpone(row, 900_000, "no answer")
 
 
 def test_an_empty_queue_is_empty_without_a_request(world: HookedWorld) -> None:
@@ -194,7 +193,7 @@ def test_a_row_that_another_process_ends_meanwhile_is_a_change(world: HookedWorl
     assert another.enter_context(world.background._storage.leases.try_acquire(held.cancellation_id))
 
     def end() -> None:
-        world.background.rounds().rows.end(held, "Payme says cancelled (50)", reversed_at_payme=True)
+        world.background.processor().cancellations.end(held, "Payme says cancelled (50)", reversed_at_payme=True)
         another.close()
 
     world.clock.at(world.clock.monotonic() + 5, end)

@@ -150,7 +150,7 @@ def begins_elsewhere(world: HookedWorld) -> Callable[[float], None]:
 
     def hand(_: float) -> None:
         if world.live() and not begun:
-            begun.append(world.background.rounds().rows.begin(world.live()[0]))
+            begun.append(world.background.processor().cancellations.begin(world.live()[0]))
 
     return hand
 
@@ -229,7 +229,7 @@ def test_one_that_another_took_back_while_the_hook_waits_is_begun_anew_before_it
 
     def take_back(_: float) -> None:
         if world.live() == [former]:
-            world.background.rounds().rows.withdraw(former, "taken back", attempts=0)
+            world.background.processor().cancellations.withdraw(former, "taken back", attempts=0)
 
     ui.hand = take_back
 

@@ -83,7 +83,9 @@ def test_closed_by_a_person_while_it_is_followed_it_is_reversed_at_50_all_the_sa
 
     def close() -> None:
         (row,) = world.live()
-        world.background.rounds().rows.end(row, closing("by hand", "cancelling (21)"), reversed_at_payme=False)
+        world.background.processor().cancellations.end(
+            row, closing("by hand", "cancelling (21)"), reversed_at_payme=False
+        )
 
     first = road.give_back(world, sold, ui=once(world, close))
     again = road.give_back(world, sold)
