@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from payme_plugin.delivery.host_queue import QueueConsumer
 from payme_plugin.delivery.processor import CancellationProcessor
 from payme_plugin.delivery.worker import Worker
-from payme_plugin.ledger.errors import AnotherTill, Damaged, FileMoved, JournalError, Unavailable
-from payme_plugin.ledger.locks import LEADER
+from payme_plugin.ledger.errors import AnotherTill, Damaged, FileMoved, JournalError
+from payme_plugin.ledger.locks import LeaderLock
 from payme_plugin.ledger.retention import forget_finished
 from payme_plugin.log import Log
 from payme_plugin.operations.closed_receipts import ClosedReceipts
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from payme_plugin.service import ClientCache, Storage
     from payme_plugin.settings import Settings, SettingsReader
 
-__all__ = ["Background", "LeaderLock", "texts_of"]
+__all__ = ["Background", "texts_of"]
 
 _log = Log()
 
@@ -46,47 +46,6 @@ _DAY_S = 86_400.0
 _FORGET_AGAIN_S = 60.0
 _STOP_TIMEOUT_S = 2.0
 _YIELD_S = 1.0
-
-
-class LeaderLock:
-    """The lock of the process that decides recovery in a folder. Any thread may use it.
-
-    Args:
-        storage: has the locks of the journal.
-
-    Attributes:
-        is_leader: this process is the leader.
-    """
-
-    def __init__(self, storage: Storage) -> None:
-        self.is_leader = False
-        self._storage = storage
-        self._lock = threading.Lock()
-        self._held = contextlib.ExitStack()
-        self._is_released = False
-
-    def acquire(self) -> bool:
-        """Become the leader unless another process is; return whether this process is it, until ``release``.
-
-        Raises:
-            Unavailable: the folder can't be written, or this process has stopped.
-        """
-        with self._lock:
-            if self._is_released:
-                message = "the till has stopped"
-                raise Unavailable(message)
-            if not self.is_leader:
-                self.is_leader = self._held.enter_context(self._storage.leases.try_acquire(LEADER))
-                if not self.is_leader:
-                    self._held.close()
-            return self.is_leader
-
-    def release(self) -> None:
-        """Let another process become the leader, for good."""
-        with self._lock:
-            self._is_released = True
-            self.is_leader = False
-            self._held.close()
 
 
 class Background:
@@ -111,8 +70,10 @@ class Background:
         self._settings = settings
         self._clients = clients
         self._clock = clock
-        self._leader = LeaderLock(storage)
-        self.closed_receipts = ClosedReceipts(storage.journal, lambda: storage.owner.token, clock, self._is_active)
+        self._leader = LeaderLock()
+        self.closed_receipts = ClosedReceipts(
+            storage.journal, lambda: storage.opened.owner.token, clock, self._is_active
+        )
         self._lock = threading.Lock()
         self._changed = threading.Condition()
         self._active: str | None = None
@@ -195,11 +156,11 @@ class Background:
             JournalError: the journal can't be used.
         """
         journal = self._storage.journal()
-        is_leader = self._leader.acquire()
+        is_leader = self._leads()
         self._host.notice(_ANOTHER_TILL_NOTICE, None if is_leader else self.texts()(Text.NOTICE_ANOTHER_TILL))
         if not is_leader:
             return None
-        owner = self._storage.owner
+        owner = self._storage.opened.owner
 
         def may_decide(row: PaymentRow) -> bool:
             if row.owner == owner.token:
@@ -233,7 +194,7 @@ class Background:
         with self._lock:
             if self._processor is None:
                 journal = self._storage.another_journal()
-                self._processor = CancellationProcessor(journal, self._storage.leases, self, self._clock)
+                self._processor = CancellationProcessor(journal, self._storage.opened.leases, self, self._clock)
             return self._processor
 
     def merchant(self) -> MerchantClient | None:
@@ -247,7 +208,7 @@ class Background:
         if not self._is_recovered:
             self._recover_or_log(own_too=False)
         self._forget_finished()
-        self._consumer.expire_notice()
+        self._consumer.refresh_notice()
         fault = self._storage.fault()
         if fault is not None:
             self._host.notice(JOURNAL_NOTICE, self.texts()(journal_notice(fault)))
@@ -270,7 +231,7 @@ class Background:
         Raises:
             JournalError: nobody can tell which process is the leader.
         """
-        return self._host.is_recorded(payment_id) if self._leader.acquire() else None
+        return self._host.is_recorded(payment_id) if self._leads() else None
 
     def enqueue(self, message: QueueMessage) -> bool:
         """Return whether the host's queue took a message; it is not offered one of another till's.
@@ -278,7 +239,10 @@ class Background:
         Raises:
             JournalError: nobody can tell which process is the leader.
         """
-        return self._leader.acquire() and self._host.enqueue(message)
+        return self._leads() and self._host.enqueue(message)
+
+    def _leads(self) -> bool:
+        return self._leader.acquire(self._storage.opened.leases)
 
     def _current_settings(self) -> Settings | None:
         try:

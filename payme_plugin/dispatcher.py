@@ -100,7 +100,7 @@ class HookDispatcher:
 
         Money effect: may charge.
         """
-        if self._service.payment_type() != request.payment_type:
+        if self._service.settings.payment_type() != request.payment_type:
             return None
         with self._one_at_a_time() as began_at:
             if began_at is None:
@@ -118,14 +118,14 @@ class HookDispatcher:
         """
         record = request.payment
         try:
-            row = originals.row_of_cancel(self._service.journal(), request)
+            row = originals.row_of_cancel(self._service.storage.journal(), request)
             ours = row is not None or is_ours(record)
         except JournalError as error:
             _log.error("the journal can't be asked whose payment it is: %s", error)
             # A record that lost its data counts as ours under our tender.
             row, ours = (
                 None,
-                is_ours(record) or (not record.data and record.payment_type == self._service.payment_type()),
+                is_ours(record) or (not record.data and record.payment_type == self._service.settings.payment_type()),
             )
         if not ours:
             return None
@@ -135,7 +135,7 @@ class HookDispatcher:
         """Return what forbids a refund; an empty list if nothing does or the payment isn't ours."""
         texts = self._service.texts()
         try:
-            journal = self._service.journal()
+            journal = self._service.storage.journal()
             original = originals.original_of(journal, request)
             if original is None and not self._may_be_ours(request):
                 return []
@@ -152,7 +152,7 @@ class HookDispatcher:
         Money effect: may cancel, the whole amount.
         """
         try:
-            original = originals.original_of(self._service.journal(), request)
+            original = originals.original_of(self._service.storage.journal(), request)
         except JournalError as error:
             _log.error("the journal can't be asked whose payment it is: %s", error)
             original = None
@@ -198,7 +198,7 @@ class HookDispatcher:
         """Refuse a payment if the journal is certain that no code has left; else return what the journal knows."""
         texts = self._service.texts()
         try:
-            row = self._service.journal().find(request.payment_id)
+            row = self._service.storage.journal().find(request.payment_id)
         except JournalError:
             return unknown_result(texts, request.amount)
         return answer_without_acting(texts, request, row, self._refused_payment(request, text))
@@ -246,7 +246,7 @@ class HookDispatcher:
     def _stored_reversal(self, payment_id: str, request: CancelRequest | RefundRequest) -> ReversalResult | None:
         """Return what the journal has of a reversal: the host must not keep a sale whose money is returned."""
         try:
-            journal, texts = self._service.journal(), self._service.texts()
+            journal, texts = self._service.storage.journal(), self._service.texts()
             if isinstance(request, CancelRequest):
                 return reversal_requests.durable_cancel(journal, request, texts)
             return reversal_requests.durable_refund(journal, request, texts)
@@ -262,7 +262,7 @@ class HookDispatcher:
 
     def _may_be_ours(self, request: RefundRequest) -> bool:
         is_named = request.payment is not None and is_ours(request.payment)
-        return is_named or request.payment_type == self._service.payment_type()
+        return is_named or request.payment_type == self._service.settings.payment_type()
 
     def _wake_for(self, result: PaymentResult | ReversalResult) -> None:
         if result.cancellation_queued:

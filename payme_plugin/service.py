@@ -57,17 +57,19 @@ class Service:
     Attributes:
         host: the till, guarded.
         clock: time.
+        settings: reads the settings of this moment.
+        storage: the till's data folder.
         background: everything behind the sales.
     """
 
     def __init__(self, host: Host, clock: Clock | None = None) -> None:
         self.clock = clock or SystemClock()
         self.host = GuardedHost(host)
-        self._settings = SettingsReader(lambda: host.settings(PLUGIN_NAME), codes)
-        self._storage = Storage(host, self.clock)
+        self.settings = SettingsReader(lambda: host.settings(PLUGIN_NAME), codes)
+        self.storage = Storage(host, self.clock)
         self._clients = ClientCache(self.clock)
         self._templates = lru_cache(maxsize=1)(_new_templates)
-        self.background = Background(self.host, self._storage, self._settings, ClientCache(self.clock), self.clock)
+        self.background = Background(self.host, self.storage, self.settings, ClientCache(self.clock), self.clock)
 
     def start(self) -> None:
         """Check the settings, open the journal, and warm up in the background what the first payment needs.
@@ -76,7 +78,7 @@ class Service:
         """
         settings = self._checked_settings()
         try:
-            self._storage.journal()
+            self.storage.journal()
         except JournalError as error:
             self.journal_fault(error, "the till starts")
         else:
@@ -101,16 +103,12 @@ class Service:
         """
         self.background.stop(ask_host=ask_host)
         self._clients.close()
-        self._storage.close()
-
-    def payment_type(self) -> int | None:
-        """Return the number of the tender, even if other settings can't be used, or None."""
-        return self._settings.payment_type()
+        self.storage.close()
 
     def payment_types(self) -> list[PaymentType]:
         """Return the tender of the settings, or nothing, with a notice that says how to set it."""
         texts = texts_of(self._checked_settings(), self.host)
-        number = self._settings.payment_type()
+        number = self.settings.payment_type()
         self.host.notice(_TENDER_NOTICE, None if number is not None else texts(Text.NOTICE_NO_PAYMENT_TYPE))
         return [] if number is None else [PaymentType(number=number, name=texts(Text.TENDER_NAME))]
 
@@ -121,16 +119,16 @@ class Service:
             SettingsError: the settings can't be used.
             JournalError: the journal can't be used.
         """
-        settings = self._settings.read()
+        settings = self.settings.read()
         self._notify_settings(settings)
         texts = texts_of(settings, self.host)
-        journal = self._storage.journal()
+        journal = self.storage.journal()
         return Context(
             client=self._clients.of(settings),
             clock=self.clock,
             journal=journal,
-            owner=self._storage.owner.token,
-            is_alive=self._storage.owner.is_alive,
+            owner=self.storage.opened.owner.token,
+            is_alive=self.storage.opened.owner.is_alive,
             settings=settings,
             texts=texts,
             slips=PaymentSlips(
@@ -144,14 +142,6 @@ class Service:
             notice=self.host.notice,
         )
 
-    def journal(self) -> Journal:
-        """Return the journal.
-
-        Raises:
-            JournalError: it can't be used.
-        """
-        return self._storage.journal()
-
     def texts(self) -> Texts:
         """Return the texts in the cashier's language of this moment."""
         return self.background.texts()
@@ -163,7 +153,7 @@ class Service:
 
     def _checked_settings(self) -> Settings | None:
         try:
-            settings = self._settings.read()
+            settings = self.settings.read()
         except SettingsError as error:
             _log.error("the settings can't be used: %s", error)
             _log_warnings(error.warnings)
@@ -171,12 +161,12 @@ class Service:
             self.host.notice(_SETTINGS_NOTICE, text)
             return None
         self._notify_settings(settings)
-        problem = self._settings.problem
+        problem = self.settings.problem
         _log_warnings(dict.fromkeys((*settings.warnings, *(problem.warnings if problem is not None else ()))))
         return settings
 
     def _notify_settings(self, settings: Settings) -> None:
-        problem = self._settings.problem
+        problem = self.settings.problem
         if problem is None:
             self.host.notice(_SETTINGS_NOTICE, None)
             return
@@ -229,7 +219,17 @@ class ClientCache:
 
 
 @dataclass(frozen=True, slots=True)
-class _OpenStorage:
+class OpenStorage:
+    """What is open in the till's data folder.
+
+    Attributes:
+        path: the journal's file.
+        journal: the journal.
+        file: detects that the file is not the same any more.
+        leases: the leases of the journal's rows, and the leader's lock.
+        owner: this process as an owner of payments.
+    """
+
     path: Path
     journal: Journal
     file: FileIdentity
@@ -248,18 +248,16 @@ class Storage:
         self._host = host
         self._clock = clock
         self._lock = threading.Lock()
-        self._opened: _OpenStorage | None = None
+        self._opened: OpenStorage | None = None
         self._others: list[Journal] = []
 
     @property
-    def owner(self) -> Owner:
-        """This process as an owner; ``Unavailable`` before ``journal`` was called."""
-        return self._require_open().owner
-
-    @property
-    def leases(self) -> Leases:
-        """The locks of the journal; ``Unavailable`` before ``journal`` was called."""
-        return self._require_open().leases
+    def opened(self) -> OpenStorage:
+        """What ``journal`` has opened; ``Unavailable`` before the first call."""
+        if self._opened is None:
+            message = "the journal is not open"
+            raise Unavailable(message)
+        return self._opened
 
     def journal(self) -> Journal:
         """Return the journal: open it at the first call, and check at each later one that its file is still there.
@@ -302,7 +300,7 @@ class Storage:
         """
         self.journal()
         with self._lock:
-            opened = self._require_open()
+            opened = self.opened
             journal = Journal(opened.path, host_identity=opened.journal.host_identity, clock=self._clock)
             self._others.append(journal)
             return journal
@@ -318,13 +316,7 @@ class Storage:
                 opened.journal.close()
                 opened.owner.release()
 
-    def _require_open(self) -> _OpenStorage:
-        if self._opened is None:
-            message = "the journal is not open"
-            raise Unavailable(message)
-        return self._opened
-
-    def _open(self) -> _OpenStorage:
+    def _open(self) -> OpenStorage:
         try:
             folder = self._host.data_dir(PLUGIN_NAME)
             identity = self._host.identity
@@ -339,7 +331,7 @@ class Storage:
         except BaseException:
             journal.close()
             raise
-        return _OpenStorage(path, journal, file, Leases(folder), owner)
+        return OpenStorage(path, journal, file, Leases(folder), owner)
 
 
 def _new_templates(encoding: str | None) -> TemplateCache:

@@ -59,7 +59,7 @@ class JournalDelivery:
         self._settings = settings
         self._clients = ClientCache(clock)
         journal = storage.another_journal()
-        self._processor = CancellationProcessor(journal, storage.leases, self.host, clock)
+        self._processor = CancellationProcessor(journal, storage.opened.leases, self.host, clock)
 
     def require_merchant(self) -> MerchantClient:
         """Return the merchant account in the settings.

@@ -134,12 +134,13 @@ class QueueConsumer:
             _log.error("queue message %s waits: %s", message.message_id, error)
             return QueueVerdict.RETRY
 
-    def expire_notice(self) -> None:
-        """Withdraw the notice of messages that have not come again for a day."""
+    def refresh_notice(self) -> None:
+        """Show what is wrong with the latest message; forget messages that have not come again for a day."""
         limit = self._clock.monotonic() - _REMEMBERED_S
         with self._lock:
             self._problems = {name: problem for name, problem in self._problems.items() if problem[0] >= limit}
-        self._show()
+            texts = [text for _, text in self._problems.values()]
+        self._host.notice(_NOTICE, texts[-1] if texts else None)
 
     def _deliver(self, message_id: str, cancel: Cancel, texts: Texts) -> QueueVerdict:
         processor = self._delivery.processor()
@@ -162,12 +163,7 @@ class QueueConsumer:
             self._problems.pop(message_id, None)
             if text is not None:
                 self._problems[message_id] = (self._clock.monotonic(), text)
-        self._show()
-
-    def _show(self) -> None:
-        with self._lock:
-            texts = [text for _, text in self._problems.values()]
-        self._host.notice(_NOTICE, texts[-1] if texts else None)
+        self.refresh_notice()
 
 
 def _integer(value: object) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from payme_plugin.ledger.errors import JournalError
 from payme_plugin.ledger.rows import FiscalLinkRow
@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.rows import CancellationRow
     from payme_plugin.operations.cancellation import MerchantClient
 
+    _Row: TypeAlias = CancellationRow | FiscalLinkRow
+
 __all__ = ["Worker"]
 
 _log = Log()
 
 _MOST_ROWS = 64
 _MOST_S = 1.0
-"""A round begins no row after this: housekeeping, new settings and new rows wait no longer than one row takes."""
+"""A round begins no row after this time, so that housekeeping and new settings wait no longer than one row takes."""
 _LONGEST_IDLE_S = 20.0
 _IDLE_BESIDE_FAILED_S = 0.5
 _REST_S = 20.0
@@ -92,12 +94,16 @@ class Worker:
         if began_at >= self._retry_at:
             self._failed.clear()
         most = _MOST_ROWS + len(self._failed)
-        found: list[CancellationRow | FiscalLinkRow] = [*processor.cancellations.due(most), *processor.links.due(most)]
+        found: list[_Row] = [*processor.cancellations.due(most), *processor.links.due(most)]
+        self._failed &= {_name(row) for row in found}
         due = [row for row in found if _name(row) not in self._failed]
         with self.host_lock:
             merchant = self._delivery.merchant() if due else None
         for row in due:
-            if self._stopping.is_set() or self._clock.monotonic() - began_at >= _MOST_S:
+            if self._clock.monotonic() - began_at >= _MOST_S:
+                return 0.0
+            self._delivery.yield_to_sale()
+            if self._stopping.is_set():
                 return 0.0
             if not self._deliver(processor, row, merchant):
                 self._failed.add(_name(row))
@@ -105,19 +111,11 @@ class Worker:
         if self._failed:
             return _IDLE_BESIDE_FAILED_S
         next_due_in_ms = (processor.cancellations.next_due_in_ms(), processor.links.next_due_in_ms())
-        return min(
-            [_LONGEST_IDLE_S, *(due_in_ms / 1000 + 0.001 for due_in_ms in next_due_in_ms if due_in_ms is not None)]
-        )
+        return min([_LONGEST_IDLE_S, *(ms / 1000 + 0.001 for ms in next_due_in_ms if ms is not None)])
 
-    def _deliver(
-        self,
-        processor: CancellationProcessor,
-        row: CancellationRow | FiscalLinkRow,
-        merchant: MerchantClient | None,
-    ) -> bool:
+    def _deliver(self, processor: CancellationProcessor, row: _Row, merchant: MerchantClient | None) -> bool:
         """Deliver one row; return whether it may be due again as its pause says, because that was stored."""
         try:
-            self._delivery.yield_to_sale()
             if isinstance(row, FiscalLinkRow):
                 return merchant is not None and processor.send_link(row, merchant)
             with self.host_lock:
@@ -132,7 +130,7 @@ class Worker:
         return False
 
 
-def _name(row: CancellationRow | FiscalLinkRow) -> str:
+def _name(row: _Row) -> str:
     if isinstance(row, FiscalLinkRow):
         return f"fiscal link {row.fiscal_link_id}"
     return f"cancellation {row.cancellation_id}"

@@ -185,7 +185,7 @@ def selling(plugin: PaymePlugin, folder: Path, kassa: Served) -> Iterator[Verdic
     plugin.on_start(Till(folder, settings))
     assert plugin._dispatcher is not None
     try:
-        yield Verdicts(plugin._dispatcher._service.journal(), "sale")
+        yield Verdicts(plugin._dispatcher._service.storage.journal(), "sale")
     finally:
         plugin.on_stop()
 

@@ -118,7 +118,7 @@ def test_a_long_queue_is_followed_to_its_end_however_long_that_takes(world: Hook
 def test_a_row_in_the_hands_of_another_is_waited_for(world: HookedWorld) -> None:
     row = owe_refund(world)
     another = ExitStack()
-    assert another.enter_context(world.background._storage.leases.try_acquire(row.cancellation_id))
+    assert another.enter_context(world.background._storage.opened.leases.try_acquire(row.cancellation_id))
     world.clock.at(world.clock.monotonic() + 9, another.close)
 
     assert drain(world)
@@ -127,7 +127,7 @@ def test_a_row_in_the_hands_of_another_is_waited_for(world: HookedWorld) -> None
 def test_a_row_that_another_never_lets_go_is_given_up_after_the_patience(world: HookedWorld) -> None:
     row = owe_refund(world)
     began = world.clock.monotonic()
-    with world.background._storage.leases.try_acquire(row.cancellation_id):
+    with world.background._storage.opened.leases.try_acquire(row.cancellation_id):
         assert not drain(world)
 
     assert world.clock.monotonic() - began == pytest.approx(PATIENCE_S, abs=1)
@@ -190,7 +190,7 @@ def test_a_row_that_another_process_ends_meanwhile_is_a_change(world: HookedWorl
     held, stuck = (owe_paid(world, f"p{number}", number) for number in (1, 2))
     world.paymego.bank.put_state(world.paymego.now_ms, stuck.receipt_id, 77)
     another = ExitStack()
-    assert another.enter_context(world.background._storage.leases.try_acquire(held.cancellation_id))
+    assert another.enter_context(world.background._storage.opened.leases.try_acquire(held.cancellation_id))
 
     def end() -> None:
         world.background.processor().cancellations.end(held, "Payme says cancelled (50)", reversed_at_payme=True)

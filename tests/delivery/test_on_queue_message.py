@@ -173,7 +173,7 @@ def test_a_refund_is_carried_out_though_the_till_has_the_sale(world: HookedWorld
 def test_a_row_in_the_hands_of_another_worker_is_tried_again_later(world: HookedWorld) -> None:
     row = owe_paid(world)
     sent = len(world.paymego.sent)
-    with world.background._storage.leases.try_acquire(row.cancellation_id) as is_held:
+    with world.background._storage.opened.leases.try_acquire(row.cancellation_id) as is_held:
         assert is_held
         assert world.message(message_of(row)) is QueueVerdict.RETRY
 

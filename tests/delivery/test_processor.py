@@ -111,7 +111,7 @@ def test_a_lease_ends_with_its_step(world: HookedWorld) -> None:
     row = owe_paid(world)
     world.background.processor().step(row, merchant(world), is_recorded=None)
 
-    with world.background._storage.leases.try_acquire(row.cancellation_id) as is_free:
+    with world.background._storage.opened.leases.try_acquire(row.cancellation_id) as is_free:
         assert is_free
 
 
@@ -150,7 +150,7 @@ def test_a_link_and_a_row_of_the_same_number_do_not_share_a_lease(world: HookedW
     assert link.fiscal_link_id == row.cancellation_id
     world.paymego.befall(FaultKind.HTTP_ERROR, CANCEL)
 
-    with world.background._storage.leases.try_acquire(row.cancellation_id):
+    with world.background._storage.opened.leases.try_acquire(row.cancellation_id):
         processor.send_link(link, merchant(world))
 
     assert world.paymego.count(TELL) == 1

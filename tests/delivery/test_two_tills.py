@@ -253,7 +253,7 @@ def test_a_till_that_has_stopped_leaves_the_folder_to_the_next(world: HookedWorl
     world.background.recover(own_too=False)
     world.background.stop()
 
-    with world.background._storage.leases.try_acquire(LEADER) as is_free:
+    with world.background._storage.opened.leases.try_acquire(LEADER) as is_free:
         assert is_free
     world.restart()
     assert pay(world, "p1").status is PaymentStatus.PAID

@@ -253,8 +253,7 @@ def test_when_the_stop_returns_no_thread_of_the_worker_runs_any_more_though_the_
 def test_the_stop_waits_no_longer_than_it_was_given_and_no_row_is_begun_after_it(world: HookedWorld) -> None:
     begun, goes_on = threading.Event(), threading.Event()
     begins: list[None] = []
-    owe_refund(world, "p1", 1)
-    owe_refund(world, "p2", 2)
+    rows = [owe_refund(world, "p1", 1), owe_refund(world, "p2", 2)]
 
     def hang() -> None:
         begins.append(None)
@@ -274,6 +273,7 @@ def test_the_stop_waits_no_longer_than_it_was_given_and_no_row_is_begun_after_it
     goes_on.set()
     assert comes_true(lambda: workers() == [])
     assert len(begins) == 1
+    assert world.journal.live_cancellations() == rows
 
 
 def test_a_thread_that_is_late_sends_nothing_after_the_stop(new_till: Callable[..., ServedTill]) -> None:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.locks import Owner
     from payme_plugin.operations.context import Context
     from payme_plugin.paymego.client import PaymeGoClient
-    from payme_plugin.service import Service, Storage
+    from payme_plugin.service import OpenStorage, Service, Storage
     from payme_plugin.settings import Settings, SettingsReader
     from payme_plugin.texts import Texts
 
@@ -232,6 +232,10 @@ class _Storage:
         self._others: list[Journal] = []
 
     @property
+    def opened(self) -> OpenStorage:
+        return cast("OpenStorage", self)
+
+    @property
     def owner(self) -> Owner:
         return cast("Owner", self)
 
@@ -274,7 +278,9 @@ class _Background(Background):
     def processor(self) -> CancellationProcessor:
         if self._processor is None:
             journal = self._storage.another_journal()
-            self._processor = CancellationProcessor(journal, self._storage.leases, self, self._clock, self._drawn)
+            self._processor = CancellationProcessor(
+                journal, self._storage.opened.leases, self, self._clock, self._drawn
+            )
         return self._processor
 
     def texts(self) -> Texts:
@@ -299,6 +305,14 @@ class _Service:
     host: GuardedHost
     background: Background
 
+    @property
+    def storage(self) -> Storage:
+        return self.background._storage
+
+    @property
+    def settings(self) -> SettingsReader:
+        return cast("SettingsReader", SimpleNamespace(payment_type=lambda: self.world.settings.payment_type))
+
     def start(self) -> None:
         pass
 
@@ -306,15 +320,9 @@ class _Service:
     def clock(self) -> Clock:
         return self.world.clock
 
-    def payment_type(self) -> int | None:
-        return self.world.settings.payment_type
-
     def context(self) -> Context:
         self.world.read_settings()
         return self.world.context()
-
-    def journal(self) -> Journal:
-        return self.world.journal
 
     def texts(self) -> Texts:
         return self.world.texts

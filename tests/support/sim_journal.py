@@ -103,6 +103,11 @@ class SimStorage:
         life.at_end(self._die)
 
     @property
+    def opened(self) -> SimStorage:
+        """What is open: this."""
+        return self
+
+    @property
     def owner(self) -> Owner:
         """This process, as an owner."""
         assert self._owner is not None

@@ -89,15 +89,14 @@ class _Service:
 
     def __init__(self, process: Process, host: GuardedHost, background: Background) -> None:
         self.clock: Clock = process.stage
+        self.storage = process.storage
+        self.settings = SimpleNamespace(payment_type=lambda: TENDER)
         self.host = host
         self.background = background
         self._process = process
 
     def start(self) -> None:
         pass
-
-    def payment_type(self) -> int | None:
-        return TENDER
 
     def context(self) -> Context:
         process = self._process
@@ -113,9 +112,6 @@ class _Service:
             slips=cast("PaymentSlips", _NoSlips()),
             notice=self.host.notice,
         )
-
-    def journal(self) -> object:
-        return self._process.storage.journal()
 
     def texts(self) -> Texts:
         return _TEXTS
