@@ -109,10 +109,9 @@ class CancellationProcessor:
         The queue has it for an hour; then our worker takes it too. If that can't be stored, this process steps the row
         at once and offers it no more: a row in both places is harmless, because each step asks for the state first.
         """
-        if row.offered_at is not None or row.cancellation_id in self._offered_here:
-            return False
         try:
-            if not self._host.enqueue(message_of(row)):
+            is_offered = row.offered_at is not None or row.cancellation_id in self._offered_here
+            if is_offered or not self._host.enqueue(message_of(row)):
                 return False
             self._offered_here.add(row.cancellation_id)
             with contextlib.suppress(Conflict):
