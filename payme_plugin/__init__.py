@@ -1,1 +1,8 @@
 """A PaymeGO payment plugin for a POS. The plugin itself is ``payme_plugin.plugin:plugin``."""
+
+from __future__ import annotations
+
+__all__ = ["PLUGIN_NAME"]
+
+PLUGIN_NAME = "payme"
+"""Name of the plugin: for the host, in payment records and in the log."""

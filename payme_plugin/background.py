@@ -1,41 +1,36 @@
-"""What goes on behind the sales: recovery of what an earlier run left, delivery of cancellations, and their notices."""
+"""Everything behind the sales: recovery, housekeeping, the leader lock, the life of the worker, notices."""
 
 from __future__ import annotations
 
 import contextlib
-import secrets
 import threading
-from functools import partial
 from typing import TYPE_CHECKING
 
-from payme_plugin.delivery.desks import Desks
 from payme_plugin.delivery.host_queue import QueueConsumer
-from payme_plugin.delivery.leader import LeaderLock
 from payme_plugin.delivery.processor import CancellationProcessor
-from payme_plugin.delivery.worker import Surroundings, Worker
+from payme_plugin.delivery.worker import Worker
 from payme_plugin.ledger.errors import AnotherTill, Damaged, FileMoved, JournalError
+from payme_plugin.ledger.locks import LeaderLock
 from payme_plugin.ledger.retention import forget_finished
 from payme_plugin.log import Log
 from payme_plugin.operations.closed_receipts import ClosedReceipts
 from payme_plugin.operations.recovery import Recovered, recover
 from payme_plugin.operations.results import JOURNAL_NOTICE, journal_notice
 from payme_plugin.settings import SettingsError
-from payme_plugin.texts import Text
+from payme_plugin.texts import Text, Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from hookspecs import QueueMessage, QueueVerdict
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.operations.cancellation import MerchantClient
     from payme_plugin.operations.host_guard import GuardedHost
-    from payme_plugin.paymego.client import PaymeGoClient
-    from payme_plugin.settings import Settings
-    from payme_plugin.storage import Storage
-    from payme_plugin.texts import Texts
+    from payme_plugin.service import ClientCache, Storage
+    from payme_plugin.settings import Settings, SettingsReader
 
-__all__ = ["Background"]
+__all__ = ["Background", "texts_of"]
 
 _log = Log()
 
@@ -43,79 +38,58 @@ _RECOVERY_NOTICE = "payme.recovery"
 _TOO_OLD_NOTICE = "payme.recovery.too_old"
 _BACKLOG_NOTICE = "payme.cancellations"
 _ANOTHER_TILL_NOTICE = "payme.another_till"
+_DEFAULT_LANGUAGE = "ru"
 _OLD_MS = 3_600_000
 _MANY = 10
-_JITTER_STEPS = 1000
 _FORGET_AT_ONCE = 100
 _DAY_S = 86_400.0
 _FORGET_AGAIN_S = 60.0
 _STOP_TIMEOUT_S = 2.0
-_GIVES_WAY_S = 1.0
-_HOST_QUEUE = -1
+_YIELD_S = 1.0
 
 
 class Background:
-    """The background of one till.
+    """The background of one till; a ``Delivery`` for its worker, and the host that delivery may ask.
 
     Args:
         host: the till, guarded.
         storage: its data folder.
-        settings: gives the settings of this moment; raises ``SettingsError`` where there are none.
-        texts: gives the cashier's language of this moment.
-        new_client: makes a client for the kassa in the settings, apart from the sale's.
+        settings: reads the settings of this moment.
+        clients: the client of the worker and the host's queue, not the sale's.
         clock: time.
 
     Attributes:
-        closed_receipts: what the host told of receipts that closed.
+        closed_receipts: the receipts that the host closed.
     """
 
     def __init__(
-        self,
-        host: GuardedHost,
-        storage: Storage,
-        *,
-        settings: Callable[[], Settings],
-        texts: Callable[[], Texts],
-        new_client: Callable[[Settings], PaymeGoClient],
-        clock: Clock,
+        self, host: GuardedHost, storage: Storage, settings: SettingsReader, clients: ClientCache, clock: Clock
     ) -> None:
         self._host = host
         self._storage = storage
         self._settings = settings
-        self._texts = texts
+        self._clients = clients
         self._clock = clock
-        self._desks = Desks(new_client)
-        self._decider = LeaderLock(lambda: storage.leases, clock)
-        self.closed_receipts = ClosedReceipts(storage.journal, lambda: storage.owner.token, clock, self._is_in_hand)
-        self._turn = threading.Lock()
-        self._is_recovered = False
-        self._in_hand: str | None = None
-        self._nothing_in_hand = threading.Event()
-        self._nothing_in_hand.set()
-        self._rounds: CancellationProcessor | None = None
-        self._forget_at = float("-inf")
-        self._worker: Worker | None = None
-        self._recovery: threading.Thread | None = None
-        self._inbox = QueueConsumer(
-            host,
-            rounds=self.rounds,
-            kassa=partial(self.kassa, _HOST_QUEUE),
-            is_recorded=self._told_by_host,
-            texts=texts,
-            clock=clock,
+        self._leader = LeaderLock()
+        self.closed_receipts = ClosedReceipts(
+            storage.journal, lambda: storage.opened.owner.token, clock, self._is_active
         )
+        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._active: str | None = None
+        self._processor: CancellationProcessor | None = None
+        self._is_recovered = False
+        self._forget_at = float("-inf")
+        self._consumer = QueueConsumer(host, self, clock)
+        self._worker = Worker(self, clock)
+        self._recovery = threading.Thread(target=self._recover_once, name="payme-recovery", daemon=True)
 
     def start(self, *, run_worker: bool) -> None:
-        """Begin: recover in the background, and deliver unless another process does.
+        """Start the worker, which recovers first; without it, recover in the background.
 
         Money effect: may cancel, later.
         """
-        if not run_worker:
-            self._recovery = threading.Thread(target=self._recover_in_turn, name="payme-recovery", daemon=True)
-            self._recovery.start()
-            return
-        self._worker = Worker(self.rounds, self._surroundings(), self.desk, self._clock)
-        self._worker.start()
+        (self._worker if run_worker else self._recovery).start()
 
     def stop(self, *, ask_host: bool = True) -> None:
         """End; open work stays durable.
@@ -126,220 +100,201 @@ class Background:
         Money effect: may leave cancellations of payments that the host does not have.
         """
         self.closed_receipts.file_waiting()
-        self._recover_quietly(own_too=ask_host)
-        if self._worker is not None:
-            self._worker.stop(_STOP_TIMEOUT_S, self.cut_off)
-        if self._recovery is not None:
+        self._recover_or_log(own_too=ask_host)
+        self._worker.stop(_STOP_TIMEOUT_S)
+        if self._recovery.is_alive():
             self._recovery.join(_STOP_TIMEOUT_S)
-        self.cut_off()
-        self._decider.release()
-
-    def cut_off(self) -> None:
-        """Shut the connections of the deliveries under way, and open none any more."""
-        self._desks.close()
-
-    def tell_in_turn(self, key: str, text: str | None) -> None:
-        """Show a notice from a thread of the plugin's: only one of them at a time calls the host."""
-        with self._turn:
-            self._host.notice(key, text)
+        self._leader.release()
 
     def wake(self) -> None:
-        """A cancellation was just written: let the worker look at once."""
-        if self._worker is not None:
-            self._worker.wake()
+        """Let the worker look at once, because a cancellation was just written."""
+        self._worker.wake()
+
+    def notify(self, key: str, text: str | None) -> None:
+        """Show a notice from a thread of the plugin's: only one of them at a time calls the host."""
+        with self._worker.host_lock:
+            self._host.notice(key, text)
+
+    def queue_message(self, message: QueueMessage) -> QueueVerdict | None:
+        """Handle a message that the host's queue delivers; None: its kind is not ours.
+
+        Money effect: may cancel, the whole amount of one receipt.
+        """
+        return self._consumer.handle(message, self.texts())
+
+    def texts(self) -> Texts:
+        """Return the texts in the cashier's language of this moment."""
+        return texts_of(self._current_settings(), self._host)
 
     @contextlib.contextmanager
-    def in_hand(self, payment_id: str) -> Iterator[None]:
-        """Leave a payment to its hook for the time of a block; decide about the others before it begins.
+    def active_payment(self, payment_id: str) -> Iterator[None]:
+        """Leave a payment to its hook for the time of the block; decide about all others before it.
 
         Raises:
-            AnotherTill: another living process decides here: its host's word and this one's would contradict.
-            JournalError: nobody can tell whether one does.
-
-        Money effect: none at once; other payments that the host does not have are cancelled later.
+            AnotherTill: another living process is the leader: its host's answers and this one's may contradict.
+            JournalError: nobody can tell whether there is one.
         """
-        self._nothing_in_hand.clear()
+        self.closed_receipts.file_waiting()
+        with self._changed:
+            self._active = payment_id
         try:
-            self.closed_receipts.file_waiting()
-            self._in_hand = payment_id
-            self._require_decider()
+            self._recover_as_leader()
             yield
         finally:
-            self._in_hand = None
-            self._nothing_in_hand.set()
-
-    def _is_in_hand(self, payment_id: str) -> bool:
-        return payment_id == self._in_hand
+            with self._changed:
+                self._active = None
+                self._changed.notify_all()
 
     def recover(self, *, own_too: bool) -> Recovered | None:
-        """Decide about unfinished payments; None, with a notice, where another process is the one that decides.
+        """Decide about unfinished payments; None, with a notice: another process is the leader.
 
         Args:
-            own_too: also about this process's own, but the one in hand: on the host's thread alone, which has recorded
-                what it was told; else only about those of dead processes.
+            own_too: also about this process's own but the active one. Only on the host's thread, because the host has
+                recorded their results; else only about those of dead processes.
 
         Raises:
             JournalError: the journal can't be used.
-
-        Money effect: none at once; cancellations are carried out later.
         """
         journal = self._storage.journal()
-        decides = self._decider.decides()
-        self._host.notice(_ANOTHER_TILL_NOTICE, None if decides else self._texts()(Text.NOTICE_ANOTHER_TILL))
-        if not decides:
+        is_leader = self._leads()
+        self._host.notice(_ANOTHER_TILL_NOTICE, None if is_leader else self.texts()(Text.NOTICE_ANOTHER_TILL))
+        if not is_leader:
             return None
-        owner = self._storage.owner
+        owner = self._storage.opened.owner
 
         def may_decide(row: PaymentRow) -> bool:
             if row.owner == owner.token:
-                return own_too and row.payment_id != self._in_hand
+                return own_too and not self._is_active(row.payment_id)
             return not owner.is_alive(row.owner)
 
-        def is_recorded(row: PaymentRow) -> bool | None:
-            answer = self._host.is_recorded(row.payment_id)
-            is_strange = row.owner != owner.token and self._decider.lived_beside_another
-            return None if answer is False and is_strange else answer
-
-        recovered = recover(journal, may_decide, is_recorded, self._texts())
+        recovered = recover(journal, may_decide, lambda row: self._host.is_recorded(row.payment_id), self.texts())
         self._is_recovered = True
-        # This process's own stay with it until the host decides: nothing to worry about.
+        # This process's own payments stay with it until the host decides, so they need no notice.
         left = sum(row.owner != owner.token for row in recovered.kept)
-        self._tell_count(_RECOVERY_NOTICE, Text.NOTICE_PAYMENTS_KEPT, left)
-        self._tell_count(_TOO_OLD_NOTICE, Text.NOTICE_PAYMENTS_TOO_OLD, len(recovered.too_old))
+        self._notify_count(_RECOVERY_NOTICE, Text.NOTICE_PAYMENTS_KEPT, left)
+        self._notify_count(_TOO_OLD_NOTICE, Text.NOTICE_PAYMENTS_TOO_OLD, len(recovered.too_old))
         if recovered.cancelled:
             self.wake()
         return recovered
 
-    def queue_message(self, message: QueueMessage) -> QueueVerdict | None:
-        """Work on a message that the host's queue delivers; None where its kind is not ours.
+    # ------------------------------------------------------------------------------------------------------------------
+    # For the worker and the host's queue
+    # ------------------------------------------------------------------------------------------------------------------
 
-        Money effect: may cancel, the whole amount of one receipt.
-        """
-        return self._inbox.work_on(message)
-
-    def settings(self) -> Settings | None:
-        """Return the settings of this moment; None: they can't be used."""
-        try:
-            return self._settings()
-        except SettingsError:
-            return None
-
-    def desk(self, number: int, settings: Settings) -> MerchantClient | None:
-        """Return the kassa of ``settings`` with the client of worker thread ``number``; None once it was cut off."""
-        return self._desks.of(number, settings)
-
-    def kassa(self, number: int) -> MerchantClient | None:
-        """Return the kassa of the settings of this moment with the client of that number; None without settings."""
-        settings = self.settings()
-        return None if settings is None else self.desk(number, settings)
-
-    def rounds(self) -> CancellationProcessor:
+    def processor(self) -> CancellationProcessor:
         """Return what works on the cancellations, over a connection of its own.
 
         Raises:
             JournalError: the journal can't be used, or another file is in its place.
         """
         fault = self._storage.fault()
-        # A journal that was deleted is gone with this process: what it owes now, nobody returns later.
+        # A deleted journal is gone when this process ends, so what it owes is returned now or never.
         if isinstance(fault, FileMoved) and fault.is_replaced:
             raise fault
-        if self._rounds is None:
-            journal = self._storage.another_journal()
-            self._rounds = CancellationProcessor(journal, self._storage.leases, self._clock, _jitter)
-        return self._rounds
+        with self._lock:
+            if self._processor is None:
+                journal = self._storage.another_journal()
+                self._processor = CancellationProcessor(journal, self._storage.opened.leases, self, self._clock)
+            return self._processor
 
-    def _tell_count(self, key: str, text: Text, count: int) -> None:
-        self._host.notice(key, self._texts()(text, count=count) if count else None)
+    def merchant(self) -> MerchantClient | None:
+        """Return the merchant account in the settings of this moment, or None if they can't be used."""
+        settings = self._current_settings()
+        return None if settings is None else self._clients.merchant(settings)
 
-    def _surroundings(self) -> Surroundings:
-        return Surroundings(
-            before_round=self._before_round,
-            settings=self.settings,
-            is_recorded=self._told_by_host,
-            enqueue=self._offered_to_host,
-            gives_way=self._give_way,
-            turn=self._turn,
-        )
+    def before_round(self) -> None:
+        """Do the housekeeping; nothing in it holds up a cancellation, which needs no room on the disk."""
+        self.closed_receipts.file_waiting()
+        if not self._is_recovered:
+            self._recover_or_log(own_too=False)
+        self._forget_finished()
+        self._consumer.refresh_notice()
+        fault = self._storage.fault()
+        if fault is not None:
+            self._host.notice(JOURNAL_NOTICE, self.texts()(journal_notice(fault)))
+        live, oldest = self.processor().cancellations.backlog()
+        is_old = oldest is not None and self._clock.wall_ms() - oldest > _OLD_MS
+        self._notify_count(_BACKLOG_NOTICE, Text.NOTICE_CANCELLATIONS_WAIT, live if is_old or live > _MANY else 0)
 
-    def _told_by_host(self, payment_id: str) -> bool | None:
-        """Return the host's answer; None where another till decides: this one knows nothing of its sales."""
-        return self._host.is_recorded(payment_id) if self._decider.decides() else None
+    def yield_to_sale(self) -> None:
+        """Wait up to 1 s while a money hook runs: Python runs one thread at a time, so each commit would be delayed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._active is None, _YIELD_S)
 
-    def _offered_to_host(self, message: QueueMessage) -> bool:
-        """Offer a message to the host's queue, but not one of another till's."""
-        return self._decider.decides() and self._host.enqueue(message)
+    def cut_off(self) -> None:
+        """Abort the worker's request under way and send no other."""
+        self._clients.close()
 
-    def _require_decider(self) -> None:
+    def is_recorded(self, payment_id: str) -> bool | None:
+        """Return the host's answer; None if another till is the leader, because this host knows nothing of its sales.
+
+        Raises:
+            JournalError: nobody can tell which process is the leader.
+        """
+        return self._host.is_recorded(payment_id) if self._leads() else None
+
+    def enqueue(self, message: QueueMessage) -> bool:
+        """Return whether the host's queue took a message; it is not offered one of another till's.
+
+        Raises:
+            JournalError: nobody can tell which process is the leader.
+        """
+        return self._leads() and self._host.enqueue(message)
+
+    def _leads(self) -> bool:
+        return self._leader.acquire(self._storage.opened.leases)
+
+    def _current_settings(self) -> Settings | None:
         try:
-            recovered = self.recover(own_too=True)
+            return self._settings.read()
+        except SettingsError:
+            return None
+
+    def _is_active(self, payment_id: str) -> bool:
+        return payment_id == self._active
+
+    def _recover_as_leader(self) -> None:
+        try:
+            if self.recover(own_too=True) is None:
+                message = "another till works with this folder, and decides about its payments"
+                raise AnotherTill(message)
         except JournalError as error:
-            if not self._decider.is_decider:
+            if not self._leader.is_leader:
                 raise
             _log.error("recovery waits: %s", error)
-            return
-        if recovered is None:
-            message = "another till works with this folder, and decides about its payments"
-            raise AnotherTill(message)
 
-    def _give_way(self) -> None:
-        # Python runs one thread at a time: beside busy steppers a sale's every commit would wait its turn.
-        self._nothing_in_hand.wait(_GIVES_WAY_S)
-
-    def _recover_quietly(self, *, own_too: bool) -> None:
+    def _recover_or_log(self, *, own_too: bool) -> None:
         try:
             self.recover(own_too=own_too)
         except JournalError as error:
             _log.error("recovery waits: %s", error)
 
-    def _recover_in_turn(self) -> None:
-        with self._turn:
-            self._recover_quietly(own_too=False)
+    def _recover_once(self) -> None:
+        with self._worker.host_lock:
+            self._recover_or_log(own_too=False)
 
-    def _before_round(self) -> None:
-        # None of the three holds up the money that must go back: its requests need no room on the disk.
-        self.closed_receipts.file_waiting()
-        if not self._is_recovered:
-            self._recover_quietly(own_too=False)
-        self._forget_quietly()
-        self._inbox.look_after_notice()
-        self._tell_fault()
-        live, oldest = self.rounds().rows.backlog()
-        is_old = oldest is not None and self._clock.wall_ms() - oldest > _OLD_MS
-        self._tell_count(_BACKLOG_NOTICE, Text.NOTICE_CANCELLATIONS_WAIT, live if is_old or live > _MANY else 0)
+    def _notify_count(self, key: str, text: Text, count: int) -> None:
+        self._host.notice(key, self.texts()(text, count=count) if count else None)
 
-    def _tell_fault(self) -> None:
-        fault = self._storage.fault()
-        if fault is not None:
-            self._host.notice(JOURNAL_NOTICE, self._texts()(journal_notice(fault)))
-
-    def _forget_quietly(self) -> None:
-        try:
-            self._forget()
-        except JournalError as error:
-            _log.error("finished payments can't be forgotten now: %s", error)
-
-    def _forget(self) -> None:
-        """Once a day, forget some of what is older than ``keepDays``, and go on until nothing is."""
+    def _forget_finished(self) -> None:
+        """Once a day, delete some payments older than ``keepDays``, and go on at once while there are more."""
         now = self._clock.monotonic()
-        if now < self._forget_at:
+        settings = self._current_settings() if now >= self._forget_at else None
+        if settings is None:
             return
         try:
-            keep_days = self._settings().keep_days
-        except SettingsError:
+            forgotten = forget_finished(self.processor().journal, settings.keep_days, _FORGET_AT_ONCE)
+        except JournalError as error:
+            # Damage stays; a full disk may have room again soon, but must not fill the log.
+            self._forget_at = now + (_DAY_S if isinstance(error, Damaged) else _FORGET_AGAIN_S)
+            _log.error("finished payments can't be forgotten now: %s", error)
             return
-        try:
-            forgotten = forget_finished(self.rounds().journal, keep_days, _FORGET_AT_ONCE)
-        except Damaged:
-            self._forget_at = now + _DAY_S
-            raise
-        except JournalError:
-            # A full disk, say: its log must not be filled with that.
-            self._forget_at = now + _FORGET_AGAIN_S
-            raise
         self._forget_at = now if forgotten == _FORGET_AT_ONCE else now + _DAY_S
         if forgotten:
             _log.info("%d payments older than keepDays were forgotten", forgotten)
 
 
-def _jitter() -> float:
-    return secrets.randbelow(_JITTER_STEPS) / _JITTER_STEPS
+def texts_of(settings: Settings | None, host: GuardedHost) -> Texts:
+    """Return the texts in the language of the settings, or else of the host."""
+    chosen = settings.language if settings is not None else None
+    return Texts(chosen or host.language(_DEFAULT_LANGUAGE))

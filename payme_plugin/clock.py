@@ -1,4 +1,4 @@
-"""Time, handed in: the real clock here, a virtual one wherever a rule about time is to be shown."""
+"""The clock that the plugin is given: the real one here, a virtual one in tests."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ __all__ = ["Clock", "SystemClock"]
 
 
 class Clock(Protocol):
-    """What the rest of the plugin knows of time."""
+    """What the rest of the plugin uses of a clock."""
 
     def monotonic(self) -> float:
-        """Return seconds on a clock that never jumps; its zero means nothing."""
+        """Return seconds on a clock that never jumps; its zero point is arbitrary."""
         ...
 
     def wall_ms(self) -> int:
-        """Return Unix time in milliseconds; it may jump, so no limit rests on it."""
+        """Return Unix time in milliseconds; it may jump, so no limit is measured with it."""
         ...
 
     def sleep(self, duration_s: float) -> None:
@@ -36,6 +36,6 @@ class SystemClock:
         return time.time_ns() // 1_000_000
 
     def sleep(self, duration_s: float) -> None:
-        """Sleep for ``duration_s`` seconds; not at all where that is zero or less."""
+        """Sleep for ``duration_s`` seconds; return at once if that is zero or less."""
         if duration_s > 0:
             time.sleep(duration_s)

@@ -1,36 +1,26 @@
-"""Where the host's hooks are served: whose payment it is, one at a time, and no hook raises."""
+"""Dispatch the host's hooks: whose payment it is, one money hook at a time, a result whatever happens."""
 
 from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from enum import Enum
+from typing import TYPE_CHECKING
 
-from hookspecs import PaymentResult, RefundViolation, ReversalResult, ReversalStatus
+from hookspecs import CancelRequest, PaymentResult, RefundViolation, ReversalResult, ReversalStatus
 from payme_plugin.ledger.errors import AnotherTill, Conflict, Damaged, JournalError
 from payme_plugin.log import Log
 from payme_plugin.operations import reversal_requests
 from payme_plugin.operations.payment import take_payment
 from payme_plugin.operations.results import answer_without_acting, is_ours, refused_result, unknown_result
-from payme_plugin.secret import classes_and_places
+from payme_plugin.secret import safe_traceback
 from payme_plugin.settings import SettingsError
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from hookspecs import (
-        CancelRequest,
-        PaymentRequest,
-        PaymentType,
-        QueueMessage,
-        QueueVerdict,
-        Receipt,
-        RefundRequest,
-        Ui,
-    )
-    from payme_plugin.ledger.journal import Journal
-    from payme_plugin.operations.context import Context
+    from hookspecs import PaymentRequest, PaymentType, QueueMessage, QueueVerdict, Receipt, RefundRequest, Ui
     from payme_plugin.service import Service
 
 __all__ = ["HookDispatcher"]
@@ -39,119 +29,140 @@ _log = Log()
 
 _STOP_TIMEOUT_S = 2.0
 
-_Result = TypeVar("_Result", PaymentResult, ReversalResult)
-_Found = TypeVar("_Found")
+
+class _State(Enum):
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    """``stop`` waits for the running money hook, and then closes the service."""
+    STOPPED = "stopped"
+    """``stop`` has returned. A money hook that still runs closes the service when it returns."""
 
 
 class HookDispatcher:
-    """Serves the hooks of one till. Any thread may call it; money hooks are served one at a time."""
+    """Serves the hooks of one till, from ``start`` to ``stop``, one money hook at a time. Any thread may call it."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._changed = threading.Condition(threading.Lock())
+        self._state = _State.STARTING
         self._busy_thread: int | None = None
-        self._is_stopping = False
-        self._stop_waits = False
+
+    def is_running(self) -> bool:
+        """Return whether hooks are served: it has started, and no stop has begun."""
+        return self._state is _State.RUNNING
+
+    def start(self) -> None:
+        """Start the service; close it again if it can't start, or if ``stop`` was called meanwhile.
+
+        Money effect: may cancel, later: what an earlier run left.
+        """
+        has_started = False
+        try:
+            self._service.start()
+            with self._changed:
+                has_started = self._state is _State.STARTING
+                if has_started:
+                    self._state = _State.RUNNING
+        finally:
+            if not has_started:
+                self._service.stop(ask_host=False)
 
     def stop(self) -> None:
         """End work; what is unfinished is durable.
 
-        A money hook under way ends as if the cashier had stopped it. It is waited for a little; one that takes longer,
-        or whose own ``Ui`` called this, closes behind itself what it still needs.
+        A running money hook ends as if the cashier had stopped it. Wait up to 2 s for it. If it takes longer, or if its
+        own ``Ui`` called this, it closes the service when it returns. So does a start that is under way.
 
         Money effect: none; a payment that ends so may leave a cancellation.
         """
         with self._changed:
-            if self._is_stopping:
+            if self._state is _State.STARTING:
+                self._state = _State.STOPPED
+            if not self.is_running():
                 return
-            self._is_stopping = True
+            self._state = _State.STOPPING
             was_busy = self._busy_thread is not None
             if self._busy_thread != threading.get_ident():
-                self._stop_waits = True
                 self._changed.wait_for(lambda: self._busy_thread is None, _STOP_TIMEOUT_S)
-                self._stop_waits = False
+            self._state = _State.STOPPED
             if self._busy_thread is not None:
                 return
-        # The host may not have recorded yet what that hook told it: its word about this process's own comes too early.
+        # The host may not have stored the result of that hook yet, so it is not asked about this process's payments.
         self._service.stop(ask_host=not was_busy)
 
     def payment_types(self) -> list[PaymentType]:
-        """Return the tender of the settings, or none."""
+        """Return the tender of the settings, or nothing."""
         return self._service.payment_types()
 
     def pay(self, request: PaymentRequest, ui: Ui) -> PaymentResult | None:
-        """Take a payment; None where the tender isn't ours.
+        """Take a payment; None: the tender isn't ours.
 
         Money effect: may charge.
         """
-        if self._service.payment_type() != request.payment_type:
+        if self._service.settings.payment_type() != request.payment_type:
             return None
-        with self._one_at_a_time("on_payment", request.payment_id) as logged:
-            if logged is None:
-                result = self._refusal(request, Text.PAYMENT_BUSY)
+        with self._one_at_a_time() as began_at:
+            if began_at is None:
+                result = self._refused_payment(request, Text.PAYMENT_BUSY)
             else:
-                result = logged(self._pay(request, self._heeding(ui)))
+                result = self._pay(request, _StoppableUi(ui, self))
+                self._log_result("on_payment", request.payment_id, result, began_at)
         self._wake_for(result)
         return result
 
     def cancel(self, request: CancelRequest, ui: Ui) -> ReversalResult | None:
-        """Give the payment of an open sale back; None where the payment isn't ours.
+        """Return the payment of an open sale; None: the payment isn't ours.
 
         Money effect: may cancel, the whole amount.
         """
+        record = request.payment
         try:
-            row = reversal_requests.row_of_cancel(self._service.journal(), request)
-            ours = row is not None or is_ours(request.payment)
+            row = reversal_requests.row_of_cancel(self._service.storage.journal(), request)
+            ours = row is not None or is_ours(record)
         except JournalError as error:
-            self._tell_not_asked(error)
-            row, ours = None, self._may_be_cancelled(request)
+            _log.error("the journal can't be asked whose payment it is: %s", error)
+            # A record that lost its data counts as ours under our tender.
+            row, ours = (
+                None,
+                is_ours(record) or (not record.data and record.payment_type == self._service.settings.payment_type()),
+            )
         if not ours:
             return None
-
-        def cancel(context: Context) -> ReversalResult:
-            return reversal_requests.cancel_payment(context, request, self._heeding(ui))
-
-        payment_id = request.payment.payment_id if row is None else row.payment_id
-        return self._reverse("on_cancel", payment_id, request, cancel)
+        return self._reverse("on_cancel", record.payment_id if row is None else row.payment_id, request, ui)
 
     def violations(self, request: RefundRequest) -> list[RefundViolation]:
-        """Return what forbids a refund; an empty list where nothing does or it isn't ours.
-
-        Money effect: none.
-        """
+        """Return what forbids a refund; an empty list if nothing does or the payment isn't ours."""
         texts = self._service.texts()
         try:
-            journal = self._service.journal()
+            journal = self._service.storage.journal()
             original = reversal_requests.original_of(journal, request)
             if original is None and not self._may_be_ours(request):
                 return []
             return reversal_requests.violations(journal, request, original, texts)
         except JournalError as error:
             self._service.journal_fault(error, f"refund {request.refund_id}")
-            # What the journal alone knows is not told. on_full_refund is refused then: it returns nothing that it can't
-            # make durable first.
+            # What only the journal knows is left out. on_full_refund is refused then, because it returns nothing that
+            # it can't make durable first.
             return reversal_requests.violations_without_journal(request, texts) if self._may_be_ours(request) else []
 
     def refund(self, request: RefundRequest, ui: Ui) -> ReversalResult | None:
-        """Give the payment of a closed sale back, unless a rule forbids it; None where it isn't ours.
+        """Return the payment of a closed sale unless a rule forbids it; None: the payment isn't ours.
 
         Money effect: may cancel, the whole amount.
         """
-        original = self._looked_up(lambda journal: reversal_requests.original_of(journal, request))
+        try:
+            original = reversal_requests.original_of(self._service.storage.journal(), request)
+        except JournalError as error:
+            _log.error("the journal can't be asked whose payment it is: %s", error)
+            original = None
         if original is None and not self._may_be_ours(request):
             return None
-
-        def refund(context: Context) -> ReversalResult:
-            return reversal_requests.refund_payment(context, request, self._heeding(ui))
-
         named = request.payment.payment_id if request.payment is not None else "-"
-        return self._reverse("on_full_refund", named if original is None else original.payment_id, request, refund)
+        return self._reverse("on_full_refund", named if original is None else original.payment_id, request, ui)
 
     def receipt_closed(self, receipt: Receipt) -> None:
-        """Confirm the payments in a closed receipt and file its fiscal link, now or as soon as the journal takes it.
-
-        Money effect: none.
-        """
+        """Confirm the payments in a closed receipt and file its fiscal link, now or as soon as the journal takes it."""
         try:
             self._service.background.closed_receipts.file(receipt)
         except JournalError as error:
@@ -159,7 +170,7 @@ class HookDispatcher:
         self._service.background.wake()
 
     def queue_message(self, message: QueueMessage) -> QueueVerdict | None:
-        """Work on a message of the host's queue; None where its kind is not ours.
+        """Handle a message of the host's queue; None: its kind is not ours.
 
         Money effect: may cancel.
         """
@@ -167,58 +178,78 @@ class HookDispatcher:
 
     def _pay(self, request: PaymentRequest, ui: Ui) -> PaymentResult:
         try:
-            with self._service.background.in_hand(request.payment_id):
-                return take_payment(self._service.operation(), request, ui)
+            with self._service.background.active_payment(request.payment_id):
+                return take_payment(self._service.context(), request, ui)
         except SettingsError as error:
             _log.error("payment %s is refused, the settings can't be used: %s", request.payment_id, error)
-            return self._refusal(request, Text.PAYMENT_SETTINGS_BROKEN, fault=error.faults[0].short)
+            return self._refused_payment(request, Text.PAYMENT_SETTINGS_BROKEN, fault=error.faults[0].short)
         except AnotherTill as error:
             _log.error("payment %s is refused: %s", request.payment_id, error)
             return self._not_taken(request, Text.PAYMENT_ANOTHER_TILL)
         except JournalError as error:
             self._service.journal_fault(error, f"payment {request.payment_id}")
-            return self._refusal(request, Text.PAYMENT_JOURNAL_UNWRITABLE)
+            return self._refused_payment(request, Text.PAYMENT_JOURNAL_UNWRITABLE)
         except Exception as error:  # noqa: BLE001
             # No hook raises. What was durable before the fault decides later; until then nobody may hand out goods.
-            _log.error("payment %s: a fault of the plugin: %s", request.payment_id, classes_and_places(error))
+            _log.error("payment %s: a fault of the plugin: %s", request.payment_id, safe_traceback(error))
             return self._not_taken(request, Text.PAYMENT_TILL_FAULT)
 
     def _not_taken(self, request: PaymentRequest, text: Text) -> PaymentResult:
-        """Refuse a payment if the journal says for certain that no code was sent; else return what it knows."""
+        """Refuse a payment if the journal is certain that no code has left; else return what the journal knows."""
         texts = self._service.texts()
         try:
-            row = self._service.journal().find(request.payment_id)
+            row = self._service.storage.journal().find(request.payment_id)
         except JournalError:
             return unknown_result(texts, request.amount)
-        return answer_without_acting(texts, request, row, self._refusal(request, text))
+        return answer_without_acting(texts, request, row, self._refused_payment(request, text))
 
-    def _reverse(
-        self,
-        hook: str,
-        payment_id: str,
-        request: CancelRequest | RefundRequest,
-        operation: Callable[[Context], ReversalResult],
-    ) -> ReversalResult:
-        with self._one_at_a_time(hook, payment_id) as logged:
-            if logged is None:
-                # The other hook may be the one that returns this very payment.
-                result = self._kept(Text.REVERSAL_BUSY)
-                if not self._is_stopping:
-                    result = self._answer_instead(result, payment_id, request)
-            else:
-                result = self._reversal(payment_id, operation)
+    def _reverse(self, hook: str, payment_id: str, request: CancelRequest | RefundRequest, ui: Ui) -> ReversalResult:
+        with self._one_at_a_time() as began_at:
+            if began_at is not None:
+                result = self._try_reversal(payment_id, request, _StoppableUi(ui, self))
                 if result.status is ReversalStatus.REFUSED:
                     result = self._answer_instead(result, payment_id, request)
-                logged(result)
+                self._log_result(hook, payment_id, result, began_at)
+            else:
+                # The running hook may be the one that returns this very payment.
+                result = self._refused_reversal(Text.REVERSAL_BUSY)
+                if self.is_running():
+                    result = self._answer_instead(result, payment_id, request)
         self._wake_for(result)
         return result
+
+    def _try_reversal(self, payment_id: str, request: CancelRequest | RefundRequest, ui: Ui) -> ReversalResult:
+        try:
+            with self._service.background.active_payment(payment_id):
+                context = self._service.context()
+                if isinstance(request, CancelRequest):
+                    return reversal_requests.cancel_payment(context, request, ui)
+                return reversal_requests.refund_payment(context, request, ui)
+        except SettingsError as error:
+            _log.error("reversal of %s is refused, the settings can't be used: %s", payment_id, error)
+            return self._refused_reversal(Text.REVERSAL_SETTINGS_BROKEN, fault=error.faults[0].short)
+        except AnotherTill as error:
+            _log.error("reversal of %s is refused: %s", payment_id, error)
+            return self._refused_reversal(Text.REVERSAL_ANOTHER_TILL)
+        except Conflict as error:
+            _log.warning("reversal of %s: %s", payment_id, error)
+            return self._refused_reversal(Text.REVERSAL_BUSY)
+        except JournalError as error:
+            self._service.journal_fault(error, f"reversal of {payment_id}")
+            is_damaged = isinstance(error, Damaged)
+            text = Text.REVERSAL_JOURNAL_DAMAGED if is_damaged else Text.REVERSAL_JOURNAL_UNWRITABLE
+            return self._refused_reversal(text)
+        except Exception as error:  # noqa: BLE001
+            # No hook raises. A cancellation that is durable is carried out whatever the cashier reads.
+            _log.error("reversal of %s: a fault of the plugin: %s", payment_id, safe_traceback(error))
+            return self._refused_reversal(Text.REVERSAL_JOURNAL_UNWRITABLE)
 
     def _answer_instead(
         self, refusal: ReversalResult, payment_id: str, request: CancelRequest | RefundRequest
     ) -> ReversalResult:
-        """Return what the journal says, or else ``refusal``: the host must not keep a sale whose money goes back."""
+        """Return what the journal says, or else ``refusal``: the host must not keep a sale whose money is returned."""
         try:
-            journal = self._service.journal()
+            journal = self._service.storage.journal()
             row = reversal_requests.row_of(journal, request)
             if row is None:
                 return refusal
@@ -227,129 +258,68 @@ class HookDispatcher:
             _log.error("reversal of %s: what is durable of it can't be read: %s", payment_id, type(error).__name__)
             return refusal
 
-    def _reversal(self, payment_id: str, operation: Callable[[Context], ReversalResult]) -> ReversalResult:
-        try:
-            with self._service.background.in_hand(payment_id):
-                return operation(self._service.operation())
-        except SettingsError as error:
-            _log.error("reversal of %s is refused, the settings can't be used: %s", payment_id, error)
-            return self._kept(Text.REVERSAL_SETTINGS_BROKEN, fault=error.faults[0].short)
-        except AnotherTill as error:
-            _log.error("reversal of %s is refused: %s", payment_id, error)
-            return self._kept(Text.REVERSAL_ANOTHER_TILL)
-        except Conflict as error:
-            _log.warning("reversal of %s: %s", payment_id, error)
-            return self._kept(Text.REVERSAL_BUSY)
-        except JournalError as error:
-            self._service.journal_fault(error, f"reversal of {payment_id}")
-            is_damaged = isinstance(error, Damaged)
-            return self._kept(Text.REVERSAL_JOURNAL_DAMAGED if is_damaged else Text.REVERSAL_JOURNAL_UNWRITABLE)
-        except Exception as error:  # noqa: BLE001
-            # No hook raises. A cancellation that is durable is carried out whatever the cashier reads.
-            _log.error("reversal of %s: a fault of the plugin: %s", payment_id, classes_and_places(error))
-            return self._kept(Text.REVERSAL_JOURNAL_UNWRITABLE)
-
-    def _looked_up(self, look: Callable[[Journal], _Found | None]) -> _Found | None:
-        """Return what the journal has of a payment; None too where it can't be read: the operation then says so."""
-        try:
-            return look(self._service.journal())
-        except JournalError as error:
-            self._tell_not_asked(error)
-            return None
-
-    @staticmethod
-    def _tell_not_asked(error: JournalError) -> None:
-        _log.error("the journal can't be asked whose payment it is: %s", error)
-
-    def _may_be_cancelled(self, request: CancelRequest) -> bool:
-        """Say whether a payment may be ours as far as its record tells: one that lost its data is, under our tender."""
-        record = request.payment
-        return is_ours(record) or (not record.data and record.payment_type == self._service.payment_type())
-
-    def _refusal(self, request: PaymentRequest, text: Text, **values: object) -> PaymentResult:
+    def _refused_payment(self, request: PaymentRequest, text: Text, **values: object) -> PaymentResult:
         return refused_result(request.amount, self._service.texts()(text, **values))
 
-    def _kept(self, text: Text, **values: object) -> ReversalResult:
+    def _refused_reversal(self, text: Text, **values: object) -> ReversalResult:
         return ReversalResult(status=ReversalStatus.REFUSED, message=self._service.texts()(text, **values))
 
-    def _is_our_tender(self, request: RefundRequest) -> bool:
-        return request.payment_type == self._service.payment_type()
-
     def _may_be_ours(self, request: RefundRequest) -> bool:
-        if request.payment is not None and request.payment.data:
-            return is_ours(request.payment) or self._is_our_tender(request)
-        return self._is_our_tender(request)
-
-    def _heeding(self, ui: Ui) -> Ui:
-        return _StoppableUi(ui, lambda: self._is_stopping)
+        is_named = request.payment is not None and is_ours(request.payment)
+        return is_named or request.payment_type == self._service.settings.payment_type()
 
     def _wake_for(self, result: PaymentResult | ReversalResult) -> None:
         if result.cancellation_queued:
             self._service.background.wake()
 
+    def _log_result(self, hook: str, payment_id: str, result: PaymentResult | ReversalResult, began_at: float) -> None:
+        _log.info(
+            "%s %s: %s, receipt %s, error %s, cancellation %s, %d ms",
+            hook,
+            payment_id,
+            result.status.value,
+            result.receipt_id or "-",
+            result.error_code if result.error_code is not None else "-",
+            "queued" if result.cancellation_queued else "none",
+            (self._service.clock.monotonic() - began_at) * 1000,
+        )
+
     @contextmanager
-    def _one_at_a_time(self, hook: str, payment_id: str) -> Iterator[_VerdictLog | None]:
-        """Yield what tells the log the verdict, or None while another money hook is under way; nothing is locked."""
+    def _one_at_a_time(self) -> Iterator[float | None]:
+        """Yield when the money hook began, or None: another one runs, or the till stops."""
         with self._changed:
-            is_alone = self._busy_thread is None and not self._is_stopping
+            is_alone = self.is_running() and self._busy_thread is None
             if is_alone:
                 self._busy_thread = threading.get_ident()
         if not is_alone:
             yield None
             return
         try:
-            yield _VerdictLog(hook, payment_id, self._service.clock.monotonic)
+            yield self._service.clock.monotonic()
         finally:
-            self._leave()
-
-    def _leave(self) -> None:
-        with self._changed:
-            waits_for_us = self._stop_waits
-            self._busy_thread = None
-            self._changed.notify_all()
-            ends = self._is_stopping and not waits_for_us
-        if ends:
-            self._service.stop(ask_host=False)
+            with self._changed:
+                self._busy_thread = None
+                self._changed.notify_all()
+                is_last = self._state is _State.STOPPED
+            if is_last:
+                self._service.stop(ask_host=False)
 
 
 class _StoppableUi:
-    """The cashier's ``Ui`` while the till may stop: then nothing more is scanned, and every wait is stopped."""
+    """The cashier's ``Ui``: from the till's stop on it scans nothing more and stops every wait."""
 
-    def __init__(self, ui: Ui, is_stopping: Callable[[], bool]) -> None:
+    def __init__(self, ui: Ui, dispatcher: HookDispatcher) -> None:
         self._ui = ui
-        self._is_stopping = is_stopping
+        self._dispatcher = dispatcher
 
     def scan(self, prompt: str, timeout_s: float) -> str | None:
-        if self._is_stopping():
+        if not self._dispatcher.is_running():
             return None
         scanned = self._ui.scan(prompt, timeout_s)
-        return None if self._is_stopping() else scanned
+        return scanned if self._dispatcher.is_running() else None
 
     def progress(self, elapsed_s: float, total_s: float, text: str) -> bool | None:
-        if self._is_stopping():
+        if not self._dispatcher.is_running():
             return True
         answer = self._ui.progress(elapsed_s, total_s, text)
-        return True if self._is_stopping() else answer
-
-
-class _VerdictLog:
-    """Writes the one line of a finished operation."""
-
-    def __init__(self, hook: str, payment_id: str, monotonic: Callable[[], float]) -> None:
-        self._hook = hook
-        self._payment_id = payment_id
-        self._monotonic = monotonic
-        self._began_at = monotonic()
-
-    def __call__(self, result: _Result) -> _Result:
-        _log.info(
-            "%s %s: %s, receipt %s, error %s, cancellation %s, %d ms",
-            self._hook,
-            self._payment_id,
-            result.status.value,
-            result.receipt_id or "-",
-            result.error_code if result.error_code is not None else "-",
-            "queued" if result.cancellation_queued else "none",
-            (self._monotonic() - self._began_at) * 1000,
-        )
-        return result
+        return answer if self._dispatcher.is_running() else True

@@ -1,7 +1,7 @@
-"""The plugin's log: what a handler of the host's raises never becomes the outcome of a hook.
+"""The plugin's log: an exception of a handler never becomes the result of a hook.
 
-The standard handlers swallow their own faults, but not all of them all: one that opens its file anew for each line
-raises where the file's folder is gone.
+The standard handlers swallow most of their own errors, but not all: one that reopens its file for each line raises if
+the folder is gone.
 """
 
 from __future__ import annotations
@@ -9,34 +9,36 @@ from __future__ import annotations
 import contextlib
 import logging
 
+from payme_plugin import PLUGIN_NAME
+
 __all__ = ["LOGGER_NAME", "Log"]
 
-LOGGER_NAME = "payme"
+LOGGER_NAME = PLUGIN_NAME
 
 _CALLERS_FRAME = 3
-"""From the logger up: ``_write``, the method of the level, and the line that a record is said to come from."""
+"""``stacklevel`` of a record: ``_write``, the method of its level, then the line that logged it."""
 
 
 class Log:
-    """Writes to a logger, ``payme`` unless another is given; what its handlers raise is ignored."""
+    """Write to a logger, by default the plugin's, and ignore what its handlers raise."""
 
     def __init__(self, logger: logging.Logger | None = None) -> None:
         self._logger = logger or logging.getLogger(LOGGER_NAME)
 
     def is_enabled_for(self, level: int) -> bool:
-        """Return whether a line of ``level`` would be written."""
+        """Return whether a record of ``level`` would be written."""
         return self._logger.isEnabledFor(level)
 
     def info(self, form: str, *details: object) -> None:
-        """Write what happened as it should."""
+        """Log something expected."""
         self._write(logging.INFO, form, details)
 
     def warning(self, form: str, *details: object) -> None:
-        """Write what a person should look at some time."""
+        """Log something that somebody should look at some time."""
         self._write(logging.WARNING, form, details)
 
     def error(self, form: str, *details: object) -> None:
-        """Write what a person must look at."""
+        """Log something that somebody must look at."""
         self._write(logging.ERROR, form, details)
 
     def _write(self, level: int, form: str, details: tuple[object, ...]) -> None:

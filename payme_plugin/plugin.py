@@ -1,6 +1,6 @@
-"""The plugin as a host loads it: its hooks, each no more than a call of ``counter``.
+"""The plugin as a host loads it: its hooks, each only a call of ``dispatcher``.
 
-It imports ``hookspecs`` and the standard library alone, so that a till starts quickly; the rest comes in ``on_start``.
+It imports only ``hookspecs`` and the standard library, so that a till starts quickly; ``on_start`` loads the rest.
 """
 
 from __future__ import annotations
@@ -42,8 +42,7 @@ class PaymePlugin:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._latest: HookDispatcher | None = None
-        self._counter: HookDispatcher | None = None
+        self._dispatcher: HookDispatcher | None = None
 
     @hookimpl
     def on_start(self, host: Host) -> None:
@@ -55,95 +54,90 @@ class PaymePlugin:
         from payme_plugin.dispatcher import HookDispatcher  # noqa: PLC0415
         from payme_plugin.service import Service  # noqa: PLC0415
 
-        service = Service(host)
-        counter = HookDispatcher(service)
-        self._replace(counter)
-        service.start()
-        with self._lock:
-            is_latest = self._latest is counter
-            if is_latest:
-                self._counter = counter
-        if not is_latest:
-            # It was stopped or started anew while it began: by another thread, or by a host that pumps events.
-            service.stop(ask_host=False)
+        dispatcher = HookDispatcher(Service(host))
+        self._replace(dispatcher)
+        dispatcher.start()
 
     @hookimpl
     def payment_types(self) -> list[PaymentType]:
-        """Name the tender of the settings; see ``hookspecs``."""
-        return [] if self._counter is None else self._counter.payment_types()
+        """Return the tender of the settings; see ``hookspecs``."""
+        dispatcher = self._running()
+        return [] if dispatcher is None else dispatcher.payment_types()
 
     @hookimpl
     def on_payment(self, request: PaymentRequest, ui: Ui) -> PaymentResult | None:
         """Take a payment; see ``hookspecs``.
 
         Raises:
-            TypeError: ``request`` is no ``PaymentRequest``.
+            TypeError: ``request`` is not a ``PaymentRequest``.
 
         Money effect: may charge.
         """
         _require(request, hookspecs.PaymentRequest)
-        return None if self._counter is None else self._counter.pay(request, ui)
+        dispatcher = self._running()
+        return None if dispatcher is None else dispatcher.pay(request, ui)
 
     @hookimpl
     def on_cancel(self, request: CancelRequest, ui: Ui) -> ReversalResult | None:
-        """Give the payment of an open sale back; see ``hookspecs``.
+        """Return the payment of an open sale; see ``hookspecs``.
 
         Raises:
-            TypeError: ``request`` is no ``CancelRequest``.
+            TypeError: ``request`` is not a ``CancelRequest``.
 
         Money effect: may cancel.
         """
         _require(request, hookspecs.CancelRequest)
-        return None if self._counter is None else self._counter.cancel(request, ui)
+        dispatcher = self._running()
+        return None if dispatcher is None else dispatcher.cancel(request, ui)
 
     @hookimpl
     def validate_refund(self, request: RefundRequest) -> list[RefundViolation]:
-        """Say what forbids a refund; see ``hookspecs``.
+        """Return what forbids a refund; see ``hookspecs``.
 
         Raises:
-            TypeError: ``request`` is no ``RefundRequest``.
-
-        Money effect: none.
+            TypeError: ``request`` is not a ``RefundRequest``.
         """
         _require(request, hookspecs.RefundRequest)
-        return [] if self._counter is None else self._counter.violations(request)
+        dispatcher = self._running()
+        return [] if dispatcher is None else dispatcher.violations(request)
 
     @hookimpl
     def on_full_refund(self, request: RefundRequest, ui: Ui) -> ReversalResult | None:
-        """Give the payment of a closed sale back; see ``hookspecs``.
+        """Return the payment of a closed sale; see ``hookspecs``.
 
         Raises:
-            TypeError: ``request`` is no ``RefundRequest``.
+            TypeError: ``request`` is not a ``RefundRequest``.
 
         Money effect: may cancel.
         """
         _require(request, hookspecs.RefundRequest)
-        return None if self._counter is None else self._counter.refund(request, ui)
+        dispatcher = self._running()
+        return None if dispatcher is None else dispatcher.refund(request, ui)
 
     @hookimpl
     def on_receipt_closed(self, receipt: Receipt) -> None:
         """Confirm the payments in a closed receipt; see ``hookspecs``.
 
         Raises:
-            TypeError: ``receipt`` is no ``Receipt``.
-
-        Money effect: none.
+            TypeError: ``receipt`` is not a ``Receipt``.
         """
         _require(receipt, hookspecs.Receipt)
-        if self._counter is not None:
-            self._counter.receipt_closed(receipt)
+        dispatcher = self._running()
+        if dispatcher is not None:
+            dispatcher.receipt_closed(receipt)
 
     @hookimpl
     def on_queue_message(self, message: QueueMessage) -> QueueVerdict | None:
-        """Work on a cancellation that the host's queue delivers; see ``hookspecs``.
+        """Handle a cancellation that the host's queue delivers; see ``hookspecs``.
 
         Raises:
-            TypeError: ``message`` is no ``QueueMessage``.
+            TypeError: ``message`` is not a ``QueueMessage``.
 
         Money effect: may cancel.
         """
         _require(message, hookspecs.QueueMessage)
-        return None if self._counter is None else self._counter.queue_message(message)
+        dispatcher = self._running()
+        return None if dispatcher is None else dispatcher.queue_message(message)
 
     @hookimpl
     def on_stop(self) -> None:
@@ -153,12 +147,17 @@ class PaymePlugin:
         """
         self._replace(None)
 
-    def _replace(self, counter: HookDispatcher | None) -> None:
-        """End what was started last, and name what is to come after it."""
+    def _replace(self, dispatcher: HookDispatcher | None) -> None:
+        """Stop what was started last; ``dispatcher`` comes after it."""
         with self._lock:
-            former, self._latest, self._counter = self._latest, counter, None
+            former, self._dispatcher = self._dispatcher, dispatcher
         if former is not None:
             former.stop()
+
+    def _running(self) -> HookDispatcher | None:
+        """Return what serves the hooks, or None before the start and from the stop on."""
+        dispatcher = self._dispatcher
+        return dispatcher if dispatcher is not None and dispatcher.is_running() else None
 
 
 def _require(value: object, kind: type) -> None:

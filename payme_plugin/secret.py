@@ -1,4 +1,4 @@
-"""Text that must not be seen: the kassa's key and the buyer's code."""
+"""Text that must not be shown: the key of the merchant account and the buyer's code."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 import traceback
 from pathlib import PurePath
 
-__all__ = ["Secret", "classes_and_places", "mask_digits"]
+__all__ = ["Secret", "mask_digits", "safe_traceback"]
 
-# Nine digits or more in groups, as a card ("8600 1234 5678 9012") and a phone ("+998 (90) 111-22-33") are written, or
-# six and more in one piece.
+# Nine or more digits in groups, e.g. a card ("8600 1234 5678 9012") or a phone ("+998 (90) 111-22-33"), or six or more
+# digits without a gap.
 _LONG_NUMBER = re.compile(
     r"\d(?:[\s().\-\u00ad\u00b7\u200b-\u200d\u2010-\u2015\u2022\u2060\u2212\ufeff]{0,2}\d){8,}|\d{6,}"
 )
@@ -18,10 +18,7 @@ _KEPT_DIGITS = 4
 
 
 class Secret:
-    """A text that shows itself only to the one who asks by ``reveal()``.
-
-    It is masked in ``str``, ``repr``, formats and pickles.
-    """
+    """A text that only ``reveal()`` returns; ``str``, ``repr``, formats and pickles are masked."""
 
     __slots__ = ("_text",)
 
@@ -29,10 +26,10 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Return the text itself. Ask at the moment of use, and keep it in no variable that outlives it."""
+        """Return the text itself; call it where the text is used, and don't keep the result."""
         return self._text
 
-    def scrub(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """Return ``text`` with every occurrence of the secret masked."""
         return text.replace(self._text, "***") if self._text else text
 
@@ -61,8 +58,8 @@ class Secret:
 def mask_digits(text: str) -> str:
     """Return ``text`` with all but the last four digits of every number of six or more digits masked.
 
-    A number in groups counts from nine digits on, so that most amounts stay; it is put together. It is the net under
-    text that comes from outside: a code, a card or a phone that a server repeats in its message.
+    A number in groups must have nine digits, so that most amounts stay; its digits are joined. It is the last check of
+    text from outside: a server may repeat a code, a card or a phone in its message.
     """
     return _LONG_NUMBER.sub(_masked, text)
 
@@ -72,12 +69,12 @@ def _masked(found: re.Match[str]) -> str:
     return "*" * (len(digits) - _KEPT_DIGITS) + digits[-_KEPT_DIGITS:]
 
 
-def classes_and_places(error: BaseException) -> str:
-    """Return the classes of an error and of its causes, and where each came through, on one line.
+def safe_traceback(error: BaseException) -> str:
+    """Return the classes of an error and its causes, each with the lines of its traceback, in one line.
 
-    Neither the words of an error nor the values in its frames are in it: any of them may repeat a secret.
+    It contains no error text and no value from a frame, because either may repeat a secret.
     """
-    told: list[str] = []
+    parts: list[str] = []
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:
@@ -85,6 +82,6 @@ def classes_and_places(error: BaseException) -> str:
         places = [
             f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(cause.__traceback__)
         ]
-        told.append(" < ".join([type(cause).__name__, *reversed(places)]))
+        parts.append(" < ".join([type(cause).__name__, *reversed(places)]))
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
-    return ", after ".join(told)
+    return ", after ".join(parts)

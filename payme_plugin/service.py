@@ -1,16 +1,23 @@
-"""The one place that builds the parts and hands them to the operations, for the plugin and for the command."""
+"""The composition root: builds client, journal, slip renderer and background, each when first needed."""
 
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from hookspecs import PaymentType
-from payme_plugin.background import Background
+from payme_plugin import PLUGIN_NAME
+from payme_plugin.background import Background, texts_of
 from payme_plugin.clock import SystemClock
-from payme_plugin.ledger.errors import JournalError
+from payme_plugin.ledger.connection import FileIdentity
+from payme_plugin.ledger.errors import Damaged, JournalError, Unavailable
+from payme_plugin.ledger.journal import FILE_NAME, Journal
+from payme_plugin.ledger.locks import OWNERS_FOLDER, Leases, Owner
 from payme_plugin.log import Log
-from payme_plugin.operations.context import Context
+from payme_plugin.operations.cancellation import MerchantClient
+from payme_plugin.operations.context import Context, limits_of
 from payme_plugin.operations.host_guard import GuardedHost
 from payme_plugin.operations.payment_slips import PaymentSlips, TemplateCache, import_slip_parts, warm_up_slips
 from payme_plugin.operations.results import JOURNAL_NOTICE, journal_notice
@@ -18,30 +25,25 @@ from payme_plugin.paymego import codes
 from payme_plugin.paymego.client import client_of
 from payme_plugin.paymego.protocols import MerchantAccount
 from payme_plugin.settings import SettingsError, SettingsReader
-from payme_plugin.storage import Storage
 from payme_plugin.texts import Text, Texts
 from slips import SlipPress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from hookspecs import Host
     from payme_plugin.clock import Clock
-    from payme_plugin.ledger.journal import Journal
     from payme_plugin.paymego.client import PaymeGoClient
     from payme_plugin.settings import Settings, SettingWarning
 
-__all__ = ["PLUGIN_NAME", "Service"]
-
-PLUGIN_NAME = "payme"
+__all__ = ["ClientCache", "Service", "Storage"]
 
 _log = Log()
 
 _SETTINGS_NOTICE = "payme.settings"
 _TENDER_NOTICE = "payme.tender"
 _DEFAULT_SLIP_WIDTH = 32
-_DEFAULT_LANGUAGE = "ru"
 
 
 class Service:
@@ -49,54 +51,45 @@ class Service:
 
     Args:
         host: the till.
-        clock: time; the machine's own unless another is handed in.
+        clock: time; by default the machine's.
 
     Attributes:
         host: the till, guarded.
         clock: time.
-        background: what goes on behind the sales.
+        settings: reads the settings of this moment.
+        storage: the till's data folder.
+        background: everything behind the sales.
     """
 
     def __init__(self, host: Host, clock: Clock | None = None) -> None:
         self.clock = clock or SystemClock()
         self.host = GuardedHost(host)
-        self._settings = SettingsReader(lambda: host.settings(PLUGIN_NAME), codes)
-        self._storage = Storage(host, self.clock)
-        self._client: tuple[tuple[MerchantAccount, Path | None], PaymeGoClient] | None = None
-        self._templates: tuple[str | None, TemplateCache] | None = None
-        self._lock = threading.Lock()
-        self.background = Background(
-            self.host,
-            self._storage,
-            settings=self._settings.read,
-            texts=self.texts,
-            new_client=lambda settings: client_of(settings, self.clock),
-            clock=self.clock,
-        )
+        self.settings = SettingsReader(lambda: host.settings(PLUGIN_NAME), codes)
+        self.storage = Storage(host, self.clock)
+        self._clients = ClientCache(self.clock)
+        self._templates = lru_cache(maxsize=1)(_new_templates)
+        self.background = Background(self.host, self.storage, self.settings, ClientCache(self.clock), self.clock)
 
     def start(self) -> None:
-        """Check the settings, open the journal, and warm up in the background what the first payment would wait for.
+        """Check the settings, open the journal, and warm up in the background what the first payment needs.
 
         Money effect: may cancel, later: what an earlier run left.
         """
         settings = self._checked_settings()
-        self._tell_journal()
-        templates = self._slip_templates(settings)
+        try:
+            self.storage.journal()
+        except JournalError as error:
+            self.journal_fault(error, "the till starts")
+        else:
+            self.host.notice(JOURNAL_NOTICE, None)
+        templates = self._templates(settings.slip_encoding if settings is not None else None)
         import_slip_parts(templates.renderer)
-        client = self._client_of(settings) if settings is not None else None
-        # A template that is never printed is no fault of this till.
+        if settings is not None:
+            self._clients.of(settings).warm_up()
+        # A template that is never printed is not checked.
         template = settings.slip_template if settings is not None and settings.slip_copies else None
-        texts = self._texts(settings)
-
-        def warm_up() -> None:
-            try:
-                if client is not None:
-                    client.warm_up()
-            except Exception as error:  # noqa: BLE001 - told again when a payment connects
-                _log.warning("warming up: %s", error)
-            warm_up_slips(templates, template, texts, self.background.tell_in_turn)
-
-        threading.Thread(target=warm_up, name="payme-warm-up", daemon=True).start()
+        slips = (templates, template, texts_of(settings, self.host), self.background.notify)
+        threading.Thread(target=warm_up_slips, args=slips, name="payme-warm-up", daemon=True).start()
         self.background.start(run_worker=settings is None or settings.run_worker)
 
     def stop(self, *, ask_host: bool = True) -> None:
@@ -108,68 +101,38 @@ class Service:
         Money effect: may cancel, later: payments that the host does not have.
         """
         self.background.stop(ask_host=ask_host)
-        with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
-            client[1].close()
-        self._storage.close()
-
-    def payment_type(self) -> int | None:
-        """Return the tender's number, even where other settings can't be used; None where it has none."""
-        return self._settings.payment_type()
+        self._clients.close()
+        self.storage.close()
 
     def payment_types(self) -> list[PaymentType]:
-        """Return the tender of the settings, or none, with a notice that says how to set it."""
-        settings = self._checked_settings()
-        texts = self._texts(settings)
-        number = self._settings.payment_type()
+        """Return the tender of the settings, or nothing, with a notice that says how to set it."""
+        texts = texts_of(self._checked_settings(), self.host)
+        number = self.settings.payment_type()
         self.host.notice(_TENDER_NOTICE, None if number is not None else texts(Text.NOTICE_NO_PAYMENT_TYPE))
         return [] if number is None else [PaymentType(number=number, name=texts(Text.TENDER_NAME))]
 
-    def operation(self) -> Context:
-        """Return the tools for one operation, with the settings of this moment.
+    def context(self) -> Context:
+        """Return the tools of one operation, with the settings of this moment.
 
         Raises:
-            SettingsError: the settings can't be used, and there never were good ones.
+            SettingsError: the settings can't be used.
             JournalError: the journal can't be used.
         """
-        settings = self._settings.read()
-        self._tell_settings(settings)
-        return self._context(settings, self._texts(settings))
-
-    def journal(self) -> Journal:
-        """Return the journal.
-
-        Raises:
-            JournalError: it can't be used.
-        """
-        return self._storage.journal()
-
-    def texts(self) -> Texts:
-        """Return the texts in the cashier's language of this moment."""
-        try:
-            return self._texts(self._settings.read())
-        except SettingsError:
-            return self._texts(None)
-
-    def journal_fault(self, error: JournalError, what: str) -> None:
-        """Log that the journal could not take something, and show it at the till."""
-        _log.error("%s: the journal can't be used: %s", what, error)
-        self.host.notice(JOURNAL_NOTICE, self.texts()(journal_notice(error)))
-
-    def _context(self, settings: Settings, texts: Texts) -> Context:
-        journal = self._storage.journal()
+        settings = self.settings.read()
+        self._notify_settings(settings)
+        texts = texts_of(settings, self.host)
+        journal = self.storage.journal()
         return Context(
-            client=self._client_of(settings),
+            client=self._clients.of(settings),
             clock=self.clock,
             journal=journal,
-            owner=self._storage.owner.token,
-            leases=self._storage.leases,
-            is_alive=self._storage.owner.is_alive,
+            owner=self.storage.opened.owner.token,
+            leases=self.storage.opened.leases,
+            is_alive=self.storage.opened.owner.is_alive,
             settings=settings,
             texts=texts,
             slips=PaymentSlips(
-                templates=self._slip_templates(settings),
+                templates=self._templates(settings.slip_encoding),
                 template=settings.slip_template,
                 width=self.host.slip_width(_DEFAULT_SLIP_WIDTH),
                 copies=settings.slip_copies,
@@ -179,59 +142,200 @@ class Service:
             notice=self.host.notice,
         )
 
-    def _client_of(self, settings: Settings) -> PaymeGoClient:
-        wanted = (MerchantAccount.of(settings), settings.ca_file)
-        with self._lock:
-            if self._client is not None and self._client[0] == wanted:
-                return self._client[1]
-            former, client = self._client, client_of(settings, self.clock)
-            self._client = (wanted, client)
-        if former is not None:
-            former[1].close()
-        return client
+    def texts(self) -> Texts:
+        """Return the texts in the cashier's language of this moment."""
+        return self.background.texts()
 
-    def _slip_templates(self, settings: Settings | None) -> TemplateCache:
-        encoding = settings.slip_encoding if settings is not None else None
-        with self._lock:
-            if self._templates is None or self._templates[0] != encoding:
-                self._templates = (encoding, TemplateCache(SlipPress(encoding=encoding)))
-            return self._templates[1]
+    def journal_fault(self, error: JournalError, what: str) -> None:
+        """Log that the journal could not store something, and show a notice."""
+        _log.error("%s: the journal can't be used: %s", what, error)
+        self.host.notice(JOURNAL_NOTICE, self.texts()(journal_notice(error)))
 
     def _checked_settings(self) -> Settings | None:
         try:
-            settings = self._settings.read()
+            settings = self.settings.read()
         except SettingsError as error:
             _log.error("the settings can't be used: %s", error)
             _log_warnings(error.warnings)
-            first = error.faults[0].short
-            self.host.notice(_SETTINGS_NOTICE, self._texts(None)(Text.NOTICE_SETTINGS_BROKEN, fault=first))
+            text = texts_of(None, self.host)(Text.NOTICE_SETTINGS_BROKEN, fault=error.faults[0].short)
+            self.host.notice(_SETTINGS_NOTICE, text)
             return None
-        self._tell_settings(settings)
-        problem = self._settings.problem
+        self._notify_settings(settings)
+        problem = self.settings.problem
         _log_warnings(dict.fromkeys((*settings.warnings, *(problem.warnings if problem is not None else ()))))
         return settings
 
-    def _tell_settings(self, settings: Settings) -> None:
-        problem = self._settings.problem
+    def _notify_settings(self, settings: Settings) -> None:
+        problem = self.settings.problem
         if problem is None:
             self.host.notice(_SETTINGS_NOTICE, None)
             return
         _log.error("the changed settings can't be used, the former ones stay in force: %s", problem)
-        first = problem.faults[0].short
-        text = self._texts(settings)(Text.NOTICE_SETTINGS_KEPT_LAST_GOOD, fault=first)
-        self.host.notice(_SETTINGS_NOTICE, text)
+        texts = texts_of(settings, self.host)
+        self.host.notice(_SETTINGS_NOTICE, texts(Text.NOTICE_SETTINGS_KEPT_LAST_GOOD, fault=problem.faults[0].short))
 
-    def _tell_journal(self) -> None:
+
+class ClientCache:
+    """The client of the merchant account in the settings, replaced when the account changes. Any thread may use it.
+
+    Args:
+        clock: time.
+        new_client: makes a client.
+    """
+
+    def __init__(self, clock: Clock, new_client: Callable[[Settings, Clock], PaymeGoClient] = client_of) -> None:
+        self._clock = clock
+        self._new_client = new_client
+        self._lock = threading.Lock()
+        self._client: PaymeGoClient | None = None
+        self._made_for: tuple[MerchantAccount, Path | None] | None = None
+        self._is_closed = False
+
+    def of(self, settings: Settings) -> PaymeGoClient:
+        """Return the client for ``settings``; once the cache is closed, one that sends nothing."""
+        wanted = (MerchantAccount.of(settings), settings.ca_file)
+        with self._lock:
+            if self._client is not None and self._made_for == wanted:
+                return self._client
+            former, client = self._client, self._new_client(settings, self._clock)
+            if self._is_closed:
+                client.close()
+            self._client, self._made_for = client, wanted
+        if former is not None:
+            former.close()
+        return client
+
+    def merchant(self, settings: Settings) -> MerchantClient:
+        """Return the merchant account in ``settings`` with its client."""
+        return MerchantClient(settings.pos_id, settings.url, self.of(settings), limits_of(settings))
+
+    def close(self) -> None:
+        """Close the client: nothing waits for an answer any more, and nothing more is sent."""
+        with self._lock:
+            self._is_closed = True
+            client = self._client
+        if client is not None:
+            client.close()
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStorage:
+    """What is open in the till's data folder.
+
+    Attributes:
+        path: the journal's file.
+        journal: the journal.
+        file: detects that the file is not the same any more.
+        leases: the leases of the journal's rows, and the leader's lock.
+        owner: this process as an owner of payments.
+    """
+
+    path: Path
+    journal: Journal
+    file: FileIdentity
+    leases: Leases
+    owner: Owner
+
+
+class Storage:
+    """The till's data folder: the journal, its locks, this process as an owner of payments. Any thread may use it.
+
+    It is opened when first needed. A disk that failed at the start may work at the next payment, so an error is raised
+    each time and opening is tried again.
+    """
+
+    def __init__(self, host: Host, clock: Clock) -> None:
+        self._host = host
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._opened: OpenStorage | None = None
+        self._others: list[Journal] = []
+
+    @property
+    def opened(self) -> OpenStorage:
+        """What ``journal`` has opened; ``Unavailable`` before the first call."""
+        if self._opened is None:
+            message = "the journal is not open"
+            raise Unavailable(message)
+        return self._opened
+
+    def journal(self) -> Journal:
+        """Return the journal: open it at the first call, and check at each later one that its file is still there.
+
+        Raises:
+            Unavailable: the folder, the file or the disk can't be used.
+            FileMoved: the file was deleted, moved or replaced since it was opened.
+            Damaged: the file is not a journal.
+            TooNew: a newer version wrote it.
+            ForeignJournal: it belongs to another till.
+        """
+        with self._lock:
+            if self._opened is None:
+                self._opened = self._open()
+            else:
+                self._opened.file.require()
+            for other in self._others:
+                # Damage that the worker found stops the sale too.
+                if other.damage is not None:
+                    self._opened.journal.note_damage(other.damage)
+            return self._opened.journal
+
+    def fault(self) -> JournalError | None:
+        """Return what is known to be wrong with the open journal, or None."""
+        with self._lock:
+            if self._opened is None:
+                return None
+            try:
+                self._opened.file.require()
+            except JournalError as error:
+                return error
+            damages = [each.damage for each in (self._opened.journal, *self._others) if each.damage is not None]
+            return Damaged(damages[0]) if damages else None
+
+    def another_journal(self) -> Journal:
+        """Return one more connection to the journal, for long work of another thread.
+
+        Raises:
+            JournalError: as ``journal``.
+        """
+        self.journal()
+        with self._lock:
+            opened = self.opened
+            journal = Journal(opened.path, host_identity=opened.journal.host_identity, clock=self._clock)
+            self._others.append(journal)
+            return journal
+
+    def close(self) -> None:
+        """Close the journal and release this process's token."""
+        with self._lock:
+            for other in self._others:
+                other.close()
+            self._others.clear()
+            opened, self._opened = self._opened, None
+            if opened is not None:
+                opened.journal.close()
+                opened.owner.release()
+
+    def _open(self) -> OpenStorage:
         try:
-            self._storage.journal()
-        except JournalError as error:
-            self.journal_fault(error, "the till starts")
-        else:
-            self.host.notice(JOURNAL_NOTICE, None)
+            folder = self._host.data_dir(PLUGIN_NAME)
+            identity = self._host.identity
+        except Exception as error:
+            message = f"the host gives no data folder ({type(error).__name__})"
+            raise Unavailable(message) from error
+        path = folder / FILE_NAME
+        journal = Journal(path, host_identity=identity, clock=self._clock)
+        try:
+            journal.require_host(identity)
+            file, owner = FileIdentity(path), Owner(folder / OWNERS_FOLDER)
+        except BaseException:
+            journal.close()
+            raise
+        return OpenStorage(path, journal, file, Leases(folder), owner)
 
-    def _texts(self, settings: Settings | None) -> Texts:
-        chosen = settings.language if settings is not None else None
-        return Texts(chosen or self.host.language(_DEFAULT_LANGUAGE))
+
+def _new_templates(encoding: str | None) -> TemplateCache:
+    return TemplateCache(SlipPress(encoding=encoding))
 
 
 def _log_warnings(warnings: Iterable[SettingWarning]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from payme_plugin import PLUGIN_NAME
 from payme_plugin.cli import log_place
 from payme_plugin.cli.journal import refuse_foreign_journal
 from payme_plugin.cli.output import Refusal, UsageFault, fault
@@ -33,8 +34,6 @@ NO_WORKER = {"runWorker": "0"}
 
 LANGUAGE = "ru"
 """What the cashier reads where the settings name no language."""
-
-_PLUGIN = "payme"
 
 
 class Busy(Refusal):
@@ -125,9 +124,9 @@ def _require_plugin(till: Till) -> None:
     """Refuse to work without the plugin, and say why it is out of service."""
     for each in till.faults:
         fault(f"plugin {each.plugin} {each.reason}")
-    if _PLUGIN not in till.plugin_names:
+    if PLUGIN_NAME not in till.plugin_names:
         message = (
-            f"the plugin {_PLUGIN!r} is not in service, so that no payment can be taken; "
+            f"the plugin {PLUGIN_NAME!r} is not in service, so that no payment can be taken; "
             "is the distribution payme-plugin installed?"
         )
         raise Refusal(message)

@@ -1,84 +1,102 @@
-"""What steps the cancellations of a journal from the command line, whichever till the journal belongs to.
+"""Deliver the cancellations of a journal from the command line, whichever till the journal belongs to.
 
-Rows are shared with the till and its other workers by leases alone. Nothing here recovers: nobody is asked what became
-of a payment without a verdict.
+Only leases divide the rows between the till, its other workers and a command. Nothing here does recovery.
 """
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from hookspecs import BaseHost
-from payme_plugin.background import Background
-from payme_plugin.cli.checkout import LANGUAGE
 from payme_plugin.cli.log_place import command_log, has_log
 from payme_plugin.cli.output import UsageFault
 from payme_plugin.clock import SystemClock
+from payme_plugin.delivery.processor import CancellationProcessor
 from payme_plugin.operations.host_guard import GuardedHost
 from payme_plugin.paymego import codes
 from payme_plugin.paymego.client import client_of
-from payme_plugin.settings import SettingsReader
-from payme_plugin.storage import Storage
-from payme_plugin.texts import Texts
+from payme_plugin.service import ClientCache, Storage
+from payme_plugin.settings import SettingsError, SettingsReader
 from payme_plugin.till import FolderUnusable, ReceiptBook, reference_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from hookspecs import Host
     from payme_plugin.clock import Clock
-    from payme_plugin.delivery.processor import CancellationProcessor
-    from payme_plugin.ledger.errors import JournalError
     from payme_plugin.operations.cancellation import MerchantClient
     from payme_plugin.paymego.client import PaymeGoClient
     from payme_plugin.settings import Settings
 
-__all__ = ["Delivery", "log_of", "open_asking_client", "open_delivery"]
+__all__ = ["JournalDelivery", "log_of", "open_asking_client", "open_delivery"]
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """What steps the cancellations of one journal.
+class JournalDelivery:
+    """Delivers the cancellations of one journal; a ``Delivery`` for a worker, without housekeeping and sales.
+
+    Args:
+        host: the till that the journal belongs to.
+        storage: the journal and its locks; whoever opened it closes it.
+        settings: reads the settings of this moment.
+        clock: time.
+
+    Raises:
+        JournalError: the journal can't be used.
 
     Attributes:
-        rounds: works on the rows; the journal is open.
-        settings: gives the settings of this moment; None: they can't be used.
-        desk: gives the kassa of given settings with a client of its own, by number; None once it was cut off.
-        cut_off: shuts the connections of the desks, for good.
-        is_recorded: whether the till has a payment; None where nobody here can tell.
-        fault: what is wrong with the journal since it was opened; None: nothing that is known.
-        clock: time.
+        host: the till, guarded.
+        storage: as given.
+        clock: as given.
     """
 
-    rounds: CancellationProcessor
-    settings: Callable[[], Settings | None]
-    desk: Callable[[int, Settings], MerchantClient | None]
-    cut_off: Callable[[], None]
-    is_recorded: Callable[[str], bool | None]
-    fault: Callable[[], JournalError | None]
-    clock: Clock
+    def __init__(self, host: Host, storage: Storage, settings: SettingsReader, clock: Clock) -> None:
+        self.host = GuardedHost(host)
+        self.storage = storage
+        self.clock = clock
+        self._settings = settings
+        self._clients = ClientCache(clock)
+        journal = storage.another_journal()
+        self._processor = CancellationProcessor(journal, storage.opened.leases, self.host, clock)
 
-    def own_kassa(self) -> MerchantClient:
-        """Return the kassa for the command's own thread.
-
-        Money effect: none by itself; a step that is taken with it may cancel.
+    def require_merchant(self) -> MerchantClient:
+        """Return the merchant account in the settings.
 
         Raises:
             UsageFault: the settings can't be used.
         """
-        settings = self.settings()
-        kassa = None if settings is None else self.desk(0, settings)
-        if kassa is None:
+        merchant = self.merchant()
+        if merchant is None:
             message = "the settings can't be used any more; `payme settings check` says why"
             raise UsageFault(message)
-        return kassa
+        return merchant
+
+    def processor(self) -> CancellationProcessor:
+        """Return what works on the rows."""
+        return self._processor
+
+    def merchant(self) -> MerchantClient | None:
+        """Return the merchant account in the settings of this moment, or None if they can't be used."""
+        try:
+            return self._clients.merchant(self._settings.read())
+        except SettingsError:
+            return None
+
+    def before_round(self) -> None:
+        """Leave recovery and notices to the till."""
+
+    def yield_to_sale(self) -> None:
+        """Do nothing: sales are made in another process."""
+
+    def cut_off(self) -> None:
+        """Abort the request under way and send no other."""
+        self._clients.close()
 
 
 @contextmanager
-def open_delivery(folder: Path, conf_file: Path, identity: str) -> Iterator[Delivery]:
+def open_delivery(folder: Path, conf_file: Path, identity: str) -> Iterator[JournalDelivery]:
     """Open the journal in ``folder`` for delivery.
 
     Args:
@@ -86,47 +104,27 @@ def open_delivery(folder: Path, conf_file: Path, identity: str) -> Iterator[Deli
         conf_file: the settings.
         identity: the till that the journal says it belongs to.
 
-    Money effect: none at once; whatever works with what it gives may cancel.
-
     Raises:
         JournalError: the journal can't be used.
     """
     clock = SystemClock()
     host = _JournalsHost(identity, folder)
-    reader = SettingsReader(dict, codes, file=conf_file)
-    with ExitStack() as opened:
-        storage = Storage(host, clock)
-        opened.callback(storage.close)
-        background = Background(
-            GuardedHost(host),
-            storage,
-            settings=reader.read,
-            texts=lambda: Texts(LANGUAGE),
-            new_client=lambda settings: opened.enter_context(open_client(settings, clock)),
-            clock=clock,
-        )
-        yield Delivery(
-            rounds=background.rounds(),
-            settings=background.settings,
-            desk=background.desk,
-            cut_off=background.cut_off,
-            is_recorded=host.is_recorded,
-            fault=storage.fault,
-            clock=clock,
-        )
+    with closing(Storage(host, clock)) as storage:
+        delivery = JournalDelivery(host, storage, SettingsReader(dict, codes, file=conf_file), clock)
+        try:
+            yield delivery
+        finally:
+            delivery.cut_off()
 
 
 def log_of(folder: Path, identity: str, otherwise: AbstractContextManager[None]) -> AbstractContextManager[None]:
-    """Return what logs into the main log or the folder's; ``otherwise`` where another host's folder has none."""
+    """Return what logs into the main log or the folder's; ``otherwise`` if another host's folder has none."""
     return command_log(folder) if identity == reference_identity() or has_log(folder) else otherwise
 
 
 @contextmanager
 def open_client(settings: Settings, clock: Clock) -> Iterator[PaymeGoClient]:
-    """Open a client for the kassa in ``settings``.
-
-    Money effect: none by itself; a request that is sent with it has its method's.
-    """
+    """Open a client of the merchant account in ``settings``."""
     client = client_of(settings, clock)
     try:
         yield client
@@ -136,16 +134,13 @@ def open_client(settings: Settings, clock: Clock) -> Iterator[PaymeGoClient]:
 
 @contextmanager
 def open_asking_client(folder: Path, settings: Settings, clock: Clock) -> Iterator[PaymeGoClient]:
-    """Open a client for a command that only asks; its requests are logged where there is a log, and none is made.
-
-    Money effect: none, as long as questions alone are sent with it.
-    """
+    """Open a client for a command that only asks; its requests are logged if there is a log already."""
     with command_log(folder) if has_log(folder) else nullcontext(), open_client(settings, clock) as client:
         yield client
 
 
 class _JournalsHost(BaseHost):
-    """The till that a journal belongs to, as far as the command can stand for it."""
+    """The till that a journal belongs to, as far as the command knows it."""
 
     def __init__(self, identity: str, folder: Path) -> None:
         self._identity = identity
@@ -162,19 +157,19 @@ class _JournalsHost(BaseHost):
         return self._folder
 
     def is_recorded(self, payment_id: str) -> bool | None:
-        """Say what the reference till's book says; None for any other till."""
+        """Return what the reference till's book says; None for any other till."""
         return None if self._book is None else self._book.is_recorded(payment_id)
 
 
 class _BookOnDisk:
-    """The reference till's book, which other commands write meanwhile."""
+    """The reference till's book, which other commands may write meanwhile."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._read: tuple[int, ReceiptBook] | None = None
 
     def is_recorded(self, payment_id: str) -> bool | None:
-        """Say what the book says now; None where it can't be read."""
+        """Return what the book says now; None if it can't be read."""
         try:
             changed_at = self._folder.stat().st_mtime_ns
             if self._read is None or self._read[0] != changed_at:

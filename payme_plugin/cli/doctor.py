@@ -12,6 +12,7 @@ from payme_plugin.cli.given import Given, global_options, pass_given
 from payme_plugin.cli.output import ExitCode, echo_document
 from payme_plugin.clock import SystemClock
 from payme_plugin.doctor import Level, examine
+from payme_plugin.log import LOGGER_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +42,7 @@ def doctor(given: Given, till: str | None) -> int:
     folder = given.data_dir
     tills_log = _tills_log(folder)
     with tills_log or nullcontext():
-        log = None if tills_log is None else logging.getLogger("payme")
+        log = None if tills_log is None else logging.getLogger(LOGGER_NAME)
         report = examine(given.conf_file, folder, SystemClock(), till=till, log=log)
     if given.json:
         echo_document(_document(report))

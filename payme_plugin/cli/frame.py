@@ -11,7 +11,8 @@ import click
 
 from payme_plugin.cli.given import Given, global_options
 from payme_plugin.cli.output import ExitCode, fault
-from payme_plugin.secret import classes_and_places
+from payme_plugin.log import LOGGER_NAME
+from payme_plugin.secret import safe_traceback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +104,7 @@ def _logged(folder: Path, error: BaseException) -> Path | None:
     if not path.parent.is_dir() or not (path.exists() or _may_make_log(folder)):
         return None
     with command_log(folder):
-        logging.getLogger("payme").error("the command failed: %s", classes_and_places(error))
+        logging.getLogger(LOGGER_NAME).error("the command failed: %s", safe_traceback(error))
     return path
 
 

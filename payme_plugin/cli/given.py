@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from payme_plugin import PLUGIN_NAME
 from payme_plugin.cli.output import UsageFault
 from payme_plugin.settings import LINUXCASH
 
@@ -48,7 +49,7 @@ class Given:
         """
         if self.folder is not None:
             return self.folder.absolute()
-        return _LINUXCASH_DATA if _LINUXCASH_DATA.is_dir() else _users_data() / "payme"
+        return _LINUXCASH_DATA if _LINUXCASH_DATA.is_dir() else _users_data() / PLUGIN_NAME
 
 
 def _users_data() -> Path:

@@ -22,7 +22,7 @@ from payme_plugin.operations.recovery import abandon
 from payme_plugin.texts import Texts
 
 if TYPE_CHECKING:
-    from payme_plugin.cli.delivery import Delivery
+    from payme_plugin.cli.delivery import JournalDelivery
     from payme_plugin.ledger.rows import CancellationRow, PaymentRow
 
 __all__ = ["add"]
@@ -48,7 +48,7 @@ def add(given: Given, payment_id: str, reason: str) -> int:
         raise _missing(given, payment_id)
     try:
         with log_of(folder, identity, nullcontext()), open_delivery(folder, given.conf_file, identity) as delivery:
-            row = delivery.rounds.journal.find(payment_id)
+            row = delivery.processor().journal.find(payment_id)
             if row is None:
                 raise _missing(given, payment_id)
             with Leases(folder).try_acquire(LEADER) as is_alone:
@@ -62,16 +62,16 @@ def add(given: Given, payment_id: str, reason: str) -> int:
     return int(ExitCode.DONE)
 
 
-def _add(delivery: Delivery, row: PaymentRow, reason: str, texts: Texts) -> CancellationRow | None:
+def _add(delivery: JournalDelivery, row: PaymentRow, reason: str, texts: Texts) -> CancellationRow | None:
     """End the payment and return the cancellation; None: no money can have moved."""
     is_open = row.state is PaymentState.RECORDED and row.closed_at is None
     if not (row.state.is_unfinished or row.state is PaymentState.PAID or is_open):
         message = f"payment {row.payment_id} is not open any more; `payme status {row.payment_id}` tells its story"
         raise Refusal(message)
-    if delivery.is_recorded(row.payment_id):
+    if delivery.host.is_recorded(row.payment_id):
         message = f"the till has payment {row.payment_id}: cancel or refund it there"
         raise Refusal(message)
-    journal = delivery.rounds.journal
+    journal = delivery.processor().journal
     try:
         abandon(journal, row, f"queued by hand: {reason}", texts)
     except Conflict as error:

@@ -21,7 +21,7 @@ from payme_plugin.ledger.locks import Leases
 from payme_plugin.paymego.states import ReceiptState
 
 if TYPE_CHECKING:
-    from payme_plugin.cli.delivery import Delivery
+    from payme_plugin.cli.delivery import JournalDelivery
     from payme_plugin.ledger.rows import CancellationRow
 
 __all__ = ["close"]
@@ -47,7 +47,7 @@ def close(given: Given, cancellation_id: int, reason: str) -> int:
         raise _missing(given, cancellation_id)
     try:
         with log_of(folder, identity, nullcontext()), open_delivery(folder, given.conf_file, identity) as delivery:
-            row = delivery.rounds.journal.cancellation(cancellation_id)
+            row = delivery.processor().journal.cancellation(cancellation_id)
             if row is None:
                 raise _missing(given, cancellation_id)
             with Leases(folder).try_acquire(cancellation_id) as is_ours:
@@ -61,18 +61,18 @@ def close(given: Given, cancellation_id: int, reason: str) -> int:
     return int(ExitCode.DONE)
 
 
-def _end(delivery: Delivery, row: CancellationRow, reason: str) -> tuple[int | None, str]:
+def _end(delivery: JournalDelivery, row: CancellationRow, reason: str) -> tuple[int | None, str]:
     """Ask for the state a last time and end the row; return the state and how it ended."""
     ended = Refusal(f"cancellation {row.cancellation_id} has ended already; `payme queue show` tells how")
     if row.ended_at is not None:
         raise ended
-    state = delivery.rounds.stepper.last_state(row, delivery.own_kassa())
+    state = delivery.processor().stepper.last_state(row, delivery.require_merchant())
     is_back = state == ReceiptState.CANCELLED
     outcome = (
         f"Payme says cancelled (50); closed by hand: {reason}" if is_back else closing(reason, state_in_words(state))
     )
     try:
-        delivery.rounds.rows.end(row, outcome, reversed_at_payme=is_back)
+        delivery.processor().cancellations.end(row, outcome, reversed_at_payme=is_back)
     except Conflict as error:
         raise ended from error
     return state, outcome

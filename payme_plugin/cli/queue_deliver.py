@@ -15,14 +15,13 @@ from payme_plugin.cli.journal import journal_identity, unusable
 from payme_plugin.cli.output import ExitCode, echo_document, fault
 from payme_plugin.cli.queue_rows import link_document, row_document
 from payme_plugin.clock import SystemClock
-from payme_plugin.delivery.draining import deliver_due, deliver_until_empty, send_links
 from payme_plugin.ledger.errors import JournalError
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.till import OutcomeUnknown, print_slip, reference_identity
 
 if TYPE_CHECKING:
     from hookspecs import Slip
-    from payme_plugin.cli.delivery import Delivery
+    from payme_plugin.cli.delivery import JournalDelivery
     from payme_plugin.ledger.rows import CancellationRow, FiscalLinkRow
 
 __all__ = ["deliver", "deliver_all"]
@@ -67,10 +66,10 @@ def deliver(given: Given, *, until_empty: bool) -> int:
                 if until_empty:
                     deliver_all(delivery, patience_s)
                 else:
-                    deliver_due(delivery.rounds, delivery.own_kassa(), delivery.is_recorded)
-                send_links(delivery.rounds, delivery.own_kassa(), delivery.clock, patience_s, due_only=not until_empty)
+                    delivery.processor().deliver_due(delivery.require_merchant())
+                delivery.processor().send_links(delivery.require_merchant(), patience_s, due_only=not until_empty)
                 left = _work_of(delivery)
-                fault_met = delivery.fault()
+                fault_met = delivery.storage.fault()
                 if fault_met is not None:
                     # What could be read was delivered all the same.
                     raise fault_met
@@ -79,13 +78,12 @@ def deliver(given: Given, *, until_empty: bool) -> int:
     return _report(given, before, left)
 
 
-def deliver_all(delivery: Delivery, patience_s: float) -> bool:
-    """Step every live row, round after round; return whether none is left.
+def deliver_all(delivery: JournalDelivery, patience_s: float) -> bool:
+    """Step every live row until nothing changes; return whether none is left.
 
     Money effect: may cancel.
     """
-    kassa = delivery.own_kassa()
-    return deliver_until_empty(delivery.rounds, kassa, delivery.is_recorded, delivery.clock, patience_s)
+    return delivery.processor().deliver_until_empty(delivery.require_merchant(), patience_s)
 
 
 def _finish_earlier(given: Given) -> None:
@@ -103,8 +101,8 @@ def _finish_earlier(given: Given) -> None:
             print_slip(slip, click.echo)
 
 
-def _work_of(delivery: Delivery) -> _Work:
-    return _Work(tuple(delivery.rounds.rows.live()), tuple(delivery.rounds.links.live()))
+def _work_of(delivery: JournalDelivery) -> _Work:
+    return _Work(tuple(delivery.processor().cancellations.live()), tuple(delivery.processor().links.live()))
 
 
 def _report(given: Given, before: _Work, left: _Work) -> int:

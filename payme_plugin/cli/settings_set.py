@@ -15,7 +15,7 @@ from payme_plugin.cli.given import Given, global_options, pass_given
 from payme_plugin.cli.output import ExitCode, Refusal, UsageFault, echo_document
 from payme_plugin.conf_editor import Uneditable, edited
 from payme_plugin.conf_file import MAX_FILE_BYTES, parse, read_bounded
-from payme_plugin.durable import sync_folder
+from payme_plugin.fsync import sync_folder
 from payme_plugin.settings import SETTINGS
 from payme_plugin.settings.kinds import MAX_VALUE_CHARACTERS
 from payme_plugin.settings.remarks import UnacceptableError, nearest, shown_name

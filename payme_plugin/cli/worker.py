@@ -12,7 +12,7 @@ from payme_plugin.cli.given import Given, global_options, pass_given
 from payme_plugin.cli.journal import journal_identity, unusable
 from payme_plugin.cli.output import ExitCode, echo_document
 from payme_plugin.cli.stopping import until_stopped
-from payme_plugin.delivery.worker import Surroundings, Worker
+from payme_plugin.delivery.worker import Worker
 from payme_plugin.ledger.errors import FileMoved, JournalError
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.till import stderr_log
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import threading
     from pathlib import Path
 
-    from payme_plugin.cli.delivery import Delivery
+    from payme_plugin.cli.delivery import JournalDelivery
 
 __all__ = ["worker"]
 
@@ -65,30 +65,19 @@ def _awaited_journal(folder: Path, stopped: threading.Event) -> str | None:
     return identity
 
 
-def _work(delivery: Delivery, stopped: threading.Event) -> None:
-    surroundings = Surroundings(
-        before_round=_nothing_else,
-        settings=delivery.settings,
-        is_recorded=delivery.is_recorded,
-        enqueue=None,
-        gives_way=_nothing_else,
-    )
-    running = Worker(lambda: delivery.rounds, surroundings, delivery.desk, delivery.clock)
+def _work(delivery: JournalDelivery, stopped: threading.Event) -> None:
+    running = Worker(delivery, delivery.clock)
     running.start()
     try:
         # The till writes rows in a process of its own.
         while not stopped.wait(_LOOKS_EVERY_S):
-            fault = delivery.fault()
+            fault = delivery.storage.fault()
             if isinstance(fault, FileMoved) and fault.is_replaced:
                 # The rows that come now are in the other file.
                 raise fault
             running.wake()
     finally:
-        running.stop(_STOP_TIMEOUT_S, delivery.cut_off)
-
-
-def _nothing_else() -> None:
-    """Leave recovery and notices to the till."""
+        running.stop(_STOP_TIMEOUT_S)
 
 
 def _say(given: Given, folder: Path, identity: str) -> None:

@@ -1,1 +1,1 @@
-"""Who steps cancellations, and how they get there."""
+"""Delivery of cancellations and fiscal receipts: the worker, its steps, the host's queue."""

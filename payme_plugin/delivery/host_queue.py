@@ -1,70 +1,118 @@
-"""What the host's queue delivers: one step of the cancellation that a message speaks of."""
+"""The host's queue: a cancellation as a message, and what is done with a message that the queue delivers."""
 
 from __future__ import annotations
 
+import json
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hookspecs import QueueVerdict
-from payme_plugin.delivery.messages import KIND, UnknownVersion, read_message
+from hookspecs import QueueMessage, QueueVerdict
 from payme_plugin.ledger.errors import JournalError
 from payme_plugin.log import Log
 from payme_plugin.operations.cancellation import StepOutcome
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from hookspecs import QueueMessage
     from payme_plugin.clock import Clock
-    from payme_plugin.delivery.messages import Cancel
-    from payme_plugin.delivery.processor import CancellationProcessor
-    from payme_plugin.operations.cancellation import MerchantClient
+    from payme_plugin.delivery.processor import Delivery
+    from payme_plugin.ledger.rows import CancellationRow
     from payme_plugin.operations.host_guard import GuardedHost
     from payme_plugin.texts import Texts
 
-__all__ = ["QueueConsumer"]
+__all__ = ["KIND", "VERSION", "Cancel", "QueueConsumer", "UnknownVersion", "message_of", "read_message"]
 
 _log = Log()
 
+KIND = "payme.cancel"
+VERSION = 1
+
+_LONGEST_VERSION = 40
 _NOTICE = "payme.queue"
 _REMEMBERED_S = 86_400.0
-"""A message that has not come again for a day is in no queue any more."""
+"""A message that has not come again for a day is no longer in a queue."""
+
+
+class UnknownVersion(ValueError):
+    """Another version of the plugin wrote the message: keep it, and install that version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """The cancellation that a message is about.
+
+    Attributes:
+        cancellation_id: the row's number in the journal.
+        payment_id: its payment.
+        receipt_id: Payme's receipt id.
+    """
+
+    cancellation_id: int
+    payment_id: str
+    receipt_id: str
+
+
+def message_of(row: CancellationRow) -> QueueMessage:
+    """Return the message for a row: versioned JSON without secrets; the same row always has the same message id."""
+    body = {
+        "v": VERSION,
+        "cancellation_id": row.cancellation_id,
+        "payment_id": row.payment_id,
+        "receipt_id": row.receipt_id,
+        "amount": row.amount,
+        "cause": row.cause.value,
+    }
+    return QueueMessage(
+        message_id=f"{KIND}.{row.receipt_id}.{row.cancellation_id}",
+        kind=KIND,
+        body=json.dumps(body, ensure_ascii=False, separators=(",", ":")),
+        created_at=row.created_at,
+    )
+
+
+def read_message(message: QueueMessage) -> Cancel | None:
+    """Return what a message of our kind is about, or None if its body is not ours.
+
+    Raises:
+        UnknownVersion: its version is not ours, or missing.
+    """
+    try:
+        body = json.loads(message.body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(body, dict):
+        return None
+    if _integer(body.get("v")) != VERSION:
+        raise UnknownVersion(repr(body.get("v"))[:_LONGEST_VERSION])
+    number = _integer(body.get("cancellation_id"))
+    texts = (body.get("payment_id"), body.get("receipt_id"))
+    if number is None or not all(isinstance(text, str) for text in texts):
+        return None
+    return Cancel(number, str(texts[0]), str(texts[1]))
 
 
 class QueueConsumer:
-    """Works on the messages of one till's queue. Any thread may call it.
+    """Handles the messages of one till's queue. Any thread may call it.
 
     Args:
-        host: shows the notice of a message that can't be worked on.
-        rounds: gives what works on the cancellations; raises ``JournalError``.
-        kassa: gives the kassa of the settings, or None: they can't be used now.
-        is_recorded: whether the till has a payment; None where it can't tell.
-        texts: gives the cashier's language of this moment.
+        host: shows the notice of a message that can't be handled.
+        delivery: what steps the cancellations.
         clock: time.
     """
 
-    def __init__(
-        self,
-        host: GuardedHost,
-        *,
-        rounds: Callable[[], CancellationProcessor],
-        kassa: Callable[[], MerchantClient | None],
-        is_recorded: Callable[[str], bool | None],
-        texts: Callable[[], Texts],
-        clock: Clock,
-    ) -> None:
+    def __init__(self, host: GuardedHost, delivery: Delivery, clock: Clock) -> None:
         self._host = host
-        self._rounds = rounds
-        self._kassa = kassa
-        self._is_recorded = is_recorded
-        self._texts = texts
+        self._delivery = delivery
         self._clock = clock
         self._lock = threading.Lock()
-        self._troubles: dict[str, tuple[float, str]] = {}
+        self._problems: dict[str, tuple[float, str]] = {}
 
-    def work_on(self, message: QueueMessage) -> QueueVerdict | None:
-        """Work on a message that the host's queue delivers; None where its kind is not ours.
+    def handle(self, message: QueueMessage, texts: Texts) -> QueueVerdict | None:
+        """Handle a message that the host's queue delivers; None: its kind is not ours.
+
+        Args:
+            message: the message.
+            texts: in the cashier's language of this moment.
 
         Money effect: may cancel, the whole amount of one receipt.
         """
@@ -74,54 +122,49 @@ class QueueConsumer:
             cancel = read_message(message)
         except UnknownVersion as error:
             _log.error("queue message %s has version %s, which this plugin does not know", message.message_id, error)
-            self._tell(message.message_id, self._texts()(Text.NOTICE_QUEUE_VERSION))
+            self._set_problem(message.message_id, texts(Text.NOTICE_QUEUE_VERSION))
             return QueueVerdict.RETRY
         if cancel is None:
             _log.error("queue message %s is of our kind, but not ours", message.message_id)
-            self._tell(message.message_id, None)
+            self._set_problem(message.message_id, None)
             return QueueVerdict.DROP
         try:
-            return self._delivered(message.message_id, cancel)
+            return self._deliver(message.message_id, cancel, texts)
         except JournalError as error:
             _log.error("queue message %s waits: %s", message.message_id, error)
             return QueueVerdict.RETRY
 
-    def look_after_notice(self) -> None:
-        """Withdraw the notice of messages that have not come again for a day: they are in no queue any more."""
+    def refresh_notice(self) -> None:
+        """Show what is wrong with the latest message; forget messages that have not come again for a day."""
         limit = self._clock.monotonic() - _REMEMBERED_S
         with self._lock:
-            if not any(told_at < limit for told_at, _ in self._troubles.values()):
-                return
-            self._troubles = {name: trouble for name, trouble in self._troubles.items() if trouble[0] >= limit}
-        self._show()
+            self._problems = {name: problem for name, problem in self._problems.items() if problem[0] >= limit}
+            texts = [text for _, text in self._problems.values()]
+        self._host.notice(_NOTICE, texts[-1] if texts else None)
 
-    def _delivered(self, message_id: str, cancel: Cancel) -> QueueVerdict:
-        rounds = self._rounds()
-        row = rounds.journal.cancellation(cancel.cancellation_id)
+    def _deliver(self, message_id: str, cancel: Cancel, texts: Texts) -> QueueVerdict:
+        processor = self._delivery.processor()
+        row = processor.journal.cancellation(cancel.cancellation_id)
         if row is None or row.receipt_id != cancel.receipt_id:
-            # Its journal is lost or another's: the message is the last that is known of the money, so it stays.
-            self._tell(message_id, self._texts()(Text.NOTICE_QUEUE_UNKNOWN, receipt_id=cancel.receipt_id))
+            # The journal is lost or another's. The message is all that is known of the money, so it stays.
+            self._set_problem(message_id, texts(Text.NOTICE_QUEUE_UNKNOWN, receipt_id=cancel.receipt_id))
             return QueueVerdict.RETRY
-        self._tell(message_id, None)
+        self._set_problem(message_id, None)
         if row.ended_at is not None:
             return QueueVerdict.DONE
-        kassa = self._kassa()
-        if kassa is None:
+        merchant = self._delivery.merchant()
+        if merchant is None:
             return QueueVerdict.RETRY
-        stepped = rounds.step(row, kassa, is_recorded=self._is_recorded(row.payment_id))
-        return QueueVerdict.DONE if stepped is StepOutcome.DONE else QueueVerdict.RETRY
+        return QueueVerdict.DONE if processor.deliver(row, merchant) is StepOutcome.DONE else QueueVerdict.RETRY
 
-    def _tell(self, message_id: str, text: str | None) -> None:
-        """Show what is wrong with a message, or that nothing is any more."""
+    def _set_problem(self, message_id: str, text: str | None) -> None:
+        """Show what is wrong with a message; None: nothing is any more."""
         with self._lock:
-            if text is None and message_id not in self._troubles:
-                return
-            self._troubles.pop(message_id, None)
+            self._problems.pop(message_id, None)
             if text is not None:
-                self._troubles[message_id] = (self._clock.monotonic(), text)
-        self._show()
+                self._problems[message_id] = (self._clock.monotonic(), text)
+        self.refresh_notice()
 
-    def _show(self) -> None:
-        with self._lock:
-            texts = [text for _, text in self._troubles.values()]
-        self._host.notice(_NOTICE, texts[-1] if texts else None)
+
+def _integer(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,17 +1,19 @@
-"""What a cancellation that is due gets: an offer to the host's queue, or a step under its lease.
+"""Deliver cancellations and fiscal receipts: the offer to the host's queue, and one step under a lease.
 
-Several threads and processes may work on the same journal: a row is stepped by the one that holds its lease.
+Several threads and processes may work on one journal; a row is stepped only by the holder of its lease.
 """
 
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+import secrets
+from typing import TYPE_CHECKING, Protocol
 
-from payme_plugin.delivery.messages import message_of
+from payme_plugin.delivery.host_queue import message_of
 from payme_plugin.ledger.cancellations import FARTHEST_DUE_MS, Cancellations
 from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.fiscal_links import FiscalLinks
+from payme_plugin.ledger.states import Cause
 from payme_plugin.log import Log
 from payme_plugin.operations.cancellation import CancellationStep, StepOutcome
 from payme_plugin.operations.fiscal import send_fiscal_link
@@ -26,73 +28,112 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.rows import CancellationRow, FiscalLinkRow
     from payme_plugin.operations.cancellation import MerchantClient
 
-__all__ = ["OFFER_PAUSE_MS", "CancellationProcessor"]
+__all__ = ["CancellationProcessor", "Delivery", "HostOfRows"]
 
 _log = Log()
 
 _FIRST_LINK_LEASE = 1 << 40
+_RANDOM = secrets.SystemRandom()
+_PAUSE_S = 0.5
+_MOST_DUE = 1000
+_WAITED_FOR = frozenset({StepOutcome.ACCEPTED, None})
 
-OFFER_PAUSE_MS = FARTHEST_DUE_MS
-"""How long the host's queue has a row to itself before our own worker takes it too: one hour."""
+
+class HostOfRows(Protocol):
+    """What a processor asks of the host whose journal it works on. Either method may raise ``JournalError``."""
+
+    def is_recorded(self, payment_id: str) -> bool | None:
+        """Return whether the host has a payment, or None if that can't be told."""
+
+    def enqueue(self, message: QueueMessage) -> bool:
+        """Return whether the host's queue took a message."""
+
+
+class Delivery(Protocol):
+    """What a worker and the host's queue work with: the background of a till, or a command."""
+
+    def processor(self) -> CancellationProcessor:
+        """Return what works on the rows; raise ``JournalError`` if the journal can't be used."""
+
+    def merchant(self) -> MerchantClient | None:
+        """Return the merchant account in the settings of this moment, or None if they can't be used."""
+
+    def before_round(self) -> None:
+        """Do the housekeeping that comes before each round of a worker."""
+
+    def yield_to_sale(self) -> None:
+        """Wait a short while if a sale needs the machine more."""
+
+    def cut_off(self) -> None:
+        """Abort the request under way, so that no thread waits for its answer, and send no other."""
 
 
 class CancellationProcessor:
-    """Works on the cancellations of one journal; any thread may.
+    """Works on the cancellations and fiscal links of one journal; any thread may use it.
 
     Args:
-        journal: where they are; a connection of the worker's own.
-        leases: the locks on its rows.
+        journal: a connection of its own.
+        leases: the leases of the journal's rows.
+        host: has the payments, and perhaps a queue.
         clock: time.
-        jitter: gives numbers from 0 to 1 for the pauses.
+        jitter: returns numbers from 0 to 1, for the pauses; by default random ones.
 
     Attributes:
         journal: as given.
-        rows: its cancellations.
+        cancellations: those of the journal.
         links: its fiscal links.
         stepper: makes the steps.
     """
 
-    def __init__(self, journal: Journal, leases: Leases, clock: Clock, jitter: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        leases: Leases,
+        host: HostOfRows,
+        clock: Clock,
+        jitter: Callable[[], float] = _RANDOM.random,
+    ) -> None:
         self.journal = journal
-        self.rows = Cancellations(journal)
+        self.cancellations = Cancellations(journal)
         self.links = FiscalLinks(journal)
         self.stepper = CancellationStep(journal, clock, jitter)
-        self._clock = clock
         self._leases = leases
+        self._host = host
+        self._clock = clock
         self._jitter = jitter
         self._offered_here: set[int] = set()
 
-    def offer(self, row: CancellationRow, enqueue: Callable[[QueueMessage], bool]) -> bool:
-        """Offer a row to the host's queue once, under its lease; return whether the queue took it and has it to itself.
+    def offer(self, row: CancellationRow) -> bool:
+        """Offer a live row to the host's queue once, under its lease; return whether the queue has it to itself now.
 
-        Where it can't be stored that the queue took it, this process steps the row itself and offers it no more: both
-        may step it, which harms nobody.
-
-        Args:
-            row: a live row.
-            enqueue: the host's; False: it has no queue, or it can't take the message.
-
-        Raises:
-            JournalError: from ``enqueue``, or there is no lease to take; nothing was offered.
-
-        Money effect: none.
+        The queue has it for an hour; then our worker takes it too. If that can't be stored, this process steps the row
+        at once and offers it no more: a row in both places is harmless, because each step asks for the state first.
         """
         if row.offered_at is not None or row.cancellation_id in self._offered_here:
             return False
-        with self._leases.try_acquire(row.cancellation_id) as is_ours:
-            if not is_ours or not enqueue(message_of(row)):
-                return False
-            try:
-                with contextlib.suppress(Conflict):
-                    self.rows.offer(row, OFFER_PAUSE_MS)
-            except JournalError as error:
-                _log.error("cancellation %d: %s", row.cancellation_id, error)
+        try:
+            with self._leases.try_acquire(row.cancellation_id) as is_ours:
+                if not is_ours or not self._host.enqueue(message_of(row)):
+                    return False
                 self._offered_here.add(row.cancellation_id)
-                return False
+                with contextlib.suppress(Conflict):
+                    self.cancellations.offer(row, FARTHEST_DUE_MS)
+                self._offered_here.discard(row.cancellation_id)
+        except JournalError as error:
+            _log.error("cancellation %d is offered to the host's queue: %s", row.cancellation_id, error)
+            return False
         return True
 
-    def step(self, row: CancellationRow, kassa: MerchantClient, *, is_recorded: bool | None) -> StepOutcome | None:
-        """Step a row, if its lease is free; None: another one has it, or nothing could be stored.
+    def is_recorded(self, row: CancellationRow) -> bool | None:
+        """Return whether the host has the row's payment; None if that can't be told or makes no difference.
+
+        Raises:
+            JournalError: nobody can tell whether this host may be asked.
+        """
+        return self._host.is_recorded(row.payment_id) if row.cause is Cause.UNRECORDED else None
+
+    def step(self, row: CancellationRow, merchant: MerchantClient, *, is_recorded: bool | None) -> StepOutcome | None:
+        """Step a row if its lease is free; None: it is not, or nothing could be stored.
 
         Money effect: may cancel, the whole amount of the row's receipt.
         """
@@ -103,21 +144,86 @@ class CancellationProcessor:
                 now = self.journal.cancellation(row.cancellation_id)
                 if now is None or now.ended_at is not None:
                     return StepOutcome.DONE
-                return self.stepper.step(now, kassa, is_recorded=is_recorded)
+                return self.stepper.step(now, merchant, is_recorded=is_recorded)
         except JournalError as error:
             _log.error("cancellation %d: %s", row.cancellation_id, error)
             return None
 
-    def send_link(self, row: FiscalLinkRow, kassa: MerchantClient) -> bool:
-        """Tell Payme of a fiscal receipt, if the row's lease is free; False: another one has it, or nothing was stored.
+    def deliver(self, row: CancellationRow, merchant: MerchantClient) -> StepOutcome | None:
+        """Ask the host whether it has the row's payment, then step the row; None as ``step``.
 
-        Money effect: none.
+        Raises:
+            JournalError: nobody can tell whether this host may be asked.
+
+        Money effect: may cancel, the whole amount of the row's receipt.
         """
+        return self.step(row, merchant, is_recorded=self.is_recorded(row))
+
+    def send_link(self, row: FiscalLinkRow, merchant: MerchantClient) -> bool:
+        """Send a fiscal receipt to Payme if the row's lease is free; False: it is not, or nothing could be stored."""
         try:
             with self._leases.try_acquire(_FIRST_LINK_LEASE + row.fiscal_link_id) as is_ours:
                 if is_ours and self.links.is_live(row):
-                    send_fiscal_link(self.journal, row, kassa, self._clock, self._jitter())
+                    send_fiscal_link(self.journal, row, merchant, self._clock, self._jitter())
                 return is_ours
         except JournalError as error:
             _log.error("fiscal link %d: %s", row.fiscal_link_id, error)
             return False
+
+    def deliver_due(self, merchant: MerchantClient) -> None:
+        """Step every row that is due, once.
+
+        Money effect: may cancel.
+        """
+        for row in self.cancellations.due(_MOST_DUE):
+            self.deliver(row, merchant)
+
+    def deliver_until_empty(self, merchant: MerchantClient, patience_s: float) -> bool:
+        """Step every live row whatever its pause, again and again; return whether none is left.
+
+        Stop when no row is live, or when a whole turn changed nothing and no row is at 21. Wait for a row at 21, or in
+        the hands of another worker, up to ``patience_s`` seconds (``payDuration``) after the last row that ended, and
+        step no other row meanwhile.
+
+        Money effect: may cancel.
+        """
+        gives_up_at: float | None = None
+        waits_for: set[int] = set()
+        has_changed = False
+        while rows := self.cancellations.live():
+            is_whole = not waits_for
+            came = {
+                row.cancellation_id: self.deliver(row, merchant)
+                for row in rows
+                if is_whole or row.cancellation_id in waits_for
+            }
+            has_ended = StepOutcome.DONE in came.values() or not (is_whole or came.keys() == waits_for)
+            has_changed = has_ended or (has_changed and not is_whole)
+            waits_for = {number for number, outcome in came.items() if outcome in _WAITED_FOR}
+            if has_ended or gives_up_at is None:
+                gives_up_at = self._clock.monotonic() + patience_s
+            if not waits_for:
+                if not has_changed:
+                    return False
+            elif self._clock.monotonic() >= gives_up_at:
+                return False
+            elif not has_ended:
+                self._clock.sleep(_PAUSE_S)
+        return self.cancellations.backlog()[0] == 0
+
+    def send_links(self, merchant: MerchantClient, patience_s: float, *, due_only: bool) -> None:
+        """Send the fiscal receipts that wait, each once; begin none after ``patience_s`` seconds.
+
+        Args:
+            merchant: the merchant account in the settings.
+            patience_s: nothing is begun after it.
+            due_only: skip those whose pause is not over.
+
+        Raises:
+            JournalError: they can't be read.
+        """
+        gives_up_at = self._clock.monotonic() + patience_s
+        for row in self.links.due(_MOST_DUE) if due_only else self.links.live():
+            if self._clock.monotonic() >= gives_up_at:
+                return
+            self.send_link(row, merchant)

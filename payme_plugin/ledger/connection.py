@@ -16,7 +16,7 @@ import sqlite3
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from payme_plugin.durable import sync_folder
+from payme_plugin.fsync import sync_folder
 from payme_plugin.ledger.errors import Damaged, FileMoved, JournalError, Unavailable
 from payme_plugin.ledger.schema import migrate, require_ours
 from payme_plugin.log import Log

@@ -12,16 +12,28 @@ import fcntl
 import os
 import secrets
 import struct
-from contextlib import contextmanager, suppress
+import threading
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.connection import translated
+from payme_plugin.ledger.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["FILE_NAME", "LEADER", "OWNERS_FOLDER", "Leases", "Owner", "are_locked", "is_alive", "lock_bytes"]
+__all__ = [
+    "FILE_NAME",
+    "LEADER",
+    "OWNERS_FOLDER",
+    "LeaderLock",
+    "Leases",
+    "Owner",
+    "are_locked",
+    "is_alive",
+    "lock_bytes",
+]
 
 FILE_NAME = "leases"
 OWNERS_FOLDER = "owners"
@@ -63,6 +75,43 @@ class Leases:
             yield is_ours
         finally:
             os.close(file)
+
+
+class LeaderLock:
+    """The lock of the process that decides recovery in a folder. Any thread may use it.
+
+    Attributes:
+        is_leader: this process is the leader.
+    """
+
+    def __init__(self) -> None:
+        self.is_leader = False
+        self._is_released = False
+        self._lock = threading.Lock()
+        self._held = ExitStack()
+
+    def acquire(self, leases: Leases) -> bool:
+        """Become the leader unless another process is; return whether this process is it, until ``release``.
+
+        Raises:
+            Unavailable: the folder can't be written, or the lock was released.
+        """
+        with self._lock:
+            if self._is_released:
+                message = "the till has stopped"
+                raise Unavailable(message)
+            if not self.is_leader:
+                self.is_leader = self._held.enter_context(leases.try_acquire(LEADER))
+                if not self.is_leader:
+                    self._held.close()
+            return self.is_leader
+
+    def release(self) -> None:
+        """Let another process become the leader; this one never becomes it again."""
+        with self._lock:
+            self.is_leader = False
+            self._is_released = True
+            self._held.close()
 
 
 class Owner:

@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from payme_plugin.durable import sync_folder
+from payme_plugin.fsync import sync_folder
 from payme_plugin.ledger.connection import FILE_PARTS, SMALLEST_FILE, connect_read_only, part_of, translated
 from payme_plugin.ledger.errors import Damaged, InUse, Unavailable
 from payme_plugin.ledger.locks import LEADER, OWNERS_FOLDER, Leases, is_alive, lock_bytes

@@ -9,7 +9,7 @@ from hookspecs import Slip
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.log import Log
 from payme_plugin.paymego.states import ReceiptState
-from payme_plugin.secret import classes_and_places
+from payme_plugin.secret import safe_traceback
 from payme_plugin.texts import Text
 from slips import SlipError, is_moment
 
@@ -136,7 +136,7 @@ class PaymentSlips:
 
 def _log_fault(error: Exception) -> None:
     known = isinstance(error, SlipError)
-    _log.error("slip: %s", error if known else f"it can't be made: {classes_and_places(error)}")
+    _log.error("slip: %s", error if known else f"it can't be made: {safe_traceback(error)}")
 
 
 def _data(

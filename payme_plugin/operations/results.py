@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hookspecs import PaymentRecord, PaymentResult, PaymentStatus
+from payme_plugin import PLUGIN_NAME
 from payme_plugin.ledger.errors import Conflict, Damaged, FileMoved, ForeignJournal, JournalError, TooNew
 from payme_plugin.ledger.rows import NewCancellation, StoredResult
 from payme_plugin.ledger.states import Cause, PaymentState
@@ -57,7 +58,6 @@ _NOT_SENT = {
     Fault.TLS: Text.PAYMENT_NO_CONNECTION_TLS,
     Fault.TIME_OVER: Text.PAYMENT_NO_CONNECTION_TIME_OVER,
 }
-_PLUGIN = "payme"
 _DATA_VERSION = "1"
 
 
@@ -268,7 +268,7 @@ def message_of(texts: Texts, error: ServerError) -> str:
 
 def is_ours(record: PaymentRecord) -> bool:
     """Return whether this plugin took the payment, whatever the tender's number is today."""
-    return record.data.get("plugin") == _PLUGIN
+    return record.data.get("plugin") == PLUGIN_NAME
 
 
 def record_of(row: PaymentRow) -> PaymentRecord:
@@ -279,7 +279,7 @@ def record_of(row: PaymentRow) -> PaymentRecord:
         amount=row.amount,
         data={
             "v": _DATA_VERSION,
-            "plugin": _PLUGIN,
+            "plugin": PLUGIN_NAME,
             "receipt_id": row.receipt_id or "",
             "posId": row.pos_id,
             "url": row.url,

@@ -40,7 +40,7 @@ _MORE_DIGITS = "0" * 9  # the fewest digits that are masked in any grouping
 def display_text(text: str, secrets: Sequence[Secret]) -> str:
     """Return a server's text without secrets and long numbers, on one line, at most 300 letters."""
     for secret in secrets:
-        text = redact(secret.scrub(text), secret)
+        text = redact(secret.redact(text), secret)
     # Secrets are searched in the whole text, long numbers only in what may be shown: masking needs memory.
     head = text[:_MAX_READ]
     # A number that the end of ``head`` cuts is masked as one that continues.
@@ -79,7 +79,7 @@ def redact(text: str, secret: Secret) -> str:
     """Return ``text`` with every repetition of a secret redacted, in linear time and memory."""
     code = secret.reveal()
     if not (code.isascii() and code.isdigit()):
-        return secret.scrub(text) if len(code) >= _MIN_GROUPED else text
+        return secret.redact(text) if len(code) >= _MIN_GROUPED else text
     digits = text.encode("ascii", errors="ignore").translate(None, _NO_DIGITS)
     wanted = code.encode()
     at = digits.find(wanted)

@@ -6,6 +6,7 @@ import platform
 from typing import TYPE_CHECKING
 
 from hookspecs import BaseHost
+from payme_plugin import PLUGIN_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,8 +18,6 @@ __all__ = ["PAYMENT_TYPE", "TillHost", "reference_identity"]
 
 PAYMENT_TYPE = 141
 """The number that the reference till gives to the tender of its own plugin."""
-
-_OWN_PLUGIN = "payme"
 
 
 def reference_identity() -> str:
@@ -72,11 +71,11 @@ class TillHost(BaseHost):
 
     def settings(self, plugin: str) -> Mapping[str, str]:
         """Return the settings of ``plugin``."""
-        return self._settings if plugin == _OWN_PLUGIN else {}
+        return self._settings if plugin == PLUGIN_NAME else {}
 
     def data_dir(self, plugin: str) -> Path:
         """Return the folder of ``plugin``; for ``payme`` the till's own."""
-        return self._folder if plugin == _OWN_PLUGIN else self._folder / plugin
+        return self._folder if plugin == PLUGIN_NAME else self._folder / plugin
 
     def is_recorded(self, payment_id: str) -> bool | None:
         """Say whether the till has a payment, as ``ReceiptBook.is_recorded`` knows it."""

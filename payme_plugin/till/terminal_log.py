@@ -13,13 +13,15 @@ import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from payme_plugin import PLUGIN_NAME
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 __all__ = ["TerminalLogFormatter", "stderr_log", "terminal_log"]
 
-_LOGGERS = ("payme", "pos")
+_LOGGERS = (PLUGIN_NAME, "pos")
 _FILE_MODE = 0o640
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _LEVEL_NAMES = {"WARNING": "WARN", "CRITICAL": "FATAL"}

@@ -180,9 +180,9 @@ def selling(plugin: PaymePlugin, folder: Path, kassa: Served) -> Iterator[Verdic
     """Start a till; yield verdicts that are committed over its own journal."""
     settings = {"paymentType": "7", "url": kassa.url, "posId": kassa.pos_id, "posKey": kassa.pos_key}
     plugin.on_start(Till(folder, settings))
-    assert plugin._counter is not None
+    assert plugin._dispatcher is not None
     try:
-        yield Verdicts(plugin._counter._service.journal(), "sale")
+        yield Verdicts(plugin._dispatcher._service.storage.journal(), "sale")
     finally:
         plugin.on_stop()
 
@@ -194,15 +194,15 @@ def test_a_verdict_is_committed_almost_as_fast_while_the_worker_drains_ten_thous
     with served(DRAINED_ROWS, is_drained=False) as kassa, selling(plugin, tmp_path, kassa) as sales:
         idle = [sales.queue(time.perf_counter) for _ in range(VERDICTS)]
         owe(tmp_path, kassa.receipt_ids, pos_id=kassa.pos_id, url=kassa.url)
-        counter = plugin._counter
-        assert counter is not None
-        background = counter._service.background
+        dispatcher = plugin._dispatcher
+        assert dispatcher is not None
+        background = dispatcher._service.background
         background.wake()
         rows = [left(tmp_path)]
         busy = []
         for _ in range(VERDICTS):
             time.sleep(BETWEEN_SALES_S)
-            with background.in_hand("a sale"):
+            with background.active_payment("a sale"):
                 busy.append(sales.queue(time.perf_counter))
         rows.append(left(tmp_path))
 

@@ -71,7 +71,7 @@ def test_it_counts_as_they_go(world: HookedWorld) -> None:
         owe_refund(world, f"p{number}", number)
     world.work(1)
     rows = world.journal.live_cancellations()
-    world.background.rounds().rows.end(rows[0], "closed by hand", reversed_at_payme=False)
+    world.background.processor().cancellations.end(rows[0], "closed by hand", reversed_at_payme=False)
     world.work(1)
 
     assert world.host.notices[NOTICE] == world.text(Text.NOTICE_CANCELLATIONS_WAIT, count=11)

@@ -78,11 +78,11 @@ def test_50_ends_it_and_a_reversing_payment_is_reversed_in_the_same_commit(world
     row = owe_refund(world)
     world.paymego.bank.put_state(world.paymego.now_ms, row.receipt_id, 50)
     commits: list[tuple[int, str]] = []
-    rounds, kassa = world.background.rounds(), world.background.kassa(0)
-    assert kassa is not None
-    rounds.journal.after = lambda _: commits.append((len(world.live()), world.row().state.value))  # type: ignore[attr-defined]
+    processor, merchant = world.background.processor(), world.background.merchant()
+    assert merchant is not None
+    processor.journal.after = lambda _: commits.append((len(world.live()), world.row().state.value))  # type: ignore[attr-defined]
 
-    rounds.step(row, kassa, is_recorded=None)
+    processor.step(row, merchant, is_recorded=None)
 
     assert commits == [(0, "reversed")]
     assert [event.text for event in world.events()][-2:] == [

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from owed_money import owe, owe_paid, owe_refund
-from payme_plugin.delivery.draining import deliver_due, deliver_until_empty
 from payme_plugin.sandbox import CancelPlan, FaultKind
 from virtual_paymego import Passage
 
@@ -20,22 +19,22 @@ PATIENCE_S = 20
 
 
 def drain(world: HookedWorld) -> bool:
-    kassa = world.background.kassa(9)
-    assert kassa is not None
-    return deliver_until_empty(world.background.rounds(), kassa, world.host.is_recorded, world.clock, PATIENCE_S)
+    merchant = world.background.merchant()
+    assert merchant is not None
+    return world.background.processor().deliver_until_empty(merchant, PATIENCE_S)
 
 
 def deliver(world: HookedWorld) -> bool:
-    kassa = world.background.kassa(9)
-    assert kassa is not None
-    deliver_due(world.background.rounds(), kassa, world.host.is_recorded)
+    merchant = world.background.merchant()
+    assert merchant is not None
+    world.background.processor().deliver_due(merchant)
     return not world.journal.live_cancellations()
 
 
 def put_off(world: HookedWorld) -> None:
     """Give every row a pause of fifteen minutes."""
     for row in world.journal.live_cancellations():
-        world.background.rounds().rows.postpone(row, 900_000, "no answer")
+        world.background.processor().cancellations.postpone(row, 900_000, "no answer")
 
 
 def test_an_empty_queue_is_empty_without_a_request(world: HookedWorld) -> None:
@@ -119,7 +118,7 @@ def test_a_long_queue_is_followed_to_its_end_however_long_that_takes(world: Hook
 def test_a_row_in_the_hands_of_another_is_waited_for(world: HookedWorld) -> None:
     row = owe_refund(world)
     another = ExitStack()
-    assert another.enter_context(world.background._storage.leases.try_acquire(row.cancellation_id))
+    assert another.enter_context(world.background._storage.opened.leases.try_acquire(row.cancellation_id))
     world.clock.at(world.clock.monotonic() + 9, another.close)
 
     assert drain(world)
@@ -128,7 +127,7 @@ def test_a_row_in_the_hands_of_another_is_waited_for(world: HookedWorld) -> None
 def test_a_row_that_another_never_lets_go_is_given_up_after_the_patience(world: HookedWorld) -> None:
     row = owe_refund(world)
     began = world.clock.monotonic()
-    with world.background._storage.leases.try_acquire(row.cancellation_id):
+    with world.background._storage.opened.leases.try_acquire(row.cancellation_id):
         assert not drain(world)
 
     assert world.clock.monotonic() - began == pytest.approx(PATIENCE_S, abs=1)
@@ -191,10 +190,10 @@ def test_a_row_that_another_process_ends_meanwhile_is_a_change(world: HookedWorl
     held, stuck = (owe_paid(world, f"p{number}", number) for number in (1, 2))
     world.paymego.bank.put_state(world.paymego.now_ms, stuck.receipt_id, 77)
     another = ExitStack()
-    assert another.enter_context(world.background._storage.leases.try_acquire(held.cancellation_id))
+    assert another.enter_context(world.background._storage.opened.leases.try_acquire(held.cancellation_id))
 
     def end() -> None:
-        world.background.rounds().rows.end(held, "Payme says cancelled (50)", reversed_at_payme=True)
+        world.background.processor().cancellations.end(held, "Payme says cancelled (50)", reversed_at_payme=True)
         another.close()
 
     world.clock.at(world.clock.monotonic() + 5, end)

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hookspecs import QueueVerdict
+from hookspecs import BaseHost, QueueVerdict
 from owed_money import owe_paid, owe_refund
-from payme_plugin.delivery.draining import deliver_due, deliver_until_empty
-from payme_plugin.delivery.messages import message_of
+from payme_plugin.delivery.host_queue import message_of
+from payme_plugin.delivery.processor import CancellationProcessor
 from payme_plugin.ledger.cancellations import HELD_BY_TILL
+from payme_plugin.ledger.locks import Leases
 from payme_plugin.operations.cancellation import StepOutcome
 
 if TYPE_CHECKING:
@@ -26,10 +27,16 @@ PATIENCE_S = 20.0
 
 
 def step(world: HookedWorld, *, is_recorded: bool | None) -> StepOutcome | None:
-    kassa = world.background.kassa(9)
-    assert kassa is not None
+    merchant = world.background.merchant()
+    assert merchant is not None
     (row,) = world.journal.live_cancellations()
-    return world.background.rounds().step(row, kassa, is_recorded=is_recorded)
+    return world.background.processor().step(row, merchant, is_recorded=is_recorded)
+
+
+def without_host(world: HookedWorld) -> CancellationProcessor:
+    """Return what a command at another host's journal works with: nobody to ask, and no queue."""
+    journal = world.background.processor().journal
+    return CancellationProcessor(journal, Leases(world.host.folder), BaseHost(), world.clock)
 
 
 def by_worker(world: HookedWorld) -> None:
@@ -37,17 +44,16 @@ def by_worker(world: HookedWorld) -> None:
 
 
 def by_command(world: HookedWorld) -> None:
-    kassa = world.background.kassa(9)
-    assert kassa is not None
-    rounds = world.background.rounds()
-    assert not deliver_until_empty(rounds, kassa, lambda _: None, world.clock, PATIENCE_S)
+    merchant = world.background.merchant()
+    assert merchant is not None
+    assert not without_host(world).deliver_until_empty(merchant, PATIENCE_S)
 
 
 def by_command_for_due_rows(world: HookedWorld) -> None:
-    kassa = world.background.kassa(9)
-    assert kassa is not None
+    merchant = world.background.merchant()
+    assert merchant is not None
     world.clock.sleep(3600)
-    deliver_due(world.background.rounds(), kassa, lambda _: None)
+    without_host(world).deliver_due(merchant)
     assert world.journal.live_cancellations()
 
 
@@ -67,11 +73,11 @@ def test_one_that_the_till_has_is_held_by_whoever_can_not_ask_it(
 
 def test_it_is_held_by_whoever_read_it_before_the_till_spoke(world: HookedWorld) -> None:
     row = owe_paid(world)
-    kassa = world.background.kassa(9)
-    assert kassa is not None
+    merchant = world.background.merchant()
+    assert merchant is not None
     assert step(world, is_recorded=True) is StepOutcome.HELD
 
-    assert world.background.rounds().step(row, kassa, is_recorded=None) is StepOutcome.HELD
+    assert world.background.processor().step(row, merchant, is_recorded=None) is StepOutcome.HELD
     assert (world.paymego.count(CANCEL), world.paymego.held()) == (0, 1_500_000)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from hookspecs import QueueVerdict, ReversalStatus
 from owed_money import owe, owe_paid, owe_refund
-from payme_plugin.delivery.messages import message_of
+from payme_plugin.delivery.host_queue import message_of
 from payme_plugin.ledger.errors import Unavailable
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.reader import JournalReader
@@ -174,7 +174,7 @@ def test_a_queue_that_comes_later_is_offered_what_is_still_owed(world: HookedWor
 def test_one_whose_offer_can_not_be_stored_is_stepped_by_our_own_worker_and_offered_once(world: HookedWorld) -> None:
     world.host.takes_messages = True
     rows = [owe_paid(world, f"p{number}", number) for number in range(1, 4)]
-    journal = world.background.rounds().journal
+    journal = world.background.processor().journal
     journal.fail_from(1)  # type: ignore[attr-defined]
 
     world.work(600)
@@ -193,7 +193,7 @@ def test_one_whose_offer_could_not_be_stored_is_offered_again_under_the_same_id_
     world.host.takes_messages = True
     row = owe_paid(world)
     world.paymego.befall(FaultKind.SILENT, CHECK, times=None)
-    world.background.rounds().journal.fail_from(1)  # type: ignore[attr-defined]
+    world.background.processor().journal.fail_from(1)  # type: ignore[attr-defined]
     world.work(60)
     world.restart()
     world.work(60)
@@ -214,7 +214,7 @@ def test_a_row_about_which_nobody_can_be_asked_holds_up_no_other(
     def unwritable() -> bool:
         raise Unavailable("read-only file system")
 
-    world.background._decider.decides = unwritable  # type: ignore[method-assign]
+    world.background._leads = unwritable  # type: ignore[method-assign]
     world.work(120)
 
     assert unrecorded.receipt_id not in {each.receipt_id for each in world.paymego.sent[sent:]}

@@ -10,7 +10,7 @@ import pytest
 
 from hookspecs import PaymentStatus, QueueVerdict, ReversalStatus
 from owed_money import owe_paid
-from payme_plugin.delivery.messages import message_of
+from payme_plugin.delivery.host_queue import message_of
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.sandbox import BuyerAction
@@ -74,7 +74,7 @@ def test_it_is_a_notice_that_says_what_helps_and_nothing_more_is_charged(world: 
     corrupt(world, CORRUPTIONS["cancellation.cause"])
     world.work()
     sent = len(world.paymego.sent)
-    refused = world.counter.pay(request_for("p2", receipt=open_sale(2)), world.cashier())
+    refused = world.dispatcher.pay(request_for("p2", receipt=open_sale(2)), world.cashier())
 
     assert world.host.notices["payme.journal"] == world.text(Text.NOTICE_JOURNAL_DAMAGED)
     assert "payme journal repair" in world.host.notices["payme.journal"]

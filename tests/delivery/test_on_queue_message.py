@@ -11,7 +11,7 @@ import pytest
 from full_disk import full_disk
 from hookspecs import QueueMessage, QueueVerdict
 from owed_money import owe, owe_paid, owe_refund
-from payme_plugin.delivery.messages import KIND, message_of
+from payme_plugin.delivery.host_queue import KIND, message_of
 from payme_plugin.plugin import PaymePlugin
 from payme_plugin.sandbox import CancelPlan, FaultKind
 from payme_plugin.texts import Text
@@ -173,7 +173,7 @@ def test_a_refund_is_carried_out_though_the_till_has_the_sale(world: HookedWorld
 def test_a_row_in_the_hands_of_another_worker_is_tried_again_later(world: HookedWorld) -> None:
     row = owe_paid(world)
     sent = len(world.paymego.sent)
-    with world.background._storage.leases.try_acquire(row.cancellation_id) as is_held:
+    with world.background._storage.opened.leases.try_acquire(row.cancellation_id) as is_held:
         assert is_held
         assert world.message(message_of(row)) is QueueVerdict.RETRY
 
@@ -262,7 +262,7 @@ def test_a_message_that_comes_again_and_again_keeps_its_notice(world: HookedWorl
 
 def test_wrong_types_alone_raise(world: HookedWorld) -> None:
     plugin = PaymePlugin()
-    plugin._counter = world.counter
+    plugin._dispatcher = world.dispatcher
 
     for wrong in (None, "message", {}, object()):
         with pytest.raises(TypeError, match="expected QueueMessage"):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookspecs import QueueMessage
-from payme_plugin.delivery.messages import KIND, VERSION, Cancel, UnknownVersion, message_of, read_message
+from payme_plugin.delivery.host_queue import KIND, VERSION, Cancel, UnknownVersion, message_of, read_message
 from payme_plugin.ledger.rows import CancellationRow
 from payme_plugin.ledger.states import Cause
 

@@ -129,7 +129,7 @@ def test_the_payment_in_hand_is_nobodys_to_decide(world: HookedWorld) -> None:
         seen.append(world.row().state.value)
 
     ui = world.cashier(scan_after(recover, world.paymego.code()))
-    result = world.counter.pay(request_for(), ui)
+    result = world.dispatcher.pay(request_for(), ui)
 
     assert result is not None
     assert (result.status, seen) == (PaymentStatus.PAID, ["intent"])
@@ -137,11 +137,11 @@ def test_the_payment_in_hand_is_nobodys_to_decide(world: HookedWorld) -> None:
 
 def test_a_paid_payment_that_the_host_did_not_record_goes_back_before_the_next_sale(world: HookedWorld) -> None:
     ui = world.cashier(world.paymego.code())
-    world.counter.pay(request_for(), ui)
+    world.dispatcher.pay(request_for(), ui)
     world.host.recorded["p1"] = False
     assert world.row().state is PaymentState.PAID
 
-    world.counter.pay(request_for("p2", receipt=open_sale(2)), world.cashier(world.paymego.code()))
+    world.dispatcher.pay(request_for("p2", receipt=open_sale(2)), world.cashier(world.paymego.code()))
 
     assert (world.row("p1").state, world.row("p2").state) == (PaymentState.REVERSING, PaymentState.PAID)
     world.work(30)
@@ -149,10 +149,10 @@ def test_a_paid_payment_that_the_host_did_not_record_goes_back_before_the_next_s
 
 
 def test_asked_again_for_the_same_payment_it_is_not_decided(world: HookedWorld) -> None:
-    world.counter.pay(request_for(), world.cashier(world.paymego.code()))
+    world.dispatcher.pay(request_for(), world.cashier(world.paymego.code()))
     world.host.recorded["p1"] = False
 
-    again = world.counter.pay(request_for(), world.cashier(world.paymego.code()))
+    again = world.dispatcher.pay(request_for(), world.cashier(world.paymego.code()))
 
     assert again is not None
     assert (again.status, world.row().state) == (PaymentStatus.PAID, PaymentState.PAID)
@@ -160,7 +160,7 @@ def test_asked_again_for_the_same_payment_it_is_not_decided(world: HookedWorld) 
 
 @pytest.mark.parametrize(("recorded", "after"), [(True, "recorded"), (False, "reversing"), (None, "paid")])
 def test_at_the_stop_the_host_is_asked_once_more(world: HookedWorld, recorded: bool | None, after: str) -> None:
-    world.counter.pay(request_for(), world.cashier(world.paymego.code()))
+    world.dispatcher.pay(request_for(), world.cashier(world.paymego.code()))
     world.host.recorded["p1"] = recorded
 
     world.background.stop()
@@ -285,7 +285,7 @@ def test_a_line_from_a_clock_that_was_fast_makes_no_payment_young(world: HookedW
 
 
 def test_its_own_open_payments_are_no_notice(world: HookedWorld) -> None:
-    world.counter.pay(request_for(), world.cashier(world.paymego.code()))
+    world.dispatcher.pay(request_for(), world.cashier(world.paymego.code()))
 
     world.background.recover(own_too=True)
 
@@ -320,7 +320,7 @@ def test_one_payment_that_can_not_be_stored_leaves_the_rest_for_the_next_time(wo
         world.host.recorded[f"p{number}"] = False
     world.restart()
     world.journal.fail_from(2)
-    world.background._recover_quietly(own_too=False)
+    world.background._recover_or_log(own_too=False)
     world.journal.recover()
 
     world.work()
@@ -337,12 +337,12 @@ def test_a_verdict_of_recovery_is_told_to_a_host_that_asks_again(world: HookedWo
     with_code = world.cashier(world.paymego.code())
     world.journal.cut_at(6)
     with pytest.raises(BaseException):  # noqa: B017, PT011 - the power fails
-        world.counter.pay(request_for(), with_code)
+        world.dispatcher.pay(request_for(), with_code)
     world.restart()
     world.host.recorded["p1"] = False
     world.work(30)
 
-    result = world.counter.pay(request_for(), world.cashier(world.paymego.code()))
+    result = world.dispatcher.pay(request_for(), world.cashier(world.paymego.code()))
 
     assert result is not None
     assert (result.status, result.message) == (PaymentStatus.UNKNOWN, world.text(Text.PAYMENT_UNKNOWN))

@@ -1,11 +1,11 @@
-"""The worker's threads, over real HTTP: the host is called from one of them, a slow answer holds up nobody else."""
+"""The worker's thread, over real HTTP: it calls the host, gives way to a sale, and is cut off at the stop."""
 
 from __future__ import annotations
 
 import socket
 import threading
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,10 +13,13 @@ import pytest
 from hookspecs import CancelRequest, PaymentStatus, QueueMessage, ReversalStatus
 from journal_walks import walk
 from owed_money import owe_paid, owe_refund
+from payme_plugin.background import Background
 from payme_plugin.clock import SystemClock
-from payme_plugin.delivery.worker import Surroundings, Worker
+from payme_plugin.delivery.worker import Worker
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.states import PaymentState
+from payme_plugin.paymego.errors import NotSent
+from payme_plugin.plugin import PaymePlugin
 from payme_plugin.sandbox import BuyerAction, Fault, FaultKind, Sandbox
 from virtual_till import ScriptedUi, VirtualHost, open_sale
 from waiting import comes_true
@@ -27,11 +30,11 @@ if TYPE_CHECKING:
 
     from hooked_world import HookedWorld
     from hookspecs import ReversalResult
-    from payme_plugin.settings import Settings
+    from payme_plugin.ledger.rows import CancellationRow
+    from payme_plugin.operations.cancellation import MerchantClient, StepOutcome
     from served_till import ServedTill
 
 CANCEL, CHECK, CREATE, PAY = "receipts.cancel", "receipts.check", "receipts.create", "receipts.pay"
-STEPPERS = 4
 
 
 @dataclass(eq=False)
@@ -75,6 +78,12 @@ def make_due(till: ServedTill) -> None:
     journal.close()
 
 
+def plugin_of(till: ServedTill) -> PaymePlugin:
+    (plugin,) = (loaded.plugin for loaded in till.plugins._loaded)
+    assert isinstance(plugin, PaymePlugin)
+    return plugin
+
+
 def workers() -> list[str]:
     """Return the worker's threads that live."""
     return [each.name for each in threading.enumerate() if each.name.startswith("payme-worker")]
@@ -115,13 +124,15 @@ def test_the_host_is_called_from_its_own_thread_and_one_of_ours(
     assert host.callers - {threading.current_thread().name} == {"payme-worker"}
 
 
-def test_one_slow_answer_does_not_hold_up_the_others(new_till: Callable[..., ServedTill], sandbox: Sandbox) -> None:
-    till = new_till(payDuration=60, frequency=30, timeout=8)
+def test_a_slow_answer_holds_up_the_others_for_no_longer_than_its_own_timeout(
+    new_till: Callable[..., ServedTill], sandbox: Sandbox
+) -> None:
+    till = new_till(payDuration=60, frequency=30, timeout=2)
     till.host.takes_messages = True
     owe(till, *range(1, 6))
     assert comes_true(lambda: len(till.host.queue) == 5)
     till.plugins.on_stop()
-    sandbox.inject(Fault(FaultKind.ANSWER_DELAYED, CHECK, after_s=6))
+    sandbox.inject(Fault(FaultKind.SILENT, CHECK))
     make_due(till)
     began = time.monotonic()
 
@@ -131,39 +142,90 @@ def test_one_slow_answer_does_not_hold_up_the_others(new_till: Callable[..., Ser
     assert time.monotonic() - began < 5
 
 
-def test_each_step_first_gives_way_to_a_sale(world: HookedWorld) -> None:
+def test_each_row_first_gives_way_to_a_sale(world: HookedWorld) -> None:
     owe_paid(world)
-    steps: list[str] = []
+    world.host.takes_messages = True
+    offered: list[int] = []
+    world.background.yield_to_sale = lambda: offered.append(len(world.host.queue))  # type: ignore[method-assign]
 
-    def desk(number: int, settings: Settings) -> None:
-        steps.append("begins")
+    world.work()
 
-    surroundings = Surroundings(
-        before_round=lambda: None,
-        settings=world.read_settings,
-        is_recorded=lambda payment_id: None,
-        enqueue=None,
-        gives_way=lambda: steps.append("gives way"),
-    )
-    worker = Worker(world.background.rounds, surroundings, desk, SystemClock())
-    worker.start()
-
-    assert comes_true(lambda: steps == ["gives way", "begins"])
-    worker.stop(2.0, cut_off=lambda: None)
+    assert (offered, len(world.host.queue)) == ([0], 1)
 
 
-def test_the_worker_need_not_give_way_once_the_hook_has_returned_even_where_the_hook_failed(
+def test_the_worker_waits_while_a_hook_runs_but_not_for_long_and_not_once_it_has_returned_even_by_a_fault(
     world: HookedWorld,
 ) -> None:
+    def waited_s() -> float:
+        began = time.monotonic()
+        Background.yield_to_sale(world.background)
+        return time.monotonic() - began
+
     def fail() -> None:
-        with world.background.in_hand("p1"):
-            assert not world.background._nothing_in_hand.is_set()
+        with world.background.active_payment("p1"):
+            assert 1.0 <= waited_s() < 2
             raise KeyError
 
     with pytest.raises(KeyError):
         fail()
 
-    assert world.background._nothing_in_hand.is_set()
+    assert waited_s() < 0.5
+
+
+def test_a_worker_that_waits_for_a_hook_goes_on_as_soon_as_it_returns(world: HookedWorld) -> None:
+    has_gone_on = threading.Event()
+
+    def give_way() -> None:
+        Background.yield_to_sale(world.background)
+        has_gone_on.set()
+
+    with world.background.active_payment("p1"):
+        thread = threading.Thread(target=give_way)
+        thread.start()
+        assert not has_gone_on.wait(0.2)
+    assert has_gone_on.wait(0.5)
+    thread.join()
+
+
+def test_one_rows_fault_stops_neither_the_others_nor_the_worker(
+    world: HookedWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = owe_refund(world, "p1", 1), owe_refund(world, "p2", 2)
+    processor = world.background.processor()
+    step = processor.step
+
+    def failing(row: CancellationRow, merchant: MerchantClient, *, is_recorded: bool | None) -> StepOutcome | None:
+        if row.cancellation_id == first.cancellation_id:
+            raise KeyError("a fault")
+        return step(row, merchant, is_recorded=is_recorded)
+
+    processor.step = failing  # type: ignore[method-assign]
+    world.work(30)
+
+    assert world.journal.live_cancellations() == [first]
+    assert world.paymego.state(second.receipt_id) == 50
+    told = f"cancellation {first.cancellation_id} met a fault of the plugin: KeyError"
+    assert 2 <= sum(told in line for line in caplog.messages) <= 3
+
+
+def test_a_fault_before_a_round_does_not_end_the_worker(world: HookedWorld, caplog: pytest.LogCaptureFixture) -> None:
+    rounds = threading.Semaphore(0)
+
+    def fail() -> None:
+        rounds.release()
+        raise KeyError("a fault")
+
+    world.background.before_round = fail  # type: ignore[method-assign]
+    worker = Worker(world.background, SystemClock())
+    worker.start()
+    for _ in range(3):
+        assert rounds.acquire(timeout=10)
+        worker.wake()
+
+    worker.stop(2.0)
+
+    assert workers() == []
+    assert "the worker met a fault of the plugin: KeyError" in caplog.text
 
 
 def test_when_the_stop_returns_no_thread_of_the_worker_runs_any_more_though_the_server_never_answers(
@@ -178,7 +240,7 @@ def test_when_the_stop_returns_no_thread_of_the_worker_runs_any_more_though_the_
     sandbox.inject(Fault(FaultKind.SILENT, times=None))
     asked = len(sandbox.requests)
     till.plugins.on_start(till.host)
-    assert comes_true(lambda: len(sandbox.requests) == asked + STEPPERS)
+    assert comes_true(lambda: len(sandbox.requests) == asked + 1)
     began = time.monotonic()
 
     till.plugins.on_stop()
@@ -188,33 +250,44 @@ def test_when_the_stop_returns_no_thread_of_the_worker_runs_any_more_though_the_
     assert len(till.live()) == 8
 
 
-def test_all_threads_of_the_worker_share_one_time_to_stop(world: HookedWorld) -> None:
-    begun, goes_on = threading.Semaphore(0), threading.Event()
-    for number in range(1, STEPPERS + 1):
-        owe_refund(world, f"p{number}", number)
+def test_the_stop_waits_no_longer_than_it_was_given_and_no_row_is_begun_after_it(world: HookedWorld) -> None:
+    begun, goes_on = threading.Event(), threading.Event()
+    begins: list[None] = []
+    rows = [owe_refund(world, "p1", 1), owe_refund(world, "p2", 2)]
 
-    def desk(number: int, settings: Settings) -> None:
-        begun.release()
+    def hang() -> None:
+        begins.append(None)
+        begun.set()
         goes_on.wait(10)
 
-    surroundings = replace(world.background._surroundings(), before_round=lambda: None, gives_way=lambda: None)
-    worker = Worker(world.background.rounds, surroundings, desk, SystemClock())
+    world.background.before_round = lambda: None  # type: ignore[method-assign]
+    world.background.yield_to_sale = hang  # type: ignore[method-assign]
+    worker = Worker(world.background, SystemClock())
     worker.start()
-    assert all(begun.acquire(timeout=10) for _ in range(STEPPERS))
+    assert begun.wait(10)
     began = time.monotonic()
 
-    worker.stop(1.0, cut_off=lambda: None)
+    worker.stop(1.0)
 
     assert 1.0 <= time.monotonic() - began < 3
     goes_on.set()
     assert comes_true(lambda: workers() == [])
+    assert len(begins) == 1
+    assert world.journal.live_cancellations() == rows
 
 
-def test_a_thread_that_is_late_opens_no_connection_after_the_stop(world: HookedWorld) -> None:
-    world.background.stop()
+def test_a_thread_that_is_late_sends_nothing_after_the_stop(new_till: Callable[..., ServedTill]) -> None:
+    till = new_till()
+    dispatcher = plugin_of(till)._dispatcher
+    assert dispatcher is not None
+    background = dispatcher._service.background
+    till.plugins.on_stop()
 
-    assert world.background.desk(0, world.settings) is None
-    assert world.background.kassa(0) is None
+    merchant = background.merchant()
+
+    assert merchant is not None
+    with pytest.raises(NotSent):
+        merchant.client.begin(CHECK, {"id": "r"}, time.monotonic() + 1).answer()
 
 
 def test_the_workers_connections_are_not_the_sales(new_till: Callable[..., ServedTill], sandbox: Sandbox) -> None:

@@ -140,12 +140,12 @@ def test_a_code_scanned_twice_within_a_second_charges_once(world: HookedWorld) -
 
     def press_again(_: float) -> None:
         if not seconds:
-            seconds.append(paid_or_not(world.counter.pay(request_for("p2"), world.cashier(code))))
+            seconds.append(paid_or_not(world.dispatcher.pay(request_for("p2"), world.cashier(code))))
 
     ui = world.cashier(code)
     ui.hand = press_again
-    first = paid_or_not(world.counter.pay(request_for("p1"), ui))
-    third = paid_or_not(world.counter.pay(request_for("p3"), world.cashier(code, None)))
+    first = paid_or_not(world.dispatcher.pay(request_for("p1"), ui))
+    third = paid_or_not(world.dispatcher.pay(request_for("p3"), world.cashier(code, None)))
 
     assert (first.status, seconds[0].status, third.status) == (
         PaymentStatus.PAID,

@@ -79,7 +79,7 @@ def test_a_progress_that_raises_or_answers_nonsense_neither_stops_nor_hangs_a_pa
 ) -> None:
     code = world.paymego.code(BuyerAction.CONFIRMS, after_s=3)
 
-    result = world.counter.pay(request_for(), Wreck([code], answer))
+    result = world.dispatcher.pay(request_for(), Wreck([code], answer))
 
     assert paid_or_not(result).status is PaymentStatus.PAID
 
@@ -87,7 +87,7 @@ def test_a_progress_that_raises_or_answers_nonsense_neither_stops_nor_hangs_a_pa
 def test_a_scanned_text_that_lies_about_itself_is_taken_for_its_letters(world: HookedWorld) -> None:
     code = world.paymego.code()
 
-    result = world.counter.pay(request_for(), Wreck([Liar(f" {code}\r\n")], None))
+    result = world.dispatcher.pay(request_for(), Wreck([Liar(f" {code}\r\n")], None))
 
     assert paid_or_not(result).status is PaymentStatus.PAID
     assert codes_on_the_wire(world) == [code]
@@ -95,7 +95,7 @@ def test_a_scanned_text_that_lies_about_itself_is_taken_for_its_letters(world: H
 
 @pytest.mark.parametrize("ui", [None, object(), 7, "scan", ScriptedUi])
 def test_what_is_no_ui_at_all_scans_nothing_and_charges_nothing(world: HookedWorld, ui: object) -> None:
-    result = world.counter.pay(request_for(), ui)  # type: ignore[arg-type]
+    result = world.dispatcher.pay(request_for(), ui)  # type: ignore[arg-type]
 
     assert paid_or_not(result).status is PaymentStatus.ABORTED
     assert codes_on_the_wire(world) == []
@@ -123,7 +123,7 @@ def _outer(world: HookedWorld, hook: str, ui: ScriptedUi) -> Callable[[], Paymen
     """Return a money hook that will wait long enough in front of ``ui``."""
     if hook == "on_payment":
         ui.scans.append(world.paymego.code(BuyerAction.CONFIRMS, after_s=3))
-        return lambda: paid_or_not(world.counter.pay(request_for("outer", receipt=open_sale(77)), ui))
+        return lambda: paid_or_not(world.dispatcher.pay(request_for("outer", receipt=open_sale(77)), ui))
     sold = world.sell("outer", 77)
     if hook == "on_full_refund":
         sold = world.close_sale(sold)
@@ -145,7 +145,7 @@ def test_a_second_money_hook_from_inside_a_progress_is_refused_at_once_without_a
             return
         before, began = len(world.paymego.sent), world.clock.monotonic()
         if inner == "on_payment":
-            seconds.append(paid_or_not(world.counter.pay(request_for("inner"), world.cashier(world.paymego.code()))))
+            seconds.append(paid_or_not(world.dispatcher.pay(request_for("inner"), world.cashier(world.paymego.code()))))
         else:
             seconds.append(reversal(world, inner, other, world.cashier()))
         assert world.clock.monotonic() == began
@@ -166,19 +166,21 @@ def test_a_second_money_hook_from_inside_a_progress_is_refused_at_once_without_a
 def test_the_same_payment_asked_for_from_inside_its_own_scan_is_refused_and_goes_on(world: HookedWorld) -> None:
     code = world.paymego.code()
     seconds: list[PaymentResult] = []
-    again = lambda: seconds.append(paid_or_not(world.counter.pay(request_for(), world.cashier(code))))  # noqa: E731
+    again = lambda: seconds.append(paid_or_not(world.dispatcher.pay(request_for(), world.cashier(code))))  # noqa: E731
 
-    first = paid_or_not(world.counter.pay(request_for(), world.cashier(scan_after(again, code))))
+    first = paid_or_not(world.dispatcher.pay(request_for(), world.cashier(scan_after(again, code))))
 
     assert (first.status, seconds[0].status) == (PaymentStatus.PAID, PaymentStatus.REFUSED)
     assert codes_on_the_wire(world) == [code]
 
 
 def test_after_a_refused_second_hook_the_till_is_free_again(world: HookedWorld) -> None:
-    ui = world.cashier(scan_after(lambda: world.counter.pay(request_for("p2"), world.cashier()), world.paymego.code()))
-    world.counter.pay(request_for("p1"), ui)
+    ui = world.cashier(
+        scan_after(lambda: world.dispatcher.pay(request_for("p2"), world.cashier()), world.paymego.code())
+    )
+    world.dispatcher.pay(request_for("p1"), ui)
 
-    third = paid_or_not(world.counter.pay(request_for("p3"), world.cashier(world.paymego.code())))
+    third = paid_or_not(world.dispatcher.pay(request_for("p3"), world.cashier(world.paymego.code())))
 
     assert third.status is PaymentStatus.PAID
 
@@ -190,12 +192,12 @@ def test_hooks_that_move_no_money_are_served_from_inside_a_payment(world: Hooked
     def close_another(_: float) -> None:
         if not served:
             world.close_sale(closed)
-            served.append(world.counter.violations(world.refund_of(closed)))
+            served.append(world.dispatcher.violations(world.refund_of(closed)))
 
     ui = world.cashier(world.paymego.code(BuyerAction.CONFIRMS, after_s=3))
     ui.hand = close_another
 
-    assert paid_or_not(world.counter.pay(request_for(), ui)).status is PaymentStatus.PAID
+    assert paid_or_not(world.dispatcher.pay(request_for(), ui)).status is PaymentStatus.PAID
     assert served == [[]]
     assert world.row("closed").state.value == "recorded"
 
@@ -212,9 +214,9 @@ def test_a_receipt_that_closes_with_the_payment_under_way_says_nothing_of_it(
     action, status = buyer
     record = PaymentRecord(payment_id="p1", payment_type=TENDER, amount=request_for().amount, data={"plugin": "payme"})
     ui = world.cashier(world.paymego.code(action, after_s=3))
-    ui.hand = lambda _: world.counter.receipt_closed(open_sale(payments=(record,), closed_at=5))
+    ui.hand = lambda _: world.dispatcher.receipt_closed(open_sale(payments=(record,), closed_at=5))
 
-    result = paid_or_not(world.counter.pay(request_for(), ui))
+    result = paid_or_not(world.dispatcher.pay(request_for(), ui))
 
     assert result.status is status
     assert result.cancellation_queued is (status is PaymentStatus.UNKNOWN)

@@ -81,14 +81,14 @@ def test_any_text_in_a_sale_is_paid_or_refused_at_once_and_can_be_given_back(
         world.slips = PaymentSlips(TemplateCache(press), None, 32, 2, world.texts, world.host.notice)
         request = PaymentRequest(payment_id=payment_id, payment_type=TENDER, amount=1_500_000, receipt=sale)
 
-        result = paid_or_not(world.counter.pay(request, world.cashier(world.paymego.code())))
+        result = paid_or_not(world.dispatcher.pay(request, world.cashier(world.paymego.code())))
 
         if storable(payment_id) and storable(sale.till):
             assert result.status is PaymentStatus.PAID
             assert result.payment is not None
             assert all(text_width(line) <= 32 and line.isprintable() for slip in result.slips for line in slip.lines)
             assert SLIP_NOTICE not in world.host.notices
-            back = world.counter.cancel(
+            back = world.dispatcher.cancel(
                 CancelRequest(payment=result.payment, receipt=sale, reason=reason), world.cashier()
             )
             assert back is not None

@@ -54,11 +54,11 @@ def a_day(world: HookedWorld, witness: Witness) -> PaymentResult:
     """Sell, give back what was sold, let the worker work, and note all that is to be seen of it."""
     ui = world.cashier(CODE, CODE)
     request = request_for(qr_code=None)
-    result = world.counter.pay(request, ui)
+    result = world.dispatcher.pay(request, ui)
     assert result is not None
     witness.note_result("a verdict", result)
     if result.payment is not None:
-        back = world.counter.cancel(_cancel(result), ui)
+        back = world.dispatcher.cancel(_cancel(result), ui)
         assert back is not None
         witness.note_result("a reversal", back)
     witness.note_files()

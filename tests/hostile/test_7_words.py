@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hands_canaries import CARD, CODE, KEY, MASKED_CARD, PHONE, Witness, grouped
 from hookspecs import Slip
 from payme_plugin.ledger.journal import FILE_NAME
-from payme_plugin.secret import Secret, classes_and_places, mask_digits
+from payme_plugin.secret import Secret, mask_digits, safe_traceback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ def test_a_fault_is_told_by_its_class_and_the_places_that_it_came_through_and_so
     with pytest.raises(Broken) as raised:
         outer()
 
-    told = classes_and_places(raised.value)
+    told = safe_traceback(raised.value)
     assert told.startswith("Broken < test_7_words.py:")
     assert ", after KeyError < test_7_words.py:" in told
     assert "\n" not in told
@@ -53,7 +53,7 @@ def test_a_circle_of_causes_has_an_end() -> None:
     one, other = ValueError(), KeyError()
     one.__cause__, other.__cause__ = other, one
 
-    assert classes_and_places(one) == "ValueError, after KeyError"
+    assert safe_traceback(one) == "ValueError, after KeyError"
 
 
 @pytest.mark.parametrize("shown", [str, repr, "{}".format, "{:>80}".format, "{!r}".format, "%s".__mod__, ascii])

@@ -118,12 +118,12 @@ def stop_while(till: ServedTill, method: str, stop: Stop, *, from_inside: bool, 
     return thread
 
 
-def counter_of(till: ServedTill) -> HookDispatcher:
+def dispatcher_of(till: ServedTill) -> HookDispatcher:
     """Return what serves the till's hooks; ``on_stop`` takes it out of service before it has heard of the stop."""
     (plugin,) = (loaded.plugin for loaded in till.plugins._loaded)
     assert isinstance(plugin, PaymePlugin)
-    assert plugin._counter is not None
-    return plugin._counter
+    assert plugin._dispatcher is not None
+    return plugin._dispatcher
 
 
 def is_balanced(till: ServedTill, result: PaymentResult) -> bool:
@@ -163,7 +163,7 @@ def test_a_stop_in_any_phase_ends_the_payment_at_once_with_a_durable_verdict(
 
 @pytest.mark.parametrize("from_inside", [True, False], ids=["from-inside", "from-another-thread"])
 def test_a_stop_during_the_scan_charges_nothing_whatever_is_scanned(till: ServedTill, from_inside: bool) -> None:
-    stop, counter = Stop(till), counter_of(till)
+    stop, dispatcher = Stop(till), dispatcher_of(till)
     code = till.code()
 
     def scan() -> str:
@@ -172,7 +172,7 @@ def test_a_stop_during_the_scan_charges_nothing_whatever_is_scanned(till: Served
             stop.now()
         else:
             thread.start()
-            assert comes_true(lambda: counter._is_stopping)
+            assert comes_true(lambda: not dispatcher.is_running())
         return code
 
     result = till.pay(scan)

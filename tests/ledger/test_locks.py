@@ -1,4 +1,4 @@
-"""Who works on a payment: alive while its process lives, dead when that ends, however it ends."""
+"""Who works on a payment: alive while its process lives, dead when that ends, however it ends. And the leader."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 import journal_rival
 from payme_plugin.ledger.errors import Unavailable
-from payme_plugin.ledger.locks import Owner, is_alive
+from payme_plugin.ledger.locks import LeaderLock, Leases, Owner, is_alive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -197,3 +197,26 @@ def test_tokens_are_secret_to_other_users(tmp_path: Path) -> None:
 def test_a_folder_that_takes_no_files_is_unwritable() -> None:
     with pytest.raises(Unavailable):
         Owner(Path("/proc/owners"))
+
+
+def test_one_is_the_leader_until_it_releases_the_lock(tmp_path: Path) -> None:
+    first, second, leases = LeaderLock(), LeaderLock(), Leases(tmp_path)
+
+    assert [first.acquire(leases), first.acquire(leases), second.acquire(leases)] == [True, True, False]
+    assert (first.is_leader, second.is_leader) == (True, False)
+    first.release()
+    assert second.acquire(leases)
+    assert (first.is_leader, second.is_leader) == (False, True)
+    second.release()
+
+
+def test_who_released_the_leaders_lock_never_becomes_the_leader_again(tmp_path: Path) -> None:
+    lock, leases = LeaderLock(), Leases(tmp_path)
+    lock.release()
+
+    with pytest.raises(Unavailable, match="the till has stopped"):
+        lock.acquire(leases)
+
+    another = LeaderLock()
+    assert another.acquire(leases)
+    another.release()

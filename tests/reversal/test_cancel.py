@@ -61,7 +61,7 @@ def test_another_plugins_payment_is_not_ours(world: HookedWorld) -> None:
     for data in ({"plugin": "other"}, {"v": "1"}):
         record = PaymentRecord(payment_id="p1", payment_type=TENDER, amount=1_500_000, data=data)
         request = CancelRequest(payment=record, receipt=sold.receipt)
-        assert world.counter.cancel(request, world.cashier()) is None
+        assert world.dispatcher.cancel(request, world.cashier()) is None
 
     assert len(world.paymego.sent) == sent
 
@@ -222,7 +222,7 @@ def test_a_cancellation_that_a_person_ended_is_refused_and_starts_nothing(world:
     world.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(refused_with=-31800))
     world.cancel(sold)
     (row,) = world.live()
-    world.background.rounds().rows.end(row, "closed by hand: given back in cash", reversed_at_payme=False)
+    world.background.processor().cancellations.end(row, "closed by hand: given back in cash", reversed_at_payme=False)
     sent = len(world.paymego.sent)
 
     result = world.cancel(sold)

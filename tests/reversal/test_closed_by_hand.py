@@ -26,7 +26,7 @@ REASON = "Anna paid the cash out"
 def close(world: HookedWorld, *, outcome: str = closing(REASON, "paid (4)"), reversed_at_payme: bool = False) -> None:
     """End the one live cancellation as ``payme queue close`` does."""
     (row,) = world.journal.live_cancellations()
-    world.background.rounds().rows.end(row, outcome, reversed_at_payme=reversed_at_payme)
+    world.background.processor().cancellations.end(row, outcome, reversed_at_payme=reversed_at_payme)
 
 
 def queued_cancel(world: HookedWorld) -> Sold:
@@ -79,7 +79,7 @@ def test_the_payment_itself_asked_again_is_refused(world: HookedWorld) -> None:
     queued_cancel(world)
     close(world)
 
-    result = world.counter.pay(request_for(), world.cashier(world.paymego.code()))
+    result = world.dispatcher.pay(request_for(), world.cashier(world.paymego.code()))
 
     assert result is not None
     assert result.message == world.text(Text.PAYMENT_ALREADY_REVERSED)
@@ -100,7 +100,7 @@ def test_a_payment_that_the_till_was_told_it_does_not_have_is_not_called_returne
     record: PaymentRecord = record_of(world.row())
     close(world)
 
-    result: ReversalResult | None = world.counter.cancel(
+    result: ReversalResult | None = world.dispatcher.cancel(
         CancelRequest(payment=record, receipt=open_sale(payments=(record,))), world.cashier()
     )
 

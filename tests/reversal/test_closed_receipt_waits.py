@@ -79,7 +79,7 @@ def test_without_a_worker_the_next_hook_stores_it(world: HookedWorld, hook: str)
     elif hook == "on_stop":
         world.background.stop()
     else:
-        with world.background.in_hand("p3"):
+        with world.background.active_payment("p3"):
             pass
 
     assert world.row("p1").state is PaymentState.RECORDED
@@ -92,7 +92,7 @@ def test_a_sale_that_waits_is_not_asked_about_as_an_open_one(world: HookedWorld)
     with full_disk():
         world.close_sale(sold)
 
-    with world.background.in_hand("p2"):
+    with world.background.active_payment("p2"):
         pass
 
     assert (world.row("p1").state, world.live("p1")) == (PaymentState.RECORDED, [])
@@ -187,7 +187,7 @@ def test_a_refund_receipt_brings_no_lost_payment_back(world: HookedWorld) -> Non
     world.journal.forget()
     fiscal = ReceiptFiscal(url=OFD_LINK)
 
-    world.counter.receipt_closed(replace(sold.receipt, kind=ReceiptKind.REFUND, closed_at=1, fiscal=fiscal))
+    world.dispatcher.receipt_closed(replace(sold.receipt, kind=ReceiptKind.REFUND, closed_at=1, fiscal=fiscal))
 
     assert world.journal.payments() == []
 

@@ -214,8 +214,8 @@ def test_a_refund_of_another_tender_is_none_of_ours(world: HookedWorld) -> None:
     cash = PaymentRecord(payment_id="cash", payment_type=1, amount=1)
     for payment in (None, cash, replace(cash, data={"plugin": "other"})):
         request = world.refund_of(sold, payment=payment, payment_type=1, amount=1)
-        assert world.counter.violations(request) == []
-        assert world.counter.refund(request, world.cashier()) is None
+        assert world.dispatcher.violations(request) == []
+        assert world.dispatcher.refund(request, world.cashier()) is None
 
 
 def test_an_unpaid_payment_in_the_journal_is_no_payment_of_the_sale(world: HookedWorld) -> None:

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.parametrize("road", ROADS, ids=str)
 
 
 def merchant(world: HookedWorld) -> MerchantClient:
-    client = world.background.kassa(9)
+    client = world.background.merchant()
     assert client is not None
     return client
 
@@ -51,13 +51,13 @@ def while_waiting(
 
 def test_a_worker_does_not_step_the_row(world: HookedWorld, road: Road) -> None:
     sold = road.sell(world)
-    rounds, steps = world.background.rounds(), list[object]()
+    processor, steps = world.background.processor(), list[object]()
 
     result, times = while_waiting(
         world,
         road,
         sold,
-        lambda: steps.append(rounds.step(world.live()[0], merchant(world), is_recorded=None)),
+        lambda: steps.append(processor.step(world.live()[0], merchant(world), is_recorded=None)),
     )
 
     assert (times > 10, set(steps)) == (True, {None})
@@ -71,7 +71,6 @@ def test_a_worker_that_found_the_row_leased_steps_it_as_soon_as_the_hook_has_ret
     result, _ = while_waiting(world, road, sold, world.work)
     assert result.status is ReversalStatus.QUEUED
     assert world.paymego.count(CANCEL) == 1
-    world.background._worker = world._processes[-1]._worker
     world.paymego.bank.put_state(world.paymego.now_ms, sold.receipt_id, 50)
 
     world.background.wake()
@@ -102,10 +101,10 @@ def test_after_a_kill_the_row_is_due_at_once_and_its_lease_is_free(world: Hooked
     with pytest.raises(PowerCut):
         road.give_back(world, sold)
     world.restart()
-    rounds = world.background.rounds()
-    (row,) = rounds.rows.due(9)
+    processor = world.background.processor()
+    (row,) = processor.cancellations.due(9)
 
-    steps: list[StepOutcome | None] = [rounds.step(row, merchant(world), is_recorded=None)]
+    steps: list[StepOutcome | None] = [processor.step(row, merchant(world), is_recorded=None)]
 
     assert None not in steps
     assert world.paymego.count(CANCEL) == 1
@@ -195,13 +194,13 @@ def test_a_worker_that_was_first_and_could_note_nothing_has_sent_nothing_that_th
     world.set(ignoredErrors=str(IGNORED))
     sold = road.sell(world)
     world.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(refused_with=IGNORED))
-    rounds = world.background.rounds()
+    processor = world.background.processor()
 
     def step_first(_: int) -> None:
         world.journal.recover()
-        rounds.journal.fail_from(1)  # type: ignore[attr-defined]
-        assert rounds.step(world.live()[0], merchant(world), is_recorded=None) is None
-        rounds.journal.recover()  # type: ignore[attr-defined]
+        processor.journal.fail_from(1)  # type: ignore[attr-defined]
+        assert processor.step(world.live()[0], merchant(world), is_recorded=None) is None
+        processor.journal.recover()  # type: ignore[attr-defined]
         assert world.paymego.count(CANCEL) == 0
 
     world.journal.after = step_first
@@ -217,7 +216,7 @@ def test_a_row_that_a_worker_has_stepped_first_is_not_withdrawn(world: HookedWor
 
     def step_first(_: int) -> None:
         world.journal.recover()
-        world.background.rounds().step(world.live()[0], merchant(world), is_recorded=None)
+        world.background.processor().step(world.live()[0], merchant(world), is_recorded=None)
 
     world.journal.after = step_first
 
@@ -231,9 +230,9 @@ def test_a_row_that_a_worker_has_ended_first_is_reversed_with_its_slip(world: Ho
 
     def step_first(_: int) -> None:
         world.journal.recover()
-        rounds = world.background.rounds()
+        processor = world.background.processor()
         while world.live():
-            rounds.step(world.live()[0], merchant(world), is_recorded=None)
+            processor.step(world.live()[0], merchant(world), is_recorded=None)
 
     world.journal.after = step_first
     result = road.give_back(world, sold)

@@ -19,7 +19,7 @@ CANCEL = "receipts.cancel"
 
 
 def cancelled(world: HookedWorld, sold: Sold, record: PaymentRecord) -> ReversalResult | None:
-    return world.counter.cancel(CancelRequest(payment=record, receipt=sold.receipt), world.cashier())
+    return world.dispatcher.cancel(CancelRequest(payment=record, receipt=sold.receipt), world.cashier())
 
 
 # A refund.

@@ -65,7 +65,7 @@ def other() -> OtherPlugin:
 @pytest.fixture(params=["ours first", "other first"])
 def plugins(request: pytest.FixtureRequest, world: HookedWorld, other: OtherPlugin) -> PosPlugins:
     ours = PaymePlugin()
-    ours._counter = world.counter
+    ours._dispatcher = world.dispatcher
     plugins = PosPlugins()
     both: list[tuple[object, str]] = [(ours, "payme"), (other, "other")]
     for plugin, name in both if request.param == "ours first" else reversed(both):

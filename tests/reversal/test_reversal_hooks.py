@@ -127,7 +127,7 @@ def test_on_a_full_disk_the_rules_are_told_all_the_same(world: HookedWorld) -> N
 @pytest.mark.parametrize("wrong", [None, "p1", {}, object()])
 def test_wrong_types_alone_raise(world: HookedWorld, wrong: object) -> None:
     plugin = PaymePlugin()
-    plugin._counter = world.counter
+    plugin._dispatcher = world.dispatcher
 
     with pytest.raises(TypeError, match="expected CancelRequest"):
         plugin.on_cancel(wrong, world.cashier())  # type: ignore[arg-type]

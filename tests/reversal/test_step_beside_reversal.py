@@ -22,14 +22,14 @@ def test_what_no_hook_takes_back_goes_back_though_the_disk_is_full(tmp_path: Pat
     world.restart()
     world.host.recorded["p1"] = False
     world.background.recover(own_too=True)
-    rounds, kassa = world.background.rounds(), world.background.kassa(5)
-    (row,) = rounds.rows.live()
-    assert kassa is not None
+    processor, merchant = world.background.processor(), world.background.merchant()
+    (row,) = processor.cancellations.live()
+    assert merchant is not None
     assert (row.cause, row.last_error) == (Cause.UNRECORDED, "")
     world.journal.fail_from(1)
-    rounds.journal.fail_from(1)  # type: ignore[attr-defined]
+    processor.journal.fail_from(1)  # type: ignore[attr-defined]
 
-    assert rounds.step(row, kassa, is_recorded=None) is None
+    assert processor.step(row, merchant, is_recorded=None) is None
 
     assert world.paymego.count("receipts.cancel") == 1
     world.clock.sleep(120)
@@ -42,8 +42,8 @@ def test_a_step_that_could_not_be_noted_sends_nothing_that_the_hook_would_not_kn
     sold = world.sell_and_close()
     world.host.recorded["p1"] = True
     world.paymego.befall(FaultKind.ERROR, "receipts.cancel", error_code=IGNORED)
-    rounds, kassa = world.background.rounds(), world.background.kassa(5)
-    assert kassa is not None
+    processor, merchant = world.background.processor(), world.background.merchant()
+    assert merchant is not None
     stepped: list[object] = []
     carry_out = world.paymego.carry_out
 
@@ -52,12 +52,12 @@ def test_a_step_that_could_not_be_noted_sends_nothing_that_the_hook_would_not_kn
         if request.method == "receipts.check" and world.paymego.count("receipts.cancel") == 1 and not stepped:  # type: ignore[attr-defined]
             # The answer that the receipt is paid is on its way to the hook, and a worker comes first.
             stepped.append(None)
-            rounds.journal.before = fail_once  # type: ignore[attr-defined]
-            stepped[0] = rounds.step(rounds.rows.live()[0], kassa, is_recorded=None)
+            processor.journal.before = fail_once  # type: ignore[attr-defined]
+            stepped[0] = processor.step(processor.cancellations.live()[0], merchant, is_recorded=None)
         return answer
 
     def fail_once(number: int) -> None:
-        rounds.journal.before = lambda _: None  # type: ignore[attr-defined]
+        processor.journal.before = lambda _: None  # type: ignore[attr-defined]
         message = "database is locked"
         raise sqlite3.OperationalError(message)
 

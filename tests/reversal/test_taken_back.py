@@ -152,7 +152,7 @@ def begins_elsewhere(world: HookedWorld) -> Callable[[float], None]:
     def hand(_: float) -> None:
         if world.live() and not begun:
             begun.append(world.live()[0])
-            world.background.rounds().rows.begin(begun[0])
+            world.background.processor().cancellations.begin(begun[0])
 
     return hand
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hookspecs import BaseUi, PaymentStatus, ReversalStatus
-from payme_plugin.delivery.draining import deliver_until_empty
 from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, Fault, FaultKind
 from sim_cashier import People
 from sim_director import deliver_everything
@@ -167,9 +166,9 @@ def test_a_cancel_that_payme_refused_is_not_taken_back_where_another_one_has_lef
 
     def deliver() -> None:
         world.stage.sleep(0.1)
-        kassa = process.background.kassa(0)
-        assert kassa is not None
-        deliver_until_empty(process.background.rounds(), kassa, process.host.is_recorded, world.stage, 1.0)
+        merchant = process.background.merchant()
+        assert merchant is not None
+        process.new_processor().deliver_until_empty(merchant, 1.0)
 
     process = world.shop.new_process("command")
     world.paymego.passage = passage

@@ -1,12 +1,13 @@
-"""A till on virtual time with its hooks in service: the real counter, background, recovery, rounds and worker.
+"""A till on virtual time with its hooks in service: the real dispatcher, background, recovery and worker.
 
-Only the client, the clock, the printer of slips and the worker's threads are replaced; the worker's own code runs, a
+Only the client, the clock, the printer of slips and the worker's thread are replaced; the worker's own code runs, a
 round at a time, where a test lets it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 from hookspecs import (
@@ -24,12 +25,12 @@ from hookspecs import (
 )
 from payme_plugin.background import Background
 from payme_plugin.delivery.processor import CancellationProcessor
-from payme_plugin.delivery.worker import Worker
 from payme_plugin.dispatcher import HookDispatcher
 from payme_plugin.ledger.errors import Damaged
 from payme_plugin.ledger.locks import Leases
 from payme_plugin.operations.host_guard import GuardedHost
 from payme_plugin.operations.results import JOURNAL_NOTICE, journal_notice
+from payme_plugin.service import ClientCache
 from staged_journal import StagedJournal
 from virtual_till import TENDER, ScriptedUi, open_sale
 from virtual_world import World, settings_of
@@ -45,9 +46,8 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.locks import Owner
     from payme_plugin.operations.context import Context
     from payme_plugin.paymego.client import PaymeGoClient
-    from payme_plugin.service import Service
-    from payme_plugin.settings import Settings
-    from payme_plugin.storage import Storage
+    from payme_plugin.service import OpenStorage, Service, Storage
+    from payme_plugin.settings import Settings, SettingsReader
     from payme_plugin.texts import Texts
 
 __all__ = ["OFD_LINK", "HookedWorld", "Sold"]
@@ -79,7 +79,7 @@ class HookedWorld(World):
 
     Attributes:
         journal: the till's journal, which may fail where a test says.
-        counter: serves the hooks.
+        dispatcher: serves the hooks.
         background: the real background, without threads.
         jitter: what the pauses of the worker lose, from 0 to 1.
         broken: the settings can't be read now.
@@ -108,9 +108,9 @@ class HookedWorld(World):
         self._begin()
 
     @property
-    def counter(self) -> HookDispatcher:
+    def dispatcher(self) -> HookDispatcher:
         """What serves the hooks of the process that came last."""
-        return self._processes[-1].counter
+        return self._processes[-1].dispatcher
 
     @property
     def background(self) -> Background:
@@ -132,7 +132,7 @@ class HookedWorld(World):
         """Close a sale, and tell the plugin."""
         fiscal = None if link is None else ReceiptFiscal(url=link)
         closed = replace(sold.receipt, closed_at=self.clock.wall_ms(), fiscal=fiscal)
-        self.counter.receipt_closed(closed)
+        self.dispatcher.receipt_closed(closed)
         return Sold(sold.record, closed)
 
     def sell_and_close(
@@ -147,7 +147,7 @@ class HookedWorld(World):
         """Annul an open sale, as the host does."""
         payment = sold.record if record is None else record
         request = CancelRequest(payment=payment, receipt=sold.receipt, reason="the buyer left")
-        result = self.counter.cancel(request, self.cashier() if ui is None else ui)
+        result = self.dispatcher.cancel(request, self.cashier() if ui is None else ui)
         assert isinstance(result, ReversalResult)
         return result
 
@@ -156,13 +156,13 @@ class HookedWorld(World):
     ) -> ReversalResult:
         """Refund a closed sale, as the host does."""
         request = self.refund_of(sold, refund_id, **changes)
-        result = self.counter.refund(request, self.cashier() if ui is None else ui)
+        result = self.dispatcher.refund(request, self.cashier() if ui is None else ui)
         assert isinstance(result, ReversalResult)
         return result
 
     def violations(self, sold: Sold, refund_id: str = "f1", **changes: object) -> list[RefundViolation]:
         """Ask whether a refund may close, as the host does."""
-        return self.counter.violations(self.refund_of(sold, refund_id, **changes))
+        return self.dispatcher.violations(self.refund_of(sold, refund_id, **changes))
 
     @staticmethod
     def refund_of(sold: Sold, refund_id: str = "f1", **changes: object) -> RefundRequest:
@@ -182,7 +182,7 @@ class HookedWorld(World):
 
     def message(self, message: QueueMessage) -> QueueVerdict | None:
         """Let the host's queue deliver a message."""
-        return self.counter.queue_message(message)
+        return self.dispatcher.queue_message(message)
 
     def work(self, duration_s: float = 0.0) -> None:
         """Let the worker work: one round now, and whatever it would do in the seconds after it."""
@@ -205,35 +205,35 @@ class _Process:
     def __init__(self, world: HookedWorld) -> None:
         host = GuardedHost(world.host)
         self.storage = _Storage(world)
-        self.background = _Upkeep(host, self.storage, world)
-        self.counter = HookDispatcher(cast("Service", _Desk(world, host, self.background)))
-        surroundings = replace(self.background._surroundings(), gives_way=lambda: None)
-        self._worker = Worker(self.background.rounds, surroundings, self.background.desk, world.clock)
+        self.background = _Background(host, self.storage, world)
+        self.dispatcher = HookDispatcher(cast("Service", _Service(world, host, self.background)))
+        self.dispatcher.start()
 
     def work(self, world: HookedWorld, until: float) -> None:
         while True:
-            self.background._before_round()
-            idle_s = self._worker._hand_out()
-            self._worker._work.put(None)
-            self._worker._carry_out(0)
+            idle_s = self.background._worker._round()
             if world.clock.monotonic() >= until:
                 return
             world.clock.pass_until(min(until, world.clock.monotonic() + idle_s))
 
     def end(self) -> None:
         """Let go of what the operating system takes away from a dead process."""
-        self.background._decider.release()
+        self.background._leader.release()
         self.storage.close()
 
 
 class _Storage:
-    """What ``payme_plugin.storage.Storage`` is: the world's journal, and tokens that live while the world says so."""
+    """What ``payme_plugin.service.Storage`` is: the world's journal, and tokens that live while the world says so."""
 
     def __init__(self, world: HookedWorld) -> None:
         self._world = world
         self.token = world.owner
         self.leases = Leases(world.host.folder)
         self._others: list[Journal] = []
+
+    @property
+    def opened(self) -> OpenStorage:
+        return cast("OpenStorage", self)
 
     @property
     def owner(self) -> Owner:
@@ -262,53 +262,67 @@ class _Storage:
             self._others.pop().close()
 
 
-class _Upkeep(Background):
-    """The real one; its pauses lose what the world says."""
+class _Background(Background):
+    """The real one; its pauses lose what the world says, and its worker runs on the hook's own thread."""
 
     def __init__(self, host: GuardedHost, storage: _Storage, world: HookedWorld) -> None:
         super().__init__(
             host,
             cast("Storage", storage),
-            settings=world.read_settings,
-            texts=lambda: world.texts,
-            new_client=lambda settings: cast(
-                "PaymeGoClient", world.paymego.client(settings.pos_id, settings.pos_key.reveal())
-            ),
-            clock=world.clock,
+            cast("SettingsReader", SimpleNamespace(read=world.read_settings)),
+            ClientCache(world.clock, lambda settings, _: _client_of(world, settings)),
+            world.clock,
         )
         self._world = world
 
-    def rounds(self) -> CancellationProcessor:
-        if self._rounds is None:
+    def processor(self) -> CancellationProcessor:
+        if self._processor is None:
             journal = self._storage.another_journal()
-            self._rounds = CancellationProcessor(journal, self._storage.leases, self._clock, self._drawn)
-        return self._rounds
+            self._processor = CancellationProcessor(
+                journal, self._storage.opened.leases, self, self._clock, self._drawn
+            )
+        return self._processor
+
+    def texts(self) -> Texts:
+        return self._world.texts
+
+    def yield_to_sale(self) -> None:
+        pass
 
     def _drawn(self) -> float:
         return self._world.jitter()
 
 
+def _client_of(world: HookedWorld, settings: Settings) -> PaymeGoClient:
+    return cast("PaymeGoClient", world.paymego.client(settings.pos_id, settings.pos_key.reveal()))
+
+
 @dataclass(frozen=True)
-class _Desk:
-    """What the counter takes for its ``Service``."""
+class _Service:
+    """What the dispatcher takes for its ``Service``."""
 
     world: HookedWorld
     host: GuardedHost
     background: Background
 
     @property
+    def storage(self) -> Storage:
+        return self.background._storage
+
+    @property
+    def settings(self) -> SettingsReader:
+        return cast("SettingsReader", SimpleNamespace(payment_type=lambda: self.world.settings.payment_type))
+
+    def start(self) -> None:
+        pass
+
+    @property
     def clock(self) -> Clock:
         return self.world.clock
 
-    def payment_type(self) -> int | None:
-        return self.world.settings.payment_type
-
-    def operation(self) -> Context:
+    def context(self) -> Context:
         self.world.read_settings()
         return self.world.context()
-
-    def journal(self) -> Journal:
-        return self.world.journal
 
     def texts(self) -> Texts:
         return self.world.texts

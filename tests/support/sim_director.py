@@ -7,7 +7,6 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from hookspecs import PaymentStatus
-from payme_plugin.delivery.draining import deliver_until_empty
 from payme_plugin.ledger.errors import JournalError
 from payme_plugin.sandbox import CancelPlan
 from sim_cashier import People
@@ -178,7 +177,7 @@ class Director:
         self._begin_command(self._drain)
 
     def _work_beside(self) -> None:
-        self._begin_command(lambda process: process.work(offers=False, recovers=False))
+        self._begin_command(lambda process: process.work(is_till=False))
 
     def _begin_command(self, run: Callable[[Process], None]) -> None:
         if sum(not life.is_dead for life in self._stage.lives) > 3:
@@ -198,11 +197,10 @@ class Director:
 
     def _drain(self, process: Process) -> None:
         process.background.recover(own_too=False)
-        process.background._decider.release()  # a till that starts meanwhile must sell
-        rounds, kassa = process.background.rounds(), process.background.kassa(0)
-        if kassa is not None:
-            patience_s = self._shop.settings().pay_duration_ms / 1000
-            deliver_until_empty(rounds, kassa, process.host.is_recorded, self._stage, patience_s)
+        process.background._leader.release()  # a till that starts meanwhile must sell
+        processor, merchant = process.new_processor(), process.background.merchant()
+        if merchant is not None:
+            processor.deliver_until_empty(merchant, self._shop.settings().pay_duration_ms / 1000)
 
     def _deliver_a_message(self) -> None:
         process = self._shop.process

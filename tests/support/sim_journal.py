@@ -90,7 +90,7 @@ class WatchedJournal(Journal):
 
 
 class SimStorage:
-    """What ``payme_plugin.storage.Storage`` is, for a process that may be killed."""
+    """What ``payme_plugin.service.Storage`` is, for a process that may be killed."""
 
     def __init__(self, disk: Disk, life: Life, identity: str) -> None:
         self._disk = disk
@@ -101,6 +101,11 @@ class SimStorage:
         self._owner: Owner | None = None
         self._leases: Leases | None = None
         life.at_end(self._die)
+
+    @property
+    def opened(self) -> SimStorage:
+        """What is open: this."""
+        return self
 
     @property
     def owner(self) -> Owner:

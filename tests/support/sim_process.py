@@ -1,21 +1,21 @@
-"""A process of the plugin in a simulation: the real counter, background, operations, ledger and delivery.
+"""A process of the plugin in a simulation: the real dispatcher, background, operations, ledger and delivery.
 
-Only what would touch the world is replaced: the client, the printer of slips, and the threads of the worker, which
-take turns on virtual time here.
+Only what would touch the world is replaced: the client, the printer of slips, and the thread of the worker, which takes
+turns with the others on virtual time here.
 """
 
 from __future__ import annotations
 
-from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 from payme_plugin.background import Background
 from payme_plugin.delivery.processor import CancellationProcessor
 from payme_plugin.dispatcher import HookDispatcher
 from payme_plugin.ledger.errors import JournalError
-from payme_plugin.ledger.states import Cause
 from payme_plugin.operations.context import Context
 from payme_plugin.operations.host_guard import GuardedHost
+from payme_plugin.service import ClientCache
 from payme_plugin.settings import SettingsError
 from payme_plugin.texts import Text, Texts
 from sim_journal import SimStorage
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
     from hookspecs import Host, Receipt, Slip
     from payme_plugin.clock import Clock
+    from payme_plugin.delivery.processor import HostOfRows
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.operations.payment_slips import PaymentSlips
     from payme_plugin.paymego.client import PaymeGoClient
-    from payme_plugin.service import Service
-    from payme_plugin.settings import Settings
-    from payme_plugin.storage import Storage
+    from payme_plugin.service import Service, Storage
+    from payme_plugin.settings import Settings, SettingsReader
     from sim_journal import Disk
     from sim_stage import Actor, Life, Stage
     from sim_wire import SimPaymeGo
@@ -43,7 +43,6 @@ __all__ = ["IDENTITY", "Process"]
 IDENTITY = "till-1"
 
 _TEXTS = Texts("ru")
-_STEPPERS = 2
 _LONGEST_IDLE_S = 600.0
 _SHORTEST_IDLE_S = 0.2
 _RETRY_S = 20.0
@@ -57,46 +56,49 @@ class _NoSlips:
         return ()
 
 
-class _SeededUpkeep(Background):
+class _Background(Background):
     """The real background; the jitter of its pauses comes from the dice, and it wakes a worker on virtual time."""
 
-    def __init__(self, host: GuardedHost, storage: Storage, process: Process, dice: Random) -> None:
+    def __init__(self, host: GuardedHost, storage: Storage, process: Process) -> None:
         super().__init__(
             host,
             storage,
-            settings=process.settings,
-            texts=lambda: _TEXTS,
-            new_client=lambda settings: cast("PaymeGoClient", process.client(settings)),
-            clock=process.stage,
+            cast("SettingsReader", SimpleNamespace(read=process.settings)),
+            process.clients,
+            process.stage,
         )
         self._process = process
-        self._dice = dice
 
-    def rounds(self) -> CancellationProcessor:
+    def processor(self) -> CancellationProcessor:
         """Return what works on the cancellations."""
-        if self._rounds is None:
-            journal = self._storage.another_journal()
-            self._rounds = CancellationProcessor(journal, self._storage.leases, self._clock, self._dice.random)
-        return self._rounds
+        if self._processor is None:
+            self._processor = self._process.new_processor(self)
+        return self._processor
+
+    def texts(self) -> Texts:
+        """Return the texts of every till here."""
+        return _TEXTS
 
     def wake(self) -> None:
         """Let the worker look at once."""
         self._process.wake()
 
 
-class _Desk:
-    """What the counter takes for its ``Service``."""
+class _Service:
+    """What the dispatcher takes for its ``Service``."""
 
     def __init__(self, process: Process, host: GuardedHost, background: Background) -> None:
         self.clock: Clock = process.stage
+        self.storage = process.storage
+        self.settings = SimpleNamespace(payment_type=lambda: TENDER)
         self.host = host
         self.background = background
         self._process = process
 
-    def payment_type(self) -> int | None:
-        return TENDER
+    def start(self) -> None:
+        pass
 
-    def operation(self) -> Context:
+    def context(self) -> Context:
         process = self._process
         settings = process.settings()
         return Context(
@@ -111,9 +113,6 @@ class _Desk:
             slips=cast("PaymentSlips", _NoSlips()),
             notice=self.host.notice,
         )
-
-    def journal(self) -> object:
-        return self._process.storage.journal()
 
     def texts(self) -> Texts:
         return _TEXTS
@@ -138,7 +137,8 @@ class Process:
         dice: for the jitter.
 
     Attributes:
-        counter: serves its hooks.
+        dispatcher: serves its hooks.
+        clients: the client of what it delivers.
         background: its recovery and its delivery.
         storage: its hold on the data folder.
     """
@@ -159,12 +159,15 @@ class Process:
         self._last_good: Settings | None = None
         self.host = GuardedHost(host)
         self.storage = SimStorage(disk, life, IDENTITY)
-        self.background = _SeededUpkeep(self.host, cast("Storage", self.storage), self, dice)
-        self.counter = HookDispatcher(cast("Service", _Desk(self, self.host, self.background)))
+        self.clients = ClientCache(stage, lambda settings, _: cast("PaymeGoClient", self.client(settings)))
+        self._dice = dice
+        self.background = _Background(self.host, cast("Storage", self.storage), self)
+        self.dispatcher = HookDispatcher(cast("Service", _Service(self, self.host, self.background)))
+        self.dispatcher.start()
         self._paymego = paymego
         self._sale_client: tuple[Settings, SimClient] | None = None
         self._idle: list[Actor] = []
-        life.at_end(self.background._decider.release)
+        life.at_end(self.background._leader.release)
 
     def settings(self) -> Settings:
         """Return the settings: those of this moment, or the last good ones, as the plugin's reader does.
@@ -190,10 +193,14 @@ class Process:
             self._sale_client = (settings, self.client(settings, is_of_sales=True))
         return self._sale_client[1]
 
+    def new_processor(self, host: HostOfRows | None = None) -> CancellationProcessor:
+        """Return what works on the cancellations, over a connection of its own; it asks ``host``, or the till's."""
+        journal = self.storage.another_journal()
+        return CancellationProcessor(journal, self.storage.leases, host or self.host, self.stage, self._dice.random)
+
     def start_worker(self) -> None:
-        """Let its worker run, in a few threads."""
-        for number in range(_STEPPERS):
-            self.stage.spawn(self.life, partial(self.work, number))
+        """Let its worker run."""
+        self.stage.spawn(self.life, self.work)
 
     def wake(self) -> None:
         """Let the worker look at once for what is due."""
@@ -202,7 +209,7 @@ class Process:
 
     def stop(self) -> None:
         """Stop, as ``on_stop`` does: what is under way in the background is cut off."""
-        self.counter.stop()
+        self.dispatcher.stop()
         self.stage.enter(None)
         self.storage.close()
         self.life.end()
@@ -214,22 +221,23 @@ class Process:
         self.stage.bury(self.life)
         self.storage.bury()
 
-    def work(self, number: int = 0, *, offers: bool = True, recovers: bool = True) -> None:
+    def work(self, *, is_till: bool = True) -> None:
         """Deliver what is due, round after round, until the process ends.
 
         Args:
-            number: which of its threads it is.
-            offers: it offers rows to the host's queue first.
-            recovers: it recovers before the first round.
+            is_till: it recovers before the first round, and offers rows to the host's queue.
         """
-        is_recovered = not recovers
+        processor = None
+        is_recovered = not is_till
         while True:
             idle_s = _LONGEST_IDLE_S
             try:
                 if not is_recovered:
                     is_recovered = self.background.recover(own_too=False) is not None
-                if self._round(number, offers=offers):
-                    next_due_ms = self.background.rounds().rows.next_due_in_ms()
+                if processor is None:
+                    processor = self.background.processor() if is_till else self.new_processor()
+                if self._round(processor, offers=is_till):
+                    next_due_ms = processor.cancellations.next_due_in_ms()
                     idle_s = min(idle_s, next_due_ms / 1000 + 0.001) if next_due_ms is not None else idle_s
                 else:
                     idle_s = _RETRY_S
@@ -239,14 +247,12 @@ class Process:
             self.stage.sleep(max(idle_s, _SHORTEST_IDLE_S) if is_recovered else min(idle_s, _RETRY_S))
             self._idle.remove(self.stage.current)
 
-    def _round(self, number: int, *, offers: bool) -> bool:
+    def _round(self, processor: CancellationProcessor, *, offers: bool) -> bool:
         """Step what is due; return whether the settings could be used."""
-        rounds, kassa = self.background.rounds(), self.background.kassa(number)
-        if kassa is None:
+        merchant = self.background.merchant()
+        if merchant is None:
             return False
-        for row in rounds.rows.due(_MOST_DUE):
-            if offers and rounds.offer(row, self.host.enqueue):
-                continue
-            is_recorded = self.host.is_recorded(row.payment_id) if row.cause is Cause.UNRECORDED else None
-            rounds.step(row, kassa, is_recorded=is_recorded)
+        for row in processor.cancellations.due(_MOST_DUE):
+            if not (offers and processor.offer(row)):
+                processor.deliver(row, merchant)
         return True

@@ -328,7 +328,7 @@ class Shop:
         """Tell the plugin of a closed receipt, until that returned."""
         receipt = self._receipt(sale)
         self.stage.point()
-        self.call("on_receipt_closed", lambda: self._till().counter.receipt_closed(receipt))
+        self.call("on_receipt_closed", lambda: self._till().dispatcher.receipt_closed(receipt))
         self.stage.point()
         sale.told = True
 
@@ -342,7 +342,7 @@ class Shop:
             return None
         self.witness.requested.add(("cancel", paid.payment_id, ""))
         request = CancelRequest(payment=paid.record, receipt=self._receipt(sale), reason="the buyer left")
-        result = self._reversal("on_cancel", lambda: self._till().counter.cancel(request, ui))
+        result = self._reversal("on_cancel", lambda: self._till().dispatcher.cancel(request, ui))
         self.witness.tell(f"{paid.payment_id}: on_cancel returned {result.status.name}")
         self.stage.point()
         if result.status is ReversalStatus.REFUSED:
@@ -370,7 +370,7 @@ class Shop:
         request = replace(
             request, refund=replace(request.refund, items=half, total=half[0].amount), amount=half[0].amount
         )
-        result = self._reversal("on_full_refund", lambda: self._till().counter.refund(request, ui))
+        result = self._reversal("on_full_refund", lambda: self._till().dispatcher.refund(request, ui))
         if result.status is not ReversalStatus.REFUSED:
             self.witness.fault(4, f"a part of sale {sale.number} was refunded: {result.status.name}")
 
@@ -379,7 +379,7 @@ class Shop:
         if not self.queue:
             return
         message = self.dice.choice(self.queue)
-        verdict = self.call("on_queue_message", lambda: self._till().counter.queue_message(message))
+        verdict = self.call("on_queue_message", lambda: self._till().dispatcher.queue_message(message))
         self.witness.tell(f"{message.message_id[-8:]}: on_queue_message returned {verdict}")
         if verdict not in {QueueVerdict.DONE, QueueVerdict.RETRY}:
             self.witness.fault(4, f"a cancellation in the host's queue came to {verdict}")
@@ -414,7 +414,7 @@ class Shop:
         self.witness.payment_began(tender.payment_id)
         result: PaymentResult | None = None
         try:
-            result = self.call("on_payment", lambda: process.counter.pay(request, ui))
+            result = self.call("on_payment", lambda: process.dispatcher.pay(request, ui))
         finally:
             self.witness.payment_ended(tender.payment_id, result)
         status = PaymentStatus.UNKNOWN if result is None else result.status
@@ -434,8 +434,8 @@ class Shop:
         self.witness.requested.add(("refund", paid.payment_id, refund.refund_id))
         request = self._refund_request(sale, refund)
         self.stage.point()
-        broken = self.call("validate_refund", lambda: self._till().counter.violations(request)) or []
-        result = self._reversal("on_full_refund", lambda: self._till().counter.refund(request, ui))
+        broken = self.call("validate_refund", lambda: self._till().dispatcher.violations(request)) or []
+        result = self._reversal("on_full_refund", lambda: self._till().dispatcher.refund(request, ui))
         self.witness.tell(f"{paid.payment_id}: on_full_refund {refund.refund_id} returned {result.status.name}")
         # A payment that only the journal knows may become known between the two calls.
         rules = [each.rule for each in broken if not (refund.loses_record and each.rule == "foreign-payment")]

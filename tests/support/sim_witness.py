@@ -298,7 +298,7 @@ class Witness:
         actor = self._running.get(payment.payment_id)
         if actor is not None and actor is not self._stage.current and actor.life is owner:
             self.fault(6, f"{payment.payment_id} was decided on while its hook was running ({text})")
-        if text in _RECOVERY and life is not None and not self.processes[life].background._decider.is_decider:
+        if text in _RECOVERY and life is not None and not self.processes[life].background._leader.is_leader:
             self.fault(6, f"{payment.payment_id} was decided on without the owner lock")
 
     def _check_cancellations(self) -> None:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 CANCEL, CHECK, TELL = "receipts.cancel", "receipts.check", "receipts.set_fiscal_data"
 
 
-def kassa(world: HookedWorld) -> MerchantClient:
-    desk = world.background.kassa(9)
+def merchant(world: HookedWorld) -> MerchantClient:
+    desk = world.background.merchant()
     assert desk is not None
     return desk
 
@@ -29,10 +29,12 @@ def kassa(world: HookedWorld) -> MerchantClient:
 def test_a_step_that_begins_while_another_is_under_way_does_nothing(world: HookedWorld) -> None:
     row = owe_paid(world)
     seconds: list[StepOutcome | None] = []
-    rounds = world.background.rounds()
-    world.paymego.change(CHECK, meanwhile(lambda: seconds.append(rounds.step(row, kassa(world), is_recorded=None))))
+    processor = world.background.processor()
+    world.paymego.change(
+        CHECK, meanwhile(lambda: seconds.append(processor.step(row, merchant(world), is_recorded=None)))
+    )
 
-    first = rounds.step(row, kassa(world), is_recorded=None)
+    first = processor.step(row, merchant(world), is_recorded=None)
 
     assert (first, seconds) == (StepOutcome.ACCEPTED, [None])
     assert (world.live()[0].attempts, world.paymego.count(CANCEL)) == (1, 1)
@@ -40,11 +42,11 @@ def test_a_step_that_begins_while_another_is_under_way_does_nothing(world: Hooke
 
 def test_a_row_that_ended_since_it_was_read_is_done_without_a_request(world: HookedWorld) -> None:
     row = owe_paid(world)
-    rounds = world.background.rounds()
-    rounds.rows.end(row, "closed by hand", reversed_at_payme=False)
+    processor = world.background.processor()
+    processor.cancellations.end(row, "closed by hand", reversed_at_payme=False)
     sent = len(world.paymego.sent)
 
-    assert rounds.step(row, kassa(world), is_recorded=None) is StepOutcome.DONE
+    assert processor.step(row, merchant(world), is_recorded=None) is StepOutcome.DONE
     assert len(world.paymego.sent) == sent
 
 
@@ -52,23 +54,23 @@ def test_a_row_that_ends_during_a_step_gets_no_cancel(world: HookedWorld) -> Non
     owe_refund(world)
     world.work()
     (row,) = world.live()
-    rounds = world.background.rounds()
+    processor = world.background.processor()
     rows = Cancellations(world.journal)
     sent = world.paymego.count(CANCEL)
     world.paymego.bank.put_state(world.paymego.now_ms, row.receipt_id, 4)
     world.paymego.change(CHECK, meanwhile(lambda: rows.end(row, "closed by hand", reversed_at_payme=False)))
 
-    assert rounds.step(row, kassa(world), is_recorded=None) is StepOutcome.DONE
+    assert processor.step(row, merchant(world), is_recorded=None) is StepOutcome.DONE
     assert world.paymego.count(CANCEL) == sent
 
 
 def test_a_row_that_a_person_ends_during_a_step_stays_as_the_person_ended_it(world: HookedWorld) -> None:
     row = owe_paid(world)
-    rounds = world.background.rounds()
+    processor = world.background.processor()
     rows = Cancellations(world.journal)
     world.paymego.change(CHECK, meanwhile(lambda: rows.end(row, "closed by hand", reversed_at_payme=False)))
 
-    assert rounds.step(row, kassa(world), is_recorded=None) is StepOutcome.DONE
+    assert processor.step(row, merchant(world), is_recorded=None) is StepOutcome.DONE
     ended = world.journal.cancellation(row.cancellation_id)
     assert ended is not None
     assert ended.outcome == "closed by hand"
@@ -78,26 +80,26 @@ def test_a_step_that_can_not_be_stored_leaves_the_row_as_it_was(
     world: HookedWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     row = owe_paid(world)
-    rounds = world.background.rounds()
-    rounds.journal.fail_from(1)  # type: ignore[attr-defined]
+    processor = world.background.processor()
+    processor.journal.fail_from(1)  # type: ignore[attr-defined]
 
-    assert rounds.step(row, kassa(world), is_recorded=None) is None
+    assert processor.step(row, merchant(world), is_recorded=None) is None
     assert world.live() == [row]
     assert f"cancellation {row.cancellation_id}: database or disk is full" in caplog.text
-    rounds.journal.recover()  # type: ignore[attr-defined]
+    processor.journal.recover()  # type: ignore[attr-defined]
     world.clock.sleep(2)
-    assert rounds.step(row, kassa(world), is_recorded=None) is StepOutcome.DONE
+    assert processor.step(row, merchant(world), is_recorded=None) is StepOutcome.DONE
 
 
 def test_a_second_process_beside_the_till_steps_the_same_rows_and_no_money_moves_twice(world: HookedWorld) -> None:
     rows = [owe_refund(world, f"p{number}", number) for number in range(1, 4)]
-    first = world.background.rounds()
+    first = world.background.processor()
     world.restart(dead=False)
-    second = world.background.rounds()
+    second = world.background.processor()
     for _ in range(4):
         for row in rows:
-            first.step(row, kassa(world), is_recorded=None)
-            second.step(row, kassa(world), is_recorded=None)
+            first.step(row, merchant(world), is_recorded=None)
+            second.step(row, merchant(world), is_recorded=None)
         world.clock.sleep(1)
 
     assert world.journal.live_cancellations() == []
@@ -107,20 +109,20 @@ def test_a_second_process_beside_the_till_steps_the_same_rows_and_no_money_moves
 
 def test_a_lease_ends_with_its_step(world: HookedWorld) -> None:
     row = owe_paid(world)
-    world.background.rounds().step(row, kassa(world), is_recorded=None)
+    world.background.processor().step(row, merchant(world), is_recorded=None)
 
-    with world.background._storage.leases.try_acquire(row.cancellation_id) as is_free:
+    with world.background._storage.opened.leases.try_acquire(row.cancellation_id) as is_free:
         assert is_free
 
 
 def test_a_fiscal_link_in_the_hands_of_another_is_not_sent_twice(world: HookedWorld) -> None:
     world.sell_and_close(link=OFD_LINK)
-    rounds = world.background.rounds()
-    (link,) = rounds.links.due(5)
-    world.paymego.change(TELL, meanwhile(lambda: rounds.send_link(link, kassa(world))))
+    processor = world.background.processor()
+    (link,) = processor.links.due(5)
+    world.paymego.change(TELL, meanwhile(lambda: processor.send_link(link, merchant(world))))
 
-    rounds.send_link(link, kassa(world))
-    rounds.send_link(link, kassa(world))
+    processor.send_link(link, merchant(world))
+    processor.send_link(link, merchant(world))
 
     assert world.paymego.count(TELL) == 1
 
@@ -129,27 +131,27 @@ def test_a_fiscal_link_whose_end_can_not_be_stored_is_sent_again(
     world: HookedWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.sell_and_close(link=OFD_LINK)
-    rounds = world.background.rounds()
-    rounds.journal.fail_from(1)  # type: ignore[attr-defined]
+    processor = world.background.processor()
+    processor.journal.fail_from(1)  # type: ignore[attr-defined]
     world.work()
-    rounds.journal.recover()  # type: ignore[attr-defined]
+    processor.journal.recover()  # type: ignore[attr-defined]
     world.work(30)
 
     assert world.paymego.count(TELL) == 2
-    assert rounds.links.due(5) == []
+    assert processor.links.due(5) == []
     assert "fiscal link 1: database or disk is full" in caplog.text
 
 
 def test_a_link_and_a_row_of_the_same_number_do_not_share_a_lease(world: HookedWorld) -> None:
     row = owe_paid(world)
     world.sell_and_close("p2", 2, link=OFD_LINK)
-    rounds = world.background.rounds()
-    (link,) = rounds.links.due(5)
+    processor = world.background.processor()
+    (link,) = processor.links.due(5)
     assert link.fiscal_link_id == row.cancellation_id
     world.paymego.befall(FaultKind.HTTP_ERROR, CANCEL)
 
-    with world.background._storage.leases.try_acquire(row.cancellation_id):
-        rounds.send_link(link, kassa(world))
+    with world.background._storage.opened.leases.try_acquire(row.cancellation_id):
+        processor.send_link(link, merchant(world))
 
     assert world.paymego.count(TELL) == 1
 
@@ -157,7 +159,7 @@ def test_a_link_and_a_row_of_the_same_number_do_not_share_a_lease(world: HookedW
 def test_a_full_disk_does_not_keep_the_money_from_going_back(world: HookedWorld) -> None:
     row = owe_paid(world)
     world.restart()
-    world.background.rounds().journal.fail_from(1)  # type: ignore[attr-defined]
+    world.background.processor().journal.fail_from(1)  # type: ignore[attr-defined]
     world.journal.fail_from(1)
 
     world.work(3600)
@@ -169,13 +171,13 @@ def test_a_full_disk_does_not_keep_the_money_from_going_back(world: HookedWorld)
 
 def test_what_can_not_be_stored_is_tried_again_after_a_rest(world: HookedWorld) -> None:
     owe_paid(world)
-    world.background.rounds().journal.fail_from(1)  # type: ignore[attr-defined]
+    world.background.processor().journal.fail_from(1)  # type: ignore[attr-defined]
     before = world.paymego.count(CHECK)
 
     world.work(600)
 
     assert 20 <= world.paymego.count(CHECK) - before <= 35
-    world.background.rounds().journal.recover()  # type: ignore[attr-defined]
+    world.background.processor().journal.recover()  # type: ignore[attr-defined]
     world.work(30)
     assert world.live() == []
 
@@ -183,7 +185,7 @@ def test_what_can_not_be_stored_is_tried_again_after_a_rest(world: HookedWorld) 
 def test_on_a_full_disk_all_rows_have_their_turn(world: HookedWorld) -> None:
     receipts = {owe_paid(world, f"p{number}", number).receipt_id for number in range(1, 71)}
     assert len(receipts) == 70
-    world.background.rounds().journal.fail_from(1)  # type: ignore[attr-defined]
+    world.background.processor().journal.fail_from(1)  # type: ignore[attr-defined]
 
     world.work(60)
 
@@ -192,7 +194,7 @@ def test_on_a_full_disk_all_rows_have_their_turn(world: HookedWorld) -> None:
 
 def test_on_a_full_disk_all_rows_have_their_turn_however_long_each_takes(world: HookedWorld) -> None:
     receipts = {owe_paid(world, f"p{number}", number).receipt_id for number in range(1, 71)}
-    world.background.rounds().journal.fail_from(1)  # type: ignore[attr-defined]
+    world.background.processor().journal.fail_from(1)  # type: ignore[attr-defined]
     world.paymego.befall(FaultKind.SILENT, CHECK, times=None)
     before = len(world.paymego.sent)
 
@@ -204,7 +206,7 @@ def test_on_a_full_disk_all_rows_have_their_turn_however_long_each_takes(world: 
 def test_on_a_full_disk_all_fiscal_links_have_their_turn(world: HookedWorld) -> None:
     for number in range(1, 71):
         world.sell_and_close(f"p{number}", number, link=OFD_LINK)
-    world.background.rounds().journal.fail_from(1)  # type: ignore[attr-defined]
+    world.background.processor().journal.fail_from(1)  # type: ignore[attr-defined]
     before = len(world.paymego.sent)
 
     world.work(60)
@@ -215,9 +217,9 @@ def test_on_a_full_disk_all_fiscal_links_have_their_turn(world: HookedWorld) -> 
 def test_a_full_disk_is_told_once_a_minute_and_does_not_fill_the_log(
     world: HookedWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rounds = world.background.rounds()
+    processor = world.background.processor()
     owe_paid(world)
-    rounds.journal.fail_from(1)  # type: ignore[attr-defined]
+    processor.journal.fail_from(1)  # type: ignore[attr-defined]
 
     world.work(600)
 

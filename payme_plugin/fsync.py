@@ -1,4 +1,4 @@
-"""What a file system keeps of a name through a power cut."""
+"""Sync a folder, so that its file names survive a power cut."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["sync_folder"]
 
 
 def sync_folder(folder: Path) -> None:
-    """Make durable which names are in ``folder``: files that were made, renamed or removed there.
+    """Sync ``folder``: files that were created, renamed or deleted in it stay so after a power cut.
 
     Raises:
-        OSError: it can't be opened for reading, or its disk fails.
+        OSError: the folder can't be opened for reading, or the disk fails.
     """
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
