@@ -30,6 +30,8 @@ __all__ = [
     "ConfFile",
     "ConfValue",
     "Content",
+    "ReadError",
+    "Snapshot",
     "encoding_of",
     "parse",
     "read_bounded",
@@ -219,3 +221,61 @@ class _Scanner:
             )
             return
         self._values[name] = ConfValue(text, number)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadError:
+    """Why a file can't be read.
+
+    Attributes:
+        missing: there is no such file.
+        explanation: why, in the system's words.
+    """
+
+    missing: bool
+    explanation: str
+
+
+class Snapshot:
+    """What was read from files, to find out later whether they have changed.
+
+    Whole contents are compared, because a time stamp and a size can stay the same over a change.
+    """
+
+    def __init__(self) -> None:
+        self._read: dict[tuple[Path, int], Content | ReadError] = {}
+        self._there: dict[Path, bool] = {}
+
+    def read(self, path: Path, limit: int) -> Content | ReadError:
+        """Return what a file holds, or why it can't be read, e.g. because it has more than ``limit`` bytes."""
+        return self._read.setdefault((path, limit), _read_or_error(path, limit))
+
+    def is_there(self, path: Path) -> bool:
+        """Return whether ``path`` names a file."""
+        return self._there.setdefault(path, _is_there(path))
+
+    def has_read(self, path: Path) -> bool:
+        """Return whether the file ``path`` could be read."""
+        return any(asked == path and isinstance(seen, Content) for (asked, _), seen in self._read.items())
+
+    def is_unchanged(self) -> bool:
+        """Return whether every file is as it was read."""
+        return all(_read_or_error(*asked) == seen for asked, seen in self._read.items()) and all(
+            _is_there(path) is seen for path, seen in self._there.items()
+        )
+
+
+def _read_or_error(path: Path, limit: int) -> Content | ReadError:
+    try:
+        return read_bounded(path, limit)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        return ReadError(missing=True, explanation=str(error.strerror))
+    except OSError as error:
+        return ReadError(missing=False, explanation=str(error.strerror))
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False

@@ -9,10 +9,9 @@ import click
 from payme_plugin.cli.given import Given, global_options, pass_given
 from payme_plugin.cli.output import ExitCode, echo_document, fault
 from payme_plugin.cli.settings_set import set_
-from payme_plugin.conf_file import MAX_FILE_BYTES
+from payme_plugin.conf_file import MAX_FILE_BYTES, ReadError, Snapshot
 from payme_plugin.paymego import codes
 from payme_plugin.settings import Origin, Overview, SettingWarning, Source, look_over_settings
-from payme_plugin.settings.looks import Looks, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -94,7 +93,7 @@ def _look_over(given: Given) -> Overview:
 
 def _missing(given: Given) -> tuple[SettingWarning, ...]:
     """Return the one remark on the till's own settings file where it is not there; the defaults count then."""
-    if given.conf is not None or not isinstance(seen := Looks().read(given.conf_file, MAX_FILE_BYTES), Trouble):
+    if given.conf is not None or not isinstance(seen := Snapshot().read(given.conf_file, MAX_FILE_BYTES), ReadError):
         return ()
     origin = Origin(Source.FILE, given.conf_file)
     return (SettingWarning(None, None, origin, "there is no such file, so the defaults count"),) if seen.missing else ()

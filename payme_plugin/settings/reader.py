@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from payme_plugin.settings.looks import Looks
+from payme_plugin.conf_file import Snapshot
 from payme_plugin.settings.reading import payment_type_of, read_settings
 from payme_plugin.settings.remarks import Origin, SettingFault, SettingsError, Source
 from payme_plugin.settings.sources import LINUXCASH, Places
@@ -25,14 +25,14 @@ class _Round:
     """What one reading came to, replaced as a whole: several threads may read. It holds the key in clear: no repr."""
 
     host: Mapping[str, object] | None
-    looks: Looks
+    snapshot: Snapshot
     good: Settings | None
     problem: SettingsError | None
     good_file: Path | None = None
     """The settings file that ``good`` was read from; None where there was none."""
 
     def holds(self, host: Mapping[str, object]) -> bool:
-        return self.host == host and self.looks.would_repeat()
+        return self.host == host and self.snapshot.is_unchanged()
 
 
 class SettingsReader:
@@ -57,7 +57,7 @@ class SettingsReader:
         self._codes = codes
         self._file = file
         self._places = places
-        self._round = _Round(None, Looks(), None, None)
+        self._round = _Round(None, Snapshot(), None, None)
 
     @property
     def problem(self) -> SettingsError | None:
@@ -96,18 +96,18 @@ class SettingsReader:
         except Exception as error:  # noqa: BLE001 - whatever a till does, it must not stop a hook
             explanation = f"the till could not give them ({type(error).__name__})"
             problem = SettingsError([SettingFault(None, None, Origin(Source.HOST), explanation)])
-            self._round = _Round(None, Looks(), before.good, problem, before.good_file)
+            self._round = _Round(None, Snapshot(), before.good, problem, before.good_file)
             return self._round
         if before.holds(host):
             return before
-        looks = Looks()
+        snapshot = Snapshot()
         try:
             good = read_settings(
-                host, self._file, self._codes, places=self._places, looks=looks, former=before.good_file
+                host, self._file, self._codes, places=self._places, snapshot=snapshot, former=before.good_file
             )
-            good_file = good.conf_file if looks.has_read(good.conf_file) else None
-            latest = _Round(host, looks, good, None, good_file)
+            good_file = good.conf_file if snapshot.has_read(good.conf_file) else None
+            latest = _Round(host, snapshot, good, None, good_file)
         except SettingsError as problem:
-            latest = _Round(host, looks, before.good, problem, before.good_file)
+            latest = _Round(host, snapshot, before.good, problem, before.good_file)
         self._round = latest
         return latest

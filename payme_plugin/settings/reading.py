@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from payme_plugin.conf_file import ReadError, Snapshot
 from payme_plugin.secret import Secret
 from payme_plugin.settings.kinds import MAX_VALUE_CHARACTERS, checked_key
-from payme_plugin.settings.looks import Looks, Trouble
 from payme_plugin.settings.model import Settings, Shown, shown_values
 from payme_plugin.settings.remarks import (
     Origin,
@@ -56,7 +56,7 @@ def read_settings(
     codes: ErrorCodes,
     *,
     places: Places = LINUXCASH,
-    looks: Looks | None = None,
+    snapshot: Snapshot | None = None,
     former: Path | None = None,
 ) -> Settings:
     """Return checked settings: the till's own over the section ``[Main]`` of the settings file over the defaults.
@@ -67,7 +67,7 @@ def read_settings(
             the default one may be missing.
         codes: the catalogue of error codes.
         places: where the till keeps its files.
-        looks: what files are read through, for one who wants to know later whether they changed.
+        snapshot: what files are read through, for one who wants to know later whether they changed.
         former: the settings file that good settings came from before, or None; a till whose file is lost does not
             fall back to the defaults.
 
@@ -76,8 +76,8 @@ def read_settings(
 
     Money effect: none.
     """
-    looks = looks or Looks()
-    return _Reading(gather(host, file, places, looks, former), codes, places, looks).settings()
+    snapshot = snapshot or Snapshot()
+    return _Reading(gather(host, file, places, snapshot, former), codes, places, snapshot).settings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +102,13 @@ def look_over_settings(
 
     Money effect: none.
     """
-    looks = Looks()
-    return _Reading(gather(host, file, places, looks), codes, places, looks).overview()
+    snapshot = Snapshot()
+    return _Reading(gather(host, file, places, snapshot), codes, places, snapshot).overview()
 
 
 def payment_type_of(host: Mapping[str, object], file: Path | None, *, places: Places = LINUXCASH) -> int | None:
     """Return the tender's number where it alone can be read, whatever else is wrong; else None."""
-    given = gather(host, file, places, Looks()).given.get("paymentType")
+    given = gather(host, file, places, Snapshot()).given.get("paymentType")
     try:
         value = _BY_NAME["paymentType"].kind.read(given.text) if given else None
     except UnacceptableError:
@@ -119,11 +119,11 @@ def payment_type_of(host: Mapping[str, object], file: Path | None, *, places: Pl
 class _Reading:
     """One reading; what it finds is collected in ``values``, ``origins``, ``faults`` and ``warnings``."""
 
-    def __init__(self, gathered: Gathered, codes: ErrorCodes, places: Places, looks: Looks) -> None:
+    def __init__(self, gathered: Gathered, codes: ErrorCodes, places: Places, snapshot: Snapshot) -> None:
         self._gathered = gathered
         self._codes = codes
         self._places = places
-        self._looks = looks
+        self._snapshot = snapshot
         self._values: dict[str, Any] = {}
         self._origins = {CONF_FILE: gathered.conf_origin}
         self._faults = list(gathered.faults)
@@ -187,8 +187,8 @@ class _Reading:
 
     def _read_key_file(self, path: Path) -> None:
         self._values.pop("pos_key", None)
-        content = self._looks.read(path, _MAX_KEY_FILE_BYTES)
-        if isinstance(content, Trouble):
+        content = self._snapshot.read(path, _MAX_KEY_FILE_BYTES)
+        if isinstance(content, ReadError):
             self._fault("posKeyFile", str(path), f"the file can't be read: {content.explanation}")
             return
         try:
@@ -230,15 +230,15 @@ class _Reading:
     def _check_files(self) -> None:
         certificates: Path | None = self._values.get("ca_file")
         if certificates is not None:
-            content = self._looks.read(certificates, _MAX_CA_FILE_BYTES)
-            if isinstance(content, Trouble):
+            content = self._snapshot.read(certificates, _MAX_CA_FILE_BYTES)
+            if isinstance(content, ReadError):
                 self._fault("caFile", str(certificates), f"the file can't be read: {content.explanation}")
             elif not _CERTIFICATE.search(content.data):
                 self._fault("caFile", str(certificates), "the file holds no certificate; allowed is a PEM file")
         template: Path | None = self._values.get("slip_template")
-        if template is None and self._looks.is_there(self._places.slip_template):
+        if template is None and self._snapshot.is_there(self._places.slip_template):
             self._values["slip_template"] = self._places.slip_template
-        elif template is not None and not self._looks.is_there(template):
+        elif template is not None and not self._snapshot.is_there(template):
             self._warn("slipTemplate", str(template), "there is no such file; slips are made from the shipped template")
 
     def _check_codes(self) -> None:

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from payme_plugin.conf_file import MAX_FILE_BYTES, ConfFault, ConfValue, parse, unquoted
-from payme_plugin.settings.looks import Looks, Trouble
+from payme_plugin.conf_file import MAX_FILE_BYTES, ConfFault, ConfValue, ReadError, Snapshot, parse, unquoted
 from payme_plugin.settings.remarks import Origin, SettingFault, Source, nearest, shown_name
 from payme_plugin.settings.table import CONF_FILE, SETTINGS
 
@@ -69,7 +68,7 @@ class Gathered:
 
 
 def gather(
-    host: Mapping[str, object], file: Path | None, places: Places, looks: Looks, former: Path | None = None
+    host: Mapping[str, object], file: Path | None, places: Places, snapshot: Snapshot, former: Path | None = None
 ) -> Gathered:
     """Return what the till and the settings file give.
 
@@ -77,15 +76,15 @@ def gather(
         host: the till's own settings.
         file: the settings file where the caller names one; it must be there.
         places: where the till keeps its files.
-        looks: what files are read through.
+        snapshot: what files are read through.
         former: the settings file that was there before, or None; it must still be there.
     """
     faults: list[SettingFault] = []
     conf_file, conf_origin = _conf_file(host, file, places, faults)
     given: dict[str, Given] = {}
     mode = None
-    content = looks.read(conf_file, MAX_FILE_BYTES)
-    if isinstance(content, Trouble):
+    content = snapshot.read(conf_file, MAX_FILE_BYTES)
+    if isinstance(content, ReadError):
         if not content.missing or conf_origin.source is not Source.DEFAULT or conf_file == former:
             explanation = f"it can't be read: {content.explanation}"
             faults.append(SettingFault(None, None, Origin(Source.FILE, conf_file), explanation))
