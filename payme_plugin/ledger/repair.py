@@ -177,7 +177,7 @@ def _repair(path: Path, host_identity: str, stamp: str, fault: str, *, is_certai
         _remove(work)
     marker.replace(path)
     sync_folder(path.parent)
-    return _finish(path, mark)
+    return _finish(path, {**mark, "fault": fault})
 
 
 # ---------------------------------------------------------------------------------------------------------------------
