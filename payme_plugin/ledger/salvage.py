@@ -37,12 +37,10 @@ _KEYED_TABLES = {"about": "name", "code": "fingerprint"}
 _CAUSES = frozenset(cause.value for cause in Cause)
 _FINGERPRINT_KEY = re.compile("[0-9a-f]{64}")
 _KEY = "key_of_row"
-
 _Values = dict[str, Any]
 
 _PAGE_COUNT_AT = 28  # in the header of a database file: https://sqlite.org/fileformat.html, section 1.3
-# The first byte of a page that holds rows of a table: https://sqlite.org/fileformat.html, section 1.6.
-_LEAF = 0x0D
+_LEAF = 0x0D  # first byte of a page that holds rows of a table: https://sqlite.org/fileformat.html, section 1.6
 
 
 @dataclass(frozen=True, slots=True)
