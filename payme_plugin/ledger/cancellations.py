@@ -81,8 +81,7 @@ class Cancellations:
 
     def live(self) -> list[CancellationRow]:
         """Return all valid live rows, oldest first."""
-        query = f"{_LIVE} ORDER BY cancellation_id"
-        return self._journal.valid_rows(CancellationRow, query)
+        return self._journal.valid_rows(CancellationRow, f"{_LIVE} ORDER BY cancellation_id")
 
     def live_of(self, payment_id: str) -> CancellationRow:
         """Return the live row of a payment.
@@ -90,8 +89,7 @@ class Cancellations:
         Raises:
             Conflict: it has none.
         """
-        query = "SELECT * FROM cancellation WHERE payment_id = ? AND ended_at IS NULL"
-        row = self._journal.one(CancellationRow, query, payment_id)
+        row = self._journal.one(CancellationRow, f"{_LIVE} AND payment_id = ?", payment_id)
         if row is None:
             message = f"payment {payment_id} has no live cancellation"
             raise Conflict(message)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from payme_plugin.fsync import sync_folder
@@ -203,14 +203,11 @@ def connect_read_only(path: Path) -> sqlite3.Connection | None:
             message = "the file is not a database"
             raise Damaged(message)
         connection = _open_reader(path)
-        try:
-            version = require_ours(connection)
-        except BaseException:
-            connection.close()
-            raise
-        if version == 0:
-            connection.close()
-            return None
+        with ExitStack() as undo:
+            undo.callback(connection.close)
+            if require_ours(connection) == 0:
+                return None
+            undo.pop_all()
         return connection
 
 
@@ -256,22 +253,17 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         sqlite3.Error: nothing was stored.
     """
     connection.execute("BEGIN IMMEDIATE")
+    is_complete = False
     try:
         yield
-    except BaseException:
-        _roll_back(connection)
-        raise
-    try:
+        is_complete = True
         connection.execute("COMMIT")
     except BaseException:
-        _roll_back(connection)
-        _overwrite(connection)
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        if is_complete:
+            _overwrite(connection)
         raise
-
-
-def _roll_back(connection: sqlite3.Connection) -> None:
-    if connection.in_transaction:
-        connection.execute("ROLLBACK")
 
 
 def _overwrite(connection: sqlite3.Connection) -> None:
@@ -281,33 +273,19 @@ def _overwrite(connection: sqlite3.Connection) -> None:
     logged: the transaction may come back. Until the next commit it may also come back after a power cut.
     """
     try:
-        with _unsynced(connection):
-            connection.execute("BEGIN IMMEDIATE")
+        (frames,) = connection.execute("PRAGMA wal_autocheckpoint").fetchone()
+        try:
+            # Without a sync a checkpoint would put durable commits at risk.
+            connection.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.execute(_COUNT)
+        finally:
             try:
-                connection.execute(_COUNT)
-                connection.execute("COMMIT")
+                connection.execute("PRAGMA synchronous = FULL")
             finally:
-                _roll_back(connection)
+                connection.execute(f"PRAGMA wal_autocheckpoint = {int(frames)}").fetchall()
     except sqlite3.Error as error:
         _log.error("the journal: what a failed commit wrote could not be overwritten: %s", error)
-
-
-@contextmanager
-def _unsynced(connection: sqlite3.Connection) -> Iterator[None]:
-    """Write commits without a sync.
-
-    No checkpoint runs meanwhile: without a sync it would put durable commits at risk.
-    """
-    (frames,) = connection.execute("PRAGMA wal_autocheckpoint").fetchone()
-    try:
-        connection.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
-        connection.execute("PRAGMA synchronous = OFF")
-        yield
-    finally:
-        try:
-            connection.execute("PRAGMA synchronous = FULL")
-        finally:
-            connection.execute(f"PRAGMA wal_autocheckpoint = {int(frames)}").fetchall()
 
 
 # ---------------------------------------------------------------------------------------------------------------------

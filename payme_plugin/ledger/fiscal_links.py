@@ -53,11 +53,7 @@ class FiscalLinks:
 
     def is_live(self, row: FiscalLinkRow) -> bool:
         """Return whether a row is live."""
-        with self._journal.reading() as connection:
-            found = connection.execute(
-                "SELECT 1 FROM fiscal_link WHERE fiscal_link_id = ? AND ended_at IS NULL", (row.fiscal_link_id,)
-            ).fetchone()
-        return found is not None
+        return self._journal.one(FiscalLinkRow, f"{_LIVE} AND fiscal_link_id = ?", row.fiscal_link_id) is not None
 
     def postpone(self, row: FiscalLinkRow, pause_ms: int, came: str) -> None:
         """Count a step that did not end a row, and set when the next one is due.

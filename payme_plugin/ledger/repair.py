@@ -124,10 +124,9 @@ def _fault_of(connection: sqlite3.Connection) -> str | None:
 def _exclusive(path: Path) -> Iterator[None]:
     """Require that no live process works with the journal, and be the leader meanwhile."""
     owners = path.parent / OWNERS_FOLDER
-    if any(is_alive(owners, file.stem) for file in owners.glob("*.owner")):
-        raise InUse(_in_use(path))
+    is_used = any(is_alive(owners, file.stem) for file in owners.glob("*.owner"))
     with Leases(path.parent).try_acquire(LEADER) as is_ours:
-        if not is_ours:
+        if is_used or not is_ours:
             raise InUse(_in_use(path))
         yield
 
@@ -177,7 +176,7 @@ def _repair(path: Path, host_identity: str, stamp: str, fault: str, *, is_certai
         _remove(work)
     marker.replace(path)
     sync_folder(path.parent)
-    return _finish(path, mark)
+    return _finish(path, {**mark, "fault": fault})
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -62,7 +62,13 @@ def forget_finished(journal: Journal, keep_days: int, most: int) -> int:
 
     A payment that was deleted can still be refunded from the host's record.
     """
-    _require_valid_states(journal)
+    with journal.reading() as connection:
+        # A payment with an unknown state is in no list of work, so nothing else finds it.
+        states = {state.value for state in PaymentState}
+        for name, state in connection.execute("SELECT min(payment_id), state FROM payment GROUP BY state"):
+            if state not in states:
+                message = f"the payment {name!r} is invalid: its state"
+                raise Damaged(message)
     with journal.writing() as connection:
         (newest,) = connection.execute("SELECT max(created_at) FROM payment").fetchone()
         if newest is None:
@@ -72,19 +78,6 @@ def forget_finished(journal: Journal, keep_days: int, most: int) -> int:
         for table in _TABLES:
             connection.executemany(f"DELETE FROM {table} WHERE payment_id = ?", found)  # noqa: S608 - our own names
     return len(found)
-
-
-def _require_valid_states(journal: Journal) -> None:
-    """Raise Damaged if a payment has an unknown state.
-
-    It is in no list of work, so nothing else finds it.
-    """
-    with journal.reading() as connection:
-        states = {state.value for state in PaymentState}
-        for name, state in connection.execute("SELECT min(payment_id), state FROM payment GROUP BY state"):
-            if state not in states:
-                message = f"the payment {name!r} is invalid: its state"
-                raise Damaged(message)
 
 
 def age_ms(journal: Journal, row: PaymentRow) -> int | None:

@@ -118,20 +118,11 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentRow:
-    """A payment in its current state.
+class PaymentRow(Intent):
+    """A payment in its current state, with the facts of its intent.
 
     Attributes:
-        payment_id: the host's id.
-        payment_type: the tender's number.
-        amount: tiyin.
-        till: the till's name.
-        shift: number of the shift.
-        number: number of the receipt.
         attempt: which payment for this receipt it is, from 1.
-        pos_id: the merchant account that took it.
-        url: the server that took it.
-        owner: token of the process that works or worked on it.
         state: how far it has come.
         receipt_id: Payme's receipt id, once known.
         paid_at: when Payme took the money.
@@ -143,16 +134,7 @@ class PaymentRow:
         updated_at: when it last changed.
     """
 
-    payment_id: str
-    payment_type: int
-    amount: int
-    till: str
-    shift: int
-    number: int
     attempt: int
-    pos_id: str
-    url: str
-    owner: str
     state: PaymentState
     receipt_id: str | None
     paid_at: int | None
@@ -182,38 +164,28 @@ class EventRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CancellationRow:
-    """Money that must be returned.
+class _TaskRow:
+    """Something that the worker does for a payment, in steps until it ends.
 
     Attributes:
-        cancellation_id: the row's number.
         payment_id: the payment.
         receipt_id: Payme's receipt id.
-        amount: tiyin, always the whole payment.
         pos_id: the merchant account that took the payment.
         url: the server that took it.
-        cause: why.
-        request_id: the host's id of the refund that caused it; empty for the other causes.
         created_at: when it was written.
         due_at: the next step is not taken earlier.
-        offered_at: when the host's queue took it, or None.
         attempts: steps so far, including those that sent nothing.
         last_error: the result of the last step, empty at first.
         ended_at: when it ended; None while it is live.
         outcome: how it ended, empty while it is live.
     """
 
-    cancellation_id: int
     payment_id: str
     receipt_id: str
-    amount: int
     pos_id: str
     url: str
-    cause: Cause
-    request_id: str
     created_at: int
     due_at: int
-    offered_at: int | None
     attempts: int
     last_error: str
     ended_at: int | None
@@ -221,36 +193,35 @@ class CancellationRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FiscalLinkRow:
+class CancellationRow(_TaskRow):
+    """Money that must be returned.
+
+    Attributes:
+        cancellation_id: the row's number.
+        amount: tiyin, always the whole payment.
+        cause: why.
+        request_id: the host's id of the refund that caused it; empty for the other causes.
+        offered_at: when the host's queue took it, or None.
+    """
+
+    cancellation_id: int
+    amount: int
+    cause: Cause
+    request_id: str
+    offered_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FiscalLinkRow(_TaskRow):
     """The fiscal receipt of a sale, to be sent to Payme.
 
     Attributes:
         fiscal_link_id: the row's number.
-        payment_id: the payment.
-        receipt_id: Payme's receipt id.
-        pos_id: the merchant account that took the payment.
-        url: the server that took it.
         link: the OFD link of the fiscal receipt.
-        created_at: when it was written.
-        due_at: not to be sent earlier.
-        attempts: steps so far, including those that sent nothing.
-        last_error: the result of the last step, empty at first.
-        ended_at: when it ended; None while it is live.
-        outcome: how it ended, empty while it is live.
     """
 
     fiscal_link_id: int
-    payment_id: str
-    receipt_id: str
-    pos_id: str
-    url: str
     link: str
-    created_at: int
-    due_at: int
-    attempts: int
-    last_error: str
-    ended_at: int | None
-    outcome: str
 
 
 # ---------------------------------------------------------------------------------------------------------------------

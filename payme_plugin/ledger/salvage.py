@@ -36,13 +36,11 @@ __all__ = ["Salvage", "is_valid", "lacks_cancellation", "salvage"]
 _KEYED_TABLES = {"about": "name", "code": "fingerprint"}
 _CAUSES = frozenset(cause.value for cause in Cause)
 _FINGERPRINT_KEY = re.compile("[0-9a-f]{64}")
-_PLACE = "place_in_table"
-
+_KEY = "key_of_row"
 _Values = dict[str, Any]
 
 _PAGE_COUNT_AT = 28  # in the header of a database file: https://sqlite.org/fileformat.html, section 1.3
-# The first byte of a page that holds rows of a table: https://sqlite.org/fileformat.html, section 1.6.
-_LEAF = 0x0D
+_LEAF = 0x0D  # first byte of a page that holds rows of a table: https://sqlite.org/fileformat.html, section 1.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,31 +156,27 @@ def _graft_schema(damaged: Path, fresh: Path) -> None:
 
 
 def _rows(source: sqlite3.Connection, table: str, broken: set[str]) -> Iterator[sqlite3.Row]:
-    """Read the rows that the pages of a table lead to; if that fails, note it in ``broken`` and read from the end too.
+    """Read the rows that the pages of a table lead to, and note in ``broken`` if a page can't be read.
 
-    A row that does not come after the one before it shows that damaged pages form a loop.
+    It reads forwards, and where that fails, backwards. A key that comes twice shows that damaged pages form a loop, and
+    a row number that does not ascend that a page belongs to another place.
     """
     key = _KEYED_TABLES.get(table, "rowid")
-    # Texts that are not UTF-8 can be compared only like this.
-    place = f"hex({key})" if table in _KEYED_TABLES else key
-    query = f"SELECT {place} AS {_PLACE}, * FROM {table} ORDER BY {key}"  # noqa: S608 - our own names
-    last: Any = None
-    with contextlib.suppress(sqlite3.DatabaseError):
-        for row in source.execute(f"{query} ASC"):
-            if last is not None and row[_PLACE] <= last:
-                break
-            last = row[_PLACE]
-            yield row
-        else:
-            return
-    broken.add(table)
-    first: Any = None
-    with contextlib.suppress(sqlite3.DatabaseError):
-        for row in source.execute(f"{query} DESC"):
-            if (last is not None and row[_PLACE] <= last) or (first is not None and row[_PLACE] >= first):
+    after: Any = -1 if table in TABLES else ""
+    for order in ("ASC", "DESC"):
+        is_counted = table in TABLES and order == "ASC"
+        seen: set[object] = set()
+        query = f"SELECT {key} AS {_KEY}, * FROM {table} WHERE {key} > ? ORDER BY {key} {order}"  # noqa: S608 - our own names
+        with contextlib.suppress(sqlite3.DatabaseError):
+            for row in source.execute(query, (after,)):
+                if row[_KEY] in seen or (is_counted and row[_KEY] <= after):
+                    break
+                seen.add(row[_KEY])
+                after = row[_KEY] if is_counted else after
+                yield row
+            else:
                 return
-            first = row[_PLACE]
-            yield row
+        broken.add(table)
 
 
 def _rows_from_leaf_pages(damaged: Path, source: sqlite3.Connection, table: str) -> Iterator[sqlite3.Row]:
@@ -217,7 +211,7 @@ def _copy(target: sqlite3.Connection, table: str, rows: Iterable[sqlite3.Row]) -
     refused: list[_Values] = []
     for row in rows:
         values = dict(row)
-        values.pop(_PLACE, None)
+        values.pop(_KEY, None)
         if table == "about" and values["name"] == "host_identity":
             # The caller decides which till the new journal belongs to.
             continue

@@ -161,8 +161,8 @@ def migrate(connection: sqlite3.Connection, host_identity: str) -> None:
     """
     if require_ours(connection) == SCHEMA_VERSION:
         return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with connection:  # commits at the end, or rolls back
+        connection.execute("BEGIN IMMEDIATE")
         if require_ours(connection) == 0:
             make_tables(connection)
             connection.executemany(
@@ -171,8 +171,3 @@ def migrate(connection: sqlite3.Connection, host_identity: str) -> None:
             )
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
