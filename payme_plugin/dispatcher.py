@@ -36,7 +36,7 @@ class _State(Enum):
     STOPPING = "stopping"
     """``stop`` waits for the running money hook, and then closes the service."""
     STOPPED = "stopped"
-    """``stop`` has returned. A money hook that still runs closes the service when it returns."""
+    """``stop`` no longer waits. A money hook that still runs closes the service when it returns."""
 
 
 class HookDispatcher:
