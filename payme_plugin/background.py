@@ -106,9 +106,9 @@ class Background:
             self._recovery.join(_STOP_TIMEOUT_S)
         self._leader.release()
 
-    def wake(self) -> None:
-        """Let the worker look at once, because a cancellation was just written."""
-        self._worker.wake()
+    def wake(self, *, retry: bool = False) -> None:
+        """Wake the worker, e.g. because a row was just written; see ``Worker.wake``."""
+        self._worker.wake(retry=retry)
 
     def notify(self, key: str, text: str | None) -> None:
         """Show a notice from a thread of the plugin's: only one of them at a time calls the host."""

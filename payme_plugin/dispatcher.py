@@ -270,7 +270,7 @@ class HookDispatcher:
 
     def _wake_for(self, result: PaymentResult | ReversalResult) -> None:
         if result.cancellation_queued:
-            self._service.background.wake()
+            self._service.background.wake(retry=True)
 
     def _log_result(self, hook: str, payment_id: str, result: PaymentResult | ReversalResult, began_at: float) -> None:
         _log.info(

@@ -54,12 +54,14 @@ class Worker:
         """
         self._thread.start()
 
-    def wake(self) -> None:
-        """Look at once for what is due, e.g. a row was just written, or the hook that held its lease has returned.
+    def wake(self, *, retry: bool = False) -> None:
+        """Look at once for what is due, e.g. because a row was just written.
 
-        What failed a while ago is tried again too, after what has not.
+        Args:
+            retry: also try again what has just failed, e.g. because the hook that held the lease has returned.
         """
-        self._is_rest_over = True
+        if retry:
+            self._is_rest_over = True
         self._wake.set()
 
     def stop(self, timeout_s: float) -> None:

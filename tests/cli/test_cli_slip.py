@@ -131,6 +131,7 @@ def test_a_folder_is_no_template(tmp_path: Path, command: str) -> None:
 @pytest.mark.parametrize("command", ["check", "preview"])
 @pytest.mark.parametrize("missing", ["xmlschema", "defusedxml"])
 def test_a_library_that_is_missing_is_a_sentence(monkeypatch: pytest.MonkeyPatch, command: str, missing: str) -> None:
+    monkeypatch.setattr("slips.schemas._built", {})  # as in a new process
     monkeypatch.setitem(sys.modules, missing, None)
     ended = payme("slip", command, str(SHIPPED))
 

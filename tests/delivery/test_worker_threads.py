@@ -15,8 +15,10 @@ from journal_walks import walk
 from owed_money import owe_paid, owe_refund
 from payme_plugin.background import Background
 from payme_plugin.clock import SystemClock
+from payme_plugin.delivery.processor import CancellationProcessor
 from payme_plugin.delivery.worker import Worker
 from payme_plugin.ledger.journal import FILE_NAME, Journal
+from payme_plugin.ledger.locks import Leases
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.paymego.errors import NotSent
 from payme_plugin.plugin import PaymePlugin
@@ -206,6 +208,41 @@ def test_one_rows_fault_stops_neither_the_others_nor_the_worker(
     assert world.paymego.state(second.receipt_id) == 50
     told = f"cancellation {first.cancellation_id} met a fault of the plugin: KeyError"
     assert 2 <= sum(told in line for line in caplog.messages) <= 3
+
+
+def test_a_row_that_failed_rests_for_20_s_unless_a_hook_has_returned(world: HookedWorld) -> None:
+    worker = world.background._worker
+    row = owe_paid(world)
+    with Leases(world.host.folder).try_acquire(row.cancellation_id):
+        worker._round()
+
+    worker.wake()
+    worker._round()
+    assert world.paymego.count(CANCEL) == 0, "a new row, and `payme worker` every second, wake it"
+
+    worker.wake(retry=True)
+    worker._round()
+    assert world.paymego.count(CANCEL) == 1
+
+
+def test_a_row_that_failed_has_its_turn_after_those_that_did_not(
+    world: HookedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("p1", "p2", "p3"):
+        owe_paid(world, name)
+    stepped: list[str] = []
+
+    def fail(_: object, row: CancellationRow, *args: object, **given: object) -> None:
+        stepped.append(row.payment_id)
+
+    monkeypatch.setattr(CancellationProcessor, "step", fail)
+    worker = world.background._worker
+    worker._round()
+    owe_paid(world, "p4")
+    worker.wake(retry=True)
+    worker._round()
+
+    assert stepped == ["p1", "p2", "p3", "p4", "p1", "p2", "p3"]
 
 
 def test_a_fault_before_a_round_does_not_end_the_worker(world: HookedWorld, caplog: pytest.LogCaptureFixture) -> None:

@@ -73,7 +73,7 @@ def test_a_worker_that_found_the_row_leased_steps_it_as_soon_as_the_hook_has_ret
     assert world.paymego.count(CANCEL) == 1
     world.paymego.bank.put_state(world.paymego.now_ms, sold.receipt_id, 50)
 
-    world.background.wake()
+    world.background.wake(retry=True)
     world.work()
 
     assert (world.row().state, world.live()) == (PaymentState.REVERSED, [])

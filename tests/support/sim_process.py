@@ -79,7 +79,7 @@ class _Background(Background):
         """Return the texts of every till here."""
         return _TEXTS
 
-    def wake(self) -> None:
+    def wake(self, *, retry: bool = False) -> None:
         """Let the worker look at once."""
         self._process.wake()
 
