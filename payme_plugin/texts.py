@@ -34,7 +34,10 @@ _MAX_VALUE_CHARACTERS = 200
 
 
 class Text(Enum):
-    """The keys of all texts; a key is the text's msgid in the catalogues."""
+    """The keys of the texts; a key is the text's msgid in the catalogues.
+
+    A server's error code has the key ``error.CODE``: see ``Texts.of_error``.
+    """
 
     TENDER_NAME = "tender.name"
 
@@ -114,62 +117,6 @@ class Text(Enum):
     REFUND_ALREADY_REVERSED = "refund.already_reversed"
     REFUND_FOREIGN_PAYMENT = "refund.foreign_payment"
 
-    ERROR_32300 = "error.-32300"
-    ERROR_32700 = "error.-32700"
-    ERROR_32600 = "error.-32600"
-    ERROR_32400 = "error.-32400"
-    ERROR_32601 = "error.-32601"
-    ERROR_32602 = "error.-32602"
-    ERROR_32504 = "error.-32504"
-    ERROR_31301 = "error.-31301"
-    ERROR_31300 = "error.-31300"
-    ERROR_31302 = "error.-31302"
-    ERROR_31303 = "error.-31303"
-    ERROR_31002 = "error.-31002"
-    ERROR_31001 = "error.-31001"
-    ERROR_31400 = "error.-31400"
-    ERROR_31101 = "error.-31101"
-    ERROR_31102 = "error.-31102"
-    ERROR_31103 = "error.-31103"
-    ERROR_31110 = "error.-31110"
-    ERROR_31700 = "error.-31700"
-    ERROR_31613 = "error.-31613"
-    ERROR_31630 = "error.-31630"
-    ERROR_31602 = "error.-31602"
-    ERROR_31601 = "error.-31601"
-    ERROR_31620 = "error.-31620"
-    ERROR_31100 = "error.-31100"
-    ERROR_31624 = "error.-31624"
-    ERROR_31623 = "error.-31623"
-    ERROR_31900 = "error.-31900"
-    ERROR_31640 = "error.-31640"
-    ERROR_31901 = "error.-31901"
-    ERROR_31200 = "error.-31200"
-    ERROR_31800 = "error.-31800"
-    ERROR_32500 = "error.-32500"
-    ERROR_31610 = "error.-31610"
-    ERROR_31611 = "error.-31611"
-    ERROR_31612 = "error.-31612"
-    ERROR_31622 = "error.-31622"
-    ERROR_31625 = "error.-31625"
-    ERROR_31050 = "error.-31050"
-    ERROR_31003 = "error.-31003"
-    ERROR_31007 = "error.-31007"
-    ERROR_31008 = "error.-31008"
-    ERROR_31201 = "error.-31201"
-    ERROR_31151 = "error.-31151"
-
-    @classmethod
-    def of_error(cls, code: int) -> Text | None:
-        """Return the text for a server's error code; None for a code without one.
-
-        Payme keeps the codes from -31099 to -31050 for faults of the account; they have one text.
-        """
-        try:
-            return cls(f"error.{_ACCOUNT_ERROR if code in _ACCOUNT_ERRORS else code}")
-        except ValueError:
-            return None
-
 
 class Texts:
     """The texts in one language.
@@ -191,18 +138,20 @@ class Texts:
             values: what goes into its placeholders; each is brought onto one line and cut at 200 characters, and
                 numbers in ``text``, the server's own words, are masked: a server may repeat a code or a phone.
         """
-        return _PLACEHOLDER.sub(lambda found: _shown(found[1], values), self._words()(text.value))
+        return _filled(self._words()(text.value), values)
 
     def of_error(self, code: int, server_text: str = "") -> str:
         """Return what a cashier reads on a server's error: from the catalogue, else in the server's own words.
+
+        Payme keeps the codes from -31099 to -31050 for faults of the account; they have one text.
 
         Args:
             code: the server's error code.
             server_text: its own words in this language; empty where it sent none.
         """
-        known = Text.of_error(code)
-        if known is not None:
-            return self(known, code=code)
+        key = f"error.{_ACCOUNT_ERROR if code in _ACCOUNT_ERRORS else code}"
+        if (words := self._words()(key)) != key:
+            return _filled(words, {"code": code})
         if server_text.strip():
             return self(Text.PAYMENT_SERVER_ERROR, text=server_text, code=code)
         return self(Text.PAYMENT_NOT_PAID, code=code)
@@ -223,10 +172,13 @@ def _load(language: str) -> NullTranslations:
         return NullTranslations()
 
 
+def _filled(words: str, values: Mapping[str, object]) -> str:
+    """Return a text with its placeholders filled; one without a value stays as it is, so that a result is shown."""
+    return _PLACEHOLDER.sub(lambda found: _shown(found[1], values) if found[1] in values else found[0], words)
+
+
 def _shown(name: str, values: Mapping[str, object]) -> str:
-    """Return a placeholder's value on one line; one without a value stays as it is, rather than stop a verdict."""
-    if name not in values:
-        return f"{{{name}}}"
+    """Return the value of a placeholder on one line."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in str(values[name])).split())
     line = mask_digits(line) if name == _OUTSIDE_WORDS else line
     return line if len(line) <= _MAX_VALUE_CHARACTERS else line[: _MAX_VALUE_CHARACTERS - 1] + "…"

@@ -8,7 +8,7 @@ from payme_plugin.texts import Text, Texts
 
 __all__ = ["TEXT_CATEGORIES", "codes_table", "settings_sample", "settings_table", "texts_table"]
 
-TEXT_CATEGORIES = tuple(dict.fromkeys(text.value.partition(".")[0] for text in Text))
+TEXT_CATEGORIES = (*dict.fromkeys(text.value.partition(".")[0] for text in Text), "error")
 """The first words of the texts' keys, in the order of the texts."""
 
 
@@ -38,7 +38,7 @@ def codes_table() -> str:
     rows = ["| Code | In the manual | Meaning | Charged? | What the cashier reads (ru) |", "|---|---|---|---|---|"]
     texts = Texts("ru")
     for entry in codes.CATALOGUE:
-        known = "yes" if entry.documented_by_manual else "-"
+        known = "yes" if codes.is_documented(entry.code) else "-"
         words = texts.of_error(entry.code).replace("\n", " ")
         rows.append(f"| {entry.code} | {known} | {_cell(entry.meaning)} | {charged[entry.charged]} | {_cell(words)} |")
     return "\n".join(rows)
@@ -48,10 +48,14 @@ def texts_table(category: str) -> str:
     """Return the Russian texts of a category, each with its key."""
     rows = ["| Текст на экране | Ключ |", "|---|---|"]
     texts = Texts("ru")
-    for text in Text:
-        if text.value.partition(".")[0] == category:
-            words = texts(text).replace("\n", "<br>")
-            rows.append(f"| {_cell(words)} | `{text.value}` |")
+    if category == "error":
+        numbers = [entry.code for entry in codes.CATALOGUE]
+        shown = {f"error.{number}": texts.of_error(number).replace(f"({number})", "({code})") for number in numbers}
+    else:
+        shown = {text.value: texts(text) for text in Text if text.value.partition(".")[0] == category}
+    for key, words in shown.items():
+        shown_words = words.replace("\n", "<br>")
+        rows.append(f"| {_cell(shown_words)} | `{key}` |")
     return "\n".join(rows)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from payme_plugin.paymego.errors import CallFailed, Fault, NotSent, Unclear
+from payme_plugin.paymego.errors import Fault, NotSent, ServerError, Unclear
 from payme_plugin.paymego.protocols import Answer
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Call", "CallFinished", "Outcome"]
 
-Outcome = Answer | CallFailed
+Outcome = Answer | NotSent | ServerError | Unclear
 
 _MAX_WAIT_S = 3600.0
 _MIN_TIMEOUT_S = 0.001

@@ -26,7 +26,7 @@ __all__ = ["CallLog"]
 
 
 class CallLog:
-    """The log lines of one request.
+    """The log lines of one request; the first one is written at once.
 
     Args:
         log: where they are written.
@@ -40,10 +40,7 @@ class CallLog:
         self._method = method
         self._secrets = secrets
         self._receipt = self._display_id(params.get("id"))
-
-    def began(self) -> None:
-        """Write the line of the request."""
-        self._log.info("request %s%s", self._method, self._receipt)
+        log.info("request %s%s", method, self._receipt)
 
     def ended(self, outcome: Outcome, duration_s: float) -> None:
         """Write the line of its end: INFO if the server answered, WARNING if no usable answer came."""
@@ -57,10 +54,8 @@ class CallLog:
             return self._result(outcome.result)
         if isinstance(outcome, ServerError):
             return f"{self._receipt} error={outcome.code} {outcome.text.in_language('ru')!r}"
-        if isinstance(outcome, (NotSent, Unclear)):
-            sent = "unclear" if outcome.sent else "not sent"
-            return f"{self._receipt} {sent}: {outcome.fault.value} ({outcome.explanation})"
-        return self._receipt
+        sent = "unclear" if outcome.sent else "not sent"
+        return f"{self._receipt} {sent}: {outcome.fault.value} ({outcome.explanation})"
 
     def _result(self, result: object) -> str:
         if not isinstance(result, Mapping):

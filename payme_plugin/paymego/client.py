@@ -6,13 +6,14 @@ import contextlib
 import secrets
 import threading
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 from payme_plugin.log import Log
 from payme_plugin.paymego.call import Call, CallFinished, Outcome
 from payme_plugin.paymego.call_log import CallLog
 from payme_plugin.paymego.connection import Connection, Endpoint, transport_error
-from payme_plugin.paymego.errors import CallFailed, Fault, ServerError, TransportError
+from payme_plugin.paymego.errors import Fault, ServerError, TransportError, Unclear
 from payme_plugin.paymego.jsonrpc import Request, encode_request, read_answer
 from payme_plugin.paymego.protocols import Answer, MerchantAccount
 from payme_plugin.paymego.threads import IoThreads
@@ -38,11 +39,8 @@ _MAX_CODES = 4
 
 _PAY_IDLE_S = 5.0
 _IDLE_S = 30.0
+_random_id = partial(secrets.randbits, 53)
 _INVISIBLE_LETTERS = "\xa0\xad"  # they are not control characters: the settings allow them in a key
-
-
-def _random_id() -> int:
-    return secrets.randbits(53)
 
 
 class PaymeGoClient:
@@ -115,7 +113,6 @@ class PaymeGoClient:
             self._running.add(call)
         for other in earlier:  # a call that no flow waits for must end at its deadline too
             other.expire_if_due()
-        log.began()
         if closed:
             call.fail(Fault.STOPPED, "the client was closed")
         else:
@@ -168,7 +165,7 @@ class PaymeGoClient:
             with self._lock:
                 codes = tuple(self._codes)
             return read_answer(body, request, (self._merchant.pos_key, *codes))
-        except CallFailed as failure:
+        except (ServerError, Unclear) as failure:
             # The context would keep the server's text alive, and the traceback's frames the request.
             failure.__context__ = None
             return failure.with_traceback(None)

@@ -30,18 +30,16 @@ class ErrorCode:
         code: the code.
         meaning: what it means; several meanings are joined with *or*.
         charged: what it says about the buyer's money.
-        documented_by_manual: whether the manual lists it for ``ignoredErrors``.
     """
 
     code: int
     meaning: str
     charged: Charged
-    documented_by_manual: bool = True
 
 
 _NO, _ASK = Charged.NO, Charged.ASK
 
-CATALOGUE = (
+_MANUAL = (
     ErrorCode(-32300, "transport error: the request was no POST", _NO),
     ErrorCode(-32700, "the request is not JSON", _NO),
     ErrorCode(-32600, "the request lacks a member or has one of the wrong type", _NO),
@@ -74,24 +72,26 @@ CATALOGUE = (
     ErrorCode(-31901, "payments of this kind are not served", _NO),
     ErrorCode(-31200, "wrong confirmation code", _ASK),
     ErrorCode(-31800, "the receipt can't be cancelled by itself, or its state has just changed", _ASK),
-    ErrorCode(-32500, "the buyer's code has a wrong form", _NO, documented_by_manual=False),
-    ErrorCode(-31610, "wrong value of an account field", _ASK, documented_by_manual=False),
-    ErrorCode(-31611, "the amount is below the limit", _ASK, documented_by_manual=False),
-    ErrorCode(-31612, "the amount is above the limit", _ASK, documented_by_manual=False),
-    ErrorCode(-31622, "the shop's service is not available", _ASK, documented_by_manual=False),
-    ErrorCode(-31625, "not available for now", _ASK, documented_by_manual=False),
-    ErrorCode(
-        -31050, "the account was not accepted (any code from -31099 to -31050)", _ASK, documented_by_manual=False
-    ),
-    ErrorCode(-31003, "no such transaction", _ASK, documented_by_manual=False),
-    ErrorCode(-31007, "the shop's billing does not allow the cancellation", _ASK, documented_by_manual=False),
-    ErrorCode(-31008, "the operation is not possible, or no such receipt", _ASK, documented_by_manual=False),
-    ErrorCode(-31201, "the confirmation code is too old", _ASK, documented_by_manual=False),
-    ErrorCode(-31151, "the card is attached already", _ASK, documented_by_manual=False),
+)
+
+CATALOGUE = (
+    *_MANUAL,
+    ErrorCode(-32500, "the buyer's code has a wrong form", _NO),
+    ErrorCode(-31610, "wrong value of an account field", _ASK),
+    ErrorCode(-31611, "the amount is below the limit", _ASK),
+    ErrorCode(-31612, "the amount is above the limit", _ASK),
+    ErrorCode(-31622, "the shop's service is not available", _ASK),
+    ErrorCode(-31625, "not available for now", _ASK),
+    ErrorCode(-31050, "the account was not accepted (any code from -31099 to -31050)", _ASK),
+    ErrorCode(-31003, "no such transaction", _ASK),
+    ErrorCode(-31007, "the shop's billing does not allow the cancellation", _ASK),
+    ErrorCode(-31008, "the operation is not possible, or no such receipt", _ASK),
+    ErrorCode(-31201, "the confirmation code is too old", _ASK),
+    ErrorCode(-31151, "the card is attached already", _ASK),
 )
 """The 32 codes of the manual in its order, then others that have been seen."""
 
-MANUAL_CODES = tuple(entry.code for entry in CATALOGUE if entry.documented_by_manual)
+MANUAL_CODES = tuple(entry.code for entry in _MANUAL)
 """The codes that the manual lists for ``ignoredErrors``, in its order."""
 
 _BY_CODE = {entry.code: entry for entry in CATALOGUE}
@@ -104,8 +104,7 @@ def find(code: int) -> ErrorCode | None:
 
 def is_documented(code: int) -> bool:
     """Return whether the manual lists the code for ``ignoredErrors``."""
-    entry = find(code)
-    return entry is not None and entry.documented_by_manual
+    return code in MANUAL_CODES
 
 
 def proves_no_charge(code: int) -> bool:

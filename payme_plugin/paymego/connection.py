@@ -92,20 +92,17 @@ class SocketHandle:
 
     It keeps a duplicate of the socket's descriptor. The connection's own socket object is not enough: TLS detaches it
     before the handshake, and an answer with ``Connection: close`` takes it away before the body is read.
+
+    Attributes:
+        call: the call that uses the socket now, once ``bind`` was called.
     """
+
+    call: Call
 
     def __init__(self) -> None:
         self.connected = False
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
-        self._call: Call | None = None
-
-    @property
-    def call(self) -> Call:
-        """The call that uses the socket now."""
-        if self._call is None:
-            raise RuntimeError("a connection was used outside of a call")
-        return self._call
 
     def bind(self, call: Call) -> None:
         """Make ``call`` the user of the socket, and have it abort the socket when it ends without an answer.
@@ -113,7 +110,7 @@ class SocketHandle:
         Raises:
             CallFinished: the call has ended.
         """
-        self._call = call
+        self.call = call
         call.attach(self.abort)
 
     def set_socket(self, connection: socket.socket) -> None:
@@ -136,7 +133,6 @@ class SocketHandle:
         """Shut the socket and close the duplicate."""
         self.abort()
         self._replace(None)
-        self._call = None
 
     def _replace(self, new: socket.socket | None) -> None:
         with self._lock:

@@ -65,13 +65,8 @@ def encode_request(request_id: int, method: str, params: Params) -> Request:
             return dict(value)
         raise TypeError(f"{method}: a {type(value).__name__} has no form in JSON")
 
-    text = json.dumps(
-        {"id": request_id, "method": method, "params": dict(params)},
-        default=form_of,
-        ensure_ascii=False,
-        allow_nan=False,
-        separators=(",", ":"),
-    )
+    document = {"id": request_id, "method": method, "params": dict(params)}
+    text = json.dumps(document, default=form_of, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Request(request_id, method, text.encode("utf-8", errors="replace"), tuple(secrets))
 
 

@@ -7,6 +7,7 @@ them: fields may be missing, unknown ones are kept, and nothing is converted (``
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -39,8 +40,11 @@ MAX_RECEIPTS = 50
 MAX_ID = 64
 """The most letters of a receipt's id that are taken or shown; Payme's own have 24."""
 
+_ID = re.compile(rf"[!-~]{{1,{MAX_ID}}}")
 _MAX_PHONE = 32
-_END_OF_TIME_MS = 253_402_300_800_000  # the year 10000
+_STATES = range(-MAX_NUMBER, MAX_NUMBER + 1)
+_AMOUNTS = range(-(2**63), 2**63)  # what a strict JSON integer can be
+_TIMES_MS = range(1, 253_402_300_800_000)  # until the year 10000
 
 
 @dataclass(frozen=True)
@@ -66,12 +70,7 @@ class ServerReceipt:
     raw: Mapping[str, object] = field(repr=False, hash=False)
 
 
-def create(
-    amount: int,
-    account: Mapping[str, object],
-    *,
-    detail: Mapping[str, object] | None = None,
-) -> Params:
+def create(amount: int, account: Mapping[str, object], *, detail: Mapping[str, object] | None = None) -> Params:
     """Return the parameters of ``receipts.create``.
 
     Args:
@@ -134,7 +133,7 @@ def state_of(answer: Answer) -> int:
     Raises:
         Unclear: it holds no state, or one that is not an integer (``WRONG_SHAPE``).
     """
-    state = _state(answer.result.get("state")) if isinstance(answer.result, Mapping) else None
+    state = _integer(answer.result.get("state"), _STATES) if isinstance(answer.result, Mapping) else None
     if state is None:
         raise Unclear(answer.method, Fault.WRONG_SHAPE, "the result holds no state")
     return state
@@ -163,9 +162,8 @@ def receipts_of(answer: Answer) -> tuple[ServerReceipt, ...]:
     Raises:
         Unclear: it is not a list of receipts (``WRONG_SHAPE``).
     """
-    items = () if isinstance(answer.result, Mapping) else answer.result
-    receipts = tuple(_receipt(item) for item in items if isinstance(item, Mapping))
-    if isinstance(answer.result, Mapping) or len(receipts) != len(items):
+    receipts = tuple(_receipt(item) for item in answer.result if isinstance(item, Mapping))
+    if isinstance(answer.result, Mapping) or len(receipts) != len(answer.result):
         raise Unclear(answer.method, Fault.WRONG_SHAPE, "the result is not a list of receipts")
     return receipts
 
@@ -173,32 +171,21 @@ def receipts_of(answer: Answer) -> tuple[ServerReceipt, ...]:
 def _receipt(raw: Mapping[str, object]) -> ServerReceipt:
     return ServerReceipt(
         receipt_id=_identifier(raw.get("_id")),
-        state=_state(raw.get("state")),
-        amount=_integer(raw.get("amount")),
-        create_time_ms=_time_ms(raw.get("create_time")),
-        pay_time_ms=_time_ms(raw.get("pay_time")),
+        state=_integer(raw.get("state"), _STATES),
+        amount=_integer(raw.get("amount"), _AMOUNTS),
+        create_time_ms=_integer(raw.get("create_time"), _TIMES_MS),
+        pay_time_ms=_integer(raw.get("pay_time"), _TIMES_MS),
         phone=_phone(raw) or _phone(raw.get("merchant")),
         raw=raw,
     )
 
 
-def _integer(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _state(value: object) -> int | None:
-    state = _integer(value)
-    return state if state is not None and abs(state) <= MAX_NUMBER else None
-
-
-def _time_ms(value: object) -> int | None:
-    time_ms = _integer(value)
-    return time_ms if time_ms is not None and 0 < time_ms < _END_OF_TIME_MS else None
+def _integer(value: object, allowed: range) -> int | None:
+    return value if type(value) is int and value in allowed else None
 
 
 def _identifier(value: object) -> str | None:
-    sound = isinstance(value, str) and value.isascii() and value.isprintable() and " " not in value
-    return value if isinstance(value, str) and sound and 0 < len(value) <= MAX_ID else None
+    return value if isinstance(value, str) and _ID.fullmatch(value) else None
 
 
 def _phone(owner: object) -> str | None:

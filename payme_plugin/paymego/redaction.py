@@ -80,21 +80,14 @@ def redact(text: str, secret: Secret) -> str:
     code = secret.reveal()
     if not (code.isascii() and code.isdigit()):
         return secret.redact(text) if len(code) >= _MIN_GROUPED else text
+    if len(code) < _MIN_GROUPED:
+        return re.sub(rf"(?<!\d){code}(?!\d)", _MASK, text)
     digits = text.encode("ascii", errors="ignore").translate(None, _NO_DIGITS)
-    wanted = code.encode()
-    at = digits.find(wanted)
-    if at < 0:
-        return text
     places = array("I", compress(range(len(text)), map(_DIGITS.__contains__, text)))
     pieces, end = [], 0
-    while at >= 0:
-        first, last = places[at], places[at + len(code) - 1]
-        if len(code) >= _MIN_GROUPED or _is_whole_number(text, first, last, len(code)):
-            pieces += [text[end:first], _MASK]
-            end = last + 1
-            at = digits.find(wanted, at + len(code))
-        else:
-            at = digits.find(wanted, at + 1)
+    for found in re.finditer(code.encode(), digits):
+        pieces += [text[end : places[found.start()]], _MASK]
+        end = places[found.end() - 1] + 1
     return "".join([*pieces, text[end:]])
 
 
@@ -106,11 +99,6 @@ def _redacted(value: object, secrets: Sequence[Secret]) -> object:
         elif type(value) is int and value >= _MIN_NUMBER and str(value) == secret.reveal():
             value = _MASK
     return value
-
-
-def _is_whole_number(text: str, first: int, last: int, length: int) -> bool:
-    before, after = text[max(first - 1, 0) : first], text[last + 1 : last + 2]
-    return last - first + 1 == length and not before.isdigit() and not after.isdigit()
 
 
 def _may_be_in(secret: Secret, body: bytes, digits: bytes) -> bool:

@@ -47,11 +47,10 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _integer(digits: str) -> int:
-    if len(digits) <= _MAX_INTEGER:
-        number = int(digits)
-        if -_INTEGER_BOUND <= number < _INTEGER_BOUND:
-            return number
-    raise ValueError("an integer is beyond 64 bits")
+    number = int(digits) if len(digits) <= _MAX_INTEGER else _INTEGER_BOUND
+    if not -_INTEGER_BOUND <= number < _INTEGER_BOUND:
+        raise ValueError("an integer is beyond 64 bits")
+    return number
 
 
 def _fraction(digits: str) -> float:

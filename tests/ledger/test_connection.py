@@ -68,7 +68,7 @@ def test_a_place_without_a_write_ahead_log_is_refused(tmp_path: Path, monkeypatc
         _open(type(tmp_path)(":memory:"))
 
 
-def test_the_files_are_the_owners_alone(journal: Journal, path: Path) -> None:
+def test_only_their_owner_can_read_the_files(journal: Journal, path: Path) -> None:
     walk(journal, PaymentState.PAID)
 
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
@@ -76,7 +76,7 @@ def test_the_files_are_the_owners_alone(journal: Journal, path: Path) -> None:
     assert modes == dict.fromkeys((path.name, f"{path.name}-wal", f"{path.name}-shm"), 0o600)
 
 
-def test_a_missing_folder_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+def test_only_its_owner_can_read_a_folder_that_was_made(tmp_path: Path) -> None:
     folder = tmp_path / "payme"
 
     _open(folder / "journal.sqlite3").close()
@@ -167,7 +167,7 @@ def test_another_programs_database_is_refused_untouched(path: Path, mode: str, v
     ],
     ids=["text", "zeroes", "header", "pages"],
 )
-def test_a_damaged_file_is_told_from_a_full_disk_and_left_as_it_is(
+def test_a_damaged_file_is_not_taken_for_a_full_disk_and_not_changed(
     journal: Journal, path: Path, damage: object
 ) -> None:
     walk(journal, PaymentState.PAID)
@@ -273,7 +273,7 @@ def test_a_full_log_is_not_copied_into_the_file_without_a_sync(connection: Faili
     assert (tmp_path / "file").read_bytes() == before
 
 
-def test_where_it_can_not_be_written_over_the_log_says_so_and_the_fault_is_the_first(
+def test_a_failed_overwrite_is_logged_and_the_first_fault_is_raised(
     connection: FailingConnection, caplog: pytest.LogCaptureFixture
 ) -> None:
     connection.execute("DROP TABLE about")
@@ -288,7 +288,7 @@ def test_where_it_can_not_be_written_over_the_log_says_so_and_the_fault_is_the_f
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Whether an open journal is still where it was opened: its files have their names, and nobody else's have.
+# Identity of the open files
 # ---------------------------------------------------------------------------------------------------------------------
 
 

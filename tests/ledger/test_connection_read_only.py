@@ -1,6 +1,6 @@
-"""Whoever only looks changes not a byte: beside a live process, after a power cut, and of a copy of either.
+"""Reading changes no byte of the journal: beside a live process, after a power cut, and of a copy of either.
 
-And whoever opens the journal a second time takes nothing away from the first.
+A second connection takes nothing away from the first.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def test_a_log_that_was_cut_off_in_a_commit_shows_the_commits_before_it(path: Pa
     assert without_a_new_index(digests(folder), before) == before
 
 
-def test_a_scrap_beside_a_log_is_damage_whatever_the_log_holds(path: Path) -> None:
+def test_a_file_too_short_for_a_database_is_damage_whatever_its_log_holds(path: Path) -> None:
     with kept_open(path) as keeper:
         keeper.store("p1")
         keeper.is_killed()

@@ -56,7 +56,9 @@ def _named(pair: tuple[PaymentState, PaymentState]) -> str:
 
 
 @pytest.mark.parametrize("pair", [pair for pair in PAIRS if pair in ALLOWED], ids=_named)
-def test_a_transition_in_the_table_is_taken_and_told(shared: Journal, pair: tuple[PaymentState, PaymentState]) -> None:
+def test_a_transition_in_the_table_is_made_and_is_an_event(
+    shared: Journal, pair: tuple[PaymentState, PaymentState]
+) -> None:
     before, after = pair
     row = walk(shared, before, _named(pair))
 
@@ -138,7 +140,7 @@ def test_a_payment_that_another_process_took_is_not_moved_by_its_former_owner(jo
     assert contents(journal) == held
 
 
-def test_taking_over_changes_the_owner_alone_and_is_told(journal: Journal) -> None:
+def test_taking_over_changes_only_the_owner_and_is_an_event(journal: Journal) -> None:
     seen = walk(journal, PaymentState.PAYING)
 
     taken = journal.take_over(seen, "process-2", "the host asks again")
@@ -173,7 +175,7 @@ def test_a_receipt_id_belongs_to_one_payment(journal: Journal) -> None:
     assert found.payment_id == "p1"
 
 
-def test_what_is_not_said_again_stays(journal: Journal) -> None:
+def test_values_that_are_not_given_again_stay(journal: Journal) -> None:
     paying = walk(journal, PaymentState.PAYING)
     paid = journal.move(paying, PaymentState.PAID, "4", paid_at=1_700_000_000_000)
     recorded = journal.move(paid, PaymentState.RECORDED, "closed", closed_at=1_700_000_060_000)
@@ -182,7 +184,7 @@ def test_what_is_not_said_again_stays(journal: Journal) -> None:
     assert recorded.closed_at == 1_700_000_060_000
 
 
-def test_a_verdict_is_kept_word_for_word(journal: Journal) -> None:
+def test_a_result_is_kept_word_for_word(journal: Journal) -> None:
     paying = walk(journal, PaymentState.PAYING)
     verdict = StoredResult(message="Оплата не прошла.\nПовторите. (-31630)", error_code=-31630)
 
@@ -195,11 +197,11 @@ def test_a_recorded_payment_is_marked_closed_once(journal: Journal) -> None:
     row = walk(journal, PaymentState.RECORDED)
 
     journal.mark_closed(row, 1_700_000_000_000)
-    told = len(journal.events("p1"))
+    count = len(journal.events("p1"))
     journal.mark_closed(row, 1_800_000_000_000)
 
     assert journal.payment("p1").closed_at == 1_700_000_000_000
-    assert len(journal.events("p1")) == told
+    assert len(journal.events("p1")) == count
 
 
 @pytest.mark.parametrize(

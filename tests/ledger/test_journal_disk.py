@@ -1,4 +1,4 @@
-"""Disks that do not take it and values that they can't hold: nothing is stored, and the caller is told so."""
+"""Disks that fail and values that can't be stored: nothing is stored, and the caller gets an error."""
 
 from __future__ import annotations
 

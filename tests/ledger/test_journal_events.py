@@ -1,4 +1,4 @@
-"""The story of a payment: one event a transition, the notes before it, in the order in which they happened."""
+"""The events of a payment: one for each transition, others before it, in the order of the commits."""
 
 from __future__ import annotations
 
@@ -22,15 +22,13 @@ INTENT, CREATED, PAYING = PaymentState.INTENT, PaymentState.CREATED, PaymentStat
 def test_each_transition_is_one_event(journal: Journal, state: PaymentState) -> None:
     walk(journal, state)
 
-    told = [(event.before, event.after) for event in journal.events("p1") if event.after is not None]
+    stored = [(event.before, event.after) for event in journal.events("p1") if event.after is not None]
 
     states = (INTENT, *ROAD_TO[state])
-    assert told == list(zip((None, *states), states, strict=False))
+    assert stored == list(zip((None, *states), states, strict=False))
 
 
-def test_notes_stand_before_the_transition_that_they_led_to_with_times_of_their_own(
-    journal: Journal, clock: VirtualClock
-) -> None:
+def test_events_before_a_transition_keep_their_own_times(journal: Journal, clock: VirtualClock) -> None:
     row = journal.add_intent(intent_of(), "1500000 tiyin")
     asked_at = clock.wall_ms()
     clock.sleep(2)
@@ -50,9 +48,7 @@ def test_notes_stand_before_the_transition_that_they_led_to_with_times_of_their_
     ]
 
 
-def test_the_order_is_that_of_the_commits_even_where_the_clock_was_set_back(
-    journal: Journal, clock: VirtualClock
-) -> None:
+def test_the_order_is_that_of_the_commits_even_if_the_clock_was_set_back(journal: Journal, clock: VirtualClock) -> None:
     row = journal.add_intent(intent_of(), "first")
     clock.set_wall(-86_400_000)
     row = journal.move(row, CREATED, "second", receipt_id="r1")
@@ -62,18 +58,18 @@ def test_the_order_is_that_of_the_commits_even_where_the_clock_was_set_back(
     assert [event.text for event in journal.events("p1")] == ["first", "second", "third"]
 
 
-def test_notes_of_a_transition_that_was_not_taken_are_not_told(journal: Journal) -> None:
+def test_events_of_a_transition_that_failed_are_not_stored(journal: Journal) -> None:
     seen = walk(journal, PAYING)
     journal.move(seen, PaymentState.UNKNOWN, "time is over", cancellation=UNRECORDED)
-    told = journal.events("p1")
+    stored = journal.events("p1")
 
     with pytest.raises(Conflict):
         journal.move(seen, PaymentState.PAID, "late", notes=[Note(at_ms=1, text="receipts.check: state 4")])
 
-    assert journal.events("p1") == told
+    assert journal.events("p1") == stored
 
 
-def test_stories_of_two_payments_do_not_mix(journal: Journal) -> None:
+def test_events_of_two_payments_do_not_mix(journal: Journal) -> None:
     first = journal.add_intent(intent_of("p1"), "one")
     journal.add_intent(intent_of("p2"), "two")
     journal.move(first, CREATED, "three", receipt_id="r1")

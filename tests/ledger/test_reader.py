@@ -1,4 +1,4 @@
-"""Reading beside the till: all of the story, and not a byte or a file of it changed."""
+"""Reading beside the till: every row is seen, and no byte of the journal changes."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def _read_all(path: Path) -> dict[str, list[tuple[object, ...]]]:
     return held
 
 
-def test_where_there_is_no_journal_reading_finds_none_and_makes_none(tmp_path: Path) -> None:
+def test_reading_finds_no_journal_and_creates_none(tmp_path: Path) -> None:
     assert JournalReader.open_read_only(tmp_path / "journal.sqlite3") is None
     assert JournalReader.open_read_only(tmp_path / "missing" / "journal.sqlite3") is None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_empty_file_is_no_journal_yet(path: Path) -> None:
+def test_an_empty_file_is_not_a_journal_yet(path: Path) -> None:
     path.touch()
 
     assert JournalReader.open_read_only(path) is None
@@ -124,7 +124,7 @@ def test_a_name_with_signs_of_an_address_is_read_as_a_name(journal: Journal, pat
     assert _read_all(strange)
 
 
-def test_a_closed_journal_says_so(journal: Journal) -> None:
+def test_a_closed_journal_is_unavailable(journal: Journal) -> None:
     journal.close()
 
     with pytest.raises(Unavailable, match="closed"):

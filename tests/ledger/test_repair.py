@@ -1,4 +1,4 @@
-"""The repair of a damaged journal: what can be read is saved, the damaged file is kept, a sound one is left alone."""
+"""The repair of a damaged journal: what can be read is saved, the damaged file is kept, a sound one is not changed."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_a_file_that_was_cut_short_gives_what_is_left_of_it(path: Path, sound: S
 @pytest.mark.parametrize(
     "content", [b"this is no database" * 1000, b"\0" * 9 * PAGE, b"short"], ids=["text", "zeroes", "short"]
 )
-def test_of_a_file_that_is_no_database_nothing_is_saved_and_a_new_journal_begins(path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_database_is_replaced_by_an_empty_journal(path: Path, content: bytes) -> None:
     outcome, rows = repaired(path, content)
 
     assert not any(outcome.copied.values())
@@ -258,7 +258,7 @@ def test_a_row_that_is_invalid_is_a_fault_and_is_left_out(
     assert (outcome.unreadable, outcome.copied[table]) == (1, len(sound.rows[table]) - 1)
 
 
-def test_a_state_that_is_invalid_is_taken_from_the_payments_story(path: Path, sound: Sound) -> None:
+def test_an_invalid_state_is_taken_from_the_events_of_the_payment(path: Path, sound: Sound) -> None:
     invalid(path, sound, ("payment", "state", "paie", "rowid % 3 = 0"))
     outcome = repair(path, "till-1", "now")
 
@@ -271,7 +271,7 @@ def test_a_state_that_is_invalid_is_taken_from_the_payments_story(path: Path, so
     journal.close()
 
 
-def test_where_the_story_is_not_whole_no_state_is_taken_from_it(path: Path, sound: Sound) -> None:
+def test_no_state_is_taken_from_events_that_are_not_complete(path: Path, sound: Sound) -> None:
     invalid(path, sound, ("payment", "state", "paie", "payment_id = 'p6'"), ("event", "after", "lost", "rowid = 1"))
     outcome = repair(path, "till-1", "now")
 
@@ -342,7 +342,9 @@ def test_another_tills_journal_is_left_as_it_is(path: Path, sound: Sound) -> Non
     assert unchanged(path, content)
 
 
-def test_a_journal_that_does_not_say_whose_it_is_needs_somebody_who_knows(path: Path, sound: Sound) -> None:
+def test_a_journal_that_does_not_name_its_till_is_repaired_only_if_the_caller_is_certain(
+    path: Path, sound: Sound
+) -> None:
     content = sound.without(sound.roots["about"])
     path.write_bytes(content)
     with pytest.raises(ForeignJournal, match="does not name the till"):
@@ -376,7 +378,7 @@ def test_beside_a_live_owner_nothing_is_repaired(path: Path, sound: Sound) -> No
     assert repair(path, "till-1", "now") is not None
 
 
-def test_beside_the_process_that_decides_nothing_is_repaired(path: Path, sound: Sound) -> None:
+def test_beside_the_leader_nothing_is_repaired(path: Path, sound: Sound) -> None:
     content = sound.without(sound.roots["payment_by_age"])
     path.write_bytes(content)
 
@@ -407,7 +409,7 @@ def test_beside_any_process_that_has_the_file_open_nothing_is_repaired(path: Pat
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def test_on_a_full_disk_the_damaged_journal_stays_and_no_scrap_with_it(path: Path, sound: Sound) -> None:
+def test_on_a_full_disk_the_damaged_journal_stays_and_nothing_is_left_beside_it(path: Path, sound: Sound) -> None:
     content = sound.without(sound.roots["payment_by_age"])
     path.write_bytes(content)
 

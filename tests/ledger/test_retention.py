@@ -1,4 +1,4 @@
-"""Finished payments are forgotten after keepDays; anything that is still owed or may be asked for again never is."""
+"""Finished payments are deleted after keepDays; what is still owed or may be asked for again never is."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def names(journal: Journal) -> set[str]:
     return {row.payment_id for row in journal.payments()}
 
 
-def test_a_finished_payment_is_forgotten_with_its_story_after_keep_days(journal: Journal, calendar: Calendar) -> None:
+def test_a_finished_payment_is_deleted_with_its_events_after_keep_days(journal: Journal, calendar: Calendar) -> None:
     recorded(journal, "old")
     calendar.now += 400 * DAY_MS + 1
     recorded(journal, "new")
@@ -102,7 +102,7 @@ def test_a_finished_payment_stays_until_then(journal: Journal, calendar: Calenda
     assert names(journal) == {"young", "new"}
 
 
-def test_money_that_is_still_on_its_way_is_never_forgotten(journal: Journal, calendar: Calendar) -> None:
+def test_money_that_is_still_owed_is_never_deleted(journal: Journal, calendar: Calendar) -> None:
     row = journal.move(
         recorded(journal, "owed"),
         PaymentState.REVERSING,
@@ -122,7 +122,7 @@ def test_money_that_is_still_on_its_way_is_never_forgotten(journal: Journal, cal
 
 
 @pytest.mark.parametrize("state", [PaymentState.REFUSED, PaymentState.ABORTED, PaymentState.UNKNOWN])
-def test_a_verdict_whose_money_is_still_on_its_way_is_never_forgotten(
+def test_a_result_whose_money_is_still_owed_is_never_deleted(
     journal: Journal, calendar: Calendar, state: PaymentState
 ) -> None:
     walk(journal, state, "owed")
@@ -186,7 +186,7 @@ def test_an_empty_journal_has_nothing_to_forget(journal: Journal) -> None:
     assert forget_finished(journal, 400, most=10) == 0
 
 
-def test_of_a_journal_with_a_state_that_nobody_wrote_nothing_is_forgotten(journal: Journal, calendar: Calendar) -> None:
+def test_nothing_is_deleted_from_a_journal_with_an_invalid_state(journal: Journal, calendar: Calendar) -> None:
     recorded(journal, "old")
     walk(journal, PaymentState.PAYING, "invalid")
     sell_after(journal, calendar, 401)

@@ -1,4 +1,4 @@
-"""A disk that turned a bit leaves rows that SQLite reads and nobody wrote: damage, and never another kind of error."""
+"""A flipped bit leaves rows that SQLite reads and nobody wrote: they are damage, never another kind of error."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def corrupt(path: Path, table: str, column: str, value: str | bytes, where: str 
         ("payment", "state", "", lambda journal: journal.payments_of_sale("till-1", 3, 1)),
         ("event", "after", "unknowm", lambda journal: journal.events("p1")),
         ("event", "text", NO_UTF_8, lambda journal: journal.events("p1")),
-        ("cancellation", "cause", "whim", lambda journal: journal.live_cancellations()),
+        ("cancellation", "cause", "unknown", lambda journal: journal.live_cancellations()),
         ("cancellation", "url", NO_UTF_8, lambda journal: journal.cancellation(1)),
         ("cancellation", "cause", "Cancel", lambda journal: Cancellations(journal).live_of("p1")),
         ("cancellation", "last_error", NO_UTF_8, lambda journal: Cancellations(journal).latest_of("p1")),
         ("about", "value", NO_UTF_8, lambda journal: journal.host_identity),
     ],
 )
-def test_whoever_asks_for_a_row_that_is_invalid_is_told_of_damage(
+def test_reading_an_invalid_row_raises_damage(
     journal: Journal, path: Path, table: str, column: str, value: str | bytes, read: Callable[[Journal], object]
 ) -> None:
     walk(journal, PaymentState.UNKNOWN)
@@ -63,7 +63,7 @@ def test_whoever_asks_for_a_row_that_is_invalid_is_told_of_damage(
     assert journal.damage is not None
 
 
-def test_it_names_the_row_and_the_column_but_not_what_is_in_it(journal: Journal, path: Path) -> None:
+def test_the_error_names_the_row_and_the_column_but_not_the_value(journal: Journal, path: Path) -> None:
     walk(journal, PaymentState.UNKNOWN)
     corrupt(path, "payment", "state", "8600123456789012")
 
@@ -109,8 +109,8 @@ def test_a_row_as_it_was_written_is_data(journal: Journal) -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("value", ["whim", NO_UTF_8])
-def test_it_is_left_out_of_what_is_to_be_done_and_logged_once(
+@pytest.mark.parametrize("value", ["unknown", NO_UTF_8])
+def test_an_invalid_row_is_left_out_of_work_and_logged_once(
     journal: Journal, path: Path, caplog: pytest.LogCaptureFixture, value: str | bytes
 ) -> None:
     for name in ("p1", "p2", "p3"):
@@ -127,18 +127,18 @@ def test_it_is_left_out_of_what_is_to_be_done_and_logged_once(
     ]
 
 
-def test_however_many_there_are_the_others_have_their_turn(journal: Journal, path: Path, clock: VirtualClock) -> None:
+def test_however_many_rows_are_invalid_the_others_are_due(journal: Journal, path: Path, clock: VirtualClock) -> None:
     for number in range(12):
         walk(journal, PaymentState.UNKNOWN, f"p{number}")
         clock.sleep(1)
-    corrupt(path, "cancellation", "cause", "whim", "cancellation_id <= 9")
+    corrupt(path, "cancellation", "cause", "unknown", "cancellation_id <= 9")
     rows = Cancellations(journal)
 
     for _ in range(2):
         assert [row.payment_id for row in rows.due(2)] == ["p9", "p10"]
 
 
-def test_a_story_that_can_not_be_read_keeps_no_money_from_going_back(
+def test_events_that_can_not_be_read_do_not_stop_cancellations(
     journal: Journal, path: Path, clock: VirtualClock
 ) -> None:
     walk(journal, PaymentState.UNKNOWN)
@@ -160,21 +160,23 @@ def test_a_story_that_can_not_be_read_keeps_no_money_from_going_back(
 
 
 @pytest.mark.parametrize("where", ["payment_id = 'p1'", "payment_id = 'p3'"], ids=["first", "last"])
-def test_it_wakes_nobody_though_it_is_always_due(journal: Journal, path: Path, clock: VirtualClock, where: str) -> None:
+def test_an_invalid_row_does_not_decide_when_the_next_one_is_due(
+    journal: Journal, path: Path, clock: VirtualClock, where: str
+) -> None:
     rows = Cancellations(journal)
     for name in ("p1", "p2", "p3"):
         rows.postpone(rows.live_of(walk(journal, PaymentState.UNKNOWN, name).payment_id), 5000, "no answer")
         clock.sleep(1)
-    corrupt(path, "cancellation", "cause", "whim", where)
+    corrupt(path, "cancellation", "cause", "unknown", where)
     with journal.writing() as connection:
         connection.execute(f"UPDATE cancellation SET due_at = {2**62 if '3' in where else 0} WHERE {where}")  # noqa: S608
 
     assert rows.next_due_in_ms() == (5000 - 2000 if "'p1'" in where else 5000 - 3000)
-    corrupt(path, "cancellation", "cause", "whim")
+    corrupt(path, "cancellation", "cause", "unknown")
     assert rows.next_due_in_ms() is None
 
 
-def test_recovery_finds_the_payments_beside_it(journal: Journal, path: Path) -> None:
+def test_recovery_finds_the_payments_beside_an_invalid_one(journal: Journal, path: Path) -> None:
     for name in ("p1", "p2", "p3"):
         walk(journal, PaymentState.PAID, name)
     corrupt(path, "payment", "message", NO_UTF_8, "payment_id = 'p2'")
@@ -184,7 +186,7 @@ def test_recovery_finds_the_payments_beside_it(journal: Journal, path: Path) -> 
     assert [row.payment_id for row in journal.in_open_sales()] == ["p1", "p3"]
 
 
-def test_a_fiscal_receipt_that_is_invalid_does_not_keep_the_others(journal: Journal, path: Path) -> None:
+def test_an_invalid_fiscal_link_does_not_stop_the_others(journal: Journal, path: Path) -> None:
     for name in ("p1", "p2"):
         FiscalLinks(journal).add(walk(journal, PaymentState.RECORDED, name), "https://ofd.soliq.uz/check?t=1")
     corrupt(path, "fiscal_link", "link", NO_UTF_8, "payment_id = 'p1'")
@@ -197,10 +199,10 @@ def test_a_fiscal_receipt_that_is_invalid_does_not_keep_the_others(journal: Jour
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def test_once_damage_was_met_no_payment_begins_and_those_under_way_end(journal: Journal, path: Path) -> None:
+def test_after_damage_no_payment_begins_and_running_ones_end(journal: Journal, path: Path) -> None:
     under_way = walk(journal, PaymentState.PAYING, "p1")
     walk(journal, PaymentState.UNKNOWN, "p2")
-    corrupt(path, "cancellation", "cause", "whim")
+    corrupt(path, "cancellation", "cause", "unknown")
     Cancellations(journal).live()
 
     with pytest.raises(Damaged, match="cancellation 1"):

@@ -49,7 +49,7 @@ COLUMNS = (
     "ended_at",
     "outcome",
 )
-NONSENSE: tuple[str | bytes | int | None, ...] = (b"\xee\xff", b"x\xd0", "rubbish", "", None, 7)
+INVALID_VALUES: tuple[str | bytes | int | None, ...] = (b"\xee\xff", b"x\xd0", "rubbish", "", None, 7)
 
 
 def open_journal(path: Path) -> Journal:
@@ -109,7 +109,7 @@ def fill(journal: Journal) -> None:
     rows.end(refunded(journal, "done-reversed"), SAID_CANCELLED, reversed_at_payme=True)
     rows.end(unknown(journal, "done-closed"), closing_words("settled", "paid (4)"), reversed_at_payme=False)
     rows.end(cancelled(journal, "done-closed-too"), closing_words("settled", "paid (4)"), reversed_at_payme=False)
-    back = refunded(journal, "done-taken-back")
+    back = refunded(journal, "done-withdrawn")
     withdraw(journal, back)
     for state in (PaymentState.PAYING, PaymentState.PAID, PaymentState.RECORDED, PaymentState.INTENT):
         walk(journal, state, f"free-{state.value}")
@@ -198,7 +198,10 @@ def after_repair(path: Path) -> tuple[Repaired, CancellationRow, PaymentRow]:
 
 @settings(max_examples=150)
 @given(
-    column=st.sampled_from(COLUMNS), number=st.integers(1, 17), value=st.sampled_from(NONSENSE), corrupts=st.booleans()
+    column=st.sampled_from(COLUMNS),
+    number=st.integers(1, 17),
+    value=st.sampled_from(INVALID_VALUES),
+    corrupts=st.booleans(),
 )
 @example(column="last_error", number=1, value=b"\xee\xff", corrupts=False)
 def test_money_that_is_owed_has_one_live_row_and_other_money_has_none(
@@ -297,7 +300,7 @@ def test_a_second_repair_changes_nothing_of_what_the_first_one_queued(
 
 @pytest.mark.parametrize("column", ["last_error", "url", "pos_id", "receipt_id", "payment_id", "cause"])
 @pytest.mark.parametrize("make", OWING)
-def test_of_a_row_with_one_invalid_word_the_rest_is_kept(
+def test_of_a_row_with_one_invalid_value_the_rest_is_kept(
     path: Path,
     one: Callable[[Callable[[Journal], object]], CancellationRow],
     make: Callable[[Journal, str], CancellationRow],
@@ -309,12 +312,12 @@ def test_of_a_row_with_one_invalid_word_the_rest_is_kept(
 
     assert as_restored(row) == as_restored(written)
     assert (row.due_at, row.attempts) == (written.created_at, 0)
-    assert bool(row.last_error), "one that was stepped is not taken back"
+    assert bool(row.last_error), "a row that had a step can't be withdrawn"
     assert (outcome.copied["cancellation"], outcome.queued_again, outcome.unreadable) == (0, 1, 1)
 
 
 @pytest.mark.parametrize("make", OWING)
-def test_a_lost_row_is_queued_again_from_its_payment_and_its_story_tells_so(
+def test_a_lost_row_is_restored_from_its_payment_with_an_event(
     path: Path,
     one: Callable[[Callable[[Journal], object]], CancellationRow],
     make: Callable[[Journal, str], CancellationRow],
@@ -323,9 +326,11 @@ def test_a_lost_row_is_queued_again_from_its_payment_and_its_story_tells_so(
     empty_page(path, "cancellation")
     outcome, row, payment = after_repair(path)
 
-    said = row.last_error
+    stored = row.last_error
     assert replace(row, last_error="") == replace(written, request_id="")
-    assert bool(said) is (row.cause is not Cause.UNRECORDED), "what may have been told as queued is not taken back"
+    assert bool(stored) is (row.cause is not Cause.UNRECORDED), (
+        "the till may have been told that it is queued, so it can't be withdrawn"
+    )
     assert row.due_at <= payment.updated_at
     assert (outcome.copied["cancellation"], outcome.queued_again) == (0, 1)
     journal = open_journal(path)
@@ -333,7 +338,7 @@ def test_a_lost_row_is_queued_again_from_its_payment_and_its_story_tells_so(
     journal.close()
 
 
-def test_a_cause_that_is_invalid_is_taken_from_the_story(
+def test_an_invalid_cause_is_taken_from_the_events(
     path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
 ) -> None:
     written = one(lambda journal: stepped(journal, refunded(journal, "p1")))
@@ -343,16 +348,16 @@ def test_a_cause_that_is_invalid_is_taken_from_the_story(
     assert as_restored(row) == as_restored(written)
 
 
-def test_the_line_of_the_cause_is_enough(
+def test_the_event_that_names_the_cause_is_enough(
     path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
 ) -> None:
-    one(lambda journal: reversing(journal, "p1", REFUND, "in words that nobody knows"))
+    one(lambda journal: reversing(journal, "p1", REFUND, "in unknown words"))
     empty_page(path, "cancellation")
 
     assert after_repair(path)[1].cause is Cause.REFUND
 
 
-def test_what_has_the_id_of_a_refund_is_one(
+def test_a_row_with_the_id_of_a_refund_is_a_refund(
     path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
 ) -> None:
     written = one(lambda journal: stepped(journal, refunded(journal, "p1")))
@@ -366,7 +371,7 @@ def test_what_has_the_id_of_a_refund_is_one(
     ("make", "cause"),
     [(unknown, Cause.UNRECORDED), (refunded, Cause.REFUND), (cancelled, Cause.CANCEL), (given_up, Cause.UNRECORDED)],
 )
-def test_where_the_line_of_the_cause_is_lost_the_line_of_the_transition_tells_it(
+def test_without_the_event_of_the_cause_the_event_of_the_transition_decides(
     path: Path,
     one: Callable[[Callable[[Journal], object]], CancellationRow],
     make: Callable[[Journal, str], CancellationRow],
@@ -388,7 +393,7 @@ def test_where_the_line_of_the_cause_is_lost_the_line_of_the_transition_tells_it
         (given_up, False, Cause.CANCEL),
     ],
 )
-def test_where_nothing_tells_the_cause_the_return_goes_on(
+def test_without_any_sign_of_the_cause_the_cancellation_goes_on(
     path: Path,
     one: Callable[[Callable[[Journal], object]], CancellationRow],
     make: Callable[[Journal, str], CancellationRow],
@@ -418,7 +423,7 @@ def test_a_row_that_the_till_may_have_held_stays_held(
     assert after_repair(path)[1].last_error == HELD_BY_TILL
 
 
-def test_a_row_whose_payment_is_gone_is_not_lost_for_a_note(
+def test_a_row_without_its_payment_is_restored_though_its_last_error_is_invalid(
     path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
 ) -> None:
     written = one(lambda journal: stepped(journal, unknown(journal, "p1")))
@@ -446,7 +451,7 @@ ENDINGS = (
 @pytest.mark.parametrize("outcome", ENDINGS)
 @pytest.mark.parametrize("lost", ["cancellation", "event"])
 @pytest.mark.parametrize("make", OWING)
-def test_the_row_or_the_story_is_enough_to_keep_what_had_ended_ended(
+def test_the_row_or_the_events_show_that_a_cancellation_ended(
     path: Path,
     one: Callable[[Callable[[Journal], object]], CancellationRow | None],
     make: Callable[[Journal, str], CancellationRow],
@@ -464,7 +469,7 @@ def test_the_row_or_the_story_is_enough_to_keep_what_had_ended_ended(
 
 
 @pytest.mark.parametrize("column", ["last_error", "cause", "outcome", "url", "ended_at"])
-def test_a_row_that_had_ended_is_kept_as_the_proof_of_it(
+def test_an_invalid_row_that_had_ended_is_kept_as_the_proof_of_it(
     path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow | None], column: str
 ) -> None:
     words = closing_words("settled", "paid (4)")
@@ -578,7 +583,7 @@ def test_a_refund_is_known_by_its_id_where_all_else_of_it_is_lost(
     assert (row.payment_id, row.cause, row.request_id) == ("p1", Cause.REFUND, "refund-1")
 
 
-def test_a_row_without_its_payment_does_not_come_back_where_its_story_says_that_it_ended(
+def test_a_row_without_its_payment_is_not_restored_if_its_events_show_that_it_ended(
     path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow | None]
 ) -> None:
     words = closing_words("settled", "paid (4)")
@@ -596,7 +601,7 @@ def test_a_row_without_its_payment_does_not_come_back_where_its_story_says_that_
     journal.close()
 
 
-def test_an_ending_without_words_is_none(
+def test_a_row_that_ended_without_an_outcome_is_live(
     path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
 ) -> None:
     written = one(lambda journal: unknown(journal, "p1"))
@@ -606,13 +611,13 @@ def test_an_ending_without_words_is_none(
 
 
 @pytest.mark.parametrize("lost", ["payment_by_age", "event"])
-def test_one_that_was_taken_back_stays_so_where_its_payment_is_older(
+def test_a_withdrawn_cancellation_stays_ended_if_its_payment_is_older(
     path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow | None], lost: str
 ) -> None:
-    def take_back(journal: Journal) -> None:
+    def withdraw_it(journal: Journal) -> None:
         withdraw(journal, refunded(journal, "p1"))
 
-    one(take_back)
+    one(withdraw_it)
     corrupt(path, "payment", "state", "reversing")
     corrupt(path, "payment", "updated_at", 5)
     empty_page(path, lost)
@@ -624,7 +629,7 @@ def test_one_that_was_taken_back_stays_so_where_its_payment_is_older(
 
 
 @pytest.mark.parametrize("lost", ["payment_by_age", "event"])
-def test_one_that_was_taken_back_ends_no_later_one(path: Path, lost: str) -> None:
+def test_a_withdrawn_cancellation_does_not_end_a_later_one(path: Path, lost: str) -> None:
     clock = VirtualClock()
     journal = Journal(path, host_identity="till-1", clock=clock)
     withdraw(journal, refunded(journal, "p1"))
@@ -652,7 +657,7 @@ def test_a_journal_that_reads_well_and_lacks_a_cancellation_is_repaired(
     assert (outcome.queued_again, row.cause) == (1, Cause.REFUND)
 
 
-def test_a_row_with_another_name_goes_on_as_its_payments_own(
+def test_a_row_with_another_payment_id_is_restored_for_its_payment(
     path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
 ) -> None:
     written = one(lambda journal: unknown(journal, "p1"))

@@ -1,4 +1,4 @@
-"""The buyer's codes: remembered for an hour as a digest, whatever the clock on the wall does."""
+"""The buyer's codes: each is rejected for an hour by its digest, whatever the wall clock does."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_a_code_that_never_left_is_free_and_one_that_left_before_it_is_not(journ
     assert not journal.was_sent(unsent)
 
 
-def test_a_code_is_kept_as_a_digest_under_a_key_of_this_file_alone(
+def test_a_code_is_kept_as_a_digest_under_a_key_that_only_this_file_has(
     journal: Journal, tmp_path: Path, clock: VirtualClock, path: Path
 ) -> None:
     _send(journal, "p1")
@@ -141,7 +141,7 @@ def test_the_key_survives_the_process(journal: Journal, path: Path, clock: Virtu
 
 @settings(max_examples=60)
 @given(one=st.text(), other=st.text())
-def test_two_texts_have_one_fingerprint_only_where_they_are_one(
+def test_only_equal_texts_have_equal_fingerprints(
     tmp_path_factory: pytest.TempPathFactory, one: str, other: str
 ) -> None:
     journal = _shared(tmp_path_factory)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from payme_plugin.paymego.codes import CATALOGUE
 from payme_plugin.texts import DOMAIN, LANGUAGES, Text
 from tests.packaging.conftest import ROOT
 
@@ -54,7 +55,8 @@ def test_a_file_that_is_no_code_is_in_the_wheel_as_it_is_here(wheel: zipfile.Zip
 def test_the_compiled_texts_are_in_the_wheel(wheel: zipfile.ZipFile, language: str) -> None:
     catalogue = GNUTranslations(BytesIO(wheel.read(f"payme_plugin/locale/{language}/LC_MESSAGES/{DOMAIN}.mo")))
 
-    assert all(catalogue.gettext(text.value) != text.value for text in Text)
+    keys = [text.value for text in Text] + [f"error.{entry.code}" for entry in CATALOGUE]
+    assert all(catalogue.gettext(key) != key for key in keys)
 
 
 def test_the_wheel_carries_the_licence(wheel: zipfile.ZipFile) -> None:

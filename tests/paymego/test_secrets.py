@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     ClientOf = Callable[..., PaymeGoClient]
     Serve = Callable[..., Peer]
 
+pytestmark = pytest.mark.floor
+
 RECEIPT = "65f0a1b2c3d4e5f601234567"
 KEY = "KCR4W1kzqPxxUeW&BHNM0AOtR3?&0@E%R?P@;=x"
 CODE = "90172612939"

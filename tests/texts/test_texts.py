@@ -78,16 +78,18 @@ def test_a_number_in_a_servers_words_is_masked() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: str(entry.code))
 def test_every_known_code_has_its_text_and_shows_its_number(language: str, entry: ErrorCode) -> None:
-    text = Text.of_error(entry.code)
-    assert text is not None
-    assert Texts(language).of_error(entry.code, "the server's own words") == Texts(language)(text, code=entry.code)
-    assert Texts(language).of_error(entry.code).endswith(f"({entry.code})")
+    texts = Texts(language)
+    assert texts.of_error(entry.code, "the server's own words") == texts.of_error(entry.code)
+    assert texts.of_error(entry.code) not in {texts(Text.PAYMENT_NOT_PAID, code=entry.code), f"error.{entry.code}"}
+    assert texts.of_error(entry.code).endswith(f"({entry.code})")
 
 
 def test_faults_of_the_account_have_one_text() -> None:
-    assert {Text.of_error(code) for code in range(-31099, -31049)} == {Text.ERROR_31050}
-    assert Text.of_error(-31100) is Text.ERROR_31100
-    assert Texts("en").of_error(-31077).endswith("(-31077)")
+    texts = Texts("en")
+    shown = {texts.of_error(code).replace(str(code), "code") for code in range(-31099, -31049)}
+    assert shown == {texts.of_error(-31050).replace("-31050", "code")}
+    assert texts.of_error(-31100) != texts.of_error(-31050).replace("-31050", "-31100")
+    assert texts.of_error(-31077).endswith("(-31077)")
 
 
 def test_a_code_without_a_text_is_told_in_the_servers_words_or_as_not_paid() -> None:
