@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po
-from blocks import command, contract, dialect, pictures, tables
+from blocks import command, contract, dialect, pictures, tables, trace
 
 from payme_plugin.texts import DOMAIN, LANGUAGES, LOCALE
 
@@ -30,6 +30,7 @@ DOCS = Path(__file__).resolve().parent
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "../README.md": {"slip": partial(pictures.slip_picture, "en")},
     "../README.ru.md": {"slip": partial(pictures.slip_picture, "ru")},
+    "architecture.md": {"path": trace.payment_path},
     "host.md": {
         "version": contract.version_sentence,
         "hooks": contract.hook_blocks,

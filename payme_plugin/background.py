@@ -134,7 +134,8 @@ class Background:
             AnotherTill: another living process is the leader: its host's answers and this one's may contradict.
             JournalError: nobody can tell whether there is one.
         """
-        self.closed_receipts.file_waiting()
+        if self.closed_receipts.waiting:
+            self.closed_receipts.file_waiting()
         with self._changed:
             self._active = payment_id
         try:

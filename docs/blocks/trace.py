@@ -13,13 +13,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hookspecs import BaseHost, BaseUi, Item, PaymentRequest, PaymentStatus, PosPlugins, Receipt, ReceiptKind
+from hookspecs import Item, PaymentRequest, PaymentStatus, PosPlugins, Receipt, ReceiptKind
 from payme_plugin.plugin import PaymePlugin
 from payme_plugin.sandbox import Behaviour, BuyerAction, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import FrameType
+
+    from hookspecs import QueueMessage
 
 __all__ = ["payment_path"]
 
@@ -28,7 +30,12 @@ _PACKAGES = ("hookspecs", "payme_plugin", "slips")
 _AMOUNT = 1_500_000
 
 
-class _Host(BaseHost):
+class _Host:
+    """A host that leaves nothing to ``BaseHost``."""
+
+    language = "en"
+    slip_width = 32
+
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         self._folder = folder
         self._settings = settings
@@ -37,23 +44,31 @@ class _Host(BaseHost):
     def identity(self) -> str:
         return "till-1"
 
-    @property
-    def language(self) -> str:
-        return "en"
-
     def settings(self, plugin: str) -> Mapping[str, str]:  # noqa: ARG002 - there is one
         return self._settings
 
     def data_dir(self, plugin: str) -> Path:  # noqa: ARG002 - there is one
         return self._folder
 
+    def is_recorded(self, payment_id: str) -> bool | None:
+        """Know nothing: there is no other payment."""
 
-class _Ui(BaseUi):
+    def enqueue(self, message: QueueMessage) -> bool:  # noqa: ARG002 - there is no queue
+        return False
+
+    def notice(self, key: str, text: str | None) -> None:
+        """Show nothing."""
+
+
+class _Ui:
     def __init__(self, code: str) -> None:
         self._code = code
 
     def scan(self, prompt: str, timeout_s: float) -> str:  # noqa: ARG002 - the code is at hand
         return self._code
+
+    def progress(self, elapsed_s: float, total_s: float, text: str) -> None:
+        """Show nothing; never stop."""
 
 
 class _Trace:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hookspecs import GoodsKind, Item, ItemFiscal
-from payme_plugin.paymego.strict_json import parse_strict
+from payme_plugin.paymego.jsonrpc import parse_strict
 
 if TYPE_CHECKING:
     from pathlib import Path

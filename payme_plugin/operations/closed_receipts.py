@@ -54,6 +54,9 @@ class ClosedReceipts:
         clock: time.
         is_in_hand: returns whether a hook works on a payment now. The host does not have the result of that hook yet,
             so a receipt that closes with the payment proves nothing about it.
+
+    Attributes:
+        waiting: the receipts that the journal could not store yet.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class ClosedReceipts:
         self._clock = clock
         self._is_in_hand = is_in_hand
         # One step of a deque is whole, whatever thread makes it.
-        self._waiting: deque[Receipt] = deque(maxlen=_MOST_WAITING)
+        self.waiting: deque[Receipt] = deque(maxlen=_MOST_WAITING)
 
     def file(self, receipt: Receipt) -> None:
         """Confirm the payments in a closed receipt and store its fiscal link, now or as soon as the journal can.
@@ -88,9 +91,9 @@ class ClosedReceipts:
 
     def file_waiting(self) -> None:
         """Try each waiting receipt once more; raise nothing."""
-        for _ in range(len(self._waiting)):
+        for _ in range(len(self.waiting)):
             try:
-                receipt = self._waiting.popleft()
+                receipt = self.waiting.popleft()
             except IndexError:
                 return
             if any(self._is_in_hand(record.payment_id) for record in receipt.payments):
@@ -110,10 +113,10 @@ class ClosedReceipts:
         return replace(receipt, payments=tuple(each for each in receipt.payments if each not in in_hand))
 
     def _keep(self, receipt: Receipt) -> None:
-        if len(self._waiting) >= _MOST_WAITING:
+        if len(self.waiting) >= _MOST_WAITING:
             _log.error("over %d closed receipts wait to be stored: the oldest waits no more", _MOST_WAITING)
         # Nothing needs its items any more.
-        self._waiting.append(replace(receipt, items=()))
+        self.waiting.append(replace(receipt, items=()))
 
 
 def confirm_payments(journal: Journal, receipt: Receipt, owner: str) -> None:

@@ -10,8 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from payme_plugin.log import Log
-from payme_plugin.paymego.call import Call, CallFinished, Outcome
-from payme_plugin.paymego.call_log import CallLog
+from payme_plugin.paymego.call import Call, CallFinished, CallLog, Outcome
 from payme_plugin.paymego.connection import Connection, Endpoint, transport_error
 from payme_plugin.paymego.errors import Fault, ServerError, TransportError, Unclear
 from payme_plugin.paymego.jsonrpc import Request, encode_request, read_answer

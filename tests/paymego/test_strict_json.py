@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payme_plugin.paymego.strict_json import parse_strict
+from payme_plugin.paymego.jsonrpc import parse_strict
 
 pytestmark = pytest.mark.floor
 

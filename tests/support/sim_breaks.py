@@ -8,10 +8,9 @@ from functools import wraps
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger import journal as journal_room
-from payme_plugin.ledger.journal import Journal
+from payme_plugin.ledger.journal import Journal, SentCodes
 from payme_plugin.ledger.locks import LEADER, Leases, Owner
 from payme_plugin.ledger.reader import JournalReader
-from payme_plugin.ledger.sent_codes import SentCodes
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations import closed_receipts, payment, receipt_queries, recovery
 from payme_plugin.operations.cancellation import CancellationStep, MerchantClient, StepOutcome
