@@ -12,8 +12,11 @@ all frames before it are right.
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
+import tempfile
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from payme_plugin.fsync import sync_folder
@@ -23,7 +26,6 @@ from payme_plugin.log import Log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 __all__ = [
     "FILE_PARTS",
@@ -214,19 +216,27 @@ def connect_read_only(path: Path) -> sqlite3.Connection | None:
 def _open_reader(path: Path) -> sqlite3.Connection:
     """Return a connection that only reads, whatever files are beside the database."""
     log, index = (part_of(path, part) for part in FILE_PARTS[1:])
-    flags, log_bytes = "mode=ro", 0
+    log_bytes = 0
     with suppress(FileNotFoundError):
         log_bytes = log.stat().st_size
     if log_bytes <= _LOG_HEADER_BYTES:
         # No commit is in a log: the database file is complete. If there is no log SQLite would create one; with one
         # that holds only its header, after a power cut, a reader that can't write the index fails with "locking
         # protocol" after ten seconds.
-        flags += "&immutable=1"
-    elif index.exists():
-        # A live process shares its index with this one; after a crash SQLite reads the log into memory. Only beside a
-        # copy that was made without its index does SQLite create one.
-        flags += "&readonly_shm=1"
-    return _open(f"{path.absolute().as_uri()}?{flags}")
+        return _open(f"{path.absolute().as_uri()}?mode=ro&immutable=1")
+    if index.exists():
+        # A live process shares its index with this one; after a crash SQLite reads the log into memory.
+        return _open(f"{path.absolute().as_uri()}?mode=ro&readonly_shm=1")
+    # No process has it open, and SQLite would create an index. So a copy is read; its files are deleted while open.
+    with tempfile.TemporaryDirectory(prefix="payme-") as folder, ExitStack() as undo:
+        copy = Path(folder, path.name)
+        for part in FILE_PARTS[:2]:
+            shutil.copyfile(part_of(path, part), part_of(copy, part))
+        connection = _open(str(copy))
+        undo.callback(connection.close)
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        undo.pop_all()
+    return connection
 
 
 def _open(name: str) -> sqlite3.Connection:

@@ -161,7 +161,9 @@ class Journal(JournalReader):
             now = self._clock.wall_ms()
             if receipt_id is not None:
                 self._require_new_receipt(connection, receipt_id)
-            changed = connection.execute(
+            _change_one(
+                connection,
+                f"payment {row.payment_id} is no longer {row.state.value}",
                 "UPDATE payment SET state = ?, updated_at = ?, receipt_id = coalesce(?, receipt_id),"
                 " paid_at = coalesce(?, paid_at), closed_at = coalesce(?, closed_at), message = coalesce(?, message),"
                 " error_code = coalesce(?, error_code), cancellation_queued = cancellation_queued OR ?"
@@ -171,10 +173,7 @@ class Journal(JournalReader):
                     verdict.error_code if verdict else None, cancellation is not None, row.payment_id, row.state.value,
                     row.owner,
                 ),
-            ).rowcount  # fmt: skip
-            if changed != 1:
-                message = f"payment {row.payment_id} is no longer {row.state.value}"
-                raise Conflict(message)
+            )  # fmt: skip
             add_events(connection, row.payment_id, notes)
             add_event(connection, row.payment_id, now, row.state, after, reason)
             add_events(connection, row.payment_id, () if request is None else (request,))
@@ -211,13 +210,12 @@ class Journal(JournalReader):
         """
         with self.writing() as connection:
             now = self._clock.wall_ms()
-            changed = connection.execute(
+            _change_one(
+                connection,
+                f"payment {row.payment_id} was taken by another process",
                 "UPDATE payment SET owner = ?, updated_at = ? WHERE payment_id = ? AND state = ? AND owner = ?",
                 (owner, now, row.payment_id, row.state.value, row.owner),
-            ).rowcount
-            if changed != 1:
-                message = f"payment {row.payment_id} was taken by another process"
-                raise Conflict(message)
+            )
             add_event(connection, row.payment_id, now, None, None, reason)
         return self.payment(row.payment_id)
 
@@ -256,13 +254,12 @@ class Journal(JournalReader):
         now = self._clock.wall_ms()
         values = {**asdict(intent), "state": state.value, "attempt": attempt, "created_at": now, "updated_at": now}
         names, marks = ", ".join(values), ", ".join("?" * len(values))
-        inserted = connection.execute(
+        _change_one(
+            connection,
+            f"payment {intent.payment_id} is in the journal already",
             f"INSERT INTO payment ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING",  # noqa: S608 - our own names
             tuple(values.values()),
-        ).rowcount
-        if inserted != 1:
-            message = f"payment {intent.payment_id} is in the journal already"
-            raise Conflict(message)
+        )
         add_event(connection, intent.payment_id, now, None, state, note)
 
     @staticmethod
@@ -280,6 +277,12 @@ class Journal(JournalReader):
             (new.cause.value, new.request_id, now, now, payment_id),
         )
         add_event(connection, payment_id, now, None, None, f"cancellation: queued, cause {new.cause.value}")
+
+
+def _change_one(connection: sqlite3.Connection, conflict: str, statement: str, values: tuple[object, ...]) -> None:
+    """Change one row, or raise Conflict if no row is in the state that the statement names."""
+    if connection.execute(statement, values).rowcount != 1:
+        raise Conflict(conflict)
 
 
 def add_event(

@@ -110,8 +110,7 @@ def _fault_of(connection: sqlite3.Connection) -> str | None:
             return f"a row of {table} is invalid"
     if lacks_cancellation(connection):
         return "a payment that owes money has no live cancellation"
-    names = {name for (name,) in connection.execute("SELECT name FROM about")}
-    missing = {"host_identity", "fingerprint_key"} - names
+    missing = {"host_identity", "fingerprint_key"} - {name for (name,) in connection.execute("SELECT name FROM about")}
     return f"its {min(missing)} is missing" if missing else None
 
 

@@ -91,9 +91,7 @@ def test_reading_after_a_power_cut_sees_the_last_commit_and_changes_nothing(
 
     assert _read_all(folder / path.name) == held
 
-    after = _look(folder)
-    assert {name: after[name] for name in before} == before
-    assert set(after) - set(before) <= {f"{path.name}-shm"}, "SQLite may make the index of a copy that lacks it"
+    assert _look(folder) == before
 
 
 def test_a_reader_can_not_write(journal: Journal, path: Path) -> None:
