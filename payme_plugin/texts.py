@@ -1,6 +1,6 @@
 """What a cashier reads: every text by its key, in Russian, Uzbek and English.
 
-A text says what happened, then what to do, with the server's code in brackets where there is one. The words are in the
+A text says what happened, then what to do, with the server's code in brackets if there is one. The words are in the
 gettext catalogues under ``payme_plugin/locale``; they are loaded at the first text.
 """
 
@@ -147,7 +147,7 @@ class Texts:
 
         Args:
             code: the server's error code.
-            server_text: its own words in this language; empty where it sent none.
+            server_text: its own words in this language; empty if it sent none.
         """
         key = f"error.{_ACCOUNT_ERROR if code in _ACCOUNT_ERRORS else code}"
         if (words := self._words()(key)) != key:

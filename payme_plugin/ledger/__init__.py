@@ -5,7 +5,7 @@ reader         what can be read of it, without changing a byte
 rows           its rows, as frozen data
 states         the states of a payment and the transitions between them
 cancellations  the money that must be returned
-fiscal_links   the fiscal receipts that Payme is to be told of
+fiscal_links   the fiscal receipts to be sent to Payme
 retention      the age of a payment; finished ones are deleted after ``keepDays``
 errors         what can go wrong, by what the caller must do about it
 connection     opening the file, transactions, SQLite's errors, identity of the open files

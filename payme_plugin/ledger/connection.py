@@ -4,9 +4,9 @@ Every pragma is read back, because builds of SQLite differ. No file that SQLite 
 would release every lock that SQLite holds on it for this process (https://sqlite.org/howtocorrupt.html, section 2.2).
 
 SQLite rolls a transaction whose COMMIT failed back in memory only. If nothing but the sync failed, it is complete in
-the write-ahead log, and whoever opens the file after a kill finds it committed: a refund that was refused would be
-carried out. So it is overwritten. Source: SQLite, *WAL-mode file format*: a frame counts if its checksum and those of
-all frames before it are right.
+the write-ahead log, and a process that opens the file after a kill finds it committed: a refund that was refused would
+be carried out. So it is overwritten. Source: SQLite, *WAL-mode file format*: a frame counts if its checksum and those
+of all frames before it are right.
 """
 
 from __future__ import annotations
@@ -21,31 +21,15 @@ from typing import TYPE_CHECKING
 
 from payme_plugin.fsync import sync_folder
 from payme_plugin.ledger.errors import Damaged, FileMoved, JournalError, Unavailable
-from payme_plugin.ledger.schema import migrate, require_ours
+from payme_plugin.ledger.schema import SMALLEST_FILE, migrate, require_ours
 from payme_plugin.log import Log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = [
-    "FILE_PARTS",
-    "SMALLEST_FILE",
-    "FileIdentity",
-    "connect",
-    "connect_read_only",
-    "part_of",
-    "transaction",
-    "translated",
-    "use_rows",
-]
+__all__ = ["FileIdentity", "connect", "connect_read_only", "files_of", "transaction", "translated", "use_rows"]
 
 _log = Log()
-
-SMALLEST_FILE = 512
-"""Bytes of the smallest database, which has one page.
-
-Source: https://sqlite.org/fileformat.html, section 1.2.
-"""
 
 _BUSY_TIMEOUT_MS = 2000
 _FILE_MODE = 0o600
@@ -55,9 +39,6 @@ _LOG_HEADER_BYTES = 32
 # SQLITE_CORRUPT and SQLITE_NOTADB of SQLite's C interface; ``sqlite3`` names them since Python 3.11.
 _DAMAGED = (11, 26)
 _PRIMARY_CODE = 0xFF
-
-FILE_PARTS = ("", "-wal", "-shm")
-"""What the names of the journal's files end with: the database, its log and the index of the log."""
 
 _ADVICE = "while it was open; put it back or restart the till"
 
@@ -201,7 +182,7 @@ def connect_read_only(path: Path) -> sqlite3.Connection | None:
         if not path.exists():
             return None
         if path.is_file() and 0 < path.stat().st_size < SMALLEST_FILE:
-            # SQLite would read whatever a log beside it holds.
+            # SQLite would read the log beside it.
             message = "the file is not a database"
             raise Damaged(message)
         connection = _open_reader(path)
@@ -214,8 +195,8 @@ def connect_read_only(path: Path) -> sqlite3.Connection | None:
 
 
 def _open_reader(path: Path) -> sqlite3.Connection:
-    """Return a connection that only reads, whatever files are beside the database."""
-    log, index = (part_of(path, part) for part in FILE_PARTS[1:])
+    """Return a connection that only reads and creates no file beside the database."""
+    _, log, index = files_of(path)
     log_bytes = 0
     with suppress(FileNotFoundError):
         log_bytes = log.stat().st_size
@@ -230,8 +211,8 @@ def _open_reader(path: Path) -> sqlite3.Connection:
     # No process has it open, and SQLite would create an index. So a copy is read; its files are deleted while open.
     with tempfile.TemporaryDirectory(prefix="payme-") as folder, ExitStack() as undo:
         copy = Path(folder, path.name)
-        for part in FILE_PARTS[:2]:
-            shutil.copyfile(part_of(path, part), part_of(copy, part))
+        for file in (path, log):
+            shutil.copyfile(file, Path(folder, file.name))
         connection = _open(str(copy))
         undo.callback(connection.close)
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -316,8 +297,7 @@ class FileIdentity:
             Unavailable: they can't be looked at.
         """
         with translated():
-            files = [part_of(path, part) for part in FILE_PARTS]
-            self._opened = {file: found for file in files if (found := _device_and_inode(file)) is not None}
+            self._opened = {file: found for file in files_of(path) if (found := _device_and_inode(file)) is not None}
 
     def require(self) -> None:
         """Require that the same files are still at their paths.
@@ -335,9 +315,9 @@ class FileIdentity:
                 raise FileMoved(message, is_replaced=found is not None)
 
 
-def part_of(path: Path, part: str) -> Path:
-    """Return the path of one of the journal's files."""
-    return path.with_name(path.name + part)
+def files_of(path: Path) -> tuple[Path, Path, Path]:
+    """Return the files of the journal at ``path``: the database, its log and the index of the log."""
+    return path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
 
 
 def _device_and_inode(file: Path) -> tuple[int, int] | None:

@@ -51,7 +51,7 @@ class Journal(JournalReader):
         Args:
             path: the file, on a local disk.
             host_identity: the till's stable name; a new journal belongs to it.
-            clock: wall time for the rows, and a clock that nobody can set.
+            clock: wall time for the rows, and a clock that can't be set.
 
         Raises:
             Unavailable: the disk or its permissions, or a file system without write-ahead log.
@@ -138,7 +138,7 @@ class Journal(JournalReader):
             receipt_id: Payme's receipt id, once known; no other payment may have it.
             fingerprint: the code that is about to be sent.
             released_code: fingerprint of a code of this payment that was certainly not sent; it is deleted.
-            verdict: what the cashier is told.
+            verdict: the result that the cashier sees.
             cancellation: write this cancellation.
             paid_at: when Payme took the money, Unix milliseconds.
             closed_at: when the receipt was closed, Unix milliseconds.

@@ -15,12 +15,12 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from payme_plugin.fsync import sync_folder
-from payme_plugin.ledger.connection import FILE_PARTS, SMALLEST_FILE, connect_read_only, part_of, translated
+from payme_plugin.ledger.connection import connect_read_only, files_of, translated
 from payme_plugin.ledger.errors import Damaged, InUse, Unavailable
 from payme_plugin.ledger.locks import LEADER, OWNERS_FOLDER, Leases, is_alive, lock_bytes
 from payme_plugin.ledger.rows import TABLES
 from payme_plugin.ledger.salvage import Salvage, is_valid, lacks_cancellation, salvage
-from payme_plugin.ledger.schema import has_our_tables
+from payme_plugin.ledger.schema import SMALLEST_FILE, has_our_tables
 
 if TYPE_CHECKING:
     import sqlite3
@@ -158,9 +158,9 @@ def _repair(path: Path, host_identity: str, stamp: str, fault: str, *, is_certai
         message = f"{set_aside} or {fresh} already exists: move it away"
         raise Unavailable(message)
     try:
-        _copy_files(path, set_aside, FILE_PARTS)
+        _copy_files(files_of(path), files_of(set_aside))
         # Reading a journal with a log writes to it: a copy of the copy keeps the evidence as it was.
-        _copy_files(set_aside, work, FILE_PARTS[:2])
+        _copy_files(files_of(set_aside)[:2], files_of(work))
         saved = salvage(work, fresh, host_identity, is_certain=is_certain)
         _copy_owner(path, fresh)
         shown = fault[:_LONGEST_FAULT].encode("ascii", "replace").decode()
@@ -219,8 +219,8 @@ def _finish(path: Path, mark: dict[str, Any]) -> Repaired:
     if not fresh.exists():
         message = f"{fresh} is missing; the damaged journal is {set_aside}"
         raise Unavailable(message)
-    for part in FILE_PARTS[1:]:
-        part_of(path, part).unlink(missing_ok=True)
+    for file in files_of(path)[1:]:
+        file.unlink(missing_ok=True)
     sync_folder(path.parent)
     fresh.replace(path)
     sync_folder(path.parent)
@@ -243,23 +243,23 @@ def _finish_earlier(path: Path) -> Repaired | None:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _copy_files(source: Path, target: Path, parts: tuple[str, ...]) -> None:
-    for part in parts:
+def _copy_files(sources: tuple[Path, ...], targets: tuple[Path, ...]) -> None:
+    for source, target in zip(sources, targets, strict=False):
         with contextlib.suppress(FileNotFoundError):
-            shutil.copy2(part_of(source, part), part_of(target, part))
-            _copy_owner(source, part_of(target, part))
-            with part_of(target, part).open("rb") as file:
+            shutil.copy2(source, target)
+            _copy_owner(sources[0], target)
+            with target.open("rb") as file:
                 os.fsync(file.fileno())
-    sync_folder(target.parent)
+    sync_folder(targets[0].parent)
 
 
 def _copy_owner(source: Path, target: Path) -> None:
-    """Give ``target`` the owner of ``source``: the till's user, whoever runs the repair."""
+    """Give ``target`` the owner of ``source``: the till's user, also if root runs the repair."""
     status = source.stat()
     with contextlib.suppress(PermissionError):
         os.chown(target, status.st_uid, status.st_gid)
 
 
 def _remove(path: Path) -> None:
-    for part in FILE_PARTS:
-        part_of(path, part).unlink(missing_ok=True)
+    for file in files_of(path):
+        file.unlink(missing_ok=True)

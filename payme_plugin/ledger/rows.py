@@ -80,7 +80,7 @@ class Adopted(Intent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredResult:
-    """What the cashier was told; repeated word for word when the host repeats its request.
+    """The result that the cashier saw; repeated word for word when the host repeats its request.
 
     Attributes:
         message: the text.

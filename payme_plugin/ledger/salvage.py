@@ -244,8 +244,7 @@ def is_valid(table: str, row: sqlite3.Row | _Values) -> bool:
             row_of(TABLES[table], values)
         except Damaged:
             return False
-    if table == "cancellation":
-        # A row ends with an outcome, and has none before.
+    if table == "cancellation":  # a row ends with an outcome, and has none before
         return (values["ended_at"] is None) is (values["outcome"] == "")
     is_key = table == "about" and values["name"] == "fingerprint_key"
     return not is_key or _FINGERPRINT_KEY.fullmatch(str(values["value"])) is not None

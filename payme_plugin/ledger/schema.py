@@ -8,9 +8,15 @@ from contextlib import closing
 
 from payme_plugin.ledger.errors import Damaged, TooNew
 
-__all__ = ["SCHEMA_VERSION", "has_our_tables", "make_tables", "migrate", "require_ours"]
+__all__ = ["SCHEMA_VERSION", "SMALLEST_FILE", "has_our_tables", "make_tables", "migrate", "require_ours"]
 
 SCHEMA_VERSION = 1
+
+SMALLEST_FILE = 512
+"""Bytes of the smallest database, which has one page.
+
+Source: https://sqlite.org/fileformat.html, section 1.2.
+"""
 
 _APPLICATION_ID = 0x7061796D  # SQLite's mark for the program that a file belongs to: "paym"
 

@@ -1,6 +1,6 @@
 """One HTTP connection to PaymeGO, kept alive from request to request, on top of urllib3.
 
-urllib3's own timeouts bound single reads and single addresses, never a whole call, and its exceptions do not tell
+urllib3's own timeouts bound single reads and single addresses, never a whole call, and its exceptions do not show
 whether a request left. So the connection asks its call before every address, every handshake and every write, and
 another thread can shut its socket at the call's deadline.
 """
@@ -363,7 +363,7 @@ def look_up(host: str, port: int) -> list[Address]:
 def transport_error(error: Exception) -> TransportError:
     """Translate an exception of the socket, TLS or HTTP layer.
 
-    The result does not tell whether a byte left: the call recorded that.
+    The result does not show whether a byte left: the call recorded that.
     """
     if isinstance(error, TransportError):
         return error

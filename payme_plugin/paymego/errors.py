@@ -41,7 +41,7 @@ class TransportError(Exception):
 
     Attributes:
         fault: why.
-        explanation: the same in words, none of which a server chose.
+        explanation: the same in our own words.
     """
 
     def __init__(self, fault: Fault, explanation: str) -> None:

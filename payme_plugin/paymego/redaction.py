@@ -1,8 +1,8 @@
 """Redact the key, the buyer's code, cards and phones in what a server sends.
 
 Parts of an answer are printed on slips and stored, and a server may repeat in it what it was sent. A code is found in
-one piece and in groups, whatever separates its digits. A code of six or seven digits occurs everywhere by chance, so it
-is only found as a whole number.
+one piece and in groups, with any separators between its digits. A code of six or seven digits occurs everywhere by
+chance, so it is only found as a whole number.
 """
 
 from __future__ import annotations

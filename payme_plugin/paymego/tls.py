@@ -79,7 +79,7 @@ class TlsContext:
 
 
 def handshake_error(error: OSError | ValueError) -> TransportError:
-    """Return why a handshake failed, in words that hold nothing that a server chose.
+    """Return why a handshake failed, in our own words.
 
     A connection that just ended is not a fault of TLS: a network cuts it off as well as a server.
     """

@@ -103,6 +103,7 @@ def fill(journal: Journal) -> None:
     stepped(journal, unknown(journal, "owes-held"), HELD_BY_TILL)
     twice = refunded(journal, "owes-twice")
     withdraw(journal, twice)
+    journal._clock.sleep(1)  # the age of the payment's row shows that it was reversed once more
     again = journal.payment("owes-twice")
     journal.move(again, PaymentState.REVERSING, "the till asks for a cancel", cancellation=CANCEL)
     rows.end(unknown(journal, "done-50"), SAID_CANCELLED, reversed_at_payme=True)
@@ -246,6 +247,7 @@ def test_money_that_is_owed_has_one_live_row_and_other_money_has_none(
 
 
 @settings(max_examples=60)
+@example(pages=[0.625], bits=[(0.9975111542810101, 0)])
 @given(
     pages=st.lists(st.floats(0, 1, exclude_max=True), max_size=6),
     bits=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 7)), max_size=60),
