@@ -195,3 +195,7 @@ def test_looking_at_another_hosts_journal_that_is_open_changes_not_a_byte(used: 
     assert used.run(*look).code == 0
     assert digests(used.folder) == before
     assert used.run(*look, "--json").code == 0
+    (used.folder / f"{FILE_NAME}-shm").unlink()
+    before = digests(used.folder)
+    assert used.run(*look).code == 0
+    assert digests(used.folder) == before
