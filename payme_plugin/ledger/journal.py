@@ -312,7 +312,7 @@ class SentCodes:
     """Codes already sent to ``receipts.pay``: each is rejected for one hour, whatever the clock shows.
 
     The row of a code has the wall time at which it was sent; it outlives the process. This process also keeps the
-    latest codes with the time on a clock that nobody sets. Only the wall clock tells how long ago an earlier process
+    latest codes with the time on a clock that can't be set. Only the wall clock tells how long ago an earlier process
     sent a code, and it may have been set since. So such a code is rejected during the first hour of this process.
     Nothing is lost by asking for another code, because a buyer's code works once.
 
