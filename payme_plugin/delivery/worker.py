@@ -77,17 +77,20 @@ class Worker:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            idle_s = _LONGEST_IDLE_S
-            try:
-                idle_s = self._round()
-            except JournalError as error:
-                _log.error("the worker can't use the journal: %s", error)
-            except Exception as error:  # noqa: BLE001 - the worker never stops silently
-                _log.error("the worker met a fault of the plugin: %s", safe_traceback(error))
-            self._wake.wait(idle_s)
+            self._wake.wait(self._round())
             self._wake.clear()
 
     def _round(self) -> float:
+        """Deliver what is due; return the seconds until the next round. The worker never stops silently."""
+        try:
+            return self._deliver_due()
+        except JournalError as error:
+            _log.error("the worker can't use the journal: %s", error)
+        except Exception as error:  # noqa: BLE001 - a fault of this round must not end the worker
+            _log.error("the worker met a fault of the plugin: %s", safe_traceback(error))
+        return _LONGEST_IDLE_S
+
+    def _deliver_due(self) -> float:
         """Do the housekeeping and deliver what is due; return the seconds until the next round.
 
         A row that failed rests for a while, then has its turn after all others: it stays the longest due, e.g. on a
