@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 from full_disk import free_disk
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+_MATRICES = ("tests/hostile/test_1_fault_proxy.py", "tests/hostile/test_2_answers.py")
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Run tests that need the machine for themselves in one process: those that measure, and those of the package."""
-    return 0 if config.option.markexpr in {"benchmark", "dpkg"} else None
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Run tests that measure, and those of the package, in one process; others wait more than they work."""
+    return 0 if config.option.markexpr in {"benchmark", "dpkg"} else 2 * (os.cpu_count() or 1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    """Give each test to the next free process, but all tests of the matrices to one, which plays all their cells."""
+    return _Scheduler(config, log)
+
+
+class _Scheduler(LoadScopeScheduling):  # type: ignore[misc]
+    def _split_scope(self, nodeid: str) -> str:
+        return "matrix" if nodeid.startswith(_MATRICES) else nodeid
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.timeout(300),  # the first cell asked for may be the last one played
-    pytest.mark.xdist_group("matrix"),  # one process plays all cells, and one matrix at a time
 ]
 
 CELLS = wire_cells()
