@@ -24,17 +24,17 @@ _log = Log()
 
 _MOST_ROWS = 64
 _MOST_S = 1.0
-"""A round begins no row after this time, so that housekeeping and new settings wait no longer than one row takes."""
+"""No row is begun after this time, so that housekeeping and new settings wait for one row at most."""
 _LONGEST_IDLE_S = 20.0
-_IDLE_BESIDE_FAILED_S = 0.5
-_REST_S = 20.0
+_IDLE_AFTER_FAILURE_S = 0.5
+_RETRY_AFTER_S = 20.0
 
 
 class Worker:
     """Delivers cancellations and fiscal receipts in the background, from ``start`` to ``stop``.
 
     Attributes:
-        host_lock: held while the host is called, because it expects one thread of the plugin's at a time.
+        host_lock: held while the host is called, because it expects one thread of the plugin at a time.
     """
 
     def __init__(self, delivery: Delivery, clock: Clock) -> None:
@@ -44,34 +44,31 @@ class Worker:
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._failed_at: dict[str, float] = {}
-        self._is_rest_over = False
+        self._retry_now = False
         self._thread = threading.Thread(target=self._run, name="payme-worker", daemon=True)
 
     def start(self) -> None:
-        """Start the thread.
-
-        Money effect: may cancel, later: whatever is due.
-        """
+        """Start the thread."""
         self._thread.start()
 
     def wake(self, *, retry: bool = False) -> None:
-        """Look at once for what is due, e.g. because a row was just written.
+        """Deliver at once what is due, e.g. because a row was just written.
 
         Args:
-            retry: also try again what has just failed, e.g. because the hook that held the lease has returned.
+            retry: also retry rows that have just failed, e.g. because the hook that held the lease has returned.
         """
         if retry:
-            self._is_rest_over = True
+            self._retry_now = True
         self._wake.set()
 
     def stop(self, timeout_s: float) -> None:
-        """Begin nothing more, cut off what is under way and wait at most ``timeout_s`` seconds for the thread.
+        """Begin no row, abort the running request, and wait up to ``timeout_s`` s for the thread.
 
-        A step that is cut off is repeated later by whoever comes next.
+        An aborted step is repeated later.
         """
         self._stopping.set()
         self._wake.set()
-        self._delivery.cut_off()
+        self._delivery.abort_requests()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(timeout_s)
 
@@ -79,7 +76,7 @@ class Worker:
         while not self._stopping.is_set():
             idle_s = _LONGEST_IDLE_S
             try:
-                idle_s = self._round()
+                idle_s = self._run_once()
             except JournalError as error:
                 _log.error("the worker can't use the journal: %s", error)
             except Exception as error:  # noqa: BLE001 - the worker never stops silently
@@ -87,18 +84,18 @@ class Worker:
             self._wake.wait(idle_s)
             self._wake.clear()
 
-    def _round(self) -> float:
-        """Do the housekeeping and deliver what is due; return the seconds until the next round.
+    def _run_once(self) -> float:
+        """Do the housekeeping and deliver what is due; return the seconds until the next call.
 
-        A row that failed rests for a while, then has its turn after all others: it stays the longest due, e.g. on a
-        full disk, and must not be all that is ever tried.
+        A row that failed, e.g. on a full disk, is retried 20 s later, after all others. It stays the longest due, so
+        it would otherwise be the only row that is tried.
         """
         with self.host_lock:
-            self._delivery.before_round()
+            self._delivery.do_housekeeping()
         processor = self._delivery.processor()
         began_at = self._clock.monotonic()
-        rest_s, self._is_rest_over = 0.0 if self._is_rest_over else _REST_S, False
-        due = self._due(processor, began_at - rest_s)
+        retry_after_s, self._retry_now = 0.0 if self._retry_now else _RETRY_AFTER_S, False
+        due = self._due(processor, began_at - retry_after_s)
         with self.host_lock:
             merchant = self._delivery.merchant() if due else None
         for row in due:
@@ -112,12 +109,12 @@ class Worker:
             else:
                 self._failed_at[_name(row)] = self._clock.monotonic()
         if self._failed_at:
-            return _IDLE_BESIDE_FAILED_S
+            return _IDLE_AFTER_FAILURE_S
         next_due_in_ms = (processor.cancellations.next_due_in_ms(), processor.links.next_due_in_ms())
         return min([_LONGEST_IDLE_S, *(ms / 1000 + 0.001 for ms in next_due_in_ms if ms is not None)])
 
     def _due(self, processor: CancellationProcessor, failed_until: float) -> list[_Row]:
-        """Return the rows that are due: first those that have not failed, then those that did, the earliest first."""
+        """Return the due rows: those that have not failed, then those that failed, earliest first."""
         most = _MOST_ROWS + len(self._failed_at)
         found: list[_Row] = [*processor.cancellations.due(most), *processor.links.due(most)]
         rows = {_name(row): row for row in found}
@@ -126,7 +123,7 @@ class Worker:
         return [rows[name] for name in sorted(chosen, key=lambda name: failed_at.get(name, float("-inf")))]
 
     def _deliver(self, processor: CancellationProcessor, row: _Row, merchant: MerchantClient | None) -> bool:
-        """Deliver one row; return whether it may be due again as its pause says, because that was stored."""
+        """Deliver one row; return whether its next due time was stored."""
         try:
             if isinstance(row, FiscalLinkRow):
                 return merchant is not None and processor.send_link(row, merchant)

@@ -214,14 +214,14 @@ def test_a_row_that_failed_rests_for_20_s_unless_a_hook_has_returned(world: Hook
     worker = world.background._worker
     row = owe_paid(world)
     with Leases(world.host.folder).try_acquire(row.cancellation_id):
-        worker._round()
+        worker._run_once()
 
     worker.wake()
-    worker._round()
+    worker._run_once()
     assert world.paymego.count(CANCEL) == 0, "a new row, and `payme worker` every second, wake it"
 
     worker.wake(retry=True)
-    worker._round()
+    worker._run_once()
     assert world.paymego.count(CANCEL) == 1
 
 
@@ -237,10 +237,10 @@ def test_a_row_that_failed_has_its_turn_after_those_that_did_not(
 
     monkeypatch.setattr(CancellationProcessor, "step", fail)
     worker = world.background._worker
-    worker._round()
+    worker._run_once()
     owe_paid(world, "p4")
     worker.wake(retry=True)
-    worker._round()
+    worker._run_once()
 
     assert stepped == ["p1", "p2", "p3", "p4", "p1", "p2", "p3"]
 
@@ -252,7 +252,7 @@ def test_a_fault_before_a_round_does_not_end_the_worker(world: HookedWorld, capl
         rounds.release()
         raise KeyError("a fault")
 
-    world.background.before_round = fail  # type: ignore[method-assign]
+    world.background.do_housekeeping = fail  # type: ignore[method-assign]
     worker = Worker(world.background, SystemClock())
     worker.start()
     for _ in range(3):
@@ -297,7 +297,7 @@ def test_the_stop_waits_no_longer_than_it_was_given_and_no_row_is_begun_after_it
         begun.set()
         goes_on.wait(10)
 
-    world.background.before_round = lambda: None  # type: ignore[method-assign]
+    world.background.do_housekeeping = lambda: None  # type: ignore[method-assign]
     world.background.yield_to_sale = hang  # type: ignore[method-assign]
     worker = Worker(world.background, SystemClock())
     worker.start()
