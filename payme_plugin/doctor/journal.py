@@ -78,12 +78,12 @@ def _facts(path: Path, reader: JournalReader) -> JournalFacts:
         version=version,
         payments=payments,
         unfinished=len(reader.unfinished()),
-        till_works=_host_has_payment(path.with_name(LEASES_NAME)),
+        till_works=_is_held(path.with_name(LEASES_NAME)),
         live=tuple(reader.live_cancellations()),
     )
 
 
-def _host_has_payment(leases: Path) -> bool | None:
+def _is_held(leases: Path) -> bool | None:
     """Return whether a process is the leader, without taking the lock; None if that can't be determined."""
     try:
         file = os.open(leases, os.O_RDONLY | os.O_CLOEXEC)

@@ -304,7 +304,7 @@ def add_events(connection: sqlite3.Connection, payment_id: str, events: Sequence
     """Add events to a payment, inside the caller's transaction."""
     connection.executemany(
         "INSERT INTO event (payment_id, at_ms, text) VALUES (?, ?, ?)",
-        [(payment_id, note.at_ms, note.text) for note in events],
+        [(payment_id, event.at_ms, event.text) for event in events],
     )
 
 
