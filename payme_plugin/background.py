@@ -1,4 +1,4 @@
-"""Everything behind the sales: recovery, housekeeping, the leader lock, the life of the worker, notices."""
+"""The background of one till: recovery, housekeeping, the leader lock, the worker, notices."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ _TOO_OLD_NOTICE = "payme.recovery.too_old"
 _BACKLOG_NOTICE = "payme.cancellations"
 _ANOTHER_TILL_NOTICE = "payme.another_till"
 _DEFAULT_LANGUAGE = "ru"
-_OLD_MS = 3_600_000
-_MANY = 10
+_MAX_LIVE_AGE_MS = 3_600_000
+_MAX_LIVE = 10
 _FORGET_AT_ONCE = 100
 _DAY_S = 86_400.0
 _FORGET_AGAIN_S = 60.0
@@ -49,13 +49,13 @@ _YIELD_S = 1.0
 
 
 class Background:
-    """The background of one till; a ``Delivery`` for its worker, and the host that delivery may ask.
+    """The background of one till; it implements ``Delivery`` and ``DeliveryHost`` for its worker.
 
     Args:
         host: the till, guarded.
         storage: its data folder.
-        settings: reads the settings of this moment.
-        clients: the client of the worker and the host's queue, not the sale's.
+        settings: reads the current settings.
+        clients: the client of the worker and the host's queue; a sale has another.
         clock: time.
 
     Attributes:
@@ -85,22 +85,18 @@ class Background:
         self._recovery = threading.Thread(target=self._recover_once, name="payme-recovery", daemon=True)
 
     def start(self, *, run_worker: bool) -> None:
-        """Start the worker, which recovers first; without it, recover in the background.
-
-        Money effect: may cancel, later.
-        """
+        """Start the worker, which recovers first; without a worker, recover in another thread."""
         (self._worker if run_worker else self._recovery).start()
 
     def stop(self, *, ask_host: bool = True) -> None:
-        """End; open work stays durable.
+        """End the worker; unfinished work is durable.
 
         Args:
-            ask_host: first ask the host once more about this process's payments; it must have recorded them by now.
-
-        Money effect: may leave cancellations of payments that the host does not have.
+            ask_host: first ask the host about this process's payments; those that it does not have are cancelled. The
+                host must have recorded all results.
         """
-        self.closed_receipts.file_waiting()
-        self._recover_or_log(own_too=ask_host)
+        self.closed_receipts.store_waiting()
+        self._recover_or_log(include_own=ask_host)
         self._worker.stop(_STOP_TIMEOUT_S)
         if self._recovery.is_alive():
             self._recovery.join(_STOP_TIMEOUT_S)
@@ -111,31 +107,31 @@ class Background:
         self._worker.wake(retry=retry)
 
     def notify(self, key: str, text: str | None) -> None:
-        """Show a notice from a thread of the plugin's: only one of them at a time calls the host."""
+        """Show a notice from a thread of the plugin; one such thread at a time calls the host."""
         with self._worker.host_lock:
             self._host.notice(key, text)
 
     def queue_message(self, message: QueueMessage) -> QueueVerdict | None:
-        """Handle a message that the host's queue delivers; None: its kind is not ours.
+        """Handle a message of the host's queue; return None if its kind is not ours.
 
         Money effect: may cancel, the whole amount of one receipt.
         """
         return self._consumer.handle(message, self.texts())
 
     def texts(self) -> Texts:
-        """Return the texts in the cashier's language of this moment."""
+        """Return the texts in the cashier's current language."""
         return texts_of(self._current_settings(), self._host)
 
     @contextlib.contextmanager
     def active_payment(self, payment_id: str) -> Iterator[None]:
-        """Leave a payment to its hook for the time of the block; decide about all others before it.
+        """Recover all other payments, then reserve this one for its hook until the block ends.
 
         Raises:
-            AnotherTill: another living process is the leader: its host's answers and this one's may contradict.
-            JournalError: nobody can tell whether there is one.
+            AnotherTill: another live process is the leader; its host's answers may contradict this host's.
+            JournalError: the leader can't be determined.
         """
         if self.closed_receipts.waiting:
-            self.closed_receipts.file_waiting()
+            self.closed_receipts.store_waiting()
         with self._changed:
             self._active = payment_id
         try:
@@ -146,18 +142,18 @@ class Background:
                 self._active = None
                 self._changed.notify_all()
 
-    def recover(self, *, own_too: bool) -> Recovered | None:
-        """Decide about unfinished payments; None, with a notice: another process is the leader.
+    def recover(self, *, include_own: bool) -> Recovered | None:
+        """Decide unfinished payments; if another process is the leader, show a notice and return None.
 
         Args:
-            own_too: also about this process's own but the active one. Only on the host's thread, because the host has
-                recorded their results; else only about those of dead processes.
+            include_own: also decide this process's own payments except the active one; else only those of dead
+                processes. Use it only on the host's thread, because the host has recorded their results there.
 
         Raises:
             JournalError: the journal can't be used.
         """
         journal = self._storage.journal()
-        is_leader = self._leads()
+        is_leader = self._try_lead()
         self._host.notice(_ANOTHER_TILL_NOTICE, None if is_leader else self.texts()(Text.NOTICE_ANOTHER_TILL))
         if not is_leader:
             return None
@@ -165,12 +161,12 @@ class Background:
 
         def may_decide(row: PaymentRow) -> bool:
             if row.owner == owner.token:
-                return own_too and not self._is_active(row.payment_id)
+                return include_own and not self._is_active(row.payment_id)
             return not owner.is_alive(row.owner)
 
         recovered = recover(journal, may_decide, lambda row: self._host.is_recorded(row.payment_id), self.texts())
         self._is_recovered = True
-        # This process's own payments stay with it until the host decides, so they need no notice.
+        # This process decides its own payments when the host answers, so they need no notice.
         left = sum(row.owner != owner.token for row in recovered.kept)
         self._notify_count(_RECOVERY_NOTICE, Text.NOTICE_PAYMENTS_KEPT, left)
         self._notify_count(_TOO_OLD_NOTICE, Text.NOTICE_PAYMENTS_TOO_OLD, len(recovered.too_old))
@@ -183,13 +179,13 @@ class Background:
     # ------------------------------------------------------------------------------------------------------------------
 
     def processor(self) -> CancellationProcessor:
-        """Return what works on the cancellations, over a connection of its own.
+        """Return the processor of the cancellations; it has its own connection.
 
         Raises:
             JournalError: the journal can't be used, or another file is in its place.
         """
         fault = self._storage.fault()
-        # A deleted journal is gone when this process ends, so what it owes is returned now or never.
+        # A deleted journal is lost when this process ends, so its cancellations must be delivered now.
         if isinstance(fault, FileMoved) and fault.is_replaced:
             raise fault
         with self._lock:
@@ -199,50 +195,50 @@ class Background:
             return self._processor
 
     def merchant(self) -> MerchantClient | None:
-        """Return the merchant account in the settings of this moment, or None if they can't be used."""
+        """Return the merchant account in the current settings, or None if they can't be used."""
         settings = self._current_settings()
         return None if settings is None else self._clients.merchant(settings)
 
-    def before_round(self) -> None:
-        """Do the housekeeping; nothing in it holds up a cancellation, which needs no room on the disk."""
-        self.closed_receipts.file_waiting()
+    def do_housekeeping(self) -> None:
+        """Store waiting receipts, recover, delete old payments and update the notices."""
+        self.closed_receipts.store_waiting()
         if not self._is_recovered:
-            self._recover_or_log(own_too=False)
+            self._recover_or_log(include_own=False)
         self._forget_finished()
         self._consumer.refresh_notice()
         fault = self._storage.fault()
         if fault is not None:
             self._host.notice(JOURNAL_NOTICE, self.texts()(journal_notice(fault)))
         live, oldest = self.processor().cancellations.backlog()
-        is_old = oldest is not None and self._clock.wall_ms() - oldest > _OLD_MS
-        self._notify_count(_BACKLOG_NOTICE, Text.NOTICE_CANCELLATIONS_WAIT, live if is_old or live > _MANY else 0)
+        is_old = oldest is not None and self._clock.wall_ms() - oldest > _MAX_LIVE_AGE_MS
+        self._notify_count(_BACKLOG_NOTICE, Text.NOTICE_CANCELLATIONS_WAIT, live if is_old or live > _MAX_LIVE else 0)
 
     def yield_to_sale(self) -> None:
-        """Wait up to 1 s while a money hook runs: Python runs one thread at a time, so each commit would be delayed."""
+        """Wait up to 1 s while a money hook runs, because a busy worker would delay its commits."""
         with self._changed:
             self._changed.wait_for(lambda: self._active is None, _YIELD_S)
 
-    def cut_off(self) -> None:
-        """Abort the worker's request under way and send no other."""
+    def abort_requests(self) -> None:
+        """Abort the worker's running request and send no other."""
         self._clients.close()
 
     def is_recorded(self, payment_id: str) -> bool | None:
-        """Return the host's answer; None if another till is the leader, because this host knows nothing of its sales.
+        """Return the host's answer; None if another till, with sales of its own, is the leader.
 
         Raises:
-            JournalError: nobody can tell which process is the leader.
+            JournalError: the leader can't be determined.
         """
-        return self._host.is_recorded(payment_id) if self._leads() else None
+        return self._host.is_recorded(payment_id) if self._try_lead() else None
 
     def enqueue(self, message: QueueMessage) -> bool:
-        """Return whether the host's queue took a message; it is not offered one of another till's.
+        """Return whether the host's queue took a message; only the leader offers it one.
 
         Raises:
-            JournalError: nobody can tell which process is the leader.
+            JournalError: the leader can't be determined.
         """
-        return self._leads() and self._host.enqueue(message)
+        return self._try_lead() and self._host.enqueue(message)
 
-    def _leads(self) -> bool:
+    def _try_lead(self) -> bool:
         return self._leader.acquire(self._storage.opened.leases)
 
     def _current_settings(self) -> Settings | None:
@@ -256,7 +252,7 @@ class Background:
 
     def _recover_as_leader(self) -> None:
         try:
-            if self.recover(own_too=True) is None:
+            if self.recover(include_own=True) is None:
                 message = "another till works with this folder, and decides about its payments"
                 raise AnotherTill(message)
         except JournalError as error:
@@ -264,21 +260,21 @@ class Background:
                 raise
             _log.error("recovery waits: %s", error)
 
-    def _recover_or_log(self, *, own_too: bool) -> None:
+    def _recover_or_log(self, *, include_own: bool) -> None:
         try:
-            self.recover(own_too=own_too)
+            self.recover(include_own=include_own)
         except JournalError as error:
             _log.error("recovery waits: %s", error)
 
     def _recover_once(self) -> None:
         with self._worker.host_lock:
-            self._recover_or_log(own_too=False)
+            self._recover_or_log(include_own=False)
 
     def _notify_count(self, key: str, text: Text, count: int) -> None:
         self._host.notice(key, self.texts()(text, count=count) if count else None)
 
     def _forget_finished(self) -> None:
-        """Once a day, delete some payments older than ``keepDays``, and go on at once while there are more."""
+        """Delete payments older than ``keepDays``, 100 at a time, once a day."""
         now = self._clock.monotonic()
         settings = self._current_settings() if now >= self._forget_at else None
         if settings is None:
@@ -286,7 +282,7 @@ class Background:
         try:
             forgotten = forget_finished(self.processor().journal, settings.keep_days, _FORGET_AT_ONCE)
         except JournalError as error:
-            # Damage stays; a full disk may have room again soon, but must not fill the log.
+            # Damage stays. A full disk may soon have room again, but retries must not fill the log.
             self._forget_at = now + (_DAY_S if isinstance(error, Damaged) else _FORGET_AGAIN_S)
             _log.error("finished payments can't be forgotten now: %s", error)
             return
@@ -296,6 +292,6 @@ class Background:
 
 
 def texts_of(settings: Settings | None, host: GuardedHost) -> Texts:
-    """Return the texts in the language of the settings, or else of the host."""
+    """Return the texts in the language of the settings, else in that of the host."""
     chosen = settings.language if settings is not None else None
     return Texts(chosen or host.language(_DEFAULT_LANGUAGE))

@@ -1,4 +1,4 @@
-"""Dispatch the host's hooks: whose payment it is, one money hook at a time, a result whatever happens."""
+"""Dispatch the host's hooks: serve our payments, one money hook at a time, always with a result."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _State(Enum):
 
 
 class HookDispatcher:
-    """Serves the hooks of one till, from ``start`` to ``stop``, one money hook at a time. Any thread may call it."""
+    """Serves the hooks of one till from ``start`` to ``stop``. Any thread may call it."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -49,14 +49,11 @@ class HookDispatcher:
         self._busy_thread: int | None = None
 
     def is_running(self) -> bool:
-        """Return whether hooks are served: it has started, and no stop has begun."""
+        """Return whether hooks are served, i.e. ``start`` has ended and ``stop`` has not begun."""
         return self._state is _State.RUNNING
 
     def start(self) -> None:
-        """Start the service; close it again if it can't start, or if ``stop`` was called meanwhile.
-
-        Money effect: may cancel, later: what an earlier run left.
-        """
+        """Start the service; close it if it can't start or if ``stop`` was called during the start."""
         has_started = False
         try:
             self._service.start()
@@ -69,12 +66,10 @@ class HookDispatcher:
                 self._service.stop(ask_host=False)
 
     def stop(self) -> None:
-        """End work; what is unfinished is durable.
+        """End work; unfinished payments and cancellations are durable.
 
         A running money hook ends as if the cashier had stopped it. Wait up to 2 s for it. If it takes longer, or if its
-        own ``Ui`` called this, it closes the service when it returns. So does a start that is under way.
-
-        Money effect: none; a payment that ends so may leave a cancellation.
+        own ``Ui`` called this, it closes the service when it returns. So does a running ``start``.
         """
         with self._changed:
             if self._state is _State.STARTING:
@@ -92,11 +87,11 @@ class HookDispatcher:
         self._service.stop(ask_host=not was_busy)
 
     def payment_types(self) -> list[PaymentType]:
-        """Return the tender of the settings, or nothing."""
+        """Return the tender of the settings; an empty list if there is none."""
         return self._service.payment_types()
 
     def pay(self, request: PaymentRequest, ui: Ui) -> PaymentResult | None:
-        """Take a payment; None: the tender isn't ours.
+        """Take a payment; return None if the tender isn't ours.
 
         Money effect: may charge.
         """
@@ -112,7 +107,7 @@ class HookDispatcher:
         return result
 
     def cancel(self, request: CancelRequest, ui: Ui) -> ReversalResult | None:
-        """Return the payment of an open sale; None: the payment isn't ours.
+        """Return the payment of an open sale; return None if the payment isn't ours.
 
         Money effect: may cancel, the whole amount.
         """
@@ -132,7 +127,7 @@ class HookDispatcher:
         return self._reverse("on_cancel", record.payment_id if row is None else row.payment_id, request, ui)
 
     def violations(self, request: RefundRequest) -> list[RefundViolation]:
-        """Return what forbids a refund; an empty list if nothing does or the payment isn't ours."""
+        """Return the rules that forbid a refund; an empty list if the payment isn't ours."""
         texts = self._service.texts()
         try:
             journal = self._service.storage.journal()
@@ -142,12 +137,12 @@ class HookDispatcher:
             return reversal_requests.violations(journal, request, original, texts)
         except JournalError as error:
             self._service.journal_fault(error, f"refund {request.refund_id}")
-            # What only the journal knows is left out. on_full_refund is refused then, because it returns nothing that
-            # it can't make durable first.
+            # Rules that need the journal are skipped. on_full_refund is refused then, because it sends no cancel that
+            # is not durable.
             return reversal_requests.violations_without_journal(request, texts) if self._may_be_ours(request) else []
 
     def refund(self, request: RefundRequest, ui: Ui) -> ReversalResult | None:
-        """Return the payment of a closed sale unless a rule forbids it; None: the payment isn't ours.
+        """Return the payment of a closed sale if the rules allow it; None if the payment isn't ours.
 
         Money effect: may cancel, the whole amount.
         """
@@ -162,15 +157,15 @@ class HookDispatcher:
         return self._reverse("on_full_refund", named if original is None else original.payment_id, request, ui)
 
     def receipt_closed(self, receipt: Receipt) -> None:
-        """Confirm the payments in a closed receipt and file its fiscal link, now or as soon as the journal takes it."""
+        """Confirm the payments in a closed receipt and store its fiscal link, now or later."""
         try:
-            self._service.background.closed_receipts.file(receipt)
+            self._service.background.closed_receipts.store(receipt)
         except JournalError as error:
             self._service.journal_fault(error, f"receipt {receipt.shift}/{receipt.number} is closed")
         self._service.background.wake()
 
     def queue_message(self, message: QueueMessage) -> QueueVerdict | None:
-        """Handle a message of the host's queue; None: its kind is not ours.
+        """Handle a message of the host's queue; return None if its kind is not ours.
 
         Money effect: may cancel.
         """
@@ -190,12 +185,12 @@ class HookDispatcher:
             self._service.journal_fault(error, f"payment {request.payment_id}")
             return self._refused_payment(request, Text.PAYMENT_JOURNAL_UNWRITABLE)
         except Exception as error:  # noqa: BLE001
-            # No hook raises. What was durable before the fault decides later; until then nobody may hand out goods.
+            # No hook raises. What is durable decides later; until then the result must not be PAID.
             _log.error("payment %s: a fault of the plugin: %s", request.payment_id, safe_traceback(error))
             return self._not_taken(request, Text.PAYMENT_TILL_FAULT)
 
     def _not_taken(self, request: PaymentRequest, text: Text) -> PaymentResult:
-        """Refuse a payment if the journal is certain that no code has left; else return what the journal knows."""
+        """Return REFUSED if the journal proves that no code was sent, else the result that it has."""
         texts = self._service.texts()
         try:
             row = self._service.storage.journal().find(request.payment_id)
@@ -211,7 +206,7 @@ class HookDispatcher:
                     result = self._answer_instead(result, payment_id, request)
                 self._log_result(hook, payment_id, result, began_at)
             else:
-                # The running hook may be the one that returns this very payment.
+                # The running hook may be returning the same payment.
                 result = self._refused_reversal(Text.REVERSAL_BUSY)
                 if self.is_running():
                     result = self._answer_instead(result, payment_id, request)
@@ -240,22 +235,25 @@ class HookDispatcher:
             text = Text.REVERSAL_JOURNAL_DAMAGED if is_damaged else Text.REVERSAL_JOURNAL_UNWRITABLE
             return self._refused_reversal(text)
         except Exception as error:  # noqa: BLE001
-            # No hook raises. A cancellation that is durable is carried out whatever the cashier reads.
+            # No hook raises. A durable cancellation is carried out whatever this result is.
             _log.error("reversal of %s: a fault of the plugin: %s", payment_id, safe_traceback(error))
             return self._refused_reversal(Text.REVERSAL_JOURNAL_UNWRITABLE)
 
     def _answer_instead(
         self, refusal: ReversalResult, payment_id: str, request: CancelRequest | RefundRequest
     ) -> ReversalResult:
-        """Return what the journal says, or else ``refusal``: the host must not keep a sale whose money is returned."""
+        """Return the journal's result, or else ``refusal``.
+
+        The host must not keep a sale whose money is being returned.
+        """
         try:
             journal = self._service.storage.journal()
             row = reversal_requests.row_of(journal, request)
             if row is None:
                 return refusal
             return reversal_requests.answer_without_acting(journal, row, self._service.texts(), refusal)
-        except Exception as error:  # noqa: BLE001 - then the refusal is all that is known
-            _log.error("reversal of %s: what is durable of it can't be read: %s", payment_id, type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - the refusal is returned then
+            _log.error("reversal of %s: its stored state can't be read: %s", payment_id, type(error).__name__)
             return refusal
 
     def _refused_payment(self, request: PaymentRequest, text: Text, **values: object) -> PaymentResult:
@@ -286,12 +284,12 @@ class HookDispatcher:
 
     @contextmanager
     def _one_at_a_time(self) -> Iterator[float | None]:
-        """Yield when the money hook began, or None: another one runs, or the till stops."""
+        """Yield when the money hook began; None if another one runs or the till stops."""
         with self._changed:
-            is_alone = self.is_running() and self._busy_thread is None
-            if is_alone:
+            is_free = self.is_running() and self._busy_thread is None
+            if is_free:
                 self._busy_thread = threading.get_ident()
-        if not is_alone:
+        if not is_free:
             yield None
             return
         try:
@@ -306,7 +304,7 @@ class HookDispatcher:
 
 
 class _StoppableUi:
-    """The cashier's ``Ui``: from the till's stop on it scans nothing more and stops every wait."""
+    """Wrap ``Ui``: after ``stop`` has begun, scan nothing and stop every wait."""
 
     def __init__(self, ui: Ui, dispatcher: HookDispatcher) -> None:
         self._ui = ui

@@ -16,7 +16,7 @@ __all__ = ["LOGGER_NAME", "Log"]
 LOGGER_NAME = PLUGIN_NAME
 
 _CALLERS_FRAME = 3
-"""``stacklevel`` of a record: ``_write``, the method of its level, then the line that logged it."""
+"""``stacklevel`` that skips ``_write`` and the method of the level."""
 
 
 class Log:
@@ -34,11 +34,11 @@ class Log:
         self._write(logging.INFO, form, details)
 
     def warning(self, form: str, *details: object) -> None:
-        """Log something that somebody should look at some time."""
+        """Log something that may need attention."""
         self._write(logging.WARNING, form, details)
 
     def error(self, form: str, *details: object) -> None:
-        """Log something that somebody must look at."""
+        """Log something that needs attention."""
         self._write(logging.ERROR, form, details)
 
     def _write(self, level: int, form: str, details: tuple[object, ...]) -> None:

@@ -1,4 +1,4 @@
-"""The plugin as a host loads it: its hooks, each only a call of ``dispatcher``.
+"""The plugin as a host loads it; each hook only calls ``dispatcher``.
 
 It imports only ``hookspecs`` and the standard library, so that a till starts quickly; ``on_start`` loads the rest.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import hookspecs
 
 if getattr(hookspecs, "PROJECT", None) != "pos" or getattr(hookspecs, "API_VERSION", None) != 1:
-    # The name is short enough for another program to have one of its own.
+    # Another program may have a package of the same name.
     _found = getattr(hookspecs, "__file__", None)
     raise ImportError(f"payme-plugin needs its own package hookspecs, API version 1, but found {_found}", path=_found)
 
@@ -92,7 +92,7 @@ class PaymePlugin:
 
     @hookimpl
     def validate_refund(self, request: RefundRequest) -> list[RefundViolation]:
-        """Return what forbids a refund; see ``hookspecs``.
+        """Return the rules that forbid a refund; see ``hookspecs``.
 
         Raises:
             TypeError: ``request`` is not a ``RefundRequest``.
@@ -148,14 +148,14 @@ class PaymePlugin:
         self._replace(None)
 
     def _replace(self, dispatcher: HookDispatcher | None) -> None:
-        """Stop what was started last; ``dispatcher`` comes after it."""
+        """Replace the dispatcher and stop the former one."""
         with self._lock:
             former, self._dispatcher = self._dispatcher, dispatcher
         if former is not None:
             former.stop()
 
     def _running(self) -> HookDispatcher | None:
-        """Return what serves the hooks, or None before the start and from the stop on."""
+        """Return the dispatcher, or None before the start and after the stop."""
         dispatcher = self._dispatcher
         return dispatcher if dispatcher is not None and dispatcher.is_running() else None
 

@@ -1,4 +1,4 @@
-"""Text that must not be shown: the key of the merchant account and the buyer's code."""
+"""Secrets: text that must not be shown, i.e. the key of the merchant account and the buyer's code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KEPT_DIGITS = 4
 
 
 class Secret:
-    """A text that only ``reveal()`` returns; ``str``, ``repr``, formats and pickles are masked."""
+    """Text that only ``reveal()`` returns; ``str``, ``repr``, ``format`` and pickles are masked."""
 
     __slots__ = ("_text",)
 
@@ -56,10 +56,10 @@ class Secret:
 
 
 def mask_digits(text: str) -> str:
-    """Return ``text`` with all but the last four digits of every number of six or more digits masked.
+    """Return ``text`` with numbers of six or more digits masked except for their last four.
 
-    A number in groups must have nine digits, so that most amounts stay; its digits are joined. It is the last check of
-    text from outside: a server may repeat a code, a card or a phone in its message.
+    A number in groups is masked only from nine digits on, so that most amounts stay; its groups are joined. Use it as
+    the last check of text from outside, because a server may repeat a code, a card or a phone in its message.
     """
     return _LONG_NUMBER.sub(_masked, text)
 

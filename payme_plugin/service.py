@@ -1,4 +1,4 @@
-"""The composition root: builds client, journal, slip renderer and background, each when first needed."""
+"""The composition root: build client, journal, slip renderer and background, each when first needed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _DEFAULT_SLIP_WIDTH = 32
 
 
 class Service:
-    """The parts of the plugin, from the till's start to its stop.
+    """The parts of the plugin between the till's start and stop.
 
     Args:
         host: the till.
@@ -56,9 +56,9 @@ class Service:
     Attributes:
         host: the till, guarded.
         clock: time.
-        settings: reads the settings of this moment.
+        settings: reads the current settings.
         storage: the till's data folder.
-        background: everything behind the sales.
+        background: recovery, housekeeping, the worker and notices.
     """
 
     def __init__(self, host: Host, clock: Clock | None = None) -> None:
@@ -71,10 +71,7 @@ class Service:
         self.background = Background(self.host, self.storage, self.settings, ClientCache(self.clock), self.clock)
 
     def start(self) -> None:
-        """Check the settings, open the journal, and warm up in the background what the first payment needs.
-
-        Money effect: may cancel, later: what an earlier run left.
-        """
+        """Check the settings, open the journal, prepare the first payment and start the background."""
         settings = self._checked_settings()
         try:
             self.storage.journal()
@@ -93,26 +90,24 @@ class Service:
         self.background.start(run_worker=settings is None or settings.run_worker)
 
     def stop(self, *, ask_host: bool = True) -> None:
-        """End the background and close what is open; unfinished payments and cancellations stay durable.
+        """End the background, and close clients and journal; unfinished work is durable.
 
         Args:
-            ask_host: ask the host once more which payments of this process it has; it must have recorded them by now.
-
-        Money effect: may cancel, later: payments that the host does not have.
+            ask_host: as for ``Background.stop``.
         """
         self.background.stop(ask_host=ask_host)
         self._clients.close()
         self.storage.close()
 
     def payment_types(self) -> list[PaymentType]:
-        """Return the tender of the settings, or nothing, with a notice that says how to set it."""
+        """Return the tender of the settings; without one, show a notice that says how to set it."""
         texts = texts_of(self._checked_settings(), self.host)
         number = self.settings.payment_type()
         self.host.notice(_TENDER_NOTICE, None if number is not None else texts(Text.NOTICE_NO_PAYMENT_TYPE))
         return [] if number is None else [PaymentType(number=number, name=texts(Text.TENDER_NAME))]
 
     def context(self) -> Context:
-        """Return the tools of one operation, with the settings of this moment.
+        """Return the context of one operation, with the current settings.
 
         Raises:
             SettingsError: the settings can't be used.
@@ -143,7 +138,7 @@ class Service:
         )
 
     def texts(self) -> Texts:
-        """Return the texts in the cashier's language of this moment."""
+        """Return the texts in the cashier's current language."""
         return self.background.texts()
 
     def journal_fault(self, error: JournalError, what: str) -> None:
@@ -176,7 +171,7 @@ class Service:
 
 
 class ClientCache:
-    """The client of the merchant account in the settings, replaced when the account changes. Any thread may use it.
+    """Keeps one client and replaces it when the merchant account changes. Any thread may use it.
 
     Args:
         clock: time.
@@ -192,7 +187,7 @@ class ClientCache:
         self._is_closed = False
 
     def of(self, settings: Settings) -> PaymeGoClient:
-        """Return the client for ``settings``; once the cache is closed, one that sends nothing."""
+        """Return the client for ``settings``; after ``close``, one that sends nothing."""
         wanted = (MerchantAccount.of(settings), settings.ca_file)
         with self._lock:
             if self._client is not None and self._made_for == wanted:
@@ -210,7 +205,7 @@ class ClientCache:
         return MerchantClient(settings.pos_id, settings.url, self.of(settings), limits_of(settings))
 
     def close(self) -> None:
-        """Close the client: nothing waits for an answer any more, and nothing more is sent."""
+        """Close the client: end every wait for an answer and send nothing more."""
         with self._lock:
             self._is_closed = True
             client = self._client
@@ -225,7 +220,7 @@ class OpenStorage:
     Attributes:
         path: the journal's file.
         journal: the journal.
-        file: detects that the file is not the same any more.
+        file: detects that the file was deleted, moved or replaced.
         leases: the leases of the journal's rows, and the leader's lock.
         owner: this process as an owner of payments.
     """
@@ -238,10 +233,10 @@ class OpenStorage:
 
 
 class Storage:
-    """The till's data folder: the journal, its locks, this process as an owner of payments. Any thread may use it.
+    """Opens the journal and its locks in the till's data folder. Any thread may use it.
 
-    It is opened when first needed. A disk that failed at the start may work at the next payment, so an error is raised
-    each time and opening is tried again.
+    It opens them when first needed. If that fails it tries again at the next call, because a disk that failed at the
+    start may work at the next payment.
     """
 
     def __init__(self, host: Host, clock: Clock) -> None:
@@ -253,14 +248,14 @@ class Storage:
 
     @property
     def opened(self) -> OpenStorage:
-        """What ``journal`` has opened; ``Unavailable`` before the first call."""
+        """What ``journal`` has opened; raises ``Unavailable`` before its first call."""
         if self._opened is None:
             message = "the journal is not open"
             raise Unavailable(message)
         return self._opened
 
     def journal(self) -> Journal:
-        """Return the journal: open it at the first call, and check at each later one that its file is still there.
+        """Return the journal: open it at the first call, check its file at each later one.
 
         Raises:
             Unavailable: the folder, the file or the disk can't be used.
@@ -281,7 +276,7 @@ class Storage:
             return self._opened.journal
 
     def fault(self) -> JournalError | None:
-        """Return what is known to be wrong with the open journal, or None."""
+        """Return the known fault of the open journal, or None."""
         with self._lock:
             if self._opened is None:
                 return None
@@ -293,7 +288,7 @@ class Storage:
             return Damaged(damages[0]) if damages else None
 
     def another_journal(self) -> Journal:
-        """Return one more connection to the journal, for long work of another thread.
+        """Return a new connection to the journal for another thread.
 
         Raises:
             JournalError: as ``journal``.

@@ -1,7 +1,7 @@
-"""What a cashier reads: every text by its key, in Russian, Uzbek and English.
+"""The texts for cashiers, by key, in Russian, Uzbek and English.
 
-A text says what happened, then what to do, with the server's code in brackets if there is one. The words are in the
-gettext catalogues under ``payme_plugin/locale``; they are loaded at the first text.
+A text states what happened, then what to do, with the server's error code, if any, in brackets. The texts are in the
+gettext catalogues under ``payme_plugin/locale``, which are loaded at first use.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ __all__ = ["DOMAIN", "LANGUAGES", "LOCALE", "Text", "Texts"]
 DOMAIN = "payme_plugin"
 LOCALE = Path(__file__).with_name("locale")
 LANGUAGES = ("ru", "uz", "en")
-"""The first one stands in for a language that is not here."""
+"""The first one is used for any other language."""
 
 _ACCOUNT_ERRORS = range(-31099, -31049)
 _ACCOUNT_ERROR = -31050
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
-_OUTSIDE_WORDS = "text"
+_SERVER_TEXT = "text"
 _MAX_VALUE_CHARACTERS = 200
 
 
@@ -122,7 +122,7 @@ class Texts:
     """The texts in one language.
 
     Args:
-        language: ``ru``, ``uz`` or ``en``, a region or script after it is ignored; for any other, Russian.
+        language: ``ru``, ``uz`` or ``en``; a region or script after it is ignored, and any other means Russian.
     """
 
     def __init__(self, language: str) -> None:
@@ -135,19 +135,19 @@ class Texts:
 
         Args:
             text: which text.
-            values: what goes into its placeholders; each is brought onto one line and cut at 200 characters, and
-                numbers in ``text``, the server's own words, are masked: a server may repeat a code or a phone.
+            values: the values of its placeholders; each is put on one line and cut at 200 characters. Numbers in
+                ``text``, the server's message, are masked, because a server may repeat a code or a phone.
         """
         return _filled(self._words()(text.value), values)
 
     def of_error(self, code: int, server_text: str = "") -> str:
-        """Return what a cashier reads on a server's error: from the catalogue, else in the server's own words.
+        """Return the text for a server's error: from the catalogue, else the server's message.
 
-        Payme keeps the codes from -31099 to -31050 for faults of the account; they have one text.
+        Payme reserves the codes from -31099 to -31050 for faults of the account; they have one text.
 
         Args:
             code: the server's error code.
-            server_text: its own words in this language; empty if it sent none.
+            server_text: its message in this language; empty if it sent none.
         """
         key = f"error.{_ACCOUNT_ERROR if code in _ACCOUNT_ERRORS else code}"
         if (words := self._words()(key)) != key:
@@ -164,7 +164,7 @@ class Texts:
 
 @lru_cache(maxsize=len(LANGUAGES))
 def _load(language: str) -> NullTranslations:
-    """Return a language's catalogue; in a broken installation an empty one, whose texts are their keys."""
+    """Return a language's catalogue; an empty one, which returns the keys, if it can't be read."""
     try:
         with (LOCALE / language / "LC_MESSAGES" / f"{DOMAIN}.mo").open("rb") as file:
             return GNUTranslations(file)
@@ -173,12 +173,12 @@ def _load(language: str) -> NullTranslations:
 
 
 def _filled(words: str, values: Mapping[str, object]) -> str:
-    """Return a text with its placeholders filled; one without a value stays as it is, so that a result is shown."""
+    """Return a text with its placeholders filled; a placeholder without a value stays."""
     return _PLACEHOLDER.sub(lambda found: _shown(found[1], values) if found[1] in values else found[0], words)
 
 
 def _shown(name: str, values: Mapping[str, object]) -> str:
-    """Return the value of a placeholder on one line."""
+    """Return the value of a placeholder on one line, cut and masked."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in str(values[name])).split())
-    line = mask_digits(line) if name == _OUTSIDE_WORDS else line
+    line = mask_digits(line) if name == _SERVER_TEXT else line
     return line if len(line) <= _MAX_VALUE_CHARACTERS else line[: _MAX_VALUE_CHARACTERS - 1] + "…"

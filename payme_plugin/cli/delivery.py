@@ -84,13 +84,13 @@ class JournalDelivery:
         except SettingsError:
             return None
 
-    def before_round(self) -> None:
+    def do_housekeeping(self) -> None:
         """Leave recovery and notices to the till."""
 
     def yield_to_sale(self) -> None:
         """Do nothing: sales are made in another process."""
 
-    def cut_off(self) -> None:
+    def abort_requests(self) -> None:
         """Abort the request under way and send no other."""
         self._clients.close()
 
@@ -114,7 +114,7 @@ def open_delivery(folder: Path, conf_file: Path, identity: str) -> Iterator[Jour
         try:
             yield delivery
         finally:
-            delivery.cut_off()
+            delivery.abort_requests()
 
 
 def log_of(folder: Path, identity: str, otherwise: AbstractContextManager[None]) -> AbstractContextManager[None]:

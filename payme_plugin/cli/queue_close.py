@@ -66,7 +66,7 @@ def _end(delivery: JournalDelivery, row: CancellationRow, reason: str) -> tuple[
     ended = Refusal(f"cancellation {row.cancellation_id} has ended already; `payme queue show` tells how")
     if row.ended_at is not None:
         raise ended
-    state = delivery.processor().stepper.last_state(row, delivery.require_merchant())
+    state = delivery.processor().steps.last_state(row, delivery.require_merchant())
     is_back = state == ReceiptState.CANCELLED
     outcome = (
         f"Payme says cancelled (50); closed by hand: {reason}" if is_back else closing(reason, state_in_words(state))

@@ -1,4 +1,4 @@
-"""The host's queue: a cancellation as a message, and what is done with a message that the queue delivers."""
+"""The host's queue: write a cancellation as a message, and handle messages that the queue delivers."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ VERSION = 1
 _LONGEST_VERSION = 40
 _NOTICE = "payme.queue"
 _REMEMBERED_S = 86_400.0
-"""A message that has not come again for a day is no longer in a queue."""
+"""A message that was not delivered again for a day is no longer in a queue."""
 
 
 class UnknownVersion(ValueError):
-    """Another version of the plugin wrote the message: keep it, and install that version."""
+    """Another version of the plugin wrote the message; keep it and install that version."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """The cancellation that a message is about.
+    """The cancellation that a message names.
 
     Attributes:
         cancellation_id: the row's number in the journal.
@@ -53,7 +53,7 @@ class Cancel:
 
 
 def message_of(row: CancellationRow) -> QueueMessage:
-    """Return the message for a row: versioned JSON without secrets; the same row always has the same message id."""
+    """Return the message for a row: versioned JSON without secrets, always with the same message id."""
     body = {
         "v": VERSION,
         "cancellation_id": row.cancellation_id,
@@ -71,7 +71,7 @@ def message_of(row: CancellationRow) -> QueueMessage:
 
 
 def read_message(message: QueueMessage) -> Cancel | None:
-    """Return what a message of our kind is about, or None if its body is not ours.
+    """Return the cancellation in a message of our kind, or None if its body is not ours.
 
     Raises:
         UnknownVersion: its version is not ours, or missing.
@@ -96,7 +96,7 @@ class QueueConsumer:
 
     Args:
         host: shows the notice of a message that can't be handled.
-        delivery: what steps the cancellations.
+        delivery: provides the processor of the cancellations.
         clock: time.
     """
 
@@ -108,11 +108,11 @@ class QueueConsumer:
         self._problems: dict[str, tuple[float, str]] = {}
 
     def handle(self, message: QueueMessage, texts: Texts) -> QueueVerdict | None:
-        """Handle a message that the host's queue delivers; None: its kind is not ours.
+        """Handle a message of the host's queue; return None if its kind is not ours.
 
         Args:
             message: the message.
-            texts: in the cashier's language of this moment.
+            texts: in the cashier's current language.
 
         Money effect: may cancel, the whole amount of one receipt.
         """
@@ -125,7 +125,7 @@ class QueueConsumer:
             self._set_problem(message.message_id, texts(Text.NOTICE_QUEUE_VERSION))
             return QueueVerdict.RETRY
         if cancel is None:
-            _log.error("queue message %s is of our kind, but not ours", message.message_id)
+            _log.error("queue message %s has our kind, but its body is not ours", message.message_id)
             self._set_problem(message.message_id, None)
             return QueueVerdict.DROP
         try:
@@ -135,7 +135,7 @@ class QueueConsumer:
             return QueueVerdict.RETRY
 
     def refresh_notice(self) -> None:
-        """Show what is wrong with the latest message; forget messages that have not come again for a day."""
+        """Show the problem of the latest message; drop messages that were not repeated for a day."""
         limit = self._clock.monotonic() - _REMEMBERED_S
         with self._lock:
             self._problems = {name: problem for name, problem in self._problems.items() if problem[0] >= limit}
@@ -146,7 +146,7 @@ class QueueConsumer:
         processor = self._delivery.processor()
         row = processor.journal.cancellation(cancel.cancellation_id)
         if row is None or row.receipt_id != cancel.receipt_id:
-            # The journal is lost or another's. The message is all that is known of the money, so it stays.
+            # The journal is lost or another till's. Only the message names the money, so it stays in the queue.
             self._set_problem(message_id, texts(Text.NOTICE_QUEUE_UNKNOWN, receipt_id=cancel.receipt_id))
             return QueueVerdict.RETRY
         self._set_problem(message_id, None)
@@ -158,7 +158,7 @@ class QueueConsumer:
         return QueueVerdict.DONE if processor.deliver(row, merchant) is StepOutcome.DONE else QueueVerdict.RETRY
 
     def _set_problem(self, message_id: str, text: str | None) -> None:
-        """Show what is wrong with a message; None: nothing is any more."""
+        """Show the problem of a message; remove it if ``text`` is None."""
         with self._lock:
             self._problems.pop(message_id, None)
             if text is not None:

@@ -1,4 +1,4 @@
-"""Deliver cancellations and fiscal receipts: the offer to the host's queue, and one step under a lease.
+"""Deliver cancellations and fiscal receipts: offer rows to the host's queue, and step them.
 
 Several threads and processes may work on one journal; a row is stepped only by the holder of its lease.
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.rows import CancellationRow, FiscalLinkRow
     from payme_plugin.operations.cancellation import MerchantClient
 
-__all__ = ["CancellationProcessor", "Delivery", "HostOfRows"]
+__all__ = ["CancellationProcessor", "Delivery", "DeliveryHost"]
 
 _log = Log()
 
@@ -39,33 +39,33 @@ _MOST_DUE = 1000
 _WAITED_FOR = frozenset({StepOutcome.ACCEPTED, None})
 
 
-class HostOfRows(Protocol):
-    """What a processor asks of the host whose journal it works on. Either method may raise ``JournalError``."""
+class DeliveryHost(Protocol):
+    """What a processor needs from the host. Either method may raise ``JournalError``."""
 
     def is_recorded(self, payment_id: str) -> bool | None:
-        """Return whether the host has a payment, or None if that can't be told."""
+        """Return whether the host has a payment, or None if that is unknown."""
 
     def enqueue(self, message: QueueMessage) -> bool:
         """Return whether the host's queue took a message."""
 
 
 class Delivery(Protocol):
-    """What a worker and the host's queue work with: the background of a till, or a command."""
+    """What a worker and the host's queue need; a till's background or a command implements it."""
 
     def processor(self) -> CancellationProcessor:
-        """Return what works on the rows; raise ``JournalError`` if the journal can't be used."""
+        """Return the processor of the rows; raise ``JournalError`` if the journal can't be used."""
 
     def merchant(self) -> MerchantClient | None:
-        """Return the merchant account in the settings of this moment, or None if they can't be used."""
+        """Return the merchant account in the current settings, or None if they can't be used."""
 
-    def before_round(self) -> None:
-        """Do the housekeeping that comes before each round of a worker."""
+    def do_housekeeping(self) -> None:
+        """Do the housekeeping before a worker delivers what is due."""
 
     def yield_to_sale(self) -> None:
-        """Wait a short while if a sale needs the machine more."""
+        """Wait a short time while a sale is running."""
 
-    def cut_off(self) -> None:
-        """Abort the request under way, so that no thread waits for its answer, and send no other."""
+    def abort_requests(self) -> None:
+        """Abort the running request, so that no thread waits for its answer, and send no other."""
 
 
 class CancellationProcessor:
@@ -82,21 +82,21 @@ class CancellationProcessor:
         journal: as given.
         cancellations: those of the journal.
         links: its fiscal links.
-        stepper: makes the steps.
+        steps: makes one step of a row.
     """
 
     def __init__(
         self,
         journal: Journal,
         leases: Leases,
-        host: HostOfRows,
+        host: DeliveryHost,
         clock: Clock,
         jitter: Callable[[], float] = _RANDOM.random,
     ) -> None:
         self.journal = journal
         self.cancellations = Cancellations(journal)
         self.links = FiscalLinks(journal)
-        self.stepper = CancellationStep(journal, clock, jitter)
+        self.steps = CancellationStep(journal, clock, jitter)
         self._leases = leases
         self._host = host
         self._clock = clock
@@ -104,10 +104,10 @@ class CancellationProcessor:
         self._offered_here: set[int] = set()
 
     def offer(self, row: CancellationRow) -> bool:
-        """Offer a live row to the host's queue once, under its lease; return whether the queue has it to itself now.
+        """Offer a row to the host's queue once, under its lease; return whether the queue took it.
 
-        The queue has it for an hour; then our worker takes it too. If that can't be stored, this process steps the row
-        at once and offers it no more: a row in both places is harmless, because each step asks for the state first.
+        Only the queue works on it for an hour, then our worker does too. If that can't be stored, this process steps it
+        at once and does not offer it again; a row in both places is harmless, because each step asks the state first.
         """
         if row.offered_at is not None or row.cancellation_id in self._offered_here:
             return False
@@ -125,15 +125,15 @@ class CancellationProcessor:
         return True
 
     def is_recorded(self, row: CancellationRow) -> bool | None:
-        """Return whether the host has the row's payment; None if that can't be told or makes no difference.
+        """Return whether the host has the row's payment; None if that is unknown or irrelevant.
 
         Raises:
-            JournalError: nobody can tell whether this host may be asked.
+            JournalError: it is unknown whether this host may be asked.
         """
         return self._host.is_recorded(row.payment_id) if row.cause is Cause.UNRECORDED else None
 
     def step(self, row: CancellationRow, merchant: MerchantClient, *, is_recorded: bool | None) -> StepOutcome | None:
-        """Step a row if its lease is free; None: it is not, or nothing could be stored.
+        """Step a row; return None if its lease is taken or the result could not be stored.
 
         Money effect: may cancel, the whole amount of the row's receipt.
         """
@@ -144,23 +144,23 @@ class CancellationProcessor:
                 now = self.journal.cancellation(row.cancellation_id)
                 if now is None or now.ended_at is not None:
                     return StepOutcome.DONE
-                return self.stepper.step(now, merchant, is_recorded=is_recorded)
+                return self.steps.step(now, merchant, is_recorded=is_recorded)
         except JournalError as error:
             _log.error("cancellation %d: %s", row.cancellation_id, error)
             return None
 
     def deliver(self, row: CancellationRow, merchant: MerchantClient) -> StepOutcome | None:
-        """Ask the host whether it has the row's payment, then step the row; None as ``step``.
+        """Ask the host whether it has the row's payment, then step the row; return as ``step``.
 
         Raises:
-            JournalError: nobody can tell whether this host may be asked.
+            JournalError: it is unknown whether this host may be asked.
 
         Money effect: may cancel, the whole amount of the row's receipt.
         """
         return self.step(row, merchant, is_recorded=self.is_recorded(row))
 
     def send_link(self, row: FiscalLinkRow, merchant: MerchantClient) -> bool:
-        """Send a fiscal receipt to Payme if the row's lease is free; False: it is not, or nothing could be stored."""
+        """Send a fiscal receipt to Payme; return False if the lease is taken or nothing was stored."""
         try:
             with self._leases.try_acquire(_FIRST_LINK_LEASE + row.fiscal_link_id) as is_ours:
                 if is_ours and self.links.is_live(row):
@@ -179,11 +179,11 @@ class CancellationProcessor:
             self.deliver(row, merchant)
 
     def deliver_until_empty(self, merchant: MerchantClient, patience_s: float) -> bool:
-        """Step every live row whatever its pause, again and again; return whether none is left.
+        """Step all live rows repeatedly, ignoring their pauses; return whether all have ended.
 
-        Stop when no row is live, or when a whole turn changed nothing and no row is at 21. Wait for a row at 21, or in
-        the hands of another worker, up to ``patience_s`` seconds (``payDuration``) after the last row that ended, and
-        step no other row meanwhile.
+        Stop when no row is live, or when a pass over all rows changed nothing and no row is in state 21. Wait for rows
+        in state 21 or with a taken lease up to ``patience_s`` seconds (``payDuration``) after the last row that ended,
+        and step no other row during that time.
 
         Money effect: may cancel.
         """
@@ -192,14 +192,14 @@ class CancellationProcessor:
         has_changed = False
         while rows := self.cancellations.live():
             is_whole = not waits_for
-            came = {
+            outcomes = {
                 row.cancellation_id: self.deliver(row, merchant)
                 for row in rows
                 if is_whole or row.cancellation_id in waits_for
             }
-            has_ended = StepOutcome.DONE in came.values() or not (is_whole or came.keys() == waits_for)
+            has_ended = StepOutcome.DONE in outcomes.values() or not (is_whole or outcomes.keys() == waits_for)
             has_changed = has_ended or (has_changed and not is_whole)
-            waits_for = {number for number, outcome in came.items() if outcome in _WAITED_FOR}
+            waits_for = {number for number, outcome in outcomes.items() if outcome in _WAITED_FOR}
             if has_ended or gives_up_at is None:
                 gives_up_at = self._clock.monotonic() + patience_s
             if not waits_for:
@@ -212,12 +212,12 @@ class CancellationProcessor:
         return self.cancellations.backlog()[0] == 0
 
     def send_links(self, merchant: MerchantClient, patience_s: float, *, due_only: bool) -> None:
-        """Send the fiscal receipts that wait, each once; begin none after ``patience_s`` seconds.
+        """Send each pending fiscal receipt once; begin none after ``patience_s`` seconds.
 
         Args:
             merchant: the merchant account in the settings.
-            patience_s: nothing is begun after it.
-            due_only: skip those whose pause is not over.
+            patience_s: seconds after which no request is begun.
+            due_only: skip rows whose pause is not over.
 
         Raises:
             JournalError: they can't be read.

@@ -24,17 +24,19 @@ _log = Log()
 
 _MOST_ROWS = 64
 _MOST_S = 1.0
-"""A round begins no row after this time, so that housekeeping and new settings wait no longer than one row takes."""
+"""No row is begun after this time, so that housekeeping and new settings wait for one row at most."""
 _LONGEST_IDLE_S = 20.0
-_IDLE_BESIDE_FAILED_S = 0.5
-_REST_S = 20.0
+_IDLE_AFTER_FAILURE_S = 0.5
+_RETRY_AFTER_S = 20.0
+_FORGET_AFTER_S = 3600.0
+"""A row that failed longer ago is again before all that are due later, so that no backlog holds it up for ever."""
 
 
 class Worker:
     """Delivers cancellations and fiscal receipts in the background, from ``start`` to ``stop``.
 
     Attributes:
-        host_lock: held while the host is called, because it expects one thread of the plugin's at a time.
+        host_lock: held while the host is called, because it expects one thread of the plugin at a time.
     """
 
     def __init__(self, delivery: Delivery, clock: Clock) -> None:
@@ -44,64 +46,60 @@ class Worker:
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._failed_at: dict[str, float] = {}
-        self._is_rest_over = False
+        self._forget_failures = False
         self._thread = threading.Thread(target=self._run, name="payme-worker", daemon=True)
 
     def start(self) -> None:
-        """Start the thread.
-
-        Money effect: may cancel, later: whatever is due.
-        """
+        """Start the thread."""
         self._thread.start()
 
     def wake(self, *, retry: bool = False) -> None:
-        """Look at once for what is due, e.g. because a row was just written.
+        """Deliver at once what is due, e.g. because a row was just written.
 
         Args:
-            retry: also try again what has just failed, e.g. because the hook that held the lease has returned.
+            retry: forget which rows have failed, e.g. because the hook that held a lease has returned.
         """
         if retry:
-            self._is_rest_over = True
+            self._forget_failures = True
         self._wake.set()
 
     def stop(self, timeout_s: float) -> None:
-        """Begin nothing more, cut off what is under way and wait at most ``timeout_s`` seconds for the thread.
+        """Begin no row, abort the running request, and wait up to ``timeout_s`` s for the thread.
 
-        A step that is cut off is repeated later by whoever comes next.
+        An aborted step is repeated later.
         """
         self._stopping.set()
         self._wake.set()
-        self._delivery.cut_off()
+        self._delivery.abort_requests()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(timeout_s)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._wake.wait(self._round())
+            self._wake.wait(self._run_once())
             self._wake.clear()
 
-    def _round(self) -> float:
-        """Deliver what is due; return the seconds until the next round. The worker never stops silently."""
+    def _run_once(self) -> float:
+        """Deliver what is due; log what goes wrong; return the seconds until the next call."""
         try:
             return self._deliver_due()
         except JournalError as error:
             _log.error("the worker can't use the journal: %s", error)
-        except Exception as error:  # noqa: BLE001 - a fault of this round must not end the worker
+        except Exception as error:  # noqa: BLE001 - the worker never stops silently
             _log.error("the worker met a fault of the plugin: %s", safe_traceback(error))
         return _LONGEST_IDLE_S
 
     def _deliver_due(self) -> float:
-        """Do the housekeeping and deliver what is due; return the seconds until the next round.
+        """Do the housekeeping and deliver what is due; return the seconds until the next call.
 
-        A row that failed rests for a while, then has its turn after all others: it stays the longest due, e.g. on a
-        full disk, and must not be all that is ever tried.
+        A row that failed, e.g. on a full disk, is retried 20 s later, after all others. It stays the longest due, so
+        it would otherwise be the only row that is tried.
         """
         with self.host_lock:
-            self._delivery.before_round()
+            self._delivery.do_housekeeping()
         processor = self._delivery.processor()
         began_at = self._clock.monotonic()
-        rest_s, self._is_rest_over = 0.0 if self._is_rest_over else _REST_S, False
-        due = self._due(processor, began_at - rest_s)
+        due = self._due(processor, began_at)
         with self.host_lock:
             merchant = self._delivery.merchant() if due else None
         for row in due:
@@ -115,21 +113,26 @@ class Worker:
             else:
                 self._failed_at[_name(row)] = self._clock.monotonic()
         if self._failed_at:
-            return _IDLE_BESIDE_FAILED_S
+            return _IDLE_AFTER_FAILURE_S
         next_due_in_ms = (processor.cancellations.next_due_in_ms(), processor.links.next_due_in_ms())
         return min([_LONGEST_IDLE_S, *(ms / 1000 + 0.001 for ms in next_due_in_ms if ms is not None)])
 
-    def _due(self, processor: CancellationProcessor, failed_until: float) -> list[_Row]:
-        """Return the rows that are due: first those that have not failed, then those that did, the earliest first."""
+    def _due(self, processor: CancellationProcessor, now: float) -> list[_Row]:
+        """Return the due rows: those that have not failed within the hour, then those that did, earliest first."""
+        if self._forget_failures:
+            self._forget_failures = False
+            self._failed_at.clear()
         most = _MOST_ROWS + len(self._failed_at)
         found: list[_Row] = [*processor.cancellations.due(most), *processor.links.due(most)]
         rows = {_name(row): row for row in found}
-        failed_at = self._failed_at = {name: at for name, at in self._failed_at.items() if name in rows}
-        chosen = [name for name in rows if failed_at.get(name, failed_until) <= failed_until]
-        return [rows[name] for name in sorted(chosen, key=lambda name: failed_at.get(name, float("-inf")))]
+        self._failed_at = {
+            name: at for name, at in self._failed_at.items() if name in rows and now - at < _FORGET_AFTER_S
+        }
+        chosen = [name for name in rows if now - self._failed_at.get(name, float("-inf")) >= _RETRY_AFTER_S]
+        return [rows[name] for name in sorted(chosen, key=lambda name: self._failed_at.get(name, float("-inf")))]
 
     def _deliver(self, processor: CancellationProcessor, row: _Row, merchant: MerchantClient | None) -> bool:
-        """Deliver one row; return whether it may be due again as its pause says, because that was stored."""
+        """Deliver one row; return whether its next due time was stored."""
         try:
             if isinstance(row, FiscalLinkRow):
                 return merchant is not None and processor.send_link(row, merchant)

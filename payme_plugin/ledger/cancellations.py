@@ -1,4 +1,4 @@
-"""Cancellations: which are due, the result of each step, how one ends. Live rows are never deleted."""
+"""Cancellations: the due rows, the result of a step, the end of a row. Live rows are never deleted."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from payme_plugin.ledger.journal import Journal
-    from payme_plugin.ledger.rows import FiscalLinkRow, Note
+    from payme_plugin.ledger.rows import Event, FiscalLinkRow
 
     _Row = TypeVar("_Row", CancellationRow, FiscalLinkRow)
 
 __all__ = [
     "CLOSED_BY_HAND",
     "FARTHEST_DUE_MS",
-    "HELD_BY_TILL",
-    "SAID_CANCELLED",
+    "HOST_HAS_PAYMENT",
+    "PAYME_CANCELLED",
     "Cancellations",
     "closing",
     "closing_reason",
     "due_rows",
     "next_due_in_ms",
-    "was_told_queued",
+    "returned_queued",
 ]
 
-SAID_CANCELLED = "Payme says cancelled (50)"
+PAYME_CANCELLED = "Payme says cancelled (50)"
 """Outcome of a row whose money was returned."""
 
-HELD_BY_TILL = "the till says that it has this payment"
-"""Result of a step that stopped because the till has the payment.
+HOST_HAS_PAYMENT = "the till says that it has this payment"
+"""Result of a step that sent nothing because the host has the payment.
 
-The row is held until the till says otherwise. The sentence is compared, so it must not be reworded."""
+The row is blocked until the host answers otherwise. The text is compared, so it must not be changed."""
 
 FARTHEST_DUE_MS = 3_600_000
 """No row is postponed for longer than one hour.
 
-One that is due later was written before the clock jumped.
+A row that is due later was written before the clock was set back.
 """
 
 CLOSED_BY_HAND = "closed by hand: "
@@ -65,10 +65,10 @@ def closing_reason(row: CancellationRow | None) -> str | None:
     return found.rpartition(_LAST_CHECK)[0] or found
 
 
-def was_told_queued(row: CancellationRow | None) -> bool:
-    """Return whether the host may have been told that a row is queued, even if the row has ended since.
+def returned_queued(row: CancellationRow | None) -> bool:
+    """Return whether a hook may have returned QUEUED for a row; the row may have ended since.
 
-    It is true from the first result that is stored in the row. ``withdraw`` has the same condition in SQL.
+    It is true from the first result that is stored in the row on. ``withdraw`` has the same condition in SQL.
     """
     return row is not None and bool(row.last_error)
 
@@ -96,7 +96,7 @@ class Cancellations:
         return row
 
     def still_live(self, row: CancellationRow) -> CancellationRow:
-        """Return a row as it is now.
+        """Read a live row again.
 
         Raises:
             Conflict: it has ended.
@@ -127,34 +127,34 @@ class Cancellations:
             ).fetchone()
         return found["live"], found["oldest"]
 
-    def begin(self, row: CancellationRow, *, notes: Sequence[Note] = ()) -> None:
+    def begin(self, row: CancellationRow, *, events: Sequence[Event] = ()) -> None:
         """Record that ``receipts.cancel`` is about to be sent for a row.
 
         Args:
             row: a live row.
-            notes: earlier events, and that of the request.
+            events: earlier events, and the event of the request.
 
         Raises:
-            Conflict: the row has ended meanwhile, so the request must not be sent.
+            Conflict: the row has ended, so the request must not be sent.
             Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
             self._update(connection, row, "attempts = attempts + 1")
-            add_events(connection, row.payment_id, notes)
+            add_events(connection, row.payment_id, events)
 
-    def postpone(self, row: CancellationRow, pause_ms: int, came: str, *, notes: Sequence[Note] = ()) -> None:
+    def postpone(self, row: CancellationRow, pause_ms: int, result: str, *, events: Sequence[Event] = ()) -> None:
         """Count a step that did not end a row, and set when the next one is due.
 
-        A row that the host's queue took is left to that queue for an hour.
+        For an hour after the host's queue took a row, only that queue works on it.
 
         Args:
             row: the row as it was read before the step.
             pause_ms: from now to the next step.
-            came: the result of the step; an event if it differs from the last one.
-            notes: events before it; stored only together with it.
+            result: the result of the step; an event if it differs from the last one.
+            events: events before it; stored only if it is.
 
         Raises:
-            Conflict: the row has ended meanwhile.
+            Conflict: the row has ended.
             Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
@@ -162,47 +162,47 @@ class Cancellations:
             # If the queue took it later than now, the clock was set back and its hour can't be measured.
             due_at = "max(?, CASE WHEN offered_at <= ? THEN offered_at + ? ELSE 0 END)"
             changes = f"attempts = max(attempts, ?), last_error = ?, due_at = {due_at}"
-            self._update(connection, row, changes, row.attempts + 1, came, now + pause_ms, now, FARTHEST_DUE_MS)
-            if came != row.last_error:
-                add_events(connection, row.payment_id, notes)
-                add_event(connection, row.payment_id, now, None, None, f"cancellation: {came}")
+            self._update(connection, row, changes, row.attempts + 1, result, now + pause_ms, now, FARTHEST_DUE_MS)
+            if result != row.last_error:
+                add_events(connection, row.payment_id, events)
+                add_event(connection, row.payment_id, now, None, None, f"cancellation: {result}")
 
-    def leave(self, row: CancellationRow, came: str, *, notes: Sequence[Note] = ()) -> None:
+    def leave(self, row: CancellationRow, result: str, *, events: Sequence[Event] = ()) -> None:
         """Leave a row to the worker; do nothing if it has ended. It can't be withdrawn afterwards.
 
         Args:
             row: the row.
-            came: the result so far, never empty.
-            notes: earlier events.
+            result: the result so far, never empty.
+            events: earlier events.
 
         Raises:
-            Unavailable: nothing was stored; the worker finds the row all the same.
+            Unavailable: nothing was stored; the worker still finds the row.
         """
         with self._journal.writing() as connection:
             connection.execute(
                 "UPDATE cancellation SET due_at = ?, last_error = ? WHERE cancellation_id = ? AND ended_at IS NULL",
-                (self._journal.now_ms(), came, row.cancellation_id),
+                (self._journal.now_ms(), result, row.cancellation_id),
             )
-            add_events(connection, row.payment_id, notes)
+            add_events(connection, row.payment_id, events)
 
-    def withdraw(self, row: CancellationRow, outcome: str, *, notes: Sequence[Note] = ()) -> None:
-        """End a row whose reversal Payme refused: its payment is recorded again.
+    def withdraw(self, row: CancellationRow, outcome: str, *, events: Sequence[Event] = ()) -> None:
+        """End a row whose reversal Payme refused; its payment becomes recorded.
 
         Args:
             row: the row; its only ``receipts.cancel`` is the one that Payme refused.
             outcome: how it ended, for the event.
-            notes: earlier events.
+            events: earlier events.
 
         Raises:
-            Conflict: it has ended, or another attempt was stored or none, or the host was told QUEUED, or its payment
-                is not reversing.
+            Conflict: it has ended, the number of stored attempts is not 1, a hook may have returned QUEUED, or its
+                payment is not reversing.
             Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
             now = self._journal.now_ms()
-            # Without last_error: not was_told_queued.
+            # An empty last_error means: not returned_queued.
             self._update(connection, row, "attempts = 1", where="attempts = 1 AND last_error = ''")
-            self._finish(connection, row, outcome, now, notes)
+            self._finish(connection, row, outcome, now, events)
             if not _end_reversing(connection, row.payment_id, PaymentState.RECORDED, now, outcome):
                 message = f"payment {row.payment_id} is not reversing"
                 raise Conflict(message)
@@ -211,7 +211,7 @@ class Cancellations:
         """Record that the host's queue took a row; our worker skips it for ``pause_ms``.
 
         Raises:
-            Conflict: the row has ended meanwhile.
+            Conflict: the row has ended.
             Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
@@ -219,14 +219,14 @@ class Cancellations:
             self._update(connection, row, "offered_at = ?, due_at = ?", now, now + pause_ms)
             add_event(connection, row.payment_id, now, None, None, "cancellation: the host's queue took it")
 
-    def end(self, row: CancellationRow, outcome: str, *, reversed_at_payme: bool, notes: Sequence[Note] = ()) -> None:
+    def end(self, row: CancellationRow, outcome: str, *, reversed_at_payme: bool, events: Sequence[Event] = ()) -> None:
         """End a row; a payment in state reversing becomes reversed in the same commit.
 
         Args:
             row: the row.
             outcome: how it ended, for the event.
             reversed_at_payme: a bound answer said state 50.
-            notes: earlier events.
+            events: earlier events.
 
         Raises:
             Conflict: it has ended already.
@@ -234,16 +234,16 @@ class Cancellations:
         """
         with self._journal.writing() as connection:
             now = self._journal.now_ms()
-            self._finish(connection, row, outcome, now, notes)
+            self._finish(connection, row, outcome, now, events)
             if reversed_at_payme:
-                _end_reversing(connection, row.payment_id, PaymentState.REVERSED, now, SAID_CANCELLED)
+                _end_reversing(connection, row.payment_id, PaymentState.REVERSED, now, PAYME_CANCELLED)
 
     def _finish(
-        self, connection: sqlite3.Connection, row: CancellationRow, outcome: str, now: int, notes: Sequence[Note]
+        self, connection: sqlite3.Connection, row: CancellationRow, outcome: str, now: int, events: Sequence[Event]
     ) -> None:
         changes = "attempts = max(attempts, ?), ended_at = ?, outcome = ?"
         self._update(connection, row, changes, row.attempts + 1, now, outcome)
-        add_events(connection, row.payment_id, notes)
+        add_events(connection, row.payment_id, events)
         add_event(connection, row.payment_id, now, None, None, f"cancellation: {outcome}")
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""What can go wrong with the journal, by what the caller must do about it.
+"""The errors of the journal, and what the caller must do about each.
 
 JournalError
 ├── Unavailable     the journal can't be used, nothing was stored: charge nothing
@@ -6,8 +6,8 @@ JournalError
 ├── Damaged         the file can't be read: charge nothing until ``payme journal repair``
 ├── TooNew          a newer version of the plugin wrote it: charge nothing, install that version
 ├── ForeignJournal  the file belongs to another till: charge nothing, give each till a folder of its own
-├── AnotherTill     another live till is the leader in this folder: charge nothing, separate the two by hand
-├── InUse           a live process works with it: repair nothing, stop the till and its workers first
+├── AnotherTill     another live till is the leader in this folder: charge nothing, give each till a folder of its own
+├── InUse           a live process uses it: repair nothing, stop the till and its workers first
 ├── Conflict        the payment is no longer in the state that the caller saw: read it again and act on that
 └── CodeAlreadySent the buyer's code was sent in a ``pay`` within the hour: ask for another one
 """
@@ -39,7 +39,7 @@ class Unavailable(JournalError):
 class FileMoved(Unavailable):
     """The file was deleted, moved or replaced while it was open.
 
-    What is stored in it from now on is lost with the process.
+    Anything stored from now on is lost when the process ends.
 
     Attributes:
         is_replaced: another file is in its place; False if there is none.
@@ -67,7 +67,7 @@ class AnotherTill(JournalError):
 
 
 class InUse(JournalError):
-    """A live process works with the journal: stop the till and its workers first."""
+    """A live process uses the journal: stop the till and its workers first."""
 
 
 class Conflict(JournalError):

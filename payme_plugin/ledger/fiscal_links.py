@@ -1,4 +1,4 @@
-"""Fiscal receipts to be sent to Payme: one per payment, kept until Payme accepts or refuses it."""
+"""Fiscal receipts to send to Payme: one per payment, live until Payme accepts or refuses it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class FiscalLinks:
         """Return whether a row is live."""
         return self._journal.one(FiscalLinkRow, f"{_LIVE} AND fiscal_link_id = ?", row.fiscal_link_id) is not None
 
-    def postpone(self, row: FiscalLinkRow, pause_ms: int, came: str) -> None:
+    def postpone(self, row: FiscalLinkRow, pause_ms: int, result: str) -> None:
         """Count a step that did not end a row, and set when the next one is due.
 
         Raises:
@@ -65,7 +65,7 @@ class FiscalLinks:
             connection.execute(
                 "UPDATE fiscal_link SET attempts = attempts + 1, last_error = ?, due_at = ?"
                 " WHERE fiscal_link_id = ? AND ended_at IS NULL",
-                (came, self._journal.now_ms() + pause_ms, row.fiscal_link_id),
+                (result, self._journal.now_ms() + pause_ms, row.fiscal_link_id),
             )
 
     def end(self, row: FiscalLinkRow, outcome: str) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from payme_plugin.clock import Clock
-    from payme_plugin.ledger.rows import Adopted, Intent, NewCancellation, Note, PaymentRow, StoredResult
+    from payme_plugin.ledger.rows import Event, ImportedPayment, Intent, NewCancellation, PaymentRow, StoredResult
 
 __all__ = ["CODE_MEMORY_MS", "FILE_NAME", "Journal", "SentCodes", "add_event", "add_events"]
 
@@ -33,17 +33,17 @@ FILE_NAME = "journal.sqlite3"
 CODE_MEMORY_MS = 3_600_000
 """How long a sent code is rejected: one hour."""
 
-_KEPT = 250
-"""How many codes are kept in memory, so that it does not grow with the sales.
+_MAX_REMEMBERED = 250
+"""How many codes are kept in memory, so that it does not grow with the number of sales.
 
-A till that takes a payment every 15 s all day sends 240 in an hour. An older code is judged by the wall clock only.
+A till that takes a payment every 15 s all day sends 240 in an hour. For an older code only the wall clock counts.
 """
 
 _FINGERPRINT_BYTES = 16
 
 
 class Journal(JournalReader):
-    """A connection to the journal's file. Threads may share it; they take turns."""
+    """A connection to the journal's file. Threads may share it; a lock serialises them."""
 
     def __init__(self, path: Path, *, host_identity: str, clock: Clock) -> None:
         """Open the journal at ``path``; create it if there is none.
@@ -54,7 +54,7 @@ class Journal(JournalReader):
             clock: wall time for the rows, and a clock that can't be set.
 
         Raises:
-            Unavailable: the disk or its permissions, or a file system without write-ahead log.
+            Unavailable: the disk or its permissions forbid it, or the file system has no write-ahead log.
             Damaged: the file is not a journal.
             TooNew: a newer version wrote it.
         """
@@ -72,7 +72,7 @@ class Journal(JournalReader):
         return self._clock.wall_ms()
 
     def require_host(self, identity: str) -> None:
-        """Require that the journal belongs to this till.
+        """Raise ForeignJournal if the journal belongs to another till.
 
         Raises:
             ForeignJournal: it belongs to another till.
@@ -82,7 +82,7 @@ class Journal(JournalReader):
             raise ForeignJournal(message)
 
     def fingerprint(self, code: str) -> str:
-        """Return the fingerprint of a buyer's code: a digest under a key that only this file has."""
+        """Return the fingerprint of a buyer's code: a digest keyed with a secret of this file."""
         text = code.encode("utf-8", "surrogatepass")
         return hashlib.blake2b(text, key=self._fingerprint_key, digest_size=_FINGERPRINT_BYTES).hexdigest()
 
@@ -99,8 +99,8 @@ class Journal(JournalReader):
             note: text of its first event.
 
         Raises:
-            Conflict: a payment of this id is there already.
-            Damaged: a part of the file is known to be damaged. Nothing is charged until it is repaired.
+            Conflict: a payment with this id exists.
+            Damaged: a part of the file is damaged. Nothing is charged until it is repaired.
             Unavailable: nothing was stored.
         """
         if self.damage is not None:
@@ -122,35 +122,35 @@ class Journal(JournalReader):
         receipt_id: str | None = None,
         fingerprint: str | None = None,
         released_code: str | None = None,
-        verdict: StoredResult | None = None,
+        result: StoredResult | None = None,
         cancellation: NewCancellation | None = None,
         paid_at: int | None = None,
         closed_at: int | None = None,
-        notes: Sequence[Note] = (),
-        request: Note | None = None,
+        events: Sequence[Event] = (),
+        request: Event | None = None,
     ) -> PaymentRow:
-        """Move a payment from the state in ``row`` to ``after``, in one commit with all that belongs to it.
+        """Move a payment from the state in ``row`` to ``after``, with everything else in one commit.
 
         Args:
             row: the payment as the caller read it.
             after: the state to enter.
-            reason: why, for the event.
+            reason: text of the event.
             receipt_id: Payme's receipt id, once known; no other payment may have it.
             fingerprint: the code that is about to be sent.
             released_code: fingerprint of a code of this payment that was certainly not sent; it is deleted.
-            verdict: the result that the cashier sees.
-            cancellation: write this cancellation.
+            result: what the host gets if it repeats its request.
+            cancellation: the cancellation to add.
             paid_at: when Payme took the money, Unix milliseconds.
             closed_at: when the receipt was closed, Unix milliseconds.
-            notes: events before the transition.
-            request: the event of the request that is sent once this is durable.
+            events: added before the transition.
+            request: event of the request that is sent after this commit.
 
         Returns:
             The payment as stored.
 
         Raises:
-            Conflict: it is no longer in that state, or the transition is not in the table, or the receipt id belongs
-                to another payment. Read it again and act on that.
+            Conflict: the payment has changed, or the transition is not in the table, or the receipt id belongs to
+                another payment. Read it again and act on that.
             CodeAlreadySent: the code was sent within the hour.
             Unavailable: nothing was stored.
         """
@@ -169,12 +169,12 @@ class Journal(JournalReader):
                 " error_code = coalesce(?, error_code), cancellation_queued = cancellation_queued OR ?"
                 " WHERE payment_id = ? AND state = ? AND owner = ?",
                 (
-                    after.value, now, receipt_id, paid_at, closed_at, verdict.message if verdict else None,
-                    verdict.error_code if verdict else None, cancellation is not None, row.payment_id, row.state.value,
+                    after.value, now, receipt_id, paid_at, closed_at, result.message if result else None,
+                    result.error_code if result else None, cancellation is not None, row.payment_id, row.state.value,
                     row.owner,
                 ),
             )  # fmt: skip
-            add_events(connection, row.payment_id, notes)
+            add_events(connection, row.payment_id, events)
             add_event(connection, row.payment_id, now, row.state, after, reason)
             add_events(connection, row.payment_id, () if request is None else (request,))
             if released_code is not None:
@@ -185,15 +185,15 @@ class Journal(JournalReader):
                 self._add_cancellation(connection, row.payment_id, cancellation, now)
         return self.payment(row.payment_id)
 
-    def adopt(self, payment: Adopted, note: str) -> PaymentRow:
+    def import_payment(self, payment: ImportedPayment, note: str) -> PaymentRow:
         """Store a recorded payment that the journal lost and the host still has.
 
         Args:
-            payment: the host's facts of it.
-            note: text of its first event here.
+            payment: as the host has it.
+            note: text of its first event.
 
         Raises:
-            Conflict: a payment of this id or receipt is there already.
+            Conflict: a payment with this id or receipt exists.
             Unavailable: nothing was stored.
         """
         with self.writing() as connection:
@@ -205,7 +205,7 @@ class Journal(JournalReader):
         """Make ``owner`` the process that works on an unfinished payment.
 
         Raises:
-            Conflict: another process took it first, or it has changed since.
+            Conflict: another process took it first, or it has changed.
             Unavailable: nothing was stored.
         """
         with self.writing() as connection:
@@ -250,7 +250,7 @@ class Journal(JournalReader):
     def _insert(
         self, connection: sqlite3.Connection, intent: Intent, state: PaymentState, attempt: int, note: str
     ) -> None:
-        """Insert a payment with its first event; the attributes of an intent are named like the columns."""
+        """Insert a payment with its first event; columns have the names of the attributes."""
         now = self._clock.wall_ms()
         values = {**asdict(intent), "state": state.value, "attempt": attempt, "created_at": now, "updated_at": now}
         names, marks = ", ".join(values), ", ".join("?" * len(values))
@@ -280,7 +280,7 @@ class Journal(JournalReader):
 
 
 def _change_one(connection: sqlite3.Connection, conflict: str, statement: str, values: tuple[object, ...]) -> None:
-    """Change one row, or raise Conflict if no row is in the state that the statement names."""
+    """Execute a statement that must change one row; raise Conflict if it changes none."""
     if connection.execute(statement, values).rowcount != 1:
         raise Conflict(conflict)
 
@@ -300,29 +300,28 @@ def add_event(
     )
 
 
-def add_events(connection: sqlite3.Connection, payment_id: str, notes: Sequence[Note]) -> None:
+def add_events(connection: sqlite3.Connection, payment_id: str, events: Sequence[Event]) -> None:
     """Add events to a payment, inside the caller's transaction."""
     connection.executemany(
         "INSERT INTO event (payment_id, at_ms, text) VALUES (?, ?, ?)",
-        [(payment_id, note.at_ms, note.text) for note in notes],
+        [(payment_id, event.at_ms, event.text) for event in events],
     )
 
 
 class SentCodes:
-    """Codes already sent to ``receipts.pay``: each is rejected for one hour, whatever the clock shows.
+    """Codes sent to ``receipts.pay``: each is rejected for one hour, even if the clock is set.
 
-    The row of a code has the wall time at which it was sent; it outlives the process. This process also keeps the
-    latest codes with the time on a clock that can't be set. Only the wall clock tells how long ago an earlier process
-    sent a code, and it may have been set since. So such a code is rejected during the first hour of this process.
-    Nothing is lost by asking for another code, because a buyer's code works once.
+    The row of a code has the wall time at which it was sent. This process also keeps the monotonic time of the latest
+    codes. For a code of an earlier process only the wall time is known, and the clock may have been set since. So such
+    a code is rejected during the first hour of this process too. That does no harm, because a buyer's code works once.
 
-    Each ``connection`` below is inside the journal's transaction, so one thread at a time is here.
+    Each ``connection`` is in a transaction of the journal, so only one thread at a time calls these methods.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._opened_at_s = clock.monotonic()
-        self._sent: deque[tuple[str, float]] = deque(maxlen=_KEPT)
+        self._sent: deque[tuple[str, float]] = deque(maxlen=_MAX_REMEMBERED)
 
     def is_sent(self, connection: sqlite3.Connection, fingerprint: str) -> bool:
         """Return whether a code was sent within the hour.

@@ -1,8 +1,9 @@
-"""Locks of the operating system: the leases of rows, the leader, the processes at work.
+"""Locks of the operating system: the leases of rows, the leader, the owners of payments.
 
-They are released when their holder ends, however it ends, and no clock is asked. Bytes of a file are locked for the
-open file (an *open file description lock*), so that threads and processes exclude each other alike and SQLite sees them
-beside its own. A process has a file named after its token and locks it with ``flock``.
+The system releases them when their process has ended, also after a crash, without any timeout. A child that was forked
+while a lock was held keeps it after a crash of its parent. Bytes of a file are locked
+for the open file (an *open file description lock*), so that threads exclude each other like processes do, and SQLite
+sees them beside its own. A process has a file named after its token and locks it with ``flock``.
 """
 
 from __future__ import annotations
@@ -72,7 +73,13 @@ class Leases:
         try:
             with translated():
                 is_ours = lock_bytes(file, number)
-            yield is_ours
+            owner = os.getpid() if is_ours else None
+            try:
+                yield is_ours
+            finally:
+                # A process forked meanwhile has the open file too, and would keep the lock. It must not release ours.
+                if owner == os.getpid():
+                    fcntl.fcntl(file, fcntl.F_OFD_SETLK, struct.pack(_FLOCK, fcntl.F_UNLCK, os.SEEK_SET, number, 1, 0))
         finally:
             os.close(file)
 
@@ -91,7 +98,7 @@ class LeaderLock:
         self._held = ExitStack()
 
     def acquire(self, leases: Leases) -> bool:
-        """Become the leader unless another process is; return whether this process is it, until ``release``.
+        """Become the leader unless another process is; return whether this process leads.
 
         Raises:
             Unavailable: the folder can't be written, or the lock was released.
@@ -107,7 +114,7 @@ class LeaderLock:
             return self.is_leader
 
     def release(self) -> None:
-        """Let another process become the leader; this one never becomes it again."""
+        """Let another process become the leader; this one can't become it again."""
         with self._lock:
             self.is_leader = False
             self._is_released = True
@@ -132,7 +139,7 @@ class Owner:
         with translated():
             folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
             self._path = folder / (self.token + _SUFFIX)
-            # Renamed only once it is locked: without its lock it would look dead and be removed.
+            # Renamed after it is locked, because an unlocked file looks dead and is removed.
             unseen = folder / (self.token + _UNSEEN_SUFFIX)
             self._file = os.open(unseen, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE)
             try:
@@ -144,11 +151,11 @@ class Owner:
                 raise
 
     def is_alive(self, token: str) -> bool:
-        """Return whether the process of ``token`` is alive; this one is."""
+        """Return whether the process of ``token`` is alive."""
         return is_alive(self._folder, token)
 
     def release(self) -> None:
-        """Release the token: its payments may be taken over, even if the file can't be deleted."""
+        """Release the token, so that its payments may be taken over."""
         with suppress(OSError):
             self._path.unlink()
         os.close(self._file)
@@ -157,8 +164,8 @@ class Owner:
 def is_alive(folder: Path, token: str) -> bool:
     """Return whether the process that holds ``token`` in ``folder`` is alive.
 
-    A file that can't be read counts as alive: nobody takes over what another process may still be working on. A token
-    that can't be a file name comes from a damaged row; no process ever held it.
+    A file that can't be read counts as alive, because its process may still work on the payment. A token that is not a
+    valid file name comes from a damaged row; no process ever held it.
     """
     if not token or "\0" in token or "/" in token:
         return False
@@ -170,7 +177,7 @@ def is_alive(folder: Path, token: str) -> bool:
     except OSError:
         return True
     try:
-        # Shared, because another thread that asks at this moment would take an exclusive lock for the owner's.
+        # Shared, because another thread that asks now would mistake an exclusive lock for the owner's.
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return True

@@ -1,7 +1,7 @@
-"""Read the journal: the plugin from its own connection, the command without changing a byte.
+"""Read the journal, with the plugin's connection or, for the command, without changing a byte.
 
-An invalid row is damage. It is raised if the row itself is asked for, or a list for people. A list of work leaves the
-row out, so that it does not delay the money of the others.
+An invalid row raises ``Damaged`` if the row is requested by its id, or in a list for people. A list of tasks skips it,
+so that it does not delay the other rows.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ class JournalReader:
         return self._about("host_identity")
 
     def find(self, payment_id: str) -> PaymentRow | None:
-        """Return the payment of this id, or None."""
+        """Return the payment with this id, or None."""
         return self.one(PaymentRow, "SELECT * FROM payment WHERE payment_id = ?", payment_id)
 
     def find_receipt(self, receipt_id: str) -> PaymentRow | None:
-        """Return the payment that has this receipt id, or None."""
+        """Return the payment with this receipt id, or None."""
         return self.one(PaymentRow, "SELECT * FROM payment WHERE receipt_id = ?", receipt_id)
 
     def payment(self, payment_id: str) -> PaymentRow:
@@ -112,7 +112,7 @@ class JournalReader:
         return self.valid_rows(PaymentRow, query)
 
     def in_open_sales(self) -> list[PaymentRow]:
-        """Return the recorded payments whose receipt has not closed as far as we know, oldest first.
+        """Return the recorded payments whose receipt is not known to be closed, oldest first.
 
         Invalid rows are left out.
         """
@@ -120,7 +120,7 @@ class JournalReader:
         return self.valid_rows(PaymentRow, query)
 
     def cancellation(self, cancellation_id: int) -> CancellationRow | None:
-        """Return the cancellation of this number, live or ended, or None."""
+        """Return the cancellation with this number, live or ended, or None."""
         return self.one(CancellationRow, "SELECT * FROM cancellation WHERE cancellation_id = ?", cancellation_id)
 
     def close(self) -> None:
@@ -149,7 +149,7 @@ class JournalReader:
             return None if row is None else row_of(kind, row)
 
     def valid_rows(self, kind: type[_Row], query: str, *values: object, most: int | None = None) -> list[_Row]:
-        """Return the valid rows of a query; log each invalid one once. For the other modules.
+        """Return the valid rows of a query; log each invalid one once. For the other modules of the ledger.
 
         Args:
             kind: the class of the rows.

@@ -1,9 +1,8 @@
-"""How old a payment is, and which finished payments are deleted after ``keepDays``.
+"""The age of a payment, and the deletion of finished payments after ``keepDays``.
 
-The wall clock may be wrong, e.g. after an empty battery. If only the clock decided, a wrong year would make every
-payment old at once, and the host may still repeat the request for a payment of an open sale. So payments are deleted
-by the sales that come after them too. A payment is not older than any event before it, than the time at which it was
-paid, or than this software.
+The wall clock may be wrong, e.g. after an empty battery. With a wrong year every payment would be old at once, and the
+host may still repeat the request for a payment of an open sale. So the age for deletion is also limited by the newest
+payment. A payment is not older than any event before it, than the time at which it was paid, or than this software.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ __all__ = ["age_ms", "forget_finished"]
 _DAY_MS = 24 * 3_600_000
 
 _FIRST_PAYMENT_MS = 1_735_689_600_000
-"""2025-01-01 UTC, before any payment of this software. A clock without battery starts years earlier."""
+"""2025-01-01 UTC, before the first payment of this software. A clock without battery starts years earlier."""
 
 _EVENTS_BEFORE = 1000
 
@@ -49,9 +48,9 @@ def forget_finished(journal: Journal, keep_days: int, most: int) -> int:
     """Delete finished payments, with all their rows, that did not change for ``keep_days`` days.
 
     Args:
-        journal: where they are.
-        keep_days: days that a finished payment stays.
-        most: how many to delete at most, so that a sale does not wait for long.
+        journal: the journal.
+        keep_days: how many days a finished payment is kept.
+        most: how many to delete at most, so that a sale does not wait long.
 
     Returns:
         How many were deleted.
@@ -63,7 +62,7 @@ def forget_finished(journal: Journal, keep_days: int, most: int) -> int:
     A payment that was deleted can still be refunded from the host's record.
     """
     with journal.reading() as connection:
-        # A payment with an unknown state is in no list of work, so nothing else finds it.
+        # No other query finds a payment with an unknown state.
         states = {state.value for state in PaymentState}
         for name, state in connection.execute("SELECT min(payment_id), state FROM payment GROUP BY state"):
             if state not in states:
@@ -81,7 +80,7 @@ def forget_finished(journal: Journal, keep_days: int, most: int) -> int:
 
 
 def age_ms(journal: Journal, row: PaymentRow) -> int | None:
-    """Return the most milliseconds that can have passed since a payment was made; None if the clock was wrong.
+    """Return the maximum age of a payment in milliseconds; None if the clock was wrong.
 
     Raises:
         JournalError: the journal can't be read.

@@ -1,7 +1,7 @@
-"""The rows of the journal, as frozen data. Times are Unix milliseconds, amounts tiyin.
+"""The rows of the journal as frozen data classes. Times are Unix milliseconds, amounts tiyin.
 
-Each row is validated before it becomes data. A disk that flips a bit leaves a file that SQLite reads, with e.g. a state
-that was never written.
+Each row is validated when it is read, because SQLite still reads a file in which the disk flipped a bit, e.g. of a
+state.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TABLES",
-    "Adopted",
     "CancellationRow",
+    "Event",
     "EventRow",
     "FiscalLinkRow",
+    "ImportedPayment",
     "Intent",
     "NewCancellation",
-    "Note",
     "PaymentRow",
     "StoredResult",
     "row_of",
@@ -38,7 +38,7 @@ _Row = TypeVar("_Row", "PaymentRow", "EventRow", "CancellationRow", "FiscalLinkR
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """What is stored before the first request: how much is paid, for which receipt and account.
+    """What is stored before the first request: amount, sale and merchant account.
 
     Attributes:
         payment_id: the host's id.
@@ -64,13 +64,13 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Adopted(Intent):
+class ImportedPayment(Intent):
     """A payment that the host has and the journal lost.
 
     Attributes:
         receipt_id: Payme's receipt id.
-        paid_at: when Payme took the money, or None where the host does not know.
-        closed_at: when its receipt was closed; None where it is still open.
+        paid_at: when Payme took the money, or None if the host does not know.
+        closed_at: when its receipt was closed; None if it is open.
     """
 
     receipt_id: str
@@ -80,7 +80,7 @@ class Adopted(Intent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredResult:
-    """The result that the cashier saw; repeated word for word when the host repeats its request.
+    """The result of a payment; returned unchanged if the host repeats its request.
 
     Attributes:
         message: the text.
@@ -96,7 +96,7 @@ class NewCancellation:
     """A cancellation, committed together with the transition that makes it necessary.
 
     Attributes:
-        cause: why.
+        cause: why money is returned.
         request_id: the host's id of the refund that caused it.
     """
 
@@ -105,12 +105,12 @@ class NewCancellation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class Event:
     """An event that is not a transition: a request, an answer, a scan.
 
     Attributes:
-        at_ms: when.
-        text: what, without secrets.
+        at_ms: when it happened.
+        text: what happened, without secrets.
     """
 
     at_ms: int
@@ -119,14 +119,14 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentRow(Intent):
-    """A payment in its current state, with the facts of its intent.
+    """A payment in its current state, with the data of its intent.
 
     Attributes:
-        attempt: which payment for this receipt it is, from 1.
-        state: how far it has come.
+        attempt: number of this payment among those of its receipt, from 1.
+        state: its state.
         receipt_id: Payme's receipt id, once known.
         paid_at: when Payme took the money.
-        closed_at: when the host said that the receipt is closed.
+        closed_at: when the host closed the receipt.
         message: the text of the result.
         error_code: the server's error code, or None.
         cancellation_queued: a cancellation was written with its result.
@@ -151,10 +151,10 @@ class EventRow:
     """An event of a payment.
 
     Attributes:
-        at_ms: when.
-        before: the state it left, or None.
-        after: the state it entered, or None if it is not a transition.
-        text: why, or what happened.
+        at_ms: when it happened.
+        before: the state before a transition, else None.
+        after: the state after a transition, else None.
+        text: reason of the transition, or what happened.
     """
 
     at_ms: int
@@ -165,7 +165,7 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _TaskRow:
-    """Something that the worker does for a payment, in steps until it ends.
+    """A task of the worker for a payment, repeated in steps until it ends.
 
     Attributes:
         payment_id: the payment.
@@ -173,9 +173,9 @@ class _TaskRow:
         pos_id: the merchant account that took the payment.
         url: the server that took it.
         created_at: when it was written.
-        due_at: the next step is not taken earlier.
-        attempts: steps so far, including those that sent nothing.
-        last_error: the result of the last step, empty at first.
+        due_at: earliest time of the next step.
+        attempts: number of steps so far, including those that sent nothing.
+        last_error: result of the last step, empty before the first.
         ended_at: when it ended; None while it is live.
         outcome: how it ended, empty while it is live.
     """
@@ -199,7 +199,7 @@ class CancellationRow(_TaskRow):
     Attributes:
         cancellation_id: the row's number.
         amount: tiyin, always the whole payment.
-        cause: why.
+        cause: why money is returned.
         request_id: the host's id of the refund that caused it; empty for the other causes.
         offered_at: when the host's queue took it, or None.
     """
@@ -230,14 +230,14 @@ class FiscalLinkRow(_TaskRow):
 
 
 def row_of(kind: type[_Row], stored: sqlite3.Row | Mapping[str, object]) -> _Row:
-    """Validate a row of the file and return it as data.
+    """Validate a row of the file and return it as a data class.
 
     Args:
         kind: the class; its attributes are named like the columns.
-        stored: the row, with at least those columns.
+        stored: the row; other columns are ignored.
 
     Raises:
-        Damaged: it holds a value that was never written.
+        Damaged: a value is missing or invalid.
     """
     columns = dict(stored)
     values: dict[str, Any] = {}
@@ -279,7 +279,7 @@ _READERS: dict[str, _Reader] = {
     "PaymentState": _STATES.__getitem__,
     "PaymentState | None": lambda value: None if value is None else _STATES[value],
 }
-"""By the type of an attribute: what makes it of a column's value, or raises LookupError or ValueError."""
+"""For each attribute type, a function that converts a column or raises LookupError or ValueError."""
 
 TABLES: dict[str, Any] = {
     "payment": PaymentRow,
@@ -287,6 +287,6 @@ TABLES: dict[str, Any] = {
     "cancellation": CancellationRow,
     "fiscal_link": FiscalLinkRow,
 }
-"""The tables whose rows are data here, and the classes of their rows."""
+"""The tables and the data classes of their rows."""
 
 _NAMES: dict[Any, str] = {kind: table.replace("_", " ") for table, kind in TABLES.items()}

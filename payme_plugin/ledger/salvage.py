@@ -19,7 +19,7 @@ from contextlib import closing
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from payme_plugin.ledger.cancellations import CLOSED_BY_HAND, HELD_BY_TILL, SAID_CANCELLED
+from payme_plugin.ledger.cancellations import CLOSED_BY_HAND, HOST_HAS_PAYMENT, PAYME_CANCELLED
 from payme_plugin.ledger.connection import connect, use_rows
 from payme_plugin.ledger.errors import Damaged, ForeignJournal
 from payme_plugin.ledger.journal import add_event
@@ -279,7 +279,7 @@ _CTES = {
         SELECT payment_id FROM (
             SELECT payment_id, outcome FROM cancellation
             UNION ALL SELECT payment_id, substr(text, 15) FROM event WHERE text GLOB 'cancellation: *'
-        ) WHERE outcome GLOB '{SAID_CANCELLED}*' OR outcome GLOB '{CLOSED_BY_HAND}*'
+        ) WHERE outcome GLOB '{PAYME_CANCELLED}*' OR outcome GLOB '{CLOSED_BY_HAND}*'
     """,  # noqa: S608 - our own texts
     # When the latest cancellation of a payment ended.
     "ended": "SELECT payment_id, max(ended_at) AS at_ms FROM cancellation GROUP BY payment_id",
@@ -315,7 +315,7 @@ _CTES = {
         AND text <> 'cancellation: the host''s queue took it' GROUP BY payment_id
     """,
     # Payments whose cancellation was held at any time.
-    "held": f"SELECT payment_id FROM event WHERE text = 'cancellation: {HELD_BY_TILL}'",  # noqa: S608 - our own texts
+    "held": f"SELECT payment_id FROM event WHERE text = 'cancellation: {HOST_HAS_PAYMENT}'",  # noqa: S608 - our own texts
 }
 _WITH = "WITH " + ", ".join(f"{name} AS ({query})" for name, query in _CTES.items())
 
@@ -369,7 +369,7 @@ INSERT INTO cancellation (payment_id, receipt_id, amount, pos_id, url, cause, re
     last_error)
 SELECT payment_id, receipt_id, amount, pos_id, url, cause, coalesce(request_id, ''), coalesce(queued_at, updated_at),
     updated_at, CASE cause
-        WHEN 'unrecorded' THEN coalesce(last_error, iif(:events_are_whole, result, NULL), '{HELD_BY_TILL}')
+        WHEN 'unrecorded' THEN coalesce(last_error, iif(:events_are_whole, result, NULL), '{HOST_HAS_PAYMENT}')
         ELSE coalesce(nullif(last_error, ''), '{_UNREADABLE_ERROR}')
     END
 FROM (
@@ -444,7 +444,7 @@ def _readable_part(values: _Values) -> _Values:
     part["cause"] = values["cause"] if values["cause"] in _CAUSES else None
     stored = values["outcome"]
     outcome = stored.decode("utf-8", "replace") if isinstance(stored, bytes) else str(stored or "")
-    has_ended = outcome.startswith((SAID_CANCELLED, CLOSED_BY_HAND)) or (part["ended_at"] is not None and stored != "")
+    has_ended = outcome.startswith((PAYME_CANCELLED, CLOSED_BY_HAND)) or (part["ended_at"] is not None and stored != "")
     part["ended_at"] = (part["ended_at"] or part["created_at"] or 0) if has_ended else None
     part["outcome"] = outcome or _UNREADABLE_OUTCOME
     return part

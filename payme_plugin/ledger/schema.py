@@ -119,7 +119,7 @@ def make_tables(connection: sqlite3.Connection) -> None:
 
 
 def has_our_tables(connection: sqlite3.Connection) -> bool:
-    """Return whether a file has the tables and columns of a journal: a flipped bit may have renamed one."""
+    """Return whether a file has the tables and columns of a journal; a flipped bit may rename one."""
     with closing(sqlite3.connect(":memory:")) as journal:
         make_tables(journal)
         expected = _columns(journal)

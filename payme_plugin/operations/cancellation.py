@@ -3,11 +3,11 @@
     50                     done
     0, 4, 5                cancel
     1, 2, 3, 6, 20, 30     cancel, then ask
-    21                     accepted: ask again later; if it turns back into 4, cancel again
+    21                     accepted, ask again later; if it becomes 4 again, cancel again
     anything else          later
 
-The state is asked first, so anyone may repeat a step at any time: after a crash, beside another worker, because of a
-message of the host's queue. Only state 50 bound to our receipt ends a row, or an operator with a reason.
+The state is asked first, so a step may be repeated at any time: after a crash, beside another worker, or for a message
+of the host's queue. A row ends only with state 50 bound to our receipt, or when an operator closes it with a reason.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.cancellations import HELD_BY_TILL, SAID_CANCELLED, Cancellations, was_told_queued
+from payme_plugin.ledger.cancellations import HOST_HAS_PAYMENT, PAYME_CANCELLED, Cancellations, returned_queued
 from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.states import Cause
 from payme_plugin.log import Log
@@ -57,19 +57,19 @@ class StepOutcome(Enum):
     """Payme is cancelling (21)."""
     LATER = "later"
     """Nothing is known yet."""
-    HELD = "held"
-    """Not carried out: the host has the payment, or the settings hold no key of its merchant account."""
+    BLOCKED = "blocked"
+    """Not carried out, because the host has the payment or the settings lack the key of its merchant account."""
 
 
 @dataclass(frozen=True, slots=True)
 class MerchantClient:
-    """The merchant account in the settings, with a client: requests about its own payments only use its key.
+    """The merchant account in the settings, with a client; its key is used only for its own payments.
 
     Attributes:
         pos_id: its id.
         url: its server.
         client: its client, not the one of the sale.
-        limits: the times of a request.
+        limits: timeouts of a request.
     """
 
     pos_id: str
@@ -82,18 +82,18 @@ def pause_ms(attempts: int, jitter: float) -> int:
     """Return the pause after a step, in milliseconds: it doubles from 1 s to 15 min.
 
     Args:
-        attempts: how many steps there were before.
-        jitter: 0 to 1; it takes off up to a half of the pause, so that rows are not due together.
+        attempts: the number of earlier steps.
+        jitter: 0 to 1; it shortens the pause by up to a half, so that rows are not due together.
     """
     whole = min(_FIRST_PAUSE_MS << min(max(attempts, 0), _MOST_DOUBLINGS), _LONGEST_PAUSE_MS)
     return int(whole * (1 - jitter / 2))
 
 
 class CancellationStep:
-    """Steps cancellations of one journal.
+    """Makes steps of the cancellations in one journal.
 
     Args:
-        journal: where they are; the worker's own connection.
+        journal: a connection of the worker's own.
         clock: time.
         jitter: returns numbers from 0 to 1 for the pauses.
     """
@@ -109,7 +109,7 @@ class CancellationStep:
         Args:
             row: as it was read under the lease.
             merchant: the merchant account in the settings.
-            is_recorded: the host's answer about the payment; None if no host can be asked: then its last answer holds.
+            is_recorded: the host's answer about the payment; None if it can't be asked, then its last answer counts.
 
         Raises:
             JournalError: the result could not be stored; the row is as it was.
@@ -118,18 +118,18 @@ class CancellationStep:
         """
         events = EventLog(self._clock)
         try:
-            outcome, came = self._cancel_unless_cancelled(row, merchant, is_recorded, events)
+            outcome, result = self._cancel_unless_cancelled(row, merchant, is_recorded, events)
             if outcome is StepOutcome.DONE:
-                self._rows.end(row, SAID_CANCELLED, reversed_at_payme=True, notes=events.take())
+                self._rows.end(row, PAYME_CANCELLED, reversed_at_payme=True, events=events.take())
             else:
-                self._rows.postpone(row, pause_ms(row.attempts, self._jitter()), came, notes=events.take())
+                self._rows.postpone(row, pause_ms(row.attempts, self._jitter()), result, events=events.take())
         except Conflict:
             return StepOutcome.DONE
-        _log.info("cancellation %d of payment %s: %s", row.cancellation_id, row.payment_id, came)
+        _log.info("cancellation %d of payment %s: %s", row.cancellation_id, row.payment_id, result)
         return outcome
 
     def last_state(self, row: CancellationRow, merchant: MerchantClient) -> int | None:
-        """Ask for the receipt's state and change nothing; return None if it can't be known."""
+        """Ask for the receipt's state and change nothing; return None if there is no usable answer."""
         if not is_same_account(row, merchant):
             return None
         wait, queries = self._queries(row, merchant, EventLog(self._clock))
@@ -138,14 +138,14 @@ class CancellationStep:
     def _cancel_unless_cancelled(
         self, row: CancellationRow, merchant: MerchantClient, is_recorded: bool | None, events: EventLog
     ) -> tuple[StepOutcome, str]:
-        """Ask for the state and cancel if need be; return the outcome and its reason.
+        """Ask for the state, and cancel if necessary; return the outcome and its reason.
 
         Money effect: may cancel, the whole amount.
         """
-        if row.cause is Cause.UNRECORDED and _is_held(row, is_recorded):
-            return StepOutcome.HELD, HELD_BY_TILL
+        if row.cause is Cause.UNRECORDED and _host_has_payment(row, is_recorded):
+            return StepOutcome.BLOCKED, HOST_HAS_PAYMENT
         if not is_same_account(row, merchant):
-            return StepOutcome.HELD, f"the settings hold no key of kassa {row.pos_id} at {row.url}"
+            return StepOutcome.BLOCKED, f"the settings hold no key of kassa {row.pos_id} at {row.url}"
         wait, queries = self._queries(row, merchant, events)
         state = queries.state(wait.request_limit())
         if state in _CANCEL_AT or state in _CANCEL_AND_ASK_AT:
@@ -159,10 +159,10 @@ class CancellationStep:
         return StepOutcome.LATER, queries.last_outcome or "no usable answer"
 
     def _store_attempt(self, row: CancellationRow, events: EventLog) -> None:
-        # If a row is refused again and again, only its first attempt and each new result are events.
-        notes = () if row.last_error else (*events.notes, events.request_event(CANCEL))
+        # If a row is refused repeatedly, only its first attempt and each new result are events.
+        stored = () if row.last_error else (*events.unstored, events.request_event(CANCEL))
         try:
-            self._rows.begin(row, notes=notes)
+            self._rows.begin(row, events=stored)
         except Conflict:
             raise
         except JournalError as error:
@@ -171,7 +171,7 @@ class CancellationStep:
             # A full disk must not stop the return of the money.
             _log.error("cancellation %d: %s", row.cancellation_id, error)
         else:
-            if notes:
+            if stored:
                 events.mark_request_stored(CANCEL)
 
     def _queries(
@@ -189,13 +189,13 @@ class CancellationStep:
 
 
 def _may_be_withdrawn(row: CancellationRow) -> bool:
-    """Return whether the hook that wrote a row may withdraw it yet, if it sees no other attempt.
+    """Return whether the hook that wrote a row may still withdraw it if it sees no other attempt.
 
     A hook takes the lease just after it has written the row, so a step may come first.
     """
-    return row.cause is not Cause.UNRECORDED and row.attempts == 0 and not was_told_queued(row)
+    return row.cause is not Cause.UNRECORDED and row.attempts == 0 and not returned_queued(row)
 
 
-def _is_held(row: CancellationRow, is_recorded: bool | None) -> bool:
-    """Return whether the host has the payment, by its answer or else by its last one, which the row keeps."""
-    return is_recorded is True or (is_recorded is None and row.last_error == HELD_BY_TILL)
+def _host_has_payment(row: CancellationRow, is_recorded: bool | None) -> bool:
+    """Return whether the host has the payment; without an answer, its last one in the row counts."""
+    return is_recorded is True or (is_recorded is None and row.last_error == HOST_HAS_PAYMENT)

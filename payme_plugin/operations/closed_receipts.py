@@ -1,7 +1,7 @@
-"""A closed receipt confirms the payments in it: from then on only a refund can return them.
+"""A closed receipt confirms the payments in it; afterwards only a refund can return them.
 
-A host repeats a closed receipt until the hook has returned, and no hook raises. So a receipt that the journal can't
-store waits here for the next time.
+A host repeats a closed receipt only until the hook has returned, and no hook raises. So a receipt that the journal
+can't store is kept here and stored later.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from hookspecs import ReceiptKind
 from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.fiscal_links import FiscalLinks
-from payme_plugin.ledger.rows import Adopted
+from payme_plugin.ledger.rows import ImportedPayment
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.log import Log
 from payme_plugin.operations.fiscal import fiscal_data_of
@@ -38,22 +38,22 @@ __all__ = [
 
 _log = Log()
 
-_MOST_WAITING = 1000
-_LONGEST_TIME = 15
+_MAX_WAITING = 1000
+_MAX_TIME_DIGITS = 15
 
 
 class ClosedReceipts:
-    """Stores closed receipts; those that the journal can't store now wait for the next time. Any thread may use it.
+    """Stores closed receipts, and keeps those that the journal can't store now. Any thread may use it.
 
-    At most 1000 wait, until the process ends. The payments of those that still wait stay paid, and the host is asked
-    about them at the next start; their fiscal links are lost.
+    At most 1000 are kept, until the process ends. The payments of receipts that are lost then stay paid, and the host
+    is asked about them at the next start; their fiscal links are lost.
 
     Args:
         journal: returns the journal; raises ``JournalError`` if it can't be used.
         owner: returns this process's token, once the journal was returned.
         clock: time.
-        is_in_hand: returns whether a hook works on a payment now. The host does not have the result of that hook yet,
-            so a receipt that closes with the payment proves nothing about it.
+        is_active: returns whether a hook works on a payment now. The host does not have the result of that hook yet,
+            so a receipt that closes with the payment does not confirm it.
 
     Attributes:
         waiting: the receipts that the journal could not store yet.
@@ -64,24 +64,24 @@ class ClosedReceipts:
         journal: Callable[[], Journal],
         owner: Callable[[], str],
         clock: Clock,
-        is_in_hand: Callable[[str], bool],
+        is_active: Callable[[str], bool],
     ) -> None:
         self._journal = journal
         self._owner = owner
         self._clock = clock
-        self._is_in_hand = is_in_hand
-        # One step of a deque is whole, whatever thread makes it.
-        self.waiting: deque[Receipt] = deque(maxlen=_MOST_WAITING)
+        self._is_active = is_active
+        # Each operation of a deque is atomic.
+        self.waiting: deque[Receipt] = deque(maxlen=_MAX_WAITING)
 
-    def file(self, receipt: Receipt) -> None:
-        """Confirm the payments in a closed receipt and store its fiscal link, now or as soon as the journal can.
+    def store(self, receipt: Receipt) -> None:
+        """Confirm the payments in a closed receipt and store its fiscal link, now or later.
 
         Raises:
-            JournalError: the journal can't store it now; the receipt waits.
+            JournalError: the journal can't store it now; the receipt is kept.
         """
         if receipt.closed_at is None:
             receipt = replace(receipt, closed_at=self._clock.wall_ms())
-        receipt = self._without_those_in_hand(receipt)
+        receipt = self._without_active(receipt)
         try:
             confirm_payments(self._journal(), receipt, self._owner())
         except JournalError:
@@ -89,44 +89,44 @@ class ClosedReceipts:
                 self._keep(receipt)
             raise
 
-    def file_waiting(self) -> None:
-        """Try each waiting receipt once more; raise nothing."""
+    def store_waiting(self) -> None:
+        """Try once to store each receipt that was kept; raise nothing."""
         for _ in range(len(self.waiting)):
             try:
                 receipt = self.waiting.popleft()
             except IndexError:
                 return
-            if any(self._is_in_hand(record.payment_id) for record in receipt.payments):
-                self._keep(receipt)  # It closed before the hook began.
+            if any(self._is_active(record.payment_id) for record in receipt.payments):
+                self._keep(receipt)  # The receipt closed before the hook began.
                 continue
             try:
                 confirm_payments(self._journal(), receipt, self._owner())
             except JournalError:
                 self._keep(receipt)
             else:
-                _log.info("receipt %d/%d, closed before, is stored now", receipt.shift, receipt.number)
+                _log.info("receipt %d/%d, closed earlier, is stored now", receipt.shift, receipt.number)
 
-    def _without_those_in_hand(self, receipt: Receipt) -> Receipt:
-        in_hand = [record for record in receipt.payments if self._is_in_hand(record.payment_id)]
-        for record in in_hand:
+    def _without_active(self, receipt: Receipt) -> Receipt:
+        active = [record for record in receipt.payments if self._is_active(record.payment_id)]
+        for record in active:
             _log.error("payment %s is in a closed receipt while it is under way", record.payment_id)
-        return replace(receipt, payments=tuple(each for each in receipt.payments if each not in in_hand))
+        return replace(receipt, payments=tuple(each for each in receipt.payments if each not in active))
 
     def _keep(self, receipt: Receipt) -> None:
-        if len(self.waiting) >= _MOST_WAITING:
-            _log.error("over %d closed receipts wait to be stored: the oldest waits no more", _MOST_WAITING)
-        # Nothing needs its items any more.
+        if len(self.waiting) >= _MAX_WAITING:
+            _log.error("over %d closed receipts wait to be stored: the oldest is dropped", _MAX_WAITING)
+        # Its items are not needed.
         self.waiting.append(replace(receipt, items=()))
 
 
 def confirm_payments(journal: Journal, receipt: Receipt, owner: str) -> None:
-    """Move every payment of ours in a closed receipt from paid to recorded, and store its fiscal link.
+    """Move each of our payments in a closed receipt from paid to recorded; store its fiscal link.
 
     A payment that the journal lost is imported from the record in the sale. A second call changes nothing.
 
     Args:
-        journal: where they are.
-        receipt: the closed receipt; ``closed_at`` says when.
+        journal: the journal.
+        receipt: the closed receipt; its ``closed_at`` is set.
         owner: this process's token.
 
     Raises:
@@ -136,22 +136,22 @@ def confirm_payments(journal: Journal, receipt: Receipt, owner: str) -> None:
         if is_ours(record):
             row = _confirmed(journal, record, receipt, owner)
             if row is not None and receipt.fiscal is not None and receipt.kind is ReceiptKind.SALE:
-                _file_link(journal, row, receipt.fiscal.url)
+                _store_link(journal, row, receipt.fiscal.url)
 
 
 def conflicts_with(record: PaymentRecord, row: PaymentRow | None) -> bool:
-    """Return whether the journal has the payment of a record under another receipt id: nobody knows which is meant."""
+    """Return whether the journal has a record's payment under another receipt id."""
     receipt_id = record.data.get("receipt_id")
     return row is not None and bool(receipt_id) and row.receipt_id != receipt_id
 
 
 def is_complete(record: PaymentRecord) -> bool:
-    """Return whether a record of the host's names all of a lost payment: its receipt and its merchant account."""
+    """Return whether a host's record has the receipt and merchant account of a lost payment."""
     return all(record.data.get(name) for name in ("receipt_id", "posId", "url"))
 
 
 def import_from_host(journal: Journal, owner: str, record: PaymentRecord, sale: Receipt) -> PaymentRow:
-    """Store a payment that the journal lost as the host has it.
+    """Store a payment that the journal lost, from the host's record.
 
     Args:
         journal: where to store it.
@@ -160,13 +160,13 @@ def import_from_host(journal: Journal, owner: str, record: PaymentRecord, sale: 
         sale: the sale that it is in; ``closed_at`` is None if it is open.
 
     Raises:
-        Conflict: the journal has it meanwhile, or its receipt under another payment.
+        Conflict: the journal already has it, or has its receipt under another payment.
         Unavailable: nothing was stored.
     """
     paid_at = record.data.get("paid_at", "")
-    is_time = paid_at.isascii() and paid_at.isdigit() and len(paid_at) <= _LONGEST_TIME
-    return journal.adopt(
-        Adopted(
+    is_time = paid_at.isascii() and paid_at.isdigit() and len(paid_at) <= _MAX_TIME_DIGITS
+    return journal.import_payment(
+        ImportedPayment(
             payment_id=record.payment_id,
             payment_type=record.payment_type,
             amount=record.amount,
@@ -185,13 +185,13 @@ def import_from_host(journal: Journal, owner: str, record: PaymentRecord, sale: 
 
 
 def mark_paid_per_host(journal: Journal, row: PaymentRow) -> PaymentRow:
-    """Move a payment in state paying to paid because the host has it; return any other as it is.
+    """Move a payment in state paying to paid because the host has it; return any other unchanged.
 
-    The host stores a payment only if we returned PAID, so we must have, and the journal could not store it then. Payme
-    is asked about it before its money is returned.
+    The host stores a payment only after PAID. So the hook returned PAID, and the journal could not store it. The state
+    is still asked before money is returned.
 
     Raises:
-        Conflict: it has changed since.
+        Conflict: the payment has changed.
         Unavailable: nothing was stored.
     """
     if row.state is not PaymentState.PAYING:
@@ -200,7 +200,7 @@ def mark_paid_per_host(journal: Journal, row: PaymentRow) -> PaymentRow:
 
 
 def _confirmed(journal: Journal, record: PaymentRecord, receipt: Receipt, owner: str) -> PaymentRow | None:
-    """Confirm one payment; return None if it is not known here."""
+    """Confirm one payment; return None if neither the journal nor its record identifies it."""
     row = journal.find(record.payment_id)
     if conflicts_with(record, row):
         _log.error("payment %s is in a closed receipt with another receipt of Payme's", record.payment_id)
@@ -218,7 +218,7 @@ def _confirmed(journal: Journal, record: PaymentRecord, receipt: Receipt, owner:
     return None
 
 
-def _file_link(journal: Journal, row: PaymentRow, link: str) -> None:
+def _store_link(journal: Journal, row: PaymentRow, link: str) -> None:
     if fiscal_data_of(link) is None:
         _log.error("payment %s: its fiscal link is no OFD link with t, r, c and s", row.payment_id)
         return

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.rows import Note
+from payme_plugin.ledger.rows import Event
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,9 +43,9 @@ class EventLog:
         if stored != method:
             self.add_event(f"request {method}")
 
-    def request_event(self, method: str) -> Note:
+    def request_event(self, method: str) -> Event:
         """Return the event of a request that leaves once the commit with this event is durable."""
-        return Note(at_ms=self._clock.wall_ms(), text=f"request {method}")
+        return Event(at_ms=self._clock.wall_ms(), text=f"request {method}")
 
     def mark_request_stored(self, method: str) -> None:
         """Forget the events: they are stored, and so is the event of the request that leaves next."""
@@ -69,15 +69,15 @@ class EventLog:
         return self._events[-1].text if self._events else ""
 
     @property
-    def notes(self) -> Sequence[Note]:
+    def unstored(self) -> Sequence[Event]:
         """The events for a commit."""
         return [
-            Note(at_ms=event.at_ms, text=event.text if event.count == 1 else f"{event.text} ({event.count} times)")
+            Event(at_ms=event.at_ms, text=event.text if event.count == 1 else f"{event.text} ({event.count} times)")
             for event in self._events
         ]
 
-    def take(self) -> Sequence[Note]:
+    def take(self) -> Sequence[Event]:
         """Return the events for a commit and forget them."""
-        notes = self.notes
+        unstored = self.unstored
         self._events.clear()
-        return notes
+        return unstored

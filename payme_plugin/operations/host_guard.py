@@ -1,4 +1,4 @@
-"""The host's services, guarded: what one raises is logged and counts as the safe answer, so a flow never sees it."""
+"""Wrappers of the host's services: an exception is logged and the safe default returned."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _T = TypeVar("_T")
 
 
 class GuardedUi:
-    """Wrap ``Ui``. If a method raises, nothing is scanned and nothing is stopped."""
+    """Wrap ``Ui``; if a method raises, nothing is scanned and the wait is not stopped."""
 
     def __init__(self, ui: Ui) -> None:
         self._ui = ui
 
     def scan(self, prompt: str, timeout_s: float) -> str | None:
-        """Return what was scanned; None if nothing was, if it raises, or if it returns something else than text."""
+        """Return the scanned text; None if there is none, or if the host raises or returns no ``str``."""
         return _guarded("Ui.scan", lambda: _text_or_none(self._ui.scan(prompt, timeout_s)))
 
     def progress(self, elapsed_s: float, total_s: float, text: str) -> bool:
-        """Show a wait; return whether the cashier stops it. If it raises, the wait goes on."""
+        """Show the progress; return whether the cashier stops the wait. If it raises, return False."""
         return _guarded("Ui.progress", lambda: self._ui.progress(elapsed_s, total_s, text)) is True
 
 
 class GuardedHost:
-    """Wrap ``Host``. If a service raises, it is logged and the safe default returned."""
+    """Wrap ``Host``: log any exception and return the safe default."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -50,7 +50,7 @@ class GuardedHost:
         return _guarded("Host.enqueue", lambda: self._host.enqueue(message)) is True
 
     def notice(self, key: str, text: str | None) -> None:
-        """Show a notice, or withdraw one that is shown, if the host can; what is shown already is not repeated."""
+        """Show or withdraw a notice, unless it is already shown or withdrawn."""
         if self._shown.get(key) == text:
             return
         if text is None:
@@ -60,12 +60,12 @@ class GuardedHost:
         _guarded("Host.notice", lambda: self._host.notice(key, text))
 
     def slip_width(self, default: int) -> int:
-        """Return the host's slip width; ``default`` if it raises or is not a positive integer."""
+        """Return the host's slip width; ``default`` if it raises or returns no positive integer."""
         width: object = _guarded("Host.slip_width", lambda: self._host.slip_width)
         return width if isinstance(width, int) and not isinstance(width, bool) and width > 0 else default
 
     def language(self, default: str) -> str:
-        """Return the host's language; ``default`` if it raises or is not text."""
+        """Return the host's language; ``default`` if it raises or returns no text."""
         language: object = _guarded("Host.language", lambda: self._host.language)
         return language if isinstance(language, str) and language else default
 
@@ -82,7 +82,7 @@ def _guarded(what: str, call: Callable[[], _T]) -> _T | None:
 
 def _text_or_none(scanned: object) -> str | None:
     if isinstance(scanned, str):
-        return str.__str__(scanned)  # plain text, whatever a class of the host's makes of it
+        return str.__str__(scanned)  # a plain str, even if the host returns a subclass
     if scanned is not None:
         _log.error("the host's Ui.scan returned %s", type(scanned).__name__)
     return None

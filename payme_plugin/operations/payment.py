@@ -1,7 +1,7 @@
 """A payment, from the selected tender to its result.
 
     intent ─ receipts.create beside the scan ─> created ─ receipt id and code durable ─> paying
-    paying ─ receipts.pay, once per code ─> the answer, or receipts.check until it decides ─> the result
+    paying ─ receipts.pay, once per code ─> the answer, or receipts.check until the state is final ─> the result
 
 ``_Payment.take`` has the steps. The transitions are in ``ledger.states``, the scan in ``code_scan``, the meaning of an
 answer in ``receipt_queries`` and ``pay_outcome``, the results in ``results``.
@@ -51,7 +51,7 @@ def take_payment(context: Context, request: PaymentRequest, ui: Ui) -> PaymentRe
     """Charge the buyer for an open sale and return the result, which is durable by then.
 
     Args:
-        context: what the operation may touch.
+        context: journal, client, clock, settings and texts of this operation.
         request: what to charge; the same ``payment_id`` again never charges again.
         ui: the cashier.
 
@@ -66,7 +66,7 @@ def take_payment(context: Context, request: PaymentRequest, ui: Ui) -> PaymentRe
         except Conflict:
             return payment.answer_known(context.journal.find(request.payment_id))
     except JournalError as error:
-        # What can't be cancelled later is not charged.
+        # Charge nothing, because a cancellation of it could not be stored.
         results.report_journal_fault(context, request.payment_id, error)
         refused = results.refused_result(request.amount, context.texts(Text.PAYMENT_JOURNAL_UNWRITABLE))
         return results.answer_without_acting(context.texts, request, payment.row, refused)
@@ -89,10 +89,10 @@ class _Payment:
         self._codes = CodeScanner(context, ui, self._wait, given=request.qr_code)
 
     def begin_or_repeat(self) -> PaymentResult:
-        """Take a payment that is new or unfinished; repeat the result of any other.
+        """Take a new or unfinished payment; repeat the result of any other.
 
         Raises:
-            Conflict: another process or thread has changed it meanwhile: read it again and answer from that.
+            Conflict: another process or thread has changed it. Read it again and answer from that.
             JournalError: the journal can't be used.
         """
         self.row = row = self._journal.find(self._request.payment_id)
@@ -108,7 +108,7 @@ class _Payment:
     def take(self, row: PaymentRow) -> PaymentResult:
         """Take the payment, step by step, from the state in ``row`` to its result.
 
-        A step that the journal has already is skipped: after a restart ``row`` may be in any unfinished state.
+        Steps that the journal already has are skipped, because after a restart ``row`` is in any unfinished state.
 
         Money effect: may charge.
         """
@@ -149,7 +149,7 @@ class _Payment:
         return results.stored_result(stored)
 
     def answer_known(self, row: PaymentRow | None) -> PaymentResult:
-        """Return the answer for a payment that has ended, or that another process or thread carries on."""
+        """Return the answer for a payment that has ended, or that another process or thread works on."""
         if row is not None and results.is_same_sale(self._request, row) and results.is_paid_in(self._request, row):
             return self._paid(row, None)
         texts, request = self._context.texts, self._request
@@ -173,7 +173,7 @@ class _Payment:
         )
 
     def _outcome_without_code(self, row: PaymentRow) -> NotPaid | Paid | None:
-        """Return how the payment ends if no code may be sent for it; None if one may."""
+        """Return the outcome if no code may be sent for this payment; None if one may."""
         if not is_same_account(row, self._context.settings):
             return NotPaid(
                 status=PaymentStatus.REFUSED,
@@ -206,13 +206,13 @@ class _Payment:
         return self._context.client.begin(_CREATE, params, self._wait.now + self._context.limits.timeout_s)
 
     def _join_create(self, row: PaymentRow, pending: Pending, code: Code | NoCode) -> PaymentRow | NotPaid:
-        """Wait for the receipt and commit it; return how the payment ends if there is none, or no code for it."""
+        """Wait for the receipt and commit it; return the outcome if there is no receipt or no code."""
         created = self._await_receipt(row, pending, may_repeat=isinstance(code, Code))
         if isinstance(created, NotPaid):
             return self._ended_without_code(row, code) if isinstance(code, NoCode) else created
         try:
             return self._journal.move(
-                row, PaymentState.CREATED, "Payme created the receipt", receipt_id=created, notes=self._events.take()
+                row, PaymentState.CREATED, "Payme created the receipt", receipt_id=created, events=self._events.take()
             )
         except Conflict:
             if self._journal.find_receipt(created) is None:
@@ -222,8 +222,8 @@ class _Payment:
     def _await_receipt(self, row: PaymentRow, pending: Pending, *, may_repeat: bool) -> str | NotPaid:
         """Wait for the answer to ``receipts.create``; return the receipt's id.
 
-        A receipt that nobody pays costs nobody anything. So this is the only request that is repeated, once, after an
-        unclear answer, if there is a code to send.
+        This is the only request that is repeated: once, after an unclear answer, if there is a code to send. A second
+        receipt does no harm, because an unpaid receipt moves no money.
         """
         while True:
             if not self._wait.wait_for(pending, self._context.progress(Text.PROGRESS_CREATING)):
@@ -265,14 +265,14 @@ class _Payment:
             PaymentState.PAYING,
             "the code is about to leave",
             fingerprint=fingerprint,
-            notes=self._events.notes,
+            events=self._events.unstored,
             request=self._events.request_event(_PAY),
         )
         self._events.mark_request_stored(_PAY)
         return row
 
     def _send_pay(self, row: PaymentRow, code: Code) -> NotPaid | Paid | AskAgain | None:
-        """Send the code and return what the answer decides; None: nothing, poll until the state does.
+        """Send the code and return the outcome; None if the state must be polled.
 
         Money effect: charges.
         """
@@ -296,11 +296,11 @@ class _Payment:
 
     def _commit_created_again(self, row: PaymentRow, stale: AskAgain) -> PaymentRow:
         reason = f"error {stale.error_code} proves no charge, state 0 asked after it"
-        self.row = self._journal.move(row, PaymentState.CREATED, reason, notes=self._events.take())
+        self.row = self._journal.move(row, PaymentState.CREATED, reason, events=self._events.take())
         return self.row
 
     def _paid(self, row: PaymentRow, receipt: ServerReceipt | None) -> PaymentResult:
-        """Return PAID for a payment that is stored as paid; ask Payme for what its slip lacks."""
+        """Return PAID; ask Payme for the receipt if the slip needs a field that is missing."""
         is_lacking = receipt is None or any(receipt.raw.get(name) is None for name in _SLIP_NEEDS)
         if is_lacking and is_same_account(row, self._context.settings):
             receipt = self._queries(row, Text.PROGRESS_PAYING).receipt(self._wait.question_limit()) or receipt

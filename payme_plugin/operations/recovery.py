@@ -1,4 +1,4 @@
-"""Recovery of what an earlier run left: payments without a result, and paid ones whose receipt has not closed.
+"""Recovery of unfinished payments, and of paid ones whose receipt has not closed.
 
 The host is asked whether it has them. Payme is not asked here: a payment that the host does not have becomes a
 cancellation, and the worker asks for the state first. The host is asked about a recorded payment until its receipt
@@ -32,9 +32,9 @@ __all__ = ["OLDEST_TO_CANCEL_MS", "Recovered", "abandon", "recover"]
 _log = Log()
 
 OLDEST_TO_CANCEL_MS = 7 * 24 * 3_600_000
-"""A payment older than a week is shown instead of cancelled: by then people have settled it, one way or another.
+"""A payment older than a week is shown instead of cancelled, because people have settled it by then.
 
-One of unknown age is cancelled: the clock was wrong when it was made.
+A payment of unknown age is cancelled. Its age is unknown if the clock was wrong when it was made.
 """
 
 
@@ -42,7 +42,7 @@ class _Outcome(Enum):
     RECORDED = "recorded"
     CANCELLED = "cancelled"
     KEPT = "kept"
-    TOO_OLD = "too old to be cancelled without a person's word"
+    TOO_OLD = "too old, an operator must decide"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,9 @@ class Recovered:
 
     Attributes:
         recorded: how many the host has.
-        cancelled: how many it does not have: no money moved, or it goes back.
-        kept: those that nobody can decide about yet.
-        too_old: those that the host does not have and that are older than a week: a person decides.
+        cancelled: how many the host does not have; no money moved, or a cancellation returns it.
+        kept: payments that can't be decided yet.
+        too_old: payments that the host does not have and that are older than a week; an operator decides.
     """
 
     recorded: int
@@ -68,14 +68,14 @@ def recover(
     is_recorded: Callable[[PaymentRow], bool | None],
     texts: Texts,
 ) -> Recovered:
-    """Decide about every unfinished payment that may be decided about.
+    """Decide every unfinished payment for which ``may_decide`` is true.
 
-    The caller is the leader, and the journal is this till's own.
+    The caller is the leader, and the journal belongs to this till.
 
     Args:
-        journal: where they are.
-        may_decide: returns whether a payment may be decided about: its owner is dead, or its ``on_payment`` has
-            returned and the host has stored the result.
+        journal: the journal.
+        may_decide: returns whether its owner is dead, or its ``on_payment`` has returned and the host has stored the
+            result.
         is_recorded: the host's answer about a payment.
         texts: for the result that a host may ask for later.
 
@@ -103,16 +103,16 @@ def recover(
 
 
 def abandon(journal: Journal, row: PaymentRow, reason: str, texts: Texts) -> None:
-    """End a payment that the host does not have; its money, if it moved, goes back.
+    """End a payment that the host does not have, with a cancellation if money may have moved.
 
     Args:
-        journal: where it is.
+        journal: the journal.
         row: the payment: without a result, paid, or recorded in a sale that is still open.
-        reason: why, for its event.
+        reason: text of its event.
         texts: for the result that a host may ask for later.
 
     Raises:
-        Conflict: it has changed since.
+        Conflict: the payment has changed.
         Unavailable: nothing was stored.
     """
     if row.state in {PaymentState.PAID, PaymentState.RECORDED}:
@@ -123,7 +123,7 @@ def abandon(journal: Journal, row: PaymentRow, reason: str, texts: Texts) -> Non
         row,
         PaymentState.UNKNOWN if may_be_charged else PaymentState.REFUSED,
         reason,
-        verdict=StoredResult(
+        result=StoredResult(
             message=texts(Text.PAYMENT_UNKNOWN if may_be_charged else Text.PAYMENT_RECEIPT_NOT_CREATED)
         ),
         cancellation=None if row.state is PaymentState.INTENT else NewCancellation(cause=Cause.UNRECORDED),
@@ -131,7 +131,7 @@ def abandon(journal: Journal, row: PaymentRow, reason: str, texts: Texts) -> Non
 
 
 def _decide(journal: Journal, row: PaymentRow, recorded: bool | None, texts: Texts) -> _Outcome | None:
-    """Decide about one payment and store it; return None if it rightly stays as it is."""
+    """Decide one payment and store the decision; return None if its state stays."""
     if recorded is True:
         return _recorded(journal, row)
     if recorded is None:

@@ -1,4 +1,4 @@
-"""Results of a payment: how it ends, what is committed of its end, and what the host gets."""
+"""The results of a payment: its outcomes, their commit, and what is returned to the host."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ _DATA_VERSION = "1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotPaid:
-    """A payment ends without PAID.
+    """The outcome of a payment that is not PAID.
 
     Attributes:
         status: REFUSED, ABORTED or UNKNOWN.
         message: what the cashier reads.
         reason: why, for the payment's events.
         error_code: the server's error code, or None.
-        needs_cancellation: the receipt may have been charged or is still open: its cancellation is in the same commit.
+        needs_cancellation: the receipt may be charged or is still open; a cancellation is in the same commit.
         released_code: the code was certainly not sent.
     """
 
@@ -84,7 +84,7 @@ class NotPaid:
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """The latest answer bound to our receipt said 4.
+    """The outcome of a payment whose latest bound answer has state 4.
 
     Attributes:
         receipt: the server's receipt if the answer held it; None if it held only the state.
@@ -96,9 +96,9 @@ class Paid:
 def answer_without_acting(
     texts: Texts, request: PaymentRequest, row: PaymentRow | None, otherwise: PaymentResult
 ) -> PaymentResult:
-    """Return the answer for a payment that this call can't carry on.
+    """Return the answer for a payment that this call can't continue.
 
-    It can't if the journal or the settings are unusable, another process is at work, or the plugin failed.
+    Used if the journal or the settings can't be used, another process works on the payment, or the plugin failed.
 
     | The journal's row                      | Answer                                                       |
     |----------------------------------------|--------------------------------------------------------------|
@@ -109,13 +109,13 @@ def answer_without_acting(
     | ``paid``, ``recorded`` in an open sale | ``otherwise`` as UNKNOWN: it may be charged                  |
     | ``refused``, ``aborted``, ``unknown``  | the stored result                                            |
     | ``recorded`` in a closed sale          | REFUSED: the id is reused                                    |
-    | ``reversing``, ``reversed``            | REFUSED: the money goes back                                 |
+    | ``reversing``, ``reversed``            | REFUSED: the money is being returned                         |
 
     Args:
         texts: the cashier's language.
         request: what the host asks for.
         row: the payment as last read, or None.
-        otherwise: the caller's result, which is right as long as nothing can have been charged.
+        otherwise: the caller's result, which is correct only if nothing can have been charged.
     """
     if row is None:
         return otherwise
@@ -133,24 +133,24 @@ def answer_without_acting(
 
 
 def is_same_sale(request: PaymentRequest, row: PaymentRow) -> bool:
-    """Return whether a request is about the amount and the sale of a payment."""
+    """Return whether a request has the amount and the sale of a payment."""
     sale = request.receipt
     return (request.amount, sale.till, sale.shift, sale.number) == (row.amount, row.till, row.shift, row.number)
 
 
 def is_paid_in(request: PaymentRequest, row: PaymentRow) -> bool:
-    """Return whether a payment is paid, and its sale is still open as far as the journal and the request say."""
+    """Return whether a payment is paid and its sale is open according to the journal and the request."""
     is_open = row.closed_at is None and request.receipt.closed_at is None
     return row.state is PaymentState.PAID or (row.state is PaymentState.RECORDED and is_open)
 
 
 def refused_result(amount: int, message: str) -> PaymentResult:
-    """Return REFUSED without a row."""
+    """Return REFUSED for a payment that has no row."""
     return PaymentResult(status=PaymentStatus.REFUSED, amount=amount, message=message)
 
 
 def unknown_result(texts: Texts, amount: int) -> PaymentResult:
-    """Return UNKNOWN for a payment of which a code may have been sent."""
+    """Return UNKNOWN for a payment whose code may have been sent."""
     return PaymentResult(status=PaymentStatus.UNKNOWN, amount=amount, message=texts(Text.PAYMENT_CHARGE_MAY_HANG))
 
 
@@ -167,13 +167,13 @@ def stored_result(row: PaymentRow) -> PaymentResult:
 
 
 def unstored_result(row: PaymentRow, ending: NotPaid) -> PaymentResult:
-    """Return the result of an end that can't be stored: it is right only if nothing can have been charged."""
+    """Return the result of an outcome that can't be stored; correct only if nothing was charged."""
     state = PaymentState[ending.status.name]
     return stored_result(replace(row, state=state, message=ending.message, error_code=ending.error_code))
 
 
 def paid_result(context: Context, row: PaymentRow, receipt: ServerReceipt | None) -> PaymentResult:
-    """Return PAID with all that the host stores, prints and puts onto the fiscal receipt."""
+    """Return PAID with what the host stores, prints and adds to the fiscal receipt."""
     attributes = {"QRPaymentProvider": str(context.settings.payment_provider), "QRPaymentID": row.receipt_id or ""}
     if receipt is not None and receipt.phone:
         attributes["PhoneNumber"] = receipt.phone
@@ -191,17 +191,17 @@ def paid_result(context: Context, row: PaymentRow, receipt: ServerReceipt | None
 def commit(
     context: Context, row: PaymentRow, outcome: NotPaid | Paid, events: EventLog, fingerprint: str | None
 ) -> PaymentRow | None:
-    """Commit how a payment ends, with its cancellation if it needs one; return None if that can't be stored.
+    """Commit the outcome and its cancellation, if any; return None if they can't be stored.
 
     Args:
-        context: the journal.
-        row: the payment as it is now.
-        outcome: how it ends.
+        context: journal, clock, texts and notices.
+        row: the payment as last read.
+        outcome: the outcome to store.
         events: stored in the same commit.
-        fingerprint: of the code in the last ``pay``; released if the outcome says that the code was not sent.
+        fingerprint: of the code in the last ``pay``; it is released if ``released_code`` is set.
 
     Raises:
-        Conflict: the payment has changed meanwhile: read it again and act on that.
+        Conflict: the payment has changed. Read it again and act on that.
     """
     try:
         if isinstance(outcome, Paid):
@@ -211,7 +211,7 @@ def commit(
                 PaymentState.PAID,
                 "Payme says paid (4)",
                 paid_at=context.clock.wall_ms() if paid_at is None else paid_at,
-                notes=events.take(),
+                events=events.take(),
             )
         else:
             row = context.journal.move(
@@ -219,9 +219,9 @@ def commit(
                 PaymentState[outcome.status.name],
                 outcome.reason,
                 released_code=fingerprint if outcome.released_code else None,
-                verdict=StoredResult(message=outcome.message, error_code=outcome.error_code),
+                result=StoredResult(message=outcome.message, error_code=outcome.error_code),
                 cancellation=NewCancellation(cause=Cause.UNRECORDED) if outcome.needs_cancellation else None,
-                notes=events.take(),
+                events=events.take(),
             )
     except Conflict:
         raise
@@ -233,18 +233,18 @@ def commit(
 
 
 def report_journal_fault(context: Context, payment_id: str, error: JournalError) -> None:
-    """Log that the journal can't store a payment or its result, and show a notice at the till."""
+    """Log that the journal can't store a payment or its result, and show a notice."""
     _log.error("payment %s: the journal can't store it: %s", payment_id, error)
     context.notice(JOURNAL_NOTICE, context.texts(journal_notice(error)))
 
 
 def journal_notice(error: JournalError) -> Text:
-    """Return the notice for a journal that can't be used, by what helps."""
+    """Return the notice for a journal error; it says what the operator must do."""
     return _NOTICES.get(type(error), Text.NOTICE_JOURNAL_UNWRITABLE)
 
 
 def nothing_charged(texts: Texts, failure: CallFailed, *, stopped: bool) -> NotPaid:
-    """Return the end of a payment whose request failed while certainly nothing was charged."""
+    """Return the outcome for a failed request that certainly charged nothing."""
     if stopped:
         message = texts(Text.PAYMENT_ABORTED_BEFORE_CHARGE)
     elif isinstance(failure, ServerError):
@@ -262,12 +262,12 @@ def nothing_charged(texts: Texts, failure: CallFailed, *, stopped: bool) -> NotP
 
 
 def message_of(texts: Texts, error: ServerError) -> str:
-    """Return the text for a server's error code: our catalogue's, the server's own only if the code is not in it."""
+    """Return our text for a server's error code, or the server's text if we have none."""
     return texts.of_error(error.code, error.text.in_language(texts.language))
 
 
 def is_ours(record: PaymentRecord) -> bool:
-    """Return whether this plugin took the payment, whatever the tender's number is today."""
+    """Return whether this plugin took the payment, even if the tender's number has changed."""
     return record.data.get("plugin") == PLUGIN_NAME
 
 

@@ -1,11 +1,11 @@
-"""Return a whole payment while the cashier waits: the cancel of an open sale, or the refund of a closed one.
+"""Reverse a whole payment while the cashier waits: cancel an open sale or refund a closed one.
 
     ask for the state ─> commit the cancellation ─> receipts.cancel ─> receipts.check until 50: REVERSED
 
-While the cashier waits, this hook holds the lease of the cancellation: nobody else works on it. If it can't be finished
-now, it is left to the worker: QUEUED. It is withdrawn in one case only: REFUSED, and the payment stands. Payme refused
-our own request with an error that the settings ignore, the state asked afterwards is 4, no other ``receipts.cancel`` of
-this cancellation may have arrived, and the host was never told QUEUED.
+While the cashier waits, this hook holds the lease of the cancellation, so nobody else works on it. If it can't be
+finished now, the worker continues and the result is QUEUED. It is withdrawn, with the result REFUSED, only if Payme
+refused our own request with an error that the settings ignore, the state asked afterwards is 4, no other
+``receipts.cancel`` of this cancellation may have arrived, and no hook has returned QUEUED.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hookspecs import ReversalResult, ReversalStatus
-from payme_plugin.ledger.cancellations import SAID_CANCELLED, Cancellations, was_told_queued
+from payme_plugin.ledger.cancellations import PAYME_CANCELLED, Cancellations, returned_queued
 from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.rows import NewCancellation
 from payme_plugin.ledger.states import Cause, PaymentState
@@ -41,13 +41,13 @@ __all__ = ["Order", "refused", "reverse", "reversed_again"]
 
 _log = Log()
 
-_GONE = frozenset({ReceiptState.CANCELLING, ReceiptState.CANCELLED})
+_CANCELLED_STATES = frozenset({ReceiptState.CANCELLING, ReceiptState.CANCELLED})
 _NOTHING_ASKED = "the cashier stopped it before Payme was asked"
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the host asks for.
+    """What the host requests.
 
     Attributes:
         cause: CANCEL or REFUND.
@@ -61,7 +61,7 @@ class Order:
 
     @property
     def operation(self) -> str:
-        """Its name on a slip."""
+        """The name of the operation on a slip."""
         return "refund" if self.cause is Cause.REFUND else "cancel"
 
 
@@ -69,13 +69,13 @@ def reverse(context: Context, row: PaymentRow, order: Order, ui: GuardedUi) -> R
     """Return a whole payment to the buyer.
 
     Args:
-        context: the tools; its client is that of the merchant account that took the payment.
+        context: as for a payment; its client is that of the merchant account that took the payment.
         row: the payment: paid, recorded, or already reversing for this order.
-        order: what the host asks for.
+        order: what the host requests.
         ui: the cashier.
 
     Returns:
-        The result, or None if another thread or process works on the cancellation. It is durable then.
+        The result, or None if another thread or process works on the cancellation, which is durable then.
 
     Raises:
         Conflict: the payment or its cancellation has changed since; read it again.
@@ -92,14 +92,14 @@ def reversed_again(context: Context, row: PaymentRow, order: Order, ui: GuardedU
 
 
 def refused(texts: Texts, text: Text, receipt_id: str | None = None, /, **values: object) -> ReversalResult:
-    """Return REFUSED with a text for the cashier: nothing is returned now."""
+    """Return REFUSED with a text for the cashier; no money is returned."""
     return ReversalResult(status=ReversalStatus.REFUSED, receipt_id=receipt_id, message=texts(text, **values))
 
 
 class _Reversal:
     """One run of one reversal.
 
-    ``run`` has the steps in their order. The methods below it that return a result store it first.
+    ``run`` has the steps in order. Each method that returns a result stores it first.
     """
 
     def __init__(self, context: Context, row: PaymentRow, order: Order, ui: GuardedUi) -> None:
@@ -123,8 +123,8 @@ class _Reversal:
     def run(self) -> ReversalResult | None:
         """Reverse the payment; return None if another thread or process holds the lease.
 
-        The state is asked before a new cancellation is written: a refund of a receipt that is cancelled already is
-        REFUSED. An earlier cancellation is only asked about under its lease.
+        For a new cancellation the state is asked before it is written, because a refund of a receipt that is already
+        cancelled is REFUSED. For an earlier cancellation the state is asked only under its lease.
 
         Money effect: may cancel, the whole amount.
         """
@@ -133,7 +133,7 @@ class _Reversal:
         is_new = self._row.state is not PaymentState.REVERSING
         if is_new:
             state = self._known_state()
-            if state in _GONE and self._order.cause is Cause.REFUND:
+            if state in _CANCELLED_STATES and self._order.cause is Cause.REFUND:
                 return refused(self._context.texts, Text.REVERSAL_ALREADY_REVERSED, self._receipt_id)
             self._commit_cancellation()
         cancellation = self._rows.live_of(self._row.payment_id)
@@ -154,14 +154,14 @@ class _Reversal:
             return self._ask_until_cancelled(cancellation)
 
     def reversed_before(self) -> ReversalResult:
-        """Ask for what the slip shows, and return REVERSED."""
+        """Ask for the receipt that the slip shows, and return REVERSED."""
         self._wait.start()
         latest = self._rows.latest_of(self._row.payment_id)
-        return self._reversed_result(was_queued=was_told_queued(latest))
+        return self._reversed_result(was_queued=returned_queued(latest))
 
     def _known_state(self) -> int | None:
         """Ask for the state until it is known; return None if the cashier stopped or time is over."""
-        # The first question has its whole timeout: with a payDuration below one round trip no cancel would ever leave.
+        # The first question has its whole timeout. Else a payDuration below one round trip would prevent every cancel.
         limit = self._wait.request_limit()
         while not self._wait.has_stopped():
             state = self._queries.state(limit)
@@ -185,7 +185,7 @@ class _Reversal:
             PaymentState.REVERSING,
             f"the till asks for a {self._order.operation}",
             cancellation=NewCancellation(cause=self._order.cause, request_id=self._order.request_id),
-            notes=self._events.take(),
+            events=self._events.take(),
         )
 
     def _cancel(self, cancellation: CancellationRow, *, may_withdraw: bool) -> ReversalResult | None:
@@ -193,12 +193,12 @@ class _Reversal:
 
         Args:
             cancellation: its row, under our lease.
-            may_withdraw: this run wrote the row. The host may have been told QUEUED about an earlier one, even if that
-                could not be stored.
+            may_withdraw: this run wrote the row. For an earlier row the host may have got QUEUED, even if that could
+                not be stored.
 
         Money effect: may cancel, the whole amount.
         """
-        self._store_attempt(cancellation)
+        may_withdraw = self._store_attempt(cancellation) and may_withdraw
         try:
             answer = self._queries.call(CANCEL, receipts.by_id(self._receipt_id), self._wait.request_limit())
         except ServerError as error:
@@ -211,39 +211,40 @@ class _Reversal:
         state = self._queries.state_in(answer, self._wait.question_limit())
         return self._result_of(cancellation, state)
 
-    def _store_attempt(self, cancellation: CancellationRow) -> None:
-        """Record that ``receipts.cancel`` is about to be sent, if the journal can.
+    def _store_attempt(self, cancellation: CancellationRow) -> bool:
+        """Record that ``receipts.cancel`` is about to be sent; return whether the journal could.
 
         Raises:
             Conflict: the cancellation has ended.
         """
         try:
-            self._rows.begin(cancellation, notes=(*self._events.notes, self._events.request_event(CANCEL)))
+            self._rows.begin(cancellation, events=(*self._events.unstored, self._events.request_event(CANCEL)))
         except Conflict:
             raise
         except JournalError as error:
-            # The cancellation is durable. Only without this attempt it can't be withdrawn.
+            # The cancellation is durable. It can't be withdrawn, because the attempt in its row may be another's.
             _log.error("payment %s: %s", cancellation.payment_id, error)
-        else:
-            self._events.mark_request_stored(CANCEL)
+            return False
+        self._events.mark_request_stored(CANCEL)
+        return True
 
     def _is_withdrawn(self, cancellation: CancellationRow, error: ServerError) -> bool:
         """Withdraw the cancellation if Payme's refusal is final; return whether it was withdrawn."""
-        # An error without our request's id may be another call's, and ours may still be carried out.
+        # An error without our request's id may answer another request, and ours may still be carried out.
         if not error.bound or error.code not in self._context.settings.ignored_errors:
             return False
         if self._queries.state(self._wait.question_limit()) != ReceiptState.PAID:
             return False
         try:
             outcome = f"error {error.code} is ignored, state 4 asked after it"
-            self._rows.withdraw(cancellation, outcome, notes=self._events.notes)
+            self._rows.withdraw(cancellation, outcome, events=self._events.unstored)
         except JournalError as fault:
             _log.error("payment %s: %s", cancellation.payment_id, fault)
             return False
         return True
 
     def _ask_until_cancelled(self, cancellation: CancellationRow) -> ReversalResult:
-        """Ask for the state until Payme says cancelled; return QUEUED if the cashier stops or time is over."""
+        """Ask for the state until it is cancelled; return QUEUED if the cashier stops or time is over."""
         while not self._wait.has_stopped():
             is_last = self._wait.now >= self._wait.ends
             limit = self._wait.question_limit()
@@ -256,7 +257,7 @@ class _Reversal:
         return self._queued(cancellation)
 
     def _result_of(self, cancellation: CancellationRow, state: int | None) -> ReversalResult | None:
-        """Return the result that a state decides; None if it decides nothing."""
+        """Return the result for a state; None if the state must be asked again."""
         if state == ReceiptState.CANCELLED:
             return self._reversed(cancellation)
         if state == ReceiptState.CANCELLING and self._context.settings.cancel_accepted_is_done:
@@ -265,9 +266,9 @@ class _Reversal:
         return None
 
     def _reversed(self, cancellation: CancellationRow) -> ReversalResult:
-        # The money is back even if the journal can't store it; the worker then comes to the same end.
+        # The money is returned even if the journal can't store it. The worker then ends the row with the same result.
         with self._logged_if_not_stored():
-            self._rows.end(cancellation, SAID_CANCELLED, reversed_at_payme=True, notes=self._events.notes)
+            self._rows.end(cancellation, PAYME_CANCELLED, reversed_at_payme=True, events=self._events.unstored)
             self._events.take()
         return self._reversed_result(was_queued=False)
 
@@ -283,7 +284,7 @@ class _Reversal:
         )
 
     def _queued(self, cancellation: CancellationRow, error_code: int | None = None) -> ReversalResult:
-        """Leave the cancellation to the worker and return QUEUED; from then on it can't be withdrawn."""
+        """Leave the cancellation to the worker and return QUEUED; it can't be withdrawn afterwards."""
         self._leave_to_worker(cancellation, self._events.last or self._answer_before or _NOTHING_ASKED)
         return ReversalResult(
             status=ReversalStatus.QUEUED,
@@ -293,20 +294,20 @@ class _Reversal:
             cancellation_queued=True,
         )
 
-    def _leave_to_worker(self, cancellation: CancellationRow, came: str) -> None:
+    def _leave_to_worker(self, cancellation: CancellationRow, result: str) -> None:
         with self._logged_if_not_stored():
-            self._rows.leave(cancellation, came, notes=self._events.take())
+            self._rows.leave(cancellation, result, events=self._events.take())
 
     @contextmanager
     def _logged_if_not_stored(self) -> Iterator[None]:
-        """Log what the journal can't store. The cancellation is durable, so the result is the same."""
+        """Log a journal error; the cancellation is durable, so the result is the same."""
         try:
             yield
         except JournalError as error:
             _log.error("payment %s: %s", self._row.payment_id, error)
 
     def _pause(self) -> bool:
-        """Wait until the next question is due; return False if there is none."""
+        """Wait until the state must be asked again; return False if the wait is over."""
         if self._wait.has_stopped() or self._wait.now >= self._wait.ends:
             return False
         next_at = min(self._wait.now + self._context.limits.frequency_s, self._wait.ends)

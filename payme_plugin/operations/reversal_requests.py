@@ -1,4 +1,4 @@
-"""The host's cancels and refunds: which payment is meant, what forbids it, and what is answered when asked again."""
+"""The host's cancels and refunds: find the payment, check the rules, reverse it or repeat the result."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, TypeVar
 
 from hookspecs import PaymentRecord, RefundRequest, ReversalResult, ReversalStatus
-from payme_plugin.ledger.cancellations import Cancellations, closing_reason, was_told_queued
+from payme_plugin.ledger.cancellations import Cancellations, closing_reason, returned_queued
 from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log
@@ -41,9 +41,9 @@ __all__ = [
 
 _log = Log()
 
-_HELD = frozenset({PaymentState.PAYING, PaymentState.PAID, PaymentState.RECORDED})
+_REVERSIBLE = frozenset({PaymentState.PAYING, PaymentState.PAID, PaymentState.RECORDED})
 _RETURNED = frozenset({PaymentState.REVERSING, PaymentState.REVERSED})
-_TOLD_MEANWHILE = "told to the till while it was under way"
+_ANSWERED_MEANWHILE = "told to the till while it was under way"
 
 _Request = TypeVar("_Request", "CancelRequest", RefundRequest)
 _Reverse = Callable[["Context", _Request, "Ui"], ReversalResult]
@@ -73,7 +73,7 @@ class Original:
 
 
 def _retry_once_if_moved(reverse_once: _Reverse[_Request]) -> _Reverse[_Request]:
-    """Read again and act on that if another process or thread has changed the payment meanwhile."""
+    """Call ``reverse_once`` again if another process or thread has changed the payment."""
 
     @wraps(reverse_once)
     def retried(context: Context, request: _Request, ui: Ui) -> ReversalResult:
@@ -87,7 +87,7 @@ def _retry_once_if_moved(reverse_once: _Reverse[_Request]) -> _Reverse[_Request]
 
 @_retry_once_if_moved
 def cancel_payment(context: Context, request: CancelRequest, ui: Ui) -> ReversalResult:
-    """Return the payment of an open sale; when asked again, go on or answer the same.
+    """Return the payment of an open sale; a repeated request continues or gets the same result.
 
     Raises:
         Conflict: the payment has changed meanwhile, twice.
@@ -105,7 +105,7 @@ def cancel_payment(context: Context, request: CancelRequest, ui: Ui) -> Reversal
 
 @_retry_once_if_moved
 def refund_payment(context: Context, request: RefundRequest, ui: Ui) -> ReversalResult:
-    """Return the payment of a closed sale unless a rule forbids it; when asked again, go on or answer the same.
+    """Return the payment of a closed sale unless a rule forbids it; a repeated request continues.
 
     Raises:
         Conflict: the payment has changed meanwhile, twice.
@@ -135,10 +135,10 @@ def _return_payment(context: Context, original: Original, sale: Receipt, order: 
     """Reverse a payment if it can be reversed now, else answer from the journal.
 
     Args:
-        context: the tools.
+        context: as for a payment.
         original: the payment.
         sale: the sale that it is in, in case the journal lost the payment.
-        order: what the host asks for.
+        order: what the host requests.
         ui: the cashier.
 
     Money effect: may cancel, the whole amount.
@@ -151,14 +151,14 @@ def _return_payment(context: Context, original: Original, sale: Receipt, order: 
             return _refused_record(context, record, Text.REVERSAL_OTHER_KASSA)
         row = import_from_host(journal, context.owner, record, sale)
     has_key = is_same_account(row, context.settings)
-    if row.state in _HELD and not has_key:
+    if row.state in _REVERSIBLE and not has_key:
         return refused(context.texts, Text.REVERSAL_OTHER_KASSA, row.receipt_id)
     if order.cause is Cause.REFUND and row.state in _RETURNED and not _was_caused_by(journal, row, order.request_id):
         return refused(context.texts, Text.REVERSAL_ALREADY_REVERSED, row.receipt_id)
     if row.state is PaymentState.REVERSED and has_key:
         return reversed_again(context, row, order, GuardedUi(ui))
     row = mark_paid_per_host(journal, row)
-    if row.state in _HELD or (row.state is PaymentState.REVERSING and has_key and not _is_closed(journal, row)):
+    if row.state in _REVERSIBLE or (row.state is PaymentState.REVERSING and has_key and not _is_closed(journal, row)):
         result = reverse(context, row, order, GuardedUi(ui))
         if result is not None:
             return result
@@ -172,10 +172,10 @@ def _return_payment(context: Context, original: Original, sale: Receipt, order: 
 def answer_without_acting(
     journal: Journal, row: PaymentRow, texts: Texts, refusal: ReversalResult | None = None
 ) -> ReversalResult:
-    """Answer a cancel or refund from the journal: nothing can be done now, or nothing is left to do.
+    """Answer a cancel or refund from the journal, because nothing can be done now or all is done.
 
-    If nothing can be done now, ``refusal`` says why: another hook is running, the settings can't be used, an operation
-    failed. A host that gets it keeps the sale, so it is not the answer while the money is on its way back.
+    ``refusal`` is the reason why nothing can be done now: another hook is running, the settings can't be used, or an
+    operation failed. A host that gets it keeps the sale, so it is not returned while the money is being returned.
 
     | Payment                                                   | with ``refusal`` | without                  |
     |-----------------------------------------------------------|------------------|--------------------------|
@@ -187,11 +187,11 @@ def answer_without_acting(
     | not paid, its cancellation was closed by an operator      | ``refusal``      | REFUSED, with the reason |
     | not paid, without a cancellation or with one that is done | ``refusal``      | REVERSED                 |
 
-    A reversing payment that is answered QUEUED is not withdrawn any more, even by a hook that is at work on it: its
-    cancellation is marked before the answer.
+    After QUEUED for a reversing payment no hook withdraws its cancellation, not even one that is working on it,
+    because the row is marked before this function returns.
 
     Raises:
-        Conflict: the payment has changed meanwhile; read it again.
+        Conflict: the payment has changed. Read it again.
         JournalError: the journal can't be read.
     """
     if refusal is not None and row.state not in _RETURNED:
@@ -200,7 +200,7 @@ def answer_without_acting(
     latest = rows.latest_of(row.payment_id)
     if row.state is PaymentState.REVERSING and latest is not None and latest.ended_at is None:
         try:
-            rows.leave(latest, latest.last_error or _TOLD_MEANWHILE)
+            rows.leave(latest, latest.last_error or _ANSWERED_MEANWHILE)
         except JournalError as error:
             _log.error("payment %s: %s", row.payment_id, error)
         row, latest = journal.payment(row.payment_id), rows.latest_of(row.payment_id)
@@ -213,14 +213,14 @@ def answer_without_acting(
             return refusal
         elif reason is not None:
             return refused(texts, Text.REVERSAL_CLOSED_BY_HAND, row.receipt_id, text=reason)
-        elif row.state in _HELD or row.state is PaymentState.REVERSING:
+        elif row.state in _REVERSIBLE or row.state is PaymentState.REVERSING:
             message = f"payment {row.payment_id} has changed meanwhile"
             raise Conflict(message)
     return ReversalResult(
         status=status,
         receipt_id=row.receipt_id,
         message=texts(text),
-        cancellation_queued=row.state in _RETURNED and was_told_queued(latest),
+        cancellation_queued=row.state in _RETURNED and returned_queued(latest),
     )
 
 
@@ -230,7 +230,7 @@ def answer_without_acting(
 
 
 def row_of(journal: Journal, request: CancelRequest | RefundRequest) -> PaymentRow | None:
-    """Return the payment that a cancel is about, or that this very refund has returned; None if there is none.
+    """Return the payment of a cancel, or the payment that this refund has returned, or None.
 
     Raises:
         JournalError: the journal can't be read.
@@ -243,10 +243,10 @@ def row_of(journal: Journal, request: CancelRequest | RefundRequest) -> PaymentR
 
 
 def row_of_cancel(journal: Journal, request: CancelRequest) -> PaymentRow | None:
-    """Return the payment of ours that a cancel is about; None if the journal has none.
+    """Return our payment that a cancel names; None if the journal does not have it.
 
     Args:
-        journal: if the record lost its data, the payment is found by its id, under the tender that took it.
+        journal: searched by payment id and tender if the record lost its data.
         request: the cancel.
 
     Raises:
@@ -260,10 +260,10 @@ def row_of_cancel(journal: Journal, request: CancelRequest) -> PaymentRow | None
 
 
 def original_of(journal: Journal, request: RefundRequest) -> Original | None:
-    """Return the payment of ours that a refund is about; None if there is none.
+    """Return our payment that a refund names, or None.
 
     Args:
-        journal: if the host lost the payment, it is the one of our tender in that sale.
+        journal: if the host lost the payment, the only payment of our tender in that sale is returned.
         request: the refund.
 
     Raises:
@@ -293,7 +293,7 @@ def _row_of_record(journal: Journal, record: PaymentRecord) -> PaymentRow | None
 
 
 def _was_caused_by(journal: Journal, row: PaymentRow, refund_id: str) -> bool:
-    """Return whether it was this refund that returned a payment, or is returning it."""
+    """Return whether this refund has returned a payment or is returning it."""
     latest = Cancellations(journal).latest_of(row.payment_id)
     return latest is not None and latest.cause is Cause.REFUND and latest.request_id == refund_id
 
@@ -310,7 +310,7 @@ def _is_closed(journal: Journal, row: PaymentRow) -> bool:
 def violations(
     journal: Journal, request: RefundRequest, original: Original | None, texts: Texts
 ) -> list[RefundViolation]:
-    """Return what forbids a refund of our tender or of a payment of ours; an empty list if nothing does.
+    """Return the rules that forbid a refund of our tender or of our payment; may be empty.
 
     Raises:
         JournalError: the journal can't be read.
@@ -318,15 +318,15 @@ def violations(
     row = original.row if original is not None else None
     is_reversed = row is not None and row.state in _RETURNED and not _was_caused_by(journal, row, request.refund_id)
     record = original.record if original is not None else None
-    # The journal knows what was charged, if it has the payment.
+    # If the journal has the payment, it has the charged amount.
     known = record_of(row) if row is not None else record
     return list(violations_of(request, known, texts, is_reversed=is_reversed))
 
 
 def violations_without_journal(request: RefundRequest, texts: Texts) -> list[RefundViolation]:
-    """Return what forbids a refund, as far as that is known while the journal can't be read.
+    """Return the rules that forbid a refund, as far as they can be checked without the journal.
 
-    Only the journal knows which payment the host lost, and whether one was returned.
+    Only the journal has payments that the host lost, and which payments were returned.
     """
     record = request.payment if request.payment is not None and is_ours(request.payment) else None
     found = violations_of(request, record, texts, is_reversed=False)

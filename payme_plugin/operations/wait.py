@@ -1,6 +1,6 @@
-"""A wait in front of the cashier: in slices, with progress at least twice a second, until time is over or a stop.
+"""Wait for a request or a pause, with progress at least twice a second, until the deadline or a stop.
 
-The clock starts when the first request that can move money leaves. Every limit of the operation counts from there.
+The clock starts when the first request that can move money is sent. All limits of the operation count from then.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SLICE_S = 0.4
 
 
 class CashierWait:
-    """Deadline and cashier's stop of one operation. Without a ``ui`` there is no progress and no stop."""
+    """The deadline, progress and stop of one operation; without ``ui`` there is only the deadline."""
 
     def __init__(self, clock: Clock, ui: GuardedUi | None, limits: Limits) -> None:
         self._clock = clock
@@ -44,11 +44,11 @@ class CashierWait:
 
     @property
     def left_s(self) -> float:
-        """How much of ``payDuration`` is left, never below zero."""
+        """The seconds of ``payDuration`` that are left, at least 0."""
         return max(0.0, self.ends - self.now)
 
     def start(self) -> None:
-        """Start the clock; a second start changes nothing."""
+        """Start the clock unless it has started."""
         if self._started_at is None:
             self._started_at = self.now
 
@@ -57,18 +57,18 @@ class CashierWait:
         return self._stopped
 
     def acknowledge_stop(self) -> None:
-        """Let the requests after the stop run to their end."""
+        """Don't end later waits because of this stop."""
         self._acknowledged = True
 
     def request_limit(self) -> float:
-        """Return when a request that begins now must be over, so that one question for the state still fits after it.
+        """Return the deadline of a request that begins now; one question for the state fits after it.
 
-        It is ``timeout`` from now, but not beyond max(``payDuration``, ``timeout``) from the start.
+        The deadline is ``timeout`` from now, but not beyond max(``payDuration``, ``timeout``) from the start.
         """
         return min(self.now + self._limits.timeout_s, self._hard_deadline())
 
     def question_limit(self) -> float:
-        """Return when the last question for the state must be over: one ``timeout`` beyond the limit of requests."""
+        """Return the deadline of a question for the state: up to one ``timeout`` after that of requests."""
         return min(self.now + self._limits.timeout_s, self._hard_deadline() + self._limits.timeout_s)
 
     def wait_for(self, pending: Pending, text: Callable[[float], str]) -> bool:
@@ -76,10 +76,10 @@ class CashierWait:
 
         Args:
             pending: the request.
-            text: returns what the cashier reads, from the seconds left.
+            text: returns the progress text for the seconds left.
 
         Returns:
-            True when it is over; False if the cashier stopped first.
+            True if the request ended; False if the cashier stopped first.
         """
         while not pending.wait(self._next_report()):
             if self._report_progress(text):
@@ -87,7 +87,7 @@ class CashierWait:
         return True
 
     def pause_until(self, until: float, text: Callable[[float], str]) -> bool:
-        """Wait until ``until``; return False if the cashier stopped first."""
+        """Wait until the monotonic time ``until``; return False if the cashier stopped first."""
         while self.now < until:
             self._clock.sleep(min(self._next_report(), until) - self.now)
             if self._report_progress(text):
@@ -102,13 +102,13 @@ class CashierWait:
         return self._start + max(self._limits.duration_s, self._limits.timeout_s)
 
     def _next_report(self) -> float:
-        # Counted from the last report, not from the beginning of this wait: many short waits are one long wait.
+        # Counted from the last report, not from the start of this wait, because many short waits follow each other.
         if self._reported_at is None:
             self._reported_at = self.now
         return max(self._reported_at + _SLICE_S, self.now)
 
     def _report_progress(self, text: Callable[[float], str]) -> bool:
-        """Show the progress; return whether the wait is over because the cashier stopped it."""
+        """Show the progress; return whether the cashier stopped the wait."""
         self._reported_at = self.now
         if self._ui is None:
             return False

@@ -1,4 +1,4 @@
-"""One request: what a flow waits for, what the connection asks before it writes, and its log lines."""
+"""One request to PaymeGO: its state between the flow and the I/O thread, and its log lines."""
 
 from __future__ import annotations
 
@@ -28,15 +28,14 @@ _MIN_TIMEOUT_S = 0.001
 
 
 class CallFinished(Exception):
-    """The call ended meanwhile: nothing of it may be written any more."""
+    """The call has ended, so nothing more of it may be written."""
 
 
 class Call:
     """A ``Pending`` over a real connection.
 
-    It ends once: with what the I/O thread received, at its deadline, or when it is abandoned, whichever is first.
-    Its lock guarantees two facts: nothing is written after the end, and a call that ended as ``NotSent`` had not
-    written a byte.
+    It ends once: with the outcome from the I/O thread, at its deadline, or when it is abandoned, whichever is first.
+    Its lock guarantees that nothing is written after the end, and that no byte was written before ``NotSent``.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class Call:
 
     @property
     def sent(self) -> bool:
-        """Whether a byte of it may have left."""
+        """Whether a byte of it may have been sent."""
         return self._sent
 
     def remaining_s(self) -> float:
@@ -83,7 +82,7 @@ class Call:
         """Return the answer; wait for it until the deadline at most.
 
         Raises:
-            NotSent: nothing left the till.
+            NotSent: nothing was sent.
             ServerError: the server answered with an error code.
             Unclear: the request may have arrived, and no usable answer came.
         """
@@ -125,7 +124,7 @@ class Call:
             raise CallFinished
 
     def allow_write(self) -> None:
-        """Record that a byte of it may leave from now on. The connection asks before every write.
+        """Record that a byte of it may be sent from now on. The connection calls this before every write.
 
         Raises:
             CallFinished: it has ended, or its deadline has passed; the byte must not be written.
@@ -135,7 +134,7 @@ class Call:
             self._sent = True
 
     def set_result(self, outcome: Outcome) -> bool:
-        """End it with what the server said; the caller must call ``notify`` afterwards.
+        """End it with the server's answer or error; the caller must call ``notify`` afterwards.
 
         Returns:
             False if it has ended already or the outcome comes too late; then the outcome is discarded.
@@ -148,7 +147,7 @@ class Call:
         return True
 
     def fail(self, fault: Fault, explanation: str) -> bool:
-        """End it without an answer: ``Unclear`` if a byte may have left, else ``NotSent``.
+        """End it without an answer: ``Unclear`` if a byte may have been sent, else ``NotSent``.
 
         Returns:
             False if it has ended already.
@@ -163,7 +162,7 @@ class Call:
 
     def notify(self) -> None:
         """Call ``on_finish`` and wake up the threads that wait."""
-        # The log line is written first, so that it precedes what the flow logs next. A log that blocks delays nobody
+        # The log line is written first, so that it precedes what the flow logs next. A log that blocks delays no flow
         # beyond the deadline, because the outcome can already be read.
         try:
             if self._on_finish is not None and self._outcome is not None:
@@ -181,14 +180,14 @@ class Call:
 class CallLog:
     """The two log lines of one request: one when it begins, written at once, and one when it ends.
 
-    They hold the method, the receipt's id, a state or a code, and the duration; the server's own words only after
-    redaction. Never the key, the buyer's code, a phone or a card.
+    They contain the method, the receipt's id, a state or an error code, the duration, and the server's message after
+    redaction. They never contain the key, the buyer's code, a phone or a card.
 
     Args:
         log: where they are written.
         method: the request's method.
         params: its parameters; only ``id`` is read.
-        secrets: what must not appear in a text that comes from outside.
+        secrets: redacted in text from outside.
     """
 
     def __init__(self, log: Log, method: str, params: Mapping[str, object], secrets: Sequence[Secret]) -> None:
@@ -199,7 +198,7 @@ class CallLog:
         log.info("request %s%s", method, self._receipt)
 
     def ended(self, outcome: Outcome, duration_s: float) -> None:
-        """Write the line of its end: INFO if the server answered, WARNING if no usable answer came."""
+        """Log the end of the request: INFO if the server answered, else WARNING."""
         if not self._log.is_enabled_for(logging.INFO):
             return
         write = self._log.warning if isinstance(outcome, (NotSent, Unclear)) else self._log.info

@@ -31,7 +31,7 @@ __all__ = ["PaymeGoClient", "client_of"]
 
 _PAY_METHOD = "receipts.pay"
 _CREATE_METHOD = "receipts.create"
-"""It runs beside the scan: until a code is scanned, no flow waits for its answer or its deadline."""
+"""It runs during the scan. Until a code is scanned, no flow waits for its answer or its deadline."""
 
 _MAX_CODES = 4
 """How many codes are redacted in later answers, which may repeat them; a payment has at most four."""
@@ -39,7 +39,7 @@ _MAX_CODES = 4
 _PAY_IDLE_S = 5.0
 _IDLE_S = 30.0
 _random_id = partial(secrets.randbits, 53)
-_INVISIBLE_LETTERS = "\xa0\xad"  # they are not control characters: the settings allow them in a key
+_INVISIBLE_LETTERS = "\xa0\xad"  # not control characters; the settings allow them in a key
 
 
 class PaymeGoClient:
@@ -89,7 +89,7 @@ class PaymeGoClient:
     def begin(self, method: str, params: Params, deadline: float) -> Call:
         """Start a request and return at once, as ``paymego.protocols.Client`` describes.
 
-        Money effect: ``receipts.pay`` may charge, ``receipts.cancel`` may cancel, the others none.
+        Money effect: ``receipts.pay`` may charge, ``receipts.cancel`` may cancel.
 
         Raises:
             TypeError: a value of ``params`` has no form in JSON.
@@ -126,7 +126,7 @@ class PaymeGoClient:
             self._threads.run(self._try_tls)
 
     def close(self) -> None:
-        """Close the idle connection and abandon what has not ended. Later requests are ``NotSent``."""
+        """Close the idle connection and abandon all running calls; later requests are ``NotSent``."""
         with self._lock:
             self._closed = True
             calls = tuple(self._running)
@@ -184,8 +184,8 @@ class PaymeGoClient:
     def _take_connection(self, method: str) -> Connection:
         """Return the idle connection if it answered recently enough, else a new one.
 
-        A NAT may drop an idle connection silently; then a request seems sent but never arrives. For ``receipts.pay``
-        that is costly, so its limit is shorter.
+        A NAT may drop an idle connection silently, and then a request seems sent but never arrives. That is
+        most costly for ``receipts.pay``, so its limit is shorter.
         """
         with self._lock:
             connection, self._idle = self._idle, None

@@ -1,8 +1,8 @@
-"""The server's error codes: what each means, and whether it proves that nothing was charged.
+"""The server's error codes, their meanings, and whether they prove that nothing was charged.
 
 The manual of the module that this plugin replaces lists 32 codes for its setting ``ignoredErrors``. Payme publishes the
 meanings of some; others are known only from the code of integrators, and one number may mean several things. A code is
-a proof only if every known meaning is a refusal before the debit.
+a proof only if all its known meanings are refusals before the debit.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ __all__ = ["CATALOGUE", "MANUAL_CODES", "Charged", "ErrorCode", "find", "is_docu
 
 
 class Charged(Enum):
-    """What a code in an answer to ``receipts.pay`` says about the buyer's money."""
+    """Whether a code in an answer to ``receipts.pay`` proves that nothing was charged."""
 
     NO = "no"
     """Refused before a debit: nothing was charged."""
     ASK = "ask"
-    """Nothing certain: ask for the receipt's state."""
+    """Not certain: ask for the receipt's state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class ErrorCode:
     Attributes:
         code: the code.
         meaning: what it means; several meanings are joined with *or*.
-        charged: what it says about the buyer's money.
+        charged: whether it proves that nothing was charged.
     """
 
     code: int
@@ -89,7 +89,7 @@ CATALOGUE = (
     ErrorCode(-31201, "the confirmation code is too old", _ASK),
     ErrorCode(-31151, "the card is attached already", _ASK),
 )
-"""The 32 codes of the manual in its order, then others that have been seen."""
+"""The 32 codes of the manual in its order, then other known codes."""
 
 MANUAL_CODES = tuple(entry.code for entry in _MANUAL)
 """The codes that the manual lists for ``ignoredErrors``, in its order."""
@@ -98,7 +98,7 @@ _BY_CODE = {entry.code: entry for entry in CATALOGUE}
 
 
 def find(code: int) -> ErrorCode | None:
-    """Return what is known of a code; None if it is unknown."""
+    """Return the catalogue's entry for a code; None if it is unknown."""
     return _BY_CODE.get(code)
 
 

@@ -1,8 +1,8 @@
 """The parameters of every ``receipts.*`` method, and the receipts in the answers.
 
 A builder has the name of its method: ``client.begin("receipts.pay", receipts.pay(receipt_id, code), deadline)``;
-``by_id`` serves ``check``, ``get`` and ``cancel``. Answers are read as Payme's documentation and running tills show
-them: fields may be missing, unknown ones are kept, and nothing is converted (``"4"``, ``4.0``, ``true`` are no states).
+``by_id`` serves ``check``, ``get`` and ``cancel``. Answers are read as Payme documents them and running tills get them:
+fields may be missing, unknown ones are kept, and nothing is converted (``"4"``, ``4.0``, ``true`` are not states).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MAX_RECEIPTS = 50
 """The most receipts that ``receipts.get_all`` returns. Source: its page in the Subscribe API."""
 
 MAX_ID = 64
-"""The most letters of a receipt's id that are taken or shown; Payme's own have 24."""
+"""The maximum length of a receipt's id; Payme's own have 24 characters."""
 
 _ID = re.compile(rf"[!-~]{{1,{MAX_ID}}}")
 _MAX_PHONE = 32
@@ -78,7 +78,7 @@ def create(amount: int, account: Mapping[str, object], *, detail: Mapping[str, o
         account: the fields that are configured for the merchant account.
         detail: goods and shipping; omitted if None.
 
-    Every such request makes a new receipt.
+    Every such request creates a new receipt.
     """
     return {"amount": amount, "account": account, **({"detail": detail} if detail else {})}
 
@@ -140,9 +140,9 @@ def state_of(answer: Answer) -> int:
 
 
 def named_in(answer: Answer) -> tuple[ServerReceipt, ...]:
-    """Return the receipts that an answer describes: its result, and the member ``receipt`` of it.
+    """Return the receipts in an answer: its result, and the member ``receipt`` of the result.
 
-    As far as is known an answer to ``check`` holds only a state; what else it names may belong to another receipt.
+    As far as known, an answer to ``check`` holds only a state. Other fields may describe another receipt.
 
     Raises:
         Unclear: the member ``receipt`` is not an object (``WRONG_SHAPE``).

@@ -106,9 +106,9 @@ class Verdicts:
     def queue(self, clock: Callable[[], float]) -> float:
         """Commit one verdict with its cancellation; return the seconds of the commit alone."""
         row = self.paying()
-        verdict, cancellation = StoredResult(message="unknown"), NewCancellation(cause=Cause.UNRECORDED)
+        result, cancellation = StoredResult(message="unknown"), NewCancellation(cause=Cause.UNRECORDED)
         begin = clock()
-        self._journal.move(row, PaymentState.UNKNOWN, "time is up", verdict=verdict, cancellation=cancellation)
+        self._journal.move(row, PaymentState.UNKNOWN, "time is up", result=result, cancellation=cancellation)
         return clock() - begin
 
 

@@ -214,7 +214,7 @@ def test_a_row_about_which_nobody_can_be_asked_holds_up_no_other(
     def unwritable() -> bool:
         raise Unavailable("read-only file system")
 
-    world.background._leads = unwritable  # type: ignore[method-assign]
+    world.background._try_lead = unwritable  # type: ignore[method-assign]
     world.work(120)
 
     assert unrecorded.receipt_id not in {each.receipt_id for each in world.paymego.sent[sent:]}

@@ -115,7 +115,7 @@ def test_a_clock_that_comes_back_in_another_year_charges_no_open_sale_twice(worl
     parked = world.sell("p1", 1)
     world.host.recorded["p1"] = True
     world.sell_and_close("p2", 2)
-    world.background.recover(own_too=True)
+    world.background.recover(include_own=True)
     assert world.row("p1").state is PaymentState.RECORDED
 
     world.clock.set_wall(500 * DAY_MS)

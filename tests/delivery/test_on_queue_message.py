@@ -100,7 +100,7 @@ def test_a_body_of_our_kind_that_is_not_ours_is_dropped(
     message = replace(message_of(owe(world)), body=body)
 
     assert world.message(message) is QueueVerdict.DROP
-    assert "of our kind, but not ours" in caplog.text
+    assert "has our kind, but its body is not ours" in caplog.text
     assert len(world.live()) == 1
 
 

@@ -61,7 +61,7 @@ def test_a_dead_owners_payment_is_decided_by_the_hosts_word_and_its_age(
     left_behind(world, state, age_ms=age_ms)
     world.host.recorded["p1"] = recorded
 
-    recovered = world.background.recover(own_too=False)
+    recovered = world.background.recover(include_own=False)
 
     after, causes = expected(state, recorded, age_ms)
     assert (world.row().state.value, [row.cause for row in world.live()]) == (after, causes)
@@ -86,7 +86,7 @@ def test_what_has_a_verdict_or_a_closed_receipt_is_not_decided_again(
     world.host.recorded["p1"] = recorded
     before = contents(world.journal)
 
-    world.background.recover(own_too=True)
+    world.background.recover(include_own=True)
 
     assert contents(world.journal) == before
 
@@ -98,7 +98,7 @@ def test_a_living_process_keeps_its_payments(world: HookedWorld, state: PaymentS
     world.host.recorded["p1"] = recorded
     before = contents(world.journal)
 
-    world.background.recover(own_too=True)
+    world.background.recover(include_own=True)
 
     assert contents(world.journal) == before
     assert NOTICE not in world.host.notices
@@ -113,10 +113,10 @@ def test_its_own_payments_are_decided_on_the_hosts_thread_alone(
     world.host.recorded["p1"] = recorded
     before = contents(world.journal)
 
-    world.background.recover(own_too=False)
+    world.background.recover(include_own=False)
     assert contents(world.journal) == before
 
-    world.background.recover(own_too=True)
+    world.background.recover(include_own=True)
     assert (world.row().state.value, [row.cause for row in world.live()]) == expected(state, recorded, 0)
 
 
@@ -125,7 +125,7 @@ def test_the_payment_in_hand_is_nobodys_to_decide(world: HookedWorld) -> None:
     seen: list[str] = []
 
     def recover() -> None:
-        world.background.recover(own_too=True)
+        world.background.recover(include_own=True)
         seen.append(world.row().state.value)
 
     ui = world.cashier(scan_after(recover, world.paymego.code()))
@@ -180,11 +180,11 @@ def test_the_worker_recovers_before_its_first_round(world: HookedWorld) -> None:
 
 def test_what_nobody_can_tell_about_is_shown_until_somebody_can(world: HookedWorld) -> None:
     left_behind(world, PaymentState.PAYING)
-    world.background.recover(own_too=False)
+    world.background.recover(include_own=False)
     assert world.host.notices[NOTICE] == world.text(Text.NOTICE_PAYMENTS_KEPT, count=1)
 
     world.host.recorded["p1"] = True
-    world.background.recover(own_too=False)
+    world.background.recover(include_own=False)
     assert NOTICE not in world.host.notices
 
 
@@ -201,11 +201,11 @@ def test_a_payment_older_than_a_week_is_shown_and_not_cancelled(world: HookedWor
 def test_the_notice_of_one_that_is_too_old_goes_when_it_is_settled(world: HookedWorld) -> None:
     row = left_behind(world, PaymentState.PAID, age_ms=WEEK_MS)
     world.host.recorded["p1"] = False
-    world.background.recover(own_too=False)
+    world.background.recover(include_own=False)
     assert TOO_OLD_NOTICE in world.host.notices
 
     abandon(world.journal, row, "a person says so", world.texts)
-    world.background.recover(own_too=False)
+    world.background.recover(include_own=False)
 
     assert TOO_OLD_NOTICE not in world.host.notices
 
@@ -226,7 +226,7 @@ def test_a_clock_that_is_set_right_after_a_payment_does_not_make_it_too_old(worl
         world.restart()
     world.host.recorded["p1"] = False
 
-    world.background.recover(own_too=True)
+    world.background.recover(include_own=True)
     world.work(3600)
 
     assert (world.row().state, world.host.notices) == (PaymentState.REVERSED, {})
@@ -267,7 +267,7 @@ def test_a_payment_is_no_older_than_what_the_journal_had_before_it(
     world.clock.set_wall(30 * DAY_MS + since_ms)
     world.host.recorded["p2"] = False
 
-    world.background.recover(own_too=False)
+    world.background.recover(include_own=False)
 
     assert (world.row("p2").state is PaymentState.REVERSING) is goes_back
 
@@ -279,7 +279,7 @@ def test_a_line_from_a_clock_that_was_fast_makes_no_payment_young(world: HookedW
     left_behind(world, PaymentState.PAID, "p2", age_ms=WEEK_MS + DAY_MS)
     world.host.recorded["p2"] = False
 
-    world.background.recover(own_too=False)
+    world.background.recover(include_own=False)
 
     assert world.row("p2").state is PaymentState.PAID
 
@@ -287,7 +287,7 @@ def test_a_line_from_a_clock_that_was_fast_makes_no_payment_young(world: HookedW
 def test_its_own_open_payments_are_no_notice(world: HookedWorld) -> None:
     world.dispatcher.pay(request_for(), world.cashier(world.paymego.code()))
 
-    world.background.recover(own_too=True)
+    world.background.recover(include_own=True)
 
     assert NOTICE not in world.host.notices
 
@@ -297,7 +297,7 @@ def test_a_host_that_answers_with_no_bool_can_not_tell(world: HookedWorld, answe
     left_behind(world, PaymentState.PAID)
     world.host.recorded["p1"] = answer  # type: ignore[assignment]
 
-    world.background.recover(own_too=False)
+    world.background.recover(include_own=False)
 
     assert world.row().state is PaymentState.PAID
 
@@ -309,7 +309,7 @@ def test_a_host_that_raises_can_not_tell(world: HookedWorld) -> None:
         raise RuntimeError(payment_id)
 
     world.host.is_recorded = is_recorded  # type: ignore[method-assign]
-    world.background.recover(own_too=False)
+    world.background.recover(include_own=False)
 
     assert world.row().state is PaymentState.PAID
 
@@ -320,7 +320,7 @@ def test_one_payment_that_can_not_be_stored_leaves_the_rest_for_the_next_time(wo
         world.host.recorded[f"p{number}"] = False
     world.restart()
     world.journal.fail_from(2)
-    world.background._recover_or_log(own_too=False)
+    world.background._recover_or_log(include_own=False)
     world.journal.recover()
 
     world.work()
@@ -356,13 +356,13 @@ def test_every_state_is_in_this_table() -> None:
 def test_a_second_process_without_the_owner_lock_never_decides(world: HookedWorld) -> None:
     walk(world.journal, PaymentState.PAID, "p1")
     world.restart()
-    assert world.background.recover(own_too=False) is not None
+    assert world.background.recover(include_own=False) is not None
     walk(world.journal, PaymentState.PAID, "p2")
     world.living.discard("process-1")
     world.host.recorded.update(p1=False, p2=False)
     world.restart(dead=False)
 
-    assert world.background.recover(own_too=True) is None
+    assert world.background.recover(include_own=True) is None
     world.work(60)
     assert (world.row("p1").state, world.row("p2").state) == (PaymentState.PAID, PaymentState.PAID)
 
@@ -372,7 +372,7 @@ def test_a_second_process_without_the_owner_lock_never_decides(world: HookedWorl
 
 
 def test_a_second_process_delivers_what_the_first_one_wrote(world: HookedWorld) -> None:
-    world.background.recover(own_too=False)
+    world.background.recover(include_own=False)
     world.pay(None)
     world.restart(dead=False)
 

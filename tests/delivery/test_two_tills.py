@@ -24,7 +24,7 @@ CANCEL = "receipts.cancel"
 
 def begin_second_till(world: HookedWorld) -> None:
     """Let another till come while the first one decides; the world's dispatcher is the second one's from here on."""
-    world.background.recover(own_too=False)
+    world.background.recover(include_own=False)
     world.restart(dead=False)
 
 
@@ -250,7 +250,7 @@ def test_once_the_first_till_has_ended_this_ones_host_decides_about_its_payments
 
 
 def test_a_till_that_has_stopped_leaves_the_folder_to_the_next(world: HookedWorld) -> None:
-    world.background.recover(own_too=False)
+    world.background.recover(include_own=False)
     world.background.stop()
 
     with world.background._storage.opened.leases.try_acquire(LEADER) as is_free:

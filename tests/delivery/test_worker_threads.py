@@ -214,15 +214,26 @@ def test_a_row_that_failed_rests_for_20_s_unless_a_hook_has_returned(world: Hook
     worker = world.background._worker
     row = owe_paid(world)
     with Leases(world.host.folder).try_acquire(row.cancellation_id):
-        worker._round()
+        worker._run_once()
 
     worker.wake()
-    worker._round()
+    worker._run_once()
     assert world.paymego.count(CANCEL) == 0, "a new row, and `payme worker` every second, wake it"
 
     worker.wake(retry=True)
-    worker._round()
+    worker._run_once()
     assert world.paymego.count(CANCEL) == 1
+
+
+def failing_steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let every step fail; return the payments of the rows that were tried, as they come."""
+    tried: list[str] = []
+
+    def step(_: object, row: CancellationRow, *args: object, **given: object) -> None:
+        tried.append(row.payment_id)
+
+    monkeypatch.setattr(CancellationProcessor, "step", step)
+    return tried
 
 
 def test_a_row_that_failed_has_its_turn_after_those_that_did_not(
@@ -230,19 +241,30 @@ def test_a_row_that_failed_has_its_turn_after_those_that_did_not(
 ) -> None:
     for name in ("p1", "p2", "p3"):
         owe_paid(world, name)
-    stepped: list[str] = []
-
-    def fail(_: object, row: CancellationRow, *args: object, **given: object) -> None:
-        stepped.append(row.payment_id)
-
-    monkeypatch.setattr(CancellationProcessor, "step", fail)
-    worker = world.background._worker
-    worker._round()
+    tried, worker = failing_steps(monkeypatch), world.background._worker
+    worker._run_once()
     owe_paid(world, "p4")
-    worker.wake(retry=True)
-    worker._round()
+    worker._run_once()
 
-    assert stepped == ["p1", "p2", "p3", "p4", "p1", "p2", "p3"]
+    assert tried == ["p1", "p2", "p3", "p4", "p1", "p2", "p3"]
+
+
+@pytest.mark.parametrize("forgets", ["a hook has returned", "an hour is over"])
+def test_no_backlog_holds_up_a_row_that_failed_once_for_ever(
+    world: HookedWorld, monkeypatch: pytest.MonkeyPatch, forgets: str
+) -> None:
+    owe_paid(world, "p1")
+    tried, worker = failing_steps(monkeypatch), world.background._worker
+    worker._run_once()
+    owe_paid(world, "p2")
+
+    if forgets == "a hook has returned":
+        worker.wake(retry=True)
+    else:
+        world.clock.sleep(3601)
+    worker._run_once()
+
+    assert tried == ["p1", "p1", "p2"]
 
 
 def test_a_fault_before_a_round_does_not_end_the_worker(world: HookedWorld, caplog: pytest.LogCaptureFixture) -> None:
@@ -252,7 +274,7 @@ def test_a_fault_before_a_round_does_not_end_the_worker(world: HookedWorld, capl
         rounds.release()
         raise KeyError("a fault")
 
-    world.background.before_round = fail  # type: ignore[method-assign]
+    world.background.do_housekeeping = fail  # type: ignore[method-assign]
     worker = Worker(world.background, SystemClock())
     worker.start()
     for _ in range(3):
@@ -297,7 +319,7 @@ def test_the_stop_waits_no_longer_than_it_was_given_and_no_row_is_begun_after_it
         begun.set()
         goes_on.wait(10)
 
-    world.background.before_round = lambda: None  # type: ignore[method-assign]
+    world.background.do_housekeeping = lambda: None  # type: ignore[method-assign]
     world.background.yield_to_sale = hang  # type: ignore[method-assign]
     worker = Worker(world.background, SystemClock())
     worker.start()

@@ -9,7 +9,7 @@ import pytest
 from journal_walks import UNRECORDED, contents, intent_of, walk
 from payme_plugin.ledger.errors import Conflict
 from payme_plugin.ledger.journal import FILE_NAME, Journal
-from payme_plugin.ledger.rows import Note, StoredResult
+from payme_plugin.ledger.rows import Event, StoredResult
 from payme_plugin.ledger.states import PaymentState
 from virtual_clock import VirtualClock
 
@@ -79,7 +79,7 @@ def test_any_other_transition_raises_and_changes_nothing(
     held = contents(shared)
 
     with pytest.raises(Conflict, match=f"from {before.value} to {after.value}"):
-        shared.move(row, after, "no such road", verdict=StoredResult(message="no"), cancellation=UNRECORDED)
+        shared.move(row, after, "no such road", result=StoredResult(message="no"), cancellation=UNRECORDED)
 
     assert contents(shared) == held
 
@@ -186,11 +186,11 @@ def test_values_that_are_not_given_again_stay(journal: Journal) -> None:
 
 def test_a_result_is_kept_word_for_word(journal: Journal) -> None:
     paying = walk(journal, PaymentState.PAYING)
-    verdict = StoredResult(message="Оплата не прошла.\nПовторите. (-31630)", error_code=-31630)
+    result = StoredResult(message="Оплата не прошла.\nПовторите. (-31630)", error_code=-31630)
 
-    row = journal.move(paying, PaymentState.REFUSED, "refused", verdict=verdict, cancellation=UNRECORDED)
+    row = journal.move(paying, PaymentState.REFUSED, "refused", result=result, cancellation=UNRECORDED)
 
-    assert (row.message, row.error_code, row.cancellation_queued) == (verdict.message, -31630, True)
+    assert (row.message, row.error_code, row.cancellation_queued) == (result.message, -31630, True)
 
 
 def test_a_recorded_payment_is_marked_closed_once(journal: Journal) -> None:
@@ -207,7 +207,7 @@ def test_a_recorded_payment_is_marked_closed_once(journal: Journal) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda journal, row: journal.move(row, PaymentState.PAID, "4", notes=[Note(at_ms=1, text="x")]),
+        lambda journal, row: journal.move(row, PaymentState.PAID, "4", events=[Event(at_ms=1, text="x")]),
         lambda journal, row: journal.move(row, PaymentState.UNKNOWN, "over", cancellation=UNRECORDED),
         lambda journal, row: journal.take_over(row, "process-2", "again"),
     ],

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from journal_walks import ROAD_TO, UNRECORDED, intent_of, note_now, walk
 from payme_plugin.ledger.errors import Conflict
 from payme_plugin.ledger.journal import Journal
-from payme_plugin.ledger.rows import EventRow, Note
+from payme_plugin.ledger.rows import Event, EventRow
 from payme_plugin.ledger.states import PaymentState
 from virtual_clock import VirtualClock
 
@@ -30,20 +30,20 @@ def test_each_transition_is_one_event(journal: Journal, state: PaymentState) -> 
 
 def test_events_before_a_transition_keep_their_own_times(journal: Journal, clock: VirtualClock) -> None:
     row = journal.add_intent(intent_of(), "1500000 tiyin")
-    asked_at = clock.wall_ms()
+    asked = clock.wall_ms()
     clock.sleep(2)
     journal.move(
         row,
         CREATED,
         "Payme created the receipt",
         receipt_id="r1",
-        notes=[Note(at_ms=asked_at, text="receipts.create: no usable answer"), Note(at_ms=asked_at + 1, text="again")],
+        events=[Event(at_ms=asked, text="receipts.create: no usable answer"), Event(at_ms=asked + 1, text="again")],
     )
 
     assert journal.events("p1") == [
-        EventRow(at_ms=asked_at, before=None, after=INTENT, text="1500000 tiyin"),
-        EventRow(at_ms=asked_at, before=None, after=None, text="receipts.create: no usable answer"),
-        EventRow(at_ms=asked_at + 1, before=None, after=None, text="again"),
+        EventRow(at_ms=asked, before=None, after=INTENT, text="1500000 tiyin"),
+        EventRow(at_ms=asked, before=None, after=None, text="receipts.create: no usable answer"),
+        EventRow(at_ms=asked + 1, before=None, after=None, text="again"),
         EventRow(at_ms=clock.wall_ms(), before=INTENT, after=CREATED, text="Payme created the receipt"),
     ]
 
@@ -53,7 +53,7 @@ def test_the_order_is_that_of_the_commits_even_if_the_clock_was_set_back(journal
     clock.set_wall(-86_400_000)
     row = journal.move(row, CREATED, "second", receipt_id="r1")
     clock.set_wall(2 * 86_400_000)
-    note_now(journal, "p1", [Note(at_ms=clock.wall_ms(), text="third")])
+    note_now(journal, "p1", [Event(at_ms=clock.wall_ms(), text="third")])
 
     assert [event.text for event in journal.events("p1")] == ["first", "second", "third"]
 
@@ -64,7 +64,7 @@ def test_events_of_a_transition_that_failed_are_not_stored(journal: Journal) -> 
     stored = journal.events("p1")
 
     with pytest.raises(Conflict):
-        journal.move(seen, PaymentState.PAID, "late", notes=[Note(at_ms=1, text="receipts.check: state 4")])
+        journal.move(seen, PaymentState.PAID, "late", events=[Event(at_ms=1, text="receipts.check: state 4")])
 
     assert journal.events("p1") == stored
 
@@ -80,19 +80,19 @@ def test_events_of_two_payments_do_not_mix(journal: Journal) -> None:
 
 @settings(max_examples=40)
 @given(
-    notes=st.lists(st.builds(Note, at_ms=st.integers(0, 2**62), text=st.text(st.characters(exclude_categories=["Cs"]))))
+    new=st.lists(st.builds(Event, at_ms=st.integers(0, 2**62), text=st.text(st.characters(exclude_categories=["Cs"]))))
 )
 def test_whatever_is_noted_is_read_back_to_the_letter(
-    tmp_path_factory: pytest.TempPathFactory, notes: list[Note]
+    tmp_path_factory: pytest.TempPathFactory, new: list[Event]
 ) -> None:
     journal = Journal(
-        tmp_path_factory.mktemp("notes") / "journal.sqlite3", host_identity="till-1", clock=VirtualClock()
+        tmp_path_factory.mktemp("events") / "journal.sqlite3", host_identity="till-1", clock=VirtualClock()
     )
     journal.add_intent(intent_of(), "begun")
 
-    note_now(journal, "p1", notes)
+    note_now(journal, "p1", new)
 
     assert [(event.at_ms, event.text) for event in journal.events("p1")[1:]] == [
-        (note.at_ms, note.text) for note in notes
+        (event.at_ms, event.text) for event in new
     ]
     journal.close()

@@ -220,3 +220,38 @@ def test_who_released_the_leaders_lock_never_becomes_the_leader_again(tmp_path: 
     another = LeaderLock()
     assert another.acquire(leases)
     another.release()
+
+
+_FORKS = """
+import os, sys
+from pathlib import Path
+from payme_plugin.ledger.locks import Leases
+
+def is_free():
+    with leases.try_acquire(7) as is_ours:
+        return is_ours
+
+leases, (end, let_end) = Leases(Path(sys.argv[1])), os.pipe()
+try:
+    with leases.try_acquire(7):
+        if os.fork() == 0:
+            os.read(end, 1)
+            os._exit(0)
+        leaves_the_block = os.fork()
+        if leaves_the_block == 0:
+            raise SystemExit
+        os.waitpid(leaves_the_block, 0)
+        print(is_free())
+finally:
+    if leaves_the_block:
+        print(is_free())
+        os.write(let_end, b".")
+"""
+
+
+def test_a_child_forked_while_a_lease_was_held_neither_releases_it_nor_keeps_it(tmp_path: Path) -> None:
+    run = subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, "-c", _FORKS, str(tmp_path)], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert run.stdout.split() == ["False", "True"]

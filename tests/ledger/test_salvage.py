@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from journal_walks import UNRECORDED, contents, walk
-from payme_plugin.ledger.cancellations import HELD_BY_TILL, SAID_CANCELLED, Cancellations
+from payme_plugin.ledger.cancellations import HOST_HAS_PAYMENT, PAYME_CANCELLED, Cancellations
 from payme_plugin.ledger.cancellations import closing as closing_words
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.repair import Repaired, fault_in, repair
@@ -100,14 +100,14 @@ def fill(journal: Journal) -> None:
         make(journal, f"owes-{number}")
         stepped(journal, make(journal, f"owes-{number}-stepped"))
     rows.offer(rows.live_of("owes-0-stepped"), 1000)
-    stepped(journal, unknown(journal, "owes-held"), HELD_BY_TILL)
+    stepped(journal, unknown(journal, "owes-held"), HOST_HAS_PAYMENT)
     twice = refunded(journal, "owes-twice")
     withdraw(journal, twice)
     journal._clock.sleep(1)  # the age of the payment's row shows that it was reversed once more
     again = journal.payment("owes-twice")
     journal.move(again, PaymentState.REVERSING, "the till asks for a cancel", cancellation=CANCEL)
-    rows.end(unknown(journal, "done-50"), SAID_CANCELLED, reversed_at_payme=True)
-    rows.end(refunded(journal, "done-reversed"), SAID_CANCELLED, reversed_at_payme=True)
+    rows.end(unknown(journal, "done-50"), PAYME_CANCELLED, reversed_at_payme=True)
+    rows.end(refunded(journal, "done-reversed"), PAYME_CANCELLED, reversed_at_payme=True)
     rows.end(unknown(journal, "done-closed"), closing_words("settled", "paid (4)"), reversed_at_payme=False)
     rows.end(cancelled(journal, "done-closed-too"), closing_words("settled", "paid (4)"), reversed_at_payme=False)
     back = refunded(journal, "done-withdrawn")
@@ -241,7 +241,7 @@ def test_money_that_is_owed_has_one_live_row_and_other_money_has_none(
             Cause.UNRECORDED, Cause.REFUND, Cause.CANCEL, Cause.UNRECORDED,
         )  # fmt: skip
     if column != "last_error" or not corrupts or isinstance(value, bytes):
-        assert live["owes-held"].last_error == HELD_BY_TILL
+        assert live["owes-held"].last_error == HOST_HAS_PAYMENT
     if outcome is not None:
         assert outcome.queued_again <= 1 if corrupts else outcome.queued_again == len(live)
 
@@ -418,11 +418,11 @@ def test_without_any_sign_of_the_cause_the_cancellation_goes_on(
 def test_a_row_that_the_till_may_have_held_stays_held(
     path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow], lost: tuple[str, ...]
 ) -> None:
-    one(lambda journal: stepped(journal, unknown(journal, "p1"), HELD_BY_TILL))
+    one(lambda journal: stepped(journal, unknown(journal, "p1"), HOST_HAS_PAYMENT))
     for table in lost:
         empty_page(path, table)
 
-    assert after_repair(path)[1].last_error == HELD_BY_TILL
+    assert after_repair(path)[1].last_error == HOST_HAS_PAYMENT
 
 
 def test_a_row_without_its_payment_is_restored_though_its_last_error_is_invalid(
@@ -444,9 +444,9 @@ def test_a_row_without_its_payment_is_restored_though_its_last_error_is_invalid(
 # ---------------------------------------------------------------------------------------------------------------------
 
 ENDINGS = (
-    SAID_CANCELLED,
+    PAYME_CANCELLED,
     closing_words("settled", "paid (4)"),
-    f"{SAID_CANCELLED}; {closing_words('settled', 'x').partition(';')[0]}",
+    f"{PAYME_CANCELLED}; {closing_words('settled', 'x').partition(';')[0]}",
 )
 
 

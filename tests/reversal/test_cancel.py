@@ -209,7 +209,7 @@ def test_a_payment_that_recovery_sends_back_is_not_sent_back_twice(world: Hooked
     sold = world.sell()
     world.host.recorded["p1"] = False
     world.restart()
-    world.background.recover(own_too=False)
+    world.background.recover(include_own=False)
     (row,) = world.live()
     assert row.cause is Cause.UNRECORDED
 

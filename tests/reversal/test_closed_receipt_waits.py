@@ -121,14 +121,14 @@ def test_only_so_many_wait_and_only_with_payments_of_ours(world: HookedWorld, ca
     receipts = ClosedReceipts(no_journal, lambda: "owner", world.clock, lambda _: False)
     for number in range(1001):
         with pytest.raises(Unavailable):
-            receipts.file(open_sale(number, payments=(record,)))
+            receipts.store(open_sale(number, payments=(record,)))
     for payments in ((), (replace(record, data={"plugin": "other"}),)):
         with pytest.raises(Unavailable):
-            receipts.file(open_sale(payments=payments))
+            receipts.store(open_sale(payments=payments))
     assert "over 1000 closed receipts wait to be stored" in caplog.text
     tries.clear()
 
-    receipts.file_waiting()
+    receipts.store_waiting()
 
     assert len(tries) == 1000
 

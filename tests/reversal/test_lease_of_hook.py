@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -222,6 +223,33 @@ def test_a_row_that_a_worker_has_stepped_first_is_not_withdrawn(world: HookedWor
 
     assert road.give_back(world, sold).status is ReversalStatus.QUEUED
     assert len(world.live()) == 1
+
+
+def test_a_row_whose_stored_attempt_may_be_a_workers_is_not_withdrawn(world: HookedWorld, road: Road) -> None:
+    world.set(ignoredErrors=str(IGNORED))
+    sold = road.sell(world)
+    processor = world.background.processor()
+
+    def fail(_: int) -> None:
+        world.journal.recover()
+        raise sqlite3.OperationalError("database or disk is full")
+
+    def step_first(_: int) -> None:
+        world.journal.recover()
+        world.paymego.befall(FaultKind.REQUEST_DELAYED, CANCEL, after_s=30)
+        processor.journal.fail_from(2)  # type: ignore[attr-defined]
+        assert processor.step(world.live()[0], merchant(world), is_recorded=None) is None
+        processor.journal.recover()  # type: ignore[attr-defined]
+        assert [(row.attempts, row.last_error) for row in world.live()] == [(1, "")]
+        world.paymego.befall(FaultKind.ERROR, CANCEL, error_code=IGNORED)
+        world.journal.before = fail
+
+    world.journal.after = step_first
+    result = road.give_back(world, sold)
+    world.work(3600)
+
+    assert result.status is ReversalStatus.QUEUED
+    assert (world.paymego.held(sold.receipt_id), world.row().state) == (0, PaymentState.REVERSED)
 
 
 def test_a_row_that_a_worker_has_ended_first_is_reversed_with_its_slip(world: HookedWorld, road: Road) -> None:

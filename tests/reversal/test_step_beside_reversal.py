@@ -21,7 +21,7 @@ def test_what_no_hook_takes_back_goes_back_though_the_disk_is_full(tmp_path: Pat
     receipt_id = world.pay(world.paymego.code()).receipt_id
     world.restart()
     world.host.recorded["p1"] = False
-    world.background.recover(own_too=True)
+    world.background.recover(include_own=True)
     processor, merchant = world.background.processor(), world.background.merchant()
     (row,) = processor.cancellations.live()
     assert merchant is not None

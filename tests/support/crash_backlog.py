@@ -60,7 +60,7 @@ def owe(folder: Path, receipt_ids: Iterable[str], *, pos_id: str, url: str) -> N
             row,
             PaymentState.UNKNOWN,
             "payDuration is over",
-            verdict=StoredResult(message="unknown"),
+            result=StoredResult(message="unknown"),
             cancellation=NewCancellation(cause=Cause.UNRECORDED),
         )
     journal.close()

@@ -211,7 +211,7 @@ class _Process:
 
     def work(self, world: HookedWorld, until: float) -> None:
         while True:
-            idle_s = self.background._worker._round()
+            idle_s = self.background._worker._run_once()
             if world.clock.monotonic() >= until:
                 return
             world.clock.pass_until(min(until, world.clock.monotonic() + idle_s))

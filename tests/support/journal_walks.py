@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.reader import JournalReader
-    from payme_plugin.ledger.rows import Note, PaymentRow
+    from payme_plugin.ledger.rows import Event, PaymentRow
 
 __all__ = ["ROAD_TO", "UNRECORDED", "contents", "intent_of", "note_now", "walk"]
 
@@ -59,10 +59,10 @@ def intent_of(payment_id: str = "p1", *, amount: int = 1_500_000, number: int = 
     )
 
 
-def note_now(journal: Journal, payment_id: str, notes: Sequence[Note]) -> None:
+def note_now(journal: Journal, payment_id: str, events: Sequence[Event]) -> None:
     """Add events to a payment in a commit of their own."""
     with journal.writing() as connection:
-        add_events(connection, payment_id, notes)
+        add_events(connection, payment_id, events)
 
 
 def walk(journal: Journal, state: PaymentState, payment_id: str = "p1") -> PaymentRow:

@@ -196,7 +196,7 @@ class Director:
         self._stage.spawn(process.life, command)
 
     def _drain(self, process: Process) -> None:
-        process.background.recover(own_too=False)
+        process.background.recover(include_own=False)
         process.background._leader.release()  # a till that starts meanwhile must sell
         processor, merchant = process.new_processor(), process.background.merchant()
         if merchant is not None:

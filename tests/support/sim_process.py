@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from hookspecs import Host, Receipt, Slip
     from payme_plugin.clock import Clock
-    from payme_plugin.delivery.processor import HostOfRows
+    from payme_plugin.delivery.processor import DeliveryHost
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.operations.payment_slips import PaymentSlips
     from payme_plugin.paymego.client import PaymeGoClient
@@ -193,7 +193,7 @@ class Process:
             self._sale_client = (settings, self.client(settings, is_of_sales=True))
         return self._sale_client[1]
 
-    def new_processor(self, host: HostOfRows | None = None) -> CancellationProcessor:
+    def new_processor(self, host: DeliveryHost | None = None) -> CancellationProcessor:
         """Return what works on the cancellations, over a connection of its own; it asks ``host``, or the till's."""
         journal = self.storage.another_journal()
         return CancellationProcessor(journal, self.storage.leases, host or self.host, self.stage, self._dice.random)
@@ -233,7 +233,7 @@ class Process:
             idle_s = _LONGEST_IDLE_S
             try:
                 if not is_recovered:
-                    is_recovered = self.background.recover(own_too=False) is not None
+                    is_recovered = self.background.recover(include_own=False) is not None
                 if processor is None:
                     processor = self.background.processor() if is_till else self.new_processor()
                 if self._round(processor, offers=is_till):
