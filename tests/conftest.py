@@ -19,7 +19,7 @@ _MATRICES = ("tests/hostile/test_1_fault_proxy.py", "tests/hostile/test_2_answer
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Run tests that measure, and those of the package, in one process; others wait more than they work."""
-    return 0 if config.option.markexpr in {"benchmark", "dpkg"} else 2 * (os.cpu_count() or 1)
+    return 0 if config.option.markexpr in {"benchmark", "dpkg"} else 1 + (os.cpu_count() or 1)
 
 
 @pytest.hookimpl(optionalhook=True)
