@@ -133,6 +133,27 @@ def test_only_so_many_wait_and_only_with_payments_of_ours(world: HookedWorld, ca
     assert len(tries) == 1000
 
 
+def test_while_a_hook_works_on_its_payment_it_goes_on_waiting(world: HookedWorld) -> None:
+    sold, faults, active = world.sell(), [Unavailable("no disk")], set[str]()
+
+    def journal() -> Journal:
+        if faults:
+            raise faults.pop()
+        return world.journal
+
+    receipts = ClosedReceipts(journal, lambda: "owner", world.clock, active.__contains__)
+    with pytest.raises(Unavailable):
+        receipts.store(replace(sold.receipt, payments=(sold.record,), closed_at=5))
+    active.add("p1")
+    receipts.store_waiting()
+    assert world.row().state is PaymentState.PAID
+
+    active.clear()
+    receipts.store_waiting()
+
+    assert (world.row().state, world.row().closed_at) == (PaymentState.RECORDED, 5)
+
+
 # The journal no longer has the payment.
 
 
