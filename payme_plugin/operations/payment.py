@@ -108,7 +108,12 @@ class _Payment:
     def take(self, row: PaymentRow) -> PaymentResult:
         """Take the payment, step by step, from the state in ``row`` to its result.
 
-        Steps that the journal already has are skipped, because after a restart ``row`` is in any unfinished state.
+        1. ``receipts.create`` beside the scan; the receipt's id is stored.
+        2. A code that was not sent before; it is stored as sent, then ``receipts.pay`` leaves.
+        3. What the answer proves: the outcome, another code on the same receipt, or nothing yet: ask until it is known.
+        4. The result is stored, with a cancellation unless nothing can have been charged; then it is returned.
+
+        A step that the journal has already is skipped: after a restart ``row`` may be in any unfinished state.
 
         Money effect: may charge.
         """
