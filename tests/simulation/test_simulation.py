@@ -28,8 +28,9 @@ def test_every_statement_holds_in_a_few_hundred_sales() -> None:
 
 @pytest.mark.simulation
 @pytest.mark.timeout(900)
-def test_every_statement_holds_in_ten_thousand_sales() -> None:
-    assert _broken(range(1_000, 1_500)) == []
+@pytest.mark.parametrize("first_seed", [1_000, 1_250])
+def test_every_statement_holds_in_five_thousand_sales(first_seed: int) -> None:
+    assert _broken(range(first_seed, first_seed + 250)) == []
 
 
 def test_a_seed_plays_the_same_history_again() -> None:
