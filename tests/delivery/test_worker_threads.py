@@ -391,6 +391,7 @@ def test_with_broken_settings_the_rows_stay_and_nothing_spins(
     host = WatchedHost(tmp_path / "till-1")
 
     till = new_till(host=host, frequency="soon")
+    till.plugins.on_receipt_closed(open_sale(9, closed_at=1))  # it wakes the worker
     time.sleep(0.3)
     before = host.reads
     time.sleep(0.7)
