@@ -21,9 +21,9 @@ CANCEL, CHECK, TELL = "receipts.cancel", "receipts.check", "receipts.set_fiscal_
 
 
 def merchant(world: HookedWorld) -> MerchantClient:
-    desk = world.background.merchant()
-    assert desk is not None
-    return desk
+    client = world.background.merchant()
+    assert client is not None
+    return client
 
 
 def test_a_step_that_begins_while_another_is_under_way_does_nothing(world: HookedWorld) -> None:

@@ -29,7 +29,9 @@ def world(tmp_path: Path) -> Iterator[World]:
     world.close()
 
 
-def desk(world: World, template: Path | None, press: SlipPress | None = None, language: str = "ru") -> PaymentSlips:
+def slips_with(
+    world: World, template: Path | None, press: SlipPress | None = None, language: str = "ru"
+) -> PaymentSlips:
     press = SlipPress() if press is None else press
     texts = Texts(language)
     return PaymentSlips(TemplateCache(press), template, 32, 2, texts, world.host.notice)
@@ -43,7 +45,7 @@ def printed(world: World, payment_id: str = "p1") -> str:
 def test_the_tills_own_template_is_printed_without_a_notice(world: World, tmp_path: Path) -> None:
     template = tmp_path / "payme.xml"
     template.write_text(SOUND)
-    world.slips = desk(world, template)
+    world.slips = slips_with(world, template)
 
     assert printed(world).startswith("MY SHOP")
     assert SLIP_NOTICE not in world.host.notices
@@ -54,7 +56,7 @@ def test_a_template_that_breaks_gives_the_shipped_slip_and_a_notice_until_it_is_
 ) -> None:
     template = tmp_path / "payme.xml"
     template.write_text("<slip>\n<line>${amout}</line></slip>")
-    world.slips = desk(world, template)
+    world.slips = slips_with(world, template)
 
     assert "ОПЛАТА" in printed(world)
     assert world.host.notices[SLIP_NOTICE] == Texts("ru")(Text.NOTICE_SLIP_FALLBACK)
@@ -69,7 +71,7 @@ def test_a_template_that_breaks_gives_the_shipped_slip_and_a_notice_until_it_is_
 def test_a_template_with_nothing_for_an_operation_gives_the_shipped_slip(world: World, tmp_path: Path) -> None:
     template = tmp_path / "payme.xml"
     template.write_text("<slip><line when='refund'>MY SHOP</line></slip>")
-    world.slips = desk(world, template)
+    world.slips = slips_with(world, template)
 
     assert "ОПЛАТА" in printed(world)
     assert SLIP_NOTICE in world.host.notices
@@ -81,7 +83,7 @@ def test_where_the_shipped_one_fails_too_a_plain_slip_says_what_matters(
 ) -> None:
     press = SlipPress()
     press._schemas = Schemas(tmp_path / "an installation without its schemas")
-    world.slips = desk(world, None, press, language)
+    world.slips = slips_with(world, None, press, language)
 
     lines = printed(world)
 
@@ -98,7 +100,7 @@ def test_even_a_fault_of_the_program_leaves_a_paid_sale_paid_with_a_plain_slip_a
         def make(self, *_: object) -> None:  # type: ignore[override] # it never gets so far as to return
             raise ZeroDivisionError
 
-    world.slips = desk(world, None, Faulty())
+    world.slips = slips_with(world, None, Faulty())
 
     assert printed(world).startswith("PAYME")
     assert world.host.notices[SLIP_NOTICE] == Texts("ru")(Text.NOTICE_SLIP_FALLBACK)
@@ -111,7 +113,7 @@ def test_a_code_page_is_kept_by_every_line(world: World, tmp_path: Path, templat
     if template:
         path = tmp_path / "payme.xml"
         path.write_text("<slip language='uz'><line>Қ Ғ Ҳ ʻ ${operation}</line></slip>", encoding="utf-8")
-    world.slips = desk(world, path, SlipPress(encoding="cp866"))
+    world.slips = slips_with(world, path, SlipPress(encoding="cp866"))
 
     lines = printed(world)
 
@@ -129,7 +131,7 @@ def test_a_senseless_time_of_cancellation_gives_way_to_the_tills_own(
 ) -> None:
     path = tmp_path / "payme.xml"
     path.write_text("<slip><line>${reversed_at}</line></slip>")
-    maker = desk(world, path, SlipPress(timezone=timezone.utc))
+    maker = slips_with(world, path, SlipPress(timezone=timezone.utc))
     world.pay(world.paymego.code())
     row = world.row()
 
@@ -158,7 +160,7 @@ def test_a_slip_claims_that_money_is_back_only_where_payme_or_the_journal_says_s
     path.write_text("<slip><line>${status}</line></slip>")
     world.pay(world.paymego.code())
 
-    (slip,) = desk(world, path).render("refund", replace(world.row(), state=state), receipt)
+    (slip,) = slips_with(world, path).render("refund", replace(world.row(), state=state), receipt)
 
     assert slip.lines == (status,)
 
