@@ -71,9 +71,7 @@ class Background:
         self._clients = clients
         self._clock = clock
         self._leader = LeaderLock()
-        self.closed_receipts = ClosedReceipts(
-            storage.journal, lambda: storage.opened.owner.token, clock, self._is_active
-        )
+        self.closed_receipts = ClosedReceipts(storage.journal, storage.owner, clock, self._is_active)
         self._lock = threading.Lock()
         self._changed = threading.Condition()
         self._active: str | None = None
@@ -157,17 +155,16 @@ class Background:
         self._host.notice(_ANOTHER_TILL_NOTICE, None if is_leader else self.texts()(Text.NOTICE_ANOTHER_TILL))
         if not is_leader:
             return None
-        owner = self._storage.opened.owner
+        owner = self._storage.owner
 
         def may_decide(row: PaymentRow) -> bool:
-            if row.owner == owner.token:
-                return include_own and not self._is_active(row.payment_id)
-            return not owner.is_alive(row.owner)
+            # Only the leader takes payments, so whoever else began one has ended.
+            return row.owner != owner or (include_own and not self._is_active(row.payment_id))
 
         recovered = recover(journal, may_decide, lambda row: self._host.is_recorded(row.payment_id), self.texts())
         self._is_recovered = True
         # This process decides its own payments when the host answers, so they need no notice.
-        left = sum(row.owner != owner.token for row in recovered.kept)
+        left = sum(row.owner != owner for row in recovered.kept)
         self._notify_count(_RECOVERY_NOTICE, Text.NOTICE_PAYMENTS_KEPT, left)
         self._notify_count(_TOO_OLD_NOTICE, Text.NOTICE_PAYMENTS_TOO_OLD, len(recovered.too_old))
         if recovered.cancelled:

@@ -254,10 +254,6 @@ class Snapshot:
         """Return whether ``path`` names a file."""
         return self._there.setdefault(path, _is_there(path))
 
-    def has_read(self, path: Path) -> bool:
-        """Return whether the file ``path`` could be read."""
-        return any(asked == path and isinstance(seen, Content) for (asked, _), seen in self._read.items())
-
     def is_unchanged(self) -> bool:
         """Return whether every file is as it was read."""
         return all(_read_or_error(*asked) == seen for asked, seen in self._read.items()) and all(

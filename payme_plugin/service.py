@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -14,7 +16,7 @@ from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.connection import FileIdentity
 from payme_plugin.ledger.errors import Damaged, JournalError, Unavailable
 from payme_plugin.ledger.journal import FILE_NAME, Journal
-from payme_plugin.ledger.locks import OWNERS_FOLDER, Leases, Owner
+from payme_plugin.ledger.locks import USERS, Leases
 from payme_plugin.log import Log
 from payme_plugin.operations.cancellation import MerchantClient
 from payme_plugin.operations.context import Context, limits_of
@@ -121,9 +123,8 @@ class Service:
             client=self._clients.of(settings),
             clock=self.clock,
             journal=journal,
-            owner=self.storage.opened.owner.token,
+            owner=self.storage.owner,
             leases=self.storage.opened.leases,
-            is_alive=self.storage.opened.owner.is_alive,
             settings=settings,
             texts=texts,
             slips=PaymentSlips(
@@ -221,15 +222,15 @@ class OpenStorage:
         path: the journal's file.
         journal: the journal.
         file: detects that the file was deleted, moved or replaced.
-        leases: the leases of the journal's rows, and the leader's lock.
-        owner: this process as an owner of payments.
+        leases: the journal's locks.
+        closing: closes the journal.
     """
 
     path: Path
     journal: Journal
     file: FileIdentity
     leases: Leases
-    owner: Owner
+    closing: ExitStack
 
 
 class Storage:
@@ -237,9 +238,13 @@ class Storage:
 
     It opens them when first needed. If that fails it tries again at the next call, because a disk that failed at the
     start may work at the next payment.
+
+    Attributes:
+        owner: the token of this till's run in the journal's rows.
     """
 
     def __init__(self, host: Host, clock: Clock) -> None:
+        self.owner = secrets.token_hex(16)
         self._host = host
         self._clock = clock
         self._lock = threading.Lock()
@@ -301,15 +306,14 @@ class Storage:
             return journal
 
     def close(self) -> None:
-        """Close the journal and release this process's token."""
+        """Close the journal."""
         with self._lock:
             for other in self._others:
                 other.close()
             self._others.clear()
             opened, self._opened = self._opened, None
             if opened is not None:
-                opened.journal.close()
-                opened.owner.release()
+                opened.closing.close()
 
     def _open(self) -> OpenStorage:
         try:
@@ -318,15 +322,16 @@ class Storage:
         except Exception as error:
             message = f"the host gives no data folder ({type(error).__name__})"
             raise Unavailable(message) from error
-        path = folder / FILE_NAME
-        journal = Journal(path, host_identity=identity, clock=self._clock)
-        try:
+        path, leases = folder / FILE_NAME, Leases(folder)
+        with ExitStack() as closing:
+            journal = Journal(path, host_identity=identity, clock=self._clock)
+            closing.callback(journal.close)
             journal.require_host(identity)
-            file, owner = FileIdentity(path), Owner(folder / OWNERS_FOLDER)
-        except BaseException:
-            journal.close()
-            raise
-        return OpenStorage(path, journal, file, Leases(folder), owner)
+            file = FileIdentity(path)
+            if not closing.enter_context(leases.try_acquire(USERS, shared=True)):
+                message = f"{path} is being repaired"
+                raise Unavailable(message)
+            return OpenStorage(path, journal, file, leases, closing.pop_all())
 
 
 def _new_templates(encoding: str | None) -> TemplateCache:

@@ -24,13 +24,13 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
-    """Give each test to the next free process, but all tests of the matrices to one, which plays all their cells."""
+    """Give each file to the next free process, but both matrices to one, which plays all their cells."""
     return _Scheduler(config, log)
 
 
 class _Scheduler(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
-        return "matrix" if nodeid.startswith(_MATRICES) else nodeid
+        return "matrix" if nodeid.startswith(_MATRICES) else nodeid.partition("::")[0]
 
 
 @pytest.hookimpl(hookwrapper=True)

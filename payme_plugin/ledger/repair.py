@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from payme_plugin.fsync import sync_folder
 from payme_plugin.ledger.connection import connect_read_only, files_of, translated
 from payme_plugin.ledger.errors import Damaged, InUse, Unavailable
-from payme_plugin.ledger.locks import LEADER, OWNERS_FOLDER, Leases, is_alive, lock_bytes
+from payme_plugin.ledger.locks import LEADER, USERS, Leases, lock_bytes
 from payme_plugin.ledger.rows import TABLES
 from payme_plugin.ledger.salvage import Salvage, is_valid, lacks_cancellation, salvage
 from payme_plugin.ledger.schema import SMALLEST_FILE, has_our_tables
@@ -121,11 +121,10 @@ def _fault_of(connection: sqlite3.Connection) -> str | None:
 
 @contextmanager
 def _exclusive(path: Path) -> Iterator[None]:
-    """Require that no live process works with the journal, and be the leader meanwhile."""
-    owners = path.parent / OWNERS_FOLDER
-    is_used = any(is_alive(owners, file.stem) for file in owners.glob("*.owner"))
-    with Leases(path.parent).try_acquire(LEADER) as is_ours:
-        if is_used or not is_ours:
+    """Require that no live process has the journal open to write, and be the leader meanwhile."""
+    leases = Leases(path.parent)
+    with leases.try_acquire(USERS) as is_alone, leases.try_acquire(LEADER) as is_leader:
+        if not (is_alone and is_leader):
             raise InUse(_in_use(path))
         yield
 

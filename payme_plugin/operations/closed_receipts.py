@@ -50,7 +50,7 @@ class ClosedReceipts:
 
     Args:
         journal: returns the journal; raises ``JournalError`` if it can't be used.
-        owner: returns this process's token, once the journal was returned.
+        owner: this process's token.
         clock: time.
         is_active: returns whether a hook works on a payment now. The host does not have the result of that hook yet,
             so a receipt that closes with the payment does not confirm it.
@@ -62,7 +62,7 @@ class ClosedReceipts:
     def __init__(
         self,
         journal: Callable[[], Journal],
-        owner: Callable[[], str],
+        owner: str,
         clock: Clock,
         is_active: Callable[[str], bool],
     ) -> None:
@@ -83,7 +83,7 @@ class ClosedReceipts:
             receipt = replace(receipt, closed_at=self._clock.wall_ms())
         receipt = self._without_active(receipt)
         try:
-            confirm_payments(self._journal(), receipt, self._owner())
+            confirm_payments(self._journal(), receipt, self._owner)
         except JournalError:
             if any(is_ours(record) for record in receipt.payments):
                 self._keep(receipt)
@@ -100,7 +100,7 @@ class ClosedReceipts:
                 self._keep(receipt)  # The receipt closed before the hook began.
                 continue
             try:
-                confirm_payments(self._journal(), receipt, self._owner())
+                confirm_payments(self._journal(), receipt, self._owner)
             except JournalError:
                 self._keep(receipt)
             else:

@@ -44,9 +44,8 @@ class Context:
         client: the client of the merchant account in ``settings``.
         clock: time.
         journal: what survives a power cut.
-        owner: token of this process in the journal.
+        owner: token of this till's run in the journal.
         leases: the leases of the journal's rows.
-        is_alive: returns whether the process behind another token is alive.
         settings: read once, when the operation begins.
         texts: the cashier's language.
         slips: renders the slips.
@@ -58,7 +57,6 @@ class Context:
     journal: Journal
     owner: str
     leases: Leases
-    is_alive: Callable[[str], bool]
     settings: Settings
     texts: Texts
     slips: PaymentSlips

@@ -100,8 +100,6 @@ class _Payment:
             return self.take(self._add_intent())
         if not (row.state.is_unfinished and results.is_same_sale(self._request, row)):
             return self.answer_known(row)
-        if row.owner != self._context.owner and self._context.is_alive(row.owner):
-            return results.refused_result(row.amount, self._context.texts(Text.PAYMENT_BUSY))
         reason = "the host asks again; the process that worked on it has ended"
         return self.take(self._journal.take_over(row, self._context.owner, reason))
 

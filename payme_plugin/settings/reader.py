@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from payme_plugin.conf_file import Snapshot
@@ -22,14 +23,14 @@ __all__ = ["SettingsReader"]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Round:
-    """What one reading came to, replaced as a whole: several threads may read. It holds the key in clear: no repr."""
+    """What one reading came to. It holds the key in clear: no repr."""
 
     host: Mapping[str, object] | None
     snapshot: Snapshot
     good: Settings | None
     problem: SettingsError | None
     good_file: Path | None = None
-    """The settings file that ``good`` was read from; None where there was none."""
+    """The settings file that gave a value of ``good``; None where it gave none."""
 
     def holds(self, host: Mapping[str, object]) -> bool:
         return self.host == host and self.snapshot.is_unchanged()
@@ -57,6 +58,7 @@ class SettingsReader:
         self._codes = codes
         self._file = file
         self._places = places
+        self._lock = threading.Lock()
         self._round = _Round(None, Snapshot(), None, None)
 
     @property
@@ -90,24 +92,26 @@ class SettingsReader:
         return None if latest.host is None else payment_type_of(latest.host, self._file, places=self._places)
 
     def _latest(self) -> _Round:
-        before = self._round
         try:
             host = dict(self._host())
         except Exception as error:  # noqa: BLE001 - whatever a till does, it must not stop a hook
             explanation = f"the till could not give them ({type(error).__name__})"
             problem = SettingsError([SettingFault(None, None, Origin(Source.HOST), explanation)])
-            self._round = _Round(None, Snapshot(), before.good, problem, before.good_file)
+            with self._lock:
+                self._round = replace(self._round, host=None, snapshot=Snapshot(), problem=problem)
+                return self._round
+        with self._lock:  # the latest reading is the one that began last
+            if not self._round.holds(host):
+                self._round = self._read_after(self._round, host)
             return self._round
-        if before.holds(host):
-            return before
+
+    def _read_after(self, before: _Round, host: Mapping[str, object]) -> _Round:
         snapshot = Snapshot()
         try:
             good = read_settings(
                 host, self._file, self._codes, places=self._places, snapshot=snapshot, former=before.good_file
             )
-            good_file = good.conf_file if snapshot.has_read(good.conf_file) else None
-            latest = _Round(host, snapshot, good, None, good_file)
+            gave = any(origin.path == good.conf_file for origin in good.origins.values())
+            return _Round(host, snapshot, good, None, good.conf_file if gave else None)
         except SettingsError as problem:
-            latest = _Round(host, snapshot, before.good, problem, before.good_file)
-        self._round = latest
-        return latest
+            return _Round(host, snapshot, before.good, problem, before.good_file)

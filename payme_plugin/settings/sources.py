@@ -77,7 +77,7 @@ def gather(
         file: the settings file where the caller names one; it must be there.
         places: where the till keeps its files.
         snapshot: what files are read through.
-        former: the settings file that was there before, or None; it must still be there.
+        former: the settings file that gave values before, or None; it must still give some.
     """
     faults: list[SettingFault] = []
     conf_file, conf_origin = _conf_file(host, file, places, faults)
@@ -92,6 +92,10 @@ def gather(
         mode = content.mode
         conf = parse(content.data)
         faults.extend(_of_file(fault, conf_file) for fault in conf.faults)
+        if conf_file == former and not conf.values and not conf.faults:
+            # An editor empties a file before it writes it, and a full disk leaves it so.
+            explanation = "it has no settings any more; restart the till if that is meant"
+            faults.append(SettingFault(None, None, Origin(Source.FILE, conf_file), explanation))
         given.update(_from_file(conf.values, conf_file, faults))
     given.update(_from_host(host, faults))
     return Gathered(given, tuple(faults), conf_file, conf_origin, mode)

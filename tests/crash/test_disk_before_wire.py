@@ -184,12 +184,10 @@ def test_nothing_but_the_plugins_folder_is_written(sandbox: Sandbox, tmp_path: P
 
 
 def test_every_file_is_for_its_owner_alone_whatever_the_umask(sandbox: Sandbox, tmp_path: Path) -> None:
-    # Cut off at its first commit, it leaves the log, its index, the leases and its owner's file behind.
+    # Cut off at its first commit, it leaves the log, its index and the leases behind.
     assert run(order_for(sandbox, tmp_path, "a paid sale", last_boundary=3)) == "-9"
     ours = tmp_path / "payme"
     modes = {path.relative_to(ours).as_posix(): path.stat().st_mode & 0o777 for path in ours.rglob("*")}
-    owners = [name for name in modes if name.startswith("owners/")]
     parts = [FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-shm", "leases"]
-    assert len(owners) == 1
-    assert modes == {"owners": 0o700, **dict.fromkeys([*owners, *parts], 0o600)}
+    assert modes == dict.fromkeys(parts, 0o600)
     assert ours.stat().st_mode & 0o777 == 0o700

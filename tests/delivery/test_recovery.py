@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
@@ -89,19 +88,6 @@ def test_what_has_a_verdict_or_a_closed_receipt_is_not_decided_again(
     world.background.recover(include_own=True)
 
     assert contents(world.journal) == before
-
-
-@pytest.mark.parametrize(("state", "recorded"), list(product(UNFINISHED, [True, False, None])))
-def test_a_living_process_keeps_its_payments(world: HookedWorld, state: PaymentState, recorded: bool | None) -> None:
-    row = left_behind(world, state)
-    world.living.add(row.owner)
-    world.host.recorded["p1"] = recorded
-    before = contents(world.journal)
-
-    world.background.recover(include_own=True)
-
-    assert contents(world.journal) == before
-    assert NOTICE not in world.host.notices
 
 
 @pytest.mark.parametrize("recorded", [True, False, None])
@@ -353,12 +339,11 @@ def test_every_state_is_in_this_table() -> None:
     assert set(ROAD_TO) == set(PaymentState)
 
 
-def test_a_second_process_without_the_owner_lock_never_decides(world: HookedWorld) -> None:
+def test_a_second_process_that_is_not_the_leader_never_decides(world: HookedWorld) -> None:
     walk(world.journal, PaymentState.PAID, "p1")
     world.restart()
     assert world.background.recover(include_own=False) is not None
     walk(world.journal, PaymentState.PAID, "p2")
-    world.living.discard("process-1")
     world.host.recorded.update(p1=False, p2=False)
     world.restart(dead=False)
 

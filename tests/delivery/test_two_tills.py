@@ -30,7 +30,6 @@ def begin_second_till(world: HookedWorld) -> None:
 
 def end_first_till(world: HookedWorld) -> None:
     world._processes[-2].end()
-    world.living.discard("process-1")
 
 
 def pay(world: HookedWorld, payment_id: str, number: int = 2) -> PaymentResult:

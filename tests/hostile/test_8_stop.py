@@ -12,6 +12,7 @@ import pytest
 from hands_tills import new_till, started_again
 from hookspecs import CancelRequest, PaymentStatus, ReceiptKind, RefundRequest, ReversalStatus
 from payme_plugin.clock import SystemClock
+from payme_plugin.ledger.locks import LEADER, Leases
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.plugin import PaymePlugin
 from payme_plugin.sandbox import BuyerAction, CancelPlan, Fault, FaultKind, Sandbox
@@ -201,7 +202,8 @@ def test_a_scan_that_outlasts_the_stop_still_ends_with_a_durable_verdict(till: S
     assert stop.took_s[0] < PROMPT_S
     assert (result.status, till.sandbox.pays(code)) == (PaymentStatus.ABORTED, 0)
     assert till.row().state is PaymentState.ABORTED
-    assert list((till.host.folder / "owners").iterdir()) == []
+    with Leases(till.host.folder).try_acquire(LEADER) as is_free:
+        assert is_free
     assert is_balanced(till, result)
 
 

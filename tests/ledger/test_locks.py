@@ -1,4 +1,4 @@
-"""Who works on a payment: alive while its process lives, dead when that ends, however it ends. And the leader."""
+"""The locks of a journal: held while their process lives, free when that ends, however it ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 import journal_rival
 from payme_plugin.ledger.errors import Unavailable
-from payme_plugin.ledger.locks import LeaderLock, Leases, Owner, is_alive
+from payme_plugin.ledger.locks import LEADER, USERS, LeaderLock, Leases
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,177 +26,74 @@ _SCRIPT = Path(journal_rival.__file__)
 
 
 @contextmanager
-def _another_process(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def _leader(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run a process that leads in a folder until its input ends."""
     with subprocess.Popen(  # noqa: S603 - our own script
-        [sys.executable, str(_SCRIPT), "own", str(folder)],
+        [sys.executable, str(_SCRIPT), "lead", str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     ) as child:
         assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
         try:
-            yield child, child.stdout.readline().strip()
+            yield child
         finally:
             child.kill()
 
 
-def test_this_process_is_alive_to_itself_and_to_others(tmp_path: Path) -> None:
-    owner = Owner(tmp_path)
+def test_a_byte_has_one_holder_and_every_byte_its_own(tmp_path: Path) -> None:
+    leases = Leases(tmp_path)
 
-    assert owner.is_alive(owner.token)
-    assert is_alive(tmp_path, owner.token)
-
-    owner.release()
-
-
-def test_two_owners_in_one_process_live_and_end_apart(tmp_path: Path) -> None:
-    first, second = Owner(tmp_path), Owner(tmp_path)
-
-    first.release()
-
-    assert first.token != second.token
-    assert not second.is_alive(first.token)
-    assert second.is_alive(second.token)
-    second.release()
+    with leases.try_acquire(7) as first, leases.try_acquire(7) as again, leases.try_acquire(8) as another:
+        assert (first, again, another) == (True, False, True)
+    with leases.try_acquire(7) as later:
+        assert later
 
 
-def test_a_released_owner_is_dead_and_leaves_no_file(tmp_path: Path) -> None:
-    owner = Owner(tmp_path)
+def test_a_shared_byte_has_many_holders_and_no_other_beside_them(tmp_path: Path) -> None:
+    leases = Leases(tmp_path)
 
-    owner.release()
-
-    assert not is_alive(tmp_path, owner.token)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_file_that_can_not_be_deleted_is_not_a_sign_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def keep(path: Path, *, missing_ok: bool = False) -> None:
-        raise OSError(errno.EROFS, "Read-only file system", str(path))
-
-    owner = Owner(tmp_path)
-    monkeypatch.setattr(Path, "unlink", keep)
-
-    owner.release()
-
-    assert [path.stem for path in tmp_path.iterdir()] == [owner.token]
-    assert not is_alive(tmp_path, owner.token)
+    with (
+        leases.try_acquire(USERS, shared=True) as first,
+        leases.try_acquire(USERS, shared=True) as second,
+        leases.try_acquire(USERS) as alone,
+    ):
+        assert (first, second, alone) == (True, True, False)
+    with leases.try_acquire(USERS) as alone, leases.try_acquire(USERS, shared=True) as first:
+        assert (alone, first) == (True, False)
 
 
-def test_another_process_is_alive_until_it_is_killed(tmp_path: Path) -> None:
-    with _another_process(tmp_path) as (child, token):
-        assert is_alive(tmp_path, token)
-        assert is_alive(tmp_path, token)
+def test_a_process_holds_its_lock_until_it_is_killed(tmp_path: Path) -> None:
+    with _leader(tmp_path) as child:
+        with Leases(tmp_path).try_acquire(LEADER) as is_ours:
+            assert not is_ours
 
         child.kill()
         child.wait(timeout=60)
 
-        assert not is_alive(tmp_path, token)
-        assert not is_alive(tmp_path, token)
+        with Leases(tmp_path).try_acquire(LEADER) as is_ours:
+            assert is_ours
 
 
-def test_asking_about_the_dead_removes_what_they_left(tmp_path: Path) -> None:
-    with _another_process(tmp_path) as (child, token):
-        child.kill()
-        child.wait(timeout=60)
-        assert [file.name for file in tmp_path.iterdir()] == [f"{token}.owner"]
-
-        assert not is_alive(tmp_path, token)
-
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_who_asks_about_the_dead_does_not_make_them_look_alive_to_another_who_asks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with _another_process(tmp_path) as (child, token):
-        child.kill()
-        child.wait(timeout=60)
-    flock, answers = fcntl.flock, []
-
-    def asked_meanwhile(file: int, operation: int) -> None:
-        flock(file, operation)
-        monkeypatch.setattr(fcntl, "flock", flock)
-        answers.append(is_alive(tmp_path, token))
-
-    monkeypatch.setattr(fcntl, "flock", asked_meanwhile)
-    answers.append(is_alive(tmp_path, token))
-
-    assert answers == [False, False]
-
-
-def test_a_new_owner_whose_folder_is_swept_before_it_has_its_lock_lives(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    flock = fcntl.flock
-
-    def swept_before(file: int, operation: int) -> None:
-        monkeypatch.setattr(fcntl, "flock", flock)
-        assert not any(is_alive(tmp_path, path.stem) for path in tmp_path.glob("*.owner"))
-        flock(file, operation)
-
-    monkeypatch.setattr(fcntl, "flock", swept_before)
-    owner = Owner(tmp_path)
-
-    assert is_alive(tmp_path, owner.token)
-
-    owner.release()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_an_owner_that_can_not_be_locked_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_locks(_: int, __: int) -> None:
-        raise OSError(errno.ENOLCK, "no locks available")
-
-    monkeypatch.setattr(fcntl, "flock", no_locks)
-    with pytest.raises(Unavailable):
-        Owner(tmp_path)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_another_process_that_released_is_dead(tmp_path: Path) -> None:
-    with _another_process(tmp_path) as (child, token):
-        assert child.stdin is not None
-        child.stdin.write("release\n")
-        child.stdin.flush()
-        child.wait(timeout=60)
-
-        assert not is_alive(tmp_path, token)
-
-
-def test_an_unknown_token_is_dead(tmp_path: Path) -> None:
-    assert not is_alive(tmp_path, "0" * 32)
-    assert not is_alive(tmp_path / "missing", "0" * 32)
-
-
-@pytest.mark.parametrize("token", ["", "a\0b", "\0", "/", "../token", "a/b"])
-def test_a_token_that_no_file_can_have_for_its_name_is_dead_and_nothing_is_touched(tmp_path: Path, token: str) -> None:
-    (tmp_path / "owners").mkdir()
-    for folder in (tmp_path, tmp_path / "owners"):
-        (folder / "token.owner").touch()
-        (folder / ".owner").touch()
-
-    assert not is_alive(tmp_path / "owners", token)
-    assert len(list(tmp_path.rglob("*.owner"))) == 4
-
-
-def test_a_file_that_can_not_be_read_counts_as_alive(tmp_path: Path) -> None:
-    (tmp_path / "token.owner").mkdir()
-
-    assert is_alive(tmp_path, "token")
-
-
-def test_tokens_are_secret_to_other_users(tmp_path: Path) -> None:
-    owner = Owner(tmp_path / "owners")
-
-    (file,) = (tmp_path / "owners").iterdir()
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
-    owner.release()
+def test_the_file_of_the_locks_is_for_its_owner_alone(tmp_path: Path) -> None:
+    with Leases(tmp_path).try_acquire(LEADER):
+        (file,) = tmp_path.iterdir()
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_a_folder_that_takes_no_files_is_unwritable() -> None:
-    with pytest.raises(Unavailable):
-        Owner(Path("/proc/owners"))
+    with pytest.raises(Unavailable), Leases(Path("/proc")).try_acquire(LEADER):
+        pass
+
+
+def test_a_file_system_without_locks_is_unusable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(fcntl, "fcntl", no_locks)
+    with pytest.raises(Unavailable), Leases(tmp_path).try_acquire(LEADER):
+        pass
 
 
 def test_one_is_the_leader_until_it_releases_the_lock(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from journal_walks import contents, walk
 from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.errors import Damaged, ForeignJournal, InUse, TooNew, Unavailable
 from payme_plugin.ledger.journal import FILE_NAME, Journal
-from payme_plugin.ledger.locks import LEADER, Leases, Owner
+from payme_plugin.ledger.locks import LEADER, USERS, Leases
 from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.repair import Repaired, fault_in, repair
 from payme_plugin.ledger.schema import SCHEMA_VERSION
@@ -366,15 +366,13 @@ def test_a_newer_journal_is_left_to_its_own_version(path: Path, sound: Sound) ->
     assert unchanged(path, content)
 
 
-def test_beside_a_live_owner_nothing_is_repaired(path: Path, sound: Sound) -> None:
+def test_beside_a_process_that_has_it_open_nothing_is_repaired(path: Path, sound: Sound) -> None:
     content = sound.without(sound.roots["payment_by_age"])
     path.write_bytes(content)
-    owner = Owner(path.parent / "owners")
 
-    with pytest.raises(InUse):
+    with Leases(path.parent).try_acquire(USERS, shared=True), pytest.raises(InUse):
         repair(path, "till-1", "now")
     assert unchanged(path, content)
-    owner.release()
     assert repair(path, "till-1", "now") is not None
 
 

@@ -37,7 +37,7 @@ def test_a_paid_payment_is_recorded_with_the_time_of_its_receipt(world: World) -
 
 
 def test_a_receipt_that_does_not_say_when_it_closed_closed_now(world: World) -> None:
-    receipts = ClosedReceipts(lambda: world.journal, lambda: world.owner, world.clock, lambda _: False)
+    receipts = ClosedReceipts(lambda: world.journal, world.owner, world.clock, lambda _: False)
     receipts.store(open_sale(payments=(_paid(world),)))
 
     assert world.row().closed_at == world.clock.wall_ms()

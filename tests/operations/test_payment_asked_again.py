@@ -185,30 +185,6 @@ def test_another_amount_or_sale_under_the_same_id_is_refused_as_reuse(
     assert (contents(world.journal), len(world.paymego.sent)) == (held, sent)
 
 
-@pytest.mark.parametrize(
-    ("cut", "state"),
-    [
-        (_cut_before_the_receipt, PaymentState.INTENT),
-        (_cut_before_the_pay, PaymentState.CREATED),
-        (_cut_after_the_pay, PaymentState.PAYING),
-    ],
-    ids=["intent", "created", "paying"],
-)
-def test_while_its_process_lives_nobody_else_goes_on(
-    world: World, cut: Callable[[World, str], None], state: PaymentState
-) -> None:
-    cut(world, world.paymego.code())
-    assert world.row().state is state
-    world.restart(dead=False)
-    held, sent = contents(world.journal), len(world.paymego.sent)
-
-    again = world.pay(world.paymego.code())
-
-    assert again.status is PaymentStatus.REFUSED
-    assert again.message == world.text(Text.PAYMENT_BUSY)
-    assert (contents(world.journal), len(world.paymego.sent)) == (held, sent)
-
-
 def test_an_intent_of_a_dead_process_begins_anew(world: World) -> None:
     _cut_before_the_receipt(world, "")
     world.restart()

@@ -118,7 +118,7 @@ def test_only_so_many_wait_and_only_with_payments_of_ours(world: HookedWorld, ca
         tries.append(1)
         raise Unavailable("no disk")
 
-    receipts = ClosedReceipts(no_journal, lambda: "owner", world.clock, lambda _: False)
+    receipts = ClosedReceipts(no_journal, "owner", world.clock, lambda _: False)
     for number in range(1001):
         with pytest.raises(Unavailable):
             receipts.store(open_sale(number, payments=(record,)))
@@ -141,7 +141,7 @@ def test_while_a_hook_works_on_its_payment_it_goes_on_waiting(world: HookedWorld
             raise faults.pop()
         return world.journal
 
-    receipts = ClosedReceipts(journal, lambda: "owner", world.clock, active.__contains__)
+    receipts = ClosedReceipts(journal, "owner", world.clock, active.__contains__)
     with pytest.raises(Unavailable):
         receipts.store(replace(sold.receipt, payments=(sold.record,), closed_at=5))
     active.add("p1")

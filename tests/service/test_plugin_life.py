@@ -52,7 +52,6 @@ def test_after_the_stop_no_file_is_open_and_no_thread_holds_the_process(new_till
 
     assert _open_files(till.host.folder) == set()
     assert [thread.name for thread in threading.enumerate() if thread not in before and not thread.daemon] == []
-    assert list((till.host.folder / "owners").iterdir()) == []
 
 
 def test_after_the_stop_the_journal_is_one_whole_file(till: ServedTill) -> None:

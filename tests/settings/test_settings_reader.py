@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -53,6 +54,67 @@ def test_a_change_counts_at_the_next_reading(conf: Write, till: Till, reader: Se
     assert reader.read().timeout_s == 21
 
 
+class SlowCodes:
+    """The catalogue; the first question of all is answered after something else was tried."""
+
+    def __init__(self, first: Callable[[], None]) -> None:
+        self._first: Callable[[], None] | None = first
+
+    def is_documented(self, code: int) -> bool:
+        first, self._first = self._first, None
+        if first is not None:
+            first()
+        return codes.is_documented(code)
+
+    def proves_no_charge(self, code: int) -> bool:
+        return codes.proves_no_charge(code)
+
+
+def test_a_reading_that_took_long_does_not_replace_what_another_thread_has_read_since(
+    conf: Write, till: Till, places: Places
+) -> None:
+    def change() -> None:
+        conf("[Main]\ntimeout = 21\n")
+        another.start()
+        another.join(0.1)
+
+    reader = SettingsReader(till, SlowCodes(change), places=places)
+    another = threading.Thread(target=reader.read)
+    conf("[Main]\ntimeout = 20\nignoredErrors = -31630\n")
+    reader.read()
+    another.join()
+
+    conf("[Main]\nno line\n")
+    assert reader.read().timeout_s == 21
+
+
+@pytest.mark.parametrize("left", ["", "\n", "[Main]\n; a comment\n"])
+def test_a_file_that_is_emptied_stops_no_sale_that_worked_before(
+    conf: Write, reader: SettingsReader, left: str
+) -> None:
+    conf("[Main]\ntimeout = 20\n")
+    reader.read()
+
+    conf(left)
+    assert reader.read().timeout_s == 20
+    assert "restart the till" in str(reader.problem)
+
+    conf("[Main]\ntimeout = 21\n")
+    assert reader.read().timeout_s == 21
+    assert reader.problem is None
+
+
+def test_a_file_that_never_gave_a_setting_may_stay_empty_or_go(conf: Write, till: Till, reader: SettingsReader) -> None:
+    path = conf("[Main]\n")
+    till.settings = {"timeout": "20"}
+    assert reader.read().timeout_s == 20
+    conf("")
+    reader.read()
+    path.unlink()
+    reader.read()
+    assert reader.problem is None
+
+
 def test_a_change_of_equal_size_and_time_counts_too(conf: Write, reader: SettingsReader) -> None:
     path = conf("[Main]\ntimeout = 20\n")
     stamp = path.stat()
@@ -76,11 +138,8 @@ def test_a_file_that_never_was_there_is_no_fault(reader: SettingsReader) -> None
         assert wrong(reader) == []
 
 
-@pytest.mark.parametrize("content", ["[Main]\ntimeout = 20\n", "; nothing is set yet\n"])
-def test_a_file_that_goes_is_a_change_that_can_not_be_used(
-    conf: Write, till: Till, reader: SettingsReader, content: str
-) -> None:
-    path = conf(content)
+def test_a_file_that_goes_is_a_change_that_can_not_be_used(conf: Write, till: Till, reader: SettingsReader) -> None:
+    path = conf("[Main]\ntimeout = 20\n")
     good = reader.read()
     path.unlink()
     for _ in range(2):

@@ -7,6 +7,7 @@ process id, and the status it ended with.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import math
 import os
@@ -57,6 +58,7 @@ def _import_all() -> None:
     press = SlipPress()
     press.import_parts()
     press.warm_up()
+    gc.freeze()  # a life that collects garbage copies no page of what it shares
 
 
 def _live_and_exit(line: str) -> None:

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.errors import JournalError
     from payme_plugin.ledger.journal import Journal
-    from payme_plugin.ledger.locks import Owner
     from payme_plugin.operations.context import Context
     from payme_plugin.paymego.client import PaymeGoClient
     from payme_plugin.service import OpenStorage, Service, Storage
@@ -104,7 +103,7 @@ class HookedWorld(World):
         """Let another process come: the former one is dead, or goes on living beside it."""
         if dead:
             self._processes[-1].end()
-        super().restart(dead=dead)
+        super().restart()
         self._begin()
 
     @property
@@ -223,24 +222,17 @@ class _Process:
 
 
 class _Storage:
-    """What ``payme_plugin.service.Storage`` is: the world's journal, and tokens that live while the world says so."""
+    """What ``payme_plugin.service.Storage`` is: the world's journal."""
 
     def __init__(self, world: HookedWorld) -> None:
         self._world = world
-        self.token = world.owner
+        self.owner = world.owner
         self.leases = Leases(world.host.folder)
         self._others: list[Journal] = []
 
     @property
     def opened(self) -> OpenStorage:
         return cast("OpenStorage", self)
-
-    @property
-    def owner(self) -> Owner:
-        return cast("Owner", self)
-
-    def is_alive(self, token: str) -> bool:
-        return token in self._world.living
 
     def journal(self) -> Journal:
         for other in self._others:

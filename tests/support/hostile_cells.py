@@ -70,6 +70,16 @@ _NO_LIE = {
 }
 """What says nothing wrong in an answer that names no receipt, no amount or no state."""
 _FIRST_ON_ITS_CONNECTION = (Scene.FISCAL, Scene.LIST)
+_STANDING_FOR_ALL = {
+    *ROADS,
+    "accepted and silent",
+    "reset in the middle of the answer",
+    "dripping body",
+    "cut in a chunk",
+    "HTTP/1.0",
+    *_ANSWERED_TOO_SOON,
+}
+"""What befalls a refund: it asks and cancels by the same code as a cancel, which all faults befall."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +118,8 @@ def wire_cells() -> list[Cell]:
     old = [scene for scene in Scene if scene not in _FIRST_ON_ITS_CONNECTION]
     cells += [Cell(FORGOTTEN, scene, phase) for scene in old for phase in _BOTH]
     plain = [cell for cell in cells if cell.scene is Scene.PAY and cell.phase in _BOTH]
-    return cells + [replace(cell, plain=True) for cell in plain]
+    cells += [replace(cell, plain=True) for cell in plain]
+    return [cell for cell in cells if _differs(cell, cells)]
 
 
 def answer_cells() -> list[Cell]:
@@ -117,22 +128,28 @@ def answer_cells() -> list[Cell]:
         Cell(status, scene, phase) for status in STATUSES for scene in Scene for phase in _answer_phases(status, scene)
     ]
     shaped = [
-        Cell(shape, scene, phase)
-        for shape in SHAPES
-        for scene in Scene
-        for phase in _answer_phases(shape, scene)
-        if _is_shaped(scene, phase)
+        Cell(shape, scene, phase) for shape in SHAPES for scene in Scene for phase in _answer_phases(shape, scene)
     ]
-    return cells + [cell for cell in shaped if cell.scene not in _NO_LIE.get(cell.fault, ())]
+    cells += [cell for cell in shaped if cell.scene not in _NO_LIE.get(cell.fault, ())]
+    return [cell for cell in cells if _differs(cell, cells)]
 
 
 def _answer_phases(fault: str, scene: Scene) -> tuple[Phase, ...]:
     return tuple(Phase) if fault in _ANSWERED_TOO_SOON and scene in _LATE_MATTERS else _BOTH
 
 
-def _is_shaped(scene: Scene, phase: Phase) -> bool:
-    """Say whether shapes befall a scene: where nothing but the answer differs, the bait alone."""
-    return phase is Phase.BEFORE or scene.has_effect or scene in {Scene.CHECK, Scene.GET}
+def _differs(cell: Cell, among: list[Cell]) -> bool:
+    """Say whether a cell shows something that no other does.
+
+    Where a request has no effect the bait alone is shown, but for the questions that end a payment. A refund is
+    befallen by what stands for all.
+    """
+    if cell.scene in {Scene.REFUND, Scene.CHECK_REFUND} and cell.fault not in _STANDING_FOR_ALL:
+        return False
+    is_asked_by_a_payment = cell.scene in {Scene.CHECK, Scene.GET}
+    if cell.phase is not Phase.AFTER or cell.scene.has_effect or is_asked_by_a_payment:
+        return True
+    return replace(cell, phase=Phase.BEFORE) not in among
 
 
 def strike_of(fault: str) -> Strike:

@@ -1,4 +1,4 @@
-"""Another process beside the tests, run as a script: ``journal_rival.py take-over JOURNAL`` or ``own FOLDER``.
+"""Another process beside the tests, run as a script: ``journal_rival.py take-over JOURNAL`` or ``lead FOLDER``.
 
 It says one line when it is ready, waits for a line or the end of its input, and says what became of it.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.errors import Conflict
 from payme_plugin.ledger.journal import Journal
-from payme_plugin.ledger.locks import Owner
+from payme_plugin.ledger.locks import LEADER, Leases
 
 __all__: list[str] = []
 
@@ -36,12 +36,11 @@ def _take_over(path: Path) -> None:
     journal.close()
 
 
-def _own(folder: Path) -> None:
-    owner = Owner(folder)
-    _say(owner.token)
-    if sys.stdin.readline():
-        owner.release()
+def _lead(folder: Path) -> None:
+    with Leases(folder).try_acquire(LEADER):
+        _say("ready")
+        sys.stdin.readline()
 
 
 if __name__ == "__main__":
-    {"take-over": _take_over, "own": _own}[sys.argv[1]](Path(sys.argv[2]))
+    {"take-over": _take_over, "lead": _lead}[sys.argv[1]](Path(sys.argv[2]))

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from functools import wraps
 from typing import TYPE_CHECKING
 
+from payme_plugin import background
 from payme_plugin.ledger import journal as journal_room
 from payme_plugin.ledger.journal import Journal, SentCodes
-from payme_plugin.ledger.locks import LEADER, Leases, Owner
+from payme_plugin.ledger.locks import LEADER, Leases
 from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations import closed_receipts, payment, receipt_queries, recovery
@@ -175,25 +176,34 @@ def _ended_at_21(monkeypatch: MonkeyPatch) -> None:
 
 def _leases_ignored(monkeypatch: MonkeyPatch) -> None:
     @contextmanager
-    def broken(_self: Leases, _number: int) -> Iterator[bool]:
+    def broken(_self: Leases, _number: int, *, shared: bool = False) -> Iterator[bool]:
         yield True
 
     monkeypatch.setattr(Leases, "try_acquire", broken)
 
 
-def _dead_owners_live(monkeypatch: MonkeyPatch) -> None:
-    monkeypatch.setattr(Owner, "is_alive", lambda *_: True)
+def _ended_processes_spared(monkeypatch: MonkeyPatch) -> None:
+    recover = recovery.recover
+
+    def broken(
+        journal: Journal,
+        may_decide: Callable[[PaymentRow], bool],
+        is_recorded: Callable[[PaymentRow], bool | None],
+        texts: Texts,
+    ) -> recovery.Recovered:
+        return recover(journal, lambda _: False, is_recorded, texts)
+
+    monkeypatch.setattr(background, "recover", broken)
 
 
-def _living_owners_are_dead(monkeypatch: MonkeyPatch) -> None:
+def _nobody_leads(monkeypatch: MonkeyPatch) -> None:
     hold = Leases.try_acquire
 
     @contextmanager
-    def broken(self: Leases, number: int) -> Iterator[bool]:
-        with hold(self, number) as is_ours:
+    def broken(self: Leases, number: int, *, shared: bool = False) -> Iterator[bool]:
+        with hold(self, number, shared=shared) as is_ours:
             yield is_ours or number == LEADER
 
-    monkeypatch.setattr(Owner, "is_alive", lambda self, token: token == self.token)
     monkeypatch.setattr(Leases, "try_acquire", broken)
 
 
@@ -277,9 +287,9 @@ BREAKS = (
     Break(4, "a cancellation does not carry the host's request", _row_without_cause),
     Break(5, "a cancellation ends when Payme has accepted it (21)", _ended_at_21),
     Break(5, "rows are stepped without their lease", _leases_ignored),
-    Break(6, "recovery takes the dead for living, and decides nothing", _dead_owners_live),
+    Break(6, "recovery spares the payments of processes that have ended", _ended_processes_spared),
     Break(6, "recovery does not ask about recorded payments of open sales", _open_sales_forgotten),
-    Break(6, "recovery takes the living for dead, and needs no owner lock", _living_owners_are_dead),
+    Break(6, "any process leads, beside another", _nobody_leads),
     Break(7, "a request may take an hour", _limits_of_hours),
     Break(8, "the story of a payment names the buyer's code", _code_in_the_story),
     Break(8, "the story of a payment names the key of the kassa", _key_in_the_story),

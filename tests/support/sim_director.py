@@ -190,7 +190,6 @@ class Director:
         def command() -> None:
             with contextlib.suppress(JournalError):
                 run(process)
-            process.storage.close()
             process.life.end()
 
         self._stage.spawn(process.life, command)

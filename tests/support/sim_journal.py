@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 import sqlite3
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.journal import FILE_NAME, Journal
-from payme_plugin.ledger.locks import Leases, Owner
+from payme_plugin.ledger.locks import USERS, Leases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,34 +98,22 @@ class SimStorage:
         self._identity = identity
         self._journal: WatchedJournal | None = None
         self._others: list[WatchedJournal] = []
-        self._owner: Owner | None = None
-        self._leases: Leases | None = None
-        life.at_end(self._die)
+        self.owner = secrets.token_hex(16)
+        self.leases = Leases(disk.folder)
+        self._held = ExitStack()
+        life.at_end(self._held.close)
 
     @property
     def opened(self) -> SimStorage:
         """What is open: this."""
         return self
 
-    @property
-    def owner(self) -> Owner:
-        """This process, as an owner."""
-        assert self._owner is not None
-        return self._owner
-
-    @property
-    def leases(self) -> Leases:
-        """The locks of the journal."""
-        assert self._leases is not None
-        return self._leases
-
     def journal(self) -> WatchedJournal:
         """Return the journal; open it at the first call."""
         if self._journal is None:
-            self._owner = Owner(self._disk.folder / "owners")
-            self._leases = Leases(self._disk.folder)
             self._journal = WatchedJournal(self._disk, self._identity)
             self._journal.require_host(self._identity)
+            self._held.enter_context(self.leases.try_acquire(USERS, shared=True))
         return self._journal
 
     def another_journal(self) -> WatchedJournal:
@@ -139,25 +127,8 @@ class SimStorage:
         """Return what is wrong with the journal since it was opened: nothing ever is."""
         return None
 
-    @property
-    def token(self) -> str | None:
-        """This process's token, once it has one."""
-        return None if self._owner is None else self._owner.token
-
-    def close(self) -> None:
-        """Close the journal and give the token up, as a process that ends by itself does."""
-        owner, self._owner = self._owner, None
-        if owner is not None:
-            owner.release()
-
     def bury(self) -> None:
         """Close what a dead process had open."""
         for journal in (self._journal, *self._others):
             if journal is not None:
                 journal.close()
-
-    def _die(self) -> None:
-        # The operating system takes the lock away; the file stays behind.
-        if self._owner is not None:
-            os.close(self._owner._file)
-            self._owner = None

@@ -105,9 +105,8 @@ class _Service:
             client=process.sale_client(settings),
             clock=process.stage,
             journal=process.storage.journal(),
-            owner=process.storage.owner.token,
+            owner=process.storage.owner,
             leases=process.storage.leases,
-            is_alive=process.storage.owner.is_alive,
             settings=settings,
             texts=_TEXTS,
             slips=cast("PaymentSlips", _NoSlips()),
@@ -211,7 +210,6 @@ class Process:
         """Stop, as ``on_stop`` does: what is under way in the background is cut off."""
         self.dispatcher.stop()
         self.stage.enter(None)
-        self.storage.close()
         self.life.end()
         self.stage.bury(self.life)
         self.storage.bury()

@@ -230,9 +230,7 @@ class Witness:
 
     def saw_commit(self, life: Life | None) -> None:
         """Check every transition and every row that a commit changed."""
-        for process in self.processes.values():
-            if process.storage.token is not None:
-                self._tokens[process.storage.token] = process.life
+        self._tokens.update((process.storage.owner, process.life) for process in self.processes.values())
         for event_id, payment_id, before, after, text in self._rows.events_after(self._event_id):
             self._event_id = event_id
             payment = self._rows.payment(payment_id)
@@ -299,7 +297,7 @@ class Witness:
         if actor is not None and actor is not self._stage.current and actor.life is owner:
             self.fault(6, f"{payment.payment_id} was decided on while its hook was running ({text})")
         if text in _RECOVERY and life is not None and not self.processes[life].background._leader.is_leader:
-            self.fault(6, f"{payment.payment_id} was decided on without the owner lock")
+            self.fault(6, f"{payment.payment_id} was decided on without the leader's lock")
 
     def _check_cancellations(self) -> None:
         rows = {row.cancellation_id: row for row in self._rows.cancellations()}

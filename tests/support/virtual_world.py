@@ -75,7 +75,6 @@ class World:
         host: the till.
         journal: the till's journal, a real file in ``folder``.
         owner: the token of the till's process.
-        living: the tokens of the processes that live.
         plain_slips: makes the slips and writes them down.
         slips: makes the slips; a test may put another maker here.
         settings: what the till is set to.
@@ -93,7 +92,6 @@ class World:
         self.client = self._new_client()
         self.journal = self._open()
         self.owner = "process-1"
-        self.living = {self.owner}
 
     def close(self) -> None:
         """Close the journal."""
@@ -104,14 +102,11 @@ class World:
         self.settings = settings_of(**given)
         self.client = self._new_client()
 
-    def restart(self, *, dead: bool = True) -> None:
-        """Let another process come: the former one is dead, or goes on living beside it."""
-        if dead:
-            self.living.discard(self.owner)
+    def restart(self) -> None:
+        """Let another process come."""
         self.journal.close()
         self.journal = self._open()
-        self.owner = f"process-{len(self.living) + 2}"
-        self.living.add(self.owner)
+        self.owner = f"process-{int(self.owner.partition('-')[2]) + 1}"
         self.client = self._new_client()
 
     def context(self) -> Context:
@@ -122,7 +117,6 @@ class World:
             journal=self.journal,
             owner=self.owner,
             leases=Leases(self.host.folder),
-            is_alive=self.living.__contains__,
             settings=self.settings,
             texts=self.texts,
             slips=self.slips,
