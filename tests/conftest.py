@@ -56,4 +56,5 @@ def _escaped(text: str) -> str:
 
 # The time of one example depends on the machine, not on the product.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("floor", settings.get_profile("any machine"), max_examples=15)
 settings.load_profile("any machine")

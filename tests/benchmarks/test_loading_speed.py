@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(300)]
 
-ROUNDS = 25
+ROUNDS = 15
 LOAD_AT_MOST = 1.0
 START_AT_MOST = 2.5
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from payme_plugin.sandbox import Sandbox
 
-pytestmark = pytest.mark.floor
-
 WITH_EXAMPLES = [name for name in NAMES if any(block.language == "python" for block in blocks(name))]
 LONGEST_HOST = 15
 LAYOUT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (?:INFO |WARN |ERROR|FATAL) (?:payme|pos[.a-z]*)  - \S.*")

@@ -14,6 +14,7 @@ import pytest
 
 from hands_tills import new_till
 from hookspecs import CancelRequest, PaymentStatus, ReversalStatus
+from in_memory import folder_in_memory
 from payme_plugin.clock import SystemClock
 from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, Sandbox
 from unmeasured import without_coverage
@@ -152,8 +153,9 @@ def test_payments_leave_no_object_behind(tmp_path: Path) -> None:
 
 @pytest.mark.benchmark
 @pytest.mark.timeout(900)
-def test_memory_after_10_000_payments_is_that_after_3_000(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    kept = sell(tmp_path, 3_000, 10_000)
+def test_memory_after_10_000_payments_is_that_after_3_000(capfd: pytest.CaptureFixture[str]) -> None:
+    with folder_in_memory() as folder:
+        kept = sell(folder, 3_000, 10_000)
     ratio = kept[10_000].resident / kept[3_000].resident
 
     with capfd.disabled():

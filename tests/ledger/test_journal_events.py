@@ -78,7 +78,7 @@ def test_events_of_two_payments_do_not_mix(journal: Journal) -> None:
     assert [event.text for event in journal.events("p2")] == ["two"]
 
 
-@settings(max_examples=40)
+@settings(max_examples=40 * settings().max_examples // 100)
 @given(
     new=st.lists(st.builds(Event, at_ms=st.integers(0, 2**62), text=st.text(st.characters(exclude_categories=["Cs"]))))
 )

@@ -207,7 +207,7 @@ def test_with_a_column_renamed_by_a_turned_bit_every_row_is_saved(
     assert outcome.unreadable == 0
 
 
-@settings(max_examples=30)
+@settings(max_examples=30 * settings().max_examples // 100)
 @given(damage=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=600)), min_size=1))
 def test_whatever_is_damaged_the_new_journal_is_sound_and_nothing_is_invented(
     tmp_path_factory: pytest.TempPathFactory, sound_file: Path, damage: list[tuple[float, bytes]]

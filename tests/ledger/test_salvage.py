@@ -197,7 +197,7 @@ def after_repair(path: Path) -> tuple[Repaired, CancellationRow, PaymentRow]:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=150)
+@settings(max_examples=150 * settings().max_examples // 100)
 @given(
     column=st.sampled_from(COLUMNS),
     number=st.integers(1, 17),
@@ -246,7 +246,7 @@ def test_money_that_is_owed_has_one_live_row_and_other_money_has_none(
         assert outcome.queued_again <= 1 if corrupts else outcome.queued_again == len(live)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60 * settings().max_examples // 100)
 @example(pages=[0.625], bits=[(0.9975111542810101, 0)])
 @given(
     pages=st.lists(st.floats(0, 1, exclude_max=True), max_size=6),

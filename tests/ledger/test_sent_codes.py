@@ -138,7 +138,7 @@ def test_the_key_survives_the_process(journal: Journal, path: Path, clock: Virtu
     again.close()
 
 
-@settings(max_examples=60)
+@settings(max_examples=60 * settings().max_examples // 100)
 @given(one=st.text(), other=st.text())
 def test_only_equal_texts_have_equal_fingerprints(
     tmp_path_factory: pytest.TempPathFactory, one: str, other: str

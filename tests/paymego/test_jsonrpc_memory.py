@@ -12,8 +12,6 @@ from payme_plugin.paymego.errors import CallFailed
 from payme_plugin.paymego.jsonrpc import encode_request, read_answer
 from payme_plugin.secret import Secret
 
-pytestmark = pytest.mark.floor
-
 LENGTH = 1024 * 1024
 """A quarter of the longest body that the client reads: what matters is memory per byte."""
 CODE = "00271612930027161293"

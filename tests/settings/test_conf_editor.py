@@ -223,7 +223,7 @@ def files(draw: st.DrawFn) -> bytes:
 PLAIN = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=12)
 ANY_ANSWERS = st.dictionaries(st.sampled_from(ANSWERED), st.one_of(WORDS, st.text(LETTER, max_size=8)), max_size=4)
 PLAIN_ANSWERS = st.dictionaries(st.sampled_from(ANSWERED), PLAIN, max_size=4)
-MANY = settings(max_examples=400)
+MANY = settings(max_examples=400 * settings().max_examples // 100)
 
 
 @dataclass(frozen=True)
