@@ -14,13 +14,13 @@ from payme_plugin.ledger.locks import LeaderLock
 from payme_plugin.ledger.retention import forget_finished
 from payme_plugin.log import Log
 from payme_plugin.operations.closed_receipts import ClosedReceipts
-from payme_plugin.operations.recovery import Recovered, recover
+from payme_plugin.operations.recovery import Outcome, recover
 from payme_plugin.operations.results import JOURNAL_NOTICE, journal_notice
 from payme_plugin.settings import SettingsError
 from payme_plugin.texts import Text, Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from hookspecs import QueueMessage, QueueVerdict
     from payme_plugin.clock import Clock
@@ -80,11 +80,13 @@ class Background:
         self._forget_at = float("-inf")
         self._consumer = QueueConsumer(host, self, clock)
         self._worker = Worker(self, clock)
-        self._recovery = threading.Thread(target=self._recover_once, name="payme-recovery", daemon=True)
 
     def start(self, *, run_worker: bool) -> None:
-        """Start the worker, which recovers first; without a worker, recover in another thread."""
-        (self._worker if run_worker else self._recovery).start()
+        """Start the worker, which recovers first; without a worker, recover now."""
+        if run_worker:
+            self._worker.start()
+        else:
+            self._recover_or_log(include_own=False)
 
     def stop(self, *, ask_host: bool = True) -> None:
         """End the worker; unfinished work is durable.
@@ -96,8 +98,6 @@ class Background:
         self.closed_receipts.store_waiting()
         self._recover_or_log(include_own=ask_host)
         self._worker.stop(_STOP_TIMEOUT_S)
-        if self._recovery.is_alive():
-            self._recovery.join(_STOP_TIMEOUT_S)
         self._leader.release()
 
     def wake(self, *, retry: bool = False) -> None:
@@ -140,7 +140,7 @@ class Background:
                 self._active = None
                 self._changed.notify_all()
 
-    def recover(self, *, include_own: bool) -> Recovered | None:
+    def recover(self, *, include_own: bool) -> Mapping[Outcome, list[PaymentRow]] | None:
         """Decide unfinished payments; if another process is the leader, show a notice and return None.
 
         Args:
@@ -164,10 +164,10 @@ class Background:
         recovered = recover(journal, may_decide, lambda row: self._host.is_recorded(row.payment_id), self.texts())
         self._is_recovered = True
         # This process decides its own payments when the host answers, so they need no notice.
-        left = sum(row.owner != owner for row in recovered.kept)
+        left = sum(row.owner != owner for row in recovered[Outcome.KEPT])
         self._notify_count(_RECOVERY_NOTICE, Text.NOTICE_PAYMENTS_KEPT, left)
-        self._notify_count(_TOO_OLD_NOTICE, Text.NOTICE_PAYMENTS_TOO_OLD, len(recovered.too_old))
-        if recovered.cancelled:
+        self._notify_count(_TOO_OLD_NOTICE, Text.NOTICE_PAYMENTS_TOO_OLD, len(recovered[Outcome.TOO_OLD]))
+        if recovered[Outcome.CANCELLED]:
             self.wake()
         return recovered
 
@@ -262,10 +262,6 @@ class Background:
             self.recover(include_own=include_own)
         except JournalError as error:
             _log.error("recovery waits: %s", error)
-
-    def _recover_once(self) -> None:
-        with self._worker.host_lock:
-            self._recover_or_log(include_own=False)
 
     def _notify_count(self, key: str, text: Text, count: int) -> None:
         self._host.notice(key, self.texts()(text, count=count) if count else None)

@@ -11,8 +11,10 @@ from hookspecs import CancelRequest, PaymentResult, RefundViolation, ReversalRes
 from payme_plugin.ledger.errors import AnotherTill, Conflict, Damaged, JournalError
 from payme_plugin.log import Log
 from payme_plugin.operations import reversal_requests
+from payme_plugin.operations.answers import payment_answer, reversal_answer
 from payme_plugin.operations.payment import take_payment
-from payme_plugin.operations.results import answer_without_acting, is_ours, refused_result, unknown_result
+from payme_plugin.operations.results import is_ours, refused_result, unknown_result
+from payme_plugin.operations.reversal import refused
 from payme_plugin.secret import safe_traceback
 from payme_plugin.settings import SettingsError
 from payme_plugin.texts import Text
@@ -196,7 +198,7 @@ class HookDispatcher:
             row = self._service.storage.journal().find(request.payment_id)
         except JournalError:
             return unknown_result(texts, request.amount)
-        return answer_without_acting(texts, request, row, self._refused_payment(request, text))
+        return payment_answer(texts, request, row, self._refused_payment(request, text))
 
     def _reverse(self, hook: str, payment_id: str, request: CancelRequest | RefundRequest, ui: Ui) -> ReversalResult:
         with self._one_at_a_time() as began_at:
@@ -207,7 +209,7 @@ class HookDispatcher:
                 self._log_result(hook, payment_id, result, began_at)
             else:
                 # The running hook may be returning the same payment.
-                result = self._refused_reversal(Text.REVERSAL_BUSY)
+                result = refused(self._service.texts(), Text.REVERSAL_BUSY)
                 if self.is_running():
                     result = self._answer_instead(result, payment_id, request)
         self._wake_for(result)
@@ -216,28 +218,25 @@ class HookDispatcher:
     def _try_reversal(self, payment_id: str, request: CancelRequest | RefundRequest, ui: Ui) -> ReversalResult:
         try:
             with self._service.background.active_payment(payment_id):
-                context = self._service.context()
-                if isinstance(request, CancelRequest):
-                    return reversal_requests.cancel_payment(context, request, ui)
-                return reversal_requests.refund_payment(context, request, ui)
+                return reversal_requests.return_payment(self._service.context(), request, ui)
         except SettingsError as error:
             _log.error("reversal of %s is refused, the settings can't be used: %s", payment_id, error)
-            return self._refused_reversal(Text.REVERSAL_SETTINGS_BROKEN, fault=error.faults[0].short)
+            return refused(self._service.texts(), Text.REVERSAL_SETTINGS_BROKEN, fault=error.faults[0].short)
         except AnotherTill as error:
             _log.error("reversal of %s is refused: %s", payment_id, error)
-            return self._refused_reversal(Text.REVERSAL_ANOTHER_TILL)
+            return refused(self._service.texts(), Text.REVERSAL_ANOTHER_TILL)
         except Conflict as error:
             _log.warning("reversal of %s: %s", payment_id, error)
-            return self._refused_reversal(Text.REVERSAL_BUSY)
+            return refused(self._service.texts(), Text.REVERSAL_BUSY)
         except JournalError as error:
             self._service.journal_fault(error, f"reversal of {payment_id}")
             is_damaged = isinstance(error, Damaged)
             text = Text.REVERSAL_JOURNAL_DAMAGED if is_damaged else Text.REVERSAL_JOURNAL_UNWRITABLE
-            return self._refused_reversal(text)
+            return refused(self._service.texts(), text)
         except Exception as error:  # noqa: BLE001
             # No hook raises. A durable cancellation is carried out whatever this result is.
             _log.error("reversal of %s: a fault of the plugin: %s", payment_id, safe_traceback(error))
-            return self._refused_reversal(Text.REVERSAL_JOURNAL_UNWRITABLE)
+            return refused(self._service.texts(), Text.REVERSAL_JOURNAL_UNWRITABLE)
 
     def _answer_instead(
         self, refusal: ReversalResult, payment_id: str, request: CancelRequest | RefundRequest
@@ -251,16 +250,13 @@ class HookDispatcher:
             row = reversal_requests.row_of(journal, request)
             if row is None:
                 return refusal
-            return reversal_requests.answer_without_acting(journal, row, self._service.texts(), refusal)
+            return reversal_answer(journal, row, self._service.texts(), refusal)
         except Exception as error:  # noqa: BLE001 - the refusal is returned then
             _log.error("reversal of %s: its stored state can't be read: %s", payment_id, type(error).__name__)
             return refusal
 
     def _refused_payment(self, request: PaymentRequest, text: Text, **values: object) -> PaymentResult:
         return refused_result(request.amount, self._service.texts()(text, **values))
-
-    def _refused_reversal(self, text: Text, **values: object) -> ReversalResult:
-        return ReversalResult(status=ReversalStatus.REFUSED, message=self._service.texts()(text, **values))
 
     def _may_be_ours(self, request: RefundRequest) -> bool:
         is_named = request.payment is not None and is_ours(request.payment)

@@ -73,8 +73,7 @@ class PaymePlugin:
 
         Money effect: may charge.
         """
-        _require(request, hookspecs.PaymentRequest)
-        dispatcher = self._running()
+        dispatcher = self._running_for(request, hookspecs.PaymentRequest)
         return None if dispatcher is None else dispatcher.pay(request, ui)
 
     @hookimpl
@@ -86,8 +85,7 @@ class PaymePlugin:
 
         Money effect: may cancel.
         """
-        _require(request, hookspecs.CancelRequest)
-        dispatcher = self._running()
+        dispatcher = self._running_for(request, hookspecs.CancelRequest)
         return None if dispatcher is None else dispatcher.cancel(request, ui)
 
     @hookimpl
@@ -97,8 +95,7 @@ class PaymePlugin:
         Raises:
             TypeError: ``request`` is not a ``RefundRequest``.
         """
-        _require(request, hookspecs.RefundRequest)
-        dispatcher = self._running()
+        dispatcher = self._running_for(request, hookspecs.RefundRequest)
         return [] if dispatcher is None else dispatcher.violations(request)
 
     @hookimpl
@@ -110,8 +107,7 @@ class PaymePlugin:
 
         Money effect: may cancel.
         """
-        _require(request, hookspecs.RefundRequest)
-        dispatcher = self._running()
+        dispatcher = self._running_for(request, hookspecs.RefundRequest)
         return None if dispatcher is None else dispatcher.refund(request, ui)
 
     @hookimpl
@@ -121,8 +117,7 @@ class PaymePlugin:
         Raises:
             TypeError: ``receipt`` is not a ``Receipt``.
         """
-        _require(receipt, hookspecs.Receipt)
-        dispatcher = self._running()
+        dispatcher = self._running_for(receipt, hookspecs.Receipt)
         if dispatcher is not None:
             dispatcher.receipt_closed(receipt)
 
@@ -135,8 +130,7 @@ class PaymePlugin:
 
         Money effect: may cancel.
         """
-        _require(message, hookspecs.QueueMessage)
-        dispatcher = self._running()
+        dispatcher = self._running_for(message, hookspecs.QueueMessage)
         return None if dispatcher is None else dispatcher.queue_message(message)
 
     @hookimpl
@@ -159,11 +153,12 @@ class PaymePlugin:
         dispatcher = self._dispatcher
         return dispatcher if dispatcher is not None and dispatcher.is_running() else None
 
-
-def _require(value: object, kind: type) -> None:
-    if not isinstance(value, kind):
-        message = f"expected {kind.__name__}, got {type(value).__name__}"
-        raise TypeError(message)
+    def _running_for(self, argument: object, kind: type) -> HookDispatcher | None:
+        """Return the dispatcher for a hook with this argument; raise TypeError if it is of another kind."""
+        if not isinstance(argument, kind):
+            message = f"expected {kind.__name__}, got {type(argument).__name__}"
+            raise TypeError(message)
+        return self._running()
 
 
 plugin = PaymePlugin()

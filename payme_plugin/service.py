@@ -282,15 +282,13 @@ class Storage:
 
     def fault(self) -> JournalError | None:
         """Return the known fault of the open journal, or None."""
-        with self._lock:
-            if self._opened is None:
-                return None
-            try:
-                self._opened.file.require()
-            except JournalError as error:
-                return error
-            damages = [each.damage for each in (self._opened.journal, *self._others) if each.damage is not None]
-            return Damaged(damages[0]) if damages else None
+        if self._opened is None:
+            return None
+        try:
+            damage = self.journal().damage
+        except JournalError as error:
+            return error
+        return None if damage is None else Damaged(damage)
 
     def another_journal(self) -> Journal:
         """Return a new connection to the journal for another thread.

@@ -1,27 +1,49 @@
-"""The command with all that it can do: help, version, options."""
+"""The command with all that it can do: help, version, options. A command's module is imported when it is asked for."""
 
 from __future__ import annotations
 
-from payme_plugin.cli.demo import demo
-from payme_plugin.cli.doctor import doctor
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+# Imported here, so that packages of these names that are another program's are found out before any command.
+from hookspecs import PosPlugins as _PosPlugins  # noqa: F401
 from payme_plugin.cli.frame import App, command_line
-from payme_plugin.cli.pay import pay
-from payme_plugin.cli.queue import queue
-from payme_plugin.cli.reconcile import reconcile
-from payme_plugin.cli.repair import journal
-from payme_plugin.cli.reversal import cancel, refund
-from payme_plugin.cli.sandbox import sandbox
-from payme_plugin.cli.settings import settings
-from payme_plugin.cli.slip import slip
-from payme_plugin.cli.status import status
-from payme_plugin.cli.worker import worker
+from slips import SlipPress as _SlipPress  # noqa: F401
+
+if TYPE_CHECKING:
+    import click
 
 __all__ = ["main"]
 
+_MODULES = {
+    "cancel": "reversal",
+    "demo": "demo",
+    "doctor": "doctor",
+    "journal": "repair",
+    "pay": "pay",
+    "queue": "queue",
+    "reconcile": "reconcile",
+    "refund": "reversal",
+    "sandbox": "sandbox",
+    "settings": "settings",
+    "slip": "slip",
+    "status": "status",
+    "worker": "worker",
+}
+
+
+class _AllCommands(App):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - of click
+        return list(_MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - of click
+        module = _MODULES.get(cmd_name)
+        if module is None:
+            return None
+        command: click.Command = getattr(import_module(f"payme_plugin.cli.{module}"), cmd_name)
+        return command
+
 
 main = command_line(
-    App, "Take Payme payments at a till: pay, look at what happened, and try it all against a local sandbox."
+    _AllCommands, "Take Payme payments at a till: pay, look at what happened, and try it all against a local sandbox."
 )
-
-for _command in (demo, pay, cancel, refund, status, queue, worker, reconcile, settings, journal, slip, doctor, sandbox):
-    main.add_command(_command)

@@ -181,33 +181,24 @@ class CancellationProcessor:
     def deliver_until_empty(self, merchant: MerchantClient, patience_s: float) -> bool:
         """Step all live rows repeatedly, ignoring their pauses; return whether all have ended.
 
-        Stop when no row is live, or when a pass over all rows changed nothing and no row is in state 21. Wait for rows
-        in state 21 or with a taken lease up to ``patience_s`` seconds (``payDuration``) after the last row that ended,
-        and step no other row during that time.
+        Rows in state 21 or with a taken lease are worth waiting for: as long as there are any, no other row is stepped.
+        Stop when a pass over all rows has ended none and left none to wait for, or ``patience_s`` seconds
+        (``payDuration``) after the last row that ended.
 
         Money effect: may cancel.
         """
-        gives_up_at: float | None = None
+        gives_up_at = self._clock.monotonic() + patience_s
         waits_for: set[int] = set()
-        has_changed = False
         while rows := self.cancellations.live():
-            is_whole = not waits_for
-            outcomes = {
-                row.cancellation_id: self.deliver(row, merchant)
-                for row in rows
-                if is_whole or row.cancellation_id in waits_for
-            }
-            has_ended = StepOutcome.DONE in outcomes.values() or not (is_whole or outcomes.keys() == waits_for)
-            has_changed = has_ended or (has_changed and not is_whole)
-            waits_for = {number for number, outcome in outcomes.items() if outcome in _WAITED_FOR}
-            if has_ended or gives_up_at is None:
-                gives_up_at = self._clock.monotonic() + patience_s
-            if not waits_for:
-                if not has_changed:
-                    return False
-            elif self._clock.monotonic() >= gives_up_at:
+            chosen = [row for row in rows if not waits_for or row.cancellation_id in waits_for]
+            outcomes = {row.cancellation_id: self.deliver(row, merchant) for row in chosen}
+            is_whole, waits_for = not waits_for, {number for number, one in outcomes.items() if one in _WAITED_FOR}
+            now = self._clock.monotonic()
+            if StepOutcome.DONE in outcomes.values():
+                gives_up_at = now + patience_s
+            elif now >= gives_up_at or (is_whole and not waits_for):
                 return False
-            elif not has_ended:
+            elif waits_for:
                 self._clock.sleep(_PAUSE_S)
         return self.cancellations.backlog()[0] == 0
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Context, Decimal, Inexact, InvalidOperation
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -96,8 +97,9 @@ def send_fiscal_link(
     if data is None:
         links.end(row, "the link is no fiscal receipt's")
         return
+    later = partial(links.postpone, row, pause_ms(row.attempts, jitter))
     if not is_same_account(row, merchant):
-        links.postpone(row, pause_ms(row.attempts, jitter), f"the settings hold no key of kassa {row.pos_id}")
+        later(f"the settings hold no key of kassa {row.pos_id}")
         return
     deadline = clock.monotonic() + merchant.limits.timeout_s
     params = receipts.set_fiscal_data(row.receipt_id, data)
@@ -105,17 +107,17 @@ def send_fiscal_link(
         answer = merchant.client.begin("receipts.set_fiscal_data", params, deadline).answer()
     except ServerError as refusal:
         if not refusal.bound:
-            links.postpone(row, pause_ms(row.attempts, jitter), f"{refusal.explanation}, perhaps of another request")
+            later(f"{refusal.explanation}, perhaps of another request")
             return
         _log.error("payment %s: Payme refuses the fiscal receipt, error %d", row.payment_id, refusal.code)
         links.end(row, f"Payme refuses it, error {refusal.code}")
     except CallFailed as failure:
-        links.postpone(row, pause_ms(row.attempts, jitter), failure.explanation)
+        later(failure.explanation)
     else:
         if answer.bound and isinstance(answer.result, Mapping) and answer.result.get("success") is True:
             links.end(row, "Payme has it")
         else:
-            links.postpone(row, pause_ms(row.attempts, jitter), "an answer that is no success")
+            later("an answer that is no success")
 
 
 def _exact_total(items: Iterable[Item]) -> Decimal | None:

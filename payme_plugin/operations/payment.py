@@ -17,6 +17,7 @@ from payme_plugin.ledger.errors import CodeAlreadySent, Conflict, JournalError
 from payme_plugin.ledger.rows import Intent
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations import results
+from payme_plugin.operations.answers import payment_answer
 from payme_plugin.operations.code_scan import Code, CodeScanner, NoCode, is_other_wallets, reason_for_stale
 from payme_plugin.operations.context import is_same_account
 from payme_plugin.operations.event_log import EventLog
@@ -69,7 +70,7 @@ def take_payment(context: Context, request: PaymentRequest, ui: Ui) -> PaymentRe
         # Charge nothing, because a cancellation of it could not be stored.
         results.report_journal_fault(context, request.payment_id, error)
         refused = results.refused_result(request.amount, context.texts(Text.PAYMENT_JOURNAL_UNWRITABLE))
-        return results.answer_without_acting(context.texts, request, payment.row, refused)
+        return payment_answer(context.texts, request, payment.row, refused)
 
 
 class _Payment:
@@ -148,7 +149,7 @@ class _Payment:
             return self._paid(stored or row, outcome.receipt)
         if stored is None:
             unstored = results.unstored_result(row, outcome)
-            return results.answer_without_acting(self._context.texts, self._request, row, unstored)
+            return payment_answer(self._context.texts, self._request, row, unstored)
         return results.stored_result(stored)
 
     def answer_known(self, row: PaymentRow | None) -> PaymentResult:
@@ -156,7 +157,7 @@ class _Payment:
         if row is not None and results.is_same_sale(self._request, row) and results.is_paid_in(self._request, row):
             return self._paid(row, None)
         texts, request = self._context.texts, self._request
-        return results.answer_without_acting(texts, request, row, results.unknown_result(texts, request.amount))
+        return payment_answer(texts, request, row, results.unknown_result(texts, request.amount))
 
     def _add_intent(self) -> PaymentRow:
         request, sale, settings = self._request, self._request.receipt, self._context.settings

@@ -8,7 +8,6 @@ with broken settings.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -21,13 +20,13 @@ from payme_plugin.operations.closed_receipts import mark_paid_per_host
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.texts import Texts
 
-__all__ = ["OLDEST_TO_CANCEL_MS", "Recovered", "abandon", "recover"]
+__all__ = ["OLDEST_TO_CANCEL_MS", "Outcome", "abandon", "recover"]
 
 _log = Log()
 
@@ -38,28 +37,17 @@ A payment of unknown age is cancelled. Its age is unknown if the clock was wrong
 """
 
 
-class _Outcome(Enum):
+class Outcome(Enum):
+    """What recovery decided about a payment."""
+
     RECORDED = "recorded"
+    """The host has it."""
     CANCELLED = "cancelled"
+    """The host does not have it: no money moved, or a cancellation returns it."""
     KEPT = "kept"
+    """It can't be decided yet."""
     TOO_OLD = "too old, an operator must decide"
-
-
-@dataclass(frozen=True, slots=True)
-class Recovered:
-    """The outcome of one recovery.
-
-    Attributes:
-        recorded: how many the host has.
-        cancelled: how many the host does not have; no money moved, or a cancellation returns it.
-        kept: payments that can't be decided yet.
-        too_old: payments that the host does not have and that are older than a week; an operator decides.
-    """
-
-    recorded: int
-    cancelled: int
-    kept: tuple[PaymentRow, ...]
-    too_old: tuple[PaymentRow, ...]
+    """The host does not have it, and it is older than a week."""
 
 
 def recover(
@@ -67,22 +55,25 @@ def recover(
     may_decide: Callable[[PaymentRow], bool],
     is_recorded: Callable[[PaymentRow], bool | None],
     texts: Texts,
-) -> Recovered:
+) -> Mapping[Outcome, list[PaymentRow]]:
     """Decide every unfinished payment for which ``may_decide`` is true.
 
     The caller is the leader, and the journal belongs to this till.
 
     Args:
         journal: the journal.
-        may_decide: returns whether its owner is dead, or its ``on_payment`` has returned and the host has stored the
-            result.
+        may_decide: returns whether its process has ended, or its ``on_payment`` has returned and the host has stored
+            the result.
         is_recorded: the host's answer about a payment.
         texts: for the result that a host may ask for later.
+
+    Returns:
+        The payments by what was decided; a payment that stays as it is, without a question left, is in none.
 
     Raises:
         JournalError: a decision could not be stored; that payment is as it was.
     """
-    outcomes: dict[_Outcome, list[PaymentRow]] = {outcome: [] for outcome in _Outcome}
+    outcomes: dict[Outcome, list[PaymentRow]] = {outcome: [] for outcome in Outcome}
     for row in (*journal.unfinished(), *journal.in_open_sales()):
         if not may_decide(row):
             continue
@@ -94,12 +85,7 @@ def recover(
             continue
         outcomes[outcome].append(row)
         _log.info("recovery: payment %s, %s: %s", row.payment_id, row.state.value, outcome.value)
-    return Recovered(
-        recorded=len(outcomes[_Outcome.RECORDED]),
-        cancelled=len(outcomes[_Outcome.CANCELLED]),
-        kept=tuple(outcomes[_Outcome.KEPT]),
-        too_old=tuple(outcomes[_Outcome.TOO_OLD]),
-    )
+    return outcomes
 
 
 def abandon(journal: Journal, row: PaymentRow, reason: str, texts: Texts) -> None:
@@ -130,24 +116,24 @@ def abandon(journal: Journal, row: PaymentRow, reason: str, texts: Texts) -> Non
     )
 
 
-def _decide(journal: Journal, row: PaymentRow, recorded: bool | None, texts: Texts) -> _Outcome | None:
+def _decide(journal: Journal, row: PaymentRow, recorded: bool | None, texts: Texts) -> Outcome | None:
     """Decide one payment and store the decision; return None if its state stays."""
     if recorded is True:
         return _recorded(journal, row)
     if recorded is None:
-        return None if row.state is PaymentState.RECORDED else _Outcome.KEPT
+        return None if row.state is PaymentState.RECORDED else Outcome.KEPT
     age = age_ms(journal, row)
     if age is not None and age >= OLDEST_TO_CANCEL_MS:
-        return _Outcome.TOO_OLD
+        return Outcome.TOO_OLD
     abandon(journal, row, "the till does not have it and never will", texts)
-    return _Outcome.CANCELLED
+    return Outcome.CANCELLED
 
 
-def _recorded(journal: Journal, row: PaymentRow) -> _Outcome | None:
+def _recorded(journal: Journal, row: PaymentRow) -> Outcome | None:
     if row.state is PaymentState.RECORDED:
         return None
     row = mark_paid_per_host(journal, row)
     if row.state is not PaymentState.PAID:
-        return _Outcome.KEPT
+        return Outcome.KEPT
     journal.move(row, PaymentState.RECORDED, "the till has it")
-    return _Outcome.RECORDED
+    return Outcome.RECORDED

@@ -27,7 +27,6 @@ __all__ = [
     "JOURNAL_NOTICE",
     "NotPaid",
     "Paid",
-    "answer_without_acting",
     "commit",
     "is_ours",
     "is_paid_in",
@@ -91,45 +90,6 @@ class Paid:
     """
 
     receipt: ServerReceipt | None
-
-
-def answer_without_acting(
-    texts: Texts, request: PaymentRequest, row: PaymentRow | None, otherwise: PaymentResult
-) -> PaymentResult:
-    """Return the answer for a payment that this call can't continue.
-
-    Used if the journal or the settings can't be used, another process works on the payment, or the plugin failed.
-
-    | The journal's row                      | Answer                                                       |
-    |----------------------------------------|--------------------------------------------------------------|
-    | none                                   | ``otherwise``: no code was sent                              |
-    | is of another amount or sale           | REFUSED: the id is reused                                    |
-    | ``intent``, ``created``                | ``otherwise``: no code was sent                              |
-    | ``paying``                             | ``otherwise`` as UNKNOWN: the row is the intent to cancel it |
-    | ``paid``, ``recorded`` in an open sale | ``otherwise`` as UNKNOWN: it may be charged                  |
-    | ``refused``, ``aborted``, ``unknown``  | the stored result                                            |
-    | ``recorded`` in a closed sale          | REFUSED: the id is reused                                    |
-    | ``reversing``, ``reversed``            | REFUSED: the money is being returned                         |
-
-    Args:
-        texts: the cashier's language.
-        request: what the host asks for.
-        row: the payment as last read, or None.
-        otherwise: the caller's result, which is correct only if nothing can have been charged.
-    """
-    if row is None:
-        return otherwise
-    if not is_same_sale(request, row):
-        return refused_result(request.amount, texts(Text.PAYMENT_ID_REUSED))
-    if row.state in {PaymentState.INTENT, PaymentState.CREATED}:
-        return otherwise
-    if row.state is PaymentState.PAYING or is_paid_in(request, row):
-        return replace(otherwise, status=PaymentStatus.UNKNOWN, message=texts(Text.PAYMENT_CHARGE_MAY_HANG))
-    if row.state.is_not_paid:
-        return stored_result(row)
-    is_reused = row.state is PaymentState.RECORDED
-    text = Text.PAYMENT_ID_REUSED if is_reused else Text.PAYMENT_ALREADY_REVERSED
-    return refused_result(request.amount, texts(text))
 
 
 def is_same_sale(request: PaymentRequest, row: PaymentRow) -> bool:

@@ -42,7 +42,7 @@ __all__ = ["Order", "refused", "reverse", "reversed_again"]
 _log = Log()
 
 _CANCELLED_STATES = frozenset({ReceiptState.CANCELLING, ReceiptState.CANCELLED})
-_NOTHING_ASKED = "the cashier stopped it before Payme was asked"
+_LEFT = "the hook left it to the worker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +285,7 @@ class _Reversal:
 
     def _queued(self, cancellation: CancellationRow, error_code: int | None = None) -> ReversalResult:
         """Leave the cancellation to the worker and return QUEUED; it can't be withdrawn afterwards."""
-        self._leave_to_worker(cancellation, self._events.last or self._answer_before or _NOTHING_ASKED)
+        self._leave_to_worker(cancellation, self._events.last or self._answer_before or _LEFT)
         return ReversalResult(
             status=ReversalStatus.QUEUED,
             receipt_id=self._receipt_id,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import wraps
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from hookspecs import PaymentRecord, RefundRequest, ReversalResult, ReversalStatus
-from payme_plugin.ledger.cancellations import Cancellations, closing_reason, returned_queued
-from payme_plugin.ledger.errors import Conflict, JournalError
+from payme_plugin.ledger.cancellations import Cancellations, closing_reason
+from payme_plugin.ledger.errors import Conflict
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log
+from payme_plugin.operations.answers import RETURNED, REVERSIBLE, reversal_answer
 from payme_plugin.operations.closed_receipts import conflicts_with, import_from_host, is_complete, mark_paid_per_host
 from payme_plugin.operations.context import is_same_account
 from payme_plugin.operations.host_guard import GuardedUi
@@ -29,10 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Original",
-    "answer_without_acting",
-    "cancel_payment",
     "original_of",
-    "refund_payment",
+    "return_payment",
     "row_of",
     "row_of_cancel",
     "violations",
@@ -40,13 +37,6 @@ __all__ = [
 ]
 
 _log = Log()
-
-_REVERSIBLE = frozenset({PaymentState.PAYING, PaymentState.PAID, PaymentState.RECORDED})
-_RETURNED = frozenset({PaymentState.REVERSING, PaymentState.REVERSED})
-_ANSWERED_MEANWHILE = "told to the till while it was under way"
-
-_Request = TypeVar("_Request", "CancelRequest", RefundRequest)
-_Reverse = Callable[["Context", _Request, "Ui"], ReversalResult]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,22 +62,10 @@ class Original:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _retry_once_if_moved(reverse_once: _Reverse[_Request]) -> _Reverse[_Request]:
-    """Call ``reverse_once`` again if another process or thread has changed the payment."""
+def return_payment(context: Context, request: CancelRequest | RefundRequest, ui: Ui) -> ReversalResult:
+    """Return the payment of an open sale, or of a closed one unless a rule forbids it.
 
-    @wraps(reverse_once)
-    def retried(context: Context, request: _Request, ui: Ui) -> ReversalResult:
-        try:
-            return reverse_once(context, request, ui)
-        except Conflict:
-            return reverse_once(context, request, ui)
-
-    return retried
-
-
-@_retry_once_if_moved
-def cancel_payment(context: Context, request: CancelRequest, ui: Ui) -> ReversalResult:
-    """Return the payment of an open sale; a repeated request continues or gets the same result.
+    A repeated request continues or gets the same result.
 
     Raises:
         Conflict: the payment has changed meanwhile, twice.
@@ -95,6 +73,15 @@ def cancel_payment(context: Context, request: CancelRequest, ui: Ui) -> Reversal
 
     Money effect: may cancel, the whole amount.
     """
+    try:
+        return _return_once(context, request, ui)
+    except Conflict:  # another process or thread has changed the payment
+        return _return_once(context, request, ui)
+
+
+def _return_once(context: Context, request: CancelRequest | RefundRequest, ui: Ui) -> ReversalResult:
+    if isinstance(request, RefundRequest):
+        return _refund(context, request, ui)
     row = row_of_cancel(context.journal, request)
     if conflicts_with(request.payment, row):
         return _refused_record(context, request.payment, Text.REVERSAL_UNKNOWN_PAYMENT)
@@ -103,16 +90,7 @@ def cancel_payment(context: Context, request: CancelRequest, ui: Ui) -> Reversal
     return _return_payment(context, Original(request.payment, row), sale, order, ui)
 
 
-@_retry_once_if_moved
-def refund_payment(context: Context, request: RefundRequest, ui: Ui) -> ReversalResult:
-    """Return the payment of a closed sale unless a rule forbids it; a repeated request continues.
-
-    Raises:
-        Conflict: the payment has changed meanwhile, twice.
-        Unavailable: nothing was stored, and no request was sent that returns money.
-
-    Money effect: may cancel, the whole amount.
-    """
+def _refund(context: Context, request: RefundRequest, ui: Ui) -> ReversalResult:
     original = original_of(context.journal, request)
     broken = violations(context.journal, request, original, context.texts)
     if broken or original is None or request.sale is None:
@@ -151,77 +129,22 @@ def _return_payment(context: Context, original: Original, sale: Receipt, order: 
             return _refused_record(context, record, Text.REVERSAL_OTHER_KASSA)
         row = import_from_host(journal, context.owner, record, sale)
     has_key = is_same_account(row, context.settings)
-    if row.state in _REVERSIBLE and not has_key:
+    if row.state in REVERSIBLE and not has_key:
         return refused(context.texts, Text.REVERSAL_OTHER_KASSA, row.receipt_id)
-    if order.cause is Cause.REFUND and row.state in _RETURNED and not _was_caused_by(journal, row, order.request_id):
+    if order.cause is Cause.REFUND and row.state in RETURNED and not _was_caused_by(journal, row, order.request_id):
         return refused(context.texts, Text.REVERSAL_ALREADY_REVERSED, row.receipt_id)
     if row.state is PaymentState.REVERSED and has_key:
         return reversed_again(context, row, order, GuardedUi(ui))
     row = mark_paid_per_host(journal, row)
-    if row.state in _REVERSIBLE or (row.state is PaymentState.REVERSING and has_key and not _is_closed(journal, row)):
+    if row.state in REVERSIBLE or (row.state is PaymentState.REVERSING and has_key and not _is_closed(journal, row)):
         result = reverse(context, row, order, GuardedUi(ui))
         if result is not None:
             return result
         row = journal.payment(row.payment_id)
-    answer = answer_without_acting(journal, row, context.texts)
+    answer = reversal_answer(journal, row, context.texts)
     if row.state is PaymentState.REVERSED:
         return replace(answer, slips=context.slips.render(order.operation, row, {}, order.document))
     return answer
-
-
-def answer_without_acting(
-    journal: Journal, row: PaymentRow, texts: Texts, refusal: ReversalResult | None = None
-) -> ReversalResult:
-    """Answer a cancel or refund from the journal, because nothing can be done now or all is done.
-
-    ``refusal`` is the reason why nothing can be done now: another hook is running, the settings can't be used, or an
-    operation failed. A host that gets it keeps the sale, so it is not returned while the money is being returned.
-
-    | Payment                                                   | with ``refusal`` | without                  |
-    |-----------------------------------------------------------|------------------|--------------------------|
-    | reversing, its cancellation is live                       | QUEUED           | QUEUED                   |
-    | reversing, its cancellation was closed by an operator     | ``refusal``      | REFUSED, with the reason |
-    | reversed                                                  | REVERSED         | REVERSED                 |
-    | paying, paid, recorded                                    | ``refusal``      | ``Conflict``             |
-    | not paid, its cancellation is live                        | ``refusal``      | QUEUED                   |
-    | not paid, its cancellation was closed by an operator      | ``refusal``      | REFUSED, with the reason |
-    | not paid, without a cancellation or with one that is done | ``refusal``      | REVERSED                 |
-
-    After QUEUED for a reversing payment no hook withdraws its cancellation, not even one that is working on it,
-    because the row is marked before this function returns.
-
-    Raises:
-        Conflict: the payment has changed. Read it again.
-        JournalError: the journal can't be read.
-    """
-    if refusal is not None and row.state not in _RETURNED:
-        return refusal
-    rows = Cancellations(journal)
-    latest = rows.latest_of(row.payment_id)
-    if row.state is PaymentState.REVERSING and latest is not None and latest.ended_at is None:
-        try:
-            rows.leave(latest, latest.last_error or _ANSWERED_MEANWHILE)
-        except JournalError as error:
-            _log.error("payment %s: %s", row.payment_id, error)
-        row, latest = journal.payment(row.payment_id), rows.latest_of(row.payment_id)
-    status, text = ReversalStatus.REVERSED, Text.REVERSAL_REVERSED
-    if row.state is not PaymentState.REVERSED:
-        reason = closing_reason(latest)
-        if latest is not None and latest.ended_at is None:
-            status, text = ReversalStatus.QUEUED, Text.REVERSAL_QUEUED
-        elif refusal is not None:
-            return refusal
-        elif reason is not None:
-            return refused(texts, Text.REVERSAL_CLOSED_BY_HAND, row.receipt_id, text=reason)
-        elif row.state in _REVERSIBLE or row.state is PaymentState.REVERSING:
-            message = f"payment {row.payment_id} has changed meanwhile"
-            raise Conflict(message)
-    return ReversalResult(
-        status=status,
-        receipt_id=row.receipt_id,
-        message=texts(text),
-        cancellation_queued=row.state in _RETURNED and returned_queued(latest),
-    )
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -279,7 +202,7 @@ def original_of(journal: Journal, request: RefundRequest) -> Original | None:
         row
         for row in journal.payments_of_sale(request.sale.till, request.sale.shift, request.sale.number)
         if row.payment_type == request.payment_type
-        and row.state in {PaymentState.PAID, PaymentState.RECORDED, *_RETURNED}
+        and row.state in {PaymentState.PAID, PaymentState.RECORDED, *RETURNED}
         and (record is None or record.payment_id == row.payment_id)
     ]
     return Original(record_of(rows[0]), rows[0]) if len(rows) == 1 else None
@@ -316,7 +239,7 @@ def violations(
         JournalError: the journal can't be read.
     """
     row = original.row if original is not None else None
-    is_reversed = row is not None and row.state in _RETURNED and not _was_caused_by(journal, row, request.refund_id)
+    is_reversed = row is not None and row.state in RETURNED and not _was_caused_by(journal, row, request.refund_id)
     record = original.record if original is not None else None
     # If the journal has the payment, it has the charged amount.
     known = record_of(row) if row is not None else record

@@ -38,8 +38,8 @@ _MAX_CODES = 4
 
 _PAY_IDLE_S = 5.0
 _IDLE_S = 30.0
-_random_id = partial(secrets.randbits, 53)
 _INVISIBLE_LETTERS = "\xa0\xad"  # not control characters; the settings allow them in a key
+_random_id = partial(secrets.randbits, 53)
 
 
 class PaymeGoClient:

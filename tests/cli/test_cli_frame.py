@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
+from command_tree import commands_in
 from payme_plugin.cli import main
 from tests.cli.conftest import command_line, environment, payme, payme_process
 
@@ -22,7 +23,7 @@ COMMANDS = ["demo", "pay", "status", "queue", "settings", "sandbox"]
 
 def names(group: click.Group) -> Iterator[list[str]]:
     """Yield the words of every command that is no group."""
-    for word, command in group.commands.items():
+    for word, command in commands_in(group).items():
         if isinstance(command, click.Group):
             yield from ([word, *words] for words in names(command))
         else:

@@ -11,7 +11,7 @@ from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.rows import NewCancellation
 from payme_plugin.ledger.states import Cause, PaymentState
-from payme_plugin.operations.reversal_requests import cancel_payment
+from payme_plugin.operations.reversal_requests import return_payment
 from virtual_till import open_sale
 from virtual_world import World
 
@@ -53,7 +53,7 @@ def test_a_cancel_whose_money_another_process_has_just_returned_says_so(world: W
     world.journal = OvertakenJournal(tmp_path / FILE_NAME, host_identity=world.host.identity, clock=world.clock)
     world.journal.rival = rival
 
-    result = cancel_payment(world.context(), CancelRequest(payment=paid.payment, receipt=open_sale()), world.cashier())
+    result = return_payment(world.context(), CancelRequest(payment=paid.payment, receipt=open_sale()), world.cashier())
 
     assert result.status is ReversalStatus.REVERSED
     rival.close()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import pytest
 
+from command_tree import commands_in
 from payme_plugin.cli import main
 from payme_plugin.paymego import codes
 from payme_plugin.sandbox import Behaviour, BuyerAction
@@ -26,9 +27,8 @@ if TYPE_CHECKING:
 
 def commands(command: click.Command = main, name: str = "payme") -> Iterator[tuple[str, click.Command]]:
     yield name, command
-    if isinstance(command, click.Group):
-        for word, each in command.commands.items():
-            yield from commands(each, f"{name} {word}")
+    for word, each in commands_in(command).items():
+        yield from commands(each, f"{name} {word}")
 
 
 def test_the_technicians_page_has_every_setting_with_its_default() -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import click
 import pytest
 
+from command_tree import commands_in
 from payme_plugin.cli import main
 from payme_plugin.conf_file import parse
 from payme_plugin.paymego import codes
 from payme_plugin.settings import SETTINGS, read_settings
+
+if TYPE_CHECKING:
+    import click
 
 ROOT = Path(__file__).parents[2]
 DEBIAN = ROOT / "debian"
@@ -105,7 +109,7 @@ def test_the_key_is_asked_as_a_password_and_the_address_is_offered() -> None:
 
 
 def commands(command: click.Command, name: str) -> list[str]:
-    inner = command.commands.items() if isinstance(command, click.Group) else ()
+    inner = commands_in(command).items()
     return [name] if not inner else [each for word, one in inner for each in commands(one, f"{name} {word}")]
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
+from command_tree import commands_in
 from hands_canaries import BUYER, CARD, KEY, PHONE, Witness
 from hands_echo import SHAPES, EchoingServer
 from hookspecs import BaseUi, CancelRequest, PaymentStatus, PosPlugins
@@ -233,11 +234,11 @@ def test_every_command_is_among_them() -> None:
     assert asked == set(leaves(main)) - SHOW_CODES_ON_PURPOSE
 
 
-GROUPS = {name for name, command in main.commands.items() if isinstance(command, click.Group)}
+GROUPS = {name for name, command in commands_in(main).items() if isinstance(command, click.Group)}
 
 
 def leaves(group: click.Group, before: str = "") -> Iterator[str]:
-    for name, command in group.commands.items():
+    for name, command in commands_in(group).items():
         if isinstance(command, click.Group):
             yield from leaves(command, f"{before}{name} ")
         else:

@@ -28,9 +28,9 @@ def test_every_statement_holds_in_a_few_hundred_sales() -> None:
 
 @pytest.mark.simulation
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("first_seed", [1_000, 1_250])
-def test_every_statement_holds_in_five_thousand_sales(first_seed: int) -> None:
-    assert _broken(range(first_seed, first_seed + 250)) == []
+@pytest.mark.parametrize("first_seed", [1_000, 1_150])
+def test_every_statement_holds_in_three_thousand_sales(first_seed: int) -> None:
+    assert _broken(range(first_seed, first_seed + 150)) == []
 
 
 def test_a_seed_plays_the_same_history_again() -> None:

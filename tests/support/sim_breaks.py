@@ -27,7 +27,7 @@ from payme_plugin.secret import Secret
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from pytest import MonkeyPatch  # noqa: PT013 - for the type alone
 
@@ -190,7 +190,7 @@ def _ended_processes_spared(monkeypatch: MonkeyPatch) -> None:
         may_decide: Callable[[PaymentRow], bool],
         is_recorded: Callable[[PaymentRow], bool | None],
         texts: Texts,
-    ) -> recovery.Recovered:
+    ) -> Mapping[recovery.Outcome, list[PaymentRow]]:
         return recover(journal, lambda _: False, is_recorded, texts)
 
     monkeypatch.setattr(background, "recover", broken)

@@ -1,0 +1,128 @@
+"""What a money hook answers if it can't act, from the payment in the journal.
+
+It can't act if the journal or the settings can't be used, another hook or process works on the payment, the plugin has
+failed, or nothing is left to do. ``otherwise`` is what the caller would say then; it is true only if nothing was
+charged, or nothing is being returned.
+
+| The journal's payment            | ``payment_answer``              | ``reversal_answer`` | without ``otherwise`` |
+|----------------------------------|---------------------------------|---------------------|-----------------------|
+| none                             | ``otherwise``: no code was sent | -                   | -                     |
+| is of another amount or sale     | REFUSED: the id is reused       | -                   | -                     |
+| intent, created                  | ``otherwise``: no code was sent | ``otherwise``       | by its cancellation   |
+| paying                           | UNKNOWN: it is to be cancelled  | ``otherwise``       | ``Conflict``          |
+| paid, recorded in an open sale   | UNKNOWN: it may be charged      | ``otherwise``       | ``Conflict``          |
+| recorded in a closed sale        | REFUSED: the id is reused       | ``otherwise``       | ``Conflict``          |
+| refused, aborted, unknown        | the stored result               | ``otherwise``       | by its cancellation   |
+| reversing, its cancellation live | REFUSED: money is returned      | QUEUED              | QUEUED                |
+| reversing, closed by an operator | REFUSED: money is returned      | ``otherwise``       | REFUSED, the reason   |
+| reversed                         | REFUSED: money is returned      | REVERSED            | REVERSED              |
+
+By its cancellation: live is QUEUED, closed by an operator REFUSED with the reason, none or done REVERSED.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hookspecs import PaymentStatus, ReversalResult, ReversalStatus
+from payme_plugin.ledger.cancellations import Cancellations, closing_reason, returned_queued
+from payme_plugin.ledger.errors import Conflict, JournalError
+from payme_plugin.ledger.states import PaymentState
+from payme_plugin.log import Log
+from payme_plugin.operations.results import is_paid_in, is_same_sale, refused_result, stored_result
+from payme_plugin.operations.reversal import refused
+from payme_plugin.texts import Text
+
+if TYPE_CHECKING:
+    from hookspecs import PaymentRequest, PaymentResult
+    from payme_plugin.ledger.journal import Journal
+    from payme_plugin.ledger.rows import PaymentRow
+    from payme_plugin.texts import Texts
+
+__all__ = ["RETURNED", "REVERSIBLE", "payment_answer", "reversal_answer"]
+
+_log = Log()
+
+REVERSIBLE = frozenset({PaymentState.PAYING, PaymentState.PAID, PaymentState.RECORDED})
+"""Payments that a cancel or a refund may return."""
+
+RETURNED = frozenset({PaymentState.REVERSING, PaymentState.REVERSED})
+"""Payments whose money is being returned, or was."""
+
+_ANSWERED_MEANWHILE = "told to the till while it was under way"
+
+
+def payment_answer(
+    texts: Texts, request: PaymentRequest, row: PaymentRow | None, otherwise: PaymentResult
+) -> PaymentResult:
+    """Return the answer for a payment that this call can't continue.
+
+    Args:
+        texts: the cashier's language.
+        request: what the host asks for.
+        row: the payment as last read, or None.
+        otherwise: the caller's result.
+    """
+    if row is None:
+        return otherwise
+    if not is_same_sale(request, row):
+        return refused_result(request.amount, texts(Text.PAYMENT_ID_REUSED))
+    if row.state in {PaymentState.INTENT, PaymentState.CREATED}:
+        return otherwise
+    if row.state is PaymentState.PAYING or is_paid_in(request, row):
+        return replace(otherwise, status=PaymentStatus.UNKNOWN, message=texts(Text.PAYMENT_CHARGE_MAY_HANG))
+    if row.state.is_not_paid:
+        return stored_result(row)
+    is_reused = row.state is PaymentState.RECORDED
+    text = Text.PAYMENT_ID_REUSED if is_reused else Text.PAYMENT_ALREADY_REVERSED
+    return refused_result(request.amount, texts(text))
+
+
+def reversal_answer(
+    journal: Journal, row: PaymentRow, texts: Texts, otherwise: ReversalResult | None = None
+) -> ReversalResult:
+    """Return the answer for a cancel or refund that this call can't carry out, or that is done.
+
+    After QUEUED for a reversing payment no hook withdraws its cancellation, not even one that is working on it,
+    because the row is marked before this function returns.
+
+    Args:
+        journal: the journal.
+        row: the payment as last read.
+        texts: the cashier's language.
+        otherwise: the caller's refusal. A host that gets it keeps the sale, so it is not returned while the money is
+            being returned.
+
+    Raises:
+        Conflict: the payment has changed. Read it again.
+        JournalError: the journal can't be read.
+    """
+    if otherwise is not None and row.state not in RETURNED:
+        return otherwise
+    rows = Cancellations(journal)
+    latest = rows.latest_of(row.payment_id)
+    if row.state is PaymentState.REVERSING and latest is not None and latest.ended_at is None:
+        try:
+            rows.leave(latest, latest.last_error or _ANSWERED_MEANWHILE)
+        except JournalError as error:
+            _log.error("payment %s: %s", row.payment_id, error)
+        row, latest = journal.payment(row.payment_id), rows.latest_of(row.payment_id)
+    status, text = ReversalStatus.REVERSED, Text.REVERSAL_REVERSED
+    if row.state is not PaymentState.REVERSED:
+        reason = closing_reason(latest)
+        if latest is not None and latest.ended_at is None:
+            status, text = ReversalStatus.QUEUED, Text.REVERSAL_QUEUED
+        elif otherwise is not None:
+            return otherwise
+        elif reason is not None:
+            return refused(texts, Text.REVERSAL_CLOSED_BY_HAND, row.receipt_id, text=reason)
+        elif row.state in REVERSIBLE or row.state is PaymentState.REVERSING:
+            message = f"payment {row.payment_id} has changed meanwhile"
+            raise Conflict(message)
+    return ReversalResult(
+        status=status,
+        receipt_id=row.receipt_id,
+        message=texts(text),
+        cancellation_queued=row.state in RETURNED and returned_queued(latest),
+    )

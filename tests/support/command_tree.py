@@ -1,0 +1,16 @@
+"""The commands in a group of commands."""
+
+from __future__ import annotations
+
+import click
+
+__all__ = ["commands_in"]
+
+
+def commands_in(group: click.Command) -> dict[str, click.Command]:
+    """Return the commands of a group by name; none where it is no group."""
+    if not isinstance(group, click.Group):
+        return {}
+    context = click.Context(group)
+    found = ((name, group.get_command(context, name)) for name in group.list_commands(context))
+    return {name: command for name, command in found if command is not None}
