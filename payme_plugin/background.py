@@ -80,13 +80,14 @@ class Background:
         self._forget_at = float("-inf")
         self._consumer = QueueConsumer(host, self, clock)
         self._worker = Worker(self, clock)
+        self._recovery = threading.Thread(target=self._recover_once, name="payme-recovery", daemon=True)
 
     def start(self, *, run_worker: bool) -> None:
-        """Start the worker, which recovers first; without a worker, recover now."""
-        if run_worker:
-            self._worker.start()
-        else:
-            self._recover_or_log(include_own=False)
+        """Start the worker, which recovers first; without a worker, recover in another thread.
+
+        It asks the host, which may hold a lock while it starts its plugins.
+        """
+        (self._worker if run_worker else self._recovery).start()
 
     def stop(self, *, ask_host: bool = True) -> None:
         """End the worker; unfinished work is durable.
@@ -98,6 +99,8 @@ class Background:
         self.closed_receipts.store_waiting()
         self._recover_or_log(include_own=ask_host)
         self._worker.stop(_STOP_TIMEOUT_S)
+        if self._recovery.is_alive():
+            self._recovery.join(_STOP_TIMEOUT_S)
         self._leader.release()
 
     def wake(self, *, retry: bool = False) -> None:
@@ -262,6 +265,10 @@ class Background:
             self.recover(include_own=include_own)
         except JournalError as error:
             _log.error("recovery waits: %s", error)
+
+    def _recover_once(self) -> None:
+        with self._worker.host_lock:
+            self._recover_or_log(include_own=False)
 
     def _notify_count(self, key: str, text: Text, count: int) -> None:
         self._host.notice(key, self.texts()(text, count=count) if count else None)

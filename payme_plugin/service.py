@@ -249,6 +249,7 @@ class Storage:
         self._clock = clock
         self._lock = threading.Lock()
         self._opened: OpenStorage | None = None
+        self._is_closed = False
         self._others: list[Journal] = []
 
     @property
@@ -270,6 +271,9 @@ class Storage:
             ForeignJournal: it belongs to another till.
         """
         with self._lock:
+            if self._is_closed:
+                message = "the till has stopped"
+                raise Unavailable(message)
             if self._opened is None:
                 self._opened = self._open()
             else:
@@ -304,8 +308,9 @@ class Storage:
             return journal
 
     def close(self) -> None:
-        """Close the journal."""
+        """Close the journal; a thread that is late can't open it again."""
         with self._lock:
+            self._is_closed = True
             for other in self._others:
                 other.close()
             self._others.clear()

@@ -120,7 +120,7 @@ def _play() -> _Trace:
         plugins.register(PaymePlugin(), "payme")
         plugins.on_start(host)
         for thread in threading.enumerate():
-            if thread.name == "payme-warm-up":
+            if thread.name in {"payme-warm-up", "payme-recovery"}:
                 thread.join()
         item = Item(name="Хлеб", quantity=Decimal(1), price=_AMOUNT, amount=_AMOUNT)
         sale = Receipt(till="till-1", shift=1, number=1, kind=ReceiptKind.SALE, items=(item,), total=_AMOUNT)

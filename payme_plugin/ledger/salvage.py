@@ -158,22 +158,25 @@ def _graft_schema(damaged: Path, fresh: Path) -> None:
 def _rows(source: sqlite3.Connection, table: str, broken: set[str]) -> Iterator[sqlite3.Row]:
     """Read the rows that the pages of a table lead to, and note in ``broken`` if a page can't be read.
 
-    A key that comes twice shows that damaged pages form a loop, and a row number that does not ascend that a page
-    belongs to another place.
+    It reads forwards, and where that fails, backwards. A key that comes twice shows that damaged pages form a loop, and
+    a row number that does not ascend that a page belongs to another place.
     """
     key = _KEYED_TABLES.get(table, "rowid")
-    seen: set[object] = set()
-    latest = -1
-    with contextlib.suppress(sqlite3.DatabaseError):
-        for row in source.execute(f"SELECT {key} AS {_KEY}, * FROM {table} ORDER BY {key}"):  # noqa: S608 - our own names
-            if row[_KEY] in seen or (table in TABLES and row[_KEY] <= latest):
-                break
-            seen.add(row[_KEY])
-            latest = row[_KEY]
-            yield row
-        else:
-            return
-    broken.add(table)
+    after: Any = -1 if table in TABLES else ""
+    for order in ("ASC", "DESC"):
+        is_counted = table in TABLES and order == "ASC"
+        seen: set[object] = set()
+        query = f"SELECT {key} AS {_KEY}, * FROM {table} WHERE {key} > ? ORDER BY {key} {order}"  # noqa: S608 - our own names
+        with contextlib.suppress(sqlite3.DatabaseError):
+            for row in source.execute(query, (after,)):
+                if row[_KEY] in seen or (is_counted and row[_KEY] <= after):
+                    break
+                seen.add(row[_KEY])
+                after = row[_KEY] if is_counted else after
+                yield row
+            else:
+                return
+        broken.add(table)
 
 
 def _rows_from_leaf_pages(damaged: Path, source: sqlite3.Connection, table: str) -> Iterator[sqlite3.Row]:

@@ -152,6 +152,20 @@ def empty_page(path: Path, table: str) -> None:
     path.write_bytes(content[: (root - 1) * PAGE] + b"\0" * PAGE + content[root * PAGE :])
 
 
+def break_row(path: Path, table: str, number: int) -> None:
+    """Give a row of a table of one page a length that can't be; ``number`` counts from 0."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+    content = bytearray(path.read_bytes())
+    page = (root - 1) * PAGE
+    assert content[page] == 0x0D, "a leaf"
+    place = page + 8 + 2 * number
+    row = page + int.from_bytes(content[place : place + 2], "big")
+    content[row : row + 3] = b"\xff\xff\x7f"
+    path.write_bytes(content)
+
+
 def repaired(path: Path) -> Repaired:
     outcome = repair(path, "till-1", "now")
     assert outcome is not None
@@ -190,6 +204,21 @@ def after_repair(path: Path) -> tuple[Repaired, CancellationRow, PaymentRow]:
     payment = journal.payment(row.payment_id)
     journal.close()
     return outcome, row, payment
+
+
+def test_the_rows_on_both_sides_of_a_broken_one_are_saved(path: Path) -> None:
+    journal = open_journal(path)
+    for number in range(12):
+        unknown(journal, f"p{number}")
+    journal.close()
+    break_row(path, "payment", 3)
+
+    outcome = repaired(path)
+
+    assert outcome.copied["payment"] >= 9
+    journal = open_journal(path)
+    assert len(live_of(journal)) == 12
+    journal.close()
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -9,16 +9,21 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hookspecs import PaymentStatus
+from journal_walks import walk
 from payme_plugin.clock import SystemClock
+from payme_plugin.ledger.errors import Unavailable
+from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.states import PaymentState
+from payme_plugin.service import Storage
 from unmeasured import without_coverage
-from virtual_till import ScriptedUi, open_sale, request_for, scan_after
+from virtual_till import ScriptedUi, VirtualHost, open_sale, request_for, scan_after
 from waiting import comes_true
 
 if TYPE_CHECKING:
@@ -61,6 +66,34 @@ def test_after_the_stop_the_journal_is_one_whole_file(till: ServedTill) -> None:
 
     assert not list(till.host.folder.glob("*-wal"))
     assert till.row().state is PaymentState.PAID
+
+
+def test_a_thread_that_is_late_can_not_open_the_journal_again(tmp_path: Path) -> None:
+    storage = Storage(VirtualHost(tmp_path, {}), SystemClock())
+    storage.journal()
+    storage.close()
+
+    with pytest.raises(Unavailable, match="has stopped"):
+        storage.journal()
+    assert _open_files(tmp_path) == set()
+
+
+def test_a_start_without_a_worker_asks_the_host_on_another_thread(
+    new_till: Callable[..., ServedTill], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    till = new_till(starts=False, runWorker=0)
+    till.host.folder.mkdir()
+    with closing(
+        Journal(till.host.folder / FILE_NAME, host_identity=till.host.identity, clock=SystemClock())
+    ) as journal:
+        walk(journal, PaymentState.PAYING, "p1")
+    asked: list[threading.Thread] = []
+    monkeypatch.setattr(till.host, "is_recorded", lambda _: asked.append(threading.current_thread()))
+
+    till.plugins.on_start(till.host)
+
+    assert comes_true(lambda: asked)
+    assert threading.main_thread() not in asked
 
 
 def test_after_the_stop_no_payment_is_taken(till: ServedTill) -> None:
