@@ -175,9 +175,12 @@ def _ended_at_21(monkeypatch: MonkeyPatch) -> None:
 
 
 def _leases_ignored(monkeypatch: MonkeyPatch) -> None:
+    hold = Leases.try_acquire
+
     @contextmanager
-    def broken(_self: Leases, _number: int, *, shared: bool = False) -> Iterator[bool]:
-        yield True
+    def broken(self: Leases, number: int, *, shared: bool = False) -> Iterator[bool]:
+        with hold(self, number, shared=shared) as is_ours:
+            yield is_ours or number != LEADER
 
     monkeypatch.setattr(Leases, "try_acquire", broken)
 
