@@ -330,11 +330,10 @@ class Storage:
             journal = Journal(path, host_identity=identity, clock=self._clock)
             closing.callback(journal.close)
             journal.require_host(identity)
-            file = FileIdentity(path)
             if not closing.enter_context(leases.try_acquire(USERS, shared=True)):
                 message = f"{path} is being repaired"
                 raise Unavailable(message)
-            return OpenStorage(path, journal, file, leases, closing.pop_all())
+            return OpenStorage(path, journal, FileIdentity(path, leases.path), leases, closing.pop_all())
 
 
 def _new_templates(encoding: str | None) -> TemplateCache:

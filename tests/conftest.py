@@ -56,5 +56,6 @@ def _escaped(text: str) -> str:
 
 # The time of one example depends on the machine, not on the product.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# On Debian's own libraries: every property again, with fewer examples.
 settings.register_profile("floor", settings.get_profile("any machine"), max_examples=15)
 settings.load_profile("any machine")

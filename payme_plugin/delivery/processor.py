@@ -183,22 +183,22 @@ class CancellationProcessor:
 
         Rows in state 21 or with a taken lease are worth waiting for: as long as there are any, no other row is stepped.
         Stop when a pass over all rows has ended none and left none to wait for, or ``patience_s`` seconds
-        (``payDuration``) after the last row that ended.
+        (``payDuration``) after the first pass, or after the last row that ended.
 
         Money effect: may cancel.
         """
-        gives_up_at = self._clock.monotonic() + patience_s
+        gives_up_at: float | None = None
         waits_for: set[int] = set()
         while rows := self.cancellations.live():
             chosen = [row for row in rows if not waits_for or row.cancellation_id in waits_for]
             outcomes = {row.cancellation_id: self.deliver(row, merchant) for row in chosen}
             is_whole, waits_for = not waits_for, {number for number, one in outcomes.items() if one in _WAITED_FOR}
-            now = self._clock.monotonic()
-            if StepOutcome.DONE in outcomes.values():
+            has_ended, now = StepOutcome.DONE in outcomes.values(), self._clock.monotonic()
+            if has_ended or gives_up_at is None:
                 gives_up_at = now + patience_s
-            elif now >= gives_up_at or (is_whole and not waits_for):
+            if not has_ended and (now >= gives_up_at or (is_whole and not waits_for)):
                 return False
-            elif waits_for:
+            if not has_ended and waits_for:
                 self._clock.sleep(_PAUSE_S)
         return self.cancellations.backlog()[0] == 0
 

@@ -290,14 +290,15 @@ class FileIdentity:
     An unlinked file accepts every commit until the process ends; then they are lost.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Note device and inode of the database, its -wal and its -shm.
+    def __init__(self, path: Path, *others: Path) -> None:
+        """Note device and inode of the database, its -wal and its -shm, and of other files that belong to it.
 
         Raises:
             Unavailable: they can't be looked at.
         """
         with translated():
-            self._opened = {file: found for file in files_of(path) if (found := _device_and_inode(file)) is not None}
+            files = {file: _device_and_inode(file) for file in (*files_of(path), *others)}
+        self._opened = {file: found for file, found in files.items() if found is not None}
 
     def require(self) -> None:
         """Require that the same files are still at their paths.

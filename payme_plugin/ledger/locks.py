@@ -1,4 +1,4 @@
-"""Locks of the operating system, all on bytes of one file: the leases of rows, the leader, the users of a journal.
+"""Locks of the operating system on bytes of a file: the leases of rows, the leader, the users of a journal.
 
 The system releases them when their process has ended, also after a crash, without any timeout. A child that was forked
 while a lock was held keeps it after a crash of its parent. Bytes are locked for the open file (an *open file
@@ -33,7 +33,7 @@ The leases of rows are the bytes from 1 on.
 """
 
 USERS = 2**62
-"""The byte that is shared by all who have the journal open to write; who repairs it has it alone."""
+"""Everyone who has the journal open to write shares this byte; a repair locks it exclusively."""
 
 _FILE_MODE = 0o600
 
@@ -42,14 +42,18 @@ _FLOCK = "hhqqi"
 
 
 class Leases:
-    """The locks of one journal."""
+    """The locks of one journal.
+
+    Attributes:
+        path: the file whose bytes are locked.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / FILE_NAME
+        self.path = folder / FILE_NAME
 
     @contextmanager
     def try_acquire(self, number: int, *, shared: bool = False) -> Iterator[bool]:
-        """Yield whether the byte was free; if it was, keep it locked until the end of the block.
+        """Yield whether the byte could be locked; if so, keep it locked until the end of the block.
 
         Args:
             number: the byte.
@@ -59,7 +63,7 @@ class Leases:
             Unavailable: the folder can't be written.
         """
         with translated():
-            file = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE)
+            file = os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE)
         try:
             with translated():
                 is_ours = lock_bytes(file, number, shared=shared)

@@ -9,7 +9,7 @@ charged, or nothing is being returned.
 | none                             | ``otherwise``: no code was sent | -                   | -                     |
 | is of another amount or sale     | REFUSED: the id is reused       | -                   | -                     |
 | intent, created                  | ``otherwise``: no code was sent | ``otherwise``       | by its cancellation   |
-| paying                           | UNKNOWN: it is to be cancelled  | ``otherwise``       | ``Conflict``          |
+| paying                           | UNKNOWN: it may be charged      | ``otherwise``       | ``Conflict``          |
 | paid, recorded in an open sale   | UNKNOWN: it may be charged      | ``otherwise``       | ``Conflict``          |
 | recorded in a closed sale        | REFUSED: the id is reused       | ``otherwise``       | ``Conflict``          |
 | refused, aborted, unknown        | the stored result               | ``otherwise``       | by its cancellation   |
@@ -84,8 +84,8 @@ def reversal_answer(
 ) -> ReversalResult:
     """Return the answer for a cancel or refund that this call can't carry out, or that is done.
 
-    After QUEUED for a reversing payment no hook withdraws its cancellation, not even one that is working on it,
-    because the row is marked before this function returns.
+    Before QUEUED for a reversing payment its cancellation is marked, so that no hook withdraws it, not even one that is
+    working on it. If the mark can't be stored, that is logged.
 
     Args:
         journal: the journal.

@@ -1,8 +1,7 @@
-"""Reads the settings at each operation and keeps the last good ones."""
+"""Read the settings at each operation and keep the last good ones."""
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -22,8 +21,8 @@ __all__ = ["SettingsReader"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class _Round:
-    """What one reading came to. It holds the key in clear: no repr."""
+class _Reading:
+    """The result of one reading. It holds the key in clear: no repr."""
 
     host: Mapping[str, object] | None
     snapshot: Snapshot
@@ -58,13 +57,12 @@ class SettingsReader:
         self._codes = codes
         self._file = file
         self._places = places
-        self._lock = threading.Lock()
-        self._round = _Round(None, Snapshot(), None, None)
+        self._reading = _Reading(None, Snapshot(), None, None)
 
     @property
     def problem(self) -> SettingsError | None:
         """What was wrong at the last reading, whose settings were then not taken; None where nothing was."""
-        return self._round.problem
+        return self._reading.problem
 
     def read(self) -> Settings:
         """Return the settings of this moment; where they can't be used, the last good ones, and ``problem`` says why.
@@ -91,27 +89,30 @@ class SettingsReader:
             return latest.good.payment_type
         return None if latest.host is None else payment_type_of(latest.host, self._file, places=self._places)
 
-    def _latest(self) -> _Round:
+    def _latest(self) -> _Reading:
+        before = self._reading
         try:
             host = dict(self._host())
         except Exception as error:  # noqa: BLE001 - whatever a till does, it must not stop a hook
             explanation = f"the till could not give them ({type(error).__name__})"
             problem = SettingsError([SettingFault(None, None, Origin(Source.HOST), explanation)])
-            with self._lock:
-                self._round = replace(self._round, host=None, snapshot=Snapshot(), problem=problem)
-                return self._round
-        with self._lock:  # the latest reading is the one that began last
-            if not self._round.holds(host):
-                self._round = self._read_after(self._round, host)
-            return self._round
+            self._reading = replace(before, host=None, snapshot=Snapshot(), problem=problem)
+            return self._reading
+        if before.holds(host):
+            return before
+        latest = self._read_after(before, host)
+        # Another thread may have read meanwhile: what began earlier does not replace it.
+        if self._reading is before:
+            self._reading = latest
+        return latest
 
-    def _read_after(self, before: _Round, host: Mapping[str, object]) -> _Round:
+    def _read_after(self, before: _Reading, host: Mapping[str, object]) -> _Reading:
         snapshot = Snapshot()
         try:
             good = read_settings(
                 host, self._file, self._codes, places=self._places, snapshot=snapshot, former=before.good_file
             )
             gave = any(origin.path == good.conf_file for origin in good.origins.values())
-            return _Round(host, snapshot, good, None, good.conf_file if gave else None)
+            return _Reading(host, snapshot, good, None, good.conf_file if gave else None)
         except SettingsError as problem:
-            return _Round(host, snapshot, before.good, problem, before.good_file)
+            return _Reading(host, snapshot, before.good, problem, before.good_file)

@@ -54,6 +54,11 @@ def index_deleted(folder: Path) -> None:
     (folder / f"{FILE_NAME}-shm").unlink()
 
 
+def locks_deleted(folder: Path) -> None:
+    """Then another process could lead beside this one."""
+    (folder / "leases").unlink()
+
+
 def journal_replaced(folder: Path) -> None:
     """As a backup is brought back: another file under the same name."""
     for file in list(folder.glob(f"{FILE_NAME}*")):
@@ -68,7 +73,8 @@ def state_of(till: ServedTill, result: PaymentResult) -> int:
 
 
 HARMS = [
-    folder_deleted, folder_moved, folder_replaced, journal_deleted, log_deleted, index_deleted, journal_replaced,
+    folder_deleted, folder_moved, folder_replaced, journal_deleted, log_deleted, index_deleted, locks_deleted,
+    journal_replaced,
 ]  # fmt: skip
 
 

@@ -139,7 +139,7 @@ def _answer_phases(fault: str, scene: Scene) -> tuple[Phase, ...]:
 
 
 def _differs(cell: Cell, among: list[Cell]) -> bool:
-    """Say whether a cell shows something that no other does.
+    """Return whether a cell shows something that no other does.
 
     Where a request has no effect the bait alone is shown, but for the questions that end a payment. A refund is
     befallen by what stands for all.
