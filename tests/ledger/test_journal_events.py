@@ -58,6 +58,19 @@ def test_the_order_is_that_of_the_commits_even_if_the_clock_was_set_back(journal
     assert [event.text for event in journal.events("p1")] == ["first", "second", "third"]
 
 
+def test_the_event_of_the_request_that_leaves_after_a_transition_is_stored_with_it_and_is_the_last(
+    journal: Journal,
+) -> None:
+    row = walk(journal, CREATED)
+    request = Event(at_ms=2, text="request receipts.pay")
+
+    journal.move(
+        row, PAYING, "the code is stored", fingerprint="f1", events=[Event(at_ms=1, text="scanned")], request=request
+    )
+
+    assert [event.text for event in journal.events("p1")[-3:]] == ["scanned", "the code is stored", request.text]
+
+
 def test_events_of_a_transition_that_failed_are_not_stored(journal: Journal) -> None:
     seen = walk(journal, PAYING)
     journal.move(seen, PaymentState.UNKNOWN, "time is over", cancellation=UNRECORDED)

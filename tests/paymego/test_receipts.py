@@ -135,3 +135,29 @@ def test_what_is_no_list_of_receipts_is_unclear(result: Any) -> None:  # noqa: A
     with pytest.raises(Unclear) as caught:
         receipts.receipts_of(Answer("receipts.get_all", result, bound=True))
     assert caught.value.fault is Fault.WRONG_SHAPE
+
+
+@pytest.mark.parametrize(
+    ("result", "named"),
+    [
+        ({"state": 4}, [(None, 4)]),
+        ({"_id": "r1", "state": 0}, [("r1", 0)]),
+        ({"state": 4, "receipt": {"_id": "r1", "state": 50}}, [(None, 4), ("r1", 50)]),
+        ([], [(None, None)]),
+    ],
+)
+def test_an_answer_names_what_its_result_and_the_receipt_in_it_describe(
+    result: Any,  # noqa: ANN401 - what a server sends
+    named: list[tuple[str | None, int | None]],
+) -> None:
+    found = receipts.named_in(Answer("receipts.check", result, bound=True))
+
+    assert [(each.receipt_id, each.state) for each in found] == named
+
+
+@pytest.mark.parametrize("inner", ["r1", 4, [], True])
+def test_an_answer_whose_receipt_is_no_object_names_nothing(inner: object) -> None:
+    with pytest.raises(Unclear) as unclear:
+        receipts.named_in(Answer("receipts.check", {"state": 4, "receipt": inner}, bound=True))
+
+    assert unclear.value.fault is Fault.WRONG_SHAPE
