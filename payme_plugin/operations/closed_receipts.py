@@ -7,6 +7,7 @@ can't store is kept here and stored later.
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -90,21 +91,20 @@ class ClosedReceipts:
             raise
 
     def store_waiting(self) -> None:
-        """Try once to store each receipt that was kept; raise nothing."""
-        for _ in range(len(self.waiting)):
-            try:
-                receipt = self.waiting.popleft()
-            except IndexError:
-                return
+        """Try once to store each receipt that was kept; raise nothing.
+
+        A receipt is removed only after it is stored, so no other thread takes it for stored meanwhile.
+        """
+        for receipt in self.waiting.copy():
             if any(self._is_active(record.payment_id) for record in receipt.payments):
-                self._keep(receipt)  # The receipt closed before the hook began.
-                continue
+                continue  # The receipt closed before the hook began.
             try:
                 confirm_payments(self._journal(), receipt, self._owner)
             except JournalError:
-                self._keep(receipt)
-            else:
-                _log.info("receipt %d/%d, closed earlier, is stored now", receipt.shift, receipt.number)
+                continue
+            _log.info("receipt %d/%d, closed earlier, is stored now", receipt.shift, receipt.number)
+            with suppress(ValueError):  # Another thread has stored and removed it.
+                self.waiting.remove(receipt)
 
     def _without_active(self, receipt: Receipt) -> Receipt:
         active = [record for record in receipt.payments if self._is_active(record.payment_id)]

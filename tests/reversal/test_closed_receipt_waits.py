@@ -154,6 +154,22 @@ def test_while_a_hook_works_on_its_payment_it_goes_on_waiting(world: HookedWorld
     assert (world.row().state, world.row().closed_at) == (PaymentState.RECORDED, 5)
 
 
+def test_it_waits_until_it_is_stored_so_that_no_hook_goes_on_without_it(world: HookedWorld) -> None:
+    sold, waiting = world.sell(), list[int]()
+
+    def journal() -> Journal:
+        waiting.append(len(receipts.waiting))
+        return world.journal
+
+    receipts = ClosedReceipts(journal, "owner", world.clock, lambda _: False)
+    receipts.waiting.append(replace(sold.receipt, payments=(sold.record,), closed_at=5))
+
+    receipts.store_waiting()
+
+    assert waiting == [1]
+    assert not receipts.waiting
+
+
 # The journal no longer has the payment.
 
 
