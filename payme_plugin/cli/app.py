@@ -1,11 +1,11 @@
-"""The command with all that it can do: help, version, options. A command's module is imported when it is asked for."""
+"""The command with all that it can do: help, version, options. A command's module is imported when click looks it up."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-# Imported here, so that packages of these names that are another program's are found out before any command.
+# Imported first: it fails if another program's package has one of these names.
 from hookspecs import PosPlugins as _PosPlugins  # noqa: F401
 from payme_plugin.cli.frame import App, command_line
 from slips import SlipPress as _SlipPress  # noqa: F401
@@ -33,10 +33,10 @@ _MODULES = {
 
 
 class _AllCommands(App):
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - of click
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_MODULES)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - of click
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         module = _MODULES.get(cmd_name)
         if module is None:
             return None

@@ -67,12 +67,12 @@ class Leases:
         try:
             with translated():
                 is_ours = lock_bytes(file, number, shared=shared)
-            owner = os.getpid() if is_ours else None
+            locked_by = os.getpid() if is_ours else None
             try:
                 yield is_ours
             finally:
                 # A process forked meanwhile has the open file too, and would keep the lock. It must not release ours.
-                if owner == os.getpid():
+                if locked_by == os.getpid():
                     fcntl.fcntl(file, fcntl.F_OFD_SETLK, _lock(fcntl.F_UNLCK, number, 1))
         finally:
             os.close(file)

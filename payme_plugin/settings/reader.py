@@ -96,7 +96,7 @@ class SettingsReader:
         except Exception as error:  # noqa: BLE001 - whatever a till does, it must not stop a hook
             explanation = f"the till could not give them ({type(error).__name__})"
             problem = SettingsError([SettingFault(None, None, Origin(Source.HOST), explanation)])
-            self._reading = replace(before, host=None, snapshot=Snapshot(), problem=problem)
+            self._reading = replace(self._reading, host=None, snapshot=Snapshot(), problem=problem)
             return self._reading
         if before.holds(host):
             return before
