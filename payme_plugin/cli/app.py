@@ -1,4 +1,4 @@
-"""The command with all that it can do: help, version, options. A command's module is imported when click looks it up."""
+"""The command ``payme`` with all its commands. A command's module is imported when click looks it up."""
 
 from __future__ import annotations
 
