@@ -127,7 +127,7 @@ class Journal(JournalReader):
         paid_at: int | None = None,
         closed_at: int | None = None,
         events: Sequence[Event] = (),
-        request: Event | None = None,
+        request: str | None = None,
     ) -> PaymentRow:
         """Move a payment from the state in ``row`` to ``after``, with everything else in one commit.
 
@@ -143,7 +143,7 @@ class Journal(JournalReader):
             paid_at: when Payme took the money, Unix milliseconds.
             closed_at: when the receipt was closed, Unix milliseconds.
             events: added before the transition.
-            request: event of the request that is sent after this commit.
+            request: text of the event of the request that is sent after this commit; it gets the commit's time.
 
         Returns:
             The payment as stored.
@@ -176,7 +176,8 @@ class Journal(JournalReader):
             )  # fmt: skip
             add_events(connection, row.payment_id, events)
             add_event(connection, row.payment_id, now, row.state, after, reason)
-            add_events(connection, row.payment_id, () if request is None else (request,))
+            if request is not None:
+                add_event(connection, row.payment_id, now, None, None, request)
             if released_code is not None:
                 self._codes.release(connection, released_code, row.payment_id)
             if fingerprint is not None:

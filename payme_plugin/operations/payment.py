@@ -270,7 +270,7 @@ class _Payment:
             "the code is about to leave",
             fingerprint=fingerprint,
             events=self._events.unstored,
-            request=self._events.request_event(_PAY),
+            request=self._events.request_event(_PAY).text,
         )
         self._events.mark_request_stored(_PAY)
         return row

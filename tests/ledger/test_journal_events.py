@@ -59,16 +59,19 @@ def test_the_order_is_that_of_the_commits_even_if_the_clock_was_set_back(journal
 
 
 def test_the_event_of_the_request_that_leaves_after_a_transition_is_stored_with_it_and_is_the_last(
-    journal: Journal,
+    journal: Journal, clock: VirtualClock
 ) -> None:
     row = walk(journal, CREATED)
-    request = Event(at_ms=2, text="request receipts.pay")
+    scanned = Event(at_ms=clock.wall_ms(), text="scanned")
+    clock.sleep(0.001)
 
-    journal.move(
-        row, PAYING, "the code is stored", fingerprint="f1", events=[Event(at_ms=1, text="scanned")], request=request
-    )
+    journal.move(row, PAYING, "the code is stored", fingerprint="f1", events=[scanned], request="request receipts.pay")
 
-    assert [event.text for event in journal.events("p1")[-3:]] == ["scanned", "the code is stored", request.text]
+    assert [(event.text, event.at_ms) for event in journal.events("p1")[-3:]] == [
+        ("scanned", scanned.at_ms),
+        ("the code is stored", clock.wall_ms()),
+        ("request receipts.pay", clock.wall_ms()),
+    ]
 
 
 def test_events_of_a_transition_that_failed_are_not_stored(journal: Journal) -> None:
