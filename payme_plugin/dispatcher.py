@@ -113,18 +113,14 @@ class HookDispatcher:
 
         Money effect: may cancel, the whole amount.
         """
-        record = request.payment
+        record, row, is_lost = request.payment, None, False
         try:
             row = reversal_requests.row_of_cancel(self._service.storage.journal(), request)
-            ours = row is not None or is_ours(record)
         except JournalError as error:
             _log.error("the journal can't be asked whose payment it is: %s", error)
             # A record that lost its data counts as ours under our tender.
-            row, ours = (
-                None,
-                is_ours(record) or (not record.data and record.payment_type == self._service.settings.payment_type()),
-            )
-        if not ours:
+            is_lost = not record.data and record.payment_type == self._service.settings.payment_type()
+        if row is None and not (is_lost or is_ours(record)):
             return None
         return self._reverse("on_cancel", record.payment_id if row is None else row.payment_id, request, ui)
 

@@ -25,10 +25,6 @@ class Log:
     def __init__(self, logger: logging.Logger | None = None) -> None:
         self._logger = logger or logging.getLogger(LOGGER_NAME)
 
-    def is_enabled_for(self, level: int) -> bool:
-        """Return whether a record of ``level`` would be written."""
-        return self._logger.isEnabledFor(level)
-
     def info(self, form: str, *details: object) -> None:
         """Log something expected."""
         self._write(logging.INFO, form, details)

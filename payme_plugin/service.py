@@ -69,7 +69,7 @@ class Service:
         self.settings = SettingsReader(lambda: host.settings(PLUGIN_NAME), codes)
         self.storage = Storage(host, self.clock)
         self._clients = ClientCache(self.clock)
-        self._templates = lru_cache(maxsize=1)(_new_templates)
+        self._templates = lru_cache(maxsize=1)(lambda encoding: TemplateCache(SlipPress(encoding=encoding)))
         self.background = Background(self.host, self.storage, self.settings, ClientCache(self.clock), self.clock)
 
     def start(self) -> None:
@@ -334,10 +334,6 @@ class Storage:
                 message = f"{path} is being repaired"
                 raise Unavailable(message)
             return OpenStorage(path, journal, FileIdentity(path, leases.path), leases, closing.pop_all())
-
-
-def _new_templates(encoding: str | None) -> TemplateCache:
-    return TemplateCache(SlipPress(encoding=encoding))
 
 
 def _log_warnings(warnings: Iterable[SettingWarning]) -> None:

@@ -43,12 +43,10 @@ class Cancel:
 
     Attributes:
         cancellation_id: the row's number in the journal.
-        payment_id: its payment.
         receipt_id: Payme's receipt id.
     """
 
     cancellation_id: int
-    payment_id: str
     receipt_id: str
 
 
@@ -84,11 +82,8 @@ def read_message(message: QueueMessage) -> Cancel | None:
         return None
     if _integer(body.get("v")) != VERSION:
         raise UnknownVersion(repr(body.get("v"))[:_LONGEST_VERSION])
-    number = _integer(body.get("cancellation_id"))
-    texts = (body.get("payment_id"), body.get("receipt_id"))
-    if number is None or not all(isinstance(text, str) for text in texts):
-        return None
-    return Cancel(number, str(texts[0]), str(texts[1]))
+    number, receipt_id = _integer(body.get("cancellation_id")), body.get("receipt_id")
+    return None if number is None or not isinstance(receipt_id, str) else Cancel(number, receipt_id)
 
 
 class QueueConsumer:

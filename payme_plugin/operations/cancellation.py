@@ -142,7 +142,9 @@ class CancellationStep:
 
         Money effect: may cancel, the whole amount.
         """
-        if row.cause is Cause.UNRECORDED and _host_has_payment(row, is_recorded):
+        # Without an answer of the host, its last one in the row counts.
+        has_payment = row.last_error == HOST_HAS_PAYMENT if is_recorded is None else is_recorded
+        if row.cause is Cause.UNRECORDED and has_payment:
             return StepOutcome.BLOCKED, HOST_HAS_PAYMENT
         if not is_same_account(row, merchant):
             return StepOutcome.BLOCKED, f"the settings hold no key of kassa {row.pos_id} at {row.url}"
@@ -156,7 +158,7 @@ class CancellationStep:
             return StepOutcome.DONE, "done"
         if state == ReceiptState.CANCELLING:
             return StepOutcome.ACCEPTED, "Payme is cancelling (21)"
-        return StepOutcome.LATER, queries.last_outcome or "no usable answer"
+        return StepOutcome.LATER, events.last or "no usable answer"
 
     def _store_attempt(self, row: CancellationRow, events: EventLog) -> None:
         # If a row is refused repeatedly, only its first attempt and each new result are events.
@@ -166,7 +168,9 @@ class CancellationStep:
         except Conflict:
             raise
         except JournalError as error:
-            if _may_be_withdrawn(row):
+            # The hook that wrote the row may withdraw it if it sees no other attempt. It takes the lease just after it
+            # has written the row, so a step may come first.
+            if row.cause is not Cause.UNRECORDED and row.attempts == 0 and not returned_queued(row):
                 raise
             # A full disk must not stop the return of the money.
             _log.error("cancellation %d: %s", row.cancellation_id, error)
@@ -186,16 +190,3 @@ class CancellationStep:
             amount=row.amount,
             text=lambda _: "",
         )
-
-
-def _may_be_withdrawn(row: CancellationRow) -> bool:
-    """Return whether the hook that wrote a row may still withdraw it if it sees no other attempt.
-
-    A hook takes the lease just after it has written the row, so a step may come first.
-    """
-    return row.cause is not Cause.UNRECORDED and row.attempts == 0 and not returned_queued(row)
-
-
-def _host_has_payment(row: CancellationRow, is_recorded: bool | None) -> bool:
-    """Return whether the host has the payment; without an answer, its last one in the row counts."""
-    return is_recorded is True or (is_recorded is None and row.last_error == HOST_HAS_PAYMENT)

@@ -72,11 +72,6 @@ class ReceiptQueries:
         self._amount = amount
         self._text = text
 
-    @property
-    def last_outcome(self) -> str:
-        """The last event of a request, in one line without secrets."""
-        return self._events.last
-
     def call(self, method: str, params: Params, limit: float) -> Answer:
         """Make one request and wait for its answer, or until the cashier stops.
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from payme_plugin.operations.host_guard import GuardedUi
     from payme_plugin.texts import Texts
 
-__all__ = ["Order", "refused", "reverse", "reversed_again"]
+__all__ = ["Order", "refused", "reverse"]
 
 _log = Log()
 
@@ -70,7 +70,7 @@ def reverse(context: Context, row: PaymentRow, order: Order, ui: GuardedUi) -> R
 
     Args:
         context: as for a payment; its client is that of the merchant account that took the payment.
-        row: the payment: paid, recorded, or already reversing for this order.
+        row: the payment: paid, recorded, or reversing or reversed for this order.
         order: what the host requests.
         ui: the cashier.
 
@@ -84,11 +84,6 @@ def reverse(context: Context, row: PaymentRow, order: Order, ui: GuardedUi) -> R
     Money effect: may cancel, the whole amount.
     """
     return _Reversal(context, row, order, ui).run()
-
-
-def reversed_again(context: Context, row: PaymentRow, order: Order, ui: GuardedUi) -> ReversalResult:
-    """Return REVERSED with a slip for a payment that was reversed before."""
-    return _Reversal(context, row, order, ui).reversed_before()
 
 
 def refused(texts: Texts, text: Text, receipt_id: str | None = None, /, **values: object) -> ReversalResult:
@@ -129,6 +124,8 @@ class _Reversal:
         Money effect: may cancel, the whole amount.
         """
         self._wait.start()
+        if self._row.state is PaymentState.REVERSED:
+            return self._reversed_result(was_queued=returned_queued(self._rows.latest_of(self._row.payment_id)))
         state = None
         is_new = self._row.state is not PaymentState.REVERSING
         if is_new:
@@ -152,12 +149,6 @@ class _Reversal:
                 if result is not None:
                     return result
             return self._ask_until_cancelled(cancellation)
-
-    def reversed_before(self) -> ReversalResult:
-        """Ask for the receipt that the slip shows, and return REVERSED."""
-        self._wait.start()
-        latest = self._rows.latest_of(self._row.payment_id)
-        return self._reversed_result(was_queued=returned_queued(latest))
 
     def _known_state(self) -> int | None:
         """Ask for the state until it is known; return None if the cashier stopped or time is over."""

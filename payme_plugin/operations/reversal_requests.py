@@ -16,7 +16,7 @@ from payme_plugin.operations.context import is_same_account
 from payme_plugin.operations.host_guard import GuardedUi
 from payme_plugin.operations.refund_rules import FOREIGN_PAYMENT, violations_of
 from payme_plugin.operations.results import is_ours, record_of
-from payme_plugin.operations.reversal import Order, refused, reverse, reversed_again
+from payme_plugin.operations.reversal import Order, refused, reverse
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
@@ -133,10 +133,9 @@ def _return_payment(context: Context, original: Original, sale: Receipt, order: 
         return refused(context.texts, Text.REVERSAL_OTHER_KASSA, row.receipt_id)
     if order.cause is Cause.REFUND and row.state in RETURNED and not _was_caused_by(journal, row, order.request_id):
         return refused(context.texts, Text.REVERSAL_ALREADY_REVERSED, row.receipt_id)
-    if row.state is PaymentState.REVERSED and has_key:
-        return reversed_again(context, row, order, GuardedUi(ui))
     row = mark_paid_per_host(journal, row)
-    if row.state in REVERSIBLE or (row.state is PaymentState.REVERSING and has_key and not _is_closed(journal, row)):
+    is_closed = row.state is PaymentState.REVERSING and _is_closed(journal, row)
+    if has_key and row.state in {*REVERSIBLE, *RETURNED} and not is_closed:
         result = reverse(context, row, order, GuardedUi(ui))
         if result is not None:
             return result

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -36,6 +35,9 @@ class Call:
 
     It ends once: with the outcome from the I/O thread, at its deadline, or when it is abandoned, whichever is first.
     Its lock guarantees that nothing is written after the end, and that no byte was written before ``NotSent``.
+
+    Attributes:
+        sent: a byte of it may have been sent.
     """
 
     def __init__(
@@ -47,7 +49,7 @@ class Call:
         self._on_finish = on_finish
         self._changed = threading.Condition(threading.Lock())
         self._abort: Callable[[], None] | None = None
-        self._sent = False
+        self.sent = False
         self._outcome: Outcome | None = None
         self._notified = False
 
@@ -55,11 +57,6 @@ class Call:
     def finished(self) -> bool:
         """Whether it has ended."""
         return self._outcome is not None
-
-    @property
-    def sent(self) -> bool:
-        """Whether a byte of it may have been sent."""
-        return self._sent
 
     def remaining_s(self) -> float:
         """Return the seconds until the deadline; zero or less if it has passed."""
@@ -131,7 +128,7 @@ class Call:
         """
         with self._changed:
             self.check()
-            self._sent = True
+            self.sent = True
 
     def set_result(self, outcome: Outcome) -> bool:
         """End it with the server's answer or error; the caller must call ``notify`` afterwards.
@@ -155,7 +152,7 @@ class Call:
         with self._changed:
             if self._outcome is not None:
                 return False
-            kind = Unclear if self._sent else NotSent
+            kind = Unclear if self.sent else NotSent
             self._outcome = kind(self.method, fault, explanation)
         self.notify()
         return True
@@ -199,8 +196,6 @@ class CallLog:
 
     def ended(self, outcome: Outcome, duration_s: float) -> None:
         """Log the end of the request: INFO if the server answered, else WARNING."""
-        if not self._log.is_enabled_for(logging.INFO):
-            return
         write = self._log.warning if isinstance(outcome, (NotSent, Unclear)) else self._log.info
         write("answer %s%s %.0f ms", self._method, self._description(outcome), duration_s * 1000)
 
