@@ -37,7 +37,7 @@ class FiscalLinks:
                 (payment.payment_id, payment.receipt_id, payment.pos_id, payment.url, link, now, now),
             ).rowcount
             if added:
-                add_event(connection, payment.payment_id, now, None, None, "fiscal receipt: to be told to Payme")
+                add_event(connection, payment.payment_id, now, None, None, "fiscal receipt: to be sent to Payme")
 
     def live(self) -> list[FiscalLinkRow]:
         """Return all valid live rows, oldest first."""

@@ -396,9 +396,9 @@ RETURNING payment_id, created_at, cause
 The cause is taken from the surest sign that is left. Without any sign a reversing payment is not "unrecorded": the till
 may have its sale, as it has that of a refund, and the money might never be returned.
 
-A row of another cause gets a ``last_error``, so that it can't be withdrawn: the till may have been told that it is
-queued, and ``receipts.cancel`` may have been sent. An "unrecorded" row that the till may have held is held, until the
-till says otherwise.
+A row of another cause gets a ``last_error``, so that it can't be withdrawn: the host may have got QUEUED, and
+``receipts.cancel`` may have been sent. An "unrecorded" row that the host may have held is held until the host says
+otherwise.
 """
 
 

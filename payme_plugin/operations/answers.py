@@ -50,7 +50,7 @@ REVERSIBLE = frozenset({PaymentState.PAYING, PaymentState.PAID, PaymentState.REC
 RETURNED = frozenset({PaymentState.REVERSING, PaymentState.REVERSED})
 """Payments whose money is being returned, or was."""
 
-_ANSWERED_MEANWHILE = "told to the till while it was under way"
+_ANSWERED_MEANWHILE = "the host got QUEUED while another hook or process worked on it"
 
 
 def payment_answer(

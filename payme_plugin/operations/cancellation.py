@@ -147,7 +147,7 @@ class CancellationStep:
         if row.cause is Cause.UNRECORDED and has_payment:
             return StepOutcome.BLOCKED, HOST_HAS_PAYMENT
         if not is_same_account(row, merchant):
-            return StepOutcome.BLOCKED, f"the settings hold no key of kassa {row.pos_id} at {row.url}"
+            return StepOutcome.BLOCKED, f"the settings hold no key of merchant account {row.pos_id} at {row.url}"
         wait, queries = self._queries(row, merchant, events)
         state = queries.state(wait.request_limit())
         if state in _CANCEL_AT or state in _CANCEL_AND_ASK_AT:

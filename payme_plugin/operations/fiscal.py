@@ -99,7 +99,7 @@ def send_fiscal_link(
         return
     later = partial(links.postpone, row, pause_ms(row.attempts, jitter))
     if not is_same_account(row, merchant):
-        later(f"the settings hold no key of kassa {row.pos_id}")
+        later(f"the settings hold no key of merchant account {row.pos_id}")
         return
     deadline = clock.monotonic() + merchant.limits.timeout_s
     params = receipts.set_fiscal_data(row.receipt_id, data)

@@ -182,7 +182,7 @@ class _Payment:
             return NotPaid(
                 status=PaymentStatus.REFUSED,
                 message=self._context.texts(Text.PAYMENT_ABORTED),
-                reason="the settings name another kassa than the one that took it",
+                reason="another merchant account took it than the settings name",
                 needs_cancellation=row.receipt_id is not None,
             )
         if row.state is PaymentState.PAYING:

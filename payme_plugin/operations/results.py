@@ -126,10 +126,10 @@ def stored_result(row: PaymentRow) -> PaymentResult:
     )
 
 
-def unstored_result(row: PaymentRow, ending: NotPaid) -> PaymentResult:
+def unstored_result(row: PaymentRow, outcome: NotPaid) -> PaymentResult:
     """Return the result of an outcome that can't be stored; correct only if nothing was charged."""
-    state = PaymentState[ending.status.name]
-    return stored_result(replace(row, state=state, message=ending.message, error_code=ending.error_code))
+    state = PaymentState[outcome.status.name]
+    return stored_result(replace(row, state=state, message=outcome.message, error_code=outcome.error_code))
 
 
 def paid_result(context: Context, row: PaymentRow, receipt: ServerReceipt | None) -> PaymentResult:

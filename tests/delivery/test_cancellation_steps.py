@@ -274,7 +274,7 @@ def test_no_step_leaves_with_the_key_of_another_kassa(world: HookedWorld, given_
     world.work(300)
 
     assert len(world.paymego.sent) == sent
-    assert f"the settings hold no key of kassa {row.pos_id}" in world.live()[0].last_error
+    assert f"the settings hold no key of merchant account {row.pos_id}" in world.live()[0].last_error
     world.set()
     world.work(1000)
     assert world.live() == []
