@@ -81,6 +81,8 @@ class MerchantClient:
 def pause_ms(attempts: int, jitter: float) -> int:
     """Return the pause after a step, in milliseconds: it doubles from 1 s to 15 min.
 
+    Without jitter the pauses are 1 s, 2 s, 4 s, ... 512 s, and then always 900 s.
+
     Args:
         attempts: the number of earlier steps.
         jitter: 0 to 1; it shortens the pause by up to a half, so that rows are not due together.

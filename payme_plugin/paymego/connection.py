@@ -84,6 +84,11 @@ class Endpoint:
         return cls(parts.scheme, parts.host, parts.port, parts.request_uri)
 
 
+# ---------------------------------------------------------------------------------------------------------------------
+# The socket of a call
+# ---------------------------------------------------------------------------------------------------------------------
+
+
 class SocketHandle:
     """Lets another thread end a blocked read or write of the call that uses a socket.
 
@@ -136,6 +141,11 @@ class SocketHandle:
             if self._socket is not None:
                 self._socket.close()
             self._socket = new
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# One request and its answer
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 class Connection:
@@ -231,6 +241,11 @@ class _StrictResponse(HTTPResponse):
         if size < 0:
             raise TransportError(Fault.CONNECTION_LOST, "the answer's chunks are broken")
         return size
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Connecting and writing, under urllib3
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 class HttpConnection(HTTPConnection):
@@ -355,6 +370,11 @@ def look_up(host: str, port: int) -> list[Address]:
     except OSError as error:
         raise TransportError(Fault.NAME_NOT_FOUND, f"can't look up {host}: {error.strerror}") from None
     return [(family, protocol, address) for family, _, protocol, _, address in found]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Errors
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def transport_error(error: Exception) -> TransportError:
