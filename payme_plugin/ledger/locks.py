@@ -1,7 +1,7 @@
-"""Locks of the operating system on bytes of a file: the leases of rows, the leader, the users of a journal.
+"""Locks on bytes of a file: the leases of rows, the leader, the users of a journal.
 
-The system releases them when their process has ended, also after a crash, without any timeout. A child that was forked
-while a lock was held keeps it after a crash of its parent. Bytes are locked for the open file (an *open file
+The operating system releases them when their process has ended, also after a crash, without any timeout. A child that
+was forked while a lock was held keeps it after a crash of its parent. Bytes are locked for the open file (an *open file
 description lock*), so that threads exclude each other like processes do, and SQLite sees them beside its own.
 """
 
@@ -116,7 +116,7 @@ class LeaderLock:
 
 
 def lock_bytes(file: int, start: int, length: int = 1, *, shared: bool = False) -> bool:
-    """Lock bytes of a file that is open to read and write, until it is closed; return whether they were free.
+    """Lock bytes of an open file until it is closed; return whether they were free.
 
     Raises:
         OSError: the file system can't lock.

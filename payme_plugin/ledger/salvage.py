@@ -4,10 +4,10 @@ It works on a copy that nobody else has open: where the first page or the end of
 first. Rows are copied one by one; a payment whose state is invalid takes its state from its events.
 
 Every payment that owes money has a live cancellation afterwards, unless a row or an event shows that its cancellation
-ended with state 50, was closed by hand or was withdrawn. One ``INSERT .. SELECT`` restores it from the payment and its
-events. A restored row is due at once. That is safe: each step asks for the state first, and 50 ends the row. Lost with
-an unreadable row are ``offered_at``, the number of attempts and, if it can't be read itself, the ``request_id`` of a
-refund.
+ended with state 50, was closed by an operator or was withdrawn. One ``INSERT .. SELECT`` restores it from the payment
+and its events; two more bring back rows that prove an end, and payments that only their cancellation still names. A
+restored row is due at once. That is safe: each step asks for the state first, and 50 ends the row. Lost with an
+unreadable row are ``offered_at``, the number of attempts and, if it can't be read itself, the ``request_id`` of a refund.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""What a money hook answers if it can't act, from the payment in the journal.
+"""What a money hook answers about a payment in the journal if it can't act on it.
 
-It can't act if the journal or the settings can't be used, another hook or process works on the payment, the plugin has
-failed, or nothing is left to do. ``otherwise`` is what the caller would say then; it is true only if nothing was
-charged, or nothing is being returned.
+It can't act if the journal can't be written, another process works on the payment, the plugin has failed, or nothing is
+left to do. ``otherwise`` is the caller's own result, used only if nothing was charged and nothing is being returned. A
+payment that can't begin, because another hook runs, the settings are broken or the journal can't be read, is REFUSED by
+the dispatcher.
 
 | The journal's payment            | ``payment_answer``              | ``reversal_answer`` | without ``otherwise`` |
 |----------------------------------|---------------------------------|---------------------|-----------------------|

@@ -7,7 +7,8 @@
     anything else          later
 
 The state is asked first, so a step may be repeated at any time: after a crash, beside another worker, or for a message
-of the host's queue. A row ends only with state 50 bound to our receipt, or when an operator closes it with a reason.
+of the host's queue. A row ends with state 50 bound to our receipt, or when an operator closes it with a reason. Only the
+hook that wrote it may also withdraw it: see ``reversal``.
 """
 
 from __future__ import annotations

@@ -220,7 +220,7 @@ def _confirmed(journal: Journal, record: PaymentRecord, receipt: Receipt, owner:
 
 def _store_link(journal: Journal, row: PaymentRow, link: str) -> None:
     if fiscal_data_of(link) is None:
-        _log.error("payment %s: its fiscal link is no OFD link with t, r, c and s", row.payment_id)
+        _log.error("payment %s: its fiscal link is not an OFD link with t, r, c and s", row.payment_id)
         return
     FiscalLinks(journal).add(row, link)
 

@@ -67,7 +67,7 @@ def fold(scanned: str) -> str:
 
 
 class CodeScanner:
-    """Source of a payment's codes: the one that the host gave, or the scanner, asked again at most three times.
+    """Gives a payment's codes: the one that the host scanned, or up to four from the scanner.
 
     Args:
         context: its settings have ``codePattern``, its journal the codes that were sent within the last hour.

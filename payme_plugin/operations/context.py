@@ -82,5 +82,5 @@ def limits_of(settings: Settings) -> Limits:
 
 
 def is_same_account(row: PaymentRow | CancellationRow | FiscalLinkRow, account: Settings | MerchantClient) -> bool:
-    """Return whether a row belongs to a merchant account: only then may a request about it use the account's key."""
+    """Return whether a row belongs to a merchant account, so that a request may use the account's key."""
     return (row.pos_id, row.url) == (account.pos_id, account.url)

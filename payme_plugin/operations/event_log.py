@@ -26,7 +26,9 @@ class _Event:
 
 
 class EventLog:
-    """Events that are not stored yet. A request that gets the same answer again, as in polling, only adds to a count.
+    """Events that are not stored yet.
+
+    A request that gets the same answer again, as in polling, only adds to a count.
 
     The event of a request that moves money is stored before the request leaves: ``request_event`` returns it for that
     commit, ``mark_request_stored`` says that the commit was made.

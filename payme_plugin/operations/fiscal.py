@@ -1,4 +1,4 @@
-"""Fiscal data: the goods in ``receipts.create``, and the fiscal receipt in ``receipts.set_fiscal_data``.
+"""The goods in ``receipts.create``, and the fiscal receipt in ``receipts.set_fiscal_data``.
 
 Sources: the Subscribe API's pages of both methods. An OFD link has the terminal (t), the receipt's number (r), the date
 (c) and the fiscal sign (s).
@@ -59,7 +59,7 @@ def detail_of(receipt: Receipt, amount: int) -> Mapping[str, object] | None:
 
 
 def fiscal_data_of(link: str) -> Mapping[str, object] | None:
-    """Return the ``fiscal_data`` of ``receipts.set_fiscal_data`` from an OFD link; None if the link is invalid."""
+    """Return the ``fiscal_data`` of ``receipts.set_fiscal_data``; None if the OFD link is invalid."""
     if len(link) > _LONGEST_LINK or not (link.isascii() and link.isprintable()):
         return None
     try:
@@ -95,7 +95,7 @@ def send_fiscal_link(
     links = FiscalLinks(journal)
     data = fiscal_data_of(row.link)
     if data is None:
-        links.end(row, "the link is no fiscal receipt's")
+        links.end(row, "it is not the link of a fiscal receipt")
         return
     later = partial(links.postpone, row, pause_ms(row.attempts, jitter))
     if not is_same_account(row, merchant):
@@ -117,7 +117,7 @@ def send_fiscal_link(
         if answer.bound and isinstance(answer.result, Mapping) and answer.result.get("success") is True:
             links.end(row, "Payme has it")
         else:
-            later("an answer that is no success")
+            later("the answer does not confirm it")
 
 
 def _exact_total(items: Iterable[Item]) -> Decimal | None:

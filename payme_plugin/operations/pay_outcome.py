@@ -1,4 +1,4 @@
-"""Outcome of a ``receipts.pay``: what its failure proves, and the wait for the buyer if it decides nothing.
+"""The outcome of a ``receipts.pay``: what its failure proves, and the wait for the buyer.
 
 An error code decides only if the catalogue says that it proves that nothing was charged. Every other code, known or
 not, is a reason to ask for the receipt's state.
@@ -113,7 +113,7 @@ def _outcome_of_state(texts: Texts, state: int | None) -> NotPaid | Paid | None:
             message=texts(Text.PAYMENT_CANCELLED_BY_PAYME),
             reason=PAYME_CANCELLED,
         )
-    if state == ReceiptState.CANCELLING:  # the money is on its way back: the cancellation follows it to its end
+    if state == ReceiptState.CANCELLING:  # the money is being returned: the cancellation follows it to its end
         return NotPaid(
             status=PaymentStatus.REFUSED,
             message=texts(Text.PAYMENT_RETURNING),

@@ -1,4 +1,7 @@
-"""Slips of an operation: the till's template, else the shipped one, else a plain slip. No sale waits for its slip."""
+"""The slips of an operation, by the till's template, else by the shipped one, else plain.
+
+No sale waits for its slip.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,7 @@ class TemplateCache:
 
 
 def import_slip_parts(renderer: SlipPress) -> None:
-    """Import the libraries of the renderer on the calling thread; without them the till prints plain slips."""
+    """Import the renderer's libraries on the calling thread; without them slips are plain."""
     try:
         renderer.import_parts()
     except Exception as error:  # noqa: BLE001 - a broken library may raise anything while it is imported
@@ -120,7 +123,7 @@ class PaymentSlips:
         return (Slip(xml=made.xml, lines=made.lines, copies=self.copies),)
 
     def _render(self, data: Mapping[str, object]) -> MadeSlip:
-        """Render with the till's template, else with the shipped one, else plainly; show a notice for a fallback."""
+        """Render with the till's template, else the shipped one, else plainly; a fallback is a notice."""
         fallback = self.texts(Text.NOTICE_SLIP_FALLBACK)
         for path in dict.fromkeys((self.template, None)):
             try:

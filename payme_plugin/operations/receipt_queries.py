@@ -102,7 +102,7 @@ class ReceiptQueries:
             raise
 
     def state(self, limit: float) -> int | None:
-        """Ask for the receipt's state; None: the answer was unclear, lost, an error, or not bound to our receipt."""
+        """Ask for the receipt's state; return None if no answer that is bound to our receipt has one."""
         answer = self._ask("receipts.check", limit)
         if answer is None:
             return None

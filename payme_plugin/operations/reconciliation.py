@@ -1,4 +1,4 @@
-"""Compare the journal with Payme's list of receipts. Pure functions: no request is sent and nothing is changed.
+"""Compare the journal with Payme's list of receipts; send no request and change nothing.
 
 the journal says          Payme should say
 paid, recorded            4

@@ -40,7 +40,7 @@ class ErrorCode:
 _NO, _ASK = Charged.NO, Charged.ASK
 
 _MANUAL = (
-    ErrorCode(-32300, "transport error: the request was no POST", _NO),
+    ErrorCode(-32300, "transport error: the request was not a POST", _NO),
     ErrorCode(-32700, "the request is not JSON", _NO),
     ErrorCode(-32600, "the request lacks a member or has one of the wrong type", _NO),
     ErrorCode(-32400, "internal error of the server", _ASK),

@@ -1,4 +1,4 @@
-"""Statement 4: an `unrecorded` cancellation is never carried out while the till says that it has the payment.
+"""Guarantee 4: an `unrecorded` cancellation is never carried out while the till says that it has the payment.
 
 Whoever steps the row and has no till to ask (``payme worker`` at a host's journal) goes by the till's last word.
 """

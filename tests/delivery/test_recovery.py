@@ -35,7 +35,7 @@ GOES_BACK = {
 
 
 def expected(state: PaymentState, recorded: bool | None, age_ms: int) -> tuple[str, list[Cause]]:
-    """Return the state and the live cancellations after recovery, by the words of statement 6."""
+    """Return the state and the live cancellations after recovery, by the words of guarantee 6."""
     if recorded is True:
         return RECORDED.get(state, state.value), []
     if recorded is None or age_ms >= WEEK_MS:

@@ -1,6 +1,6 @@
-"""4. Time: statement 7 under faults that add up, a wall clock that jumps.
+"""4. Time: guarantee 7 under faults that add up, a wall clock that jumps.
 
-That every single fault keeps statement 7 is told by ``test_1_fault_proxy`` and ``test_2_answers``, cell by cell.
+That every single fault keeps guarantee 7 is told by ``test_1_fault_proxy`` and ``test_2_answers``, cell by cell.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PAID_AND_HELD_S = 0.3
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Statement 7
+# Guarantee 7
 # ---------------------------------------------------------------------------------------------------------------------
 
 

@@ -329,7 +329,7 @@ def test_a_link_that_is_no_fiscal_receipts_is_logged_and_in_nobodys_way(
 
     assert told(world) == []
     assert world.row().state is PaymentState.RECORDED
-    assert "payment p1: its fiscal link is no OFD link with t, r, c and s" in caplog.text
+    assert "payment p1: its fiscal link is not an OFD link with t, r, c and s" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What DESIGN promises for a cell of the matrix, written apart from the code: its result, and what must hold of it."""
+"""The result of a cell of the matrix, and what must hold of it, by docs/architecture.md and apart from the code."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _counted_s(cell: Cell, seen: Seen) -> float:
 
 
 def _time_bound_s(cell: Cell) -> float:
-    """Return how long that may be; statement 7's where a verdict is waited for."""
+    """Return how long that may be; guarantee 7's where a verdict is waited for."""
     bounds_s = {Scene.CREATE: 2 * TIMEOUT_S + 1, Scene.LIST: TIMEOUT_S + 1, Scene.FISCAL: 1}
     return bounds_s.get(cell.scene, BOUND_S)
 

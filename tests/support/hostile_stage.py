@@ -35,7 +35,7 @@ __all__ = ["AMOUNT", "BOUND_S", "PAY_DURATION_S", "TIMEOUT_S", "Stage"]
 TIMEOUT_S = 1
 PAY_DURATION_S = 1.5
 BOUND_S = max(PAY_DURATION_S, TIMEOUT_S) + TIMEOUT_S + 1
-"""Statement 7: the verdict is durable so many seconds after the first ``receipts.pay``."""
+"""Guarantee 7: the verdict is durable so many seconds after the first ``receipts.pay``."""
 
 AMOUNT = 1_500_000
 _MOST_ATTEMPTS = 4

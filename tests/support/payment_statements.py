@@ -38,7 +38,7 @@ _STATE_OF = {
 
 
 def check_codes_leave_once(paymego: VirtualPaymeGo) -> None:
-    """Statement 2: a code leaves once; another one on the same receipt after a proof of no charge and state 0."""
+    """Guarantee 2: a code leaves once; another one on the same receipt after a proof of no charge and state 0."""
     pays = [sent for sent in paymego.sent if sent.method == "receipts.pay"]
     assert all(count == 1 for count in Counter(sent.code for sent in pays).values()), "a code left twice"
     for first, second in pairwise(pays):
@@ -65,7 +65,7 @@ def _state(heard: Heard) -> object:
 
 
 def check_order_of_durability(world: World, payment_id: str = "p1") -> None:
-    """Statement 1: intent before create, receipt id and code before pay; each state is one of the table's roads."""
+    """Guarantee 1: intent before create, receipt id and code before pay; each state is one of the table's roads."""
     path = world.path_of(payment_id)
     assert path[0] == "intent"
     if world.paymego.count("receipts.pay"):
@@ -73,7 +73,7 @@ def check_order_of_durability(world: World, payment_id: str = "p1") -> None:
 
 
 def check_verdict(world: World, result: PaymentResult, payment_id: str = "p1") -> None:
-    """Statement 3: PAID rests on state 4; any other verdict has one live cancellation, or a proof that needs none.
+    """Guarantee 3: PAID rests on state 4; any other verdict has one live cancellation, or a proof that needs none.
 
     Time passes until whatever was still on its way has happened.
     """
@@ -105,7 +105,7 @@ def _check_needs_no_cancellation(world: World, result: PaymentResult) -> None:
 
 
 def check_time(world: World) -> None:
-    """Statement 7: within max(payDuration, timeout) + timeout + 1 s of the first pay everything is over."""
+    """Guarantee 7: within max(payDuration, timeout) + timeout + 1 s of the first pay everything is over."""
     limits = world.context().limits
     pays = world.paymego.times_of("receipts.pay")
     if pays:
