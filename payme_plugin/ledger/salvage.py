@@ -7,7 +7,7 @@ Every payment that owes money has a live cancellation afterwards, unless a row o
 ended with state 50, was closed by an operator or was withdrawn. One ``INSERT .. SELECT`` restores it from the payment
 and its events; two more bring back rows that prove an end, and payments that only their cancellation still names. A
 restored row is due at once. That is safe: each step asks for the state first, and 50 ends the row. Lost with an
-unreadable row are ``offered_at``, the number of attempts and, if it can't be read itself, the ``request_id`` of a refund.
+unreadable row are ``offered_at``, the number of attempts and, if it can't be read itself, a refund's ``request_id``.
 """
 
 from __future__ import annotations

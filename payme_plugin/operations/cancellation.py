@@ -7,7 +7,7 @@
     anything else          later
 
 The state is asked first, so a step may be repeated at any time: after a crash, beside another worker, or for a message
-of the host's queue. A row ends with state 50 bound to our receipt, or when an operator closes it with a reason. Only the
+of the host's queue. A row ends with state 50 bound to our receipt, or when an operator closes it with a reason. The
 hook that wrote it may also withdraw it: see ``reversal``.
 """
 
