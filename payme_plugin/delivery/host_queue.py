@@ -80,10 +80,10 @@ def read_message(message: QueueMessage) -> Cancel | None:
         return None
     if not isinstance(body, dict):
         return None
-    if _integer(body.get("v")) != VERSION:
-        raise UnknownVersion(repr(body.get("v"))[:_LONGEST_VERSION])
-    number, receipt_id = _integer(body.get("cancellation_id")), body.get("receipt_id")
-    return None if number is None or not isinstance(receipt_id, str) else Cancel(number, receipt_id)
+    version, number, receipt_id = (body.get(name) for name in ("v", "cancellation_id", "receipt_id"))
+    if type(version) is not int or version != VERSION:  # True is not a version
+        raise UnknownVersion(repr(version)[:_LONGEST_VERSION])
+    return Cancel(number, receipt_id) if type(number) is int and isinstance(receipt_id, str) else None
 
 
 class QueueConsumer:
@@ -159,7 +159,3 @@ class QueueConsumer:
             if text is not None:
                 self._problems[message_id] = (self._clock.monotonic(), text)
         self.refresh_notice()
-
-
-def _integer(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -134,7 +134,8 @@ def _return_payment(context: Context, original: Original, sale: Receipt, order: 
     if order.cause is Cause.REFUND and row.state in RETURNED and not _was_caused_by(journal, row, order.request_id):
         return refused(context.texts, Text.REVERSAL_ALREADY_REVERSED, row.receipt_id)
     row = mark_paid_per_host(journal, row)
-    is_closed = row.state is PaymentState.REVERSING and _is_closed(journal, row)
+    latest = Cancellations(journal).latest_of(row.payment_id)
+    is_closed = row.state is PaymentState.REVERSING and closing_reason(latest) is not None
     if has_key and row.state in {*REVERSIBLE, *RETURNED} and not is_closed:
         result = reverse(context, row, order, GuardedUi(ui))
         if result is not None:
@@ -218,10 +219,6 @@ def _was_caused_by(journal: Journal, row: PaymentRow, refund_id: str) -> bool:
     """Return whether this refund has returned a payment or is returning it."""
     latest = Cancellations(journal).latest_of(row.payment_id)
     return latest is not None and latest.cause is Cause.REFUND and latest.request_id == refund_id
-
-
-def _is_closed(journal: Journal, row: PaymentRow) -> bool:
-    return closing_reason(Cancellations(journal).latest_of(row.payment_id)) is not None
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, ProtocolError
+from urllib3.exceptions import HTTPError, LocationParseError, ProtocolError
 from urllib3.exceptions import TimeoutError as HttpTimeoutError
-from urllib3.util.url import parse_url
+from urllib3.util.url import Url, parse_url
 
 from payme_plugin.paymego.call import CallFinished
 from payme_plugin.paymego.errors import Fault, TransportError
@@ -78,7 +78,10 @@ class Endpoint:
         Raises:
             ValueError: it is not an http or https URL with a host.
         """
-        parts = parse_url(url)
+        try:
+            parts = parse_url(url)
+        except LocationParseError:
+            parts = Url()
         if parts.scheme not in ("http", "https") or not parts.host:
             raise ValueError("url must be a complete address, e.g. https://checkout.paycom.uz/api")
         return cls(parts.scheme, parts.host, parts.port, parts.request_uri)
