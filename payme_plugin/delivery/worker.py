@@ -118,7 +118,7 @@ class Worker:
         return min([_LONGEST_IDLE_S, *(ms / 1000 + 0.001 for ms in next_due_in_ms if ms is not None)])
 
     def _due(self, processor: CancellationProcessor, now: float) -> list[_Row]:
-        """Return the due rows: those without a failure in the last hour first, then the others, earliest first."""
+        """Return the due rows: those without a failure in the last hour first, then the others, oldest first."""
         if self._forget_failures:
             self._forget_failures = False
             self._failed_at.clear()
