@@ -134,8 +134,8 @@ def _return_payment(context: Context, original: Original, sale: Receipt, order: 
     if order.cause is Cause.REFUND and row.state in RETURNED and not _was_caused_by(journal, row, order.request_id):
         return refused(context.texts, Text.REVERSAL_ALREADY_REVERSED, row.receipt_id)
     row = mark_paid_per_host(journal, row)
-    latest = Cancellations(journal).latest_of(row.payment_id)
-    is_closed = row.state is PaymentState.REVERSING and closing_reason(latest) is not None
+    latest = Cancellations(journal).latest_of(row.payment_id) if row.state is PaymentState.REVERSING else None
+    is_closed = closing_reason(latest) is not None
     if has_key and row.state in {*REVERSIBLE, *RETURNED} and not is_closed:
         result = reverse(context, row, order, GuardedUi(ui))
         if result is not None:

@@ -69,6 +69,19 @@ def test_the_money_of_the_others_goes_back(world: HookedWorld, invalid: str) -> 
     assert [world.row(name).state for name in ("p1", "p3")] == [PaymentState.UNKNOWN] * 2
 
 
+def test_an_invalid_cancellation_that_ended_does_not_stop_a_cancel(world: HookedWorld) -> None:
+    sold = world.sell("p1", 1)
+    corrupt(
+        world,
+        "INSERT INTO cancellation"
+        " (payment_id, receipt_id, amount, pos_id, url, cause, created_at, due_at, ended_at, outcome)"
+        " SELECT payment_id, receipt_id, amount, pos_id, url, 'nonsense', 1, 1, 1, 'withdrawn' FROM payment",
+    )
+
+    assert world.cancel(sold).status is ReversalStatus.REVERSED
+    assert world.paymego.held() == 0
+
+
 def test_it_is_a_notice_that_says_what_helps_and_nothing_more_is_charged(world: HookedWorld) -> None:
     owe_paid(world, "p1", 1)
     corrupt(world, CORRUPTIONS["cancellation.cause"])

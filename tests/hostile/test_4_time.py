@@ -1,6 +1,6 @@
 """4. Time: guarantee 7 under faults that add up, a wall clock that jumps.
 
-That every single fault keeps guarantee 7 is told by ``test_1_fault_proxy`` and ``test_2_answers``, cell by cell.
+``test_1_fault_proxy`` and ``test_2_answers`` check, cell by cell, that every single fault keeps guarantee 7.
 """
 
 from __future__ import annotations
