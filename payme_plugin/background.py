@@ -1,4 +1,4 @@
-"""The background of one till: recovery, housekeeping, the leader lock, the worker, notices."""
+"""The background of one till: orphans, housekeeping, the leader lock, the worker, notices."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ from typing import TYPE_CHECKING
 from payme_plugin.delivery.host_queue import QueueConsumer
 from payme_plugin.delivery.processor import CancellationProcessor
 from payme_plugin.delivery.worker import Worker
-from payme_plugin.ledger.errors import AnotherTill, Damaged, FileMoved, JournalError
+from payme_plugin.ledger.errors import AnotherTill, Damaged, FileMoved, JournalError, Unavailable
 from payme_plugin.ledger.locks import LeaderLock
 from payme_plugin.ledger.retention import forget_finished
+from payme_plugin.ledger.states import PaymentState
 from payme_plugin.log import Log
-from payme_plugin.operations.closed_receipts import ClosedReceipts
-from payme_plugin.operations.recovery import Outcome, recover
-from payme_plugin.operations.results import JOURNAL_NOTICE, journal_notice
+from payme_plugin.operations.recovery import cancel_orphans
+from payme_plugin.operations.refund_rules import sums
+from payme_plugin.operations.results import JOURNAL_NOTICE, SALE_NOTICE, journal_notice, store_unstored
 from payme_plugin.settings import SettingsError
 from payme_plugin.texts import Text, Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from hookspecs import QueueMessage, QueueVerdict
+    from hookspecs import QueueMessage, QueueVerdict, Receipt
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.operations.cancellation import MerchantClient
     from payme_plugin.operations.host_guard import GuardedHost
+    from payme_plugin.operations.results import NotPaid
     from payme_plugin.service import ClientCache, Storage
     from payme_plugin.settings import Settings, SettingsReader
 
@@ -34,12 +36,14 @@ __all__ = ["Background", "texts_of"]
 
 _log = Log()
 
-_RECOVERY_NOTICE = "payme.recovery"
-_TOO_OLD_NOTICE = "payme.recovery.too_old"
+_NOT_READY_NOTICE = "payme.not_ready"
+_PENDING_NOTICE = "payme.pending"
+_UNACKNOWLEDGED_NOTICE = "payme.unacknowledged"
 _BACKLOG_NOTICE = "payme.cancellations"
 _ANOTHER_TILL_NOTICE = "payme.another_till"
 _DEFAULT_LANGUAGE = "ru"
 _MAX_LIVE_AGE_MS = 3_600_000
+_LATE_MS = 600_000
 _MAX_LIVE = 10
 _FORGET_AT_ONCE = 100
 _DAY_S = 86_400.0
@@ -59,7 +63,7 @@ class Background:
         clock: time.
 
     Attributes:
-        closed_receipts: the receipts that the host closed.
+        pending: the payments whose last answer was PENDING, and since when, on the monotonic clock.
     """
 
     def __init__(
@@ -71,36 +75,27 @@ class Background:
         self._clients = clients
         self._clock = clock
         self._leader = LeaderLock()
-        self.closed_receipts = ClosedReceipts(storage.journal, storage.owner, clock, self._is_active)
+        self.pending: dict[str, float] = {}
+        self._unstored: dict[str, NotPaid | None] = {}
         self._lock = threading.Lock()
         self._changed = threading.Condition()
         self._active: str | None = None
         self._processor: CancellationProcessor | None = None
-        self._is_recovered = False
+        self._is_ready = False
+        self._started_at = clock.monotonic()
         self._forget_at = float("-inf")
         self._consumer = QueueConsumer(host, self, clock)
         self._worker = Worker(self, clock)
-        self._recovery = threading.Thread(target=self._recover_once, name="payme-recovery", daemon=True)
 
     def start(self, *, run_worker: bool) -> None:
-        """Start the worker, which recovers first; without a worker, recover in another thread.
+        """Start the worker, if this process has one."""
+        if run_worker:
+            self._worker.start()
 
-        It asks the host, which may hold a lock while it starts its plugins.
-        """
-        (self._worker if run_worker else self._recovery).start()
-
-    def stop(self, *, ask_host: bool = True) -> None:
-        """End the worker; unfinished work is durable.
-
-        Args:
-            ask_host: first ask the host about this process's payments; those that it does not have are cancelled. The
-                host must have recorded all results.
-        """
-        self.closed_receipts.store_waiting()
-        self._recover_or_log(include_own=ask_host)
+    def stop(self) -> None:
+        """End the worker; unfinished work is durable."""
+        self.store_results()
         self._worker.stop(_STOP_TIMEOUT_S)
-        if self._recovery.is_alive():
-            self._recovery.join(_STOP_TIMEOUT_S)
         self._leader.release()
 
     def wake(self, *, retry: bool = False) -> None:
@@ -123,56 +118,97 @@ class Background:
         """Return the texts in the cashier's current language."""
         return texts_of(self._current_settings(), self._host)
 
+    # ------------------------------------------------------------------------------------------------------------------
+    # For the money hooks
+    # ------------------------------------------------------------------------------------------------------------------
+
     @contextlib.contextmanager
     def active_payment(self, payment_id: str) -> Iterator[None]:
-        """Recover all other payments, then reserve this one for its hook until the block ends.
+        """Reserve a payment for its hook until the block ends, as the leader.
 
         Raises:
-            AnotherTill: another live process is the leader; its host's answers may contradict this host's.
-            JournalError: the leader can't be determined.
+            AnotherTill: another live process is the leader.
+            JournalError: the leader can't be determined, or an earlier result of this payment can't be stored.
         """
-        if self.closed_receipts.waiting:
-            self.closed_receipts.store_waiting()
+        self._storage.journal()
+        self._require_leader()
+        self.store_results()
+        if payment_id in self._unstored:
+            message = f"the earlier result of payment {payment_id} can't be stored"
+            raise Unavailable(message)
+        with self.active(payment_id):
+            yield
+
+    @contextlib.contextmanager
+    def active(self, payment_id: str) -> Iterator[None]:
+        """Let the worker yield to the hook that works on this payment, until the block ends."""
         with self._changed:
             self._active = payment_id
         try:
-            self._recover_as_leader()
             yield
         finally:
             with self._changed:
                 self._active = None
                 self._changed.notify_all()
 
-    def recover(self, *, include_own: bool) -> Mapping[Outcome, list[PaymentRow]] | None:
-        """Decide unfinished payments; if another process is the leader, show a notice and return None.
+    def keep_result(self, row: PaymentRow, outcome: NotPaid | None) -> None:
+        """Keep a result that was told but could not be stored, until ``store_results`` can store it.
 
         Args:
-            include_own: also decide this process's own payments except the active one; else only those of dead
-                processes. Use it only on the host's thread, because the host has recorded their results there.
+            row: the payment as last stored.
+            outcome: the outcome; None if it is unknown what happened: then a cancellation is stored.
+        """
+        self._unstored[row.payment_id] = outcome
+
+    def store_results(self) -> None:
+        """Try once to store each result that was kept; raise nothing."""
+        for payment_id, outcome in list(self._unstored.items()):
+            try:
+                store_unstored(self._storage.opened.journal, payment_id, outcome, self.texts())
+            except JournalError as error:
+                _log.error("the result of payment %s can't be stored now: %s", payment_id, error)
+                return
+            self._unstored.pop(payment_id, None)
+            self.wake()
+
+    def decide_orphans(self) -> None:
+        """Cancel what earlier processes left; the host has repeated and acknowledged everything that it has.
 
         Raises:
-            JournalError: the journal can't be used.
+            AnotherTill: another live process is the leader.
+            JournalError: not every payment could be decided.
         """
         journal = self._storage.journal()
-        is_leader = self._try_lead()
-        self._host.notice(_ANOTHER_TILL_NOTICE, None if is_leader else self.texts()(Text.NOTICE_ANOTHER_TILL))
-        if not is_leader:
-            return None
-        owner = self._storage.owner
-
-        def may_decide(row: PaymentRow) -> bool:
-            # Only the leader takes payments, so whoever else began one has ended.
-            return row.owner != owner or (include_own and not self._is_active(row.payment_id))
-
-        recovered = recover(journal, may_decide, lambda row: self._host.is_recorded(row.payment_id), self.texts())
-        self._is_recovered = True
-        # This process decides its own payments when the host answers, so they need no notice.
-        left = sum(row.owner != owner for row in recovered[Outcome.KEPT])
-        self._notify_count(_RECOVERY_NOTICE, Text.NOTICE_PAYMENTS_KEPT, left)
-        self._notify_count(_TOO_OLD_NOTICE, Text.NOTICE_PAYMENTS_TOO_OLD, len(recovered[Outcome.TOO_OLD]))
-        if recovered[Outcome.CANCELLED]:
+        self._require_leader()
+        if cancel_orphans(journal, self._storage.owner, self.pending, self.texts()):
             self.wake()
-        return recovered
+        journal.mark_ready()
+        if not self._is_ready:
+            lost = [row for row in journal.in_open_sales() if row.owner != self._storage.owner]
+            for row in lost:
+                if self._host.is_recorded(row.payment_id) is False:
+                    _log.error("payment %s is recorded, but the till does not have it", row.payment_id)
+                    self._host.notice(SALE_NOTICE, self.texts()(Text.NOTICE_SALE_LOST, number=row.number))
+        self._is_ready = True
+
+    def notify_unacknowledged(self, sale: Receipt | None = None) -> None:
+        """Show a notice for payments that were told PAID and that the host has neither acknowledged nor cancelled.
+
+        Args:
+            sale: the sale of a payment that begins: any payment of an earlier sale is late. None: those of 10 minutes ago.
+        """
+        limit = self._clock.wall_ms() - _LATE_MS
+        late = [
+            row
+            for row in self._storage.journal().unfinished()
+            if row.state is PaymentState.PAID and row.owner == self._storage.owner and row.acknowledged_at is None
+            and (row.updated_at < limit if sale is None else (row.shift, row.number) != (sale.shift, sale.number))
+        ]
+        text = None
+        if late:
+            amount = sums(late[0].amount)
+            text = self.texts()(Text.NOTICE_UNACKNOWLEDGED, amount=amount, number=late[0].number, count=len(late))
+        self._host.notice(_UNACKNOWLEDGED_NOTICE, text)
 
     # ------------------------------------------------------------------------------------------------------------------
     # For the worker and the host's queue
@@ -200,11 +236,10 @@ class Background:
         return None if settings is None else self._clients.merchant(settings)
 
     def do_housekeeping(self) -> None:
-        """Store waiting receipts, recover, delete old payments and update the notices."""
-        self.closed_receipts.store_waiting()
-        if not self._is_recovered:
-            self._recover_or_log(include_own=False)
+        """Store what could not be stored, delete old payments and update the notices."""
+        self.store_results()
         self._forget_finished()
+        self._notify_host_duties()
         self._consumer.refresh_notice()
         fault = self._storage.fault()
         if fault is not None:
@@ -247,28 +282,22 @@ class Background:
         except SettingsError:
             return None
 
-    def _is_active(self, payment_id: str) -> bool:
-        return payment_id == self._active
+    def _require_leader(self) -> None:
+        is_leader = self._try_lead()
+        self._host.notice(_ANOTHER_TILL_NOTICE, None if is_leader else self.texts()(Text.NOTICE_ANOTHER_TILL))
+        if not is_leader:
+            message = "another process works with this folder, and decides about its payments"
+            raise AnotherTill(message)
 
-    def _recover_as_leader(self) -> None:
-        try:
-            if self.recover(include_own=True) is None:
-                message = "another till works with this folder, and decides about its payments"
-                raise AnotherTill(message)
-        except JournalError as error:
-            if not self._leader.is_leader:
-                raise
-            _log.error("recovery waits: %s", error)
-
-    def _recover_or_log(self, *, include_own: bool) -> None:
-        try:
-            self.recover(include_own=include_own)
-        except JournalError as error:
-            _log.error("recovery waits: %s", error)
-
-    def _recover_once(self) -> None:
-        with self._worker.host_lock:
-            self._recover_or_log(include_own=False)
+    def _notify_host_duties(self) -> None:
+        """Show what the host still owes after 10 minutes: ``on_ready``, an acknowledgement, a repeated request."""
+        limit = self._clock.monotonic() - _LATE_MS / 1000
+        not_ready = self._started_at < limit and not self._is_ready
+        self._host.notice(_NOT_READY_NOTICE, self.texts()(Text.NOTICE_NOT_READY) if not_ready else None)
+        pending = sum(since < limit for since in list(self.pending.values()))
+        self._notify_count(_PENDING_NOTICE, Text.NOTICE_PENDING, pending)
+        with contextlib.suppress(JournalError):  # the journal has a notice of its own
+            self.notify_unacknowledged()
 
     def _notify_count(self, key: str, text: Text, count: int) -> None:
         self._host.notice(key, self.texts()(text, count=count) if count else None)

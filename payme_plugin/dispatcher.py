@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from hookspecs import CancelRequest, PaymentResult, RefundViolation, ReversalResult, ReversalStatus
-from payme_plugin.ledger.errors import AnotherTill, Conflict, Damaged, JournalError
+from hookspecs import PaymentResult, PaymentStatus, ReceiptKind, RefundRequest, ReversalResult, ReversalStatus
+from payme_plugin.ledger.errors import AnotherTill, Conflict, JournalError
 from payme_plugin.log import Log
 from payme_plugin.operations import reversal_requests
+from payme_plugin.operations.acknowledgement import Acknowledgement
 from payme_plugin.operations.answers import payment_answer, reversal_answer
-from payme_plugin.operations.payment import take_payment
-from payme_plugin.operations.results import is_ours, refused_result, unknown_result
+from payme_plugin.operations.fiscal import store_link
+from payme_plugin.operations.lost_payment import find_lost_payment
+from payme_plugin.operations.payment import resume_payment, take_payment
+from payme_plugin.operations.results import is_ours, pending_result, refused_result, unknown_result
 from payme_plugin.operations.reversal import refused
+from payme_plugin.operations.reversal_requests import ReversalContext
 from payme_plugin.secret import safe_traceback
 from payme_plugin.settings import SettingsError
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
-    from hookspecs import PaymentRequest, PaymentType, QueueMessage, QueueVerdict, Receipt, RefundRequest, Ui
+    from hookspecs import (
+        CancelRequest,
+        PaymentRecord,
+        PaymentRequest,
+        PaymentType,
+        QueueMessage,
+        QueueVerdict,
+        Receipt,
+        RefundViolation,
+        Ui,
+    )
+    from payme_plugin.operations.context import Context
     from payme_plugin.service import Service
 
 __all__ = ["HookDispatcher"]
@@ -30,6 +46,8 @@ __all__ = ["HookDispatcher"]
 _log = Log()
 
 _STOP_TIMEOUT_S = 2.0
+
+_Result = TypeVar("_Result", PaymentResult, ReversalResult)
 
 
 class _State(Enum):
@@ -41,6 +59,15 @@ class _State(Enum):
     """``stop`` no longer waits. A money hook that still runs closes the service when it returns."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """The money hook that runs: what it is about, its thread, and its result once it returns."""
+
+    key: tuple[str, str]
+    thread: int
+    result: Future[object]
+
+
 class HookDispatcher:
     """Serves the hooks of one till from ``start`` to ``stop``. Any thread may call it."""
 
@@ -48,7 +75,7 @@ class HookDispatcher:
         self._service = service
         self._changed = threading.Condition(threading.Lock())
         self._state = _State.STARTING
-        self._busy_thread: int | None = None
+        self._running: _Running | None = None
 
     def is_running(self) -> bool:
         """Return whether hooks are served, i.e. ``start`` has ended and ``stop`` has not begun."""
@@ -65,7 +92,7 @@ class HookDispatcher:
                     self._state = _State.RUNNING
         finally:
             if not has_started:
-                self._service.stop(ask_host=False)
+                self._service.stop()
 
     def stop(self) -> None:
         """End work; unfinished payments and cancellations are durable.
@@ -79,48 +106,162 @@ class HookDispatcher:
             if not self.is_running():
                 return
             self._state = _State.STOPPING
-            was_busy = self._busy_thread is not None
-            if self._busy_thread != threading.get_ident():
-                self._changed.wait_for(lambda: self._busy_thread is None, _STOP_TIMEOUT_S)
+            if self._running is not None and self._running.thread != threading.get_ident():
+                self._changed.wait_for(lambda: self._running is None, _STOP_TIMEOUT_S)
             self._state = _State.STOPPED
-            if self._busy_thread is not None:
+            if self._running is not None:
                 return
-        # The host may not have stored the result of that hook yet, so it is not asked about this process's payments.
-        self._service.stop(ask_host=not was_busy)
+        self._service.stop()
 
     def payment_types(self) -> list[PaymentType]:
         """Return the tender of the settings; an empty list if there is none."""
         return self._service.payment_types()
 
+    # ------------------------------------------------------------------------------------------------------------------
+    # A sale
+    # ------------------------------------------------------------------------------------------------------------------
+
     def pay(self, request: PaymentRequest, ui: Ui) -> PaymentResult | None:
-        """Take a payment; return None if the tender isn't ours.
+        """Take a payment; return None if it isn't ours.
 
         Money effect: may charge.
         """
-        if self._service.settings.payment_type() != request.payment_type:
+        row, fault = None, None
+        try:
+            row = self._service.storage.journal().find(request.payment_id)
+        except JournalError as error:
+            fault = error
+        # The tender may have another number since the payment began.
+        if row is None and self._service.settings.payment_type() != request.payment_type:
             return None
-        with self._one_at_a_time() as began_at:
-            if began_at is None:
-                result = self._refused_payment(request, Text.PAYMENT_BUSY)
-            else:
-                result = self._pay(request, _StoppableUi(ui, self))
-                self._log_result("on_payment", request.payment_id, result, began_at)
-        self._wake_for(result)
+        is_repeated = request.repeated or row is not None
+
+        def cannot(text: Text, **values: object) -> PaymentResult:
+            if is_repeated:
+                self._service.background.pending.setdefault(request.payment_id, self._service.clock.monotonic())
+                return pending_result(self._service.texts(), request.amount)
+            return refused_result(request.amount, self._service.texts()(text, **values))
+
+        def work() -> PaymentResult:
+            if fault is not None:
+                self._service.journal_fault(fault, f"payment {request.payment_id}")
+                return cannot(Text.PAYMENT_JOURNAL_UNWRITABLE)
+            return self._pay(request, _StoppableUi(ui, self), cannot, is_repeated=is_repeated)
+
+        key = ("on_payment", request.payment_id)
+        return self._exclusively(key, work, lambda: cannot(Text.PAYMENT_BUSY))
+
+    def _pay(
+        self, request: PaymentRequest, ui: Ui, cannot: Callable[..., PaymentResult], *, is_repeated: bool
+    ) -> PaymentResult:
+        background, row = self._service.background, None
+        try:
+            with background.active_payment(request.payment_id):
+                context = self._service.context()
+                row = context.journal.find(request.payment_id)
+                if row is not None:
+                    result = resume_payment(context, request, row, ui)
+                elif is_repeated:
+                    result = find_lost_payment(context, request, ui)
+                else:
+                    background.notify_unacknowledged(request.receipt)
+                    result = take_payment(context, request, ui)
+        except SettingsError as error:
+            _log.error("payment %s can't be taken, the settings can't be used: %s", request.payment_id, error)
+            return cannot(Text.PAYMENT_SETTINGS_BROKEN, fault=error.faults[0].short)
+        except AnotherTill as error:
+            _log.error("payment %s can't be taken: %s", request.payment_id, error)
+            return cannot(Text.PAYMENT_ANOTHER_TILL)
+        except JournalError as error:
+            self._service.journal_fault(error, f"payment {request.payment_id}")
+            return cannot(Text.PAYMENT_JOURNAL_UNWRITABLE)
+        except Exception as error:  # noqa: BLE001
+            # No hook raises. What is durable decides later; until then the result must not be PAID.
+            _log.error("payment %s: a fault of the plugin: %s", request.payment_id, safe_traceback(error))
+            return cannot(Text.PAYMENT_TILL_FAULT) if is_repeated else self._after_fault(request)
+        if result.status is PaymentStatus.PENDING:
+            return cannot(Text.PAYMENT_TILL_FAULT)
+        background.pending.pop(request.payment_id, None)
         return result
+
+    def _after_fault(self, request: PaymentRequest) -> PaymentResult:
+        """Return REFUSED if the journal proves that no code was sent, else UNKNOWN, with a cancellation."""
+        texts = self._service.texts()
+        try:
+            row = self._service.storage.journal().find(request.payment_id)
+        except JournalError:
+            return unknown_result(texts, request.amount)
+        if row is not None:
+            self._service.background.keep_result(row, None)
+            self._service.background.store_results()
+        refused = refused_result(request.amount, texts(Text.PAYMENT_TILL_FAULT))
+        return payment_answer(texts, request, row, refused)
+
+    def acknowledge(self, record: PaymentRecord) -> None:
+        """Take note that the host has stored a paid tender.
+
+        Raises:
+            JournalError: it could not be stored.
+        """
+        self._acknowledgement().apply(record)
+        self._service.background.pending.pop(record.payment_id, None)
+        self._service.background.wake()
+
+    def receipt_closed(self, receipt: Receipt) -> None:
+        """Acknowledge the payments in a closed sale and store its fiscal link.
+
+        Raises:
+            JournalError: one of them could not be stored.
+        """
+        if receipt.kind is not ReceiptKind.SALE or not any(is_ours(record) for record in receipt.payments):
+            return
+        if receipt.closed_at is None:
+            receipt = replace(receipt, closed_at=self._service.clock.wall_ms())
+        acknowledgement = self._acknowledgement()
+        for record in receipt.payments:
+            row = acknowledgement.apply(record, receipt)
+            if row is not None and row.receipt_id is not None and receipt.fiscal is not None:
+                store_link(acknowledgement.journal, row, receipt.fiscal.url)
+            self._service.background.pending.pop(record.payment_id, None)
+        self._service.background.wake()
+
+    def ready(self) -> None:
+        """Cancel the payments of earlier processes that the host neither repeated nor acknowledged.
+
+        Raises:
+            JournalError: not all of them could be decided, or another process is the leader.
+
+        Money effect: may cancel.
+        """
+        self._service.background.decide_orphans()
+
+    def _acknowledgement(self) -> Acknowledgement:
+        service = self._service
+        return Acknowledgement(service.storage.journal(), service.storage.owner, service.texts(), service.host.notice)
+
+    # ------------------------------------------------------------------------------------------------------------------
+    # Cancels and refunds
+    # ------------------------------------------------------------------------------------------------------------------
 
     def cancel(self, request: CancelRequest, ui: Ui) -> ReversalResult | None:
         """Return the payment of an open sale; return None if the payment isn't ours.
 
+        Raises:
+            JournalError: nothing was stored; the host repeats it.
+
         Money effect: may cancel, the whole amount.
         """
-        record, row, is_lost = request.payment, None, False
+        record = request.payment
         try:
             row = reversal_requests.row_of_cancel(self._service.storage.journal(), request)
         except JournalError as error:
-            _log.error("the journal can't be asked whose payment it is: %s", error)
             # A record that lost its data counts as ours under our tender.
             is_lost = not record.data and record.payment_type == self._service.settings.payment_type()
-        if row is None and not (is_lost or is_ours(record)):
+            if not (is_lost or is_ours(record)):
+                return None
+            self._service.journal_fault(error, f"cancel of {record.payment_id}")
+            raise
+        if row is None and not is_ours(record):
             return None
         return self._reverse("on_cancel", record.payment_id if row is None else row.payment_id, request, ui)
 
@@ -135,104 +276,71 @@ class HookDispatcher:
             return reversal_requests.violations(journal, request, original, texts)
         except JournalError as error:
             self._service.journal_fault(error, f"refund {request.refund_id}")
-            # Rules that need the journal are skipped. on_full_refund is refused then, because it sends no cancel that
-            # is not durable.
+            # Rules that need the journal are skipped. on_full_refund raises then, because it sends no cancel that is
+            # not durable.
             return reversal_requests.violations_without_journal(request, texts) if self._may_be_ours(request) else []
 
     def refund(self, request: RefundRequest, ui: Ui) -> ReversalResult | None:
         """Return the payment of a closed sale if the rules allow it; None if the payment isn't ours.
+
+        Raises:
+            JournalError: nothing was stored; the host repeats it.
 
         Money effect: may cancel, the whole amount.
         """
         try:
             original = reversal_requests.original_of(self._service.storage.journal(), request)
         except JournalError as error:
-            _log.error("the journal can't be asked whose payment it is: %s", error)
-            original = None
+            if not self._may_be_ours(request):
+                return None
+            self._service.journal_fault(error, f"refund {request.refund_id}")
+            raise
         if original is None and not self._may_be_ours(request):
             return None
         named = request.payment.payment_id if request.payment is not None else "-"
         return self._reverse("on_full_refund", named if original is None else original.payment_id, request, ui)
 
-    def receipt_closed(self, receipt: Receipt) -> None:
-        """Confirm the payments in a closed receipt and store its fiscal link, now or later."""
-        try:
-            self._service.background.closed_receipts.store(receipt)
-        except JournalError as error:
-            self._service.journal_fault(error, f"receipt {receipt.shift}/{receipt.number} is closed")
-        self._service.background.wake()
-
-    def queue_message(self, message: QueueMessage) -> QueueVerdict | None:
-        """Handle a message of the host's queue; return None if its kind is not ours.
-
-        Money effect: may cancel.
-        """
-        return self._service.background.queue_message(message)
-
-    def _pay(self, request: PaymentRequest, ui: Ui) -> PaymentResult:
-        try:
-            with self._service.background.active_payment(request.payment_id):
-                return take_payment(self._service.context(), request, ui)
-        except SettingsError as error:
-            _log.error("payment %s is refused, the settings can't be used: %s", request.payment_id, error)
-            return self._refused_payment(request, Text.PAYMENT_SETTINGS_BROKEN, fault=error.faults[0].short)
-        except AnotherTill as error:
-            _log.error("payment %s is refused: %s", request.payment_id, error)
-            return self._not_taken(request, Text.PAYMENT_ANOTHER_TILL)
-        except JournalError as error:
-            self._service.journal_fault(error, f"payment {request.payment_id}")
-            return self._refused_payment(request, Text.PAYMENT_JOURNAL_UNWRITABLE)
-        except Exception as error:  # noqa: BLE001
-            # No hook raises. What is durable decides later; until then the result must not be PAID.
-            _log.error("payment %s: a fault of the plugin: %s", request.payment_id, safe_traceback(error))
-            return self._not_taken(request, Text.PAYMENT_TILL_FAULT)
-
-    def _not_taken(self, request: PaymentRequest, text: Text) -> PaymentResult:
-        """Return REFUSED if the journal proves that no code was sent, else the result that it has."""
-        texts = self._service.texts()
-        try:
-            row = self._service.storage.journal().find(request.payment_id)
-        except JournalError:
-            return unknown_result(texts, request.amount)
-        return payment_answer(texts, request, row, self._refused_payment(request, text))
-
     def _reverse(self, hook: str, payment_id: str, request: CancelRequest | RefundRequest, ui: Ui) -> ReversalResult:
-        with self._one_at_a_time() as began_at:
-            if began_at is not None:
-                result = self._try_reversal(payment_id, request, _StoppableUi(ui, self))
-                if result.status is ReversalStatus.REFUSED:
-                    result = self._answer_instead(result, payment_id, request)
-                self._log_result(hook, payment_id, result, began_at)
-            else:
-                # The running hook may be returning the same payment.
-                result = refused(self._service.texts(), Text.REVERSAL_BUSY)
-                if self.is_running():
-                    result = self._answer_instead(result, payment_id, request)
-        self._wake_for(result)
-        return result
+        key = (hook, request.refund_id if isinstance(request, RefundRequest) else payment_id)
+
+        def work() -> ReversalResult:
+            result = self._try_reversal(payment_id, request, _StoppableUi(ui, self))
+            if result.status is ReversalStatus.REFUSED:
+                result = self._answer_instead(result, payment_id, request)
+            return result
+
+        def busy() -> ReversalResult:
+            # The running hook may be returning the same payment.
+            return self._answer_instead(refused(self._service.texts(), Text.REVERSAL_BUSY), payment_id, request)
+
+        return self._exclusively(key, work, busy)
 
     def _try_reversal(self, payment_id: str, request: CancelRequest | RefundRequest, ui: Ui) -> ReversalResult:
+        service = self._service
+        merchant: Context | None = None
         try:
-            with self._service.background.active_payment(payment_id):
-                return reversal_requests.return_payment(self._service.context(), request, ui)
+            merchant = service.context()
         except SettingsError as error:
-            _log.error("reversal of %s is refused, the settings can't be used: %s", payment_id, error)
-            return refused(self._service.texts(), Text.REVERSAL_SETTINGS_BROKEN, fault=error.faults[0].short)
-        except AnotherTill as error:
-            _log.error("reversal of %s is refused: %s", payment_id, error)
-            return refused(self._service.texts(), Text.REVERSAL_ANOTHER_TILL)
+            _log.error("reversal of %s is queued, the settings can't be used: %s", payment_id, error)
+        try:
+            service.background.store_results()
+            context = ReversalContext(
+                service.storage.journal(), service.storage.owner, service.clock, service.texts(), merchant
+            )
+            with service.background.active(payment_id):
+                result = reversal_requests.return_payment(context, request, ui)
         except Conflict as error:
             _log.warning("reversal of %s: %s", payment_id, error)
-            return refused(self._service.texts(), Text.REVERSAL_BUSY)
+            return refused(service.texts(), Text.REVERSAL_BUSY)
         except JournalError as error:
-            self._service.journal_fault(error, f"reversal of {payment_id}")
-            is_damaged = isinstance(error, Damaged)
-            text = Text.REVERSAL_JOURNAL_DAMAGED if is_damaged else Text.REVERSAL_JOURNAL_UNWRITABLE
-            return refused(self._service.texts(), text)
+            service.journal_fault(error, f"reversal of {payment_id}")
+            raise
         except Exception as error:  # noqa: BLE001
             # No hook raises. A durable cancellation is carried out whatever this result is.
             _log.error("reversal of %s: a fault of the plugin: %s", payment_id, safe_traceback(error))
-            return refused(self._service.texts(), Text.REVERSAL_JOURNAL_UNWRITABLE)
+            return refused(service.texts(), Text.REVERSAL_TILL_FAULT)
+        service.background.pending.pop(payment_id, None)
+        return result
 
     def _answer_instead(
         self, refusal: ReversalResult, payment_id: str, request: CancelRequest | RefundRequest
@@ -247,52 +355,69 @@ class HookDispatcher:
             if row is None:
                 return refusal
             return reversal_answer(journal, row, self._service.texts(), refusal)
-        except Exception as error:  # noqa: BLE001 - the refusal is returned then
-            _log.error("reversal of %s: its stored state can't be read: %s", payment_id, type(error).__name__)
+        except JournalError as error:
+            _log.error("reversal of %s: its stored state can't be read: %s", payment_id, error)
             return refusal
-
-    def _refused_payment(self, request: PaymentRequest, text: Text, **values: object) -> PaymentResult:
-        return refused_result(request.amount, self._service.texts()(text, **values))
 
     def _may_be_ours(self, request: RefundRequest) -> bool:
         is_named = request.payment is not None and is_ours(request.payment)
         return is_named or request.payment_type == self._service.settings.payment_type()
 
-    def _wake_for(self, result: PaymentResult | ReversalResult) -> None:
+    # ------------------------------------------------------------------------------------------------------------------
+    # Later
+    # ------------------------------------------------------------------------------------------------------------------
+
+    def queue_message(self, message: QueueMessage) -> QueueVerdict | None:
+        """Handle a message of the host's queue; return None if its kind is not ours.
+
+        Money effect: may cancel.
+        """
+        return self._service.background.queue_message(message)
+
+    def _exclusively(
+        self, key: tuple[str, str], work: Callable[[], _Result], busy: Callable[[], _Result]
+    ) -> _Result:
+        """Do the work of a money hook; wait for the result of a running one with the same key; else return ``busy()``.
+
+        A call joins also after the stop has begun. A call from within the running hook is busy.
+        """
+        with self._changed:
+            running, mine = self._running, None
+            if running is None and self.is_running():
+                self._running = mine = _Running(key, threading.get_ident(), Future())
+        if mine is None:
+            if running is not None and running.key == key and running.thread != threading.get_ident():
+                return cast("_Result", running.result.result())
+            return busy()
+        began_at = self._service.clock.monotonic()
+        try:
+            result = work()
+            mine.result.set_result(result)
+        except BaseException as error:
+            mine.result.set_exception(error)
+            raise
+        finally:
+            with self._changed:
+                self._running = None
+                self._changed.notify_all()
+                is_last = self._state is _State.STOPPED
+            if is_last:
+                self._service.stop()
+        self._log_result(key, result, began_at)
         if result.cancellation_queued:
             self._service.background.wake(retry=True)
+        return result
 
-    def _log_result(self, hook: str, payment_id: str, result: PaymentResult | ReversalResult, began_at: float) -> None:
+    def _log_result(self, key: tuple[str, str], result: PaymentResult | ReversalResult, began_at: float) -> None:
         _log.info(
             "%s %s: %s, receipt %s, error %s, cancellation %s, %d ms",
-            hook,
-            payment_id,
+            *key,
             result.status.value,
             result.receipt_id or "-",
             result.error_code if result.error_code is not None else "-",
             "queued" if result.cancellation_queued else "none",
             (self._service.clock.monotonic() - began_at) * 1000,
         )
-
-    @contextmanager
-    def _one_at_a_time(self) -> Iterator[float | None]:
-        """Yield when the money hook began; None if another one runs or the till stops."""
-        with self._changed:
-            is_free = self.is_running() and self._busy_thread is None
-            if is_free:
-                self._busy_thread = threading.get_ident()
-        if not is_free:
-            yield None
-            return
-        try:
-            yield self._service.clock.monotonic()
-        finally:
-            with self._changed:
-                self._busy_thread = None
-                self._changed.notify_all()
-                is_last = self._state is _State.STOPPED
-            if is_last:
-                self._service.stop(ask_host=False)
 
 
 class _StoppableUi:

@@ -5,7 +5,9 @@ It imports only ``hookspecs`` and the standard library, so that a till starts qu
 
 from __future__ import annotations
 
+import logging
 import threading
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import hookspecs
@@ -16,11 +18,15 @@ if getattr(hookspecs, "PROJECT", None) != "pos" or getattr(hookspecs, "API_VERSI
     raise ImportError(f"payme-plugin needs its own package hookspecs, API version 1, but found {_found}", path=_found)
 
 from hookspecs import hookimpl
+from payme_plugin import PLUGIN_NAME
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hookspecs import (
         CancelRequest,
         Host,
+        PaymentRecord,
         PaymentRequest,
         PaymentResult,
         PaymentType,
@@ -42,26 +48,23 @@ class PaymePlugin:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._host: Host | None = None
         self._dispatcher: HookDispatcher | None = None
 
     @hookimpl
     def on_start(self, host: Host) -> None:
         """Begin work; see ``hookspecs``. A second start ends the first.
 
-        Money effect: may cancel, later: what an earlier run left.
+        A start that fails, e.g. for want of threads, is tried again at the next hook.
         """
-        # A till loads the heavy parts here, not when it looks for plugins.
-        from payme_plugin.dispatcher import HookDispatcher  # noqa: PLC0415
-        from payme_plugin.service import Service  # noqa: PLC0415
-
-        dispatcher = HookDispatcher(Service(host))
-        self._replace(dispatcher)
-        dispatcher.start()
+        self.on_stop()
+        self._host = host
+        self._started()
 
     @hookimpl
     def payment_types(self) -> list[PaymentType]:
         """Return the tender of the settings; see ``hookspecs``."""
-        dispatcher = self._running()
+        dispatcher = self._started()
         return [] if dispatcher is None else dispatcher.payment_types()
 
     @hookimpl
@@ -73,8 +76,34 @@ class PaymePlugin:
 
         Money effect: may charge.
         """
-        dispatcher = self._running_for(request, hookspecs.PaymentRequest)
+        _require(request, hookspecs.PaymentRequest)
+        dispatcher = self._started()
         return None if dispatcher is None else dispatcher.pay(request, ui)
+
+    @hookimpl
+    def on_payment_recorded(self, record: PaymentRecord) -> None:
+        """Acknowledge a payment; see ``hookspecs``.
+
+        Raises:
+            TypeError: ``record`` is not a ``PaymentRecord``.
+            HookFailed: it could not be stored.
+        """
+        _require(record, hookspecs.PaymentRecord)
+        if _is_ours(record):
+            with self._failing_as("on_payment_recorded"):
+                self._running("on_payment_recorded").acknowledge(record)
+
+    @hookimpl
+    def on_ready(self) -> None:
+        """Cancel what earlier runs left; see ``hookspecs``.
+
+        Raises:
+            HookFailed: not every payment could be decided.
+
+        Money effect: may cancel.
+        """
+        with self._failing_as("on_ready"):
+            self._running("on_ready").ready()
 
     @hookimpl
     def on_cancel(self, request: CancelRequest, ui: Ui) -> ReversalResult | None:
@@ -82,11 +111,16 @@ class PaymePlugin:
 
         Raises:
             TypeError: ``request`` is not a ``CancelRequest``.
+            HookFailed: nothing could be stored.
 
         Money effect: may cancel.
         """
-        dispatcher = self._running_for(request, hookspecs.CancelRequest)
-        return None if dispatcher is None else dispatcher.cancel(request, ui)
+        _require(request, hookspecs.CancelRequest)
+        dispatcher = self._running_for("on_cancel", request.payment)
+        if dispatcher is None:
+            return None
+        with self._failing_as("on_cancel"):
+            return dispatcher.cancel(request, ui)
 
     @hookimpl
     def validate_refund(self, request: RefundRequest) -> list[RefundViolation]:
@@ -94,8 +128,10 @@ class PaymePlugin:
 
         Raises:
             TypeError: ``request`` is not a ``RefundRequest``.
+            HookFailed: the plugin is not running, and the payment is ours.
         """
-        dispatcher = self._running_for(request, hookspecs.RefundRequest)
+        _require(request, hookspecs.RefundRequest)
+        dispatcher = self._running_for("validate_refund", request.payment)
         return [] if dispatcher is None else dispatcher.violations(request)
 
     @hookimpl
@@ -104,22 +140,29 @@ class PaymePlugin:
 
         Raises:
             TypeError: ``request`` is not a ``RefundRequest``.
+            HookFailed: nothing could be stored.
 
         Money effect: may cancel.
         """
-        dispatcher = self._running_for(request, hookspecs.RefundRequest)
-        return None if dispatcher is None else dispatcher.refund(request, ui)
+        _require(request, hookspecs.RefundRequest)
+        dispatcher = self._running_for("on_full_refund", request.payment)
+        if dispatcher is None:
+            return None
+        with self._failing_as("on_full_refund"):
+            return dispatcher.refund(request, ui)
 
     @hookimpl
     def on_receipt_closed(self, receipt: Receipt) -> None:
-        """Confirm the payments in a closed receipt; see ``hookspecs``.
+        """Acknowledge the payments in a closed sale; see ``hookspecs``.
 
         Raises:
             TypeError: ``receipt`` is not a ``Receipt``.
+            HookFailed: they could not be stored.
         """
-        dispatcher = self._running_for(receipt, hookspecs.Receipt)
-        if dispatcher is not None:
-            dispatcher.receipt_closed(receipt)
+        _require(receipt, hookspecs.Receipt)
+        if any(_is_ours(record) for record in receipt.payments):
+            with self._failing_as("on_receipt_closed"):
+                self._running("on_receipt_closed").receipt_closed(receipt)
 
     @hookimpl
     def on_queue_message(self, message: QueueMessage) -> QueueVerdict | None:
@@ -130,35 +173,76 @@ class PaymePlugin:
 
         Money effect: may cancel.
         """
-        dispatcher = self._running_for(message, hookspecs.QueueMessage)
+        _require(message, hookspecs.QueueMessage)
+        dispatcher = self._started()
         return None if dispatcher is None else dispatcher.queue_message(message)
 
     @hookimpl
     def on_stop(self) -> None:
-        """End work; see ``hookspecs``.
+        """End work; see ``hookspecs``."""
+        self._host = None
+        self._stop()
 
-        Money effect: may cancel, later.
-        """
-        self._replace(None)
-
-    def _replace(self, dispatcher: HookDispatcher | None) -> None:
-        """Replace the dispatcher and stop the former one."""
-        with self._lock:
-            former, self._dispatcher = self._dispatcher, dispatcher
-        if former is not None:
-            former.stop()
-
-    def _running(self) -> HookDispatcher | None:
-        """Return the dispatcher, or None before the start and after the stop."""
+    def _stop(self) -> None:
+        """Stop the dispatcher. Meanwhile it still answers hooks, which may join a running one."""
         dispatcher = self._dispatcher
-        return dispatcher if dispatcher is not None and dispatcher.is_running() else None
+        if dispatcher is not None:
+            dispatcher.stop()
+        with self._lock:
+            if self._dispatcher is dispatcher:
+                self._dispatcher = None
 
-    def _running_for(self, argument: object, kind: type) -> HookDispatcher | None:
-        """Return the dispatcher for a hook with this argument; raise TypeError if it is of another kind."""
-        if not isinstance(argument, kind):
-            message = f"expected {kind.__name__}, got {type(argument).__name__}"
-            raise TypeError(message)
-        return self._running()
+    def _started(self) -> HookDispatcher | None:
+        """Return the dispatcher; start it if an earlier start failed. None before the start and after the stop."""
+        if self._dispatcher is not None or self._host is None:
+            return self._dispatcher
+        with self._lock:
+            host = self._host
+            if self._dispatcher is None and host is not None:
+                try:
+                    # A till loads the heavy parts here, not when it looks for plugins.
+                    from payme_plugin.dispatcher import HookDispatcher  # noqa: PLC0415
+                    from payme_plugin.service import Service  # noqa: PLC0415
+
+                    dispatcher = HookDispatcher(Service(host))
+                    dispatcher.start()
+                except Exception as error:  # noqa: BLE001 - the next hook tries again
+                    with suppress(Exception):
+                        reason = f"{type(error).__name__}: {error}"
+                        logging.getLogger(PLUGIN_NAME).error("the plugin can't start yet: %s", reason)
+                    return None
+                self._dispatcher = dispatcher
+        return self._dispatcher
+
+    def _running(self, hook: str) -> HookDispatcher:
+        dispatcher = self._started()
+        if dispatcher is None:
+            raise hookspecs.HookFailed(PLUGIN_NAME, hook, "the plugin is not running")
+        return dispatcher
+
+    def _running_for(self, hook: str, record: PaymentRecord | None) -> HookDispatcher | None:
+        """Return the dispatcher; None if the plugin is not running and the payment is not ours for certain."""
+        return self._running(hook) if record is not None and _is_ours(record) else self._started()
+
+    @contextmanager
+    def _failing_as(self, hook: str) -> Iterator[None]:
+        """Raise ``HookFailed`` if the journal can't store what a hook has to store."""
+        from payme_plugin.ledger.errors import JournalError  # noqa: PLC0415
+
+        try:
+            yield
+        except JournalError as error:
+            raise hookspecs.HookFailed(PLUGIN_NAME, hook, str(error)) from error
+
+
+def _require(argument: object, kind: type) -> None:
+    if not isinstance(argument, kind):
+        message = f"expected {kind.__name__}, got {type(argument).__name__}"
+        raise TypeError(message)
+
+
+def _is_ours(record: PaymentRecord) -> bool:
+    return record.data.get("plugin") == PLUGIN_NAME
 
 
 plugin = PaymePlugin()

@@ -91,13 +91,9 @@ class Service:
         threading.Thread(target=warm_up_slips, args=slips, name="payme-warm-up", daemon=True).start()
         self.background.start(run_worker=settings is None or settings.run_worker)
 
-    def stop(self, *, ask_host: bool = True) -> None:
-        """End the background, and close clients and journal; unfinished work is durable.
-
-        Args:
-            ask_host: as for ``Background.stop``.
-        """
-        self.background.stop(ask_host=ask_host)
+    def stop(self) -> None:
+        """End the background, and close clients and journal; unfinished work is durable."""
+        self.background.stop()
         self._clients.close()
         self.storage.close()
 
@@ -136,6 +132,8 @@ class Service:
                 notice=self.host.notice,
             ),
             notice=self.host.notice,
+            files=self.storage.opened.file,
+            keep_result=self.background.keep_result,
         )
 
     def texts(self) -> Texts:

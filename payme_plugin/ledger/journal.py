@@ -186,12 +186,15 @@ class Journal(JournalReader):
                 self._add_cancellation(connection, row.payment_id, cancellation, now)
         return self.payment(row.payment_id)
 
-    def import_payment(self, payment: ImportedPayment, note: str) -> PaymentRow:
-        """Store a recorded payment that the journal lost and the host still has.
+    def import_payment(
+        self, payment: ImportedPayment, note: str, state: PaymentState = PaymentState.RECORDED
+    ) -> PaymentRow:
+        """Store a payment that the journal lost and the host still has.
 
         Args:
             payment: as the host has it.
             note: text of its first event.
+            state: RECORDED if the host has stored it, PAYING if Payme must be asked for its result.
 
         Raises:
             Conflict: a payment with this id or receipt exists.
@@ -199,8 +202,24 @@ class Journal(JournalReader):
         """
         with self.writing() as connection:
             self._require_new_receipt(connection, payment.receipt_id)
-            self._insert(connection, payment, PaymentState.RECORDED, 0, note)
+            self._insert(connection, payment, state, 0, note)
         return self.payment(payment.payment_id)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a host has said ``on_ready`` since the file was created or repaired."""
+        with self.reading() as connection:
+            return connection.execute("SELECT 1 FROM about WHERE name = 'ready'").fetchone() is not None
+
+    def mark_ready(self) -> None:
+        """Store that the host has repeated and acknowledged everything that it has.
+
+        Raises:
+            Unavailable: nothing was stored.
+        """
+        if not self.is_ready:
+            with self.writing() as connection:
+                connection.execute("INSERT OR IGNORE INTO about (name, value) VALUES ('ready', '1')")
 
     def take_over(self, row: PaymentRow, owner: str, reason: str) -> PaymentRow:
         """Make ``owner`` the process that works on an unfinished payment.

@@ -1,11 +1,11 @@
 """The states of a payment and the transitions between them: the table that the journal enforces.
 
 intent ──> created ──> paying ──> paid ──> recorded
-   │         │  ^        │ │        │         │  ^
-   │         │  └────────┘ │        └────┬────┘  │
-   v         v             v             v       │
-refused, aborted, (unknown)          reversing ──┘
-                                         │
+   │ │       │  ^        │ ^        │         │  ^
+   │ │       │  └────────┤ │        └────┬────┘  │
+   │ └───────┼───────────┼─┘             v       │
+   v         v           v           reversing ──┘
+refused, aborted,    (unknown)           │
                                          v
                                       reversed
 """
@@ -57,7 +57,7 @@ _UNFINISHED = frozenset({PaymentState.INTENT, PaymentState.CREATED, PaymentState
 _NOT_PAID = frozenset({PaymentState.REFUSED, PaymentState.ABORTED, PaymentState.UNKNOWN})
 
 _NEXT = {
-    PaymentState.INTENT: frozenset({PaymentState.CREATED, PaymentState.REFUSED, PaymentState.ABORTED}),
+    PaymentState.INTENT: frozenset({PaymentState.CREATED, PaymentState.PAYING, PaymentState.REFUSED, PaymentState.ABORTED}),
     PaymentState.CREATED: frozenset({PaymentState.PAYING}) | _NOT_PAID,
     PaymentState.PAYING: frozenset({PaymentState.CREATED, PaymentState.PAID}) | _NOT_PAID,
     PaymentState.PAID: frozenset({PaymentState.RECORDED, PaymentState.REVERSING}),

@@ -1,17 +1,17 @@
 """What a money hook answers about a payment in the journal if it can't act on it.
 
 It can't act if the journal can't be written, another process works on the payment, the plugin has failed, or nothing is
-left to do. ``otherwise`` is the caller's own result, used only if nothing was charged and nothing is being returned. A
-payment that can't begin, because another hook runs, the settings are broken or the journal can't be read, is REFUSED by
-the dispatcher.
+left to do. ``otherwise`` is the caller's own result, used only if nothing was charged and nothing is being returned; for
+a repeated payment it is PENDING, used also if it may be charged. A payment that can't begin, because another hook runs,
+the settings are broken or the journal can't be read, is REFUSED by the dispatcher, a repeated one PENDING.
 
 | The journal's payment            | ``payment_answer``              | ``reversal_answer`` | without ``otherwise`` |
 |----------------------------------|---------------------------------|---------------------|-----------------------|
 | none                             | ``otherwise``: no code was sent | -                   | -                     |
 | is of another amount or sale     | REFUSED: the id is reused       | -                   | -                     |
 | intent, created                  | ``otherwise``: no code was sent | ``otherwise``       | by its cancellation   |
-| paying                           | UNKNOWN: it may be charged      | ``otherwise``       | ``Conflict``          |
-| paid, recorded in an open sale   | UNKNOWN: it may be charged      | ``otherwise``       | ``Conflict``          |
+| paying                           | UNKNOWN, or PENDING             | ``otherwise``       | ``Conflict``          |
+| paid, recorded in an open sale   | UNKNOWN, or PENDING             | ``otherwise``       | ``Conflict``          |
 | recorded in a closed sale        | REFUSED: the id is reused       | ``otherwise``       | ``Conflict``          |
 | refused, aborted, unknown        | the stored result               | ``otherwise``       | by its cancellation   |
 | reversing, its cancellation live | REFUSED: money is returned      | QUEUED              | QUEUED                |
@@ -31,7 +31,7 @@ from payme_plugin.ledger.cancellations import Cancellations, closing_reason, ret
 from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.log import Log
-from payme_plugin.operations.results import is_paid_in, is_same_sale, refused_result, stored_result
+from payme_plugin.operations.results import is_paid_in, is_same_sale, refused_result, stored_result, unknown_result
 from payme_plugin.operations.reversal import refused
 from payme_plugin.texts import Text
 
@@ -72,7 +72,7 @@ def payment_answer(
     if row.state in {PaymentState.INTENT, PaymentState.CREATED}:
         return otherwise
     if row.state is PaymentState.PAYING or is_paid_in(request, row):
-        return replace(otherwise, status=PaymentStatus.UNKNOWN, message=texts(Text.PAYMENT_CHARGE_MAY_HANG))
+        return otherwise if otherwise.status is PaymentStatus.PENDING else unknown_result(texts, request.amount)
     if row.state.is_not_paid:
         return stored_result(row)
     is_reused = row.state is PaymentState.RECORDED

@@ -9,11 +9,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from payme_plugin.clock import Clock
+    from payme_plugin.ledger.connection import FileIdentity
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.locks import Leases
     from payme_plugin.ledger.rows import CancellationRow, FiscalLinkRow, PaymentRow
     from payme_plugin.operations.cancellation import MerchantClient
     from payme_plugin.operations.payment_slips import PaymentSlips
+    from payme_plugin.operations.results import NotPaid
     from payme_plugin.paymego.protocols import Client
     from payme_plugin.settings import Settings
     from payme_plugin.texts import Text, Texts
@@ -50,6 +52,8 @@ class Context:
         texts: the cashier's language.
         slips: renders the slips.
         notice: shows a notice at the till, by key; None withdraws it.
+        files: detects that the journal's files were deleted, moved or replaced.
+        keep_result: keeps what the journal can't store: a payment and its outcome, or None if that is unknown.
     """
 
     client: Client
@@ -61,6 +65,8 @@ class Context:
     texts: Texts
     slips: PaymentSlips
     notice: Callable[[str, str | None], None]
+    files: FileIdentity
+    keep_result: Callable[[PaymentRow, NotPaid | None], None]
 
     @property
     def limits(self) -> Limits:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.rows import FiscalLinkRow
     from payme_plugin.operations.cancellation import MerchantClient
 
-__all__ = ["detail_of", "fiscal_data_of", "send_fiscal_link"]
+__all__ = ["detail_of", "fiscal_data_of", "send_fiscal_link", "store_link"]
 
 _log = Log()
 
@@ -79,6 +79,18 @@ def fiscal_data_of(link: str) -> Mapping[str, object] | None:
         "date": parts["c"],
         "fiscal_sign": parts["s"],
     }
+
+
+def store_link(journal: Journal, row: PaymentRow, link: str) -> None:
+    """Store the fiscal receipt of a payment, to be sent to Payme.
+
+    Raises:
+        JournalError: nothing was stored.
+    """
+    if fiscal_data_of(link) is None:
+        _log.error("payment %s: its fiscal link is not an OFD link with t, r, c and s", row.payment_id)
+        return
+    FiscalLinks(journal).add(row, link)
 
 
 def send_fiscal_link(

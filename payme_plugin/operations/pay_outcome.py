@@ -6,6 +6,7 @@ not, is a reason to ask for the receipt's state.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -67,19 +68,29 @@ def classify_pay_failure(
     return _unproven_refusal(context, queries, wait, failure)
 
 
-def poll(context: Context, queries: ReceiptQueries, wait: CashierWait) -> NotPaid | Paid:
+def poll(
+    context: Context, queries: ReceiptQueries, wait: CashierWait, *, created_until: float = math.inf
+) -> NotPaid | Paid:
     """Ask for the state until it decides, the cashier stops, or time is over.
 
     It is asked at once, every ``frequency``, and once more at ``payDuration``. A question that still runs then is ended
     to make room for the last one, which has a ``timeout`` of its own.
+
+    Args:
+        context: texts and limits.
+        queries: asks about our receipt.
+        wait: the operation's limits.
+        created_until: the monotonic time from which a receipt that nobody has paid yet (0) ends the wait.
     """
     next_question = wait.now
     while not wait.has_stopped():
         is_last = wait.now >= wait.ends
         limit = wait.question_limit()
-        outcome = _outcome_of_state(context.texts, queries.state(limit if is_last else min(limit, wait.ends)))
+        state = queries.state(limit if is_last else min(limit, wait.ends))
+        outcome = _outcome_of_state(context.texts, state)
         if outcome is not None:
             return outcome
+        is_last = is_last or (state == ReceiptState.CREATED and wait.now >= created_until)
         if wait.has_stopped():
             break
         if is_last:
@@ -92,6 +103,8 @@ def poll(context: Context, queries: ReceiptQueries, wait: CashierWait) -> NotPai
         # Answers slower than the frequency skip their turns instead of piling up.
         turns = int((wait.now - next_question) / context.limits.frequency_s) + 1
         next_question = min(next_question + turns * context.limits.frequency_s, wait.ends)
+        if wait.now < created_until < next_question:
+            next_question = created_until
         wait.pause_until(next_question, context.progress(Text.PROGRESS_WAITING_FOR_BUYER))
     wait.acknowledge_stop()
     if queries.state(wait.question_limit()) == ReceiptState.PAID:

@@ -1,6 +1,6 @@
 """A payment, from the selected tender to its result.
 
-    intent ─ receipts.create beside the scan ─> created ─ receipt id and code durable ─> paying
+    intent ─ receipts.create beside the scan ─ receipt id and code durable ─> paying
     paying ─ receipts.pay, once per code ─> the answer, or receipts.check until the state is final ─> the result
 
 ``_Payment.take`` has the steps. The transitions are in ``ledger.states``, the scan in ``code_scan``, the meaning of an
@@ -9,13 +9,15 @@ answer in ``receipt_queries`` and ``pay_outcome``, the results in ``results``.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hookspecs import PaymentStatus
+from hookspecs import PaymentStatus, ReceiptKind
 from payme_plugin.ledger.errors import CodeAlreadySent, Conflict, JournalError
-from payme_plugin.ledger.rows import Intent
-from payme_plugin.ledger.states import PaymentState
+from payme_plugin.ledger.rows import Intent, NewCancellation
+from payme_plugin.ledger.states import Cause, PaymentState
+from payme_plugin.log import Log
 from payme_plugin.operations import results
 from payme_plugin.operations.answers import payment_answer
 from payme_plugin.operations.code_scan import Code, CodeScanner, NoCode, is_other_wallets, reason_for_stale
@@ -25,7 +27,7 @@ from payme_plugin.operations.fiscal import detail_of
 from payme_plugin.operations.host_guard import GuardedUi
 from payme_plugin.operations.pay_outcome import AskAgain, classify_pay_failure, poll
 from payme_plugin.operations.receipt_queries import ReceiptQueries, receipt_id_of
-from payme_plugin.operations.results import NotPaid, Paid
+from payme_plugin.operations.results import SALE_NOTICE, NotPaid, Paid
 from payme_plugin.operations.wait import CashierWait
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.errors import CallFailed, ServerError
@@ -40,7 +42,9 @@ if TYPE_CHECKING:
     from payme_plugin.paymego.protocols import Pending
     from payme_plugin.paymego.receipts import ServerReceipt
 
-__all__ = ["take_payment"]
+__all__ = ["resume_payment", "take_payment"]
+
+_log = Log()
 
 _CREATE = "receipts.create"
 _PAY = "receipts.pay"
@@ -53,24 +57,54 @@ def take_payment(context: Context, request: PaymentRequest, ui: Ui) -> PaymentRe
 
     Args:
         context: journal, client, clock, settings and texts of this operation.
-        request: what to charge; the same ``payment_id`` again never charges again.
+        request: what to charge; the journal has no payment with its id.
         ui: the cashier.
 
     Money effect: may charge. A result other than PAID leaves a cancellation if money may have moved.
     """
-    if not 0 < request.amount <= _LARGEST_AMOUNT:
-        return results.refused_result(request.amount, context.texts(Text.PAYMENT_AMOUNT_NOT_ALLOWED))
-    payment = _Payment(context, request, GuardedUi(ui))
+    text = _reason_against(request)
+    if text is not None:
+        return results.refused_result(request.amount, context.texts(text))
+    payment = _Payment(context, request, ui)
     try:
-        try:
-            return payment.begin_or_repeat()
-        except Conflict:
-            return payment.answer_known(context.journal.find(request.payment_id))
+        return payment.take(payment.add_intent())
+    except Conflict:
+        return payment.answer_known(context.journal.find(request.payment_id))
     except JournalError as error:
-        # Charge nothing, because a cancellation of it could not be stored.
-        results.report_journal_fault(context, request.payment_id, error)
-        refused = results.refused_result(request.amount, context.texts(Text.PAYMENT_JOURNAL_UNWRITABLE))
-        return payment_answer(context.texts, request, payment.row, refused)
+        return payment.refuse_or_leave(error)
+
+
+def resume_payment(context: Context, request: PaymentRequest, row: PaymentRow, ui: Ui) -> PaymentResult:
+    """Return the result of a payment that the journal has; never begin a charge and never scan.
+
+    Args:
+        context: as for ``take_payment``.
+        request: the host's repeated request.
+        row: the payment.
+        ui: the cashier.
+
+    Raises:
+        JournalError: the journal can't be used.
+
+    Money effect: may leave a cancellation.
+    """
+    payment = _Payment(context, request, ui)
+    try:
+        return payment.resume(row)
+    except Conflict:
+        return payment.answer_known(context.journal.find(request.payment_id))
+
+
+def _reason_against(request: PaymentRequest) -> Text | None:
+    """Return why a new payment is refused by its request, or None."""
+    receipt = request.receipt
+    if not 0 < request.amount <= _LARGEST_AMOUNT:
+        return Text.PAYMENT_AMOUNT_NOT_ALLOWED
+    if receipt.kind is not ReceiptKind.SALE:
+        return Text.PAYMENT_NOT_A_SALE
+    if request.amount > receipt.total - sum(record.amount for record in receipt.payments):
+        return Text.PAYMENT_AMOUNT_ABOVE_DUE
+    return None
 
 
 class _Payment:
@@ -80,87 +114,133 @@ class _Payment:
         row: the payment as last stored, up to its result; None before its intent.
     """
 
-    def __init__(self, context: Context, request: PaymentRequest, ui: GuardedUi) -> None:
+    def __init__(self, context: Context, request: PaymentRequest, ui: Ui) -> None:
         self.row: PaymentRow | None = None
         self._context = context
         self._journal = context.journal
         self._request = request
         self._events = EventLog(context.clock)
-        self._wait = CashierWait(context.clock, ui, context.limits)
-        self._codes = CodeScanner(context, ui, self._wait, given=request.qr_code)
-
-    def begin_or_repeat(self) -> PaymentResult:
-        """Take a new or unfinished payment; repeat the result of any other.
-
-        Raises:
-            Conflict: another process or thread has changed it. Read it again and answer from that.
-            JournalError: the journal can't be used.
-        """
-        self.row = row = self._journal.find(self._request.payment_id)
-        if row is None:
-            return self.take(self._add_intent())
-        if not (row.state.is_unfinished and results.is_same_sale(self._request, row)):
-            return self.answer_known(row)
-        reason = "the host asks again; the process that worked on it has ended"
-        return self.take(self._journal.take_over(row, self._context.owner, reason))
+        guarded = GuardedUi(ui)
+        self._wait = CashierWait(context.clock, guarded, context.limits)
+        self._codes = CodeScanner(context, guarded, self._wait, given=request.qr_code)
 
     def take(self, row: PaymentRow) -> PaymentResult:
-        """Take the payment, step by step, from the state in ``row`` to its result.
+        """Take a new payment, step by step, from its intent to its result.
 
-        1. ``receipts.create`` beside the scan; the receipt's id is stored.
-        2. A code that was not sent before; it is stored as sent, then ``receipts.pay`` leaves.
+        1. ``receipts.create`` beside the scan.
+        2. A code that was not sent before; receipt id and code are stored, then ``receipts.pay`` leaves.
         3. What the answer proves: the outcome, another code on the same receipt, or nothing yet: ask until it is known.
         4. The result is stored, with a cancellation unless nothing can have been charged; then it is returned.
 
-        A step that the journal has already is skipped: after a restart ``row`` may be in any unfinished state.
-
         Money effect: may charge.
         """
-        outcome = self._outcome_without_code(row)
-        code: Code | NoCode | None = None
+        self.row = row
         fingerprint: str | None = None
-        if outcome is None and row.state is PaymentState.INTENT:
+        code = self._codes.first() if self._request.qr_code is not None else None
+        created: str | NotPaid | None = None
+        outcome: NotPaid | Paid | None = None
+        if not isinstance(code, NoCode):
             creating = self._begin_create(row)
-            code = self._codes.first()
-            created = self._join_create(row, creating, code)
-            if isinstance(created, NotPaid):
+            code = code or self._codes.first()
+            created = self._await_receipt(row, creating, may_repeat=isinstance(code, Code))
+            if isinstance(created, NotPaid) and not isinstance(code, NoCode):
                 outcome = created
-            else:
-                row = created
+        receipt_id = created if isinstance(created, str) else None
         while outcome is None:
             code = self._code_to_send(code)
             if isinstance(code, NoCode):
-                outcome = self._ended_without_code(row, code)
+                outcome = self._ended_without_code(receipt_id, code)
                 break
             fingerprint = self._journal.fingerprint(code.secret.reveal())
             try:
-                row = self._commit_paying(row, fingerprint)
+                row = self._commit_paying(row, fingerprint, receipt_id)
             except CodeAlreadySent:
                 code = self._codes.another(Text.SCAN_ALREADY_USED)
                 continue
+            self._context.files.require()
+            self.row = row
             answer = self._send_pay(row, code) or self._poll(row)
             if isinstance(answer, AskAgain):
                 row = self._commit_created_again(row, answer)
                 code = self._codes.another(reason_for_stale(code))
             else:
                 outcome = answer
-        stored = results.commit(self._context, row, outcome, self._events, fingerprint)
-        if isinstance(outcome, Paid):  # PAID even if not stored: the host's answer about the sale decides later
-            return self._paid(stored or row, outcome.receipt)
-        if stored is None:
-            unstored = results.unstored_result(row, outcome)
-            return payment_answer(self._context.texts, self._request, row, unstored)
-        return results.stored_result(stored)
+        return self._result_of(row, outcome, fingerprint=fingerprint, receipt_id=receipt_id)
+
+    def resume(self, row: PaymentRow) -> PaymentResult:
+        """Return the result of a payment that the journal has, from the state in ``row``.
+
+        Raises:
+            Conflict: another process or thread has changed it. Read it again and answer from that.
+            JournalError: the journal can't be used.
+        """
+        if not (row.state.is_unfinished and results.is_same_sale(self._request, row)):
+            return self.answer_known(row)
+        row = self._journal.take_over(row, self._context.owner, "the host asks again")
+        self.row = row
+        outcome: NotPaid | Paid
+        if row.state is not PaymentState.PAYING:
+            outcome = NotPaid(
+                status=PaymentStatus.REFUSED,
+                message=self._context.texts(Text.PAYMENT_NOT_SENT),
+                reason="asked again; no code was sent",
+                needs_cancellation=row.receipt_id is not None,
+            )
+        elif not is_same_account(row, self._context.settings):
+            outcome = results.unknown(self._context.texts, "asked again; the settings have another merchant account")
+        else:
+            self._wait.start()
+            # The code may have never arrived: a receipt that is still open then takes no money any more.
+            outcome = self._poll(row, created_until=self._wait.now + self._context.limits.timeout_s)
+        return self._result_of(row, outcome)
 
     def answer_known(self, row: PaymentRow | None) -> PaymentResult:
         """Return the answer for a payment that has ended, or that another process or thread works on."""
         if row is not None and results.is_same_sale(self._request, row) and results.is_paid_in(self._request, row):
             return self._paid(row, None)
-        texts, request = self._context.texts, self._request
-        return payment_answer(texts, request, row, results.unknown_result(texts, request.amount))
+        pending = results.pending_result(self._context.texts, self._request.amount)
+        return payment_answer(self._context.texts, self._request, row, pending)
 
-    def _add_intent(self) -> PaymentRow:
+    def refuse_or_leave(self, error: JournalError) -> PaymentResult:
+        """Return the result of a new payment that the journal can't store any more.
+
+        Before the code leaves it is REFUSED. Later it is UNKNOWN: its cancellation is kept in memory until the journal
+        can store it.
+        """
+        results.report_journal_fault(self._context, self._request.payment_id, error)
+        refused = results.refused_result(self._request.amount, self._context.texts(Text.PAYMENT_JOURNAL_UNWRITABLE))
+        if self.row is not None:
+            self._context.keep_result(self.row, None)
+        return payment_answer(self._context.texts, self._request, self.row, refused)
+
+    def _result_of(
+        self,
+        row: PaymentRow,
+        outcome: NotPaid | Paid,
+        *,
+        fingerprint: str | None = None,
+        receipt_id: str | None = None,
+    ) -> PaymentResult:
+        """Commit the outcome and return the result."""
+        if isinstance(outcome, Paid):
+            outcome = self._paid_unless_moved(outcome)
+        stored = results.commit(self._context, row, outcome, self._events, fingerprint, receipt_id)
+        if isinstance(outcome, Paid):
+            texts = self._context.texts
+            return results.unknown_result(texts, row.amount) if stored is None else self._paid(stored, outcome.receipt)
+        if stored is None:
+            unstored = results.unstored_result(row, outcome)
+            return payment_answer(self._context.texts, self._request, row, unstored)
+        return results.stored_result(stored)
+
+    def add_intent(self) -> PaymentRow:
         request, sale, settings = self._request, self._request.receipt, self._context.settings
+        """Store the intent.
+
+        Raises:
+            Conflict: the journal has the payment already.
+            JournalError: nothing was stored.
+        """
         return self._journal.add_intent(
             Intent(
                 payment_id=request.payment_id,
@@ -176,31 +256,6 @@ class _Payment:
             f"{request.amount} tiyin, receipt {sale.till}/{sale.shift}/{sale.number}",
         )
 
-    def _outcome_without_code(self, row: PaymentRow) -> NotPaid | Paid | None:
-        """Return the outcome if no code may be sent for this payment; None if one may."""
-        if not is_same_account(row, self._context.settings):
-            return NotPaid(
-                status=PaymentStatus.REFUSED,
-                message=self._context.texts(Text.PAYMENT_ABORTED),
-                reason="another merchant account took it than the settings name",
-                needs_cancellation=row.receipt_id is not None,
-            )
-        if row.state is PaymentState.PAYING:
-            self._wait.start()
-            return self._poll(row)
-        if row.state is PaymentState.CREATED:
-            state = self._queries(row, Text.PROGRESS_CREATING).state(self._wait.question_limit())
-            if state == ReceiptState.CREATED:
-                return None
-            return NotPaid(
-                status=PaymentStatus.REFUSED,
-                message=self._context.texts(Text.PAYMENT_RECEIPT_NOT_CREATED),
-                reason=f"the receipt of an ended process is in state {state}",
-                needs_cancellation=state != ReceiptState.CANCELLED,
-            )
-        given = self._codes.first() if self._request.qr_code is not None else None
-        return self._ended_without_code(row, given) if isinstance(given, NoCode) else None
-
     def _begin_create(self, row: PaymentRow) -> Pending:
         account = account_of(
             self._context.settings.account, till=row.till, shift=row.shift, number=row.number, attempt=row.attempt
@@ -208,20 +263,6 @@ class _Payment:
         params = receipts.create(row.amount, account, detail=detail_of(self._request.receipt, row.amount))
         self._events.add_request(_CREATE)
         return self._context.client.begin(_CREATE, params, self._wait.now + self._context.limits.timeout_s)
-
-    def _join_create(self, row: PaymentRow, pending: Pending, code: Code | NoCode) -> PaymentRow | NotPaid:
-        """Wait for the receipt and commit it; return the outcome if there is no receipt or no code."""
-        created = self._await_receipt(row, pending, may_repeat=isinstance(code, Code))
-        if isinstance(created, NotPaid):
-            return self._ended_without_code(row, code) if isinstance(code, NoCode) else created
-        try:
-            return self._journal.move(
-                row, PaymentState.CREATED, "Payme created the receipt", receipt_id=created, events=self._events.take()
-            )
-        except Conflict:
-            if self._journal.find_receipt(created) is None:
-                raise
-            return self._wrong_receipt("the receipt id is another payment's")
 
     def _await_receipt(self, row: PaymentRow, pending: Pending, *, may_repeat: bool) -> str | NotPaid:
         """Wait for the answer to ``receipts.create``; return the receipt's id.
@@ -250,6 +291,8 @@ class _Payment:
             return self._wrong_receipt(f"the new receipt is in state {receipt.state}")
         if receipt.amount != row.amount:
             return self._wrong_receipt("the new receipt is over another amount")
+        if self._journal.find_receipt(receipt.receipt_id) is not None:
+            return self._wrong_receipt("the receipt id is another payment's")
         return receipt.receipt_id
 
     def _wrong_receipt(self, reason: str) -> NotPaid:
@@ -263,11 +306,12 @@ class _Payment:
             code = self._codes.first()
         return self._codes.fresh(code) if isinstance(code, Code) else code
 
-    def _commit_paying(self, row: PaymentRow, fingerprint: str) -> PaymentRow:
-        self.row = row = self._journal.move(
+    def _commit_paying(self, row: PaymentRow, fingerprint: str, receipt_id: str | None) -> PaymentRow:
+        row = self._journal.move(
             row,
             PaymentState.PAYING,
             "the code is about to leave",
+            receipt_id=receipt_id if row.receipt_id is None else None,
             fingerprint=fingerprint,
             events=self._events.unstored,
             request=self._events.request_event(_PAY).text,
@@ -295,22 +339,51 @@ class _Payment:
         receipt = queries.receipt_in(answer, self._wait.question_limit())
         return Paid(receipt) if receipt is not None and receipt.state == ReceiptState.PAID else None
 
-    def _poll(self, row: PaymentRow) -> NotPaid | Paid:
-        return poll(self._context, self._queries(row, Text.PROGRESS_WAITING_FOR_BUYER), self._wait)
+    def _poll(self, row: PaymentRow, *, created_until: float = math.inf) -> NotPaid | Paid:
+        queries = self._queries(row, Text.PROGRESS_WAITING_FOR_BUYER)
+        return poll(self._context, queries, self._wait, created_until=created_until)
 
     def _commit_created_again(self, row: PaymentRow, stale: AskAgain) -> PaymentRow:
         reason = f"error {stale.error_code} proves no charge, state 0 asked after it"
         self.row = self._journal.move(row, PaymentState.CREATED, reason, events=self._events.take())
         return self.row
 
+    def _paid_unless_moved(self, paid: Paid) -> Paid | NotPaid:
+        """Return UNKNOWN if the journal's files are no longer in place, because a restart would not find the payment.
+
+        The worker of this process still has the files, and carries the cancellation out.
+        """
+        try:
+            self._context.files.require()
+        except JournalError as error:
+            results.report_journal_fault(self._context, self._request.payment_id, error)
+            return results.unknown(self._context.texts, "paid (4), but the journal's files were moved")
+        return paid
+
     def _paid(self, row: PaymentRow, receipt: ServerReceipt | None) -> PaymentResult:
-        """Return PAID; ask Payme for the receipt if the slip needs a field that is missing."""
+        """Return PAID, unless Payme's receipt contradicts it; it is asked for if the slip needs a missing field."""
         is_lacking = receipt is None or any(receipt.raw.get(name) is None for name in _SLIP_NEEDS)
         if is_lacking and is_same_account(row, self._context.settings):
-            receipt = self._queries(row, Text.PROGRESS_PAYING).receipt(self._wait.question_limit()) or receipt
+            found = self._queries(row, Text.PROGRESS_PAYING).look(self._wait.question_limit())
+            if found is not None and (found.state, found.amount) != (ReceiptState.PAID, row.amount):
+                return self._contradicted(row, found)
+            receipt = found or receipt
         return results.paid_result(self._context, row, receipt)
 
-    def _ended_without_code(self, row: PaymentRow, missing: NoCode) -> NotPaid:
+    def _contradicted(self, row: PaymentRow, found: ServerReceipt) -> PaymentResult:
+        """Return REFUSED for a payment that Payme has no longer; return its money unless the host acknowledged it."""
+        reason = f"Payme says state {found.state}, {found.amount} tiyin"
+        is_open = row.state is PaymentState.PAID
+        if is_open:
+            cancellation = NewCancellation(cause=Cause.UNRECORDED)
+            self._journal.move(row, PaymentState.REVERSING, reason, cancellation=cancellation)
+        else:
+            _log.error("payment %s is in the sale, but %s", row.payment_id, reason)
+            self._context.notice(SALE_NOTICE, self._context.texts(Text.NOTICE_SALE_UNPAID, number=row.number))
+        refused = results.refused_result(row.amount, self._context.texts(Text.PAYMENT_ALREADY_REVERSED))
+        return replace(refused, receipt_id=row.receipt_id, cancellation_queued=is_open)
+
+    def _ended_without_code(self, receipt_id: str | None, missing: NoCode) -> NotPaid:
         if missing.reason is None:
             status, text, reason = PaymentStatus.ABORTED, Text.PAYMENT_ABORTED_BEFORE_CHARGE, "no code was scanned"
         else:
@@ -320,7 +393,7 @@ class _Payment:
             status=status,
             message=self._context.texts(text),
             reason=reason,
-            needs_cancellation=row.receipt_id is not None,
+            needs_cancellation=receipt_id is not None,
         )
 
     def _queries(self, row: PaymentRow, text: Text) -> ReceiptQueries:

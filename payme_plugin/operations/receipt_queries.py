@@ -117,14 +117,34 @@ class ReceiptQueries:
 
     def receipt(self, limit: float) -> ServerReceipt | None:
         """Ask for the whole receipt; None unless it came with our receipt id and our amount."""
+        found = self._get(limit)
+        return found[1] if found is not None and self._is_exact(*found) else None
+
+    def look(self, limit: float) -> ServerReceipt | None:
+        """Ask for the whole receipt of a paid payment; None if nothing is known of it.
+
+        Returns:
+            As ``receipt``, or a receipt with our id that says something else, in an answer that repeats our request id.
+        """
+        found = self._get(limit)
+        if found is None:
+            return None
+        answer, receipt = found
+        is_ours = answer.bound and receipt.receipt_id == self._receipt_id
+        return receipt if is_ours or self._is_exact(answer, receipt) else None
+
+    def _get(self, limit: float) -> tuple[Answer, ServerReceipt] | None:
         try:
             answer = self.call("receipts.get", receipts.by_id(self._receipt_id), limit)
-            receipt, named = receipts.receipt_of(answer), receipts.named_in(answer)
+            receipt, _ = receipts.receipt_of(answer), receipts.named_in(answer)
         except CallFailed:
             return None
         self._events.add_event(f"receipts.get: state {receipt.state}")
+        return answer, receipt
+
+    def _is_exact(self, answer: Answer, receipt: ServerReceipt) -> bool:
         is_exact = receipt.receipt_id == self._receipt_id and receipt.amount == self._amount
-        return receipt if self._may_be_ours(named, receipt.state, answer.method) and is_exact else None
+        return is_exact and self._may_be_ours(receipts.named_in(answer), receipt.state, answer.method)
 
     def cancel(self, limit: float) -> int | None:
         """Cancel the receipt; return the state that the answer bound to it, or None if it was unclear.

@@ -72,7 +72,7 @@ def violations_of(
     if request.sale is not None:
         yield from _partial_lines(request.sale, request.refund, texts)
     if payment is not None and request.amount != payment.amount:
-        message = texts(Text.REFUND_PARTIAL_AMOUNT, expected=_sums(payment.amount), asked=_sums(request.amount))
+        message = texts(Text.REFUND_PARTIAL_AMOUNT, expected=sums(payment.amount), asked=sums(request.amount))
         yield RefundViolation(rule=PARTIAL_REFUND, message=message)
     if request.sale is not None and any(_is_marked(item) for item in request.sale.items):
         yield from _marked(request, texts)
@@ -130,9 +130,9 @@ def _names(goods: list[_Goods]) -> str:
     return ", ".join(names[:_MOST_NAMES]) + (f" (+{len(names) - _MOST_NAMES})" if len(names) > _MOST_NAMES else "")
 
 
-def _sums(amount: int) -> str:
+def sums(amount: int) -> str:
     if abs(amount) > _LARGEST_SHOWN:
         # Nobody reads more, and Python refuses to print thousands of digits.
-        return f"> {_sums(_LARGEST_SHOWN)}" if amount > 0 else f"< {_sums(-_LARGEST_SHOWN)}"
+        return f"> {sums(_LARGEST_SHOWN)}" if amount > 0 else f"< {sums(-_LARGEST_SHOWN)}"
     whole, tiyin = divmod(abs(amount), 100)
     return f"{'-' if amount < 0 else ''}{whole:,}.{tiyin:02d}".replace(",", " ")

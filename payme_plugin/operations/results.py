@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,16 @@ from payme_plugin.ledger.errors import Conflict, Damaged, FileMoved, ForeignJour
 from payme_plugin.ledger.rows import NewCancellation, StoredResult
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log
+from payme_plugin.operations.recovery import abandon
 from payme_plugin.paymego.errors import Fault, NotSent, ServerError
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hookspecs import PaymentRequest
-    from payme_plugin.ledger.rows import PaymentRow
+    from payme_plugin.ledger.journal import Journal
+    from payme_plugin.ledger.rows import Event, PaymentRow
     from payme_plugin.operations.context import Context
     from payme_plugin.operations.event_log import EventLog
     from payme_plugin.paymego.errors import CallFailed
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "JOURNAL_NOTICE",
+    "SALE_NOTICE",
     "NotPaid",
     "Paid",
     "commit",
@@ -35,10 +41,13 @@ __all__ = [
     "message_of",
     "nothing_charged",
     "paid_result",
+    "pending_result",
     "record_of",
     "refused_result",
     "report_journal_fault",
+    "store_unstored",
     "stored_result",
+    "unknown",
     "unknown_result",
     "unstored_result",
 ]
@@ -46,6 +55,8 @@ __all__ = [
 _log = Log()
 
 JOURNAL_NOTICE = "payme.journal"
+SALE_NOTICE = "payme.sale"
+"""A sale that holds no money of ours, or may hold none."""
 _NOTICES = {
     Damaged: Text.NOTICE_JOURNAL_DAMAGED,
     FileMoved: Text.NOTICE_JOURNAL_MOVED,
@@ -114,6 +125,17 @@ def unknown_result(texts: Texts, amount: int) -> PaymentResult:
     return PaymentResult(status=PaymentStatus.UNKNOWN, amount=amount, message=texts(Text.PAYMENT_CHARGE_MAY_HANG))
 
 
+def unknown(texts: Texts, reason: str) -> NotPaid:
+    """Return the outcome UNKNOWN, with a cancellation."""
+    message = texts(Text.PAYMENT_CHARGE_MAY_HANG)
+    return NotPaid(status=PaymentStatus.UNKNOWN, message=message, reason=reason, needs_cancellation=True)
+
+
+def pending_result(texts: Texts, amount: int) -> PaymentResult:
+    """Return PENDING for a repeated request that can't be decided now."""
+    return PaymentResult(status=PaymentStatus.PENDING, amount=amount, message=texts(Text.PAYMENT_PENDING))
+
+
 def stored_result(row: PaymentRow) -> PaymentResult:
     """Return the stored result of a payment that ended REFUSED, ABORTED or UNKNOWN."""
     return PaymentResult(
@@ -149,9 +171,14 @@ def paid_result(context: Context, row: PaymentRow, receipt: ServerReceipt | None
 
 
 def commit(
-    context: Context, row: PaymentRow, outcome: NotPaid | Paid, events: EventLog, fingerprint: str | None
+    context: Context,
+    row: PaymentRow,
+    outcome: NotPaid | Paid,
+    events: EventLog,
+    fingerprint: str | None,
+    receipt_id: str | None,
 ) -> PaymentRow | None:
-    """Commit the outcome and its cancellation, if any; return None if they can't be stored.
+    """Commit the outcome and its cancellation, if any; keep it in memory and return None if they can't be stored.
 
     Args:
         context: journal, clock, texts and notices.
@@ -159,6 +186,7 @@ def commit(
         outcome: the outcome to store.
         events: stored in the same commit.
         fingerprint: of the code in the last ``pay``; it is released if ``released_code`` is set.
+        receipt_id: Payme's receipt id if ``row`` does not have it yet.
 
     Raises:
         Conflict: the payment has changed. Read it again and act on that.
@@ -173,23 +201,62 @@ def commit(
                 paid_at=context.clock.wall_ms() if paid_at is None else paid_at,
                 events=events.take(),
             )
+            if row.acknowledged_at is not None:
+                row = context.journal.acknowledge(row)
         else:
-            row = context.journal.move(
-                row,
-                PaymentState[outcome.status.name],
-                outcome.reason,
-                released_code=fingerprint if outcome.released_code else None,
-                result=StoredResult(message=outcome.message, error_code=outcome.error_code),
-                cancellation=NewCancellation(cause=Cause.UNRECORDED) if outcome.needs_cancellation else None,
-                events=events.take(),
-            )
+            released = fingerprint if outcome.released_code else None
+            row = _store(context.journal, row, outcome, events.take(), released_code=released, receipt_id=receipt_id)
     except Conflict:
         raise
     except JournalError as error:
         report_journal_fault(context, row.payment_id, error)
+        context.keep_result(row, outcome if isinstance(outcome, NotPaid) else None)
         return None
     context.notice(JOURNAL_NOTICE, None)
     return row
+
+
+def store_unstored(journal: Journal, payment_id: str, outcome: NotPaid | None, texts: Texts) -> None:
+    """Store a result that was told but could not be stored; do nothing if the payment has another by now.
+
+    Args:
+        journal: the journal.
+        payment_id: the payment.
+        outcome: the outcome; None if it is unknown what happened.
+        texts: for the result that a host may ask for later.
+
+    Raises:
+        JournalError: it can't be stored now.
+    """
+    row = journal.find(payment_id)
+    with suppress(Conflict):
+        if row is None or not (row.state.is_unfinished or row.state is PaymentState.PAID):
+            return
+        if outcome is None or row.state is PaymentState.PAID:
+            abandon(journal, row, "told without a result that could be stored", texts)
+        else:
+            _store(journal, row, outcome)
+
+
+def _store(
+    journal: Journal,
+    row: PaymentRow,
+    outcome: NotPaid,
+    events: Sequence[Event] = (),
+    *,
+    released_code: str | None = None,
+    receipt_id: str | None = None,
+) -> PaymentRow:
+    return journal.move(
+        row,
+        PaymentState[outcome.status.name],
+        outcome.reason,
+        receipt_id=receipt_id if row.receipt_id is None else None,
+        released_code=released_code,
+        result=StoredResult(message=outcome.message, error_code=outcome.error_code),
+        cancellation=NewCancellation(cause=Cause.UNRECORDED) if outcome.needs_cancellation else None,
+        events=events,
+    )
 
 
 def report_journal_fault(context: Context, payment_id: str, error: JournalError) -> None:

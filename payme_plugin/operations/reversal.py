@@ -29,10 +29,11 @@ from payme_plugin.paymego.states import ReceiptState
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from hookspecs import Receipt
-    from payme_plugin.ledger.rows import CancellationRow, PaymentRow
+    from payme_plugin.ledger.journal import Journal
+    from payme_plugin.ledger.rows import CancellationRow, Event, PaymentRow
     from payme_plugin.operations.context import Context
     from payme_plugin.operations.host_guard import GuardedUi
     from payme_plugin.texts import Texts
@@ -63,6 +64,21 @@ class Order:
     def operation(self) -> str:
         """The name of the operation on a slip."""
         return "refund" if self.cause is Cause.REFUND else "cancel"
+
+    def commit(self, journal: Journal, row: PaymentRow, events: Sequence[Event] = ()) -> PaymentRow:
+        """Commit the cancellation of a payment.
+
+        Raises:
+            Conflict: the payment has changed meanwhile.
+            Unavailable: nothing was stored.
+        """
+        return journal.move(
+            row,
+            PaymentState.REVERSING,
+            f"the till asks for a {self.operation}",
+            cancellation=NewCancellation(cause=self.cause, request_id=self.request_id),
+            events=events,
+        )
 
 
 def reverse(context: Context, row: PaymentRow, order: Order, ui: GuardedUi) -> ReversalResult | None:
@@ -132,7 +148,8 @@ class _Reversal:
             state = self._known_state()
             if state in _CANCELLED_STATES and self._order.cause is Cause.REFUND:
                 return refused(self._context.texts, Text.REVERSAL_ALREADY_REVERSED, self._receipt_id)
-            self._commit_cancellation()
+            self._answer_before = self._events.last
+            self._row = self._order.commit(self._context.journal, self._row, self._events.take())
         cancellation = self._rows.live_of(self._row.payment_id)
         with self._context.leases.try_acquire(cancellation.cancellation_id) as is_ours:
             if not is_ours:
@@ -162,22 +179,6 @@ class _Reversal:
                 break
             limit = min(self._wait.request_limit(), self._wait.ends)
         return None
-
-    def _commit_cancellation(self) -> None:
-        """Write the cancellation and move the payment to reversing, in one commit.
-
-        Raises:
-            Conflict: the payment has changed meanwhile.
-            Unavailable: nothing was stored.
-        """
-        self._answer_before = self._events.last
-        self._row = self._context.journal.move(
-            self._row,
-            PaymentState.REVERSING,
-            f"the till asks for a {self._order.operation}",
-            cancellation=NewCancellation(cause=self._order.cause, request_id=self._order.request_id),
-            events=self._events.take(),
-        )
 
     def _cancel(self, cancellation: CancellationRow, *, may_withdraw: bool) -> ReversalResult | None:
         """Send ``receipts.cancel``; return None if the state has to be asked for.

@@ -11,7 +11,7 @@ from payme_plugin.ledger.errors import Conflict
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log
 from payme_plugin.operations.answers import RETURNED, REVERSIBLE, reversal_answer
-from payme_plugin.operations.closed_receipts import conflicts_with, import_from_host, is_complete, mark_paid_per_host
+from payme_plugin.operations.acknowledgement import conflicts_with, import_from_host, is_complete
 from payme_plugin.operations.context import is_same_account
 from payme_plugin.operations.host_guard import GuardedUi
 from payme_plugin.operations.refund_rules import FOREIGN_PAYMENT, violations_of
@@ -21,6 +21,7 @@ from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
     from hookspecs import CancelRequest, Receipt, RefundViolation, Ui
+    from payme_plugin.clock import Clock
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.operations.context import Context
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Original",
+    "ReversalContext",
     "original_of",
     "return_payment",
     "row_of",
@@ -57,15 +59,35 @@ class Original:
         return self.record.payment_id if self.row is None else self.row.payment_id
 
 
+@dataclass(frozen=True, slots=True)
+class ReversalContext:
+    """What a cancel or refund may touch; it needs neither settings nor the network to be QUEUED.
+
+    Attributes:
+        journal: the journal.
+        owner: this process's token.
+        clock: time.
+        texts: the cashier's language.
+        merchant: for Payme; None if the settings can't be used.
+    """
+
+    journal: Journal
+    owner: str
+    clock: Clock
+    texts: Texts
+    merchant: Context | None
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Cancel and refund
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def return_payment(context: Context, request: CancelRequest | RefundRequest, ui: Ui) -> ReversalResult:
+def return_payment(context: ReversalContext, request: CancelRequest | RefundRequest, ui: Ui) -> ReversalResult:
     """Return the payment of an open sale, or of a closed one unless a rule forbids it.
 
-    A repeated request continues or gets the same result.
+    A repeated request continues or gets the same result. Without usable settings, or without the key of the payment's
+    merchant account, the worker returns the money later.
 
     Raises:
         Conflict: the payment has changed meanwhile, twice.
@@ -79,7 +101,7 @@ def return_payment(context: Context, request: CancelRequest | RefundRequest, ui:
         return _return_once(context, request, ui)
 
 
-def _return_once(context: Context, request: CancelRequest | RefundRequest, ui: Ui) -> ReversalResult:
+def _return_once(context: ReversalContext, request: CancelRequest | RefundRequest, ui: Ui) -> ReversalResult:
     if isinstance(request, RefundRequest):
         return _refund(context, request, ui)
     row = row_of_cancel(context.journal, request)
@@ -90,7 +112,7 @@ def _return_once(context: Context, request: CancelRequest | RefundRequest, ui: U
     return _return_payment(context, Original(request.payment, row), sale, order, ui)
 
 
-def _refund(context: Context, request: RefundRequest, ui: Ui) -> ReversalResult:
+def _refund(context: ReversalContext, request: RefundRequest, ui: Ui) -> ReversalResult:
     original = original_of(context.journal, request)
     broken = violations(context.journal, request, original, context.texts)
     if broken or original is None or request.sale is None:
@@ -105,11 +127,11 @@ def _refund(context: Context, request: RefundRequest, ui: Ui) -> ReversalResult:
     return _return_payment(context, original, replace(request.sale, closed_at=closed_at), order, ui)
 
 
-def _refused_record(context: Context, record: PaymentRecord, text: Text) -> ReversalResult:
+def _refused_record(context: ReversalContext, record: PaymentRecord, text: Text) -> ReversalResult:
     return refused(context.texts, text, record.data.get("receipt_id") or None)
 
 
-def _return_payment(context: Context, original: Original, sale: Receipt, order: Order, ui: Ui) -> ReversalResult:
+def _return_payment(context: ReversalContext, original: Original, sale: Receipt, order: Order, ui: Ui) -> ReversalResult:
     """Reverse a payment if it can be reversed now, else answer from the journal.
 
     Args:
@@ -125,25 +147,26 @@ def _return_payment(context: Context, original: Original, sale: Receipt, order: 
     if row is None:
         if not is_complete(record):
             return _refused_record(context, record, Text.REVERSAL_UNKNOWN_PAYMENT)
-        if (record.data["posId"], record.data["url"]) != (context.settings.pos_id, context.settings.url):
-            return _refused_record(context, record, Text.REVERSAL_OTHER_KASSA)
         row = import_from_host(journal, context.owner, record, sale)
-    has_key = is_same_account(row, context.settings)
-    if row.state in REVERSIBLE and not has_key:
-        return refused(context.texts, Text.REVERSAL_OTHER_KASSA, row.receipt_id)
     if order.cause is Cause.REFUND and row.state in RETURNED and not _was_caused_by(journal, row, order.request_id):
         return refused(context.texts, Text.REVERSAL_ALREADY_REVERSED, row.receipt_id)
-    row = mark_paid_per_host(journal, row)
+    if row.state is PaymentState.PAYING:
+        # The host wants it back, so it counts as paid. Payme is asked for the state before anything is cancelled.
+        row = journal.move(row, PaymentState.PAID, "the till returns a payment that has no result")
     latest = Cancellations(journal).latest_of(row.payment_id) if row.state is PaymentState.REVERSING else None
     is_closed = closing_reason(latest) is not None
-    if has_key and row.state in {*REVERSIBLE, *RETURNED} and not is_closed:
-        result = reverse(context, row, order, GuardedUi(ui))
-        if result is not None:
-            return result
+    merchant = context.merchant
+    if row.state in {*REVERSIBLE, *RETURNED} and not is_closed:
+        if merchant is not None and is_same_account(row, merchant.settings):
+            result = reverse(merchant, row, order, GuardedUi(ui))
+            if result is not None:
+                return result
+        elif row.state in REVERSIBLE:
+            order.commit(journal, row)
         row = journal.payment(row.payment_id)
     answer = reversal_answer(journal, row, context.texts)
-    if row.state is PaymentState.REVERSED:
-        return replace(answer, slips=context.slips.render(order.operation, row, {}, order.document))
+    if row.state is PaymentState.REVERSED and merchant is not None:
+        return replace(answer, slips=merchant.slips.render(order.operation, row, {}, order.document))
     return answer
 
 

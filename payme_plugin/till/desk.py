@@ -56,6 +56,33 @@ class Desk:
             self.book.store(receipt)
         return self.print_waiting(self.tell(receipt))
 
+    def acknowledge(self, receipt: BookedReceipt) -> BookedReceipt:
+        """Tell the plugins that the paid tenders in ``receipt`` are stored; what fails is repeated later.
+
+        Raises:
+            FolderUnusable: the book can't be written.
+        """
+        for tender in receipt.tenders:
+            if tender.record is None or tender.acknowledged:
+                continue
+            try:
+                self.plugins.on_payment_recorded(tender.record)
+            except HookFailed as failure:
+                _log.error("payment %s is stored but %s; it is acknowledged again", tender.payment_id, failure)
+                continue
+            receipt = receipt.with_tender(replace(tender, acknowledged=True))
+            self.book.store(receipt)
+        return receipt
+
+    def acknowledge_all(self) -> bool:
+        """Acknowledge every paid tender of a sale that isn't annulled; return whether all are acknowledged.
+
+        Raises:
+            FolderUnusable: the book can't be written.
+        """
+        kept = [self.acknowledge(receipt) for receipt in self.book.receipts() if not receipt.annulled]
+        return all(tender.acknowledged for receipt in kept for tender in receipt.tenders if tender.record is not None)
+
     def tell(self, receipt: BookedReceipt) -> BookedReceipt:
         """Tell the plugins once that ``receipt`` is closed; where one failed it stays untold."""
         if receipt.told:

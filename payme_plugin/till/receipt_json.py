@@ -117,6 +117,7 @@ def _tender(page: _Page) -> Tender:
         amount=page.take("amount", int),
         verdict=None if verdict is None else PaymentStatus[verdict],
         record=None if record is None else _record(record),
+        acknowledged=page.take("acknowledged", bool) if page.has("acknowledged") else False,
     )
 
 

@@ -27,8 +27,9 @@ class Tender:
         payment_id: new for every press.
         payment_type: the tender's number.
         amount: tiyin.
-        verdict: None until the plugin has answered.
+        verdict: None until the plugin has answered with a result that is not PENDING.
         record: what the plugin wants back with a cancel or a refund; None unless PAID.
+        acknowledged: the plugin knows that the record is stored.
     """
 
     payment_id: str
@@ -36,6 +37,7 @@ class Tender:
     amount: int
     verdict: PaymentStatus | None = None
     record: PaymentRecord | None = None
+    acknowledged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +103,15 @@ class BookedReceipt:
     def tender(self, payment_id: str) -> Tender | None:
         """Return its tender of this payment id, or None."""
         return next((tender for tender in self.tenders if tender.payment_id == payment_id), None)
+
+    def without_tender(self, payment_id: str) -> BookedReceipt:
+        """Return the receipt without its tender of this payment id, as it was before."""
+        return replace(self, tenders=tuple(each for each in self.tenders if each.payment_id != payment_id))
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether a payment in it has no result yet; then it is neither closed nor annulled."""
+        return any(tender.verdict is None for tender in self.tenders)
 
     def with_tender(self, tender: Tender) -> BookedReceipt:
         """Return the receipt with ``tender`` in the place of the one that has its payment id, or at the end."""

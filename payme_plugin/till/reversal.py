@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hookspecs import (
     CancelRequest,
     HookFailed,
+    PaymentRecord,
     PaymentStatus,
     RefundRequest,
     RefundViolation,
@@ -19,7 +20,7 @@ from payme_plugin.till.receipts import BookedReceipt, Refund, Tender
 from payme_plugin.till.texts import TillText, text_of
 
 if TYPE_CHECKING:
-    from hookspecs import Item, PaymentRecord, Ui
+    from hookspecs import Item, Ui
     from payme_plugin.till.desk import Desk
 
 __all__ = ["Reversal", "cancel_payment", "refund_again", "refund_payment"]
@@ -54,7 +55,7 @@ def cancel_payment(desk: Desk, ui: Ui, payment_id: str, reason: str) -> Reversal
         OutcomeUnknown: a plugin failed; the next start asks again.
         UnknownPayment: the till has no such payment.
     """
-    sale, _, record = _paid(desk, payment_id)
+    sale, _, record = _cancellable(desk, payment_id)
     if sale.annulled or desk.book.refunds_of(payment_id):
         return _reversed_already(desk, record)
     desk.book.store(replace(sale, cancelling=payment_id))
@@ -156,6 +157,16 @@ def _paid(desk: Desk, payment_id: str) -> tuple[BookedReceipt, Tender, PaymentRe
         message = f"this till has no paid payment {payment_id!r}."
         raise UnknownPayment(message)
     return (*found, found[1].record)
+
+
+def _cancellable(desk: Desk, payment_id: str) -> tuple[BookedReceipt, Tender, PaymentRecord]:
+    """Return a paid payment, or one whose result is PENDING; the plugin then knows it by its id."""
+    found = desk.book.find(payment_id)
+    if found is None or found[1].verdict is not None:
+        return _paid(desk, payment_id)
+    receipt, tender = found
+    record = PaymentRecord(payment_id=payment_id, payment_type=tender.payment_type, amount=tender.amount, data={})
+    return receipt, tender, record
 
 
 def _ended(desk: Desk, payment_id: str, result: ReversalResult | None) -> Reversal:

@@ -65,10 +65,10 @@ def take_payment(
         message = f"payment id {payment_id} belongs to a sale of {tender.amount} tiyin, not {total}; take a new id."
         raise PaymentMismatch(message)
     if tender.verdict is PaymentStatus.PAID and not receipt.is_open:
-        result = _verdict(desk, ui, receipt, tender, qr_code)
+        result = _verdict(desk, ui, receipt, tender, None, repeated=True)
         return Payment(payment_id=payment_id, number=receipt.number, result=result)
     receipt = replace(receipt, annulled=False, fiscal_url=fiscal_url or receipt.fiscal_url)
-    return _sell(desk, ui, receipt, tender, qr_code)
+    return _sell(desk, ui, receipt, tender, None, repeated=True)
 
 
 def ask_again(desk: Desk, ui: Ui, receipt: BookedReceipt) -> Payment | None:
@@ -87,7 +87,7 @@ def ask_again(desk: Desk, ui: Ui, receipt: BookedReceipt) -> Payment | None:
     payment = None
     for tender in receipt.tenders:
         if tender.verdict in (None, PaymentStatus.PAID):
-            receipt, payment = _ask(desk, ui, receipt, tender, None)
+            receipt, payment = _ask(desk, ui, receipt, tender, None, repeated=True)
     _end(desk, receipt)
     return payment
 
@@ -102,42 +102,52 @@ def _sell_new(
 ) -> Payment:
     receipt = desk.book.open_receipt(items, tender.amount)
     try:
-        return _sell(desk, ui, replace(receipt, fiscal_url=fiscal_url), tender, qr_code)
+        return _sell(desk, ui, replace(receipt, fiscal_url=fiscal_url), tender, qr_code, repeated=False)
     except NoPlugin:
         desk.book.annul(receipt.number)
         raise
 
 
-def _sell(desk: Desk, ui: Ui, receipt: BookedReceipt, tender: Tender, qr_code: str | None) -> Payment:
-    receipt, payment = _ask(desk, ui, receipt, tender, qr_code)
+def _sell(
+    desk: Desk, ui: Ui, receipt: BookedReceipt, tender: Tender, qr_code: str | None, *, repeated: bool
+) -> Payment:
+    desk.acknowledge_all()
+    receipt, payment = _ask(desk, ui, receipt, tender, qr_code, repeated=repeated)
     _end(desk, receipt)
     return payment
 
 
 def _ask(
-    desk: Desk, ui: Ui, receipt: BookedReceipt, tender: Tender, qr_code: str | None
+    desk: Desk, ui: Ui, receipt: BookedReceipt, tender: Tender, qr_code: str | None, *, repeated: bool
 ) -> tuple[BookedReceipt, Payment]:
     if tender.verdict is not PaymentStatus.PAID:
         tender = replace(tender, verdict=None)
     receipt = receipt.with_tender(tender)
     desk.book.store(receipt)
-    result = _verdict(desk, ui, receipt, tender, qr_code)
+    result = _verdict(desk, ui, receipt, tender, qr_code, repeated=repeated)
+    if result.status is PaymentStatus.PENDING:
+        return receipt, Payment(payment_id=tender.payment_id, number=receipt.number, result=result)
     paid = result.status is PaymentStatus.PAID
     if paid and tender.record is None:
         attributes = {**receipt.attributes, **result.receipt_attributes}
         receipt = replace(receipt, attributes=attributes, slips=(*receipt.slips, *result.slips))
-    receipt = receipt.with_tender(replace(tender, verdict=result.status, record=result.payment if paid else None))
+    record = result.payment if paid else None
+    receipt = receipt.with_tender(replace(tender, verdict=result.status, record=record, acknowledged=False))
     desk.book.store(receipt)
+    receipt = desk.acknowledge(receipt)
     return receipt, Payment(payment_id=tender.payment_id, number=receipt.number, result=result)
 
 
-def _verdict(desk: Desk, ui: Ui, receipt: BookedReceipt, tender: Tender, qr_code: str | None) -> PaymentResult:
+def _verdict(
+    desk: Desk, ui: Ui, receipt: BookedReceipt, tender: Tender, qr_code: str | None, *, repeated: bool
+) -> PaymentResult:
     request = PaymentRequest(
         payment_id=tender.payment_id,
         payment_type=tender.payment_type,
         amount=tender.amount,
-        receipt=receipt.for_plugins(desk.identity),
+        receipt=receipt.without_tender(tender.payment_id).for_plugins(desk.identity),
         qr_code=qr_code,
+        repeated=repeated,
     )
     try:
         result = desk.plugins.on_payment(request, ui)
@@ -161,6 +171,8 @@ def _fits(result: PaymentResult, tender: Tender) -> bool:
 
 
 def _end(desk: Desk, receipt: BookedReceipt) -> None:
+    if receipt.is_pending:
+        return
     paid = sum(tender.record.amount for tender in receipt.tenders if tender.record is not None)
     if paid and paid == receipt.total:
         desk.close(receipt)

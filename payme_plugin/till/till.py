@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from contextlib import ExitStack
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, final
 
-from hookspecs import BaseUi, PosPlugins, ReceiptKind
+from hookspecs import BaseUi, HookFailed, PosPlugins, ReceiptKind
 from payme_plugin.till.book import ReceiptBook
 from payme_plugin.till.desk import Desk
 from payme_plugin.till.errors import NoPlugin, OutcomeUnknown
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from payme_plugin.till.sale import Payment
 
 __all__ = ["Restored", "Till"]
+
+
+_log = logging.getLogger("pos.till")
 
 
 def _wall_ms() -> int:
@@ -100,6 +104,7 @@ class Till:
         self._given_plugins = plugins
         self._now_ms = now_ms
         self._new_id = new_id
+        self._is_ready = False
         self._running = ExitStack()
 
     def __enter__(self) -> Till:
@@ -181,7 +186,9 @@ class Till:
     def restore(
         self, *, but_payment: str | None = None, but_cancel: str | None = None, but_refund: str | None = None
     ) -> tuple[Restored, ...]:
-        """Finish what an earlier run left: ask again, close or annul, tell and print.
+        """Finish what an earlier run left: ask again, acknowledge, close or annul, tell and print; then be ready.
+
+        The till is ready once it has asked again for every payment. One that the caller asks for itself comes first.
 
         Args:
             but_payment: a payment that the caller asks for itself.
@@ -198,8 +205,25 @@ class Till:
             (_Unfinished.CANCEL, but_cancel),
             (_Unfinished.REFUND, but_refund),
         }
-        ended = [self._restore(receipt) for receipt in self.receipts if _unfinished_of(receipt) not in skipped]
+        unfinished = {receipt.number: _unfinished_of(receipt) for receipt in self.receipts}
+        ended = [self._restore(receipt) for receipt in self.receipts if unfinished[receipt.number] not in skipped]
+        if (_Unfinished.PAYMENT, but_payment) not in unfinished.values():
+            self._be_ready()
         return tuple(each for each in ended if each is not None)
+
+    def _be_ready(self) -> None:
+        """Acknowledge what is stored and say ``on_ready`` once; what fails is repeated with the next sale.
+
+        Money effect: may cancel, later: payments of an earlier run that the till does not have.
+        """
+        if self._is_ready or not self._desk.acknowledge_all():
+            return
+        try:
+            self._desk.plugins.on_ready()
+        except HookFailed as failure:
+            _log.error("the till is ready but %s; it says so again", failure)
+        else:
+            self._is_ready = True
 
     def _restore(self, receipt: BookedReceipt) -> Restored | None:
         payment_id = _payment_id(receipt)
@@ -242,7 +266,7 @@ class Till:
             qr_code: the buyer's code; None: the plugin asks for a scan.
             fiscal_url: the OFD link of the receipt once it is closed; None: it has none.
         """
-        return take_payment(
+        payment = take_payment(
             self._desk,
             self._ui,
             payment_type=PAYMENT_TYPE,
@@ -251,6 +275,8 @@ class Till:
             qr_code=qr_code,
             fiscal_url=fiscal_url,
         )
+        self._be_ready()
+        return payment
 
     def cancel(self, payment_id: str, reason: str) -> Reversal:
         """Annul the sale of a payment; see ``cancel_payment`` for its effects and errors."""

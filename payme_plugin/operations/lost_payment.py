@@ -1,0 +1,116 @@
+"""A repeated payment that the journal does not have.
+
+Nothing was sent then, because the intent is stored first: unless the journal was created or repaired since the host was
+last ready. Then Payme's list is searched for a receipt of the same sale and amount.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from payme_plugin.ledger.rows import ImportedPayment
+from payme_plugin.ledger.states import PaymentState
+from payme_plugin.operations.host_guard import GuardedUi
+from payme_plugin.operations.payment import resume_payment
+from payme_plugin.operations.results import pending_result, refused_result
+from payme_plugin.operations.wait import CashierWait
+from payme_plugin.paymego import receipts
+from payme_plugin.paymego.errors import CallFailed
+from payme_plugin.paymego.states import ReceiptState
+from payme_plugin.settings import account_of
+from payme_plugin.texts import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from hookspecs import PaymentRequest, PaymentResult, Ui
+    from payme_plugin.operations.context import Context
+    from payme_plugin.paymego.receipts import ServerReceipt
+
+__all__ = ["find_lost_payment"]
+
+_OLDEST_MS = 7 * 24 * 3_600_000
+_CLOCKS_DIFFER_MS = 3_600_000
+_MOST_PAGES = 100
+_MOST_ATTEMPTS = 20
+"""The account's value may name the attempt, which the journal counted: this many are tried."""
+
+
+def find_lost_payment(context: Context, request: PaymentRequest, ui: Ui) -> PaymentResult:
+    """Return the result of a repeated payment that the journal does not have; never begin a charge.
+
+    Raises:
+        JournalError: the journal can't be used.
+
+    Money effect: may leave a cancellation.
+    """
+    refused = refused_result(request.amount, context.texts(Text.PAYMENT_NOT_SENT))
+    if context.journal.is_ready:
+        return refused
+    accounts = _accounts(context, request, request.receipt.number)
+    try:
+        if accounts == _accounts(context, request, request.receipt.number + 1):  # the account does not name the sale
+            return pending_result(context.texts, request.amount)
+        found = _receipt_of(context, request, CashierWait(context.clock, GuardedUi(ui), context.limits), accounts)
+    except CallFailed:
+        return pending_result(context.texts, request.amount)
+    if found is None or found.receipt_id is None:
+        return refused
+    sale, settings = request.receipt, context.settings
+    row = context.journal.import_payment(
+        ImportedPayment(
+            payment_id=request.payment_id,
+            payment_type=request.payment_type,
+            amount=request.amount,
+            till=sale.till,
+            shift=sale.shift,
+            number=sale.number,
+            pos_id=settings.pos_id,
+            url=settings.url,
+            owner=context.owner,
+            receipt_id=found.receipt_id,
+            paid_at=found.pay_time_ms,
+            closed_at=None,
+        ),
+        "from Payme's list; the journal did not have it",
+        PaymentState.PAYING,
+    )
+    return resume_payment(context, request, row, ui)
+
+
+def _accounts(context: Context, request: PaymentRequest, number: int) -> list[dict[str, str]]:
+    sale, template = request.receipt, context.settings.account
+    attempts = range(1, _MOST_ATTEMPTS + 1)
+    return [account_of(template, till=sale.till, shift=sale.shift, number=number, attempt=each) for each in attempts]
+
+
+def _receipt_of(
+    context: Context, request: PaymentRequest, wait: CashierWait, accounts: list[dict[str, str]]
+) -> ServerReceipt | None:
+    """Return Payme's receipt for the sale, a paid one first, or None.
+
+    Raises:
+        CallFailed: Payme can't be asked.
+    """
+    now, fitting = context.clock.wall_ms(), []
+    for page in range(_MOST_PAGES):
+        params = receipts.get_all(now - _OLDEST_MS, now + _CLOCKS_DIFFER_MS, offset=page * receipts.MAX_RECEIPTS)
+        pending = context.client.begin("receipts.get_all", params, wait.request_limit())
+        if not wait.wait_for(pending, context.progress(Text.PROGRESS_WAITING_FOR_BUYER)):
+            pending.abandon()
+        listed = receipts.receipts_of(pending.answer())
+        for receipt in listed:
+            is_new = receipt.receipt_id is not None and context.journal.find_receipt(receipt.receipt_id) is None
+            if is_new and receipt.amount == request.amount and _account_in(receipt, accounts[0]) in accounts:
+                fitting.append(receipt)
+        if len(listed) < receipts.MAX_RECEIPTS:
+            break
+    return max(fitting, key=lambda each: (each.state == ReceiptState.PAID, each.create_time_ms or 0), default=None)
+
+
+def _account_in(receipt: ServerReceipt, names: Collection[str]) -> dict[str, str]:
+    """Return the fields of ours in a receipt's account, which Payme sends as a list and adds its own to."""
+    account = receipt.raw.get("account")
+    fields = [each for each in account if isinstance(each, Mapping)] if isinstance(account, list | tuple) else []
+    return {str(each.get("name")): str(each.get("value")) for each in fields if each.get("name") in names}
