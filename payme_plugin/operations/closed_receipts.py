@@ -227,9 +227,6 @@ def _store_link(journal: Journal, row: PaymentRow, link: str) -> None:
 
 def _move_to_recorded(journal: Journal, row: PaymentRow, closed_at: int | None) -> None:
     row = mark_paid_per_host(journal, row)
-    if row.state is PaymentState.PAID:
-        journal.move(row, PaymentState.RECORDED, "the receipt is closed", closed_at=closed_at)
-    elif row.state is PaymentState.RECORDED and closed_at is not None:
-        journal.mark_closed(row, closed_at)
-    elif row.state is not PaymentState.RECORDED:
+    row = journal.acknowledge(row, closed_at=closed_at)
+    if row.state is not PaymentState.RECORDED:
         _log.error("payment %s is in a closed receipt, but the journal has it as %s", row.payment_id, row.state.value)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hookspecs import PaymentRecord, RefundRequest, ReversalResult, ReversalStatus
-from payme_plugin.ledger.cancellations import Cancellations, closing_reason
+from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.errors import Conflict
-from payme_plugin.ledger.states import Cause, PaymentState
+from payme_plugin.ledger.states import Cause, End, PaymentState
 from payme_plugin.log import Log
 from payme_plugin.operations.answers import RETURNED, REVERSIBLE, reversal_answer
 from payme_plugin.operations.closed_receipts import conflicts_with, import_from_host, is_complete, mark_paid_per_host
@@ -135,7 +135,7 @@ def _return_payment(context: Context, original: Original, sale: Receipt, order: 
         return refused(context.texts, Text.REVERSAL_ALREADY_REVERSED, row.receipt_id)
     row = mark_paid_per_host(journal, row)
     latest = Cancellations(journal).latest_of(row.payment_id) if row.state is PaymentState.REVERSING else None
-    is_closed = closing_reason(latest) is not None
+    is_closed = latest is not None and latest.ended_as is End.CLOSED
     if has_key and row.state in {*REVERSIBLE, *RETURNED} and not is_closed:
         result = reverse(context, row, order, GuardedUi(ui))
         if result is not None:
