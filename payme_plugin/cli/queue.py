@@ -12,7 +12,7 @@ from payme_plugin.cli.output import ExitCode, Refusal, echo_document, iso_time, 
 from payme_plugin.cli.queue_add import add
 from payme_plugin.cli.queue_close import close
 from payme_plugin.cli.queue_deliver import deliver
-from payme_plugin.cli.queue_rows import ROW_NUMBER, age, link_document, row_document
+from payme_plugin.cli.queue_rows import ROW_NUMBER, age, link_document, outcome_in_words, row_document
 from payme_plugin.cli.status import event_document, story_lines
 from payme_plugin.clock import SystemClock
 
@@ -112,7 +112,9 @@ def _whole_document(row: CancellationRow, now_ms: int) -> dict[str, object]:
         "due_at": iso_time(row.due_at) if row.ended_at is None else None,
         "offered_at": None if row.offered_at is None else iso_time(row.offered_at),
         "ended_at": None if row.ended_at is None else iso_time(row.ended_at),
-        "outcome": row.outcome or None,
+        "outcome": outcome_in_words(row),
+        "ended_as": None if row.ended_as is None else row.ended_as.value,
+        "closed_reason": row.closed_reason,
     }
 
 
@@ -127,7 +129,7 @@ def _show(row: CancellationRow, events: list[EventRow], now_ms: int) -> None:
     if row.offered_at is not None:
         click.echo(f"Host's queue  took it at {local_time(row.offered_at)}")
     if row.ended_at is not None:
-        click.echo(f"Ended         {local_time(row.ended_at)}: {row.outcome}")
+        click.echo(f"Ended         {local_time(row.ended_at)}: {outcome_in_words(row)}")
     else:
         click.echo(f"Next try      {'now' if row.due_at <= now_ms else local_time(row.due_at)}")
     click.echo()

@@ -12,12 +12,12 @@ from payme_plugin.cli.delivery import log_of, open_delivery
 from payme_plugin.cli.given import Given, global_options, pass_given
 from payme_plugin.cli.journal import journal_identity, unusable
 from payme_plugin.cli.output import ExitCode, Refusal, echo_document, fault
-from payme_plugin.cli.queue_rows import ROW_NUMBER, reason_option
+from payme_plugin.cli.queue_rows import ROW_NUMBER, outcome_in_words, reason_option
 from payme_plugin.cli.receipt_states import holds_money, state_in_words
-from payme_plugin.ledger.cancellations import closing
 from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.locks import Leases
+from payme_plugin.ledger.states import End
 from payme_plugin.paymego.states import ReceiptState
 
 if TYPE_CHECKING:
@@ -54,35 +54,32 @@ def close(given: Given, cancellation_id: int, reason: str) -> int:
                 if not is_ours:
                     message = f"another process works on cancellation {cancellation_id} right now; try again"
                     raise Refusal(message)
-                state, outcome = _end(delivery, row, reason)
+                state, row = _end(delivery, row, reason)
     except JournalError as error:
         raise unusable(folder / FILE_NAME, error) from error
-    _tell(given, row, state, outcome)
+    _tell(given, row, state)
     return int(ExitCode.DONE)
 
 
-def _end(delivery: JournalDelivery, row: CancellationRow, reason: str) -> tuple[int | None, str]:
-    """Ask for the state a last time and end the row; return the state and how it ended."""
+def _end(delivery: JournalDelivery, row: CancellationRow, reason: str) -> tuple[int | None, CancellationRow]:
+    """Ask for the state a last time and end the row; return the state and the ended row."""
     ended = Refusal(f"cancellation {row.cancellation_id} has ended already; `payme queue show` tells how")
     if row.ended_at is not None:
         raise ended
     state = delivery.processor().steps.last_state(row, delivery.require_merchant())
-    is_back = state == ReceiptState.CANCELLED
-    outcome = (
-        f"Payme says cancelled (50); closed by hand: {reason}" if is_back else closing(reason, state_in_words(state))
-    )
+    ended_as = End.CANCELLED if state == ReceiptState.CANCELLED else End.CLOSED
     try:
-        delivery.processor().cancellations.end(row, outcome, reversed_at_payme=is_back)
+        delivery.processor().cancellations.end(row, ended_as, state_in_words(state), closed_reason=reason)
     except Conflict as error:
         raise ended from error
-    return state, outcome
+    return state, delivery.processor().journal.cancellation(row.cancellation_id) or row
 
 
 def _missing(given: Given, cancellation_id: int) -> Refusal:
     return Refusal(f"there is no cancellation {cancellation_id} in the journal of {given.data_dir}")
 
 
-def _tell(given: Given, row: CancellationRow, state: int | None, outcome: str) -> None:
+def _tell(given: Given, row: CancellationRow, state: int | None) -> None:
     if holds_money(state):
         fault(f"nothing returns the money of receipt {row.receipt_id} any more; Payme says: {state_in_words(state)}")
     if given.json:
@@ -92,8 +89,8 @@ def _tell(given: Given, row: CancellationRow, state: int | None, outcome: str) -
                 "payment_id": row.payment_id,
                 "receipt_id": row.receipt_id,
                 "last_state": state,
-                "outcome": outcome,
+                "outcome": outcome_in_words(row),
             }
         )
     else:
-        click.echo(f"Cancellation {row.cancellation_id} has ended: {outcome}.")
+        click.echo(f"Cancellation {row.cancellation_id} has ended: {outcome_in_words(row)}.")

@@ -9,7 +9,7 @@ import click
 if TYPE_CHECKING:
     from payme_plugin.ledger.rows import CancellationRow, FiscalLinkRow
 
-__all__ = ["ROW_NUMBER", "age", "age_s", "link_document", "row_document"]
+__all__ = ["ROW_NUMBER", "age", "age_s", "link_document", "outcome_in_words", "row_document"]
 
 ROW_NUMBER = click.IntRange(1, 2**63 - 1)
 """The number of a row, as ``payme queue list`` shows it."""
@@ -57,6 +57,15 @@ def row_document(row: CancellationRow, now_ms: int) -> dict[str, object]:
         "attempts": row.attempts,
         "last_error": row.last_error or None,
     }
+
+
+def outcome_in_words(row: CancellationRow) -> str | None:
+    """Return how a cancellation ended, for people; None while it is live."""
+    if row.ended_as is None:
+        return None
+    if row.closed_reason is not None:
+        return f"closed by hand: {row.closed_reason}; last check: {row.last_error}"
+    return row.last_error
 
 
 def link_document(row: FiscalLinkRow, now_ms: int) -> dict[str, object]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from payme_plugin.ledger.errors import Conflict
-from payme_plugin.ledger.journal import add_event, add_events
+from payme_plugin.ledger.journal import add_event, add_events, add_transition
 from payme_plugin.ledger.rows import CancellationRow
-from payme_plugin.ledger.states import PaymentState
+from payme_plugin.ledger.states import End, EventKind, Hold, PaymentState
 
 if TYPE_CHECKING:
     import sqlite3
@@ -18,26 +18,7 @@ if TYPE_CHECKING:
 
     _Row = TypeVar("_Row", CancellationRow, FiscalLinkRow)
 
-__all__ = [
-    "CLOSED_BY_HAND",
-    "FARTHEST_DUE_MS",
-    "HOST_HAS_PAYMENT",
-    "PAYME_CANCELLED",
-    "Cancellations",
-    "closing",
-    "closing_reason",
-    "due_rows",
-    "next_due_in_ms",
-    "returned_queued",
-]
-
-PAYME_CANCELLED = "Payme says cancelled (50)"
-"""Outcome of a row whose money was returned."""
-
-HOST_HAS_PAYMENT = "the till says that it has this payment"
-"""Result of a step that sent nothing because the host has the payment.
-
-The row is blocked until the host answers otherwise. The text is compared, so it must not be changed."""
+__all__ = ["FARTHEST_DUE_MS", "Cancellations", "due_rows", "next_due_in_ms"]
 
 FARTHEST_DUE_MS = 3_600_000
 """No row is postponed for longer than one hour.
@@ -45,32 +26,14 @@ FARTHEST_DUE_MS = 3_600_000
 A row that is due later was written before the clock was set back.
 """
 
-CLOSED_BY_HAND = "closed by hand: "
-"""Start of the outcome of a row that an operator closed before its money was returned."""
-
 _LIVE = "SELECT * FROM cancellation WHERE ended_at IS NULL"
-_LAST_CHECK = "; last check: "
-
-
-def closing(reason: str, last_check: str) -> str:
-    """Return the outcome of a row that an operator closes before Payme reports state 50."""
-    return f"{CLOSED_BY_HAND}{reason}{_LAST_CHECK}{last_check}"
-
-
-def closing_reason(row: CancellationRow | None) -> str | None:
-    """Return the reason why an operator closed a row before its money was returned, or None."""
-    if row is None or not row.outcome.startswith(CLOSED_BY_HAND):
-        return None
-    found = row.outcome.removeprefix(CLOSED_BY_HAND)
-    return found.rpartition(_LAST_CHECK)[0] or found
-
-
-def returned_queued(row: CancellationRow | None) -> bool:
-    """Return whether a hook may have returned QUEUED for a row; the row may have ended since.
-
-    It is true from the first result that is stored in the row on. ``withdraw`` has the same condition in SQL.
-    """
-    return row is not None and bool(row.last_error)
+_WORKED_ON = f"{_LIVE} AND held IS NOT 'old'"
+_MAY_BEGIN = """
+ended_at IS NULL AND (cause <> 'unrecorded' OR begun_at IS NOT NULL OR NOT EXISTS (
+    SELECT 1 FROM payment
+    WHERE payment_id = cancellation.payment_id AND acknowledged_at IS NOT NULL AND state = 'reversing'
+))
+"""
 
 
 class Cancellations:
@@ -112,12 +75,12 @@ class Cancellations:
         return self._journal.one(CancellationRow, query, payment_id)
 
     def due(self, most: int) -> list[CancellationRow]:
-        """Return at most ``most`` valid live rows that are due, the longest due first."""
-        return due_rows(self._journal, CancellationRow, _LIVE, most)
+        """Return at most ``most`` valid live rows that are due, the longest due first; without those held as old."""
+        return due_rows(self._journal, CancellationRow, _WORKED_ON, most)
 
     def next_due_in_ms(self) -> int | None:
         """Return in how many milliseconds the next row is due, 0 for at once, or None."""
-        return next_due_in_ms(self._journal, CancellationRow, _LIVE)
+        return next_due_in_ms(self._journal, CancellationRow, _WORKED_ON)
 
     def backlog(self) -> tuple[int, int | None]:
         """Return how many rows are live and when the oldest was written, in Unix milliseconds."""
@@ -135,14 +98,23 @@ class Cancellations:
             events: earlier events, and the event of the request.
 
         Raises:
-            Conflict: the row has ended, so the request must not be sent.
+            Conflict: the row has ended, or the host has acknowledged its payment, so the request must not be sent.
             Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
-            self._update(connection, row, "attempts = attempts + 1")
+            changes = "attempts = attempts + 1, begun_at = coalesce(begun_at, ?)"
+            self._update(connection, row, changes, self._journal.now_ms(), where=_MAY_BEGIN)
             add_events(connection, row.payment_id, events)
 
-    def postpone(self, row: CancellationRow, pause_ms: int, result: str, *, events: Sequence[Event] = ()) -> None:
+    def postpone(
+        self,
+        row: CancellationRow,
+        pause_ms: int,
+        result: str,
+        *,
+        held: Hold | None = None,
+        events: Sequence[Event] = (),
+    ) -> None:
         """Count a step that did not end a row, and set when the next one is due.
 
         For an hour after the host's queue took a row, only that queue works on it.
@@ -151,6 +123,7 @@ class Cancellations:
             row: the row as it was read before the step.
             pause_ms: from now to the next step.
             result: the result of the step; an event if it differs from the last one.
+            held: why the worker leaves the row alone, or None.
             events: events before it; stored only if it is.
 
         Raises:
@@ -161,18 +134,19 @@ class Cancellations:
             now = self._journal.now_ms()
             # If the queue took it later than now, the clock was set back and its hour can't be measured.
             due_at = "max(?, CASE WHEN offered_at <= ? THEN offered_at + ? ELSE 0 END)"
-            changes = f"attempts = max(attempts, ?), last_error = ?, due_at = {due_at}"
-            self._update(connection, row, changes, row.attempts + 1, result, now + pause_ms, now, FARTHEST_DUE_MS)
+            changes = f"attempts = max(attempts, ?), last_error = ?, held = ?, due_at = {due_at}"
+            values = (row.attempts + 1, result, held and held.value, now + pause_ms, now, FARTHEST_DUE_MS)
+            self._update(connection, row, changes, *values)
             if result != row.last_error:
                 add_events(connection, row.payment_id, events)
-                add_event(connection, row.payment_id, now, None, None, f"cancellation: {result}")
+                add_event(connection, row.payment_id, now, EventKind.CANCELLATION, f"cancellation: {result}")
 
     def leave(self, row: CancellationRow, result: str, *, events: Sequence[Event] = ()) -> None:
         """Leave a row to the worker; do nothing if it has ended. It can't be withdrawn afterwards.
 
         Args:
             row: the row.
-            result: the result so far, never empty.
+            result: the result so far.
             events: earlier events.
 
         Raises:
@@ -180,30 +154,31 @@ class Cancellations:
         """
         with self._journal.writing() as connection:
             connection.execute(
-                "UPDATE cancellation SET due_at = ?, last_error = ? WHERE cancellation_id = ? AND ended_at IS NULL",
+                "UPDATE cancellation SET is_queued = 1, due_at = ?, last_error = ?"
+                " WHERE cancellation_id = ? AND ended_at IS NULL",
                 (self._journal.now_ms(), result, row.cancellation_id),
             )
             add_events(connection, row.payment_id, events)
 
-    def withdraw(self, row: CancellationRow, outcome: str, *, events: Sequence[Event] = ()) -> None:
+    def withdraw(self, row: CancellationRow, result: str, *, events: Sequence[Event] = ()) -> None:
         """End a row whose reversal Payme refused; its payment becomes recorded.
 
         Args:
-            row: the row; its only ``receipts.cancel`` is the one that Payme refused.
-            outcome: how it ended, for the event.
+            row: the row as it was read before its only ``receipts.cancel``, the one that Payme refused.
+            result: what Payme answered, for people.
             events: earlier events.
 
         Raises:
-            Conflict: it has ended, the number of stored attempts is not 1, a hook may have returned QUEUED, or its
+            Conflict: it has ended, an earlier ``receipts.cancel`` has begun, a hook may have returned QUEUED, or its
                 payment is not reversing.
             Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
             now = self._journal.now_ms()
-            # An empty last_error means: not returned_queued.
-            self._update(connection, row, "attempts = 1", where="attempts = 1 AND last_error = ''")
-            self._finish(connection, row, outcome, now, events)
-            if not _end_reversing(connection, row.payment_id, PaymentState.RECORDED, now, outcome):
+            where = f"ended_at IS NULL AND is_queued = 0 AND attempts = {row.attempts + 1}"
+            self._update(connection, row, "held = NULL", where=where)
+            self._finish(connection, row, End.WITHDRAWN, result, None, now, events)
+            if not _end_reversing(connection, row.payment_id, PaymentState.RECORDED, now, result):
                 message = f"payment {row.payment_id} is not reversing"
                 raise Conflict(message)
 
@@ -217,15 +192,25 @@ class Cancellations:
         with self._journal.writing() as connection:
             now = self._journal.now_ms()
             self._update(connection, row, "offered_at = ?, due_at = ?", now, now + pause_ms)
-            add_event(connection, row.payment_id, now, None, None, "cancellation: the host's queue took it")
+            text = "cancellation: the host's queue took it"
+            add_event(connection, row.payment_id, now, EventKind.CANCELLATION, text)
 
-    def end(self, row: CancellationRow, outcome: str, *, reversed_at_payme: bool, events: Sequence[Event] = ()) -> None:
-        """End a row; a payment in state reversing becomes reversed in the same commit.
+    def end(
+        self,
+        row: CancellationRow,
+        ended_as: End,
+        result: str,
+        *,
+        closed_reason: str | None = None,
+        events: Sequence[Event] = (),
+    ) -> None:
+        """End a row; if Payme said cancelled (50), a reversing payment becomes reversed in the same commit.
 
         Args:
             row: the row.
-            outcome: how it ended, for the event.
-            reversed_at_payme: a bound answer said state 50.
+            ended_as: how it ended.
+            result: what Payme answered last, for people.
+            closed_reason: why an operator ended it, or None.
             events: earlier events.
 
         Raises:
@@ -234,17 +219,25 @@ class Cancellations:
         """
         with self._journal.writing() as connection:
             now = self._journal.now_ms()
-            self._finish(connection, row, outcome, now, events)
-            if reversed_at_payme:
-                _end_reversing(connection, row.payment_id, PaymentState.REVERSED, now, PAYME_CANCELLED)
+            self._finish(connection, row, ended_as, result, closed_reason, now, events)
+            if ended_as is End.CANCELLED:
+                _end_reversing(connection, row.payment_id, PaymentState.REVERSED, now, result)
 
     def _finish(
-        self, connection: sqlite3.Connection, row: CancellationRow, outcome: str, now: int, events: Sequence[Event]
+        self,
+        connection: sqlite3.Connection,
+        row: CancellationRow,
+        ended_as: End,
+        result: str,
+        closed_reason: str | None,
+        now: int,
+        events: Sequence[Event],
     ) -> None:
-        changes = "attempts = max(attempts, ?), ended_at = ?, outcome = ?"
-        self._update(connection, row, changes, row.attempts + 1, now, outcome)
+        changes = "attempts = max(attempts, ?), ended_at = ?, ended_as = ?, last_error = ?, closed_reason = ?"
+        self._update(connection, row, changes, row.attempts + 1, now, ended_as.value, result, closed_reason)
         add_events(connection, row.payment_id, events)
-        add_event(connection, row.payment_id, now, None, None, f"cancellation: {outcome}")
+        text = result if closed_reason is None else f"closed by hand: {closed_reason}; last check: {result}"
+        add_event(connection, row.payment_id, now, EventKind.CANCELLATION, f"cancellation: {text}", ended_as=ended_as)
 
     @staticmethod
     def _update(
@@ -266,7 +259,7 @@ def _end_reversing(connection: sqlite3.Connection, payment_id: str, after: Payme
         (after.value, now, payment_id, PaymentState.REVERSING.value),
     ).rowcount
     if changed:
-        add_event(connection, payment_id, now, PaymentState.REVERSING, after, reason)
+        add_transition(connection, payment_id, now, PaymentState.REVERSING, after, reason)
     return bool(changed)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from payme_plugin.ledger.cancellations import due_rows, next_due_in_ms
 from payme_plugin.ledger.journal import add_event
 from payme_plugin.ledger.rows import FiscalLinkRow
+from payme_plugin.ledger.states import EventKind
 
 if TYPE_CHECKING:
     from payme_plugin.ledger.journal import Journal
@@ -37,7 +38,7 @@ class FiscalLinks:
                 (payment.payment_id, payment.receipt_id, payment.pos_id, payment.url, link, now, now),
             ).rowcount
             if added:
-                add_event(connection, payment.payment_id, now, None, None, "fiscal receipt: to be sent to Payme")
+                add_event(connection, payment.payment_id, now, EventKind.FISCAL, "fiscal receipt: to be sent to Payme")
 
     def live(self) -> list[FiscalLinkRow]:
         """Return all valid live rows, oldest first."""
@@ -82,4 +83,4 @@ class FiscalLinks:
                 (now, outcome, row.fiscal_link_id),
             ).rowcount
             if ended:
-                add_event(connection, row.payment_id, now, None, None, f"fiscal receipt: {outcome}")
+                add_event(connection, row.payment_id, now, EventKind.FISCAL, f"fiscal receipt: {outcome}")

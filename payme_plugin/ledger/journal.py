@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from payme_plugin.ledger.connection import connect, transaction, translated
 from payme_plugin.ledger.errors import CodeAlreadySent, Conflict, Damaged, ForeignJournal
 from payme_plugin.ledger.reader import JournalReader
-from payme_plugin.ledger.states import PaymentState, is_allowed
+from payme_plugin.ledger.states import Cause, End, EventKind, PaymentState, is_allowed
 
 if TYPE_CHECKING:
     import sqlite3
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.rows import Event, ImportedPayment, Intent, NewCancellation, PaymentRow, StoredResult
 
-__all__ = ["CODE_MEMORY_MS", "FILE_NAME", "Journal", "SentCodes", "add_event", "add_events"]
+__all__ = ["CODE_MEMORY_MS", "FILE_NAME", "Journal", "SentCodes", "add_event", "add_events", "add_transition"]
 
 FILE_NAME = "journal.sqlite3"
 
@@ -40,6 +40,8 @@ A till that takes a payment every 15 s all day sends 240 in an hour. For an olde
 """
 
 _FINGERPRINT_BYTES = 16
+
+_TILL_HAS_IT = "the till has it"
 
 
 class Journal(JournalReader):
@@ -127,7 +129,7 @@ class Journal(JournalReader):
         paid_at: int | None = None,
         closed_at: int | None = None,
         events: Sequence[Event] = (),
-        request: str | None = None,
+        request: Event | None = None,
     ) -> PaymentRow:
         """Move a payment from the state in ``row`` to ``after``, with everything else in one commit.
 
@@ -143,7 +145,7 @@ class Journal(JournalReader):
             paid_at: when Payme took the money, Unix milliseconds.
             closed_at: when the receipt was closed, Unix milliseconds.
             events: added before the transition.
-            request: text of the event of the request that is sent after this commit; it gets the commit's time.
+            request: the event of the request that is sent after this commit; it gets the commit's time.
 
         Returns:
             The payment as stored.
@@ -175,9 +177,10 @@ class Journal(JournalReader):
                 ),
             )  # fmt: skip
             add_events(connection, row.payment_id, events)
-            add_event(connection, row.payment_id, now, row.state, after, reason)
+            cause = None if cancellation is None else cancellation.cause
+            add_transition(connection, row.payment_id, now, row.state, after, reason, cause)
             if request is not None:
-                add_event(connection, row.payment_id, now, None, None, request)
+                add_event(connection, row.payment_id, now, request.kind, request.text)
             if released_code is not None:
                 self._codes.release(connection, released_code, row.payment_id)
             if fingerprint is not None:
@@ -236,23 +239,47 @@ class Journal(JournalReader):
                 "UPDATE payment SET owner = ?, updated_at = ? WHERE payment_id = ? AND state = ? AND owner = ?",
                 (owner, now, row.payment_id, row.state.value, row.owner),
             )
-            add_event(connection, row.payment_id, now, None, None, reason)
+            add_event(connection, row.payment_id, now, EventKind.NOTE, reason)
         return self.payment(row.payment_id)
 
-    def mark_closed(self, row: PaymentRow, closed_at: int) -> None:
-        """Record that the receipt of a recorded payment is closed.
+    def acknowledge(self, row: PaymentRow, *, closed_at: int | None = None) -> PaymentRow:
+        """Store that the host has a payment; a second call changes nothing.
+
+        A paid payment becomes recorded. So does a reversing one, if its cancellation has cause "unrecorded" and no
+        ``receipts.cancel`` has begun: it ends. Otherwise only the acknowledgement is stored.
+
+        Args:
+            row: the payment; it may have changed since.
+            closed_at: when its receipt was closed, Unix milliseconds; None if it is open.
+
+        Returns:
+            The payment as stored.
 
         Raises:
             Unavailable: nothing was stored.
         """
         with self.writing() as connection:
             now = self._clock.wall_ms()
-            changed = connection.execute(
-                "UPDATE payment SET closed_at = ?, updated_at = ? WHERE payment_id = ? AND closed_at IS NULL",
-                (closed_at, now, row.payment_id),
-            ).rowcount
-            if changed:
-                add_event(connection, row.payment_id, now, None, None, "the receipt is closed")
+            before = connection.execute(
+                "SELECT state, coalesce(closed_at, ?) IS NOT closed_at AS closes FROM payment WHERE payment_id = ?"
+                " AND (acknowledged_at IS NULL OR state = 'paid' OR closes)",
+                (closed_at, row.payment_id),
+            ).fetchone()
+            if before is not None:
+                state = PaymentState(before["state"])
+                is_recorded = state is PaymentState.PAID or _end_unrecorded(connection, row.payment_id, now)
+                after = PaymentState.RECORDED if is_recorded else state
+                connection.execute(
+                    "UPDATE payment SET acknowledged_at = coalesce(acknowledged_at, ?), updated_at = ?,"
+                    " closed_at = coalesce(closed_at, ?), state = ? WHERE payment_id = ?",
+                    (now, now, closed_at, after.value, row.payment_id),
+                )
+                text = "the receipt is closed" if before["closes"] else _TILL_HAS_IT
+                if is_recorded:
+                    add_transition(connection, row.payment_id, now, state, after, text)
+                else:
+                    add_event(connection, row.payment_id, now, EventKind.NOTE, text)
+        return self.payment(row.payment_id)
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -273,6 +300,8 @@ class Journal(JournalReader):
         """Insert a payment with its first event; columns have the names of the attributes."""
         now = self._clock.wall_ms()
         values = {**asdict(intent), "state": state.value, "attempt": attempt, "created_at": now, "updated_at": now}
+        if state is PaymentState.RECORDED:
+            values["acknowledged_at"] = now
         names, marks = ", ".join(values), ", ".join("?" * len(values))
         _change_one(
             connection,
@@ -280,7 +309,7 @@ class Journal(JournalReader):
             f"INSERT INTO payment ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING",  # noqa: S608 - our own names
             tuple(values.values()),
         )
-        add_event(connection, intent.payment_id, now, None, state, note)
+        add_transition(connection, intent.payment_id, now, None, state, note)
 
     @staticmethod
     def _require_new_receipt(connection: sqlite3.Connection, receipt_id: str) -> None:
@@ -296,7 +325,22 @@ class Journal(JournalReader):
             " SELECT payment_id, receipt_id, amount, pos_id, url, ?, ?, ?, ? FROM payment WHERE payment_id = ?",
             (new.cause.value, new.request_id, now, now, payment_id),
         )
-        add_event(connection, payment_id, now, None, None, f"cancellation: queued, cause {new.cause.value}")
+        text = f"cancellation: queued, cause {new.cause.value}"
+        add_event(connection, payment_id, now, EventKind.CANCELLATION, text, cause=new.cause)
+
+
+def _end_unrecorded(connection: sqlite3.Connection, payment_id: str, now: int) -> bool:
+    """End the live cancellation of a reversing payment if it has cause "unrecorded" and has not begun."""
+    ended = connection.execute(
+        "UPDATE cancellation SET ended_at = ?, ended_as = ?, last_error = ? WHERE payment_id = ? AND ended_at IS NULL"
+        " AND cause = ? AND begun_at IS NULL"
+        " AND EXISTS (SELECT 1 FROM payment WHERE payment_id = cancellation.payment_id AND state = 'reversing')",
+        (now, End.RECORDED.value, _TILL_HAS_IT, payment_id, Cause.UNRECORDED.value),
+    ).rowcount
+    if ended:
+        text = f"cancellation: {_TILL_HAS_IT}"
+        add_event(connection, payment_id, now, EventKind.CANCELLATION, text, ended_as=End.RECORDED)
+    return bool(ended)
 
 
 def _change_one(connection: sqlite3.Connection, conflict: str, statement: str, values: tuple[object, ...]) -> None:
@@ -309,22 +353,40 @@ def add_event(
     connection: sqlite3.Connection,
     payment_id: str,
     at_ms: int,
-    before: PaymentState | None,
-    after: PaymentState | None,
+    kind: EventKind,
     text: str,
+    *,
+    cause: Cause | None = None,
+    ended_as: End | None = None,
 ) -> None:
-    """Add an event to a payment, inside the caller's transaction."""
+    """Add an event that is not a transition to a payment, inside the caller's transaction."""
     connection.execute(
-        "INSERT INTO event (payment_id, at_ms, before, after, text) VALUES (?, ?, ?, ?, ?)",
-        (payment_id, at_ms, before.value if before else None, after.value if after else None, text),
+        "INSERT INTO event (payment_id, at_ms, kind, cause, ended_as, text) VALUES (?, ?, ?, ?, ?, ?)",
+        (payment_id, at_ms, kind.value, cause and cause.value, ended_as and ended_as.value, text),
+    )
+
+
+def add_transition(
+    connection: sqlite3.Connection,
+    payment_id: str,
+    at_ms: int,
+    before: PaymentState | None,
+    after: PaymentState,
+    text: str,
+    cause: Cause | None = None,
+) -> None:
+    """Add a transition to the events of a payment, inside the caller's transaction."""
+    connection.execute(
+        "INSERT INTO event (payment_id, at_ms, kind, before, after, cause, text) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (payment_id, at_ms, "transition", before and before.value, after.value, cause and cause.value, text),
     )
 
 
 def add_events(connection: sqlite3.Connection, payment_id: str, events: Sequence[Event]) -> None:
     """Add events to a payment, inside the caller's transaction."""
     connection.executemany(
-        "INSERT INTO event (payment_id, at_ms, text) VALUES (?, ?, ?)",
-        [(payment_id, event.at_ms, event.text) for event in events],
+        "INSERT INTO event (payment_id, at_ms, kind, text) VALUES (?, ?, ?, ?)",
+        [(payment_id, event.at_ms, event.kind.value, event.text) for event in events],
     )
 
 

@@ -24,6 +24,11 @@ __all__ = ["JournalReader"]
 
 _log = Log()
 
+_UNACKNOWLEDGED = (
+    "SELECT * FROM payment WHERE acknowledged_at IS NULL"
+    " AND state IN ('intent', 'created', 'paying', 'paid', 'recorded')"
+)
+
 _Row = TypeVar("_Row", PaymentRow, EventRow, CancellationRow, FiscalLinkRow)
 
 
@@ -88,7 +93,7 @@ class JournalReader:
 
     def events(self, payment_id: str) -> list[EventRow]:
         """Return the events of a payment, oldest first."""
-        query = "SELECT at_ms, before, after, text FROM event WHERE payment_id = ? ORDER BY event_id"
+        query = "SELECT * FROM event WHERE payment_id = ? ORDER BY event_id"
         return self._every(EventRow, query, payment_id)
 
     def live_cancellations(self) -> list[CancellationRow]:
@@ -118,6 +123,22 @@ class JournalReader:
         """
         query = "SELECT * FROM payment WHERE state = 'recorded' AND closed_at IS NULL ORDER BY created_at, rowid"
         return self.valid_rows(PaymentRow, query)
+
+    def orphans(self, owner: str) -> list[PaymentRow]:
+        """Return the payments of other owners that are neither finished nor acknowledged, oldest first.
+
+        Invalid rows are left out.
+        """
+        query = f"{_UNACKNOWLEDGED} AND owner <> ? ORDER BY created_at, rowid"
+        return self.valid_rows(PaymentRow, query, owner)
+
+    def unacknowledged(self, owner: str) -> list[PaymentRow]:
+        """Return the paid payments of an owner that are not acknowledged, oldest first.
+
+        Invalid rows are left out.
+        """
+        query = f"{_UNACKNOWLEDGED} AND owner = ? AND state IN ('paid', 'recorded') ORDER BY created_at, rowid"
+        return self.valid_rows(PaymentRow, query, owner)
 
     def cancellation(self, cancellation_id: int) -> CancellationRow | None:
         """Return the cancellation with this number, live or ended, or None."""

@@ -12,11 +12,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from payme_plugin.ledger.errors import Damaged
-from payme_plugin.ledger.states import Cause, PaymentState
+from payme_plugin.ledger.states import Cause, End, EventKind, Hold, PaymentState
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Hashable, Mapping
+    from enum import Enum
 
 __all__ = [
     "TABLES",
@@ -29,6 +30,7 @@ __all__ = [
     "NewCancellation",
     "PaymentRow",
     "StoredResult",
+    "readable_part",
     "row_of",
 ]
 
@@ -110,10 +112,12 @@ class Event:
 
     Attributes:
         at_ms: when it happened.
-        text: what happened, without secrets.
+        kind: what it is about.
+        text: what happened, for people, without secrets.
     """
 
     at_ms: int
+    kind: EventKind
     text: str
 
 
@@ -126,6 +130,7 @@ class PaymentRow(Intent):
         state: its state.
         receipt_id: Payme's receipt id, once known.
         paid_at: when Payme took the money.
+        acknowledged_at: when the host had stored the tender or closed the receipt; irrevocable.
         closed_at: when the host closed the receipt.
         message: the text of the result.
         error_code: the server's error code, or None.
@@ -138,6 +143,7 @@ class PaymentRow(Intent):
     state: PaymentState
     receipt_id: str | None
     paid_at: int | None
+    acknowledged_at: int | None
     closed_at: int | None
     message: str
     error_code: int | None
@@ -152,14 +158,20 @@ class EventRow:
 
     Attributes:
         at_ms: when it happened.
+        kind: what it is about.
         before: the state before a transition, else None.
         after: the state after a transition, else None.
-        text: reason of the transition, or what happened.
+        cause: the cause of a cancellation that was written, else None.
+        ended_as: how a cancellation ended, else None.
+        text: reason of the transition, or what happened, for people.
     """
 
     at_ms: int
+    kind: EventKind
     before: PaymentState | None
     after: PaymentState | None
+    cause: Cause | None
+    ended_as: End | None
     text: str
 
 
@@ -175,9 +187,8 @@ class _TaskRow:
         created_at: when it was written.
         due_at: earliest time of the next step.
         attempts: number of steps so far, including those that sent nothing.
-        last_error: result of the last step, empty before the first.
+        last_error: result of the last step, for people; empty before the first.
         ended_at: when it ended; None while it is live.
-        outcome: how it ended, empty while it is live.
     """
 
     payment_id: str
@@ -189,7 +200,6 @@ class _TaskRow:
     attempts: int
     last_error: str
     ended_at: int | None
-    outcome: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +212,12 @@ class CancellationRow(_TaskRow):
         cause: why money is returned.
         request_id: the host's id of the refund that caused it; empty for the other causes.
         offered_at: when the host's queue took it, or None.
+        begun_at: when its first ``receipts.cancel`` was about to leave, or None.
+        is_queued: a hook left it to the worker, so it can't be withdrawn.
+        held: why the worker leaves it alone, or None.
+        confirmed_at: when Payme first said cancelled (50), or None. It ends when Payme says so again later.
+        ended_as: how it ended; None while it is live.
+        closed_reason: why an operator ended it, or None.
     """
 
     cancellation_id: int
@@ -209,6 +225,12 @@ class CancellationRow(_TaskRow):
     cause: Cause
     request_id: str
     offered_at: int | None
+    begun_at: int | None
+    is_queued: bool
+    held: Hold | None
+    confirmed_at: int | None
+    ended_as: End | None
+    closed_reason: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,10 +240,12 @@ class FiscalLinkRow(_TaskRow):
     Attributes:
         fiscal_link_id: the row's number.
         link: the OFD link of the fiscal receipt.
+        outcome: how it ended, for people; empty while it is live.
     """
 
     fiscal_link_id: int
     link: str
+    outcome: str
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -252,6 +276,19 @@ def row_of(kind: type[_Row], stored: sqlite3.Row | Mapping[str, object]) -> _Row
     return kind(**values)
 
 
+def readable_part(kind: type[_Row], stored: Mapping[str, object]) -> dict[str, object]:
+    """Return the valid values of an invalid row, and None for each other one."""
+    part: dict[str, object] = {}
+    for name, read in _readers(cast("Hashable", kind)):
+        try:
+            read(stored[name])
+        except (LookupError, ValueError):
+            part[name] = None
+        else:
+            part[name] = stored[name]
+    return part
+
+
 @cache
 def _readers(kind: Any) -> tuple[tuple[str, _Reader], ...]:  # noqa: ANN401 - a class
     return tuple((field.name, _READERS[str(field.type)]) for field in fields(kind))
@@ -268,16 +305,25 @@ def _only(*types: type) -> _Reader:
     return read
 
 
-_STATES = {state.value: state for state in PaymentState}
+def _member(kind: type[Enum], *, optional: bool = False) -> _Reader:
+    """Return a function that converts a stored value of an enum, and raises LookupError for any other."""
+    members: dict[object, object] = {member.value: member for member in kind}
+    return {**members, None: None}.__getitem__ if optional else members.__getitem__
+
+
 _READERS: dict[str, _Reader] = {
     "int": _only(int),
     "int | None": _only(int, type(None)),
     "str": _only(str),
     "str | None": _only(str, type(None)),
     "bool": {0: False, 1: True}.__getitem__,
-    "Cause": {cause.value: cause for cause in Cause}.__getitem__,
-    "PaymentState": _STATES.__getitem__,
-    "PaymentState | None": lambda value: None if value is None else _STATES[value],
+    "Cause": _member(Cause),
+    "Cause | None": _member(Cause, optional=True),
+    "End | None": _member(End, optional=True),
+    "EventKind": _member(EventKind),
+    "Hold | None": _member(Hold, optional=True),
+    "PaymentState": _member(PaymentState),
+    "PaymentState | None": _member(PaymentState, optional=True),
 }
 """For each attribute type, a function that converts a column or raises LookupError or ValueError."""
 

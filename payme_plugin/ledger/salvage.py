@@ -16,16 +16,15 @@ import contextlib
 import re
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from payme_plugin.ledger.cancellations import CLOSED_BY_HAND, HOST_HAS_PAYMENT, PAYME_CANCELLED
 from payme_plugin.ledger.connection import connect, use_rows
 from payme_plugin.ledger.errors import Damaged, ForeignJournal
-from payme_plugin.ledger.journal import add_event
-from payme_plugin.ledger.rows import TABLES, CancellationRow, row_of
+from payme_plugin.ledger.journal import add_event, add_transition
+from payme_plugin.ledger.rows import TABLES, CancellationRow, readable_part, row_of
 from payme_plugin.ledger.schema import has_our_tables
-from payme_plugin.ledger.states import Cause, PaymentState
+from payme_plugin.ledger.states import Cause, End, EventKind, PaymentState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Salvage", "is_valid", "lacks_cancellation", "salvage"]
 
 _KEYED_TABLES = {"about": "name", "code": "fingerprint"}
-_CAUSES = frozenset(cause.value for cause in Cause)
 _FINGERPRINT_KEY = re.compile("[0-9a-f]{64}")
 _KEY = "key_of_row"
 _Values = dict[str, Any]
@@ -94,7 +92,7 @@ def salvage(damaged: Path, fresh: Path, host_identity: str, *, is_certain: bool)
                 )
         if events_are_whole:
             copied["payment"] += sum(_insert_with_state_of_events(target, values) for values in invalid["payment"])
-        ended, queued_again = _restore(target, invalid["cancellation"], events_are_whole=events_are_whole)
+        ended, queued_again = _restore(target, invalid["cancellation"])
         copied["cancellation"] += ended
         target.execute("COMMIT")
         target.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -244,8 +242,9 @@ def is_valid(table: str, row: sqlite3.Row | _Values) -> bool:
             row_of(TABLES[table], values)
         except Damaged:
             return False
-    if table == "cancellation":  # a row ends with an outcome, and has none before
-        return (values["ended_at"] is None) is (values["outcome"] == "")
+    if table == "cancellation":
+        is_explained = values["ended_as"] != End.CLOSED.value or values["closed_reason"] is not None
+        return is_explained and (values["ended_at"] is None) is (values["ended_as"] is None)
     is_key = table == "about" and values["name"] == "fingerprint_key"
     return not is_key or _FINGERPRINT_KEY.fullmatch(str(values["value"])) is not None
 
@@ -264,23 +263,18 @@ def _insert(target: sqlite3.Connection, table: str, values: _Values) -> bool:
 # Restoring cancellations
 # ---------------------------------------------------------------------------------------------------------------------
 
-_UNREADABLE_OUTCOME = "it had ended; how could not be read"
-_UNREADABLE_ERROR = "what came of it before the repair could not be read"
+_UNREADABLE = "it could not be read"
 _REBUILT = "rebuilt from its cancellation"
 
 _CTES = {
     # Events that name the cause of a cancellation, written by the journal or by a repair.
-    "queued": """
-        SELECT payment_id, event_id, substr(text, instr(text, ', cause ') + 8) AS cause FROM event
-        WHERE text GLOB 'cancellation: queued*, cause *' AND cause IN ('unrecorded', 'cancel', 'refund')
-    """,
+    "queued": "SELECT payment_id, event_id, cause FROM event WHERE cause IS NOT NULL",
     # Payments whose cancellation ended for good, by a row or an event: they never have another one.
-    "settled": f"""
+    "settled": """
         SELECT payment_id FROM (
-            SELECT payment_id, outcome FROM cancellation
-            UNION ALL SELECT payment_id, substr(text, 15) FROM event WHERE text GLOB 'cancellation: *'
-        ) WHERE outcome GLOB '{PAYME_CANCELLED}*' OR outcome GLOB '{CLOSED_BY_HAND}*'
-    """,  # noqa: S608 - our own texts
+            SELECT payment_id, ended_as FROM cancellation UNION ALL SELECT payment_id, ended_as FROM event
+        ) WHERE ended_as IN ('cancelled', 'closed')
+    """,
     # When the latest cancellation of a payment ended.
     "ended": "SELECT payment_id, max(ended_at) AS at_ms FROM cancellation GROUP BY payment_id",
     # The latest event that began a reversal or withdrew it.
@@ -303,19 +297,6 @@ _CTES = {
     """,
     # The cause that the latest event names.
     "named": "SELECT payment_id, cause, max(event_id) FROM queued GROUP BY payment_id",
-    # How the latest reversal began.
-    "began": f"""
-        SELECT payment_id, text, max(event_id) FROM event WHERE after = 'reversing' AND text <> '{_REBUILT}'
-        GROUP BY payment_id
-    """,  # noqa: S608 - our own texts
-    # The result of the latest step, empty if there was none.
-    "stepped": """
-        SELECT payment_id, iif(text GLOB 'cancellation: queued, *', '', substr(text, 15)) AS result, max(event_id)
-        FROM event WHERE after IS NULL AND text GLOB 'cancellation: *' AND text NOT GLOB 'cancellation: queued again *'
-        AND text <> 'cancellation: the host''s queue took it' GROUP BY payment_id
-    """,
-    # Payments whose cancellation was held at any time.
-    "held": f"SELECT payment_id FROM event WHERE text = 'cancellation: {HOST_HAS_PAYMENT}'",  # noqa: S608 - our own texts
 }
 _WITH = "WITH " + ", ".join(f"{name} AS ({query})" for name, query in _CTES.items())
 
@@ -346,11 +327,12 @@ An invalid row counts only if its cause is known, or its refund: it may be of a 
 
 _RESTORE_ENDED = f"""
 INSERT OR IGNORE INTO cancellation (cancellation_id, payment_id, receipt_id, amount, pos_id, url, cause, request_id,
-    created_at, due_at, last_error, ended_at, outcome)
+    created_at, due_at, begun_at, last_error, ended_at, ended_as, closed_reason)
 SELECT CASE WHEN i.cancellation_id NOT IN (SELECT cancellation_id FROM cancellation) THEN i.cancellation_id END,
     p.payment_id, p.receipt_id, p.amount, p.pos_id, p.url, coalesce(i.cause, 'unrecorded'),
-    coalesce(i.request_id, ''), coalesce(i.created_at, p.updated_at), p.updated_at,
-    coalesce(i.last_error, '{_UNREADABLE_ERROR}'), i.ended_at, i.outcome
+    coalesce(i.request_id, ''), coalesce(i.created_at, p.updated_at), p.updated_at, i.begun_at,
+    coalesce(i.last_error, '{_UNREADABLE}'), i.ended_at, i.ended_as,
+    coalesce(i.closed_reason, iif(i.ended_as = 'closed', '{_UNREADABLE}', NULL))
 FROM invalid_cancellation AS i JOIN payment AS p
 ON p.receipt_id = i.receipt_id OR p.payment_id = i.payment_id AND p.amount = i.amount
 WHERE i.ended_at IS NOT NULL AND NOT EXISTS (
@@ -365,27 +347,24 @@ may be read twice, by way of the interior pages and from its leaf page.
 
 _RESTORE = f"""
 {_WITH}
-INSERT INTO cancellation (payment_id, receipt_id, amount, pos_id, url, cause, request_id, created_at, due_at,
-    last_error)
+INSERT INTO cancellation (payment_id, receipt_id, amount, pos_id, url, cause, request_id, created_at, due_at, begun_at,
+    is_queued, held, last_error)
 SELECT payment_id, receipt_id, amount, pos_id, url, cause, coalesce(request_id, ''), coalesce(queued_at, updated_at),
-    updated_at, CASE cause
-        WHEN 'unrecorded' THEN coalesce(last_error, iif(:events_are_whole, result, NULL), '{HOST_HAS_PAYMENT}')
-        ELSE coalesce(nullif(last_error, ''), '{_UNREADABLE_ERROR}')
-    END
+    updated_at, begun_at, 1, CASE
+        WHEN cause <> 'unrecorded' THEN NULL
+        WHEN acknowledged_at IS NOT NULL AND begun_at IS NULL THEN 'host'
+        ELSE held
+    END, coalesce(nullif(last_error, ''), '{_UNREADABLE}')
 FROM (
-    SELECT p.*, i.created_at AS queued_at, i.request_id, i.last_error, result, CASE
+    SELECT p.*, i.created_at AS queued_at, i.request_id, i.begun_at, i.held, i.last_error, CASE
         WHEN i.cause IS NOT NULL THEN i.cause
         WHEN named.cause IS NOT NULL THEN named.cause
         WHEN i.request_id <> '' THEN 'refund'
-        WHEN state <> 'reversing' OR p.payment_id IN (SELECT payment_id FROM held) THEN 'unrecorded'
-        WHEN began.text = 'the till asks for a cancel' THEN 'cancel'
-        WHEN began.text = 'the till asks for a refund' THEN 'refund'
-        WHEN began.text IS NOT NULL THEN 'unrecorded'
+        WHEN state <> 'reversing' THEN 'unrecorded'
         WHEN closed_at IS NULL THEN 'cancel'
         ELSE 'refund'
     END AS cause
-    FROM owing AS p LEFT JOIN named USING (payment_id) LEFT JOIN began USING (payment_id)
-    LEFT JOIN stepped USING (payment_id) LEFT JOIN invalid_cancellation AS i
+    FROM owing AS p LEFT JOIN named USING (payment_id) LEFT JOIN invalid_cancellation AS i
     ON i.ended_at IS NULL AND (i.payment_id = p.payment_id OR i.receipt_id = p.receipt_id)
     GROUP BY p.payment_id
 )
@@ -396,9 +375,8 @@ RETURNING payment_id, created_at, cause
 The cause is taken from the surest sign that is left. Without any sign a reversing payment is not "unrecorded": the till
 may have its sale, as it has that of a refund, and the money might never be returned.
 
-A row of another cause gets a ``last_error``, so that it can't be withdrawn: the host may have got QUEUED, and
-``receipts.cancel`` may have been sent. An "unrecorded" row that the host may have held is held until the host says
-otherwise.
+A restored row can't be withdrawn: the host may have got QUEUED, and ``receipts.cancel`` may have been sent. A row of an
+acknowledged payment is held if it is unknown whether ``receipts.cancel`` has begun.
 """
 
 
@@ -411,7 +389,7 @@ def lacks_cancellation(connection: sqlite3.Connection) -> bool:
     return connection.execute(f"{_WITH} SELECT 1 FROM owing LIMIT 1").fetchone() is not None  # noqa: S608 - our own texts
 
 
-def _restore(target: sqlite3.Connection, invalid: Iterable[_Values], *, events_are_whole: bool) -> tuple[int, int]:
+def _restore(target: sqlite3.Connection, invalid: Iterable[_Values]) -> tuple[int, int]:
     """Restore lost cancellations inside the caller's transaction; payments and events are copied before.
 
     Returns:
@@ -424,12 +402,13 @@ def _restore(target: sqlite3.Connection, invalid: Iterable[_Values], *, events_a
     target.execute(f"INSERT INTO invalid_cancellation SELECT * {_MISPLACED}")
     target.execute(f"DELETE {_MISPLACED}")
     for row in target.execute(_REBUILD_PAYMENTS).fetchall():
-        add_event(target, row["payment_id"], row["created_at"], None, PaymentState.REVERSING, _REBUILT)
+        add_transition(target, row["payment_id"], row["created_at"], None, PaymentState.REVERSING, _REBUILT)
     ended = target.execute(_RESTORE_ENDED).rowcount
-    restored = target.execute(_RESTORE, {"events_are_whole": events_are_whole}).fetchall()
+    restored = target.execute(_RESTORE).fetchall()
     for row in restored:
-        text = f"cancellation: queued again by the repair, cause {row['cause']}"
-        add_event(target, row["payment_id"], row["created_at"], None, None, text)
+        cause = Cause(row["cause"])
+        text = f"cancellation: queued again by the repair, cause {cause.value}"
+        add_event(target, row["payment_id"], row["created_at"], EventKind.CANCELLATION, text, cause=cause)
     # A fiscal link moves no money: without its payment it is dropped.
     target.execute("DELETE FROM fiscal_link WHERE payment_id NOT IN (SELECT payment_id FROM payment)")
     return ended, len(restored)
@@ -437,14 +416,8 @@ def _restore(target: sqlite3.Connection, invalid: Iterable[_Values], *, events_a
 
 def _readable_part(values: _Values) -> _Values:
     """Return the readable values of an invalid cancellation, else None; ``ended_at`` if it had ended."""
-    part = {
-        field.name: value if type(value := values[field.name]).__name__ in str(field.type) else None
-        for field in fields(CancellationRow)
-    }
-    part["cause"] = values["cause"] if values["cause"] in _CAUSES else None
-    stored = values["outcome"]
-    outcome = stored.decode("utf-8", "replace") if isinstance(stored, bytes) else str(stored or "")
-    has_ended = outcome.startswith((PAYME_CANCELLED, CLOSED_BY_HAND)) or (part["ended_at"] is not None and stored != "")
-    part["ended_at"] = (part["ended_at"] or part["created_at"] or 0) if has_ended else None
-    part["outcome"] = outcome or _UNREADABLE_OUTCOME
+    part = readable_part(CancellationRow, values)
+    if part["ended_as"] is None and values["ended_as"] is not None and part["ended_at"] is not None:
+        part["ended_as"] = End.UNREADABLE.value
+    part["ended_at"] = None if part["ended_as"] is None else part["ended_at"] or part["created_at"] or 0
     return part

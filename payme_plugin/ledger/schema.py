@@ -6,11 +6,11 @@ import secrets
 import sqlite3
 from contextlib import closing
 
-from payme_plugin.ledger.errors import Damaged, TooNew
+from payme_plugin.ledger.errors import Damaged, TooNew, Unavailable
 
 __all__ = ["SCHEMA_VERSION", "SMALLEST_FILE", "has_our_tables", "make_tables", "migrate", "require_ours"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SMALLEST_FILE = 512
 """Bytes of the smallest database, which has one page.
@@ -37,13 +37,15 @@ CREATE TABLE payment (
     pos_id TEXT NOT NULL,
     url TEXT NOT NULL,
     owner TEXT NOT NULL,
-    state TEXT NOT NULL,
-    receipt_id TEXT UNIQUE,
+    state TEXT NOT NULL CHECK (state IN ('intent', 'created', 'paying', 'paid', 'recorded', 'refused', 'aborted',
+        'unknown', 'reversing', 'reversed')),
+    receipt_id TEXT UNIQUE CHECK (receipt_id IS NOT NULL OR state IN ('intent', 'refused', 'aborted')),
     paid_at INTEGER,
+    acknowledged_at INTEGER,
     closed_at INTEGER,
     message TEXT NOT NULL DEFAULT '',
     error_code INTEGER,
-    cancellation_queued INTEGER NOT NULL DEFAULT 0,
+    cancellation_queued INTEGER NOT NULL DEFAULT 0 CHECK (cancellation_queued IN (0, 1)),
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL
 ) STRICT;
@@ -51,14 +53,19 @@ CREATE TABLE payment (
 CREATE INDEX payment_of_sale ON payment (till, shift, number);
 CREATE INDEX payment_without_end ON payment (state) WHERE state IN ('intent', 'created', 'paying', 'paid', 'reversing');
 CREATE INDEX payment_in_open_sale ON payment (state) WHERE state = 'recorded' AND closed_at IS NULL;
+CREATE INDEX payment_unacknowledged ON payment (owner)
+    WHERE acknowledged_at IS NULL AND state IN ('intent', 'created', 'paying', 'paid', 'recorded');
 CREATE INDEX payment_by_age ON payment (created_at);
 
 CREATE TABLE event (
     event_id INTEGER PRIMARY KEY,
     payment_id TEXT NOT NULL REFERENCES payment,
     at_ms INTEGER NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('transition', 'request', 'answer', 'cancellation', 'fiscal', 'note')),
     before TEXT,
-    after TEXT,
+    after TEXT CHECK ((after IS NOT NULL) = (kind = 'transition')),
+    cause TEXT CHECK (cause IN ('unrecorded', 'cancel', 'refund')),
+    ended_as TEXT CHECK (ended_as IN ('cancelled', 'closed', 'withdrawn', 'recorded', 'unreadable')),
     text TEXT NOT NULL
 ) STRICT;
 
@@ -79,19 +86,25 @@ CREATE TABLE cancellation (
     amount INTEGER NOT NULL CHECK (amount > 0),
     pos_id TEXT NOT NULL,
     url TEXT NOT NULL,
-    cause TEXT NOT NULL,
+    cause TEXT NOT NULL CHECK (cause IN ('unrecorded', 'cancel', 'refund')),
     request_id TEXT NOT NULL DEFAULT '',
     created_at INTEGER NOT NULL,
     due_at INTEGER NOT NULL,
     offered_at INTEGER,
-    attempts INTEGER NOT NULL DEFAULT 0,
+    begun_at INTEGER,
+    is_queued INTEGER NOT NULL DEFAULT 0 CHECK (is_queued IN (0, 1)),
+    held TEXT CHECK (held IN ('host', 'old')),
+    confirmed_at INTEGER,
+    attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
     last_error TEXT NOT NULL DEFAULT '',
     ended_at INTEGER,
-    outcome TEXT NOT NULL DEFAULT ''
+    ended_as TEXT CHECK (ended_as IN ('cancelled', 'closed', 'withdrawn', 'recorded', 'unreadable')),
+    closed_reason TEXT CHECK (closed_reason IS NOT NULL OR ended_as IS NOT 'closed'),
+    CHECK ((ended_at IS NULL) = (ended_as IS NULL))
 ) STRICT;
 
 CREATE UNIQUE INDEX one_live_cancellation ON cancellation (payment_id) WHERE ended_at IS NULL;
-CREATE INDEX cancellation_due ON cancellation (due_at) WHERE ended_at IS NULL;
+CREATE INDEX cancellation_due ON cancellation (due_at) WHERE ended_at IS NULL AND held IS NOT 'old';
 
 CREATE TABLE fiscal_link (
     fiscal_link_id INTEGER PRIMARY KEY,
@@ -151,6 +164,9 @@ def require_ours(connection: sqlite3.Connection) -> int:
     if version > SCHEMA_VERSION:
         message = f"the journal has version {version}, this program knows versions up to {SCHEMA_VERSION}"
         raise TooNew(message)
+    if 0 < version < SCHEMA_VERSION:
+        message = f"the journal has version {version}, this program needs version {SCHEMA_VERSION}"
+        raise Unavailable(message)
     return int(version)
 
 

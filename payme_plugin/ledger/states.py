@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-__all__ = ["Cause", "PaymentState", "is_allowed"]
+__all__ = ["Cause", "End", "EventKind", "Hold", "PaymentState", "is_allowed"]
 
 
 class PaymentState(Enum):
@@ -46,11 +46,52 @@ class Cause(Enum):
     """Why a cancellation exists; the values are stored."""
 
     UNRECORDED = "unrecorded"
-    """The till doesn't have the payment. Not carried out while the host says that it has."""
+    """The till doesn't have the payment. Not begun for an acknowledged payment or against the host's veto."""
     CANCEL = "cancel"
     """The host annulled the sale."""
     REFUND = "refund"
     """The host refunded the sale."""
+
+
+class Hold(Enum):
+    """Why the worker leaves a live cancellation alone; the values are stored."""
+
+    HOST = "host"
+    """The host said that it has the payment. Until it says otherwise nothing is sent."""
+    OLD = "old"
+    """By Payme's times the payment is older than a week: people decide."""
+
+
+class End(Enum):
+    """How a cancellation ended; the values are stored."""
+
+    CANCELLED = "cancelled"
+    """Payme said cancelled (50)."""
+    CLOSED = "closed"
+    """An operator closed it before that."""
+    WITHDRAWN = "withdrawn"
+    """Payme refused it with an error that the settings ignore, before any hook returned QUEUED."""
+    RECORDED = "recorded"
+    """The host has the payment: it acknowledged it, or answered so before the first ``receipts.cancel``."""
+    UNREADABLE = "unreadable"
+    """It had ended; a repair could not read how."""
+
+
+class EventKind(Enum):
+    """What an event is about; the values are stored."""
+
+    TRANSITION = "transition"
+    """The payment entered a state."""
+    REQUEST = "request"
+    """A request to Payme."""
+    ANSWER = "answer"
+    """What came of a request."""
+    CANCELLATION = "cancellation"
+    """A cancellation: written, left alone, ended."""
+    FISCAL = "fiscal"
+    """The fiscal receipt."""
+    NOTE = "note"
+    """Anything else."""
 
 
 _UNFINISHED = frozenset({PaymentState.INTENT, PaymentState.CREATED, PaymentState.PAYING})

@@ -27,9 +27,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hookspecs import PaymentStatus, ReversalResult, ReversalStatus
-from payme_plugin.ledger.cancellations import Cancellations, closing_reason, returned_queued
+from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.errors import Conflict, JournalError
-from payme_plugin.ledger.states import PaymentState
+from payme_plugin.ledger.states import End, PaymentState
 from payme_plugin.log import Log
 from payme_plugin.operations.results import is_paid_in, is_same_sale, refused_result, stored_result, unknown_result
 from payme_plugin.operations.reversal import refused
@@ -111,13 +111,12 @@ def reversal_answer(
         row, latest = journal.payment(row.payment_id), rows.latest_of(row.payment_id)
     status, text = ReversalStatus.REVERSED, Text.REVERSAL_REVERSED
     if row.state is not PaymentState.REVERSED:
-        reason = closing_reason(latest)
         if latest is not None and latest.ended_at is None:
             status, text = ReversalStatus.QUEUED, Text.REVERSAL_QUEUED
         elif otherwise is not None:
             return otherwise
-        elif reason is not None:
-            return refused(texts, Text.REVERSAL_CLOSED_BY_HAND, row.receipt_id, text=reason)
+        elif latest is not None and latest.ended_as is End.CLOSED:
+            return refused(texts, Text.REVERSAL_CLOSED_BY_HAND, row.receipt_id, text=latest.closed_reason)
         elif row.state in REVERSIBLE or row.state is PaymentState.REVERSING:
             message = f"payment {row.payment_id} has changed meanwhile"
             raise Conflict(message)
@@ -125,5 +124,5 @@ def reversal_answer(
         status=status,
         receipt_id=row.receipt_id,
         message=texts(text),
-        cancellation_queued=row.state in RETURNED and returned_queued(latest),
+        cancellation_queued=row.state in RETURNED and latest is not None and latest.is_queued,
     )

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.cancellations import HOST_HAS_PAYMENT, PAYME_CANCELLED, Cancellations, returned_queued
+from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.errors import Conflict, JournalError
-from payme_plugin.ledger.states import Cause
+from payme_plugin.ledger.states import Cause, End, Hold
 from payme_plugin.log import Log
 from payme_plugin.operations.context import is_same_account
 from payme_plugin.operations.event_log import EventLog
@@ -59,7 +59,9 @@ class StepOutcome(Enum):
     LATER = "later"
     """Nothing is known yet."""
     BLOCKED = "blocked"
-    """Not carried out, because the host has the payment or the settings lack the key of its merchant account."""
+    """Not carried out, because the settings lack the key of its merchant account."""
+    HELD = "held"
+    """Not carried out, because the host has the payment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +125,11 @@ class CancellationStep:
         try:
             outcome, result = self._cancel_unless_cancelled(row, merchant, is_recorded, events)
             if outcome is StepOutcome.DONE:
-                self._rows.end(row, PAYME_CANCELLED, reversed_at_payme=True, events=events.take())
+                self._rows.end(row, End.CANCELLED, result, events=events.take())
             else:
-                self._rows.postpone(row, pause_ms(row.attempts, self._jitter()), result, events=events.take())
+                pause = pause_ms(row.attempts, self._jitter())
+                held = Hold.HOST if outcome is StepOutcome.HELD else None
+                self._rows.postpone(row, pause, result, held=held, events=events.take())
         except Conflict:
             return StepOutcome.DONE
         _log.info("cancellation %d of payment %s: %s", row.cancellation_id, row.payment_id, result)
@@ -146,34 +150,32 @@ class CancellationStep:
         Money effect: may cancel, the whole amount.
         """
         # Without an answer of the host, its last one in the row counts.
-        has_payment = row.last_error == HOST_HAS_PAYMENT if is_recorded is None else is_recorded
+        has_payment = row.held is Hold.HOST if is_recorded is None else is_recorded
         if row.cause is Cause.UNRECORDED and has_payment:
-            return StepOutcome.BLOCKED, HOST_HAS_PAYMENT
+            return StepOutcome.HELD, "the till says that it has this payment"
         if not is_same_account(row, merchant):
             return StepOutcome.BLOCKED, f"the settings hold no key of merchant account {row.pos_id} at {row.url}"
         wait, queries = self._queries(row, merchant, events)
         state = queries.state(wait.request_limit())
         if state in _CANCEL_AT or state in _CANCEL_AND_ASK_AT:
-            self._store_attempt(row, events)
+            self._begin(row, events)
             answered = queries.cancel(wait.request_limit())
             state = answered if state in _CANCEL_AT else queries.state(wait.request_limit())
         if state == ReceiptState.CANCELLED:
-            return StepOutcome.DONE, "done"
+            return StepOutcome.DONE, "Payme says cancelled (50)"
         if state == ReceiptState.CANCELLING:
             return StepOutcome.ACCEPTED, "Payme is cancelling (21)"
         return StepOutcome.LATER, events.last or "no usable answer"
 
-    def _store_attempt(self, row: CancellationRow, events: EventLog) -> None:
-        # If a row is refused repeatedly, only its first attempt and each new result are events.
-        stored = () if row.last_error else (*events.unstored, events.request_event(CANCEL))
+    def _begin(self, row: CancellationRow, events: EventLog) -> None:
+        # If a row is refused repeatedly, only its first request and each new result are events.
+        stored = () if row.begun_at is not None else (*events.unstored, events.request_event(CANCEL))
         try:
             self._rows.begin(row, events=stored)
         except Conflict:
             raise
         except JournalError as error:
-            # The hook that wrote the row may withdraw it if it sees no other attempt. It takes the lease just after it
-            # has written the row, so a step may come first.
-            if row.cause is not Cause.UNRECORDED and row.attempts == 0 and not returned_queued(row):
+            if row.begun_at is None:
                 raise
             # A full disk must not stop the return of the money.
             _log.error("cancellation %d: %s", row.cancellation_id, error)

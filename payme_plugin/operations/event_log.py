@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.rows import Event
+from payme_plugin.ledger.states import EventKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +22,7 @@ __all__ = ["EventLog"]
 @dataclass(slots=True)
 class _Event:
     at_ms: int
+    kind: EventKind
     text: str
     count: int = 1
 
@@ -43,24 +45,27 @@ class EventLog:
         """Add the event of a request that begins, unless it is stored already."""
         stored, self._stored_request = self._stored_request, None
         if stored != method:
-            self.add_event(f"request {method}")
+            self._add(EventKind.REQUEST, f"request {method}")
 
     def request_event(self, method: str) -> Event:
         """Return the event of a request that leaves once the commit with this event is durable."""
-        return Event(at_ms=self._clock.wall_ms(), text=f"request {method}")
+        return Event(at_ms=self._clock.wall_ms(), kind=EventKind.REQUEST, text=f"request {method}")
 
     def mark_request_stored(self, method: str) -> None:
         """Forget the events: they are stored, and so is the event of the request that leaves next."""
         self._events.clear()
         self._stored_request = method
 
-    def add_event(self, text: str) -> None:
-        """Add an event; its text must hold no secret."""
+    def add_answer(self, text: str) -> None:
+        """Add the event of what came of a request; its text must hold no secret."""
+        self._add(EventKind.ANSWER, text)
+
+    def _add(self, kind: EventKind, text: str) -> None:
         events = self._events
         if events and events[-1].text == text:
             events[-1].count += 1
             return
-        events.append(_Event(self._clock.wall_ms(), text))
+        events.append(_Event(self._clock.wall_ms(), kind, text))
         if [event.text for event in events[-4:-2]] == [event.text for event in events[-2:]]:
             del events[-2:]
             events[-1].count += 1
@@ -74,7 +79,11 @@ class EventLog:
     def unstored(self) -> Sequence[Event]:
         """The events for a commit."""
         return [
-            Event(at_ms=event.at_ms, text=event.text if event.count == 1 else f"{event.text} ({event.count} times)")
+            Event(
+                at_ms=event.at_ms,
+                kind=event.kind,
+                text=event.text if event.count == 1 else f"{event.text} ({event.count} times)",
+            )
             for event in self._events
         ]
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hookspecs import PaymentStatus
-from payme_plugin.ledger.cancellations import PAYME_CANCELLED
 from payme_plugin.operations.results import NotPaid, Paid, message_of, nothing_charged
 from payme_plugin.paymego.codes import proves_no_charge
 from payme_plugin.paymego.errors import CallFailed, NotSent, ServerError
@@ -124,7 +123,7 @@ def _outcome_of_state(texts: Texts, state: int | None) -> NotPaid | Paid | None:
         return NotPaid(
             status=PaymentStatus.REFUSED,
             message=texts(Text.PAYMENT_CANCELLED_BY_PAYME),
-            reason=PAYME_CANCELLED,
+            reason="Payme says cancelled (50)",
         )
     if state == ReceiptState.CANCELLING:  # the money is being returned: the cancellation follows it to its end
         return NotPaid(

@@ -276,7 +276,7 @@ class _Payment:
             try:
                 return self._id_of_new(receipts.receipt_of(pending.answer()), row)
             except CallFailed as failure:
-                self._events.add_event(f"{failure.method}: {failure.explanation}")
+                self._events.add_answer(f"{failure.method}: {failure.explanation}")
                 stopped = self._wait.has_stopped()
                 if stopped or not may_repeat or isinstance(failure, ServerError):
                     return results.nothing_charged(self._context.texts, failure, stopped=stopped)
@@ -284,7 +284,7 @@ class _Payment:
             pending = self._begin_create(row)
 
     def _id_of_new(self, receipt: ServerReceipt, row: PaymentRow) -> str | NotPaid:
-        self._events.add_event(f"{_CREATE}: state {receipt.state}")
+        self._events.add_answer(f"{_CREATE}: state {receipt.state}")
         if receipt.receipt_id is None:
             return self._wrong_receipt("the new receipt has no id")
         if receipt.state != ReceiptState.CREATED:
@@ -314,7 +314,7 @@ class _Payment:
             receipt_id=receipt_id if row.receipt_id is None else None,
             fingerprint=fingerprint,
             events=self._events.unstored,
-            request=self._events.request_event(_PAY).text,
+            request=self._events.request_event(_PAY),
         )
         self._events.mark_request_stored(_PAY)
         return row

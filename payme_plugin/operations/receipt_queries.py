@@ -94,11 +94,11 @@ class ReceiptQueries:
         try:
             return pending.answer()
         except ServerError as error:
-            self._events.add_event(f"{method}: error {error.code}")
+            self._events.add_answer(f"{method}: error {error.code}")
             raise
         except CallFailed as failure:
             reason = "no usable answer" if failure.sent else "not sent"
-            self._events.add_event(f"{method}: {reason}, {failure.explanation}")
+            self._events.add_answer(f"{method}: {reason}, {failure.explanation}")
             raise
 
     def state(self, limit: float) -> int | None:
@@ -110,7 +110,7 @@ class ReceiptQueries:
             receipts.state_of(answer)
             said, *_ = named = receipts.named_in(answer)
         except CallFailed as failure:
-            self._events.add_event(f"receipts.check: {failure.explanation}")
+            self._events.add_answer(f"receipts.check: {failure.explanation}")
             return None
         bound = self._bound(answer, said, named, limit)
         return None if bound is None else bound.state
@@ -139,7 +139,7 @@ class ReceiptQueries:
             receipt, _ = receipts.receipt_of(answer), receipts.named_in(answer)
         except CallFailed:
             return None
-        self._events.add_event(f"receipts.get: state {receipt.state}")
+        self._events.add_answer(f"receipts.get: state {receipt.state}")
         return answer, receipt
 
     def _is_exact(self, answer: Answer, receipt: ServerReceipt) -> bool:
@@ -169,7 +169,7 @@ class ReceiptQueries:
         try:
             receipt, named = receipts.receipt_of(answer), receipts.named_in(answer)
         except CallFailed:
-            self._events.add_event(f"{answer.method}: an answer without a receipt")
+            self._events.add_answer(f"{answer.method}: an answer without a receipt")
             return None
         return self._bound(answer, receipt, named, limit)
 
@@ -183,7 +183,7 @@ class ReceiptQueries:
         self, answer: Answer, said: ServerReceipt, named: Iterable[ServerReceipt], limit: float
     ) -> ServerReceipt | None:
         """Return what an answer says of a receipt if it is about ours, else None."""
-        self._events.add_event(f"{answer.method}: state {said.state}")
+        self._events.add_answer(f"{answer.method}: state {said.state}")
         if not self._may_be_ours(named, said.state, answer.method):
             return None
         if answer.bound or said.state not in _DECISIVE:
@@ -195,7 +195,7 @@ class ReceiptQueries:
         # Payme may leave out any field. But what an answer names has to be ours, and its state has to be one.
         fits = all(self._fits(facts, state) for facts in named)
         if not fits:
-            self._events.add_event(f"{method}: the answer is about another receipt, amount or state")
+            self._events.add_answer(f"{method}: the answer is about another receipt, amount or state")
         return fits
 
     def _fits(self, facts: ServerReceipt, state: int | None) -> bool:

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hookspecs import ReversalResult, ReversalStatus
-from payme_plugin.ledger.cancellations import PAYME_CANCELLED, Cancellations, returned_queued
+from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.rows import NewCancellation
-from payme_plugin.ledger.states import Cause, PaymentState
+from payme_plugin.ledger.states import Cause, End, PaymentState
 from payme_plugin.log import Log
 from payme_plugin.operations.event_log import EventLog
 from payme_plugin.operations.receipt_queries import CANCEL, ReceiptQueries, receipt_id_of
@@ -141,7 +141,8 @@ class _Reversal:
         """
         self._wait.start()
         if self._row.state is PaymentState.REVERSED:
-            return self._reversed_result(was_queued=returned_queued(self._rows.latest_of(self._row.payment_id)))
+            latest = self._rows.latest_of(self._row.payment_id)
+            return self._reversed_result(was_queued=latest is not None and latest.is_queued)
         state = None
         is_new = self._row.state is not PaymentState.REVERSING
         if is_new:
@@ -162,7 +163,7 @@ class _Reversal:
             if state == ReceiptState.CANCELLED:
                 return self._reversed(cancellation)
             if state != ReceiptState.CANCELLING:
-                result = self._cancel(cancellation, may_withdraw=is_new)
+                result = self._cancel(cancellation, may_withdraw=is_new and cancellation.begun_at is None)
                 if result is not None:
                     return result
             return self._ask_until_cancelled(cancellation)
@@ -185,12 +186,13 @@ class _Reversal:
 
         Args:
             cancellation: its row, under our lease.
-            may_withdraw: this run wrote the row. For an earlier row the host may have got QUEUED, even if that could
-                not be stored.
+            may_withdraw: this run wrote the row, and no ``receipts.cancel`` has begun. For an earlier row the host may
+                have got QUEUED, even if that could not be stored.
 
         Money effect: may cancel, the whole amount.
         """
-        may_withdraw = self._store_attempt(cancellation) and may_withdraw
+        if not self._begin(cancellation):
+            return self._queued(cancellation)
         try:
             answer = self._queries.call(CANCEL, receipts.by_id(self._receipt_id), self._wait.request_limit())
         except ServerError as error:
@@ -203,7 +205,7 @@ class _Reversal:
         state = self._queries.state_in(answer, self._wait.question_limit())
         return self._result_of(cancellation, state)
 
-    def _store_attempt(self, cancellation: CancellationRow) -> bool:
+    def _begin(self, cancellation: CancellationRow) -> bool:
         """Record that ``receipts.cancel`` is about to be sent; return whether the journal could.
 
         Raises:
@@ -214,7 +216,6 @@ class _Reversal:
         except Conflict:
             raise
         except JournalError as error:
-            # The cancellation is durable. It can't be withdrawn, because the attempt in its row may be another's.
             _log.error("payment %s: %s", cancellation.payment_id, error)
             return False
         self._events.mark_request_stored(CANCEL)
@@ -228,8 +229,8 @@ class _Reversal:
         if self._queries.state(self._wait.question_limit()) != ReceiptState.PAID:
             return False
         try:
-            outcome = f"error {error.code} is ignored, state 4 asked after it"
-            self._rows.withdraw(cancellation, outcome, events=self._events.unstored)
+            result = f"error {error.code} is ignored, state 4 asked after it"
+            self._rows.withdraw(cancellation, result, events=self._events.unstored)
         except JournalError as fault:
             _log.error("payment %s: %s", cancellation.payment_id, fault)
             return False
@@ -260,7 +261,7 @@ class _Reversal:
     def _reversed(self, cancellation: CancellationRow) -> ReversalResult:
         # The money is returned even if the journal can't store it. The worker then ends the row with the same result.
         with self._logged_if_not_stored():
-            self._rows.end(cancellation, PAYME_CANCELLED, reversed_at_payme=True, events=self._events.unstored)
+            self._rows.end(cancellation, End.CANCELLED, "Payme says cancelled (50)", events=self._events.unstored)
             self._events.take()
         return self._reversed_result(was_queued=False)
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hookspecs import PaymentRecord, RefundRequest, ReversalResult, ReversalStatus
-from payme_plugin.ledger.cancellations import Cancellations, closing_reason
+from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.errors import Conflict
-from payme_plugin.ledger.states import Cause, PaymentState
+from payme_plugin.ledger.states import Cause, End, PaymentState
 from payme_plugin.log import Log
 from payme_plugin.operations.answers import RETURNED, REVERSIBLE, reversal_answer
 from payme_plugin.operations.acknowledgement import conflicts_with, import_from_host, is_complete
@@ -154,7 +154,7 @@ def _return_payment(context: ReversalContext, original: Original, sale: Receipt,
         # The host wants it back, so it counts as paid. Payme is asked for the state before anything is cancelled.
         row = journal.move(row, PaymentState.PAID, "the till returns a payment that has no result")
     latest = Cancellations(journal).latest_of(row.payment_id) if row.state is PaymentState.REVERSING else None
-    is_closed = closing_reason(latest) is not None
+    is_closed = latest is not None and latest.ended_as is End.CLOSED
     merchant = context.merchant
     if row.state in {*REVERSIBLE, *RETURNED} and not is_closed:
         if merchant is not None and is_same_account(row, merchant.settings):

@@ -39,6 +39,7 @@ def owe(shop: Shop, payment_id: str) -> None:
 
 def corrupt(shop: Shop, statement: str) -> None:
     with closing(sqlite3.connect(shop.folder / FILE_NAME, isolation_level=None)) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
         connection.execute(statement)
 
 

@@ -268,4 +268,4 @@ def test_the_log_of_the_till_has_what_was_delivered(shop: Shop) -> None:
     shop.run("queue", "deliver", "--until-empty")
 
     log = (shop.folder / "terminal.log").read_text(encoding="utf-8")
-    assert "cancellation 1 of payment p1: done" in log
+    assert "cancellation 1 of payment p1: Payme says cancelled (50)" in log

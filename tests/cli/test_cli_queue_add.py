@@ -37,7 +37,7 @@ def leave(shop: Shop, state: PaymentState, *, is_closed: bool = False) -> None:
     with closing(Journal(shop.folder / FILE_NAME, host_identity=OTHER_TILL, clock=SystemClock())) as journal:
         row = walk(journal, state)
         if is_closed:
-            journal.mark_closed(row, 1)
+            journal.acknowledge(row, closed_at=1)
 
 
 def cut_off_a_payment(shop: Shop) -> None:

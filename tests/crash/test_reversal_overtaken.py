@@ -10,7 +10,7 @@ from hookspecs import CancelRequest, PaymentStatus, ReversalStatus
 from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.rows import NewCancellation
-from payme_plugin.ledger.states import Cause, PaymentState
+from payme_plugin.ledger.states import Cause, End, PaymentState
 from payme_plugin.operations.reversal_requests import return_payment
 from virtual_till import open_sale
 from virtual_world import World
@@ -32,7 +32,7 @@ class OvertakenJournal(Journal):
         rival, self.rival = self.rival, None
         if rival is not None:
             (live,) = rival.live_cancellations()
-            Cancellations(rival).end(live, "Payme says cancelled (50)", reversed_at_payme=True)
+            Cancellations(rival).end(live, End.CANCELLED, "Payme says cancelled (50)")
         return row
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from owed_money import owe, owe_refund
+from payme_plugin.ledger.states import End
 from payme_plugin.texts import Text
 from virtual_paymego import Passage
 
@@ -71,7 +72,7 @@ def test_it_counts_as_they_go(world: HookedWorld) -> None:
         owe_refund(world, f"p{number}", number)
     world.work(1)
     rows = world.journal.live_cancellations()
-    world.background.processor().cancellations.end(rows[0], "closed by hand", reversed_at_payme=False)
+    world.background.processor().cancellations.end(rows[0], End.CLOSED, "paid (4)", closed_reason="settled")
     world.work(1)
 
     assert world.host.notices[NOTICE] == world.text(Text.NOTICE_CANCELLATIONS_WAIT, count=11)

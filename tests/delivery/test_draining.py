@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from owed_money import owe, owe_paid, owe_refund
+from payme_plugin.ledger.states import End
 from payme_plugin.sandbox import CancelPlan, FaultKind
 from virtual_paymego import Passage
 
@@ -193,7 +194,7 @@ def test_a_row_that_another_process_ends_meanwhile_is_a_change(world: HookedWorl
     assert another.enter_context(world.background._storage.opened.leases.try_acquire(held.cancellation_id))
 
     def end() -> None:
-        world.background.processor().cancellations.end(held, "Payme says cancelled (50)", reversed_at_payme=True)
+        world.background.processor().cancellations.end(held, End.CANCELLED, "Payme says cancelled (50)")
         another.close()
 
     world.clock.at(world.clock.monotonic() + 5, end)

@@ -13,8 +13,8 @@ from hookspecs import BaseHost, QueueVerdict
 from owed_money import owe_paid, owe_refund
 from payme_plugin.delivery.host_queue import message_of
 from payme_plugin.delivery.processor import CancellationProcessor
-from payme_plugin.ledger.cancellations import HOST_HAS_PAYMENT
 from payme_plugin.ledger.locks import Leases
+from payme_plugin.ledger.states import Hold
 from payme_plugin.operations.cancellation import StepOutcome
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def without_host(world: HookedWorld) -> CancellationProcessor:
 
 
 def by_worker(world: HookedWorld) -> None:
-    assert step(world, is_recorded=None) is StepOutcome.BLOCKED
+    assert step(world, is_recorded=None) is StepOutcome.HELD
 
 
 def by_command(world: HookedWorld) -> None:
@@ -62,22 +62,22 @@ def test_one_that_the_till_has_is_held_by_whoever_can_not_ask_it(
     world: HookedWorld, who: Callable[[HookedWorld], None]
 ) -> None:
     owe_paid(world)
-    assert step(world, is_recorded=True) is StepOutcome.BLOCKED
+    assert step(world, is_recorded=True) is StepOutcome.HELD
 
     for _ in range(3):
         who(world)
 
     assert (world.paymego.count(CANCEL), world.paymego.held()) == (0, 1_500_000)
-    assert world.live()[0].last_error == HOST_HAS_PAYMENT
+    assert world.live()[0].held is Hold.HOST
 
 
 def test_it_is_held_by_whoever_read_it_before_the_till_spoke(world: HookedWorld) -> None:
     row = owe_paid(world)
     merchant = world.background.merchant()
     assert merchant is not None
-    assert step(world, is_recorded=True) is StepOutcome.BLOCKED
+    assert step(world, is_recorded=True) is StepOutcome.HELD
 
-    assert world.background.processor().step(row, merchant, is_recorded=None) is StepOutcome.BLOCKED
+    assert world.background.processor().step(row, merchant, is_recorded=None) is StepOutcome.HELD
     assert (world.paymego.count(CANCEL), world.paymego.held()) == (0, 1_500_000)
 
 
@@ -86,7 +86,7 @@ def test_it_stays_held_after_a_restart(world: HookedWorld) -> None:
     step(world, is_recorded=True)
     world.restart()
 
-    assert step(world, is_recorded=None) is StepOutcome.BLOCKED
+    assert step(world, is_recorded=None) is StepOutcome.HELD
 
 
 def test_it_stays_held_while_the_settings_name_another_kassa(world: HookedWorld) -> None:
@@ -97,7 +97,7 @@ def test_it_stays_held_while_the_settings_name_another_kassa(world: HookedWorld)
     step(world, is_recorded=None)
     world.settings = settings
 
-    assert step(world, is_recorded=None) is StepOutcome.BLOCKED
+    assert step(world, is_recorded=None) is StepOutcome.HELD
     assert world.paymego.count(CANCEL) == 0
 
 

@@ -179,11 +179,10 @@ def test_one_whose_offer_can_not_be_stored_is_stepped_by_our_own_worker_and_offe
 
     world.work(600)
 
-    assert world.paymego.held() == 0
     assert [message.message_id for message in world.host.queue] == [message_of(row).message_id for row in rows]
     journal.recover()  # type: ignore[attr-defined]
-    world.work(30)
-    assert (world.live(), len(world.host.queue)) == ([], 3)
+    world.work(60)
+    assert (world.live(), world.paymego.held(), len(world.host.queue)) == ([], 0, 3)
     assert {world.message(message) for message in world.host.queue} == {QueueVerdict.DONE}
 
 

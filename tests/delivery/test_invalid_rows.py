@@ -35,6 +35,7 @@ CORRUPTIONS = {
 
 def corrupt(world: HookedWorld, statement: str) -> None:
     with closing(sqlite3.connect(world.host.folder / FILE_NAME, isolation_level=None)) as other:
+        other.execute("PRAGMA ignore_check_constraints = ON")
         other.execute(statement)
 
 
@@ -74,7 +75,7 @@ def test_an_invalid_cancellation_that_ended_does_not_stop_a_cancel(world: Hooked
     corrupt(
         world,
         "INSERT INTO cancellation"
-        " (payment_id, receipt_id, amount, pos_id, url, cause, created_at, due_at, ended_at, outcome)"
+        " (payment_id, receipt_id, amount, pos_id, url, cause, created_at, due_at, ended_at, ended_as)"
         " SELECT payment_id, receipt_id, amount, pos_id, url, 'nonsense', 1, 1, 1, 'withdrawn' FROM payment",
     )
 

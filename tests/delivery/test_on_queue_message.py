@@ -145,6 +145,7 @@ def test_on_a_full_disk_it_stays(world: HookedWorld) -> None:
     with full_disk():
         assert world.message(message_of(row)) is QueueVerdict.RETRY
 
+    assert world.message(message_of(row)) is QueueVerdict.RETRY
     world.clock.sleep(3)
     assert world.message(message_of(row)) is QueueVerdict.DONE
 

@@ -8,6 +8,7 @@ from answer_changes import meanwhile
 from hooked_world import OFD_LINK
 from owed_money import owe_paid, owe_refund
 from payme_plugin.ledger.cancellations import Cancellations
+from payme_plugin.ledger.states import End
 from payme_plugin.operations.cancellation import StepOutcome
 from payme_plugin.sandbox import FaultKind
 
@@ -43,7 +44,7 @@ def test_a_step_that_begins_while_another_is_under_way_does_nothing(world: Hooke
 def test_a_row_that_ended_since_it_was_read_is_done_without_a_request(world: HookedWorld) -> None:
     row = owe_paid(world)
     processor = world.background.processor()
-    processor.cancellations.end(row, "closed by hand", reversed_at_payme=False)
+    processor.cancellations.end(row, End.CLOSED, "paid (4)", closed_reason="settled")
     sent = len(world.paymego.sent)
 
     assert processor.step(row, merchant(world), is_recorded=None) is StepOutcome.DONE
@@ -58,7 +59,7 @@ def test_a_row_that_ends_during_a_step_gets_no_cancel(world: HookedWorld) -> Non
     rows = Cancellations(world.journal)
     sent = world.paymego.count(CANCEL)
     world.paymego.bank.put_state(world.paymego.now_ms, row.receipt_id, 4)
-    world.paymego.change(CHECK, meanwhile(lambda: rows.end(row, "closed by hand", reversed_at_payme=False)))
+    world.paymego.change(CHECK, meanwhile(lambda: rows.end(row, End.CLOSED, "paid (4)", closed_reason="settled")))
 
     assert processor.step(row, merchant(world), is_recorded=None) is StepOutcome.DONE
     assert world.paymego.count(CANCEL) == sent
@@ -68,12 +69,12 @@ def test_a_row_that_a_person_ends_during_a_step_stays_as_the_person_ended_it(wor
     row = owe_paid(world)
     processor = world.background.processor()
     rows = Cancellations(world.journal)
-    world.paymego.change(CHECK, meanwhile(lambda: rows.end(row, "closed by hand", reversed_at_payme=False)))
+    world.paymego.change(CHECK, meanwhile(lambda: rows.end(row, End.CLOSED, "paid (4)", closed_reason="settled")))
 
     assert processor.step(row, merchant(world), is_recorded=None) is StepOutcome.DONE
     ended = world.journal.cancellation(row.cancellation_id)
     assert ended is not None
-    assert ended.outcome == "closed by hand"
+    assert ended.ended_as is End.CLOSED
 
 
 def test_a_step_that_can_not_be_stored_leaves_the_row_as_it_was(
@@ -86,9 +87,9 @@ def test_a_step_that_can_not_be_stored_leaves_the_row_as_it_was(
     assert processor.step(row, merchant(world), is_recorded=None) is None
     assert world.live() == [row]
     assert f"cancellation {row.cancellation_id}: database or disk is full" in caplog.text
+    assert world.paymego.count(CANCEL) == 0
     processor.journal.recover()  # type: ignore[attr-defined]
-    world.clock.sleep(2)
-    assert processor.step(row, merchant(world), is_recorded=None) is StepOutcome.DONE
+    assert processor.step(row, merchant(world), is_recorded=None) is StepOutcome.ACCEPTED
 
 
 def test_a_second_process_beside_the_till_steps_the_same_rows_and_no_money_moves_twice(world: HookedWorld) -> None:
@@ -156,9 +157,11 @@ def test_a_link_and_a_row_of_the_same_number_do_not_share_a_lease(world: HookedW
     assert world.paymego.count(TELL) == 1
 
 
-def test_a_full_disk_does_not_keep_the_money_from_going_back(world: HookedWorld) -> None:
+def test_a_full_disk_does_not_stop_a_cancellation_that_has_begun(world: HookedWorld) -> None:
     row = owe_paid(world)
     world.restart()
+    Cancellations(world.journal).begin(row)
+    (row,) = world.live()
     world.background.processor().journal.fail_from(1)  # type: ignore[attr-defined]
     world.journal.fail_from(1)
 
@@ -186,6 +189,9 @@ def test_on_a_full_disk_all_rows_have_their_turn(world: HookedWorld) -> None:
     receipts = {owe_paid(world, f"p{number}", number).receipt_id for number in range(1, 71)}
     assert len(receipts) == 70
     world.background.processor().journal.fail_from(1)  # type: ignore[attr-defined]
+
+    for row in world.journal.live_cancellations():
+        Cancellations(world.journal).begin(row)
 
     world.work(60)
 

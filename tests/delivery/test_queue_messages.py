@@ -33,7 +33,12 @@ ROW = CancellationRow(
     attempts=0,
     last_error="",
     ended_at=None,
-    outcome="",
+    begun_at=None,
+    is_queued=False,
+    held=None,
+    confirmed_at=None,
+    ended_as=None,
+    closed_reason=None,
 )
 BODY = {"v": 1, "cancellation_id": 3, "payment_id": "p1", "receipt_id": "65aa00112233445566778899"}
 

@@ -81,7 +81,7 @@ def test_what_has_a_verdict_or_a_closed_receipt_is_not_decided_again(
 ) -> None:
     row = left_behind(world, state)
     if state is PaymentState.RECORDED:
-        world.journal.mark_closed(row, 1)
+        world.journal.acknowledge(row, closed_at=1)
     world.host.recorded["p1"] = recorded
     before = contents(world.journal)
 

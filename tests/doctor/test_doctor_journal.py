@@ -54,7 +54,7 @@ def test_a_sound_journal_is_told_with_its_till_and_its_schema(till: Till, journa
 
     found = finding(report, Check.JOURNAL)
     assert found.level is Level.OK
-    assert "is sound: till till-1, schema 1, payments: 1; no till works with it now" in found.text
+    assert "is sound: till till-1, schema 2, payments: 1; no till works with it now" in found.text
     assert finding(report, Check.QUEUE).text == "No cancellation waits."
 
 

@@ -166,7 +166,12 @@ def owed(created_at: int, last_error: str = "") -> CancellationRow:
         attempts=3,
         last_error=last_error,
         ended_at=None,
-        outcome="",
+        begun_at=None,
+        is_queued=False,
+        held=None,
+        confirmed_at=None,
+        ended_as=None,
+        closed_reason=None,
     )
 
 

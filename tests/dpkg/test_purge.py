@@ -84,7 +84,7 @@ def test_a_removal_warns_of_owed_money_and_a_purge_reads_the_write_ahead_log(owi
     # A till that lost power leaves its last commits in the log beside the journal.
     with closing(connect(JOURNAL, isolation_level=None)) as connection:
         connection.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
-        connection.execute("UPDATE cancellation SET ended_at = 1")
+        connection.execute("UPDATE cancellation SET ended_at = 1, ended_as = 'cancelled'")
         for end in ("", "-wal"):
             shutil.copyfile(f"{JOURNAL}{end}", f"{tmp_path}/copy{end}")
     for end in ("", "-wal"):

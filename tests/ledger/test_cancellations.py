@@ -11,7 +11,7 @@ from payme_plugin.ledger.cancellations import FARTHEST_DUE_MS, Cancellations
 from payme_plugin.ledger.errors import JournalError, Unavailable
 from payme_plugin.ledger.fiscal_links import FiscalLinks
 from payme_plugin.ledger.rows import NewCancellation
-from payme_plugin.ledger.states import Cause, PaymentState
+from payme_plugin.ledger.states import Cause, End, PaymentState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +83,7 @@ def test_once_it_has_ended_a_payment_may_have_another(journal: Journal) -> None:
     reversing = walk(journal, PaymentState.REVERSING)
     (first,) = journal.live_cancellations()
     rows = Cancellations(journal)
-    rows.end(first, "closed by a person", reversed_at_payme=False)
+    rows.end(first, End.CLOSED, "paid (4)", closed_reason="by a person")
     recorded = journal.move(reversing, PaymentState.RECORDED, "the payment stands")
 
     journal.move(
@@ -94,7 +94,7 @@ def test_once_it_has_ended_a_payment_may_have_another(journal: Journal) -> None:
     assert (live.cause, live.request_id) == (Cause.REFUND, "f-1")
     ended = journal.cancellation(first.cancellation_id)
     assert ended is not None
-    assert ended.outcome == "closed by a person"
+    assert (ended.ended_as, ended.closed_reason) == (End.CLOSED, "by a person")
     assert ended.ended_at is not None
 
 

@@ -10,7 +10,7 @@ from journal_walks import UNRECORDED, contents, intent_of, walk
 from payme_plugin.ledger.errors import Conflict
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.rows import Event, StoredResult
-from payme_plugin.ledger.states import PaymentState
+from payme_plugin.ledger.states import EventKind, PaymentState
 from virtual_clock import VirtualClock
 
 if TYPE_CHECKING:
@@ -62,7 +62,9 @@ def test_a_transition_in_the_table_is_made_and_is_an_event(
     before, after = pair
     row = walk(shared, before, _named(pair))
 
-    moved = shared.move(row, after, "as the table says")
+    moved = shared.move(
+        row, after, "as the table says", receipt_id=_named(pair) if after is CREATED and before is INTENT else None
+    )
 
     assert moved == shared.payment(row.payment_id)
     assert moved.state is after
@@ -196,9 +198,9 @@ def test_a_result_is_kept_word_for_word(journal: Journal) -> None:
 def test_a_recorded_payment_is_marked_closed_once(journal: Journal) -> None:
     row = walk(journal, PaymentState.RECORDED)
 
-    journal.mark_closed(row, 1_700_000_000_000)
+    journal.acknowledge(row, closed_at=1_700_000_000_000)
     count = len(journal.events("p1"))
-    journal.mark_closed(row, 1_800_000_000_000)
+    journal.acknowledge(row, closed_at=1_800_000_000_000)
 
     assert journal.payment("p1").closed_at == 1_700_000_000_000
     assert len(journal.events("p1")) == count
@@ -207,7 +209,9 @@ def test_a_recorded_payment_is_marked_closed_once(journal: Journal) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda journal, row: journal.move(row, PaymentState.PAID, "4", events=[Event(at_ms=1, text="x")]),
+        lambda journal, row: journal.move(
+            row, PaymentState.PAID, "4", events=[Event(at_ms=1, kind=EventKind.NOTE, text="x")]
+        ),
         lambda journal, row: journal.move(row, PaymentState.UNKNOWN, "over", cancellation=UNRECORDED),
         lambda journal, row: journal.take_over(row, "process-2", "again"),
     ],

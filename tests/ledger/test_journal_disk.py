@@ -17,7 +17,7 @@ from journal_walks import UNRECORDED, contents, intent_of, note_now, walk
 from payme_plugin.ledger.errors import Unavailable
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.rows import Event, StoredResult
-from payme_plugin.ledger.states import PaymentState
+from payme_plugin.ledger.states import EventKind, PaymentState
 from virtual_clock import VirtualClock
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _open(path: Path) -> Journal:
         lambda journal, row: journal.move(row, PaymentState.PAID, "4"),
         lambda journal, row: journal.move(row, PaymentState.UNKNOWN, "over", cancellation=UNRECORDED),
         lambda journal, row: journal.take_over(row, "process-2", "again"),
-        lambda journal, row: note_now(journal, "p1", [Event(at_ms=1, text="a note")]),
+        lambda journal, row: note_now(journal, "p1", [Event(at_ms=1, kind=EventKind.NOTE, text="a note")]),
     ],
     ids=["intent", "paid", "unknown", "take-over", "notes"],
 )
@@ -166,7 +166,11 @@ def test_half_signs_in_a_verdict_or_a_note_are_refused_whole(journal: Journal) -
     with pytest.raises(Unavailable):
         journal.move(row, PaymentState.REFUSED, "no", result=StoredResult(message="\ud83d"), cancellation=UNRECORDED)
     with pytest.raises(Unavailable):
-        note_now(journal, "p1", [Event(at_ms=1, text="sound"), Event(at_ms=2, text="\udc00")])
+        note_now(
+            journal,
+            "p1",
+            [Event(at_ms=1, kind=EventKind.NOTE, text="sound"), Event(at_ms=2, kind=EventKind.NOTE, text="\udc00")],
+        )
     with pytest.raises(Unavailable):
         journal.find("\ud800")
 

@@ -10,7 +10,7 @@ from journal_walks import ROAD_TO, UNRECORDED, intent_of, note_now, walk
 from payme_plugin.ledger.errors import Conflict
 from payme_plugin.ledger.journal import Journal
 from payme_plugin.ledger.rows import Event, EventRow
-from payme_plugin.ledger.states import PaymentState
+from payme_plugin.ledger.states import EventKind, PaymentState
 from virtual_clock import VirtualClock
 
 pytestmark = pytest.mark.floor
@@ -28,6 +28,12 @@ def test_each_transition_is_one_event(journal: Journal, state: PaymentState) -> 
     assert stored == list(zip((None, *states), states, strict=False))
 
 
+def event_row(
+    at_ms: int, kind: EventKind, text: str, before: PaymentState | None = None, after: PaymentState | None = None
+) -> EventRow:
+    return EventRow(at_ms=at_ms, kind=kind, before=before, after=after, cause=None, ended_as=None, text=text)
+
+
 def test_events_before_a_transition_keep_their_own_times(journal: Journal, clock: VirtualClock) -> None:
     row = journal.add_intent(intent_of(), "1500000 tiyin")
     asked = clock.wall_ms()
@@ -37,14 +43,17 @@ def test_events_before_a_transition_keep_their_own_times(journal: Journal, clock
         CREATED,
         "Payme created the receipt",
         receipt_id="r1",
-        events=[Event(at_ms=asked, text="receipts.create: no usable answer"), Event(at_ms=asked + 1, text="again")],
+        events=[
+            Event(at_ms=asked, kind=EventKind.ANSWER, text="receipts.create: no usable answer"),
+            Event(at_ms=asked + 1, kind=EventKind.ANSWER, text="again"),
+        ],
     )
 
     assert journal.events("p1") == [
-        EventRow(at_ms=asked, before=None, after=INTENT, text="1500000 tiyin"),
-        EventRow(at_ms=asked, before=None, after=None, text="receipts.create: no usable answer"),
-        EventRow(at_ms=asked + 1, before=None, after=None, text="again"),
-        EventRow(at_ms=clock.wall_ms(), before=INTENT, after=CREATED, text="Payme created the receipt"),
+        event_row(asked, EventKind.TRANSITION, "1500000 tiyin", after=INTENT),
+        event_row(asked, EventKind.ANSWER, "receipts.create: no usable answer"),
+        event_row(asked + 1, EventKind.ANSWER, "again"),
+        event_row(clock.wall_ms(), EventKind.TRANSITION, "Payme created the receipt", before=INTENT, after=CREATED),
     ]
 
 
@@ -53,7 +62,7 @@ def test_the_order_is_that_of_the_commits_even_if_the_clock_was_set_back(journal
     clock.set_wall(-86_400_000)
     row = journal.move(row, CREATED, "second", receipt_id="r1")
     clock.set_wall(2 * 86_400_000)
-    note_now(journal, "p1", [Event(at_ms=clock.wall_ms(), text="third")])
+    note_now(journal, "p1", [Event(at_ms=clock.wall_ms(), kind=EventKind.ANSWER, text="third")])
 
     assert [event.text for event in journal.events("p1")] == ["first", "second", "third"]
 
@@ -62,10 +71,11 @@ def test_the_event_of_the_request_that_leaves_after_a_transition_is_stored_with_
     journal: Journal, clock: VirtualClock
 ) -> None:
     row = walk(journal, CREATED)
-    scanned = Event(at_ms=clock.wall_ms(), text="scanned")
+    scanned = Event(at_ms=clock.wall_ms(), kind=EventKind.ANSWER, text="scanned")
+    request = Event(at_ms=1, kind=EventKind.REQUEST, text="request receipts.pay")
     clock.sleep(0.001)
 
-    journal.move(row, PAYING, "the code is stored", fingerprint="f1", events=[scanned], request="request receipts.pay")
+    journal.move(row, PAYING, "the code is stored", fingerprint="f1", events=[scanned], request=request)
 
     assert [(event.text, event.at_ms) for event in journal.events("p1")[-3:]] == [
         ("scanned", scanned.at_ms),
@@ -80,7 +90,12 @@ def test_events_of_a_transition_that_failed_are_not_stored(journal: Journal) -> 
     stored = journal.events("p1")
 
     with pytest.raises(Conflict):
-        journal.move(seen, PaymentState.PAID, "late", events=[Event(at_ms=1, text="receipts.check: state 4")])
+        journal.move(
+            seen,
+            PaymentState.PAID,
+            "late",
+            events=[Event(at_ms=1, kind=EventKind.ANSWER, text="receipts.check: state 4")],
+        )
 
     assert journal.events("p1") == stored
 
@@ -96,7 +111,14 @@ def test_events_of_two_payments_do_not_mix(journal: Journal) -> None:
 
 @settings(max_examples=40 * settings().max_examples // 100)
 @given(
-    new=st.lists(st.builds(Event, at_ms=st.integers(0, 2**62), text=st.text(st.characters(exclude_categories=["Cs"]))))
+    new=st.lists(
+        st.builds(
+            Event,
+            at_ms=st.integers(0, 2**62),
+            kind=st.sampled_from([EventKind.ANSWER, EventKind.NOTE]),
+            text=st.text(st.characters(exclude_categories=["Cs"])),
+        )
+    )
 )
 def test_whatever_is_noted_is_read_back_to_the_letter(
     tmp_path_factory: pytest.TempPathFactory, new: list[Event]

@@ -14,7 +14,7 @@ from payme_plugin.ledger.fiscal_links import FiscalLinks
 from payme_plugin.ledger.journal import Journal
 from payme_plugin.ledger.retention import forget_finished
 from payme_plugin.ledger.rows import Intent, NewCancellation, PaymentRow
-from payme_plugin.ledger.states import Cause, PaymentState
+from payme_plugin.ledger.states import Cause, End, PaymentState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,7 +114,7 @@ def test_money_that_is_still_owed_is_never_deleted(journal: Journal, calendar: C
     assert forget_finished(journal, 400, most=10) == 0
 
     rows = Cancellations(journal)
-    rows.end(rows.live_of(row.payment_id), "done", reversed_at_payme=True)
+    rows.end(rows.live_of(row.payment_id), End.CANCELLED, "done")
     assert forget_finished(journal, 400, most=10) == 0, "it was touched just now"
     sell_after(journal, calendar, 401)
     assert forget_finished(journal, 400, most=1) == 1
@@ -131,7 +131,7 @@ def test_a_result_whose_money_is_still_owed_is_never_deleted(
     assert forget_finished(journal, 400, most=10) == 0
     assert [row.payment_id for row in journal.live_cancellations()] == ["owed"]
     rows = Cancellations(journal)
-    rows.end(rows.live_of("owed"), "done", reversed_at_payme=True)
+    rows.end(rows.live_of("owed"), End.CANCELLED, "done")
     assert forget_finished(journal, 400, most=10) == 1
 
 
@@ -151,7 +151,7 @@ def test_a_payment_of_a_sale_that_is_still_open_is_never_forgotten(journal: Jour
     sell_after(journal, calendar, 4000)
     assert forget_finished(journal, 400, most=10) == 0
 
-    journal.mark_closed(row, journal.now_ms())
+    journal.acknowledge(row, closed_at=journal.now_ms())
     assert forget_finished(journal, 400, most=10) == 0, "its receipt closed just now"
     sell_after(journal, calendar, 401)
     assert forget_finished(journal, 400, most=1) == 1
@@ -191,6 +191,7 @@ def test_nothing_is_deleted_from_a_journal_with_an_invalid_state(journal: Journa
     walk(journal, PaymentState.PAYING, "invalid")
     sell_after(journal, calendar, 401)
     with journal.writing() as connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
         connection.execute("UPDATE payment SET state = 'paie' WHERE payment_id = 'invalid'")
 
     with pytest.raises(Damaged, match="the payment 'invalid' is invalid: its state"):

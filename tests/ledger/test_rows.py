@@ -32,6 +32,7 @@ NO_UTF_8 = b"\xd0"
 def corrupt(path: Path, table: str, column: str, value: str | bytes, where: str = "1") -> None:
     """Let a text of the file be one that was never written."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
         connection.execute(f"UPDATE {table} SET {column} = CAST(? AS TEXT) WHERE {where}", (value,))  # noqa: S608
 
 

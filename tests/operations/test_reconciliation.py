@@ -33,6 +33,7 @@ def payment(
         state=state,
         receipt_id=receipt_id,
         paid_at=None,
+        acknowledged_at=None,
         closed_at=None,
         message="",
         error_code=None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hookspecs import CancelRequest, PaymentRecord, ReversalStatus
-from payme_plugin.ledger.states import Cause, PaymentState
+from payme_plugin.ledger.states import Cause, End, PaymentState
 from payme_plugin.sandbox import BuyerAction, CancelPlan
 from payme_plugin.texts import Text
 from virtual_till import TENDER
@@ -222,7 +222,7 @@ def test_a_cancellation_that_a_person_ended_is_refused_and_starts_nothing(world:
     world.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(refused_with=-31800))
     world.cancel(sold)
     (row,) = world.live()
-    world.background.processor().cancellations.end(row, "closed by hand: given back in cash", reversed_at_payme=False)
+    world.background.processor().cancellations.end(row, End.CLOSED, "paid (4)", closed_reason="given back in cash")
     sent = len(world.paymego.sent)
 
     result = world.cancel(sold)

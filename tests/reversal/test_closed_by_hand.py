@@ -8,8 +8,7 @@ import pytest
 
 from hookspecs import CancelRequest, PaymentRecord, ReversalResult, ReversalStatus
 from owed_money import owe_paid, owe_refund
-from payme_plugin.ledger.cancellations import closing, closing_reason
-from payme_plugin.ledger.states import PaymentState
+from payme_plugin.ledger.states import End, PaymentState
 from payme_plugin.operations.results import record_of
 from payme_plugin.sandbox import CancelPlan, FaultKind
 from payme_plugin.texts import Text
@@ -23,10 +22,10 @@ CANCEL, CHECK = "receipts.cancel", "receipts.check"
 REASON = "Anna paid the cash out"
 
 
-def close(world: HookedWorld, *, outcome: str = closing(REASON, "paid (4)"), reversed_at_payme: bool = False) -> None:
+def close(world: HookedWorld, ended_as: End = End.CLOSED, *, reason: str = REASON) -> None:
     """End the one live cancellation as ``payme queue close`` does."""
     (row,) = world.journal.live_cancellations()
-    world.background.processor().cancellations.end(row, outcome, reversed_at_payme=reversed_at_payme)
+    world.background.processor().cancellations.end(row, ended_as, "paid (4)", closed_reason=reason)
 
 
 def queued_cancel(world: HookedWorld) -> Sold:
@@ -89,7 +88,7 @@ def test_one_whose_money_was_back_by_the_last_check_is_reversed_as_ever(world: H
     sold = queued_cancel(world)
     world.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(settle_s=0))
     world.paymego.bank.put_state(world.paymego.now_ms, sold.receipt_id, 50)
-    close(world, outcome=f"Payme says cancelled (50); closed by hand: {REASON}", reversed_at_payme=True)
+    close(world, End.CANCELLED)
 
     assert world.row().state is PaymentState.REVERSED
     assert world.cancel(sold).status is ReversalStatus.REVERSED
@@ -111,7 +110,7 @@ def test_a_payment_that_the_till_was_told_it_does_not_have_is_not_called_returne
 
 def test_a_number_in_the_reason_is_masked_on_the_cashiers_screen(world: HookedWorld) -> None:
     sold = queued_cancel(world)
-    close(world, outcome=closing("back to card 8600123412341234", "paid (4)"))
+    close(world, reason="back to card 8600123412341234")
 
     assert "86001234" not in world.cancel(sold).message
 
@@ -119,17 +118,20 @@ def test_a_number_in_the_reason_is_masked_on_the_cashiers_screen(world: HookedWo
 @pytest.mark.parametrize("reason", ["a", "given; last check: nobody knows", "closed by hand: twice", "; last check: "])
 def test_the_reason_is_read_as_it_was_written(world: HookedWorld, reason: str) -> None:
     row = owe_refund(world)
-    close(world, outcome=closing(reason, "paid (4)"))
+    close(world, reason=reason)
 
-    assert closing_reason(world.journal.cancellation(row.cancellation_id)) == reason
+    ended = world.journal.cancellation(row.cancellation_id)
+    assert ended is not None
+    assert ended.closed_reason == reason
 
 
 def test_an_end_by_payme_is_no_closing(world: HookedWorld) -> None:
     row = owe_refund(world)
     world.work(30)
 
-    assert closing_reason(world.journal.cancellation(row.cancellation_id)) is None
-    assert closing_reason(None) is None
+    ended = world.journal.cancellation(row.cancellation_id)
+    assert ended is not None
+    assert (ended.ended_as, ended.closed_reason) == (End.CANCELLED, None)
 
 
 @pytest.mark.parametrize("road", ROADS, ids=str)

@@ -52,7 +52,7 @@ def test_a_cancellation_that_can_not_be_stored_is_refused_and_no_cancel_leaves(w
 
 def test_50_that_can_not_be_stored_is_reversed_all_the_same(world: HookedWorld, road: Road) -> None:
     sold = road.sell(world)
-    world.journal.fail_from(2)
+    world.journal.fail_from(3)
 
     result = road.give_back(world, sold)
     world.journal.recover()

@@ -224,14 +224,14 @@ def _code_in_the_story(monkeypatch: MonkeyPatch) -> None:
     @wraps(call)
     def broken(self: ReceiptQueries, method: str, params: Params, limit: float) -> object:
         token = params.get("token")
-        self._events.add_event(f"{method}: {token.reveal() if isinstance(token, Secret) else '-'}")
+        self._events.add_answer(f"{method}: {token.reveal() if isinstance(token, Secret) else '-'}")
         return call(self, method, params, limit)
 
     monkeypatch.setattr(ReceiptQueries, "call", broken)
 
 
 def _key_in_the_story(monkeypatch: MonkeyPatch) -> None:
-    add_event = EventLog.add_event
+    add_event = EventLog.add_answer
     finish = _Payment._poll
 
     @wraps(finish)

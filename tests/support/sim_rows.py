@@ -45,7 +45,7 @@ class CancellationLook:
     offered_at: int | None
     attempts: int
     ended_at: int | None
-    outcome: str
+    ended_as: str | None
 
 
 _PAYMENT = f"SELECT {', '.join(PaymentLook.__dataclass_fields__)} FROM payment"  # noqa: S608 - our own names

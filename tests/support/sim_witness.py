@@ -329,15 +329,17 @@ class Witness:
                 self.fault(5, f"cancellation {row.cancellation_id} pauses {pause_ms} ms")
 
     def _check_end(self, row: CancellationLook) -> None:
-        self.tell(f"cancellation of {row.payment_id} ended: {row.outcome}")
+        self.tell(f"cancellation of {row.payment_id} ended: {row.ended_as}")
         state = self._paymego.state(row.receipt_id)
         if state == 50:
             return
         payment = self._rows.payment(row.payment_id)
+        if row.ended_as == "recorded" and row.cause == "unrecorded" and self._has_payment(row.payment_id) is True:
+            return
         refusals = [h.outcome for _, h in self._heard[row.receipt_id] if isinstance(h.outcome, ServerError)]
         ignored = bool(refusals) and refusals[-1].code in self._settings().ignored_errors
         if payment is None or payment.state != "recorded" or not ignored:
-            self.fault(5, f"cancellation {row.cancellation_id} ended while Payme was at {state}: {row.outcome}")
+            self.fault(5, f"cancellation {row.cancellation_id} ended while Payme was at {state}: {row.ended_as}")
 
     def _said(self, payment: PaymentLook, life: Life | None) -> int | None:
         """Return what the latest answer that is bound to a receipt said to a process; None: there is none."""
