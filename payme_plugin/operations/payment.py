@@ -318,7 +318,7 @@ class _Payment:
             status, reason = PaymentStatus.REFUSED, f"no usable code ({missing.reason.value})"
         return NotPaid(
             status=status,
-            message=self._context.texts(text),
+            message=self._context.texts(text, character=missing.character),
             reason=reason,
             needs_cancellation=row.receipt_id is not None,
         )
