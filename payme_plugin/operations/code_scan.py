@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from payme_plugin.secret import Secret
+from payme_plugin.secret import Secret, remember
 from payme_plugin.settings import foreign_character
 from payme_plugin.texts import Text
 
@@ -141,6 +141,7 @@ class CodeScanner:
     def _checked(self, scanned: str) -> Code | NoCode:
         settings, journal = self._context.settings, self._context.journal
         text = fold(scanned, settings.code_prefix, settings.code_suffix)
+        remember(Secret(text))
         if not settings.code_pattern.fullmatch(text):
             foreign = foreign_character(settings.code_pattern, text)
             return NoCode(Text.SCAN_FOREIGN_CHARACTER, _shown(foreign)) if foreign else NoCode(Text.SCAN_IMPLAUSIBLE)
