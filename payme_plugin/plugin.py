@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import hookspecs
 
-if getattr(hookspecs, "PROJECT", None) != "pos" or getattr(hookspecs, "API_VERSION", None) != 1:
+if (getattr(hookspecs, "PROJECT", None), getattr(hookspecs, "API_VERSION", None)) != ("pos", 2):
     # Another program may have a package of the same name.
     _found = getattr(hookspecs, "__file__", None)
-    raise ImportError(f"payme-plugin needs its own package hookspecs, API version 1, but found {_found}", path=_found)
+    raise ImportError(f"payme-plugin needs its own package hookspecs, API version 2, but found {_found}", path=_found)
 
 from hookspecs import hookimpl
 from payme_plugin import PLUGIN_NAME
@@ -194,7 +194,7 @@ class PaymePlugin:
 
     def _started(self) -> HookDispatcher | None:
         """Return the dispatcher; start it if an earlier start failed. None before the start and after the stop."""
-        if self._dispatcher is not None or self._host is None:
+        if self._dispatcher is not None:
             return self._dispatcher
         with self._lock:
             host = self._host
@@ -217,7 +217,7 @@ class PaymePlugin:
     def _running(self, hook: str) -> HookDispatcher:
         dispatcher = self._started()
         if dispatcher is None:
-            raise hookspecs.HookFailed(PLUGIN_NAME, hook, "the plugin is not running")
+            raise hookspecs.HookFailed(PLUGIN_NAME, hook, "is not running")
         return dispatcher
 
     def _running_for(self, hook: str, record: PaymentRecord | None) -> HookDispatcher | None:
@@ -232,7 +232,7 @@ class PaymePlugin:
         try:
             yield
         except JournalError as error:
-            raise hookspecs.HookFailed(PLUGIN_NAME, hook, str(error)) from error
+            raise hookspecs.HookFailed(PLUGIN_NAME, hook, f"could not store it: {error}", error) from error
 
 
 def _require(argument: object, kind: type) -> None:

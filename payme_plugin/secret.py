@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 import traceback
+from collections import deque
 from pathlib import PurePath
 
-__all__ = ["Secret", "mask_digits", "safe_traceback"]
+__all__ = ["Secret", "foreign_fault", "mask_digits", "remember", "safe_traceback"]
 
 # Nine or more digits in groups, e.g. a card ("8600 1234 5678 9012") or a phone ("+998 (90) 111-22-33"), or six or more
 # digits without a gap.
@@ -15,6 +18,9 @@ _LONG_NUMBER = re.compile(
 )
 _GROUPING = re.compile(r"\D")
 _KEPT_DIGITS = 4
+_SETTING_OF_KEY = re.compile(r"(posKey).*", re.IGNORECASE | re.DOTALL)
+_MAX_FOREIGN_TEXT = 300
+_MIN_KNOWN = 6
 
 
 class Secret:
@@ -85,3 +91,27 @@ def safe_traceback(error: BaseException) -> str:
         parts.append(" < ".join([type(cause).__name__, *reversed(places)]))
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     return ", after ".join(parts)
+
+
+_known: deque[Secret] = deque(maxlen=64)
+
+
+def remember(secret: Secret) -> None:
+    """Redact a secret in later results of ``foreign_fault``; the process keeps the last 64."""
+    if len(secret.reveal()) >= _MIN_KNOWN:
+        _known.append(secret)
+
+
+def foreign_fault(error: BaseException) -> str:
+    """Return the class, text and traceback of an exception of other code, e.g. the host's, in one line.
+
+    Its text may repeat what the plugin gave to the host or got from it. Redacted are remembered secrets, also as HTML,
+    JSON or Python would quote them, long numbers, and all that follows the word ``posKey``.
+    """
+    text = "".join(traceback.format_exception_only(error))
+    for shown in {secret.reveal() for secret in tuple(_known)}:
+        for form in (shown, html.escape(shown), json.dumps(shown)[1:-1], repr(shown)[1:-1]):
+            text = text.replace(form, "***")
+    text = _SETTING_OF_KEY.sub(r"\1 ***", text)
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return f"{mask_digits(line)[:_MAX_FOREIGN_TEXT]} (at {safe_traceback(error)})"

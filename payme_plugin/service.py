@@ -67,7 +67,7 @@ class Service:
         self.clock = clock or SystemClock()
         self.host = GuardedHost(host)
         self.settings = SettingsReader(lambda: host.settings(PLUGIN_NAME), codes)
-        self.storage = Storage(host, self.clock)
+        self.storage = Storage(self.host, self.clock)
         self._clients = ClientCache(self.clock)
         self._templates = lru_cache(maxsize=1)(lambda encoding: TemplateCache(SlipPress(encoding=encoding)))
         self.background = Background(self.host, self.storage, self.settings, ClientCache(self.clock), self.clock)
@@ -241,7 +241,7 @@ class Storage:
         owner: the token of this till's run in the journal's rows.
     """
 
-    def __init__(self, host: Host, clock: Clock) -> None:
+    def __init__(self, host: GuardedHost, clock: Clock) -> None:
         self.owner = secrets.token_hex(16)
         self._host = host
         self._clock = clock
@@ -317,12 +317,7 @@ class Storage:
                 opened.closing.close()
 
     def _open(self) -> OpenStorage:
-        try:
-            folder = self._host.data_dir(PLUGIN_NAME)
-            identity = self._host.identity
-        except Exception as error:
-            message = f"the host gives no data folder ({type(error).__name__})"
-            raise Unavailable(message) from error
+        folder, identity = self._host.data_dir(), self._host.identity()
         path, leases = folder / FILE_NAME, Leases(folder)
         with ExitStack() as closing:
             journal = Journal(path, host_identity=identity, clock=self._clock)

@@ -73,6 +73,7 @@ class Text(Enum):
 
     SCAN_PROMPT = "scan.prompt"
     SCAN_IMPLAUSIBLE = "scan.implausible"
+    SCAN_FOREIGN_CHARACTER = "scan.foreign_character"
     SCAN_TOO_OLD = "scan.too_old"
     SCAN_ALREADY_USED = "scan.already_used"
     SCAN_STALE = "scan.stale"

@@ -109,7 +109,7 @@ def open_delivery(folder: Path, conf_file: Path, identity: str) -> Iterator[Jour
     """
     clock = SystemClock()
     host = _JournalsHost(identity, folder)
-    with closing(Storage(host, clock)) as storage:
+    with closing(Storage(GuardedHost(host), clock)) as storage:
         delivery = JournalDelivery(host, storage, SettingsReader(dict, codes, file=conf_file), clock)
         try:
             yield delivery

@@ -125,12 +125,13 @@ class CancellationProcessor:
         return True
 
     def is_recorded(self, row: CancellationRow) -> bool | None:
-        """Return whether the host has the row's payment; None if that is unknown or irrelevant.
+        """Return whether the host vetoes the row's ``receipts.cancel``, or None if it can't tell or has no say.
 
         Raises:
             JournalError: it is unknown whether this host may be asked.
         """
-        return self._host.is_recorded(row.payment_id) if row.cause is Cause.UNRECORDED else None
+        has_say = row.cause is Cause.UNRECORDED and row.begun_at is None
+        return self._host.is_recorded(row.payment_id) if has_say else None
 
     def step(self, row: CancellationRow, merchant: MerchantClient, *, is_recorded: bool | None) -> StepOutcome | None:
         """Step a row; return None if its lease is taken or the result could not be stored.
@@ -141,6 +142,8 @@ class CancellationProcessor:
             with self._leases.try_acquire(row.cancellation_id) as is_ours:
                 if not is_ours:
                     return None
+                if is_recorded:
+                    self.journal.acknowledge(self.journal.payment(row.payment_id))
                 now = self.journal.cancellation(row.cancellation_id)
                 if now is None or now.ended_at is not None:
                     return StepOutcome.DONE

@@ -43,6 +43,9 @@ _log = Log()
 _LONGEST_PAUSE_MS = 900_000
 """Fifteen minutes: the longest pause between two steps of a row."""
 
+_OLDEST_MS = 7 * 24 * 3_600_000
+"""An orphan older than a week is shown instead of cancelled, because people have settled it by then."""
+
 _FIRST_PAUSE_MS = 1_000
 _MOST_DOUBLINGS = 10
 _CANCEL_AT = frozenset({ReceiptState.CREATED, ReceiptState.PAID, ReceiptState.HELD})
@@ -61,7 +64,7 @@ class StepOutcome(Enum):
     BLOCKED = "blocked"
     """Not carried out, because the settings lack the key of its merchant account."""
     HELD = "held"
-    """Not carried out, because the host has the payment."""
+    """Not carried out, because the host has the payment, or because people must decide about one that old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ class CancellationStep:
     """
 
     def __init__(self, journal: Journal, clock: Clock, jitter: Callable[[], float]) -> None:
+        self._journal = journal
         self._rows = Cancellations(journal)
         self._clock = clock
         self._jitter = jitter
@@ -123,12 +127,11 @@ class CancellationStep:
         """
         events = EventLog(self._clock)
         try:
-            outcome, result = self._cancel_unless_cancelled(row, merchant, is_recorded, events)
+            outcome, result, held = self._cancel_unless_cancelled(row, merchant, is_recorded, events)
             if outcome is StepOutcome.DONE:
                 self._rows.end(row, End.CANCELLED, result, events=events.take())
             else:
                 pause = pause_ms(row.attempts, self._jitter())
-                held = Hold.HOST if outcome is StepOutcome.HELD else None
                 self._rows.postpone(row, pause, result, held=held, events=events.take())
         except Conflict:
             return StepOutcome.DONE
@@ -144,28 +147,41 @@ class CancellationStep:
 
     def _cancel_unless_cancelled(
         self, row: CancellationRow, merchant: MerchantClient, is_recorded: bool | None, events: EventLog
-    ) -> tuple[StepOutcome, str]:
-        """Ask for the state, and cancel if necessary; return the outcome and its reason.
+    ) -> tuple[StepOutcome, str, Hold | None]:
+        """Ask for the state, and cancel if necessary; return the outcome, its reason and why the row is held, if it is.
 
         Money effect: may cancel, the whole amount.
         """
         # Without an answer of the host, its last one in the row counts.
         has_payment = row.held is Hold.HOST if is_recorded is None else is_recorded
         if row.cause is Cause.UNRECORDED and has_payment:
-            return StepOutcome.HELD, "the till says that it has this payment"
+            return StepOutcome.HELD, "the till says that it has this payment", Hold.HOST
         if not is_same_account(row, merchant):
-            return StepOutcome.BLOCKED, f"the settings hold no key of merchant account {row.pos_id} at {row.url}"
+            reason = f"the settings hold no key of merchant account {row.pos_id} at {row.url}"
+            return StepOutcome.BLOCKED, reason, None
         wait, queries = self._queries(row, merchant, events)
         state = queries.state(wait.request_limit())
         if state in _CANCEL_AT or state in _CANCEL_AND_ASK_AT:
+            if self._may_be_old(row):
+                receipt = queries.receipt(wait.request_limit())
+                if receipt is None:
+                    return StepOutcome.LATER, "Payme does not say when the receipt was made", None
+                if row.created_at - (receipt.create_time_ms or row.created_at) >= _OLDEST_MS:
+                    return StepOutcome.HELD, "an orphan older than 7 days by Payme's time", Hold.OLD
             self._begin(row, events)
             answered = queries.cancel(wait.request_limit())
             state = answered if state in _CANCEL_AT else queries.state(wait.request_limit())
         if state == ReceiptState.CANCELLED:
-            return StepOutcome.DONE, "Payme says cancelled (50)"
+            return StepOutcome.DONE, "Payme says cancelled (50)", None
         if state == ReceiptState.CANCELLING:
-            return StepOutcome.ACCEPTED, "Payme is cancelling (21)"
-        return StepOutcome.LATER, events.last or "no usable answer"
+            return StepOutcome.ACCEPTED, "Payme is cancelling (21)", None
+        return StepOutcome.LATER, events.last or "no usable answer", None
+
+    def _may_be_old(self, row: CancellationRow) -> bool:
+        """Return whether by the till's clock the row was written a week after its payment; that clock may be wrong."""
+        if row.cause is not Cause.UNRECORDED or row.begun_at is not None:
+            return False
+        return row.created_at - self._journal.payment(row.payment_id).created_at >= _OLDEST_MS
 
     def _begin(self, row: CancellationRow, events: EventLog) -> None:
         # If a row is refused repeatedly, only its first request and each new result are events.

@@ -6,11 +6,13 @@ reason, instead of being sent.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from payme_plugin.secret import Secret
+from payme_plugin.secret import Secret, remember
+from payme_plugin.settings import foreign_character
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
@@ -26,11 +28,14 @@ CODE_LIFE_S = 30.0
 _ASKED_AGAIN = 3
 _CLICK_PREFIX = "88"
 _LONGEST = 4096
-# White space except the separators \x1c to \x1f: those belong to what was scanned, and no code of a phone has one.
-_BLANKS = (
-    " \t\n\v\f\r\x85\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f"
-    "\u205f\u3000"
+# What a scanner or its driver adds at the ends of a code: control characters, blanks, zero-width characters, quotes.
+_ADDED = (
+    *map(chr, (*range(0x21), *range(0x7F, 0xA1), *range(0x2000, 0x200E), 0x1680, 0x2028, 0x2029, 0x202F, 0x205F)),
+    *("\u2060", "\u3000", "\ufeff", *"\"'`«»‹›‘’‚“”„"),
 )
+_DECORATION = "".join(_ADDED)
+_AIM_IDENTIFIER = re.compile(r"\][A-Za-z][0-9]")
+"""It names the kind of the barcode, e.g. ``]Q1``. Source: ISO/IEC 15424."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +57,30 @@ class NoCode:
 
     Attributes:
         reason: what is wrong with the last one; None: the cashier did not scan.
+        character: the character that no code has, fit to be shown; empty if none is to blame.
     """
 
     reason: Text | None
+    character: str = ""
 
 
-def fold(scanned: str) -> str:
-    """Return what was scanned without the white space around it, full-width digits folded to plain ones.
+def fold(scanned: str, prefix: str = "", suffix: str = "") -> str:
+    """Return what was scanned without what the scanner added, full-width digits folded to plain ones.
 
-    A group separator stays wherever it is: it distinguishes a marking code from a buyer's.
+    Args:
+        scanned: what the host got from the scanner.
+        prefix: ``codePrefix``, removed once.
+        suffix: ``codeSuffix``, removed once.
     """
-    trimmed = scanned.strip(_BLANKS)[:_LONGEST]
-    return "".join(unicodedata.normalize("NFKC", sign) if sign.isdecimal() else sign for sign in trimmed)
+    bare = _undecorated(scanned).removeprefix(_undecorated(prefix)).removesuffix(suffix.strip(_DECORATION))
+    return "".join(unicodedata.normalize("NFKC", sign) if sign.isdecimal() else sign for sign in _undecorated(bare))
+
+
+def _undecorated(text: str) -> str:
+    text = text.strip(_DECORATION)[:_LONGEST]
+    while _AIM_IDENTIFIER.match(text):
+        text = text[3:].lstrip(_DECORATION)
+    return text
 
 
 class CodeScanner:
@@ -92,9 +109,7 @@ class CodeScanner:
         """Return the first plausible code that was not sent before."""
         if self._given is None:
             return self.another(None)
-        code = Code(Secret(fold(str.__str__(self._given))), self._wait.now)
-        problem = self._problem(code)
-        return code if problem is None else NoCode(problem)
+        return self._checked(str.__str__(self._given))
 
     def fresh(self, code: Code) -> Code | NoCode:
         """Return ``code`` if it is still young, else another one; the host's own code is used at any age."""
@@ -108,24 +123,35 @@ class CodeScanner:
         Args:
             reason: what was wrong with the last one, shown to the cashier; None: it is the first.
         """
-        texts = self._context.texts
+        texts, missing = self._context.texts, NoCode(reason)
         while self.may_ask and (timeout_s := self._wait.left_s) > 0:
             self._asked += 1
             prompt = texts(Text.SCAN_PROMPT)
-            scanned = self._ui.scan(prompt if reason is None else f"{texts(reason)}\n{prompt}", timeout_s)
+            if missing.reason is not None:
+                prompt = f"{texts(missing.reason, character=missing.character)}\n{prompt}"
+            scanned = self._ui.scan(prompt, timeout_s)
             if scanned is None:
                 return NoCode(None)
-            code = Code(Secret(fold(scanned)), self._wait.now)
-            reason = self._problem(code)
-            if reason is None:
-                return code
-        return NoCode(reason)
+            checked = self._checked(scanned)
+            if isinstance(checked, Code):
+                return checked
+            missing = checked
+        return missing
 
-    def _problem(self, code: Code) -> Text | None:
-        text, journal = code.secret.reveal(), self._context.journal
-        if not self._context.settings.code_pattern.fullmatch(text):
-            return Text.SCAN_IMPLAUSIBLE
-        return Text.SCAN_ALREADY_USED if journal.was_sent(journal.fingerprint(text)) else None
+    def _checked(self, scanned: str) -> Code | NoCode:
+        settings, journal = self._context.settings, self._context.journal
+        text = fold(scanned, settings.code_prefix, settings.code_suffix)
+        remember(Secret(text))
+        if not settings.code_pattern.fullmatch(text):
+            foreign = foreign_character(settings.code_pattern, text)
+            return NoCode(Text.SCAN_FOREIGN_CHARACTER, _shown(foreign)) if foreign else NoCode(Text.SCAN_IMPLAUSIBLE)
+        if journal.was_sent(journal.fingerprint(text)):
+            return NoCode(Text.SCAN_ALREADY_USED)
+        return Code(Secret(text), self._wait.now)
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() and character != " " else f"U+{ord(character):04X}"
 
 
 def is_other_wallets(code: Secret) -> bool:

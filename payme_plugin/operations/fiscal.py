@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hookspecs import Item, Receipt
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.journal import Journal
-    from payme_plugin.ledger.rows import FiscalLinkRow
+    from payme_plugin.ledger.rows import FiscalLinkRow, PaymentRow
     from payme_plugin.operations.cancellation import MerchantClient
 
 __all__ = ["detail_of", "fiscal_data_of", "send_fiscal_link", "store_link"]

@@ -1,10 +1,15 @@
-"""Wrappers of the host's services: an exception is logged and the safe default returned."""
+"""Wrappers of the host's services: an exception is logged with its text, and the safe default returned."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from payme_plugin import PLUGIN_NAME
+from payme_plugin.ledger.errors import Unavailable
 from payme_plugin.log import Log
+from payme_plugin.secret import foreign_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +69,18 @@ class GuardedHost:
         width: object = _guarded("Host.slip_width", lambda: self._host.slip_width)
         return width if isinstance(width, int) and not isinstance(width, bool) and width > 0 else default
 
+    def data_dir(self) -> Path:
+        """Return the plugin's data folder.
+
+        Raises:
+            Unavailable: the host raises or returns no path; the message names the method.
+        """
+        return Path(_required("Host.data_dir", lambda: os.fspath(self._host.data_dir(PLUGIN_NAME))))
+
+    def identity(self) -> str:
+        """Return the till's name; raise as ``data_dir``."""
+        return _required("Host.identity", lambda: self._host.identity)
+
     def language(self, default: str) -> str:
         """Return the host's language; ``default`` if it raises or returns no text."""
         language: object = _guarded("Host.language", lambda: self._host.language)
@@ -75,9 +92,21 @@ def _guarded(what: str, call: Callable[[], _T]) -> _T | None:
     try:
         return call()
     except Exception as error:  # noqa: BLE001 - the host may raise anything
-        # Only the class: the text of a foreign exception may repeat a scanned code.
-        _log.error("the host's %s raised %s", what, type(error).__name__)
+        _log.error("the host's %s raised %s", what, foreign_fault(error))
         return None
+
+
+def _required(what: str, call: Callable[[], object]) -> str:
+    """Return a text of the host; raise ``Unavailable`` if it raises or returns no text."""
+    try:
+        value = call()
+    except Exception as error:
+        message = f"the host's {what} raised {foreign_fault(error)}"
+        raise Unavailable(message) from error
+    if not isinstance(value, str) or not value:
+        message = f"the host's {what} returned {type(value).__name__}, expected a text that is not empty"
+        raise Unavailable(message)
+    return value
 
 
 def _text_or_none(scanned: object) -> str | None:

@@ -6,7 +6,6 @@ last ready. Then Payme's list is searched for a receipt of the same sale and amo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.rows import ImportedPayment
@@ -22,8 +21,6 @@ from payme_plugin.settings import account_of
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from hookspecs import PaymentRequest, PaymentResult, Ui
     from payme_plugin.operations.context import Context
     from payme_plugin.paymego.receipts import ServerReceipt
@@ -102,15 +99,8 @@ def _receipt_of(
         listed = receipts.receipts_of(pending.answer())
         for receipt in listed:
             is_new = receipt.receipt_id is not None and context.journal.find_receipt(receipt.receipt_id) is None
-            if is_new and receipt.amount == request.amount and _account_in(receipt, accounts[0]) in accounts:
+            if is_new and receipt.amount == request.amount and any(map(receipt.has_account, accounts)):
                 fitting.append(receipt)
         if len(listed) < receipts.MAX_RECEIPTS:
             break
     return max(fitting, key=lambda each: (each.state == ReceiptState.PAID, each.create_time_ms or 0), default=None)
-
-
-def _account_in(receipt: ServerReceipt, names: Collection[str]) -> dict[str, str]:
-    """Return the fields of ours in a receipt's account, which Payme sends as a list and adds its own to."""
-    account = receipt.raw.get("account")
-    fields = [each for each in account if isinstance(each, Mapping)] if isinstance(account, list | tuple) else []
-    return {str(each.get("name")): str(each.get("value")) for each in fields if each.get("name") in names}

@@ -1,7 +1,7 @@
 """The outcome of a ``receipts.pay``: what its failure proves, and the wait for the buyer.
 
-An error code decides only if the catalogue says that it proves that nothing was charged. Every other code, known or
-not, is a reason to ask for the receipt's state.
+An error code decides only if the catalogue says that it proves that nothing was charged, and only in an answer that
+repeats our request's id. Every other code, known or not, is a reason to ask for the receipt's state.
 """
 
 from __future__ import annotations
@@ -60,9 +60,8 @@ def classify_pay_failure(
         )
     if not isinstance(failure, ServerError):
         return None
-    # An error without our request's id may belong to another request. That proves enough if a cancellation follows, but
-    # not if the settings want none.
-    if proves_no_charge(failure.code) and (failure.bound or failure.code not in context.settings.ignored_errors):
+    # An error without our request's id may belong to another request, and our own pay may still arrive.
+    if failure.bound and proves_no_charge(failure.code):
         return _proven_refusal(context, queries, wait, failure, may_ask=may_ask)
     return _unproven_refusal(context, queries, wait, failure)
 
@@ -138,17 +137,15 @@ def _outcome_of_state(texts: Texts, state: int | None) -> NotPaid | Paid | None:
 def _proven_refusal(
     context: Context, queries: ReceiptQueries, wait: CashierWait, error: ServerError, *, may_ask: bool
 ) -> NotPaid | Paid | AskAgain | None:
-    doubtful = not error.bound
+    doubtful = False
     if error.code in context.settings.stale_codes and may_ask:
         state = queries.state(wait.question_limit())
-        # Without our request's id the error proves nothing: our own pay may still arrive beside a second one, and a
-        # result of the second would say nothing about the first.
-        if state == ReceiptState.CREATED and not doubtful and not wait.has_stopped():
+        if state == ReceiptState.CREATED and not wait.has_stopped():
             return AskAgain(error.code)
         if state in {ReceiptState.PAID, ReceiptState.CANCELLED}:
             return _outcome_of_state(context.texts, state)
         # The state is the later answer: if it isn't 0 for certain, the code proves nothing any more.
-        doubtful = doubtful or state != ReceiptState.CREATED
+        doubtful = state != ReceiptState.CREATED
     return NotPaid(
         status=PaymentStatus.REFUSED,
         message=message_of(context.texts, error),

@@ -30,7 +30,7 @@ from payme_plugin.operations.receipt_queries import ReceiptQueries, receipt_id_o
 from payme_plugin.operations.results import SALE_NOTICE, NotPaid, Paid
 from payme_plugin.operations.wait import CashierWait
 from payme_plugin.paymego import receipts
-from payme_plugin.paymego.errors import CallFailed, ServerError
+from payme_plugin.paymego.errors import CallFailed, Fault, ServerError, Unclear
 from payme_plugin.paymego.states import ReceiptState
 from payme_plugin.settings import account_of
 from payme_plugin.texts import Text
@@ -234,13 +234,13 @@ class _Payment:
         return results.stored_result(stored)
 
     def add_intent(self) -> PaymentRow:
-        request, sale, settings = self._request, self._request.receipt, self._context.settings
         """Store the intent.
 
         Raises:
             Conflict: the journal has the payment already.
             JournalError: nothing was stored.
         """
+        request, sale, settings = self._request, self._request.receipt, self._context.settings
         return self._journal.add_intent(
             Intent(
                 payment_id=request.payment_id,
@@ -257,12 +257,13 @@ class _Payment:
         )
 
     def _begin_create(self, row: PaymentRow) -> Pending:
-        account = account_of(
-            self._context.settings.account, till=row.till, shift=row.shift, number=row.number, attempt=row.attempt
-        )
-        params = receipts.create(row.amount, account, detail=detail_of(self._request.receipt, row.amount))
+        params = receipts.create(row.amount, self._account_of(row), detail=detail_of(self._request.receipt, row.amount))
         self._events.add_request(_CREATE)
         return self._context.client.begin(_CREATE, params, self._wait.now + self._context.limits.timeout_s)
+
+    def _account_of(self, row: PaymentRow) -> dict[str, str]:
+        template = self._context.settings.account
+        return account_of(template, till=row.till, shift=row.shift, number=row.number, attempt=row.attempt)
 
     def _await_receipt(self, row: PaymentRow, pending: Pending, *, may_repeat: bool) -> str | NotPaid:
         """Wait for the answer to ``receipts.create``; return the receipt's id.
@@ -274,14 +275,30 @@ class _Payment:
             if not self._wait.wait_for(pending, self._context.progress(Text.PROGRESS_CREATING)):
                 pending.abandon()
             try:
-                return self._id_of_new(receipts.receipt_of(pending.answer()), row)
+                answer = pending.answer()
+                created = receipts.receipt_of(answer)
+                return self._id_of_new(created if answer.bound else self._confirmed(created, row), row)
             except CallFailed as failure:
                 self._events.add_answer(f"{failure.method}: {failure.explanation}")
                 stopped = self._wait.has_stopped()
-                if stopped or not may_repeat or isinstance(failure, ServerError):
+                is_refused = isinstance(failure, ServerError) and failure.bound
+                if stopped or not may_repeat or is_refused:
                     return results.nothing_charged(self._context.texts, failure, stopped=stopped)
             may_repeat = False
             pending = self._begin_create(row)
+
+    def _confirmed(self, created: ServerReceipt, row: PaymentRow) -> ServerReceipt:
+        """Return the new receipt of an answer without our request's id as ``receipts.get`` has it.
+
+        Raises:
+            Unclear: it is not confirmed with our amount and account, so it may be another request's.
+        """
+        if created.receipt_id is not None:
+            queries = self._queries(row, Text.PROGRESS_CREATING, created.receipt_id)
+            found = queries.receipt(self._wait.question_limit())
+            if found is not None and found.has_account(self._account_of(row)):
+                return found
+        raise Unclear(_CREATE, Fault.FOREIGN_ANSWER, "an answer without our id, which receipts.get does not confirm")
 
     def _id_of_new(self, receipt: ServerReceipt, row: PaymentRow) -> str | NotPaid:
         self._events.add_answer(f"{_CREATE}: state {receipt.state}")
@@ -391,17 +408,17 @@ class _Payment:
             status, reason = PaymentStatus.REFUSED, f"no usable code ({missing.reason.value})"
         return NotPaid(
             status=status,
-            message=self._context.texts(text),
+            message=self._context.texts(text, character=missing.character),
             reason=reason,
             needs_cancellation=receipt_id is not None,
         )
 
-    def _queries(self, row: PaymentRow, text: Text) -> ReceiptQueries:
+    def _queries(self, row: PaymentRow, text: Text, receipt_id: str | None = None) -> ReceiptQueries:
         return ReceiptQueries(
             self._context.client,
             self._wait,
             self._events,
-            receipt_id=receipt_id_of(row),
+            receipt_id=receipt_id or receipt_id_of(row),
             amount=row.amount,
             text=self._context.progress(text),
         )

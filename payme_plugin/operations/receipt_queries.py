@@ -1,7 +1,7 @@
 """Questions to Payme about one receipt, and whether an answer is about *our* receipt.
 
-An answer that repeats our request's id is ours. One without an id may belong to another request: from it, paid (4) and
-cancelled (50) count only if ``receipts.get`` repeats them with our receipt id and amount. An answer that names another
+An answer that repeats our request's id is ours. One without an id may belong to another request: from it, the states
+0, 4, 21 and 50 count only if ``receipts.get`` repeats them with our receipt id and amount. An answer that names another
 receipt, another amount or two states is not ours, whatever its id. Any other unclear answer decides nothing.
 """
 
@@ -28,7 +28,7 @@ __all__ = ["CANCEL", "ReceiptQueries", "receipt_id_of"]
 CANCEL = "receipts.cancel"
 """The request that returns money."""
 
-_DECISIVE = frozenset({ReceiptState.PAID, ReceiptState.CANCELLED})
+_DECISIVE = frozenset({ReceiptState.CREATED, ReceiptState.PAID, ReceiptState.CANCELLING, ReceiptState.CANCELLED})
 
 
 def receipt_id_of(row: PaymentRow) -> str:

@@ -69,6 +69,13 @@ class ServerReceipt:
     phone: str | None = field(repr=False)
     raw: Mapping[str, object] = field(repr=False, hash=False)
 
+    def has_account(self, account: Mapping[str, object]) -> bool:
+        """Return whether it names every field of an account; Payme lists them, each with ``name`` and ``value``."""
+        listed = self.raw.get("account")
+        fields = [field for field in listed if isinstance(field, Mapping)] if isinstance(listed, list) else []
+        named = {(field.get("name"), str(field.get("value"))) for field in fields}
+        return all((name, str(value)) in named for name, value in account.items())
+
 
 def create(amount: int, account: Mapping[str, object], *, detail: Mapping[str, object] | None = None) -> Params:
     """Return the parameters of ``receipts.create``.

@@ -16,6 +16,7 @@ reader        ``SettingsReader``: read at each operation, the last good ones kep
 from __future__ import annotations
 
 from payme_plugin.settings.account import account_of
+from payme_plugin.settings.code_pattern import foreign_character
 from payme_plugin.settings.model import Settings, Shown
 from payme_plugin.settings.reader import SettingsReader
 from payme_plugin.settings.reading import (
@@ -46,6 +47,7 @@ __all__ = [
     "Shown",
     "Source",
     "account_of",
+    "foreign_character",
     "look_over_settings",
     "payment_type_of",
     "read_settings",

@@ -10,7 +10,7 @@ import re
 
 from payme_plugin.settings.remarks import UnacceptableError
 
-__all__ = ["ALLOWED", "MAX_CODE_CHARACTERS", "code_pattern", "written"]
+__all__ = ["ALLOWED", "MAX_CODE_CHARACTERS", "code_pattern", "foreign_character", "written"]
 
 MAX_CODE_CHARACTERS = 256
 """A longer code matches no pattern. Codes seen in the field have 11 to 20 digits."""
@@ -57,6 +57,13 @@ def code_pattern(text: str) -> re.Pattern[str]:
 def written(pattern: re.Pattern[str]) -> str:
     """Return a pattern of ``code_pattern`` as it was written."""
     return pattern.pattern[len(_BEFORE) : -len(_AFTER)]
+
+
+def foreign_character(pattern: re.Pattern[str], text: str) -> str:
+    """Return the first character of ``text`` that no part of a pattern of ``code_pattern`` matches; empty for none."""
+    parts = [token["one"] for token in _TOKEN.finditer(written(pattern)) if token["one"]]
+    known = re.compile("|".join(parts), re.ASCII)
+    return next((character for character in text if not known.fullmatch(character)), "")
 
 
 def _is_quick(text: str) -> bool:

@@ -24,6 +24,7 @@ MAX_VALUE_CHARACTERS = 4_000
 """Longer values are refused before they are looked at."""
 
 _MAX_HEADER_CHARACTERS = 512
+_MAX_AFFIX_CHARACTERS = 64
 _LAST_LATIN_1 = 0xFF
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
 _CODE = re.compile(r"-?[0-9]{1,9}")
@@ -129,6 +130,12 @@ def _account(text: str) -> str:
     return text
 
 
+def _affix(text: str) -> str:
+    if len(text) > _MAX_AFFIX_CHARACTERS:
+        raise UnacceptableError(f"allowed is {AFFIX.allowed}")
+    return text
+
+
 def _single_byte_codec(text: str) -> str:
     """Check a printer's code page: one byte a letter, ASCII where it is in ASCII."""
     try:
@@ -155,6 +162,7 @@ ACCOUNT = Kind(
     _account,
 )
 CODEC = Kind("a code page with one byte a letter, cp866 say", _single_byte_codec)
+AFFIX = Kind(f"at most {_MAX_AFFIX_CHARACTERS} characters, or nothing", _affix)
 PATTERN = Kind(PATTERN_ALLOWED, code_pattern)
 SERVER = Kind(urls.SERVER_ALLOWED, urls.server_address)
 QUEUE = Kind(urls.QUEUE_ALLOWED, urls.queue_address)

@@ -42,6 +42,8 @@ class Settings:
         ca_file: the certificates to trust; None: the system's.
         allow_plain_http: plain http beyond this machine was allowed.
         code_pattern: what a buyer's code looks like, for ``fullmatch``.
+        code_prefix: what the scanner adds before a code; empty: nothing.
+        code_suffix: what the scanner adds after a code; empty: nothing.
         stale_codes: error codes that mean a stale code; each proves that nothing was charged.
         cancel_accepted_is_done: state 21 counts as done.
         queue_url: the broker's address, which may hold a password; empty: none.
@@ -70,6 +72,8 @@ class Settings:
     ca_file: Path | None
     allow_plain_http: bool
     code_pattern: re.Pattern[str]
+    code_prefix: str
+    code_suffix: str
     stale_codes: frozenset[int]
     cancel_accepted_is_done: bool
     queue_url: str = field(repr=False)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from payme_plugin.conf_file import Snapshot
+from payme_plugin.secret import foreign_fault, remember
 from payme_plugin.settings.reading import payment_type_of, read_settings
 from payme_plugin.settings.remarks import Origin, SettingFault, SettingsError, Source
 from payme_plugin.settings.sources import LINUXCASH, Places
@@ -76,6 +77,7 @@ class SettingsReader:
         """
         latest = self._latest()
         if latest.good is not None:
+            remember(latest.good.pos_key)
             return latest.good
         problem = latest.problem
         if problem is None:
@@ -94,7 +96,7 @@ class SettingsReader:
         try:
             host = dict(self._host())
         except Exception as error:  # noqa: BLE001 - whatever a till does, it must not stop a hook
-            explanation = f"the till could not give them ({type(error).__name__})"
+            explanation = f"the till's Host.settings raised {foreign_fault(error)}"
             problem = SettingsError([SettingFault(None, None, Origin(Source.HOST), explanation)])
             self._reading = replace(self._reading, host=None, snapshot=Snapshot(), problem=problem)
             return self._reading

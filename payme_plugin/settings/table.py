@@ -185,6 +185,23 @@ SETTINGS = (
         meaning="What a buyer's code looks like; what does not match is asked for again.",
     ),
     Setting(
+        name="codePrefix",
+        field="code_prefix",
+        kind=kinds.AFFIX,
+        default="",
+        meaning="What the scanner adds before a code; it is removed. Control characters, blanks, quotes and AIM "
+        "identifiers (`]Q1`) are removed without it.",
+        default_note="the scanner adds nothing else",
+    ),
+    Setting(
+        name="codeSuffix",
+        field="code_suffix",
+        kind=kinds.AFFIX,
+        default="",
+        meaning="What the scanner adds after a code; it is removed.",
+        default_note="the scanner adds nothing else",
+    ),
+    Setting(
         name="staleCodes",
         field="stale_codes",
         kind=kinds.CODES,

@@ -1,4 +1,4 @@
-"""Which answers are ours. Without the request's id, 4 and 50 count only when ``receipts.get`` repeats
+"""Which answers are ours. Without the request's id, 0, 4, 21 and 50 count only when ``receipts.get`` repeats
 them with our receipt id and amount; with another's id they are no answer at all.
 """
 
@@ -100,6 +100,56 @@ def test_a_decisive_check_without_an_id_counts_when_get_repeats_it(world: World,
 
     assert outcome.status is (PaymentStatus.PAID if state == 4 else PaymentStatus.REFUSED)
     assert world.live() == []
+
+
+def test_another_calls_21_without_an_id_ends_no_wait(world: World) -> None:
+    world.paymego.change(CHECK, without_id(result({"state": 21})), times=2)
+
+    outcome = world.pay(world.paymego.code(BuyerAction.CONFIRMS, after_s=3))
+
+    assert (outcome.status, world.live()) == (PaymentStatus.PAID, [])
+
+
+def test_21_without_an_id_counts_when_get_repeats_it(world: World) -> None:
+    world.paymego.change(PAY, body(b"lost"))
+    world.paymego.change(CHECK, without_id(result({"state": 21})))
+    world.paymego.change(GET, with_receipt(state=21))
+
+    outcome = world.pay(world.paymego.code(BuyerAction.NEVER_ANSWERS))
+
+    assert outcome.status is PaymentStatus.REFUSED
+    assert outcome.message == world.text(Text.PAYMENT_RETURNING)
+    assert len(world.live()) == 1
+
+
+def test_another_calls_state_0_without_an_id_lets_no_second_code_leave(world: World) -> None:
+    # The error is ours and the state is not: the receipt is in state 1, with the first code on its way.
+    world.paymego.change(PAY, error(-31400))
+    world.paymego.change(CHECK, without_id(result({"state": 0})))
+
+    world.pay(world.paymego.code(BuyerAction.CONFIRMS, after_s=30), world.paymego.code())
+
+    assert world.paymego.methods[:4] == ["create", "pay", "check", "get"]
+    assert world.paymego.count(PAY) == 1
+
+
+def test_state_0_without_an_id_lets_another_code_leave_when_get_repeats_it(world: World) -> None:
+    world.paymego.change(CHECK, without_id())
+    stale = world.paymego.code(BuyerAction.FAILS, error_code=-31400)
+
+    outcome = world.pay(stale, world.paymego.code())
+
+    assert outcome.status is PaymentStatus.PAID
+    assert world.paymego.methods == ["create", "pay", "check", "get", "pay"]
+
+
+@pytest.mark.parametrize("code", [-31630, -31400, -32504, -31602])
+def test_an_error_without_an_id_proves_nothing_and_the_wait_for_the_buyer_goes_on(world: World, code: int) -> None:
+    world.paymego.change(PAY, without_id(error(code)))
+
+    outcome = world.pay(world.paymego.code(BuyerAction.CONFIRMS, after_s=5))
+
+    assert (outcome.status, world.live()) == (PaymentStatus.PAID, [])
 
 
 def test_a_check_without_an_id_that_decides_nothing_needs_no_get(world: World) -> None:

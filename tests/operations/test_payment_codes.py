@@ -23,18 +23,41 @@ if TYPE_CHECKING:
     from virtual_world import World
 
 PAY, CHECK = "receipts.pay", "receipts.check"
-_IMPLAUSIBLE = [
-    "",
-    "1234",
-    "12345",
-    "кодпокупателя",
-    "12 34 56",
-    "1" * 65,
-    "1" * 10_000,
-    "12345a",
-    "+123456",
-    "１２３４５",
-]
+_IMPLAUSIBLE = ["", "1234", "12345", "1" * 65, "1" * 10_000, "１２３４５", "]Q1", '"12345"', "]Q123456", "\x1d\x1d"]
+_FOREIGN = {
+    "кодпокупателя": "к",
+    "12 34 56": "U+0020",
+    "12345a": "a",
+    "+123456": "+",
+    "12\x1d345678": "U+001D",
+    "]Q99x12345": "x",
+}
+_ADDED = st.sampled_from(
+    [
+        "\x02",
+        "\x03",
+        "\x1d",
+        "\x1e",
+        "\x04",
+        "\r",
+        "\n",
+        "\t",
+        " ",
+        "\u00a0",
+        "\u3000",
+        "\ufeff",
+        "\u200b",
+        '"',
+        "'",
+        "«",
+        "”",
+    ]
+)
+_DECORATION = st.lists(_ADDED, max_size=6).map("".join)
+_AIM = st.sampled_from(["", "]Q1", "]Q3", "]C1", "]d2", "]Q1]C1"])
+_AFFIX = st.text("QR:#-xyz", max_size=6)
+_GOOD = st.text("0123456789", min_size=6, max_size=64)
+_WIDE = str.maketrans("0123456789", "０１２３４５６７８９")
 
 
 def _codes_on_the_wire(paymego: VirtualPaymeGo) -> list[str | None]:
@@ -69,13 +92,66 @@ def test_folding_is_done_once_and_keeps_plain_digits(scanned: str) -> None:
     folded = fold(scanned)
 
     assert fold(folded) == folded
-    assert folded == folded.strip(" \t\r\n\u00a0\u3000")
+    assert folded == folded.strip(" \t\r\n\x02\x03\x1d\ufeff\u200b\u00a0\u3000\"'")
     assert not any(sign.isdecimal() and not sign.isascii() for sign in folded if "０" <= sign <= "９")
 
 
 @given(st.text("0123456789", min_size=1, max_size=64))
 def test_leading_zeros_survive(code: str) -> None:
     assert fold(code) == code
+
+
+@given(_GOOD, *([_DECORATION] * 4), _AIM, _AFFIX, _AFFIX, st.booleans(), st.booleans())
+def test_whatever_a_scanner_adds_around_a_code_the_code_is_what_leaves(
+    code: str,
+    outside: str,
+    before: str,
+    after: str,
+    behind: str,
+    aim: str,
+    prefix: str,
+    suffix: str,
+    is_wide: bool,
+    aim_first: bool,
+) -> None:
+    head = aim + before + prefix if aim_first else prefix + before + aim
+    scanned = outside + head + before + (code.translate(_WIDE) if is_wide else code) + after + suffix + behind
+
+    assert fold(scanned, prefix, suffix) == code
+
+
+@given(_GOOD, st.text("0123456789", min_size=1, max_size=4))
+def test_a_prefix_is_removed_once_even_if_the_code_begins_like_it(code: str, prefix: str) -> None:
+    assert fold(prefix + code, prefix) == code
+
+
+def test_code_prefix_and_code_suffix_of_the_settings_are_removed(world: World) -> None:
+    code = world.paymego.code()
+    world.set(codePrefix="QR:", codeSuffix="#")
+
+    world.pay(f"\x02]Q1QR:{code}#\x03")
+
+    assert _codes_on_the_wire(world.paymego) == [code]
+
+
+@pytest.mark.parametrize("scanned", _FOREIGN)
+def test_a_character_that_no_code_has_is_named_when_a_code_is_asked_for_again(world: World, scanned: str) -> None:
+    code = world.paymego.code()
+    ui = world.cashier(scanned, code)
+
+    result = world.pay(ui=ui)
+
+    assert result.status is PaymentStatus.PAID
+    reason = world.text(Text.SCAN_FOREIGN_CHARACTER, character=_FOREIGN[scanned])
+    assert _reasons(world, ui.prompts) == ["", reason]
+    assert _codes_on_the_wire(world.paymego) == [code]
+
+
+def test_a_character_that_no_code_has_is_named_in_a_code_from_the_host(world: World) -> None:
+    result = world.pay(qr_code="12345678x")
+
+    assert result.message == world.text(Text.SCAN_FOREIGN_CHARACTER, character="x")
+    assert world.paymego.sent == []
 
 
 @pytest.mark.parametrize("scanned", _IMPLAUSIBLE)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from virtual_paymego import Change
     from virtual_world import World
 
-CREATE, PAY = "receipts.create", "receipts.pay"
+CREATE, PAY, GET = "receipts.create", "receipts.pay", "receipts.get"
 
 
 def test_create_starts_beside_the_scan_so_that_the_codes_life_is_not_spent_on_it(world: World) -> None:
@@ -164,10 +164,71 @@ def test_a_receipt_id_that_another_payment_has_is_refused_without_a_pay(world: W
     assert world.row("p1").state.value == "paid"
 
 
-def test_an_answer_without_an_id_may_bring_the_new_receipt(world: World) -> None:
+def test_a_receipt_in_an_answer_without_an_id_counts_after_get_confirms_it(world: World) -> None:
     world.paymego.change(CREATE, without_id())
 
     assert world.pay(world.paymego.code()).status is PaymentStatus.PAID
+    assert world.paymego.methods == ["create", "get", "pay"]
+
+
+@pytest.mark.parametrize("account", ["", "order_id={till},shift={shift}"])
+def test_get_confirms_every_field_of_the_account(world: World, account: str) -> None:
+    world.set(account=account)
+    world.paymego.change(CREATE, without_id())
+
+    assert world.pay(world.paymego.code()).status is PaymentStatus.PAID
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        with_receipt(_id="another"),
+        with_receipt(amount=1),
+        with_receipt(account=[{"name": "order_id", "value": "till-2-3-1-1"}]),
+        with_receipt(account=[{"name": "order", "value": "till-1-3-1-1"}]),
+        with_receipt(account=[]),
+        with_receipt(account={"order_id": "till-1-3-1-1"}),
+        without_receipt_fields("account"),
+        result({}),
+        error(-31602),
+        lambda answer: {**answer, "id": 1},
+    ],
+)
+def test_a_receipt_without_an_id_that_get_does_not_confirm_is_no_answer(world: World, change: Change) -> None:
+    world.paymego.change(CREATE, without_id())
+    world.paymego.change(GET, change)
+
+    assert world.pay(world.paymego.code()).status is PaymentStatus.PAID
+    assert world.paymego.methods == ["create", "get", "create", "pay"]
+    assert world.row().receipt_id == world.paymego.bank.receipts(world.paymego.now_ms)[1].receipt_id
+
+
+def test_another_tills_receipt_in_an_answer_without_an_id_is_never_paid(world: World) -> None:
+    others = {"amount": 1_500_000, "account": {"order_id": "till-2-3-1-1"}}
+    made = world.paymego.bank.call(world.paymego.now_ms, CREATE, others)
+    world.paymego.change(CREATE, without_id(result(made)), times=2)
+
+    outcome = world.pay(world.paymego.code())
+
+    assert outcome.status is PaymentStatus.REFUSED
+    assert outcome.message == world.text(Text.PAYMENT_RECEIPT_NOT_CREATED)
+    assert (world.paymego.count(PAY), world.paymego.held()) == (0, 0)
+
+
+def test_an_error_without_an_id_may_be_another_calls_so_create_is_made_once_more(world: World) -> None:
+    world.paymego.change(CREATE, without_id(error(-32504)))
+
+    assert world.pay(world.paymego.code()).status is PaymentStatus.PAID
+    assert world.paymego.methods == ["create", "create", "pay"]
+
+
+def test_an_error_without_an_id_that_comes_again_is_what_the_cashier_reads(world: World) -> None:
+    world.paymego.change(CREATE, without_id(error(-32504)), times=2)
+
+    outcome = world.pay(world.paymego.code())
+
+    assert (outcome.status, outcome.error_code) == (PaymentStatus.REFUSED, -32504)
+    assert world.paymego.methods == ["create", "create"]
 
 
 def test_an_answer_that_came_after_the_timeout_is_thrown_away(world: World) -> None:

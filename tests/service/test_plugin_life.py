@@ -21,6 +21,7 @@ from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.errors import Unavailable
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.states import PaymentState
+from payme_plugin.operations.host_guard import GuardedHost
 from payme_plugin.service import Storage
 from unmeasured import without_coverage
 from virtual_till import ScriptedUi, VirtualHost, open_sale, request_for, scan_after
@@ -69,13 +70,35 @@ def test_after_the_stop_the_journal_is_one_whole_file(till: ServedTill) -> None:
 
 
 def test_a_thread_that_is_late_can_not_open_the_journal_again(tmp_path: Path) -> None:
-    storage = Storage(VirtualHost(tmp_path, {}), SystemClock())
+    storage = Storage(GuardedHost(VirtualHost(tmp_path, {})), SystemClock())
     storage.journal()
     storage.close()
 
     with pytest.raises(Unavailable, match="has stopped"):
         storage.journal()
     assert _open_files(tmp_path) == set()
+
+
+def test_a_till_whose_folder_is_a_text_sells(new_till: Callable[..., ServedTill]) -> None:
+    till = new_till(starts=False)
+    till.host.data_dir = lambda _: str(till.host.folder)  # type: ignore[assignment, method-assign, return-value]
+    till.plugins.on_start(till.host)
+
+    assert till.pay(till.code()).status is PaymentStatus.PAID
+
+
+def test_a_till_without_a_name_starts_after_it_has_one_and_the_log_names_what_was_missing(
+    new_till: Callable[..., ServedTill], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    till = new_till(starts=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(till.host), "identity", property(lambda _: None))
+        till.plugins.on_start(till.host)
+        assert till.pay(till.code()).status is PaymentStatus.REFUSED
+    assert "Host.identity returned NoneType" in caplog.text
+
+    till.plugins.on_start(till.host)
+    assert till.pay(till.code(), payment_id="p2").status is PaymentStatus.PAID
 
 
 def test_a_start_without_a_worker_asks_the_host_on_another_thread(

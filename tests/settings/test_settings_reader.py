@@ -25,7 +25,7 @@ class Till:
 
     def __call__(self) -> Mapping[str, object]:
         if self.settings is None:
-            raise RuntimeError("canary")
+            raise RuntimeError("no such table: settings; posKey=canary")
         return self.settings
 
 
@@ -221,7 +221,7 @@ def test_without_good_ones_every_reading_says_what_is_wrong(conf: Write, reader:
 
 def test_a_till_that_fails_to_give_its_settings_is_a_fault(till: Till, reader: SettingsReader) -> None:
     till.settings = None
-    with pytest.raises(SettingsError, match=r"In the till's settings: .*RuntimeError") as raised:
+    with pytest.raises(SettingsError, match=r"Host\.settings raised RuntimeError: no such table: settings;") as raised:
         reader.read()
     assert "canary" not in str(raised.value)
     assert reader.payment_type() is None
