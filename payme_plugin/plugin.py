@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import hookspecs
 
-if getattr(hookspecs, "PROJECT", None) != "pos" or getattr(hookspecs, "API_VERSION", None) != 1:
+if (getattr(hookspecs, "PROJECT", None), getattr(hookspecs, "API_VERSION", None)) != ("pos", 2):
     # Another program may have a package of the same name.
     _found = getattr(hookspecs, "__file__", None)
-    raise ImportError(f"payme-plugin needs its own package hookspecs, API version 1, but found {_found}", path=_found)
+    raise ImportError(f"payme-plugin needs its own package hookspecs, API version 2, but found {_found}", path=_found)
 
 from hookspecs import hookimpl
 

@@ -7,6 +7,7 @@ import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hookspecs import PaymentType
@@ -32,7 +33,6 @@ from slips import SlipPress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from hookspecs import Host
     from payme_plugin.clock import Clock
@@ -320,7 +320,7 @@ class Storage:
 
     def _open(self) -> OpenStorage:
         try:
-            folder = self._host.data_dir(PLUGIN_NAME)
+            folder = Path(self._host.data_dir(PLUGIN_NAME))
             identity = self._host.identity
         except Exception as error:
             message = f"the host gives no data folder ({type(error).__name__})"

@@ -31,7 +31,7 @@ __all__ = [
     "look_at_texts",
 ]
 
-_MARKS: Mapping[str, Mapping[str, object]] = {"hookspecs": {"PROJECT": "pos", "API_VERSION": 1}, "slips": {}}
+_MARKS: Mapping[str, Mapping[str, object]] = {"hookspecs": {"PROJECT": "pos", "API_VERSION": 2}, "slips": {}}
 _NEEDED = {"hookspecs": "hookimpl", "slips": "SlipPress"}
 _WIDTH = 32
 
