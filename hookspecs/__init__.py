@@ -3,7 +3,7 @@
 A plugin implements the hooks of ``hookspecs.hooks`` with ``hookimpl`` and is found through the entry point group
 ``pos``.
 A POS loads plugins and calls them through ``PosPlugins``.
-What the hooks take and return is loaded when it is first named: a till that looks for plugins needs none of it.
+What the hooks take and return is loaded when it is first named, because a till that looks for plugins needs none of it.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hookspecs.hooks import PROJECT, hookimpl, hookspec
-from hookspecs.plugins import PosPlugins
+from hookspecs.manager import PosPlugins
 
 if TYPE_CHECKING:
     from hookspecs.faults import HookFailed, PluginFault
-    from hookspecs.host import BaseHost, BaseUi, Host, Ui
+    from hookspecs.host import BaseHost, BaseUi, Host, SalesHost, Ui
     from hookspecs.models import (
         CancelRequest,
         GoodsKind,
@@ -35,10 +35,12 @@ if TYPE_CHECKING:
         RefundViolation,
         ReversalResult,
         ReversalStatus,
+        SaleRecord,
+        Shift,
         Slip,
     )
 
-API_VERSION = 1
+API_VERSION = 2
 
 __all__ = [
     "API_VERSION",
@@ -67,6 +69,9 @@ __all__ = [
     "RefundViolation",
     "ReversalResult",
     "ReversalStatus",
+    "SaleRecord",
+    "SalesHost",
+    "Shift",
     "Slip",
     "Ui",
     "hookimpl",

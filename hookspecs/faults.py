@@ -1,4 +1,4 @@
-"""What a plugin did wrong: told in the log, and to the host."""
+"""What a plugin did wrong, for the log and for the host."""
 
 from __future__ import annotations
 
@@ -12,44 +12,42 @@ _log = logging.getLogger("pos.plugins")
 
 
 def _tell(form: str, *details: str, error: Exception | None = None) -> None:
-    # A handler of the host's that raises must not take the place of what the hooks are to return or raise.
+    # A handler of the host's that raises must not take the place of what a hook returns or raises.
     with contextlib.suppress(Exception):
         _log.error(form, *details, exc_info=error)
 
 
 class HookFailed(Exception):
-    """A plugin raised in a hook, or returned what the contract doesn't allow, and no other plugin answered.
+    """A hook has no result that the host may rely on.
 
-    What the host must do is in the hook's docstring under *If it raises*.
+    A plugin raised or returned what the contract does not allow, and no other plugin answered; or no plugin answers
+    although one must. What the host must do is in the hook's docstring under *If it raises*.
 
     Attributes:
-        plugin: the plugin's name.
+        plugin: the plugin's name; None if no plugin is known to be responsible.
         hook: the hook's name.
+        reason: what the plugin did, e.g. "raised OSError" or "is not in service".
     """
 
-    def __init__(self, plugin: str, hook: str) -> None:
-        super().__init__(f"plugin {plugin!r} failed in {hook}")
+    def __init__(self, plugin: str | None, hook: str, reason: str, cause: Exception | None = None) -> None:
+        super().__init__(f"{hook}: {'no plugin' if plugin is None else f'plugin {plugin!r}'} {reason}")
         self.plugin = plugin
         self.hook = hook
+        self.reason = reason
+        self.__cause__ = cause
 
     @classmethod
     def by_raising(cls, plugin: str, hook: str, error: Exception) -> HookFailed:
         """Log what a plugin raised in a hook, and return the failure for the host."""
         _tell("plugin %s failed in %s", plugin, hook, error=error)
-        return cls._because(plugin, hook, error)
+        return cls(plugin, hook, f"raised {type(error).__name__}", error)
 
     @classmethod
-    def by_answering(cls, plugin: str, hook: str, answer: object) -> HookFailed:
-        """Log the type of an answer that the contract doesn't allow, and return the failure for the host."""
-        kind = type(answer).__name__
+    def by_answering(cls, plugin: str, hook: str, result: object) -> HookFailed:
+        """Log the type of a result that the contract does not allow, and return the failure for the host."""
+        kind = type(result).__name__
         _tell("plugin %s returned %s from %s", plugin, kind, hook)
-        return cls._because(plugin, hook, TypeError(f"{hook} returned {kind}"))
-
-    @classmethod
-    def _because(cls, plugin: str, hook: str, cause: Exception) -> HookFailed:
-        failure = cls(plugin, hook)
-        failure.__cause__ = cause
-        return failure
+        return cls(plugin, hook, f"returned {kind}")
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class PluginFault:
     """Why a plugin is out of service.
 
     Attributes:
-        plugin: name of its entry point, or the name it was registered under.
+        plugin: name of its entry point, the name it was registered under, or the path of a damaged distribution.
         reason: one sentence for the integrator.
         error: what was raised, or None.
     """

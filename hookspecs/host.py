@@ -1,7 +1,8 @@
 """What the POS offers back to its plugins: ``Host`` for the till, ``Ui`` for the cashier in front of it.
 
 A host either satisfies the Protocols by itself or starts from ``BaseHost`` and ``BaseUi``, whose defaults are safe:
-no scanner, nobody at the screen, no queue, and *can't tell* where a promise would cost money.
+no scanner, nobody at the screen, no queue, no promise about money.
+A service that raises is logged and counts as its default there.
 """
 
 from __future__ import annotations
@@ -9,16 +10,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    import os
+    from collections.abc import Iterable, Mapping
 
-    from hookspecs.models import QueueMessage
+    from hookspecs.models import QueueMessage, SaleRecord
 
-__all__ = ["BaseHost", "BaseUi", "Host", "Ui"]
+__all__ = ["BaseHost", "BaseUi", "Host", "SalesHost", "Ui"]
 
 
 class Host(Protocol):
-    """The till, as a plugin sees it. It may be called from one thread of the plugin's besides the host's own."""
+    """The till, as a plugin sees it. One thread of the plugin's may call it besides the host's own."""
 
     @property
     def identity(self) -> str:
@@ -36,29 +37,41 @@ class Host(Protocol):
         ...
 
     def settings(self, plugin: str) -> Mapping[str, str]:
-        """Return the host's settings for ``plugin``, names to values as text; empty where it has none."""
+        """Return the host's settings for ``plugin``, names to values as text; empty if it has none."""
         ...
 
-    def data_dir(self, plugin: str) -> Path:
+    def data_dir(self, plugin: str) -> str | os.PathLike[str]:
         """Return the folder, on a local disk, where ``plugin`` keeps what must survive a power cut."""
         ...
 
     def is_recorded(self, payment_id: str) -> bool | None:
-        """Say whether the till has a payment.
+        """Return whether the till has stored a payment; asked before the plugin returns an orphan's money.
 
         Returns:
-            True: stored durably with an open, parked or closed sale that will end in ``on_receipt_closed`` or
-            ``on_cancel``. False: certainly not, and it never will be. None: the host can't tell, or it will ask
-            ``on_payment`` again. False lets the plugin send the buyer's money back.
+            True: stored durably with an open, parked or closed sale. It is a veto: the payment counts as acknowledged
+            and its money stays. False: not stored. None: the host can't tell. False and None move no money by
+            themselves.
         """
         ...
 
     def enqueue(self, message: QueueMessage) -> bool:
-        """Take ``message`` into the host's durable queue; False: there is no queue, or it can't take it."""
+        """Store ``message`` in the host's durable queue; return False if there is none or it can't store it."""
         ...
 
     def notice(self, key: str, text: str | None) -> None:
         """Show ``text`` as a passive notice under ``key``; None withdraws it."""
+        ...
+
+
+class SalesHost(Host, Protocol):
+    """A host that also lists its sales, for reconciliation. Optional: a host without the method counts as None."""
+
+    def sales(self, since: int, until: int) -> Iterable[SaleRecord] | None:
+        """Return the payments of plugins in sales closed from ``since`` to before ``until``, both Unix ms.
+
+        Returns:
+            One record for every payment in the stored sales; None if the host can't list them.
+        """
         ...
 
 
@@ -69,17 +82,17 @@ class Ui(Protocol):
         """Ask for a scan and wait at most ``timeout_s`` seconds.
 
         Returns:
-            What the scanner read, unchanged; None when the cashier stopped or time ran out.
+            What the scanner read, unchanged; None if the cashier stopped or time ran out.
         """
         ...
 
     def progress(self, elapsed_s: float, total_s: float, text: str) -> bool | None:
-        """Show that a hook is waiting, and for how much longer at most; True: the cashier stops it."""
+        """Show ``text`` while a hook waits, ``elapsed_s`` of at most ``total_s`` seconds; return True to stop it."""
         ...
 
 
 class BaseHost:
-    """A ``Host`` to start from: no settings, no queue, notices dropped, payments it *can't tell* about.
+    """A ``SalesHost`` to start from: no settings, no queue, no sales, no veto, and notices are dropped.
 
     A host must give its own ``identity`` and ``data_dir``.
     """
@@ -103,12 +116,16 @@ class BaseHost:
         """Return no settings: the plugin's own file or its defaults count."""
         return {}
 
-    def data_dir(self, plugin: str) -> Path:
+    def data_dir(self, plugin: str) -> str | os.PathLike[str]:
         """Raise ``NotImplementedError``: a made-up folder would not survive."""
         raise NotImplementedError
 
     def is_recorded(self, payment_id: str) -> bool | None:  # noqa: ARG002
-        """Return None: a payment is kept and shown rather than returned on a guess."""
+        """Return None: no veto."""
+        return None
+
+    def sales(self, since: int, until: int) -> Iterable[SaleRecord] | None:  # noqa: ARG002
+        """Return None: the host can't list its sales."""
         return None
 
     def enqueue(self, message: QueueMessage) -> bool:  # noqa: ARG002

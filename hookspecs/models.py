@@ -1,7 +1,8 @@
 """What the hooks take and return.
 
 Every amount is an integer in tiyin (1 sum = 100 tiyin); a quantity is a ``Decimal``; no amount is ever a float.
-A model with a field of the wrong type raises ``TypeError`` where it is made, so that no hook has to meet it.
+A time is an integer, Unix time in milliseconds.
+A model with a field of the wrong type raises ``TypeError`` where it is made, so that no hook receives one.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ __all__ = [
     "RefundViolation",
     "ReversalResult",
     "ReversalStatus",
+    "SaleRecord",
+    "Shift",
     "Slip",
 ]
 
@@ -63,6 +66,8 @@ class PaymentStatus(Enum):
     """The cashier stopped it; what may have been charged goes back."""
     UNKNOWN = "UNKNOWN"
     """Time ran out; what may have been charged goes back."""
+    PENDING = "PENDING"
+    """The outcome can't be told now: neither add nor remove the tender, and ask again with ``repeated``."""
 
 
 class ReversalStatus(Enum):
@@ -112,7 +117,9 @@ class PaymentRecord:
         payment_id: the host's id of the payment.
         payment_type: the tender's number.
         amount: tiyin.
-        data: the plugin's own facts, strings to strings; ``data["plugin"]`` names the plugin that took the payment.
+        data: the plugin's own facts, strings to strings, without secrets. ``data["plugin"]`` names the plugin that took
+            the payment. The plugin ``payme`` stores ``v`` (version of these facts), ``plugin``, ``receipt_id``,
+            ``posId`` and ``url`` (where it was charged) and ``paid_at`` (Unix time in milliseconds).
     """
 
     payment_id: str
@@ -235,14 +242,15 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentRequest:
-    """A tender was picked on an open sale.
+    """A tender was selected on an open sale.
 
     Attributes:
-        payment_id: new for every press of the tender; the same only when the host asks again after a crash.
+        payment_id: new for every press of the tender; the same only when the host asks again.
         payment_type: the tender's number.
         amount: tiyin to charge.
         receipt: the open sale.
-        qr_code: the buyer's code where the host scanned it already; None: the plugin asks ``ui.scan``.
+        qr_code: the buyer's code if the host scanned it already; None: the plugin asks ``ui.scan``.
+        repeated: the host asks again for a payment that it had begun; nothing is scanned and no charge begins.
     """
 
     payment_id: str
@@ -250,20 +258,22 @@ class PaymentRequest:
     amount: int
     receipt: Receipt
     qr_code: str | None = field(default=None, repr=False)
+    repeated: bool = False
 
     def __post_init__(self) -> None:
         _require(self, str, "payment_id")
         _require(self, int, "payment_type", "amount")
         _require(self, Receipt, "receipt")
         _require_or_none(self, str, "qr_code")
+        _require(self, bool, "repeated")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRequest:
-    """A sale that holds a payment is annulled before it closes.
+    """A sale that holds a payment is annulled before it closes, or a PAID could not be stored.
 
     Attributes:
-        payment: the payment as the host stored it.
+        payment: the payment as the host stored it, or as the PAID result had it.
         receipt: the open sale.
         reason: why, for the log.
     """
@@ -350,7 +360,7 @@ class Slip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentResult:
-    """The verdict on a payment.
+    """The result of a payment.
 
     Attributes:
         status: only PAID adds the tender.
@@ -361,7 +371,7 @@ class PaymentResult:
         message: what the cashier reads, two or three short lines in the host's language.
         receipt_attributes: goes onto the fiscal receipt of this sale, and of no other.
         error_code: the server's error code, or None.
-        cancellation_queued: this verdict wrote a cancellation, even if it has been delivered since.
+        cancellation_queued: this result wrote a cancellation, even if it has been delivered since.
     """
 
     status: PaymentStatus
@@ -388,7 +398,7 @@ class PaymentResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReversalResult:
-    """The verdict on a cancel or a refund.
+    """The result of a cancel or a refund.
 
     Attributes:
         status: REVERSED and QUEUED oblige the host to annul or refund and to pay out nothing else.
@@ -396,7 +406,7 @@ class ReversalResult:
         slips: the host prints a reversal's slips at once.
         message: what the cashier reads, in the host's language.
         error_code: the server's error code, or None.
-        cancellation_queued: this verdict wrote a cancellation, even if it has been delivered since.
+        cancellation_queued: this result wrote a cancellation, even if it has been delivered since.
     """
 
     status: ReversalStatus
@@ -413,6 +423,45 @@ class ReversalResult:
         _require(self, str, "message")
         _require_or_none(self, int, "error_code")
         _require(self, bool, "cancellation_queued")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shift:
+    """A closed shift of the till.
+
+    Attributes:
+        number: number of the shift.
+        opened_at: Unix time in milliseconds of its opening.
+        closed_at: Unix time in milliseconds of its closing.
+    """
+
+    number: int
+    opened_at: int
+    closed_at: int
+
+    def __post_init__(self) -> None:
+        _require(self, int, "number", "opened_at", "closed_at")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaleRecord:
+    """One payment of the plugin in the host's stored sales, for reconciliation.
+
+    Attributes:
+        payment_id: the host's id of the payment.
+        amount: tiyin.
+        receipt_id: ``data["receipt_id"]`` of the payment's record.
+        sold_at: Unix time in milliseconds of the sale.
+    """
+
+    payment_id: str
+    amount: int
+    receipt_id: str
+    sold_at: int
+
+    def __post_init__(self) -> None:
+        _require(self, str, "payment_id", "receipt_id")
+        _require(self, int, "amount", "sold_at")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

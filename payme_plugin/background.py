@@ -12,7 +12,7 @@ from payme_plugin.delivery.worker import Worker
 from payme_plugin.ledger.errors import AnotherTill, Damaged, FileMoved, JournalError, Unavailable
 from payme_plugin.ledger.locks import LeaderLock
 from payme_plugin.ledger.retention import forget_finished
-from payme_plugin.ledger.states import PaymentState
+from payme_plugin.ledger.states import Hold, PaymentState
 from payme_plugin.log import Log
 from payme_plugin.operations.recovery import cancel_orphans
 from payme_plugin.operations.refund_rules import sums
@@ -36,6 +36,7 @@ __all__ = ["Background", "texts_of"]
 
 _log = Log()
 
+_TOO_OLD_NOTICE = "payme.recovery.too_old"
 _NOT_READY_NOTICE = "payme.not_ready"
 _PENDING_NOTICE = "payme.pending"
 _UNACKNOWLEDGED_NOTICE = "payme.unacknowledged"
@@ -195,13 +196,15 @@ class Background:
         """Show a notice for payments that were told PAID and that the host has neither acknowledged nor cancelled.
 
         Args:
-            sale: the sale of a payment that begins: any payment of an earlier sale is late. None: those of 10 minutes ago.
+            sale: the sale of a payment that begins: any of an earlier sale is late. None: those of 10 minutes ago.
         """
         limit = self._clock.wall_ms() - _LATE_MS
         late = [
             row
             for row in self._storage.journal().unfinished()
-            if row.state is PaymentState.PAID and row.owner == self._storage.owner and row.acknowledged_at is None
+            if row.state is PaymentState.PAID
+            and row.owner == self._storage.owner
+            and row.acknowledged_at is None
             and (row.updated_at < limit if sale is None else (row.shift, row.number) != (sale.shift, sale.number))
         ]
         text = None
@@ -244,7 +247,9 @@ class Background:
         fault = self._storage.fault()
         if fault is not None:
             self._host.notice(JOURNAL_NOTICE, self.texts()(journal_notice(fault)))
-        live, oldest = self.processor().cancellations.backlog()
+        rows = self.processor().cancellations
+        self._notify_count(_TOO_OLD_NOTICE, Text.NOTICE_PAYMENTS_TOO_OLD, rows.held(Hold.OLD))
+        live, oldest = rows.backlog()
         is_old = oldest is not None and self._clock.wall_ms() - oldest > _MAX_LIVE_AGE_MS
         self._notify_count(_BACKLOG_NOTICE, Text.NOTICE_CANCELLATIONS_WAIT, live if is_old or live > _MAX_LIVE else 0)
 

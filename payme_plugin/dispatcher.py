@@ -374,9 +374,7 @@ class HookDispatcher:
         """
         return self._service.background.queue_message(message)
 
-    def _exclusively(
-        self, key: tuple[str, str], work: Callable[[], _Result], busy: Callable[[], _Result]
-    ) -> _Result:
+    def _exclusively(self, key: tuple[str, str], work: Callable[[], _Result], busy: Callable[[], _Result]) -> _Result:
         """Do the work of a money hook; wait for the result of a running one with the same key; else return ``busy()``.
 
         A call joins also after the stop has begun. A call from within the running hook is busy.

@@ -198,7 +198,7 @@ class PaymePlugin:
             return self._dispatcher
         with self._lock:
             host = self._host
-            if self._dispatcher is None and host is not None:
+            if host is not None and self._dispatcher is None:
                 try:
                     # A till loads the heavy parts here, not when it looks for plugins.
                     from payme_plugin.dispatcher import HookDispatcher  # noqa: PLC0415
@@ -209,7 +209,7 @@ class PaymePlugin:
                 except Exception as error:  # noqa: BLE001 - the next hook tries again
                     with suppress(Exception):
                         reason = f"{type(error).__name__}: {error}"
-                        logging.getLogger(PLUGIN_NAME).error("the plugin can't start yet: %s", reason)
+                        logging.getLogger(PLUGIN_NAME).warning("the plugin can't start yet: %s", reason)
                     return None
                 self._dispatcher = dispatcher
         return self._dispatcher

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 import hookspecs
-from hookspecs import Host, Ui, hooks, models
+from hookspecs import Host, SalesHost, Ui, hooks, models
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,7 +58,7 @@ def model_blocks() -> str:
 def service_blocks() -> str:
     """Return what a host offers: the members of ``Host`` and ``Ui``."""
     parts: list[str] = []
-    for protocol in (Host, Ui):
+    for protocol in (Host, SalesHost, Ui):
         parts += [f"### {protocol.__name__}", *_document(protocol)]
         for name, member in vars(protocol).items():
             if name.startswith("_"):

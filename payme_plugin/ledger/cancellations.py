@@ -90,6 +90,12 @@ class Cancellations:
             ).fetchone()
         return found["live"], found["oldest"]
 
+    def held(self, why: Hold) -> int:
+        """Return how many live rows are held for this reason."""
+        query = "SELECT count(*) FROM cancellation WHERE ended_at IS NULL AND held = ?"
+        with self._journal.reading() as connection:
+            return int(connection.execute(query, (why.value,)).fetchone()[0])
+
     def begin(self, row: CancellationRow, *, events: Sequence[Event] = ()) -> None:
         """Record that ``receipts.cancel`` is about to be sent for a row.
 

@@ -1,8 +1,7 @@
-"""The age of a payment, and the deletion of finished payments after ``keepDays``.
+"""The deletion of finished payments after ``keepDays``.
 
 The wall clock may be wrong, e.g. after an empty battery. With a wrong year every payment would be old at once, and the
-host may still repeat the request for a payment of an open sale. So the age for deletion is also limited by the newest
-payment. A payment is not older than any event before it, than the time at which it was paid, or than this software.
+host may still repeat the request for a payment of an open sale. So the age is also limited by the newest payment.
 """
 
 from __future__ import annotations
@@ -14,23 +13,10 @@ from payme_plugin.ledger.states import PaymentState
 
 if TYPE_CHECKING:
     from payme_plugin.ledger.journal import Journal
-    from payme_plugin.ledger.rows import PaymentRow
 
-__all__ = ["age_ms", "forget_finished"]
+__all__ = ["forget_finished"]
 
 _DAY_MS = 24 * 3_600_000
-
-_FIRST_PAYMENT_MS = 1_735_689_600_000
-"""2025-01-01 UTC, before the first payment of this software. A clock without battery starts years earlier."""
-
-_EVENTS_BEFORE = 1000
-
-_LATEST_BEFORE = """
-SELECT max(at_ms) FROM (
-    SELECT at_ms FROM event WHERE event_id < (SELECT min(event_id) FROM event WHERE payment_id = ?)
-    ORDER BY event_id DESC LIMIT ?
-) WHERE at_ms <= ?
-"""
 
 _FINISHED = """
 SELECT payment_id FROM payment
@@ -77,17 +63,3 @@ def forget_finished(journal: Journal, keep_days: int, most: int) -> int:
         for table in _TABLES:
             connection.executemany(f"DELETE FROM {table} WHERE payment_id = ?", found)  # noqa: S608 - our own names
     return len(found)
-
-
-def age_ms(journal: Journal, row: PaymentRow) -> int | None:
-    """Return the maximum age of a payment in milliseconds; None if the clock was wrong.
-
-    Raises:
-        JournalError: the journal can't be read.
-    """
-    now = journal.now_ms()
-    with journal.reading() as connection:
-        (before,) = connection.execute(_LATEST_BEFORE, (row.payment_id, _EVENTS_BEFORE, now)).fetchone()
-    paid_at = row.paid_at if row.paid_at is not None and row.paid_at <= now else 0
-    made_at = max(row.created_at, int(before or 0), paid_at)
-    return None if made_at < _FIRST_PAYMENT_MS else now - made_at

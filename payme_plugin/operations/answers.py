@@ -1,9 +1,9 @@
 """What a money hook answers about a payment in the journal if it can't act on it.
 
 It can't act if the journal can't be written, another process works on the payment, the plugin has failed, or nothing is
-left to do. ``otherwise`` is the caller's own result, used only if nothing was charged and nothing is being returned; for
-a repeated payment it is PENDING, used also if it may be charged. A payment that can't begin, because another hook runs,
-the settings are broken or the journal can't be read, is REFUSED by the dispatcher, a repeated one PENDING.
+left to do. ``otherwise`` is the caller's own result, used only if nothing was charged and nothing is being returned. For
+a repeated payment it is PENDING, which is also used if it may be charged. A payment that can't begin, because another
+hook runs, the settings are broken or the journal can't be read, is REFUSED by the dispatcher, or PENDING if repeated.
 
 | The journal's payment            | ``payment_answer``              | ``reversal_answer`` | without ``otherwise`` |
 |----------------------------------|---------------------------------|---------------------|-----------------------|
@@ -23,7 +23,6 @@ By its cancellation: live is QUEUED, closed by an operator REFUSED with the reas
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hookspecs import PaymentStatus, ReversalResult, ReversalStatus

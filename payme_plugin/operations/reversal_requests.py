@@ -10,8 +10,8 @@ from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.errors import Conflict
 from payme_plugin.ledger.states import Cause, End, PaymentState
 from payme_plugin.log import Log
-from payme_plugin.operations.answers import RETURNED, REVERSIBLE, reversal_answer
 from payme_plugin.operations.acknowledgement import conflicts_with, import_from_host, is_complete
+from payme_plugin.operations.answers import RETURNED, REVERSIBLE, reversal_answer
 from payme_plugin.operations.context import is_same_account
 from payme_plugin.operations.host_guard import GuardedUi
 from payme_plugin.operations.refund_rules import FOREIGN_PAYMENT, violations_of
@@ -131,7 +131,9 @@ def _refused_record(context: ReversalContext, record: PaymentRecord, text: Text)
     return refused(context.texts, text, record.data.get("receipt_id") or None)
 
 
-def _return_payment(context: ReversalContext, original: Original, sale: Receipt, order: Order, ui: Ui) -> ReversalResult:
+def _return_payment(
+    context: ReversalContext, original: Original, sale: Receipt, order: Order, ui: Ui
+) -> ReversalResult:
     """Reverse a payment if it can be reversed now, else answer from the journal.
 
     Args:

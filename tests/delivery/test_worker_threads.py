@@ -81,7 +81,7 @@ def make_due(till: ServedTill) -> None:
 
 
 def plugin_of(till: ServedTill) -> PaymePlugin:
-    (plugin,) = (loaded.plugin for loaded in till.plugins._loaded)
+    (plugin,) = till.plugins._manager.get_plugins()
     assert isinstance(plugin, PaymePlugin)
     return plugin
 

@@ -232,7 +232,7 @@ def test_the_packages_of_this_checkout_are_ours() -> None:
     assert hookspecs.folder.name == "hookspecs"
 
 
-@pytest.mark.parametrize(("mark", "value"), [("PROJECT", "another"), ("API_VERSION", 2)])
+@pytest.mark.parametrize(("mark", "value"), [("PROJECT", "another"), ("API_VERSION", 1)])
 def test_a_contract_of_another_project_or_version_is_not_ours(
     monkeypatch: pytest.MonkeyPatch, mark: str, value: object
 ) -> None:

@@ -21,11 +21,17 @@ class Install(Protocol):
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """Install distributions into a folder of this test; their modules are forgotten afterwards."""
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder of this test on ``sys.path``."""
     site = tmp_path / "site-packages"
     site.mkdir()
     monkeypatch.syspath_prepend(str(site))
+    return site
+
+
+@pytest.fixture
+def install(site: Path) -> Iterator[Install]:
+    """Install distributions into the folder; their modules are forgotten afterwards."""
     installed: list[str] = []
 
     def write(name: str, source: str, value: str | None = None, group: str = "pos.test") -> str:

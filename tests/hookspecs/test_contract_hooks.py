@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hookspecs
-from hookspecs import BaseHost, BaseUi, Host, PosPlugins, QueueMessage, Ui, hooks
+from hookspecs import BaseHost, BaseUi, Host, PosPlugins, QueueMessage, SalesHost, Ui, hooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,10 +22,13 @@ CONTRACT = {
     "on_start": (["host"], False),
     "payment_types": ([], False),
     "on_payment": (["request", "ui"], True),
+    "on_payment_recorded": (["record"], False),
+    "on_ready": ([], False),
     "on_cancel": (["request", "ui"], True),
     "validate_refund": (["request"], False),
     "on_full_refund": (["request", "ui"], True),
     "on_receipt_closed": (["receipt"], False),
+    "on_shift_closed": (["shift"], False),
     "on_queue_message": (["message"], True),
     "on_stop": ([], False),
 }
@@ -57,12 +60,16 @@ def test_a_hook_says_when_it_is_called_what_it_returns_its_money_effect_and_what
     hook = specified()[name]
     text = inspect.getdoc(hook) or ""
 
-    assert "Called " in text or "Repeated " in text
+    first = text.splitlines()[0]
+    assert len(first) < 100
+    assert first.endswith(".")
+    assert first.count(".") == 1
+    assert "\nCalled " in text
     assert "\nMoney effect: " in text
     assert "\nIf it raises: " in text
     assert all(f"\n    {argument}: " in text for argument in CONTRACT[name][0])
     assert ("\nReturns:" in text) is (inspect.signature(hook).return_annotation != "None")
-    assert ("Stops at the first result that isn't None." in text) is CONTRACT[name][1]
+    assert ("Stops at the first result that isn't None." in " ".join(text.split())) is CONTRACT[name][1]
 
 
 @pytest.mark.parametrize("name", CONTRACT)
@@ -71,10 +78,11 @@ def test_a_till_calls_every_hook_by_a_typed_method_of_the_same_shape(name: str) 
     hook = inspect.signature(specified()[name])
 
     assert list(method.parameters)[1:] == list(hook.parameters)
-    assert method.return_annotation == hook.return_annotation
+    of_all_plugins = {"on_shift_closed": "list[str]"}
+    assert method.return_annotation == of_all_plugins.get(name, hook.return_annotation)
 
 
-@pytest.mark.parametrize(("protocol", "base"), [(Host, BaseHost), (Ui, BaseUi)])
+@pytest.mark.parametrize(("protocol", "base"), [(Host, BaseHost), (SalesHost, BaseHost), (Ui, BaseUi)])
 def test_the_bases_offer_all_of_their_protocol_with_the_same_signatures(protocol: type, base: type) -> None:
     promised = {name: each for name, each in vars(protocol).items() if not name.startswith("_")}
 
@@ -92,10 +100,39 @@ def test_the_defaults_of_a_host_are_safe() -> None:
     assert host.language == "ru"
     assert host.slip_width == 32
     assert host.settings("payme") == {}
-    assert host.is_recorded("p1") is None, "a default that says False would send money back on a guess"
+    assert host.is_recorded("p1") is None
+    assert host.sales(0, 1) is None
     assert not host.enqueue(QueueMessage(message_id="m", kind="k", body="{}", created_at=0))
     host.notice("key", "text")
     host.notice("key", None)
+
+
+class HostOfVersion1:
+    """A host that was written before ``sales``."""
+
+    identity = property(lambda _: "till-1")
+    language = property(lambda _: "ru")
+    slip_width = property(lambda _: 32)
+
+    def settings(self, plugin: str) -> dict[str, str]:
+        return {}
+
+    def data_dir(self, plugin: str) -> Path:
+        return Path("/nowhere")
+
+    def is_recorded(self, payment_id: str) -> bool | None:
+        return None
+
+    def enqueue(self, message: QueueMessage) -> bool:
+        return False
+
+    def notice(self, key: str, text: str | None) -> None: ...
+
+
+def test_a_host_without_sales_is_a_host() -> None:
+    host: Host = HostOfVersion1()  # the type checker's test
+
+    PosPlugins().on_start(host)
 
 
 def test_a_host_must_name_itself_and_its_folder() -> None:

@@ -31,6 +31,8 @@ from hookspecs import (
     RefundViolation,
     ReversalResult,
     ReversalStatus,
+    SaleRecord,
+    Shift,
     Slip,
 )
 
@@ -66,6 +68,8 @@ VALID: dict[type, dict[str, Any]] = {
     Slip: {"xml": "<slip/>", "lines": ("a",), "copies": 2},
     PaymentResult: {"status": PaymentStatus.PAID, "amount": 1000},
     ReversalResult: {"status": ReversalStatus.REVERSED},
+    Shift: {"number": 1, "opened_at": 0, "closed_at": 1},
+    SaleRecord: {"payment_id": "p1", "amount": 1000, "receipt_id": "65f0", "sold_at": 0},
     QueueMessage: {"message_id": "m1", "kind": "payme.cancel", "body": "{}", "created_at": 0},
 }
 AMOUNTS = [
@@ -77,6 +81,7 @@ AMOUNTS = [
     (PaymentRequest, "amount"),
     (RefundRequest, "amount"),
     (PaymentResult, "amount"),
+    (SaleRecord, "amount"),
 ]
 WRONG = [
     (PaymentType, "number", "7"),
@@ -110,6 +115,8 @@ WRONG = [
     (PaymentRequest, "receipt", None),
     (PaymentRequest, "qr_code", 123456),
     (PaymentRequest, "payment_id", None),
+    (PaymentRequest, "repeated", 1),
+    (PaymentRequest, "repeated", None),
     (CancelRequest, "payment", None),
     (RefundRequest, "payment", "p1"),
     (RefundRequest, "sale", "s1"),
@@ -139,6 +146,11 @@ WRONG = [
     (ReversalResult, "message", None),
     (ReversalResult, "error_code", "-31001"),
     (ReversalResult, "cancellation_queued", None),
+    (Shift, "number", "1"),
+    (Shift, "opened_at", 1.5),
+    (Shift, "closed_at", None),
+    (SaleRecord, "receipt_id", None),
+    (SaleRecord, "sold_at", "now"),
     (QueueMessage, "body", b"{}"),
 ]
 
@@ -226,7 +238,7 @@ def test_a_model_of_the_wrong_type_names_its_field(model: type, field: str, valu
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        (PaymentStatus, ["PAID", "REFUSED", "ABORTED", "UNKNOWN"]),
+        (PaymentStatus, ["PAID", "REFUSED", "ABORTED", "UNKNOWN", "PENDING"]),
         (ReversalStatus, ["REVERSED", "QUEUED", "REFUSED"]),
         (QueueVerdict, ["DONE", "RETRY", "DROP"]),
         (ReceiptKind, ["SALE", "REFUND"]),
@@ -237,6 +249,10 @@ def test_enums_are_plain_and_their_names_go_into_json(kind: type[Enum], names: l
     assert [each.name for each in kind] == names
     assert json.loads(json.dumps([each.name for each in kind])) == names
     assert not issubclass(kind, str)
+
+
+def test_a_request_is_repeated_only_if_the_host_says_so() -> None:
+    assert not PaymentRequest(**VALID[PaymentRequest]).repeated
 
 
 def test_the_buyers_code_and_phone_are_not_in_a_repr() -> None:
@@ -252,4 +268,4 @@ def test_the_buyers_code_and_phone_are_not_in_a_repr() -> None:
 def test_what_the_contract_exports_is_what_it_names() -> None:
     assert sorted(hookspecs.__all__) == sorted(set(hookspecs.__all__))
     assert all(hasattr(hookspecs, name) for name in hookspecs.__all__)
-    assert (hookspecs.PROJECT, hookspecs.API_VERSION) == ("pos", 1)
+    assert (hookspecs.PROJECT, hookspecs.API_VERSION) == ("pos", 2)

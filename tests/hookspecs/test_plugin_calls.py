@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from hookspecs import (
     RefundViolation,
     ReversalResult,
     ReversalStatus,
+    Shift,
     hookimpl,
 )
 
@@ -47,6 +49,7 @@ REFUND = RefundRequest(
     manual_selection=False,
     currency_selection=False,
 )
+SHIFT = Shift(number=1, opened_at=0, closed_at=1)
 MESSAGE = QueueMessage(message_id="m1", kind="test.cancel", body="{}", created_at=0)
 UI = BaseUi()
 
@@ -61,7 +64,7 @@ class Host(BaseHost):
 
 
 class Answers:
-    """A plugin that answers every hook with what it was given for it, and notes that it was asked."""
+    """A plugin that answers every hook with what it was given for it, and records that it was asked."""
 
     def __init__(self, name: str, asked: list[str], **answers: object) -> None:
         self.name = name
@@ -86,6 +89,18 @@ class Answers:
     @hookimpl
     def on_payment(self, request: object, ui: object) -> object:
         return self._answer("on_payment")
+
+    @hookimpl
+    def on_payment_recorded(self, record: object) -> object:
+        return self._answer("on_payment_recorded")
+
+    @hookimpl
+    def on_ready(self) -> object:
+        return self._answer("on_ready")
+
+    @hookimpl
+    def on_shift_closed(self, shift: object) -> object:
+        return self._answer("on_shift_closed")
 
     @hookimpl
     def on_cancel(self, request: object, ui: object) -> object:
@@ -113,11 +128,23 @@ class Answers:
 
 
 def till_with(*answers: dict[str, object]) -> tuple[PosPlugins, list[str]]:
-    """A till with one plugin for each of ``answers`` (named a, b, c in order), and what they were asked."""
+    """A till with one plugin for each of ``answers`` (named a, b, c, asked in this order), and what they were asked."""
     plugins, asked = PosPlugins(), list[str]()
-    for name, given in zip("abc", answers, strict=False):
+    for name, given in reversed(list(zip("abc", answers, strict=False))):
         assert plugins.register(Answers(name, asked, **given), name)
     return plugins, asked
+
+
+def started_till_with(*answers: dict[str, object]) -> tuple[PosPlugins, list[str]]:
+    """The same, after ``on_start``."""
+    plugins, asked = till_with(*answers)
+    plugins.on_start(Host())
+    asked.clear()
+    return plugins, asked
+
+
+def taken_by(plugin: str) -> PaymentRecord:
+    return replace(RECORD, data={"plugin": plugin})
 
 
 PAID = PaymentResult(status=PaymentStatus.PAID, amount=1000, payment=RECORD)
@@ -177,7 +204,9 @@ def test_a_money_hook_that_raises_is_an_unknown_outcome_and_never_a_none(hook: s
     with pytest.raises(HookFailed) as failed:
         ask(plugins, hook)
     assert (failed.value.plugin, failed.value.hook) == ("b", hook)
+    assert failed.value.reason == "raised RuntimeError"
     assert failed.value.__cause__ is BOOM
+    assert "boom" not in str(failed.value), "what a plugin raises may hold a secret; the log redacts it"
 
 
 @pytest.mark.parametrize(("hook", "answer"), MONEY_HOOKS)
@@ -187,7 +216,7 @@ def test_a_money_hook_that_returns_another_type_has_failed(hook: str, answer: ob
 
     with pytest.raises(HookFailed) as failed:
         ask(plugins, hook)
-    assert str(failed.value.__cause__) == f"{hook} returned {type(wrong).__name__}"
+    assert failed.value.reason == f"returned {type(wrong).__name__}"
 
 
 def test_a_queue_message_whose_plugin_fails_is_delivered_again() -> None:
@@ -195,12 +224,13 @@ def test_a_queue_message_whose_plugin_fails_is_delivered_again() -> None:
     assert ask(till_with({"on_queue_message": "DONE"})[0], "on_queue_message") is QueueVerdict.RETRY
 
 
-def test_a_plugin_without_the_hook_has_nothing_to_say() -> None:
-    class OnlyTenders:
-        @hookimpl
-        def payment_types(self) -> list[PaymentType]:
-            return []
+class OnlyTenders:
+    @hookimpl
+    def payment_types(self) -> list[PaymentType]:
+        return []
 
+
+def test_a_plugin_without_the_hook_has_nothing_to_say() -> None:
     plugins = PosPlugins()
     assert plugins.register(OnlyTenders(), "only_tenders")
 
@@ -221,7 +251,7 @@ def violation(rule: str) -> RefundViolation:
     return RefundViolation(rule=rule, message=rule)
 
 
-def test_lists_of_all_plugins_become_one_in_the_order_of_loading() -> None:
+def test_lists_of_all_plugins_become_one_in_the_order_of_asking() -> None:
     one, two, three = (PaymentType(number=number, name=str(number)) for number in (1, 2, 3))
     plugins, _ = till_with({"payment_types": [two, one]}, {"payment_types": []}, {"payment_types": [three]})
 
@@ -263,12 +293,210 @@ def test_a_plugin_that_cannot_name_its_tenders_offers_none(answer: object) -> No
     assert plugins.payment_types() == [tender]
 
 
-def test_a_closed_receipt_reaches_every_plugin_and_is_told_again_where_one_failed() -> None:
-    plugins, asked = till_with({"on_receipt_closed": BOOM}, {})
+TOLD: dict[str, Callable[[PosPlugins], None]] = {
+    "on_payment_recorded": lambda plugins: plugins.on_payment_recorded(RECORD),
+    "on_ready": lambda plugins: plugins.on_ready(),
+    "on_receipt_closed": lambda plugins: plugins.on_receipt_closed(RECEIPT),
+}
+
+
+@pytest.mark.parametrize("hook", TOLD)
+def test_what_a_plugin_could_not_store_is_repeated_after_all_were_told(hook: str) -> None:
+    plugins, asked = till_with({hook: BOOM}, {})
+
+    with pytest.raises(HookFailed) as failed:
+        TOLD[hook](plugins)
+    assert (failed.value.plugin, failed.value.hook) == ("a", hook)
+    assert asked == [f"a.{hook}", f"b.{hook}"]
+
+
+@pytest.mark.parametrize("hook", TOLD)
+def test_a_plugin_without_that_hook_is_not_in_the_way(hook: str) -> None:
+    plugins = PosPlugins()
+    assert plugins.register(OnlyTenders(), "a")
+    plugins.on_start(Host())
+
+    TOLD[hook](plugins)
+    plugins.on_payment_recorded(taken_by("a"))
+
+
+def test_the_shift_report_has_the_texts_of_all_plugins_that_have_one() -> None:
+    plugins, asked = till_with({"on_shift_closed": BOOM}, {"on_shift_closed": "agrees"}, {})
+
+    assert plugins.on_shift_closed(SHIFT) == ["agrees"]
+    assert asked == ["a.on_shift_closed", "b.on_shift_closed", "c.on_shift_closed"]
+
+
+@pytest.mark.parametrize("answer", [b"agrees", 7, ["agrees"]])
+def test_a_shift_text_of_another_type_is_none_and_logged(answer: object, caplog: pytest.LogCaptureFixture) -> None:
+    plugins, _ = till_with({"on_shift_closed": answer}, {"on_shift_closed": "agrees"})
+
+    assert plugins.on_shift_closed(SHIFT) == ["agrees"]
+    assert len(caplog.records) == 1
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Nobody answers, although somebody must
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_repeated_payment_that_no_plugin_answers_for_is_unknown_and_never_a_none() -> None:
+    plugins, _ = started_till_with({}, {})
+
+    assert plugins.on_payment(PAYMENT, UI) is None
+    with pytest.raises(HookFailed) as failed:
+        plugins.on_payment(replace(PAYMENT, repeated=True), UI)
+    assert (failed.value.plugin, failed.value.hook) == (None, "on_payment")
+
+
+def test_a_repeated_payment_without_any_plugin_is_unknown() -> None:
+    with pytest.raises(HookFailed):
+        PosPlugins().on_payment(replace(PAYMENT, repeated=True), UI)
+
+
+def test_a_repeated_payment_that_a_plugin_answers_for_has_its_result() -> None:
+    pending = PaymentResult(status=PaymentStatus.PENDING, amount=1000)
+    plugins, _ = started_till_with({}, {"on_payment": pending})
+
+    assert plugins.on_payment(replace(PAYMENT, repeated=True), UI) is pending
+
+
+NAMED: dict[str, Callable[[PosPlugins, PaymentRecord], object]] = {
+    "on_cancel": lambda plugins, record: plugins.on_cancel(replace(CANCEL, payment=record), UI),
+    "on_full_refund": lambda plugins, record: plugins.on_full_refund(replace(REFUND, payment=record), UI),
+    "validate_refund": lambda plugins, record: plugins.validate_refund(replace(REFUND, payment=record)),
+    "on_payment_recorded": lambda plugins, record: plugins.on_payment_recorded(record),
+    "on_receipt_closed": lambda plugins, record: plugins.on_receipt_closed(replace(RECEIPT, payments=(record,))),
+}
+
+
+def never_registered() -> PosPlugins:
+    return started_till_with({})[0]
+
+
+def before_the_start() -> PosPlugins:
+    plugins = till_with({})[0]
+    plugins.register(Answers("taker", []), "taker")
+    return plugins
+
+
+def after_the_stop() -> PosPlugins:
+    plugins = before_the_start()
+    plugins.on_start(Host())
+    plugins.on_stop()
+    return plugins
+
+
+def after_a_failed_start() -> PosPlugins:
+    plugins = till_with({})[0]
+    plugins.register(Answers("taker", [], on_start=BOOM), "taker")
+    plugins.on_start(Host())
+    return plugins
+
+
+@pytest.mark.parametrize("hook", NAMED)
+@pytest.mark.parametrize("out_of_service", [never_registered, before_the_start, after_the_stop, after_a_failed_start])
+def test_a_payment_whose_plugin_is_out_of_service_is_nobody_elses(
+    hook: str, out_of_service: Callable[[], PosPlugins]
+) -> None:
+    with pytest.raises(HookFailed) as failed:
+        NAMED[hook](out_of_service(), taken_by("taker"))
+    assert (failed.value.plugin, failed.value.hook, failed.value.reason) == ("taker", hook, "is not in service")
+
+
+@pytest.mark.parametrize("hook", NAMED)
+def test_every_plugin_was_asked_before_a_hook_fails_for_a_plugin_out_of_service(hook: str) -> None:
+    plugins, asked = started_till_with({}, {})
 
     with pytest.raises(HookFailed):
-        plugins.on_receipt_closed(RECEIPT)
-    assert asked == ["a.on_receipt_closed", "b.on_receipt_closed"]
+        NAMED[hook](plugins, taken_by("taker"))
+    assert asked == [f"a.{hook}", f"b.{hook}"]
+
+
+@pytest.mark.parametrize("hook", ["on_cancel", "on_full_refund"])
+def test_a_payment_whose_plugin_has_nothing_to_say_is_unknown_and_never_a_none(hook: str) -> None:
+    plugins, _ = started_till_with({}, {})
+
+    with pytest.raises(HookFailed) as failed:
+        NAMED[hook](plugins, taken_by("b"))
+    assert (failed.value.plugin, failed.value.hook) == ("b", hook)
+
+
+@pytest.mark.parametrize("hook", NAMED)
+@pytest.mark.parametrize("plugin", ["a", ""])
+def test_a_payment_of_a_plugin_in_service_or_of_none_passes(hook: str, plugin: str) -> None:
+    plugins, _ = started_till_with({"on_cancel": REVERSED, "on_full_refund": REVERSED})
+
+    NAMED[hook](plugins, taken_by(plugin))
+    NAMED[hook](plugins, RECORD)
+
+
+@pytest.mark.parametrize("hook", ["on_cancel", "on_full_refund"])
+def test_an_answer_counts_whoever_gives_it(hook: str) -> None:
+    plugins, _ = started_till_with({hook: REVERSED})
+
+    assert NAMED[hook](plugins, taken_by("taker")) is REVERSED
+
+
+def test_a_refund_without_the_original_payment_names_no_plugin() -> None:
+    plugins, _ = started_till_with({})
+    cash = replace(REFUND, payment=None)
+
+    assert plugins.validate_refund(cash) == []
+    assert plugins.on_full_refund(cash, UI) is None
+
+
+def test_a_refund_receipt_acknowledges_no_payment() -> None:
+    plugins, asked = started_till_with({})
+
+    plugins.on_receipt_closed(replace(RECEIPT, kind=ReceiptKind.REFUND, payments=(taken_by("taker"),)))
+    assert asked == ["a.on_receipt_closed"]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The order of asking
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class Plain:
+    """A plugin that only records that it was asked."""
+
+    def __init__(self, name: str, asked: list[str]) -> None:
+        self.name = name
+        self.asked = asked
+
+    @hookimpl
+    def on_ready(self) -> None:
+        self.asked.append(self.name)
+
+
+class First(Plain):
+    @hookimpl(tryfirst=True)
+    def on_ready(self) -> None:
+        super().on_ready()
+
+
+class Last(Plain):
+    @hookimpl(trylast=True)
+    def on_ready(self) -> None:
+        super().on_ready()
+
+
+def asked_in_order(**registered: type[Plain]) -> list[str]:
+    plugins, asked = PosPlugins(), list[str]()
+    for name, kind in registered.items():
+        assert plugins.register(kind(name, asked), name), plugins.faults
+    assert plugins.names == tuple(registered)
+    plugins.on_ready()
+    return asked
+
+
+def test_the_plugin_that_was_registered_last_is_asked_first() -> None:
+    assert asked_in_order(one=Plain, two=Plain, three=Plain) == ["three", "two", "one"]
+
+
+def test_tryfirst_and_trylast_hold_across_plugins() -> None:
+    assert asked_in_order(first=First, one=Plain, two=Plain, last=Last) == ["first", "two", "one", "last"]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -284,6 +512,45 @@ def test_a_plugin_that_fails_at_the_start_is_out_of_service_and_the_till_works_o
     assert plugins.faults[0].plugin == "a"
     assert re.search("on_start.*boom", plugins.faults[0].reason)
     assert plugins.on_payment(PAYMENT, UI) is PAID
+
+
+def test_a_plugin_that_failed_at_the_start_is_asked_by_no_hook() -> None:
+    plugins, asked = till_with({"on_start": BOOM}, {})
+    plugins.on_start(Host())
+    asked.clear()
+
+    plugins.payment_types()
+    plugins.on_ready()
+    plugins.on_stop()
+    assert asked == ["b.payment_types", "b.on_ready", "b.on_stop"]
+
+
+def test_a_second_start_asks_a_plugin_that_failed_again_and_takes_back_its_fault() -> None:
+    answers: dict[str, object] = {"on_start": BOOM, "on_payment": PAID}
+    plugins, asked = PosPlugins(), list[str]()
+    plugin = Answers("a", asked, **answers)
+    assert plugins.register(plugin, "a")
+    plugins.on_start(Host())
+    plugins.on_start(Host())
+    assert [fault.plugin for fault in plugins.faults] == ["a"], "one fault, however often it failed"
+
+    del plugin.answers["on_start"]
+    plugins.on_start(Host())
+
+    assert (plugins.names, plugins.faults) == (("a",), ())
+    assert plugins.on_payment(PAYMENT, UI) is PAID
+    assert asked == ["a.on_start"] * 3 + ["a.on_payment"]
+
+
+def test_a_second_start_that_fails_takes_a_plugin_out_of_service() -> None:
+    plugins, asked = PosPlugins(), list[str]()
+    plugin = Answers("a", asked)
+    assert plugins.register(plugin, "a")
+    plugins.on_start(Host())
+    plugin.answers["on_start"] = BOOM
+    plugins.on_start(Host())
+
+    assert (plugins.names, [fault.plugin for fault in plugins.faults]) == ((), ["a"])
 
 
 def test_every_plugin_is_stopped_also_after_one_that_raises() -> None:

@@ -121,7 +121,7 @@ def stop_while(till: ServedTill, method: str, stop: Stop, *, from_inside: bool, 
 
 def dispatcher_of(till: ServedTill) -> HookDispatcher:
     """Return what serves the till's hooks; ``on_stop`` takes it out of service before it has heard of the stop."""
-    (plugin,) = (loaded.plugin for loaded in till.plugins._loaded)
+    (plugin,) = till.plugins._manager.get_plugins()
     assert isinstance(plugin, PaymePlugin)
     assert plugin._dispatcher is not None
     return plugin._dispatcher

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hookspecs import (
+    BaseHost,
     CancelRequest,
     PaymentRecord,
     PosPlugins,
@@ -23,6 +24,8 @@ from virtual_till import TENDER
 
 if TYPE_CHECKING:
     from hooked_world import HookedWorld
+    from hookspecs import Host
+    from payme_plugin.dispatcher import HookDispatcher
 
 OTHER_TENDER = 8
 
@@ -57,6 +60,17 @@ class OtherPlugin:
         return ReversalResult(status=ReversalStatus.REVERSED)
 
 
+class StartedPlugin(PaymePlugin):
+    """The plugin with the world's dispatcher, which has started already."""
+
+    def __init__(self, dispatcher: HookDispatcher) -> None:
+        super().__init__()
+        self._dispatcher = dispatcher
+
+    @hookimpl
+    def on_start(self, host: Host) -> None: ...
+
+
 @pytest.fixture
 def other() -> OtherPlugin:
     return OtherPlugin()
@@ -64,12 +78,12 @@ def other() -> OtherPlugin:
 
 @pytest.fixture(params=["ours first", "other first"])
 def plugins(request: pytest.FixtureRequest, world: HookedWorld, other: OtherPlugin) -> PosPlugins:
-    ours = PaymePlugin()
-    ours._dispatcher = world.dispatcher
+    ours = StartedPlugin(world.dispatcher)
     plugins = PosPlugins()
     both: list[tuple[object, str]] = [(ours, "payme"), (other, "other")]
     for plugin, name in both if request.param == "ours first" else reversed(both):
         assert plugins.register(plugin, name), plugins.faults
+    plugins.on_start(BaseHost())
     return plugins
 
 

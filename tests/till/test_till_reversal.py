@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, NoReturn
 
@@ -8,6 +9,8 @@ import pytest
 from hookspecs import (
     CancelRequest,
     Item,
+    PaymentRequest,
+    PaymentResult,
     PaymentStatus,
     Receipt,
     ReceiptKind,
@@ -17,7 +20,7 @@ from hookspecs import (
     ReversalStatus,
 )
 from payme_plugin.till import NoPlugin, OutcomeUnknown, UnknownPayment
-from tests.till.conftest import SLIP, PowerCut, ScriptedPlugin, not_paid, pay
+from tests.till.conftest import SLIP, PowerCut, ScriptedPlugin, not_paid, paid, pay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,12 +41,22 @@ def power_cut(_: object) -> NoReturn:
     raise PowerCut
 
 
-def cancel(till: Till) -> Reversal:
-    return till.cancel("p1", "the buyer changed his mind")
+def no_answer(_: object) -> None:
+    return None
 
 
-def refund(till: Till) -> Reversal:
-    return till.refund("p1")
+def cancel(till: Till, payment_id: str = "p1") -> Reversal:
+    return till.cancel(payment_id, "the buyer changed his mind")
+
+
+def refund(till: Till, payment_id: str = "p1") -> Reversal:
+    return till.refund(payment_id)
+
+
+def paid_by_nobody(request: PaymentRequest) -> PaymentResult:
+    result = paid(request)
+    assert result.payment is not None
+    return replace(result, payment=replace(result.payment, data={}))
 
 
 def answer_with(plugin: ScriptedPlugin, answer: Callable[[object], ReversalResult | None]) -> None:
@@ -138,20 +151,24 @@ def test_a_refused_reversal_keeps_the_sale_and_may_be_tried_again(
 
 
 @BOTH
-def test_where_no_plugin_answers_it_says_so_and_nothing_is_returned(
-    shop: Shop, plugin: ScriptedPlugin, reverse: Callable[[Till], Reversal]
+def test_where_the_record_names_no_plugin_and_none_answers_it_says_so_and_nothing_is_returned(
+    shop: Shop, plugin: ScriptedPlugin, reverse: Callable[[Till, str], Reversal]
 ) -> None:
+    plugin.payment = paid_by_nobody
     with shop.till() as till:
+        pay(till, 15_000, goods="Bread", payment_id="p2")
         with pytest.raises(NoPlugin, match="nothing was returned"):
-            reverse(till)
-        assert plugin.recorded("p1") is True
+            reverse(till, "p2")
+        assert plugin.recorded("p2") is True
         assert till.restore() == ()
 
 
 @BOTH
-@pytest.mark.parametrize("failure", [boom, power_cut], ids=["plugin raises", "power cut"])
+@pytest.mark.parametrize(
+    "failure", [boom, no_answer, power_cut], ids=["plugin raises", "plugin does not answer", "power cut"]
+)
 def test_a_reversal_that_had_begun_is_asked_for_again_after_a_restart(
-    shop: Shop, plugin: ScriptedPlugin, reverse: Callable[[Till], Reversal], failure: Callable[[object], NoReturn]
+    shop: Shop, plugin: ScriptedPlugin, reverse: Callable[[Till], Reversal], failure: Callable[[object], None]
 ) -> None:
     answer_with(plugin, failure)
     with shop.till() as till, pytest.raises((OutcomeUnknown, PowerCut)):
