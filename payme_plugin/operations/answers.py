@@ -1,8 +1,8 @@
 """What a money hook answers about a payment in the journal if it can't act on it.
 
 It can't act if the journal can't be written, another process works on the payment, the plugin has failed, or nothing is
-left to do. ``otherwise`` is the caller's own result, used only if nothing was charged and nothing is being returned. For
-a repeated payment it is PENDING, which is also used if it may be charged. A payment that can't begin, because another
+left to do. ``otherwise`` is the caller's own result, used only if nothing was charged and nothing is being returned.
+For a repeated payment it is PENDING, which is also used if it may be charged. A payment that can't begin, because another
 hook runs, the settings are broken or the journal can't be read, is REFUSED by the dispatcher, or PENDING if repeated.
 
 | The journal's payment            | ``payment_answer``              | ``reversal_answer`` | without ``otherwise`` |
