@@ -180,8 +180,9 @@ class HookDispatcher:
             _log.error("payment %s: a fault of the plugin: %s", request.payment_id, safe_traceback(error))
             return cannot(Text.PAYMENT_TILL_FAULT) if is_repeated else self._after_fault(request)
         if result.status is PaymentStatus.PENDING:
-            return cannot(Text.PAYMENT_TILL_FAULT)
-        background.pending.pop(request.payment_id, None)
+            background.pending.setdefault(request.payment_id, self._service.clock.monotonic())
+        else:
+            background.pending.pop(request.payment_id, None)
         return result
 
     def _after_fault(self, request: PaymentRequest) -> PaymentResult:
