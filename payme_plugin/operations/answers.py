@@ -2,8 +2,8 @@
 
 It can't act if the journal can't be written, another process works on the payment, the plugin has failed, or nothing is
 left to do. ``otherwise`` is the caller's own result, used only if nothing was charged and nothing is being returned.
-For a repeated payment it is PENDING, which is also used if it may be charged. A payment that can't begin, because another
-hook runs, the settings are broken or the journal can't be read, is REFUSED by the dispatcher, or PENDING if repeated.
+For a repeated payment it is PENDING, which is also used if it may be charged. If another hook runs, the settings are
+broken or the journal can't be read, the dispatcher answers REFUSED to a new payment and PENDING to a repeated one.
 
 | The journal's payment            | ``payment_answer``              | ``reversal_answer`` | without ``otherwise`` |
 |----------------------------------|---------------------------------|---------------------|-----------------------|
