@@ -201,11 +201,8 @@ class Background:
         limit = self._clock.wall_ms() - _LATE_MS
         late = [
             row
-            for row in self._storage.journal().unfinished()
-            if row.state is PaymentState.PAID
-            and row.owner == self._storage.owner
-            and row.acknowledged_at is None
-            and (row.updated_at < limit if sale is None else (row.shift, row.number) != (sale.shift, sale.number))
+            for row in self._storage.journal().unacknowledged(self._storage.owner)
+            if (row.updated_at < limit if sale is None else (row.shift, row.number) != (sale.shift, sale.number))
         ]
         text = None
         if late:

@@ -40,8 +40,8 @@ def cancel_orphans(journal: Journal, owner: str, pending: Collection[str], texts
     Money effect: leaves a cancellation for each payment that may be charged.
     """
     ended = 0
-    for row in journal.unfinished():
-        if row.owner == owner or row.acknowledged_at is not None or row.payment_id in pending:
+    for row in journal.orphans(owner):
+        if row.payment_id in pending:
             continue
         try:
             abandon(journal, row, "the till does not have it", texts)
