@@ -12,7 +12,7 @@ from payme_plugin.delivery.worker import Worker
 from payme_plugin.ledger.errors import AnotherTill, Damaged, FileMoved, JournalError, Unavailable
 from payme_plugin.ledger.locks import LeaderLock
 from payme_plugin.ledger.retention import forget_finished
-from payme_plugin.ledger.states import Hold, PaymentState
+from payme_plugin.ledger.states import Hold
 from payme_plugin.log import Log
 from payme_plugin.operations.recovery import cancel_orphans
 from payme_plugin.operations.refund_rules import sums
@@ -78,6 +78,7 @@ class Background:
         self._leader = LeaderLock()
         self.pending: dict[str, float] = {}
         self._unstored: dict[str, NotPaid | None] = {}
+        self._late: set[str] = set()
         self._lock = threading.Lock()
         self._changed = threading.Condition()
         self._active: str | None = None
@@ -196,14 +197,16 @@ class Background:
         """Show a notice for payments that were told PAID and that the host has neither acknowledged nor cancelled.
 
         Args:
-            sale: the sale of a payment that begins: any of an earlier sale is late. None: those of 10 minutes ago.
+            sale: the sale of a payment that begins: any of an earlier sale is late. None: those of 10 minutes ago, and
+                those that were late before.
         """
-        limit = self._clock.wall_ms() - _LATE_MS
+        limit, named = self._clock.wall_ms() - _LATE_MS, None if sale is None else (sale.shift, sale.number)
         late = [
             row
             for row in self._storage.journal().unacknowledged(self._storage.owner)
-            if (row.updated_at < limit if sale is None else (row.shift, row.number) != (sale.shift, sale.number))
+            if row.updated_at < limit or row.payment_id in self._late or named not in {None, (row.shift, row.number)}
         ]
+        self._late = {row.payment_id for row in late}
         text = None
         if late:
             amount = sums(late[0].amount)
