@@ -18,7 +18,7 @@ from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po
 from blocks import command, contract, dialect, pictures, tables, trace
 
-from payme_plugin.texts import DOMAIN, LANGUAGES, LOCALE
+from payme_plugin.texts import DOMAIN, LANGUAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +91,7 @@ def is_compiled(language: str) -> bool:
 
 
 def _po(language: str) -> Path:
-    return LOCALE / language / "LC_MESSAGES" / f"{DOMAIN}.po"
+    return DOCS.parent / "payme_plugin/locale" / language / "LC_MESSAGES" / f"{DOMAIN}.po"
 
 
 def _words(messages: Catalog) -> dict[str, str]:

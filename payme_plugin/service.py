@@ -27,7 +27,7 @@ from payme_plugin.paymego import codes
 from payme_plugin.paymego.client import client_of
 from payme_plugin.paymego.protocols import MerchantAccount
 from payme_plugin.settings import SettingsError, SettingsReader
-from payme_plugin.texts import Text, Texts
+from payme_plugin.texts import LANGUAGES, CatalogueUnreadable, Text, Texts, load_catalogue
 from slips import SlipPress
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ class Service:
         self.background = Background(self.host, self.storage, self.settings, ClientCache(self.clock), self.clock)
 
     def start(self) -> None:
-        """Check the settings, open the journal, prepare the first payment and start the background."""
+        """Check texts and settings, open the journal, prepare the first payment and start the background."""
+        _log_missing_texts()
         settings = self._checked_settings()
         try:
             self.storage.journal()
@@ -332,3 +333,11 @@ class Storage:
 def _log_warnings(warnings: Iterable[SettingWarning]) -> None:
     for warning in warnings:
         _log.warning("settings: %s", warning)
+
+
+def _log_missing_texts() -> None:
+    for language in LANGUAGES:
+        try:
+            load_catalogue(language)
+        except CatalogueUnreadable as error:
+            _log.error("the texts for cashiers are incomplete, install payme-plugin again: %s", error)

@@ -1,17 +1,20 @@
 """The texts for cashiers, by key, in Russian, Uzbek and English.
 
 A text states what happened, then what to do, with the server's error code, if any, in brackets. The texts are in the
-gettext catalogues under ``payme_plugin/locale``, which are loaded at first use.
+gettext catalogues under ``payme_plugin/locale``, which are loaded at first use. If one can't be read, another language
+stands in for it; a cashier never reads a key.
 """
 
 from __future__ import annotations
 
 import re
 import struct
+import zipfile
+from contextlib import suppress
 from enum import Enum
 from functools import lru_cache
-from gettext import GNUTranslations, NullTranslations
-from pathlib import Path
+from gettext import GNUTranslations
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from payme_plugin.secret import mask_digits
@@ -19,12 +22,13 @@ from payme_plugin.secret import mask_digits
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["DOMAIN", "LANGUAGES", "LOCALE", "Text", "Texts"]
+__all__ = ["DOMAIN", "LANGUAGES", "NO_TEXTS", "CatalogueUnreadable", "Text", "Texts", "load_catalogue"]
 
 DOMAIN = "payme_plugin"
-LOCALE = Path(__file__).with_name("locale")
 LANGUAGES = ("ru", "uz", "en")
 """The first one is used for any other language."""
+NO_TEXTS = "Тексты Payme не найдены. Позовите администратора.\nPayme: texts are missing. Call the administrator."
+"""Stands in for every text if no catalogue can be read."""
 
 _ACCOUNT_ERRORS = range(-31099, -31049)
 _ACCOUNT_ERROR = -31050
@@ -133,7 +137,6 @@ class Texts:
     def __init__(self, language: str) -> None:
         primary = re.split(r"[-_.@]", language, maxsplit=1)[0].lower()
         self.language = primary if primary in LANGUAGES else LANGUAGES[0]
-        self._catalogue: NullTranslations | None = None
 
     def __call__(self, text: Text, /, **values: object) -> str:
         """Return a text with its placeholders filled.
@@ -143,7 +146,7 @@ class Texts:
             values: the values of its placeholders; each is put on one line and cut at 200 characters. Numbers in
                 ``text``, the server's message, are masked, because a server may repeat a code or a phone.
         """
-        return _filled(self._words()(text.value), values)
+        return _filled(_gettext_of(self.language)(text.value), values)
 
     def of_error(self, code: int, server_text: str = "") -> str:
         """Return the text for a server's error: from the catalogue, else the server's message.
@@ -155,26 +158,39 @@ class Texts:
             server_text: its message in this language; empty if it sent none.
         """
         key = f"error.{_ACCOUNT_ERROR if code in _ACCOUNT_ERRORS else code}"
-        if (words := self._words()(key)) != key:
+        if (words := _gettext_of(self.language)(key)) != key:
             return _filled(words, {"code": code})
         if server_text.strip():
             return self(Text.PAYMENT_SERVER_ERROR, text=server_text, code=code)
         return self(Text.PAYMENT_NOT_PAID, code=code)
 
-    def _words(self) -> Callable[[str], str]:
-        if self._catalogue is None:
-            self._catalogue = _load(self.language)
-        return self._catalogue.gettext
+
+class CatalogueUnreadable(Exception):
+    """A catalogue is missing or damaged; the text names it."""
 
 
 @lru_cache(maxsize=len(LANGUAGES))
-def _load(language: str) -> NullTranslations:
-    """Return a language's catalogue; an empty one, which returns the keys, if it can't be read."""
+def load_catalogue(language: str) -> GNUTranslations:
+    """Return a language's catalogue, read once, also from a zip or a frozen program.
+
+    Raises:
+        CatalogueUnreadable: it is missing or damaged.
+    """
+    path = files("payme_plugin").joinpath(f"locale/{language}/LC_MESSAGES/{DOMAIN}.mo")
     try:
-        with (LOCALE / language / "LC_MESSAGES" / f"{DOMAIN}.mo").open("rb") as file:
+        with path.open("rb") as file:
             return GNUTranslations(file)
-    except (OSError, ValueError, struct.error):
-        return NullTranslations()
+    except (OSError, ValueError, struct.error, zipfile.BadZipFile) as error:
+        message = f"{path} can't be read: {error}"
+        raise CatalogueUnreadable(message) from error
+
+
+def _gettext_of(language: str) -> Callable[[str], str]:
+    """Return the texts of a language, else of the next one whose catalogue can be read, else ``NO_TEXTS``."""
+    for candidate in dict.fromkeys((language, *LANGUAGES)):
+        with suppress(CatalogueUnreadable):
+            return load_catalogue(candidate).gettext
+    return lambda _key: NO_TEXTS
 
 
 def _filled(words: str, values: Mapping[str, object]) -> str:

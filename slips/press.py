@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from pathlib import Path
+from importlib.resources import files
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -11,7 +11,7 @@ from slips.document import FilledSlip, MadeSlip, fill, to_tree, to_xml
 from slips.errors import SlipError, TemplateError, TemplateFault
 from slips.layout import lines_of
 from slips.plain import plain_slip
-from slips.schemas import SCHEMA_NAMES, Schemas
+from slips.schemas import SCHEMA_NAMES, Schemas, read_packaged
 from slips.source import MAX_BYTES, Source, read_xml
 from slips.template import Template, compile_template
 from slips.transliteration import Alphabet
@@ -20,6 +20,7 @@ from slips.values import Values
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import tzinfo
+    from pathlib import Path
 
 __all__ = ["LANGUAGES", "SlipPress"]
 
@@ -83,12 +84,13 @@ class SlipPress:
 
         Raises:
             TemplateError: the file can't be read, or it has mistakes: all of them, each with its place.
-            SlipError: a library or the schema's own file is missing or damaged.
+            SlipError: a library, the shipped template or the schema's own file is missing or damaged.
         """
         if language not in _SHIPPED:
             language = "ru"
         if path is None:
-            path = Path(__file__).parent / _SHIPPED[language]
+            shipped = files("slips").joinpath(_SHIPPED[language])
+            return self.load_text(read_packaged(shipped), str(shipped), language)
         return self.load_text(_read(path), str(path), language)
 
     def load_text(self, text: bytes, source: str, language: str = "ru") -> Template:

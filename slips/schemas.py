@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
+import zipfile
+from importlib.resources import files
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -12,14 +13,15 @@ from slips.errors import SlipError, TemplateError
 from slips.source import MAX_BYTES, read_xml
 
 if TYPE_CHECKING:
+    from importlib.abc import Traversable
+
     from xmlschema import XMLSchema10, XMLSchemaValidationError
 
-__all__ = ["SCHEMA_NAMES", "Schemas", "build_schema"]
+__all__ = ["SCHEMA_NAMES", "Schemas", "build_schema", "read_packaged"]
 
 SCHEMA_NAMES = ("slip", "template")
 _REFERENCES = tuple(f"{{http://www.w3.org/2001/XMLSchema}}{name}" for name in ("include", "import", "redefine"))
 _INSTANCE = "{http://www.w3.org/2001/XMLSchema-instance}"
-_FOLDER = Path(__file__).parent
 
 
 def build_schema(text: bytes) -> XMLSchema10:
@@ -54,8 +56,8 @@ def _refuse_references(schema: ET.Element) -> None:
             raise SlipError(message)
 
 
-_built: dict[Path, XMLSchema10] = {}
-"""The schemas of this process, by their file: each is built once, however many presses there are."""
+_built: dict[str, XMLSchema10] = {}
+"""The schemas of this process, by the path of their file: each is built once, however many presses there are."""
 
 
 class Schemas:
@@ -64,11 +66,11 @@ class Schemas:
     Any thread may ask; it waits for the one that builds.
 
     Args:
-        folder: where their files are.
+        folder: where their files are; None: in this package.
     """
 
-    def __init__(self, folder: Path = _FOLDER) -> None:
-        self._folder = folder
+    def __init__(self, folder: Traversable | None = None) -> None:
+        self._folder = files("slips") if folder is None else folder
         self._lock = threading.Lock()
 
     def get(self, name: str) -> XMLSchema10:
@@ -77,11 +79,11 @@ class Schemas:
         Raises:
             SlipError: its file is missing or damaged.
         """
-        path = self._folder / f"{name}.xsd"
-        schema = _built.get(path)
+        path = self._folder.joinpath(f"{name}.xsd")
+        schema = _built.get(str(path))
         if schema is None:
             with self._lock:
-                schema = _built.get(path) or _built.setdefault(path, build_schema(_read(path)))
+                schema = _built.get(str(path)) or _built.setdefault(str(path), build_schema(read_packaged(path)))
         return schema
 
     def first_error(self, name: str, root: ET.Element) -> XMLSchemaValidationError | None:
@@ -93,10 +95,15 @@ class Schemas:
         return next(iter(self.get(name).elements[ROOT].iter_errors(root)), None)
 
 
-def _read(path: Path) -> bytes:
+def read_packaged(path: Traversable) -> bytes:
+    """Return a file of this package, which may be in a zip.
+
+    Raises:
+        SlipError: it can't be read.
+    """
     try:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
-    except OSError as error:
-        message = f"{path}: {error.strerror}"
+    except (OSError, zipfile.BadZipFile) as error:
+        message = f"{path}: {getattr(error, 'strerror', None) or error}"
         raise SlipError(message) from None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import payme_plugin
 from payme_plugin.doctor.finding import Check, Finding, Level, Remark, Unchecked
-from payme_plugin.texts import LANGUAGES, Text, Texts
+from payme_plugin.texts import LANGUAGES, CatalogueUnreadable, Text, load_catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -113,10 +113,15 @@ def _check_import(package: PackageFacts) -> Finding:
 
 def look_at_texts() -> dict[str, int]:
     """Return how many of the cashier's texts each language lacks."""
-    return {
-        language: sum(Texts(language)(text) == text.value for text in Text)  # a missing text is its own key
-        for language in LANGUAGES
-    }
+    return {language: _lacking(language) for language in LANGUAGES}
+
+
+def _lacking(language: str) -> int:
+    try:
+        catalogue = load_catalogue(language)
+    except CatalogueUnreadable:
+        return len(Text)
+    return sum(catalogue.gettext(text.value) == text.value for text in Text)  # a missing text is its own key
 
 
 def check_texts(lacking: Mapping[str, int]) -> list[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ __all__ = ["page", "status", "svg_code"]
 
 def page() -> str:
     """Return the phone as a page that needs nothing from outside the sandbox."""
-    return Path(__file__).with_name("phone.html").read_text(encoding="utf-8")
+    return files("payme_plugin.sandbox").joinpath("phone.html").read_text(encoding="utf-8")
 
 
 def svg_code(code: str) -> str:

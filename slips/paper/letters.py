@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from importlib.resources import files
 
 from slips.characters import clusters, text_width
 from slips.paper.dots import LETTER_WIDTH, Dots, framed
@@ -11,7 +11,6 @@ __all__ = ["LETTER_HEIGHT", "LETTER_WIDTH", "Letters"]
 
 LETTER_HEIGHT = 24
 
-_FILE = Path(__file__).parent / "letters.hex"
 _DIGITS = LETTER_WIDTH // 4
 _BOX_TOP, _BOX_BOTTOM, _BOX_LINE = 4, 5, 1
 
@@ -20,7 +19,8 @@ class Letters:
     """The letters of ``letters.hex``: Latin, Cyrillic with the Uzbek letters, marks, signs and lines."""
 
     def __init__(self) -> None:
-        lines = [line for line in _FILE.read_text(encoding="ascii").splitlines() if not line.startswith("#")]
+        text = files("slips.paper").joinpath("letters.hex").read_text(encoding="ascii")
+        lines = [line for line in text.splitlines() if not line.startswith("#")]
         self._rows = {chr(int(code, 16)): rows for code, _, rows in (line.partition(":") for line in lines)}
 
     def __contains__(self, letter: str) -> bool:

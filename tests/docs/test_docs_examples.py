@@ -58,7 +58,7 @@ def run(page: str, names: dict[str, Any]) -> None:
 
 
 def test_the_pages_with_examples_are_these() -> None:
-    assert WITH_EXAMPLES == ["README.md", "docs/host.md"]
+    assert WITH_EXAMPLES == ["README.md", "docs/embedding.md", "docs/host.md"]
 
 
 def test_the_host_of_the_readme_takes_a_payment_in_15_lines(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from payme_plugin.doctor import Check, Level, Report
 from payme_plugin.doctor.disk import look_at_disk
 from payme_plugin.doctor.installation import look_at_packages, look_at_texts
 from payme_plugin.paymego.codes import MANUAL_CODES
+from payme_plugin.texts import Text, load_catalogue
 from tests.cli.conftest import KEY
 from tests.doctor.conftest import finding, findings, level, unchecked
 
@@ -243,6 +245,16 @@ def test_a_contract_of_another_project_or_version_is_not_ours(
 
 def test_every_language_has_every_text() -> None:
     assert look_at_texts() == {"ru": 0, "uz": 0, "en": 0}
+
+
+def test_a_language_without_its_catalogue_lacks_every_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "payme_plugin/locale/ru", tmp_path / "locale/ru")
+    monkeypatch.setattr("payme_plugin.texts.files", lambda _package: tmp_path)
+    load_catalogue.cache_clear()
+    try:
+        assert look_at_texts() == {"ru": 0, "uz": len(Text), "en": len(Text)}
+    finally:
+        load_catalogue.cache_clear()
 
 
 _EXAMINED = """

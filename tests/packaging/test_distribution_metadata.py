@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from email.parser import Parser
 from importlib.metadata import distribution, entry_points, version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -48,6 +49,17 @@ def test_the_command_is_an_entry_point_too() -> None:
 
     assert found.load() is main
     assert isinstance(main, Group)
+
+
+def test_pyinstaller_finds_the_hooks() -> None:
+    (found,) = [each for each in entry_points(group="pyinstaller40") if each.module.startswith("payme_plugin.")]
+
+    (folder,) = found.load()()
+    assert {path.stem for path in Path(folder).glob("hook-*.py")} == {
+        "hook-hookspecs",
+        "hook-payme_plugin",
+        "hook-slips",
+    }
 
 
 def test_the_wheel_declares_the_entry_points_that_are_installed(wheel: zipfile.ZipFile) -> None:

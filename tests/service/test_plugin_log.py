@@ -11,6 +11,7 @@ import pytest
 from hookspecs import CancelRequest, HookFailed, PaymentStatus, QueueMessage, QueueVerdict, ReversalStatus
 from payme_plugin.clock import SystemClock
 from payme_plugin.sandbox import BuyerAction
+from payme_plugin.texts import LANGUAGES, NO_TEXTS, load_catalogue
 from virtual_till import ScriptedUi, open_sale
 
 if TYPE_CHECKING:
@@ -70,3 +71,22 @@ def test_every_hook_answers_as_ever_where_the_log_can_not_be_written(new_till: C
 def test_a_foreign_plugins_fault_is_told_as_ever_where_the_log_can_not_be_written(till: ServedTill) -> None:
     with pytest.raises(HookFailed):
         till.plugins.on_payment(None, ScriptedUi(SystemClock()))  # type: ignore[arg-type]
+
+
+def test_a_catalogue_that_cant_be_read_is_in_the_log_at_the_start(
+    new_till: Callable[..., ServedTill],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("payme_plugin.texts.files", lambda _package: tmp_path / "an installation without its data")
+    load_catalogue.cache_clear()
+    try:
+        till = new_till()
+        paid = till.pay(till.code())
+    finally:
+        load_catalogue.cache_clear()
+
+    errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert [language for language in LANGUAGES for text in errors if f"/locale/{language}/" in text] == list(LANGUAGES)
+    assert (paid.status, paid.message) == (PaymentStatus.PAID, NO_TEXTS)

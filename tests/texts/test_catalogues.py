@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from gettext import GNUTranslations
+from pathlib import Path
 
 import pytest
 from babel.messages.pofile import read_po
 
 from payme_plugin.paymego.codes import CATALOGUE
-from payme_plugin.texts import DOMAIN, LANGUAGES, LOCALE, Text
+from payme_plugin.texts import DOMAIN, LANGUAGES, Text
 
+PACKAGE = Path(__file__).parents[2] / "payme_plugin"
+LOCALE = PACKAGE / "locale"
 KEYS = {text.value for text in Text} | {f"error.{entry.code}" for entry in CATALOGUE}
 PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 PROGRAMMERS = re.compile(
@@ -86,7 +89,7 @@ def test_no_text_speaks_of_entering_a_card(language: str) -> None:
 
 
 def test_no_text_is_left_over() -> None:
-    source = "".join(path.read_text(encoding="utf-8") for path in LOCALE.parent.rglob("*.py"))
+    source = "".join(path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py"))
     used = set(re.findall(r"\bText\.([A-Z_0-9]+)", source))
     assert {text.name for text in Text} <= used
 

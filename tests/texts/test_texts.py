@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from payme_plugin.paymego.codes import CATALOGUE, ErrorCode
-from payme_plugin.texts import LANGUAGES, Text, Texts, _load
+from payme_plugin.texts import LANGUAGES, NO_TEXTS, CatalogueUnreadable, Text, Texts, load_catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 
@@ -98,8 +103,56 @@ def test_a_code_without_a_text_is_told_in_the_servers_words_or_as_not_paid() -> 
     assert texts.of_error(-1, " ") == texts(Text.PAYMENT_NOT_PAID, code=-1)
 
 
-def test_in_a_broken_installation_a_text_is_its_key() -> None:
-    assert _load("nowhere").gettext("payment.paid") == "payment.paid"
+@pytest.fixture
+def locale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The catalogues in a folder of their own, not read yet."""
+    shutil.copytree(ROOT / "payme_plugin/locale", tmp_path / "locale")
+    monkeypatch.setattr("payme_plugin.texts.files", lambda _package: tmp_path)
+    load_catalogue.cache_clear()
+    yield tmp_path / "locale"
+    load_catalogue.cache_clear()
+
+
+DAMAGES = {
+    "missing": None,
+    "empty": b"",
+    "no catalogue": b"\x00" * 64,
+    "cut off": (ROOT / "payme_plugin/locale/ru/LC_MESSAGES/payme_plugin.mo").read_bytes()[:40],
+}
+
+
+def damage(locale: Path, language: str, content: bytes | None) -> None:
+    path = locale / language / "LC_MESSAGES/payme_plugin.mo"
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize("content", DAMAGES.values(), ids=DAMAGES)
+def test_a_catalogue_that_cant_be_read_is_an_error_that_names_it(locale: Path, content: bytes | None) -> None:
+    damage(locale, "ru", content)
+    with pytest.raises(CatalogueUnreadable, match=r"locale/ru/LC_MESSAGES/payme_plugin\.mo can't be read: "):
+        load_catalogue("ru")
+
+
+@pytest.mark.parametrize("content", DAMAGES.values(), ids=DAMAGES)
+def test_another_language_stands_in_for_a_catalogue_that_cant_be_read(locale: Path, content: bytes | None) -> None:
+    damage(locale, "uz", content)
+    assert Texts("uz")(Text.PAYMENT_PAID) == Texts("ru")(Text.PAYMENT_PAID) != Text.PAYMENT_PAID.value
+
+
+def test_without_any_catalogue_a_cashier_reads_that_texts_are_missing_and_no_key(locale: Path) -> None:
+    shutil.rmtree(locale)
+    texts = Texts("en")
+    assert {texts(text) for text in Text} == {texts.of_error(-31400), texts.of_error(-1, "No such till")} == {NO_TEXTS}
+
+
+def test_a_catalogue_that_could_not_be_read_is_read_again(locale: Path) -> None:
+    moved = locale.rename(locale.with_name("elsewhere"))
+    assert Texts("en")(Text.PAYMENT_PAID) == NO_TEXTS
+    moved.rename(locale)
+    assert Texts("en")(Text.PAYMENT_PAID) != NO_TEXTS
 
 
 def test_catalogues_are_loaded_at_the_first_text() -> None:
