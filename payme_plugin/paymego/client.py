@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from payme_plugin.clock import Clock
+    from payme_plugin.paymego.connection import Address
     from payme_plugin.paymego.protocols import Params
     from payme_plugin.secret import Secret
     from payme_plugin.settings import Settings
@@ -84,6 +85,7 @@ class PaymeGoClient:
         self._running: set[Call] = set()
         self._codes: deque[Secret] = deque(maxlen=_MAX_CODES)
         self._idle: Connection | None = None
+        self._address: Address | None = None  # that answered last; a dead one before it would cost time again
         self._closed = False
 
     def begin(self, method: str, params: Params, deadline: float) -> Call:
@@ -159,7 +161,7 @@ class PaymeGoClient:
 
     def _send(self, call: Call, request: Request, connection: Connection) -> Outcome:
         body = connection.post(call, self._headers(), request.body)
-        connection.answered_at = self._clock.monotonic()
+        connection.answered_at, self._address = self._clock.monotonic(), connection.address
         try:
             with self._lock:
                 codes = tuple(self._codes)
@@ -194,7 +196,7 @@ class PaymeGoClient:
             if idle_s <= (_PAY_IDLE_S if method == _PAY_METHOD else _IDLE_S):
                 return connection
             connection.close()
-        return Connection(self._endpoint, None if self._tls is None else self._tls.get())
+        return Connection(self._endpoint, None if self._tls is None else self._tls.get(), self._address)
 
     def _try_tls(self) -> None:
         # The first request reports a caFile that can't be used.

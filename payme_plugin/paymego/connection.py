@@ -100,11 +100,13 @@ class SocketHandle:
 
     Attributes:
         call: the call that uses the socket now, once ``bind`` was called.
+        address: the address that it is connected to; before, the one to try first, or None.
     """
 
     call: Call
 
-    def __init__(self) -> None:
+    def __init__(self, address: Address | None = None) -> None:
+        self.address = address
         self.connected = False
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
@@ -157,21 +159,27 @@ class Connection:
     Args:
         endpoint: where requests go.
         context: the client's SSL context, for https.
+        first: the address to try first, or None.
 
     Attributes:
         answered_at: when it last received a whole answer, on the monotonic clock; set by its user.
     """
 
-    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> None:
+    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext | None, first: Address | None = None) -> None:
         self.answered_at = float("-inf")
         self._target = endpoint.target
-        self._handle = SocketHandle()
+        self._handle = SocketHandle(first)
         self._pool = new_pool(endpoint, context, self._handle)
 
     @property
     def reusable(self) -> bool:
         """Whether the connection is still open: the server did not ask to close it."""
         return self._handle.connected
+
+    @property
+    def address(self) -> Address | None:
+        """The address that it is connected to."""
+        return self._handle.address
 
     def post(self, call: Call, headers: Mapping[str, str], body: bytes) -> bytes:
         """Send a request once and return the whole body of its answer, which had status 200.
@@ -265,7 +273,8 @@ class HttpConnection(HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         """Connect to the first address that answers. Both urllib3 1.26 and 2 call this in ``connect``."""
-        addresses = look_up(self.host, self.port)[:_MAX_ADDRESSES]
+        found = look_up(self.host, self.port)
+        addresses = sorted(found, key=lambda address: address != self._handle.address)[:_MAX_ADDRESSES]
         reason = "the name has no address"
         for position, address in enumerate(addresses):
             try:
@@ -290,7 +299,7 @@ class HttpConnection(HTTPConnection):
             connection.connect(target)
             connection.settimeout(call.timeout_s())
             undo.pop_all()
-        self._handle.connected = True
+        self._handle.connected, self._handle.address = True, address
         return connection
 
     def send(self, data: object) -> None:
