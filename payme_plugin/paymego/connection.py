@@ -7,6 +7,7 @@ another thread can shut its socket at the call's deadline.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import socket
 import ssl
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
     from payme_plugin.paymego.call import Call
+    from payme_plugin.settings.urls import ProxyAddress
 
 __all__ = [
     "MAX_ANSWER_BYTES",
@@ -63,16 +65,18 @@ class Endpoint:
         scheme: ``http`` or ``https``.
         host: a name or an address.
         port: the port; None for the scheme's default.
-        target: path and query.
+        target: path and query; for plain http through a proxy the whole URL.
+        proxy: the HTTP proxy, or None.
     """
 
     scheme: str
     host: str
     port: int | None
     target: str
+    proxy: ProxyAddress | None = None
 
     @classmethod
-    def of(cls, url: str) -> Endpoint:
+    def of(cls, url: str, proxy: ProxyAddress | None = None) -> Endpoint:
         """Split a complete URL into its parts.
 
         Raises:
@@ -84,7 +88,8 @@ class Endpoint:
             parts = Url()
         if parts.scheme not in ("http", "https") or not parts.host:
             raise ValueError("url must be a complete address, e.g. https://checkout.paycom.uz/api")
-        return cls(parts.scheme, parts.host, parts.port, parts.request_uri)
+        target = parts.url if proxy is not None and parts.scheme == "http" else parts.request_uri
+        return cls(parts.scheme, parts.host, parts.port, target, proxy)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -270,6 +275,7 @@ class HttpConnection(HTTPConnection):
     def __init__(self, host: str, port: int | None = None, *, handle: SocketHandle, **options: Any) -> None:  # noqa: ANN401
         super().__init__(host, port, **options)
         self._handle = handle
+        self._asks_proxy = False
 
     def _new_conn(self) -> socket.socket:
         """Connect to the first address that answers. Both urllib3 1.26 and 2 call this in ``connect``."""
@@ -308,8 +314,22 @@ class HttpConnection(HTTPConnection):
             if self._handle.call.sent:
                 raise TransportError(Fault.CONNECTION_LOST, "the connection was closed in the middle of the request")
             self.connect()
-        self._handle.call.allow_write()
+        # What asks a proxy for a tunnel is not yet the request.
+        (self._handle.call.check if self._asks_proxy else self._handle.call.allow_write)()
         super().send(cast("bytes", data))
+
+    def _tunnel(self) -> None:
+        # A private method, but urllib3 calls it too; a test refuses a tunnel.
+        self._asks_proxy = True
+        try:
+            super()._tunnel()
+        except TimeoutError:
+            raise
+        except OSError:
+            # The proxy chose the words of the exception.
+            raise TransportError(Fault.NOT_CONNECTED, f"the proxy {self.host} opens no way to the server") from None
+        finally:
+            self._asks_proxy = False
 
     def close(self) -> None:
         """Close the socket."""
@@ -347,7 +367,8 @@ def new_pool(
 ) -> urllib3.HTTPConnectionPool:
     """Return a pool of one connection to ``endpoint``; nothing is connected yet.
 
-    Proxies of the environment have no effect: only urllib3's pool managers read them, and none is used.
+    Proxies of the environment have no effect: only urllib3's pool managers read them, and none is used. The arguments
+    ``_proxy`` and ``_proxy_headers`` are those that urllib3's ``ProxyManager`` gives to its pools.
 
     Args:
         endpoint: where requests go.
@@ -355,13 +376,19 @@ def new_pool(
         handle: the handle of the connection.
         https_pool: the class of the pool for https.
     """
+    options: dict[str, Any] = {"maxsize": 1, "handle": handle}
+    host, port, proxy = endpoint.host, endpoint.port, endpoint.proxy
+    if proxy is not None:
+        login = b"" if proxy.login is None else base64.b64encode(proxy.login.reveal().encode())
+        options["_proxy"] = Url("http", host=proxy.host, port=proxy.port)
+        options["_proxy_headers"] = {"Proxy-Authorization": f"Basic {login.decode()}"} if login else {}
+        options["socket_options"] = HTTPConnection.default_socket_options
     if context is None:
-        return _HttpPool(endpoint.host, endpoint.port, maxsize=1, handle=handle)
+        return _HttpPool(*((host, port) if proxy is None else (proxy.host, proxy.port)), **options)
     return https_pool(
-        endpoint.host,
-        endpoint.port,
-        maxsize=1,
-        handle=handle,
+        host,
+        port,
+        **options,
         ssl_context=context,
         cert_reqs="CERT_REQUIRED",
         # Otherwise Debian's urllib3 loads the system's authorities into the context for every connection.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import socket
 from typing import TYPE_CHECKING
 
@@ -85,7 +86,10 @@ def test_the_address_that_answered_last_is_tried_first(
 ) -> None:
     def once(visit: Visit) -> None:
         if heard := visit.request():
-            visit.answer(heard, result={"state": 4})
+            visit.reply(
+                json.dumps({"id": heard.document["id"], "result": {"state": 4}}).encode(),
+                headers="Connection: close\r\n",
+            )
 
     tried = _dead_addresses(monkeypatch)
     client = client_of(serve(once, once, honest).url)
