@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, LocationParseError, ProtocolError
+from urllib3.exceptions import HTTPError, LocationParseError, ProtocolError, ProxyError
 from urllib3.exceptions import TimeoutError as HttpTimeoutError
 from urllib3.util.url import Url, parse_url
 
@@ -423,7 +423,7 @@ def transport_error(error: Exception) -> TransportError:
     """
     if isinstance(error, TransportError):
         return error
-    cause = error.args[-1] if isinstance(error, ProtocolError) and error.args else error
+    cause = error.args[-1] if isinstance(error, (ProtocolError, ProxyError)) and error.args else error
     if isinstance(cause, (TimeoutError, HttpTimeoutError)):
         return TransportError(Fault.TIME_OVER, "no answer in time")
     if isinstance(cause, RemoteDisconnected):
