@@ -183,12 +183,12 @@ class ClientCache:
         self._new_client = new_client
         self._lock = threading.Lock()
         self._client: PaymeGoClient | None = None
-        self._made_for: tuple[MerchantAccount, Path | None] | None = None
+        self._made_for: object = None
         self._is_closed = False
 
     def of(self, settings: Settings) -> PaymeGoClient:
         """Return the client for ``settings``; after ``close``, one that sends nothing."""
-        wanted = (MerchantAccount.of(settings), settings.ca_file)
+        wanted = (MerchantAccount.of(settings), settings.ca_file, settings.proxy)
         with self._lock:
             if self._client is not None and self._made_for == wanted:
                 return self._client

@@ -84,8 +84,9 @@ class ServerFacts:
     """How far the way to Payme could be walked; a step behind ``stop`` was not taken.
 
     Attributes:
-        host: the server's name or address.
+        host: the name or address of the server, or of the proxy on the way to it.
         port: its port.
+        is_proxied: they are those of a proxy.
         is_https: the way is encrypted.
         timeout_ms: what one step may take.
         walked_at_ms: when the walk began, Unix milliseconds of the machine.
@@ -103,6 +104,7 @@ class ServerFacts:
     is_https: bool
     timeout_ms: int
     walked_at_ms: int
+    is_proxied: bool = False
     addresses: tuple[str, ...] = ()
     look_up_ms: float = 0.0
     connect_ms: float | None = None

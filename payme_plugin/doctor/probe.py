@@ -47,11 +47,13 @@ def look_at_server(settings: Settings, limits: Limits, log: logging.Logger | Non
 
     Money effect: none.
     """
-    endpoint = Endpoint.of(settings.url)
+    endpoint = Endpoint.of(settings.url, settings.proxy)
     walk = _Walk(settings, endpoint, limits, log or _silent_log())
+    first = settings.proxy or endpoint
     facts = ServerFacts(
-        host=endpoint.host.strip("[]"),
-        port=endpoint.port or _DEFAULT_PORTS[endpoint.scheme],
+        host=first.host.strip("[]"),
+        port=first.port or _DEFAULT_PORTS[endpoint.scheme],
+        is_proxied=settings.proxy is not None,
         is_https=endpoint.scheme == "https",
         timeout_ms=settings.timeout_s * 1000,
         walked_at_ms=limits.clock.wall_ms(),
@@ -91,7 +93,7 @@ class _Walk:
         def work(call: Call) -> None:
             handle = SocketHandle()
             handle.bind(call)
-            connection = HttpConnection(self._endpoint.host, facts.port, handle=handle)
+            connection = HttpConnection(facts.host, facts.port, handle=handle)
             try:
                 connection.connect()
             finally:

@@ -68,8 +68,10 @@ def _is_greeted(facts: ServerFacts) -> bool:
 
 def _check_name(facts: ServerFacts) -> Finding:
     if not facts.addresses:
-        text = f"The server is not found: {_why(facts.stop)}."
-        remedy = "Look at url, at the network cable or modem, and at the name servers in /etc/resolv.conf."
+        text = f"{_first(facts, 'The server is not found')}: {_why(facts.stop)}."
+        remedy = (
+            f"Look at {_setting(facts)}, at the network cable or modem, and at the name servers in /etc/resolv.conf."
+        )
         return Finding(Check.NAME, Level.FAULT, text, remedy)
     if facts.addresses == (facts.host,):
         return Finding(Check.NAME, Level.OK, f"{facts.host} is an address, no name has to be looked up.")
@@ -81,10 +83,10 @@ def _check_name(facts: ServerFacts) -> Finding:
 
 def _check_connection(facts: ServerFacts) -> Finding:
     if facts.connect_ms is None:
-        text = f"The server is not reached: {_why(facts.stop)}."
-        remedy = f"Look at url. A firewall must let the till out to port {facts.port} of {facts.host}."
+        text = f"{_first(facts, 'The server is not reached')}: {_why(facts.stop)}."
+        remedy = f"Look at {_setting(facts)}. A firewall must let the till out to port {facts.port} of {facts.host}."
         return Finding(Check.CONNECTION, Level.FAULT, text, remedy)
-    text = f"{facts.host} port {facts.port} answers ({facts.connect_ms:.0f} ms)."
+    text = f"{'The proxy ' * facts.is_proxied}{facts.host} port {facts.port} answers ({facts.connect_ms:.0f} ms)."
     if facts.connect_ms > _SLOW_STEP_MS:
         return Finding(Check.CONNECTION, Level.WARNING, text, "The network is slow: look at the modem or the Wi-Fi.")
     return Finding(Check.CONNECTION, Level.OK, text)
@@ -92,13 +94,15 @@ def _check_connection(facts: ServerFacts) -> Finding:
 
 def _check_tls(facts: ServerFacts) -> Remark:
     if not facts.is_https:
-        if is_loopback(f"http://{_bracketed(facts.host)}"):
+        if not facts.is_proxied and is_loopback(f"http://{_bracketed(facts.host)}"):
             return Unchecked(Check.TLS, "url is plain http to this machine")
         text = "url is plain http: everybody on the way can read the kassa's key."
         return Finding(Check.TLS, Level.WARNING, text, "Let url begin with https:// and take allowPlainHttp out.")
     certificate, stop = facts.certificate, facts.stop
     if certificate is None:
-        remedy = _CERTIFICATE_REMEDIES.get((stop.verify_code or 0) if stop else 0, "Look at url and at its port.")
+        remedy = _CERTIFICATE_REMEDIES.get(
+            (stop.verify_code or 0) if stop else 0, f"Look at {_setting(facts)} and its port."
+        )
         return Finding(Check.TLS, Level.FAULT, f"No safe connection: {_why(stop)}.", remedy)
     left_days = (certificate.expires_at_ms - facts.walked_at_ms) // _DAY_MS
     end = f"{datetime.fromtimestamp(certificate.expires_at_ms / 1000, tz=timezone.utc):%Y-%m-%d}"
@@ -188,6 +192,15 @@ def _why(failure: Stop | NotSent | Unclear | None) -> str:
         return "no answer within timeout"
     # What to do about it stands in the remedy.
     return failure.explanation.removesuffix(": is the till's clock right?")
+
+
+def _first(facts: ServerFacts, words: str) -> str:
+    """Return words about the server, or about the proxy on the way to it."""
+    return words.replace("server", "proxy") if facts.is_proxied else words
+
+
+def _setting(facts: ServerFacts) -> str:
+    return "proxy" if facts.is_proxied else "url"
 
 
 def _bracketed(host: str) -> str:

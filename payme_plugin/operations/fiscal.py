@@ -6,9 +6,12 @@ Sources: the Subscribe API's pages of both methods. An OFD link has the terminal
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from decimal import Context, Decimal, Inexact, InvalidOperation
+from decimal import Decimal
+from fractions import Fraction
 from functools import partial
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,7 +23,7 @@ from payme_plugin.paymego import receipts
 from payme_plugin.paymego.errors import CallFailed, ServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator, Sequence
 
     from hookspecs import Item, Receipt
     from payme_plugin.clock import Clock
@@ -37,25 +40,28 @@ _ACCEPTED = 0
 _LONGEST_LINK = 1000
 _LONGEST_PART = 64
 _LARGEST_NUMBER = 2**63 - 1
-_DIGITS = 100
+_MAX_ROUNDING = 100
+"""How much more than a line costs the total may be for each line, in tiyin."""
+
 _SMALLEST_QUANTITY, _LARGEST_QUANTITY = Decimal("0.000001"), Decimal(10**9)
 
 
 def detail_of(receipt: Receipt, amount: int) -> Mapping[str, object] | None:
-    """Return the ``detail`` of ``receipts.create``.
+    """Return the ``detail`` of ``receipts.create``; its items cost exactly the amount.
 
     Args:
         receipt: the open sale.
         amount: tiyin that are charged.
 
     Returns:
-        The goods with their codes; None if one of them has no code or no valid quantity, or if they do not add up to
-        the amount, e.g. another tender pays a part of the sale, or a discount is in no line.
+        The goods with their codes; None if one of them has no code or no valid quantity, if another tender pays a part
+        of the sale, or if the sale costs more than its lines do.
     """
-    goods = [_goods(item) for item in receipt.items]
-    if not goods or None in goods or _exact_total(receipt.items) != amount:
+    if amount != receipt.total or not receipt.items or not all(map(_can_be_named, receipt.items)):
         return None
-    return {"receipt_type": _SALE, "items": goods}
+    costs = _costs_of(receipt.items, amount)
+    items = [line for item, cost in zip(receipt.items, costs, strict=False) for line in _lines_of(item, cost)]
+    return {"receipt_type": _SALE, "items": items} if items else None
 
 
 def fiscal_data_of(link: str) -> Mapping[str, object] | None:
@@ -132,35 +138,58 @@ def send_fiscal_link(
             later("the answer does not confirm it")
 
 
-def _exact_total(items: Iterable[Item]) -> Decimal | None:
-    """Return what goods cost in tiyin, by price, quantity and discount; None if that is not exact."""
-    # The host's own context may round.
-    exact = Context(prec=_DIGITS, traps=[Inexact, InvalidOperation])
-    total = Decimal(0)
-    try:
-        for item in items:
-            discount = item.fiscal.discount if item.fiscal is not None else 0
-            cost = exact.multiply(Decimal(item.price), item.quantity)
-            total = exact.add(total, exact.subtract(cost, Decimal(discount)))
-    except (Inexact, InvalidOperation):
-        return None
-    return total
+def _can_be_named(item: Item) -> bool:
+    quantity = item.quantity
+    is_valid = quantity.is_finite() and _SMALLEST_QUANTITY <= quantity <= _LARGEST_QUANTITY
+    # A quantity goes into JSON as a float.
+    return is_valid and Decimal(repr(float(quantity))) == quantity and item.fiscal is not None and item.price >= 0
 
 
-def _goods(item: Item) -> Mapping[str, object] | None:
-    fiscal, quantity = item.fiscal, item.quantity
-    if fiscal is None or not quantity.is_finite() or not _SMALLEST_QUANTITY <= quantity <= _LARGEST_QUANTITY:
-        return None
-    goods: dict[str, object] = {
-        "title": item.name,
-        "price": item.price,
-        "count": int(quantity) if quantity == quantity.to_integral_value() else float(quantity),
-        "code": fiscal.code,
-        "package_code": fiscal.package_code,
-        "vat_percent": fiscal.vat_percent,
-    }
-    if fiscal.units is not None:
-        goods["units"] = fiscal.units
-    if fiscal.discount:
-        goods["discount"] = fiscal.discount
-    return goods
+def _costs_of(items: Sequence[Item], amount: int) -> list[int]:
+    """Return what each line costs in tiyin, together the amount; nothing if they cost less by more than a rounding.
+
+    That is the host's amount of each line, unless only price times quantity less the discount adds up. What is left,
+    e.g. because the host rounds the total or gives a discount on it, is spread in proportion.
+    """
+    costs = [item.amount for item in items]
+    discounts = [item.fiscal.discount if item.fiscal is not None else 0 for item in items]
+    exact = [Fraction(item.quantity) * item.price - off for item, off in zip(items, discounts, strict=True)]
+    if sum(costs) != amount == sum(exact):
+        costs = [math.floor(cost) for cost in exact]
+    total = sum(costs)
+    if min(costs) < 0 or not 0 < total >= amount - _MAX_ROUNDING * len(costs):
+        return []
+    ends = [cost * amount // total for cost in accumulate(costs, initial=0)]
+    return [end - begin for begin, end in pairwise(ends)]
+
+
+def _lines_of(item: Item, cost: int) -> Iterator[Mapping[str, object]]:
+    """Yield one or two lines of whole tiyin that cost ``cost`` together, for the item's whole quantity.
+
+    The first has the item's price, for as much of the quantity as costs whole tiyin at that price. The second has what
+    is left of quantity and cost. Its price is the lowest that makes it cost whole tiyin, and what that is too much is
+    its discount.
+    """
+    whole, parts = Fraction(item.quantity).as_integer_ratio()
+    step = parts // math.gcd(item.price, parts)
+    first = whole - whole % step
+    if first == whole and first * item.price // parts < cost:
+        first -= step
+    first_cost = first * item.price // parts
+    left = max(cost - first_cost, 0)
+    if first:
+        yield _line(item, Fraction(first, parts), item.price, first_cost + left - cost)
+    if first < whole:
+        rest = Fraction(whole - first, parts)
+        times = max(math.ceil(Fraction(left, rest.numerator)), 1)
+        yield _line(item, rest, times * rest.denominator, times * rest.numerator - left)
+
+
+def _line(item: Item, count: Fraction, price: int, discount: int) -> Mapping[str, object]:
+    fiscal = item.fiscal
+    line: dict[str, object] = {"title": item.name, "price": price}
+    line["count"] = count.numerator if count.denominator == 1 else float(count)
+    if fiscal is not None:
+        line |= {"code": fiscal.code, "package_code": fiscal.package_code, "vat_percent": fiscal.vat_percent}
+        line |= {"units": fiscal.units} if fiscal.units is not None else {}
+    return line | {"discount": discount} if discount else line

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from payme_plugin.clock import Clock
+    from payme_plugin.paymego.connection import Address
     from payme_plugin.paymego.protocols import Params
     from payme_plugin.secret import Secret
     from payme_plugin.settings import Settings
+    from payme_plugin.settings.urls import ProxyAddress
 
 __all__ = ["PaymeGoClient", "client_of"]
 
@@ -54,6 +56,7 @@ class PaymeGoClient:
         request_ids: returns the id of the next request. By default random, so that an answer to another request can't
             be taken for ours, and below 2**53, so that any server can repeat it.
         ca_file: certificates of the site's own authority, instead of the system's.
+        proxy: the HTTP proxy that requests go through.
         log: where the two lines of each request are written.
 
     Raises:
@@ -68,13 +71,14 @@ class PaymeGoClient:
         clock: Clock,
         request_ids: Callable[[], int] = _random_id,
         ca_file: Path | None = None,
+        proxy: ProxyAddress | None = None,
         log: Log | None = None,
     ) -> None:
         for name, text in (("posId", merchant.pos_id), ("posKey", merchant.pos_key.reveal())):
             if not all(letter.isprintable() or letter in _INVISIBLE_LETTERS for letter in text):
                 raise ValueError(f"{name} holds a control character: use visible characters only")
         self._merchant = merchant
-        self._endpoint = Endpoint.of(merchant.url)
+        self._endpoint = Endpoint.of(merchant.url, proxy)
         self._clock = clock
         self._request_ids = request_ids
         self._tls = TlsContext(self._endpoint.host, ca_file) if self._endpoint.scheme == "https" else None
@@ -84,6 +88,7 @@ class PaymeGoClient:
         self._running: set[Call] = set()
         self._codes: deque[Secret] = deque(maxlen=_MAX_CODES)
         self._idle: Connection | None = None
+        self._address: Address | None = None  # that answered last; a dead one before it would cost time again
         self._closed = False
 
     def begin(self, method: str, params: Params, deadline: float) -> Call:
@@ -159,7 +164,7 @@ class PaymeGoClient:
 
     def _send(self, call: Call, request: Request, connection: Connection) -> Outcome:
         body = connection.post(call, self._headers(), request.body)
-        connection.answered_at = self._clock.monotonic()
+        connection.answered_at, self._address = self._clock.monotonic(), connection.address
         try:
             with self._lock:
                 codes = tuple(self._codes)
@@ -194,7 +199,7 @@ class PaymeGoClient:
             if idle_s <= (_PAY_IDLE_S if method == _PAY_METHOD else _IDLE_S):
                 return connection
             connection.close()
-        return Connection(self._endpoint, None if self._tls is None else self._tls.get())
+        return Connection(self._endpoint, None if self._tls is None else self._tls.get(), self._address)
 
     def _try_tls(self) -> None:
         # The first request reports a caFile that can't be used.
@@ -220,4 +225,5 @@ def client_of(settings: Settings, clock: Clock, log: Log | None = None) -> Payme
     Raises:
         ValueError: as ``PaymeGoClient``; settings that passed validation never cause it.
     """
-    return PaymeGoClient(MerchantAccount.of(settings), clock=clock, ca_file=settings.ca_file, log=log)
+    merchant = MerchantAccount.of(settings)
+    return PaymeGoClient(merchant, clock=clock, ca_file=settings.ca_file, proxy=settings.proxy, log=log)

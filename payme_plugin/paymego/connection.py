@@ -7,6 +7,7 @@ another thread can shut its socket at the call's deadline.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import socket
 import ssl
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, LocationParseError, ProtocolError
+from urllib3.exceptions import HTTPError, LocationParseError, ProtocolError, ProxyError
 from urllib3.exceptions import TimeoutError as HttpTimeoutError
 from urllib3.util.url import Url, parse_url
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
     from payme_plugin.paymego.call import Call
+    from payme_plugin.settings.urls import ProxyAddress
 
 __all__ = [
     "MAX_ANSWER_BYTES",
@@ -63,16 +65,18 @@ class Endpoint:
         scheme: ``http`` or ``https``.
         host: a name or an address.
         port: the port; None for the scheme's default.
-        target: path and query.
+        target: path and query; for plain http through a proxy the whole URL.
+        proxy: the HTTP proxy, or None.
     """
 
     scheme: str
     host: str
     port: int | None
     target: str
+    proxy: ProxyAddress | None = None
 
     @classmethod
-    def of(cls, url: str) -> Endpoint:
+    def of(cls, url: str, proxy: ProxyAddress | None = None) -> Endpoint:
         """Split a complete URL into its parts.
 
         Raises:
@@ -84,7 +88,8 @@ class Endpoint:
             parts = Url()
         if parts.scheme not in ("http", "https") or not parts.host:
             raise ValueError("url must be a complete address, e.g. https://checkout.paycom.uz/api")
-        return cls(parts.scheme, parts.host, parts.port, parts.request_uri)
+        target = parts.url if proxy is not None and parts.scheme == "http" else parts.request_uri
+        return cls(parts.scheme, parts.host, parts.port, target, proxy)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -100,11 +105,13 @@ class SocketHandle:
 
     Attributes:
         call: the call that uses the socket now, once ``bind`` was called.
+        address: the address that it is connected to; before, the one to try first, or None.
     """
 
     call: Call
 
-    def __init__(self) -> None:
+    def __init__(self, address: Address | None = None) -> None:
+        self.address = address
         self.connected = False
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
@@ -157,21 +164,27 @@ class Connection:
     Args:
         endpoint: where requests go.
         context: the client's SSL context, for https.
+        first: the address to try first, or None.
 
     Attributes:
         answered_at: when it last received a whole answer, on the monotonic clock; set by its user.
     """
 
-    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> None:
+    def __init__(self, endpoint: Endpoint, context: ssl.SSLContext | None, first: Address | None = None) -> None:
         self.answered_at = float("-inf")
         self._target = endpoint.target
-        self._handle = SocketHandle()
+        self._handle = SocketHandle(first)
         self._pool = new_pool(endpoint, context, self._handle)
 
     @property
     def reusable(self) -> bool:
         """Whether the connection is still open: the server did not ask to close it."""
         return self._handle.connected
+
+    @property
+    def address(self) -> Address | None:
+        """The address that it is connected to."""
+        return self._handle.address
 
     def post(self, call: Call, headers: Mapping[str, str], body: bytes) -> bytes:
         """Send a request once and return the whole body of its answer, which had status 200.
@@ -262,10 +275,12 @@ class HttpConnection(HTTPConnection):
     def __init__(self, host: str, port: int | None = None, *, handle: SocketHandle, **options: Any) -> None:  # noqa: ANN401
         super().__init__(host, port, **options)
         self._handle = handle
+        self._asks_proxy = False
 
     def _new_conn(self) -> socket.socket:
         """Connect to the first address that answers. Both urllib3 1.26 and 2 call this in ``connect``."""
-        addresses = look_up(self.host, self.port)[:_MAX_ADDRESSES]
+        found = look_up(self.host, self.port)
+        addresses = sorted(found, key=lambda address: address != self._handle.address)[:_MAX_ADDRESSES]
         reason = "the name has no address"
         for position, address in enumerate(addresses):
             try:
@@ -290,7 +305,7 @@ class HttpConnection(HTTPConnection):
             connection.connect(target)
             connection.settimeout(call.timeout_s())
             undo.pop_all()
-        self._handle.connected = True
+        self._handle.connected, self._handle.address = True, address
         return connection
 
     def send(self, data: object) -> None:
@@ -299,8 +314,22 @@ class HttpConnection(HTTPConnection):
             if self._handle.call.sent:
                 raise TransportError(Fault.CONNECTION_LOST, "the connection was closed in the middle of the request")
             self.connect()
-        self._handle.call.allow_write()
+        # What asks a proxy for a tunnel is not yet the request.
+        (self._handle.call.check if self._asks_proxy else self._handle.call.allow_write)()
         super().send(cast("bytes", data))
+
+    def _tunnel(self) -> None:
+        # A private method, but urllib3 calls it too; a test refuses a tunnel.
+        self._asks_proxy = True
+        try:
+            super()._tunnel()
+        except TimeoutError:
+            raise
+        except OSError:
+            # The proxy chose the words of the exception.
+            raise TransportError(Fault.NOT_CONNECTED, f"the proxy {self.host} opens no way to the server") from None
+        finally:
+            self._asks_proxy = False
 
     def close(self) -> None:
         """Close the socket."""
@@ -338,7 +367,8 @@ def new_pool(
 ) -> urllib3.HTTPConnectionPool:
     """Return a pool of one connection to ``endpoint``; nothing is connected yet.
 
-    Proxies of the environment have no effect: only urllib3's pool managers read them, and none is used.
+    Proxies of the environment have no effect: only urllib3's pool managers read them, and none is used. The arguments
+    ``_proxy`` and ``_proxy_headers`` are those that urllib3's ``ProxyManager`` gives to its pools.
 
     Args:
         endpoint: where requests go.
@@ -346,13 +376,19 @@ def new_pool(
         handle: the handle of the connection.
         https_pool: the class of the pool for https.
     """
+    options: dict[str, Any] = {"maxsize": 1, "handle": handle}
+    host, port, proxy = endpoint.host, endpoint.port, endpoint.proxy
+    if proxy is not None:
+        login = b"" if proxy.login is None else base64.b64encode(proxy.login.reveal().encode())
+        options["_proxy"] = Url("http", host=proxy.host, port=proxy.port)
+        options["_proxy_headers"] = {"Proxy-Authorization": f"Basic {login.decode()}"} if login else {}
+        options["socket_options"] = HTTPConnection.default_socket_options
     if context is None:
-        return _HttpPool(endpoint.host, endpoint.port, maxsize=1, handle=handle)
+        return _HttpPool(*((host, port) if proxy is None else (proxy.host, proxy.port)), **options)
     return https_pool(
-        endpoint.host,
-        endpoint.port,
-        maxsize=1,
-        handle=handle,
+        host,
+        port,
+        **options,
         ssl_context=context,
         cert_reqs="CERT_REQUIRED",
         # Otherwise Debian's urllib3 loads the system's authorities into the context for every connection.
@@ -387,7 +423,7 @@ def transport_error(error: Exception) -> TransportError:
     """
     if isinstance(error, TransportError):
         return error
-    cause = error.args[-1] if isinstance(error, ProtocolError) and error.args else error
+    cause = error.args[-1] if isinstance(error, (ProtocolError, ProxyError)) and error.args else error
     if isinstance(cause, (TimeoutError, HttpTimeoutError)):
         return TransportError(Fault.TIME_OVER, "no answer in time")
     if isinstance(cause, RemoteDisconnected):

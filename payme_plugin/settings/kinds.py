@@ -165,4 +165,5 @@ CODEC = Kind("a code page with one byte a letter, cp866 say", _single_byte_codec
 AFFIX = Kind(f"at most {_MAX_AFFIX_CHARACTERS} characters, or nothing", _affix)
 PATTERN = Kind(PATTERN_ALLOWED, code_pattern)
 SERVER = Kind(urls.SERVER_ALLOWED, urls.server_address)
+PROXY = Kind(urls.PROXY_ALLOWED, urls.proxy_address)
 QUEUE = Kind(urls.QUEUE_ALLOWED, urls.queue_address)

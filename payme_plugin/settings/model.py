@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from payme_plugin.secret import Secret
 from payme_plugin.settings.code_pattern import written
 from payme_plugin.settings.table import CONF_FILE, SETTINGS, Setting
 
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from payme_plugin.secret import Secret
     from payme_plugin.settings.remarks import Origin, SettingWarning
+    from payme_plugin.settings.urls import ProxyAddress
 
 __all__ = ["Settings", "Shown", "shown_values"]
 
@@ -40,6 +41,7 @@ class Settings:
         slip_encoding: Python's name of the printer's code page; None: any letter.
         pos_key_file: the file that the key came from, or None.
         ca_file: the certificates to trust; None: the system's.
+        proxy: the HTTP proxy that requests go through; None: none.
         allow_plain_http: plain http beyond this machine was allowed.
         code_pattern: what a buyer's code looks like, for ``fullmatch``.
         code_prefix: what the scanner adds before a code; empty: nothing.
@@ -70,6 +72,7 @@ class Settings:
     slip_encoding: str | None
     pos_key_file: Path | None
     ca_file: Path | None
+    proxy: ProxyAddress | None
     allow_plain_http: bool
     code_pattern: re.Pattern[str]
     code_prefix: str
@@ -82,6 +85,14 @@ class Settings:
     conf_file: Path
     origins: Mapping[str, Origin] = field(compare=False, repr=False)
     warnings: tuple[SettingWarning, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """What must never be shown."""
+        login = None if self.proxy is None else self.proxy.login
+        if login is None:
+            return (self.pos_key,)
+        return self.pos_key, login, Secret(login.reveal().partition(":")[2])
 
 
 @dataclass(frozen=True, slots=True)

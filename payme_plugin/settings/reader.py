@@ -77,7 +77,8 @@ class SettingsReader:
         """
         latest = self._latest()
         if latest.good is not None:
-            remember(latest.good.pos_key)
+            for secret in latest.good.secrets:
+                remember(secret)
             return latest.good
         problem = latest.problem
         if problem is None:

@@ -215,7 +215,7 @@ class _Reading:
 
     def _check_server(self) -> None:
         url: str | None = self._values.get("url")
-        if url is None or is_loopback(url):
+        if url is None or (is_loopback(url) and self._values.get("proxy") is None):
             return
         if is_plain_http(url) and self._values.get("allow_plain_http") is False:
             self._fault(

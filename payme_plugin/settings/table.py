@@ -5,6 +5,7 @@ The first eight names, their units and defaults are those of the module that thi
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ CONF_FILE = "confFile"
 """The one setting that only the till itself can give."""
 
 _HOUR_MS = 3_600_000
+_PLAIN_PROXY = re.compile(r"|http://[A-Za-z0-9._-]+(:[0-9]{1,5})?/?")
 _LARGEST_NUMBER = 2**31 - 1
 
 
@@ -47,6 +49,9 @@ class Setting:
         """Return a value fit to be shown: the key and passwords in addresses are masked."""
         if self.name == "posKey":
             return "***" if text else ""
+        if self.name == "proxy":
+            # Without an @ the password may stand anywhere in a misspelt address.
+            return masked_address(text) if "@" in text or _PLAIN_PROXY.fullmatch(text) else "***"
         return masked_address(text) if self.name in {"url", "queueUrl"} else text
 
 
@@ -169,6 +174,14 @@ SETTINGS = (
         default="",
         meaning="A PEM file with the certificates that the server's must lead to.",
         default_note="the system's",
+    ),
+    Setting(
+        name="proxy",
+        field="proxy",
+        kind=kinds.optional(kinds.PROXY),
+        default="",
+        meaning="The HTTP proxy for all requests; in user and password `%40` is an @, `%3A` a colon.",
+        default_note="none; proxies of the environment have no effect",
     ),
     Setting(
         name="allowPlainHttp",

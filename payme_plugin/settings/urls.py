@@ -1,22 +1,53 @@
-"""The addresses among the settings: the server's and the broker's."""
+"""The addresses among the settings: the server's, the proxy's and the broker's."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from urllib.parse import SplitResult, urlsplit
+from dataclasses import dataclass
+from urllib.parse import SplitResult, unquote, urlsplit
 
+from payme_plugin.secret import Secret
 from payme_plugin.settings.remarks import UnacceptableError
 
-__all__ = ["is_loopback", "is_plain_http", "masked_address", "queue_address", "server_address"]
+__all__ = [
+    "ProxyAddress",
+    "is_loopback",
+    "is_plain_http",
+    "masked_address",
+    "proxy_address",
+    "queue_address",
+    "server_address",
+]
 
 _MAX_CHARACTERS = 2_000
+_HTTP_PORT = 80
 _PRINTABLE_ASCII = re.compile(r"[!-~]+")
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 _PASSWORD = re.compile(r"^([A-Za-z]*://)?.*@", re.DOTALL)
 
 SERVER_ALLOWED = "an address like https://checkout.paycom.uz/api"
+PROXY_ALLOWED = "an address like http://proxy:3128 or http://user:password@proxy:3128"
 QUEUE_ALLOWED = "nothing, or an address like amqp://user:password@host:5672/vhost"
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyAddress:
+    """An HTTP proxy; ``str`` masks its login.
+
+    Attributes:
+        host: its name or address.
+        port: its port.
+        login: ``user:password``; None: the proxy asks for none.
+    """
+
+    host: str
+    port: int
+    login: Secret | None
+
+    def __str__(self) -> str:
+        login = "" if self.login is None else f"{self.login}@"
+        return f"http://{login}{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
 
 def server_address(text: str) -> str:
@@ -31,6 +62,23 @@ def server_address(text: str) -> str:
     if "?" in text or "#" in text:
         raise UnacceptableError(f"'?' and '#' are not allowed; allowed is {SERVER_ALLOWED}")
     return text if parts.path.strip("/") else text.rstrip("/") + "/api"
+
+
+def proxy_address(text: str) -> ProxyAddress:
+    """Return the proxy.
+
+    Raises:
+        UnacceptableError: it is not the address of an HTTP proxy.
+    """
+    parts = _split(text, {"http"}, PROXY_ALLOWED)
+    if parts.path not in {"", "/"} or "?" in text or "#" in text:
+        raise UnacceptableError(f"a path is not allowed; allowed is {PROXY_ALLOWED}")
+    login, at, _ = parts.netloc.rpartition("@")
+    user, _, password = map(unquote, login.partition(":"))
+    if at and not user:
+        raise UnacceptableError(f"the user is missing; allowed is {PROXY_ALLOWED}")
+    secret = Secret(f"{user}:{password}") if at else None
+    return ProxyAddress(parts.hostname or "", parts.port or _HTTP_PORT, secret)
 
 
 def queue_address(text: str) -> str:

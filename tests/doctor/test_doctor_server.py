@@ -8,11 +8,13 @@ import ssl
 import sys
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 import trustme
 
+from connect_proxy import ConnectProxy
 from payme_plugin.doctor import Check, Level
 from payme_plugin.doctor.server import SERVER_CHECKS
 from payme_plugin.sandbox import Sandbox
@@ -56,6 +58,28 @@ def test_over_https_every_step_is_told(till: Till, good_for: GoodFor, ca_file: P
     assert finding(report, Check.TLS).text.startswith("TLSv1.")
     assert payme.methods == ["receipts.check", "receipts.check"], "harmless, and nothing else"
     assert payme.authorisations == [f"65aa00112233445566778899:{KEY}"] * 2
+
+
+def test_a_way_through_a_proxy_is_told_as_the_proxys(till: Till, good_for: GoodFor, ca_file: Path) -> None:
+    proxy = ConnectProxy()
+    with closing(proxy), served(good_for("localhost")) as payme:
+        till.configure(payme.url, caFile=ca_file, proxy=f"http://user:canary@127.0.0.1:{proxy.port}")
+        report = till.walked()
+
+    assert [level(report, check) for check in SERVER_CHECKS] == [Level.OK] * len(SERVER_CHECKS)
+    assert "proxy" in finding(report, Check.CONNECTION).text
+    assert len(proxy.asked) == 2
+    assert all(line.startswith("CONNECT localhost:") for line in proxy.asked)
+    assert "canary" not in repr(report)
+
+
+def test_a_proxy_that_is_not_reached_is_what_the_remedy_names(till: Till, good_for: GoodFor, ca_file: Path) -> None:
+    with served(good_for("localhost")) as payme:
+        till.configure(payme.url, caFile=ca_file, proxy="http://127.0.0.1:9")
+        report = till.walked()
+
+    ends_at(report, Check.CONNECTION)
+    assert finding(report, Check.CONNECTION).remedy.startswith("Look at proxy.")
 
 
 def test_an_address_without_a_name_is_matched_with_its_certificate(

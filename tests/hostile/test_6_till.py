@@ -250,6 +250,7 @@ BROKEN_KEYS = [
     "{0}", "[{0}]", "[{0}", "posKey {0}", "posKey: {0}", 'posKey = "{0}', 'posKey = {0}"', "poskey = {0}", "PosKey={0}",
     "{0} = x", "{0}=", "= {0}", "posKey = {0}\x01", "posKey = \u2019{0}", "{1}\n{2}", "posKey = {1}\n{2} = x",
     "posKeyFile = /nowhere/key\nposKey = {0}", "queueUrl = amqp//u:{0}@h", "url = http://u:{0}@h", "queueUrl = u:{0}@h",
+    "proxy = http://u:{0}@h:x", "proxy = http://u:{0}", "proxy = u:{0}@h", "proxy = http://u:{0}@h/path",
 ]  # fmt: skip
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from payme_plugin.settings.urls import ProxyAddress
+
 KEY = "KCR4W1kzqPxxUeW&BHNM0AOtR3?&0@E%R?P@;=x"
 
 Script = Callable[["Visit"], None]
@@ -234,9 +236,9 @@ def client_of(time: Time) -> Iterator[Callable[..., PaymeGoClient]]:
     clients: list[PaymeGoClient] = []
     ids = itertools.count(1001)
 
-    def make(url: str, ca_file: Path | None = None) -> PaymeGoClient:
+    def make(url: str, ca_file: Path | None = None, proxy: ProxyAddress | None = None) -> PaymeGoClient:
         merchant = MerchantAccount("5e730e8e0b852a417aa49ceb", Secret(KEY), url)
-        clients.append(PaymeGoClient(merchant, clock=time, request_ids=lambda: next(ids), ca_file=ca_file))
+        clients.append(PaymeGoClient(merchant, clock=time, request_ids=lambda: next(ids), ca_file=ca_file, proxy=proxy))
         return clients[-1]
 
     yield make

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import json
 import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
+from payme_plugin.paymego import connection as connection_module
 from payme_plugin.paymego import receipts
-from payme_plugin.paymego.connection import MAX_ANSWER_BYTES
+from payme_plugin.paymego.connection import MAX_ANSWER_BYTES, HttpConnection
 from payme_plugin.paymego.errors import CallFailed, Fault, NotSent, Unclear
 from payme_plugin.secret import Secret
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from payme_plugin.paymego.client import PaymeGoClient
+    from payme_plugin.paymego.connection import Address
     from tests.paymego.conftest import Peer, Script, Time, Visit
 
     ClientOf = Callable[..., PaymeGoClient]
@@ -59,6 +62,52 @@ def test_the_second_address_is_tried_when_the_first_refuses(
     peer = serve(honest)
     answer = client_of(peer.url).begin("receipts.check", receipts.by_id(RECEIPT), time.after(5)).answer()
     assert receipts.state_of(answer) == 4
+
+
+def _dead_addresses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let ``localhost`` be three addresses, of which the second listens; return which are connected to."""
+    tried: list[str] = []
+    real = HttpConnection._connect_to
+
+    def connect(self: HttpConnection, address: Address, *, share: int) -> socket.socket:
+        tried.append({1: "first", 2: "third"}.get(address[2][1], "second"))  # type: ignore[call-overload]
+        return real(self, address, share=share)
+
+    def look_up(_: str, port: int) -> list[Address]:
+        return [(socket.AF_INET, 6, ("127.0.0.1", one)) for one in (1, port, 2)]
+
+    monkeypatch.setattr(HttpConnection, "_connect_to", connect)
+    monkeypatch.setattr(connection_module, "look_up", look_up)
+    return tried
+
+
+def test_the_address_that_answered_last_is_tried_first(
+    serve: Serve, client_of: ClientOf, time: Time, honest: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def once(visit: Visit) -> None:
+        if heard := visit.request():
+            visit.reply(
+                json.dumps({"id": heard.document["id"], "result": {"state": 4}}).encode(),
+                headers="Connection: close\r\n",
+            )
+
+    tried = _dead_addresses(monkeypatch)
+    client = client_of(serve(once, once, honest).url)
+    for _ in range(3):
+        client.begin("receipts.check", receipts.by_id(RECEIPT), time.after(5)).answer()
+
+    assert tried == ["first", "second", "second", "second"]
+
+
+def test_an_address_that_only_connects_is_not_preferred(
+    serve: Serve, client_of: ClientOf, time: Time, honest: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = _dead_addresses(monkeypatch)
+    client = client_of(serve(lost_after_reading, honest).url)
+    fault_of_pay(client, time)
+    client.begin("receipts.check", receipts.by_id(RECEIPT), time.after(5)).answer()
+
+    assert tried == ["first", "second", "first", "second"]
 
 
 def lost_before_reading(visit: Visit) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from payme_plugin.secret import Secret
 from payme_plugin.settings import SETTINGS, Origin, Setting, SettingFault, Settings, Source
+from payme_plugin.settings.urls import ProxyAddress
 
 Read = Callable[[Mapping[str, object]], Settings]
 Faults = Callable[[Mapping[str, object]], "tuple[SettingFault, ...]"]
@@ -15,6 +17,7 @@ Write = Callable[["str | bytes"], Path]
 
 KASSA = {"posId": "65aa00112233445566778899", "posKey": "KCR4W1kzqPxxUeW&BHNM0AOtR3?&0@E%R?P@;=x"}
 BAD_NUMBERS = ["ten", "1e9", "10.5", "", "0x10", "1_0", "٣", "0", "-1", "9223372036854775808", "1" * 3000, "10 s", "+1"]
+FAR = {**KASSA, "url": "https://checkout.paycom.uz/api"}
 
 REFUSED = {
     "timeout": [*BAD_NUMBERS, "301"],
@@ -36,6 +39,27 @@ REFUSED = {
     "slipTemplate": ["payme.xml", "~/payme.xml"],
     "posKeyFile": ["key", "/nowhere/key", "/"],
     "caFile": ["ca.pem", "/nowhere/ca.pem", "/dev/null", "/", "/" + "x" * 3000],
+    "proxy": [
+        *[
+            "proxy",
+            "proxy:3128",
+            "https://proxy:3128",
+            "socks5://proxy:1080",
+            "http://",
+            "http://proxy:x",
+            "http://proxy:0",
+        ],
+        *[
+            "http://proxy:3128/path",
+            "http://proxy/?a",
+            "http://:p@proxy",
+            "http://@proxy",
+            "http://p r:1",
+            "http://прокси",
+        ],
+    ],
+    "codePrefix": ["x" * 65],
+    "codeSuffix": ["x" * 65],
     "queueUrl": ["host", "http://host", "amqp://", "amqp://host:x", "amqp://a b"],
     "account": [
         *["order", "=x", "order=", "1a=x", "a=1,a=2", "a b=c", "a=1,,b=2"],
@@ -97,6 +121,9 @@ def test_no_setting_takes_control_characters_or_endless_text(faults: Faults, set
         ("account", "", "account", ""),
         ("account", "kkm_id = {till}, document=№{number}=x", "account", "kkm_id = {till}, document=№{number}=x"),
         ("queueUrl", "amqps://u:p@mq.local:5671/%2f", "queue_url", "amqps://u:p@mq.local:5671/%2f"),
+        ("codePrefix", '"QR: "', "code_prefix", "QR: "),
+        ("codeSuffix", "#", "code_suffix", "#"),
+        ("proxy", "", "proxy", None),
         ("keepDays", "3650", "keep_days", 3650),
     ],
 )
@@ -104,6 +131,56 @@ def test_a_value_that_is_allowed(read: Read, name: str, text: str, field: str, v
     settings = read({name: text})
     assert getattr(settings, field) == value
     assert [warning.key for warning in settings.warnings if warning.key != "queueUrl"] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *[
+            "http://user:canary@proxy:x",
+            "http://user:canary:3128",
+            "user:canary@proxy:3128",
+            "http://user:canary/proxy",
+        ],
+        *["socks5://user:canary@proxy", "http:/canary", "canary", "http://user;canary", "http://canary@pr xy"],
+    ],
+)
+def test_a_proxys_password_is_in_no_fault(faults: Faults, text: str) -> None:
+    (fault,) = faults({"proxy": text})
+    assert fault.key == "proxy"
+    assert "canary" not in f"{fault!s}{fault!r}{fault.short}{fault.value}"
+
+
+@pytest.mark.parametrize(
+    ("text", "proxy"),
+    [
+        ("http://proxy:3128", ProxyAddress("proxy", 3128, None)),
+        ("HTTP://10.0.0.7/", ProxyAddress("10.0.0.7", 80, None)),
+        ("http://[::1]:3128", ProxyAddress("::1", 3128, None)),
+        ("http://us%3Aer:p%40ss:w@proxy:1", ProxyAddress("proxy", 1, Secret("us:er:p@ss:w"))),
+        ("http://user@proxy:1", ProxyAddress("proxy", 1, Secret("user:"))),
+    ],
+)
+def test_a_proxy_with_its_login(read: Read, text: str, proxy: ProxyAddress) -> None:
+    assert read({**FAR, "proxy": text}).proxy == proxy
+
+
+def test_a_proxys_password_is_in_no_repr_and_shown_masked(read: Read) -> None:
+    settings = read({**FAR, "proxy": "http://user:canary@proxy:3128"})
+    assert "canary" not in f"{settings!r}{settings.proxy!r}{settings.proxy!s}"
+    assert str(settings.proxy) == "http://***@proxy:3128"
+    assert [secret.reveal() for secret in settings.secrets[1:]] == ["user:canary", "canary"]
+
+
+@pytest.mark.parametrize("given", [{}, {"allowPlainHttp": "1"}])
+def test_the_key_goes_in_clear_to_a_proxy_only_where_that_is_allowed(
+    read: Read, faults: Faults, given: dict[str, str]
+) -> None:
+    values = {**KASSA, "url": "http://localhost", "proxy": "http://proxy:3128", **given}
+    if given:
+        assert read(values).allow_plain_http
+    else:
+        assert [fault.key for fault in faults(values)] == ["url"]
 
 
 def test_a_brokers_address_is_checked_and_is_a_warning_that_the_till_delivers_by_itself(read: Read) -> None:
