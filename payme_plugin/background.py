@@ -41,6 +41,7 @@ _NOT_READY_NOTICE = "payme.not_ready"
 _PENDING_NOTICE = "payme.pending"
 _UNACKNOWLEDGED_NOTICE = "payme.unacknowledged"
 _BACKLOG_NOTICE = "payme.cancellations"
+_REOPENED_NOTICE = "payme.cancellations.reopened"
 _ANOTHER_TILL_NOTICE = "payme.another_till"
 _DEFAULT_LANGUAGE = "ru"
 _MAX_LIVE_AGE_MS = 3_600_000
@@ -249,7 +250,8 @@ class Background:
             self._host.notice(JOURNAL_NOTICE, self.texts()(journal_notice(fault)))
         rows = self.processor().cancellations
         self._notify_count(_TOO_OLD_NOTICE, Text.NOTICE_PAYMENTS_TOO_OLD, rows.held(Hold.OLD))
-        live, oldest = rows.backlog()
+        live, oldest, reopened = rows.backlog()
+        self._notify_count(_REOPENED_NOTICE, Text.NOTICE_CANCELLATIONS_REOPENED, reopened)
         is_old = oldest is not None and self._clock.wall_ms() - oldest > _MAX_LIVE_AGE_MS
         self._notify_count(_BACKLOG_NOTICE, Text.NOTICE_CANCELLATIONS_WAIT, live if is_old or live > _MAX_LIVE else 0)
 

@@ -105,6 +105,8 @@ class Text(Enum):
     NOTICE_SALE_LOST = "notice.sale_lost"
     NOTICE_ANOTHER_TILL = "notice.another_till"
     NOTICE_CANCELLATIONS_WAIT = "notice.cancellations_wait"
+    NOTICE_CANCELLATIONS_REOPENED = "notice.cancellations_reopened"
+    NOTICE_JOURNAL_IN_USE = "notice.journal_in_use"
     NOTICE_QUEUE_VERSION = "notice.queue_version"
     NOTICE_QUEUE_UNKNOWN = "notice.queue_unknown"
 

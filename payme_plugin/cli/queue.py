@@ -41,7 +41,7 @@ def list_(given: Given, *, fiscal_links: bool) -> int:
     Exit code: 0 told, however many there are, 2 usage, or the journal can't be read.
     """
     with read_journal(given.data_dir) as reader:
-        rows = [] if reader is None else reader.live_cancellations()
+        rows = [] if reader is None else [*reader.live_cancellations(), *reader.confirming_cancellations()]
         links = [] if reader is None else reader.live_fiscal_links()
     now_ms = SystemClock().wall_ms()
     if given.json:
@@ -63,7 +63,7 @@ def _list_cancellations(rows: list[CancellationRow], now_ms: int) -> None:
     for row in rows:
         click.echo(
             f"{row.cancellation_id:>4}  {row.cause.value:<10}  {age(row, now_ms):>6}  {row.attempts:>5}"
-            f"  {row.payment_id:<32}  {row.last_error}".rstrip()
+            f"  {row.payment_id:<32}  {'' if row.confirmed_at is None else 'confirming: '}{row.last_error}".rstrip()
         )
 
 

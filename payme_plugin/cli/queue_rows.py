@@ -53,6 +53,7 @@ def row_document(row: CancellationRow, now_ms: int) -> dict[str, object]:
         "payment_id": row.payment_id,
         "receipt_id": row.receipt_id,
         "cause": row.cause.value,
+        "confirming": row.confirmed_at is not None and row.ended_at is None,
         "age_s": age_s(row, now_ms),
         "attempts": row.attempts,
         "last_error": row.last_error or None,

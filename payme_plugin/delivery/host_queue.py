@@ -145,7 +145,7 @@ class QueueConsumer:
             self._set_problem(message_id, texts(Text.NOTICE_QUEUE_UNKNOWN, receipt_id=cancel.receipt_id))
             return QueueVerdict.RETRY
         self._set_problem(message_id, None)
-        if row.ended_at is not None:
+        if row.ended_at is not None or row.confirmed_at is not None:
             return QueueVerdict.DONE
         merchant = self._delivery.merchant()
         if merchant is None:

@@ -109,7 +109,7 @@ class CancellationProcessor:
         Only the queue works on it for an hour, then our worker does too. If that can't be stored, this process steps it
         at once and does not offer it again; a row in both places is harmless, because each step asks the state first.
         """
-        if row.offered_at is not None or row.cancellation_id in self._offered_here:
+        if row.offered_at is not None or row.confirmed_at is not None or row.cancellation_id in self._offered_here:
             return False
         try:
             with self._leases.try_acquire(row.cancellation_id) as is_ours:
@@ -130,7 +130,7 @@ class CancellationProcessor:
         Raises:
             JournalError: it is unknown whether this host may be asked.
         """
-        has_say = row.cause is Cause.UNRECORDED and row.begun_at is None
+        has_say = row.cause is Cause.UNRECORDED and row.begun_at is None and row.confirmed_at is None
         return self._host.is_recorded(row.payment_id) if has_say else None
 
     def step(self, row: CancellationRow, merchant: MerchantClient, *, is_recorded: bool | None) -> StepOutcome | None:
@@ -190,6 +190,9 @@ class CancellationProcessor:
 
         Money effect: may cancel.
         """
+        for row in self.cancellations.due(_MOST_DUE):
+            if row.confirmed_at is not None:
+                self.deliver(row, merchant)
         gives_up_at: float | None = None
         waits_for: set[int] = set()
         while rows := self.cancellations.live():

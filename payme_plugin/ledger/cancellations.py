@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     _Row = TypeVar("_Row", CancellationRow, FiscalLinkRow)
 
-__all__ = ["FARTHEST_DUE_MS", "Cancellations", "due_rows", "next_due_in_ms"]
+__all__ = ["CONFIRMING_MS", "FARTHEST_DUE_MS", "Cancellations", "due_rows", "next_due_in_ms"]
 
 FARTHEST_DUE_MS = 3_600_000
 """No row is postponed for longer than one hour.
@@ -26,7 +26,11 @@ FARTHEST_DUE_MS = 3_600_000
 A row that is due later was written before the clock was set back.
 """
 
+CONFIRMING_MS = 600_000
+"""A row ends when Payme says cancelled (50) twice, at least ten minutes apart. In between it is *confirming*."""
+
 _LIVE = "SELECT * FROM cancellation WHERE ended_at IS NULL"
+_RETURNING = f"{_LIVE} AND confirmed_at IS NULL"
 _WORKED_ON = f"{_LIVE} AND held IS NOT 'old'"
 _MAY_BEGIN = """
 ended_at IS NULL AND (cause <> 'unrecorded' OR begun_at IS NOT NULL OR NOT EXISTS (
@@ -43,16 +47,16 @@ class Cancellations:
         self._journal = journal
 
     def live(self) -> list[CancellationRow]:
-        """Return all valid live rows, oldest first."""
-        return self._journal.valid_rows(CancellationRow, f"{_LIVE} ORDER BY cancellation_id")
+        """Return all valid live rows but the confirming ones, oldest first."""
+        return self._journal.valid_rows(CancellationRow, f"{_RETURNING} ORDER BY cancellation_id")
 
     def live_of(self, payment_id: str) -> CancellationRow:
-        """Return the live row of a payment.
+        """Return the live row of a payment that is not confirming.
 
         Raises:
             Conflict: it has none.
         """
-        row = self._journal.one(CancellationRow, f"{_LIVE} AND payment_id = ?", payment_id)
+        row = self._journal.one(CancellationRow, f"{_RETURNING} AND payment_id = ?", payment_id)
         if row is None:
             message = f"payment {payment_id} has no live cancellation"
             raise Conflict(message)
@@ -62,10 +66,10 @@ class Cancellations:
         """Read a live row again.
 
         Raises:
-            Conflict: it has ended.
+            Conflict: it has ended, or is confirming.
         """
         now = self._journal.cancellation(row.cancellation_id)
-        if now is None or now.ended_at is not None:
+        if now is None or now.ended_at is not None or now.confirmed_at is not None:
             raise _ended(row)
         return now
 
@@ -82,13 +86,15 @@ class Cancellations:
         """Return in how many milliseconds the next row is due, 0 for at once, or None."""
         return next_due_in_ms(self._journal, CancellationRow, _WORKED_ON)
 
-    def backlog(self) -> tuple[int, int | None]:
-        """Return how many rows are live and when the oldest was written, in Unix milliseconds."""
+    def backlog(self) -> tuple[int, int | None, int]:
+        """Return how many rows are live, when the oldest was written, and how many were reopened.
+
+        Confirming rows don't count. The time is in Unix milliseconds.
+        """
         with self._journal.reading() as connection:
-            found = connection.execute(
-                "SELECT count(*) AS live, min(created_at) AS oldest FROM cancellation WHERE ended_at IS NULL"
-            ).fetchone()
-        return found["live"], found["oldest"]
+            query = _RETURNING.replace("*", "count(*), min(created_at), count(reopened_at)")
+            live, oldest, reopened = connection.execute(query).fetchone()
+        return live, oldest, reopened
 
     def held(self, why: Hold) -> int:
         """Return how many live rows are held for this reason."""
@@ -184,7 +190,7 @@ class Cancellations:
             where = f"ended_at IS NULL AND is_queued = 0 AND attempts = {row.attempts + 1}"
             self._update(connection, row, "held = NULL", where=where)
             self._finish(connection, row, End.WITHDRAWN, result, None, now, events)
-            if not _end_reversing(connection, row.payment_id, PaymentState.RECORDED, now, result):
+            if not _move(connection, row.payment_id, PaymentState.REVERSING, PaymentState.RECORDED, now, result):
                 message = f"payment {row.payment_id} is not reversing"
                 raise Conflict(message)
 
@@ -200,6 +206,58 @@ class Cancellations:
             self._update(connection, row, "offered_at = ?, due_at = ?", now, now + pause_ms)
             text = "cancellation: the host's queue took it"
             add_event(connection, row.payment_id, now, EventKind.CANCELLATION, text)
+
+    def confirm(self, row: CancellationRow, result: str, *, events: Sequence[Event] = ()) -> None:
+        """Store that Payme said cancelled (50): the first time for a row, or at least ten minutes later, which ends it.
+
+        The first time a reversing payment becomes reversed in the same commit.
+
+        Args:
+            row: the row as it was read before.
+            result: what Payme said, for people.
+            events: earlier events.
+
+        Raises:
+            Conflict: it has ended or changed.
+            Unavailable: nothing was stored.
+        """
+        with self._journal.writing() as connection:
+            now = self._journal.now_ms()
+            # A later time was stored before the clock was set back.
+            is_first = row.confirmed_at is None or row.confirmed_at > now
+            first = now if is_first else row.confirmed_at or now
+            if now - first >= CONFIRMING_MS:
+                self._finish(connection, row, End.CANCELLED, result, None, now, events)
+                return
+            changes = "attempts = max(attempts, ?), last_error = ?, held = NULL, confirmed_at = ?, due_at = ?"
+            where = f"ended_at IS NULL AND confirmed_at IS {row.confirmed_at or 'NULL'}"
+            values = (row.attempts + 1, result, first, first + CONFIRMING_MS)
+            self._update(connection, row, changes, *values, where=where)
+            if row.confirmed_at is None:
+                add_events(connection, row.payment_id, events)
+                add_event(connection, row.payment_id, now, EventKind.CANCELLATION, f"cancellation: {result}")
+                _move(connection, row.payment_id, PaymentState.REVERSING, PaymentState.REVERSED, now, result)
+
+    def reopen(self, row: CancellationRow, result: str) -> None:
+        """Make a confirming row an ordinary one: Payme no longer says cancelled (50).
+
+        A reversed payment becomes reversing in the same commit.
+
+        Args:
+            row: the row as it was read before.
+            result: what Payme said, for people.
+
+        Raises:
+            Conflict: it has ended or is not confirming.
+            Unavailable: nothing was stored.
+        """
+        with self._journal.writing() as connection:
+            now = self._journal.now_ms()
+            where = "ended_at IS NULL AND confirmed_at IS NOT NULL"
+            changes = "confirmed_at = NULL, reopened_at = ?, last_error = ?, due_at = ?"
+            self._update(connection, row, changes, now, result, now, where=where)
+            add_event(connection, row.payment_id, now, EventKind.CANCELLATION, f"cancellation: {result}")
+            _move(connection, row.payment_id, PaymentState.REVERSED, PaymentState.REVERSING, now, result)
 
     def end(
         self,
@@ -227,7 +285,7 @@ class Cancellations:
             now = self._journal.now_ms()
             self._finish(connection, row, ended_as, result, closed_reason, now, events)
             if ended_as is End.CANCELLED:
-                _end_reversing(connection, row.payment_id, PaymentState.REVERSED, now, result)
+                _move(connection, row.payment_id, PaymentState.REVERSING, PaymentState.REVERSED, now, result)
 
     def _finish(
         self,
@@ -258,14 +316,16 @@ class Cancellations:
             raise _ended(row)
 
 
-def _end_reversing(connection: sqlite3.Connection, payment_id: str, after: PaymentState, now: int, reason: str) -> bool:
-    """Move a reversing payment to another state; return whether it was reversing."""
+def _move(
+    connection: sqlite3.Connection, payment_id: str, before: PaymentState, after: PaymentState, now: int, reason: str
+) -> bool:
+    """Move a payment to another state if it is in ``before``; return whether it was."""
     changed = connection.execute(
         "UPDATE payment SET state = ?, updated_at = ? WHERE payment_id = ? AND state = ?",
-        (after.value, now, payment_id, PaymentState.REVERSING.value),
+        (after.value, now, payment_id, before.value),
     ).rowcount
     if changed:
-        add_transition(connection, payment_id, now, PaymentState.REVERSING, after, reason)
+        add_transition(connection, payment_id, now, before, after, reason)
     return bool(changed)
 
 

@@ -260,14 +260,15 @@ class Journal(JournalReader):
         """
         with self.writing() as connection:
             now = self._clock.wall_ms()
+            is_recorded = _end_unrecorded(connection, row.payment_id, now)
             before = connection.execute(
                 "SELECT state, coalesce(closed_at, ?) IS NOT closed_at AS closes FROM payment WHERE payment_id = ?"
-                " AND (acknowledged_at IS NULL OR state = 'paid' OR closes)",
-                (closed_at, row.payment_id),
+                " AND (acknowledged_at IS NULL OR state = 'paid' OR closes OR ?)",
+                (closed_at, row.payment_id, is_recorded),
             ).fetchone()
             if before is not None:
                 state = PaymentState(before["state"])
-                is_recorded = state is PaymentState.PAID or _end_unrecorded(connection, row.payment_id, now)
+                is_recorded |= state is PaymentState.PAID
                 after = PaymentState.RECORDED if is_recorded else state
                 connection.execute(
                     "UPDATE payment SET acknowledged_at = coalesce(acknowledged_at, ?), updated_at = ?,"

@@ -97,8 +97,13 @@ class JournalReader:
         return self._every(EventRow, query, payment_id)
 
     def live_cancellations(self) -> list[CancellationRow]:
-        """Return the cancellations that have not ended, oldest first."""
-        query = "SELECT * FROM cancellation WHERE ended_at IS NULL ORDER BY cancellation_id"
+        """Return the cancellations that have not ended, without the confirming ones, oldest first."""
+        query = "SELECT * FROM cancellation WHERE ended_at IS NULL AND confirmed_at IS NULL ORDER BY cancellation_id"
+        return self._every(CancellationRow, query)
+
+    def confirming_cancellations(self) -> list[CancellationRow]:
+        """Return the live cancellations of which Payme said cancelled (50) once, oldest first."""
+        query = "SELECT * FROM cancellation WHERE ended_at IS NULL AND confirmed_at > 0 ORDER BY cancellation_id"
         return self._every(CancellationRow, query)
 
     def live_fiscal_links(self) -> list[FiscalLinkRow]:

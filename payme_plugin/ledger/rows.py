@@ -216,6 +216,7 @@ class CancellationRow(_TaskRow):
         is_queued: a hook left it to the worker, so it can't be withdrawn.
         held: why the worker leaves it alone, or None.
         confirmed_at: when Payme first said cancelled (50), or None. It ends when Payme says so again later.
+        reopened_at: when Payme last took its "cancelled" back, or None.
         ended_as: how it ended; None while it is live.
         closed_reason: why an operator ended it, or None.
     """
@@ -229,6 +230,7 @@ class CancellationRow(_TaskRow):
     is_queued: bool
     held: Hold | None
     confirmed_at: int | None
+    reopened_at: int | None
     ended_as: End | None
     closed_reason: str | None
 

@@ -350,11 +350,7 @@ _RESTORE = f"""
 INSERT INTO cancellation (payment_id, receipt_id, amount, pos_id, url, cause, request_id, created_at, due_at, begun_at,
     is_queued, held, last_error)
 SELECT payment_id, receipt_id, amount, pos_id, url, cause, coalesce(request_id, ''), coalesce(queued_at, updated_at),
-    updated_at, begun_at, 1, CASE
-        WHEN cause <> 'unrecorded' THEN NULL
-        WHEN acknowledged_at IS NOT NULL AND begun_at IS NULL THEN 'host'
-        ELSE held
-    END, coalesce(nullif(last_error, ''), '{_UNREADABLE}')
+    updated_at, coalesce(begun_at, iif(cause = 'unrecorded', acknowledged_at, NULL)), 1, held, coalesce(nullif(last_error, ''), '{_UNREADABLE}')
 FROM (
     SELECT p.*, i.created_at AS queued_at, i.request_id, i.begun_at, i.held, i.last_error, CASE
         WHEN i.cause IS NOT NULL THEN i.cause
@@ -375,8 +371,7 @@ RETURNING payment_id, created_at, cause
 The cause is taken from the surest sign that is left. Without any sign a reversing payment is not "unrecorded": the till
 may have its sale, as it has that of a refund, and the money might never be returned.
 
-A restored row can't be withdrawn: the host may have got QUEUED, and ``receipts.cancel`` may have been sent. A row of an
-acknowledged payment is held if it is unknown whether ``receipts.cancel`` has begun.
+A restored row can't be withdrawn: the host may have got QUEUED, and ``receipts.cancel`` may have been sent.
 """
 
 

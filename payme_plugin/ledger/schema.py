@@ -95,6 +95,7 @@ CREATE TABLE cancellation (
     is_queued INTEGER NOT NULL DEFAULT 0 CHECK (is_queued IN (0, 1)),
     held TEXT CHECK (held IN ('host', 'old')),
     confirmed_at INTEGER,
+    reopened_at INTEGER,
     attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
     last_error TEXT NOT NULL DEFAULT '',
     ended_at INTEGER,

@@ -8,6 +8,8 @@ intent ──> created ──> paying ──> paid ──> recorded
 refused, aborted,    (unknown)           │
                                          v
                                       reversed
+
+A reversed payment becomes reversing again if Payme takes its "cancelled" back while the cancellation is confirming.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def reversal_answer(
         row, latest = journal.payment(row.payment_id), rows.latest_of(row.payment_id)
     status, text = ReversalStatus.REVERSED, Text.REVERSAL_REVERSED
     if row.state is not PaymentState.REVERSED:
-        if latest is not None and latest.ended_at is None:
+        if latest is not None and latest.ended_at is None and latest.confirmed_at is None:
             status, text = ReversalStatus.QUEUED, Text.REVERSAL_QUEUED
         elif otherwise is not None:
             return otherwise

@@ -1,6 +1,6 @@
-"""One step of one cancellation. The worker repeats it until Payme says cancelled (50).
+"""One step of one cancellation. The worker repeats it until Payme says cancelled (50) twice, ten minutes apart.
 
-    50                     done
+    50                     done; asked again after ten minutes, and if it is anything else then, begun anew
     0, 4, 5                cancel
     1, 2, 3, 6, 20, 30     cancel, then ask
     21                     accepted, ask again later; if it becomes 4 again, cancel again
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.errors import Conflict, JournalError
-from payme_plugin.ledger.states import Cause, End, Hold
+from payme_plugin.ledger.states import Cause, Hold
 from payme_plugin.log import Log
 from payme_plugin.operations.context import is_same_account
 from payme_plugin.operations.event_log import EventLog
@@ -56,7 +56,7 @@ class StepOutcome(Enum):
     """The outcome of a step."""
 
     DONE = "done"
-    """The row has ended."""
+    """The money is back: Payme says cancelled (50), or the row has ended."""
     ACCEPTED = "accepted"
     """Payme is cancelling (21)."""
     LATER = "later"
@@ -129,7 +129,7 @@ class CancellationStep:
         try:
             outcome, result, held = self._cancel_unless_cancelled(row, merchant, is_recorded, events)
             if outcome is StepOutcome.DONE:
-                self._rows.end(row, End.CANCELLED, result, events=events.take())
+                self._rows.confirm(row, result, events=events.take())
             else:
                 pause = pause_ms(row.attempts, self._jitter())
                 self._rows.postpone(row, pause, result, held=held, events=events.take())
@@ -160,7 +160,7 @@ class CancellationStep:
             reason = f"the settings hold no key of merchant account {row.pos_id} at {row.url}"
             return StepOutcome.BLOCKED, reason, None
         wait, queries = self._queries(row, merchant, events)
-        state = queries.state(wait.request_limit())
+        state = self._state(row, queries, wait.request_limit())
         if state in _CANCEL_AT or state in _CANCEL_AND_ASK_AT:
             if self._may_be_old(row):
                 receipt = queries.receipt(wait.request_limit())
@@ -176,6 +176,13 @@ class CancellationStep:
         if state == ReceiptState.CANCELLING:
             return StepOutcome.ACCEPTED, "Payme is cancelling (21)", None
         return StepOutcome.LATER, events.last or "no usable answer", None
+
+    def _state(self, row: CancellationRow, queries: ReceiptQueries, limit: float) -> int | None:
+        """Ask for the state; if Payme takes its "cancelled" back, a confirming row becomes an ordinary one."""
+        state = queries.state(limit)
+        if row.confirmed_at is not None and state not in {None, ReceiptState.CANCELLED}:
+            self._rows.reopen(row, f"Payme says {state} after cancelled (50)")
+        return state
 
     def _may_be_old(self, row: CancellationRow) -> bool:
         """Return whether by the till's clock the row was written a week after its payment; that clock may be wrong."""

@@ -48,8 +48,6 @@ def classify_pay_failure(
         wait: the operation's limits.
         failure: how ``receipts.pay`` failed.
         may_ask: the cashier may be asked for another code.
-
-    Money effect: cancels a receipt in state 0 if the code is in ``ignoredErrors`` but proves nothing.
     """
     if isinstance(failure, NotSent):
         return replace(
@@ -118,11 +116,12 @@ def poll(
 def _outcome_of_state(texts: Texts, state: int | None) -> NotPaid | Paid | None:
     if state == ReceiptState.PAID:
         return Paid(None)
-    if state == ReceiptState.CANCELLED:  # nothing was charged, or all of it is back: there is nothing to cancel
+    if state == ReceiptState.CANCELLED:  # nothing was charged, or all of it is back: the cancellation confirms it
         return NotPaid(
             status=PaymentStatus.REFUSED,
             message=texts(Text.PAYMENT_CANCELLED_BY_PAYME),
             reason="Payme says cancelled (50)",
+            needs_cancellation=True,
         )
     if state == ReceiptState.CANCELLING:  # the money is being returned: the cancellation follows it to its end
         return NotPaid(
@@ -162,16 +161,11 @@ def _unproven_refusal(
     state = queries.state(wait.question_limit())
     if state != ReceiptState.CREATED:
         return _outcome_of_state(context.texts, state) if state in {ReceiptState.PAID, ReceiptState.CANCELLED} else None
-    # An ignored code leaves no cancellation behind, but this one does not prove that nothing was charged. Only a
-    # receipt that is cancelled for certain needs none. Until then the row in state paying is the intent to cancel it.
-    is_cancelled = (
-        error.code in context.settings.ignored_errors
-        and queries.cancel(wait.question_limit()) == ReceiptState.CANCELLED
-    )
+    # An ignored code leaves no cancellation behind, but this one does not prove that nothing was charged.
     return NotPaid(
         status=PaymentStatus.REFUSED,
         message=message_of(context.texts, error),
-        reason=f"error {error.code}, state 0 asked after it" + (", cancelled on the spot" if is_cancelled else ""),
+        reason=f"error {error.code}, state 0 asked after it",
         error_code=error.code,
-        needs_cancellation=not is_cancelled,
+        needs_cancellation=True,
     )

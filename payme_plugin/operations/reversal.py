@@ -18,7 +18,7 @@ from hookspecs import ReversalResult, ReversalStatus
 from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.rows import NewCancellation
-from payme_plugin.ledger.states import Cause, End, PaymentState
+from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log
 from payme_plugin.operations.event_log import EventLog
 from payme_plugin.operations.receipt_queries import CANCEL, ReceiptQueries, receipt_id_of
@@ -261,7 +261,7 @@ class _Reversal:
     def _reversed(self, cancellation: CancellationRow) -> ReversalResult:
         # The money is returned even if the journal can't store it. The worker then ends the row with the same result.
         with self._logged_if_not_stored():
-            self._rows.end(cancellation, End.CANCELLED, "Payme says cancelled (50)", events=self._events.unstored)
+            self._rows.confirm(cancellation, "Payme says cancelled (50)", events=self._events.unstored)
             self._events.take()
         return self._reversed_result(was_queued=False)
 

@@ -78,7 +78,7 @@ def test_what_is_delivered_is_in_the_main_log(shop: Shop, main_log: Path, till: 
 
     (receipt,) = shop.sandbox.receipts()
     assert f"request receipts.cancel receipt={receipt.receipt_id}" in told(main_log)
-    assert "cancellation 1 of payment p1: done" in told(main_log)
+    assert "cancellation 1 of payment p1: Payme says cancelled (50)" in told(main_log)
 
 
 def test_the_worker_delivers_into_the_main_log_and_follows_it_into_the_next_shift(shop: Shop, main_log: Path) -> None:

@@ -37,6 +37,7 @@ ROW = CancellationRow(
     is_queued=False,
     held=None,
     confirmed_at=None,
+    reopened_at=None,
     ended_as=None,
     closed_reason=None,
 )

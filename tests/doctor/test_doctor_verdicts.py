@@ -170,6 +170,7 @@ def owed(created_at: int, last_error: str = "") -> CancellationRow:
         is_queued=False,
         held=None,
         confirmed_at=None,
+        reopened_at=None,
         ended_as=None,
         closed_reason=None,
     )

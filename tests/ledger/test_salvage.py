@@ -48,6 +48,7 @@ COLUMNS = (
     "is_queued",
     "held",
     "confirmed_at",
+    "reopened_at",
     "attempts",
     "last_error",
     "ended_at",
@@ -444,19 +445,6 @@ def test_without_any_sign_of_the_cause_the_cancellation_goes_on(
     empty_page(path, "cancellation")
 
     assert after_repair(path)[1].cause is cause
-
-
-def test_a_lost_row_of_an_acknowledged_payment_is_held(
-    path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
-) -> None:
-    def begun_and_acknowledged(journal: Journal) -> None:
-        Cancellations(journal).begin(given_up(journal, "p1"))
-        journal.acknowledge(journal.payment("p1"))
-
-    one(begun_and_acknowledged)
-    empty_page(path, "cancellation")
-
-    assert after_repair(path)[1].held is Hold.HOST
 
 
 def test_a_row_without_its_payment_is_restored_though_its_last_error_is_invalid(

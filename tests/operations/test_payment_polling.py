@@ -136,12 +136,12 @@ def test_at_the_deadline_the_cashier_reads_the_manuals_words(world: World) -> No
     assert world.path_of()[-1] == "unknown"
 
 
-def test_50_is_refused_with_nothing_to_cancel(world: World) -> None:
+def test_50_is_refused_and_its_cancellation_confirms_it(world: World) -> None:
     outcome = world.pay(world.paymego.code(BuyerAction.DECLINES, after_s=5))
 
     assert outcome.status is PaymentStatus.REFUSED
     assert outcome.message == world.text(Text.PAYMENT_CANCELLED_BY_PAYME)
-    assert (outcome.cancellation_queued, world.live()) == (False, [])
+    assert (outcome.cancellation_queued, len(world.live())) == (True, 1)
 
 
 def test_21_is_refused_with_a_cancellation(world: World) -> None:

@@ -127,7 +127,7 @@ def test_the_reason_is_read_as_it_was_written(world: HookedWorld, reason: str) -
 
 def test_an_end_by_payme_is_no_closing(world: HookedWorld) -> None:
     row = owe_refund(world)
-    world.work(30)
+    world.work(900)
 
     ended = world.journal.cancellation(row.cancellation_id)
     assert ended is not None

@@ -49,7 +49,7 @@ _REFUND = 100_000
 _PAUSE_S = 0.01
 _WORK = """
     SELECT 1 FROM payment WHERE state IN ('intent', 'created', 'paying', 'paid')
-    UNION ALL SELECT 1 FROM cancellation WHERE ended_at IS NULL
+    UNION ALL SELECT 1 FROM cancellation WHERE ended_at IS NULL AND confirmed_at IS NULL
     LIMIT 1
 """
 

@@ -47,7 +47,7 @@ ALLOWED = frozenset(
         ("created", "paying"), ("paying", "created"), ("paying", "paid"),
         *((before, after) for before in ("created", "paying") for after in _NOT_PAID),
         ("paid", "recorded"), ("paid", "reversing"), ("recorded", "reversing"),
-        ("reversing", "reversed"), ("reversing", "recorded"),
+        ("reversing", "reversed"), ("reversing", "recorded"), ("reversed", "reversing"),
     }
 )  # fmt: skip
 """The contract's table of transitions."""
