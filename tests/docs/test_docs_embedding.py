@@ -63,10 +63,12 @@ on_thread = gevent.get_hub().threadpool.apply
 plugins = PosPlugins()
 plugins.load_entry_points()
 on_thread(plugins.on_start, (Till(),))
+on_thread(plugins.on_ready)
 tea = Item(name="Tea", quantity=Decimal(1), price=500_000, amount=500_000)
 sale = Receipt(till="4", shift=1, number=1, kind=ReceiptKind.SALE, items=(tea,), total=500_000)
 request = PaymentRequest(payment_id="k-1", payment_type=7, amount=sale.total, receipt=sale)
 result = on_thread(plugins.on_payment, (request, Screen()))
+on_thread(plugins.on_payment_recorded, (result.payment,))
 on_thread(plugins.on_stop)
 """
 

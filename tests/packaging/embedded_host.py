@@ -45,6 +45,7 @@ def main() -> None:
     plugins = PosPlugins()
     plugins.load_entry_points()
     plugins.on_start(Till(json.loads(settings), Path(folder)))
+    plugins.on_ready()
     (tender,) = plugins.payment_types()
     bread = Item(name="Bread", quantity=Decimal(1), price=1_500_000, amount=1_500_000)
     sale = Receipt(till="3", shift=1, number=1, kind=ReceiptKind.SALE, items=(bread,), total=1_500_000)
@@ -53,6 +54,7 @@ def main() -> None:
     )
     result = plugins.on_payment(request, Cashier())
     if result is not None and result.payment is not None:
+        plugins.on_payment_recorded(result.payment)
         plugins.on_receipt_closed(replace(sale, payments=(result.payment,), closed_at=1_769_851_996_000))
     plugins.on_stop()
     sold = {
