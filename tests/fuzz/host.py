@@ -14,7 +14,7 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hookspecs import (
     BaseHost,
@@ -32,6 +32,9 @@ from hookspecs import (
     RefundRequest,
     ReversalStatus,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TENDER = 7
 HELD = {"paid", "acknowledged", "closed", "told"}
@@ -239,17 +242,20 @@ def new_code(random: Random) -> str:
     return str(random.randrange(10**19, 10**20))
 
 
-def until_it_returns(hook: Any) -> None:  # noqa: ANN401 - any hook without arguments
+def until_it_returns(hook: Callable[[], None]) -> None:
     while True:
         try:
-            return hook()
+            hook()
         except HookFailed:
             time.sleep(0.2)
+        else:
+            return
 
 
 def main() -> None:
     folder, url, seed, *mode = sys.argv[1:]
     till = Till(Path(folder), url, Random(seed))  # noqa: S311 - a plan
+    print("imported", flush=True)  # noqa: T201 - from now on it may be killed
     till.start()
     while not mode:
         till.sell()

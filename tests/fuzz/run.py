@@ -29,7 +29,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 HOST = Path(__file__).with_name("host.py")
 CREATED, PAYING, PAID, CANCELLING, CANCELLED = 0, 1, 4, 21, 50
@@ -108,7 +108,7 @@ class Payme:
         with self._lock:
             return self._random.uniform(least, most)
 
-    def choose(self, shares: dict[str, float]) -> str:
+    def choose(self, shares: Mapping[str, float]) -> str:
         with self._lock:
             return self._random.choices(list(shares), list(shares.values()))[0]
 
@@ -315,35 +315,37 @@ class Fuzz:
         self._url = url
         self._seed = seed
         self._processes = 0
+        self._till: subprocess.Popen[bytes] | None = None
 
     def start(self, *mode: str) -> subprocess.Popen[bytes]:
         self._processes += 1
         seed = f"{self._seed}.{self._processes}"
         with (self.folder / "stderr").open("ab") as log:
-            return subprocess.Popen(  # noqa: S603 - our own host
+            self._till = till = subprocess.Popen(  # noqa: S603 - our own host
                 [sys.executable, str(HOST), str(self.folder), self._url, seed, *mode],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
             )
+        assert till.stdout is not None
+        assert till.stdout.readline() == b"imported\n", self.failure("the till can't be imported")
+        return till
 
     def kill_once(self) -> None:
         """Let the till sell, and kill it: at some time, or before or after the effect of some request."""
-        died = threading.Event()
-        phase = self.random.choice(["before", "after"])
-        left = self.random.randint(1, 40) if self.random.random() < 0.7 else None
-        limit_s = self.random.uniform(0.2, 2.5) if left is None else 4.0
-        till = self.start()
+        died, phase = threading.Event(), self.random.choice(["before", "after"])
+        left = self.random.randint(1, 30) if self.random.random() < 0.7 else None
+        limit_s = self.random.uniform(0.0, 1.5) if left is None else 2.5
 
         def watch(now: str) -> None:
             nonlocal left
-            if left is None or now != phase:
-                return
-            left -= 1
-            if left == 0:
-                till.kill()
-                died.set()
+            if left is not None and now == phase:
+                left -= 1
+                if left == 0:
+                    till.kill()
+                    died.set()
 
+        till = self.start()
         self.payme.watch = watch
         died.wait(limit_s)
         assert till.poll() in {None, -signal.SIGKILL}, self.failure("the till ended by itself")
@@ -394,6 +396,12 @@ class Fuzz:
                     (found,) = journal.execute("PRAGMA integrity_check").fetchone()
             assert found == "ok", self.failure(f"{path.name}: {found}")
 
+    def end(self) -> None:
+        """End the till whatever happened."""
+        if self._till is not None:
+            self._till.kill()
+            self._till.communicate()
+
     def failure(self, what: object) -> str:
         return f"{what} (seed {self._seed}, process {self._processes}, see {self.folder})"
 
@@ -408,9 +416,12 @@ def main() -> None:
     payme = Payme(Random(f"server {asked.seed}"))  # noqa: S311 - a plan
     with served(payme) as url:
         fuzz = Fuzz(folder, payme, url, asked.seed)
-        for _ in range(asked.kills):
-            fuzz.kill_once()
-        fuzz.rest()
+        try:
+            for _ in range(asked.kills):
+                fuzz.kill_once()
+            fuzz.rest()
+        finally:
+            fuzz.end()
     states = Counter(each.state for each in payme.receipts.values())
     print(  # noqa: T201 - a command
         f"seed {asked.seed}: {asked.kills} kills, {len(payme.receipts)} receipts, {states[PAID]} paid, "
