@@ -1,6 +1,6 @@
 """The till of the fuzz: a durable list of sales, the order of calls of the contract, and a random plan.
 
-``host.py FOLDER URL SEED`` sells until it is killed. ``host.py FOLDER URL SEED rest`` sells nothing: it decides what an
+``host.py FOLDER URL RUN`` sells until it is killed. ``host.py FOLDER URL RUN rest`` sells nothing: it decides what an
 earlier process left, prints as JSON which receipts it has the money of, and works until its standard input ends.
 """
 
@@ -54,11 +54,11 @@ class Book:
         for line in text[:whole].splitlines():
             self._apply(json.loads(line))
 
-    def set(self, payment_id: str, step: str, **facts: object) -> None:
-        line = {"id": payment_id, "step": step, **facts}
-        os.write(self._file, json.dumps(line).encode() + b"\n")
-        os.fsync(self._file)
-        self._apply(line)
+    def set(self, payment_id: str, step: str, *, is_stored: bool = True, **facts: object) -> None:
+        self._apply({"id": payment_id, "step": step, **facts})
+        if is_stored:
+            os.write(self._file, json.dumps(self.sales[payment_id]).encode() + b"\n")
+            os.fsync(self._file)
 
     def _apply(self, line: dict[str, Any]) -> None:
         self.sales.setdefault(line["id"], {}).update(line)
@@ -72,10 +72,12 @@ class Till(BaseHost):
 
     identity = "fuzzed till"
 
-    def __init__(self, folder: Path, url: str, random: Random) -> None:
+    def __init__(self, folder: Path, url: str, run: str) -> None:
         self.book = Book(folder / "sales")
-        self.random = random
+        self.random = Random(run)  # noqa: S311 - a plan
         self.plugins = PosPlugins()
+        self._run = run
+        self._sold = 0
         self._folder = folder
         self._url = url
 
@@ -113,9 +115,11 @@ class Till(BaseHost):
     def sell(self) -> None:
         """Take one payment, and decide at random what becomes of its sale and of an older one."""
         self.repeat()
-        number = len(self.book.sales) + 1
-        payment_id = f"fuzz-{number}"
-        self.book.set(payment_id, "begun", number=number, amount=self.random.randint(1, 99) * 1000)
+        self._sold += 1
+        payment_id = f"{self._run}-{self._sold}"
+        sale = {"number": len(self.book.sales) + 1, "amount": self.random.randint(1, 99) * 1000}
+        # After a kill an open sale that was not stored is lost: its payment is an orphan.
+        self.book.set(payment_id, "begun", is_stored=self.random.random() < 0.6, **sale)
         self.pay(payment_id)
         if self.book.sales[payment_id]["step"] == "acknowledged":
             if self.random.random() < 0.15:
@@ -148,12 +152,12 @@ class Till(BaseHost):
     def keep(self, payment_id: str, result: PaymentResult) -> None:
         """Store a PAID and acknowledge it; now and then the till can't store it and gives the money back."""
         assert result.payment is not None
-        record = {"record": dict(result.payment.data)}
+        record = dict(result.payment.data)
         if self.random.random() < 0.05:
-            self.book.set(payment_id, "annulling", **record)
+            self.book.set(payment_id, "annulling", record=record)
             self.annul(payment_id)
         else:
-            self.book.set(payment_id, "paid", **record)
+            self.book.set(payment_id, "paid", record=record)
             self.acknowledge(payment_id)
 
     def acknowledge(self, payment_id: str) -> None:
@@ -253,8 +257,8 @@ def until_it_returns(hook: Callable[[], None]) -> None:
 
 
 def main() -> None:
-    folder, url, seed, *mode = sys.argv[1:]
-    till = Till(Path(folder), url, Random(seed))  # noqa: S311 - a plan
+    folder, url, run, *mode = sys.argv[1:]
+    till = Till(Path(folder), url, run)
     print("imported", flush=True)  # noqa: T201 - from now on it may be killed
     till.start()
     while not mode:

@@ -89,14 +89,14 @@ class Payme:
         receipts: by id.
         arrived: how often a code came in ``receipts.pay``.
         is_faulty: the line misbehaves.
-        watch: called with ``before`` and ``after`` around the effect of each request.
+        watch: called with ``before`` or ``after`` and the method, around the effect of each request.
     """
 
     def __init__(self, random: Random) -> None:
         self.receipts: dict[str, Receipt] = {}
         self.arrived: Counter[str] = Counter()
         self.is_faulty = True
-        self.watch: Callable[[str], None] = lambda _phase: None
+        self.watch: Callable[[str, str], None] = lambda _phase, _method: None
         self._random = random
         self._lock = threading.RLock()
 
@@ -192,8 +192,8 @@ FAULTS = {
     "garbage after": 2,
     "other id after": 2,
     "no id after": 2,
-    "lie with other id": 2,
-    "lie without id": 2,
+    "lie with other id": 6,
+    "lie without id": 6,
 }
 """What the line does to a request, before or after its effect, by its share."""
 
@@ -211,12 +211,12 @@ class Handler(BaseHTTPRequestHandler):
         payme = self.server.payme
         if request["method"] == "receipts.pay":
             payme.arrived[request["params"]["token"]] += 1
-        payme.watch("before")
+        payme.watch("before", request["method"])
         fault = payme.choose(FAULTS) if payme.is_faulty else "none"
         if not self.goes_on("before", fault):
             return
         answer = self.answer(request, fault)
-        payme.watch("after")
+        payme.watch("after", request["method"])
         if self.goes_on("after", fault):
             body = altered(answer, request, fault, payme)
             self.reply(200, b"<html>" if fault == "garbage after" else json.dumps(body).encode())
@@ -263,7 +263,7 @@ def altered(answer: dict[str, Any], request: dict[str, Any], fault: str, payme: 
         return {"id": request["id"], "error": error(INTERNAL_ERROR)}
     body = dict(answer)
     if fault.startswith("lie") and "id" in request["params"]:
-        state = int(payme.choose({"0": 1, "4": 1, "21": 1, "50": 1}))
+        state = int(payme.choose({"0": 1, "4": 3, "21": 1, "50": 2}))
         lie = Receipt(request["params"]["id"], payme.amount_of(request["params"]["id"]), {}, now_ms(), state).document()
         body = {"result": {"state": state} if request["method"] == "receipts.check" else {"receipt": lie}}
     if "other id" in fault:
@@ -334,12 +334,13 @@ class Fuzz:
     def kill_once(self) -> None:
         """Let the till sell, and kill it: at some time, or before or after the effect of some request."""
         died, phase = threading.Event(), self.random.choice(["before", "after"])
-        left = self.random.randint(1, 30) if self.random.random() < 0.7 else None
-        limit_s = self.random.uniform(0.0, 1.5) if left is None else 2.5
+        method = self.random.choice(["receipts.pay", "receipts.cancel", "", "never"])  # "": any
+        left = self.random.randint(1, 3 if method else 20)
+        limit_s = self.random.uniform(0.0, 1.5) if method == "never" else 2.5
 
-        def watch(now: str) -> None:
+        def watch(now: str, asked: str) -> None:
             nonlocal left
-            if left is not None and now == phase:
+            if now == phase and method in {asked, ""}:
                 left -= 1
                 if left == 0:
                     till.kill()
@@ -351,7 +352,7 @@ class Fuzz:
         assert till.poll() in {None, -signal.SIGKILL}, self.failure("the till ended by itself")
         till.kill()
         till.communicate()
-        self.payme.watch = lambda _phase: None
+        self.payme.watch = lambda _phase, _method: None
         self.check_journal()
         self.check_codes()
 
