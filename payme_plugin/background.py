@@ -40,6 +40,7 @@ _TOO_OLD_NOTICE = "payme.recovery.too_old"
 _NOT_READY_NOTICE = "payme.not_ready"
 _PENDING_NOTICE = "payme.pending"
 _UNACKNOWLEDGED_NOTICE = "payme.unacknowledged"
+_LINKS_NOTICE = "payme.fiscal_links"
 _BACKLOG_NOTICE = "payme.cancellations"
 _REOPENED_NOTICE = "payme.cancellations.reopened"
 _ANOTHER_TILL_NOTICE = "payme.another_till"
@@ -248,7 +249,9 @@ class Background:
         fault = self._storage.fault()
         if fault is not None:
             self._host.notice(JOURNAL_NOTICE, self.texts()(journal_notice(fault)))
-        rows = self.processor().cancellations
+        processor = self.processor()
+        self._notify_count(_LINKS_NOTICE, Text.NOTICE_FISCAL_LINKS_ENDED, processor.links_ended)
+        rows = processor.cancellations
         self._notify_count(_TOO_OLD_NOTICE, Text.NOTICE_PAYMENTS_TOO_OLD, rows.held(Hold.OLD))
         live, oldest, reopened = rows.backlog()
         self._notify_count(_REOPENED_NOTICE, Text.NOTICE_CANCELLATIONS_REOPENED, reopened)

@@ -83,6 +83,7 @@ class CancellationProcessor:
         cancellations: those of the journal.
         links: its fiscal links.
         steps: makes one step of a row.
+        links_ended: how many fiscal receipts Payme did not take in 3 days.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class CancellationProcessor:
         self.cancellations = Cancellations(journal)
         self.links = FiscalLinks(journal)
         self.steps = CancellationStep(journal, clock, jitter)
+        self.links_ended = 0
         self._leases = leases
         self._host = host
         self._clock = clock
@@ -167,7 +169,7 @@ class CancellationProcessor:
         try:
             with self._leases.try_acquire(_FIRST_LINK_LEASE + row.fiscal_link_id) as is_ours:
                 if is_ours and self.links.is_live(row):
-                    send_fiscal_link(self.journal, row, merchant, self._clock, self._jitter())
+                    self.links_ended += send_fiscal_link(self.journal, row, merchant, self._clock, self._jitter())
                 return is_ours
         except JournalError as error:
             _log.error("fiscal link %d: %s", row.fiscal_link_id, error)

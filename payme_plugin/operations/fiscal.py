@@ -20,6 +20,7 @@ from payme_plugin.log import Log
 from payme_plugin.operations.cancellation import pause_ms
 from payme_plugin.operations.context import is_same_account
 from payme_plugin.paymego import receipts
+from payme_plugin.paymego.codes import is_transient
 from payme_plugin.paymego.errors import CallFailed, ServerError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ __all__ = ["detail_of", "fiscal_data_of", "send_fiscal_link", "store_link"]
 _log = Log()
 
 _SALE = 0
+_PATIENCE_MS = 3 * 86_400_000
 _ACCEPTED = 0
 _LONGEST_LINK = 1000
 _LONGEST_PART = 64
@@ -101,11 +103,14 @@ def store_link(journal: Journal, row: PaymentRow, link: str) -> None:
 
 def send_fiscal_link(
     journal: Journal, row: FiscalLinkRow, merchant: MerchantClient, clock: Clock, jitter: float
-) -> None:
+) -> bool:
     """Send a fiscal receipt to Payme once, and store the result. The caller holds the row's lease.
 
-    Success ends the row, and so does an error code in an answer that repeats our request's id. Anything else is tried
-    again later: a fault of the network or of the server, another answer.
+    Success ends the row, and so does an error code in an answer that repeats our request's id, unless the code is
+    transient. Anything else is tried again later. An answer that does not end it after 3 days is the last.
+
+    Returns:
+        Whether the row ended for that reason.
 
     Raises:
         JournalError: the result could not be stored; the fiscal receipt is sent again.
@@ -114,28 +119,35 @@ def send_fiscal_link(
     data = fiscal_data_of(row.link)
     if data is None:
         links.end(row, "it is not the link of a fiscal receipt")
-        return
+        return False
     later = partial(links.postpone, row, pause_ms(row.attempts, jitter))
     if not is_same_account(row, merchant):
         later(f"the settings hold no key of merchant account {row.pos_id}")
-        return
+        return False
     deadline = clock.monotonic() + merchant.limits.timeout_s
     params = receipts.set_fiscal_data(row.receipt_id, data)
     try:
         answer = merchant.client.begin("receipts.set_fiscal_data", params, deadline).answer()
     except ServerError as refusal:
-        if not refusal.bound:
-            later(f"{refusal.explanation}, perhaps of another request")
-            return
-        _log.error("payment %s: Payme refuses the fiscal receipt, error %d", row.payment_id, refusal.code)
-        links.end(row, f"Payme refuses it, error {refusal.code}")
+        if refusal.bound and not is_transient(refusal.code):
+            _log.error("payment %s: Payme refuses the fiscal receipt, error %d", row.payment_id, refusal.code)
+            links.end(row, f"Payme refuses it, error {refusal.code}")
+            return False
+        reason = refusal.explanation if refusal.bound else f"{refusal.explanation}, perhaps of another request"
     except CallFailed as failure:
         later(failure.explanation)
+        return False
     else:
-        if answer.bound and isinstance(answer.result, Mapping) and answer.result.get("success") is True:
+        if isinstance(answer.result, Mapping) and answer.result.get("success") is True:
             links.end(row, "Payme has it")
-        else:
-            later("the answer does not confirm it")
+            return False
+        reason = "the answer does not confirm it"
+    if clock.wall_ms() - row.created_at < _PATIENCE_MS:
+        later(reason)
+        return False
+    _log.error("payment %s: Payme did not take the fiscal receipt in 3 days: %s", row.payment_id, reason)
+    links.end(row, f"Payme did not take it in 3 days, {reason}")
+    return True
 
 
 def _can_be_named(item: Item) -> bool:

@@ -10,7 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["CATALOGUE", "MANUAL_CODES", "Charged", "ErrorCode", "find", "is_documented", "proves_no_charge"]
+__all__ = [
+    "CATALOGUE",
+    "MANUAL_CODES",
+    "Charged",
+    "ErrorCode",
+    "find",
+    "is_documented",
+    "is_transient",
+    "proves_no_charge",
+]
 
 
 class Charged(Enum):
@@ -37,6 +46,7 @@ class ErrorCode:
     charged: Charged
 
 
+_TRANSIENT = frozenset({-32400, -32504, -31001, -31002, -31100, -31620, -31622, -31623, -31624, -31625})
 _NO, _ASK = Charged.NO, Charged.ASK
 
 _MANUAL = (
@@ -100,6 +110,11 @@ _BY_CODE = {entry.code: entry for entry in CATALOGUE}
 def find(code: int) -> ErrorCode | None:
     """Return the catalogue's entry for a code; None if it is unknown."""
     return _BY_CODE.get(code)
+
+
+def is_transient(code: int) -> bool:
+    """Return whether a request that got this code may succeed later: a service is down, or the settings are wrong."""
+    return code in _TRANSIENT
 
 
 def is_documented(code: int) -> bool:
