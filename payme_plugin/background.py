@@ -21,7 +21,7 @@ from payme_plugin.settings import SettingsError
 from payme_plugin.texts import Text, Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from hookspecs import QueueMessage, QueueVerdict, Receipt
     from payme_plugin.clock import Clock
@@ -40,6 +40,8 @@ _TOO_OLD_NOTICE = "payme.recovery.too_old"
 _NOT_READY_NOTICE = "payme.not_ready"
 _PENDING_NOTICE = "payme.pending"
 _UNACKNOWLEDGED_NOTICE = "payme.unacknowledged"
+_KEY_NOTICE = "payme.cancellations.key"
+_UNKNOWN_NOTICE = "payme.cancellations.unknown"
 _LINKS_NOTICE = "payme.fiscal_links"
 _BACKLOG_NOTICE = "payme.cancellations"
 _REOPENED_NOTICE = "payme.cancellations.reopened"
@@ -235,10 +237,10 @@ class Background:
                 self._processor = CancellationProcessor(journal, self._storage.opened.leases, self, self._clock)
             return self._processor
 
-    def merchant(self) -> MerchantClient | None:
-        """Return the merchant account in the current settings, or None if they can't be used."""
+    def merchants(self) -> Mapping[str, MerchantClient] | None:
+        """Return the merchant accounts in the current settings, by posId, or None if they can't be used."""
         settings = self._current_settings()
-        return None if settings is None else self._clients.merchant(settings)
+        return None if settings is None else self._clients.merchants(settings)
 
     def do_housekeeping(self) -> None:
         """Store what could not be stored, delete old payments and update the notices."""
@@ -252,6 +254,7 @@ class Background:
         processor = self.processor()
         self._notify_count(_LINKS_NOTICE, Text.NOTICE_FISCAL_LINKS_ENDED, processor.links_ended)
         rows = processor.cancellations
+        self._notify_accounts(processor)
         self._notify_count(_TOO_OLD_NOTICE, Text.NOTICE_PAYMENTS_TOO_OLD, rows.held(Hold.OLD))
         live, oldest, reopened = rows.backlog()
         self._notify_count(_REOPENED_NOTICE, Text.NOTICE_CANCELLATIONS_REOPENED, reopened)
@@ -308,6 +311,17 @@ class Background:
         self._notify_count(_PENDING_NOTICE, Text.NOTICE_PENDING, pending)
         with contextlib.suppress(JournalError):  # the journal has a notice of its own
             self.notify_unacknowledged()
+
+    def _notify_accounts(self, processor: CancellationProcessor) -> None:
+        """Show which merchant account's key is missing, and which server does not know a receipt of the journal."""
+        merchants, texts = self.merchants(), self.texts()
+        if merchants is not None:
+            missing = sorted(processor.cancellations.accounts() - merchants.keys())
+            text = texts(Text.NOTICE_KEY_MISSING, pos_id=missing[0]) if missing else None
+            self._host.notice(_KEY_NOTICE, text)
+        unknown = next(iter(processor.unknown_at.values()), None)
+        text = None if unknown is None else texts(Text.NOTICE_RECEIPT_UNKNOWN, made_at=unknown[0], asked_at=unknown[1])
+        self._host.notice(_UNKNOWN_NOTICE, text)
 
     def _notify_count(self, key: str, text: Text, count: int) -> None:
         self._host.notice(key, self.texts()(text, count=count) if count else None)

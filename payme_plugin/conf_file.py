@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "ACCOUNT",
     "MAX_FILE_BYTES",
     "MAX_LINES",
     "SECTION",
@@ -39,7 +40,10 @@ __all__ = [
 ]
 
 SECTION = "Main"
-"""The one section whose values count."""
+"""The section of the settings."""
+
+ACCOUNT = "Account "
+"""What begins the name of the section of a former merchant account; its posId follows."""
 
 MAX_FILE_BYTES = 65_536
 """A settings file with every setting and its comments takes a tenth of this."""
@@ -104,10 +108,12 @@ class ConfFile:
     Attributes:
         values: the values of ``[Main]`` by their names as written; of a name given twice, the first.
         faults: everything that can't be read, in the order of the lines.
+        accounts: the values of each section ``[Account <posId>]``, by posId and name.
     """
 
     values: Mapping[str, ConfValue] = field(repr=False)
     faults: tuple[ConfFault, ...]
+    accounts: Mapping[str, Mapping[str, ConfValue]] = field(default_factory=dict, repr=False)
 
 
 def read_bounded(path: Path, limit: int) -> Content:
@@ -171,12 +177,13 @@ class _Scanner:
         self._main_line: int | None = None
         self._homeless = False
         self._values: dict[str, ConfValue] = {}
+        self._accounts: dict[str, dict[str, ConfValue]] = {}
 
     def scan(self, lines: list[str]) -> ConfFile:
         faults = tuple(
             fault for number, line in enumerate(lines, start=1) for fault in self._line(number, line.strip())
         )
-        return ConfFile(self._values, faults)
+        return ConfFile(self._values, faults, self._accounts)
 
     def _line(self, number: int, line: str) -> Iterator[ConfFault]:
         if not line or line.startswith((";", "#")):
@@ -208,11 +215,14 @@ class _Scanner:
         if self._section is None and not self._homeless:
             self._homeless = True
             yield ConfFault(number, name, f"it stands in no section; write [{SECTION}] on a line above it")
-        if self._section not in {None, SECTION}:
+        values = self._values
+        if self._section is not None and self._section.startswith(ACCOUNT):
+            values = self._accounts.setdefault(self._section.removeprefix(ACCOUNT).strip(), {})
+        elif self._section not in {None, SECTION}:
             yield ConfFault(number, name, f"it stands in another section; allowed is [{SECTION}] alone")
             return
-        if name in self._values:
-            yield ConfFault(number, name, f"it stands on line {self._values[name].line} already; allowed is one")
+        if name in values:
+            yield ConfFault(number, name, f"it stands on line {values[name].line} already; allowed is one")
             return
         text = unquoted(value)
         if text is None:
@@ -220,7 +230,7 @@ class _Scanner:
                 number, name, "a quotation mark lacks its partner; allowed is a value between two '\"' or without any"
             )
             return
-        self._values[name] = ConfValue(text, number)
+        values[name] = ConfValue(text, number)
 
 
 @dataclass(frozen=True, slots=True)

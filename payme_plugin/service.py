@@ -135,6 +135,7 @@ class Service:
             notice=self.host.notice,
             files=self.storage.opened.file,
             keep_result=self.background.keep_result,
+            merchants=self._clients.merchants(settings),
         )
 
     def texts(self) -> Texts:
@@ -171,7 +172,7 @@ class Service:
 
 
 class ClientCache:
-    """Keeps one client and replaces it when the merchant account changes. Any thread may use it.
+    """Keeps the clients of the merchant accounts in the settings, and replaces those that change. Thread-safe.
 
     Args:
         clock: time.
@@ -182,35 +183,40 @@ class ClientCache:
         self._clock = clock
         self._new_client = new_client
         self._lock = threading.Lock()
-        self._client: PaymeGoClient | None = None
-        self._made_for: object = None
+        self._clients: dict[object, PaymeGoClient] = {}
         self._is_closed = False
 
     def of(self, settings: Settings) -> PaymeGoClient:
-        """Return the client for ``settings``; after ``close``, one that sends nothing."""
-        wanted = (MerchantAccount.of(settings), settings.ca_file, settings.proxy)
-        with self._lock:
-            if self._client is not None and self._made_for == wanted:
-                return self._client
-            former, client = self._client, self._new_client(settings, self._clock)
-            if self._is_closed:
-                client.close()
-            self._client, self._made_for = client, wanted
-        if former is not None:
-            former.close()
-        return client
+        """Return the client of the current merchant account; after ``close``, one that sends nothing."""
+        return self._clients_of(settings)[0]
 
-    def merchant(self, settings: Settings) -> MerchantClient:
-        """Return the merchant account in ``settings`` with its client."""
-        return MerchantClient(settings.pos_id, settings.url, self.of(settings), limits_of(settings))
+    def merchants(self, settings: Settings) -> dict[str, MerchantClient]:
+        """Return the merchant accounts in ``settings`` by posId; a former one goes before the current one."""
+        limits, clients = limits_of(settings), self._clients_of(settings)
+        pairs = zip(settings.accounts, clients, strict=True)
+        return {each.pos_id: MerchantClient(each.pos_id, each.url, client, limits) for each, client in pairs}
 
     def close(self) -> None:
-        """Close the client: end every wait for an answer and send nothing more."""
+        """Close the clients: end every wait for an answer and send nothing more."""
         with self._lock:
             self._is_closed = True
-            client = self._client
-        if client is not None:
+            clients = tuple(self._clients.values())
+        for client in clients:
             client.close()
+
+    def _clients_of(self, settings: Settings) -> list[PaymeGoClient]:
+        """Return a client for each of ``settings.accounts``; close those that no account needs any more."""
+        keys = [(MerchantAccount.of(each), each.ca_file, each.proxy) for each in settings.accounts]
+        with self._lock:
+            former, self._clients = self._clients, {}
+            for key, each in zip(keys, settings.accounts, strict=True):
+                if key not in self._clients:
+                    self._clients[key] = former.pop(key) if key in former else self._new_client(each, self._clock)
+            clients = [self._clients[key] for key in keys]
+            unneeded = [*former.values(), *(clients if self._is_closed else ())]
+        for client in unneeded:
+            client.close()
+        return clients
 
 
 @dataclass(frozen=True, slots=True)

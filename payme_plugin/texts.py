@@ -107,6 +107,8 @@ class Text(Enum):
     NOTICE_CANCELLATIONS_WAIT = "notice.cancellations_wait"
     NOTICE_CANCELLATIONS_REOPENED = "notice.cancellations_reopened"
     NOTICE_JOURNAL_IN_USE = "notice.journal_in_use"
+    NOTICE_KEY_MISSING = "notice.key_missing"
+    NOTICE_RECEIPT_UNKNOWN = "notice.receipt_unknown"
     NOTICE_FISCAL_LINKS_ENDED = "notice.fiscal_links_ended"
     NOTICE_QUEUE_VERSION = "notice.queue_version"
     NOTICE_QUEUE_UNKNOWN = "notice.queue_unknown"

@@ -21,7 +21,7 @@ from payme_plugin.settings import SettingsError, SettingsReader
 from payme_plugin.till import FolderUnusable, ReceiptBook, reference_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -61,26 +61,26 @@ class JournalDelivery:
         journal = storage.another_journal()
         self._processor = CancellationProcessor(journal, storage.opened.leases, self.host, clock)
 
-    def require_merchant(self) -> MerchantClient:
-        """Return the merchant account in the settings.
+    def require_merchants(self) -> Mapping[str, MerchantClient]:
+        """Return the merchant accounts in the settings, by posId.
 
         Raises:
             UsageFault: the settings can't be used.
         """
-        merchant = self.merchant()
-        if merchant is None:
+        merchants = self.merchants()
+        if merchants is None:
             message = "the settings can't be used any more; `payme settings check` says why"
             raise UsageFault(message)
-        return merchant
+        return merchants
 
     def processor(self) -> CancellationProcessor:
         """Return what works on the rows."""
         return self._processor
 
-    def merchant(self) -> MerchantClient | None:
-        """Return the merchant account in the settings of this moment, or None if they can't be used."""
+    def merchants(self) -> Mapping[str, MerchantClient] | None:
+        """Return the merchant accounts in the settings of this moment, by posId, or None if they can't be used."""
         try:
-            return self._clients.merchant(self._settings.read())
+            return self._clients.merchants(self._settings.read())
         except SettingsError:
             return None
 

@@ -66,7 +66,7 @@ def _end(delivery: JournalDelivery, row: CancellationRow, reason: str) -> tuple[
     ended = Refusal(f"cancellation {row.cancellation_id} has ended already; `payme queue show` tells how")
     if row.ended_at is not None:
         raise ended
-    state = delivery.processor().steps.last_state(row, delivery.require_merchant())
+    state = delivery.processor().steps.last_state(row, delivery.require_merchants().get(row.pos_id))
     ended_as = End.CANCELLED if state == ReceiptState.CANCELLED else End.CLOSED
     try:
         delivery.processor().cancellations.end(row, ended_as, state_in_words(state), closed_reason=reason)

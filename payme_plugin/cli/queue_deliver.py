@@ -66,8 +66,8 @@ def deliver(given: Given, *, until_empty: bool) -> int:
                 if until_empty:
                     deliver_all(delivery, patience_s)
                 else:
-                    delivery.processor().deliver_due(delivery.require_merchant())
-                delivery.processor().send_links(delivery.require_merchant(), patience_s, due_only=not until_empty)
+                    delivery.processor().deliver_due(delivery.require_merchants())
+                delivery.processor().send_links(delivery.require_merchants(), patience_s, due_only=not until_empty)
                 left = _work_of(delivery)
                 fault_met = delivery.storage.fault()
                 if fault_met is not None:
@@ -83,7 +83,7 @@ def deliver_all(delivery: JournalDelivery, patience_s: float) -> bool:
 
     Money effect: may cancel.
     """
-    return delivery.processor().deliver_until_empty(delivery.require_merchant(), patience_s)
+    return delivery.processor().deliver_until_empty(delivery.require_merchants(), patience_s)
 
 
 def _finish_earlier(given: Given) -> None:

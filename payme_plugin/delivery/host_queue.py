@@ -147,10 +147,10 @@ class QueueConsumer:
         self._set_problem(message_id, None)
         if row.ended_at is not None or row.confirmed_at is not None:
             return QueueVerdict.DONE
-        merchant = self._delivery.merchant()
-        if merchant is None:
+        merchants = self._delivery.merchants()
+        if merchants is None:
             return QueueVerdict.RETRY
-        return QueueVerdict.DONE if processor.deliver(row, merchant) is StepOutcome.DONE else QueueVerdict.RETRY
+        return QueueVerdict.DONE if processor.deliver(row, merchants) is StepOutcome.DONE else QueueVerdict.RETRY
 
     def _set_problem(self, message_id: str, text: str | None) -> None:
         """Show the problem of a message; remove it if ``text`` is None."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 
 from payme_plugin.delivery.host_queue import message_of
 from payme_plugin.ledger.cancellations import FARTHEST_DUE_MS, Cancellations
@@ -19,7 +20,7 @@ from payme_plugin.operations.cancellation import CancellationStep, StepOutcome
 from payme_plugin.operations.fiscal import send_fiscal_link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from hookspecs import QueueMessage
     from payme_plugin.clock import Clock
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.locks import Leases
     from payme_plugin.ledger.rows import CancellationRow, FiscalLinkRow
     from payme_plugin.operations.cancellation import MerchantClient
+
+    Merchants = Mapping[str, MerchantClient]
 
 __all__ = ["CancellationProcessor", "Delivery", "DeliveryHost"]
 
@@ -55,8 +58,8 @@ class Delivery(Protocol):
     def processor(self) -> CancellationProcessor:
         """Return the processor of the rows; raise ``JournalError`` if the journal can't be used."""
 
-    def merchant(self) -> MerchantClient | None:
-        """Return the merchant account in the current settings, or None if they can't be used."""
+    def merchants(self) -> Merchants | None:
+        """Return the merchant accounts in the current settings, by posId, or None if they can't be used."""
 
     def do_housekeeping(self) -> None:
         """Do the housekeeping before a worker delivers what is due."""
@@ -83,6 +86,7 @@ class CancellationProcessor:
         cancellations: those of the journal.
         links: its fiscal links.
         steps: makes one step of a row.
+        unknown_at: by row, the host where a receipt was made and the one that was asked and does not know it.
         links_ended: how many fiscal receipts Payme did not take in 3 days.
     """
 
@@ -99,6 +103,7 @@ class CancellationProcessor:
         self.links = FiscalLinks(journal)
         self.steps = CancellationStep(journal, clock, jitter)
         self.links_ended = 0
+        self.unknown_at: dict[int, tuple[str, str]] = {}
         self._leases = leases
         self._host = host
         self._clock = clock
@@ -135,7 +140,7 @@ class CancellationProcessor:
         has_say = row.cause is Cause.UNRECORDED and row.begun_at is None and row.confirmed_at is None
         return self._host.is_recorded(row.payment_id) if has_say else None
 
-    def step(self, row: CancellationRow, merchant: MerchantClient, *, is_recorded: bool | None) -> StepOutcome | None:
+    def step(self, row: CancellationRow, merchants: Merchants, *, is_recorded: bool | None) -> StepOutcome | None:
         """Step a row; return None if its lease is taken or the result could not be stored.
 
         Money effect: may cancel, the whole amount of the row's receipt.
@@ -149,12 +154,17 @@ class CancellationProcessor:
                 now = self.journal.cancellation(row.cancellation_id)
                 if now is None or now.ended_at is not None:
                     return StepOutcome.DONE
-                return self.steps.step(now, merchant, is_recorded=is_recorded)
+                merchant = merchants.get(now.pos_id)
+                outcome = self.steps.step(now, merchant, is_recorded=is_recorded)
+                self.unknown_at.pop(row.cancellation_id, None)
+                if outcome is StepOutcome.UNKNOWN and merchant is not None:
+                    self.unknown_at[row.cancellation_id] = _host_of(row.url), _host_of(merchant.url)
+                return outcome
         except JournalError as error:
             _log.error("cancellation %d: %s", row.cancellation_id, error)
             return None
 
-    def deliver(self, row: CancellationRow, merchant: MerchantClient) -> StepOutcome | None:
+    def deliver(self, row: CancellationRow, merchants: Merchants) -> StepOutcome | None:
         """Ask the host whether it has the row's payment, then step the row; return as ``step``.
 
         Raises:
@@ -162,28 +172,30 @@ class CancellationProcessor:
 
         Money effect: may cancel, the whole amount of the row's receipt.
         """
-        return self.step(row, merchant, is_recorded=self.is_recorded(row))
+        return self.step(row, merchants, is_recorded=self.is_recorded(row))
 
-    def send_link(self, row: FiscalLinkRow, merchant: MerchantClient) -> bool:
+    def send_link(self, row: FiscalLinkRow, merchants: Merchants) -> bool:
         """Send a fiscal receipt to Payme; return False if the lease is taken or nothing was stored."""
         try:
             with self._leases.try_acquire(_FIRST_LINK_LEASE + row.fiscal_link_id) as is_ours:
                 if is_ours and self.links.is_live(row):
-                    self.links_ended += send_fiscal_link(self.journal, row, merchant, self._clock, self._jitter())
+                    self.links_ended += send_fiscal_link(
+                        self.journal, row, merchants.get(row.pos_id), self._clock, self._jitter()
+                    )
                 return is_ours
         except JournalError as error:
             _log.error("fiscal link %d: %s", row.fiscal_link_id, error)
             return False
 
-    def deliver_due(self, merchant: MerchantClient) -> None:
+    def deliver_due(self, merchants: Merchants) -> None:
         """Step every row that is due, once.
 
         Money effect: may cancel.
         """
         for row in self.cancellations.due(_MOST_DUE):
-            self.deliver(row, merchant)
+            self.deliver(row, merchants)
 
-    def deliver_until_empty(self, merchant: MerchantClient, patience_s: float) -> bool:
+    def deliver_until_empty(self, merchants: Merchants, patience_s: float) -> bool:
         """Step all live rows repeatedly, ignoring their pauses; return whether all have ended.
 
         Rows in state 21 or with a taken lease are worth waiting for: as long as there are any, no other row is stepped.
@@ -194,12 +206,12 @@ class CancellationProcessor:
         """
         for row in self.cancellations.due(_MOST_DUE):
             if row.confirmed_at is not None:
-                self.deliver(row, merchant)
+                self.deliver(row, merchants)
         gives_up_at: float | None = None
         waits_for: set[int] = set()
         while rows := self.cancellations.live():
             chosen = [row for row in rows if not waits_for or row.cancellation_id in waits_for]
-            outcomes = {row.cancellation_id: self.deliver(row, merchant) for row in chosen}
+            outcomes = {row.cancellation_id: self.deliver(row, merchants) for row in chosen}
             is_whole, waits_for = not waits_for, {number for number, one in outcomes.items() if one in _WAITED_FOR}
             has_ended, now = StepOutcome.DONE in outcomes.values(), self._clock.monotonic()
             if has_ended or gives_up_at is None:
@@ -210,11 +222,11 @@ class CancellationProcessor:
                 self._clock.sleep(_PAUSE_S)
         return self.cancellations.backlog()[0] == 0
 
-    def send_links(self, merchant: MerchantClient, patience_s: float, *, due_only: bool) -> None:
+    def send_links(self, merchants: Merchants, patience_s: float, *, due_only: bool) -> None:
         """Send each pending fiscal receipt once; begin none after ``patience_s`` seconds.
 
         Args:
-            merchant: the merchant account in the settings.
+            merchants: the merchant accounts in the settings, by posId.
             patience_s: seconds after which no request is begun.
             due_only: skip rows whose pause is not over.
 
@@ -225,4 +237,8 @@ class CancellationProcessor:
         for row in self.links.due(_MOST_DUE) if due_only else self.links.live():
             if self._clock.monotonic() >= gives_up_at:
                 return
-            self.send_link(row, merchant)
+            self.send_link(row, merchants)
+
+
+def _host_of(url: str) -> str:
+    return urlsplit(url).hostname or url

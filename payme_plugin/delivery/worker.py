@@ -11,6 +11,8 @@ from payme_plugin.log import Log
 from payme_plugin.secret import safe_traceback
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from payme_plugin.clock import Clock
     from payme_plugin.delivery.processor import CancellationProcessor, Delivery
     from payme_plugin.ledger.rows import CancellationRow
@@ -101,14 +103,14 @@ class Worker:
         began_at = self._clock.monotonic()
         due = self._due(processor, began_at)
         with self.host_lock:
-            merchant = self._delivery.merchant() if due else None
+            merchants = self._delivery.merchants() if due else None
         for row in due:
             if self._clock.monotonic() - began_at >= _MOST_S:
                 return 0.0
             self._delivery.yield_to_sale()
             if self._stopping.is_set():
                 return 0.0
-            if self._deliver(processor, row, merchant):
+            if self._deliver(processor, row, merchants):
                 self._failed_at.pop(_name(row), None)
             else:
                 self._failed_at[_name(row)] = self._clock.monotonic()
@@ -131,16 +133,18 @@ class Worker:
         chosen = [name for name in rows if now - self._failed_at.get(name, float("-inf")) >= _RETRY_AFTER_S]
         return [rows[name] for name in sorted(chosen, key=lambda name: self._failed_at.get(name, float("-inf")))]
 
-    def _deliver(self, processor: CancellationProcessor, row: _Row, merchant: MerchantClient | None) -> bool:
+    def _deliver(
+        self, processor: CancellationProcessor, row: _Row, merchants: Mapping[str, MerchantClient] | None
+    ) -> bool:
         """Deliver one row; return whether its next due time was stored."""
         try:
             if isinstance(row, FiscalLinkRow):
-                return merchant is not None and processor.send_link(row, merchant)
+                return merchants is not None and processor.send_link(row, merchants)
             with self.host_lock:
                 if processor.offer(row):
                     return True
                 is_recorded = processor.is_recorded(row)
-            return merchant is not None and processor.step(row, merchant, is_recorded=is_recorded) is not None
+            return merchants is not None and processor.step(row, merchants, is_recorded=is_recorded) is not None
         except JournalError as error:
             _log.error("%s waits: %s", _name(row), error)
         except Exception as error:  # noqa: BLE001 - one row's fault stops no other

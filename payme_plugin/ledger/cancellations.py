@@ -96,6 +96,11 @@ class Cancellations:
             live, oldest, reopened = connection.execute(query).fetchone()
         return live, oldest, reopened
 
+    def accounts(self) -> set[str]:
+        """Return the posIds of the merchant accounts that have money to return."""
+        with self._journal.reading() as connection:
+            return {row[0] for row in connection.execute(_RETURNING.replace("*", "DISTINCT pos_id"))}
+
     def held(self, why: Hold) -> int:
         """Return how many live rows are held for this reason."""
         query = "SELECT count(*) FROM cancellation WHERE ended_at IS NULL AND held = ?"

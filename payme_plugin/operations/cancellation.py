@@ -21,7 +21,6 @@ from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.states import Cause, Hold
 from payme_plugin.log import Log
-from payme_plugin.operations.context import is_same_account
 from payme_plugin.operations.event_log import EventLog
 from payme_plugin.operations.receipt_queries import CANCEL, ReceiptQueries
 from payme_plugin.operations.wait import CashierWait
@@ -59,6 +58,8 @@ class StepOutcome(Enum):
     """The money is back: Payme says cancelled (50), or the row has ended."""
     ACCEPTED = "accepted"
     """Payme is cancelling (21)."""
+    UNKNOWN = "unknown"
+    """The server or account that was asked does not know the receipt, although the journal has it."""
     LATER = "later"
     """Nothing is known yet."""
     BLOCKED = "blocked"
@@ -69,7 +70,7 @@ class StepOutcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class MerchantClient:
-    """The merchant account in the settings, with a client; its key is used only for its own payments.
+    """A merchant account of the settings, with a client; its key is used only for its own payments.
 
     Attributes:
         pos_id: its id.
@@ -112,12 +113,12 @@ class CancellationStep:
         self._clock = clock
         self._jitter = jitter
 
-    def step(self, row: CancellationRow, merchant: MerchantClient, *, is_recorded: bool | None) -> StepOutcome:
+    def step(self, row: CancellationRow, merchant: MerchantClient | None, *, is_recorded: bool | None) -> StepOutcome:
         """Make one step of a live row and store its result. The caller holds the row's lease.
 
         Args:
             row: as it was read under the lease.
-            merchant: the merchant account in the settings.
+            merchant: the row's merchant account, or None if the settings lack its key.
             is_recorded: the host's answer about the payment; None if it can't be asked, then its last answer counts.
 
         Raises:
@@ -138,15 +139,15 @@ class CancellationStep:
         _log.info("cancellation %d of payment %s: %s", row.cancellation_id, row.payment_id, result)
         return outcome
 
-    def last_state(self, row: CancellationRow, merchant: MerchantClient) -> int | None:
+    def last_state(self, row: CancellationRow, merchant: MerchantClient | None) -> int | None:
         """Ask for the receipt's state and change nothing; return None if there is no usable answer."""
-        if not is_same_account(row, merchant):
+        if merchant is None:
             return None
         wait, queries = self._queries(row, merchant, EventLog(self._clock))
         return queries.state(wait.request_limit())
 
     def _cancel_unless_cancelled(
-        self, row: CancellationRow, merchant: MerchantClient, is_recorded: bool | None, events: EventLog
+        self, row: CancellationRow, merchant: MerchantClient | None, is_recorded: bool | None, events: EventLog
     ) -> tuple[StepOutcome, str, Hold | None]:
         """Ask for the state, and cancel if necessary; return the outcome, its reason and why the row is held, if it is.
 
@@ -156,9 +157,8 @@ class CancellationStep:
         has_payment = row.held is Hold.HOST if is_recorded is None else is_recorded
         if row.cause is Cause.UNRECORDED and has_payment:
             return StepOutcome.HELD, "the till says that it has this payment", Hold.HOST
-        if not is_same_account(row, merchant):
-            reason = f"the settings hold no key of merchant account {row.pos_id} at {row.url}"
-            return StepOutcome.BLOCKED, reason, None
+        if merchant is None:
+            return StepOutcome.BLOCKED, f"the settings hold no key of merchant account {row.pos_id}", None
         wait, queries = self._queries(row, merchant, events)
         state = self._state(row, queries, wait.request_limit())
         if state in _CANCEL_AT or state in _CANCEL_AND_ASK_AT:
@@ -175,7 +175,8 @@ class CancellationStep:
             return StepOutcome.DONE, "Payme says cancelled (50)", None
         if state == ReceiptState.CANCELLING:
             return StepOutcome.ACCEPTED, "Payme is cancelling (21)", None
-        return StepOutcome.LATER, events.last or "no usable answer", None
+        outcome = StepOutcome.UNKNOWN if queries.has_unknown_receipt else StepOutcome.LATER
+        return outcome, events.last or "no usable answer", None
 
     def _state(self, row: CancellationRow, queries: ReceiptQueries, limit: float) -> int | None:
         """Ask for the state; if Payme takes its "cancelled" back, a confirming row becomes an ordinary one."""

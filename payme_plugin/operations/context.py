@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.connection import FileIdentity
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.locks import Leases
-    from payme_plugin.ledger.rows import CancellationRow, FiscalLinkRow, PaymentRow
+    from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.operations.cancellation import MerchantClient
     from payme_plugin.operations.payment_slips import PaymentSlips
     from payme_plugin.operations.results import NotPaid
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from payme_plugin.settings import Settings
     from payme_plugin.texts import Text, Texts
 
-__all__ = ["Context", "Limits", "is_same_account", "limits_of"]
+__all__ = ["Context", "Limits", "limits_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ class Context:
         slips: renders the slips.
         notice: shows a notice at the till, by key; None withdraws it.
         files: detects that the journal's files were deleted, moved or replaced.
+        merchants: the merchant accounts of the settings, by posId; a former one goes before the current one.
         keep_result: keeps what the journal can't store: a payment and its outcome, or None if that is unknown.
     """
 
@@ -67,6 +68,13 @@ class Context:
     notice: Callable[[str, str | None], None]
     files: FileIdentity
     keep_result: Callable[[PaymentRow, NotPaid | None], None]
+    merchants: Mapping[str, MerchantClient] = field(default_factory=dict)
+
+    def for_row(self, row: PaymentRow) -> Context | None:
+        """Return the context with the client of a payment's merchant account; None if the settings lack its key."""
+        if row.pos_id in self.merchants:
+            return replace(self, client=self.merchants[row.pos_id].client)
+        return self if row.pos_id == self.settings.pos_id else None
 
     @property
     def limits(self) -> Limits:
@@ -85,8 +93,3 @@ def limits_of(settings: Settings) -> Limits:
         duration_s=settings.pay_duration_ms / 1000,
         frequency_s=settings.frequency_ms / 1000,
     )
-
-
-def is_same_account(row: PaymentRow | CancellationRow | FiscalLinkRow, account: Settings | MerchantClient) -> bool:
-    """Return whether a row belongs to a merchant account, so that a request may use the account's key."""
-    return (row.pos_id, row.url) == (account.pos_id, account.url)

@@ -18,7 +18,6 @@ from urllib.parse import parse_qs, urlsplit
 from payme_plugin.ledger.fiscal_links import FiscalLinks
 from payme_plugin.log import Log
 from payme_plugin.operations.cancellation import pause_ms
-from payme_plugin.operations.context import is_same_account
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.codes import is_transient
 from payme_plugin.paymego.errors import CallFailed, ServerError
@@ -102,7 +101,7 @@ def store_link(journal: Journal, row: PaymentRow, link: str) -> None:
 
 
 def send_fiscal_link(
-    journal: Journal, row: FiscalLinkRow, merchant: MerchantClient, clock: Clock, jitter: float
+    journal: Journal, row: FiscalLinkRow, merchant: MerchantClient | None, clock: Clock, jitter: float
 ) -> bool:
     """Send a fiscal receipt to Payme once, and store the result. The caller holds the row's lease.
 
@@ -121,7 +120,7 @@ def send_fiscal_link(
         links.end(row, "it is not the link of a fiscal receipt")
         return False
     later = partial(links.postpone, row, pause_ms(row.attempts, jitter))
-    if not is_same_account(row, merchant):
+    if merchant is None:
         later(f"the settings hold no key of merchant account {row.pos_id}")
         return False
     deadline = clock.monotonic() + merchant.limits.timeout_s

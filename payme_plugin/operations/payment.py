@@ -21,7 +21,6 @@ from payme_plugin.log import Log
 from payme_plugin.operations import results
 from payme_plugin.operations.answers import payment_answer
 from payme_plugin.operations.code_scan import Code, CodeScanner, NoCode, is_other_wallets, reason_for_stale
-from payme_plugin.operations.context import is_same_account
 from payme_plugin.operations.event_log import EventLog
 from payme_plugin.operations.fiscal import detail_of
 from payme_plugin.operations.host_guard import GuardedUi
@@ -186,9 +185,10 @@ class _Payment:
                 reason="asked again; no code was sent",
                 needs_cancellation=row.receipt_id is not None,
             )
-        elif not is_same_account(row, self._context.settings):
+        elif (context := self._context.for_row(row)) is None:
             outcome = results.unknown(self._context.texts, "asked again; the settings have another merchant account")
         else:
+            self._context = context
             self._wait.start()
             # The code may have never arrived: a receipt that is still open then takes no money any more.
             outcome = self._poll(row, created_until=self._wait.now + self._context.limits.timeout_s)
@@ -380,7 +380,8 @@ class _Payment:
     def _paid(self, row: PaymentRow, receipt: ServerReceipt | None) -> PaymentResult:
         """Return PAID, unless Payme's receipt contradicts it; it is asked for if the slip needs a missing field."""
         is_lacking = receipt is None or any(receipt.raw.get(name) is None for name in _SLIP_NEEDS)
-        if is_lacking and is_same_account(row, self._context.settings):
+        if is_lacking and (context := self._context.for_row(row)) is not None:
+            self._context = context
             found = self._queries(row, Text.PROGRESS_PAYING).look(self._wait.question_limit())
             if found is not None and (found.state, found.amount) != (ReceiptState.PAID, row.amount):
                 return self._contradicted(row, found)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.errors import Conflict
 from payme_plugin.paymego import receipts
+from payme_plugin.paymego.codes import OF_ANOTHER_ACCOUNT
 from payme_plugin.paymego.errors import CallFailed, ServerError
 from payme_plugin.paymego.states import ReceiptState
 
@@ -53,6 +54,9 @@ class ReceiptQueries:
         receipt_id: Payme's receipt id.
         amount: tiyin that we asked for.
         text: returns what the cashier reads while waiting, from the seconds left.
+
+    Attributes:
+        has_unknown_receipt: the last error says that the server or account asked does not know our receipt.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class ReceiptQueries:
         self._receipt_id = receipt_id
         self._amount = amount
         self._text = text
+        self.has_unknown_receipt = False
 
     def call(self, method: str, params: Params, limit: float) -> Answer:
         """Make one request and wait for its answer, or until the cashier stops.
@@ -94,6 +99,7 @@ class ReceiptQueries:
         try:
             return pending.answer()
         except ServerError as error:
+            self.has_unknown_receipt = error.code in OF_ANOTHER_ACCOUNT
             self._events.add_answer(f"{method}: error {error.code}")
             raise
         except CallFailed as failure:

@@ -24,6 +24,7 @@ from payme_plugin.operations.event_log import EventLog
 from payme_plugin.operations.receipt_queries import CANCEL, ReceiptQueries, receipt_id_of
 from payme_plugin.operations.wait import CashierWait
 from payme_plugin.paymego import receipts
+from payme_plugin.paymego.codes import OF_ANOTHER_ACCOUNT
 from payme_plugin.paymego.errors import CallFailed, ServerError
 from payme_plugin.paymego.states import ReceiptState
 from payme_plugin.texts import Text
@@ -224,7 +225,7 @@ class _Reversal:
     def _is_withdrawn(self, cancellation: CancellationRow, error: ServerError) -> bool:
         """Withdraw the cancellation if Payme's refusal is final; return whether it was withdrawn."""
         # An error without our request's id may answer another request, and ours may still be carried out.
-        if not error.bound or error.code not in self._context.settings.ignored_errors:
+        if not error.bound or error.code not in self._context.settings.ignored_errors - OF_ANOTHER_ACCOUNT:
             return False
         if self._queries.state(self._wait.question_limit()) != ReceiptState.PAID:
             return False

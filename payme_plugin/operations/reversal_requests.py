@@ -12,7 +12,6 @@ from payme_plugin.ledger.states import Cause, End, PaymentState
 from payme_plugin.log import Log
 from payme_plugin.operations.acknowledgement import conflicts_with, import_from_host, is_complete
 from payme_plugin.operations.answers import RETURNED, REVERSIBLE, reversal_answer
-from payme_plugin.operations.context import is_same_account
 from payme_plugin.operations.host_guard import GuardedUi
 from payme_plugin.operations.refund_rules import FOREIGN_PAYMENT, violations_of
 from payme_plugin.operations.results import is_ours, record_of
@@ -159,8 +158,9 @@ def _return_payment(
     is_closed = latest is not None and latest.ended_as is End.CLOSED
     merchant = context.merchant
     if row.state in {*REVERSIBLE, *RETURNED} and not is_closed:
-        if merchant is not None and is_same_account(row, merchant.settings):
-            result = reverse(merchant, row, order, GuardedUi(ui))
+        account = None if merchant is None else merchant.for_row(row)
+        if account is not None:
+            result = reverse(account, row, order, GuardedUi(ui))
             if result is not None:
                 return result
         elif row.state in REVERSIBLE:

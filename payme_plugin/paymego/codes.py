@@ -13,6 +13,7 @@ from enum import Enum
 __all__ = [
     "CATALOGUE",
     "MANUAL_CODES",
+    "OF_ANOTHER_ACCOUNT",
     "Charged",
     "ErrorCode",
     "find",
@@ -45,6 +46,9 @@ class ErrorCode:
     meaning: str
     charged: Charged
 
+
+OF_ANOTHER_ACCOUNT = frozenset({-32504, -31602, -31601, -31003})
+"""Codes that say, for a receipt of the journal, that another server or account was asked; they prove nothing."""
 
 _TRANSIENT = frozenset({-32400, -32504, -31001, -31002, -31100, -31620, -31622, -31623, -31624, -31625})
 _NO, _ASK = Charged.NO, Charged.ASK

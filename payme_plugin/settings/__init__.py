@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from payme_plugin.settings.account import account_of
 from payme_plugin.settings.code_pattern import foreign_character
-from payme_plugin.settings.model import Settings, Shown
+from payme_plugin.settings.model import FormerAccount, Settings, Shown
 from payme_plugin.settings.reader import SettingsReader
 from payme_plugin.settings.reading import (
     LINUXCASH,
@@ -35,6 +35,7 @@ __all__ = [
     "LINUXCASH",
     "SETTINGS",
     "ErrorCodes",
+    "FormerAccount",
     "Origin",
     "Overview",
     "Places",

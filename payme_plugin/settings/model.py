@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from payme_plugin.secret import Secret
@@ -17,7 +17,22 @@ if TYPE_CHECKING:
     from payme_plugin.settings.remarks import Origin, SettingWarning
     from payme_plugin.settings.urls import ProxyAddress
 
-__all__ = ["Settings", "Shown", "shown_values"]
+__all__ = ["FormerAccount", "Settings", "Shown", "shown_values"]
+
+
+@dataclass(frozen=True, slots=True)
+class FormerAccount:
+    """A merchant account that took payments before, from a section ``[Account <posId>]``.
+
+    Attributes:
+        pos_id: its id.
+        url: its server's address.
+        pos_key: its key.
+    """
+
+    pos_id: str
+    url: str
+    pos_key: Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +66,7 @@ class Settings:
         queue_url: the broker's address, which may hold a password; empty: none.
         keep_days: days that finished payments stay in the journal.
         run_worker: cancellations are carried out by a thread of this process.
+        former_accounts: merchant accounts whose payments may still be returned.
         conf_file: the settings file that was looked for.
         origins: where each value came from, by the setting's name. Not to be changed.
         warnings: what should be looked at.
@@ -82,6 +98,7 @@ class Settings:
     queue_url: str = field(repr=False)
     keep_days: int
     run_worker: bool
+    former_accounts: tuple[FormerAccount, ...] = ()
     conf_file: Path
     origins: Mapping[str, Origin] = field(compare=False, repr=False)
     warnings: tuple[SettingWarning, ...] = field(default=(), compare=False, repr=False)
@@ -89,10 +106,17 @@ class Settings:
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """What must never be shown."""
+        keys = (self.pos_key, *(account.pos_key for account in self.former_accounts))
         login = None if self.proxy is None else self.proxy.login
-        if login is None:
-            return (self.pos_key,)
-        return self.pos_key, login, Secret(login.reveal().partition(":")[2])
+        return keys if login is None else (*keys, login, Secret(login.reveal().partition(":")[2]))
+
+    @property
+    def accounts(self) -> tuple[Settings, ...]:
+        """These settings, and the same with each former merchant account."""
+        return (
+            self,
+            *(replace(self, pos_id=one.pos_id, url=one.url, pos_key=one.pos_key) for one in self.former_accounts),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from payme_plugin.conf_file import ReadError, Snapshot
 from payme_plugin.secret import Secret
 from payme_plugin.settings.kinds import MAX_VALUE_CHARACTERS, checked_key
-from payme_plugin.settings.model import Settings, Shown, shown_values
+from payme_plugin.settings.model import FormerAccount, Settings, Shown, shown_values
 from payme_plugin.settings.remarks import (
     Origin,
     SettingFault,
@@ -17,13 +17,15 @@ from payme_plugin.settings.remarks import (
     SettingWarning,
     Source,
     UnacceptableError,
+    nearest,
+    shown_name,
 )
 from payme_plugin.settings.sources import LINUXCASH, Gathered, Given, Places, gather
 from payme_plugin.settings.table import CONF_FILE, SETTINGS, Setting
 from payme_plugin.settings.urls import is_loopback, is_plain_http
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 __all__ = ["LINUXCASH", "ErrorCodes", "Overview", "Places", "look_over_settings", "payment_type_of", "read_settings"]
@@ -35,6 +37,7 @@ _CERTIFICATE = re.compile(rb"-----BEGIN [A-Z0-9 ]*CERTIFICATE-----")
 _UNFIT = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
 _COMMENT_BEHIND = re.compile(r"\s[;#]")
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
+_POS_ID = re.compile("[A-Za-z0-9_.-]{1,64}")
 _PLACEHOLDERS = {"posId": "id", "posKey": "key"}
 
 
@@ -128,6 +131,7 @@ class _Reading:
         self._origins = {CONF_FILE: gathered.conf_origin}
         self._faults = list(gathered.faults)
         self._warnings: list[SettingWarning] = []
+        self._accounts: tuple[FormerAccount, ...] = ()
 
     def _read_all(self) -> None:
         for setting in SETTINGS:
@@ -137,6 +141,7 @@ class _Reading:
         self._check_files()
         self._check_codes()
         self._check_broker()
+        self._accounts = tuple(self._former_accounts())
         self._faults.sort(key=_place)
 
     def overview(self) -> Overview:
@@ -154,6 +159,7 @@ class _Reading:
             raise SettingsError(self._faults, self._warnings)
         return Settings(
             **self._values,
+            former_accounts=self._accounts,
             conf_file=self._gathered.conf_file,
             origins=self._origins,
             warnings=tuple(self._warnings),
@@ -169,6 +175,40 @@ class _Reading:
             behind = given.origin.source is Source.FILE and _COMMENT_BEHIND.search(given.text)
             hint = "; a comment must stand on a line of its own" if behind and setting.name != "posKey" else ""
             self._fault(setting.name, setting.masked(given.text), f"{error}{hint}")
+
+    def _former_accounts(self) -> Iterator[FormerAccount]:
+        """Yield the accounts of the sections ``[Account ...]``; what can't be used there is a warning."""
+        kinds = {"url": _BY_NAME["url"].kind, "posKey": _BY_NAME["posKey"].kind}
+        for pos_id, given in self._gathered.accounts.items():
+            shown = "[Account]" if not _POS_ID.fullmatch(pos_id) else f"[Account {pos_id}]"
+            values: dict[str, Any] = {}
+            for name, value in given.items():
+                try:
+                    _check_fit(value.text)
+                    values[name] = kinds[name].read(value.text)
+                except KeyError:
+                    explanation = "there is no such setting in this section; allowed are url and posKey"
+                    near = shown_name(name, nearest(name, kinds))
+                    self._warnings.append(SettingWarning(f"{shown} {near}", None, value.origin, explanation))
+                except UnacceptableError as error:
+                    self._warnings.append(SettingWarning(f"{shown} {name}", None, value.origin, str(error)))
+            url, key = values.get("url"), values.get("posKey")
+            if url is not None and not self._may_carry_key(url):
+                explanation = "plain http would send the kassa's key in clear; allowed are https and allowPlainHttp = 1"
+                origin = given["url"].origin
+                self._warnings.append(SettingWarning(f"{shown} url", None, origin, explanation))
+            elif url is None or key is None or shown == "[Account]":
+                missing = [name for name in kinds if name not in given]
+                what = f"it lacks {' and '.join(missing)}" if missing else "it can't be used"
+                origin = next(iter(given.values())).origin
+                explanation = f"{what}, so payments of this account can't be returned"
+                self._warnings.append(SettingWarning(shown, None, origin, explanation))
+            else:
+                yield FormerAccount(pos_id, url, key)
+
+    def _may_carry_key(self, url: str) -> bool:
+        is_here = is_loopback(url) and self._values.get("proxy") is None
+        return is_here or not is_plain_http(url) or self._values.get("allow_plain_http") is True
 
     def _settle_key(self) -> None:
         """Let the higher source of the key win; two of one height are a fault."""
@@ -205,7 +245,11 @@ class _Reading:
         conf_file, given = self._gathered.conf_file, self._origins["posKey"].source is Source.FILE
         # A line that can't be read may hold the key.
         is_torn = any(fault.origin.path == conf_file for fault in self._gathered.faults)
-        if is_torn or (given and self._values.get("pos_key") != Secret(_PLACEHOLDERS["posKey"])):
+        if (
+            is_torn
+            or self._gathered.accounts
+            or (given and self._values.get("pos_key") != Secret(_PLACEHOLDERS["posKey"]))
+        ):
             self._warn_of_readers(self._gathered.conf_mode, conf_file)
 
     def _warn_of_readers(self, mode: int | None, path: Path) -> None:

@@ -58,6 +58,7 @@ class Gathered:
         conf_file: the settings file that was looked for.
         conf_origin: who named it.
         conf_mode: its permission bits; None where it is not there.
+        accounts: the values of the file's sections ``[Account <posId>]``, by posId and name.
     """
 
     given: Mapping[str, Given]
@@ -65,6 +66,7 @@ class Gathered:
     conf_file: Path
     conf_origin: Origin
     conf_mode: int | None
+    accounts: Mapping[str, Mapping[str, Given]] = field(default_factory=dict)
 
 
 def gather(
@@ -82,6 +84,7 @@ def gather(
     faults: list[SettingFault] = []
     conf_file, conf_origin = _conf_file(host, file, places, faults)
     given: dict[str, Given] = {}
+    accounts: dict[str, dict[str, Given]] = {}
     mode = None
     content = snapshot.read(conf_file, MAX_FILE_BYTES)
     if isinstance(content, ReadError):
@@ -97,8 +100,12 @@ def gather(
             explanation = "it has no settings any more; restart the till if that is meant"
             faults.append(SettingFault(None, None, Origin(Source.FILE, conf_file), explanation))
         given.update(_from_file(conf.values, conf_file, faults))
+        for pos_id, values in conf.accounts.items():
+            accounts[pos_id] = {
+                name: Given(value.text, Origin(Source.FILE, conf_file, value.line)) for name, value in values.items()
+            }
     given.update(_from_host(host, faults))
-    return Gathered(given, tuple(faults), conf_file, conf_origin, mode)
+    return Gathered(given, tuple(faults), conf_file, conf_origin, mode, accounts)
 
 
 def _conf_file(

@@ -20,13 +20,13 @@ PATIENCE_S = 20
 
 
 def drain(world: HookedWorld) -> bool:
-    merchant = world.background.merchant()
+    merchant = world.background.merchants()
     assert merchant is not None
     return world.background.processor().deliver_until_empty(merchant, PATIENCE_S)
 
 
 def deliver(world: HookedWorld) -> bool:
-    merchant = world.background.merchant()
+    merchant = world.background.merchants()
     assert merchant is not None
     world.background.processor().deliver_due(merchant)
     return not world.journal.live_cancellations()

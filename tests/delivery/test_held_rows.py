@@ -27,7 +27,7 @@ PATIENCE_S = 20.0
 
 
 def step(world: HookedWorld, *, is_recorded: bool | None) -> StepOutcome | None:
-    merchant = world.background.merchant()
+    merchant = world.background.merchants()
     assert merchant is not None
     (row,) = world.journal.live_cancellations()
     return world.background.processor().step(row, merchant, is_recorded=is_recorded)
@@ -44,13 +44,13 @@ def by_worker(world: HookedWorld) -> None:
 
 
 def by_command(world: HookedWorld) -> None:
-    merchant = world.background.merchant()
+    merchant = world.background.merchants()
     assert merchant is not None
     assert not without_host(world).deliver_until_empty(merchant, PATIENCE_S)
 
 
 def by_command_for_due_rows(world: HookedWorld) -> None:
-    merchant = world.background.merchant()
+    merchant = world.background.merchants()
     assert merchant is not None
     world.clock.sleep(3600)
     without_host(world).deliver_due(merchant)
@@ -73,7 +73,7 @@ def test_one_that_the_till_has_is_held_by_whoever_can_not_ask_it(
 
 def test_it_is_held_by_whoever_read_it_before_the_till_spoke(world: HookedWorld) -> None:
     row = owe_paid(world)
-    merchant = world.background.merchant()
+    merchant = world.background.merchants()
     assert merchant is not None
     assert step(world, is_recorded=True) is StepOutcome.HELD
 

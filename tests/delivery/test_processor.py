@@ -13,6 +13,8 @@ from payme_plugin.operations.cancellation import StepOutcome
 from payme_plugin.sandbox import FaultKind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pytest
 
     from hooked_world import HookedWorld
@@ -21,10 +23,10 @@ if TYPE_CHECKING:
 CANCEL, CHECK, TELL = "receipts.cancel", "receipts.check", "receipts.set_fiscal_data"
 
 
-def merchant(world: HookedWorld) -> MerchantClient:
-    client = world.background.merchant()
-    assert client is not None
-    return client
+def merchants(world: HookedWorld) -> Mapping[str, MerchantClient]:
+    found = world.background.merchants()
+    assert found is not None
+    return found
 
 
 def test_a_step_that_begins_while_another_is_under_way_does_nothing(world: HookedWorld) -> None:
@@ -32,10 +34,10 @@ def test_a_step_that_begins_while_another_is_under_way_does_nothing(world: Hooke
     seconds: list[StepOutcome | None] = []
     processor = world.background.processor()
     world.paymego.change(
-        CHECK, meanwhile(lambda: seconds.append(processor.step(row, merchant(world), is_recorded=None)))
+        CHECK, meanwhile(lambda: seconds.append(processor.step(row, merchants(world), is_recorded=None)))
     )
 
-    first = processor.step(row, merchant(world), is_recorded=None)
+    first = processor.step(row, merchants(world), is_recorded=None)
 
     assert (first, seconds) == (StepOutcome.ACCEPTED, [None])
     assert (world.live()[0].attempts, world.paymego.count(CANCEL)) == (1, 1)
@@ -47,7 +49,7 @@ def test_a_row_that_ended_since_it_was_read_is_done_without_a_request(world: Hoo
     processor.cancellations.end(row, End.CLOSED, "paid (4)", closed_reason="settled")
     sent = len(world.paymego.sent)
 
-    assert processor.step(row, merchant(world), is_recorded=None) is StepOutcome.DONE
+    assert processor.step(row, merchants(world), is_recorded=None) is StepOutcome.DONE
     assert len(world.paymego.sent) == sent
 
 
@@ -61,7 +63,7 @@ def test_a_row_that_ends_during_a_step_gets_no_cancel(world: HookedWorld) -> Non
     world.paymego.bank.put_state(world.paymego.now_ms, row.receipt_id, 4)
     world.paymego.change(CHECK, meanwhile(lambda: rows.end(row, End.CLOSED, "paid (4)", closed_reason="settled")))
 
-    assert processor.step(row, merchant(world), is_recorded=None) is StepOutcome.DONE
+    assert processor.step(row, merchants(world), is_recorded=None) is StepOutcome.DONE
     assert world.paymego.count(CANCEL) == sent
 
 
@@ -71,7 +73,7 @@ def test_a_row_that_a_person_ends_during_a_step_stays_as_the_person_ended_it(wor
     rows = Cancellations(world.journal)
     world.paymego.change(CHECK, meanwhile(lambda: rows.end(row, End.CLOSED, "paid (4)", closed_reason="settled")))
 
-    assert processor.step(row, merchant(world), is_recorded=None) is StepOutcome.DONE
+    assert processor.step(row, merchants(world), is_recorded=None) is StepOutcome.DONE
     ended = world.journal.cancellation(row.cancellation_id)
     assert ended is not None
     assert ended.ended_as is End.CLOSED
@@ -84,12 +86,12 @@ def test_a_step_that_can_not_be_stored_leaves_the_row_as_it_was(
     processor = world.background.processor()
     processor.journal.fail_from(1)  # type: ignore[attr-defined]
 
-    assert processor.step(row, merchant(world), is_recorded=None) is None
+    assert processor.step(row, merchants(world), is_recorded=None) is None
     assert world.live() == [row]
     assert f"cancellation {row.cancellation_id}: database or disk is full" in caplog.text
     assert world.paymego.count(CANCEL) == 0
     processor.journal.recover()  # type: ignore[attr-defined]
-    assert processor.step(row, merchant(world), is_recorded=None) is StepOutcome.ACCEPTED
+    assert processor.step(row, merchants(world), is_recorded=None) is StepOutcome.ACCEPTED
 
 
 def test_a_second_process_beside_the_till_steps_the_same_rows_and_no_money_moves_twice(world: HookedWorld) -> None:
@@ -99,8 +101,8 @@ def test_a_second_process_beside_the_till_steps_the_same_rows_and_no_money_moves
     second = world.background.processor()
     for _ in range(4):
         for row in rows:
-            first.step(row, merchant(world), is_recorded=None)
-            second.step(row, merchant(world), is_recorded=None)
+            first.step(row, merchants(world), is_recorded=None)
+            second.step(row, merchants(world), is_recorded=None)
         world.clock.sleep(1)
 
     assert world.journal.live_cancellations() == []
@@ -110,7 +112,7 @@ def test_a_second_process_beside_the_till_steps_the_same_rows_and_no_money_moves
 
 def test_a_lease_ends_with_its_step(world: HookedWorld) -> None:
     row = owe_paid(world)
-    world.background.processor().step(row, merchant(world), is_recorded=None)
+    world.background.processor().step(row, merchants(world), is_recorded=None)
 
     with world.background._storage.opened.leases.try_acquire(row.cancellation_id) as is_free:
         assert is_free
@@ -120,10 +122,10 @@ def test_a_fiscal_link_in_the_hands_of_another_is_not_sent_twice(world: HookedWo
     world.sell_and_close(link=OFD_LINK)
     processor = world.background.processor()
     (link,) = processor.links.due(5)
-    world.paymego.change(TELL, meanwhile(lambda: processor.send_link(link, merchant(world))))
+    world.paymego.change(TELL, meanwhile(lambda: processor.send_link(link, merchants(world))))
 
-    processor.send_link(link, merchant(world))
-    processor.send_link(link, merchant(world))
+    processor.send_link(link, merchants(world))
+    processor.send_link(link, merchants(world))
 
     assert world.paymego.count(TELL) == 1
 
@@ -152,7 +154,7 @@ def test_a_link_and_a_row_of_the_same_number_do_not_share_a_lease(world: HookedW
     world.paymego.befall(FaultKind.HTTP_ERROR, CANCEL)
 
     with world.background._storage.opened.leases.try_acquire(row.cancellation_id):
-        processor.send_link(link, merchant(world))
+        processor.send_link(link, merchants(world))
 
     assert world.paymego.count(TELL) == 1
 

@@ -261,7 +261,7 @@ def test_a_till_that_has_stopped_leaves_the_folder_to_the_next(world: HookedWorl
 def test_a_process_that_only_delivers_is_no_till(world: HookedWorld) -> None:
     row = owe_refund(world)
     world.restart()
-    merchant = world.background.merchant()
+    merchant = world.background.merchants()
     assert merchant is not None
     world.background.processor().step(row, merchant, is_recorded=None)
     world.restart(dead=False)

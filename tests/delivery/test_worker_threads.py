@@ -196,10 +196,12 @@ def test_one_rows_fault_stops_neither_the_others_nor_the_worker(
     processor = world.background.processor()
     step = processor.step
 
-    def failing(row: CancellationRow, merchant: MerchantClient, *, is_recorded: bool | None) -> StepOutcome | None:
+    def failing(
+        row: CancellationRow, merchants: Mapping[str, MerchantClient], *, is_recorded: bool | None
+    ) -> StepOutcome | None:
         if row.cancellation_id == first.cancellation_id:
             raise KeyError("a fault")
-        return step(row, merchant, is_recorded=is_recorded)
+        return step(row, merchants, is_recorded=is_recorded)
 
     processor.step = failing  # type: ignore[method-assign]
     world.work(30)
@@ -342,9 +344,10 @@ def test_a_thread_that_is_late_sends_nothing_after_the_stop(new_till: Callable[.
     background = dispatcher._service.background
     till.plugins.on_stop()
 
-    merchant = background.merchant()
+    merchants = background.merchants()
 
-    assert merchant is not None
+    assert merchants is not None
+    (merchant,) = merchants.values()
     with pytest.raises(NotSent):
         merchant.client.begin(CHECK, {"id": "r"}, time.monotonic() + 1).answer()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from payme_plugin.operations.closed_receipts import ClosedReceipts, confirm_payments
 
 from full_disk import full_disk
 from hookspecs import PaymentRecord
@@ -12,7 +13,6 @@ from journal_walks import UNRECORDED, contents
 from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.errors import Unavailable
 from payme_plugin.ledger.states import PaymentState
-from payme_plugin.operations.closed_receipts import ClosedReceipts, confirm_payments
 from payme_plugin.sandbox import BuyerAction
 from virtual_till import open_sale
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from payme_plugin.operations.closed_receipts import confirm_payments
 
 from answer_changes import meanwhile
 from full_disk import fill_disk, free_disk
 from hookspecs import PaymentStatus
-from payme_plugin.operations.closed_receipts import confirm_payments
 from payme_plugin.sandbox import BuyerAction, FaultKind
 from payme_plugin.texts import Text
 from virtual_till import PowerCut, open_sale, scan_after

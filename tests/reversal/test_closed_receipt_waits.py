@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from payme_plugin.operations.closed_receipts import ClosedReceipts
 
 from full_disk import fill_disk, free_disk, full_disk
 from hooked_world import OFD_LINK
 from hookspecs import PaymentRecord, ReceiptFiscal, ReceiptKind, ReversalStatus
 from payme_plugin.ledger.errors import Unavailable
 from payme_plugin.ledger.states import PaymentState
-from payme_plugin.operations.closed_receipts import ClosedReceipts
 from virtual_till import TENDER, open_sale
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from reversal_roads import ROADS, Road
 from virtual_till import PowerCut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from hooked_world import HookedWorld, Sold
     from payme_plugin.operations.cancellation import MerchantClient, StepOutcome
@@ -28,10 +28,10 @@ IGNORED = -31800
 pytestmark = pytest.mark.parametrize("road", ROADS, ids=str)
 
 
-def merchant(world: HookedWorld) -> MerchantClient:
-    client = world.background.merchant()
-    assert client is not None
-    return client
+def merchants(world: HookedWorld) -> Mapping[str, MerchantClient]:
+    found = world.background.merchants()
+    assert found is not None
+    return found
 
 
 def while_waiting(
@@ -58,7 +58,7 @@ def test_a_worker_does_not_step_the_row(world: HookedWorld, road: Road) -> None:
         world,
         road,
         sold,
-        lambda: steps.append(processor.step(world.live()[0], merchant(world), is_recorded=None)),
+        lambda: steps.append(processor.step(world.live()[0], merchants(world), is_recorded=None)),
     )
 
     assert (times > 10, set(steps)) == (True, {None})
@@ -105,7 +105,7 @@ def test_after_a_kill_the_row_is_due_at_once_and_its_lease_is_free(world: Hooked
     processor = world.background.processor()
     (row,) = processor.cancellations.due(9)
 
-    steps: list[StepOutcome | None] = [processor.step(row, merchant(world), is_recorded=None)]
+    steps: list[StepOutcome | None] = [processor.step(row, merchants(world), is_recorded=None)]
 
     assert None not in steps
     assert world.paymego.count(CANCEL) == 1
@@ -200,7 +200,7 @@ def test_a_worker_that_was_first_and_could_note_nothing_has_sent_nothing_that_th
     def step_first(_: int) -> None:
         world.journal.recover()
         processor.journal.fail_from(1)  # type: ignore[attr-defined]
-        assert processor.step(world.live()[0], merchant(world), is_recorded=None) is None
+        assert processor.step(world.live()[0], merchants(world), is_recorded=None) is None
         processor.journal.recover()  # type: ignore[attr-defined]
         assert world.paymego.count(CANCEL) == 0
 
@@ -217,7 +217,7 @@ def test_a_row_that_a_worker_has_stepped_first_is_not_withdrawn(world: HookedWor
 
     def step_first(_: int) -> None:
         world.journal.recover()
-        world.background.processor().step(world.live()[0], merchant(world), is_recorded=None)
+        world.background.processor().step(world.live()[0], merchants(world), is_recorded=None)
 
     world.journal.after = step_first
 
@@ -238,7 +238,7 @@ def test_a_row_whose_stored_attempt_may_be_a_workers_is_not_withdrawn(world: Hoo
         world.journal.recover()
         world.paymego.befall(FaultKind.REQUEST_DELAYED, CANCEL, after_s=30)
         processor.journal.fail_from(2)  # type: ignore[attr-defined]
-        assert processor.step(world.live()[0], merchant(world), is_recorded=None) is None
+        assert processor.step(world.live()[0], merchants(world), is_recorded=None) is None
         processor.journal.recover()  # type: ignore[attr-defined]
         assert [(row.attempts, row.last_error) for row in world.live()] == [(1, "")]
         world.paymego.befall(FaultKind.ERROR, CANCEL, error_code=IGNORED)
@@ -260,7 +260,7 @@ def test_a_row_that_a_worker_has_ended_first_is_reversed_with_its_slip(world: Ho
         world.journal.recover()
         processor = world.background.processor()
         while world.live():
-            processor.step(world.live()[0], merchant(world), is_recorded=None)
+            processor.step(world.live()[0], merchants(world), is_recorded=None)
 
     world.journal.after = step_first
     result = road.give_back(world, sold)

@@ -22,7 +22,7 @@ def test_no_cancel_leaves_before_it_is_stored_that_it_begins(tmp_path: Path) -> 
     world.restart()
     world.host.recorded["p1"] = False
     world.background.recover(include_own=True)
-    processor, merchant = world.background.processor(), world.background.merchant()
+    processor, merchant = world.background.processor(), world.background.merchants()
     (row,) = processor.cancellations.live()
     assert merchant is not None
     assert (row.cause, row.begun_at) == (Cause.UNRECORDED, None)
@@ -44,7 +44,7 @@ def test_a_step_that_could_not_be_noted_sends_nothing_that_the_hook_would_not_kn
     sold = world.sell_and_close()
     world.host.recorded["p1"] = True
     world.paymego.befall(FaultKind.ERROR, "receipts.cancel", error_code=IGNORED)
-    processor, merchant = world.background.processor(), world.background.merchant()
+    processor, merchant = world.background.processor(), world.background.merchants()
     assert merchant is not None
     stepped: list[object] = []
     carry_out = world.paymego.carry_out

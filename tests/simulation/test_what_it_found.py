@@ -166,7 +166,7 @@ def test_while_a_till_waits_after_a_refused_cancel_no_other_process_sends_one(wo
 
     def deliver() -> None:
         world.stage.sleep(0.1)
-        merchant = process.background.merchant()
+        merchant = process.background.merchants()
         assert merchant is not None
         process.new_processor().deliver_until_empty(merchant, 1.0)
 

@@ -26,7 +26,9 @@ from hookspecs import (
 from payme_plugin.background import Background
 from payme_plugin.delivery.processor import CancellationProcessor
 from payme_plugin.dispatcher import HookDispatcher
+from payme_plugin.ledger.connection import FileIdentity
 from payme_plugin.ledger.errors import Damaged
+from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.locks import Leases
 from payme_plugin.operations.host_guard import GuardedHost
 from payme_plugin.operations.results import JOURNAL_NOTICE, journal_notice
@@ -233,6 +235,10 @@ class _Storage:
     @property
     def opened(self) -> OpenStorage:
         return cast("OpenStorage", self)
+
+    @property
+    def file(self) -> FileIdentity:
+        return FileIdentity(self._world.host.folder / FILE_NAME)
 
     def journal(self) -> Journal:
         for other in self._others:

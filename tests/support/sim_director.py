@@ -197,7 +197,7 @@ class Director:
     def _drain(self, process: Process) -> None:
         process.background.recover(include_own=False)
         process.background._leader.release()  # a till that starts meanwhile must sell
-        processor, merchant = process.new_processor(), process.background.merchant()
+        processor, merchant = process.new_processor(), process.background.merchants()
         if merchant is not None:
             processor.deliver_until_empty(merchant, self._shop.settings().pay_duration_ms / 1000)
 

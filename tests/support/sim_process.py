@@ -247,7 +247,7 @@ class Process:
 
     def _round(self, processor: CancellationProcessor, *, offers: bool) -> bool:
         """Step what is due; return whether the settings could be used."""
-        merchant = self.background.merchant()
+        merchant = self.background.merchants()
         if merchant is None:
             return False
         for row in processor.cancellations.due(_MOST_DUE):

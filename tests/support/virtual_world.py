@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from hookspecs import Slip
+from payme_plugin.ledger.connection import FileIdentity
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.locks import Leases
-from payme_plugin.operations.context import Context
+from payme_plugin.operations.cancellation import MerchantClient
+from payme_plugin.operations.context import Context, limits_of
 from payme_plugin.operations.payment import take_payment
 from payme_plugin.paymego import codes
 from payme_plugin.settings import Places, read_settings
@@ -121,6 +123,12 @@ class World:
             texts=self.texts,
             slips=self.slips,
             notice=self.host.notice,
+            files=FileIdentity(self.host.folder / FILE_NAME),
+            keep_result=lambda row, outcome: None,
+            merchants={
+                each.pos_id: MerchantClient(each.pos_id, each.url, self._client_of(each), limits_of(each))
+                for each in self.settings.accounts
+            },
         )
 
     def says_yes_after(self, thinks_s: float) -> Callable[[float], bool]:
@@ -168,4 +176,7 @@ class World:
         return Journal(self.host.folder / FILE_NAME, host_identity=self.host.identity, clock=self.clock)
 
     def _new_client(self) -> VirtualClient:
-        return self.paymego.client(self.settings.pos_id, self.settings.pos_key.reveal())
+        return self._client_of(self.settings)
+
+    def _client_of(self, settings: Settings) -> VirtualClient:
+        return self.paymego.client(settings.pos_id, settings.pos_key.reveal())
