@@ -113,7 +113,8 @@ class _Checkup:
         settings = self._usable()
         run_worker = settings is None or settings.run_worker
         queue = journal.check_queue(facts, self._limits.clock.wall_ms(), run_worker=run_worker)
-        return [*journal.check_journal(facts, self._till), queue]
+        accounts = [] if settings is None else journal.check_accounts(facts, settings)
+        return [*journal.check_journal(facts, self._till), queue, *accounts]
 
     def _server(self) -> Iterable[Remark]:
         settings = self._usable()
@@ -130,7 +131,7 @@ def _files_with_secrets(conf_file: Path, read: Settings | SettingsError | None) 
     if isinstance(read, Settings):
         key_file = read.origins["posKey"].path
         files = [key_file] if key_file is not None else []
-        return [*files, conf_file] if read.queue_url else files
+        return [*files, conf_file] if read.queue_url or len(read.secrets) > 1 else files
     warnings = () if read is None else read.warnings
     # What can't be read whole warns of files that others can read all the same.
     key_files = [warning.origin.path for warning in warnings if warning.key == "posKey"]

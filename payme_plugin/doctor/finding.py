@@ -24,6 +24,7 @@ class Check(Enum):
     DISK = "disk"
     JOURNAL = "journal"
     QUEUE = "queue"
+    ACCOUNTS = "accounts"
     NAME = "name"
     CONNECTION = "connection"
     TLS = "tls"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from payme_plugin.doctor.finding import Check, Finding, Level, Remark, Unchecked
 from payme_plugin.ledger.errors import Damaged, JournalError, TooNew
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from payme_plugin.ledger.rows import CancellationRow
+    from payme_plugin.settings import Settings
 
-__all__ = ["JournalFacts", "check_journal", "check_queue", "look_at_journal"]
+__all__ = ["JournalFacts", "check_accounts", "check_journal", "check_queue", "look_at_journal"]
 
 _MINUTE_MS = 60_000
 _HOUR_MS = 60 * _MINUTE_MS
@@ -168,3 +170,21 @@ def _duration(span_ms: int) -> str:
         if span_ms >= 2 * unit_ms:
             return f"{span_ms // unit_ms} {name}"
     return f"{span_ms // _MINUTE_MS} min"
+
+
+def check_accounts(facts: JournalFacts, settings: Settings) -> list[Finding]:
+    """Judge whether every cancellation can be sent: with its account's key, to the host that took the payment."""
+    urls = {each.pos_id: each.url for each in settings.accounts}
+    said = []
+    for pos_id in sorted({row.pos_id for row in facts.live} - urls.keys()):
+        text = f"Cancellations wait for the key of merchant account {pos_id}, which the settings lack."
+        remedy = f"Add a section [Account {pos_id}] with url and posKey to the settings file."
+        said.append(Finding(Check.ACCOUNTS, Level.WARNING, text, remedy))
+    moved = {(row.pos_id, urlsplit(row.url).hostname) for row in facts.live if row.pos_id in urls}
+    for pos_id, made_at in sorted(moved, key=str):
+        asked_at = urlsplit(urls[pos_id]).hostname
+        if made_at != asked_at:
+            text = f"Cancellations of merchant account {pos_id} were made at {made_at}, and url leads to {asked_at}."
+            remedy = "If it is another server, set url back until they are done."
+            said.append(Finding(Check.ACCOUNTS, Level.WARNING, text, remedy))
+    return said

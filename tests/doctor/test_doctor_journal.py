@@ -159,3 +159,23 @@ def test_a_journal_that_others_can_read_is_a_warning(till: Till, journal: Journa
     (till.folder / FILE_NAME).chmod(0o644)
 
     assert finding(till.examined(), Check.MODES).remedy == f"chmod 0600 {till.folder / FILE_NAME}"
+
+
+def test_money_that_waits_for_a_key_is_named(till: Till, journal: Journal) -> None:
+    walk(journal, PaymentState.UNKNOWN)
+    change(till, "UPDATE cancellation SET pos_id = 'former'")
+
+    found = finding(till.examined(), Check.ACCOUNTS)
+
+    assert found.level is Level.WARNING
+    assert "[Account former]" in found.remedy
+
+
+def test_another_host_in_url_while_money_waits_is_a_warning(till: Till, journal: Journal) -> None:
+    walk(journal, PaymentState.UNKNOWN)
+    change(till, "UPDATE cancellation SET pos_id = '65aa00112233445566778899', url = 'https://old.example/api'")
+
+    found = finding(till.examined(), Check.ACCOUNTS)
+
+    assert found.level is Level.WARNING
+    assert "made at old.example" in found.text

@@ -1,0 +1,58 @@
+"""The sections ``[Account <posId>]``: keys of merchant accounts that took payments before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from payme_plugin.secret import Secret
+from payme_plugin.settings import FormerAccount, Settings
+
+Read = Callable[[Mapping[str, object]], Settings]
+Write = Callable[["str | bytes"], Path]
+
+FORMER = "65aa00112233445566778899"
+GOOD = f"[Main]\nposId = b\n[Account {FORMER}]\nurl = https://old.example\nposKey = canary=;key\n"
+
+
+def test_a_section_gives_the_key_and_the_server_of_an_account(conf: Write, read: Read) -> None:
+    conf(GOOD)
+    settings = read({})
+
+    assert settings.former_accounts == (FormerAccount(FORMER, "https://old.example/api", Secret("canary=;key")),)
+    assert [(each.pos_id, each.url) for each in settings.accounts] == [
+        ("b", settings.url),
+        (FORMER, "https://old.example/api"),
+    ]
+    assert "canary" not in f"{settings!r}{settings.accounts!r}"
+    assert Secret("canary=;key") in settings.secrets
+
+
+@pytest.mark.parametrize(
+    ("lines", "key"),
+    [
+        ("url = https://old.example", f"[Account {FORMER}]"),
+        ("posKey = canary", f"[Account {FORMER}]"),
+        ("url = ftp://old\nposKey = canary", f"[Account {FORMER}] url"),
+        ("url = http://old.example\nposKey = canary", f"[Account {FORMER}] url"),
+        ("url = https://old.example\nposKey = \u0416canary", f"[Account {FORMER}] posKey"),
+        ("url = https://old.example\nposKey = canary\ntimeout = 5", f"[Account {FORMER}] timeout"),
+    ],
+)
+def test_what_can_not_be_used_is_a_warning_that_names_section_and_key_and_stops_no_sale(
+    conf: Write, read: Read, lines: str, key: str
+) -> None:
+    conf(f"[Main]\n[Account {FORMER}]\n{lines}\n")
+    settings = read({})
+
+    assert key in [warning.key for warning in settings.warnings]
+    assert "canary" not in "".join(f"{warning}{warning!r}" for warning in settings.warnings)
+
+
+def test_the_same_name_may_stand_in_each_section_once(conf: Write, read: Read) -> None:
+    path = conf(GOOD)
+    path.write_text(GOOD + "[Account b]\nurl = https://b.example\nposKey = k\n")
+
+    assert [each.pos_id for each in read({}).former_accounts] == [FORMER, "b"]
