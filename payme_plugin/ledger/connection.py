@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from payme_plugin.fsync import sync_folder
 from payme_plugin.ledger.errors import Damaged, FileMoved, JournalError, Unavailable
-from payme_plugin.ledger.schema import SMALLEST_FILE, migrate, require_ours
+from payme_plugin.ledger.schema import SMALLEST_FILE, make_journal, require_ours
 from payme_plugin.log import Log
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def connect(path: Path, host_identity: str) -> sqlite3.Connection:
         connection = _open(str(path))
         try:
             _set_pragmas(connection)
-            migrate(connection, host_identity)
+            make_journal(connection, host_identity)
         except BaseException:
             connection.close()
             raise

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.connection import connect, transaction, translated
 from payme_plugin.ledger.errors import CodeAlreadySent, Conflict, Damaged, ForeignJournal
+from payme_plugin.ledger.migration import migrate_file
 from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.states import Cause, End, EventKind, PaymentState, is_allowed
 
@@ -59,7 +60,9 @@ class Journal(JournalReader):
             Unavailable: the disk or its permissions forbid it, or the file system has no write-ahead log.
             Damaged: the file is not a journal.
             TooNew: a newer version wrote it.
+            InUse: an earlier version wrote it, and a process works with it.
         """
+        migrate_file(path)
         super().__init__(connect(path, host_identity), threading.Lock())
         self._clock = clock
         self._codes = SentCodes(clock)

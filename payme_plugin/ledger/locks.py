@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["FILE_NAME", "LEADER", "USERS", "LeaderLock", "Leases", "are_locked", "lock_bytes"]
+__all__ = ["FILE_NAME", "LEADER", "SQLITE_BYTES", "USERS", "LeaderLock", "Leases", "are_locked", "lock_bytes"]
 
 FILE_NAME = "leases"
 
@@ -34,6 +34,12 @@ The leases of rows are the bytes from 1 on.
 
 USERS = 2**62
 """Everyone who has the journal open to write shares this byte; a repair locks it exclusively."""
+
+SQLITE_BYTES = (0x40000000, 512)
+"""The bytes that SQLite locks in a database file, from and how many.
+
+Source: https://sqlite.org/fileformat.html, section 1.4 (the lock-byte page).
+"""
 
 _FILE_MODE = 0o600
 

@@ -10,8 +10,9 @@ import threading
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from payme_plugin.ledger.connection import connect_read_only, translated
+from payme_plugin.ledger.connection import translated
 from payme_plugin.ledger.errors import Conflict, Damaged
+from payme_plugin.ledger.migration import open_reader
 from payme_plugin.ledger.rows import CancellationRow, EventRow, FiscalLinkRow, PaymentRow, row_of
 from payme_plugin.log import Log
 
@@ -49,7 +50,7 @@ class JournalReader:
             TooNew: a newer version wrote it.
             Unavailable: it can't be read.
         """
-        connection = connect_read_only(path)
+        connection = open_reader(path)
         return None if connection is None else JournalReader(connection, threading.Lock())
 
     @property

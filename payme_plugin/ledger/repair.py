@@ -15,9 +15,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from payme_plugin.fsync import sync_folder
-from payme_plugin.ledger.connection import connect_read_only, files_of, translated
+from payme_plugin.ledger.connection import files_of, translated
 from payme_plugin.ledger.errors import Damaged, InUse, Unavailable
-from payme_plugin.ledger.locks import LEADER, USERS, Leases, lock_bytes
+from payme_plugin.ledger.locks import LEADER, SQLITE_BYTES, USERS, Leases, lock_bytes
+from payme_plugin.ledger.migration import open_reader
 from payme_plugin.ledger.rows import TABLES
 from payme_plugin.ledger.salvage import Salvage, is_valid, lacks_cancellation, salvage
 from payme_plugin.ledger.schema import SMALLEST_FILE, has_our_tables
@@ -32,8 +33,6 @@ __all__ = ["Repaired", "fault_in", "repair"]
 _LONGEST_FAULT = 80
 _MARKER = b"payme journal repair was cut off; run it again.\n"
 _MARKED = {"fresh", "set_aside", "fault", "copied", "unreadable", "queued_again"}
-# The bytes that SQLite locks in a database file: https://sqlite.org/fileformat.html, section 1.4 (the lock-byte page).
-_LOCK_BYTES_AT, _LOCK_BYTES = 0x40000000, 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ def fault_in(path: Path) -> str | None:
     """
     try:
         with translated():
-            connection = connect_read_only(path)
+            connection = open_reader(path)
             if connection is None:
                 return None
             with closing(connection):
@@ -134,7 +133,7 @@ def _locked(path: Path) -> Iterator[None]:
     """Lock every other process's SQLite out: a till that starts now can't use it, and tries again."""
     file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
-        if not lock_bytes(file, _LOCK_BYTES_AT, _LOCK_BYTES):
+        if not lock_bytes(file, *SQLITE_BYTES):
             raise InUse(_in_use(path))
         yield
     finally:

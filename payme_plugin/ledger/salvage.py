@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from payme_plugin.ledger.connection import connect, use_rows
 from payme_plugin.ledger.errors import Damaged, ForeignJournal
 from payme_plugin.ledger.journal import add_event, add_transition
+from payme_plugin.ledger.migration import BEGUN, upgraded
 from payme_plugin.ledger.rows import TABLES, CancellationRow, readable_part, row_of
 from payme_plugin.ledger.schema import has_our_tables
 from payme_plugin.ledger.states import Cause, End, EventKind, PaymentState
@@ -74,6 +75,7 @@ def salvage(damaged: Path, fresh: Path, host_identity: str, *, is_certain: bool)
         _require_till(source, host_identity, is_certain=is_certain)
         target.execute("PRAGMA foreign_keys = OFF")
         target.execute("BEGIN IMMEDIATE")
+        is_version_1 = "kind" not in (name for _, name, *_ in source.execute("PRAGMA table_info(event)"))
         copied: dict[str, int] = {}
         invalid: dict[str, list[_Values]] = {}
         broken: set[str] = set()
@@ -93,6 +95,8 @@ def salvage(damaged: Path, fresh: Path, host_identity: str, *, is_certain: bool)
         if events_are_whole:
             copied["payment"] += sum(_insert_with_state_of_events(target, values) for values in invalid["payment"])
         ended, queued_again = _restore(target, invalid["cancellation"])
+        if is_version_1:
+            target.execute(BEGUN)
         copied["cancellation"] += ended
         target.execute("COMMIT")
         target.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -208,9 +212,9 @@ def _copy(target: sqlite3.Connection, table: str, rows: Iterable[sqlite3.Row]) -
     copied = 0
     refused: list[_Values] = []
     for row in rows:
-        values = dict(row)
+        values = upgraded(table, dict(row))
         values.pop(_KEY, None)
-        if table == "about" and values["name"] == "host_identity":
+        if table == "about" and values["name"] in {"host_identity", "ready"}:
             # The caller decides which till the new journal belongs to.
             continue
         if table == "payment" and values["cancellation_queued"] not in {0, 1}:
@@ -292,6 +296,7 @@ _CTES = {
         AND CASE
             WHEN state = 'reversing'
             THEN NOT coalesce(after = 'recorded' AND turned.at_ms >= updated_at, ended.at_ms >= updated_at, false)
+            WHEN state = 'reversed' THEN ended.at_ms IS NULL
             ELSE state IN ('refused', 'aborted', 'unknown') AND cancellation_queued <> 0 AND ended.at_ms IS NULL
         END
     """,
@@ -348,11 +353,12 @@ may be read twice, by way of the interior pages and from its leaf page.
 _RESTORE = f"""
 {_WITH}
 INSERT INTO cancellation (payment_id, receipt_id, amount, pos_id, url, cause, request_id, created_at, due_at, begun_at,
-    is_queued, held, last_error)
+    is_queued, held, confirmed_at, last_error)
 SELECT payment_id, receipt_id, amount, pos_id, url, cause, coalesce(request_id, ''), coalesce(queued_at, updated_at),
-    updated_at, coalesce(begun_at, iif(cause = 'unrecorded', acknowledged_at, NULL)), 1, held, coalesce(nullif(last_error, ''), '{_UNREADABLE}')
+    updated_at, coalesce(begun_at, iif(cause = 'unrecorded', acknowledged_at, NULL)), 1, held,
+    iif(state = 'reversed', updated_at, confirmed_at), coalesce(nullif(last_error, ''), '{_UNREADABLE}')
 FROM (
-    SELECT p.*, i.created_at AS queued_at, i.request_id, i.begun_at, i.held, i.last_error, CASE
+    SELECT p.*, i.created_at AS queued_at, i.request_id, i.begun_at, i.held, i.confirmed_at, i.last_error, CASE
         WHEN i.cause IS NOT NULL THEN i.cause
         WHEN named.cause IS NOT NULL THEN named.cause
         WHEN i.request_id <> '' THEN 'refund'

@@ -8,7 +8,7 @@ from contextlib import closing
 
 from payme_plugin.ledger.errors import Damaged, TooNew, Unavailable
 
-__all__ = ["SCHEMA_VERSION", "SMALLEST_FILE", "has_our_tables", "make_tables", "migrate", "require_ours"]
+__all__ = ["SCHEMA_VERSION", "SMALLEST_FILE", "has_our_tables", "make_journal", "make_tables", "require_ours"]
 
 SCHEMA_VERSION = 2
 
@@ -133,12 +133,17 @@ def make_tables(connection: sqlite3.Connection) -> None:
 
 
 def has_our_tables(connection: sqlite3.Connection) -> bool:
-    """Return whether a file has the tables and columns of a journal; a flipped bit may rename one."""
+    """Return whether a file has the tables and columns of a journal; a flipped bit may rename one.
+
+    Of version 1 only the tables are looked at.
+    """
     with closing(sqlite3.connect(":memory:")) as journal:
         make_tables(journal)
         expected = _columns(journal)
     try:
-        return expected <= _columns(connection)
+        found = _columns(connection)
+        names = {name for name, _ in found} if ("cancellation", "outcome") in found else set()
+        return expected <= found or {name for name, _ in expected} <= names
     except sqlite3.DatabaseError:
         return False
 
@@ -165,14 +170,11 @@ def require_ours(connection: sqlite3.Connection) -> int:
     if version > SCHEMA_VERSION:
         message = f"the journal has version {version}, this program knows versions up to {SCHEMA_VERSION}"
         raise TooNew(message)
-    if 0 < version < SCHEMA_VERSION:
-        message = f"the journal has version {version}, this program needs version {SCHEMA_VERSION}"
-        raise Unavailable(message)
     return int(version)
 
 
-def migrate(connection: sqlite3.Connection, host_identity: str) -> None:
-    """Migrate a file to this version in one transaction.
+def make_journal(connection: sqlite3.Connection, host_identity: str) -> None:
+    """Make a journal in an empty file, in one transaction; do nothing if there is one.
 
     Args:
         connection: the file, open for writing.
@@ -181,9 +183,14 @@ def migrate(connection: sqlite3.Connection, host_identity: str) -> None:
     Raises:
         Damaged: it is another program's database.
         TooNew: a newer version wrote it.
+        Unavailable: an earlier version wrote it; it has to be migrated first.
     """
-    if require_ours(connection) == SCHEMA_VERSION:
+    version = require_ours(connection)
+    if version == SCHEMA_VERSION:
         return
+    if version:
+        message = f"the journal has version {version}, this program needs version {SCHEMA_VERSION}"
+        raise Unavailable(message)
     with connection:  # commits at the end, or rolls back
         connection.execute("BEGIN IMMEDIATE")
         if require_ours(connection) == 0:

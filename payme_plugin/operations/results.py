@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hookspecs import PaymentRecord, PaymentResult, PaymentStatus
 from payme_plugin import PLUGIN_NAME
-from payme_plugin.ledger.errors import Conflict, Damaged, FileMoved, ForeignJournal, JournalError, TooNew
+from payme_plugin.ledger.errors import Conflict, Damaged, FileMoved, ForeignJournal, InUse, JournalError, TooNew
 from payme_plugin.ledger.rows import NewCancellation, StoredResult
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log
@@ -61,6 +61,7 @@ _NOTICES = {
     Damaged: Text.NOTICE_JOURNAL_DAMAGED,
     FileMoved: Text.NOTICE_JOURNAL_MOVED,
     ForeignJournal: Text.NOTICE_JOURNAL_FOREIGN,
+    InUse: Text.NOTICE_JOURNAL_IN_USE,
     TooNew: Text.NOTICE_JOURNAL_TOO_NEW,
 }
 _NOT_SENT = {

@@ -181,7 +181,7 @@ def repaired(path: Path) -> Repaired:
 
 
 def live_of(journal: Journal) -> dict[str, CancellationRow]:
-    rows = journal.live_cancellations()
+    rows = [*journal.live_cancellations(), *journal.confirming_cancellations()]
     found = {row.payment_id: row for row in rows}
     assert len(found) == len(rows), "never two"
     return found

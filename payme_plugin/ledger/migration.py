@@ -1,0 +1,221 @@
+"""Bring a journal of an earlier version to this one: the file itself, or a copy in memory for those who only read.
+
+A file is migrated in one transaction, and only while no process of any version uses it: a till of an earlier version
+would not understand its rows any more. A copy of the file as it was is made first, for a downgrade.
+
+Version 1 decided from its texts. They are parsed here, once; afterwards only columns count.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import sqlite3
+from contextlib import ExitStack, closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from payme_plugin.fsync import sync_folder
+from payme_plugin.ledger.connection import connect_read_only, transaction, translated, use_rows
+from payme_plugin.ledger.errors import Damaged, InUse
+from payme_plugin.ledger.locks import FILE_NAME, SQLITE_BYTES, are_locked, lock_bytes
+from payme_plugin.ledger.schema import SCHEMA_VERSION, make_tables, require_ours
+from payme_plugin.ledger.states import End, Hold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["BEGUN", "migrate_file", "open_reader", "upgraded"]
+
+_TABLES = ("payment", "event", "cancellation", "fiscal_link", "about", "code")
+_FILE_MODE = 0o600
+_EVENT = re.compile(
+    r"(?P<request>request )|(?P<answer>receipts\.)|(?P<fiscal>fiscal receipt: )|(?P<cancellation>cancellation: )"
+    r"(?:.*, cause (?P<cause>\w+)$|(?P<cancelled>Payme says cancelled)|(?P<closed>closed by hand))?"
+)
+_OUTCOME = re.compile(
+    r"(?P<cancelled>Payme says cancelled \(50\))(?:; closed by hand: (?P<known>.*))?$"
+    r"|closed by hand: (?P<reason>.*); last check: (?P<check>.*)$"
+)
+_HELD = "the till says that it has this payment"
+_UNREADABLE = "it had ended; how could not be read"
+
+BEGUN = """
+UPDATE cancellation SET begun_at = (
+    SELECT min(at_ms) FROM event WHERE event.payment_id = cancellation.payment_id AND text GLOB '*receipts.cancel*'
+)
+"""
+"""Mark the cancellations of version 1 that have begun: their ``receipts.cancel`` is among the events."""
+
+
+def open_reader(path: Path) -> sqlite3.Connection | None:
+    """Open the journal at ``path`` for reading, without changing a byte; None if there is none.
+
+    A journal of an earlier version is read into memory and migrated there.
+
+    Raises:
+        Damaged: the file is not a journal, or another program's.
+        TooNew: a newer version wrote it.
+        Unavailable: it can't be read.
+    """
+    with translated():
+        connection = connect_read_only(path)
+        if connection is None or require_ours(connection) == SCHEMA_VERSION:
+            return connection
+        with closing(connection):
+            copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            connection.backup(copy)
+        use_rows(copy)
+        _upgrade(copy)
+        return copy
+
+
+def migrate_file(path: Path) -> None:
+    """Bring the journal at ``path`` to this version; do nothing if it is, or if there is none.
+
+    Raises:
+        InUse: a process works with it. Nothing was changed.
+        Damaged: the file is not a journal, or holds a row that can't be read. Nothing was changed.
+        TooNew: a newer version wrote it.
+        Unavailable: the disk or its permissions. Nothing was changed.
+    """
+    with translated(), ExitStack() as undo:
+        reader = connect_read_only(path)
+        if reader is None:
+            return
+        with closing(reader):
+            version = require_ours(reader)
+        if version == SCHEMA_VERSION:
+            return
+        undo.enter_context(_alone(path))
+        connection = undo.enter_context(closing(sqlite3.connect(path, timeout=0, isolation_level=None)))
+        use_rows(connection)
+        # Until it is closed no other process can read the file.
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
+        connection.execute("PRAGMA synchronous = FULL")
+        _back_up(connection, path.with_name(f"journal-v{version}.bak"))
+        _upgrade(connection)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Require that no process of any version uses a journal: version 1 locked the same bytes, and a file of its own.
+
+    Raises:
+        InUse: one does.
+    """
+    with ExitStack() as held:
+
+        def opened(file: Path, flags: int = os.O_RDWR) -> int:
+            number = os.open(file, flags | os.O_CLOEXEC, _FILE_MODE)
+            held.callback(os.close, number)
+            return number
+
+        try:
+            for owner in path.parent.glob("owners/*"):
+                fcntl.flock(opened(owner), fcntl.LOCK_SH | fcntl.LOCK_NB)
+            # A length of 0 reaches to the end: the leader, the users, the leases of rows.
+            is_free = lock_bytes(opened(path.with_name(FILE_NAME), os.O_CREAT | os.O_RDWR), 0, 0)
+        except BlockingIOError:
+            is_free = False
+        if not is_free or are_locked(opened(path), *SQLITE_BYTES):
+            message = f"a process of the former version works with {path}: stop the till and its workers, then start it"
+            raise InUse(message)
+        yield
+
+
+def _back_up(connection: sqlite3.Connection, copy: Path) -> None:
+    """Copy the journal durably; replace a copy that is there."""
+    part = copy.with_name(f"{copy.name}.part")
+    try:
+        part.touch(_FILE_MODE)
+        with closing(sqlite3.connect(part)) as target:
+            connection.backup(target)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(copy)
+    finally:
+        part.unlink(missing_ok=True)
+    sync_folder(copy.parent)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The migrations
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """Run the migrations that a file needs, in one transaction.
+
+    Raises:
+        Damaged: a row breaks a rule of the new tables.
+    """
+    try:
+        with transaction(connection):
+            for migration in _MIGRATIONS[require_ours(connection) - 1 :]:
+                migration(connection)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    except sqlite3.IntegrityError as error:
+        message = f"a row of a former version is invalid ({error})"
+        raise Damaged(message) from error
+
+
+def _from_1(connection: sqlite3.Connection) -> None:
+    """Move all rows to the tables of version 2; what texts said becomes columns."""
+    for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'index' AND sql <> ''").fetchall():
+        connection.execute(f"DROP INDEX {name}")
+    for table in _TABLES:
+        connection.execute(f"ALTER TABLE {table} RENAME TO former_{table}")
+    make_tables(connection)
+    for table in _TABLES:
+        for row in connection.execute(f"SELECT * FROM former_{table}"):  # noqa: S608 - our own names; in their order
+            values = upgraded(table, dict(row))
+            columns, marks = ", ".join(values), ", ".join("?" * len(values))
+            connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", tuple(values.values()))  # noqa: S608
+        connection.execute(f"DROP TABLE former_{table}")
+    connection.execute(BEGUN)
+    # Its host had this journal from its first sale on: nothing is looked for in Payme's list.
+    connection.execute("INSERT INTO about (name, value) VALUES ('ready', '1')")
+
+
+_MIGRATIONS = (_from_1,)
+"""One for each version, from the first: the next one's rows."""
+
+
+def upgraded(table: str, row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of version 1 as version 2 stores it; any other row as it is."""
+    if table == "payment" and "acknowledged_at" not in row:
+        return {**row, "acknowledged_at": row["updated_at"] if row["state"] == "recorded" else row["closed_at"]}
+    if table == "event" and "kind" not in row:
+        return _event(row)
+    return _cancellation(row) if table == "cancellation" and "outcome" in row else row
+
+
+def _event(row: dict[str, Any]) -> dict[str, Any]:
+    said = _EVENT.match(str(row["text"]))
+    found = {} if said is None else said.groupdict()
+    kinds = ("request", "answer", "fiscal", "cancellation")
+    kind = "transition" if row["after"] is not None else next((each for each in kinds if found.get(each)), "note")
+    ended_as = next((each for each in ("cancelled", "closed") if found.get(each)), None)
+    return {**row, "kind": kind, "cause": found.get("cause"), "ended_as": ended_as}
+
+
+def _cancellation(row: dict[str, Any]) -> dict[str, Any]:
+    outcome, ended_as, reason, last_error = str(row["outcome"]), None, None, row["last_error"]
+    said = _OUTCOME.match(outcome)
+    if outcome == "":
+        pass
+    elif said is not None:
+        ended_as = End.CANCELLED if said["cancelled"] else End.CLOSED
+        reason, last_error = said["known"] or said["reason"], said["check"] or said["cancelled"]
+    else:
+        ended_as, last_error = End.UNREADABLE if outcome == _UNREADABLE else End.WITHDRAWN, outcome
+    return {
+        **{name: value for name, value in row.items() if name != "outcome"},
+        "is_queued": int(row["last_error"] != ""),
+        "held": Hold.HOST.value if row["last_error"] == _HELD and ended_as is None else None,
+        "last_error": last_error,
+        "ended_as": ended_as and ended_as.value,
+        "closed_reason": reason,
+    }
