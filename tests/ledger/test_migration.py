@@ -288,12 +288,19 @@ def killed_at(path: Path, clock: VirtualClock, point: int) -> bool:
             def execute(self, statement: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:  # type: ignore[override]
                 if not statement.startswith("INSERT") or "cancellation" in statement:
                     step()
-                return super().execute(statement, values)  # type: ignore[arg-type]
+                return super().execute(statement, values)
 
-        connect, fsync, rename, patch = sqlite3.connect, os.fsync, Path.replace, pytest.MonkeyPatch()
+        def stepping(call: Callable[..., object]) -> Callable[..., object]:
+            def stepped(*given: object) -> object:
+                step()
+                return call(*given)
+
+            return stepped
+
+        connect, patch = sqlite3.connect, pytest.MonkeyPatch()
         patch.setattr(sqlite3, "connect", lambda *given, **named: connect(*given, **named, factory=Connection))
-        patch.setattr(os, "fsync", lambda file: (step(), fsync(file)))
-        patch.setattr(Path, "replace", lambda old, new: (step(), rename(old, new)))
+        patch.setattr(os, "fsync", stepping(os.fsync))
+        patch.setattr(Path, "replace", stepping(Path.replace))
         Journal(path, host_identity="till-1", clock=clock)
         os._exit(0)
     _, status = os.waitpid(child, 0)
