@@ -75,7 +75,9 @@ def salvage(damaged: Path, fresh: Path, host_identity: str, *, is_certain: bool)
         _require_till(source, host_identity, is_certain=is_certain)
         target.execute("PRAGMA foreign_keys = OFF")
         target.execute("BEGIN IMMEDIATE")
-        is_version_1 = "kind" not in (name for _, name, *_ in source.execute("PRAGMA table_info(event)"))
+        is_version_1 = False
+        with contextlib.suppress(sqlite3.DatabaseError):
+            is_version_1 = "kind" not in (name for _, name, *_ in source.execute("PRAGMA table_info(event)"))
         copied: dict[str, int] = {}
         invalid: dict[str, list[_Values]] = {}
         broken: set[str] = set()
