@@ -20,10 +20,11 @@ from payme_plugin.ledger.connection import connect_read_only, transaction, trans
 from payme_plugin.ledger.errors import Damaged, InUse
 from payme_plugin.ledger.locks import FILE_NAME, SQLITE_BYTES, are_locked, lock_bytes
 from payme_plugin.ledger.schema import SCHEMA_VERSION, make_tables, require_ours
-from payme_plugin.ledger.states import End, Hold
+from payme_plugin.ledger.states import End, EventKind, Hold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from enum import Enum
     from pathlib import Path
 
 __all__ = ["BEGUN", "migrate_file", "open_reader", "upgraded"]
@@ -36,10 +37,10 @@ _EVENT = re.compile(
 )
 _OUTCOME = re.compile(
     r"(?P<cancelled>Payme says cancelled \(50\))(?:; closed by hand: (?P<known>.*))?$"
-    r"|closed by hand: (?P<reason>.*); last check: (?P<check>.*)$"
+    r"|(?P<closed>closed by hand: )(?P<reason>.*); last check: (?P<check>.*)$"
+    r"|(?P<unreadable>it had ended; how could not be read)|(?P<withdrawn>.+)"
 )
 _HELD = "the till says that it has this payment"
-_UNREADABLE = "it had ended; how could not be read"
 
 BEGUN = """
 UPDATE cancellation SET begun_at = (
@@ -193,29 +194,28 @@ def upgraded(table: str, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _event(row: dict[str, Any]) -> dict[str, Any]:
-    said = _EVENT.match(str(row["text"]))
-    found = {} if said is None else said.groupdict()
-    kinds = ("request", "answer", "fiscal", "cancellation")
-    kind = "transition" if row["after"] is not None else next((each for each in kinds if found.get(each)), "note")
-    ended_as = next((each for each in ("cancelled", "closed") if found.get(each)), None)
-    return {**row, "kind": kind, "cause": found.get("cause"), "ended_as": ended_as}
+    found = _found(_EVENT, str(row["text"]))
+    kind = "transition" if row["after"] is not None else _member(EventKind, found) or EventKind.NOTE.value
+    return {**row, "kind": kind, "cause": found.get("cause"), "ended_as": _member(End, found)}
 
 
 def _cancellation(row: dict[str, Any]) -> dict[str, Any]:
-    outcome, ended_as, reason, last_error = str(row["outcome"]), None, None, row["last_error"]
-    said = _OUTCOME.match(outcome)
-    if outcome == "":
-        pass
-    elif said is not None:
-        ended_as = End.CANCELLED if said["cancelled"] else End.CLOSED
-        reason, last_error = said["known"] or said["reason"], said["check"] or said["cancelled"]
-    else:
-        ended_as, last_error = End.UNREADABLE if outcome == _UNREADABLE else End.WITHDRAWN, outcome
+    found, was = _found(_OUTCOME, str(row.pop("outcome"))), row["last_error"]
     return {
-        **{name: value for name, value in row.items() if name != "outcome"},
-        "is_queued": int(row["last_error"] != ""),
-        "held": Hold.HOST.value if row["last_error"] == _HELD and ended_as is None else None,
-        "last_error": last_error,
-        "ended_as": ended_as and ended_as.value,
-        "closed_reason": reason,
+        **row,
+        "is_queued": int(was != ""),
+        "held": Hold.HOST.value if was == _HELD and not found else None,
+        "last_error": found.get("check") or found.get("cancelled") or found.get("withdrawn") or was,
+        "ended_as": _member(End, found),
+        "closed_reason": found.get("known") or found.get("reason"),
     }
+
+
+def _found(pattern: re.Pattern[str], text: str) -> dict[str, str | None]:
+    said = pattern.match(text)
+    return {} if said is None else said.groupdict()
+
+
+def _member(kind: type[Enum], found: dict[str, str | None]) -> str | None:
+    """Return the value of the member that a text names, or None."""
+    return next((str(member.value) for member in kind if found.get(str(member.value))), None)

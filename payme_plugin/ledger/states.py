@@ -108,6 +108,7 @@ _NEXT = {
     PaymentState.PAID: frozenset({PaymentState.RECORDED, PaymentState.REVERSING}),
     PaymentState.RECORDED: frozenset({PaymentState.REVERSING}),
     PaymentState.REVERSING: frozenset({PaymentState.REVERSED, PaymentState.RECORDED}),
+    PaymentState.REVERSED: frozenset({PaymentState.REVERSING}),
 }
 
 
