@@ -36,7 +36,7 @@ TEN_MINUTES_S = 600
 class QueueHost(BaseHost):
     """A host whose queue takes every message."""
 
-    def enqueue(self, message: QueueMessage) -> bool:  # noqa: ARG002 - any
+    def enqueue(self, message: QueueMessage) -> bool:
         """Take it."""
         return True
 
@@ -49,9 +49,14 @@ class Desk:
         self.paymego = VirtualPaymeGo(self.clock)
         self.journal = Journal(folder / FILE_NAME, host_identity="till-1", clock=self.clock)
         self.rows = Cancellations(self.journal)
-        self.merchant = MerchantClient(
-            "kassa", "http://localhost/api", self.paymego.client(), Limits(timeout_s=5, duration_s=20, frequency_s=1)
-        )
+        self.merchant = {
+            "kassa": MerchantClient(
+                "kassa",
+                "http://localhost/api",
+                self.paymego.client(),
+                Limits(timeout_s=5, duration_s=20, frequency_s=1),
+            )
+        }
         self.processor = CancellationProcessor(self.journal, Leases(folder), QueueHost(), self.clock, lambda: 0.0)
         made = self.paymego.bank.call(
             self.paymego.now_ms, "receipts.create", {"amount": 1_500_000, "account": {"order_id": "1"}}

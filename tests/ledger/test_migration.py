@@ -398,7 +398,7 @@ def test_the_worker_brings_every_row_to_its_end(
     processor = CancellationProcessor(journal, Leases(path.parent), Till(has_held=has_held), clock, lambda: 0.0)
     for _ in range(20):
         clock.sleep(900)
-        processor.deliver_due(merchant)
+        processor.deliver_due({"kassa": merchant})
 
     keeps = {"recorded", "closed", "closed-by-hand", "withdrawn"} | (
         {"orphan-held"} if has_held is not False else set()
