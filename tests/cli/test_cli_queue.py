@@ -80,7 +80,8 @@ def test_delivering_until_empty_gives_all_money_back(shop: Shop) -> None:
     assert states(shop) == [50, 50]
     assert shop.sandbox.held() == 0
     shown = shop.run("queue", "show", "2", "--json").document
-    assert (shown["outcome"], shown["ended_at"] is not None) == ("Payme says cancelled (50)", True)
+    assert (shown["confirming"], shown["ended_at"]) == (True, None)
+    assert [row["confirming"] for row in shop.run("queue", "list", "--json").document] == [True, True]
 
 
 def test_delivering_steps_what_is_due_once(shop: Shop) -> None:

@@ -116,6 +116,7 @@ def test_cancellations_show_their_cause_age_and_tries(shop: Shop) -> None:
         "payment_id": "p1",
         "receipt_id": shop.sandbox.receipts()[0].receipt_id,
         "cause": "unrecorded",
+        "confirming": False,
         "age_s": row["age_s"],
         "attempts": row["attempts"],
         "last_error": row["last_error"],
