@@ -9,7 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from hookspecs import PaymentResult, PaymentStatus, ReceiptKind, RefundRequest, ReversalResult, ReversalStatus
-from payme_plugin.ledger.errors import AnotherTill, Conflict, JournalError
+from payme_plugin.ledger.errors import AnotherTill, Conflict, JournalError, Unstorable
 from payme_plugin.log import Log
 from payme_plugin.operations import reversal_requests
 from payme_plugin.operations.acknowledgement import Acknowledgement
@@ -255,6 +255,8 @@ class HookDispatcher:
         record = request.payment
         try:
             row = reversal_requests.row_of_cancel(self._service.storage.journal(), request)
+        except Unstorable:
+            row = None
         except JournalError as error:
             # A record that lost its data counts as ours under our tender.
             is_lost = not record.data and record.payment_type == self._service.settings.payment_type()
@@ -291,6 +293,8 @@ class HookDispatcher:
         """
         try:
             original = reversal_requests.original_of(self._service.storage.journal(), request)
+        except Unstorable:
+            original = None
         except JournalError as error:
             if not self._may_be_ours(request):
                 return None
@@ -333,9 +337,16 @@ class HookDispatcher:
         except Conflict as error:
             _log.warning("reversal of %s: %s", payment_id, error)
             return refused(service.texts(), Text.REVERSAL_BUSY)
+        except Unstorable as error:
+            _log.error("reversal of %s: %s", payment_id, error)
+            return refused(service.texts(), Text.REVERSAL_UNKNOWN_PAYMENT)
         except JournalError as error:
             service.journal_fault(error, f"reversal of {payment_id}")
-            raise
+            nothing_stored = refused(service.texts(), Text.REVERSAL_TILL_FAULT)
+            result = self._answer_instead(nothing_stored, payment_id, request)
+            if result is nothing_stored:
+                raise
+            return result
         except Exception as error:  # noqa: BLE001
             # No hook raises. A durable cancellation is carried out whatever this result is.
             _log.error("reversal of %s: a fault of the plugin: %s", payment_id, safe_traceback(error))

@@ -10,9 +10,14 @@ from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from full_disk import free_disk
+from random_texts import replace_texts
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+# A run with random words instead of the texts: no test but those of the texts may depend on a wording.
+if "PAYME_TEST_TEXTS" in os.environ:
+    replace_texts(os.environ["PAYME_TEST_TEXTS"])
 
 _MATRICES = ("tests/hostile/test_1_fault_proxy.py", "tests/hostile/test_2_answers.py")
 

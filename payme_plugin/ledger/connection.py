@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from payme_plugin.fsync import sync_folder
-from payme_plugin.ledger.errors import Damaged, FileMoved, JournalError, Unavailable
+from payme_plugin.ledger.errors import Damaged, FileMoved, JournalError, Unavailable, Unstorable
 from payme_plugin.ledger.schema import SMALLEST_FILE, make_journal, require_ours
 from payme_plugin.log import Log
 
@@ -59,12 +59,15 @@ def translated() -> Iterator[None]:
 
     Raises:
         Damaged: the file can't be read as a journal.
+        Unstorable: a value can't be stored, now or later.
         Unavailable: anything else.
     """
     try:
         yield
     except JournalError:
         raise
+    except (sqlite3.IntegrityError, OverflowError, UnicodeEncodeError) as error:
+        raise Unstorable(str(error)) from error
     except sqlite3.DatabaseError as error:
         if _is_damage(error):
             raise Damaged(str(error)) from error
@@ -72,7 +75,7 @@ def translated() -> Iterator[None]:
     except UnicodeDecodeError as error:
         # A name in the schema; all that was ever stored is UTF-8.
         raise Damaged(str(error)) from error
-    except (sqlite3.Error, OSError, OverflowError, UnicodeError) as error:
+    except (sqlite3.Error, OSError) as error:
         raise Unavailable(str(error)) from error
 
 

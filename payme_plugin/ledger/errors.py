@@ -2,7 +2,8 @@
 
 JournalError
 ├── Unavailable     the journal can't be used, nothing was stored: charge nothing
-│   └── FileMoved   the file was deleted, moved or replaced while open: charge nothing, restart the till
+│   ├── FileMoved   the file was deleted, moved or replaced while open: charge nothing, restart the till
+│   └── Unstorable  no row can hold a value of the host's: refuse it, because it fails again
 ├── Damaged         the file can't be read: charge nothing until ``payme journal repair``
 ├── TooNew          a newer version of the plugin wrote it: charge nothing, install that version
 ├── ForeignJournal  the file belongs to another till: charge nothing, give each till a folder of its own
@@ -25,6 +26,7 @@ __all__ = [
     "JournalError",
     "TooNew",
     "Unavailable",
+    "Unstorable",
 ]
 
 
@@ -34,6 +36,10 @@ class JournalError(Exception):
 
 class Unavailable(JournalError):
     """The disk is full, read-only, locked or missing, or a value can't be stored."""
+
+
+class Unstorable(Unavailable):
+    """A value breaks a rule of the table, is not Unicode text or has more than 64 bits."""
 
 
 class FileMoved(Unavailable):

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.errors import Conflict
+from payme_plugin.ledger.errors import Conflict, Unstorable
 from payme_plugin.ledger.rows import ImportedPayment
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.log import Log
@@ -66,17 +66,17 @@ class Acknowledgement:
         """
         if not is_ours(record):
             return None
-        row = self.journal.find(record.payment_id)
-        if conflicts_with(record, row):
-            _log.error("payment %s is acknowledged with another receipt of Payme's", record.payment_id)
-            row = None
-        elif row is not None:
-            row = self.journal.acknowledge(row, closed_at=None if sale is None else sale.closed_at)
-        elif is_complete(record):
-            try:
+        row = None
+        try:
+            known = self.journal.find(record.payment_id)
+            if conflicts_with(record, known):
+                _log.error("payment %s is acknowledged with another receipt of Payme's", record.payment_id)
+            elif known is not None:
+                row = self.journal.acknowledge(known, closed_at=None if sale is None else sale.closed_at)
+            elif is_complete(record):
                 return import_from_host(self.journal, self.owner, record, sale)
-            except Conflict as error:
-                _log.error("payment %s: %s", record.payment_id, error)
+        except (Conflict, Unstorable) as error:
+            _log.error("payment %s: %s", record.payment_id, error)
         if row is None or row.state.is_not_paid or row.state in _WITHOUT_MONEY:
             _log.error("payment %s is in a sale, but the journal has no money for it", record.payment_id)
             number = sale.number if sale is not None else row.number if row is not None else "-"

@@ -372,8 +372,7 @@ class _Payment:
         """
         try:
             self._context.files.require()
-        except JournalError as error:
-            results.report_journal_fault(self._context, self._request.payment_id, error)
+        except JournalError:
             return results.unknown(self._context.texts, "paid (4), but the journal's files were moved")
         return paid
 

@@ -213,7 +213,11 @@ def commit(
         report_journal_fault(context, row.payment_id, error)
         context.keep_result(row, outcome if isinstance(outcome, NotPaid) else None)
         return None
-    context.notice(JOURNAL_NOTICE, None)
+    try:
+        context.files.require()
+        context.notice(JOURNAL_NOTICE, None)
+    except JournalError as error:
+        report_journal_fault(context, row.payment_id, error)
     return row
 
 

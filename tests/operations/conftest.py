@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hooked_world import HookedWorld
 from virtual_world import World
 
 if TYPE_CHECKING:
@@ -17,3 +18,11 @@ def world(tmp_path: Path) -> Iterator[World]:
     world = World(tmp_path)
     yield world
     world.close()
+
+
+@pytest.fixture
+def till(tmp_path: Path) -> Iterator[HookedWorld]:
+    """The same with the real dispatcher and background before it."""
+    till = HookedWorld(tmp_path)
+    yield till
+    till.close()

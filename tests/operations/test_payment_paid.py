@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from hookspecs import PaymentStatus
 from payme_plugin.sandbox import BuyerAction
 from payme_plugin.sandbox.receipt import Buyer
@@ -14,6 +12,7 @@ from virtual_clock import BEGINNING_MS
 from virtual_till import open_sale
 
 if TYPE_CHECKING:
+    from hooked_world import HookedWorld
     from virtual_world import World
 
 
@@ -24,7 +23,7 @@ def test_a_paid_payment_is_one_create_and_one_pay(world: World) -> None:
 
     assert result.status is PaymentStatus.PAID
     assert world.paymego.methods == ["create", "pay"]
-    assert world.path_of() == ["intent", "created", "paying", "paid"]
+    assert world.path_of() == ["intent", "paying", "paid"]
     assert world.live() == []
     assert world.paymego.held() == 1_500_000
 
@@ -72,17 +71,6 @@ def test_each_press_of_a_tender_on_a_sale_is_another_attempt_in_the_account(worl
     assert accounts == [{"order_id": f"till-1-3-{end}"} for end in ("1-1", "1-2", "1-3", "2-1")]
 
 
-@pytest.mark.parametrize("language", ["ru", "uz", "en"])
-def test_the_cashier_reads_two_lines_in_the_language_of_the_settings(world: World, language: str) -> None:
-    world.set(language=language)
-    world.texts = type(world.texts)(language)
-
-    result = world.pay(world.paymego.code())
-
-    assert result.message == world.text(Text.PAYMENT_PAID)
-    assert len(result.message.splitlines()) == 2
-
-
 def test_the_events_say_what_was_asked_and_answered(world: World) -> None:
     world.pay(world.paymego.code(BuyerAction.CONFIRMS, after_s=5))
 
@@ -93,3 +81,22 @@ def test_the_events_say_what_was_asked_and_answered(world: World) -> None:
     assert "receipts.pay: state 1" in texts
     assert "receipts.check: state 1 (3 times)" in texts
     assert texts[-2:] == ["receipts.check: state 4", "Payme says paid (4)"]
+
+
+def test_a_payment_that_is_paid_at_once_is_three_commits_inside_the_hook(till: HookedWorld) -> None:
+    """The intent; receipt id and code; the result. The acknowledgement is a fourth, outside of it."""
+    before = till.journal.commits
+
+    result = till.ask(till.paymego.code())
+
+    assert result.status is PaymentStatus.PAID
+    assert till.journal.commits - before == 3
+
+
+def test_a_payment_that_payme_takes_later_is_three_commits_too(till: HookedWorld) -> None:
+    before = till.journal.commits
+
+    result = till.ask(till.paymego.code(BuyerAction.CONFIRMS, after_s=9))
+
+    assert result.status is PaymentStatus.PAID
+    assert till.journal.commits - before == 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,13 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from full_disk import full_disk
-from hookspecs import PaymentStatus
+from hookspecs import PaymentRecord, PaymentStatus, ReceiptKind
 from payme_plugin.texts import Text
 from virtual_till import open_sale
 from virtual_world import World
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from hooked_world import HookedWorld
 
 
 @pytest.mark.parametrize("amount", [0, -1, -1_500_000, 2**63, 10**30])
@@ -41,13 +45,47 @@ def test_what_the_journal_can_not_store_is_not_charged(world: World) -> None:
     assert world.host.notices == {"payme.journal": world.text(Text.NOTICE_JOURNAL_UNWRITABLE)}
 
 
-def test_a_closed_journal_is_refused_without_a_request(world: World) -> None:
-    world.journal.close()
+def test_a_closed_journal_is_refused_without_a_request(till: HookedWorld) -> None:
+    till.journal.close()
 
-    result = world.pay(world.paymego.code())
+    result = till.ask(till.paymego.code())
 
-    assert result.status is PaymentStatus.REFUSED
-    assert world.paymego.sent == []
+    assert (result.status, result.message) == (PaymentStatus.REFUSED, till.text(Text.PAYMENT_JOURNAL_UNWRITABLE))
+    assert till.paymego.sent == []
+
+
+@pytest.mark.parametrize("kind", [ReceiptKind.REFUND], ids=lambda kind: kind.value)
+def test_a_receipt_that_is_not_a_sale_is_refused_before_anything_is_stored(world: World, kind: ReceiptKind) -> None:
+    ui = world.cashier(world.paymego.code())
+
+    result = world.pay(ui=ui, receipt=replace(open_sale(), kind=kind))
+
+    assert (result.status, result.message) == (PaymentStatus.REFUSED, world.text(Text.PAYMENT_NOT_A_SALE))
+    assert (world.paymego.sent, ui.prompts, world.journal.payments()) == ([], [], [])
+
+
+@settings(max_examples=60)
+@given(total=st.integers(1, 10**9), paid=st.lists(st.integers(1, 10**9), max_size=3), amount=st.integers(1, 2 * 10**9))
+def test_an_amount_above_what_the_receipt_owes_is_refused_before_anything_is_stored(
+    tmp_path_factory: pytest.TempPathFactory, total: int, paid: list[int], amount: int
+) -> None:
+    payments = tuple(
+        PaymentRecord(payment_id=f"cash-{index}", payment_type=1, amount=each, data={})
+        for index, each in enumerate(paid)
+    )
+    with closing(World(tmp_path_factory.mktemp("owes"))) as world:
+        ui = world.cashier(world.paymego.code())
+
+        result = world.pay(ui=ui, amount=amount, receipt=open_sale(amount=total, payments=payments))
+
+        if amount <= total - sum(paid):
+            assert result.status is PaymentStatus.PAID
+        else:
+            assert (result.status, result.message) == (
+                PaymentStatus.REFUSED,
+                world.text(Text.PAYMENT_AMOUNT_ABOVE_DUE),
+            )
+            assert (world.paymego.sent, ui.prompts, world.journal.payments()) == ([], [], [])
 
 
 def test_a_sale_that_no_row_can_hold_is_refused(world: World) -> None:
@@ -57,11 +95,11 @@ def test_a_sale_that_no_row_can_hold_is_refused(world: World) -> None:
     assert world.paymego.sent == []
 
 
-def test_a_payment_id_of_half_signs_is_refused(world: World) -> None:
-    result = world.pay(world.paymego.code(), payment_id="p\ud800")
+def test_a_payment_id_of_half_signs_is_refused(till: HookedWorld) -> None:
+    result = till.ask(till.paymego.code(), payment_id="p\ud800")
 
     assert result.status is PaymentStatus.REFUSED
-    assert world.paymego.sent == []
+    assert till.paymego.sent == []
 
 
 @settings(max_examples=60)

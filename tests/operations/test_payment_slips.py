@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from answer_changes import result, with_receipt, without_receipt_fields
+from answer_changes import result, with_receipt, without_id, without_receipt_fields
 from hookspecs import PaymentStatus
+from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.operations.payment_slips import PaymentSlips, TemplateCache
 from payme_plugin.sandbox import BuyerAction, FaultKind
 from payme_plugin.texts import Text
@@ -71,7 +72,8 @@ def test_paid_is_durable_before_the_slip_is_completed(world: World) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [with_receipt(_id="another"), with_receipt(amount=1), result({}), without_receipt_fields("_id")],
+    [with_receipt(_id="another"), without_id(with_receipt(amount=1)), result({}), without_receipt_fields("_id")],
+    ids=["another id", "another amount without our id", "nothing", "no id"],
 )
 def test_another_receipt_is_not_printed(world: World, change: Change) -> None:
     world.paymego.change(GET, change)
@@ -82,6 +84,32 @@ def test_another_receipt_is_not_printed(world: World, change: Change) -> None:
     ((_, _, receipt),) = world.plain_slips.made
     assert receipt == {}
     assert "PhoneNumber" not in outcome.receipt_attributes
+
+
+@pytest.mark.parametrize("fields", [{"state": 50}, {"state": 21}, {"state": 1}, {"amount": 1}], ids=str)
+@pytest.mark.parametrize("way", ["pay lacks a field", "check says 4"])
+def test_a_receipt_that_contradicts_4_is_obeyed_and_its_money_returned(
+    world: World, way: str, fields: dict[str, int]
+) -> None:
+    if way == "pay lacks a field":
+        world.paymego.change(PAY, without_receipt_fields("card"))
+    world.paymego.change(GET, with_receipt(**fields))
+    action = BuyerAction.PAYS if way == "pay lacks a field" else BuyerAction.CONFIRMS
+
+    outcome = world.pay(world.paymego.code(action, after_s=1))
+
+    assert (outcome.status, outcome.message) == (PaymentStatus.REFUSED, world.text(Text.PAYMENT_ALREADY_REVERSED))
+    assert (outcome.payment, outcome.slips, outcome.cancellation_queued) == (None, (), True)
+    (row,) = world.live()
+    assert (row.cause, world.row().state) == (Cause.UNRECORDED, PaymentState.REVERSING)
+
+
+@pytest.mark.parametrize("fields", [{"state": 50}, {"amount": 1}], ids=str)
+def test_an_answer_to_pay_that_contradicts_itself_is_not_paid(world: World, fields: dict[str, int]) -> None:
+    world.paymego.change(PAY, with_receipt(**fields))
+    world.paymego.befall(FaultKind.SILENT, CHECK, times=None)
+
+    assert world.pay(world.paymego.code()).status is not PaymentStatus.PAID
 
 
 @pytest.mark.parametrize("kind", list(FaultKind))

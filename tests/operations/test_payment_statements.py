@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from payme_plugin.paymego.codes import CATALOGUE, Charged
 from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, Fault, FaultKind
-from payment_statements import check_codes_leave_once, check_order_of_durability, check_time, check_verdict
+from payment_statements import check_codes_leave_once, check_order_of_durability, check_result, check_time
 from virtual_paymego import Passage
 from virtual_world import World
 
@@ -144,7 +144,7 @@ def test_whatever_happens_no_buyer_is_left_charged_and_no_time_is_exceeded(
     check_time(world)
     check_codes_leave_once(world.paymego)
     check_order_of_durability(world)
-    check_verdict(world, result)
+    check_result(world, result)
     world.close()
 
 

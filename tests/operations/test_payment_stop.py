@@ -56,7 +56,7 @@ def test_a_stop_at_whose_moment_the_receipt_came_sends_no_pay(world: World) -> N
     assert (outcome.status, outcome.cancellation_queued) == (PaymentStatus.ABORTED, True)
     assert outcome.message == world.text(Text.PAYMENT_ABORTED_BEFORE_CHARGE)
     assert world.paymego.methods == ["create"]
-    assert world.path_of() == ["intent", "created", "aborted"]
+    assert world.path_of() == ["intent", "aborted"]
 
 
 def test_a_stop_while_pay_is_under_way_is_followed_by_one_check_and_4_is_paid(world: World) -> None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hookspecs import CancelRequest, PaymentRecord, ReversalStatus
+from hookspecs import CancelRequest, PaymentRecord, PaymentStatus, ReversalStatus
 from payme_plugin.ledger.states import Cause, End, PaymentState
 from payme_plugin.sandbox import BuyerAction, CancelPlan
 from payme_plugin.texts import Text
-from virtual_till import TENDER
+from virtual_till import TENDER, PowerCut, open_sale
 
 if TYPE_CHECKING:
     from hooked_world import HookedWorld
@@ -148,7 +148,7 @@ def test_a_record_that_contradicts_the_journal_gives_nothing_back(world: HookedW
     assert (world.paymego.held(), world.paymego.count(CANCEL)) == (3_000_000, 0)
 
 
-@pytest.mark.parametrize("missing", ["receipt_id", "posId", "url"])
+@pytest.mark.parametrize("missing", ["receipt_id", "posId"])
 @pytest.mark.parametrize("value", [None, ""])
 def test_a_record_that_says_too_little_is_refused_and_leaves_no_trace(
     world: HookedWorld, missing: str, value: str | None
@@ -182,7 +182,7 @@ def test_a_payment_that_was_never_paid_goes_back_by_its_own_row_and_no_second_on
     world: HookedWorld, action: BuyerAction
 ) -> None:
     sold = world.sell("p1")
-    unpaid = world.pay(world.paymego.code(action), payment_id="p2", receipt=replace(sold.receipt, number=2))
+    unpaid = world.pay(world.paymego.code(action), payment_id="p2", receipt=open_sale(2))
     record = replace(sold.record, payment_id="p2", data={**sold.record.data, "receipt_id": str(unpaid.receipt_id)})
     sent = len(world.paymego.sent)
 
@@ -194,22 +194,49 @@ def test_a_payment_that_was_never_paid_goes_back_by_its_own_row_and_no_second_on
     assert world.cancel(sold, record=record).status is ReversalStatus.REVERSED
 
 
-def test_a_paid_payment_whose_verdict_could_not_be_stored_is_given_back(world: HookedWorld) -> None:
-    world.journal.fail_from(4)
-    sold = world.sell()
+def test_a_payment_whose_result_could_not_be_stored_is_returned_by_its_own_row(world: HookedWorld) -> None:
+    other = world.sell("p2", 2)
+    world.journal.fail_from(3)
+    assert world.ask(world.paymego.code()).status is PaymentStatus.UNKNOWN
     world.journal.recover()
-    assert world.row().state is PaymentState.PAYING
+    data = {**other.record.data, "receipt_id": str(world.row().receipt_id)}
+    record = replace(other.record, payment_id="p1", data=data)
 
-    assert world.cancel(sold).status is ReversalStatus.REVERSED
-    assert world.path_of()[-3:] == ["paid", "reversing", "reversed"]
-    assert world.paymego.held() == 0
+    result = world.cancel(other, record=record)
+
+    assert (result.status, len(world.live("p1"))) == (ReversalStatus.QUEUED, 1)
+    assert world.row().state is PaymentState.UNKNOWN
+    world.work(60)
+    assert world.paymego.held() == other.record.amount
 
 
-def test_a_payment_that_recovery_sends_back_is_not_sent_back_twice(world: HookedWorld) -> None:
-    sold = world.sell()
-    world.host.recorded["p1"] = False
+def test_a_payment_that_an_earlier_process_left_without_a_result_is_returned(world: HookedWorld) -> None:
+    other = world.sell("p2", 2)
+    world.journal.cut_at(4)
+    with pytest.raises(PowerCut):
+        world.ask(world.paymego.code())
     world.restart()
-    world.background.recover(include_own=False)
+    assert world.row().state is PaymentState.PAYING
+    data = {**other.record.data, "receipt_id": str(world.row().receipt_id)}
+
+    result = world.cancel(other, record=replace(other.record, payment_id="p1", data=data))
+
+    assert result.status is ReversalStatus.REVERSED
+    assert world.path_of()[-3:] == ["paid", "reversing", "reversed"]
+    assert world.paymego.held() == other.record.amount
+
+
+def test_a_paid_payment_that_the_host_never_stored_is_returned(world: HookedWorld) -> None:
+    sold = world.sell()
+
+    assert world.cancel(sold, record=replace(sold.record)).status is ReversalStatus.REVERSED
+    assert world.row().acknowledged_at is None
+
+
+def test_an_orphan_that_is_being_returned_is_not_returned_twice(world: HookedWorld) -> None:
+    sold = world.sell()
+    world.restart()
+    world.dispatcher.ready()
     (row,) = world.live()
     assert row.cause is Cause.UNRECORDED
 

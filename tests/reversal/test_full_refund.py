@@ -172,7 +172,7 @@ def test_a_refund_with_a_line_missing_is_refused_and_leaves_no_request(world: Ho
 
     result = world.refund(sold, refund=refund)
 
-    assert result.message == "Возврат только всего чека. Не хватает: Молоко"
+    assert result.message == world.text(Text.REFUND_PARTIAL_LINES, missing="Молоко")
     assert (result.status, len(world.paymego.sent)) == (ReversalStatus.REFUSED, sent)
 
 
@@ -183,10 +183,8 @@ def test_a_refund_of_marked_goods_is_refused_and_then_allowed_by_hand(world: Hoo
 
     refused = world.refund(sold, currency_selection=True)
 
-    assert refused.message.splitlines() == [
-        "В чеке маркированный товар: соберите возврат вручную.",
-        "Включён выбор валюты для возврата. Позовите администратора.",
-    ]
+    rules = (Text.REFUND_MANUAL_SELECTION_REQUIRED, Text.REFUND_CURRENCY_SELECTION_FORBIDDEN)
+    assert refused.message == "\n".join(map(world.text, rules))
     assert len(world.paymego.sent) == sent
     assert world.refund(sold, manual_selection=True).status is ReversalStatus.REVERSED
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.rows import CancellationRow
 
 CANCEL, CHECK, GET = "receipts.cancel", "receipts.check", "receipts.get"
-QUEUED_TEXT = "Возврат принят. Деньги вернутся покупателю позже. Наличными не выдавать."
 
 pytestmark = pytest.mark.parametrize("road", ROADS, ids=str)
 
@@ -115,7 +114,7 @@ def test_21_is_accepted_and_not_done(world: HookedWorld, road: Road) -> None:
 
     result = road.give_back(world, sold)
 
-    assert (result.status, result.message) == (ReversalStatus.QUEUED, QUEUED_TEXT)
+    assert (result.status, result.message) == (ReversalStatus.QUEUED, world.text(Text.REVERSAL_QUEUED))
     assert (result.slips, result.cancellation_queued) == ((), True)
     is_queued(world, road)
     assert world.paymego.state(sold.receipt_id) == 21
@@ -200,7 +199,11 @@ def test_a_refusal_that_is_not_ignored_is_queued(world: HookedWorld, road: Road,
 
     result = road.give_back(world, sold)
 
-    assert (result.status, result.message, result.error_code) == (ReversalStatus.QUEUED, QUEUED_TEXT, -31800)
+    assert (result.status, result.message, result.error_code) == (
+        ReversalStatus.QUEUED,
+        world.text(Text.REVERSAL_QUEUED),
+        -31800,
+    )
     assert (result.slips, result.cancellation_queued) == ((), True)
     is_queued(world, road)
 
@@ -222,7 +225,11 @@ def test_a_lost_or_faulty_answer_is_queued_without_slips_and_delivered_later(
 
     result = road.give_back(world, sold)
 
-    assert (result.status, result.message, result.slips) == (ReversalStatus.QUEUED, QUEUED_TEXT, ())
+    assert (result.status, result.message, result.slips) == (
+        ReversalStatus.QUEUED,
+        world.text(Text.REVERSAL_QUEUED),
+        (),
+    )
     assert world.plain_slips.made[1:] == []
     is_queued(world, road)
     world.work(30)
@@ -300,7 +307,11 @@ def test_a_server_that_is_down_for_the_whole_pay_duration_is_queued_and_delivere
 
     result = road.give_back(world, sold)
 
-    assert (result.status, result.message, result.slips) == (ReversalStatus.QUEUED, QUEUED_TEXT, ())
+    assert (result.status, result.message, result.slips) == (
+        ReversalStatus.QUEUED,
+        world.text(Text.REVERSAL_QUEUED),
+        (),
+    )
     assert world.clock.monotonic() - began == pytest.approx(20, abs=0.1)
     assert methods_since(world, turn) == []
     is_queued(world, road)
@@ -331,18 +342,21 @@ def test_the_request_names_the_receipt_alone_and_never_an_amount(world: HookedWo
     assert all(params == {"id": sold.receipt_id} for params in cancels)
 
 
-def test_no_request_leaves_with_the_key_of_another_kassa(world: HookedWorld, road: Road) -> None:
+def test_without_the_key_of_the_payments_account_it_is_queued_without_a_request(world: HookedWorld, road: Road) -> None:
     sold = road.sell(world)
     world.set(posId="0" * 24)
     turn = len(world.paymego.sent)
 
     result = road.give_back(world, sold)
 
-    assert result.status is ReversalStatus.QUEUED
-    assert (methods_since(world, turn), len(world.live())) == ([], 1)
+    assert (result.status, result.message) == (ReversalStatus.QUEUED, world.text(Text.REVERSAL_QUEUED))
+    assert (result.slips, result.cancellation_queued) == ((), True)
+    is_queued(world, road)
+    world.work(2000)
+    assert methods_since(world, turn) == []
     world.set()
-    world.work(1000)
-    assert (world.live(), world.paymego.held()) == ([], 0)
+    world.work(2000)
+    assert (world.row().state, world.paymego.held()) == (PaymentState.REVERSED, 0)
 
 
 def test_21_that_turns_back_into_4_is_queued_and_cancelled_again_by_the_worker(world: HookedWorld, road: Road) -> None:

@@ -1,4 +1,4 @@
-"""What forbids a refund: every rule, with the words that the cashier reads, and all of them at once."""
+"""What forbids a refund: every rule with its text, and all of them at once."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hookspecs import GoodsKind, Item, PaymentRecord, Receipt, ReceiptKind, RefundRequest
-from payme_plugin.operations.refund_rules import violations_of
-from payme_plugin.texts import Texts
+from payme_plugin.operations.refund_rules import sums, violations_of
+from payme_plugin.texts import Text, Texts
 from virtual_till import TENDER, open_sale
 
 if TYPE_CHECKING:
@@ -53,6 +53,14 @@ def broken_by(
     return list(violations_of(request, payment, texts, is_reversed=is_reversed))
 
 
+def missing(goods: str) -> str:
+    return RU(Text.REFUND_PARTIAL_LINES, missing=goods)
+
+
+def extra(goods: str) -> str:
+    return RU(Text.REFUND_FOREIGN_LINES, extra=goods)
+
+
 def rules(found: list[RefundViolation]) -> list[str]:
     return [violation.rule for violation in found]
 
@@ -64,14 +72,15 @@ def test_the_whole_sale_may_be_refunded() -> None:
 @pytest.mark.parametrize(
     ("given_back", "message"),
     [
-        ((BREAD,), "Возврат только всего чека. Не хватает: Молоко"),
-        ((), "Возврат только всего чека. Не хватает: Хлеб, Молоко"),
-        ((replace(BREAD, quantity=Decimal(1), amount=400_000), MILK), "Возврат только всего чека. Не хватает: Хлеб"),
-        ((replace(BREAD, amount=799_999), MILK), "Возврат только всего чека. Не хватает: Хлеб"),
-        ((replace(BREAD, quantity=Decimal("1.999")), MILK), "Возврат только всего чека. Не хватает: Хлеб"),
-        ((BREAD, MILK, MILK), "Возврат только всего чека. Лишнее: Молоко"),
-        ((BREAD, replace(MILK, amount=700_001)), "Возврат только всего чека. Лишнее: Молоко"),
+        ((BREAD,), missing("Молоко")),
+        ((), missing("Хлеб, Молоко")),
+        ((replace(BREAD, quantity=Decimal(1), amount=400_000), MILK), missing("Хлеб")),
+        ((replace(BREAD, amount=799_999), MILK), missing("Хлеб")),
+        ((replace(BREAD, quantity=Decimal("1.999")), MILK), missing("Хлеб")),
+        ((BREAD, MILK, MILK), extra("Молоко")),
+        ((BREAD, replace(MILK, amount=700_001)), extra("Молоко")),
     ],
+    ids=["milk", "both", "half the bread", "cheaper bread", "less bread", "milk twice", "dearer milk"],
 )
 def test_anything_but_the_whole_sale_is_a_partial_refund_that_names_the_goods(
     given_back: tuple[Item, ...], message: str
@@ -95,8 +104,8 @@ def test_other_goods_of_the_same_money_are_a_difference_both_ways(other: Item) -
     found = broken_by(refund_of(sale_of(BREAD, MILK), BREAD, other))
 
     assert [violation.message for violation in found] == [
-        "Возврат только всего чека. Не хватает: Молоко",
-        f"Возврат только всего чека. Лишнее: {other.name}",
+        missing("Молоко"),
+        extra(other.name),
     ]
 
 
@@ -131,7 +140,7 @@ def test_many_missing_goods_are_named_by_the_first_three_and_counted() -> None:
 
     (violation,) = broken_by(refund_of(sale_of(*goods), amount=OUR_PART.amount))
 
-    assert violation.message == "Возврат только всего чека. Не хватает: Товар 1, Товар 2, Товар 3 (+2)"
+    assert violation.message == missing("Товар 1, Товар 2, Товар 3 (+2)")
 
 
 @pytest.mark.parametrize("amount", [1, 1_499_999, 1_500_001, 2_000_000, 0, -1_500_000])
@@ -139,7 +148,7 @@ def test_less_or_more_than_our_payment_is_a_partial_refund(amount: int) -> None:
     (violation,) = broken_by(refund_of(sale_of(BREAD, MILK), BREAD, MILK, amount=amount))
 
     assert violation.rule == PARTIAL
-    assert violation.message.startswith("Возврат только всей оплаты: 15 000.00.\nИсправьте сумму возврата: сейчас ")
+    assert violation.message == RU(Text.REFUND_PARTIAL_AMOUNT, expected="15 000.00", asked=sums(amount))
 
 
 @pytest.mark.parametrize(
@@ -156,7 +165,7 @@ def test_an_amount_that_nobody_could_read_is_told_by_its_bound(amount: int, show
     (violation,) = broken_by(refund_of(sale_of(BREAD, MILK), BREAD, MILK, amount=amount))
 
     assert violation.rule == PARTIAL
-    assert f"сейчас {shown}." in violation.message
+    assert violation.message == RU(Text.REFUND_PARTIAL_AMOUNT, expected="15 000.00", asked=shown)
 
 
 def test_a_sale_paid_with_two_tenders_refunds_our_part_in_full() -> None:
@@ -177,7 +186,7 @@ def test_marked_and_excise_goods_of_every_kind_are_refunded_by_hand_alone(kind: 
     sale = sale_of(*lines)
 
     assert [(each.rule, each.message) for each in broken_by(refund_of(sale, *lines))] == [
-        (MANUAL, "В чеке маркированный товар: соберите возврат вручную.")
+        (MANUAL, RU(Text.REFUND_MANUAL_SELECTION_REQUIRED))
     ]
     assert broken_by(refund_of(sale, *lines, manual_selection=True)) == []
 
@@ -200,7 +209,7 @@ def test_marked_goods_go_out_in_no_other_tender() -> None:
     request = refund_of(sale_of(*lines), *lines, manual_selection=True, currency_selection=True)
 
     assert [(each.rule, each.message) for each in broken_by(request)] == [
-        (CURRENCY, "Включён выбор валюты для возврата. Позовите администратора.")
+        (CURRENCY, RU(Text.REFUND_CURRENCY_SELECTION_FORBIDDEN))
     ]
 
 
@@ -214,22 +223,19 @@ def test_it_is_the_sale_that_says_what_is_marked() -> None:
 def test_a_refund_without_a_sale_receipt_is_refused() -> None:
     (violation,) = broken_by(refund_of(None, BREAD, MILK))
 
-    assert violation.rule == "no-sale-receipt"
-    assert violation.message.startswith("Возврат через Payme — только по чеку продажи.")
+    assert (violation.rule, violation.message) == ("no-sale-receipt", RU(Text.REFUND_NO_SALE_RECEIPT))
 
 
 def test_a_payment_that_is_not_ours_is_refused() -> None:
     (violation,) = broken_by(refund_of(sale_of(BREAD), BREAD, payment=None), None)
 
-    assert violation.rule == "foreign-payment"
-    assert violation.message.startswith("Этот чек оплачен не через Payme на этой кассе.")
+    assert (violation.rule, violation.message) == ("foreign-payment", RU(Text.REFUND_FOREIGN_PAYMENT))
 
 
 def test_a_payment_that_goes_back_already_is_refused() -> None:
     (violation,) = broken_by(refund_of(sale_of(BREAD, MILK), BREAD, MILK), is_reversed=True)
 
-    assert violation.rule == "already-reversed"
-    assert violation.message.startswith("Деньги по этой оплате уже возвращены или возвращаются.")
+    assert (violation.rule, violation.message) == ("already-reversed", RU(Text.REFUND_ALREADY_REVERSED))
 
 
 def test_all_violations_come_at_once() -> None:

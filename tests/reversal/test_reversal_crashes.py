@@ -134,7 +134,7 @@ def test_a_refusal_that_was_cut_off_is_queued_when_the_host_asks_again(world: Ho
 
 def test_a_payment_that_a_crash_cut_off_is_asked_about_before_it_is_given_back(world: HookedWorld) -> None:
     # The host has no record of it, so it can only ask on_payment again; what it gets then it may annul.
-    world.journal.cut_at(6)
+    world.journal.cut_at(5)
     with pytest.raises(PowerCut):
         world.sell()
     world.restart()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from full_disk import fill_disk, free_disk
+from full_disk import free_disk, full_disk
 from hookspecs import ReversalStatus
 from payme_plugin.ledger.errors import Unavailable
 from payme_plugin.ledger.states import PaymentState
@@ -31,18 +31,18 @@ def _room_again() -> Iterator[None]:
     free_disk()
 
 
-def test_a_cancellation_that_can_not_be_stored_is_refused_and_no_cancel_leaves(world: HookedWorld, road: Road) -> None:
+@pytest.mark.parametrize("has_settings", [True, False])
+def test_a_cancellation_that_can_not_be_stored_raises_and_no_cancel_leaves(
+    world: HookedWorld, road: Road, has_settings: bool
+) -> None:
     sold = road.sell(world)
     state = world.row().state
+    world.broken = not has_settings
 
-    fill_disk()
-    result = road.give_back(world, sold)
-    free_disk()
+    with full_disk(), pytest.raises(Unavailable):
+        road.give_back(world, sold)
+    world.broken = False
 
-    assert (result.status, result.message) == (
-        ReversalStatus.REFUSED,
-        world.text(Text.REVERSAL_JOURNAL_UNWRITABLE),
-    )
     assert (world.paymego.count(CANCEL), world.live(), world.row().state) == (0, [], state)
     assert JOURNAL_NOTICE in world.host.notices
     world.work(4000)

@@ -20,8 +20,7 @@ def test_no_cancel_leaves_before_it_is_stored_that_it_begins(tmp_path: Path) -> 
     world = HookedWorld(tmp_path)
     receipt_id = world.pay(world.paymego.code()).receipt_id
     world.restart()
-    world.host.recorded["p1"] = False
-    world.background.recover(include_own=True)
+    world.dispatcher.ready()
     processor, merchant = world.background.processor(), world.background.merchants()
     (row,) = processor.cancellations.live()
     assert merchant is not None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from hookspecs import (
     CancelRequest,
     PaymentRecord,
+    PaymentResult,
     PaymentStatus,
     QueueMessage,
     QueueVerdict,
@@ -34,7 +35,7 @@ from payme_plugin.operations.host_guard import GuardedHost
 from payme_plugin.operations.results import JOURNAL_NOTICE, journal_notice
 from payme_plugin.service import ClientCache
 from staged_journal import StagedJournal
-from virtual_till import TENDER, ScriptedUi, open_sale
+from virtual_till import TENDER, ScriptedUi, open_sale, request_for
 from virtual_world import World, settings_of
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ if TYPE_CHECKING:
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.errors import JournalError
     from payme_plugin.ledger.journal import Journal
+    from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.operations.context import Context
+    from payme_plugin.operations.results import NotPaid
     from payme_plugin.paymego.client import PaymeGoClient
     from payme_plugin.service import OpenStorage, Service, Storage
     from payme_plugin.settings import Settings, SettingsReader
@@ -118,6 +121,13 @@ class HookedWorld(World):
         """The background of the process that came last."""
         return self._processes[-1].background
 
+    def ask(self, *scans: object, ui: ScriptedUi | None = None, **asked: object) -> PaymentResult:
+        """Ask for a payment as the host does, by the cashier ``ui`` or by one who scans these."""
+        request = request_for(**asked)  # type: ignore[arg-type]
+        result = self.dispatcher.pay(request, self.cashier(*scans) if ui is None else ui)
+        assert isinstance(result, PaymentResult)
+        return result
+
     def sell(
         self, payment_id: str = "p1", number: int = 1, *, items: tuple[Item, ...] | None = None, amount: int = 1_500_000
     ) -> Sold:
@@ -189,6 +199,10 @@ class HookedWorld(World):
         """Let the worker work: one round now, and whatever it would do in the seconds after it."""
         self._processes[-1].work(self, self.clock.monotonic() + duration_s)
 
+    def keep_result(self, row: PaymentRow, outcome: NotPaid | None) -> None:
+        """Keep a result that the journal can't store, where the real background keeps it."""
+        self.background.keep_result(row, outcome)
+
     def read_settings(self) -> Settings:
         """Return the settings of this moment; ``SettingsError`` while they are broken."""
         return settings_of(frequency="soon") if self.broken else self.settings
@@ -234,7 +248,7 @@ class _Storage:
 
     @property
     def opened(self) -> OpenStorage:
-        return cast("OpenStorage", self)
+        return cast("OpenStorage", SimpleNamespace(journal=self.journal(), leases=self.leases))
 
     @property
     def file(self) -> FileIdentity:
@@ -312,6 +326,9 @@ class _Service:
         return cast("SettingsReader", SimpleNamespace(payment_type=lambda: self.world.settings.payment_type))
 
     def start(self) -> None:
+        pass
+
+    def stop(self) -> None:
         pass
 
     @property

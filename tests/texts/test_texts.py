@@ -36,6 +36,12 @@ def test_the_texts_that_are_given_are_exact(text: Text) -> None:
     assert Texts("ru")(text) == EXACT[text]
 
 
+def test_a_refund_of_another_amount_names_both() -> None:
+    shown = Texts("ru")(Text.REFUND_PARTIAL_AMOUNT, expected="15 000.00", asked="5.00")
+
+    assert shown.startswith("Возврат только всей оплаты: 15 000.00.\nИсправьте сумму возврата: сейчас 5.00.")
+
+
 def test_a_partial_refund_names_what_is_missing() -> None:
     assert Texts("ru")(Text.REFUND_PARTIAL_LINES, missing="Хлеб") == "Возврат только всего чека. Не хватает: Хлеб"
 
