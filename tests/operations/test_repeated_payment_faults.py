@@ -14,7 +14,7 @@ from answer_changes import meanwhile
 from full_disk import fill_disk, free_disk, full_disk
 from hookspecs import PaymentStatus
 from journal_walks import contents
-from payme_plugin.ledger.errors import Damaged
+from payme_plugin.ledger.errors import Damaged, Unavailable
 from payme_plugin.ledger.rows import NewCancellation
 from payme_plugin.ledger.states import Cause, End, PaymentState
 from payme_plugin.sandbox import BuyerAction, FaultKind
@@ -269,6 +269,27 @@ def test_while_an_earlier_result_can_not_be_stored_it_is_pending_and_then_that_r
 
     assert (pending.status, again.status) == (PaymentStatus.PENDING, PaymentStatus.UNKNOWN)
     assert (len(till.live()), len(till.paymego.sent)) == (1, sent)
+
+
+def test_paid_that_was_told_as_unknown_is_never_told_again_as_paid(till: HookedWorld) -> None:
+    """The commit of PAID succeeded, and the journal said that it had failed."""
+    third = till.journal.commits + 3
+
+    def fail(number: int) -> None:
+        if number == third:
+            raise Unavailable("disk I/O error")
+
+    till.journal.after = fail
+    first = till.ask(till.paymego.code())
+    assert (first.status, till.row().state) == (PaymentStatus.UNKNOWN, PaymentState.PAID)
+    till.journal.fail_from(1)
+
+    pending = _ask_again(till)
+    till.journal.recover()
+    again = _ask_again(till)
+
+    assert (pending.status, again.status) == (PaymentStatus.PENDING, PaymentStatus.REFUSED)
+    assert (till.row().state, len(till.live())) == (PaymentState.REVERSING, 1)
 
 
 @pytest.mark.parametrize("way", ["worker", "next payment", "stop"])

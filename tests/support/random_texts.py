@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from gettext import NullTranslations
+from gettext import GNUTranslations
 from random import Random
 from string import ascii_lowercase
 
@@ -18,7 +18,7 @@ __all__ = ["replace_texts"]
 _PLACEHOLDER = re.compile(r"\{[a-z_]+\}")
 
 
-class RandomTexts(NullTranslations):
+class RandomTexts(GNUTranslations):
     """A catalogue of random words in the place of a real one; each text keeps its placeholders.
 
     Args:
@@ -27,7 +27,7 @@ class RandomTexts(NullTranslations):
         catalogue: the real one; a key that it does not have stays a key.
     """
 
-    def __init__(self, language: str, seed: str, catalogue: NullTranslations) -> None:
+    def __init__(self, language: str, seed: str, catalogue: GNUTranslations) -> None:
         super().__init__()
         self._language = language
         self._seed = seed
@@ -49,4 +49,4 @@ class RandomTexts(NullTranslations):
 def replace_texts(seed: str) -> None:
     """Replace every text of this process by random words."""
     load = texts.load_catalogue
-    texts.load_catalogue = lru_cache(lambda language: RandomTexts(language, seed, load(language)))  # type: ignore[assignment]
+    texts.load_catalogue = lru_cache(lambda language: RandomTexts(language, seed, load(language)))
