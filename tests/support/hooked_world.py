@@ -45,7 +45,9 @@ if TYPE_CHECKING:
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.errors import JournalError
     from payme_plugin.ledger.journal import Journal
+    from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.operations.context import Context
+    from payme_plugin.operations.results import NotPaid
     from payme_plugin.paymego.client import PaymeGoClient
     from payme_plugin.service import OpenStorage, Service, Storage
     from payme_plugin.settings import Settings, SettingsReader
@@ -189,6 +191,10 @@ class HookedWorld(World):
         """Let the worker work: one round now, and whatever it would do in the seconds after it."""
         self._processes[-1].work(self, self.clock.monotonic() + duration_s)
 
+    def keep_result(self, row: PaymentRow, outcome: NotPaid | None) -> None:
+        """Keep a result that the journal can't store, where the real background keeps it."""
+        self.background.keep_result(row, outcome)
+
     def read_settings(self) -> Settings:
         """Return the settings of this moment; ``SettingsError`` while they are broken."""
         return settings_of(frequency="soon") if self.broken else self.settings
@@ -229,12 +235,13 @@ class _Storage:
     def __init__(self, world: HookedWorld) -> None:
         self._world = world
         self.owner = world.owner
-        self.leases = Leases(world.host.folder)
+        self._leases = Leases(world.host.folder)
         self._others: list[Journal] = []
 
     @property
     def opened(self) -> OpenStorage:
-        return cast("OpenStorage", self)
+        world = self._world
+        return cast("OpenStorage", SimpleNamespace(journal=world.journal, leases=self._leases, file=world.files))
 
     @property
     def file(self) -> FileIdentity:

@@ -55,14 +55,16 @@ def request_for(
     receipt: Receipt | None = None,
     qr_code: str | None = None,
     payment_type: int = TENDER,
+    repeated: bool = False,
 ) -> PaymentRequest:
     """Return the request of a tender that was picked."""
     return PaymentRequest(
         payment_id=payment_id,
         payment_type=payment_type,
         amount=amount,
-        receipt=open_sale() if receipt is None else receipt,
+        receipt=open_sale(amount=max(amount, 1_500_000)) if receipt is None else receipt,
         qr_code=qr_code,
+        repeated=repeated,
     )
 
 

@@ -10,9 +10,12 @@ from hookspecs import Slip
 from payme_plugin.ledger.connection import FileIdentity
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.locks import Leases
+from payme_plugin.operations.acknowledgement import Acknowledgement
 from payme_plugin.operations.cancellation import MerchantClient
 from payme_plugin.operations.context import Context, limits_of
-from payme_plugin.operations.payment import take_payment
+from payme_plugin.operations.lost_payment import find_lost_payment
+from payme_plugin.operations.payment import resume_payment, take_payment
+from payme_plugin.operations.results import NotPaid, store_unstored
 from payme_plugin.paymego import codes
 from payme_plugin.settings import Places, read_settings
 from payme_plugin.texts import Texts
@@ -23,7 +26,7 @@ from virtual_till import TENDER, ScriptedUi, VirtualHost, request_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from hookspecs import PaymentRequest, PaymentResult, Receipt
+    from hookspecs import PaymentRecord, PaymentRequest, PaymentResult, Receipt
     from payme_plugin.ledger.rows import CancellationRow, EventRow, PaymentRow
     from payme_plugin.operations.payment_slips import PaymentSlips
     from payme_plugin.settings import Settings
@@ -81,6 +84,8 @@ class World:
         slips: makes the slips; a test may put another maker here.
         settings: what the till is set to.
         client: the client of the kassa.
+        files: the journal's files as they were when it was opened.
+        unstored: the results that the journal could not store, by payment.
     """
 
     def __init__(self, folder: Path, seed: int = 1, **given: object) -> None:
@@ -93,7 +98,9 @@ class World:
         self.slips = cast("PaymentSlips", self.plain_slips)
         self.client = self._new_client()
         self.journal = self._open()
+        self.files = self._identity()
         self.owner = "process-1"
+        self.unstored: dict[str, NotPaid | None] = {}
 
     def close(self) -> None:
         """Close the journal."""
@@ -108,6 +115,8 @@ class World:
         """Let another process come."""
         self.journal.close()
         self.journal = self._open()
+        self.files = self._identity()
+        self.unstored = {}
         self.owner = f"process-{int(self.owner.partition('-')[2]) + 1}"
         self.client = self._new_client()
 
@@ -123,13 +132,28 @@ class World:
             texts=self.texts,
             slips=self.slips,
             notice=self.host.notice,
-            files=FileIdentity(self.host.folder / FILE_NAME),
-            keep_result=lambda row, outcome: None,
+            files=self.files,
+            keep_result=self.keep_result,
             merchants={
                 each.pos_id: MerchantClient(each.pos_id, each.url, self._client_of(each), limits_of(each))
                 for each in self.settings.accounts
             },
         )
+
+    def keep_result(self, row: PaymentRow, outcome: NotPaid | None) -> None:
+        """Keep a result that the journal can't store."""
+        self.unstored[row.payment_id] = outcome
+
+    def store_results(self) -> None:
+        """Store the results that were kept, as the worker and the next hook do."""
+        for payment_id in list(self.unstored):
+            store_unstored(self.journal, payment_id, self.unstored[payment_id], self.texts)
+            del self.unstored[payment_id]
+
+    def acknowledge(self, record: PaymentRecord | None, sale: Receipt | None = None) -> PaymentRow | None:
+        """Say that the till has stored a payment, in a closed sale where one is given."""
+        assert record is not None
+        return Acknowledgement(self.journal, self.owner, self.texts, self.host.notice).apply(record, sale)
 
     def says_yes_after(self, thinks_s: float) -> Callable[[float], bool]:
         """Return the hand of a cashier who, asked whether to stop, thinks so long and then stops."""
@@ -148,9 +172,12 @@ class World:
         return ui
 
     def pay(self, *scans: object, ui: ScriptedUi | None = None, **asked: object) -> PaymentResult:
-        """Take a payment: by the cashier ``ui``, or by one who scans these."""
+        """Take a payment: by the cashier ``ui``, or by one who scans these; a repeated one as the dispatcher does."""
         request: PaymentRequest = request_for(**asked)  # type: ignore[arg-type]
-        return take_payment(self.context(), request, self.cashier(*scans) if ui is None else ui)
+        context, ui, row = self.context(), self.cashier(*scans) if ui is None else ui, self.journal.find(request.payment_id)
+        if row is not None:
+            return resume_payment(context, request, row, ui)
+        return (find_lost_payment if request.repeated else take_payment)(context, request, ui)
 
     def text(self, text: Text, **values: object) -> str:
         """Return a text as the cashier reads it."""
@@ -171,6 +198,9 @@ class World:
     def live(self, payment_id: str = "p1") -> list[CancellationRow]:
         """Return the live cancellations of a payment."""
         return [row for row in self.journal.live_cancellations() if row.payment_id == payment_id]
+
+    def _identity(self) -> FileIdentity:
+        return FileIdentity(self.host.folder / FILE_NAME)
 
     def _open(self) -> Journal:
         return Journal(self.host.folder / FILE_NAME, host_identity=self.host.identity, clock=self.clock)
