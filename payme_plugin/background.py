@@ -99,9 +99,11 @@ class Background:
             self._worker.start()
 
     def stop(self) -> None:
-        """End the worker; unfinished work is durable."""
+        """End the worker, within 2 s; unfinished work is durable."""
+        ends_at = self._clock.monotonic() + _STOP_TIMEOUT_S
+        self._worker.stop(0.0)
         self.store_results()
-        self._worker.stop(_STOP_TIMEOUT_S)
+        self._worker.stop(max(0.0, ends_at - self._clock.monotonic()))
         self._leader.release()
 
     def wake(self, *, retry: bool = False) -> None:
@@ -329,7 +331,8 @@ class Background:
     def _forget_finished(self) -> None:
         """Delete payments older than ``keepDays``, 100 at a time, once a day."""
         now = self._clock.monotonic()
-        settings = self._current_settings() if now >= self._forget_at else None
+        # While a result can't be stored, nothing can be deleted, and a stop would have to wait for the attempt.
+        settings = self._current_settings() if now >= self._forget_at and not self._unstored else None
         if settings is None:
             return
         try:

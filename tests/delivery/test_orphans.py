@@ -400,10 +400,12 @@ def test_the_notice_of_an_old_orphan_goes_when_a_person_has_settled_it(world: Ho
 
 @pytest.mark.parametrize("slow_ms", [12 * DAY_S * 1000, TEN_YEARS_MS])
 def test_a_till_clock_that_was_slow_and_is_set_right_makes_no_orphan_old(world: HookedWorld, slow_ms: int) -> None:
-    bank_time = lambda: world.clock.wall_ms() + slow_ms  # noqa: E731
+    def bank_time(_: object) -> int:
+        return world.clock.wall_ms() + slow_ms
+
     with pytest.MonkeyPatch.context() as patch:
         world.clock.set_wall(-slow_ms)
-        patch.setattr(type(world.paymego), "now_ms", property(lambda _: bank_time()))
+        patch.setattr(type(world.paymego), "now_ms", property(bank_time))
         charge_and_die(world)
     world.clock.set_wall(slow_ms)
 

