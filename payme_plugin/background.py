@@ -331,12 +331,14 @@ class Background:
     def _forget_finished(self) -> None:
         """Delete payments older than ``keepDays``, 100 at a time, once a day."""
         now = self._clock.monotonic()
-        # While a result can't be stored, nothing can be deleted, and a stop would have to wait for the attempt.
-        settings = self._current_settings() if now >= self._forget_at and not self._unstored else None
+        settings = self._current_settings() if now >= self._forget_at else None
         if settings is None:
             return
         try:
-            forgotten = forget_finished(self.processor().journal, settings.keep_days, _FORGET_AT_ONCE)
+            journal = self.processor().journal
+            if self._unstored:  # nothing can be deleted either, and a stop would have to wait for the attempt
+                return
+            forgotten = forget_finished(journal, settings.keep_days, _FORGET_AT_ONCE)
         except JournalError as error:
             # Damage stays. A full disk may soon have room again, but retries must not fill the log.
             self._forget_at = now + (_DAY_S if isinstance(error, Damaged) else _FORGET_AGAIN_S)
