@@ -181,12 +181,12 @@ class _Payment:
             Conflict: another process or thread has changed it. Read it again and answer from that.
             JournalError: the journal can't be used.
         """
-        # What this process tells as PAID must not be its orphan if the host says on_ready before it acknowledges.
-        is_an_earlier_runs = row.state is PaymentState.PAID and row.owner != self._context.owner
-        is_taken_over = row.state.is_unfinished or is_an_earlier_runs
-        if is_taken_over and results.is_same_sale(self._request, row):
+        is_same_sale = results.is_same_sale(self._request, row)
+        # A payment that this process tells as PAID must not be an orphan of its on_ready.
+        is_orphan = row.acknowledged_at is None and row.owner != self._context.owner
+        if is_same_sale and (row.state.is_unfinished or (is_orphan and results.is_paid_in(self._request, row))):
             row = self._journal.take_over(row, self._context.owner, "the host asks again")
-        if not (row.state.is_unfinished and results.is_same_sale(self._request, row)):
+        if not (row.state.is_unfinished and is_same_sale):
             return self.answer_known(row)
         self.row = row
         outcome: NotPaid | Paid

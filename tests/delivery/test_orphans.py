@@ -30,6 +30,8 @@ ORPHANS = {
     PaymentState.CREATED: (PaymentState.REFUSED, [Cause.UNRECORDED]),
     PaymentState.PAYING: (PaymentState.UNKNOWN, [Cause.UNRECORDED]),
     PaymentState.PAID: (PaymentState.REVERSING, [Cause.UNRECORDED]),
+    # Payme refused the host's cancel before the host had acknowledged the payment.
+    PaymentState.RECORDED: (PaymentState.REVERSING, [Cause.UNRECORDED]),
 }
 """What becomes of a payment of an earlier process that the host neither asked for nor acknowledged."""
 
@@ -121,7 +123,7 @@ def test_its_own_payments_are_no_orphans(world: HookedWorld, state: PaymentState
     assert (world.row(), world.live()) == (before, [])
 
 
-@pytest.mark.parametrize("state", [PaymentState.PAYING, PaymentState.PAID], ids=lambda state: state.value)
+@orphans
 def test_an_acknowledged_payment_is_no_orphan(world: HookedWorld, state: PaymentState) -> None:
     world.journal.acknowledge(walk(world.journal, state))
     world.restart()
@@ -247,6 +249,23 @@ def test_a_payment_that_was_answered_with_pending_waits_for_the_host(world: Hook
     assert world.row().state is ORPHANS[state][0], "only this process's answer keeps it"
 
 
+@pytest.mark.parametrize("state", [PaymentState.PAID, PaymentState.RECORDED], ids=lambda state: state.value)
+def test_a_payment_that_this_process_told_as_paid_is_no_orphan_though_the_acknowledgement_comes_after_on_ready(
+    world: HookedWorld, state: PaymentState
+) -> None:
+    sold = world.sell()
+    if state is PaymentState.RECORDED:
+        world.journal.move(world.row(), state, "Payme refused to cancel it")
+    world.restart()
+    assert ask_again(world).status is PaymentStatus.PAID
+
+    world.dispatcher.ready()
+    world.work(60)
+    world.dispatcher.acknowledge(sold.record)
+
+    assert (world.row().state, world.live(), world.paymego.held()) == (PaymentState.RECORDED, [], AMOUNT)
+
+
 def test_after_pending_the_next_request_decides(world: HookedWorld) -> None:
     charge_and_die(world)
     world.broken = True
@@ -275,7 +294,7 @@ def test_after_pending_a_cancel_decides(world: HookedWorld) -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("first", range(1, 5))
+@pytest.mark.parametrize("first", range(1, len(ORPHANS) + 1))
 def test_on_ready_raises_if_not_all_could_be_stored_and_the_next_call_stores_the_rest(
     world: HookedWorld, first: int
 ) -> None:
@@ -286,12 +305,12 @@ def test_on_ready_raises_if_not_all_could_be_stored_and_the_next_call_stores_the
 
     with pytest.raises(Unavailable):
         world.dispatcher.ready()
-    left = [world.row(f"p{number}").state for number in range(4)]
-    assert sum(state in ORPHANS for state in left) == 5 - first
+    left = [world.row(f"p{number}").state for number in range(len(ORPHANS))]
+    assert left == [*(after for after, _ in ORPHANS.values())][: first - 1] + [*ORPHANS][first - 1 :]
 
     world.journal.recover()
     world.dispatcher.ready()
-    assert [world.row(f"p{number}").state for number in range(4)] == [after for after, _ in ORPHANS.values()]
+    assert [world.row(f"p{number}").state for number in range(len(ORPHANS))] == [after for after, _ in ORPHANS.values()]
 
 
 def test_a_journal_counts_as_ready_only_once_all_is_stored(world: HookedWorld) -> None:
