@@ -99,9 +99,11 @@ class Background:
             self._worker.start()
 
     def stop(self) -> None:
-        """End the worker; unfinished work is durable."""
+        """End the worker, within 2 s; unfinished work is durable."""
+        ends_at = self._clock.monotonic() + _STOP_TIMEOUT_S
+        self._worker.stop(0.0)
         self.store_results()
-        self._worker.stop(_STOP_TIMEOUT_S)
+        self._worker.stop(max(0.0, ends_at - self._clock.monotonic()))
         self._leader.release()
 
     def wake(self, *, retry: bool = False) -> None:
@@ -333,7 +335,10 @@ class Background:
         if settings is None:
             return
         try:
-            forgotten = forget_finished(self.processor().journal, settings.keep_days, _FORGET_AT_ONCE)
+            journal = self.processor().journal
+            if self._unstored:  # nothing can be deleted either, and a stop would have to wait for the attempt
+                return
+            forgotten = forget_finished(journal, settings.keep_days, _FORGET_AT_ONCE)
         except JournalError as error:
             # Damage stays. A full disk may soon have room again, but retries must not fill the log.
             self._forget_at = now + (_DAY_S if isinstance(error, Damaged) else _FORGET_AGAIN_S)

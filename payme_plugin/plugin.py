@@ -49,6 +49,7 @@ class PaymePlugin:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._host: Host | None = None
+        self._starting: HookDispatcher | None = None
         self._dispatcher: HookDispatcher | None = None
 
     @hookimpl
@@ -90,8 +91,9 @@ class PaymePlugin:
         """
         _require(record, hookspecs.PaymentRecord)
         if _is_ours(record):
+            dispatcher = self._running("on_payment_recorded")
             with self._failing_as("on_payment_recorded"):
-                self._running("on_payment_recorded").acknowledge(record)
+                dispatcher.acknowledge(record)
 
     @hookimpl
     def on_ready(self) -> None:
@@ -102,8 +104,9 @@ class PaymePlugin:
 
         Money effect: may cancel.
         """
+        dispatcher = self._running("on_ready")
         with self._failing_as("on_ready"):
-            self._running("on_ready").ready()
+            dispatcher.ready()
 
     @hookimpl
     def on_cancel(self, request: CancelRequest, ui: Ui) -> ReversalResult | None:
@@ -161,8 +164,9 @@ class PaymePlugin:
         """
         _require(receipt, hookspecs.Receipt)
         if any(_is_ours(record) for record in receipt.payments):
+            dispatcher = self._running("on_receipt_closed")
             with self._failing_as("on_receipt_closed"):
-                self._running("on_receipt_closed").receipt_closed(receipt)
+                dispatcher.receipt_closed(receipt)
 
     @hookimpl
     def on_queue_message(self, message: QueueMessage) -> QueueVerdict | None:
@@ -179,39 +183,42 @@ class PaymePlugin:
 
     @hookimpl
     def on_stop(self) -> None:
-        """End work; see ``hookspecs``."""
-        self._host = None
-        self._stop()
-
-    def _stop(self) -> None:
-        """Stop the dispatcher. Meanwhile it still answers hooks, which may join a running one."""
-        dispatcher = self._dispatcher
-        if dispatcher is not None:
-            dispatcher.stop()
+        """End work; see ``hookspecs``. Meanwhile hooks are still answered, because they may join a running one."""
         with self._lock:
-            if self._dispatcher is dispatcher:
+            self._host = None
+            stopping, self._starting = self._starting or self._dispatcher, None
+        if stopping is not None:
+            stopping.stop()
+        with self._lock:
+            if self._dispatcher is stopping:
                 self._dispatcher = None
 
     def _started(self) -> HookDispatcher | None:
-        """Return the dispatcher; start it if an earlier start failed. None before the start and after the stop."""
-        if self._dispatcher is not None:
-            return self._dispatcher
-        with self._lock:
-            host = self._host
-            if host is not None and self._dispatcher is None:
-                try:
-                    # A till loads the heavy parts here, not when it looks for plugins.
-                    from payme_plugin.dispatcher import HookDispatcher  # noqa: PLC0415
-                    from payme_plugin.service import Service  # noqa: PLC0415
+        """Return the dispatcher; start it if an earlier start failed. None before the start and after the stop.
 
-                    dispatcher = HookDispatcher(Service(host))
-                    dispatcher.start()
-                except Exception as error:  # noqa: BLE001 - the next hook tries again
-                    with suppress(Exception):
-                        reason = f"{type(error).__name__}: {error}"
-                        logging.getLogger(PLUGIN_NAME).warning("the plugin can't start yet: %s", reason)
-                    return None
-                self._dispatcher = dispatcher
+        During the start it is None too: the start calls the host, which may call a hook, a stop or another start.
+        """
+        starting: HookDispatcher | None = None
+        try:
+            with self._lock:
+                host = self._host
+                if host is None or self._starting is not None or self._dispatcher is not None:
+                    return self._dispatcher
+                # A till loads the heavy parts here, not when it looks for plugins.
+                from payme_plugin.dispatcher import HookDispatcher  # noqa: PLC0415
+                from payme_plugin.service import Service  # noqa: PLC0415
+
+                self._starting = starting = HookDispatcher(Service(host))
+            starting.start()
+        except Exception as error:  # noqa: BLE001 - the next hook tries again
+            with suppress(Exception):
+                reason = f"{type(error).__name__}: {error}"
+                logging.getLogger(PLUGIN_NAME).warning("the plugin can't start yet: %s", reason)
+        finally:
+            with self._lock:
+                if starting is not None and self._starting is starting:
+                    self._starting = None
+                    self._dispatcher = starting if starting.is_running() else None
         return self._dispatcher
 
     def _running(self, hook: str) -> HookDispatcher:

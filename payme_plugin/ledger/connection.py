@@ -27,11 +27,20 @@ from payme_plugin.log import Log
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["FileIdentity", "connect", "connect_read_only", "files_of", "transaction", "translated", "use_rows"]
+__all__ = [
+    "BUSY_TIMEOUT_MS",
+    "FileIdentity",
+    "connect",
+    "connect_read_only",
+    "files_of",
+    "transaction",
+    "translated",
+    "use_rows",
+]
 
 _log = Log()
 
-_BUSY_TIMEOUT_MS = 2000
+BUSY_TIMEOUT_MS = 2000
 _FILE_MODE = 0o600
 _FOLDER_MODE = 0o700
 # Of SQLite's write-ahead log: https://sqlite.org/fileformat2.html, section 4.1.
@@ -125,7 +134,7 @@ def _set_pragmas(connection: sqlite3.Connection) -> None:
         ("journal_mode", "WAL", "wal"),
         ("synchronous", "FULL", 2),
         ("foreign_keys", "ON", 1),
-        ("busy_timeout", str(_BUSY_TIMEOUT_MS), _BUSY_TIMEOUT_MS),
+        ("busy_timeout", str(BUSY_TIMEOUT_MS), BUSY_TIMEOUT_MS),
     ):
         connection.execute(f"PRAGMA {pragma} = {value}").fetchall()
         (found,) = connection.execute(f"PRAGMA {pragma}").fetchone()
@@ -225,7 +234,7 @@ def _open_reader(path: Path) -> sqlite3.Connection:
 
 def _open(name: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        name, uri=True, timeout=_BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False
+        name, uri=True, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False
     )
     use_rows(connection)
     return connection

@@ -7,20 +7,20 @@ payment that has changed since raises ``Conflict``. No transaction spans a reque
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 import threading
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.connection import connect, transaction, translated
+from payme_plugin.ledger.connection import BUSY_TIMEOUT_MS, connect, transaction, translated
 from payme_plugin.ledger.errors import CodeAlreadySent, Conflict, Damaged, ForeignJournal
 from payme_plugin.ledger.migration import migrate_file
 from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.states import Cause, End, EventKind, PaymentState, is_allowed
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
@@ -66,6 +66,7 @@ class Journal(JournalReader):
         super().__init__(connect(path, host_identity), threading.Lock())
         self._clock = clock
         self._codes = SentCodes(clock)
+        self._impatient_until_s = float("-inf")
         try:
             self._fingerprint_key = self._read_fingerprint_key()
         except BaseException:
@@ -228,7 +229,7 @@ class Journal(JournalReader):
                 connection.execute("INSERT OR IGNORE INTO about (name, value) VALUES ('ready', '1')")
 
     def take_over(self, row: PaymentRow, owner: str, reason: str) -> PaymentRow:
-        """Make ``owner`` the process that works on an unfinished payment.
+        """Make ``owner`` the process that works on a payment, so that it is not its orphan.
 
         Raises:
             Conflict: another process took it first, or it has changed.
@@ -287,9 +288,21 @@ class Journal(JournalReader):
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Yield the connection inside one immediate transaction. For the other modules of the ledger."""
-        with translated(), self.reading() as connection, transaction(connection):
-            yield connection
+        """Yield the connection inside one immediate transaction. For the other modules of the ledger.
+
+        Wait up to 2 s for another connection's lock. If that write fails, the next ones do not wait for 2 s: a hook may
+        try several writes, and must answer in time.
+        """
+        with translated(), self.reading() as connection:
+            patience_ms = BUSY_TIMEOUT_MS if self._clock.monotonic() >= self._impatient_until_s else 0
+            connection.execute(f"PRAGMA busy_timeout = {patience_ms}").fetchall()
+            try:
+                with transaction(connection):
+                    yield connection
+            except sqlite3.OperationalError:
+                if patience_ms:
+                    self._impatient_until_s = self._clock.monotonic() + BUSY_TIMEOUT_MS / 1000
+                raise
 
     def _read_fingerprint_key(self) -> bytes:
         try:

@@ -48,6 +48,7 @@ _log = Log()
 _CREATE = "receipts.create"
 _PAY = "receipts.pay"
 _LARGEST_AMOUNT = 2**63 - 1
+_NOT_PAID = frozenset(ReceiptState) - {ReceiptState.PAID}
 _SLIP_NEEDS = ("card", "merchant", "pay_time")
 
 
@@ -104,6 +105,13 @@ def _reason_against(request: PaymentRequest) -> Text | None:
     if request.amount > receipt.total - sum(record.amount for record in receipt.payments):
         return Text.PAYMENT_AMOUNT_ABOVE_DUE
     return None
+
+
+def _contradiction(found: ServerReceipt, amount: int) -> str | None:
+    """Return what Payme's receipt says against PAID, or None; a state that nobody knows says nothing."""
+    if found.amount not in {None, amount}:
+        return "Payme has another amount"  # not which one: a server may repeat a secret there
+    return f"Payme says state {found.state}" if found.state in _NOT_PAID else None
 
 
 class _Payment:
@@ -173,9 +181,13 @@ class _Payment:
             Conflict: another process or thread has changed it. Read it again and answer from that.
             JournalError: the journal can't be used.
         """
-        if not (row.state.is_unfinished and results.is_same_sale(self._request, row)):
+        is_same_sale = results.is_same_sale(self._request, row)
+        # A payment that this process tells as PAID must not be an orphan of its on_ready.
+        is_orphan = row.acknowledged_at is None and row.owner != self._context.owner
+        if is_same_sale and (row.state.is_unfinished or (is_orphan and results.is_paid_in(self._request, row))):
+            row = self._journal.take_over(row, self._context.owner, "the host asks again")
+        if not (row.state.is_unfinished and is_same_sale):
             return self.answer_known(row)
-        row = self._journal.take_over(row, self._context.owner, "the host asks again")
         self.row = row
         outcome: NotPaid | Paid
         if row.state is not PaymentState.PAYING:
@@ -382,14 +394,14 @@ class _Payment:
         if is_lacking and (context := self._context.for_row(row)) is not None:
             self._context = context
             found = self._queries(row, Text.PROGRESS_PAYING).look(self._wait.question_limit())
-            if found is not None and (found.state, found.amount) != (ReceiptState.PAID, row.amount):
-                return self._contradicted(row, found)
+            contradiction = None if found is None else _contradiction(found, row.amount)
+            if contradiction is not None:
+                return self._contradicted(row, contradiction)
             receipt = found or receipt
         return results.paid_result(self._context, row, receipt)
 
-    def _contradicted(self, row: PaymentRow, found: ServerReceipt) -> PaymentResult:
+    def _contradicted(self, row: PaymentRow, reason: str) -> PaymentResult:
         """Return REFUSED for a payment that Payme has no longer; return its money unless the host acknowledged it."""
-        reason = f"Payme says state {found.state}, {found.amount} tiyin"
         is_open = row.state is PaymentState.PAID
         if is_open:
             cancellation = NewCancellation(cause=Cause.UNRECORDED)

@@ -171,13 +171,15 @@ states = st.sampled_from([4, 4, 4, "4", 4.0, True, 77, -4, None, [4], 2**63, "ab
 
 
 class Liar:
-    """Answers ``pay`` with what is told, ``check`` with state 1, ``get`` with an unpaid receipt, and the rest truly."""
+    """Answers ``pay`` with what is told, ``get`` with no receipt, ``check`` with state 1, and the rest truly."""
 
     def __init__(self, told: dict[str, Any]) -> None:
         self.told = told
 
     def __call__(self, request: dict[str, Any], truth: bytes) -> bytes:
         document: dict[str, Any] = json.loads(truth)
+        if request["method"] == "receipts.get":
+            document["result"] = {}
         if request["method"] == "receipts.pay":
             receipt = {
                 "_id": {"ours": request["params"]["id"], "another": OTHER, "number": 4}.get(self.told["_id"], "absent"),

@@ -8,6 +8,7 @@ import pytest
 
 from hands_hooks import codes_on_the_wire, paid_or_not, reversal
 from hookspecs import PaymentRecord, PaymentStatus, ReversalStatus
+from payme_plugin.ledger.states import PaymentState
 from payme_plugin.sandbox import BuyerAction
 from payme_plugin.texts import Text
 from virtual_till import TENDER, ScriptedUi, open_sale, request_for, scan_after
@@ -163,14 +164,14 @@ def test_a_second_money_hook_from_inside_a_progress_is_refused_at_once_without_a
     assert world.row("other").state.value in {"paid", "recorded"}
 
 
-def test_the_same_payment_asked_for_from_inside_its_own_scan_is_refused_and_goes_on(world: HookedWorld) -> None:
+def test_the_same_payment_asked_for_from_inside_its_own_scan_is_pending_and_goes_on(world: HookedWorld) -> None:
     code = world.paymego.code()
     seconds: list[PaymentResult] = []
     again = lambda: seconds.append(paid_or_not(world.dispatcher.pay(request_for(), world.cashier(code))))  # noqa: E731
 
     first = paid_or_not(world.dispatcher.pay(request_for(), world.cashier(scan_after(again, code))))
 
-    assert (first.status, seconds[0].status) == (PaymentStatus.PAID, PaymentStatus.REFUSED)
+    assert (first.status, seconds[0].status) == (PaymentStatus.PAID, PaymentStatus.PENDING)
     assert codes_on_the_wire(world) == [code]
 
 
@@ -202,22 +203,36 @@ def test_hooks_that_move_no_money_are_served_from_inside_a_payment(world: Hooked
     assert world.row("closed").state.value == "recorded"
 
 
+@pytest.mark.parametrize("closed_at", [None, 5], ids=["recorded", "closed"])
 @pytest.mark.parametrize(
     "buyer",
-    [(BuyerAction.CONFIRMS, PaymentStatus.PAID), (BuyerAction.NEVER_ANSWERS, PaymentStatus.UNKNOWN)],
+    [
+        (BuyerAction.CONFIRMS, PaymentStatus.PAID, PaymentState.RECORDED),
+        (BuyerAction.NEVER_ANSWERS, PaymentStatus.UNKNOWN, PaymentState.UNKNOWN),
+    ],
     ids=["confirms", "never answers"],
 )
-def test_a_receipt_that_closes_with_the_payment_under_way_says_nothing_of_it(
-    world: HookedWorld, buyer: tuple[BuyerAction, PaymentStatus]
+def test_an_acknowledgement_of_the_payment_under_way_changes_no_result_and_is_applied_to_it(
+    world: HookedWorld, buyer: tuple[BuyerAction, PaymentStatus, PaymentState], closed_at: int | None
 ) -> None:
     """No host has a payment that it was not told of: only Payme says whether this one is paid."""
-    action, status = buyer
+    action, status, state = buyer
     record = PaymentRecord(payment_id="p1", payment_type=TENDER, amount=request_for().amount, data={"plugin": "payme"})
+
+    def acknowledge(_: float) -> None:
+        if closed_at is None:
+            world.dispatcher.acknowledge(record)
+        else:
+            world.dispatcher.receipt_closed(open_sale(payments=(record,), closed_at=closed_at))
+
     ui = world.cashier(world.paymego.code(action, after_s=3))
-    ui.hand = lambda _: world.dispatcher.receipt_closed(open_sale(payments=(record,), closed_at=5))
+    ui.hand = acknowledge
 
     result = paid_or_not(world.dispatcher.pay(request_for(), ui))
+    row = world.row()
 
-    assert result.status is status
+    assert (result.status, row.state, row.closed_at) == (status, state, closed_at)
+    assert row.acknowledged_at is not None
     assert result.cancellation_queued is (status is PaymentStatus.UNKNOWN)
-    assert world.row().state.value == status.value.lower()
+    world.work(60)
+    assert world.paymego.held() == (result.amount if status is PaymentStatus.PAID else 0)

@@ -45,7 +45,7 @@ def new_till(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[..., ServedT
         assert till.plugins.faults == ()
         tills.append(till)
         if starts:
-            till.plugins.on_start(host)
+            till.start()
             assert till.plugins.faults == ()
         return till
 

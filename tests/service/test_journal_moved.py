@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hookspecs import CancelRequest, PaymentStatus, ReversalStatus
+from hookspecs import CancelRequest, HookFailed, PaymentStatus
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.paymego.states import ReceiptState
@@ -105,19 +105,30 @@ def test_put_back_where_it_was_it_is_used_again(till: ServedTill) -> None:
 
 
 @pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.__name__)
-def test_no_other_hook_raises_and_a_reversal_is_refused(till: ServedTill, harm: Callable[[Path], None]) -> None:
-    paid = till.pay(till.code(), payment_id="p1")
-    assert paid.payment is not None
+def test_nothing_is_stored_and_a_repeated_payment_is_pending_until_the_files_are_back(
+    till: ServedTill, harm: Callable[[Path], None]
+) -> None:
+    record = till.pay(till.code(), payment_id="p1").payment
+    assert record is not None
     harm(till.host.folder)
-    sale = open_sale(1, payments=(paid.payment,))
+    sale, ui, sent = (
+        open_sale(1, payments=(record,), closed_at=1),
+        ScriptedUi(SystemClock()),
+        len(till.sandbox.requests),
+    )
 
-    request = CancelRequest(payment=paid.payment, receipt=sale, reason="the buyer left")
-    cancelled = till.plugins.on_cancel(request, ScriptedUi(SystemClock(), []))
-    assert cancelled is not None
-    assert cancelled.status is ReversalStatus.REFUSED
-    till.plugins.on_receipt_closed(sale)
+    assert till.pay(repeated=True).status is PaymentStatus.PENDING
+    hooks: list[Callable[[], object]] = [
+        lambda: till.plugins.on_payment_recorded(record),
+        lambda: till.plugins.on_cancel(CancelRequest(payment=record, receipt=sale), ui),
+        lambda: till.plugins.on_receipt_closed(sale),
+        till.plugins.on_ready,
+    ]
+    for hook in hooks:
+        with pytest.raises(HookFailed):
+            hook()
+    assert till.requests_since(sent) == []
     till.plugins.on_stop()
-    assert till.plugins.faults == ()
 
 
 def test_what_a_deleted_journal_still_owes_goes_back_before_it_is_lost(till: ServedTill) -> None:

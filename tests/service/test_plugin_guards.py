@@ -75,6 +75,8 @@ def test_wrong_types_raise(till: ServedTill, request_: object) -> None:
 
     with pytest.raises(TypeError, match="expected PaymentRequest"):
         plugin.on_payment(request_, ScriptedUi(SystemClock()))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="expected PaymentRecord"):
+        plugin.on_payment_recorded(request_)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="expected Receipt"):
         plugin.on_receipt_closed(request_)  # type: ignore[arg-type]
     with pytest.raises(HookFailed) as raised:
@@ -147,20 +149,6 @@ def test_a_disk_that_is_full_at_the_start_and_has_room_later_is_used_later(new_t
     assert JOURNAL not in till.host.notices
 
 
-def test_a_receipt_that_can_not_be_confirmed_now_does_not_raise_and_is_confirmed_by_the_next_hook(
-    till: ServedTill,
-) -> None:
-    result = till.pay(till.code())
-    assert result.payment is not None
-
-    with full_disk():
-        till.plugins.on_receipt_closed(open_sale(payments=(result.payment,), closed_at=777))
-        assert till.row().state.value == "paid"
-
-    till.pay(till.code(), payment_id="p2", receipt=open_sale(2))
-    assert (till.row().state.value, till.row().closed_at) == ("recorded", 777)
-
-
 class BrokenHost(VirtualHost):
     """A till that can tell nothing."""
 
@@ -191,6 +179,8 @@ def test_a_host_whose_every_answer_raises_breaks_no_hook(till: ServedTill) -> No
     assert [one.number for one in plugin.payment_types()] == [7]
     result = plugin.on_payment(request_for(), ScriptedUi(SystemClock(), [till.code()]))
     plugin.on_receipt_closed(open_sale())
+    with pytest.raises(HookFailed):
+        plugin.on_ready()
     plugin.on_stop()
 
     assert result is not None

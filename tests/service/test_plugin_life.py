@@ -9,17 +9,14 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hookspecs import PaymentStatus
-from journal_walks import walk
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.errors import Unavailable
-from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations.host_guard import GuardedHost
 from payme_plugin.service import Storage
@@ -99,24 +96,6 @@ def test_a_till_without_a_name_starts_after_it_has_one_and_the_log_names_what_wa
 
     till.plugins.on_start(till.host)
     assert till.pay(till.code(), payment_id="p2").status is PaymentStatus.PAID
-
-
-def test_a_start_without_a_worker_asks_the_host_on_another_thread(
-    new_till: Callable[..., ServedTill], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    till = new_till(starts=False, runWorker=0)
-    till.host.folder.mkdir()
-    with closing(
-        Journal(till.host.folder / FILE_NAME, host_identity=till.host.identity, clock=SystemClock())
-    ) as journal:
-        walk(journal, PaymentState.PAYING, "p1")
-    asked: list[threading.Thread] = []
-    monkeypatch.setattr(till.host, "is_recorded", lambda _: asked.append(threading.current_thread()))
-
-    till.plugins.on_start(till.host)
-
-    assert comes_true(lambda: asked)
-    assert threading.main_thread() not in asked
 
 
 def test_after_the_stop_no_payment_is_taken(till: ServedTill) -> None:

@@ -148,8 +148,12 @@ def test_the_same_id_after_a_restart_is_paid_without_another_pay(
     code = till.code()
     first = till.pay(code)
     till.plugins.on_stop()
-    again = new_till().pay(till.code())
+    restarted = new_till(starts=False)
+    restarted.plugins.on_start(restarted.host)
+    again = restarted.pay(till.code())
+    restarted.plugins.on_ready()
 
+    assert restarted.row().state is PaymentState.PAID
     assert (again.status, again.payment) == (PaymentStatus.PAID, first.payment)
     assert till.sandbox.pays(code) == 1
 

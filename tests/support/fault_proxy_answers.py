@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 
     from fault_proxy import Line, Strike
 
-__all__ = ["ELSEWHERE", "SHAPES", "SOUND_BUT_NOT_OURS", "STATUSES"]
+__all__ = ["ANOTHER_AMOUNT", "ELSEWHERE", "SHAPES", "SOUND_BUT_NOT_OURS", "STATUSES"]
 
 ELSEWHERE = "elsewhere.payme.test"
 """Where redirects lead; nobody may ever look it up."""
+
+ANOTHER_AMOUNT = "an amount that is not ours"
+"""Of a paid receipt it says that the payment is not what the till was told."""
 
 _PORTAL = "<!doctype html><title>Wi-Fi</title><form method=post>Войдите в сеть</form>".encode()
 _OTHER_ID = "0" * 23 + "1"
@@ -112,7 +115,7 @@ SHAPES: dict[str, Strike] = {
     "the result an array": _shape(lambda document: document.update(result=[document.get("result")])),
     "an error without a code": _shape(lambda document: {"id": document["id"], "error": {"message": "no"}}),
     "another receipt": _receipt(_id=_OTHER_ID),
-    "an amount that is not ours": _receipt(amount=1),
+    ANOTHER_AMOUNT: _receipt(amount=1),
     "the state as text": _state(str),
     "the state true": _state(lambda _: True),
     "the state 4.0": _state(float),
@@ -123,7 +126,7 @@ SHAPES: dict[str, Strike] = {
 SOUND_BUT_NOT_OURS = frozenset(
     {
         "another receipt",
-        "an amount that is not ours",
+        ANOTHER_AMOUNT,
         "the state as text",
         "the state true",
         "the state 4.0",

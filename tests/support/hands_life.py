@@ -46,9 +46,6 @@ class _Till(BaseHost):
     def data_dir(self, plugin: str) -> Path:
         return self._folder
 
-    def is_recorded(self, payment_id: str) -> bool | None:
-        return True
-
 
 class _Scanner(BaseUi):
     def __init__(self, code: str) -> None:
@@ -66,6 +63,7 @@ def _sell(plugin: PaymePlugin, number: int) -> None:
     assert result is not None
     assert result.status is PaymentStatus.PAID
     assert result.payment is not None
+    plugin.on_payment_recorded(result.payment)
     closed = Receipt(
         till="1", shift=1, number=number, kind=ReceiptKind.SALE, items=(item,), total=_AMOUNT,
         payments=(result.payment,), closed_at=number,
@@ -85,6 +83,7 @@ def _sample() -> tuple[int, int, int]:
 def _main(port: str, folder: str, counts: list[int]) -> None:
     plugin = PaymePlugin()
     plugin.on_start(_Till(Path(folder), port))
+    plugin.on_ready()
     _sample()  # brings in what samples themselves need
     for number in range(1, counts[-1] + 1):
         _sell(plugin, number)

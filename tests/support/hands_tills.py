@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from hookspecs import PaymentRecord
     from payme_plugin.sandbox import Sandbox
 
 
@@ -30,16 +31,16 @@ def new_till(sandbox: Sandbox, folder: Path, name: str = "till-1", **given: obje
     host = VirtualHost(folder / name, {key: str(value) for key, value in (settings | given).items()}, name)
     till = ServedTill(host, sandbox)
     till.plugins.register(PaymePlugin(), "payme")
-    till.plugins.on_start(host)
+    till.start()
     return till
 
 
 @contextmanager
-def started_again(till: ServedTill) -> Iterator[ServedTill]:
-    """Let the till of the next morning work, over the same folder and with what its host has recorded."""
+def started_again(till: ServedTill, *records: PaymentRecord | None) -> Iterator[ServedTill]:
+    """Let the till of the next morning work, over the same folder and with what its host has stored."""
     again = ServedTill(till.host, till.sandbox)
     again.plugins.register(PaymePlugin(), "payme")
-    again.plugins.on_start(again.host)
+    again.start(*(record for record in records if record is not None))
     try:
         yield again
     finally:

@@ -243,12 +243,13 @@ class _Storage:
     def __init__(self, world: HookedWorld) -> None:
         self._world = world
         self.owner = world.owner
-        self.leases = Leases(world.host.folder)
+        self._leases = Leases(world.host.folder)
         self._others: list[Journal] = []
 
     @property
     def opened(self) -> OpenStorage:
-        return cast("OpenStorage", SimpleNamespace(journal=self.journal(), leases=self.leases))
+        world = self._world
+        return cast("OpenStorage", SimpleNamespace(journal=world.journal, leases=self._leases, file=world.files))
 
     @property
     def file(self) -> FileIdentity:

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from fault_proxy import Phase
-from fault_proxy_answers import SOUND_BUT_NOT_OURS
+from fault_proxy_answers import ANOTHER_AMOUNT, SOUND_BUT_NOT_OURS
 from hostile_cells import FORGOTTEN, Scene
 from hostile_stage import AMOUNT, BOUND_S, PAY_DURATION_S, TIMEOUT_S
 
@@ -40,8 +40,8 @@ def expected_verdict(cell: Cell) -> str:
         return "PAID" if passes else _pay_verdict(cell)
     if cell.scene is Scene.CHECK:  # asked again, at the end on a new connection
         return "PAID" if passes or cell.fault == FORGOTTEN else "UNKNOWN"
-    if cell.scene is Scene.GET:  # the slip alone depends on it
-        return "PAID"
+    if cell.scene is Scene.GET:  # the slip alone depends on it, unless it contradicts PAID
+        return "REFUSED" if cell.fault == ANOTHER_AMOUNT else "PAID"
     return _reversal_verdict(cell, passes=passes)
 
 

@@ -108,7 +108,7 @@ class Stage:
         self.host = _Host(shop.folder / name, values)
         self.till = ServedTill(self.host, self.sandbox)
         self.till.plugins.register(PaymePlugin(), "payme")
-        self.till.plugins.on_start(self.host)
+        self.till.start()
         self._undo.callback(self.till.plugins.on_stop)
         self.codes: list[str] = []
         self.cashiers: list[ScriptedUi] = []
@@ -145,7 +145,9 @@ class Stage:
         cashier.hand = hand or cashier.hand
         result = self.till.pay(ui=cashier, payment_id=payment_id, amount=AMOUNT, receipt=sale)
         self.verdicts.append(result)
-        self._record(payment_id, AMOUNT if result.status is PaymentStatus.PAID else 0)
+        self.recorded[payment_id] = AMOUNT if result.status is PaymentStatus.PAID else 0
+        if result.status is PaymentStatus.PAID:
+            self.till.acknowledge(result)
         return result
 
     def sell(self, payment_id: str = "p1", number: int = 1) -> Receipt:
@@ -224,13 +226,9 @@ class Stage:
         self.cashiers.append(ScriptedUi(SystemClock(), list(scans)))
         return self.cashiers[-1]
 
-    def _record(self, payment_id: str, amount: int) -> None:
-        self.recorded[payment_id] = amount
-        self.host.recorded[payment_id] = amount > 0
-
     def _reversed(self, record: PaymentRecord, result: ReversalResult | None) -> ReversalResult:
         assert result is not None
         self.verdicts.append(result)
         if result.status is not ReversalStatus.REFUSED:
-            self._record(record.payment_id, 0)
+            self.recorded[record.payment_id] = 0
         return result

@@ -35,10 +35,12 @@ def sandbox(running: Sandbox) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def new_till(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[..., ServedTill]]:
-    """Make tills with settings of their own; each stops at the end."""
+    """Make tills with settings of their own, which say ``on_ready`` if they shall; each stops at the end."""
     tills: list[ServedTill] = []
 
-    def make(name: str = "till-1", *, host: VirtualHost | None = None, **given: object) -> ServedTill:
+    def make(
+        name: str = "till-1", *, host: VirtualHost | None = None, is_ready: bool = True, **given: object
+    ) -> ServedTill:
         settings: dict[str, object] = {
             "url": sandbox.url, "posId": sandbox.pos_id, "posKey": sandbox.pos_key, "paymentType": TENDER,
             "payDuration": 400, "frequency": 100, "timeout": 1,
@@ -49,7 +51,10 @@ def new_till(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[..., ServedT
         till = ServedTill(chosen, sandbox)
         till.plugins.register(PaymePlugin(), "payme")
         tills.append(till)
-        till.plugins.on_start(chosen)
+        if is_ready:
+            till.start()
+        else:
+            till.plugins.on_start(chosen)
         assert till.plugins.faults == ()
         return till
 

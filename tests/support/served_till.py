@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hookspecs import PosPlugins
+from hookspecs import HookFailed, PosPlugins
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.reader import JournalReader
@@ -13,7 +14,7 @@ from payme_plugin.sandbox import Behaviour, BuyerAction, Sandbox
 from virtual_till import ScriptedUi, VirtualHost, request_for
 
 if TYPE_CHECKING:
-    from hookspecs import PaymentResult
+    from hookspecs import PaymentRecord, PaymentResult
     from payme_plugin.ledger.rows import CancellationRow, PaymentRow
 
 __all__ = ["ServedTill"]
@@ -27,11 +28,26 @@ class ServedTill:
         host: what the plugin is handed.
         plugins: the caller.
         sandbox: the PaymeGO on the other side.
+        is_ready: ``start`` has said everything.
     """
 
     host: VirtualHost
     sandbox: Sandbox
     plugins: PosPlugins = field(default_factory=PosPlugins)
+    is_ready: bool = False
+
+    def start(self, *records: PaymentRecord) -> None:
+        """Start as a host does: acknowledge what it has stored, then say ``on_ready``.
+
+        If that can't be stored, ``is_ready`` is False, and the host has to repeat it.
+        """
+        self.plugins.on_start(self.host)
+        self.is_ready = False
+        with suppress(HookFailed):
+            for record in records:
+                self.plugins.on_payment_recorded(record)
+            self.plugins.on_ready()
+            self.is_ready = True
 
     def code(self, action: BuyerAction = BuyerAction.PAYS, **how: object) -> str:
         """Return a new code of the buyer's phone."""
@@ -43,6 +59,12 @@ class ServedTill:
         result = self.plugins.on_payment(request_for(**asked), cashier)  # type: ignore[arg-type]
         assert result is not None
         return result
+
+    def acknowledge(self, result: PaymentResult) -> PaymentRecord:
+        """Say that the host has stored a paid tender; return it."""
+        assert result.payment is not None
+        self.plugins.on_payment_recorded(result.payment)
+        return result.payment
 
     def row(self, payment_id: str = "p1") -> PaymentRow:
         """Return a payment as another process reads it."""
