@@ -118,15 +118,7 @@ def test_with_nothing_to_deliver_it_is_done_and_makes_nothing(shop: Shop) -> Non
 
 
 def test_delivering_first_finishes_what_a_killed_command_left(shop: Shop) -> None:
-    shop.sandbox.inject(Fault(FaultKind.SILENT_AFTER_EFFECT, method="receipts.pay"))
-    code = shop.sandbox.issue_code()
-    with subprocess.Popen(  # noqa: S603 - our own command
-        command_line(*shop.options, "pay", "--amount", "1", "--qr", code), env=environment()
-    ) as process:
-        while not shop.sandbox.held():
-            assert process.poll() is None
-            time.sleep(0.01)
-        process.kill()
+    shop.cut_off_a_payment()
     delivered = shop.run("queue", "deliver", "--until-empty")
 
     assert delivered.code == 0
@@ -270,3 +262,14 @@ def test_the_log_of_the_till_has_what_was_delivered(shop: Shop) -> None:
 
     log = (shop.folder / "terminal.log").read_text(encoding="utf-8")
     assert "cancellation 1 of payment p1: Payme says cancelled (50)" in log
+
+
+def test_delivering_beside_a_pending_payment_ends_with_3(shop: Shop) -> None:
+    shop.cut_off_a_payment()
+    with Leases(shop.folder).try_acquire(LEADER):
+        delivered = shop.run("queue", "deliver", "--until-empty")
+
+    assert (delivered.code, delivered.out) == (3, "Ended: 0. Left: 0.\n")
+    assert "receipt 1 was left unfinished by an earlier command: PENDING" in delivered.err
+    assert shop.run("queue", "deliver", "--until-empty").code == 0
+    assert shop.sandbox.held() == 100
