@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from payme_plugin.cli.output import iso_time
-
 if TYPE_CHECKING:
     from payme_plugin.ledger.rows import CancellationRow, FiscalLinkRow
 
@@ -59,7 +57,6 @@ def row_document(row: CancellationRow, now_ms: int) -> dict[str, object]:
         "age_s": age_s(row, now_ms),
         "attempts": row.attempts,
         "held": None if row.held is None else row.held.value,
-        "confirmed_at": None if row.confirmed_at is None else iso_time(row.confirmed_at),
         "last_error": row.last_error or None,
     }
 

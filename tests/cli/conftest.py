@@ -129,6 +129,10 @@ class Shop:
     def run(self, *arguments: str) -> Ended:
         return payme(*self.options, *arguments)
 
+    def returning(self) -> list[dict[str, Any]]:
+        """Return the cancellations that wait, as ``queue list`` shows them, without those that Payme said are done."""
+        return [row for row in self.run("queue", "list", "--json").document if not row["confirming"]]
+
     def cut_off_a_payment(self, payment_id: str = "p1") -> None:
         """Let a command of 1 sum die after Payme took the money and before it heard so."""
         self.sandbox.inject(Fault(FaultKind.SILENT_AFTER_EFFECT, method="receipts.pay"))

@@ -80,8 +80,21 @@ def test_delivering_until_empty_gives_all_money_back(shop: Shop) -> None:
     assert states(shop) == [50, 50]
     assert shop.sandbox.held() == 0
     shown = shop.run("queue", "show", "2", "--json").document
-    assert (shown["confirming"], shown["ended_at"]) == (True, None)
-    assert [row["confirming"] for row in shop.run("queue", "list", "--json").document] == [True, True]
+    assert (shown["confirming"], shown["ended_as"], shown["ended_at"]) == (True, None, None)
+
+
+def test_a_confirming_cancellation_is_listed_and_ends_ten_minutes_later(shop: Shop) -> None:
+    owe(shop)
+    assert shop.run("queue", "deliver").code == 0
+    (row,) = shop.run("queue", "list", "--json").document
+    assert row["confirming"] is True
+    with closing(sqlite3.connect(shop.folder / FILE_NAME, isolation_level=None)) as connection:
+        connection.execute("UPDATE cancellation SET confirmed_at = confirmed_at - 600000, due_at = 0")
+    assert shop.run("queue", "deliver").code == 0
+
+    assert shop.run("queue", "list", "--json").document == []
+    shown = shop.run("queue", "show", "1", "--json").document
+    assert (shown["confirming"], shown["ended_as"]) == (False, "cancelled")
 
 
 def test_delivering_steps_what_is_due_once(shop: Shop) -> None:

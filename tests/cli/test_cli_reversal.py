@@ -180,7 +180,7 @@ def test_a_reversal_that_was_killed_goes_on_where_it_was(shop: Shop, reverse: st
     assert (again.code, again.err, again.document["status"]) == (0, "", "REVERSED")
     assert len(again.document["slips"]) == 1
     assert shop.sandbox.held() == 0
-    assert shop.run("queue", "list", "--json").document == []
+    assert shop.returning() == []
 
 
 @BOTH

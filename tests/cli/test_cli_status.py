@@ -121,7 +121,6 @@ def test_cancellations_show_their_cause_age_and_tries(shop: Shop) -> None:
         "age_s": row["age_s"],
         "attempts": row["attempts"],
         "held": None,
-        "confirmed_at": None,
         "last_error": row["last_error"],
     }
     assert isinstance(row["id"], int)
