@@ -143,9 +143,9 @@ def leave_held(shop: Shop, why: Hold) -> None:
     with closing(Journal(shop.folder / FILE_NAME, host_identity=OTHER_TILL, clock=SystemClock())) as journal:
         (row,) = Cancellations(journal).live()
         Cancellations(journal).postpone(row, 0, "held", held=why)
-        week_ms = 8 * 24 * 3_600_000
+        over_a_week_ms = 8 * 24 * 3_600_000
         with journal.writing() as connection:
-            connection.execute("UPDATE payment SET created_at = created_at - ?", (week_ms,))
+            connection.execute("UPDATE cancellation SET created_at = created_at + ?", (over_a_week_ms,))
 
 
 def test_one_that_is_held_because_it_is_old_is_released_and_goes_back(shop: Shop) -> None:
