@@ -190,7 +190,9 @@ class Background:
         self._require_leader()
         if cancel_orphans(journal, self._storage.owner, self.pending, self.texts()):
             self.wake()
-        journal.mark_ready()
+        # A pending payment that the journal does not have must still be looked for in Payme's list.
+        if all(journal.find(payment_id) for payment_id in self.pending):
+            journal.mark_ready()
         if not self._is_ready:
             lost = [row for row in journal.in_open_sales() if row.owner != self._storage.owner]
             for row in lost:

@@ -15,11 +15,17 @@ from payme_plugin.cli.queue_deliver import deliver
 from payme_plugin.cli.queue_rows import ROW_NUMBER, age, link_document, outcome_in_words, row_document
 from payme_plugin.cli.status import event_document, story_lines
 from payme_plugin.clock import SystemClock
+from payme_plugin.ledger.states import Hold
 
 if TYPE_CHECKING:
     from payme_plugin.ledger.rows import CancellationRow, EventRow, FiscalLinkRow
 
 __all__ = ["queue"]
+
+_HELD = {
+    Hold.HOST: "the till says that it has this payment; cancel or refund it there",
+    Hold.OLD: "the payment is older than 7 days; `payme queue add` releases it, `payme queue close` ends it",
+}
 
 
 @click.group(invoke_without_command=True)
@@ -128,6 +134,10 @@ def _show(row: CancellationRow, events: list[EventRow], now_ms: int) -> None:
     click.echo(f"Tries         {row.attempts}{f', the last one: {row.last_error}' if row.last_error else ''}")
     if row.offered_at is not None:
         click.echo(f"Host's queue  took it at {local_time(row.offered_at)}")
+    if row.held is not None:
+        click.echo(f"Held          {_HELD[row.held]}")
+    if row.confirmed_at is not None and row.ended_at is None:
+        click.echo(f"Confirming    Payme said cancelled (50) at {local_time(row.confirmed_at)}")
     if row.ended_at is not None:
         click.echo(f"Ended         {local_time(row.ended_at)}: {outcome_in_words(row)}")
     else:

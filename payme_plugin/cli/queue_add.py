@@ -1,4 +1,4 @@
-"""``payme queue add``: a person decides that a payment which nobody decides about any more goes back."""
+"""``payme queue add``: a person decides that a payment goes back that nobody decides about any more."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.locks import LEADER, Leases
-from payme_plugin.ledger.states import PaymentState
+from payme_plugin.ledger.states import Hold, PaymentState
 from payme_plugin.operations.recovery import abandon
 from payme_plugin.texts import Texts
 
@@ -36,8 +36,8 @@ __all__ = ["add"]
 def add(given: Given, payment_id: str, reason: str) -> int:
     """Return the money of a payment that the till does not have and that nobody decides about any more.
 
-    That is one without a verdict, or one whose sale never closed: older than 7 days, say, or one that the till can't
-    tell about. Look in the till first that no sale has it. The till must be stopped meanwhile.
+    That is one without a result, one whose sale never closed, or one whose cancellation is held because the payment is
+    older than 7 days. Look in the till first that no sale has it. The till must be stopped meanwhile.
 
     Exit code: 0 queued, 1 there is no such payment, or it is not one of those, or the till runs; 2 usage or settings.
     """
@@ -63,21 +63,29 @@ def add(given: Given, payment_id: str, reason: str) -> int:
 
 
 def _add(delivery: JournalDelivery, row: PaymentRow, reason: str, texts: Texts) -> CancellationRow | None:
-    """End the payment and return the cancellation; None: no money can have moved."""
+    """End the payment, or release its held cancellation; return the cancellation. None: no money can have moved."""
+    journal = delivery.processor().journal
+    cancellations = Cancellations(journal)
+    latest = cancellations.latest_of(row.payment_id)
+    held = latest if latest is not None and latest.ended_at is None and latest.held is Hold.OLD else None
     is_open = row.state is PaymentState.RECORDED and row.closed_at is None
-    if not (row.state.is_unfinished or row.state is PaymentState.PAID or is_open):
+    if not (row.state.is_unfinished or row.state is PaymentState.PAID or is_open or held):
         message = f"payment {row.payment_id} is not open any more; `payme status {row.payment_id}` tells its story"
         raise Refusal(message)
     if delivery.host.is_recorded(row.payment_id):
         message = f"the till has payment {row.payment_id}: cancel or refund it there"
         raise Refusal(message)
-    journal = delivery.processor().journal
     try:
-        abandon(journal, row, f"queued by hand: {reason}", texts)
+        if held is None:
+            abandon(journal, row, f"queued by hand: {reason}", texts)
+        else:
+            # Begun, so that its age does not hold it again.
+            cancellations.begin(held)
+            cancellations.postpone(held, 0, f"released by hand: {reason}")
     except Conflict as error:
         message = f"payment {row.payment_id} has just moved on; look again"
         raise Refusal(message) from error
-    return Cancellations(journal).latest_of(row.payment_id)
+    return cancellations.latest_of(row.payment_id)
 
 
 def _missing(given: Given, payment_id: str) -> Refusal:

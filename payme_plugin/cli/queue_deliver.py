@@ -47,18 +47,17 @@ def deliver(given: Given, *, until_empty: bool) -> int:
     """Try the cancellations that are due, once each, and tell Payme of the fiscal receipts that wait.
 
     At the reference till's own journal it first finishes what an earlier command left: it asks again for payments
-    without a verdict, and decides about those that the till does not have.
+    without a result, and returns those that the till does not have.
 
-    Exit code: 0 no cancellation is left, 2 usage or settings, 3 some are left; `payme queue list` shows why. Fiscal
-    receipts that are left do not count.
+    Exit code: 0 no cancellation is left, 2 usage or settings, 3 some are left, or a payment is still pending;
+    `payme queue list` shows why. Fiscal receipts that are left do not count.
     """
     patience_s = checked_settings(given.conf_file).pay_duration_ms / 1000
     folder = given.data_dir
     identity = journal_identity(folder)
     if identity is None:
         return _report(given, _Work((), ()), _Work((), ()))
-    if identity == reference_identity():
-        _finish_earlier(given)
+    is_pending = identity == reference_identity() and _finish_earlier(given)
     with log_of(folder, identity, nullcontext()):
         try:
             with open_delivery(folder, given.conf_file, identity) as delivery:
@@ -75,7 +74,8 @@ def deliver(given: Given, *, until_empty: bool) -> int:
                     raise fault_met
         except JournalError as error:
             raise unusable(folder / FILE_NAME, error) from error
-    return _report(given, before, left)
+    code = _report(given, before, left)
+    return int(ExitCode.QUEUED) if is_pending else code
 
 
 def deliver_all(delivery: JournalDelivery, patience_s: float) -> bool:
@@ -86,19 +86,24 @@ def deliver_all(delivery: JournalDelivery, patience_s: float) -> bool:
     return delivery.processor().deliver_until_empty(delivery.require_merchants(), patience_s)
 
 
-def _finish_earlier(given: Given) -> None:
-    """Let the reference till finish what was left, unless another command is at work there and does it."""
+def _finish_earlier(given: Given) -> bool:
+    """Let the reference till finish what was left; return whether a payment is still pending.
+
+    Another command that is at work there does it.
+    """
     slips: list[Slip] = []
+    is_pending = False
     try:
-        with open_till(given, slips):
-            pass
+        with open_till(given, slips) as till:
+            is_pending = any(receipt.is_open and receipt.is_pending for receipt in till.receipts)
     except Busy:
-        return
+        return False
     except OutcomeUnknown as error:
         fault(str(error))
     if not given.json:
         for slip in slips:
             print_slip(slip, click.echo)
+    return is_pending
 
 
 def _work_of(delivery: JournalDelivery) -> _Work:

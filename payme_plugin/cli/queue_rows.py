@@ -56,6 +56,7 @@ def row_document(row: CancellationRow, now_ms: int) -> dict[str, object]:
         "confirming": row.confirmed_at is not None and row.ended_at is None,
         "age_s": age_s(row, now_ms),
         "attempts": row.attempts,
+        "held": None if row.held is None else row.held.value,
         "last_error": row.last_error or None,
     }
 

@@ -80,6 +80,7 @@ def payment_document(row: PaymentRow) -> dict[str, object]:
         "message": row.message,
         "error_code": row.error_code,
         "cancellation_queued": row.cancellation_queued,
+        "acknowledged_at": None if row.acknowledged_at is None else iso_time(row.acknowledged_at),
         "created_at": iso_time(row.created_at),
         "updated_at": iso_time(row.updated_at),
     }
@@ -102,6 +103,8 @@ def payment_lines(row: PaymentRow, events: list[EventRow]) -> Iterator[str]:
     yield f"Status   {status_of(row.state)}"
     yield f"Amount   {sums(row.amount)}"
     yield f"Sale     {row.till}, shift {row.shift}, receipt {row.number}"
+    if row.acknowledged_at is not None:
+        yield f"Stored   by the till at {local_time(row.acknowledged_at)}"
     if row.receipt_id is not None:
         yield f"Payme    receipt {row.receipt_id}"
     for number, line in enumerate(row.message.splitlines()):

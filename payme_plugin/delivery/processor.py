@@ -152,7 +152,8 @@ class CancellationProcessor:
                 if is_recorded:
                     self.journal.acknowledge(self.journal.payment(row.payment_id))
                 now = self.journal.cancellation(row.cancellation_id)
-                if now is None or now.ended_at is not None:
+                is_confirmed = now is not None and now.confirmed_at is not None and row.confirmed_at is None
+                if now is None or now.ended_at is not None or is_confirmed:  # by another process meanwhile
                     return StepOutcome.DONE
                 merchant = merchants.get(now.pos_id)
                 outcome = self.steps.step(now, merchant, is_recorded=is_recorded)

@@ -52,12 +52,14 @@ class Restored:
     Attributes:
         number: its number.
         payment_id: its payment, or None where it had none.
-        outcome: what it came to: a verdict's name, ``CLOSED``, or why it is still unfinished.
+        outcome: what it came to: a result's name, ``CLOSED``, or why it is still unfinished.
+        is_unknown: a plugin failed, so that it must be repeated before the till is ready.
     """
 
     number: int
     payment_id: str | None
     outcome: str
+    is_unknown: bool = False
 
 
 @final
@@ -105,6 +107,7 @@ class Till:
         self._now_ms = now_ms
         self._new_id = new_id
         self._is_ready = False
+        self._owes_repeats = False
         self._running = ExitStack()
 
     def __enter__(self) -> Till:
@@ -179,6 +182,11 @@ class Till:
         return self._desk.plugins.names
 
     @property
+    def is_ready(self) -> bool:
+        """Whether ``on_ready`` has returned in this run."""
+        return self._is_ready
+
+    @property
     def receipts(self) -> tuple[BookedReceipt, ...]:
         """All receipts in the till's book, oldest first."""
         return self._desk.book.receipts()
@@ -188,7 +196,7 @@ class Till:
     ) -> tuple[Restored, ...]:
         """Finish what an earlier run left: ask again, acknowledge, close or annul, tell and print; then be ready.
 
-        The till is ready once it has asked again for every payment. One that the caller asks for itself comes first.
+        The till is ready once all of it was repeated and no plugin failed. What the caller repeats itself comes before.
 
         Args:
             but_payment: a payment that the caller asks for itself.
@@ -207,7 +215,8 @@ class Till:
         }
         unfinished = {receipt.number: _unfinished_of(receipt) for receipt in self.receipts}
         ended = [self._restore(receipt) for receipt in self.receipts if unfinished[receipt.number] not in skipped]
-        if (_Unfinished.PAYMENT, but_payment) not in unfinished.values():
+        self._owes_repeats = any(each is not None and each.is_unknown for each in ended)
+        if skipped.isdisjoint(unfinished.values()):
             self._be_ready()
         return tuple(each for each in ended if each is not None)
 
@@ -216,7 +225,7 @@ class Till:
 
         Money effect: may cancel, later: payments of an earlier run that the till does not have.
         """
-        if self._is_ready or not self._desk.acknowledge_all():
+        if self._is_ready or self._owes_repeats or not self._desk.acknowledge_all():
             return
         try:
             self._desk.plugins.on_ready()
@@ -227,13 +236,14 @@ class Till:
 
     def _restore(self, receipt: BookedReceipt) -> Restored | None:
         payment_id = _payment_id(receipt)
+        is_unknown = False
         try:
             outcome = self._finish(receipt)
         except (NoPlugin, OutcomeUnknown) as error:
-            outcome = str(error)
+            outcome, is_unknown = str(error), isinstance(error, OutcomeUnknown)
         if outcome is None:
             return None
-        return Restored(number=receipt.number, payment_id=payment_id, outcome=outcome)
+        return Restored(number=receipt.number, payment_id=payment_id, outcome=outcome, is_unknown=is_unknown)
 
     def _finish(self, receipt: BookedReceipt) -> str | None:
         absent = _AbsentBuyer(self._ui)
@@ -280,7 +290,9 @@ class Till:
 
     def cancel(self, payment_id: str, reason: str) -> Reversal:
         """Annul the sale of a payment; see ``cancel_payment`` for its effects and errors."""
-        return cancel_payment(self._desk, self._ui, payment_id, reason)
+        reversal = cancel_payment(self._desk, self._ui, payment_id, reason)
+        self._be_ready()
+        return reversal
 
     def refund(
         self,
@@ -291,7 +303,7 @@ class Till:
         currency_selection: bool = False,
     ) -> Reversal:
         """Refund the sale of a payment; see ``refund_payment`` for its effects and errors."""
-        return refund_payment(
+        reversal = refund_payment(
             self._desk,
             self._ui,
             payment_id,
@@ -299,6 +311,8 @@ class Till:
             manual_selection=manual_selection,
             currency_selection=currency_selection,
         )
+        self._be_ready()
+        return reversal
 
 
 class _AbsentBuyer(BaseUi):

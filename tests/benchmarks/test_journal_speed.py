@@ -92,9 +92,10 @@ class Verdicts:
             owner=self._name,
         )
         row = self._journal.add_intent(intent, "a payment")
-        row = self._journal.move(row, PaymentState.CREATED, "created", receipt_id=f"{self._name} receipt {self._made}")
+        receipt_id = f"{self._name} receipt {self._made}"
         fingerprint = self._journal.fingerprint(f"{self._name} {self._made}")
-        return self._journal.move(row, PaymentState.PAYING, "the code leaves", fingerprint=fingerprint)
+        paying = PaymentState.PAYING
+        return self._journal.move(row, paying, "the code leaves", receipt_id=receipt_id, fingerprint=fingerprint)
 
     def queue(self, clock: Callable[[], float]) -> float:
         """Commit one verdict with its cancellation; return the seconds of the commit alone."""

@@ -82,15 +82,16 @@ class Sales:
         assert result is not None
         assert result.payment is not None
         self.slip = result.slips[0].xml
+        self.plugins.on_payment_recorded(result.payment)
         self.plugins.on_receipt_closed(replace(sale, payments=(result.payment,), closed_at=1_769_851_996_000))
         return ended - begin
 
     def commits_of_a_payment(self) -> int:
-        """Return the commits of one payment's ``on_payment``; the closing of its sale is one more."""
+        """Return the commits of one payment's ``on_payment``; its acknowledgement and the closing are two more."""
         self.pay()
         before = self._commits()
         self.pay()
-        return self._commits() - before - 1
+        return self._commits() - before - 2
 
     def _commits(self) -> int:
         """Return the commits in the journal's write-ahead log; it must not have begun anew meanwhile."""
@@ -126,6 +127,7 @@ def selling(folder: Path, server: Server) -> Iterator[Sales]:
     for thread in threading.enumerate():
         if thread.name == "payme-warm-up":
             thread.join()
+    plugins.on_ready()
     try:
         yield Sales(plugins, folder)
     finally:

@@ -8,6 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -18,7 +19,7 @@ import pytest
 
 from payme_plugin.cli import main
 from payme_plugin.ledger.journal import FILE_NAME
-from payme_plugin.sandbox import CancelPlan, Sandbox
+from payme_plugin.sandbox import CancelPlan, Fault, FaultKind, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,6 +128,22 @@ class Shop:
 
     def run(self, *arguments: str) -> Ended:
         return payme(*self.options, *arguments)
+
+    def returning(self) -> list[dict[str, Any]]:
+        """Return the cancellations that wait, as ``queue list`` shows them, without those that Payme said are done."""
+        return [row for row in self.run("queue", "list", "--json").document if not row["confirming"]]
+
+    def cut_off_a_payment(self, payment_id: str = "p1") -> None:
+        """Let a command of 1 sum die after Payme took the money and before it heard so."""
+        self.sandbox.inject(Fault(FaultKind.SILENT_AFTER_EFFECT, method="receipts.pay"))
+        held = self.sandbox.held()
+        paying = ("pay", "--amount", "1", "--qr", self.sandbox.issue_code(), "--payment-id", payment_id)
+        with subprocess.Popen(command_line(*self.options, *paying), env=environment()) as process:  # noqa: S603
+            while self.sandbox.held() == held:
+                assert process.poll() is None
+                time.sleep(0.01)
+            process.kill()
+        self.sandbox.clear_faults()
 
     def give_journal_to(self, till: str) -> None:
         """Let the journal belong to another till, as if its folder came from there."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from payme_plugin.ledger.journal import FILE_NAME
+from payme_plugin.ledger.locks import LEADER, Leases
 from payme_plugin.sandbox import Behaviour, BuyerAction, Fault, FaultKind
 from tests.cli.conftest import KEY, command_line, environment, payme_process
 
@@ -214,3 +216,33 @@ def test_the_cashier_reads_the_language_of_the_settings(shop: Shop, language: st
 
     assert paid.code == 0
     assert ("Оплата" in paid.document["message"]) is (language == "ru")
+
+
+def test_a_payment_that_can_not_be_decided_now_is_pending_and_decided_by_a_later_command(shop: Shop) -> None:
+    shop.cut_off_a_payment()
+    again = ("pay", "--amount", "1", "--payment-id", "p1", "--json")
+    with Leases(shop.folder).try_acquire(LEADER):  # another process decides about this folder
+        pending = shop.run(*again)
+
+    assert (pending.code, pending.document["status"]) == (3, "PENDING")
+    assert pending.document["slips"] == []
+    assert shop.run("status", "p1", "--json").document["state"] == "paying"
+    paid = shop.run(*again)
+    assert (paid.code, paid.document["status"]) == (0, "PAID")
+    assert (shop.sandbox.held(), shop.sent("receipts.pay")) == (100, 1)
+
+
+def test_beside_a_pending_payment_the_next_one_is_taken_and_the_first_is_asked_for_again(shop: Shop) -> None:
+    shop.cut_off_a_payment()
+    (shop.folder / FILE_NAME).unlink()
+    for part in ("-wal", "-shm"):
+        (shop.folder / f"{FILE_NAME}{part}").unlink(missing_ok=True)
+    shop.sandbox.inject(Fault(FaultKind.HTTP_ERROR, method="receipts.get_all", times=None))
+    paid = shop.pay(shop.sandbox.issue_code())
+
+    assert (paid.code, paid.document["status"]) == (0, "PAID")
+    assert "PENDING" in paid.sentences[0]
+    shop.sandbox.clear_faults()
+    assert shop.run("queue", "deliver").code == 0
+    assert [row["status"] for row in shop.run("status", "--json").document] == ["PAID", "PAID"]
+    assert shop.sandbox.held() == 1_500_100

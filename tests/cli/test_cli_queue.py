@@ -80,8 +80,21 @@ def test_delivering_until_empty_gives_all_money_back(shop: Shop) -> None:
     assert states(shop) == [50, 50]
     assert shop.sandbox.held() == 0
     shown = shop.run("queue", "show", "2", "--json").document
-    assert (shown["confirming"], shown["ended_at"]) == (True, None)
-    assert [row["confirming"] for row in shop.run("queue", "list", "--json").document] == [True, True]
+    assert (shown["confirming"], shown["ended_as"], shown["ended_at"]) == (True, None, None)
+
+
+def test_a_confirming_cancellation_is_listed_and_ends_ten_minutes_later(shop: Shop) -> None:
+    owe(shop)
+    assert shop.run("queue", "deliver").code == 0
+    (row,) = shop.run("queue", "list", "--json").document
+    assert row["confirming"] is True
+    with closing(sqlite3.connect(shop.folder / FILE_NAME, isolation_level=None)) as connection:
+        connection.execute("UPDATE cancellation SET confirmed_at = confirmed_at - 600000, due_at = 0")
+    assert shop.run("queue", "deliver").code == 0
+
+    assert shop.run("queue", "list", "--json").document == []
+    shown = shop.run("queue", "show", "1", "--json").document
+    assert (shown["confirming"], shown["ended_as"]) == (False, "cancelled")
 
 
 def test_delivering_steps_what_is_due_once(shop: Shop) -> None:
@@ -118,15 +131,7 @@ def test_with_nothing_to_deliver_it_is_done_and_makes_nothing(shop: Shop) -> Non
 
 
 def test_delivering_first_finishes_what_a_killed_command_left(shop: Shop) -> None:
-    shop.sandbox.inject(Fault(FaultKind.SILENT_AFTER_EFFECT, method="receipts.pay"))
-    code = shop.sandbox.issue_code()
-    with subprocess.Popen(  # noqa: S603 - our own command
-        command_line(*shop.options, "pay", "--amount", "1", "--qr", code), env=environment()
-    ) as process:
-        while not shop.sandbox.held():
-            assert process.poll() is None
-            time.sleep(0.01)
-        process.kill()
+    shop.cut_off_a_payment()
     delivered = shop.run("queue", "deliver", "--until-empty")
 
     assert delivered.code == 0
@@ -270,3 +275,14 @@ def test_the_log_of_the_till_has_what_was_delivered(shop: Shop) -> None:
 
     log = (shop.folder / "terminal.log").read_text(encoding="utf-8")
     assert "cancellation 1 of payment p1: Payme says cancelled (50)" in log
+
+
+def test_delivering_beside_a_pending_payment_ends_with_3(shop: Shop) -> None:
+    shop.cut_off_a_payment()
+    with Leases(shop.folder).try_acquire(LEADER):
+        delivered = shop.run("queue", "deliver", "--until-empty")
+
+    assert (delivered.code, delivered.out) == (3, "Ended: 0. Left: 0.\n")
+    assert "receipt 1 was left unfinished by an earlier command: PENDING" in delivered.err
+    assert shop.run("queue", "deliver", "--until-empty").code == 0
+    assert shop.sandbox.held() == 100

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -11,11 +9,10 @@ import pytest
 
 from journal_walks import walk
 from payme_plugin.clock import SystemClock
+from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.locks import LEADER, Leases
-from payme_plugin.ledger.states import PaymentState
-from payme_plugin.sandbox import Fault, FaultKind
-from tests.cli.conftest import command_line, environment
+from payme_plugin.ledger.states import Hold, PaymentState
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Shop
@@ -40,22 +37,8 @@ def leave(shop: Shop, state: PaymentState, *, is_closed: bool = False) -> None:
             journal.acknowledge(row, closed_at=1)
 
 
-def cut_off_a_payment(shop: Shop) -> None:
-    """Let a till die after Payme took the money and before it heard so."""
-    shop.sandbox.inject(Fault(FaultKind.SILENT_AFTER_EFFECT, method="receipts.pay"))
-    code = shop.sandbox.issue_code()
-    with subprocess.Popen(  # noqa: S603 - our own command
-        command_line(*shop.options, "pay", "--amount", "1", "--qr", code, "--payment-id", "p1"), env=environment()
-    ) as process:
-        while not shop.sandbox.held():
-            assert process.poll() is None
-            time.sleep(0.01)
-        process.kill()
-    shop.sandbox.clear_faults()
-
-
 def test_at_another_tills_journal_its_money_goes_back(shop: Shop) -> None:
-    cut_off_a_payment(shop)
+    shop.cut_off_a_payment()
     shop.give_journal_to(OTHER_TILL)
 
     added = shop.run("queue", "add", "p1", "--reason", REASON, "--json")
@@ -112,7 +95,7 @@ def test_one_of_a_closed_sale_is_a_refund_at_the_till(shop: Shop) -> None:
 
 
 def test_one_that_the_reference_till_has_is_not_added(shop: Shop) -> None:
-    cut_off_a_payment(shop)
+    shop.cut_off_a_payment()
     assert shop.run("queue", "deliver").code == 0
     assert shop.run("status", "p1", "--json").document["status"] == "PAID"
 
@@ -150,3 +133,40 @@ def test_nothing_is_added_without_a_reason(shop: Shop, reason: str) -> None:
     assert ended.code == 2
     assert "--reason" in ended.sentences[0]
     assert shop.run("queue", "list", "--json").document == []
+
+
+def leave_held(shop: Shop, why: Hold) -> None:
+    """Let a till that has ended leave a paid receipt of 1 sum whose cancellation is held."""
+    shop.cut_off_a_payment()
+    shop.give_journal_to(OTHER_TILL)
+    assert shop.run("queue", "add", "p1", "--reason", REASON).code == 0
+    with closing(Journal(shop.folder / FILE_NAME, host_identity=OTHER_TILL, clock=SystemClock())) as journal:
+        (row,) = Cancellations(journal).live()
+        Cancellations(journal).postpone(row, 0, "held", held=why)
+        over_a_week_ms = 8 * 24 * 3_600_000
+        with journal.writing() as connection:
+            connection.execute("UPDATE cancellation SET created_at = created_at + ?", (over_a_week_ms,))
+
+
+def test_one_that_is_held_because_it_is_old_is_released_and_goes_back(shop: Shop) -> None:
+    leave_held(shop, Hold.OLD)
+    (held,) = shop.run("queue", "list", "--json").document
+    assert held["held"] == "old"
+
+    released = shop.run("queue", "add", "p1", "--reason", REASON, "--json")
+
+    assert (released.code, released.document["id"]) == (0, held["id"])
+    (row,) = shop.run("queue", "list", "--json").document
+    assert (row["id"], row["held"]) == (held["id"], None)
+    story = shop.run("status", "p1", "--json").document
+    assert any(REASON in event["text"] for event in story["events"])
+    assert shop.run("queue", "deliver", "--until-empty").code == 0
+    assert shop.sandbox.held() == 0
+
+
+def test_one_that_the_till_vetoed_is_not_released(shop: Shop) -> None:
+    leave_held(shop, Hold.HOST)
+
+    assert shop.run("queue", "add", "p1", "--reason", REASON).code == 1
+    (row,) = shop.run("queue", "list", "--json").document
+    assert row["held"] == "host"

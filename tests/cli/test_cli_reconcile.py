@@ -109,7 +109,7 @@ def test_money_on_its_way_back_is_no_difference(used: Shop) -> None:
 
     assert (ended.code, ended.document["differences"]) == (0, [])
     assert [each["payment_id"] for each in ended.document["returning"]] == ["late"]
-    (row,) = used.run("queue", "list", "--json").document
+    (row,) = used.returning()
     used.run("queue", "close", str(row["id"]), "--reason", "paid out in cash")
     closed = reconcile(used)
     assert (closed.code, kinds(closed)) == (1, [("state", "late")])

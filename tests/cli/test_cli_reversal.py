@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from payme_plugin.ledger.locks import LEADER, Leases
 from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, Fault, FaultKind
 from tests.cli.conftest import command_line, environment
 
@@ -179,7 +180,7 @@ def test_a_reversal_that_was_killed_goes_on_where_it_was(shop: Shop, reverse: st
     assert (again.code, again.err, again.document["status"]) == (0, "", "REVERSED")
     assert len(again.document["slips"]) == 1
     assert shop.sandbox.held() == 0
-    assert shop.run("queue", "list", "--json").document == []
+    assert shop.returning() == []
 
 
 @BOTH
@@ -221,3 +222,13 @@ def test_with_settings_that_can_not_be_used_nothing_is_begun(shop: Shop, reverse
     assert ended.code == 2
     assert ended.sentences[0].startswith("payDuration")
     assert shop.sandbox.held() == 1_500_000
+
+
+def test_a_pending_payment_is_cancelled(shop: Shop) -> None:
+    shop.cut_off_a_payment()
+    with Leases(shop.folder).try_acquire(LEADER):  # the payment can't be decided, but its return needs no leader
+        cancelled = shop.run("cancel", "p1", "--json")
+
+    assert (cancelled.code, cancelled.document["status"]) == (0, "REVERSED")
+    assert shop.run("queue", "deliver", "--until-empty").code == 0
+    assert shop.sandbox.held() == 0

@@ -35,7 +35,7 @@ def await_(what: Callable[[], bool]) -> None:
 
 
 def live(shop: Shop) -> int:
-    return len(shop.run("queue", "list", "--json").document)
+    return len(shop.returning())
 
 
 @pytest.mark.parametrize("signal_", [signal.SIGTERM, signal.SIGINT])

@@ -10,8 +10,8 @@ from hookspecs import CancelRequest, PaymentStatus, ReversalStatus
 from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.rows import NewCancellation
-from payme_plugin.ledger.states import Cause, End, PaymentState
-from payme_plugin.operations.reversal_requests import return_payment
+from payme_plugin.ledger.states import Cause, PaymentState
+from payme_plugin.operations.reversal_requests import ReversalContext, return_payment
 from virtual_till import open_sale
 from virtual_world import World
 
@@ -32,7 +32,7 @@ class OvertakenJournal(Journal):
         rival, self.rival = self.rival, None
         if rival is not None:
             (live,) = rival.live_cancellations()
-            Cancellations(rival).end(live, End.CANCELLED, "Payme says cancelled (50)")
+            Cancellations(rival).confirm(live, "Payme says cancelled (50)")
         return row
 
 
@@ -53,7 +53,9 @@ def test_a_cancel_whose_money_another_process_has_just_returned_says_so(world: W
     world.journal = OvertakenJournal(tmp_path / FILE_NAME, host_identity=world.host.identity, clock=world.clock)
     world.journal.rival = rival
 
-    result = return_payment(world.context(), CancelRequest(payment=paid.payment, receipt=open_sale()), world.cashier())
+    merchant = world.context()
+    context = ReversalContext(world.journal, world.owner, world.clock, world.texts, merchant)
+    result = return_payment(context, CancelRequest(payment=paid.payment, receipt=open_sale()), world.cashier())
 
     assert result.status is ReversalStatus.REVERSED
     rival.close()

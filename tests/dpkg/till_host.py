@@ -11,13 +11,24 @@ import logging
 import re
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
 
 import payme_plugin
-from hookspecs import BaseHost, BaseUi, Item, PaymentRequest, PaymentStatus, PosPlugins, Receipt, ReceiptKind
+from hookspecs import (
+    BaseHost,
+    BaseUi,
+    HookFailed,
+    Item,
+    PaymentRequest,
+    PaymentStatus,
+    PosPlugins,
+    Receipt,
+    ReceiptKind,
+)
 from payme_plugin.till import TerminalLogFormatter
 
 LOG = Path("/linuxcash/logs/current/terminal.log")
@@ -57,6 +68,8 @@ def main(code: str, *words: str) -> None:
     plugins = PosPlugins()
     plugins.load_entry_points()
     plugins.on_start(Till())
+    with suppress(HookFailed):
+        plugins.on_ready()  # this till keeps nothing that it would have to repeat or to acknowledge
     tenders = plugins.payment_types()
     tea = Item(name="Чай", quantity=Decimal(1), price=AMOUNT, amount=AMOUNT)
     sale = Receipt(till="1", shift=12, number=118, kind=ReceiptKind.SALE, items=(tea,), total=AMOUNT)
@@ -66,6 +79,7 @@ def main(code: str, *words: str) -> None:
     result = plugins.on_payment(request, BaseUi())
     assert result is not None
     if "close" in words and result.status is PaymentStatus.PAID and result.payment is not None:
+        plugins.on_payment_recorded(result.payment)
         plugins.on_receipt_closed(replace(sale, payments=(result.payment,), closed_at=time.time_ns() // 1_000_000))
     plugins.on_stop()
     document = {

@@ -54,8 +54,8 @@ def owe(folder: Path, receipt_ids: Iterable[str], *, pos_id: str, url: str) -> N
             owner="a process that has ended",
         )
         row = journal.add_intent(intent, "a payment")
-        row = journal.move(row, PaymentState.CREATED, "created", receipt_id=receipt_id)
-        row = journal.move(row, PaymentState.PAYING, "the code leaves", fingerprint=journal.fingerprint(str(number)))
+        fingerprint = journal.fingerprint(str(number))
+        row = journal.move(row, PaymentState.PAYING, "the code leaves", receipt_id=receipt_id, fingerprint=fingerprint)
         journal.move(
             row,
             PaymentState.UNKNOWN,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -19,9 +20,11 @@ from hookspecs import (
     BaseHost,
     BaseUi,
     CancelRequest,
+    HookFailed,
     Item,
     PaymentRecord,
     PaymentRequest,
+    PaymentStatus,
     PosPlugins,
     Receipt,
     ReceiptKind,
@@ -61,8 +64,8 @@ class LifeOrder:
     Attributes:
         folder: the host's folder; the plugin's is in it.
         settings: the plugin's settings.
-        asks_again: what the host does with open sales after a restart: it asks ``on_payment`` again, or it gives up
-            those without a verdict.
+        asks_again: what the host does after a restart with open sales that have no result: it asks ``on_payment``
+            again, or it gives them up. It acknowledges what it has stored, and is ready.
         sales: the amounts of the sales to make, tiyin.
         codes: what the scanner reads, scan by scan; after the last one nobody scans.
         ending: what becomes of a paid sale: it ``closes``; the cashier ``annuls`` it before it closes; or it closes and
@@ -73,7 +76,7 @@ class LifeOrder:
         syncs: False: SQLite does not sync, which a test must notice.
         quiet_within_s: how long the life waits, before its first sale and at its end, for every payment to be decided
             and the queue of cancellations to become empty.
-        sells_at_once: it does not wait before its first sale.
+        sells_at_once: it does not wait before its first sale, and sells also if another till is the leader.
     """
 
     folder: str
@@ -146,7 +149,6 @@ class _Host(BaseHost):
         sale = self._record.by_payment(payment_id)
         if sale is None or sale.dropped:
             return False
-        # Without a verdict it is being asked for now, or will be asked for again.
         return None if sale.verdict is None else sale.is_paid
 
 
@@ -180,32 +182,42 @@ class _Till:
         self._plugins.on_start(_Host(order, folder, self._record))
 
     def restore(self) -> None:
-        """Finish the sales of an earlier life."""
+        """Finish the sales of an earlier life: repeat, acknowledge, be ready."""
         for sale in self._record.sales:
             if sale.is_being_given_back:
                 self._give_back(sale)
-            elif sale.is_open and self._order.asks_again:
-                self._ask(sale)
+            elif sale.verdict is None and not sale.dropped:
+                self._ask(sale, repeated=True)
             elif sale.is_open:
-                self._close(sale)
+                self._keep(sale)
             elif sale.closed_at is not None and not sale.told:
                 self._tell(sale)
+        self._boundaries.reach("before on_ready")
+        with suppress(*((HookFailed,) if self._order.sells_at_once else ())):
+            self._plugins.on_ready()
+        self._boundaries.reach("after on_ready returned")
 
     def sell(self, amount: int) -> None:
         """Make a sale of one item."""
         number = self._record.next_number()
         sale = self._record.open(f"sale-{number}-of-{self._name}", amount)
         self._boundaries.reach("after the host stored the tender")
-        self._ask(sale)
+        self._ask(sale, repeated=False)
 
     def wait_until_quiet(self) -> bool:
         """Wait until every payment is decided and no cancellation is live; return whether that came to pass in time."""
         gives_up_at = time.monotonic() + self._order.quiet_within_s
         while self._has_work():
+            self._ask_pending()
             if time.monotonic() >= gives_up_at:
                 return False
             time.sleep(_PAUSE_S)
         return True
+
+    def _ask_pending(self) -> None:
+        for sale in self._record.sales:
+            if sale.verdict is None and not sale.dropped:
+                self._ask(sale, repeated=True)
 
     def stop(self) -> None:
         """Stop the till."""
@@ -229,18 +241,31 @@ class _Till:
                 self._record.drop(sale)
                 self._boundaries.reach("after the host dropped a sale")
 
-    def _ask(self, sale: Sale) -> None:
+    def _ask(self, sale: Sale, *, repeated: bool) -> None:
         request = PaymentRequest(
-            payment_id=sale.payment_id, payment_type=TENDER, amount=sale.amount, receipt=_receipt(sale)
+            payment_id=sale.payment_id,
+            payment_type=TENDER,
+            amount=sale.amount,
+            receipt=_receipt(sale),
+            repeated=repeated,
         )
         result = self._plugins.on_payment(request, self._ui)
         assert result is not None
         self._boundaries.reach(f"after on_payment returned {result.status.name}")
+        if result.status is PaymentStatus.PENDING:
+            return
         sale = self._record.decide(sale, result.status, result.payment)
         self._boundaries.reach("after the host stored the verdict")
-        if sale.is_paid and self._order.ending == "annuls":
+        if sale.is_paid:
+            self._keep(sale)
+
+    def _keep(self, sale: Sale) -> None:
+        assert sale.payment is not None
+        self._plugins.on_payment_recorded(sale.payment)
+        self._boundaries.reach("after on_payment_recorded returned")
+        if self._order.ending == "annuls":
             self._begin_giving_back(sale, "cancel")
-        elif sale.is_paid:
+        else:
             self._close(sale)
 
     def _close(self, sale: Sale) -> None:

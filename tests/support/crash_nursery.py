@@ -24,7 +24,7 @@ __all__ = ["FAILED", "NOT_QUIET"]
 NOT_QUIET = 3
 FAILED = 4
 _BEYOND_QUIET_S = 30
-_OF_NO_LIFE = ("payme_plugin.cli", "payme_plugin.doctor", "payme_plugin.sandbox", "payme_plugin.till")
+_OF_NO_LIFE = tuple(f"payme_plugin.{name}" for name in ("cli", "doctor", "pyinstaller", "sandbox", "till"))
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import IO
 
     from crash_record import Sale
-    from payme_plugin.sandbox import Sandbox
+    from payme_plugin.sandbox import ReceiptView, Sandbox
 
 __all__ = ["CrashTill", "Life", "Nursery"]
 
@@ -204,11 +204,16 @@ class CrashTill:
                 lines += [f"    {event.text}" for event in reader.events(payment.payment_id)]
             return "\n".join(lines)
 
+    def charged(self) -> set[int]:
+        """Return the numbers of the sales that a buyer was charged for, also if the money went back."""
+        numbers = {receipt.receipt_id: _sale_number(receipt) for receipt in self.sandbox.receipts()}
+        moves = self.sandbox.bank.movements(self.sandbox.now_ms())
+        return {numbers[move.receipt_id] for move in moves if move.amount > 0}
+
     def _money_faults(self, sales: tuple[Sale, ...]) -> list[str]:
         held: Counter[int] = Counter()
         for receipt in self.sandbox.receipts():
-            number = int(str(receipt.account["order_id"]).split("-")[-2])
-            held[number] += receipt.held
+            held[_sale_number(receipt)] += receipt.held
         faults = []
         for sale in sales:
             recorded = sale.amount if sale.is_paid else 0
@@ -247,3 +252,7 @@ class CrashTill:
             written = path.read_bytes() if path.is_file() else b""
             faults += [f"{path.name} holds the key or a code" for secret in secrets if secret in written]
         return faults
+
+
+def _sale_number(receipt: ReceiptView) -> int:
+    return int(str(receipt.account["order_id"]).split("-")[-2])

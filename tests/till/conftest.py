@@ -74,6 +74,8 @@ class ScriptedPlugin:
     cancel: Callable[[CancelRequest], ReversalResult | None] = lambda _: None
     refund: Callable[[RefundRequest], ReversalResult | None] = lambda _: None
     rules: Callable[[RefundRequest], list[RefundViolation]] = lambda _: []
+    stored: Callable[[PaymentRecord], None] = lambda _: None
+    ready: Callable[[None], None] = lambda _: None
     closed: Callable[[Receipt], None] = lambda _: None
     asked: list[tuple[str, object]] = field(default_factory=list)
     host: Host | None = None
@@ -97,6 +99,16 @@ class ScriptedPlugin:
         self.ui = ui
         self.asked.append(("on_payment", request))
         return self.payment(request)
+
+    @hookimpl
+    def on_payment_recorded(self, record: PaymentRecord) -> None:
+        self.asked.append(("on_payment_recorded", record))
+        self.stored(record)
+
+    @hookimpl
+    def on_ready(self) -> None:
+        self.asked.append(("on_ready", None))
+        self.ready(None)
 
     @hookimpl
     def on_cancel(self, request: CancelRequest, ui: Ui) -> ReversalResult | None:

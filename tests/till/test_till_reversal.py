@@ -94,7 +94,7 @@ def test_a_refund_is_checked_then_given_back_then_closed(shop: Shop, plugin: Scr
         assert refund(till).result is REVERSED
         assert plugin.recorded("p1") is True, "the sale itself stays closed"
 
-    assert plugin.hooks == ["on_start", "validate_refund", "on_full_refund", "on_receipt_closed", "on_stop"]
+    assert plugin.hooks == ["on_start", "validate_refund", "on_full_refund", "on_receipt_closed", "on_ready", "on_stop"]
     request, closed = plugin.asked[2][1], plugin.asked[3][1]
     assert isinstance(request, RefundRequest)
     assert isinstance(closed, Receipt)
@@ -121,7 +121,7 @@ def test_a_payment_goes_back_once_by_whatever_road(
         assert second.result.status is ReversalStatus.REFUSED
         assert [each.rule for each in second.violations] == ["already-reversed"]
         assert second.result.receipt_id == "65f0"
-    assert set(plugin.hooks) == {"on_start", "on_stop"}, "no plugin was asked"
+    assert set(plugin.hooks) == {"on_start", "on_ready", "on_stop"}, "no plugin was asked"
 
 
 @BOTH
@@ -249,3 +249,34 @@ def test_only_a_paid_payment_can_be_reversed(
                 till.cancel(unpaid, "")
             with pytest.raises(UnknownPayment, match=unpaid):
                 till.refund(unpaid)
+
+
+def test_a_pending_payment_is_cancelled_by_its_id(shop: Shop, plugin: ScriptedPlugin) -> None:
+    plugin.payment = not_paid(PaymentStatus.PENDING)
+    plugin.cancel = lambda _: QUEUED
+    with shop.till() as till:
+        pay(till, 100, goods="Bread", payment_id="p2")
+        assert cancel(till, "p2").result is QUEUED
+        assert plugin.recorded("p2") is False
+
+    request = next(argument for hook, argument in plugin.asked if hook == "on_cancel")
+    assert isinstance(request, CancelRequest)
+    assert (request.payment.payment_id, request.payment.amount, request.payment.data) == ("p2", 100, {})
+
+
+@pytest.mark.parametrize(("reverse", "skip"), [(cancel, "but_cancel"), (refund, "but_refund")])
+def test_a_reversal_that_the_caller_repeats_itself_comes_before_on_ready(
+    shop: Shop, plugin: ScriptedPlugin, reverse: Callable[[Till], Reversal], skip: str
+) -> None:
+    answer_with(plugin, power_cut)
+    with shop.till() as till, pytest.raises(PowerCut):
+        reverse(till)
+    answer_with(plugin, lambda _: REVERSED)
+    plugin.asked.clear()
+
+    with shop.till() as till:
+        till.restore(**{skip: "p1"})
+        assert "on_ready" not in plugin.hooks
+        reverse(till)
+
+    assert plugin.hooks[-2:] == ["on_ready", "on_stop"]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from hookspecs import BaseUi, PaymentRequest, PaymentResult, PaymentStatus, Receipt
+from hookspecs import BaseUi, PaymentRecord, PaymentRequest, PaymentResult, PaymentStatus, Receipt
 from payme_plugin.till import NoPlugin, OutcomeUnknown, PaymentMismatch
 from payme_plugin.till.book import ReceiptBook
 from tests.till.conftest import PowerCut, ScriptedPlugin, not_paid, paid, pay
@@ -36,7 +36,14 @@ def test_a_paid_sale_is_asked_for_recorded_closed_told_and_printed_twice(shop: S
     with shop.till() as till:
         payment = pay(till, 15_000, goods="Bread", payment_id="p1")
 
-    assert plugin.hooks == ["on_start", "on_payment", "on_receipt_closed", "on_stop"]
+    assert plugin.hooks == [
+        "on_start",
+        "on_payment",
+        "on_payment_recorded",
+        "on_receipt_closed",
+        "on_ready",
+        "on_stop",
+    ]
     assert payment.result.status is PaymentStatus.PAID
     assert shop.printed == ["PAYME", "150.00", "", "PAYME", "150.00", ""]
     (receipt,) = after_a_restart(shop).receipts()
@@ -49,14 +56,14 @@ def test_the_plugin_sees_the_sale_open_and_then_closed_with_its_record(shop: Sho
         pay(till, 15_000, goods="Bread", payment_id="p1", qr_code="12345678901234567890")
         identity = till.identity
 
-    request, closed = plugin.asked[1][1], plugin.asked[2][1]
+    request, stored, closed = (argument for _, argument in plugin.asked[1:4])
     assert isinstance(request, PaymentRequest)
     assert isinstance(closed, Receipt)
     assert (request.payment_id, request.amount, request.qr_code) == ("p1", 15_000, "12345678901234567890")
     assert (request.receipt.till, request.receipt.number, request.receipt.total) == (identity, 1, 15_000)
     assert (request.receipt.closed_at, request.receipt.payments) == (None, ())
     record = paid(request).payment
-    assert record is not None
+    assert stored == record is not None
     assert closed == replace(request.receipt, closed_at=CLOSED_AT, payments=(record,))
 
 
@@ -79,7 +86,7 @@ def test_anything_but_paid_leaves_the_sale_without_the_tender_and_nothing_printe
 
     (receipt,) = after_a_restart(shop).receipts()
     assert receipt.annulled
-    assert plugin.hooks == ["on_start", "on_payment", "on_stop"]
+    assert plugin.hooks == ["on_start", "on_payment", "on_ready", "on_stop"]
     assert shop.printed == []
 
 
@@ -191,9 +198,16 @@ def test_after_a_power_cut_the_till_asks_again_with_the_same_payment_and_receipt
 
     first, again = plugin.asked[1][1], later.asked[1][1]
     assert isinstance(first, PaymentRequest)
-    assert again == replace(first, qr_code=None), "the buyer's code is nowhere on the disk"
+    assert again == replace(first, qr_code=None, repeated=True), "the buyer's code is nowhere on the disk"
     assert restored.outcome == "PAID"
-    assert later.hooks == ["on_start", "on_payment", "on_receipt_closed", "on_stop"]
+    assert later.hooks == [
+        "on_start",
+        "on_payment",
+        "on_payment_recorded",
+        "on_receipt_closed",
+        "on_ready",
+        "on_stop",
+    ]
     assert len(shop.printed) == 6
 
 
@@ -260,7 +274,7 @@ def test_a_closed_receipt_is_told_until_every_plugin_has_returned(
     with shop.till(plugin=later) as till:
         assert [(each.number, each.outcome) for each in till.restore()] == [(1, "CLOSED")]
         assert till.restore() == ()
-    assert later.hooks == ["on_start", "on_receipt_closed", "on_stop"]
+    assert later.hooks == ["on_start", "on_receipt_closed", "on_ready", "on_stop"]
     assert len(shop.printed) == 6, "each slip once, two copies"
 
 
@@ -273,7 +287,7 @@ def test_slips_that_were_not_printed_are_printed_after_a_restart_and_nothing_is_
     later = ScriptedPlugin()
     with shop.till(plugin=later) as till:
         till.restore()
-    assert later.hooks == ["on_start", "on_stop"]
+    assert later.hooks == ["on_start", "on_ready", "on_stop"]
     assert len(shop.printed) == 6
 
 
@@ -286,7 +300,7 @@ def test_what_is_finished_stays_untouched_at_the_next_start(shop: Shop, plugin: 
     later = ScriptedPlugin()
     with shop.till(plugin=later) as till:
         assert till.restore() == ()
-    assert later.hooks == ["on_start", "on_stop"]
+    assert later.hooks == ["on_start", "on_ready", "on_stop"]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -334,7 +348,8 @@ def test_the_caller_may_resume_an_unfinished_payment_by_itself(shop: Shop, plugi
         assert till.restore(but_payment="p1") == ()
         payment = pay(till, 100, goods="Bread", payment_id="p1", qr_code="123456")
     assert (payment.number, payment.result.status) == (1, PaymentStatus.PAID)
-    assert plugin.hooks[-2:] == ["on_receipt_closed", "on_stop"]
+    assert plugin.hooks[-3:] == ["on_receipt_closed", "on_ready", "on_stop"], "ready after what it repeats itself"
+    assert plugin.hooks.count("on_ready") == 1
 
 
 def test_a_sale_that_was_paid_but_not_closed_keeps_the_tender_only_if_the_plugin_agrees(
@@ -354,3 +369,121 @@ def test_a_sale_that_was_paid_but_not_closed_keeps_the_tender_only_if_the_plugin
             till.restore()
             assert plugin.recorded(payment_id) is recorded
     assert after_a_restart(shop).receipt(2).tenders[0].record is None
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# PENDING, the acknowledgement, and being ready
+# ---------------------------------------------------------------------------------------------------------------------
+
+PENDING = not_paid(PaymentStatus.PENDING)
+
+
+def cut_off_during_a_payment(shop: Shop, plugin: ScriptedPlugin) -> None:
+    plugin.payment = power_cut
+    with shop.till() as till, pytest.raises(PowerCut):
+        pay(till, 100, goods="Bread", payment_id="p1")
+    plugin.asked.clear()
+
+
+def test_a_pending_payment_keeps_the_sale_open_and_is_asked_for_at_every_start(
+    shop: Shop, plugin: ScriptedPlugin
+) -> None:
+    cut_off_during_a_payment(shop, plugin)
+    plugin.payment = PENDING
+    for _ in range(2):
+        with shop.till() as till:
+            assert [each.outcome for each in till.restore()] == ["PENDING"]
+            assert plugin.recorded("p1") is None
+    plugin.payment = paid
+    with shop.till() as till:
+        assert [each.outcome for each in till.restore()] == ["PAID"]
+
+    requests = [argument for hook, argument in plugin.asked if hook == "on_payment"]
+    assert [request.repeated for request in requests if isinstance(request, PaymentRequest)] == [True] * 3
+    (receipt,) = after_a_restart(shop).receipts()
+    assert receipt.closed_at == CLOSED_AT
+    assert len(shop.printed) == 6
+
+
+def test_a_pending_payment_that_ends_unpaid_is_removed(shop: Shop, plugin: ScriptedPlugin) -> None:
+    cut_off_during_a_payment(shop, plugin)
+    for answer in (PENDING, not_paid(PaymentStatus.REFUSED)):
+        plugin.payment = answer
+        with shop.till() as till:
+            till.restore()
+
+    assert [receipt.annulled for receipt in after_a_restart(shop).receipts()] == [True]
+
+
+def test_beside_a_pending_payment_the_till_is_ready_and_sells(shop: Shop, plugin: ScriptedPlugin) -> None:
+    cut_off_during_a_payment(shop, plugin)
+    plugin.payment = PENDING
+    with shop.till() as till:
+        till.restore()
+        assert plugin.hooks[-1] == "on_ready"
+        plugin.payment = paid
+        assert pay(till, 100, goods="Bread", payment_id="p2").result.status is PaymentStatus.PAID
+        assert plugin.recorded("p1") is None
+
+
+def test_an_acknowledgement_is_repeated_until_it_returns_and_the_till_is_ready_only_then(
+    shop: Shop, plugin: ScriptedPlugin
+) -> None:
+    plugin.stored = boom
+    with shop.till() as till:
+        pay(till, 100, goods="Bread", payment_id="p1")
+    assert "on_ready" not in plugin.hooks
+    assert after_a_restart(shop).receipts()[0].closed_at == CLOSED_AT, "the sale goes on"
+
+    later = ScriptedPlugin()
+    with shop.till(plugin=later) as till:
+        till.restore()
+        till.restore()
+    assert later.hooks == ["on_start", "on_payment_recorded", "on_ready", "on_stop"]
+
+
+def test_an_acknowledgement_that_failed_is_repeated_before_the_next_payment(shop: Shop, plugin: ScriptedPlugin) -> None:
+    plugin.stored = boom
+    with shop.till() as till:
+        pay(till, 100, goods="Bread", payment_id="p1")
+        plugin.stored = lambda _: None
+        plugin.asked.clear()
+        pay(till, 100, goods="Bread", payment_id="p2")
+
+    first, second = plugin.asked[:2]
+    assert isinstance(first[1], PaymentRecord)
+    assert (first[0], first[1].payment_id, second[0]) == ("on_payment_recorded", "p1", "on_payment")
+
+
+def test_a_paid_tender_is_on_the_disk_before_it_is_acknowledged(shop: Shop, plugin: ScriptedPlugin) -> None:
+    plugin.stored = power_cut
+    with shop.till() as till, pytest.raises(PowerCut):
+        pay(till, 100, goods="Bread", payment_id="p1")
+
+    (receipt,) = after_a_restart(shop).receipts()
+    assert [(tender.verdict, tender.acknowledged) for tender in receipt.tenders] == [(PaymentStatus.PAID, False)]
+
+
+def test_on_ready_that_raises_is_repeated_with_the_next_sale(shop: Shop, plugin: ScriptedPlugin) -> None:
+    plugin.ready = boom
+    with shop.till() as till:
+        till.restore()
+        plugin.ready = lambda _: None
+        pay(till, 100, goods="Bread")
+        pay(till, 100, goods="Bread")
+
+    assert plugin.hooks.count("on_ready") == 2
+
+
+def test_the_till_is_not_ready_before_every_payment_was_repeated_without_a_failure(
+    shop: Shop, plugin: ScriptedPlugin
+) -> None:
+    cut_off_during_a_payment(shop, plugin)
+    plugin.payment = boom
+    with shop.till() as till:
+        till.restore()
+        plugin.payment = paid
+        pay(till, 100, goods="Bread", payment_id="p2")
+        assert "on_ready" not in plugin.hooks
+        till.restore()
+        assert plugin.hooks[-1] == "on_ready"

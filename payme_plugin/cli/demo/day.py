@@ -195,17 +195,27 @@ class Day:
 
         return killed_while_paying(self._conf, self._folder, amount, code, has_come)
 
+    def lose_last_sale(self) -> None:
+        """Let the till's disk lose its last receipt."""
+        max((self._folder / "receipts").glob("*.json")).unlink()
+
     def restart(self, title: str) -> Restarted:
-        """Start the till after a power cut, and show what the cashier reads."""
-        self.cashier.begin()
+        """Start the till after a power cut, and let it restore; show what the cashier reads."""
         self._start_till()
+        return self.restore(title)
+
+    def restore(self, title: str) -> Restarted:
+        """Let the till ask again, acknowledge and be ready; show what the cashier reads."""
+        self.cashier.begin()
         with self._watched() as (slips, wire):
             restored = self._till.restore()
         for each in restored:
-            row = self._row(each.payment_id)
-            self.sales.append(Sale(title=title, number=each.number, receipt_id=None if row is None else row.receipt_id))
+            row = self.row(each.payment_id)
+            sale = Sale(title=title, number=each.number, receipt_id=None if row is None else row.receipt_id)
+            if sale not in self.sales:
+                self.sales.append(sale)
             self._quote("" if row is None else row.message)
-        return Restarted(restored=restored, slips=tuple(slips), wire=tuple(wire))
+        return Restarted(restored=restored, slips=tuple(slips), wire=tuple(wire), is_ready=self._till.is_ready)
 
     @contextmanager
     def _watched(self) -> Iterator[tuple[list[Slip], list[WireRequest]]]:
@@ -231,11 +241,17 @@ class Day:
         with open_delivery(self._folder, self._conf, self._till.identity) as delivery:
             return deliver_all(delivery, _PATIENCE_S)
 
-    def _row(self, payment_id: str | None) -> PaymentRow | None:
+    def row(self, payment_id: str | None) -> PaymentRow | None:
+        """Return a payment from the journal on the disk, or None."""
         if payment_id is None:
             return None
         with read_journal(self._folder) as reader:
             return None if reader is None else reader.find(payment_id)
+
+    def last_row(self) -> PaymentRow | None:
+        """Return the payment that began last from the journal on the disk, or None."""
+        with read_journal(self._folder) as reader:
+            return None if reader is None else next(iter(reader.payments()), None)
 
     def first_story(self) -> tuple[PaymentRow, list[EventRow]]:
         """Return the first payment of the day and its events from the journal on the disk."""

@@ -72,8 +72,10 @@ class Restarted:
         restored: what it finished.
         slips: what was printed.
         wire: the requests that reached the server meanwhile.
+        is_ready: it said so to the plugins.
     """
 
     restored: tuple[Restored, ...]
     slips: tuple[Slip, ...]
     wire: tuple[WireRequest, ...]
+    is_ready: bool

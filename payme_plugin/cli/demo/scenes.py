@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hookspecs import PaymentStatus
 from payme_plugin.cli.demo.checks import check_sent_once, check_verdict, is_about
 from payme_plugin.cli.demo.giving_back import cancel, full_refund, marked_goods, partial_refund
-from payme_plugin.cli.demo.power import power_cut, power_cut_and_late_buyer
+from payme_plugin.cli.demo.power import orphan, pending, power_cut, power_cut_and_late_buyer
 from payme_plugin.cli.output import sums
 from payme_plugin.cli.status import payment_lines
 from payme_plugin.sandbox import Behaviour, BuyerAction, Fault, FaultKind
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["SCENES", "Scene"]
 
 _UNKNOWN = "Результат оплаты неизвестен: таймаут ожидания ответа от сервера"
-_STORY = ["intent", "created", "paying", "paid", "recorded"]
+_STORY = ["intent", "paying", "paid", "recorded"]
 _NO_FUNDS = -31630
 _CANCELLED = 50
 
@@ -130,6 +130,8 @@ SCENES = (
     Scene("The answer is lost after the money moved", _answer_lost),
     Scene("The power fails between the request and its answer", power_cut),
     Scene("The power fails, and the buyer confirms too late", power_cut_and_late_buyer),
+    Scene("The power fails, and the payment can't be decided at once", pending),
+    Scene("The power fails, and the till loses the sale", orphan),
     Scene("A cancel before the receipt closes", cancel),
     Scene("A full refund", full_refund),
     Scene("A part of a sale can't be refunded", partial_refund),
