@@ -165,6 +165,8 @@ def break_clients(world: HookedWorld) -> None:
         raise Broken(secret)
 
     world.paymego.befall(FaultKind.ANSWER_LOST, "receipts.cancel")
+    context = world.context()
+    world.context = lambda: context  # type: ignore[method-assign] # the sale has its client; the worker gets none
     world.paymego.client = client  # type: ignore[method-assign, assignment]
 
 
