@@ -38,9 +38,9 @@ class HookFailed(Exception):
 
     @classmethod
     def by_raising(cls, plugin: str, hook: str, error: Exception) -> HookFailed:
-        """Log what a plugin raised in a hook, and return the failure for the host."""
+        """Log what a plugin raised in a hook, and return the failure for the host, which may be the plugin's own."""
         _tell("plugin %s failed in %s", plugin, hook, error=error)
-        return cls(plugin, hook, f"raised {type(error).__name__}", error)
+        return error if isinstance(error, cls) else cls(plugin, hook, f"raised {type(error).__name__}", error)
 
     @classmethod
     def by_answering(cls, plugin: str, hook: str, result: object) -> HookFailed:

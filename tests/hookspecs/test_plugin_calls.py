@@ -210,6 +210,15 @@ def test_a_money_hook_that_raises_is_an_unknown_outcome_and_never_a_none(hook: s
 
 
 @pytest.mark.parametrize(("hook", "answer"), MONEY_HOOKS)
+def test_a_plugins_own_hook_failed_reaches_the_host_with_its_reason(hook: str, answer: object) -> None:
+    own = HookFailed("b", hook, "could not store it: the disk is full")
+
+    with pytest.raises(HookFailed) as failed:
+        ask(till_with({}, {hook: own})[0], hook)
+    assert failed.value is own
+
+
+@pytest.mark.parametrize(("hook", "answer"), MONEY_HOOKS)
 @pytest.mark.parametrize("wrong", [True, "PAID", 4, {"status": "PAID"}, [PAID], RECORD])
 def test_a_money_hook_that_returns_another_type_has_failed(hook: str, answer: object, wrong: object) -> None:
     plugins, _ = till_with({hook: wrong})
