@@ -42,6 +42,11 @@ def test_a_refund_of_another_amount_names_both() -> None:
     assert shown.startswith("Возврат только всей оплаты: 15 000.00.\nИсправьте сумму возврата: сейчас 5.00.")
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_notice_of_a_damaged_journal_names_the_command_that_repairs_it(language: str) -> None:
+    assert "payme journal repair" in Texts(language)(Text.NOTICE_JOURNAL_DAMAGED)
+
+
 def test_a_partial_refund_names_what_is_missing() -> None:
     assert Texts("ru")(Text.REFUND_PARTIAL_LINES, missing="Хлеб") == "Возврат только всего чека. Не хватает: Хлеб"
 
