@@ -14,7 +14,6 @@ from payme_plugin.delivery.host_queue import message_of
 from payme_plugin.ledger.cancellations import FARTHEST_DUE_MS, Cancellations
 from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.fiscal_links import FiscalLinks
-from payme_plugin.ledger.states import Cause
 from payme_plugin.log import Log
 from payme_plugin.operations.cancellation import CancellationStep, StepOutcome
 from payme_plugin.operations.fiscal import send_fiscal_link
@@ -137,8 +136,7 @@ class CancellationProcessor:
         Raises:
             JournalError: it is unknown whether this host may be asked.
         """
-        has_say = row.cause is Cause.UNRECORDED and row.begun_at is None and row.confirmed_at is None
-        return self._host.is_recorded(row.payment_id) if has_say else None
+        return self._host.is_recorded(row.payment_id) if row.may_be_vetoed else None
 
     def step(self, row: CancellationRow, merchants: Merchants, *, is_recorded: bool | None) -> StepOutcome | None:
         """Step a row; return None if its lease is taken or the result could not be stored.

@@ -228,17 +228,19 @@ class Cancellations:
         """
         with self._journal.writing() as connection:
             now = self._journal.now_ms()
+            query = "SELECT confirmed_at FROM cancellation WHERE cancellation_id = ? AND ended_at IS NULL"
+            stored = connection.execute(query, (row.cancellation_id,)).fetchone()
+            if stored is None:
+                raise _ended(row)
+            confirmed_at = stored["confirmed_at"]  # it may have been reopened since it was read
             # A later time was stored before the clock was set back.
-            is_first = row.confirmed_at is None or row.confirmed_at > now
-            first = now if is_first else row.confirmed_at or now
+            first = now if confirmed_at is None or confirmed_at > now else confirmed_at
             if now - first >= CONFIRMING_MS:
                 self._finish(connection, row, End.CANCELLED, result, None, now, events)
                 return
             changes = "attempts = max(attempts, ?), last_error = ?, held = NULL, confirmed_at = ?, due_at = ?"
-            where = f"ended_at IS NULL AND confirmed_at IS {row.confirmed_at or 'NULL'}"
-            values = (row.attempts + 1, result, first, first + CONFIRMING_MS)
-            self._update(connection, row, changes, *values, where=where)
-            if row.confirmed_at is None:
+            self._update(connection, row, changes, row.attempts + 1, result, first, first + CONFIRMING_MS)
+            if confirmed_at is None:
                 add_events(connection, row.payment_id, events)
                 add_event(connection, row.payment_id, now, EventKind.CANCELLATION, f"cancellation: {result}")
                 _move(connection, row.payment_id, PaymentState.REVERSING, PaymentState.REVERSED, now, result)

@@ -234,6 +234,11 @@ class CancellationRow(_TaskRow):
     ended_as: End | None
     closed_reason: str | None
 
+    @property
+    def may_be_vetoed(self) -> bool:
+        """Return whether the host's answer may still stop it: no ``receipts.cancel`` has begun."""
+        return self.cause is Cause.UNRECORDED and self.begun_at is None and self.confirmed_at is None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FiscalLinkRow(_TaskRow):

@@ -155,10 +155,11 @@ class CancellationStep:
         """
         # Without an answer of the host, its last one in the row counts.
         has_payment = row.held is Hold.HOST if is_recorded is None else is_recorded
-        if row.cause is Cause.UNRECORDED and has_payment:
+        if row.may_be_vetoed and has_payment:
             return StepOutcome.HELD, "the till says that it has this payment", Hold.HOST
         if merchant is None:
-            return StepOutcome.BLOCKED, f"the settings hold no key of merchant account {row.pos_id}", None
+            held = Hold.OLD if row.held is Hold.OLD else None
+            return StepOutcome.BLOCKED, f"the settings hold no key of merchant account {row.pos_id}", held
         wait, queries = self._queries(row, merchant, events)
         state = self._state(row, queries, wait.request_limit())
         if state in _CANCEL_AT or state in _CANCEL_AND_ASK_AT:

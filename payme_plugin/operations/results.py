@@ -240,7 +240,9 @@ def store_unstored(journal: Journal, payment_id: str, outcome: NotPaid | None, t
         if outcome is None or row.state is PaymentState.PAID:
             abandon(journal, row, "told without a result that could be stored", texts)
         else:
-            _store(journal, row, outcome)
+            # Without a stored receipt id no code was sent: an unpaid receipt takes no money.
+            is_needed = outcome.needs_cancellation and row.receipt_id is not None
+            _store(journal, row, replace(outcome, needs_cancellation=is_needed))
 
 
 def _store(
