@@ -28,9 +28,9 @@ def test_every_statement_holds_in_a_few_hundred_sales() -> None:
 
 @pytest.mark.simulation
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("first_seed", [1_000, 1_150])
-def test_every_statement_holds_in_three_thousand_sales(first_seed: int) -> None:
-    assert _broken(range(first_seed, first_seed + 150)) == []
+@pytest.mark.parametrize("first_seed", [1_000, 1_100])
+def test_every_statement_holds_in_two_thousand_sales(first_seed: int) -> None:
+    assert _broken(range(first_seed, first_seed + 100)) == []
 
 
 def test_a_seed_plays_the_same_history_again() -> None:
@@ -101,7 +101,7 @@ def test_histories_hold_crashes_and_every_kind_of_verdict() -> None:
     told = "\n".join(line for history in histories for line in history.story)
 
     assert sum(history.crashes for history in histories) > 10
-    for verdict in ("PAID", "REFUSED", "ABORTED", "UNKNOWN"):
+    for verdict in ("PAID", "REFUSED", "ABORTED", "UNKNOWN", "PENDING"):
         assert f"on_payment returned {verdict}" in told
     for verdict in ("REVERSED", "QUEUED", "REFUSED"):
         assert f"on_cancel returned {verdict}" in told or f"returned {verdict}" in told

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hookspecs import BaseUi, PaymentStatus, ReversalStatus
+from payme_plugin.ledger.cancellations import CONFIRMING_MS, Cancellations
 from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, Fault, FaultKind
 from sim_cashier import People
 from sim_director import deliver_everything
 from sim_history import settings_for_both
+from sim_shop import TenderState
 from sim_world import SimWorld
 from virtual_paymego import Passage
 from virtual_till import PowerCut
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from payme_plugin.ledger.rows import CancellationRow
     from sim_shop import Sale
+    from virtual_paymego import Envelope
 
 STALE = -31400
 CHANGED = -31800
@@ -94,22 +98,110 @@ def test_scans_after_a_stale_code_share_the_time_that_is_left(tmp_path: Path) ->
     world.close()
 
 
-def test_a_recorded_payment_that_could_not_be_told_again_goes_back(world: SimWorld) -> None:
-    # Asked again after a restart with broken settings it is REFUSED; the host removes it, and nobody looked again.
-    sale = _sell(world)
-    second = _sell(world)
-    assert world.witness.rows.payments()[0].state == "recorded"
-    world.shop.close(second)
-    assert world.shop.process is not None
-    world.shop.process.life.kill()
-    world.shop.bury()
+def test_a_payment_without_a_result_is_pending_while_the_settings_are_broken(world: SimWorld) -> None:
+    # It was refused once, the host removed it, and its money stayed with Payme.
+    world.shop.start(with_worker=False)
+    sale = world.shop.open_sale(1_500_000)
+    code = world.paymego.bank.issue_code(world.paymego.now_ms, Behaviour(BuyerAction.PAYS))
+    _die_at(world, "receipts.pay", lambda: world.shop.pay(sale, _Ui(code)))
     world.shop.broken_until = world.stage.monotonic() + 60
 
     world.shop.start(with_worker=False)
     world.shop.restore(_Ui)
+    assert [tender.state for tender in sale.tenders] == [TenderState.ASKED]
+    world.stage.sleep(60)
+    world.shop.do_duties(_Ui)
 
-    assert sale.paid is None
+    assert sale.paid is not None
     assert _held_and_faults(world) == (1_500_000, [])
+
+
+def test_a_result_that_could_not_be_stored_is_stored_without_the_receipt_that_was_not(world: SimWorld) -> None:
+    # The receipt was made, no code was scanned, and the disk was full: every try to store that failed on a cancellation
+    # without a receipt id, and no later result was stored either.
+    world.shop.start(with_worker=False)
+    sale = world.shop.open_sale(1_500_000)
+    assert world.shop.process is not None
+
+    class Ui(_Ui):
+        def scan(self, prompt: str, timeout_s: float) -> str | None:
+            world.stage.sleep(1)
+            world.disk.full_until = world.stage.monotonic() + 1
+            return None
+
+    assert world.shop.pay(sale, Ui()) is PaymentStatus.ABORTED
+    assert world.witness.rows.payments()[0].state == "intent"
+    world.stage.sleep(2)
+    world.shop.stop()
+
+    assert world.witness.rows.payments()[0].state == "aborted"
+    assert _held_and_faults(world) == (0, [])
+
+
+def test_a_paid_tender_stays_where_payme_names_no_state(world: SimWorld) -> None:
+    # A receipts.get with our id and no usable state was taken for "the money went back".
+    sale = _sell(world)
+    world.paymego.change("receipts.get", lambda answer: {**answer, "result": {"receipt": _without_state(answer)}})
+    world.shop.moods.asks_paid_again = True
+    assert world.shop.process is not None
+    world.shop.process.life.kill()
+    world.shop.bury()
+
+    world.shop.start(with_worker=False)
+    world.shop.restore(_Ui)
+
+    assert sale.paid is not None
+    assert _held_and_faults(world) == (1_500_000, [])
+
+
+def _without_state(answer: Envelope) -> dict[str, object]:
+    result = answer["result"]
+    assert isinstance(result, dict)
+    return {name: value for name, value in result["receipt"].items() if name != "state"}
+
+
+def _cancel(world: SimWorld) -> tuple[Cancellations, CancellationRow]:
+    """Leave a payment that ended unpaid, with its cancellation."""
+    world.shop.start(with_worker=False)
+    sale = world.shop.open_sale(1_500_000)
+    code = world.paymego.bank.issue_code(world.paymego.now_ms, Behaviour(BuyerAction.NEVER_ANSWERS))
+    assert world.shop.pay(sale, _Ui(code)) is PaymentStatus.UNKNOWN
+    assert world.shop.process is not None
+    rows = Cancellations(world.shop.process.storage.journal())
+    (row,) = rows.live()
+    return rows, row
+
+
+def test_a_veto_that_comes_after_the_cancel_has_begun_holds_nothing(world: SimWorld) -> None:
+    # The host was asked, another process began the cancel, and the answer held the row for ever.
+    rows, row = _cancel(world)
+    rows.begin(row)
+    process = world.shop.process
+    assert process is not None
+    merchant = process.background.merchants()
+    assert merchant is not None
+
+    process.new_processor().step(row, merchant, is_recorded=True)
+
+    assert rows.latest_of("p1").held is None  # type: ignore[union-attr] # it has one
+    assert _held_and_faults(world) == (0, [])
+
+
+def test_a_confirming_cancellation_that_was_reopened_needs_two_new_confirmations(world: SimWorld) -> None:
+    # The step went on with the row as it was read, and ended it with its first new 50.
+    rows, row = _cancel(world)
+    rows.confirm(row, "50")
+    (read,) = [each for each in [rows.latest_of("p1")] if each is not None]
+    world.stage.sleep(CONFIRMING_MS / 1000)
+    rows.reopen(read, "4 after 50")
+
+    rows.confirm(read, "50")
+
+    now = rows.latest_of("p1")
+    assert now is not None
+    assert now.ended_at is None
+    assert now.confirmed_at == world.stage.wall_ms()
+    assert _held_and_faults(world) == (0, [])
 
 
 @pytest.mark.parametrize("trouble", ["another kassa", "broken settings"])
@@ -143,7 +235,7 @@ def test_a_refund_that_is_asked_for_again_is_not_refused_while_its_money_goes_ba
         world.shop.kassa = 1
     else:
         world.shop.broken_until = world.stage.monotonic() + 60
-    world.shop.asks_again = False
+    world.shop.moods.asks_again = False
 
     world.shop.start(with_worker=False)
     world.shop.restore(_Ui)

@@ -7,17 +7,22 @@ from dataclasses import dataclass, replace
 from functools import wraps
 from typing import TYPE_CHECKING
 
-from payme_plugin import background
+from payme_plugin import background, dispatcher
+from payme_plugin.background import Background
+from payme_plugin.delivery.processor import CancellationProcessor
+from payme_plugin.dispatcher import HookDispatcher
 from payme_plugin.ledger import journal as journal_room
-from payme_plugin.ledger.journal import Journal, SentCodes
+from payme_plugin.ledger.cancellations import Cancellations
+from payme_plugin.ledger.journal import Journal, SentCodes, add_events
 from payme_plugin.ledger.locks import LEADER, Leases
 from payme_plugin.ledger.reader import JournalReader
-from payme_plugin.ledger.states import PaymentState
-from payme_plugin.operations import closed_receipts, payment, receipt_queries, recovery
+from payme_plugin.ledger.states import End, Hold, PaymentState
+from payme_plugin.operations import payment, receipt_queries, recovery, results
+from payme_plugin.operations.acknowledgement import Acknowledgement
 from payme_plugin.operations.cancellation import CancellationStep, MerchantClient, StepOutcome
 from payme_plugin.operations.event_log import EventLog
 from payme_plugin.operations.pay_outcome import AskAgain, classify_pay_failure
-from payme_plugin.operations.payment import _Payment
+from payme_plugin.operations.payment import _Payment, take_payment
 from payme_plugin.operations.receipt_queries import ReceiptQueries
 from payme_plugin.operations.reversal import _Reversal
 from payme_plugin.operations.wait import CashierWait
@@ -27,11 +32,11 @@ from payme_plugin.secret import Secret
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from pytest import MonkeyPatch  # noqa: PT013 - for the type alone
 
-    from payme_plugin.ledger.rows import CancellationRow, NewCancellation, PaymentRow
+    from payme_plugin.ledger.rows import CancellationRow, Event, NewCancellation, PaymentRow
     from payme_plugin.operations.context import Context
     from payme_plugin.paymego.protocols import Params
     from payme_plugin.texts import Texts
@@ -55,7 +60,7 @@ class Break:
 
 
 def _create_before_intent(monkeypatch: MonkeyPatch) -> None:
-    add_intent = _Payment._add_intent
+    add_intent = _Payment.add_intent
 
     @wraps(add_intent)
     def broken(self: _Payment) -> object:
@@ -66,7 +71,7 @@ def _create_before_intent(monkeypatch: MonkeyPatch) -> None:
         pending.wait(limit)
         return add_intent(self)
 
-    monkeypatch.setattr(_Payment, "_add_intent", broken)
+    monkeypatch.setattr(_Payment, "add_intent", broken)
 
 
 def _move(monkeypatch: MonkeyPatch, change: Callable[[PaymentRow, PaymentState, dict[str, object]], None]) -> None:
@@ -89,27 +94,28 @@ def _pay_before_fingerprint(monkeypatch: MonkeyPatch) -> None:
 
 
 def _pay_before_receipt_id(monkeypatch: MonkeyPatch) -> None:
-    """Send the code while the journal still says created: the transition to paying follows the request."""
+    """Send the code while the journal still says intent: the transition to paying is not stored."""
     begin = Journal.move
 
     @wraps(begin)
     def broken(self: Journal, row: PaymentRow, after: PaymentState, reason: str, **given: object) -> object:
         if after is PaymentState.PAYING:
-            return replace(row, state=after)
+            return replace(row, state=after, receipt_id=str(given["receipt_id"] or row.receipt_id))
         return begin(self, row, after, reason, **given)  # type: ignore[arg-type] # as they came
 
     monkeypatch.setattr(Journal, "move", broken)
 
 
 def _cancel_before_its_row(monkeypatch: MonkeyPatch) -> None:
-    commit = _Reversal._commit_cancellation
+    run = _Reversal.run
 
-    @wraps(commit)
-    def broken(self: _Reversal) -> None:
+    @wraps(run)
+    def broken(self: _Reversal) -> object:
+        self._wait.start()
         self._queries.cancel(self._wait.request_limit())
-        commit(self)
+        return run(self)
 
-    monkeypatch.setattr(_Reversal, "_commit_cancellation", broken)
+    monkeypatch.setattr(_Reversal, "run", broken)
 
 
 def _codes_forgotten(monkeypatch: MonkeyPatch) -> None:
@@ -139,13 +145,128 @@ def _verdict_without_row(monkeypatch: MonkeyPatch) -> None:
     _move(monkeypatch, change)
 
 
-def _recorded_ignored(monkeypatch: MonkeyPatch) -> None:
-    decide = recovery._decide
+def _veto_ignored(monkeypatch: MonkeyPatch) -> None:
+    is_recorded = CancellationProcessor.is_recorded
 
-    def broken(journal: Journal, row: PaymentRow, recorded: bool | None, texts: Texts) -> object:
-        return decide(journal, row, False if recorded else recorded, texts)
+    def broken(self: CancellationProcessor, row: CancellationRow) -> None:
+        is_recorded(self, row)
 
-    monkeypatch.setattr(recovery, "_decide", broken)
+    monkeypatch.setattr(CancellationProcessor, "is_recorded", broken)
+
+
+def _no_moves_money(monkeypatch: MonkeyPatch) -> None:
+    """Return the money of a recorded payment if the host says that it does not have it."""
+    decide = Background.decide_orphans
+
+    def broken(self: Background) -> None:
+        decide(self)
+        journal = self._storage.journal()
+        for row in journal.in_open_sales():
+            if self._host.is_recorded(row.payment_id) is False:
+                recovery.abandon(journal, row, "the till says no", self.texts())
+
+    monkeypatch.setattr(Background, "decide_orphans", broken)
+
+
+def _nobody_waits_for_ready(monkeypatch: MonkeyPatch) -> None:
+    housekeeping = Background.do_housekeeping
+
+    def broken(self: Background) -> None:
+        housekeeping(self)
+        if self._try_lead():
+            recovery.cancel_orphans(self._storage.journal(), self._storage.owner, self.pending, self.texts())
+
+    monkeypatch.setattr(Background, "do_housekeeping", broken)
+
+
+def _acknowledgement_ignored(monkeypatch: MonkeyPatch) -> None:
+    def broken(self: Journal, row: PaymentRow, *, closed_at: int | None = None) -> PaymentRow:
+        return self.payment(row.payment_id)
+
+    monkeypatch.setattr(Journal, "acknowledge", broken)
+
+
+def _acknowledged_orphans(monkeypatch: MonkeyPatch) -> None:
+    orphans = JournalReader.orphans
+
+    def broken(self: JournalReader, owner: str) -> list[PaymentRow]:
+        return [*orphans(self, owner), *(row for row in self.in_open_sales() if row.owner != owner)]
+
+    monkeypatch.setattr(JournalReader, "orphans", broken)
+
+
+def _begun_blindly(monkeypatch: MonkeyPatch) -> None:
+    def broken(self: Cancellations, row: CancellationRow, *, events: Sequence[Event] = ()) -> None:
+        with self._journal.writing() as connection:
+            query = "UPDATE cancellation SET attempts = attempts + 1, begun_at = coalesce(begun_at, ?)"
+            connection.execute(f"{query} WHERE cancellation_id = ?", (self._journal.now_ms(), row.cancellation_id))
+            add_events(connection, row.payment_id, events)
+
+    monkeypatch.setattr(Cancellations, "begin", broken)
+
+
+def _pending_orphaned(monkeypatch: MonkeyPatch) -> None:
+    cancel = recovery.cancel_orphans
+
+    def broken(journal: Journal, owner: str, _pending: Collection[str], texts: Texts) -> int:
+        return cancel(journal, owner, (), texts)
+
+    monkeypatch.setattr(background, "cancel_orphans", broken)
+
+
+def _repeated_charges(monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatcher, "find_lost_payment", take_payment)
+
+
+def _joined_runs_twice(monkeypatch: MonkeyPatch) -> None:
+    exclusively = HookDispatcher._exclusively
+
+    @wraps(exclusively)
+    def broken(self: HookDispatcher, key: tuple[str, str], work: Callable[[], object], busy: object) -> object:
+        if self._running is not None and self._running.key == key:
+            return work()
+        return exclusively(self, key, work, busy)  # type: ignore[type-var,arg-type] # as they came
+
+    monkeypatch.setattr(HookDispatcher, "_exclusively", broken)
+
+
+def _paid_before_commit(monkeypatch: MonkeyPatch) -> None:
+    commit = results.commit
+
+    @wraps(commit)
+    def broken(context: Context, row: PaymentRow, outcome: object, *given: object) -> object:
+        if isinstance(outcome, results.Paid):
+            return replace(row, state=PaymentState.PAID)
+        return commit(context, row, outcome, *given)  # type: ignore[arg-type] # as they came
+
+    monkeypatch.setattr(results, "commit", broken)
+
+
+def _unstored_forgotten(monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setattr(Background, "keep_result", lambda *_: None)
+
+
+def _one_confirmation(monkeypatch: MonkeyPatch) -> None:
+    def broken(self: Cancellations, row: CancellationRow, result: str, *, events: Sequence[Event] = ()) -> None:
+        self.end(row, End.CANCELLED, result, events=events)
+
+    monkeypatch.setattr(Cancellations, "confirm", broken)
+
+
+def _old_cancelled(monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setattr(CancellationStep, "_may_be_old", lambda *_: False)
+
+
+def _another_commit(monkeypatch: MonkeyPatch) -> None:
+    add_intent = Journal.add_intent
+
+    @wraps(add_intent)
+    def broken(self: Journal, *given: object) -> object:
+        with self.writing() as connection:
+            connection.execute("UPDATE about SET value = '1' WHERE name = 'ready'")
+        return add_intent(self, *given)  # type: ignore[arg-type] # as they came
+
+    monkeypatch.setattr(Journal, "add_intent", broken)
 
 
 def _row_without_cause(monkeypatch: MonkeyPatch) -> None:
@@ -164,12 +285,14 @@ def _ended_at_21(monkeypatch: MonkeyPatch) -> None:
     def broken(
         self: CancellationStep,
         row: CancellationRow,
-        merchant: MerchantClient,
+        merchant: MerchantClient | None,
         is_recorded: bool | None,
         events: EventLog,
-    ) -> tuple[StepOutcome, str]:
-        outcome, came = cancel(self, row, merchant, is_recorded, events)
-        return (StepOutcome.DONE if outcome is StepOutcome.ACCEPTED else outcome), came
+    ) -> tuple[StepOutcome, str, Hold | None]:
+        outcome, came, held = cancel(self, row, merchant, is_recorded, events)
+        if outcome is StepOutcome.ACCEPTED:
+            self._rows.end(row, End.CANCELLED, came)
+        return outcome, came, held
 
     monkeypatch.setattr(CancellationStep, "_cancel_unless_cancelled", broken)
 
@@ -186,17 +309,7 @@ def _leases_ignored(monkeypatch: MonkeyPatch) -> None:
 
 
 def _ended_processes_spared(monkeypatch: MonkeyPatch) -> None:
-    recover = recovery.recover
-
-    def broken(
-        journal: Journal,
-        may_decide: Callable[[PaymentRow], bool],
-        is_recorded: Callable[[PaymentRow], bool | None],
-        texts: Texts,
-    ) -> Mapping[recovery.Outcome, list[PaymentRow]]:
-        return recover(journal, lambda _: False, is_recorded, texts)
-
-    monkeypatch.setattr(background, "recover", broken)
+    monkeypatch.setattr(background, "cancel_orphans", lambda *_: 0)
 
 
 def _nobody_leads(monkeypatch: MonkeyPatch) -> None:
@@ -235,9 +348,9 @@ def _key_in_the_story(monkeypatch: MonkeyPatch) -> None:
     finish = _Payment._poll
 
     @wraps(finish)
-    def broken(self: _Payment, row: PaymentRow) -> object:
+    def broken(self: _Payment, row: PaymentRow, **given: object) -> object:
         add_event(self._events, f"polling with {self._context.settings.pos_key.reveal()}")
-        return finish(self, row)
+        return finish(self, row, **given)  # type: ignore[arg-type] # as they came
 
     monkeypatch.setattr(_Payment, "_poll", broken)
 
@@ -246,58 +359,68 @@ def _hook_raises(monkeypatch: MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("no such table")
 
-    monkeypatch.setattr(closed_receipts, "confirm_payments", broken)
+    monkeypatch.setattr(Acknowledgement, "apply", broken)
 
 
 def _flow_raises(monkeypatch: MonkeyPatch) -> None:
-    outcome_without_code = _Payment._outcome_without_code
+    resume = _Payment.resume
 
-    @wraps(outcome_without_code)
+    @wraps(resume)
     def broken(self: _Payment, row: PaymentRow) -> object:
         if row.state is PaymentState.PAYING:
             raise KeyError("receipt")
-        return outcome_without_code(self, row)
+        return resume(self, row)
 
-    monkeypatch.setattr(_Payment, "_outcome_without_code", broken)
+    monkeypatch.setattr(_Payment, "resume", broken)
 
 
-def _blind_writes(monkeypatch: MonkeyPatch) -> None:
-    move = Journal.move
+def _unpaid_becomes_paid(monkeypatch: MonkeyPatch) -> None:
+    """Call a payment paid that has a receipt and ended unpaid, when the host asks for it again."""
+    resume = _Payment.resume
 
-    @wraps(move)
-    def broken(self: Journal, row: PaymentRow, after: PaymentState, reason: str, **given: object) -> object:
-        seen = self.payment(row.payment_id)
-        return move(self, seen, after, reason, **given)  # type: ignore[arg-type] # as they came
+    @wraps(resume)
+    def broken(self: _Payment, row: PaymentRow) -> object:
+        if row.state.is_not_paid and row.receipt_id is not None:
+            return self._result_of(row, results.Paid(None))
+        return resume(self, row)
 
-    monkeypatch.setattr(Journal, "move", broken)
+    monkeypatch.setattr(_Payment, "resume", broken)
     monkeypatch.setattr(journal_room, "is_allowed", lambda *_: True)
-
-
-def _open_sales_forgotten(monkeypatch: MonkeyPatch) -> None:
-    monkeypatch.setattr(JournalReader, "in_open_sales", lambda _: [])
 
 
 BREAKS = (
     Break(1, "receipts.create leaves before its intent is durable", _create_before_intent),
     Break(1, "receipts.pay leaves before the code's fingerprint is durable", _pay_before_fingerprint),
-    Break(1, "receipts.pay leaves while the journal says created", _pay_before_receipt_id),
+    Break(1, "receipts.pay leaves while the journal says intent", _pay_before_receipt_id),
     Break(1, "receipts.cancel leaves before its row is durable", _cancel_before_its_row),
     Break(2, "a code that was sent is not remembered", _codes_forgotten),
     Break(2, "a second code is sent after any refusal, without asking for the state", _second_pay_blindly),
+    Break(2, "a repeated request that the journal does not know charges", _repeated_charges),
+    Break(2, "a repeated call runs beside the one that it should join", _joined_runs_twice),
     Break(3, "an answer without our request's id counts like one with it", _unbound_counts),
-    Break(3, "a verdict after a pay is stored without its cancellation", _verdict_without_row),
-    Break(4, "recovery takes the host's yes for a no", _recorded_ignored),
+    Break(3, "a result after a pay is stored without its cancellation", _verdict_without_row),
+    Break(3, "PAID is told without its commit", _paid_before_commit),
+    Break(3, "a result that could not be stored is forgotten", _unstored_forgotten),
+    Break(4, "an acknowledgement is ignored", _acknowledgement_ignored),
+    Break(4, "on_ready cancels acknowledged payments too", _acknowledged_orphans),
+    Break(4, "on_ready cancels payments that were answered with PENDING", _pending_orphaned),
+    Break(4, "orphans are cancelled before on_ready", _nobody_waits_for_ready),
+    Break(4, "the host's veto is ignored", _veto_ignored),
+    Break(4, "the host's no returns the money of an acknowledged payment", _no_moves_money),
+    Break(4, "a cancel begins without looking whether its row has ended", _begun_blindly),
     Break(4, "a cancellation does not carry the host's request", _row_without_cause),
     Break(5, "a cancellation ends when Payme has accepted it (21)", _ended_at_21),
+    Break(5, "a cancellation ends when Payme has said cancelled (50) once", _one_confirmation),
+    Break(5, "an orphan older than a week is cancelled", _old_cancelled),
     Break(5, "rows are stepped without their lease", _leases_ignored),
-    Break(6, "recovery spares the payments of processes that have ended", _ended_processes_spared),
-    Break(6, "recovery does not ask about recorded payments of open sales", _open_sales_forgotten),
+    Break(6, "on_ready spares the payments of processes that have ended", _ended_processes_spared),
     Break(6, "any process leads, beside another", _nobody_leads),
     Break(7, "a request may take an hour", _limits_of_hours),
+    Break(7, "a payment takes four commits", _another_commit),
     Break(8, "the story of a payment names the buyer's code", _code_in_the_story),
     Break(8, "the story of a payment names the key of the kassa", _key_in_the_story),
     Break(9, "on_receipt_closed raises", _hook_raises),
     Break(9, "a payment that is asked for again raises inside", _flow_raises),
-    Break(10, "a transition does not look at the state that it leaves", _blind_writes),
+    Break(10, "a payment that ended unpaid becomes paid when it is asked for again", _unpaid_becomes_paid),
 )
 """At least one a statement."""

@@ -10,6 +10,7 @@ from hookspecs import PaymentStatus
 from payme_plugin.ledger.errors import JournalError
 from payme_plugin.sandbox import CancelPlan
 from sim_cashier import People
+from sim_shop import Moods, Readiness, TenderState
 from virtual_till import PowerCut
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Director", "deliver_everything"]
 
-_WEEK_MS = 7 * 24 * 3_600_000
 _UNFINISHED = frozenset({"intent", "created", "paying", "paid"})
+_NOT_READY = "payme.not_ready"
 _JUMPS_S = (-90_000, -4_000, -700, -30, 30, 700, 4_000, 90_000)
 _MOST_ROUNDS = 40
 _ROUND_S = 1_200.0
@@ -42,10 +43,11 @@ class Director:
 
     Attributes:
         left: how many payments were left to people, being older than a week.
+        at_fault: of how many payments the money is the host's affair.
     """
 
     def __init__(self, shop: Shop, dice: Random, sales: int) -> None:
-        self.left = 0
+        self.left = self.at_fault = 0
         self._shop = shop
         self._dice = dice
         self._sales = sales
@@ -74,14 +76,27 @@ class Director:
             self._stage.sleep(self._downtime_s())
         self._is_calm = True
         self.left = deliver_everything(self._shop, self._people)
+        self.at_fault = len(self._shop.at_fault)
 
     # What kind of history it is.
 
     def _set_scene(self) -> None:
         dice, shop = self._dice, self._shop
-        shop.asks_again = dice.random() < 0.7
-        shop.has_queue = dice.random() < 0.4
-        shop.forgets = dice.choice((0.0, 0.0, 0.2))
+        readiness = dice.choice((*[Readiness.ON_TIME] * 5, Readiness.LATE, *[Readiness.EARLY] * 2, Readiness.NEVER))
+        shop.moods = Moods(
+            asks_again=dice.random() < 0.7,
+            asks_paid_again=dice.random() < 0.2,
+            readiness=readiness,
+            has_queue=dice.random() < 0.4,
+            forgets=dice.choice((0.2, 0.6) if readiness is Readiness.EARLY else (0.0, 0.0, 0.2)),
+            says_yes=dice.choice((0.0, 0.0, 0.0, 0.2)),
+            says_no=dice.choice((0.0, 0.0, 0.3)),
+            acknowledges_later=dice.choice((0.5, 1.0) if readiness is Readiness.EARLY else (0.0, 0.0, 0.5, 1.0)),
+            repeats=dice.choice((0.0, 0.3)),
+            doubles=dice.choice((0.0, 0.0, 0.2)),
+            loses=dice.choice((0.0, 0.0, 0.1)),
+            dies=0.4 if readiness is Readiness.EARLY else dice.choice((0.0, 0.0, 0.05)),
+        )
         shop.paymego.weather.level = dice.choice((0.0, 0.05, 0.15, 0.4))
         shop.paymego.weather.changes = dice.choice((0.0, 0.05, 0.2))
         shop.disk.failing = dice.choice((0.0, 0.0, 0.0, 0.02))
@@ -91,6 +106,7 @@ class Director:
         kinds = (
             self._storm,
             self._fill_the_disk,
+            self._fill_the_disk,
             self._jump,
             self._staff,
             self._staff,
@@ -99,6 +115,7 @@ class Director:
             self._deliver_by_command,
             self._deliver_by_command,
             self._work_beside,
+            self._lead_beside,
             self._deliver_a_message,
             self._deliver_a_message,
             self._other_kassa,
@@ -177,7 +194,19 @@ class Director:
         self._begin_command(self._drain)
 
     def _work_beside(self) -> None:
-        self._begin_command(lambda process: process.work(is_till=False))
+        self._begin_command(lambda process: process.work_beside())
+
+    def _lead_beside(self) -> None:
+        """Let another till on this folder be ready, which leads only if nobody does."""
+
+        def lead(process: Process) -> None:
+            till = self._shop.process
+            if till is not None and till.background.is_leader:
+                self._shop.be_ready_beside(process)
+            elif process.background.lead():
+                self._stage.sleep(self._dice.choice((1.0, 30.0, 400.0)))
+
+        self._begin_command(lead)
 
     def _begin_command(self, run: Callable[[Process], None]) -> None:
         if sum(not life.is_dead for life in self._stage.lives) > 3:
@@ -195,8 +224,6 @@ class Director:
         self._stage.spawn(process.life, command)
 
     def _drain(self, process: Process) -> None:
-        process.background.recover(include_own=False)
-        process.background._leader.release()  # a till that starts meanwhile must sell
         processor, merchant = process.new_processor(), process.background.merchants()
         if merchant is not None:
             processor.deliver_until_empty(merchant, self._shop.settings().pay_duration_ms / 1000)
@@ -210,6 +237,8 @@ class Director:
 
     def _day(self) -> None:
         dice, shop = self._dice, self._shop
+        if dice.random() < 0.1:  # a till that has just started has no settings that were good before
+            self._break_the_settings()
         fuse = dice.choice((None, None, 60, 400, 1000)) if self._in_a_row < _MOST_IN_A_ROW else None
         shop.start(with_worker=dice.random() < 0.8, fuse=None if fuse is None else dice.randrange(1, fuse))
         shop.restore(self._people.ui)
@@ -224,22 +253,27 @@ class Director:
 
     def _sell(self) -> None:
         dice, shop = self._dice, self._shop
+        if dice.random() < 0.7:  # what the host does every minute, and before the next payment
+            shop.do_duties(self._people.ui, at_once=False)
         sale = shop.open_sale(dice.choice((1, 100, 1_500_000, 999_999_999)))
         for _ in range(3):
             qr_code = self._people.fresh_code() if dice.random() < 0.2 else None
-            if shop.pay(sale, self._people.ui(), qr_code) is PaymentStatus.PAID or dice.random() < _HEADS:
+            status = shop.pay(sale, self._people.ui(), qr_code)
+            if status in {PaymentStatus.PAID, PaymentStatus.PENDING} or dice.random() < _HEADS:
                 break
         self._stage.sleep(dice.choice((0.0, 1.0, 5.0, 40.0)))
         if sale.paid is None or dice.random() < 0.25:
             shop.annul(sale, self._people.ui())
-        if sale.is_open and dice.random() < 0.85:
+        if sale.is_open and sale.paid is not None and dice.random() < 0.85:
             shop.close(sale)
 
     def _do_something_else(self) -> None:
         dice, shop = self._dice, self._shop
         self._stage.sleep(dice.choice((0.0, 0.5, 10.0, 100.0)))
         closed = [sale for sale in shop.sales[-8:] if sale.closed_at is not None and sale.paid is not None]
-        parked = [sale for sale in shop.sales if sale.is_open and sale.paid is not None]
+        parked = [sale for sale in shop.sales if sale.is_open and sale.paid is not None and not sale.annulling]
+        if dice.random() < shop.moods.repeats:
+            self._repeat()
         kind = dice.random()
         if parked and kind < 0.3:
             self._finish(dice.choice(parked))
@@ -250,10 +284,22 @@ class Director:
         else:
             shop.deliver_message()
 
+    def _repeat(self) -> None:
+        """Call a hook once more that has returned: an acknowledgement, a closed receipt, ``on_ready``."""
+        dice, shop = self._dice, self._shop
+        tenders = [each for sale in shop.sales[-8:] for each in sale.tenders if each.is_acknowledged]
+        told = [sale for sale in shop.sales[-8:] if sale.told]
+        if tenders and dice.random() < _HEADS:
+            shop.acknowledge(dice.choice(tenders), again=True)
+        elif told and dice.random() < _HEADS:
+            shop.tell(dice.choice(told))
+        elif shop.is_ready:
+            shop.be_ready()
+
     def _finish(self, sale: Sale) -> None:
         if self._dice.random() < _HEADS:
             self._shop.annul(sale, self._people.ui())
-        if sale.is_open:
+        if sale.is_open and sale.paid is not None and not sale.annulling:
             self._shop.close(sale)
 
     def _downtime_s(self) -> float:
@@ -261,14 +307,15 @@ class Director:
         return dice.choice((0.0, 1.0, 20.0, 600.0, 40_000.0)) if dice.random() < 0.98 else 8 * 86_400.0
 
 
-def deliver_everything(shop: Shop, people: People) -> int:  # noqa: C901 - the end of a history, told in order
+def deliver_everything(shop: Shop, people: People) -> int:
     """Let nothing go wrong any more, and time run until nothing is left to be done; then count the money.
 
     Returns:
-        How many payments are left to people: nobody knows of them, and they are older than a week.
+        How many payments are left to people: they are orphans older than a week.
     """
     stage, paymego, witness = shop.stage, shop.paymego, shop.witness
-    stage.slowness = shop.forgets = people.stops = people.fumbles = people.refusals = 0.0
+    shop.moods.calm()
+    stage.slowness = people.stops = people.fumbles = people.refusals = 0.0
     paymego.weather.clear()
     shop.disk.clear()
     shop.broken_until = 0.0
@@ -284,22 +331,41 @@ def deliver_everything(shop: Shop, people: People) -> int:  # noqa: C901 - the e
     for receipt in paymego.bank.receipts(paymego.now_ms):
         paymego.bank.plan_cancel(receipt.receipt_id, CancelPlan())
     witness.tell("from here on nothing goes wrong")
+    _rest(shop, people)
+    if shop.moods.readiness is Readiness.NEVER:
+        witness.tell("from here on the host is ready")
+        shop.moods.readiness = Readiness.ON_TIME
+        _rest(shop, people)
+    return _count(shop)
+
+
+def _rest(shop: Shop, people: People) -> None:
+    """Start and stop the till, and finish what is open, until no cancellation is left that can end."""
     for _ in range(_MOST_ROUNDS):
         shop.start(with_worker=True)
         shop.restore(people.ui)
         for sale in shop.sales:
             if sale.is_open and sale.paid is not None:
                 shop.close(sale)
-            elif sale.is_open:
+            elif sale.is_open and sale.tender(TenderState.ASKED) is None:
                 shop.annul(sale, people.ui())
         for _ in range(2 * len(shop.queue)):
             shop.deliver_message()
-        stage.sleep(_ROUND_S)
+        shop.stage.sleep(_ROUND_S)
+        process = shop.process
+        assert process is not None
+        is_told = shop.notices.get((process.life, _NOT_READY)) is not None
+        if is_told is shop.is_ready:
+            shop.witness.fault(9, f"the host {'is' if shop.is_ready else 'is not'} ready, and the notice is wrong")
         shop.stop()
-        if not shop.queue and all(row.ended_at is not None for row in witness.rows.cancellations()):
+        is_settled = all(sale.tender(TenderState.ASKED) is None for sale in shop.sales)
+        if (
+            is_settled
+            and not shop.queue
+            and all(row.ended_at or row.held == "old" for row in shop.witness.rows.cancellations())
+        ):
             break
         shop.kassa = 1 - shop.kassa
-    return _count(shop)
 
 
 def _count(shop: Shop) -> int:
@@ -308,39 +374,38 @@ def _count(shop: Shop) -> int:
     expected: dict[str, int] = {}
     for sale in shop.sales:
         expected |= sale.expected
-    old = {
-        payment.receipt_id
-        for payment in witness.rows.payments()
-        if shop.stage.wall_ms() - payment.created_at >= _WEEK_MS
-        and (payment.state in _UNFINISHED or (payment.state == "recorded" and payment.closed_at is None))
-        and not shop.has_payment(payment.payment_id)
-    }
-    _look_for_open_payments(shop, old)
+    old = {row.receipt_id for row in witness.rows.cancellations() if row.ended_at is None and row.held == "old"}
+    excused = {payment.receipt_id for payment in witness.rows.payments() if payment.payment_id in shop.at_fault}
+    _look_for_open_payments(shop)
     for row in witness.rows.cancellations():
-        if row.ended_at is None:
+        if row.ended_at is None and row.held != "old":
             witness.fault(4, f"the cancellation of {row.payment_id} is still live")
     for message in shop.queue:
-        witness.fault(4, f"message {message.message_id} is still in the host's queue")
+        if not any(receipt_id in message.message_id for receipt_id in old):
+            witness.fault(4, f"message {message.message_id} is still in the host's queue")
     for receipt in paymego.bank.receipts(paymego.now_ms):
         wanted = expected.pop(receipt.receipt_id, 0)
-        if receipt.held != wanted and receipt.receipt_id not in old:
+        if receipt.held != wanted and receipt.receipt_id not in old | excused:
             witness.fault(0, f"receipt {receipt.receipt_id}: Payme holds {receipt.held}, the host recorded {wanted}")
     for receipt_id in expected:
         witness.fault(0, f"the host recorded receipt {receipt_id}, which Payme does not know")
+    _look_for_second_charges(shop)
+    return len(old)
+
+
+def _look_for_second_charges(shop: Shop) -> None:
+    paymego, witness = shop.paymego, shop.witness
     moves = Counter(move.receipt_id for move in paymego.bank.movements(paymego.now_ms) if move.amount > 0)
     for receipt_id, times in moves.items():
         if times > 1:
             witness.fault(0, f"receipt {receipt_id} was charged {times} times")
-    return len(old)
 
 
-def _look_for_open_payments(shop: Shop, old: set[str | None]) -> None:
-    """Check that every payment is decided but those that are too old."""
+def _look_for_open_payments(shop: Shop) -> None:
+    """Check that every payment is decided."""
     for payment in shop.witness.rows.payments():
-        if payment.receipt_id in old:
-            continue
         is_open = payment.state == "recorded" and payment.closed_at is None
         if payment.state in _UNFINISHED:
             shop.witness.fault(6, f"{payment.payment_id} is still {payment.state}")
-        elif is_open and not shop.has_payment(payment.payment_id):
+        elif is_open and payment.payment_id not in shop.at_fault and not shop.has_payment(payment.payment_id):
             shop.witness.fault(6, f"{payment.payment_id} is still recorded, and the host does not have it")

@@ -37,6 +37,7 @@ class History:
         crashes: how often a process was killed.
         requests: how many requests left.
         left: payments that were left to people because they were older than a week.
+        at_fault: payments whose money is the host's affair, because it broke a duty.
     """
 
     seed: int
@@ -48,6 +49,7 @@ class History:
     crashes: int
     requests: int
     left: int
+    at_fault: int
 
     @property
     def summary(self) -> str:
@@ -109,4 +111,5 @@ def simulate(seed: int, sales: int = 20) -> History:
         crashes=sum(life.was_killed for life in world.stage.lives),
         requests=len(world.paymego.sent),
         left=director.left,
+        at_fault=director.at_fault,
     )

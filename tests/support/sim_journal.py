@@ -5,8 +5,10 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from payme_plugin.ledger.errors import Unavailable
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.locks import USERS, Leases
 
@@ -28,6 +30,7 @@ class Disk:
         folder: where the journal is.
         full_until: until then nothing can be written, virtual seconds.
         failing: the chance that a commit fails, from 0 to 1.
+        refusals: how many writes have failed.
         committed: called after every commit, with the process that made it.
     """
 
@@ -36,6 +39,7 @@ class Disk:
         self.stage = stage
         self.full_until = 0.0
         self.failing = 0.0
+        self.refusals = 0
         self.committed: Callable[[Life | None], None] = lambda _: None
         self._dice = dice
 
@@ -45,9 +49,10 @@ class Disk:
 
     def is_full(self) -> bool:
         """Say whether the next write fails."""
-        if self.stage.monotonic() < self.full_until:
-            return True
-        return bool(self.failing) and self._dice.random() < self.failing
+        is_full = self.stage.monotonic() < self.full_until
+        is_full = is_full or (bool(self.failing) and self._dice.random() < self.failing)
+        self.refusals += is_full
+        return is_full
 
 
 class WatchedJournal(Journal):
@@ -89,6 +94,27 @@ class WatchedJournal(Journal):
             stage.slowness = slowness
 
 
+@dataclass(frozen=True)
+class Opened:
+    """What ``payme_plugin.service.OpenStorage`` is.
+
+    Attributes:
+        journal: the journal.
+        leases: its locks.
+    """
+
+    journal: WatchedJournal
+    leases: Leases
+
+    @property
+    def file(self) -> Opened:
+        """The identity of the files."""
+        return self
+
+    def require(self) -> None:
+        """Require that the files are in place: nobody moves them here."""
+
+
 class SimStorage:
     """What ``payme_plugin.service.Storage`` is, for a process that may be killed."""
 
@@ -104,9 +130,12 @@ class SimStorage:
         life.at_end(self._held.close)
 
     @property
-    def opened(self) -> SimStorage:
-        """What is open: this."""
-        return self
+    def opened(self) -> Opened:
+        """What ``journal`` has opened."""
+        if self._journal is None:
+            message = "the journal is not open"
+            raise Unavailable(message)
+        return Opened(self._journal, self.leases)
 
     def journal(self) -> WatchedJournal:
         """Return the journal; open it at the first call."""

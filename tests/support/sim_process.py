@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from payme_plugin.background import Background
 from payme_plugin.delivery.processor import CancellationProcessor
+from payme_plugin.delivery.worker import _IDLE_AFTER_FAILURE_S, _LONGEST_IDLE_S
 from payme_plugin.dispatcher import HookDispatcher
 from payme_plugin.ledger.errors import JournalError
 from payme_plugin.operations.context import Context
@@ -19,16 +20,19 @@ from payme_plugin.service import ClientCache
 from payme_plugin.settings import SettingsError
 from payme_plugin.texts import Text, Texts
 from sim_journal import SimStorage
+from sim_stage import StageCondition
 from sim_wire import SimClient
 from virtual_till import TENDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from random import Random
+    from threading import Condition
 
     from hookspecs import Host, Receipt, Slip
     from payme_plugin.clock import Clock
     from payme_plugin.delivery.processor import DeliveryHost
+    from payme_plugin.ledger.connection import FileIdentity
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.operations.payment_slips import PaymentSlips
     from payme_plugin.paymego.client import PaymeGoClient
@@ -43,10 +47,12 @@ __all__ = ["IDENTITY", "Process"]
 IDENTITY = "till-1"
 
 _TEXTS = Texts("ru")
-_LONGEST_IDLE_S = 600.0
+_STRETCHED = {_LONGEST_IDLE_S: 450.0, _IDLE_AFTER_FAILURE_S: 20.0}
+"""Pauses of a worker that is not woken: nothing happens in the rounds that are left out, and they cost time."""
 _SHORTEST_IDLE_S = 0.2
 _RETRY_S = 20.0
 _MOST_DUE = 64
+_LOOKS_EVERY_S = 0.1
 
 
 class _NoSlips:
@@ -81,7 +87,39 @@ class _Background(Background):
 
     def wake(self, *, retry: bool = False) -> None:
         """Let the worker look at once."""
+        super().wake(retry=retry)
         self._process.wake()
+
+    def yield_to_sale(self) -> None:
+        """Wait up to 1 s while a money hook runs."""
+        stage = self._process.stage
+        limit = stage.monotonic() + 1.0
+        while self._active is not None and stage.monotonic() < limit:
+            stage.sleep(_LOOKS_EVERY_S)
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether this process is the leader."""
+        return self._leader.is_leader
+
+    def lead(self) -> bool:
+        """Become the leader if nobody else is, as another till on this folder would; return whether it is."""
+        return self._try_lead()
+
+    def has_unstored(self, payment_id: str) -> bool:
+        """Return whether a result of a payment was told and could not be stored yet."""
+        return payment_id in self._unstored
+
+    @property
+    def unstored(self) -> int:
+        """How many results were told and could not be stored yet."""
+        return len(self._unstored)
+
+    def run_worker(self) -> float:
+        """Let the worker deliver what is due; return the seconds until it looks again."""
+        self._worker._wake.clear()
+        idle_s = self._worker._run_once()
+        return 0.0 if self._worker._wake.is_set() else _STRETCHED.get(idle_s, idle_s)
 
 
 class _Service:
@@ -111,6 +149,8 @@ class _Service:
             texts=_TEXTS,
             slips=cast("PaymentSlips", _NoSlips()),
             notice=self.host.notice,
+            files=cast("FileIdentity", process.storage.opened.file),
+            keep_result=self.background.keep_result,
         )
 
     def texts(self) -> Texts:
@@ -119,8 +159,21 @@ class _Service:
     def journal_fault(self, error: JournalError, what: str) -> None:
         self.host.notice("payme.journal", _TEXTS(Text.NOTICE_JOURNAL_UNWRITABLE))
 
-    def stop(self, *, ask_host: bool = True) -> None:
-        self.background.stop(ask_host=ask_host)
+    def stop(self) -> None:
+        self.background.stop()
+
+
+class _Dispatcher(HookDispatcher):
+    """The real dispatcher; who waits in it waits on virtual time."""
+
+    def __init__(self, service: Service, stage: Stage) -> None:
+        super().__init__(service)
+        self._changed = cast("Condition", StageCondition(stage))
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a money hook runs."""
+        return self._running is not None
 
 
 class Process:
@@ -161,7 +214,7 @@ class Process:
         self.clients = ClientCache(stage, lambda settings, _: cast("PaymeGoClient", self.client(settings)))
         self._dice = dice
         self.background = _Background(self.host, cast("Storage", self.storage), self)
-        self.dispatcher = HookDispatcher(cast("Service", _Service(self, self.host, self.background)))
+        self.dispatcher = _Dispatcher(cast("Service", _Service(self, self.host, self.background)), stage)
         self.dispatcher.start()
         self._paymego = paymego
         self._sale_client: tuple[Settings, SimClient] | None = None
@@ -219,38 +272,27 @@ class Process:
         self.stage.bury(self.life)
         self.storage.bury()
 
-    def work(self, *, is_till: bool = True) -> None:
-        """Deliver what is due, round after round, until the process ends.
-
-        Args:
-            is_till: it recovers before the first round, and offers rows to the host's queue.
-        """
-        processor = None
-        is_recovered = not is_till
+    def work(self) -> None:
+        """Do what the till's worker does, until the process ends."""
         while True:
-            idle_s = _LONGEST_IDLE_S
-            try:
-                if not is_recovered:
-                    is_recovered = self.background.recover(include_own=False) is not None
-                if processor is None:
-                    processor = self.background.processor() if is_till else self.new_processor()
-                if self._round(processor, offers=is_till):
-                    next_due_ms = processor.cancellations.next_due_in_ms()
-                    idle_s = min(idle_s, next_due_ms / 1000 + 0.001) if next_due_ms is not None else idle_s
-                else:
-                    idle_s = _RETRY_S
-            except JournalError:
-                idle_s = _RETRY_S
+            idle_s = max(self.background.run_worker(), _SHORTEST_IDLE_S)
             self._idle.append(self.stage.current)
-            self.stage.sleep(max(idle_s, _SHORTEST_IDLE_S) if is_recovered else min(idle_s, _RETRY_S))
+            self.stage.sleep(idle_s)
             self._idle.remove(self.stage.current)
 
-    def _round(self, processor: CancellationProcessor, *, offers: bool) -> bool:
-        """Step what is due; return whether the settings could be used."""
-        merchant = self.background.merchants()
-        if merchant is None:
-            return False
-        for row in processor.cancellations.due(_MOST_DUE):
-            if not (offers and processor.offer(row)):
-                processor.deliver(row, merchant)
-        return True
+    def work_beside(self) -> None:
+        """Deliver what is due beside a till, round after round, until the process ends."""
+        processor = None
+        while True:
+            idle_s = _RETRY_S
+            try:
+                processor = processor or self.new_processor()
+                merchant = self.background.merchants()
+                if merchant is not None:
+                    for row in processor.cancellations.due(_MOST_DUE):
+                        processor.deliver(row, merchant)
+                    next_due_ms = processor.cancellations.next_due_in_ms()
+                    idle_s = _STRETCHED[_LONGEST_IDLE_S] if next_due_ms is None else next_due_ms / 1000 + 0.001
+            except JournalError:
+                pass  # the disk is full: it tries again
+            self.stage.sleep(max(idle_s, _SHORTEST_IDLE_S))

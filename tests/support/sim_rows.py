@@ -28,7 +28,9 @@ class PaymentLook:
     amount: int
     pos_id: str
     number: int
+    attempt: int
     created_at: int
+    acknowledged_at: int | None
     closed_at: int | None
 
 
@@ -41,8 +43,13 @@ class CancellationLook:
     receipt_id: str
     cause: str
     request_id: str
+    created_at: int
     due_at: int
     offered_at: int | None
+    begun_at: int | None
+    held: str | None
+    confirmed_at: int | None
+    reopened_at: int | None
     attempts: int
     ended_at: int | None
     ended_as: str | None
@@ -78,10 +85,9 @@ class Rows:
         """Return all payments."""
         return [PaymentLook(*row) for row in self._all(f"{_PAYMENT} ORDER BY rowid")]
 
-    def state_of_sale(self, number: int, attempt: int) -> str | None:
-        """Return the state of a sale's payment of that attempt, or None."""
-        rows = list(self._all("SELECT state FROM payment WHERE number = ? AND attempt = ?", number, attempt))
-        return None if not rows else str(rows[0][0])
+    def of_sale(self, number: int, attempt: int) -> PaymentLook | None:
+        """Return a sale's payment of that attempt, or None."""
+        return self._one_payment("number = ? AND attempt = ?", number, attempt)
 
     def has_code(self, code: str, payment_id: str) -> bool:
         """Say whether the fingerprint of a code is there for a payment."""
@@ -93,9 +99,10 @@ class Rows:
             list(self._all("SELECT 1 FROM code WHERE fingerprint = ? AND payment_id = ?", fingerprint, payment_id))
         )
 
-    def causes(self, receipt_id: str) -> set[str]:
-        """Return the causes of all cancellations of a receipt, live or ended."""
-        return {str(cause) for (cause,) in self._all("SELECT cause FROM cancellation WHERE receipt_id = ?", receipt_id)}
+    def live_of_receipt(self, receipt_id: str) -> CancellationLook | None:
+        """Return the live cancellation of a receipt, or None."""
+        query = f"{_CANCELLATION} WHERE receipt_id = ? AND ended_at IS NULL"
+        return next((CancellationLook(*row) for row in self._all(query, receipt_id)), None)
 
     def cancellations(self) -> list[CancellationLook]:
         """Return all cancellations."""
@@ -105,17 +112,19 @@ class Rows:
         """Return the cancellations of a payment."""
         return [CancellationLook(*row) for row in self._all(f"{_CANCELLATION} WHERE payment_id = ?", payment_id)]
 
-    def events_after(self, event_id: int) -> list[tuple[int, str, str | None, str | None, str]]:
-        """Return the events after one: its number, payment, both states, and text."""
-        query = "SELECT event_id, payment_id, before, after, text FROM event WHERE event_id > ? ORDER BY event_id"
+    def events_after(self, event_id: int) -> list[tuple[int, str, str | None, str | None, str | None, str]]:
+        """Return the events after one: its number, payment, both states, cause of a cancellation, and text."""
+        query = (
+            "SELECT event_id, payment_id, before, after, cause, text FROM event WHERE event_id > ? ORDER BY event_id"
+        )
         return list(self._all(query, event_id))
 
     def dump(self) -> str:
         """Return everything that is written in the file but the key of the fingerprints."""
         return "\n".join(str(row) for table in _TABLES for row in self._all(f"SELECT * FROM {table}"))  # noqa: S608
 
-    def _one_payment(self, where: str, value: str) -> PaymentLook | None:
-        rows = list(self._all(f"{_PAYMENT} WHERE {where}", value))
+    def _one_payment(self, where: str, *values: object) -> PaymentLook | None:
+        rows = list(self._all(f"{_PAYMENT} WHERE {where}", *values))
         return PaymentLook(*rows[0]) if rows else None
 
     def _all(self, query: str, *values: object) -> Iterator[Any]:

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-__all__ = ["Actor", "Life", "Stage"]
+__all__ = ["Actor", "Life", "Stage", "StageCondition", "StageFuture"]
 
 _SLOW_STEPS_S = (0.0, 0.001, 0.004, 0.02)
+_LONGEST_S = 86_400.0
+_LOOKS_EVERY_S = 0.1
 
 
 class Actor:
@@ -30,6 +32,7 @@ class Actor:
         baton: it runs while it holds this.
         waits: it has given the baton away and is to be roused.
         turn: which of its waits it is in.
+        has_joined: it waited for the result of another thread's call.
     """
 
     def __init__(self, life: Life | None) -> None:
@@ -38,6 +41,7 @@ class Actor:
         self.baton.acquire()
         self.waits = False
         self.turn = 0
+        self.has_joined = False
 
 
 class Life:
@@ -207,3 +211,60 @@ class Stage(VirtualClock):
     def _rouse_from(self, actor: Actor, turn: int) -> None:
         if actor.turn == turn:
             self.rouse(actor)
+
+
+class StageFuture:
+    """A ``concurrent.futures.Future`` on virtual time; whoever waits for it has joined the call that sets it."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._waiters: list[Actor] = []
+        self._is_done = False
+        self._result: object = None
+        self._error: BaseException | None = None
+
+    def set_result(self, result: object) -> None:
+        """Give the result to whoever waits."""
+        self._set(result, None)
+
+    def set_exception(self, error: BaseException) -> None:
+        """Raise an error where somebody waits."""
+        self._set(None, error)
+
+    def result(self) -> object:
+        """Wait for the result and return it."""
+        self._stage.current.has_joined = True
+        self._waiters.append(self._stage.current)
+        while not self._is_done:
+            self._stage.block(self._stage.monotonic() + _LONGEST_S)
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+    def _set(self, result: object, error: BaseException | None) -> None:
+        self._is_done, self._result, self._error = True, result, error
+        for waiter in self._waiters:
+            self._stage.rouse(waiter)
+
+
+class StageCondition:
+    """A ``threading.Condition`` on virtual time; nobody else runs inside its blocks, for no point is in them."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    def __enter__(self) -> None:
+        """Begin a block."""
+
+    def __exit__(self, *_: object) -> None:
+        """End it."""
+
+    def notify_all(self) -> None:
+        """Wake whoever waits; here it looks by itself."""
+
+    def wait_for(self, is_so: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait until something is so, at most ``timeout_s``; return whether it is."""
+        limit = self._stage.monotonic() + timeout_s
+        while not is_so() and self._stage.monotonic() < limit:
+            self._stage.sleep(_LOOKS_EVERY_S)
+        return is_so()

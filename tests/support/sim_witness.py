@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from hookspecs import PaymentStatus
 from payme_plugin.paymego.errors import ServerError
 from payme_plugin.paymego.protocols import Answer
 from sim_rows import CancellationLook, PaymentLook, Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from hookspecs import PaymentResult
     from payme_plugin.settings import Settings
@@ -27,11 +29,14 @@ if TYPE_CHECKING:
 __all__ = ["ALLOWED", "Witness"]
 
 _HOUR_MS = 3_600_000
+_CONFIRMING_MS = 600_000
+_WEEK_MS = 7 * 24 * 3_600_000
 _LONGEST_PAUSE_MS = 900_000
 _NOT_PAID = frozenset({"refused", "aborted", "unknown"})
 _MAY_CANCEL_AT = frozenset({0, 1, 2, 3, 4, 5, 6, 20, 30})
-_TOLD_BEFORE = "the till has the payment that could not be stored as paid"
-_RECOVERY = ("the till has it", "the till does not have it and never will")
+_UNFINISHED = frozenset({"intent", "created", "paying"})
+_PAID = frozenset({"paid", "recorded"})
+_MOST_COMMITS = 3
 
 # The codes that prove no charge, copied from the published tables: the product's own list is what is watched.
 _PROOFS = frozenset(
@@ -43,8 +48,8 @@ _PROOFS = frozenset(
 
 ALLOWED = frozenset(
     {
-        (None, "intent"), (None, "recorded"), ("intent", "created"), ("intent", "refused"), ("intent", "aborted"),
-        ("created", "paying"), ("paying", "created"), ("paying", "paid"),
+        (None, "intent"), (None, "recorded"), (None, "paying"), ("intent", "paying"), ("intent", "refused"),
+        ("intent", "aborted"), ("created", "paying"), ("paying", "created"), ("paying", "paid"),
         *((before, after) for before in ("created", "paying") for after in _NOT_PAID),
         ("paid", "recorded"), ("paid", "reversing"), ("recorded", "reversing"),
         ("reversing", "reversed"), ("reversing", "recorded"), ("reversed", "reversing"),
@@ -61,7 +66,6 @@ class Witness:
         paymego: the wire and the bank.
         disk: where the journal is.
         settings: gives the till's settings of this moment.
-        has_payment: the host's own record: it has the payment, it never will, or it can't tell.
         sales: the host's sales so far; only counted.
 
     Attributes:
@@ -69,6 +73,8 @@ class Witness:
         broken_after: how many sales there were when the first one broke; None: none did.
         story: what happened, line by line.
         answered: what the host last answered to ``is_recorded``, by process and payment.
+        requested: the cancels and refunds that the host asked for: cause, payment, id of the refund.
+        processes: every process, by its life.
     """
 
     def __init__(
@@ -77,7 +83,6 @@ class Witness:
         paymego: SimPaymeGo,
         disk: Disk,
         settings: Callable[[], Settings],
-        has_payment: Callable[[str], bool | None],
         sales: Sequence[object],
     ) -> None:
         self.faults: list[str] = []
@@ -88,9 +93,9 @@ class Witness:
         self.processes: dict[Life, Process] = {}
         self._stage = stage
         self._paymego = paymego
+        self._disk = disk
         self._rows = Rows(disk.folder)
         self._settings = settings
-        self._has_payment = has_payment
         self._sales = sales
         self._heard: defaultdict[str, list[tuple[SimClient, Heard]]] = defaultdict(list)
         self._sent: defaultdict[str, list[tuple[SimClient, Sent]]] = defaultdict(list)
@@ -101,11 +106,22 @@ class Witness:
         self._cancellations: dict[int, CancellationLook] = {}
         self._tokens: dict[str, Life] = {}
         self._running: dict[str, Actor] = {}
+        self._repeating: set[str] = set()
+        self._readying: set[Life] = set()
+        self._pending: dict[str, Life | None] = {}
+        self._told: dict[str, Life | None] = {}
         self._stepping: dict[str, SimClient] = {}
         self._began: dict[str, tuple[float, int]] = {}
+        self._commits: dict[str, int] = {}
+        self._refusals: dict[str, int] = {}
         self._verdict_at: dict[str, float] = {}
         paymego.witness = self
         disk.committed = self.saw_commit
+
+    def add_process(self, life: Life, process: Process) -> None:
+        """Note a process that starts."""
+        self.processes[life] = process
+        self._tokens[process.storage.owner] = life
 
     def tell(self, text: str, who: str | None = None) -> None:
         """Add a line to the story, of the process that runs or of another."""
@@ -165,8 +181,11 @@ class Witness:
         account = sent.params.get("account")
         order = str(account.get("order_id")) if isinstance(account, Mapping) else ""
         number, attempt = order.split("-")[-2:]
-        if self._rows.state_of_sale(int(number), int(attempt)) is None:
+        payment = self._rows.of_sale(int(number), int(attempt))
+        if payment is None:
             self.fault(1, f"receipts.create of {order} left before its intent was durable")
+        elif payment.payment_id in self._repeating:
+            self.fault(2, f"a repeated request for {payment.payment_id} made a receipt")
 
     def _saw_pay(self, client: SimClient, sent: Sent, receipt_id: str) -> None:
         code = sent.code or ""
@@ -177,6 +196,8 @@ class Witness:
             self.fault(1, "receipts.pay left before the code's fingerprint was durable")
         if row is not None and row.pos_id != client.pos_id:
             self.fault(1, "receipts.pay left with another kassa's key")
+        if row is not None and row.payment_id in self._repeating:
+            self.fault(2, f"a repeated request for {row.payment_id} sent a code")
         now_ms = round(self._stage.monotonic() * 1000)
         before = self._codes.setdefault(code, [])
         # An hour that really passed, whatever the clock on the wall shows.
@@ -200,14 +221,15 @@ class Witness:
 
     def _saw_cancel(self, client: SimClient, sent: Sent, receipt_id: str) -> None:
         payment = self._rows.of_receipt(receipt_id)
-        causes = self._rows.causes(receipt_id)
-        if not causes and (payment is None or payment.state != "paying"):
-            self.fault(1, "receipts.cancel left without a durable row")
-        if payment is not None:
-            if payment.pos_id != client.pos_id:
-                self.fault(5, "receipts.cancel left with another kassa's key")
-            if causes == {"unrecorded"} and self.answered.get((client.life, payment.payment_id)) is True:
-                self.fault(4, f"{payment.payment_id} was cancelled as unrecorded although the host has it")
+        live = self._rows.live_of_receipt(receipt_id)
+        if payment is not None and payment.pos_id != client.pos_id:
+            self.fault(5, "receipts.cancel left with another kassa's key")
+        if live is None:
+            # An ignored error may have an unpaid receipt cancelled: its row in paying is the intent.
+            if payment is None or payment.state != "paying":
+                self.fault(1, "receipts.cancel left without a live cancellation")
+        elif live.begun_at is None:
+            self.fault(1, "receipts.cancel left before it was durable that it had begun")
         state = self._known_since_cancel(client, receipt_id)
         if state is None:
             self.fault(2, f"receipts.cancel of {receipt_id[-6:]} was repeated without asking for the state")
@@ -230,8 +252,10 @@ class Witness:
 
     def saw_commit(self, life: Life | None) -> None:
         """Check every transition and every row that a commit changed."""
-        self._tokens.update((process.storage.owner, process.life) for process in self.processes.values())
-        for event_id, payment_id, before, after, text in self._rows.events_after(self._event_id):
+        for payment_id, actor in self._running.items():
+            if actor is self._stage.current:
+                self._commits[payment_id] += 1
+        for event_id, payment_id, before, after, cause, text in self._rows.events_after(self._event_id):
             self._event_id = event_id
             payment = self._rows.payment(payment_id)
             assert payment is not None
@@ -241,9 +265,11 @@ class Witness:
             self.tell(f"{payment_id}: {before} -> {after}, {text}")
             self._check_transition(payment, before, after, text)
             if after == "paid":
-                self._check_paid(payment, life, text)
+                self._check_paid(payment, life)
             if before in {"created", "paying"} and after in _NOT_PAID:
                 self._check_verdict(payment, life)
+            if cause == "unrecorded":
+                self._check_unrecorded(payment, before, life)
             if before != "reversing":
                 self._check_decider(payment, life, text)
             if after == "paid" or after in _NOT_PAID:
@@ -260,14 +286,26 @@ class Witness:
             self.fault(10, f"{payment.payment_id} has a cancellation and became paid")
         self._state[payment.payment_id] = after
 
-    def _check_paid(self, payment: PaymentLook, life: Life | None, text: str) -> None:
-        if text == _TOLD_BEFORE:
-            if self._has_payment(payment.payment_id) is not True:
-                self.fault(3, f"{payment.payment_id} became paid for a host that does not have it")
-            return
+    def _check_paid(self, payment: PaymentLook, life: Life | None) -> None:
+        is_returned = payment.payment_id not in self._running and ("cancel", payment.payment_id, "") in self.requested
         said = self._said(payment, life)
-        if said != 4:
+        # The host returns a payment without a result: it counts as paid, and Payme is asked before it is cancelled.
+        if said != 4 and not is_returned:
             self.fault(3, f"{payment.payment_id} became paid, but the latest answer bound to its receipt said {said}")
+
+    def _check_unrecorded(self, payment: PaymentLook, before: str | None, life: Life | None) -> None:
+        """Check that money goes back on an event only, and never for a payment that the host has acknowledged."""
+        payment_id = payment.payment_id
+        if before in _PAID and payment.acknowledged_at is not None:
+            self.fault(4, f"{payment_id} is acknowledged and was cancelled as unrecorded")
+        if life in self._readying:
+            if self._pending.get(payment_id) is life:
+                self.fault(4, f"{payment_id} was pending and on_ready cancelled it")
+            return
+        process = self.processes.get(life) if life is not None else None
+        is_kept = process is not None and process.background.has_unstored(payment_id)
+        if payment_id not in self._running and not is_kept:
+            self.fault(4, f"{payment_id} was cancelled as unrecorded, and no event asked for it")
 
     def _check_verdict(self, payment: PaymentLook, life: Life | None) -> None:
         live = [row for row in self._rows.cancellations_of(payment.payment_id) if row.ended_at is None]
@@ -293,10 +331,14 @@ class Witness:
         owner = self._tokens.get(payment.owner)
         if owner is not None and owner is not life and not owner.is_dead:
             self.fault(6, f"another process decided on {payment.payment_id}, whose process lives ({text})")
-        actor = self._running.get(payment.payment_id)
-        if actor is not None and actor is not self._stage.current and actor.life is owner:
+        if life is None:
+            return
+        actor, background = self._running.get(payment.payment_id), self.processes[life].background
+        # The worker may store what a hook could not; the hook has told it by then, or is about to.
+        is_behind = actor is not None and actor is not self._stage.current and actor.life is owner
+        if is_behind and not background.has_unstored(payment.payment_id):
             self.fault(6, f"{payment.payment_id} was decided on while its hook was running ({text})")
-        if text in _RECOVERY and life is not None and not self.processes[life].background._leader.is_leader:
+        if actor is None and life in self._readying and not background.is_leader:
             self.fault(6, f"{payment.payment_id} was decided on without the leader's lock")
 
     def _check_cancellations(self) -> None:
@@ -317,24 +359,52 @@ class Witness:
             return
         if known.ended_at is not None:
             self.fault(5, f"the ended cancellation {row.cancellation_id} changed")
-        elif row.ended_at is not None:
+            return
+        if row.cause == "unrecorded" and known.begun_at is None and row.begun_at is not None:
+            self._check_begun(row)
+        if row.ended_at is not None:
             self._check_end(row)
         elif row.due_at > known.due_at and row.offered_at == known.offered_at:
             # A hook that gives up leaves its row to whoever comes first.
-            shortest_ms = 500 if row.cause == "unrecorded" else 0
+            is_left = any(payment_id == row.payment_id for _, payment_id, _ in self.requested)
+            shortest_ms = 0 if is_left else 500
             pause_ms = row.due_at - self._stage.wall_ms()
             # The host's queue has a row that it took to itself for an hour.
             is_the_queues = row.offered_at is not None and row.due_at == row.offered_at + _HOUR_MS
-            if not (is_the_queues or shortest_ms <= pause_ms <= _LONGEST_PAUSE_MS):
+            # Payme took its "cancelled" back: it is asked at once.
+            is_reopened = row.reopened_at != known.reopened_at
+            if not (is_the_queues or is_reopened or shortest_ms <= pause_ms <= _LONGEST_PAUSE_MS):
                 self.fault(5, f"cancellation {row.cancellation_id} pauses {pause_ms} ms")
+
+    def _check_begun(self, row: CancellationLook) -> None:
+        """Check that nobody has said that the money must stay before the first cancel of an orphan leaves."""
+        life, payment = self._stage.current.life, self._rows.payment(row.payment_id)
+        if payment is None or (payment.acknowledged_at is not None and payment.state == "reversing"):
+            self.fault(4, f"the cancellation of {row.payment_id} has begun, which the host has acknowledged")
+        if ("cancel", row.payment_id, "") in self.requested:
+            return  # the host has it returned itself
+        if self.answered.get((life, row.payment_id)) is True:
+            self.fault(4, f"the cancellation of {row.payment_id} has begun against the host's veto")
+        made_at = self._paymego.bank.receipt(self._paymego.now_ms, row.receipt_id).created_ms
+        is_old = payment is not None and row.created_at - payment.created_at >= _WEEK_MS
+        if is_old and row.created_at - made_at >= _WEEK_MS:
+            self.fault(5, f"the cancellation of {row.payment_id} has begun, which is older than a week")
 
     def _check_end(self, row: CancellationLook) -> None:
         self.tell(f"cancellation of {row.payment_id} ended: {row.ended_as}")
         state = self._paymego.state(row.receipt_id)
-        if state == 50:
+        if state == 50 and row.ended_as == "cancelled":
+            fifties = sum(
+                _state_of(heard, heard.outcome) == 50
+                for _, heard in self._heard[row.receipt_id]
+                if isinstance(heard.outcome, Answer)
+            )
+            if row.confirmed_at is None or self._stage.wall_ms() - row.confirmed_at < _CONFIRMING_MS or fifties < 2:
+                self.fault(5, f"cancellation {row.cancellation_id} ended, but Payme did not confirm it")
             return
         payment = self._rows.payment(row.payment_id)
-        if row.ended_as == "recorded" and row.cause == "unrecorded" and self._has_payment(row.payment_id) is True:
+        is_acknowledged = payment is not None and payment.acknowledged_at is not None
+        if row.ended_as == "recorded" and row.cause == "unrecorded" and row.begun_at is None and is_acknowledged:
             return
         refusals = [h.outcome for _, h in self._heard[row.receipt_id] if isinstance(h.outcome, ServerError)]
         ignored = bool(refusals) and refusals[-1].code in self._settings().ignored_errors
@@ -352,18 +422,79 @@ class Witness:
 
     # What the host calls.
 
-    def payment_began(self, payment_id: str) -> None:
+    @contextmanager
+    def being_ready(self, life: Life) -> Iterator[None]:
+        """Note that ``on_ready`` runs."""
+        self._readying.add(life)
+        try:
+            yield
+        finally:
+            self._readying.discard(life)
+
+    def check_ready(self, process: Process) -> None:
+        """Check that ``on_ready`` has decided what earlier processes left."""
+        self.tell("on_ready returned")
+        for payment in self._rows.payments():
+            is_open = payment.state in {*_UNFINISHED, "paid"} and payment.acknowledged_at is None
+            is_asked = self._pending.get(payment.payment_id) is process.life
+            if is_open and payment.owner != process.storage.owner and not is_asked:
+                self.fault(6, f"on_ready left {payment.payment_id} {payment.state}")
+
+    def check_acknowledged(self, payment_id: str) -> None:
+        """Check that an acknowledgement is durable when its hook has returned."""
+        payment = self._rows.payment(payment_id)
+        if payment is None or payment.acknowledged_at is None or payment.state == "paid":
+            self.fault(4, f"{payment_id} is acknowledged, and the journal does not say so")
+        self._pending.pop(payment_id, None)
+
+    def cancel_ended(self, payment_id: str, told: str) -> None:
+        """Note that ``on_cancel`` has returned."""
+        self.tell(f"{payment_id}: on_cancel returned {told}")
+        self._pending.pop(payment_id, None)
+
+    def check_stop(self, process: Process) -> None:
+        """Check that every result that was told is durable when the till has stopped."""
+        if not self._disk.failing and self._stage.monotonic() >= self._disk.full_until:
+            self._check_told(process.life)
+
+    def _check_told(self, life: Life | None) -> None:
+        """Check that every result that a process has told is durable by now."""
+        for payment_id, told_by in self._told.items():
+            payment = self._rows.payment(payment_id) if told_by is life else None
+            if payment is not None and payment.state in _UNFINISHED:
+                self.fault(3, f"the result of {payment_id} was told and never stored: it is {payment.state}")
+
+    def payment_began(self, payment_id: str, *, repeated: bool) -> None:
         """Note that ``on_payment`` begins."""
         self._running[payment_id] = self._stage.current
         self._began[payment_id] = (self._stage.monotonic(), len(self._paymego.sent))
+        life = self._stage.current.life
+        # What could not be stored before is stored first.
+        self._commits[payment_id] = 0 if life is None else -self.processes[life].background.unstored
         self._verdict_at.pop(payment_id, None)
+        self._told.pop(payment_id, None)
+        self._refusals[payment_id] = self._disk.refusals
+        if repeated:
+            self._repeating.add(payment_id)
 
     def payment_ended(self, payment_id: str, result: PaymentResult | None) -> None:
-        """Check the time that ``on_payment`` took; None: its process died in it."""
+        """Check what ``on_payment`` told, and the time that it took; None: its process died in it."""
         self._running.pop(payment_id, None)
+        is_repeated = payment_id in self._repeating
+        self._repeating.discard(payment_id)
         if result is None:
             return
         self.tell(f"{payment_id}: on_payment returned {result.status.name}")
+        if result.status is PaymentStatus.PENDING:
+            self._pending[payment_id] = self._stage.current.life
+            return
+        self._pending.pop(payment_id, None)
+        if result.status is PaymentStatus.PAID and self._refusals[payment_id] == self._disk.refusals:
+            # What could not be stored is stored before anything else, and now the disk takes everything.
+            self._check_told(self._stage.current.life)
+        self._told[payment_id] = self._stage.current.life
+        if result.status is PaymentStatus.PAID:
+            self._check_told_paid(payment_id, is_repeated=is_repeated)
         _began_at, count = self._began[payment_id]
         receipt_id = result.receipt_id or ""
         first = [
@@ -385,6 +516,15 @@ class Witness:
         if from_s is not None and self._stage.monotonic() - from_s > limit_s + timeout_s:
             took_s = self._stage.monotonic() - from_s
             self.fault(7, f"on_payment of {payment_id} took {took_s:.1f} s after its first pay")
+
+    def _check_told_paid(self, payment_id: str, *, is_repeated: bool) -> None:
+        payment = self._rows.payment(payment_id)
+        if payment is None or payment.state not in _PAID:
+            self.fault(3, f"{payment_id} was told PAID, and the journal says {payment.state if payment else 'nothing'}")
+            return
+        pays = sum(sent.method == "receipts.pay" for _, sent in self._sent[payment.receipt_id or ""])
+        if not is_repeated and pays == 1 and self._commits[payment_id] > _MOST_COMMITS:
+            self.fault(7, f"{payment_id} took {self._commits[payment_id]} commits")
 
     # At the end.
 

@@ -8,9 +8,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from payme_plugin import dispatcher
 from sim_journal import Disk
 from sim_shop import Shop
-from sim_stage import Stage
+from sim_stage import Stage, StageFuture
 from sim_wire import SimPaymeGo
 from sim_witness import Witness
 
@@ -82,9 +83,10 @@ class SimWorld:
         self.paymego = SimPaymeGo(self.stage, dice)
         self.disk = Disk(self._folder, self.stage, dice)
         self.shop = Shop(self.stage, self.paymego, self.disk, dice, settings)
-        shop = self.shop
-        self.witness = Witness(self.stage, self.paymego, self.disk, shop.settings, shop.has_payment, shop.sales)
+        self.witness = Witness(self.stage, self.paymego, self.disk, self.shop.settings, self.shop.sales)
         self.shop.witness = self.witness
+        self._future = vars(dispatcher)["Future"]
+        vars(dispatcher)["Future"] = lambda: StageFuture(self.stage)  # until ``close``
         self.log = LogWatch()
         self.log.begin()
 
@@ -104,6 +106,7 @@ class SimWorld:
             self.stage.close()
         finally:
             self.log.end()
+            vars(dispatcher)["Future"] = self._future
             for process in self.witness.processes.values():
                 process.storage.bury()
             self.witness.close()
