@@ -237,7 +237,7 @@ class Director:
 
     def _day(self) -> None:
         dice, shop = self._dice, self._shop
-        if dice.random() < 0.1:  # a till that has just started has no settings that were good before
+        if dice.random() < 0.3:  # a till that has just started has no settings that were good before
             self._break_the_settings()
         fuse = dice.choice((None, None, 60, 400, 1000)) if self._in_a_row < _MOST_IN_A_ROW else None
         shop.start(with_worker=dice.random() < 0.8, fuse=None if fuse is None else dice.randrange(1, fuse))
