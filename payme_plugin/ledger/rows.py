@@ -30,7 +30,6 @@ __all__ = [
     "NewCancellation",
     "PaymentRow",
     "StoredResult",
-    "readable_part",
     "row_of",
 ]
 
@@ -276,19 +275,6 @@ def row_of(kind: type[_Row], stored: sqlite3.Row | Mapping[str, object]) -> _Row
             message = f"the {_NAMES[kind]}{shown} is invalid: its {name}"
             raise Damaged(message) from error
     return kind(**values)
-
-
-def readable_part(kind: type[_Row], stored: Mapping[str, object]) -> dict[str, object]:
-    """Return the valid values of an invalid row, and None for each other one."""
-    part: dict[str, object] = {}
-    for name, read in _readers(cast("Hashable", kind)):
-        try:
-            read(stored[name])
-        except (LookupError, ValueError):
-            part[name] = None
-        else:
-            part[name] = stored[name]
-    return part
 
 
 @cache

@@ -75,8 +75,6 @@ class End(Enum):
     """Payme refused it with an error that the settings ignore, before any hook returned QUEUED."""
     RECORDED = "recorded"
     """The host has the payment: it acknowledged it, or answered so before the first ``receipts.cancel``."""
-    UNREADABLE = "unreadable"
-    """It had ended; a repair could not read how."""
 
 
 class EventKind(Enum):
