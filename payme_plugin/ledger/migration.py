@@ -100,21 +100,17 @@ def _alone(path: Path) -> Iterator[None]:
     Raises:
         InUse: one does.
     """
+    leases = path.with_name(FILE_NAME)
+    leases.touch(_FILE_MODE)
     with ExitStack() as held:
-
-        def opened(file: Path, flags: int = os.O_RDWR) -> int:
-            number = os.open(file, flags | os.O_CLOEXEC, _FILE_MODE)
-            held.callback(os.close, number)
-            return number
-
         try:
             for owner in path.parent.glob("owners/*"):
-                fcntl.flock(opened(owner), fcntl.LOCK_SH | fcntl.LOCK_NB)
+                fcntl.flock(held.enter_context(owner.open("r+b")), fcntl.LOCK_SH | fcntl.LOCK_NB)
             # A length of 0 reaches to the end: the leader, the users, the leases of rows.
-            is_free = lock_bytes(opened(path.with_name(FILE_NAME), os.O_CREAT | os.O_RDWR), 0, 0)
+            is_free = lock_bytes(held.enter_context(leases.open("r+b")).fileno(), 0, 0)
         except BlockingIOError:
             is_free = False
-        if not is_free or are_locked(opened(path), *SQLITE_BYTES):
+        if not is_free or are_locked(held.enter_context(path.open("r+b")).fileno(), *SQLITE_BYTES):
             message = f"a process of the former version works with {path}: stop the till and its workers, then start it"
             raise InUse(message)
         yield
@@ -156,17 +152,16 @@ def _upgrade(connection: sqlite3.Connection) -> None:
 
 
 def _from_1(connection: sqlite3.Connection) -> None:
-    for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'index' AND sql <> ''").fetchall():
-        connection.execute(f"DROP INDEX {name}")
+    rows = {}
     for table in _TABLES:
-        connection.execute(f"ALTER TABLE {table} RENAME TO former_{table}")
+        rows[table] = [upgraded(table, dict(row)) for row in connection.execute(f"SELECT * FROM {table}")]  # noqa: S608 - our own names
+    for table in reversed(_TABLES):
+        connection.execute(f"DROP TABLE {table}")
     make_tables(connection)
-    for table in _TABLES:
-        for row in connection.execute(f"SELECT * FROM former_{table}"):  # noqa: S608 - our own names; in their order
-            values = upgraded(table, dict(row))
+    for table in _TABLES:  # in this order: rows refer to those of the first
+        for values in rows[table]:
             columns, marks = ", ".join(values), ", ".join("?" * len(values))
             connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", tuple(values.values()))  # noqa: S608
-        connection.execute(f"DROP TABLE former_{table}")
     connection.execute(BEGUN)
     # Its host had this journal from its first sale on: nothing is looked for in Payme's list.
     connection.execute("INSERT INTO about (name, value) VALUES ('ready', '1')")

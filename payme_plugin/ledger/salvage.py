@@ -5,8 +5,8 @@ whose state is invalid takes its state from its events. A file whose first page 
 
 Every payment that owes money by its own row and events has a live cancellation afterwards. One that was lost or invalid
 is written anew, due at once, by one ``INSERT .. SELECT`` from the payment and its events. That is safe: each step asks
-for the state first, and 50 ends the row. What only the lost row knew is lost: the number of attempts, why it was held,
-a refund's ``request_id``. A payment that only its live cancellation still names is rebuilt from it.
+for the state first, and 50 ends the row. What only the lost row knew is lost: the number of attempts, whether it had
+begun or was held, a refund's ``request_id``. A payment that only its live cancellation still names is rebuilt from it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ __all__ = ["Salvage", "is_valid", "lacks_cancellation", "salvage"]
 
 _KEYED_TABLES = {"about": "name", "code": "fingerprint"}
 _FINGERPRINT_KEY = re.compile("[0-9a-f]{64}")
-_KEY = "key_of_row"
 _Values = dict[str, Any]
 
 
@@ -89,11 +88,9 @@ def salvage(damaged: Path, fresh: Path, host_identity: str, *, is_certain: bool)
 def _require_till(source: sqlite3.Connection, host_identity: str, *, is_certain: bool) -> None:
     about = {row["name"]: row["value"] for row in _rows(source, "about", set())}
     found = about.get("host_identity")
-    if found is None and not is_certain:
-        message = "the damaged journal does not name the till that it belongs to"
-        raise ForeignJournal(message)
-    if found not in (None, host_identity):
-        message = f"the journal belongs to till {found!r}, this is {host_identity!r}"
+    if found != host_identity and not (found is None and is_certain):
+        belongs = "does not name the till that it belongs to" if found is None else f"belongs to till {found!r}"
+        message = f"the damaged journal {belongs}, this is {host_identity!r}"
         raise ForeignJournal(message)
 
 
@@ -114,7 +111,7 @@ def _opened(damaged: Path) -> sqlite3.Connection:
     return sqlite3.connect(":memory:")
 
 
-def _rows(source: sqlite3.Connection, table: str, broken: set[str]) -> Iterator[sqlite3.Row]:
+def _rows(source: sqlite3.Connection, table: str, broken: set[str]) -> Iterator[_Values]:
     """Read the rows of a table, and note in ``broken`` if a page can't be read.
 
     It reads forwards, and where that fails, backwards to the rows that it has. A key that comes twice is one of these,
@@ -124,11 +121,12 @@ def _rows(source: sqlite3.Connection, table: str, broken: set[str]) -> Iterator[
     seen: set[object] = set()
     for order in ("ASC", "DESC"):
         with contextlib.suppress(sqlite3.DatabaseError):
-            for row in source.execute(f"SELECT {key} AS {_KEY}, * FROM {table} ORDER BY {key} {order}"):  # noqa: S608 - our own names
-                if row[_KEY] in seen:
+            for row in source.execute(f"SELECT {key} AS key_of_row, * FROM {table} ORDER BY {key} {order}"):  # noqa: S608 - our own names
+                values = dict(row)
+                if (found := values.pop("key_of_row")) in seen:
                     break
-                seen.add(row[_KEY])
-                yield row
+                seen.add(found)
+                yield values
             else:
                 return
         broken.add(table)
@@ -139,13 +137,12 @@ def _rows(source: sqlite3.Connection, table: str, broken: set[str]) -> Iterator[
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _copy(target: sqlite3.Connection, table: str, rows: Iterable[sqlite3.Row]) -> tuple[int, list[_Values]]:
+def _copy(target: sqlite3.Connection, table: str, rows: Iterable[_Values]) -> tuple[int, list[_Values]]:
     """Insert rows; return how many were copied, and the invalid ones."""
     copied = 0
     refused: list[_Values] = []
     for row in rows:
-        values = upgraded(table, dict(row))
-        values.pop(_KEY, None)
+        values = upgraded(table, row)
         if table == "about" and values["name"] in {"host_identity", "ready"}:
             # The caller decides which till the new journal belongs to.
             continue
@@ -210,6 +207,7 @@ AND NOT EXISTS (
 """
 """Payments that owe money, have no live cancellation, and of which neither a row nor an event shows that one ended."""
 
+_REBUILT = "rebuilt from its cancellation"
 _REBUILD_PAYMENTS = """
 INSERT OR IGNORE INTO payment (payment_id, payment_type, amount, till, shift, number, attempt, pos_id, url, owner,
     state, receipt_id, created_at, updated_at)
@@ -219,12 +217,12 @@ RETURNING payment_id, created_at
 """
 """Insert the lost payment of each live cancellation, from what its row says."""
 
-_DELETE_STRAYS = (
-    # The receipt belongs to another payment, which gets a cancellation of its own if it owes money.
-    "DELETE FROM cancellation WHERE ended_at IS NULL AND payment_id NOT IN (SELECT payment_id FROM payment)",
-    # It moves no money.
-    "DELETE FROM fiscal_link WHERE payment_id NOT IN (SELECT payment_id FROM payment)",
-)
+_DELETE_STRAYS = "DELETE FROM {} WHERE ended_at IS NULL AND payment_id NOT IN (SELECT payment_id FROM payment)"
+"""Delete the live rows whose payment can't be rebuilt.
+
+The receipt of such a cancellation belongs to another payment, which gets its own if it owes money. A fiscal link moves
+no money.
+"""
 
 _RESTORE = f"""
 INSERT INTO cancellation (payment_id, receipt_id, amount, pos_id, url, cause, created_at, due_at, begun_at, is_queued,
@@ -263,10 +261,9 @@ def lacks_cancellation(connection: sqlite3.Connection) -> bool:
 def _restore(target: sqlite3.Connection) -> int:
     """Restore lost cancellations inside the caller's transaction; return how many."""
     for row in target.execute(_REBUILD_PAYMENTS).fetchall():
-        text = "rebuilt from its cancellation"
-        add_transition(target, row["payment_id"], row["created_at"], None, PaymentState.REVERSING, text)
-    for statement in _DELETE_STRAYS:
-        target.execute(statement)
+        add_transition(target, row["payment_id"], row["created_at"], None, PaymentState.REVERSING, _REBUILT)
+    for table in ("cancellation", "fiscal_link"):
+        target.execute(_DELETE_STRAYS.format(table))
     restored = target.execute(_RESTORE).fetchall()
     for row in restored:
         cause = Cause(row["cause"])

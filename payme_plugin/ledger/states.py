@@ -98,9 +98,7 @@ _UNFINISHED = frozenset({PaymentState.INTENT, PaymentState.CREATED, PaymentState
 _NOT_PAID = frozenset({PaymentState.REFUSED, PaymentState.ABORTED, PaymentState.UNKNOWN})
 
 _NEXT = {
-    PaymentState.INTENT: frozenset(
-        {PaymentState.CREATED, PaymentState.PAYING, PaymentState.REFUSED, PaymentState.ABORTED}
-    ),
+    PaymentState.INTENT: frozenset({PaymentState.CREATED, PaymentState.PAYING}) | _NOT_PAID - {PaymentState.UNKNOWN},
     PaymentState.CREATED: frozenset({PaymentState.PAYING}) | _NOT_PAID,
     PaymentState.PAYING: frozenset({PaymentState.CREATED, PaymentState.PAID}) | _NOT_PAID,
     PaymentState.PAID: frozenset({PaymentState.RECORDED, PaymentState.REVERSING}),

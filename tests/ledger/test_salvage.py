@@ -427,23 +427,6 @@ def test_the_event_that_names_the_cause_is_enough(
 
 
 @pytest.mark.parametrize(
-    ("make", "cause"),
-    [(unknown, Cause.UNRECORDED), (refunded, Cause.REFUND), (cancelled, Cause.CANCEL), (given_up, Cause.UNRECORDED)],
-)
-def test_without_the_event_of_the_cancellation_the_event_of_the_transition_decides(
-    path: Path,
-    one: Callable[[Callable[[Journal], object]], CancellationRow],
-    make: Callable[[Journal, str], CancellationRow],
-    cause: Cause,
-) -> None:
-    one(lambda journal: make(journal, "p1"))
-    corrupt(path, "event", "cause", None, "kind = 'cancellation'")
-    empty_page(path, "cancellation")
-
-    assert after_repair(path)[1].cause is cause
-
-
-@pytest.mark.parametrize(
     ("make", "is_closed", "cause"),
     [
         (unknown, False, Cause.UNRECORDED),
