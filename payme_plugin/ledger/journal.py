@@ -387,10 +387,8 @@ def add_transition(
 
 def add_events(connection: sqlite3.Connection, payment_id: str, events: Sequence[Event]) -> None:
     """Add events to a payment, inside the caller's transaction."""
-    connection.executemany(
-        "INSERT INTO event (payment_id, at_ms, kind, text) VALUES (?, ?, ?, ?)",
-        [(payment_id, event.at_ms, event.kind.value, event.text) for event in events],
-    )
+    for event in events:
+        add_event(connection, payment_id, event.at_ms, event.kind, event.text)
 
 
 class SentCodes:
