@@ -145,6 +145,8 @@ def _show(path: Path, repaired: Repaired | None, lacking: list[ServerReceipt] | 
     click.echo(f"It is kept as {repaired.set_aside}.")
     saved = ", ".join(f"{count} of {table.replace('_', ' ')}" for table, count in repaired.copied.items())
     click.echo(f"Saved rows: {saved}. Places that could not be read: {repaired.unreadable}.")
+    if not any(repaired.copied.values()):
+        click.echo("Nothing of it can be read.")
     if repaired.queued_again:
         click.echo(f"Cancellations that could not be read and are queued again: {repaired.queued_again}.")
     if lacking is None:

@@ -56,11 +56,7 @@ class Cancellations:
         Raises:
             Conflict: it has none.
         """
-        row = self._journal.one(CancellationRow, f"{_RETURNING} AND payment_id = ?", payment_id)
-        if row is None:
-            message = f"payment {payment_id} has no live cancellation"
-            raise Conflict(message)
-        return row
+        return self._require(f"the live cancellation of payment {payment_id}", "payment_id = ?", payment_id)
 
     def still_live(self, row: CancellationRow) -> CancellationRow:
         """Read a live row again.
@@ -68,10 +64,14 @@ class Cancellations:
         Raises:
             Conflict: it has ended, or is confirming.
         """
-        now = self._journal.cancellation(row.cancellation_id)
-        if now is None or now.ended_at is not None or now.confirmed_at is not None:
-            raise _ended(row)
-        return now
+        return self._require(f"cancellation {row.cancellation_id}", "cancellation_id = ?", row.cancellation_id)
+
+    def _require(self, what: str, where: str, value: object) -> CancellationRow:
+        row = self._journal.one(CancellationRow, f"{_RETURNING} AND {where}", value)
+        if row is None:
+            message = f"{what} has ended or is confirming"
+            raise Conflict(message)
+        return row
 
     def latest_of(self, payment_id: str) -> CancellationRow | None:
         """Return the latest row of a payment, live or ended, or None."""
@@ -191,10 +191,8 @@ class Cancellations:
             Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
-            now = self._journal.now_ms()
             where = f"ended_at IS NULL AND is_queued = 0 AND attempts = {row.attempts + 1}"
-            self._update(connection, row, "held = NULL", where=where)
-            self._finish(connection, row, End.WITHDRAWN, result, None, now, events)
+            now = self._finish(connection, row, End.WITHDRAWN, result, events, where=where)
             if not _move(connection, row.payment_id, PaymentState.REVERSING, PaymentState.RECORDED, now, result):
                 message = f"payment {row.payment_id} is not reversing"
                 raise Conflict(message)
@@ -236,7 +234,7 @@ class Cancellations:
             # A later time was stored before the clock was set back.
             first = now if confirmed_at is None or confirmed_at > now else confirmed_at
             if now - first >= CONFIRMING_MS:
-                self._finish(connection, row, End.CANCELLED, result, None, now, events)
+                self._finish(connection, row, End.CANCELLED, result, events)
                 return
             changes = "attempts = max(attempts, ?), last_error = ?, held = NULL, confirmed_at = ?, due_at = ?"
             self._update(connection, row, changes, row.attempts + 1, result, first, first + CONFIRMING_MS)
@@ -266,15 +264,7 @@ class Cancellations:
             add_event(connection, row.payment_id, now, EventKind.CANCELLATION, f"cancellation: {result}")
             _move(connection, row.payment_id, PaymentState.REVERSED, PaymentState.REVERSING, now, result)
 
-    def end(
-        self,
-        row: CancellationRow,
-        ended_as: End,
-        result: str,
-        *,
-        closed_reason: str | None = None,
-        events: Sequence[Event] = (),
-    ) -> None:
+    def end(self, row: CancellationRow, ended_as: End, result: str, *, closed_reason: str | None = None) -> None:
         """End a row; if Payme said cancelled (50), a reversing payment becomes reversed in the same commit.
 
         Args:
@@ -282,15 +272,13 @@ class Cancellations:
             ended_as: how it ended.
             result: what Payme answered last, for people.
             closed_reason: why an operator ended it, or None.
-            events: earlier events.
 
         Raises:
             Conflict: it has ended already.
             Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
-            now = self._journal.now_ms()
-            self._finish(connection, row, ended_as, result, closed_reason, now, events)
+            now = self._finish(connection, row, ended_as, result, closed_reason=closed_reason)
             if ended_as is End.CANCELLED:
                 _move(connection, row.payment_id, PaymentState.REVERSING, PaymentState.REVERSED, now, result)
 
@@ -300,15 +288,20 @@ class Cancellations:
         row: CancellationRow,
         ended_as: End,
         result: str,
-        closed_reason: str | None,
-        now: int,
-        events: Sequence[Event],
-    ) -> None:
+        events: Sequence[Event] = (),
+        *,
+        closed_reason: str | None = None,
+        where: str = "ended_at IS NULL",
+    ) -> int:
+        """End a row inside the caller's transaction; return when."""
+        now = self._journal.now_ms()
         changes = "attempts = max(attempts, ?), ended_at = ?, ended_as = ?, last_error = ?, closed_reason = ?"
-        self._update(connection, row, changes, row.attempts + 1, now, ended_as.value, result, closed_reason)
+        values = (row.attempts + 1, now, ended_as.value, result, closed_reason)
+        self._update(connection, row, changes, *values, where=where)
         add_events(connection, row.payment_id, events)
         text = result if closed_reason is None else f"closed by hand: {closed_reason}; last check: {result}"
         add_event(connection, row.payment_id, now, EventKind.CANCELLATION, f"cancellation: {text}", ended_as=ended_as)
+        return now
 
     @staticmethod
     def _update(
@@ -320,7 +313,8 @@ class Cancellations:
     ) -> None:
         query = f"UPDATE cancellation SET {changes} WHERE cancellation_id = ? AND {where}"  # noqa: S608 - our own texts
         if connection.execute(query, (*values, row.cancellation_id)).rowcount != 1:
-            raise _ended(row)
+            message = f"cancellation {row.cancellation_id} has ended"
+            raise Conflict(message)
 
 
 def _move(
@@ -334,10 +328,6 @@ def _move(
     if changed:
         add_transition(connection, payment_id, now, before, after, reason)
     return bool(changed)
-
-
-def _ended(row: CancellationRow) -> Conflict:
-    return Conflict(f"cancellation {row.cancellation_id} has ended")
 
 
 def due_rows(journal: Journal, kind: type[_Row], live: str, most: int) -> list[_Row]:
@@ -356,9 +346,7 @@ def due_rows(journal: Journal, kind: type[_Row], live: str, most: int) -> list[_
 
 def next_due_in_ms(journal: Journal, kind: type[_Row], live: str) -> int | None:
     """Return in how many milliseconds the next row is due, 0 for at once, or None."""
-    now = journal.now_ms()
+    if due_rows(journal, kind, live, most=1):
+        return 0
     first = journal.valid_rows(kind, f"{live} ORDER BY due_at", most=1)
-    last = journal.valid_rows(kind, f"{live} ORDER BY due_at DESC", most=1)
-    if not first or not last:
-        return None
-    return 0 if last[0].due_at > now + FARTHEST_DUE_MS else max(0, first[0].due_at - now)
+    return max(0, first[0].due_at - journal.now_ms()) if first else None

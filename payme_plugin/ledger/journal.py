@@ -165,12 +165,10 @@ class Journal(JournalReader):
             raise Conflict(message)
         with self.writing() as connection:
             now = self._clock.wall_ms()
-            if receipt_id is not None:
-                self._require_new_receipt(connection, receipt_id)
             _change_one(
                 connection,
-                f"payment {row.payment_id} is no longer {row.state.value}",
-                "UPDATE payment SET state = ?, updated_at = ?, receipt_id = coalesce(?, receipt_id),"
+                f"payment {row.payment_id} is no longer {row.state.value}, or its receipt belongs to another payment",
+                "UPDATE OR IGNORE payment SET state = ?, updated_at = ?, receipt_id = coalesce(?, receipt_id),"
                 " paid_at = coalesce(?, paid_at), closed_at = coalesce(?, closed_at), message = coalesce(?, message),"
                 " error_code = coalesce(?, error_code), cancellation_queued = cancellation_queued OR ?"
                 " WHERE payment_id = ? AND state = ? AND owner = ?",
@@ -181,16 +179,23 @@ class Journal(JournalReader):
                 ),
             )  # fmt: skip
             add_events(connection, row.payment_id, events)
-            cause = None if cancellation is None else cancellation.cause
-            add_transition(connection, row.payment_id, now, row.state, after, reason, cause)
+            add_transition(connection, row.payment_id, now, row.state, after, reason)
             if request is not None:
                 add_event(connection, row.payment_id, now, request.kind, request.text)
             if released_code is not None:
-                self._codes.release(connection, released_code, row.payment_id)
+                query = "DELETE FROM code WHERE payment_id = ? AND fingerprint = ?"
+                connection.execute(query, (row.payment_id, released_code))
             if fingerprint is not None:
                 self._codes.send(connection, fingerprint, row.payment_id)
             if cancellation is not None:
-                self._add_cancellation(connection, row.payment_id, cancellation, now)
+                connection.execute(
+                    "INSERT INTO cancellation"
+                    " (payment_id, receipt_id, amount, pos_id, url, cause, request_id, created_at, due_at)"
+                    " SELECT payment_id, receipt_id, amount, pos_id, url, ?, ?, ?, ? FROM payment WHERE payment_id = ?",
+                    (cancellation.cause.value, cancellation.request_id, now, now, row.payment_id),
+                )
+                text = f"cancellation: queued, cause {cancellation.cause.value}"
+                add_event(connection, row.payment_id, now, EventKind.CANCELLATION, text, cause=cancellation.cause)
         return self.payment(row.payment_id)
 
     def import_payment(
@@ -208,7 +213,6 @@ class Journal(JournalReader):
             Unavailable: nothing was stored.
         """
         with self.writing() as connection:
-            self._require_new_receipt(connection, payment.receipt_id)
             self._insert(connection, payment, state, 0, note)
         return self.payment(payment.payment_id)
 
@@ -322,28 +326,11 @@ class Journal(JournalReader):
         names, marks = ", ".join(values), ", ".join("?" * len(values))
         _change_one(
             connection,
-            f"payment {intent.payment_id} is in the journal already",
+            f"payment {intent.payment_id} or its receipt is in the journal already",
             f"INSERT INTO payment ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING",  # noqa: S608 - our own names
             tuple(values.values()),
         )
         add_transition(connection, intent.payment_id, now, None, state, note)
-
-    @staticmethod
-    def _require_new_receipt(connection: sqlite3.Connection, receipt_id: str) -> None:
-        if connection.execute("SELECT 1 FROM payment WHERE receipt_id = ?", (receipt_id,)).fetchone():
-            message = f"receipt {receipt_id} belongs to another payment"
-            raise Conflict(message)
-
-    @staticmethod
-    def _add_cancellation(connection: sqlite3.Connection, payment_id: str, new: NewCancellation, now: int) -> None:
-        connection.execute(
-            "INSERT INTO cancellation"
-            " (payment_id, receipt_id, amount, pos_id, url, cause, request_id, created_at, due_at)"
-            " SELECT payment_id, receipt_id, amount, pos_id, url, ?, ?, ?, ? FROM payment WHERE payment_id = ?",
-            (new.cause.value, new.request_id, now, now, payment_id),
-        )
-        text = f"cancellation: queued, cause {new.cause.value}"
-        add_event(connection, payment_id, now, EventKind.CANCELLATION, text, cause=new.cause)
 
 
 def _end_unrecorded(connection: sqlite3.Connection, payment_id: str, now: int) -> bool:
@@ -390,21 +377,18 @@ def add_transition(
     before: PaymentState | None,
     after: PaymentState,
     text: str,
-    cause: Cause | None = None,
 ) -> None:
     """Add a transition to the events of a payment, inside the caller's transaction."""
     connection.execute(
-        "INSERT INTO event (payment_id, at_ms, kind, before, after, cause, text) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (payment_id, at_ms, "transition", before and before.value, after.value, cause and cause.value, text),
+        "INSERT INTO event (payment_id, at_ms, kind, before, after, text) VALUES (?, ?, 'transition', ?, ?, ?)",
+        (payment_id, at_ms, before and before.value, after.value, text),
     )
 
 
 def add_events(connection: sqlite3.Connection, payment_id: str, events: Sequence[Event]) -> None:
     """Add events to a payment, inside the caller's transaction."""
-    connection.executemany(
-        "INSERT INTO event (payment_id, at_ms, kind, text) VALUES (?, ?, ?, ?)",
-        [(payment_id, event.at_ms, event.kind.value, event.text) for event in events],
-    )
+    for event in events:
+        add_event(connection, payment_id, event.at_ms, event.kind, event.text)
 
 
 class SentCodes:
@@ -454,8 +438,3 @@ class SentCodes:
         )
         # If the commit fails, or the code is released later, it has no row, and this entry has no effect.
         self._sent.append((fingerprint, self._clock.monotonic()))
-
-    @staticmethod
-    def release(connection: sqlite3.Connection, fingerprint: str, payment_id: str) -> None:
-        """Delete a code of this payment that was certainly not sent."""
-        connection.execute("DELETE FROM code WHERE payment_id = ? AND fingerprint = ?", (payment_id, fingerprint))

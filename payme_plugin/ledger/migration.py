@@ -24,22 +24,16 @@ from payme_plugin.ledger.states import End, EventKind, Hold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from enum import Enum
     from pathlib import Path
 
 __all__ = ["BEGUN", "migrate_file", "open_reader", "upgraded"]
 
 _TABLES = ("payment", "event", "cancellation", "fiscal_link", "about", "code")
 _FILE_MODE = 0o600
-_EVENT = re.compile(
-    r"(?P<request>request )|(?P<answer>receipts\.)|(?P<fiscal>fiscal receipt: )|(?P<cancellation>cancellation: )"
-    r"(?:.*, cause (?P<cause>\w+)$|(?P<cancelled>Payme says cancelled)|(?P<closed>closed by hand))?"
-)
-_OUTCOME = re.compile(
-    r"(?P<cancelled>Payme says cancelled \(50\))(?:; closed by hand: (?P<known>.*))?$"
-    r"|(?P<closed>closed by hand: )(?P<reason>.*); last check: (?P<check>.*)$"
-    r"|(?P<unreadable>it had ended; how could not be read)|(?P<withdrawn>.+)"
-)
+_QUEUED = re.compile(r"cancellation: .*, cause (\w+)$")
+_ABOUT_CANCELLATION = "cancellation: "
+_CLOSED = "closed by hand: "
+_ENDS = {"Payme says cancelled": End.CANCELLED, _CLOSED: End.CLOSED, "it had ended; how could not be read": End.CLOSED}
 _HELD = "the till says that it has this payment"
 
 BEGUN = """
@@ -106,21 +100,17 @@ def _alone(path: Path) -> Iterator[None]:
     Raises:
         InUse: one does.
     """
+    leases = path.with_name(FILE_NAME)
+    leases.touch(_FILE_MODE)
     with ExitStack() as held:
-
-        def opened(file: Path, flags: int = os.O_RDWR) -> int:
-            number = os.open(file, flags | os.O_CLOEXEC, _FILE_MODE)
-            held.callback(os.close, number)
-            return number
-
         try:
             for owner in path.parent.glob("owners/*"):
-                fcntl.flock(opened(owner), fcntl.LOCK_SH | fcntl.LOCK_NB)
+                fcntl.flock(held.enter_context(owner.open("r+b")), fcntl.LOCK_SH | fcntl.LOCK_NB)
             # A length of 0 reaches to the end: the leader, the users, the leases of rows.
-            is_free = lock_bytes(opened(path.with_name(FILE_NAME), os.O_CREAT | os.O_RDWR), 0, 0)
+            is_free = lock_bytes(held.enter_context(leases.open("r+b")).fileno(), 0, 0)
         except BlockingIOError:
             is_free = False
-        if not is_free or are_locked(opened(path), *SQLITE_BYTES):
+        if not is_free or are_locked(held.enter_context(path.open("r+b")).fileno(), *SQLITE_BYTES):
             message = f"a process of the former version works with {path}: stop the till and its workers, then start it"
             raise InUse(message)
         yield
@@ -147,41 +137,35 @@ def _back_up(connection: sqlite3.Connection, copy: Path) -> None:
 
 
 def _upgrade(connection: sqlite3.Connection) -> None:
-    """Run the migrations that a file needs, in one transaction.
+    """Move all rows of version 1 to the tables of version 2, in one transaction; what texts said becomes columns.
 
     Raises:
         Damaged: a row breaks a rule of the new tables.
     """
     try:
         with transaction(connection):
-            for migration in _MIGRATIONS[require_ours(connection) - 1 :]:
-                migration(connection)
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            if require_ours(connection) != SCHEMA_VERSION:
+                _from_1(connection)
     except sqlite3.IntegrityError as error:
         message = f"a row of a former version is invalid ({error})"
         raise Damaged(message) from error
 
 
 def _from_1(connection: sqlite3.Connection) -> None:
-    """Move all rows to the tables of version 2; what texts said becomes columns."""
-    for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'index' AND sql <> ''").fetchall():
-        connection.execute(f"DROP INDEX {name}")
+    rows = {}
     for table in _TABLES:
-        connection.execute(f"ALTER TABLE {table} RENAME TO former_{table}")
+        rows[table] = [upgraded(table, dict(row)) for row in connection.execute(f"SELECT * FROM {table}")]  # noqa: S608 - our own names
+    for table in reversed(_TABLES):
+        connection.execute(f"DROP TABLE {table}")
     make_tables(connection)
-    for table in _TABLES:
-        for row in connection.execute(f"SELECT * FROM former_{table}"):  # noqa: S608 - our own names; in their order
-            values = upgraded(table, dict(row))
+    for table in _TABLES:  # in this order: rows refer to those of the first
+        for values in rows[table]:
             columns, marks = ", ".join(values), ", ".join("?" * len(values))
             connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", tuple(values.values()))  # noqa: S608
-        connection.execute(f"DROP TABLE former_{table}")
     connection.execute(BEGUN)
     # Its host had this journal from its first sale on: nothing is looked for in Payme's list.
     connection.execute("INSERT INTO about (name, value) VALUES ('ready', '1')")
-
-
-_MIGRATIONS = (_from_1,)
-"""One for each version, from the first: the next one's rows."""
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 def upgraded(table: str, row: dict[str, Any]) -> dict[str, Any]:
@@ -194,28 +178,25 @@ def upgraded(table: str, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _event(row: dict[str, Any]) -> dict[str, Any]:
-    found = _found(_EVENT, str(row["text"]))
-    kind = "transition" if row["after"] is not None else _member(EventKind, found) or EventKind.NOTE.value
-    return {**row, "kind": kind, "cause": found.get("cause"), "ended_as": _member(End, found)}
+    kind, text = EventKind.NOTE if row["after"] is None else EventKind.TRANSITION, str(row["text"])
+    queued = _QUEUED.match(text)
+    ended_as = _end_of(text[len(_ABOUT_CANCELLATION) :]) if text.startswith(_ABOUT_CANCELLATION) else None
+    return {**row, "kind": kind.value, "cause": queued and queued[1], "ended_as": ended_as}
 
 
 def _cancellation(row: dict[str, Any]) -> dict[str, Any]:
-    found, was = _found(_OUTCOME, str(row.pop("outcome"))), row["last_error"]
+    outcome, was = str(row.pop("outcome")), row["last_error"]
+    ended_as = _end_of(outcome) or (End.WITHDRAWN.value if outcome else None)
     return {
         **row,
         "is_queued": int(was != ""),
-        "held": Hold.HOST.value if was == _HELD and not found else None,
-        "last_error": found.get("check") or found.get("cancelled") or found.get("withdrawn") or was,
-        "ended_as": _member(End, found),
-        "closed_reason": found.get("known") or found.get("reason"),
+        "held": Hold.HOST.value if was == _HELD and not outcome else None,
+        "last_error": outcome or was,
+        "ended_as": ended_as,
+        "closed_reason": outcome.removeprefix(_CLOSED) if ended_as == End.CLOSED.value else None,
     }
 
 
-def _found(pattern: re.Pattern[str], text: str) -> dict[str, str | None]:
-    said = pattern.match(text)
-    return {} if said is None else said.groupdict()
-
-
-def _member(kind: type[Enum], found: dict[str, str | None]) -> str | None:
-    """Return the value of the member that a text names, or None."""
-    return next((str(member.value) for member in kind if found.get(str(member.value))), None)
+def _end_of(text: str) -> str | None:
+    """Return how a text of version 1 says that a cancellation ended, or None."""
+    return next((end.value for start, end in _ENDS.items() if text.startswith(start)), None)

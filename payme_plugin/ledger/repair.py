@@ -7,12 +7,11 @@ moment leaves the damaged journal, or a marker that stops every till until the r
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from payme_plugin.fsync import sync_folder
 from payme_plugin.ledger.connection import files_of, translated
@@ -30,9 +29,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Repaired", "fault_in", "repair"]
 
-_LONGEST_FAULT = 80
+_PARTS = ("repaired", "work", "mark")
 _MARKER = b"payme journal repair was cut off; run it again.\n"
-_MARKED = {"fresh", "set_aside", "fault", "copied", "unreadable", "queued_again"}
+"""Begins the file that is in the journal's place while the new one is put there; the damaged one's name follows.
+
+The old log must be gone before the new file comes, because SQLite would read one into the other, and the old file must
+not be used without its log. So the marker replaces the file first. It is too short for a database, so no process reads
+it together with the old log.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +73,17 @@ def repair(path: Path, host_identity: str, stamp: str, *, is_certain: bool = Tru
     It sends nothing. Afterwards every payment that owes money has a live cancellation, copied or restored.
     """
     with translated(), _exclusive(path):
-        finished = _finish_earlier(path)
-        if finished is not None:
-            return finished
-        fault = fault_in(path)
+        for what in _PARTS:
+            for left in path.parent.glob(f"{path.name}.{what}-*"):
+                left.unlink()
+        begun = _begun(path)
+        fault = fault_in(path) if begun is None else "a repair of it was cut off"
         if fault is None:
             return None
         with _locked(path):
-            return _repair(path, host_identity, stamp, fault, is_certain=is_certain)
+            set_aside = begun or path.with_name(f"{path.name}.damaged-{stamp}")
+            saved = _repair(path, set_aside, host_identity, is_begun=begun is not None, is_certain=is_certain)
+            return Repaired(saved.copied, saved.unreadable, saved.queued_again, fault=fault, set_aside=set_aside)
 
 
 def fault_in(path: Path) -> str | None:
@@ -131,13 +138,10 @@ def _exclusive(path: Path) -> Iterator[None]:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Lock every other process's SQLite out: a till that starts now can't use it, and tries again."""
-    file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        if not lock_bytes(file, *SQLITE_BYTES):
+    with path.open("r+b") as file:
+        if not lock_bytes(file.fileno(), *SQLITE_BYTES):
             raise InUse(_in_use(path))
         yield
-    finally:
-        os.close(file)
 
 
 def _in_use(path: Path) -> str:
@@ -149,91 +153,55 @@ def _in_use(path: Path) -> str:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _repair(path: Path, host_identity: str, stamp: str, fault: str, *, is_certain: bool) -> Repaired:
-    names = (f"{path.name}.{what}-{stamp}" for what in ("damaged", "repaired", "work", "mark"))
-    set_aside, fresh, work, marker = map(path.with_name, names)
-    if set_aside.exists() or fresh.exists():
-        message = f"{set_aside} or {fresh} already exists: move it away"
+def _begun(path: Path) -> Path | None:
+    """Return where the damaged file is if a repair was cut off and left its marker, else None.
+
+    Raises:
+        Unavailable: the damaged file is gone.
+    """
+    with path.open("rb") as file:
+        content = file.read(SMALLEST_FILE)
+    if not content.startswith(_MARKER):
+        return None
+    for set_aside in path.parent.glob(f"{path.name}.damaged-*"):
+        if os.fsencode(set_aside.name) in content:
+            return set_aside
+    message = f"the damaged journal that {path} names is missing"
+    raise Unavailable(message)
+
+
+def _repair(path: Path, set_aside: Path, host_identity: str, *, is_begun: bool, is_certain: bool) -> Salvage:
+    """Set the journal at ``path`` aside, unless that is done, and replace it by what can be read of it."""
+    if set_aside.exists() and not is_begun:
+        message = f"{set_aside} already exists: move it away"
         raise Unavailable(message)
+    fresh, work, marker = (path.with_name(f"{path.name}.{what}-now") for what in _PARTS)
     try:
-        _copy_files(files_of(path), files_of(set_aside))
+        if not is_begun:
+            _copy_files(files_of(path), files_of(set_aside))
         # Reading a journal with a log writes to it: a copy of the copy keeps the evidence as it was.
         _copy_files(files_of(set_aside)[:2], files_of(work))
         saved = salvage(work, fresh, host_identity, is_certain=is_certain)
-        _copy_owner(path, fresh)
-        shown = fault[:_LONGEST_FAULT].encode("ascii", "replace").decode()
-        mark = {"fresh": fresh.name, "set_aside": set_aside.name, "fault": shown, **asdict(saved)}
-        _write_marker(marker, mark)
-        _copy_owner(path, marker)
+        with marker.open("wb") as file:
+            file.write(_MARKER + os.fsencode(set_aside.name))
+            file.flush()
+            os.fsync(file.fileno())
+        for made in (fresh, marker):
+            _copy_owner(path, made)
     except BaseException:
-        for made in (set_aside, fresh, marker):
+        for made in (fresh, marker) if is_begun else (fresh, marker, set_aside):
             _remove(made)
         raise
     finally:
         _remove(work)
     marker.replace(path)
     sync_folder(path.parent)
-    return _finish(path, {**mark, "fault": fault})
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# The marker
-# ---------------------------------------------------------------------------------------------------------------------
-
-
-def _write_marker(marker: Path, mark: dict[str, Any]) -> None:
-    """Write the file that is in the journal's place while the new one is put there; it is not a database.
-
-    The old log must be gone before the new file comes, because SQLite would read one into the other, and the old file
-    must not be used without its log. So the marker replaces the file first. It is too short for a database, so no
-    process reads it together with the old log.
-    """
-    with marker.open("wb") as file:
-        file.write(_MARKER + json.dumps(mark).encode())
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _read_marker(path: Path) -> dict[str, Any] | None:
-    """Return what the marker at ``path`` says, or None if the file is something else."""
-    with path.open("rb") as file:
-        content = file.read(SMALLEST_FILE)
-    if not content.startswith(_MARKER) or len(content) == SMALLEST_FILE:
-        return None
-    try:
-        mark = json.loads(content[len(_MARKER) :])
-    except ValueError:
-        return None
-    return mark if isinstance(mark, dict) and mark.keys() == _MARKED else None
-
-
-def _finish(path: Path, mark: dict[str, Any]) -> Repaired:
-    """Replace the marker by the new journal.
-
-    Raises:
-        Unavailable: the new journal is gone.
-    """
-    fresh, set_aside = path.with_name(mark["fresh"]), path.with_name(mark["set_aside"])
-    if not fresh.exists():
-        message = f"{fresh} is missing; the damaged journal is {set_aside}"
-        raise Unavailable(message)
-    for file in files_of(path)[1:]:
-        file.unlink(missing_ok=True)
+    for old in files_of(path)[1:]:
+        old.unlink(missing_ok=True)
     sync_folder(path.parent)
     fresh.replace(path)
     sync_folder(path.parent)
-    saved = (mark["copied"], mark["unreadable"], mark["queued_again"])
-    return Repaired(*saved, fault=mark["fault"], set_aside=set_aside)
-
-
-def _finish_earlier(path: Path) -> Repaired | None:
-    """Finish a repair that was cut off and remove leftovers; None if none had reached its marker."""
-    mark = _read_marker(path)
-    finished = None if mark is None else _finish(path, mark)
-    for what in ("repaired", "work", "mark"):
-        for left in path.parent.glob(f"{path.name}.{what}-*"):
-            left.unlink()
-    return finished
+    return saved
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -17,7 +17,6 @@ from payme_plugin.ledger.states import Cause, End, EventKind, Hold, PaymentState
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Hashable, Mapping
-    from enum import Enum
 
 __all__ = [
     "TABLES",
@@ -30,7 +29,6 @@ __all__ = [
     "NewCancellation",
     "PaymentRow",
     "StoredResult",
-    "readable_part",
     "row_of",
 ]
 
@@ -275,7 +273,7 @@ def row_of(kind: type[_Row], stored: sqlite3.Row | Mapping[str, object]) -> _Row
     for name, read in _readers(cast("Hashable", kind)):
         try:
             values[name] = read(columns[name])
-        except (LookupError, ValueError) as error:
+        except LookupError as error:
             key = next(iter(columns.values()), None)
             shown = f" {key!r}" if isinstance(key, int | str) else ""
             message = f"the {_NAMES[kind]}{shown} is invalid: its {name}"
@@ -283,56 +281,27 @@ def row_of(kind: type[_Row], stored: sqlite3.Row | Mapping[str, object]) -> _Row
     return kind(**values)
 
 
-def readable_part(kind: type[_Row], stored: Mapping[str, object]) -> dict[str, object]:
-    """Return the valid values of an invalid row, and None for each other one."""
-    part: dict[str, object] = {}
-    for name, read in _readers(cast("Hashable", kind)):
-        try:
-            read(stored[name])
-        except (LookupError, ValueError):
-            part[name] = None
-        else:
-            part[name] = stored[name]
-    return part
-
-
 @cache
 def _readers(kind: Any) -> tuple[tuple[str, _Reader], ...]:  # noqa: ANN401 - a class
-    return tuple((field.name, _READERS[str(field.type)]) for field in fields(kind))
+    return tuple((field.name, _reader(str(field.type))) for field in fields(kind))
 
 
-def _only(*types: type) -> _Reader:
-    """Return a function that takes a value of these types as it is, and raises ValueError for any other."""
+def _reader(annotation: str) -> _Reader:
+    """Return a function that converts a column of this type, or raises LookupError."""
+    name, _, none = annotation.partition(" | ")
+    members = _MEMBERS.get(name, {})
 
     def read(value: object) -> object:
-        if type(value) not in types:
-            raise ValueError(value)
-        return value
+        is_plain = type(value) is _TYPES.get(name) or (value is None and none)
+        return value if is_plain else members[value]
 
     return read
 
 
-def _member(kind: type[Enum], *, optional: bool = False) -> _Reader:
-    """Return a function that converts a stored value of an enum, and raises LookupError for any other."""
-    members: dict[object, object] = {member.value: member for member in kind}
-    return {**members, None: None}.__getitem__ if optional else members.__getitem__
-
-
-_READERS: dict[str, _Reader] = {
-    "int": _only(int),
-    "int | None": _only(int, type(None)),
-    "str": _only(str),
-    "str | None": _only(str, type(None)),
-    "bool": {0: False, 1: True}.__getitem__,
-    "Cause": _member(Cause),
-    "Cause | None": _member(Cause, optional=True),
-    "End | None": _member(End, optional=True),
-    "EventKind": _member(EventKind),
-    "Hold | None": _member(Hold, optional=True),
-    "PaymentState": _member(PaymentState),
-    "PaymentState | None": _member(PaymentState, optional=True),
-}
-"""For each attribute type, a function that converts a column or raises LookupError or ValueError."""
+_TYPES = {"int": int, "str": str}
+_MEMBERS: dict[str, dict[object, object]] = {"bool": {0: False, 1: True}}
+for _enum in (Cause, End, EventKind, Hold, PaymentState):
+    _MEMBERS[_enum.__name__] = {each.value: each for each in _enum}
 
 TABLES: dict[str, Any] = {
     "payment": PaymentRow,

@@ -65,7 +65,7 @@ CREATE TABLE event (
     before TEXT,
     after TEXT CHECK ((after IS NOT NULL) = (kind = 'transition')),
     cause TEXT CHECK (cause IN ('unrecorded', 'cancel', 'refund')),
-    ended_as TEXT CHECK (ended_as IN ('cancelled', 'closed', 'withdrawn', 'recorded', 'unreadable')),
+    ended_as TEXT CHECK (ended_as IN ('cancelled', 'closed', 'withdrawn', 'recorded')),
     text TEXT NOT NULL
 ) STRICT;
 
@@ -99,7 +99,7 @@ CREATE TABLE cancellation (
     attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
     last_error TEXT NOT NULL DEFAULT '',
     ended_at INTEGER,
-    ended_as TEXT CHECK (ended_as IN ('cancelled', 'closed', 'withdrawn', 'recorded', 'unreadable')),
+    ended_as TEXT CHECK (ended_as IN ('cancelled', 'closed', 'withdrawn', 'recorded')),
     closed_reason TEXT CHECK (closed_reason IS NOT NULL OR ended_as IS NOT 'closed'),
     CHECK ((ended_at IS NULL) = (ended_as IS NULL))
 ) STRICT;

@@ -75,8 +75,6 @@ class End(Enum):
     """Payme refused it with an error that the settings ignore, before any hook returned QUEUED."""
     RECORDED = "recorded"
     """The host has the payment: it acknowledged it, or answered so before the first ``receipts.cancel``."""
-    UNREADABLE = "unreadable"
-    """It had ended; a repair could not read how."""
 
 
 class EventKind(Enum):
@@ -100,9 +98,7 @@ _UNFINISHED = frozenset({PaymentState.INTENT, PaymentState.CREATED, PaymentState
 _NOT_PAID = frozenset({PaymentState.REFUSED, PaymentState.ABORTED, PaymentState.UNKNOWN})
 
 _NEXT = {
-    PaymentState.INTENT: frozenset(
-        {PaymentState.CREATED, PaymentState.PAYING, PaymentState.REFUSED, PaymentState.ABORTED}
-    ),
+    PaymentState.INTENT: frozenset({PaymentState.CREATED, PaymentState.PAYING}) | _NOT_PAID - {PaymentState.UNKNOWN},
     PaymentState.CREATED: frozenset({PaymentState.PAYING}) | _NOT_PAID,
     PaymentState.PAYING: frozenset({PaymentState.CREATED, PaymentState.PAID}) | _NOT_PAID,
     PaymentState.PAID: frozenset({PaymentState.RECORDED, PaymentState.REVERSING}),
