@@ -25,10 +25,8 @@ if TYPE_CHECKING:
 
     from hookspecs import QueueMessage, QueueVerdict, Receipt
     from payme_plugin.clock import Clock
-    from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.operations.cancellation import MerchantClient
     from payme_plugin.operations.host_guard import GuardedHost
-    from payme_plugin.operations.results import NotPaid
     from payme_plugin.service import ClientCache, Storage
     from payme_plugin.settings import Settings, SettingsReader
 
@@ -81,7 +79,7 @@ class Background:
         self._clock = clock
         self._leader = LeaderLock()
         self.pending: dict[str, float] = {}
-        self._unstored: dict[str, NotPaid | None] = {}
+        self._unstored: set[str] = set()
         self._late: set[str] = set()
         self._lock = threading.Lock()
         self._changed = threading.Condition()
@@ -159,24 +157,20 @@ class Background:
                 self._active = None
                 self._changed.notify_all()
 
-    def keep_result(self, row: PaymentRow, outcome: NotPaid | None) -> None:
-        """Keep a result that was told but could not be stored, until ``store_results`` can store it.
-
-        Args:
-            row: the payment as last stored.
-            outcome: the outcome; None if it is unknown what happened: then a cancellation is stored.
-        """
-        self._unstored[row.payment_id] = outcome
+    def keep_result(self, payment_id: str) -> None:
+        """Keep a payment whose result was told but could not be stored, until ``store_results`` can end it."""
+        self._unstored.add(payment_id)
+        self.wake()
 
     def store_results(self) -> None:
-        """Try once to store each result that was kept; raise nothing."""
-        for payment_id, outcome in list(self._unstored.items()):
+        """Try once to end each payment that was kept, with a cancellation if it may be charged; raise nothing."""
+        for payment_id in list(self._unstored):
             try:
-                store_unstored(self._storage.opened.journal, payment_id, outcome, self.texts())
+                store_unstored(self._storage.opened.journal, payment_id, self.texts())
             except JournalError as error:
                 _log.error("the result of payment %s can't be stored now: %s", payment_id, error)
                 return
-            self._unstored.pop(payment_id, None)
+            self._unstored.discard(payment_id)
             self.wake()
 
     def decide_orphans(self) -> None:

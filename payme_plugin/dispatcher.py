@@ -13,11 +13,11 @@ from payme_plugin.ledger.errors import AnotherTill, Conflict, JournalError, Unst
 from payme_plugin.log import Log
 from payme_plugin.operations import reversal_requests
 from payme_plugin.operations.acknowledgement import Acknowledgement
-from payme_plugin.operations.answers import payment_answer, reversal_answer
+from payme_plugin.operations.answers import reversal_answer
 from payme_plugin.operations.fiscal import store_link
 from payme_plugin.operations.lost_payment import find_lost_payment
 from payme_plugin.operations.payment import resume_payment, take_payment
-from payme_plugin.operations.results import is_ours, pending_result, refused_result, unknown_result
+from payme_plugin.operations.results import is_ours, pending_result, refused_result
 from payme_plugin.operations.reversal import refused
 from payme_plugin.operations.reversal_requests import ReversalContext
 from payme_plugin.secret import safe_traceback
@@ -176,27 +176,14 @@ class HookDispatcher:
             self._service.journal_fault(error, f"payment {request.payment_id}")
             return cannot(Text.PAYMENT_JOURNAL_UNWRITABLE)
         except Exception as error:  # noqa: BLE001
-            # No hook raises. What is durable decides later; until then the result must not be PAID.
+            # No hook raises. take_payment answers for its own faults, so no code was sent here.
             _log.error("payment %s: a fault of the plugin: %s", request.payment_id, safe_traceback(error))
-            return cannot(Text.PAYMENT_TILL_FAULT) if is_repeated else self._after_fault(request)
+            return cannot(Text.PAYMENT_TILL_FAULT)
         if result.status is PaymentStatus.PENDING:
             background.pending.setdefault(request.payment_id, self._service.clock.monotonic())
         else:
             background.pending.pop(request.payment_id, None)
         return result
-
-    def _after_fault(self, request: PaymentRequest) -> PaymentResult:
-        """Return REFUSED if the journal proves that no code was sent, else UNKNOWN, with a cancellation."""
-        texts = self._service.texts()
-        try:
-            row = self._service.storage.journal().find(request.payment_id)
-        except JournalError:
-            return unknown_result(texts, request.amount)
-        if row is not None:
-            self._service.background.keep_result(row, None)
-            self._service.background.store_results()
-        refused = refused_result(request.amount, texts(Text.PAYMENT_TILL_FAULT))
-        return payment_answer(texts, request, row, refused)
 
     def acknowledge(self, record: PaymentRecord) -> None:
         """Take note that the host has stored a paid tender.
