@@ -205,7 +205,7 @@ class CancellationStep:
             _log.error("cancellation %d: %s", row.cancellation_id, error)
         else:
             if stored:
-                events.mark_request_stored(CANCEL)
+                events.take()
 
     def _queries(
         self, row: CancellationRow, merchant: MerchantClient, events: EventLog

@@ -346,7 +346,7 @@ class _Payment:
             events=self._events.unstored,
             request=self._events.request_event(_PAY),
         )
-        self._events.mark_request_stored(_PAY)
+        self._events.take()
         return row
 
     def _send_pay(self, row: PaymentRow, code: Code) -> NotPaid | Paid | AskAgain | None:

@@ -219,7 +219,7 @@ class _Reversal:
         except JournalError as error:
             _log.error("payment %s: %s", cancellation.payment_id, error)
             return False
-        self._events.mark_request_stored(CANCEL)
+        self._events.take()
         return True
 
     def _is_withdrawn(self, cancellation: CancellationRow, error: ServerError) -> bool:
