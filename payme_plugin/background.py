@@ -88,7 +88,7 @@ class Background:
         self._is_ready = False
         self._started_at = clock.monotonic()
         self._forget_at = float("-inf")
-        self._consumer = QueueConsumer(host, self, clock)
+        self._consumer = QueueConsumer(host, self)
         self._worker = Worker(self, clock)
 
     def start(self, *, run_worker: bool) -> None:
@@ -245,7 +245,6 @@ class Background:
         self.store_results()
         self._forget_finished()
         self._notify_host_duties()
-        self._consumer.refresh_notice()
         fault = self._storage.fault()
         if fault is not None:
             self._host.notice(JOURNAL_NOTICE, self.texts()(journal_notice(fault)))
