@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 
 from hookspecs import ReversalResult, ReversalStatus
 from payme_plugin.ledger.cancellations import Cancellations
-from payme_plugin.ledger.errors import Conflict, JournalError
+from payme_plugin.ledger.errors import JournalError
 from payme_plugin.ledger.rows import NewCancellation
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log
+from payme_plugin.operations.cancellation import begin_cancel
 from payme_plugin.operations.event_log import EventLog
 from payme_plugin.operations.receipt_queries import CANCEL, ReceiptQueries, receipt_id_of
 from payme_plugin.operations.wait import CashierWait
@@ -192,7 +193,7 @@ class _Reversal:
 
         Money effect: may cancel, the whole amount.
         """
-        if not self._begin(cancellation):
+        if not begin_cancel(self._rows, cancellation, self._events):
             return self._queued(cancellation)
         try:
             answer = self._queries.call(CANCEL, receipts.by_id(self._receipt_id), self._wait.request_limit())
@@ -205,22 +206,6 @@ class _Reversal:
             return self._queued(cancellation)
         state = self._queries.state_in(answer, self._wait.question_limit())
         return self._result_of(cancellation, state)
-
-    def _begin(self, cancellation: CancellationRow) -> bool:
-        """Record that ``receipts.cancel`` is about to be sent; return whether the journal could.
-
-        Raises:
-            Conflict: the cancellation has ended.
-        """
-        try:
-            self._rows.begin(cancellation, events=(*self._events.unstored, self._events.request_event(CANCEL)))
-        except Conflict:
-            raise
-        except JournalError as error:
-            _log.error("payment %s: %s", cancellation.payment_id, error)
-            return False
-        self._events.take()
-        return True
 
     def _is_withdrawn(self, cancellation: CancellationRow, error: ServerError) -> bool:
         """Withdraw the cancellation if Payme's refusal is final; return whether it was withdrawn."""
