@@ -90,7 +90,9 @@ def test_a_story_is_told_in_order_from_the_intent_to_the_delivery(shop: Shop) ->
     )
 
 
-def test_every_request_up_to_the_result_has_an_event_when_it_ends_and_one_that_may_act_when_it_begins(shop: Shop) -> None:
+def test_every_request_has_an_event_when_it_ends_and_one_that_may_act_when_it_begins(
+    shop: Shop,
+) -> None:
     shop.pay(shop.sandbox.issue_code(Behaviour(BuyerAction.CONFIRMS, after_s=0.3)), "--payment-id", "p1")
     events = [event["text"] for event in shop.run("status", "p1", "--json").document["events"]]
 
