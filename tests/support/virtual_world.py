@@ -10,7 +10,7 @@ from hookspecs import Slip
 from payme_plugin.ledger.connection import FileIdentity
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.locks import Leases
-from payme_plugin.operations.acknowledgement import Acknowledgement
+from payme_plugin.operations.acknowledgement import acknowledge
 from payme_plugin.operations.cancellation import MerchantClient
 from payme_plugin.operations.context import Context, limits_of
 from payme_plugin.operations.lost_payment import find_lost_payment
@@ -158,7 +158,7 @@ class World:
     def acknowledge(self, record: PaymentRecord | None, sale: Receipt | None = None) -> PaymentRow | None:
         """Say that the till has stored a payment, in a closed sale where one is given."""
         assert record is not None
-        return Acknowledgement(self.journal, self.owner, self.texts, self.host.notice).apply(record, sale)
+        return acknowledge(self.journal, self.owner, self.texts, self.host.notice, record, sale)
 
     def says_yes_after(self, thinks_s: float) -> Callable[[float], bool]:
         """Return the hand of a cashier who, asked whether to stop, thinks so long and then stops."""
