@@ -200,7 +200,7 @@ class _Payment:
                 needs_cancellation=row.receipt_id is not None,
             )
         elif (context := self._context.for_row(row)) is None:
-            outcome = results.unknown(self._context.texts, "asked again; the settings have another merchant account")
+            outcome = self._unknown("asked again; the settings have another merchant account")
         else:
             self._context = context
             self._wait.start()
@@ -386,8 +386,12 @@ class _Payment:
         try:
             self._context.files.require()
         except JournalError:
-            return results.unknown(self._context.texts, "paid (4), but the journal's files were moved")
+            return self._unknown("paid (4), but the journal's files were moved")
         return paid
+
+    def _unknown(self, reason: str) -> NotPaid:
+        text = Text.PAYMENT_CHARGE_MAY_HANG
+        return results.to_cancel(self._context.texts, PaymentStatus.UNKNOWN, text, reason)
 
     def _paid(self, row: PaymentRow, receipt: ServerReceipt | None) -> PaymentResult:
         """Return PAID, unless Payme's receipt contradicts it; it is asked for if the slip needs a missing field."""

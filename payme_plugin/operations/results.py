@@ -45,7 +45,7 @@ __all__ = [
     "report_journal_fault",
     "store_unstored",
     "stored_result",
-    "unknown",
+    "to_cancel",
 ]
 
 _log = Log()
@@ -117,10 +117,9 @@ def refused_result(amount: int, message: str) -> PaymentResult:
     return PaymentResult(status=PaymentStatus.REFUSED, amount=amount, message=message)
 
 
-def unknown(texts: Texts, reason: str) -> NotPaid:
-    """Return the outcome UNKNOWN, with a cancellation."""
-    message = texts(Text.PAYMENT_CHARGE_MAY_HANG)
-    return NotPaid(status=PaymentStatus.UNKNOWN, message=message, reason=reason, needs_cancellation=True)
+def to_cancel(texts: Texts, status: PaymentStatus, text: Text, reason: str) -> NotPaid:
+    """Return an outcome that leaves a cancellation, because the receipt may be charged or is still open."""
+    return NotPaid(status=status, message=texts(text), reason=reason, needs_cancellation=True)
 
 
 def pending_result(texts: Texts, amount: int) -> PaymentResult:

@@ -122,6 +122,7 @@ class _Reversal:
         self._receipt_id = receipt_id_of(row)
         self._events = EventLog(context.clock)
         self._wait = CashierWait(context.clock, ui, context.limits)
+        self._progress = context.progress(Text.PROGRESS_REVERSING)
         self._queries = ReceiptQueries(
             context.client,
             self._wait,
@@ -291,6 +292,3 @@ class _Reversal:
             return False
         next_at = min(self._wait.now + self._context.limits.frequency_s, self._wait.ends)
         return self._wait.pause_until(next_at, self._progress)
-
-    def _progress(self, left_s: float) -> str:
-        return self._context.texts(Text.PROGRESS_REVERSING, left_s=round(left_s))
