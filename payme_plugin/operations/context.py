@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -67,13 +67,12 @@ class Context:
     notice: Callable[[str, str | None], None]
     files: FileIdentity
     keep_result: Callable[[str], None]
-    merchants: Mapping[str, MerchantClient] = field(default_factory=dict)
+    merchants: Mapping[str, MerchantClient]
 
     def for_row(self, row: PaymentRow) -> Context | None:
         """Return the context with the client of a payment's merchant account; None if the settings lack its key."""
-        if row.pos_id in self.merchants:
-            return replace(self, client=self.merchants[row.pos_id].client)
-        return self if row.pos_id == self.settings.pos_id else None
+        merchant = self.merchants.get(row.pos_id)
+        return None if merchant is None else replace(self, client=merchant.client)
 
     @property
     def limits(self) -> Limits:
