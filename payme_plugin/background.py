@@ -25,10 +25,8 @@ if TYPE_CHECKING:
 
     from hookspecs import QueueMessage, QueueVerdict, Receipt
     from payme_plugin.clock import Clock
-    from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.operations.cancellation import MerchantClient
     from payme_plugin.operations.host_guard import GuardedHost
-    from payme_plugin.operations.results import NotPaid
     from payme_plugin.service import ClientCache, Storage
     from payme_plugin.settings import Settings, SettingsReader
 
@@ -81,7 +79,7 @@ class Background:
         self._clock = clock
         self._leader = LeaderLock()
         self.pending: dict[str, float] = {}
-        self._unstored: dict[str, NotPaid | None] = {}
+        self._unstored: set[str] = set()
         self._late: set[str] = set()
         self._lock = threading.Lock()
         self._changed = threading.Condition()
@@ -90,7 +88,7 @@ class Background:
         self._is_ready = False
         self._started_at = clock.monotonic()
         self._forget_at = float("-inf")
-        self._consumer = QueueConsumer(host, self, clock)
+        self._consumer = QueueConsumer(host, self)
         self._worker = Worker(self, clock)
 
     def start(self, *, run_worker: bool) -> None:
@@ -159,24 +157,20 @@ class Background:
                 self._active = None
                 self._changed.notify_all()
 
-    def keep_result(self, row: PaymentRow, outcome: NotPaid | None) -> None:
-        """Keep a result that was told but could not be stored, until ``store_results`` can store it.
-
-        Args:
-            row: the payment as last stored.
-            outcome: the outcome; None if it is unknown what happened: then a cancellation is stored.
-        """
-        self._unstored[row.payment_id] = outcome
+    def keep_result(self, payment_id: str) -> None:
+        """Keep a payment whose result was told but could not be stored, until ``store_results`` can end it."""
+        self._unstored.add(payment_id)
+        self.wake()
 
     def store_results(self) -> None:
-        """Try once to store each result that was kept; raise nothing."""
-        for payment_id, outcome in list(self._unstored.items()):
+        """Try once to end each payment that was kept, with a cancellation if it may be charged; raise nothing."""
+        for payment_id in list(self._unstored):
             try:
-                store_unstored(self._storage.opened.journal, payment_id, outcome, self.texts())
+                store_unstored(self._storage.opened.journal, payment_id, self.texts())
             except JournalError as error:
                 _log.error("the result of payment %s can't be stored now: %s", payment_id, error)
                 return
-            self._unstored.pop(payment_id, None)
+            self._unstored.discard(payment_id)
             self.wake()
 
     def decide_orphans(self) -> None:
@@ -215,11 +209,8 @@ class Background:
             if row.updated_at < limit or row.payment_id in self._late or named not in {None, (row.shift, row.number)}
         ]
         self._late = {row.payment_id for row in late}
-        text = None
-        if late:
-            amount = sums(late[0].amount)
-            text = self.texts()(Text.NOTICE_UNACKNOWLEDGED, amount=amount, number=late[0].number, count=len(late))
-        self._host.notice(_UNACKNOWLEDGED_NOTICE, text)
+        values = {"amount": sums(late[0].amount), "number": late[0].number} if late else {}
+        self._notify(_UNACKNOWLEDGED_NOTICE, Text.NOTICE_UNACKNOWLEDGED, len(late), **values)
 
     # ------------------------------------------------------------------------------------------------------------------
     # For the worker and the host's queue
@@ -250,20 +241,33 @@ class Background:
         """Store what could not be stored, delete old payments and update the notices."""
         self.store_results()
         self._forget_finished()
-        self._notify_host_duties()
-        self._consumer.refresh_notice()
+        limit = self._clock.monotonic() - _LATE_MS / 1000
+        self._notify(_NOT_READY_NOTICE, Text.NOTICE_NOT_READY, self._started_at < limit and not self._is_ready)
+        pending = sum(since < limit for since in list(self.pending.values()))
+        self._notify(_PENDING_NOTICE, Text.NOTICE_PENDING, pending)
+        with contextlib.suppress(JournalError):  # the journal has a notice of its own
+            self.notify_unacknowledged()
         fault = self._storage.fault()
         if fault is not None:
             self._host.notice(JOURNAL_NOTICE, self.texts()(journal_notice(fault)))
-        processor = self.processor()
-        self._notify_count(_LINKS_NOTICE, Text.NOTICE_FISCAL_LINKS_ENDED, processor.links_ended)
-        rows = processor.cancellations
-        self._notify_accounts(processor)
-        self._notify_count(_TOO_OLD_NOTICE, Text.NOTICE_PAYMENTS_TOO_OLD, rows.held(Hold.OLD))
+        self._notify_cancellations(self.processor())
+
+    def _notify_cancellations(self, processor: CancellationProcessor) -> None:
+        """Show what keeps money from its return: a missing key, the wrong server, age, or nothing but the wait."""
+        rows, merchants = processor.cancellations, self.merchants()
+        self._notify(_LINKS_NOTICE, Text.NOTICE_FISCAL_LINKS_ENDED, processor.links_ended)
+        if merchants is not None:
+            missing = sorted(rows.accounts() - merchants.keys())
+            self._notify(_KEY_NOTICE, Text.NOTICE_KEY_MISSING, len(missing), pos_id="".join(missing[:1]))
+        unknown_at = list(processor.unknown_at.values())
+        made_at, asked_at = unknown_at[0] if unknown_at else ("", "")
+        count = len(unknown_at)
+        self._notify(_UNKNOWN_NOTICE, Text.NOTICE_RECEIPT_UNKNOWN, count, made_at=made_at, asked_at=asked_at)
+        self._notify(_TOO_OLD_NOTICE, Text.NOTICE_PAYMENTS_TOO_OLD, rows.held(Hold.OLD))
         live, oldest, reopened = rows.backlog()
-        self._notify_count(_REOPENED_NOTICE, Text.NOTICE_CANCELLATIONS_REOPENED, reopened)
+        self._notify(_REOPENED_NOTICE, Text.NOTICE_CANCELLATIONS_REOPENED, reopened)
         is_old = oldest is not None and self._clock.wall_ms() - oldest > _MAX_LIVE_AGE_MS
-        self._notify_count(_BACKLOG_NOTICE, Text.NOTICE_CANCELLATIONS_WAIT, live if is_old or live > _MAX_LIVE else 0)
+        self._notify(_BACKLOG_NOTICE, Text.NOTICE_CANCELLATIONS_WAIT, live if is_old or live > _MAX_LIVE else 0)
 
     def yield_to_sale(self) -> None:
         """Wait up to 1 s while a money hook runs, because a busy worker would delay its commits."""
@@ -301,34 +305,14 @@ class Background:
 
     def _require_leader(self) -> None:
         is_leader = self._try_lead()
-        self._host.notice(_ANOTHER_TILL_NOTICE, None if is_leader else self.texts()(Text.NOTICE_ANOTHER_TILL))
+        self._notify(_ANOTHER_TILL_NOTICE, Text.NOTICE_ANOTHER_TILL, not is_leader)
         if not is_leader:
             message = "another process works with this folder, and decides about its payments"
             raise AnotherTill(message)
 
-    def _notify_host_duties(self) -> None:
-        """Show what the host still owes after 10 minutes: ``on_ready``, an acknowledgement, a repeated request."""
-        limit = self._clock.monotonic() - _LATE_MS / 1000
-        not_ready = self._started_at < limit and not self._is_ready
-        self._host.notice(_NOT_READY_NOTICE, self.texts()(Text.NOTICE_NOT_READY) if not_ready else None)
-        pending = sum(since < limit for since in list(self.pending.values()))
-        self._notify_count(_PENDING_NOTICE, Text.NOTICE_PENDING, pending)
-        with contextlib.suppress(JournalError):  # the journal has a notice of its own
-            self.notify_unacknowledged()
-
-    def _notify_accounts(self, processor: CancellationProcessor) -> None:
-        """Show which merchant account's key is missing, and which server does not know a receipt of the journal."""
-        merchants, texts = self.merchants(), self.texts()
-        if merchants is not None:
-            missing = sorted(processor.cancellations.accounts() - merchants.keys())
-            text = texts(Text.NOTICE_KEY_MISSING, pos_id=missing[0]) if missing else None
-            self._host.notice(_KEY_NOTICE, text)
-        unknown = next(iter(processor.unknown_at.values()), None)
-        text = None if unknown is None else texts(Text.NOTICE_RECEIPT_UNKNOWN, made_at=unknown[0], asked_at=unknown[1])
-        self._host.notice(_UNKNOWN_NOTICE, text)
-
-    def _notify_count(self, key: str, text: Text, count: int) -> None:
-        self._host.notice(key, self.texts()(text, count=count) if count else None)
+    def _notify(self, key: str, text: Text, count: int, **values: object) -> None:
+        """Show a notice, which may name the count; withdraw it if the count is 0."""
+        self._host.notice(key, self.texts()(text, count=count, **values) if count else None)
 
     def _forget_finished(self) -> None:
         """Delete payments older than ``keepDays``, 100 at a time, once a day."""

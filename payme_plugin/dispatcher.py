@@ -6,18 +6,19 @@ import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from hookspecs import PaymentResult, PaymentStatus, ReceiptKind, RefundRequest, ReversalResult, ReversalStatus
 from payme_plugin.ledger.errors import AnotherTill, Conflict, JournalError, Unstorable
 from payme_plugin.log import Log
 from payme_plugin.operations import reversal_requests
-from payme_plugin.operations.acknowledgement import Acknowledgement
-from payme_plugin.operations.answers import payment_answer, reversal_answer
+from payme_plugin.operations.acknowledgement import acknowledge
+from payme_plugin.operations.answers import reversal_answer
 from payme_plugin.operations.fiscal import store_link
 from payme_plugin.operations.lost_payment import find_lost_payment
 from payme_plugin.operations.payment import resume_payment, take_payment
-from payme_plugin.operations.results import is_ours, pending_result, refused_result, unknown_result
+from payme_plugin.operations.results import is_ours, pending_result, refused_result
 from payme_plugin.operations.reversal import refused
 from payme_plugin.operations.reversal_requests import ReversalContext
 from payme_plugin.secret import safe_traceback
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         RefundViolation,
         Ui,
     )
+    from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.operations.context import Context
     from payme_plugin.service import Service
 
@@ -134,69 +136,49 @@ class HookDispatcher:
         # The tender may have another number since the payment began.
         if row is None and self._service.settings.payment_type() != request.payment_type:
             return None
-        is_repeated = request.repeated or row is not None
+        asked = replace(request, repeated=request.repeated or row is not None)
+        key, pending = ("on_payment", request.payment_id), self._service.background.pending
+        busy = partial(self._cannot_pay, asked, Text.PAYMENT_BUSY)
+        result = self._exclusively(key, lambda: self._pay(asked, _StoppableUi(ui, self), fault), busy)
+        if result.status is PaymentStatus.PENDING:
+            pending.setdefault(request.payment_id, self._service.clock.monotonic())
+        else:
+            pending.pop(request.payment_id, None)
+        return result
 
-        def cannot(text: Text, **values: object) -> PaymentResult:
-            if is_repeated:
-                self._service.background.pending.setdefault(request.payment_id, self._service.clock.monotonic())
-                return pending_result(self._service.texts(), request.amount)
-            return refused_result(request.amount, self._service.texts()(text, **values))
+    def _cannot_pay(self, request: PaymentRequest, text: Text, **values: object) -> PaymentResult:
+        """Return REFUSED with a text for a new payment, and PENDING for a repeated one."""
+        if request.repeated:
+            return pending_result(self._service.texts(), request.amount)
+        return refused_result(request.amount, self._service.texts()(text, **values))
 
-        def work() -> PaymentResult:
-            if fault is not None:
-                self._service.journal_fault(fault, f"payment {request.payment_id}")
-                return cannot(Text.PAYMENT_JOURNAL_UNWRITABLE)
-            return self._pay(request, _StoppableUi(ui, self), cannot, is_repeated=is_repeated)
-
-        key = ("on_payment", request.payment_id)
-        return self._exclusively(key, work, lambda: cannot(Text.PAYMENT_BUSY))
-
-    def _pay(
-        self, request: PaymentRequest, ui: Ui, cannot: Callable[..., PaymentResult], *, is_repeated: bool
-    ) -> PaymentResult:
-        background, row = self._service.background, None
+    def _pay(self, request: PaymentRequest, ui: Ui, fault: JournalError | None) -> PaymentResult:
+        background = self._service.background
         try:
+            if fault is not None:
+                raise fault
             with background.active_payment(request.payment_id):
                 context = self._service.context()
                 row = context.journal.find(request.payment_id)
                 if row is not None:
-                    result = resume_payment(context, request, row, ui)
-                elif is_repeated:
-                    result = find_lost_payment(context, request, ui)
-                else:
-                    background.notify_unacknowledged(request.receipt)
-                    result = take_payment(context, request, ui)
+                    return resume_payment(context, request, row, ui)
+                if request.repeated:
+                    return find_lost_payment(context, request, ui)
+                background.notify_unacknowledged(request.receipt)
+                return take_payment(context, request, ui)
         except SettingsError as error:
             _log.error("payment %s can't be taken, the settings can't be used: %s", request.payment_id, error)
-            return cannot(Text.PAYMENT_SETTINGS_BROKEN, fault=error.faults[0].short)
+            return self._cannot_pay(request, Text.PAYMENT_SETTINGS_BROKEN, fault=error.faults[0].short)
         except AnotherTill as error:
             _log.error("payment %s can't be taken: %s", request.payment_id, error)
-            return cannot(Text.PAYMENT_ANOTHER_TILL)
+            return self._cannot_pay(request, Text.PAYMENT_ANOTHER_TILL)
         except JournalError as error:
             self._service.journal_fault(error, f"payment {request.payment_id}")
-            return cannot(Text.PAYMENT_JOURNAL_UNWRITABLE)
+            return self._cannot_pay(request, Text.PAYMENT_JOURNAL_UNWRITABLE)
         except Exception as error:  # noqa: BLE001
-            # No hook raises. What is durable decides later; until then the result must not be PAID.
+            # No hook raises. take_payment answers for its own faults, so no code was sent here.
             _log.error("payment %s: a fault of the plugin: %s", request.payment_id, safe_traceback(error))
-            return cannot(Text.PAYMENT_TILL_FAULT) if is_repeated else self._after_fault(request)
-        if result.status is PaymentStatus.PENDING:
-            background.pending.setdefault(request.payment_id, self._service.clock.monotonic())
-        else:
-            background.pending.pop(request.payment_id, None)
-        return result
-
-    def _after_fault(self, request: PaymentRequest) -> PaymentResult:
-        """Return REFUSED if the journal proves that no code was sent, else UNKNOWN, with a cancellation."""
-        texts = self._service.texts()
-        try:
-            row = self._service.storage.journal().find(request.payment_id)
-        except JournalError:
-            return unknown_result(texts, request.amount)
-        if row is not None:
-            self._service.background.keep_result(row, None)
-            self._service.background.store_results()
-        refused = refused_result(request.amount, texts(Text.PAYMENT_TILL_FAULT))
-        return payment_answer(texts, request, row, refused)
+            return self._cannot_pay(request, Text.PAYMENT_TILL_FAULT)
 
     def acknowledge(self, record: PaymentRecord) -> None:
         """Take note that the host has stored a paid tender.
@@ -204,9 +186,7 @@ class HookDispatcher:
         Raises:
             JournalError: it could not be stored.
         """
-        self._acknowledgement().apply(record)
-        self._service.background.pending.pop(record.payment_id, None)
-        self._service.background.wake()
+        self._acknowledge(record, None)
 
     def receipt_closed(self, receipt: Receipt) -> None:
         """Acknowledge the payments in a closed sale and store its fiscal link.
@@ -218,13 +198,10 @@ class HookDispatcher:
             return
         if receipt.closed_at is None:
             receipt = replace(receipt, closed_at=self._service.clock.wall_ms())
-        acknowledgement = self._acknowledgement()
         for record in receipt.payments:
-            row = acknowledgement.apply(record, receipt)
+            row = self._acknowledge(record, receipt)
             if row is not None and row.receipt_id is not None and receipt.fiscal is not None:
-                store_link(acknowledgement.journal, row, receipt.fiscal.url)
-            self._service.background.pending.pop(record.payment_id, None)
-        self._service.background.wake()
+                store_link(self._service.storage.journal(), row, receipt.fiscal.url)
 
     def ready(self) -> None:
         """Cancel the payments of earlier processes that the host neither repeated nor acknowledged.
@@ -236,9 +213,12 @@ class HookDispatcher:
         """
         self._service.background.decide_orphans()
 
-    def _acknowledgement(self) -> Acknowledgement:
-        service = self._service
-        return Acknowledgement(service.storage.journal(), service.storage.owner, service.texts(), service.host.notice)
+    def _acknowledge(self, record: PaymentRecord, sale: Receipt | None) -> PaymentRow | None:
+        service, storage = self._service, self._service.storage
+        row = acknowledge(storage.journal(), storage.owner, service.texts(), service.host.notice, record, sale)
+        service.background.pending.pop(record.payment_id, None)
+        service.background.wake()
+        return row
 
     # ------------------------------------------------------------------------------------------------------------------
     # Cancels and refunds

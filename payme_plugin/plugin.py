@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
 
 import hookspecs
 
@@ -21,7 +21,7 @@ from hookspecs import hookimpl
 from payme_plugin import PLUGIN_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from hookspecs import (
         CancelRequest,
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from payme_plugin.dispatcher import HookDispatcher
 
 __all__ = ["PaymePlugin", "plugin"]
+
+_Result = TypeVar("_Result")
 
 
 class PaymePlugin:
@@ -65,8 +67,7 @@ class PaymePlugin:
     @hookimpl
     def payment_types(self) -> list[PaymentType]:
         """Return the tender of the settings; see ``hookspecs``."""
-        dispatcher = self._started()
-        return [] if dispatcher is None else dispatcher.payment_types()
+        return self._serve("payment_types", lambda dispatcher: dispatcher.payment_types()) or []
 
     @hookimpl
     def on_payment(self, request: PaymentRequest, ui: Ui) -> PaymentResult | None:
@@ -78,8 +79,7 @@ class PaymePlugin:
         Money effect: may charge.
         """
         _require(request, hookspecs.PaymentRequest)
-        dispatcher = self._started()
-        return None if dispatcher is None else dispatcher.pay(request, ui)
+        return self._serve("on_payment", lambda dispatcher: dispatcher.pay(request, ui))
 
     @hookimpl
     def on_payment_recorded(self, record: PaymentRecord) -> None:
@@ -91,9 +91,7 @@ class PaymePlugin:
         """
         _require(record, hookspecs.PaymentRecord)
         if _is_ours(record):
-            dispatcher = self._running("on_payment_recorded")
-            with self._failing_as("on_payment_recorded"):
-                dispatcher.acknowledge(record)
+            self._serve("on_payment_recorded", lambda dispatcher: dispatcher.acknowledge(record), is_ours=True)
 
     @hookimpl
     def on_ready(self) -> None:
@@ -104,9 +102,7 @@ class PaymePlugin:
 
         Money effect: may cancel.
         """
-        dispatcher = self._running("on_ready")
-        with self._failing_as("on_ready"):
-            dispatcher.ready()
+        self._serve("on_ready", lambda dispatcher: dispatcher.ready(), is_ours=True)
 
     @hookimpl
     def on_cancel(self, request: CancelRequest, ui: Ui) -> ReversalResult | None:
@@ -119,11 +115,8 @@ class PaymePlugin:
         Money effect: may cancel.
         """
         _require(request, hookspecs.CancelRequest)
-        dispatcher = self._running_for("on_cancel", request.payment)
-        if dispatcher is None:
-            return None
-        with self._failing_as("on_cancel"):
-            return dispatcher.cancel(request, ui)
+        is_ours = _is_ours(request.payment)
+        return self._serve("on_cancel", lambda dispatcher: dispatcher.cancel(request, ui), is_ours=is_ours)
 
     @hookimpl
     def validate_refund(self, request: RefundRequest) -> list[RefundViolation]:
@@ -134,8 +127,8 @@ class PaymePlugin:
             HookFailed: the plugin is not running, and the payment is ours.
         """
         _require(request, hookspecs.RefundRequest)
-        dispatcher = self._running_for("validate_refund", request.payment)
-        return [] if dispatcher is None else dispatcher.violations(request)
+        is_ours = _is_ours(request.payment)
+        return self._serve("validate_refund", lambda dispatcher: dispatcher.violations(request), is_ours=is_ours) or []
 
     @hookimpl
     def on_full_refund(self, request: RefundRequest, ui: Ui) -> ReversalResult | None:
@@ -148,11 +141,8 @@ class PaymePlugin:
         Money effect: may cancel.
         """
         _require(request, hookspecs.RefundRequest)
-        dispatcher = self._running_for("on_full_refund", request.payment)
-        if dispatcher is None:
-            return None
-        with self._failing_as("on_full_refund"):
-            return dispatcher.refund(request, ui)
+        is_ours = _is_ours(request.payment)
+        return self._serve("on_full_refund", lambda dispatcher: dispatcher.refund(request, ui), is_ours=is_ours)
 
     @hookimpl
     def on_receipt_closed(self, receipt: Receipt) -> None:
@@ -164,9 +154,7 @@ class PaymePlugin:
         """
         _require(receipt, hookspecs.Receipt)
         if any(_is_ours(record) for record in receipt.payments):
-            dispatcher = self._running("on_receipt_closed")
-            with self._failing_as("on_receipt_closed"):
-                dispatcher.receipt_closed(receipt)
+            self._serve("on_receipt_closed", lambda dispatcher: dispatcher.receipt_closed(receipt), is_ours=True)
 
     @hookimpl
     def on_queue_message(self, message: QueueMessage) -> QueueVerdict | None:
@@ -178,8 +166,7 @@ class PaymePlugin:
         Money effect: may cancel.
         """
         _require(message, hookspecs.QueueMessage)
-        dispatcher = self._started()
-        return None if dispatcher is None else dispatcher.queue_message(message)
+        return self._serve("on_queue_message", lambda dispatcher: dispatcher.queue_message(message))
 
     @hookimpl
     def on_stop(self) -> None:
@@ -221,23 +208,26 @@ class PaymePlugin:
                     self._dispatcher = starting if starting.is_running() else None
         return self._dispatcher
 
-    def _running(self, hook: str) -> HookDispatcher:
+    def _serve(self, hook: str, serve: Callable[[HookDispatcher], _Result], *, is_ours: bool = False) -> _Result | None:
+        """Return what the dispatcher answers to a hook; None if the plugin is not running.
+
+        Args:
+            hook: its name.
+            serve: calls the dispatcher.
+            is_ours: the hook is certainly for this plugin, so that None would be wrong.
+
+        Raises:
+            HookFailed: the hook is ours and the plugin is not running, or the journal can't store what it has to.
+        """
         dispatcher = self._started()
         if dispatcher is None:
-            raise hookspecs.HookFailed(PLUGIN_NAME, hook, "is not running")
-        return dispatcher
-
-    def _running_for(self, hook: str, record: PaymentRecord | None) -> HookDispatcher | None:
-        """Return the dispatcher; None if the plugin is not running and the payment is not ours for certain."""
-        return self._running(hook) if record is not None and _is_ours(record) else self._started()
-
-    @contextmanager
-    def _failing_as(self, hook: str) -> Iterator[None]:
-        """Raise ``HookFailed`` if the journal can't store what a hook has to store."""
+            if is_ours:
+                raise hookspecs.HookFailed(PLUGIN_NAME, hook, "is not running")
+            return None
         from payme_plugin.ledger.errors import JournalError  # noqa: PLC0415
 
         try:
-            yield
+            return serve(dispatcher)
         except JournalError as error:
             raise hookspecs.HookFailed(PLUGIN_NAME, hook, f"could not store it: {error}", error) from error
 
@@ -248,8 +238,8 @@ def _require(argument: object, kind: type) -> None:
         raise TypeError(message)
 
 
-def _is_ours(record: PaymentRecord) -> bool:
-    return record.data.get("plugin") == PLUGIN_NAME
+def _is_ours(record: PaymentRecord | None) -> bool:
+    return record is not None and record.data.get("plugin") == PLUGIN_NAME
 
 
 plugin = PaymePlugin()

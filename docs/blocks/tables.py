@@ -34,13 +34,13 @@ def settings_sample() -> str:
 
 def codes_table() -> str:
     """Return the table of the error codes."""
-    charged = {codes.Charged.NO: "**no**", codes.Charged.ASK: "ask"}
     rows = ["| Code | In the manual | Meaning | Charged? | What the cashier reads (ru) |", "|---|---|---|---|---|"]
     texts = Texts("ru")
     for entry in codes.CATALOGUE:
         known = "yes" if codes.is_documented(entry.code) else "-"
         words = texts.of_error(entry.code).replace("\n", " ")
-        rows.append(f"| {entry.code} | {known} | {_cell(entry.meaning)} | {charged[entry.charged]} | {_cell(words)} |")
+        charged = "**no**" if entry.proves_no_charge else "ask"
+        rows.append(f"| {entry.code} | {known} | {_cell(entry.meaning)} | {charged} | {_cell(words)} |")
     return "\n".join(rows)
 
 

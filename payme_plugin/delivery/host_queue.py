@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,6 @@ from payme_plugin.operations.cancellation import StepOutcome
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
-    from payme_plugin.clock import Clock
     from payme_plugin.delivery.processor import Delivery
     from payme_plugin.ledger.rows import CancellationRow
     from payme_plugin.operations.host_guard import GuardedHost
@@ -29,8 +27,6 @@ VERSION = 1
 
 _LONGEST_VERSION = 40
 _NOTICE = "payme.queue"
-_REMEMBERED_S = 86_400.0
-"""A message that was not delivered again for a day is no longer in a queue."""
 
 
 class UnknownVersion(ValueError):
@@ -92,15 +88,12 @@ class QueueConsumer:
     Args:
         host: shows the notice of a message that can't be handled.
         delivery: provides the processor of the cancellations.
-        clock: time.
     """
 
-    def __init__(self, host: GuardedHost, delivery: Delivery, clock: Clock) -> None:
+    def __init__(self, host: GuardedHost, delivery: Delivery) -> None:
         self._host = host
         self._delivery = delivery
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._problems: dict[str, tuple[float, str]] = {}
+        self._problems: dict[str, str] = {}
 
     def handle(self, message: QueueMessage, texts: Texts) -> QueueVerdict | None:
         """Handle a message of the host's queue; return None if its kind is not ours.
@@ -129,14 +122,6 @@ class QueueConsumer:
             _log.error("queue message %s waits: %s", message.message_id, error)
             return QueueVerdict.RETRY
 
-    def refresh_notice(self) -> None:
-        """Show the problem of the latest message; drop messages that were not repeated for a day."""
-        limit = self._clock.monotonic() - _REMEMBERED_S
-        with self._lock:
-            self._problems = {name: problem for name, problem in self._problems.items() if problem[0] >= limit}
-            texts = [text for _, text in self._problems.values()]
-        self._host.notice(_NOTICE, texts[-1] if texts else None)
-
     def _deliver(self, message_id: str, cancel: Cancel, texts: Texts) -> QueueVerdict:
         processor = self._delivery.processor()
         row = processor.journal.cancellation(cancel.cancellation_id)
@@ -153,9 +138,8 @@ class QueueConsumer:
         return QueueVerdict.DONE if processor.deliver(row, merchants) is StepOutcome.DONE else QueueVerdict.RETRY
 
     def _set_problem(self, message_id: str, text: str | None) -> None:
-        """Show the problem of a message; remove it if ``text`` is None."""
-        with self._lock:
-            self._problems.pop(message_id, None)
-            if text is not None:
-                self._problems[message_id] = (self._clock.monotonic(), text)
-        self.refresh_notice()
+        """Show the latest problem of a message that is not handled; ``text`` is None if this one is handled."""
+        self._problems.pop(message_id, None)
+        if text is not None:
+            self._problems[message_id] = text
+        self._host.notice(_NOTICE, [None, *self._problems.values()][-1])

@@ -195,11 +195,10 @@ class CancellationProcessor:
             self.deliver(row, merchants)
 
     def deliver_until_empty(self, merchants: Merchants, patience_s: float) -> bool:
-        """Step all live rows repeatedly, ignoring their pauses; return whether all have ended.
+        """Step all live rows once, ignoring their pauses; return whether all have ended.
 
-        Rows in state 21 or with a taken lease are worth waiting for: as long as there are any, no other row is stepped.
-        Stop when a pass over all rows has ended none and left none to wait for, or ``patience_s`` seconds
-        (``payDuration``) after the first pass, or after the last row that ended.
+        Rows in state 21 or with a taken lease are stepped repeatedly, until ``patience_s`` seconds (``payDuration``)
+        after the first pass, or after the last row that ended.
 
         Money effect: may cancel.
         """
@@ -207,17 +206,17 @@ class CancellationProcessor:
             if row.confirmed_at is not None:
                 self.deliver(row, merchants)
         gives_up_at: float | None = None
-        waits_for: set[int] = set()
-        while rows := self.cancellations.live():
-            chosen = [row for row in rows if not waits_for or row.cancellation_id in waits_for]
-            outcomes = {row.cancellation_id: self.deliver(row, merchants) for row in chosen}
-            is_whole, waits_for = not waits_for, {number for number, one in outcomes.items() if one in _WAITED_FOR}
-            has_ended, now = StepOutcome.DONE in outcomes.values(), self._clock.monotonic()
-            if has_ended or gives_up_at is None:
+        rows = self.cancellations.live()
+        while rows:
+            outcomes = {row.cancellation_id: self.deliver(row, merchants) for row in rows}
+            now = self._clock.monotonic()
+            if gives_up_at is None or StepOutcome.DONE in outcomes.values():
                 gives_up_at = now + patience_s
-            if not has_ended and (now >= gives_up_at or (is_whole and not waits_for)):
+            if now >= gives_up_at:
                 return False
-            if not has_ended and waits_for:
+            waits_for = {number for number, outcome in outcomes.items() if outcome in _WAITED_FOR}
+            rows = [row for row in self.cancellations.live() if row.cancellation_id in waits_for]
+            if rows:
                 self._clock.sleep(_PAUSE_S)
         return self.cancellations.backlog()[0] == 0
 

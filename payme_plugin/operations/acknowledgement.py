@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.errors import Conflict, Unstorable
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.texts import Texts
 
-__all__ = ["Acknowledgement", "conflicts_with", "import_from_host", "is_complete"]
+__all__ = ["acknowledge", "conflicts_with", "import_from_host", "is_complete"]
 
 _log = Log()
 
@@ -38,50 +37,45 @@ _MAX_TIME_DIGITS = 15
 _WITHOUT_MONEY = frozenset({PaymentState.REVERSING, PaymentState.REVERSED})
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledgement:
-    """Applies what the host says that it has stored.
+def acknowledge(
+    journal: Journal,
+    owner: str,
+    texts: Texts,
+    notice: Callable[[str, str | None], None],
+    record: PaymentRecord,
+    sale: Receipt | None,
+) -> PaymentRow | None:
+    """Acknowledge one payment; return it, or None if neither the journal nor the record identifies it.
 
-    Attributes:
+    Args:
         journal: the journal.
         owner: this process's token.
         texts: the cashier's language.
         notice: shows a notice at the till, by key.
+        record: the payment as the host stored it.
+        sale: its receipt if it is closed; ``closed_at`` is set.
+
+    Raises:
+        JournalError: nothing was stored.
     """
-
-    journal: Journal
-    owner: str
-    texts: Texts
-    notice: Callable[[str, str | None], None]
-
-    def apply(self, record: PaymentRecord, sale: Receipt | None = None) -> PaymentRow | None:
-        """Acknowledge one payment; return it, or None if neither the journal nor the record identifies it.
-
-        Args:
-            record: the payment as the host stored it.
-            sale: its receipt if it is closed; ``closed_at`` is set.
-
-        Raises:
-            JournalError: nothing was stored.
-        """
-        if not is_ours(record):
-            return None
-        row = None
-        try:
-            known = self.journal.find(record.payment_id)
-            if conflicts_with(record, known):
-                _log.error("payment %s is acknowledged with another receipt of Payme's", record.payment_id)
-            elif known is not None:
-                row = self.journal.acknowledge(known, closed_at=None if sale is None else sale.closed_at)
-            elif is_complete(record):
-                return import_from_host(self.journal, self.owner, record, sale)
-        except (Conflict, Unstorable) as error:
-            _log.error("payment %s: %s", record.payment_id, error)
-        if row is None or row.state.is_not_paid or row.state in _WITHOUT_MONEY:
-            _log.error("payment %s is in a sale, but the journal has no money for it", record.payment_id)
-            number = sale.number if sale is not None else row.number if row is not None else "-"
-            self.notice(SALE_NOTICE, self.texts(Text.NOTICE_SALE_UNPAID, number=number))
-        return row
+    if not is_ours(record):
+        return None
+    row = None
+    try:
+        known = journal.find(record.payment_id)
+        if conflicts_with(record, known):
+            _log.error("payment %s is acknowledged with another receipt of Payme's", record.payment_id)
+        elif known is not None:
+            row = journal.acknowledge(known, closed_at=None if sale is None else sale.closed_at)
+        elif is_complete(record):
+            return import_from_host(journal, owner, record, sale)
+    except (Conflict, Unstorable) as error:
+        _log.error("payment %s: %s", record.payment_id, error)
+    if row is None or row.state.is_not_paid or row.state in _WITHOUT_MONEY:
+        _log.error("payment %s is in a sale, but the journal has no money for it", record.payment_id)
+        number = sale.number if sale is not None else row.number if row is not None else "-"
+        notice(SALE_NOTICE, texts(Text.NOTICE_SALE_UNPAID, number=number))
+    return row
 
 
 def conflicts_with(record: PaymentRecord, row: PaymentRow | None) -> bool:

@@ -25,17 +25,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hookspecs import PaymentStatus, ReversalResult, ReversalStatus
+from hookspecs import PaymentResult, PaymentStatus, ReversalResult, ReversalStatus
 from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.states import End, PaymentState
 from payme_plugin.log import Log
-from payme_plugin.operations.results import is_paid_in, is_same_sale, refused_result, stored_result, unknown_result
+from payme_plugin.operations.results import is_paid_in, is_same_sale, refused_result, stored_result
 from payme_plugin.operations.reversal import refused
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
-    from hookspecs import PaymentRequest, PaymentResult
+    from hookspecs import PaymentRequest
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.texts import Texts
@@ -71,7 +71,10 @@ def payment_answer(
     if row.state in {PaymentState.INTENT, PaymentState.CREATED}:
         return otherwise
     if row.state is PaymentState.PAYING or is_paid_in(request, row):
-        return otherwise if otherwise.status is PaymentStatus.PENDING else unknown_result(texts, request.amount)
+        if otherwise.status is PaymentStatus.PENDING:
+            return otherwise
+        message = texts(Text.PAYMENT_CHARGE_MAY_HANG)
+        return PaymentResult(status=PaymentStatus.UNKNOWN, amount=request.amount, message=message)
     if row.state.is_not_paid:
         return stored_result(row)
     is_reused = row.state is PaymentState.RECORDED

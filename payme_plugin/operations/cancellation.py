@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from payme_plugin.operations.context import Limits
     from payme_plugin.paymego.protocols import Client
 
-__all__ = ["CancellationStep", "MerchantClient", "StepOutcome", "pause_ms"]
+__all__ = ["CancellationStep", "MerchantClient", "StepOutcome", "begin_cancel", "pause_ms"]
 
 _log = Log()
 
@@ -96,6 +96,28 @@ def pause_ms(attempts: int, jitter: float) -> int:
     """
     whole = min(_FIRST_PAUSE_MS << min(max(attempts, 0), _MOST_DOUBLINGS), _LONGEST_PAUSE_MS)
     return int(whole * (1 - jitter / 2))
+
+
+def begin_cancel(rows: Cancellations, row: CancellationRow, events: EventLog) -> bool:
+    """Record that ``receipts.cancel`` is about to be sent; return whether it may be.
+
+    It may if the journal has stored now, or earlier, that it begins: a full disk must not stop the return of the money.
+    If a row is refused repeatedly, only its first request and each new result are events.
+
+    Raises:
+        Conflict: the cancellation has ended, or its payment is acknowledged.
+    """
+    is_first = row.begun_at is None
+    try:
+        rows.begin(row, events=(*events.unstored, events.request_event(CANCEL)) if is_first else ())
+    except Conflict:
+        raise
+    except JournalError as error:
+        _log.error("cancellation %d: %s", row.cancellation_id, error)
+        return not is_first
+    if is_first:
+        events.take()
+    return True
 
 
 class CancellationStep:
@@ -169,7 +191,8 @@ class CancellationStep:
                     return StepOutcome.LATER, "Payme does not say when the receipt was made", None
                 if row.created_at - (receipt.create_time_ms or row.created_at) >= _OLDEST_MS:
                     return StepOutcome.HELD, "an orphan older than 7 days by Payme's time", Hold.OLD
-            self._begin(row, events)
+            if not begin_cancel(self._rows, row, events):
+                return StepOutcome.LATER, "the journal can't store that the cancel begins", None
             answered = queries.cancel(wait.request_limit())
             state = answered if state in _CANCEL_AT else queries.state(wait.request_limit())
         if state == ReceiptState.CANCELLED:
@@ -191,22 +214,6 @@ class CancellationStep:
         if row.cause is not Cause.UNRECORDED or row.begun_at is not None:
             return False
         return row.created_at - self._journal.payment(row.payment_id).created_at >= _OLDEST_MS
-
-    def _begin(self, row: CancellationRow, events: EventLog) -> None:
-        # If a row is refused repeatedly, only its first request and each new result are events.
-        stored = () if row.begun_at is not None else (*events.unstored, events.request_event(CANCEL))
-        try:
-            self._rows.begin(row, events=stored)
-        except Conflict:
-            raise
-        except JournalError as error:
-            if row.begun_at is None:
-                raise
-            # A full disk must not stop the return of the money.
-            _log.error("cancellation %d: %s", row.cancellation_id, error)
-        else:
-            if stored:
-                events.mark_request_stored(CANCEL)
 
     def _queries(
         self, row: CancellationRow, merchant: MerchantClient, events: EventLog

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.operations.cancellation import MerchantClient
     from payme_plugin.operations.payment_slips import PaymentSlips
-    from payme_plugin.operations.results import NotPaid
     from payme_plugin.paymego.protocols import Client
     from payme_plugin.settings import Settings
     from payme_plugin.texts import Text, Texts
@@ -54,7 +53,7 @@ class Context:
         notice: shows a notice at the till, by key; None withdraws it.
         files: detects that the journal's files were deleted, moved or replaced.
         merchants: the merchant accounts of the settings, by posId; a former one goes before the current one.
-        keep_result: keeps what the journal can't store: a payment and its outcome, or None if that is unknown.
+        keep_result: takes the id of a payment whose result the journal can't store; it is ended once it can.
     """
 
     client: Client
@@ -67,14 +66,13 @@ class Context:
     slips: PaymentSlips
     notice: Callable[[str, str | None], None]
     files: FileIdentity
-    keep_result: Callable[[PaymentRow, NotPaid | None], None]
-    merchants: Mapping[str, MerchantClient] = field(default_factory=dict)
+    keep_result: Callable[[str], None]
+    merchants: Mapping[str, MerchantClient]
 
     def for_row(self, row: PaymentRow) -> Context | None:
         """Return the context with the client of a payment's merchant account; None if the settings lack its key."""
-        if row.pos_id in self.merchants:
-            return replace(self, client=self.merchants[row.pos_id].client)
-        return self if row.pos_id == self.settings.pos_id else None
+        merchant = self.merchants.get(row.pos_id)
+        return None if merchant is None else replace(self, client=merchant.client)
 
     @property
     def limits(self) -> Limits:

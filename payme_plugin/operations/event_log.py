@@ -5,7 +5,7 @@ An event costs no commit of its own. What is added after the last transition is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.rows import Event
@@ -19,72 +19,45 @@ if TYPE_CHECKING:
 __all__ = ["EventLog"]
 
 
-@dataclass(slots=True)
-class _Event:
-    at_ms: int
-    kind: EventKind
-    text: str
-    count: int = 1
-
-
 class EventLog:
     """Events that are not stored yet.
 
-    A request that gets the same answer again, as in polling, only adds to a count.
-
-    The event of a request that moves money is stored before the request leaves: ``request_event`` returns it for that
-    commit, ``mark_request_stored`` says that the commit was made.
+    Every request has the event of what came of it; one that equals the event before it, as in polling, only adds to a
+    count. A request that creates a receipt or moves money has an event of its own when it begins. If it moves money,
+    ``request_event`` returns that event for the commit that precedes the request.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._events: list[_Event] = []
-        self._stored_request: str | None = None
-
-    def add_request(self, method: str) -> None:
-        """Add the event of a request that begins, unless it is stored already."""
-        stored, self._stored_request = self._stored_request, None
-        if stored != method:
-            self._add(EventKind.REQUEST, f"request {method}")
+        self._events: list[tuple[Event, int]] = []
 
     def request_event(self, method: str) -> Event:
         """Return the event of a request that leaves once the commit with this event is durable."""
         return Event(at_ms=self._clock.wall_ms(), kind=EventKind.REQUEST, text=f"request {method}")
 
-    def mark_request_stored(self, method: str) -> None:
-        """Forget the events: they are stored, and so is the event of the request that leaves next."""
-        self._events.clear()
-        self._stored_request = method
+    def add_request(self, method: str) -> None:
+        """Add the event of a request that begins."""
+        self._events.append((self.request_event(method), 1))
 
     def add_answer(self, text: str) -> None:
         """Add the event of what came of a request; its text must hold no secret."""
-        self._add(EventKind.ANSWER, text)
-
-    def _add(self, kind: EventKind, text: str) -> None:
-        events = self._events
-        if events and events[-1].text == text:
-            events[-1].count += 1
-            return
-        events.append(_Event(self._clock.wall_ms(), kind, text))
-        if [event.text for event in events[-4:-2]] == [event.text for event in events[-2:]]:
-            del events[-2:]
-            events[-1].count += 1
+        event, count = Event(at_ms=self._clock.wall_ms(), kind=EventKind.ANSWER, text=text), 1
+        if self.last == text:
+            event, count = self._events.pop()
+            count += 1
+        self._events.append((event, count))
 
     @property
     def last(self) -> str:
         """The text of the last event that is not stored yet, or an empty text."""
-        return self._events[-1].text if self._events else ""
+        return self._events[-1][0].text if self._events else ""
 
     @property
     def unstored(self) -> Sequence[Event]:
         """The events for a commit."""
         return [
-            Event(
-                at_ms=event.at_ms,
-                kind=event.kind,
-                text=event.text if event.count == 1 else f"{event.text} ({event.count} times)",
-            )
-            for event in self._events
+            event if count == 1 else replace(event, text=f"{event.text} ({count} times)")
+            for event, count in self._events
         ]
 
     def take(self) -> Sequence[Event]:

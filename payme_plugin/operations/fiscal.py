@@ -125,28 +125,22 @@ def send_fiscal_link(
         return False
     deadline = clock.monotonic() + merchant.limits.timeout_s
     params = receipts.set_fiscal_data(row.receipt_id, data)
+    has_answer, has_it = True, False
     try:
         answer = merchant.client.begin("receipts.set_fiscal_data", params, deadline).answer()
-    except ServerError as refusal:
-        if refusal.bound and not is_transient(refusal.code):
-            _log.error("payment %s: Payme refuses the fiscal receipt, error %d", row.payment_id, refusal.code)
-            links.end(row, f"Payme refuses it, error {refusal.code}")
-            return False
-        reason = refusal.explanation if refusal.bound else f"{refusal.explanation}, perhaps of another request"
+        is_final = has_it = isinstance(answer.result, Mapping) and answer.result.get("success") is True
+        result = "Payme has it" if has_it else "the answer does not confirm it"
     except CallFailed as failure:
-        later(failure.explanation)
-        return False
+        has_answer, result = isinstance(failure, ServerError), failure.explanation
+        is_final = isinstance(failure, ServerError) and failure.bound and not is_transient(failure.code)
+    is_last = has_answer and clock.wall_ms() - row.created_at >= _PATIENCE_MS
+    if is_final or is_last:
+        if not has_it:
+            _log.error("payment %s: the fiscal receipt is not sent again: %s", row.payment_id, result)
+        links.end(row, result if is_final else f"Payme did not take it in 3 days, {result}")
     else:
-        if isinstance(answer.result, Mapping) and answer.result.get("success") is True:
-            links.end(row, "Payme has it")
-            return False
-        reason = "the answer does not confirm it"
-    if clock.wall_ms() - row.created_at < _PATIENCE_MS:
-        later(reason)
-        return False
-    _log.error("payment %s: Payme did not take the fiscal receipt in 3 days: %s", row.payment_id, reason)
-    links.end(row, f"Payme did not take it in 3 days, {reason}")
-    return True
+        later(result)
+    return is_last and not is_final
 
 
 def _can_be_named(item: Item) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hookspecs import PaymentStatus
-from payme_plugin.operations.results import NotPaid, Paid, message_of, nothing_charged
+from payme_plugin.operations.results import NotPaid, Paid, message_of, nothing_charged, to_cancel
 from payme_plugin.paymego.codes import proves_no_charge
 from payme_plugin.paymego.errors import CallFailed, NotSent, ServerError
 from payme_plugin.paymego.states import ReceiptState
@@ -90,12 +90,7 @@ def poll(
         if wait.has_stopped():
             break
         if is_last:
-            return NotPaid(
-                status=PaymentStatus.UNKNOWN,
-                message=context.texts(Text.PAYMENT_UNKNOWN),
-                reason="payDuration is over",
-                needs_cancellation=True,
-            )
+            return to_cancel(context.texts, PaymentStatus.UNKNOWN, Text.PAYMENT_UNKNOWN, "payDuration is over")
         # Answers slower than the frequency skip their turns instead of piling up.
         turns = int((wait.now - next_question) / context.limits.frequency_s) + 1
         next_question = min(next_question + turns * context.limits.frequency_s, wait.ends)
@@ -105,31 +100,18 @@ def poll(
     wait.acknowledge_stop()
     if queries.state(wait.question_limit()) == ReceiptState.PAID:
         return Paid(None)
-    return NotPaid(
-        status=PaymentStatus.ABORTED,
-        message=context.texts(Text.PAYMENT_ABORTED),
-        reason="the cashier stopped",
-        needs_cancellation=True,
-    )
+    return to_cancel(context.texts, PaymentStatus.ABORTED, Text.PAYMENT_ABORTED, "the cashier stopped")
 
 
 def _outcome_of_state(texts: Texts, state: int | None) -> NotPaid | Paid | None:
     if state == ReceiptState.PAID:
         return Paid(None)
     if state == ReceiptState.CANCELLED:  # nothing was charged, or all of it is back: the cancellation confirms it
-        return NotPaid(
-            status=PaymentStatus.REFUSED,
-            message=texts(Text.PAYMENT_CANCELLED_BY_PAYME),
-            reason="Payme says cancelled (50)",
-            needs_cancellation=True,
-        )
+        reason = "Payme says cancelled (50)"
+        return to_cancel(texts, PaymentStatus.REFUSED, Text.PAYMENT_CANCELLED_BY_PAYME, reason)
     if state == ReceiptState.CANCELLING:  # the money is being returned: the cancellation follows it to its end
-        return NotPaid(
-            status=PaymentStatus.REFUSED,
-            message=texts(Text.PAYMENT_RETURNING),
-            reason="Payme says that it is cancelling (21)",
-            needs_cancellation=True,
-        )
+        reason = "Payme says that it is cancelling (21)"
+        return to_cancel(texts, PaymentStatus.REFUSED, Text.PAYMENT_RETURNING, reason)
     return None
 
 

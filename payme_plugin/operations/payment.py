@@ -31,6 +31,7 @@ from payme_plugin.operations.wait import CashierWait
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.errors import CallFailed, Fault, ServerError, Unclear
 from payme_plugin.paymego.states import ReceiptState
+from payme_plugin.secret import safe_traceback
 from payme_plugin.settings import account_of
 from payme_plugin.texts import Text
 
@@ -67,10 +68,11 @@ def take_payment(context: Context, request: PaymentRequest, ui: Ui) -> PaymentRe
         return results.refused_result(request.amount, context.texts(text))
     payment = _Payment(context, request, ui)
     try:
-        return payment.take(payment.add_intent())
-    except Conflict:
-        return payment.answer_known(context.journal.find(request.payment_id))
-    except JournalError as error:
+        try:
+            return payment.take(payment.add_intent())
+        except Conflict:
+            return payment.answer_known(context.journal.find(request.payment_id))
+    except Exception as error:  # noqa: BLE001 - no hook raises, and the code may have been sent
         return payment.refuse_or_leave(error)
 
 
@@ -84,7 +86,7 @@ def resume_payment(context: Context, request: PaymentRequest, row: PaymentRow, u
         ui: the cashier.
 
     Raises:
-        JournalError: the journal can't be used.
+        JournalError: the journal can't be used, so the payment can't be decided now.
 
     Money effect: may leave a cancellation.
     """
@@ -198,7 +200,7 @@ class _Payment:
                 needs_cancellation=row.receipt_id is not None,
             )
         elif (context := self._context.for_row(row)) is None:
-            outcome = results.unknown(self._context.texts, "asked again; the settings have another merchant account")
+            outcome = self._unknown("asked again; the settings have another merchant account")
         else:
             self._context = context
             self._wait.start()
@@ -213,16 +215,21 @@ class _Payment:
         pending = results.pending_result(self._context.texts, self._request.amount)
         return payment_answer(self._context.texts, self._request, row, pending)
 
-    def refuse_or_leave(self, error: JournalError) -> PaymentResult:
-        """Return the result of a new payment that the journal can't store any more.
+    def refuse_or_leave(self, error: Exception) -> PaymentResult:
+        """Return the result of a new payment that can't go on: the journal can't store it, or the plugin has a fault.
 
-        Before the code leaves it is REFUSED. Later it is UNKNOWN: its cancellation is kept in memory until the journal
-        can store it.
+        Before the code leaves it is REFUSED. Later it is UNKNOWN. Its end, with a cancellation if a code was sent, is
+        kept in memory until the journal can store it.
         """
-        results.report_journal_fault(self._context, self._request.payment_id, error)
-        refused = results.refused_result(self._request.amount, self._context.texts(Text.PAYMENT_JOURNAL_UNWRITABLE))
+        text = Text.PAYMENT_JOURNAL_UNWRITABLE
+        if isinstance(error, JournalError):
+            results.report_journal_fault(self._context, self._request.payment_id, error)
+        else:
+            text = Text.PAYMENT_TILL_FAULT
+            _log.error("payment %s: a fault of the plugin: %s", self._request.payment_id, safe_traceback(error))
+        refused = results.refused_result(self._request.amount, self._context.texts(text))
         if self.row is not None:
-            self._context.keep_result(self.row, None)
+            self._context.keep_result(self.row.payment_id)
         return payment_answer(self._context.texts, self._request, self.row, refused)
 
     def _result_of(
@@ -237,13 +244,7 @@ class _Payment:
         if isinstance(outcome, Paid):
             outcome = self._paid_unless_moved(outcome)
         stored = results.commit(self._context, row, outcome, self._events, fingerprint, receipt_id)
-        if isinstance(outcome, Paid):
-            texts = self._context.texts
-            return results.unknown_result(texts, row.amount) if stored is None else self._paid(stored, outcome.receipt)
-        if stored is None:
-            unstored = results.unstored_result(row, outcome)
-            return payment_answer(self._context.texts, self._request, row, unstored)
-        return results.stored_result(stored)
+        return self._paid(stored, outcome.receipt) if isinstance(outcome, Paid) else results.stored_result(stored)
 
     def add_intent(self) -> PaymentRow:
         """Store the intent.
@@ -345,7 +346,7 @@ class _Payment:
             events=self._events.unstored,
             request=self._events.request_event(_PAY),
         )
-        self._events.mark_request_stored(_PAY)
+        self._events.take()
         return row
 
     def _send_pay(self, row: PaymentRow, code: Code) -> NotPaid | Paid | AskAgain | None:
@@ -385,8 +386,12 @@ class _Payment:
         try:
             self._context.files.require()
         except JournalError:
-            return results.unknown(self._context.texts, "paid (4), but the journal's files were moved")
+            return self._unknown("paid (4), but the journal's files were moved")
         return paid
+
+    def _unknown(self, reason: str) -> NotPaid:
+        text = Text.PAYMENT_CHARGE_MAY_HANG
+        return results.to_cancel(self._context.texts, PaymentStatus.UNKNOWN, text, reason)
 
     def _paid(self, row: PaymentRow, receipt: ServerReceipt | None) -> PaymentResult:
         """Return PAID, unless Payme's receipt contradicts it; it is asked for if the slip needs a missing field."""

@@ -92,7 +92,6 @@ class ReceiptQueries:
 
         Money effect: charges if the method is ``receipts.pay``, cancels if it is ``receipts.cancel``.
         """
-        self._events.add_request(method)
         pending = self._client.begin(method, params, limit)
         if not self._wait.wait_for(pending, self._text):
             pending.abandon()

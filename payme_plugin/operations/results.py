@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hookspecs import PaymentRecord, PaymentResult, PaymentStatus
@@ -17,11 +17,9 @@ from payme_plugin.paymego.errors import Fault, NotSent, ServerError
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from hookspecs import PaymentRequest
     from payme_plugin.ledger.journal import Journal
-    from payme_plugin.ledger.rows import Event, PaymentRow
+    from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.operations.context import Context
     from payme_plugin.operations.event_log import EventLog
     from payme_plugin.paymego.errors import CallFailed
@@ -47,9 +45,7 @@ __all__ = [
     "report_journal_fault",
     "store_unstored",
     "stored_result",
-    "unknown",
-    "unknown_result",
-    "unstored_result",
+    "to_cancel",
 ]
 
 _log = Log()
@@ -121,15 +117,9 @@ def refused_result(amount: int, message: str) -> PaymentResult:
     return PaymentResult(status=PaymentStatus.REFUSED, amount=amount, message=message)
 
 
-def unknown_result(texts: Texts, amount: int) -> PaymentResult:
-    """Return UNKNOWN for a payment whose code may have been sent."""
-    return PaymentResult(status=PaymentStatus.UNKNOWN, amount=amount, message=texts(Text.PAYMENT_CHARGE_MAY_HANG))
-
-
-def unknown(texts: Texts, reason: str) -> NotPaid:
-    """Return the outcome UNKNOWN, with a cancellation."""
-    message = texts(Text.PAYMENT_CHARGE_MAY_HANG)
-    return NotPaid(status=PaymentStatus.UNKNOWN, message=message, reason=reason, needs_cancellation=True)
+def to_cancel(texts: Texts, status: PaymentStatus, text: Text, reason: str) -> NotPaid:
+    """Return an outcome that leaves a cancellation, because the receipt may be charged or is still open."""
+    return NotPaid(status=status, message=texts(text), reason=reason, needs_cancellation=True)
 
 
 def pending_result(texts: Texts, amount: int) -> PaymentResult:
@@ -147,12 +137,6 @@ def stored_result(row: PaymentRow) -> PaymentResult:
         error_code=row.error_code,
         cancellation_queued=row.cancellation_queued,
     )
-
-
-def unstored_result(row: PaymentRow, outcome: NotPaid) -> PaymentResult:
-    """Return the result of an outcome that can't be stored; correct only if nothing was charged."""
-    state = PaymentState[outcome.status.name]
-    return stored_result(replace(row, state=state, message=outcome.message, error_code=outcome.error_code))
 
 
 def paid_result(context: Context, row: PaymentRow, receipt: ServerReceipt | None) -> PaymentResult:
@@ -178,8 +162,8 @@ def commit(
     events: EventLog,
     fingerprint: str | None,
     receipt_id: str | None,
-) -> PaymentRow | None:
-    """Commit the outcome and its cancellation, if any; keep it in memory and return None if they can't be stored.
+) -> PaymentRow:
+    """Commit the outcome and its cancellation, if any.
 
     Args:
         context: journal, clock, texts and notices.
@@ -191,28 +175,30 @@ def commit(
 
     Raises:
         Conflict: the payment has changed. Read it again and act on that.
+        JournalError: the outcome must not be told, because it may not be stored.
     """
-    try:
-        if isinstance(outcome, Paid):
-            paid_at = outcome.receipt.pay_time_ms if outcome.receipt is not None else None
-            row = context.journal.move(
-                row,
-                PaymentState.PAID,
-                "Payme says paid (4)",
-                paid_at=context.clock.wall_ms() if paid_at is None else paid_at,
-                events=events.take(),
-            )
-            if row.acknowledged_at is not None:
-                row = context.journal.acknowledge(row)
-        else:
-            released = fingerprint if outcome.released_code else None
-            row = _store(context.journal, row, outcome, events.take(), released_code=released, receipt_id=receipt_id)
-    except Conflict:
-        raise
-    except JournalError as error:
-        report_journal_fault(context, row.payment_id, error)
-        context.keep_result(row, outcome if isinstance(outcome, NotPaid) else None)
-        return None
+    if isinstance(outcome, Paid):
+        paid_at = outcome.receipt.pay_time_ms if outcome.receipt is not None else None
+        row = context.journal.move(
+            row,
+            PaymentState.PAID,
+            "Payme says paid (4)",
+            paid_at=context.clock.wall_ms() if paid_at is None else paid_at,
+            events=events.take(),
+        )
+        if row.acknowledged_at is not None:
+            row = context.journal.acknowledge(row)
+    else:
+        row = context.journal.move(
+            row,
+            PaymentState[outcome.status.name],
+            outcome.reason,
+            receipt_id=receipt_id if row.receipt_id is None else None,
+            released_code=fingerprint if outcome.released_code else None,
+            result=StoredResult(message=outcome.message, error_code=outcome.error_code),
+            cancellation=NewCancellation(cause=Cause.UNRECORDED) if outcome.needs_cancellation else None,
+            events=events.take(),
+        )
     try:
         context.files.require()
         context.notice(JOURNAL_NOTICE, None)
@@ -221,49 +207,21 @@ def commit(
     return row
 
 
-def store_unstored(journal: Journal, payment_id: str, outcome: NotPaid | None, texts: Texts) -> None:
-    """Store a result that was told but could not be stored; do nothing if the payment has another by now.
+def store_unstored(journal: Journal, payment_id: str, texts: Texts) -> None:
+    """End a payment whose result could not be stored; do nothing if the payment has a result by now.
 
     Args:
         journal: the journal.
         payment_id: the payment.
-        outcome: the outcome; None if it is unknown what happened.
         texts: for the result that a host may ask for later.
 
     Raises:
         JournalError: it can't be stored now.
     """
     row = journal.find(payment_id)
-    with suppress(Conflict):
-        if row is None or not (row.state.is_unfinished or row.state is PaymentState.PAID):
-            return
-        if outcome is None or row.state is PaymentState.PAID:
+    if row is not None and (row.state.is_unfinished or row.state is PaymentState.PAID):
+        with suppress(Conflict):
             abandon(journal, row, "told without a result that could be stored", texts)
-        else:
-            # Without a stored receipt id no code was sent: an unpaid receipt takes no money.
-            is_needed = outcome.needs_cancellation and row.receipt_id is not None
-            _store(journal, row, replace(outcome, needs_cancellation=is_needed))
-
-
-def _store(
-    journal: Journal,
-    row: PaymentRow,
-    outcome: NotPaid,
-    events: Sequence[Event] = (),
-    *,
-    released_code: str | None = None,
-    receipt_id: str | None = None,
-) -> PaymentRow:
-    return journal.move(
-        row,
-        PaymentState[outcome.status.name],
-        outcome.reason,
-        receipt_id=receipt_id if row.receipt_id is None else None,
-        released_code=released_code,
-        result=StoredResult(message=outcome.message, error_code=outcome.error_code),
-        cancellation=NewCancellation(cause=Cause.UNRECORDED) if outcome.needs_cancellation else None,
-        events=events,
-    )
 
 
 def report_journal_fault(context: Context, payment_id: str, error: JournalError) -> None:

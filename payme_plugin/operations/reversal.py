@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 
 from hookspecs import ReversalResult, ReversalStatus
 from payme_plugin.ledger.cancellations import Cancellations
-from payme_plugin.ledger.errors import Conflict, JournalError
+from payme_plugin.ledger.errors import JournalError
 from payme_plugin.ledger.rows import NewCancellation
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.log import Log
+from payme_plugin.operations.cancellation import begin_cancel
 from payme_plugin.operations.event_log import EventLog
 from payme_plugin.operations.receipt_queries import CANCEL, ReceiptQueries, receipt_id_of
 from payme_plugin.operations.wait import CashierWait
@@ -121,6 +122,7 @@ class _Reversal:
         self._receipt_id = receipt_id_of(row)
         self._events = EventLog(context.clock)
         self._wait = CashierWait(context.clock, ui, context.limits)
+        self._progress = context.progress(Text.PROGRESS_REVERSING)
         self._queries = ReceiptQueries(
             context.client,
             self._wait,
@@ -192,7 +194,7 @@ class _Reversal:
 
         Money effect: may cancel, the whole amount.
         """
-        if not self._begin(cancellation):
+        if not begin_cancel(self._rows, cancellation, self._events):
             return self._queued(cancellation)
         try:
             answer = self._queries.call(CANCEL, receipts.by_id(self._receipt_id), self._wait.request_limit())
@@ -205,22 +207,6 @@ class _Reversal:
             return self._queued(cancellation)
         state = self._queries.state_in(answer, self._wait.question_limit())
         return self._result_of(cancellation, state)
-
-    def _begin(self, cancellation: CancellationRow) -> bool:
-        """Record that ``receipts.cancel`` is about to be sent; return whether the journal could.
-
-        Raises:
-            Conflict: the cancellation has ended.
-        """
-        try:
-            self._rows.begin(cancellation, events=(*self._events.unstored, self._events.request_event(CANCEL)))
-        except Conflict:
-            raise
-        except JournalError as error:
-            _log.error("payment %s: %s", cancellation.payment_id, error)
-            return False
-        self._events.mark_request_stored(CANCEL)
-        return True
 
     def _is_withdrawn(self, cancellation: CancellationRow, error: ServerError) -> bool:
         """Withdraw the cancellation if Payme's refusal is final; return whether it was withdrawn."""
@@ -306,6 +292,3 @@ class _Reversal:
             return False
         next_at = min(self._wait.now + self._context.limits.frequency_s, self._wait.ends)
         return self._wait.pause_until(next_at, self._progress)
-
-    def _progress(self, left_s: float) -> str:
-        return self._context.texts(Text.PROGRESS_REVERSING, left_s=round(left_s))

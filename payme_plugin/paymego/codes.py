@@ -8,28 +8,17 @@ a proof only if all its known meanings are refusals before the debit.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
 __all__ = [
     "CATALOGUE",
     "MANUAL_CODES",
     "OF_ANOTHER_ACCOUNT",
-    "Charged",
     "ErrorCode",
     "find",
     "is_documented",
     "is_transient",
     "proves_no_charge",
 ]
-
-
-class Charged(Enum):
-    """Whether a code in an answer to ``receipts.pay`` proves that nothing was charged."""
-
-    NO = "no"
-    """Refused before a debit: nothing was charged."""
-    ASK = "ask"
-    """Not certain: ask for the receipt's state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +28,20 @@ class ErrorCode:
     Attributes:
         code: the code.
         meaning: what it means; several meanings are joined with *or*.
-        charged: whether it proves that nothing was charged.
+        proves_no_charge: an answer to ``receipts.pay`` with it proves that nothing was charged, because it is a refusal
+            before a debit; False: ask for the receipt's state.
     """
 
     code: int
     meaning: str
-    charged: Charged
+    proves_no_charge: bool
 
 
 OF_ANOTHER_ACCOUNT = frozenset({-32504, -31602, -31601, -31003})
 """Codes that say, for a receipt of the journal, that another server or account was asked; they prove nothing."""
 
 _TRANSIENT = frozenset({-32400, -32504, -31001, -31002, -31100, -31620, -31622, -31623, -31624, -31625})
-_NO, _ASK = Charged.NO, Charged.ASK
+_NO, _ASK = True, False
 
 _MANUAL = (
     ErrorCode(-32300, "transport error: the request was not a POST", _NO),
@@ -132,4 +122,4 @@ def proves_no_charge(code: int) -> bool:
     An unknown code proves nothing.
     """
     entry = find(code)
-    return entry is not None and entry.charged is Charged.NO
+    return entry is not None and entry.proves_no_charge

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from owed_money import owe, owe_paid, owe_refund
-from payme_plugin.ledger.states import End
 from payme_plugin.sandbox import CancelPlan, FaultKind
 from virtual_paymego import Passage
 
@@ -159,7 +158,7 @@ def test_while_one_is_waited_for_the_others_are_left_alone(world: HookedWorld) -
     assert asked.count(rows[0].receipt_id) > 10
 
 
-def test_what_ended_while_it_was_waited_for_gives_the_others_one_more_try(world: HookedWorld) -> None:
+def test_a_row_that_failed_is_left_to_the_worker_whatever_ends_after_it(world: HookedWorld) -> None:
     slow, stuck = (owe_paid(world, f"p{number}", number) for number in (1, 2))
     world.paymego.bank.plan_cancel(slow.receipt_id, CancelPlan(settle_s=10))
     world.paymego.bank.put_state(world.paymego.now_ms, stuck.receipt_id, 77)
@@ -168,40 +167,8 @@ def test_what_ended_while_it_was_waited_for_gives_the_others_one_more_try(world:
     assert not drain(world)
 
     asked = [sent.receipt_id for sent in world.paymego.sent[turn:]]
-    assert asked.count(stuck.receipt_id) == 2
+    assert asked.count(stuck.receipt_id) == 1
     assert world.live("p1") == []
-
-
-def test_what_ended_counts_though_others_were_waited_for_after_it(world: HookedWorld) -> None:
-    quick, slow, stuck = (owe_paid(world, f"p{number}", number) for number in (1, 2, 3))
-    world.paymego.bank.plan_cancel(quick.receipt_id, CancelPlan(settle_s=5))
-    world.paymego.bank.plan_cancel(slow.receipt_id, CancelPlan(settle_s=3600))
-    world.paymego.bank.put_state(world.paymego.now_ms, stuck.receipt_id, 77)
-    put_aside_at = world.clock.monotonic() + 10
-    world.clock.at(put_aside_at, lambda: world.paymego.bank.put_state(world.paymego.now_ms, slow.receipt_id, 77))
-    turn = len(world.paymego.sent)
-
-    assert not drain(world)
-
-    asked = [sent.receipt_id for sent in world.paymego.sent[turn:]]
-    assert asked.count(stuck.receipt_id) == 2
-
-
-def test_a_row_that_another_process_ends_meanwhile_is_a_change(world: HookedWorld) -> None:
-    held, stuck = (owe_paid(world, f"p{number}", number) for number in (1, 2))
-    world.paymego.bank.put_state(world.paymego.now_ms, stuck.receipt_id, 77)
-    another = ExitStack()
-    assert another.enter_context(world.background._storage.opened.leases.try_acquire(held.cancellation_id))
-
-    def end() -> None:
-        world.background.processor().cancellations.end(held, End.CANCELLED, "Payme says cancelled (50)")
-        another.close()
-
-    world.clock.at(world.clock.monotonic() + 5, end)
-    turn = len(world.paymego.sent)
-
-    assert not drain(world)
-    assert [sent.receipt_id for sent in world.paymego.sent[turn:]] == [stuck.receipt_id] * 2
 
 
 def test_the_key_of_another_kassa_leaves_its_rows(world: HookedWorld) -> None:

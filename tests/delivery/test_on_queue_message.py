@@ -242,15 +242,6 @@ def test_the_notice_of_a_message_that_is_dropped_goes_with_it(world: HookedWorld
     assert QUEUE_NOTICE not in world.host.notices
 
 
-def test_a_message_that_has_not_come_again_for_a_day_is_in_no_queue_any_more(world: HookedWorld) -> None:
-    world.message(of_a_newer_version(message_of(owe_paid(world))))
-
-    world.work(DAY_S - 60)
-    assert QUEUE_NOTICE in world.host.notices
-    world.work(120)
-    assert QUEUE_NOTICE not in world.host.notices
-
-
 def test_a_message_that_comes_again_and_again_keeps_its_notice(world: HookedWorld) -> None:
     message = of_a_newer_version(message_of(owe_paid(world)))
     for _ in range(3):

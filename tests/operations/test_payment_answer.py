@@ -9,7 +9,7 @@ import pytest
 from answer_changes import body, result, with_receipt, without_receipt_fields
 from hookspecs import PaymentStatus
 from payme_plugin.ledger.states import Cause
-from payme_plugin.paymego.codes import CATALOGUE, Charged
+from payme_plugin.paymego.codes import CATALOGUE
 from payme_plugin.sandbox import BuyerAction, CancelPlan, FaultKind
 from payme_plugin.texts import Text
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 PAY, CHECK, CANCEL = "receipts.pay", "receipts.check", "receipts.cancel"
 STALE = {-31400, -31101, -31103}
-PROVING = sorted(entry.code for entry in CATALOGUE if entry.charged is Charged.NO)
-ASKING = sorted(entry.code for entry in CATALOGUE if entry.charged is Charged.ASK)
+PROVING = sorted(entry.code for entry in CATALOGUE if entry.proves_no_charge)
+ASKING = sorted(entry.code for entry in CATALOGUE if not entry.proves_no_charge)
 UNHEARD_OF = [-1, -31999, -40000, 0, 7]
 
 

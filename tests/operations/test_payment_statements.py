@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from payme_plugin.paymego.codes import CATALOGUE, Charged
+from payme_plugin.paymego.codes import CATALOGUE
 from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, Fault, FaultKind
 from payment_statements import check_codes_leave_once, check_order_of_durability, check_result, check_time
 from virtual_paymego import Passage
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 METHODS = ["receipts.create", "receipts.pay", "receipts.check", "receipts.get", "receipts.cancel"]
 CODES = sorted(entry.code for entry in CATALOGUE)
-ASKING = [*sorted(entry.code for entry in CATALOGUE if entry.charged is Charged.ASK), -1, -31999]
+ASKING = [*sorted(entry.code for entry in CATALOGUE if not entry.proves_no_charge), -1, -31999]
 
 
 @dataclass(frozen=True)

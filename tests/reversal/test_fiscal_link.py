@@ -273,8 +273,8 @@ def test_a_refusal_of_the_server_ends_it_with_a_line_in_the_log(
     world.work(4000)
 
     assert len(told(world)) == 1
-    assert "payment p1: Payme refuses the fiscal receipt, error -31601" in caplog.text
-    assert world.events()[-1].text == "fiscal receipt: Payme refuses it, error -31601"
+    assert "payment p1: the fiscal receipt is not sent again: error -31601" in caplog.text
+    assert world.events()[-1].text == "fiscal receipt: error -31601"
 
 
 def test_it_waits_for_the_kassa_that_took_the_payment(world: HookedWorld) -> None:

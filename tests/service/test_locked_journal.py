@@ -119,7 +119,7 @@ def test_a_hook_waits_for_a_locked_journal_once_however_much_there_is_to_store(
     keep_result = plugin._dispatcher._service.background.keep_result
 
     with locked(till):
-        keep_result(till.row("p4"), None)  # as a result that was told and could not be stored
+        keep_result("p4")  # as a result that was told and could not be stored
         began = time.monotonic()
         try:
             answer = hooks(till, records)[hook]()
@@ -159,5 +159,5 @@ def test_a_result_that_could_not_be_stored_is_stored_with_its_cancellation_once_
     owe(till)
 
     assert till.pay(till.code(), payment_id="next", receipt=open_sale(9)).status is PaymentStatus.PAID
-    assert till.row("unstored").state is PaymentState.REFUSED
+    assert till.row("unstored").state is PaymentState.UNKNOWN
     assert till.row("unstored").cancellation_queued

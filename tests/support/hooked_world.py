@@ -46,9 +46,7 @@ if TYPE_CHECKING:
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.errors import JournalError
     from payme_plugin.ledger.journal import Journal
-    from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.operations.context import Context
-    from payme_plugin.operations.results import NotPaid
     from payme_plugin.paymego.client import PaymeGoClient
     from payme_plugin.service import OpenStorage, Service, Storage
     from payme_plugin.settings import Settings, SettingsReader
@@ -199,9 +197,9 @@ class HookedWorld(World):
         """Let the worker work: one round now, and whatever it would do in the seconds after it."""
         self._processes[-1].work(self, self.clock.monotonic() + duration_s)
 
-    def keep_result(self, row: PaymentRow, outcome: NotPaid | None) -> None:
-        """Keep a result that the journal can't store, where the real background keeps it."""
-        self.background.keep_result(row, outcome)
+    def keep_result(self, payment_id: str) -> None:
+        """Keep a payment whose result the journal can't store, where the real background keeps it."""
+        self.background.keep_result(payment_id)
 
     def read_settings(self) -> Settings:
         """Return the settings of this moment; ``SettingsError`` while they are broken."""

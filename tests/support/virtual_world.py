@@ -10,7 +10,7 @@ from hookspecs import Slip
 from payme_plugin.ledger.connection import FileIdentity
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.locks import Leases
-from payme_plugin.operations.acknowledgement import Acknowledgement
+from payme_plugin.operations.acknowledgement import acknowledge
 from payme_plugin.operations.cancellation import MerchantClient
 from payme_plugin.operations.context import Context, limits_of
 from payme_plugin.operations.lost_payment import find_lost_payment
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from hookspecs import PaymentRecord, PaymentRequest, PaymentResult, Receipt
     from payme_plugin.ledger.rows import CancellationRow, EventRow, PaymentRow
     from payme_plugin.operations.payment_slips import PaymentSlips
-    from payme_plugin.operations.results import NotPaid
     from payme_plugin.settings import Settings
     from payme_plugin.texts import Text
 
@@ -102,7 +101,7 @@ class World:
         self.journal = self._open()
         self.files = self._identity()
         self.owner = "process-1"
-        self.unstored: dict[str, NotPaid | None] = {}
+        self.unstored: list[str] = []
 
     def close(self) -> None:
         """Close the journal."""
@@ -118,7 +117,7 @@ class World:
         self.journal.close()
         self.journal = self._open()
         self.files = self._identity()
-        self.unstored = {}
+        self.unstored = []
         self.owner = f"process-{int(self.owner.partition('-')[2]) + 1}"
         self.client = self._new_client()
 
@@ -142,15 +141,15 @@ class World:
             },
         )
 
-    def keep_result(self, row: PaymentRow, outcome: NotPaid | None) -> None:
-        """Keep a result that the journal can't store."""
-        self.unstored[row.payment_id] = outcome
+    def keep_result(self, payment_id: str) -> None:
+        """Keep a payment whose result the journal can't store."""
+        self.unstored.append(payment_id)
 
     def store_results(self) -> None:
         """Store the results that were kept, as the worker and the next hook do."""
-        for payment_id in list(self.unstored):
-            store_unstored(self.journal, payment_id, self.unstored[payment_id], self.texts)
-            del self.unstored[payment_id]
+        while self.unstored:
+            store_unstored(self.journal, self.unstored[0], self.texts)
+            del self.unstored[0]
 
     def decide_orphans(self, pending: Collection[str] = ()) -> int:
         """Say that the till has asked again and acknowledged; return how many orphans there were."""
@@ -159,7 +158,7 @@ class World:
     def acknowledge(self, record: PaymentRecord | None, sale: Receipt | None = None) -> PaymentRow | None:
         """Say that the till has stored a payment, in a closed sale where one is given."""
         assert record is not None
-        return Acknowledgement(self.journal, self.owner, self.texts, self.host.notice).apply(record, sale)
+        return acknowledge(self.journal, self.owner, self.texts, self.host.notice, record, sale)
 
     def says_yes_after(self, thinks_s: float) -> Callable[[float], bool]:
         """Return the hand of a cashier who, asked whether to stop, thinks so long and then stops."""
