@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from payme_plugin.delivery.host_queue import QueueConsumer
 from payme_plugin.delivery.processor import CancellationProcessor
 from payme_plugin.delivery.worker import Worker
 from payme_plugin.ledger.errors import AnotherTill, Damaged, FileMoved, JournalError, Unavailable
-from payme_plugin.ledger.locks import LeaderLock
+from payme_plugin.ledger.locks import LEADER, LeaderLock
 from payme_plugin.ledger.retention import forget_finished
 from payme_plugin.ledger.states import Hold
 from payme_plugin.log import Log
@@ -46,6 +47,7 @@ _LINKS_NOTICE = "payme.fiscal_links"
 _BACKLOG_NOTICE = "payme.cancellations"
 _REOPENED_NOTICE = "payme.cancellations.reopened"
 _ANOTHER_TILL_NOTICE = "payme.another_till"
+_BUSY_NOTICE = "payme.cancellations.busy"
 _DEFAULT_LANGUAGE = "ru"
 _MAX_LIVE_AGE_MS = 3_600_000
 _LATE_MS = 600_000
@@ -150,14 +152,16 @@ class Background:
     @contextlib.contextmanager
     def active(self, payment_id: str) -> Iterator[None]:
         """Let the worker yield to the hook that works on this payment, until the block ends."""
+        process = os.getpid()
         with self._changed:
             self._active = payment_id
         try:
             yield
         finally:
-            with self._changed:
-                self._active = None
-                self._changed.notify_all()
+            if process == os.getpid():
+                with self._changed:
+                    self._active = None
+                    self._changed.notify_all()
 
     def keep_result(self, row: PaymentRow, outcome: NotPaid | None) -> None:
         """Keep a result that was told but could not be stored, until ``store_results`` can store it.
@@ -259,6 +263,7 @@ class Background:
         self._notify_count(_LINKS_NOTICE, Text.NOTICE_FISCAL_LINKS_ENDED, processor.links_ended)
         rows = processor.cancellations
         self._notify_accounts(processor)
+        self._notify_busy_lease(processor)
         self._notify_count(_TOO_OLD_NOTICE, Text.NOTICE_PAYMENTS_TOO_OLD, rows.held(Hold.OLD))
         live, oldest, reopened = rows.backlog()
         self._notify_count(_REOPENED_NOTICE, Text.NOTICE_CANCELLATIONS_REOPENED, reopened)
@@ -301,7 +306,9 @@ class Background:
 
     def _require_leader(self) -> None:
         is_leader = self._try_lead()
-        self._host.notice(_ANOTHER_TILL_NOTICE, None if is_leader else self.texts()(Text.NOTICE_ANOTHER_TILL))
+        holder = None if is_leader else self._storage.opened.leases.holder(LEADER)
+        text = None if is_leader else self.texts()(Text.NOTICE_ANOTHER_TILL, process=holder or "?")
+        self._host.notice(_ANOTHER_TILL_NOTICE, text)
         if not is_leader:
             message = "another process works with this folder, and decides about its payments"
             raise AnotherTill(message)
@@ -326,6 +333,21 @@ class Background:
         unknown = next(iter(processor.unknown_at.values()), None)
         text = None if unknown is None else texts(Text.NOTICE_RECEIPT_UNKNOWN, made_at=unknown[0], asked_at=unknown[1])
         self._host.notice(_UNKNOWN_NOTICE, text)
+
+    def _notify_busy_lease(self, processor: CancellationProcessor) -> None:
+        """Show which other process has held the lease of a cancellation for more than two timeouts."""
+        busy, leases = processor.busy, self._storage.opened.leases
+        settings, now, text = self._current_settings(), self._clock.monotonic(), None
+        for number, since in list(busy.items()):
+            with leases.try_acquire(number) as is_free:
+                pass
+            if is_free:
+                busy.pop(number, None)
+                self.wake(retry=True)
+            elif text is None and settings is not None and now - since > 2 * settings.timeout_s:
+                holder = leases.holder(number)
+                text = None if holder == os.getpid() else self.texts()(Text.NOTICE_LEASE_BUSY, process=holder or "?")
+        self._host.notice(_BUSY_NOTICE, text)
 
     def _notify_count(self, key: str, text: Text, count: int) -> None:
         self._host.notice(key, self.texts()(text, count=count) if count else None)

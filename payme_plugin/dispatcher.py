@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -9,7 +10,10 @@ from enum import Enum
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from hookspecs import PaymentResult, PaymentStatus, ReceiptKind, RefundRequest, ReversalResult, ReversalStatus
+from hookspecs.faults import HookFailed
+from payme_plugin import PLUGIN_NAME
 from payme_plugin.ledger.errors import AnotherTill, Conflict, JournalError, Unstorable
+from payme_plugin.ledger.locks import Leases
 from payme_plugin.log import Log
 from payme_plugin.operations import reversal_requests
 from payme_plugin.operations.acknowledgement import Acknowledgement
@@ -50,6 +54,10 @@ _STOP_TIMEOUT_S = 2.0
 _Result = TypeVar("_Result", PaymentResult, ReversalResult)
 
 
+class _Forked(BaseException):
+    """A method of ``Ui`` has forked, and the child has returned from it into its parent's hook."""
+
+
 class _State(Enum):
     STARTING = "starting"
     RUNNING = "running"
@@ -73,12 +81,19 @@ class HookDispatcher:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._process = os.getpid()
         self._changed = threading.Condition(threading.Lock())
         self._state = _State.STARTING
         self._running: _Running | None = None
 
     def is_running(self) -> bool:
-        """Return whether hooks are served, i.e. ``start`` has ended and ``stop`` has not begun."""
+        """Return whether hooks are served, i.e. ``start`` has ended and ``stop`` has not begun.
+
+        Raises:
+            _Forked: not in this process.
+        """
+        if self._process != os.getpid():
+            raise _Forked
         return self._state is _State.RUNNING
 
     def start(self) -> None:
@@ -112,6 +127,10 @@ class HookDispatcher:
             if self._running is not None:
                 return
         self._service.stop()
+
+    def leave_to_parent(self) -> None:
+        """Close the lock files of the parent in its forked child; the parent keeps its locks."""
+        Leases.close_inherited()
 
     def payment_types(self) -> list[PaymentType]:
         """Return the tender of the settings; an empty list if there is none."""
@@ -150,6 +169,15 @@ class HookDispatcher:
 
         key = ("on_payment", request.payment_id)
         return self._exclusively(key, work, lambda: cannot(Text.PAYMENT_BUSY))
+
+    def pay_in_child(self, request: PaymentRequest) -> PaymentResult | None:
+        """Answer a payment in a forked child, without the journal and without a lock; return None if it isn't ours."""
+        if self._service.settings.payment_type() != request.payment_type:
+            return None
+        texts = self._service.texts()
+        if request.repeated:
+            return pending_result(texts, request.amount)
+        return refused_result(request.amount, texts(Text.PAYMENT_TILL_FAULT))
 
     def _pay(
         self, request: PaymentRequest, ui: Ui, cannot: Callable[..., PaymentResult], *, is_repeated: bool
@@ -403,16 +431,20 @@ class HookDispatcher:
         try:
             result = work()
             mine.result.set_result(result)
+        except _Forked:
+            raise HookFailed(PLUGIN_NAME, key[0], "goes on in the parent of this process") from None
         except BaseException as error:
-            mine.result.set_exception(error)
+            if self._process == os.getpid():
+                mine.result.set_exception(error)
             raise
         finally:
-            with self._changed:
-                self._running = None
-                self._changed.notify_all()
-                is_last = self._state is _State.STOPPED
-            if is_last:
-                self._service.stop()
+            if self._process == os.getpid():
+                with self._changed:
+                    self._running = None
+                    self._changed.notify_all()
+                    is_last = self._state is _State.STOPPED
+                if is_last:
+                    self._service.stop()
         self._log_result(key, result, began_at)
         if result.cancellation_queued:
             self._service.background.wake(retry=True)

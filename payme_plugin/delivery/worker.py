@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -77,7 +78,8 @@ class Worker:
             self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        process = os.getpid()
+        while process == os.getpid() and not self._stopping.is_set():
             self._wake.wait(self._run_once())
             self._wake.clear()
 

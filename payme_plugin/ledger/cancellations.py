@@ -78,7 +78,7 @@ class Cancellations:
         query = "SELECT * FROM cancellation WHERE payment_id = ? ORDER BY cancellation_id DESC LIMIT 1"
         return self._journal.one(CancellationRow, query, payment_id)
 
-    def due(self, most: int) -> list[CancellationRow]:
+    def due(self, most: int | None = None) -> list[CancellationRow]:
         """Return at most ``most`` valid live rows that are due, the longest due first; without those held as old."""
         return due_rows(self._journal, CancellationRow, _WORKED_ON, most)
 
@@ -338,14 +338,14 @@ def _ended(row: CancellationRow) -> Conflict:
     return Conflict(f"cancellation {row.cancellation_id} has ended")
 
 
-def due_rows(journal: Journal, kind: type[_Row], live: str, most: int) -> list[_Row]:
+def due_rows(journal: Journal, kind: type[_Row], live: str, most: int | None) -> list[_Row]:
     """Return valid live rows that are due, the longest due first.
 
     Args:
         journal: the journal.
         kind: the class of the rows.
         live: the query for the live rows, unsorted; it ends with a condition.
-        most: how many rows at most.
+        most: how many rows at most; None: all.
     """
     now = journal.now_ms()
     query = f"{live} AND (due_at <= ? OR due_at > ?) ORDER BY due_at"

@@ -206,6 +206,8 @@ class CancellationStep:
         else:
             if stored:
                 events.mark_request_stored(CANCEL)
+        # The cancellations of a deleted journal are lost when this process ends, so they are carried out now.
+        self._journal.files.require(may_be_deleted=True)
 
     def _queries(
         self, row: CancellationRow, merchant: MerchantClient, events: EventLog

@@ -211,6 +211,7 @@ class _Reversal:
 
         Raises:
             Conflict: the cancellation has ended.
+            FileMoved: another journal is in the place of this one.
         """
         try:
             self._rows.begin(cancellation, events=(*self._events.unstored, self._events.request_event(CANCEL)))
@@ -220,6 +221,7 @@ class _Reversal:
             _log.error("payment %s: %s", cancellation.payment_id, error)
             return False
         self._events.mark_request_stored(CANCEL)
+        self._context.journal.files.require(may_be_deleted=True)
         return True
 
     def _is_withdrawn(self, cancellation: CancellationRow, error: ServerError) -> bool:
