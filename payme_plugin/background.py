@@ -152,16 +152,14 @@ class Background:
     @contextlib.contextmanager
     def active(self, payment_id: str) -> Iterator[None]:
         """Let the worker yield to the hook that works on this payment, until the block ends."""
-        process = os.getpid()
         with self._changed:
             self._active = payment_id
         try:
             yield
         finally:
-            if process == os.getpid():
-                with self._changed:
-                    self._active = None
-                    self._changed.notify_all()
+            with self._changed:
+                self._active = None
+                self._changed.notify_all()
 
     def keep_result(self, row: PaymentRow, outcome: NotPaid | None) -> None:
         """Keep a result that was told but could not be stored, until ``store_results`` can store it.
@@ -306,10 +304,11 @@ class Background:
 
     def _require_leader(self) -> None:
         is_leader = self._try_lead()
-        holder = None if is_leader else self._storage.opened.leases.holder(LEADER)
-        text = None if is_leader else self.texts()(Text.NOTICE_ANOTHER_TILL, process=holder or "?")
-        self._host.notice(_ANOTHER_TILL_NOTICE, text)
-        if not is_leader:
+        if is_leader:
+            self._host.notice(_ANOTHER_TILL_NOTICE, None)
+        else:
+            holder = self._storage.opened.leases.holder(LEADER) or "?"
+            self._host.notice(_ANOTHER_TILL_NOTICE, self.texts()(Text.NOTICE_ANOTHER_TILL, process=holder))
             message = "another process works with this folder, and decides about its payments"
             raise AnotherTill(message)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -10,8 +9,6 @@ from enum import Enum
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from hookspecs import PaymentResult, PaymentStatus, ReceiptKind, RefundRequest, ReversalResult, ReversalStatus
-from hookspecs.faults import HookFailed
-from payme_plugin import PLUGIN_NAME
 from payme_plugin.ledger.errors import AnotherTill, Conflict, JournalError, Unstorable
 from payme_plugin.ledger.locks import Leases
 from payme_plugin.log import Log
@@ -54,10 +51,6 @@ _STOP_TIMEOUT_S = 2.0
 _Result = TypeVar("_Result", PaymentResult, ReversalResult)
 
 
-class _Forked(BaseException):
-    """A method of ``Ui`` has forked, and the child has returned from it into its parent's hook."""
-
-
 class _State(Enum):
     STARTING = "starting"
     RUNNING = "running"
@@ -81,19 +74,12 @@ class HookDispatcher:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._process = os.getpid()
         self._changed = threading.Condition(threading.Lock())
         self._state = _State.STARTING
         self._running: _Running | None = None
 
     def is_running(self) -> bool:
-        """Return whether hooks are served, i.e. ``start`` has ended and ``stop`` has not begun.
-
-        Raises:
-            _Forked: not in this process.
-        """
-        if self._process != os.getpid():
-            raise _Forked
+        """Return whether hooks are served, i.e. ``start`` has ended and ``stop`` has not begun."""
         return self._state is _State.RUNNING
 
     def start(self) -> None:
@@ -175,9 +161,8 @@ class HookDispatcher:
         if self._service.settings.payment_type() != request.payment_type:
             return None
         texts = self._service.texts()
-        if request.repeated:
-            return pending_result(texts, request.amount)
-        return refused_result(request.amount, texts(Text.PAYMENT_TILL_FAULT))
+        refused_here = refused_result(request.amount, texts(Text.PAYMENT_TILL_FAULT))
+        return pending_result(texts, request.amount) if request.repeated else refused_here
 
     def _pay(
         self, request: PaymentRequest, ui: Ui, cannot: Callable[..., PaymentResult], *, is_repeated: bool
@@ -431,20 +416,16 @@ class HookDispatcher:
         try:
             result = work()
             mine.result.set_result(result)
-        except _Forked:
-            raise HookFailed(PLUGIN_NAME, key[0], "goes on in the parent of this process") from None
         except BaseException as error:
-            if self._process == os.getpid():
-                mine.result.set_exception(error)
+            mine.result.set_exception(error)
             raise
         finally:
-            if self._process == os.getpid():
-                with self._changed:
-                    self._running = None
-                    self._changed.notify_all()
-                    is_last = self._state is _State.STOPPED
-                if is_last:
-                    self._service.stop()
+            with self._changed:
+                self._running = None
+                self._changed.notify_all()
+                is_last = self._state is _State.STOPPED
+            if is_last:
+                self._service.stop()
         self._log_result(key, result, began_at)
         if result.cancellation_queued:
             self._service.background.wake(retry=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -78,8 +77,7 @@ class Worker:
             self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        process = os.getpid()
-        while process == os.getpid() and not self._stopping.is_set():
+        while not self._stopping.is_set():
             self._wake.wait(self._run_once())
             self._wake.clear()
 

@@ -32,7 +32,6 @@ __all__ = [
     "FileIdentity",
     "connect",
     "connect_read_only",
-    "fds_of",
     "files_of",
     "transaction",
     "translated",
@@ -336,16 +335,6 @@ class FileIdentity:
 def files_of(path: Path) -> tuple[Path, Path, Path]:
     """Return the files of the journal at ``path``: the database, its log and the index of the log."""
     return path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
-
-
-def fds_of(process: Path, path: Path) -> Iterator[str]:
-    """Yield the descriptors of a file in a folder of /proc; none if they can't be read."""
-    with suppress(OSError):
-        name = path.resolve()
-        for link in (process / "fd").iterdir():
-            with suppress(OSError):
-                if link.readlink() == name:
-                    yield link.name
 
 
 def _device_and_inode(file: Path) -> tuple[int, int] | None:

@@ -66,7 +66,7 @@ class Journal(JournalReader):
             InUse: an earlier version wrote it, and a process works with it.
         """
         migrate_file(path)
-        super().__init__(connect(path, host_identity), path)
+        super().__init__(connect(path, host_identity))
         self._clock = clock
         self._codes = SentCodes(clock)
         self._impatient_until_s = float("-inf")

@@ -18,7 +18,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.connection import fds_of, translated
+from payme_plugin.ledger.connection import translated
 from payme_plugin.ledger.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -91,10 +91,11 @@ class Leases:
     def holder(self, number: int) -> int | None:
         """Return the id of the oldest process that has the byte locked; None if none has, or /proc does not tell."""
         lock = re.compile(rf"^lock:.* OFDLCK .* {number} {number}$", re.MULTILINE)
-        for process in sorted(Path("/proc").glob("[0-9]*"), key=lambda folder: int(folder.name)):
-            for fd in fds_of(process, self.path):
-                with suppress(OSError):
-                    if lock.search((process / "fdinfo" / fd).read_text("ascii")):
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                for link in (process / "fd").iterdir():
+                    is_open = link.readlink() == self.path.resolve()
+                    if is_open and lock.search((process / "fdinfo" / link.name).read_text("ascii")):
                         return int(process.name)
         return None
 

@@ -10,10 +10,9 @@ import ctypes
 import os
 import threading
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from payme_plugin.ledger.connection import fds_of, translated
+from payme_plugin.ledger.connection import translated
 from payme_plugin.ledger.errors import Conflict, Damaged, Unavailable
 from payme_plugin.ledger.migration import open_reader
 from payme_plugin.ledger.rows import CancellationRow, EventRow, FiscalLinkRow, PaymentRow, row_of
@@ -22,6 +21,7 @@ from payme_plugin.log import Log
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = ["JournalReader", "close_inherited"]
 
@@ -44,14 +44,9 @@ ctypes.pythonapi.Py_IncRef(ctypes.py_object(_open_journals))
 
 
 class JournalReader:
-    """The reading half of the journal. Only the process that opened it can use or close it.
+    """The reading half of the journal. Only the process that opened it can use it."""
 
-    Attributes:
-        path: its file.
-    """
-
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        self.path = path
+    def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._lock = threading.Lock()
         self._process = os.getpid()
@@ -68,7 +63,7 @@ class JournalReader:
             Unavailable: it can't be read.
         """
         connection = open_reader(path)
-        return None if connection is None else JournalReader(connection, path)
+        return None if connection is None else JournalReader(connection)
 
     @property
     def damage(self) -> str | None:
@@ -167,33 +162,30 @@ class JournalReader:
         """Return the cancellation with this number, live or ended, or None."""
         return self.one(CancellationRow, "SELECT * FROM cancellation WHERE cancellation_id = ?", cancellation_id)
 
-    def close(self) -> None:
-        """Close the connection."""
-        if not self.is_inherited():
-            with self._lock:
-                self._connection.close()
-            _open_journals.discard(self)
+    def close(self, *, inherited: bool = False) -> None:
+        """Close the connection.
 
-    def is_inherited(self) -> bool:
-        """Return whether a parent of this process opened the journal."""
-        return self._process != os.getpid()
-
-    def close_inherited(self) -> None:
-        """Close a parent's journal in its child, which is to open the same file.
+        Args:
+            inherited: only if a parent of this process opened it; else only if this process did.
 
         Raises:
-            Unavailable: it was in use at the fork, or the host has closed its descriptors.
+            Unavailable: the parent used it at the fork.
         """
-        if not any(fds_of(Path("/proc/self"), self.path)) or not self._lock.acquire(blocking=False):
-            message = "a forked process can't open the journal again: start the till in a program of its own"
-            raise Unavailable(message)
-        self._connection.close()
-        _open_journals.discard(self)
+        if self._is_inherited() is inherited:
+            if not self._lock.acquire(blocking=not inherited):
+                message = "the journal was in use at the fork: start the till in a program of its own"
+                raise Unavailable(message)
+            self._connection.close()
+            self._lock.release()
+            _open_journals.discard(self)
+
+    def _is_inherited(self) -> bool:
+        return self._process != os.getpid()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Yield the connection to one thread at a time. For the other modules of the ledger."""
-        if self.is_inherited():
+        if self._is_inherited():
             message = "the journal belongs to the process that forked this one"
             raise Unavailable(message)
         try:
@@ -260,5 +252,4 @@ def close_inherited() -> None:
         Unavailable: one of them can't be closed.
     """
     for journal in list(_open_journals):
-        if journal.is_inherited():
-            journal.close_inherited()
+        journal.close(inherited=True)

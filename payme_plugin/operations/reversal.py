@@ -192,7 +192,9 @@ class _Reversal:
 
         Money effect: may cancel, the whole amount.
         """
-        if not self._begin(cancellation):
+        has_begun = self._begin(cancellation)
+        self._context.journal.files.require(may_be_deleted=True)
+        if not has_begun:
             return self._queued(cancellation)
         try:
             answer = self._queries.call(CANCEL, receipts.by_id(self._receipt_id), self._wait.request_limit())
@@ -211,7 +213,6 @@ class _Reversal:
 
         Raises:
             Conflict: the cancellation has ended.
-            FileMoved: another journal is in the place of this one.
         """
         try:
             self._rows.begin(cancellation, events=(*self._events.unstored, self._events.request_event(CANCEL)))
@@ -221,7 +222,6 @@ class _Reversal:
             _log.error("payment %s: %s", cancellation.payment_id, error)
             return False
         self._events.mark_request_stored(CANCEL)
-        self._context.journal.files.require(may_be_deleted=True)
         return True
 
     def _is_withdrawn(self, cancellation: CancellationRow, error: ServerError) -> bool:

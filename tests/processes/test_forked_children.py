@@ -270,5 +270,5 @@ os._exit(0)
 """
     code = sandbox.issue_code()
     with program(script, tmp_path, settings, [code]) as till:
-        assert [till.hear(), till.hear()] == [[False, "HookFailed"], [True, "PAID"]]
+        assert [till.hear(), till.hear()] == [[False, "REFUSED"], [True, "PAID"]]
     assert sandbox.pays(code) == 1
