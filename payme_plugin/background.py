@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from payme_plugin.delivery.host_queue import QueueConsumer
 from payme_plugin.delivery.processor import CancellationProcessor
 from payme_plugin.delivery.worker import Worker
 from payme_plugin.ledger.errors import AnotherTill, Damaged, FileMoved, JournalError, Unavailable
-from payme_plugin.ledger.locks import LeaderLock
+from payme_plugin.ledger.locks import LEADER, LeaderLock
 from payme_plugin.ledger.retention import forget_finished
 from payme_plugin.ledger.states import Hold
 from payme_plugin.log import Log
@@ -44,6 +45,7 @@ _LINKS_NOTICE = "payme.fiscal_links"
 _BACKLOG_NOTICE = "payme.cancellations"
 _REOPENED_NOTICE = "payme.cancellations.reopened"
 _ANOTHER_TILL_NOTICE = "payme.another_till"
+_BUSY_NOTICE = "payme.cancellations.busy"
 _DEFAULT_LANGUAGE = "ru"
 _MAX_LIVE_AGE_MS = 3_600_000
 _LATE_MS = 600_000
@@ -255,6 +257,7 @@ class Background:
     def _notify_cancellations(self, processor: CancellationProcessor) -> None:
         """Show what keeps money from its return: a missing key, the wrong server, age, or nothing but the wait."""
         rows, merchants = processor.cancellations, self.merchants()
+        self._notify_busy_lease(processor)
         self._notify(_LINKS_NOTICE, Text.NOTICE_FISCAL_LINKS_ENDED, processor.links_ended)
         if merchants is not None:
             missing = sorted(rows.accounts() - merchants.keys())
@@ -305,7 +308,8 @@ class Background:
 
     def _require_leader(self) -> None:
         is_leader = self._try_lead()
-        self._notify(_ANOTHER_TILL_NOTICE, Text.NOTICE_ANOTHER_TILL, not is_leader)
+        holder = None if is_leader else self._storage.opened.leases.holder(LEADER) or "?"
+        self._notify(_ANOTHER_TILL_NOTICE, Text.NOTICE_ANOTHER_TILL, not is_leader, process=holder)
         if not is_leader:
             message = "another process works with this folder, and decides about its payments"
             raise AnotherTill(message)
@@ -313,6 +317,21 @@ class Background:
     def _notify(self, key: str, text: Text, count: int, **values: object) -> None:
         """Show a notice, which may name the count; withdraw it if the count is 0."""
         self._host.notice(key, self.texts()(text, count=count, **values) if count else None)
+
+    def _notify_busy_lease(self, processor: CancellationProcessor) -> None:
+        """Show which other process has held the lease of a cancellation for more than two timeouts."""
+        busy, leases = processor.busy, self._storage.opened.leases
+        settings, now, text = self._current_settings(), self._clock.monotonic(), None
+        for number, since in list(busy.items()):
+            with leases.try_acquire(number) as is_free:
+                pass
+            if is_free:
+                busy.pop(number, None)
+                self.wake(retry=True)
+            elif text is None and settings is not None and now - since > 2 * settings.timeout_s:
+                holder = leases.holder(number)
+                text = None if holder == os.getpid() else self.texts()(Text.NOTICE_LEASE_BUSY, process=holder or "?")
+        self._host.notice(_BUSY_NOTICE, text)
 
     def _forget_finished(self) -> None:
         """Delete payments older than ``keepDays``, 100 at a time, once a day."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from hookspecs import PaymentResult, PaymentStatus, ReceiptKind, RefundRequest, ReversalResult, ReversalStatus
 from payme_plugin.ledger.errors import AnotherTill, Conflict, JournalError, Unstorable
+from payme_plugin.ledger.locks import Leases
 from payme_plugin.log import Log
 from payme_plugin.operations import reversal_requests
 from payme_plugin.operations.acknowledgement import acknowledge
@@ -115,6 +116,10 @@ class HookDispatcher:
                 return
         self._service.stop()
 
+    def leave_to_parent(self) -> None:
+        """Close the lock files of the parent in its forked child; the parent keeps its locks."""
+        Leases.close_inherited()
+
     def payment_types(self) -> list[PaymentType]:
         """Return the tender of the settings; an empty list if there is none."""
         return self._service.payment_types()
@@ -151,6 +156,11 @@ class HookDispatcher:
         if request.repeated:
             return pending_result(self._service.texts(), request.amount)
         return refused_result(request.amount, self._service.texts()(text, **values))
+
+    def pay_in_child(self, request: PaymentRequest) -> PaymentResult | None:
+        """Answer a payment in a forked child, without the journal and without a lock; return None if it isn't ours."""
+        is_ours = self._service.settings.payment_type() == request.payment_type
+        return self._cannot_pay(request, Text.PAYMENT_TILL_FAULT) if is_ours else None
 
     def _pay(self, request: PaymentRequest, ui: Ui, fault: JournalError | None) -> PaymentResult:
         background = self._service.background

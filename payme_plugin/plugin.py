@@ -6,6 +6,7 @@ It imports only ``hookspecs`` and the standard library, so that a till starts qu
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
@@ -50,6 +51,7 @@ class PaymePlugin:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._process: int | None = None
         self._host: Host | None = None
         self._starting: HookDispatcher | None = None
         self._dispatcher: HookDispatcher | None = None
@@ -61,7 +63,7 @@ class PaymePlugin:
         A start that fails, e.g. for want of threads, is tried again at the next hook.
         """
         self.on_stop()
-        self._host = host
+        self._host, self._process = host, os.getpid()
         self._started()
 
     @hookimpl
@@ -79,6 +81,8 @@ class PaymePlugin:
         Money effect: may charge.
         """
         _require(request, hookspecs.PaymentRequest)
+        if self._is_child():
+            return None if self._dispatcher is None else self._dispatcher.pay_in_child(request)
         return self._serve("on_payment", lambda dispatcher: dispatcher.pay(request, ui))
 
     @hookimpl
@@ -171,6 +175,8 @@ class PaymePlugin:
     @hookimpl
     def on_stop(self) -> None:
         """End work; see ``hookspecs``. Meanwhile hooks are still answered, because they may join a running one."""
+        if self._is_child():
+            self._lock, self._starting, self._dispatcher = threading.Lock(), None, None
         with self._lock:
             self._host = None
             stopping, self._starting = self._starting or self._dispatcher, None
@@ -180,11 +186,26 @@ class PaymePlugin:
             if self._dispatcher is stopping:
                 self._dispatcher = None
 
+    def _is_child(self) -> bool:
+        """Return whether the process that called ``on_start`` has forked this one.
+
+        A child takes no lock and stops nothing, because all of it is the parent's. A host in C may have forked without
+        Python's knowledge, so the parent's lock files are closed here.
+        """
+        if self._process in {None, os.getpid()}:
+            return False
+        if self._dispatcher is not None:
+            self._dispatcher.leave_to_parent()
+        return True
+
     def _started(self) -> HookDispatcher | None:
         """Return the dispatcher; start it if an earlier start failed. None before the start and after the stop.
 
-        During the start it is None too: the start calls the host, which may call a hook, a stop or another start.
+        During the start it is None too: the start calls the host, which may call a hook, a stop or another start. In a
+        forked child it is None until ``on_start`` is called there.
         """
+        if self._is_child():
+            return None
         starting: HookDispatcher | None = None
         try:
             with self._lock:

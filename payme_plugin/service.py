@@ -17,6 +17,7 @@ from payme_plugin.ledger.connection import FileIdentity
 from payme_plugin.ledger.errors import Damaged, JournalError, Unavailable
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.locks import USERS, Leases
+from payme_plugin.ledger.reader import close_inherited
 from payme_plugin.log import Log
 from payme_plugin.operations.cancellation import MerchantClient
 from payme_plugin.operations.context import Context, limits_of
@@ -326,6 +327,7 @@ class Storage:
     def _open(self) -> OpenStorage:
         folder, identity = self._host.data_dir(), self._host.identity()
         path, leases = folder / FILE_NAME, Leases(folder)
+        close_inherited()
         with ExitStack() as closing:
             journal = Journal(path, host_identity=identity, clock=self._clock)
             closing.callback(journal.close)

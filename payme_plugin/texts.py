@@ -104,6 +104,7 @@ class Text(Enum):
     NOTICE_SALE_UNPAID = "notice.sale_unpaid"
     NOTICE_SALE_LOST = "notice.sale_lost"
     NOTICE_ANOTHER_TILL = "notice.another_till"
+    NOTICE_LEASE_BUSY = "notice.lease_busy"
     NOTICE_CANCELLATIONS_WAIT = "notice.cancellations_wait"
     NOTICE_CANCELLATIONS_REOPENED = "notice.cancellations_reopened"
     NOTICE_JOURNAL_IN_USE = "notice.journal_in_use"

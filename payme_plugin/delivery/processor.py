@@ -37,7 +37,6 @@ _log = Log()
 _FIRST_LINK_LEASE = 1 << 40
 _RANDOM = secrets.SystemRandom()
 _PAUSE_S = 0.5
-_MOST_DUE = 1000
 _WAITED_FOR = frozenset({StepOutcome.ACCEPTED, None})
 
 
@@ -84,6 +83,7 @@ class CancellationProcessor:
         journal: as given.
         cancellations: those of the journal.
         links: its fiscal links.
+        busy: the cancellations whose lease was taken at their last step, and since when, on the monotonic clock.
         steps: makes one step of a row.
         unknown_at: by row, the host where a receipt was made and the one that was asked and does not know it.
         links_ended: how many fiscal receipts Payme did not take in 3 days.
@@ -108,6 +108,7 @@ class CancellationProcessor:
         self._clock = clock
         self._jitter = jitter
         self._offered_here: set[int] = set()
+        self.busy: dict[int, float] = {}
 
     def offer(self, row: CancellationRow) -> bool:
         """Offer a row to the host's queue once, under its lease; return whether the queue took it.
@@ -146,7 +147,9 @@ class CancellationProcessor:
         try:
             with self._leases.try_acquire(row.cancellation_id) as is_ours:
                 if not is_ours:
+                    self.busy.setdefault(row.cancellation_id, self._clock.monotonic())
                     return None
+                self.busy.pop(row.cancellation_id, None)
                 if is_recorded:
                     self.journal.acknowledge(self.journal.payment(row.payment_id))
                 now = self.journal.cancellation(row.cancellation_id)
@@ -191,7 +194,7 @@ class CancellationProcessor:
 
         Money effect: may cancel.
         """
-        for row in self.cancellations.due(_MOST_DUE):
+        for row in self.cancellations.due():
             self.deliver(row, merchants)
 
     def deliver_until_empty(self, merchants: Merchants, patience_s: float) -> bool:
@@ -202,7 +205,7 @@ class CancellationProcessor:
 
         Money effect: may cancel.
         """
-        for row in self.cancellations.due(_MOST_DUE):
+        for row in self.cancellations.due():
             if row.confirmed_at is not None:
                 self.deliver(row, merchants)
         gives_up_at: float | None = None
@@ -232,7 +235,7 @@ class CancellationProcessor:
             JournalError: they can't be read.
         """
         gives_up_at = self._clock.monotonic() + patience_s
-        for row in self.links.due(_MOST_DUE) if due_only else self.links.live():
+        for row in self.links.due() if due_only else self.links.live():
             if self._clock.monotonic() >= gives_up_at:
                 return
             self.send_link(row, merchants)

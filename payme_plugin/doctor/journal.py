@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from payme_plugin.doctor.finding import Check, Finding, Level, Remark, Unchecked
 from payme_plugin.ledger.errors import Damaged, JournalError, TooNew
 from payme_plugin.ledger.locks import FILE_NAME as LEASES_NAME
-from payme_plugin.ledger.locks import LEADER, are_locked
+from payme_plugin.ledger.locks import LEADER, Leases, are_locked
 from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.repair import fault_in
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from payme_plugin.ledger.rows import CancellationRow
@@ -40,6 +41,7 @@ class JournalFacts:
         unfinished: how many of them have no verdict, or are not yet known to be in the till's sale.
         till_works: whether a process is the leader; None if that can't be determined.
         live: the cancellations that have not ended, oldest first.
+        holders: the process that holds each locked byte: the leader's, and those of the live cancellations.
     """
 
     path: Path
@@ -50,6 +52,7 @@ class JournalFacts:
     unfinished: int = 0
     till_works: bool | None = None
     live: tuple[CancellationRow, ...] = ()
+    holders: Mapping[int, int | None] = field(default_factory=dict)
 
 
 def look_at_journal(path: Path) -> JournalFacts:
@@ -71,6 +74,8 @@ def look_at_journal(path: Path) -> JournalFacts:
 
 
 def _facts(path: Path, reader: JournalReader) -> JournalFacts:
+    live = tuple(reader.live_cancellations())
+    held = _held(path.with_name(LEASES_NAME), [LEADER, *(row.cancellation_id for row in live)])
     with reader.reading() as connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (payments,) = connection.execute("SELECT count(*) FROM payment").fetchone()
@@ -80,21 +85,22 @@ def _facts(path: Path, reader: JournalReader) -> JournalFacts:
         version=version,
         payments=payments,
         unfinished=len(reader.unfinished()),
-        till_works=_is_held(path.with_name(LEASES_NAME)),
-        live=tuple(reader.live_cancellations()),
+        till_works=None if held is None else LEADER in held,
+        live=live,
+        holders={number: Leases(path.parent).holder(number) for number in held or ()},
     )
 
 
-def _is_held(leases: Path) -> bool | None:
-    """Return whether a process is the leader, without taking the lock; None if that can't be determined."""
+def _held(leases: Path, numbers: list[int]) -> list[int] | None:
+    """Return which bytes are locked, without taking a lock; None if that can't be determined."""
     try:
         file = os.open(leases, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return False
+        return []
     except OSError:
         return None
     try:
-        return are_locked(file, LEADER)
+        return [number for number in numbers if are_locked(file, number)]
     except OSError:
         return None
     finally:
@@ -135,7 +141,12 @@ def _unusable(path: Path, trouble: JournalError) -> Finding:
 
 
 def _sound(facts: JournalFacts) -> str:
-    works = {True: "the till works with it now", False: "no till works with it now", None: "its lock can't be read"}
+    process = facts.holders.get(LEADER) or "?"
+    works = {
+        True: f"the till works with it now, process {process}",
+        False: "no till works with it now",
+        None: "its lock can't be read",
+    }
     return (
         f"{facts.path} is sound: till {facts.identity}, schema {facts.version}, payments: {facts.payments}; "
         f"{works[facts.till_works]}."
@@ -158,6 +169,8 @@ def check_queue(facts: JournalFacts, now_ms: int, *, run_worker: bool) -> Remark
     last = next((row.last_error for row in facts.live if row.last_error), "")
     text = f"Cancellations that wait: {len(facts.live)}, the oldest for {_duration(age_ms)}"
     text += f"; last said: {last}." if last else "."
+    for number in sorted(facts.holders.keys() - {LEADER}):
+        text += f" Process {facts.holders[number] or '?'} works on cancellation {number}."
     if age_ms < _HOUR_MS:
         return Finding(Check.QUEUE, Level.OK, text)
     hint = "" if run_worker else " runWorker is off: is payme worker running?"

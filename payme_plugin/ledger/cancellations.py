@@ -78,7 +78,7 @@ class Cancellations:
         query = "SELECT * FROM cancellation WHERE payment_id = ? ORDER BY cancellation_id DESC LIMIT 1"
         return self._journal.one(CancellationRow, query, payment_id)
 
-    def due(self, most: int) -> list[CancellationRow]:
+    def due(self, most: int | None = None) -> list[CancellationRow]:
         """Return at most ``most`` valid live rows that are due, the longest due first; without those held as old."""
         return due_rows(self._journal, CancellationRow, _WORKED_ON, most)
 
@@ -116,12 +116,15 @@ class Cancellations:
 
         Raises:
             Conflict: the row has ended, or the host has acknowledged its payment, so the request must not be sent.
+            FileMoved: another file is in the journal's place. What is stored in a deleted one is lost when this process
+                ends, so its cancellations are carried out now.
             Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
             changes = "attempts = attempts + 1, begun_at = coalesce(begun_at, ?)"
             self._update(connection, row, changes, self._journal.now_ms(), where=_MAY_BEGIN)
             add_events(connection, row.payment_id, events)
+        self._journal.files.require(may_be_deleted=True)
 
     def postpone(
         self,
@@ -330,14 +333,18 @@ def _move(
     return bool(changed)
 
 
-def due_rows(journal: Journal, kind: type[_Row], live: str, most: int) -> list[_Row]:
+def _ended(row: CancellationRow) -> Conflict:
+    return Conflict(f"cancellation {row.cancellation_id} has ended")
+
+
+def due_rows(journal: Journal, kind: type[_Row], live: str, most: int | None) -> list[_Row]:
     """Return valid live rows that are due, the longest due first.
 
     Args:
         journal: the journal.
         kind: the class of the rows.
         live: the query for the live rows, unsorted; it ends with a condition.
-        most: how many rows at most.
+        most: how many rows at most; None: all.
     """
     now = journal.now_ms()
     query = f"{live} AND (due_at <= ? OR due_at > ?) ORDER BY due_at"

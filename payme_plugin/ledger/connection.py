@@ -256,16 +256,17 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         sqlite3.Error: nothing was stored.
     """
     connection.execute("BEGIN IMMEDIATE")
-    is_complete = False
+    process, is_complete = os.getpid(), False
     try:
         yield
         is_complete = True
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        if is_complete:
-            _overwrite(connection)
+        if process == os.getpid():  # in a forked child the transaction is still the parent's
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            if is_complete:
+                _overwrite(connection)
         raise
 
 
@@ -312,8 +313,11 @@ class FileIdentity:
             files = {file: _device_and_inode(file) for file in (*files_of(path), *others)}
         self._opened = {file: found for file, found in files.items() if found is not None}
 
-    def require(self) -> None:
+    def require(self, *, may_be_deleted: bool = False) -> None:
         """Require that the same files are still at their paths.
+
+        Args:
+            may_be_deleted: they may be missing; what is stored in them is lost when this process ends.
 
         Raises:
             FileMoved: one of them was deleted, moved or replaced.
@@ -322,7 +326,7 @@ class FileIdentity:
         for file, opened in self._opened.items():
             with translated():
                 found = _device_and_inode(file)
-            if found != opened:
+            if found != opened and not (may_be_deleted and found is None):
                 what = "deleted or moved" if found is None else "replaced"
                 message = f"{file} was {what} {_ADVICE}"
                 raise FileMoved(message, is_replaced=found is not None)

@@ -44,7 +44,7 @@ class FiscalLinks:
         """Return all valid live rows, oldest first."""
         return self._journal.valid_rows(FiscalLinkRow, f"{_LIVE} ORDER BY fiscal_link_id")
 
-    def due(self, most: int) -> list[FiscalLinkRow]:
+    def due(self, most: int | None = None) -> list[FiscalLinkRow]:
         """Return at most ``most`` valid live rows that are due, the longest due first."""
         return due_rows(self._journal, FiscalLinkRow, _LIVE, most)
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-import threading
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.connection import BUSY_TIMEOUT_MS, connect, transaction, translated
+from payme_plugin.ledger.connection import BUSY_TIMEOUT_MS, FileIdentity, connect, transaction, translated
 from payme_plugin.ledger.errors import CodeAlreadySent, Conflict, Damaged, ForeignJournal
 from payme_plugin.ledger.migration import migrate_file
 from payme_plugin.ledger.reader import JournalReader
@@ -46,7 +45,11 @@ _TILL_HAS_IT = "the till has it"
 
 
 class Journal(JournalReader):
-    """A connection to the journal's file. Threads may share it; a lock serialises them."""
+    """A connection to the journal's file. Threads may share it; a lock serialises them.
+
+    Attributes:
+        files: detects that the file was deleted, moved or replaced.
+    """
 
     def __init__(self, path: Path, *, host_identity: str, clock: Clock) -> None:
         """Open the journal at ``path``; create it if there is none.
@@ -63,12 +66,13 @@ class Journal(JournalReader):
             InUse: an earlier version wrote it, and a process works with it.
         """
         migrate_file(path)
-        super().__init__(connect(path, host_identity), threading.Lock())
+        super().__init__(connect(path, host_identity))
         self._clock = clock
         self._codes = SentCodes(clock)
         self._impatient_until_s = float("-inf")
         try:
             self._fingerprint_key = self._read_fingerprint_key()
+            self.files = FileIdentity(path)
         except BaseException:
             self.close()
             raise

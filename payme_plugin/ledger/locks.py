@@ -1,8 +1,9 @@
 """Locks on bytes of a file: the leases of rows, the leader, the users of a journal.
 
-The operating system releases them when their process has ended, also after a crash, without any timeout. A child that
-was forked while a lock was held keeps it after a crash of its parent. Bytes are locked for the open file (an *open file
-description lock*), so that threads exclude each other like processes do, and SQLite sees them beside its own.
+The operating system releases them when their process has ended, also after a crash, without any timeout. Bytes are
+locked for the open file (an *open file description lock*), so that threads exclude each other like processes do, and
+SQLite sees them beside its own. A forked child has the open file too: unlocking it there would unlock the parent, and
+leaving it open would keep the lock after the parent's end. So it is closed there, by Python's ``os.fork`` at once.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import struct
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.connection import translated
@@ -20,7 +23,6 @@ from payme_plugin.ledger.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 __all__ = ["FILE_NAME", "LEADER", "SQLITE_BYTES", "USERS", "LeaderLock", "Leases", "are_locked", "lock_bytes"]
 
@@ -46,6 +48,9 @@ _FILE_MODE = 0o600
 # struct flock of the C library, in its native layout: type, whence, start, length, process.
 _FLOCK = "hhqqi"
 
+_open_files: dict[int, tuple[int, os.stat_result]] = {}
+"""The descriptors of lock files, the process that opened each, and the file."""
+
 
 class Leases:
     """The locks of one journal.
@@ -70,18 +75,42 @@ class Leases:
         """
         with translated():
             file = os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, _FILE_MODE)
+        process = os.getpid()
+        _open_files[file] = process, os.fstat(file)
         try:
             with translated():
                 is_ours = lock_bytes(file, number, shared=shared)
-            locked_by = os.getpid() if is_ours else None
-            try:
-                yield is_ours
-            finally:
-                # A process forked meanwhile has the open file too, and would keep the lock. It must not release ours.
-                if locked_by == os.getpid():
-                    fcntl.fcntl(file, fcntl.F_OFD_SETLK, _lock(fcntl.F_UNLCK, number, 1))
+            yield is_ours
         finally:
-            os.close(file)
+            if process == os.getpid():
+                with suppress(OSError):  # closing it does not unlock it while a child has the open file
+                    fcntl.fcntl(file, fcntl.F_OFD_SETLK, _lock(fcntl.F_UNLCK, number, 1))
+                del _open_files[file]
+                os.close(file)
+
+    def holder(self, number: int) -> int | None:
+        """Return the id of the oldest process that has the byte locked; None if none has, or /proc does not tell."""
+        lock = re.compile(rf"^lock:.* OFDLCK .* {number} {number}$", re.MULTILINE)
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                for link in (process / "fd").iterdir():
+                    is_open = link.readlink() == self.path.resolve()
+                    if is_open and lock.search((process / "fdinfo" / link.name).read_text("ascii")):
+                        return int(process.name)
+        return None
+
+    @staticmethod
+    def close_inherited() -> None:
+        """Close the lock files that a parent process opened; what it has locked stays locked."""
+        for file, (process, opened) in list(_open_files.items()):
+            if process != os.getpid():
+                del _open_files[file]
+                with suppress(OSError):  # a daemon closes everything, and may have reused the number
+                    if os.path.samestat(os.fstat(file), opened):
+                        os.close(file)
+
+
+os.register_at_fork(after_in_child=Leases.close_inherited)
 
 
 class LeaderLock:

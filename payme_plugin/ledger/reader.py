@@ -6,12 +6,14 @@ so that it does not delay the other rows.
 
 from __future__ import annotations
 
+import ctypes
+import os
 import threading
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from payme_plugin.ledger.connection import translated
-from payme_plugin.ledger.errors import Conflict, Damaged
+from payme_plugin.ledger.errors import Conflict, Damaged, Unavailable
 from payme_plugin.ledger.migration import open_reader
 from payme_plugin.ledger.rows import CancellationRow, EventRow, FiscalLinkRow, PaymentRow, row_of
 from payme_plugin.log import Log
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["JournalReader"]
+__all__ = ["JournalReader", "close_inherited"]
 
 _log = Log()
 
@@ -33,13 +35,23 @@ _UNACKNOWLEDGED = (
 _Row = TypeVar("_Row", PaymentRow, EventRow, CancellationRow, FiscalLinkRow)
 
 
-class JournalReader:
-    """The reading half of the journal."""
+_open_journals: set[JournalReader] = set()
+"""The journals that are open, also those of a parent process.
 
-    def __init__(self, connection: sqlite3.Connection, lock: threading.Lock) -> None:
+The set is never freed, so that the end of a forked child closes none of them: SQLite would change the parent's files.
+"""
+ctypes.pythonapi.Py_IncRef(ctypes.py_object(_open_journals))
+
+
+class JournalReader:
+    """The reading half of the journal. Only the process that opened it can use it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._lock = lock
+        self._lock = threading.Lock()
+        self._process = os.getpid()
         self._damages: dict[str, None] = {}
+        _open_journals.add(self)
 
     @classmethod
     def open_read_only(cls, path: Path) -> JournalReader | None:
@@ -51,7 +63,7 @@ class JournalReader:
             Unavailable: it can't be read.
         """
         connection = open_reader(path)
-        return None if connection is None else JournalReader(connection, threading.Lock())
+        return None if connection is None else JournalReader(connection)
 
     @property
     def damage(self) -> str | None:
@@ -150,14 +162,32 @@ class JournalReader:
         """Return the cancellation with this number, live or ended, or None."""
         return self.one(CancellationRow, "SELECT * FROM cancellation WHERE cancellation_id = ?", cancellation_id)
 
-    def close(self) -> None:
-        """Close the connection."""
-        with self._lock:
+    def close(self, *, inherited: bool = False) -> None:
+        """Close the connection.
+
+        Args:
+            inherited: only if a parent of this process opened it; else only if this process did.
+
+        Raises:
+            Unavailable: the parent used it at the fork.
+        """
+        if self._is_inherited() is inherited:
+            if not self._lock.acquire(blocking=not inherited):
+                message = "the journal was in use at the fork: start the till in a program of its own"
+                raise Unavailable(message)
             self._connection.close()
+            self._lock.release()
+            _open_journals.discard(self)
+
+    def _is_inherited(self) -> bool:
+        return self._process != os.getpid()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Yield the connection to one thread at a time. For the other modules of the ledger."""
+        if self._is_inherited():
+            message = "the journal belongs to the process that forked this one"
+            raise Unavailable(message)
         try:
             with translated(), self._lock:
                 yield self._connection
@@ -210,3 +240,16 @@ class JournalReader:
                 message = f"the journal's {name} is missing"
                 raise Damaged(message)
         return str(found[0])
+
+
+def close_inherited() -> None:
+    """Close the journals of a parent before this process opens one.
+
+    SQLite takes no lock that this process seems to have. With a parent's connection it would lock nothing, and the next
+    process to open the file would delete the log under this one.
+
+    Raises:
+        Unavailable: one of them can't be closed.
+    """
+    for journal in list(_open_journals):
+        journal.close(inherited=True)

@@ -18,7 +18,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.cancellations import Cancellations
-from payme_plugin.ledger.errors import Conflict, JournalError
+from payme_plugin.ledger.errors import Conflict, FileMoved, JournalError
 from payme_plugin.ledger.states import Cause, Hold
 from payme_plugin.log import Log
 from payme_plugin.operations.event_log import EventLog
@@ -106,11 +106,12 @@ def begin_cancel(rows: Cancellations, row: CancellationRow, events: EventLog) ->
 
     Raises:
         Conflict: the cancellation has ended, or its payment is acknowledged.
+        FileMoved: another file is in the journal's place.
     """
     is_first = row.begun_at is None
     try:
         rows.begin(row, events=(*events.unstored, events.request_event(CANCEL)) if is_first else ())
-    except Conflict:
+    except (Conflict, FileMoved):
         raise
     except JournalError as error:
         _log.error("cancellation %d: %s", row.cancellation_id, error)

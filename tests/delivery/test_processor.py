@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
+import journal_rival
 from answer_changes import meanwhile
 from hooked_world import OFD_LINK
 from owed_money import owe_paid, owe_refund
 from payme_plugin.ledger.cancellations import Cancellations
+from payme_plugin.ledger.journal import FILE_NAME
+from payme_plugin.ledger.locks import Leases
 from payme_plugin.ledger.states import End
 from payme_plugin.operations.cancellation import StepOutcome
 from payme_plugin.sandbox import FaultKind
+from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
     from hooked_world import HookedWorld
     from payme_plugin.operations.cancellation import MerchantClient
 
+BUSY = "payme.cancellations.busy"
 CANCEL, CHECK, TELL = "receipts.cancel", "receipts.check", "receipts.set_fiscal_data"
 
 
@@ -233,3 +241,77 @@ def test_a_full_disk_is_told_once_a_minute_and_does_not_fill_the_log(
 
     told = [each for each in caplog.messages if each.startswith("finished payments can't be forgotten now")]
     assert 2 <= len(told) <= 11
+
+
+def test_every_due_row_is_stepped_however_many_there_are(world: HookedWorld) -> None:
+    owe_paid(world)
+    with world.journal.writing() as connection:
+        for table, key in (("payment", ""), ("cancellation", "cancellation_id")):
+            names = [row["name"] for row in connection.execute(f"PRAGMA table_info({table})") if row["name"] != key]
+            values = ["'c' || value" if name in {"payment_id", "receipt_id"} else name for name in names]
+            every = "WITH RECURSIVE number (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM number LIMIT 1000)"
+            chosen = f"SELECT {', '.join(values)} FROM number, {table}"  # noqa: S608 - our own names
+            connection.execute(f"{every} INSERT INTO {table} ({', '.join(names)}) {chosen}")
+    processor = world.background.processor()
+    processor.journal.fail_from(1)  # type: ignore[attr-defined]
+    before = len(world.paymego.sent)
+
+    processor.deliver_due(merchants(world))
+
+    assert len({sent.receipt_id for sent in world.paymego.sent[before:]}) == 1001
+
+
+def replace_journal(world: HookedWorld) -> None:
+    """Bring a backup of the journal back, as an operator may do."""
+    for file in list(world.host.folder.glob(f"{FILE_NAME}*")):
+        shutil.copy2(file, world.host.folder / "copy")
+        (world.host.folder / "copy").replace(file)
+
+
+def test_no_cancel_leaves_after_another_journal_took_the_place_of_this_one(world: HookedWorld) -> None:
+    row = owe_paid(world)
+    world.paymego.change(CHECK, meanwhile(lambda: replace_journal(world)))
+
+    assert world.background.processor().step(row, merchants(world), is_recorded=None) is None
+    assert world.paymego.count(CANCEL) == 0
+
+
+def test_the_hook_sends_no_cancel_after_another_journal_took_the_place_of_this_one(world: HookedWorld) -> None:
+    sold = world.sell()
+    world.paymego.change(CHECK, meanwhile(lambda: replace_journal(world)))
+
+    world.cancel(sold)
+
+    assert world.paymego.count(CANCEL) == 0
+    assert world.host.notices["payme.journal"] == world.text(Text.NOTICE_JOURNAL_MOVED)
+
+
+def test_the_cancellations_of_a_deleted_journal_are_delivered_while_this_process_has_it(world: HookedWorld) -> None:
+    row = owe_paid(world)
+    processor = world.background.processor()
+    for file in world.host.folder.glob(f"{FILE_NAME}*"):
+        file.unlink()
+
+    processor.step(row, merchants(world), is_recorded=None)
+
+    assert world.paymego.count(CANCEL) == 1
+
+
+def test_a_lease_that_stays_busy_is_told_after_two_timeouts_and_the_row_taken_over_at_once(world: HookedWorld) -> None:
+    row = owe_paid(world)
+    leases = Leases(world.host.folder)
+    command = [sys.executable, journal_rival.__file__, "lead", str(world.host.folder), str(row.cancellation_id)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as rival:  # noqa: S603 - our own script
+        assert rival.stdout is not None
+        assert rival.stdout.readline()
+        world.work(2 * world.settings.timeout_s)
+        assert BUSY not in world.host.notices
+        world.work(2)
+        assert world.host.notices[BUSY] == world.text(Text.NOTICE_LEASE_BUSY, process=rival.pid)
+        rival.kill()
+    assert leases.holder(row.cancellation_id) is None
+
+    world.work(1)
+
+    assert BUSY not in world.host.notices
+    assert world.paymego.count(CANCEL) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -89,7 +90,17 @@ def test_a_till_at_work_is_seen_by_its_lock_which_it_keeps(till: Till, journal: 
             assert not is_held_twice
 
     assert level(report, Check.JOURNAL) is Level.OK
-    assert "the till works with it now" in finding(report, Check.JOURNAL).text
+    assert f"the till works with it now, process {os.getpid()}" in finding(report, Check.JOURNAL).text
+
+
+def test_a_cancellation_that_a_process_works_on_is_told_with_its_process(till: Till, journal: Journal) -> None:
+    walk(journal, PaymentState.UNKNOWN)
+    (row,) = journal.live_cancellations()
+    with Leases(till.folder).try_acquire(row.cancellation_id):
+        text = finding(till.examined(), Check.QUEUE).text
+
+    assert f"Process {os.getpid()} works on cancellation {row.cancellation_id}." in text
+    assert "works on" not in finding(till.examined(), Check.QUEUE).text
 
 
 def test_payments_that_nobody_settles_are_a_warning(till: Till, journal: Journal) -> None:

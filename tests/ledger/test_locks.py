@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import os
 import stat
 import subprocess
 import sys
@@ -49,6 +50,15 @@ def test_a_byte_has_one_holder_and_every_byte_its_own(tmp_path: Path) -> None:
         assert (first, again, another) == (True, False, True)
     with leases.try_acquire(7) as later:
         assert later
+
+
+def test_the_holder_of_a_byte_is_the_process_that_has_it_locked(tmp_path: Path) -> None:
+    leases = Leases(tmp_path)
+    assert leases.holder(LEADER) is None
+    with _leader(tmp_path) as leader, leases.try_acquire(7) as is_ours, leases.try_acquire(LEADER) as leads:
+        assert (is_ours, leads) == (True, False)
+        assert (leases.holder(LEADER), leases.holder(7), leases.holder(8)) == (leader.pid, os.getpid(), None)
+    assert leases.holder(LEADER) is None
 
 
 def test_a_shared_byte_has_many_holders_and_no_other_beside_them(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Another process beside the tests, run as a script: ``journal_rival.py take-over JOURNAL`` or ``lead FOLDER``.
+"""Another process beside the tests, run as a script: ``journal_rival.py take-over JOURNAL`` or ``lead FOLDER [BYTE]``.
 
 It says one line when it is ready, waits for a line or the end of its input, and says what became of it.
 """
@@ -36,11 +36,11 @@ def _take_over(path: Path) -> None:
     journal.close()
 
 
-def _lead(folder: Path) -> None:
-    with Leases(folder).try_acquire(LEADER):
+def _lead(folder: Path, number: int = LEADER) -> None:
+    with Leases(folder).try_acquire(number):
         _say("ready")
         sys.stdin.readline()
 
 
 if __name__ == "__main__":
-    {"take-over": _take_over, "lead": _lead}[sys.argv[1]](Path(sys.argv[2]))
+    {"take-over": _take_over, "lead": _lead}[sys.argv[1]](Path(sys.argv[2]), *map(int, sys.argv[3:]))
