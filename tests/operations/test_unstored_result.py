@@ -14,6 +14,7 @@ from full_disk import fill_disk, free_disk
 from hookspecs import PaymentStatus
 from payme_plugin.ledger.errors import JournalError
 from payme_plugin.ledger.states import Cause, PaymentState
+from payme_plugin.operations.payment import _Payment
 from payme_plugin.sandbox import BuyerAction, FaultKind
 from payme_plugin.texts import Text
 from virtual_till import PowerCut, open_sale, scan_after
@@ -204,3 +205,33 @@ def test_a_repeated_payment_whose_result_can_not_be_stored_stays_undecided_until
 
     decided = PaymentStatus.PAID if action is BuyerAction.PAYS else PaymentStatus.UNKNOWN
     assert world.pay().status is decided
+
+
+@pytest.mark.parametrize(
+    ("step", "status", "text", "ends_as", "cancellations"),
+    [
+        ("_code_to_send", PaymentStatus.REFUSED, Text.PAYMENT_TILL_FAULT, PaymentState.REFUSED, 0),
+        ("_poll", PaymentStatus.UNKNOWN, Text.PAYMENT_CHARGE_MAY_HANG, PaymentState.UNKNOWN, 1),
+        ("_paid", PaymentStatus.UNKNOWN, Text.PAYMENT_CHARGE_MAY_HANG, PaymentState.REVERSING, 1),
+    ],
+    ids=["before the code leaves", "after it", "after paid was stored"],
+)
+def test_a_fault_of_the_plugin_is_decided_in_the_same_way(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    status: PaymentStatus,
+    text: Text,
+    ends_as: PaymentState,
+    cancellations: int,
+) -> None:
+    def fault(*_: object, **__: object) -> None:
+        raise KeyError("canary")
+
+    monkeypatch.setattr(_Payment, step, fault)
+
+    result = world.pay(world.paymego.code(BuyerAction.NEVER_ANSWERS if step == "_poll" else BuyerAction.PAYS))
+    world.store_results()
+
+    assert (result.status, result.message) == (status, world.text(text))
+    assert (world.row().state, len(world.live())) == (ends_as, cancellations)
