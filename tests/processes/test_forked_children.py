@@ -191,6 +191,53 @@ def test_a_helper_that_a_host_in_c_forked_is_named_and_the_till_leads_after_its_
         till.plugins.on_stop()
 
 
+def test_a_child_of_a_host_in_c_keeps_no_lock_once_it_has_called_a_hook(
+    sandbox: Sandbox, settings: dict[str, str], tmp_path: Path
+) -> None:
+    script = """
+if fork_in_c() == 0:
+    till.plugins.payment_types()
+    say("called")
+    time.sleep(60)
+time.sleep(60)
+"""
+    with program(script, tmp_path, settings, []) as former:
+        former.hear()
+        os.kill(former.process.pid, signal.SIGKILL)
+        former.process.wait(20)
+        till = ForkingTill(tmp_path, settings)
+        till.start()
+
+        assert till.pay("sale-1", sandbox.issue_code()) is PaymentStatus.PAID
+        till.plugins.on_stop()
+
+
+@FORKS
+def test_the_normal_end_of_a_child_leaves_the_files_of_a_killed_parent_alone(
+    sandbox: Sandbox, settings: dict[str, str], tmp_path: Path, fork: str
+) -> None:
+    script = """
+till.pay("sale-1", codes[0])
+if FORK == 0:
+    say("forked")
+    sys.stdin.readline()
+    sys.exit()
+time.sleep(60)
+"""
+    # The frames of a worker's thread would keep the journal in the child.
+    idle = {**settings, "runWorker": "false"}
+    with program(script.replace("FORK", fork), tmp_path, idle, [sandbox.issue_code()]) as till:
+        till.hear()
+        os.kill(till.process.pid, signal.SIGKILL)
+        before = {file.name: file.read_bytes() for file in (tmp_path / "payme").glob(f"{FILE_NAME}*")}
+        till.go_on()
+        assert till.process.stdout is not None
+        assert till.process.stdout.read() == "", "the child has ended"
+
+    assert {file.name: file.read_bytes() for file in (tmp_path / "payme").glob(f"{FILE_NAME}*")} == before
+    assert len(before) == 3
+
+
 _AGAIN = """
 till.pay("sale-1", codes[0])
 if FORK == 0:
