@@ -171,7 +171,7 @@ class Background:
                 store_unstored(self._storage.opened.journal, payment_id, self.texts())
             except JournalError as error:
                 _log.error("the result of payment %s can't be stored now: %s", payment_id, error)
-                return
+                continue
             self._unstored.discard(payment_id)
             self.wake()
 

@@ -84,6 +84,10 @@ class HookDispatcher:
         """Return whether hooks are served, i.e. ``start`` has ended and ``stop`` has not begun."""
         return self._state is _State.RUNNING
 
+    def is_busy(self) -> bool:
+        """Return whether a money hook runs."""
+        return self._running is not None
+
     def start(self) -> None:
         """Start the service; close it if it can't start or if ``stop`` was called during the start."""
         has_started = False
@@ -305,8 +309,14 @@ class HookDispatcher:
             return result
 
         def busy() -> ReversalResult:
-            # The running hook may be returning the same payment.
-            return self._answer_instead(refused(self._service.texts(), Text.REVERSAL_BUSY), payment_id, request)
+            running, journal = self._running, self._service.storage.journal()
+            if running is not None and running.key[1] in {payment_id, key[1]}:
+                # The running hook may be returning the same payment.
+                return self._answer_instead(refused(self._service.texts(), Text.REVERSAL_BUSY), payment_id, request)
+            context = ReversalContext(
+                journal, self._service.storage.owner, self._service.clock, self._service.texts(), None
+            )
+            return reversal_requests.return_payment(context, request, ui)
 
         return self._exclusively(key, work, busy)
 

@@ -63,6 +63,7 @@ class PaymePlugin:
         A start that fails, e.g. for want of threads, is tried again at the next hook.
         """
         self.on_stop()
+        self._dispatcher = None
         self._host, self._process = host, os.getpid()
         self._started()
 
@@ -183,7 +184,8 @@ class PaymePlugin:
         if stopping is not None:
             stopping.stop()
         with self._lock:
-            if self._dispatcher is stopping:
+            # A hook that still runs can be joined until it returns.
+            if self._dispatcher is stopping and not (stopping is not None and stopping.is_busy()):
                 self._dispatcher = None
 
     def _is_child(self) -> bool:

@@ -150,8 +150,9 @@ class CancellationProcessor:
                     self.busy.setdefault(row.cancellation_id, self._clock.monotonic())
                     return None
                 self.busy.pop(row.cancellation_id, None)
-                if is_recorded:
-                    self.journal.acknowledge(self.journal.payment(row.payment_id))
+                payment = self.journal.payment(row.payment_id)
+                if row.may_be_vetoed and (is_recorded or payment.acknowledged_at is not None):
+                    self.journal.acknowledge(payment)
                 now = self.journal.cancellation(row.cancellation_id)
                 is_confirmed = now is not None and now.confirmed_at is not None and row.confirmed_at is None
                 if now is None or now.ended_at is not None or is_confirmed:  # by another process meanwhile

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from payme_plugin.ledger.errors import Conflict
 from payme_plugin.ledger.journal import add_event, add_events, add_transition
 from payme_plugin.ledger.rows import CancellationRow
-from payme_plugin.ledger.states import End, EventKind, Hold, PaymentState
+from payme_plugin.ledger.states import Cause, End, EventKind, Hold, PaymentState
 
 if TYPE_CHECKING:
     import sqlite3
@@ -125,6 +125,21 @@ class Cancellations:
             self._update(connection, row, changes, self._journal.now_ms(), where=_MAY_BEGIN)
             add_events(connection, row.payment_id, events)
         self._journal.files.require(may_be_deleted=True)
+
+    def take_for_host(self, row: CancellationRow) -> None:
+        """Make a live row of cause "unrecorded" a cancel of the host's, so that nothing ends it or holds it any more.
+
+        Raises:
+            Conflict: it has ended.
+            Unavailable: nothing was stored.
+        """
+        if row.cause is not Cause.UNRECORDED:
+            return
+        with self._journal.writing() as connection:
+            now = self._journal.now_ms()
+            self._update(connection, row, "cause = ?, held = NULL, due_at = ?", Cause.CANCEL.value, now)
+            text = "cancellation: the till asks for it"
+            add_event(connection, row.payment_id, now, EventKind.CANCELLATION, text, cause=Cause.CANCEL)
 
     def postpone(
         self,

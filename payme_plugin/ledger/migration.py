@@ -30,7 +30,7 @@ __all__ = ["BEGUN", "migrate_file", "open_reader", "upgraded"]
 
 _TABLES = ("payment", "event", "cancellation", "fiscal_link", "about", "code")
 _FILE_MODE = 0o600
-_QUEUED = re.compile(r"cancellation: .*, cause (\w+)$")
+_QUEUED = re.compile(r"cancellation: (?:queued|queued again by.*|mended by.*), cause (unrecorded|cancel|refund)$")
 _ABOUT_CANCELLATION = "cancellation: "
 _CLOSED = "closed by hand: "
 _ENDS = {"Payme says cancelled": End.CANCELLED, _CLOSED: End.CLOSED, "it had ended; how could not be read": End.CLOSED}
@@ -38,10 +38,11 @@ _HELD = "the till says that it has this payment"
 
 BEGUN = """
 UPDATE cancellation SET begun_at = (
-    SELECT min(at_ms) FROM event WHERE event.payment_id = cancellation.payment_id AND text GLOB '*receipts.cancel*'
+    SELECT min(at_ms) FROM event WHERE event.payment_id = cancellation.payment_id AND at_ms >= cancellation.created_at
+    AND text GLOB '*receipts.cancel*'
 )
 """
-"""Mark the cancellations of version 1 that have begun: their ``receipts.cancel`` is among the events."""
+"""Mark the cancellations of version 1 that have begun: a ``receipts.cancel`` is among the events after them."""
 
 
 def open_reader(path: Path) -> sqlite3.Connection | None:

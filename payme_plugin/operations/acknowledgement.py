@@ -66,6 +66,9 @@ def acknowledge(
         if conflicts_with(record, known):
             _log.error("payment %s is acknowledged with another receipt of Payme's", record.payment_id)
         elif known is not None:
+            if known.state is PaymentState.PAYING and known.owner != owner:
+                # Its process has ended, so it gets no other result; e.g. the journal was restored from a copy.
+                known = journal.move(known, PaymentState.PAID, "the till has it")
             row = journal.acknowledge(known, closed_at=None if sale is None else sale.closed_at)
         elif is_complete(record):
             return import_from_host(journal, owner, record, sale)

@@ -6,6 +6,7 @@ last ready. Then Payme's list is searched for a receipt of the same sale and amo
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.rows import ImportedPayment
@@ -29,7 +30,6 @@ __all__ = ["find_lost_payment"]
 
 _OLDEST_MS = 7 * 24 * 3_600_000
 _CLOCKS_DIFFER_MS = 3_600_000
-_MOST_PAGES = 100
 _MOST_ATTEMPTS = 20
 """The account's value may name the attempt, which the journal counted: this many are tried."""
 
@@ -45,15 +45,17 @@ def find_lost_payment(context: Context, request: PaymentRequest, ui: Ui) -> Paym
     refused = refused_result(request.amount, context.texts(Text.PAYMENT_NOT_SENT))
     if context.journal.is_ready:
         return refused
+    wait = CashierWait(context.clock, GuardedUi(ui), context.limits)
+    wait.start()
     accounts = _accounts(context, request, request.receipt.number)
     try:
-        if accounts == _accounts(context, request, request.receipt.number + 1):  # the account does not name the sale
-            return pending_result(context.texts, request.amount)
-        found = _receipt_of(context, request, CashierWait(context.clock, GuardedUi(ui), context.limits), accounts)
+        found = _receipt_of(context, request, wait, accounts)
     except CallFailed:
         return pending_result(context.texts, request.amount)
     if found is None or found.receipt_id is None:
         return refused
+    if accounts == _accounts(context, request, request.receipt.number + 1):  # the account does not name the sale
+        return pending_result(context.texts, request.amount)
     sale, settings = request.receipt, context.settings
     row = context.journal.import_payment(
         ImportedPayment(
@@ -88,12 +90,12 @@ def _receipt_of(
     """Return Payme's receipt for the sale, a paid one first, or None.
 
     Raises:
-        CallFailed: Payme can't be asked.
+        CallFailed: Payme can't be asked, or its whole list does not come within ``payDuration``.
     """
     now, fitting = context.clock.wall_ms(), []
-    for page in range(_MOST_PAGES):
+    for page in itertools.count():
         params = receipts.get_all(now - _OLDEST_MS, now + _CLOCKS_DIFFER_MS, offset=page * receipts.MAX_RECEIPTS)
-        pending = context.client.begin("receipts.get_all", params, wait.request_limit())
+        pending = context.client.begin("receipts.get_all", params, min(wait.request_limit(), wait.ends))
         if not wait.wait_for(pending, context.progress(Text.PROGRESS_WAITING_FOR_BUYER)):
             pending.abandon()
         listed = receipts.receipts_of(pending.answer())

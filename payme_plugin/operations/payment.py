@@ -50,6 +50,7 @@ _CREATE = "receipts.create"
 _PAY = "receipts.pay"
 _LARGEST_AMOUNT = 2**63 - 1
 _NOT_PAID = frozenset(ReceiptState) - {ReceiptState.PAID}
+_RETURNED = frozenset({ReceiptState.CANCELLING, ReceiptState.CANCELLED})
 _SLIP_NEEDS = ("card", "merchant", "pay_time")
 
 
@@ -400,14 +401,16 @@ class _Payment:
             self._context = context
             found = self._queries(row, Text.PROGRESS_PAYING).look(self._wait.question_limit())
             contradiction = None if found is None else _contradiction(found, row.amount)
-            if contradiction is not None:
-                return self._contradicted(row, contradiction)
+            if found is not None and contradiction is not None:
+                return self._contradicted(row, found, contradiction)
             receipt = found or receipt
         return results.paid_result(self._context, row, receipt)
 
-    def _contradicted(self, row: PaymentRow, reason: str) -> PaymentResult:
+    def _contradicted(self, row: PaymentRow, found: ServerReceipt, reason: str) -> PaymentResult:
         """Return REFUSED for a payment that Payme has no longer; return its money unless the host acknowledged it."""
         is_open = row.state is PaymentState.PAID
+        if not is_open and found.amount == row.amount and found.state not in _RETURNED:
+            return results.pending_result(self._context.texts, row.amount)
         if is_open:
             cancellation = NewCancellation(cause=Cause.UNRECORDED)
             self._journal.move(row, PaymentState.REVERSING, reason, cancellation=cancellation)

@@ -219,7 +219,9 @@ def store_unstored(journal: Journal, payment_id: str, texts: Texts) -> None:
         JournalError: it can't be stored now.
     """
     row = journal.find(payment_id)
-    if row is not None and (row.state.is_unfinished or row.state is PaymentState.PAID):
+    if row is not None and row.state is PaymentState.PAID and row.acknowledged_at is not None:
+        journal.acknowledge(row)
+    elif row is not None and (row.state.is_unfinished or row.state is PaymentState.PAID):
         with suppress(Conflict):
             abandon(journal, row, "told without a result that could be stored", texts)
 

@@ -76,6 +76,10 @@ class ReversalContext:
     texts: Texts
     merchant: Context | None
 
+    def for_row(self, row: PaymentRow) -> Context | None:
+        """Return what may ask Payme about a payment, or None without usable settings or its account's key."""
+        return None if self.merchant is None else self.merchant.for_row(row)
+
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Cancel and refund
@@ -154,11 +158,13 @@ def _return_payment(
     if row.state is PaymentState.PAYING:
         # The host wants it back, so it counts as paid. Payme is asked for the state before anything is cancelled.
         row = journal.move(row, PaymentState.PAID, "the till returns a payment that has no result")
-    latest = Cancellations(journal).latest_of(row.payment_id) if row.state is PaymentState.REVERSING else None
-    is_closed = latest is not None and latest.ended_as is End.CLOSED
-    merchant = context.merchant
+    rows = Cancellations(journal)
+    latest = rows.latest_of(row.payment_id)
+    is_closed = row.state is PaymentState.REVERSING and latest is not None and latest.ended_as is End.CLOSED
+    if order.cause is Cause.CANCEL and latest is not None and latest.ended_at is None:
+        rows.take_for_host(latest)
     if row.state in {*REVERSIBLE, *RETURNED} and not is_closed:
-        account = None if merchant is None else merchant.for_row(row)
+        account = context.for_row(row)
         if account is not None:
             result = reverse(account, row, order, GuardedUi(ui))
             if result is not None:
@@ -167,8 +173,8 @@ def _return_payment(
             order.commit(journal, row)
         row = journal.payment(row.payment_id)
     answer = reversal_answer(journal, row, context.texts)
-    if row.state is PaymentState.REVERSED and merchant is not None:
-        return replace(answer, slips=merchant.slips.render(order.operation, row, {}, order.document))
+    if row.state is PaymentState.REVERSED and context.merchant is not None:
+        return replace(answer, slips=context.merchant.slips.render(order.operation, row, {}, order.document))
     return answer
 
 
