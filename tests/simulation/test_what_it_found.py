@@ -129,12 +129,12 @@ def test_a_result_that_could_not_be_stored_is_stored_without_the_receipt_that_wa
             world.disk.full_until = world.stage.monotonic() + 1
             return None
 
-    assert world.shop.pay(sale, Ui()) is PaymentStatus.ABORTED
+    assert world.shop.pay(sale, Ui()) is PaymentStatus.REFUSED
     assert world.witness.rows.payments()[0].state == "intent"
     world.stage.sleep(2)
     world.shop.stop()
 
-    assert world.witness.rows.payments()[0].state == "aborted"
+    assert world.witness.rows.payments()[0].state == "refused"
     assert _held_and_faults(world) == (0, [])
 
 

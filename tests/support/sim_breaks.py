@@ -18,7 +18,6 @@ from payme_plugin.ledger.locks import LEADER, Leases
 from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.states import End, Hold, PaymentState
 from payme_plugin.operations import payment, receipt_queries, recovery, results
-from payme_plugin.operations.acknowledgement import Acknowledgement
 from payme_plugin.operations.cancellation import CancellationStep, MerchantClient, StepOutcome
 from payme_plugin.operations.event_log import EventLog
 from payme_plugin.operations.pay_outcome import AskAgain, classify_pay_failure
@@ -359,7 +358,7 @@ def _hook_raises(monkeypatch: MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("no such table")
 
-    monkeypatch.setattr(Acknowledgement, "apply", broken)
+    monkeypatch.setattr("payme_plugin.dispatcher.acknowledge", broken)
 
 
 def _flow_raises(monkeypatch: MonkeyPatch) -> None:
