@@ -64,9 +64,9 @@ class _State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _Running:
-    """The money hook that runs: what it is about, its thread, and its result once it returns."""
+    """The money hook that runs: its name, payment and refund; its thread, and its result once it returns."""
 
-    key: tuple[str, str]
+    key: tuple[str, str, str]
     thread: int
     result: Future[object]
 
@@ -146,7 +146,7 @@ class HookDispatcher:
         if row is None and self._service.settings.payment_type() != request.payment_type:
             return None
         asked = replace(request, repeated=request.repeated or row is not None)
-        key, pending = ("on_payment", request.payment_id), self._service.background.pending
+        key, pending = ("on_payment", request.payment_id, ""), self._service.background.pending
         busy = partial(self._cannot_pay, asked, Text.PAYMENT_BUSY)
         result = self._exclusively(key, lambda: self._pay(asked, _StoppableUi(ui, self), fault), busy)
         if result.status is PaymentStatus.PENDING:
@@ -300,7 +300,7 @@ class HookDispatcher:
         return self._reverse("on_full_refund", named if original is None else original.payment_id, request, ui)
 
     def _reverse(self, hook: str, payment_id: str, request: CancelRequest | RefundRequest, ui: Ui) -> ReversalResult:
-        key = (hook, request.refund_id if isinstance(request, RefundRequest) else payment_id)
+        key = (hook, payment_id, request.refund_id if isinstance(request, RefundRequest) else "")
 
         def work() -> ReversalResult:
             result = self._try_reversal(payment_id, request, _StoppableUi(ui, self))
@@ -310,7 +310,7 @@ class HookDispatcher:
 
         def busy() -> ReversalResult:
             running, journal = self._running, self._service.storage.journal()
-            if running is not None and running.key[1] in {payment_id, key[1]}:
+            if running is not None and running.key[1] == payment_id:
                 # The running hook may be returning the same payment.
                 return self._answer_instead(refused(self._service.texts(), Text.REVERSAL_BUSY), payment_id, request)
             context = ReversalContext(
@@ -386,7 +386,9 @@ class HookDispatcher:
         """
         return self._service.background.queue_message(message)
 
-    def _exclusively(self, key: tuple[str, str], work: Callable[[], _Result], busy: Callable[[], _Result]) -> _Result:
+    def _exclusively(
+        self, key: tuple[str, str, str], work: Callable[[], _Result], busy: Callable[[], _Result]
+    ) -> _Result:
         """Do the work of a money hook; wait for the result of a running one with the same key; else return ``busy()``.
 
         A call joins also after the stop has begun. A call from within the running hook is busy.
@@ -418,10 +420,10 @@ class HookDispatcher:
             self._service.background.wake(retry=True)
         return result
 
-    def _log_result(self, key: tuple[str, str], result: PaymentResult | ReversalResult, began_at: float) -> None:
+    def _log_result(self, key: tuple[str, str, str], result: PaymentResult | ReversalResult, began_at: float) -> None:
         _log.info(
             "%s %s: %s, receipt %s, error %s, cancellation %s, %d ms",
-            *key,
+            *key[:2],
             result.status.value,
             result.receipt_id or "-",
             result.error_code if result.error_code is not None else "-",

@@ -155,14 +155,7 @@ def _return_payment(
         row = import_from_host(journal, context.owner, record, sale)
     if order.cause is Cause.REFUND and row.state in RETURNED and not _was_caused_by(journal, row, order.request_id):
         return refused(context.texts, Text.REVERSAL_ALREADY_REVERSED, row.receipt_id)
-    if row.state is PaymentState.PAYING:
-        # The host wants it back, so it counts as paid. Payme is asked for the state before anything is cancelled.
-        row = journal.move(row, PaymentState.PAID, "the till returns a payment that has no result")
-    rows = Cancellations(journal)
-    latest = rows.latest_of(row.payment_id)
-    is_closed = row.state is PaymentState.REVERSING and latest is not None and latest.ended_as is End.CLOSED
-    if order.cause is Cause.CANCEL and latest is not None and latest.ended_at is None:
-        rows.take_for_host(latest)
+    row, is_closed = _taken_for_host(journal, row, order)
     if row.state in {*REVERSIBLE, *RETURNED} and not is_closed:
         account = context.for_row(row)
         if account is not None:
@@ -176,6 +169,21 @@ def _return_payment(
     if row.state is PaymentState.REVERSED and context.merchant is not None:
         return replace(answer, slips=context.merchant.slips.render(order.operation, row, {}, order.document))
     return answer
+
+
+def _taken_for_host(journal: Journal, row: PaymentRow, order: Order) -> tuple[PaymentRow, bool]:
+    """Make the host's request the cause of what is under way; return also whether an operator ended it.
+
+    A payment without a result counts as paid, because the host wants it back. Payme is asked for the state before
+    anything is cancelled.
+    """
+    if row.state is PaymentState.PAYING:
+        row = journal.move(row, PaymentState.PAID, "the till returns a payment that has no result")
+    rows = Cancellations(journal)
+    latest = None if row.state in REVERSIBLE else rows.latest_of(row.payment_id)
+    if order.cause is Cause.CANCEL and latest is not None and latest.ended_at is None:
+        rows.take_for_host(latest)
+    return row, row.state is PaymentState.REVERSING and latest is not None and latest.ended_as is End.CLOSED
 
 
 # ---------------------------------------------------------------------------------------------------------------------
