@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,7 +53,7 @@ def test_the_second_till_takes_no_payment_and_shows_why(world: HookedWorld) -> N
     assert (result.status, result.message) == (PaymentStatus.REFUSED, world.text(Text.PAYMENT_ANOTHER_TILL))
     assert len(world.paymego.sent) == sent
     assert world.journal.find("p2") is None
-    assert world.host.notices[NOTICE] == world.text(Text.NOTICE_ANOTHER_TILL)
+    assert world.host.notices[NOTICE] == world.text(Text.NOTICE_ANOTHER_TILL, process=os.getpid())
 
 
 @pytest.mark.parametrize("state", PaymentState, ids=lambda state: state.value)
@@ -131,7 +132,7 @@ def test_on_ready_shows_and_withdraws_the_notice(world: HookedWorld) -> None:
     begin_second_till(world)
     with pytest.raises(AnotherTill):
         world.dispatcher.ready()
-    assert world.host.notices[NOTICE] == world.text(Text.NOTICE_ANOTHER_TILL)
+    assert world.host.notices[NOTICE] == world.text(Text.NOTICE_ANOTHER_TILL, process=os.getpid())
 
     end_first_till(world)
     world.dispatcher.ready()

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.rows import CancellationRow
     from payme_plugin.operations.cancellation import MerchantClient, StepOutcome
     from served_till import ServedTill
+    from staged_journal import StagedJournal
 
 CANCEL, CHECK, CREATE, PAY = "receipts.cancel", "receipts.check", "receipts.create", "receipts.pay"
 
@@ -214,9 +215,11 @@ def test_one_rows_fault_stops_neither_the_others_nor_the_worker(
 
 def test_a_row_that_failed_rests_for_20_s_unless_a_hook_has_returned(world: HookedWorld) -> None:
     worker = world.background._worker
-    row = owe_paid(world)
-    with Leases(world.host.folder).try_acquire(row.cancellation_id):
-        worker._run_once()
+    owe_paid(world)
+    disk = cast("StagedJournal", world.background.processor().journal)
+    disk.fail_from(1)
+    worker._run_once()
+    disk.recover()
 
     worker.wake()
     worker._run_once()
@@ -224,6 +227,17 @@ def test_a_row_that_failed_rests_for_20_s_unless_a_hook_has_returned(world: Hook
 
     worker.wake(retry=True)
     worker._run_once()
+    assert world.paymego.count(CANCEL) == 1
+
+
+def test_a_row_whose_lease_was_taken_is_taken_over_as_soon_as_that_is_free(world: HookedWorld) -> None:
+    row, worker = owe_paid(world), world.background._worker
+    with Leases(world.host.folder).try_acquire(row.cancellation_id):
+        worker._run_once()
+        assert world.paymego.count(CANCEL) == 0
+
+    worker._run_once()
+
     assert world.paymego.count(CANCEL) == 1
 
 

@@ -5,6 +5,7 @@ Every state of the journal, with everything in the way that is no answer of the 
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -183,7 +184,7 @@ def test_another_leader_makes_it_pending_whatever_its_state(till: HookedWorld, s
 
     assert pending.status is PaymentStatus.PENDING
     assert contents(till.journal) == held
-    assert till.host.notices["payme.another_till"] == till.text(Text.NOTICE_ANOTHER_TILL)
+    assert till.host.notices["payme.another_till"] == till.text(Text.NOTICE_ANOTHER_TILL, process=os.getpid())
 
 
 @EVERY_STATE

@@ -43,4 +43,7 @@ def _lead(folder: Path, number: int = LEADER) -> None:
 
 
 if __name__ == "__main__":
-    {"take-over": _take_over, "lead": _lead}[sys.argv[1]](Path(sys.argv[2]), *map(int, sys.argv[3:]))
+    if sys.argv[1] == "lead":
+        _lead(Path(sys.argv[2]), *map(int, sys.argv[3:]))
+    else:
+        _take_over(Path(sys.argv[2]))
