@@ -134,7 +134,7 @@ def test_a_result_that_could_not_be_stored_is_stored_without_the_receipt_that_wa
     world.stage.sleep(2)
     world.shop.stop()
 
-    assert world.witness.rows.payments()[0].state == "aborted"
+    assert world.witness.rows.payments()[0].state == "refused"
     assert _held_and_faults(world) == (0, [])
 
 

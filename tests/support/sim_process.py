@@ -14,7 +14,8 @@ from payme_plugin.delivery.processor import CancellationProcessor
 from payme_plugin.delivery.worker import _IDLE_AFTER_FAILURE_S, _LONGEST_IDLE_S
 from payme_plugin.dispatcher import HookDispatcher
 from payme_plugin.ledger.errors import JournalError
-from payme_plugin.operations.context import Context
+from payme_plugin.operations.cancellation import MerchantClient
+from payme_plugin.operations.context import Context, limits_of
 from payme_plugin.operations.host_guard import GuardedHost
 from payme_plugin.service import ClientCache
 from payme_plugin.settings import SettingsError
@@ -139,8 +140,10 @@ class _Service:
     def context(self) -> Context:
         process = self._process
         settings = process.settings()
+        client = process.sale_client(settings)
+        account = MerchantClient(settings.pos_id, settings.url, cast("PaymeGoClient", client), limits_of(settings))
         return Context(
-            client=process.sale_client(settings),
+            client=client,
             clock=process.stage,
             journal=process.storage.journal(),
             owner=process.storage.owner,
@@ -151,6 +154,7 @@ class _Service:
             notice=self.host.notice,
             files=cast("FileIdentity", process.storage.opened.file),
             keep_result=self.background.keep_result,
+            merchants={settings.pos_id: account},
         )
 
     def texts(self) -> Texts:
