@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.journal import Journal, SentCodes, add_events
 from payme_plugin.ledger.locks import LEADER, Leases
 from payme_plugin.ledger.reader import JournalReader
+from payme_plugin.ledger.rows import NewCancellation
 from payme_plugin.ledger.states import End, Hold, PaymentState
 from payme_plugin.operations import payment, receipt_queries, recovery, results
 from payme_plugin.operations.cancellation import CancellationStep, MerchantClient, StepOutcome
@@ -28,14 +29,14 @@ from payme_plugin.operations.wait import CashierWait
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.errors import CallFailed, ServerError
 from payme_plugin.secret import Secret
+from sim_shop import Readiness
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from pytest import MonkeyPatch  # noqa: PT013 - for the type alone
 
-    from payme_plugin.ledger.rows import CancellationRow, Event, NewCancellation, PaymentRow
+    from payme_plugin.ledger.rows import CancellationRow, Event, PaymentRow
     from payme_plugin.operations.context import Context
     from payme_plugin.paymego.protocols import Params
     from payme_plugin.texts import Texts
@@ -51,11 +52,13 @@ class Break:
         statement: its number.
         what: what is done wrong, in a few words.
         patch: does it wrong, until the test is over.
+        moods: how the host behaves in every history; other moods fall as the dice do.
     """
 
     statement: int
     what: str
     patch: Callable[[MonkeyPatch], None]
+    moods: Mapping[str, object] = field(default_factory=dict)
 
 
 def _create_before_intent(monkeypatch: MonkeyPatch) -> None:
@@ -247,7 +250,7 @@ def _unstored_forgotten(monkeypatch: MonkeyPatch) -> None:
 
 def _one_confirmation(monkeypatch: MonkeyPatch) -> None:
     def broken(self: Cancellations, row: CancellationRow, result: str, *, events: Sequence[Event] = ()) -> None:
-        self.end(row, End.CANCELLED, result, events=events)
+        self.end(row, End.CANCELLED, result)
 
     monkeypatch.setattr(Cancellations, "confirm", broken)
 
@@ -269,12 +272,11 @@ def _another_commit(monkeypatch: MonkeyPatch) -> None:
 
 
 def _row_without_cause(monkeypatch: MonkeyPatch) -> None:
-    add = Journal._add_cancellation
+    def change(_row: PaymentRow, _after: PaymentState, given: dict[str, object]) -> None:
+        if isinstance(given.get("cancellation"), NewCancellation):
+            given["cancellation"] = replace(given["cancellation"], request_id="another")  # type: ignore[type-var]
 
-    def broken(connection: sqlite3.Connection, payment_id: str, new: NewCancellation, now: int) -> None:
-        add(connection, payment_id, replace(new, request_id="another"), now)
-
-    monkeypatch.setattr(Journal, "_add_cancellation", staticmethod(broken))
+    _move(monkeypatch, change)
 
 
 def _ended_at_21(monkeypatch: MonkeyPatch) -> None:
@@ -358,7 +360,7 @@ def _hook_raises(monkeypatch: MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("no such table")
 
-    monkeypatch.setattr("payme_plugin.dispatcher.acknowledge", broken)
+    monkeypatch.setattr(dispatcher, "acknowledge", broken)
 
 
 def _flow_raises(monkeypatch: MonkeyPatch) -> None:
@@ -387,6 +389,11 @@ def _unpaid_becomes_paid(monkeypatch: MonkeyPatch) -> None:
     monkeypatch.setattr(journal_room, "is_allowed", lambda *_: True)
 
 
+_ASKS_AGAIN = {"asks_again": True, "loses": 0.3, "readiness": Readiness.ON_TIME}
+_TOO_EARLY = {
+    "readiness": Readiness.EARLY, "acknowledges_later": 1.0, "dies": 0.5, "forgets": 0.6, "has_queue": False,
+}  # fmt: skip
+
 BREAKS = (
     Break(1, "receipts.create leaves before its intent is durable", _create_before_intent),
     Break(1, "receipts.pay leaves before the code's fingerprint is durable", _pay_before_fingerprint),
@@ -394,7 +401,7 @@ BREAKS = (
     Break(1, "receipts.cancel leaves before its row is durable", _cancel_before_its_row),
     Break(2, "a code that was sent is not remembered", _codes_forgotten),
     Break(2, "a second code is sent after any refusal, without asking for the state", _second_pay_blindly),
-    Break(2, "a repeated request that the journal does not know charges", _repeated_charges),
+    Break(2, "a repeated request that the journal does not know charges", _repeated_charges, _ASKS_AGAIN),
     Break(2, "a repeated call runs beside the one that it should join", _joined_runs_twice),
     Break(3, "an answer without our request's id counts like one with it", _unbound_counts),
     Break(3, "a result after a pay is stored without its cancellation", _verdict_without_row),
@@ -402,11 +409,11 @@ BREAKS = (
     Break(3, "a result that could not be stored is forgotten", _unstored_forgotten),
     Break(4, "an acknowledgement is ignored", _acknowledgement_ignored),
     Break(4, "on_ready cancels acknowledged payments too", _acknowledged_orphans),
-    Break(4, "on_ready cancels payments that were answered with PENDING", _pending_orphaned),
+    Break(4, "on_ready cancels payments that were answered with PENDING", _pending_orphaned, _ASKS_AGAIN),
     Break(4, "orphans are cancelled before on_ready", _nobody_waits_for_ready),
     Break(4, "the host's veto is ignored", _veto_ignored),
     Break(4, "the host's no returns the money of an acknowledged payment", _no_moves_money),
-    Break(4, "a cancel begins without looking whether its row has ended", _begun_blindly),
+    Break(4, "a cancel begins without looking whether its row has ended", _begun_blindly, _TOO_EARLY),
     Break(4, "a cancellation does not carry the host's request", _row_without_cause),
     Break(5, "a cancellation ends when Payme has accepted it (21)", _ended_at_21),
     Break(5, "a cancellation ends when Payme has said cancelled (50) once", _one_confirmation),
@@ -420,6 +427,6 @@ BREAKS = (
     Break(8, "the story of a payment names the key of the kassa", _key_in_the_story),
     Break(9, "on_receipt_closed raises", _hook_raises),
     Break(9, "a payment that is asked for again raises inside", _flow_raises),
-    Break(10, "a payment that ended unpaid becomes paid when it is asked for again", _unpaid_becomes_paid),
+    Break(10, "a payment that ended unpaid becomes paid when it is asked for again", _unpaid_becomes_paid, _ASKS_AGAIN),
 )
 """At least one a statement."""

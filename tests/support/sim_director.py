@@ -14,7 +14,7 @@ from sim_shop import Moods, Readiness, TenderState
 from virtual_till import PowerCut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from random import Random
 
     from sim_process import Process
@@ -40,17 +40,19 @@ class Director:
         shop: where.
         dice: what happens.
         sales: how many sales are made.
+        moods: moods of the host that do not fall as the dice do.
 
     Attributes:
         left: how many payments were left to people, being older than a week.
         at_fault: of how many payments the money is the host's affair.
     """
 
-    def __init__(self, shop: Shop, dice: Random, sales: int) -> None:
+    def __init__(self, shop: Shop, dice: Random, sales: int, moods: Mapping[str, object]) -> None:
         self.left = self.at_fault = 0
         self._shop = shop
         self._dice = dice
         self._sales = sales
+        self._moods = moods
         self._people = People(shop, dice)
         self._stage = shop.stage
         self._troubles: tuple[Callable[[], None], ...] = ()
@@ -97,6 +99,8 @@ class Director:
             loses=dice.choice((0.0, 0.0, 0.1)),
             dies=0.4 if readiness is Readiness.EARLY else dice.choice((0.0, 0.0, 0.05)),
         )
+        for name, value in self._moods.items():
+            setattr(shop.moods, name, value)
         shop.paymego.weather.level = dice.choice((0.0, 0.05, 0.15, 0.4))
         shop.paymego.weather.changes = dice.choice((0.0, 0.05, 0.2))
         shop.disk.failing = dice.choice((0.0, 0.0, 0.0, 0.02))

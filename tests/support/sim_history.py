@@ -13,6 +13,8 @@ from sim_world import SimWorld
 from virtual_world import settings_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from payme_plugin.settings import Settings
 
 __all__ = ["KEY", "History", "random_settings", "settings_for_both", "simulate"]
@@ -83,19 +85,20 @@ def random_settings(dice: Random) -> tuple[Settings, ...]:
     )
 
 
-def simulate(seed: int, sales: int = 20) -> History:
+def simulate(seed: int, sales: int = 20, moods: Mapping[str, object] | None = None) -> History:
     """Play one history.
 
     Args:
         seed: everything that happens follows from it.
         sales: how many sales are made.
+        moods: moods of the host that do not fall as the dice do.
 
     Raises:
         BaseException: what a thread of the simulation ended with; a fault of the simulation itself.
     """
     dice = Random(seed)  # noqa: S311 - a seed is to replay
     world = SimWorld(dice, random_settings(dice), slowness=dice.choice((0.0, 0.03, 0.2)))
-    director = Director(world.shop, dice, sales)
+    director = Director(world.shop, dice, sales, moods or {})
     try:
         director.play()
         world.check_rest((KEY, *director.secrets))

@@ -141,6 +141,7 @@ class _Service:
         process = self._process
         settings = process.settings()
         client = process.sale_client(settings)
+        account = MerchantClient(settings.pos_id, settings.url, cast("PaymeGoClient", client), limits_of(settings))
         return Context(
             client=client,
             clock=process.stage,
@@ -153,9 +154,7 @@ class _Service:
             notice=self.host.notice,
             files=cast("FileIdentity", process.storage.opened.file),
             keep_result=self.background.keep_result,
-            merchants={
-                settings.pos_id: MerchantClient(settings.pos_id, settings.url, client, limits_of(settings)),
-            },
+            merchants={settings.pos_id: account},
         )
 
     def texts(self) -> Texts:

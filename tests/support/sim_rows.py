@@ -112,11 +112,9 @@ class Rows:
         """Return the cancellations of a payment."""
         return [CancellationLook(*row) for row in self._all(f"{_CANCELLATION} WHERE payment_id = ?", payment_id)]
 
-    def events_after(self, event_id: int) -> list[tuple[int, str, str | None, str | None, str | None, str]]:
-        """Return the events after one: its number, payment, both states, cause of a cancellation, and text."""
-        query = (
-            "SELECT event_id, payment_id, before, after, cause, text FROM event WHERE event_id > ? ORDER BY event_id"
-        )
+    def events_after(self, event_id: int) -> list[tuple[int, str, str | None, str | None, str]]:
+        """Return the events after one: its number, payment, both states, and text."""
+        query = "SELECT event_id, payment_id, before, after, text FROM event WHERE event_id > ? ORDER BY event_id"
         return list(self._all(query, event_id))
 
     def dump(self) -> str:

@@ -72,7 +72,8 @@ class Witness:
         faults: the statements that broke, with what happened.
         broken_after: how many sales there were when the first one broke; None: none did.
         story: what happened, line by line.
-        answered: what the host last answered to ``is_recorded``, by process and payment.
+        answered: what the host last answered to ``is_recorded``, and how many writes had failed by then, by process
+            and payment.
         requested: the cancels and refunds that the host asked for: cause, payment, id of the refund.
         processes: every process, by its life.
     """
@@ -88,7 +89,7 @@ class Witness:
         self.faults: list[str] = []
         self.broken_after: int | None = None
         self.story: list[str] = []
-        self.answered: dict[tuple[Life | None, str], bool | None] = {}
+        self.answered: dict[tuple[Life | None, str], tuple[bool | None, int]] = {}
         self.requested: set[tuple[str, str, str]] = set()
         self.processes: dict[Life, Process] = {}
         self._stage = stage
@@ -101,6 +102,7 @@ class Witness:
         self._sent: defaultdict[str, list[tuple[SimClient, Sent]]] = defaultdict(list)
         self._codes: dict[str, list[int]] = {}
         self._state: dict[str, str] = {}
+        self._before: dict[str, str | None] = {}
         self._owner: dict[str, str] = {}
         self._event_id = 0
         self._cancellations: dict[int, CancellationLook] = {}
@@ -255,7 +257,7 @@ class Witness:
         for payment_id, actor in self._running.items():
             if actor is self._stage.current:
                 self._commits[payment_id] += 1
-        for event_id, payment_id, before, after, cause, text in self._rows.events_after(self._event_id):
+        for event_id, payment_id, before, after, text in self._rows.events_after(self._event_id):
             self._event_id = event_id
             payment = self._rows.payment(payment_id)
             assert payment is not None
@@ -268,8 +270,7 @@ class Witness:
                 self._check_paid(payment, life)
             if before in {"created", "paying"} and after in _NOT_PAID:
                 self._check_verdict(payment, life)
-            if cause == "unrecorded":
-                self._check_unrecorded(payment, before, life)
+            self._before[payment_id] = before
             if before != "reversing":
                 self._check_decider(payment, life, text)
             if after == "paid" or after in _NOT_PAID:
@@ -356,6 +357,9 @@ class Witness:
             asked = (row.cause, row.payment_id, row.request_id) in self.requested
             if row.cause not in {"unrecorded", "cancel", "refund"} or (row.cause != "unrecorded" and not asked):
                 self.fault(4, f"a cancellation of {row.payment_id} without a cause: {row.cause} {row.request_id}")
+            payment = self._rows.payment(row.payment_id)
+            if row.cause == "unrecorded" and payment is not None:
+                self._check_unrecorded(payment, self._before.get(row.payment_id), self._stage.current.life)
             return
         if known.ended_at is not None:
             self.fault(5, f"the ended cancellation {row.cancellation_id} changed")
@@ -383,7 +387,8 @@ class Witness:
             self.fault(4, f"the cancellation of {row.payment_id} has begun, which the host has acknowledged")
         if ("cancel", row.payment_id, "") in self.requested:
             return  # the host has it returned itself
-        if self.answered.get((life, row.payment_id)) is True:
+        # A veto that the disk did not take is lost.
+        if self.answered.get((life, row.payment_id)) == (True, self._disk.refusals):
             self.fault(4, f"the cancellation of {row.payment_id} has begun against the host's veto")
         made_at = self._paymego.bank.receipt(self._paymego.now_ms, row.receipt_id).created_ms
         is_old = payment is not None and row.created_at - payment.created_at >= _WEEK_MS
