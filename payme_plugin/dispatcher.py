@@ -84,8 +84,9 @@ class HookDispatcher:
         """Return whether hooks are served, i.e. ``start`` has ended and ``stop`` has not begun."""
         return self._state is _State.RUNNING
 
+    @property
     def is_busy(self) -> bool:
-        """Return whether a money hook runs."""
+        """Whether a money hook runs."""
         return self._running is not None
 
     def start(self) -> None:

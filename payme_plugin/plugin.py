@@ -185,7 +185,7 @@ class PaymePlugin:
             stopping.stop()
         with self._lock:
             # A hook that still runs can be joined until it returns.
-            if self._dispatcher is stopping and not (stopping is not None and stopping.is_busy()):
+            if self._dispatcher is stopping and not (stopping is not None and stopping.is_busy):
                 self._dispatcher = None
 
     def _is_child(self) -> bool:

@@ -224,7 +224,7 @@ def _joined_runs_twice(monkeypatch: MonkeyPatch) -> None:
     exclusively = HookDispatcher._exclusively
 
     @wraps(exclusively)
-    def broken(self: HookDispatcher, key: tuple[str, str], work: Callable[[], object], busy: object) -> object:
+    def broken(self: HookDispatcher, key: tuple[str, str, str], work: Callable[[], object], busy: object) -> object:
         if self._running is not None and self._running.key == key:
             return work()
         return exclusively(self, key, work, busy)  # type: ignore[type-var,arg-type] # as they came
