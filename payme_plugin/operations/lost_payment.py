@@ -7,12 +7,13 @@ last ready. Then Payme's list is searched for a receipt of the same sale and amo
 from __future__ import annotations
 
 import itertools
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.rows import ImportedPayment
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations.host_guard import GuardedUi
-from payme_plugin.operations.payment import resume_payment
+from payme_plugin.operations.payment import intent_of, resume_payment
 from payme_plugin.operations.results import pending_result, refused_result
 from payme_plugin.operations.wait import CashierWait
 from payme_plugin.paymego import receipts
@@ -56,18 +57,9 @@ def find_lost_payment(context: Context, request: PaymentRequest, ui: Ui) -> Paym
         return refused
     if accounts == _accounts(context, request, request.receipt.number + 1):  # the account does not name the sale
         return pending_result(context.texts, request.amount)
-    sale, settings = request.receipt, context.settings
     row = context.journal.import_payment(
         ImportedPayment(
-            payment_id=request.payment_id,
-            payment_type=request.payment_type,
-            amount=request.amount,
-            till=sale.till,
-            shift=sale.shift,
-            number=sale.number,
-            pos_id=settings.pos_id,
-            url=settings.url,
-            owner=context.owner,
+            **asdict(intent_of(context, request)),
             receipt_id=found.receipt_id,
             paid_at=found.pay_time_ms,
             closed_at=None,

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from payme_plugin.paymego.protocols import Pending
     from payme_plugin.paymego.receipts import ServerReceipt
 
-__all__ = ["resume_payment", "take_payment"]
+__all__ = ["intent_of", "resume_payment", "take_payment"]
 
 _log = Log()
 
@@ -96,6 +96,21 @@ def resume_payment(context: Context, request: PaymentRequest, row: PaymentRow, u
         return payment.resume(row)
     except Conflict:
         return payment.answer_known(context.journal.find(request.payment_id))
+
+
+def intent_of(context: Context, request: PaymentRequest) -> Intent:
+    """Return what is stored of a request before anything is sent."""
+    return Intent(
+        payment_id=request.payment_id,
+        payment_type=request.payment_type,
+        amount=request.amount,
+        till=request.receipt.till,
+        shift=request.receipt.shift,
+        number=request.receipt.number,
+        pos_id=context.settings.pos_id,
+        url=context.settings.url,
+        owner=context.owner,
+    )
 
 
 def _reason_against(request: PaymentRequest) -> Text | None:
@@ -254,21 +269,9 @@ class _Payment:
             Conflict: the journal has the payment already.
             JournalError: nothing was stored.
         """
-        request, sale, settings = self._request, self._request.receipt, self._context.settings
-        return self._journal.add_intent(
-            Intent(
-                payment_id=request.payment_id,
-                payment_type=request.payment_type,
-                amount=request.amount,
-                till=sale.till,
-                shift=sale.shift,
-                number=sale.number,
-                pos_id=settings.pos_id,
-                url=settings.url,
-                owner=self._context.owner,
-            ),
-            f"{request.amount} tiyin, receipt {sale.till}/{sale.shift}/{sale.number}",
-        )
+        intent = intent_of(self._context, self._request)
+        note = f"{intent.amount} tiyin, receipt {intent.till}/{intent.shift}/{intent.number}"
+        return self._journal.add_intent(intent, note)
 
     def _begin_create(self, row: PaymentRow) -> Pending:
         params = receipts.create(row.amount, self._account_of(row), detail=detail_of(self._request.receipt, row.amount))
