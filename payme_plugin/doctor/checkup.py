@@ -69,7 +69,7 @@ class _Checkup:
         yield (Check.SETTINGS,), self._settings
         yield (Check.IGNORED_ERRORS,), self._ignored_errors
         yield (Check.MODES,), self._modes
-        yield (Check.IMPORTS,), lambda: installation.check_imports(installation.look_at_packages())
+        yield (Check.IMPORTS,), self._imports
         yield (Check.TEXTS,), lambda: installation.check_texts(installation.look_at_texts())
         yield (Check.SLIPS,), self._slips
         yield (Check.DISK,), self._disk
@@ -89,6 +89,10 @@ class _Checkup:
     def _modes(self) -> Iterable[Remark]:
         files = [*_files_with_secrets(self._conf_file, self._read), self._data_dir, self._data_dir / FILE_NAME]
         return configuration.check_modes(configuration.look_at_files(dict.fromkeys(files)))
+
+    def _imports(self) -> list[Finding]:
+        found = installation.check_imports(installation.look_at_packages())
+        return [*found, *installation.check_plugins(installation.look_at_plugins())]
 
     def _slips(self) -> Iterable[Remark]:
         settings = self._usable()

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 __all__ = [
     "PackageFacts",
     "check_imports",
+    "check_plugins",
     "check_texts",
     "look_at_packages",
+    "look_at_plugins",
     "look_at_slips",
     "look_at_texts",
 ]
@@ -109,6 +111,26 @@ def _check_import(package: PackageFacts) -> Finding:
         text = f"The package {name} is ours, but of another installation: {folder}."
         return Finding(Check.IMPORTS, Level.WARNING, text, "Remove the installation that is not in use.")
     return Finding(Check.IMPORTS, Level.OK, f"{name} is ours: {folder}.")
+
+
+def look_at_plugins() -> dict[str, str]:
+    """Return why plugins of the POS, or distributions that may hold one, are out of service, by their names."""
+    try:
+        from hookspecs import PosPlugins  # noqa: PLC0415
+    except Exception:  # noqa: BLE001 - another program's may raise anything; the packages' check tells so
+        return {}
+    plugins = PosPlugins()
+    plugins.load_entry_points()
+    return {fault.plugin: fault.reason for fault in plugins.faults}
+
+
+def check_plugins(faults: Mapping[str, str]) -> list[Finding]:
+    """Judge whether a till can load its plugins."""
+    remedy = "Install that distribution again, or remove what is left of it."
+    return [
+        Finding(Check.IMPORTS, Level.WARNING, f"A plugin is out of service: {name} {reason}.", remedy)
+        for name, reason in faults.items()
+    ]
 
 
 def look_at_texts() -> dict[str, int]:

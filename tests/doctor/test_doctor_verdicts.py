@@ -13,7 +13,13 @@ from payme_plugin.doctor import Check, Finding, Level, Unchecked
 from payme_plugin.doctor.configuration import FileFacts, check_modes
 from payme_plugin.doctor.disk import DiskFacts, check_disk
 from payme_plugin.doctor.facts import KeyFacts, ServerDate, ServerFacts
-from payme_plugin.doctor.installation import PackageFacts, check_imports, check_texts
+from payme_plugin.doctor.installation import (
+    PackageFacts,
+    check_imports,
+    check_plugins,
+    check_texts,
+    look_at_plugins,
+)
 from payme_plugin.doctor.journal import JournalFacts, check_queue
 from payme_plugin.doctor.server import SERVER_CHECKS, check_server
 from payme_plugin.ledger.errors import Unavailable
@@ -256,3 +262,16 @@ def test_a_language_that_lacks_texts_is_a_fault() -> None:
     assert found.text.startswith("3 of ")
     assert "uz" in found.text
     assert [each.level for each in check_texts({"ru": 0, "uz": 0})] == [Level.OK]
+
+
+def test_a_damaged_distribution_beside_ours_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = tmp_path / "good_plugin-1.0.dist-info"
+    left.mkdir()
+    left.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: good-plugin\nVersion: 1.0\n")
+    left.joinpath("entry_points.txt").write_bytes(b"\xff\xfe\x00")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    faults = look_at_plugins()
+    assert str(left) in faults
+    (found,) = check_plugins({name: faults[name] for name in faults if name == str(left)})
+    assert (found.check, found.level, str(left) in found.text) == (Check.IMPORTS, Level.WARNING, True)
