@@ -169,7 +169,9 @@ class Cancellations:
             now = self._journal.now_ms()
             # If the queue took it later than now, the clock was set back and its hour can't be measured.
             due_at = "max(?, CASE WHEN offered_at <= ? THEN offered_at + ? ELSE 0 END)"
-            changes = f"attempts = max(attempts, ?), last_error = ?, held = ?, due_at = {due_at}"
+            # The host may have taken it over since it was read.
+            held_now = "CASE cause WHEN 'unrecorded' THEN ? END"
+            changes = f"attempts = max(attempts, ?), last_error = ?, held = {held_now}, due_at = {due_at}"
             values = (row.attempts + 1, result, held and held.value, now + pause_ms, now, FARTHEST_DUE_MS)
             self._update(connection, row, changes, *values)
             if result != row.last_error:
