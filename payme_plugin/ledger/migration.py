@@ -38,11 +38,17 @@ _HELD = "the till says that it has this payment"
 
 BEGUN = """
 UPDATE cancellation SET begun_at = (
-    SELECT min(at_ms) FROM event WHERE event.payment_id = cancellation.payment_id AND at_ms >= cancellation.created_at
-    AND text GLOB '*receipts.cancel*'
+    SELECT min(at_ms) FROM event WHERE event.payment_id = cancellation.payment_id AND text GLOB '*receipts.cancel*'
+    AND event_id > coalesce((
+        SELECT min(event_id) FROM event AS written WHERE written.payment_id = cancellation.payment_id
+        AND written.at_ms = cancellation.created_at AND written.text GLOB 'cancellation: queued, cause *'
+    ), 0)
 )
 """
-"""Mark the cancellations of version 1 that have begun: a ``receipts.cancel`` is among the events after them."""
+"""Mark the cancellations of version 1 that have begun: a ``receipts.cancel`` is among the events after them.
+
+If it is unknown when one was written, e.g. after a repair, any ``receipts.cancel`` of its payment counts.
+"""
 
 
 def open_reader(path: Path) -> sqlite3.Connection | None:

@@ -146,6 +146,42 @@ def test_events_have_kinds_causes_and_ends(open_journal: Callable[[], Journal]) 
     assert [event.ended_as for event in ended if event.ended_as is not None] == [End.CLOSED]
 
 
+@pytest.mark.parametrize("words", ["paid in cash, cause mistake", "paid in cash, cause refund", "x, cause cancel"])
+def test_an_operators_reason_is_only_words(open_journal: Callable[[], Journal], path: Path, words: str) -> None:
+    text = f"cancellation: Payme says cancelled (50); closed by hand: {words}"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("INSERT INTO event (payment_id, at_ms, text) VALUES ('closed-by-hand', 9, ?)", (text,))
+
+    (event,) = [each for each in open_journal().events("closed-by-hand") if each.text == text]
+
+    assert (event.kind, event.cause, event.ended_as) == (EventKind.NOTE, None, End.CANCELLED)
+
+
+@pytest.mark.parametrize("clock_set_back_ms", [0, 3_600_000])
+def test_a_cancellation_has_begun_only_by_a_cancel_after_it_was_written(
+    open_journal: Callable[[], Journal], path: Path, clock_set_back_ms: int
+) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(  # of an earlier cancellation, which was withdrawn
+            "INSERT INTO event (payment_id, at_ms, text) SELECT payment_id, created_at - 5 + ?,"
+            " 'request receipts.cancel' FROM cancellation WHERE payment_id = 'orphan'",
+            (clock_set_back_ms,),
+        )
+        connection.execute(
+            "UPDATE event SET event_id = (SELECT max(event_id) + 1 FROM event)"
+            " WHERE payment_id = 'orphan' AND text GLOB 'cancellation: queued, cause *'"
+        )
+    journal = open_journal()
+    assert latest(journal)["orphan"].begun_at is None
+
+    journal.acknowledge(journal.payment("orphan"))
+
+    assert (journal.payment("orphan").state, latest(journal)["orphan"].ended_as) == (
+        PaymentState.RECORDED,
+        End.RECORDED,
+    )
+
+
 def test_a_journal_in_use_is_not_taken_for_a_new_one(open_journal: Callable[[], Journal]) -> None:
     assert open_journal().is_ready
 
