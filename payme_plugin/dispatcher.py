@@ -89,6 +89,11 @@ class HookDispatcher:
         """Whether a money hook runs."""
         return self._running is not None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether ``stop`` has ended and no money hook runs any more, so that none can be joined."""
+        return self._state is _State.STOPPED and not self.is_busy
+
     def start(self) -> None:
         """Start the service; close it if it can't start or if ``stop`` was called during the start."""
         has_started = False
@@ -310,14 +315,21 @@ class HookDispatcher:
             return result
 
         def busy() -> ReversalResult:
+            refusal = refused(self._service.texts(), Text.REVERSAL_BUSY)
             running, journal = self._running, self._service.storage.journal()
-            if running is not None and running.key[1] == payment_id:
-                # The running hook may be returning the same payment.
-                return self._answer_instead(refused(self._service.texts(), Text.REVERSAL_BUSY), payment_id, request)
-            context = ReversalContext(
-                journal, self._service.storage.owner, self._service.clock, self._service.texts(), None
-            )
-            return reversal_requests.return_payment(context, request, ui)
+            if running is None or running.key[1] != payment_id:
+                # Without an account nothing is sent: the worker returns the money.
+                context = ReversalContext(
+                    journal, self._service.storage.owner, self._service.clock, self._service.texts(), None
+                )
+                try:
+                    refusal = reversal_requests.return_payment(context, request, ui)
+                    if refusal.status is not ReversalStatus.REFUSED:
+                        return refusal
+                except (Conflict, Unstorable) as error:
+                    _log.error("reversal of %s: %s", payment_id, error)
+            # The running hook may be returning the same payment.
+            return self._answer_instead(refusal, payment_id, request)
 
         return self._exclusively(key, work, busy)
 

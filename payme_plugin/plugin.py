@@ -185,7 +185,7 @@ class PaymePlugin:
             stopping.stop()
         with self._lock:
             # A hook that still runs can be joined until it returns.
-            if self._dispatcher is stopping and not (stopping is not None and stopping.is_busy):
+            if self._dispatcher is stopping and (stopping is None or stopping.is_over):
                 self._dispatcher = None
 
     def _is_child(self) -> bool:
@@ -212,6 +212,8 @@ class PaymePlugin:
         try:
             with self._lock:
                 host = self._host
+                if self._dispatcher is not None and self._dispatcher.is_over:
+                    self._dispatcher = None
                 if host is None or self._starting is not None or self._dispatcher is not None:
                     return self._dispatcher
                 # A till loads the heavy parts here, not when it looks for plugins.

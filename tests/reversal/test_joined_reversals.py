@@ -5,11 +5,13 @@ On real threads: the first call waits in its progress, before anything is stored
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from hookspecs import ReversalStatus
+from hooked_world import Sold
+from hookspecs import PaymentRecord, PaymentStatus, ReversalStatus
 from joined_calls import running_call
 from payme_plugin.ledger.errors import JournalError
 from payme_plugin.ledger.states import PaymentState
@@ -17,12 +19,13 @@ from payme_plugin.sandbox import CancelPlan
 from payme_plugin.texts import Text
 from reversal_roads import CANCEL, REFUND, ROADS, Road
 from virtual_paymego import Passage
+from virtual_till import TENDER, open_sale, scan_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hooked_world import HookedWorld, Sold
-    from hookspecs import ReversalResult
+    from hooked_world import HookedWorld
+    from hookspecs import PaymentResult, ReversalResult
 
 ON_EACH_ROAD = pytest.mark.parametrize("road", ROADS, ids=str)
 
@@ -119,11 +122,60 @@ def test_another_refund_of_the_same_payment_does_not_join(world: HookedWorld) ->
     assert running.result.result().status is ReversalStatus.REVERSED
 
 
-def test_a_cancel_of_another_payment_does_not_join(world: HookedWorld) -> None:
-    sold, other = world.sell("p1", 1), world.sell("p2", 2)
-    with running_call(world, _returning(world, CANCEL, sold)) as running:
-        busy = world.cancel(other)
+def _paying(world: HookedWorld) -> Callable[[Callable[[], None]], PaymentResult]:
+    return lambda wait: world.ask(scan_after(wait, world.paymego.code()), payment_id="p3", receipt=open_sale(3))
+
+
+def test_a_cancel_beside_its_own_payments_refund_is_answered_by_the_journal(world: HookedWorld) -> None:
+    sold = world.sell_and_close()
+    with running_call(world, _returning(world, REFUND, sold)) as running:
+        busy = world.cancel(sold)
         running.go_on()
 
-    assert (busy.status, busy.cancellation_queued) == (ReversalStatus.QUEUED, True)
-    assert world.row("p2").state is PaymentState.REVERSING
+    assert (busy.status, busy.message) == (ReversalStatus.REFUSED, world.text(Text.REVERSAL_BUSY))
+    assert running.result.result().status is ReversalStatus.REVERSED
+    assert world.paymego.count("receipts.cancel") == 1
+
+
+def test_a_cancel_beside_its_own_payment_is_answered_by_the_journal(world: HookedWorld) -> None:
+    record = PaymentRecord(payment_id="p3", payment_type=TENDER, amount=1_500_000, data={})
+    with running_call(world, _paying(world)) as running:
+        busy = world.cancel(Sold(record, open_sale(3)))
+        running.go_on()
+
+    assert (busy.status, busy.message) == (ReversalStatus.REFUSED, world.text(Text.REVERSAL_BUSY))
+    assert running.result.result().status is PaymentStatus.PAID
+    assert (world.row("p3").state, world.live("p3")) == (PaymentState.PAID, [])
+
+
+@pytest.mark.parametrize("other", ["cancel", "payment"])
+@ON_EACH_ROAD
+def test_beside_another_payments_hook_it_is_durable_and_queued(world: HookedWorld, road: Road, other: str) -> None:
+    sold, first = road.sell(world, "p2", 2), world.sell("p1", 1)
+    call: Callable[[Callable[[], None]], object] = (
+        _returning(world, CANCEL, first) if other == "cancel" else _paying(world)
+    )
+    with running_call(world, call) as running:
+        asked = len(world.paymego.sent)
+        beside = road.give_back(world, sold)
+        durable = [(row.cause, row.is_queued) for row in world.live("p2")]
+        about = {sent.receipt_id for sent in world.paymego.sent[asked:]}
+        running.go_on()
+
+    assert (beside.status, beside.cancellation_queued) == (ReversalStatus.QUEUED, True)
+    assert (durable, about) == ([(road.cause, True)], set())
+    world.work(3600)
+    assert (world.live("p2"), world.paymego.held(sold.receipt_id)) == ([], 0)
+
+
+@pytest.mark.parametrize("payment_id", ["p1", "\ud800"], ids=["of another receipt", "not storable"])
+def test_beside_another_payments_hook_a_record_that_can_not_be_ours_is_refused(
+    world: HookedWorld, payment_id: str
+) -> None:
+    first, sold = world.sell("p1", 1), world.sell("p2", 2)
+    with running_call(world, _paying(world)) as running:
+        beside = world.cancel(sold, record=replace(sold.record, payment_id=payment_id))
+        running.go_on()
+
+    assert beside.status is ReversalStatus.REFUSED
+    assert (world.live("p1"), world.live("p2"), world.paymego.held(first.receipt_id)) == ([], [], 1_500_000)

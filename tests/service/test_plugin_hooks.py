@@ -9,7 +9,8 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -23,6 +24,7 @@ from hookspecs import (
     RefundRequest,
     ReversalStatus,
 )
+from joined_calls import running_call
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.paymego.states import ReceiptState
@@ -30,12 +32,13 @@ from payme_plugin.plugin import PaymePlugin
 from payme_plugin.sandbox import BuyerAction
 from payme_plugin.texts import Text, Texts
 from unmeasured import without_coverage
-from virtual_till import TENDER, ScriptedUi, open_sale, request_for
+from virtual_till import TENDER, ScriptedUi, open_sale, request_for, scan_after
 from waiting import comes_true
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hooked_world import HookedWorld
     from hookspecs import PaymentResult, PosPlugins
     from served_till import ServedTill
 
@@ -364,6 +367,47 @@ def test_calls_that_come_while_the_stop_waits_join_the_running_payment_or_are_bu
     assert [result.status for result in joined] == [PaymentStatus.ABORTED] * 2
     assert joined[0] == joined[1]
     assert till.sandbox.pays(code) == 0
+
+
+def test_a_hook_that_outlasts_the_stop_is_joined_until_it_returns_and_a_new_start_starts_afresh(
+    new_till: Callable[..., ServedTill],
+) -> None:
+    till = new_till(payDuration=5000)
+    (plugin,) = till.plugins._manager.get_plugins()
+    world = cast("HookedWorld", SimpleNamespace(dispatcher=plugin._dispatcher))
+    code = till.code()
+    with running_call(world, lambda wait: till.pay(scan_after(wait, code))) as running:
+        till.plugins.on_stop()  # gives up waiting
+        joined = running.join(lambda: till.pay(till.code(), repeated=True))
+        assert not joined.done()
+        running.go_on()
+        first = running.result.result()
+
+    assert first.status is PaymentStatus.ABORTED
+    assert (joined.result(), till.sandbox.pays(code)) == (first, 0)
+    assert till.plugins.on_payment(request_for("p2"), ScriptedUi(SystemClock())) is None
+    assert till.plugins.payment_types() == []
+
+    till.plugins.on_start(till.host)
+    assert till.pay(till.code(), payment_id="p2", receipt=open_sale(2)).status is PaymentStatus.PAID
+
+
+def test_a_start_beside_a_hook_that_outlasted_the_stop_sells_once_that_has_returned(
+    new_till: Callable[..., ServedTill],
+) -> None:
+    till = new_till(payDuration=5000)
+    (plugin,) = till.plugins._manager.get_plugins()
+    world = cast("HookedWorld", SimpleNamespace(dispatcher=plugin._dispatcher))
+    code = till.code()
+    with running_call(world, lambda wait: till.pay(scan_after(wait, code))) as running:
+        till.plugins.on_start(till.host)
+        refused = till.pay(till.code(), payment_id="p2", receipt=open_sale(2))
+        running.go_on()
+        first = running.result.result()
+
+    assert (refused.status, refused.message) == (PaymentStatus.REFUSED, RU(Text.PAYMENT_ANOTHER_TILL))
+    assert (first.status, till.sandbox.pays(code)) == (PaymentStatus.ABORTED, 0)
+    assert till.pay(till.code(), payment_id="p3", receipt=open_sale(3)).status is PaymentStatus.PAID
 
 
 # ---------------------------------------------------------------------------------------------------------------------
