@@ -212,17 +212,34 @@ def test_during_a_payment_that_ends_unpaid_it_is_stored_and_the_cancellation_is_
     assert world.row().acknowledged_at is not None
 
 
-def test_a_payment_of_an_ended_process_is_recorded_as_soon_as_the_host_says_that_it_has_it(world: World) -> None:
+def _cut_after_the_pay(world: World) -> None:
     world.paymego.befall(FaultKind.SILENT_AFTER_EFFECT, PAY)
     ui = world.cashier(world.paymego.code())
     ui.hand = lambda _: PowerCut()
     with pytest.raises(PowerCut):
         world.pay(ui=ui)
-    world.restart()
-    _acknowledge_while_running(world)
-    assert (world.row().state, SALE_NOTICE in world.host.notices) == (PaymentState.RECORDED, False)
 
+
+def test_a_payment_whose_process_died_before_its_result_is_recorded(world: World) -> None:
+    _cut_after_the_pay(world)
+    world.restart()
+
+    _acknowledge_while_running(world)
+
+    assert (world.row().state, SALE_NOTICE in world.host.notices) == (PaymentState.RECORDED, False)
+    assert world.row().acknowledged_at is not None
+    assert (world.decide_orphans(), world.live()) == (0, [])
     assert world.pay().status is PaymentStatus.PAID
+
+
+def test_one_without_a_result_in_this_process_stays_until_it_has_one(world: World) -> None:
+    _cut_after_the_pay(world)
+
+    _acknowledge_while_running(world)
+
+    assert (world.row().state, world.row().acknowledged_at is not None) == (PaymentState.PAYING, True)
+    assert world.pay().status is PaymentStatus.PAID
+    assert world.row().state is PaymentState.RECORDED
 
 
 # ---------------------------------------------------------------------------------------------------------------------

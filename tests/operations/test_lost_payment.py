@@ -11,14 +11,17 @@ from full_disk import full_disk
 from hookspecs import PaymentStatus
 from payme_plugin.ledger.errors import Unavailable
 from payme_plugin.ledger.states import PaymentState
+from payme_plugin.paymego import receipts
 from payme_plugin.sandbox import BuyerAction, FaultKind
 from payme_plugin.texts import Text
+from virtual_paymego import Passage
 from virtual_till import PowerCut, open_sale
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hookspecs import PaymentResult
+    from virtual_paymego import Envelope
     from virtual_world import World
 
 PAY, CHECK, GET_ALL, CREATE = "receipts.pay", "receipts.check", "receipts.get_all", "receipts.create"
@@ -155,6 +158,16 @@ def test_an_account_that_does_not_name_the_sale_proves_nothing_so_it_is_pending(
     assert _ask_again(world).status is PaymentStatus.PENDING
 
 
+def test_an_account_that_does_not_name_the_sale_is_refused_if_no_receipt_has_the_amount(world: World) -> None:
+    world.set(account="order_id={till}")
+    world.pay(world.paymego.code())
+    _lose_the_journal(world)
+
+    again = _ask_again(world, amount=1_400_000)
+
+    assert (again.status, again.message) == (PaymentStatus.REFUSED, world.text(Text.PAYMENT_NOT_SENT))
+
+
 def test_a_list_of_several_pages_is_searched_to_its_end(world: World) -> None:
     receipt_id = world.pay(world.paymego.code()).receipt_id
     for number in range(2, 70):
@@ -163,6 +176,44 @@ def test_a_list_of_several_pages_is_searched_to_its_end(world: World) -> None:
 
     assert _ask_again(world).receipt_id == receipt_id
     assert world.paymego.count(GET_ALL) >= 2
+
+
+def _full_page(page: int) -> list[dict[str, object]]:
+    """Return a page of other sales' receipts."""
+    numbers = range(page * receipts.MAX_RECEIPTS, (page + 1) * receipts.MAX_RECEIPTS)
+    return [{"_id": f"{number:024x}", "state": 4, "amount": 5, "create_time": 1, "account": []} for number in numbers]
+
+
+def test_a_list_of_more_than_100_pages_is_searched_to_its_end(world: World) -> None:
+    receipt_id = world.pay(world.paymego.code()).receipt_id
+    _lose_the_journal(world)
+    answers: list[Envelope] = []
+
+    def long_list(answer: Envelope) -> Envelope:
+        answers.append(answer)
+        last = len(answers) == 130
+        return {**answer, "result": answers[0]["result"] if last else _full_page(len(answers))}
+
+    world.paymego.change(GET_ALL, long_list, times=130)
+
+    again = _ask_again(world)
+
+    assert (again.status, again.receipt_id, len(answers)) == (PaymentStatus.PAID, receipt_id, 130)
+
+
+@pytest.mark.parametrize("back_s", [0.5, 4.5])
+def test_a_search_of_the_list_that_takes_the_whole_pay_duration_ends_then_and_is_pending(
+    world: World, back_s: float
+) -> None:
+    world.pay(world.paymego.code())
+    _lose_the_journal(world)
+    world.paymego.passage = lambda _: Passage(back_s=back_s)
+    world.paymego.change(GET_ALL, lambda answer: {**answer, "result": _full_page(1)}, times=1000)
+    began = world.clock.monotonic()
+
+    assert _ask_again(world).status is PaymentStatus.PENDING
+    assert world.clock.monotonic() - began == pytest.approx(20, abs=0.05)
+    assert world.journal.payments() == []
 
 
 def test_once_the_host_was_ready_nothing_is_searched(world: World) -> None:

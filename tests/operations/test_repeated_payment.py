@@ -344,6 +344,21 @@ def test_recorded_that_payme_contradicts_is_refused_with_a_notice_and_no_cancell
     assert world.host.notices["payme.sale"] == world.text(Text.NOTICE_SALE_UNPAID, number=1)
 
 
+@pytest.mark.parametrize("state", [0, 1, 5, 20, 30])
+def test_recorded_that_payme_neither_has_as_paid_nor_as_returned_is_pending(world: World, state: int) -> None:
+    world.acknowledge(world.pay(world.paymego.code()).payment)
+    world.restart()
+    world.paymego.change(GET, with_receipt(state=state))
+    held = contents(world.journal)
+
+    again = world.pay()
+
+    assert (again.status, again.message) == (PaymentStatus.PENDING, world.text(Text.PAYMENT_PENDING))
+    assert contents(world.journal) == held
+    assert "payme.sale" not in world.host.notices
+    assert world.pay().status is PaymentStatus.PAID
+
+
 def test_recorded_in_a_closed_sale_is_refused_as_reuse(world: World) -> None:
     first = world.pay(world.paymego.code())
     world.acknowledge(first.payment, open_sale(closed_at=5))

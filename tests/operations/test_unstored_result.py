@@ -11,17 +11,19 @@ import pytest
 
 from answer_changes import meanwhile
 from full_disk import fill_disk, free_disk
-from hookspecs import PaymentStatus
+from hookspecs import PaymentRecord, PaymentStatus
+from journal_walks import walk
 from payme_plugin.ledger.errors import JournalError
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.operations.payment import _Payment
 from payme_plugin.sandbox import BuyerAction, FaultKind
 from payme_plugin.texts import Text
-from virtual_till import PowerCut, open_sale, scan_after
+from virtual_till import TENDER, PowerCut, open_sale, scan_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hooked_world import HookedWorld
     from virtual_world import World
 
 CREATE, PAY, CHECK, GET = "receipts.create", "receipts.pay", "receipts.check", "receipts.get"
@@ -109,6 +111,43 @@ def test_an_acknowledgement_of_what_was_told_as_unknown_returns_the_money_all_th
     world.store_results()
 
     assert (world.row().state, len(world.live())) == (PaymentState.UNKNOWN, 1)
+
+
+def test_a_payment_that_was_acknowledged_while_it_ran_is_recorded_once_a_write_succeeds(till: HookedWorld) -> None:
+    def acknowledge() -> None:
+        data = {"plugin": "payme", "receipt_id": str(till.row().receipt_id), "posId": till.settings.pos_id}
+        record = PaymentRecord(payment_id="p1", payment_type=TENDER, amount=1_500_000, data=data)
+        till.dispatcher.acknowledge(record)
+        till.journal.after = fail_after_paid
+
+    def fail_after_paid(_: int) -> None:
+        if till.row().state is PaymentState.PAID:
+            till.journal.fail_from(1)
+
+    till.paymego.change(PAY, meanwhile(acknowledge))
+    assert till.ask(till.paymego.code()).status is PaymentStatus.UNKNOWN
+    assert till.row().state is PaymentState.PAID
+    till.journal.recover()
+
+    till.background.store_results()
+
+    assert till.path_of() == ["intent", "paying", "paid", "recorded"]
+    till.work(3600)
+    assert (till.paymego.count("receipts.cancel"), till.paymego.held()) == (0, 1_500_000)
+
+
+def test_one_payment_whose_row_is_damaged_does_not_keep_the_others_waiting(till: HookedWorld) -> None:
+    others = [f"p{number}" for number in range(8)]
+    for payment_id in ("damaged", *others):
+        walk(till.journal, PaymentState.PAYING, payment_id)
+        till.keep_result(payment_id)
+    with till.journal.writing() as connection:
+        connection.execute("UPDATE payment SET owner = CAST(x'ff' AS TEXT) WHERE payment_id = 'damaged'")
+
+    till.background.store_results()
+
+    assert {till.row(payment_id).state for payment_id in others} == {PaymentState.UNKNOWN}
+    assert [len(till.live(payment_id)) for payment_id in others] == [1] * len(others)
 
 
 def test_a_stop_that_can_not_be_stored_is_unknown(world: World) -> None:

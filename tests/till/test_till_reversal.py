@@ -8,6 +8,7 @@ import pytest
 
 from hookspecs import (
     CancelRequest,
+    Host,
     Item,
     PaymentRequest,
     PaymentResult,
@@ -18,6 +19,7 @@ from hookspecs import (
     RefundViolation,
     ReversalResult,
     ReversalStatus,
+    hookimpl,
 )
 from payme_plugin.till import NoPlugin, OutcomeUnknown, UnknownPayment
 from tests.till.conftest import SLIP, PowerCut, ScriptedPlugin, not_paid, paid, pay
@@ -199,6 +201,48 @@ def test_a_refund_that_had_begun_goes_on_with_its_own_id_when_it_is_asked_for_ag
 
     ids = {request.refund_id for _, request in plugin.asked if isinstance(request, RefundRequest)}
     assert len(ids) == 1
+
+
+def begin_refund(shop: Shop) -> None:
+    shop.plugin.refund = power_cut
+    with shop.till() as till, pytest.raises(PowerCut):
+        refund(till)
+    shop.plugin.refund = lambda _: REVERSED
+    shop.plugin.asked.clear()
+
+
+def test_a_begun_refund_is_repeated_without_a_check_because_it_may_have_returned_the_money(
+    shop: Shop, plugin: ScriptedPlugin
+) -> None:
+    begin_refund(shop)
+    plugin.rules = lambda _: [RefundViolation(rule="already-reversed", message="Returned.")]
+
+    with shop.till() as till:
+        (restored,) = till.restore()
+        assert [receipt.is_open for receipt in till.receipts] == [False, False]
+
+    assert (restored.outcome, "validate_refund" in plugin.hooks) == ("REVERSED", False)
+
+
+class OutOfService(ScriptedPlugin):
+    """A plugin that can't start."""
+
+    @hookimpl
+    def on_start(self, host: Host) -> None:
+        raise RuntimeError("no threads")
+
+
+def test_a_begun_refund_stays_open_while_its_plugin_is_out_of_service(shop: Shop, plugin: ScriptedPlugin) -> None:
+    begin_refund(shop)
+
+    with shop.till(plugin=OutOfService()) as till:
+        (restored,) = till.restore()
+        assert (restored.is_unknown, till.is_ready) == (True, False)
+        assert [(receipt.is_open, receipt.annulled) for receipt in till.receipts][-1] == (True, False)
+    with shop.till() as till:
+        (restored,) = till.restore()
+
+    assert (restored.outcome, plugin.hooks.count("on_full_refund")) == ("REVERSED", 1)
 
 
 def test_every_reason_against_a_refund_is_shown_and_no_money_hook_is_asked(shop: Shop, plugin: ScriptedPlugin) -> None:
