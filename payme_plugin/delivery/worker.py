@@ -143,8 +143,10 @@ class Worker:
             with self.host_lock:
                 if processor.offer(row):
                     return True
+                if merchants is None:  # a veto that nobody stores would be lost
+                    return False
                 is_recorded = processor.is_recorded(row)
-            return merchants is not None and processor.step(row, merchants, is_recorded=is_recorded) is not None
+            return processor.step(row, merchants, is_recorded=is_recorded) is not None
         except JournalError as error:
             _log.error("%s waits: %s", _name(row), error)
         except Exception as error:  # noqa: BLE001 - one row's fault stops no other
