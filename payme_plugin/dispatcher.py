@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from hookspecs import PaymentResult, PaymentStatus, ReceiptKind, RefundRequest, ReversalResult, ReversalStatus
 from payme_plugin.ledger.errors import AnotherTill, Conflict, JournalError, Unstorable
-from payme_plugin.ledger.locks import Leases
 from payme_plugin.log import Log
 from payme_plugin.operations import reversal_requests
 from payme_plugin.operations.acknowledgement import acknowledge
@@ -85,14 +84,9 @@ class HookDispatcher:
         return self._state is _State.RUNNING
 
     @property
-    def is_busy(self) -> bool:
-        """Whether a money hook runs."""
-        return self._running is not None
-
-    @property
     def is_over(self) -> bool:
         """Whether ``stop`` has ended and no money hook runs any more, so that none can be joined."""
-        return self._state is _State.STOPPED and not self.is_busy
+        return self._state is _State.STOPPED and self._running is None
 
     def start(self) -> None:
         """Start the service; close it if it can't start or if ``stop`` was called during the start."""
@@ -125,10 +119,6 @@ class HookDispatcher:
             if self._running is not None:
                 return
         self._service.stop()
-
-    def leave_to_parent(self) -> None:
-        """Close the lock files of the parent in its forked child; the parent keeps its locks."""
-        Leases.close_inherited()
 
     def payment_types(self) -> list[PaymentType]:
         """Return the tender of the settings; an empty list if there is none."""
@@ -308,36 +298,28 @@ class HookDispatcher:
     def _reverse(self, hook: str, payment_id: str, request: CancelRequest | RefundRequest, ui: Ui) -> ReversalResult:
         key = (hook, payment_id, request.refund_id if isinstance(request, RefundRequest) else "")
 
-        def work() -> ReversalResult:
-            result = self._try_reversal(payment_id, request, _StoppableUi(ui, self))
+        def work(*, may_ask: bool = True) -> ReversalResult:
+            result = self._try_reversal(payment_id, request, _StoppableUi(ui, self), may_ask=may_ask)
             if result.status is ReversalStatus.REFUSED:
                 result = self._answer_instead(result, payment_id, request)
             return result
 
         def busy() -> ReversalResult:
-            refusal = refused(self._service.texts(), Text.REVERSAL_BUSY)
-            running, journal = self._running, self._service.storage.journal()
+            running = self._running
             if running is None or running.key[1] != payment_id:
-                # Without an account nothing is sent: the worker returns the money.
-                context = ReversalContext(
-                    journal, self._service.storage.owner, self._service.clock, self._service.texts(), None
-                )
-                try:
-                    refusal = reversal_requests.return_payment(context, request, ui)
-                    if refusal.status is not ReversalStatus.REFUSED:
-                        return refusal
-                except (Conflict, Unstorable) as error:
-                    _log.error("reversal of %s: %s", payment_id, error)
+                return work(may_ask=False)  # the worker returns the money
             # The running hook may be returning the same payment.
-            return self._answer_instead(refusal, payment_id, request)
+            return self._answer_instead(refused(self._service.texts(), Text.REVERSAL_BUSY), payment_id, request)
 
         return self._exclusively(key, work, busy)
 
-    def _try_reversal(self, payment_id: str, request: CancelRequest | RefundRequest, ui: Ui) -> ReversalResult:
+    def _try_reversal(
+        self, payment_id: str, request: CancelRequest | RefundRequest, ui: Ui, *, may_ask: bool
+    ) -> ReversalResult:
         service = self._service
         merchant: Context | None = None
         try:
-            merchant = service.context()
+            merchant = service.context() if may_ask else None
         except SettingsError as error:
             _log.error("reversal of %s is queued, the settings can't be used: %s", payment_id, error)
         try:

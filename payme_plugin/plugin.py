@@ -197,7 +197,9 @@ class PaymePlugin:
         if self._process in {None, os.getpid()}:
             return False
         if self._dispatcher is not None:
-            self._dispatcher.leave_to_parent()
+            from payme_plugin.ledger.locks import Leases  # noqa: PLC0415
+
+            Leases.close_inherited()
         return True
 
     def _started(self) -> HookDispatcher | None:

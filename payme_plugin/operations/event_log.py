@@ -6,6 +6,7 @@ An event costs no commit of its own. What is added after the last transition is 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.rows import Event
@@ -29,7 +30,7 @@ class EventLog:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._events: list[tuple[Event, int]] = []
+        self._events: list[Event] = []
 
     def request_event(self, method: str) -> Event:
         """Return the event of a request that leaves once the commit with this event is durable."""
@@ -37,27 +38,23 @@ class EventLog:
 
     def add_request(self, method: str) -> None:
         """Add the event of a request that begins."""
-        self._events.append((self.request_event(method), 1))
+        self._events.append(self.request_event(method))
 
     def add_answer(self, text: str) -> None:
         """Add the event of what came of a request; its text must hold no secret."""
-        event, count = Event(at_ms=self._clock.wall_ms(), kind=EventKind.ANSWER, text=text), 1
-        if self.last == text:
-            event, count = self._events.pop()
-            count += 1
-        self._events.append((event, count))
+        self._events.append(Event(at_ms=self._clock.wall_ms(), kind=EventKind.ANSWER, text=text))
 
     @property
     def last(self) -> str:
         """The text of the last event that is not stored yet, or an empty text."""
-        return self._events[-1][0].text if self._events else ""
+        return self._events[-1].text if self._events else ""
 
     @property
     def unstored(self) -> Sequence[Event]:
         """The events for a commit."""
+        runs = [list(run) for _, run in groupby(self._events, lambda event: event.text)]
         return [
-            event if count == 1 else replace(event, text=f"{event.text} ({count} times)")
-            for event, count in self._events
+            first if not same else replace(first, text=f"{first.text} ({len(same) + 1} times)") for first, *same in runs
         ]
 
     def take(self) -> Sequence[Event]:

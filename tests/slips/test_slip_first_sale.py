@@ -49,6 +49,7 @@ def slip_ms(till, payment_id, number):
     reader = JournalReader.open_read_only(till.host.folder / FILE_NAME)
     (paid_ms,) = [event.at_ms for event in reader.events(payment_id) if event.after is PaymentState.PAID]
     reader.close()
+    till.plugins.on_payment_recorded(result.payment)
     (slip,) = result.slips
     assert "<slip" in slip.xml and till.host.notices == {}, till.host.notices
     return returned_ms - paid_ms

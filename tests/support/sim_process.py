@@ -174,6 +174,11 @@ class _Dispatcher(HookDispatcher):
         super().__init__(service)
         self._changed = cast("Condition", StageCondition(stage))
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a money hook runs."""
+        return self._running is not None
+
 
 class Process:
     """A process that has the plugin loaded: a till, or a command beside it.
