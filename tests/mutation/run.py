@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Change the core in small ways and report which test fails: ``python tests/mutation/run.py``.
 
-``mutants.csv`` lists some 260 mutants and the test that killed each. Each mutant is made in a copy of the checkout.
+``mutants.csv`` lists some 250 mutants and the test that killed each. Each mutant is made in a copy of the checkout.
 The test that killed it before runs first. If it passes, all tests of the package's folders that reach the changed
 lines run, the fastest first, for 60 s at most. The exit code is 1 if a mutant survives that the list says was killed.
 A mutant whose code no longer exists is counted and stays in the list.

@@ -187,6 +187,21 @@ def test_a_veto_that_comes_after_the_cancel_has_begun_holds_nothing(world: SimWo
     assert _held_and_faults(world) == (0, [])
 
 
+def test_a_host_is_not_asked_for_a_veto_that_nobody_would_store(world: SimWorld) -> None:
+    # Its yes was lost while the settings were broken; later it could not tell, and the cancel left.
+    _cancel(world)
+    assert world.shop.process is not None
+    world.shop.process.life.kill()
+    world.shop.bury()
+    world.shop.broken_until = world.stage.monotonic() + 60
+
+    world.shop.start(with_worker=True)
+    world.stage.sleep(10)
+
+    assert world.witness.answered == {}
+    assert _held_and_faults(world) == (0, [])
+
+
 def test_a_confirming_cancellation_that_was_reopened_needs_two_new_confirmations(world: SimWorld) -> None:
     # The step went on with the row as it was read, and ended it with its first new 50.
     rows, row = _cancel(world)

@@ -417,7 +417,7 @@ BREAKS = (
     Break(4, "a cancellation does not carry the host's request", _row_without_cause),
     Break(5, "a cancellation ends when Payme has accepted it (21)", _ended_at_21),
     Break(5, "a cancellation ends when Payme has said cancelled (50) once", _one_confirmation),
-    Break(5, "an orphan older than a week is cancelled", _old_cancelled),
+    Break(5, "an orphan older than a week is cancelled", _old_cancelled, _TOO_EARLY),
     Break(5, "rows are stepped without their lease", _leases_ignored),
     Break(6, "on_ready spares the payments of processes that have ended", _ended_processes_spared),
     Break(6, "any process leads, beside another", _nobody_leads),
