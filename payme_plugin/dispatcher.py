@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
@@ -327,7 +328,8 @@ class HookDispatcher:
             context = ReversalContext(
                 service.storage.journal(), service.storage.owner, service.clock, service.texts(), merchant
             )
-            with service.background.active(payment_id):
+            # Beside another hook the worker yields to that one.
+            with service.background.active(payment_id) if may_ask else nullcontext():
                 result = reversal_requests.return_payment(context, request, ui)
         except Conflict as error:
             _log.warning("reversal of %s: %s", payment_id, error)

@@ -20,7 +20,7 @@ from payme_plugin.ledger.locks import LEADER, SQLITE_BYTES, USERS, Leases, lock_
 from payme_plugin.ledger.migration import open_reader
 from payme_plugin.ledger.rows import TABLES
 from payme_plugin.ledger.salvage import Salvage, is_valid, lacks_cancellation, salvage
-from payme_plugin.ledger.schema import SMALLEST_FILE, has_our_tables
+from payme_plugin.ledger.schema import SMALLEST_FILE, has_our_schema
 
 if TYPE_CHECKING:
     import sqlite3
@@ -109,7 +109,7 @@ def _fault_of(connection: sqlite3.Connection) -> str | None:
     (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if found != "ok":
         return str(found).replace("\n", " ")
-    if not has_our_tables(connection):
+    if not has_our_schema(connection):
         return "its tables are not those of a journal"
     for table in (*TABLES, "about", "code"):
         if not all(is_valid(table, row) for row in connection.execute(f"SELECT * FROM {table}")):  # noqa: S608 - our own names

@@ -8,7 +8,15 @@ from contextlib import closing
 
 from payme_plugin.ledger.errors import Damaged, TooNew, Unavailable
 
-__all__ = ["SCHEMA_VERSION", "SMALLEST_FILE", "has_our_tables", "make_journal", "make_tables", "require_ours"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "SMALLEST_FILE",
+    "has_our_schema",
+    "has_our_tables",
+    "make_journal",
+    "make_tables",
+    "require_ours",
+]
 
 SCHEMA_VERSION = 2
 
@@ -146,6 +154,17 @@ def has_our_tables(connection: sqlite3.Connection) -> bool:
         return expected <= found or {name for name, _ in expected} <= names
     except sqlite3.DatabaseError:
         return False
+
+
+def has_our_schema(connection: sqlite3.Connection) -> bool:
+    """Return whether a file has exactly the schema of this version; a flipped bit may change a rule of a table."""
+    with closing(sqlite3.connect(":memory:")) as journal:
+        make_tables(journal)
+        return _statements(journal) == _statements(connection)
+
+
+def _statements(connection: sqlite3.Connection) -> set[object]:
+    return {row[0] for row in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
 
 
 def _columns(connection: sqlite3.Connection) -> set[tuple[object, ...]]:

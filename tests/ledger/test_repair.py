@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from full_disk import full_disk
-from journal_walks import contents, walk
+from journal_walks import contents, intent_of, walk
 from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.errors import Damaged, ForeignJournal, InUse, TooNew, Unavailable
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.locks import LEADER, USERS, Leases
 from payme_plugin.ledger.reader import JournalReader
-from payme_plugin.ledger.repair import Repaired, fault_in, repair
+from payme_plugin.ledger.repair import _MARKER, Repaired, fault_in, repair
 from payme_plugin.ledger.schema import SCHEMA_VERSION
 from payme_plugin.ledger.states import End, PaymentState
 from virtual_clock import VirtualClock
@@ -207,6 +207,19 @@ def test_with_a_column_renamed_by_a_turned_bit_nothing_is_read(
     assert outcome.unreadable == len(TABLES)
 
 
+@pytest.mark.parametrize("turned", [b"CHECK (jind IN", b"CHECK (kind IO", b"CHECK (kind IN ('uransition'"])
+def test_a_bit_that_turned_in_a_rule_of_a_table_is_a_fault_and_the_new_journal_takes_payments(
+    path: Path, sound: Sound, turned: bytes
+) -> None:
+    rule = b"CHECK (kind IN ('transition'"[: len(turned)]
+    assert rule in sound.content
+    repaired(path, sound.content.replace(rule, turned))
+
+    assert fault_in(path) is None
+    with closing(Journal(path, host_identity="till-1", clock=VirtualClock())) as journal:
+        assert journal.add_intent(intent_of("p-new", number=99), "a new one").payment_id == "p-new"
+
+
 @settings(max_examples=30 * settings().max_examples // 100)
 @given(damage=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=600)), min_size=1))
 def test_whatever_is_damaged_the_new_journal_is_sound_and_nothing_is_invented(
@@ -217,6 +230,7 @@ def test_whatever_is_damaged_the_new_journal_is_sound_and_nothing_is_invented(
     for where, rubbish in damage:
         at = int(where * len(sound))
         content[at : at + len(rubbish)] = rubbish
+    assume(not content.startswith(_MARKER))  # it says that a repair was cut off, and where the damaged file is
     path = tmp_path_factory.mktemp("any") / FILE_NAME
     path.write_bytes(content[: len(sound)])
     outcome = repair(path, "till-1", "now")
