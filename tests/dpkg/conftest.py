@@ -317,7 +317,9 @@ class Till:
 def open_cancellations() -> int:
     """Return how many cancellations of the journal have not ended."""
     with closing(connect(f"file:{JOURNAL}?mode=ro", uri=True)) as journal:
-        (count,) = journal.execute("SELECT count(*) FROM cancellation WHERE ended_at IS NULL").fetchone()
+        (count,) = journal.execute(
+            "SELECT count(*) FROM cancellation WHERE ended_at IS NULL AND confirmed_at IS NULL"
+        ).fetchone()
     assert isinstance(count, int)
     return count
 
