@@ -315,7 +315,7 @@ class Till:
 
 
 def open_cancellations() -> int:
-    """Return how many cancellations of the journal have not ended."""
+    """Return how many cancellations of the journal still wait for the money to go back."""
     with closing(connect(f"file:{JOURNAL}?mode=ro", uri=True)) as journal:
         (count,) = journal.execute(
             "SELECT count(*) FROM cancellation WHERE ended_at IS NULL AND confirmed_at IS NULL"
