@@ -162,7 +162,7 @@ def left(folder: Path) -> int:
     reader = JournalReader.open_read_only(folder / FILE_NAME)
     assert reader is not None
     with closing(reader), reader.reading() as connection:
-        count = "SELECT count(*) FROM cancellation WHERE ended_at IS NULL AND payment_id LIKE 'owed-%'"
+        count = "SELECT count(*) FROM cancellation WHERE ended_at IS NULL AND confirmed_at IS NULL AND payment_id LIKE 'owed-%'"
         return int(connection.execute(count).fetchone()[0])
 
 

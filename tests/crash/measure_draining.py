@@ -53,7 +53,11 @@ def left(folder: Path) -> int:
     assert reader is not None
     try:
         with reader.reading() as connection:
-            return int(connection.execute("SELECT count(*) FROM cancellation WHERE ended_at IS NULL").fetchone()[0])
+            return int(
+                connection.execute(
+                    "SELECT count(*) FROM cancellation WHERE ended_at IS NULL AND confirmed_at IS NULL"
+                ).fetchone()[0]
+            )
     finally:
         reader.close()
 
