@@ -162,7 +162,8 @@ def left(folder: Path) -> int:
     reader = JournalReader.open_read_only(folder / FILE_NAME)
     assert reader is not None
     with closing(reader), reader.reading() as connection:
-        count = "SELECT count(*) FROM cancellation WHERE ended_at IS NULL AND confirmed_at IS NULL AND payment_id LIKE 'owed-%'"
+        live = "ended_at IS NULL AND confirmed_at IS NULL"
+        count = f"SELECT count(*) FROM cancellation WHERE {live} AND payment_id LIKE 'owed-%'"  # noqa: S608 - our own text
         return int(connection.execute(count).fetchone()[0])
 
 
