@@ -132,7 +132,7 @@ class CancellationProcessor:
         return True
 
     def is_recorded(self, row: CancellationRow) -> bool | None:
-        """Return whether the host vetoes the row's ``receipts.cancel``, or None if it can't tell or has no say.
+        """Return whether the host vetoes the row's ``receipts.cancel``, or None if it can't tell or isn't asked.
 
         Raises:
             JournalError: it is unknown whether this host may be asked.
