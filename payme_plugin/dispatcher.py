@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         RefundViolation,
         Ui,
     )
+    from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.operations.context import Context
     from payme_plugin.service import Service
@@ -50,6 +51,7 @@ _log = Log()
 
 _STOP_TIMEOUT_S = 2.0
 
+_Found = TypeVar("_Found")
 _Result = TypeVar("_Result", PaymentResult, ReversalResult)
 
 
@@ -244,17 +246,10 @@ class HookDispatcher:
         Money effect: may cancel, the whole amount.
         """
         record = request.payment
-        try:
-            row = reversal_requests.row_of_cancel(self._service.storage.journal(), request)
-        except Unstorable:
-            row = None
-        except JournalError as error:
-            # A record that lost its data counts as ours under our tender.
-            is_lost = not record.data and record.payment_type == self._service.settings.payment_type()
-            if not (is_lost or is_ours(record)):
-                return None
-            self._service.journal_fault(error, f"cancel of {record.payment_id}")
-            raise
+        # A record that lost its data counts as ours under our tender.
+        is_lost = not record.data and record.payment_type == self._service.settings.payment_type()
+        find = partial(reversal_requests.row_of_cancel, request=request)
+        row = self._found(find, f"cancel of {record.payment_id}", is_ours=is_lost or is_ours(record))
         if row is None and not is_ours(record):
             return None
         return self._reverse("on_cancel", record.payment_id if row is None else row.payment_id, request, ui)
@@ -282,15 +277,8 @@ class HookDispatcher:
 
         Money effect: may cancel, the whole amount.
         """
-        try:
-            original = reversal_requests.original_of(self._service.storage.journal(), request)
-        except Unstorable:
-            original = None
-        except JournalError as error:
-            if not self._may_be_ours(request):
-                return None
-            self._service.journal_fault(error, f"refund {request.refund_id}")
-            raise
+        find = partial(reversal_requests.original_of, request=request)
+        original = self._found(find, f"refund {request.refund_id}", is_ours=self._may_be_ours(request))
         if original is None and not self._may_be_ours(request):
             return None
         named = request.payment.payment_id if request.payment is not None else "-"
@@ -368,9 +356,24 @@ class HookDispatcher:
             _log.error("reversal of %s: its stored state can't be read: %s", payment_id, error)
             return refusal
 
+    def _found(self, find: Callable[[Journal], _Found | None], what: str, *, is_ours: bool) -> _Found | None:
+        """Return what the journal has of a cancel or refund; None also if it can't be read and the payment isn't ours.
+
+        Raises:
+            JournalError: the journal can't be read, and the payment may be ours.
+        """
+        try:
+            return find(self._service.storage.journal())
+        except Unstorable:  # no journal can have such an id
+            return None
+        except JournalError as error:
+            if not is_ours:
+                return None
+            self._service.journal_fault(error, what)
+            raise
+
     def _may_be_ours(self, request: RefundRequest) -> bool:
-        is_named = request.payment is not None and is_ours(request.payment)
-        return is_named or request.payment_type == self._service.settings.payment_type()
+        return is_ours(request.payment) or request.payment_type == self._service.settings.payment_type()
 
     # ------------------------------------------------------------------------------------------------------------------
     # Later

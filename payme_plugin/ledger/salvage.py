@@ -23,7 +23,7 @@ from payme_plugin.ledger.errors import Damaged, ForeignJournal
 from payme_plugin.ledger.journal import add_event, add_transition
 from payme_plugin.ledger.migration import BEGUN, upgraded
 from payme_plugin.ledger.rows import TABLES, row_of
-from payme_plugin.ledger.schema import has_our_tables
+from payme_plugin.ledger.schema import columns_of
 from payme_plugin.ledger.states import Cause, EventKind, PaymentState
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Salvage", "is_valid", "lacks_cancellation", "salvage"]
 
 _KEYED_TABLES = {"about": "name", "code": "fingerprint"}
+_COLUMN_OF_VERSION_1 = ("cancellation", "outcome")
 _FINGERPRINT_KEY = re.compile("[0-9a-f]{64}")
 _Values = dict[str, Any]
 
@@ -65,7 +66,7 @@ def salvage(damaged: Path, fresh: Path, host_identity: str, *, is_certain: bool)
         ForeignJournal: it belongs to another till, or the file names none.
         JournalError, OSError, sqlite3.Error: the new journal can't be written.
     """
-    with closing(_opened(damaged)) as source, closing(connect(fresh, host_identity)) as target:
+    with closing(connect(fresh, host_identity)) as target, closing(_opened(damaged, columns_of(target))) as source:
         _require_till(source, host_identity, is_certain=is_certain)
         target.execute("PRAGMA foreign_keys = OFF")
         target.execute("BEGIN IMMEDIATE")
@@ -99,14 +100,16 @@ def _require_till(source: sqlite3.Connection, host_identity: str, *, is_certain:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _opened(damaged: Path) -> sqlite3.Connection:
-    """Open the damaged file; an empty database instead if its tables are not those of a journal."""
+def _opened(damaged: Path, columns: set[tuple[object, ...]]) -> sqlite3.Connection:
+    """Open the damaged file; an empty database instead if a column is missing, because a flipped bit may rename one."""
     connection = sqlite3.connect(damaged, isolation_level=None)
     use_rows(connection)
     # Otherwise SQLite rejects a file that is shorter than its header says.
     connection.execute("PRAGMA writable_schema = ON").fetchall()
-    if has_our_tables(connection):
-        return connection
+    with contextlib.suppress(sqlite3.DatabaseError):
+        found = columns_of(connection)
+        if columns <= found or _COLUMN_OF_VERSION_1 in found:
+            return connection
     connection.close()
     return sqlite3.connect(":memory:")
 

@@ -11,8 +11,8 @@ from payme_plugin.ledger.errors import Damaged, TooNew, Unavailable
 __all__ = [
     "SCHEMA_VERSION",
     "SMALLEST_FILE",
+    "columns_of",
     "has_our_schema",
-    "has_our_tables",
     "make_journal",
     "make_tables",
     "require_ours",
@@ -140,22 +140,6 @@ def make_tables(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-def has_our_tables(connection: sqlite3.Connection) -> bool:
-    """Return whether a file has the tables and columns of a journal; a flipped bit may rename one.
-
-    Of version 1 only the tables are looked at.
-    """
-    with closing(sqlite3.connect(":memory:")) as journal:
-        make_tables(journal)
-        expected = _columns(journal)
-    try:
-        found = _columns(connection)
-        names = {name for name, _ in found} if ("cancellation", "outcome") in found else set()
-        return expected <= found or {name for name, _ in expected} <= names
-    except sqlite3.DatabaseError:
-        return False
-
-
 def has_our_schema(connection: sqlite3.Connection) -> bool:
     """Return whether a file has exactly the schema of this version; a flipped bit may change a rule of a table."""
     with closing(sqlite3.connect(":memory:")) as journal:
@@ -167,7 +151,8 @@ def _statements(connection: sqlite3.Connection) -> set[object]:
     return {row[0] for row in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
 
 
-def _columns(connection: sqlite3.Connection) -> set[tuple[object, ...]]:
+def columns_of(connection: sqlite3.Connection) -> set[tuple[object, ...]]:
+    """Return the names of all tables, each with one of its columns."""
     query = "SELECT tables.name, columns.name FROM sqlite_master AS tables, pragma_table_info(tables.name) AS columns"
     return {tuple(row) for row in connection.execute(query)}
 

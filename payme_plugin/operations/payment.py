@@ -389,7 +389,8 @@ class _Payment:
         """
         try:
             self._context.files.require()
-        except JournalError:
+        except JournalError as error:
+            results.report_journal_fault(self._context, self._request.payment_id, error)
             return self._unknown("paid (4), but the journal's files were moved")
         return paid
 

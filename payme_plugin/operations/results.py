@@ -188,6 +188,7 @@ def commit(
         )
         if row.acknowledged_at is not None:
             row = context.journal.acknowledge(row)
+        context.notice(JOURNAL_NOTICE, None)
     else:
         row = context.journal.move(
             row,
@@ -199,11 +200,6 @@ def commit(
             cancellation=NewCancellation(cause=Cause.UNRECORDED) if outcome.needs_cancellation else None,
             events=events.take(),
         )
-    try:
-        context.files.require()
-        context.notice(JOURNAL_NOTICE, None)
-    except JournalError as error:
-        report_journal_fault(context, row.payment_id, error)
     return row
 
 
@@ -260,9 +256,9 @@ def message_of(texts: Texts, error: ServerError) -> str:
     return texts.of_error(error.code, error.text.in_language(texts.language))
 
 
-def is_ours(record: PaymentRecord) -> bool:
+def is_ours(record: PaymentRecord | None) -> bool:
     """Return whether this plugin took the payment, even if the tender's number has changed."""
-    return record.data.get("plugin") == PLUGIN_NAME
+    return record is not None and record.data.get("plugin") == PLUGIN_NAME
 
 
 def record_of(row: PaymentRow) -> PaymentRecord:

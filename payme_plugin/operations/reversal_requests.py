@@ -286,7 +286,7 @@ def violations_without_journal(request: RefundRequest, texts: Texts) -> list[Ref
 
     Only the journal has payments that the host lost, and which payments were returned.
     """
-    record = request.payment if request.payment is not None and is_ours(request.payment) else None
+    record = request.payment if is_ours(request.payment) else None
     found = violations_of(request, record, texts, is_reversed=False)
     is_lost = request.payment is None or not request.payment.data
     return [each for each in found if not (is_lost and each.rule == FOREIGN_PAYMENT)]

@@ -30,13 +30,11 @@ _CERTIFICATE_FAULTS = {
     64: "it was made out to another address",
     66: "its key is too weak",
 }
+_TOO_OLD = ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "WRONG_SSL_VERSION")
+_NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
 _PROTOCOL_FAULTS = {
-    "UNSUPPORTED_PROTOCOL": "the server speaks only protocols older than TLS 1.2",
-    "TLSV1_ALERT_PROTOCOL_VERSION": "the server speaks only protocols older than TLS 1.2",
-    "WRONG_SSL_VERSION": "the server speaks only protocols older than TLS 1.2",
-    "WRONG_VERSION_NUMBER": "the server does not speak TLS on this port",
-    "HTTP_REQUEST": "the server does not speak TLS on this port",
-    "RECORD_LAYER_FAILURE": "the server does not speak TLS on this port",
+    **dict.fromkeys(_TOO_OLD, "the server speaks only protocols older than TLS 1.2"),
+    **dict.fromkeys(_NOT_TLS, "the server does not speak TLS on this port"),
 }
 _CUT_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 

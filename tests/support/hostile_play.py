@@ -273,7 +273,7 @@ class _Play:
     def _wait_for_a_try(self, struck_by_then: int) -> None:
         """Let the worker meet the fault too, or find that nothing is left to do."""
         if self._cell.scene is Scene.FISCAL:
-            comes_true(self._struck, _TRIED_WITHIN_S, look_s=_LOOK_S)
+            comes_true(self._struck, _DELIVERED_WITHIN_S, look_s=_LOOK_S)
         else:
             comes_true(
                 lambda: self._struck() > struck_by_then or not self._stage.till.live(), _TRIED_WITHIN_S, look_s=_LOOK_S
