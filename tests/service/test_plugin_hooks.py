@@ -180,6 +180,14 @@ def test_on_ready_returns_nothing_of_what_the_restarted_host_acknowledges_or_rep
     assert again.live() == []
 
 
+def returns(hook: Callable[[], None]) -> bool:
+    try:
+        hook()
+    except HookFailed:
+        return False
+    return True
+
+
 def test_an_on_ready_that_can_not_be_stored_raises_and_the_next_one_decides(
     till: ServedTill, new_till: Callable[..., ServedTill]
 ) -> None:
@@ -192,7 +200,7 @@ def test_an_on_ready_that_can_not_be_stored_raises_and_the_next_one_decides(
         again.plugins.on_ready()
     assert again.row().state is PaymentState.PAID
 
-    again.plugins.on_ready()
+    assert comes_true(lambda: returns(again.plugins.on_ready))  # the worker may write at the same moment
     assert comes_true(lambda: again.row().state is PaymentState.REVERSED)
 
 
