@@ -131,8 +131,10 @@ class HostOfVersion1:
 
 def test_a_host_without_sales_is_a_host() -> None:
     host: Host = HostOfVersion1()  # the type checker's test
+    plugins = PosPlugins()
+    plugins.on_start(host)
 
-    PosPlugins().on_start(host)
+    assert list(plugins.faults) == []
 
 
 def test_a_host_must_name_itself_and_its_folder() -> None:

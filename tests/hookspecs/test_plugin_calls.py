@@ -438,6 +438,7 @@ def test_a_payment_of_a_plugin_in_service_or_of_none_passes(hook: str, plugin: s
 
     NAMED[hook](plugins, taken_by(plugin))
     NAMED[hook](plugins, RECORD)
+    assert list(plugins.faults) == []
 
 
 @pytest.mark.parametrize("hook", ["on_cancel", "on_full_refund"])

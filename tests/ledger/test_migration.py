@@ -245,16 +245,18 @@ def test_a_living_process_of_version_1_keeps_it(open_journal: Callable[[], Journ
     file = locked_owner(path)
     untouched(path, open_journal, InUse)
     os.close(file)
-
     open_journal()
+
+    assert version_of(path) == 2
 
 
 @pytest.mark.parametrize("number", [0, 1, 7, 2**40, 2**62])
 def test_a_lock_on_any_byte_keeps_it(open_journal: Callable[[], Journal], path: Path, number: int) -> None:
     with Leases(path.parent).try_acquire(number):
         untouched(path, open_journal, InUse)
-
     open_journal()
+
+    assert version_of(path) == 2
 
 
 HOLDER = """
