@@ -18,8 +18,6 @@ from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po
 from blocks import command, contract, dialect, pictures, tables, trace
 
-from payme_plugin.texts import DOMAIN, LANGUAGES
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -78,20 +76,21 @@ def page(name: str) -> str:
     return text
 
 
-def catalogue(language: str) -> Catalog:
-    """Return a language's catalogue from its ``.po``."""
-    with _po(language).open("rb") as file:
-        return read_po(file, locale=language, domain=DOMAIN, abort_invalid=True)
+def catalogues() -> list[Path]:
+    """Return the sources of all catalogues: of the texts for cashiers, and of those for technicians."""
+    return sorted((DOCS.parent / "payme_plugin/locale").glob("*/LC_MESSAGES/*.po"))
 
 
-def is_compiled(language: str) -> bool:
-    """Return whether a language's ``.mo`` says what its ``.po`` says."""
-    with _po(language).with_suffix(".mo").open("rb") as file:
-        return _words(read_mo(file)) == _words(catalogue(language))
+def catalogue(source: Path) -> Catalog:
+    """Return a catalogue from its ``.po``."""
+    with source.open("rb") as file:
+        return read_po(file, locale=source.parents[1].name, domain=source.stem, abort_invalid=True)
 
 
-def _po(language: str) -> Path:
-    return DOCS.parent / "payme_plugin/locale" / language / "LC_MESSAGES" / f"{DOMAIN}.po"
+def is_compiled(source: Path) -> bool:
+    """Return whether the ``.mo`` beside a ``.po`` says what it says."""
+    compiled = source.with_suffix(".mo")
+    return compiled.exists() and _words(read_mo(io.BytesIO(compiled.read_bytes()))) == _words(catalogue(source))
 
 
 def _words(messages: Catalog) -> dict[str, str]:
@@ -101,15 +100,13 @@ def _words(messages: Catalog) -> dict[str, str]:
 def main(arguments: list[str]) -> int:
     """Write or check everything; return the exit code: 1 where something is out of date."""
     check = arguments == ["--check"]
-    stale = [
-        language for language in LANGUAGES if not _po(language).with_suffix(".mo").exists() or not is_compiled(language)
-    ]
-    for language in stale:
-        sys.stdout.write(f"{_po(language).with_suffix('.mo')}\n")
+    stale = [source for source in catalogues() if not is_compiled(source)]
+    for source in stale:
+        sys.stdout.write(f"{source.with_suffix('.mo')}\n")
         if not check:
             compiled = io.BytesIO()
-            write_mo(compiled, catalogue(language))
-            _po(language).with_suffix(".mo").write_bytes(compiled.getvalue())
+            write_mo(compiled, catalogue(source))
+            source.with_suffix(".mo").write_bytes(compiled.getvalue())
     pages = [name for name in PAGES if page(name) != (DOCS / name).read_text(encoding="utf-8")]
     for name in pages:
         sys.stdout.write(f"{(DOCS / name).resolve()}\n")

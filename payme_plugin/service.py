@@ -18,6 +18,7 @@ from payme_plugin.ledger.errors import Damaged, JournalError, Unavailable
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.locks import USERS, Leases
 from payme_plugin.ledger.reader import close_inherited
+from payme_plugin.locale import CatalogueUnreadable, load_catalogue
 from payme_plugin.log import Log
 from payme_plugin.operations.cancellation import MerchantClient
 from payme_plugin.operations.context import Context, limits_of
@@ -28,7 +29,7 @@ from payme_plugin.paymego import codes
 from payme_plugin.paymego.client import client_of
 from payme_plugin.paymego.protocols import MerchantAccount
 from payme_plugin.settings import SettingsError, SettingsReader
-from payme_plugin.texts import LANGUAGES, CatalogueUnreadable, Text, Texts, load_catalogue
+from payme_plugin.texts import DOMAIN, LANGUAGES, Text, Texts
 from slips import SlipPress
 
 if TYPE_CHECKING:
@@ -346,6 +347,6 @@ def _log_warnings(warnings: Iterable[SettingWarning]) -> None:
 def _log_missing_texts() -> None:
     for language in LANGUAGES:
         try:
-            load_catalogue(language)
+            load_catalogue(language, DOMAIN)
         except CatalogueUnreadable as error:
             _log.error("the texts for cashiers are incomplete, install payme-plugin again: %s", error)

@@ -8,21 +8,17 @@ stands in for it; a cashier never reads a key.
 from __future__ import annotations
 
 import re
-import struct
-import zipfile
 from contextlib import suppress
 from enum import Enum
-from functools import lru_cache
-from gettext import GNUTranslations
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from payme_plugin.locale import CatalogueUnreadable, load_catalogue
 from payme_plugin.secret import mask_digits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["DOMAIN", "LANGUAGES", "NO_TEXTS", "CatalogueUnreadable", "Text", "Texts", "load_catalogue"]
+__all__ = ["DOMAIN", "LANGUAGES", "NO_TEXTS", "Text", "Texts"]
 
 DOMAIN = "payme_plugin"
 LANGUAGES = ("ru", "uz", "en")
@@ -171,31 +167,11 @@ class Texts:
         return self(Text.PAYMENT_NOT_PAID, code=code)
 
 
-class CatalogueUnreadable(Exception):
-    """A catalogue is missing or damaged; the text names it."""
-
-
-@lru_cache(maxsize=len(LANGUAGES))
-def load_catalogue(language: str) -> GNUTranslations:
-    """Return a language's catalogue, read once, also from a zip or a frozen program.
-
-    Raises:
-        CatalogueUnreadable: it is missing or damaged.
-    """
-    path = files("payme_plugin").joinpath(f"locale/{language}/LC_MESSAGES/{DOMAIN}.mo")
-    try:
-        with path.open("rb") as file:
-            return GNUTranslations(file)
-    except (OSError, ValueError, struct.error, zipfile.BadZipFile) as error:
-        message = f"{path} can't be read: {error}"
-        raise CatalogueUnreadable(message) from error
-
-
 def _gettext_of(language: str) -> Callable[[str], str]:
     """Return the texts of a language, else of the next one whose catalogue can be read, else ``NO_TEXTS``."""
     for candidate in dict.fromkeys((language, *LANGUAGES)):
         with suppress(CatalogueUnreadable):
-            return load_catalogue(candidate).gettext
+            return load_catalogue(candidate, DOMAIN).gettext
     return lambda _key: NO_TEXTS
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import payme_plugin
 from payme_plugin.doctor.finding import Check, Finding, Level, Remark, Unchecked
-from payme_plugin.texts import LANGUAGES, CatalogueUnreadable, Text, load_catalogue
+from payme_plugin.locale import CatalogueUnreadable, load_catalogue
+from payme_plugin.texts import DOMAIN, LANGUAGES, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -140,7 +141,7 @@ def look_at_texts() -> dict[str, int]:
 
 def _lacking(language: str) -> int:
     try:
-        catalogue = load_catalogue(language)
+        catalogue = load_catalogue(language, DOMAIN)
     except CatalogueUnreadable:
         return len(Text)
     return sum(catalogue.gettext(text.value) == text.value for text in Text)  # a missing text is its own key

@@ -17,8 +17,9 @@ from full_disk import full_disk
 from payme_plugin.doctor import Check, Level, Report
 from payme_plugin.doctor.disk import look_at_disk
 from payme_plugin.doctor.installation import look_at_packages, look_at_texts
+from payme_plugin.locale import load_catalogue
 from payme_plugin.paymego.codes import MANUAL_CODES
-from payme_plugin.texts import Text, load_catalogue
+from payme_plugin.texts import Text
 from tests.cli.conftest import KEY
 from tests.doctor.conftest import finding, findings, level, unchecked
 
@@ -249,7 +250,7 @@ def test_every_language_has_every_text() -> None:
 
 def test_a_language_without_its_catalogue_lacks_every_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "payme_plugin/locale/ru", tmp_path / "locale/ru")
-    monkeypatch.setattr("payme_plugin.texts.files", lambda _package: tmp_path)
+    monkeypatch.setattr("payme_plugin.locale.files", lambda _package: tmp_path)
     load_catalogue.cache_clear()
     try:
         assert look_at_texts() == {"ru": 0, "uz": len(Text), "en": len(Text)}

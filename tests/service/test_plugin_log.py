@@ -10,8 +10,9 @@ import pytest
 
 from hookspecs import CancelRequest, HookFailed, PaymentStatus, QueueMessage, QueueVerdict, ReversalStatus
 from payme_plugin.clock import SystemClock
+from payme_plugin.locale import load_catalogue
 from payme_plugin.sandbox import BuyerAction
-from payme_plugin.texts import LANGUAGES, NO_TEXTS, load_catalogue
+from payme_plugin.texts import LANGUAGES, NO_TEXTS
 from virtual_till import ScriptedUi, open_sale
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def test_a_catalogue_that_cant_be_read_is_in_the_log_at_the_start(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("payme_plugin.texts.files", lambda _package: tmp_path / "an installation without its data")
+    monkeypatch.setattr("payme_plugin.locale.files", lambda _package: tmp_path / "an installation without its data")
     load_catalogue.cache_clear()
     try:
         till = new_till()

@@ -12,6 +12,7 @@ from random import Random
 from string import ascii_lowercase
 
 from payme_plugin import texts
+from payme_plugin.locale import load_catalogue
 
 __all__ = ["replace_texts"]
 
@@ -48,5 +49,5 @@ class RandomTexts(GNUTranslations):
 
 def replace_texts(seed: str) -> None:
     """Replace every text of this process by random words."""
-    load = texts.load_catalogue
-    texts.load_catalogue = lru_cache(lambda language: RandomTexts(language, seed, load(language)))
+    replaced = lru_cache(lambda language, domain: RandomTexts(language, seed, load_catalogue(language, domain)))
+    setattr(texts, "load_catalogue", replaced)  # noqa: B010 - the name is not one that the module exports

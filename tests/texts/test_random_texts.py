@@ -6,13 +6,14 @@ import re
 
 import pytest
 
-from payme_plugin.texts import LANGUAGES, Text, Texts, load_catalogue
+from payme_plugin.locale import load_catalogue
+from payme_plugin.texts import DOMAIN, LANGUAGES, Text, Texts
 from random_texts import RandomTexts
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_text_has_other_words_and_its_own_placeholders(language: str) -> None:
-    real = load_catalogue(language)
+    real = load_catalogue(language, DOMAIN)
     first, second = RandomTexts(language, "1", real), RandomTexts(language, "2", real)
 
     for text in Text:
@@ -25,7 +26,7 @@ def test_every_text_has_other_words_and_its_own_placeholders(language: str) -> N
 
 def test_the_same_seed_makes_the_same_words_and_another_language_others() -> None:
     made = [
-        RandomTexts(language, "1", load_catalogue("ru")).gettext(Text.PAYMENT_PAID.value)
+        RandomTexts(language, "1", load_catalogue("ru", DOMAIN)).gettext(Text.PAYMENT_PAID.value)
         for language in ("ru", "ru", "uz")
     ]
 
@@ -34,7 +35,8 @@ def test_the_same_seed_makes_the_same_words_and_another_language_others() -> Non
 
 def test_a_key_that_a_catalogue_lacks_stays_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "payme_plugin.texts.load_catalogue", lambda language: RandomTexts(language, "1", load_catalogue(language))
+        "payme_plugin.texts.load_catalogue",
+        lambda language, domain: RandomTexts(language, "1", load_catalogue(language, domain)),
     )
     texts = Texts("en")
 

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from payme_plugin.locale import CatalogueUnreadable, load_catalogue
 from payme_plugin.paymego.codes import CATALOGUE, ErrorCode
-from payme_plugin.texts import LANGUAGES, NO_TEXTS, CatalogueUnreadable, Text, Texts, load_catalogue
+from payme_plugin.texts import DOMAIN, LANGUAGES, NO_TEXTS, Text, Texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,7 +119,7 @@ def test_a_code_without_a_text_is_told_in_the_servers_words_or_as_not_paid() -> 
 def locale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The catalogues in a folder of their own, not read yet."""
     shutil.copytree(ROOT / "payme_plugin/locale", tmp_path / "locale")
-    monkeypatch.setattr("payme_plugin.texts.files", lambda _package: tmp_path)
+    monkeypatch.setattr("payme_plugin.locale.files", lambda _package: tmp_path)
     load_catalogue.cache_clear()
     yield tmp_path / "locale"
     load_catalogue.cache_clear()
@@ -144,7 +145,7 @@ def damage(locale: Path, language: str, content: bytes | None) -> None:
 def test_a_catalogue_that_cant_be_read_is_an_error_that_names_it(locale: Path, content: bytes | None) -> None:
     damage(locale, "ru", content)
     with pytest.raises(CatalogueUnreadable, match=r"locale/ru/LC_MESSAGES/payme_plugin\.mo can't be read: "):
-        load_catalogue("ru")
+        load_catalogue("ru", DOMAIN)
 
 
 @pytest.mark.parametrize("content", DAMAGES.values(), ids=DAMAGES)
