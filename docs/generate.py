@@ -36,7 +36,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "models": contract.model_blocks,
     },
     "payment.md": {"states": pictures.state_diagram, "transitions": pictures.state_table},
-    "till.md": {"help": command.help_blocks},
+    "cli.md": {"help": command.help_blocks},
     "settings.md": {"table": tables.settings_table, "sample": tables.settings_sample},
     "error-codes.md": {"table": tables.codes_table},
     "slips.md": {
@@ -94,7 +94,7 @@ def is_compiled(source: Path) -> bool:
 
 
 def _words(messages: Catalog) -> dict[str, str]:
-    return {str(message.id): str(message.string) for message in messages if message.id}
+    return {"".join(message.id): "".join(message.string or "") for message in messages if message.id}
 
 
 def main(arguments: list[str]) -> int:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["commands", "help_blocks"]
 
-_WIDTH = 100
+_WIDTH = 80
 
 
 def commands() -> tuple[str, ...]:

@@ -2,14 +2,6 @@
 
 from __future__ import annotations
 
-try:
-    from payme_plugin.cli.app import main
-except Exception:
-    # ``hookspecs`` and ``slips`` are names that another program may have too; what its package does is anybody's guess.
-    from payme_plugin.cli.foreign import foreign_packages
-    from payme_plugin.cli.foreign import main as main
-
-    if not foreign_packages():
-        raise
+from payme_plugin.cli.app import main
 
 __all__ = ["main"]

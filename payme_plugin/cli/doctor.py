@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from payme_plugin.cli.given import Given, global_options, pass_given
+from payme_plugin.cli.command import Command
+from payme_plugin.cli.options import GlobalOptions, pass_options
 from payme_plugin.cli.output import ExitCode, echo_document
 from payme_plugin.clock import SystemClock
 from payme_plugin.doctor import Level, examine
@@ -27,11 +28,10 @@ _LEVEL_WIDTH = 7
 _NAME_WIDTH = 14
 
 
-@click.command()
-@click.option("--till", metavar="NAME", help="The till that the journal should belong to; else any may have it.")
-@global_options
-@pass_given
-def doctor(given: Given, till: str | None) -> int:
+@click.command(cls=Command)
+@click.option("--till", metavar="NAME")
+@pass_options
+def doctor(options: GlobalOptions, till: str | None) -> int:
     """Look at all that a till needs to sell: settings, parts, disk, journal, and the way to Payme.
 
     Each line says ok, warning or fault, and below it what to do. It changes nothing and moves no money; Payme is asked
@@ -39,12 +39,12 @@ def doctor(given: Given, till: str | None) -> int:
 
     Exit code: 0 no fault, whatever the warnings, 1 a fault, 2 usage.
     """
-    folder = given.data_dir
+    folder = options.data_dir
     tills_log = _tills_log(folder)
     with tills_log or nullcontext():
         log = None if tills_log is None else logging.getLogger(LOGGER_NAME)
-        report = examine(given.conf_file, folder, SystemClock(), till=till, log=log)
-    if given.json:
+        report = examine(options.conf_file, folder, SystemClock(), till=till, log=log)
+    if options.json:
         echo_document(_document(report))
     else:
         for line in _lines(report):

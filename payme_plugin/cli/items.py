@@ -13,7 +13,7 @@ from payme_plugin.paymego.jsonrpc import parse_strict
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["goods_option", "items_option", "total_of"]
+__all__ = ["items_in", "total_of"]
 
 _LARGEST_FILE = 1_048_576
 _MOST_ITEMS = 1_000
@@ -29,38 +29,14 @@ _MOST_PERCENT = 100
 _KINDS = tuple(kind.value.lower() for kind in GoodsKind)
 
 
-def goods_option(context: click.Context, parameter: click.Parameter, value: str | None) -> GoodsKind:  # noqa: ARG001
-    """Turn the word of an option into a kind of goods; ordinary where none is given.
+def items_in(path: Path) -> tuple[Item, ...]:
+    """Return the items that a JSON file lists.
 
     Raises:
-        click.BadParameter: there is no such kind.
+        OSError: it can't be read.
+        ValueError: it can't be used; the text names the item, the member, and what is allowed.
     """
-    try:
-        return GoodsKind.ORDINARY if value is None else _kind(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-
-
-def items_option(
-    context: click.Context,  # noqa: ARG001
-    parameter: click.Parameter,  # noqa: ARG001
-    value: Path | None,
-) -> tuple[Item, ...] | None:
-    """Read the file of an option: a JSON list of items. None where no file is given.
-
-    Raises:
-        click.BadParameter: it can't be read or used; the text names the item, the member, and what is allowed.
-    """
-    if value is None:
-        return None
-    try:
-        return _items(_content(value))
-    except OSError as error:
-        message = f"{value} can't be read: {error.strerror or type(error).__name__}"
-        raise click.BadParameter(message) from error
-    except ValueError as error:
-        message = f"{value} can't be used: {error}"
-        raise click.BadParameter(message) from error
+    return _items(_content(path))
 
 
 def total_of(items: tuple[Item, ...]) -> int:

@@ -1,15 +1,50 @@
-"""What the command says: results on stdout, faults as one sentence on stderr, and the exit codes."""
+"""What a command says: results on stdout, sentences on stderr, errors and exit codes.
+
+Everything printed here is escaped, except for texts of the catalogue and what ``style`` returns.
+"""
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
 import sys
+from contextlib import suppress
 from datetime import datetime, timezone
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 import click
 
-__all__ = ["ExitCode", "Refusal", "UsageFault", "echo_document", "fault", "iso_time", "local_time", "sums"]
+from payme_plugin.cli.options import current_options
+from payme_plugin.locale import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import TextIO
+
+    from payme_plugin.locale import Message
+
+__all__ = [
+    "CommandFailed",
+    "ExitCode",
+    "OutputFailed",
+    "Refusal",
+    "Styled",
+    "UsageFault",
+    "echo",
+    "echo_document",
+    "echo_lines",
+    "echo_table",
+    "fault",
+    "has_colours",
+    "iso_time",
+    "local_time",
+    "render",
+    "style",
+    "uzs",
+]
 
 _TIYIN_IN_SUM = 100
 
@@ -22,38 +57,162 @@ class ExitCode(IntEnum):
     USAGE = 2
     QUEUED = 3
     """Not done, and what may have been charged goes back by itself; or the next command asks what became of it."""
+    INTERNAL = 70
+    """An internal error, or the output could not be written: the outcome was not reported."""
+    STOPPED = 130
+    PIPE_CLOSED = 141
 
 
-class Refusal(click.ClickException):
-    """A command that could not be done, in one sentence."""
+class CommandFailed(click.ClickException):
+    """A command that failed, in one sentence or one a line.
+
+    Args:
+        text: a message of a catalogue, or text from outside.
+
+    Attributes:
+        error_id: identifies the error in JSON.
+    """
 
     exit_code = int(ExitCode.REFUSED)
+    error_id = "cli.failed"
+
+    def __init__(self, text: Message | str) -> None:
+        super().__init__(str(text))
+        self.text = text
+        if not isinstance(text, str):
+            self.error_id = text.key
+
+    def format_message(self) -> str:
+        """Return the text in the language of the command."""
+        return render(self.text)
 
 
-class UsageFault(click.ClickException):
-    """A command, a settings file or a folder that can't be used, in one sentence or one for each fault."""
+class Refusal(CommandFailed):
+    """A command that could not be done."""
+
+    error_id = "cli.refused"
+
+
+class UsageFault(CommandFailed):
+    """Settings, a folder or an argument that can't be used."""
 
     exit_code = int(ExitCode.USAGE)
+    error_id = "cli.unusable"
 
 
-def fault(text: str) -> None:
-    """Say on stderr what is wrong; each line of ``text`` is a sentence."""
-    for line in text.splitlines():
-        click.echo(f"payme: {line}", err=True)
+class OutputFailed(Exception):
+    """Stdout could not be written; the cause is an ``OSError``.
+
+    Attributes:
+        is_closed: its reader has gone.
+        reason: why, in the words of the system.
+    """
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.is_closed = error.errno == errno.EPIPE
+        self.reason = error.strerror or type(error).__name__
+
+
+class Styled(str):
+    """Text that is printed as it is; only ``style`` makes it."""
+
+    __slots__ = ()
+
+
+def has_colours() -> bool:
+    """Return whether stdout is a terminal with colours; NO_COLOR and TERM=dumb turn them off."""
+    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return not is_plain and sys.stdout is not None and sys.stdout.isatty()
+
+
+def style(text: Message | str, *, fg: str | None = None, bold: bool | None = None, dim: bool | None = None) -> Styled:
+    """Return text, escaped, in a colour or weight if stdout has colours."""
+    plain = _shown(text)
+    return Styled(click.style(plain, fg=fg, bold=bold, dim=dim) if has_colours() else plain)
+
+
+def render(text: Message | str) -> str:
+    """Return a message in the language of the command; a ``str`` as it is."""
+    return text if isinstance(text, str) else text.text(current_options().language)
+
+
+def _shown(part: Message | str) -> str:
+    if isinstance(part, Styled) or not isinstance(part, str):
+        return render(part)
+    return escaped(part)
+
+
+def echo(*parts: Message | str) -> None:
+    """Print parts as one line on stdout.
+
+    Raises:
+        OutputFailed: stdout can't be written.
+    """
+    try:
+        click.echo("".join(_shown(part) for part in parts))
+    except OSError as error:
+        _discard(sys.stdout)
+        raise OutputFailed(error) from error
+
+
+def echo_lines(text: Message | str) -> None:
+    """Print text of one or more lines, e.g. what a cashier reads. It raises as ``echo`` does."""
+    for line in render(text).splitlines():
+        echo(line)
 
 
 def echo_document(document: object) -> None:
-    """Print ``document`` as JSON, readable where stdout can take every letter."""
+    """Print ``document`` as JSON, without escapes if stdout can take every letter. It raises as ``echo`` does."""
     text = json.dumps(document, ensure_ascii=False, indent=2)
+    text = "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)
     try:
-        text.encode(sys.stdout.encoding or "ascii")
+        text.encode(getattr(sys.stdout, "encoding", None) or "ascii")
     except UnicodeEncodeError:
         text = json.dumps(document, indent=2)
-    click.echo(text)
+    echo(Styled(text))
 
 
-def sums(amount: int) -> str:
-    """Return tiyin as sums: 1500000 is ``15 000.00``."""
+def echo_table(head: Sequence[Message | str], rows: Iterable[Sequence[Message | str]], *, right: Iterable[int]) -> None:
+    """Print rows in columns as wide as their widest cell. It raises as ``echo`` does.
+
+    Args:
+        head: the titles of the columns.
+        rows: the cells of each row.
+        right: the columns that are aligned to the right.
+    """
+    lines = [[_shown(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    sides = ["".join(">" if number in set(right) else "<") for number in range(len(widths))]
+    for line in lines:
+        cells = (f"{cell:{side}{width}}" for cell, side, width in zip(line, sides, widths, strict=True))
+        echo("  ".join(cells).rstrip())
+
+
+def fault(text: Message | str) -> None:
+    """Print each line of ``text`` as a sentence on stderr; a stderr that can't be written is ignored."""
+    for line in render(text).split("\n"):
+        say(f"payme: {_shown(line)}")
+
+
+def say(text: str, *, newline: bool = True) -> None:
+    """Print text on stderr as it is; a stderr that can't be written is ignored."""
+    try:
+        click.echo(text, nl=newline, err=True)
+    except OSError:
+        _discard(sys.stderr)
+
+
+def _discard(stream: TextIO | None) -> None:
+    """Let the rest of a stream go nowhere, because Python flushes it at exit and fails with a code of its own."""
+    with suppress(OSError, ValueError, AttributeError, io.UnsupportedOperation):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())  # type: ignore[union-attr]
+        os.close(nowhere)
+
+
+def uzs(amount: int) -> str:
+    """Return tiyin in UZS: 1500000 is ``15 000.00``."""
     whole, tiyin = divmod(amount, _TIYIN_IN_SUM)
     return f"{whole:,}.{tiyin:02d}".replace(",", " ")
 
@@ -66,12 +225,12 @@ def _moment(at_ms: int) -> datetime | None:
 
 
 def local_time(at_ms: int) -> str:
-    """Return Unix milliseconds as ``2026-01-31 12:34:56`` in local time; a number that is no time as it is."""
+    """Return Unix milliseconds as ``2026-01-31 12:34:56`` in local time; a number that is not a time as it is."""
     moment = _moment(at_ms)
     return str(at_ms) if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def iso_time(at_ms: int) -> str | None:
-    """Return Unix milliseconds in ISO 8601 with the local offset; None for a number that is no time."""
+    """Return Unix milliseconds in ISO 8601 with the local offset; None for a number that is not a time."""
     moment = _moment(at_ms)
     return None if moment is None else moment.isoformat(timespec="milliseconds")

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from payme_plugin.cli.given import Given, global_options, pass_given
+from payme_plugin.cli.command import Group
 from payme_plugin.cli.journal import read_journal
-from payme_plugin.cli.output import ExitCode, Refusal, echo_document, iso_time, local_time, sums
+from payme_plugin.cli.options import GlobalOptions, pass_options
+from payme_plugin.cli.output import ExitCode, Refusal, echo_document, iso_time, local_time, uzs
+from payme_plugin.cli.params import ROW_NUMBER
 from payme_plugin.cli.queue_add import add
 from payme_plugin.cli.queue_close import close
 from payme_plugin.cli.queue_deliver import deliver
-from payme_plugin.cli.queue_rows import ROW_NUMBER, age, link_document, outcome_in_words, row_document
+from payme_plugin.cli.queue_rows import age, link_document, outcome_in_words, row_document
 from payme_plugin.cli.status import event_document, story_lines
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.states import Hold
@@ -28,29 +30,22 @@ _HELD = {
 }
 
 
-@click.group(invoke_without_command=True)
-@global_options
-@click.pass_context
-def queue(context: click.Context) -> None:
-    """Look at the money that is on its way back to buyers, send it off, or end a case by hand."""
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
+queue = Group("queue")
 
 
 @queue.command("list")
-@click.option("--fiscal-links", is_flag=True, help="With --json: list the fiscal receipts that wait instead.")
-@global_options
-@pass_given
-def list_(given: Given, *, fiscal_links: bool) -> int:
+@click.option("--fiscal-links", is_flag=True)
+@pass_options
+def list_(options: GlobalOptions, *, fiscal_links: bool) -> int:
     """List the cancellations that have not ended, oldest first, and the fiscal receipts that Payme does not have.
 
     Exit code: 0 told, however many there are, 2 usage, or the journal can't be read.
     """
-    with read_journal(given.data_dir) as reader:
+    with read_journal(options.data_dir) as reader:
         rows = [] if reader is None else [*reader.live_cancellations(), *reader.confirming_cancellations()]
         links = [] if reader is None else reader.live_fiscal_links()
     now_ms = SystemClock().wall_ms()
-    if given.json:
+    if options.json:
         documents = (link_document(row, now_ms) for row in links)
         echo_document(list(documents) if fiscal_links else [row_document(row, now_ms) for row in rows])
         return int(ExitCode.DONE)
@@ -81,21 +76,20 @@ def _list_links(links: list[FiscalLinkRow], now_ms: int) -> None:
 
 @queue.command()
 @click.argument("cancellation_id", metavar="ID", type=ROW_NUMBER)
-@global_options
-@pass_given
-def show(given: Given, cancellation_id: int) -> int:
+@pass_options
+def show(options: GlobalOptions, cancellation_id: int) -> int:
     """Tell everything about one cancellation, live or ended, with the story of its payment.
 
     Exit code: 0 told, 1 there is no such cancellation, 2 usage, or the journal can't be read.
     """
-    with read_journal(given.data_dir) as reader:
+    with read_journal(options.data_dir) as reader:
         row = None if reader is None else reader.cancellation(cancellation_id)
         events = [] if reader is None or row is None else reader.events(row.payment_id)
     if row is None:
-        message = f"there is no cancellation {cancellation_id} in the journal of {given.data_dir}"
+        message = f"there is no cancellation {cancellation_id} in the journal of {options.data_dir}"
         raise Refusal(message)
     now_ms = SystemClock().wall_ms()
-    if given.json:
+    if options.json:
         echo_document({**_whole_document(row, now_ms), "events": [event_document(event) for event in events]})
     else:
         _show(row, events, now_ms)
@@ -127,7 +121,7 @@ def _whole_document(row: CancellationRow, now_ms: int) -> dict[str, object]:
 def _show(row: CancellationRow, events: list[EventRow], now_ms: int) -> None:
     click.echo(f"Cancellation  {row.cancellation_id}, {row.cause.value}")
     click.echo(f"Payment       {row.payment_id}")
-    click.echo(f"Amount        {sums(row.amount)}")
+    click.echo(f"Amount        {uzs(row.amount)}")
     click.echo(f"Payme         receipt {row.receipt_id}")
     click.echo(f"Kassa         {row.pos_id} at {row.url}")
     click.echo(f"Written       {local_time(row.created_at)}, {age(row, now_ms)} ago")

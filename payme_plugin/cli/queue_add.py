@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from payme_plugin.cli.checkout import LANGUAGE, checked_settings
+from payme_plugin.cli.command import Command
 from payme_plugin.cli.delivery import log_of, open_delivery
-from payme_plugin.cli.given import Given, global_options, pass_given
 from payme_plugin.cli.journal import journal_identity, unusable
+from payme_plugin.cli.options import GlobalOptions, pass_options
 from payme_plugin.cli.output import ExitCode, Refusal, echo_document
 from payme_plugin.cli.queue_rows import reason_option
+from payme_plugin.cli.till import LANGUAGE, checked_settings
 from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.journal import FILE_NAME
@@ -28,12 +29,11 @@ if TYPE_CHECKING:
 __all__ = ["add"]
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("payment_id", metavar="PAYMENT_ID")
 @reason_option
-@global_options
-@pass_given
-def add(given: Given, payment_id: str, reason: str) -> int:
+@pass_options
+def add(options: GlobalOptions, payment_id: str, reason: str) -> int:
     """Return the money of a payment that the till does not have and that nobody decides about any more.
 
     That is one without a result, one whose sale never closed, or one whose cancellation is held because the payment is
@@ -41,16 +41,16 @@ def add(given: Given, payment_id: str, reason: str) -> int:
 
     Exit code: 0 queued, 1 there is no such payment, or it is not one of those, or the till runs; 2 usage or settings.
     """
-    texts = Texts(checked_settings(given.conf_file).language or LANGUAGE)
-    folder = given.data_dir
+    texts = Texts(checked_settings(options.conf_file).language or LANGUAGE)
+    folder = options.data_dir
     identity = journal_identity(folder)
     if identity is None:
-        raise _missing(given, payment_id)
+        raise _missing(options, payment_id)
     try:
-        with log_of(folder, identity, nullcontext()), open_delivery(folder, given.conf_file, identity) as delivery:
+        with log_of(folder, identity, nullcontext()), open_delivery(folder, options.conf_file, identity) as delivery:
             row = delivery.processor().journal.find(payment_id)
             if row is None:
-                raise _missing(given, payment_id)
+                raise _missing(options, payment_id)
             with Leases(folder).try_acquire(LEADER) as is_alone:
                 if not is_alone:
                     message = "the till runs, and decides itself; stop it first"
@@ -58,7 +58,7 @@ def add(given: Given, payment_id: str, reason: str) -> int:
                 added = _add(delivery, row, reason, texts)
     except JournalError as error:
         raise unusable(folder / FILE_NAME, error) from error
-    _tell(given, row, added)
+    _tell(options, row, added)
     return int(ExitCode.DONE)
 
 
@@ -88,13 +88,13 @@ def _add(delivery: JournalDelivery, row: PaymentRow, reason: str, texts: Texts) 
     return cancellations.latest_of(row.payment_id)
 
 
-def _missing(given: Given, payment_id: str) -> Refusal:
-    return Refusal(f"there is no payment {payment_id} in the journal of {given.data_dir}")
+def _missing(options: GlobalOptions, payment_id: str) -> Refusal:
+    return Refusal(f"there is no payment {payment_id} in the journal of {options.data_dir}")
 
 
-def _tell(given: Given, row: PaymentRow, added: CancellationRow | None) -> None:
+def _tell(options: GlobalOptions, row: PaymentRow, added: CancellationRow | None) -> None:
     number = None if added is None else added.cancellation_id
-    if given.json:
+    if options.json:
         echo_document({"id": number, "payment_id": row.payment_id, "receipt_id": row.receipt_id})
     elif number is None:
         click.echo(f"Payment {row.payment_id} has ended: no money can have moved.")

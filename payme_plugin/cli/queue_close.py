@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from payme_plugin.cli.checkout import checked_settings
+from payme_plugin.cli.command import Command
 from payme_plugin.cli.delivery import log_of, open_delivery
-from payme_plugin.cli.given import Given, global_options, pass_given
 from payme_plugin.cli.journal import journal_identity, unusable
+from payme_plugin.cli.options import GlobalOptions, pass_options
 from payme_plugin.cli.output import ExitCode, Refusal, echo_document, fault
-from payme_plugin.cli.queue_rows import ROW_NUMBER, outcome_in_words, reason_option
+from payme_plugin.cli.params import ROW_NUMBER
+from payme_plugin.cli.queue_rows import outcome_in_words, reason_option
 from payme_plugin.cli.receipt_states import holds_money, state_in_words
+from payme_plugin.cli.till import checked_settings
 from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.locks import Leases
@@ -27,12 +29,11 @@ if TYPE_CHECKING:
 __all__ = ["close"]
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("cancellation_id", metavar="ID", type=ROW_NUMBER)
 @reason_option
-@global_options
-@pass_given
-def close(given: Given, cancellation_id: int, reason: str) -> int:
+@pass_options
+def close(options: GlobalOptions, cancellation_id: int, reason: str) -> int:
     """End a cancellation by hand: nothing returns its money any more.
 
     Payme is asked once more for the state of its receipt, and the answer is told and kept with the reason. It ends
@@ -40,16 +41,16 @@ def close(given: Given, cancellation_id: int, reason: str) -> int:
 
     Exit code: 0 ended, 1 there is no such live cancellation or another process works on it, 2 usage or settings.
     """
-    checked_settings(given.conf_file)
-    folder = given.data_dir
+    checked_settings(options.conf_file)
+    folder = options.data_dir
     identity = journal_identity(folder)
     if identity is None:
-        raise _missing(given, cancellation_id)
+        raise _missing(options, cancellation_id)
     try:
-        with log_of(folder, identity, nullcontext()), open_delivery(folder, given.conf_file, identity) as delivery:
+        with log_of(folder, identity, nullcontext()), open_delivery(folder, options.conf_file, identity) as delivery:
             row = delivery.processor().journal.cancellation(cancellation_id)
             if row is None:
-                raise _missing(given, cancellation_id)
+                raise _missing(options, cancellation_id)
             with Leases(folder).try_acquire(cancellation_id) as is_ours:
                 if not is_ours:
                     message = f"another process works on cancellation {cancellation_id} right now; try again"
@@ -57,7 +58,7 @@ def close(given: Given, cancellation_id: int, reason: str) -> int:
                 state, row = _end(delivery, row, reason)
     except JournalError as error:
         raise unusable(folder / FILE_NAME, error) from error
-    _tell(given, row, state)
+    _tell(options, row, state)
     return int(ExitCode.DONE)
 
 
@@ -75,14 +76,14 @@ def _end(delivery: JournalDelivery, row: CancellationRow, reason: str) -> tuple[
     return state, delivery.processor().journal.cancellation(row.cancellation_id) or row
 
 
-def _missing(given: Given, cancellation_id: int) -> Refusal:
-    return Refusal(f"there is no cancellation {cancellation_id} in the journal of {given.data_dir}")
+def _missing(options: GlobalOptions, cancellation_id: int) -> Refusal:
+    return Refusal(f"there is no cancellation {cancellation_id} in the journal of {options.data_dir}")
 
 
-def _tell(given: Given, row: CancellationRow, state: int | None) -> None:
+def _tell(options: GlobalOptions, row: CancellationRow, state: int | None) -> None:
     if holds_money(state):
         fault(f"nothing returns the money of receipt {row.receipt_id} any more; Payme says: {state_in_words(state)}")
-    if given.json:
+    if options.json:
         echo_document(
             {
                 "id": row.cancellation_id,

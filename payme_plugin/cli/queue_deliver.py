@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from payme_plugin.cli.checkout import Busy, checked_settings, open_till
+from payme_plugin.cli.command import Command
 from payme_plugin.cli.delivery import log_of, open_delivery
-from payme_plugin.cli.given import Given, global_options, pass_given
 from payme_plugin.cli.journal import journal_identity, unusable
+from payme_plugin.cli.options import GlobalOptions, pass_options
 from payme_plugin.cli.output import ExitCode, echo_document, fault
 from payme_plugin.cli.queue_rows import link_document, row_document
+from payme_plugin.cli.till import Busy, checked_settings, open_till
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.errors import JournalError
 from payme_plugin.ledger.journal import FILE_NAME
@@ -35,15 +36,13 @@ class _Work:
     links: tuple[FiscalLinkRow, ...]
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--until-empty",
     is_flag=True,
-    help="Try every cancellation at once whatever its pause, and go on until none is left or nothing moves.",
 )
-@global_options
-@pass_given
-def deliver(given: Given, *, until_empty: bool) -> int:
+@pass_options
+def deliver(options: GlobalOptions, *, until_empty: bool) -> int:
     """Try the cancellations that are due, once each, and tell Payme of the fiscal receipts that wait.
 
     At the reference till's own journal it first finishes what an earlier command left: it asks again for payments
@@ -52,15 +51,15 @@ def deliver(given: Given, *, until_empty: bool) -> int:
     Exit code: 0 no cancellation is left, 2 usage or settings, 3 some are left, or a payment is still pending;
     `payme queue list` shows why. Fiscal receipts that are left do not count.
     """
-    patience_s = checked_settings(given.conf_file).pay_duration_ms / 1000
-    folder = given.data_dir
+    patience_s = checked_settings(options.conf_file).pay_duration_ms / 1000
+    folder = options.data_dir
     identity = journal_identity(folder)
     if identity is None:
-        return _report(given, _Work((), ()), _Work((), ()))
-    is_pending = identity == reference_identity() and _finish_earlier(given)
+        return _report(options, _Work((), ()), _Work((), ()))
+    is_pending = identity == reference_identity() and _finish_earlier(options)
     with log_of(folder, identity, nullcontext()):
         try:
-            with open_delivery(folder, given.conf_file, identity) as delivery:
+            with open_delivery(folder, options.conf_file, identity) as delivery:
                 before = _work_of(delivery)
                 if until_empty:
                     deliver_all(delivery, patience_s)
@@ -74,7 +73,7 @@ def deliver(given: Given, *, until_empty: bool) -> int:
                     raise fault_met
         except JournalError as error:
             raise unusable(folder / FILE_NAME, error) from error
-    code = _report(given, before, left)
+    code = _report(options, before, left)
     return int(ExitCode.QUEUED) if is_pending else code
 
 
@@ -86,7 +85,7 @@ def deliver_all(delivery: JournalDelivery, patience_s: float) -> bool:
     return delivery.processor().deliver_until_empty(delivery.require_merchants(), patience_s)
 
 
-def _finish_earlier(given: Given) -> bool:
+def _finish_earlier(options: GlobalOptions) -> bool:
     """Let the reference till finish what was left; return whether a payment is still pending.
 
     Another command that is at work there does it.
@@ -94,13 +93,13 @@ def _finish_earlier(given: Given) -> bool:
     slips: list[Slip] = []
     is_pending = False
     try:
-        with open_till(given, slips) as till:
+        with open_till(options, slips) as till:
             is_pending = any(receipt.is_open and receipt.is_pending for receipt in till.receipts)
     except Busy:
         return False
     except OutcomeUnknown as error:
         fault(str(error))
-    if not given.json:
+    if not options.json:
         for slip in slips:
             print_slip(slip, click.echo)
     return is_pending
@@ -110,13 +109,13 @@ def _work_of(delivery: JournalDelivery) -> _Work:
     return _Work(tuple(delivery.processor().cancellations.live()), tuple(delivery.processor().links.live()))
 
 
-def _report(given: Given, before: _Work, left: _Work) -> int:
+def _report(options: GlobalOptions, before: _Work, left: _Work) -> int:
     """Say what ended and what is left, and return the exit code."""
     still = {row.cancellation_id for row in left.cancellations}
     ended = [row.cancellation_id for row in before.cancellations if row.cancellation_id not in still]
     still_links = {row.fiscal_link_id for row in left.links}
     ended_links = [row.fiscal_link_id for row in before.links if row.fiscal_link_id not in still_links]
-    if given.json:
+    if options.json:
         now_ms = SystemClock().wall_ms()
         echo_document(
             {

@@ -6,30 +6,18 @@ from typing import TYPE_CHECKING
 
 import click
 
+from payme_plugin.cli.params import REASON
+
 if TYPE_CHECKING:
     from payme_plugin.ledger.rows import CancellationRow, FiscalLinkRow
 
-__all__ = ["ROW_NUMBER", "age", "age_s", "link_document", "outcome_in_words", "row_document"]
+__all__ = ["age", "age_s", "link_document", "outcome_in_words", "row_document"]
 
-ROW_NUMBER = click.IntRange(1, 2**63 - 1)
-"""The number of a row, as ``payme queue list`` shows it."""
-
-_LONGEST_REASON = 500
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3_600, 86_400
 
 
-def _reason(context: click.Context, parameter: click.Parameter, value: str) -> str:  # noqa: ARG001
-    reason = value.strip()
-    if 0 < len(reason) <= _LONGEST_REASON and reason.isprintable():
-        return reason
-    message = f"allowed are 1 to {_LONGEST_REASON} printable characters: who gave the money back and how, say"
-    raise click.BadParameter(message)
-
-
-reason_option = click.option(
-    "--reason", metavar="TEXT", required=True, callback=_reason, help="Why; it is kept with the payment."
-)
-"""What a person says who decides about money."""
+reason_option = click.option("--reason", type=REASON, metavar="TEXT", required=True)
+"""What an operator says who decides about money."""
 
 
 def age_s(row: CancellationRow | FiscalLinkRow, now_ms: int) -> int:

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from payme_plugin.cli.checkout import checked_settings
-from payme_plugin.cli.dates import date_option, day_begins_ms
+from payme_plugin.cli.command import Command
 from payme_plugin.cli.delivery import open_asking_client
-from payme_plugin.cli.given import Given, global_options, pass_given
 from payme_plugin.cli.journal import read_journal
-from payme_plugin.cli.output import ExitCode, echo_document, fault, iso_time, local_time, sums
+from payme_plugin.cli.options import GlobalOptions, pass_options
+from payme_plugin.cli.output import ExitCode, echo_document, fault, iso_time, local_time, uzs
+from payme_plugin.cli.params import DATE, day_begins_ms
 from payme_plugin.cli.payme_list import account_of, list_receipts
 from payme_plugin.cli.receipt_states import state_in_words
 from payme_plugin.cli.status import status_of
+from payme_plugin.cli.till import checked_settings
 from payme_plugin.clock import SystemClock
 from payme_plugin.operations import reconciliation
 
@@ -34,12 +35,11 @@ _MARGIN_MS = 3_600_000
 """One hour: how far the till's clock and Payme's may be apart."""
 
 
-@click.command()
-@click.option("--from", "first", metavar="DATE", required=True, callback=date_option, help="The first day: 2026-01-31.")
-@click.option("--to", "last", metavar="DATE", required=True, callback=date_option, help="The last day, which counts.")
-@global_options
-@pass_given
-def reconcile(given: Given, first: date, last: date) -> int:
+@click.command(cls=Command)
+@click.option("--from", "first", type=DATE, metavar="DATE", required=True)
+@click.option("--to", "last", type=DATE, metavar="DATE", required=True)
+@pass_options
+def reconcile(options: GlobalOptions, first: date, last: date) -> int:
     """Compare the journal with Payme's list of the kassa's receipts, from one day to another in local time.
 
     Exit code: 0 no difference, 1 differences, or Payme's list can't be had, 2 usage or settings.
@@ -47,15 +47,15 @@ def reconcile(given: Given, first: date, last: date) -> int:
     if last < first:
         message = f"--from {first} is after --to {last}."
         raise click.UsageError(message)
-    settings = checked_settings(given.conf_file)
+    settings = checked_settings(options.conf_file)
     begin_ms, end_ms = day_begins_ms(first), day_begins_ms(last + timedelta(days=1))
     # Payme first: what is paid meanwhile is then in the journal at least.
-    receipts = _listed(given.data_dir, settings, begin_ms, end_ms)
-    payments, live = _stored(given.data_dir)
+    receipts = _listed(options.data_dir, settings, begin_ms, end_ms)
+    payments, live = _stored(options.data_dir)
     ours = [row for row in payments if _is_of(settings, row)]
     others = sum(not _is_of(settings, row) and begin_ms <= row.created_at < end_ms for row in payments)
     found = reconciliation.reconcile(ours, receipts, live, begin_ms=begin_ms, end_ms=end_ms)
-    if given.json:
+    if options.json:
         echo_document(_document(found, settings, (begin_ms, end_ms), others))
     else:
         _show(found, settings, f"{first} to {last}", others)
@@ -131,15 +131,15 @@ def _show(found: Reconciled, settings: Settings, span: str, others: int) -> None
             _show_difference(each)
     click.echo()
     click.echo(f"{found.agreed} receipts agree. Differences: {len(found.differences)}.")
-    click.echo(f"Paid, says the journal: {sums(found.in_journal)}. Payme holds: {sums(found.at_payme)}.")
+    click.echo(f"Paid, says the journal: {uzs(found.in_journal)}. Payme holds: {uzs(found.at_payme)}.")
     if others:
         click.echo(f"Payments of other kassas in this journal, not compared: {others}.")
 
 
 def _show_difference(difference: Difference) -> None:
     payment, receipt = difference.pair.payment, difference.pair.receipt
-    ours = "nothing" if payment is None else f"{status_of(payment.state)} {sums(payment.amount)}"
-    theirs = "nothing" if receipt is None else f"{state_in_words(receipt.state)} {sums(receipt.amount or 0)}"
+    ours = "nothing" if payment is None else f"{status_of(payment.state)} {uzs(payment.amount)}"
+    theirs = "nothing" if receipt is None else f"{state_in_words(receipt.state)} {uzs(receipt.amount or 0)}"
     times = (None if payment is None else payment.created_at, None if receipt is None else receipt.create_time_ms)
     at_ms = next((time for time in times if time is not None), None)
     click.echo(f"  {difference.kind.value:<10}  journal: {ours}; Payme: {theirs}")

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from payme_plugin.cli.checkout import checked_settings
+from payme_plugin.cli.command import Group
 from payme_plugin.cli.delivery import open_asking_client
-from payme_plugin.cli.given import Given, global_options, pass_given
 from payme_plugin.cli.journal import read_journal
-from payme_plugin.cli.output import ExitCode, Refusal, UsageFault, echo_document, fault, local_time, sums
+from payme_plugin.cli.options import GlobalOptions, pass_options
+from payme_plugin.cli.output import ExitCode, Refusal, UsageFault, echo_document, fault, local_time, uzs
 from payme_plugin.cli.payme_list import account_of, list_receipts
 from payme_plugin.cli.receipt_states import holds_money, state_in_words
 from payme_plugin.cli.reconcile import receipt_document
+from payme_plugin.cli.till import checked_settings
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.errors import ForeignJournal, InUse, JournalError
 from payme_plugin.ledger.journal import FILE_NAME
@@ -36,30 +37,21 @@ _MOST_DAYS = 3_660
 _MARGIN_MS = 3_600_000
 
 
-@click.group(invoke_without_command=True)
-@global_options
-@click.pass_context
-def journal(context: click.Context) -> None:
-    """Look after the journal's file."""
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
+journal = Group("journal")
 
 
 @journal.command()
 @click.option(
     "--days",
     type=click.IntRange(1, _MOST_DAYS),
-    help="How far back to look in Payme's list; by default as far as the oldest payment that was saved.",
 )
 @click.option(
     "--till",
     "identity",
     metavar="NAME",
-    help="The till that the journal belongs to, where it is not this machine's reference till.",
 )
-@global_options
-@pass_given
-def repair(given: Given, days: int | None, identity: str | None) -> int:
+@pass_options
+def repair(options: GlobalOptions, days: int | None, identity: str | None) -> int:
     """Save what can be read of a damaged journal; tell what Payme has that the journal lacks.
 
     The damaged file is kept under another name. A sound journal is left as it is. Stop the till and its workers first.
@@ -67,13 +59,13 @@ def repair(given: Given, days: int | None, identity: str | None) -> int:
     Exit code: 0 sound or repaired, even where Payme's list can't be had, 1 a live process works with it, 2 usage, the
     folder, or another till's journal.
     """
-    folder = given.data_dir
+    folder = options.data_dir
     path = folder / FILE_NAME
     repaired = _repaired(folder, path, identity)
-    lacking, why_not = (None, None) if repaired is None else _lacking(given, days)
+    lacking, why_not = (None, None) if repaired is None else _lacking(options, days)
     if why_not is not None:
         fault(f"warning: what the journal lacks can't be told: {why_not}")
-    if given.json:
+    if options.json:
         echo_document(_document(path, repaired, lacking))
     else:
         _show(path, repaired, lacking)
@@ -105,17 +97,17 @@ def _stamp() -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now_ms // 1000))}-{now_ms % 1000:03d}"
 
 
-def _lacking(given: Given, days: int | None) -> tuple[list[ServerReceipt] | None, str | None]:
+def _lacking(options: GlobalOptions, days: int | None) -> tuple[list[ServerReceipt] | None, str | None]:
     """Return the receipts of Payme's list that the journal lacks; or None, and why there is no list."""
-    with read_journal(given.data_dir) as reader:
+    with read_journal(options.data_dir) as reader:
         payments = [] if reader is None else reader.payments()
     clock = SystemClock()
     now_ms = clock.wall_ms()
     oldest_ms = min((row.created_at for row in payments), default=now_ms - _DAYS_OF_A_LOST_JOURNAL * _DAY_MS)
     begin_ms = oldest_ms - _MARGIN_MS if days is None else now_ms - days * _DAY_MS
     try:
-        settings = checked_settings(given.conf_file)
-        with open_asking_client(given.data_dir, settings, clock) as client:
+        settings = checked_settings(options.conf_file)
+        with open_asking_client(options.data_dir, settings, clock) as client:
             listed = list_receipts(client, clock, settings.timeout_s, begin_ms, now_ms + _MARGIN_MS)
     except (UsageFault, Refusal) as error:
         return None, error.format_message()
@@ -159,7 +151,7 @@ def _show(path: Path, repaired: Repaired | None, lacking: list[ServerReceipt] | 
     for receipt in lacking:
         at_ms = receipt.create_time_ms
         click.echo(
-            f"  {'' if at_ms is None else local_time(at_ms):<19}  {sums(receipt.amount or 0):>14}"
+            f"  {'' if at_ms is None else local_time(at_ms):<19}  {uzs(receipt.amount or 0):>14}"
             f"  {state_in_words(receipt.state)}, receipt {receipt.receipt_id}"
         )
         if (account := account_of(receipt)) is not None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from payme_plugin.cli.given import Given, global_options, pass_given
+from payme_plugin.cli.command import Command
+from payme_plugin.cli.options import GlobalOptions, pass_options
 from payme_plugin.cli.output import ExitCode, UsageFault, echo_document
 from payme_plugin.cli.stopping import until_stopped
 from payme_plugin.clock import SystemClock
@@ -28,17 +29,15 @@ _BUYERS = (
 )
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--port",
     type=int,
     default=_PORT,
     show_default=True,
-    help="Where to listen on 127.0.0.1; 0: any free port.",
 )
-@global_options
-@pass_given
-def sandbox(given: Given, port: int) -> int:
+@pass_options
+def sandbox(options: GlobalOptions, port: int) -> int:
     """Serve a local PaymeGO until Ctrl+C. No money moves anywhere.
 
     It prints a settings file and one-time codes for `payme pay`, and serves a page with a buyer's phone.
@@ -48,7 +47,7 @@ def sandbox(given: Given, port: int) -> int:
     server = Sandbox(port)
     try:
         with until_stopped() as stopped, server:
-            if given.json:
+            if options.json:
                 echo_document(_document(server))
             else:
                 _show(server)

@@ -16,7 +16,8 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import click
+from payme_plugin.cli.output import say
+from payme_plugin.locale import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +54,11 @@ class Screen:
         self._drawn = False
         self._lines = _Lines()
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether Ctrl+C was pressed."""
+        return self._stopped
+
     def scan(self, prompt: str, timeout_s: float) -> str | None:
         """Ask for a code and return the line that comes; None at the end of input, of time, or at Ctrl+C."""
         self._say(f"{prompt} ", newline=False)
@@ -70,18 +76,18 @@ class Screen:
 
     def progress(self, elapsed_s: float, total_s: float, text: str) -> bool | None:
         """Draw the wait; True once Ctrl+C was pressed."""
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
             columns = shutil.get_terminal_size().columns
             line = f"{bar(elapsed_s, total_s)} {text}"[: columns - 1]
             with self._lock:
-                click.echo(_CLEAR + line, nl=False, err=True)
+                say(_CLEAR + line, newline=False)
                 self._drawn = True
         return True if self._stopped else None
 
     def notice(self, key: str, text: str | None) -> None:  # noqa: ARG002 - a terminal can't take a line back
         """Show a passive notice; one that is over has scrolled away by itself."""
         if text is not None:
-            self._say("\n".join(f"! {line}" for line in text.splitlines()))
+            self._say("\n".join(f"! {escaped(line)}" for line in text.splitlines()))
 
     def clear(self) -> None:
         """Wipe the bar."""
@@ -109,11 +115,11 @@ class Screen:
     def _say(self, text: str, *, newline: bool = True) -> None:
         with self._lock:
             self._wipe()
-            click.echo(text, nl=newline, err=True)
+            say(text, newline=newline)
 
     def _wipe(self) -> None:
         if self._drawn:
-            click.echo(_CLEAR, nl=False, err=True)
+            say(_CLEAR, newline=False)
             self._drawn = False
 
 

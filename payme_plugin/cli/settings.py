@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from payme_plugin.cli.given import Given, global_options, pass_given
+from payme_plugin.cli.command import Group
+from payme_plugin.cli.options import GlobalOptions, pass_options
 from payme_plugin.cli.output import ExitCode, echo_document, fault
 from payme_plugin.cli.settings_set import set_
 from payme_plugin.conf_file import MAX_FILE_BYTES, ReadError, Snapshot
@@ -24,58 +25,50 @@ _NAME_WIDTH = 20
 _VALUE_WIDTH = 40
 
 
-@click.group(invoke_without_command=True)
-@global_options
-@click.pass_context
-def settings(context: click.Context) -> None:
-    """Check, show or change the settings."""
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
+settings = Group("settings")
 
 
 @settings.command()
-@global_options
-@pass_given
-def check(given: Given) -> int:
+@pass_options
+def check(options: GlobalOptions) -> int:
     """Check the settings file; print every fault and every warning.
 
     Exit code: 0 it can be used, 2 it can't.
     """
-    seen = _look_over(given)
-    faults, missing = seen.faults, _missing(given)
+    seen = _look_over(options)
+    faults, missing = seen.faults, _missing(options)
     warnings = (*missing, *seen.warnings)
     for found in faults:
         fault(str(found))
     for warning in warnings:
         fault(f"warning: {warning}")
-    if given.json:
+    if options.json:
         echo_document(
             {
-                "conf_file": str(given.conf_file),
+                "conf_file": str(options.conf_file),
                 "ok": not faults,
                 "faults": _remarks(faults),
                 "warnings": _remarks(warnings),
             }
         )
     elif not faults:
-        click.echo(f"{'The defaults' if missing else given.conf_file} can be used.")
+        click.echo(f"{'The defaults' if missing else options.conf_file} can be used.")
     return int(ExitCode.USAGE if faults else ExitCode.DONE)
 
 
 @settings.command()
-@global_options
-@pass_given
-def show(given: Given) -> int:
+@pass_options
+def show(options: GlobalOptions) -> int:
     """Show every setting with where it came from; the key is masked.
 
     Exit code: 0 they can be used, 2 they can't; a setting that can't is told as a fault instead of shown.
     """
-    seen = _look_over(given)
+    seen = _look_over(options)
     for found in seen.faults:
         fault(str(found))
-    for warning in _missing(given):
+    for warning in _missing(options):
         fault(f"warning: {warning}")
-    if given.json:
+    if options.json:
         echo_document([_shown_document(row) for row in seen.rows])
     else:
         for row in seen.rows:
@@ -86,16 +79,18 @@ def show(given: Given) -> int:
 settings.add_command(set_)
 
 
-def _look_over(given: Given) -> Overview:
+def _look_over(options: GlobalOptions) -> Overview:
     """Look over the settings; a file that was named must be there, the till's own may be missing."""
-    return look_over_settings({}, None if given.conf is None else given.conf_file, codes)
+    return look_over_settings({}, None if options.conf is None else options.conf_file, codes)
 
 
-def _missing(given: Given) -> tuple[SettingWarning, ...]:
+def _missing(options: GlobalOptions) -> tuple[SettingWarning, ...]:
     """Return the one remark on the till's own settings file where it is not there; the defaults count then."""
-    if given.conf is not None or not isinstance(seen := Snapshot().read(given.conf_file, MAX_FILE_BYTES), ReadError):
+    if options.conf is not None or not isinstance(
+        seen := Snapshot().read(options.conf_file, MAX_FILE_BYTES), ReadError
+    ):
         return ()
-    origin = Origin(Source.FILE, given.conf_file)
+    origin = Origin(Source.FILE, options.conf_file)
     return (SettingWarning(None, None, origin, "there is no such file, so the defaults count"),) if seen.missing else ()
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from payme_plugin.cli.given import Given, global_options, pass_given
+from payme_plugin.cli.command import Command
+from payme_plugin.cli.options import GlobalOptions, pass_options
 from payme_plugin.cli.output import ExitCode, Refusal, UsageFault, echo_document
 from payme_plugin.conf_editor import Uneditable, edited
 from payme_plugin.conf_file import MAX_FILE_BYTES, parse, read_bounded
@@ -32,16 +33,14 @@ _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 
-@click.command("set")
+@click.command("set", cls=Command)
 @click.argument("values", metavar="[NAME=VALUE]...", nargs=-1)
 @click.option(
     "--key-from-stdin",
     is_flag=True,
-    help="Take posKey from stdin, one line; an empty one keeps the key that is there.",
 )
-@global_options
-@pass_given
-def set_(given: Given, values: tuple[str, ...], key_from_stdin: bool) -> int:
+@pass_options
+def set_(options: GlobalOptions, values: tuple[str, ...], key_from_stdin: bool) -> int:
     """Put values into the settings file; everything else in it stays as it is.
 
     The key is never taken from the command line, where every user of the machine could see it.
@@ -55,11 +54,11 @@ def set_(given: Given, values: tuple[str, ...], key_from_stdin: bool) -> int:
     if key_from_stdin and (key := _key_from_stdin()):
         _require_no([_fault_of(_KEY, key)])
         answers[_KEY] = key
-    changed = _change(given.conf_file, answers)
-    if given.json:
-        echo_document({"conf_file": str(given.conf_file), "changed": changed})
+    changed = _change(options.conf_file, answers)
+    if options.json:
+        echo_document({"conf_file": str(options.conf_file), "changed": changed})
     else:
-        click.echo(f"{given.conf_file}: " + (f"{', '.join(changed)} set." if changed else "nothing to change."))
+        click.echo(f"{options.conf_file}: " + (f"{', '.join(changed)} set." if changed else "nothing to change."))
     return int(ExitCode.DONE)
 
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from payme_plugin.cli.given import Given, global_options, pass_given
+from payme_plugin.cli.command import Group
+from payme_plugin.cli.options import GlobalOptions, pass_options
 from payme_plugin.cli.output import ExitCode, UsageFault, echo_document, fault
+from payme_plugin.cli.params import TEMPLATE
 from slips import (
     MAX_WIDTH,
     MIN_WIDTH,
@@ -31,23 +33,16 @@ __all__ = ["slip"]
 
 _WIDTH = 32
 
-_file = click.argument("file", type=click.Path(path_type=Path))
+_file = click.argument("file", type=TEMPLATE)
 
 
-@click.group(invoke_without_command=True)
-@global_options
-@click.pass_context
-def slip(context: click.Context) -> None:
-    """Check a slip's template, or look at what it prints."""
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
+slip = Group("slip")
 
 
 @slip.command()
 @_file
-@global_options
-@pass_given
-def check(given: Given, file: Path) -> int:
+@pass_options
+def check(options: GlobalOptions, file: Path) -> int:
     """Check the template in FILE; print every fault with its line and column.
 
     Exit code: 0 it can be used, 2 it can't.
@@ -64,7 +59,7 @@ def check(given: Given, file: Path) -> int:
         fault(f"{file}: {found}")
     for warning in warnings:
         fault(f"warning: {file}: {warning}")
-    if given.json:
+    if options.json:
         document = {"file": str(file), "ok": not faults, "faults": [_fault(found) for found in faults]}
         echo_document({**document, "warnings": warnings})
     elif not faults:
@@ -74,22 +69,20 @@ def check(given: Given, file: Path) -> int:
 
 @slip.command()
 @_file
-@click.option(
-    "--operation", type=click.Choice(OPERATIONS), default=OPERATIONS[0], show_default=True, help="What was done."
-)
+@click.option("--operation", type=click.Choice(OPERATIONS), default=OPERATIONS[0], show_default=True)
 @click.option(
     "--width",
     type=click.IntRange(MIN_WIDTH, MAX_WIDTH),
     default=_WIDTH,
     show_default=True,
     metavar="N",
-    help="Columns of the printer.",
 )
-@click.option("--encoding", metavar="NAME", help="The printer's code page, such as cp866; else any letter is printed.")
-@click.option("--png", type=click.Path(path_type=Path), metavar="OUT", help="Draw the paper into this file.")
-@global_options
-@pass_given
-def preview(given: Given, file: Path, operation: str, width: int, encoding: str | None, png: Path | None) -> int:
+@click.option("--encoding", metavar="NAME")
+@click.option("--png", type=click.Path(path_type=Path), metavar="OUT")
+@pass_options
+def preview(
+    options: GlobalOptions, file: Path, operation: str, width: int, encoding: str | None, png: Path | None
+) -> int:
     """Show what the template in FILE prints for a made-up payment.
 
     The text is what the till prints, line by line. The picture has the bold and large letters and the codes too, as a
@@ -107,7 +100,7 @@ def preview(given: Given, file: Path, operation: str, width: int, encoding: str 
     except SlipError as error:
         raise UsageFault(str(error)) from error
     size = _draw(filled, width, encoding, file, png) if png is not None else ""
-    if given.json:
+    if options.json:
         document = {"file": str(file), "operation": operation, "width": width, "lines": list(made.lines)}
         echo_document({**document, "xml": made.xml, "png": None if png is None else str(png)})
     else:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from payme_plugin.cli.given import Given, global_options, pass_given
+from payme_plugin.cli.command import Command
 from payme_plugin.cli.journal import read_journal
-from payme_plugin.cli.output import ExitCode, Refusal, echo_document, iso_time, local_time, sums
+from payme_plugin.cli.options import GlobalOptions, pass_options
+from payme_plugin.cli.output import ExitCode, Refusal, echo_document, iso_time, local_time, uzs
 from payme_plugin.ledger.states import PaymentState
 
 if TYPE_CHECKING:
@@ -26,24 +27,23 @@ def status_of(state: PaymentState) -> str:
     return _NAMES.get(state, state.name)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("payment_id", required=False)
-@global_options
-@pass_given
-def status(given: Given, payment_id: str | None) -> int:
+@pass_options
+def status(options: GlobalOptions, payment_id: str | None) -> int:
     """List the payments, newest first; with PAYMENT_ID tell its whole story.
 
     Exit code: 0 told, 1 there is no such payment, 2 usage, or the journal can't be read.
     """
     if payment_id is None:
-        return _list(given)
-    with read_journal(given.data_dir) as reader:
+        return _list(options)
+    with read_journal(options.data_dir) as reader:
         row = None if reader is None else reader.find(payment_id)
         events = [] if reader is None or row is None else reader.events(payment_id)
     if row is None:
-        message = f"there is no payment {payment_id!r} in the journal of {given.data_dir}"
+        message = f"there is no payment {payment_id!r} in the journal of {options.data_dir}"
         raise Refusal(message)
-    if given.json:
+    if options.json:
         echo_document({**payment_document(row), "events": [event_document(event) for event in events]})
     else:
         for line in payment_lines(row, events):
@@ -51,18 +51,18 @@ def status(given: Given, payment_id: str | None) -> int:
     return int(ExitCode.DONE)
 
 
-def _list(given: Given) -> int:
-    with read_journal(given.data_dir) as reader:
+def _list(options: GlobalOptions) -> int:
+    with read_journal(options.data_dir) as reader:
         rows = [] if reader is None else reader.payments()
-    if given.json:
+    if options.json:
         echo_document([payment_document(row) for row in rows])
     elif not rows:
-        click.echo(f"There are no payments in {given.data_dir}.")
+        click.echo(f"There are no payments in {options.data_dir}.")
     else:
         click.echo(f"{'Time':<19}  {'Amount':>14}  {'Status':<10}  Payment")
         for row in rows:
             time, name = local_time(row.created_at), status_of(row.state)
-            click.echo(f"{time:<19}  {sums(row.amount):>14}  {name:<10}  {row.payment_id}")
+            click.echo(f"{time:<19}  {uzs(row.amount):>14}  {name:<10}  {row.payment_id}")
     return int(ExitCode.DONE)
 
 
@@ -101,7 +101,7 @@ def payment_lines(row: PaymentRow, events: list[EventRow]) -> Iterator[str]:
     """Yield a payment and its story as people read them, line by line."""
     yield f"Payment  {row.payment_id}"
     yield f"Status   {status_of(row.state)}"
-    yield f"Amount   {sums(row.amount)}"
+    yield f"Amount   {uzs(row.amount)}"
     yield f"Sale     {row.till}, shift {row.shift}, receipt {row.number}"
     if row.acknowledged_at is not None:
         yield f"Stored   by the till at {local_time(row.acknowledged_at)}"

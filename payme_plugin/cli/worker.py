@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from payme_plugin.cli.checkout import checked_settings
+from payme_plugin.cli.command import Command
 from payme_plugin.cli.delivery import log_of, open_delivery
-from payme_plugin.cli.given import Given, global_options, pass_given
 from payme_plugin.cli.journal import journal_identity, unusable
+from payme_plugin.cli.options import GlobalOptions, pass_options
 from payme_plugin.cli.output import ExitCode, echo_document
 from payme_plugin.cli.stopping import until_stopped
+from payme_plugin.cli.till import checked_settings
 from payme_plugin.delivery.worker import Worker
 from payme_plugin.ledger.errors import FileMoved, JournalError
 from payme_plugin.ledger.journal import FILE_NAME
@@ -29,18 +30,17 @@ _LOOKS_EVERY_S = 1.0
 _STOP_TIMEOUT_S = 2.0
 
 
-@click.command()
-@global_options
-@pass_given
-def worker(given: Given) -> int:
+@click.command(cls=Command)
+@pass_options
+def worker(options: GlobalOptions) -> int:
     """Deliver cancellations and fiscal receipts of the journal until Ctrl+C or SIGTERM.
 
     It works beside the till and other workers. It decides about no payment: that is the till's.
 
     Exit code: 0 it was stopped, 2 usage or settings, or the journal can't be used.
     """
-    checked_settings(given.conf_file)
-    folder = given.data_dir
+    checked_settings(options.conf_file)
+    folder = options.data_dir
     with until_stopped() as stopped:
         identity = _awaited_journal(folder, stopped)
         if identity is None:
@@ -48,9 +48,9 @@ def worker(given: Given) -> int:
         try:
             with (
                 log_of(folder, identity, stderr_log()),
-                open_delivery(folder, given.conf_file, identity) as delivery,
+                open_delivery(folder, options.conf_file, identity) as delivery,
             ):
-                _say(given, folder, identity)
+                _say(options, folder, identity)
                 _work(delivery, stopped)
         except JournalError as error:
             raise unusable(folder / FILE_NAME, error) from error
@@ -80,8 +80,8 @@ def _work(delivery: JournalDelivery, stopped: threading.Event) -> None:
         running.stop(_STOP_TIMEOUT_S)
 
 
-def _say(given: Given, folder: Path, identity: str) -> None:
-    if given.json:
+def _say(options: GlobalOptions, folder: Path, identity: str) -> None:
+    if options.json:
         echo_document({"data_dir": str(folder), "till": identity})
     else:
         click.echo(f"Delivering the cancellations of till {identity} in {folder}. Ctrl+C ends it.")

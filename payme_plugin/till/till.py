@@ -192,13 +192,20 @@ class Till:
         return self._desk.book.receipts()
 
     def restore(
-        self, *, but_payment: str | None = None, but_cancel: str | None = None, but_refund: str | None = None
+        self,
+        is_stopped: Callable[[], bool] = lambda: False,
+        /,
+        *,
+        but_payment: str | None = None,
+        but_cancel: str | None = None,
+        but_refund: str | None = None,
     ) -> tuple[Restored, ...]:
         """Finish what an earlier run left: ask again, acknowledge, close or annul, tell and print; then be ready.
 
         The till is ready once all of it was repeated and no plugin failed. What the caller repeats itself comes before.
 
         Args:
+            is_stopped: asked before each step; once it returns True no other step begins, and the till is not ready.
             but_payment: a payment that the caller asks for itself.
             but_cancel: a payment whose cancel, if it had begun, the caller goes on with itself.
             but_refund: a payment whose refund, if it had begun, the caller goes on with itself.
@@ -214,8 +221,9 @@ class Till:
             (_Unfinished.REFUND, but_refund),
         }
         unfinished = {receipt.number: _unfinished_of(receipt) for receipt in self.receipts}
-        ended = [self._restore(receipt) for receipt in self.receipts if unfinished[receipt.number] not in skipped]
-        self._owes_repeats = any(each is not None and each.is_unknown for each in ended)
+        kept = [receipt for receipt in self.receipts if unfinished[receipt.number] not in skipped]
+        ended = [self._restore(receipt) for receipt in kept if not is_stopped()]
+        self._owes_repeats = is_stopped() or any(each is not None and each.is_unknown for each in ended)
         if skipped.isdisjoint(unfinished.values()):
             self._be_ready()
         return tuple(each for each in ended if each is not None)

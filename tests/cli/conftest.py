@@ -30,11 +30,19 @@ KEY = "KCR4W1kzqPxxUeW&BHNM0AOtR3?&0@E%R?P@;=x"
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended."""
+    """How a command ended.
+
+    Attributes:
+        code: its exit code.
+        out: stdout; empty if it is the document of an error.
+        err: stderr.
+        error: the document of an error, with ``--json``.
+    """
 
     code: int
     out: str
     err: str
+    error: Any = None
 
     @property
     def document(self) -> Any:  # noqa: ANN401 - JSON
@@ -42,10 +50,21 @@ class Ended:
 
     @property
     def sentences(self) -> list[str]:
-        """What stderr says, without what comes before each sentence."""
-        lines = self.err.splitlines()
+        """What stderr says, without the hint on usage and what comes before each sentence."""
+        hint, blank, sentences = self.err.partition("\n\n")
+        lines = (sentences if blank and hint.startswith("Usage: ") else self.err).splitlines()
         assert all(line.startswith("payme: ") for line in lines), self.err
         return [line[len("payme: ") :] for line in lines]
+
+
+def ended(code: int, out: str, err: str) -> Ended:
+    """Return how a command ended; the document of an error says the same as stderr and the exit code."""
+    if not out.startswith('{\n  "error": '):
+        return Ended(code, out, err)
+    error = json.loads(out)["error"]
+    assert list(error) == ["id", "message", "exit_code"]
+    assert (error["exit_code"], error["message"].splitlines()) == (code, Ended(code, "", err).sentences)
+    return Ended(code, "", err, error)
 
 
 def payme(*arguments: str) -> Ended:
@@ -53,7 +72,7 @@ def payme(*arguments: str) -> Ended:
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         code = main.main(args=list(arguments), prog_name="payme", standalone_mode=False)
-    return Ended(code, out.getvalue(), err.getvalue())
+    return ended(code, out.getvalue(), err.getvalue())
 
 
 def command_line(*arguments: str) -> list[str]:
@@ -93,7 +112,7 @@ def payme_process(*arguments: str, scanned: str | None = None) -> Ended:
         check=False,
         timeout=60,
     )
-    return Ended(done.returncode, done.stdout, done.stderr)
+    return ended(done.returncode, done.stdout, done.stderr)
 
 
 @dataclass(frozen=True)

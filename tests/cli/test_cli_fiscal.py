@@ -9,7 +9,7 @@ import click
 import pytest
 
 from hookspecs import ItemFiscal
-from payme_plugin.cli.items import items_option
+from payme_plugin.cli.params import ITEMS
 from payme_plugin.sandbox import Fault, FaultKind
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ LINK = "https://ofd.soliq.uz/check?t=UZ000000000000&r=121&c=20240312184051&s=123
 TELL = "receipts.set_fiscal_data"
 CODES = {"code": "01902001009000000", "package_code": "1520285", "vat_percent": 12}
 BREAD = {"name": "Хлеб", "quantity": "2", "price": 750_000, "amount": 1_500_000, "fiscal": CODES}
-CONTEXT = click.Context(click.Command("pay"))
-OPTION = click.Option(["--items"])
 
 
 def write(path: Path, *items: object) -> Path:
@@ -33,7 +31,7 @@ def write(path: Path, *items: object) -> Path:
 def test_the_codes_of_an_item_are_taken(tmp_path: Path) -> None:
     full = {**BREAD, "fiscal": {**CODES, "units": 241092, "discount": 1000}}
 
-    items = items_option(CONTEXT, OPTION, write(tmp_path / "items.json", BREAD, full, {**BREAD, "fiscal": None}))
+    items = ITEMS.convert(write(tmp_path / "items.json", BREAD, full, {**BREAD, "fiscal": None}), None, None)
 
     assert items is not None
     assert [item.fiscal for item in items] == [
@@ -57,7 +55,7 @@ def test_the_codes_of_an_item_are_taken(tmp_path: Path) -> None:
 )
 def test_codes_that_can_not_be_used_are_named(tmp_path: Path, fiscal: object, said: str) -> None:
     with pytest.raises(click.BadParameter) as raised:
-        items_option(CONTEXT, OPTION, write(tmp_path / "items.json", {**BREAD, "fiscal": fiscal}))
+        ITEMS.convert(write(tmp_path / "items.json", {**BREAD, "fiscal": fiscal}), None, None)
 
     assert said in str(raised.value)
 

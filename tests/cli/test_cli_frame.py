@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.floor
 
+USAGE = "Usage: payme [OPTIONS] [COMMAND] [ARGS]...\nTry 'payme --help' for help.\n\n"
 COMMANDS = ["demo", "pay", "status", "queue", "settings", "sandbox"]
 
 
@@ -87,7 +88,9 @@ def test_the_option_behind_the_command_wins(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["sell"], "No such command 'sell'."),
+        (["sell"], "There is no command 'sell'."),
+        (["stats"], "Did you mean 'status'?"),
+        (["queue", "shew"], "Did you mean 'show'?"),
         (["--colour"], "--colour"),
         (["pay"], "--amount"),
         (["pay", "--amount"], "--amount"),
@@ -109,7 +112,11 @@ def test_as_a_process_it_ends_with_the_same_codes() -> None:
     assert payme_process("--version").out == "payme 0.1.0\n"
     assert payme_process("--version").code == 0
     refused = payme_process("sell")
-    assert (refused.code, refused.out, refused.err) == (2, "", "payme: No such command 'sell'.\n")
+    assert (refused.code, refused.out, refused.err) == (
+        2,
+        "",
+        USAGE + "payme: There is no command 'sell'.\n",
+    )
 
 
 def test_letters_that_a_terminal_lacks_do_not_stop_it(tmp_path: Path) -> None:
@@ -145,9 +152,9 @@ def test_an_unforeseen_fault_is_one_sentence_and_its_details_are_in_the_log(tmp_
         timeout=60,
     )
 
-    assert done.returncode == 1
+    assert done.returncode == 70
     (sentence,) = done.stderr.splitlines()
-    assert "unexpected ZeroDivisionError" in sentence
+    assert "Internal error (ZeroDivisionError in broken)" in sentence
     assert "secret" not in sentence
     log = (tmp_path / "terminal.log").read_text(encoding="utf-8")
     assert "ERROR payme  - the command failed" in log

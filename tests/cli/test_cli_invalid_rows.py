@@ -107,8 +107,9 @@ def test_an_unforeseen_fault_makes_no_log_in_another_hosts_folder(owing: Shop, m
     monkeypatch.setattr(status, "read_journal", broken)
     ended = owing.run("status")
 
-    assert ended.code == 1
-    assert ended.sentences == ["unexpected ZeroDivisionError in broken; this is a fault of the program."]
+    assert ended.code == 70
+    (sentence,) = ended.sentences
+    assert sentence == "Internal error (ZeroDivisionError in broken). The outcome was not reported: run `payme status`."
     assert digests(owing.folder) == before
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookspecs import GoodsKind, Item
-from payme_plugin.cli.items import items_option
+from payme_plugin.cli.params import ITEMS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,12 +22,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.floor
 
 BREAD = {"name": "Хлеб", "quantity": "1", "price": 400_000, "amount": 400_000}
-CONTEXT = click.Context(click.Command("pay"))
-OPTION = click.Option(["--items"])
 
 
-def read(path: Path) -> tuple[Item, ...] | None:
-    return items_option(CONTEXT, OPTION, path)
+def read(path: Path) -> tuple[Item, ...]:
+    items: tuple[Item, ...] = ITEMS.convert(path, None, None)
+    return items
 
 
 def test_every_member_is_taken(tmp_path: Path) -> None:
@@ -113,13 +112,13 @@ def test_a_sale_needs_an_amount_or_items_that_agree_with_it(shop: Shop) -> None:
     code = ("--qr", "00770000000000000001")
 
     neither = shop.run("pay", *code)
-    assert (neither.code, neither.sentences) == (2, ["Missing option '--amount' or '--items'."])
+    assert (neither.code, neither.sentences) == (2, ["Give --amount or --items."])
     other = shop.run("pay", *code, "--items", str(path), "--amount", "1")
     assert (other.code, len(other.sentences)) == (2, 1)
     kinds = shop.run("pay", *code, "--items", str(path), "--goods", "shoes")
     assert (kinds.code, len(kinds.sentences)) == (2, 1)
     unknown = shop.run("pay", *code, "--amount", "1", "--goods", "weapons")
-    assert (unknown.code, "ordinary, marked" in unknown.err) == (2, True)
+    assert (unknown.code, "'ordinary', 'marked'" in unknown.err) == (2, True)
     path.write_text("[]", encoding="utf-8")
     nothing = shop.run("pay", *code, "--items", str(path))
     assert (nothing.code, "0 tiyin" in nothing.err) == (2, True)

@@ -130,6 +130,6 @@ def test_an_unforeseen_fault_names_the_main_log(shop: Shop, main_log: Path, monk
     monkeypatch.setattr(status, "read_journal", broken)
     (sentence,) = shop.run("status").sentences
 
-    assert sentence.endswith(f"its details are in {main_log}.")
+    assert sentence.endswith(f"Details are in {main_log}.")
     (event,) = told(main_log)
     assert event.startswith("the command failed")

@@ -206,7 +206,7 @@ def test_what_an_earlier_command_left_is_finished_first(shop: Shop) -> None:
 
     paid = shop.pay(shop.sandbox.issue_code(), "--payment-id", "p2")
     assert (paid.code, paid.document["payment_id"]) == (0, "p2")
-    assert paid.sentences == ["receipt 1 was left unfinished by an earlier command: CLOSED"]
+    assert paid.sentences == ["Receipt 1 was left unfinished by an earlier command: CLOSED"]
 
 
 @pytest.mark.parametrize("language", ["ru", "uz", "en"])

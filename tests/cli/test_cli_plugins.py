@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.conftest import Ended, command_line, environment
+from tests.cli.conftest import Ended, command_line, ended, environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +66,7 @@ def run_with(shop: Shop, tmp_path: Path) -> Callable[..., Ended]:
             check=False,
             timeout=60,
         )
-        return Ended(done.returncode, done.stdout, done.stderr)
+        return ended(done.returncode, done.stdout, done.stderr)
 
     return run
 
@@ -82,9 +82,9 @@ def test_a_plugin_that_can_not_be_imported_is_named_with_its_fault(pay_with: Cal
 
     assert (ended.code, ended.out) == (1, "")
     fault, consequence = ended.sentences
-    assert fault.startswith("plugin payme can't be imported from 'stand_in:plugin'")
+    assert fault.startswith("Plugin payme can't be imported from 'stand_in:plugin'")
     assert "a_library_that_is_not_there" in fault
-    assert consequence.startswith("the plugin 'payme' is not in service")
+    assert consequence.startswith("The plugin 'payme' is not in service")
 
 
 def test_where_no_plugin_answers_nothing_was_charged(pay_with: Callable[[str], Ended]) -> None:

@@ -283,6 +283,6 @@ def test_delivering_beside_a_pending_payment_ends_with_3(shop: Shop) -> None:
         delivered = shop.run("queue", "deliver", "--until-empty")
 
     assert (delivered.code, delivered.out) == (3, "Ended: 0. Left: 0.\n")
-    assert "receipt 1 was left unfinished by an earlier command: PENDING" in delivered.err
+    assert "Receipt 1 was left unfinished by an earlier command: PENDING" in delivered.err
     assert shop.run("queue", "deliver", "--until-empty").code == 0
     assert shop.sandbox.held() == 100

@@ -154,7 +154,7 @@ def test_a_day_that_is_none(shop: Shop, option: str, day: str) -> None:
     assert ended.code == 2
     (sentence,) = ended.sentences
     assert option in sentence
-    assert "2026-01-31 say" in sentence
+    assert "e.g. 2026-01-31" in sentence
 
 
 def test_days_in_the_wrong_order(shop: Shop) -> None:

@@ -53,7 +53,7 @@ def test_the_settings_of_a_readme_can_be_used(page: str, tmp_path: Path) -> None
 
 def documented(command: str) -> list[str]:
     """Return the names that the table of documents has for a command, up to what it says of an inner one."""
-    (row,) = [line for line in read("docs/till.md").splitlines() if line.startswith(f"| `{command}` |")]
+    (row,) = [line for line in read("docs/cli.md").splitlines() if line.startswith(f"| `{command}` |")]
     return re.findall(r"`([a-zA-Z_]+)`", row.split("|")[2].partition(";")[0])
 
 
@@ -130,4 +130,4 @@ def test_every_command_that_says_something_has_its_document() -> None:
     groups = [name for name, command in commands() if isinstance(command, click.Group)]
 
     for name, _ in commands():
-        assert name in groups or f"| `{name}" in read("docs/till.md"), name
+        assert name in groups or f"| `{name}" in read("docs/cli.md"), name

@@ -12,7 +12,7 @@ from payme_plugin.locale import Message, escaped, message
 from payme_plugin.texts import DOMAIN, LANGUAGES
 
 PACKAGE = Path(__file__).parents[2] / "payme_plugin"
-DOMAINS = sorted({path.stem for path in PACKAGE.glob("locale/*/LC_MESSAGES/*.po")} - {DOMAIN})
+DOMAINS = sorted({path.stem for path in PACKAGE.glob("locale/en/LC_MESSAGES/*.po")} - {DOMAIN})
 NAMED = re.compile(r'\b(?:message|Message)\(\s*"([a-z0-9_.-]+)"')
 PLACEHOLDER = re.compile(r"\{[a-z_]+\}")
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from payme_plugin.cli.command import Command
 from payme_plugin.cli.demo.day import Day
 from payme_plugin.cli.demo.scenes import SCENES
 from payme_plugin.cli.demo.stage import Stage
-from payme_plugin.cli.given import Given, global_options, pass_given
+from payme_plugin.cli.options import GlobalOptions, pass_options
 from payme_plugin.cli.output import ExitCode, UsageFault, echo_document
 from payme_plugin.sandbox import ExtraMissing, PortUnavailable
 
@@ -22,25 +23,24 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 
-@click.command()
-@global_options
-@pass_given
-def demo(given: Given) -> int:
+@click.command(cls=Command)
+@pass_options
+def demo(options: GlobalOptions) -> int:
     """Watch a day at a till against a local PaymeGO, in a temporary folder.
 
     No money moves anywhere.
 
     Exit code: 0 every step was right, 1 one was not, 2 usage, or a library that it needs is missing.
     """
-    stage = Stage(quiet=given.json)
+    stage = Stage(quiet=options.json)
     stage.opening()
     with tempfile.TemporaryDirectory(prefix="payme-demo-") as folder:
         try:
-            acts = _play(Path(folder), stage, quiet=given.json)
+            acts = _play(Path(folder), stage, quiet=options.json)
         except (ExtraMissing, PortUnavailable) as error:
             raise UsageFault(str(error)) from error
     right = all(act.right for act in acts)
-    if given.json:
+    if options.json:
         echo_document({"ok": right, "acts": [act.document() for act in acts]})
     else:
         stage.ending(acts)

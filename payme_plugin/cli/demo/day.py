@@ -6,7 +6,6 @@ import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, final
 
-from payme_plugin.cli.checkout import GOODS, NO_WORKER, SLIP_WIDTH
 from payme_plugin.cli.delivery import open_delivery
 from payme_plugin.cli.demo.cashier import BuyersCode, Cashier
 from payme_plugin.cli.demo.outcomes import GivenBack, Restarted, Sale, Sold
@@ -14,6 +13,7 @@ from payme_plugin.cli.demo.power_cut import killed_while_paying
 from payme_plugin.cli.journal import read_journal
 from payme_plugin.cli.output import Refusal
 from payme_plugin.cli.queue_deliver import deliver_all
+from payme_plugin.cli.till import GOODS, NO_WORKER, SLIP_WIDTH
 from payme_plugin.sandbox import Behaviour, CancelPlan, Sandbox
 from payme_plugin.till import Till, one_line_sale
 

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from payme_plugin.cli.demo.checks import check_sent_once
-from payme_plugin.cli.output import sums
+from payme_plugin.cli.output import uzs
 from payme_plugin.sandbox import Behaviour, BuyerAction, Fault, FaultKind
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _charge_and_cut(day: Day, amount: int) -> str:
     day.stage.blank()
     day.stage.check(f"the process was killed (signal {-status})", right=status == _KILLED)
     is_charged = _is_charged(day, receipt_id)
-    day.stage.check(f"Payme holds {sums(day.sandbox.held(receipt_id))}, and no result was told", right=is_charged)
+    day.stage.check(f"Payme holds {uzs(day.sandbox.held(receipt_id))}, and no result was told", right=is_charged)
     return receipt_id
 
 

@@ -9,7 +9,7 @@ from hookspecs import PaymentStatus
 from payme_plugin.cli.demo.checks import check_sent_once, check_verdict, is_about
 from payme_plugin.cli.demo.giving_back import cancel, full_refund, marked_goods, partial_refund
 from payme_plugin.cli.demo.power import orphan, pending, power_cut, power_cut_and_late_buyer
-from payme_plugin.cli.output import sums
+from payme_plugin.cli.output import uzs
 from payme_plugin.cli.status import payment_lines
 from payme_plugin.sandbox import Behaviour, BuyerAction, Fault, FaultKind
 
@@ -113,12 +113,12 @@ def _sums_agree(day: Day) -> None:
     for title, till, payme in rows:
         day.stage.tell(f"{title:<28}{_or_nothing(till):>20}{_or_nothing(payme):>20}")
     day.stage.tell("─" * 68)
-    day.stage.tell(f"{total[0]:<28}{sums(total[1]):>20}{sums(total[2]):>20}")
+    day.stage.tell(f"{total[0]:<28}{uzs(total[1]):>20}{uzs(total[2]):>20}")
     day.stage.blank()
     day.stage.check("no cancellation is left to deliver", right=is_empty)
     day.stage.check("every sale agrees", right=all(till == payme for _, till, payme in rows))
     held = day.sandbox.held()
-    day.stage.check(f"Payme holds {sums(held)} and nothing else", right=held == total[1])
+    day.stage.check(f"Payme holds {uzs(held)} and nothing else", right=held == total[1])
 
 
 SCENES = (
@@ -147,4 +147,4 @@ def _check_paid(day: Day, sold: Sold) -> None:
 
 
 def _or_nothing(amount: int) -> str:
-    return sums(amount) if amount else "-"
+    return uzs(amount) if amount else "-"

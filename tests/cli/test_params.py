@@ -8,11 +8,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from payme_plugin.cli.amount import tiyin_of
+from payme_plugin.cli.params import AMOUNT
 
 pytestmark = pytest.mark.floor
 
 LARGEST = 2**63 - 1
+
+
+def tiyin_of(text: str) -> int:
+    return AMOUNT.convert(text, None, None)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +31,7 @@ LARGEST = 2**63 - 1
         ("92233720368547758.07", LARGEST),
     ],
 )
-def test_sums_become_tiyin_of(text: str, amount: int) -> None:
+def test_an_amount_becomes_tiyin(text: str, amount: int) -> None:
     assert tiyin_of(text) == amount
 
 
@@ -50,7 +54,7 @@ def test_anything_else_is_refused_with_what_is_allowed(text: str) -> None:
         tiyin_of(text)
 
     sentence = refused.value.message
-    assert re.search(r"allowed|at most", sentence)
+    assert re.search(r"use a positive number|at most", sentence)
     assert len(sentence) < 200
     assert "\n" not in sentence
 

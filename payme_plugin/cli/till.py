@@ -5,12 +5,15 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import click
+
 from payme_plugin import PLUGIN_NAME
 from payme_plugin.cli import log_place
 from payme_plugin.cli.journal import refuse_foreign_journal
-from payme_plugin.cli.output import Refusal, UsageFault, fault
+from payme_plugin.cli.output import Refusal, UsageFault, fault, render
 from payme_plugin.cli.screen import Screen
 from payme_plugin.clock import SystemClock
+from payme_plugin.locale import message
 from payme_plugin.paymego import codes
 from payme_plugin.settings import Settings, SettingsError, read_settings
 from payme_plugin.till import FolderUnusable, OutcomeUnknown, Till, TillBusy, TillError
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hookspecs import Slip
-    from payme_plugin.cli.given import Given
+    from payme_plugin.cli.options import GlobalOptions
 
 __all__ = ["GOODS", "LANGUAGE", "NO_WORKER", "SLIP_WIDTH", "Busy", "checked_settings", "open_till"]
 
@@ -49,13 +52,13 @@ def checked_settings(conf_file: Path) -> Settings:
     try:
         return read_settings({}, conf_file, codes)
     except SettingsError as error:
-        hint = "" if conf_file.is_file() else " Name one with --conf."
+        hint = "" if conf_file.is_file() else f" {render(message('cli.name_a_conf_file'))}"
         raise UsageFault(f"{error}{hint}") from error
 
 
 @contextmanager
 def open_till(
-    given: Given,
+    options: GlobalOptions,
     printed: list[Slip],
     *,
     except_payment: str | None = None,
@@ -65,7 +68,7 @@ def open_till(
     """Open the reference till on the data folder and finish what an earlier command left unfinished.
 
     Args:
-        given: the options of the command.
+        options: the options of the command.
         printed: takes the slips, in the order in which they are to be printed.
         except_payment: a payment that the command asks for itself.
         except_cancel: a payment that the command cancels itself.
@@ -78,26 +81,34 @@ def open_till(
         Busy: another command works at the till.
         Refusal: the till can't do it.
         OutcomeUnknown: a plugin failed in a hook that moves money.
+        click.Abort: Ctrl+C was pressed before the command's own work began.
     """
     screen = Screen(SystemClock())
-    till = _new_till(given, screen, printed)
+    till = _new_till(options, screen, printed)
     with _errors_as_exit_codes(), screen.stoppable(), till:
         _require_plugin(till)
-        left = till.restore(but_payment=except_payment, but_cancel=except_cancel, but_refund=except_refund)
+        left = till.restore(
+            lambda: screen.is_stopped,
+            but_payment=except_payment,
+            but_cancel=except_cancel,
+            but_refund=except_refund,
+        )
         for restored in left:
-            fault(f"receipt {restored.number} was left unfinished by an earlier command: {restored.outcome}")
+            fault(message("cli.left_unfinished", number=restored.number, outcome=restored.outcome))
+        if screen.is_stopped:
+            raise click.Abort
         yield till
 
 
-def _new_till(given: Given, screen: Screen, printed: list[Slip]) -> Till:
+def _new_till(options: GlobalOptions, screen: Screen, printed: list[Slip]) -> Till:
     """Return the till, still closed, once its settings are checked and its journal is known to be its own."""
-    settings = checked_settings(given.conf_file)
-    refuse_foreign_journal(given.data_dir)
+    settings = checked_settings(options.conf_file)
+    refuse_foreign_journal(options.data_dir)
     return Till(
-        given.data_dir,
-        {"confFile": str(given.conf_file), **NO_WORKER},
+        options.data_dir,
+        {"confFile": str(options.conf_file), **NO_WORKER, **({"language": options.lang} if options.lang else {})},
         screen,
-        language=settings.language or LANGUAGE,
+        language=options.lang or settings.language or LANGUAGE,
         slip_width=SLIP_WIDTH,
         print_slip=printed.append,
         notice=screen.notice,
@@ -122,11 +133,8 @@ def _errors_as_exit_codes() -> Iterator[None]:
 
 def _require_plugin(till: Till) -> None:
     """Refuse to work without the plugin, and say why it is out of service."""
-    for each in till.faults:
-        fault(f"plugin {each.plugin} {each.reason}")
+    faults = [message("cli.plugin_fault", plugin=each.plugin, reason=each.reason) for each in till.faults]
     if PLUGIN_NAME not in till.plugin_names:
-        message = (
-            f"the plugin {PLUGIN_NAME!r} is not in service, so that no payment can be taken; "
-            "is the distribution payme-plugin installed?"
-        )
-        raise Refusal(message)
+        raise Refusal("\n".join(render(each) for each in (*faults, message("cli.no_plugin", plugin=PLUGIN_NAME))))
+    for each in faults:
+        fault(each)

@@ -1,0 +1,96 @@
+"""The classes of all commands: global options, and help in the language of the user from the catalogue ``cli``.
+
+The text of a command has the id ``cli.help.`` and its words, e.g. ``cli.help.queue.list``; its first paragraph is its
+summary. The text of an option has the id of its command and its name: ``cli.help.queue.list.fiscal_links``.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from payme_plugin.cli.options import CONF_FILE, global_options
+from payme_plugin.cli.output import Styled, echo, render
+from payme_plugin.locale import message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Command", "Group", "help_text"]
+
+_OF_ALL = {"conf", "folder", "json", "lang", "version"}
+
+
+class Command(click.Command):
+    """A command with the global options; its callback returns an exit code."""
+
+    is_root = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - click's
+        super().__init__(*args, **kwargs)
+        self.params = [*self.params, *global_options(of_root=self.is_root)]
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the help with the texts of the catalogue, which click reads from the attributes."""
+        words = _words_of(ctx)
+        self.help = help_text(*words)
+        for parameter in self.params:
+            if isinstance(parameter, click.Option):
+                owner = ["payme"] if parameter.name in _OF_ALL else words
+                parameter.help = help_text(*owner, str(parameter.name))
+        super().format_help(ctx, formatter)
+
+
+class Group(Command, click.Group):
+    """A group of commands; without one it shows its help."""
+
+    command_class = Command
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - click's
+        super().__init__(*args, invoke_without_command=True, **kwargs)
+        self.callback = _show_help
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Refuse an unknown command with the nearest name; click knows only commands that are loaded."""
+        name, names = args[0], self.list_commands(ctx)
+        if name not in names and not name.startswith("-") and not ctx.resilient_parsing:
+            near = next(iter(get_close_matches(name, names, 1)), None)
+            key = "cli.no_such_command" if near is None else "cli.no_such_command_near"
+            ctx.fail(render(message(key, name=name, near=near)))
+        return super().resolve_command(ctx, args)
+
+    def sections(self, ctx: click.Context) -> Iterable[tuple[str, Iterable[str]]]:
+        """Return the sections of the list of commands: titles and names."""
+        return [(help_text("commands"), self.list_commands(ctx))]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands, none of which is loaded for it."""
+        path = [word for word in _words_of(ctx) if ctx.parent is not None]
+        for title, names in self.sections(ctx):
+            with formatter.section(title):
+                formatter.write_dl([(name, help_text(*path, name).partition("\n")[0]) for name in names])
+
+
+def help_text(*words: str) -> str:
+    """Return a text of the help in the language of the command."""
+    return render(message(f"cli.help.{'.'.join(words)}", path=CONF_FILE))
+
+
+def _words_of(ctx: click.Context) -> list[str]:
+    """Return the names of a command and of the groups around it, without ``payme``; of that itself, its own name."""
+    words: list[str] = []
+    step: click.Context | None = ctx
+    while step is not None and step.parent is not None:
+        words.insert(0, str(step.command.name))
+        step = step.parent
+    return words or ["payme"]
+
+
+@click.pass_context
+def _show_help(ctx: click.Context) -> None:
+    if ctx.invoked_subcommand is None:
+        echo(Styled(ctx.get_help()))
