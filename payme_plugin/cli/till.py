@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hookspecs import Slip
     from payme_plugin.cli.options import GlobalOptions
 
-__all__ = ["GOODS", "LANGUAGE", "NO_WORKER", "SLIP_WIDTH", "Busy", "checked_settings", "open_till"]
+__all__ = ["GOODS", "LANGUAGE", "NO_WORKER", "SLIP_WIDTH", "Busy", "checked_settings", "open_till", "require_plugin"]
 
 GOODS = "Товар"
 """What the reference till sells."""
@@ -86,7 +86,7 @@ def open_till(
     screen = Screen(SystemClock())
     till = _new_till(options, screen, printed)
     with _errors_as_exit_codes(), screen.stoppable(), till:
-        _require_plugin(till)
+        require_plugin(till)
         left = till.restore(
             lambda: screen.is_stopped,
             but_payment=except_payment,
@@ -131,7 +131,7 @@ def _errors_as_exit_codes() -> Iterator[None]:
         raise Refusal(str(error)) from error
 
 
-def _require_plugin(till: Till) -> None:
+def require_plugin(till: Till) -> None:
     """Refuse to work without the plugin, and say why it is out of service."""
     faults = [message("cli.plugin_fault", plugin=each.plugin, reason=each.reason) for each in till.faults]
     if PLUGIN_NAME not in till.plugin_names:
