@@ -1,12 +1,10 @@
-"""The terminal as a cashier's screen and scanner: it prompts, shows the wait as a bar, and takes Ctrl+C as *stop*.
+"""The terminal as a cashier's screen and scanner: it prompts, draws the wait as a bar, and takes Ctrl+C as *stop*.
 
-Everything goes to stderr: stdout is for results.
+Everything goes to stderr, because stdout is for results.
 """
 
 from __future__ import annotations
 
-import io
-import math
 import os
 import select
 import shutil
@@ -27,15 +25,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Screen", "bar"]
 
-_BAR_WIDTH = 20
-_LONGEST_LINE = 65_536
+_MAX_LINE_BYTES = 65_536
 _CLEAR = "\r\x1b[K"
 
 
-def bar(elapsed_s: float, total_s: float, width: int = _BAR_WIDTH) -> str:
-    """Return how much of a wait is over as ``width`` characters."""
-    share = elapsed_s / total_s if total_s > 0 else math.inf
-    full = width if math.isnan(share) else round(min(max(share, 0.0), 1.0) * width)
+def bar(elapsed_s: float, total_s: float, width: int = 20) -> str:
+    """Return the elapsed share of a wait as a bar of ``width`` characters."""
+    share = elapsed_s / total_s if total_s > 0 else 1.0
+    full = round(max(0.0, min(share, 1.0)) * width)  # in this order NaN draws an empty bar
     return "█" * full + "░" * (width - full)
 
 
@@ -44,55 +41,52 @@ class Screen:
 
     Args:
         clock: measures how long a scan takes.
+
+    Attributes:
+        is_stopped: Ctrl+C was pressed.
     """
 
     def __init__(self, clock: Clock) -> None:
+        self.is_stopped = False
         self._clock = clock
-        self._lock = threading.Lock()
-        self._stopped = False
-        self._scanning = False
-        self._drawn = False
-        self._lines = _Lines()
-
-    @property
-    def is_stopped(self) -> bool:
-        """Whether Ctrl+C was pressed."""
-        return self._stopped
+        self._lock = threading.RLock()
+        self._is_scanning = False
+        self._has_bar = False
+        self._received = b""
 
     def scan(self, prompt: str, timeout_s: float) -> str | None:
-        """Ask for a code and return the line that comes; None at the end of input, of time, or at Ctrl+C."""
+        """Ask for a code and return the next line of stdin; None at its end, after ``timeout_s``, or at Ctrl+C."""
         self._say(f"{prompt} ", newline=False)
         try:
-            self._scanning = True
-            if self._stopped:
-                return None
-            return self._lines.next(self._clock, timeout_s)
+            self._is_scanning = True
+            return None if self.is_stopped else self._next_line(timeout_s)
         except KeyboardInterrupt:
-            self._stopped = True
+            self.is_stopped = True
             self._say("")
             return None
         finally:
-            self._scanning = False
+            self._is_scanning = False
 
     def progress(self, elapsed_s: float, total_s: float, text: str) -> bool | None:
-        """Draw the wait; True once Ctrl+C was pressed."""
+        """Draw the wait on a terminal; return True once Ctrl+C was pressed."""
         if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-            columns = shutil.get_terminal_size().columns
-            line = f"{bar(elapsed_s, total_s)} {text}"[: columns - 1]
+            line = f"{bar(elapsed_s, total_s)} {text}"[: shutil.get_terminal_size().columns - 1]
             with self._lock:
                 say(_CLEAR + line, newline=False)
-                self._drawn = True
-        return True if self._stopped else None
+                self._has_bar = True
+        return True if self.is_stopped else None
 
     def notice(self, key: str, text: str | None) -> None:  # noqa: ARG002 - a terminal can't take a line back
-        """Show a passive notice; one that is over has scrolled away by itself."""
+        """Print a notice; one that has ended has scrolled away."""
         if text is not None:
             self._say("\n".join(f"! {escaped(line)}" for line in text.splitlines()))
 
     def clear(self) -> None:
-        """Wipe the bar."""
+        """Clear the bar."""
         with self._lock:
-            self._wipe()
+            if self._has_bar:
+                say(_CLEAR, newline=False)
+                self._has_bar = False
 
     @contextmanager
     def stoppable(self) -> Iterator[None]:
@@ -108,43 +102,31 @@ class Screen:
             self.clear()
 
     def _stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler's shape
-        self._stopped = True
-        if self._scanning:
+        self.is_stopped = True
+        if self._is_scanning:
             raise KeyboardInterrupt
 
     def _say(self, text: str, *, newline: bool = True) -> None:
         with self._lock:
-            self._wipe()
+            self.clear()
             say(text, newline=newline)
 
-    def _wipe(self) -> None:
-        if self._drawn:
-            say(_CLEAR, newline=False)
-            self._drawn = False
-
-
-class _Lines:
-    """Lines of stdin, waited for no longer than asked. What is not a file (in a test, say) is read without a limit."""
-
-    def __init__(self) -> None:
-        self._waiting = b""
-
-    def next(self, clock: Clock, timeout_s: float) -> str | None:
+    def _next_line(self, timeout_s: float) -> str | None:
+        """Return the next line of stdin without its end; None at its end, after ``timeout_s``, or without a stdin."""
         try:
             descriptor = sys.stdin.fileno()
-        except (AttributeError, OSError, io.UnsupportedOperation):
-            line = sys.stdin.readline() if sys.stdin is not None else ""
-            return line.rstrip("\r\n") if line else None
-        until = clock.monotonic() + timeout_s
-        while b"\n" not in self._waiting and len(self._waiting) < _LONGEST_LINE:
-            readable, _, _ = select.select([descriptor], [], [], max(0.0, until - clock.monotonic()))
+        except (AttributeError, OSError):
+            return None
+        ends_at = self._clock.monotonic() + timeout_s
+        while b"\n" not in self._received and len(self._received) < _MAX_LINE_BYTES:
+            readable, _, _ = select.select([descriptor], [], [], max(0.0, ends_at - self._clock.monotonic()))
             if not readable:
                 return None
-            more = os.read(descriptor, _LONGEST_LINE)
-            if not more:
+            received = os.read(descriptor, _MAX_LINE_BYTES)
+            if not received:
                 break
-            self._waiting += more
-        if not self._waiting:
+            self._received += received
+        if not self._received:
             return None
-        line_bytes, _, self._waiting = self._waiting.partition(b"\n")
-        return line_bytes.decode("utf-8", errors="replace").rstrip("\r")
+        line, _, self._received = self._received.partition(b"\n")
+        return line.decode("utf-8", errors="replace").rstrip("\r")

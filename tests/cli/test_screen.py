@@ -114,6 +114,11 @@ def test_a_scan_is_one_line_unchanged_and_the_end_of_input_is_none(scanned: byte
     assert scans(TWO_SCANS, scanned).splitlines() == read
 
 
+@pytest.mark.parametrize("stdin", ["None", "io.StringIO('123456')"])
+def test_without_a_stdin_of_the_system_nothing_is_scanned(stdin: str) -> None:
+    assert scans(f"import io; sys.stdin = {stdin}; {ONE_SCAN}", b"654321\n") == "None\n"
+
+
 def test_a_scan_that_does_not_come_in_time_is_none() -> None:
     assert scans("print(screen.scan('Scan', 0.05))", None) == "None\n"
 
@@ -134,6 +139,17 @@ def test_the_wait_is_a_bar_with_the_text_that_fits_the_terminal() -> None:
 
 def test_where_nobody_looks_no_bar_is_drawn() -> None:
     assert scans("sys.stderr = sys.stdout; print(screen.progress(1.0, 2.0, 'Waiting'))", b"") == "None\n"
+
+
+def test_a_dumb_terminal_gets_no_bar() -> None:
+    script = """
+        import os
+        os.environ["TERM"] = "dumb"
+        screen.progress(1.0, 2.0, 'Waiting')
+        print('over')
+    """
+    with terminal(script) as shown:
+        assert "Waiting" not in shown.until("over")
 
 
 def test_ctrl_c_during_a_wait_is_the_cashiers_stop_and_no_traceback() -> None:
@@ -167,7 +183,7 @@ def test_ctrl_c_during_a_scan_is_no_code_and_the_wait_after_it_is_stopped() -> N
     assert "Traceback" not in seen
 
 
-def test_a_notice_wipes_the_bar_and_stands_on_lines_of_its_own() -> None:
+def test_a_notice_clears_the_bar_and_stands_on_lines_of_its_own() -> None:
     script = """
         screen.progress(1.0, 2.0, 'Waiting')
         screen.notice('payme.queue', 'first\\nsecond')

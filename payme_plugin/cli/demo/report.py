@@ -98,7 +98,7 @@ class DemoReport:
         """Print a text behind a coloured lead, which is repeated if it is a bar; else further lines are indented."""
         for number, line in enumerate(textwrap.wrap(text, _WIDTH - len(lead), break_on_hyphens=False)):
             shown = lead if number == 0 or "│" in lead else " " * len(lead)
-            self.line(style(shown, fg=color or None, bold=color == "red"), line)
+            self.line(style(shown, fg=color or None), line)
 
 
 def _passed(checks: Sequence[Check]) -> bool:
