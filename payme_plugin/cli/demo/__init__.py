@@ -1,4 +1,4 @@
-"""``payme demo``: sell, cancel, refund and recover at a till against a local PaymeGO, and check every result."""
+"""``payme demo``: a till sells, cancels, refunds and recovers with a local PaymeGO server; every result is checked."""
 
 from __future__ import annotations
 
@@ -30,19 +30,13 @@ _TIMES = {0: "not sent", 1: "sent once", 2: "sent twice"}
 @click.command(cls=Command)
 @pass_options
 def demo(options: GlobalOptions) -> int:
-    """Watch a till take payments from a local PaymeGO, and check every result.
-
-    It sells, cancels and refunds, breaks the network and cuts the power, all in a temporary folder. No real money
-    moves.
-
-    Exit code: 0 every check passed, 1 a check failed, 2 usage, or a library is missing.
-    """
+    """Run the demo, and return 1 if a check failed. The text of its help is in the catalogue."""
     report = DemoReport(quiet=options.json)
     report.line("payme demo: a till and a local PaymeGO server, both in this process.")
     report.line("Requests, journal, slips and power cuts are real. The money is not.")
     try:
         with tempfile.TemporaryDirectory(prefix="payme-demo-") as folder:
-            _play(DemoShop(Path(folder), report, options.lang or LANGUAGE), report)
+            _run(DemoShop(Path(folder), report, options.lang or LANGUAGE), report)
     except (ExtraMissing, PortUnavailable) as error:
         raise UsageFault(str(error)) from error
     report.summary()
@@ -51,7 +45,7 @@ def demo(options: GlobalOptions) -> int:
     return int(ExitCode.DONE if report.passed else ExitCode.REFUSED)
 
 
-def _play(shop: DemoShop, report: DemoReport) -> None:
+def _run(shop: DemoShop, report: DemoReport) -> None:
     with shop.sandbox, shop.running:
         shop.write_settings({})
         shop.restart()
@@ -59,7 +53,7 @@ def _play(shop: DemoShop, report: DemoReport) -> None:
             (report.step if step.codes else report.say)(step.text)
             try:
                 _check(shop, report, step)
-            except Exception as error:  # noqa: BLE001 - the next step is played all the same
+            except Exception as error:  # noqa: BLE001 - the next step runs all the same
                 report.check((f"{type(error).__name__}: {error}", False))
         report.step("The till's sales equal Payme's money")
         _compare(shop, report)

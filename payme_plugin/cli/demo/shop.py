@@ -1,4 +1,4 @@
-"""The shop of the demo: a till with the plugin from its entry point, a sandbox for Payme, and buyers with codes."""
+"""The shop of the demo: a till with the plugin from its entry point, a sandbox as its server, and buyers."""
 
 from __future__ import annotations
 
@@ -36,10 +36,8 @@ Code = tuple["Behaviour", float]
 Outcome = tuple[str, str]
 """The result, and what the cashier reads; empty if nothing."""
 
-_FILE_MODE = 0o600
 _SETTINGS = {"timeout": 5, "payDuration": 30_000, "frequency": 250}
 _PROGRAM = "from payme_plugin.cli import main; main(prog_name='payme')"
-_PATIENCE_S = 10.0
 
 
 class DemoShop:
@@ -90,7 +88,7 @@ class DemoShop:
         """Write the settings file; ``changed``: values other than the demo's own."""
         account = {"url": self.sandbox.url, "posId": self.sandbox.pos_id, "posKey": self.sandbox.pos_key}
         lines = [f'{name} = "{value}"\n' for name, value in {**_SETTINGS, **changed, **account}.items()]
-        self._conf.touch(mode=_FILE_MODE)
+        self._conf.touch(mode=0o600)
         self._conf.write_text("".join(["[Main]\n", *lines]), encoding="utf-8")
 
     def _print(self, slip: Slip) -> None:
@@ -98,12 +96,11 @@ class DemoShop:
             self.slips.append(slip)
 
     def do(self, step: Step) -> Outcome:
-        """Do what a step says; what the till and Payme have from a step with codes on belongs to its sale."""
+        """Prepare a step and do what it says. A step with codes begins a sale."""
         if step.codes:
             self._sales.append((step.text, len(self.till.receipts), len(self.sandbox.receipts())))
-        self._codes = list(step.codes)
+        self._codes, self.waits = list(step.codes), 0
         self.slips.clear()
-        self.waits = 0
         for fault in step.faults:
             self.sandbox.inject(fault)
         self.write_settings(step.settings)
@@ -115,7 +112,7 @@ class DemoShop:
             self.sandbox.clear_faults()
 
     def sent(self, method: str = "") -> int:
-        """Return how many requests whose method begins so arrived in this step."""
+        """Return how many requests arrived in this step, of methods that begin with ``method``."""
         return sum(request.method.startswith(method) for request in self.sandbox.requests[self._seen :])
 
     def sell(self, items: tuple[Item, ...]) -> Outcome:
@@ -173,7 +170,7 @@ class DemoShop:
     def deliver(self) -> Outcome:
         """Deliver the cancellations, as ``payme queue deliver --until-empty`` does."""
         with open_delivery(self._folder, self._conf, self.till.identity) as delivery:
-            return "delivered" if deliver_all(delivery, _PATIENCE_S) else "not delivered", ""
+            return "delivered" if deliver_all(delivery, patience_s=10.0) else "not delivered", ""
 
     def buyer_confirms(self) -> Outcome:
         """Put the server's clock forward, so that the buyer has confirmed."""
