@@ -18,7 +18,7 @@ from payme_plugin.paymego import codes
 from payme_plugin.paymego.client import client_of
 from payme_plugin.service import ClientCache, Storage
 from payme_plugin.settings import SettingsError, SettingsReader
-from payme_plugin.till import FolderUnusable, ReceiptBook, reference_identity
+from payme_plugin.till import FolderUnusable, ReceiptStore, reference_identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -166,14 +166,14 @@ class _BookOnDisk:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._read: tuple[int, ReceiptBook] | None = None
+        self._read: tuple[int, ReceiptStore] | None = None
 
     def is_recorded(self, payment_id: str) -> bool | None:
         """Return what the book says now; None if it can't be read."""
         try:
             changed_at = self._folder.stat().st_mtime_ns
             if self._read is None or self._read[0] != changed_at:
-                self._read = (changed_at, ReceiptBook(self._folder))
+                self._read = (changed_at, ReceiptStore(self._folder))
         except (OSError, FolderUnusable):
             return None
         return self._read[1].is_recorded(payment_id)

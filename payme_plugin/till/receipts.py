@@ -1,53 +1,61 @@
-"""A receipt as the reference till keeps it.
+"""The receipts of the reference till, one JSON file each, so that a power cut leaves the old or the new one.
 
-What the contract obliges a host to remember is here: every press of a tender from before the plugin is asked, the
-record of a paid one, that a cancel or a refund has begun, that a closed receipt was told to the plugins.
+They hold what the contract obliges a host to remember: every selected tender before a plugin is asked, the record of a
+paid one, a cancel or refund that has begun, and which closed receipts the plugins have taken.
 """
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Mapping  # noqa: TC003 - read at run time by ``structure``
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from hookspecs import Receipt, ReceiptFiscal
+from hookspecs import Item, PaymentRecord, PaymentStatus, Receipt, ReceiptFiscal, ReceiptKind, Slip
+from hookspecs.structure import structure, unstructure
+from payme_plugin.fsync import sync_folder
+from payme_plugin.till.context import FolderUnusable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from pathlib import Path
 
-    from hookspecs import Item, PaymentRecord, PaymentStatus, ReceiptKind, Slip
+__all__ = ["ReceiptStore", "Refund", "StoredReceipt", "Tender", "replace_file"]
 
-__all__ = ["BookedReceipt", "Refund", "Tender"]
+_VERSION = 1
+_FOLDER_MODE = 0o700
+_FILE_MODE = 0o600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tender:
-    """A press of a tender in an open sale.
+    """A tender that was selected on an open sale.
 
     Attributes:
-        payment_id: new for every press.
+        payment_id: new each time a tender is selected.
         payment_type: the tender's number.
         amount: tiyin.
-        verdict: None until the plugin has answered with a result that is not PENDING.
-        record: what the plugin wants back with a cancel or a refund; None unless PAID.
-        acknowledged: the plugin knows that the record is stored.
+        status: the result; None until a plugin has returned one other than PENDING.
+        record: what the plugin gets back with a cancel or a refund; None unless PAID.
+        acknowledged: ``on_payment_recorded`` has returned.
     """
 
     payment_id: str
     payment_type: int
     amount: int
-    verdict: PaymentStatus | None = None
+    status: PaymentStatus | None = field(default=None, metadata={"json": "verdict"})
     record: PaymentRecord | None = None
     acknowledged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refund:
-    """What a refund receipt gives back.
+    """What a refund receipt returns.
 
     Attributes:
         refund_id: the same when the plugins are asked again after a crash.
         sale_number: receipt number of the sale.
-        payment_id: the payment that is given back.
+        payment_id: the payment that is returned.
         amount: tiyin.
         manual_selection: the cashier chose the goods by hand.
         currency_selection: the cashier may choose the tender that is paid out.
@@ -62,22 +70,22 @@ class Refund:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BookedReceipt:
-    """A receipt in the till's book.
+class StoredReceipt:
+    """A receipt as the till stores it.
 
     Attributes:
         number: its number; the reference till has one shift only.
         kind: a sale or a refund.
         items: its lines.
         total: tiyin.
-        tenders: every press of a tender, in order.
-        attributes: what the plugins put onto this fiscal receipt.
-        slips: what is still to be printed.
+        tenders: the selected tenders, in order.
+        attributes: what the plugins add to this fiscal receipt.
+        slips: what is not printed yet.
         closed_at: Unix time in milliseconds of its closing, or None.
-        annulled: it ended without being a sale or a refund.
-        told: every plugin has returned from ``on_receipt_closed``.
-        cancelling: the payment whose cancel has begun and has no verdict yet, or None.
-        refund: what a refund receipt gives back; None for a sale.
+        annulled: it ended without a sale or a refund.
+        reported: ``on_receipt_closed`` has returned.
+        cancelling: the payment whose cancel has begun and has no result yet, or None.
+        refund: what a refund receipt returns; None for a sale.
         fiscal_url: the OFD link that it has once it is closed, or None.
     """
 
@@ -90,40 +98,49 @@ class BookedReceipt:
     slips: tuple[Slip, ...] = ()
     closed_at: int | None = None
     annulled: bool = False
-    told: bool = False
+    reported: bool = field(default=False, metadata={"json": "told"})
     cancelling: str | None = None
     refund: Refund | None = None
     fiscal_url: str | None = None
 
     @property
     def is_open(self) -> bool:
-        """Say whether it is neither closed nor annulled."""
+        """Whether it is neither closed nor annulled."""
         return self.closed_at is None and not self.annulled
-
-    def tender(self, payment_id: str) -> Tender | None:
-        """Return its tender of this payment id, or None."""
-        return next((tender for tender in self.tenders if tender.payment_id == payment_id), None)
-
-    def without_tender(self, payment_id: str) -> BookedReceipt:
-        """Return the receipt without its tender of this payment id, as it was before."""
-        return replace(self, tenders=tuple(each for each in self.tenders if each.payment_id != payment_id))
 
     @property
     def is_pending(self) -> bool:
-        """Whether a payment in it has no result yet; then it is neither closed nor annulled."""
-        return any(tender.verdict is None for tender in self.tenders)
+        """Whether a payment in it has no result yet, so that it is neither closed nor annulled."""
+        return any(tender.status is None for tender in self.tenders)
 
-    def with_tender(self, tender: Tender) -> BookedReceipt:
-        """Return the receipt with ``tender`` in the place of the one that has its payment id, or at the end."""
+    @property
+    def payment_id(self) -> str | None:
+        """The payment that it returns, or the one of its last tender; None if there is neither."""
+        if self.refund is not None:
+            return self.refund.payment_id
+        return self.tenders[-1].payment_id if self.tenders else None
+
+    def tender(self, payment_id: str) -> Tender | None:
+        """Return the tender of a payment, or None."""
+        return next((tender for tender in self.tenders if tender.payment_id == payment_id), None)
+
+    def with_tender(self, tender: Tender) -> StoredReceipt:
+        """Return the receipt with ``tender`` in place of the one of the same payment, or at the end."""
         if self.tender(tender.payment_id) is None:
             return replace(self, tenders=(*self.tenders, tender))
-        return replace(
-            self, tenders=tuple(tender if each.payment_id == tender.payment_id else each for each in self.tenders)
-        )
+        tenders = (tender if each.payment_id == tender.payment_id else each for each in self.tenders)
+        return replace(self, tenders=tuple(tenders))
 
-    def for_plugins(self, till: str, *, as_open: bool = False) -> Receipt:
-        """Return the receipt as the contract shows it to plugins; ``as_open``: as if it had not been closed."""
+    def for_plugins(self, till: str, *, without: str | None = None, as_open: bool = False) -> Receipt:
+        """Return the receipt as plugins see it.
+
+        Args:
+            till: the till's name.
+            without: a payment that is left out.
+            as_open: as if it had not been closed.
+        """
         is_closed = self.closed_at is not None and not as_open
+        records = (tender.record for tender in self.tenders if tender.payment_id != without)
         return Receipt(
             till=till,
             shift=1,
@@ -131,7 +148,143 @@ class BookedReceipt:
             kind=self.kind,
             items=self.items,
             total=self.total,
-            payments=tuple(tender.record for tender in self.tenders if tender.record is not None),
+            payments=tuple(record for record in records if record is not None),
             closed_at=self.closed_at if is_closed else None,
             fiscal=ReceiptFiscal(url=self.fiscal_url) if is_closed and self.fiscal_url is not None else None,
         )
+
+
+class ReceiptStore:
+    """The receipts of one till, in memory and in a folder. Another thread may read while one writes.
+
+    Args:
+        folder: is made if it is missing.
+
+    Raises:
+        FolderUnusable: the folder can't be made, read or written.
+
+    Attributes:
+        unreadable: damaged files; they stay as they are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._receipts: dict[int, StoredReceipt] = {}
+        self.unreadable: tuple[Path, ...] = ()
+        try:
+            folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            paths = sorted(folder.glob("*.json"))
+        except OSError as error:
+            raise FolderUnusable(folder, error) from error
+        for path in paths:
+            try:
+                receipt = from_json(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                self.unreadable += (path,)
+            else:
+                self._receipts[receipt.number] = receipt
+
+    def receipts(self) -> tuple[StoredReceipt, ...]:
+        """Return all receipts, oldest first."""
+        return tuple(receipt for _, receipt in sorted(self._receipts.items()))
+
+    def receipt(self, number: int) -> StoredReceipt:
+        """Return the receipt with this number, or raise ``KeyError``."""
+        return self._receipts[number]
+
+    def open_receipt(self, items: tuple[Item, ...], total: int, refund: Refund | None = None) -> StoredReceipt:
+        """Store a new sale, or the ``refund`` of one, under the next number.
+
+        Raises:
+            FolderUnusable: it can't be stored.
+        """
+        taken = [*self._receipts, *(int(path.stem) for path in self.unreadable if path.stem.isdecimal())]
+        kind = ReceiptKind.SALE if refund is None else ReceiptKind.REFUND
+        receipt = StoredReceipt(number=max(taken, default=0) + 1, kind=kind, items=items, total=total, refund=refund)
+        self.store(receipt)
+        return receipt
+
+    def store(self, receipt: StoredReceipt) -> None:
+        """Store ``receipt`` durably in place of the one with its number.
+
+        Raises:
+            FolderUnusable: it can't be stored; the former one stays.
+        """
+        path = self._folder / f"{receipt.number:06d}.json"
+        try:
+            replace_file(path, to_json(receipt).encode())
+        except OSError as error:
+            raise FolderUnusable(path, error) from error
+        self._receipts = {**self._receipts, receipt.number: receipt}
+
+    def annul(self, number: int) -> None:
+        """End a receipt without a sale or a refund.
+
+        Raises:
+            FolderUnusable: it can't be stored.
+        """
+        self.store(replace(self.receipt(number), annulled=True, cancelling=None, slips=()))
+
+    def find(self, payment_id: str) -> tuple[StoredReceipt, Tender] | None:
+        """Return the sale and the tender of a payment, or None if no plugin was ever asked for it."""
+        for receipt in reversed(self.receipts()):
+            if (tender := receipt.tender(payment_id)) is not None:
+                return receipt, tender
+        return None
+
+    def is_recorded(self, payment_id: str) -> bool | None:
+        """Return what ``Host.is_recorded`` does.
+
+        Returns:
+            True: PAID, in a sale that isn't annulled. None: no plugin has returned a result yet, or a file is damaged.
+            False: anything else.
+        """
+        found = self.find(payment_id)
+        if found is None:
+            return None if self.unreadable else False
+        receipt, tender = found
+        if tender.status is None:
+            return None if receipt.is_open else False
+        return tender.status is PaymentStatus.PAID and not receipt.annulled
+
+    def refunds_of(self, payment_id: str) -> tuple[StoredReceipt, ...]:
+        """Return the open and closed refund receipts of a payment."""
+        refunds = (receipt for receipt in self.receipts() if receipt.refund is not None and not receipt.annulled)
+        return tuple(receipt for receipt in refunds if receipt.payment_id == payment_id)
+
+
+def to_json(receipt: StoredReceipt) -> str:
+    """Return ``receipt`` as a JSON object."""
+    return json.dumps({"version": _VERSION, **unstructure(receipt)}, indent=1)
+
+
+def from_json(text: str) -> StoredReceipt:
+    """Return the receipt that ``to_json`` wrote.
+
+    Raises:
+        ValueError: it is not one, or has another version.
+    """
+    try:
+        document = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("the JSON document is nested too deeply") from error
+    if not isinstance(document, dict) or structure(int, document.pop("version", None), "version") != _VERSION:
+        message = f"not a receipt of version {_VERSION}"
+        raise ValueError(message)
+    return structure(StoredReceipt, document, "receipt")
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Replace a file in one step; file and folder are on the disk when this returns.
+
+    Raises:
+        OSError: it can't be written; the former file stays.
+    """
+    fresh = path.with_name(f"{path.name}.new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _FILE_MODE)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    sync_folder(path.parent)

@@ -1,7 +1,8 @@
-"""A cancel of a sale as if it were still open, and a refund by sale receipt, each accepted once."""
+"""A cancel of a sale as if it were still open, and a refund by sale receipt. Each payment is returned once."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,27 +16,39 @@ from hookspecs import (
     ReversalResult,
     ReversalStatus,
 )
-from payme_plugin.till.errors import NoPlugin, OutcomeUnknown, UnknownPayment
-from payme_plugin.till.receipts import BookedReceipt, Refund, Tender
-from payme_plugin.till.texts import TillText, text_of
+from payme_plugin.till.context import NoPlugin, OutcomeUnknown, UnknownPayment
+from payme_plugin.till.receipts import Refund, StoredReceipt
 
 if TYPE_CHECKING:
-    from hookspecs import Item, Ui
-    from payme_plugin.till.desk import Desk
+    from collections.abc import Sequence
 
-__all__ = ["Reversal", "cancel_payment", "refund_again", "refund_payment"]
+    from hookspecs import Item
+    from payme_plugin.till.context import TillContext
 
-_ALREADY_REVERSED = "already-reversed"
-_NOT_CHECKED = "not-checked"
+__all__ = ["TEXTS", "Reversal", "cancel_payment", "refund_payment", "repeat_refund"]
+
+TEXTS = {
+    "already-reversed": {
+        "ru": "Этот чек уже аннулирован или возвращён.\nВторой раз деньги не выдавать.",
+        "uz": "Bu chek allaqachon bekor qilingan yoki qaytarilgan.\nPulni ikkinchi marta bermang.",
+        "en": "This sale is annulled or refunded already.\nDo not pay the money out again.",
+    },
+    "not-checked": {
+        "ru": "Возврат не проверен: сбой модуля оплаты.\nВозврат не закрыт. Повторите или позовите администратора.",
+        "uz": "Qaytarish tekshirilmadi: toʻlov modulida nosozlik.\nQaytarish yopilmadi. Administratorni chaqiring.",
+        "en": "The refund was not checked: a payment module failed.\nIt is not closed. Repeat it or call for help.",
+    },
+}
+"""What the till itself tells the cashier, by rule and language; the plugins tell the rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reversal:
-    """A cancel or a refund and what came of it.
+    """A cancel or a refund and its result.
 
     Attributes:
-        payment_id: the payment that was to be given back.
-        result: the plugin's verdict, or the till's own REFUSED.
+        payment_id: the payment.
+        result: what the plugin returned, or the till's own REFUSED.
         violations: the rules that forbid it.
     """
 
@@ -44,39 +57,40 @@ class Reversal:
     violations: tuple[RefundViolation, ...] = ()
 
 
-def cancel_payment(desk: Desk, ui: Ui, payment_id: str, reason: str) -> Reversal:
+def cancel_payment(till: TillContext, payment_id: str, reason: str) -> Reversal:
     """Annul the sale of a payment through ``on_cancel``, as if it had not been closed.
+
+    A payment whose result is PENDING is cancelled too: the plugin knows it by its id.
 
     Money effect: may return the whole payment to the buyer.
 
     Raises:
-        FolderUnusable: the book can't be written.
+        FolderUnusable: a receipt can't be stored.
         NoPlugin: no plugin answers for the payment; nothing was returned.
         OutcomeUnknown: a plugin failed; the next start asks again.
         UnknownPayment: the till has no such payment.
     """
-    sale, _, record = _cancellable(desk, payment_id)
-    if sale.annulled or desk.book.refunds_of(payment_id):
-        return _reversed_already(desk, record)
-    desk.book.store(replace(sale, cancelling=payment_id))
-    request = CancelRequest(payment=record, receipt=sale.for_plugins(desk.identity, as_open=True), reason=reason)
+    sale, record = _paid(till, payment_id, or_pending=True)
+    if sale.annulled or till.receipts.refunds_of(payment_id):
+        return _refused(record, [_violation(till, "already-reversed")])
+    till.receipts.store(replace(sale, cancelling=payment_id))
+    request = CancelRequest(payment=record, receipt=sale.for_plugins(till.identity, as_open=True), reason=reason)
     try:
-        result = desk.plugins.on_cancel(request, ui)
+        result = till.plugins.on_cancel(request, till.ui)
     except HookFailed as failure:
         raise OutcomeUnknown(payment_id, str(failure)) from failure
-    if result is None or result.status is ReversalStatus.REFUSED:
-        desk.book.store(replace(sale, cancelling=None))
+    if _is_returned(result):
+        till.receipts.annul(sale.number)
     else:
-        desk.book.annul(sale.number)
-    return _ended(desk, payment_id, result)
+        till.receipts.store(replace(sale, cancelling=None))
+    return _reversal(till, payment_id, result)
 
 
 def refund_payment(
-    desk: Desk,
-    ui: Ui,
+    till: TillContext,
     payment_id: str,
-    *,
     items: tuple[Item, ...] | None,
+    *,
     manual_selection: bool,
     currency_selection: bool,
 ) -> Reversal:
@@ -85,109 +99,114 @@ def refund_payment(
     Money effect: may return the whole payment to the buyer.
 
     Raises:
-        FolderUnusable: the book can't be written.
+        FolderUnusable: a receipt can't be stored.
         NoPlugin: no plugin answers for the payment; nothing was returned.
         OutcomeUnknown: a plugin failed; the refund stays open and the next start asks again.
         UnknownPayment: the till has no such payment.
     """
-    sale, tender, record = _paid(desk, payment_id)
-    begun = desk.book.refunds_of(payment_id)
+    sale, record = _paid(till, payment_id)
+    begun = till.receipts.refunds_of(payment_id)
     if sale.annulled or sale.cancelling or any(not refund.is_open for refund in begun):
-        return _reversed_already(desk, record)
+        return _refused(record, [_violation(till, "already-reversed")])
     if begun:
-        return refund_again(desk, ui, begun[0])
+        return repeat_refund(till, begun[0])
     chosen = sale.items if items is None else items
+    total = sum(item.amount for item in chosen)
     refund = Refund(
-        refund_id=desk.new_id(),
+        refund_id=till.new_id(),
         sale_number=sale.number,
         payment_id=payment_id,
-        amount=tender.amount if items is None else sum(item.amount for item in chosen),
+        amount=record.amount if items is None else total,
         manual_selection=manual_selection,
         currency_selection=currency_selection,
     )
-    receipt = desk.book.open_receipt(chosen, sum(item.amount for item in chosen), refund)
-    return _refund(desk, ui, receipt, refund, is_new=True)
+    receipt = till.receipts.open_receipt(chosen, total, refund)
+    request = _refund_request(till, receipt, refund)
+    try:
+        violations = till.plugins.validate_refund(request)
+    except HookFailed:
+        violations = [_violation(till, "not-checked")]
+    if violations:
+        till.receipts.annul(receipt.number)
+        return _refused(record, violations)
+    return _refund(till, receipt, request)
 
 
-def refund_again(desk: Desk, ui: Ui, receipt: BookedReceipt) -> Reversal:
-    """Ask again for a refund that had begun, with its own id. It raises and moves money as ``refund_payment`` does."""
+def repeat_refund(till: TillContext, receipt: StoredReceipt) -> Reversal:
+    """Repeat a refund that has begun, with its own id. Errors and money effect are those of ``refund_payment``.
+
+    It is not validated again: it may have returned the money already, which only ``on_full_refund`` knows.
+    """
     if receipt.refund is None:
-        message = f"receipt {receipt.number} is no refund"
+        message = f"receipt {receipt.number} is not a refund"
         raise ValueError(message)
-    return _refund(desk, ui, receipt, receipt.refund, is_new=False)
+    return _refund(till, receipt, _refund_request(till, receipt, receipt.refund))
 
 
-def _refund(desk: Desk, ui: Ui, receipt: BookedReceipt, refund: Refund, *, is_new: bool) -> Reversal:
-    sale, _, record = _paid(desk, refund.payment_id)
-    request = RefundRequest(
+def _refund_request(till: TillContext, receipt: StoredReceipt, refund: Refund) -> RefundRequest:
+    sale, record = _paid(till, refund.payment_id)
+    return RefundRequest(
         refund_id=refund.refund_id,
         payment_type=record.payment_type,
         payment=record,
-        sale=sale.for_plugins(desk.identity),
-        refund=receipt.for_plugins(desk.identity),
+        sale=sale.for_plugins(till.identity),
+        refund=receipt.for_plugins(till.identity),
         amount=refund.amount,
         manual_selection=refund.manual_selection,
         currency_selection=refund.currency_selection,
     )
-    # One that had begun may have returned the money already: only on_full_refund, by the same rules, knows.
-    violations = _violations(desk, request) if is_new else ()
-    if violations:
-        desk.book.annul(receipt.number)
-        return _refused(record, violations)
+
+
+def _refund(till: TillContext, receipt: StoredReceipt, request: RefundRequest) -> Reversal:
+    payment_id = receipt.payment_id or ""
     try:
-        result = desk.plugins.on_full_refund(request, ui)
+        result = till.plugins.on_full_refund(request, till.ui)
     except HookFailed as failure:
-        raise OutcomeUnknown(refund.payment_id, str(failure)) from failure
-    if result is None or result.status is ReversalStatus.REFUSED:
-        desk.book.annul(receipt.number)
+        raise OutcomeUnknown(payment_id, str(failure)) from failure
+    if _is_returned(result):
+        till.close(receipt)
     else:
-        desk.close(receipt)
-    return _ended(desk, refund.payment_id, result)
+        till.receipts.annul(receipt.number)
+    return _reversal(till, payment_id, result)
 
 
-def _violations(desk: Desk, request: RefundRequest) -> tuple[RefundViolation, ...]:
-    try:
-        return tuple(desk.plugins.validate_refund(request))
-    except HookFailed:
-        return (RefundViolation(rule=_NOT_CHECKED, message=text_of(TillText.NOT_CHECKED, desk.language)),)
+def _paid(till: TillContext, payment_id: str, *, or_pending: bool = False) -> tuple[StoredReceipt, PaymentRecord]:
+    """Return the sale and the record of a paid payment; of a pending one a record made from its tender."""
+    found = till.receipts.find(payment_id)
+    if found is not None:
+        sale, tender = found
+        if tender.status is PaymentStatus.PAID and tender.record is not None:
+            return sale, tender.record
+        if or_pending and tender.status is None:
+            kind, amount = tender.payment_type, tender.amount
+            return sale, PaymentRecord(payment_id=payment_id, payment_type=kind, amount=amount)
+    message = f"this till has no paid payment {payment_id!r}."
+    raise UnknownPayment(message)
 
 
-def _paid(desk: Desk, payment_id: str) -> tuple[BookedReceipt, Tender, PaymentRecord]:
-    found = desk.book.find(payment_id)
-    if found is None or found[1].record is None or found[1].verdict is not PaymentStatus.PAID:
-        message = f"this till has no paid payment {payment_id!r}."
-        raise UnknownPayment(message)
-    return (*found, found[1].record)
+def _is_returned(result: ReversalResult | None) -> bool:
+    return result is not None and result.status is not ReversalStatus.REFUSED
 
 
-def _cancellable(desk: Desk, payment_id: str) -> tuple[BookedReceipt, Tender, PaymentRecord]:
-    """Return a paid payment, or one whose result is PENDING; the plugin then knows it by its id."""
-    found = desk.book.find(payment_id)
-    if found is None or found[1].verdict is not None:
-        return _paid(desk, payment_id)
-    receipt, tender = found
-    record = PaymentRecord(payment_id=payment_id, payment_type=tender.payment_type, amount=tender.amount, data={})
-    return receipt, tender, record
-
-
-def _ended(desk: Desk, payment_id: str, result: ReversalResult | None) -> Reversal:
+def _reversal(till: TillContext, payment_id: str, result: ReversalResult | None) -> Reversal:
+    """Print the slips of a reversal and return it."""
     if result is None:
         message = f"no plugin in service answers for payment {payment_id}; nothing was returned."
         raise NoPlugin(message)
     for slip in result.slips:
-        desk.print_slip(slip)
+        till.print_slip(slip)
     return Reversal(payment_id=payment_id, result=result)
 
 
-def _reversed_already(desk: Desk, record: PaymentRecord) -> Reversal:
-    message = text_of(TillText.ALREADY_REVERSED, desk.language)
-    return _refused(record, (RefundViolation(rule=_ALREADY_REVERSED, message=message),))
+def _violation(till: TillContext, rule: str) -> RefundViolation:
+    language = re.split(r"[-_.@]", till.language, maxsplit=1)[0].lower()
+    return RefundViolation(rule=rule, message=TEXTS[rule].get(language, TEXTS[rule]["ru"]))
 
 
-def _refused(record: PaymentRecord, violations: tuple[RefundViolation, ...]) -> Reversal:
+def _refused(record: PaymentRecord, violations: Sequence[RefundViolation]) -> Reversal:
     result = ReversalResult(
         status=ReversalStatus.REFUSED,
         receipt_id=record.data.get("receipt_id"),
         message="\n".join(f"{each.message} [{each.rule}]" for each in violations),
     )
-    return Reversal(payment_id=record.payment_id, result=result, violations=violations)
+    return Reversal(payment_id=record.payment_id, result=result, violations=tuple(violations))

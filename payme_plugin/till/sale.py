@@ -1,4 +1,4 @@
-"""A sale of the reference till: the press of a tender, the plugin's verdict, the closing."""
+"""A sale at the reference till: a tender is selected, a plugin takes the payment, the receipt closes."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from hookspecs import GoodsKind, HookFailed, Item, PaymentRequest, PaymentResult, PaymentStatus
-from payme_plugin.till.errors import NoPlugin, OutcomeUnknown, PaymentMismatch
-from payme_plugin.till.receipts import BookedReceipt, Tender
+from payme_plugin.till.context import NoPlugin, OutcomeUnknown, PaymentMismatch
+from payme_plugin.till.receipts import StoredReceipt, Tender
 
 if TYPE_CHECKING:
-    from hookspecs import Ui
-    from payme_plugin.till.desk import Desk
+    from payme_plugin.till.context import TillContext
 
-__all__ = ["Payment", "ask_again", "one_line_sale", "take_payment"]
+__all__ = ["Payment", "one_line_sale", "repeat_payments", "take_payment"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """A press of a tender and what came of it.
+    """A payment and its result.
 
     Attributes:
         payment_id: its id.
         number: the sale's receipt number.
-        result: the plugin's verdict.
+        result: what the plugin returned.
     """
 
     payment_id: str
@@ -32,149 +31,130 @@ class Payment:
     result: PaymentResult
 
 
-def take_payment(
-    desk: Desk,
-    ui: Ui,
-    *,
-    payment_type: int,
-    payment_id: str,
-    items: tuple[Item, ...],
-    qr_code: str | None,
-    fiscal_url: str | None = None,
-) -> Payment:
-    """Open a sale of ``items``, have it paid by one tender, and close it when it is PAID.
-
-    A payment id that the till knows is asked for in its own sale again, which never charges again. A till has the OFD
-    link of its fiscal printer when the receipt closes; here the caller brings it.
-
-    Money effect: may charge the sum of ``items``.
-
-    Raises:
-        FolderUnusable: the book can't be written; before the plugin was asked nothing is charged.
-        NoPlugin: no plugin answers to the tender.
-        OutcomeUnknown: a plugin failed; the sale stays open and the next start asks again.
-        PaymentMismatch: the id belongs to a sale of another amount.
-    """
-    total = sum(item.amount for item in items)
-    tender = Tender(payment_id=payment_id, payment_type=payment_type, amount=total)
-    found = desk.book.find(payment_id)
-    if found is None:
-        return _sell_new(desk, ui, items, tender, qr_code, fiscal_url)
-    receipt, tender = found
-    if tender.amount != total:
-        message = f"payment id {payment_id} belongs to a sale of {tender.amount} tiyin, not {total}; take a new id."
-        raise PaymentMismatch(message)
-    if tender.verdict is PaymentStatus.PAID and not receipt.is_open:
-        result = _verdict(desk, ui, receipt, tender, None, repeated=True)
-        return Payment(payment_id=payment_id, number=receipt.number, result=result)
-    receipt = replace(receipt, annulled=False, fiscal_url=fiscal_url or receipt.fiscal_url)
-    return _sell(desk, ui, receipt, tender, None, repeated=True)
-
-
-def ask_again(desk: Desk, ui: Ui, receipt: BookedReceipt) -> Payment | None:
-    """End an open sale after a restart: ask again for every payment in it, then close or annul it.
-
-    Returns:
-        The last verdict; None where no tender had been picked.
-
-    Money effect: may charge what the sale asked for, never twice.
-
-    Raises:
-        FolderUnusable: the book can't be written.
-        NoPlugin: no plugin answers now; the sale stays open.
-        OutcomeUnknown: a plugin failed; the sale stays open.
-    """
-    payment = None
-    for tender in receipt.tenders:
-        if tender.verdict in (None, PaymentStatus.PAID):
-            receipt, payment = _ask(desk, ui, receipt, tender, None, repeated=True)
-    _end(desk, receipt)
-    return payment
-
-
 def one_line_sale(name: str, amount: int, goods: GoodsKind = GoodsKind.ORDINARY) -> tuple[Item, ...]:
     """Return the lines of a sale of one piece of ``name`` for ``amount`` tiyin."""
     return (Item(name=name, quantity=Decimal(1), price=amount, amount=amount, goods=goods),)
 
 
-def _sell_new(
-    desk: Desk, ui: Ui, items: tuple[Item, ...], tender: Tender, qr_code: str | None, fiscal_url: str | None
+def take_payment(
+    till: TillContext, payment_type: int, payment_id: str, items: tuple[Item, ...], qr_code: str | None, url: str | None
 ) -> Payment:
-    receipt = desk.book.open_receipt(items, tender.amount)
+    """Open a sale of ``items``, have one tender pay it, and close it if the payment is PAID.
+
+    A payment id that the till knows is repeated in its own sale, which never charges again.
+
+    Args:
+        till: the till.
+        payment_type: the tender's number.
+        payment_id: the payment's id.
+        items: the lines of the sale.
+        qr_code: the buyer's code; None: the plugin asks for a scan.
+        url: the OFD link of the closed receipt, or None. A real till has it from its fiscal printer.
+
+    Money effect: may charge the sum of ``items``.
+
+    Raises:
+        FolderUnusable: a receipt can't be stored; if that is before a plugin was asked, nothing is charged.
+        NoPlugin: no plugin answers for the tender.
+        OutcomeUnknown: a plugin failed; the sale stays open and the next start asks again.
+        PaymentMismatch: the id belongs to a sale of another amount.
+    """
+    total = sum(item.amount for item in items)
+    found = till.receipts.find(payment_id)
+    if found is None:
+        tender = Tender(payment_id=payment_id, payment_type=payment_type, amount=total)
+        receipt = replace(till.receipts.open_receipt(items, total), fiscal_url=url)
+    else:
+        receipt, tender = found
+        if tender.amount != total:
+            message = f"payment id {payment_id} belongs to a sale of {tender.amount} tiyin, not {total}; take a new id."
+            raise PaymentMismatch(message)
+        if tender.status is PaymentStatus.PAID and not receipt.is_open:
+            result = _result(till, receipt, tender, qr_code=None, repeated=True)
+            return Payment(payment_id=payment_id, number=receipt.number, result=result)
+        receipt, qr_code = replace(receipt, annulled=False, fiscal_url=url or receipt.fiscal_url), None
+    till.acknowledge_all()
     try:
-        return _sell(desk, ui, replace(receipt, fiscal_url=fiscal_url), tender, qr_code, repeated=False)
+        receipt, payment = _pay(till, receipt, tender, qr_code, repeated=found is not None)
     except NoPlugin:
-        desk.book.annul(receipt.number)
+        till.receipts.annul(receipt.number)
         raise
-
-
-def _sell(
-    desk: Desk, ui: Ui, receipt: BookedReceipt, tender: Tender, qr_code: str | None, *, repeated: bool
-) -> Payment:
-    desk.acknowledge_all()
-    receipt, payment = _ask(desk, ui, receipt, tender, qr_code, repeated=repeated)
-    _end(desk, receipt)
+    _end(till, receipt)
     return payment
 
 
-def _ask(
-    desk: Desk, ui: Ui, receipt: BookedReceipt, tender: Tender, qr_code: str | None, *, repeated: bool
-) -> tuple[BookedReceipt, Payment]:
-    if tender.verdict is not PaymentStatus.PAID:
-        tender = replace(tender, verdict=None)
+def repeat_payments(till: TillContext, receipt: StoredReceipt) -> Payment | None:
+    """Finish an open sale of an earlier run: repeat its payments, then close or annul it.
+
+    Returns:
+        The last payment; None if no tender was selected.
+
+    Money effect: may charge what the sale asked for, never twice.
+
+    Raises:
+        FolderUnusable: a receipt can't be stored.
+        OutcomeUnknown: a plugin failed or none answers; the sale stays open.
+    """
+    payment = None
+    for tender in receipt.tenders:
+        if tender.status in (None, PaymentStatus.PAID):
+            receipt, payment = _pay(till, receipt, tender, None, repeated=True)
+    _end(till, receipt)
+    return payment
+
+
+def _pay(
+    till: TillContext, receipt: StoredReceipt, tender: Tender, qr_code: str | None, *, repeated: bool
+) -> tuple[StoredReceipt, Payment]:
+    """Store the tender, ask for its payment, store the result and acknowledge a paid one."""
+    if tender.status is not PaymentStatus.PAID:
+        tender = replace(tender, status=None)
     receipt = receipt.with_tender(tender)
-    desk.book.store(receipt)
-    result = _verdict(desk, ui, receipt, tender, qr_code, repeated=repeated)
+    till.receipts.store(receipt)
+    result = _result(till, receipt, tender, qr_code=qr_code, repeated=repeated)
+    payment = Payment(payment_id=tender.payment_id, number=receipt.number, result=result)
     if result.status is PaymentStatus.PENDING:
-        return receipt, Payment(payment_id=tender.payment_id, number=receipt.number, result=result)
-    paid = result.status is PaymentStatus.PAID
-    if paid and tender.record is None:
+        return receipt, payment
+    is_paid = result.status is PaymentStatus.PAID
+    if is_paid and tender.record is None:
         attributes = {**receipt.attributes, **result.receipt_attributes}
         receipt = replace(receipt, attributes=attributes, slips=(*receipt.slips, *result.slips))
-    record = result.payment if paid else None
-    receipt = receipt.with_tender(replace(tender, verdict=result.status, record=record, acknowledged=False))
-    desk.book.store(receipt)
-    receipt = desk.acknowledge(receipt)
-    return receipt, Payment(payment_id=tender.payment_id, number=receipt.number, result=result)
+    record = result.payment if is_paid else None
+    receipt = receipt.with_tender(replace(tender, status=result.status, record=record, acknowledged=False))
+    till.receipts.store(receipt)
+    return till.acknowledge(receipt), payment
 
 
-def _verdict(
-    desk: Desk, ui: Ui, receipt: BookedReceipt, tender: Tender, qr_code: str | None, *, repeated: bool
+def _result(
+    till: TillContext, receipt: StoredReceipt, tender: Tender, *, qr_code: str | None, repeated: bool
 ) -> PaymentResult:
     request = PaymentRequest(
         payment_id=tender.payment_id,
         payment_type=tender.payment_type,
         amount=tender.amount,
-        receipt=receipt.without_tender(tender.payment_id).for_plugins(desk.identity),
+        receipt=receipt.for_plugins(till.identity, without=tender.payment_id),
         qr_code=qr_code,
         repeated=repeated,
     )
     try:
-        result = desk.plugins.on_payment(request, ui)
+        result = till.plugins.on_payment(request, till.ui)
     except HookFailed as failure:
         raise OutcomeUnknown(tender.payment_id, str(failure)) from failure
     if result is None:
-        message = f"no plugin in service answers to tender {tender.payment_type}; nothing was charged."
+        message = f"no plugin in service answers for tender {tender.payment_type}; nothing was charged."
         raise NoPlugin(message)
-    if result.status is PaymentStatus.PAID and not _fits(result, tender):
+    paid = None if result.payment is None else (result.payment.payment_id, result.payment.amount, result.amount)
+    if result.status is PaymentStatus.PAID and paid != (tender.payment_id, tender.amount, tender.amount):
         raise OutcomeUnknown(tender.payment_id, "the plugin's record of it does not fit the sale")
     return result
 
 
-def _fits(result: PaymentResult, tender: Tender) -> bool:
-    record = result.payment
-    return (
-        record is not None
-        and record.payment_id == tender.payment_id
-        and record.amount == result.amount == tender.amount
-    )
-
-
-def _end(desk: Desk, receipt: BookedReceipt) -> None:
+def _end(till: TillContext, receipt: StoredReceipt) -> None:
+    """Close a sale that is paid in full and annul any other, unless a payment in it has no result yet."""
     if receipt.is_pending:
         return
     paid = sum(tender.record.amount for tender in receipt.tenders if tender.record is not None)
     if paid and paid == receipt.total:
-        desk.close(receipt)
+        till.close(receipt)
     else:
-        desk.book.annul(receipt.number)
+        till.receipts.annul(receipt.number)

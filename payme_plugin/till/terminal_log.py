@@ -1,34 +1,34 @@
-"""The till's log: one event is one line, ``2026-01-31 12:34:56,789 INFO  payme  - text``.
+"""The till's log: each event is one line, ``2026-01-31 12:34:56,789 INFO  payme  - text``.
 
-The layout is that of the Artix till's main log, which is made by a library of the log4j family: the level in five
-columns by that family's names, the logger, two spaces and a hyphen. Source: what the till's log is known to look like.
+The layout is that of the Artix till's main log, which a library of the log4j family writes: the level in five columns
+with that family's names, the logger, two spaces and a hyphen. Source: log files of Artix tills.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import re
-import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from logging.handlers import WatchedFileHandler
 from typing import TYPE_CHECKING
 
 from payme_plugin import PLUGIN_NAME
+from payme_plugin.locale import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import TextIOWrapper
     from pathlib import Path
 
 __all__ = ["TerminalLogFormatter", "stderr_log", "terminal_log"]
 
 _LOGGERS = (PLUGIN_NAME, "pos")
 _FILE_MODE = 0o640
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _LEVEL_NAMES = {"WARNING": "WARN", "CRITICAL": "FATAL"}
 
 
 class TerminalLogFormatter(logging.Formatter):
-    """Lays an event out as one line; a line break inside it, in a traceback too, is written as an escape."""
+    """Format an event as one line; line breaks, control characters and bidirectional marks in it are escaped."""
 
     default_time_format = "%Y-%m-%d %H:%M:%S"
     default_msec_format = "%s,%03d"
@@ -37,67 +37,50 @@ class TerminalLogFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(level)-5s %(name)s  - %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return ``record`` as one line without control characters."""
+        """Return ``record`` as one line."""
         record.level = _LEVEL_NAMES.get(record.levelname, record.levelname)
-        return _CONTROL.sub(_escaped, super().format(record))
+        return escaped(super().format(record))
 
 
-def _escaped(found: re.Match[str]) -> str:
-    return found[0].encode("unicode_escape").decode("ascii")
-
-
-class _LogFiles(logging.Handler):
-    """Appends to the host's main log where it is there, else to a file of our own; a log that fails stops no sale.
-
-    A file is opened for each event: a till moves its main log away when a shift ends, and begins another.
+class _TerminalLog(WatchedFileHandler):
+    """Append to the host's main log while it exists, else to our own file. A log that fails never stops a sale.
 
     Args:
-        own: our own file; made where it is missing, not for others to read.
+        own: our own file, made with the first event, not readable for others.
         main: the host's main log, which only the host makes; None: there is none.
     """
 
     def __init__(self, own: Path, main: Path | None) -> None:
-        super().__init__()
-        self._own = own
+        super().__init__(own, encoding="utf-8", errors="backslashreplace", delay=True)
+        self._own = self.baseFilename
         self._main = main
         self.setFormatter(TerminalLogFormatter())
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write ``record``; drop it where neither file takes it."""
-        try:
-            line = self.format(record).encode("utf-8", "backslashreplace") + b"\n"
-        except Exception:  # noqa: BLE001 - an event whose arguments do not fit its text
-            return
-        if self._main is None or not _is_appended(self._main, line, makes_it=False):
-            _is_appended(self._own, line, makes_it=True)
+        """Write ``record`` into the file of this moment; drop it if that fails."""
+        has_main = self._main is not None and self._main.is_file() and os.access(self._main, os.W_OK)
+        self.baseFilename = str(self._main) if has_main else self._own
+        with suppress(OSError):
+            super().emit(record)
 
+    def _open(self) -> TextIOWrapper:
+        makes_it = os.O_CREAT if self.baseFilename == self._own else 0
+        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | makes_it, _FILE_MODE)
+        return os.fdopen(descriptor, "a", encoding=self.encoding, errors=self.errors)
 
-def _is_appended(path: Path, line: bytes, *, makes_it: bool) -> bool:
-    """Append a line in one write, so that the lines of several processes do not mix; return whether it is there."""
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | (os.O_CREAT if makes_it else os.O_NONBLOCK)
-    try:
-        descriptor = os.open(path, flags, _FILE_MODE)
-    except (OSError, ValueError):
-        return False
-    try:
-        if not makes_it and not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return False
-        return os.write(descriptor, line) == len(line)
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
+        """Drop an event that can't be formatted or written."""
 
 
 @contextmanager
 def terminal_log(own: Path, main: Path | None = None) -> Iterator[None]:
-    """Write what the plugins and the till log into a file while the context lasts; the file is appended to.
+    """Log what the plugins and the till log into a file while the context lasts.
 
     Args:
-        own: the file; it is made where it is missing.
-        main: the host's main log: it is taken in the place of ``own`` as long as it is there.
+        own: the file; it is appended to, and made if it is missing.
+        main: the host's main log, which is used instead while it exists.
     """
-    with _logging_to(_LogFiles(own, main)):
+    with _logging_to(_TerminalLog(own, main)):
         yield
 
 
@@ -123,4 +106,5 @@ def _logging_to(handler: logging.Handler) -> Iterator[None]:
         for logger, level in zip(loggers, levels, strict=True):
             logger.removeHandler(handler)
             logger.setLevel(level)
-        handler.close()
+        with suppress(OSError):
+            handler.close()

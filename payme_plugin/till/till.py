@@ -6,18 +6,16 @@ import logging
 import time
 import uuid
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, final
 
-from hookspecs import BaseUi, HookFailed, PosPlugins, ReceiptKind
-from payme_plugin.till.book import ReceiptBook
-from payme_plugin.till.desk import Desk
-from payme_plugin.till.errors import NoPlugin, OutcomeUnknown
-from payme_plugin.till.host import PAYMENT_TYPE, TillHost
-from payme_plugin.till.lock import locked
-from payme_plugin.till.reversal import cancel_payment, refund_again, refund_payment
-from payme_plugin.till.sale import ask_again, take_payment
+from hookspecs import BaseUi, HookFailed, PosPlugins, ReceiptKind, Ui
+from payme_plugin.till.context import NoPlugin, OutcomeUnknown, PrintSlip, TillContext
+from payme_plugin.till.host import PAYMENT_TYPE, TillHost, locked
+from payme_plugin.till.receipts import ReceiptStore
+from payme_plugin.till.reversal import cancel_payment, refund_payment, repeat_refund
+from payme_plugin.till.sale import repeat_payments, take_payment
 from payme_plugin.till.terminal_log import terminal_log
 
 if TYPE_CHECKING:
@@ -25,9 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from hookspecs import Item, PluginFault, Ui
-    from payme_plugin.till.desk import PrintSlip
-    from payme_plugin.till.receipts import BookedReceipt
+    from hookspecs import Item, PluginFault
+    from payme_plugin.till.receipts import StoredReceipt
     from payme_plugin.till.reversal import Reversal
     from payme_plugin.till.sale import Payment
 
@@ -51,9 +48,9 @@ class Restored:
 
     Attributes:
         number: its number.
-        payment_id: its payment, or None where it had none.
-        outcome: what it came to: a result's name, ``CLOSED``, or why it is still unfinished.
-        is_unknown: a plugin failed, so that it must be repeated before the till is ready.
+        payment_id: its payment, or None.
+        outcome: the name of the result, ``CLOSED``, or why it is still unfinished.
+        is_unknown: a plugin failed, so that it must be repeated before ``on_ready``.
     """
 
     number: int
@@ -63,133 +60,114 @@ class Restored:
 
 
 @final
+@dataclass(eq=False)
 class Till:
-    """The reference till on one folder; a context manager: it starts on entry and stops on exit.
+    """The reference till in one folder; a context manager: it starts on entry and stops on exit.
 
-    Args:
-        folder: keeps the receipts, the log ``terminal.log`` and what the plugin ``payme`` stores.
+    Attributes:
+        folder: holds the receipts, the log ``terminal.log`` and the data of the plugin ``payme``.
         settings: settings of the plugin ``payme``; the till adds ``paymentType``.
         ui: the cashier's screen and scanner.
         language: ``ru``, ``uz`` or ``en``.
         slip_width: characters in a line of a slip.
         print_slip: prints one slip, all its copies.
         notice: takes a notice's key and its text, or None when it is over; called from any thread.
-        main_log: a log that is taken in the place of ``terminal.log`` as long as it is there.
-        plugins: the plugins; by default those that are installed, by entry point.
-        now_ms: the wall clock in Unix milliseconds.
+        main_log: a log that is used instead of ``terminal.log`` while it exists.
+        plugins: the plugins; by default the installed ones, by entry point.
+        now_ms: the wall clock, Unix milliseconds.
         new_id: makes ids that were never used.
+        is_ready: ``on_ready`` has returned in this run.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        settings: Mapping[str, str],
-        ui: Ui,
-        *,
-        language: str,
-        slip_width: int,
-        print_slip: PrintSlip,
-        notice: Callable[[str, str | None], None],
-        main_log: Path | None = None,
-        plugins: PosPlugins | None = None,
-        now_ms: Callable[[], int] = _wall_ms,
-        new_id: Callable[[], str] = _new_id,
-    ) -> None:
-        self._folder = folder
-        self._settings = settings
-        self._ui = ui
-        self._language = language
-        self._slip_width = slip_width
-        self._print_slip = print_slip
-        self._notice = notice
-        self._main_log = main_log
-        self._given_plugins = plugins
-        self._now_ms = now_ms
-        self._new_id = new_id
-        self._is_ready = False
-        self._owes_repeats = False
-        self._running = ExitStack()
+    folder: Path
+    settings: Mapping[str, str]
+    ui: Ui
+    _: KW_ONLY
+    language: str
+    slip_width: int
+    print_slip: PrintSlip
+    notice: Callable[[str, str | None], None]
+    main_log: Path | None = None
+    plugins: PosPlugins | None = None
+    now_ms: Callable[[], int] = _wall_ms
+    new_id: Callable[[], str] = _new_id
+    is_ready: bool = field(default=False, init=False)
+    _has_failed_repeats: bool = field(default=False, init=False)
+    _running: ExitStack = field(default_factory=ExitStack, init=False)
 
     def __enter__(self) -> Till:
-        """Take the folder, read the book, load and start the plugins.
+        """Lock the folder, read the receipts, load and start the plugins.
 
         Raises:
             FolderUnusable: the folder can't be made, read or written.
             TillBusy: another process works with it.
         """
         with ExitStack() as running:
-            running.enter_context(locked(self._folder))
-            running.enter_context(terminal_log(self._folder / "terminal.log", main=self._main_log))
-            self._desk = self._open_desk()
-            running.callback(self._stop)
+            running.enter_context(locked(self.folder))
+            running.enter_context(terminal_log(self.folder / "terminal.log", main=self.main_log))
+            self._context = self._start()
+            running.callback(self._context.plugins.on_stop)
             self._running = running.pop_all()
         return self
 
-    def _open_desk(self) -> Desk:
-        book = ReceiptBook(self._folder / "receipts")
-        for page in book.unreadable:
-            self._notice(
-                f"till.{page.name}", f"{page} is damaged and left as it is; its payments are shown, not decided."
+    def _start(self) -> TillContext:
+        receipts = ReceiptStore(self.folder / "receipts")
+        for path in receipts.unreadable:
+            self.notice(
+                f"till.{path.name}", f"{path} is damaged and left as it is; its payments are shown, not decided."
             )
         host = TillHost(
-            self._folder,
-            book,
-            self._settings,
-            language=self._language,
-            slip_width=self._slip_width,
-            notice=self._notice,
+            folder=self.folder,
+            receipts=receipts,
+            own_settings=self.settings,
+            show_notice=self.notice,
+            language=self.language,
+            slip_width=self.slip_width,
         )
-        plugins = self._given_plugins
+        plugins = self.plugins
         if plugins is None:
             plugins = PosPlugins()
             plugins.load_entry_points()
         plugins.on_start(host)
-        return Desk(
+        return TillContext(
             identity=host.identity,
-            language=self._language,
+            language=self.language,
             plugins=plugins,
-            book=book,
-            print_slip=self._print_slip,
-            now_ms=self._now_ms,
-            new_id=self._new_id,
+            receipts=receipts,
+            ui=self.ui,
+            print_slip=self.print_slip,
+            now_ms=self.now_ms,
+            new_id=self.new_id,
         )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop the plugins, give the folder back.
+        """Stop the plugins and unlock the folder.
 
         Money effect: may cancel, later; see ``PosPlugins.on_stop``.
         """
         self._running.close()
 
-    def _stop(self) -> None:
-        self._desk.plugins.on_stop()
-
     @property
     def identity(self) -> str:
         """The till's stable name."""
-        return self._desk.identity
+        return self._context.identity
 
     @property
     def faults(self) -> tuple[PluginFault, ...]:
         """Why installed plugins are not in service."""
-        return self._desk.plugins.faults
+        return self._context.plugins.faults
 
     @property
     def plugin_names(self) -> tuple[str, ...]:
         """The plugins in service."""
-        return self._desk.plugins.names
+        return self._context.plugins.names
 
     @property
-    def is_ready(self) -> bool:
-        """Whether ``on_ready`` has returned in this run."""
-        return self._is_ready
-
-    @property
-    def receipts(self) -> tuple[BookedReceipt, ...]:
-        """All receipts in the till's book, oldest first."""
-        return self._desk.book.receipts()
+    def receipts(self) -> tuple[StoredReceipt, ...]:
+        """All receipts, oldest first."""
+        return self._context.receipts.receipts()
 
     def restore(
         self,
@@ -200,71 +178,68 @@ class Till:
         but_cancel: str | None = None,
         but_refund: str | None = None,
     ) -> tuple[Restored, ...]:
-        """Finish what an earlier run left: ask again, acknowledge, close or annul, tell and print; then be ready.
+        """Finish what an earlier run left: repeat, acknowledge, close or annul, report, print; then call ``on_ready``.
 
-        The till is ready once all of it was repeated and no plugin failed. What the caller repeats itself comes before.
+        ``on_ready`` waits until no plugin fails, and until the caller has repeated what it skips here.
 
         Args:
-            is_stopped: asked before each step; once it returns True no other step begins, and the till is not ready.
-            but_payment: a payment that the caller asks for itself.
-            but_cancel: a payment whose cancel, if it had begun, the caller goes on with itself.
-            but_refund: a payment whose refund, if it had begun, the caller goes on with itself.
+            is_stopped: asked before each receipt; once it returns True no other one begins, and the till is not ready.
+            but_payment: a payment that the caller repeats itself.
+            but_cancel: a payment whose cancel, if it has begun, the caller repeats itself.
+            but_refund: a payment whose refund, if it has begun, the caller repeats itself.
 
         Money effect: may charge, never twice, and may return what had begun to be returned.
 
         Raises:
-            FolderUnusable: the book can't be written.
+            FolderUnusable: a receipt can't be stored.
         """
         skipped = {
-            (_Unfinished.PAYMENT, but_payment),
-            (_Unfinished.CANCEL, but_cancel),
-            (_Unfinished.REFUND, but_refund),
+            (_Operation.PAYMENT, but_payment),
+            (_Operation.CANCEL, but_cancel),
+            (_Operation.REFUND, but_refund),
         }
-        unfinished = {receipt.number: _unfinished_of(receipt) for receipt in self.receipts}
-        kept = [receipt for receipt in self.receipts if unfinished[receipt.number] not in skipped]
-        ended = [self._restore(receipt) for receipt in kept if not is_stopped()]
-        self._owes_repeats = is_stopped() or any(each is not None and each.is_unknown for each in ended)
+        unfinished = {receipt.number: _unfinished(receipt) for receipt in self.receipts}
+        left = [receipt for receipt in self.receipts if unfinished[receipt.number] not in skipped]
+        ended = [self._restore(receipt) for receipt in left if not is_stopped()]
+        self._has_failed_repeats = is_stopped() or any(each is not None and each.is_unknown for each in ended)
         if skipped.isdisjoint(unfinished.values()):
             self._be_ready()
         return tuple(each for each in ended if each is not None)
 
     def _be_ready(self) -> None:
-        """Acknowledge what is stored and say ``on_ready`` once; what fails is repeated with the next sale.
+        """Acknowledge what is stored and call ``on_ready`` once; what fails is repeated with the next sale.
 
         Money effect: may cancel, later: payments of an earlier run that the till does not have.
         """
-        if self._is_ready or self._owes_repeats or not self._desk.acknowledge_all():
+        if self.is_ready or self._has_failed_repeats or not self._context.acknowledge_all():
             return
         try:
-            self._desk.plugins.on_ready()
+            self._context.plugins.on_ready()
         except HookFailed as failure:
-            _log.error("the till is ready but %s; it says so again", failure)
+            _log.error("the till is ready but %s; it is repeated", failure)
         else:
-            self._is_ready = True
+            self.is_ready = True
 
-    def _restore(self, receipt: BookedReceipt) -> Restored | None:
-        payment_id = _payment_id(receipt)
+    def _restore(self, receipt: StoredReceipt) -> Restored | None:
         is_unknown = False
         try:
-            outcome = self._finish(receipt)
+            outcome = self._finish(replace(self._context, ui=_AbsentBuyer(self.ui)), receipt)
         except (NoPlugin, OutcomeUnknown) as error:
             outcome, is_unknown = str(error), isinstance(error, OutcomeUnknown)
         if outcome is None:
             return None
-        return Restored(number=receipt.number, payment_id=payment_id, outcome=outcome, is_unknown=is_unknown)
+        return Restored(number=receipt.number, payment_id=receipt.payment_id, outcome=outcome, is_unknown=is_unknown)
 
-    def _finish(self, receipt: BookedReceipt) -> str | None:
-        absent = _AbsentBuyer(self._ui)
+    def _finish(self, context: TillContext, receipt: StoredReceipt) -> str | None:
         if receipt.cancelling is not None:
-            reversal = cancel_payment(self._desk, absent, receipt.cancelling, "begun before a restart")
-            return reversal.result.status.name
+            return cancel_payment(context, receipt.cancelling, "begun before a restart").result.status.name
         if receipt.kind is ReceiptKind.REFUND and receipt.is_open:
-            return refund_again(self._desk, absent, receipt).result.status.name
+            return repeat_refund(context, receipt).result.status.name
         if receipt.is_open:
-            payment = ask_again(self._desk, absent, receipt)
+            payment = repeat_payments(context, receipt)
             return "CLOSED" if payment is None else payment.result.status.name
-        if receipt.closed_at is not None and not receipt.annulled and (not receipt.told or receipt.slips):
-            self._desk.close(receipt)
+        if receipt.closed_at is not None and not receipt.annulled and (not receipt.reported or receipt.slips):
+            context.close(receipt)
             return "CLOSED"
         return None
 
@@ -280,25 +255,18 @@ class Till:
 
         Args:
             items: the lines of the sale.
-            payment_id: asks for this payment again; None: a new one.
+            payment_id: repeats this payment; None: a new one.
             qr_code: the buyer's code; None: the plugin asks for a scan.
-            fiscal_url: the OFD link of the receipt once it is closed; None: it has none.
+            fiscal_url: the OFD link of the closed receipt, or None.
         """
-        payment = take_payment(
-            self._desk,
-            self._ui,
-            payment_type=PAYMENT_TYPE,
-            payment_id=self._new_id() if payment_id is None else payment_id,
-            items=items,
-            qr_code=qr_code,
-            fiscal_url=fiscal_url,
-        )
+        payment_id = self.new_id() if payment_id is None else payment_id
+        payment = take_payment(self._context, PAYMENT_TYPE, payment_id, items, qr_code, fiscal_url)
         self._be_ready()
         return payment
 
     def cancel(self, payment_id: str, reason: str) -> Reversal:
         """Annul the sale of a payment; see ``cancel_payment`` for its effects and errors."""
-        reversal = cancel_payment(self._desk, self._ui, payment_id, reason)
+        reversal = cancel_payment(self._context, payment_id, reason)
         self._be_ready()
         return reversal
 
@@ -312,10 +280,9 @@ class Till:
     ) -> Reversal:
         """Refund the sale of a payment; see ``refund_payment`` for its effects and errors."""
         reversal = refund_payment(
-            self._desk,
-            self._ui,
+            self._context,
             payment_id,
-            items=items,
+            items,
             manual_selection=manual_selection,
             currency_selection=currency_selection,
         )
@@ -324,23 +291,17 @@ class Till:
 
 
 class _AbsentBuyer(BaseUi):
-    """The screen after a restart: the buyer of then doesn't scan again, the cashier may still stop."""
+    """The screen after a restart: the buyer doesn't scan again, but the cashier may stop."""
 
     def __init__(self, ui: Ui) -> None:
         self._ui = ui
 
     def progress(self, elapsed_s: float, total_s: float, text: str) -> bool | None:
-        """Hand the progress on."""
+        """Show the progress; return True if the cashier stops."""
         return self._ui.progress(elapsed_s, total_s, text)
 
 
-def _payment_id(receipt: BookedReceipt) -> str | None:
-    if receipt.refund is not None:
-        return receipt.refund.payment_id
-    return receipt.tenders[-1].payment_id if receipt.tenders else None
-
-
-class _Unfinished(Enum):
+class _Operation(Enum):
     """What an earlier run had begun and not finished."""
 
     PAYMENT = "payment"
@@ -348,11 +309,10 @@ class _Unfinished(Enum):
     REFUND = "refund"
 
 
-def _unfinished_of(receipt: BookedReceipt) -> tuple[_Unfinished, str] | None:
+def _unfinished(receipt: StoredReceipt) -> tuple[_Operation, str] | None:
     """Return what an earlier run had begun with ``receipt``, and for which payment; None: nothing."""
     if receipt.cancelling is not None:
-        return _Unfinished.CANCEL, receipt.cancelling
-    payment_id = _payment_id(receipt)
-    if not receipt.is_open or payment_id is None:
+        return _Operation.CANCEL, receipt.cancelling
+    if not receipt.is_open or receipt.payment_id is None:
         return None
-    return (_Unfinished.PAYMENT if receipt.refund is None else _Unfinished.REFUND), payment_id
+    return (_Operation.PAYMENT if receipt.refund is None else _Operation.REFUND), receipt.payment_id

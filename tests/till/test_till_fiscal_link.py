@@ -9,7 +9,7 @@ import pytest
 
 from hookspecs import Receipt, ReceiptFiscal
 from payme_plugin.till import one_line_sale
-from payme_plugin.till.receipt_json import loads
+from payme_plugin.till.receipts import from_json
 from tests.till.conftest import PowerCut, pay
 
 if TYPE_CHECKING:
@@ -66,4 +66,4 @@ def test_a_page_of_an_earlier_version_has_none(shop: Shop, plugin: ScriptedPlugi
     document = json.loads(page.read_text(encoding="utf-8"))
     del document["fiscal_url"]
 
-    assert loads(json.dumps(document)).fiscal_url is None
+    assert from_json(json.dumps(document)).fiscal_url is None

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hookspecs import BaseUi, QueueMessage
-from payme_plugin.till import PAYMENT_TYPE, FolderUnusable, Till, TillBusy, reference_identity
+from payme_plugin.till import FolderUnusable, Till, TillBusy, reference_identity
+from payme_plugin.till.host import PAYMENT_TYPE
 
 if TYPE_CHECKING:
     from pathlib import Path

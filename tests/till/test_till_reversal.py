@@ -21,7 +21,7 @@ from hookspecs import (
     ReversalStatus,
     hookimpl,
 )
-from payme_plugin.till import NoPlugin, OutcomeUnknown, UnknownPayment
+from payme_plugin.till.context import NoPlugin, OutcomeUnknown, UnknownPayment
 from tests.till.conftest import SLIP, PowerCut, ScriptedPlugin, not_paid, paid, pay
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from hookspecs import BaseUi, PaymentRecord, PaymentRequest, PaymentResult, PaymentStatus, Receipt
-from payme_plugin.till import NoPlugin, OutcomeUnknown, PaymentMismatch
-from payme_plugin.till.book import ReceiptBook
+from payme_plugin.till import ReceiptStore
+from payme_plugin.till.context import NoPlugin, OutcomeUnknown, PaymentMismatch
 from tests.till.conftest import PowerCut, ScriptedPlugin, not_paid, paid, pay
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ def boom(_: object) -> NoReturn:
     raise RuntimeError("boom")
 
 
-def after_a_restart(shop: Shop) -> ReceiptBook:
+def after_a_restart(shop: Shop) -> ReceiptStore:
     """What the disk holds, read as a till does that starts anew."""
-    return ReceiptBook(shop.folder / "receipts")
+    return ReceiptStore(shop.folder / "receipts")
 
 
 def test_a_paid_sale_is_asked_for_recorded_closed_told_and_printed_twice(shop: Shop, plugin: ScriptedPlugin) -> None:
@@ -47,7 +47,7 @@ def test_a_paid_sale_is_asked_for_recorded_closed_told_and_printed_twice(shop: S
     assert payment.result.status is PaymentStatus.PAID
     assert shop.printed == ["PAYME", "150.00", "", "PAYME", "150.00", ""]
     (receipt,) = after_a_restart(shop).receipts()
-    assert (receipt.closed_at, receipt.told, receipt.slips) == (CLOSED_AT, True, ())
+    assert (receipt.closed_at, receipt.reported, receipt.slips) == (CLOSED_AT, True, ())
     assert receipt.attributes == {"QRPaymentID": "65f0"}
 
 
@@ -361,7 +361,7 @@ def test_a_sale_that_was_paid_but_not_closed_keeps_the_tender_only_if_the_plugin
         with shop.till() as till:
             pay(till, 100, goods="Bread", payment_id=payment_id)
         book = after_a_restart(shop)
-        book.store(replace(book.receipt(number), closed_at=None, told=False))
+        book.store(replace(book.receipt(number), closed_at=None, reported=False))
 
         plugin.payment = answer
         with shop.till() as till:
@@ -461,7 +461,7 @@ def test_a_paid_tender_is_on_the_disk_before_it_is_acknowledged(shop: Shop, plug
         pay(till, 100, goods="Bread", payment_id="p1")
 
     (receipt,) = after_a_restart(shop).receipts()
-    assert [(tender.verdict, tender.acknowledged) for tender in receipt.tenders] == [(PaymentStatus.PAID, False)]
+    assert [(tender.status, tender.acknowledged) for tender in receipt.tenders] == [(PaymentStatus.PAID, False)]
 
 
 def test_on_ready_that_raises_is_repeated_with_the_next_sale(shop: Shop, plugin: ScriptedPlugin) -> None:

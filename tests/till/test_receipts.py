@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import stat
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookspecs import GoodsKind, Item, ItemFiscal, PaymentRecord, PaymentStatus, ReceiptKind, Slip
-from payme_plugin.till import BookedReceipt, FolderUnusable, Refund, Tender, receipt_json
-from payme_plugin.till.book import ReceiptBook
+from payme_plugin.till import FolderUnusable
+from payme_plugin.till.receipts import ReceiptStore, Refund, StoredReceipt, Tender, from_json, to_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +45,7 @@ tenders = st.builds(
     payment_id=texts,
     payment_type=amounts,
     amount=amounts,
-    verdict=st.none() | st.sampled_from(PaymentStatus),
+    status=st.none() | st.sampled_from(PaymentStatus),
     record=st.none() | records,
 )
 slips = st.builds(Slip, xml=texts, lines=st.lists(texts, max_size=3).map(tuple), copies=amounts)
@@ -58,7 +59,7 @@ refunds = st.builds(
     currency_selection=st.booleans(),
 )
 receipts = st.builds(
-    BookedReceipt,
+    StoredReceipt,
     number=amounts,
     kind=st.sampled_from(ReceiptKind),
     items=st.lists(items, max_size=2).map(tuple),
@@ -68,7 +69,7 @@ receipts = st.builds(
     slips=st.lists(slips, max_size=2).map(tuple),
     closed_at=st.none() | amounts,
     annulled=st.booleans(),
-    told=st.booleans(),
+    reported=st.booleans(),
     cancelling=st.none() | texts,
     refund=st.none() | refunds,
 )
@@ -79,60 +80,93 @@ json_documents = st.recursive(
 )
 ITEM = Item(name="Bread", quantity=Decimal("1.50"), price=100, amount=150)
 RECORD = PaymentRecord(payment_id="p1", payment_type=7, amount=150, data={"plugin": "payme"})
-RECEIPT = BookedReceipt(
+RECEIPT = StoredReceipt(
     number=1,
     kind=ReceiptKind.SALE,
     items=(ITEM,),
     total=150,
-    tenders=(Tender(payment_id="p1", payment_type=7, amount=150, verdict=PaymentStatus.PAID, record=RECORD),),
+    tenders=(Tender(payment_id="p1", payment_type=7, amount=150, status=PaymentStatus.PAID, record=RECORD),),
 )
+FIRST_RELEASE = """
+{"version": 1, "number": 2, "kind": "REFUND", "items": [{"name": "Хлеб", "quantity": "0.250", "price": 400,
+"amount": 100, "barcode": "478", "goods": "TOBACCO", "marking": "0104", "fiscal": {"code": "01902001009000000",
+"package_code": "1520285", "vat_percent": 12, "units": null, "discount": 0}}], "total": 100, "tenders": [
+{"payment_id": "p1", "payment_type": 141, "amount": 100, "verdict": "PAID", "record": {"payment_id": "p1",
+"payment_type": 141, "amount": 100, "data": {"plugin": "payme", "receipt_id": "65f0"}}, "acknowledged": true},
+{"payment_id": "p2", "payment_type": 141, "amount": 1, "verdict": null, "record": null, "acknowledged": false}],
+"attributes": {"QRPaymentID": "65f0"}, "slips": [{"xml": "<slip/>", "lines": ["PAYME"], "copies": 2}],
+"closed_at": 1700000000000, "annulled": false, "told": true, "cancelling": null, "refund": {"refund_id": "r1",
+"sale_number": 1, "payment_id": "p1", "amount": 100, "manual_selection": true, "currency_selection": false},
+"fiscal_url": "https://ofd.soliq.uz/check?t=UZ1"}
+"""
 
 
 @given(receipt=receipts)
-def test_every_receipt_comes_back_as_it_was_written(receipt: BookedReceipt) -> None:
-    assert receipt_json.loads(receipt_json.dumps(receipt)) == receipt
+def test_every_receipt_comes_back_as_it_was_written(receipt: StoredReceipt) -> None:
+    assert from_json(to_json(receipt)) == receipt
+
+
+def test_a_file_of_the_first_release_can_be_read() -> None:
+    fiscal = ItemFiscal(code="01902001009000000", package_code="1520285", vat_percent=12)
+    record = replace(RECORD, payment_type=141, amount=100, data={"plugin": "payme", "receipt_id": "65f0"})
+    tender = replace(RECEIPT.tenders[0], payment_type=141, amount=100, record=record, acknowledged=True)
+    item = Item(name="Хлеб", quantity=Decimal("0.250"), price=400, amount=100, barcode="478", goods=GoodsKind.TOBACCO)
+
+    assert from_json(FIRST_RELEASE) == StoredReceipt(
+        number=2,
+        kind=ReceiptKind.REFUND,
+        items=(replace(item, marking="0104", fiscal=fiscal),),
+        total=100,
+        tenders=(tender, Tender(payment_id="p2", payment_type=141, amount=1)),
+        attributes={"QRPaymentID": "65f0"},
+        slips=(Slip(xml="<slip/>", lines=("PAYME",), copies=2),),
+        closed_at=1_700_000_000_000,
+        reported=True,
+        refund=Refund(refund_id="r1", sale_number=1, payment_id="p1", amount=100, manual_selection=True),
+        fiscal_url="https://ofd.soliq.uz/check?t=UZ1",
+    )
 
 
 @given(document=json_documents)
 def test_no_other_document_is_taken_for_a_receipt(document: object) -> None:
     with pytest.raises(ValueError, match=r"receipt|version"):
-        receipt_json.loads(json.dumps(document))
+        from_json(json.dumps(document))
 
 
-@given(name=st.sampled_from(sorted(json.loads(receipt_json.dumps(RECEIPT)))), value=json_documents)
+@given(name=st.sampled_from(sorted(json.loads(to_json(RECEIPT)))), value=json_documents)
 def test_a_member_of_another_type_is_found_out_or_is_no_other_type(name: str, value: object) -> None:
-    document = json.loads(receipt_json.dumps(RECEIPT))
+    document = json.loads(to_json(RECEIPT))
     document[name] = value
     try:
-        receipt = receipt_json.loads(json.dumps(document))
+        receipt = from_json(json.dumps(document))
     except ValueError:
         return
-    assert json.loads(receipt_json.dumps(receipt)) == document
+    assert json.loads(to_json(receipt)) == document
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[" * 100_000, "\ufeff{}", '{"version": 2}', '{"version": true}', receipt_json.dumps(RECEIPT)[:-2]],
+    ["", "{", "[" * 100_000, "\ufeff{}", '{"version": 2}', '{"version": true}', to_json(RECEIPT)[:-2]],
     ids=["empty", "cut off", "nested", "byte order mark", "newer", "no version", "cut at the end"],
 )
 def test_a_page_that_is_no_receipt_is_an_error_and_nothing_else(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - JSON errors and ours are both ValueErrors
-        receipt_json.loads(text)
+        from_json(text)
 
 
 def test_what_is_stored_is_there_for_the_next_reader(tmp_path: Path) -> None:
-    book = ReceiptBook(tmp_path)
+    book = ReceiptStore(tmp_path)
     opened = book.open_receipt((ITEM,), 150)
     book.store(opened.with_tender(RECEIPT.tenders[0]))
 
-    again = ReceiptBook(tmp_path)
+    again = ReceiptStore(tmp_path)
     assert again.receipts() == (RECEIPT,)
     assert again.receipt(1) == RECEIPT
     assert again.is_recorded("p1") is True
 
 
 def test_receipts_are_private_and_nothing_else_is_left_behind(tmp_path: Path) -> None:
-    book = ReceiptBook(tmp_path / "receipts")
+    book = ReceiptStore(tmp_path / "receipts")
     book.open_receipt((ITEM,), 150)
 
     (page,) = (tmp_path / "receipts").iterdir()
@@ -142,19 +176,19 @@ def test_receipts_are_private_and_nothing_else_is_left_behind(tmp_path: Path) ->
 
 
 def test_a_write_that_a_power_cut_stopped_leaves_the_old_page(tmp_path: Path) -> None:
-    ReceiptBook(tmp_path).open_receipt((ITEM,), 150)
+    ReceiptStore(tmp_path).open_receipt((ITEM,), 150)
     (tmp_path / "000001.new").write_text('{"version": 1, "numb', encoding="utf-8")
 
-    book = ReceiptBook(tmp_path)
+    book = ReceiptStore(tmp_path)
     assert (book.receipts(), book.unreadable) == (
-        (BookedReceipt(number=1, kind=ReceiptKind.SALE, items=(ITEM,), total=150),),
+        (StoredReceipt(number=1, kind=ReceiptKind.SALE, items=(ITEM,), total=150),),
         (),
     )
 
 
 def test_what_can_not_be_stored_is_said_and_the_book_still_holds_what_the_disk_has(tmp_path: Path) -> None:
     folder = tmp_path / "receipts"
-    book = ReceiptBook(folder)
+    book = ReceiptStore(folder)
     opened = book.open_receipt((ITEM,), 150)
     folder.rename(tmp_path / "moved away")
 
@@ -168,11 +202,11 @@ def test_a_book_whose_folder_can_not_be_made_says_so(tmp_path: Path) -> None:
     (tmp_path / "receipts").write_text("a file", encoding="utf-8")
 
     with pytest.raises(FolderUnusable, match="receipts"):
-        ReceiptBook(tmp_path / "receipts")
+        ReceiptStore(tmp_path / "receipts")
 
 
 def test_numbers_go_on_after_a_restart(tmp_path: Path) -> None:
-    assert [ReceiptBook(tmp_path).open_receipt((), 1).number for _ in range(3)] == [1, 2, 3]
+    assert [ReceiptStore(tmp_path).open_receipt((), 1).number for _ in range(3)] == [1, 2, 3]
 
 
 def test_a_tender_replaces_the_one_of_its_payment_and_no_other() -> None:
@@ -180,5 +214,5 @@ def test_a_tender_replaces_the_one_of_its_payment_and_no_other() -> None:
     both = RECEIPT.with_tender(second)
 
     assert [each.payment_id for each in both.tenders] == ["p1", "p2"]
-    paid = Tender(payment_id="p2", payment_type=7, amount=1, verdict=PaymentStatus.REFUSED)
+    paid = Tender(payment_id="p2", payment_type=7, amount=1, status=PaymentStatus.REFUSED)
     assert both.with_tender(paid).tenders == (RECEIPT.tenders[0], paid)
