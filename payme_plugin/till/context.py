@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hookspecs import HookFailed, PosPlugins, Slip, Ui
-from payme_plugin.locale import escaped
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,10 +34,7 @@ _log = logging.getLogger("pos.till")
 
 
 class TillError(Exception):
-    """The till can't do what it was asked to. The text is one sentence, escaped: what, where, and what helps."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(escaped(text))
+    """The till can't do what it was asked to; the text is one sentence that says what, where and what helps."""
 
 
 class FolderUnusable(TillError):
@@ -156,6 +152,6 @@ class TillContext:
 
 
 def print_slip(slip: Slip, write_line: Callable[[str], None]) -> None:
-    """Write the lines of a slip, escaped, as often as it asks for, each copy with an empty line at its end."""
+    """Write the lines of a slip as often as it asks for, each copy with an empty line at its end."""
     for line in (*slip.lines, "") * slip.copies:
-        write_line(escaped(line))
+        write_line(line)

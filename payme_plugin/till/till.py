@@ -187,6 +187,7 @@ class Till:
             but_payment: a payment that the caller repeats itself.
             but_cancel: a payment whose cancel, if it has begun, the caller repeats itself.
             but_refund: a payment whose refund, if it has begun, the caller repeats itself.
+            is_stopped: asked before each receipt; once it returns True no other one begins, and the till is not ready.
 
         Money effect: may charge, never twice, and may return what had begun to be returned.
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import click
 import pytest
 
-from hookspecs import ItemFiscal
-from payme_plugin.cli.params import ITEMS
 from payme_plugin.sandbox import Fault, FaultKind
 
 if TYPE_CHECKING:
@@ -26,38 +23,6 @@ BREAD = {"name": "Хлеб", "quantity": "2", "price": 750_000, "amount": 1_500_
 def write(path: Path, *items: object) -> Path:
     path.write_text(json.dumps(items), encoding="utf-8")
     return path
-
-
-def test_the_codes_of_an_item_are_taken(tmp_path: Path) -> None:
-    full = {**BREAD, "fiscal": {**CODES, "units": 241092, "discount": 1000}}
-
-    items = ITEMS.convert(write(tmp_path / "items.json", BREAD, full, {**BREAD, "fiscal": None}), None, None)
-
-    assert items is not None
-    assert [item.fiscal for item in items] == [
-        ItemFiscal(code="01902001009000000", package_code="1520285", vat_percent=12),
-        ItemFiscal(code="01902001009000000", package_code="1520285", vat_percent=12, units=241092, discount=1000),
-        None,
-    ]
-
-
-@pytest.mark.parametrize(
-    ("fiscal", "said"),
-    [
-        ("0190", "item 1: fiscal has no code"),
-        ({**CODES, "colour": 1}, "item 1: fiscal has 'colour'; allowed are code, discount, package_code, units, vat"),
-        ({**CODES, "code": 1902}, "item 1: fiscal.code must be a text"),
-        ({**CODES, "vat_percent": "12"}, "item 1: fiscal.vat_percent must be a whole number, 0 to 100"),
-        ({**CODES, "vat_percent": 101}, "item 1: fiscal.vat_percent must be a whole number, 0 to 100"),
-        ({**CODES, "units": True}, "item 1: fiscal.units must be a whole number"),
-        ({**CODES, "discount": -1}, "item 1: fiscal.discount must be whole tiyin"),
-    ],
-)
-def test_codes_that_can_not_be_used_are_named(tmp_path: Path, fiscal: object, said: str) -> None:
-    with pytest.raises(click.BadParameter) as raised:
-        ITEMS.convert(write(tmp_path / "items.json", {**BREAD, "fiscal": fiscal}), None, None)
-
-    assert said in str(raised.value)
 
 
 def test_goods_with_codes_are_named_to_payme(shop: Shop, tmp_path: Path) -> None:

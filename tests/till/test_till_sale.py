@@ -487,3 +487,11 @@ def test_the_till_is_not_ready_before_every_payment_was_repeated_without_a_failu
         assert "on_ready" not in plugin.hooks
         till.restore()
         assert plugin.hooks[-1] == "on_ready"
+
+
+def test_a_stop_while_the_till_restores_begins_nothing_further(shop: Shop, plugin: ScriptedPlugin) -> None:
+    cut_off_during_a_payment(shop, plugin)
+    with shop.till() as till:
+        assert till.restore(lambda: True) == ()
+
+    assert plugin.hooks == ["on_start", "on_stop"]
