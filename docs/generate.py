@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
-"""Makes what is made from a source: the blocks between marks in the pages, and the compiled catalogues of the texts.
+"""Write what is generated: the blocks between marks in the pages, and the compiled catalogues of the texts.
 
-``python docs/generate.py`` writes them, ``python docs/generate.py --check`` tells which are out of date.
+``python docs/generate.py`` writes them, ``python docs/generate.py --check`` names those that are out of date.
 The package must be importable, and Babel installed.
 """
 
 from __future__ import annotations
 
 import io
-import re
 import sys
 from functools import partial
 from pathlib import Path
@@ -55,7 +54,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     },
     "ru/messages.md": {category: partial(tables.texts_table, category) for category in tables.TEXT_CATEGORIES},
 }
-"""The pages, as paths from this folder, and what is made in each."""
+"""The pages, as paths from this folder, and the functions that return their blocks."""
 
 
 def page(name: str) -> str:
@@ -64,55 +63,44 @@ def page(name: str) -> str:
     Raises:
         LookupError: a block's marks are missing.
     """
-    path = DOCS / name
-    text = path.read_text(encoding="utf-8")
+    text = (DOCS / name).read_text(encoding="utf-8")
     for title, block in PAGES[name].items():
         begin, end = f"<!-- generated: {title} -->", "<!-- end -->"
-        pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-        around = pattern.split(text)
-        if len(around) != 2:  # noqa: PLR2004 - before and after
-            raise LookupError(f"{path}: {begin} must be there once")
-        text = f"{begin}\n\n{block()}\n\n{end}".join(around)
+        before, _, rest = text.partition(begin)
+        _, found_end, after = rest.partition(end)
+        if not found_end or begin in after:
+            raise LookupError(f"{name}: {begin} must be there once")
+        text = f"{before}{begin}\n\n{block()}\n\n{end}{after}"
     return text
 
 
-def catalogues() -> list[Path]:
-    """Return the sources of all catalogues: of the texts for cashiers, and of those for technicians."""
-    return sorted((DOCS.parent / "payme_plugin/locale").glob("*/LC_MESSAGES/*.po"))
-
-
-def catalogue(source: Path) -> Catalog:
-    """Return a catalogue from its ``.po``."""
+def compiled(source: Path) -> bytes:
+    """Return the ``.mo`` of a ``.po``: the one that is there if it has the same texts."""
     with source.open("rb") as file:
-        return read_po(file, locale=source.parents[1].name, domain=source.stem, abort_invalid=True)
+        catalogue = read_po(file, locale=source.parents[1].name, domain=source.stem, abort_invalid=True)
+    path = source.with_suffix(".mo")
+    if path.exists() and _texts(read_mo(io.BytesIO(path.read_bytes()))) == _texts(catalogue):
+        return path.read_bytes()
+    fresh = io.BytesIO()
+    write_mo(fresh, catalogue)
+    return fresh.getvalue()
 
 
-def is_compiled(source: Path) -> bool:
-    """Return whether the ``.mo`` beside a ``.po`` says what it says."""
-    compiled = source.with_suffix(".mo")
-    return compiled.exists() and _words(read_mo(io.BytesIO(compiled.read_bytes()))) == _words(catalogue(source))
-
-
-def _words(messages: Catalog) -> dict[str, str]:
-    return {"".join(message.id): "".join(message.string or "") for message in messages if message.id}
+def _texts(catalogue: Catalog) -> dict[str, str]:
+    return {"".join(message.id): "".join(message.string or "") for message in catalogue if message.id}
 
 
 def main(arguments: list[str]) -> int:
-    """Write or check everything; return the exit code: 1 where something is out of date."""
-    check = arguments == ["--check"]
-    stale = [source for source in catalogues() if not is_compiled(source)]
-    for source in stale:
-        sys.stdout.write(f"{source.with_suffix('.mo')}\n")
-        if not check:
-            compiled = io.BytesIO()
-            write_mo(compiled, catalogue(source))
-            source.with_suffix(".mo").write_bytes(compiled.getvalue())
-    pages = [name for name in PAGES if page(name) != (DOCS / name).read_text(encoding="utf-8")]
-    for name in pages:
-        sys.stdout.write(f"{(DOCS / name).resolve()}\n")
-        if not check:
-            (DOCS / name).write_text(page(name), encoding="utf-8")
-    return 1 if check and (stale or pages) else 0
+    """Write everything, or name what is out of date with ``--check``; return the exit code, 1 if something is."""
+    made = {DOCS / name: page(name).encode() for name in PAGES}
+    for source in sorted(DOCS.parent.glob("payme_plugin/locale/*/LC_MESSAGES/*.po")):
+        made[source.with_suffix(".mo")] = compiled(source)
+    stale = [path for path in made if not path.exists() or path.read_bytes() != made[path]]
+    for path in stale:
+        print(path.resolve())  # noqa: T201 - it is a command
+        if arguments != ["--check"]:
+            path.write_bytes(made[path])
+    return int(bool(stale) and arguments == ["--check"])
 
 
 if __name__ == "__main__":

@@ -1,150 +1,84 @@
-"""The contract as Markdown: every hook, model and service with the words of its own docstring."""
+"""The contract as Markdown: every hook, service and model with its own docstring."""
 
 from __future__ import annotations
 
-import ast
 import inspect
 import re
+from enum import Enum
 from typing import TYPE_CHECKING
 
 import hookspecs
 from hookspecs import Host, SalesHost, Ui, hooks, models
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Mapping
 
-__all__ = ["hook_blocks", "model_blocks", "service_blocks", "signature", "version_sentence"]
-
-_SECTIONS = ("Args", "Returns", "Attributes", "Raises")
-_CLOSING = ("Money effect", "If it raises")
-
-
-def signature(name: str, function: Callable[..., object]) -> str:
-    """Return a hook or a method as a host calls it: its name and its arguments."""
-    arguments = [each for each in inspect.signature(function).parameters if each != "self"]
-    return f"{name}({', '.join(arguments)})"
-
-
-def hook_blocks() -> str:
-    """Return every hook in the order of a sale's life."""
-    parts: list[str] = []
-    for name, hook in vars(hooks).items():
-        mark = getattr(hook, f"{hooks.PROJECT}_spec", None)
-        if mark is None:
-            continue
-        kind = "the first plugin that answers" if mark["firstresult"] else "all plugins are called"
-        answer = inspect.signature(hook).return_annotation
-        typed = f"{signature(name, hook)} -> {answer}"
-        parts += [f"### {signature(name, hook)}", f"`{typed}` ({kind})", *_document(hook)]
-    return "\n\n".join(parts)
-
-
-def model_blocks() -> str:
-    """Return every model with its fields, and every enum with its members."""
-    parts: list[str] = []
-    notes = _member_notes()
-    for name, model in vars(models).items():
-        if name not in models.__all__:
-            continue
-        parts.append(f"### {name}")
-        if name in notes:
-            lines = [f"- `{member}`{': ' + note if note else ''}" for member, note in notes[name].items()]
-            parts += [*_document(model), "\n".join(lines)]
-        else:
-            parts += _document(model, {each: _type(kind) for each, kind in model.__annotations__.items()})
-    return "\n\n".join(parts)
-
-
-def service_blocks() -> str:
-    """Return what a host offers: the members of ``Host`` and ``Ui``."""
-    parts: list[str] = []
-    for protocol in (Host, SalesHost, Ui):
-        parts += [f"### {protocol.__name__}", *_document(protocol)]
-        for name, member in vars(protocol).items():
-            if name.startswith("_"):
-                continue
-            if isinstance(member, property) and member.fget is not None:
-                title = f"#### {name}: {inspect.signature(member.fget).return_annotation}"
-            else:
-                title = f"#### {signature(name, member)}"
-            parts += [title, *_document(member)]
-    return "\n\n".join(parts)
-
-
-def _document(source: object, types: dict[str, str] | None = None) -> list[str]:
-    """Return a docstring's parts: its sentences, its lists, and what it says at its end."""
-    return list(_parts(inspect.getdoc(source) or "", types or {}))
-
-
-def _parts(text: str, types: dict[str, str]) -> Iterator[str]:
-    for block in re.split(r"\n\n+", text):
-        title, _, rest = block.partition(":\n")
-        if title not in _SECTIONS:
-            yield from _paragraphs(block)
-        elif title == "Returns":
-            yield f"**Returns.** {_sentence(rest)}"
-        else:
-            yield "\n".join(_item(entry, types) for entry in _entries(rest))
-
-
-def _paragraphs(block: str) -> Iterator[str]:
-    """Return the sentences before a closing word as one paragraph, and each closing with its own."""
-    for words in re.split(rf"\n(?=(?:{'|'.join(_CLOSING)}): )", block):
-        closing, _, rest = words.partition(": ")
-        yield f"**{closing}.** {_sentence(rest)}" if closing in _CLOSING else _plain(words)
-
-
-def _sentence(text: str) -> str:
-    words = _plain(text)
-    return words[:1].upper() + words[1:]
-
-
-def _entries(rest: str) -> Iterator[tuple[str, str]]:
-    """Return the entries of a list in a docstring; a deeper indent goes on with the entry above."""
-    lines = inspect.cleandoc(rest).splitlines()
-    found: list[list[str]] = []
-    for line in lines:
-        if line.startswith(" "):
-            found[-1].append(line.strip())
-        else:
-            found.append([line])
-    for words in found:
-        name, _, meaning = " ".join(words).partition(": ")
-        yield name, meaning
-
-
-def _item(entry: tuple[str, str], types: dict[str, str]) -> str:
-    name, meaning = entry
-    kind = f" ({types[name]})" if name in types else ""
-    return f"- `{name}`{kind}: {_plain(meaning)}"
-
-
-def _type(annotation: object) -> str:
-    return f"`{annotation if isinstance(annotation, str) else getattr(annotation, '__name__', annotation)}`"
-
-
-def _plain(text: str) -> str:
-    """Return the words of a docstring as Markdown on one paragraph."""
-    return " ".join(text.replace("``", "`").split())
-
-
-def _member_notes() -> dict[str, dict[str, str]]:
-    """Return for every enum its members, each with the string that stands below it in the source."""
-    found: dict[str, dict[str, str]] = {}
-    for node in ast.parse(inspect.getsource(models)).body:
-        if not isinstance(node, ast.ClassDef) or not any(ast.unparse(base) == "Enum" for base in node.bases):
-            continue
-        members = found.setdefault(node.name, {})
-        name = ""
-        for line in node.body:
-            if isinstance(line, ast.Assign):
-                name = ast.unparse(line.targets[0])
-                members[name] = ""
-            elif name and isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant):
-                members[name] = _plain(str(line.value.value))
-    return found
+__all__ = ["hook_blocks", "model_blocks", "service_blocks", "version_sentence"]
 
 
 def version_sentence() -> str:
     """Return the contract's version as a sentence."""
     return f"This is version {hookspecs.API_VERSION} of the contract (`hookspecs.API_VERSION`)."
+
+
+def hook_blocks() -> str:
+    """Return every hook in the order of a sale's life."""
+    blocks: list[str] = []
+    for name, hook in vars(hooks).items():
+        if (mark := getattr(hook, f"{hooks.PROJECT}_spec", None)) is not None:
+            call, result = _call(name, hook), inspect.signature(hook).return_annotation
+            kind = "the first plugin that answers" if mark["firstresult"] else "all plugins are called"
+            blocks += [f"### {call}", f"`{call} -> {result}` ({kind})", _markdown(hook)]
+    return "\n\n".join(blocks)
+
+
+def model_blocks() -> str:
+    """Return every model with its fields, and every enum with its members."""
+    blocks: list[str] = []
+    for name, model in vars(models).items():
+        if name not in models.__all__:
+            continue
+        blocks += [f"### {name}", _markdown(model, model.__annotations__)]
+        if issubclass(model, Enum):
+            source = inspect.getsource(model).replace("``", "`")
+            members = re.findall(r'^    (\w+) = .*\n(?:    """(.*)""")?', source, re.MULTILINE)
+            blocks.append("\n".join(f"- `{member}`{note and ': ' + note}" for member, note in members))
+    return "\n\n".join(blocks)
+
+
+def service_blocks() -> str:
+    """Return what a host offers: the members of ``Host``, ``SalesHost`` and ``Ui``."""
+    blocks: list[str] = []
+    for protocol in (Host, SalesHost, Ui):
+        blocks += [f"### {protocol.__name__}", _markdown(protocol)]
+        for name, member in vars(protocol).items():
+            if isinstance(member, property) and member.fget is not None:
+                blocks += [f"#### {name}: {inspect.signature(member.fget).return_annotation}", _markdown(member)]
+            elif not name.startswith("_"):
+                blocks += [f"#### {_call(name, member)}", _markdown(member)]
+    return "\n\n".join(blocks)
+
+
+def _call(name: str, function: Callable[..., object]) -> str:
+    """Return a hook or a method as it is called: its name and its arguments."""
+    return f"{name}({', '.join(each for each in inspect.signature(function).parameters if each != 'self')})"
+
+
+def _markdown(source: object, types: Mapping[str, str] | None = None) -> str:
+    """Return a docstring as Markdown: its entries as a list, with the types of fields, and its ends in bold."""
+
+    def entry(found: re.Match[str]) -> str:
+        kind = (types or {}).get(found[1])
+        return f"- `{found[1]}`: " if kind is None else f"- `{found[1]}` (`{kind}`): "
+
+    text = (inspect.getdoc(source) or "").replace("``", "`")
+    for pattern, result in (
+        (r"^Returns:\n +", "Returns: "),
+        (r"^(Returns|Money effect|If it raises): (.)", lambda found: f"\n\n**{found[1]}.** {found[2].upper()}"),
+        (r"^(?:Args|Attributes|Raises):\n", ""),
+        (r"^    (\w+): ", entry),
+        (r"\n +", " "),
+        (r"\n{3,}", "\n\n"),
+    ):
+        text = re.sub(pattern, result, text, flags=re.MULTILINE)
+    return text
