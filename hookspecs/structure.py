@@ -74,7 +74,7 @@ def _value(kind: Any, document: Any, path: str) -> object:  # noqa: ANN401 - any
         return tuple(_value(arguments[0], each, f"{path}[{index}]") for index, each in enumerate(document))
     if get_origin(kind) is Mapping:
         _require(dict, document, path)
-        return {name: _value(arguments[1], each, _member(path, name)) for name, each in document.items()}
+        return {name: _value(arguments[1], each, f"{path}[{_shown(name)}]") for name, each in document.items()}
     if is_dataclass(kind):
         return _instance(kind, document, path)
     if kind is Decimal or issubclass(kind, Enum):
@@ -88,13 +88,13 @@ def _instance(kind: Any, document: Any, path: str) -> object:  # noqa: ANN401 - 
     _require(dict, document, path)
     known = {field.metadata.get("json", field.name): field for field in fields(kind)}
     for name in document.keys() - known.keys():
-        raise StructureError(_member(path, name), f"is unknown; allowed are {', '.join(known)}")
+        raise StructureError(path, f"has {_shown(name)}; allowed are {', '.join(known)}")
     for name, field in known.items():
         if name not in document and field.default is MISSING and field.default_factory is MISSING:
-            raise StructureError(_member(path, name), "is missing")
+            raise StructureError(path, f"has no {name}")
     types = _types(kind)
     values = {
-        field.name: _value(types[field.name], document[name], _member(path, name))
+        field.name: _value(types[field.name], document[name], f"{path}.{name}")
         for name, field in known.items()
         if name in document
     }
@@ -106,8 +106,8 @@ def _types(kind: type) -> dict[str, object]:
     return get_type_hints(kind)
 
 
-def _member(path: str, name: str) -> str:
-    return f"{path}.{name:.{_MAX_NAME_CHARACTERS}}"
+def _shown(name: str) -> str:
+    return repr(name[:_MAX_NAME_CHARACTERS])
 
 
 def _require(kind: type, document: object, path: str) -> None:

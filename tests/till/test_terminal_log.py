@@ -56,7 +56,14 @@ def test_an_event_is_one_line_whatever_a_server_puts_into_it(message: str) -> No
     line = TerminalLogFormatter().format(record(message))
 
     assert len(line.splitlines()) == 1
-    assert not re.search("[\x00-\x1f\x7f]", line)
+    assert line.isprintable()
+
+
+@pytest.mark.parametrize("character", ["\x1b", "\n", "\x9b", "\u202e", "\u2066", "\u200f", "\u2028"])
+def test_a_character_that_changes_a_terminal_or_turns_text_around_is_escaped(character: str) -> None:
+    line = TerminalLogFormatter().format(record(f"receipt {character}65f0"))
+
+    assert line.endswith(f"receipt {character.encode('unicode_escape').decode()}65f0")
 
 
 def test_a_traceback_stays_on_the_line_of_its_event(tmp_path: Path) -> None:
