@@ -8,6 +8,7 @@ The package must be importable, and Babel installed.
 from __future__ import annotations
 
 import io
+import re
 import sys
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po
-from blocks import command, contract, dialect, pictures, tables, trace
+from blocks import contract, dialect, tables, trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,9 +25,20 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).resolve().parent
 
+
+def _slip_blocks(language: str) -> dict[str, Callable[[], str]]:
+    return {
+        "elements": partial(dialect.elements_table, language),
+        "attributes": partial(dialect.attributes_table, language),
+        "fields": partial(dialect.fields_table, language),
+        "filters": partial(dialect.filters_table, language),
+        "sample": partial(tables.slip_picture, language, "refund"),
+    }
+
+
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
-    "../README.md": {"slip": partial(pictures.slip_picture, "en")},
-    "../README.ru.md": {"slip": partial(pictures.slip_picture, "ru")},
+    "../README.md": {"slip": partial(tables.slip_picture, "en")},
+    "../README.ru.md": {"slip": partial(tables.slip_picture, "ru")},
     "architecture.md": {"path": trace.payment_path},
     "host.md": {
         "version": contract.version_sentence,
@@ -34,24 +46,12 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "services": contract.service_blocks,
         "models": contract.model_blocks,
     },
-    "payment.md": {"states": pictures.state_diagram, "transitions": pictures.state_table},
-    "cli.md": {"help": command.help_blocks},
+    "payment.md": {"states": tables.state_diagram, "transitions": tables.state_table},
+    "cli.md": {"help": tables.command_help},
     "settings.md": {"table": tables.settings_table, "sample": tables.settings_sample},
     "error-codes.md": {"table": tables.codes_table},
-    "slips.md": {
-        "elements": partial(dialect.elements_table, "en"),
-        "attributes": partial(dialect.attributes_table, "en"),
-        "fields": partial(dialect.fields_table, "en"),
-        "filters": partial(dialect.filters_table, "en"),
-        "sample": partial(pictures.slip_picture, "en", "refund"),
-    },
-    "ru/slip.md": {
-        "elements": partial(dialect.elements_table, "ru"),
-        "attributes": partial(dialect.attributes_table, "ru"),
-        "fields": partial(dialect.fields_table, "ru"),
-        "filters": partial(dialect.filters_table, "ru"),
-        "sample": partial(pictures.slip_picture, "ru", "refund"),
-    },
+    "slips.md": _slip_blocks("en"),
+    "ru/slip.md": _slip_blocks("ru"),
     "ru/messages.md": {category: partial(tables.texts_table, category) for category in tables.TEXT_CATEGORIES},
 }
 """The pages, as paths from this folder, and the functions that return their blocks."""
@@ -65,12 +65,10 @@ def page(name: str) -> str:
     """
     text = (DOCS / name).read_text(encoding="utf-8")
     for title, block in PAGES[name].items():
-        begin, end = f"<!-- generated: {title} -->", "<!-- end -->"
-        before, _, rest = text.partition(begin)
-        _, found_end, after = rest.partition(end)
-        if not found_end or begin in after:
-            raise LookupError(f"{name}: {begin} must be there once")
-        text = f"{before}{begin}\n\n{block()}\n\n{end}{after}"
+        between = re.compile(f"(<!-- generated: {title} -->).*?(<!-- end -->)", re.DOTALL)
+        if len(between.findall(text)) != 1:
+            raise LookupError(f"{name}: the marks of {title} must be there once")
+        text = between.sub("\\1\n\n" + block().replace("\\", r"\\") + "\n\n\\2", text)
     return text
 
 

@@ -13,8 +13,6 @@ from hookspecs import Host, SalesHost, Ui, hooks, models
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["hook_blocks", "model_blocks", "service_blocks", "version_sentence"]
-
 
 def version_sentence() -> str:
     """Return the contract's version as a sentence."""
