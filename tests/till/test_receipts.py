@@ -149,15 +149,15 @@ def test_a_member_of_another_type_is_found_out_or_is_no_other_type(name: str, va
     ["", "{", "[" * 100_000, "\ufeff{}", '{"version": 2}', '{"version": true}', to_json(RECEIPT)[:-2]],
     ids=["empty", "cut off", "nested", "byte order mark", "newer", "no version", "cut at the end"],
 )
-def test_a_page_that_is_no_receipt_is_an_error_and_nothing_else(text: str) -> None:
+def test_a_file_that_is_not_a_receipt_is_one_kind_of_error(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - JSON errors and ours are both ValueErrors
         from_json(text)
 
 
 def test_what_is_stored_is_there_for_the_next_reader(tmp_path: Path) -> None:
-    book = ReceiptStore(tmp_path)
-    opened = book.open_receipt((ITEM,), 150)
-    book.store(opened.with_tender(RECEIPT.tenders[0]))
+    store = ReceiptStore(tmp_path)
+    opened = store.open_receipt((ITEM,), 150)
+    store.store(opened.with_tender(RECEIPT.tenders[0]))
 
     again = ReceiptStore(tmp_path)
     assert again.receipts() == (RECEIPT,)
@@ -166,39 +166,39 @@ def test_what_is_stored_is_there_for_the_next_reader(tmp_path: Path) -> None:
 
 
 def test_receipts_are_private_and_nothing_else_is_left_behind(tmp_path: Path) -> None:
-    book = ReceiptStore(tmp_path / "receipts")
-    book.open_receipt((ITEM,), 150)
+    store = ReceiptStore(tmp_path / "receipts")
+    store.open_receipt((ITEM,), 150)
 
-    (page,) = (tmp_path / "receipts").iterdir()
-    assert page.name == "000001.json"
-    assert stat.S_IMODE(page.stat().st_mode) == 0o600
-    assert stat.S_IMODE(page.parent.stat().st_mode) == 0o700
+    (path,) = (tmp_path / "receipts").iterdir()
+    assert path.name == "000001.json"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_a_write_that_a_power_cut_stopped_leaves_the_old_page(tmp_path: Path) -> None:
+def test_a_write_that_a_power_cut_stopped_leaves_the_old_file(tmp_path: Path) -> None:
     ReceiptStore(tmp_path).open_receipt((ITEM,), 150)
     (tmp_path / "000001.new").write_text('{"version": 1, "numb', encoding="utf-8")
 
-    book = ReceiptStore(tmp_path)
-    assert (book.receipts(), book.unreadable) == (
+    store = ReceiptStore(tmp_path)
+    assert (store.receipts(), store.unreadable) == (
         (StoredReceipt(number=1, kind=ReceiptKind.SALE, items=(ITEM,), total=150),),
         (),
     )
 
 
-def test_what_can_not_be_stored_is_said_and_the_book_still_holds_what_the_disk_has(tmp_path: Path) -> None:
+def test_a_receipt_that_can_not_be_stored_is_an_error_and_the_former_one_stays(tmp_path: Path) -> None:
     folder = tmp_path / "receipts"
-    book = ReceiptStore(folder)
-    opened = book.open_receipt((ITEM,), 150)
+    store = ReceiptStore(folder)
+    opened = store.open_receipt((ITEM,), 150)
     folder.rename(tmp_path / "moved away")
 
     with pytest.raises(FolderUnusable, match=r"000001\.json"):
-        book.store(opened.with_tender(RECEIPT.tenders[0]))
-    assert book.receipts() == (opened,)
-    assert book.is_recorded("p1") is False
+        store.store(opened.with_tender(RECEIPT.tenders[0]))
+    assert store.receipts() == (opened,)
+    assert store.is_recorded("p1") is False
 
 
-def test_a_book_whose_folder_can_not_be_made_says_so(tmp_path: Path) -> None:
+def test_a_folder_that_can_not_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "receipts").write_text("a file", encoding="utf-8")
 
     with pytest.raises(FolderUnusable, match="receipts"):

@@ -117,8 +117,8 @@ def test_a_log_that_can_not_be_written_stops_nothing(
     assert capsys.readouterr() == ("", "")
 
 
-def told(path: Path) -> list[str]:
-    """What a log says, without times, levels and names; nothing where it is not there."""
+def events_in(path: Path) -> list[str]:
+    """The events of a log without times, levels and names; none if it does not exist."""
     if not path.exists():
         return []
     lines = [LAYOUT.fullmatch(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -132,7 +132,7 @@ def test_the_main_log_is_taken_where_it_is_there(tmp_path: Path) -> None:
     with terminal_log(own, main):
         logging.getLogger("payme").info("a request")
 
-    assert (told(main), told(own)) == (["a request"], [])
+    assert (events_in(main), events_in(own)) == (["a request"], [])
     assert stat.S_IMODE(main.stat().st_mode) == 0o644, "the host's file keeps its mode"
 
 
@@ -141,7 +141,7 @@ def test_a_main_log_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     with terminal_log(own, main):
         logging.getLogger("payme").info("a request")
 
-    assert (told(own), main.exists()) == (["a request"], False)
+    assert (events_in(own), main.exists()) == (["a request"], False)
 
 
 def test_a_main_log_that_the_till_puts_away_is_left_and_the_next_one_is_taken(tmp_path: Path) -> None:
@@ -155,9 +155,9 @@ def test_a_main_log_that_the_till_puts_away_is_left_and_the_next_one_is_taken(tm
         main.write_text("", encoding="utf-8")
         logger.info("of the second shift")
 
-    assert told(tmp_path / "yesterday.log") == ["of the first shift"]
-    assert told(own) == ["between the shifts"]
-    assert told(main) == ["of the second shift"]
+    assert events_in(tmp_path / "yesterday.log") == ["of the first shift"]
+    assert events_in(own) == ["between the shifts"]
+    assert events_in(main) == ["of the second shift"]
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["a folder", "a pipe that nobody reads"])
@@ -167,7 +167,7 @@ def test_a_main_log_that_is_no_file_is_left_alone(tmp_path: Path, make: Callable
     with terminal_log(own, main):
         logging.getLogger("payme").info("a request")
 
-    assert told(own) == ["a request"]
+    assert events_in(own) == ["a request"]
 
 
 def test_an_event_whose_arguments_do_not_fit_is_dropped(
@@ -178,7 +178,7 @@ def test_an_event_whose_arguments_do_not_fit_is_dropped(
         logging.getLogger("payme").info("%d", "seven")
         logging.getLogger("payme").info("a sale goes on")
 
-    assert told(tmp_path / "terminal.log") == ["a sale goes on"]
+    assert events_in(tmp_path / "terminal.log") == ["a sale goes on"]
     assert capsys.readouterr() == ("", "")
 
 

@@ -1,4 +1,4 @@
-"""The OFD link that a sale is closed with: told with the closed receipt, and after a crash as well."""
+"""The OFD link that a sale is closed with: the plugins get it with the closed receipt, also after a crash."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_sale_without_one_has_none(shop: Shop, plugin: ScriptedPlugin) -> None
 
 
 @pytest.mark.parametrize("dies_at", ["payment", "closed"])
-def test_after_a_crash_it_is_told_all_the_same(shop: Shop, plugin: ScriptedPlugin, dies_at: str) -> None:
+def test_after_a_crash_the_plugins_get_it_too(shop: Shop, plugin: ScriptedPlugin, dies_at: str) -> None:
     answer = plugin.payment
 
     def die(_: object) -> None:
@@ -59,11 +59,11 @@ def test_after_a_crash_it_is_told_all_the_same(shop: Shop, plugin: ScriptedPlugi
     assert closed(plugin).fiscal == ReceiptFiscal(url=LINK)
 
 
-def test_a_page_of_an_earlier_version_has_none(shop: Shop, plugin: ScriptedPlugin) -> None:
+def test_a_file_of_an_earlier_version_has_none(shop: Shop, plugin: ScriptedPlugin) -> None:
     with shop.till() as till:
         till.sell(one_line_sale("Хлеб", 15_000), fiscal_url=LINK)
-    (page,) = (shop.folder / "receipts").glob("*.json")
-    document = json.loads(page.read_text(encoding="utf-8"))
+    (path,) = (shop.folder / "receipts").glob("*.json")
+    document = json.loads(path.read_text(encoding="utf-8"))
     del document["fiscal_url"]
 
     assert from_json(json.dumps(document)).fiscal_url is None

@@ -90,7 +90,7 @@ def test_a_cancel_shows_the_sale_as_still_open(shop: Shop, plugin: ScriptedPlugi
     assert request.reason == "the buyer changed his mind"
 
 
-def test_a_refund_is_checked_then_given_back_then_closed(shop: Shop, plugin: ScriptedPlugin) -> None:
+def test_a_refund_is_validated_then_returned_then_closed(shop: Shop, plugin: ScriptedPlugin) -> None:
     plugin.refund = lambda _: REVERSED
     with shop.till() as till:
         assert refund(till).result is REVERSED
@@ -108,13 +108,13 @@ def test_a_refund_is_checked_then_given_back_then_closed(shop: Shop, plugin: Scr
 
 
 @BOTH
-@pytest.mark.parametrize("verdict", [REVERSED, QUEUED])
-def test_a_payment_goes_back_once_by_whatever_road(
-    shop: Shop, plugin: ScriptedPlugin, reverse: Callable[[Till], Reversal], verdict: ReversalResult
+@pytest.mark.parametrize("answer", [REVERSED, QUEUED])
+def test_a_payment_is_returned_once_by_a_cancel_or_a_refund(
+    shop: Shop, plugin: ScriptedPlugin, reverse: Callable[[Till], Reversal], answer: ReversalResult
 ) -> None:
-    answer_with(plugin, lambda _: verdict)
+    answer_with(plugin, lambda _: answer)
     with shop.till() as till:
-        assert reverse(till).result is verdict
+        assert reverse(till).result is answer
     plugin.asked.clear()
 
     for again in (cancel, refund):
@@ -260,7 +260,7 @@ def test_every_reason_against_a_refund_is_shown_and_no_money_hook_is_asked(shop:
     assert "on_full_refund" not in plugin.hooks
 
 
-def test_a_plugin_that_can_not_check_a_refund_forbids_it(shop: Shop, plugin: ScriptedPlugin) -> None:
+def test_a_plugin_that_can_not_validate_a_refund_forbids_it(shop: Shop, plugin: ScriptedPlugin) -> None:
     plugin.rules = boom
     with shop.till() as till:
         refused = refund(till)

@@ -32,7 +32,9 @@ def after_a_restart(shop: Shop) -> ReceiptStore:
     return ReceiptStore(shop.folder / "receipts")
 
 
-def test_a_paid_sale_is_asked_for_recorded_closed_told_and_printed_twice(shop: Shop, plugin: ScriptedPlugin) -> None:
+def test_a_paid_sale_is_asked_for_acknowledged_closed_reported_and_printed_twice(
+    shop: Shop, plugin: ScriptedPlugin
+) -> None:
     with shop.till() as till:
         payment = pay(till, 15_000, goods="Bread", payment_id="p1")
 
@@ -67,7 +69,7 @@ def test_the_plugin_sees_the_sale_open_and_then_closed_with_its_record(shop: Sho
     assert closed == replace(request.receipt, closed_at=CLOSED_AT, payments=(record,))
 
 
-def test_every_press_has_an_id_of_its_own_and_every_sale_a_number(shop: Shop, plugin: ScriptedPlugin) -> None:
+def test_every_payment_has_an_id_of_its_own_and_every_sale_a_number(shop: Shop, plugin: ScriptedPlugin) -> None:
     with shop.till() as till:
         first, second = pay(till, 100, goods="Bread"), pay(till, 100, goods="Bread")
 
@@ -125,18 +127,18 @@ def test_a_payment_that_the_till_never_asked_for_is_certainly_not_recorded(shop:
         assert plugin.recorded("p1") is False
 
 
-def test_with_a_damaged_page_the_till_can_not_tell_of_what_it_does_not_find(shop: Shop, plugin: ScriptedPlugin) -> None:
+def test_with_a_damaged_file_the_till_can_not_tell_of_what_it_does_not_find(shop: Shop, plugin: ScriptedPlugin) -> None:
     with shop.till() as till:
         pay(till, 100, goods="Bread", payment_id="p1")
         pay(till, 100, goods="Bread", payment_id="p2")
-    page = shop.folder / "receipts" / "000001.json"
-    page.write_text('{"version": 1', encoding="utf-8")
+    path = shop.folder / "receipts" / "000001.json"
+    path.write_text('{"version": 1', encoding="utf-8")
 
     with shop.till() as till:
         assert plugin.recorded("p1") is None
         assert plugin.recorded("p2") is True
         assert pay(till, 100, goods="Bread").number == 3
-    assert page.read_text(encoding="utf-8") == '{"version": 1', "a damaged page is left for a person to look at"
+    assert path.read_text(encoding="utf-8") == '{"version": 1', "a damaged file is left for an operator to look at"
     assert "000001.json" in str(shop.notices["till.000001.json"])
 
 
@@ -159,7 +161,7 @@ def test_a_plugin_that_raises_leaves_the_outcome_unknown_and_the_sale_open(shop:
 
 
 @pytest.mark.parametrize("field", ["payment", "amount", "payment_id"])
-def test_a_paid_verdict_that_does_not_fit_the_sale_is_no_verdict(
+def test_a_paid_result_that_does_not_fit_the_sale_is_an_unknown_outcome(
     shop: Shop, plugin: ScriptedPlugin, field: str
 ) -> None:
     def misfit(request: PaymentRequest) -> PaymentResult:
@@ -259,7 +261,7 @@ def test_after_a_restart_nobody_scans_but_the_cashier_may_stop(shop: Shop, plugi
 
 
 @pytest.mark.parametrize("failure", [power_cut, boom], ids=["power cut", "plugin raises"])
-def test_a_closed_receipt_is_told_until_every_plugin_has_returned(
+def test_a_closed_receipt_is_reported_until_every_plugin_has_returned(
     shop: Shop, plugin: ScriptedPlugin, failure: Callable[[object], NoReturn]
 ) -> None:
     plugin.closed = failure
@@ -278,7 +280,7 @@ def test_a_closed_receipt_is_told_until_every_plugin_has_returned(
     assert len(shop.printed) == 6, "each slip once, two copies"
 
 
-def test_slips_that_were_not_printed_are_printed_after_a_restart_and_nothing_is_told_again(
+def test_slips_that_were_not_printed_are_printed_after_a_restart_and_nothing_is_reported_again(
     shop: Shop, plugin: ScriptedPlugin
 ) -> None:
     with shop.till(write_line=power_cut) as till, pytest.raises(PowerCut):
@@ -360,8 +362,8 @@ def test_a_sale_that_was_paid_but_not_closed_keeps_the_tender_only_if_the_plugin
         plugin.payment = paid
         with shop.till() as till:
             pay(till, 100, goods="Bread", payment_id=payment_id)
-        book = after_a_restart(shop)
-        book.store(replace(book.receipt(number), closed_at=None, reported=False))
+        store = after_a_restart(shop)
+        store.store(replace(store.receipt(number), closed_at=None, reported=False))
 
         plugin.payment = answer
         with shop.till() as till:

@@ -18,7 +18,7 @@ LANGUAGES = [("ru", "Этот чек уже"), ("uz", "Bu chek allaqachon"), ("e
 
 
 @pytest.mark.parametrize(("language", "begins"), [*LANGUAGES, ("kk", "Этот чек уже")])
-def test_a_sale_that_was_given_back_is_told_in_the_tills_language(
+def test_a_sale_that_was_returned_is_refused_in_the_tills_language(
     shop: Shop, plugin: ScriptedPlugin, language: str, begins: str
 ) -> None:
     plugin.cancel = lambda _: ReversalResult(status=ReversalStatus.REVERSED)
@@ -32,7 +32,7 @@ def test_a_sale_that_was_given_back_is_told_in_the_tills_language(
 
 
 @pytest.mark.parametrize(("language", "begins"), [("ru", "Возврат не проверен"), ("en", "The refund was not")])
-def test_a_refund_that_could_not_be_checked_is_told_in_the_tills_language(
+def test_a_refund_that_could_not_be_validated_is_refused_in_the_tills_language(
     shop: Shop, plugin: ScriptedPlugin, language: str, begins: str
 ) -> None:
     def fail(_: RefundRequest) -> list[RefundViolation]:
