@@ -57,11 +57,13 @@ class _TerminalLog(WatchedFileHandler):
         self.setFormatter(TerminalLogFormatter())
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write ``record`` into the file of this moment; drop it if that fails."""
-        has_main = self._main is not None and self._main.is_file() and os.access(self._main, os.W_OK)
-        self.baseFilename = str(self._main) if has_main else self._own
-        with suppress(OSError):
-            super().emit(record)
+        """Write ``record`` into the first of the two files that can be opened; drop it if neither can."""
+        has_main = self._main is not None and self._main.is_file()
+        for path in ([str(self._main)] if has_main else []) + [self._own]:
+            self.baseFilename = path
+            with suppress(OSError):
+                super().emit(record)
+                break
 
     def _open(self) -> TextIOWrapper:
         makes_it = os.O_CREAT if self.baseFilename == self._own else 0

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,9 +14,6 @@ from hypothesis import strategies as st
 from hookspecs import GoodsKind, Item, ItemFiscal, PaymentRecord, PaymentStatus, ReceiptKind, Slip
 from payme_plugin.till import FolderUnusable
 from payme_plugin.till.receipts import ReceiptStore, Refund, StoredReceipt, Tender, from_json, to_json
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.floor
 
@@ -175,9 +173,24 @@ def test_receipts_are_private_and_nothing_else_is_left_behind(tmp_path: Path) ->
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
+def test_a_receipt_is_on_the_disk_before_it_replaces_the_former_one_and_its_folder_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[str, list[str]]] = []
+
+    def sync(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        synced.append((str(path.relative_to(tmp_path)), [each.name for each in tmp_path.iterdir()]))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    ReceiptStore(tmp_path).open_receipt((ITEM,), 150)
+
+    assert synced == [("000001.json.new", ["000001.json.new"]), (".", ["000001.json"])]
+
+
 def test_a_write_that_a_power_cut_stopped_leaves_the_old_file(tmp_path: Path) -> None:
     ReceiptStore(tmp_path).open_receipt((ITEM,), 150)
-    (tmp_path / "000001.new").write_text('{"version": 1, "numb', encoding="utf-8")
+    (tmp_path / "000001.json.new").write_text('{"version": 1, "numb', encoding="utf-8")
 
     store = ReceiptStore(tmp_path)
     assert (store.receipts(), store.unreadable) == (

@@ -160,6 +160,23 @@ def test_a_main_log_that_the_till_puts_away_is_left_and_the_next_one_is_taken(tm
     assert events_in(main) == ["of the second shift"]
 
 
+def test_a_main_log_that_the_till_puts_away_during_an_event_is_not_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, main = tmp_path / "terminal.log", tmp_path / "main.log"
+    main.touch()
+
+    def is_file(path: Path) -> bool:
+        path.rename(tmp_path / "yesterday.log")
+        return True
+
+    monkeypatch.setattr(type(main), "is_file", is_file)
+    with terminal_log(own, main):
+        logging.getLogger("payme").info("a request")
+
+    assert (events_in(own), main.exists()) == (["a request"], False)
+
+
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["a folder", "a pipe that nobody reads"])
 def test_a_main_log_that_is_no_file_is_left_alone(tmp_path: Path, make: Callable[[Path], None]) -> None:
     own, main = tmp_path / "terminal.log", tmp_path / "main.log"

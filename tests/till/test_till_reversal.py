@@ -126,6 +126,19 @@ def test_a_payment_is_returned_once_by_a_cancel_or_a_refund(
     assert set(plugin.hooks) == {"on_start", "on_ready", "on_stop"}, "no plugin was asked"
 
 
+def test_the_tender_of_an_annulled_sale_is_acknowledged_no_more(shop: Shop, plugin: ScriptedPlugin) -> None:
+    plugin.stored = boom
+    plugin.cancel = lambda _: REVERSED
+    with shop.till() as till:
+        pay(till, 100, goods="Bread", payment_id="p2")
+        cancel(till, "p2")
+    plugin.asked.clear()
+    with shop.till() as till:
+        till.restore()
+
+    assert plugin.hooks == ["on_start", "on_ready", "on_stop"]
+
+
 @BOTH
 def test_the_slips_of_a_reversal_are_printed_at_once_and_none_where_it_is_only_queued(
     shop: Shop, plugin: ScriptedPlugin, reverse: Callable[[Till], Reversal]

@@ -350,6 +350,8 @@ def test_the_caller_may_resume_an_unfinished_payment_by_itself(shop: Shop, plugi
         assert till.restore(but_payment="p1") == ()
         payment = pay(till, 100, goods="Bread", payment_id="p1", qr_code="123456")
     assert (payment.number, payment.result.status) == (1, PaymentStatus.PAID)
+    request = [asked for _, asked in plugin.asked if isinstance(asked, PaymentRequest)][-1]
+    assert (request.repeated, request.qr_code) == (True, None)
     assert plugin.hooks[-3:] == ["on_receipt_closed", "on_ready", "on_stop"], "ready after what it repeats itself"
     assert plugin.hooks.count("on_ready") == 1
 
@@ -368,8 +370,13 @@ def test_a_sale_that_was_paid_but_not_closed_keeps_the_tender_only_if_the_plugin
         plugin.payment = answer
         with shop.till() as till:
             assert plugin.recorded(payment_id) is True
+            printed = list(shop.printed)
             till.restore()
+            assert shop.printed == printed, "the slips are printed already"
             assert plugin.recorded(payment_id) is recorded
+        (again,) = (asked for _, asked in plugin.asked if isinstance(asked, PaymentRequest) and asked.repeated)
+        assert again.receipt.payments == (), "the receipt as it was when the tender was selected"
+        plugin.asked.clear()
     assert after_a_restart(shop).receipt(2).tenders[0].record is None
 
 
