@@ -16,8 +16,9 @@ from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 __all__ = ["StructureError", "structure", "unstructure"]
 
 _Kind = TypeVar("_Kind")
-_JSON_TYPES = {bool: "boolean", int: "integer", str: "string", list: "array", dict: "object"}
+_JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
 _MAX_NAME_CHARACTERS = 100
+_MAX_INTEGER = 2**63
 
 
 class StructureError(ValueError):
@@ -80,6 +81,8 @@ def _value(kind: Any, document: Any, path: str) -> object:  # noqa: ANN401 - any
     if kind is Decimal or issubclass(kind, Enum):
         _require(str, document, path)
         return _decimal(document, path) if kind is Decimal else _choice(kind, document, path)
+    if kind is float and type(document) is int and abs(document) < _MAX_INTEGER:
+        return float(document)
     _require(kind, document, path)
     return document
 

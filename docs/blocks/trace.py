@@ -17,11 +17,10 @@ from payme_plugin.sandbox import Sandbox
 from payme_plugin.till import Till, one_line_sale
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import FrameType
 
-_PROJECT = re.compile(r".*/((?:hookspecs|payme_plugin(?!/(?:till|locale)/)|slips)/.*)")
-"""A file of the project, but not of the host, whose log escapes its lines with ``locale``."""
+_PROJECT = re.compile(r".*/((?:hookspecs|payme_plugin(?!/(?:till|locale|sandbox)/)|slips)/.*)")
+"""A file of the project, but not of the server or the host, whose log escapes its lines with ``locale``."""
 
 
 class _Trace:
@@ -34,8 +33,7 @@ class _Trace:
 
     def __call__(self, frame: FrameType, event: str, _: object) -> None:
         found, name = _PROJECT.fullmatch(frame.f_code.co_filename), frame.f_code.co_name
-        is_io = threading.current_thread().name == "payme-io"
-        if found is None or not (is_io or threading.current_thread() is threading.main_thread()):
+        if found is None:
             return
         if name == "on_payment" and found[1] == "hookspecs/manager.py":
             self._is_paying = event == "call"
@@ -43,7 +41,7 @@ class _Trace:
             self.files.add(found[1])
             if name == "begin" and frame.f_locals.get("method") == "receipts.pay":
                 self.calls["cashier"] = _stack(frame)
-            elif is_io and name == "allow_write" and "cashier" in self.calls:
+            elif name == "allow_write" and "cashier" in self.calls:
                 self.calls["I/O"] = _stack(frame)
 
 
@@ -69,18 +67,15 @@ def payment_path() -> str:
             for thread in threading.enumerate():
                 if thread.name in {"payme-warm-up", "payme-recovery"}:
                     thread.join()
-            _profile(trace)
+            for set_profile in (threading.setprofile, sys.setprofile):
+                set_profile(trace)
             try:
                 till.sell(one_line_sale("Хлеб", 1_500_000))
             finally:
-                _profile(None)
+                for set_profile in (threading.setprofile, sys.setprofile):
+                    set_profile(None)
     rows = ["| Thread | File | Function |", "|---|---|---|"]
     rows += [f"| {thread} | {call} |" for thread in ("cashier", "I/O") for call in trace.calls[thread]]
     parts = Counter(re.sub(r"/[^/]*$|^payme_plugin/(?=.*/)", "", path) for path in trace.files)
     counted = ", ".join(f"{part} {count}" for part, count in sorted(parts.items()))
     return "\n".join([*rows, "", f"The whole payment touches {len(trace.files)} files of the project: {counted}."])
-
-
-def _profile(trace: Callable[[FrameType, str, object], object] | None) -> None:
-    threading.setprofile(trace)
-    sys.setprofile(trace)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from payme_plugin.till.context import FolderUnusable, OutcomeUnknown, TillBusy, TillError, print_slip
 from payme_plugin.till.host import locked, reference_identity
-from payme_plugin.till.receipts import ReceiptStore, replace_file
+from payme_plugin.till.receipts import ReceiptStore
 from payme_plugin.till.reversal import Reversal
 from payme_plugin.till.sale import Payment, one_line_sale
 from payme_plugin.till.terminal_log import TerminalLogFormatter, stderr_log, terminal_log
@@ -25,7 +25,6 @@ __all__ = [
     "one_line_sale",
     "print_slip",
     "reference_identity",
-    "replace_file",
     "stderr_log",
     "terminal_log",
 ]

@@ -20,7 +20,7 @@ from payme_plugin.till.context import FolderUnusable
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["ReceiptStore", "Refund", "StoredReceipt", "Tender", "replace_file"]
+__all__ = ["ReceiptStore", "Refund", "StoredReceipt", "Tender", "from_json", "to_json"]
 
 _VERSION = 1
 _FOLDER_MODE = 0o700
@@ -212,7 +212,7 @@ class ReceiptStore:
         """
         path = self._folder / f"{receipt.number:06d}.json"
         try:
-            replace_file(path, to_json(receipt).encode())
+            _replace(path, to_json(receipt).encode())
         except OSError as error:
             raise FolderUnusable(path, error) from error
         self._receipts = {**self._receipts, receipt.number: receipt}
@@ -274,12 +274,8 @@ def from_json(text: str) -> StoredReceipt:
     return structure(StoredReceipt, document, "receipt")
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Replace a file in one step; file and folder are on the disk when this returns.
-
-    Raises:
-        OSError: it can't be written; the former file stays.
-    """
+def _replace(path: Path, data: bytes) -> None:
+    """Replace a file in one step; file and folder are on the disk when this returns."""
     fresh = path.with_name(f"{path.name}.new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _FILE_MODE)
     with os.fdopen(descriptor, "wb") as file:

@@ -27,6 +27,7 @@ JSON_VALUES = st.recursive(
 class Renamed:
     is_done: bool = field(metadata={"json": "done"})
     amounts: tuple[int, ...] = ()
+    after_s: float = 1.0
 
 
 def test_members_become_fields_and_a_missing_one_its_default() -> None:
@@ -48,10 +49,17 @@ def test_members_become_fields_and_a_missing_one_its_default() -> None:
 
 
 def test_a_member_may_have_another_name_than_its_field() -> None:
-    document = {"done": True, "amounts": [1, 2]}
+    document = {"done": True, "amounts": [1, 2], "after_s": 0.5}
 
-    assert structure(Renamed, document, "it") == Renamed(is_done=True, amounts=(1, 2))
-    assert unstructure(Renamed(is_done=True, amounts=(1, 2))) == document
+    assert structure(Renamed, document, "it") == Renamed(is_done=True, amounts=(1, 2), after_s=0.5)
+    assert unstructure(Renamed(is_done=True, amounts=(1, 2), after_s=0.5)) == document
+
+
+def test_a_number_may_be_an_integer_but_not_a_boolean_or_one_that_no_float_holds() -> None:
+    assert structure(Renamed, {"done": True, "after_s": 3}, "it").after_s == 3.0
+    for value in (True, "3", 10**400):
+        with pytest.raises(StructureError, match=r"^it\.after_s: must be a number$"):
+            structure(Renamed, {"done": True, "after_s": value}, "it")
 
 
 @pytest.mark.parametrize(
