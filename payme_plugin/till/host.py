@@ -33,7 +33,7 @@ def reference_identity() -> str:
     return f"reference-till@{platform.node() or 'localhost'}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(eq=False, frozen=True, kw_only=True, repr=False)
 class TillHost:
     """The reference till as a plugin sees it. It has no queue.
 

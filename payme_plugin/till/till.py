@@ -60,7 +60,7 @@ class Restored:
 
 
 @final
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Till:
     """The reference till in one folder; a context manager: it starts on entry and stops on exit.
 

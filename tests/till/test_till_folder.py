@@ -54,6 +54,15 @@ def test_the_till_gives_itself_the_number_of_its_tender(shop: Shop, plugin: Scri
     assert (host.language, host.slip_width) == ("ru", 32)
 
 
+def test_the_settings_with_their_key_are_in_no_repr(shop: Shop, plugin: ScriptedPlugin) -> None:
+    till = shop.till()
+    till.settings = {"posKey": "canary-key"}
+    with till:
+        assert plugin.host is not None
+        assert plugin.host.settings("payme")["posKey"] == "canary-key"
+        assert "canary-key" not in repr(till) + repr(plugin.host)
+
+
 def test_notices_reach_the_person_and_messages_no_queue(shop: Shop, plugin: ScriptedPlugin) -> None:
     with shop.till():
         host = plugin.host
