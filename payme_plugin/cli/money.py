@@ -139,9 +139,9 @@ def _carry_out(
         done = act()
     except OutcomeUnknown as error:
         options.result = int(ExitCode.QUEUED)
-        fault(str(error))
+        fault(error.text)
         if options.json:
-            echo_document(_document(None, error.payment_id, str(error)) | more)
+            echo_document(_document(None, error.payment_id, render(error.text)) | more)
         return options.result
     result = done.result
     if isinstance(done, Payment):

@@ -98,7 +98,7 @@ def _finish_earlier(options: GlobalOptions) -> bool:
     except Busy:
         return False
     except OutcomeUnknown as error:
-        fault(str(error))
+        fault(error.text)
     if not options.json:
         for slip in slips:
             print_slip(slip, click.echo)

@@ -122,13 +122,13 @@ def _errors_as_exit_codes() -> Iterator[None]:
     try:
         yield
     except FolderUnusable as error:
-        raise UsageFault(str(error)) from error
+        raise UsageFault(error.text) from error
     except OutcomeUnknown:
         raise
     except TillBusy as error:
-        raise Busy(str(error)) from error
+        raise Busy(error.text) from error
     except TillError as error:
-        raise Refusal(str(error)) from error
+        raise Refusal(error.text) from error
 
 
 def require_plugin(till: Till) -> None:

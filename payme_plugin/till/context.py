@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hookspecs import HookFailed, PosPlugins, Slip, Ui
+from payme_plugin.locale import Message, message
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +35,15 @@ _log = logging.getLogger("pos.till")
 
 
 class TillError(Exception):
-    """The till can't do what it was asked to; the text is one sentence that says what, where and what helps."""
+    """The till can't do what it was asked to; ``str`` returns its text in English.
+
+    Attributes:
+        text: what, where, and what helps.
+    """
+
+    def __init__(self, text: Message) -> None:
+        super().__init__(str(text))
+        self.text = text
 
 
 class FolderUnusable(TillError):
@@ -42,7 +51,7 @@ class FolderUnusable(TillError):
 
     def __init__(self, path: Path, error: OSError) -> None:
         reason = error.strerror or type(error).__name__
-        super().__init__(f"the till's folder can't be used: {path}: {reason}. Name one that this user may write.")
+        super().__init__(message("till.folder_unusable", path=path, reason=reason))
 
 
 class TillBusy(TillError):
@@ -68,10 +77,8 @@ class OutcomeUnknown(TillError):
         payment_id: the payment whose outcome is unknown.
     """
 
-    def __init__(self, payment_id: str, explanation: str) -> None:
-        super().__init__(
-            f"payment {payment_id}: {explanation}; its outcome is unknown, and the next command asks again."
-        )
+    def __init__(self, payment_id: str, reason: Message | HookFailed) -> None:
+        super().__init__(message("till.outcome_unknown", payment_id=payment_id, reason=reason))
         self.payment_id = payment_id
 
 
@@ -81,7 +88,7 @@ class TillContext:
 
     Attributes:
         identity: the till's name.
-        language: the cashier's language.
+        language: the language of the till's own texts: ``ru``, ``uz`` or ``en``.
         plugins: the caller of the hooks.
         receipts: the stored receipts.
         ui: the cashier's screen and scanner.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from payme_plugin import PLUGIN_NAME
+from payme_plugin.locale import message
 from payme_plugin.till.context import FolderUnusable, TillBusy
 
 if TYPE_CHECKING:
@@ -93,8 +94,7 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            message = f"another command works at the till in {folder}; wait until it has ended."
-            raise TillBusy(message) from error
+            raise TillBusy(message("till.busy", path=folder)) from error
         yield
     finally:
         os.close(descriptor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from hookspecs import (
     ReversalResult,
     ReversalStatus,
 )
+from payme_plugin.locale import Message, message
 from payme_plugin.till.context import NoPlugin, OutcomeUnknown, UnknownPayment
 from payme_plugin.till.receipts import Refund, StoredReceipt
 
@@ -25,21 +25,7 @@ if TYPE_CHECKING:
     from hookspecs import Item
     from payme_plugin.till.context import TillContext
 
-__all__ = ["TEXTS", "Reversal", "cancel_payment", "refund_payment", "repeat_refund"]
-
-TEXTS = {
-    "already-reversed": {
-        "ru": "Этот чек уже аннулирован или возвращён.\nВторой раз деньги не выдавать.",
-        "uz": "Bu chek allaqachon bekor qilingan yoki qaytarilgan.\nPulni ikkinchi marta bermang.",
-        "en": "This sale is annulled or refunded already.\nDo not pay the money out again.",
-    },
-    "not-checked": {
-        "ru": "Возврат не проверен: сбой модуля оплаты.\nВозврат не закрыт. Повторите или позовите администратора.",
-        "uz": "Qaytarish tekshirilmadi: toʻlov modulida nosozlik.\nQaytarish yopilmadi. Administratorni chaqiring.",
-        "en": "The refund was not checked: a payment module failed.\nIt is not closed. Repeat it or call for help.",
-    },
-}
-"""What the till itself tells the cashier, by rule and language; the plugins tell the rest."""
+__all__ = ["Reversal", "cancel_payment", "refund_payment", "repeat_refund"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +58,13 @@ def cancel_payment(till: TillContext, payment_id: str, reason: str) -> Reversal:
     """
     sale, record = _paid(till, payment_id, or_pending=True)
     if sale.annulled or till.receipts.refunds_of(payment_id):
-        return _refused(record, [_violation(till, "already-reversed")])
+        return _refused(record, [_violation(till, "already-reversed", message("till.already_reversed"))])
     till.receipts.store(replace(sale, cancelling=payment_id))
     request = CancelRequest(payment=record, receipt=sale.for_plugins(till.identity, as_open=True), reason=reason)
     try:
         result = till.plugins.on_cancel(request, till.ui)
     except HookFailed as failure:
-        raise OutcomeUnknown(payment_id, str(failure)) from failure
+        raise OutcomeUnknown(payment_id, failure) from failure
     if _is_returned(result):
         till.receipts.annul(sale.number)
     else:
@@ -107,7 +93,7 @@ def refund_payment(
     sale, record = _paid(till, payment_id)
     begun = till.receipts.refunds_of(payment_id)
     if sale.annulled or sale.cancelling or any(not refund.is_open for refund in begun):
-        return _refused(record, [_violation(till, "already-reversed")])
+        return _refused(record, [_violation(till, "already-reversed", message("till.already_reversed"))])
     if begun:
         return repeat_refund(till, begun[0])
     chosen = sale.items if items is None else items
@@ -125,7 +111,7 @@ def refund_payment(
     try:
         violations = till.plugins.validate_refund(request)
     except HookFailed:
-        violations = [_violation(till, "not-checked")]
+        violations = [_violation(till, "not-checked", message("till.not_checked"))]
     if violations:
         till.receipts.annul(receipt.number)
         return _refused(record, violations)
@@ -138,8 +124,8 @@ def repeat_refund(till: TillContext, receipt: StoredReceipt) -> Reversal:
     It is not validated again: it may have returned the money already, which only ``on_full_refund`` knows.
     """
     if receipt.refund is None:
-        message = f"receipt {receipt.number} is not a refund"
-        raise ValueError(message)
+        error = f"receipt {receipt.number} is not a refund"
+        raise ValueError(error)
     return _refund(till, receipt, _refund_request(till, receipt, receipt.refund))
 
 
@@ -162,7 +148,7 @@ def _refund(till: TillContext, receipt: StoredReceipt, request: RefundRequest) -
     try:
         result = till.plugins.on_full_refund(request, till.ui)
     except HookFailed as failure:
-        raise OutcomeUnknown(payment_id, str(failure)) from failure
+        raise OutcomeUnknown(payment_id, failure) from failure
     if _is_returned(result):
         till.close(receipt)
     else:
@@ -180,8 +166,7 @@ def _paid(till: TillContext, payment_id: str, *, or_pending: bool = False) -> tu
         if or_pending and tender.status is None:
             kind, amount = tender.payment_type, tender.amount
             return sale, PaymentRecord(payment_id=payment_id, payment_type=kind, amount=amount)
-    message = f"this till has no paid payment {payment_id!r}."
-    raise UnknownPayment(message)
+    raise UnknownPayment(message("till.unknown_payment", payment_id=payment_id))
 
 
 def _is_returned(result: ReversalResult | None) -> bool:
@@ -191,16 +176,14 @@ def _is_returned(result: ReversalResult | None) -> bool:
 def _reversal(till: TillContext, payment_id: str, result: ReversalResult | None) -> Reversal:
     """Print the slips of a reversal and return it."""
     if result is None:
-        message = f"no plugin in service answers for payment {payment_id}; nothing was returned."
-        raise NoPlugin(message)
+        raise NoPlugin(message("till.no_plugin_for_payment", payment_id=payment_id))
     for slip in result.slips:
         till.print_slip(slip)
     return Reversal(payment_id=payment_id, result=result)
 
 
-def _violation(till: TillContext, rule: str) -> RefundViolation:
-    language = re.split(r"[-_.@]", till.language, maxsplit=1)[0].lower()
-    return RefundViolation(rule=rule, message=TEXTS[rule].get(language, TEXTS[rule]["ru"]))
+def _violation(till: TillContext, rule: str, text: Message) -> RefundViolation:
+    return RefundViolation(rule=rule, message=text.text(till.language))
 
 
 def _refused(record: PaymentRecord, violations: Sequence[RefundViolation]) -> Reversal:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from hookspecs import GoodsKind, HookFailed, Item, PaymentRequest, PaymentResult, PaymentStatus
+from payme_plugin.locale import message
 from payme_plugin.till.context import NoPlugin, OutcomeUnknown, PaymentMismatch
 from payme_plugin.till.receipts import StoredReceipt, Tender
 
@@ -67,8 +68,9 @@ def take_payment(
     else:
         receipt, tender = found
         if tender.amount != total:
-            message = f"payment id {payment_id} belongs to a sale of {tender.amount} tiyin, not {total}; take a new id."
-            raise PaymentMismatch(message)
+            raise PaymentMismatch(
+                message("till.payment_mismatch", payment_id=payment_id, amount=tender.amount, total=total)
+            )
         if tender.status is PaymentStatus.PAID and not receipt.is_open:
             result = _result(till, receipt, tender, qr_code=None, repeated=True)
             return Payment(payment_id=payment_id, number=receipt.number, result=result)
@@ -139,13 +141,12 @@ def _result(
     try:
         result = till.plugins.on_payment(request, till.ui)
     except HookFailed as failure:
-        raise OutcomeUnknown(tender.payment_id, str(failure)) from failure
+        raise OutcomeUnknown(tender.payment_id, failure) from failure
     if result is None:
-        message = f"no plugin in service answers for tender {tender.payment_type}; nothing was charged."
-        raise NoPlugin(message)
+        raise NoPlugin(message("till.no_plugin_for_tender", number=tender.payment_type))
     paid = None if result.payment is None else (result.payment.payment_id, result.payment.amount, result.amount)
     if result.status is PaymentStatus.PAID and paid != (tender.payment_id, tender.amount, tender.amount):
-        raise OutcomeUnknown(tender.payment_id, "the plugin's record of it does not fit the sale")
+        raise OutcomeUnknown(tender.payment_id, message("till.record_misfit"))
     return result
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 import uuid
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, final
 
 from hookspecs import BaseUi, HookFailed, PosPlugins, ReceiptKind, Ui
+from payme_plugin.locale import message
 from payme_plugin.till.context import NoPlugin, OutcomeUnknown, PrintSlip, TillContext
 from payme_plugin.till.host import PAYMENT_TYPE, TillHost, locked
 from payme_plugin.till.receipts import ReceiptStore
@@ -49,7 +51,7 @@ class Restored:
     Attributes:
         number: its number.
         payment_id: its payment, or None.
-        outcome: the name of the result, ``CLOSED``, or why it is still unfinished.
+        outcome: the name of the result, ``CLOSED``, or why it is still unfinished, in the till's language.
         is_unknown: a plugin failed, so that it must be repeated before ``on_ready``.
     """
 
@@ -113,9 +115,7 @@ class Till:
     def _start(self) -> TillContext:
         receipts = ReceiptStore(self.folder / "receipts")
         for path in receipts.unreadable:
-            self.notice(
-                f"till.{path.name}", f"{path} is damaged and left as it is; its payments are shown, not decided."
-            )
+            self.notice(f"till.{path.name}", message("till.receipt_damaged", path=path).text(self._language))
         host = TillHost(
             folder=self.folder,
             receipts=receipts,
@@ -131,7 +131,7 @@ class Till:
         plugins.on_start(host)
         return TillContext(
             identity=host.identity,
-            language=self.language,
+            language=self._language,
             plugins=plugins,
             receipts=receipts,
             ui=self.ui,
@@ -148,6 +148,12 @@ class Till:
         Money effect: may cancel, later; see ``PosPlugins.on_stop``.
         """
         self._running.close()
+
+    @property
+    def _language(self) -> str:
+        """The language of the till's own texts, without region and script; Russian if there are none in it."""
+        language = re.split(r"[-_.@]", self.language, maxsplit=1)[0].lower()
+        return language if language in {"uz", "en"} else "ru"
 
     @property
     def identity(self) -> str:
@@ -226,7 +232,7 @@ class Till:
         try:
             outcome = self._finish(replace(self._context, ui=_AbsentBuyer(self.ui)), receipt)
         except (NoPlugin, OutcomeUnknown) as error:
-            outcome, is_unknown = str(error), isinstance(error, OutcomeUnknown)
+            outcome, is_unknown = error.text.text(self._language), isinstance(error, OutcomeUnknown)
         if outcome is None:
             return None
         return Restored(number=receipt.number, payment_id=receipt.payment_id, outcome=outcome, is_unknown=is_unknown)

@@ -91,7 +91,7 @@ def test_where_no_plugin_answers_nothing_was_charged(pay_with: Callable[[str], E
     ended = pay_with(SILENT)
 
     assert (ended.code, ended.out) == (1, "")
-    assert ended.sentences == ["no plugin in service answers for tender 141; nothing was charged."]
+    assert ended.sentences == ["No plugin in service answers for tender 141; nothing was charged."]
 
 
 def test_a_plugin_that_fails_leaves_the_outcome_unknown_and_the_next_command_asks_again(

@@ -209,7 +209,7 @@ def test_only_a_paid_payment_can_be_given_back(shop: Shop, reverse: str) -> None
     for unpaid in ("p1", "nobody"):
         ended = shop.run(reverse, unpaid, "--json")
         assert (ended.code, ended.out) == (1, "")
-        assert ended.sentences == [f"this till has no paid payment {unpaid!r}."]
+        assert ended.sentences == [f"This till has no paid payment {unpaid}."]
     assert len(shop.sandbox.requests) == before
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
 from hookspecs import ReversalResult, ReversalStatus
-from payme_plugin.till.reversal import TEXTS
+from payme_plugin.locale import message
+from payme_plugin.till.context import OutcomeUnknown, UnknownPayment
 from tests.till.conftest import pay
 
 if TYPE_CHECKING:
     from hookspecs import RefundRequest, RefundViolation
     from tests.till.conftest import ScriptedPlugin, Shop
+
+
+def not_an_answer(_: object) -> NoReturn:
+    raise RuntimeError("no answer")
+
 
 LANGUAGES = [("ru", "Этот чек уже"), ("uz", "Bu chek allaqachon"), ("en", "This sale is"), ("uz_UZ.UTF-8", "Bu chek")]
 
@@ -47,9 +53,29 @@ def test_a_refund_that_could_not_be_validated_is_refused_in_the_tills_language(
     assert violation.message.startswith(begins)
 
 
-@pytest.mark.parametrize("rule", TEXTS)
-def test_every_text_says_what_happened_and_what_to_do_in_each_language(rule: str) -> None:
-    texts = [TEXTS[rule][language] for language in ("ru", "uz", "en")]
+@pytest.mark.parametrize("text", ["till.already_reversed", "till.not_checked"])
+def test_a_text_for_the_cashier_says_what_happened_and_what_to_do_in_two_lines(text: str) -> None:
+    for language in ("ru", "uz", "en"):
+        lines = message(text).text(language).split("\n")
+        assert (len(lines), max(map(len, lines)) <= 90) == (2, True)
 
-    assert len(set(texts)) == 3
-    assert all(len(text.split("\n")) == 2 and max(map(len, text.split("\n"))) <= 90 for text in texts)
+
+def test_an_error_has_a_text_in_each_language_with_values_from_outside_escaped(shop: Shop) -> None:
+    with shop.till() as till, pytest.raises(UnknownPayment) as raised:
+        till.refund("p\x1b\u202e1")
+
+    assert str(raised.value) == "This till has no paid payment p\\x1b\\u202e1."
+    assert raised.value.text.text("ru") == "У этой кассы нет проведённой оплаты p\\x1b\\u202e1."
+
+
+def test_what_is_still_unfinished_after_a_restart_is_explained_in_the_tills_language(
+    shop: Shop, plugin: ScriptedPlugin
+) -> None:
+    plugin.payment = not_an_answer
+    with shop.till() as till, pytest.raises(OutcomeUnknown):
+        pay(till, 100, goods="Хлеб", payment_id="p1")
+    with shop.till() as till:
+        (restored,) = till.restore()
+
+    assert restored.outcome.startswith("Оплата p1: on_payment")
+    assert restored.outcome.endswith("Её результат неизвестен, следующая команда спросит ещё раз.")
