@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from payme_plugin.cli.demo.report import DemoReport
     from payme_plugin.cli.demo.steps import Step
     from payme_plugin.sandbox import Behaviour
-    from payme_plugin.till import BookedReceipt, Payment
+    from payme_plugin.till import StoredReceipt, Payment
 
 __all__ = ["Code", "DemoShop", "Outcome"]
 
@@ -207,7 +207,7 @@ def _outcome(done: Payment | Reversal) -> Outcome:
     return f"{done.result.status.name} ({reason})" if reason else done.result.status.name, done.result.message
 
 
-def _net(receipts: Sequence[BookedReceipt]) -> int:
+def _net(receipts: Sequence[StoredReceipt]) -> int:
     """Return the tiyin of closed sales less those of closed refunds."""
     closed = [each for each in receipts if each.closed_at is not None and not each.annulled]
     refunded = sum(each.refund.amount for each in closed if each.refund is not None)
