@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from payme_plugin.till.context import FolderUnusable, OutcomeUnknown, TillBusy, TillError, print_slip
 from payme_plugin.till.host import locked, reference_identity
-from payme_plugin.till.receipts import ReceiptStore
+from payme_plugin.till.receipts import ReceiptStore, StoredReceipt
 from payme_plugin.till.reversal import Reversal
 from payme_plugin.till.sale import Payment, one_line_sale
 from payme_plugin.till.terminal_log import TerminalLogFormatter, stderr_log, terminal_log
@@ -17,6 +17,7 @@ __all__ = [
     "ReceiptStore",
     "Restored",
     "Reversal",
+    "StoredReceipt",
     "TerminalLogFormatter",
     "Till",
     "TillBusy",

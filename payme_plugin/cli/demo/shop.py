@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from payme_plugin.cli.demo.report import DemoReport
     from payme_plugin.cli.demo.steps import Step
     from payme_plugin.sandbox import Behaviour
-    from payme_plugin.till import StoredReceipt, Payment
+    from payme_plugin.till import Payment, StoredReceipt
 
 __all__ = ["Code", "DemoShop", "Outcome"]
 
