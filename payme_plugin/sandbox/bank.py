@@ -2,7 +2,7 @@
 
 Time is handed in as Unix milliseconds and never runs back: an earlier moment counts as the latest one seen. Readers
 change nothing. Money is held for a receipt from state 3 until 50, and ``movements`` lists every time it came or went.
-Two threads that change one bank need a lock around it; ``Desk`` has it.
+A bank that several threads change needs a lock; ``Gateway`` has one.
 """
 
 from __future__ import annotations
@@ -11,33 +11,34 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from payme_plugin.paymego.states import ReceiptState
-from payme_plugin.sandbox import params as checked
-from payme_plugin.sandbox.behaviour import Behaviour, BuyerAction, CancelPlan
-from payme_plugin.sandbox.buyer_code import MARK, read_code
-from payme_plugin.sandbox.errors import (
-    CODE_EXPIRED,
-    CODE_UNKNOWN,
-    CODE_USED,
-    METHOD_NOT_FOUND,
-    NO_FUNDS,
-    NO_SUCH_RECEIPT,
-    BankError,
+from payme_plugin.sandbox.behaviour import MARK, Behaviour, BuyerAction, CancelPlan, read_code
+from payme_plugin.sandbox.jsonrpc import BankError, ErrorCode, member
+from payme_plugin.sandbox.receipt import (
+    Buyer,
+    Receipt,
+    ReceiptView,
+    Step,
+    cancel_steps,
+    confirmed_steps,
+    payment_steps,
+    staff_step,
 )
-from payme_plugin.sandbox.receipt import Buyer, Receipt, ReceiptView
-from payme_plugin.sandbox.walk import Step, cancellation_walk, confirmed_walk, payment_walk, staff_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from payme_plugin.sandbox.params import Params
+    from payme_plugin.sandbox.jsonrpc import JsonObject
 
 __all__ = ["CODE_LIFE_MS", "Bank", "CodeView", "Movement"]
 
 CODE_LIFE_MS = 30_000
 """A code of the buyer's phone works for less than this. Source: the manual of PaymeGO for tills."""
 
-_KASSA_ID = "65aa00112233445566778899"
+_MAX_AMOUNT = 10**12
+_MAX_PAGE = 50
+_FISCAL_TEXTS = ("message", "terminal_id", "date", "fiscal_sign")
+_POS_ID = "65aa00112233445566778899"
 
 
 @dataclass(frozen=True)
@@ -77,23 +78,23 @@ class Bank:
 
     Args:
         rng: where receipt ids and codes come from.
-        cancel: how a cancellation goes where neither the code nor ``plan_cancel`` says otherwise.
+        cancel: how a cancellation goes if neither the code nor ``plan_cancel`` says otherwise.
         buyer: whose phone and card a paid receipt shows.
-        kassa_id: the kassa that receipts name as their owner.
+        pos_id: the merchant account that receipts name as their owner.
     """
 
     def __init__(
-        self, rng: Random, *, cancel: CancelPlan | None = None, buyer: Buyer | None = None, kassa_id: str = _KASSA_ID
+        self, rng: Random, *, cancel: CancelPlan | None = None, buyer: Buyer | None = None, pos_id: str = _POS_ID
     ) -> None:
         self._rng = rng
         self._cancel_plan = cancel or CancelPlan()
         self._buyer = buyer or Buyer()
-        self._kassa_id = kassa_id
+        self._pos_id = pos_id
         self._receipts: dict[str, Receipt] = {}
         self._codes: dict[str, CodeView] = {}
         self._pays: dict[str, int] = {}
         self._latest_ms = 0
-        self._methods: dict[str, Callable[[int, Params], dict[str, object] | list[object]]] = {
+        self._methods: dict[str, Callable[[int, JsonObject], dict[str, object] | list[object]]] = {
             "receipts.create": self._create,
             "receipts.pay": self._pay,
             "receipts.check": self._check,
@@ -103,8 +104,8 @@ class Bank:
             "receipts.set_fiscal_data": self._set_fiscal_data,
         }
 
-    def call(self, now_ms: int, method: str, params: Params) -> dict[str, object] | list[object]:
-        """Carry out a request of the kassa and return its ``result``: a list for ``receipts.get_all``, else an object.
+    def call(self, now_ms: int, method: str, params: JsonObject) -> dict[str, object] | list[object]:
+        """Carry out a request of the till and return its ``result``: a list for ``receipts.get_all``, else an object.
 
         Money effect: as the method says; ``receipts.pay`` may charge, ``receipts.cancel`` may return.
 
@@ -113,7 +114,7 @@ class Bank:
         """
         handler = self._methods.get(method)
         if handler is None:
-            raise BankError(METHOD_NOT_FOUND, method)
+            raise BankError(ErrorCode.METHOD_NOT_FOUND, method)
         return handler(self._moment(now_ms), params)
 
     def issue_code(self, now_ms: int, behaviour: Behaviour | None = None) -> str:
@@ -125,13 +126,13 @@ class Bank:
                 return code
 
     def plan_cancel(self, receipt_id: str, plan: CancelPlan) -> None:
-        """Let the next cancellations of a receipt go by ``plan``. KeyError where there is no such receipt."""
+        """Let the next cancellations of a receipt go by ``plan``. KeyError if there is no such receipt."""
         self._receipts[receipt_id] = replace(self._receipts[receipt_id], cancel=plan)
 
     def buyer_answers(self, now_ms: int, code: str, *, confirms: bool) -> bool:
         """Let the buyer confirm or decline by hand the payment that waits at state 1; return whether one waited.
 
-        Money effect: charges where ``confirms``.
+        Money effect: charges if ``confirms``.
         """
         now_ms = self._moment(now_ms)
         known = self._codes.get(code)
@@ -139,7 +140,7 @@ class Bank:
         if receipt is None or receipt.at(now_ms).state != ReceiptState.CHECKING:
             return False
         declined = (Step(now_ms, ReceiptState.CANCELLED, held=False),)
-        self._store(receipt.moved(now_ms, confirmed_walk(now_ms, now_ms) if confirms else declined))
+        self._store(receipt.moved(now_ms, confirmed_steps(now_ms, now_ms) if confirms else declined))
         return True
 
     def put_state(self, now_ms: int, receipt_id: str, state: int) -> None:
@@ -156,7 +157,7 @@ class Bank:
         self._store(receipt.moved(now_ms, (staff_step(receipt.at(now_ms), state, now_ms),)))
 
     def receipt(self, now_ms: int, receipt_id: str) -> ReceiptView:
-        """Return a receipt as it is at ``now_ms``. KeyError where there is no such receipt."""
+        """Return a receipt as it is at ``now_ms``. KeyError if there is no such receipt."""
         return self._receipts[receipt_id].view(now_ms)
 
     def receipts(self, now_ms: int) -> tuple[ReceiptView, ...]:
@@ -164,7 +165,7 @@ class Bank:
         return tuple(receipt.view(now_ms) for receipt in tuple(self._receipts.values()))
 
     def code(self, code: str) -> CodeView | None:
-        """Return what the bank knows of a code; ``None`` where it was neither issued nor seen."""
+        """Return what the bank knows of a code; ``None`` if it was neither issued nor seen."""
         return self._codes.get(code)
 
     def pays(self, code: str) -> int:
@@ -200,25 +201,31 @@ class Bank:
         self._receipts[receipt.receipt_id] = receipt
         return receipt
 
-    def _find(self, params: Params) -> Receipt:
-        receipt = self._receipts.get(checked.text(params, "id"))
+    def _find(self, params: JsonObject) -> Receipt:
+        receipt = self._receipts.get(member(params, "id", str))
         if receipt is None:
-            raise BankError(NO_SUCH_RECEIPT)
+            raise BankError(ErrorCode.NO_SUCH_RECEIPT)
         return receipt
 
     def _shown(self, receipt: Receipt, now_ms: int, *, language_maps: bool = False) -> dict[str, object]:
-        return receipt.as_json(now_ms, kassa_id=self._kassa_id, buyer=self._buyer, language_maps=language_maps)
+        return receipt.as_json(now_ms, pos_id=self._pos_id, buyer=self._buyer, language_maps=language_maps)
 
-    def _create(self, now_ms: int, params: Params) -> dict[str, object]:
-        checked.refuse_hold(params)
+    def _create(self, now_ms: int, params: JsonObject) -> dict[str, object]:
+        _refuse_hold(params)
+        amount, account = member(params, "amount", int), member(params, "account", dict)
+        if not 0 < amount <= _MAX_AMOUNT:
+            raise BankError(ErrorCode.BELOW_THE_LIMIT if amount <= 0 else ErrorCode.ABOVE_THE_LIMIT, "amount")
+        for name, value in account.items():
+            if type(value) not in {str, int, float}:
+                raise BankError(ErrorCode.INVALID_PARAMS, name)
         receipt = Receipt(
             receipt_id=self._new_id(),
             number=len(self._receipts) + 1,
-            amount=checked.amount(params),
-            account=checked.account(params),
-            description=checked.text(params, "description", ""),
-            detail=checked.optional_mapping(params, "detail"),
-            walk=(Step(now_ms, ReceiptState.CREATED, held=False),),
+            amount=amount,
+            account=account,
+            description=member(params, "description", str, ""),
+            detail=None if params.get("detail") is None else member(params, "detail", dict),
+            timeline=(Step(now_ms, ReceiptState.CREATED, held=False),),
         )
         return {"receipt": self._shown(self._store(receipt), now_ms)}
 
@@ -228,20 +235,20 @@ class Bank:
             if receipt_id not in self._receipts:
                 return receipt_id
 
-    def _pay(self, now_ms: int, params: Params) -> dict[str, object]:
-        token = checked.text(params, "token")
+    def _pay(self, now_ms: int, params: JsonObject) -> dict[str, object]:
+        token = member(params, "token", str)
         self._pays[token] = self._pays.get(token, 0) + 1
-        checked.refuse_hold(params)
+        _refuse_hold(params)
         receipt = self._find(params)
         if receipt.at(now_ms).state != ReceiptState.CREATED:
-            raise BankError(NO_SUCH_RECEIPT)
+            raise BankError(ErrorCode.NO_SUCH_RECEIPT)
         behaviour = self._take_code(now_ms, token, receipt.receipt_id)
         if behaviour.action is BuyerAction.LACKS_FUNDS:
-            raise BankError(NO_FUNDS)
+            raise BankError(ErrorCode.NO_FUNDS)
         if behaviour.error_code is not None:
             raise BankError(behaviour.error_code)
         paying = replace(receipt, code=token, cancel=behaviour.cancel or receipt.cancel)
-        return {"receipt": self._shown(self._store(paying.moved(now_ms, payment_walk(behaviour, now_ms))), now_ms)}
+        return {"receipt": self._shown(self._store(paying.moved(now_ms, payment_steps(behaviour, now_ms))), now_ms)}
 
     def _take_code(self, now_ms: int, code: str, receipt_id: str) -> Behaviour:
         """Use a code up and return what the buyer does; a code that spells its behaviour is issued at first sight."""
@@ -249,22 +256,22 @@ class Bank:
         if known is None:
             spelt = read_code(code)
             if spelt is None:
-                raise BankError(CODE_UNKNOWN)
+                raise BankError(ErrorCode.CODE_UNKNOWN)
             known = self._know(code, now_ms, spelt)
         if known.used_by is not None:
-            raise BankError(CODE_USED)
+            raise BankError(ErrorCode.CODE_USED)
         if now_ms >= known.expires_ms:
-            raise BankError(CODE_EXPIRED)
+            raise BankError(ErrorCode.CODE_EXPIRED)
         self._codes[code] = replace(known, used_by=receipt_id)
         return known.behaviour
 
-    def _check(self, now_ms: int, params: Params) -> dict[str, object]:
+    def _check(self, now_ms: int, params: JsonObject) -> dict[str, object]:
         return {"state": int(self._find(params).at(now_ms).state)}
 
-    def _get(self, now_ms: int, params: Params) -> dict[str, object]:
+    def _get(self, now_ms: int, params: JsonObject) -> dict[str, object]:
         return {"receipt": self._shown(self._find(params), now_ms)}
 
-    def _cancel(self, now_ms: int, params: Params) -> dict[str, object]:
+    def _cancel(self, now_ms: int, params: JsonObject) -> dict[str, object]:
         receipt = self._find(params)
         state = receipt.at(now_ms).state
         if state not in {ReceiptState.CANCELLING, ReceiptState.CANCELLED}:
@@ -282,14 +289,28 @@ class Bank:
         if refused_with is not None:
             raise BankError(refused_with)
         turned_back = receipt.first_ms(now_ms, ReceiptState.CANCELLING) != 0
-        return cancellation_walk(plan, now_ms, held=here.held, turned_back=turned_back)
+        return cancel_steps(plan, now_ms, held=here.held, turned_back=turned_back)
 
-    def _get_all(self, now_ms: int, params: Params) -> list[object]:
-        begin_ms, end_ms, offset, count = checked.page(params)
-        chosen = [one for one in self._receipts.values() if begin_ms <= one.walk[0].at_ms <= end_ms]
+    def _get_all(self, now_ms: int, params: JsonObject) -> list[object]:
+        begin_ms, end_ms = member(params, "from", int), member(params, "to", int)
+        offset, count = member(params, "offset", int, 0), member(params, "count", int, _MAX_PAGE)
+        if offset < 0 or not 1 <= count <= _MAX_PAGE:
+            raise BankError(ErrorCode.INVALID_PARAMS, "offset" if offset < 0 else "count")
+        chosen = [one for one in self._receipts.values() if begin_ms <= one.timeline[0].at_ms <= end_ms]
         return [self._shown(receipt, now_ms, language_maps=True) for receipt in chosen[offset : offset + count]]
 
-    def _set_fiscal_data(self, _now_ms: int, params: Params) -> dict[str, object]:
-        receipt = self._find(params)
-        self._store(replace(receipt, fiscal_data=checked.fiscal_data(params)))
+    def _set_fiscal_data(self, _now_ms: int, params: JsonObject) -> dict[str, object]:
+        receipt, data = self._find(params), member(params, "fiscal_data", dict)
+        member(data, "receipt_id", int)
+        member(data, "qr_code_url", str)
+        member(data, "status_code", int, 0)
+        for name in _FISCAL_TEXTS:
+            member(data, name, str, "")
+        self._store(replace(receipt, fiscal_data=data))
         return {"success": True}
+
+
+def _refuse_hold(params: JsonObject) -> None:
+    """Refuse ``hold``: holding money needs an agreement, which a merchant account of the sandbox does not have."""
+    if member(params, "hold", bool, default=False):
+        raise BankError(ErrorCode.INVALID_PARAMS, "hold")

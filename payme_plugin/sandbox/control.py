@@ -1,166 +1,142 @@
-"""Control calls as JSON: behaviours and faults in, the wire log and the receipts out. Pure functions."""
+"""The control calls: what a test or the buyer's phone asks of the sandbox, JSON in and JSON out. It knows no HTTP."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, fields
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
 from enum import Enum
-from typing import TYPE_CHECKING, TypeVar
+from types import NoneType
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
-from payme_plugin.sandbox.behaviour import Behaviour, BuyerAction, CancelPlan
-from payme_plugin.sandbox.faults import Fault, FaultKind
+from payme_plugin.sandbox.behaviour import Behaviour, CancelPlan
+from payme_plugin.sandbox.faults import Fault
 
 if TYPE_CHECKING:
-    from payme_plugin.sandbox.desk import WireRequest
-    from payme_plugin.sandbox.receipt import ReceiptView
+    from payme_plugin.sandbox.gateway import Gateway
+    from payme_plugin.sandbox.jsonrpc import JsonObject
 
-__all__ = [
-    "ControlError",
-    "answer_from",
-    "behaviour_from",
-    "code_from",
-    "fault_as_json",
-    "fault_from",
-    "receipt_as_json",
-    "request_as_json",
-]
+__all__ = ["CALLS", "ControlCall"]
+
+ControlCall = Callable[["Gateway", "JsonObject"], object]
+Model = TypeVar("Model")
+
+_JSON_NAMES = {"action": "behaviour"}
+_TYPE_NAMES = {NoneType: "null", bool: "true", int: "a whole number", float: "a number", str: "a text"}
 
 
-class ControlError(ValueError):
-    """A control call that can't be used; its text says why, and what is allowed."""
+@dataclass(frozen=True)
+class _BuyerAnswer:
+    code: str
+    confirms: bool
 
 
-Choice = TypeVar("Choice", bound=Enum)
-
-_BEHAVIOUR_KEYS = ("behaviour", "after_s", "error_code", "cancel")
-_CANCEL_KEYS = tuple(one.name for one in fields(CancelPlan))
-_FAULT_KEYS = tuple(one.name for one in fields(Fault))
+@dataclass(frozen=True)
+class _Code:
+    code: str
 
 
-def behaviour_from(document: Mapping[str, object]) -> Behaviour:
-    """Return the behaviour in ``{"behaviour": "confirms", "after_s": 3, "error_code": ..., "cancel": {...}}``.
-
-    Every key may be missing; the buyer pays at once then.
-
-    Raises:
-        ControlError: an unknown key, a wrong type, or a value that is not allowed; the text names it.
-    """
-    _only(document, _BEHAVIOUR_KEYS)
-    cancel = document.get("cancel")
-    if cancel is not None and not isinstance(cancel, Mapping):
-        raise ControlError("cancel must be an object")
-    return Behaviour(
-        action=_choice(BuyerAction, document, "behaviour", BuyerAction.PAYS),
-        after_s=_number(document, "after_s", 0.0),
-        error_code=_optional_integer(document, "error_code", None),
-        cancel=None if cancel is None else _cancel_plan_from(cancel),
-    )
+def _issue_code(gateway: Gateway, document: JsonObject) -> object:
+    return {"code": gateway.issue_code(_structure(Behaviour, document))}
 
 
-def _cancel_plan_from(document: Mapping[str, object]) -> CancelPlan:
-    _only(document, _CANCEL_KEYS)
-    turns_back = document.get("turns_back_after_s")
-    return CancelPlan(
-        settle_s=_number(document, "settle_s", CancelPlan.settle_s),
-        refused_with=_optional_integer(document, "refused_with", None),
-        turns_back_after_s=None if turns_back is None else _number(document, "turns_back_after_s", 0.0),
-        busy_with=_optional_integer(document, "busy_with", None),
-    )
+def _faults(gateway: Gateway, _: JsonObject) -> object:
+    return [asdict(fault) for fault in gateway.faults]
 
 
-def fault_from(document: Mapping[str, object]) -> Fault:
-    """Return the fault in ``{"kind": "answer-lost", "method": "receipts.pay", "times": 1, ...}``.
-
-    Raises:
-        ControlError: no kind, an unknown key, a wrong type, or a value that is not allowed; the text names it.
-    """
-    _only(document, _FAULT_KEYS)
-    method = document.get("method")
-    if method is not None and not isinstance(method, str):
-        raise ControlError("method must be a text, 'receipts.pay' say, or null for any")
-    return Fault(
-        kind=_choice(FaultKind, document, "kind", None),
-        method=method,
-        times=_optional_integer(document, "times", Fault.times),
-        skip=_integer(document, "skip", Fault.skip),
-        after_s=_number(document, "after_s", Fault.after_s),
-        error_code=_integer(document, "error_code", Fault.error_code),
-        status=_integer(document, "status", Fault.status),
-    )
+def _inject(gateway: Gateway, document: JsonObject) -> object:
+    gateway.inject(_structure(Fault, document))
+    return _faults(gateway, document)
 
 
-def code_from(document: Mapping[str, object]) -> str:
-    """Return the code in ``{"code": "..."}``.
-
-    Raises:
-        ControlError: it has none; the text does not repeat it.
-    """
-    code = document.get("code")
-    if not isinstance(code, str):
-        raise ControlError("code must be a text")
-    return code
+def _clear_faults(gateway: Gateway, document: JsonObject) -> object:
+    gateway.clear_faults()
+    return _faults(gateway, document)
 
 
-def answer_from(document: Mapping[str, object]) -> tuple[str, bool]:
-    """Return the code and the buyer's answer in ``{"code": "...", "confirms": true}``.
-
-    Raises:
-        ControlError: one of them is missing.
-    """
-    confirms = document.get("confirms")
-    if not isinstance(confirms, bool):
-        raise ControlError("confirms must be true or false")
-    return code_from(document), confirms
+def _requests(gateway: Gateway, _: JsonObject) -> object:
+    return [asdict(request) for request in gateway.requests]
 
 
-def fault_as_json(fault: Fault) -> dict[str, object]:
-    """Return a fault in the form that ``fault_from`` reads."""
-    return {**asdict(fault), "kind": fault.kind.value}
+def _receipts(gateway: Gateway, _: JsonObject) -> object:
+    return [{name: value for name, value in asdict(one).items() if name != "code"} for one in gateway.receipts()]
 
 
-def request_as_json(request: WireRequest) -> dict[str, object]:
-    """Return a line of the wire log."""
-    return {**asdict(request), "fault": request.fault.value if request.fault else None}
+def _phone_code(gateway: Gateway, document: JsonObject) -> object:
+    code = gateway.issue_code(_structure(Behaviour, document))
+    return {"code": code, "svg": _svg(code), **_status(gateway, code)}
 
 
-def receipt_as_json(receipt: ReceiptView) -> dict[str, object]:
-    """Return a receipt without the buyer's code."""
-    return {name: value for name, value in asdict(receipt).items() if name != "code"}
+def _phone_status(gateway: Gateway, document: JsonObject) -> object:
+    return _status(gateway, _structure(_Code, document).code)
 
 
-def _only(document: Mapping[str, object], allowed: tuple[str, ...]) -> None:
-    unknown = sorted(set(document) - set(allowed))
-    if unknown:
-        raise ControlError(f"unknown key {unknown[0]!r}: allowed are {', '.join(allowed)}")
+def _phone_answer(gateway: Gateway, document: JsonObject) -> object:
+    answer = _structure(_BuyerAnswer, document)
+    waited = gateway.buyer_answers(answer.code, confirms=answer.confirms)
+    return {"waited": waited, **_status(gateway, answer.code)}
 
 
-def _choice(kind: type[Choice], document: Mapping[str, object], key: str, default: Choice | None) -> Choice:
-    value = document.get(key)
-    if value is None and default is not None:
-        return default
-    for member in kind:
-        if member.value == value:
-            return member
-    raise ControlError(f"{key} is {value!r}: allowed are {', '.join(str(member.value) for member in kind)}")
+CALLS: Mapping[str, Mapping[str, ControlCall]] = {
+    "/sandbox/codes": {"POST": _issue_code},
+    "/sandbox/faults": {"GET": _faults, "POST": _inject, "DELETE": _clear_faults},
+    "/sandbox/requests": {"GET": _requests},
+    "/sandbox/receipts": {"GET": _receipts},
+    "/phone/codes": {"POST": _phone_code},
+    "/phone/status": {"POST": _phone_status},
+    "/phone/answer": {"POST": _phone_answer},
+}
+"""The calls by path and method. One raises ``ValueError`` for a document that it can't use; the text says why."""
 
 
-def _number(document: Mapping[str, object], key: str, default: float) -> float:
-    value = document.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ControlError(f"{key} is {value!r}: a number is allowed")
+def _status(gateway: Gateway, code: str) -> dict[str, object]:
+    """Return what the phone shows of its code; an unknown one has no time left."""
+    known = gateway.code(code)
+    if known is None:
+        return {"left_ms": 0, "used": False, "state": None, "amount": None}
+    view, receipt, left_ms = known
+    state, amount = (receipt.state, receipt.amount) if receipt else (None, None)
+    return {"left_ms": left_ms, "used": view.used_by is not None, "state": state, "amount": amount}
+
+
+def _svg(code: str) -> str | None:
+    """Return the QR of ``code`` as an SVG element that scales with its box; ``None`` without segno."""
     try:
-        return float(value)
-    except OverflowError:
-        raise ControlError(f"{key} is too large") from None
+        import segno  # noqa: PLC0415 - an extra: without it the phone shows only the digits
+    except ImportError:
+        return None
+    return segno.make(code, micro=False, error="m").svg_inline(omitsize=True, border=4, title="QR", lineclass=None)
 
 
-def _integer(document: Mapping[str, object], key: str, default: int) -> int:
-    value = document.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ControlError(f"{key} is {value!r}: a whole number is allowed")
-    return value
+def _structure(model: type[Model], document: JsonObject) -> Model:
+    """Return the dataclass ``model`` with the values of a JSON object.
+
+    Raises:
+        ValueError: an unknown or missing key, or a value that is not allowed; the text names it.
+    """
+    own = {_JSON_NAMES.get(one.name, one.name): one for one in fields(model)}  # type: ignore[arg-type]
+    for name in document:
+        if name not in own:
+            raise ValueError(f"unknown key {name!r:.60}: allowed are {', '.join(own)}")
+    kinds = get_type_hints(model)
+    given = {name: None for name, one in own.items() if one.default is MISSING} | dict(document)
+    return model(**{own[name].name: _value(name, kinds[own[name].name], value) for name, value in given.items()})
 
 
-def _optional_integer(document: Mapping[str, object], key: str, default: int | None) -> int | None:
-    value = document.get(key, default)
-    return None if value is None else _integer({key: value}, key, 0)
+def _value(name: str, kind: Any, value: object) -> object:  # noqa: ANN401 - an annotation
+    kinds = get_args(kind) or (kind,)
+    for one in kinds:
+        if type(value) is one:
+            return value
+        if one is float and type(value) is int:
+            return float(value)
+        if issubclass(one, Enum) and value in [member.value for member in one]:
+            return one(value)
+        if one is CancelPlan and isinstance(value, dict):
+            return _structure(one, value)
+    raise ValueError(f"{name} is {value!r:.60}: allowed are {', '.join(map(_allowed, kinds))}")
+
+
+def _allowed(kind: type) -> str:
+    if issubclass(kind, Enum):
+        return ", ".join(member.value for member in kind)
+    return _TYPE_NAMES.get(kind, "an object")

@@ -1,20 +1,27 @@
-"""Faults between a kassa and the bank, as pure data: the server plays them on a socket, a simulator on virtual time."""
+"""Faults between a till and the bank, as pure data: the server plays them on a socket, a simulator on virtual time."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from payme_plugin.sandbox.errors import INTERNAL_ERROR
+from payme_plugin.paymego.states import ReceiptState
+from payme_plugin.sandbox.jsonrpc import ErrorCode
 
-__all__ = ["Fault", "FaultKind", "FaultPlan"]
+if TYPE_CHECKING:
+    from payme_plugin.sandbox.jsonrpc import JsonObject
+
+__all__ = ["Fault", "FaultKind", "FaultPlan", "altered"]
 
 _LONGEST_DELAY_S = 86_400.0
+_OTHER_RECEIPT_ID = "0" * 23 + "1"
 
 
 class FaultKind(Enum):
-    """What goes wrong. ``effect`` says whether the bank carries the request out all the same."""
+    """What goes wrong. ``effect`` says whether the bank carries out the request nevertheless."""
 
     REQUEST_LOST = "request-lost"
     """The connection closes before the effect."""
@@ -25,7 +32,7 @@ class FaultKind(Enum):
     SILENT_AFTER_EFFECT = "silent-after-effect"
     """The effect happens, no answer comes, and the connection stays open."""
     REQUEST_DELAYED = "request-delayed"
-    """The effect and the answer come ``after_s`` late, even when the kassa has hung up meanwhile."""
+    """The effect and the answer come ``after_s`` late, even if the till has hung up meanwhile."""
     ANSWER_DELAYED = "answer-delayed"
     """The effect happens at once, the answer comes ``after_s`` late."""
     ERROR = "error"
@@ -37,7 +44,7 @@ class FaultKind(Enum):
     FOREIGN_ID = "foreign-id"
     """The answer repeats another id than the request's."""
     FOREIGN_RECEIPT = "foreign-receipt"
-    """The answer has the request's id, and speaks of another receipt of another amount, which is paid."""
+    """The answer has the request's id, and shows another receipt of another amount, which is paid."""
     HTTP_ERROR = "http-error"
     """HTTP ``status`` instead of the effect."""
     HTTP_ERROR_AFTER_EFFECT = "http-error-after-effect"
@@ -49,7 +56,7 @@ class FaultKind(Enum):
 
     @property
     def effect(self) -> bool:
-        """Whether the bank carries the request out."""
+        """Whether the bank carries out the request."""
         return self not in _WITHOUT_EFFECT
 
 
@@ -65,9 +72,9 @@ class Fault:
 
     Attributes:
         kind: what goes wrong.
-        method: the method that it befalls, ``receipts.pay`` say; ``None``: any.
+        method: the method that it befalls, e.g. ``receipts.pay``; ``None``: any.
         times: how often; ``None``: always.
-        skip: how many requests of that method pass unharmed before it.
+        skip: how many requests of that method pass before it.
         after_s: the delay of REQUEST_DELAYED and ANSWER_DELAYED.
         error_code: the answer of ERROR and ERROR_AFTER_EFFECT.
         status: the HTTP status of HTTP_ERROR and HTTP_ERROR_AFTER_EFFECT.
@@ -81,7 +88,7 @@ class Fault:
     times: int | None = 1
     skip: int = 0
     after_s: float = 0.0
-    error_code: int = INTERNAL_ERROR
+    error_code: int = ErrorCode.INTERNAL_ERROR
     status: int = 500
 
     def __post_init__(self) -> None:
@@ -92,9 +99,9 @@ class Fault:
         if not (math.isfinite(self.after_s) and 0 <= self.after_s <= _LONGEST_DELAY_S):
             raise ValueError(f"after_s is {self.after_s!r}: seconds from 0 to {_LONGEST_DELAY_S:g} are allowed")
         if self.error_code >= 0:
-            raise ValueError(f"error_code is {self.error_code}: an error code is below zero")
+            raise ValueError(f"error_code is {self.error_code}: an error code is negative, e.g. -31800")
         if self.status not in _STATUSES:
-            raise ValueError(f"status is {self.status}: 300 to 599 but 304 are allowed")
+            raise ValueError(f"status is {self.status}: 300 to 599 except 304 are allowed")
 
 
 class FaultPlan:
@@ -117,7 +124,7 @@ class FaultPlan:
         self._live = ()
 
     def take(self, method: str) -> Fault | None:
-        """Return the fault that befalls this request of ``method``, and count it; ``None`` where it passes unharmed.
+        """Return the fault that befalls this request of ``method``, and count it; ``None`` if it passes.
 
         The first live fault for the method decides: while its ``skip`` lasts, the request passes.
         """
@@ -130,9 +137,40 @@ class FaultPlan:
 
 
 def _counted(fault: Fault) -> Fault | None:
-    """Return what is left of a fault after one request; ``None`` where that was its last."""
+    """Return what is left of a fault after one request; ``None`` if that was its last."""
     if fault.skip:
         return replace(fault, skip=fault.skip - 1)
     if fault.times is None:
         return fault
     return replace(fault, times=fault.times - 1) if fault.times > 1 else None
+
+
+def altered(answer: JsonObject, kind: FaultKind) -> JsonObject:
+    """Return ``answer`` as a fault leaves it: another id or none, another receipt; unchanged by any other fault."""
+    if kind is FaultKind.WITHOUT_ID:
+        return {name: value for name, value in answer.items() if name != "id"}
+    if kind is FaultKind.FOREIGN_ID:
+        # No request of this kind has such an id: the next number, or a longer text.
+        request_id = answer.get("id")
+        return {**answer, "id": request_id + 1 if isinstance(request_id, int) else f"{request_id}-of-another"}
+    result = answer.get("result")
+    if kind is FaultKind.FOREIGN_RECEIPT and isinstance(result, Mapping):
+        return {**answer, "result": _of_another_receipt(result)}
+    return answer
+
+
+def _of_another_receipt(result: JsonObject) -> JsonObject:
+    """Return ``result`` about another receipt, of one tiyin more, which is paid.
+
+    A result that shows only a state (``receipts.check``) shows 4, and can't be told from a true one. One that shows no
+    receipt stays as it is.
+    """
+    receipt = result.get("receipt")
+    if "state" in result:
+        return {**result, "state": int(ReceiptState.PAID)}
+    if not isinstance(receipt, Mapping):
+        return result
+    amount = receipt.get("amount")
+    paid = {"state": int(ReceiptState.PAID), "pay_time": receipt.get("create_time"), "cancel_time": 0}
+    other = {"_id": _OTHER_RECEIPT_ID, "amount": amount + 1 if isinstance(amount, int) else amount}
+    return {"receipt": {**receipt, **other, **paid}}

@@ -1,21 +1,27 @@
-"""A receipt of the bank: its facts, its walk, and what the server and the tests see of it."""
+"""A receipt of the bank: its facts, its timeline, and what the server and the tests see of it.
+
+A timeline is a tuple of steps with a time each, planned when something happens to the receipt. The state at a moment is
+the last step at or before it, so that a reader changes nothing and no timer is needed. Source of the states: the
+Subscribe API, 0-1-2-3-4 for a payment and 21-50 for a cancellation; from 3 on the money is taken.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
 from payme_plugin.paymego.states import ReceiptState
+from payme_plugin.sandbox.behaviour import Behaviour, BuyerAction, CancelPlan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from payme_plugin.sandbox.behaviour import CancelPlan
-    from payme_plugin.sandbox.walk import Step
+__all__ = ["Buyer", "Receipt", "ReceiptView", "Step", "cancel_steps", "confirmed_steps", "payment_steps", "staff_step"]
 
-__all__ = ["Buyer", "Receipt", "ReceiptView"]
-
-_SUM = 860
+_UZS = 860
+_LONGEST_STEP_MS = 100
+_TAKEN = frozenset({ReceiptState.CLOSING, ReceiptState.PAID, ReceiptState.CLOSING_QUEUED})
+_UNDECIDED = frozenset({ReceiptState.PAUSED, ReceiptState.CANCELLING})
 
 
 @dataclass(frozen=True)
@@ -34,111 +40,117 @@ class Buyer:
 
 
 @dataclass(frozen=True)
-class ReceiptView:
+class Step:
+    """A state that a receipt enters.
+
+    Attributes:
+        at_ms: when, Unix milliseconds.
+        state: the state's number.
+        held: whether Payme holds the buyer's money for this receipt from here on.
+    """
+
+    at_ms: int
+    state: int
+    held: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Facts:
+    receipt_id: str
+    amount: int
+    account: Mapping[str, object]
+    description: str
+    detail: Mapping[str, object] | None
+    fiscal_data: Mapping[str, object] | None = None
+    code: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReceiptView(_Facts):
     """A receipt as it is at one moment.
 
     Attributes:
         receipt_id: the server's id, 24 hex digits.
-        state: the state's number.
         amount: tiyin.
-        held: tiyin that Payme holds for it now: the amount or nothing.
-        created_ms: Unix milliseconds.
-        paid_ms: Unix milliseconds; 0 while it was never paid.
-        cancelled_ms: Unix milliseconds; 0 while it is not at 50.
-        account: as the kassa sent it.
-        description: as the kassa sent it.
-        detail: as the kassa sent it; ``None`` where it sent none.
+        account: as the till sent it.
+        description: as the till sent it.
+        detail: as the till sent it; ``None`` if it sent none.
         fiscal_data: as ``receipts.set_fiscal_data`` brought it last; ``None`` before.
         code: the buyer's code that paid or is paying it; ``None`` before.
+        state: the state's number.
+        held: tiyin that Payme holds for it now: the amount or 0.
+        created_ms: Unix milliseconds.
+        paid_ms: Unix milliseconds; 0 if it was never paid.
+        cancelled_ms: Unix milliseconds; 0 if it is not in state 50.
     """
 
-    receipt_id: str
     state: int
-    amount: int
     held: int
     created_ms: int
     paid_ms: int
     cancelled_ms: int
-    account: Mapping[str, object]
-    description: str
-    detail: Mapping[str, object] | None
-    fiscal_data: Mapping[str, object] | None
-    code: str | None = field(repr=False)
 
 
-@dataclass(frozen=True)
-class Receipt:
-    """What the bank keeps of a receipt. It is never changed: a change makes a new one.
+@dataclass(frozen=True, kw_only=True)
+class Receipt(_Facts):
+    """What the bank keeps of a receipt, beside what ``ReceiptView`` shows. It is immutable: a change makes a new one.
 
     Attributes:
-        receipt_id: the server's id, 24 hex digits.
         number: its ordinal number in the bank, from 1.
-        amount: tiyin.
-        account: as the kassa sent it.
-        description: as the kassa sent it.
-        detail: as the kassa sent it.
-        walk: its steps, those to come included; the first is its creation.
-        cancel: how a cancellation of it goes; ``None``: as the bank's own plan says.
-        cancel_asked: the kassa has asked for a cancellation.
-        fiscal_data: see ``ReceiptView``.
-        code: see ``ReceiptView``.
+        timeline: its steps, also those still to come; the first is its creation.
+        cancel: how it is cancelled; ``None``: by the bank's own plan.
+        cancel_asked: whether the till has asked for a cancellation.
     """
 
-    receipt_id: str
     number: int
-    amount: int
-    account: Mapping[str, object]
-    description: str
-    detail: Mapping[str, object] | None
-    walk: tuple[Step, ...]
+    timeline: tuple[Step, ...]
     cancel: CancelPlan | None = None
     cancel_asked: bool = False
-    fiscal_data: Mapping[str, object] | None = None
-    code: str | None = field(default=None, repr=False)
 
     def passed(self, now_ms: int) -> tuple[Step, ...]:
         """Return the steps up to ``now_ms``; never empty."""
-        return (self.walk[0], *(step for step in self.walk[1:] if step.at_ms <= now_ms))
+        return (self.timeline[0], *(step for step in self.timeline[1:] if step.at_ms <= now_ms))
 
     def at(self, now_ms: int) -> Step:
-        """Return the step that it stands on at ``now_ms``."""
+        """Return the step that it has reached at ``now_ms``."""
         return self.passed(now_ms)[-1]
 
     def moved(self, now_ms: int, steps: tuple[Step, ...]) -> Receipt:
         """Return it with ``steps`` in place of what was still to come after ``now_ms``."""
-        return replace(self, walk=self.passed(now_ms) + steps)
+        return replace(self, timeline=self.passed(now_ms) + steps)
 
     def first_ms(self, now_ms: int, state: ReceiptState) -> int:
-        """Return when it first entered ``state``; 0 where it has not by ``now_ms``."""
+        """Return when it first entered ``state``; 0 if it has not by ``now_ms``."""
         return next((step.at_ms for step in self.passed(now_ms) if step.state == state), 0)
 
     def view(self, now_ms: int) -> ReceiptView:
         """Return what tests and the demo see of it at ``now_ms``."""
         step = self.at(now_ms)
         return ReceiptView(
-            receipt_id=self.receipt_id,
+            **{one.name: getattr(self, one.name) for one in fields(_Facts)},
             state=int(step.state),
-            amount=self.amount,
             held=self.amount if step.held else 0,
-            created_ms=self.walk[0].at_ms,
+            created_ms=self.timeline[0].at_ms,
             paid_ms=self.first_ms(now_ms, ReceiptState.PAID),
             cancelled_ms=self.first_ms(now_ms, ReceiptState.CANCELLED),
-            account=self.account,
-            description=self.description,
-            detail=self.detail,
-            fiscal_data=self.fiscal_data,
-            code=self.code,
         )
 
-    def as_json(self, now_ms: int, *, kassa_id: str, buyer: Buyer, language_maps: bool = False) -> dict[str, object]:
-        """Return the receipt as the server sends it at ``now_ms``.
+    def as_json(self, now_ms: int, *, pos_id: str, buyer: Buyer, language_maps: bool = False) -> dict[str, object]:
+        """Return the receipt as the server sends it at ``now_ms``, in the shape of the published samples.
 
-        The shape is that of the published samples; ``language_maps`` gives titles in three languages, as in a list.
+        ``language_maps`` gives titles in three languages, as in a list.
         """
+
+        def title(text: str) -> object:
+            return {"ru": text, "uz": text, "en": text} if language_maps else text
+
         view = self.view(now_ms)
-        meta = {"source": "subscribe", "owner": kassa_id}
-        if self.cancel_asked:
-            meta["source_cancel"] = "subscribe"
+        rows: list[dict[str, object]] = [
+            {"name": name, "title": title(name), "value": value, "main": position == 0}
+            for position, (name, value) in enumerate(self.account.items())
+        ]
+        # The server adds an entry of its own, which lacks "main".
+        rows.append({"name": "transaction", "title": title("transaction"), "value": self.number})
         document: dict[str, object] = {
             "_id": self.receipt_id,
             "create_time": view.created_ms,
@@ -153,42 +165,82 @@ class Receipt:
             "description": self.description,
             "detail": self.detail,
             "amount": self.amount,
-            "currency": _SUM,
+            "currency": _UZS,
             "commission": 0,
-            "account": self._account(language_maps=language_maps),
+            "account": rows,
             "card": {"number": buyer.card, "expire": buyer.expires} if view.paid_ms else None,
-            "merchant": _merchant(kassa_id, language_maps=language_maps),
-            "meta": meta,
+            "merchant": {
+                "_id": pos_id,
+                "name": "Sandbox",
+                "organization": "Sandbox",
+                "address": "127.0.0.1",
+                "business_id": pos_id,
+                "epos": {"merchantId": "", "terminalId": ""},
+                "date": 0,
+                "logo": None,
+                "type": title("Shop"),
+                "terms": None,
+            },
+            "meta": {
+                "source": "subscribe",
+                "owner": pos_id,
+                **({"source_cancel": "subscribe"} if self.cancel_asked else {}),
+            },
             "processing_id": 0 if view.paid_ms else None,
         }
         if view.paid_ms:
             document["payer"] = {"phone": buyer.phone}
         return document
 
-    def _account(self, *, language_maps: bool) -> list[dict[str, object]]:
-        """Return the account as the server repeats it: a list, with an entry of its own that lacks ``main``."""
-        rows: list[dict[str, object]] = [
-            {"name": name, "title": _title(name, language_maps=language_maps), "value": value, "main": position == 0}
-            for position, (name, value) in enumerate(self.account.items())
-        ]
-        title = _title("transaction", language_maps=language_maps)
-        return [*rows, {"name": "transaction", "title": title, "value": self.number}]
+
+def payment_steps(behaviour: Behaviour, now_ms: int) -> tuple[Step, ...]:
+    """Return the steps of a payment that begins at ``now_ms``; none if the buyer's bank refuses it at once."""
+    due_ms = now_ms + _milliseconds(behaviour.after_s)
+    checking = Step(now_ms, ReceiptState.CHECKING, held=False)
+    if behaviour.action is BuyerAction.PAYS:
+        return (checking, *confirmed_steps(now_ms, now_ms))
+    if behaviour.action is BuyerAction.CONFIRMS:
+        return (checking, *confirmed_steps(now_ms, due_ms))
+    if behaviour.action is BuyerAction.DECLINES:
+        return (checking, Step(due_ms, ReceiptState.CANCELLED, held=False))
+    return (checking,) if behaviour.action is BuyerAction.NEVER_ANSWERS else ()
 
 
-def _title(text: str, *, language_maps: bool) -> object:
-    return {"ru": text, "uz": text, "en": text} if language_maps else text
+def confirmed_steps(now_ms: int, due_ms: int) -> tuple[Step, ...]:
+    """Return the steps after state 1: debited and closed shortly before ``due_ms``, paid exactly then."""
+    step_ms = min(_LONGEST_STEP_MS, (due_ms - now_ms) // 4)
+    return (
+        Step(due_ms - 2 * step_ms, ReceiptState.DEBITING, held=False),
+        Step(due_ms - step_ms, ReceiptState.CLOSING, held=True),
+        Step(due_ms, ReceiptState.PAID, held=True),
+    )
 
 
-def _merchant(kassa_id: str, *, language_maps: bool) -> dict[str, object]:
-    return {
-        "_id": kassa_id,
-        "name": "Sandbox",
-        "organization": "Sandbox",
-        "address": "127.0.0.1",
-        "business_id": kassa_id,
-        "epos": {"merchantId": "", "terminalId": ""},
-        "date": 0,
-        "logo": None,
-        "type": _title("Shop", language_maps=language_maps),
-        "terms": None,
-    }
+def cancel_steps(plan: CancelPlan, now_ms: int, *, held: bool, turned_back: bool) -> tuple[Step, ...]:
+    """Return the steps of an accepted cancellation of a receipt whose money is ``held`` or not yet.
+
+    With ``turned_back`` an earlier cancellation of the receipt has turned back already, and this one goes through.
+    """
+    cancelling = Step(now_ms, ReceiptState.CANCELLING, held=held)
+    if plan.turns_back_after_s is not None and not turned_back:
+        return (cancelling, Step(now_ms + _milliseconds(plan.turns_back_after_s), ReceiptState.PAID, held=True))
+    return (cancelling, Step(now_ms + _milliseconds(plan.settle_s), ReceiptState.CANCELLED, held=False))
+
+
+def staff_step(current: Step, state: int, now_ms: int) -> Step:
+    """Return the step that puts a receipt into ``state`` by hand: 3, 4 and 30 hold the money, 50 returns it.
+
+    Raises:
+        ValueError: the receipt is cancelled for good, or the step would hide money that is held.
+    """
+    if current.state == ReceiptState.CANCELLED:
+        raise ValueError("a cancelled receipt stays in state 50")
+    undecided = state in _UNDECIDED or state not in tuple(ReceiptState)
+    held = current.held if undecided else state in _TAKEN
+    if current.held and not held and state != ReceiptState.CANCELLED:
+        raise ValueError(f"the money of the receipt is held: only state 50 returns it, not {state}")
+    return Step(now_ms, state, held=held)
+
+
+def _milliseconds(duration_s: float) -> int:
+    return round(duration_s * 1000)

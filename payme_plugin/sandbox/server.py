@@ -1,34 +1,33 @@
-"""``Sandbox``: a local PaymeGO on a thread of this process, with all of its controls at hand."""
+"""``Sandbox``: a local PaymeGO in this process, with all of its controls at hand."""
 
 from __future__ import annotations
 
-import errno
-import os
 import random
-import socket
+import ssl
 import time
+from threading import Event
 from typing import TYPE_CHECKING, final
 
+from payme_plugin.sandbox.app import App
 from payme_plugin.sandbox.bank import Bank
-from payme_plugin.sandbox.desk import Desk, WireRequest
+from payme_plugin.sandbox.gateway import Gateway
+from payme_plugin.sandbox.http_server import HttpServer
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
     from types import TracebackType
 
-    from payme_plugin.sandbox.behaviour import Behaviour, CancelPlan
-    from payme_plugin.sandbox.faults import Fault
-    from payme_plugin.sandbox.receipt import Buyer, ReceiptView
-    from payme_plugin.sandbox.serving import Serving
+    from payme_plugin.sandbox.behaviour import CancelPlan
+    from payme_plugin.sandbox.receipt import Buyer
 
-__all__ = ["SANDBOX_POS_ID", "SANDBOX_POS_KEY", "ExtraMissing", "PortUnavailable", "Sandbox"]
+__all__ = ["SANDBOX_POS_ID", "SANDBOX_POS_KEY", "PortUnavailable", "Sandbox"]
 
 SANDBOX_POS_ID = "65aa00112233445566778899"
 SANDBOX_POS_KEY = "no%secret#just&a?key@for=the;sandbox"
-"""Not a secret: it opens nothing but a sandbox. It has every character that real keys have and settings files fear."""
+"""Not a secret: it opens only a sandbox. It has every character of real keys that is special in settings files."""
 
 _HOST = "127.0.0.1"
-_LARGEST_PORT = 65_535
 
 
 class PortUnavailable(OSError):
@@ -38,32 +37,26 @@ class PortUnavailable(OSError):
         port: that port.
     """
 
-    def __init__(self, port: int, reason: str) -> None:
-        super().__init__(f"port {port} on {_HOST} {reason}; choose another, or 0 for any free one")
+    def __init__(self, port: int, reason: Exception) -> None:
+        super().__init__(f"port {port} on {_HOST} can't be used ({reason}); choose another, or 0 for any free one")
         self.port = port
 
 
-class ExtraMissing(ImportError):
-    """The sandbox's own libraries are not installed."""
-
-
 @final
-class Sandbox:
-    """A PaymeGO on loopback, from ``start`` (or ``with``) to ``stop``.
-
-    It is made for tests and demonstrations: no money moves anywhere. Its methods may be called from any thread.
+class Sandbox(Gateway):
+    """A PaymeGO on loopback, from ``start`` (or ``with``) to ``stop``, for tests and demonstrations. No money moves.
 
     Args:
         port: where to listen; 0: any free port.
-        pos_id: the kassa's id that ``X-Auth`` must carry.
-        pos_key: the kassa's key that ``X-Auth`` must carry.
-        clock: returns Unix milliseconds; by default the machine's at the start, going on without jumps. Delays on the
-            wire pass in real time whatever it says.
+        pos_id: the merchant account's id that ``X-Auth`` must carry.
+        pos_key: the key that ``X-Auth`` must carry.
+        clock: returns Unix milliseconds; default: the machine's time at the start, then without jumps. Delays on the
+            wire pass in real time nevertheless.
         cancel: how cancellations go; see ``CancelPlan``.
         buyer: whose phone and card paid receipts show.
-        rng: where receipt ids and codes come from; by default the system's.
+        rng: where receipt ids and codes come from; default: the system's.
         certfile: a PEM file with a certificate: https is served.
-        keyfile: a PEM file with its key, where ``certfile`` has none.
+        keyfile: a PEM file with its key, if ``certfile`` has none.
 
     Raises:
         ValueError: a ``keyfile`` without a ``certfile``.
@@ -83,48 +76,41 @@ class Sandbox:
         keyfile: str | os.PathLike[str] | None = None,
     ) -> None:
         if keyfile is not None and certfile is None:
-            raise ValueError("keyfile is of no use without certfile")
+            raise ValueError("keyfile needs certfile")
+        bank = Bank(rng or random.SystemRandom(), cancel=cancel, buyer=buyer, pos_id=pos_id)
+        super().__init__(bank, clock or _steady_clock(), f"{pos_id}:{pos_key}")
         self.pos_id = pos_id
         self.pos_key = pos_key
-        self.bank = Bank(rng or random.SystemRandom(), cancel=cancel, buyer=buyer, kassa_id=pos_id)
-        self.now_ms = clock or _steady_clock()
-        self._desk = Desk(self.bank, self.now_ms, f"{pos_id}:{pos_key}")
-        self._asked_port = port
-        self._port: int | None = None
-        self._certfile = None if certfile is None else os.fspath(certfile)
-        self._keyfile = None if keyfile is None else os.fspath(keyfile)
-        self._serving: Serving | None = None
+        self._port = port
+        self._certfile = certfile
+        self._keyfile = keyfile
+        self._server: HttpServer | None = None
 
     def start(self) -> Sandbox:
-        """Listen, and return itself when the first request can come. Once stopped it may be started again.
-
-        The bank keeps its receipts over a restart, and so does the port.
+        """Listen, and return itself. Once stopped it may be started again: it keeps its receipts and its port.
 
         Raises:
-            PortUnavailable: the port is taken, not allowed, or no port at all.
-            ExtraMissing: the extra ``sandbox`` is not installed.
+            PortUnavailable: the port is taken, not allowed, or out of range.
             OSError: the certificate or its key can't be used.
         """
-        if self._serving is not None:
-            return self
-        try:
-            from payme_plugin.sandbox.serving import Serving  # noqa: PLC0415 - an extra, needed from here on only
-        except ImportError as missing:
-            raise ExtraMissing(f"{missing.name} is missing: install payme-plugin[sandbox]") from missing
-        listener = _listen(self._asked_port if self._port is None else self._port)
-        try:
-            self._serving = Serving(self._desk, listener, self._certfile, self._keyfile)
-        except BaseException:
-            listener.close()
-            raise
-        self._port = listener.getsockname()[1]
+        if self._server is None:
+            tls = None
+            if self._certfile is not None:
+                tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+                tls.load_cert_chain(self._certfile, self._keyfile)
+            stopping = Event()
+            try:
+                self._server = HttpServer(_HOST, self._port, App(self, stopping), stopping, tls)
+            except (OSError, OverflowError) as error:
+                raise PortUnavailable(self._port, error) from error
+            self._port = self._server.port
         return self
 
     def stop(self) -> None:
-        """Cut every connection and stop listening; nothing happens where it is not running."""
-        serving, self._serving = self._serving, None
-        if serving is not None:
-            serving.stop()
+        """Cut every connection and stop listening; nothing happens if it is not running."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.stop()
 
     def __enter__(self) -> Sandbox:
         return self.start()
@@ -137,13 +123,13 @@ class Sandbox:
     @property
     def port(self) -> int:
         """The port that it listens on. RuntimeError before the first start."""
-        if self._port is None:
+        if not self._port:
             raise RuntimeError("the sandbox has not been started")
         return self._port
 
     @property
     def origin(self) -> str:
-        """Scheme, address and port, without a path."""
+        """Scheme, address and port, without a path; control calls are at ``/sandbox/...`` of it."""
         return f"{'https' if self._certfile else 'http'}://{_HOST}:{self.port}"
 
     @property
@@ -156,75 +142,8 @@ class Sandbox:
         """The page with the buyer's phone."""
         return f"{self.origin}/phone"
 
-    @property
-    def requests(self) -> tuple[WireRequest, ...]:
-        """The wire log: the last 10,000 requests, oldest first, codes masked."""
-        return self._desk.requests
-
-    @property
-    def faults(self) -> tuple[Fault, ...]:
-        """The faults still to happen."""
-        return self._desk.faults
-
-    def issue_code(self, behaviour: Behaviour | None = None) -> str:
-        """Return a new code of the buyer's phone, which pays at once where no ``behaviour`` is given."""
-        return self._desk.issue_code(behaviour)
-
-    def inject(self, fault: Fault) -> None:
-        """Let a fault befall coming requests."""
-        self._desk.inject(fault)
-
-    def clear_faults(self) -> None:
-        """Forget every fault still to happen."""
-        self._desk.clear_faults()
-
-    def buyer_answers(self, code: str, *, confirms: bool) -> bool:
-        """Let the buyer confirm or decline by hand; return whether a payment waited for it."""
-        return self._desk.buyer_answers(code, confirms=confirms)
-
-    def plan_cancel(self, receipt_id: str, plan: CancelPlan) -> None:
-        """Let the next cancellations of a receipt go by ``plan``. KeyError where there is no such receipt."""
-        self._desk.plan_cancel(receipt_id, plan)
-
-    def put_state(self, receipt_id: str, state: int) -> None:
-        """Put a receipt into a state as Payme's staff might; see ``Bank.put_state``."""
-        self._desk.put_state(receipt_id, state)
-
-    def receipts(self) -> tuple[ReceiptView, ...]:
-        """Return all receipts as they are now, oldest first."""
-        return self._desk.receipts()
-
-    def held(self, receipt_id: str | None = None) -> int:
-        """Return the tiyin that Payme holds now, for one receipt or for all."""
-        return sum(one.held for one in self.receipts() if receipt_id in {None, one.receipt_id})
-
-    def pays(self, code: str) -> int:
-        """Return how many ``receipts.pay`` with this code reached the bank."""
-        return self.bank.pays(code)
-
 
 def _steady_clock() -> Callable[[], int]:
     """Return a clock of Unix milliseconds that starts at the machine's time and then never jumps."""
     offset_ns = time.time_ns() - time.monotonic_ns()
     return lambda: (time.monotonic_ns() + offset_ns) // 1_000_000
-
-
-def _listen(port: int) -> socket.socket:
-    """Return a socket bound to ``port`` on loopback.
-
-    Raises:
-        PortUnavailable: it can't be.
-    """
-    if not 0 <= port <= _LARGEST_PORT:
-        raise PortUnavailable(port, f"does not exist: 0 to {_LARGEST_PORT} are allowed")
-    # asyncio turns the delay of small packets off only for sockets that name their protocol: 40 ms a request.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((_HOST, port))
-        listener.listen(socket.SOMAXCONN)
-    except OSError as error:
-        listener.close()
-        reasons = {errno.EADDRINUSE: "is in use", errno.EACCES: "is not allowed to this user"}
-        raise PortUnavailable(port, reasons.get(error.errno or 0, f"can't be used: {error.strerror}")) from error
-    return listener

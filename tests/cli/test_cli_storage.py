@@ -48,7 +48,7 @@ def used(shop: Shop) -> Shop:
     """A shop whose till has sold before, and whose sandbox has seen nothing yet."""
     assert shop.pay(shop.sandbox.issue_code(), "--payment-id", "before").code == 0
     assert shop.run("refund", "before").code == 0
-    shop.sandbox._desk._requests.clear()
+    shop.sandbox._requests.clear()
     return shop
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Kassa:
+class Client:
     """A bare client of the sandbox: what a till sees on the wire, without a till."""
 
     def __init__(self, pool: urllib3.HTTPConnectionPool, x_auth: str) -> None:
@@ -60,9 +60,9 @@ def sandbox(running: Sandbox) -> Sandbox:
 
 
 @pytest.fixture
-def kassa(sandbox: Sandbox) -> Iterator[Kassa]:
+def client(sandbox: Sandbox) -> Iterator[Client]:
     with urllib3.HTTPConnectionPool("127.0.0.1", sandbox.port, maxsize=1) as pool:
-        yield Kassa(pool, f"{sandbox.pos_id}:{sandbox.pos_key}")
+        yield Client(pool, f"{sandbox.pos_id}:{sandbox.pos_key}")
 
 
 @pytest.fixture

@@ -134,8 +134,6 @@ def test_create_names_the_parameter_that_it_refuses(
         ("check", {"id": 5}, "id"),
         ("pay", {"id": "f" * 24}, "token"),
         ("pay", {"id": "f" * 24, "token": 12345}, "token"),
-        ("pay", {"id": "f" * 24, "token": ""}, "token"),
-        ("pay", {"id": "f" * 24, "token": "1" * 1001}, "token"),
         ("get_all", {"to": NOW}, "from"),
         ("get_all", {"from": NOW, "to": NOW, "count": 51}, "count"),
         ("get_all", {"from": NOW, "to": NOW, "count": 0}, "count"),

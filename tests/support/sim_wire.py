@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from payme_plugin.paymego import codes
 from payme_plugin.paymego.errors import Fault as Why
 from payme_plugin.paymego.jsonrpc import encode_request
-from payme_plugin.sandbox import Fault, FaultKind, FaultPlan, rpc
+from payme_plugin.sandbox import Fault, FaultKind, FaultPlan, jsonrpc
 from payme_plugin.secret import Secret
 from sim_shapes import SHAPES
 from virtual_paymego import Passage, VirtualCall, VirtualPaymeGo
@@ -148,7 +148,7 @@ class SimPaymeGo(VirtualPaymeGo):
         self.faults = self.weather
         self.witness: Witness | None = None
 
-    def carry_out(self, request: rpc.Call, fault: Fault | None) -> Envelope | bytes:
+    def carry_out(self, request: jsonrpc.Call, fault: Fault | None) -> Envelope | bytes:
         """Let the bank carry out a request, and the weather change its answer."""
         answer = super().carry_out(request, fault)
         return answer if isinstance(answer, bytes) else self.weather.changed(request.method, answer)

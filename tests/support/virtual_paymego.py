@@ -16,8 +16,8 @@ from payme_plugin.paymego.errors import CallFailed, NotSent, Unclear
 from payme_plugin.paymego.errors import Fault as Why
 from payme_plugin.paymego.jsonrpc import encode_request, read_answer
 from payme_plugin.paymego.protocols import Answer
-from payme_plugin.sandbox import Bank, Behaviour, BuyerAction, Fault, FaultKind, FaultPlan, rpc
-from payme_plugin.sandbox.errors import BankError
+from payme_plugin.sandbox import Bank, BankError, Behaviour, BuyerAction, Fault, FaultKind, FaultPlan, jsonrpc
+from payme_plugin.sandbox.faults import altered
 from payme_plugin.secret import Secret
 
 if TYPE_CHECKING:
@@ -178,22 +178,22 @@ class VirtualPaymeGo:
         """Return the next place among all that leaves and is heard."""
         return len(self.sent) + len(self.heard)
 
-    def carry_out(self, request: rpc.Call, fault: Fault | None) -> Envelope | bytes:
+    def carry_out(self, request: jsonrpc.Call, fault: Fault | None) -> Envelope | bytes:
         """Let the bank carry out a request, as far as a fault lets it, and return the answer that it gives."""
         answer: Envelope | None = None
         if fault is None or fault.kind.effect:
             try:
-                answer = rpc.result_answer(
+                answer = jsonrpc.result_answer(
                     request.request_id, self.bank.call(self.now_ms, request.method, request.params)
                 )
             except BankError as error:
-                answer = rpc.error_answer(request.request_id, error)
+                answer = jsonrpc.error_answer(request.request_id, error)
         if fault is not None and fault.kind in _ERRORS:
-            return rpc.error_answer(request.request_id, BankError(fault.error_code))
+            return jsonrpc.error_answer(request.request_id, BankError(fault.error_code))
         if answer is None or (fault is not None and fault.kind in _PAGES):
             return _PAGE
         if fault is not None:
-            answer = rpc.altered(answer, fault.kind)
+            answer = altered(answer, fault.kind)
         return self._changed(request.method, answer)
 
     def _changed(self, method: str, answer: Envelope) -> Envelope | bytes:
@@ -240,7 +240,7 @@ class VirtualCall:
         self._clock = paymego.clock
         self._client = client
         self._request = request
-        self._read = rpc.read_call(rpc.read_request(request.body))
+        self._read = jsonrpc.read_call(jsonrpc.read_object(request.body))
         self._deadline = deadline
         self._passage = paymego.passage(request.method)
         self._sent = False

@@ -16,7 +16,7 @@ from payme_plugin.cli.demo.steps import STEPS
 from payme_plugin.cli.options import GlobalOptions, pass_options
 from payme_plugin.cli.output import ExitCode, UsageFault, echo_document, uzs
 from payme_plugin.cli.till import LANGUAGE
-from payme_plugin.sandbox import ExtraMissing, PortUnavailable
+from payme_plugin.sandbox import PortUnavailable
 from payme_plugin.texts import Text, Texts
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def demo(options: GlobalOptions) -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="payme-demo-") as folder:
             _run(DemoShop(Path(folder), report, options.lang or LANGUAGE), report)
-    except (ExtraMissing, PortUnavailable) as error:
+    except PortUnavailable as error:
         raise UsageFault(str(error)) from error
     report.summary()
     if options.json:

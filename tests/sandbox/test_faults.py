@@ -13,7 +13,7 @@ import urllib3
 from payme_plugin.sandbox import Fault, FaultKind, Sandbox
 
 if TYPE_CHECKING:
-    from tests.sandbox.conftest import Kassa
+    from tests.sandbox.conftest import Client
 
 PAY = "receipts.pay"
 SHORT_S = 0.15
@@ -22,10 +22,10 @@ SHORT_S = 0.15
 class Attempt:
     """One receipt and one code, ready to be paid under a fault."""
 
-    def __init__(self, kassa: Kassa, sandbox: Sandbox) -> None:
-        self.kassa = kassa
+    def __init__(self, client: Client, sandbox: Sandbox) -> None:
+        self.client = client
         self.sandbox = sandbox
-        self.receipt_id = kassa.create(700)
+        self.receipt_id = client.create(700)
         self.code = sandbox.issue_code()
         self.params: dict[str, object] = {"id": self.receipt_id, "token": self.code}
 
@@ -39,107 +39,107 @@ class Attempt:
 
 
 @pytest.fixture
-def attempt(kassa: Kassa, sandbox: Sandbox) -> Attempt:
-    return Attempt(kassa, sandbox)
+def attempt(client: Client, sandbox: Sandbox) -> Attempt:
+    return Attempt(client, sandbox)
 
 
 @pytest.mark.parametrize(("kind", "charged"), [(FaultKind.REQUEST_LOST, False), (FaultKind.ANSWER_LOST, True)])
 def test_a_lost_request_or_answer_closes_the_connection_without_a_byte(
-    attempt: Attempt, kassa: Kassa, kind: FaultKind, charged: bool
+    attempt: Attempt, client: Client, kind: FaultKind, charged: bool
 ) -> None:
     attempt.under(Fault(kind, PAY))
 
     with pytest.raises(urllib3.exceptions.ProtocolError):
-        kassa.call(PAY, attempt.params)
+        client.call(PAY, attempt.params)
     assert attempt.charged is charged
-    assert kassa.state(attempt.receipt_id) == (4 if charged else 0)
+    assert client.state(attempt.receipt_id) == (4 if charged else 0)
 
 
 @pytest.mark.parametrize(("kind", "charged"), [(FaultKind.SILENT, False), (FaultKind.SILENT_AFTER_EFFECT, True)])
-def test_silence_lasts_as_long_as_the_kassa_waits(
-    attempt: Attempt, kassa: Kassa, kind: FaultKind, charged: bool
+def test_silence_lasts_as_long_as_the_client_waits(
+    attempt: Attempt, client: Client, kind: FaultKind, charged: bool
 ) -> None:
     attempt.under(Fault(kind, PAY))
 
     with pytest.raises(urllib3.exceptions.ReadTimeoutError):
-        kassa.call(PAY, attempt.params, timeout_s=SHORT_S)
+        client.call(PAY, attempt.params, timeout_s=SHORT_S)
     assert attempt.charged is charged
 
 
-def test_a_late_answer_comes_after_an_effect_in_time(attempt: Attempt, kassa: Kassa) -> None:
+def test_a_late_answer_comes_after_an_effect_in_time(attempt: Attempt, client: Client) -> None:
     attempt.under(Fault(FaultKind.ANSWER_DELAYED, PAY, after_s=SHORT_S))
     began = time.monotonic()
 
-    assert kassa.call(PAY, attempt.params)["result"]["receipt"]["state"] == 4
+    assert client.call(PAY, attempt.params)["result"]["receipt"]["state"] == 4
     assert time.monotonic() - began >= SHORT_S
     receipt = next(one for one in attempt.sandbox.receipts() if one.receipt_id == attempt.receipt_id)
     assert receipt.paid_ms < attempt.sandbox.now_ms() - SHORT_S * 1000 / 2
 
 
-def test_a_late_request_has_its_effect_after_the_kassa_has_gone(attempt: Attempt, kassa: Kassa) -> None:
+def test_a_late_request_has_its_effect_after_the_client_has_gone(attempt: Attempt, client: Client) -> None:
     attempt.under(Fault(FaultKind.REQUEST_DELAYED, PAY, after_s=10 * SHORT_S))
 
     with pytest.raises(urllib3.exceptions.ReadTimeoutError):
-        kassa.call(PAY, attempt.params, timeout_s=SHORT_S)
-    assert kassa.state(attempt.receipt_id) == 0
+        client.call(PAY, attempt.params, timeout_s=SHORT_S)
+    assert client.state(attempt.receipt_id) == 0
     until = time.monotonic() + 5
-    while kassa.state(attempt.receipt_id) == 0 and time.monotonic() < until:
+    while client.state(attempt.receipt_id) == 0 and time.monotonic() < until:
         time.sleep(0.01)
     assert attempt.charged
 
 
 @pytest.mark.parametrize(("kind", "charged"), [(FaultKind.ERROR, False), (FaultKind.ERROR_AFTER_EFFECT, True)])
 def test_an_error_code_comes_instead_of_the_effect_or_after_it(
-    attempt: Attempt, kassa: Kassa, kind: FaultKind, charged: bool
+    attempt: Attempt, client: Client, kind: FaultKind, charged: bool
 ) -> None:
     attempt.under(Fault(kind, PAY, error_code=-31623))
 
-    answer = kassa.call(PAY, attempt.params, request_id=12)
+    answer = client.call(PAY, attempt.params, request_id=12)
 
     assert (answer["id"], answer["error"]["code"]) == (12, -31623)
     assert attempt.charged is charged
 
 
 @pytest.mark.parametrize(("request_id", "foreign"), [(12, 13), ("a", "a-of-another")])
-def test_an_answer_may_have_another_id(attempt: Attempt, kassa: Kassa, request_id: object, foreign: object) -> None:
+def test_an_answer_may_have_another_id(attempt: Attempt, client: Client, request_id: object, foreign: object) -> None:
     attempt.under(Fault(FaultKind.FOREIGN_ID, PAY))
 
-    answer = kassa.call(PAY, attempt.params, request_id=request_id)
+    answer = client.call(PAY, attempt.params, request_id=request_id)
 
     assert answer["id"] == foreign
     assert attempt.charged
 
 
-def test_an_answer_may_have_no_id(attempt: Attempt, kassa: Kassa) -> None:
+def test_an_answer_may_have_no_id(attempt: Attempt, client: Client) -> None:
     attempt.under(Fault(FaultKind.WITHOUT_ID, PAY))
 
-    answer = kassa.call(PAY, attempt.params)
+    answer = client.call(PAY, attempt.params)
 
     assert set(answer) == {"jsonrpc", "result"}
     assert attempt.charged
 
 
-def test_an_answer_may_speak_of_another_receipt_which_is_paid(attempt: Attempt, kassa: Kassa) -> None:
+def test_an_answer_may_speak_of_another_receipt_which_is_paid(attempt: Attempt, client: Client) -> None:
     attempt.under(Fault(FaultKind.FOREIGN_RECEIPT, times=None))
 
     for method in ("receipts.get", "receipts.cancel"):
-        receipt = kassa.call(method, {"id": attempt.receipt_id})["result"]["receipt"]
+        receipt = client.call(method, {"id": attempt.receipt_id})["result"]["receipt"]
         assert receipt["_id"] != attempt.receipt_id
         assert receipt["amount"] != 700
         assert receipt["state"] == 4
-    assert kassa.call("receipts.check", {"id": attempt.receipt_id})["result"] == {"state": 4}
+    assert client.call("receipts.check", {"id": attempt.receipt_id})["result"] == {"state": 4}
     attempt.sandbox.clear_faults()
-    assert kassa.state(attempt.receipt_id) == 50
+    assert client.state(attempt.receipt_id) == 50
 
 
-def test_an_answer_that_speaks_of_no_receipt_is_left_alone(kassa: Kassa, sandbox: Sandbox) -> None:
-    receipt_id = kassa.create()
+def test_an_answer_that_speaks_of_no_receipt_is_left_alone(client: Client, sandbox: Sandbox) -> None:
+    receipt_id = client.create()
     sandbox.inject(Fault(FaultKind.FOREIGN_RECEIPT, times=None))
     fiscal = {"receipt_id": 1, "qr_code_url": "https://ofd.example"}
 
-    assert kassa.call("receipts.get_all", {"from": 0, "to": 1})["result"] == []
-    assert kassa.call("receipts.check", {"id": "0"})["error"]["code"] == -31602
-    assert kassa.call("receipts.set_fiscal_data", {"id": receipt_id, "fiscal_data": fiscal})["result"] == {
+    assert client.call("receipts.get_all", {"from": 0, "to": 1})["result"] == []
+    assert client.call("receipts.check", {"id": "0"})["error"]["code"] == -31602
+    assert client.call("receipts.set_fiscal_data", {"id": receipt_id, "fiscal_data": fiscal})["result"] == {
         "success": True
     }
 
@@ -149,38 +149,38 @@ def test_an_answer_that_speaks_of_no_receipt_is_left_alone(kassa: Kassa, sandbox
 )
 @pytest.mark.parametrize("status", [500, 502, 429, 302])
 def test_an_http_error_comes_instead_of_the_effect_or_after_it(
-    attempt: Attempt, kassa: Kassa, kind: FaultKind, charged: bool, status: int
+    attempt: Attempt, client: Client, kind: FaultKind, charged: bool, status: int
 ) -> None:
     attempt.under(Fault(kind, PAY, status=status))
 
-    answer = kassa.post(json.dumps({"id": 1, "method": PAY, "params": attempt.params}).encode())
+    answer = client.post(json.dumps({"id": 1, "method": PAY, "params": attempt.params}).encode())
 
     assert answer.status == status
     assert attempt.charged is charged
 
 
 @pytest.mark.parametrize(("kind", "charged"), [(FaultKind.HTML, False), (FaultKind.HTML_AFTER_EFFECT, True)])
-def test_a_page_comes_with_status_200(attempt: Attempt, kassa: Kassa, kind: FaultKind, charged: bool) -> None:
+def test_a_page_comes_with_status_200(attempt: Attempt, client: Client, kind: FaultKind, charged: bool) -> None:
     attempt.under(Fault(kind, PAY))
 
-    answer = kassa.post(json.dumps({"id": 1, "method": PAY, "params": attempt.params}).encode())
+    answer = client.post(json.dumps({"id": 1, "method": PAY, "params": attempt.params}).encode())
 
     assert answer.status == 200
     assert answer.data.startswith(b"<!doctype html>")
     assert attempt.charged is charged
 
 
-def test_a_fault_leaves_requests_with_a_wrong_key_alone(kassa: Kassa, sandbox: Sandbox) -> None:
+def test_a_fault_leaves_requests_with_a_wrong_key_alone(client: Client, sandbox: Sandbox) -> None:
     sandbox.inject(Fault(FaultKind.HTML))
     body = json.dumps({"id": 1, "method": "receipts.check", "params": {}}).encode()
 
-    assert json.loads(kassa.post(body, x_auth="x").data)["error"]["code"] == -32504
+    assert json.loads(client.post(body, x_auth="x").data)["error"]["code"] == -32504
     assert len(sandbox.faults) == 1
 
 
-def test_the_wire_log_names_the_fault_that_befell_a_request(attempt: Attempt, kassa: Kassa) -> None:
+def test_the_wire_log_names_the_fault_that_befell_a_request(attempt: Attempt, client: Client) -> None:
     attempt.under(Fault(FaultKind.ERROR, PAY))
-    kassa.call(PAY, attempt.params)
+    client.call(PAY, attempt.params)
 
     assert attempt.sandbox.requests[-1].fault is FaultKind.ERROR
 
@@ -200,13 +200,13 @@ def test_a_stopping_sandbox_waits_for_no_fault(kind: FaultKind) -> None:
             except urllib3.exceptions.ProtocolError:
                 seen.append("closed")
 
-    kassa = Thread(target=ask)
-    kassa.start()
+    client = Thread(target=ask)
+    client.start()
     while not sandbox.requests:
         time.sleep(0.005)
     began = time.monotonic()
     sandbox.stop()
-    kassa.join()
+    client.join()
 
     assert seen == ["closed"]
     assert time.monotonic() - began < 3

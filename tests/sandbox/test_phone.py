@@ -7,7 +7,7 @@ import segno
 
 if TYPE_CHECKING:
     from payme_plugin.sandbox import Sandbox
-    from tests.sandbox.conftest import Kassa
+    from tests.sandbox.conftest import Client
 
 CODE = "00770100003000000001"
 
@@ -17,8 +17,8 @@ def matrix_of(code: str) -> list[list[bool]]:
     return [[bool(module) for module in row] for row in segno.make(code, micro=False, error="m").matrix_iter(border=3)]
 
 
-def test_the_page_needs_nothing_from_outside(kassa: Kassa) -> None:
-    answer = kassa.pool.urlopen("GET", "/phone", retries=False)
+def test_the_page_needs_nothing_from_outside(client: Client) -> None:
+    answer = client.pool.urlopen("GET", "/phone", retries=False)
     page = answer.data.decode()
 
     assert answer.status == 200
@@ -29,8 +29,8 @@ def test_the_page_needs_nothing_from_outside(kassa: Kassa) -> None:
     assert 'name="viewport" content="width=device-width' in page
 
 
-def test_the_page_speaks_russian_and_english_and_offers_every_behaviour(kassa: Kassa) -> None:
-    page = kassa.pool.urlopen("GET", "/phone", retries=False).data.decode()
+def test_the_page_speaks_russian_and_english_and_offers_every_behaviour(client: Client) -> None:
+    page = client.pool.urlopen("GET", "/phone", retries=False).data.decode()
 
     assert "Телефон покупателя" in page
     assert "Buyer's phone" in page
@@ -40,8 +40,8 @@ def test_the_page_speaks_russian_and_english_and_offers_every_behaviour(kassa: K
         assert f"cancel: {{ {plan}:" in page
 
 
-def test_the_phone_shows_a_new_code_as_a_qr_that_lives_thirty_seconds(kassa: Kassa) -> None:
-    status, shown = kassa.control("/phone/codes", {"behaviour": "pays"})
+def test_the_phone_shows_a_new_code_as_a_qr_that_lives_thirty_seconds(client: Client) -> None:
+    status, shown = client.control("/phone/codes", {"behaviour": "pays"})
 
     assert status == 200
     assert re.fullmatch(r"\d{20}", shown["code"])
@@ -53,26 +53,26 @@ def test_the_phone_shows_a_new_code_as_a_qr_that_lives_thirty_seconds(kassa: Kas
     assert 'viewBox="0 0 29 29"' in shown["svg"]
 
 
-def test_the_phone_follows_its_code_and_lets_the_buyer_answer(kassa: Kassa) -> None:
-    code = kassa.control("/phone/codes", {"behaviour": "never-answers"})[1]["code"]
-    receipt_id = kassa.create(1_500_050)
-    kassa.call("receipts.pay", {"id": receipt_id, "token": code})
+def test_the_phone_follows_its_code_and_lets_the_buyer_answer(client: Client) -> None:
+    code = client.control("/phone/codes", {"behaviour": "never-answers"})[1]["code"]
+    receipt_id = client.create(1_500_050)
+    client.call("receipts.pay", {"id": receipt_id, "token": code})
 
-    waiting = kassa.control("/phone/status", {"code": code})[1]
-    paid = kassa.control("/phone/answer", {"code": code, "confirms": True})[1]
+    waiting = client.control("/phone/status", {"code": code})[1]
+    paid = client.control("/phone/answer", {"code": code, "confirms": True})[1]
 
     assert (waiting["used"], waiting["state"], waiting["amount"]) == (True, 1, 1_500_050)
     assert (paid["waited"], paid["state"]) == (True, 4)
 
 
-def test_a_code_that_the_sandbox_never_issued_has_nothing_left(kassa: Kassa) -> None:
-    shown = kassa.control("/phone/status", {"code": "1"})[1]
+def test_a_code_that_the_sandbox_never_issued_has_nothing_left(client: Client) -> None:
+    shown = client.control("/phone/status", {"code": "1"})[1]
 
     assert shown == {"left_ms": 0, "used": False, "state": None, "amount": None}
 
 
-def test_an_issued_code_is_on_no_page_and_in_no_log(kassa: Kassa, sandbox: Sandbox) -> None:
-    code = kassa.control("/phone/codes", {})[1]["code"]
+def test_an_issued_code_is_on_no_page_and_in_no_log(client: Client, sandbox: Sandbox) -> None:
+    code = client.control("/phone/codes", {})[1]["code"]
 
     assert code not in repr(sandbox.requests)
-    assert code not in kassa.pool.urlopen("GET", "/phone", retries=False).data.decode()
+    assert code not in client.pool.urlopen("GET", "/phone", retries=False).data.decode()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, read_code, write_code
+from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, read_code
 
 SPELT = [
     ("00770000000000000001", Behaviour()),
@@ -22,7 +22,6 @@ SPELT = [
 @pytest.mark.parametrize(("code", "behaviour"), SPELT)
 def test_a_code_spells_its_behaviour(code: str, behaviour: Behaviour) -> None:
     assert read_code(code) == behaviour
-    assert write_code(behaviour, serial=1) == code
 
 
 @pytest.mark.parametrize(
@@ -45,33 +44,11 @@ def test_a_code_of_another_form_spells_nothing(code: str) -> None:
     assert read_code(code) is None
 
 
-@given(st.sampled_from(SPELT), st.integers(0, 999_999_999))
-def test_every_serial_number_makes_a_code_of_its_own(spelt: tuple[str, Behaviour], serial: int) -> None:
-    code = write_code(spelt[1], serial)
-
-    assert len(code) == 20
-    assert read_code(code) == spelt[1]
-    assert int(code[11:]) == serial
+@given(st.sampled_from(SPELT), st.text("0123456789", min_size=9, max_size=9))
+def test_any_last_nine_digits_make_a_code_of_the_same_behaviour(spelt: tuple[str, Behaviour], serial: str) -> None:
+    assert read_code(spelt[0][:11] + serial) == spelt[1]
 
 
-@given(st.text(alphabet="0123456789", min_size=20, max_size=20))
-def test_what_is_read_is_written_the_same(code: str) -> None:
-    marked = "0077" + code[4:]
-    behaviour = read_code(marked)
-
-    assert behaviour is None or read_code(write_code(behaviour, int(marked[11:]))) == behaviour
-
-
-@pytest.mark.parametrize(
-    ("behaviour", "serial"),
-    [
-        (Behaviour(BuyerAction.CONFIRMS, after_s=2.5), 1),
-        (Behaviour(BuyerAction.CONFIRMS, after_s=3.0, cancel=CancelPlan()), 1),
-        (Behaviour(BuyerAction.FAILS, error_code=-131_630), 1),
-        (Behaviour(), -1),
-        (Behaviour(), 1_000_000_000),
-    ],
-)
-def test_what_the_digits_can_not_say_is_refused(behaviour: Behaviour, serial: int) -> None:
-    with pytest.raises(ValueError, match=r"no code spells|serial is"):
-        write_code(behaviour, serial)
+@given(st.text("0123456789", min_size=16, max_size=16))
+def test_any_digits_behind_the_mark_spell_a_valid_behaviour_or_nothing(digits: str) -> None:
+    assert isinstance(read_code("0077" + digits), Behaviour | None)

@@ -45,7 +45,7 @@ class TestPaying:
         assert answered == 4
         assert held(bank, receipt_id, 0) == 100
 
-    def test_a_buyer_who_confirms_later_walks_through_every_state_and_is_paid_exactly_then(self, bank: Bank) -> None:
+    def test_a_buyer_who_confirms_later_goes_through_every_state_and_is_paid_exactly_then(self, bank: Bank) -> None:
         receipt_id, answered = pay(bank, Behaviour(BuyerAction.CONFIRMS, after_s=3.0))
 
         assert answered == 1
@@ -186,16 +186,16 @@ class TestStaff:
         assert state(bank, receipt_id, 0) == put
         assert held(bank, receipt_id, 0) == money
 
-    def test_money_that_is_held_leaves_by_50_alone(self, bank: Bank) -> None:
+    def test_money_that_is_held_is_returned_only_by_50(self, bank: Bank) -> None:
         receipt_id, _ = pay(bank, Behaviour())
 
-        with pytest.raises(ValueError, match="leaves by 50 alone"):
+        with pytest.raises(ValueError, match="only state 50 returns it"):
             bank.put_state(NOW, receipt_id, 0)
         bank.put_state(NOW, receipt_id, 20)
         assert held(bank, receipt_id, 0) == 100
         bank.put_state(NOW, receipt_id, 50)
         assert held(bank, receipt_id, 0) == 0
-        with pytest.raises(ValueError, match="stays at 50"):
+        with pytest.raises(ValueError, match="stays in state 50"):
             bank.put_state(NOW, receipt_id, 4)
 
 

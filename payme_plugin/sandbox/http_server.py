@@ -1,0 +1,222 @@
+"""An HTTP/1.1 server with a thread for each connection, on loopback. It knows nothing of Payme.
+
+The standard library's, with what a hostile test needs: an answer may be withheld or the connection cut, bodies are
+limited, faults of HTTP are answered in the application's own form, and ``stop`` ends every connection at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from dataclasses import dataclass
+from enum import Enum
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingTCPServer
+from threading import Condition, Event, Thread
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from email.message import Message
+
+__all__ = ["MAX_BODY", "Abort", "Answer", "Application", "HttpServer", "Request"]
+
+MAX_BODY = 1 << 20
+_DRAINED_CHUNKS = 1024
+_CHUNK = 1 << 16
+_DRAIN_S = 2.0
+_STOP_S = 5.0
+
+
+class Abort(Enum):
+    """A connection that gets no answer."""
+
+    CLOSE = "closed at once, without a byte"
+    HANG = "open until the other side or ``HttpServer.stop`` closes it"
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request that arrived whole.
+
+    Attributes:
+        method: e.g. ``POST``.
+        target: as in the request line: the path, perhaps with a query.
+        headers: by name, in any case.
+        body: at most 1 MiB.
+        port: the other side's port.
+    """
+
+    method: str
+    target: str
+    headers: Message
+    body: bytes
+    port: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer.
+
+    Attributes:
+        body: the whole of it.
+        status: the HTTP status.
+        content_type: the media type of ``body``.
+        headers: further headers.
+    """
+
+    body: bytes
+    status: int = 200
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Application(Protocol):
+    """What is served."""
+
+    def answer(self, request: Request) -> Answer | Abort:
+        """Return what becomes of a request; called on the connection's thread, where it may wait."""
+
+    def refusal(self, status: int, reason: str) -> Answer:
+        """Return the answer to what can't be read as a request: its head, its body, or the length of it."""
+
+
+class _Connection(BaseHTTPRequestHandler):
+    server: HttpServer
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    timeout = 75.0
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.opened(self.request)
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):  # the connection broke, or was cut
+            if isinstance(self.request, ssl.SSLSocket):
+                self.request.do_handshake()
+            super().handle()
+
+    def finish(self) -> None:
+        super().finish()
+        self.server.closed(self.request)
+
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        """Serve a request of any method: the base class looks for ``do_GET``, ``do_POST``, ..."""
+        if name.startswith("do_"):
+            return self._serve
+        raise AttributeError(name)
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing: the gateway has a log of its own."""
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
+        """Answer a head that can't be read; called by the base class."""
+        self.close_connection = True
+        self._send(self.server.application.refusal(int(code), message or self.responses[code][0]))
+        # A peer that is cut off while it still sends would not read its answer.
+        self.request.settimeout(_DRAIN_S)
+        for _ in range(_DRAINED_CHUNKS):
+            if not self.rfile.read1(_CHUNK):
+                return
+
+    def _serve(self) -> None:
+        length = self.headers.get("Content-Length", "0")
+        if "Transfer-Encoding" in self.headers:
+            return self.send_error(411, "send the body with Content-Length")
+        if not (length.isascii() and length.isdigit()):
+            return self.send_error(400, "Content-Length is not a number")
+        if len(length) > len(str(MAX_BODY)) or int(length) > MAX_BODY:
+            return self.send_error(413, f"the body is over {MAX_BODY} bytes")
+        body = self.rfile.read(int(length))
+        if len(body) < int(length):
+            raise ConnectionAbortedError("the other side left in the middle of its request")
+        request = Request(self.command, self.path, self.headers, body, self.client_address[1])
+        answer = self.server.application.answer(request)
+        if isinstance(answer, Answer):
+            return self._send(answer)
+        self.close_connection = True
+        if answer is Abort.HANG:
+            self.request.settimeout(None)
+            while self.rfile.read1(_CHUNK):
+                pass
+        return _cut(self.request)
+
+    def _send(self, answer: Answer) -> None:
+        reason, _ = self.responses.get(answer.status, ("", ""))
+        headers = [("Content-Type", answer.content_type), ("Content-Length", str(len(answer.body))), *answer.headers]
+        if self.close_connection:
+            headers.append(("Connection", "close"))
+        head = "".join(f"{line}\r\n" for line in (f"HTTP/1.1 {answer.status} {reason}", *map(": ".join, headers), ""))
+        self.wfile.write(head.encode("latin-1") + (b"" if self.command == "HEAD" else answer.body))
+
+
+class HttpServer(ThreadingTCPServer):
+    """``application`` on a port of ``host``, from here until ``stop``.
+
+    Args:
+        host: the address to listen on.
+        port: where to listen; 0: any free port.
+        application: what is served.
+        stopping: set as soon as the server stops; an application that waits should wait for this too.
+        tls: how to serve https; ``None``: http.
+
+    Raises:
+        OSError: the server can't listen there (OverflowError: there is no such port).
+    """
+
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = socket.SOMAXCONN
+
+    def __init__(
+        self, host: str, port: int, application: Application, stopping: Event, tls: ssl.SSLContext | None
+    ) -> None:
+        super().__init__((host, port), _Connection)
+        self.application = application
+        self.port: int = self.server_address[1]
+        self._stopping = stopping
+        self._tls = tls
+        self._open: set[socket.socket] = set()
+        self._changed = Condition()
+        self._thread = Thread(target=self.serve_forever, name="payme-sandbox", daemon=True)
+        self._thread.start()
+
+    def get_request(self) -> tuple[socket.socket, object]:
+        """Accept a connection; its TLS handshake is made on its own thread."""
+        connection, address = super().get_request()
+        if self._tls is not None:
+            connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, address
+
+    def opened(self, connection: socket.socket) -> None:
+        """Remember an open connection; one that comes too late is cut at once."""
+        with self._changed:
+            self._open.add(connection)
+        if self._stopping.is_set():
+            _cut(connection)
+
+    def closed(self, connection: socket.socket) -> None:
+        """Forget a connection."""
+        with self._changed:
+            self._open.discard(connection)
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Stop listening, cut every connection, and wait up to 5 s until their threads have left."""
+        self._stopping.set()
+        _cut(self.socket)  # wakes ``serve_forever``, which would look for the end only twice a second
+        self.shutdown()
+        with self._changed:
+            for connection in self._open:
+                _cut(connection)
+            self._changed.wait_for(lambda: not self._open, _STOP_S)
+        self.server_close()
+        self._thread.join()
+
+
+def _cut(connection: socket.socket) -> None:
+    """End a connection in both directions at once, also below TLS, and wake the thread that reads from it."""
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)

@@ -1,0 +1,276 @@
+"""What is not a request is answered in Payme's own form, and the sandbox keeps working afterwards."""
+
+from __future__ import annotations
+
+import json
+import socket
+from http.client import HTTPResponse
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from payme_plugin.sandbox import Sandbox
+    from tests.sandbox.conftest import Client
+
+LIMIT = 1 << 20
+NOT_FOUND = -31602
+
+
+def refuse_constant(name: str) -> None:
+    raise AssertionError(f"{name} is not JSON")
+
+
+@pytest.fixture(autouse=True)
+def keeps_working(client: Client) -> Iterator[None]:
+    yield
+    receipt_id = client.create()
+    for path in ("/sandbox/receipts", "/sandbox/requests"):
+        answer = client.pool.urlopen("GET", path, retries=False)
+        assert answer.status == 200
+        assert receipt_id in repr(json.loads(answer.data, parse_constant=refuse_constant)) or path.endswith("requests")
+
+
+def error_in(body: bytes) -> dict[str, Any]:
+    document = json.loads(body, parse_constant=refuse_constant)
+    assert set(document) == {"jsonrpc", "id", "error"}
+    assert set(document["error"]) == {"code", "message", "data"}
+    return {"id": document["id"], **document["error"]}
+
+
+def code_and_id(client: Client, body: bytes, path: str = "/api") -> tuple[int, object]:
+    answer = client.post(body, path)
+    assert answer.status == (200 if path == "/api" else 400)
+    assert answer.headers["content-type"] == "application/json"
+    error = error_in(answer.data)
+    return error["code"], error["id"]
+
+
+def checking(value: str | bytes) -> bytes:
+    """A request about a receipt that does not exist, with a member that holds ``value``."""
+    text = value.encode() if isinstance(value, str) else value
+    return b'{"id": 7, "method": "receipts.check", "params": {"id": "x", "more": ' + text + b"}}"
+
+
+def nested(depth: int) -> str:
+    return "[" * depth + "]" * depth
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "0", "-0", "0.1e-2", "1E+2", "123456789012345678901234567890", "true", "null", "[]", "{}",
+        '""', '"\\u0000"', '"\\ud834\\udd1e"', '"\\ud834"', '"\\"\\\\\\/\\b\\f\\n\\r\\t"', '"\x7f"', '"ключ ✓"',
+        " \t\r\n[ 1 ,\n2 ] ", '{"": 0, "a": {"a": 1}}', nested(62),
+    ],
+)  # fmt: skip
+def test_what_rfc_8259_allows_is_read(client: Client, value: str) -> None:
+    assert code_and_id(client, checking(value)) == (NOT_FOUND, 7)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "", "01", "-", "+1", ".5", "1.", "1e", "0x1", "1_000", "٣", "NaN", "Infinity", "-Infinity", "TRUE", "nul",
+        "'a'", '"a', '"\\x"', '"\\u12"', '"\\uD8"', '"\t"', '"\n"', '"\x00"', "[1,]", "[,1]", "[1 2]", "[1", "]",
+        '{"a":1,}', '{"a"}', "{a:1}", "{1:1}", '{"a" 1}', "{}{}", "[] // comment", "/* comment */ 1", "\f1", "\ufeff1",
+        b"\xff", b'"\xff"', b'"\xc0\xaf"', b'"\xed\xa0\x80"', b'"\xe2\x82"',
+        "1e999", "-1e999", "9" * 10_000, '{"a": 1, "a": 1}', '{"a": 1, "\\u0061": 2}', nested(63), "[" * 100_000,
+    ],
+    ids=lambda value: repr(value)[:30],
+)  # fmt: skip
+def test_what_rfc_8259_forbids_or_leaves_open_is_not_read(client: Client, value: str | bytes) -> None:
+    assert code_and_id(client, checking(value)) == (-32700, None)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b" ", b"{", b"\xff\xfe{}", "\ufeff{}".encode(), "{}".encode("utf-16"), b'{"id": 7}garbage', b'{"id": 1e999}'],
+)
+def test_a_body_that_is_not_json_is_not_read(client: Client, body: bytes) -> None:
+    assert code_and_id(client, body) == (-32700, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "request_id"),
+    [
+        # The examples of the JSON-RPC 2.0 specification. Payme takes named parameters only, answers a request without
+        # an id, and takes no batch.
+        ('{"jsonrpc": "2.0", "method": "subtract", "params": [42, 23], "id": 1}', -32602, 1),
+        ('{"jsonrpc": "2.0", "method": "subtract", "params": {"subtrahend": 23, "minuend": 42}, "id": 3}', -32601, 3),
+        ('{"jsonrpc": "2.0", "method": "foobar"}', -32601, None),
+        ('{"jsonrpc": "2.0", "method": "foobar", "id": "1"}', -32601, "1"),
+        ('{"jsonrpc": "2.0", "method": "foobar, "params": "bar", "baz]', -32700, None),
+        ('{"jsonrpc": "2.0", "method": 1, "params": "bar"}', -32600, None),
+        ('[{"jsonrpc": "2.0", "method": "sum", "params": [1,2,4], "id": "1"}, {"jsonrpc": "2.0"]', -32700, None),
+        ("[]", -32600, None),
+        ("[1]", -32600, None),
+        ("[1,2,3]", -32600, None),
+        ('[{"jsonrpc": "2.0", "method": "sum", "params": [1,2,4], "id": "1"}]', -32600, None),
+        # What the specification leaves to the server.
+        ("5", -32600, None),
+        ("null", -32600, None),
+        ('"text"', -32600, None),
+        ('{"id": 5}', -32600, 5),
+        ('{"id": 5, "method": ""}', -32600, 5),
+        ('{"id": 5, "method": null}', -32600, 5),
+        ('{"id": 5, "method": "receipts.check", "params": null}', -32602, 5),
+        ('{"id": 5, "method": "receipts.check", "params": "x"}', -32602, 5),
+        ('{"id": 5, "method": "receipts.check"}', -32602, 5),
+        ('{"id": 5, "method": "rpc.discover", "params": {}}', -32601, 5),
+        ('{"id": 5, "method": "__init__", "params": {}}', -32601, 5),
+    ],
+)  # fmt: skip
+def test_a_document_that_is_not_a_request_of_payme_is_refused(
+    client: Client, body: str, code: int, request_id: object
+) -> None:
+    assert code_and_id(client, body.encode()) == (code, request_id)
+
+
+def test_a_detail_is_kept_up_to_64_levels_of_the_request_and_refused_beyond(client: Client) -> None:
+    def create(depth: int) -> Any:  # noqa: ANN401 - any JSON
+        detail = f'{{"items": {nested(depth - 1)}}}'
+        body = (
+            f'{{"id": 1, "method": "receipts.create", "params": {{"amount": 5, "account": {{}}, "detail": {detail}}}}}'
+        )
+        return json.loads(client.post(body.encode()).data)
+
+    assert create(62)["result"]["receipt"]["detail"]["items"] == json.loads(nested(61))
+    for depth in (63, 486, 5_000):
+        assert create(depth)["error"]["code"] == -32700
+
+
+@pytest.mark.parametrize("request_id", ["1e999", "-1e999", "NaN", "Infinity"])
+def test_an_id_that_json_can_not_repeat_is_refused(client: Client, request_id: str) -> None:
+    assert code_and_id(client, f'{{"id": {request_id}, "method": "receipts.check"}}'.encode()) == (-32700, None)
+
+
+@pytest.mark.parametrize("path", ["/sandbox/codes", "/sandbox/faults", "/phone/status"])
+@pytest.mark.parametrize("body", [b"{", b"\xff", b'{"a": 1e999}', b'{"a": 1, "a": 2}', nested(5_000).encode()])
+def test_a_control_call_reads_json_just_as_strictly(client: Client, path: str, body: bytes) -> None:
+    assert code_and_id(client, body, path) == (-32700, None)
+
+
+@pytest.mark.parametrize("path", ["/api", "/sandbox/codes", "/nowhere"])
+def test_a_body_over_a_mebibyte_is_413(client: Client, path: str) -> None:
+    answer = client.post(b" " * LIMIT + b"{}", path)
+
+    assert client.post(b" " * (LIMIT - 2) + b"{}").status == 200
+    assert answer.status == 413
+    assert error_in(answer.data)["code"] == -32300
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/api", "POST"),
+        ("PUT", "/api", "POST"),
+        ("BREW", "/api", "POST"),
+        ("DELETE", "/sandbox/codes", "POST"),
+        ("PUT", "/sandbox/faults", "GET, POST, DELETE"),
+        ("POST", "/sandbox/receipts", "GET"),
+        ("POST", "/phone", "GET"),
+    ],
+)
+def test_a_wrong_method_is_405_with_those_that_are_allowed(
+    client: Client, method: str, path: str, allowed: str
+) -> None:
+    answer = client.pool.urlopen(method, path, retries=False)
+
+    assert (answer.status, answer.headers["allow"]) == (405, allowed)
+    assert error_in(answer.data)["code"] == -32300
+
+
+@pytest.mark.parametrize("path", ["/", "/apis", "/api/more", "/sandbox", "/phone.html", "/%61pi"])
+def test_a_path_that_does_not_exist_is_404(client: Client, path: str) -> None:
+    answer = client.post(b"{}", path)
+
+    assert answer.status == 404
+    assert error_in(answer.data) == {"id": None, "code": -32300, "message": "Ошибка HTTP", "data": "no such path"}
+
+
+@pytest.mark.parametrize("path", ["/api/", "/api?a=1"])
+def test_a_slash_and_a_query_at_the_end_do_not_matter(client: Client, path: str) -> None:
+    assert client.post(b"{}", path).status == 200
+
+
+def raw(sandbox: Sandbox, request: bytes) -> tuple[int, dict[str, Any]]:
+    with socket.create_connection(("127.0.0.1", sandbox.port), timeout=10) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        answer = HTTPResponse(connection)
+        answer.begin()
+        with answer:
+            return answer.status, error_in(answer.read())
+
+
+def test_a_client_that_sends_all_of_a_large_body_first_reads_its_answer(sandbox: Sandbox) -> None:
+    size = 16 * LIMIT
+    answered, error = raw(sandbox, b"POST /api HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % size + b" " * size)
+
+    assert (answered, error["code"]) == (413, -32300)
+
+
+@pytest.mark.parametrize(
+    ("request_head", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (b"POST /api HTTP/x\r\n\r\n", 400),
+        (b"POST http://[/api HTTP/1.1\r\n\r\n", 400),
+        (b"POST /api HTTP/3.0\r\n\r\n", 505),
+        (b"POST /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"POST /api HTTP/1.1\r\n" + b"A: b\r\n" * 200 + b"\r\n", 431),
+        (b"POST /api HTTP/1.1\r\nContent-Length: many\r\n\r\n{}", 400),
+        (b"POST /api HTTP/1.1\r\nContent-Length: -1\r\n\r\n{}", 400),
+        (b"POST /api HTTP/1.1\r\nContent-Length: 1_0\r\n\r\n{}", 400),
+        (b"POST /api HTTP/1.1\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n{}", 413),
+        (b"POST /api HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 411),
+    ],
+    ids=lambda value: value[:50] if isinstance(value, bytes) else None,
+)
+def test_a_head_that_can_not_be_read_is_answered_in_the_same_form(
+    sandbox: Sandbox, request_head: bytes, status: int
+) -> None:
+    answered, error = raw(sandbox, request_head)
+
+    assert (answered, error["id"]) == (status, None)
+    assert error["data"]
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b'{"id": 1, "method": "receipts.create", "params": {"amount": 1, "account": {}}}']
+)
+def test_a_client_that_leaves_in_the_middle_of_its_request_has_no_effect(sandbox: Sandbox, sent: bytes) -> None:
+    before = sandbox.requests
+    with socket.create_connection(("127.0.0.1", sandbox.port), timeout=10) as half:
+        x_auth = f"X-Auth: {sandbox.pos_id}:{sandbox.pos_key}"
+        half.sendall(f"POST /api HTTP/1.1\r\n{x_auth}\r\nContent-Length: 200\r\n\r\n".encode() + sent)
+        half.shutdown(socket.SHUT_WR)
+
+        assert half.recv(1) == b""
+    assert sandbox.requests == before
+
+
+@pytest.mark.parametrize("x_auth", ["", "id", "id:key", "65aa00112233445566778899:", "ключ:ключ"])
+def test_a_wrong_key_is_refused_and_has_no_effect(client: Client, sandbox: Sandbox, x_auth: str) -> None:
+    before = len(sandbox.receipts())
+    body = json.dumps({"id": 3, "method": "receipts.create", "params": {"amount": 1, "account": {}}}).encode()
+
+    answer = client.post(body, x_auth=x_auth.encode().decode("latin-1"))
+
+    assert (answer.status, error_in(answer.data)["code"], error_in(answer.data)["id"]) == (200, -32504, 3)
+    assert len(sandbox.receipts()) == before
+    assert not sandbox.requests[-1].authorised
+
+
+def test_a_fault_of_the_sandboxs_own_is_told_in_the_same_form(
+    client: Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(sandbox.bank, "call", None)
+        body = b'{"id": 3, "method": "receipts.check", "params": {"id": "x"}}'
+
+        assert code_and_id(client, body) == (-32400, None)
+    assert "can't answer POST" in caplog.text

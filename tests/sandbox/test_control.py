@@ -1,0 +1,99 @@
+"""The control calls over HTTP, for those who run the sandbox as a command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, Fault, FaultKind
+
+if TYPE_CHECKING:
+    from payme_plugin.sandbox import Sandbox
+    from tests.sandbox.conftest import Client
+
+
+@pytest.mark.parametrize(
+    ("document", "behaviour"),
+    [
+        ({}, Behaviour()),
+        ({"behaviour": "confirms", "after_s": 3}, Behaviour(BuyerAction.CONFIRMS, after_s=3.0)),
+        ({"behaviour": "fails", "error_code": -31400}, Behaviour(BuyerAction.FAILS, error_code=-31400)),
+        ({"behaviour": "never-answers"}, Behaviour(BuyerAction.NEVER_ANSWERS)),
+        (
+            {"cancel": {"settle_s": 2.5, "turns_back_after_s": 1, "busy_with": -31800}},
+            Behaviour(cancel=CancelPlan(settle_s=2.5, turns_back_after_s=1.0, busy_with=-31800)),
+        ),
+        ({"cancel": {"refused_with": -31800}}, Behaviour(cancel=CancelPlan(refused_with=-31800))),
+    ],
+)
+def test_a_code_is_issued_with_its_behaviour(
+    client: Client, sandbox: Sandbox, document: dict[str, object], behaviour: Behaviour
+) -> None:
+    status, answer = client.control("/sandbox/codes", document)
+
+    assert status == 200
+    known = sandbox.bank.code(answer["code"])
+    assert known is not None
+    assert known.behaviour == behaviour
+
+
+def test_a_fault_is_injected_listed_and_cleared(client: Client, sandbox: Sandbox) -> None:
+    client.control("/sandbox/faults", {"kind": "answer-lost", "method": "receipts.pay", "times": None, "skip": 1})
+
+    assert sandbox.faults == (Fault(FaultKind.ANSWER_LOST, "receipts.pay", times=None, skip=1),)
+    listed = client.read("/sandbox/faults")
+    assert [(one["kind"], one["method"], one["times"]) for one in listed] == [("answer-lost", "receipts.pay", None)]
+    assert client.control("/sandbox/faults", listed[0])[0] == 200
+    assert client.read("/sandbox/faults", "DELETE") == []
+    assert not sandbox.faults
+
+
+def test_requests_and_receipts_are_shown_without_a_code(client: Client, sandbox: Sandbox) -> None:
+    receipt_id, code = client.create(900), sandbox.issue_code()
+    client.call("receipts.pay", {"id": receipt_id, "token": code})
+
+    requests, receipts = client.read("/sandbox/requests"), client.read("/sandbox/receipts")
+
+    assert requests[-1]["method"] == "receipts.pay"
+    assert requests[-1]["params"]["id"] == receipt_id
+    assert next(one for one in receipts if one["receipt_id"] == receipt_id)["held"] == 900
+    assert code not in repr((requests, receipts))
+
+
+@pytest.mark.parametrize(
+    ("path", "document", "said"),
+    [
+        ("/sandbox/codes", {"behaviour": "pay"}, "behaviour is 'pay': allowed are pays, confirms, declines"),
+        ("/sandbox/codes", {"behaviour": ["pays"]}, "behaviour is ['pays']: allowed are pays"),
+        ("/sandbox/codes", {"behavior": "pays"}, "unknown key 'behavior': allowed are behaviour, after_s"),
+        ("/sandbox/codes", {"behaviour": "confirms"}, "after_s is 0.0: seconds from 0.01"),
+        ("/sandbox/codes", {"after_s": "3"}, "after_s is '3': allowed are a number"),
+        ("/sandbox/codes", {"after_s": None}, "after_s is None: allowed are a number"),
+        ("/sandbox/codes", {"after_s": 10**400}, "too large"),
+        ("/sandbox/codes", {"error_code": 1.5}, "error_code is 1.5: allowed are a whole number, null"),
+        ("/sandbox/codes", {"cancel": 5}, "cancel is 5: allowed are an object, null"),
+        ("/sandbox/codes", {"cancel": {"settles": 5}}, "unknown key 'settles': allowed are settle_s"),
+        ("/sandbox/codes", {"cancel": {"settle_s": -1}}, "settle_s is -1.0: seconds from 0"),
+        ("/sandbox/faults", {}, "kind is None: allowed are request-lost"),
+        ("/sandbox/faults", {"kind": "html", "method": 1}, "method is 1: allowed are a text, null"),
+        ("/sandbox/faults", {"kind": "html", "times": 0}, "times is 0"),
+        ("/sandbox/faults", {"kind": "html", "skip": True}, "skip is True: allowed are a whole number"),
+        ("/phone/status", {}, "code is None: allowed are a text"),
+        ("/phone/answer", {"code": "1"}, "confirms is None: allowed are true"),
+    ],
+)
+def test_a_call_that_can_not_be_used_says_why(client: Client, path: str, document: dict[str, Any], said: str) -> None:
+    status, answer = client.control(path, document)
+
+    assert status == 400
+    assert answer["error"]["code"] == -32602
+    assert said in answer["error"]["data"]
+
+
+def test_a_fault_without_times_befalls_once_and_one_with_null_for_ever(client: Client, sandbox: Sandbox) -> None:
+    client.control("/sandbox/faults", {"kind": "answer-lost", "method": "receipts.pay"})
+    client.control("/sandbox/faults", {"kind": "answer-lost", "method": "receipts.cancel", "times": None})
+    client.control("/sandbox/faults", {"kind": "answer-lost", "method": "receipts.get", "times": 3})
+
+    assert [fault.times for fault in sandbox.faults] == [1, None, 3]

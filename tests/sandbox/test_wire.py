@@ -1,0 +1,53 @@
+"""A till's requests over HTTP, and what the log of requests keeps of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from payme_plugin.sandbox import Sandbox
+    from tests.sandbox.conftest import Client
+
+
+def test_a_payment_goes_from_0_to_4(client: Client, sandbox: Sandbox) -> None:
+    receipt_id, code = client.create(2_500), sandbox.issue_code()
+
+    answer = client.call("receipts.pay", {"id": receipt_id, "token": code}, request_id=41)
+
+    assert (answer["jsonrpc"], answer["id"], answer["result"]["receipt"]["state"]) == ("2.0", 41, 4)
+    assert client.state(receipt_id) == 4
+    assert sandbox.held(receipt_id) == 2_500
+    assert sandbox.pays(code) == 1
+
+
+@pytest.mark.parametrize("request_id", [0, 2**70, 1.5, "text", None, [1], {"a": 1}, "\ud800"])
+def test_an_answer_repeats_whatever_id_the_request_had(client: Client, request_id: object) -> None:
+    assert client.call("receipts.check", {"id": "f" * 24}, request_id=request_id)["id"] == request_id
+
+
+def test_calls_share_a_connection(client: Client, sandbox: Sandbox) -> None:
+    receipt_id = client.create()
+    client.state(receipt_id)
+
+    assert sandbox.requests[-1].connection == sandbox.requests[-2].connection
+
+
+def test_the_log_of_requests_shows_what_came_but_no_code_phone_or_key(client: Client, sandbox: Sandbox) -> None:
+    receipt_id, code = client.create(), sandbox.issue_code()
+    client.call("receipts.pay", {"id": receipt_id, "token": code, "payer": {"phone": "998997654321"}}, request_id=9)
+
+    logged = sandbox.requests[-1]
+    assert (logged.method, logged.request_id, logged.authorised, logged.fault) == ("receipts.pay", 9, True, None)
+    assert logged.params == {"id": receipt_id, "token": f"***{code[-4:]}", "payer": "***"}
+    assert abs(logged.at_ms - sandbox.now_ms()) < 60_000
+    for secret in (code, "998997654321", sandbox.pos_key):
+        assert secret not in repr(sandbox.requests)
+
+
+@pytest.mark.parametrize("token", ["1234", 12345678901234567890, None])
+def test_a_short_code_is_masked_whole(client: Client, sandbox: Sandbox, token: object) -> None:
+    client.call("receipts.pay", {"id": "f" * 24, "token": token})
+
+    assert sandbox.requests[-1].params["token"] == "***"
