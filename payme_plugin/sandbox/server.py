@@ -35,11 +35,13 @@ class PortUnavailable(OSError):
 
     Attributes:
         port: that port.
+        reason: why, in the words of the system.
     """
 
     def __init__(self, port: int, reason: Exception) -> None:
         super().__init__(f"port {port} on {_HOST} can't be used ({reason}); choose another, or 0 for any free one")
         self.port = port
+        self.reason = str(reason)
 
 
 @final
@@ -129,13 +131,18 @@ class Sandbox(Gateway):
 
     @property
     def origin(self) -> str:
-        """Scheme, address and port, without a path; control calls are at ``/sandbox/...`` of it."""
+        """Scheme, address and port, without a path."""
         return f"{'https' if self._certfile else 'http'}://{_HOST}:{self.port}"
 
     @property
     def url(self) -> str:
         """The address for the setting ``url``."""
         return f"{self.origin}/api"
+
+    @property
+    def control_url(self) -> str:
+        """The address of the control calls, e.g. ``/codes`` below it."""
+        return f"{self.origin}/sandbox"
 
     @property
     def phone_url(self) -> str:
