@@ -13,16 +13,7 @@ from typing import TYPE_CHECKING
 from payme_plugin.paymego.states import ReceiptState
 from payme_plugin.sandbox.behaviour import MARK, Behaviour, BuyerAction, CancelPlan, read_code
 from payme_plugin.sandbox.jsonrpc import BankError, ErrorCode, member
-from payme_plugin.sandbox.receipt import (
-    Buyer,
-    Receipt,
-    ReceiptView,
-    Step,
-    cancel_steps,
-    confirmed_steps,
-    payment_steps,
-    staff_step,
-)
+from payme_plugin.sandbox.receipt import Buyer, Receipt, ReceiptView, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,8 +130,7 @@ class Bank:
         receipt = self._receipts.get(known.used_by) if known and known.used_by else None
         if receipt is None or receipt.at(now_ms).state != ReceiptState.CHECKING:
             return False
-        declined = (Step(now_ms, ReceiptState.CANCELLED, held=False),)
-        self._store(receipt.moved(now_ms, confirmed_steps(now_ms, now_ms) if confirms else declined))
+        self._store(receipt.answered(now_ms, confirms=confirms))
         return True
 
     def put_state(self, now_ms: int, receipt_id: str, state: int) -> None:
@@ -153,8 +143,7 @@ class Bank:
             ValueError: the receipt is at 50, or held money would leave by another state than 50.
         """
         now_ms = self._moment(now_ms)
-        receipt = self._receipts[receipt_id]
-        self._store(receipt.moved(now_ms, (staff_step(receipt.at(now_ms), state, now_ms),)))
+        self._store(self._receipts[receipt_id].put(now_ms, state))
 
     def receipt(self, now_ms: int, receipt_id: str) -> ReceiptView:
         """Return a receipt as it is at ``now_ms``. KeyError if there is no such receipt."""
@@ -174,8 +163,7 @@ class Bank:
 
     def held(self, now_ms: int, receipt_id: str | None = None) -> int:
         """Return the tiyin that Payme holds at ``now_ms``, for one receipt or for all. An unknown receipt holds 0."""
-        chosen = tuple(self._receipts.values()) if receipt_id is None else (self._receipts.get(receipt_id),)
-        return sum(receipt.amount for receipt in chosen if receipt is not None and receipt.at(now_ms).held)
+        return sum(one.held for one in self.receipts(now_ms) if receipt_id in {None, one.receipt_id})
 
     def movements(self, now_ms: int) -> tuple[Movement, ...]:
         """Return every movement of money up to ``now_ms``, in order of time."""
@@ -247,8 +235,7 @@ class Bank:
             raise BankError(ErrorCode.NO_FUNDS)
         if behaviour.error_code is not None:
             raise BankError(behaviour.error_code)
-        paying = replace(receipt, code=token, cancel=behaviour.cancel or receipt.cancel)
-        return {"receipt": self._shown(self._store(paying.moved(now_ms, payment_steps(behaviour, now_ms))), now_ms)}
+        return {"receipt": self._shown(self._store(receipt.paying(now_ms, token, behaviour)), now_ms)}
 
     def _take_code(self, now_ms: int, code: str, receipt_id: str) -> Behaviour:
         """Use a code up and return what the buyer does; a code that spells its behaviour is issued at first sight."""
@@ -272,24 +259,8 @@ class Bank:
         return {"receipt": self._shown(self._find(params), now_ms)}
 
     def _cancel(self, now_ms: int, params: JsonObject) -> dict[str, object]:
-        receipt = self._find(params)
-        state = receipt.at(now_ms).state
-        if state not in {ReceiptState.CANCELLING, ReceiptState.CANCELLED}:
-            steps = self._cancellation(receipt, now_ms)
-            receipt = self._store(replace(receipt.moved(now_ms, steps), cancel_asked=True))
-        return {"receipt": self._shown(receipt, now_ms)}
-
-    def _cancellation(self, receipt: Receipt, now_ms: int) -> tuple[Step, ...]:
-        """Return the steps of a cancellation; one that is under way or done is not begun again."""
-        plan = receipt.cancel or self._cancel_plan
-        here = receipt.at(now_ms)
-        if here.state == ReceiptState.CREATED:
-            return (Step(now_ms, ReceiptState.CANCELLED, held=False),)
-        refused_with = plan.refused_with if here.state == ReceiptState.PAID else plan.busy_with
-        if refused_with is not None:
-            raise BankError(refused_with)
-        turned_back = receipt.first_ms(now_ms, ReceiptState.CANCELLING) != 0
-        return cancel_steps(plan, now_ms, held=here.held, turned_back=turned_back)
+        receipt = self._find(params).cancelling(now_ms, self._cancel_plan)
+        return {"receipt": self._shown(self._store(receipt), now_ms)}
 
     def _get_all(self, now_ms: int, params: JsonObject) -> list[object]:
         begin_ms, end_ms = member(params, "from", int), member(params, "to", int)

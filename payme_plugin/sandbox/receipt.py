@@ -11,12 +11,15 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
 from payme_plugin.paymego.states import ReceiptState
-from payme_plugin.sandbox.behaviour import Behaviour, BuyerAction, CancelPlan
+from payme_plugin.sandbox.behaviour import BuyerAction
+from payme_plugin.sandbox.jsonrpc import BankError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Buyer", "Receipt", "ReceiptView", "Step", "cancel_steps", "confirmed_steps", "payment_steps", "staff_step"]
+    from payme_plugin.sandbox.behaviour import Behaviour, CancelPlan
+
+__all__ = ["Buyer", "Receipt", "ReceiptView", "Step"]
 
 _UZS = 860
 _LONGEST_STEP_MS = 100
@@ -115,9 +118,61 @@ class Receipt(_Facts):
         """Return the step that it has reached at ``now_ms``."""
         return self.passed(now_ms)[-1]
 
-    def moved(self, now_ms: int, steps: tuple[Step, ...]) -> Receipt:
+    def moved(self, now_ms: int, *steps: Step) -> Receipt:
         """Return it with ``steps`` in place of what was still to come after ``now_ms``."""
         return replace(self, timeline=self.passed(now_ms) + steps)
+
+    def paying(self, now_ms: int, code: str, behaviour: Behaviour) -> Receipt:
+        """Return it as a payment that begins at ``now_ms`` makes it."""
+        begun = replace(self, code=code, cancel=behaviour.cancel or self.cancel)
+        due_ms = _later(now_ms, behaviour.after_s)
+        checking = Step(now_ms, ReceiptState.CHECKING, held=False)
+        if behaviour.action is BuyerAction.DECLINES:
+            return begun.moved(now_ms, checking, Step(due_ms, ReceiptState.CANCELLED, held=False))
+        if behaviour.action is BuyerAction.NEVER_ANSWERS:
+            return begun.moved(now_ms, checking)
+        return begun.moved(now_ms, checking, *_confirmed(now_ms, due_ms))
+
+    def answered(self, now_ms: int, *, confirms: bool) -> Receipt:
+        """Return it as the buyer who confirms or declines by hand at ``now_ms`` makes it."""
+        declined = Step(now_ms, ReceiptState.CANCELLED, held=False)
+        return self.moved(now_ms, *(_confirmed(now_ms, now_ms) if confirms else (declined,)))
+
+    def cancelling(self, now_ms: int, plan: CancelPlan) -> Receipt:
+        """Return it as an accepted cancellation makes it, by its own plan or else by ``plan``.
+
+        Raises:
+            BankError: the plan refuses the cancellation.
+        """
+        plan, here = self.cancel or plan, self.at(now_ms)
+        asked = replace(self, cancel_asked=True)
+        if here.state in {ReceiptState.CANCELLING, ReceiptState.CANCELLED}:
+            return self
+        if here.state == ReceiptState.CREATED:
+            return asked.moved(now_ms, Step(now_ms, ReceiptState.CANCELLED, held=False))
+        refused_with = plan.refused_with if here.state == ReceiptState.PAID else plan.busy_with
+        if refused_with is not None:
+            raise BankError(refused_with)
+        turns_back = plan.turns_back_after_s is not None and not self.first_ms(now_ms, ReceiptState.CANCELLING)
+        end = Step(_later(now_ms, plan.settle_s), ReceiptState.CANCELLED, held=False)
+        if turns_back:
+            end = Step(_later(now_ms, plan.turns_back_after_s or 0.0), ReceiptState.PAID, held=True)
+        return asked.moved(now_ms, Step(now_ms, ReceiptState.CANCELLING, held=here.held), end)
+
+    def put(self, now_ms: int, state: int) -> Receipt:
+        """Return it in ``state``, put there by hand: 3, 4 and 30 hold the money, 50 returns it.
+
+        Raises:
+            ValueError: it is cancelled for good, or the state would hide money that is held.
+        """
+        here = self.at(now_ms)
+        if here.state == ReceiptState.CANCELLED:
+            raise ValueError("a cancelled receipt stays in state 50")
+        undecided = state in _UNDECIDED or state not in tuple(ReceiptState)
+        held = here.held if undecided else state in _TAKEN
+        if here.held and not held and state != ReceiptState.CANCELLED:
+            raise ValueError(f"the money of the receipt is held: only state 50 returns it, not {state}")
+        return self.moved(now_ms, Step(now_ms, state, held=held))
 
     def first_ms(self, now_ms: int, state: ReceiptState) -> int:
         """Return when it first entered ``state``; 0 if it has not by ``now_ms``."""
@@ -193,20 +248,7 @@ class Receipt(_Facts):
         return document
 
 
-def payment_steps(behaviour: Behaviour, now_ms: int) -> tuple[Step, ...]:
-    """Return the steps of a payment that begins at ``now_ms``; none if the buyer's bank refuses it at once."""
-    due_ms = now_ms + _milliseconds(behaviour.after_s)
-    checking = Step(now_ms, ReceiptState.CHECKING, held=False)
-    if behaviour.action is BuyerAction.PAYS:
-        return (checking, *confirmed_steps(now_ms, now_ms))
-    if behaviour.action is BuyerAction.CONFIRMS:
-        return (checking, *confirmed_steps(now_ms, due_ms))
-    if behaviour.action is BuyerAction.DECLINES:
-        return (checking, Step(due_ms, ReceiptState.CANCELLED, held=False))
-    return (checking,) if behaviour.action is BuyerAction.NEVER_ANSWERS else ()
-
-
-def confirmed_steps(now_ms: int, due_ms: int) -> tuple[Step, ...]:
+def _confirmed(now_ms: int, due_ms: int) -> tuple[Step, ...]:
     """Return the steps after state 1: debited and closed shortly before ``due_ms``, paid exactly then."""
     step_ms = min(_LONGEST_STEP_MS, (due_ms - now_ms) // 4)
     return (
@@ -216,31 +258,5 @@ def confirmed_steps(now_ms: int, due_ms: int) -> tuple[Step, ...]:
     )
 
 
-def cancel_steps(plan: CancelPlan, now_ms: int, *, held: bool, turned_back: bool) -> tuple[Step, ...]:
-    """Return the steps of an accepted cancellation of a receipt whose money is ``held`` or not yet.
-
-    With ``turned_back`` an earlier cancellation of the receipt has turned back already, and this one goes through.
-    """
-    cancelling = Step(now_ms, ReceiptState.CANCELLING, held=held)
-    if plan.turns_back_after_s is not None and not turned_back:
-        return (cancelling, Step(now_ms + _milliseconds(plan.turns_back_after_s), ReceiptState.PAID, held=True))
-    return (cancelling, Step(now_ms + _milliseconds(plan.settle_s), ReceiptState.CANCELLED, held=False))
-
-
-def staff_step(current: Step, state: int, now_ms: int) -> Step:
-    """Return the step that puts a receipt into ``state`` by hand: 3, 4 and 30 hold the money, 50 returns it.
-
-    Raises:
-        ValueError: the receipt is cancelled for good, or the step would hide money that is held.
-    """
-    if current.state == ReceiptState.CANCELLED:
-        raise ValueError("a cancelled receipt stays in state 50")
-    undecided = state in _UNDECIDED or state not in tuple(ReceiptState)
-    held = current.held if undecided else state in _TAKEN
-    if current.held and not held and state != ReceiptState.CANCELLED:
-        raise ValueError(f"the money of the receipt is held: only state 50 returns it, not {state}")
-    return Step(now_ms, state, held=held)
-
-
-def _milliseconds(duration_s: float) -> int:
-    return round(duration_s * 1000)
+def _later(now_ms: int, duration_s: float) -> int:
+    return now_ms + round(duration_s * 1000)
