@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from payme_plugin.sandbox.bank import Bank, CodeView, Movement
 from payme_plugin.sandbox.behaviour import Behaviour, BuyerAction, CancelPlan, read_code
-from payme_plugin.sandbox.faults import Fault, FaultKind, FaultPlan
+from payme_plugin.sandbox.faults import FaultKind, FaultPlan, InjectedFault
 from payme_plugin.sandbox.gateway import WireRequest
 from payme_plugin.sandbox.jsonrpc import BankError
 from payme_plugin.sandbox.receipt import Buyer, ReceiptView
@@ -32,9 +32,9 @@ __all__ = [
     "BuyerAction",
     "CancelPlan",
     "CodeView",
-    "Fault",
     "FaultKind",
     "FaultPlan",
+    "InjectedFault",
     "Movement",
     "PortUnavailable",
     "ReceiptView",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from payme_plugin.sandbox.control import CALLS
-from payme_plugin.sandbox.faults import Fault, FaultKind, altered
+from payme_plugin.sandbox.faults import FaultKind, InjectedFault, altered
 from payme_plugin.sandbox.gateway import Gateway, Received
 from payme_plugin.sandbox.http_server import Abort, Answer, Request
 from payme_plugin.sandbox.jsonrpc import BankError, ErrorCode, error_answer, read_object
@@ -90,7 +90,7 @@ class App:
             return _json(self._gateway.carry_out(received.call))
         return self._befallen(received, received.fault)
 
-    def _befallen(self, received: Received, fault: Fault) -> Answer | Abort:
+    def _befallen(self, received: Received, fault: InjectedFault) -> Answer | Abort:
         """Carry out a request that a fault befalls, as far as the fault lets it."""
         kind = fault.kind
         if kind is FaultKind.REQUEST_DELAYED and self._stopping.wait(fault.after_s):

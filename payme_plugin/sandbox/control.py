@@ -9,7 +9,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from payme_plugin.sandbox.behaviour import Behaviour, CancelPlan
-from payme_plugin.sandbox.faults import Fault
+from payme_plugin.sandbox.faults import InjectedFault
 
 if TYPE_CHECKING:
     from payme_plugin.sandbox.gateway import Gateway
@@ -44,7 +44,7 @@ def _faults(gateway: Gateway, _: JsonObject) -> object:
 
 
 def _inject(gateway: Gateway, document: JsonObject) -> object:
-    gateway.inject(_structure(Fault, document))
+    gateway.inject(_structure(InjectedFault, document))
     return _faults(gateway, document)
 
 

@@ -14,7 +14,7 @@ from payme_plugin.sandbox.jsonrpc import ErrorCode
 if TYPE_CHECKING:
     from payme_plugin.sandbox.jsonrpc import JsonObject
 
-__all__ = ["Fault", "FaultKind", "FaultPlan", "altered"]
+__all__ = ["FaultKind", "FaultPlan", "InjectedFault", "altered"]
 
 _LONGEST_DELAY_S = 86_400.0
 _OTHER_RECEIPT_ID = "0" * 23 + "1"
@@ -67,7 +67,7 @@ _STATUSES = frozenset(range(300, 600)) - {304}
 
 
 @dataclass(frozen=True)
-class Fault:
+class InjectedFault:
     """A fault to inject.
 
     Attributes:
@@ -108,14 +108,14 @@ class FaultPlan:
     """The faults that are still to happen, in the order of their injection."""
 
     def __init__(self) -> None:
-        self._live: tuple[Fault, ...] = ()
+        self._live: tuple[InjectedFault, ...] = ()
 
     @property
-    def live(self) -> tuple[Fault, ...]:
+    def live(self) -> tuple[InjectedFault, ...]:
         """The faults still to happen; their ``times`` and ``skip`` are what is left."""
         return self._live
 
-    def inject(self, fault: Fault) -> None:
+    def inject(self, fault: InjectedFault) -> None:
         """Add a fault behind those that are there."""
         self._live = (*self._live, fault)
 
@@ -123,7 +123,7 @@ class FaultPlan:
         """Forget every fault."""
         self._live = ()
 
-    def take(self, method: str) -> Fault | None:
+    def take(self, method: str) -> InjectedFault | None:
         """Return the fault that befalls this request of ``method``, and count it; ``None`` if it passes.
 
         The first live fault for the method decides: while its ``skip`` lasts, the request passes.
@@ -136,7 +136,7 @@ class FaultPlan:
         return None
 
 
-def _counted(fault: Fault) -> Fault | None:
+def _counted(fault: InjectedFault) -> InjectedFault | None:
     """Return what is left of a fault after one request; ``None`` if that was its last."""
     if fault.skip:
         return replace(fault, skip=fault.skip - 1)

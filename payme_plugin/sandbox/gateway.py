@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from payme_plugin.sandbox.faults import Fault, FaultKind, FaultPlan
+from payme_plugin.sandbox.faults import FaultKind, FaultPlan, InjectedFault
 from payme_plugin.sandbox.jsonrpc import BankError, ErrorCode, error_answer, read_call, read_object, result_answer
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Received:
     """
 
     call: Call
-    fault: Fault | None
+    fault: InjectedFault | None
 
 
 class Gateway:
@@ -132,7 +132,7 @@ class Gateway:
         with self._lock:
             self.bank.put_state(self.now_ms(), receipt_id, state)
 
-    def inject(self, fault: Fault) -> None:
+    def inject(self, fault: InjectedFault) -> None:
         """Let a fault befall coming requests."""
         with self._lock:
             self._faults.inject(fault)
@@ -143,7 +143,7 @@ class Gateway:
             self._faults.clear()
 
     @property
-    def faults(self) -> tuple[Fault, ...]:
+    def faults(self) -> tuple[InjectedFault, ...]:
         """The faults still to happen."""
         return self._faults.live
 

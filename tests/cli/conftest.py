@@ -19,7 +19,7 @@ import pytest
 
 from payme_plugin.cli import main
 from payme_plugin.ledger.journal import FILE_NAME
-from payme_plugin.sandbox import CancelPlan, Fault, FaultKind, Sandbox
+from payme_plugin.sandbox import CancelPlan, FaultKind, InjectedFault, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,7 +154,7 @@ class Shop:
 
     def cut_off_a_payment(self, payment_id: str = "p1") -> None:
         """Let a command of 1 sum die after Payme took the money and before it heard so."""
-        self.sandbox.inject(Fault(FaultKind.SILENT_AFTER_EFFECT, method="receipts.pay"))
+        self.sandbox.inject(InjectedFault(FaultKind.SILENT_AFTER_EFFECT, method="receipts.pay"))
         held = self.sandbox.held()
         paying = ("pay", "--amount", "1", "--qr", self.sandbox.issue_code(), "--payment-id", payment_id)
         with subprocess.Popen(command_line(*self.options, *paying), env=environment()) as process:  # noqa: S603

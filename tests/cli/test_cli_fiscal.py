@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from payme_plugin.sandbox import Fault, FaultKind
+from payme_plugin.sandbox import FaultKind, InjectedFault
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,7 +83,7 @@ def test_a_link_waits_in_the_queue_and_queue_deliver_tells_payme(shop: Shop) -> 
 
 def test_a_link_that_is_left_is_tried_again_by_until_empty_whatever_its_pause_and_owes_no_money(shop: Shop) -> None:
     pay_with_link(shop)
-    shop.sandbox.inject(Fault(FaultKind.HTTP_ERROR, TELL))
+    shop.sandbox.inject(InjectedFault(FaultKind.HTTP_ERROR, TELL))
     first = shop.run("queue", "deliver", "--json")
     assert first.code == 0
     (left,) = first.document["fiscal_links"]["left"]
@@ -101,7 +101,7 @@ def test_a_silent_server_holds_the_command_up_no_longer_than_pay_duration_and_on
     shop.configure(payDuration=1, timeout=5)
     for number in range(3):
         pay_with_link(shop, f"p{number}")
-    shop.sandbox.inject(Fault(FaultKind.REQUEST_LOST, TELL, times=None))
+    shop.sandbox.inject(InjectedFault(FaultKind.REQUEST_LOST, TELL, times=None))
 
     left = shop.run("queue", "deliver", "--until-empty", "--json").document["fiscal_links"]["left"]
 

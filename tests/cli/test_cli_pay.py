@@ -11,7 +11,7 @@ import pytest
 
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.locks import LEADER, Leases
-from payme_plugin.sandbox import Behaviour, BuyerAction, Fault, FaultKind
+from payme_plugin.sandbox import Behaviour, BuyerAction, FaultKind, InjectedFault
 from tests.cli.conftest import KEY, command_line, environment, payme_process
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def test_an_ignored_error_refuses_without_a_cancellation(shop: Shop) -> None:
 
 
 def test_an_answer_lost_after_the_money_moved_is_paid_by_one_pay(shop: Shop) -> None:
-    shop.sandbox.inject(Fault(FaultKind.ANSWER_LOST, method="receipts.pay"))
+    shop.sandbox.inject(InjectedFault(FaultKind.ANSWER_LOST, method="receipts.pay"))
     paid = shop.pay(shop.sandbox.issue_code())
 
     assert (paid.code, paid.document["status"]) == (0, "PAID")
@@ -237,7 +237,7 @@ def test_beside_a_pending_payment_the_next_one_is_taken_and_the_first_is_asked_f
     (shop.folder / FILE_NAME).unlink()
     for part in ("-wal", "-shm"):
         (shop.folder / f"{FILE_NAME}{part}").unlink(missing_ok=True)
-    shop.sandbox.inject(Fault(FaultKind.HTTP_ERROR, method="receipts.get_all", times=None))
+    shop.sandbox.inject(InjectedFault(FaultKind.HTTP_ERROR, method="receipts.get_all", times=None))
     paid = shop.pay(shop.sandbox.issue_code())
 
     assert (paid.code, paid.document["status"]) == (0, "PAID")

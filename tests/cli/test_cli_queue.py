@@ -12,7 +12,7 @@ import pytest
 
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.locks import LEADER, Leases
-from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, Fault, FaultKind
+from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, FaultKind, InjectedFault
 from tests.cli.conftest import command_line, environment, payme
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def test_beside_another_command_it_delivers_all_the_same(shop: Shop) -> None:
 
 def test_another_tills_cancellations_are_delivered_and_its_payments_left_alone(shop: Shop) -> None:
     owe(shop)
-    shop.sandbox.inject(Fault(FaultKind.SILENT_AFTER_EFFECT, method="receipts.pay"))
+    shop.sandbox.inject(InjectedFault(FaultKind.SILENT_AFTER_EFFECT, method="receipts.pay"))
     code = shop.sandbox.issue_code()
     with subprocess.Popen(  # noqa: S603 - our own command
         command_line(*shop.options, "pay", "--amount", "1", "--qr", code, "--payment-id", "open"), env=environment()

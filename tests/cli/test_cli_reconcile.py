@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from payme_plugin.ledger.journal import FILE_NAME
-from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, Fault, FaultKind
+from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, FaultKind, InjectedFault
 from tests.cli.conftest import payme
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def test_days_in_the_wrong_order(shop: Shop) -> None:
 
 
 def test_a_list_that_can_not_be_had_is_said(used: Shop) -> None:
-    used.sandbox.inject(Fault(FaultKind.HTML, method="receipts.get_all"))
+    used.sandbox.inject(InjectedFault(FaultKind.HTML, method="receipts.get_all"))
     ended = reconcile(used)
 
     assert (ended.code, ended.out) == (1, "")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payme_plugin.ledger.locks import LEADER, Leases
-from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, Fault, FaultKind
+from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, FaultKind, InjectedFault
 from tests.cli.conftest import command_line, environment
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def test_any_other_refusal_of_payme_is_queued(shop: Shop, reverse: str) -> None:
 @BOTH
 def test_a_reversal_that_was_killed_goes_on_where_it_was(shop: Shop, reverse: str) -> None:
     sale(shop)
-    shop.sandbox.inject(Fault(FaultKind.SILENT_AFTER_EFFECT, method="receipts.cancel"))
+    shop.sandbox.inject(InjectedFault(FaultKind.SILENT_AFTER_EFFECT, method="receipts.cancel"))
     with subprocess.Popen(  # noqa: S603 - our own command
         command_line(*shop.options, reverse, "p1"), stdout=subprocess.DEVNULL, env=environment()
     ) as process:
@@ -186,7 +186,7 @@ def test_a_reversal_that_was_killed_goes_on_where_it_was(shop: Shop, reverse: st
 @BOTH
 def test_a_reversal_that_was_killed_is_finished_by_the_next_command(shop: Shop, reverse: str) -> None:
     sale(shop)
-    shop.sandbox.inject(Fault(FaultKind.SILENT, method="receipts.cancel"))
+    shop.sandbox.inject(InjectedFault(FaultKind.SILENT, method="receipts.cancel"))
     with subprocess.Popen(  # noqa: S603 - our own command
         command_line(*shop.options, reverse, "p1"), stdout=subprocess.DEVNULL, env=environment()
     ) as process:

@@ -9,7 +9,7 @@ import pytest
 
 from crash_till import CrashTill, Nursery
 from hookspecs import ReversalStatus
-from payme_plugin.sandbox import CancelPlan, Fault, FaultKind, Sandbox
+from payme_plugin.sandbox import CancelPlan, FaultKind, InjectedFault, Sandbox
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +53,7 @@ def test_the_story_of_what_was_cut_off_names_the_request_that_may_have_left(
         assert life.status() == 0
         whole = till.story().splitlines()
         asked = sum(request.method == request_line for request in sandbox.requests)
-        sandbox.inject(Fault(FaultKind.SILENT_AFTER_EFFECT, request_line, times=None))
+        sandbox.inject(InjectedFault(FaultKind.SILENT_AFTER_EFFECT, request_line, times=None))
         life = till.begin(settings=SETTINGS, sales=(1_600_000,), codes=(sandbox.issue_code(),), ending=ending)
         while sum(request.method == request_line for request in sandbox.requests) == asked:
             assert not life.is_over_within(0.002)

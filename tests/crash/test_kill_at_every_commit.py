@@ -27,7 +27,7 @@ import pytest
 
 from crash_till import CrashTill, Life, Nursery
 from hookspecs import PaymentStatus
-from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, Fault, FaultKind, Sandbox
+from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, FaultKind, InjectedFault, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -62,7 +62,7 @@ class Buyer:
     does: Behaviour = field(default_factory=Behaviour)
     stale_codes: int = 0
     settings: Mapping[str, str] = field(default_factory=dict)
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[InjectedFault, ...] = ()
     stops_after_s: float | None = None
     ending: str = "closes"
     gets_the_goods: bool = False
@@ -102,7 +102,7 @@ AT_ONCE = CancelPlan(settle_s=0)
 NEVER = Behaviour(BuyerAction.NEVER_ANSWERS)
 NO_FUNDS = Behaviour(BuyerAction.LACKS_FUNDS)
 SLOW_RETURN = CancelPlan(settle_s=0.2)
-LOST_CANCEL = (Fault(FaultKind.ANSWER_LOST, "receipts.cancel", times=None),)
+LOST_CANCEL = (InjectedFault(FaultKind.ANSWER_LOST, "receipts.cancel", times=None),)
 REFUSED_RETURN = Behaviour(cancel=CancelPlan(refused_with=-31800))
 BUYERS = {
     "pays at once": Buyer(gets_the_goods=True),
@@ -120,7 +120,7 @@ BUYERS = {
     "never answers": Buyer(NEVER, settings={"payDuration": "150"}),
     "declines": Buyer(Behaviour(BuyerAction.DECLINES, after_s=0.08)),
     "the answer to pay is lost": Buyer(
-        faults=(Fault(FaultKind.ANSWER_LOST, "receipts.pay", times=None),), gets_the_goods=True
+        faults=(InjectedFault(FaultKind.ANSWER_LOST, "receipts.pay", times=None),), gets_the_goods=True
     ),
     "a stale code, then a good one": Buyer(stale_codes=1, gets_the_goods=True),
     "the cashier stops": Buyer(NEVER, stops_after_s=0.05),
@@ -185,7 +185,9 @@ class Shop:
         self._amounts = itertools.count(1_500_000)
         self._unknown_codes = (f"9{number:019d}" for number in itertools.count(1))
 
-    def begin(self, buyer: Buyer, *, sales: int = 0, last_boundary: int = 0, fault: Fault | None = None) -> Life:
+    def begin(
+        self, buyer: Buyer, *, sales: int = 0, last_boundary: int = 0, fault: InjectedFault | None = None
+    ) -> Life:
         """Start a life that makes so many sales after it has restored those of the life before."""
         self.sandbox.clear_faults()
         for each in (*buyer.faults, *([fault] if fault else [])):
@@ -275,7 +277,7 @@ def walk_over_requests(shop: Shop, buyer: Buyer, cut: FaultKind) -> Walked:
             return walked
         place = f"killed at request {number + 1}, {method}"
         arrived = len(shop.sandbox.requests) + number + 1
-        life = shop.begin(buyer, sales=1, fault=Fault(cut, skip=number, after_s=LATE_S))
+        life = shop.begin(buyer, sales=1, fault=InjectedFault(cut, skip=number, after_s=LATE_S))
         shop.kill_at_arrival(life, arrived)
         walked.ended(life.status(), place, shop)
         if round_number:

@@ -27,7 +27,7 @@ from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.paymego.states import ReceiptState
-from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, Fault, FaultKind, Sandbox
+from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, FaultKind, InjectedFault, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -132,7 +132,7 @@ def until(condition: Callable[[], bool], within_s: float = 20.0) -> float:
 def test_three_processes_share_200_rows_and_step_each_once(shop: Shop) -> None:
     shop.owe(200)
     # Slow enough for any two that take the same row to meet there.
-    shop.sandbox.inject(Fault(FaultKind.ANSWER_DELAYED, times=None, after_s=0.02))
+    shop.sandbox.inject(InjectedFault(FaultKind.ANSWER_DELAYED, times=None, after_s=0.02))
     with shop.command("worker") as worker, shop.command("queue", "deliver", "--until-empty") as deliver:
         assert worker.stdout is not None
         worker.stdout.readline()
@@ -154,7 +154,7 @@ def test_three_processes_share_200_rows_and_step_each_once(shop: Shop) -> None:
 
 def test_the_rows_of_a_killed_process_are_taken_over_at_once(shop: Shop) -> None:
     shop.owe(6)
-    shop.sandbox.inject(Fault(FaultKind.SILENT, "receipts.check", times=1))
+    shop.sandbox.inject(InjectedFault(FaultKind.SILENT, "receipts.check", times=1))
     till = shop.begin_till()
     until(lambda: len(shop.sandbox.requests) == 1)
     with shop.command("queue", "deliver", "--until-empty") as deliver:
@@ -172,7 +172,7 @@ def test_the_rows_of_a_killed_process_are_taken_over_at_once(shop: Shop) -> None
 
 def test_a_slow_answer_holds_up_the_others_for_no_longer_than_its_own_timeout(shop: Shop) -> None:
     shop.owe(20)
-    shop.sandbox.inject(Fault(FaultKind.SILENT, "receipts.check", times=1))
+    shop.sandbox.inject(InjectedFault(FaultKind.SILENT, "receipts.check", times=1))
     till = shop.till.begin(settings={**QUICK, "timeout": "3"})
     assert until(lambda: shop.returned() == 19) < LONG_S / 3
     assert not till.is_over_within(0)
@@ -183,7 +183,7 @@ def test_a_slow_answer_holds_up_the_others_for_no_longer_than_its_own_timeout(sh
 def test_a_process_that_closes_the_journal_leaves_the_log_of_another_alone(shop: Shop) -> None:
     # The till has two connections: what the second one does must not take away the locks of the first.
     shop.owe(1)
-    shop.sandbox.inject(Fault(FaultKind.SILENT, times=None))
+    shop.sandbox.inject(InjectedFault(FaultKind.SILENT, times=None))
     till = shop.begin_till()
     until(lambda: len(shop.sandbox.requests) == 1)
     log = shop.folder / f"{FILE_NAME}-wal"

@@ -22,7 +22,7 @@ from payme_plugin.ledger.locks import Leases
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.paymego.errors import NotSent
 from payme_plugin.plugin import PaymePlugin
-from payme_plugin.sandbox import BuyerAction, Fault, FaultKind, Sandbox
+from payme_plugin.sandbox import BuyerAction, FaultKind, InjectedFault, Sandbox
 from virtual_till import ScriptedUi, VirtualHost, open_sale
 from waiting import comes_true
 
@@ -105,7 +105,7 @@ def test_what_a_hook_queues_is_delivered_in_the_background(
     new_till: Callable[..., ServedTill], sandbox: Sandbox
 ) -> None:
     till = new_till()
-    sandbox.inject(Fault(FaultKind.ANSWER_LOST, CANCEL))
+    sandbox.inject(InjectedFault(FaultKind.ANSWER_LOST, CANCEL))
 
     result = cancel(till, till.code())
 
@@ -135,7 +135,7 @@ def test_a_slow_answer_holds_up_the_others_for_no_longer_than_its_own_timeout(
     owe(till, *range(1, 6))
     assert comes_true(lambda: len(till.host.queue) == 5)
     till.plugins.on_stop()
-    sandbox.inject(Fault(FaultKind.SILENT, CHECK))
+    sandbox.inject(InjectedFault(FaultKind.SILENT, CHECK))
     make_due(till)
     began = time.monotonic()
 
@@ -312,7 +312,7 @@ def test_when_the_stop_returns_no_thread_of_the_worker_runs_any_more_though_the_
     till.plugins.on_stop()
     till.host.takes_messages = False
     make_due(till)
-    sandbox.inject(Fault(FaultKind.SILENT, times=None))
+    sandbox.inject(InjectedFault(FaultKind.SILENT, times=None))
     asked = len(sandbox.requests)
     till.plugins.on_start(till.host)
     assert comes_true(lambda: len(sandbox.requests) == asked + 1)
@@ -401,7 +401,7 @@ def test_with_broken_settings_the_rows_stay_and_nothing_spins(
     new_till: Callable[..., ServedTill], sandbox: Sandbox, tmp_path: Path
 ) -> None:
     first = new_till()
-    sandbox.inject(Fault(FaultKind.REQUEST_LOST, CANCEL, times=None))
+    sandbox.inject(InjectedFault(FaultKind.REQUEST_LOST, CANCEL, times=None))
     cancel(first, first.code())
     first.plugins.on_stop()
     sandbox.clear_faults()

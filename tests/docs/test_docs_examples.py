@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hookspecs import PosPlugins, ReversalStatus
-from payme_plugin.sandbox import Fault, FaultKind
+from payme_plugin.sandbox import FaultKind, InjectedFault
 from tests.docs.conftest import NAMES, ROOT, blocks
 from unmeasured import without_coverage
 
@@ -146,7 +146,7 @@ def test_the_host_of_the_pages_killed_during_a_payment_has_the_money_of_its_sale
     sandbox: Sandbox, tmp_path: Path, method: str, fault: FaultKind
 ) -> None:
     host = HostProcess(sandbox, tmp_path)
-    sandbox.inject(Fault(fault, method))
+    sandbox.inject(InjectedFault(fault, method))
     host.kill_once(lambda: any(request.method == method for request in sandbox.requests))
     sandbox.clear_faults()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import urllib3
 
-from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, Fault, FaultKind, WireRequest, read_code
+from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, FaultKind, InjectedFault, WireRequest, read_code
 from payme_plugin.sandbox.control import CALLS
 from payme_plugin.sandbox.receipt import ReceiptView
 from tests.docs.conftest import blocks, headings, read
@@ -86,7 +86,7 @@ def test_the_page_has_every_call_behaviour_fault_and_key() -> None:
     assert paths == set(CALLS)
     text = read(PAGE)
     rows = set(re.findall(r"^\| `([^`]+)`", text, re.MULTILINE))
-    assert {kind.value for kind in FaultKind} | {one.name for one in fields(Fault)} <= rows
+    assert {kind.value for kind in FaultKind} | {one.name for one in fields(InjectedFault)} <= rows
     assert {f"cancel.{one.name}" for one in fields(CancelPlan)} <= rows
     assert {one.name for one in fields(Behaviour)} - {"action"} <= rows
     assert all(f"`{action.value}`" in text for action in BuyerAction)

@@ -15,7 +15,7 @@ from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.locks import LEADER, Leases
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.plugin import PaymePlugin
-from payme_plugin.sandbox import BuyerAction, CancelPlan, Fault, FaultKind, Sandbox
+from payme_plugin.sandbox import BuyerAction, CancelPlan, FaultKind, InjectedFault, Sandbox
 from payme_plugin.texts import Text, Texts
 from virtual_till import TENDER, ScriptedUi, open_sale, request_for
 from waiting import comes_true
@@ -72,18 +72,20 @@ class Phase:
     method: str
     ends: frozenset[PaymentStatus]
     action: BuyerAction = BuyerAction.PAYS
-    fault: Fault | None = None
+    fault: InjectedFault | None = None
 
 
 ABORTED, PAID = frozenset({PaymentStatus.ABORTED}), frozenset({PaymentStatus.PAID})
 PHASES = {
-    "creating": Phase(CREATE, ABORTED, fault=Fault(FaultKind.ANSWER_DELAYED, CREATE, after_s=1)),
-    "creating, no answer": Phase(CREATE, ABORTED, fault=Fault(FaultKind.SILENT, CREATE)),
-    "paying, paid": Phase(PAY, PAID, fault=Fault(FaultKind.ANSWER_DELAYED, PAY, after_s=1)),
-    "paying, not arrived": Phase(PAY, ABORTED, fault=Fault(FaultKind.SILENT, PAY)),
+    "creating": Phase(CREATE, ABORTED, fault=InjectedFault(FaultKind.ANSWER_DELAYED, CREATE, after_s=1)),
+    "creating, no answer": Phase(CREATE, ABORTED, fault=InjectedFault(FaultKind.SILENT, CREATE)),
+    "paying, paid": Phase(PAY, PAID, fault=InjectedFault(FaultKind.ANSWER_DELAYED, PAY, after_s=1)),
+    "paying, not arrived": Phase(PAY, ABORTED, fault=InjectedFault(FaultKind.SILENT, PAY)),
     "polling": Phase(CHECK, ABORTED, BuyerAction.NEVER_ANSWERS),
-    "polling, no answer": Phase(CHECK, ABORTED, BuyerAction.NEVER_ANSWERS, Fault(FaultKind.SILENT, CHECK, times=None)),
-    "making the slip": Phase(GET, PAID, BuyerAction.CONFIRMS, Fault(FaultKind.ANSWER_DELAYED, GET, after_s=1)),
+    "polling, no answer": Phase(
+        CHECK, ABORTED, BuyerAction.NEVER_ANSWERS, InjectedFault(FaultKind.SILENT, CHECK, times=None)
+    ),
+    "making the slip": Phase(GET, PAID, BuyerAction.CONFIRMS, InjectedFault(FaultKind.ANSWER_DELAYED, GET, after_s=1)),
 }
 
 
@@ -215,7 +217,7 @@ def test_a_stop_during_a_reversal_leaves_the_moneys_return_durable(
     sale = open_sale(payments=(sold.payment,), closed_at=None if hook == "on_cancel" else 777)
     if hook == "on_full_refund":
         till.plugins.on_receipt_closed(sale)
-    till.sandbox.inject(Fault(FaultKind.SILENT, CANCEL))
+    till.sandbox.inject(InjectedFault(FaultKind.SILENT, CANCEL))
     stop, ui = Stop(till), ScriptedUi(SystemClock())
     thread = stop_while(till, CANCEL, stop, from_inside=from_inside, ui=ui)
 

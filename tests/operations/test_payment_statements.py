@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from payme_plugin.paymego.codes import CATALOGUE
-from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, Fault, FaultKind
+from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, FaultKind, InjectedFault
 from payment_statements import check_codes_leave_once, check_order_of_durability, check_result, check_time
 from virtual_paymego import Passage
 from virtual_world import World
@@ -37,7 +37,7 @@ class History:
     takes_s: float = 0.0
     stops_at: float | None = None
     passages: tuple[Passage, ...] = (Passage(),)
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[InjectedFault, ...] = ()
     jumps: tuple[tuple[float, int], ...] = field(default=())
 
 
@@ -60,7 +60,7 @@ _buyers = st.one_of(
 ).map(lambda buyer: Behaviour(buyer.action, buyer.after_s, buyer.error_code, CancelPlan(settle_s=2)))
 
 
-def _is_truthful(fault: Fault) -> bool:
+def _is_truthful(fault: InjectedFault) -> bool:
     """Say whether a server could answer so and mean it: the state of another receipt in ``check`` no till can tell."""
     if fault.kind is FaultKind.FOREIGN_RECEIPT:
         return fault.method in {"receipts.create", "receipts.pay", "receipts.get", "receipts.cancel"}
@@ -68,7 +68,7 @@ def _is_truthful(fault: Fault) -> bool:
 
 
 _faults = st.builds(
-    Fault,
+    InjectedFault,
     kind=st.sampled_from(list(FaultKind)),
     method=st.sampled_from([*METHODS, "receipts.pay", "receipts.check", None]),
     times=st.sampled_from([1, 1, 2, 5, None]),
@@ -123,8 +123,8 @@ def _live_through(history: History, factory: pytest.TempPathFactory) -> tuple[Wo
 
 
 @settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow])
-@example(History(faults=(Fault(FaultKind.ANSWER_LOST, "receipts.pay"),)))
-@example(History(faults=(Fault(FaultKind.REQUEST_DELAYED, "receipts.pay", after_s=60),)))
+@example(History(faults=(InjectedFault(FaultKind.ANSWER_LOST, "receipts.pay"),)))
+@example(History(faults=(InjectedFault(FaultKind.REQUEST_DELAYED, "receipts.pay", after_s=60),)))
 @example(History(buyers=(Behaviour(BuyerAction.FAILS, error_code=-31623),), ignored=(-31623,)))
 @example(
     History(
@@ -132,7 +132,7 @@ def _live_through(history: History, factory: pytest.TempPathFactory) -> tuple[Wo
         duration_ms=300,
         timeout_s=3,
         passages=(Passage(there_s=1.4, back_s=1.4),),
-        faults=(Fault(FaultKind.ERROR_AFTER_EFFECT, "receipts.pay", error_code=-31100, skip=1),),
+        faults=(InjectedFault(FaultKind.ERROR_AFTER_EFFECT, "receipts.pay", error_code=-31100, skip=1),),
     )
 )
 @given(history=_histories)

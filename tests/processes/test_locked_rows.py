@@ -19,7 +19,7 @@ from hookspecs import HookFailed, PaymentStatus
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.locks import Leases
 from payme_plugin.paymego.states import ReceiptState
-from payme_plugin.sandbox import Fault, FaultKind
+from payme_plugin.sandbox import FaultKind, InjectedFault
 from waiting import comes_true
 
 if TYPE_CHECKING:
@@ -36,11 +36,11 @@ def test_a_row_that_a_stopped_command_holds_is_shown_with_its_process_and_taken_
     till = ForkingTill(tmp_path, {**settings, "timeout": "1", "runWorker": "false"})
     till.start()
     till.pay("sale-1", sandbox.issue_code())
-    sandbox.inject(Fault(FaultKind.HTTP_ERROR, times=None))
+    sandbox.inject(InjectedFault(FaultKind.HTTP_ERROR, times=None))
     till.cancel("sale-1")
     till.plugins.on_stop()
     sandbox.clear_faults()
-    sandbox.inject(Fault(FaultKind.ANSWER_DELAYED, times=1, after_s=3))
+    sandbox.inject(InjectedFault(FaultKind.ANSWER_DELAYED, times=1, after_s=3))
     conf = tmp_path / "command.conf"
     conf.write_text("[Main]\n" + "".join(f"{name} = {value}\n" for name, value in {**settings, "timeout": 5}.items()))
     conf.chmod(0o600)

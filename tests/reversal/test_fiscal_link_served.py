@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hooked_world import OFD_LINK
 from hookspecs import PaymentStatus, Receipt, ReceiptFiscal
-from payme_plugin.sandbox import Fault, FaultKind, Sandbox
+from payme_plugin.sandbox import FaultKind, InjectedFault, Sandbox
 from virtual_till import open_sale
 from waiting import comes_true
 
@@ -64,7 +64,7 @@ def test_the_worker_tells_payme_after_the_receipt_closed(new_till: Callable[...,
 def test_it_is_told_again_after_a_fault_of_the_wire(new_till: Callable[..., ServedTill], sandbox: Sandbox) -> None:
     till = new_till()
     receipt = sell(till)
-    sandbox.inject(Fault(FaultKind.REQUEST_LOST, TELL))
+    sandbox.inject(InjectedFault(FaultKind.REQUEST_LOST, TELL))
 
     till.plugins.on_receipt_closed(receipt)
 
@@ -76,7 +76,7 @@ def test_a_server_that_never_answers_holds_up_no_closing_receipt(
 ) -> None:
     till = new_till(timeout=5)
     receipt = sell(till)
-    sandbox.inject(Fault(FaultKind.SILENT, TELL, times=None))
+    sandbox.inject(InjectedFault(FaultKind.SILENT, TELL, times=None))
     began = time.monotonic()
 
     till.plugins.on_receipt_closed(receipt)

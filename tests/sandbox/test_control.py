@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, Fault, FaultKind
+from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, FaultKind, InjectedFault
 
 if TYPE_CHECKING:
     from payme_plugin.sandbox import Sandbox
@@ -41,7 +41,7 @@ def test_a_code_is_issued_with_its_behaviour(
 def test_a_fault_is_injected_listed_and_cleared(client: Client, sandbox: Sandbox) -> None:
     client.control("/sandbox/faults", {"kind": "answer-lost", "method": "receipts.pay", "times": None, "skip": 1})
 
-    assert sandbox.faults == (Fault(FaultKind.ANSWER_LOST, "receipts.pay", times=None, skip=1),)
+    assert sandbox.faults == (InjectedFault(FaultKind.ANSWER_LOST, "receipts.pay", times=None, skip=1),)
     listed = client.read("/sandbox/faults")
     assert [(one["kind"], one["method"], one["times"]) for one in listed] == [("answer-lost", "receipts.pay", None)]
     assert client.control("/sandbox/faults", listed[0])[0] == 200

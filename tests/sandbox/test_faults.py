@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import urllib3
 
-from payme_plugin.sandbox import Fault, FaultKind, Sandbox
+from payme_plugin.sandbox import FaultKind, InjectedFault, Sandbox
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Client
@@ -29,7 +29,7 @@ class Attempt:
         self.code = sandbox.issue_code()
         self.params: dict[str, object] = {"id": self.receipt_id, "token": self.code}
 
-    def under(self, fault: Fault) -> Attempt:
+    def under(self, fault: InjectedFault) -> Attempt:
         self.sandbox.inject(fault)
         return self
 
@@ -47,7 +47,7 @@ def attempt(client: Client, sandbox: Sandbox) -> Attempt:
 def test_a_lost_request_or_answer_closes_the_connection_without_a_byte(
     attempt: Attempt, client: Client, kind: FaultKind, charged: bool
 ) -> None:
-    attempt.under(Fault(kind, PAY))
+    attempt.under(InjectedFault(kind, PAY))
 
     with pytest.raises(urllib3.exceptions.ProtocolError):
         client.call(PAY, attempt.params)
@@ -59,7 +59,7 @@ def test_a_lost_request_or_answer_closes_the_connection_without_a_byte(
 def test_silence_lasts_as_long_as_the_client_waits(
     attempt: Attempt, client: Client, kind: FaultKind, charged: bool
 ) -> None:
-    attempt.under(Fault(kind, PAY))
+    attempt.under(InjectedFault(kind, PAY))
 
     with pytest.raises(urllib3.exceptions.ReadTimeoutError):
         client.call(PAY, attempt.params, timeout_s=SHORT_S)
@@ -67,7 +67,7 @@ def test_silence_lasts_as_long_as_the_client_waits(
 
 
 def test_a_late_answer_comes_after_an_effect_in_time(attempt: Attempt, client: Client) -> None:
-    attempt.under(Fault(FaultKind.ANSWER_DELAYED, PAY, after_s=SHORT_S))
+    attempt.under(InjectedFault(FaultKind.ANSWER_DELAYED, PAY, after_s=SHORT_S))
     began = time.monotonic()
 
     assert client.call(PAY, attempt.params)["result"]["receipt"]["state"] == 4
@@ -77,7 +77,7 @@ def test_a_late_answer_comes_after_an_effect_in_time(attempt: Attempt, client: C
 
 
 def test_a_late_request_has_its_effect_after_the_client_has_gone(attempt: Attempt, client: Client) -> None:
-    attempt.under(Fault(FaultKind.REQUEST_DELAYED, PAY, after_s=10 * SHORT_S))
+    attempt.under(InjectedFault(FaultKind.REQUEST_DELAYED, PAY, after_s=10 * SHORT_S))
 
     with pytest.raises(urllib3.exceptions.ReadTimeoutError):
         client.call(PAY, attempt.params, timeout_s=SHORT_S)
@@ -92,7 +92,7 @@ def test_a_late_request_has_its_effect_after_the_client_has_gone(attempt: Attemp
 def test_an_error_code_comes_instead_of_the_effect_or_after_it(
     attempt: Attempt, client: Client, kind: FaultKind, charged: bool
 ) -> None:
-    attempt.under(Fault(kind, PAY, error_code=-31623))
+    attempt.under(InjectedFault(kind, PAY, error_code=-31623))
 
     answer = client.call(PAY, attempt.params, request_id=12)
 
@@ -102,7 +102,7 @@ def test_an_error_code_comes_instead_of_the_effect_or_after_it(
 
 @pytest.mark.parametrize(("request_id", "foreign"), [(12, 13), ("a", "a-of-another")])
 def test_an_answer_may_have_another_id(attempt: Attempt, client: Client, request_id: object, foreign: object) -> None:
-    attempt.under(Fault(FaultKind.FOREIGN_ID, PAY))
+    attempt.under(InjectedFault(FaultKind.FOREIGN_ID, PAY))
 
     answer = client.call(PAY, attempt.params, request_id=request_id)
 
@@ -111,7 +111,7 @@ def test_an_answer_may_have_another_id(attempt: Attempt, client: Client, request
 
 
 def test_an_answer_may_have_no_id(attempt: Attempt, client: Client) -> None:
-    attempt.under(Fault(FaultKind.WITHOUT_ID, PAY))
+    attempt.under(InjectedFault(FaultKind.WITHOUT_ID, PAY))
 
     answer = client.call(PAY, attempt.params)
 
@@ -120,7 +120,7 @@ def test_an_answer_may_have_no_id(attempt: Attempt, client: Client) -> None:
 
 
 def test_an_answer_may_speak_of_another_receipt_which_is_paid(attempt: Attempt, client: Client) -> None:
-    attempt.under(Fault(FaultKind.FOREIGN_RECEIPT, times=None))
+    attempt.under(InjectedFault(FaultKind.FOREIGN_RECEIPT, times=None))
 
     for method in ("receipts.get", "receipts.cancel"):
         receipt = client.call(method, {"id": attempt.receipt_id})["result"]["receipt"]
@@ -134,7 +134,7 @@ def test_an_answer_may_speak_of_another_receipt_which_is_paid(attempt: Attempt, 
 
 def test_an_answer_that_speaks_of_no_receipt_is_left_alone(client: Client, sandbox: Sandbox) -> None:
     receipt_id = client.create()
-    sandbox.inject(Fault(FaultKind.FOREIGN_RECEIPT, times=None))
+    sandbox.inject(InjectedFault(FaultKind.FOREIGN_RECEIPT, times=None))
     fiscal = {"receipt_id": 1, "qr_code_url": "https://ofd.example"}
 
     assert client.call("receipts.get_all", {"from": 0, "to": 1})["result"] == []
@@ -151,7 +151,7 @@ def test_an_answer_that_speaks_of_no_receipt_is_left_alone(client: Client, sandb
 def test_an_http_error_comes_instead_of_the_effect_or_after_it(
     attempt: Attempt, client: Client, kind: FaultKind, charged: bool, status: int
 ) -> None:
-    attempt.under(Fault(kind, PAY, status=status))
+    attempt.under(InjectedFault(kind, PAY, status=status))
 
     answer = client.post(json.dumps({"id": 1, "method": PAY, "params": attempt.params}).encode())
 
@@ -161,7 +161,7 @@ def test_an_http_error_comes_instead_of_the_effect_or_after_it(
 
 @pytest.mark.parametrize(("kind", "charged"), [(FaultKind.HTML, False), (FaultKind.HTML_AFTER_EFFECT, True)])
 def test_a_page_comes_with_status_200(attempt: Attempt, client: Client, kind: FaultKind, charged: bool) -> None:
-    attempt.under(Fault(kind, PAY))
+    attempt.under(InjectedFault(kind, PAY))
 
     answer = client.post(json.dumps({"id": 1, "method": PAY, "params": attempt.params}).encode())
 
@@ -171,7 +171,7 @@ def test_a_page_comes_with_status_200(attempt: Attempt, client: Client, kind: Fa
 
 
 def test_a_fault_leaves_requests_with_a_wrong_key_alone(client: Client, sandbox: Sandbox) -> None:
-    sandbox.inject(Fault(FaultKind.HTML))
+    sandbox.inject(InjectedFault(FaultKind.HTML))
     body = json.dumps({"id": 1, "method": "receipts.check", "params": {}}).encode()
 
     assert json.loads(client.post(body, x_auth="x").data)["error"]["code"] == -32504
@@ -179,7 +179,7 @@ def test_a_fault_leaves_requests_with_a_wrong_key_alone(client: Client, sandbox:
 
 
 def test_the_wire_log_names_the_fault_that_befell_a_request(attempt: Attempt, client: Client) -> None:
-    attempt.under(Fault(FaultKind.ERROR, PAY))
+    attempt.under(InjectedFault(FaultKind.ERROR, PAY))
     client.call(PAY, attempt.params)
 
     assert attempt.sandbox.requests[-1].fault is FaultKind.ERROR
@@ -188,7 +188,7 @@ def test_the_wire_log_names_the_fault_that_befell_a_request(attempt: Attempt, cl
 @pytest.mark.parametrize("kind", [FaultKind.SILENT, FaultKind.REQUEST_DELAYED, FaultKind.ANSWER_DELAYED])
 def test_a_stopping_sandbox_waits_for_no_fault(kind: FaultKind) -> None:
     sandbox = Sandbox().start()
-    sandbox.inject(Fault(kind, after_s=3600.0))
+    sandbox.inject(InjectedFault(kind, after_s=3600.0))
     seen: list[str] = []
 
     def ask() -> None:

@@ -14,7 +14,7 @@ import pytest
 import trustme
 import urllib3
 
-from payme_plugin.sandbox import Buyer, CancelPlan, Fault, FaultKind, PortUnavailable, Sandbox
+from payme_plugin.sandbox import Buyer, CancelPlan, FaultKind, InjectedFault, PortUnavailable, Sandbox
 
 CREATE = {"id": 1, "method": "receipts.create", "params": {"amount": 5, "account": {}}}
 
@@ -166,7 +166,7 @@ class TestStop:
     def test_it_ends_idle_half_sent_and_hanging_connections_at_once(self) -> None:
         before = set(threading.enumerate())
         sandbox = Sandbox().start()
-        sandbox.inject(Fault(FaultKind.SILENT))
+        sandbox.inject(InjectedFault(FaultKind.SILENT))
         address = ("127.0.0.1", sandbox.port)
         hanging = b'{"id": 1, "method": "receipts.check", "params": {}}'
         x_auth = f"X-Auth: {sandbox.pos_id}:{sandbox.pos_key}"

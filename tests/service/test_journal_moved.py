@@ -13,7 +13,7 @@ from hookspecs import CancelRequest, HookFailed, PaymentStatus
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.paymego.states import ReceiptState
-from payme_plugin.sandbox import BuyerAction, Fault, FaultKind
+from payme_plugin.sandbox import BuyerAction, FaultKind, InjectedFault
 from payme_plugin.texts import Text, Texts
 from virtual_till import ScriptedUi, open_sale
 from waiting import comes_true
@@ -132,7 +132,7 @@ def test_nothing_is_stored_and_a_repeated_payment_is_pending_until_the_files_are
 
 
 def test_what_a_deleted_journal_still_owes_goes_back_before_it_is_lost(till: ServedTill) -> None:
-    till.sandbox.inject(Fault(FaultKind.ERROR, "receipts.cancel", times=None, error_code=-31900))
+    till.sandbox.inject(InjectedFault(FaultKind.ERROR, "receipts.cancel", times=None, error_code=-31900))
     unknown = till.pay(till.code(BuyerAction.NEVER_ANSWERS))
     assert unknown.status is PaymentStatus.UNKNOWN
     assert comes_true(lambda: "cancel" in till.requests_since(0)[-3:])
@@ -143,7 +143,7 @@ def test_what_a_deleted_journal_still_owes_goes_back_before_it_is_lost(till: Ser
 
 
 def test_what_another_file_is_in_the_place_of_is_left_to_people(till: ServedTill) -> None:
-    till.sandbox.inject(Fault(FaultKind.ERROR, "receipts.cancel", times=None, error_code=-31900))
+    till.sandbox.inject(InjectedFault(FaultKind.ERROR, "receipts.cancel", times=None, error_code=-31900))
     assert till.pay(till.code(BuyerAction.NEVER_ANSWERS)).status is PaymentStatus.UNKNOWN
     assert comes_true(lambda: "cancel" in till.requests_since(0)[-3:])
     journal_replaced(till.host.folder)
@@ -163,7 +163,7 @@ def test_the_worker_tells_it_without_a_sale(new_till: Callable[..., ServedTill])
 
 
 def test_what_the_worker_finds_damaged_stops_the_sale(till: ServedTill, caplog: pytest.LogCaptureFixture) -> None:
-    till.sandbox.inject(Fault(FaultKind.ERROR, "receipts.cancel", times=None, error_code=-31900))
+    till.sandbox.inject(InjectedFault(FaultKind.ERROR, "receipts.cancel", times=None, error_code=-31900))
     assert till.pay(till.code(BuyerAction.NEVER_ANSWERS), payment_id="p1").status is PaymentStatus.UNKNOWN
     with closing(sqlite3.connect(till.host.folder / FILE_NAME, isolation_level=None)) as other:
         other.execute("PRAGMA ignore_check_constraints = ON")

@@ -15,7 +15,7 @@ from hookspecs import CancelRequest, HookFailed, PaymentStatus, ReceiptKind, Ref
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.states import PaymentState
-from payme_plugin.sandbox import BuyerAction, Fault, FaultKind
+from payme_plugin.sandbox import BuyerAction, FaultKind, InjectedFault
 from virtual_till import TENDER, ScriptedUi, open_sale
 from waiting import comes_true
 
@@ -51,7 +51,7 @@ def sell(till: ServedTill) -> list[PaymentRecord]:
 
 def owe(till: ServedTill) -> None:
     """Leave a result that could not be stored: the journal is locked when Payme's answer comes."""
-    till.sandbox.inject(Fault(FaultKind.ANSWER_DELAYED, "receipts.pay", after_s=0.4))
+    till.sandbox.inject(InjectedFault(FaultKind.ANSWER_DELAYED, "receipts.pay", after_s=0.4))
     sent, may_go_on, is_locked = len(till.sandbox.requests), threading.Event(), threading.Event()
 
     def lock() -> None:

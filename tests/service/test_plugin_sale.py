@@ -10,7 +10,7 @@ import pytest
 from hookspecs import PaymentStatus, PaymentType, PosPlugins
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.states import PaymentState
-from payme_plugin.sandbox import BuyerAction, Fault, FaultKind
+from payme_plugin.sandbox import BuyerAction, FaultKind, InjectedFault
 from payme_plugin.texts import Text, Texts
 from virtual_till import TENDER, ScriptedUi, VirtualHost, open_sale, request_for
 
@@ -88,7 +88,7 @@ def test_a_buyer_who_never_confirms_ends_unknown_and_the_money_is_followed(till:
 
 def test_an_answer_that_is_lost_after_the_money_moved_is_paid_with_one_pay(till: ServedTill) -> None:
     before = len(till.sandbox.requests)
-    till.sandbox.inject(Fault(FaultKind.ANSWER_LOST, "receipts.pay"))
+    till.sandbox.inject(InjectedFault(FaultKind.ANSWER_LOST, "receipts.pay"))
     code = till.code()
 
     result = till.pay(code)

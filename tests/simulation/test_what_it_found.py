@@ -9,7 +9,7 @@ import pytest
 
 from hookspecs import BaseUi, PaymentStatus, ReversalStatus
 from payme_plugin.ledger.cancellations import CONFIRMING_MS, Cancellations
-from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, Fault, FaultKind
+from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, FaultKind, InjectedFault
 from sim_cashier import People
 from sim_director import deliver_everything
 from sim_history import settings_for_both
@@ -279,7 +279,7 @@ def test_while_a_till_waits_after_a_refused_cancel_no_other_process_sends_one(wo
 
     process = world.shop.new_process("command")
     world.paymego.passage = passage
-    world.paymego.weather.inject(Fault(FaultKind.ERROR, "receipts.cancel", error_code=CHANGED))
+    world.paymego.weather.inject(InjectedFault(FaultKind.ERROR, "receipts.cancel", error_code=CHANGED))
     world.stage.spawn(process.life, deliver)
 
     status = world.shop.annul(sale, _Ui())
@@ -291,7 +291,7 @@ def test_while_a_till_waits_after_a_refused_cancel_no_other_process_sends_one(wo
 
 def test_a_cancel_that_payme_refused_leaves_the_payment_as_it_was(world: SimWorld) -> None:
     sale = _sell(world)
-    world.paymego.weather.inject(Fault(FaultKind.ERROR, "receipts.cancel", error_code=CHANGED))
+    world.paymego.weather.inject(InjectedFault(FaultKind.ERROR, "receipts.cancel", error_code=CHANGED))
 
     assert world.shop.annul(sale, _Ui()) is ReversalStatus.REFUSED
     assert _held_and_faults(world) == (1_500_000, [])

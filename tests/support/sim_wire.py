@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from payme_plugin.paymego import codes
 from payme_plugin.paymego.errors import Fault as Why
 from payme_plugin.paymego.jsonrpc import encode_request
-from payme_plugin.sandbox import Fault, FaultKind, FaultPlan, jsonrpc
+from payme_plugin.sandbox import FaultKind, FaultPlan, InjectedFault, jsonrpc
 from payme_plugin.secret import Secret
 from sim_shapes import SHAPES
 from virtual_paymego import Passage, VirtualCall, VirtualPaymeGo
@@ -89,20 +89,20 @@ class Weather(FaultPlan):
         connect_s, there_s, back_s = (dice.choice((0.0, 0.01, 0.3, 2.0, 6.0)) for _ in range(3))
         return Passage(connect_s, there_s, back_s, connects=dice.random() < 0.9)
 
-    def take(self, method: str) -> Fault | None:
+    def take(self, method: str) -> InjectedFault | None:
         """Return the fault that befalls a request, or None."""
         dice = self._dice
         injected = super().take(method)
         if injected is not None:
             return injected
         if self._storms:
-            return Fault(dice.choice(_STORM_KINDS))
+            return InjectedFault(dice.choice(_STORM_KINDS))
         if not self.level or dice.random() >= self.level:
             return None
         kind = dice.choice(_KINDS)
         if kind is FaultKind.FOREIGN_RECEIPT and method == "receipts.check":
             kind = FaultKind.ANSWER_LOST  # such an answer can't be told from a true one
-        return Fault(kind, after_s=dice.choice(_LATE_S), error_code=self._error_code(method, kind))
+        return InjectedFault(kind, after_s=dice.choice(_LATE_S), error_code=self._error_code(method, kind))
 
     def changed(self, method: str, answer: Envelope) -> Envelope | bytes:
         """Return an answer as it comes out of the wire: itself, in a wrong shape, or another call's."""
@@ -148,7 +148,7 @@ class SimPaymeGo(VirtualPaymeGo):
         self.faults = self.weather
         self.witness: Witness | None = None
 
-    def carry_out(self, request: jsonrpc.Call, fault: Fault | None) -> Envelope | bytes:
+    def carry_out(self, request: jsonrpc.Call, fault: InjectedFault | None) -> Envelope | bytes:
         """Let the bank carry out a request, and the weather change its answer."""
         answer = super().carry_out(request, fault)
         return answer if isinstance(answer, bytes) else self.weather.changed(request.method, answer)
@@ -201,7 +201,7 @@ class SimCall(VirtualCall):
         self._stage = paymego.stage
         self._sim = paymego
         self._waiter: Actor | None = None
-        self._fault: Fault | None = None
+        self._fault: InjectedFault | None = None
 
     @property
     def is_over(self) -> bool:

@@ -16,7 +16,7 @@ from payme_plugin.paymego.errors import CallFailed, NotSent, Unclear
 from payme_plugin.paymego.errors import Fault as Why
 from payme_plugin.paymego.jsonrpc import encode_request, read_answer
 from payme_plugin.paymego.protocols import Answer
-from payme_plugin.sandbox import Bank, BankError, Behaviour, BuyerAction, Fault, FaultKind, FaultPlan, jsonrpc
+from payme_plugin.sandbox import Bank, BankError, Behaviour, BuyerAction, FaultKind, FaultPlan, InjectedFault, jsonrpc
 from payme_plugin.sandbox.faults import altered
 from payme_plugin.secret import Secret
 
@@ -141,8 +141,8 @@ class VirtualPaymeGo:
         return self.bank.issue_code(self.now_ms, Behaviour(action, **how))  # type: ignore[arg-type]
 
     def befall(self, kind: FaultKind, method: str | None = None, **how: object) -> None:
-        """Let a fault befall coming requests; ``how`` is the rest of its ``Fault``."""
-        self.faults.inject(Fault(kind, method, **how))  # type: ignore[arg-type]
+        """Let a fault befall coming requests; ``how`` is the rest of its ``InjectedFault``."""
+        self.faults.inject(InjectedFault(kind, method, **how))  # type: ignore[arg-type]
 
     def change(self, method: str, change: Change, *, skip: int = 0, times: int = 1) -> None:
         """Let ``change`` rewrite answers to a method: into another envelope, or into the bytes of a body."""
@@ -178,7 +178,7 @@ class VirtualPaymeGo:
         """Return the next place among all that leaves and is heard."""
         return len(self.sent) + len(self.heard)
 
-    def carry_out(self, request: jsonrpc.Call, fault: Fault | None) -> Envelope | bytes:
+    def carry_out(self, request: jsonrpc.Call, fault: InjectedFault | None) -> Envelope | bytes:
         """Let the bank carry out a request, as far as a fault lets it, and return the answer that it gives."""
         answer: Envelope | None = None
         if fault is None or fault.kind.effect:
@@ -314,7 +314,7 @@ class VirtualCall:
         late_s = fault.after_s if fault is not None and fault.kind is FaultKind.REQUEST_DELAYED else 0.0
         self._clock.at(self._clock.monotonic() + self._passage.there_s + late_s, lambda: self._arrive(fault))
 
-    def _arrive(self, fault: Fault | None) -> None:
+    def _arrive(self, fault: InjectedFault | None) -> None:
         # It is carried out even where the till has hung up meanwhile: it had left.
         answer = self._paymego.carry_out(self._read, fault)
         if fault is not None and fault.kind in _SILENT:
@@ -322,7 +322,7 @@ class VirtualCall:
         late_s = fault.after_s if fault is not None and fault.kind is FaultKind.ANSWER_DELAYED else 0.0
         self._clock.at(self._clock.monotonic() + self._passage.back_s + late_s, lambda: self._come_back(answer, fault))
 
-    def _come_back(self, answer: Envelope | bytes, fault: Fault | None) -> None:
+    def _come_back(self, answer: Envelope | bytes, fault: InjectedFault | None) -> None:
         why = _AFTER_EFFECT_WHY.get(fault.kind) if fault is not None else None
         if why is not None:
             self.fail(why, "the wire broke")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hookspecs import GoodsKind
 from payme_plugin.cli.demo.shop import DemoShop
-from payme_plugin.sandbox import Behaviour, BuyerAction, Fault, FaultKind
+from payme_plugin.sandbox import Behaviour, BuyerAction, FaultKind, InjectedFault
 from payme_plugin.till import one_line_sale
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Step:
     held: int = 0
     codes: tuple[Code, ...] = ()
     journal: str = ""
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[InjectedFault, ...] = ()
     settings: Mapping[str, int] = field(default_factory=dict)
     waits: bool = False
 
@@ -65,9 +65,9 @@ _CONFIRMS = (Behaviour(BuyerAction.CONFIRMS, after_s=1.0), 0.0)
 _CONFIRMS_LATE = (Behaviour(BuyerAction.CONFIRMS, after_s=60.0), 0.0)
 _LACKS_FUNDS = (Behaviour(BuyerAction.LACKS_FUNDS), 0.0)
 
-_ANSWER_LOST = Fault(FaultKind.ANSWER_LOST, method="receipts.pay")
-_OUTAGE = (_ANSWER_LOST, Fault(FaultKind.REQUEST_LOST, method="receipts.check", times=None))
-_SILENCE = (Fault(FaultKind.SILENT_AFTER_EFFECT, method="receipts.pay"),)
+_ANSWER_LOST = InjectedFault(FaultKind.ANSWER_LOST, method="receipts.pay")
+_OUTAGE = (_ANSWER_LOST, InjectedFault(FaultKind.REQUEST_LOST, method="receipts.check", times=None))
+_SILENCE = (InjectedFault(FaultKind.SILENT_AFTER_EFFECT, method="receipts.pay"),)
 _SHORT = {"payDuration": 1000}
 _BROKEN = {"frequency": 0}
 _KILLED = "till killed by SIGKILL"
