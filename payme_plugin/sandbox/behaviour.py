@@ -24,7 +24,7 @@ confirms after 3 seconds. It counts as issued when the bank first sees it, and w
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 __all__ = ["MARK", "Behaviour", "BuyerAction", "CancelPlan", "read_code"]
@@ -98,7 +98,7 @@ class Behaviour:
         ValueError: a value that the action can't work with.
     """
 
-    action: BuyerAction = BuyerAction.PAYS
+    action: BuyerAction = field(default=BuyerAction.PAYS, metadata={"json": "behaviour"})
     after_s: float = 0.0
     error_code: int | None = None
     cancel: CancelPlan | None = None

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
-from enum import Enum
-from types import NoneType
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
-from payme_plugin.sandbox.behaviour import Behaviour, CancelPlan
+from hookspecs.structure import structure
+from payme_plugin.sandbox.behaviour import Behaviour
 from payme_plugin.sandbox.faults import InjectedFault
 
 if TYPE_CHECKING:
@@ -18,10 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["CALLS", "ControlCall"]
 
 ControlCall = Callable[["Gateway", "JsonObject"], object]
-Model = TypeVar("Model")
-
-_JSON_NAMES = {"action": "behaviour"}
-_TYPE_NAMES = {NoneType: "null", bool: "true", int: "a whole number", float: "a number", str: "a text"}
 
 
 @dataclass(frozen=True)
@@ -36,7 +31,7 @@ class _Code:
 
 
 def _issue_code(gateway: Gateway, document: JsonObject) -> object:
-    return {"code": gateway.issue_code(_structure(Behaviour, document))}
+    return {"code": gateway.issue_code(structure(Behaviour, document, "body"))}
 
 
 def _faults(gateway: Gateway, _: JsonObject) -> object:
@@ -44,7 +39,7 @@ def _faults(gateway: Gateway, _: JsonObject) -> object:
 
 
 def _inject(gateway: Gateway, document: JsonObject) -> object:
-    gateway.inject(_structure(InjectedFault, document))
+    gateway.inject(structure(InjectedFault, document, "body"))
     return _faults(gateway, document)
 
 
@@ -62,16 +57,16 @@ def _receipts(gateway: Gateway, _: JsonObject) -> object:
 
 
 def _phone_code(gateway: Gateway, document: JsonObject) -> object:
-    code = gateway.issue_code(_structure(Behaviour, document))
+    code = gateway.issue_code(structure(Behaviour, document, "body"))
     return {"code": code, "svg": _svg(code), **_status(gateway, code)}
 
 
 def _phone_status(gateway: Gateway, document: JsonObject) -> object:
-    return _status(gateway, _structure(_Code, document).code)
+    return _status(gateway, structure(_Code, document, "body").code)
 
 
 def _phone_answer(gateway: Gateway, document: JsonObject) -> object:
-    answer = _structure(_BuyerAnswer, document)
+    answer = structure(_BuyerAnswer, document, "body")
     waited = gateway.buyer_answers(answer.code, confirms=answer.confirms)
     return {"waited": waited, **_status(gateway, answer.code)}
 
@@ -105,38 +100,3 @@ def _svg(code: str) -> str | None:
     except ImportError:
         return None
     return segno.make(code, micro=False, error="m").svg_inline(omitsize=True, border=4, title="QR", lineclass=None)
-
-
-def _structure(model: type[Model], document: JsonObject) -> Model:
-    """Return the dataclass ``model`` with the values of a JSON object.
-
-    Raises:
-        ValueError: an unknown or missing key, or a value that is not allowed; the text names it.
-    """
-    own = {_JSON_NAMES.get(one.name, one.name): one for one in fields(model)}  # type: ignore[arg-type]
-    for name in document:
-        if name not in own:
-            raise ValueError(f"unknown key {name!r:.60}: allowed are {', '.join(own)}")
-    kinds = get_type_hints(model)
-    given = {name: None for name, one in own.items() if one.default is MISSING} | dict(document)
-    return model(**{own[name].name: _value(name, kinds[own[name].name], value) for name, value in given.items()})
-
-
-def _value(name: str, kind: Any, value: object) -> object:  # noqa: ANN401 - an annotation
-    kinds = get_args(kind) or (kind,)
-    for one in kinds:
-        if type(value) is one:
-            return value
-        if one is float and type(value) is int:
-            return float(value)
-        if issubclass(one, Enum) and value in [member.value for member in one]:
-            return one(value)
-        if one is CancelPlan and isinstance(value, dict):
-            return _structure(one, value)
-    raise ValueError(f"{name} is {value!r:.60}: allowed are {', '.join(map(_allowed, kinds))}")
-
-
-def _allowed(kind: type) -> str:
-    if issubclass(kind, Enum):
-        return ", ".join(member.value for member in kind)
-    return _TYPE_NAMES.get(kind, "an object")
