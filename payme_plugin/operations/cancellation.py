@@ -204,9 +204,12 @@ class CancellationStep:
         return outcome, events.last or "no usable answer", None
 
     def _state(self, row: CancellationRow, queries: ReceiptQueries, limit: float) -> int | None:
-        """Ask for the state; if Payme takes its "cancelled" back, a confirming row becomes an ordinary one."""
+        """Ask for the state; if Payme takes its "cancelled" back, a confirming row becomes an ordinary one.
+
+        State 21 and a state that nobody knows take nothing back.
+        """
         state = queries.state(limit)
-        if row.confirmed_at is not None and state not in {None, ReceiptState.CANCELLED}:
+        if row.confirmed_at is not None and state in _CANCEL_AT | _CANCEL_AND_ASK_AT:
             self._rows.reopen(row, f"Payme says {state} after cancelled (50)")
         return state
 

@@ -18,6 +18,7 @@ from payme_plugin.ledger.rows import NewCancellation
 from payme_plugin.ledger.states import Cause, End, PaymentState
 from payme_plugin.operations.cancellation import MerchantClient, StepOutcome
 from payme_plugin.operations.context import Limits
+from payme_plugin.paymego.states import ReceiptState
 from payme_plugin.sandbox import FaultKind
 from virtual_clock import VirtualClock
 from virtual_paymego import VirtualPaymeGo
@@ -150,6 +151,16 @@ def test_without_an_answer_it_goes_on_confirming(confirming: Desk) -> None:
 
     assert confirming.row().confirmed_at is not None
     assert confirming.state() is PaymentState.REVERSED
+
+
+@pytest.mark.parametrize("state", [ReceiptState.CANCELLING, 99])
+def test_a_state_after_50_that_calls_for_no_cancel_takes_nothing_back(confirming: Desk, state: int) -> None:
+    confirming.clock.sleep(TEN_MINUTES_S)
+    confirming.say(state)
+    confirming.step()
+
+    assert (confirming.row().confirmed_at is not None, confirming.row().reopened_at) == (True, None)
+    assert (confirming.state(), confirming.paymego.count(CANCEL)) == (PaymentState.REVERSED, 0)
 
 
 @pytest.mark.parametrize("cause", [Cause.CANCEL, Cause.REFUND, Cause.UNRECORDED])

@@ -225,7 +225,7 @@ class _Host(BaseHost):
             answer = True
         elif answer is True and shop.dice.random() < moods.says_no:
             answer = False
-        shop.witness.answered[self._life, payment_id] = answer, shop.disk.refusals
+        shop.witness.answered[payment_id] = answer, shop.disk.refusals
         return answer
 
     def enqueue(self, message: QueueMessage) -> bool:

@@ -72,8 +72,8 @@ class Witness:
         faults: the statements that broke, with what happened.
         broken_after: how many sales there were when the first one broke; None: none did.
         story: what happened, line by line.
-        answered: what the host last answered to ``is_recorded``, and how many writes had failed by then, by process
-            and payment.
+        answered: what the host last answered to ``is_recorded``, whoever asked it, and how many writes had failed by
+            then, by payment.
         requested: the cancels and refunds that the host asked for: cause, payment, id of the refund.
         processes: every process, by its life.
     """
@@ -89,7 +89,7 @@ class Witness:
         self.faults: list[str] = []
         self.broken_after: int | None = None
         self.story: list[str] = []
-        self.answered: dict[tuple[Life | None, str], tuple[bool | None, int]] = {}
+        self.answered: dict[str, tuple[bool | None, int]] = {}
         self.requested: set[tuple[str, str, str]] = set()
         self.processes: dict[Life, Process] = {}
         self._stage = stage
@@ -271,7 +271,7 @@ class Witness:
             if before in {"created", "paying"} and after in _NOT_PAID:
                 self._check_verdict(payment, life)
             self._before[payment_id] = before
-            if before != "reversing":
+            if before not in {"reversing", "reversed"}:  # whoever delivers a row may move these
                 self._check_decider(payment, life, text)
             if after == "paid" or after in _NOT_PAID:
                 self._verdict_at[payment_id] = self._stage.monotonic()
@@ -382,13 +382,13 @@ class Witness:
 
     def _check_begun(self, row: CancellationLook) -> None:
         """Check that nobody has said that the money must stay before the first cancel of an orphan leaves."""
-        life, payment = self._stage.current.life, self._rows.payment(row.payment_id)
+        payment = self._rows.payment(row.payment_id)
         if payment is None or (payment.acknowledged_at is not None and payment.state == "reversing"):
             self.fault(4, f"the cancellation of {row.payment_id} has begun, which the host has acknowledged")
         if ("cancel", row.payment_id, "") in self.requested:
             return  # the host has it returned itself
         # A veto that the disk did not take is lost.
-        if self.answered.get((life, row.payment_id)) == (True, self._disk.refusals):
+        if self.answered.get(row.payment_id) == (True, self._disk.refusals):
             self.fault(4, f"the cancellation of {row.payment_id} has begun against the host's veto")
         made_at = self._paymego.bank.receipt(self._paymego.now_ms, row.receipt_id).created_ms
         is_old = payment is not None and row.created_at - payment.created_at >= _WEEK_MS
