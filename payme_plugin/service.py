@@ -30,7 +30,7 @@ from payme_plugin.paymego.client import client_of
 from payme_plugin.paymego.protocols import MerchantAccount
 from payme_plugin.settings import SettingsError, SettingsReader
 from payme_plugin.texts import DOMAIN, LANGUAGES, Text, Texts
-from slips import SlipPress
+from slips import SlipRenderer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -71,7 +71,7 @@ class Service:
         self.settings = SettingsReader(lambda: host.settings(PLUGIN_NAME), codes)
         self.storage = Storage(self.host, self.clock)
         self._clients = ClientCache(self.clock)
-        self._templates = lru_cache(maxsize=1)(lambda encoding: TemplateCache(SlipPress(encoding=encoding)))
+        self._templates = lru_cache(maxsize=1)(lambda encoding: TemplateCache(SlipRenderer(encoding=encoding)))
         self.background = Background(self.host, self.storage, self.settings, ClientCache(self.clock), self.clock)
 
     def start(self) -> None:

@@ -1,17 +1,17 @@
 """A bank slip: a template and a payment's data in, a validated document and lines for any till printer out.
 
-``SlipPress`` loads templates and makes slips; ``plain_slip`` makes the slip that needs no template.
+``SlipRenderer`` loads templates and makes slips; ``plain_slip`` makes the slip that needs no template.
 Nothing here imports defusedxml or xmlschema: they cost about 200 ms, and some swap an entry of ``sys.modules`` while
-they load, so ``SlipPress.import_parts`` does it at a moment, and on a thread, of the caller's choice.
+they load, so ``SlipRenderer.import_libraries`` does it at a moment, and on a thread, of the caller's choice.
 """
 
 from __future__ import annotations
 
-from slips.document import FilledSlip, MadeSlip
+from slips.document import FilledSlip, RenderedSlip
 from slips.errors import SlipError, TemplateError, TemplateFault
 from slips.layout import MAX_WIDTH, MIN_WIDTH, Row, lay_out
 from slips.plain import plain_slip
-from slips.press import LANGUAGES, SlipPress
+from slips.renderer import LANGUAGES, SlipRenderer
 from slips.sample import sample_data
 from slips.template import Template
 from slips.transliteration import Alphabet, is_slip_encoding
@@ -29,10 +29,10 @@ __all__ = [
     "Field",
     "FilledSlip",
     "Kind",
-    "MadeSlip",
+    "RenderedSlip",
     "Row",
     "SlipError",
-    "SlipPress",
+    "SlipRenderer",
     "Template",
     "TemplateError",
     "TemplateFault",

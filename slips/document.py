@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from slips.template import Composite, Node, Template
     from slips.values import Values
 
-__all__ = ["FilledSlip", "MadeSlip", "Part", "fill", "part_of", "to_tree", "to_xml"]
+__all__ = ["FilledSlip", "Part", "RenderedSlip", "fill", "part_of", "to_tree", "to_xml"]
 
 _fits_barcode = re.compile("[ -~]{1,80}").fullmatch
 _has_no_markup = re.compile('[^&<>"]*').fullmatch
@@ -59,7 +59,7 @@ class FilledSlip:
 
 
 @dataclass(frozen=True)
-class MadeSlip:
+class RenderedSlip:
     """A slip, ready to print.
 
     Attributes:

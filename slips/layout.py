@@ -56,7 +56,7 @@ def lay_out(
     """Return the rows of a filled slip.
 
     Args:
-        slip: from ``SlipPress.fill``.
+        slip: from ``SlipRenderer.fill``.
         width: columns of the printer; beyond 24 to 80 the nearest of these is taken.
         alphabet: the printer's letters, or None for any.
         enlarge: give rows of double size half the columns, for a printer or a picture that draws them so.

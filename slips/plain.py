@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from slips.characters import NO_BREAK_SPACE, clean, text_width
-from slips.document import FilledSlip, MadeSlip, part_of, to_xml
+from slips.document import FilledSlip, RenderedSlip, part_of, to_xml
 from slips.layout import bounded_width
 from slips.transliteration import Alphabet, is_slip_encoding
 from slips.values import format_moment, format_money, mask_card
@@ -28,11 +28,11 @@ def plain_slip(
     language: str = "ru",
     timezone: tzinfo | None = None,
     encoding: str | None = None,
-) -> MadeSlip:
+) -> RenderedSlip:
     """Return a plain slip; it fails for no data at all, and needs neither defusedxml nor xmlschema.
 
     Args:
-        data: as for ``SlipPress.make``; what is missing or senseless is left out.
+        data: as for ``SlipRenderer.make``; what is missing or senseless is left out.
         width: columns of the printer, 24 to 80; beyond them the nearest of these is taken.
         language: of the labels: ``ru``, ``uz``, ``uz-Cyrl`` or ``en``; another gives ``ru``.
         timezone: the till's; None is the machine's own.
@@ -51,7 +51,7 @@ def plain_slip(
     for label, text in pairs:
         parts.append((part_of("pair", {"label": label}), text))
         lines += _lines(_spelled(label, alphabet), _spelled(text, alphabet), bounded_width(width))
-    return MadeSlip(to_xml(FilledSlip(operation, tuple(parts))), tuple(lines))
+    return RenderedSlip(to_xml(FilledSlip(operation, tuple(parts))), tuple(lines))
 
 
 def _pairs(data: Mapping[str, object], operation: str, words: Words, zone: tzinfo | None) -> list[tuple[str, str]]:

@@ -32,7 +32,7 @@ def build_schema(text: bytes) -> XMLSchema10:
             or a library is missing.
     """
     try:
-        import xmlschema  # noqa: PLC0415 - the caller of SlipPress decides when it is imported
+        import xmlschema  # noqa: PLC0415 - the caller of SlipRenderer decides when it is imported
     except ImportError as error:
         message = f"xmlschema can't be imported: {error}"
         raise SlipError(message) from error
@@ -57,7 +57,7 @@ def _refuse_references(schema: ET.Element) -> None:
 
 
 _built: dict[str, XMLSchema10] = {}
-"""The schemas of this process, by the path of their file: each is built once, however many presses there are."""
+"""The schemas of this process, by the path of their file: each is built once, however many renderers there are."""
 
 
 class Schemas:

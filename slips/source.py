@@ -223,7 +223,7 @@ def read_xml(text: bytes) -> Source:
         SlipError: defusedxml is missing.
     """
     try:
-        from defusedxml import DefusedXmlException  # noqa: PLC0415 - the caller of SlipPress decides when it is imported
+        from defusedxml import DefusedXmlException  # noqa: PLC0415 - the caller of SlipRenderer decides when it is imported
         from defusedxml.ElementTree import DefusedXMLParser  # noqa: PLC0415
     except ImportError as error:
         message = f"defusedxml can't be imported: {error}"

@@ -11,7 +11,7 @@ from payme_plugin.ledger.states import PaymentState, is_allowed
 from payme_plugin.paymego import codes
 from payme_plugin.settings import SETTINGS
 from payme_plugin.texts import Text, Texts
-from slips import SlipPress, sample_data
+from slips import SlipRenderer, sample_data
 
 TEXT_CATEGORIES = (*dict.fromkeys(text.value.partition(".")[0] for text in Text), "error")
 """The first words of the texts' keys, in the order of the texts."""
@@ -84,8 +84,8 @@ def state_table() -> str:
 
 def slip_picture(language: str, operation: str = "pay") -> str:
     """Return a made-up slip of the shipped template of a language, as a printer of 32 columns prints it."""
-    press = SlipPress(timezone=timezone(timedelta(hours=5)))
-    made = press.make(press.load(None, language), sample_data(operation), 32)
+    renderer = SlipRenderer(timezone=timezone(timedelta(hours=5)))
+    made = renderer.render(renderer.load(None, language), sample_data(operation), 32)
     return "\n".join(["```text", *(line.rstrip() for line in made.lines), "```"])
 
 

@@ -17,7 +17,7 @@ from slips import (
     OPERATIONS,
     Alphabet,
     SlipError,
-    SlipPress,
+    SlipRenderer,
     Template,
     TemplateError,
     TemplateFault,
@@ -50,7 +50,7 @@ def check(options: GlobalOptions, file: Path) -> int:
     faults: tuple[TemplateFault, ...] = ()
     warnings: list[str] = []
     try:
-        warnings = _warnings(SlipPress().load(file))
+        warnings = _warnings(SlipRenderer().load(file))
     except TemplateError as error:
         faults = error.faults
     except SlipError as error:
@@ -92,11 +92,11 @@ def preview(
     """
     if encoding is not None and not is_slip_encoding(encoding):
         raise UsageFault(f'--encoding is "{encoding}": allowed is a single-byte code page such as cp866, or utf-8')
-    press = SlipPress(encoding=encoding)
+    renderer = SlipRenderer(encoding=encoding)
     data = sample_data(operation)
     try:
-        template = press.load(file)
-        made, filled = press.make(template, data, width), press.fill(template, data)
+        template = renderer.load(file)
+        made, filled = renderer.render(template, data, width), renderer.fill(template, data)
     except SlipError as error:
         raise UsageFault(str(error)) from error
     size = _draw(filled, width, encoding, file, png) if png is not None else ""

@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 _MARKS: Mapping[str, Mapping[str, object]] = {"hookspecs": {"PROJECT": "pos", "API_VERSION": 2}, "slips": {}}
-_NEEDED = {"hookspecs": "hookimpl", "slips": "SlipPress"}
+_NEEDED = {"hookspecs": "hookimpl", "slips": "SlipRenderer"}
 _WIDTH = 32
 
 
@@ -165,19 +165,19 @@ def check_texts(lacking: Mapping[str, int]) -> list[Finding]:
 def look_at_slips(settings: Settings) -> list[Remark]:
     """Build the schemas, check the template of the settings, and make a slip of each kind with made-up data."""
     try:
-        from slips import OPERATIONS, SlipError, SlipPress, TemplateError, sample_data  # noqa: PLC0415
+        from slips import OPERATIONS, SlipError, SlipRenderer, TemplateError, sample_data  # noqa: PLC0415
     except Exception:  # noqa: BLE001 - another program's may raise anything
         return [Unchecked(Check.SLIPS, "the package slips is not ours")]
     path = settings.slip_template
     shown = "the shipped template" if path is None else str(path)
     try:
-        press = SlipPress(encoding=settings.slip_encoding)
-        press.warm_up()
-        template = press.load(path)
+        renderer = SlipRenderer(encoding=settings.slip_encoding)
+        renderer.warm_up()
+        template = renderer.load(path)
         empty = [name for name in OPERATIONS if not template.nodes[name]]
         for name in OPERATIONS:
             if name not in empty:
-                press.make(template, sample_data(name), _WIDTH)
+                renderer.render(template, sample_data(name), _WIDTH)
     except TemplateError as error:
         more = f" (and {len(error.faults) - 1} more)" if len(error.faults) > 1 else ""
         text = f"The template {shown} can't be used, the till prints the shipped one: {error.faults[0]}{more}."

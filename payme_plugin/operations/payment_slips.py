@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hookspecs import Receipt
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.texts import Texts
-    from slips import MadeSlip, SlipPress, Template
+    from slips import RenderedSlip, SlipRenderer, Template
 
 __all__ = ["SLIP_NOTICE", "PaymentSlips", "TemplateCache", "import_slip_parts", "warm_up_slips"]
 
@@ -39,7 +39,7 @@ class TemplateCache:
         renderer: loads the templates, and renders slips with them.
     """
 
-    def __init__(self, renderer: SlipPress) -> None:
+    def __init__(self, renderer: SlipRenderer) -> None:
         self.renderer = renderer
         self._loaded: dict[Path | None, tuple[tuple[int, ...], Template]] = {}
 
@@ -57,10 +57,10 @@ class TemplateCache:
         return loaded[1]
 
 
-def import_slip_parts(renderer: SlipPress) -> None:
+def import_slip_parts(renderer: SlipRenderer) -> None:
     """Import the renderer's libraries on the calling thread; without them slips are plain."""
     try:
-        renderer.import_parts()
+        renderer.import_libraries()
     except Exception as error:  # noqa: BLE001 - a broken library may raise anything while it is imported
         _log_fault(error)
 
@@ -122,19 +122,19 @@ class PaymentSlips:
         made = self._render(_data(operation, row, receipt, document))
         return (Slip(xml=made.xml, lines=made.lines, copies=self.copies),)
 
-    def _render(self, data: Mapping[str, object]) -> MadeSlip:
+    def _render(self, data: Mapping[str, object]) -> RenderedSlip:
         """Render with the till's template, else the shipped one, else plainly; a fallback is a notice."""
         fallback = self.texts(Text.NOTICE_SLIP_FALLBACK)
         for path in dict.fromkeys((self.template, None)):
             try:
-                made = self.templates.renderer.make(self.templates.get(path), data, self.width)
+                made = self.templates.renderer.render(self.templates.get(path), data, self.width)
             except Exception as error:  # noqa: BLE001 - a slip that can't be rendered never makes a paid sale unpaid
                 _log_fault(error)
             else:
                 self.notice(SLIP_NOTICE, None if path == self.template else fallback)
                 return made
         self.notice(SLIP_NOTICE, fallback)
-        return self.templates.renderer.make_plain(data, self.width, self.texts.language)
+        return self.templates.renderer.render_plain(data, self.width, self.texts.language)
 
 
 def _log_fault(error: Exception) -> None:

@@ -63,7 +63,7 @@ def draw(slip: FilledSlip, width: int, alphabet: Alphabet | None = None) -> Pict
     """Return a filled slip as a picture, one dot of the printer a dot of the picture.
 
     Args:
-        slip: from ``SlipPress.fill``.
+        slip: from ``SlipRenderer.fill``.
         width: columns of the printer; beyond 24 to 80 the nearest of these is taken.
         alphabet: the printer's letters, or None for any.
 

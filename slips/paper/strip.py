@@ -109,7 +109,7 @@ def printed(slip: FilledSlip, width: int, alphabet: Alphabet | None) -> tuple[Do
     """Return the pieces of paper that a slip makes, each as high as what is printed on it.
 
     Args:
-        slip: from ``SlipPress.fill``.
+        slip: from ``SlipRenderer.fill``.
         width: columns of the printer; beyond 24 to 80 the nearest of these is taken.
         alphabet: the printer's letters, or None for any.
 

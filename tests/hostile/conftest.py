@@ -13,7 +13,7 @@ from hostile_cells import Cell
 from hostile_matrix import Matrix, playing
 from hostile_shop import Shop, make_certificates, open_shop
 from hostile_stage import Stage
-from slips import SlipPress
+from slips import SlipRenderer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,9 +54,9 @@ def world(tmp_path: Path) -> Iterator[HookedWorld]:
 
 
 @pytest.fixture(scope="module")
-def press() -> SlipPress:
+def renderer() -> SlipRenderer:
     """The real maker of slips; its schemas are built once."""
-    return SlipPress()
+    return SlipRenderer()
 
 
 @pytest.fixture

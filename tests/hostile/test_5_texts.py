@@ -32,7 +32,7 @@ from slips.characters import text_width
 from virtual_till import TENDER
 
 if TYPE_CHECKING:
-    from slips import SlipPress
+    from slips import SlipRenderer
 
 GOODS = Item(name="Хлеб", quantity=Decimal(1), price=1_500_000, amount=1_500_000)
 NUMBERS = st.integers(-(2**63), 2**63 - 1)
@@ -74,11 +74,11 @@ def sales(draw: st.DrawFn) -> Receipt:
 @given(sale=sales(), payment_id=ANY_TEXT, reason=ANY_TEXT)
 @SLOW_ENOUGH
 def test_any_text_in_a_sale_is_paid_or_refused_at_once_and_can_be_given_back(
-    press: SlipPress, sale: Receipt, payment_id: str, reason: str
+    renderer: SlipRenderer, sale: Receipt, payment_id: str, reason: str
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         world = HookedWorld(Path(folder))
-        world.slips = PaymentSlips(TemplateCache(press), None, 32, 2, world.texts, world.host.notice)
+        world.slips = PaymentSlips(TemplateCache(renderer), None, 32, 2, world.texts, world.host.notice)
         request = PaymentRequest(payment_id=payment_id, payment_type=TENDER, amount=1_500_000, receipt=sale)
 
         result = paid_or_not(world.dispatcher.pay(request, world.cashier(world.paymego.code())))

@@ -19,7 +19,7 @@ from hooked_world import HookedWorld
 from hookspecs import CancelRequest, PaymentStatus
 from payme_plugin.operations.payment_slips import PaymentSlips, TemplateCache
 from payme_plugin.sandbox import Bank, Behaviour, BuyerAction, CancelPlan, FaultKind
-from slips import SlipPress
+from slips import SlipRenderer
 from virtual_till import VirtualHost, open_sale, request_for
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ WORDS = f"{KEY} {CODE} {grouped(CODE)} {CARD} {grouped(CARD)} {grouped(CARD, '-'
 
 
 @pytest.fixture
-def world(tmp_path: Path, press: SlipPress, caplog: pytest.LogCaptureFixture) -> Iterator[HookedWorld]:
+def world(tmp_path: Path, renderer: SlipRenderer, caplog: pytest.LogCaptureFixture) -> Iterator[HookedWorld]:
     """A till on virtual time with real slips, whose buyer's phone shows the planted code."""
     caplog.set_level(logging.DEBUG)
     world = HookedWorld(tmp_path, posKey=KEY)
     world.paymego.bank = Bank(Random(1), buyer=BUYER, cancel=CancelPlan(settle_s=1))  # noqa: S311 - a seed is to replay
-    world.slips = PaymentSlips(TemplateCache(press), None, 32, 2, world.texts, world.host.notice)
+    world.slips = PaymentSlips(TemplateCache(renderer), None, 32, 2, world.texts, world.host.notice)
     world.host.takes_messages = True
     yield world
     world.close()
@@ -144,19 +144,19 @@ def break_slips(world: HookedWorld) -> None:
     world.slips = Maker()  # type: ignore[assignment]
 
 
-def break_press(world: HookedWorld) -> None:
-    class Press:
+def break_renderer(world: HookedWorld) -> None:
+    class Renderer:
         def load(self, *arguments: object) -> object:
             secret = WORDS
             raise Broken(secret)
 
-        make = load
+        render = load
 
-        def make_plain(self, *arguments: object) -> object:
-            return SlipPress().make_plain(*arguments)  # type: ignore[arg-type]
+        def render_plain(self, *arguments: object) -> object:
+            return SlipRenderer().render_plain(*arguments)  # type: ignore[arg-type]
 
-    press = Press()
-    world.slips = PaymentSlips(TemplateCache(press), None, 32, 2, world.texts, world.host.notice)  # type: ignore[arg-type]
+    renderer = Renderer()
+    world.slips = PaymentSlips(TemplateCache(renderer), None, 32, 2, world.texts, world.host.notice)  # type: ignore[arg-type]
 
 
 def break_clients(world: HookedWorld) -> None:
@@ -170,7 +170,7 @@ def break_clients(world: HookedWorld) -> None:
     world.paymego.client = client  # type: ignore[method-assign, assignment]
 
 
-@pytest.mark.parametrize("broken", [break_slips, break_press, break_clients])
+@pytest.mark.parametrize("broken", [break_slips, break_renderer, break_clients])
 def test_no_fault_of_the_plugins_own_shows_a_secret_in_its_words_or_its_traceback(
     world: HookedWorld, caplog: pytest.LogCaptureFixture, broken: Callable[[HookedWorld], None]
 ) -> None:

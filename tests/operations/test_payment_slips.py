@@ -13,7 +13,7 @@ from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.operations.payment_slips import PaymentSlips, TemplateCache
 from payme_plugin.sandbox import BuyerAction, FaultKind
 from payme_plugin.texts import Text
-from slips import SlipPress
+from slips import SlipRenderer
 from virtual_paymego import Passage
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ PAY, CHECK, GET = "receipts.pay", "receipts.check", "receipts.get"
 
 
 def _desk(world: World, *, template: Path | None = None, copies: int = 2, width: int = 32) -> PaymentSlips:
-    press = SlipPress()
+    renderer = SlipRenderer()
     return PaymentSlips(
-        templates=TemplateCache(press),
+        templates=TemplateCache(renderer),
         template=template,
         width=width,
         copies=copies,

@@ -11,7 +11,7 @@ from hookspecs import ReversalStatus
 from payme_plugin.operations.payment_slips import PaymentSlips, TemplateCache
 from payme_plugin.sandbox import CancelPlan, FaultKind
 from reversal_roads import CANCEL, REFUND, ROADS, Road
-from slips import SlipPress
+from slips import SlipRenderer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def press() -> SlipPress:
-    return SlipPress(timezone=timezone.utc)
+def renderer() -> SlipRenderer:
+    return SlipRenderer(timezone=timezone.utc)
 
 
 @pytest.fixture
-def desk(world: HookedWorld, press: SlipPress) -> HookedWorld:
+def desk(world: HookedWorld, renderer: SlipRenderer) -> HookedWorld:
     """The till with a real desk that makes its slips."""
-    use_template(world, press, None)
+    use_template(world, renderer, None)
     return world
 
 
-def use_template(world: HookedWorld, press: SlipPress, template: Path | None, *, copies: int = 2) -> None:
+def use_template(world: HookedWorld, renderer: SlipRenderer, template: Path | None, *, copies: int = 2) -> None:
     world.slips = PaymentSlips(
-        templates=TemplateCache(press),
+        templates=TemplateCache(renderer),
         template=template,
         width=32,
         copies=copies,
@@ -81,11 +81,11 @@ def test_a_refund_says_so_and_names_the_original_payment_and_its_sale(desk: Hook
 
 
 @pytest.mark.parametrize("road", ROADS, ids=str)
-def test_the_host_prints_it_as_often_as_the_settings_say(desk: HookedWorld, press: SlipPress, road: Road) -> None:
-    use_template(desk, press, None, copies=3)
+def test_the_host_prints_it_as_often_as_the_settings_say(desk: HookedWorld, renderer: SlipRenderer, road: Road) -> None:
+    use_template(desk, renderer, None, copies=3)
     assert [slip.copies for slip in road.give_back(desk, road.sell(desk)).slips] == [3]
 
-    use_template(desk, press, None, copies=0)
+    use_template(desk, renderer, None, copies=0)
     result = road.give_back(desk, road.sell(desk, "p2", 2))
     assert (result.status, result.slips) == (ReversalStatus.REVERSED, ())
 
@@ -103,11 +103,11 @@ def test_where_the_server_tells_nothing_the_slip_is_made_of_what_the_till_knows(
 
 @pytest.mark.parametrize("road", ROADS, ids=str)
 def test_a_slip_that_can_not_be_made_changes_no_verdict(
-    desk: HookedWorld, press: SlipPress, road: Road, tmp_path: Path
+    desk: HookedWorld, renderer: SlipRenderer, road: Road, tmp_path: Path
 ) -> None:
     template = tmp_path / "bad.xml"
     template.write_text("<slip><loop/></slip>", encoding="utf-8")
-    use_template(desk, press, template)
+    use_template(desk, renderer, template)
 
     result = road.give_back(desk, road.sell(desk))
 

@@ -4,15 +4,15 @@ from datetime import timedelta, timezone
 
 import pytest
 
-from slips import SlipPress
+from slips import SlipRenderer
 
 
 @pytest.fixture(scope="session")
-def press() -> SlipPress:
-    """A press in Tashkent's time zone, for a printer of any letters; its schemas are built once for all tests."""
-    press = SlipPress(timezone=timezone(timedelta(hours=5)))
-    press.warm_up()
-    return press
+def renderer() -> SlipRenderer:
+    """A renderer in Tashkent's time zone, for a printer of any letters; its schemas are built once for all tests."""
+    renderer = SlipRenderer(timezone=timezone(timedelta(hours=5)))
+    renderer.warm_up()
+    return renderer
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations.payment_slips import SLIP_NOTICE, PaymentSlips, TemplateCache
 from payme_plugin.texts import LANGUAGES, Text, Texts
-from slips import SlipPress
+from slips import SlipRenderer
 from slips.schemas import Schemas
 from virtual_world import World
 
@@ -30,11 +30,11 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def slips_with(
-    world: World, template: Path | None, press: SlipPress | None = None, language: str = "ru"
+    world: World, template: Path | None, renderer: SlipRenderer | None = None, language: str = "ru"
 ) -> PaymentSlips:
-    press = SlipPress() if press is None else press
+    renderer = SlipRenderer() if renderer is None else renderer
     texts = Texts(language)
-    return PaymentSlips(TemplateCache(press), template, 32, 2, texts, world.host.notice)
+    return PaymentSlips(TemplateCache(renderer), template, 32, 2, texts, world.host.notice)
 
 
 def printed(world: World, payment_id: str = "p1") -> str:
@@ -81,9 +81,9 @@ def test_a_template_with_nothing_for_an_operation_gives_the_shipped_slip(world: 
 def test_where_the_shipped_one_fails_too_a_plain_slip_says_what_matters(
     world: World, tmp_path: Path, language: str
 ) -> None:
-    press = SlipPress()
-    press._schemas = Schemas(tmp_path / "an installation without its schemas")
-    world.slips = slips_with(world, None, press, language)
+    renderer = SlipRenderer()
+    renderer._schemas = Schemas(tmp_path / "an installation without its schemas")
+    world.slips = slips_with(world, None, renderer, language)
 
     lines = printed(world)
 
@@ -96,8 +96,8 @@ def test_where_the_shipped_one_fails_too_a_plain_slip_says_what_matters(
 def test_even_a_fault_of_the_program_leaves_a_paid_sale_paid_with_a_plain_slip_and_a_notice(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Faulty(SlipPress):
-        def make(self, *_: object) -> None:  # type: ignore[override] # it never gets so far as to return
+    class Faulty(SlipRenderer):
+        def render(self, *_: object) -> None:  # type: ignore[override] # it never gets so far as to return
             raise ZeroDivisionError
 
     world.slips = slips_with(world, None, Faulty())
@@ -113,7 +113,7 @@ def test_a_code_page_is_kept_by_every_line(world: World, tmp_path: Path, templat
     if template:
         path = tmp_path / "payme.xml"
         path.write_text("<slip language='uz'><line>Қ Ғ Ҳ ʻ ${operation}</line></slip>", encoding="utf-8")
-    world.slips = slips_with(world, path, SlipPress(encoding="cp866"))
+    world.slips = slips_with(world, path, SlipRenderer(encoding="cp866"))
 
     lines = printed(world)
 
@@ -131,7 +131,7 @@ def test_a_senseless_time_of_cancellation_gives_way_to_the_tills_own(
 ) -> None:
     path = tmp_path / "payme.xml"
     path.write_text("<slip><line>${reversed_at}</line></slip>")
-    maker = slips_with(world, path, SlipPress(timezone=timezone.utc))
+    maker = slips_with(world, path, SlipRenderer(timezone=timezone.utc))
     world.pay(world.paymego.code())
     row = world.row()
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slips import SlipError, SlipPress, TemplateError
+from slips import SlipError, SlipRenderer, TemplateError
 from slips.schemas import build_schema
 
 if TYPE_CHECKING:
@@ -91,16 +91,16 @@ def trap() -> Iterator[Trap]:
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_hostile_template_is_refused_fast_and_alone(
-    press: SlipPress, trap: Trap, tmp_path: Path, attack: str
+    renderer: SlipRenderer, trap: Trap, tmp_path: Path, attack: str
 ) -> None:
-    press.warm_up()
+    renderer.warm_up()
     secret = tmp_path / "secret.txt"
     secret.write_text("CANARY")
     path = tmp_path / "payme.xml"
     path.write_text(ATTACKS[attack].replace("{file}", secret.as_uri()).replace("{http}", trap.url))
     begin = time.thread_time()
     with pytest.raises(TemplateError) as caught:
-        press.load(path)
+        renderer.load(path)
     assert time.thread_time() - begin < LIMIT_S
     assert trap.visits == 0
     assert 1 <= len(caught.value.faults) <= 100
@@ -116,12 +116,12 @@ def test_the_trap_catches_whoever_comes(trap: Trap) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
-def test_a_pipe_or_a_device_is_no_template(press: SlipPress, tmp_path: Path) -> None:
+def test_a_pipe_or_a_device_is_no_template(renderer: SlipRenderer, tmp_path: Path) -> None:
     pipe = tmp_path / "payme.xml"
     os.mkfifo(pipe)
     for path in (pipe, Path("/dev/zero")):
         with pytest.raises(TemplateError, match="this is no file"):
-            press.load(path)
+            renderer.load(path)
 
 
 XS = 'xmlns:xs="http://www.w3.org/2001/XMLSchema"'
@@ -155,9 +155,9 @@ SCHEMA_ATTACKS = {
 _TELLS_WHAT_IT_OPENS = """
 import json, sys
 from datetime import timezone
-from slips import SlipError, SlipPress
+from slips import SlipError, SlipRenderer
 from slips.schemas import build_schema
-SlipPress(timezone=timezone.utc).warm_up()
+SlipRenderer(timezone=timezone.utc).warm_up()
 attacks, told, opened = json.load(sys.stdin), {}, []
 sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
 for attack, text in attacks.items():
@@ -201,8 +201,10 @@ def opened(secret: Path) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("attack", SCHEMA_ATTACKS)
-def test_a_hostile_schema_is_refused_fast_and_alone(press: SlipPress, trap: Trap, secret: Path, attack: str) -> None:
-    press.warm_up()
+def test_a_hostile_schema_is_refused_fast_and_alone(
+    renderer: SlipRenderer, trap: Trap, secret: Path, attack: str
+) -> None:
+    renderer.warm_up()
     text = SCHEMA_ATTACKS[attack].replace("{file}", secret.as_uri()).replace("{http}", trap.url)
     begin = time.thread_time()
     with pytest.raises(SlipError, match="the schema can't be built"):
@@ -216,15 +218,15 @@ def test_a_hostile_schema_opens_no_other_file(opened: dict[str, list[str]], secr
     assert [name for name in opened[attack] if name.endswith(secret.name)] == []
 
 
-def test_an_import_in_a_schema_is_not_followed(press: SlipPress, trap: Trap) -> None:
-    press.warm_up()
+def test_an_import_in_a_schema_is_not_followed(renderer: SlipRenderer, trap: Trap) -> None:
+    renderer.warm_up()
     text = f'<xs:schema {XS}><xs:import namespace="urn:x" schemaLocation="{trap.url}"/></xs:schema>'
     with pytest.raises(SlipError, match="the schema can't be built"):
         build_schema(text.encode())
     assert trap.visits == 0
 
 
-def test_a_slip_of_hostile_values_is_made_in_bounded_time(press: SlipPress) -> None:
+def test_a_slip_of_hostile_values_is_made_in_bounded_time(renderer: SlipRenderer) -> None:
     huge = "щ\u0301<&" * 2_000_000
     receipt = {
         "_id": huge,
@@ -233,10 +235,10 @@ def test_a_slip_of_hostile_values_is_made_in_bounded_time(press: SlipPress) -> N
         "account": [{"name": "xEntityTaxpayerID", "value": huge}] * 100_000,
         "payer": {"phone": huge},
     }
-    template = press.load(None)
-    press.warm_up()
+    template = renderer.load(None)
+    renderer.warm_up()
     begin = time.thread_time()
-    made = press.make(template, {"operation": "pay", "receipt": receipt}, 24)
+    made = renderer.render(template, {"operation": "pay", "receipt": receipt}, 24)
     assert time.thread_time() - begin < LIMIT_S
     assert len(made.xml) < 20_000
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slips import FIELDS, FILTERS, OPERATIONS, SlipPress, TemplateError, sample_data
+from slips import FIELDS, FILTERS, OPERATIONS, SlipRenderer, TemplateError, sample_data
 from slips.dialect import ATTRIBUTE_VALUES, ELEMENTS
 from slips.schemas import Schemas
 from slips.source import read_xml
@@ -96,16 +96,16 @@ def schemas() -> Schemas:
 
 @given(parts=st.lists(elements(), min_size=1, max_size=6), operation=st.sampled_from(OPERATIONS))
 def test_all_that_the_dialect_makes_is_accepted_and_filled(
-    press: SlipPress, schemas: Schemas, parts: list[Written], operation: str
+    renderer: SlipRenderer, schemas: Schemas, parts: list[Written], operation: str
 ) -> None:
     text = written(parts)
     assert schemas.first_error("template", read_xml(text).root) is None, "the schema and the check are of one mind"
-    template = press.load_text(text + b"<!-- end -->", "test")
-    always = press.load_text(written([*parts, Written("rule", (), "")]), "test")
+    template = renderer.load_text(text + b"<!-- end -->", "test")
+    always = renderer.load_text(written([*parts, Written("rule", (), "")]), "test")
     assert {node.part.element for nodes in template.nodes.values() for node in nodes} == {
         part.element for part in parts
     }
-    assert press.make(always, sample_data(operation), 32).lines[-1] == "-" * 32
+    assert renderer.render(always, sample_data(operation), 32).lines[-1] == "-" * 32
 
 
 @dataclass(frozen=True)
@@ -164,14 +164,14 @@ MUTATIONS = {
 @pytest.mark.parametrize("name", MUTATIONS)
 @given(parts=st.lists(elements(), min_size=1, max_size=6), data=st.data())
 def test_one_step_out_of_the_dialect_is_reported_with_its_line_and_column(
-    press: SlipPress, schemas: Schemas, name: str, parts: list[Written], data: st.DataObject
+    renderer: SlipRenderer, schemas: Schemas, name: str, parts: list[Written], data: st.DataObject
 ) -> None:
     mutation = MUTATIONS[name]
     at = data.draw(st.integers(0, len(parts) - 1))
     mutated = mutation.make(parts[at])
     text = written([*parts[:at], mutated, *parts[at + 1 :]])
     with pytest.raises(TemplateError) as caught:
-        press.load_text(text, "test")
+        renderer.load_text(text, "test")
     before = "\n".join(["<slip>", *map(str, parts[:at]), str(mutated).partition(mutation.fault)[0]])
     place = (before.count("\n") + 1, len(before) - before.rfind("\n"))
     assert [(fault.line, fault.column) for fault in caught.value.faults] == [place]
@@ -181,14 +181,14 @@ def test_one_step_out_of_the_dialect_is_reported_with_its_line_and_column(
 
 @given(parts=st.lists(elements(), min_size=1, max_size=4), data=st.data())
 def test_an_element_inside_another_is_reported_with_its_line(
-    press: SlipPress, schemas: Schemas, parts: list[Written], data: st.DataObject
+    renderer: SlipRenderer, schemas: Schemas, parts: list[Written], data: st.DataObject
 ) -> None:
     at = data.draw(st.integers(0, len(parts) - 1))
     lines = ["<slip>", *map(str, parts), "</slip>"]
     lines[at + 1] = f"<line>a\n <{parts[at].element}/></line>"
     text = "\n".join(lines).encode()
     with pytest.raises(TemplateError) as caught:
-        press.load_text(text, "test")
+        renderer.load_text(text, "test")
     line = "\n".join(lines[: at + 1]).count("\n") + 3
     assert [(fault.line, fault.column) for fault in caught.value.faults] == [(line, 2)]
     assert schemas.first_error("template", read_xml(text).root) is not None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slips import FIELDS, LANGUAGES, SlipError, SlipPress, sample_data
+from slips import FIELDS, LANGUAGES, SlipError, SlipRenderer, sample_data
 from slips.source import read_xml
 from slips.words import WORDS
 
@@ -20,9 +20,9 @@ OPERATIONS = ("pay", "cancel", "refund")
 TILLS = {"ru": "Касса", "uz": "Kassa", "uz-Cyrl": "Касса", "en": "Till"}
 
 
-def printed(press: SlipPress, body: str, data: Mapping[str, object], language: str = "ru") -> tuple[str, ...]:
-    template = press.load_text(f"<slip>{body}</slip>".encode(), "test", language)
-    return press.make(template, {"operation": "pay", **data}, 80).lines
+def printed(renderer: SlipRenderer, body: str, data: Mapping[str, object], language: str = "ru") -> tuple[str, ...]:
+    template = renderer.load_text(f"<slip>{body}</slip>".encode(), "test", language)
+    return renderer.render(template, {"operation": "pay", **data}, 80).lines
 
 
 @pytest.mark.parametrize(
@@ -62,23 +62,23 @@ def printed(press: SlipPress, body: str, data: Mapping[str, object], language: s
         ("${ till | mask }", {"till": "1234567890"}, "****7890"),
     ],
 )
-def test_a_placeholder_prints(press: SlipPress, placeholder: str, data: dict[str, object], text: str) -> None:
-    assert printed(press, f"<line>{placeholder}</line>", data) == (text,)
+def test_a_placeholder_prints(renderer: SlipRenderer, placeholder: str, data: dict[str, object], text: str) -> None:
+    assert printed(renderer, f"<line>{placeholder}</line>", data) == (text,)
 
 
-def test_operation_and_status_speak_the_language_of_the_template(press: SlipPress) -> None:
+def test_operation_and_status_speak_the_language_of_the_template(renderer: SlipRenderer) -> None:
     for language, line in (
         ("ru", "Возврат: Деньги возвращены"),
         ("uz", "Pulni qaytarish: Pul qaytarildi"),
         ("en", "Refund: Money returned"),
     ):
-        assert printed(press, "<line>${operation}: ${status}</line>", {"operation": "refund"}, language) == (line,)
-    assert printed(press, "<line>${status}</line>", {"status": "Принято"}) == ("Принято",)
+        assert printed(renderer, "<line>${operation}: ${status}</line>", {"operation": "refund"}, language) == (line,)
+    assert printed(renderer, "<line>${status}</line>", {"status": "Принято"}) == ("Принято",)
 
 
-def test_a_template_that_names_its_language_keeps_it(press: SlipPress) -> None:
-    template = press.load_text(b'<slip language="uz-Cyrl"><line>${operation}</line></slip>', "test", "en")
-    assert press.make(template, {"operation": "pay"}, 32).lines == ("Тўлов",)
+def test_a_template_that_names_its_language_keeps_it(renderer: SlipRenderer) -> None:
+    template = renderer.load_text(b'<slip language="uz-Cyrl"><line>${operation}</line></slip>', "test", "en")
+    assert renderer.render(template, {"operation": "pay"}, 32).lines == ("Тўлов",)
 
 
 @pytest.mark.parametrize(
@@ -101,44 +101,46 @@ def test_a_template_that_names_its_language_keeps_it(press: SlipPress) -> None:
     ],
 )
 def test_when_names_operations_and_fields(
-    press: SlipPress, when: str, data: dict[str, object], is_printed: bool
+    renderer: SlipRenderer, when: str, data: dict[str, object], is_printed: bool
 ) -> None:
-    assert printed(press, f"<line when='{when}'>x</line><rule/>", data) == (("x",) if is_printed else ()) + ("-" * 80,)
+    assert printed(renderer, f"<line when='{when}'>x</line><rule/>", data) == (("x",) if is_printed else ()) + (
+        "-" * 80,
+    )
 
 
-def test_a_value_can_never_become_markup(press: SlipPress) -> None:
+def test_a_value_can_never_become_markup(renderer: SlipRenderer) -> None:
     evil = "</line><cut/><line a=\"b\" c='d'>&amp; ${amount} ]]> <!-- x -->"
-    template = press.load_text(b"<slip><line>${till}</line><pair label='${till}'>${till}</pair></slip>", "test")
-    made = press.make(template, {"operation": "pay", "amount": 5, "till": evil}, 80)
+    template = renderer.load_text(b"<slip><line>${till}</line><pair label='${till}'>${till}</pair></slip>", "test")
+    made = renderer.render(template, {"operation": "pay", "amount": 5, "till": evil}, 80)
     line, pair = read_xml(made.xml.encode()).root
     assert line.text == pair.text == pair.attrib["label"] == evil
     assert made.lines[0] == evil
 
 
-def test_what_a_barcode_cannot_hold_is_printed_as_a_line(press: SlipPress) -> None:
+def test_what_a_barcode_cannot_hold_is_printed_as_a_line(renderer: SlipRenderer) -> None:
     body = "<barcode>${till}</barcode><qr>${till}</qr>"
-    assert printed(press, body, {"till": "65f0"}) == ("[BARCODE] 65f0", "[QR] 65f0")
-    assert printed(press, body, {"till": "Касса"}) == ("Касса", "[QR] Касса")
-    assert printed(press, body + "<rule/>", {}) == ("-" * 80,)
+    assert printed(renderer, body, {"till": "65f0"}) == ("[BARCODE] 65f0", "[QR] 65f0")
+    assert printed(renderer, body, {"till": "Касса"}) == ("Касса", "[QR] Касса")
+    assert printed(renderer, body + "<rule/>", {}) == ("-" * 80,)
 
 
 @pytest.mark.parametrize("operation", ["", "PAY", "confirm", None, 5])
-def test_an_unknown_operation_is_a_slip_error(press: SlipPress, operation: object) -> None:
+def test_an_unknown_operation_is_a_slip_error(renderer: SlipRenderer, operation: object) -> None:
     with pytest.raises(SlipError, match="operation must be one of pay, cancel, refund"):
-        press.make(press.load(None), {"operation": operation}, 32)
+        renderer.render(renderer.load(None), {"operation": operation}, 32)
 
 
-def test_a_template_with_nothing_for_an_operation_is_a_slip_error(press: SlipPress) -> None:
-    template = press.load_text(b"<slip><line when='pay'>a</line></slip>", "mine.xml")
+def test_a_template_with_nothing_for_an_operation_is_a_slip_error(renderer: SlipRenderer) -> None:
+    template = renderer.load_text(b"<slip><line when='pay'>a</line></slip>", "mine.xml")
     with pytest.raises(SlipError, match=r"mine\.xml: nothing is left to print for the operation 'refund'"):
-        press.make(template, {"operation": "refund"}, 32)
+        renderer.render(template, {"operation": "refund"}, 32)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_shipped_slip_holds_what_the_bank_asks_for(press: SlipPress, language: str, operation: str) -> None:
+def test_a_shipped_slip_holds_what_the_bank_asks_for(renderer: SlipRenderer, language: str, operation: str) -> None:
     data = sample_data(operation)
-    text = "\n".join(press.make(press.load(None, language), data, 48).lines)
+    text = "\n".join(renderer.render(renderer.load(None, language), data, 48).lines)
     for fact in ("Чорсу Market", "Навои, 12", "860012******3456", "1 234 500.00", "65f0a1b2c3d4e5f601234567"):
         assert fact in text
     assert "31.01.2026 14:33:16" in text, "the payment's own time, on a reversal too"
@@ -152,13 +154,15 @@ def test_a_shipped_slip_holds_what_the_bank_asks_for(press: SlipPress, language:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_commission_is_printed_on_every_slip_if_there_is_one(press: SlipPress, language: str, operation: str) -> None:
+def test_a_commission_is_printed_on_every_slip_if_there_is_one(
+    renderer: SlipRenderer, language: str, operation: str
+) -> None:
     data = sample_data(operation)
     receipt = data["receipt"]
     assert isinstance(receipt, dict)
-    without = press.make(press.load(None, language), data, 32).lines
+    without = renderer.render(renderer.load(None, language), data, 32).lines
     receipt["commission"] = 12_345
-    (line,) = [line for line in press.make(press.load(None, language), data, 32).lines if line not in without]
+    (line,) = [line for line in renderer.render(renderer.load(None, language), data, 32).lines if line not in without]
     assert line.startswith(
         {"ru": "Комиссия ", "uz": "Komissiya ", "uz-Cyrl": "Комиссия ", "en": "Commission "}[language]
     )
@@ -179,7 +183,7 @@ def test_a_commission_is_printed_on_every_slip_if_there_is_one(press: SlipPress,
     ],
 )
 def test_a_slip_says_that_money_is_back_only_where_it_is(
-    press: SlipPress,
+    renderer: SlipRenderer,
     language: str,
     operation: str,
     receipt: dict[str, object],
@@ -187,7 +191,7 @@ def test_a_slip_says_that_money_is_back_only_where_it_is(
     is_returned: bool,
 ) -> None:
     data = {**sample_data(operation), "receipt": receipt, **known}
-    text = "\n".join(press.make(press.load(None, language), data, 48).lines)
+    text = "\n".join(renderer.render(renderer.load(None, language), data, 48).lines)
     words = WORDS[language]
     assert (words.statuses[operation] in text) is is_returned
     assert (words.accepted[operation] in text) is not is_returned
@@ -195,21 +199,21 @@ def test_a_slip_says_that_money_is_back_only_where_it_is(
     assert "goes back" not in text
 
 
-def test_a_letter_of_two_characters_in_a_template_is_one_as_in_a_value(press: SlipPress) -> None:
+def test_a_letter_of_two_characters_in_a_template_is_one_as_in_a_value(renderer: SlipRenderer) -> None:
     body = "<line>Чои\u0306хона</line><pair label='Чои\u0306'>и\u0306 ${till}</pair>"
-    assert printed(press, body, {"till": "и\u0306"})[0] == "Чойхона"
-    assert "\u0306" not in "".join(printed(press, body, {"till": "и\u0306"}))
+    assert printed(renderer, body, {"till": "и\u0306"})[0] == "Чойхона"
+    assert "\u0306" not in "".join(printed(renderer, body, {"till": "и\u0306"}))
 
 
 @pytest.mark.parametrize("space", ["\u2003", "\u2009", "\u3000", "\u1680", "\n", "\t", " \u2009\n"])
-def test_any_space_of_a_template_is_a_plain_one(press: SlipPress, space: str) -> None:
-    assert printed(press, f"<line>a{space}b{space}${{till}}</line>", {"till": "c"}) == ("a b c",)
+def test_any_space_of_a_template_is_a_plain_one(renderer: SlipRenderer, space: str) -> None:
+    assert printed(renderer, f"<line>a{space}b{space}${{till}}</line>", {"till": "c"}) == ("a b c",)
 
 
-def test_the_operation_alone_is_enough_for_every_shipped_slip(press: SlipPress) -> None:
+def test_the_operation_alone_is_enough_for_every_shipped_slip(renderer: SlipRenderer) -> None:
     for language in LANGUAGES:
         for operation in OPERATIONS:
-            assert press.make(press.load(None, language), {"operation": operation}, 24).lines
+            assert renderer.render(renderer.load(None, language), {"operation": operation}, 24).lines
 
 
 def test_a_sample_of_an_unknown_operation_is_refused() -> None:
@@ -217,17 +221,17 @@ def test_a_sample_of_an_unknown_operation_is_refused() -> None:
         sample_data("confirm")
 
 
-def test_every_field_of_the_vocabulary_can_be_printed(press: SlipPress) -> None:
+def test_every_field_of_the_vocabulary_can_be_printed(renderer: SlipRenderer) -> None:
     body = "".join(f"<line>${{{name}}}</line>" for name in FIELDS)
-    lines = printed(press, body, sample_data("refund"))
+    lines = printed(renderer, body, sample_data("refund"))
     empty = {name for name, line in zip(FIELDS, lines, strict=True) if not line}
     assert empty == {"receipt.description", "receipt.processing_id", "receipt.merchant.business_id"}
 
 
 def test_the_machines_own_time_zone_is_taken_where_none_is_given() -> None:
-    utc = SlipPress(timezone=timezone.utc)
-    own = SlipPress()
-    ahead = SlipPress(timezone=timezone(timedelta(hours=14)))
+    utc = SlipRenderer(timezone=timezone.utc)
+    own = SlipRenderer()
+    ahead = SlipRenderer(timezone=timezone(timedelta(hours=14)))
     data = {"paid_at": 1_769_851_996_000}
     assert printed(utc, "<line>${paid_at}</line>", data) == ("31.01.2026 09:33:16",)
     assert printed(ahead, "<line>${paid_at}</line>", data) == ("31.01.2026 23:33:16",)

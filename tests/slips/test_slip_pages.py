@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slips import OPERATIONS, SlipPress, TemplateError, sample_data
+from slips import OPERATIONS, SlipRenderer, TemplateError, sample_data
 from tests.cli.conftest import payme
 from tests.docs.conftest import blocks, read
 
@@ -24,17 +24,17 @@ def templates(page: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_template_of_a_page_prints_for_every_operation(press: SlipPress, page: str) -> None:
-    template = press.load_text(templates(page)[1].encode(), page)
+def test_the_template_of_a_page_prints_for_every_operation(renderer: SlipRenderer, page: str) -> None:
+    template = renderer.load_text(templates(page)[1].encode(), page)
 
     for operation in OPERATIONS:
-        assert "1 234 500.00" in "\n".join(press.make(template, sample_data(operation), 32).lines)
+        assert "1 234 500.00" in "\n".join(renderer.render(template, sample_data(operation), 32).lines)
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_mistakes_of_a_page_are_told_word_for_word(press: SlipPress, page: str) -> None:
+def test_the_mistakes_of_a_page_are_told_word_for_word(renderer: SlipRenderer, page: str) -> None:
     with pytest.raises(TemplateError) as caught:
-        press.load_text(templates(page)[0].encode(), "payme.xml")
+        renderer.load_text(templates(page)[0].encode(), "payme.xml")
     told = next(block.text for block in blocks(page) if block.language == "text" and "did you mean" in block.text)
 
     assert told == "".join(f"payme: {line}\n" for line in str(caught.value).splitlines())

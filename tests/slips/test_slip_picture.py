@@ -15,7 +15,7 @@ import segno
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slips import LANGUAGES, OPERATIONS, Alphabet, FilledSlip, SlipError, SlipPress, sample_data
+from slips import LANGUAGES, OPERATIONS, Alphabet, FilledSlip, SlipError, SlipRenderer, sample_data
 from slips.document import part_of
 from slips.paper import draw
 from slips.paper.codes import barcode, qr_code
@@ -95,9 +95,9 @@ def box_of(dots: Dots) -> tuple[int, int]:
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("width", [24, 32, 48, 80])
 def test_a_shipped_slip_is_a_picture_of_white_paper_with_black_ink(
-    press: SlipPress, language: str, operation: str, width: int
+    renderer: SlipRenderer, language: str, operation: str, width: int
 ) -> None:
-    picture = draw(press.fill(press.load(None, language), sample_data(operation)), width)
+    picture = draw(renderer.fill(renderer.load(None, language), sample_data(operation)), width)
     png = seen(picture.png)
 
     assert (picture.width, picture.height) == (len(png.rows[0]), len(png.rows))
@@ -111,8 +111,8 @@ def test_a_shipped_slip_is_a_picture_of_white_paper_with_black_ink(
     assert len(picture.png) < 60_000
 
 
-def test_the_paper_has_a_soft_shadow_and_teeth_at_both_ends(press: SlipPress) -> None:
-    png = seen(draw(press.fill(press.load(None), sample_data("pay")), COLUMNS).png)
+def test_the_paper_has_a_soft_shadow_and_teeth_at_both_ends(renderer: SlipRenderer) -> None:
+    png = seen(draw(renderer.fill(renderer.load(None), sample_data("pay")), COLUMNS).png)
     middle = png.rows[len(png.rows) // 2]
     left = middle[: middle.index(FIRST_PAPER)]
 
@@ -126,8 +126,8 @@ def test_the_paper_has_a_soft_shadow_and_teeth_at_both_ends(press: SlipPress) ->
     assert png.colours[0] != png.colours[FIRST_PAPER - 1]
 
 
-def test_one_dot_of_the_printer_is_one_dot_of_the_picture_and_as_large_on_paper(press: SlipPress) -> None:
-    slip = press.fill(press.load(None), sample_data("pay"))
+def test_one_dot_of_the_printer_is_one_dot_of_the_picture_and_as_large_on_paper(renderer: SlipRenderer) -> None:
+    slip = renderer.fill(renderer.load(None), sample_data("pay"))
     (piece,) = printed(slip, COLUMNS, None)
     png = seen(draw(slip, COLUMNS).png)
     drawn = [row for row in png.rows if INK in row]
@@ -138,14 +138,14 @@ def test_one_dot_of_the_printer_is_one_dot_of_the_picture_and_as_large_on_paper(
     assert png.dots_per_metre == 8000, "203 dots to the inch"
 
 
-def test_the_same_slip_is_the_same_picture(press: SlipPress) -> None:
-    slip = press.fill(press.load(None), sample_data("refund"))
+def test_the_same_slip_is_the_same_picture(renderer: SlipRenderer) -> None:
+    slip = renderer.fill(renderer.load(None), sample_data("refund"))
     assert draw(slip, 48) == draw(slip, 48)
 
 
-def test_the_picture_in_the_docs_is_what_the_shipped_template_draws(press: SlipPress) -> None:
+def test_the_picture_in_the_docs_is_what_the_shipped_template_draws(renderer: SlipRenderer) -> None:
     file = ROOT / "docs" / "images" / "slip.png"
-    drawn = draw(press.fill(press.load(None), sample_data("pay")), COLUMNS)
+    drawn = draw(renderer.fill(renderer.load(None), sample_data("pay")), COLUMNS)
 
     assert seen(file.read_bytes()) == seen(drawn.png), "payme slip preview slips/payme.xml --png docs/images/slip.png"
 
@@ -305,11 +305,11 @@ def test_a_code_page_shows_in_the_picture_too() -> None:
 
 @settings(max_examples=60)
 @given(text=st.text(max_size=80), width=st.integers(24, 80), size=st.sampled_from(["normal", "double"]))
-def test_whatever_a_slip_says_stays_on_the_paper(press: SlipPress, text: str, width: int, size: str) -> None:
-    template = press.load_text(
+def test_whatever_a_slip_says_stays_on_the_paper(renderer: SlipRenderer, text: str, width: int, size: str) -> None:
+    template = renderer.load_text(
         f"<slip><line size='{size}'>${{till}}</line><pair label='a'>${{till}}</pair><rule/></slip>".encode(), "test"
     )
-    piece = only_piece(press.fill(template, {"operation": "pay", "till": text}), width)
+    piece = only_piece(renderer.fill(template, {"operation": "pay", "till": text}), width)
 
     assert piece.width == width * LETTER_WIDTH
     assert all(0 <= row < 1 << piece.width for row in piece.rows)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slips import SlipPress, plain_slip, sample_data
+from slips import SlipRenderer, plain_slip, sample_data
 from slips.characters import text_width
 from slips.schemas import Schemas
 from slips.source import read_xml
@@ -72,15 +72,15 @@ def test_no_data_make_it_fail_and_its_schema_accepts_it(
 
 
 def test_a_press_makes_it_in_its_own_zone_and_letters() -> None:
-    press = SlipPress(encoding="cp866", timezone=TASHKENT)
-    lines = press.make_plain(sample_data("pay"), 48, "uz").lines
+    renderer = SlipRenderer(encoding="cp866", timezone=TASHKENT)
+    lines = renderer.render_plain(sample_data("pay"), 48, "uz").lines
     assert "Summa: 1 234 500.00 so'm" in lines
     assert "Sana: 31.01.2026 14:33:16" in lines
 
 
 def test_neither_importing_slips_nor_a_plain_slip_loads_the_xml_libraries() -> None:
     script = (
-        "import sys, slips; slips.plain_slip(slips.sample_data('pay'), 32); slips.SlipPress();"
+        "import sys, slips; slips.plain_slip(slips.sample_data('pay'), 32); slips.SlipRenderer();"
         "assert not {'xmlschema', 'defusedxml'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)  # noqa: S603 - our own text
@@ -92,7 +92,8 @@ def test_after_the_parts_are_imported_no_warming_up_imports_elementtree_anew_und
         "sought = []\n"
         "class Watch:\n"
         "    def find_spec(self, name, *_): sought.append(name)\n"
-        "press = slips.SlipPress(); press.import_parts(); sys.meta_path.insert(0, Watch()); press.warm_up()\n"
+        "renderer = slips.SlipRenderer(); renderer.import_libraries()\n"
+        "sys.meta_path.insert(0, Watch()); renderer.warm_up()\n"
         "assert {'xmlschema', 'defusedxml.ElementTree'} <= set(sys.modules)\n"
         "assert 'xml.etree.ElementTree' not in sought"
     )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slips import LANGUAGES, SlipPress, TemplateError, sample_data
+from slips import LANGUAGES, SlipRenderer, TemplateError, sample_data
 
 PAN = "8600123412343456"
 PHONE = "998901112233"
@@ -20,9 +20,9 @@ CARDS = (
 )
 
 
-def card(press: SlipPress, number: object, placeholder: str = "${receipt.card.number}") -> str:
-    template = press.load_text(f"<slip><line>{placeholder}</line></slip>".encode(), "test")
-    return press.make(template, {"operation": "pay", "receipt": {"card": {"number": number}}}, 80).lines[0]
+def card(renderer: SlipRenderer, number: object, placeholder: str = "${receipt.card.number}") -> str:
+    template = renderer.load_text(f"<slip><line>{placeholder}</line></slip>".encode(), "test")
+    return renderer.render(template, {"operation": "pay", "receipt": {"card": {"number": number}}}, 80).lines[0]
 
 
 @pytest.mark.parametrize(
@@ -46,22 +46,22 @@ def card(press: SlipPress, number: object, placeholder: str = "${receipt.card.nu
     ],
 )
 def test_at_most_the_first_six_and_the_last_four_digits_are_shown(
-    press: SlipPress, number: object, printed: str
+    renderer: SlipRenderer, number: object, printed: str
 ) -> None:
-    assert card(press, number) == printed
-    assert card(press, number, "${receipt.card.number|mask}") == printed
+    assert card(renderer, number) == printed
+    assert card(renderer, number, "${receipt.card.number|mask}") == printed
 
 
 @given(number=st.text(alphabet="0123456789 *-x", max_size=64))
-def test_no_card_number_shows_more_than_ten_digits(press: SlipPress, number: str) -> None:
-    printed = card(press, number)
+def test_no_card_number_shows_more_than_ten_digits(renderer: SlipRenderer, number: str) -> None:
+    printed = card(renderer, number)
     assert sum(sign.isdigit() for sign in printed) <= 10
     assert len(printed) <= 19
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_neither_card_nor_phone_leaks_through_the_servers_free_texts(press: SlipPress, language: str) -> None:
-    template = press.load_text(
+def test_neither_card_nor_phone_leaks_through_the_servers_free_texts(renderer: SlipRenderer, language: str) -> None:
+    template = renderer.load_text(
         b"<slip><line>${receipt.merchant.name}</line><line>${receipt.description}</line>"
         b"<qr>${receipt.account.order_id}</qr><line>${receipt.account.other}</line></slip>",
         "test",
@@ -74,42 +74,44 @@ def test_neither_card_nor_phone_leaks_through_the_servers_free_texts(press: Slip
         "description": f"tel +{PHONE}, 901112233",
         "account": [{"name": "order_id", "value": int(PHONE)}, {"name": "other", "value": PAN}],
     }
-    made = press.make(template, {"operation": "pay", "receipt": receipt}, 80)
+    made = renderer.render(template, {"operation": "pay", "receipt": receipt}, 80)
     for text in (made.xml, "\n".join(made.lines)):
         assert PAN not in text
         assert PHONE[-9:] not in text
     assert made.lines[0] == "Shop ****************"
 
 
-def test_a_phone_that_is_a_number_is_found_too(press: SlipPress) -> None:
-    template = press.load_text(b"<slip><line>${receipt.description}</line></slip>", "test")
+def test_a_phone_that_is_a_number_is_found_too(renderer: SlipRenderer) -> None:
+    template = renderer.load_text(b"<slip><line>${receipt.description}</line></slip>", "test")
     data = {"operation": "pay", "receipt": {"payer": {"phone": int(PHONE)}, "description": PHONE}}
-    assert press.make(template, data, 80).lines == ("998*********",)
+    assert renderer.render(template, data, 80).lines == ("998*********",)
 
 
 @pytest.mark.parametrize(
     "name", ["receipt.payer.phone", "receipt.merchant.payer.phone", "receipt.account.phone", "phone"]
 )
-def test_no_template_can_name_the_phone(press: SlipPress, name: str) -> None:
+def test_no_template_can_name_the_phone(renderer: SlipRenderer, name: str) -> None:
     with pytest.raises(TemplateError, match="the buyer's phone is never printed"):
-        press.load_text(f"<slip><line>${{{name}}}</line></slip>".encode(), "test")
+        renderer.load_text(f"<slip><line>${{{name}}}</line></slip>".encode(), "test")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_no_shipped_slip_prints_the_phone(press: SlipPress, language: str) -> None:
+def test_no_shipped_slip_prints_the_phone(renderer: SlipRenderer, language: str) -> None:
     data = sample_data("pay")
     receipt = data["receipt"]
     assert isinstance(receipt, dict)
     receipt["payer"] = {"phone": PHONE}
-    made = press.make(press.load(None, language), data, 48)
+    made = renderer.render(renderer.load(None, language), data, 48)
     assert PHONE not in made.xml + "".join(made.lines)
 
 
-def described(press: SlipPress, text: object, card_number: object = "860012******3456", phone: str = PHONE) -> str:
+def described(
+    renderer: SlipRenderer, text: object, card_number: object = "860012******3456", phone: str = PHONE
+) -> str:
     """Print a free text of the server's."""
     receipt = {"card": {"number": card_number}, "payer": {"phone": phone}, "description": text}
-    template = press.load_text(b"<slip><line>${receipt.description}</line></slip>", "test")
-    return press.make(template, {"operation": "pay", "receipt": receipt}, 80).lines[0]
+    template = renderer.load_text(b"<slip><line>${receipt.description}</line></slip>", "test")
+    return renderer.render(template, {"operation": "pay", "receipt": receipt}, 80).lines[0]
 
 
 @pytest.mark.parametrize("number", ["", "860012******3456", PAN])
@@ -117,18 +119,18 @@ def described(press: SlipPress, text: object, card_number: object = "860012*****
     "written", [PAN, *CARDS, "8600 1234 1234 3456", "8600-4954-7331-6478", "8600  4954 – 73316478"]
 )
 def test_a_card_in_a_free_text_is_struck_out_whatever_the_receipts_own_card_is(
-    press: SlipPress, number: str, written: str
+    renderer: SlipRenderer, number: str, written: str
 ) -> None:
     count = sum(sign.isdigit() for sign in written)
     for before, behind in (("", ""), ("Shop ", "."), ("tel.12 ", " кв. 5"), ("card", ""), ("№", "/2")):
-        assert described(press, before + written + behind, number) == before + "*" * count + behind
+        assert described(renderer, before + written + behind, number) == before + "*" * count + behind
 
 
-def test_a_card_that_came_as_a_number_or_in_other_digits_is_struck_out_too(press: SlipPress) -> None:
-    assert described(press, 8600495473316478) == "*" * 16
-    assert described(press, 8600495473316478.0) == "*" * 16 + ".0"
-    assert described(press, {"ru": "8600495473316478"}) == "*" * 16
-    assert described(press, "".join(chr(0xFF10 + int(digit)) for digit in CARDS[0])) == "*" * 16
+def test_a_card_that_came_as_a_number_or_in_other_digits_is_struck_out_too(renderer: SlipRenderer) -> None:
+    assert described(renderer, 8600495473316478) == "*" * 16
+    assert described(renderer, 8600495473316478.0) == "*" * 16 + ".0"
+    assert described(renderer, {"ru": "8600495473316478"}) == "*" * 16
+    assert described(renderer, "".join(chr(0xFF10 + int(digit)) for digit in CARDS[0])) == "*" * 16
 
 
 @pytest.mark.parametrize(
@@ -143,8 +145,8 @@ def test_a_card_that_came_as_a_number_or_in_other_digits_is_struck_out_too(press
         "90.111.22.33",
     ],
 )
-def test_the_phone_is_struck_out_however_it_is_written(press: SlipPress, written: str) -> None:
-    printed = described(press, f"tel {written}!")
+def test_the_phone_is_struck_out_however_it_is_written(renderer: SlipRenderer, written: str) -> None:
+    printed = described(renderer, f"tel {written}!")
     assert "*********!" in printed
     assert {*printed} <= {*"tel +998/_ (.*!"}
 
@@ -168,8 +170,8 @@ def test_the_phone_is_struck_out_however_it_is_written(press: SlipPress, written
         "909111-22-33",
     ],
 )
-def test_ids_order_numbers_amounts_and_times_stay_as_they_are(press: SlipPress, text: str) -> None:
-    assert described(press, text) == text.replace("8600495473316479", "*" * 16)
+def test_ids_order_numbers_amounts_and_times_stay_as_they_are(renderer: SlipRenderer, text: str) -> None:
+    assert described(renderer, text) == text.replace("8600495473316479", "*" * 16)
 
 
 @given(
@@ -180,17 +182,17 @@ def test_ids_order_numbers_amounts_and_times_stay_as_they_are(press: SlipPress, 
     behind=st.text(alphabet="xyz ,)", max_size=6),
 )
 def test_no_card_comes_through_in_any_grouping(
-    press: SlipPress, before: str, card: str, groups: list[int], between: str, behind: str
+    renderer: SlipRenderer, before: str, card: str, groups: list[int], between: str, behind: str
 ) -> None:
     pieces: list[str] = []
     rest = card
     for length in groups:
         pieces, rest = [*pieces, rest[:length]], rest[length:]
     written = between.join(piece for piece in [*pieces, rest] if piece)
-    printed = described(press, f"{before.rstrip('ab')}{written}{behind}")
+    printed = described(renderer, f"{before.rstrip('ab')}{written}{behind}")
     assert not any(sign.isdigit() for sign in printed)
 
 
 @given(identifier=st.text("0123456789abcdef", min_size=24, max_size=24).filter(lambda text: not text.isdigit()))
-def test_a_receipts_id_is_never_struck_out(press: SlipPress, identifier: str) -> None:
-    assert described(press, f"{identifier} {identifier}", phone="") == f"{identifier} {identifier}"
+def test_a_receipts_id_is_never_struck_out(renderer: SlipRenderer, identifier: str) -> None:
+    assert described(renderer, f"{identifier} {identifier}", phone="") == f"{identifier} {identifier}"

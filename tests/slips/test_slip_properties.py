@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slips import LANGUAGES, SlipPress
+from slips import LANGUAGES, SlipRenderer
 from slips.characters import clean, text_width
 from slips.source import read_xml
 
@@ -97,14 +97,14 @@ def without_spaces(text: str) -> str:
 @pytest.mark.parametrize("language", LANGUAGES)
 @given(data=DATA, width=st.integers(24, 80))
 def test_any_receipt_fills_a_shipped_template(
-    press: SlipPress, language: str, data: Mapping[str, object], width: int
+    renderer: SlipRenderer, language: str, data: Mapping[str, object], width: int
 ) -> None:
-    template = press.load(None, language)
-    made = press.make(template, data, width)
+    template = renderer.load(None, language)
+    made = renderer.render(template, data, width)
 
     assert all(text_width(line) <= width for line in made.lines)
     assert all(line.isprintable() for line in made.lines), "no control bytes, nothing invisible"
-    assert made == press.make(template, data, width), "twice the same bytes"
+    assert made == renderer.render(template, data, width), "twice the same bytes"
     made.xml.encode()
 
     root = read_xml(made.xml.encode()).root
@@ -122,8 +122,10 @@ CARD_NUMBER = st.from_regex(r"[0-9]{6}(\*{6}|[0-9]{3,9})[0-9]{4}", fullmatch=Tru
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @given(number=CARD_NUMBER, width=st.integers(24, 80))
-def test_the_card_can_be_read_back_by_its_ends(press: SlipPress, language: str, number: str, width: int) -> None:
-    made = press.make(press.load(None, language), {"operation": "pay", "receipt": {"card": {"number": number}}}, width)
+def test_the_card_can_be_read_back_by_its_ends(renderer: SlipRenderer, language: str, number: str, width: int) -> None:
+    made = renderer.render(
+        renderer.load(None, language), {"operation": "pay", "receipt": {"card": {"number": number}}}, width
+    )
     masked = number[:6] + "*" * (len(number) - 10) + number[-4:]
     assert masked in without_spaces("".join(made.lines))
     assert number == masked or number not in made.xml

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slips import OPERATIONS, SlipPress, sample_data
+from slips import OPERATIONS, SlipRenderer, sample_data
 from slips.document import to_tree
 from slips.schemas import Schemas
 from tests.benchmarks.conftest import compare, seconds
@@ -34,13 +34,13 @@ def no_collection() -> Iterator[None]:
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.usefixtures("no_collection")
 def test_a_slip_is_filled_validated_and_laid_out_in_the_time_that_xmlschema_takes_to_validate_its_document(
-    press: SlipPress, operation: str, capfd: pytest.CaptureFixture[str]
+    renderer: SlipRenderer, operation: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    template, data, schema = press.load(None), sample_data(operation), Schemas().get("slip")
-    slip, document = press.fill(template, data), press.make(template, data, 32).xml
+    template, data, schema = renderer.load(None), sample_data(operation), Schemas().get("slip")
+    slip, document = renderer.fill(template, data), renderer.render(template, data, 32).xml
 
     def made() -> float:
-        return seconds(lambda: press.make(template, data, 32))
+        return seconds(lambda: renderer.render(template, data, 32))
 
     def tree_validated() -> float:
         tree = to_tree(slip)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slips import LANGUAGES, SlipPress, TemplateError, TemplateFault
+from slips import LANGUAGES, SlipRenderer, TemplateError, TemplateFault
 from slips.source import read_xml
 
 if TYPE_CHECKING:
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.floor
 
 
-def faults_of(press: SlipPress, text: str | bytes) -> tuple[TemplateFault, ...]:
+def faults_of(renderer: SlipRenderer, text: str | bytes) -> tuple[TemplateFault, ...]:
     with pytest.raises(TemplateError) as caught:
-        press.load_text(text.encode() if isinstance(text, str) else text, "payme.xml")
+        renderer.load_text(text.encode() if isinstance(text, str) else text, "payme.xml")
     return caught.value.faults
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_shipped_template_is_without_mistakes(press: SlipPress, language: str) -> None:
-    assert press.load(None, language).language == language
+def test_every_shipped_template_is_without_mistakes(renderer: SlipRenderer, language: str) -> None:
+    assert renderer.load(None, language).language == language
 
 
-def test_five_different_mistakes_are_five_messages_with_their_lines(press: SlipPress) -> None:
+def test_five_different_mistakes_are_five_messages_with_their_lines(renderer: SlipRenderer) -> None:
     faults = faults_of(
-        press,
+        renderer,
         """<slip language="ru">
   <lin>a</lin>
   <line algin="left">b</line>
@@ -79,15 +79,15 @@ def test_five_different_mistakes_are_five_messages_with_their_lines(press: SlipP
         ("<x:line xmlns:x='urn:x'>a</x:line>", "is in a namespace; the dialect has none"),
     ],
 )
-def test_a_mistake_says_what_is_wrong_and_what_is_allowed(press: SlipPress, body: str, reason: str) -> None:
-    (fault,) = faults_of(press, f"<slip>\n\n{body}</slip>")
+def test_a_mistake_says_what_is_wrong_and_what_is_allowed(renderer: SlipRenderer, body: str, reason: str) -> None:
+    (fault,) = faults_of(renderer, f"<slip>\n\n{body}</slip>")
     assert reason in str(fault)
     assert fault.line == (1 if body == "" else 3)
 
 
-def test_a_mistake_on_a_later_line_of_a_long_tag_or_text_is_told_with_that_line(press: SlipPress) -> None:
+def test_a_mistake_on_a_later_line_of_a_long_tag_or_text_is_told_with_that_line(renderer: SlipRenderer) -> None:
     faults = faults_of(
-        press,
+        renderer,
         """<slip>
   <pair label="Сумма &lt; {"
         bold="true"
@@ -115,59 +115,63 @@ def test_a_mistake_on_a_later_line_of_a_long_tag_or_text_is_told_with_that_line(
         ("<slip>\n<line\n align = \n 'middle'\n/></slip>", (3, 2)),
     ],
 )
-def test_a_fault_stands_where_the_technician_must_look(press: SlipPress, text: str, place: tuple[int, int]) -> None:
-    assert [(fault.line, fault.column) for fault in faults_of(press, text)] == [place]
+def test_a_fault_stands_where_the_technician_must_look(
+    renderer: SlipRenderer, text: str, place: tuple[int, int]
+) -> None:
+    assert [(fault.line, fault.column) for fault in faults_of(renderer, text)] == [place]
 
 
 @pytest.mark.parametrize(
     "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "windows-1251", "cp866"]
 )
-def test_an_attribute_has_its_place_in_every_encoding(press: SlipPress, encoding: str) -> None:
+def test_an_attribute_has_its_place_in_every_encoding(renderer: SlipRenderer, encoding: str) -> None:
     declared = encoding.removesuffix("-sig").removesuffix("-le").removesuffix("-be")
     text = (
         f"<?xml version='1.0' encoding='{declared}'?>\n<slip><pair label='Сумма &lt;'\n\n bold='да' size='big'/></slip>"
     )
-    assert [(fault.line, fault.column) for fault in faults_of(press, text.encode(encoding))] == [(4, 2), (4, 12)]
+    assert [(fault.line, fault.column) for fault in faults_of(renderer, text.encode(encoding))] == [(4, 2), (4, 12)]
 
 
 @pytest.mark.parametrize("encoding", ["windows-1251", "cp866"])
-def test_columns_are_counted_in_the_letters_of_the_file(press: SlipPress, encoding: str) -> None:
+def test_columns_are_counted_in_the_letters_of_the_file(renderer: SlipRenderer, encoding: str) -> None:
     label = "Сумма".encode().decode(encoding)
     text = f"<?xml version='1.0' encoding='{encoding}'?><slip>\n<pair label='{label}' bold='yes'/></slip>"
-    (fault,) = faults_of(press, text.encode(encoding))
+    (fault,) = faults_of(renderer, text.encode(encoding))
     assert (fault.line, fault.column) == (2, 16 + len(label))
 
 
-def test_a_file_of_absurdly_many_lines_and_references_is_refused_where_they_become_too_many(press: SlipPress) -> None:
-    press.load_text(b"<slip>" + b"\n" * 9_999 + b"<rule/></slip>", "long.xml")
-    (fault,) = faults_of(press, "<slip>" + "\n" * 20_000 + "<rule/></slip>")
+def test_a_file_of_absurdly_many_lines_and_references_is_refused_where_they_become_too_many(
+    renderer: SlipRenderer,
+) -> None:
+    renderer.load_text(b"<slip>" + b"\n" * 9_999 + b"<rule/></slip>", "long.xml")
+    (fault,) = faults_of(renderer, "<slip>" + "\n" * 20_000 + "<rule/></slip>")
     assert (fault.line, fault.reason) == (10_001, "there are more than 10000 lines and references")
-    (fault,) = faults_of(press, "<slip>\n<line>" + "&lt;" * 20_000 + "</line></slip>")
+    (fault,) = faults_of(renderer, "<slip>\n<line>" + "&lt;" * 20_000 + "</line></slip>")
     assert (fault.line, fault.reason) == (2, "there are more than 10000 lines and references")
 
 
 @pytest.mark.parametrize("space", ["\u00a0", "\u2003", "\u3000"])
-def test_a_space_that_is_none_of_xml_is_text_between_elements_and_in_when(press: SlipPress, space: str) -> None:
+def test_a_space_that_is_none_of_xml_is_text_between_elements_and_in_when(renderer: SlipRenderer, space: str) -> None:
     for text, place in (
         (f"<slip>\n<rule/>\n {space}<rule/></slip>", (3, 1)),
         (f"<slip>\n {space}<rule/></slip>", (2, 2)),
         (f"<slip>\n<rule when='pay{space}till'/></slip>", (2, 13)),
     ):
-        (fault,) = faults_of(press, text)
+        (fault,) = faults_of(renderer, text)
         assert (fault.line, fault.column) == place
 
 
-def test_a_text_that_grows_beyond_its_length_when_it_is_composed_is_told(press: SlipPress) -> None:
-    (fault,) = faults_of(press, f"<slip><line>{chr(0x0958) * 1500}</line></slip>")
+def test_a_text_that_grows_beyond_its_length_when_it_is_composed_is_told(renderer: SlipRenderer) -> None:
+    (fault,) = faults_of(renderer, f"<slip><line>{chr(0x0958) * 1500}</line></slip>")
     assert "a text has more than 2000 characters" in fault.reason
 
 
-def test_lines_are_right_for_windows_line_ends_a_byte_order_mark_and_other_encodings(press: SlipPress) -> None:
+def test_lines_are_right_for_windows_line_ends_a_byte_order_mark_and_other_encodings(renderer: SlipRenderer) -> None:
     text = '<?xml version="1.0" encoding="{}"?>\r\n<slip>\r\n  <line>Сумма ${{amout}}</line>\r\n</slip>'
     for encoding in ("utf-8", "windows-1251", "utf-16"):
-        (fault,) = faults_of(press, text.format(encoding).encode(encoding))
+        (fault,) = faults_of(renderer, text.format(encoding).encode(encoding))
         assert (fault.line, fault.column, fault.nearest) == (3, 15, "amount"), encoding
-    (fault,) = faults_of(press, b"\xef\xbb\xbf" + text.format("utf-8").encode())
+    (fault,) = faults_of(renderer, b"\xef\xbb\xbf" + text.format("utf-8").encode())
     assert (fault.line, fault.column) == (3, 15)
 
 
@@ -186,15 +190,17 @@ def test_lines_are_right_for_windows_line_ends_a_byte_order_mark_and_other_encod
         ("<slip language='de'><line>a</line></slip>", 1, "language is 'de'; allowed: ru, uz, uz-Cyrl, en"),
     ],
 )
-def test_a_file_that_is_no_template_is_told_apart(press: SlipPress, text: str | bytes, line: int, reason: str) -> None:
-    (fault,) = faults_of(press, text)
+def test_a_file_that_is_no_template_is_told_apart(
+    renderer: SlipRenderer, text: str | bytes, line: int, reason: str
+) -> None:
+    (fault,) = faults_of(renderer, text)
     assert fault.line == line
     assert reason in str(fault)
 
 
-def test_a_name_without_its_beginning_is_found_by_its_end(press: SlipPress) -> None:
+def test_a_name_without_its_beginning_is_found_by_its_end(renderer: SlipRenderer) -> None:
     nearest = [
-        faults_of(press, f"<slip><line>${{{name}}}</line></slip>")[0].nearest
+        faults_of(renderer, f"<slip><line>${{{name}}}</line></slip>")[0].nearest
         for name in ("card.number", "terminalId", "Amount", "account.order_id", "zzz")
     ]
     assert nearest == [
@@ -206,37 +212,37 @@ def test_a_name_without_its_beginning_is_found_by_its_end(press: SlipPress) -> N
     ]
 
 
-def test_a_missing_or_unreadable_file_is_a_template_error_that_names_it(press: SlipPress, tmp_path: Path) -> None:
+def test_a_missing_or_unreadable_file_is_a_template_error_that_names_it(renderer: SlipRenderer, tmp_path: Path) -> None:
     for path, reason in ((tmp_path / "payme.xml", "there is no such file"), (tmp_path, "this is no file")):
         with pytest.raises(TemplateError, match=reason) as caught:
-            press.load(path)
+            renderer.load(path)
         assert caught.value.source == str(path)
         assert caught.value.faults[0].line == 0
 
 
-def test_the_schema_has_the_last_word_where_the_check_finds_nothing(press: SlipPress) -> None:
-    (fault,) = press._schema_faults(read_xml(b"<slip>\n<rule/>\n<line colour='red'>a</line></slip>"))
+def test_the_schema_has_the_last_word_where_the_check_finds_nothing(renderer: SlipRenderer) -> None:
+    (fault,) = renderer._schema_faults(read_xml(b"<slip>\n<rule/>\n<line colour='red'>a</line></slip>"))
     assert fault.line == 3
     assert fault.reason.startswith("the schema of templates refuses this: ")
 
 
-def test_an_element_without_text_holds_not_even_spaces(press: SlipPress) -> None:
-    (fault,) = faults_of(press, "<slip>\n<rule>\n</rule></slip>")
+def test_an_element_without_text_holds_not_even_spaces(renderer: SlipRenderer) -> None:
+    (fault,) = faults_of(renderer, "<slip>\n<rule>\n</rule></slip>")
     assert str(fault) == "line 2, column 1: <rule> holds no text, not even spaces; write <rule/>"
 
 
-def test_elements_nested_too_deep_are_told_where(press: SlipPress) -> None:
-    (fault,) = faults_of(press, "<slip>\n" + "<line>" * 20 + "</line>" * 20 + "</slip>")
+def test_elements_nested_too_deep_are_told_where(renderer: SlipRenderer) -> None:
+    (fault,) = faults_of(renderer, "<slip>\n" + "<line>" * 20 + "</line>" * 20 + "</slip>")
     assert str(fault) == "line 2, column 91: elements are nested more than 16 deep"
 
 
-def test_an_unknown_language_gets_the_russian_template(press: SlipPress) -> None:
-    assert press.load(None, "de").language == "ru"
+def test_an_unknown_language_gets_the_russian_template(renderer: SlipRenderer) -> None:
+    assert renderer.load(None, "de").language == "ru"
 
 
-def test_faults_are_reported_under_the_name_of_the_file(press: SlipPress, tmp_path: Path) -> None:
+def test_faults_are_reported_under_the_name_of_the_file(renderer: SlipRenderer, tmp_path: Path) -> None:
     path = tmp_path / "payme.xml"
     path.write_text("<slip>\n<lin/></slip>")
     with pytest.raises(TemplateError) as caught:
-        press.load(path)
+        renderer.load(path)
     assert str(caught.value).startswith(f"{path}: line 2, column 1: unknown element <lin>")

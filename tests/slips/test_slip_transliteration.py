@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slips import Alphabet, SlipPress, is_slip_encoding, sample_data
+from slips import Alphabet, SlipRenderer, is_slip_encoding, sample_data
 
 
 @pytest.mark.parametrize(
@@ -71,12 +71,12 @@ def test_code_pages_are_known_by_any_of_their_names(name: str) -> None:
 def test_what_is_no_code_page_of_a_printer_is_refused(name: str) -> None:
     assert not is_slip_encoding(name)
     with pytest.raises(ValueError, match="allowed are single-byte ones such as cp866"):
-        SlipPress(encoding=name)
+        SlipRenderer(encoding=name)
 
 
 def test_a_press_with_a_code_page_prints_its_letters_alone_and_keeps_the_document_whole() -> None:
-    press = SlipPress(encoding="cp866")
-    made = press.make(press.load(None, "uz"), sample_data("refund"), 32)
+    renderer = SlipRenderer(encoding="cp866")
+    made = renderer.render(renderer.load(None, "uz"), sample_data("refund"), 32)
     "\n".join(made.lines).encode("cp866")
     assert any("Dastlabki to'lov" in line for line in made.lines)
     assert "Dastlabki toʻlov" in made.xml

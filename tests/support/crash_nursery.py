@@ -17,7 +17,7 @@ import sys
 
 import payme_plugin
 from crash_life import LifeOrder, live
-from slips import SlipPress
+from slips import SlipRenderer
 
 __all__ = ["FAILED", "NOT_QUIET"]
 
@@ -55,9 +55,9 @@ def _import_all() -> None:
     for module in pkgutil.walk_packages(payme_plugin.__path__, "payme_plugin."):
         if not module.name.startswith(_OF_NO_LIFE):
             importlib.import_module(module.name)
-    press = SlipPress()
-    press.import_parts()
-    press.warm_up()
+    renderer = SlipRenderer()
+    renderer.import_libraries()
+    renderer.warm_up()
     gc.freeze()  # a life that collects garbage copies no page of what it shares
 
 

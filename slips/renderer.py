@@ -1,4 +1,4 @@
-"""The slip press: loads templates and makes slips."""
+"""Load templates and render slips with them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from slips.document import FilledSlip, MadeSlip, fill, to_tree, to_xml
+from slips.document import FilledSlip, RenderedSlip, fill, to_tree, to_xml
 from slips.errors import SlipError, TemplateError, TemplateFault
 from slips.layout import lines_of
 from slips.plain import plain_slip
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
     from pathlib import Path
 
-__all__ = ["LANGUAGES", "SlipPress"]
+__all__ = ["LANGUAGES", "SlipRenderer"]
 
 _SHIPPED = {"ru": "payme.xml", "uz": "payme.uz.xml", "uz-Cyrl": "payme.uz-Cyrl.xml", "en": "payme.en.xml"}
 _FIRST_ELEMENTPATH_THAT_SWAPS_NOTHING = 5
@@ -30,7 +30,7 @@ LANGUAGES = tuple(_SHIPPED)
 """The languages of the shipped templates."""
 
 
-class SlipPress:
+class SlipRenderer:
     """Loads templates and makes slips. Any thread may use it.
 
     Args:
@@ -47,7 +47,7 @@ class SlipPress:
         self._timezone = timezone
         self._schemas = Schemas()
 
-    def import_parts(self) -> None:
+    def import_libraries(self) -> None:
         """Import defusedxml, and xmlschema where it stands on an elementpath older than 5, on the calling thread.
 
         While they load, these swap an entry of ``sys.modules`` that another thread might be importing: call this where
@@ -111,7 +111,7 @@ class SlipPress:
             raise TemplateError(source, faults)
         return template
 
-    def make(self, template: Template, data: Mapping[str, object], width: int) -> MadeSlip:
+    def render(self, template: Template, data: Mapping[str, object], width: int) -> RenderedSlip:
         """Fill a template, validate what came out, and lay it out.
 
         Args:
@@ -127,7 +127,7 @@ class SlipPress:
         Money effect: none.
         """
         slip = self.fill(template, data)
-        return MadeSlip(to_xml(slip), lines_of(slip, width, self._alphabet))
+        return RenderedSlip(to_xml(slip), lines_of(slip, width, self._alphabet))
 
     def fill(self, template: Template, data: Mapping[str, object]) -> FilledSlip:
         """Return the filled and validated slip, for one who lays it out; the arguments are those of ``make``.
@@ -144,8 +144,8 @@ class SlipPress:
             raise SlipError(message)
         return slip
 
-    def make_plain(self, data: Mapping[str, object], width: int, language: str = "ru") -> MadeSlip:
-        """Return the slip that needs no template and can't fail, in this press's time zone and letters."""
+    def render_plain(self, data: Mapping[str, object], width: int, language: str = "ru") -> RenderedSlip:
+        """Return the slip that needs no template and can't fail, in this renderer's time zone and letters."""
         return plain_slip(data, width, language=language, timezone=self._timezone, encoding=self._encoding)
 
     def _schema_faults(self, source: Source) -> tuple[TemplateFault, ...]:

@@ -1,4 +1,4 @@
-"""The press among threads: schemas are built once, by whoever comes first, and the others wait."""
+"""The renderer among threads: schemas are built once, by whoever comes first, and the others wait."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slips import SlipError, SlipPress, Template, sample_data
+from slips import SlipError, SlipRenderer, Template, sample_data
 from slips.document import part_of
 from slips.schemas import Schemas
 from slips.source import read_xml
@@ -21,18 +21,18 @@ pytestmark = pytest.mark.floor
 
 
 def test_a_slip_asked_for_while_another_thread_warms_up_waits_for_the_schema() -> None:
-    press = SlipPress()
-    press.import_parts()
+    renderer = SlipRenderer()
+    renderer.import_libraries()
     made: list[tuple[str, ...]] = []
     barrier = threading.Barrier(4)
 
     def warm() -> None:
         barrier.wait(5)
-        press.warm_up()
+        renderer.warm_up()
 
     def make() -> None:
         barrier.wait(5)
-        made.append(press.make(press.load(None), sample_data("pay"), 32).lines)
+        made.append(renderer.render(renderer.load(None), sample_data("pay"), 32).lines)
 
     threads = [threading.Thread(target=target) for target in (warm, warm, make, make)]
     for thread in threads:
@@ -54,10 +54,10 @@ def test_a_schema_without_its_file_is_a_slip_error_that_names_it() -> None:
         Schemas().get("missing")
 
 
-def test_a_slip_that_its_schema_refuses_is_an_error_that_repeats_no_value(press: SlipPress) -> None:
+def test_a_slip_that_its_schema_refuses_is_an_error_that_repeats_no_value(renderer: SlipRenderer) -> None:
     node = Node(part_of("line", {"align": "8600123412343456"}), Composite(("a",), "a"))
     with pytest.raises(SlipError) as caught:
-        press.make(Template("mine.xml", "ru", {"pay": (node,)}), {"operation": "pay"}, 32)
+        renderer.render(Template("mine.xml", "ru", {"pay": (node,)}), {"operation": "pay"}, 32)
     assert str(caught.value) == "mine.xml: the filled slip is not valid at <line>"
     assert "8600" not in repr(caught.value)
     assert caught.value.__context__ is None
@@ -80,10 +80,10 @@ def test_the_schema_of_slips_refuses_control_characters_and_unknown_elements() -
     assert schemas.first_error("slip", read_xml(b"<slip operation='pay'><line/></slip>").root) is None
 
 
-def test_the_document_says_what_the_validated_tree_says(press: SlipPress) -> None:
-    template = press.load(None, "ru")
-    made = press.make(template, sample_data("refund"), 32)
-    parts = press.fill(template, sample_data("refund")).parts
+def test_the_document_says_what_the_validated_tree_says(renderer: SlipRenderer) -> None:
+    template = renderer.load(None, "ru")
+    made = renderer.render(template, sample_data("refund"), 32)
+    parts = renderer.fill(template, sample_data("refund")).parts
     assert [(child.tag, child.attrib, child.text or "") for child in read_xml(made.xml.encode()).root] == [
         (part.element, part.attributes, text) for part, text in parts
     ]
@@ -93,9 +93,9 @@ def test_the_document_says_what_the_validated_tree_says(press: SlipPress) -> Non
 @pytest.mark.parametrize("missing", ["xmlschema", "defusedxml", "defusedxml.ElementTree"])
 def test_a_library_that_is_missing_is_a_slip_error_that_names_it(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
-    press = SlipPress()
-    calls: list[Callable[[], object]] = [press.warm_up, lambda: press.load(None)]
-    calls += [] if missing == "xmlschema" else [press.import_parts]
+    renderer = SlipRenderer()
+    calls: list[Callable[[], object]] = [renderer.warm_up, lambda: renderer.load(None)]
+    calls += [] if missing == "xmlschema" else [renderer.import_libraries]
     for call in calls:
         with pytest.raises(SlipError, match=f"can't be imported: .*{missing}"):
             call()
