@@ -1,16 +1,42 @@
-"""The dialect of templates: which elements there are, and which attributes each may have.
+"""The dialect of templates, as ``template.xsd`` defines it: elements, attributes, names of fields, filters.
 
-``template.xsd`` says the same to an XML editor; the tests hold the two together.
+A name that isn't there can't be printed. The buyer's phone is not there, and never will be.
 """
 
 from __future__ import annotations
 
+import difflib
+import re
 from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
 
-__all__ = ["ATTRIBUTE_VALUES", "ELEMENTS", "MAX_TEXT_LENGTH", "ROOT", "ROOT_ATTRIBUTES", "STYLE", "ElementRule"]
+from slips.source import read_packaged, read_xml
+
+if TYPE_CHECKING:
+    from xml.etree import ElementTree as ET
+
+__all__ = ["MAX_TEXT_LENGTH", "OPERATIONS", "ROOT", "Dialect", "ElementRule", "Field", "Kind", "dialect", "refusal_of"]
 
 ROOT = "slip"
+OPERATIONS = ("pay", "cancel", "refund")
 MAX_TEXT_LENGTH = 2000
+
+_XS = {"xs": "http://www.w3.org/2001/XMLSchema"}
+_ACCOUNT_HINT = "receipt.account.NAME"
+_LONGEST_NAME = 100
+
+
+class Kind(Enum):
+    """What a field holds; it decides how the field is printed and which filters fit."""
+
+    TEXT = "text"
+    WORD = "word"
+    MONEY = "money"
+    MOMENT = "moment"
+    CARD = "card"
 
 
 @dataclass(frozen=True)
@@ -24,30 +50,119 @@ class ElementRule:
         needs_text: whether its text must not be empty.
     """
 
-    attributes: tuple[str, ...] = ("when",)
-    required: tuple[str, ...] = ()
-    has_text: bool = False
-    needs_text: bool = False
+    attributes: tuple[str, ...]
+    required: tuple[str, ...]
+    has_text: bool
+    needs_text: bool
 
 
-ELEMENTS: dict[str, ElementRule] = {
-    "line": ElementRule(attributes=("align", "bold", "size", "when"), has_text=True),
-    "pair": ElementRule(attributes=("label", "bold", "size", "when"), required=("label",), has_text=True),
-    "rule": ElementRule(),
-    "blank": ElementRule(),
-    "qr": ElementRule(attributes=("align", "when"), has_text=True, needs_text=True),
-    "barcode": ElementRule(attributes=("align", "when"), has_text=True, needs_text=True),
-    "cut": ElementRule(),
-}
+@dataclass(frozen=True, eq=False)
+class Field:
+    """A field that a template may print or ask for. Two are the same only if they are one object: its hash is cheap.
 
-ROOT_ATTRIBUTES = ("language",)
+    Attributes:
+        name: as it stands in a template, e.g. ``receipt.card.number``.
+        kind: what it holds.
+        paths: where its value is looked for, in this order.
+        account: name of the entry of ``receipt.account`` that holds it; empty for any other field.
+        account_part: ``value`` or ``title``.
+    """
 
-ATTRIBUTE_VALUES: dict[str, tuple[str, ...]] = {
-    "align": ("left", "center", "right"),
-    "bold": ("true", "false"),
-    "size": ("normal", "double"),
-    "language": ("ru", "uz", "uz-Cyrl", "en"),
-}
+    name: str
+    kind: Kind
+    paths: tuple[tuple[str, ...], ...]
+    account: str = ""
+    account_part: str = "value"
 
-STYLE = ("align", "bold", "size")
-"""The attributes that a filled slip keeps as they are."""
+
+class Dialect:
+    """The dialect that a schema of templates defines.
+
+    Attributes:
+        elements: the rule of each element, by its name.
+        root_attributes: names of the attributes of the root.
+        values: the allowed values of each attribute that has a fixed set of them.
+        fields: every fixed name. Beside them there are ``receipt.account.NAME`` and ``receipt.account.NAME.title``.
+        filters: the filters that fit each kind. Without a filter, money and cards look as with theirs.
+    """
+
+    def __init__(self, schema: ET.Element) -> None:
+        types = {each.get("name", ""): each for each in schema if each.get("name") != ROOT}
+        (root,) = schema.findall("xs:element", _XS)
+        attributes = schema.findall(".//xs:attribute", _XS)
+        self.elements = {each.get("name", ""): _rule(each, types) for each in root.findall(".//xs:element", _XS)}
+        self.root_attributes = tuple(each.get("name", "") for each in root.findall(".//xs:attribute", _XS))
+        allowed = {each.get("name", ""): tuple(_entries(types[each.get("type", "")])) for each in attributes}
+        self.values = {name: values for name, values in allowed.items() if values}
+        self.fields = {name: _field(name, *words) for name, words in _entries(types["field"]).items()}
+        fits = _entries(types["filter"])
+        self.filters = {kind: tuple(name for name, words in fits.items() if kind.value in words) for kind in Kind}
+        (pattern,) = types["accountField"].findall(".//xs:pattern", _XS)
+        self._is_account_field = re.compile(pattern.get("value", "")).fullmatch
+        self._account_fields: dict[str, Field] = {}
+
+    def find_field(self, name: str) -> Field | None:
+        """Return the field of that name, or None; each time the same object, so that a slip looks it up once."""
+        if name in self.fields or refusal_of(name) or not self._is_account_field(name):
+            return self.fields.get(name)
+        _, _, account, *title = name.split(".")
+        field = Field(name, Kind.TEXT, (("receipt", "account"),), account, "title" if title else "value")
+        return self._account_fields.setdefault(name, field)
+
+
+def _rule(element: ET.Element, types: dict[str, ET.Element]) -> ElementRule:
+    declared = types[element.get("type", "")]
+    groups = [types[each.get("ref", "")] for each in declared.findall(".//xs:attributeGroup", _XS)]
+    attributes = [each for part in (declared, *groups) for each in part.findall(".//xs:attribute", _XS)]
+    bases = [each.get("base") for each in declared.findall(".//xs:extension", _XS)]
+    return ElementRule(
+        attributes=tuple(each.get("name", "") for each in attributes),
+        required=tuple(each.get("name", "") for each in attributes if each.get("use") == "required"),
+        has_text=bool(bases),
+        needs_text="filledText" in bases,
+    )
+
+
+def _entries(enumerated: ET.Element) -> dict[str, list[str]]:
+    """Return the values that a type allows, each with the words of its ``appinfo``."""
+    return {
+        each.get("value", ""): "".join(info.text or "" for info in each.findall(".//xs:appinfo", _XS)).split()
+        for each in enumerated.findall(".//xs:enumeration", _XS)
+    }
+
+
+def _field(name: str, kind: str, *other_paths: str) -> Field:
+    return Field(name, Kind(kind), tuple(tuple(path.split(".")) for path in (name, *other_paths)))
+
+
+@lru_cache(maxsize=1)
+def dialect() -> Dialect:
+    """Return the dialect of this package's ``template.xsd``, read at the first call.
+
+    Raises:
+        SlipError: the file is missing or damaged, or defusedxml is missing.
+    """
+    return Dialect(read_xml(read_packaged(files("slips").joinpath("template.xsd"))).root)
+
+
+def refusal_of(name: str) -> str | None:
+    """Return why a field that the server sends may not be printed, or None."""
+    if "phone" in name.lower():
+        return "the buyer's phone is never printed"
+    if name == "receipt.card.expire":
+        return "a card's expiry date is never printed"
+    return None
+
+
+def nearest_name(name: str, allowed: tuple[str, ...]) -> str | None:
+    """Return the allowed name that is most like ``name``, or None."""
+    if not name or len(name) > _LONGEST_NAME:
+        return None
+    for candidate in allowed:
+        if candidate.endswith("." + name) or candidate.rpartition(".")[2] == name:
+            return candidate
+    if name.startswith(("receipt.account", "account")):
+        return _ACCOUNT_HINT
+    by_lower_case = {candidate.lower(): candidate for candidate in allowed}
+    close = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
+    return by_lower_case[close[0]] if close else None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from slips.document import FilledSlip, Part
     from slips.transliteration import Alphabet
 
-__all__ = ["MAX_WIDTH", "MIN_WIDTH", "Row", "bounded_width", "lay_out", "lines_of"]
+__all__ = ["MAX_WIDTH", "MIN_WIDTH", "Row", "bounded_width", "lay_out"]
 
 MIN_WIDTH = 24
 MAX_WIDTH = 80
@@ -63,39 +63,26 @@ def lay_out(
     """
     width = bounded_width(width)
     rows = []
-    for part, text in slip.parts:
+    for part in slip.parts:
         double = part.attributes.get("size") == "double"
         columns = width // 2 if double and enlarge else width
         bold = part.attributes.get("bold") == "true"
-        texts = _rows_of(part, text, columns, alphabet)
+        texts = _rows_of(part, columns, alphabet)
         rows += [Row(row.replace(NO_BREAK_SPACE, " "), bold, double) for row in texts]
     return tuple(rows)
 
 
-def lines_of(slip: FilledSlip, width: int, alphabet: Alphabet | None = None) -> tuple[str, ...]:
-    """Return a filled slip as plain lines; the arguments are those of ``lay_out``."""
-    width = bounded_width(width)
-    lines: list[str] = []
-    for part, text in slip.parts:
-        lines += _rows_of(part, text, width, alphabet)
-    # No line holds a line break, so all of them can be looked through at once.
-    return tuple("\n".join(lines).replace(NO_BREAK_SPACE, " ").split("\n"))
-
-
-def _rows_of(part: Part, text: str, columns: int, alphabet: Alphabet | None) -> list[str]:
-    element = part.element
+def _rows_of(part: Part, columns: int, alphabet: Alphabet | None) -> list[str]:
+    text, label = part.text, part.attributes.get("label", "")
     if alphabet is not None:
-        text = _spelled(text, alphabet)
-    if element == "pair":
-        if alphabet is None:
-            return _pair(part.label, part.label_width, text, columns)
-        label = _spelled(part.label, alphabet)
-        return _pair(label, text_width(label), text, columns)
-    if element == "line":
+        text, label = _spelled(text, alphabet), _spelled(label, alphabet)
+    if part.element == "pair":
+        return _pair(label, text, columns)
+    if part.element == "line":
         return _aligned(text, columns, part.attributes.get("align", "left"))
-    if element in _MARKERS:
-        return list(_broken(f"{_MARKERS[element]} {text}", columns))
-    return [_MARKS[element][:columns].rstrip()]
+    if part.element in _MARKERS:
+        return list(_broken(f"{_MARKERS[part.element]} {text}", columns))
+    return [_MARKS[part.element][:columns].rstrip()]
 
 
 def _spelled(text: str, alphabet: Alphabet) -> str:
@@ -103,8 +90,8 @@ def _spelled(text: str, alphabet: Alphabet) -> str:
     return NO_BREAK_SPACE.join(map(alphabet.spell, text.split(NO_BREAK_SPACE)))
 
 
-def _pair(label: str, label_width: int, text: str, columns: int) -> list[str]:
-    space = columns - label_width - text_width(text)
+def _pair(label: str, text: str, columns: int) -> list[str]:
+    space = columns - text_width(label) - text_width(text)
     if space >= 1:
         return [label + " " * space + text if text else label]
     rows = _wrapped(label, columns) if label else []

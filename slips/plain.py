@@ -5,17 +5,18 @@ It shares as little as it can with the ordinary road, so that a mistake there ca
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from slips.characters import NO_BREAK_SPACE, clean, text_width
-from slips.document import FilledSlip, RenderedSlip, part_of, to_xml
+from slips.document import FilledSlip, Part, RenderedSlip, to_xml
 from slips.layout import bounded_width
+from slips.privacy import mapping, mask_card
 from slips.transliteration import Alphabet, is_slip_encoding
-from slips.values import format_moment, format_money, mask_card
+from slips.values import format_moment, format_money
 from slips.words import WORDS, Words
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import tzinfo
 
 __all__ = ["plain_slip"]
@@ -47,29 +48,25 @@ def plain_slip(
     pairs = [(label, text) for label, text in _pairs(data, operation, words, timezone) if text]
     alphabet = Alphabet(encoding) if encoding is not None and is_slip_encoding(encoding) else None
     lines = ["PAYME", _spelled(words.operations[operation], alphabet)]
-    parts = [(part_of("line", {}), text) for text in ("PAYME", words.operations[operation])]
+    parts = [Part("line", {}, text) for text in ("PAYME", words.operations[operation])]
     for label, text in pairs:
-        parts.append((part_of("pair", {"label": label}), text))
+        parts.append(Part("pair", {"label": label}, text))
         lines += _lines(_spelled(label, alphabet), _spelled(text, alphabet), bounded_width(width))
     return RenderedSlip(to_xml(FilledSlip(operation, tuple(parts))), tuple(lines))
 
 
 def _pairs(data: Mapping[str, object], operation: str, words: Words, zone: tzinfo | None) -> list[tuple[str, str]]:
-    receipt = _mapping(data.get("receipt"))
-    number = _mapping(receipt.get("card")).get("number")
+    receipt = mapping(data.get("receipt"))
+    number = mapping(receipt.get("card")).get("number")
     moment = data.get("paid_at" if operation == "pay" else "reversed_at")
     money = format_money(data.get("amount"))
     return [
-        (words.till, _text(data.get("till"))),
-        (words.moment, format_moment(moment, zone)),
-        (words.card, mask_card(number[:64]) if isinstance(number, str) else ""),
-        (words.amount, f"{money}{NO_BREAK_SPACE}{words.currency}" if money else ""),
-        (words.receipt, _text(data.get("receipt_id"))),
+        (words.labels["till"], _text(data.get("till"))),
+        (words.labels["moment"], format_moment(moment, zone)),
+        (words.labels["card"], mask_card(number[:64]) if isinstance(number, str) else ""),
+        (words.labels["amount"], f"{money}{NO_BREAK_SPACE}{words.currency}" if money else ""),
+        (words.labels["receipt"], _text(data.get("receipt_id"))),
     ]
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _text(value: object) -> str:

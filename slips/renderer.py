@@ -9,10 +9,10 @@ from xml.etree import ElementTree as ET
 
 from slips.document import FilledSlip, RenderedSlip, fill, to_tree, to_xml
 from slips.errors import SlipError, TemplateError, TemplateFault
-from slips.layout import lines_of
+from slips.layout import lay_out
 from slips.plain import plain_slip
-from slips.schemas import SCHEMA_NAMES, Schemas, read_packaged
-from slips.source import MAX_BYTES, Source, read_xml
+from slips.schemas import SCHEMA_NAMES, Schemas
+from slips.source import MAX_BYTES, Source, read_packaged, read_xml
 from slips.template import Template, compile_template
 from slips.transliteration import Alphabet
 from slips.values import Values
@@ -127,7 +127,7 @@ class SlipRenderer:
         Money effect: none.
         """
         slip = self.fill(template, data)
-        return RenderedSlip(to_xml(slip), lines_of(slip, width, self._alphabet))
+        return RenderedSlip(to_xml(slip), tuple(row.text for row in lay_out(slip, width, self._alphabet)))
 
     def fill(self, template: Template, data: Mapping[str, object]) -> FilledSlip:
         """Return the filled and validated slip, for one who lays it out; the arguments are those of ``make``.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from slips.vocabulary import OPERATIONS
+from slips.dialect import OPERATIONS
 
 __all__ = ["sample_data"]
 
 _PAID_AT_MS = 1_769_851_996_000
 _DAY_MS = 86_400_000
+_AMOUNT = 1_234_500_00
+_RECEIPT_ID = "65f0a1b2c3d4e5f601234567"
 
 
 def sample_data(operation: str) -> dict[str, object]:
@@ -24,50 +26,37 @@ def sample_data(operation: str) -> dict[str, object]:
         raise ValueError(message)
     data: dict[str, object] = {
         "operation": operation,
-        "amount": 1_234_500_00,
-        "receipt_id": "65f0a1b2c3d4e5f601234567",
+        "amount": _AMOUNT,
+        "receipt_id": _RECEIPT_ID,
         "payment_id": "3-12-118-1",
         "paid_at": _PAID_AT_MS,
         "till": "3",
         "shift": 12,
         "number": 118,
-        "receipt": _sample_receipt(reversed_too=operation != "pay"),
+        "receipt": _receipt(is_cancelled=operation != "pay"),
     }
     if operation == "cancel":
         data["reversed_at"] = _PAID_AT_MS + 90_000
     if operation == "refund":
-        data |= {
-            "reversed_at": _PAID_AT_MS + _DAY_MS,
-            "sale": {"till": "3", "shift": 12, "number": 118},
-            "number": 9,
-            "shift": 13,
-        }
+        data |= {"reversed_at": _PAID_AT_MS + _DAY_MS, "sale": {"till": "3", "shift": 12, "number": 118}}
+        data |= {"shift": 13, "number": 9}
     return data
 
 
-def _sample_receipt(*, reversed_too: bool) -> dict[str, object]:
+def _receipt(*, is_cancelled: bool) -> dict[str, object]:
     return {
-        "_id": "65f0a1b2c3d4e5f601234567",
+        "_id": _RECEIPT_ID,
         "create_time": _PAID_AT_MS - 2_000,
         "pay_time": _PAID_AT_MS,
-        "cancel_time": _PAID_AT_MS + 90_000 if reversed_too else 0,
-        "state": 50 if reversed_too else 4,
-        "amount": 1_234_500_00,
+        "cancel_time": _PAID_AT_MS + 90_000 if is_cancelled else 0,
+        "state": 50 if is_cancelled else 4,
+        "amount": _AMOUNT,
         "currency": 860,
         "commission": 0,
         "description": "",
         "account": [
-            {
-                "name": "order_id",
-                "title": {"ru": "Заказ", "uz": "Buyurtma", "en": "Order"},
-                "value": "3-12-118-1",
-                "main": True,
-            },
-            {
-                "name": "xEntityTaxpayerID",
-                "title": {"ru": "ИНН", "uz": "STIR", "en": "Tax number"},
-                "value": "301234567",
-            },
+            _entry("order_id", "3-12-118-1", ru="Заказ", uz="Buyurtma", en="Order"),
+            _entry("xEntityTaxpayerID", "301234567", ru="ИНН", uz="STIR", en="Tax number"),
         ],
         "card": {"number": "860012******3456", "expire": "2712"},
         "merchant": {
@@ -79,3 +68,7 @@ def _sample_receipt(*, reversed_too: bool) -> dict[str, object]:
             "type": {"ru": "Продукты", "uz": "Oziq-ovqat"},
         },
     }
+
+
+def _entry(name: str, value: str, **title: str) -> dict[str, object]:
+    return {"name": name, "title": title, "value": value}

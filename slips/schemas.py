@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import threading
-import zipfile
 from importlib.resources import files
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from slips.dialect import ROOT
 from slips.errors import SlipError, TemplateError
-from slips.source import MAX_BYTES, read_xml
+from slips.source import read_packaged, read_xml
 
 if TYPE_CHECKING:
     from importlib.abc import Traversable
 
     from xmlschema import XMLSchema10, XMLSchemaValidationError
 
-__all__ = ["SCHEMA_NAMES", "Schemas", "build_schema", "read_packaged"]
+__all__ = ["SCHEMA_NAMES", "Schemas", "build_schema"]
 
 SCHEMA_NAMES = ("slip", "template")
 _REFERENCES = tuple(f"{{http://www.w3.org/2001/XMLSchema}}{name}" for name in ("include", "import", "redefine"))
@@ -93,17 +92,3 @@ class Schemas:
             SlipError: the schema can't be built.
         """
         return next(iter(self.get(name).elements[ROOT].iter_errors(root)), None)
-
-
-def read_packaged(path: Traversable) -> bytes:
-    """Return a file of this package, which may be in a zip.
-
-    Raises:
-        SlipError: it can't be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except (OSError, zipfile.BadZipFile) as error:
-        message = f"{path}: {getattr(error, 'strerror', None) or error}"
-        raise SlipError(message) from None

@@ -1,24 +1,21 @@
-"""A template: read once, every mistake told with its place, then ready to be filled."""
+"""A template: checked once, with the place of every mistake, then ready to be filled."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from slips.characters import clean, composed, first_unprintable, plain_spaces, squeezed, visible
-from slips.dialect import ATTRIBUTE_VALUES, ELEMENTS, MAX_TEXT_LENGTH, ROOT, ROOT_ATTRIBUTES, STYLE, ElementRule
-from slips.document import Part, part_of
+from slips.dialect import MAX_TEXT_LENGTH, OPERATIONS, ROOT, ElementRule, Field, Kind, dialect, nearest_name, refusal_of
 from slips.errors import TemplateFault
 from slips.source import XML_SPACES, Place, Position, Source
-from slips.vocabulary import FIELDS, FILTERS, OPERATIONS, Field, Kind, find_field, nearest_name, refusal_of
 
 if TYPE_CHECKING:
     from xml.etree import ElementTree as ET
 
-__all__ = ["NOTHING", "Composite", "Node", "Placeholder", "Template", "compile_template"]
+__all__ = ["Node", "Pieces", "Placeholder", "Template", "compile_template"]
 
 _MOST_FAULTS = 100
 _MOST_CONDITIONS = 20
@@ -29,7 +26,8 @@ _SPACES = re.compile(" +")
 _WORD = re.compile(f"[^{XML_SPACES}]+")
 _NATURAL_FILTER = {Kind.MONEY: "money", Kind.CARD: "mask"}
 """Filters that say what happens anyway."""
-_ALL_FILTERS = tuple(sorted({name for names in FILTERS.values() for name in names}))
+_NOT_PRINTED = ("label", "when")
+"""Attributes that a filled slip doesn't keep as they are."""
 
 
 @dataclass(frozen=True)
@@ -40,28 +38,11 @@ class Placeholder:
     filter_name: str | None
 
 
-@dataclass(frozen=True)
-class Composite:
-    """A text with holes.
-
-    Attributes:
-        pieces: its literal pieces and placeholders, in their order.
-        constant: the whole text where it has no placeholder, as it is printed; else None.
-        only: the field that is all of the text, without a filter; else None.
-    """
-
-    pieces: tuple[str | Placeholder, ...] = ()
-    constant: str | None = ""
-    only: Field | None = None
-
-
-NOTHING = Composite()
+Pieces = tuple[str | Placeholder, ...]
+"""A text as its literal pieces and placeholders, in their order."""
 
 _PositionOf = Callable[[int], Position]
-"""Where the character at an offset of a text stands."""
-
-_Where = Callable[[], Position]
-"""Where something stands; found out only if it is a fault."""
+"""Where the character at an offset of a text stands; asked only for a fault."""
 
 
 @dataclass(frozen=True)
@@ -69,22 +50,22 @@ class Node:
     """One element of a template, checked.
 
     Attributes:
-        part: its name with the attributes that a filled slip keeps, a label without placeholders among them.
+        element: its name.
+        attributes: those that a filled slip keeps as they are.
         text: its text.
-        label: the label of a pair whose label has placeholders; else None.
+        label: the label of a pair; None for any other element.
         operations: print it for these operations only.
-        needed: print it only where all of these fields are present.
-        is_simple: whether its part is printed as it is, whatever the text.
-        always: its part and text where no payment changes either; else None.
+        needed: print it only if all of these fields have something to print.
+        needs_text: print it only if it has a text.
     """
 
-    part: Part
-    text: Composite = NOTHING
-    label: Composite | None = None
+    element: str
+    attributes: dict[str, str]
+    text: Pieces
+    label: Pieces | None = None
     operations: frozenset[str] = frozenset(OPERATIONS)
     needed: tuple[Field, ...] = ()
-    is_simple: bool = True
-    always: tuple[Part, str] | None = None
+    needs_text: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,41 +83,171 @@ class Template:
     nodes: dict[str, tuple[Node, ...]]
 
 
-class _Faults:
-    """Collects mistakes, up to a number that a person can still read."""
+class _Checker:
+    """Turns the elements of a source into nodes, and collects mistakes, up to a number that a technician can read."""
 
-    def __init__(self) -> None:
-        self.found: list[TemplateFault] = []
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._dialect = dialect()
+        self._filters = tuple(sorted({name for names in self._dialect.filters.values() for name in names}))
+        self.faults: list[TemplateFault] = []
 
     @property
-    def are_many(self) -> bool:
-        return len(self.found) >= _MOST_FAULTS
+    def has_enough(self) -> bool:
+        return len(self.faults) >= _MOST_FAULTS
 
-    def add(self, position: Position, reason: str, nearest: str | None = None) -> None:
-        if not self.are_many:
-            self.found.append(TemplateFault(*position, reason, nearest))
+    def nodes(self) -> list[Node]:
+        root = self._source.root
+        place = self._source.places[root]
+        if root.tag != ROOT:
+            self._add(place.start, f"the root element is <{_shown(root.tag)}>; allowed is <{ROOT}>")
+        self._check_attributes(root, place, self._dialect.root_attributes, ())
+        for position in _loose_text(self._source):
+            self._add(position, "text stands outside of an element; put it into <line>")
+        if not len(root):
+            self._add(place.start, "the template is empty; at least one element is needed")
+        return [self._node(element) for element in root if not self.has_enough]
+
+    def _add(self, position: Position, reason: str, nearest: str | None = None) -> None:
+        if not self.has_enough:
+            self.faults.append(TemplateFault(*position, reason, nearest))
+
+    def _node(self, element: ET.Element) -> Node:
+        place = self._source.places[element]
+        rule = self._dialect.elements.get(element.tag)
+        if rule is None:
+            allowed = tuple(self._dialect.elements)
+            reason = f"unknown element <{_shown(element.tag)}>; allowed: {', '.join(allowed)}"
+            self._add(place.start, reason, nearest_name(element.tag, allowed))
+            return Node(element.tag, {}, ())
+        for inner in element:
+            reason = f"<{_shown(inner.tag)}> stands inside <{element.tag}>, which holds no elements"
+            self._add(self._source.places[inner].start, reason)
+        self._check_attributes(element, place, rule.attributes, rule.required)
+        operations, needed = self._conditions(element, place)
+        label = element.get("label")
+        return Node(
+            element=element.tag,
+            attributes={name: value for name, value in element.attrib.items() if name not in _NOT_PRINTED},
+            text=self._text(element, place, rule),
+            label=None if label is None else self._pieces(label, lambda _: place.of_attribute("label")),
+            operations=operations,
+            needed=needed,
+            needs_text=rule.needs_text,
+        )
+
+    def _check_attributes(
+        self, element: ET.Element, place: Place, allowed: tuple[str, ...], required: tuple[str, ...]
+    ) -> None:
+        for name, value in element.attrib.items():
+            if self.has_enough:
+                return
+            values = self._dialect.values.get(name, (value,))
+            if name not in allowed:
+                reason = f"<{_shown(element.tag)}> has no attribute {_shown(name)!r}; allowed: {', '.join(allowed)}"
+                self._add(place.of_attribute(name), reason, nearest_name(name, allowed))
+            elif value not in values:
+                reason = f"{name} is {_shown(value)!r}; allowed: {', '.join(values)}"
+                self._add(place.of_attribute(name), reason, nearest_name(value, values))
+        for name in required:
+            if name not in element.attrib:
+                self._add(place.start, f"<{element.tag}> lacks the attribute {name!r}")
+
+    def _conditions(self, element: ET.Element, place: Place) -> tuple[frozenset[str], tuple[Field, ...]]:
+        """Return the operations and the fields that ``when`` names."""
+        when = element.get("when")
+        if when is None:
+            return frozenset(OPERATIONS), ()
+        words = _WORD.findall(when)
+        if not words:
+            reason = f"when is empty; allowed: {', '.join(OPERATIONS)} and names of fields"
+            self._add(place.of_attribute("when"), reason)
+        if len(words) > _MOST_CONDITIONS:
+            self._add(place.of_attribute("when"), f"when has more than {_MOST_CONDITIONS} words")
+            return frozenset(OPERATIONS), ()
+        operations = frozenset(word for word in words if word in OPERATIONS)
+        names = [word for word in words if word not in OPERATIONS]
+        fields = [self._field_of(name, lambda _: place.of_attribute("when"), 0, OPERATIONS) for name in names]
+        return operations or frozenset(OPERATIONS), tuple(found for found in fields if found is not None)
+
+    def _text(self, element: ET.Element, place: Place, rule: ElementRule) -> Pieces:
+        text = element.text or ""
+        if not rule.has_text:
+            if text:
+                self._add(place.start, f"<{element.tag}> holds no text, not even spaces; write <{element.tag}/>")
+            return ()
+        if rule.needs_text and not text.strip():
+            self._add(place.start, f"<{element.tag}> is empty; it needs a text")
+        return self._pieces(text, place.of_text)
+
+    def _pieces(self, text: str, position_of: _PositionOf) -> Pieces:
+        """Split a text into literal pieces and placeholders."""
+        if len(text) > MAX_TEXT_LENGTH or len(composed(text)) > MAX_TEXT_LENGTH:
+            self._add(position_of(0), f"a text has more than {MAX_TEXT_LENGTH} characters")
+            return ()
+        pieces: list[str | Placeholder] = []
+        end = 0
+        for found in _PLACEHOLDER.finditer(text):
+            pieces += self._literal(text, end, found.start(), position_of)
+            placeholder = self._placeholder(found[1], position_of, found.start())
+            if placeholder is not None:
+                pieces.append(placeholder)
+            end = found.end()
+        pieces += self._literal(text, end, len(text), position_of)
+        literal = "".join(piece for piece in pieces if isinstance(piece, str))
+        return tuple(pieces) if end else (squeezed(literal),)
+
+    def _literal(self, text: str, begin: int, end: int, position_of: _PositionOf) -> list[str]:
+        brace = _BRACE.search(text, begin, end)
+        if brace:
+            reason = f"a brace {brace[0]!r} that belongs to no placeholder; a placeholder looks like ${{amount|money}}"
+            self._add(position_of(brace.start()), reason)
+        literal = plain_spaces(text[begin:end])
+        unprintable = first_unprintable(literal)
+        if unprintable is not None:
+            reason = f"the character {visible(literal[unprintable])} can't be printed"
+            self._add(position_of(begin + unprintable), reason)
+        return [composed(_SPACES.sub(" ", literal))] if literal else []
+
+    def _placeholder(self, body: str, position_of: _PositionOf, offset: int) -> Placeholder | None:
+        name, bar, filter_text = body.partition("|")
+        found = self._field_of(name.strip(XML_SPACES), position_of, offset)
+        if not bar:
+            return Placeholder(found, None) if found else None
+        filter_name = filter_text.strip(XML_SPACES)
+        if found and filter_name == _NATURAL_FILTER.get(found.kind):
+            return Placeholder(found, None)
+        allowed = self._dialect.filters[found.kind] if found else self._filters
+        if filter_name not in allowed:
+            subject = f"{found.name} ({found.kind.value})" if found else "a placeholder"
+            reason = f"filter {_shown(filter_name)!r} does not fit {subject}; allowed: {', '.join(allowed)}"
+            if filter_name not in self._filters:
+                reason = f"unknown filter {_shown(filter_name)!r}; allowed for {subject}: {', '.join(allowed)}"
+            self._add(position_of(offset), reason, nearest_name(filter_name, allowed))
+            return None
+        return Placeholder(found, filter_name) if found else None
+
+    def _field_of(self, name: str, position_of: _PositionOf, offset: int, also: tuple[str, ...] = ()) -> Field | None:
+        found = self._dialect.find_field(name)
+        if found is None and not self.has_enough:
+            refusal = refusal_of(name)
+            reason = f"{_shown(name)!r}: {refusal}" if refusal else f"unknown name {_shown(name)!r}"
+            nearest = None if refusal else nearest_name(name, (*also, *self._dialect.fields))
+            self._add(position_of(offset), reason, nearest)
+        return found
 
 
 def compile_template(source: Source, name: str, language: str) -> tuple[Template, tuple[TemplateFault, ...]]:
-    """Return the template in ``source``, and its mistakes in the order of the file; use it only if there are none."""
-    faults = _Faults()
-    root = source.root
-    place = source.places[root]
-    if root.tag != ROOT:
-        faults.add(place.start, f"the root element is <{_shown(root.tag)}>; allowed is <{ROOT}>")
-    _check_attributes(root, place, ROOT_ATTRIBUTES, (), faults)
-    for position in _loose_text(source):
-        faults.add(position, "text stands outside of an element; put it into <line>")
-    nodes = []
-    for element in root:
-        if faults.are_many:
-            break
-        nodes.append(_node(element, source, faults))
-    if not len(root):
-        faults.add(place.start, "the template is empty; at least one element is needed")
-    ordered = sorted(faults.found, key=lambda fault: (fault.line, fault.column))
+    """Return the template in ``source``, and its mistakes in the order of the file; use it only if there are none.
+
+    Raises:
+        SlipError: the schema's own file is missing or damaged.
+    """
+    checker = _Checker(source)
+    nodes = checker.nodes()
+    ordered = sorted(checker.faults, key=lambda fault: (fault.line, fault.column))
     by_operation = {word: tuple(node for node in nodes if word in node.operations) for word in OPERATIONS}
-    return Template(name, root.get("language", language), by_operation), tuple(ordered)
+    return Template(name, source.root.get("language", language), by_operation), tuple(ordered)
 
 
 def _loose_text(source: Source) -> Iterator[Position]:
@@ -145,161 +256,6 @@ def _loose_text(source: Source) -> Iterator[Position]:
     if text.strip(XML_SPACES):
         yield source.places[root].of_text(len(text) - len(text.lstrip(XML_SPACES)))
     yield from source.loose_text
-
-
-def _node(element: ET.Element, source: Source, faults: _Faults) -> Node:
-    place = source.places[element]
-    rule = ELEMENTS.get(element.tag)
-    if rule is None:
-        _fault_unknown_element(element, place, faults)
-        return Node(part_of(element.tag, {}))
-    for inner in element:
-        faults.add(
-            source.places[inner].start, f"<{_shown(inner.tag)}> stands inside <{element.tag}>, which holds no elements"
-        )
-    _check_attributes(element, place, rule.attributes, rule.required, faults)
-    operations, needed = _conditions(element, place, faults)
-    attributes = {name: element.attrib[name] for name in STYLE if name in element.attrib}
-    label = _composite(element.get("label", ""), partial(place.of_value, "label"), faults)
-    if "label" in element.attrib and label.constant is not None:
-        attributes["label"] = label.constant
-    part, text = part_of(element.tag, attributes), _text(element, place, rule, faults)
-    is_simple = label.constant is not None and not rule.needs_text
-    return Node(
-        part=part,
-        text=text,
-        label=label if label.constant is None else None,
-        operations=operations,
-        needed=needed,
-        is_simple=is_simple,
-        always=(part, text.constant) if is_simple and text.constant is not None else None,
-    )
-
-
-def _fault_unknown_element(element: ET.Element, place: Place, faults: _Faults) -> None:
-    if element.tag.startswith("{"):
-        faults.add(place.start, f"<{_shown(element.tag)}> is in a namespace; the dialect has none")
-        return
-    allowed = tuple(ELEMENTS)
-    faults.add(
-        place.start,
-        f"unknown element <{_shown(element.tag)}>; allowed: {', '.join(allowed)}",
-        nearest_name(element.tag, allowed),
-    )
-
-
-def _check_attributes(
-    element: ET.Element, place: Place, allowed: tuple[str, ...], required: tuple[str, ...], faults: _Faults
-) -> None:
-    for name, value in element.attrib.items():
-        if faults.are_many:
-            return
-        position = place.of_attribute(name)
-        if name not in allowed:
-            faults.add(
-                position,
-                f"<{_shown(element.tag)}> has no attribute {_shown(name)!r}; allowed: {', '.join(allowed)}",
-                nearest_name(name, allowed),
-            )
-        elif name in ATTRIBUTE_VALUES and value not in ATTRIBUTE_VALUES[name]:
-            values = ATTRIBUTE_VALUES[name]
-            reason = f"{name} is {_shown(value)!r}; allowed: {', '.join(values)}"
-            faults.add(position, reason, nearest_name(value, values))
-    for name in required:
-        if name not in element.attrib:
-            faults.add(place.start, f"<{element.tag}> lacks the attribute {name!r}")
-
-
-def _conditions(element: ET.Element, place: Place, faults: _Faults) -> tuple[frozenset[str], tuple[Field, ...]]:
-    """Return the operations and the fields that ``when`` names."""
-    when = element.get("when")
-    if when is None:
-        return frozenset(OPERATIONS), ()
-    words = list(_WORD.finditer(when))
-    if not words:
-        faults.add(place.of_attribute("when"), f"when is empty; allowed: {', '.join(OPERATIONS)} and names of fields")
-    if len(words) > _MOST_CONDITIONS:
-        faults.add(place.of_attribute("when"), f"when has more than {_MOST_CONDITIONS} words")
-        return frozenset(OPERATIONS), ()
-    operations = frozenset(word[0] for word in words if word[0] in OPERATIONS)
-    names = [word for word in words if word[0] not in OPERATIONS]
-    fields = [_field_of(name[0], partial(place.of_value, "when", name.start()), faults, OPERATIONS) for name in names]
-    return operations or frozenset(OPERATIONS), tuple(found for found in fields if found is not None)
-
-
-def _text(element: ET.Element, place: Place, rule: ElementRule, faults: _Faults) -> Composite:
-    text = element.text or ""
-    if not rule.has_text:
-        if text:
-            faults.add(place.start, f"<{element.tag}> holds no text, not even spaces; write <{element.tag}/>")
-        return NOTHING
-    if rule.needs_text and not text.strip():
-        faults.add(place.start, f"<{element.tag}> is empty; it needs a text")
-    return _composite(text, place.of_text, faults)
-
-
-def _composite(text: str, position_of: _PositionOf, faults: _Faults) -> Composite:
-    """Split a text into literal pieces and placeholders."""
-    if len(text) > MAX_TEXT_LENGTH or len(composed(text)) > MAX_TEXT_LENGTH:
-        faults.add(position_of(0), f"a text has more than {MAX_TEXT_LENGTH} characters")
-        return NOTHING
-    pieces: list[str | Placeholder] = []
-    end = 0
-    for found in _PLACEHOLDER.finditer(text):
-        pieces += _literal(text, end, found.start(), position_of, faults)
-        placeholder = _placeholder(found[1], partial(position_of, found.start()), faults)
-        if placeholder is not None:
-            pieces.append(placeholder)
-        end = found.end()
-    pieces += _literal(text, end, len(text), position_of, faults)
-    if all(isinstance(piece, str) for piece in pieces):
-        return Composite(tuple(pieces), squeezed("".join(map(str, pieces))))
-    only = pieces[0] if len(pieces) == 1 else None
-    field = only.field if isinstance(only, Placeholder) and only.filter_name is None else None
-    return Composite(tuple(pieces), None, field)
-
-
-def _literal(text: str, begin: int, end: int, position_of: _PositionOf, faults: _Faults) -> list[str]:
-    brace = _BRACE.search(text, begin, end)
-    if brace:
-        reason = f"a brace {brace[0]!r} that belongs to no placeholder; a placeholder looks like ${{amount|money}}"
-        faults.add(position_of(brace.start()), reason)
-    literal = plain_spaces(text[begin:end])
-    unprintable = first_unprintable(literal)
-    if unprintable is not None:
-        reason = f"the character {visible(literal[unprintable])} can't be printed"
-        faults.add(position_of(begin + unprintable), reason)
-    return [composed(_SPACES.sub(" ", literal))] if literal else []
-
-
-def _placeholder(body: str, where: _Where, faults: _Faults) -> Placeholder | None:
-    name, bar, filter_text = body.partition("|")
-    found = _field_of(name.strip(XML_SPACES), where, faults)
-    if not bar:
-        return Placeholder(found, None) if found else None
-    filter_name = filter_text.strip(XML_SPACES)
-    if found and filter_name == _NATURAL_FILTER.get(found.kind):
-        return Placeholder(found, None)
-    allowed = FILTERS[found.kind] if found else _ALL_FILTERS
-    if filter_name not in allowed:
-        subject = f"{found.name} ({found.kind.value})" if found else "a placeholder"
-        reason = f"filter {_shown(filter_name)!r} does not fit {subject}; allowed: {', '.join(allowed)}"
-        if filter_name not in _ALL_FILTERS:
-            reason = f"unknown filter {_shown(filter_name)!r}; allowed for {subject}: {', '.join(allowed)}"
-        faults.add(where(), reason, nearest_name(filter_name, allowed))
-        return None
-    return Placeholder(found, filter_name) if found else None
-
-
-def _field_of(name: str, where: _Where, faults: _Faults, also: tuple[str, ...] = ()) -> Field | None:
-    found = find_field(name)
-    if found is None and not faults.are_many:
-        refusal = refusal_of(name)
-        if refusal:
-            faults.add(where(), f"{_shown(name)!r}: {refusal}")
-        else:
-            faults.add(where(), f"unknown name {_shown(name)!r}", nearest_name(name, (*also, *FIELDS)))
-    return found
 
 
 def _shown(text: str) -> str:

@@ -5,26 +5,24 @@ A value that is missing, or of a kind that its field can't be, is the empty text
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeGuard
 
 from slips.characters import NO_BREAK_SPACE, clean
-from slips.privacy import private_digits, without_private
-from slips.vocabulary import Field, Kind
+from slips.dialect import Field, Kind
+from slips.privacy import mapping, mask_card, mask_text, private_digits, redact
 from slips.words import WORDS
 
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-__all__ = ["Values", "apply_filter", "format_moment", "format_money", "is_moment", "mask_card"]
+__all__ = ["Values", "apply_filter", "format_moment", "format_money", "is_moment"]
 
 # A name of this module costs a third of the look-up through the enumeration, some fifty times a slip.
 _TEXT, _WORD, _MONEY, _MOMENT, _CARD = Kind.TEXT, Kind.WORD, Kind.MONEY, Kind.MOMENT, Kind.CARD
 
 _MAPPINGS = (dict, Mapping)
-_EMPTY: Mapping[str, object] = {}
 _LONGEST_CARD = 64
 _MOST_ACCOUNT_ENTRIES = 200
 _LARGEST_NUMBER = 10**30
@@ -33,13 +31,6 @@ _ACCEPTED = 21
 _MAX_TIYIN = 10**21
 _MAX_MOMENT_MS = 253_402_128_000_000
 """The end of the year 9999, less two days for time zones."""
-_SEPARATORS = re.compile(r"[\s-]+")
-_NO_DIGIT = re.compile("[^0-9]")
-_usual_card = re.compile(r"[0-9]{6}\*{6}[0-9]{4}").fullmatch
-_SHORTEST_CARD = 12
-_SHOWN_FIRST = 6
-_SHOWN_LAST = 4
-_MOST_HIDDEN = 9
 
 
 def format_money(value: object) -> str:
@@ -70,30 +61,6 @@ def format_moment(value: object, zone: tzinfo | None) -> str:
     return f"{text[8:10]}.{text[5:7]}.{text[:4]} {text[11:19]}"
 
 
-def mask_card(number: str) -> str:
-    """Return a card number with at most its first six and last four digits shown, even if the whole of it came.
-
-    A number too short to be whole keeps its last four alone. What is not an ASCII digit counts as hidden.
-    """
-    if _usual_card(number):
-        return number
-    signs = _NO_DIGIT.sub("*", _SEPARATORS.sub("", number))
-    if not signs:
-        return ""
-    last = signs[-_SHOWN_LAST:]
-    if len(signs) < _SHORTEST_CARD:
-        return "****" + last
-    hidden = min(len(signs) - _SHOWN_FIRST - _SHOWN_LAST, _MOST_HIDDEN)
-    return signs[:_SHOWN_FIRST] + "*" * hidden + last
-
-
-def mask_text(text: str) -> str:
-    """Return ``text`` with all but its last four characters hidden; a text of eight or fewer is hidden whole."""
-    if not text:
-        return ""
-    return "****" + (text[-_SHOWN_LAST:] if len(text) > 2 * _SHOWN_LAST else "")
-
-
 _NO_MONEY = format_money(0)
 
 
@@ -114,7 +81,7 @@ class Values(dict[Field, str]):
         self._language = language
         self._zone = zone
         self.operation = str(data.get("operation", ""))
-        self._receipt = _mapping(data.get("receipt"))
+        self._receipt = mapping(data.get("receipt"))
         self._private = private_digits(self._receipt)
 
     def are_present(self, fields: tuple[Field, ...]) -> bool:
@@ -136,7 +103,9 @@ class Values(dict[Field, str]):
                 found = _account_entry(found, field)
             if found is None:
                 continue
-            text = self._text(field, found) if field.kind is _TEXT else self._format(field, found)
+            text = self._format(field, found)
+            if path[0] == "receipt" and (field.kind is _TEXT or field.kind is _MONEY):
+                text = self.redacted(text)
             if text:
                 break
         if not text and field.kind is _WORD:
@@ -144,12 +113,14 @@ class Values(dict[Field, str]):
         self[field] = text
         return text
 
-    def _text(self, field: Field, value: object) -> str:
-        text = clean(value) if isinstance(value, str) else self._plain(value)
-        return without_private(text, self._private) if field.is_foreign_text else text
+    def redacted(self, text: str) -> str:
+        """Return a text with stars for the digits of the buyer's phone and card."""
+        return redact(text, self._private) if self._private else text
 
     def _format(self, field: Field, value: object) -> str:
         kind = field.kind
+        if kind is _TEXT:
+            return clean(value) if isinstance(value, str) else self._plain(value)
         if kind is _MONEY:
             return format_money(value)
         if kind is _MOMENT:
@@ -182,10 +153,6 @@ class Values(dict[Field, str]):
         return ""
 
 
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, _MAPPINGS) else _EMPTY
-
-
 def _account_entry(account: object, field: Field) -> object:
     """Return an entry of the account: the server sends a list of entries, or the object that it was sent."""
     if isinstance(account, Mapping):
@@ -198,8 +165,10 @@ def _account_entry(account: object, field: Field) -> object:
     return None
 
 
-def apply_filter(text: str, filter_name: str) -> str:
-    """Return what a field's text becomes by ``upper``, ``mask``, ``date`` or ``time``."""
+def apply_filter(text: str, filter_name: str | None) -> str:
+    """Return what a field's text becomes by ``upper``, ``mask``, ``date`` or ``time``; None leaves it."""
+    if filter_name is None:
+        return text
     if filter_name == "upper":
         return text.upper()
     if filter_name == "mask":

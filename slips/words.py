@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["WORDS", "Words"]
-
 from dataclasses import dataclass
+
+__all__ = ["WORDS", "Words"]
 
 
 @dataclass(frozen=True)
@@ -15,22 +15,14 @@ class Words:
         operations: what was done, by operation.
         statuses: how it ended, by operation.
         accepted: how it stands while the money is on its way back, by operation.
-        amount: label of the amount.
-        receipt: label of Payme's receipt id.
-        card: label of the card.
-        moment: label of the date and time.
-        till: label of the till.
-        currency: the sum, behind an amount.
+        labels: labels of the plain slip, by what they stand before.
+        currency: UZS as it stands behind an amount.
     """
 
     operations: dict[str, str]
     statuses: dict[str, str]
     accepted: dict[str, str]
-    amount: str
-    receipt: str
-    card: str
-    moment: str
-    till: str
+    labels: dict[str, str]
     currency: str
 
 
@@ -39,44 +31,28 @@ WORDS = {
         operations={"pay": "Оплата", "cancel": "Отмена оплаты", "refund": "Возврат"},
         statuses={"pay": "Оплачено", "cancel": "Оплата отменена", "refund": "Деньги возвращены"},
         accepted={"cancel": "Отмена принята", "refund": "Возврат принят"},
-        amount="Сумма",
-        receipt="Чек Payme",
-        card="Карта",
-        moment="Дата",
-        till="Касса",
+        labels={"amount": "Сумма", "receipt": "Чек Payme", "card": "Карта", "moment": "Дата", "till": "Касса"},
         currency="сум",
     ),
     "uz": Words(
         operations={"pay": "Toʻlov", "cancel": "Toʻlovni bekor qilish", "refund": "Pulni qaytarish"},
         statuses={"pay": "Toʻlandi", "cancel": "Toʻlov bekor qilindi", "refund": "Pul qaytarildi"},
         accepted={"cancel": "Bekor qilish qabul qilindi", "refund": "Qaytarish qabul qilindi"},
-        amount="Summa",
-        receipt="Payme cheki",
-        card="Karta",
-        moment="Sana",
-        till="Kassa",
+        labels={"amount": "Summa", "receipt": "Payme cheki", "card": "Karta", "moment": "Sana", "till": "Kassa"},
         currency="soʻm",
     ),
     "uz-Cyrl": Words(
         operations={"pay": "Тўлов", "cancel": "Тўловни бекор қилиш", "refund": "Пулни қайтариш"},
         statuses={"pay": "Тўланди", "cancel": "Тўлов бекор қилинди", "refund": "Пул қайтарилди"},
         accepted={"cancel": "Бекор қилиш қабул қилинди", "refund": "Қайтариш қабул қилинди"},
-        amount="Сумма",
-        receipt="Payme чеки",
-        card="Карта",
-        moment="Сана",
-        till="Касса",
+        labels={"amount": "Сумма", "receipt": "Payme чеки", "card": "Карта", "moment": "Сана", "till": "Касса"},
         currency="сўм",
     ),
     "en": Words(
         operations={"pay": "Payment", "cancel": "Cancellation", "refund": "Refund"},
         statuses={"pay": "Paid", "cancel": "Payment cancelled", "refund": "Money returned"},
         accepted={"cancel": "Cancellation accepted", "refund": "Refund accepted"},
-        amount="Amount",
-        receipt="Payme receipt",
-        card="Card",
-        moment="Date",
-        till="Till",
+        labels={"amount": "Amount", "receipt": "Payme receipt", "card": "Card", "moment": "Date", "till": "Till"},
         currency="UZS",
     ),
 }

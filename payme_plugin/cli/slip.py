@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,14 +21,12 @@ from slips import (
     SlipRenderer,
     Template,
     TemplateError,
-    TemplateFault,
     is_slip_encoding,
     sample_data,
 )
-from slips.paper import PartMissing, draw
 
 if TYPE_CHECKING:
-    from slips import FilledSlip
+    from slips import FilledSlip, TemplateFault
 
 __all__ = ["slip"]
 
@@ -60,7 +59,8 @@ def check(options: GlobalOptions, file: Path) -> int:
     for warning in warnings:
         fault(f"warning: {file}: {warning}")
     if options.json:
-        document = {"file": str(file), "ok": not faults, "faults": [_fault(found) for found in faults]}
+        found_faults = [{**asdict(found), "message": str(found)} for found in faults]
+        document = {"file": str(file), "ok": not faults, "faults": found_faults}
         echo_document({**document, "warnings": warnings})
     elif not faults:
         click.echo(f"{file}: ok")
@@ -99,12 +99,13 @@ def preview(
         made, filled = renderer.render(template, data, width), renderer.fill(template, data)
     except SlipError as error:
         raise UsageFault(str(error)) from error
-    size = _draw(filled, width, encoding, file, png) if png is not None else ""
+    if png is not None:
+        _draw(filled, width, encoding, file, png)
     if options.json:
         document = {"file": str(file), "operation": operation, "width": width, "lines": list(made.lines)}
         echo_document({**document, "xml": made.xml, "png": None if png is None else str(png)})
     else:
-        click.echo(f"{png}: {size}" if size else "\n".join(made.lines))
+        click.echo("\n".join(made.lines) if png is None else str(png))
     return int(ExitCode.DONE)
 
 
@@ -116,28 +117,21 @@ def _warnings(template: Template) -> list[str]:
     ]
 
 
-def _fault(found: TemplateFault) -> dict[str, object]:
-    return {
-        "line": found.line,
-        "column": found.column,
-        "reason": found.reason,
-        "nearest": found.nearest,
-        "message": str(found),
-    }
-
-
-def _draw(filled: FilledSlip, width: int, encoding: str | None, template: Path, out: Path) -> str:
-    """Write the picture of a slip into a file; return its size in words."""
+def _draw(filled: FilledSlip, width: int, encoding: str | None, template: Path, out: Path) -> None:
+    """Write the image of a slip into a file."""
     try:
-        picture = draw(filled, width, None if encoding is None else Alphabet(encoding))
-    except PartMissing as missing:
-        raise UsageFault(f"{missing}: pip install 'payme-plugin[preview]', or python3-{missing.library}") from missing
+        from slips.image import draw  # noqa: PLC0415 - it needs the extra "preview"
+
+        image = draw(filled, width, None if encoding is None else Alphabet(encoding))
+    except ImportError as error:
+        library = (error.name or "").replace("PIL", "Pillow")
+        packages = "pip install 'payme-plugin[preview]', or the packages python3-pil and python3-segno"
+        raise UsageFault(f"the image can't be drawn without {library}: {packages}") from error
     except SlipError as error:
         raise UsageFault(f"{template}: {error}") from error
     try:
         if out.exists() and out.samefile(template):
             raise UsageFault(f"--png is {out}: that is the template itself")
-        out.write_bytes(picture.png)
+        out.write_bytes(image)
     except (OSError, ValueError) as error:
         raise UsageFault(f"--png is {out}: {getattr(error, 'strerror', None) or error}") from error
-    return f"{picture.width} x {picture.height} dots"

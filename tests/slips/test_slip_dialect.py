@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slips import FIELDS, FILTERS, OPERATIONS, SlipRenderer, TemplateError, sample_data
-from slips.dialect import ATTRIBUTE_VALUES, ELEMENTS
+from slips import OPERATIONS, SlipRenderer, TemplateError, sample_data
+from slips.dialect import dialect
 from slips.schemas import Schemas
 from slips.source import read_xml
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 pytestmark = pytest.mark.floor
+
+DIALECT = dialect()
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,8 @@ SPACES = st.lists(st.sampled_from([" ", "\n", " \n\t ", "\n\n"]), min_size=1, ma
 
 @st.composite
 def placeholders(draw: st.DrawFn) -> str:
-    field = draw(st.sampled_from(list(FIELDS.values())))
-    filter_name = draw(st.none() | st.sampled_from(FILTERS[field.kind]))
+    field = draw(st.sampled_from(list(DIALECT.fields.values())))
+    filter_name = draw(st.none() | st.sampled_from(DIALECT.filters[field.kind]))
     return f"${{{field.name}}}" if filter_name is None else f"${{{field.name}|{filter_name}}}"
 
 
@@ -66,18 +68,18 @@ TEXT = st.lists(LITERAL | placeholders(), max_size=4).map("".join)
 WHEN = st.builds(
     str.join,
     st.sampled_from([" ", "\n", "\n "]),
-    st.lists(st.sampled_from([*OPERATIONS, *FIELDS]), min_size=1, max_size=4),
+    st.lists(st.sampled_from([*OPERATIONS, *DIALECT.fields]), min_size=1, max_size=4),
 )
 
 
 @st.composite
 def elements(draw: st.DrawFn) -> Written:
-    name = draw(st.sampled_from(list(ELEMENTS)))
-    rule = ELEMENTS[name]
+    name = draw(st.sampled_from(list(DIALECT.elements)))
+    rule = DIALECT.elements[name]
     attributes = []
     for attribute in rule.attributes:
         if attribute in rule.required or draw(st.booleans()):
-            values = ATTRIBUTE_VALUES.get(attribute)
+            values = DIALECT.values.get(attribute)
             value = WHEN if attribute == "when" else TEXT if values is None else st.sampled_from(values)
             attributes.append((attribute, draw(value)))
     text = draw(TEXT) if rule.has_text else ""
@@ -102,9 +104,7 @@ def test_all_that_the_dialect_makes_is_accepted_and_filled(
     assert schemas.first_error("template", read_xml(text).root) is None, "the schema and the check are of one mind"
     template = renderer.load_text(text + b"<!-- end -->", "test")
     always = renderer.load_text(written([*parts, Written("rule", (), "")]), "test")
-    assert {node.part.element for nodes in template.nodes.values() for node in nodes} == {
-        part.element for part in parts
-    }
+    assert {node.element for nodes in template.nodes.values() for node in nodes} == {part.element for part in parts}
     assert renderer.render(always, sample_data(operation), 32).lines[-1] == "-" * 32
 
 
@@ -144,20 +144,20 @@ MUTATIONS = {
     "wrong value": Mutation(other("line", LIKE_A_TAG, ("bold", "true"), ("align", "middle")), "align='middle"),
     "missing label": Mutation(other("pair", "x"), "<pair"),
     "empty code": Mutation(other("qr"), "<qr"),
-    "unknown filter": Mutation(other("line", "x\n\n< ${amount|monney}"), "${amount|monney}"),
+    "unknown filter": Mutation(other("line", "x\n\n< ${amount|monney}"), "${amount|monney}", schema_sees_it=False),
     "loose brace": Mutation(other("line", "x\n & {amount}"), "{amount}"),
-    "loose brace in a label": Mutation(other("pair", "", ("label", "x &\n {amount}")), "{amount}"),
+    "loose brace in a label": Mutation(other("pair", "", ("label", "x &\n {amount}")), "label="),
     "text in a rule": Mutation(other("rule", "x"), "<rule"),
     "too many conditions": Mutation(other("rule", "", ("when", "pay\n" * 21)), "when="),
     "too long": Mutation(other("line", "x" * 2001), "x" * 2001),
     "unknown field": Mutation(other("line", "x\n&'\n${receipt.nothing}"), "${receipt.nothing}", schema_sees_it=False),
     "unknown field in a label": Mutation(
-        other("pair", "x", ("label", "<\n\n ${receipt.nothing}")), "${receipt.nothing}", schema_sees_it=False
+        other("pair", "x", ("label", "<\n\n ${receipt.nothing}")), "label=", schema_sees_it=False
     ),
-    "unknown field in when": Mutation(more("when", "pay\n receipt.nothing"), "receipt.nothing", schema_sees_it=False),
+    "unknown field in when": Mutation(more("when", "pay\n receipt.nothing"), "when="),
     "unfit filter": Mutation(other("line", "x\n ${amount|date}"), "${amount|date}", schema_sees_it=False),
     "unprintable": Mutation(other("line", "x\n\n y\u202ez"), "\u202e", schema_sees_it=False),
-    "unprintable in a label": Mutation(other("pair", "", ("label", "x\n\n y\u202ez")), "\u202e", schema_sees_it=False),
+    "unprintable in a label": Mutation(other("pair", "", ("label", "x\n\n y\u202ez")), "label=", schema_sees_it=False),
 }
 
 
@@ -192,3 +192,18 @@ def test_an_element_inside_another_is_reported_with_its_line(
     line = "\n".join(lines[: at + 1]).count("\n") + 3
     assert [(fault.line, fault.column) for fault in caught.value.faults] == [(line, 2)]
     assert schemas.first_error("template", read_xml(text).root) is not None
+
+
+@given(part=elements())
+def test_a_filled_slip_has_the_elements_and_attributes_of_templates_without_the_conditions(
+    schemas: Schemas, part: Written
+) -> None:
+    """The two schemas are files of their own: what one allows, the other must."""
+    kept = tuple((name, "x" if name == "label" else value) for name, value in part.attributes if name != "when")
+    plain = replace(part, attributes=kept, text="x" if part.text else "")
+    slip = f"<slip operation='pay'>{plain}</slip>".encode()
+    assert schemas.first_error("slip", read_xml(slip).root) is None
+    for name in {"label", *DIALECT.values} - {*DIALECT.elements[part.element].attributes}:
+        wrong = replace(plain, attributes=(*kept, (name, DIALECT.values.get(name, ("x",))[0])))
+        text = f"<slip operation='pay'>{wrong}</slip>".encode()
+        assert schemas.first_error("slip", read_xml(text).root) is not None

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slips import FIELDS, LANGUAGES, SlipError, SlipRenderer, sample_data
+from slips import LANGUAGES, SlipError, SlipRenderer, sample_data
+from slips.dialect import dialect
 from slips.source import read_xml
 from slips.words import WORDS
 
@@ -222,9 +223,9 @@ def test_a_sample_of_an_unknown_operation_is_refused() -> None:
 
 
 def test_every_field_of_the_vocabulary_can_be_printed(renderer: SlipRenderer) -> None:
-    body = "".join(f"<line>${{{name}}}</line>" for name in FIELDS)
+    body = "".join(f"<line>${{{name}}}</line>" for name in dialect().fields)
     lines = printed(renderer, body, sample_data("refund"))
-    empty = {name for name, line in zip(FIELDS, lines, strict=True) if not line}
+    empty = {name for name, line in zip(dialect().fields, lines, strict=True) if not line}
     assert empty == {"receipt.description", "receipt.processing_id", "receipt.merchant.business_id"}
 
 

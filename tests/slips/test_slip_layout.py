@@ -6,8 +6,9 @@ import unicodedata
 
 import pytest
 
-from slips import Alphabet, SlipRenderer, lay_out
+from slips import Alphabet, SlipRenderer
 from slips.characters import text_width
+from slips.layout import lay_out
 
 
 def lines(renderer: SlipRenderer, body: str, width: int, **data: object) -> tuple[str, ...]:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slips import SlipError, SlipRenderer, Template, sample_data
-from slips.document import part_of
+from slips import SlipError, SlipRenderer, sample_data
 from slips.schemas import Schemas
 from slips.source import read_xml
-from slips.template import Composite, Node
+from slips.template import Node, Template
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +54,7 @@ def test_a_schema_without_its_file_is_a_slip_error_that_names_it() -> None:
 
 
 def test_a_slip_that_its_schema_refuses_is_an_error_that_repeats_no_value(renderer: SlipRenderer) -> None:
-    node = Node(part_of("line", {"align": "8600123412343456"}), Composite(("a",), "a"))
+    node = Node("line", {"align": "8600123412343456"}, ("a",))
     with pytest.raises(SlipError) as caught:
         renderer.render(Template("mine.xml", "ru", {"pay": (node,)}), {"operation": "pay"}, 32)
     assert str(caught.value) == "mine.xml: the filled slip is not valid at <line>"
@@ -85,7 +84,7 @@ def test_the_document_says_what_the_validated_tree_says(renderer: SlipRenderer) 
     made = renderer.render(template, sample_data("refund"), 32)
     parts = renderer.fill(template, sample_data("refund")).parts
     assert [(child.tag, child.attrib, child.text or "") for child in read_xml(made.xml.encode()).root] == [
-        (part.element, part.attributes, text) for part, text in parts
+        (part.element, part.attributes, part.text) for part in parts
     ]
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import pytest
 
-from slips import LANGUAGES, SlipRenderer, TemplateError, TemplateFault
+from slips import LANGUAGES, SlipRenderer, TemplateError, TemplateFault, sample_data
 from slips.source import read_xml
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def test_five_different_mistakes_are_five_messages_with_their_lines(renderer: Sl
         ("", "the template is empty"),
         (f"<line>{'a' * 2001}</line>", "a text has more than 2000 characters"),
         (f"<line when='{'till ' * 21}'>a</line>", "when has more than 20 words"),
-        ("<x:line xmlns:x='urn:x'>a</x:line>", "is in a namespace; the dialect has none"),
+        ("<x:line xmlns:x='urn:x'>a</x:line>", "unknown element <{urn:x}line>"),
     ],
 )
 def test_a_mistake_says_what_is_wrong_and_what_is_allowed(renderer: SlipRenderer, body: str, reason: str) -> None:
@@ -98,7 +99,7 @@ def test_a_mistake_on_a_later_line_of_a_long_tag_or_text_is_told_with_that_line(
     ${amout}</pair>
 </slip>""",
     )
-    assert [(fault.line, fault.column) for fault in faults] == [(2, 27), (4, 9), (8, 5)]
+    assert [(fault.line, fault.column) for fault in faults] == [(2, 9), (4, 9), (8, 5)]
 
 
 @pytest.mark.parametrize(
@@ -107,9 +108,9 @@ def test_a_mistake_on_a_later_line_of_a_long_tag_or_text_is_told_with_that_line(
         ("<slip>\n<line>abc\n\n\n\u202eevil</line></slip>", (5, 1)),
         ("<slip>\n<line>a&lt;&#98;\u202eevil</line></slip>", (2, 17)),
         ('<slip>\n<line align=\'middle\' >Card="1"\n\n align="left"</line></slip>', (2, 7)),
-        ("<slip>\n<pair label='a\n\n${amout}'>x</pair></slip>", (4, 1)),
-        ("<slip>\n<pair label='&lt;\r\n&#10;&#x1F600; \u202e'>x</pair></slip>", (3, 16)),
-        ("<slip>\n<line when='pay\n  tell'>x</line></slip>", (3, 3)),
+        ("<slip>\n<pair\n label='a\n\n${amout}'>x</pair></slip>", (3, 2)),
+        ("<slip>\n<pair bold='true'\r\n  label='&lt; bold=&#10;\u202e'>x</pair></slip>", (3, 3)),
+        ("<slip>\n<pair label=\" when='a'\" when='pay\n  tell'>x</pair></slip>", (2, 25)),
         ("<slip>\n<line\n\n xml:lang='ru'>a</line></slip>", (4, 2)),
         ("<slip>\n<line\n xmlns:x='urn:x' xmlns='' \n align='middle'>a</line></slip>", (4, 2)),
         ("<slip>\n<line\n align = \n 'middle'\n/></slip>", (3, 2)),
@@ -155,7 +156,7 @@ def test_a_space_that_is_none_of_xml_is_text_between_elements_and_in_when(render
     for text, place in (
         (f"<slip>\n<rule/>\n {space}<rule/></slip>", (3, 1)),
         (f"<slip>\n {space}<rule/></slip>", (2, 2)),
-        (f"<slip>\n<rule when='pay{space}till'/></slip>", (2, 13)),
+        (f"<slip>\n<rule when='pay{space}till'/></slip>", (2, 7)),
     ):
         (fault,) = faults_of(renderer, text)
         assert (fault.line, fault.column) == place
@@ -178,13 +179,10 @@ def test_lines_are_right_for_windows_line_ends_a_byte_order_mark_and_other_encod
 @pytest.mark.parametrize(
     ("text", "line", "reason"),
     [
-        ("<slip>\n<line>a</lin>\n</slip>", 2, "no well-formed XML: mismatched tag"),
-        ("", 1, "no well-formed XML: no element found"),
-        ("not xml", 1, "no well-formed XML"),
-        ("<slip>\n<line>&nbsp;</line></slip>", 2, "no well-formed XML: undefined entity"),
-        (b"<slip>\n<line>\xff</line></slip>", 2, "no well-formed XML"),
-        ('<?xml version="1.0" encoding="martian"?><slip/>', 1, "XML"),
-        ('<?xml version="1.0" encoding="shift_jis"?><slip/>', 1, "encoding"),
+        ("<slip>\n<line>a</lin>\n</slip>", 2, "this is not well-formed XML: mismatched tag"),
+        ("", 1, "this is not well-formed XML: no element found"),
+        ("not xml", 1, "this is not well-formed XML"),
+        ("<slip>\n<line>&nbsp;</line></slip>", 2, "this is not well-formed XML: undefined entity"),
         ("<slipp><line>a</line></slipp>", 1, "the root element is <slipp>; allowed is <slip>"),
         ("<slip langauge='ru'><line>a</line></slip>", 1, "did you mean 'language'?"),
         ("<slip language='de'><line>a</line></slip>", 1, "language is 'de'; allowed: ru, uz, uz-Cyrl, en"),
@@ -196,6 +194,44 @@ def test_a_file_that_is_no_template_is_told_apart(
     (fault,) = faults_of(renderer, text)
     assert fault.line == line
     assert reason in str(fault)
+
+
+@pytest.mark.parametrize("encoding", ["windows-1251", "cp866", "koi8-r"])
+@pytest.mark.parametrize("language", ["ru", "uz-Cyrl"])
+@pytest.mark.parametrize("declaration", ["", "<?xml version='1.0'?>", '<?xml version="1.0" encoding="UTF-8"?>'])
+def test_a_template_in_an_encoding_that_it_does_not_declare_is_told_which_one_and_how_to_declare_it(
+    renderer: SlipRenderer, encoding: str, language: str, declaration: str
+) -> None:
+    shipped = files("slips").joinpath("payme.xml" if language == "ru" else f"payme.{language}.xml").read_text("utf-8")
+    text = f"{declaration}\n<slip>\n<line>Payme</line> <!-- Слип -->{shipped.partition('<slip')[2].partition('>')[2]}"
+    (fault,) = faults_of(renderer, text.encode(encoding, "ignore"))
+    named = "UTF-8" if "encoding" in declaration else "utf-8"
+    assert str(fault) == (
+        f"line 3, column 25: the file is not in the encoding {named}, it looks like {encoding}: save it in UTF-8, "
+        f'or write <?xml version="1.0" encoding="{encoding}"?> into its first line'
+    )
+    declared = f'<?xml version="1.0" encoding="{encoding}"?>{text.removeprefix(declaration)}'
+    template = renderer.load_text(declared.encode(encoding, "ignore"), "payme.xml")
+    assert "Кас" in "".join(renderer.render(template, sample_data("pay"), 32).lines), "the advice helps"
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "reason"),
+    [
+        (b"<slip>\n<line>\xff</line></slip>", (2, 7), "the file is not in the encoding utf-8; save it in UTF-8"),
+        ("<slip><line>Тест".encode() + b"\xd0</line></slip>", (1, 17), "the file is not in the encoding utf-8"),
+        (b"\xff\xfe\x00", (1, 1), "the file is not in the encoding utf-16; save it in UTF-8"),
+        (b'<?xml version="1.0" encoding="martian"?><slip/>', (1, 1), "the encoding 'martian' of the XML declaration"),
+        (b'<?xml version="1.0" encoding="utf-16"?><slip/>', (1, 1), "the encoding 'utf-16' of the XML declaration"),
+        (b'<?xml version="1.0" encoding="punycode"?><slip/>', (1, 1), "the encoding 'punycode' of the XML declaration"),
+    ],
+)
+def test_an_encoding_that_can_not_be_read_is_named(
+    renderer: SlipRenderer, text: bytes, place: tuple[int, int], reason: str
+) -> None:
+    (fault,) = faults_of(renderer, text)
+    assert (fault.line, fault.column) == place
+    assert fault.reason.startswith(reason)
 
 
 def test_a_name_without_its_beginning_is_found_by_its_end(renderer: SlipRenderer) -> None:
