@@ -146,12 +146,10 @@ def dialect() -> Dialect:
 
 
 def refusal_of(name: str) -> str | None:
-    """Return why a field that the server sends may not be printed, or None."""
+    """Return the key of the reason why a field that the server sends may not be printed, or None."""
     if "phone" in name.lower():
-        return "the buyer's phone is never printed"
-    if name == "receipt.card.expire":
-        return "a card's expiry date is never printed"
-    return None
+        return "phone"
+    return "card_expiry" if name == "receipt.card.expire" else None
 
 
 def nearest_name(name: str, allowed: tuple[str, ...]) -> str | None:

@@ -103,12 +103,12 @@ class SlipRenderer:
         try:
             document = read_xml(text)
         except TemplateError as error:
-            raise TemplateError(source, error.faults) from None
+            raise TemplateError(source, *error.faults) from None
         template, faults = compile_template(document, source, language)
         if not faults:
             faults = self._schema_faults(document)
         if faults:
-            raise TemplateError(source, faults)
+            raise TemplateError(source, *faults)
         return template
 
     def render(self, template: Template, data: Mapping[str, object], width: int) -> RenderedSlip:
@@ -155,16 +155,16 @@ class SlipRenderer:
             return ()
         place = source.places.get(error.elem) if isinstance(error.elem, ET.Element) else None
         line, column = place.start if place else source.places[source.root].start
-        return (TemplateFault(line, column, f"the schema of templates refuses this: {error.reason}"),)
+        return (TemplateFault(line, column, "refused_by_schema", {"reason": error.reason}),)
 
 
 def _read(path: Path) -> bytes:
     try:
         if not path.is_file():
-            reason = "this is no file" if path.exists() else "there is no such file"
-            raise TemplateError(str(path), (TemplateFault(0, 0, reason),))
+            key = "not_a_file" if path.exists() else "no_such_file"
+            raise TemplateError(str(path), TemplateFault(0, 0, key))
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        reason = f"the file can't be read: {getattr(error, 'strerror', None) or error}"
-        raise TemplateError(str(path), (TemplateFault(0, 0, reason),)) from None
+        reason = getattr(error, "strerror", None) or error
+        raise TemplateError(str(path), TemplateFault(0, 0, "file_unreadable", {"reason": reason})) from None

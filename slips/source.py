@@ -114,9 +114,9 @@ class _Tree(ET.TreeBuilder):
     def start(self, tag: str, attributes: dict[str, str], /) -> ET.Element:
         element = super().start(tag, attributes)
         if len(self._open) >= MAX_DEPTH:
-            raise _refusal(self.position, f"elements are nested more than {MAX_DEPTH} deep")
+            raise _refusal(self.position, "too_deep", limit=MAX_DEPTH)
         if len(self.places) >= MAX_ELEMENTS:
-            raise _refusal(self.position, f"there are more than {MAX_ELEMENTS} elements")
+            raise _refusal(self.position, "too_many_elements", limit=MAX_ELEMENTS)
         self._open.append(element)
         # No value of an attribute holds this sign as it is.
         begin = self.expat.CurrentByteIndex
@@ -132,7 +132,7 @@ class _Tree(ET.TreeBuilder):
     def data(self, text: str, /) -> None:
         self._runs += 1
         if self._runs > MAX_RUNS:
-            raise _refusal(self.position, f"there are more than {MAX_RUNS} lines and references")
+            raise _refusal(self.position, "too_many_runs", limit=MAX_RUNS)
         parent = self._open[-1]
         if not len(parent):
             place = self.places[parent]
@@ -148,8 +148,8 @@ class _Tree(ET.TreeBuilder):
         return (self.expat.CurrentLineNumber, self.expat.CurrentColumnNumber + 1)
 
 
-def _refusal(position: Position, reason: str) -> TemplateError:
-    return TemplateError("", (TemplateFault(*position, reason),))
+def _refusal(position: Position, key: str, **values: object) -> TemplateError:
+    return TemplateError("", TemplateFault(*position, key, values))
 
 
 def read_xml(text: bytes) -> Source:
@@ -168,7 +168,7 @@ def read_xml(text: bytes) -> Source:
         raise SlipError(message) from error
 
     if len(text) > MAX_BYTES:
-        raise TemplateError("", (TemplateFault(0, 0, f"the file is larger than {MAX_BYTES // 1024} KiB"),))
+        raise _refusal((0, 0), "file_too_large", limit=MAX_BYTES // 1024)
     text = _as_utf_8(text)
     tree = _Tree(text)
     parser: Any = DefusedXMLParser(target=tree, encoding="utf-8", forbid_dtd=True)
@@ -181,9 +181,9 @@ def read_xml(text: bytes) -> Source:
     except ET.ParseError as error:
         line, column = error.position
         reason = str(error).partition(": line ")[0]
-        raise _refusal((line, column + 1), f"this is not well-formed XML: {reason}") from None
+        raise _refusal((line, column + 1), "not_well_formed", reason=reason) from None
     except DefusedXmlException:
-        raise _refusal(tree.position, "a document type declaration or an entity is not allowed") from None
+        raise _refusal(tree.position, "doctype") from None
     return Source(root, tree.places, tuple(tree.loose_text))
 
 
@@ -193,26 +193,27 @@ def _as_utf_8(text: bytes) -> bytes:
     declared = _DECLARED_ENCODING.match(text)
     encoding = marked or (declared[1].decode() if declared else "utf-8")
     if not (marked or is_slip_encoding(encoding)):
-        reason = f"the encoding {encoding!r} of the XML declaration can't be used; save the file in UTF-8"
-        raise _refusal((1, 1), reason)
+        raise _refusal((1, 1), "encoding_unusable", encoding=encoding)
     try:
         return text.decode(encoding).encode()
     except UnicodeDecodeError as error:
         line_start = text.rfind(b"\n", 0, error.start) + 1
         column = len(text[line_start : error.start].decode(encoding, "replace")) + 1
         position = (text.count(b"\n", 0, error.start) + 1, column)
-        raise _refusal(position, f"the file is not in the encoding {encoding}{_advice(text)}") from None
+        likely = _likely_encoding(text)
+        if likely is None:
+            raise _refusal(position, "other_encoding", encoding=encoding) from None
+        declaration = f'<?xml version="1.0" encoding="{likely}"?>'
+        values = {"encoding": encoding, "likely": likely, "declaration": declaration}
+        raise _refusal(position, "other_encoding_likely", **values) from None
 
 
-def _advice(text: bytes) -> str:
-    """Name the Russian encoding in which a text looks most like words, and say what to do."""
+def _likely_encoding(text: bytes) -> str | None:
+    """Return the Russian encoding in which a text looks most like words, or None if it does in none."""
     decoded = {name: text.decode(name, "ignore") for name in _RUSSIAN_ENCODINGS}
     looks = {name: sum(map(each.count, _FREQUENT)) - 3 * len(_UNLIKELY.findall(each)) for name, each in decoded.items()}
     likely = max(looks, key=lambda name: looks[name])
-    if looks[likely] <= 0:
-        return "; save it in UTF-8"
-    declaration = f'<?xml version="1.0" encoding="{likely}"?>'
-    return f", it looks like {likely}: save it in UTF-8, or write {declaration} into its first line"
+    return likely if looks[likely] > 0 else None
 
 
 def read_packaged(path: Traversable) -> bytes:

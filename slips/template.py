@@ -19,7 +19,7 @@ __all__ = ["Node", "Pieces", "Placeholder", "Template", "compile_template"]
 
 _MOST_FAULTS = 100
 _MOST_CONDITIONS = 20
-_LONGEST_SHOWN = 60
+_LONGEST_SHOWN = 100
 _PLACEHOLDER = re.compile(r"\$\{([^{}]*)\}")
 _BRACE = re.compile(r"[{}]")
 _SPACES = re.compile(" +")
@@ -100,29 +100,29 @@ class _Checker:
         root = self._source.root
         place = self._source.places[root]
         if root.tag != ROOT:
-            self._add(place.start, f"the root element is <{_shown(root.tag)}>; allowed is <{ROOT}>")
+            self._add(place.start, "wrong_root", element=root.tag)
         self._check_attributes(root, place, self._dialect.root_attributes, ())
         for position in _loose_text(self._source):
-            self._add(position, "text stands outside of an element; put it into <line>")
+            self._add(position, "loose_text")
         if not len(root):
-            self._add(place.start, "the template is empty; at least one element is needed")
+            self._add(place.start, "empty")
         return [self._node(element) for element in root if not self.has_enough]
 
-    def _add(self, position: Position, reason: str, nearest: str | None = None) -> None:
+    def _add(self, position: Position, key: str, nearest: str | None = None, **values: str | int) -> None:
         if not self.has_enough:
-            self.faults.append(TemplateFault(*position, reason, nearest))
+            shown = {name: _shown(value) if isinstance(value, str) else value for name, value in values.items()}
+            self.faults.append(TemplateFault(*position, key, shown, nearest))
 
     def _node(self, element: ET.Element) -> Node:
         place = self._source.places[element]
         rule = self._dialect.elements.get(element.tag)
         if rule is None:
             allowed = tuple(self._dialect.elements)
-            reason = f"unknown element <{_shown(element.tag)}>; allowed: {', '.join(allowed)}"
-            self._add(place.start, reason, nearest_name(element.tag, allowed))
+            nearest = nearest_name(element.tag, allowed)
+            self._add(place.start, "unknown_element", nearest, element=element.tag, allowed=", ".join(allowed))
             return Node(element.tag, {}, ())
         for inner in element:
-            reason = f"<{_shown(inner.tag)}> stands inside <{element.tag}>, which holds no elements"
-            self._add(self._source.places[inner].start, reason)
+            self._add(self._source.places[inner].start, "inner_element", inner=inner.tag, element=element.tag)
         self._check_attributes(element, place, rule.attributes, rule.required)
         operations, needed = self._conditions(element, place)
         label = element.get("label")
@@ -143,15 +143,16 @@ class _Checker:
             if self.has_enough:
                 return
             values = self._dialect.values.get(name, (value,))
+            found: dict[str, str] = {"attribute": name, "element": element.tag, "value": value}
             if name not in allowed:
-                reason = f"<{_shown(element.tag)}> has no attribute {_shown(name)!r}; allowed: {', '.join(allowed)}"
-                self._add(place.of_attribute(name), reason, nearest_name(name, allowed))
+                found["allowed"] = ", ".join(allowed)
+                self._add(place.of_attribute(name), "unknown_attribute", nearest_name(name, allowed), **found)
             elif value not in values:
-                reason = f"{name} is {_shown(value)!r}; allowed: {', '.join(values)}"
-                self._add(place.of_attribute(name), reason, nearest_name(value, values))
+                found["allowed"] = ", ".join(values)
+                self._add(place.of_attribute(name), "wrong_value", nearest_name(value, values), **found)
         for name in required:
             if name not in element.attrib:
-                self._add(place.start, f"<{element.tag}> lacks the attribute {name!r}")
+                self._add(place.start, "missing_attribute", element=element.tag, attribute=name)
 
     def _conditions(self, element: ET.Element, place: Place) -> tuple[frozenset[str], tuple[Field, ...]]:
         """Return the operations and the fields that ``when`` names."""
@@ -160,10 +161,9 @@ class _Checker:
             return frozenset(OPERATIONS), ()
         words = _WORD.findall(when)
         if not words:
-            reason = f"when is empty; allowed: {', '.join(OPERATIONS)} and names of fields"
-            self._add(place.of_attribute("when"), reason)
+            self._add(place.of_attribute("when"), "when_empty", allowed=", ".join(OPERATIONS))
         if len(words) > _MOST_CONDITIONS:
-            self._add(place.of_attribute("when"), f"when has more than {_MOST_CONDITIONS} words")
+            self._add(place.of_attribute("when"), "when_too_long", limit=_MOST_CONDITIONS)
             return frozenset(OPERATIONS), ()
         operations = frozenset(word for word in words if word in OPERATIONS)
         names = [word for word in words if word not in OPERATIONS]
@@ -174,16 +174,16 @@ class _Checker:
         text = element.text or ""
         if not rule.has_text:
             if text:
-                self._add(place.start, f"<{element.tag}> holds no text, not even spaces; write <{element.tag}/>")
+                self._add(place.start, "text_not_allowed", element=element.tag)
             return ()
         if rule.needs_text and not text.strip():
-            self._add(place.start, f"<{element.tag}> is empty; it needs a text")
+            self._add(place.start, "text_missing", element=element.tag)
         return self._pieces(text, place.of_text)
 
     def _pieces(self, text: str, position_of: _PositionOf) -> Pieces:
         """Split a text into literal pieces and placeholders."""
         if len(text) > MAX_TEXT_LENGTH or len(composed(text)) > MAX_TEXT_LENGTH:
-            self._add(position_of(0), f"a text has more than {MAX_TEXT_LENGTH} characters")
+            self._add(position_of(0), "text_too_long", limit=MAX_TEXT_LENGTH)
             return ()
         pieces: list[str | Placeholder] = []
         end = 0
@@ -200,13 +200,11 @@ class _Checker:
     def _literal(self, text: str, begin: int, end: int, position_of: _PositionOf) -> list[str]:
         brace = _BRACE.search(text, begin, end)
         if brace:
-            reason = f"a brace {brace[0]!r} that belongs to no placeholder; a placeholder looks like ${{amount|money}}"
-            self._add(position_of(brace.start()), reason)
+            self._add(position_of(brace.start()), "loose_brace", brace=brace[0])
         literal = plain_spaces(text[begin:end])
         unprintable = first_unprintable(literal)
         if unprintable is not None:
-            reason = f"the character {visible(literal[unprintable])} can't be printed"
-            self._add(position_of(begin + unprintable), reason)
+            self._add(position_of(begin + unprintable), "unprintable", character=visible(literal[unprintable]))
         return [composed(_SPACES.sub(" ", literal))] if literal else []
 
     def _placeholder(self, body: str, position_of: _PositionOf, offset: int) -> Placeholder | None:
@@ -219,11 +217,9 @@ class _Checker:
             return Placeholder(found, None)
         allowed = self._dialect.filters[found.kind] if found else self._filters
         if filter_name not in allowed:
-            subject = f"{found.name} ({found.kind.value})" if found else "a placeholder"
-            reason = f"filter {_shown(filter_name)!r} does not fit {subject}; allowed: {', '.join(allowed)}"
-            if filter_name not in self._filters:
-                reason = f"unknown filter {_shown(filter_name)!r}; allowed for {subject}: {', '.join(allowed)}"
-            self._add(position_of(offset), reason, nearest_name(filter_name, allowed))
+            key = "unfit_filter" if filter_name in self._filters else "unknown_filter"
+            values = {"filter": filter_name, "field": found.name if found else name, "allowed": ", ".join(allowed)}
+            self._add(position_of(offset), key, nearest_name(filter_name, allowed), **values)
             return None
         return Placeholder(found, filter_name) if found else None
 
@@ -231,9 +227,8 @@ class _Checker:
         found = self._dialect.find_field(name)
         if found is None and not self.has_enough:
             refusal = refusal_of(name)
-            reason = f"{_shown(name)!r}: {refusal}" if refusal else f"unknown name {_shown(name)!r}"
             nearest = None if refusal else nearest_name(name, (*also, *self._dialect.fields))
-            self._add(position_of(offset), reason, nearest)
+            self._add(position_of(offset), refusal or "unknown_name", nearest, name=name)
         return found
 
 

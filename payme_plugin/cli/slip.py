@@ -1,8 +1,7 @@
-"""``payme slip``: a template checked before any sale, and what it prints for a made-up payment."""
+"""``payme slip``: check a template before any sale, and show what it prints for a made-up payment."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,8 +9,9 @@ import click
 
 from payme_plugin.cli.command import Group
 from payme_plugin.cli.options import GlobalOptions, pass_options
-from payme_plugin.cli.output import ExitCode, UsageFault, echo_document, fault
+from payme_plugin.cli.output import ExitCode, UsageFault, echo, echo_document, echo_lines, fault, render
 from payme_plugin.cli.params import TEMPLATE
+from payme_plugin.locale import message, template_fault
 from slips import (
     MAX_WIDTH,
     MIN_WIDTH,
@@ -19,7 +19,6 @@ from slips import (
     Alphabet,
     SlipError,
     SlipRenderer,
-    Template,
     TemplateError,
     is_slip_encoding,
     sample_data,
@@ -42,61 +41,50 @@ slip = Group("slip")
 @_file
 @pass_options
 def check(options: GlobalOptions, file: Path) -> int:
-    """Check the template in FILE; print every fault with its line and column.
-
-    Exit code: 0 it can be used, 2 it can't.
-    """
+    """Check the template in FILE; print every fault with its line and column."""
     faults: tuple[TemplateFault, ...] = ()
     warnings: list[str] = []
     try:
-        warnings = _warnings(SlipRenderer().load(file))
+        nodes = SlipRenderer().load(file).nodes
+        unused = [operation for operation in OPERATIONS if not nodes[operation]]
+        warnings = [render(message("slips.nothing_printed", operation=operation)) for operation in unused]
     except TemplateError as error:
         faults = error.faults
     except SlipError as error:
         raise UsageFault(str(error)) from error
     for found in faults:
-        fault(f"{file}: {found}")
+        fault(message("slips.in_file", file=file, fault=template_fault(found)))
     for warning in warnings:
-        fault(f"warning: {file}: {warning}")
+        fault(message("slips.warning", file=file, warning=warning))
     if options.json:
-        found_faults = [{**asdict(found), "message": str(found)} for found in faults]
-        document = {"file": str(file), "ok": not faults, "faults": found_faults}
-        echo_document({**document, "warnings": warnings})
+        documents = [_document(found) for found in faults]
+        echo_document({"file": str(file), "ok": not faults, "faults": documents, "warnings": warnings})
     elif not faults:
-        click.echo(f"{file}: ok")
+        echo(message("slips.ok", file=file))
     return int(ExitCode.USAGE if faults else ExitCode.DONE)
 
 
 @slip.command()
 @_file
 @click.option("--operation", type=click.Choice(OPERATIONS), default=OPERATIONS[0], show_default=True)
-@click.option(
-    "--width",
-    type=click.IntRange(MIN_WIDTH, MAX_WIDTH),
-    default=_WIDTH,
-    show_default=True,
-    metavar="N",
-)
+@click.option("--width", type=click.IntRange(MIN_WIDTH, MAX_WIDTH), default=_WIDTH, show_default=True, metavar="N")
 @click.option("--encoding", metavar="NAME")
 @click.option("--png", type=click.Path(path_type=Path), metavar="OUT")
 @pass_options
 def preview(
     options: GlobalOptions, file: Path, operation: str, width: int, encoding: str | None, png: Path | None
 ) -> int:
-    """Show what the template in FILE prints for a made-up payment.
-
-    The text is what the till prints, line by line. The picture has the bold and large letters and the codes too, as a
-    printer shows them that can.
-
-    Exit code: 0 shown, 2 usage, or the template can't be used, or the picture can't be drawn.
-    """
+    """Show what the template in FILE prints for a made-up payment, as lines or as an image."""
     if encoding is not None and not is_slip_encoding(encoding):
-        raise UsageFault(f'--encoding is "{encoding}": allowed is a single-byte code page such as cp866, or utf-8')
+        raise click.BadParameter(render(message("slips.not_a_code_page", value=encoding)), param_hint="--encoding")
     renderer = SlipRenderer(encoding=encoding)
     data = sample_data(operation)
     try:
         template = renderer.load(file)
         made, filled = renderer.render(template, data, width), renderer.fill(template, data)
+    except TemplateError as error:
+        texts = [message("slips.in_file", file=file, fault=template_fault(found)) for found in error.faults]
+        raise UsageFault("\n".join(map(render, texts))) from error
     except SlipError as error:
         raise UsageFault(str(error)) from error
     if png is not None:
@@ -104,17 +92,17 @@ def preview(
     if options.json:
         document = {"file": str(file), "operation": operation, "width": width, "lines": list(made.lines)}
         echo_document({**document, "xml": made.xml, "png": None if png is None else str(png)})
+    elif png is None:
+        echo_lines("\n".join(made.lines))
     else:
-        click.echo("\n".join(made.lines) if png is None else str(png))
+        echo(str(png))
     return int(ExitCode.DONE)
 
 
-def _warnings(template: Template) -> list[str]:
-    return [
-        f"nothing is printed for the operation {operation!r}; the till then prints the shipped template"
-        for operation in OPERATIONS
-        if not template.nodes[operation]
-    ]
+def _document(found: TemplateFault) -> dict[str, object]:
+    text = message(f"slips.fault.{found.key}", **found.values)
+    place = {"line": found.line, "column": found.column}
+    return {**place, "reason": render(text), "nearest": found.nearest, "message": render(template_fault(found))}
 
 
 def _draw(filled: FilledSlip, width: int, encoding: str | None, template: Path, out: Path) -> None:
@@ -125,13 +113,13 @@ def _draw(filled: FilledSlip, width: int, encoding: str | None, template: Path, 
         image = draw(filled, width, None if encoding is None else Alphabet(encoding))
     except ImportError as error:
         library = (error.name or "").replace("PIL", "Pillow")
-        packages = "pip install 'payme-plugin[preview]', or the packages python3-pil and python3-segno"
-        raise UsageFault(f"the image can't be drawn without {library}: {packages}") from error
+        raise UsageFault(message("slips.library_missing", library=library)) from error
     except SlipError as error:
-        raise UsageFault(f"{template}: {error}") from error
+        raise UsageFault(message("slips.in_file", file=template, fault=error)) from error
     try:
         if out.exists() and out.samefile(template):
-            raise UsageFault(f"--png is {out}: that is the template itself")
+            raise UsageFault(message("slips.image_is_template", path=out))
         out.write_bytes(image)
     except (OSError, ValueError) as error:
-        raise UsageFault(f"--png is {out}: {getattr(error, 'strerror', None) or error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise UsageFault(message("slips.image_unwritable", path=out, reason=reason)) from error

@@ -1,4 +1,4 @@
-"""The catalogues of texts, and the texts for technicians: of the settings, doctor and the command.
+"""The catalogues of texts, and the texts for technicians: of the settings, doctor, slip templates and the command.
 
 Each text for a technician has an id, e.g. ``settings.unknown_key``, whose first part names its catalogue. The texts for
 cashiers are in ``payme_plugin.texts``.
@@ -13,8 +13,12 @@ from dataclasses import dataclass
 from functools import cache
 from gettext import GNUTranslations
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
-__all__ = ["ENGLISH", "CatalogueUnreadable", "Message", "escaped", "load_catalogue", "message"]
+if TYPE_CHECKING:
+    from slips import TemplateFault
+
+__all__ = ["ENGLISH", "CatalogueUnreadable", "Message", "escaped", "load_catalogue", "message", "template_fault"]
 
 ENGLISH = "en"
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
@@ -71,6 +75,14 @@ class Message:
 def message(key: str, /, **values: object) -> Message:
     """Return the text with this id and the values of its placeholders."""
     return Message(key, tuple(values.items()))
+
+
+def template_fault(fault: TemplateFault) -> Message:
+    """Return the text of a mistake in a slip template, with its place and the nearest allowed name."""
+    text = message(f"slips.fault.{fault.key}", **fault.values)
+    if fault.nearest:
+        text = message("slips.nearest", fault=text, nearest=fault.nearest)
+    return message("slips.place", line=fault.line, column=fault.column, fault=text) if fault.line else text
 
 
 def escaped(text: str) -> str:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from payme_plugin.locale import load_catalogue
 from slips import LANGUAGES
+from slips.errors import TEXTS
 from tests.cli.conftest import ROOT, payme, payme_process
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ MESSAGES = """\
 line 2, column 3: unknown element <lin>; allowed: line, pair, rule, blank, qr, barcode, cut; did you mean 'line'?
 line 3, column 9: <line> has no attribute 'algin'; allowed: align, bold, size, when; did you mean 'align'?
 line 4, column 23: unknown name 'receipt.card.numbr'; did you mean 'receipt.card.number'?
-line 5, column 9: unknown filter 'mony'; allowed for amount (money): money; did you mean 'money'?
+line 5, column 9: unknown filter 'mony'; allowed for amount: money; did you mean 'money'?
 line 6, column 14: <line> stands inside <line>, which holds no elements
 """
 
@@ -60,6 +62,39 @@ def test_five_mistakes_are_five_messages_with_their_lines_and_the_nearest_names(
 
     assert (checked.code, checked.out) == (2, "")
     assert [sentence.removeprefix(f"{template}: ") for sentence in checked.sentences] == MESSAGES.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("language", "first"),
+    [
+        (
+            "ru",
+            "строка 2, столбец 3: неизвестный элемент <lin>; допускаются: line, pair, rule, blank, qr, barcode, cut; ",
+        ),
+        ("uz", "2-qator, 3-ustun: nomaʼlum element <lin>; mumkin: line, pair, rule, blank, qr, barcode, cut; "),
+    ],
+)
+def test_faults_are_told_in_the_language_of_the_technician(template: Path, language: str, first: str) -> None:
+    template.write_text(FIVE_MISTAKES, encoding="utf-8")
+    checked = payme("slip", "check", str(template), "--lang", language)
+
+    assert checked.sentences[0].startswith(f"{template}: {first}")
+    assert "did you mean" not in checked.err
+
+
+def test_the_english_catalogue_says_what_the_engine_says() -> None:
+    for key, text in TEXTS.items():
+        assert load_catalogue("en", "slips").gettext(f"slips.fault.{key}") == text
+
+
+def test_a_template_in_windows_1251_is_told_so_in_russian(template: Path) -> None:
+    template.write_bytes("<slip>\n<line>Сумма</line><line>Оплачено картой</line></slip>".encode("cp1251"))
+    checked = payme("slip", "check", str(template), "--lang", "ru")
+
+    declaration = '<?xml version="1.0" encoding="windows-1251"?>'
+    advice = f"сохраните его в UTF-8 или напишите первой строкой {declaration}"
+    told = f"строка 2, столбец 7: кодировка файла не utf-8, похоже, это windows-1251: {advice}"
+    assert checked.sentences == [f"{template}: {told}"]
 
 
 def test_faults_are_in_the_document_as_well(template: Path) -> None:
@@ -125,7 +160,7 @@ def test_whatever_the_file_is_there_is_a_sentence_and_exit_2(
 def test_a_folder_is_no_template(tmp_path: Path, command: str) -> None:
     ended = payme("slip", command, str(tmp_path))
 
-    assert (ended.code, ended.sentences) == (2, [f"{tmp_path}: this is no file"])
+    assert (ended.code, ended.sentences) == (2, [f"{tmp_path}: this is not a file"])
 
 
 @pytest.mark.parametrize("command", ["check", "preview"])
@@ -248,7 +283,7 @@ def test_a_picture_that_can_not_be_written_is_a_sentence(tmp_path: Path) -> None
         ended = payme("slip", "preview", str(SHIPPED), "--png", str(out))
 
         assert (ended.code, ended.out) == (2, "")
-        assert ended.sentences[0].startswith(f"--png is {out}: ")
+        assert ended.sentences[0].startswith(f"{out} can't be written: ")
 
 
 def test_the_template_itself_is_never_written_over(template: Path) -> None:
@@ -257,7 +292,7 @@ def test_the_template_itself_is_never_written_over(template: Path) -> None:
     for out in (template, template.parent / "link.png"):
         ended = payme("slip", "preview", str(template), "--png", str(out))
 
-        assert (ended.code, ended.sentences) == (2, [f"--png is {out}: that is the template itself"])
+        assert (ended.code, ended.sentences) == (2, [f"{out} is the template itself; name another file with --png."])
         assert template.read_text() == "<slip><line>a</line></slip>"
 
 
@@ -271,8 +306,8 @@ def test_an_image_without_its_library_says_what_to_install(
     ended = payme("slip", "preview", str(template), "--png", str(tmp_path / "slip.png"))
 
     assert (ended.code, ended.out) == (2, "")
-    packages = "pip install 'payme-plugin[preview]', or the packages python3-pil and python3-segno"
-    assert ended.sentences == [f"the image can't be drawn without {library}: {packages}"]
+    packages = "run pip install 'payme-plugin[preview]', or install the packages python3-pil and python3-segno."
+    assert ended.sentences == [f"The image can't be drawn without {library}: {packages}"]
     assert payme("slip", "preview", str(template)).out.startswith("[QR] ")
 
 

@@ -120,7 +120,7 @@ def test_a_pipe_or_a_device_is_no_template(renderer: SlipRenderer, tmp_path: Pat
     pipe = tmp_path / "payme.xml"
     os.mkfifo(pipe)
     for path in (pipe, Path("/dev/zero")):
-        with pytest.raises(TemplateError, match="this is no file"):
+        with pytest.raises(TemplateError, match="this is not a file"):
             renderer.load(path)
 
 

@@ -61,7 +61,7 @@ def test_five_different_mistakes_are_five_messages_with_their_lines(renderer: Sl
         ("<barcode/>", "<barcode> is empty"),
         ("<line>{amount}</line>", "a brace '{' that belongs to no placeholder"),
         ("<line>${amount</line>", "a brace '{' that belongs to no placeholder"),
-        ("<line>${amount|date}</line>", "filter 'date' does not fit amount (money); allowed: money"),
+        ("<line>${amount|date}</line>", "filter 'date' does not fit amount; allowed: money"),
         ("<line>${amount|}</line>", "unknown filter ''"),
         ("<line>${}</line>", "unknown name ''"),
         ("<line when=''>a</line>", "when is empty"),
@@ -249,7 +249,7 @@ def test_a_name_without_its_beginning_is_found_by_its_end(renderer: SlipRenderer
 
 
 def test_a_missing_or_unreadable_file_is_a_template_error_that_names_it(renderer: SlipRenderer, tmp_path: Path) -> None:
-    for path, reason in ((tmp_path / "payme.xml", "there is no such file"), (tmp_path, "this is no file")):
+    for path, reason in ((tmp_path / "payme.xml", "there is no such file"), (tmp_path, "this is not a file")):
         with pytest.raises(TemplateError, match=reason) as caught:
             renderer.load(path)
         assert caught.value.source == str(path)
