@@ -5,7 +5,6 @@ This module needs Pillow, and segno for a slip with a QR code: the extra ``previ
 
 from __future__ import annotations
 
-from dataclasses import replace
 from importlib.resources import files
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -133,7 +132,7 @@ def _printed(
     if code is not None:
         space = dots - code.width
         yield code, {"center": space // 2, "right": space}.get(part.attributes.get("align", "left"), 0)
-        slip = FilledSlip(slip.operation, (replace(part, element="line"),))
+        slip = FilledSlip(slip.operation, (part._replace(element="line"),))
     if part.element != "cut" and (code is None or part.element == "barcode"):
         for row in lay_out(slip, columns, alphabet, enlarge=True):
             yield _written(row, fonts[row.bold]), 0

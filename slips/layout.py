@@ -10,8 +10,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from slips.characters import NO_BREAK_SPACE, clusters, text_width
 
@@ -30,8 +29,7 @@ _MARKERS = {"qr": "[QR]", "barcode": "[BARCODE]"}
 _MARKS = {"rule": "-" * MAX_WIDTH, "blank": "", "cut": "- " * MAX_WIDTH}
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One printed row.
 
     Attributes:

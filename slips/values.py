@@ -165,10 +165,8 @@ def _account_entry(account: object, field: Field) -> object:
     return None
 
 
-def apply_filter(text: str, filter_name: str | None) -> str:
-    """Return what a field's text becomes by ``upper``, ``mask``, ``date`` or ``time``; None leaves it."""
-    if filter_name is None:
-        return text
+def apply_filter(text: str, filter_name: str) -> str:
+    """Return what a field's text becomes by ``upper``, ``mask``, ``date`` or ``time``."""
     if filter_name == "upper":
         return text.upper()
     if filter_name == "mask":
