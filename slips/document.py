@@ -86,7 +86,7 @@ def fill(template: Template, values: Values) -> FilledSlip:
         if node.label is not None:
             part = part._replace(attributes={**node.attributes, "label": _filled(node.label, values)})
         if node.element == "barcode" and not _fits_barcode(text):
-            # An honest line is better than a code that no scanner reads back as it was.
+            # Code 128 can't hold the text: print it as a line.
             part = part._replace(element="line")
         parts.append(part)
     if not parts:

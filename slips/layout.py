@@ -57,7 +57,7 @@ def lay_out(
         slip: from ``SlipRenderer.fill``.
         width: columns of the printer; beyond 24 to 80 the nearest of these is taken.
         alphabet: the printer's letters, or None for any.
-        enlarge: give rows of double size half the columns, for a printer or a picture that draws them so.
+        enlarge: give rows of double size half the columns, for a printer or an image that draws them so.
     """
     width = bounded_width(width)
     rows = []

@@ -1,6 +1,6 @@
 """The slip of last resort: no template, no schema, no layout; only what the buyer and the bank can't do without.
 
-It shares as little as it can with the ordinary road, so that a mistake there can't be a mistake here too.
+It shares little code with ``SlipRenderer``, so that a fault there is not a fault here too.
 """
 
 from __future__ import annotations

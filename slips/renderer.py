@@ -38,7 +38,7 @@ class SlipRenderer:
         timezone: the till's; None is the machine's own.
 
     Raises:
-        ValueError: ``encoding`` is no code page for slips.
+        ValueError: ``encoding`` is not a code page for slips.
     """
 
     def __init__(self, *, encoding: str | None = None, timezone: tzinfo | None = None) -> None:
@@ -117,7 +117,7 @@ class SlipRenderer:
         Args:
             template: from ``load``.
             data: ``operation`` (pay, cancel or refund), ``amount`` in tiyin, ``receipt`` as the server sent it, times
-                in Unix milliseconds, and what else the vocabulary names, nested by its dots; any of it may be missing.
+                in Unix milliseconds, and what else the dialect names, nested by its dots; any of it may be missing.
                 ``is_accepted_only``: a reversal's money is not back yet; without it, as the receipt's state says.
             width: columns of the printer, 24 to 80; beyond them the nearest of these is taken.
 

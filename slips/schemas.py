@@ -27,7 +27,7 @@ def build_schema(text: bytes) -> XMLSchema10:
     """Return the schema in ``text``; nothing that it may name is fetched or read.
 
     Raises:
-        SlipError: the text is no schema, or it holds what none of ours may: a document type declaration, an include;
+        SlipError: the text is not a schema, or it holds what ours may not: a document type declaration, an include;
             or a library is missing.
     """
     try:

@@ -53,7 +53,7 @@ _ASCII = "".join(map(chr, range(0x20, 0x7F)))
 
 
 def is_slip_encoding(name: str) -> bool:
-    """Say whether ``name`` is a code page for slips: a codec that keeps ASCII as it is and has no escape sequences."""
+    """Return whether ``name`` is a code page for slips: it keeps ASCII as it is and has no escape sequences."""
     try:
         if _ASCII.encode(name) != _ASCII.encode("ascii"):
             return False
@@ -72,7 +72,7 @@ class Alphabet(dict[int, str]):
         encoding: name of a codec, such as ``cp866``.
 
     Raises:
-        ValueError: ``encoding`` is no code page for slips.
+        ValueError: ``encoding`` is not a code page for slips.
     """
 
     def __init__(self, encoding: str) -> None:
@@ -85,7 +85,7 @@ class Alphabet(dict[int, str]):
         self._encoding = encoding
 
     def spell(self, text: str) -> str:
-        """Return ``text`` in letters of the code page alone."""
+        """Return ``text`` in letters of the code page only."""
         if text.isascii() or self._has(text):
             return text
         return text.translate(self)

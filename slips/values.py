@@ -34,26 +34,26 @@ _MAX_MOMENT_MS = 253_402_128_000_000
 
 
 def format_money(value: object) -> str:
-    """Return an amount in tiyin as sums with two decimals, thousands separated by no-break spaces: ``15 000.00``.
+    """Return an amount in tiyin as UZS with two decimals, thousands separated by no-break spaces: ``15 000.00``.
 
-    What is no integer, or beyond 10^21 tiyin, gives the empty text.
+    A value that is not an integer, or beyond 10^21 tiyin, gives the empty text.
     """
     if not isinstance(value, int) or isinstance(value, bool) or abs(value) > _MAX_TIYIN:
         return ""
-    sums, tiyin = divmod(abs(value), 100)
+    whole, tiyin = divmod(abs(value), 100)
     sign = "-" if value < 0 else ""
-    return f"{sign}{sums:,}.{tiyin:02d}".replace(",", NO_BREAK_SPACE)
+    return f"{sign}{whole:,}.{tiyin:02d}".replace(",", NO_BREAK_SPACE)
 
 
 def is_moment(value: object) -> TypeGuard[int]:
-    """Say whether a value is a Unix time in milliseconds: an integer after 1970 and before the year 10000."""
+    """Return whether a value is a Unix time in milliseconds: an integer after 1970 and before the year 10000."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value < _MAX_MOMENT_MS
 
 
 def format_moment(value: object, zone: tzinfo | None) -> str:
     """Return a Unix time in milliseconds as ``31.01.2026 12:34:56`` in ``zone``; None is the machine's own.
 
-    What is no integer, not after 1970 or beyond the year 9999 gives the empty text.
+    A value that is not an integer, not after 1970 or beyond the year 9999 gives the empty text.
     """
     if not is_moment(value):
         return ""
@@ -69,7 +69,7 @@ class Values(dict[Field, str]):
 
     Args:
         data: the slip's data: ``operation``, ``amount`` (tiyin), ``receipt`` (the server's object), ``paid_at``
-            (Unix ms) and the other names of the vocabulary, nested by their dots. ``is_accepted_only``: the money of a
+            (Unix ms) and the other names of the dialect, nested by their dots. ``is_accepted_only``: the money of a
             reversal is not back yet; without it, that is so where the receipt's state is 21.
         language: picks a text out of the server's language maps, and the words for operation and status.
         zone: the till's time zone; None is the machine's own.
@@ -85,7 +85,7 @@ class Values(dict[Field, str]):
         self._private = private_digits(self._receipt)
 
     def are_present(self, fields: tuple[Field, ...]) -> bool:
-        """Say whether each of the fields has something to print; money of zero counts as nothing."""
+        """Return whether each of the fields has something to print; money of zero counts as nothing."""
         for field in fields:
             text = self[field]
             if not text or (text == _NO_MONEY and field.kind is _MONEY):
