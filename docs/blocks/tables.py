@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta, timezone
+from textwrap import wrap
 
 import click
 
 from payme_plugin.cli import main
 from payme_plugin.ledger.states import PaymentState, is_allowed
+from payme_plugin.locale import message
 from payme_plugin.paymego import codes
 from payme_plugin.settings import SETTINGS
 from payme_plugin.texts import Text, Texts
@@ -29,20 +31,27 @@ def settings_table() -> str:
     """Return the table of the settings."""
     rows = []
     for setting in SETTINGS:
-        default = f"`{setting.default}`" if setting.default else f"nothing: {setting.default_note}"
+        default = f"`{setting.default}`" if setting.default else f"nothing: {setting.unset}"
         rows.append((f"`{setting.name}`", setting.kind.allowed, default, setting.meaning))
     return _table(("Name", "Allowed", "Default", "Meaning"), *rows)
 
 
-def settings_sample() -> str:
+def settings_file(language: str) -> str:
     """Return a settings file with every setting at its default, as a comment."""
-    lines = ["```ini", "[Main]"]
+    blocks = ["[Main]"]
     for setting in SETTINGS:
-        note = f" Nothing: {setting.default_note}." if setting.default_note else ""
         quote = "" if setting.default.isdecimal() else '"'
-        value = f" {quote}{setting.default}{quote}" if setting.default else ""
-        lines += [f"; {setting.meaning}{note}".replace("`", ""), f";{setting.name} ={value}", ""]
-    return "\n".join([*lines[:-1], "```"])
+        value = f"{quote}{setting.default}{quote}" if setting.default else ""
+        default = message("settings.default_is", value=value or setting.unset)
+        texts = (setting.meaning.text(language), default.text(language))
+        lines = [f"; {line}" for text in texts for line in wrap(text, 116, break_on_hyphens=False)]
+        blocks.append("\n".join([*lines, f";{setting.name} = {value}".rstrip()]))
+    return "\n\n".join(blocks) + "\n"
+
+
+def settings_sample(language: str) -> str:
+    """Return ``settings_file`` as a block of code."""
+    return f"```ini\n{settings_file(language)}```"
 
 
 def codes_table() -> str:

@@ -1,29 +1,55 @@
-"""``payme settings``: what the settings file says, checked and shown; the kassa's key is never shown."""
+"""``payme settings``: check, show and change the settings file; the key is never shown."""
 
 from __future__ import annotations
 
+import os
+import secrets
+import stat
+import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from payme_plugin.cli.command import Group
+from payme_plugin.cli.journal import read_journal
 from payme_plugin.cli.options import GlobalOptions, pass_options
-from payme_plugin.cli.output import ExitCode, echo_document, fault
-from payme_plugin.cli.settings_set import set_
-from payme_plugin.conf_file import MAX_FILE_BYTES, ReadError, Snapshot
+from payme_plugin.cli.output import CommandFailed, ExitCode, Refusal, UsageFault, echo, echo_document, fault, render
+from payme_plugin.conf_file import (
+    ACCOUNT,
+    MAX_FILE_BYTES,
+    Content,
+    Snapshot,
+    UnacceptableError,
+    edited,
+    parse,
+    read_bounded,
+)
+from payme_plugin.fsync import sync_folder
+from payme_plugin.locale import Message, message
 from payme_plugin.paymego import codes
-from payme_plugin.settings import Origin, Overview, SettingWarning, Source, look_over_settings
+from payme_plugin.settings import (
+    SETTINGS,
+    FormerAccount,
+    LoadedSettings,
+    Origin,
+    SettingFault,
+    SettingsError,
+    SettingWarning,
+    Source,
+    return_warnings,
+)
+from payme_plugin.settings.problems import unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from payme_plugin.settings import SettingFault, Shown
+    from pathlib import Path
 
 __all__ = ["settings"]
 
-_NAME_WIDTH = 20
-_VALUE_WIDTH = 40
-
+_KEY = "posKey"
+_MAX_KEY_BYTES = 4_096
+_BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 settings = Group("settings")
 
@@ -31,86 +57,212 @@ settings = Group("settings")
 @settings.command()
 @pass_options
 def check(options: GlobalOptions) -> int:
-    """Check the settings file; print every fault and every warning.
-
-    Exit code: 0 it can be used, 2 it can't.
-    """
-    seen = _look_over(options)
-    faults, missing = seen.faults, _missing(options)
-    warnings = (*missing, *seen.warnings)
-    for found in faults:
-        fault(str(found))
-    for warning in warnings:
-        fault(f"warning: {warning}")
+    """Print every fault and every warning of the settings file."""
+    loaded = _load(options)
+    loaded.warnings += _warnings_of_returns(options, loaded)
     if options.json:
-        echo_document(
-            {
-                "conf_file": str(options.conf_file),
-                "ok": not faults,
-                "faults": _remarks(faults),
-                "warnings": _remarks(warnings),
-            }
-        )
-    elif not faults:
-        click.echo(f"{'The defaults' if missing else options.conf_file} can be used.")
-    return int(ExitCode.USAGE if faults else ExitCode.DONE)
+        echo_document(_report(options, loaded))
+    elif not loaded.faults:
+        echo(message("settings.file_usable", path=options.conf_file))
+    return _told(loaded)
 
 
 @settings.command()
 @pass_options
 def show(options: GlobalOptions) -> int:
-    """Show every setting with where it came from; the key is masked.
-
-    Exit code: 0 they can be used, 2 they can't; a setting that can't is told as a fault instead of shown.
-    """
-    seen = _look_over(options)
-    for found in seen.faults:
-        fault(str(found))
-    for warning in _missing(options):
-        fault(f"warning: {warning}")
-    if options.json:
-        echo_document([_shown_document(row) for row in seen.rows])
-    else:
-        for row in seen.rows:
-            click.echo(_shown_line(row))
-    return int(ExitCode.USAGE if seen.faults else ExitCode.DONE)
-
-
-settings.add_command(set_)
-
-
-def _look_over(options: GlobalOptions) -> Overview:
-    """Look over the settings; a file that was named must be there, the till's own may be missing."""
-    return look_over_settings({}, None if options.conf is None else options.conf_file, codes)
-
-
-def _missing(options: GlobalOptions) -> tuple[SettingWarning, ...]:
-    """Return the one remark on the till's own settings file where it is not there; the defaults count then."""
-    if options.conf is not None or not isinstance(
-        seen := Snapshot().read(options.conf_file, MAX_FILE_BYTES), ReadError
-    ):
-        return ()
-    origin = Origin(Source.FILE, options.conf_file)
-    return (SettingWarning(None, None, origin, "there is no such file, so the defaults count"),) if seen.missing else ()
-
-
-def _remarks(remarks: Iterable[SettingFault | SettingWarning]) -> list[dict[str, object]]:
-    return [
-        {"name": remark.key, "value": remark.value, "line": remark.line, "message": str(remark)} for remark in remarks
+    """Print every setting without a fault, and where it came from."""
+    loaded = _load(options)
+    rows = [
+        {
+            "name": row.name,
+            "value": row.value,
+            "source": row.origin.source.value,
+            "line": row.origin.line,
+            "where": render(row.origin.message),
+        }
+        for row in loaded.rows
     ]
+    if options.json:
+        echo_document(rows)
+    else:
+        for row in loaded.rows:
+            value = f"({render(row.setting.unset)})" if row.setting is not None and not row.value else row.value
+            echo(f"{row.name:<20}  {value:<40}  {render(row.origin.message)}")
+    return _told(loaded)
 
 
-def _shown_line(row: Shown) -> str:
-    note = row.setting.default_note if row.setting is not None and not row.value else ""
-    value = f"({note})".replace("`", "") if note else row.value
-    return f"{row.name:<{_NAME_WIDTH}}  {value:<{_VALUE_WIDTH}}  {row.origin}".rstrip()
+@settings.command("set")
+@click.argument("values", metavar="[NAME=VALUE]...", nargs=-1)
+@click.option("--key-from-stdin", is_flag=True)
+@click.option("--check", "only_check", is_flag=True)
+@pass_options
+def set_(options: GlobalOptions, values: tuple[str, ...], key_from_stdin: bool, only_check: bool) -> int:
+    """Put values into the settings file if the whole file can be used with them.
+
+    The key is never taken from the command line, where every user of the machine could see it.
+    """
+    if not values and not key_from_stdin:
+        raise UsageFault(message("settings.no_answers"))
+    answers, faults = _answers_of(values, _key_from_stdin() if key_from_stdin else "")
+    path = options.conf_file
+    try:
+        content = read_bounded(path, MAX_FILE_BYTES)
+        result, former = _edited(options, content, answers)
+    except (OSError, UnacceptableError) as error:
+        what = error.explanation if isinstance(error, UnacceptableError) else error.strerror
+        raise UsageFault(message("settings.not_changed", path=path, what=what)) from error
+    loaded = _load(options, replace(content, data=result))
+    wrong = {each.key for each in faults}
+    # What the command line gives has no line yet.
+    loaded.faults = faults + [
+        replace(each, origin=Origin(Source.CALLER)) if each.key in answers else each
+        for each in loaded.faults
+        if each.key not in wrong
+    ]
+    known = parse(content.data).values
+    changed = [name for name, value in answers.items() if name not in known or known[name].text != value]
+    is_written = not loaded.faults and not only_check
+    if is_written and result != content.data:
+        try:
+            _replace(path, result)
+        except OSError as error:
+            raise Refusal(message("settings.not_changed", path=path, what=error.strerror)) from error
+    if options.json:
+        echo_document({**_report(options, loaded), "changed": changed if is_written else []})
+    elif is_written:
+        echo(message("settings.changed" if changed else "settings.unchanged", path=path, names=", ".join(changed)))
+        if former is not None:
+            echo(message("settings.account_kept", pos_id=former.pos_id))
+    return _told(loaded)
 
 
-def _shown_document(row: Shown) -> dict[str, object]:
-    return {
-        "name": row.name,
-        "value": row.value,
-        "source": row.origin.source.value,
-        "line": row.origin.line,
-        "where": str(row.origin),
+def _load(options: GlobalOptions, content: Content | None = None) -> LoadedSettings:
+    """Load the settings file, or what is to be written into it; a file that was named must be there."""
+    path = options.conf_file
+    file = path if options.conf is not None or content is not None else None
+    loaded = LoadedSettings({}, file, codes, snapshot=Snapshot({} if content is None else {path: content}))
+    if file is None and not path.exists():
+        loaded.warnings.append(SettingWarning(None, None, Origin(Source.FILE, path), message("settings.no_file")))
+    return loaded
+
+
+def _told(loaded: LoadedSettings) -> int:
+    """Print the problems, one a line, and return the exit code."""
+    for each in loaded.faults:
+        fault(each.message)
+    for warning in loaded.warnings:
+        fault(message("settings.warning", problem=warning.message))
+    return int(ExitCode.USAGE if loaded.faults else ExitCode.DONE)
+
+
+def _report(options: GlobalOptions, loaded: LoadedSettings) -> dict[str, object]:
+    problems = {
+        kind: [
+            {"name": each.key, "value": each.value, "line": each.line, "message": render(each.message)}
+            for each in found
+        ]
+        for kind, found in (("faults", loaded.faults), ("warnings", loaded.warnings))
     }
+    return {"conf_file": str(options.conf_file), "ok": not loaded.faults, **problems}
+
+
+def _warnings_of_returns(options: GlobalOptions, loaded: LoadedSettings) -> list[SettingWarning]:
+    """Return why pending cancellations can't be carried out; doctor reports a journal that can't be read."""
+    try:
+        with read_journal(options.data_dir) as reader:
+            rows = [] if reader is None else [reader.payment(row.payment_id) for row in reader.live_cancellations()]
+        return return_warnings(loaded.settings(), [(row.pos_id, row.url) for row in rows])
+    except (CommandFailed, SettingsError):
+        return []
+
+
+def _answers_of(values: Iterable[str], key: str) -> tuple[dict[str, str], list[SettingFault]]:
+    """Return the answers that fit their settings, and what is wrong with the others."""
+    answers: dict[str, str] = {}
+    faults: list[SettingFault] = []
+    for pair in values:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            faults.append(_fault(name, message("settings.no_pair")))
+        elif name == _KEY:
+            faults.append(_fault(name, message("settings.key_visible")))
+        elif name in answers:
+            faults.append(_fault(name, message("settings.answered_twice")))
+        elif name not in _BY_NAME:
+            faults.append(_fault(name, unknown_name(name, _BY_NAME)[1]))
+        else:
+            answers[name] = value
+    if key:
+        answers[_KEY] = key
+    for name, value in list(answers.items()):
+        try:
+            _BY_NAME[name].kind.parse(value)
+        except UnacceptableError as error:
+            faults.append(_fault(name, error.explanation, _BY_NAME[name].masked(answers.pop(name))))
+    return answers, faults
+
+
+def _fault(name: str, explanation: Message, value: str | None = None) -> SettingFault:
+    return SettingFault(unknown_name(name, _BY_NAME)[0], value, Origin(Source.CALLER), explanation)
+
+
+def _key_from_stdin() -> str:
+    """Return the first line of stdin without its end; at a terminal what is typed is not shown.
+
+    Raises:
+        UsageFault: it is not text, or too long for a key.
+    """
+    if sys.stdin.isatty():
+        prompt = render(message("settings.key_prompt"))
+        return str(click.prompt(prompt, default="", show_default=False, hide_input=True, err=True))
+    line = sys.stdin.buffer.readline(_MAX_KEY_BYTES + 1)
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        text = None
+    if text is None or len(line) > _MAX_KEY_BYTES:
+        raise UsageFault(message("settings.key_not_read", most=_MAX_KEY_BYTES))
+    return text.rstrip("\r\n")
+
+
+def _edited(options: GlobalOptions, content: Content, answers: dict[str, str]) -> tuple[bytes, FormerAccount | None]:
+    """Return the file with the answers, and the former account that got a section of its own, or None.
+
+    Raises:
+        UnacceptableError: the file can't be read, or has no room for a value.
+    """
+    result = edited(content.data, answers)
+    former, pos_id = _load(options, content).account, _load(options, replace(content, data=result)).values.get("pos_id")
+    if former is None or pos_id in {None, former.pos_id} or not _has_payments(options, former.pos_id):
+        return result, None
+    values = {"url": former.url, _KEY: former.pos_key.reveal()}
+    return edited(result, values, f"{ACCOUNT}{former.pos_id}"), former
+
+
+def _has_payments(options: GlobalOptions, pos_id: str) -> bool:
+    """Return whether the journal may hold payments of a merchant account."""
+    try:
+        with read_journal(options.data_dir) as reader:
+            return reader is not None and any(row.pos_id == pos_id for row in reader.payments())
+    except CommandFailed:
+        return True
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Replace a file durably and at once; its mode and owner stay, and a link keeps leading to it."""
+    path = path.resolve()
+    facts = path.stat()
+    written = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
+    descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchown(file.fileno(), facts.st_uid, facts.st_gid)
+            os.fchmod(file.fileno(), stat.S_IMODE(facts.st_mode))
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        written.replace(path)
+    except BaseException:
+        written.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)

@@ -10,6 +10,7 @@ import click
 from payme_plugin import PLUGIN_NAME
 from payme_plugin.cli import log_place
 from payme_plugin.cli.journal import refuse_foreign_journal
+from payme_plugin.cli.options import current_options
 from payme_plugin.cli.output import Refusal, UsageFault, fault, render
 from payme_plugin.cli.screen import Screen
 from payme_plugin.clock import SystemClock
@@ -53,7 +54,7 @@ def checked_settings(conf_file: Path) -> Settings:
         return read_settings({}, conf_file, codes)
     except SettingsError as error:
         hint = "" if conf_file.is_file() else f" {render(message('cli.name_a_conf_file'))}"
-        raise UsageFault(f"{error}{hint}") from error
+        raise UsageFault(f"{error.text(current_options().language)}{hint}") from error
 
 
 @contextmanager

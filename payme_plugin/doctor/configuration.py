@@ -64,10 +64,6 @@ def check_settings(read: Settings | SettingsError, conf_file: Path) -> list[Find
         for warning in read.warnings
         if warning.key not in _TOLD_ELSEWHERE
     ]
-    if isinstance(read, Settings) and read.payment_type is None:
-        text = "paymentType is not set: unless the till sets it, the cashier has no tender for Payme."
-        remedy = f"Set paymentType in {conf_file} to the tender's number at the till."
-        said.append(Finding(Check.SETTINGS, Level.WARNING, text, remedy))
     return said or [Finding(Check.SETTINGS, Level.OK, f"{conf_file} can be used.")]
 
 

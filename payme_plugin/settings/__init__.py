@@ -1,43 +1,35 @@
-"""The settings: the till's own over the section ``[Main]`` of ``payme.go.conf`` over the defaults.
+"""The settings: those of the host over the section ``[Main]`` of ``payme.go.conf`` over the defaults.
 
-table         every setting, declared once: the reader, the docs and ``payme settings`` are made from it
-kinds         what a value may be: text in, checked value out
-account       what the setting ``account`` may be, and the fields of the kassa that it makes for a sale
-code_pattern  what the setting ``codePattern`` may be
-urls          what an address may be: the server's and the broker's
-model         ``Settings``, the frozen result, and its spelling for people
-remarks       faults and warnings: what, where, what is allowed
-sources       what was given: the till's own settings over the file
-looks         whether a second look at the files would see the same
-reading       ``read_settings``: all sources, all faults together; ``look_over_settings``: the same, as far as it goes
-reader        ``SettingsReader``: read at each operation, the last good ones kept
+parsers   what a value may be: text in, checked value out
+urls      what an address may be: of the server, the proxy and the broker
+problems  faults and warnings: what, where, what is allowed
+model     every setting, declared once, and ``Settings``, the frozen result
+load      all sources, all problems together: ``read_settings`` and ``LoadedSettings``
+reader    ``SettingsReader``: read at each operation, the last good ones kept
 """
 
 from __future__ import annotations
 
-from payme_plugin.settings.account import account_of
-from payme_plugin.settings.code_pattern import foreign_character
-from payme_plugin.settings.model import FormerAccount, Settings, Shown
-from payme_plugin.settings.reader import SettingsReader
-from payme_plugin.settings.reading import (
+from payme_plugin.settings.load import (
     LINUXCASH,
     ErrorCodes,
-    Overview,
+    LoadedSettings,
     Places,
-    look_over_settings,
-    payment_type_of,
     read_settings,
+    return_warnings,
 )
-from payme_plugin.settings.remarks import Origin, SettingFault, SettingsError, SettingWarning, Source
-from payme_plugin.settings.table import SETTINGS, Setting
+from payme_plugin.settings.model import SETTINGS, FormerAccount, Setting, Settings, Shown
+from payme_plugin.settings.parsers import account_of, foreign_character
+from payme_plugin.settings.problems import Origin, SettingFault, SettingsError, SettingWarning, Source
+from payme_plugin.settings.reader import SettingsReader
 
 __all__ = [
     "LINUXCASH",
     "SETTINGS",
     "ErrorCodes",
     "FormerAccount",
+    "LoadedSettings",
     "Origin",
-    "Overview",
     "Places",
     "Setting",
     "SettingFault",
@@ -49,7 +41,6 @@ __all__ = [
     "Source",
     "account_of",
     "foreign_character",
-    "look_over_settings",
-    "payment_type_of",
     "read_settings",
+    "return_warnings",
 ]

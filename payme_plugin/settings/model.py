@@ -1,4 +1,8 @@
-"""``Settings``: one frozen object that an operation lives by from its first step to its last."""
+"""Every setting, declared once, and ``Settings``, the frozen result that an operation keeps from beginning to end.
+
+Loading, ``docs/settings.md`` and ``payme settings`` are made from the table. Its first eight names, their units and
+defaults are those of the module that this plugin replaces; the rest are ours.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +10,95 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from payme_plugin.locale import Message, message
 from payme_plugin.secret import Secret
-from payme_plugin.settings.code_pattern import written
-from payme_plugin.settings.table import CONF_FILE, SETTINGS, Setting
+from payme_plugin.settings import parsers
+from payme_plugin.settings.parsers import optional, whole, written_pattern
+from payme_plugin.settings.urls import masked_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from payme_plugin.settings.remarks import Origin, SettingWarning
+    from payme_plugin.settings.parsers import Kind
+    from payme_plugin.settings.problems import Origin, SettingWarning
     from payme_plugin.settings.urls import ProxyAddress
 
-__all__ = ["FormerAccount", "Settings", "Shown", "shown_values"]
+__all__ = ["CONF_FILE", "SETTINGS", "FormerAccount", "Setting", "Settings", "Shown", "written"]
+
+CONF_FILE = "confFile"
+"""The one setting that only the host can give."""
+
+_HOUR_MS = 3_600_000
+_PLAIN_PROXY = re.compile(r"|http://[A-Za-z0-9._-]+(:[0-9]{1,5})?/?")
+_LARGEST_NUMBER = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting.
+
+    Attributes:
+        name: its name in ``payme.go.conf`` and in the host's settings.
+        field: its field in ``Settings``.
+        kind: what it may be.
+        default: its default as it would be written, or an empty string.
+    """
+
+    name: str
+    field: str
+    kind: Kind
+    default: str = ""
+
+    @property
+    def meaning(self) -> Message:
+        """What it does, in one or two sentences."""
+        return message(f"settings.about.{self.name}")
+
+    @property
+    def unset(self) -> Message:
+        """What an empty value means, if that is the default."""
+        return message(f"settings.unset.{self.name}")
+
+    def masked(self, text: str) -> str:
+        """Return a value without secrets: the key and passwords in addresses are masked."""
+        if self.name == "posKey":
+            return "***" if text else ""
+        if self.name == "proxy":
+            # Without an @ the password may stand anywhere in a misspelt address.
+            return masked_address(text) if "@" in text or _PLAIN_PROXY.fullmatch(text) else "***"
+        return masked_address(text) if self.name in {"url", "queueUrl"} else text
+
+
+SETTINGS = (
+    Setting("timeout", "timeout_s", whole(1, 300, "seconds"), "10"),
+    Setting("url", "url", parsers.SERVER, "http://localhost"),
+    Setting("posId", "pos_id", parsers.POS_ID, "id"),
+    Setting("posKey", "pos_key", parsers.POS_KEY, "key"),
+    Setting("payDuration", "pay_duration_ms", whole(1_000, _HOUR_MS, "milliseconds"), "300000"),
+    Setting("frequency", "frequency_ms", whole(100, _HOUR_MS, "milliseconds"), "10000"),
+    Setting("paymentProvider", "payment_provider", whole(1, 999_999), "141"),
+    Setting("ignoredErrors", "ignored_errors", parsers.CODES),
+    Setting("paymentType", "payment_type", whole(0, _LARGEST_NUMBER)),
+    Setting("language", "language", optional(parsers.one_of("ru", "uz", "en"))),
+    Setting("account", "account", parsers.ACCOUNT, "order_id={till}-{shift}-{number}-{attempt}"),
+    Setting("slipTemplate", "slip_template", optional(parsers.PATH)),
+    Setting("slipCopies", "slip_copies", whole(0, 5), "2"),
+    Setting("slipEncoding", "slip_encoding", optional(parsers.CODEC)),
+    Setting("posKeyFile", "pos_key_file", optional(parsers.PATH)),
+    Setting("caFile", "ca_file", optional(parsers.PATH)),
+    Setting("proxy", "proxy", optional(parsers.PROXY)),
+    Setting("allowPlainHttp", "allow_plain_http", parsers.SWITCH, "0"),
+    Setting("codePattern", "code_pattern", parsers.PATTERN, "[0-9]{6,64}"),
+    Setting("codePrefix", "code_prefix", parsers.AFFIX),
+    Setting("codeSuffix", "code_suffix", parsers.AFFIX),
+    Setting("staleCodes", "stale_codes", parsers.CODES, "-31400, -31101, -31103"),
+    Setting("cancelAcceptedIsDone", "cancel_accepted_is_done", parsers.SWITCH, "0"),
+    Setting("queueUrl", "queue_url", parsers.QUEUE),
+    Setting("keepDays", "keep_days", whole(30, 3650, "days"), "400"),
+    Setting("runWorker", "run_worker", parsers.SWITCH, "1"),
+)
+"""In the order of the docs and of a written file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,39 +118,39 @@ class FormerAccount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Checked settings. Two are equal when their values are, wherever the values came from.
+    """Checked settings. Two are equal if their values are, wherever the values came from.
 
     Attributes:
         timeout_s: seconds that one request may take.
-        url: the server's address, path included.
-        pos_id: the kassa's id.
-        pos_key: the kassa's key, from ``posKey`` or from the file that ``posKeyFile`` names.
+        url: the server's address with its path.
+        pos_id: the id of the merchant account.
+        pos_key: its key, from ``posKey`` or from the file that ``posKeyFile`` names.
         pay_duration_ms: milliseconds for which a state is asked for.
         frequency_ms: milliseconds between two questions.
         payment_provider: the provider's code on the fiscal receipt.
         ignored_errors: codes after which no cancellation is queued.
-        payment_type: the tender's number; None: no tender.
-        language: ``ru``, ``uz`` or ``en``; None: the till's.
+        payment_type: the tender's number.
+        language: ``ru``, ``uz`` or ``en``; None: the host's.
         account: template of the account, for ``account_of``.
         slip_template: the slip's template; None: the shipped one.
         slip_copies: how often a slip is printed.
         slip_encoding: Python's name of the printer's code page; None: any letter.
         pos_key_file: the file that the key came from, or None.
         ca_file: the certificates to trust; None: the system's.
-        proxy: the HTTP proxy that requests go through; None: none.
-        allow_plain_http: plain http beyond this machine was allowed.
+        proxy: the HTTP proxy that requests go through, or None.
+        allow_plain_http: whether plain http beyond this machine was allowed.
         code_pattern: what a buyer's code looks like, for ``fullmatch``.
-        code_prefix: what the scanner adds before a code; empty: nothing.
-        code_suffix: what the scanner adds after a code; empty: nothing.
+        code_prefix: what the scanner adds before a code, or an empty string.
+        code_suffix: what the scanner adds after a code, or an empty string.
         stale_codes: error codes that mean a stale code; each proves that nothing was charged.
-        cancel_accepted_is_done: state 21 counts as done.
-        queue_url: the broker's address, which may hold a password; empty: none.
+        cancel_accepted_is_done: whether state 21 counts as done.
+        queue_url: the broker's address, which may hold a password, or an empty string.
         keep_days: days that finished payments stay in the journal.
-        run_worker: cancellations are carried out by a thread of this process.
+        run_worker: whether a thread of this process carries out cancellations.
         former_accounts: merchant accounts whose payments may still be returned.
         conf_file: the settings file that was looked for.
         origins: where each value came from, by the setting's name. Not to be changed.
-        warnings: what should be looked at.
+        warnings: what may not be meant so.
     """
 
     timeout_s: int
@@ -80,7 +161,7 @@ class Settings:
     frequency_ms: int
     payment_provider: int
     ignored_errors: frozenset[int]
-    payment_type: int | None
+    payment_type: int
     language: str | None
     account: str
     slip_template: Path | None
@@ -105,7 +186,7 @@ class Settings:
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
-        """What must never be shown."""
+        """The texts that must never be shown."""
         keys = (self.pos_key, *(account.pos_key for account in self.former_accounts))
         login = None if self.proxy is None else self.proxy.login
         return keys if login is None else (*keys, login, Secret(login.reveal().partition(":")[2]))
@@ -121,11 +202,11 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A setting as people see it.
+    """A setting as a technician sees it.
 
     Attributes:
         name: its name.
-        value: its value as it would be written, the key and passwords masked; empty for nothing.
+        value: its value as it would be written, without secrets.
         origin: where it came from.
         setting: its row of the table; None for ``confFile``.
     """
@@ -136,17 +217,7 @@ class Shown:
     setting: Setting | None
 
 
-def shown_values(values: Mapping[str, object], origins: Mapping[str, Origin], conf_file: Path) -> tuple[Shown, ...]:
-    """Return the settings file and those settings that have a value among ``values``, which are by field."""
-    rows = [Shown(CONF_FILE, str(conf_file), origins[CONF_FILE], None)]
-    for setting in SETTINGS:
-        if setting.field in values:
-            value = setting.masked(_written(values[setting.field]))
-            rows.append(Shown(setting.name, value, origins[setting.name], setting))
-    return tuple(rows)
-
-
-def _written(value: object) -> str:
+def written(value: object) -> str:
     """Return a value as it would be written in a settings file; the key as its mask."""
     if value is None:
         return ""
@@ -154,4 +225,4 @@ def _written(value: object) -> str:
         return "1" if value else "0"
     if isinstance(value, frozenset):
         return ", ".join(map(str, sorted(value, reverse=True)))
-    return written(value) if isinstance(value, re.Pattern) else str(value)
+    return written_pattern(value) if isinstance(value, re.Pattern) else str(value)

@@ -6,17 +6,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from payme_plugin.conf_file import Snapshot
+from payme_plugin.locale import message
 from payme_plugin.secret import foreign_fault, remember
-from payme_plugin.settings.reading import payment_type_of, read_settings
-from payme_plugin.settings.remarks import Origin, SettingFault, SettingsError, Source
-from payme_plugin.settings.sources import LINUXCASH, Places
+from payme_plugin.settings.load import LINUXCASH, LoadedSettings, Places
+from payme_plugin.settings.problems import Origin, SettingFault, SettingsError, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from payme_plugin.settings.load import ErrorCodes
     from payme_plugin.settings.model import Settings
-    from payme_plugin.settings.reading import ErrorCodes
 
 __all__ = ["SettingsReader"]
 
@@ -25,24 +25,20 @@ __all__ = ["SettingsReader"]
 class _Reading:
     """The result of one reading. It holds the key in clear: no repr."""
 
-    host: Mapping[str, object] | None
-    snapshot: Snapshot
-    good: Settings | None
-    problem: SettingsError | None
-    good_file: Path | None = None
-    """The settings file that gave a value of ``good``; None where it gave none."""
-
-    def holds(self, host: Mapping[str, object]) -> bool:
-        return self.host == host and self.snapshot.is_unchanged()
+    host: Mapping[str, object] | None = None
+    snapshot: Snapshot | None = None
+    good: Settings | None = None
+    problem: SettingsError | None = None
+    payment_type: int | None = None
 
 
 class SettingsReader:
     """The settings of a running till.
 
     Args:
-        host: asked for the till's own settings at each reading.
+        host: asked for the host's settings at each reading.
         codes: the catalogue of error codes.
-        file: the settings file where the caller names one.
+        file: the settings file if the caller names one.
         places: where the till keeps its files.
     """
 
@@ -58,64 +54,58 @@ class SettingsReader:
         self._codes = codes
         self._file = file
         self._places = places
-        self._reading = _Reading(None, Snapshot(), None, None)
+        self._reading = _Reading()
 
     @property
     def problem(self) -> SettingsError | None:
-        """What was wrong at the last reading, whose settings were then not taken; None where nothing was."""
+        """Why the settings of the last reading were not taken, or None if they were."""
         return self._reading.problem
 
     def read(self) -> Settings:
-        """Return the settings of this moment; where they can't be used, the last good ones, and ``problem`` says why.
+        """Return the current settings, or the last good ones if they can't be used; ``problem`` then says why.
 
-        An operation asks once, at its beginning, and lives by the answer to its end.
+        An operation asks once, at its beginning, and keeps the answer to its end.
 
         Raises:
             SettingsError: they can't be used, and there never were good ones.
-
-        Money effect: none.
         """
         latest = self._latest()
-        if latest.good is not None:
-            for secret in latest.good.secrets:
-                remember(secret)
-            return latest.good
-        problem = latest.problem
-        if problem is None:
-            raise AssertionError("a reading without settings has a problem")
-        raise SettingsError(problem.faults, problem.warnings)
+        if latest.good is None:
+            problem = latest.problem or SettingsError(())
+            raise SettingsError(problem.faults, problem.warnings)
+        for secret in latest.good.secrets:
+            remember(secret)
+        return latest.good
 
     def payment_type(self) -> int | None:
-        """Return the tender's number, even where other settings can't be used; None where it has none."""
+        """Return the tender's number even if other settings can't be used, or None if it is not known."""
         latest = self._latest()
-        if latest.good is not None:
-            return latest.good.payment_type
-        return None if latest.host is None else payment_type_of(latest.host, self._file, places=self._places)
+        return latest.payment_type if latest.good is None else latest.good.payment_type
 
     def _latest(self) -> _Reading:
         before = self._reading
         try:
             host = dict(self._host())
-        except Exception as error:  # noqa: BLE001 - whatever a till does, it must not stop a hook
-            explanation = f"the till's Host.settings raised {foreign_fault(error)}"
+        except Exception as error:  # noqa: BLE001 - whatever a host does, it must not stop a hook
+            explanation = message("settings.host_raised", error=foreign_fault(error))
             problem = SettingsError([SettingFault(None, None, Origin(Source.HOST), explanation)])
-            self._reading = replace(self._reading, host=None, snapshot=Snapshot(), problem=problem)
+            self._reading = replace(before, host=None, problem=problem, payment_type=None)
             return self._reading
-        if before.holds(host):
+        if before.host == host and before.snapshot is not None and before.snapshot.is_unchanged():
             return before
-        latest = self._read_after(before, host)
+        snapshot = Snapshot()
+        loaded = LoadedSettings(host, self._file, self._codes, places=self._places, snapshot=snapshot)
+        former = {origin.path for origin in before.good.origins.values()} if before.good is not None else ()
+        if loaded.conf_file in former and not loaded.faults and not loaded.has_file_values:
+            # An editor empties a file before it writes it, and a full disk leaves it so.
+            origin = Origin(Source.FILE, loaded.conf_file)
+            loaded.faults.append(SettingFault(None, None, origin, message("settings.emptied")))
+        payment_type = loaded.values.get("payment_type")
+        try:
+            latest = _Reading(host, snapshot, loaded.settings(), None, payment_type)
+        except SettingsError as problem:
+            latest = _Reading(host, snapshot, before.good, problem, payment_type)
         # Another thread may have read meanwhile: what began earlier does not replace it.
         if self._reading is before:
             self._reading = latest
         return latest
-
-    def _read_after(self, before: _Reading, host: Mapping[str, object]) -> _Reading:
-        snapshot = Snapshot()
-        try:
-            good = read_settings(
-                host, self._file, self._codes, places=self._places, snapshot=snapshot, former=before.good_file
-            )
-            gave = any(origin.path == good.conf_file for origin in good.origins.values())
-            return _Reading(host, snapshot, good, None, good.conf_file if gave else None)
-        except SettingsError as problem:
-            return _Reading(host, snapshot, before.good, problem, before.good_file)

@@ -7,11 +7,13 @@ import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from payme_plugin.conf_file import UnacceptableError
+from payme_plugin.locale import message
 from payme_plugin.secret import Secret
-from payme_plugin.settings.remarks import UnacceptableError
 
 __all__ = [
     "ProxyAddress",
+    "host_of",
     "is_loopback",
     "is_plain_http",
     "masked_address",
@@ -26,10 +28,6 @@ _PRINTABLE_ASCII = re.compile(r"[!-~]+")
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 _PASSWORD = re.compile(r"^([A-Za-z]*://)?.*@", re.DOTALL)
 
-SERVER_ALLOWED = "an address like https://checkout.paycom.uz/api"
-PROXY_ALLOWED = "an address like http://proxy:3128 or http://user:password@proxy:3128"
-QUEUE_ALLOWED = "nothing, or an address like amqp://user:password@host:5672/vhost"
-
 
 @dataclass(frozen=True, slots=True)
 class ProxyAddress:
@@ -38,7 +36,7 @@ class ProxyAddress:
     Attributes:
         host: its name or address.
         port: its port.
-        login: ``user:password``; None: the proxy asks for none.
+        login: ``user:password``, or None.
     """
 
     host: str
@@ -51,16 +49,14 @@ class ProxyAddress:
 
 
 def server_address(text: str) -> str:
-    """Return the server's address as written, with ``/api`` where it has no path.
+    """Return the server's address as written, with ``/api`` if it has no path.
 
     Raises:
-        UnacceptableError: it is no address that a request can go to.
+        ValueError: no request can go there.
     """
-    parts = _split(text, {"http", "https"}, SERVER_ALLOWED)
-    if "@" in parts.netloc:
-        raise UnacceptableError(f"a name or password in the address is not allowed; allowed is {SERVER_ALLOWED}")
-    if "?" in text or "#" in text:
-        raise UnacceptableError(f"'?' and '#' are not allowed; allowed is {SERVER_ALLOWED}")
+    parts = _split(text, {"http", "https"})
+    if "@" in parts.netloc or "?" in text or "#" in text:
+        raise UnacceptableError(message("settings.address_extras"))
     return text if parts.path.strip("/") else text.rstrip("/") + "/api"
 
 
@@ -68,33 +64,31 @@ def proxy_address(text: str) -> ProxyAddress:
     """Return the proxy.
 
     Raises:
-        UnacceptableError: it is not the address of an HTTP proxy.
+        ValueError: it is not the address of an HTTP proxy.
     """
-    parts = _split(text, {"http"}, PROXY_ALLOWED)
-    if parts.path not in {"", "/"} or "?" in text or "#" in text:
-        raise UnacceptableError(f"a path is not allowed; allowed is {PROXY_ALLOWED}")
+    parts = _split(text, {"http"})
     login, at, _ = parts.netloc.rpartition("@")
     user, _, password = map(unquote, login.partition(":"))
-    if at and not user:
-        raise UnacceptableError(f"the user is missing; allowed is {PROXY_ALLOWED}")
+    if parts.path not in {"", "/"} or "?" in text or "#" in text or (at and not user):
+        raise ValueError
     secret = Secret(f"{user}:{password}") if at else None
     return ProxyAddress(parts.hostname or "", parts.port or _HTTP_PORT, secret)
 
 
 def queue_address(text: str) -> str:
-    """Return the broker's address as written; empty for none.
+    """Return the broker's address as written, or an empty string for none.
 
     Raises:
-        UnacceptableError: it is no address of a broker.
+        ValueError: it is not the address of a broker.
     """
     if text:
-        _split(text, {"amqp", "amqps"}, QUEUE_ALLOWED)
+        _split(text, {"amqp", "amqps"})
     return text
 
 
 def is_loopback(address: str) -> bool:
     """Return whether an address names this machine: ``localhost``, ``127.x.x.x`` or ``::1``."""
-    host = (urlsplit(address).hostname or "").rstrip(".")
+    host = host_of(address)
     if host == "localhost":
         return True
     try:
@@ -113,29 +107,24 @@ def masked_address(text: str) -> str:
     return _PASSWORD.sub(r"\1***@", text)
 
 
-def _split(text: str, schemes: set[str], allowed: str) -> SplitResult:
+def host_of(address: str) -> str:
+    """Return the host that an address names, in small letters."""
+    return (urlsplit(address).hostname or "").rstrip(".")
+
+
+def _split(text: str, schemes: set[str]) -> SplitResult:
     if len(text) > _MAX_CHARACTERS or not _PRINTABLE_ASCII.fullmatch(text) or "\\" in text:
-        raise UnacceptableError(
-            f"allowed is {allowed}, at most {_MAX_CHARACTERS} characters of ASCII without blanks and backslashes"
-        )
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        raise UnacceptableError(f"its host or port can't be read; allowed is {allowed}") from None
+        raise ValueError
+    parts = urlsplit(text)
     if parts.scheme not in schemes:
-        raise UnacceptableError(f"it must begin with {' or '.join(f'{scheme}://' for scheme in sorted(schemes))}")
-    if not _is_host(parts) or port == 0 or parts.netloc.endswith(":"):
-        raise UnacceptableError(f"its host or port can't be read; allowed is {allowed}")
+        raise UnacceptableError(message("settings.scheme", schemes=", ".join(f"{each}://" for each in sorted(schemes))))
+    if not _is_host(parts) or parts.port == 0 or parts.netloc.endswith(":"):
+        raise ValueError
     return parts
 
 
 def _is_host(parts: SplitResult) -> bool:
     host = parts.hostname or ""
     if "[" in parts.netloc or ":" in host:
-        try:
-            ipaddress.IPv6Address(host)
-        except ValueError:
-            return False
-        return "[" in parts.netloc
+        return "[" in parts.netloc and ipaddress.IPv6Address(host) is not None
     return _HOST_NAME.fullmatch(host) is not None

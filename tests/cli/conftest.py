@@ -132,6 +132,7 @@ class Shop:
             "url": f'"{self.sandbox.url}"',
             "posId": self.sandbox.pos_id,
             "posKey": f'"{self.sandbox.pos_key}"',
+            "paymentType": 7,
             **changed,
         }
         text = "[Main]\n" + "".join(f"{name} = {value}\n" for name, value in values.items())

@@ -86,14 +86,14 @@ def test_no_settings_file_where_the_till_has_its_own(tmp_path: Path) -> None:
     one_sentence(ended, "/linuxcash/cash/conf/payme.go.conf", "--conf")
 
 
-def test_an_unknown_key_and_a_value_that_is_no_number(shop: Shop) -> None:
-    shop.configure(payDuration="ten", colour="red")
+def test_two_values_that_are_no_numbers(shop: Shop) -> None:
+    shop.configure(payDuration="ten", slipCopies="red")
     ended = shop.pay("123456")
 
     assert ended.code == 2
-    duration, colour = ended.sentences
-    assert duration.startswith(f'payDuration on line 3 of {shop.conf} is "ten": allowed')
-    assert colour.startswith(f"colour on line 8 of {shop.conf}: there is no such setting")
+    duration, copies = ended.sentences
+    assert duration.startswith(f'payDuration on line 3 of {shop.conf} is "ten": use a whole number')
+    assert copies.startswith(f'slipCopies on line 9 of {shop.conf} is "red": use a whole number')
     assert shop.sandbox.requests == ()
 
 

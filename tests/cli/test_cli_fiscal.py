@@ -98,7 +98,7 @@ def test_a_link_that_is_left_is_tried_again_by_until_empty_whatever_its_pause_an
 
 
 def test_a_silent_server_holds_the_command_up_no_longer_than_pay_duration_and_one_timeout(shop: Shop) -> None:
-    shop.configure(payDuration=1, timeout=5)
+    shop.configure(payDuration=1000, timeout=5)
     for number in range(3):
         pay_with_link(shop, f"p{number}")
     shop.sandbox.inject(InjectedFault(FaultKind.REQUEST_LOST, TELL, times=None))

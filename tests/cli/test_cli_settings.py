@@ -14,8 +14,12 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.floor
 
+CALM = {"payDuration": 10_000, "frequency": 1_000}
+"""Times without a warning."""
+
 
 def test_settings_that_can_be_used_are_said_so(shop: Shop) -> None:
+    shop.configure(**CALM)
     checked = shop.run("settings", "check")
 
     assert (checked.code, checked.out, checked.err) == (0, f"{shop.conf} can be used.\n", "")
@@ -32,16 +36,16 @@ def test_every_fault_is_told_at_once_with_its_line(shop: Shop) -> None:
     checked = shop.run("settings", "check")
 
     assert (checked.code, checked.out) == (2, "")
-    duration, unknown, timeout = checked.sentences
-    assert duration.startswith(f'payDuration on line 2 of {shop.conf} is "ten": allowed is a whole number')
-    assert unknown.startswith(
-        f"payDuratoin on line 3 of {shop.conf}: there is no such setting; did you mean payDuration"
-    )
-    assert timeout.startswith(f'timeout on line 4 of {shop.conf} is "0": allowed')
+    tender, duration, timeout, unknown = checked.sentences
+    assert tender.startswith(f"paymentType in {shop.conf}: it must be set")
+    assert duration.startswith(f'payDuration on line 2 of {shop.conf} is "ten": use a whole number')
+    assert timeout.startswith(f'timeout on line 4 of {shop.conf} is "0": use')
+    assert unknown.startswith(f"warning: payDuratoin on line 3 of {shop.conf}: unknown name")
+    assert unknown.endswith("the nearest known name is payDuration.")
 
 
 def test_faults_are_in_the_document_as_well(shop: Shop) -> None:
-    shop.configure(payDuration="ten")
+    shop.configure(frequency=1_000, payDuration="ten")
     checked = shop.run("settings", "check", "--json")
 
     assert checked.code == 2
@@ -52,7 +56,7 @@ def test_faults_are_in_the_document_as_well(shop: Shop) -> None:
 
 
 def test_warnings_are_shown_and_are_no_fault(shop: Shop) -> None:
-    shop.configure(ignoredErrors="-12345")
+    shop.configure(**CALM, ignoredErrors="-12345")
     checked = shop.run("settings", "check")
 
     assert checked.code == 0
@@ -79,12 +83,12 @@ def test_shown_as_a_document_each_setting_has_its_source(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["payDuration = ten", 'payDuration = "5000', "payDuration = 1\npayDuration = 2", "[Other]\npayDuration = 9"]
+    "line", ["payDuration = ten", 'payDuration = "5000', "payDuration = 10000\npayDuration = 20000"]
 )
 def test_a_bad_line_is_told_and_every_other_setting_is_shown(shop: Shop, line: str) -> None:
+    shop.configure(**CALM)
     good = [each for each in shop.run("settings", "show").out.splitlines() if not each.startswith("payDuration ")]
-    shop.configure()
-    text = shop.conf.read_text(encoding="utf-8").replace("payDuration = 5000\n", "")
+    text = shop.conf.read_text(encoding="utf-8").replace("payDuration = 10000\n", "")
     shop.conf.write_text(f"{text}{line}\n", encoding="utf-8")
     shown = shop.run("settings", "show")
 
@@ -98,7 +102,7 @@ def test_a_bad_line_is_told_and_every_other_setting_is_shown(shop: Shop, line: s
 
 
 def test_settings_that_do_not_go_together_are_told_and_the_others_are_shown(shop: Shop) -> None:
-    shop.configure(url="http://payme.example/api", posKeyFile=shop.folder / "none")
+    shop.configure(**CALM, url="http://payme.example/api", posKeyFile=shop.folder / "none")
     shown = shop.run("settings", "show")
 
     assert shown.code == 2
@@ -145,8 +149,10 @@ def test_the_key_is_never_shown(shop: Shop, command: str, json: list[str]) -> No
 def test_where_the_tills_own_file_is_missing_the_defaults_are_shown() -> None:
     shown = payme("settings", "show")
 
-    assert shown.code == 0
-    assert shown.sentences == [f"warning: In {LINUXCASH.conf_file}: there is no such file, so the defaults count."]
+    assert shown.code == 2
+    tender, missing = shown.sentences
+    assert tender.startswith(f"paymentType in {LINUXCASH.conf_file}: it must be set to the number of the tender")
+    assert missing == f"warning: in {LINUXCASH.conf_file}: there is no such file, so the defaults count."
     lines = [line.rstrip() for line in shown.out.splitlines()]
     assert lines[0].split() == ["confFile", str(LINUXCASH.conf_file), "by", "default"]
     assert all(line.endswith("by default") for line in lines)
@@ -158,11 +164,12 @@ def test_where_the_tills_own_file_is_missing_the_defaults_are_shown() -> None:
 def test_where_the_tills_own_file_is_missing_the_check_warns() -> None:
     checked = payme("settings", "check")
 
-    assert (checked.code, checked.out) == (0, "The defaults can be used.\n")
-    (sentence,) = checked.sentences
-    assert sentence.startswith(f"warning: In {LINUXCASH.conf_file}: there is no such file")
+    assert (checked.code, checked.out) == (2, "")
+    tender, sentence = checked.sentences
+    assert tender.startswith(f"paymentType in {LINUXCASH.conf_file}: ")
+    assert sentence.startswith(f"warning: in {LINUXCASH.conf_file}: there is no such file")
     document = payme("settings", "check", "--json").document
-    assert (document["ok"], [each["message"] for each in document["warnings"]]) == (True, [sentence[9:]])
+    assert (document["ok"], [each["message"] for each in document["warnings"]]) == (False, [sentence[9:]])
 
 
 @pytest.mark.parametrize("command", ["check", "show"])
@@ -172,3 +179,16 @@ def test_a_missing_file_is_named(tmp_path: Path, command: str) -> None:
     assert ended.code == 2
     (sentence,) = ended.sentences
     assert str(tmp_path / "none.conf") in sentence
+
+
+def test_payments_that_wait_for_their_return_at_another_account_or_host_are_warnings(shop: Shop) -> None:
+    shop.pay(shop.sandbox.issue_code(), "--payment-id", "p1")
+    shop.sandbox.stop()
+    assert shop.run("refund", "p1").code == 3
+    shop.configure(url="http://127.0.0.9:9/api")
+    (moved,) = [each for each in shop.run("settings", "check").sentences if each.startswith("warning: url")]
+    shop.configure(posId="another")
+    (lost,) = [each for each in shop.run("settings", "check").sentences if each.startswith("warning: posId")]
+
+    assert "were made at another host, 127.0.0.1;" in moved
+    assert f"add a section [Account {shop.sandbox.pos_id}]" in lost

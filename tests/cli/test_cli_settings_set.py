@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from payme_plugin.ledger.journal import FILE_NAME
 from tests.cli.conftest import KEY, payme, payme_process
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.cli.conftest import Ended
+    from tests.cli.conftest import Ended, Shop
 
 pytestmark = pytest.mark.floor
 
-FILE = '[Main]\n; Код кассы\n;posId = "id"\n;posKey = "key"\ntimeout = 5\n'
+FILE = '[Main]\n; Код кассы\n;posId = "id"\n;posKey = "key"\ntimeout = 5\npaymentType = 7\n'
 
 
 @pytest.fixture
@@ -52,7 +53,10 @@ def test_what_is_there_already_is_not_written_again(conf: Path) -> None:
     before = conf.stat()
     ended = put(conf, "timeout=5", "--json")
 
-    assert (ended.code, ended.document) == (0, {"conf_file": str(conf), "changed": []})
+    assert (ended.code, ended.document) == (
+        0,
+        {"conf_file": str(conf), "ok": True, "faults": [], "warnings": [], "changed": []},
+    )
     assert (conf.stat().st_ino, conf.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
@@ -82,7 +86,7 @@ def test_a_key_on_the_command_line_is_refused_and_not_repeated(conf: Path) -> No
     ended = put(conf, f"posKey={KEY}", "posId=a")
 
     assert ended.code == 2
-    assert ended.sentences == ["posKey can't be given on the command line, where others see it; use --key-from-stdin."]
+    assert ended.sentences == ["posKey on the command line: other users could see the key there; use --key-from-stdin."]
     assert KEY not in ended.err
     assert conf.read_text(encoding="utf-8") == FILE
 
@@ -98,29 +102,131 @@ def test_a_key_that_is_none_is_refused_and_not_repeated(conf: Path, sent: bytes,
     assert conf.read_text(encoding="utf-8") == FILE
 
 
-def test_every_fault_is_told_at_once_and_nothing_is_written(conf: Path) -> None:
+def test_every_problem_is_told_at_once_and_nothing_is_written(conf: Path) -> None:
     ended = put(
         conf,
         "timeout=0",
         "posid=a",
+        "url2=http://h/",
         f"{KEY[:30]}=x",
         "KCRWkzqPxxUeWBHNMAOtR=x",
         "posId",
         "url=http://h/",
         "url=http://i/",
         "language=a\tb",
+        "slipCopies=1",
     )
 
-    assert ended.code == 2
-    timeout, pos_id, piece, letters, no_pair, twice, control = ended.sentences
-    assert timeout == 'timeout is "0": allowed is a whole number of seconds from 1 to 300.'
-    assert pos_id == "there is no setting posid; did you mean posId."
-    assert piece.startswith("there is no setting a name of 30 characters; allowed are timeout, url,")
-    assert letters.startswith("there is no setting a name of 21 characters; allowed are timeout, url,")
-    assert no_pair == "allowed are NAME=VALUE, paymentType=7 say, and --key-from-stdin."
-    assert twice == "url is given twice; allowed is once."
-    assert control.startswith("language: allowed are up to")
+    assert (ended.code, ended.out) == (2, "")
+    pos_id, url2, piece, letters, no_pair, twice, timeout, language, key = ended.sentences
+    assert pos_id.startswith("posid on the command line: unknown name")
+    assert pos_id.endswith("the nearest known name is posId.")
+    assert url2.startswith("url2 on the command line: unknown name")
+    assert piece == letters
+    assert piece.startswith("on the command line: unknown name (hidden, because it may be part of the key)")
+    assert no_pair.startswith("posId on the command line: use NAME=VALUE")
+    assert twice == "url on the command line: give each setting once."
+    assert timeout == 'timeout on the command line is "0": use a whole number of seconds from 1 to 300.'
+    assert language.startswith('language on the command line is "a\\tb": use one of ru, uz, en')
+    assert key.startswith('posKey by default is "***": set it to the value of your merchant account')
     assert conf.read_text(encoding="utf-8") == FILE
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        (["url=http://example.com/api", "posId=65aa"], ["url on the command line", "posKey by default"]),
+        (["url=https://example.com/api", "posId=id"], ["posId on the command line", "posKey by default"]),
+        (["paymentType="], ['paymentType on the command line is ""']),
+        (["slipCopies=1", "posId=65aa", "timeout=0"], ['timeout on the command line is "0"']),
+        (["frequency=10"], ['frequency on the command line is "10"']),
+    ],
+)
+def test_what_would_stop_charging_is_not_written_and_neither_is_anything_beside_it(
+    conf: Path, answers: list[str], told: list[str]
+) -> None:
+    for more in ([], ["--check"]):
+        ended = put(conf, *answers, *more)
+        assert (ended.code, ended.out) == (2, "")
+        assert [sentence.startswith(start) for sentence, start in zip(ended.sentences, told, strict=True)] == [
+            True
+        ] * len(told)
+        document = put(conf, *answers, *more, "--json").document
+        assert (document["ok"], document["changed"], len(document["faults"])) == (False, [], len(told))
+    assert conf.read_text(encoding="utf-8") == FILE
+
+
+def test_a_fault_elsewhere_in_the_file_is_told_by_its_line(conf: Path) -> None:
+    conf.write_text(FILE + "nonsense\n", encoding="utf-8")
+    ended = put(conf, "slipCopies=1")
+
+    assert ended.code == 2
+    assert ended.sentences[0].startswith(f"on line 8 of {conf}: use a section")
+    assert conf.read_text(encoding="utf-8") == FILE + "nonsense\n"
+
+
+def test_a_check_writes_nothing_and_says_nothing(conf: Path) -> None:
+    ended = put(conf, "--check", "posId=65aa", "timeout=7")
+
+    assert (ended.code, ended.out, ended.err) == (0, "", "")
+    assert conf.read_text(encoding="utf-8") == FILE
+
+
+def test_a_warning_does_not_keep_a_value_from_being_written(conf: Path) -> None:
+    ended = put(conf, "frequency=500")
+
+    assert (ended.code, ended.out) == (0, f"{conf}: frequency set.\n")
+    assert ended.sentences[0].startswith(f'warning: frequency on line 7 of {conf} is "500": very short')
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Another merchant account
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_former_account_whose_payments_the_journal_holds_gets_a_section_in_the_same_write(shop: Shop) -> None:
+    shop.configure(payDuration=10_000, frequency=1_000)
+    assert shop.pay(shop.sandbox.issue_code()).code == 0
+    before = shop.conf.read_text(encoding="utf-8")
+    ended = shop.run("settings", "set", "posId=another")
+
+    assert ended.out == (
+        f"{shop.conf}: posId set.\n"
+        f"The former account {shop.sandbox.pos_id} is in the section [Account {shop.sandbox.pos_id}], "
+        "so that its payments can be returned.\n"
+    )
+    assert shop.conf.read_text(encoding="utf-8") == before.replace(
+        f"posId = {shop.sandbox.pos_id}", "posId = another"
+    ) + (f'\n[Account {shop.sandbox.pos_id}]\nurl = "{shop.sandbox.url}"\nposKey = "{shop.sandbox.pos_key}"\n')
+    assert shop.sandbox.pos_key not in ended.out + ended.err
+
+
+def test_the_key_of_a_former_account_comes_from_its_file(shop: Shop, tmp_path: Path) -> None:
+    key_file = tmp_path / "key"
+    key_file.write_text(shop.sandbox.pos_key)
+    key_file.chmod(0o600)
+    shop.pay(shop.sandbox.issue_code())
+    shop.configure(posKey='"key"', posKeyFile=key_file)
+    assert shop.run("settings", "set", "posId=another").code == 0
+
+    assert f'posKey = "{shop.sandbox.pos_key}"\n' in shop.conf.read_text(encoding="utf-8").partition("[Account ")[2]
+
+
+def test_an_account_without_payments_gets_no_section(shop: Shop) -> None:
+    assert shop.run("settings", "set", "posId=another").code == 0
+    assert "[Account" not in shop.conf.read_text(encoding="utf-8")
+
+
+def test_if_the_journal_can_not_be_read_the_account_is_kept(shop: Shop) -> None:
+    shop.folder.mkdir(exist_ok=True)
+    (shop.folder / FILE_NAME).write_bytes(b"no journal")
+    assert shop.run("settings", "set", "posId=another").code == 0
+    assert f"[Account {shop.sandbox.pos_id}]" in shop.conf.read_text(encoding="utf-8")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What can't be done
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_password_in_an_address_is_masked(conf: Path) -> None:
@@ -134,7 +240,7 @@ def test_nothing_given_is_said_so(conf: Path) -> None:
     ended = put(conf)
 
     assert (ended.code, ended.out) == (2, "")
-    assert ended.sentences[0].startswith("nothing is given; allowed are NAME=VALUE")
+    assert ended.sentences[0].startswith("nothing is given; use NAME=VALUE")
 
 
 def test_a_missing_file_is_not_made(tmp_path: Path) -> None:
@@ -151,7 +257,7 @@ def test_a_file_that_has_no_room_for_the_value_stays(conf: Path) -> None:
 
     assert ended.code == 2
     assert ended.sentences == [
-        f"{conf} can't be changed: its encoding is cp1251, which lacks letters of posId; save it as UTF-8."
+        f"{conf} can't be changed: the file's encoding is cp1251, which lacks letters of posId; save it as UTF-8."
     ]
     assert conf.read_bytes() == FILE.encode("cp1251")
 
@@ -184,6 +290,6 @@ def test_a_folder_that_can_not_be_written_leaves_the_file_as_it_is(conf: Path, m
     ended = put(conf, "posId=a")
 
     assert ended.code == 1
-    assert ended.sentences == [f"{conf} can't be written: No space left on device."]
+    assert ended.sentences == [f"{conf} can't be changed: No space left on device."]
     assert conf.read_text(encoding="utf-8") == FILE
     assert list(conf.parent.iterdir()) == [conf]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PAY_DURATION_S = 20
-SETTINGS = {"timeout": "1", "payDuration": str(1000 * PAY_DURATION_S), "frequency": "30"}
+SETTINGS = {"timeout": "1", "payDuration": str(1000 * PAY_DURATION_S), "frequency": "100"}
 ROADS = {"annuls": "cancel", "refunds": "refund"}
 
 

@@ -101,7 +101,7 @@ def order_for(sandbox: Sandbox, folder: Path, sale: str, *, syncs: bool = True, 
         "posKey": sandbox.pos_key,
         "paymentType": str(TENDER),
         "timeout": "5",
-        "payDuration": "400",
+        "payDuration": "1000",
         "frequency": "100",
     }
     return LifeOrder(

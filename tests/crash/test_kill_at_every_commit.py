@@ -110,14 +110,14 @@ BUYERS = {
     "confirms late": Buyer(Behaviour(BuyerAction.CONFIRMS, after_s=0.12), gets_the_goods=True),
     "confirms after the deadline": Buyer(
         Behaviour(BuyerAction.CONFIRMS, after_s=0.25, cancel=CancelPlan(settle_s=0, busy_with=-31800)),
-        settings={"payDuration": "200"},
+        settings={"payDuration": "1000"},
     ),
     "lacks funds": Buyer(NO_FUNDS),
     "lacks funds, an ignored code": Buyer(NO_FUNDS, settings={"ignoredErrors": "-31630"}),
     "an unclear code, ignored": Buyer(
         Behaviour(BuyerAction.FAILS, error_code=-31001), settings={"ignoredErrors": "-31001"}
     ),
-    "never answers": Buyer(NEVER, settings={"payDuration": "150"}),
+    "never answers": Buyer(NEVER, settings={"payDuration": "1000"}),
     "declines": Buyer(Behaviour(BuyerAction.DECLINES, after_s=0.08)),
     "the answer to pay is lost": Buyer(
         faults=(InjectedFault(FaultKind.ANSWER_LOST, "receipts.pay", times=None),), gets_the_goods=True
@@ -126,7 +126,7 @@ BUYERS = {
     "the cashier stops": Buyer(NEVER, stops_after_s=0.05),
     "the cashier stops as the buyer confirms": Buyer(Behaviour(BuyerAction.CONFIRMS, after_s=0.06), stops_after_s=0.05),
     "the return takes a while": Buyer(
-        Behaviour(BuyerAction.NEVER_ANSWERS, cancel=SLOW_RETURN), settings={"payDuration": "100"}
+        Behaviour(BuyerAction.NEVER_ANSWERS, cancel=SLOW_RETURN), settings={"payDuration": "1000"}
     ),
     "the sale is annulled": Buyer(ending="annuls"),
     "the sale is annulled, and the answer is lost": Buyer(ending="annuls", faults=LOST_CANCEL),
@@ -195,7 +195,7 @@ class Shop:
         codes = [code for _ in range(sales) for code in self._codes(buyer)]
         sent = [code for code in self._till.shown if self.sandbox.pays(code)] if buyer.shows_again else []
         return self._till.begin(
-            settings={"timeout": "5", "payDuration": "300", "frequency": "30", **buyer.settings},
+            settings={"timeout": "5", "payDuration": "1000", "frequency": "100", **buyer.settings},
             sales=tuple(itertools.islice(self._amounts, sales)),
             codes=(*sent[-1:], *codes),
             ending=buyer.ending,

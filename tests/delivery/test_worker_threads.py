@@ -119,7 +119,7 @@ def test_the_host_is_called_from_its_own_thread_and_one_of_ours(
     new_till: Callable[..., ServedTill], tmp_path: Path
 ) -> None:
     host = WatchedHost(tmp_path / "till-1", takes_messages=False)
-    till = new_till(host=host, payDuration=60, frequency=30)
+    till = new_till(host=host, payDuration=1000, frequency=100)
 
     owe(till, *range(1, 7))
 
@@ -130,7 +130,7 @@ def test_the_host_is_called_from_its_own_thread_and_one_of_ours(
 def test_a_slow_answer_holds_up_the_others_for_no_longer_than_its_own_timeout(
     new_till: Callable[..., ServedTill], sandbox: Sandbox
 ) -> None:
-    till = new_till(payDuration=60, frequency=30, timeout=2)
+    till = new_till(payDuration=1000, frequency=100, timeout=2)
     till.host.takes_messages = True
     owe(till, *range(1, 6))
     assert comes_true(lambda: len(till.host.queue) == 5)
@@ -306,7 +306,7 @@ def test_a_fault_before_a_round_does_not_end_the_worker(world: HookedWorld, capl
 def test_when_the_stop_returns_no_thread_of_the_worker_runs_any_more_though_the_server_never_answers(
     new_till: Callable[..., ServedTill], sandbox: Sandbox
 ) -> None:
-    till = new_till(timeout=30, payDuration=60, frequency=30)
+    till = new_till(timeout=30, payDuration=1000, frequency=100)
     till.host.takes_messages = True
     owe(till, *range(1, 9))
     till.plugins.on_stop()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 DEBIAN = ROOT / "debian"
 SAMPLE = (DEBIAN / "payme.go.conf").read_text(encoding="utf-8")
-BLOCKS = SAMPLE.removeprefix("[Main]\n").strip().split("\n\n")[1:]
+BLOCKS = SAMPLE.removeprefix("[Main]\n").strip().split("\n\n")
 
 
 def read(name: str) -> str:
@@ -58,7 +58,7 @@ def test_the_settings_file_as_it_is_means_the_defaults(tmp_path: Path) -> None:
 
     assert parse(SAMPLE.encode()).faults == ()
     assert parse(SAMPLE.encode()).values == {}
-    before, after = (read_settings({}, path, codes) for path in (plain, sample))
+    before, after = (read_settings({"paymentType": "7"}, path, codes) for path in (plain, sample))
     assert all(getattr(before, each.field) == getattr(after, each.field) for each in SETTINGS)
 
 
@@ -72,7 +72,8 @@ def test_a_line_of_the_settings_file_uncommented_means_its_default(setting: obje
         path.chmod(0o600)
 
     assert set(parse(sample.read_bytes()).values) == {name}
-    assert getattr(read_settings({}, sample, codes), field) == getattr(read_settings({}, plain, codes), field)
+    before, after = (read_settings({"paymentType": "7"}, path, codes) for path in (plain, sample))
+    assert getattr(before, field) == getattr(after, field)
 
 
 def test_the_settings_file_can_be_saved_by_an_editor_of_windows() -> None:

@@ -209,7 +209,7 @@ PATIENT_S = 5
 @pytest.fixture(scope="module")
 def lied_to(shop: Shop) -> Iterator[Stage]:
     """A till whose buyer never confirms: whatever says that he paid is a lie."""
-    stage = Stage(shop, "lied-to", settings={"payDuration": 50, "frequency": 50, "timeout": PATIENT_S})
+    stage = Stage(shop, "lied-to", settings={"payDuration": 1000, "frequency": 100, "timeout": PATIENT_S})
     yield stage
     stage.close()
 
@@ -249,7 +249,7 @@ def test_no_server_makes_a_cashier_wait_by_a_retry_after(shop: Shop) -> None:
 def test_no_redirect_is_even_looked_up(shop: Shop) -> None:
     asked = Counted([shop.nowhere.refusing])
     shop.names.lead(ELSEWHERE, asked)
-    stage = Stage(shop, "redirected", settings={"payDuration": 100, "timeout": PATIENT_S})
+    stage = Stage(shop, "redirected", settings={"payDuration": 1000, "timeout": PATIENT_S})
     for number in (301, 302, 303, 307, 308):
         stage.proxy.befall("receipts.create", partial(redirected, number), Phase.AFTER)
         result = stage.pay(stage.till.code(), str(number), number)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hands_files import ENDS, KEYS, NOWHERE, in_bytes
 from payme_plugin.paymego import codes
-from payme_plugin.settings import SETTINGS, SettingsError, look_over_settings, read_settings
+from payme_plugin.settings import SETTINGS, LoadedSettings, SettingsError, read_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,8 +47,8 @@ SPELLINGS: dict[str, tuple[st.SearchStrategy[str], st.SearchStrategy[str]]] = {
     ),
     "posId": (st.just(KASSA), st.sampled_from(["", "a:b", '" a"', "касса", "x" * 600])),
     "posKey": (KEYS, st.sampled_from(["", '"a "', "ключ", "a\tb", "x" * 600])),
-    "payDuration": numbers(1, 3_600_000),
-    "frequency": numbers(1, 3_600_000),
+    "payDuration": numbers(1_000, 3_600_000),
+    "frequency": numbers(100, 3_600_000),
     "paymentProvider": numbers(1, 999_999),
     "ignoredErrors": choices(
         ["", ".", "-31400", "-31400, -31101", "-31400 -31101"], ["x", ",", "1;2", "-31400,", "=."]
@@ -99,13 +99,13 @@ ENCODINGS = st.sampled_from(["utf-8", "utf-8-sig"])
 
 @MANY
 @given(st.data())
-def test_of_right_and_wrong_values_together_the_wrong_ones_alone_are_named_each_with_its_line(
+def test_of_right_and_wrong_values_together_only_the_wrong_ones_are_named_each_with_its_line(
     tmp_path: Path, data: st.DataObject
 ) -> None:
     (tmp_path / "ca.pem").write_bytes(PEM)
     wrong = data.draw(st.sets(st.sampled_from(sorted(SPELLINGS)), min_size=1, max_size=5))
     right = data.draw(st.sets(st.sampled_from(sorted(set(SPELLINGS) - wrong)), max_size=8)) | (
-        {"posId", "posKey"} - wrong
+        {"paymentType", "posId", "posKey"} - wrong
     )
     values = {name: data.draw(SPELLINGS[name][name in wrong]) for name in sorted(wrong | right)}
     values = {name: text.replace("{ca}", str(tmp_path / "ca.pem")) for name, text in values.items()}
@@ -137,10 +137,10 @@ def test_what_is_shown_of_the_settings_can_be_written_into_a_file_and_means_the_
     (tmp_path / "ca.pem").write_bytes(PEM)
     values = {name: data.draw(right) for name, (right, _) in SPELLINGS.items() if data.draw(st.booleans())}
     values = {name: text.replace("{ca}", str(tmp_path / "ca.pem")) for name, text in values.items()}
-    values |= {"url": "http://localhost", "queueUrl": ""}
+    values |= {"url": "http://localhost", "queueUrl": "", "paymentType": "7"}
     values |= {"posKey": f'"{values["posKey"]}"'} if "posKey" in values else {}
     first = read_settings(values, None, codes, places=NOWHERE)
-    seen = look_over_settings(values, None, codes, places=NOWHERE).rows
+    seen = LoadedSettings(values, None, codes, places=NOWHERE).rows
     rows = {row.name: row.value for row in seen if row.name not in {"confFile", "posKey"}}
     conf = tmp_path / "payme.go.conf"
     lines = ["[Main]", *(f'{name} = "{text}"' for name, text in rows.items()), f'posKey = "{first.pos_key.reveal()}"']

@@ -47,7 +47,7 @@ def echo(running: Sandbox) -> Iterator[EchoingServer]:
 @pytest.fixture
 def till(running: Sandbox, echo: EchoingServer, tmp_path: Path) -> Iterator[ServedTill]:
     given = {"url": echo.url, "posId": running.pos_id, "posKey": KEY, "paymentType": str(TENDER)}
-    quick = {"timeout": "2", "payDuration": "200", "frequency": "50"}
+    quick = {"timeout": "2", "payDuration": "1000", "frequency": "100"}
     till = ServedTill(VirtualHost(tmp_path / "till", given | quick), running)
     till.plugins.register(PaymePlugin(), "payme")
     yield till
@@ -156,7 +156,7 @@ def options(running: Sandbox, echo: EchoingServer, tmp_path: Path) -> tuple[str,
     conf = tmp_path / "payme.go.conf"
     conf.write_text(
         f'[Main]\nurl = "{echo.url}"\nposId = {running.pos_id}\nposKey = "{KEY}"\n'
-        "timeout = 2\npayDuration = 200\nfrequency = 50\n"
+        "timeout = 2\npayDuration = 1000\nfrequency = 100\n"
     )
     conf.chmod(0o600)
     return ("--conf", str(conf), "--data-dir", str(tmp_path / "data"))

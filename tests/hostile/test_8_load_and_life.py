@@ -51,7 +51,7 @@ _BUYERS = (
 
 def _a_day(sandbox: Sandbox, folder: Path, name: str, start: threading.Barrier) -> tuple[ServedTill, int]:
     """Sell to every kind of buyer, annul the first sale, and return the till and the tiyin that it has."""
-    till = new_till(sandbox, folder, name, payDuration=300, timeout=20)
+    till = new_till(sandbox, folder, name, payDuration=1000, timeout=20)
     start.wait(60)
     results = []
     for number, buyer in enumerate(_BUYERS, start=1):

@@ -36,7 +36,7 @@ def new_till(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[..., ServedT
     def make(name: str = "till-1", *, starts: bool = True, folder: Path | None = None, **given: object) -> ServedTill:
         settings: dict[str, object] = {
             "url": sandbox.url, "posId": sandbox.pos_id, "posKey": sandbox.pos_key, "paymentType": TENDER,
-            "payDuration": 400, "frequency": 100,
+            "payDuration": 1000, "frequency": 100,
         }  # fmt: skip
         values = {key: str(value) for key, value in (settings | given).items() if value is not None}
         host = VirtualHost(tmp_path / name if folder is None else folder, values, name)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payme_plugin.paymego import codes
-from payme_plugin.settings import Places, SettingFault, Settings, SettingsError, read_settings
+from payme_plugin.settings import LoadedSettings, Places, SettingFault, Settings, SettingsError, read_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,10 +33,20 @@ def conf(places: Places) -> Callable[[str | bytes], Path]:
 
 @pytest.fixture
 def read(places: Places) -> Read:
-    """Reads the settings of a till that gives these itself."""
+    """Reads the settings of a host that gives these and a tender."""
 
     def run(host: Mapping[str, object]) -> Settings:
-        return read_settings(host, None, codes, places=places)
+        return read_settings({"paymentType": "7", **host}, None, codes, places=places)
+
+    return run
+
+
+@pytest.fixture
+def load(places: Places) -> Callable[[Mapping[str, object]], LoadedSettings]:
+    """Loads settings that may have faults."""
+
+    def run(host: Mapping[str, object]) -> LoadedSettings:
+        return LoadedSettings(host, None, codes, places=places)
 
     return run
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from payme_plugin.settings import SETTINGS, account_of
-from payme_plugin.settings.remarks import UnacceptableError
 
 DEFAULT = next(setting.default for setting in SETTINGS if setting.name == "account")
 
@@ -37,8 +35,3 @@ def test_a_value_may_hold_an_equals_sign() -> None:
 @given(st.text())
 def test_the_tills_name_is_never_read_as_a_template(till: str) -> None:
     assert filled("a={till}", till) == {"a": till}
-
-
-def test_a_near_miss_is_named() -> None:
-    with pytest.raises(UnacceptableError, match=r"did you mean \{number\}"):
-        filled("a={numbr}")

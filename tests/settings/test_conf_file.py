@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payme_plugin.conf_editor import edited
-from payme_plugin.conf_file import encoding_of, parse, read_bounded
+from payme_plugin.conf_file import edited, parse, read_bounded
 
 pytestmark = pytest.mark.floor
 
@@ -94,14 +93,14 @@ def test_what_is_not_utf_8_is_windows_1251() -> None:
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
 def test_utf_16_is_a_fault_that_says_what_to_do(encoding: str) -> None:
     conf = parse("\ufeff[Main]\n".encode(encoding) if encoding != "utf-16" else "[Main]\n".encode(encoding))
-    assert [fault.explanation for fault in conf.faults] == ["it is UTF-16; save it as UTF-8"]
+    assert [str(fault.explanation) for fault in conf.faults] == ["the file is UTF-16; save it as UTF-8"]
 
 
 def test_a_name_given_twice_is_a_fault_that_names_both_lines() -> None:
     conf = parse(b"[Main]\ntimeout = 10\nposId = a\ntimeout = 11\n")
     (fault,) = conf.faults
     assert (fault.line, fault.key) == (4, "timeout")
-    assert "line 2" in fault.explanation
+    assert "line 2" in str(fault.explanation)
     assert conf.values["timeout"].text == "10"
 
 
@@ -115,14 +114,15 @@ def test_values_without_a_section_are_one_fault_and_still_read() -> None:
     assert set(conf.values) == {"timeout", "posId"}
 
 
-def test_values_of_another_section_are_faults_and_not_read() -> None:
-    conf = parse(b"[Main]\nposId = a\n[Other]\ntimeout = 10\nurl = x\n")
-    assert [(fault.line, fault.key) for fault in conf.faults] == [(4, "timeout"), (5, "url")]
+def test_another_section_has_no_effect_and_is_known_by_its_line() -> None:
+    conf = parse(b"[Main]\nposId = a\n[Other]\ntimeout = 10\nnonsense\n[]\n")
+    assert conf.faults == ()
     assert set(conf.values) == {"posId"}
+    assert conf.other_sections == {"Other": 3, "": 6}
 
 
-def test_a_second_main_section_is_a_fault() -> None:
-    assert faults("[Main]\ntimeout = 10\n[Main]\nposId = a\n") == [(3, None)]
+def test_main_may_go_on_further_down() -> None:
+    assert values("[Main]\ntimeout = 10\n[Other]\nx = 1\n[Main]\nposId = a\n") == {"timeout": "10", "posId": "a"}
 
 
 @pytest.mark.parametrize("line", ["timeout", "timeout: 10", "= 10", "[Main", "Main]", "[Main] ; a"])
@@ -131,21 +131,20 @@ def test_a_line_that_is_nothing_is_a_fault(line: str) -> None:
 
 
 def test_every_fault_is_told_at_once() -> None:
-    text = 'posId = a\n[Main]\nnonsense\nposId = b\nurl = "x\n[Other]\ntimeout = 1\n'
-    assert faults(text) == [(1, "posId"), (3, None), (4, "posId"), (5, "url"), (7, "timeout")]
+    text = 'posId = a\n[Main]\nnonsense\nposId = b\nurl = "x\n[Account a]\nurl = 1\nurl = 2\n'
+    assert faults(text) == [(1, "posId"), (3, None), (4, "posId"), (5, "url"), (8, "url")]
 
 
 def test_no_fault_repeats_what_may_be_a_piece_of_the_key() -> None:
-    text = '[Main]\nposKey = "Canary1\nCanary2&x\n[Canary3]\nCanary4&x=y\n'
+    text = '[Main]\nposKey = "Canary1\nCanary2&x\nCanary4&x=y\n[Canary3]\n'
     conf = parse(text.encode())
-    assert len(conf.faults) == 3
+    assert len(conf.faults) == 2
     assert "Canary" not in repr(conf)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1251"])
 def test_the_editor_writes_in_the_encoding_that_a_file_is_read_with(encoding: str) -> None:
     data = "[Main]\n; Код\nposId = касса\n".encode(encoding)
-    assert encoding_of(data) == encoding.removesuffix("-sig")
     assert edited(data, {"posId": "лавка"}) == "[Main]\n; Код\nposId = лавка\n".encode(encoding)
 
 
@@ -156,10 +155,11 @@ def test_no_bytes_raise(data: bytes) -> None:
     assert all(fault.line is None or 1 <= fault.line <= lines for fault in conf.faults)
 
 
-@given(st.lists(st.sampled_from(["[Main]", "[Other]", "timeout = 1", 'a = "', "; x", "x", "", "=", "posId = a"])))
+@given(st.lists(st.sampled_from(["[Main]", "[Account a]", "timeout = 1", 'a = "', "; x", "x", "", "=", "posId = a"])))
 def test_every_line_is_a_value_a_fault_or_silent(lines: list[str]) -> None:
     conf = parse("\n".join(lines).encode())
-    told = {fault.line for fault in conf.faults} | {value.line for value in conf.values.values()}
+    read = [*conf.values.values(), *(value for each in conf.accounts.values() for value in each.values())]
+    told = {fault.line for fault in conf.faults} | {value.line for value in read}
     silent = {number for number, line in enumerate(lines, start=1) if line.startswith(("[", ";")) or not line}
     assert set(range(1, len(lines) + 1)) <= told | silent
 

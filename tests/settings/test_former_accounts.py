@@ -39,10 +39,13 @@ def test_a_section_gives_the_key_and_the_server_of_an_account(conf: Write, read:
         ("url = http://old.example\nposKey = canary", f"[Account {FORMER}] url"),
         ("url = https://old.example\nposKey = \u0416canary", f"[Account {FORMER}] posKey"),
         ("url = https://old.example\nposKey = canary\ntimeout = 5", f"[Account {FORMER}] timeout"),
+        ('url = https://old.example\nposKey = "canary', "posKey"),
+        ("url = https://old.example\nposKey = canary\nposKey = canary2", "posKey"),
+        ("url = https://old.example\nposKey = canary\ncanary2", None),
     ],
 )
 def test_what_can_not_be_used_is_a_warning_that_names_section_and_key_and_stops_no_sale(
-    conf: Write, read: Read, lines: str, key: str
+    conf: Write, read: Read, lines: str, key: str | None
 ) -> None:
     conf(f"[Main]\n[Account {FORMER}]\n{lines}\n")
     settings = read({})

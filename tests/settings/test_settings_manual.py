@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from payme_plugin.paymego import codes
-from payme_plugin.settings import SETTINGS, Places, Settings, SettingsError, look_over_settings
+from payme_plugin.settings import SETTINGS, LoadedSettings, Places, Settings, SettingsError
 
 SAMPLE = """\
 [Main]
@@ -119,9 +119,9 @@ def test_whatever_lines_of_the_sample_are_uncommented_it_means_the_defaults(conf
 
 
 def test_every_default_reads_back_from_the_table(places: Places) -> None:
-    rows = {row.name: row.value for row in look_over_settings({}, None, codes, places=places).rows}
+    rows = {row.name: row.value for row in LoadedSettings({}, None, codes, places=places).rows}
     for setting in SETTINGS:
-        if setting.name not in {"posKey", "url", "staleCodes"}:
+        if setting.name not in {"posKey", "url", "paymentType", "staleCodes"}:
             assert rows[setting.name] == setting.default
     assert rows["posKey"] == "***"
     assert rows["url"] == "http://localhost/api"
@@ -142,5 +142,5 @@ def test_an_ignored_code_that_proves_nothing_is_a_warning(read: Read) -> None:
 def test_a_stale_code_must_prove_that_nothing_was_charged(read: Read) -> None:
     assert read({"staleCodes": "-31630"}).stale_codes == {-31630}
     assert read({"staleCodes": ""}).stale_codes == frozenset()
-    with pytest.raises(SettingsError, match="-31602 does not"):
+    with pytest.raises(SettingsError, match="so not -31602"):
         read({"staleCodes": "-31400, -31602"})

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from payme_plugin.paymego import codes
 from payme_plugin.secret import Secret
 from payme_plugin.settings import Places, Settings, SettingsError, read_settings
-from payme_plugin.settings.code_pattern import code_pattern
+from payme_plugin.settings.parsers import PATTERN
 
 NOWHERE = Places(Path("/nowhere/payme.go.conf"), Path("/nowhere/payme.xml"))
 FAST = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=150)
@@ -72,18 +72,18 @@ VALID: dict[str, st.SearchStrategy[Valid]] = {
     ),
     "posId": header("posId", ":").map(lambda text: ("pos_id", text, text)),
     "posKey": header("posKey").map(lambda text: ("pos_key", text, Secret(text))),
-    "payDuration": whole("pay_duration_ms", 1, 3_600_000),
-    "frequency": whole("frequency_ms", 1, 3_600_000),
+    "payDuration": whole("pay_duration_ms", 1_000, 3_600_000),
+    "frequency": whole("frequency_ms", 100, 3_600_000),
     "paymentProvider": whole("payment_provider", 1, 999_999),
     "ignoredErrors": code_list("ignored_errors", st.integers(-99_999, 99_999)),
-    "paymentType": st.one_of(whole("payment_type", 0, 2**31 - 1), words("payment_type", ("", None))),
+    "paymentType": whole("payment_type", 0, 2**31 - 1),
     "language": words("language", ("ru", "ru"), ("uz", "uz"), ("en", "en"), ("", None)),
     "account": account(),
     "slipTemplate": WORD.map(lambda text: ("slip_template", f"/{text}", Path(f"/{text}"))),
     "slipCopies": whole("slip_copies", 0, 5),
     "slipEncoding": words("slip_encoding", ("cp866", "cp866"), ("CP1251", "cp1251"), ("", None)),
     "allowPlainHttp": switch("allow_plain_http"),
-    "codePattern": words("code_pattern", *[(text, code_pattern(text)) for text in CODE_PATTERNS]),
+    "codePattern": words("code_pattern", *[(text, PATTERN.parse(text)) for text in CODE_PATTERNS]),
     "staleCodes": code_list("stale_codes", st.sampled_from([-31400, -31101, -31103, -31630, -31303])),
     "cancelAcceptedIsDone": switch("cancel_accepted_is_done"),
     "queueUrl": words("queue_url", ("", ""), ("amqp://u:p@h/%2f", "amqp://u:p@h/%2f")),
@@ -95,11 +95,11 @@ INVALID: dict[str, list[str]] = {
     "url": ["localhost", "https://u:p@h/", "https://h/?q", "ftp://h"],
     "posId": ['""', "a:b", "касса"],
     "posKey": ['""', '" a"', "ключ"],
-    "payDuration": ["ten", "0", "3600001"],
-    "frequency": ["ten", "0", "1 ; a"],
+    "payDuration": ["ten", "0", "999", "3600001"],
+    "frequency": ["ten", "0", "99", "1 ; a"],
     "paymentProvider": ["x", "-1"],
     "ignoredErrors": ["x", ",", "1;2"],
-    "paymentType": ["x", "-1"],
+    "paymentType": ["x", "-1", '""'],
     "language": ["de"],
     "account": ["x", "a={b}"],
     "slipTemplate": ["x"],
@@ -144,7 +144,7 @@ def encoded(draw: st.DrawFn, lines: list[str]) -> bytes:
 @st.composite
 def files(draw: st.DrawFn) -> tuple[bytes, dict[str, Valid]]:
     names = draw(st.permutations(sorted(VALID)))
-    chosen = {"posId", "posKey", *names[: draw(st.integers(0, len(names)))]}
+    chosen = {"paymentType", "posId", "posKey", *names[: draw(st.integers(0, len(names)))]}
     meant = {name: draw(VALID[name]) for name in names if name in chosen}
     lines = [*draw(st.lists(comments, max_size=2)), "[Main]"]
     for name, (_, text, _) in meant.items():
@@ -168,7 +168,7 @@ def test_any_valid_settings_in_any_legal_spelling_come_back(
     for name, (field, _, value) in meant.items():
         assert getattr(result, field) == value
         assert result.origins[name].path == path
-    assert {warning.key for warning in result.warnings} <= {"ignoredErrors", "queueUrl", "slipTemplate"}
+    assert {warning.key for warning in result.warnings} <= {*meant, "timeout", "payDuration", "frequency"}
 
 
 @FAST

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -21,12 +22,12 @@ FAR = {**KASSA, "url": "https://checkout.paycom.uz/api"}
 
 REFUSED = {
     "timeout": [*BAD_NUMBERS, "301"],
-    "payDuration": [*BAD_NUMBERS, "3600001"],
-    "frequency": [*BAD_NUMBERS, "3600001"],
+    "payDuration": [*BAD_NUMBERS, "999", "3600001"],
+    "frequency": [*BAD_NUMBERS, "99", "3600001"],
     "paymentProvider": BAD_NUMBERS,
     "keepDays": [*BAD_NUMBERS, "29", "3651"],
     "slipCopies": ["", "two", "-1", "6"],
-    "paymentType": ["ten", "-1", "1.0", "2147483648"],
+    "paymentType": ["", "ten", "-1", "1.0", "2147483648"],
     "ignoredErrors": ["x", "-31400,", ",", "-31400;-31101", "..", "--1", "-9223372036854775808"],
     "staleCodes": ["x", "0", "-31602"],
     "language": ["RU", "de", "ru_RU"],
@@ -82,9 +83,9 @@ def test_a_value_that_is_not_allowed_is_one_fault_that_says_what_is(faults: Faul
     (fault,) = faults({name: text})
     assert fault.key == name
     assert fault.origin == Origin(Source.HOST)
-    assert "llowed" in fault.explanation or "must" in fault.explanation or "can't" in fault.explanation
+    assert re.search("use |allowed|must|can't|remove|no certificate", str(fault.explanation))
     assert len(str(fault).splitlines()) == 1
-    assert str(fault).startswith(f"{name} in the till's settings is \"")
+    assert str(fault).startswith(f"{name} in the host's settings is \"")
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
@@ -99,14 +100,12 @@ def test_no_setting_takes_control_characters_or_endless_text(faults: Faults, set
         ("timeout", "1", "timeout_s", 1),
         ("timeout", "300", "timeout_s", 300),
         ("timeout", "007", "timeout_s", 7),
-        ("payDuration", "1", "pay_duration_ms", 1),
         ("payDuration", "3600000", "pay_duration_ms", 3_600_000),
-        ("frequency", " 500 ", "frequency_ms", 500),
+        ("frequency", " 1000 ", "frequency_ms", 1_000),
         ("ignoredErrors", ".", "ignored_errors", frozenset()),
         ("ignoredErrors", "", "ignored_errors", frozenset()),
         ("ignoredErrors", "-31400,-31101 -31103 , -31630", "ignored_errors", {-31400, -31101, -31103, -31630}),
         ("paymentType", "17", "payment_type", 17),
-        ("paymentType", "", "payment_type", None),
         ("language", "uz", "language", "uz"),
         ("language", "", "language", None),
         ("allowPlainHttp", "YES", "allow_plain_http", True),
@@ -213,25 +212,20 @@ def test_a_sentence_says_what_where_and_what_is_allowed(conf: Write, faults: Fau
     path = conf("[Main]\n\npayDuration = ten\n")
     (fault,) = faults({})
     assert str(fault) == (
-        f'payDuration on line 3 of {path} is "ten": allowed is a whole number of milliseconds from 1 to 3600000.'
+        f'payDuration on line 3 of {path} is "ten": '
+        "use a whole number of milliseconds from 1000 to 3600000; 10 seconds is 10000."
     )
     assert fault.short == "payDuration = ten (payme.go.conf:3)"
 
 
 def test_a_cashier_is_told_of_a_fault_in_no_language(conf: Write, faults: Faults) -> None:
-    conf("[Main]\nnonsense\nposkey = a\ntimeout = ten\n")
+    conf('[Main]\nnonsense\nposId = "a\ntimeout = ten\n')
     assert [fault.short for fault in faults({"keepDays": "1"})] == [
         "payme.go.conf:2",
-        "poskey (payme.go.conf:3)",
+        "posId (payme.go.conf:3)",
         "timeout = ten (payme.go.conf:4)",
         "keepDays = 1",
     ]
-
-
-def test_a_comment_behind_a_value_is_named_as_the_cause(conf: Write, faults: Faults) -> None:
-    conf("[Main]\ntimeout = 10 ; seconds\n")
-    (fault,) = faults({})
-    assert "a comment must stand on a line of its own" in str(fault)
 
 
 def test_a_long_value_is_cut_where_it_is_shown(faults: Faults) -> None:
@@ -240,36 +234,20 @@ def test_a_long_value_is_cut_where_it_is_shown(faults: Faults) -> None:
 
 
 @pytest.mark.parametrize("value", [10, None, True, b"10", ["10"]])
-def test_a_host_that_gives_no_text_is_told_so(faults: Faults, value: object) -> None:
+def test_a_host_that_gives_no_text_is_a_fault(faults: Faults, value: object) -> None:
     (fault,) = faults({"timeout": value})
-    assert f"allowed is text, not {type(value).__name__}" in str(fault)
-
-
-def test_an_unknown_name_gets_the_nearest_one(conf: Write, faults: Faults) -> None:
-    conf("[Main]\npaymentTipe = 3\nposkey = canary\n")
-    first, second, third = faults({"Timeout": "3"})
-    assert (first.key, first.line) == ("paymentTipe", 2)
-    assert "did you mean paymentType" in str(first)
-    assert "did you mean posKey" in str(second)
-    assert "canary" not in str(second)
-    assert "did you mean timeout" in str(third)
-
-
-def test_an_unknown_name_that_is_near_to_none_gets_all(faults: Faults) -> None:
-    (fault,) = faults({"zzzz": "3"})
-    assert all(setting.name in str(fault) for setting in SETTINGS)
+    assert f"must be text, not {type(value).__name__}" in str(fault)
 
 
 def test_every_fault_is_told_at_once_down_the_file(conf: Write, faults: Faults) -> None:
     conf('[Main]\nfrequency = 0\nnonsense\ntimeout = "ten"\nurl = http://u:p@host\nposId = a:b\n')
-    found = faults({"keepDays": "1", "foo": "1"})
+    found = faults({"keepDays": "1"})
     assert [(fault.key, fault.line) for fault in found] == [
         ("frequency", 2),
         (None, 3),
         ("timeout", 4),
         ("url", 5),
         ("posId", 6),
-        ("foo", None),
         ("keepDays", None),
     ]
 

@@ -43,7 +43,7 @@ def new_till(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[..., ServedT
     ) -> ServedTill:
         settings: dict[str, object] = {
             "url": sandbox.url, "posId": sandbox.pos_id, "posKey": sandbox.pos_key, "paymentType": TENDER,
-            "payDuration": 400, "frequency": 100, "timeout": 1,
+            "payDuration": 1000, "frequency": 100, "timeout": 1,
         }  # fmt: skip
         values = {key: str(value) for key, value in (settings | given).items()}
         chosen = VirtualHost(tmp_path / name, name=name) if host is None else host

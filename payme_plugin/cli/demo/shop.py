@@ -36,7 +36,7 @@ Code = tuple["Behaviour", float]
 Outcome = tuple[str, str]
 """The result, and what the cashier reads; empty if nothing."""
 
-_SETTINGS = {"timeout": 5, "payDuration": 30_000, "frequency": 250}
+_SETTINGS = {"paymentType": 141, "timeout": 5, "payDuration": 30_000, "frequency": 250}
 _PROGRAM = "from payme_plugin.cli import main; main(prog_name='payme')"
 
 

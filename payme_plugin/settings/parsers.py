@@ -1,0 +1,224 @@
+"""What a value may be: each kind turns a text into a checked value, or says what is allowed."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from payme_plugin.conf_file import UnacceptableError
+from payme_plugin.locale import Message, message
+from payme_plugin.secret import Secret
+from payme_plugin.settings import urls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["POS_KEY", "Kind", "account_of", "foreign_character", "written_pattern"]
+
+_MAX_VALUE_CHARACTERS = 4_000
+_MAX_HEADER_CHARACTERS = 512
+_MAX_AFFIX_CHARACTERS = 64
+_MAX_PATTERN_CHARACTERS = 200
+_MAX_CODE_CHARACTERS = 256
+_MAX_WAYS = 2**24
+_LAST_LATIN_1 = 0xFF
+_UNFIT = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
+_WHOLE = re.compile(r"-?[0-9]{1,19}")
+_CODE = re.compile(r"-?[0-9]{1,9}")
+_SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+_CODEC_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
+_ASCII = "".join(map(chr, range(0x20, 0x7F)))
+_WIDE = "ЖҚ€中é"
+_FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_PLACEHOLDER = re.compile(r"\{(till|shift|number|attempt)\}")
+# A character class or an escape: what matches one letter.
+_LETTER = r"\\[^0-9]|\[\^?\]?(?:\\.|[^\]\\\[])*\]"
+_ATOM = re.compile(rf"\(\?[:=!]|\{{[0-9,]*\}}|({_LETTER}|[^()|*+?{{}}])")
+# Flags, which must stand at the beginning, and what Python warns of in classes.
+_UNUSUAL = re.compile(r"\(\?[A-Za-z]+\)|--|&&|~~|\|\|")
+_BEFORE, _AFTER = rf"(?=[\s\S]{{1,{_MAX_CODE_CHARACTERS}}}\Z)(?:", ")"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of value.
+
+    Attributes:
+        allowed: what a value may be, to complete *use ...*.
+        read: turns a text into the value; raises ``ValueError``, or ``UnacceptableError`` to say more than ``allowed``.
+    """
+
+    allowed: Message
+    read: Callable[[str], object]
+
+    def parse(self, text: str) -> object:
+        """Return the value of a text.
+
+        Raises:
+            UnacceptableError: it can't be a value of this kind.
+        """
+        if len(text) > _MAX_VALUE_CHARACTERS:
+            raise UnacceptableError(message("settings.too_many_characters", most=_MAX_VALUE_CHARACTERS))
+        if _UNFIT.search(text):
+            raise UnacceptableError(message("settings.control_character"))
+        try:
+            return self.read(text)
+        except UnacceptableError:
+            raise
+        except (ValueError, LookupError):
+            raise UnacceptableError(message("settings.use", allowed=self.allowed)) from None
+
+
+def optional(kind: Kind) -> Kind:
+    """Return ``kind`` with an empty text allowed, which is None."""
+    allowed = message("settings.allowed_or_nothing", allowed=kind.allowed)
+    return Kind(allowed, lambda text: kind.parse(text) if text else None)
+
+
+def whole(low: int, high: int, unit: str = "whole") -> Kind:
+    """Return the kind of whole numbers from ``low`` to ``high``, in ``seconds``, ``milliseconds`` or ``days``."""
+
+    def read(text: str) -> int:
+        number = int(text) if _WHOLE.fullmatch(text) else low - 1
+        if not low <= number <= high:
+            raise ValueError
+        return number
+
+    return Kind(message(f"settings.allowed_{unit}", low=low, high=high), read)
+
+
+def one_of(*words: str) -> Kind:
+    """Return the kind of a few fixed words."""
+
+    def read(text: str) -> str:
+        return words[words.index(text)]
+
+    return Kind(message("settings.allowed_words", words=", ".join(words)), read)
+
+
+def _codes(text: str) -> frozenset[int]:
+    words = re.split(r"\s*,\s*|\s+", text) if text not in {"", "."} else []
+    if not all(map(_CODE.fullmatch, words)):
+        raise ValueError
+    return frozenset(map(int, words))
+
+
+def _header_text(text: str) -> str:
+    """Check a half of the header ``X-Auth``."""
+    if not text or len(text) > _MAX_HEADER_CHARACTERS:
+        raise ValueError
+    if text != text.strip():
+        raise UnacceptableError(message("settings.blank_at_end"))
+    for position, letter in enumerate(text, start=1):
+        if ord(letter) > _LAST_LATIN_1 or not (letter.isprintable() or letter in "\xa0\xad"):
+            raise UnacceptableError(message("settings.not_latin_1", position=position))
+    return text
+
+
+def _pos_id(text: str) -> str:
+    if ":" in text:
+        raise UnacceptableError(message("settings.colon"))
+    return _header_text(text)
+
+
+def _key(text: str) -> Secret:
+    return Secret(_header_text(text))
+
+
+def _path(text: str) -> Path:
+    if not text.startswith("/"):
+        raise ValueError
+    return Path(text)
+
+
+def _affix(text: str) -> str:
+    if len(text) > _MAX_AFFIX_CHARACTERS:
+        raise ValueError
+    return text
+
+
+def _single_byte_codec(text: str) -> str:
+    """Check a printer's code page: one byte a letter, ASCII where it is in ASCII."""
+    if not _CODEC_NAME.fullmatch(text):
+        raise ValueError
+    name = codecs.lookup(text).name
+    if _ASCII.encode(name) != _ASCII.encode("ascii") or any(len(letter.encode(name, "ignore")) > 1 for letter in _WIDE):
+        raise ValueError
+    return name
+
+
+def _account(text: str) -> str:
+    _fields_of(text)
+    return text
+
+
+def _fields_of(template: str) -> dict[str, str]:
+    """Return the fields of an account template, with placeholders in their values."""
+    fields: dict[str, str] = {}
+    for pair in template.split(",") if template else ():
+        name, _, value = (part.strip() for part in pair.partition("="))
+        if not value or name in fields or not _FIELD.fullmatch(name) or re.search("[{}]", _PLACEHOLDER.sub("", value)):
+            raise ValueError
+        fields[name] = value
+    return fields
+
+
+def account_of(template: str, *, till: str, shift: int, number: int, attempt: int) -> dict[str, str]:
+    """Return the account of ``receipts.create``, whose fields were agreed with Payme for the merchant account.
+
+    Args:
+        template: a checked setting ``account``.
+        till: the till's stable name.
+        shift: the number of the shift.
+        number: the number of the receipt in its shift.
+        attempt: which payment of this receipt it is, from 1.
+
+    Raises:
+        ValueError: ``template`` was not checked and can't be used.
+    """
+    facts = {"till": till, "shift": str(shift), "number": str(number), "attempt": str(attempt)}
+    fields = _fields_of(template)
+    return {name: _PLACEHOLDER.sub(lambda found: facts[found[1]], value) for name, value in fields.items()}
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    r"""Return the pattern for ``fullmatch``; ``\d`` and ``\w`` mean ASCII, and a longer code never matches."""
+    # ``re`` tries every way to match, and what is scanned may be hostile: the ways must be few.
+    bare = re.sub(_LETTER, "x", text)
+    many, two = re.findall(r"[*+]|\{[0-9]*,", bare), re.findall(r"\||(?<!\()\?", bare)
+    is_slow = re.search(r"\)[*+?{]", bare) or _MAX_CODE_CHARACTERS ** len(many) * 2 ** len(two) > _MAX_WAYS
+    if not text or len(text) > _MAX_PATTERN_CHARACTERS or _UNUSUAL.search(text) or "[" in bare or is_slow:
+        raise ValueError
+    try:
+        re.compile(text, re.ASCII)
+        return re.compile(f"{_BEFORE}{text}{_AFTER}", re.ASCII)
+    except (re.error, OverflowError):
+        raise ValueError from None
+
+
+def written_pattern(pattern: re.Pattern[str]) -> str:
+    """Return the value of ``codePattern`` as it was written."""
+    return pattern.pattern[len(_BEFORE) : -len(_AFTER)]
+
+
+def foreign_character(pattern: re.Pattern[str], text: str) -> str:
+    """Return the first character of ``text`` that no part of ``codePattern`` matches, or an empty string."""
+    known = re.compile("|".join(filter(None, _ATOM.findall(written_pattern(pattern)))), re.ASCII)
+    return next((character for character in text if not known.fullmatch(character)), "")
+
+
+SWITCH = Kind(message("settings.allowed_switch"), lambda text: _SWITCH[text.lower()])
+CODES = Kind(message("settings.allowed_codes"), _codes)
+POS_ID = Kind(message("settings.allowed_pos_id", most=_MAX_HEADER_CHARACTERS), _pos_id)
+POS_KEY = Kind(message("settings.allowed_pos_key", most=_MAX_HEADER_CHARACTERS), _key)
+PATH = Kind(message("settings.allowed_path"), _path)
+ACCOUNT = Kind(message("settings.allowed_account"), _account)
+CODEC = Kind(message("settings.allowed_codec"), _single_byte_codec)
+AFFIX = Kind(message("settings.allowed_affix", most=_MAX_AFFIX_CHARACTERS), _affix)
+PATTERN = Kind(message("settings.allowed_pattern", most=_MAX_PATTERN_CHARACTERS), _pattern)
+SERVER = Kind(message("settings.allowed_server"), urls.server_address)
+PROXY = Kind(message("settings.allowed_proxy"), urls.proxy_address)
+QUEUE = Kind(message("settings.allowed_queue"), urls.queue_address)
