@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po
-from blocks import contract, dialect, tables, trace
+from blocks import contract, dialect, findings, tables, trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +51,8 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "settings.md": {"table": tables.settings_table, "sample": partial(tables.settings_sample, "en")},
     "ru/settings.md": {"sample": partial(tables.settings_sample, "ru")},
     "error-codes.md": {"table": tables.codes_table},
+    "doctor.md": {"findings": partial(findings.findings_table, "en")},
+    "ru/doctor.md": {"findings": partial(findings.findings_table, "ru")},
     "slips.md": _slip_blocks("en"),
     "ru/slip.md": _slip_blocks("ru"),
     "ru/messages.md": {category: partial(tables.texts_table, category) for category in tables.TEXT_CATEGORIES},

@@ -1,4 +1,4 @@
-"""What the doctor says: one finding a look, and how bad the worst of them is."""
+"""The result of a check: a level, a text, and what to do about it."""
 
 from __future__ import annotations
 
@@ -6,23 +6,30 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from payme_plugin.locale import Message, message
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Check", "Finding", "Level", "Remark", "Report", "Unchecked"]
+__all__ = ["DAY_MS", "HOUR_MS", "Check", "Finding", "Level", "Report", "Result", "Unchecked", "duration"]
+
+_MINUTE_MS = 60_000
+HOUR_MS = 60 * _MINUTE_MS
+DAY_MS = 24 * HOUR_MS
 
 
 class Check(Enum):
-    """What is looked at, in the order in which it is told; the values are what people and programs read."""
+    """What is checked, in the order of the report; the values are for people and programs."""
 
     SETTINGS = "settings"
-    IGNORED_ERRORS = "ignored-errors"
     MODES = "modes"
     IMPORTS = "imports"
-    TEXTS = "texts"
+    PLUGIN = "plugin"
+    DATA = "data"
     SLIPS = "slips"
     DISK = "disk"
     JOURNAL = "journal"
+    LOCKS = "locks"
     QUEUE = "queue"
     ACCOUNTS = "accounts"
     NAME = "name"
@@ -30,39 +37,59 @@ class Check(Enum):
     TLS = "tls"
     CLOCK = "clock"
     KEY = "key"
-    LATENCY = "latency"
 
 
 class Level(Enum):
-    """How bad it is."""
+    """How bad a finding is."""
 
     OK = "ok"
     WARNING = "warning"
-    """Payments and returns work; a person should look at it."""
+    """Payments and returns work; an operator should look at it."""
     FAULT = "fault"
-    """Payments, returns or slips do not work as they should until it is mended."""
+    """Payments, returns or slips do not work as they should until it is corrected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What came of a look.
+    """One result of a check.
+
+    The id of its text is ``doctor.CHECK.WHAT``, and that of what to do ``doctor.CHECK.WHAT.remedy``.
 
     Attributes:
-        check: what was looked at.
+        check: what was checked.
         level: how bad it is.
-        text: what was found, in one line without secrets.
-        remedy: what to do; empty where there is nothing to do.
+        text: what was found, one line without secrets.
+        remedy: what to do; empty if there is nothing to do.
     """
 
     check: Check
     level: Level
-    text: str
-    remedy: str = ""
+    text: Message
+    remedy: Message | str = ""
+
+    @classmethod
+    def ok(cls, key: str, /, **values: object) -> Finding:
+        """Return a finding that needs nothing to be done."""
+        return cls(_check_of(key), Level.OK, message(key, **values))
+
+    @classmethod
+    def warning(cls, key: str, /, **values: object) -> Finding:
+        """Return a warning; its remedy has the same values."""
+        return cls(_check_of(key), Level.WARNING, message(key, **values), message(f"{key}.remedy", **values))
+
+    @classmethod
+    def fault(cls, key: str, /, **values: object) -> Finding:
+        """Return a fault; its remedy has the same values."""
+        return cls(_check_of(key), Level.FAULT, message(key, **values), message(f"{key}.remedy", **values))
+
+
+def _check_of(key: str) -> Check:
+    return Check(key.split(".")[1])
 
 
 @dataclass(frozen=True, slots=True)
 class Unchecked:
-    """What could not be looked at.
+    """What could not be checked.
 
     Attributes:
         check: what.
@@ -70,36 +97,32 @@ class Unchecked:
     """
 
     check: Check
-    reason: str
+    reason: Message
 
 
-Remark = Finding | Unchecked
+Result = Finding | Unchecked
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that the doctor found.
+    """The results of all checks.
 
     Attributes:
         findings: in the order of the checks.
-        unchecked: what could not be looked at, in the same order.
+        unchecked: what could not be checked, in the same order.
     """
 
     findings: tuple[Finding, ...]
     unchecked: tuple[Unchecked, ...]
 
     @classmethod
-    def of(cls, said: Iterable[Remark]) -> Report:
-        """Sort what was said into a report. Line breaks become blanks, for a finding is one line."""
+    def of(cls, results: Iterable[Result]) -> Report:
+        """Sort results into a report."""
         order = list(Check)
-        ordered = sorted(said, key=lambda each: order.index(each.check))
+        ordered = sorted(results, key=lambda each: order.index(each.check))
         return cls(
-            tuple(
-                Finding(each.check, each.level, _one_line(each.text), _one_line(each.remedy))
-                for each in ordered
-                if isinstance(each, Finding)
-            ),
-            tuple(Unchecked(each.check, _one_line(each.reason)) for each in ordered if isinstance(each, Unchecked)),
+            tuple(each for each in ordered if isinstance(each, Finding)),
+            tuple(each for each in ordered if isinstance(each, Unchecked)),
         )
 
     def count(self, level: Level) -> int:
@@ -112,5 +135,9 @@ class Report:
         return next((level for level in (Level.FAULT, Level.WARNING) if self.count(level)), Level.OK)
 
 
-def _one_line(text: str) -> str:
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+def duration(span_ms: int) -> Message:
+    """Return a duration in its largest unit of which there are at least two, e.g. 3 h."""
+    for unit_ms, text in ((DAY_MS, "doctor.days"), (HOUR_MS, "doctor.hours"), (_MINUTE_MS, "doctor.minutes")):
+        if span_ms >= 2 * unit_ms:
+            return Message(text, (("count", span_ms // unit_ms),))
+    return message("doctor.seconds", count=span_ms // 1000)

@@ -1,42 +1,60 @@
-"""The plugin's own parts: where its packages come from, its texts, its slips.
+"""The plugin's own parts: its packages, its entry point, its packaged files, its slips.
 
-Nothing here imports ``hookspecs`` or ``slips`` before it looks: one of another program must not keep the doctor from
-telling so.
+Nothing here imports ``hookspecs`` or ``slips`` before it looks, because another program may have packages of these
+names.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.metadata import distributions
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import payme_plugin
-from payme_plugin.doctor.finding import Check, Finding, Level, Remark, Unchecked
-from payme_plugin.locale import CatalogueUnreadable, load_catalogue
-from payme_plugin.texts import DOMAIN, LANGUAGES, Text
+from payme_plugin import PLUGIN_NAME
+from payme_plugin.doctor.finding import Check, Finding, Result, Unchecked
+from payme_plugin.locale import CatalogueUnreadable, load_catalogue, message
+from payme_plugin.texts import DOMAIN, LANGUAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from types import ModuleType
+    from collections.abc import Callable, Mapping
 
     from payme_plugin.settings import Settings
 
 __all__ = [
     "PackageFacts",
+    "PluginFacts",
+    "SlipFacts",
+    "check_data",
     "check_imports",
-    "check_plugins",
-    "check_texts",
+    "check_plugin",
+    "check_slips",
+    "look_at_data",
     "look_at_packages",
-    "look_at_plugins",
+    "look_at_plugin",
     "look_at_slips",
-    "look_at_texts",
 ]
 
-_MARKS: Mapping[str, Mapping[str, object]] = {"hookspecs": {"PROJECT": "pos", "API_VERSION": 2}, "slips": {}}
-_NEEDED = {"hookspecs": "hookimpl", "slips": "SlipRenderer"}
+_MARKS: Mapping[str, Callable[[Any], bool]] = {
+    "hookspecs": lambda package: (package.PROJECT, package.API_VERSION) == ("pos", 2),
+    "slips": lambda package: hasattr(package, "sample_data"),
+}
+_OURS = re.compile(r"~?[a-z]{0,2}yme[-_.]plugin(-[^/]*)?\.(dist|egg)-info", re.IGNORECASE)
+"""The metadata of an installation of ours; a failed ``pip uninstall`` leaves it with a changed first letter."""
+_DOMAINS = (DOMAIN, "cli", "doctor")
+_SLIP_FILES = ("payme.xml", "payme.en.xml", "payme.uz.xml", "payme.uz-Cyrl.xml", "slip.xsd", "template.xsd", "letters.otb")
 _WIDTH = 32
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Packages
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +63,9 @@ class PackageFacts:
 
     Attributes:
         name: its name.
-        folder: where Python found it; None where it found none.
+        folder: where Python finds it; None if it finds none.
         is_ours: it has what ours has.
-        is_beside: it lies beside ``payme_plugin``, as it was installed.
+        is_beside: it is beside ``payme_plugin``, as installed.
     """
 
     name: str
@@ -58,135 +76,174 @@ class PackageFacts:
 
 def look_at_packages() -> tuple[PackageFacts, ...]:
     """Return where Python finds ``hookspecs`` and ``slips``."""
-    return tuple(_package(name) for name in _MARKS)
-
-
-def _package(name: str) -> PackageFacts:
     home = Path(payme_plugin.__file__).resolve().parent.parent
-    try:
-        module = import_module(name)
-    except Exception:  # noqa: BLE001 - whatever another program's package does when it is imported
-        return PackageFacts(name, _folder(_found(name)), is_ours=False, is_beside=False)
-    folder = _folder(getattr(module, "__file__", None)) or _namespace(module)
-    return PackageFacts(name, folder, _is_ours(name, module), is_beside=folder == home / name)
+    found = []
+    for name, has_marks in _MARKS.items():
+        is_ours, folder = False, None
+        with suppress(Exception):  # another program's package may raise anything
+            is_ours = has_marks(import_module(name))
+        with suppress(ImportError, ValueError):
+            spec = find_spec(name)
+            places = [] if spec is None else spec.submodule_search_locations or []
+            folder = next((Path(each).resolve() for each in places), None)
+        found.append(PackageFacts(name, folder, is_ours, folder == home / name))
+    return tuple(found)
 
 
-def _found(name: str) -> str | None:
-    """Return the file that Python finds under a name, without running it."""
-    try:
-        found = find_spec(name)
-    except (ImportError, ValueError):
-        return None
-    return None if found is None else found.origin
-
-
-def _folder(file: str | None) -> Path | None:
-    return Path(file).resolve().parent if file else None
-
-
-def _namespace(module: ModuleType) -> Path | None:
-    """Return the first folder of a package without an ``__init__``."""
-    return next((Path(folder) for folder in getattr(module, "__path__", ())), None)
-
-
-def _is_ours(name: str, module: ModuleType) -> bool:
-    marks = all(getattr(module, mark, None) == value for mark, value in _MARKS[name].items())
-    return marks and hasattr(module, _NEEDED[name])
-
-
-def check_imports(packages: Iterable[PackageFacts]) -> list[Finding]:
+def check_imports(facts: tuple[PackageFacts, ...]) -> list[Finding]:
     """Judge whether the packages are ours."""
-    return [_check_import(package) for package in packages]
+    results = []
+    for package in facts:
+        values = {"name": package.name, "folder": package.folder}
+        if package.is_ours and package.is_beside:
+            results.append(Finding.ok("doctor.imports.ours", **values))
+        elif package.is_ours:
+            results.append(Finding.warning("doctor.imports.elsewhere", **values))
+        elif package.folder is None or package.is_beside:
+            results.append(Finding.fault("doctor.imports.missing", **values))
+        else:
+            results.append(Finding.fault("doctor.imports.foreign", **values))
+    return results
 
 
-def _check_import(package: PackageFacts) -> Finding:
-    name, folder = package.name, package.folder
-    if not package.is_ours:
-        found = f"is another program's, in {folder}" if folder else "can't be imported: there is none"
-        remedy = (
-            f"Take the other {name} out of Python's way (pip uninstall, PYTHONPATH, current folder), "
-            "then install payme-plugin again (on a till: the package artix-payme)."
-        )
-        return Finding(Check.IMPORTS, Level.FAULT, f"The package {name} {found}.", remedy)
-    if not package.is_beside:
-        text = f"The package {name} is ours, but of another installation: {folder}."
-        return Finding(Check.IMPORTS, Level.WARNING, text, "Remove the installation that is not in use.")
-    return Finding(Check.IMPORTS, Level.OK, f"{name} is ours: {folder}.")
+# ---------------------------------------------------------------------------------------------------------------------
+# Entry point and installations
+# ---------------------------------------------------------------------------------------------------------------------
 
 
-def look_at_plugins() -> dict[str, str]:
-    """Return why plugins of the POS, or distributions that may hold one, are out of service, by their names."""
+@dataclass(frozen=True, slots=True)
+class PluginFacts:
+    """What a till finds when it loads its plugins.
+
+    Attributes:
+        is_registered: ours is among them.
+        installations: the metadata of every installation of ours that can be read.
+        out_of_service: why plugins, or distributions that may hold one, can't be used, by name or path.
+    """
+
+    is_registered: bool
+    installations: tuple[Path, ...] = ()
+    out_of_service: Mapping[str, str] = field(default_factory=dict)
+
+
+def look_at_plugin() -> PluginFacts | None:
+    """Load the plugins as a till does, and find the installations of ours; None without a contract of ours."""
     try:
         from hookspecs import PosPlugins  # noqa: PLC0415
-    except Exception:  # noqa: BLE001 - another program's may raise anything; the packages' check tells so
-        return {}
+    except Exception:  # noqa: BLE001 - another program's package may raise anything
+        return None
     plugins = PosPlugins()
     plugins.load_entry_points()
-    return {fault.plugin: fault.reason for fault in plugins.faults}
+    installations: dict[Path, None] = {}
+    for distribution in distributions():
+        with suppress(Exception):  # damaged metadata; the plugins' faults name it
+            if re.sub("[-_.]+", "-", distribution.metadata["Name"].lower()) == "payme-plugin":
+                path = Path(str(getattr(distribution, "_path", distribution.locate_file(""))))
+                installations[path.resolve()] = None
+    out_of_service = {fault.plugin: fault.reason for fault in plugins.faults}
+    return PluginFacts(PLUGIN_NAME in plugins.names, tuple(installations), out_of_service)
 
 
-def check_plugins(faults: Mapping[str, str]) -> list[Finding]:
-    """Judge whether a till can load its plugins."""
-    remedy = "Install that distribution again, or remove what is left of it."
-    return [
-        Finding(Check.IMPORTS, Level.WARNING, f"A plugin is out of service: {name} {reason}.", remedy)
-        for name, reason in faults.items()
-    ]
+def check_plugin(facts: PluginFacts | None) -> list[Result]:
+    """Judge whether a till finds the plugin, and what other installations have left."""
+    if facts is None:
+        return [Unchecked(Check.PLUGIN, message("doctor.no_hookspecs"))]
+    results: list[Result] = []
+    if PLUGIN_NAME in facts.out_of_service:
+        results.append(Finding.fault("doctor.plugin.not_loaded", reason=facts.out_of_service[PLUGIN_NAME]))
+    elif not facts.is_registered:
+        results.append(Finding.fault("doctor.plugin.not_registered"))
+    for name, reason in facts.out_of_service.items():
+        if _OURS.fullmatch(Path(name).name):
+            results.append(Finding.warning("doctor.plugin.leftover", path=name))
+        elif name != PLUGIN_NAME:
+            results.append(Finding.warning("doctor.plugin.other", name=name, reason=reason))
+    if len(facts.installations) > 1:
+        used, *others = facts.installations
+        results.append(Finding.warning("doctor.plugin.twice", used=used, others=", ".join(map(str, others))))
+    where = next(iter(facts.installations), "?")
+    return results or [Finding.ok("doctor.plugin.registered", path=where)]
 
 
-def look_at_texts() -> dict[str, int]:
-    """Return how many of the cashier's texts each language lacks."""
-    return {language: _lacking(language) for language in LANGUAGES}
+# ---------------------------------------------------------------------------------------------------------------------
+# Packaged files
+# ---------------------------------------------------------------------------------------------------------------------
 
 
-def _lacking(language: str) -> int:
-    try:
-        catalogue = load_catalogue(language, DOMAIN)
-    except CatalogueUnreadable:
-        return len(Text)
-    return sum(catalogue.gettext(text.value) == text.value for text in Text)  # a missing text is its own key
+def look_at_data() -> tuple[str, ...]:
+    """Return the packaged files that are missing or can't be read."""
+    lost = []
+    for language in LANGUAGES:
+        for domain in _DOMAINS:
+            try:
+                load_catalogue(language, domain)
+            except CatalogueUnreadable:
+                lost.append(f"payme_plugin/locale/{language}/LC_MESSAGES/{domain}.mo")
+    with suppress(Exception):  # another program's package of this name is named elsewhere
+        lost += [f"slips/{name}" for name in _SLIP_FILES if not files("slips").joinpath(name).is_file()]
+    return tuple(lost)
 
 
-def check_texts(lacking: Mapping[str, int]) -> list[Finding]:
-    """Judge the catalogues of texts by how many texts each language lacks."""
-    said = [
-        Finding(
-            Check.TEXTS,
-            Level.FAULT,
-            f"{count} of {len(Text)} texts for cashiers are missing in the language {language}.",
-            "Install payme-plugin again.",
-        )
-        for language, count in lacking.items()
-        if count
-    ]
-    return said or [Finding(Check.TEXTS, Level.OK, f"All texts for cashiers are there: {', '.join(lacking)}.")]
+def check_data(lost: tuple[str, ...]) -> list[Finding]:
+    """Judge whether the installation is complete."""
+    return [Finding.fault("doctor.data.lost", files=", ".join(lost))] if lost else [Finding.ok("doctor.data.complete")]
 
 
-def look_at_slips(settings: Settings) -> list[Remark]:
-    """Build the schemas, check the template of the settings, and make a slip of each kind with made-up data."""
+# ---------------------------------------------------------------------------------------------------------------------
+# Slips
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SlipFacts:
+    """What came of a slip of each kind with made-up data.
+
+    Attributes:
+        template: the template of the settings; None: the shipped one.
+        template_faults: what is wrong with the template.
+        error: why no slip could be made; empty: they could.
+        empty: the operations for which nothing is printed.
+    """
+
+    template: Path | None
+    template_faults: tuple[Message, ...] = ()
+    error: str = ""
+    empty: tuple[str, ...] = ()
+
+
+def look_at_slips(settings: Settings) -> SlipFacts | None:
+    """Build the schemas, load the template of the settings, make a slip of each kind; None without slips of ours."""
     try:
         from slips import OPERATIONS, SlipError, SlipRenderer, TemplateError, sample_data  # noqa: PLC0415
-    except Exception:  # noqa: BLE001 - another program's may raise anything
-        return [Unchecked(Check.SLIPS, "the package slips is not ours")]
+    except Exception:  # noqa: BLE001 - another program's package may raise anything
+        return None
     path = settings.slip_template
-    shown = "the shipped template" if path is None else str(path)
     try:
         renderer = SlipRenderer(encoding=settings.slip_encoding)
         renderer.warm_up()
         template = renderer.load(path)
-        empty = [name for name in OPERATIONS if not template.nodes[name]]
+        empty = tuple(name for name in OPERATIONS if not template.nodes[name])
         for name in OPERATIONS:
             if name not in empty:
                 renderer.render(template, sample_data(name), _WIDTH)
     except TemplateError as error:
-        more = f" (and {len(error.faults) - 1} more)" if len(error.faults) > 1 else ""
-        text = f"The template {shown} can't be used, the till prints the shipped one: {error.faults[0]}{more}."
-        return [Finding(Check.SLIPS, Level.FAULT, text, f"payme slip check {shown}")]
+        return SlipFacts(path, template_faults=tuple(map(template_fault, error.faults)))
     except SlipError as error:
-        text = f"Slips can't be made by {shown}: {error}."
-        remedy = "Install payme-plugin again." if path is None else f"payme slip preview {shown}"
-        return [Finding(Check.SLIPS, Level.FAULT, text, remedy)]
-    if empty:
-        text = f"Nothing is printed for {', '.join(empty)} by {shown}; the till then prints the shipped template."
-        return [Finding(Check.SLIPS, Level.WARNING, text, "Add what is missing to the template.")]
-    return [Finding(Check.SLIPS, Level.OK, f"Slips are made by {shown}, and are valid.")]
+        return SlipFacts(path, error=str(error))
+    return SlipFacts(path, empty=empty)
+
+
+def check_slips(facts: SlipFacts | None) -> list[Result]:
+    """Judge whether slips can be printed."""
+    if facts is None:
+        return [Unchecked(Check.SLIPS, message("doctor.no_slips"))]
+    template = message("doctor.shipped_template") if facts.template is None else facts.template
+    if facts.template_faults:
+        first, *others = facts.template_faults
+        return [Finding.fault("doctor.slips.bad_template", template=template, first=first, others=len(others))]
+    if facts.error:
+        key = "doctor.slips.broken" if facts.template is None else "doctor.slips.unusable_template"
+        return [Finding.fault(key, template=template, reason=facts.error)]
+    if facts.empty:
+        return [Finding.warning("doctor.slips.empty", template=template, operations=", ".join(facts.empty))]
+    return [Finding.ok("doctor.slips.printable", template=template)]

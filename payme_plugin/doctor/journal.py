@@ -1,203 +1,283 @@
-"""The journal as it lies on the disk, and the money that waits in it. It is only read."""
+"""The journal, the processes that use it, pending cancellations, and their merchant accounts. It is only read."""
 
 from __future__ import annotations
 
 import os
+import platform
+import re
+from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import takewhile
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from payme_plugin.doctor.finding import Check, Finding, Level, Remark, Unchecked
+from payme_plugin.doctor.finding import DAY_MS, HOUR_MS, Finding, duration
+from payme_plugin.ledger.connection import files_of
 from payme_plugin.ledger.errors import Damaged, JournalError, TooNew
 from payme_plugin.ledger.locks import FILE_NAME as LEASES_NAME
-from payme_plugin.ledger.locks import LEADER, Leases, are_locked
+from payme_plugin.ledger.locks import LEADER, USERS, are_locked
 from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.repair import fault_in
+from payme_plugin.locale import message
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
     from payme_plugin.ledger.rows import CancellationRow
     from payme_plugin.settings import Settings
 
-__all__ = ["JournalFacts", "check_accounts", "check_journal", "check_queue", "look_at_journal"]
+__all__ = [
+    "JournalFacts",
+    "JournalUser",
+    "check_accounts",
+    "check_journal",
+    "check_locks",
+    "check_queue",
+    "look_at_journal",
+]
 
-_MINUTE_MS = 60_000
-_HOUR_MS = 60 * _MINUTE_MS
-_DAY_MS = 24 * _HOUR_MS
+_REFERENCE_TILL = "reference-till@"
+"""Begins the identity of a journal of ``payme pay``; the machine's name follows."""
+
+_LOCK = re.compile(r"^lock:.* OFDLCK .* (\d+) \d+$", re.MULTILINE)
+_DELETED = " (deleted)"
+_COMMAND_WORDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class JournalUser:
+    """A process that has files of the journal open.
+
+    Attributes:
+        process: its id.
+        command: the first words of its command line, without options.
+        locks: the bytes of the lock file that it has locked.
+        moved: files that it has open and that were deleted, moved or replaced.
+    """
+
+    process: int
+    command: str
+    locks: tuple[int, ...] = ()
+    moved: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalFacts:
-    """What a journal says of itself.
+    """A journal and its surroundings.
 
     Attributes:
         path: its file.
-        trouble: why it can't be used; None: it can, or there is none.
-        identity: the till that it belongs to; None: there is no journal.
-        version: version of its schema.
-        payments: how many payments are in it.
-        unfinished: how many of them have no verdict, or are not yet known to be in the till's sale.
-        till_works: whether a process is the leader; None if that can't be determined.
-        live: the cancellations that have not ended, oldest first.
-        holders: the process that holds each locked byte: the leader's, and those of the live cancellations.
+        trouble: why it can't be used, or None.
+        identity: the till that it belongs to; None if there is no journal.
+        machine: the name of this machine.
+        payments: number of payments.
+        unfinished: number of payments without a result, or paid and not yet recorded.
+        is_led: whether a process is the leader; None if that can't be determined.
+        users: the processes that use it, as far as this user may know.
+        live: the pending cancellations, oldest first.
+        refundable: number of payments that a sale holds, by posId.
     """
 
     path: Path
-    trouble: JournalError | None = None
+    trouble: JournalError | OSError | None = None
     identity: str | None = None
-    version: int = 0
+    machine: str = field(default_factory=platform.node)
     payments: int = 0
     unfinished: int = 0
-    till_works: bool | None = None
+    is_led: bool | None = None
+    users: tuple[JournalUser, ...] = ()
     live: tuple[CancellationRow, ...] = ()
-    holders: Mapping[int, int | None] = field(default_factory=dict)
+    refundable: Mapping[str, int] = field(default_factory=dict)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Look
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def look_at_journal(path: Path) -> JournalFacts:
-    """Read the whole journal at ``path``; not a byte of it changes, and no lock is taken that another could miss."""
+    """Read the whole journal at ``path`` and find its users; change nothing, and take no lock."""
+    users = tuple(_users(path))
     try:
-        # A till that begins a new log between two reads looks like damage; real damage is there at the second look too.
+        with suppress(FileNotFoundError):
+            path.stat()  # newer Pythons say of a folder that may not be entered that the file does not exist
+        # A till that begins a new log between two reads looks like damage; real damage is found twice.
         fault = fault_in(path) and fault_in(path)
         if fault:
-            return JournalFacts(path=path, trouble=Damaged(fault))
+            return JournalFacts(path=path, trouble=Damaged(fault), users=users)
         reader = JournalReader.open_read_only(path)
         if reader is None:
-            return JournalFacts(path=path)
+            return JournalFacts(path=path, users=users)
         try:
-            return _facts(path, reader)
+            return _facts(path, reader, users)
         finally:
             reader.close()
-    except JournalError as error:
-        return JournalFacts(path=path, trouble=error)
+    except (JournalError, OSError) as error:
+        return JournalFacts(path=path, trouble=error, users=users)
 
 
-def _facts(path: Path, reader: JournalReader) -> JournalFacts:
+def _facts(path: Path, reader: JournalReader, users: tuple[JournalUser, ...]) -> JournalFacts:
     live = tuple(reader.live_cancellations())
-    held = _held(path.with_name(LEASES_NAME), [LEADER, *(row.cancellation_id for row in live)])
     with reader.reading() as connection:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
         (payments,) = connection.execute("SELECT count(*) FROM payment").fetchone()
+        refundable = "SELECT pos_id, count(*) FROM payment WHERE state IN ('paid', 'recorded') GROUP BY pos_id"
+        accounts = {str(pos_id): int(count) for pos_id, count in connection.execute(refundable)}
     return JournalFacts(
         path=path,
         identity=reader.host_identity,
-        version=version,
         payments=payments,
         unfinished=len(reader.unfinished()),
-        till_works=None if held is None else LEADER in held,
+        is_led=_is_led(path.with_name(LEASES_NAME)),
+        users=users,
         live=live,
-        holders={number: Leases(path.parent).holder(number) for number in held or ()},
+        refundable=accounts,
     )
 
 
-def _held(leases: Path, numbers: list[int]) -> list[int] | None:
-    """Return which bytes are locked, without taking a lock; None if that can't be determined."""
+def _is_led(leases: Path) -> bool | None:
     try:
-        file = os.open(leases, os.O_RDONLY | os.O_CLOEXEC)
+        with leases.open("rb") as file:
+            return are_locked(file.fileno(), LEADER)
     except FileNotFoundError:
-        return []
+        return False
     except OSError:
         return None
+
+
+def _users(path: Path) -> Iterator[JournalUser]:
+    """Yield the processes that have files of the journal open, by their ids; those of other users are hidden."""
+    folder = Path(os.path.realpath(path.parent))
+    files = {folder / each.name for each in (*files_of(path), path.with_name(LEASES_NAME))}
+    there = {file: _identity(file) for file in files}
+    for number in sorted(int(each.name) for each in Path("/proc").glob("[0-9]*")):
+        with suppress(OSError):  # it has ended, or is another user's
+            if (user := _user(Path(f"/proc/{number}"), folder / path.name, there)) is not None:
+                yield user
+
+
+def _user(process: Path, path: Path, there: Mapping[Path, tuple[int, int] | None]) -> JournalUser | None:
+    opened: dict[tuple[int, int] | None, Path] = {}
+    locks: set[int] = set()
+    for link in (process / "fd").iterdir():
+        with suppress(OSError):  # it was closed
+            file = Path(str(link.readlink()).removesuffix(_DELETED))
+            if file.parent == path.parent:
+                opened[_identity(link)] = file
+                if file.name == LEASES_NAME:
+                    locks |= set(map(int, _LOCK.findall((process / "fdinfo" / link.name).read_text("ascii"))))
+    if there.keys().isdisjoint(opened.values()):
+        return None
+    moved = {file for identity, file in opened.items() if file in there and identity != there[file]}
+    if not set(files_of(path)[1:]).isdisjoint(opened.values()) and there[path] not in opened:
+        moved.add(path)  # whoever has its log open has it open too, wherever it was moved to
+    return JournalUser(int(process.name), _command(process), tuple(sorted(locks)), tuple(sorted(moved)))
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
     try:
-        return [number for number in numbers if are_locked(file, number)]
+        status = file.stat()
     except OSError:
         return None
-    finally:
-        os.close(file)
+    return status.st_dev, status.st_ino
 
 
-def check_journal(facts: JournalFacts, expected: str | None = None) -> list[Remark]:
+def _command(process: Path) -> str:
+    """Return the first words of a process's command line; what follows may be a buyer's code or a key."""
+    words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")[:_COMMAND_WORDS]
+    return " ".join(takewhile(lambda word: word and not word.startswith("-") and "=" not in word, words)) or "?"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Check
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def check_journal(facts: JournalFacts, expected: str | None = None) -> list[Finding]:
     """Judge a journal's health.
 
     Args:
-        facts: what it says.
-        expected: the till that it should belong to; None: any.
+        facts: the journal.
+        expected: the till that it should belong to; None: any, but the reference till only of this machine.
     """
+    path, identity = facts.path, facts.identity
+    results = [
+        Finding.fault("doctor.journal.moved", file=file, process=user.process, command=user.command)
+        for user in facts.users
+        for file in user.moved
+    ]
     if facts.trouble is not None:
-        return [_unusable(facts.path, facts.trouble)]
-    if facts.identity is None:
-        return [Finding(Check.JOURNAL, Level.OK, f"There is no journal in {facts.path.parent} yet.")]
-    said: list[Remark] = []
-    if expected not in (None, facts.identity):
-        text = f"The journal {facts.path} belongs to till {facts.identity!r}, not to {expected!r}: it charges nothing."
-        remedy = "A copied disk or a shared folder? Give each till a data folder of its own."
-        said.append(Finding(Check.JOURNAL, Level.FAULT, text, remedy))
-    if facts.unfinished and facts.till_works is False:
-        text = f"{facts.unfinished} payments wait for the till, which does not work with the journal now."
-        said.append(Finding(Check.JOURNAL, Level.WARNING, text, "Start the till; it settles them by itself."))
-    return said or [Finding(Check.JOURNAL, Level.OK, _sound(facts))]
+        return [*results, _unusable(path, facts.trouble)]
+    if identity is None:
+        return results or [Finding.ok("doctor.journal.none", folder=path.parent)]
+    if expected is None and identity.startswith(_REFERENCE_TILL) and identity != f"{_REFERENCE_TILL}{facts.machine}":
+        other = identity.removeprefix(_REFERENCE_TILL)
+        results.append(Finding.fault("doctor.journal.other_machine", path=path, other=other, machine=facts.machine))
+    if expected not in (None, identity):
+        results.append(Finding.fault("doctor.journal.other_till", path=path, other=identity, till=expected))
+    if facts.unfinished and facts.is_led is False:
+        results.append(Finding.warning("doctor.journal.unfinished", count=facts.unfinished))
+    return results or [Finding.ok("doctor.journal.sound", path=path, till=identity, payments=facts.payments)]
 
 
-def _unusable(path: Path, trouble: JournalError) -> Finding:
+def _unusable(path: Path, trouble: JournalError | OSError) -> Finding:
+    if isinstance(trouble, PermissionError) or isinstance(trouble.__cause__, PermissionError):
+        return Finding.fault("doctor.journal.forbidden", path=path)
     if isinstance(trouble, Damaged):
-        text, remedy = f"The journal {path} is damaged: {trouble}.", "Stop the till, then: payme journal repair"
-    elif isinstance(trouble, TooNew):
-        text, remedy = f"{path}: {trouble}.", "Install the version of payme-plugin that wrote it, or a newer one."
-    else:
-        text = f"The journal {path} can't be read: {trouble}."
-        remedy = "Run payme doctor as the till's user; look at the rights of the folder and at the disk."
-    return Finding(Check.JOURNAL, Level.FAULT, text, remedy)
+        return Finding.fault("doctor.journal.damaged", path=path, reason=trouble)
+    if isinstance(trouble, TooNew):
+        return Finding.fault("doctor.journal.too_new", path=path, reason=trouble)
+    return Finding.fault("doctor.journal.unreadable", path=path, reason=trouble)
 
 
-def _sound(facts: JournalFacts) -> str:
-    process = facts.holders.get(LEADER) or "?"
-    works = {
-        True: f"the till works with it now, process {process}",
-        False: "no till works with it now",
-        None: "its lock can't be read",
-    }
-    return (
-        f"{facts.path} is sound: till {facts.identity}, schema {facts.version}, payments: {facts.payments}; "
-        f"{works[facts.till_works]}."
-    )
+def check_locks(facts: JournalFacts) -> list[Finding]:
+    """Name the processes that use a journal: the leader, those that work on a cancellation, and others."""
+    results = []
+    for user in facts.users:
+        values = {"process": user.process, "command": user.command}
+        rows = set(user.locks) - {LEADER, USERS}
+        if LEADER in user.locks:
+            results.append(Finding.ok("doctor.locks.leader", **values))
+        if rows:
+            results.append(Finding.ok("doctor.locks.lease", numbers=", ".join(map(str, sorted(rows))), **values))
+        if not {LEADER, *rows} & set(user.locks):
+            results.append(Finding.ok("doctor.locks.user", **values))
+    if facts.is_led and not any(LEADER in user.locks for user in facts.users):
+        results.append(Finding.ok("doctor.locks.hidden"))
+    return results or [Finding.ok("doctor.locks.none")]
 
 
-def check_queue(facts: JournalFacts, now_ms: int, *, run_worker: bool) -> Remark:
+def check_queue(facts: JournalFacts, now_ms: int, *, run_worker: bool) -> Finding:
     """Judge how long buyers wait for their money.
 
     Args:
         facts: the journal.
         now_ms: now, Unix milliseconds.
-        run_worker: the till returns money by itself; else ``payme worker`` must run.
+        run_worker: the till delivers cancellations by itself; else ``payme worker`` must run.
     """
-    if facts.trouble is not None:
-        return Unchecked(Check.QUEUE, "the journal can't be used")
     if not facts.live:
-        return Finding(Check.QUEUE, Level.OK, "No cancellation waits.")
+        return Finding.ok("doctor.queue.empty")
     age_ms = max(0, now_ms - min(row.created_at for row in facts.live))
-    last = next((row.last_error for row in facts.live if row.last_error), "")
-    text = f"Cancellations that wait: {len(facts.live)}, the oldest for {_duration(age_ms)}"
-    text += f"; last said: {last}." if last else "."
-    for number in sorted(facts.holders.keys() - {LEADER}):
-        text += f" Process {facts.holders[number] or '?'} works on cancellation {number}."
-    if age_ms < _HOUR_MS:
-        return Finding(Check.QUEUE, Level.OK, text)
-    hint = "" if run_worker else " runWorker is off: is payme worker running?"
-    remedy = f"payme queue list shows why; payme queue deliver tries at once.{hint}"
-    return Finding(Check.QUEUE, Level.WARNING if age_ms < _DAY_MS else Level.FAULT, text, remedy)
-
-
-def _duration(span_ms: int) -> str:
-    for unit_ms, name in ((_DAY_MS, "days"), (_HOUR_MS, "h")):
-        if span_ms >= 2 * unit_ms:
-            return f"{span_ms // unit_ms} {name}"
-    return f"{span_ms // _MINUTE_MS} min"
+    last = next((row.last_error for row in facts.live if row.last_error), message("doctor.no_attempt"))
+    values = {"count": len(facts.live), "age": duration(age_ms), "reason": last}
+    if age_ms < HOUR_MS:
+        return Finding.ok("doctor.queue.pending", **values)
+    level = Finding.warning if age_ms < DAY_MS else Finding.fault
+    return level("doctor.queue.pending" if run_worker else "doctor.queue.without_worker", **values)
 
 
 def check_accounts(facts: JournalFacts, settings: Settings) -> list[Finding]:
-    """Judge whether every cancellation can be sent: with its account's key, to the host that took the payment."""
+    """Judge whether money can be returned: with the key of its merchant account, to the host that took it."""
     urls = {each.pos_id: each.url for each in settings.accounts}
-    said = []
-    for pos_id in sorted({row.pos_id for row in facts.live} - urls.keys()):
-        text = f"Cancellations wait for the key of merchant account {pos_id}, which the settings lack."
-        remedy = f"Add a section [Account {pos_id}] with url and posKey to the settings file."
-        said.append(Finding(Check.ACCOUNTS, Level.WARNING, text, remedy))
-    moved = {(row.pos_id, urlsplit(row.url).hostname) for row in facts.live if row.pos_id in urls}
-    for pos_id, made_at in sorted(moved, key=str):
-        asked_at = urlsplit(urls[pos_id]).hostname
-        if made_at != asked_at:
-            text = f"Cancellations of merchant account {pos_id} were made at {made_at}, and url leads to {asked_at}."
-            remedy = "If it is another server, set url back until they are done."
-            said.append(Finding(Check.ACCOUNTS, Level.WARNING, text, remedy))
-    return said
+    known = urls.keys()
+    pending = Counter(row.pos_id for row in facts.live)
+    results = []
+    for pos_id in sorted((pending.keys() | facts.refundable.keys()) - known):
+        values = {"account": pos_id, "pending": pending[pos_id], "payments": facts.refundable.get(pos_id, 0)}
+        level = Finding.fault if pending[pos_id] else Finding.warning
+        results.append(level("doctor.accounts.no_key", **values))
+    for pos_id, host in sorted({(row.pos_id, urlsplit(row.url).hostname) for row in facts.live}, key=str):
+        if pos_id in known and host != urlsplit(urls[pos_id]).hostname:
+            results.append(Finding.warning("doctor.accounts.other_host", problem=f"{pos_id}: {host}"))
+    return results

@@ -1,214 +1,316 @@
-"""What is said of the way to Payme: each step that was walked, and where it ended."""
+"""The way to Payme: name look-up, connection, TLS and certificate, the server's clock, the merchant account's key.
+
+The first step that fails ends the way. No step takes much longer than ``timeout``, and no money moves: the key is tried
+with a question about a receipt that can't exist.
+"""
 
 from __future__ import annotations
 
+import concurrent.futures
+import logging
+import re
+import socket
+import ssl
+import threading
+from base64 import b64encode
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from email.utils import parsedate_to_datetime
+from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import TYPE_CHECKING, TypeVar
 
-from payme_plugin.doctor.finding import Check, Finding, Level, Remark, Unchecked
-from payme_plugin.paymego import codes
-from payme_plugin.paymego.errors import Fault, ServerError
+from payme_plugin.doctor.finding import DAY_MS, HOUR_MS, Check, Finding, Result, Unchecked, duration
+from payme_plugin.locale import Message, message
+from payme_plugin.log import Log
+from payme_plugin.paymego import receipts
+from payme_plugin.paymego.client import client_of
+from payme_plugin.paymego.connection import Endpoint
+from payme_plugin.paymego.errors import Fault, NotSent, ServerError, TransportError, Unclear
 from payme_plugin.paymego.protocols import Answer
+from payme_plugin.paymego.tls import HOSTNAME_MISMATCH, TlsContext
 from payme_plugin.settings.urls import is_loopback
 
 if TYPE_CHECKING:
-    from payme_plugin.doctor.facts import Outcome, ServerDate, ServerFacts, Stop
-    from payme_plugin.paymego.errors import NotSent, Unclear
+    from collections.abc import Callable
 
-__all__ = ["SERVER_CHECKS", "check_server"]
+    from payme_plugin.clock import Clock
+    from payme_plugin.paymego.call import Outcome
+    from payme_plugin.settings import Settings
 
-SERVER_CHECKS = (Check.NAME, Check.CONNECTION, Check.TLS, Check.CLOCK, Check.KEY, Check.LATENCY)
+__all__ = ["SERVER_CHECKS", "ServerFacts", "bounded", "check_server", "look_at_server"]
 
-_SLOW_STEP_MS = 1_000
-_SLOW_ANSWER_MS = 2_000
-_DAY_MS = 86_400_000
+SERVER_CHECKS = (Check.NAME, Check.CONNECTION, Check.TLS, Check.CLOCK, Check.KEY)
+
+_NO_SUCH_RECEIPT = "0" * 24
+"""A valid id of a receipt that does not exist: Payme's ids contain their time, and this one's is 1970."""
+
 _FEW_DAYS = 14
 _CLOCK_WARNING_MS = 30_000
-_CLOCK_FAULT_MS = 3_600_000
-_CUT_MS = 1_000
-"""What a header ``Date`` leaves out: the part of a second."""
+_SECOND_MS = 1_000
+"""The precision of a ``Date`` header."""
 
-_NO_SUCH_RECEIPT = frozenset({-31602, -31003, -31008})
-"""Codes for a receipt that is not there: whoever hears one was let in."""
+_KEY_ACCEPTED = frozenset({-31602, -31003, -31008})
+"""Codes for a receipt that does not exist: an answer with one was authorised."""
+_KEY_REFUSED = -32504
+_ACCOUNT_UNKNOWN = -31601
 
-_WRONG_KEY = -32504
-_UNKNOWN_KASSA = -31601
-
-# OpenSSL's numbers of what may be wrong with a certificate (X509_V_ERR_*).
-_CERTIFICATE_REMEDIES = {
-    9: "Set the till's clock.",
-    10: "Look at the till's clock. Where it is right, whoever runs the server must renew the certificate.",
-    **dict.fromkeys(
-        (2, 18, 19, 20, 21),
-        "Bring the package ca-certificates up to date. Where the site has an authority of its own, name its "
-        "certificates in caFile. Else somebody listens in on the way: tell those who run the network.",
-    ),
-    **dict.fromkeys((62, 64), "Look at url: it must have the name that the certificate was made out to."),
+# OpenSSL's X509_V_ERR_* numbers.
+_CERTIFICATE_FAULTS = {
+    9: "doctor.tls.not_yet_valid",
+    10: "doctor.tls.expired",
+    **dict.fromkeys((2, 18, 19, 20, 21), "doctor.tls.untrusted"),
+    **dict.fromkeys((HOSTNAME_MISMATCH, 64), "doctor.tls.other_host"),
 }
+_NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
+
+_T = TypeVar("_T")
 
 
-def check_server(facts: ServerFacts) -> list[Remark]:
-    """Judge every step of the way; what lies behind its end is unchecked."""
-    said: list[Remark] = [_check_name(facts)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerFacts:
+    """How far the way to Payme leads; what is behind a failed step keeps its default.
+
+    Attributes:
+        host: name or address of the server, or of the proxy.
+        port: its port.
+        is_proxied: they are those of a proxy.
+        is_https: requests are encrypted.
+        addresses: what the name stands for.
+        is_connected: its port accepts a connection.
+        protocol: e.g. ``TLSv1.3``.
+        certificate_end_ms: when the server's verified certificate ends, Unix milliseconds.
+        ahead_ms: by how much this machine's clock is ahead of the ``Date`` of the server; None: it sent none.
+        doubt_ms: by how much that may be wrong because of the time the answer took.
+        outcome: the answer to the request with the key, or why there is none.
+        error: why the last step failed.
+    """
+
+    host: str
+    port: int
+    is_proxied: bool = False
+    is_https: bool = True
+    addresses: tuple[str, ...] = ()
+    is_connected: bool = False
+    protocol: str = ""
+    certificate_end_ms: int | None = None
+    ahead_ms: int | None = None
+    doubt_ms: int = 0
+    outcome: Outcome | None = None
+    error: Exception | None = None
+
+
+def bounded(limit_s: float | None, work: Callable[[], _T]) -> _T:
+    """Return what ``work`` returns, or raise what it raises; work that hangs is left to a daemon thread.
+
+    Raises:
+        TimeoutError: it takes longer than ``limit_s`` seconds.
+    """
+    future: concurrent.futures.Future[_T] = concurrent.futures.Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - the caller gets it
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="payme-doctor", daemon=True).start()
+    try:
+        return future.result(limit_s)
+    except concurrent.futures.TimeoutError as error:  # not the built-in one before Python 3.11
+        raise TimeoutError from error
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Look
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def look_at_server(settings: Settings, clock: Clock, log: logging.Logger | None = None) -> ServerFacts:
+    """Go the way to the server of ``settings`` as far as it leads.
+
+    Args:
+        settings: the merchant account and its server.
+        clock: time.
+        log: where the request is logged; None: nowhere.
+
+    Money effect: none.
+    """
+    endpoint = Endpoint.of(settings.url, settings.proxy)
+    first = settings.proxy or endpoint
+    is_https = endpoint.scheme == "https"
+    facts = ServerFacts(
+        host=first.host.strip("[]"),
+        port=first.port or (443 if is_https else 80),
+        is_proxied=settings.proxy is not None,
+        is_https=is_https,
+    )
+    timeout_s = settings.timeout_s
+    for limit_s, step in (
+        (timeout_s, _look_up),
+        (timeout_s, partial(_connect, timeout_s)),
+        (2 * timeout_s + 1, partial(_greet, clock, settings, endpoint)),  # a handshake and one answer
+        (2 * timeout_s + 1, partial(_ask, clock, settings, log)),  # it ends at its own deadline, ``timeout_s``
+    ):
+        try:
+            facts = bounded(limit_s, partial(step, facts))
+        except Exception as error:  # noqa: BLE001 - whatever the layers below raise ends the way
+            return replace(facts, error=error.with_traceback(None))
+    return facts
+
+
+def _look_up(facts: ServerFacts) -> ServerFacts:
+    found = socket.getaddrinfo(facts.host, facts.port, type=socket.SOCK_STREAM)
+    return replace(facts, addresses=tuple(dict.fromkeys(str(address[0]) for *_, address in found)))
+
+
+def _connect(timeout_s: float, facts: ServerFacts) -> ServerFacts:
+    socket.create_connection((facts.host, facts.port), timeout_s).close()
+    return replace(facts, is_connected=True)
+
+
+def _greet(clock: Clock, settings: Settings, endpoint: Endpoint, facts: ServerFacts) -> ServerFacts:
+    """Verify the server's certificate and read its ``Date``; a server may refuse to send one."""
+    login = None if settings.proxy is None else settings.proxy.login
+    headers = {} if login is None else {"Proxy-Authorization": f"Basic {b64encode(login.reveal().encode()).decode()}"}
+    connection = HTTPConnection(facts.host, facts.port, timeout=settings.timeout_s)
+    if facts.is_https:
+        context = TlsContext(endpoint.host, settings.ca_file).get()
+        context.check_hostname = True  # the client's own leaves addresses to urllib3
+        connection = HTTPSConnection(facts.host, facts.port, timeout=settings.timeout_s, context=context)
+        if facts.is_proxied:
+            connection.set_tunnel(endpoint.host.strip("[]"), endpoint.port or 443, headers)
+            headers = {}
+    with closing(connection):
+        connection.connect()
+        if isinstance(connection.sock, ssl.SSLSocket):
+            certificate = connection.sock.getpeercert() or {}
+            end_s = ssl.cert_time_to_seconds(str(certificate["notAfter"]))
+            facts = replace(facts, protocol=connection.sock.version() or "TLS", certificate_end_ms=end_s * 1000)
+        with suppress(OSError, HTTPException, ValueError, TypeError, OverflowError, IndexError):
+            before_ms = clock.wall_ms()
+            connection.request("HEAD", endpoint.target, headers={**headers, "User-Agent": "payme-plugin"})
+            date = connection.getresponse().headers["Date"]
+            doubt_ms = abs(clock.wall_ms() - before_ms) // 2
+            ahead_ms = before_ms + doubt_ms - int(parsedate_to_datetime(date).timestamp()) * 1000
+            return replace(facts, ahead_ms=ahead_ms, doubt_ms=doubt_ms)
+    return facts
+
+
+def _ask(clock: Clock, settings: Settings, log: logging.Logger | None, facts: ServerFacts) -> ServerFacts:
+    # A logger of the tree would print its warnings if no logging is set up.
+    log = log or logging.Logger("payme.doctor", logging.CRITICAL)  # noqa: LOG001
+    with closing(client_of(settings, clock, Log(log))) as client:
+        call = client.begin("receipts.check", receipts.by_id(_NO_SUCH_RECEIPT), clock.monotonic() + settings.timeout_s)
+        try:
+            return replace(facts, outcome=call.answer())
+        except (NotSent, ServerError, Unclear) as failure:
+            return replace(facts, outcome=failure.with_traceback(None))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Check
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def check_server(facts: ServerFacts, now_ms: int) -> list[Result]:
+    """Judge every step; those behind the end of the way are unchecked.
+
+    Args:
+        facts: how far the way leads.
+        now_ms: now, Unix milliseconds.
+    """
+    results: list[Result] = [_check_name(facts)]
     if facts.addresses:
-        said.append(_check_connection(facts))
-    if facts.connect_ms is not None:
-        said.append(_check_tls(facts))
-    if _is_greeted(facts):
-        said += [_check_clock(facts.date), *_check_key(facts)]
-    told = {each.check for each in said}
-    stop = facts.stop
-    reason = "the step before it failed" if stop is None else f"the way to the server ends at: {stop.check.value}"
-    return said + [Unchecked(check, reason) for check in SERVER_CHECKS if check not in told]
-
-
-def _is_greeted(facts: ServerFacts) -> bool:
-    return facts.connect_ms is not None and (not facts.is_https or facts.certificate is not None)
+        results.append(_check_connection(facts))
+    if facts.is_connected:
+        results.append(_check_tls(facts, now_ms))
+    if facts.outcome is not None:
+        results += [_check_clock(facts), _check_key(facts.outcome)]
+    checked = [each.check for each in results]
+    reason = message("doctor.way_ends", check=checked[-1].value)
+    return results + [Unchecked(check, reason) for check in SERVER_CHECKS if check not in checked]
 
 
 def _check_name(facts: ServerFacts) -> Finding:
+    values = {"host": facts.host, "setting": _setting(facts), "addresses": ", ".join(facts.addresses)}
     if not facts.addresses:
-        text = f"{_first(facts, 'The server is not found')}: {_why(facts.stop)}."
-        remedy = (
-            f"Look at {_setting(facts)}, at the network cable or modem, and at the name servers in /etc/resolv.conf."
-        )
-        return Finding(Check.NAME, Level.FAULT, text, remedy)
+        return Finding.fault("doctor.name.not_found", reason=_reason(facts.error), **values)
     if facts.addresses == (facts.host,):
-        return Finding(Check.NAME, Level.OK, f"{facts.host} is an address, no name has to be looked up.")
-    text = f"{facts.host} is {', '.join(facts.addresses)} ({facts.look_up_ms:.0f} ms)."
-    if facts.look_up_ms > _SLOW_STEP_MS:
-        return Finding(Check.NAME, Level.WARNING, text, "Does the first name server in /etc/resolv.conf answer?")
-    return Finding(Check.NAME, Level.OK, text)
+        return Finding.ok("doctor.name.address", **values)
+    return Finding.ok("doctor.name.found", **values)
 
 
 def _check_connection(facts: ServerFacts) -> Finding:
-    if facts.connect_ms is None:
-        text = f"{_first(facts, 'The server is not reached')}: {_why(facts.stop)}."
-        remedy = f"Look at {_setting(facts)}. A firewall must let the till out to port {facts.port} of {facts.host}."
-        return Finding(Check.CONNECTION, Level.FAULT, text, remedy)
-    text = f"{'The proxy ' * facts.is_proxied}{facts.host} port {facts.port} answers ({facts.connect_ms:.0f} ms)."
-    if facts.connect_ms > _SLOW_STEP_MS:
-        return Finding(Check.CONNECTION, Level.WARNING, text, "The network is slow: look at the modem or the Wi-Fi.")
-    return Finding(Check.CONNECTION, Level.OK, text)
+    values = {"host": facts.host, "port": facts.port, "setting": _setting(facts)}
+    if not facts.is_connected:
+        return Finding.fault("doctor.connection.none", reason=_reason(facts.error), **values)
+    return Finding.ok("doctor.connection.open", **values)
 
 
-def _check_tls(facts: ServerFacts) -> Remark:
+def _check_tls(facts: ServerFacts, now_ms: int) -> Result:
     if not facts.is_https:
-        if not facts.is_proxied and is_loopback(f"http://{_bracketed(facts.host)}"):
-            return Unchecked(Check.TLS, "url is plain http to this machine")
-        text = "url is plain http: everybody on the way can read the kassa's key."
-        return Finding(Check.TLS, Level.WARNING, text, "Let url begin with https:// and take allowPlainHttp out.")
-    certificate, stop = facts.certificate, facts.stop
-    if certificate is None:
-        remedy = _CERTIFICATE_REMEDIES.get(
-            (stop.verify_code or 0) if stop else 0, f"Look at {_setting(facts)} and its port."
-        )
-        return Finding(Check.TLS, Level.FAULT, f"No safe connection: {_why(stop)}.", remedy)
-    left_days = (certificate.expires_at_ms - facts.walked_at_ms) // _DAY_MS
-    end = f"{datetime.fromtimestamp(certificate.expires_at_ms / 1000, tz=timezone.utc):%Y-%m-%d}"
-    subject, rest = (
-        ("the certificates up to the authority's are verified and", "")
-        if certificate.is_chain
-        else ("the certificate is verified and", " (the server's own; this Python does not tell its authorities')")
-    )
-    text = f"{certificate.protocol}; {subject} good for {left_days} more days, to {end}{rest}."
-    if left_days < _FEW_DAYS:
-        remedy = "Whoever runs the server should have renewed it by now; ask before it ends."
-        return Finding(Check.TLS, Level.WARNING, text, remedy)
-    return Finding(Check.TLS, Level.OK, text)
+        host = f"[{facts.host}]" if ":" in facts.host else facts.host
+        if not facts.is_proxied and is_loopback(f"http://{host}"):
+            return Unchecked(Check.TLS, message("doctor.loopback"))
+        return Finding.warning("doctor.tls.plain_http")
+    if facts.certificate_end_ms is None:
+        return _refused_handshake(facts)
+    days = (facts.certificate_end_ms - now_ms) // DAY_MS
+    end = datetime.fromtimestamp(facts.certificate_end_ms / 1000, tz=timezone.utc)
+    level = Finding.warning if days < _FEW_DAYS else Finding.ok
+    return level("doctor.tls.verified", protocol=facts.protocol, days=days, end=f"{end:%Y-%m-%d}")
 
 
-def _check_clock(date: ServerDate | None) -> Remark:
-    if date is None:
-        return Unchecked(Check.CLOCK, "the server told no date")
-    ahead_ms = date.ours_ms - (date.theirs_ms + _CUT_MS // 2)
-    apart_ms = max(0, abs(ahead_ms) - date.doubt_ms - _CUT_MS // 2)
+def _refused_handshake(facts: ServerFacts) -> Finding:
+    error = facts.error
+    if isinstance(error, ssl.SSLCertVerificationError):
+        key = _CERTIFICATE_FAULTS.get(error.verify_code, "doctor.tls.refused")
+        return Finding.fault(key, reason=error.verify_message)
+    if isinstance(error, ssl.SSLError) and error.reason in _NOT_TLS:
+        return Finding.fault("doctor.tls.not_spoken", port=facts.port)
+    if facts.is_proxied and isinstance(error, OSError) and (status := re.search(r"\b\d{3}\b", str(error))):
+        return Finding.fault("doctor.tls.no_tunnel", host=facts.host, status=status[0])
+    return Finding.fault("doctor.tls.failed", reason=_reason(error), setting=_setting(facts))
+
+
+def _check_clock(facts: ServerFacts) -> Result:
+    if facts.ahead_ms is None:
+        return Unchecked(Check.CLOCK, message("doctor.no_date"))
+    ahead_ms = facts.ahead_ms - _SECOND_MS // 2
+    apart_ms = max(0, abs(ahead_ms) - facts.doubt_ms - _SECOND_MS // 2)
     if apart_ms < _CLOCK_WARNING_MS:
-        return Finding(Check.CLOCK, Level.OK, "The till's clock agrees with the server's.")
-    side = "ahead of" if ahead_ms > 0 else "behind"
-    text = f"The till's clock is {_span(apart_ms)} {side} the server's."
-    level = Level.FAULT if apart_ms >= _CLOCK_FAULT_MS else Level.WARNING
-    return Finding(Check.CLOCK, level, text, "Set the till's clock and its time zone, and let it keep time by NTP.")
+        return Finding.ok("doctor.clock.right")
+    key = "doctor.clock.ahead" if ahead_ms > 0 else "doctor.clock.behind"
+    return (Finding.fault if apart_ms >= HOUR_MS else Finding.warning)(key, time=duration(apart_ms))
 
 
-def _check_key(facts: ServerFacts) -> list[Remark]:
-    key = facts.key
-    if key is None:
-        # Only a client that could not be made leaves it out.
-        return []
-    latency = (
-        Unchecked(Check.LATENCY, "the server gave no answer")
-        if key.second_ms is None
-        else _check_latency(key.first_ms, key.second_ms, facts.timeout_ms)
-    )
-    return [_judged(key.outcome), latency]
-
-
-def _judged(outcome: Outcome) -> Finding:
-    """Judge what came of the question about a receipt that can't exist."""
-    if isinstance(outcome, Answer):
-        return Finding(Check.KEY, Level.OK, "Payme accepts the kassa's key.")
+def _check_key(outcome: Outcome) -> Finding:
+    """Judge the answer to a question about a receipt that does not exist."""
+    if isinstance(outcome, Answer) or (isinstance(outcome, ServerError) and outcome.code in _KEY_ACCEPTED):
+        return Finding.ok("doctor.key.accepted")
     if isinstance(outcome, ServerError):
-        return _judged_code(outcome.code)
-    if outcome.fault is Fault.HTTP_STATUS:
-        remedy = "Look at url: its path is /api at Payme."
-    elif outcome.fault in {Fault.NOT_JSON, Fault.WRONG_SHAPE, Fault.TOO_LARGE, Fault.FOREIGN_ANSWER}:
-        remedy = "Look at url. A network that asks for a password first (Wi-Fi) answers in the server's place."
-    else:
-        remedy = "Look at the network, and try again."
-    return Finding(Check.KEY, Level.FAULT, f"Payme gives no usable answer: {_why(outcome)}.", remedy)
+        if outcome.code == _KEY_REFUSED:
+            return Finding.fault("doctor.key.refused", code=outcome.code)
+        if outcome.code == _ACCOUNT_UNKNOWN:
+            return Finding.fault("doctor.key.unknown_account", code=outcome.code)
+        return Finding.warning("doctor.key.other_error", code=outcome.code)
+    if outcome.fault in {Fault.NOT_JSON, Fault.WRONG_SHAPE, Fault.TOO_LARGE, Fault.FOREIGN_ANSWER, Fault.HTTP_STATUS}:
+        return Finding.fault("doctor.key.not_payme", reason=outcome.explanation)
+    reason = message("doctor.timeout") if outcome.fault is Fault.TIME_OVER else outcome.explanation
+    return Finding.fault("doctor.key.no_answer", reason=reason)
 
 
-def _judged_code(code: int) -> Finding:
-    entry = codes.find(code)
-    shown = f"error {code}" if entry is None else f"error {code}: {entry.meaning}"
-    if code in _NO_SUCH_RECEIPT:
-        return Finding(Check.KEY, Level.OK, "Payme accepts the kassa's key.")
-    if code == _WRONG_KEY:
-        remedy = (
-            "Compare posId and posKey with the kassa's in the Payme cabinet; url must be the server they are for: "
-            "a test kassa has another one."
-        )
-        return Finding(Check.KEY, Level.FAULT, f"Payme refuses the kassa's key ({shown}).", remedy)
-    if code == _UNKNOWN_KASSA:
-        text, remedy = f"Payme does not serve this kassa ({shown}).", "Ask Payme for the state of the kassa."
-        return Finding(Check.KEY, Level.FAULT, text, remedy)
-    text = f"Whether the key is accepted can't be told: Payme answers with {shown}."
-    return Finding(Check.KEY, Level.WARNING, text, "Try again in some minutes; if it stays, ask Payme.")
-
-
-def _check_latency(first_ms: float, second_ms: float, timeout_ms: int) -> Finding:
-    text = f"An answer takes {second_ms:.0f} ms, with a new connection {first_ms:.0f} ms."
-    if second_ms > min(_SLOW_ANSWER_MS, timeout_ms / 2):
-        remedy = f"The network or Payme is slow; a payment takes several answers, each within {timeout_ms // 1000} s."
-        return Finding(Check.LATENCY, Level.WARNING, text, remedy)
-    return Finding(Check.LATENCY, Level.OK, text)
-
-
-def _why(failure: Stop | NotSent | Unclear | None) -> str:
-    if failure is None:
-        return "it is not known why"
-    if failure.fault is Fault.TIME_OVER:
-        return "no answer within timeout"
-    # What to do about it stands in the remedy.
-    return failure.explanation.removesuffix(": is the till's clock right?")
-
-
-def _first(facts: ServerFacts, words: str) -> str:
-    """Return words about the server, or about the proxy on the way to it."""
-    return words.replace("server", "proxy") if facts.is_proxied else words
+def _reason(error: Exception | None) -> Message | str:
+    if isinstance(error, TimeoutError):
+        return message("doctor.timeout")
+    if isinstance(error, TransportError):
+        return error.explanation
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason
+    return (isinstance(error, OSError) and error.strerror) or type(error).__name__
 
 
 def _setting(facts: ServerFacts) -> str:
     return "proxy" if facts.is_proxied else "url"
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
-def _span(span_ms: int) -> str:
-    for unit_ms, name in ((_DAY_MS, "days"), (3_600_000, "h"), (60_000, "min")):
-        if span_ms >= 2 * unit_ms:
-            return f"{span_ms // unit_ms} {name}"
-    return f"{span_ms // 1_000} s"

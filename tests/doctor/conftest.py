@@ -16,10 +16,8 @@ import trustme
 
 from payme_plugin.clock import SystemClock
 from payme_plugin.doctor import Check, Finding, Level, Report, examine
-from payme_plugin.doctor.configuration import look_at_settings
-from payme_plugin.doctor.limits import Limits
-from payme_plugin.doctor.probe import look_at_server
-from payme_plugin.doctor.server import check_server
+from payme_plugin.doctor.files import look_at_settings
+from payme_plugin.doctor.server import check_server, look_at_server
 from payme_plugin.settings import Settings
 from tests.cli.conftest import KEY
 
@@ -150,14 +148,10 @@ class Till:
         return examine(self.conf, self.folder, SystemClock(), till=till)
 
     def walked(self) -> Report:
-        """Walk the way to Payme alone."""
-        limits = Limits(SystemClock())
-        settings = look_at_settings(self.conf)
+        """Check only the way to Payme."""
+        settings, clock = look_at_settings(self.conf), SystemClock()
         assert isinstance(settings, Settings), settings
-        try:
-            return Report.of(check_server(look_at_server(settings, limits)))
-        finally:
-            limits.close()
+        return Report.of(check_server(look_at_server(settings, clock), clock.wall_ms()))
 
 
 @pytest.fixture
@@ -217,4 +211,4 @@ def level(report: Report, check: Check) -> Level:
 
 
 def unchecked(report: Report) -> dict[Check, str]:
-    return {each.check: each.reason for each in report.unchecked}
+    return {each.check: str(each.reason) for each in report.unchecked}

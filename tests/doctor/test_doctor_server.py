@@ -1,11 +1,10 @@
-"""The way to Payme, walked for real: name, connection, TLS, clock, key, latency."""
+"""The way to Payme, over real connections: name, connection, TLS, clock, key."""
 
 from __future__ import annotations
 
 import datetime as dt
 import socket
 import ssl
-import sys
 import threading
 import time
 from contextlib import closing
@@ -38,7 +37,7 @@ def ends_at(report: Report, check: Check) -> None:
     """Make sure that the way ends in a fault at ``check``, and that nothing behind it is judged."""
     behind = SERVER_CHECKS[SERVER_CHECKS.index(check) + 1 :]
     assert finding(report, check).level is Level.FAULT
-    assert finding(report, check).remedy
+    assert str(finding(report, check).remedy)
     assert set(behind) <= set(unchecked(report))
 
 
@@ -54,20 +53,20 @@ def test_over_https_every_step_is_told(till: Till, good_for: GoodFor, ca_file: P
 
     assert [level(report, check) for check in SERVER_CHECKS] == [Level.OK] * len(SERVER_CHECKS)
     assert report.unchecked == ()
-    assert "good for 100 more days" in finding(report, Check.TLS).text
-    assert finding(report, Check.TLS).text.startswith("TLSv1.")
-    assert payme.methods == ["receipts.check", "receipts.check"], "harmless, and nothing else"
-    assert payme.authorisations == [f"65aa00112233445566778899:{KEY}"] * 2
+    assert "verified and valid for 100 more days" in str(finding(report, Check.TLS).text)
+    assert str(finding(report, Check.TLS).text).startswith("TLSv1.")
+    assert payme.methods == ["receipts.check"], "harmless, and nothing else"
+    assert payme.authorisations == [f"65aa00112233445566778899:{KEY}"]
 
 
-def test_a_way_through_a_proxy_is_told_as_the_proxys(till: Till, good_for: GoodFor, ca_file: Path) -> None:
+def test_a_way_through_a_proxy_is_checked_at_the_proxy(till: Till, good_for: GoodFor, ca_file: Path) -> None:
     proxy = ConnectProxy()
     with closing(proxy), served(good_for("localhost")) as payme:
         till.configure(payme.url, caFile=ca_file, proxy=f"http://user:canary@127.0.0.1:{proxy.port}")
         report = till.walked()
 
     assert [level(report, check) for check in SERVER_CHECKS] == [Level.OK] * len(SERVER_CHECKS)
-    assert "proxy" in finding(report, Check.CONNECTION).text
+    assert f"127.0.0.1 port {proxy.port}" in str(finding(report, Check.CONNECTION).text)
     assert len(proxy.asked) == 2
     assert all(line.startswith("CONNECT localhost:") for line in proxy.asked)
     assert "canary" not in repr(report)
@@ -79,7 +78,7 @@ def test_a_proxy_that_is_not_reached_is_what_the_remedy_names(till: Till, good_f
         report = till.walked()
 
     ends_at(report, Check.CONNECTION)
-    assert finding(report, Check.CONNECTION).remedy.startswith("Look at proxy.")
+    assert str(finding(report, Check.CONNECTION).remedy).startswith("Check proxy.")
 
 
 def test_an_address_without_a_name_is_matched_with_its_certificate(
@@ -90,7 +89,7 @@ def test_an_address_without_a_name_is_matched_with_its_certificate(
         report = till.walked()
 
     assert level(report, Check.TLS) is Level.OK
-    assert "no name has to be looked up" in finding(report, Check.NAME).text
+    assert "no look-up is needed" in str(finding(report, Check.NAME).text)
 
 
 def test_plain_http_to_this_machine_has_no_tls_to_look_at(till: Till, payme: Payme) -> None:
@@ -139,10 +138,10 @@ def bad(good_for: GoodFor, self_signed: ssl.SSLContext) -> dict[str, ssl.SSLCont
 @pytest.mark.parametrize(
     ("cause", "said", "remedy"),
     [
-        ("expired", "it has expired", "must renew the certificate"),
+        ("expired", "has expired", "must renew the certificate"),
         ("self-signed", "self-signed", "caFile"),
-        ("another host", "made out to another host", "Look at url: it must have the name"),
-        ("untrusted", "an authority that this till does not trust", "caFile"),
+        ("another host", "is for another host", "Check url: its host"),
+        ("untrusted", "does not trust the authority", "caFile"),
     ],
 )
 def test_a_certificate_that_is_refused_is_told_with_its_cause_and_the_key_stays_here(
@@ -153,8 +152,8 @@ def test_a_certificate_that_is_refused_is_told_with_its_cause_and_the_key_stays_
         report = till.walked()
 
     ends_at(report, Check.TLS)
-    assert said in finding(report, Check.TLS).text
-    assert remedy in finding(report, Check.TLS).remedy
+    assert said in str(finding(report, Check.TLS).text)
+    assert remedy in str(finding(report, Check.TLS).remedy)
     assert (payme.methods, payme.heads) == ([], 0)
 
 
@@ -166,8 +165,8 @@ def test_a_wrong_name_is_told_for_names_and_addresses_alike(
         till.configure(payme.url.replace("localhost", host), caFile=ca_file)
         report = till.walked()
 
-    assert "made out to another" in finding(report, Check.TLS).text
-    assert "Look at url" in finding(report, Check.TLS).remedy
+    assert "is for another host" in str(finding(report, Check.TLS).text)
+    assert "Check url" in str(finding(report, Check.TLS).remedy)
 
 
 @pytest.mark.parametrize(("days", "wanted"), [(13, Level.WARNING), (14, Level.OK)])
@@ -179,32 +178,7 @@ def test_a_certificate_that_ends_within_two_weeks_is_a_warning(
         report = till.walked()
 
     assert level(report, Check.TLS) is wanted
-    assert f"good for {days} more days" in finding(report, Check.TLS).text
-
-
-@pytest.fixture
-def short_chain(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """A server whose own certificate outlives the intermediate authority's, which has a week left."""
-    now = dt.datetime.now(dt.timezone.utc)
-    monkeypatch.setattr(trustme, "DEFAULT_EXPIRY", now + dt.timedelta(days=7, hours=1))
-    middle = authority.create_child_ca()
-    return context_of(middle.issue_cert("localhost", not_after=now + dt.timedelta(days=100, hours=1)))
-
-
-def test_the_days_left_are_those_of_the_chains_first_end_where_python_tells_the_chain(
-    till: Till, short_chain: ssl.SSLContext, ca_file: Path
-) -> None:
-    with served(short_chain) as payme:
-        till.configure(payme.url, caFile=ca_file)
-        found = finding(till.walked(), Check.TLS)
-
-    if sys.version_info >= (3, 13):
-        assert found.level is Level.WARNING
-        assert "the certificates up to the authority's are verified and good for 7 more days" in found.text
-    else:
-        assert found.level is Level.OK
-        assert "good for 100 more days" in found.text
-        assert "the server's own; this Python does not tell its authorities'" in found.text
+    assert f"valid for {days} more days" in str(finding(report, Check.TLS).text)
 
 
 def test_a_server_without_tls_is_told(till: Till, payme: Payme) -> None:
@@ -212,8 +186,8 @@ def test_a_server_without_tls_is_told(till: Till, payme: Payme) -> None:
     report = till.walked()
 
     ends_at(report, Check.TLS)
-    assert "does not speak TLS on this port" in finding(report, Check.TLS).text
-    assert "port" in finding(report, Check.TLS).remedy
+    assert "does not speak TLS on port" in str(finding(report, Check.TLS).text)
+    assert "port" in str(finding(report, Check.TLS).remedy)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -229,7 +203,7 @@ def test_a_closed_port_ends_the_way_at_the_connection(till: Till) -> None:
 
     assert level(report, Check.NAME) is Level.OK
     ends_at(report, Check.CONNECTION)
-    assert "Connection refused" in finding(report, Check.CONNECTION).text
+    assert "Connection refused" in str(finding(report, Check.CONNECTION).text)
 
 
 def test_a_name_that_is_not_found_ends_the_way_at_the_name(till: Till) -> None:
@@ -237,7 +211,7 @@ def test_a_name_that_is_not_found_ends_the_way_at_the_name(till: Till) -> None:
     report = till.walked()
 
     ends_at(report, Check.NAME)
-    assert "/etc/resolv.conf" in finding(report, Check.NAME).remedy
+    assert "/etc/resolv.conf" in str(finding(report, Check.NAME).remedy)
 
 
 @pytest.fixture
@@ -262,7 +236,7 @@ def test_a_look_up_that_hangs_ends_with_timeout(till: Till) -> None:
 
     assert time.monotonic() - began_at < 4
     ends_at(report, Check.NAME)
-    assert "no answer within timeout" in finding(report, Check.NAME).text
+    assert "no answer within timeout" in str(finding(report, Check.NAME).text)
 
 
 def test_a_server_that_says_nothing_ends_with_timeout(till: Till, payme: Payme) -> None:
@@ -273,7 +247,7 @@ def test_a_server_that_says_nothing_ends_with_timeout(till: Till, payme: Payme) 
 
     assert time.monotonic() - began_at < 4
     ends_at(report, Check.KEY)
-    assert "no answer within timeout" in finding(report, Check.KEY).text
+    assert "no answer within timeout" in str(finding(report, Check.KEY).text)
 
 
 def test_a_handshake_that_hangs_ends_with_timeout(till: Till) -> None:
@@ -282,7 +256,7 @@ def test_a_handshake_that_hangs_ends_with_timeout(till: Till) -> None:
         report = till.walked()
 
     ends_at(report, Check.TLS)
-    assert "no answer within timeout" in finding(report, Check.TLS).text
+    assert "no answer within timeout" in str(finding(report, Check.TLS).text)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -310,7 +284,7 @@ def test_the_tills_clock_is_measured_against_the_servers_date(
     report = till.walked()
 
     assert level(report, Check.CLOCK) is wanted
-    assert side in finding(report, Check.CLOCK).text
+    assert side in str(finding(report, Check.CLOCK).text)
 
 
 def test_a_server_that_tells_no_date_leaves_the_clock_unchecked_and_nothing_else(till: Till, payme: Payme) -> None:
@@ -318,8 +292,8 @@ def test_a_server_that_tells_no_date_leaves_the_clock_unchecked_and_nothing_else
     till.configure(payme.url)
     report = till.walked()
 
-    assert unchecked(report)[Check.CLOCK] == "the server told no date"
-    assert level(report, Check.KEY) is level(report, Check.LATENCY) is Level.OK
+    assert unchecked(report)[Check.CLOCK] == "the server sent no date"
+    assert level(report, Check.KEY) is Level.OK
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -333,10 +307,10 @@ def test_a_server_that_tells_no_date_leaves_the_clock_unchecked_and_nothing_else
         (-31602, Level.OK, "accepts"),
         (-31003, Level.OK, "accepts"),
         (-31008, Level.OK, "accepts"),
-        (-32504, Level.FAULT, "refuses the kassa's key"),
-        (-31601, Level.FAULT, "does not serve this kassa"),
-        (-32400, Level.WARNING, "can't be told"),
-        (-99999, Level.WARNING, "can't be told: Payme answers with error -99999"),
+        (-32504, Level.FAULT, "refuses the key"),
+        (-31601, Level.FAULT, "does not serve this merchant account"),
+        (-32400, Level.WARNING, "does not say"),
+        (-99999, Level.WARNING, "Payme answers with error -99999"),
     ],
 )
 def test_what_the_server_answers_tells_whether_the_key_is_accepted(
@@ -347,8 +321,7 @@ def test_what_the_server_answers_tells_whether_the_key_is_accepted(
     report = till.walked()
 
     assert level(report, Check.KEY) is wanted
-    assert said in finding(report, Check.KEY).text
-    assert level(report, Check.LATENCY) is Level.OK, "it answers, whatever it says"
+    assert said in str(finding(report, Check.KEY).text)
 
 
 def test_a_wrong_key_at_the_sandbox_is_refused(till: Till) -> None:
@@ -357,7 +330,7 @@ def test_a_wrong_key_at_the_sandbox_is_refused(till: Till) -> None:
         report = till.walked()
 
     assert level(report, Check.KEY) is Level.FAULT
-    assert "posId and posKey" in finding(report, Check.KEY).remedy
+    assert "posId and posKey" in str(finding(report, Check.KEY).remedy)
 
 
 @pytest.mark.parametrize(
@@ -376,8 +349,8 @@ def test_a_server_that_is_not_payme_is_told(
     report = till.walked()
 
     ends_at(report, Check.KEY)
-    assert said in finding(report, Check.KEY).text
-    assert remedy in finding(report, Check.KEY).remedy
+    assert said in str(finding(report, Check.KEY).text)
+    assert remedy in str(finding(report, Check.KEY).remedy)
 
 
 def test_without_settings_the_way_is_not_walked(till: Till, payme: Payme) -> None:
