@@ -55,7 +55,11 @@ class GlobalOptions:
         """
         if self.folder is not None:
             return self.folder.absolute()
-        return _DATA_DIR if _DATA_DIR.is_dir() else _users_data() / "payme"
+        try:
+            is_there = _DATA_DIR.is_dir()
+        except PermissionError:  # doctor says so
+            is_there = True
+        return _DATA_DIR if is_there else _users_data() / "payme"
 
     @cached_property
     def language(self) -> str:
