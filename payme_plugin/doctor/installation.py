@@ -19,15 +19,17 @@ from typing import TYPE_CHECKING, Any
 import payme_plugin
 from payme_plugin import PLUGIN_NAME
 from payme_plugin.doctor.finding import Check, Finding, Result, Unchecked
-from payme_plugin.locale import CatalogueUnreadable, load_catalogue, message
+from payme_plugin.locale import CatalogueUnreadable, load_catalogue, message, template_fault
 from payme_plugin.texts import DOMAIN, LANGUAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from payme_plugin.locale import Message
     from payme_plugin.settings import Settings
 
 __all__ = [
+    "CATALOGUES",
     "PackageFacts",
     "PluginFacts",
     "SlipFacts",
@@ -47,7 +49,7 @@ _MARKS: Mapping[str, Callable[[Any], bool]] = {
 }
 _OURS = re.compile(r"~?[a-z]{0,2}yme[-_.]plugin(-[^/]*)?\.(dist|egg)-info", re.IGNORECASE)
 """The metadata of an installation of ours; a failed ``pip uninstall`` leaves it with a changed first letter."""
-_DOMAINS = (DOMAIN, "cli", "doctor")
+CATALOGUES = (DOMAIN, "cli", "doctor", "settings", "slips", "till")
 _SLIP_FILES = ("payme.xml", "payme.en.xml", "payme.uz.xml", "payme.uz-Cyrl.xml", "slip.xsd", "template.xsd", "letters.otb")
 _WIDTH = 32
 
@@ -174,7 +176,7 @@ def look_at_data() -> tuple[str, ...]:
     """Return the packaged files that are missing or can't be read."""
     lost = []
     for language in LANGUAGES:
-        for domain in _DOMAINS:
+        for domain in CATALOGUES:
             try:
                 load_catalogue(language, domain)
             except CatalogueUnreadable:
