@@ -55,9 +55,9 @@ def look_at_settings(conf_file: Path) -> Settings | SettingsError:
 def check_settings(read: Settings | SettingsError, conf_file: Path) -> list[Finding]:
     """Judge the settings: every fault and every warning is a finding."""
     faults = read.faults if isinstance(read, SettingsError) else ()
-    results = [Finding.fault("doctor.settings.fault", problem=fault, file=conf_file) for fault in faults]
+    results = [Finding.fault("doctor.settings.fault", problem=fault.message, file=conf_file) for fault in faults]
     results += [
-        Finding.warning("doctor.settings.warning", problem=warning, file=conf_file)
+        Finding.warning("doctor.settings.warning", problem=warning.message, file=conf_file)
         for warning in read.warnings
         if warning.key != "posKey"  # ``check_modes`` names the file and the command
     ]

@@ -50,15 +50,8 @@ _MARKS: Mapping[str, Callable[[Any], bool]] = {
 _OURS = re.compile(r"~?[a-z]{0,2}yme[-_.]plugin(-[^/]*)?\.(dist|egg)-info", re.IGNORECASE)
 """The metadata of an installation of ours; a failed ``pip uninstall`` leaves it with a changed first letter."""
 CATALOGUES = (DOMAIN, "cli", "doctor", "settings", "slips", "till")
-_SLIP_FILES = (
-    "payme.xml",
-    "payme.en.xml",
-    "payme.uz.xml",
-    "payme.uz-Cyrl.xml",
-    "slip.xsd",
-    "template.xsd",
-    "letters.otb",
-)
+_TEMPLATES = ("payme.xml", "payme.en.xml", "payme.uz.xml", "payme.uz-Cyrl.xml")
+_SLIP_FILES = (*_TEMPLATES, "slip.xsd", "template.xsd", "letters.otb", "letters-bold.otb")
 _WIDTH = 32
 
 

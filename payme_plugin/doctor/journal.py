@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from payme_plugin.doctor.finding import DAY_MS, HOUR_MS, Finding, duration
 from payme_plugin.ledger.connection import files_of
@@ -21,6 +20,7 @@ from payme_plugin.ledger.locks import LEADER, USERS, are_locked
 from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.repair import fault_in
 from payme_plugin.locale import message
+from payme_plugin.settings import return_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -269,15 +269,12 @@ def check_queue(facts: JournalFacts, now_ms: int, *, run_worker: bool) -> Findin
 
 def check_accounts(facts: JournalFacts, settings: Settings) -> list[Finding]:
     """Judge whether money can be returned: with the key of its merchant account, to the host that took it."""
-    urls = {each.pos_id: each.url for each in settings.accounts}
-    known = urls.keys()
+    known = {each.pos_id for each in settings.accounts}
     pending = Counter(row.pos_id for row in facts.live)
     results = []
     for pos_id in sorted((pending.keys() | facts.refundable.keys()) - known):
         values = {"account": pos_id, "pending": pending[pos_id], "payments": facts.refundable.get(pos_id, 0)}
         level = Finding.fault if pending[pos_id] else Finding.warning
         results.append(level("doctor.accounts.no_key", **values))
-    for pos_id, host in sorted({(row.pos_id, urlsplit(row.url).hostname) for row in facts.live}, key=str):
-        if pos_id in known and host != urlsplit(urls[pos_id]).hostname:
-            results.append(Finding.warning("doctor.accounts.other_host", problem=f"{pos_id}: {host}"))
-    return results
+    moved = return_warnings(settings, [(row.pos_id, row.url) for row in facts.live if row.pos_id in known])
+    return results + [Finding.warning("doctor.accounts.other_host", problem=each.message) for each in moved]

@@ -363,4 +363,4 @@ def test_another_host_in_url_while_money_waits_is_a_warning(till: Till, journal:
     found = finding(till.examined(), Check.ACCOUNTS)
 
     assert found.level is Level.WARNING
-    assert "old.example" in str(found.text)
+    assert "made at another host, old.example" in str(found.text)
