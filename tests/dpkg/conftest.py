@@ -41,6 +41,7 @@ COMMANDS = "commands"
 
 EARLIER = "0.0.9"
 """The version that an upgrade begins with: this one, with another template and another switch."""
+EARLIER_CHANGES = {"payme.xml": "<!-- earlier -->\n", "payme.ini": "; earlier\n"}
 
 # What a shop's virtual environments add to the path is no part of a till.
 ENVIRONMENT = {
@@ -104,7 +105,7 @@ class Repository:
         folder: what it holds.
         source: the copy of this checkout that was built.
         changes: the description of the build.
-        version: the version that was built.
+        version: the version that was built, without its epoch.
         environment: lets commands, and so apt, see this repository and no other.
     """
 
@@ -130,18 +131,19 @@ def _build(source: Path) -> Path:
     return changes
 
 
-def _earlier(package: Path, folder: Path) -> None:
-    """Make an earlier version of a package: another template and another switch, no man page."""
-    tree = folder / "earlier"
+def repacked(package: Path, folder: Path, version: str, changes: Mapping[str, str]) -> Path:
+    """Make another version of a package in ``folder``: ``changes`` has what is added to which files."""
+    tree = folder / "tree"
     done("dpkg-deb", "-R", str(package), str(tree))
     control = tree / "DEBIAN/control"
-    control.write_text(re.sub(r"(?m)^Version: .*$", f"Version: {EARLIER}", control.read_text()), encoding="utf-8")
-    for path in (TEMPLATE, SWITCH):
-        there = tree / path.relative_to("/")
-        comment = "<!-- earlier -->\n" if path == TEMPLATE else "; earlier\n"
-        there.write_text(there.read_text(encoding="utf-8") + comment, encoding="utf-8")
-    done("dpkg-deb", "--root-owner-group", "-b", str(tree), str(folder / f"artix-payme_{EARLIER}_all.deb"))
+    control.write_text(re.sub(r"(?m)^Version: .*$", f"Version: 1:{version}", control.read_text()), encoding="utf-8")
+    for name, more in changes.items():
+        with (tree / name).open("a", encoding="utf-8") as file:
+            file.write(more)
+    made = folder / f"artix-payme_{version}_all.deb"
+    done("dpkg-deb", "--root-owner-group", "-b", str(tree), str(made))
     shutil.rmtree(tree)
+    return made
 
 
 def _apt_sees(folder: Path) -> dict[str, str]:
@@ -183,7 +185,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]
     changes = _build(source)
     (package,) = folder.glob("*.deb")
     version = package.name.split("_")[1]
-    _earlier(package, folder)
+    additions = {f"usr/share/artix-payme/{name}": text for name, text in EARLIER_CHANGES.items()}
+    repacked(package, folder, EARLIER, additions)
     (folder / "Packages").write_text(done("apt-ftparchive", "packages", ".", cwd=folder), encoding="utf-8")
     environment = _apt_sees(folder)
     done("aptitude", "update", environment=environment)
@@ -223,11 +226,10 @@ class Till:
     repository: Repository
 
     def preseed(self, **answers: str) -> None:
-        """Give answers ahead: ``payment_type``, ``url``, ``pos_id``, ``pos_key``."""
-        kinds = {"pos_key": "password"}
+        """Give answers ahead: ``paymentType``, ``url``, ``posId``, ``posKey``."""
+        kinds = {"posKey": "password"}
         lines = [
-            f"artix-payme artix-payme/{name.replace('_', '-')} {kinds.get(name, 'string')} {value}\n"
-            for name, value in answers.items()
+            f"artix-payme artix-payme/{name} {kinds.get(name, 'string')} {value}\n" for name, value in answers.items()
         ]
         done("debconf-set-selections", stdin="".join(lines))
 
@@ -242,9 +244,8 @@ class Till:
         return self.done("aptitude", "install", "artix-payme")
 
     def change_to(self, version: str) -> str:
-        """Upgrade or downgrade, with what an unattended upgrade of a till says of edited files."""
-        keep = ("-o", "DPkg::Options::=--force-confold")
-        return self.done("aptitude", "-y", *keep, "install", f"artix-payme={version}")
+        """Upgrade or downgrade."""
+        return self.done("aptitude", "-y", "install", f"artix-payme=1:{version}")
 
     def unpack(self, version: str | None = None) -> str:
         """Install without apt, which takes its time; return all that was said."""
@@ -274,7 +275,7 @@ class Till:
     def has_current_version(self) -> bool:
         """Whether the version that was built from this checkout is installed and configured."""
         return run("dpkg-query", "-W", "-f", "${db:Status-Abbrev}${Version}", "artix-payme").out == (
-            f"ii {self.repository.version}"
+            f"ii 1:{self.repository.version}"
         )
 
     def values(self) -> dict[str, str]:
@@ -287,7 +288,7 @@ class Till:
         text = CONF.read_text(encoding="utf-8")
         for given, wanted in {
             ";runWorker = 1": "runWorker = 0",
-            ";payDuration = 300000": "payDuration = 300",
+            ";payDuration = 300000": "payDuration = 1000",
             ";frequency = 10000": "frequency = 100",
         }.items():
             assert given in text
@@ -307,7 +308,7 @@ class Till:
         """Leave nothing of the package and of a test."""
         if self.state:
             DATA.mkdir(parents=True, exist_ok=True)
-            (DATA / "purge-anyway").touch()
+            (DATA / "remove-anyway").touch()
             run("dpkg", *DPKG_OPTIONS, "--purge", "--force-remove-reinstreq", "artix-payme")
         run("debconf-communicate", "artix-payme", stdin="PURGE\n")
         shutil.rmtree(LINUXCASH, ignore_errors=True)
@@ -376,11 +377,10 @@ class SharedInstallation:
     def _put_back(self) -> None:
         shutil.rmtree(LINUXCASH)
         shutil.copytree(self.copy, LINUXCASH)
-        answers = {name.replace("_", "-"): value for name, value in self.answers.items()}
         # After an installation debconf remembers every answer but the key, and will ask each question again.
-        del answers["pos-key"]
-        orders = ["RESET artix-payme/pos-key", *(f"SET artix-payme/{name} {value}" for name, value in answers.items())]
-        orders += [f"FSET artix-payme/{name} seen false" for name in (*answers, "pos-key")]
+        answers = {**self.answers, "posKey": ""}
+        orders = [f"SET artix-payme/{name} {value}" for name, value in answers.items()]
+        orders += [f"FSET artix-payme/{name} seen false" for name in answers]
         done("debconf-communicate", "artix-payme", stdin="".join(f"{order}\n" for order in orders))
 
 
@@ -394,7 +394,7 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture(scope="session")
 def answers(sandbox: Sandbox) -> dict[str, str]:
     """The four answers for the merchant account of the sandbox."""
-    return {"payment_type": "7", "url": sandbox.url, "pos_id": sandbox.pos_id, "pos_key": sandbox.pos_key}
+    return {"paymentType": "7", "url": sandbox.url, "posId": sandbox.pos_id, "posKey": sandbox.pos_key}
 
 
 @pytest.fixture(scope="session")

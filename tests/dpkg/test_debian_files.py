@@ -89,18 +89,19 @@ def test_every_question_is_asked_in_russian_and_in_english() -> None:
     template, catalogue = read("artix-payme.templates"), read("po/ru.po")
     questions = re.findall(r"(?m)^Template: artix-payme/(.+)$", template)
 
-    assert questions == ["payment-type", "url", "pos-id", "pos-key", "unusable"]
+    assert questions == ["paymentType", "url", "posId", "posKey", "unusable"]
     assert len(re.findall(r"(?m)^_Description: ", template)) == len(questions)
-    assert len(re.findall(r'(?m)^msgstr "[^"]*[а-яё]', catalogue)) + catalogue.count('msgstr ""\n"') - 1 == (
-        catalogue.count("\nmsgid ") - 1
-    )
+    translated = re.findall(r"(?ms)^msgid (.+?)^msgstr (.+?)(?:^$|\Z)", catalogue)[1:]
+    assert len(translated) == catalogue.count("\nmsgid ") - 1
+    for english, russian in translated:
+        assert re.search("[а-яё]", russian) or english == russian == '"${problems}"\n'
     assert "fuzzy" not in catalogue
 
 
 def test_the_key_is_asked_as_a_password_and_the_address_is_offered() -> None:
     template = read("artix-payme.templates")
 
-    assert "Template: artix-payme/pos-key\nType: password\n" in template
+    assert "Template: artix-payme/posKey\nType: password\n" in template
     assert "Template: artix-payme/url\nType: string\nDefault: https://checkout.paycom.uz/api\n" in template
 
 
@@ -125,7 +126,7 @@ def test_package_and_distribution_have_the_same_version() -> None:
     version = re.search(r'(?m)^version = "([^"]+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
     assert version is not None
-    assert read("changelog").startswith(f"artix-payme ({version[1]}) ")
+    assert read("changelog").startswith(f"artix-payme (1:{version[1]}) ")
     assert f'"payme-plugin {version[1]}"' in read("payme.1")
 
 

@@ -18,7 +18,7 @@ COMMANDS = [line for block in re.findall(r"(?ms)^```sh\n(.*?)^```$", PAGE) for l
 
 
 def test_the_page_has_the_commands_of_the_manual() -> None:
-    assert COMMANDS[0] == "aptitude install artix-payme"
+    assert COMMANDS[:2] == ["aptitude update", "aptitude install artix-payme"]
     assert "dpkg-reconfigure artix-payme" in COMMANDS
 
 
@@ -27,6 +27,12 @@ def test_the_answers_that_are_given_ahead_are_those_of_the_package() -> None:
     asked = re.findall(r"(?m)^Template: (artix-payme/.+)\nType: (string|password)$", templates)
 
     assert re.findall(r"(?m)^artix-payme (\S+) (string|password) ", PAGE) == asked
+
+
+def test_who_replaces_the_old_module_gives_one_of_these_answers_ahead() -> None:
+    page = (ROOT / "docs/ru/replace.md").read_text(encoding="utf-8")
+
+    assert re.findall(r"(?m)^artix-payme (\S+) (string|password) ", page) == [("artix-payme/paymentType", "string")]
 
 
 @pytest.mark.dpkg

@@ -52,7 +52,7 @@ def test_only_the_settings_file_has_the_key_and_only_its_owner_may_read_it() -> 
     assert places_of(KEY) == [str(CONF)]
     assert stat.S_IMODE(CONF.stat().st_mode) == 0o600
     assert stat.S_IMODE(DATA.stat().st_mode) == 0o700
-    assert done("debconf-communicate", "artix-payme", stdin="GET artix-payme/pos-key\n").strip() == "0"
+    assert done("debconf-communicate", "artix-payme", stdin="GET artix-payme/posKey\n").strip() == "0"
 
 
 @pytest.mark.usefixtures("installed")

@@ -37,7 +37,7 @@ def test_a_downgrade_and_an_upgrade_keep_settings_journal_and_edited_files(insta
     template = rewrite(TEMPLATE, TEMPLATE.read_text(encoding="utf-8").replace("<!-- earlier -->", "<!-- mine -->"))
     switch = rewrite(SWITCH, "[plugins]\npayme = off\n")
     conf = rewrite(CONF, CONF.read_text(encoding="utf-8").replace(";timeout = 10", "timeout=9 ") + "; mine")
-    installed.preseed(payment_type="99", url="http://elsewhere/", pos_id="other", pos_key="otherkey")
+    installed.preseed(paymentType="99", url="http://elsewhere/", posId="other", posKey="otherkey")
 
     installed.change_to(installed.repository.version)
 
@@ -63,8 +63,8 @@ def test_an_upgrade_replaces_unedited_files_and_restores_deleted_settings_withou
     assert SWITCH.read_text(encoding="utf-8") == "[plugins]\npayme = on\n"
     assert till.values() == {
         "url": f'"{answers["url"]}"',
-        "posId": f'"{answers["pos_id"]}"',
-        "paymentType": answers["payment_type"],
+        "posId": f'"{answers["posId"]}"',
+        "paymentType": answers["paymentType"],
     }
     assert DATA.is_dir()
 
