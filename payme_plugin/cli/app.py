@@ -59,6 +59,10 @@ class _Payme(Group):
         if module is None:
             return None
         try:
+            if cmd_name != "doctor":
+                # Another program's package may have one of these names; the plugin that needs them is loaded later.
+                from hookspecs import PosPlugins as _PosPlugins  # noqa: F401, PLC0415
+                from slips import SlipError as _SlipError  # noqa: F401, PLC0415
             loaded = import_module(f"payme_plugin.cli.{module}")
         except Exception:
             _refuse_foreign_packages()
@@ -182,8 +186,7 @@ def _logged(folder: Path, error: Exception) -> Path | None:
     """
     import logging  # noqa: PLC0415 - internal errors only
 
-    from payme_plugin.cli.journal import journal_identity  # noqa: PLC0415
-    from payme_plugin.cli.log_place import command_log, log_path  # noqa: PLC0415
+    from payme_plugin.cli.files import command_log, journal_identity, log_path  # noqa: PLC0415
     from payme_plugin.log import LOGGER_NAME  # noqa: PLC0415
     from payme_plugin.secret import safe_traceback  # noqa: PLC0415
     from payme_plugin.till import reference_identity  # noqa: PLC0415

@@ -6,7 +6,6 @@ summary. The text of an option has the id of its command and its name: ``cli.hel
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -52,10 +51,16 @@ class Group(Command, click.Group):
         super().__init__(*args, invoke_without_command=True, **kwargs)
         self.callback = _show_help
 
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the commands in the order in which they were added."""
+        return list(self.commands)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Refuse an unknown command with the nearest name; click knows only commands that are loaded."""
+        from difflib import get_close_matches  # noqa: PLC0415 - unknown commands only
+
         name, names = args[0], self.list_commands(ctx)
         if name not in names and not name.startswith("-") and not ctx.resilient_parsing:
             near = next(iter(get_close_matches(name, names, 1)), None)

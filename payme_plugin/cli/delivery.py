@@ -1,6 +1,6 @@
-"""Deliver the cancellations of a journal from the command line, whichever till the journal belongs to.
+"""Delivery of a journal's cancellations from the command line, whichever till the journal belongs to.
 
-Only leases divide the rows between the till, its other workers and a command. Nothing here does recovery.
+Leases divide the rows between the till, its workers and a command. Nothing here does recovery.
 """
 
 from __future__ import annotations
@@ -9,10 +9,13 @@ from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from hookspecs import BaseHost
-from payme_plugin.cli.log_place import command_log, has_log
+from payme_plugin.cli.files import command_log, has_log, unusable
 from payme_plugin.cli.output import UsageFault
 from payme_plugin.clock import SystemClock
 from payme_plugin.delivery.processor import CancellationProcessor
+from payme_plugin.ledger.errors import JournalError
+from payme_plugin.ledger.journal import FILE_NAME
+from payme_plugin.locale import message
 from payme_plugin.operations.host_guard import GuardedHost
 from payme_plugin.paymego import codes
 from payme_plugin.paymego.client import client_of
@@ -39,8 +42,8 @@ class JournalDelivery:
 
     Args:
         host: the till that the journal belongs to.
-        storage: the journal and its locks; whoever opened it closes it.
-        settings: reads the settings of this moment.
+        storage: the journal and its locks; the caller closes it.
+        settings: reads the current settings.
         clock: time.
 
     Raises:
@@ -69,8 +72,7 @@ class JournalDelivery:
         """
         merchants = self.merchants()
         if merchants is None:
-            message = "the settings can't be used any more; `payme settings check` says why"
-            raise UsageFault(message)
+            raise UsageFault(message("cli.settings_unusable"))
         return merchants
 
     def processor(self) -> CancellationProcessor:
@@ -96,25 +98,31 @@ class JournalDelivery:
 
 
 @contextmanager
-def open_delivery(folder: Path, conf_file: Path, identity: str) -> Iterator[JournalDelivery]:
+def open_delivery(
+    folder: Path, conf_file: Path, identity: str, log: AbstractContextManager[None] | None = None
+) -> Iterator[JournalDelivery]:
     """Open the journal in ``folder`` for delivery.
 
     Args:
         folder: where the journal is.
         conf_file: the settings.
         identity: the till that the journal says it belongs to.
+        log: logs while the journal is open; by default into the log of the till or of the folder, if it has one.
 
     Raises:
-        JournalError: the journal can't be used.
+        UsageFault: the journal can't be used.
     """
     clock = SystemClock()
     host = _JournalsHost(identity, folder)
-    with closing(Storage(GuardedHost(host), clock)) as storage:
-        delivery = JournalDelivery(host, storage, SettingsReader(dict, codes, file=conf_file), clock)
-        try:
-            yield delivery
-        finally:
-            delivery.abort_requests()
+    try:
+        with log or log_of(folder, identity, nullcontext()), closing(Storage(GuardedHost(host), clock)) as storage:
+            delivery = JournalDelivery(host, storage, SettingsReader(dict, codes, file=conf_file), clock)
+            try:
+                yield delivery
+            finally:
+                delivery.abort_requests()
+    except JournalError as error:
+        raise unusable(folder / FILE_NAME, error) from error
 
 
 def log_of(folder: Path, identity: str, otherwise: AbstractContextManager[None]) -> AbstractContextManager[None]:

@@ -52,7 +52,7 @@ def doctor(options: GlobalOptions, till: str | None) -> int:
 def _tills_log(folder: Path) -> AbstractContextManager[None] | None:
     """Return what logs the request to Payme if the till has a log; doctor makes none."""
     try:
-        from payme_plugin.cli.log_place import command_log, has_log  # noqa: PLC0415
+        from payme_plugin.cli.files import command_log, has_log  # noqa: PLC0415
 
         return command_log(folder) if has_log(folder) else None
     except Exception:  # noqa: BLE001 - another program's hookspecs, a folder that may not be entered: doctor names both

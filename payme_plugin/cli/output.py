@@ -6,22 +6,20 @@ Everything printed here is escaped, except for texts of the catalogue and what `
 from __future__ import annotations
 
 import errno
-import io
-import json
 import os
 import sys
 from contextlib import suppress
 from datetime import datetime, timezone
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import TYPE_CHECKING
 
 import click
 
 from payme_plugin.cli.options import current_options
-from payme_plugin.locale import escaped
+from payme_plugin.locale import escaped, message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import TextIO
 
     from payme_plugin.locale import Message
@@ -33,11 +31,13 @@ __all__ = [
     "Refusal",
     "Styled",
     "UsageFault",
+    "document_of",
     "echo",
     "echo_document",
     "echo_lines",
     "echo_table",
     "fault",
+    "field_lines",
     "has_colours",
     "iso_time",
     "local_time",
@@ -162,8 +162,28 @@ def echo_lines(text: Message | str) -> None:
         echo(line)
 
 
+def document_of(row: object, names: str) -> dict[str, object]:
+    """Return attributes of a row as JSON: an enum by its value, a time in ISO 8601.
+
+    Args:
+        row: a row of the journal.
+        names: the attributes, separated by blanks; one that ends in ``_at`` is a time.
+    """
+    document: dict[str, object] = {}
+    for name in names.split():
+        value = getattr(row, name)
+        if isinstance(value, Enum):
+            value = value.value
+        elif name.endswith("_at") and value is not None:
+            value = iso_time(value)
+        document[name] = value
+    return document
+
+
 def echo_document(document: object) -> None:
     """Print ``document`` as JSON, without escapes if stdout can take every letter. It raises as ``echo`` does."""
+    import json  # noqa: PLC0415 - not for `payme --version`
+
     text = json.dumps(document, ensure_ascii=False, indent=2)
     text = "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)
     try:
@@ -173,20 +193,34 @@ def echo_document(document: object) -> None:
     echo(Styled(text))
 
 
-def echo_table(head: Sequence[Message | str], rows: Iterable[Sequence[Message | str]], *, right: Iterable[int]) -> None:
+def echo_table(columns: Sequence[str], rows: Iterable[Sequence[Message | str]], *, right: Iterable[int]) -> None:
     """Print rows in columns as wide as their widest cell. It raises as ``echo`` does.
 
     Args:
-        head: the titles of the columns.
+        columns: the last part of each title's id after ``cli.column.``.
         rows: the cells of each row.
         right: the columns that are aligned to the right.
     """
+    head = [message(f"cli.column.{name}") for name in columns]
     lines = [[_shown(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
-    sides = ["".join(">" if number in set(right) else "<") for number in range(len(widths))]
+    sides = [">" if number in set(right) else "<" for number in range(len(widths))]
     for line in lines:
         cells = (f"{cell:{side}{width}}" for cell, side, width in zip(line, sides, widths, strict=True))
         echo("  ".join(cells).rstrip())
+
+
+def field_lines(fields: Iterable[tuple[str, Message | str | list[str] | None]]) -> Iterator[str]:
+    """Yield names and values in two columns, a line each; the value None is left out.
+
+    Args:
+        fields: the last part of each name's id after ``cli.field.``, and the value, a list if it has several lines.
+    """
+    shown = [(render(message(f"cli.field.{name}")), value) for name, value in fields if value is not None]
+    width = max(len(name) for name, _ in shown)
+    for name, value in shown:
+        for number, line in enumerate(value if isinstance(value, list) else [value]):
+            yield f"{'' if number else name:<{width}}  {_shown(line)}"
 
 
 def fault(text: Message | str) -> None:
@@ -205,7 +239,7 @@ def say(text: str, *, newline: bool = True) -> None:
 
 def _discard(stream: TextIO | None) -> None:
     """Let the rest of a stream go nowhere, because Python flushes it at exit and fails with a code of its own."""
-    with suppress(OSError, ValueError, AttributeError, io.UnsupportedOperation):
+    with suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())  # type: ignore[union-attr]
         os.close(nowhere)

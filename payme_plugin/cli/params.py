@@ -91,7 +91,7 @@ class _PaymentId(_Type):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
         """Return the newest payments of the journal."""
-        from payme_plugin.cli.journal import read_journal  # noqa: PLC0415 - it loads the ledger
+        from payme_plugin.cli.files import read_journal  # noqa: PLC0415 - it loads the ledger
 
         try:
             with read_journal((ctx.find_object(GlobalOptions) or GlobalOptions()).data_dir) as reader:

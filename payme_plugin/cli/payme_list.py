@@ -1,23 +1,27 @@
-"""Payme's own list of the kassa's receipts, page by page."""
+"""Payme's own list of a merchant account's receipts, page by page, and their states in words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from payme_plugin.cli.output import Refusal
+from payme_plugin.cli.output import Refusal, iso_time
+from payme_plugin.locale import message
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.errors import CallFailed
+from payme_plugin.paymego.states import ReceiptState
 
 if TYPE_CHECKING:
     from payme_plugin.clock import Clock
+    from payme_plugin.locale import Message
     from payme_plugin.paymego.protocols import Client
     from payme_plugin.paymego.receipts import ServerReceipt
 
-__all__ = ["ListUnavailable", "account_of", "list_receipts"]
+__all__ = ["ListUnavailable", "account_of", "holds_money", "list_receipts", "receipt_document", "state_in_words"]
 
 _MOST_PAGES = 20_000
 _LONGEST_ACCOUNT = 100
+_WITHOUT_MONEY = frozenset({ReceiptState.CREATED, ReceiptState.CANCELLED})
 
 
 class ListUnavailable(Refusal):
@@ -25,23 +29,21 @@ class ListUnavailable(Refusal):
 
 
 def list_receipts(client: Client, clock: Clock, timeout_s: float, begin_ms: int, end_ms: int) -> list[ServerReceipt]:
-    """Return every receipt of the kassa that was created in a span of time, each once, in Payme's order.
+    """Return every receipt that was created in a span of time, each once, in Payme's order.
 
     Args:
-        client: the kassa's client.
+        client: the merchant account's client.
         clock: the clock of its deadlines.
         timeout_s: for each page.
         begin_ms: the span's begin, Unix milliseconds.
         end_ms: its end.
 
     Raises:
-        ListUnavailable: a page did not come, or is no list; or the server sends the same receipts over and over.
-
-    Money effect: none.
+        ListUnavailable: a page did not come, or is not a list; or the server sends the same receipts again and again.
     """
     found: dict[str, ServerReceipt] = {}
     for page in range(_MOST_PAGES):
-        # Receipts that come meanwhile move the pages: whatever comes twice counts once.
+        # Receipts that are created meanwhile move the pages, so one may come twice.
         listed = _page(client, clock, timeout_s, (begin_ms, end_ms, page * receipts.MAX_RECEIPTS))
         fresh = {each.receipt_id: each for each in listed if each.receipt_id is not None}
         is_last = len(listed) < receipts.MAX_RECEIPTS
@@ -50,8 +52,7 @@ def list_receipts(client: Client, clock: Clock, timeout_s: float, begin_ms: int,
         found.update(fresh)
         if is_last:
             return list(found.values())
-    message = "Payme's list of receipts has no end: the server sends the same page again"
-    raise ListUnavailable(message)
+    raise ListUnavailable(message("cli.list_endless"))
 
 
 def _page(client: Client, clock: Clock, timeout_s: float, place: tuple[int, int, int]) -> tuple[ServerReceipt, ...]:
@@ -61,12 +62,11 @@ def _page(client: Client, clock: Clock, timeout_s: float, place: tuple[int, int,
         answer = client.begin("receipts.get_all", params, clock.monotonic() + timeout_s).answer()
         return receipts.receipts_of(answer)
     except CallFailed as failure:
-        message = f"Payme's list of receipts can't be had: {failure}"
-        raise ListUnavailable(message) from failure
+        raise ListUnavailable(message("cli.list_unavailable", reason=failure)) from failure
 
 
 def account_of(receipt: ServerReceipt) -> str | None:
-    """Return what a receipt was made for, ``order_id=1-3-118`` say, as the kassa wrote it; None: it does not say."""
+    """Return the account value of a receipt, e.g. ``order_id=1-3-118``; None if it has none."""
     rows = receipt.raw.get("account")
     entries = [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, Sequence) else []
     for entry in sorted(entries, key=lambda entry: entry.get("main") is not True):
@@ -74,3 +74,28 @@ def account_of(receipt: ServerReceipt) -> str | None:
         if text.isprintable():
             return text[:_LONGEST_ACCOUNT]
     return None
+
+
+def receipt_document(receipt: ServerReceipt) -> dict[str, object]:
+    """Return a receipt of Payme's list as JSON."""
+    created_ms = receipt.create_time_ms
+    return {
+        "receipt_id": receipt.receipt_id,
+        "state": receipt.state,
+        "amount": receipt.amount,
+        "account": account_of(receipt),
+        "created_at": None if created_ms is None else iso_time(created_ms),
+    }
+
+
+def state_in_words(state: int | None) -> Message:
+    """Return a receipt's state in words with its number; None is an answer that can't be used."""
+    if state is None:
+        return message("cli.state.none")
+    known = state in ReceiptState.__members__.values()
+    return message(f"cli.state.{ReceiptState(state).name.lower()}" if known else "cli.state.other", state=state)
+
+
+def holds_money(state: int | None) -> bool:
+    """Return whether a receipt in this state may hold a buyer's money."""
+    return state not in _WITHOUT_MONEY

@@ -1,4 +1,4 @@
-"""``payme queue``: the money that is on its way back to buyers, and what people can do about it."""
+"""``payme queue``: the pending cancellations of a journal, and what an operator can do about them."""
 
 from __future__ import annotations
 
@@ -7,135 +7,340 @@ from typing import TYPE_CHECKING
 import click
 
 from payme_plugin.cli.command import Group
-from payme_plugin.cli.journal import read_journal
+from payme_plugin.cli.delivery import open_delivery
+from payme_plugin.cli.files import existing_data_dir, journal_identity, read_journal
 from payme_plugin.cli.options import GlobalOptions, pass_options
-from payme_plugin.cli.output import ExitCode, Refusal, echo_document, iso_time, local_time, uzs
-from payme_plugin.cli.params import ROW_NUMBER
-from payme_plugin.cli.queue_add import add
-from payme_plugin.cli.queue_close import close
-from payme_plugin.cli.queue_deliver import deliver
-from payme_plugin.cli.queue_rows import age, link_document, outcome_in_words, row_document
-from payme_plugin.cli.status import event_document, story_lines
+from payme_plugin.cli.output import (
+    ExitCode,
+    Refusal,
+    document_of,
+    echo,
+    echo_document,
+    echo_table,
+    fault,
+    field_lines,
+    iso_time,
+    local_time,
+    uzs,
+)
+from payme_plugin.cli.params import PAYMENT_ID, REASON, ROW_NUMBER
+from payme_plugin.cli.payme_list import holds_money, state_in_words
+from payme_plugin.cli.status import event_document, event_lines
+from payme_plugin.cli.till import LANGUAGE, Busy, checked_settings, open_till
 from payme_plugin.clock import SystemClock
-from payme_plugin.ledger.states import Hold
+from payme_plugin.ledger.cancellations import Cancellations
+from payme_plugin.ledger.errors import Conflict
+from payme_plugin.ledger.locks import LEADER, Leases
+from payme_plugin.ledger.states import End, Hold, PaymentState
+from payme_plugin.locale import message
+from payme_plugin.operations.recovery import abandon
+from payme_plugin.paymego.states import ReceiptState
+from payme_plugin.texts import Texts
+from payme_plugin.till import OutcomeUnknown, print_slip, reference_identity
 
 if TYPE_CHECKING:
-    from payme_plugin.ledger.rows import CancellationRow, EventRow, FiscalLinkRow
+    from hookspecs import Slip
+    from payme_plugin.cli.delivery import JournalDelivery
+    from payme_plugin.ledger.rows import CancellationRow, FiscalLinkRow, PaymentRow
+    from payme_plugin.locale import Message
 
 __all__ = ["queue"]
 
-_HELD = {
-    Hold.HOST: "the till says that it has this payment; cancel or refund it there",
-    Hold.OLD: "the payment is older than 7 days; `payme queue add` releases it, `payme queue close` ends it",
-}
+_AGE_UNITS = ((86_400, "days"), (3_600, "hours"), (60, "minutes"))
 
-
+_reason_option = click.option("--reason", type=REASON, metavar="TEXT", required=True)
 queue = Group("queue")
 
 
 @queue.command("list")
 @click.option("--fiscal-links", is_flag=True)
 @pass_options
-def list_(options: GlobalOptions, *, fiscal_links: bool) -> int:
-    """List the cancellations that have not ended, oldest first, and the fiscal receipts that Payme does not have.
-
-    Exit code: 0 told, however many there are, 2 usage, or the journal can't be read.
-    """
-    with read_journal(options.data_dir) as reader:
+def list_(options: GlobalOptions, fiscal_links: bool) -> int:
+    """List what is pending, oldest first."""
+    with read_journal(existing_data_dir(options)) as reader:
         rows = [] if reader is None else [*reader.live_cancellations(), *reader.confirming_cancellations()]
         links = [] if reader is None else reader.live_fiscal_links()
-    now_ms = SystemClock().wall_ms()
     if options.json:
-        documents = (link_document(row, now_ms) for row in links)
-        echo_document(list(documents) if fiscal_links else [row_document(row, now_ms) for row in rows])
+        echo_document([_link_document(row) for row in links] if fiscal_links else [_document(row) for row in rows])
         return int(ExitCode.DONE)
-    _list_cancellations(rows, now_ms)
+    if not fiscal_links:
+        _list_cancellations(rows)
+    if links and not fiscal_links:
+        echo()
+    if links or fiscal_links:
+        echo(message("cli.queue_links" if links else "cli.queue_no_links"))
     if links:
-        click.echo()
-        _list_links(links, now_ms)
+        cells = (
+            (str(row.fiscal_link_id), _age(row), str(row.attempts), row.payment_id, row.last_error) for row in links
+        )
+        echo_table(("id", "age", "tries", "payment", "error"), cells, right={0, 1, 2})
     return int(ExitCode.DONE)
 
 
-def _list_cancellations(rows: list[CancellationRow], now_ms: int) -> None:
+def _list_cancellations(rows: list[CancellationRow]) -> None:
     if not rows:
-        click.echo("No money is on its way back.")
+        echo(message("cli.queue_empty"))
         return
-    click.echo(f"{'Id':>4}  {'Cause':<10}  {'Age':>6}  {'Tries':>5}  {'Payment':<32}  Last error")
+    cells = []
     for row in rows:
-        click.echo(
-            f"{row.cancellation_id:>4}  {row.cause.value:<10}  {age(row, now_ms):>6}  {row.attempts:>5}"
-            f"  {row.payment_id:<32}  {'' if row.confirmed_at is None else 'confirming: '}{row.last_error}".rstrip()
-        )
-
-
-def _list_links(links: list[FiscalLinkRow], now_ms: int) -> None:
-    click.echo("Fiscal receipts that Payme does not have yet:")
-    for row in links:
-        click.echo(f"{age(row, now_ms):>18}  {row.attempts:>5}  {row.payment_id:<32}  {row.last_error}".rstrip())
+        error = row.last_error if row.confirmed_at is None else message("cli.queue_confirming", error=row.last_error)
+        number, cause = str(row.cancellation_id), row.cause.value
+        cells.append((number, cause, _age(row), str(row.attempts), row.payment_id, error))
+    echo_table(("id", "cause", "age", "tries", "payment", "error"), cells, right={0, 2, 3})
 
 
 @queue.command()
 @click.argument("cancellation_id", metavar="ID", type=ROW_NUMBER)
 @pass_options
 def show(options: GlobalOptions, cancellation_id: int) -> int:
-    """Tell everything about one cancellation, live or ended, with the story of its payment.
-
-    Exit code: 0 told, 1 there is no such cancellation, 2 usage, or the journal can't be read.
-    """
-    with read_journal(options.data_dir) as reader:
+    """Show one cancellation, pending or ended, with the events of its payment."""
+    with read_journal(existing_data_dir(options)) as reader:
         row = None if reader is None else reader.cancellation(cancellation_id)
         events = [] if reader is None or row is None else reader.events(row.payment_id)
     if row is None:
-        message = f"there is no cancellation {cancellation_id} in the journal of {options.data_dir}"
-        raise Refusal(message)
-    now_ms = SystemClock().wall_ms()
+        raise _no_cancellation(options, cancellation_id)
     if options.json:
-        echo_document({**_whole_document(row, now_ms), "events": [event_document(event) for event in events]})
-    else:
-        _show(row, events, now_ms)
+        echo_document({**_whole_document(row), "events": [event_document(event) for event in events]})
+        return int(ExitCode.DONE)
+    is_due = row.due_at <= SystemClock().wall_ms()
+    next_try = message("cli.queue_now") if is_due else local_time(row.due_at)
+    ended = None if row.ended_at is None else f"{local_time(row.ended_at)}: {_outcome(row)}"
+    confirming = None if row.confirmed_at is None or ended else local_time(row.confirmed_at)
+    fields = field_lines(
+        [
+            ("cancellation", f"{row.cancellation_id}, {row.cause.value}"),
+            ("payment", row.payment_id),
+            ("amount", uzs(row.amount)),
+            ("payme", message("cli.receipt", receipt_id=row.receipt_id)),
+            ("account", message("cli.account", pos_id=row.pos_id, url=row.url)),
+            ("created", message("cli.queue_created", time=local_time(row.created_at), age=_age(row))),
+            ("tries", message("cli.queue_tries", attempts=row.attempts, error=row.last_error or "-")),
+            ("host_queue", None if row.offered_at is None else local_time(row.offered_at)),
+            ("held", None if row.held is None else message(f"cli.held.{row.held.value}")),
+            ("confirming", confirming and message("cli.queue_confirmed", time=confirming)),
+            ("ended", ended),
+            ("next_try", None if ended else next_try),
+        ]
+    )
+    for line in (*fields, "", *event_lines(events)):
+        echo(line)
     return int(ExitCode.DONE)
 
 
-queue.add_command(add)
-queue.add_command(deliver)
-queue.add_command(close)
+@queue.command()
+@click.option("--until-empty", is_flag=True)
+@pass_options
+def deliver(options: GlobalOptions, until_empty: bool) -> int:
+    """Try the cancellations that are due once each, and tell Payme of the fiscal receipts that wait."""
+    patience_s = checked_settings(options.conf_file).pay_duration_ms / 1000
+    folder = existing_data_dir(options)
+    identity = journal_identity(folder)
+    if identity is None:
+        return _report(options, ([], []), ([], []), is_pending=False)
+    slips: list[Slip] = []
+    is_pending = identity == reference_identity() and _finish_earlier(options, slips)
+    with open_delivery(folder, options.conf_file, identity) as delivery:
+        before = _pending(delivery)
+        processor, merchants = delivery.processor(), delivery.require_merchants()
+        if until_empty:
+            processor.deliver_until_empty(merchants, patience_s)
+        else:
+            processor.deliver_due(merchants)
+        processor.send_links(delivery.require_merchants(), patience_s, due_only=not until_empty)
+        left = _pending(delivery)
+        # What could be read was delivered all the same.
+        if (fault_met := delivery.storage.fault()) is not None:
+            raise fault_met
+    options.result = int(ExitCode.QUEUED if left[0] or is_pending else ExitCode.DONE)
+    for slip in () if options.json else slips:
+        print_slip(slip, echo)
+    return _report(options, before, left, is_pending=is_pending)
 
 
-def _whole_document(row: CancellationRow, now_ms: int) -> dict[str, object]:
+def _finish_earlier(options: GlobalOptions, slips: list[Slip]) -> bool:
+    """Let the reference till finish what was left; return whether a payment is still pending.
+
+    If another command works with the till, that one does it.
+    """
+    try:
+        with open_till(options, slips) as till:
+            return any(receipt.is_open and receipt.is_pending for receipt in till.receipts)
+    except Busy:
+        return False
+    except OutcomeUnknown as error:
+        fault(error.text)
+        return False
+
+
+_Pending = tuple[list["CancellationRow"], list["FiscalLinkRow"]]
+
+
+def _pending(delivery: JournalDelivery) -> _Pending:
+    return delivery.processor().cancellations.live(), delivery.processor().links.live()
+
+
+def _report(options: GlobalOptions, before: _Pending, left: _Pending, *, is_pending: bool) -> int:
+    """Print what ended and what is left, and return the exit code."""
+    still = {row.cancellation_id for row in left[0]}
+    ended = [row.cancellation_id for row in before[0] if row.cancellation_id not in still]
+    still_links = {row.fiscal_link_id for row in left[1]}
+    ended_links = [row.fiscal_link_id for row in before[1] if row.fiscal_link_id not in still_links]
+    if options.json:
+        links = {"ended": ended_links, "left": [_link_document(row) for row in left[1]]}
+        echo_document({"ended": ended, "left": [_document(row) for row in left[0]], "fiscal_links": links})
+    else:
+        echo(message("cli.queue_delivered", ended=len(ended), left=len(still)))
+        if before[1]:
+            echo(message("cli.queue_links_delivered", ended=len(ended_links), left=len(still_links)))
+    return int(ExitCode.QUEUED if left[0] or is_pending else ExitCode.DONE)
+
+
+@queue.command()
+@click.argument("payment_id", type=PAYMENT_ID)
+@_reason_option
+@pass_options
+def add(options: GlobalOptions, payment_id: str, reason: str) -> int:
+    """Queue a cancellation for a payment that the till does not have and that recovery no longer handles."""
+    texts = Texts(checked_settings(options.conf_file).language or LANGUAGE)
+    folder = existing_data_dir(options)
+    identity = journal_identity(folder)
+    missing = Refusal(message("cli.no_payment", payment_id=payment_id, path=folder))
+    if identity is None:
+        raise missing
+    with open_delivery(folder, options.conf_file, identity) as delivery:
+        row = delivery.processor().journal.find(payment_id)
+        if row is None:
+            raise missing
+        with Leases(folder).try_acquire(LEADER) as is_alone:
+            if not is_alone:
+                raise Refusal(message("cli.till_runs"))
+            added = _add(delivery, row, reason, texts)
+    options.result = int(ExitCode.DONE)
+    number = None if added is None else added.cancellation_id
+    if options.json:
+        echo_document({"id": number, "payment_id": row.payment_id, "receipt_id": row.receipt_id})
+    elif number is None:
+        echo(message("cli.queue_added_nothing", payment_id=row.payment_id))
+    else:
+        echo(message("cli.queue_added", payment_id=row.payment_id, number=number))
+    return options.result
+
+
+def _add(delivery: JournalDelivery, row: PaymentRow, reason: str, texts: Texts) -> CancellationRow | None:
+    """End the payment, or release its held cancellation; return the cancellation. None: no money can have moved."""
+    journal = delivery.processor().journal
+    cancellations = Cancellations(journal)
+    latest = cancellations.latest_of(row.payment_id)
+    held = latest if latest is not None and latest.ended_at is None and latest.held is Hold.OLD else None
+    is_open = row.state is PaymentState.RECORDED and row.closed_at is None
+    if not (row.state.is_unfinished or row.state is PaymentState.PAID or is_open or held):
+        raise Refusal(message("cli.queue_not_open", payment_id=row.payment_id))
+    if delivery.host.is_recorded(row.payment_id):
+        raise Refusal(message("cli.queue_recorded", payment_id=row.payment_id))
+    try:
+        if held is None:
+            abandon(journal, row, f"queued by hand: {reason}", texts)
+        else:
+            # Begun, so that its age does not hold it again.
+            cancellations.begin(held)
+            cancellations.postpone(held, 0, f"released by hand: {reason}")
+    except Conflict as error:
+        raise Refusal(message("cli.queue_moved_on", payment_id=row.payment_id)) from error
+    return cancellations.latest_of(row.payment_id)
+
+
+@queue.command()
+@click.argument("cancellation_id", metavar="ID", type=ROW_NUMBER)
+@_reason_option
+@pass_options
+def close(options: GlobalOptions, cancellation_id: int, reason: str) -> int:
+    """End a cancellation by hand, whatever Payme says of its receipt."""
+    checked_settings(options.conf_file)
+    folder = existing_data_dir(options)
+    identity = journal_identity(folder)
+    if identity is None:
+        raise _no_cancellation(options, cancellation_id)
+    with open_delivery(folder, options.conf_file, identity) as delivery:
+        row = delivery.processor().journal.cancellation(cancellation_id)
+        if row is None:
+            raise _no_cancellation(options, cancellation_id)
+        with Leases(folder).try_acquire(cancellation_id) as is_ours:
+            if not is_ours:
+                raise Refusal(message("cli.queue_busy", number=cancellation_id))
+            state, row = _end(delivery, row, reason)
+    options.result = int(ExitCode.DONE)
+    if holds_money(state):
+        fault(message("cli.queue_closed_with_money", receipt_id=row.receipt_id, state=state_in_words(state)))
+    if options.json:
+        ended = {"id": row.cancellation_id, "payment_id": row.payment_id, "receipt_id": row.receipt_id}
+        echo_document({**ended, "last_state": state, "outcome": _outcome(row)})
+    else:
+        echo(message("cli.queue_closed", number=row.cancellation_id, outcome=_outcome(row)))
+    return options.result
+
+
+def _end(delivery: JournalDelivery, row: CancellationRow, reason: str) -> tuple[int | None, CancellationRow]:
+    """Ask for the state a last time and end the row; return the state and the ended row."""
+    ended = Refusal(message("cli.queue_ended_already", number=row.cancellation_id))
+    if row.ended_at is not None:
+        raise ended
+    state = delivery.processor().steps.last_state(row, delivery.require_merchants().get(row.pos_id))
+    ended_as = End.CANCELLED if state == ReceiptState.CANCELLED else End.CLOSED
+    try:
+        delivery.processor().cancellations.end(row, ended_as, str(state_in_words(state)), closed_reason=reason)
+    except Conflict as error:
+        raise ended from error
+    return state, delivery.processor().journal.cancellation(row.cancellation_id) or row
+
+
+def _no_cancellation(options: GlobalOptions, cancellation_id: int) -> Refusal:
+    return Refusal(message("cli.no_cancellation", number=cancellation_id, path=options.data_dir))
+
+
+def _age_s(row: CancellationRow | FiscalLinkRow) -> int:
+    return max(0, SystemClock().wall_ms() - row.created_at) // 1000
+
+
+def _age(row: CancellationRow | FiscalLinkRow) -> Message:
+    """Return how old a row is in its largest unit, e.g. ``42 s``, ``5 min``, ``3 h``, ``2 d``."""
+    age_s = _age_s(row)
+    unit_s, unit = next((each for each in _AGE_UNITS if age_s >= each[0]), (1, "seconds"))
+    return message(f"cli.age.{unit}", number=age_s // unit_s)
+
+
+def _outcome(row: CancellationRow) -> str | None:
+    """Return how a cancellation ended, as the journal keeps it; None while it is pending."""
+    if row.ended_as is None:
+        return None
+    if row.closed_reason is not None:
+        return f"closed by hand: {row.closed_reason}; last check: {row.last_error}"
+    return row.last_error
+
+
+def _document(row: CancellationRow) -> dict[str, object]:
     return {
-        **row_document(row, now_ms),
-        "amount": row.amount,
-        "pos_id": row.pos_id,
-        "url": row.url,
-        "request_id": row.request_id or None,
-        "created_at": iso_time(row.created_at),
-        "due_at": iso_time(row.due_at) if row.ended_at is None else None,
-        "offered_at": None if row.offered_at is None else iso_time(row.offered_at),
-        "ended_at": None if row.ended_at is None else iso_time(row.ended_at),
-        "outcome": outcome_in_words(row),
-        "ended_as": None if row.ended_as is None else row.ended_as.value,
-        "closed_reason": row.closed_reason,
+        "id": row.cancellation_id,
+        **document_of(row, "payment_id receipt_id cause"),
+        "confirming": row.confirmed_at is not None and row.ended_at is None,
+        "age_s": _age_s(row),
+        **document_of(row, "attempts held"),
+        "last_error": row.last_error or None,
     }
 
 
-def _show(row: CancellationRow, events: list[EventRow], now_ms: int) -> None:
-    click.echo(f"Cancellation  {row.cancellation_id}, {row.cause.value}")
-    click.echo(f"Payment       {row.payment_id}")
-    click.echo(f"Amount        {uzs(row.amount)}")
-    click.echo(f"Payme         receipt {row.receipt_id}")
-    click.echo(f"Kassa         {row.pos_id} at {row.url}")
-    click.echo(f"Written       {local_time(row.created_at)}, {age(row, now_ms)} ago")
-    click.echo(f"Tries         {row.attempts}{f', the last one: {row.last_error}' if row.last_error else ''}")
-    if row.offered_at is not None:
-        click.echo(f"Host's queue  took it at {local_time(row.offered_at)}")
-    if row.held is not None:
-        click.echo(f"Held          {_HELD[row.held]}")
-    if row.confirmed_at is not None and row.ended_at is None:
-        click.echo(f"Confirming    Payme said cancelled (50) at {local_time(row.confirmed_at)}")
-    if row.ended_at is not None:
-        click.echo(f"Ended         {local_time(row.ended_at)}: {outcome_in_words(row)}")
-    else:
-        click.echo(f"Next try      {'now' if row.due_at <= now_ms else local_time(row.due_at)}")
-    click.echo()
-    for line in story_lines(events):
-        click.echo(line)
+def _whole_document(row: CancellationRow) -> dict[str, object]:
+    return {
+        **_document(row),
+        **document_of(row, "amount pos_id url"),
+        "request_id": row.request_id or None,
+        "created_at": iso_time(row.created_at),
+        "due_at": iso_time(row.due_at) if row.ended_at is None else None,
+        **document_of(row, "offered_at ended_at"),
+        "outcome": _outcome(row),
+        **document_of(row, "ended_as closed_reason"),
+    }
+
+
+def _link_document(row: FiscalLinkRow) -> dict[str, object]:
+    named = {"id": row.fiscal_link_id, **document_of(row, "payment_id receipt_id link")}
+    return {**named, "age_s": _age_s(row), "attempts": row.attempts, "last_error": row.last_error or None}

@@ -1,4 +1,4 @@
-"""``payme reconcile``: the journal against Payme's own list, differences first. It reads and asks, nothing else."""
+"""``payme reconcile``: compares the journal with Payme's own list; it only reads and asks."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import click
 
 from payme_plugin.cli.command import Command
 from payme_plugin.cli.delivery import open_asking_client
-from payme_plugin.cli.journal import read_journal
+from payme_plugin.cli.files import existing_data_dir, read_journal
 from payme_plugin.cli.options import GlobalOptions, pass_options
-from payme_plugin.cli.output import ExitCode, echo_document, fault, iso_time, local_time, uzs
+from payme_plugin.cli.output import ExitCode, echo, echo_document, fault, iso_time, local_time, render, uzs
 from payme_plugin.cli.params import DATE, day_begins_ms
-from payme_plugin.cli.payme_list import account_of, list_receipts
-from payme_plugin.cli.receipt_states import state_in_words
+from payme_plugin.cli.payme_list import account_of, list_receipts, receipt_document, state_in_words
 from payme_plugin.cli.status import status_of
 from payme_plugin.cli.till import checked_settings
 from payme_plugin.clock import SystemClock
+from payme_plugin.locale import message
 from payme_plugin.operations import reconciliation
 
 if TYPE_CHECKING:
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from payme_plugin.ledger.rows import PaymentRow
+    from payme_plugin.locale import Message
     from payme_plugin.operations.reconciliation import Difference, Reconciled
     from payme_plugin.paymego.receipts import ServerReceipt
     from payme_plugin.settings import Settings
 
-__all__ = ["receipt_document", "reconcile"]
+__all__ = ["reconcile"]
 
 _MARGIN_MS = 3_600_000
 """One hour: how far the till's clock and Payme's may be apart."""
@@ -40,25 +41,22 @@ _MARGIN_MS = 3_600_000
 @click.option("--to", "last", type=DATE, metavar="DATE", required=True)
 @pass_options
 def reconcile(options: GlobalOptions, first: date, last: date) -> int:
-    """Compare the journal with Payme's list of the kassa's receipts, from one day to another in local time.
-
-    Exit code: 0 no difference, 1 differences, or Payme's list can't be had, 2 usage or settings.
-    """
+    """Compare the journal with Payme's list of receipts, from one day to another in local time."""
     if last < first:
-        message = f"--from {first} is after --to {last}."
-        raise click.UsageError(message)
+        raise click.UsageError(render(message("cli.days_reversed", first=first, last=last)))
     settings = checked_settings(options.conf_file)
+    folder = existing_data_dir(options)
     begin_ms, end_ms = day_begins_ms(first), day_begins_ms(last + timedelta(days=1))
-    # Payme first: what is paid meanwhile is then in the journal at least.
-    receipts = _listed(options.data_dir, settings, begin_ms, end_ms)
-    payments, live = _stored(options.data_dir)
+    # Payme first, so that a payment made meanwhile is in the journal.
+    receipts = _listed(folder, settings, begin_ms, end_ms)
+    payments, live = _stored(folder)
     ours = [row for row in payments if _is_of(settings, row)]
     others = sum(not _is_of(settings, row) and begin_ms <= row.created_at < end_ms for row in payments)
     found = reconciliation.reconcile(ours, receipts, live, begin_ms=begin_ms, end_ms=end_ms)
     if options.json:
         echo_document(_document(found, settings, (begin_ms, end_ms), others))
     else:
-        _show(found, settings, f"{first} to {last}", others)
+        _show(found, others, message("cli.reconciled", first=first, last=last, **_account(settings)))
     return int(ExitCode.REFUSED if found.differences else ExitCode.DONE)
 
 
@@ -72,7 +70,7 @@ def _stored(folder: Path) -> tuple[list[PaymentRow], frozenset[str]]:
     """Return the journal's payments, and the ids of those with a live cancellation."""
     with read_journal(folder) as reader:
         if reader is None:
-            fault(f"there is no journal in {folder}; Payme's list is compared with nothing")
+            fault(message("cli.reconciled_without_journal", path=folder))
             return [], frozenset()
         return reader.payments(), frozenset(row.payment_id for row in reader.live_cancellations())
 
@@ -85,14 +83,13 @@ def _document(found: Reconciled, settings: Settings, span: tuple[int, int], othe
     return {
         "from": iso_time(span[0]),
         "to": iso_time(span[1]),
-        "pos_id": settings.pos_id,
-        "url": settings.url,
+        **_account(settings),
         "differences": [_difference_document(each) for each in found.differences],
         "returning": [_difference_document(each) for each in found.returning],
         "agreed": found.agreed,
         "in_journal": found.in_journal,
         "at_payme": found.at_payme,
-        "of_other_kassas": others,
+        "of_other_accounts": others,
     }
 
 
@@ -109,42 +106,38 @@ def _difference_document(difference: Difference) -> dict[str, object]:
     }
 
 
-def receipt_document(receipt: ServerReceipt) -> dict[str, object]:
-    """Return a receipt of Payme's list as JSON shows it."""
-    created_ms = receipt.create_time_ms
-    return {
-        "receipt_id": receipt.receipt_id,
-        "state": receipt.state,
-        "amount": receipt.amount,
-        "account": account_of(receipt),
-        "created_at": None if created_ms is None else iso_time(created_ms),
-    }
+def _account(settings: Settings) -> dict[str, object]:
+    return {"pos_id": settings.pos_id, "url": settings.url}
 
 
-def _show(found: Reconciled, settings: Settings, span: str, others: int) -> None:
-    click.echo(f"{span}, kassa {settings.pos_id} at {settings.url}")
-    for title, differences in (("Differences", found.differences), ("On their way back", found.returning)):
+def _show(found: Reconciled, others: int, title: Message) -> None:
+    echo(title)
+    for key, differences in (("cli.differences", found.differences), ("cli.returning", found.returning)):
         if differences:
-            click.echo()
-            click.echo(f"{title}: {len(differences)}")
+            echo()
+            echo(message(key, count=len(differences)))
         for each in differences:
             _show_difference(each)
-    click.echo()
-    click.echo(f"{found.agreed} receipts agree. Differences: {len(found.differences)}.")
-    click.echo(f"Paid, says the journal: {uzs(found.in_journal)}. Payme holds: {uzs(found.at_payme)}.")
+    echo()
+    echo(message("cli.agreed", agreed=found.agreed, differences=len(found.differences)))
+    echo(message("cli.totals", journal=uzs(found.in_journal), payme=uzs(found.at_payme)))
     if others:
-        click.echo(f"Payments of other kassas in this journal, not compared: {others}.")
+        echo(message("cli.other_accounts", count=others))
 
 
 def _show_difference(difference: Difference) -> None:
     payment, receipt = difference.pair.payment, difference.pair.receipt
-    ours = "nothing" if payment is None else f"{status_of(payment.state)} {uzs(payment.amount)}"
-    theirs = "nothing" if receipt is None else f"{state_in_words(receipt.state)} {uzs(receipt.amount or 0)}"
+    nothing = message("cli.nothing")
+    ours = nothing if payment is None else f"{status_of(payment.state)} {uzs(payment.amount)}"
+    state = None if receipt is None else state_in_words(receipt.state)
+    theirs = nothing if receipt is None else message("cli.state_amount", state=state, amount=uzs(receipt.amount or 0))
+    echo(f"  {difference.kind.value:<10}  ", message("cli.difference", journal=ours, payme=theirs))
     times = (None if payment is None else payment.created_at, None if receipt is None else receipt.create_time_ms)
     at_ms = next((time for time in times if time is not None), None)
-    click.echo(f"  {difference.kind.value:<10}  journal: {ours}; Payme: {theirs}")
-    click.echo(f"              receipt {difference.pair.receipt_id}{'' if at_ms is None else f', {local_time(at_ms)}'}")
+    margin = " " * 14
+    when = "" if at_ms is None else f", {local_time(at_ms)}"
+    echo(margin, message("cli.receipt", receipt_id=difference.pair.receipt_id), when)
     if payment is not None:
-        click.echo(f"              payment {payment.payment_id}")
+        echo(margin, message("cli.payment", payment_id=payment.payment_id))
     elif receipt is not None and (account := account_of(receipt)) is not None:
-        click.echo(f"              {account}")
+        echo(margin, account)

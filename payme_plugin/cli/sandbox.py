@@ -7,7 +7,7 @@ import click
 from payme_plugin.cli.command import Command
 from payme_plugin.cli.options import GlobalOptions, pass_options
 from payme_plugin.cli.output import ExitCode, UsageFault, echo, echo_document
-from payme_plugin.cli.stopping import until_stopped
+from payme_plugin.cli.screen import until_stopped
 from payme_plugin.clock import SystemClock
 from payme_plugin.locale import Message, message
 from payme_plugin.sandbox import PortUnavailable, Sandbox

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from payme_plugin.clock import Clock
 
-__all__ = ["Screen", "bar"]
+__all__ = ["Screen", "bar", "until_stopped"]
 
 _MAX_LINE_BYTES = 65_536
 _CLEAR = "\r\x1b[K"
@@ -130,3 +130,19 @@ class Screen:
             return None
         line, _, self._received = self._received.partition(b"\n")
         return line.decode("utf-8", errors="replace").rstrip("\r")
+
+
+@contextmanager
+def until_stopped() -> Iterator[threading.Event]:
+    """Turn Ctrl+C and SIGTERM into an event while the context lasts; only on the main thread."""
+    stopped = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's shape
+        stopped.set()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from payme_plugin.cli.command import Group
-from payme_plugin.cli.journal import read_journal
+from payme_plugin.cli.files import read_journal
 from payme_plugin.cli.options import GlobalOptions, pass_options
 from payme_plugin.cli.output import CommandFailed, ExitCode, Refusal, UsageFault, echo, echo_document, fault, render
 from payme_plugin.conf_file import (

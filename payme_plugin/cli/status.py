@@ -1,4 +1,4 @@
-"""``payme status``: what the journal tells of payments, without changing a byte of it."""
+"""``payme status``: the payments of the journal, without changing a byte of it."""
 
 from __future__ import annotations
 
@@ -7,114 +7,126 @@ from typing import TYPE_CHECKING
 import click
 
 from payme_plugin.cli.command import Command
-from payme_plugin.cli.journal import read_journal
+from payme_plugin.cli.files import existing_data_dir, read_journal
 from payme_plugin.cli.options import GlobalOptions, pass_options
-from payme_plugin.cli.output import ExitCode, Refusal, echo_document, iso_time, local_time, uzs
+from payme_plugin.cli.output import (
+    ExitCode,
+    Refusal,
+    document_of,
+    echo,
+    echo_document,
+    echo_table,
+    field_lines,
+    iso_time,
+    local_time,
+    uzs,
+)
+from payme_plugin.cli.params import DATE, PAYMENT_ID, day_begins_ms
 from payme_plugin.ledger.states import PaymentState
+from payme_plugin.locale import message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import date
 
     from payme_plugin.ledger.rows import EventRow, PaymentRow
 
-__all__ = ["event_document", "payment_document", "payment_lines", "status", "status_of", "story_lines"]
+__all__ = ["event_document", "event_lines", "payment_lines", "status", "status_of"]
 
 _NAMES = {PaymentState.RECORDED: "PAID", PaymentState.PAID: "UNRECORDED"}
+_DEFAULT_LIMIT = 30
 
 
 def status_of(state: PaymentState) -> str:
-    """Return how people read a state: PAID only where the till has the sale, UNRECORDED while it may not have it."""
+    """Return a state's name for operators: PAID only if the till has the sale, UNRECORDED while it may not have it."""
     return _NAMES.get(state, state.name)
 
 
 @click.command(cls=Command)
-@click.argument("payment_id", required=False)
+@click.argument("payment_id", required=False, type=PAYMENT_ID)
+@click.option("--limit", type=click.IntRange(0), default=_DEFAULT_LIMIT, metavar="N", show_default=True)
+@click.option("--since", type=DATE, metavar="DATE")
+@click.option(
+    "--status",
+    "statuses",
+    multiple=True,
+    type=click.Choice([status_of(state) for state in PaymentState], case_sensitive=False),
+    metavar="STATUS",
+)
 @pass_options
-def status(options: GlobalOptions, payment_id: str | None) -> int:
-    """List the payments, newest first; with PAYMENT_ID tell its whole story.
+def status(
+    options: GlobalOptions, payment_id: str | None, limit: int, since: date | None, statuses: tuple[str, ...]
+) -> int:
+    """List the payments, or show one with its events."""
+    folder = existing_data_dir(options)
+    if payment_id is not None:
+        return _show(options, payment_id)
+    since_ms = 0 if since is None else day_begins_ms(since)
+    with read_journal(folder) as reader:
+        rows = [] if reader is None else reader.payments()
+    found = [row for row in rows if row.created_at >= since_ms and (not statuses or status_of(row.state) in statuses)]
+    shown = found[: limit or len(found)]
+    if options.json:
+        echo_document([_payment_document(row) for row in shown])
+    elif not shown:
+        echo(message("cli.no_payments" if not rows else "cli.no_such_payments", path=folder))
+    else:
+        cells = ((local_time(row.created_at), uzs(row.amount), status_of(row.state), row.payment_id) for row in shown)
+        echo_table(("time", "amount", "status", "payment"), cells, right={1})
+        if len(shown) < len(found):
+            echo(message("cli.more_payments", shown=len(shown), found=len(found)))
+    return int(ExitCode.DONE)
 
-    Exit code: 0 told, 1 there is no such payment, 2 usage, or the journal can't be read.
-    """
-    if payment_id is None:
-        return _list(options)
+
+def _show(options: GlobalOptions, payment_id: str) -> int:
     with read_journal(options.data_dir) as reader:
         row = None if reader is None else reader.find(payment_id)
         events = [] if reader is None or row is None else reader.events(payment_id)
     if row is None:
-        message = f"there is no payment {payment_id!r} in the journal of {options.data_dir}"
-        raise Refusal(message)
+        raise Refusal(message("cli.no_payment", payment_id=payment_id, path=options.data_dir))
     if options.json:
-        echo_document({**payment_document(row), "events": [event_document(event) for event in events]})
-    else:
-        for line in payment_lines(row, events):
-            click.echo(line)
+        echo_document({**_payment_document(row), "events": [event_document(event) for event in events]})
+        return int(ExitCode.DONE)
+    for line in payment_lines(row, events):
+        echo(line)
     return int(ExitCode.DONE)
 
 
-def _list(options: GlobalOptions) -> int:
-    with read_journal(options.data_dir) as reader:
-        rows = [] if reader is None else reader.payments()
-    if options.json:
-        echo_document([payment_document(row) for row in rows])
-    elif not rows:
-        click.echo(f"There are no payments in {options.data_dir}.")
-    else:
-        click.echo(f"{'Time':<19}  {'Amount':>14}  {'Status':<10}  Payment")
-        for row in rows:
-            time, name = local_time(row.created_at), status_of(row.state)
-            click.echo(f"{time:<19}  {uzs(row.amount):>14}  {name:<10}  {row.payment_id}")
-    return int(ExitCode.DONE)
+def payment_lines(row: PaymentRow, events: list[EventRow]) -> Iterator[str]:
+    """Yield a payment and its events, line by line."""
+    yield from field_lines(
+        [
+            ("payment", row.payment_id),
+            ("status", status_of(row.state)),
+            ("amount", uzs(row.amount)),
+            ("sale", message("cli.sale", till=row.till, shift=row.shift, number=row.number)),
+            ("stored", None if row.acknowledged_at is None else local_time(row.acknowledged_at)),
+            ("payme", None if row.receipt_id is None else message("cli.receipt", receipt_id=row.receipt_id)),
+            ("cashier", row.message.splitlines() or None),
+        ]
+    )
+    yield ""
+    yield from event_lines(events)
 
 
-def payment_document(row: PaymentRow) -> dict[str, object]:
-    """Return a payment as JSON shows it; the amount is in tiyin."""
+def _payment_document(row: PaymentRow) -> dict[str, object]:
     return {
-        "payment_id": row.payment_id,
-        "receipt_id": row.receipt_id,
-        "amount": row.amount,
+        **document_of(row, "payment_id receipt_id amount"),
         "status": status_of(row.state),
-        "state": row.state.value,
-        "till": row.till,
-        "shift": row.shift,
-        "number": row.number,
-        "message": row.message,
-        "error_code": row.error_code,
-        "cancellation_queued": row.cancellation_queued,
-        "acknowledged_at": None if row.acknowledged_at is None else iso_time(row.acknowledged_at),
-        "created_at": iso_time(row.created_at),
-        "updated_at": iso_time(row.updated_at),
+        **document_of(row, "state till shift number message error_code cancellation_queued"),
+        **document_of(row, "acknowledged_at created_at updated_at"),
     }
 
 
 def event_document(event: EventRow) -> dict[str, object]:
-    """Return a line of a payment's story as JSON shows it."""
-    return {
-        "at": iso_time(event.at_ms),
-        "at_ms": event.at_ms,
-        "before": None if event.before is None else event.before.value,
-        "state": None if event.after is None else event.after.value,
-        "text": event.text,
-    }
+    """Return an event as JSON."""
+    state = None if event.after is None else event.after.value
+    times = {"at": iso_time(event.at_ms), "at_ms": event.at_ms}
+    return {**times, **document_of(event, "before"), "state": state, "text": event.text}
 
 
-def payment_lines(row: PaymentRow, events: list[EventRow]) -> Iterator[str]:
-    """Yield a payment and its story as people read them, line by line."""
-    yield f"Payment  {row.payment_id}"
-    yield f"Status   {status_of(row.state)}"
-    yield f"Amount   {uzs(row.amount)}"
-    yield f"Sale     {row.till}, shift {row.shift}, receipt {row.number}"
-    if row.acknowledged_at is not None:
-        yield f"Stored   by the till at {local_time(row.acknowledged_at)}"
-    if row.receipt_id is not None:
-        yield f"Payme    receipt {row.receipt_id}"
-    for number, line in enumerate(row.message.splitlines()):
-        yield f"{'' if number else 'Cashier':<7}  {line}"
-    yield ""
-    yield from story_lines(events)
-
-
-def story_lines(events: list[EventRow]) -> Iterator[str]:
-    """Yield a story line by line; the day stands above its events."""
+def event_lines(events: list[EventRow]) -> Iterator[str]:
+    """Yield events line by line; each day stands above its events."""
     day = ""
     for event in events:
         before, (day, _, clock) = day, local_time(event.at_ms).partition(" ")

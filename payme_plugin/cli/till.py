@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from payme_plugin import PLUGIN_NAME
-from payme_plugin.cli import log_place
-from payme_plugin.cli.journal import refuse_foreign_journal
+from payme_plugin.cli import files
+from payme_plugin.cli.files import refuse_foreign_journal
 from payme_plugin.cli.options import current_options
 from payme_plugin.cli.output import Refusal, UsageFault, fault, render
 from payme_plugin.cli.screen import Screen
@@ -113,7 +113,7 @@ def _new_till(options: GlobalOptions, screen: Screen, printed: list[Slip]) -> Ti
         slip_width=SLIP_WIDTH,
         print_slip=printed.append,
         notice=screen.notice,
-        main_log=log_place.MAIN_LOG,
+        main_log=files.MAIN_LOG,
     )
 
 

@@ -8,14 +8,14 @@ import click
 
 from payme_plugin.cli.command import Command
 from payme_plugin.cli.delivery import log_of, open_delivery
-from payme_plugin.cli.journal import journal_identity, unusable
+from payme_plugin.cli.files import existing_data_dir, journal_identity
 from payme_plugin.cli.options import GlobalOptions, pass_options
-from payme_plugin.cli.output import ExitCode, echo_document
-from payme_plugin.cli.stopping import until_stopped
+from payme_plugin.cli.output import ExitCode, echo, echo_document
+from payme_plugin.cli.screen import until_stopped
 from payme_plugin.cli.till import checked_settings
 from payme_plugin.delivery.worker import Worker
-from payme_plugin.ledger.errors import FileMoved, JournalError
-from payme_plugin.ledger.journal import FILE_NAME
+from payme_plugin.ledger.errors import FileMoved
+from payme_plugin.locale import message
 from payme_plugin.till import stderr_log
 
 if TYPE_CHECKING:
@@ -33,32 +33,25 @@ _STOP_TIMEOUT_S = 2.0
 @click.command(cls=Command)
 @pass_options
 def worker(options: GlobalOptions) -> int:
-    """Deliver cancellations and fiscal receipts of the journal until Ctrl+C or SIGTERM.
-
-    It works beside the till and other workers. It decides about no payment: that is the till's.
-
-    Exit code: 0 it was stopped, 2 usage or settings, or the journal can't be used.
-    """
+    """Deliver cancellations and fiscal receipts of the journal until Ctrl+C or SIGTERM."""
     checked_settings(options.conf_file)
-    folder = options.data_dir
+    folder = existing_data_dir(options)
     with until_stopped() as stopped:
         identity = _awaited_journal(folder, stopped)
         if identity is None:
             return int(ExitCode.DONE)
-        try:
-            with (
-                log_of(folder, identity, stderr_log()),
-                open_delivery(folder, options.conf_file, identity) as delivery,
-            ):
-                _say(options, folder, identity)
-                _work(delivery, stopped)
-        except JournalError as error:
-            raise unusable(folder / FILE_NAME, error) from error
+        log = log_of(folder, identity, stderr_log())
+        with open_delivery(folder, options.conf_file, identity, log) as delivery:
+            if options.json:
+                echo_document({"data_dir": str(folder), "till": identity})
+            else:
+                echo(message("cli.worker_started", till=identity, path=folder))
+            _work(delivery, stopped)
     return int(ExitCode.DONE)
 
 
 def _awaited_journal(folder: Path, stopped: threading.Event) -> str | None:
-    """Return the name of the journal's till, once there is a journal; None: stopped before."""
+    """Return the name of the journal's till, as soon as there is a journal; None: stopped before."""
     while (identity := journal_identity(folder)) is None:
         if stopped.wait(_LOOKS_EVERY_S):
             break
@@ -73,15 +66,8 @@ def _work(delivery: JournalDelivery, stopped: threading.Event) -> None:
         while not stopped.wait(_LOOKS_EVERY_S):
             fault = delivery.storage.fault()
             if isinstance(fault, FileMoved) and fault.is_replaced:
-                # The rows that come now are in the other file.
+                # New rows are in the other file.
                 raise fault
             running.wake()
     finally:
         running.stop(_STOP_TIMEOUT_S)
-
-
-def _say(options: GlobalOptions, folder: Path, identity: str) -> None:
-    if options.json:
-        echo_document({"data_dir": str(folder), "till": identity})
-    else:
-        click.echo(f"Delivering the cancellations of till {identity} in {folder}. Ctrl+C ends it.")

@@ -1,5 +1,7 @@
 """What a till waits for when it loads and starts the plugin, in fresh interpreters, beside ``import urllib3``.
 
+And what a person waits for until the command says something, beside ``import click``.
+
 Loading is work alone, so its processor time counts, which a busy machine does not change; a start also waits for the
 disk, so there the wall clock counts.
 """
@@ -20,12 +22,26 @@ pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(300)]
 ROUNDS = 15
 LOAD_AT_MOST = 1.0
 START_AT_MOST = 2.5
+VERSION_AT_MOST = 1.6
 
 IMPORT_URLLIB3 = """
 import time
 begin, begin_wall = time.thread_time(), time.perf_counter()
 import urllib3
 print(time.thread_time() - begin, time.perf_counter() - begin_wall)
+"""
+
+IMPORT_CLICK = """
+import time
+import click
+print(time.thread_time())
+"""
+
+VERSION = """
+import time
+from payme_plugin.cli import main
+main(["--version"], prog_name="payme", standalone_mode=False)
+print(time.thread_time())
 """
 
 LOAD = """
@@ -77,3 +93,10 @@ def test_a_payment_can_go_out_soon_after_the_start(tell: Tell, tmp_path: Path) -
 
     tell("on_start until a payment can go out / import urllib3", ratio)
     assert ratio.ratio <= START_AT_MOST * SLACK
+
+
+def test_the_command_says_its_version_soon_after_click_is_imported(tell: Tell) -> None:
+    ratio = compare(lambda: float(fresh(VERSION).split()[-1]), lambda: float(fresh(IMPORT_CLICK)), ROUNDS)
+
+    tell("payme --version / python -c 'import click'", ratio)
+    assert ratio.ratio <= VERSION_AT_MOST * SLACK

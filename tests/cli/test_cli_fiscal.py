@@ -67,7 +67,7 @@ def test_a_link_waits_in_the_queue_and_queue_deliver_tells_payme(shop: Shop) -> 
         "last_error": None,
     }
     text = shop.run("queue", "list").out
-    assert text.startswith("No money is on its way back.\n\nFiscal receipts that Payme does not have yet:\n")
+    assert text.startswith("No pending cancellations.\n\nFiscal receipts that Payme does not have yet:\n")
     assert "p1" in text
 
     delivered = shop.run("queue", "deliver", "--json")

@@ -67,8 +67,8 @@ def test_looking_at_one_says_what_helps_and_makes_nothing_in_another_hosts_folde
 
     assert (ended.code, ended.out) == (2, "")
     (sentence,) = ended.sentences
-    assert sentence.startswith(f"the journal {owing.folder / FILE_NAME} can't be used: the {table}")
-    assert sentence.endswith("`payme journal repair` saves what can be read of it")
+    assert sentence.startswith(f"The journal {owing.folder / FILE_NAME} can't be used: the {table}")
+    assert sentence.endswith("`payme journal repair` saves what can be read of it.")
     assert digests(owing.folder) == before
 
 
@@ -77,7 +77,7 @@ def test_delivery_ends_the_others_and_then_says_what_helps(owing: Shop) -> None:
     ended = owing.run("queue", "deliver", "--until-empty")
 
     assert (ended.code, ended.out) == (2, "")
-    assert ended.sentences[-1].endswith("`payme journal repair` saves what can be read of it")
+    assert ended.sentences[-1].endswith("`payme journal repair` saves what can be read of it.")
     assert [receipt.state for receipt in owing.sandbox.receipts()] == [0, 50]
 
 
@@ -125,6 +125,6 @@ def test_a_worker_whose_journal_is_replaced_ends_so_that_its_next_one_opens_the_
 
     assert process.returncode == 2
     assert err.splitlines()[-1] == (
-        f"payme: the journal {journal} can't be used: {journal} was replaced while it was open;"
+        f"payme: The journal {journal} can't be used: {journal} was replaced while it was open;"
         " put it back or restart the till"
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from payme_plugin.cli import log_place, status
+from payme_plugin.cli import files, status
 from payme_plugin.sandbox import Behaviour, BuyerAction
 from payme_plugin.till import reference_identity
 from tests.cli.conftest import KEY, environment
@@ -29,7 +29,7 @@ def main_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The place of the till's main log, where nothing is yet."""
     path = tmp_path / "current" / "terminal.log"
     path.parent.mkdir()
-    monkeypatch.setattr(log_place, "MAIN_LOG", path)
+    monkeypatch.setattr(files, "MAIN_LOG", path)
     return path
 
 
@@ -89,8 +89,8 @@ def test_the_worker_delivers_into_the_main_log_and_follows_it_into_the_next_shif
     owe()
     shop.give_journal_to("artix-shop-7")
     script = (
-        "import sys; from pathlib import Path; from payme_plugin.cli import log_place, main;"
-        " log_place.MAIN_LOG = Path(sys.argv.pop(1)); main(prog_name='payme')"
+        "import sys; from pathlib import Path; from payme_plugin.cli import files, main;"
+        " files.MAIN_LOG = Path(sys.argv.pop(1)); main(prog_name='payme')"
     )
     arguments = [sys.executable, "-c", script, str(main_log), *shop.options, "worker"]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as process:  # noqa: S603
@@ -114,8 +114,9 @@ def test_the_worker_delivers_into_the_main_log_and_follows_it_into_the_next_shif
 def test_what_is_only_asked_is_logged_where_there_is_a_log_and_makes_none(
     shop: Shop, main_log: Path, command: list[str]
 ) -> None:
+    shop.folder.mkdir()
     shop.run(*command)
-    assert not shop.folder.exists()
+    assert list(shop.folder.iterdir()) == []
     main_log.touch()
     shop.run(*command)
 
@@ -128,6 +129,7 @@ def test_an_unforeseen_fault_names_the_main_log(shop: Shop, main_log: Path, monk
 
     main_log.touch()
     monkeypatch.setattr(status, "read_journal", broken)
+    shop.folder.mkdir()
     (sentence,) = shop.run("status").sentences
 
     assert sentence.endswith(f"Details are in {main_log}.")

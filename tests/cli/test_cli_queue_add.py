@@ -60,7 +60,7 @@ def test_any_payment_that_nobody_decides_about_may_be_added(shop: Shop, state: P
     added = shop.run("queue", "add", "p1", "--reason", REASON)
 
     assert added.code == 0
-    assert added.out.startswith("Payment p1 goes back as cancellation 1;")
+    assert added.out.startswith("Payment p1 is returned by cancellation 1;")
     (row,) = shop.run("queue", "list", "--json").document
     assert (row["payment_id"], row["cause"]) == ("p1", "unrecorded")
 
@@ -109,19 +109,20 @@ def test_while_the_till_runs_the_till_decides(shop: Shop) -> None:
         ended = shop.run("queue", "add", "p1", "--reason", REASON)
 
     assert (ended.code, ended.out) == (1, "")
-    assert "the till runs" in ended.sentences[0]
+    assert "The till is running" in ended.sentences[0]
     assert shop.run("queue", "list", "--json").document == []
 
 
 def test_a_payment_that_is_not_there(shop: Shop) -> None:
+    shop.folder.mkdir()
     assert shop.run("queue", "add", "p1", "--reason", REASON).code == 1
-    assert not shop.folder.exists()
+    assert list(shop.folder.iterdir()) == []
     leave(shop, PaymentState.PAID)
 
     ended = shop.run("queue", "add", "p2", "--reason", REASON)
 
     assert ended.code == 1
-    assert "there is no payment p2" in ended.sentences[0]
+    assert "There is no payment 'p2'" in ended.sentences[0]
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 501, "two\nlines"])

@@ -59,8 +59,8 @@ def test_where_both_agree_there_is_no_difference(used: Shop) -> None:
     assert (used.folder / FILE_NAME).read_bytes() == before
     assert {request.method for request in used.sandbox.requests[-1:]} == {"receipts.get_all"}
     said = used.run("reconcile", *DAYS)
-    assert "3 receipts agree. Differences: 0.\n" in said.out
-    assert "Paid, says the journal: 15 000.00. Payme holds: 15 000.00.\n" in said.out
+    assert "Receipts that agree: 3. Differences: 0.\n" in said.out
+    assert "Paid in the journal: 15 000.00. Payme holds: 15 000.00.\n" in said.out
 
 
 def test_a_state_that_payme_changed_by_itself(used: Shop) -> None:
@@ -115,11 +115,11 @@ def test_money_on_its_way_back_is_no_difference(used: Shop) -> None:
     assert (closed.code, kinds(closed)) == (1, [("state", "late")])
 
 
-def test_another_kassas_payments_are_counted_and_not_compared(used: Shop) -> None:
+def test_payments_of_another_merchant_account_are_counted_and_not_compared(used: Shop) -> None:
     change(used, "UPDATE payment SET pos_id = 'another' WHERE payment_id = 'paid'")
     ended = reconcile(used)
 
-    assert ended.document["of_other_kassas"] == 1
+    assert ended.document["of_other_accounts"] == 1
     assert kinds(ended) == [("only-there", None)]
 
 
@@ -173,11 +173,12 @@ def test_a_list_that_can_not_be_had_is_said(used: Shop) -> None:
 
 
 def test_without_a_journal_everything_is_only_there(used: Shop) -> None:
+    (used.folder / "none").mkdir()
     options = ("--conf", str(used.conf), "--data-dir", str(used.folder / "none"))
     ended = payme(*options, "reconcile", *DAYS, "--json")
     assert (ended.code, {each["kind"] for each in ended.document["differences"]}) == (1, {"only-there"})
-    assert "there is no journal" in ended.sentences[0]
-    assert not (used.folder / "none").exists()
+    assert "There is no journal" in ended.sentences[0]
+    assert list((used.folder / "none").iterdir()) == []
 
 
 def test_another_tills_journal_may_be_read(used: Shop) -> None:

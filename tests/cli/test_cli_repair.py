@@ -43,7 +43,7 @@ def test_a_sound_journal_is_left_untouched(used: Shop) -> None:
     document = used.run("journal", "repair", "--json").document
 
     assert (said.code, said.err) == (0, "")
-    assert said.out == f"The journal {used.folder / FILE_NAME} is sound; nothing was changed.\n"
+    assert said.out == f"The journal {used.folder / FILE_NAME} is intact; nothing was changed.\n"
     assert (document["repaired"], document["set_aside"], document["only_at_payme"]) == (False, None, None)
     assert (used.folder / FILE_NAME).read_bytes() == before
     assert len(used.sandbox.requests) == asked
@@ -114,7 +114,7 @@ def test_without_the_server_it_repairs_and_warns(used: Shop) -> None:
 
     assert (ended.code, ended.document["repaired"], ended.document["only_at_payme"]) == (0, True, None)
     (warning,) = ended.sentences
-    assert warning.startswith("warning: what the journal lacks can't be told: Payme's list of receipts can't be had")
+    assert warning.startswith("Warning: what the journal lacks is not known: Payme's list of receipts can't be had")
 
 
 def test_without_usable_settings_it_repairs_and_warns(used: Shop) -> None:
@@ -123,7 +123,7 @@ def test_without_usable_settings_it_repairs_and_warns(used: Shop) -> None:
     ended = used.run("journal", "repair")
 
     assert ended.code == 0
-    assert ended.sentences[0].startswith("warning: what the journal lacks can't be told: payDuration")
+    assert ended.sentences[0].startswith("Warning: what the journal lacks is not known: payDuration")
 
 
 def test_another_tills_journal_is_repaired_by_its_name_alone(used: Shop) -> None:
@@ -141,10 +141,11 @@ def test_another_tills_journal_is_repaired_by_its_name_alone(used: Shop) -> None
 
 
 def test_a_folder_without_a_journal_is_said(shop: Shop) -> None:
+    shop.folder.mkdir()
     ended = shop.run("journal", "repair")
     assert ended.code == 2
-    assert ended.sentences == [f"there is no journal in {shop.folder}; name another folder with --data-dir"]
-    assert not shop.folder.exists()
+    assert ended.sentences == [f"There is no journal in {shop.folder}; name another folder with --data-dir."]
+    assert list(shop.folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("days", ["0", "ten", "99999"])

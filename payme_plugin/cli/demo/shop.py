@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from signal import Signals
 from subprocess import DEVNULL, Popen
 from typing import TYPE_CHECKING
 
 from payme_plugin.cli.delivery import open_delivery
-from payme_plugin.cli.journal import read_journal
-from payme_plugin.cli.queue_deliver import deliver_all
+from payme_plugin.cli.files import read_journal
 from payme_plugin.cli.screen import Screen
 from payme_plugin.cli.till import NO_WORKER, SLIP_WIDTH, require_plugin
 from payme_plugin.clock import SystemClock
@@ -169,8 +168,9 @@ class DemoShop:
 
     def deliver(self) -> Outcome:
         """Deliver the cancellations, as ``payme queue deliver --until-empty`` does."""
-        with open_delivery(self._folder, self._conf, self.till.identity) as delivery:
-            return "delivered" if deliver_all(delivery, patience_s=10.0) else "not delivered", ""
+        with open_delivery(self._folder, self._conf, self.till.identity, nullcontext()) as delivery:
+            is_empty = delivery.processor().deliver_until_empty(delivery.require_merchants(), 10.0)
+            return "delivered" if is_empty else "not delivered", ""
 
     def buyer_confirms(self) -> Outcome:
         """Put the server's clock forward, so that the buyer has confirmed."""
