@@ -101,7 +101,7 @@ def test_a_silent_server_holds_the_command_up_no_longer_than_pay_duration_and_on
     shop.configure(payDuration=1000, timeout=5)
     for number in range(3):
         pay_with_link(shop, f"p{number}")
-    shop.sandbox.inject(InjectedFault(FaultKind.REQUEST_LOST, TELL, times=None))
+    shop.sandbox.inject(InjectedFault(FaultKind.SILENT, TELL, times=None))
 
     left = shop.run("queue", "deliver", "--until-empty", "--json").document["fiscal_links"]["left"]
 
