@@ -34,6 +34,7 @@ class Command(click.Command):
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help with the texts of the catalogue, which click reads from the attributes."""
         words = _words_of(ctx)
+        self._help_option = None  # click keeps it with the text of the first language
         self.help = help_text(*words)
         for parameter in self.params:
             if isinstance(parameter, click.Option):

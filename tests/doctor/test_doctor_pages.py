@@ -112,8 +112,8 @@ def made_alike(output: str, till: Till) -> str:
         (str(till.conf), CONF),
         (str(till.folder), FOLDER),
         ("/linuxcash/cash/reports/payme.xml", "the shipped template"),
-        (str(ROOT), PACKAGES),
         (str(next(each.locate_file("") for each in distributions(name="payme-plugin"))), PACKAGES),
+        (str(ROOT), PACKAGES),
     ):
         output = output.replace(found, shown)
     for pattern, shown in (
