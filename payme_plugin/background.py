@@ -303,8 +303,8 @@ class Background:
     def _current_settings(self) -> Settings | None:
         try:
             return self._settings.read()
-        except SettingsError:
-            return None
+        except SettingsError as error:
+            return error.for_returns
 
     def _require_leader(self) -> None:
         is_leader = self._try_lead()

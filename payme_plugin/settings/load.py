@@ -51,6 +51,7 @@ _COMMENT = re.compile(r"\s+[;#].*\Z", re.DOTALL)
 _WRAPPED = re.compile(r"(?:«(.*)»|“(.*)”|'(.*)')\Z", re.DOTALL)
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 _ACCOUNT = {"url", "posKey"}
+_WAY_TO_THE_MONEY = {None, CONF_FILE, "url", "posId", "posKey", "posKeyFile", "caFile", "proxy", "allowPlainHttp"}
 _PLACEHOLDERS = {"posId": "id", "posKey": "key"}
 
 
@@ -192,9 +193,24 @@ class LoadedSettings:
             SettingsError: there are faults.
         """
         if self.faults:
-            raise SettingsError(self.faults, self.warnings)
+            raise SettingsError(self.faults, self.warnings, self.for_returns())
+        return self._settings(self.values)
+
+    def for_returns(self) -> Settings | None:
+        """Return settings with defaults for those that can't be used, because faults stop charging but not returning.
+
+        Returns:
+            None if a fault is about the merchant account, the way to its server, or a whole file or line.
+        """
+        if not {fault.key for fault in self.faults}.isdisjoint(_WAY_TO_THE_MONEY):
+            return None
+        lacking = [each for each in SETTINGS if each.field not in self.values and each.name != "paymentType"]
+        defaults = {each.field: each.kind.parse(each.default) for each in lacking}
+        return self._settings({"payment_type": 0} | self.values | defaults)
+
+    def _settings(self, values: Mapping[str, Any]) -> Settings:
         return Settings(
-            **self.values,
+            **values,
             former_accounts=self._accounts,
             conf_file=self.conf_file,
             origins=self._origins,

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from payme_plugin.settings.model import Settings
+
 __all__ = [
     "Origin",
     "SettingFault",
@@ -129,11 +131,18 @@ class SettingsError(ValueError):
     Attributes:
         faults: every fault, never empty.
         warnings: the warnings besides.
+        for_returns: settings that can return money, or None; see ``LoadedSettings.for_returns``.
     """
 
-    def __init__(self, faults: Iterable[SettingFault], warnings: Iterable[SettingWarning] = ()) -> None:
+    def __init__(
+        self,
+        faults: Iterable[SettingFault],
+        warnings: Iterable[SettingWarning] = (),
+        for_returns: Settings | None = None,
+    ) -> None:
         self.faults = tuple(faults)
         self.warnings = tuple(warnings)
+        self.for_returns = for_returns
         super().__init__(self.faults, self.warnings)
 
     def text(self, language: str) -> str:

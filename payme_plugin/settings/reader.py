@@ -72,9 +72,9 @@ class SettingsReader:
         latest = self._latest()
         if latest.good is None:
             problem = latest.problem or SettingsError(())
-            raise SettingsError(problem.faults, problem.warnings)
-        for secret in latest.good.secrets:
-            remember(secret)
+            _remember(problem.for_returns)
+            raise SettingsError(problem.faults, problem.warnings, problem.for_returns)
+        _remember(latest.good)
         return latest.good
 
     def payment_type(self) -> int | None:
@@ -109,3 +109,8 @@ class SettingsReader:
         if self._reading is before:
             self._reading = latest
         return latest
+
+
+def _remember(settings: Settings | None) -> None:
+    for secret in settings.secrets if settings is not None else ():
+        remember(secret)

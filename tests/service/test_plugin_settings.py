@@ -8,8 +8,12 @@ import pytest
 
 from hookspecs import PaymentStatus
 from payme_plugin.clock import SystemClock
+from payme_plugin.ledger.states import PaymentState
+from payme_plugin.paymego import codes
+from payme_plugin.settings import SettingsError, SettingsReader
 from payme_plugin.texts import Text, Texts
 from virtual_till import TENDER, ScriptedUi, request_for
+from waiting import comes_true
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +41,31 @@ def test_broken_settings_are_a_notice_at_the_start_and_a_refusal_with_the_first_
     assert result.status is PaymentStatus.REFUSED
     assert name in result.message
     assert till.requests_since(before) == []
+
+
+@pytest.mark.parametrize(("name", "value"), [("paymentType", None), ("payDuration", "ten"), ("timeout", "0")])
+def test_settings_that_stop_charging_after_a_restart_do_not_stop_the_return_of_money(
+    new_till: Callable[..., ServedTill], name: str, value: str | None
+) -> None:
+    first = new_till()
+    assert first.pay(first.code()).status is PaymentStatus.PAID
+    first.plugins.on_stop()
+
+    again = new_till(**{name: value})
+
+    assert comes_true(lambda: again.row().state is PaymentState.REVERSED)
+    assert name in again.host.notices[SETTINGS]
+
+
+@pytest.mark.parametrize(("name", "value"), [("url", "ftp://x"), ("posKey", ""), ("caFile", "/nowhere.pem")])
+def test_without_a_usable_account_or_way_to_its_server_money_waits(
+    new_till: Callable[..., ServedTill], name: str, value: str
+) -> None:
+    given = {**new_till(starts=False).host.given, name: value}
+    with pytest.raises(SettingsError) as broken:
+        SettingsReader(lambda: given, codes).read()
+
+    assert broken.value.for_returns is None
 
 
 def test_all_faults_are_logged_together(new_till: Callable[..., ServedTill], caplog: pytest.LogCaptureFixture) -> None:
