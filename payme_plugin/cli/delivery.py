@@ -82,9 +82,12 @@ class JournalDelivery:
     def merchants(self) -> Mapping[str, MerchantClient] | None:
         """Return the merchant accounts in the settings of this moment, by posId, or None if they can't be used."""
         try:
-            return self._clients.merchants(self._settings.read())
-        except SettingsError:
-            return None
+            settings = self._settings.read()
+        except SettingsError as error:
+            if error.for_returns is None:
+                return None
+            settings = error.for_returns
+        return self._clients.merchants(settings)
 
     def do_housekeeping(self) -> None:
         """Leave recovery and notices to the till."""

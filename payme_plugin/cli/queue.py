@@ -132,7 +132,7 @@ def show(options: GlobalOptions, cancellation_id: int) -> int:
 @pass_options
 def deliver(options: GlobalOptions, until_empty: bool) -> int:
     """Try the cancellations that are due once each, and tell Payme of the fiscal receipts that wait."""
-    patience_s = checked_settings(options.conf_file).pay_duration_ms / 1000
+    patience_s = checked_settings(options.conf_file, only_returns=True).pay_duration_ms / 1000
     folder = existing_data_dir(options)
     identity = journal_identity(folder)
     if identity is None:
@@ -163,7 +163,7 @@ def _finish_earlier(options: GlobalOptions, slips: list[Slip]) -> bool:
     If another command works with the till, that one does it.
     """
     try:
-        with open_till(options, slips) as till:
+        with open_till(options, slips, only_returns=True) as till:
             return any(receipt.is_open and receipt.is_pending for receipt in till.receipts)
     except Busy:
         return False

@@ -44,8 +44,12 @@ class Busy(Refusal):
     """Another command works at the reference till in the same folder."""
 
 
-def checked_settings(conf_file: Path) -> Settings:
+def checked_settings(conf_file: Path, *, only_returns: bool = False) -> Settings:
     """Return the settings in ``conf_file``, which must be there.
+
+    Args:
+        conf_file: the settings file.
+        only_returns: the command charges nothing, so a fault that does not stop returns is only printed.
 
     Raises:
         UsageFault: it can't be read or used; the text has every fault, one a line.
@@ -53,6 +57,9 @@ def checked_settings(conf_file: Path) -> Settings:
     try:
         return read_settings({}, conf_file, codes)
     except SettingsError as error:
+        if only_returns and error.for_returns is not None:
+            fault(error.text(current_options().language))
+            return error.for_returns
         hint = "" if conf_file.is_file() else f" {render(message('cli.name_a_conf_file'))}"
         raise UsageFault(f"{error.text(current_options().language)}{hint}") from error
 
@@ -62,6 +69,7 @@ def open_till(
     options: GlobalOptions,
     printed: list[Slip],
     *,
+    only_returns: bool = False,
     except_payment: str | None = None,
     except_cancel: str | None = None,
     except_refund: str | None = None,
@@ -71,6 +79,7 @@ def open_till(
     Args:
         options: the options of the command.
         printed: takes the slips, in the order in which they are to be printed.
+        only_returns: as for ``checked_settings``; with a fault the plugin charges nothing.
         except_payment: a payment that the command asks for itself.
         except_cancel: a payment that the command cancels itself.
         except_refund: a payment that the command refunds itself.
@@ -85,7 +94,8 @@ def open_till(
         click.Abort: Ctrl+C was pressed before the command's own work began.
     """
     screen = Screen(SystemClock())
-    till = _new_till(options, screen, printed)
+    settings = checked_settings(options.conf_file, only_returns=only_returns)
+    till = _new_till(options, settings, screen, printed)
     with _errors_as_exit_codes(), screen.stoppable(), till:
         require_plugin(till)
         left = till.restore(
@@ -101,9 +111,8 @@ def open_till(
         yield till
 
 
-def _new_till(options: GlobalOptions, screen: Screen, printed: list[Slip]) -> Till:
-    """Return the till, still closed, once its settings are checked and its journal is known to be its own."""
-    settings = checked_settings(options.conf_file)
+def _new_till(options: GlobalOptions, settings: Settings, screen: Screen, printed: list[Slip]) -> Till:
+    """Return the till, still closed, once its journal is known to be its own."""
     refuse_foreign_journal(options.data_dir)
     return Till(
         options.data_dir,

@@ -34,7 +34,7 @@ _STOP_TIMEOUT_S = 2.0
 @pass_options
 def worker(options: GlobalOptions) -> int:
     """Deliver cancellations and fiscal receipts of the journal until Ctrl+C or SIGTERM."""
-    checked_settings(options.conf_file)
+    checked_settings(options.conf_file, only_returns=True)
     folder = existing_data_dir(options)
     with until_stopped() as stopped:
         identity = _awaited_journal(folder, stopped)

@@ -46,6 +46,17 @@ def states(shop: Shop) -> list[int]:
     return [receipt.state for receipt in shop.sandbox.receipts()]
 
 
+def test_a_setting_that_stops_charging_is_printed_and_does_not_stop_the_return_of_money(shop: Shop) -> None:
+    owe(shop)
+    shop.configure(staleCodes="-1")
+    refused = shop.pay(shop.sandbox.issue_code())
+    delivered = shop.run("queue", "deliver", "--until-empty")
+
+    assert (refused.code, delivered.code) == (2, 0)
+    assert "staleCodes" in delivered.err
+    assert states(shop) == [50]
+
+
 def test_one_cancellation_tells_everything(shop: Shop) -> None:
     receipt_id = owe(shop)
     (row,) = shop.run("queue", "list", "--json").document

@@ -111,7 +111,13 @@ class Shop:
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
     with Nursery() as nursery, Sandbox(cancel=CancelPlan(settle_s=0)) as sandbox:
-        values = {**QUICK, "url": sandbox.url, "posId": sandbox.pos_id, "posKey": f'"{sandbox.pos_key}"'}
+        values = {
+            **QUICK,
+            "url": sandbox.url,
+            "posId": sandbox.pos_id,
+            "posKey": f'"{sandbox.pos_key}"',
+            "paymentType": "7",
+        }
         conf = tmp_path / "payme.go.conf"
         conf.write_text("[Main]\n" + "".join(f"{name} = {value}\n" for name, value in values.items()), "utf-8")
         conf.chmod(0o600)

@@ -139,6 +139,7 @@ ORDERS = (
     ["queue", "close", "1", "--reason", "the buyer has the money"],
     ["queue", "add", "bad", "--reason", "nobody decides"],
     ["journal", "repair"],
+    ["completion", "bash"],
 )
 SHOW_CODES_ON_PURPOSE = {"demo", "sandbox"}
 
@@ -156,7 +157,7 @@ def options(running: Sandbox, echo: EchoingServer, tmp_path: Path) -> tuple[str,
     conf = tmp_path / "payme.go.conf"
     conf.write_text(
         f'[Main]\nurl = "{echo.url}"\nposId = {running.pos_id}\nposKey = "{KEY}"\n'
-        "timeout = 2\npayDuration = 1000\nfrequency = 100\n"
+        f"paymentType = {TENDER}\ntimeout = 2\npayDuration = 1000\nfrequency = 100\n"
     )
     conf.chmod(0o600)
     return ("--conf", str(conf), "--data-dir", str(tmp_path / "data"))
