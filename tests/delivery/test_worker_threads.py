@@ -408,7 +408,7 @@ def test_with_broken_settings_the_rows_stay_and_nothing_spins(
     asked = len(sandbox.requests)
     host = WatchedHost(tmp_path / "till-1")
 
-    till = new_till(host=host, frequency="soon")
+    till = new_till(host=host, url="soon")
     till.plugins.on_receipt_closed(open_sale(9, closed_at=1))  # it wakes the worker
     time.sleep(0.3)
     before = host.reads

@@ -203,7 +203,7 @@ class HookedWorld(World):
 
     def read_settings(self) -> Settings:
         """Return the settings of this moment; ``SettingsError`` while they are broken."""
-        return settings_of(frequency="soon") if self.broken else self.settings
+        return settings_of(url="soon") if self.broken else self.settings
 
     def _open(self) -> StagedJournal:
         return StagedJournal(self.host.folder, self.host.identity, self.clock)
