@@ -104,7 +104,7 @@ def test_a_payment_without_a_result_is_pending_while_the_settings_are_broken(wor
     sale = world.shop.open_sale(1_500_000)
     code = world.paymego.bank.issue_code(world.paymego.now_ms, Behaviour(BuyerAction.PAYS))
     _die_at(world, "receipts.pay", lambda: world.shop.pay(sale, _Ui(code)))
-    world.shop.broken_until = world.stage.monotonic() + 60
+    world.shop.broken_until = 2 * round(world.stage.monotonic() / 2 + 30)  # even: the url is broken
 
     world.shop.start(with_worker=False)
     world.shop.restore(_Ui)
@@ -193,7 +193,7 @@ def test_a_host_is_not_asked_for_a_veto_that_nobody_would_store(world: SimWorld)
     assert world.shop.process is not None
     world.shop.process.life.kill()
     world.shop.bury()
-    world.shop.broken_until = world.stage.monotonic() + 60
+    world.shop.broken_until = 2 * round(world.stage.monotonic() / 2 + 30)  # even: the url is broken
 
     world.shop.start(with_worker=True)
     world.stage.sleep(10)
@@ -229,7 +229,7 @@ def test_a_cancel_that_is_asked_for_again_is_not_refused_while_its_money_goes_ba
     if trouble == "another kassa":
         world.shop.kassa = 1
     else:
-        world.shop.broken_until = world.stage.monotonic() + 60
+        world.shop.broken_until = 2 * round(world.stage.monotonic() / 2 + 30)  # even: the url is broken
 
     world.shop.start(with_worker=False)
     sale.annulling = False
@@ -249,7 +249,7 @@ def test_a_refund_that_is_asked_for_again_is_not_refused_while_its_money_goes_ba
     if trouble == "another kassa":
         world.shop.kassa = 1
     else:
-        world.shop.broken_until = world.stage.monotonic() + 60
+        world.shop.broken_until = 2 * round(world.stage.monotonic() / 2 + 30)  # even: the url is broken
     world.shop.moods.asks_again = False
 
     world.shop.start(with_worker=False)

@@ -278,7 +278,7 @@ class Shop:
         self.process: Process | None = None
         self.witness: Witness
         self._settings = settings
-        self._broken = _broken_settings()
+        self._broken = [_broken_settings(may_return=each) for each in (False, True)]
         self._count = 0
         self._ready_in: Life | None = None
         self._places: dict[str, tuple[Sale, Tender]] = {}
@@ -289,7 +289,7 @@ class Shop:
 
     def _read_settings(self) -> Settings:
         if self.stage.monotonic() < self.broken_until:
-            raise self._broken
+            raise self._broken[round(self.broken_until) % 2]
         return self.settings()
 
     def has_payment(self, payment_id: str) -> bool | None:
@@ -706,9 +706,10 @@ class Shop:
         )
 
 
-def _broken_settings() -> SettingsError:
+def _broken_settings(*, may_return: bool) -> SettingsError:
+    """Return settings that can't be used, with or without a way to return money."""
     try:
-        settings_of(payDuration="soon")
+        settings_of(**{"payDuration" if may_return else "url": "soon"})
     except SettingsError as error:
         return error
     raise AssertionError("they should be broken")
