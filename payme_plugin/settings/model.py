@@ -61,9 +61,11 @@ class Setting:
         return message(f"settings.unset.{self.name}")
 
     def masked(self, text: str) -> str:
-        """Return a value without secrets: the key and passwords in addresses are masked."""
-        if self.name == "posKey":
+        """Return a value without secrets: the key, also in the place of another setting, and passwords in addresses."""
+        if self.name == "posKey" or (self.name == "posKeyFile" and not text.startswith("/")):
             return "***" if text else ""
+        if self.name == "posId" and ":" in text:  # as in the header of a request: the id and the key
+            return f"{text.partition(':')[0]}:***"
         if self.name == "proxy":
             # Without an @ the password may stand anywhere in a misspelt address.
             return masked_address(text) if "@" in text or _PLAIN_PROXY.fullmatch(text) else "***"

@@ -37,6 +37,20 @@ KEY_LETTERS = st.characters(min_codepoint=0x20, max_codepoint=0xFF, exclude_cate
 KEYS = st.text(KEY_LETTERS, min_size=1, max_size=64).filter(lambda key: key == key.strip())
 
 
+@pytest.mark.parametrize(("name", "value"), [("posKeyFile", REAL_KEY), ("posId", f"{FAR['posId']}:{REAL_KEY}")])
+def test_a_key_in_the_place_of_another_setting_is_not_shown(load: Load, name: str, value: str) -> None:
+    loaded = load(FAR | {"paymentType": "7", name: value})
+    shown = [
+        *loaded.faults,
+        *(fault.short for fault in loaded.faults),
+        *loaded.warnings,
+        *(row.value for row in loaded.rows),
+    ]
+
+    assert any(name in str(each) for each in [*loaded.faults, *loaded.rows])
+    assert REAL_KEY[:12] not in "".join(map(str, shown))  # a long value is cut
+
+
 @pytest.mark.parametrize("template", ["posKey = {}", 'posKey = "{}"', "posKey={}", "  posKey\t=\t{}  "])
 def test_a_real_key_comes_through_whole(conf: Write, read: Read, template: str) -> None:
     conf(f"[Main]\n{template.format(REAL_KEY)}\n")
