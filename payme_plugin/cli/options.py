@@ -74,7 +74,7 @@ def current_options() -> GlobalOptions:
 
 
 def preview_options(arguments: Sequence[str]) -> GlobalOptions:
-    """Return the options that decide how an error of usage is told, before click reads ``arguments``."""
+    """Return the options that decide how a usage error is printed, before click reads ``arguments``."""
     environment = {name: os.environ.get(f"PAYME_{name.upper()}") for name in ("conf", "lang", "json")}
     found = {name: value for name, value in environment.items() if value}
     for number, argument in enumerate(arguments):

@@ -65,7 +65,7 @@ class JournalUser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalFacts:
-    """A journal and its surroundings.
+    """A journal and the processes and files around it.
 
     Attributes:
         path: its file.

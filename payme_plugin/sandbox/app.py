@@ -70,7 +70,7 @@ class App:
             return _json(error_answer(None, error), 400)
         except (ValueError, OverflowError) as error:
             return _json(error_answer(None, BankError(ErrorCode.INVALID_PARAMS, str(error))), 400)
-        except Exception:  # noqa: BLE001 - a fault of the sandbox's own, too, is told in Payme's form
+        except Exception:  # noqa: BLE001 - a fault of the sandbox is answered in Payme's form too
             _LOG.exception("the sandbox can't answer %s", request.method)
             return _json(error_answer(None, BankError(ErrorCode.INTERNAL_ERROR)))
 

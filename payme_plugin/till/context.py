@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 PrintSlip = Callable[[Slip], None]
-"""Prints the lines of a slip as often as its ``copies`` say."""
+"""Prints the lines of a slip, ``copies`` times."""
 
 _log = logging.getLogger("pos.till")
 

@@ -154,7 +154,7 @@ def test_without_an_answer_it_goes_on_confirming(confirming: Desk) -> None:
 
 
 @pytest.mark.parametrize("state", [ReceiptState.CANCELLING, 99])
-def test_a_state_after_50_that_calls_for_no_cancel_takes_nothing_back(confirming: Desk, state: int) -> None:
+def test_a_confirming_row_stays_confirming_if_payme_says_21_or_an_unknown_state(confirming: Desk, state: int) -> None:
     confirming.clock.sleep(TEN_MINUTES_S)
     confirming.say(state)
     confirming.step()

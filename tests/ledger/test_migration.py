@@ -290,8 +290,9 @@ def test_another_process_that_has_it_open_keeps_it(open_journal: Callable[[], Jo
 def test_a_full_disk_leaves_it_as_it_was(open_journal: Callable[[], Journal], path: Path) -> None:
     with full_disk():
         untouched(path, open_journal, Unavailable)
-
     open_journal()
+
+    assert version_of(path) == 2
 
 
 def test_an_invalid_row_leaves_it_as_it_was(open_journal: Callable[[], Journal], path: Path) -> None:

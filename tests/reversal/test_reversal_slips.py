@@ -26,8 +26,8 @@ def renderer() -> SlipRenderer:
 
 
 @pytest.fixture
-def desk(world: HookedWorld, renderer: SlipRenderer) -> HookedWorld:
-    """The till with a real desk that makes its slips."""
+def shop(world: HookedWorld, renderer: SlipRenderer) -> HookedWorld:
+    """Return a till whose slips the shipped renderer makes."""
     use_template(world, renderer, None)
     return world
 
@@ -49,11 +49,11 @@ def text_of(slips: tuple[Slip, ...]) -> str:
     return "\n".join(slip.lines)
 
 
-def test_a_cancel_says_so_and_names_the_original_payment(desk: HookedWorld) -> None:
-    sold = desk.sell()
-    desk.clock.sleep(86_400)
+def test_a_cancel_says_so_and_names_the_original_payment(shop: HookedWorld) -> None:
+    sold = shop.sell()
+    shop.clock.sleep(86_400)
 
-    text = text_of(CANCEL.give_back(desk, sold).slips)
+    text = text_of(CANCEL.give_back(shop, sold).slips)
 
     assert "ОТМЕНА ОПЛАТЫ" in text
     assert sold.receipt_id in text
@@ -65,11 +65,11 @@ def test_a_cancel_says_so_and_names_the_original_payment(desk: HookedWorld) -> N
     assert "ВОЗВРАТ" not in text
 
 
-def test_a_refund_says_so_and_names_the_original_payment_and_its_sale(desk: HookedWorld) -> None:
-    sold = desk.sell_and_close(number=7)
-    desk.clock.sleep(86_400)
+def test_a_refund_says_so_and_names_the_original_payment_and_its_sale(shop: HookedWorld) -> None:
+    sold = shop.sell_and_close(number=7)
+    shop.clock.sleep(86_400)
 
-    text = text_of(REFUND.give_back(desk, sold).slips)
+    text = text_of(REFUND.give_back(shop, sold).slips)
 
     assert "ВОЗВРАТ" in text
     assert sold.receipt_id in text
@@ -81,21 +81,21 @@ def test_a_refund_says_so_and_names_the_original_payment_and_its_sale(desk: Hook
 
 
 @pytest.mark.parametrize("road", ROADS, ids=str)
-def test_the_host_prints_it_as_often_as_the_settings_say(desk: HookedWorld, renderer: SlipRenderer, road: Road) -> None:
-    use_template(desk, renderer, None, copies=3)
-    assert [slip.copies for slip in road.give_back(desk, road.sell(desk)).slips] == [3]
+def test_the_host_prints_it_as_often_as_slip_copies(shop: HookedWorld, renderer: SlipRenderer, road: Road) -> None:
+    use_template(shop, renderer, None, copies=3)
+    assert [slip.copies for slip in road.give_back(shop, road.sell(shop)).slips] == [3]
 
-    use_template(desk, renderer, None, copies=0)
-    result = road.give_back(desk, road.sell(desk, "p2", 2))
+    use_template(shop, renderer, None, copies=0)
+    result = road.give_back(shop, road.sell(shop, "p2", 2))
     assert (result.status, result.slips) == (ReversalStatus.REVERSED, ())
 
 
 @pytest.mark.parametrize("road", ROADS, ids=str)
-def test_where_the_server_tells_nothing_the_slip_is_made_of_what_the_till_knows(desk: HookedWorld, road: Road) -> None:
-    sold = road.sell(desk)
-    desk.paymego.befall(FaultKind.ERROR, "receipts.get", times=None)
+def test_where_the_server_tells_nothing_the_slip_is_made_of_what_the_till_knows(shop: HookedWorld, road: Road) -> None:
+    sold = road.sell(shop)
+    shop.paymego.befall(FaultKind.ERROR, "receipts.get", times=None)
 
-    text = text_of(road.give_back(desk, sold).slips)
+    text = text_of(road.give_back(shop, sold).slips)
 
     assert sold.receipt_id in text
     assert "15 000.00" in text
@@ -103,41 +103,41 @@ def test_where_the_server_tells_nothing_the_slip_is_made_of_what_the_till_knows(
 
 @pytest.mark.parametrize("road", ROADS, ids=str)
 def test_a_slip_that_can_not_be_made_changes_no_verdict(
-    desk: HookedWorld, renderer: SlipRenderer, road: Road, tmp_path: Path
+    shop: HookedWorld, renderer: SlipRenderer, road: Road, tmp_path: Path
 ) -> None:
     template = tmp_path / "bad.xml"
     template.write_text("<slip><loop/></slip>", encoding="utf-8")
-    use_template(desk, renderer, template)
+    use_template(shop, renderer, template)
 
-    result = road.give_back(desk, road.sell(desk))
+    result = road.give_back(shop, road.sell(shop))
 
     assert result.status is ReversalStatus.REVERSED
-    assert "payme.slip" in desk.host.notices
+    assert "payme.slip" in shop.host.notices
 
 
 @pytest.mark.parametrize("road", ROADS, ids=str)
-def test_the_buyers_whole_card_and_phone_are_on_no_slip(desk: HookedWorld, road: Road) -> None:
-    (slip,) = road.give_back(desk, road.sell(desk)).slips
+def test_the_buyers_whole_card_and_phone_are_on_no_slip(shop: HookedWorld, road: Road) -> None:
+    (slip,) = road.give_back(shop, road.sell(shop)).slips
 
     assert "998901234567" not in slip.xml + "".join(slip.lines)
 
 
-def test_a_refund_that_is_told_again_prints_its_slip_again(desk: HookedWorld) -> None:
-    sold = desk.sell_and_close()
+def test_a_refund_that_is_told_again_prints_its_slip_again(shop: HookedWorld) -> None:
+    sold = shop.sell_and_close()
 
-    first, again = desk.refund(sold), desk.refund(sold)
+    first, again = shop.refund(sold), shop.refund(sold)
 
     assert [slip.lines for slip in again.slips] == [slip.lines for slip in first.slips]
 
 
 @pytest.mark.parametrize("road", ROADS, ids=str)
-def test_no_slip_is_printed_for_what_is_not_done(desk: HookedWorld, road: Road) -> None:
-    desk.set(ignoredErrors="-31800")
-    refused, queued = road.sell(desk), road.sell(desk, "p2", 2)
-    desk.paymego.bank.plan_cancel(refused.receipt_id, CancelPlan(refused_with=-31800))
-    desk.paymego.bank.plan_cancel(queued.receipt_id, CancelPlan(settle_s=3600))
+def test_no_slip_is_printed_for_what_is_not_done(shop: HookedWorld, road: Road) -> None:
+    shop.set(ignoredErrors="-31800")
+    refused, queued = road.sell(shop), road.sell(shop, "p2", 2)
+    shop.paymego.bank.plan_cancel(refused.receipt_id, CancelPlan(refused_with=-31800))
+    shop.paymego.bank.plan_cancel(queued.receipt_id, CancelPlan(settle_s=3600))
 
-    results = [road.give_back(desk, sold) for sold in (refused, queued)]
+    results = [road.give_back(shop, sold) for sold in (refused, queued)]
 
     assert [result.status for result in results] == [ReversalStatus.REFUSED, ReversalStatus.QUEUED]
     assert [result.slips for result in results] == [(), ()]
