@@ -18,7 +18,7 @@ _MAPPINGS = (dict, Mapping)
 _EMPTY: Mapping[str, object] = {}
 _NO_DIGITS = re.compile(r"\D+")
 _NO_ASCII_DIGIT = re.compile("[^0-9]")
-_SEPARATORS = re.compile(r"[\s-]+")
+_SEPARATORS = re.compile(r"[\s-]+|(?<=[0-9])[./_\u2010-\u2015](?=[0-9])")
 _usual_card = re.compile(r"[0-9]{6}\*{6}[0-9]{4}").fullmatch
 
 _LONGEST_WRITTEN = 64
@@ -70,7 +70,8 @@ def private_digits(receipt: Mapping[str, object]) -> tuple[str, ...]:
     its ``payer`` or its merchant's ``payer``: with the country code and without it.
     """
     found = []
-    card = _signs(_written(mapping(receipt.get("card")).get("number"))).replace("*", ".")
+    number = normalize("NFKD", _written(mapping(receipt.get("card")).get("number")))
+    card = _signs(number).replace("*", ".")
     if len(card) >= _SHORTEST_CARD and len(card) - card.count(".") >= _FEWEST_KNOWN:
         found.append(card)
     for holder in (receipt, mapping(receipt.get("payer")), mapping(mapping(receipt.get("merchant")).get("payer"))):
