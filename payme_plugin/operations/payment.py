@@ -338,7 +338,10 @@ class _Payment:
             return NoCode(None)
         if code is None:
             code = self._codes.first()
-        return self._codes.fresh(code) if isinstance(code, Code) else code
+        code = self._codes.fresh(code) if isinstance(code, Code) else code
+        if isinstance(code, Code) and self._wait.report(self._context.progress(Text.PROGRESS_PAYING)):
+            return NoCode(None)  # after this moment a stop would no longer keep the money where it is
+        return code
 
     def _commit_paying(self, row: PaymentRow, fingerprint: str, receipt_id: str | None) -> PaymentRow:
         row = self._journal.move(

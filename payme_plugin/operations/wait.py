@@ -82,7 +82,7 @@ class CashierWait:
             True if the request ended; False if the cashier stopped first.
         """
         while not pending.wait(self._next_report()):
-            if self._report_progress(text):
+            if self.report(text):
                 return False
         return True
 
@@ -90,9 +90,20 @@ class CashierWait:
         """Wait until the monotonic time ``until``; return False if the cashier stopped first."""
         while self.now < until:
             self._clock.sleep(min(self._next_report(), until) - self.now)
-            if self._report_progress(text):
+            if self.report(text):
                 return False
         return True
+
+    def report(self, text: Callable[[float], str]) -> bool:
+        """Show the progress; return whether the cashier has stopped the wait."""
+        self._reported_at = self.now
+        if self._ui is None:
+            return False
+        total_s = self._limits.duration_s
+        elapsed_s = 0.0 if self._started_at is None else self.now - self._started_at
+        if self._ui.progress(min(elapsed_s, total_s), total_s, text(self.left_s)):
+            self._stopped = True
+        return self._stopped and not self._acknowledged
 
     @property
     def _start(self) -> float:
@@ -106,14 +117,3 @@ class CashierWait:
         if self._reported_at is None:
             self._reported_at = self.now
         return max(self._reported_at + _SLICE_S, self.now)
-
-    def _report_progress(self, text: Callable[[float], str]) -> bool:
-        """Show the progress; return whether the cashier stopped the wait."""
-        self._reported_at = self.now
-        if self._ui is None:
-            return False
-        total_s = self._limits.duration_s
-        elapsed_s = 0.0 if self._started_at is None else self.now - self._started_at
-        if self._ui.progress(min(elapsed_s, total_s), total_s, text(self.left_s)):
-            self._stopped = True
-        return self._stopped and not self._acknowledged

@@ -215,7 +215,7 @@ def test_during_a_payment_that_ends_unpaid_it_is_stored_and_the_cancellation_is_
 def _cut_after_the_pay(world: World) -> None:
     world.paymego.befall(FaultKind.SILENT_AFTER_EFFECT, PAY)
     ui = world.cashier(world.paymego.code())
-    ui.hand = lambda _: PowerCut()
+    ui.hand = ui.cut_while_waiting
     with pytest.raises(PowerCut):
         world.pay(ui=ui)
 

@@ -38,7 +38,7 @@ def _lose_the_journal(world: World) -> None:
 def _cut_after_the_pay(world: World) -> None:
     world.paymego.befall(FaultKind.SILENT_AFTER_EFFECT, PAY)
     ui = world.cashier(world.paymego.code())
-    ui.hand = lambda _: PowerCut()
+    ui.hand = ui.cut_while_waiting
     with pytest.raises(PowerCut):
         world.pay(ui=ui)
 

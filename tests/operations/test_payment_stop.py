@@ -59,6 +59,21 @@ def test_a_stop_at_whose_moment_the_receipt_came_sends_no_pay(world: World) -> N
     assert world.path_of() == ["intent", "aborted"]
 
 
+@pytest.mark.parametrize("scans", [1, 2])
+def test_a_stop_between_the_scan_and_pay_sends_no_pay(world: World, scans: int) -> None:
+    """The receipt is there and each code at hand, so nothing is waited for; the cashier is asked all the same."""
+    codes = ["11112222333344445555", world.paymego.code()][-scans:]
+    ui = world.cashier(*codes)
+    ui.hand = lambda _: len(ui.prompts) == scans
+
+    outcome = world.pay(ui=ui)
+
+    assert (outcome.status, outcome.cancellation_queued) == (PaymentStatus.ABORTED, True)
+    assert outcome.message == world.text(Text.PAYMENT_ABORTED_BEFORE_CHARGE)
+    assert (len(ui.prompts), world.paymego.count(PAY)) == (scans, scans - 1)
+    assert not world.journal.was_sent(world.journal.fingerprint(codes[-1]))
+
+
 def test_a_stop_while_pay_is_under_way_is_followed_by_one_check_and_4_is_paid(world: World) -> None:
     world.paymego.passage = lambda method: Passage(there_s=1, back_s=3) if method == PAY else Passage()
     ui = world.cashier(world.paymego.code(), stops_at=2)

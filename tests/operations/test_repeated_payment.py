@@ -39,7 +39,7 @@ def _cut_between_two_codes(world: World, code: str) -> None:
 def _cut_after_the_pay(world: World, code: str) -> None:
     world.paymego.befall(FaultKind.SILENT_AFTER_EFFECT, PAY)
     ui = world.cashier(code)
-    ui.hand = lambda _: PowerCut()
+    ui.hand = ui.cut_while_waiting
     with pytest.raises(PowerCut):
         world.pay(ui=ui)
 
@@ -48,7 +48,7 @@ def _cut_before_the_pay_arrived(world: World, code: str) -> None:
     world.paymego.befall(FaultKind.REQUEST_LOST, PAY)
     world.paymego.befall(FaultKind.SILENT, CHECK)
     ui = world.cashier(code)
-    ui.hand = lambda _: PowerCut()
+    ui.hand = ui.cut_while_waiting
     with pytest.raises(PowerCut):
         world.pay(ui=ui)
 
@@ -171,7 +171,7 @@ def test_one_whose_receipt_stays_in_state_0_for_one_timeout_is_unknown(world: Wo
 def test_a_code_that_arrives_within_that_timeout_is_paid(world: World) -> None:
     world.paymego.befall(FaultKind.REQUEST_DELAYED, PAY, after_s=3)
     ui = world.cashier(world.paymego.code())
-    ui.hand = lambda _: PowerCut()
+    ui.hand = ui.cut_while_waiting
     with pytest.raises(PowerCut):
         world.pay(ui=ui)
     world.restart()

@@ -50,7 +50,7 @@ def _cut(till: HookedWorld, *scans: object) -> None:
 def _cut_after_pay(till: HookedWorld) -> None:
     till.paymego.befall(FaultKind.SILENT_AFTER_EFFECT, PAY)
     ui = till.cashier(till.paymego.code())
-    ui.hand = lambda _: PowerCut()
+    ui.hand = ui.cut_while_waiting
     with pytest.raises(PowerCut):
         till.ask(ui=ui)
 

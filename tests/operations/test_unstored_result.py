@@ -231,7 +231,7 @@ def test_a_repeated_payment_whose_result_can_not_be_stored_stays_undecided_until
 ) -> None:
     world.paymego.befall(kind, PAY)
     ui = world.cashier(world.paymego.code(action))
-    ui.hand = lambda _: PowerCut()
+    ui.hand = ui.cut_while_waiting
     with pytest.raises(PowerCut):
         world.pay(ui=ui)
     world.restart()

@@ -134,6 +134,10 @@ class ScriptedUi:
             raise answer
         return answer  # type: ignore[return-value] # some of these cashiers break the contract
 
+    def cut_while_waiting(self, _now_s: float) -> object:
+        """A hand at which the power fails once ``pay`` has left; the first progress comes right before it."""
+        return PowerCut() if len(self.shown) > 1 else None
+
     def progress(self, elapsed_s: float, total_s: float, text: str) -> bool | None:
         """Look at the progress, and perhaps stop."""
         self.shown.append(Shown(self.clock.monotonic(), elapsed_s, total_s, text))
