@@ -6,8 +6,6 @@ import contextlib
 import logging
 from dataclasses import dataclass
 
-__all__ = ["HookFailed", "PluginFault"]
-
 _log = logging.getLogger("pos.plugins")
 
 

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
         Shift,
     )
 
-__all__ = ["PROJECT", "hookimpl", "hookspec"]
-
 PROJECT = "pos"
 
 hookspec = pluggy.HookspecMarker(PROJECT)

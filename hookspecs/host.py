@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from hookspecs.models import QueueMessage, SaleRecord
 
-__all__ = ["BaseHost", "BaseUi", "Host", "SalesHost", "Ui"]
-
 
 class Host(Protocol):
     """The till, as a plugin sees it. One thread of the plugin's may call it besides the host's own."""

@@ -40,8 +40,6 @@ if TYPE_CHECKING:
         Ui,
     )
 
-__all__ = ["PosPlugins"]
-
 _Result = TypeVar("_Result")
 
 

@@ -13,8 +13,6 @@ from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
-__all__ = ["StructureError", "structure", "unstructure"]
-
 _Kind = TypeVar("_Kind")
 _JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
 _MAX_NAME_CHARACTERS = 100

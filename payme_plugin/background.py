@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from payme_plugin.service import ClientCache, Storage
     from payme_plugin.settings import Settings, SettingsReader
 
-__all__ = ["Background", "texts_of"]
-
 _log = Log()
 
 _TOO_OLD_NOTICE = "payme.recovery.too_old"

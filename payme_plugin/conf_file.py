@@ -23,24 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = [
-    "ACCOUNT",
-    "MAX_FILE_BYTES",
-    "MAX_LINES",
-    "SECTION",
-    "ConfFault",
-    "ConfFile",
-    "ConfValue",
-    "Content",
-    "ReadError",
-    "Snapshot",
-    "UnacceptableError",
-    "edited",
-    "parse",
-    "read_bounded",
-    "unquoted",
-]
-
 SECTION = "Main"
 """The section of the settings."""
 

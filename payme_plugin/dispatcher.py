@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from payme_plugin.operations.context import Context
     from payme_plugin.service import Service
 
-__all__ = ["HookDispatcher"]
-
 _log = Log()
 
 _STOP_TIMEOUT_S = 2.0

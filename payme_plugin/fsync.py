@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["sync_folder"]
-
 
 def sync_folder(folder: Path) -> None:
     """Sync ``folder``: files that were created, renamed or deleted in it stay so after a power cut.

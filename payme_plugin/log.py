@@ -11,8 +11,6 @@ import logging
 
 from payme_plugin import PLUGIN_NAME
 
-__all__ = ["LOGGER_NAME", "Log"]
-
 LOGGER_NAME = PLUGIN_NAME
 
 _CALLERS_FRAME = 3

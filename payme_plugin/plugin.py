@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     )
     from payme_plugin.dispatcher import HookDispatcher
 
-__all__ = ["PaymePlugin", "plugin"]
-
 _Result = TypeVar("_Result")
 
 

@@ -9,8 +9,6 @@ import traceback
 from collections import deque
 from pathlib import PurePath
 
-__all__ = ["Secret", "foreign_fault", "mask_digits", "remember", "safe_traceback"]
-
 # Nine or more digits in groups, e.g. a card ("8600 1234 5678 9012") or a phone ("+998 (90) 111-22-33"), or six or more
 # digits without a gap.
 _LONG_NUMBER = re.compile(

@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from payme_plugin.paymego.client import PaymeGoClient
     from payme_plugin.settings import Settings, SettingWarning
 
-__all__ = ["ClientCache", "Service", "Storage"]
-
 _log = Log()
 
 _SETTINGS_NOTICE = "payme.settings"

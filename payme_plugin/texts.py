@@ -18,8 +18,6 @@ from payme_plugin.secret import mask_digits
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["DOMAIN", "LANGUAGES", "NO_TEXTS", "Text", "Texts"]
-
 DOMAIN = "payme_plugin"
 LANGUAGES = ("ru", "uz", "en")
 """The first one is used for any other language."""

@@ -18,19 +18,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = [
-    "MAX_VALUE_LENGTH",
-    "NO_BREAK_SPACE",
-    "clean",
-    "clusters",
-    "composed",
-    "first_unprintable",
-    "plain_spaces",
-    "squeezed",
-    "text_width",
-    "visible",
-]
-
 MAX_VALUE_LENGTH = 512
 
 # Printable, one column wide, no combining marks: Latin, Cyrillic, punctuation, currency signs and letter-like signs.

@@ -18,8 +18,6 @@ from slips.source import read_packaged, read_xml
 if TYPE_CHECKING:
     from xml.etree import ElementTree as ET
 
-__all__ = ["MAX_TEXT_LENGTH", "OPERATIONS", "ROOT", "Dialect", "ElementRule", "Field", "Kind", "dialect", "refusal_of"]
-
 ROOT = "slip"
 OPERATIONS = ("pay", "cancel", "refund")
 MAX_TEXT_LENGTH = 2000

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from slips.template import Pieces, Template
     from slips.values import Values
 
-__all__ = ["FilledSlip", "Part", "RenderedSlip", "fill", "to_tree", "to_xml"]
-
 _fits_barcode = re.compile("[ -~]{1,80}").fullmatch
 
 

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["TEXTS", "SlipError", "TemplateError", "TemplateFault"]
-
 TEXTS = {
     "no_such_file": "there is no such file",
     "not_a_file": "this is not a file",

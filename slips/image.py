@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     _Fonts = tuple[ImageFont.FreeTypeFont, ImageFont.FreeTypeFont]
 
-__all__ = ["barcode", "draw", "qr_code"]
-
 _DPI = 203
 _COLUMN, _LINE = 12, 24
 """Dots of a letter: 32 columns on paper of 58 mm, 48 on paper of 80 mm."""

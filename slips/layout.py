@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from slips.document import FilledSlip, Part
     from slips.transliteration import Alphabet
 
-__all__ = ["MAX_WIDTH", "MIN_WIDTH", "Row", "bounded_width", "lay_out"]
-
 MIN_WIDTH = 24
 MAX_WIDTH = 80
 

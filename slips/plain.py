@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import tzinfo
 
-__all__ = ["plain_slip"]
-
 
 def plain_slip(
     data: Mapping[str, object],

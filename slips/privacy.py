@@ -11,8 +11,6 @@ import re
 from collections.abc import Mapping
 from unicodedata import normalize
 
-__all__ = ["mapping", "mask_card", "mask_text", "private_digits", "redact"]
-
 # The plain type first: a look at an abstract class takes longer than all the rest.
 _MAPPINGS = (dict, Mapping)
 _EMPTY: Mapping[str, object] = {}

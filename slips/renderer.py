@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from datetime import tzinfo
     from pathlib import Path
 
-__all__ = ["LANGUAGES", "SlipRenderer"]
-
 _SHIPPED = {"ru": "payme.xml", "uz": "payme.uz.xml", "uz-Cyrl": "payme.uz-Cyrl.xml", "en": "payme.en.xml"}
 _FIRST_ELEMENTPATH_THAT_SWAPS_NOTHING = 5
 LANGUAGES = tuple(_SHIPPED)

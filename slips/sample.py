@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from slips.dialect import OPERATIONS
 
-__all__ = ["sample_data"]
-
 _PAID_AT_MS = 1_769_851_996_000
 _DAY_MS = 86_400_000
 _AMOUNT = 1_234_500_00

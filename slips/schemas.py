@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from xmlschema import XMLSchema10, XMLSchemaValidationError
 
-__all__ = ["SCHEMA_NAMES", "Schemas", "build_schema"]
-
 SCHEMA_NAMES = ("slip", "template")
 _REFERENCES = tuple(f"{{http://www.w3.org/2001/XMLSchema}}{name}" for name in ("include", "import", "redefine"))
 _INSTANCE = "{http://www.w3.org/2001/XMLSchema-instance}"

@@ -20,8 +20,6 @@ from slips.transliteration import is_slip_encoding
 if TYPE_CHECKING:
     from importlib.abc import Traversable
 
-__all__ = ["MAX_BYTES", "XML_SPACES", "Place", "Position", "Source", "read_packaged", "read_xml"]
-
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 16
 MAX_ELEMENTS = 1000

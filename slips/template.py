@@ -15,8 +15,6 @@ from slips.source import XML_SPACES, Place, Position, Source
 if TYPE_CHECKING:
     from xml.etree import ElementTree as ET
 
-__all__ = ["Node", "Pieces", "Placeholder", "Template", "compile_template"]
-
 _MOST_FAULTS = 100
 _MOST_CONDITIONS = 20
 _LONGEST_SHOWN = 100

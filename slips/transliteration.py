@@ -11,8 +11,6 @@ import unicodedata
 
 from slips.characters import visible
 
-__all__ = ["Alphabet", "is_slip_encoding"]
-
 _MOST_REMEMBERED = 4096
 
 # Uzbek, Karakalpak, Kazakh, Tajik and other Cyrillic letters beyond the Russian ones, to the nearest Russian letter.

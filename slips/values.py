@@ -17,8 +17,6 @@ from slips.words import WORDS
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-__all__ = ["Values", "apply_filter", "format_moment", "format_money", "is_moment"]
-
 # A name of this module costs a third of the look-up through the enumeration, some fifty times a slip.
 _TEXT, _WORD, _MONEY, _MOMENT, _CARD = Kind.TEXT, Kind.WORD, Kind.MONEY, Kind.MOMENT, Kind.CARD
 

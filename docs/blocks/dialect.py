@@ -11,8 +11,6 @@ from slips.dialect import dialect
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["attributes_table", "elements_table", "fields_table", "filters_table"]
-
 _XS = {"xs": "http://www.w3.org/2001/XMLSchema"}
 _SCHEMA = ET.fromstring(files("slips").joinpath("template.xsd").read_bytes())  # noqa: S314 - our own file
 _LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"

@@ -9,8 +9,6 @@ import payme_plugin
 from payme_plugin.doctor import Check
 from payme_plugin.locale import message
 
-__all__ = ["findings_table"]
-
 _SOURCES = Path(payme_plugin.__file__).parent / "doctor"
 _NAMED = re.compile(r'"(doctor\.[a-z-]+\.[a-z_]+)"')
 _HEADS = {

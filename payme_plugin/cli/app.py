@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     from payme_plugin.locale import Message
 
-__all__ = ["VERSION", "main"]
-
 VERSION = "0.1.0"
 """The distribution's version; its metadata take longer to read than click to import."""
 

@@ -17,8 +17,6 @@ from payme_plugin.locale import message
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Command", "Group", "help_text"]
-
 _OF_ALL = {"conf", "folder", "json", "lang", "version"}
 
 

@@ -9,8 +9,6 @@ from payme_plugin.cli.app import main
 from payme_plugin.cli.command import Command
 from payme_plugin.cli.output import ExitCode, Styled, echo
 
-__all__ = ["completion"]
-
 
 @click.command(cls=Command)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))

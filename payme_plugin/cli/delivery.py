@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from payme_plugin.paymego.client import PaymeGoClient
     from payme_plugin.settings import Settings
 
-__all__ = ["JournalDelivery", "log_of", "open_asking_client", "open_delivery"]
-
 
 class JournalDelivery:
     """Delivers the cancellations of one journal; a ``Delivery`` for a worker, without housekeeping and sales.

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from payme_plugin.doctor import Report
 
-__all__ = ["doctor"]
-
 _COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.FAULT: "red"}
 _LEVEL_WIDTH = 9
 _NAME_WIDTH = 11

@@ -20,18 +20,6 @@ if TYPE_CHECKING:
 
     from payme_plugin.cli.options import GlobalOptions
 
-__all__ = [
-    "MAIN_LOG",
-    "command_log",
-    "existing_data_dir",
-    "has_log",
-    "journal_identity",
-    "log_path",
-    "read_journal",
-    "refuse_foreign_journal",
-    "unusable",
-]
-
 MAIN_LOG = Path("/linuxcash/logs/current/terminal.log")
 """The main log of an Artix till; only the till makes it."""
 

@@ -15,8 +15,6 @@ from payme_plugin.paymego.jsonrpc import parse_strict
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["items_in", "total_of"]
-
 _MAX_FILE_BYTES = 1_048_576
 _MAX_ITEMS = 1_000
 _MAX_CHARACTERS = 1_000

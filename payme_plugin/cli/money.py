@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from hookspecs import Item, PaymentResult, Slip
     from payme_plugin.till import Reversal
 
-__all__ = ["cancel", "pay", "refund"]
-
 _DEFAULT_REASON = "payme cancel"
 _ORDINARY = GoodsKind.ORDINARY.value.lower()
 _REVERSAL_CODES = {

@@ -13,8 +13,6 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["CONF_FILE", "LANGUAGES", "GlobalOptions", "current_options", "global_options", "pass_options"]
-
 CONF_FILE = Path("/linuxcash/cash/conf/payme.go.conf")
 """The settings of an Artix till."""
 

@@ -24,28 +24,6 @@ if TYPE_CHECKING:
 
     from payme_plugin.locale import Message
 
-__all__ = [
-    "CommandFailed",
-    "ExitCode",
-    "OutputFailed",
-    "Refusal",
-    "Styled",
-    "UsageFault",
-    "document_of",
-    "echo",
-    "echo_document",
-    "echo_lines",
-    "echo_table",
-    "fault",
-    "field_lines",
-    "has_colours",
-    "iso_time",
-    "local_time",
-    "render",
-    "style",
-    "uzs",
-]
-
 _TIYIN_IN_SUM = 100
 
 

@@ -15,19 +15,6 @@ from payme_plugin.cli.options import GlobalOptions
 from payme_plugin.cli.output import CommandFailed, render
 from payme_plugin.locale import message
 
-__all__ = [
-    "AMOUNT",
-    "DATE",
-    "FISCAL_URL",
-    "ITEMS",
-    "NEW_PAYMENT_ID",
-    "PAYMENT_ID",
-    "REASON",
-    "ROW_NUMBER",
-    "TEMPLATE",
-    "day_begins_ms",
-]
-
 _PLAIN_AMOUNT = re.compile(r"([0-9]{1,20})(?:\.([0-9]{1,2}))?")
 _LARGEST = 2**63 - 1
 _LONGEST_SHOWN = 40

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from payme_plugin.paymego.protocols import Client
     from payme_plugin.paymego.receipts import ServerReceipt
 
-__all__ = ["ListUnavailable", "account_of", "holds_money", "list_receipts", "receipt_document", "state_in_words"]
-
 _MOST_PAGES = 20_000
 _LONGEST_ACCOUNT = 100
 _WITHOUT_MONEY = frozenset({ReceiptState.CREATED, ReceiptState.CANCELLED})

@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.rows import CancellationRow, FiscalLinkRow, PaymentRow
     from payme_plugin.locale import Message
 
-__all__ = ["queue"]
-
 _AGE_UNITS = ((86_400, "days"), (3_600, "hours"), (60, "minutes"))
 
 _reason_option = click.option("--reason", type=REASON, metavar="TEXT", required=True)

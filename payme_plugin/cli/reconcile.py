@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from payme_plugin.paymego.receipts import ServerReceipt
     from payme_plugin.settings import Settings
 
-__all__ = ["reconcile"]
-
 _MARGIN_MS = 3_600_000
 """One hour: how far the till's clock and Payme's may be apart."""
 

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.repair import Repaired
     from payme_plugin.paymego.receipts import ServerReceipt
 
-__all__ = ["journal"]
-
 _DAY_MS = 86_400_000
 _DAYS_OF_A_LOST_JOURNAL = 30
 _MOST_DAYS = 3_660

@@ -12,8 +12,6 @@ from payme_plugin.clock import SystemClock
 from payme_plugin.locale import Message, message
 from payme_plugin.sandbox import PortUnavailable, Sandbox
 
-__all__ = ["sandbox"]
-
 _PORT = 8765
 _PAYMENT_TYPE = 7
 _PER_BUYER = 3

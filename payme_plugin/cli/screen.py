@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from payme_plugin.clock import Clock
 
-__all__ = ["Screen", "bar", "until_stopped"]
-
 _MAX_LINE_BYTES = 65_536
 _CLEAR = "\r\x1b[K"
 

@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["settings"]
-
 _KEY = "posKey"
 _MAX_KEY_BYTES = 4_096
 _BY_NAME = {setting.name: setting for setting in SETTINGS}

@@ -27,8 +27,6 @@ from slips import (
 if TYPE_CHECKING:
     from slips import FilledSlip, TemplateFault
 
-__all__ = ["slip"]
-
 _WIDTH = 32
 
 _file = click.argument("file", type=TEMPLATE)

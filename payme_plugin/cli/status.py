@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     from payme_plugin.ledger.rows import EventRow, PaymentRow
 
-__all__ = ["event_document", "event_lines", "payment_lines", "status", "status_of"]
-
 _NAMES = {PaymentState.RECORDED: "PAID", PaymentState.PAID: "UNRECORDED"}
 _DEFAULT_LIMIT = 30
 

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from hookspecs import Slip
     from payme_plugin.cli.options import GlobalOptions
 
-__all__ = ["GOODS", "LANGUAGE", "NO_WORKER", "SLIP_WIDTH", "Busy", "checked_settings", "open_till", "require_plugin"]
-
 GOODS = "Товар"
 """What the reference till sells."""
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from payme_plugin.cli.delivery import JournalDelivery
 
-__all__ = ["worker"]
-
 _LOOKS_EVERY_S = 1.0
 _STOP_TIMEOUT_S = 2.0
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from payme_plugin.operations.host_guard import GuardedHost
     from payme_plugin.texts import Texts
 
-__all__ = ["KIND", "VERSION", "Cancel", "QueueConsumer", "UnknownVersion", "message_of", "read_message"]
-
 _log = Log()
 
 KIND = "payme.cancel"

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     Merchants = Mapping[str, MerchantClient]
 
-__all__ = ["CancellationProcessor", "Delivery", "DeliveryHost"]
-
 _log = Log()
 
 _FIRST_LINK_LEASE = 1 << 40

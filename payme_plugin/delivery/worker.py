@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     _Row: TypeAlias = CancellationRow | FiscalLinkRow
 
-__all__ = ["Worker"]
-
 _log = Log()
 
 _MOST_ROWS = 64

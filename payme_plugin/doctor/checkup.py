@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from payme_plugin.clock import Clock
 
-__all__ = ["examine"]
-
 _LIMIT_S = 30
 _LONG_LIMIT_S = 120
 """A slow till reads a journal of years in half a minute, and needs seconds for the schemas of slips."""

@@ -14,17 +14,6 @@ from payme_plugin.settings import Settings, SettingsError, read_settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = [
-    "DiskFacts",
-    "FileFacts",
-    "check_disk",
-    "check_modes",
-    "check_settings",
-    "look_at_disk",
-    "look_at_modes",
-    "look_at_settings",
-]
-
 _OTHERS_READ_OR_WRITE = 0o006
 _OTHERS_WRITE = 0o002
 _STICKY = 0o1000

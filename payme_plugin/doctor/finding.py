@@ -11,8 +11,6 @@ from payme_plugin.locale import Message, message
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["DAY_MS", "HOUR_MS", "Check", "Finding", "Level", "Report", "Result", "Unchecked", "duration"]
-
 _MINUTE_MS = 60_000
 HOUR_MS = 60 * _MINUTE_MS
 DAY_MS = 24 * HOUR_MS

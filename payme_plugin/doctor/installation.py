@@ -28,21 +28,6 @@ if TYPE_CHECKING:
     from payme_plugin.locale import Message
     from payme_plugin.settings import Settings
 
-__all__ = [
-    "CATALOGUES",
-    "PackageFacts",
-    "PluginFacts",
-    "SlipFacts",
-    "check_data",
-    "check_imports",
-    "check_plugin",
-    "check_slips",
-    "look_at_data",
-    "look_at_packages",
-    "look_at_plugin",
-    "look_at_slips",
-]
-
 _MARKS: Mapping[str, Callable[[Any], bool]] = {
     "hookspecs": lambda package: (package.PROJECT, package.API_VERSION) == ("pos", 2),
     "slips": lambda package: hasattr(package, "sample_data"),

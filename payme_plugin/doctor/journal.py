@@ -28,16 +28,6 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.rows import CancellationRow
     from payme_plugin.settings import Settings
 
-__all__ = [
-    "JournalFacts",
-    "JournalUser",
-    "check_accounts",
-    "check_journal",
-    "check_locks",
-    "check_queue",
-    "look_at_journal",
-]
-
 _REFERENCE_TILL = "reference-till@"
 """Begins the identity of a journal of ``payme pay``; the machine's name follows."""
 

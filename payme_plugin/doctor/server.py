@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from payme_plugin.paymego.call import Outcome
     from payme_plugin.settings import Settings
 
-__all__ = ["SERVER_CHECKS", "ServerFacts", "bounded", "check_server", "look_at_server"]
-
 SERVER_CHECKS = (Check.NAME, Check.CONNECTION, Check.TLS, Check.CLOCK, Check.KEY)
 
 _NO_SUCH_RECEIPT = "0" * 24

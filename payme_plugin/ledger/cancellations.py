@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     _Row = TypeVar("_Row", CancellationRow, FiscalLinkRow)
 
-__all__ = ["CONFIRMING_MS", "FARTHEST_DUE_MS", "Cancellations", "due_rows", "next_due_in_ms"]
-
 FARTHEST_DUE_MS = 3_600_000
 """No row is postponed for longer than one hour.
 

@@ -27,17 +27,6 @@ from payme_plugin.log import Log
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = [
-    "BUSY_TIMEOUT_MS",
-    "FileIdentity",
-    "connect",
-    "connect_read_only",
-    "files_of",
-    "transaction",
-    "translated",
-    "use_rows",
-]
-
 _log = Log()
 
 BUSY_TIMEOUT_MS = 2000

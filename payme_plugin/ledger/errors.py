@@ -15,20 +15,6 @@ JournalError
 
 from __future__ import annotations
 
-__all__ = [
-    "AnotherTill",
-    "CodeAlreadySent",
-    "Conflict",
-    "Damaged",
-    "FileMoved",
-    "ForeignJournal",
-    "InUse",
-    "JournalError",
-    "TooNew",
-    "Unavailable",
-    "Unstorable",
-]
-
 
 class JournalError(Exception):
     """The journal failed; nothing was stored."""

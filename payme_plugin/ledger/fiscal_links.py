@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.rows import PaymentRow
 
-__all__ = ["FiscalLinks"]
-
 _LIVE = "SELECT * FROM fiscal_link WHERE ended_at IS NULL"
 
 

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.rows import Event, ImportedPayment, Intent, NewCancellation, PaymentRow, StoredResult
 
-__all__ = ["CODE_MEMORY_MS", "FILE_NAME", "Journal", "SentCodes", "add_event", "add_events", "add_transition"]
-
 FILE_NAME = "journal.sqlite3"
 
 CODE_MEMORY_MS = 3_600_000

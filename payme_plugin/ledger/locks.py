@@ -24,8 +24,6 @@ from payme_plugin.ledger.errors import Unavailable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["FILE_NAME", "LEADER", "SQLITE_BYTES", "USERS", "LeaderLock", "Leases", "are_locked", "lock_bytes"]
-
 FILE_NAME = "leases"
 
 LEADER = 0

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["BEGUN", "migrate_file", "open_reader", "upgraded"]
-
 _TABLES = ("payment", "event", "cancellation", "fiscal_link", "about", "code")
 _FILE_MODE = 0o600
 _QUEUED = re.compile(r"cancellation: (?:queued|queued again by.*|mended by.*), cause (unrecorded|cancel|refund)$")

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["JournalReader", "close_inherited"]
-
 _log = Log()
 
 _UNACKNOWLEDGED = (

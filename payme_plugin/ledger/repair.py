@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["Repaired", "fault_in", "repair"]
-
 _PARTS = ("repaired", "work", "mark")
 _MARKER = b"payme journal repair was cut off; run it again.\n"
 """Begins the file that is in the journal's place while the new one is put there; the damaged one's name follows.

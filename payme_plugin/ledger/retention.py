@@ -14,8 +14,6 @@ from payme_plugin.ledger.states import PaymentState
 if TYPE_CHECKING:
     from payme_plugin.ledger.journal import Journal
 
-__all__ = ["forget_finished"]
-
 _DAY_MS = 24 * 3_600_000
 
 _FINISHED = """

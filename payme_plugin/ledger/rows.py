@@ -18,20 +18,6 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Hashable, Mapping
 
-__all__ = [
-    "TABLES",
-    "CancellationRow",
-    "Event",
-    "EventRow",
-    "FiscalLinkRow",
-    "ImportedPayment",
-    "Intent",
-    "NewCancellation",
-    "PaymentRow",
-    "StoredResult",
-    "row_of",
-]
-
 _Reader = Callable[[Any], object]
 _Row = TypeVar("_Row", "PaymentRow", "EventRow", "CancellationRow", "FiscalLinkRow")
 

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["Salvage", "is_valid", "lacks_cancellation", "salvage"]
-
 _KEYED_TABLES = {"about": "name", "code": "fingerprint"}
 _COLUMN_OF_VERSION_1 = ("cancellation", "outcome")
 _FINGERPRINT_KEY = re.compile("[0-9a-f]{64}")

@@ -8,16 +8,6 @@ from contextlib import closing
 
 from payme_plugin.ledger.errors import Damaged, TooNew, Unavailable
 
-__all__ = [
-    "SCHEMA_VERSION",
-    "SMALLEST_FILE",
-    "columns_of",
-    "has_our_schema",
-    "make_journal",
-    "make_tables",
-    "require_ours",
-]
-
 SCHEMA_VERSION = 2
 
 SMALLEST_FILE = 512

@@ -16,8 +16,6 @@ from __future__ import annotations
 
 from enum import Enum
 
-__all__ = ["Cause", "End", "EventKind", "Hold", "PaymentState", "is_allowed"]
-
 
 class PaymentState(Enum):
     """How far a payment has come; the values are stored."""

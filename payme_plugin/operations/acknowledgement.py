@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.texts import Texts
 
-__all__ = ["acknowledge", "conflicts_with", "import_from_host", "is_complete"]
-
 _log = Log()
 
 _MAX_TIME_DIGITS = 15

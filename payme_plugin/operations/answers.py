@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.texts import Texts
 
-__all__ = ["RETURNED", "REVERSIBLE", "payment_answer", "reversal_answer"]
-
 _log = Log()
 
 REVERSIBLE = frozenset({PaymentState.PAYING, PaymentState.PAID, PaymentState.RECORDED})

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from payme_plugin.operations.context import Limits
     from payme_plugin.paymego.protocols import Client
 
-__all__ = ["CancellationStep", "MerchantClient", "StepOutcome", "begin_cancel", "pause_ms"]
-
 _log = Log()
 
 _LONGEST_PAUSE_MS = 900_000

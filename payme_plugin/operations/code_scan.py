@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from payme_plugin.operations.host_guard import GuardedUi
     from payme_plugin.operations.wait import CashierWait
 
-__all__ = ["CODE_LIFE_S", "Code", "CodeScanner", "NoCode", "fold", "is_other_wallets", "reason_for_stale"]
-
 CODE_LIFE_S = 30.0
 """How long a code lives after the buyer's app showed it; source: the manual of the module."""
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from payme_plugin.settings import Settings
     from payme_plugin.texts import Text, Texts
 
-__all__ = ["Context", "Limits", "limits_of"]
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from payme_plugin.clock import Clock
 
-__all__ = ["EventLog"]
-
 
 class EventLog:
     """Events that are not stored yet.

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.rows import FiscalLinkRow, PaymentRow
     from payme_plugin.operations.cancellation import MerchantClient
 
-__all__ = ["detail_of", "fiscal_data_of", "send_fiscal_link", "store_link"]
-
 _log = Log()
 
 _SALE = 0

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from hookspecs import Host, QueueMessage, Ui
 
-__all__ = ["GuardedHost", "GuardedUi"]
-
 _log = Log()
 
 _T = TypeVar("_T")

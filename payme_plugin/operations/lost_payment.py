@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from payme_plugin.operations.context import Context
     from payme_plugin.paymego.receipts import ServerReceipt
 
-__all__ = ["find_lost_payment"]
-
 _OLDEST_MS = 7 * 24 * 3_600_000
 _CLOCKS_DIFFER_MS = 3_600_000
 _MOST_ATTEMPTS = 20

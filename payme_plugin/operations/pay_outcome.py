@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from payme_plugin.operations.wait import CashierWait
     from payme_plugin.texts import Texts
 
-__all__ = ["AskAgain", "classify_pay_failure", "poll"]
-
 
 @dataclass(frozen=True, slots=True)
 class AskAgain:

@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from payme_plugin.paymego.protocols import Pending
     from payme_plugin.paymego.receipts import ServerReceipt
 
-__all__ = ["intent_of", "resume_payment", "take_payment"]
-
 _log = Log()
 
 _CREATE = "receipts.create"

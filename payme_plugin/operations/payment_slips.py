@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from payme_plugin.texts import Texts
     from slips import RenderedSlip, SlipRenderer, Template
 
-__all__ = ["SLIP_NOTICE", "PaymentSlips", "TemplateCache", "import_slip_parts", "warm_up_slips"]
-
 _log = Log()
 
 SLIP_NOTICE = "payme.slip"

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from payme_plugin.paymego.protocols import Answer, Client, Params
     from payme_plugin.paymego.receipts import ServerReceipt
 
-__all__ = ["CANCEL", "ReceiptQueries", "receipt_id_of"]
-
 CANCEL = "receipts.cancel"
 """The request that returns money."""
 

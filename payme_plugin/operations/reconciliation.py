@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.paymego.receipts import ServerReceipt
 
-__all__ = ["Difference", "DifferenceKind", "Pair", "Reconciled", "reconcile"]
-
 _PAID = frozenset({PaymentState.PAID, PaymentState.RECORDED})
 _CHARGED = frozenset({ReceiptState.PAID, ReceiptState.HELD})
 _WITHOUT_MONEY = frozenset({ReceiptState.CREATED, ReceiptState.CANCELLED})

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.texts import Texts
 
-__all__ = ["abandon", "cancel_orphans"]
-
 _log = Log()
 
 

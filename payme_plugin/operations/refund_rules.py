@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from hookspecs import Item, PaymentRecord, Receipt, RefundRequest
     from payme_plugin.texts import Texts
 
-__all__ = ["ALREADY_REVERSED", "FOREIGN_PAYMENT", "violations_of"]
-
 PARTIAL_REFUND = "partial-refund"
 MANUAL_SELECTION_REQUIRED = "manual-selection-required"
 CURRENCY_SELECTION_FORBIDDEN = "currency-selection-forbidden"
@@ -131,6 +129,7 @@ def _names(goods: list[_Goods]) -> str:
 
 
 def sums(amount: int) -> str:
+    """Return an amount in tiyin as sums with spaces between thousands: 1500000 as ``15 000.00``."""
     if abs(amount) > _LARGEST_SHOWN:
         # Nobody reads more, and Python refuses to print thousands of digits.
         return f"> {sums(_LARGEST_SHOWN)}" if amount > 0 else f"< {sums(-_LARGEST_SHOWN)}"

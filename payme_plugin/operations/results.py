@@ -26,28 +26,6 @@ if TYPE_CHECKING:
     from payme_plugin.paymego.receipts import ServerReceipt
     from payme_plugin.texts import Texts
 
-__all__ = [
-    "JOURNAL_NOTICE",
-    "SALE_NOTICE",
-    "NotPaid",
-    "Paid",
-    "commit",
-    "is_ours",
-    "is_paid_in",
-    "is_same_sale",
-    "journal_notice",
-    "message_of",
-    "nothing_charged",
-    "paid_result",
-    "pending_result",
-    "record_of",
-    "refused_result",
-    "report_journal_fault",
-    "store_unstored",
-    "stored_result",
-    "to_cancel",
-]
-
 _log = Log()
 
 JOURNAL_NOTICE = "payme.journal"

@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from payme_plugin.operations.host_guard import GuardedUi
     from payme_plugin.texts import Texts
 
-__all__ = ["Order", "refused", "reverse"]
-
 _log = Log()
 
 _CANCELLED_STATES = frozenset({ReceiptState.CANCELLING, ReceiptState.CANCELLED})

@@ -26,17 +26,6 @@ if TYPE_CHECKING:
     from payme_plugin.operations.context import Context
     from payme_plugin.texts import Texts
 
-__all__ = [
-    "Original",
-    "ReversalContext",
-    "original_of",
-    "return_payment",
-    "row_of",
-    "row_of_cancel",
-    "violations",
-    "violations_without_journal",
-]
-
 _log = Log()
 
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from payme_plugin.operations.host_guard import GuardedUi
     from payme_plugin.paymego.protocols import Pending
 
-__all__ = ["CashierWait"]
-
 _SLICE_S = 0.4
 
 

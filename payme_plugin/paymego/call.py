@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from payme_plugin.log import Log
     from payme_plugin.secret import Secret
 
-__all__ = ["Call", "CallFinished", "CallLog", "Outcome"]
-
 Outcome = Answer | NotSent | ServerError | Unclear
 
 _MAX_WAIT_S = 3600.0

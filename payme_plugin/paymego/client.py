@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from payme_plugin.settings import Settings
     from payme_plugin.settings.urls import ProxyAddress
 
-__all__ = ["PaymeGoClient", "client_of"]
-
 _PAY_METHOD = "receipts.pay"
 _CREATE_METHOD = "receipts.create"
 """It runs during the scan. Until a code is scanned, no flow waits for its answer or its deadline."""

@@ -9,17 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = [
-    "CATALOGUE",
-    "MANUAL_CODES",
-    "OF_ANOTHER_ACCOUNT",
-    "ErrorCode",
-    "find",
-    "is_documented",
-    "is_transient",
-    "proves_no_charge",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class ErrorCode:

@@ -34,20 +34,6 @@ if TYPE_CHECKING:
     from payme_plugin.paymego.call import Call
     from payme_plugin.settings.urls import ProxyAddress
 
-__all__ = [
-    "MAX_ANSWER_BYTES",
-    "Address",
-    "Connection",
-    "Endpoint",
-    "HttpConnection",
-    "HttpsConnection",
-    "HttpsPool",
-    "SocketHandle",
-    "look_up",
-    "new_pool",
-    "transport_error",
-]
-
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 _HTTP_OK = 200

@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CallFailed", "Fault", "NotSent", "ServerError", "ServerText", "TransportError", "Unclear"]
-
 
 class Fault(Enum):
     """Why a request got no usable answer. The values are logged, and select the texts for cashiers."""

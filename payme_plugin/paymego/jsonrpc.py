@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from payme_plugin.paymego.protocols import Params
 
-__all__ = ["Request", "encode_request", "parse_strict", "read_answer"]
-
 _LIST_METHOD = "receipts.get_all"
 _MAX_LANGUAGES = 8
 _MAX_DEPTH = 64

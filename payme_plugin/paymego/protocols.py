@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from payme_plugin.secret import Secret
     from payme_plugin.settings import Settings
 
-__all__ = ["Answer", "Client", "MerchantAccount", "Params", "Pending"]
-
 Params = Mapping[str, object]
 
 

@@ -19,21 +19,6 @@ if TYPE_CHECKING:
     from payme_plugin.paymego.protocols import Answer, Params
     from payme_plugin.secret import Secret
 
-__all__ = [
-    "MAX_ID",
-    "MAX_RECEIPTS",
-    "ServerReceipt",
-    "by_id",
-    "create",
-    "get_all",
-    "named_in",
-    "pay",
-    "receipt_of",
-    "receipts_of",
-    "set_fiscal_data",
-    "state_of",
-]
-
 MAX_RECEIPTS = 50
 """The most receipts that ``receipts.get_all`` returns. Source: its page in the Subscribe API."""
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from payme_plugin.secret import Secret
 
-__all__ = ["MAX_NUMBER", "RECEIPT_ID", "display_text", "redact", "redact_in_place"]
-
 RECEIPT_ID = re.compile(r"[0-9a-fA-F]{24}")
 """The usual form of Payme's ids. Such an id is not redacted, even if it contains a code's digits."""
 

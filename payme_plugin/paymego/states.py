@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-__all__ = ["ReceiptState"]
-
 
 class ReceiptState(IntEnum):
     """A receipt's state. Payme may send other numbers: they are kept, and nothing is concluded from them."""

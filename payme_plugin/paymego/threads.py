@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["IoThreads"]
-
 
 class IoThreads:
     """A few daemon threads: an idle one takes the next job, and if none is idle a new one is started.

@@ -12,8 +12,6 @@ from payme_plugin.paymego.errors import Fault, TransportError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["HOSTNAME_MISMATCH", "TlsContext", "handshake_error", "is_ip_address"]
-
 HOSTNAME_MISMATCH = 62
 """OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH; the keys below are X509_V_ERR_* numbers too."""
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from payme_plugin.sandbox.control import ControlCall
 
-__all__ = ["App", "phone_page"]
-
 _LOG = logging.getLogger("payme.sandbox")
 _PORTAL_PAGE = b"<!doctype html><title>Wi-Fi</title><h1>Sign in to use this network</h1>"
 _HTML = "text/html; charset=utf-8"

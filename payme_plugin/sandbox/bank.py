@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from payme_plugin.sandbox.jsonrpc import JsonObject
 
-__all__ = ["CODE_LIFE_MS", "Bank", "CodeView", "Movement"]
-
 CODE_LIFE_MS = 30_000
 """A code of the buyer's phone works for less than this. Source: the manual of PaymeGO for tills."""
 

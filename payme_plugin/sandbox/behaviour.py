@@ -27,8 +27,6 @@ import math
 from dataclasses import dataclass, field
 from enum import Enum
 
-__all__ = ["MARK", "Behaviour", "BuyerAction", "CancelPlan", "read_code"]
-
 MARK = "0077"
 _CODE_LENGTH = 20
 _SHORTEST_CONFIRMATION_S = 0.01

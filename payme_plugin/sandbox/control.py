@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from payme_plugin.sandbox.gateway import Gateway
     from payme_plugin.sandbox.jsonrpc import JsonObject
 
-__all__ = ["CALLS", "ControlCall"]
-
 ControlCall = Callable[["Gateway", "JsonObject"], object]
 
 

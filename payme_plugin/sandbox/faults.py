@@ -14,8 +14,6 @@ from payme_plugin.sandbox.jsonrpc import ErrorCode
 if TYPE_CHECKING:
     from payme_plugin.sandbox.jsonrpc import JsonObject
 
-__all__ = ["FaultKind", "FaultPlan", "InjectedFault", "altered"]
-
 _LONGEST_DELAY_S = 86_400.0
 _OTHER_RECEIPT_ID = "0" * 23 + "1"
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from payme_plugin.sandbox.jsonrpc import Call, JsonObject
     from payme_plugin.sandbox.receipt import ReceiptView
 
-__all__ = ["Gateway", "Received", "WireRequest"]
-
 _KEPT_REQUESTS = 10_000
 _SHOWN_DIGITS = 4
 _LONG_ENOUGH_TO_SHOW = 12

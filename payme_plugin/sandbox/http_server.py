@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from email.message import Message
 
-__all__ = ["MAX_BODY", "Abort", "Answer", "Application", "HttpServer", "Request"]
-
 MAX_BODY = 1 << 20
 _DRAINED_CHUNKS = 1024
 _CHUNK = 1 << 16

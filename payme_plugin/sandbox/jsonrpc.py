@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["BankError", "Call", "ErrorCode", "error_answer", "member", "read_call", "read_object", "result_answer"]
-
 JsonObject = Mapping[str, object]
 Value = TypeVar("Value")
 

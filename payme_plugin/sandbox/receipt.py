@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from payme_plugin.sandbox.behaviour import Behaviour, CancelPlan
 
-__all__ = ["Buyer", "Receipt", "ReceiptView", "Step"]
-
 _UZS = 860
 _LONGEST_STEP_MS = 100
 _TAKEN = frozenset({ReceiptState.CLOSING, ReceiptState.PAID, ReceiptState.CLOSING_QUEUED})

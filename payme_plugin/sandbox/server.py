@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from payme_plugin.sandbox.behaviour import CancelPlan
     from payme_plugin.sandbox.receipt import Buyer
 
-__all__ = ["SANDBOX_POS_ID", "SANDBOX_POS_KEY", "PortUnavailable", "Sandbox"]
-
 SANDBOX_POS_ID = "65aa00112233445566778899"
 SANDBOX_POS_KEY = "no%secret#just&a?key@for=the;sandbox"
 """Not a secret: it opens only a sandbox. It has every character of real keys that is special in settings files."""

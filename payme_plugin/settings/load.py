@@ -38,8 +38,6 @@ from payme_plugin.settings.urls import host_of, is_loopback, is_plain_http
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["LINUXCASH", "ErrorCodes", "LoadedSettings", "Places", "read_settings", "return_warnings"]
-
 _MAX_KEY_FILE_BYTES = 4_096
 _MAX_CA_FILE_BYTES = 4_194_304
 _MAX_TEMPLATE_BYTES = 4_194_304

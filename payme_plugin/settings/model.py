@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from payme_plugin.settings.problems import Origin, SettingWarning
     from payme_plugin.settings.urls import ProxyAddress
 
-__all__ = ["CONF_FILE", "SETTINGS", "FormerAccount", "Setting", "Settings", "Shown", "written"]
-
 CONF_FILE = "confFile"
 """The one setting that only the host can give."""
 

@@ -16,8 +16,6 @@ from payme_plugin.settings import urls
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["POS_KEY", "Kind", "account_of", "foreign_character", "written_pattern"]
-
 _MAX_VALUE_CHARACTERS = 4_000
 _MAX_HEADER_CHARACTERS = 512
 _MAX_AFFIX_CHARACTERS = 64

@@ -16,15 +16,6 @@ if TYPE_CHECKING:
 
     from payme_plugin.settings.model import Settings
 
-__all__ = [
-    "Origin",
-    "SettingFault",
-    "SettingWarning",
-    "SettingsError",
-    "Source",
-    "unknown_name",
-]
-
 _SHOWN_CHARACTERS = 60
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_. -]{0,39}")
 # E.g. ``colour``, ``shopColour``, ``shop_colour2``: what looks like words is hardly a piece of a key.

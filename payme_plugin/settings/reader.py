@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from payme_plugin.settings.load import ErrorCodes
     from payme_plugin.settings.model import Settings
 
-__all__ = ["SettingsReader"]
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Reading:

@@ -11,17 +11,6 @@ from payme_plugin.conf_file import UnacceptableError
 from payme_plugin.locale import message
 from payme_plugin.secret import Secret
 
-__all__ = [
-    "ProxyAddress",
-    "host_of",
-    "is_loopback",
-    "is_plain_http",
-    "masked_address",
-    "proxy_address",
-    "queue_address",
-    "server_address",
-]
-
 _MAX_CHARACTERS = 2_000
 _HTTP_PORT = 80
 _PRINTABLE_ASCII = re.compile(r"[!-~]+")

@@ -15,19 +15,6 @@ if TYPE_CHECKING:
 
     from payme_plugin.till.receipts import ReceiptStore, StoredReceipt
 
-__all__ = [
-    "FolderUnusable",
-    "NoPlugin",
-    "OutcomeUnknown",
-    "PaymentMismatch",
-    "PrintSlip",
-    "TillBusy",
-    "TillContext",
-    "TillError",
-    "UnknownPayment",
-    "print_slip",
-]
-
 PrintSlip = Callable[[Slip], None]
 """Prints the lines of a slip, ``copies`` times."""
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from hookspecs import QueueMessage
     from payme_plugin.till.receipts import ReceiptStore
 
-__all__ = ["PAYMENT_TYPE", "TillHost", "locked", "reference_identity"]
-
 PAYMENT_TYPE = 141
 """The number of the tender that the reference till gives to its own plugin."""
 

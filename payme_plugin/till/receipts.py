@@ -20,8 +20,6 @@ from payme_plugin.till.context import FolderUnusable
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["ReceiptStore", "Refund", "StoredReceipt", "Tender", "from_json", "to_json"]
-
 _VERSION = 1
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600

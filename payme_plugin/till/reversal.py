@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from hookspecs import Item
     from payme_plugin.till.context import TillContext
 
-__all__ = ["Reversal", "cancel_payment", "refund_payment", "repeat_refund"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reversal:

@@ -14,8 +14,6 @@ from payme_plugin.till.receipts import StoredReceipt, Tender
 if TYPE_CHECKING:
     from payme_plugin.till.context import TillContext
 
-__all__ = ["Payment", "one_line_sale", "repeat_payments", "take_payment"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:

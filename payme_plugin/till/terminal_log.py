@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from io import TextIOWrapper
     from pathlib import Path
 
-__all__ = ["TerminalLogFormatter", "stderr_log", "terminal_log"]
-
 _LOGGERS = (PLUGIN_NAME, "pos")
 _FILE_MODE = 0o640
 _LEVEL_NAMES = {"WARNING": "WARN", "CRITICAL": "FATAL"}

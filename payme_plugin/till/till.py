@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from payme_plugin.till.reversal import Reversal
     from payme_plugin.till.sale import Payment
 
-__all__ = ["Restored", "Till"]
-
-
 _log = logging.getLogger("pos.till")
 
 

@@ -38,7 +38,7 @@ from payme_plugin.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fault_proxy import Line
+    from fault_proxy_line import Line
     from hostile_cells import Cell
     from hostile_matrix import Matrix
     from hostile_shop import Shop

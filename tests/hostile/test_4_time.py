@@ -25,7 +25,7 @@ from waiting import comes_true
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fault_proxy import Request
+    from fault_proxy_line import Request
     from hostile_shop import Shop
 
 DAY_NS = 86_400 * 10**9

@@ -18,7 +18,7 @@ from hostile_stage import TIMEOUT_S
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fault_proxy import Line
+    from fault_proxy_line import Line
     from hookspecs import PaymentResult
     from hostile_stage import Stage
 

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
 
     from virtual_paymego import Change, Envelope
 
-__all__ = ["body", "error", "meanwhile", "result", "with_receipt", "without_id", "without_receipt_fields"]
-
 
 def body(text: bytes) -> Change:
     """Answer with these bytes."""

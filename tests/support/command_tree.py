@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import click
 
-__all__ = ["commands_in"]
-
 
 def commands_in(group: click.Command) -> dict[str, click.Command]:
     """Return the commands of a group by name; none where it is no group."""

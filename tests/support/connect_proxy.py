@@ -7,8 +7,6 @@ import socket
 import threading
 from urllib.parse import urlsplit
 
-__all__ = ["ConnectProxy"]
-
 _PART = 65536
 
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from payme_plugin.sandbox import Bank
 
-__all__ = ["AMOUNT", "owe", "paid_receipts"]
-
 AMOUNT = 1_500_000
 
 

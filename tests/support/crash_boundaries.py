@@ -13,8 +13,6 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["Boundaries", "count_commits"]
-
 
 class Boundaries:
     """Counts the boundaries that a life comes to, and ends it with SIGKILL at one of them.

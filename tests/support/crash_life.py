@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
     from hookspecs import ReversalResult
 
-__all__ = ["BOUNDARIES_FILE", "IDENTITY", "RECORD_FILE", "TENDER", "LifeOrder", "live"]
-
 IDENTITY = "crash-till"
 TENDER = 7
 RECORD_FILE = "sales.jsonl"

@@ -19,8 +19,6 @@ import payme_plugin
 from crash_life import LifeOrder, live
 from slips import SlipRenderer
 
-__all__ = ["FAILED", "NOT_QUIET"]
-
 NOT_QUIET = 3
 FAILED = 4
 _BEYOND_QUIET_S = 30

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["Sale", "SalesRecord"]
-
 _FILE_MODE = 0o600
 _GONE = (ReversalStatus.REVERSED, ReversalStatus.QUEUED)
 

@@ -19,8 +19,6 @@ from payme_plugin.sandbox import CancelPlan, Sandbox
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Served", "served"]
-
 
 @dataclass(frozen=True)
 class Served:

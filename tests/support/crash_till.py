@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from crash_record import Sale
     from payme_plugin.sandbox import ReceiptView, Sandbox
 
-__all__ = ["CrashTill", "Life", "Nursery"]
-
 _ROOT = Path(__file__).parents[2]
 _POLL_S = 0.002
 

@@ -12,17 +12,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = [
-    "SYSCALLS",
-    "Call",
-    "changed_paths",
-    "faults_before",
-    "read_trace",
-    "sent_methods",
-    "synced_before",
-    "writes_to",
-]
-
 WRITES = ("write", "pwrite64", "writev", "pwritev", "pwritev2")
 SYNCS = ("fsync", "fdatasync")
 SENDS = ("sendto", "sendmsg", "write", "writev")

@@ -26,8 +26,6 @@ from fault_proxy_line import PATIENCE_S, Line, Request
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["Arrival", "FaultProxy", "Line", "Phase", "Request", "Strike", "Trigger"]
-
 MEANWHILE_S = 0.1
 """How long after the fault the effect comes that happens during it."""
 

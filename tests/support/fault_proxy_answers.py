@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fault_proxy import Line, Strike
-
-__all__ = ["ANOTHER_AMOUNT", "ELSEWHERE", "SHAPES", "SOUND_BUT_NOT_OURS", "STATUSES"]
+    from fault_proxy import Strike
+    from fault_proxy_line import Line
 
 ELSEWHERE = "elsewhere.payme.test"
 """Where redirects lead; nobody may ever look it up."""

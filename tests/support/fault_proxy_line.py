@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import threading
 
-__all__ = ["DRIP_PAUSE_S", "PATIENCE_S", "Line", "Request"]
-
 PATIENCE_S = 30
 """Nobody in these tests waits longer for anything."""
 

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DOMAIN", "Counted", "LookUp", "Names", "Nowhere", "nowhere"]
-
 DOMAIN = "payme.test"
 """Where the made-up names are; no real one ends so (RFC 6761)."""
 

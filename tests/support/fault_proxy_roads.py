@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from fault_proxy import FaultProxy
     from fault_proxy_names import LookUp, Nowhere
 
-__all__ = ["ROADS", "Road"]
-
 _SLOW_S = 3.0
 
 Road = Callable[["FaultProxy", "Nowhere"], "LookUp | None"]

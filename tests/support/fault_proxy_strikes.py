@@ -13,9 +13,8 @@ from fault_proxy import Phase
 from fault_proxy_line import DRIP_PAUSE_S
 
 if TYPE_CHECKING:
-    from fault_proxy import Line, Strike
-
-__all__ = ["STRIKES", "phases_of"]
+    from fault_proxy import Strike
+    from fault_proxy_line import Line
 
 _OK = b"HTTP/1.1 200 OK\r\n"
 _CHUNKED = _OK + b"Transfer-Encoding: chunked\r\n\r\n"

@@ -36,8 +36,6 @@ from payme_plugin.plugin import PaymePlugin
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["AMOUNT", "BOOK", "IDENTITY", "TENDER", "ForkingTill", "fork_in_c", "main"]
-
 AMOUNT = 100_000
 BOOK = "book.json"
 IDENTITY = "forking-till"

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["fill_disk", "free_disk", "full_disk"]
-
 
 def fill_disk() -> None:
     """Let every write of this process fail from now on. Python ignores the signal that goes with it (SIGXFSZ)."""

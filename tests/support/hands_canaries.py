@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from hookspecs import PaymentResult, ReversalResult, Slip
 
-__all__ = ["BUYER", "CARD", "CODE", "KEY", "MASKED_CARD", "PHONE", "Witness", "grouped", "words_of_record"]
-
 KEY = "KCR4W1kzqPxxUeW&BHNM0AOtR3?&0@E%R?P@;=x"
 CODE = "88776655443322110099"
 CARD = "8600061234566311"

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from payme_plugin.sandbox import Sandbox
 
-__all__ = ["SHAPES", "EchoingServer", "Exchange"]
-
 _UNKNOWN_ERROR = -31999
 
 

@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 
 from payme_plugin.settings import Places
 
-__all__ = ["ENDS", "KEYS", "NOWHERE", "in_bytes"]
-
 NOWHERE = Places(Path("/nowhere/payme.go.conf"), Path("/nowhere/payme.xml"))
 """A till without files of its own."""
 

@@ -8,8 +8,6 @@ if TYPE_CHECKING:
     from hooked_world import HookedWorld, Sold
     from hookspecs import PaymentResult, ReversalResult
 
-__all__ = ["codes_on_the_wire", "paid_or_not", "reversal"]
-
 
 def codes_on_the_wire(world: HookedWorld) -> list[str | None]:
     """Return the codes that left in a ``receipts.pay``, in order."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-__all__ = ["ANY_TEXT", "HOSTILE_TEXTS", "on_the_screen", "on_the_wire", "storable"]
-
 _LONGEST_SHOWN = 200
 
 HOSTILE_TEXTS = (

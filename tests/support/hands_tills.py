@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from payme_plugin.sandbox import Sandbox
 
 
-__all__ = ["new_till", "started_again"]
-
 _LONG_WAIT_MS = 60_000
 
 

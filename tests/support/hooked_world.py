@@ -52,8 +52,6 @@ if TYPE_CHECKING:
     from payme_plugin.settings import Settings, SettingsReader
     from payme_plugin.texts import Texts
 
-__all__ = ["OFD_LINK", "HookedWorld", "Sold"]
-
 OFD_LINK = "https://ofd.soliq.uz/check?t=UZ000000000000&r=121&c=20240312184051&s=123456789012"
 """A fiscal receipt's link. Source: the Subscribe API's page of receipts.set_fiscal_data."""
 

@@ -14,8 +14,6 @@ from fault_proxy_strikes import STRIKES, phases_of
 if TYPE_CHECKING:
     from fault_proxy import Strike
 
-__all__ = ["FORGOTTEN", "Cell", "Scene", "answer_cells", "strike_of", "wire_cells"]
-
 FORGOTTEN = "a connection that a NAT forgot"
 """What is sent on it is lost without a sign; a new connection works."""
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from payme_plugin.paymego.protocols import Answer
 
-__all__ = ["Ear", "listening"]
-
 
 class Ear(logging.Handler):
     """Hears everything from the making of it on; several cells may listen at once, and all hear the same.

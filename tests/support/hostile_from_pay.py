@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from fault_proxy import Phase
 
 if TYPE_CHECKING:
-    from fault_proxy import Request, Strike
+    from fault_proxy import Strike
+    from fault_proxy_line import Request
     from hostile_stage import Stage
-
-__all__ = ["FromPayOn"]
 
 
 class FromPayOn:

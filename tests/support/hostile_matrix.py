@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from hostile_play import Seen
     from hostile_shop import Shop
 
-__all__ = ["Matrix", "playing"]
-
 _PROCESSES = 3
 _AT_ONCE = 8
 _BATCH = 32

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from hostile_ears import Ear
     from hostile_shop import Shop
 
-__all__ = ["Seen", "play"]
-
 _CONFIRMS_S = 0.15
 _ASKS_AGAIN_MS = 2500
 _FREQUENCY_MS = 300

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from hostile_cells import Cell
     from hostile_play import Seen
 
-__all__ = ["expected_cancellation", "expected_verdict", "keeps_what_nothing_excuses", "lapses_of"]
-
 _PASSING = frozenset({"HTTP/1.0", "the first addresses dead, a later one not"})
 """They slow an answer down at most."""
 

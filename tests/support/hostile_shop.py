@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from fault_proxy_names import Nowhere
     from stalls import Stalls
 
-__all__ = ["Shop", "make_certificates", "open_shop"]
-
 _AUTHORITY = "authority.pem"
 _SERVER = "server.pem"
 

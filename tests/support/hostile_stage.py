@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from hostile_shop import Shop
     from payme_plugin.paymego.receipts import ServerReceipt
 
-__all__ = ["AMOUNT", "BOUND_S", "PAY_DURATION_S", "TIMEOUT_S", "Stage"]
-
 TIMEOUT_S = 1
 PAY_DURATION_S = 1.5
 BOUND_S = max(PAY_DURATION_S, TIMEOUT_S) + TIMEOUT_S + 1

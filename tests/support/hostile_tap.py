@@ -6,8 +6,6 @@ import contextlib
 import socket
 import threading
 
-__all__ = ["Tap"]
-
 
 class Tap:
     """A wire to a port on loopback, for the time of a block.

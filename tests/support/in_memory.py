@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["folder_in_memory"]
-
 _MEMORY = Path("/dev/shm")  # noqa: S108 - memory is what is wanted
 _ROOM_BYTES = 1_000_000_000
 

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from hooked_world import HookedWorld
 
-__all__ = ["RunningCall", "running_call"]
-
 _LONGEST_S = 60.0
 
 _Result = TypeVar("_Result")

@@ -13,8 +13,6 @@ from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.journal import Journal
 from payme_plugin.ledger.states import PaymentState
 
-__all__: list[str] = []
-
 
 def main() -> None:
     """Keep the journal open."""

@@ -14,8 +14,6 @@ from payme_plugin.ledger.errors import Conflict
 from payme_plugin.ledger.journal import Journal
 from payme_plugin.ledger.locks import LEADER, Leases
 
-__all__: list[str] = []
-
 
 def _say(word: str) -> None:
     sys.stdout.write(f"{word}\n")

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.reader import JournalReader
     from payme_plugin.ledger.rows import Event, PaymentRow
 
-__all__ = ["ROAD_TO", "UNRECORDED", "contents", "intent_of", "note_now", "walk"]
-
 UNRECORDED = NewCancellation(cause=Cause.UNRECORDED)
 
 ROAD_TO: dict[PaymentState, tuple[PaymentState, ...]] = {

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from hooked_world import HookedWorld
     from payme_plugin.ledger.rows import CancellationRow
 
-__all__ = ["owe", "owe_paid", "owe_refund"]
-
 
 def owe(world: HookedWorld, payment_id: str = "p1", number: int = 1) -> CancellationRow:
     """Let a payment end without the buyer's answer; Payme holds nothing yet, and the receipt is at state 1."""

@@ -18,14 +18,6 @@ if TYPE_CHECKING:
     from virtual_paymego import Heard, Sent, VirtualPaymeGo
     from virtual_world import World
 
-__all__ = [
-    "LATER_S",
-    "check_codes_leave_once",
-    "check_order_of_durability",
-    "check_result",
-    "check_time",
-]
-
 LATER_S = 400.0
 """After so long, whatever was still on its way has happened."""
 

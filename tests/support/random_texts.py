@@ -14,8 +14,6 @@ from string import ascii_lowercase
 from payme_plugin import texts
 from payme_plugin.locale import load_catalogue
 
-__all__ = ["replace_texts"]
-
 _PLACEHOLDER = re.compile(r"\{[a-z_]+\}")
 
 

@@ -12,8 +12,6 @@ from pathlib import Path
 
 from payme_plugin.ledger.repair import repair
 
-__all__: list[str] = []
-
 _OPERATIONS = frozenset({"os.rename", "os.remove"})
 
 

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from hooked_world import HookedWorld, Sold
     from hookspecs import ReversalResult
 
-__all__ = ["CANCEL", "REFUND", "ROADS", "Road"]
-
 
 @dataclass(frozen=True)
 class Road:

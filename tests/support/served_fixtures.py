@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["new_till", "running", "sandbox"]
-
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Sandbox]:

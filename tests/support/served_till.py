@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from hookspecs import PaymentRecord, PaymentResult
     from payme_plugin.ledger.rows import CancellationRow, PaymentRow
 
-__all__ = ["ServedTill"]
-
 
 @dataclass(eq=False)
 class ServedTill:

@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from payme_plugin.paymego.protocols import Params
     from payme_plugin.texts import Texts
 
-__all__ = ["BREAKS", "Break"]
-
 
 @dataclass(frozen=True)
 class Break:

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from sim_shop import Shop
 
-__all__ = ["People", "SimUi"]
-
 _IMPLAUSIBLE = ("", "12", "4607001234567", "http://pay.example/77", "１２３", "8" * 65, "\x00")
 _CODES = (*(entry.code for entry in codes.CATALOGUE), -31999)
 _HEADS = 0.5

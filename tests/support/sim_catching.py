@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from sim_breaks import Break
 
-__all__ = ["Caught", "caught_by_simulation", "table"]
-
 _MOST_HISTORIES = 200
 _EACH = 20
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from sim_process import Process
     from sim_shop import Sale, Shop
 
-__all__ = ["Director", "deliver_everything"]
-
 _UNFINISHED = frozenset({"intent", "created", "paying", "paid"})
 _NOT_READY = "payme.not_ready"
 _JUMPS_S = (-90_000, -4_000, -700, -30, 30, 700, 4_000, 90_000)

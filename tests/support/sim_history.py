@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from payme_plugin.settings import Settings
 
-__all__ = ["KEY", "History", "random_settings", "settings_for_both", "simulate"]
-
 _KASSAS = ("65aa00112233445566778899", "65aa00112233445566778800")
 
 KEY = "canary-key-of-the-kassa"

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.errors import JournalError
     from sim_stage import Life, Stage
 
-__all__ = ["Disk", "SimStorage", "WatchedJournal"]
-
 
 class Disk:
     """The disk that all processes of a till share.

@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from sim_stage import Actor, Life, Stage
     from sim_wire import SimPaymeGo
 
-__all__ = ["IDENTITY", "Process"]
-
 IDENTITY = "till-1"
 
 _TEXTS = Texts("ru")

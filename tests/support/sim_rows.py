@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["CancellationLook", "PaymentLook", "Rows"]
-
 _FILE = "journal.sqlite3"
 _TABLES = ("about", "payment", "event", "code", "cancellation", "fiscal_link")
 

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from virtual_paymego import Change, Envelope
 
-__all__ = ["SHAPES"]
-
 _OTHER_ID = "0123456789abcdef01234567"
 
 

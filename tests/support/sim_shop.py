@@ -49,8 +49,6 @@ if TYPE_CHECKING:
     from sim_wire import SimPaymeGo
     from sim_witness import Witness
 
-__all__ = ["Moods", "Readiness", "Refund", "Sale", "Shop", "Tender", "TenderState"]
-
 _SHIFT = 3
 _T = TypeVar("_T")
 _MAY_FAIL = frozenset({"on_payment_recorded", "on_ready", "on_cancel", "on_full_refund", "on_receipt_closed"})

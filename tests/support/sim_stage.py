@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-__all__ = ["Actor", "Life", "Stage", "StageCondition", "StageFuture"]
-
 _SLOW_STEPS_S = (0.0, 0.001, 0.004, 0.02)
 _LONGEST_S = 86_400.0
 _LOOKS_EVERY_S = 0.1

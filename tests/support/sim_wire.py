@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from sim_witness import Witness
     from virtual_paymego import Envelope
 
-__all__ = ["SimClient", "SimPaymeGo", "Weather"]
-
 _UNKNOWN_CODE = -31999
 _ALL_CODES = (*(entry.code for entry in codes.CATALOGUE), _UNKNOWN_CODE)
 _UNPROVEN_CODES = tuple(code for code in _ALL_CODES if not codes.proves_no_charge(code))

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from sim_wire import SimClient, SimPaymeGo
     from virtual_paymego import Heard, Sent
 
-__all__ = ["ALLOWED", "Witness"]
-
 _HOUR_MS = 3_600_000
 _CONFIRMING_MS = 600_000
 _WEEK_MS = 7 * 24 * 3_600_000

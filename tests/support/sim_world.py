@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from payme_plugin.settings import Settings
 
-__all__ = ["LogWatch", "SimWorld"]
-
 _FAULT = "a fault of the plugin"
 """What the plugin logs where something of its own raised; the words of the error are not in it."""
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from payme_plugin.clock import Clock
 
-__all__ = ["StagedJournal"]
-
 
 class StagedJournal(Journal):
     """A journal whose commits are counted.

@@ -23,8 +23,6 @@ from unmeasured import without_coverage
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["MOST_EXCUSED_S", "Stalls", "watching_stalls"]
-
 MOST_EXCUSED_S = 1.0
 """The most that is excused in one result."""
 

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["children_unmeasured", "without_coverage"]
-
 
 def without_coverage(environment: Mapping[str, str]) -> dict[str, str]:
     """Return an environment without what starts coverage in a child process."""

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["BEGINNING_MS", "VirtualClock"]
-
 BEGINNING_MS = 1_767_225_600_000
 """Unix milliseconds at second zero: the first of January 2026, UTC."""
 

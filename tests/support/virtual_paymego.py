@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from payme_plugin.sandbox import Buyer, CancelPlan
     from virtual_clock import VirtualClock
 
-__all__ = ["Change", "Heard", "Passage", "Sent", "VirtualCall", "VirtualClient", "VirtualPaymeGo"]
-
 Envelope = Mapping[str, object]
 Change = Callable[[Envelope], "Envelope | bytes"]
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from hookspecs import PaymentRecord, QueueMessage
     from payme_plugin.clock import Clock
 
-__all__ = ["TENDER", "PowerCut", "ScriptedUi", "Shown", "VirtualHost", "open_sale", "request_for", "scan_after"]
-
 TENDER = 7
 """The tender's number at every till of the tests."""
 

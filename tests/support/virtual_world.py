@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from payme_plugin.settings import Settings
     from payme_plugin.texts import Text
 
-__all__ = ["KASSA", "PlainSlips", "World", "settings_of"]
-
 KASSA = "65aa00112233445566778899"
 _KEY = "canary-key-of-the-kassa"
 _URL = "http://localhost/api"

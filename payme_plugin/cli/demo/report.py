@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from hookspecs import Slip
 
-__all__ = ["Check", "DemoReport"]
-
 Check = tuple[str, bool]
 """What was found, and whether it is as expected."""
 

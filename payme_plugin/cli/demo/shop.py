@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from payme_plugin.sandbox import Behaviour
     from payme_plugin.till import Payment, StoredReceipt
 
-__all__ = ["Code", "DemoShop", "Outcome"]
-
 Code = tuple["Behaviour", float]
 """What the buyer does, and how many seconds old the code is when it is scanned."""
 

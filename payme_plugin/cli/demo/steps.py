@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from payme_plugin.cli.demo.shop import Code, Outcome
 
-__all__ = ["STEPS", "Step"]
-
 
 @dataclass(frozen=True, slots=True)
 class Step:
