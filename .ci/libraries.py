@@ -1,4 +1,4 @@
-"""Check that the libraries are the system's own builds, in the versions of the table in docs/floors.md."""
+"""Check that the libraries are the system's own builds, in the versions of the table in docs/internal/floors.md."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ COLUMNS = {"debian12": 2, "debian13": 3}
 
 def main(system: str) -> int:
     """Print the version of each library, and return 1 if one is not the system's own or not the one of the table."""
-    page = (Path(__file__).parents[1] / "docs" / "floors.md").read_text("utf-8")
+    page = (Path(__file__).parents[1] / "docs" / "internal" / "floors.md").read_text("utf-8")
     lines = re.findall(r"^\| `\w+` \|.*\|$", page, re.MULTILINE)
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
     wrong = not rows

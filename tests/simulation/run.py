@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Plays many histories, or one again: ``python tests/simulation/run.py --sales 1000000 --workers 2``.
 
-``--seed N`` plays one history again and tells its story. ``--breaks`` breaks each guarantee and updates docs/breaks.md.
+``--seed N`` plays one history again and prints it. ``--breaks`` breaks each guarantee and writes the page
+``docs/internal/breaks.md``.
 The exit code is 0 only if every statement held in all histories, or if every break was caught.
 """
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 _TOLD_EVERY_S = 60.0
 _COLLECTED_EVERY = 25
-_PAGE = _ROOT / "docs" / "breaks.md"
+_PAGE = _ROOT / "docs" / "internal" / "breaks.md"
 
 
 def main(arguments: list[str]) -> int:
@@ -43,8 +44,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes at work (one a core)")
     parser.add_argument("--first-seed", type=int, default=1, help="seed of the first history (1)")
     parser.add_argument("--each", type=int, default=20, help="sales in each history (20)")
-    parser.add_argument("--seed", type=int, help="play this one history again, and tell its story")
-    parser.add_argument("--breaks", action="store_true", help="break each statement on purpose, write docs/breaks.md")
+    parser.add_argument("--seed", type=int, help="play this one history again, and print it")
+    parser.add_argument("--breaks", action="store_true", help="break each statement on purpose, write the page")
     given = parser.parse_args(arguments)
     if given.breaks:
         return _break()

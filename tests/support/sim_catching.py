@@ -51,7 +51,7 @@ def caught_by_simulation(broken: Break) -> Caught | None:
 
 
 def table(rows: Iterable[tuple[Break, Caught | None]]) -> str:
-    """Return the table of ``docs/breaks.md``: what the simulator caught, and the break that it can't see."""
+    """Return the table of ``docs/internal/breaks.md``: what the simulator caught, and the break that it can't see."""
     lines = ["| Guarantee | What is done wrong | What the check says | After sales |", "|---|---|---|---|"]
     for broken, caught in rows:
         check, after = ("nothing", "-") if caught is None else (caught.check, str(caught.after))
