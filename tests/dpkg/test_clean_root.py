@@ -324,12 +324,15 @@ def test_the_refused_purge_succeeds_after_the_delivery_also_where_python_goes_wi
     assert life.facts["returned"] == 1_500_000
     assert not life.facts["python"]
     assert life.version["purged"] == ""
-    assert life.files["purged"] == {}
 
 
-def test_the_purge_names_what_it_deleted(life: Life) -> None:
-    deleted = {Path(path) for path in re.findall(r"artix-payme: удалено: (\S+)", life.said["purged"])}
+def test_the_purge_names_what_it_deleted_and_keeps_the_templates_of_the_replaced_module(life: Life) -> None:
+    deleted, kept = (
+        {Path(path) for path in re.findall(rf"artix-payme: {word}: (\S+)", life.said["purged"])}
+        for word in ("удалено", "оставлено")
+    )
     files = life.files["refused"]
 
     assert JOURNAL in files
-    assert deleted == {DATA, *(path for path in files if path.parent != DATA)}
+    assert kept == {path for path in files if path.name.startswith("payme.xml.replaced")} == set(life.files["purged"])
+    assert deleted == {DATA, *(path for path in files if path.parent != DATA)} - kept
