@@ -141,7 +141,7 @@ def repacked(package: Path, folder: Path, version: str, changes: Mapping[str, st
         with (tree / name).open("a", encoding="utf-8") as file:
             file.write(more)
     made = folder / f"artix-payme_{version}_all.deb"
-    done("dpkg-deb", "--root-owner-group", "-b", str(tree), str(made))
+    done("dpkg-deb", "--root-owner-group", "-Znone", "-b", str(tree), str(made))
     shutil.rmtree(tree)
     return made
 

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-from sqlite3 import connect
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.dpkg.conftest import CONF, DATA, DPKG_OPTIONS, JOURNAL, LINUXCASH, TEMPLATE
+from tests.dpkg.conftest import CONF, DATA, DPKG_OPTIONS, JOURNAL, LINUXCASH
 
 if TYPE_CHECKING:
     from payme_plugin.sandbox import Sandbox
     from tests.dpkg.conftest import Ended, Till
 
 pytestmark = [pytest.mark.dpkg, pytest.mark.timeout(600)]
-
-
-@pytest.fixture
-def sold(installed: Till, sandbox: Sandbox) -> Till:
-    """A till with the journal of one closed sale."""
-    installed.sell(sandbox.issue_code(), "close")
-    return installed
 
 
 def remove(till: Till, **environment: str) -> Ended:
@@ -88,19 +79,3 @@ def test_a_permission_to_remove_anyway_counts_once(installed: Till, sandbox: San
     installed.owe(sandbox)
 
     assert_refused(remove(installed), installed, "not removed: buyers are still owed money (payments: 1)")
-
-
-def test_a_journal_that_changed_after_the_removal_and_the_edited_files_are_kept(sold: Till) -> None:
-    TEMPLATE.write_text(TEMPLATE.read_text(encoding="utf-8") + "<!-- mine -->", encoding="utf-8")
-    assert remove(sold).code == 0
-    with closing(connect(JOURNAL, isolation_level=None)) as journal:
-        journal.execute("UPDATE payment SET updated_at = updated_at + 1")
-    before = {path: path.read_bytes() for path in LINUXCASH.rglob("*") if path.is_file()}
-    kept = sold.purge()
-
-    assert kept.code != 0
-    assert f"nothing is deleted: the journal in {DATA} changed after the package was removed" in kept.err
-    assert {path: path.read_bytes() for path in LINUXCASH.rglob("*") if path.is_file()} == before
-    sold.unpack()
-    assert sold.purge().code == 0
-    assert not LINUXCASH.exists()
