@@ -214,16 +214,18 @@ class _Host(BaseHost):
         shop, moods = self._shop, self._shop.moods
         shop.stage.point()
         answer = shop.has_payment(payment_id)
+        is_broken = False
         if shop.dice.random() < moods.forgets:
-            if shop.dice.random() < 0.5:
-                raise OSError("the till's database is busy")
+            is_broken = shop.dice.random() < 0.5
             answer = None
         elif answer is not True and shop.dice.random() < moods.says_yes:
             shop.at_fault[payment_id] = "the host vetoed for a payment that it does not have"
             answer = True
         elif answer is True and shop.dice.random() < moods.says_no:
             answer = False
-        shop.witness.answered[payment_id] = answer, shop.disk.refusals
+        shop.witness.answered[payment_id].append((self._life, answer, shop.disk.refusals))
+        if is_broken:
+            raise OSError("the till's database is busy")
         return answer
 
     def enqueue(self, message: QueueMessage) -> bool:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hookspecs import PaymentStatus
+from payme_plugin.ledger.states import Hold
 from payme_plugin.paymego.errors import ServerError
 from payme_plugin.paymego.protocols import Answer
 from sim_rows import CancellationLook, PaymentLook, Rows
@@ -70,8 +71,8 @@ class Witness:
         faults: the statements that broke, with what happened.
         broken_after: how many sales there were when the first one broke; None: none did.
         story: what happened, line by line.
-        answered: what the host last answered to ``is_recorded``, whoever asked it, and how many writes had failed by
-            then, by payment.
+        answered: what the host answered to ``is_recorded``, by payment, in order: to which process, the answer, and
+            how many writes had failed by then.
         requested: the cancels and refunds that the host asked for: cause, payment, id of the refund.
         processes: every process, by its life.
     """
@@ -87,7 +88,7 @@ class Witness:
         self.faults: list[str] = []
         self.broken_after: int | None = None
         self.story: list[str] = []
-        self.answered: dict[str, tuple[bool | None, int]] = {}
+        self.answered: defaultdict[str, list[tuple[Life, bool | None, int]]] = defaultdict(list)
         self.requested: set[tuple[str, str, str]] = set()
         self.processes: dict[Life, Process] = {}
         self._stage = stage
@@ -363,7 +364,7 @@ class Witness:
             self.fault(5, f"the ended cancellation {row.cancellation_id} changed")
             return
         if row.cause == "unrecorded" and known.begun_at is None and row.begun_at is not None:
-            self._check_begun(row)
+            self._check_begun(row, known.held)
         if row.ended_at is not None:
             self._check_end(row)
         elif row.due_at > known.due_at and row.offered_at == known.offered_at:
@@ -378,20 +379,34 @@ class Witness:
             if not (is_the_queues or is_reopened or shortest_ms <= pause_ms <= _LONGEST_PAUSE_MS):
                 self.fault(5, f"cancellation {row.cancellation_id} pauses {pause_ms} ms")
 
-    def _check_begun(self, row: CancellationLook) -> None:
+    def _check_begun(self, row: CancellationLook, held: str | None) -> None:
         """Check that nobody has said that the money must stay before the first cancel of an orphan leaves."""
         payment = self._rows.payment(row.payment_id)
         if payment is None or (payment.acknowledged_at is not None and payment.state == "reversing"):
             self.fault(4, f"the cancellation of {row.payment_id} has begun, which the host has acknowledged")
         if ("cancel", row.payment_id, "") in self.requested:
             return  # the host has it returned itself
-        # A veto that the disk did not take is lost.
-        if self.answered.get(row.payment_id) == (True, self._disk.refusals):
+        if self._is_vetoed(row.payment_id, held):
             self.fault(4, f"the cancellation of {row.payment_id} has begun against the host's veto")
         made_at = self._paymego.bank.receipt(self._paymego.now_ms, row.receipt_id).created_ms
         is_old = payment is not None and row.created_at - payment.created_at >= _WEEK_MS
         if is_old and row.created_at - made_at >= _WEEK_MS:
             self.fault(5, f"the cancellation of {row.payment_id} has begun, which is older than a week")
+
+    def _is_vetoed(self, payment_id: str, held: str | None) -> bool:
+        """Return whether the process at work heard last that the host has the payment.
+
+        It does not count if another process has heard otherwise since. What another one hears meanwhile holds nothing.
+        Where it can't ask, what is stored counts. A veto that the disk did not take is lost.
+        """
+        for life, answer, refusals in reversed(self.answered[payment_id]):
+            if answer is False:
+                return False
+            if life is self._stage.current.life and answer is True:
+                return refusals == self._disk.refusals
+            if life is self._stage.current.life:
+                break
+        return held == Hold.HOST.value
 
     def _check_end(self, row: CancellationLook) -> None:
         self.tell(f"cancellation of {row.payment_id} ended: {row.ended_as}")
