@@ -5,11 +5,9 @@ receipt      one receipt of the bank, and its timeline
 behaviour    what a buyer does with a code, and codes that spell it
 jsonrpc      requests, parameters, answers and error codes as PaymeGO has them
 faults       what goes wrong between a till and the bank, as data
-gateway      the bank with a lock, a key, a log of requests, and faults
-control      what a test or the buyer's phone asks of the gateway, as JSON
 http_server  HTTP on threads; connections that hang or are cut on purpose
-app          gateway, control calls and the buyer's phone over HTTP
-server       ``Sandbox``: all of it on loopback, in this process
+app          the till's requests, control calls and the buyer's phone over HTTP
+server       ``Sandbox``: the bank with a lock, a key, a log of requests and faults, on loopback
 """
 
 from __future__ import annotations
@@ -17,10 +15,9 @@ from __future__ import annotations
 from payme_plugin.sandbox.bank import Bank, CodeView, Movement
 from payme_plugin.sandbox.behaviour import Behaviour, BuyerAction, CancelPlan, read_code
 from payme_plugin.sandbox.faults import FaultKind, FaultPlan, InjectedFault
-from payme_plugin.sandbox.gateway import WireRequest
 from payme_plugin.sandbox.jsonrpc import BankError
 from payme_plugin.sandbox.receipt import Buyer, ReceiptView
-from payme_plugin.sandbox.server import SANDBOX_POS_ID, SANDBOX_POS_KEY, PortUnavailable, Sandbox
+from payme_plugin.sandbox.server import SANDBOX_POS_ID, SANDBOX_POS_KEY, PortUnavailable, Sandbox, WireRequest
 
 __all__ = [
     "SANDBOX_POS_ID",

@@ -2,7 +2,7 @@
 
 Time is handed in as Unix milliseconds and never runs back: an earlier moment counts as the latest one seen. Readers
 change nothing. Money is held for a receipt from state 3 until 50, and ``movements`` lists every time it came or went.
-A bank that several threads change needs a lock; ``Gateway`` has one.
+A bank that several threads change needs a lock; ``Sandbox`` has one.
 """
 
 from __future__ import annotations

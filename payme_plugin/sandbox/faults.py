@@ -70,7 +70,7 @@ class InjectedFault:
 
     Attributes:
         kind: what goes wrong.
-        method: the method that it befalls, e.g. ``receipts.pay``; ``None``: any.
+        method: the method whose requests take it, e.g. ``receipts.pay``; ``None``: any.
         times: how often; ``None``: always.
         skip: how many requests of that method pass before it.
         after_s: the delay of REQUEST_DELAYED and ANSWER_DELAYED.
@@ -103,33 +103,32 @@ class InjectedFault:
 
 
 class FaultPlan:
-    """The faults that are still to happen, in the order of their injection."""
+    """The faults that are still to happen, in the order of their injection.
+
+    Attributes:
+        live: those faults; their ``times`` and ``skip`` are what is left.
+    """
 
     def __init__(self) -> None:
-        self._live: tuple[InjectedFault, ...] = ()
-
-    @property
-    def live(self) -> tuple[InjectedFault, ...]:
-        """The faults still to happen; their ``times`` and ``skip`` are what is left."""
-        return self._live
+        self.live: tuple[InjectedFault, ...] = ()
 
     def inject(self, fault: InjectedFault) -> None:
         """Add a fault behind those that are there."""
-        self._live = (*self._live, fault)
+        self.live = (*self.live, fault)
 
     def clear(self) -> None:
         """Forget every fault."""
-        self._live = ()
+        self.live = ()
 
     def take(self, method: str) -> InjectedFault | None:
-        """Return the fault that befalls this request of ``method``, and count it; ``None`` if it passes.
+        """Return the fault that this request of ``method`` takes, and count it; ``None`` if it passes.
 
         The first live fault for the method decides: while its ``skip`` lasts, the request passes.
         """
-        for position, fault in enumerate(self._live):
+        for position, fault in enumerate(self.live):
             if fault.method in {None, method}:
                 left = _counted(fault)
-                self._live = self._live[:position] + ((left,) if left else ()) + self._live[position + 1 :]
+                self.live = self.live[:position] + ((left,) if left else ()) + self.live[position + 1 :]
                 return None if fault.skip else fault
         return None
 

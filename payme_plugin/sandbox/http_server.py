@@ -1,4 +1,4 @@
-"""An HTTP/1.1 server with a thread for each connection, on loopback. It knows nothing of Payme.
+"""An HTTP/1.1 server with a thread for each connection, on loopback. ``App`` is what it serves.
 
 The standard library's, with what a hostile test needs: an answer may be withheld or the connection cut, bodies are
 limited, faults of HTTP are answered in the application's own form, and ``stop`` ends every connection at once.
@@ -14,11 +14,13 @@ from enum import Enum
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
 from threading import Condition, Event, Thread
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from email.message import Message
+
+    from payme_plugin.sandbox.app import App
 
 MAX_BODY = 1 << 20
 _DRAINED_CHUNKS = 1024
@@ -70,16 +72,6 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class Application(Protocol):
-    """What is served."""
-
-    def answer(self, request: Request) -> Answer | Abort:
-        """Return what becomes of a request; called on the connection's thread, where it may wait."""
-
-    def refusal(self, status: int, reason: str) -> Answer:
-        """Return the answer to what can't be read as a request: its head, its body, or the length of it."""
-
-
 class _Connection(BaseHTTPRequestHandler):
     server: HttpServer
     protocol_version = "HTTP/1.1"
@@ -107,7 +99,7 @@ class _Connection(BaseHTTPRequestHandler):
         raise AttributeError(name)
 
     def log_message(self, *_: object) -> None:
-        """Log nothing: the gateway has a log of its own."""
+        """Log nothing: the sandbox has a log of its own."""
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
         """Answer a head that can't be read; called by the base class."""
@@ -168,9 +160,7 @@ class HttpServer(ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = socket.SOMAXCONN
 
-    def __init__(
-        self, host: str, port: int, application: Application, stopping: Event, tls: ssl.SSLContext | None
-    ) -> None:
+    def __init__(self, host: str, port: int, application: App, stopping: Event, tls: ssl.SSLContext | None) -> None:
         super().__init__((host, port), _Connection)
         self.application = application
         self.port: int = self.server_address[1]

@@ -1,31 +1,63 @@
-"""``Sandbox``: a local PaymeGO in this process, with all of its controls at hand."""
+"""``Sandbox``: a local PaymeGO in this process: the bank with a lock, a key, a log of requests, faults, and HTTP."""
 
 from __future__ import annotations
 
+import hmac
 import random
 import ssl
 import time
-from threading import Event
+from collections import deque
+from dataclasses import dataclass
+from threading import Event, Lock
 from typing import TYPE_CHECKING, final
 
 from payme_plugin.sandbox.app import App
 from payme_plugin.sandbox.bank import Bank
-from payme_plugin.sandbox.gateway import Gateway
+from payme_plugin.sandbox.faults import FaultKind, FaultPlan, InjectedFault
 from payme_plugin.sandbox.http_server import HttpServer
+from payme_plugin.sandbox.jsonrpc import BankError, ErrorCode, error_answer, read_call, read_object, result_answer
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
-    from types import TracebackType
+    from collections.abc import Callable, Mapping
 
-    from payme_plugin.sandbox.behaviour import CancelPlan
-    from payme_plugin.sandbox.receipt import Buyer
+    from payme_plugin.sandbox.bank import CodeView
+    from payme_plugin.sandbox.behaviour import Behaviour, CancelPlan
+    from payme_plugin.sandbox.jsonrpc import Call, JsonObject
+    from payme_plugin.sandbox.receipt import Buyer, ReceiptView
 
 SANDBOX_POS_ID = "65aa00112233445566778899"
 SANDBOX_POS_KEY = "no%secret#just&a?key@for=the;sandbox"
 """Not a secret: it opens only a sandbox. It has every character of real keys that is special in settings files."""
 
 _HOST = "127.0.0.1"
+_KEPT_REQUESTS = 10_000
+_KEPT_BYTES = 8 << 20
+_SHOWN_DIGITS = 4
+_LONG_ENOUGH_TO_SHOW = 12
+
+
+@dataclass(frozen=True)
+class WireRequest:
+    """A request that arrived.
+
+    Attributes:
+        at_ms: when, Unix milliseconds of the sandbox's clock.
+        method: its method.
+        params: its parameters; the buyer's code and phone are masked.
+        request_id: its ``id``.
+        connection: the till's port: equal for requests on one connection.
+        authorised: whether ``X-Auth`` was right; a request with a wrong one has no effect.
+        fault: the fault that it took; ``None``: none.
+    """
+
+    at_ms: int
+    method: str
+    params: Mapping[str, object]
+    request_id: object
+    connection: int
+    authorised: bool
+    fault: FaultKind | None = None
 
 
 class PortUnavailable(OSError):
@@ -43,8 +75,10 @@ class PortUnavailable(OSError):
 
 
 @final
-class Sandbox(Gateway):
+class Sandbox:
     """A PaymeGO on loopback, from ``start`` (or ``with``) to ``stop``, for tests and demonstrations. No money moves.
+
+    Its methods may be called from any thread.
 
     Args:
         port: where to listen; 0: any free port.
@@ -77,14 +111,18 @@ class Sandbox(Gateway):
     ) -> None:
         if keyfile is not None and certfile is None:
             raise ValueError("keyfile needs certfile")
-        bank = Bank(rng or random.SystemRandom(), cancel=cancel, buyer=buyer, pos_id=pos_id)
-        super().__init__(bank, clock or _steady_clock(), f"{pos_id}:{pos_key}")
+        self.bank = Bank(rng or random.SystemRandom(), cancel=cancel, buyer=buyer, pos_id=pos_id)
+        self.now_ms = clock or _steady_clock()
         self.pos_id = pos_id
         self.pos_key = pos_key
         self._port = port
         self._certfile = certfile
         self._keyfile = keyfile
         self._server: HttpServer | None = None
+        self._faults = FaultPlan()
+        self._requests: deque[tuple[int, WireRequest]] = deque()
+        self._kept_bytes = 0
+        self._lock = Lock()
 
     def start(self) -> Sandbox:
         """Listen, and return itself. Once stopped it may be started again: it keeps its receipts and its port.
@@ -115,9 +153,7 @@ class Sandbox(Gateway):
     def __enter__(self) -> Sandbox:
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @property
@@ -146,6 +182,107 @@ class Sandbox(Gateway):
     def phone_url(self) -> str:
         """The page with the buyer's phone."""
         return f"{self.origin}/phone"
+
+    def receive(self, body: bytes, x_auth: bytes, connection: int) -> tuple[Call, InjectedFault | None] | JsonObject:
+        """Read a request, check its key, log it, and draw its fault; return the answer if it goes no further."""
+        request_id: object = None
+        try:
+            document = read_object(body)
+            request_id = document.get("id")
+            call = read_call(document)
+        except BankError as error:
+            return error_answer(request_id, error)
+        authorised = hmac.compare_digest(x_auth, f"{self.pos_id}:{self.pos_key}".encode())
+        with self._lock:
+            fault = self._faults.take(call.method) if authorised else None
+            logged = (self.now_ms(), call.method, _masked(call.params), request_id, connection, authorised)
+            self._requests.append((len(body), WireRequest(*logged, fault.kind if fault else None)))
+            self._kept_bytes += len(body)
+            while len(self._requests) > _KEPT_REQUESTS or self._kept_bytes > _KEPT_BYTES:
+                self._kept_bytes -= self._requests.popleft()[0]
+        return (call, fault) if authorised else error_answer(request_id, BankError(ErrorCode.ACCESS_DENIED))
+
+    def carry_out(self, call: Call) -> JsonObject:
+        """Let the bank carry out a request, and return its answer."""
+        try:
+            with self._lock:
+                result = self.bank.call(self.now_ms(), call.method, call.params)
+        except BankError as error:
+            return error_answer(call.request_id, error)
+        return result_answer(call.request_id, result)
+
+    def issue_code(self, behaviour: Behaviour | None = None) -> str:
+        """Return a new code of the buyer's phone, which pays at once if no ``behaviour`` is given."""
+        with self._lock:
+            return self.bank.issue_code(self.now_ms(), behaviour)
+
+    def buyer_answers(self, code: str, *, confirms: bool) -> bool:
+        """Let the buyer confirm or decline by hand; return whether a payment waited for it."""
+        with self._lock:
+            return self.bank.buyer_answers(self.now_ms(), code, confirms=confirms)
+
+    def plan_cancel(self, receipt_id: str, plan: CancelPlan) -> None:
+        """Let the next cancellations of a receipt go by ``plan``. KeyError if there is no such receipt."""
+        with self._lock:
+            self.bank.plan_cancel(receipt_id, plan)
+
+    def put_state(self, receipt_id: str, state: int) -> None:
+        """Put a receipt into a state as Payme's staff might; see ``Bank.put_state``."""
+        with self._lock:
+            self.bank.put_state(self.now_ms(), receipt_id, state)
+
+    def inject(self, fault: InjectedFault) -> None:
+        """Add a fault to those still to happen."""
+        with self._lock:
+            self._faults.inject(fault)
+
+    def clear_faults(self) -> None:
+        """Forget every fault still to happen."""
+        with self._lock:
+            self._faults.clear()
+
+    @property
+    def faults(self) -> tuple[InjectedFault, ...]:
+        """The faults still to happen."""
+        return self._faults.live
+
+    @property
+    def requests(self) -> tuple[WireRequest, ...]:
+        """The last requests, oldest first, codes masked: at most 10,000, with bodies of at most 8 MiB in all."""
+        with self._lock:
+            return tuple(request for _, request in self._requests)
+
+    def receipts(self) -> tuple[ReceiptView, ...]:
+        """Return all receipts as they are now, oldest first."""
+        with self._lock:
+            return self.bank.receipts(self.now_ms())
+
+    def held(self, receipt_id: str | None = None) -> int:
+        """Return the tiyin that Payme holds now, for one receipt or for all."""
+        with self._lock:
+            return self.bank.held(self.now_ms(), receipt_id)
+
+    def pays(self, code: str) -> int:
+        """Return how many ``receipts.pay`` with this code reached the bank."""
+        return self.bank.pays(code)
+
+    def code(self, code: str) -> tuple[CodeView, ReceiptView | None, int] | None:
+        """Return a code, the receipt that it was used for, and the milliseconds left to it; ``None``: unknown."""
+        with self._lock:
+            now_ms = self.now_ms()
+            known = self.bank.code(code)
+            if known is None:
+                return None
+            receipt = self.bank.receipt(now_ms, known.used_by) if known.used_by else None
+            return known, receipt, max(0, known.expires_ms - now_ms)
+
+
+def _masked(params: JsonObject) -> dict[str, object]:
+    """Return ``params`` with the buyer's code and phone masked; a long code keeps its last four characters."""
+    token = params.get("token")
+    end = token[-_SHOWN_DIGITS:] if isinstance(token, str) and len(token) >= _LONG_ENOUGH_TO_SHOW else ""
+    masks = {"token": f"***{end}", "payer": "***"}
+    return {name: masks.get(name, value) for name, value in params.items()}
 
 
 def _steady_clock() -> Callable[[], int]:

@@ -12,7 +12,7 @@ import pytest
 import urllib3
 
 from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, FaultKind, InjectedFault, WireRequest, read_code
-from payme_plugin.sandbox.control import CALLS
+from payme_plugin.sandbox.app import CALLS
 from payme_plugin.sandbox.receipt import ReceiptView
 from tests.docs.conftest import blocks, headings, read
 

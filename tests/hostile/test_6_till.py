@@ -76,7 +76,7 @@ def test_any_key_reaches_the_server_whole(sandbox: Sandbox, tmp_path: Path, key:
 
 
 def assert_key_arrives(sandbox: Sandbox, tmp_path: Path, key: str, end: str) -> None:
-    sandbox._x_auth = f"{KASSA}:{key}".encode()
+    sandbox.pos_id, sandbox.pos_key = KASSA, key
     conf = tmp_path / "payme.go.conf"
     lines = ["[Main]", "paymentType = 7", f"url = {sandbox.url}", f"posId = {KASSA}", f'posKey = "{key}"']
     conf.write_bytes(in_bytes(lines, end, "utf-8-sig"))
@@ -128,7 +128,7 @@ REFUSES: dict[str, tuple[Callable[[Sandbox], bytes], str]] = {
 
 @pytest.fixture
 def till_over(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[[bytes], ServedTill]]:
-    sandbox._x_auth = f"{KASSA}:{KEY}".encode()
+    sandbox.pos_id, sandbox.pos_key = KASSA, KEY
     tills: list[ServedTill] = []
 
     def start(data: bytes) -> ServedTill:

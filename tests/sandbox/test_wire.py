@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import pytest
 
+from payme_plugin.sandbox import Sandbox
+
 if TYPE_CHECKING:
-    from payme_plugin.sandbox import Sandbox
     from tests.sandbox.conftest import Client
 
 
@@ -51,3 +54,14 @@ def test_a_short_code_is_masked_whole(client: Client, sandbox: Sandbox, token: o
     client.call("receipts.pay", {"id": "f" * 24, "token": token})
 
     assert sandbox.requests[-1].params["token"] == "***"
+
+
+def test_the_log_keeps_the_latest_requests_of_8_mib_in_all_wherever_their_bytes_are() -> None:
+    sandbox, text = Sandbox(), "x" * 300_000
+    for number in range(20):
+        document = {"id": f"{number} {text}", "method": text, "params": {"account": text}}
+        sandbox.receive(json.dumps(document).encode(), b"", 1)
+    kept = [json.dumps(asdict(request)) for request in sandbox.requests]
+
+    assert 7 << 20 < sum(map(len, kept)) <= 8 << 20
+    assert sandbox.requests[-1].request_id == f"19 {text}"
