@@ -155,9 +155,9 @@ def _failed(options: GlobalOptions, code: int, text: Message | str, error_id: st
 def _refuse_foreign_packages() -> None:
     """Raise if ``hookspecs`` or ``slips`` is another program's package; the doctor works without both."""
     from payme_plugin.doctor.finding import Level  # noqa: PLC0415
-    from payme_plugin.doctor.installation import check_imports, look_at_packages  # noqa: PLC0415
+    from payme_plugin.doctor.installation import check_imports  # noqa: PLC0415
 
-    foreign = [found for found in check_imports(look_at_packages()) if found.level is Level.FAULT]
+    foreign = [found for found in check_imports() if found.level is Level.FAULT]
     if foreign:
         raise Refusal("\n".join(f"{render(found.text)} {render(found.remedy)}" for found in foreign))
 

@@ -9,8 +9,7 @@ files          settings, permissions, disk
 journal        the journal, the processes that use it, pending cancellations, merchant accounts
 server         the way to Payme: name, connection, TLS, clock, key
 
-Each module has frozen facts, a ``look_at_...`` that gathers them, and a ``check_...`` that judges them and touches
-nothing.
+A ``check_...`` judges. Where a test can't bring about what is judged, a ``look_at_...`` gathers the facts before it.
 """
 
 from __future__ import annotations

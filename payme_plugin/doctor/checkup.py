@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from payme_plugin.doctor import files, installation, journal, server
@@ -59,19 +58,19 @@ def examine(
     results = _guarded(check_settings, Check.SETTINGS)
     settings = read if isinstance(read, Settings) else None
     results += _guarded(lambda: files.check_modes(files.look_at_modes(conf_file, read, path)), Check.MODES)
-    results += _guarded(lambda: installation.check_imports(installation.look_at_packages()), Check.IMPORTS)
-    results += _guarded(lambda: installation.check_plugin(installation.look_at_plugin()), Check.PLUGIN)
+    results += _guarded(installation.check_imports, Check.IMPORTS)
+    results += _guarded(installation.check_plugin, Check.PLUGIN)
     results += _guarded(lambda: installation.check_data(installation.look_at_data()), Check.DATA)
-    results += _guarded(lambda: files.check_disk(files.look_at_disk(data_dir)), Check.DISK)
+    results += _guarded(lambda: files.check_disk(*files.look_at_disk(data_dir)), Check.DISK)
     results += _guarded(check_journal, Check.JOURNAL, Check.LOCKS, Check.QUEUE, limit_s=_LONG_LIMIT_S)
     if settings is None:
         return Report.of([*results, *_unchecked("doctor.no_settings", Check.SLIPS, *SERVER_CHECKS)])
-    look_at_slips = partial(installation.look_at_slips, settings)
-    look_at_server = partial(server.look_at_server, settings, clock, log)
-    results += _guarded(lambda: installation.check_slips(look_at_slips()), Check.SLIPS, limit_s=_LONG_LIMIT_S)
-    results += _guarded(
-        lambda: server.check_server(look_at_server(), clock.wall_ms()), *SERVER_CHECKS, limit_s=9 * settings.timeout_s
-    )
+
+    def check_server() -> list[Result]:
+        return server.check_server(server.look_at_server(settings, clock, log), clock.wall_ms())
+
+    results += _guarded(lambda: installation.check_slips(settings), Check.SLIPS, limit_s=_LONG_LIMIT_S)
+    results += _guarded(check_server, *SERVER_CHECKS, limit_s=9 * settings.timeout_s)
     return Report.of(results)
 
 

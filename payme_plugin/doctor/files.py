@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
+import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from payme_plugin.doctor.finding import Finding
@@ -12,11 +13,8 @@ from payme_plugin.paymego import codes
 from payme_plugin.settings import Settings, SettingsError, read_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
-
-_OTHERS_READ_OR_WRITE = 0o006
-_OTHERS_WRITE = 0o002
-_STICKY = 0o1000
 
 _MIB = 1024 * 1024
 _FULL_BYTES = 16 * _MIB
@@ -58,30 +56,13 @@ def check_settings(read: Settings | SettingsError, conf_file: Path) -> list[Find
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class FileFacts:
-    """A file or folder that others must not change.
-
-    Attributes:
-        path: which.
-        mode: its permission bits.
-        is_folder: others may read it.
-    """
-
-    path: Path
-    mode: int
-    is_folder: bool
-
-
-def look_at_modes(conf_file: Path, read: Settings | SettingsError | None, journal: Path) -> tuple[FileFacts, ...]:
-    """Return the modes of the journal, of its folder, and of the files that hold secrets, if they exist."""
-    found = []
-    for path in dict.fromkeys((*_files_with_secrets(conf_file, read), journal.parent, journal)):
-        try:
-            found.append(FileFacts(path, path.stat().st_mode & 0o7777, path.is_dir()))
-        except OSError:  # other checks name it
-            continue
-    return tuple(found)
+def look_at_modes(conf_file: Path, read: Settings | SettingsError | None, journal: Path) -> dict[Path, int]:
+    """Return the ``st_mode`` of the journal, of its folder, and of the files that hold secrets, if they exist."""
+    found = {}
+    for path in (*_files_with_secrets(conf_file, read), journal.parent, journal):
+        with suppress(OSError):  # other checks name it
+            found[path] = path.stat().st_mode
+    return found
 
 
 def _files_with_secrets(conf_file: Path, read: Settings | SettingsError | None) -> list[Path]:
@@ -95,14 +76,15 @@ def _files_with_secrets(conf_file: Path, read: Settings | SettingsError | None) 
     return [conf_file, *(path for path in key_files if path is not None)]
 
 
-def check_modes(facts: tuple[FileFacts, ...]) -> list[Finding]:
+def check_modes(modes: Mapping[Path, int]) -> list[Finding]:
     """Judge who can read files that hold secrets, and who can write the folder of the journal."""
     results = []
-    for file in facts:
-        values = {"path": file.path, "mode": f"{file.mode:04o}"}
-        if file.is_folder and file.mode & _OTHERS_WRITE and not file.mode & _STICKY:
-            results.append(Finding.warning("doctor.modes.open_folder", **values))
-        elif not file.is_folder and file.mode & _OTHERS_READ_OR_WRITE:
+    for path, mode in modes.items():
+        values = {"path": path, "mode": f"{stat.S_IMODE(mode):04o}"}
+        if stat.S_ISDIR(mode):
+            if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+                results.append(Finding.warning("doctor.modes.open_folder", **values))
+        elif mode & (stat.S_IROTH | stat.S_IWOTH):
             results.append(Finding.warning("doctor.modes.open_file", **values))
     return results or [Finding.ok("doctor.modes.closed")]
 
@@ -112,25 +94,14 @@ def check_modes(facts: tuple[FileFacts, ...]) -> list[Finding]:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class DiskFacts:
-    """The disk of the data folder.
-
-    Attributes:
-        folder: the data folder, or the nearest folder above it that exists.
-        free_bytes: what this user may still write; None if unknown.
-        trouble: the ``errno`` of a trial write; None if it succeeded.
-    """
-
-    folder: Path
-    free_bytes: int | None
-    trouble: int | None
-
-
-def look_at_disk(folder: Path) -> DiskFacts:
+def look_at_disk(folder: Path) -> tuple[Path, int | None, int | None]:
     """Count free bytes, and write 64 KiB into a file without a name, which is gone when it is closed.
 
     The trial finds what a count does not know: quotas, limits, a read-only or failing disk.
+
+    Returns:
+        The folder, or the nearest one above it that exists; the bytes that this user may still write, None if unknown;
+        the ``errno`` of the trial, None if it succeeded.
     """
     free_bytes = None
     for there in (folder, *folder.parents):
@@ -141,9 +112,9 @@ def look_at_disk(folder: Path) -> DiskFacts:
             free_bytes = status.f_bavail * status.f_frsize
             _try_to_write(there)
         except OSError as error:
-            return DiskFacts(there, free_bytes, None if error.errno in _NO_TRIAL else error.errno)
-        return DiskFacts(there, free_bytes, None)
-    return DiskFacts(folder, None, errno.ENOENT)
+            return there, free_bytes, None if error.errno in _NO_TRIAL else error.errno
+        return there, free_bytes, None
+    return folder, None, errno.ENOENT
 
 
 def _try_to_write(folder: Path) -> None:
@@ -156,10 +127,9 @@ def _try_to_write(folder: Path) -> None:
         os.close(file)
 
 
-def check_disk(facts: DiskFacts) -> list[Finding]:
+def check_disk(folder: Path, free: int | None, trouble: int | None) -> list[Finding]:
     """Judge a disk. One that can't be written stops payments, because a cancellation could not be stored."""
-    free, trouble = facts.free_bytes, facts.trouble
-    values = {"folder": facts.folder, "free": "?" if free is None else free // _MIB}
+    values = {"folder": folder, "free": "?" if free is None else free // _MIB}
     if trouble in _NO_ROOM or (free is not None and free < _FULL_BYTES):
         return [Finding.fault("doctor.disk.full", **values)]
     if trouble in _NO_RIGHT:

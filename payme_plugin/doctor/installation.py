@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import distributions
 from importlib.resources import files
@@ -25,7 +24,6 @@ from payme_plugin.texts import DOMAIN, LANGUAGES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from payme_plugin.locale import Message
     from payme_plugin.settings import Settings
 
 _MARKS: Mapping[str, Callable[[Any], bool]] = {
@@ -45,27 +43,10 @@ _WIDTH = 32
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class PackageFacts:
-    """A package whose name another program may have too.
-
-    Attributes:
-        name: its name.
-        folder: where Python finds it; None if it finds none.
-        is_ours: it has what ours has.
-        is_beside: it is beside ``payme_plugin``, as installed.
-    """
-
-    name: str
-    folder: Path | None
-    is_ours: bool
-    is_beside: bool
-
-
-def look_at_packages() -> tuple[PackageFacts, ...]:
-    """Return where Python finds ``hookspecs`` and ``slips``."""
+def check_imports() -> list[Finding]:
+    """Judge whether ``hookspecs`` and ``slips`` are ours, and beside ``payme_plugin``, as installed."""
     home = Path(payme_plugin.__file__).resolve().parent.parent
-    found = []
+    results = []
     for name, has_marks in _MARKS.items():
         is_ours, folder = False, None
         with suppress(Exception):  # another program's package may raise anything
@@ -74,20 +55,12 @@ def look_at_packages() -> tuple[PackageFacts, ...]:
             spec = find_spec(name)
             places = [] if spec is None else spec.submodule_search_locations or []
             folder = next((Path(each).resolve() for each in places), None)
-        found.append(PackageFacts(name, folder, is_ours, folder == home / name))
-    return tuple(found)
-
-
-def check_imports(facts: tuple[PackageFacts, ...]) -> list[Finding]:
-    """Judge whether the packages are ours."""
-    results = []
-    for package in facts:
-        values = {"name": package.name, "folder": package.folder}
-        if package.is_ours and package.is_beside:
+        is_beside, values = folder == home / name, {"name": name, "folder": folder}
+        if is_ours and is_beside:
             results.append(Finding.ok("doctor.imports.ours", **values))
-        elif package.is_ours:
+        elif is_ours:
             results.append(Finding.warning("doctor.imports.elsewhere", **values))
-        elif package.folder is None or package.is_beside:
+        elif folder is None or is_beside:
             results.append(Finding.fault("doctor.imports.missing", **values))
         else:
             results.append(Finding.fault("doctor.imports.foreign", **values))
@@ -99,27 +72,12 @@ def check_imports(facts: tuple[PackageFacts, ...]) -> list[Finding]:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class PluginFacts:
-    """What a till finds when it loads its plugins.
-
-    Attributes:
-        is_registered: ours is among them.
-        installations: the metadata of every installation of ours that can be read.
-        out_of_service: why plugins, or distributions that may hold one, can't be used, by name or path.
-    """
-
-    is_registered: bool
-    installations: tuple[Path, ...] = ()
-    out_of_service: Mapping[str, str] = field(default_factory=dict)
-
-
-def look_at_plugin() -> PluginFacts | None:
-    """Load the plugins as a till does, and find the installations of ours; None without a contract of ours."""
+def check_plugin() -> list[Result]:
+    """Load the plugins as a till does; judge whether ours is among them, and what other installations have left."""
     try:
         from hookspecs import PosPlugins  # noqa: PLC0415
     except Exception:  # noqa: BLE001 - another program's package may raise anything
-        return None
+        return [Unchecked(Check.PLUGIN, message("doctor.no_hookspecs"))]
     plugins = PosPlugins()
     plugins.load_entry_points()
     installations: dict[Path, None] = {}
@@ -128,29 +86,21 @@ def look_at_plugin() -> PluginFacts | None:
             if re.sub("[-_.]+", "-", distribution.metadata["Name"].lower()) == "payme-plugin":
                 path = Path(str(getattr(distribution, "_path", distribution.locate_file(""))))
                 installations[path.resolve()] = None
-    out_of_service = {fault.plugin: fault.reason for fault in plugins.faults}
-    return PluginFacts(PLUGIN_NAME in plugins.names, tuple(installations), out_of_service)
-
-
-def check_plugin(facts: PluginFacts | None) -> list[Result]:
-    """Judge whether a till finds the plugin, and what other installations have left."""
-    if facts is None:
-        return [Unchecked(Check.PLUGIN, message("doctor.no_hookspecs"))]
+    reasons = {fault.plugin: fault.reason for fault in plugins.faults}
     results: list[Result] = []
-    if PLUGIN_NAME in facts.out_of_service:
-        results.append(Finding.fault("doctor.plugin.not_loaded", reason=facts.out_of_service[PLUGIN_NAME]))
-    elif not facts.is_registered:
+    if PLUGIN_NAME in reasons:
+        results.append(Finding.fault("doctor.plugin.not_loaded", reason=reasons.pop(PLUGIN_NAME)))
+    elif PLUGIN_NAME not in plugins.names:
         results.append(Finding.fault("doctor.plugin.not_registered"))
-    for name, reason in facts.out_of_service.items():
+    for name, reason in reasons.items():
         if _OURS.fullmatch(Path(name).name):
             results.append(Finding.warning("doctor.plugin.leftover", path=name))
-        elif name != PLUGIN_NAME:
+        else:
             results.append(Finding.warning("doctor.plugin.other", name=name, reason=reason))
-    if len(facts.installations) > 1:
-        used, *others = facts.installations
-        results.append(Finding.warning("doctor.plugin.twice", used=used, others=", ".join(map(str, others))))
-    where = next(iter(facts.installations), "?")
-    return results or [Finding.ok("doctor.plugin.registered", path=where)]
+    used, *others = [*map(str, installations)] or ["?"]
+    if others:
+        results.append(Finding.warning("doctor.plugin.twice", used=used, others=", ".join(others)))
+    return results or [Finding.ok("doctor.plugin.registered", path=used)]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -182,56 +132,28 @@ def check_data(lost: tuple[str, ...]) -> list[Finding]:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class SlipFacts:
-    """What came of a slip of each kind with made-up data.
-
-    Attributes:
-        template: the template of the settings; None: the shipped one.
-        template_faults: what is wrong with the template.
-        error: why no slip could be made; empty: they could.
-        empty: the operations for which nothing is printed.
-    """
-
-    template: Path | None
-    template_faults: tuple[Message, ...] = ()
-    error: str = ""
-    empty: tuple[str, ...] = ()
-
-
-def look_at_slips(settings: Settings) -> SlipFacts | None:
-    """Build the schemas, load the template of the settings, make a slip of each kind; None without slips of ours."""
+def check_slips(settings: Settings) -> list[Result]:
+    """Build the schemas, load the template of the settings, and make a slip of each kind with made-up data."""
     try:
         from slips import OPERATIONS, SlipError, SlipRenderer, TemplateError, sample_data  # noqa: PLC0415
     except Exception:  # noqa: BLE001 - another program's package may raise anything
-        return None
+        return [Unchecked(Check.SLIPS, message("doctor.no_slips"))]
     path = settings.slip_template
+    template = message("doctor.shipped_template") if path is None else path
     try:
         renderer = SlipRenderer(encoding=settings.slip_encoding)
         renderer.warm_up()
-        template = renderer.load(path)
-        empty = tuple(name for name in OPERATIONS if not template.nodes[name])
+        loaded = renderer.load(path)
+        empty = [name for name in OPERATIONS if not loaded.nodes[name]]
         for name in OPERATIONS:
             if name not in empty:
-                renderer.render(template, sample_data(name), _WIDTH)
+                renderer.render(loaded, sample_data(name), _WIDTH)
     except TemplateError as error:
-        return SlipFacts(path, template_faults=tuple(map(template_fault, error.faults)))
-    except SlipError as error:
-        return SlipFacts(path, error=str(error))
-    return SlipFacts(path, empty=empty)
-
-
-def check_slips(facts: SlipFacts | None) -> list[Result]:
-    """Judge whether slips can be printed."""
-    if facts is None:
-        return [Unchecked(Check.SLIPS, message("doctor.no_slips"))]
-    template = message("doctor.shipped_template") if facts.template is None else facts.template
-    if facts.template_faults:
-        first, *others = facts.template_faults
+        first, *others = map(template_fault, error.faults)
         return [Finding.fault("doctor.slips.bad_template", template=template, first=first, others=len(others))]
-    if facts.error:
-        key = "doctor.slips.broken" if facts.template is None else "doctor.slips.unusable_template"
-        return [Finding.fault(key, template=template, reason=facts.error)]
-    if facts.empty:
-        return [Finding.warning("doctor.slips.empty", template=template, operations=", ".join(facts.empty))]
+    except SlipError as error:
+        key = "doctor.slips.broken" if path is None else "doctor.slips.unusable_template"
+        return [Finding.fault(key, template=template, reason=error)]
+    if empty:
+        return [Finding.warning("doctor.slips.empty", template=template, operations=", ".join(empty))]
     return [Finding.ok("doctor.slips.printable", template=template)]

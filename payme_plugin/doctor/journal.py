@@ -6,8 +6,8 @@ import os
 import platform
 import re
 from collections import Counter
-from contextlib import suppress
-from dataclasses import dataclass, field
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,7 +61,6 @@ class JournalFacts:
         path: its file.
         trouble: why it can't be used, or None.
         identity: the till that it belongs to; None if there is no journal.
-        machine: the name of this machine.
         payments: number of payments.
         unfinished: number of payments without a result, or paid and not yet recorded.
         is_led: whether a process is the leader; None if that can't be determined.
@@ -73,7 +72,6 @@ class JournalFacts:
     path: Path
     trouble: JournalError | OSError | None = None
     identity: str | None = None
-    machine: str = field(default_factory=platform.node)
     payments: int = 0
     unfinished: int = 0
     is_led: bool | None = None
@@ -89,39 +87,35 @@ class JournalFacts:
 
 def look_at_journal(path: Path) -> JournalFacts:
     """Read the whole journal at ``path`` and find its users; change nothing, and take no lock."""
-    users = tuple(_users(path))
+    facts = JournalFacts(path=path, users=tuple(_users(path)))
     try:
         with suppress(FileNotFoundError):
             path.stat()  # newer Pythons say of a folder that may not be entered that the file does not exist
         # A till that begins a new log between two reads looks like damage; real damage is found twice.
         fault = fault_in(path) and fault_in(path)
         if fault:
-            return JournalFacts(path=path, trouble=Damaged(fault), users=users)
+            return replace(facts, trouble=Damaged(fault))
         reader = JournalReader.open_read_only(path)
         if reader is None:
-            return JournalFacts(path=path, users=users)
-        try:
-            return _facts(path, reader, users)
-        finally:
-            reader.close()
+            return facts
+        with closing(reader):
+            return _read(facts, reader)
     except (JournalError, OSError) as error:
-        return JournalFacts(path=path, trouble=error, users=users)
+        return replace(facts, trouble=error)
 
 
-def _facts(path: Path, reader: JournalReader, users: tuple[JournalUser, ...]) -> JournalFacts:
-    live = tuple(reader.live_cancellations())
+def _read(facts: JournalFacts, reader: JournalReader) -> JournalFacts:
     with reader.reading() as connection:
         (payments,) = connection.execute("SELECT count(*) FROM payment").fetchone()
         refundable = "SELECT pos_id, count(*) FROM payment WHERE state IN ('paid', 'recorded') GROUP BY pos_id"
         accounts = {str(pos_id): int(count) for pos_id, count in connection.execute(refundable)}
-    return JournalFacts(
-        path=path,
+    return replace(
+        facts,
         identity=reader.host_identity,
         payments=payments,
         unfinished=len(reader.unfinished()),
-        is_led=_is_led(path.with_name(LEASES_NAME)),
-        users=users,
-        live=live,
+        is_led=_is_led(facts.path.with_name(LEASES_NAME)),
+        live=tuple(reader.live_cancellations()),
         refundable=accounts,
     )
 
@@ -191,7 +185,7 @@ def check_journal(facts: JournalFacts, expected: str | None = None) -> list[Find
         facts: the journal.
         expected: the till that it should belong to; None: any, but the reference till only of this machine.
     """
-    path, identity = facts.path, facts.identity
+    path, identity, machine = facts.path, facts.identity, platform.node()
     results = [
         Finding.fault("doctor.journal.moved", file=file, process=user.process, command=user.command)
         for user in facts.users
@@ -201,9 +195,9 @@ def check_journal(facts: JournalFacts, expected: str | None = None) -> list[Find
         return [*results, _unusable(path, facts.trouble)]
     if identity is None:
         return results or [Finding.ok("doctor.journal.none", folder=path.parent)]
-    if expected is None and identity.startswith(_REFERENCE_TILL) and identity != f"{_REFERENCE_TILL}{facts.machine}":
+    if expected is None and identity.startswith(_REFERENCE_TILL) and identity != f"{_REFERENCE_TILL}{machine}":
         other = identity.removeprefix(_REFERENCE_TILL)
-        results.append(Finding.fault("doctor.journal.other_machine", path=path, other=other, machine=facts.machine))
+        results.append(Finding.fault("doctor.journal.other_machine", path=path, other=other, machine=machine))
     if expected not in (None, identity):
         results.append(Finding.fault("doctor.journal.other_till", path=path, other=identity, till=expected))
     if facts.unfinished and facts.is_led is False:

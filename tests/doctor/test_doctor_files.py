@@ -16,7 +16,7 @@ import pytest
 from full_disk import full_disk
 from payme_plugin.doctor import Check, Level, Report
 from payme_plugin.doctor.files import look_at_disk
-from payme_plugin.doctor.installation import CATALOGUES, look_at_data, look_at_packages
+from payme_plugin.doctor.installation import CATALOGUES, check_imports, look_at_data
 from payme_plugin.locale import load_catalogue
 from tests.cli.conftest import KEY
 from tests.doctor.conftest import finding, findings, level, unchecked
@@ -140,15 +140,15 @@ def test_a_full_disk_stops_payments_and_leaves_no_trace_of_the_trial(till: Till,
 
 def test_the_trial_changes_nothing_in_the_folder(tmp_path: Path) -> None:
     before = tmp_path.stat()
-    facts = look_at_disk(tmp_path)
+    folder, free_bytes, trouble = look_at_disk(tmp_path)
 
-    assert (facts.folder, facts.trouble) == (tmp_path, None)
-    assert facts.free_bytes
+    assert (folder, trouble) == (tmp_path, None)
+    assert free_bytes
     assert tmp_path.stat().st_mtime_ns == before.st_mtime_ns
 
 
 def test_of_a_folder_that_is_not_there_yet_the_one_above_it_is_looked_at(tmp_path: Path) -> None:
-    assert look_at_disk(tmp_path / "cash" / "data").folder == tmp_path
+    assert look_at_disk(tmp_path / "cash" / "data")[0] == tmp_path
     assert not (tmp_path / "cash").exists()
 
 
@@ -220,11 +220,10 @@ def test_a_template_that_is_not_there_is_told_among_the_settings(till: Till, pay
 
 
 def test_the_packages_of_this_checkout_are_ours() -> None:
-    hookspecs, slips = look_at_packages()
-
-    assert (hookspecs.is_ours, hookspecs.is_beside, slips.is_ours, slips.is_beside) == (True, True, True, True)
-    assert hookspecs.folder is not None
-    assert hookspecs.folder.name == "hookspecs"
+    assert [str(each.text) for each in check_imports()] == [
+        f"hookspecs is ours: {ROOT / 'hookspecs'}.",
+        f"slips is ours: {ROOT / 'slips'}.",
+    ]
 
 
 @pytest.mark.parametrize(("mark", "value"), [("PROJECT", "another"), ("API_VERSION", 1)])
@@ -233,7 +232,7 @@ def test_a_contract_of_another_project_or_version_is_not_ours(
 ) -> None:
     monkeypatch.setattr(f"hookspecs.{mark}", value)
 
-    assert [package.is_ours for package in look_at_packages()] == [False, True]
+    assert [found.level for found in check_imports()] == [Level.FAULT, Level.OK]
 
 
 def test_every_packaged_file_is_there() -> None:

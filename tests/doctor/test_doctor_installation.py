@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 
 from payme_plugin.doctor import Check, Finding, Level
-from payme_plugin.doctor.installation import PluginFacts, check_data, check_plugin, look_at_plugin
+from payme_plugin.doctor.installation import check_data, check_plugin
 
 ROOT = Path(__file__).parents[2]
 
 
-def findings_of(facts: PluginFacts | None) -> list[tuple[Level, str]]:
-    return [(each.level, str(each.text)) for each in check_plugin(facts) if isinstance(each, Finding)]
+def found_by_the_till() -> Finding:
+    (found,) = check_plugin()
+    assert isinstance(found, Finding)
+    return found
 
 
 def install(folder: Path, name: str, *, metadata: str | None = "", entry_points: bytes = b"") -> Path:
@@ -31,16 +33,15 @@ def install(folder: Path, name: str, *, metadata: str | None = "", entry_points:
 
 
 def test_the_till_finds_the_plugin_of_this_installation() -> None:
-    facts = look_at_plugin()
+    found = found_by_the_till()
 
-    assert facts is not None
-    assert (facts.is_registered, len(facts.installations), dict(facts.out_of_service)) == (True, 1, {})
-    assert findings_of(facts) == [(Level.OK, f"The till finds the plugin: {facts.installations[0]}.")]
+    assert found.level is Level.OK
+    assert str(found.text).startswith("The till finds the plugin: /")
 
 
 _LOOK = """
-from payme_plugin.doctor.installation import check_plugin, look_at_plugin
-for each in check_plugin(look_at_plugin()):
+from payme_plugin.doctor.installation import check_plugin
+for each in check_plugin():
     print(each.level.value, each.text, each.remedy)
 """
 
@@ -65,24 +66,21 @@ def test_packages_without_the_metadata_of_their_installation_are_not_found_by_th
     assert "Install payme-plugin again" in said.stdout
 
 
-def test_a_plugin_that_can_not_be_loaded_is_a_fault_with_the_reason() -> None:
-    facts = PluginFacts(is_registered=False, out_of_service={"payme": "can't be imported from 'payme_plugin.plugin'"})
+def test_a_plugin_that_can_not_be_loaded_is_a_fault_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "payme_plugin.plugin", None)
+    found = found_by_the_till()
 
-    assert findings_of(facts) == [
-        (Level.FAULT, "The till can't load the plugin: can't be imported from 'payme_plugin.plugin'.")
-    ]
+    assert found.level is Level.FAULT
+    assert str(found.text).startswith("The till can't load the plugin: can't be imported from 'payme_plugin.plugin")
 
 
 def test_a_second_installation_is_a_warning_with_both_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = install(tmp_path, "payme-plugin")
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
-    facts = look_at_plugin()
+    found = found_by_the_till()
 
-    assert facts is not None
-    ((level, text),) = findings_of(facts)
-    assert level is Level.WARNING
-    assert text.endswith(f" is used, {other} is not.")
-    assert facts.is_registered
+    assert found.level is Level.WARNING
+    assert str(found.text).endswith(f" is used, {other} is not.")
 
 
 @pytest.mark.parametrize("name", ["payme-plugin", "~ayme-plugin"])
@@ -92,18 +90,16 @@ def test_what_an_installation_of_ours_has_left_is_a_warning_with_the_command_tha
 ) -> None:
     left = install(tmp_path, name, metadata=metadata, entry_points=b"\xff\xfe\x00" if metadata else b"")
     monkeypatch.syspath_prepend(tmp_path)
-    (found,) = check_plugin(look_at_plugin())
+    found = found_by_the_till()
 
-    assert isinstance(found, Finding)
     assert (found.level, str(found.remedy)) == (Level.WARNING, f"rm -r {left}")
 
 
 def test_a_damaged_distribution_that_is_not_ours_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     left = install(tmp_path, "good-plugin", entry_points=b"\xff\xfe\x00")
     monkeypatch.syspath_prepend(tmp_path)
-    (found,) = check_plugin(look_at_plugin())
+    found = found_by_the_till()
 
-    assert isinstance(found, Finding)
     assert (found.check, found.level) == (Check.PLUGIN, Level.WARNING)
     assert str(found.text).startswith(f"Another plugin is out of service: {left} is a damaged distribution: ")
 

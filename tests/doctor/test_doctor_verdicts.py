@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import stat
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payme_plugin.doctor import Check, Finding, Level, Unchecked
-from payme_plugin.doctor.files import DiskFacts, FileFacts, check_disk, check_modes
-from payme_plugin.doctor.installation import PackageFacts, check_imports
+from payme_plugin.doctor.files import check_disk, check_modes
+from payme_plugin.doctor.installation import check_imports
 from payme_plugin.doctor.journal import JournalFacts, check_queue
 from payme_plugin.doctor.server import SERVER_CHECKS, ServerFacts, check_server
 from payme_plugin.ledger.rows import CancellationRow
@@ -116,7 +118,7 @@ def test_what_a_slow_answer_leaves_in_doubt_is_not_held_against_the_clock(doubt_
 def test_a_disk_that_takes_no_bytes_is_a_fault_and_one_with_few_left_a_warning(
     free_bytes: int | None, trouble: int | None, wanted: Level, said: str
 ) -> None:
-    (found,) = check_disk(DiskFacts(FOLDER, free_bytes, trouble))
+    (found,) = check_disk(FOLDER, free_bytes, trouble)
 
     assert found.level is wanted
     assert said in str(found.text)
@@ -186,7 +188,7 @@ def test_why_money_waits_is_told_and_who_should_return_it() -> None:
 
 @given(st.integers(0, 0o777))
 def test_a_file_that_others_can_read_or_write_is_a_warning_with_the_command_that_closes_it(mode: int) -> None:
-    (found,) = check_modes((FileFacts(FOLDER / "journal.sqlite3", mode, is_folder=False),))
+    (found,) = check_modes({FOLDER / "journal.sqlite3": stat.S_IFREG | mode})
 
     assert (found.level is Level.WARNING) is bool(mode & 0o006)
     assert str(found.remedy) == (f"chmod 0600 {FOLDER / 'journal.sqlite3'}" if mode & 0o006 else "")
@@ -197,30 +199,27 @@ def test_a_file_that_others_can_read_or_write_is_a_warning_with_the_command_that
     [(0o700, Level.OK), (0o755, Level.OK), (0o777, Level.WARNING), (0o1777, Level.OK)],
 )
 def test_a_folder_may_be_looked_into_but_nothing_taken_out_of_it(mode: int, wanted: Level) -> None:
-    (found,) = check_modes((FileFacts(FOLDER, mode, is_folder=True),))
+    (found,) = check_modes({FOLDER: stat.S_IFDIR | mode})
 
     assert found.level is wanted
 
 
 @pytest.mark.parametrize(
-    ("folder", "is_ours", "is_beside", "wanted", "said"),
+    ("folder", "project", "wanted", "said"),
     [
-        (Path("/usr/lib/python3/dist-packages/hookspecs"), True, True, Level.OK, "is ours: /usr/lib/python3"),
-        (
-            Path("/opt-copy/hookspecs"),
-            True,
-            False,
-            Level.WARNING,
-            "another installation of payme-plugin: /opt-copy/hookspecs",
-        ),
-        (Path("/foreign/hookspecs"), False, False, Level.FAULT, "in /foreign/hookspecs belongs to another program"),
-        (None, False, False, Level.FAULT, "can't be imported"),
+        ("/opt-copy/hookspecs", "pos", Level.WARNING, "another installation of payme-plugin: /opt-copy/hookspecs"),
+        ("/foreign/hookspecs", "another", Level.FAULT, "in /foreign/hookspecs belongs to another program"),
+        (None, "another", Level.FAULT, "can't be imported"),
     ],
 )
 def test_a_package_of_another_program_is_a_fault_that_names_its_folder(
-    folder: Path | None, is_ours: bool, is_beside: bool, wanted: Level, said: str
+    monkeypatch: pytest.MonkeyPatch, folder: str | None, project: str, wanted: Level, said: str
 ) -> None:
-    (found,) = check_imports((PackageFacts("hookspecs", folder, is_ours, is_beside),))
+    found_there = ModuleSpec("hookspecs", None, is_package=True)
+    found_there.submodule_search_locations = [] if folder is None else [folder]
+    monkeypatch.setattr("hookspecs.__spec__", found_there)
+    monkeypatch.setattr("hookspecs.PROJECT", project)
+    found, _ = check_imports()
 
     assert found.level is wanted
     assert said in str(found.text)
