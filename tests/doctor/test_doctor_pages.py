@@ -202,7 +202,7 @@ def test_a_machine_without_a_network_says_what_the_page_shows(till: Till) -> Non
 
     assert (ended.returncode, ended.stderr) == (1, "")
     assert "fault    name       checkout.paycom.uz can't be looked up: " in ended.stdout
-    assert "connection the way to Payme ends at: name" in ended.stdout
+    assert "connection not reached; the last step was name" in ended.stdout
 
 
 def test_a_disk_that_is_full_to_the_last_byte_says_what_the_page_shows(till: Till) -> None:

@@ -480,7 +480,7 @@ class Witness:
         for payment_id, told_by in self._told.items():
             payment = self._rows.payment(payment_id) if told_by is life else None
             if payment is not None and payment.state in _UNFINISHED:
-                self.fault(3, f"the result of {payment_id} was told and never stored: it is {payment.state}")
+                self.fault(3, f"the result of {payment_id} was returned and never stored: it is {payment.state}")
 
     def payment_began(self, payment_id: str, *, repeated: bool) -> None:
         """Note that ``on_payment`` begins."""
@@ -529,7 +529,7 @@ class Witness:
         verdict_s = self._verdict_at.get(payment_id)
         if from_s is not None and verdict_s is not None and verdict_s - from_s > limit_s:
             self.fault(
-                7, f"the verdict of {payment_id} was durable after {verdict_s - from_s:.1f} s, not {limit_s:.0f} s"
+                7, f"the result of {payment_id} was durable after {verdict_s - from_s:.1f} s, not {limit_s:.0f} s"
             )
         if from_s is not None and self._stage.monotonic() - from_s > limit_s + timeout_s:
             took_s = self._stage.monotonic() - from_s
@@ -538,7 +538,9 @@ class Witness:
     def _check_told_paid(self, payment_id: str, *, is_repeated: bool) -> None:
         payment = self._rows.payment(payment_id)
         if payment is None or payment.state not in _PAID:
-            self.fault(3, f"{payment_id} was told PAID, and the journal says {payment.state if payment else 'nothing'}")
+            self.fault(
+                3, f"PAID was returned for {payment_id}, and the journal says {payment.state if payment else 'nothing'}"
+            )
             return
         pays = sum(sent.method == "receipts.pay" for _, sent in self._sent[payment.receipt_id or ""])
         if not is_repeated and pays == 1 and self._commits[payment_id] > _MOST_COMMITS:
