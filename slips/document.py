@@ -71,8 +71,7 @@ def fill(template: Template, values: Values) -> FilledSlip:
     """
     operation = values.operation
     if operation not in OPERATIONS:
-        message = f"operation must be one of {', '.join(OPERATIONS)}"
-        raise SlipError(message)
+        raise SlipError(f"operation must be one of {', '.join(OPERATIONS)}")
     parts: list[Part] = []
     for node in template.nodes[operation]:
         if not values.are_present(node.needed):
@@ -88,8 +87,7 @@ def fill(template: Template, values: Values) -> FilledSlip:
             part = part._replace(element="line")
         parts.append(part)
     if not parts:
-        message = f"{template.source}: nothing is left to print for the operation {operation!r}"
-        raise SlipError(message)
+        raise SlipError(f"{template.source}: nothing is left to print for the operation {operation!r}")
     return FilledSlip(operation, tuple(parts))
 
 
@@ -111,14 +109,7 @@ def to_xml(slip: FilledSlip) -> str:
 
 
 def _filled(pieces: Pieces, values: Values) -> str:
-    texts = [
-        piece
-        if isinstance(piece, str)
-        else values[piece.field]
-        if piece.filter_name is None
-        else apply_filter(values[piece.field], piece.filter_name)
-        for piece in pieces
-    ]
+    texts = [each if isinstance(each, str) else apply_filter(values[each.field], each.filter_name) for each in pieces]
     if len(texts) == 1:
         return texts[0]
     # A placeholder that turned out empty leaves two spaces behind; digits of a card may meet only here.

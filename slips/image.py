@@ -122,11 +122,8 @@ def _printed(
     """
     (part,) = slip.parts
     dots = columns * _COLUMN
-    code = None
-    if part.element == "qr":
-        code = qr_code(part.text, dots)
-    elif part.element == "barcode":
-        code = barcode(part.text, dots)
+    draw_code = {"qr": qr_code, "barcode": barcode}.get(part.element)
+    code = draw_code(part.text, dots) if draw_code else None
     if code is not None:
         space = dots - code.width
         yield code, {"center": space // 2, "right": space}.get(part.attributes.get("align", "left"), 0)

@@ -87,15 +87,11 @@ def _spelled(text: str, alphabet: Alphabet) -> str:
 
 
 def _pair(label: str, text: str, columns: int) -> list[str]:
-    space = columns - text_width(label) - text_width(text)
+    *rows, last = _wrapped(label, columns)
+    space = columns - text_width(last) - text_width(text)
     if space >= 1:
-        return [label + " " * space + text if text else label]
-    rows = _wrapped(label, columns) if label else []
-    if rows:
-        space = columns - text_width(rows[-1] + text)
-        if space >= 1:
-            return [*rows[:-1], rows[-1] + " " * space + text if text else rows[-1]]
-    return rows + _aligned(text, columns, "right")
+        return [*rows, last + " " * space + text if text else last]
+    return [*rows, *([last] if label else []), *_aligned(text, columns, "right")]
 
 
 def _aligned(text: str, columns: int, align: str) -> list[str]:

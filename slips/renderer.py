@@ -61,8 +61,7 @@ class SlipRenderer:
             if int(version("elementpath").partition(".")[0]) < _FIRST_ELEMENTPATH_THAT_SWAPS_NOTHING:
                 import xmlschema  # noqa: F401, PLC0415
         except ImportError as error:
-            message = f"what slips are made with can't be imported: {error}"
-            raise SlipError(message) from error
+            raise SlipError(f"what slips are made with can't be imported: {error}") from error
 
     def warm_up(self) -> None:
         """Import xmlschema and build both schemas, in about 400 ms; whoever needs one meanwhile waits for it.
@@ -138,8 +137,7 @@ class SlipRenderer:
         if error is not None:
             # What xmlschema says repeats the value, which may be a card's number: only the place goes into the text.
             place = getattr(error.elem, "tag", "slip")
-            message = f"{template.source}: the filled slip is not valid at <{place}>"
-            raise SlipError(message)
+            raise SlipError(f"{template.source}: the filled slip is not valid at <{place}>")
         return slip
 
     def render_plain(self, data: Mapping[str, object], width: int, language: str = "ru") -> RenderedSlip:

@@ -20,8 +20,7 @@ def sample_data(operation: str) -> dict[str, object]:
         ValueError: it is none of these.
     """
     if operation not in OPERATIONS:
-        message = f"operation {operation!r}: allowed are {', '.join(OPERATIONS)}"
-        raise ValueError(message)
+        raise ValueError(f"operation {operation!r}: allowed are {', '.join(OPERATIONS)}")
     data: dict[str, object] = {
         "operation": operation,
         "amount": _AMOUNT,

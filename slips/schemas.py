@@ -31,8 +31,7 @@ def build_schema(text: bytes) -> XMLSchema10:
     try:
         import xmlschema  # noqa: PLC0415 - the caller of SlipRenderer decides when it is imported
     except ImportError as error:
-        message = f"xmlschema can't be imported: {error}"
-        raise SlipError(message) from error
+        raise SlipError(f"xmlschema can't be imported: {error}") from error
     try:
         # Our own parser looks first: xmlschema's defences let a document type declaration pass, and some of its
         # versions fetch what xsi:schemaLocation names. The text is handed over, not the tree, because the types in a
@@ -40,8 +39,7 @@ def build_schema(text: bytes) -> XMLSchema10:
         _refuse_references(read_xml(text).root)
         return xmlschema.XMLSchema10(text.decode("utf-8"), allow="none", defuse="always")
     except (TemplateError, xmlschema.XMLSchemaException, ET.ParseError, ValueError, OSError) as error:
-        message = f"the schema can't be built: {error}"
-        raise SlipError(message) from None
+        raise SlipError(f"the schema can't be built: {error}") from None
 
 
 def _refuse_references(schema: ET.Element) -> None:
@@ -49,8 +47,7 @@ def _refuse_references(schema: ET.Element) -> None:
         names = [element.tag] if element.tag in _REFERENCES else []
         names += [name for name in element.attrib if name.startswith(_INSTANCE)]
         if names:
-            message = f"the schema can't be built: {names[0].rpartition('}')[2]!r} may lead to another one"
-            raise SlipError(message)
+            raise SlipError(f"the schema can't be built: {names[0].rpartition('}')[2]!r} may lead to another one")
 
 
 _built: dict[str, XMLSchema10] = {}

@@ -162,8 +162,7 @@ def read_xml(text: bytes) -> Source:
         from defusedxml import DefusedXmlException  # noqa: PLC0415 - the caller of SlipRenderer decides when
         from defusedxml.ElementTree import DefusedXMLParser  # noqa: PLC0415
     except ImportError as error:
-        message = f"defusedxml can't be imported: {error}"
-        raise SlipError(message) from error
+        raise SlipError(f"defusedxml can't be imported: {error}") from error
 
     if len(text) > MAX_BYTES:
         raise _refusal((0, 0), "file_too_large", limit=MAX_BYTES // 1024)
@@ -224,5 +223,4 @@ def read_packaged(path: Traversable) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except (OSError, zipfile.BadZipFile) as error:
-        message = f"{path}: {getattr(error, 'strerror', None) or error}"
-        raise SlipError(message) from None
+        raise SlipError(f"{path}: {getattr(error, 'strerror', None) or error}") from None

@@ -13,38 +13,32 @@ from slips.characters import visible
 
 _MOST_REMEMBERED = 4096
 
-# Uzbek, Karakalpak, Kazakh, Tajik and other Cyrillic letters beyond the Russian ones, to the nearest Russian letter.
-_CYRILLIC = {
-    "Қ": "К", "қ": "к", "Ғ": "Г", "ғ": "г", "Ҳ": "Х", "ҳ": "х", "Ў": "У", "ў": "у", "Ӯ": "У", "ӯ": "у",
-    "Ҷ": "Ч", "ҷ": "ч", "Ӣ": "И", "ӣ": "и", "Ң": "Н", "ң": "н", "Ө": "О", "ө": "о", "Ү": "У", "ү": "у",
-    "Ұ": "У", "ұ": "у", "Һ": "Х", "һ": "х", "Ә": "А", "ә": "а", "І": "И", "і": "и", "Ї": "И", "ї": "и",
-    "Є": "Е", "є": "е", "Ґ": "Г", "ґ": "г", "Ё": "Е", "ё": "е", "Ҡ": "К", "ҡ": "к", "Ҫ": "С", "ҫ": "с",
-    "Ҙ": "З", "ҙ": "з", "Җ": "Ж", "җ": "ж", "Ј": "Й", "ј": "й",
-}  # fmt: skip
-
-# Russian letters to Latin ones, for a code page that has no Cyrillic.
-_RUSSIAN = {
+# Capital letters; the small ones follow from them. What loses only its marks (Ў, Ӣ, Ё) needs no entry.
+_CAPITALS = {
+    # Uzbek, Karakalpak, Kazakh, Tajik and other Cyrillic letters to the nearest Russian one.
+    "Қ": "К", "Ғ": "Г", "Ҳ": "Х", "Ҷ": "Ч", "Ң": "Н", "Ө": "О", "Ү": "У", "Ұ": "У", "Һ": "Х", "Ә": "А", "І": "И",
+    "Є": "Е", "Ґ": "Г", "Ҡ": "К", "Ҫ": "С", "Ҙ": "З", "Җ": "Ж", "Ј": "Й",
+    # Russian letters to Latin ones, for a code page that has no Cyrillic.
     "А": "A", "Б": "B", "В": "V", "Г": "G", "Д": "D", "Е": "E", "Ж": "Zh", "З": "Z", "И": "I", "Й": "Y", "К": "K",
     "Л": "L", "М": "M", "Н": "N", "О": "O", "П": "P", "Р": "R", "С": "S", "Т": "T", "У": "U", "Ф": "F", "Х": "Kh",
     "Ц": "Ts", "Ч": "Ch", "Ш": "Sh", "Щ": "Shch", "Ъ": '"', "Ы": "Y", "Ь": "'", "Э": "E", "Ю": "Yu", "Я": "Ya",
+    # Latin letters that no decomposition takes apart.
+    "Ø": "O", "Ł": "L", "Đ": "D", "Ð": "D", "Æ": "AE", "Œ": "OE", "Þ": "Th", "Ə": "A", "Ŋ": "N",
 }  # fmt: skip
 
-# Latin letters that no decomposition takes apart, the Uzbek apostrophes, and signs of print.
-_LATIN_AND_SIGNS = {
+# The Uzbek apostrophes, other small letters, and signs of print.
+_SMALL_AND_SIGNS = {
     "ʻ": "'", "ʼ": "'", "‘": "'", "’": "'", "‛": "'", "′": "'", "´": "'", "ʹ": "'", "‚": "'",
     "“": '"', "”": '"', "„": '"', "‟": '"', "«": '"', "»": '"', "‹": "'", "›": "'", "″": '"',
-    "‐": "-", "‑": "-", "‒": "-", "–": "-", "—": "-", "―": "-", "−": "-",
-    "…": "...", "•": "*", "·": "*", "×": "x", "÷": "/", "⁄": "/", "№": "No", "§": "par.", "¦": "|",
-    "ı": "i", "ß": "ss", "ẞ": "SS", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ð": "d", "Ð": "D",
-    "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "þ": "th", "Þ": "Th", "ə": "a", "Ə": "A", "ŋ": "n", "Ŋ": "N",
+    "‐": "-", "‑": "-", "‒": "-", "–": "-", "—": "-", "―": "-", "−": "-", "ı": "i", "ß": "ss", "ẞ": "SS",
+    "•": "*", "·": "*", "×": "x", "÷": "/", "⁄": "/", "§": "par.", "¦": "|",
     "€": "EUR", "₽": "RUB", "₸": "KZT", "£": "GBP", "¥": "JPY", "©": "(c)", "®": "(R)", "°": "o",
 }  # fmt: skip
 
 _NEAREST = {
-    **_CYRILLIC,
-    **_RUSSIAN,
-    **{letter.lower(): latin.lower() for letter, latin in _RUSSIAN.items()},
-    **_LATIN_AND_SIGNS,
+    **_CAPITALS,
+    **{letter.lower(): nearest.lower() for letter, nearest in _CAPITALS.items()},
+    **_SMALL_AND_SIGNS,
 }
 
 _ASCII = "".join(map(chr, range(0x20, 0x7F)))
@@ -75,10 +69,9 @@ class Alphabet(dict[int, str]):
 
     def __init__(self, encoding: str) -> None:
         if not is_slip_encoding(encoding):
-            message = (
-                f"slip encoding {encoding!r}: no such code page; allowed are single-byte ones such as cp866, and utf-8"
+            raise ValueError(
+                f"slip encoding {encoding!r}: no such code page; use a single-byte one, e.g. cp866, or utf-8"
             )
-            raise ValueError(message)
         super().__init__()
         self._encoding = encoding
 

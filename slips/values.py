@@ -131,9 +131,9 @@ class Values(dict[Field, str]):
         words = WORDS.get(self._language, WORDS["ru"])
         if field.name == "operation":
             return words.operations.get(self.operation, "")
-        if self._data.get("is_accepted_only", self._receipt.get("state") == _ACCEPTED):
-            return words.accepted.get(self.operation) or words.statuses.get(self.operation, "")
-        return words.statuses.get(self.operation, "")
+        is_accepted_only = self._data.get("is_accepted_only", self._receipt.get("state") == _ACCEPTED)
+        status = words.statuses.get(self.operation, "")
+        return words.accepted.get(self.operation, status) if is_accepted_only else status
 
     def _plain(self, value: object) -> str:
         if isinstance(value, Mapping):
@@ -163,8 +163,10 @@ def _account_entry(account: object, field: Field) -> object:
     return None
 
 
-def apply_filter(text: str, filter_name: str) -> str:
-    """Return what a field's text becomes by ``upper``, ``mask``, ``date`` or ``time``."""
+def apply_filter(text: str, filter_name: str | None) -> str:
+    """Return what a field's text becomes by ``upper``, ``mask``, ``date`` or ``time``; without a filter it stays."""
+    if filter_name is None:
+        return text
     if filter_name == "upper":
         return text.upper()
     if filter_name == "mask":

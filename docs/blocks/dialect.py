@@ -6,6 +6,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+from blocks.tables import table
 from slips.dialect import dialect
 
 if TYPE_CHECKING:
@@ -23,10 +24,10 @@ _WORDS = {
     "card": "карта",
     "any text": "любой текст",
     "operations and names": "операции и имена",
-    "| Element | Attributes | Prints |": "| Элемент | Атрибуты | Печатает |",
-    "| Attribute | Values | Meaning |": "| Атрибут | Значения | Смысл |",
-    "| Name | Kind | What it is |": "| Имя | Вид | Что это |",
-    "| Filter | Fits | Prints |": "| Фильтр | Подходит к | Печатает |",
+    "Element | Attributes | Prints": "Элемент | Атрибуты | Печатает",
+    "Attribute | Values | Meaning": "Атрибут | Значения | Смысл",
+    "Name | Kind | What it is": "Имя | Вид | Что это",
+    "Filter | Fits | Prints": "Фильтр | Подходит к | Печатает",
     "An entry of the account that was sent with the receipt.": "Поле account, отправленное с чеком.",
     "The title of that entry.": "Название этого поля.",
 }
@@ -36,7 +37,7 @@ def elements_table(language: str) -> str:
     """Return the table of the elements."""
     rules = dialect().elements
     rows = [(f"`<{name}>`", _codes(rules[name].attributes), text) for name, text in _meanings("element", language)]
-    return _table("| Element | Attributes | Prints |", language, rows)
+    return _table("Element | Attributes | Prints", language, rows)
 
 
 def attributes_table(language: str) -> str:
@@ -44,7 +45,7 @@ def attributes_table(language: str) -> str:
     others = {"label": _said("any text", language), "when": _said("operations and names", language)}
     values = {name: _codes(allowed) for name, allowed in dialect().values.items()} | others
     rows = [(f"`{name}`", values[name], text) for name, text in _meanings("attribute", language)]
-    return _table("| Attribute | Values | Meaning |", language, rows)
+    return _table("Attribute | Values | Meaning", language, rows)
 
 
 def fields_table(language: str) -> str:
@@ -56,7 +57,7 @@ def fields_table(language: str) -> str:
         ("receipt.account.NAME.title", "The title of that entry."),
     ):
         rows.append((f"`{name}`", _said("text", language), _said(text, language)))
-    return _table("| Name | Kind | What it is |", language, rows)
+    return _table("Name | Kind | What it is", language, rows)
 
 
 def filters_table(language: str) -> str:
@@ -65,7 +66,7 @@ def filters_table(language: str) -> str:
     for name, text in _meanings("enumeration", language, "[@name='filter']"):
         kinds = [_said(kind.value, language) for kind, names in dialect().filters.items() if name in names]
         rows.append((f"`{name}`", ", ".join(kinds), text))
-    return _table("| Filter | Fits | Prints |", language, rows)
+    return _table("Filter | Fits | Prints", language, rows)
 
 
 def _meanings(tag: str, language: str, declared: str = "") -> Iterator[tuple[str, str]]:
@@ -85,4 +86,4 @@ def _codes(values: tuple[str, ...]) -> str:
 
 
 def _table(head: str, language: str, rows: list[tuple[str, str, str]]) -> str:
-    return "\n".join([_said(head, language), "|---|---|---|", *("| " + " | ".join(row) + " |" for row in rows)])
+    return table(tuple(_said(head, language).split(" | ")), *rows)

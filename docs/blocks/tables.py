@@ -21,7 +21,7 @@ TEXT_CATEGORIES = (*dict.fromkeys(text.value.partition(".")[0] for text in Text)
 _NEXT_STATES = {state: [after for after in PaymentState if is_allowed(state, after)] for state in PaymentState}
 
 
-def _table(*rows: tuple[object, ...]) -> str:
+def table(*rows: tuple[object, ...]) -> str:
     """Return a table whose first row is its head."""
     lines = ["".join(f"| {str(cell).replace('|', chr(92) + '|')} " for cell in row) + "|" for row in rows]
     return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])
@@ -33,7 +33,7 @@ def settings_table() -> str:
     for setting in SETTINGS:
         default = f"`{setting.default}`" if setting.default else f"nothing: {setting.unset}"
         rows.append((f"`{setting.name}`", setting.kind.allowed, default, setting.meaning))
-    return _table(("Name", "Allowed", "Default", "Meaning"), *rows)
+    return table(("Name", "Allowed", "Default", "Meaning"), *rows)
 
 
 def settings_file(language: str) -> str:
@@ -61,7 +61,7 @@ def codes_table() -> str:
         known = "yes" if codes.is_documented(entry.code) else "-"
         text = Texts("ru").of_error(entry.code).replace("\n", " ")
         rows.append((entry.code, known, entry.meaning, "**no**" if entry.proves_no_charge else "ask", text))
-    return _table(("Code", "In the manual", "Meaning", "Charged?", "What the cashier reads (ru)"), *rows)
+    return table(("Code", "In the manual", "Meaning", "Charged?", "What the cashier reads (ru)"), *rows)
 
 
 def texts_table(category: str) -> str:
@@ -72,7 +72,7 @@ def texts_table(category: str) -> str:
         numbers = [entry.code for entry in codes.CATALOGUE]
         shown = {f"error.{number}": texts.of_error(number).replace(f"({number})", "({code})") for number in numbers}
     rows = [(text.replace("\n", "<br>"), f"`{key}`") for key, text in shown.items()]
-    return _table(("Текст на экране", "Ключ"), *rows)
+    return table(("Текст на экране", "Ключ"), *rows)
 
 
 def state_diagram() -> str:
@@ -88,7 +88,7 @@ def state_table() -> str:
         (f"`{before.value}`", ", ".join(f"`{state.value}`" for state in after) or "nowhere: an end")
         for before, after in _NEXT_STATES.items()
     ]
-    return _table(("From", "To"), *rows)
+    return table(("From", "To"), *rows)
 
 
 def slip_picture(language: str, operation: str = "pay") -> str:

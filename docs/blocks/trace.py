@@ -8,10 +8,10 @@ import tempfile
 import threading
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from hookspecs import PosPlugins
+from blocks.tables import table
+from hookspecs import BaseUi, PosPlugins
 from payme_plugin.plugin import PaymePlugin
 from payme_plugin.sandbox import Sandbox
 from payme_plugin.till import Till, one_line_sale
@@ -19,63 +19,54 @@ from payme_plugin.till import Till, one_line_sale
 if TYPE_CHECKING:
     from types import FrameType
 
-_PROJECT = re.compile(r".*/((?:hookspecs|payme_plugin(?!/(?:till|locale|sandbox)/)|slips)/.*)")
+_PROJECT = re.compile(r".*/((?:hookspecs(?!/host\.)|payme_plugin(?!/(?:till|locale|sandbox)/)|slips)/.*)")
 """A file of the project, but not of the server or the host, whose log escapes its lines with ``locale``."""
 
 
-class _Trace:
-    """What ``on_payment`` goes through on the cashier's thread and the I/O threads: files, and the calls to ``pay``."""
-
-    def __init__(self) -> None:
-        self.files: set[str] = set()
-        self.calls: dict[str, list[str]] = {}
-        self._is_paying = False
-
-    def __call__(self, frame: FrameType, event: str, _: object) -> None:
-        found, name = _PROJECT.fullmatch(frame.f_code.co_filename), frame.f_code.co_name
-        if found is None:
-            return
-        if name == "on_payment" and found[1] == "hookspecs/manager.py":
-            self._is_paying = event == "call"
-        if self._is_paying:
-            self.files.add(found[1])
-            if name == "begin" and frame.f_locals.get("method") == "receipts.pay":
-                self.calls["cashier"] = _stack(frame)
-            elif name == "allow_write" and "cashier" in self.calls:
-                self.calls["I/O"] = _stack(frame)
-
-
-def _stack(frame: FrameType | None) -> list[str]:
-    """Return the project's calls on a stack, the outermost first, as cells of a table."""
+def _stack(frame: FrameType | None) -> list[tuple[str, str]]:
+    """Return file and function of the project's calls on a stack, the outermost first."""
     if frame is None:
         return []
     found = _PROJECT.fullmatch(frame.f_code.co_filename)
     name = getattr(frame.f_code, "co_qualname", frame.f_code.co_name)
-    return [*_stack(frame.f_back), *([f"`{found[1]}` | `{name}`"] if found else [])]
+    return [*_stack(frame.f_back), *([(f"`{found[1]}`", f"`{name}`")] if found else [])]
 
 
 def payment_path() -> str:
     """Return the calls from the host to ``receipts.pay`` as a table, and how many project files the payment touches."""
-    trace, plugins = _Trace(), PosPlugins()
+    files: set[str] = set()
+    calls: dict[str, list[tuple[str, str]]] = {}
+    is_paying = threading.Event()
+
+    def trace(frame: FrameType, event: str, _: object) -> None:
+        found, name = _PROJECT.fullmatch(frame.f_code.co_filename), frame.f_code.co_name
+        if found and name == "on_payment" and found[1] == "hookspecs/manager.py":
+            (is_paying.set if event == "call" else is_paying.clear)()
+        if found and is_paying.is_set():
+            files.add(found[1])
+            if name == "begin" and frame.f_locals.get("method") == "receipts.pay":
+                calls["cashier"] = _stack(frame)
+            elif name == "allow_write" and "cashier" in calls:
+                calls["I/O"] = _stack(frame)
+
+    plugins = PosPlugins()
     plugins.register(PaymePlugin(), "payme")
     with tempfile.TemporaryDirectory() as folder, Sandbox() as sandbox:
         settings = {"url": sandbox.url, "posId": sandbox.pos_id, "posKey": str(sandbox.pos_key), "runWorker": "false"}
-        code = sandbox.issue_code()
-        ui = cast("Any", SimpleNamespace(scan=lambda *_: code, progress=lambda *_: None))
         shown: dict[str, Any] = {"language": "en", "slip_width": 32, "print_slip": id, "notice": lambda *_: None}
-        with Till(Path(folder), settings, ui, plugins=plugins, **shown) as till:
+        with Till(Path(folder), settings, BaseUi(), plugins=plugins, **shown) as till:
             for thread in threading.enumerate():
                 if thread.name in {"payme-warm-up", "payme-recovery"}:
                     thread.join()
-            for set_profile in (threading.setprofile, sys.setprofile):
-                set_profile(trace)
+            threading.setprofile(trace)
+            sys.setprofile(trace)
             try:
-                till.sell(one_line_sale("Хлеб", 1_500_000))
+                till.sell(one_line_sale("Хлеб", 1_500_000), qr_code=sandbox.issue_code())
             finally:
-                for set_profile in (threading.setprofile, sys.setprofile):
-                    set_profile(None)
-    rows = ["| Thread | File | Function |", "|---|---|---|"]
-    rows += [f"| {thread} | {call} |" for thread in ("cashier", "I/O") for call in trace.calls[thread]]
-    parts = Counter(re.sub(r"/[^/]*$|^payme_plugin/(?=.*/)", "", path) for path in trace.files)
+                threading.setprofile(None)
+                sys.setprofile(None)
+    rows = [(thread, *call) for thread in ("cashier", "I/O") for call in calls[thread]]
+    parts = Counter(re.sub(r"/[^/]*$|^payme_plugin/(?=.*/)", "", path) for path in files)
     counted = ", ".join(f"{part} {count}" for part, count in sorted(parts.items()))
-    return "\n".join([*rows, "", f"The whole payment touches {len(trace.files)} files of the project: {counted}."])
+    touched = f"The whole payment touches {len(files)} files of the project: {counted}."
+    return f"{table(('Thread', 'File', 'Function'), *rows)}\n\n{touched}"

@@ -62,13 +62,8 @@ def _document(report: Report) -> dict[str, object]:
         "ok": report.worst is not Level.FAULT,
         "worst": report.worst.value,
         "findings": [
-            {
-                "name": finding.check.value,
-                "level": finding.level.value,
-                "text": render(finding.text),
-                "remedy": render(finding.remedy),
-            }
-            for finding in report.findings
+            {"name": one.check.value, "level": one.level.value, "text": render(one.text), "remedy": render(one.remedy)}
+            for one in report.findings
         ],
         "unchecked": [{"name": each.check.value, "reason": render(each.reason)} for each in report.unchecked],
     }

@@ -73,7 +73,7 @@ class ServerFacts:
     Attributes:
         host: name or address of the server, or of the proxy.
         port: its port.
-        is_proxied: they are those of a proxy.
+        setting: the setting that names it: ``url``, or ``proxy``.
         is_https: requests are encrypted.
         addresses: what the name stands for.
         is_connected: its port accepts a connection.
@@ -87,7 +87,7 @@ class ServerFacts:
 
     host: str
     port: int
-    is_proxied: bool = False
+    setting: str = "url"
     is_https: bool = True
     addresses: tuple[str, ...] = ()
     is_connected: bool = False
@@ -141,7 +141,7 @@ def look_at_server(settings: Settings, clock: Clock, log: logging.Logger | None 
     facts = ServerFacts(
         host=first.host.strip("[]"),
         port=first.port or (443 if is_https else 80),
-        is_proxied=settings.proxy is not None,
+        setting="proxy" if settings.proxy else "url",
         is_https=is_https,
     )
     timeout_s = settings.timeout_s
@@ -177,7 +177,7 @@ def _greet(clock: Clock, settings: Settings, endpoint: Endpoint, facts: ServerFa
         context = TlsContext(endpoint.host, settings.ca_file).get()
         context.check_hostname = True  # the client's own leaves addresses to urllib3
         connection = HTTPSConnection(facts.host, facts.port, timeout=settings.timeout_s, context=context)
-        if facts.is_proxied:
+        if facts.setting == "proxy":
             connection.set_tunnel(endpoint.host.strip("[]"), endpoint.port or 443, headers)
             headers = {}
     with closing(connection):
@@ -232,7 +232,7 @@ def check_server(facts: ServerFacts, now_ms: int) -> list[Result]:
 
 
 def _check_name(facts: ServerFacts) -> Finding:
-    values = {"host": facts.host, "setting": _setting(facts), "addresses": ", ".join(facts.addresses)}
+    values = {"host": facts.host, "setting": facts.setting, "addresses": ", ".join(facts.addresses)}
     if not facts.addresses:
         return Finding.fault("doctor.name.not_found", reason=_reason(facts.error), **values)
     if facts.addresses == (facts.host,):
@@ -241,7 +241,7 @@ def _check_name(facts: ServerFacts) -> Finding:
 
 
 def _check_connection(facts: ServerFacts) -> Finding:
-    values = {"host": facts.host, "port": facts.port, "setting": _setting(facts)}
+    values = {"host": facts.host, "port": facts.port, "setting": facts.setting}
     if not facts.is_connected:
         return Finding.fault("doctor.connection.none", reason=_reason(facts.error), **values)
     return Finding.ok("doctor.connection.open", **values)
@@ -250,7 +250,7 @@ def _check_connection(facts: ServerFacts) -> Finding:
 def _check_tls(facts: ServerFacts, now_ms: int) -> Result:
     if not facts.is_https:
         host = f"[{facts.host}]" if ":" in facts.host else facts.host
-        if not facts.is_proxied and is_loopback(f"http://{host}"):
+        if facts.setting == "url" and is_loopback(f"http://{host}"):
             return Unchecked(Check.TLS, message("doctor.loopback"))
         return Finding.warning("doctor.tls.plain_http")
     if facts.certificate_end_ms is None:
@@ -268,9 +268,9 @@ def _refused_handshake(facts: ServerFacts) -> Finding:
         return Finding.fault(key, reason=error.verify_message)
     if isinstance(error, ssl.SSLError) and error.reason in _NOT_TLS:
         return Finding.fault("doctor.tls.not_spoken", port=facts.port)
-    if facts.is_proxied and isinstance(error, OSError) and (status := re.search(r"\b\d{3}\b", str(error))):
+    if facts.setting == "proxy" and isinstance(error, OSError) and (status := re.search(r"\b\d{3}\b", str(error))):
         return Finding.fault("doctor.tls.no_tunnel", host=facts.host, status=status[0])
-    return Finding.fault("doctor.tls.failed", reason=_reason(error), setting=_setting(facts))
+    return Finding.fault("doctor.tls.failed", reason=_reason(error), setting=facts.setting)
 
 
 def _check_clock(facts: ServerFacts) -> Result:
@@ -308,7 +308,3 @@ def _reason(error: Exception | None) -> Message | str:
     if isinstance(error, ssl.SSLError) and error.reason:
         return error.reason
     return (isinstance(error, OSError) and error.strerror) or type(error).__name__
-
-
-def _setting(facts: ServerFacts) -> str:
-    return "proxy" if facts.is_proxied else "url"

@@ -12,12 +12,12 @@ server       ``Sandbox``: the bank with a lock, a key, a log of requests and fau
 
 from __future__ import annotations
 
-from payme_plugin.sandbox.bank import Bank, CodeView, Movement
+from payme_plugin.sandbox.bank import SANDBOX_POS_ID, Bank, CodeView, Movement
 from payme_plugin.sandbox.behaviour import Behaviour, BuyerAction, CancelPlan, read_code
 from payme_plugin.sandbox.faults import FaultKind, FaultPlan, InjectedFault
 from payme_plugin.sandbox.jsonrpc import BankError
 from payme_plugin.sandbox.receipt import Buyer, ReceiptView
-from payme_plugin.sandbox.server import SANDBOX_POS_ID, SANDBOX_POS_KEY, PortUnavailable, Sandbox, WireRequest
+from payme_plugin.sandbox.server import SANDBOX_POS_KEY, PortUnavailable, Sandbox, WireRequest
 
 __all__ = [
     "SANDBOX_POS_ID",

@@ -27,7 +27,7 @@ CODE_LIFE_MS = 30_000
 _MAX_AMOUNT = 10**12
 _MAX_PAGE = 50
 _FISCAL_TEXTS = ("message", "terminal_id", "date", "fiscal_sign")
-_POS_ID = "65aa00112233445566778899"
+SANDBOX_POS_ID = "65aa00112233445566778899"
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Bank:
     """
 
     def __init__(
-        self, rng: Random, *, cancel: CancelPlan | None = None, buyer: Buyer | None = None, pos_id: str = _POS_ID
+        self, rng: Random, *, cancel: CancelPlan | None = None, buyer: Buyer | None = None, pos_id: str = SANDBOX_POS_ID
     ) -> None:
         self._rng = rng
         self._cancel_plan = cancel or CancelPlan()

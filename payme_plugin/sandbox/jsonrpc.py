@@ -95,12 +95,8 @@ def read_object(body: bytes) -> dict[str, object]:
             64 levels; -32600 if it is not an object, e.g. a batch.
     """
     try:
-        document = json.loads(
-            body.decode("utf-8"),
-            parse_constant=_finite,
-            parse_float=_finite,
-            object_pairs_hook=_unique,
-        )
+        text = body.decode("utf-8")
+        document = json.loads(text, parse_constant=_finite, parse_float=_finite, object_pairs_hook=_unique)
         _check_depth(document)
     except (ValueError, RecursionError):
         raise BankError(ErrorCode.PARSE_ERROR) from None

@@ -204,6 +204,7 @@ class Receipt(_Facts):
         ]
         # The server adds an entry of its own, which lacks "main".
         rows.append({"name": "transaction", "title": title("transaction"), "value": self.number})
+        cancelled_by = {"source_cancel": "subscribe"} if self.cancel_asked else {}
         document: dict[str, object] = {
             "_id": self.receipt_id,
             "create_time": view.created_ms,
@@ -234,11 +235,7 @@ class Receipt(_Facts):
                 "type": title("Shop"),
                 "terms": None,
             },
-            "meta": {
-                "source": "subscribe",
-                "owner": pos_id,
-                **({"source_cancel": "subscribe"} if self.cancel_asked else {}),
-            },
+            "meta": {"source": "subscribe", "owner": pos_id} | cancelled_by,
             "processing_id": 0 if view.paid_ms else None,
         }
         if view.paid_ms:

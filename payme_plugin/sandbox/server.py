@@ -12,7 +12,7 @@ from threading import Event, Lock
 from typing import TYPE_CHECKING, final
 
 from payme_plugin.sandbox.app import App
-from payme_plugin.sandbox.bank import Bank
+from payme_plugin.sandbox.bank import SANDBOX_POS_ID, Bank
 from payme_plugin.sandbox.faults import FaultKind, FaultPlan, InjectedFault
 from payme_plugin.sandbox.http_server import HttpServer
 from payme_plugin.sandbox.jsonrpc import BankError, ErrorCode, error_answer, read_call, read_object, result_answer
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from payme_plugin.sandbox.jsonrpc import Call, JsonObject
     from payme_plugin.sandbox.receipt import Buyer, ReceiptView
 
-SANDBOX_POS_ID = "65aa00112233445566778899"
 SANDBOX_POS_KEY = "no%secret#just&a?key@for=the;sandbox"
 """Not a secret: it opens only a sandbox. It has every character of real keys that is special in settings files."""
 

@@ -82,10 +82,9 @@ class DemoReport:
         """Print how many checks passed."""
         checks = [ok for _, step in self.steps for _, ok in step]
         self.line()
-        if self.passed:
-            self.line(style(f"All {len(checks)} checks passed.", fg="green", bold=True))
-        else:
-            self.line(style(f"{checks.count(False)} of {len(checks)} checks FAILED.", fg="red", bold=True))
+        failed = f"{checks.count(False)} of {len(checks)} checks FAILED."
+        text, colour = (f"All {len(checks)} checks passed.", "green") if self.passed else (failed, "red")
+        self.line(style(text, fg=colour, bold=True))
 
     def line(self, *parts: str) -> None:
         """Print one line."""

@@ -55,7 +55,7 @@ _REFUND_BREAD = partial(DemoShop.refund, items=_BREAD)
 _REFUND_BY_HAND = partial(DemoShop.refund, by_hand=True)
 _CUT_ONCE_CHARGED = partial(DemoShop.cut_power, amount=880_000, when=DemoShop.held)
 _CUT_WHILE_POLLING = partial(DemoShop.cut_power, amount=660_000, when=partial(DemoShop.sent, method="receipts.check"))
-_RESTART_WITHOUT_SALE = partial(DemoShop.restart, loses_sale=True)
+_LOSE_SALE = partial(DemoShop.restart, loses_sale=True)
 
 _CODE = (Behaviour(), 0.0)
 _EXPIRED = (Behaviour(), 31.0)
@@ -69,6 +69,9 @@ _SILENCE = (InjectedFault(FaultKind.SILENT_AFTER_EFFECT, method="receipts.pay"),
 _SHORT = {"payDuration": 1000}
 _BROKEN = {"frequency": 0}
 _KILLED = "till killed by SIGKILL"
+_PENDING = "PENDING, on_ready called"
+_PAID_NOW = "PAID, on_ready called"
+_PAYING = "intent -> paying"
 _PAID = "intent -> paying -> paid -> recorded"
 _QUEUED = "intent -> paying -> unknown, one cancellation queued"
 
@@ -91,27 +94,10 @@ STEPS = (
     Step("The cashier presses one key.", DemoShop.refund, "REFUSED (manual-selection-required)", 2_500_000),
     Step("The cashier scans the goods one by one (--manual-selection).", _REFUND_BY_HAND, "REVERSED"),
     Step("The power fails before the answer", _CUT_ONCE_CHARGED, _KILLED, 880_000, (_CODE,), faults=_SILENCE),
-    Step(
-        "The till restarts with a broken setting (frequency = 0).",
-        DemoShop.restart,
-        "PENDING, on_ready called",
-        880_000,
-        (),
-        "intent -> paying",
-        settings=_BROKEN,
-    ),
-    Step(
-        "The setting is corrected, and the till asks again.",
-        DemoShop.ask_again,
-        "PAID, on_ready called",
-        880_000,
-        (),
-        _PAID,
-    ),
+    Step("The till restarts with frequency = 0.", DemoShop.restart, _PENDING, 880_000, (), _PAYING, settings=_BROKEN),
+    Step("The setting is corrected; the till asks again.", DemoShop.ask_again, _PAID_NOW, 880_000, (), _PAID),
     Step("The power fails, and the sale is lost", _CUT_WHILE_POLLING, _KILLED, 0, (_CONFIRMS_LATE,)),
-    Step(
-        "The till restarts without it.", _RESTART_WITHOUT_SALE, "nothing to ask again, on_ready called", 0, (), _QUEUED
-    ),
+    Step("The till restarts without it.", _LOSE_SALE, "nothing to ask again, on_ready called", journal=_QUEUED),
     Step("Only now does the buyer confirm.", DemoShop.buyer_confirms, "charged", 660_000),
     Step("The worker delivers the cancellation.", DemoShop.deliver, "delivered"),
 )
