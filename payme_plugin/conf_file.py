@@ -163,7 +163,7 @@ def parse(data: bytes) -> ConfFile:
         if line.section is None and line.kind == "value" and not is_homeless:
             is_homeless = True
             faults.append(ConfFault(number, line.name, message("settings.no_section")))
-        known = values if section == SECTION else accounts.setdefault(section.removeprefix(ACCOUNT).strip(), {})
+        known = values if section == SECTION else accounts.setdefault(section.removeprefix(ACCOUNT), {})
         explanation = _read_line(number, line, known)
         if explanation is not None:
             faults.append(ConfFault(number, line.name or None, explanation, section))
@@ -208,6 +208,12 @@ def edited(data: bytes, answers: Mapping[str, str], section: str = SECTION) -> b
     for name, value in answers.items():
         data = _answered(data, section, name, value)
     return data
+
+
+def without(data: bytes, section: str) -> bytes:
+    """Return the settings file ``data`` without a section; the comments in it stay."""
+    lines = (line for line in _lines(data) if line.section != section or line.data.lstrip()[:1] in {b";", b"#"})
+    return b"".join(line.data + line.end for line in lines)
 
 
 def _answered(data: bytes, section: str, name: str, value: str) -> bytes:
@@ -264,7 +270,7 @@ def _lines(data: bytes) -> Iterator[_Line]:
         if not text or text.startswith((";", "#")):
             yield replace(line, kind="silent", name=name.strip() if equals else "")
         elif text.startswith("[") and text.endswith("]"):
-            section = text[1:-1].strip()
+            section = " ".join(text[1:-1].strip().split(maxsplit=1))  # any blanks between ``Account`` and the posId
             yield replace(line, kind="header", section=section)
         elif equals and name.strip():
             yield replace(line, kind="value", name=name.strip(), value=value)
@@ -288,7 +294,7 @@ def _changed(
     samples = [at for at, line in in_section if line.kind == "silent" and line.name == name]
     filled = [at for at, line in in_section if line.kind in {"header", "value"}]
     at = samples[0] if samples else filled[-1] if filled else len(lines) - 1
-    blank = [""] if section != SECTION else []
+    blank = [""] if section != SECTION and lines[-2:][0].data.strip() else []
     texts = [f"{name} = {_spelt(value)}"] if filled else [*blank, f"[{section}]", f"{name} = {_spelt(value)}"]
     above, end = lines[at], lines[at].end or lines[0].end or b"\n"
     added = [_Line(text.encode(encoding), end) for text in texts]
@@ -348,20 +354,16 @@ def read_bounded(path: Path, limit: int) -> Content:
     """Return the bytes and the mode of a regular file; never wait for a pipe or a device.
 
     Raises:
-        OSError: it can't be read, is not a regular file (``EINVAL``), or holds more than ``limit`` bytes (``EFBIG``).
+        OSError: it can't be read, is a pipe or a device (``EINVAL``), or holds more than ``limit`` bytes (``EFBIG``).
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode):
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "not a regular file")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            data = file.read(limit + 1)
-    finally:
-        os.close(descriptor)
+        data = file.read(limit + 1)
     if len(data) > limit:
         raise OSError(errno.EFBIG, f"more than {limit} bytes")
-    return Content(data, stat.S_IMODE(facts.st_mode))
+    return Content(data, stat.S_IMODE(mode))
 
 
 class Snapshot:

@@ -24,28 +24,22 @@ from payme_plugin.conf_file import (
     edited,
     parse,
     read_bounded,
+    without,
 )
 from payme_plugin.fsync import sync_folder
 from payme_plugin.locale import Message, message
 from payme_plugin.paymego import codes
-from payme_plugin.settings import (
-    SETTINGS,
-    FormerAccount,
-    LoadedSettings,
-    Origin,
-    SettingFault,
-    SettingsError,
-    SettingWarning,
-    Source,
-    return_warnings,
-)
-from payme_plugin.settings.problems import unknown_name
+from payme_plugin.settings import SETTINGS, LoadedSettings, SettingsError, SettingWarning, return_warnings
+from payme_plugin.settings.problems import Origin, SettingFault, Source, unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from payme_plugin.settings.model import FormerAccount
+
 _KEY = "posKey"
+_KEYS = {_KEY, "posKeyFile"}
 _MAX_KEY_BYTES = 4_096
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 
@@ -120,11 +114,10 @@ def set_(options: GlobalOptions, values: tuple[str, ...], key_from_stdin: bool, 
     known = parse(content.data).values
     changed = [name for name, value in answers.items() if name not in known or known[name].text != value]
     is_written = not loaded.faults and not only_check
-    if is_written and result != content.data:
-        try:
-            _replace(path, result)
-        except OSError as error:
-            raise Refusal(message("settings.not_changed", path=path, what=error.strerror)) from error
+    if is_written:
+        if result != content.data:
+            _write(path, result, loaded.warnings)
+        options.result = int(ExitCode.DONE)
     if options.json:
         echo_document({**_report(options, loaded), "changed": changed if is_written else []})
     elif is_written:
@@ -226,29 +219,59 @@ def _key_from_stdin() -> str:
 def _edited(options: GlobalOptions, content: Content, answers: dict[str, str]) -> tuple[bytes, FormerAccount | None]:
     """Return the file with the answers, and the former account that got a section of its own, or None.
 
+    The account that becomes the current one loses its section if its key is among the answers.
+
     Raises:
         UnacceptableError: the file can't be read, or has no room for a value.
+        UsageFault: the former account can't be kept.
     """
     result = edited(content.data, answers)
-    former, pos_id = _load(options, content).account, _load(options, replace(content, data=result)).values.get("pos_id")
-    if former is None or pos_id in {None, former.pos_id} or not _has_payments(options, former.pos_id):
+    before = _load(options, content)
+    former, pos_id = before.values.get("pos_id"), _load(options, replace(content, data=result)).values.get("pos_id")
+    if pos_id in {None, former}:
         return result, None
-    values = {"url": former.url, _KEY: former.pos_key.reveal()}
-    return edited(result, values, f"{ACCOUNT}{former.pos_id}"), former
+    has_key = not answers.keys().isdisjoint(_KEYS)
+    if has_key:
+        result = without(result, f"{ACCOUNT}{pos_id}")
+    if not (has_key or former) or not _has_payments(options, former):
+        return result, None
+    if before.account is None:
+        problem = next(each for each in before.faults if each.key in {"url", "posId", *_KEYS})
+        raise UsageFault(message("settings.account_not_kept", path=options.conf_file, problem=problem.message))
+    values = {"url": before.account.url, _KEY: before.account.pos_key.reveal()}
+    return edited(result, values, f"{ACCOUNT}{former}"), before.account
 
 
-def _has_payments(options: GlobalOptions, pos_id: str) -> bool:
-    """Return whether the journal may hold payments of a merchant account."""
+def _has_payments(options: GlobalOptions, pos_id: str | None) -> bool:
+    """Return whether the journal may hold payments of a merchant account; None: of any."""
     try:
         with read_journal(options.data_dir) as reader:
-            return reader is not None and any(row.pos_id == pos_id for row in reader.payments())
+            return reader is not None and any(pos_id in {None, row.pos_id} for row in reader.payments())
     except CommandFailed:
         return True
 
 
+def _write(conf_file: Path, data: bytes, warnings: list[SettingWarning]) -> None:
+    """Replace the file durably and at once, or warn that it may not be durable.
+
+    Its mode and owner stay, and a link keeps leading to it.
+
+    Raises:
+        Refusal: it is as it was.
+    """
+    path = conf_file.resolve()
+    try:
+        _replace(path, data)
+    except OSError as error:
+        raise Refusal(message("settings.not_changed", path=conf_file, what=error.strerror)) from error
+    try:
+        sync_folder(path.parent)
+    except OSError as error:
+        explanation = message("settings.not_synced", reason=error.strerror)
+        warnings.append(SettingWarning(None, None, Origin(Source.FILE, conf_file), explanation))
+
+
 def _replace(path: Path, data: bytes) -> None:
-    """Replace a file durably and at once; its mode and owner stay, and a link keeps leading to it."""
-    path = path.resolve()
     facts = path.stat()
     written = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
     descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -263,4 +286,3 @@ def _replace(path: Path, data: bytes) -> None:
     except BaseException:
         written.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)

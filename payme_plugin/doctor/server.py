@@ -30,7 +30,7 @@ from payme_plugin.paymego.connection import Endpoint
 from payme_plugin.paymego.errors import Fault, NotSent, ServerError, TransportError, Unclear
 from payme_plugin.paymego.protocols import Answer
 from payme_plugin.paymego.tls import HOSTNAME_MISMATCH, TlsContext
-from payme_plugin.settings.urls import is_loopback
+from payme_plugin.settings.parsers import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from payme_plugin.paymego.protocols import Params
     from payme_plugin.secret import Secret
     from payme_plugin.settings import Settings
-    from payme_plugin.settings.urls import ProxyAddress
+    from payme_plugin.settings.parsers import ProxyAddress
 
 _PAY_METHOD = "receipts.pay"
 _CREATE_METHOD = "receipts.create"

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
     from payme_plugin.paymego.call import Call
-    from payme_plugin.settings.urls import ProxyAddress
+    from payme_plugin.settings.parsers import ProxyAddress
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024

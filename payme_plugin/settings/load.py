@@ -24,7 +24,7 @@ from payme_plugin.conf_file import (
 from payme_plugin.locale import Message, message
 from payme_plugin.secret import Secret
 from payme_plugin.settings.model import CONF_FILE, SETTINGS, FormerAccount, Setting, Settings, Shown, written
-from payme_plugin.settings.parsers import POS_KEY
+from payme_plugin.settings.parsers import POS_KEY, host_of, is_loopback, is_plain_http
 from payme_plugin.settings.problems import (
     Origin,
     SettingFault,
@@ -33,7 +33,6 @@ from payme_plugin.settings.problems import (
     Source,
     unknown_name,
 )
-from payme_plugin.settings.urls import host_of, is_loopback, is_plain_http
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -168,7 +167,7 @@ class LoadedSettings:
 
     @property
     def account(self) -> FormerAccount | None:
-        """The merchant account, if it can be used, even if other settings can't."""
+        """The merchant account, if its posId, url and key are known, even if other settings have faults."""
         fields = ("pos_id", "url", "pos_key")
         return FormerAccount(*(self.values[each] for each in fields)) if self.values.keys() >= set(fields) else None
 
@@ -273,13 +272,14 @@ class LoadedSettings:
 
     def _check(self, setting: Setting) -> None:
         name = setting.name
+        default = ConfValue(setting.default, 0, is_quoted=True), Origin(Source.DEFAULT)
+        given, self._origins[name] = self._given.get(name, default)
+        if name not in self._given and any(fault.key == name for fault in self.faults):
+            return  # its line can't be read; it was not meant as the default
         if name == "paymentType" and name not in self._given:
-            if not self._is_unreadable and not any(fault.key == name for fault in self.faults):
+            if not self._is_unreadable:
                 self.faults.append(SettingFault(name, None, self._in_file(), message("settings.no_payment_type")))
             return
-        given, self._origins[name] = self._given.get(
-            name, (ConfValue(setting.default, 0, is_quoted=True), Origin(Source.DEFAULT))
-        )
         try:
             self.values[setting.field] = setting.kind.parse(given.text)
         except UnacceptableError as error:
@@ -301,12 +301,15 @@ class LoadedSettings:
         path: Path | None = self.values.get("pos_key_file")
         key, key_file = self._origins["posKey"], self._origins["posKeyFile"]
         is_given = key.source is not Source.DEFAULT and self.values.get("pos_key") != Secret(_PLACEHOLDERS["posKey"])
+        if "pos_key_file" not in self.values:
+            self.values.pop("pos_key", None)  # the key was to come from that file
         if path is None:
             # A line that can't be read may hold the key.
             if self._conf.faults or self._conf.accounts or (is_given and key.source is Source.FILE):
                 self._warn_of_readers(self._conf_mode, self.conf_file)
         elif is_given and key.source is key_file.source:
             self._fault("posKeyFile", str(path), message("settings.two_keys", place=key.message))
+            self.values.pop("pos_key", None)
         elif is_given and key.source is Source.HOST:
             self.values["pos_key_file"] = None
         else:
@@ -391,7 +394,10 @@ class LoadedSettings:
             self.warnings.append(SettingWarning("queueUrl", None, self._origins["queueUrl"], explanation))
 
     def _former_accounts(self) -> Iterator[FormerAccount]:
-        """Yield the accounts of the sections ``[Account ...]``; what can't be used there is a warning."""
+        """Yield the accounts of the sections ``[Account ...]``; what can't be used there is a warning.
+
+        The current account has the key of ``[Main]``: a section with another one is a leftover.
+        """
         for pos_id, given in self._conf.accounts.items():
             section, values = f"[Account {pos_id}]", dict[str, Any]()
             for name, value in given.items():
@@ -400,11 +406,14 @@ class LoadedSettings:
                 except UnacceptableError as error:
                     key = f"{section} {unknown_name(name, _ACCOUNT)[0] or ''}".strip()
                     self.warnings.append(SettingWarning(key, None, self._in_file(value.line), error.explanation))
-            if pos_id and values.keys() == _ACCOUNT:
+            is_whole = values.keys() == _ACCOUNT
+            if is_whole and not (
+                self.values.get("pos_id") == pos_id and self.values.get("pos_key") != values["posKey"]
+            ):
                 yield FormerAccount(pos_id, values["url"], values["posKey"])
             else:
                 line = min((value.line for value in given.values()), default=None)
-                explanation = message("settings.account_unusable")
+                explanation = message("settings.account_outdated" if is_whole else "settings.account_unusable")
                 self.warnings.append(SettingWarning(section, None, self._in_file(line), explanation))
 
     def _account_value(self, name: str, text: str) -> object:

@@ -13,16 +13,14 @@ from typing import TYPE_CHECKING
 from payme_plugin.locale import Message, message
 from payme_plugin.secret import Secret
 from payme_plugin.settings import parsers
-from payme_plugin.settings.parsers import optional, whole, written_pattern
-from payme_plugin.settings.urls import masked_address
+from payme_plugin.settings.parsers import masked_address, optional, whole, written_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from payme_plugin.settings.parsers import Kind
+    from payme_plugin.settings.parsers import Kind, ProxyAddress
     from payme_plugin.settings.problems import Origin, SettingWarning
-    from payme_plugin.settings.urls import ProxyAddress
 
 CONF_FILE = "confFile"
 """The one setting that only the host can give."""

@@ -212,6 +212,68 @@ def test_the_key_of_a_former_account_comes_from_its_file(shop: Shop, tmp_path: P
     assert f'posKey = "{shop.sandbox.pos_key}"\n' in shop.conf.read_text(encoding="utf-8").partition("[Account ")[2]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("url", "ftp://old.example"),
+        ("url", '"http://old.example'),
+        ("posId", "{pos_id}:"),
+        ("posId", '"{pos_id}'),
+        ("posKey", '"{pos_key}'),
+        ("posKeyFile", "/none"),
+        ("posKeyFile", "none"),
+    ],
+)
+def test_a_former_account_that_can_not_be_kept_whole_is_not_overwritten(
+    shop: Shop, stdin: io.BytesIO, name: str, value: str
+) -> None:
+    shop.pay(shop.sandbox.issue_code())
+    shop.configure(**{name: value.format(pos_id=shop.sandbox.pos_id, pos_key=shop.sandbox.pos_key)})
+    before = shop.conf.read_bytes()
+    stdin.write(b"another-key\n")
+    stdin.seek(0)
+    more = ["posKeyFile="] if name == "posKeyFile" else []
+    ended = shop.run("settings", "set", f"url={shop.sandbox.url}", "posId=another", "--key-from-stdin", *more)
+
+    assert (ended.code, shop.conf.read_bytes()) == (2, before)
+    (sentence,) = ended.sentences
+    assert f"; correct this first: {name} on line " in sentence
+    assert shop.sandbox.pos_key not in sentence
+    mended = {"url": shop.sandbox.url, "posId": shop.sandbox.pos_id, "posKeyFile": ""}
+    if name in mended:
+        assert shop.run("settings", "set", f"{name}={mended[name]}").code == 0
+        assert shop.sandbox.pos_key in shop.conf.read_text(encoding="utf-8")
+
+
+def test_a_former_account_is_kept_whatever_else_is_faulty(shop: Shop, stdin: io.BytesIO) -> None:
+    shop.pay(shop.sandbox.issue_code())
+    shop.configure(frequency=10, paymentType='"7')
+    stdin.write(b"another-key\n")
+    stdin.seek(0)
+    ended = shop.run("settings", "set", "frequency=1000", "paymentType=7", "posId=another", "--key-from-stdin")
+
+    assert ended.code == 0
+    former = shop.conf.read_text(encoding="utf-8").partition(f"[Account {shop.sandbox.pos_id}]\n")[2]
+    assert former == f'url = "{shop.sandbox.url}"\nposKey = "{shop.sandbox.pos_key}"\n'
+
+
+def test_an_account_that_is_the_current_one_again_with_a_key_has_no_section_any_more(
+    shop: Shop, stdin: io.BytesIO
+) -> None:
+    shop.pay(shop.sandbox.issue_code())
+    shop.configure(payDuration=10_000, frequency=1_000)
+    first, section = f"posId={shop.sandbox.pos_id}", f"[Account {shop.sandbox.pos_id}]"
+    assert shop.run("settings", "set", "posId=another").code == 0
+    assert shop.run("settings", "set", "slipCopies=1").err == ""
+    stdin.write(b"renewed-key\n")
+    stdin.seek(0)
+    without_key = shop.run("settings", "set", first, "--check")
+    assert shop.run("settings", "set", first, "--key-from-stdin").err == without_key.err == ""
+
+    text = shop.conf.read_text(encoding="utf-8")
+    assert (section in text, 'posKey = "renewed-key"' in text) == (False, True)
+
+
 def test_an_account_without_payments_gets_no_section(shop: Shop) -> None:
     assert shop.run("settings", "set", "posId=another").code == 0
     assert "[Account" not in shop.conf.read_text(encoding="utf-8")
@@ -292,4 +354,21 @@ def test_a_folder_that_can_not_be_written_leaves_the_file_as_it_is(conf: Path, m
     assert ended.code == 1
     assert ended.sentences == [f"{conf} can't be changed: No space left on device."]
     assert conf.read_text(encoding="utf-8") == FILE
+    assert list(conf.parent.iterdir()) == [conf]
+
+
+def test_a_changed_file_whose_folder_can_not_be_synced_is_said_to_be_changed(
+    conf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(folder: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("payme_plugin.cli.settings.sync_folder", fail)
+    ended = put(conf, "posId=a")
+
+    assert (ended.code, ended.out) == (0, f"{conf}: posId set.\n")
+    assert ended.sentences == [
+        f"warning: in {conf}: the file is changed, but a power cut may undo that: Input/output error."
+    ]
+    assert 'posId = "a"' in conf.read_text(encoding="utf-8")
     assert list(conf.parent.iterdir()) == [conf]

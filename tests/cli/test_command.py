@@ -297,6 +297,17 @@ def test_a_delivery_keeps_its_exit_code_if_it_can_not_be_printed(shop: Shop, out
     assert shop.returning() == []
 
 
+@pytest.mark.parametrize("json_option", [[], ["--json"]], ids=["text", "json"])
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_changed_settings_keep_their_exit_code_if_it_can_not_be_printed(
+    shop: Shop, output: Output, json_option: list[str]
+) -> None:
+    changed = into(output, *shop.options, *json_option, "settings", "set", "slipCopies=1")
+
+    assert (changed.code, "slipCopies = 1" in shop.conf.read_text(encoding="utf-8")) == (0, True)
+    assert "The outcome is final and the exit code tells it" in changed.err
+
+
 def test_a_list_that_can_not_be_printed_ends_with_70_and_for_a_reader_that_has_gone_with_141(shop: Shop) -> None:
     shop.pay(shop.sandbox.issue_code())
     on_full_disk, into_closed_pipe = into(full, *shop.options, "status"), into(closed, *shop.options, "status")

@@ -11,7 +11,7 @@ from hookspecs import ReversalStatus
 from owed_money import owe_paid, owe_refund
 from payme_plugin.sandbox import FaultKind
 from payme_plugin.secret import Secret
-from payme_plugin.settings import FormerAccount
+from payme_plugin.settings.model import FormerAccount
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:

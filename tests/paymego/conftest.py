@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from payme_plugin.settings.urls import ProxyAddress
+    from payme_plugin.settings.parsers import ProxyAddress
 
 KEY = "KCR4W1kzqPxxUeW&BHNM0AOtR3?&0@E%R?P@;=x"
 

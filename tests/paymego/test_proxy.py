@@ -16,7 +16,7 @@ from payme_plugin.paymego import receipts
 from payme_plugin.paymego.connection import Endpoint
 from payme_plugin.paymego.errors import Fault, NotSent, Unclear
 from payme_plugin.secret import Secret
-from payme_plugin.settings.urls import ProxyAddress
+from payme_plugin.settings.parsers import ProxyAddress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

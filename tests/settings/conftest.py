@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payme_plugin.paymego import codes
-from payme_plugin.settings import LoadedSettings, Places, SettingFault, Settings, SettingsError, read_settings
+from payme_plugin.settings import LoadedSettings, Places, Settings, SettingsError, read_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from payme_plugin.settings.problems import SettingFault
 
 Read = Callable[[Mapping[str, object]], Settings]
 

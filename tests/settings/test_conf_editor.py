@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
-from payme_plugin.conf_file import MAX_FILE_BYTES, MAX_LINES, ConfFile, UnacceptableError, edited, parse
+from payme_plugin.conf_file import MAX_FILE_BYTES, MAX_LINES, ConfFile, UnacceptableError, edited, parse, without
 
 pytestmark = pytest.mark.floor
 
@@ -183,6 +183,20 @@ def test_the_section_of_an_account_that_is_there_gets_its_new_values() -> None:
         f'[Account a]\nposKey = {KEY}\nurl = "https://old.example/api"\n'
         f"[Main]\nposKey = {KEY}\n[Account b]\nposKey = y\n"
     )
+
+
+@pytest.mark.parametrize("header", ["[Account  a]", "[ Account\ta ]"])
+def test_the_editor_finds_every_section_that_is_read(header: str) -> None:
+    text = f"{header}\nposKey = x\nurl = y\n"
+    assert parse(text.encode()).accounts["a"]["posKey"].text == "x"
+    assert edited(text.encode(), {"posKey": "z"}, "Account a").decode() == text.replace("x", "z")
+    assert without(text.encode(), "Account a") == b""
+
+
+def test_of_a_section_that_is_removed_the_comments_and_all_others_stay() -> None:
+    text = "[Main]\r\nposId = a\r\n\r\n{}; of the office\r\n{}[Account b]\r\nurl = z"
+    data = text.format("[Account a]\r\nurl = x\r\n", "\r\nposKey = y\r\n").encode()
+    assert without(data, "Account a").decode() == text.format("", "")
 
 
 def test_utf_16_is_refused() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from payme_plugin.secret import Secret
-from payme_plugin.settings import FormerAccount, Settings
+from payme_plugin.settings import Settings
+from payme_plugin.settings.model import FormerAccount
 
 Read = Callable[[Mapping[str, object]], Settings]
 Write = Callable[["str | bytes"], Path]
@@ -56,6 +57,26 @@ def test_what_can_not_be_used_is_a_warning_that_names_section_and_key_and_stops_
 
 def test_the_same_name_may_stand_in_each_section_once(conf: Write, read: Read) -> None:
     path = conf(GOOD)
-    path.write_text(GOOD + "[Account b]\nurl = https://b.example\nposKey = k\n")
+    path.write_text(GOOD + "[Account c]\nurl = https://c.example\nposKey = k\n")
 
-    assert [each.pos_id for each in read({}).former_accounts] == [FORMER, "b"]
+    assert [each.pos_id for each in read({}).former_accounts] == [FORMER, "c"]
+
+
+@pytest.mark.parametrize(
+    ("section", "counts"),
+    [("posKey = current", True), ("posKey = former", False)],
+)
+def test_a_section_of_the_current_account_with_another_key_has_no_effect_and_is_a_warning(
+    conf: Write, read: Read, section: str, counts: bool
+) -> None:
+    conf(f"[Main]\nposId = b\nposKey = current\n[Account b]\nurl = https://b.example\n{section}\n")
+    settings = read({})
+
+    assert [each.pos_key.reveal() for each in settings.accounts] == ["current"] * (1 + counts)
+    warned = [str(warning) for warning in settings.warnings if warning.key == "[Account b]"]
+    assert [("has no effect" in each, "former" in each) for each in warned] == ([] if counts else [(True, False)])
+
+
+def test_blanks_before_the_id_are_no_part_of_it(conf: Write, read: Read) -> None:
+    conf(GOOD.replace("[Account ", "[ Account \t "))
+    assert [each.pos_id for each in read({}).former_accounts] == [FORMER]

@@ -14,16 +14,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from payme_plugin.paymego import codes
-from payme_plugin.settings import (
-    LoadedSettings,
-    Origin,
-    Places,
-    SettingFault,
-    Settings,
-    SettingsError,
-    Source,
-    read_settings,
-)
+from payme_plugin.settings import LoadedSettings, Places, Settings, SettingsError, read_settings
+from payme_plugin.settings.problems import Origin, SettingFault, Source
 
 Read = Callable[[Mapping[str, object]], Settings]
 Load = Callable[[Mapping[str, object]], LoadedSettings]

@@ -10,17 +10,8 @@ from pathlib import Path
 import pytest
 
 from payme_plugin.paymego import codes
-from payme_plugin.settings import (
-    LINUXCASH,
-    LoadedSettings,
-    Origin,
-    Places,
-    SettingFault,
-    Settings,
-    SettingsError,
-    Source,
-    read_settings,
-)
+from payme_plugin.settings import LINUXCASH, LoadedSettings, Places, Settings, SettingsError, read_settings
+from payme_plugin.settings.problems import Origin, SettingFault, Source
 
 pytestmark = pytest.mark.floor
 

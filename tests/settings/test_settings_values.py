@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from payme_plugin.secret import Secret
-from payme_plugin.settings import SETTINGS, Origin, Setting, SettingFault, Settings, Source
-from payme_plugin.settings.urls import ProxyAddress
+from payme_plugin.settings import SETTINGS, Settings
+from payme_plugin.settings.parsers import ProxyAddress
+from payme_plugin.settings.problems import Origin, SettingFault, Source
+
+if TYPE_CHECKING:
+    from payme_plugin.settings.model import Setting
 
 Read = Callable[[Mapping[str, object]], Settings]
 Faults = Callable[[Mapping[str, object]], "tuple[SettingFault, ...]"]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from payme_plugin.paymego import codes
-from payme_plugin.settings import LoadedSettings, Places, SettingFault, Settings, return_warnings
+from payme_plugin.settings import LoadedSettings, Places, Settings, return_warnings
+
+if TYPE_CHECKING:
+    from payme_plugin.settings.problems import SettingFault
 
 pytestmark = pytest.mark.floor
 
