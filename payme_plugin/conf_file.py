@@ -126,10 +126,6 @@ class _Line:
     name: str = ""
     value: str = ""
 
-    def is_in(self, section: str) -> bool:
-        """Return whether the line belongs to ``section``; what stands above all sections belongs to ``[Main]``."""
-        return self.section == section or (self.section is None and section == SECTION)
-
 
 def unquoted(text: str) -> str | None:
     """Return a value without the blanks and the double quotes around it; None if only one of the quotes is there.
@@ -284,7 +280,8 @@ def _changed(
     lines: list[_Line], section: str, name: str, value: str, given: ConfValue | None, encoding: str
 ) -> list[_Line]:
     """Return the lines with the value in the line that gives the setting, else in a new line."""
-    ours = [(at, line) for at, line in enumerate(lines) if line.is_in(section)]
+    sections = {section, None} if section == SECTION else {section}  # what is above all sections belongs to ``[Main]``
+    ours = [(at, line) for at, line in enumerate(lines) if line.section in sections]
     # Without a value that counts, the setting may stand in a line with an open quotation mark.
     giving = [at for at, line in ours if line.kind == "value" and line.name == name]
     if giving:

@@ -162,7 +162,7 @@ def _finish_earlier(options: GlobalOptions, slips: list[Slip]) -> bool:
     """
     try:
         with open_till(options, slips, only_returns=True) as till:
-            return any(receipt.is_open and receipt.is_pending for receipt in till.receipts)
+            return any(receipt.is_open and receipt.is_pending for receipt in till.store.receipts())
     except Busy:
         return False
     except OutcomeUnknown as error:

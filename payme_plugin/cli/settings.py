@@ -198,22 +198,12 @@ def _fault(name: str, explanation: Message, value: str | None = None) -> Setting
 
 
 def _key_from_stdin() -> str:
-    """Return the first line of stdin without its end; at a terminal what is typed is not shown.
-
-    Raises:
-        UsageFault: it is not text, or too long for a key.
-    """
+    """Return the first line of stdin without its end; at a terminal what is typed is not shown."""
     if sys.stdin.isatty():
         prompt = render(message("settings.key_prompt"))
         return str(click.prompt(prompt, default="", show_default=False, hide_input=True, err=True))
-    line = sys.stdin.buffer.readline(_MAX_KEY_BYTES + 1)
-    try:
-        text = line.decode()
-    except UnicodeDecodeError:
-        text = None
-    if text is None or len(line) > _MAX_KEY_BYTES:
-        raise UsageFault(message("settings.key_not_read", most=_MAX_KEY_BYTES))
-    return text.rstrip("\r\n")
+    # What is longer or not UTF-8 is refused as a value.
+    return sys.stdin.buffer.readline(_MAX_KEY_BYTES).decode(errors="replace").rstrip("\r\n")
 
 
 def _edited(options: GlobalOptions, content: Content, answers: dict[str, str]) -> tuple[bytes, FormerAccount | None]:
@@ -260,22 +250,10 @@ def _write(conf_file: Path, data: bytes, warnings: list[SettingWarning]) -> None
         Refusal: it is as it was.
     """
     path = conf_file.resolve()
-    try:
-        _replace(path, data)
-    except OSError as error:
-        raise Refusal(message("settings.not_changed", path=conf_file, what=error.strerror)) from error
-    try:
-        sync_folder(path.parent)
-    except OSError as error:
-        explanation = message("settings.not_synced", reason=error.strerror)
-        warnings.append(SettingWarning(None, None, Origin(Source.FILE, conf_file), explanation))
-
-
-def _replace(path: Path, data: bytes) -> None:
-    facts = path.stat()
     written = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
-    descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
+        facts = path.stat()
+        descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             os.fchown(file.fileno(), facts.st_uid, facts.st_gid)
             os.fchmod(file.fileno(), stat.S_IMODE(facts.st_mode))
@@ -283,6 +261,12 @@ def _replace(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         written.replace(path)
-    except BaseException:
+    except OSError as error:
+        raise Refusal(message("settings.not_changed", path=conf_file, what=error.strerror)) from error
+    finally:
         written.unlink(missing_ok=True)
-        raise
+    try:
+        sync_folder(path.parent)
+    except OSError as error:
+        explanation = message("settings.not_synced", reason=error.strerror)
+        warnings.append(SettingWarning(None, None, Origin(Source.FILE, conf_file), explanation))

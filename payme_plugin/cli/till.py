@@ -141,8 +141,8 @@ def _errors_as_exit_codes() -> Iterator[None]:
 
 def require_plugin(till: Till) -> None:
     """Refuse to work without the plugin, and say why it is out of service."""
-    faults = [message("cli.plugin_fault", plugin=each.plugin, reason=each.reason) for each in till.faults]
-    if PLUGIN_NAME not in till.plugin_names:
+    faults = [message("cli.plugin_fault", plugin=each.plugin, reason=each.reason) for each in till.hooks.faults]
+    if PLUGIN_NAME not in till.hooks.names:
         raise Refusal("\n".join(render(each) for each in (*faults, message("cli.no_plugin", plugin=PLUGIN_NAME))))
     for each in faults:
         fault(each)

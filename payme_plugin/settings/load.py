@@ -127,6 +127,7 @@ class LoadedSettings:
         warnings: what may not be meant so.
         values: the checked values by their fields in ``Settings``, without those that have a fault.
         conf_file: the settings file that was looked for.
+        conf: what stands in it.
     """
 
     def __init__(
@@ -146,7 +147,7 @@ class LoadedSettings:
         self._origins: dict[str, Origin] = {}
         self._given: dict[str, tuple[ConfValue, Origin]] = {}
         self.conf_file = self._choose_file(host, file, places.conf_file)
-        self._conf, self._conf_mode = self._read_file()
+        self.conf, self._conf_mode = self._read_file()
         self._read_host(host)
         for setting in SETTINGS:
             self._check(setting)
@@ -159,11 +160,6 @@ class LoadedSettings:
         # As a technician mends them: down the file, then the rest.
         self.faults.sort(key=lambda fault: (fault.origin.source is not Source.FILE, fault.line or 0))
         self.warnings.sort(key=lambda warning: (warning.origin.source is not Source.FILE, warning.line or 0))
-
-    @property
-    def has_file_values(self) -> bool:
-        """Whether the settings file gives any value."""
-        return bool(self._conf.values)
 
     @property
     def account(self) -> FormerAccount | None:
@@ -305,7 +301,7 @@ class LoadedSettings:
             self.values.pop("pos_key", None)  # the key was to come from that file
         if path is None:
             # A line that can't be read may hold the key.
-            if self._conf.faults or self._conf.accounts or (is_given and key.source is Source.FILE):
+            if self.conf.faults or self.conf.accounts or (is_given and key.source is Source.FILE):
                 self._warn_of_readers(self._conf_mode, self.conf_file)
         elif is_given and key.source is key_file.source:
             self._fault("posKeyFile", str(path), message("settings.two_keys", place=key.message))
@@ -379,12 +375,13 @@ class LoadedSettings:
 
     def _check_codes(self) -> None:
         ignored = sorted(self.values.get("ignored_errors", ()), reverse=True)
-        foreign = [code for code in ignored if not self._codes.is_documented(code)]
-        doubtful = [code for code in ignored if not self._codes.proves_no_charge(code)]
-        if foreign:
-            self._warn("ignoredErrors", _listed(foreign), message("settings.foreign_code"))
-        if doubtful:
-            self._warn("ignoredErrors", _listed(doubtful), message("settings.doubtful_code"))
+        for key, is_fit in (
+            ("settings.foreign_code", self._codes.is_documented),
+            ("settings.doubtful_code", self._codes.proves_no_charge),
+        ):
+            unfit = [code for code in ignored if not is_fit(code)]
+            if unfit:
+                self._warn("ignoredErrors", _listed(unfit), message(key))
         stale = sorted(self.values.get("stale_codes", ()), reverse=True)
         doubtful = [code for code in stale if not self._codes.proves_no_charge(code)]
         if doubtful:
@@ -398,7 +395,7 @@ class LoadedSettings:
 
         The current account has the key of ``[Main]``: a section with another one is a leftover.
         """
-        for pos_id, given in self._conf.accounts.items():
+        for pos_id, given in self.conf.accounts.items():
             section, values = f"[Account {pos_id}]", dict[str, Any]()
             for name, value in given.items():
                 try:

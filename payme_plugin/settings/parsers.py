@@ -96,11 +96,7 @@ def whole(low: int, high: int, unit: str = "whole") -> Kind:
 
 def one_of(*words: str) -> Kind:
     """Return the kind of a few fixed words."""
-
-    def read(text: str) -> str:
-        return words[words.index(text)]
-
-    return Kind(message("settings.allowed_words", words=", ".join(words)), read)
+    return Kind(message("settings.allowed_words", words=", ".join(words)), lambda text: words[words.index(text)])
 
 
 def _codes(text: str) -> frozenset[int]:
@@ -110,7 +106,7 @@ def _codes(text: str) -> frozenset[int]:
     return frozenset(map(int, words))
 
 
-def _header_text(text: str) -> str:
+def _auth_half(text: str) -> str:
     """Check a half of the header ``X-Auth``."""
     if not text or len(text) > _MAX_HEADER_CHARACTERS:
         raise ValueError
@@ -125,11 +121,7 @@ def _header_text(text: str) -> str:
 def _pos_id(text: str) -> str:
     if ":" in text:
         raise UnacceptableError(message("settings.colon"))
-    return _header_text(text)
-
-
-def _key(text: str) -> Secret:
-    return Secret(_header_text(text))
+    return _auth_half(text)
 
 
 def _path(text: str) -> Path:
@@ -318,7 +310,7 @@ def _is_host(parts: SplitResult) -> bool:
 SWITCH = Kind(message("settings.allowed_switch"), lambda text: _SWITCH[text.lower()])
 CODES = Kind(message("settings.allowed_codes"), _codes)
 POS_ID = Kind(message("settings.allowed_pos_id", most=_MAX_HEADER_CHARACTERS), _pos_id)
-POS_KEY = Kind(message("settings.allowed_pos_key", most=_MAX_HEADER_CHARACTERS), _key)
+POS_KEY = Kind(message("settings.allowed_pos_key", most=_MAX_HEADER_CHARACTERS), lambda text: Secret(_auth_half(text)))
 PATH = Kind(message("settings.allowed_path"), _path)
 ACCOUNT = Kind(message("settings.allowed_account"), _account)
 CODEC = Kind(message("settings.allowed_codec"), _single_byte_codec)

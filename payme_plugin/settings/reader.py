@@ -68,11 +68,12 @@ class SettingsReader:
             SettingsError: they can't be used, and there never were good ones.
         """
         latest = self._latest()
+        problem = latest.problem or SettingsError(())
+        usable = latest.good or problem.for_returns
+        for secret in usable.secrets if usable is not None else ():
+            remember(secret)
         if latest.good is None:
-            problem = latest.problem or SettingsError(())
-            _remember(problem.for_returns)
             raise SettingsError(problem.faults, problem.warnings, problem.for_returns)
-        _remember(latest.good)
         return latest.good
 
     def payment_type(self) -> int | None:
@@ -94,7 +95,7 @@ class SettingsReader:
         snapshot = Snapshot()
         loaded = LoadedSettings(host, self._file, self._codes, places=self._places, snapshot=snapshot)
         former = {origin.path for origin in before.good.origins.values()} if before.good is not None else ()
-        if loaded.conf_file in former and not loaded.faults and not loaded.has_file_values:
+        if loaded.conf_file in former and not loaded.faults and not loaded.conf.values:
             # An editor empties a file before it writes it, and a full disk leaves it so.
             origin = Origin(Source.FILE, loaded.conf_file)
             loaded.faults.append(SettingFault(None, None, origin, message("settings.emptied")))
@@ -107,8 +108,3 @@ class SettingsReader:
         if self._reading is before:
             self._reading = latest
         return latest
-
-
-def _remember(settings: Settings | None) -> None:
-    for secret in settings.secrets if settings is not None else ():
-        remember(secret)

@@ -6,25 +6,22 @@ import fcntl
 import os
 import platform
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from payme_plugin import PLUGIN_NAME
 from payme_plugin.locale import message
-from payme_plugin.till.context import FolderUnusable, TillBusy
+from payme_plugin.till.errors import FolderUnusable, TillBusy
+from payme_plugin.till.receipts import FILE_MODE, FOLDER_MODE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from hookspecs import QueueMessage
-    from payme_plugin.till.receipts import ReceiptStore
+    from payme_plugin.till.till import Till
 
 PAYMENT_TYPE = 141
 """The number of the tender that the reference till gives to its own plugin."""
-
-_FOLDER_MODE = 0o700
-_FILE_MODE = 0o600
 
 
 def reference_identity() -> str:
@@ -32,39 +29,24 @@ def reference_identity() -> str:
     return f"reference-till@{platform.node() or 'localhost'}"
 
 
-@dataclass(eq=False, frozen=True, kw_only=True, repr=False)
 class TillHost:
-    """The reference till as a plugin sees it. It has no queue.
+    """The reference till as a plugin sees it. It has no queue."""
 
-    Attributes:
-        folder: the till's folder; the plugin ``payme`` has it itself, any other plugin a folder in it.
-        receipts: the stored receipts.
-        own_settings: the settings of the plugin ``payme``; any other plugin has none.
-        show_notice: takes a notice's key and its text, or None when it is over; called from any thread.
-        language: the cashier's language: ``ru``, ``uz`` or ``en``.
-        slip_width: characters in a line of a slip.
-        identity: the stable name of the till.
-    """
-
-    folder: Path
-    receipts: ReceiptStore
-    own_settings: Mapping[str, str]
-    show_notice: Callable[[str, str | None], None]
-    language: str
-    slip_width: int
-    identity: str = field(default_factory=reference_identity)
+    def __init__(self, till: Till) -> None:
+        self._till = till
+        self.identity, self.language, self.slip_width = till.identity, till.language, till.slip_width
 
     def settings(self, plugin: str) -> Mapping[str, str]:
-        """Return the settings of ``plugin``."""
-        return {"paymentType": str(PAYMENT_TYPE), **self.own_settings} if plugin == PLUGIN_NAME else {}
+        """Return the settings of ``plugin``; only ``payme`` has any."""
+        return {"paymentType": str(PAYMENT_TYPE), **self._till.settings} if plugin == PLUGIN_NAME else {}
 
     def data_dir(self, plugin: str) -> Path:
-        """Return the folder of ``plugin``."""
-        return self.folder if plugin == PLUGIN_NAME else self.folder / plugin
+        """Return the folder of ``plugin``: the till's own for ``payme``, one in it for any other."""
+        return self._till.folder if plugin == PLUGIN_NAME else self._till.folder / plugin
 
     def is_recorded(self, payment_id: str) -> bool | None:
         """Return whether the till has a payment; see ``ReceiptStore.is_recorded``."""
-        return self.receipts.is_recorded(payment_id)
+        return self._till.store.is_recorded(payment_id)
 
     def enqueue(self, message: QueueMessage) -> bool:  # noqa: ARG002 - there is no queue
         """Return False: the plugin's own worker delivers."""
@@ -72,7 +54,7 @@ class TillHost:
 
     def notice(self, key: str, text: str | None) -> None:
         """Show or withdraw a notice."""
-        self.show_notice(key, text)
+        self._till.notice(key, text)
 
 
 @contextmanager
@@ -84,15 +66,13 @@ def locked(folder: Path) -> Iterator[None]:
         TillBusy: another process holds it.
     """
     try:
-        folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
-        descriptor = os.open(folder / "till.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+        folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        descriptor = os.open(folder / "till.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
     except OSError as error:
         raise FolderUnusable(folder, error) from error
-    try:
+    with os.fdopen(descriptor):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise TillBusy(message("till.busy", path=folder)) from error
         yield
-    finally:
-        os.close(descriptor)

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 from hookspecs import Item, PaymentRecord, PaymentStatus, Receipt, ReceiptFiscal, ReceiptKind, Slip
 from hookspecs.structure import structure, unstructure
 from payme_plugin.fsync import sync_folder
-from payme_plugin.till.context import FolderUnusable
+from payme_plugin.till.errors import FolderUnusable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _VERSION = 1
-_FOLDER_MODE = 0o700
-_FILE_MODE = 0o600
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,14 +170,14 @@ class ReceiptStore:
         self._receipts: dict[int, StoredReceipt] = {}
         self.unreadable: tuple[Path, ...] = ()
         try:
-            folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
             paths = sorted(folder.glob("*.json"))
         except OSError as error:
             raise FolderUnusable(folder, error) from error
         for path in paths:
             try:
                 receipt = from_json(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError):
+            except (OSError, ValueError, RecursionError):
                 self.unreadable += (path,)
             else:
                 self._receipts[receipt.number] = receipt
@@ -185,10 +185,6 @@ class ReceiptStore:
     def receipts(self) -> tuple[StoredReceipt, ...]:
         """Return all receipts, oldest first."""
         return tuple(receipt for _, receipt in sorted(self._receipts.items()))
-
-    def receipt(self, number: int) -> StoredReceipt:
-        """Return the receipt with this number, or raise ``KeyError``."""
-        return self._receipts[number]
 
     def open_receipt(self, items: tuple[Item, ...], total: int, refund: Refund | None = None) -> StoredReceipt:
         """Store a new sale, or the ``refund`` of one, under the next number.
@@ -221,7 +217,7 @@ class ReceiptStore:
         Raises:
             FolderUnusable: it can't be stored.
         """
-        self.store(replace(self.receipt(number), annulled=True, cancelling=None, slips=()))
+        self.store(replace(self._receipts[number], annulled=True, cancelling=None, slips=()))
 
     def find(self, payment_id: str) -> tuple[StoredReceipt, Tender] | None:
         """Return the sale and the tender of a payment, or None if no plugin was ever asked for it."""
@@ -261,11 +257,9 @@ def from_json(text: str) -> StoredReceipt:
 
     Raises:
         ValueError: it is not one, or has another version.
+        RecursionError: it is nested too deeply.
     """
-    try:
-        document = json.loads(text)
-    except RecursionError as error:
-        raise ValueError("the JSON document is nested too deeply") from error
+    document = json.loads(text)
     if not isinstance(document, dict) or structure(int, document.pop("version", None), "version") != _VERSION:
         message = f"not a receipt of version {_VERSION}"
         raise ValueError(message)
@@ -275,7 +269,7 @@ def from_json(text: str) -> StoredReceipt:
 def _replace(path: Path, data: bytes) -> None:
     """Replace a file in one step; file and folder are on the disk when this returns."""
     fresh = path.with_name(f"{path.name}.new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _FILE_MODE)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()

@@ -16,14 +16,15 @@ from hookspecs import (
     ReversalStatus,
 )
 from payme_plugin.locale import Message, message
-from payme_plugin.till.context import NoPlugin, OutcomeUnknown, UnknownPayment
+from payme_plugin.till.errors import NoPlugin, OutcomeUnknown, UnknownPayment
 from payme_plugin.till.receipts import Refund, StoredReceipt
+from payme_plugin.till.sale import close
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hookspecs import Item
-    from payme_plugin.till.context import TillContext
+    from payme_plugin.till.till import Till
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,7 @@ class Reversal:
     violations: tuple[RefundViolation, ...] = ()
 
 
-def cancel_payment(till: TillContext, payment_id: str, reason: str) -> Reversal:
+def cancel_payment(till: Till, payment_id: str, reason: str) -> Reversal:
     """Annul the sale of a payment through ``on_cancel``, as if it had not been closed.
 
     A payment whose result is PENDING is cancelled too: the plugin knows it by its id.
@@ -55,23 +56,23 @@ def cancel_payment(till: TillContext, payment_id: str, reason: str) -> Reversal:
         UnknownPayment: the till has no such payment.
     """
     sale, record = _paid(till, payment_id, or_pending=True)
-    if sale.annulled or till.receipts.refunds_of(payment_id):
+    if sale.annulled or till.store.refunds_of(payment_id):
         return _refused(record, [_violation(till, "already-reversed", message("till.already_reversed"))])
-    till.receipts.store(replace(sale, cancelling=payment_id))
+    till.store.store(replace(sale, cancelling=payment_id))
     request = CancelRequest(payment=record, receipt=sale.for_plugins(till.identity, as_open=True), reason=reason)
     try:
-        result = till.plugins.on_cancel(request, till.ui)
+        result = till.hooks.on_cancel(request, till.ui)
     except HookFailed as failure:
         raise OutcomeUnknown(payment_id, failure) from failure
     if _is_returned(result):
-        till.receipts.annul(sale.number)
+        till.store.annul(sale.number)
     else:
-        till.receipts.store(replace(sale, cancelling=None))
+        till.store.store(replace(sale, cancelling=None))
     return _reversal(till, payment_id, result)
 
 
 def refund_payment(
-    till: TillContext,
+    till: Till,
     payment_id: str,
     items: tuple[Item, ...] | None,
     *,
@@ -89,11 +90,11 @@ def refund_payment(
         UnknownPayment: the till has no such payment.
     """
     sale, record = _paid(till, payment_id)
-    begun = till.receipts.refunds_of(payment_id)
+    begun = till.store.refunds_of(payment_id)
     if sale.annulled or sale.cancelling or any(not refund.is_open for refund in begun):
         return _refused(record, [_violation(till, "already-reversed", message("till.already_reversed"))])
     if begun:
-        return repeat_refund(till, begun[0])
+        return finish_refund(till, begun[0])
     chosen = sale.items if items is None else items
     total = sum(item.amount for item in chosen)
     refund = Refund(
@@ -104,30 +105,22 @@ def refund_payment(
         manual_selection=manual_selection,
         currency_selection=currency_selection,
     )
-    receipt = till.receipts.open_receipt(chosen, total, refund)
-    request = _refund_request(till, receipt, refund)
+    receipt = till.store.open_receipt(chosen, total, refund)
     try:
-        violations = till.plugins.validate_refund(request)
+        violations = till.hooks.validate_refund(_refund_request(till, receipt))
     except HookFailed:
         violations = [_violation(till, "not-checked", message("till.not_checked"))]
     if violations:
-        till.receipts.annul(receipt.number)
+        till.store.annul(receipt.number)
         return _refused(record, violations)
-    return _refund(till, receipt, request)
+    return finish_refund(till, receipt)
 
 
-def repeat_refund(till: TillContext, receipt: StoredReceipt) -> Reversal:
-    """Repeat a refund that has begun, with its own id. Errors and money effect are those of ``refund_payment``.
-
-    It is not validated again: it may have returned the money already, which only ``on_full_refund`` knows.
-    """
-    if receipt.refund is None:
+def _refund_request(till: Till, receipt: StoredReceipt) -> RefundRequest:
+    refund = receipt.refund
+    if refund is None:
         error = f"receipt {receipt.number} is not a refund"
         raise ValueError(error)
-    return _refund(till, receipt, _refund_request(till, receipt, receipt.refund))
-
-
-def _refund_request(till: TillContext, receipt: StoredReceipt, refund: Refund) -> RefundRequest:
     sale, record = _paid(till, refund.payment_id)
     return RefundRequest(
         refund_id=refund.refund_id,
@@ -141,22 +134,28 @@ def _refund_request(till: TillContext, receipt: StoredReceipt, refund: Refund) -
     )
 
 
-def _refund(till: TillContext, receipt: StoredReceipt, request: RefundRequest) -> Reversal:
+def finish_refund(till: Till, receipt: StoredReceipt) -> Reversal:
+    """Carry out a refund that has begun, with its own id. Errors and money effect are those of ``refund_payment``.
+
+    After a restart it is not validated again: it may have returned the money already, which only ``on_full_refund``
+    knows.
+    """
+    request = _refund_request(till, receipt)
     payment_id = receipt.payment_id or ""
     try:
-        result = till.plugins.on_full_refund(request, till.ui)
+        result = till.hooks.on_full_refund(request, till.ui)
     except HookFailed as failure:
         raise OutcomeUnknown(payment_id, failure) from failure
     if _is_returned(result):
-        till.close(receipt)
+        close(till, receipt)
     else:
-        till.receipts.annul(receipt.number)
+        till.store.annul(receipt.number)
     return _reversal(till, payment_id, result)
 
 
-def _paid(till: TillContext, payment_id: str, *, or_pending: bool = False) -> tuple[StoredReceipt, PaymentRecord]:
+def _paid(till: Till, payment_id: str, *, or_pending: bool = False) -> tuple[StoredReceipt, PaymentRecord]:
     """Return the sale and the record of a paid payment; of a pending one a record made from its tender."""
-    found = till.receipts.find(payment_id)
+    found = till.store.find(payment_id)
     if found is not None:
         sale, tender = found
         if tender.status is PaymentStatus.PAID and tender.record is not None:
@@ -171,7 +170,7 @@ def _is_returned(result: ReversalResult | None) -> bool:
     return result is not None and result.status is not ReversalStatus.REFUSED
 
 
-def _reversal(till: TillContext, payment_id: str, result: ReversalResult | None) -> Reversal:
+def _reversal(till: Till, payment_id: str, result: ReversalResult | None) -> Reversal:
     """Print the slips of a reversal and return it."""
     if result is None:
         raise NoPlugin(message("till.no_plugin_for_payment", payment_id=payment_id))
@@ -180,8 +179,8 @@ def _reversal(till: TillContext, payment_id: str, result: ReversalResult | None)
     return Reversal(payment_id=payment_id, result=result)
 
 
-def _violation(till: TillContext, rule: str, text: Message) -> RefundViolation:
-    return RefundViolation(rule=rule, message=text.text(till.language))
+def _violation(till: Till, rule: str, text: Message) -> RefundViolation:
+    return RefundViolation(rule=rule, message=text.text(till.text_language))
 
 
 def _refused(record: PaymentRecord, violations: Sequence[RefundViolation]) -> Reversal:

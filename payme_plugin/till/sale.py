@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from hookspecs import GoodsKind, HookFailed, Item, PaymentRequest, PaymentResult, PaymentStatus
 from payme_plugin.locale import message
-from payme_plugin.till.context import NoPlugin, OutcomeUnknown, PaymentMismatch
+from payme_plugin.till.errors import NoPlugin, OutcomeUnknown, PaymentMismatch
+from payme_plugin.till.host import PAYMENT_TYPE
 from payme_plugin.till.receipts import StoredReceipt, Tender
 
 if TYPE_CHECKING:
-    from payme_plugin.till.context import TillContext
+    from collections.abc import Callable
+
+    from hookspecs import Slip
+    from payme_plugin.till.till import Till
+
+_log = logging.getLogger("pos.till")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,16 +42,13 @@ def one_line_sale(name: str, amount: int, goods: GoodsKind = GoodsKind.ORDINARY)
     return (Item(name=name, quantity=Decimal(1), price=amount, amount=amount, goods=goods),)
 
 
-def take_payment(
-    till: TillContext, payment_type: int, payment_id: str, items: tuple[Item, ...], qr_code: str | None, url: str | None
-) -> Payment:
+def take_payment(till: Till, payment_id: str, items: tuple[Item, ...], qr_code: str | None, url: str | None) -> Payment:
     """Open a sale of ``items``, have one tender pay it, and close it if the payment is PAID.
 
     A payment id that the till knows is repeated in its own sale, which never charges again.
 
     Args:
         till: the till.
-        payment_type: the tender's number.
         payment_id: the payment's id.
         items: the lines of the sale.
         qr_code: the buyer's code; None: the plugin asks for a scan.
@@ -59,10 +63,10 @@ def take_payment(
         PaymentMismatch: the id belongs to a sale of another amount.
     """
     total = sum(item.amount for item in items)
-    found = till.receipts.find(payment_id)
+    found = till.store.find(payment_id)
     if found is None:
-        tender = Tender(payment_id=payment_id, payment_type=payment_type, amount=total)
-        receipt = replace(till.receipts.open_receipt(items, total), fiscal_url=url)
+        tender = Tender(payment_id=payment_id, payment_type=PAYMENT_TYPE, amount=total)
+        receipt = replace(till.store.open_receipt(items, total), fiscal_url=url)
     else:
         receipt, tender = found
         if tender.amount != total:
@@ -73,17 +77,17 @@ def take_payment(
             result = _result(till, receipt, tender, qr_code=None, repeated=True)
             return Payment(payment_id=payment_id, number=receipt.number, result=result)
         receipt, qr_code = replace(receipt, annulled=False, fiscal_url=url or receipt.fiscal_url), None
-    till.acknowledge_all()
+    acknowledge_all(till)
     try:
         receipt, payment = _pay(till, receipt, tender, qr_code, repeated=found is not None)
     except NoPlugin:
-        till.receipts.annul(receipt.number)
+        till.store.annul(receipt.number)
         raise
     _end(till, receipt)
     return payment
 
 
-def repeat_payments(till: TillContext, receipt: StoredReceipt) -> Payment | None:
+def repeat_payments(till: Till, receipt: StoredReceipt) -> Payment | None:
     """Finish an open sale of an earlier run: repeat its payments, then close or annul it.
 
     Returns:
@@ -104,13 +108,13 @@ def repeat_payments(till: TillContext, receipt: StoredReceipt) -> Payment | None
 
 
 def _pay(
-    till: TillContext, receipt: StoredReceipt, tender: Tender, qr_code: str | None, *, repeated: bool
+    till: Till, receipt: StoredReceipt, tender: Tender, qr_code: str | None, *, repeated: bool
 ) -> tuple[StoredReceipt, Payment]:
     """Store the tender, ask for its payment, store the result and acknowledge a paid one."""
     if tender.status is not PaymentStatus.PAID:
         tender = replace(tender, status=None)
     receipt = receipt.with_tender(tender)
-    till.receipts.store(receipt)
+    till.store.store(receipt)
     result = _result(till, receipt, tender, qr_code=qr_code, repeated=repeated)
     payment = Payment(payment_id=tender.payment_id, number=receipt.number, result=result)
     if result.status is PaymentStatus.PENDING:
@@ -121,12 +125,12 @@ def _pay(
         receipt = replace(receipt, attributes=attributes, slips=(*receipt.slips, *result.slips))
     record = result.payment if is_paid else None
     receipt = receipt.with_tender(replace(tender, status=result.status, record=record, acknowledged=False))
-    till.receipts.store(receipt)
-    return till.acknowledge(receipt), payment
+    till.store.store(receipt)
+    return acknowledge(till, receipt), payment
 
 
 def _result(
-    till: TillContext, receipt: StoredReceipt, tender: Tender, *, qr_code: str | None, repeated: bool
+    till: Till, receipt: StoredReceipt, tender: Tender, *, qr_code: str | None, repeated: bool
 ) -> PaymentResult:
     request = PaymentRequest(
         payment_id=tender.payment_id,
@@ -137,7 +141,7 @@ def _result(
         repeated=repeated,
     )
     try:
-        result = till.plugins.on_payment(request, till.ui)
+        result = till.hooks.on_payment(request, till.ui)
     except HookFailed as failure:
         raise OutcomeUnknown(tender.payment_id, failure) from failure
     if result is None:
@@ -148,12 +152,72 @@ def _result(
     return result
 
 
-def _end(till: TillContext, receipt: StoredReceipt) -> None:
+def _end(till: Till, receipt: StoredReceipt) -> None:
     """Close a sale that is paid in full and annul any other, unless a payment in it has no result yet."""
     if receipt.is_pending:
         return
     paid = sum(tender.record.amount for tender in receipt.tenders if tender.record is not None)
     if paid and paid == receipt.total:
-        till.close(receipt)
+        close(till, receipt)
     else:
-        till.receipts.annul(receipt.number)
+        till.store.annul(receipt.number)
+
+
+def acknowledge(till: Till, receipt: StoredReceipt) -> StoredReceipt:
+    """Call ``on_payment_recorded`` for the paid tenders in ``receipt``; one that fails is repeated later.
+
+    Raises:
+        FolderUnusable: a receipt can't be stored.
+    """
+    for tender in receipt.tenders:
+        if tender.record is None or tender.acknowledged:
+            continue
+        try:
+            till.hooks.on_payment_recorded(tender.record)
+        except HookFailed as failure:
+            _log.error("payment %s is stored but %s; it is acknowledged again", tender.payment_id, failure)
+            continue
+        receipt = receipt.with_tender(replace(tender, acknowledged=True))
+        till.store.store(receipt)
+    return receipt
+
+
+def acknowledge_all(till: Till) -> bool:
+    """Acknowledge the paid tenders of every receipt that isn't annulled; return whether none is left.
+
+    Raises:
+        FolderUnusable: a receipt can't be stored.
+    """
+    kept = [acknowledge(till, receipt) for receipt in till.store.receipts() if not receipt.annulled]
+    return all(tender.acknowledged for receipt in kept for tender in receipt.tenders if tender.record is not None)
+
+
+def close(till: Till, receipt: StoredReceipt) -> None:
+    """Close ``receipt`` durably, report it to the plugins, and print its slips. Done once, each also after a crash.
+
+    Raises:
+        FolderUnusable: a receipt can't be stored; the rest is done at the next start.
+
+    Money effect: none; the payments in it are then returned by a refund only.
+    """
+    if receipt.closed_at is None:
+        receipt = replace(receipt, closed_at=till.now_ms())
+        till.store.store(receipt)
+    if not receipt.reported:
+        try:
+            till.hooks.on_receipt_closed(receipt.for_plugins(till.identity))
+        except HookFailed as failure:
+            _log.error("receipt %d is closed but %s; it is reported again", receipt.number, failure)
+        else:
+            receipt = replace(receipt, reported=True)
+            till.store.store(receipt)
+    if receipt.slips:
+        for slip in receipt.slips:
+            till.print_slip(slip)
+        till.store.store(replace(receipt, slips=()))
+
+
+def print_slip(slip: Slip, write_line: Callable[[str], None]) -> None:
+    """Write the lines of a slip as often as it asks for, each copy with an empty line at its end."""
+    for line in (*slip.lines, "") * slip.copies:
+        write_line(line)

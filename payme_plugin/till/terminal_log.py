@@ -17,6 +17,7 @@ from payme_plugin.locale import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from io import TextIOWrapper
     from pathlib import Path
 
@@ -72,25 +73,21 @@ class _TerminalLog(WatchedFileHandler):
         """Drop an event that can't be formatted or written."""
 
 
-@contextmanager
-def terminal_log(own: Path, main: Path | None = None) -> Iterator[None]:
+def terminal_log(own: Path, main: Path | None = None) -> AbstractContextManager[None]:
     """Log what the plugins and the till log into a file while the context lasts.
 
     Args:
         own: the file; it is appended to, and made if it is missing.
         main: the host's main log, which is used instead while it exists.
     """
-    with _logging_to(_TerminalLog(own, main)):
-        yield
+    return _logging_to(_TerminalLog(own, main))
 
 
-@contextmanager
-def stderr_log() -> Iterator[None]:
+def stderr_log() -> AbstractContextManager[None]:
     """Write the same lines to stderr while the context lasts."""
     handler = logging.StreamHandler()
     handler.setFormatter(TerminalLogFormatter())
-    with _logging_to(handler):
-        yield
+    return _logging_to(handler)
 
 
 @contextmanager

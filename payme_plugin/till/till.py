@@ -7,17 +7,18 @@ import re
 import time
 import uuid
 from contextlib import ExitStack
-from dataclasses import KW_ONLY, dataclass, field, replace
+from copy import copy
+from dataclasses import KW_ONLY, dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, final
 
 from hookspecs import BaseUi, HookFailed, PosPlugins, ReceiptKind, Ui
 from payme_plugin.locale import message
-from payme_plugin.till.context import NoPlugin, OutcomeUnknown, PrintSlip, TillContext
-from payme_plugin.till.host import PAYMENT_TYPE, TillHost, locked
+from payme_plugin.till.errors import NoPlugin, OutcomeUnknown
+from payme_plugin.till.host import TillHost, locked, reference_identity
 from payme_plugin.till.receipts import ReceiptStore
-from payme_plugin.till.reversal import cancel_payment, refund_payment, repeat_refund
-from payme_plugin.till.sale import repeat_payments, take_payment
+from payme_plugin.till.reversal import cancel_payment, finish_refund, refund_payment
+from payme_plugin.till.sale import acknowledge_all, close, repeat_payments, take_payment
 from payme_plugin.till.terminal_log import terminal_log
 
 if TYPE_CHECKING:
@@ -25,20 +26,12 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from hookspecs import Item, PluginFault
+    from hookspecs import Item, Slip
     from payme_plugin.till.receipts import StoredReceipt
     from payme_plugin.till.reversal import Reversal
     from payme_plugin.till.sale import Payment
 
 _log = logging.getLogger("pos.till")
-
-
-def _wall_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
-def _new_id() -> str:
-    return uuid.uuid4().hex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +68,9 @@ class Till:
         plugins: the plugins; by default the installed ones, by entry point.
         now_ms: the wall clock, Unix milliseconds.
         new_id: makes ids that were never used.
+        identity: the till's stable name.
+        hooks: calls the hooks of the plugins, from the start on.
+        store: the stored receipts, from the start on.
         is_ready: ``on_ready`` has returned in this run.
     """
 
@@ -84,12 +80,15 @@ class Till:
     _: KW_ONLY
     language: str
     slip_width: int
-    print_slip: PrintSlip
+    print_slip: Callable[[Slip], None]
     notice: Callable[[str, str | None], None]
     main_log: Path | None = None
     plugins: PosPlugins | None = None
-    now_ms: Callable[[], int] = _wall_ms
-    new_id: Callable[[], str] = _new_id
+    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    new_id: Callable[[], str] = lambda: uuid.uuid4().hex
+    identity: str = field(default_factory=reference_identity, init=False)
+    hooks: PosPlugins = field(init=False)
+    store: ReceiptStore = field(init=False)
     is_ready: bool = field(default=False, init=False)
     _has_failed_repeats: bool = field(default=False, init=False)
     _running: ExitStack = field(default_factory=ExitStack, init=False)
@@ -104,38 +103,19 @@ class Till:
         with ExitStack() as running:
             running.enter_context(locked(self.folder))
             running.enter_context(terminal_log(self.folder / "terminal.log", main=self.main_log))
-            self._context = self._start()
-            running.callback(self._context.plugins.on_stop)
+            self._start()
+            running.callback(self.hooks.on_stop)
             self._running = running.pop_all()
         return self
 
-    def _start(self) -> TillContext:
-        receipts = ReceiptStore(self.folder / "receipts")
-        for path in receipts.unreadable:
-            self.notice(f"till.{path.name}", message("till.receipt_damaged", path=path).text(self._language))
-        host = TillHost(
-            folder=self.folder,
-            receipts=receipts,
-            own_settings=self.settings,
-            show_notice=self.notice,
-            language=self.language,
-            slip_width=self.slip_width,
-        )
-        plugins = self.plugins
-        if plugins is None:
-            plugins = PosPlugins()
-            plugins.load_entry_points()
-        plugins.on_start(host)
-        return TillContext(
-            identity=host.identity,
-            language=self._language,
-            plugins=plugins,
-            receipts=receipts,
-            ui=self.ui,
-            print_slip=self.print_slip,
-            now_ms=self.now_ms,
-            new_id=self.new_id,
-        )
+    def _start(self) -> None:
+        self.store = ReceiptStore(self.folder / "receipts")
+        for path in self.store.unreadable:
+            self.notice(f"till.{path.name}", message("till.receipt_damaged", path=path).text(self.text_language))
+        self.hooks = PosPlugins() if self.plugins is None else self.plugins
+        if self.plugins is None:
+            self.hooks.load_entry_points()
+        self.hooks.on_start(TillHost(self))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -147,30 +127,10 @@ class Till:
         self._running.close()
 
     @property
-    def _language(self) -> str:
+    def text_language(self) -> str:
         """The language of the till's own texts, without region and script; Russian if there are none in it."""
         language = re.split(r"[-_.@]", self.language, maxsplit=1)[0].lower()
         return language if language in {"uz", "en"} else "ru"
-
-    @property
-    def identity(self) -> str:
-        """The till's stable name."""
-        return self._context.identity
-
-    @property
-    def faults(self) -> tuple[PluginFault, ...]:
-        """Why installed plugins are not in service."""
-        return self._context.plugins.faults
-
-    @property
-    def plugin_names(self) -> tuple[str, ...]:
-        """The plugins in service."""
-        return self._context.plugins.names
-
-    @property
-    def receipts(self) -> tuple[StoredReceipt, ...]:
-        """All receipts, oldest first."""
-        return self._context.receipts.receipts()
 
     def restore(
         self,
@@ -202,8 +162,8 @@ class Till:
             (_Operation.CANCEL, but_cancel),
             (_Operation.REFUND, but_refund),
         }
-        unfinished = {receipt.number: _unfinished(receipt) for receipt in self.receipts}
-        left = [receipt for receipt in self.receipts if unfinished[receipt.number] not in skipped]
+        unfinished = {receipt.number: _unfinished(receipt) for receipt in self.store.receipts()}
+        left = [receipt for receipt in self.store.receipts() if unfinished[receipt.number] not in skipped]
         ended = [self._restore(receipt) for receipt in left if not is_stopped()]
         self._has_failed_repeats = is_stopped() or any(each is not None and each.is_unknown for each in ended)
         if skipped.isdisjoint(unfinished.values()):
@@ -215,10 +175,10 @@ class Till:
 
         Money effect: may cancel, later: payments of an earlier run that the till does not have.
         """
-        if self.is_ready or self._has_failed_repeats or not self._context.acknowledge_all():
+        if self.is_ready or self._has_failed_repeats or not acknowledge_all(self):
             return
         try:
-            self._context.plugins.on_ready()
+            self.hooks.on_ready()
         except HookFailed as failure:
             _log.error("the till is ready but %s; it is repeated", failure)
         else:
@@ -226,26 +186,15 @@ class Till:
 
     def _restore(self, receipt: StoredReceipt) -> Restored | None:
         is_unknown = False
+        at_start = copy(self)
+        at_start.ui = _AbsentBuyer(self.ui)
         try:
-            outcome = self._finish(replace(self._context, ui=_AbsentBuyer(self.ui)), receipt)
+            outcome = _finish(at_start, receipt)
         except (NoPlugin, OutcomeUnknown) as error:
-            outcome, is_unknown = error.text.text(self._language), isinstance(error, OutcomeUnknown)
+            outcome, is_unknown = error.text.text(self.text_language), isinstance(error, OutcomeUnknown)
         if outcome is None:
             return None
         return Restored(number=receipt.number, payment_id=receipt.payment_id, outcome=outcome, is_unknown=is_unknown)
-
-    def _finish(self, context: TillContext, receipt: StoredReceipt) -> str | None:
-        if receipt.cancelling is not None:
-            return cancel_payment(context, receipt.cancelling, "begun before a restart").result.status.name
-        if receipt.kind is ReceiptKind.REFUND and receipt.is_open:
-            return repeat_refund(context, receipt).result.status.name
-        if receipt.is_open:
-            payment = repeat_payments(context, receipt)
-            return "CLOSED" if payment is None else payment.result.status.name
-        if receipt.closed_at is not None and not receipt.annulled and (not receipt.reported or receipt.slips):
-            context.close(receipt)
-            return "CLOSED"
-        return None
 
     def sell(
         self,
@@ -264,13 +213,13 @@ class Till:
             fiscal_url: the OFD link of the closed receipt, or None.
         """
         payment_id = self.new_id() if payment_id is None else payment_id
-        payment = take_payment(self._context, PAYMENT_TYPE, payment_id, items, qr_code, fiscal_url)
+        payment = take_payment(self, payment_id, items, qr_code, fiscal_url)
         self._be_ready()
         return payment
 
     def cancel(self, payment_id: str, reason: str) -> Reversal:
         """Annul the sale of a payment; see ``cancel_payment`` for its effects and errors."""
-        reversal = cancel_payment(self._context, payment_id, reason)
+        reversal = cancel_payment(self, payment_id, reason)
         self._be_ready()
         return reversal
 
@@ -284,14 +233,25 @@ class Till:
     ) -> Reversal:
         """Refund the sale of a payment; see ``refund_payment`` for its effects and errors."""
         reversal = refund_payment(
-            self._context,
-            payment_id,
-            items,
-            manual_selection=manual_selection,
-            currency_selection=currency_selection,
+            self, payment_id, items, manual_selection=manual_selection, currency_selection=currency_selection
         )
         self._be_ready()
         return reversal
+
+
+def _finish(till: Till, receipt: StoredReceipt) -> str | None:
+    """Finish what was begun with ``receipt`` and return the name of the result; None: nothing was."""
+    if receipt.cancelling is not None:
+        return cancel_payment(till, receipt.cancelling, "begun before a restart").result.status.name
+    if receipt.kind is ReceiptKind.REFUND and receipt.is_open:
+        return finish_refund(till, receipt).result.status.name
+    if receipt.is_open:
+        payment = repeat_payments(till, receipt)
+        return "CLOSED" if payment is None else payment.result.status.name
+    if receipt.closed_at is not None and not receipt.annulled and (not receipt.reported or receipt.slips):
+        close(till, receipt)
+        return "CLOSED"
+    return None
 
 
 class _AbsentBuyer(BaseUi):

@@ -91,7 +91,7 @@ def test_plugins_come_by_entry_point_unless_they_are_given(tmp_path: Path, monke
         notice=lambda _key, _text: None,
     )
     with till:
-        assert "till_probe" in [fault.plugin for fault in till.faults]
+        assert "till_probe" in [fault.plugin for fault in till.hooks.faults]
 
 
 def test_plugins_are_stopped_also_when_the_till_ends_by_an_error(shop: Shop, plugin: ScriptedPlugin) -> None:

@@ -21,7 +21,7 @@ from hookspecs import (
     ReversalStatus,
     hookimpl,
 )
-from payme_plugin.till.context import NoPlugin, OutcomeUnknown, UnknownPayment
+from payme_plugin.till.errors import NoPlugin, OutcomeUnknown, UnknownPayment
 from tests.till.conftest import SLIP, PowerCut, ScriptedPlugin, not_paid, paid, pay
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ def test_a_begun_refund_is_repeated_without_a_check_because_it_may_have_returned
 
     with shop.till() as till:
         (restored,) = till.restore()
-        assert [receipt.is_open for receipt in till.receipts] == [False, False]
+        assert [receipt.is_open for receipt in till.store.receipts()] == [False, False]
 
     assert (restored.outcome, "validate_refund" in plugin.hooks) == ("REVERSED", False)
 
@@ -251,7 +251,7 @@ def test_a_begun_refund_stays_open_while_its_plugin_is_out_of_service(shop: Shop
     with shop.till(plugin=OutOfService()) as till:
         (restored,) = till.restore()
         assert (restored.is_unknown, till.is_ready) == (True, False)
-        assert [(receipt.is_open, receipt.annulled) for receipt in till.receipts][-1] == (True, False)
+        assert [(receipt.is_open, receipt.annulled) for receipt in till.store.receipts()][-1] == (True, False)
     with shop.till() as till:
         (restored,) = till.restore()
 

@@ -7,7 +7,7 @@ import pytest
 
 from hookspecs import BaseUi, PaymentRecord, PaymentRequest, PaymentResult, PaymentStatus, Receipt
 from payme_plugin.till import ReceiptStore
-from payme_plugin.till.context import NoPlugin, OutcomeUnknown, PaymentMismatch
+from payme_plugin.till.errors import NoPlugin, OutcomeUnknown, PaymentMismatch
 from tests.till.conftest import PowerCut, ScriptedPlugin, not_paid, paid, pay
 
 if TYPE_CHECKING:
@@ -323,11 +323,11 @@ def test_a_known_payment_id_is_asked_for_in_its_own_sale(shop: Shop, plugin: Scr
 def test_asking_again_for_a_closed_sale_changes_nothing_of_it(shop: Shop, plugin: ScriptedPlugin) -> None:
     with shop.till() as till:
         pay(till, 100, goods="Bread", payment_id="p1")
-        before = till.receipts
+        before = till.store.receipts()
         plugin.payment = not_paid(PaymentStatus.REFUSED)
         assert pay(till, 100, goods="Bread", payment_id="p1").result.status is PaymentStatus.REFUSED
 
-        assert till.receipts == before
+        assert till.store.receipts() == before
         assert plugin.recorded("p1") is True
 
 
@@ -365,7 +365,7 @@ def test_a_sale_that_was_paid_but_not_closed_keeps_the_tender_only_if_the_plugin
         with shop.till() as till:
             pay(till, 100, goods="Bread", payment_id=payment_id)
         store = after_a_restart(shop)
-        store.store(replace(store.receipt(number), closed_at=None, reported=False))
+        store.store(replace(store.receipts()[number - 1], closed_at=None, reported=False))
 
         plugin.payment = answer
         with shop.till() as till:
@@ -377,7 +377,7 @@ def test_a_sale_that_was_paid_but_not_closed_keeps_the_tender_only_if_the_plugin
         (again,) = (asked for _, asked in plugin.asked if isinstance(asked, PaymentRequest) and asked.repeated)
         assert again.receipt.payments == (), "the receipt as it was when the tender was selected"
         plugin.asked.clear()
-    assert after_a_restart(shop).receipt(2).tenders[0].record is None
+    assert after_a_restart(shop).receipts()[1].tenders[0].record is None
 
 
 # ---------------------------------------------------------------------------------------------------------------------

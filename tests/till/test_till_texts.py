@@ -8,7 +8,7 @@ import pytest
 
 from hookspecs import ReversalResult, ReversalStatus
 from payme_plugin.locale import message
-from payme_plugin.till.context import OutcomeUnknown, UnknownPayment
+from payme_plugin.till.errors import OutcomeUnknown, UnknownPayment
 from tests.till.conftest import pay
 
 if TYPE_CHECKING:

@@ -89,13 +89,13 @@ class DemoShop:
         self._conf.write_text("".join(["[Main]\n", *lines]), encoding="utf-8")
 
     def _print(self, slip: Slip) -> None:
-        if not self.till.receipts[-1].is_open:  # a slip printed before the receipt has closed doesn't count
+        if not self.till.store.receipts()[-1].is_open:  # a slip printed before the receipt has closed doesn't count
             self.slips.append(slip)
 
     def do(self, step: Step) -> Outcome:
         """Prepare a step and do what it says. A step with codes begins a sale."""
         if step.codes:
-            self._sales.append((step.text, len(self.till.receipts), len(self.sandbox.receipts())))
+            self._sales.append((step.text, len(self.till.store.receipts()), len(self.sandbox.receipts())))
         self._codes, self.waits = list(step.codes), 0
         self.slips.clear()
         for fault in step.faults:
@@ -191,7 +191,7 @@ class DemoShop:
 
     def totals(self) -> list[tuple[str, int, int]]:
         """Return title, tiyin at the till and tiyin at Payme of each sale."""
-        booked, receipts = self.till.receipts, self.sandbox.receipts()
+        booked, receipts = self.till.store.receipts(), self.sandbox.receipts()
         ends = [*self._sales[1:], ("", len(booked), len(receipts))]
         return [
             (title, _net(booked[first:end]), sum(receipt.held for receipt in receipts[first_held:end_held]))
