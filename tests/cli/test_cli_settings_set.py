@@ -42,6 +42,11 @@ def stdin(monkeypatch: pytest.MonkeyPatch) -> io.BytesIO:
     return raw
 
 
+def give(stdin: io.BytesIO, line: bytes) -> None:
+    stdin.write(line)
+    stdin.seek(0)
+
+
 def test_values_are_put_in_and_the_rest_of_the_file_stays(conf: Path) -> None:
     ended = put(conf, "posId=65aa", "timeout=7")
 
@@ -69,8 +74,7 @@ def test_the_key_comes_from_stdin_whole(conf: Path) -> None:
 
 @pytest.mark.parametrize("line", ["", "\n", "\r\n"])
 def test_an_empty_key_keeps_the_one_that_is_there(conf: Path, line: str, stdin: io.BytesIO) -> None:
-    stdin.write(line.encode())
-    stdin.seek(0)
+    give(stdin, line.encode())
     ended = put(conf, "--key-from-stdin", "posId=a")
 
     assert ended.out == f"{conf}: posId set.\n"
@@ -93,8 +97,7 @@ def test_a_key_on_the_command_line_is_refused_and_not_repeated(conf: Path) -> No
 
 @pytest.mark.parametrize("sent", [b"\xff\xfe\n", b"x" * 5000, "ключ\n".encode(), b"a\x00b\n", b" a\n"])
 def test_a_key_that_is_none_is_refused_and_not_repeated(conf: Path, sent: bytes, stdin: io.BytesIO) -> None:
-    stdin.write(sent)
-    stdin.seek(0)
+    give(stdin, sent)
     ended = put(conf, "--key-from-stdin")
 
     assert ended.code == 2
@@ -230,8 +233,7 @@ def test_a_former_account_that_can_not_be_kept_whole_is_not_overwritten(
     shop.pay(shop.sandbox.issue_code())
     shop.configure(**{name: value.format(pos_id=shop.sandbox.pos_id, pos_key=shop.sandbox.pos_key)})
     before = shop.conf.read_bytes()
-    stdin.write(b"another-key\n")
-    stdin.seek(0)
+    give(stdin, b"another-key\n")
     more = ["posKeyFile="] if name == "posKeyFile" else []
     ended = shop.run("settings", "set", f"url={shop.sandbox.url}", "posId=another", "--key-from-stdin", *more)
 
@@ -248,8 +250,7 @@ def test_a_former_account_that_can_not_be_kept_whole_is_not_overwritten(
 def test_a_former_account_is_kept_whatever_else_is_faulty(shop: Shop, stdin: io.BytesIO) -> None:
     shop.pay(shop.sandbox.issue_code())
     shop.configure(frequency=10, paymentType='"7')
-    stdin.write(b"another-key\n")
-    stdin.seek(0)
+    give(stdin, b"another-key\n")
     ended = shop.run("settings", "set", "frequency=1000", "paymentType=7", "posId=another", "--key-from-stdin")
 
     assert ended.code == 0
@@ -265,8 +266,7 @@ def test_an_account_that_is_the_current_one_again_with_a_key_has_no_section_any_
     first, section = f"posId={shop.sandbox.pos_id}", f"[Account {shop.sandbox.pos_id}]"
     assert shop.run("settings", "set", "posId=another").code == 0
     assert shop.run("settings", "set", "slipCopies=1").err == ""
-    stdin.write(b"renewed-key\n")
-    stdin.seek(0)
+    give(stdin, b"renewed-key\n")
     without_key = shop.run("settings", "set", first, "--check")
     assert shop.run("settings", "set", first, "--key-from-stdin").err == without_key.err == ""
 

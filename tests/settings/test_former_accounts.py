@@ -62,14 +62,11 @@ def test_the_same_name_may_stand_in_each_section_once(conf: Write, read: Read) -
     assert [each.pos_id for each in read({}).former_accounts] == [FORMER, "c"]
 
 
-@pytest.mark.parametrize(
-    ("section", "counts"),
-    [("posKey = current", True), ("posKey = former", False)],
-)
+@pytest.mark.parametrize(("key", "counts"), [("current", True), ("former", False)])
 def test_a_section_of_the_current_account_with_another_key_has_no_effect_and_is_a_warning(
-    conf: Write, read: Read, section: str, counts: bool
+    conf: Write, read: Read, key: str, counts: bool
 ) -> None:
-    conf(f"[Main]\nposId = b\nposKey = current\n[Account b]\nurl = https://b.example\n{section}\n")
+    conf(f"[Main]\nposId = b\nposKey = current\n[Account b]\nurl = https://b.example\nposKey = {key}\n")
     settings = read({})
 
     assert [each.pos_key.reveal() for each in settings.accounts] == ["current"] * (1 + counts)
