@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
-import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +14,7 @@ import pytest
 
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.journal import FILE_NAME, Journal
-from tests.cli.conftest import Ended, command_line, environment, payme
+from tests.cli.conftest import Ended, payme
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,23 +135,15 @@ def test_a_port_that_is_none(port: str) -> None:
 
 
 @pytest.mark.parametrize("below", ["", "deeper"])
-def test_a_data_folder_that_is_a_file(shop: Shop, below: str) -> None:
+@pytest.mark.parametrize("command", [["status"], ["queue", "list"], ["pay", "--amount", "1", "--qr", "123456"]])
+def test_a_data_folder_that_is_a_file_is_said_by_every_command(shop: Shop, command: list[str], below: str) -> None:
     shop.folder.write_text("a file", encoding="utf-8")
     folder = str(shop.folder / below)
-    ended = payme("--conf", str(shop.conf), "--data-dir", folder, "pay", "--amount", "1", "--qr", "123456")
+    ended = payme("--conf", str(shop.conf), "--data-dir", folder, *command)
 
     assert ended.code == 2
-    one_sentence(ended, folder)
+    one_sentence(ended, folder, "--data-dir" if command[0] != "pay" or not below else "")
     assert shop.sandbox.requests == ()
-
-
-@pytest.mark.parametrize("command", [["status"], ["queue", "list"], ["pay", "--amount", "1", "--qr", "123456"]])
-def test_a_data_folder_that_is_a_file_is_said_by_every_command(shop: Shop, command: list[str]) -> None:
-    shop.folder.write_text("a file", encoding="utf-8")
-    ended = shop.run(*command)
-
-    assert ended.code == 2
-    one_sentence(ended, str(shop.folder), "--data-dir")
 
 
 @contextmanager
@@ -199,18 +190,6 @@ def test_the_journal_of_another_till_is_read_and_never_written(shop: Shop) -> No
     assert shop.sandbox.requests == ()
 
 
-@pytest.mark.parametrize("command", [["status"], ["status", "p1"], ["queue", "list"]])
-def test_a_damaged_journal_is_said_and_left_as_it_is(shop: Shop, command: list[str]) -> None:
-    shop.folder.mkdir()
-    (shop.folder / FILE_NAME).write_bytes(b"this is no journal" * 100)
-    before = tree(shop.folder)
-    ended = shop.run(*command)
-
-    assert ended.code == 2
-    one_sentence(ended, str(shop.folder / FILE_NAME))
-    assert tree(shop.folder) == before
-
-
 def test_another_programs_database_is_no_journal(shop: Shop) -> None:
     shop.folder.mkdir()
     with sqlite3.connect(shop.folder / FILE_NAME) as connection:
@@ -220,22 +199,3 @@ def test_another_programs_database_is_no_journal(shop: Shop) -> None:
 
     assert (ended.code, "Traceback" in ended.err) == (2, False)
     one_sentence(ended, str(shop.folder / FILE_NAME))
-
-
-def test_two_commands_at_one_till_at_a_time(shop: Shop) -> None:
-    shop.configure(payDuration=60_000)
-    with subprocess.Popen(  # noqa: S603 - our own command
-        command_line(*shop.options, "pay", "--amount", "1"),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment(),
-    ) as first:
-        assert first.stderr is not None
-        first.stderr.read(1)
-        second = shop.pay(shop.sandbox.issue_code())
-        first.communicate(timeout=60)
-
-    assert second.code == 1
-    one_sentence(second, str(shop.folder))
-    assert shop.sent("receipts.pay") == 0
