@@ -12,18 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from payme_plugin.cli import output
 from payme_plugin.cli.command import Group, help_text
-from payme_plugin.cli.options import GlobalOptions, preview_options
-from payme_plugin.cli.output import (
-    CommandFailed,
-    ExitCode,
-    OutputFailed,
-    Refusal,
-    echo_document,
-    fault,
-    render,
-    say,
-)
+from payme_plugin.cli.options import GlobalOptions
+from payme_plugin.cli.output import ExitCode, OutputFailed
 from payme_plugin.locale import message
 
 if TYPE_CHECKING:
@@ -38,7 +30,7 @@ _SECTIONS = {
     "money": {"pay": "money", "cancel": "money", "refund": "money"},
     "look": {"status": "status", "reconcile": "reconcile", "doctor": "doctor"},
     "repair": {"queue": "queue", "worker": "worker", "journal": "repair"},
-    "try": {"settings": "settings", "slip": "slip", "sandbox": "sandbox", "demo": "demo", "completion": "completion"},
+    "try": {"settings": "settings", "slip": "slip", "sandbox": "sandbox", "demo": "demo", "completion": "command"},
 }
 """The commands by section, each with its module."""
 
@@ -72,12 +64,12 @@ class _Payme(Group):
         """Run one command; exit with its code, or return it if ``standalone_mode`` is off."""
         arguments = sys.argv[1:] if args is None else list(args)
         is_standalone = extra.pop("standalone_mode", True)
-        options = extra.setdefault("obj", preview_options(arguments))
+        options = extra.setdefault("obj", GlobalOptions())
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
         run: Callable[..., object] = super().main
-        with click.Context(self, obj=options), _clicks_texts_in(options.language):
+        with click.Context(self, obj=options), _clicks_texts():
             code = _code_of(options, lambda: run(arguments, *more, standalone_mode=False, **extra))
         if is_standalone:
             sys.exit(code)
@@ -94,20 +86,17 @@ main = click.version_option(VERSION, "-V", "--version", prog_name="payme", messa
 
 
 @contextmanager
-def _clicks_texts_in(language: str) -> Iterator[None]:
-    """Let click find its own texts in our catalogue ``click`` while the context lasts."""
+def _clicks_texts() -> Iterator[None]:
+    """Let click find its own texts in our catalogue ``click`` while the context lasts, in the ``LANGUAGE`` set then."""
     before, domain = os.environ.get("LANGUAGE"), gettext.textdomain()
     gettext.bindtextdomain("click", Path(__file__).parents[1] / "locale")
     gettext.textdomain("click")
-    os.environ["LANGUAGE"] = language
     try:
         yield
     finally:
         gettext.textdomain(domain)
-        if before is None:
-            del os.environ["LANGUAGE"]
-        else:
-            os.environ["LANGUAGE"] = before
+        os.environ.pop("LANGUAGE", None)
+        os.environ.update({} if before is None else {"LANGUAGE": before})
 
 
 def _code_of(options: GlobalOptions, run: Callable[[], object]) -> int:
@@ -121,34 +110,34 @@ def _code_of(options: GlobalOptions, run: Callable[[], object]) -> int:
     except OutputFailed as error:
         code = ExitCode.PIPE_CLOSED if error.is_closed else ExitCode.INTERNAL
         if options.result is not None or not error.is_closed:
-            is_final = options.result is not None
-            fault(message("cli.output_failed_after_result" if is_final else "cli.output_failed", reason=error.reason))
+            key = "cli.output_failed" if options.result is None else "cli.output_failed_after_result"
+            output.fault(message(key, reason=error.reason))
     except click.ClickException as error:
         code = _refused(options, error)
     except Exception as error:  # noqa: BLE001 - the boundary: a technician never gets a traceback
         code = _failed(options, ExitCode.INTERNAL, _internal(options, error))
     if options.result is not None:
         return options.result
-    return int(code) if isinstance(code, int) else int(ExitCode.DONE)
+    return int(code) if isinstance(code, int) else ExitCode.DONE
 
 
 def _refused(options: GlobalOptions, error: click.ClickException) -> int:
     if isinstance(error, click.UsageError) and error.ctx is not None:
-        say(error.ctx.get_usage())
-        say(render(message("cli.try_help", command=error.ctx.command_path)) + "\n")
-    error_id = error.error_id if isinstance(error, CommandFailed) else "cli.usage"
+        output.say(error.ctx.get_usage())
+        output.say(output.render(message("cli.try_help", command=error.ctx.command_path)) + "\n")
+    error_id = error.error_id if isinstance(error, output.CommandFailed) else "cli.usage"
     return _failed(options, error.exit_code, error.format_message(), error_id)
 
 
 def _failed(options: GlobalOptions, code: int, text: Message | str, error_id: str = "") -> int:
     """Tell an error on stderr and, with ``--json``, as a document on stdout; return its exit code."""
-    fault(text)
+    output.fault(text)
     if options.json and options.result is None:
         found = error_id if isinstance(text, str) else text.key
         try:
-            echo_document({"error": {"id": found, "message": render(text), "exit_code": int(code)}})
+            output.echo_document({"error": {"id": found, "message": output.render(text), "exit_code": int(code)}})
         except OutputFailed as error:
-            fault(message("cli.output_failed", reason=error.reason))
+            output.fault(message("cli.output_failed", reason=error.reason))
     return int(code)
 
 
@@ -159,7 +148,9 @@ def _refuse_foreign_packages() -> None:
 
     foreign = [found for found in check_imports() if found.level is Level.FAULT]
     if foreign:
-        raise Refusal("\n".join(f"{render(found.text)} {render(found.remedy)}" for found in foreign))
+        raise output.Refusal(
+            "\n".join(f"{output.render(found.text)} {output.render(found.remedy)}" for found in foreign)
+        )
 
 
 def _internal(options: GlobalOptions, error: Exception) -> Message:
@@ -172,9 +163,7 @@ def _internal(options: GlobalOptions, error: Exception) -> Message:
         path = _logged(options.data_dir, error)
     except Exception:  # noqa: BLE001 - what can't be read may be the very fault that is to be told
         path = None
-    if path is None:
-        return message("cli.internal", error=kind)
-    return message("cli.internal_logged", error=kind, path=path)
+    return message("cli.internal" if path is None else "cli.internal_logged", error=kind, path=path)
 
 
 def _logged(folder: Path, error: Exception) -> Path | None:

@@ -1,16 +1,18 @@
-"""The classes of all commands: global options, and help in the language of the user from the catalogue ``cli``.
+"""The classes of all commands: global options, and help in the language of the user; and ``payme completion``.
 
-The text of a command has the id ``cli.help.`` and its words, e.g. ``cli.help.queue.list``; its first paragraph is its
-summary. The text of an option has the id of its command and its name: ``cli.help.queue.list.fiscal_links``.
+Help is in the catalogue ``cli``. The text of a command has the id ``cli.help.`` and its words, e.g.
+``cli.help.queue.list``; its first paragraph is its summary. The text of an option has the id of its command and its
+name: ``cli.help.queue.list.fiscal_links``.
 """
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from payme_plugin.cli.options import CONF_FILE, global_options
+from payme_plugin.cli.options import CONF_FILE, current_options, global_options
 from payme_plugin.cli.output import Styled, echo, render
 from payme_plugin.locale import message
 
@@ -21,13 +23,27 @@ _OF_ALL = {"conf", "folder", "json", "lang", "version"}
 
 
 class Command(click.Command):
-    """A command with the global options; its callback returns an exit code."""
+    """A command with the global options; its callback returns an exit code, or None for 0."""
 
     is_root = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - click's
         super().__init__(*args, **kwargs)
         self.params = [*self.params, *global_options(of_root=self.is_root)]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the global options ahead of all others, because help and errors are told as they say."""
+        self.read_ahead(ctx, args)
+        return super().parse_args(ctx, args)
+
+    def read_ahead(self, ctx: click.Context, args: list[str]) -> None:
+        """Take the global options in ``args``, whatever is wrong with the others."""
+        ahead = click.Context(self, ctx.parent, obj=ctx.obj, resilient_parsing=True, ignore_unknown_options=True)
+        given, _, _ = self.make_parser(ahead).parse_args([*args])
+        for parameter in self.params:
+            if parameter.name in _OF_ALL:
+                parameter.handle_parse_result(ahead, given, [])
+        os.environ["LANGUAGE"] = current_options().language
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help with the texts of the catalogue, which click reads from the attributes."""
@@ -62,6 +78,7 @@ class Group(Command, click.Group):
 
         name, names = args[0], self.list_commands(ctx)
         if name not in names and not name.startswith("-") and not ctx.resilient_parsing:
+            Command(name).read_ahead(ctx, args)
             near = next(iter(get_close_matches(name, names, 1)), None)
             key = "cli.no_such_command" if near is None else "cli.no_such_command_near"
             ctx.fail(render(message(key, name=name, near=near)))
@@ -98,3 +115,15 @@ def _words_of(ctx: click.Context) -> list[str]:
 def _show_help(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is None:
         echo(Styled(ctx.get_help()))
+
+
+@click.command(cls=Command)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print the completion script of a shell."""
+    from click.shell_completion import get_completion_class  # noqa: PLC0415 - for this command only
+
+    script = get_completion_class(shell)
+    if script is not None:
+        echo(Styled(script(ctx.find_root().command, {}, "payme", "_PAYME_COMPLETE").source()))

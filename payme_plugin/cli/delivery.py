@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from hookspecs import BaseHost
-from payme_plugin.cli.files import command_log, has_log, unusable
+from payme_plugin.cli.files import command_log, existing_data_dir, has_log, journal_identity, unusable
 from payme_plugin.cli.output import UsageFault
 from payme_plugin.clock import SystemClock
 from payme_plugin.delivery.processor import CancellationProcessor
@@ -18,7 +18,6 @@ from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.locale import message
 from payme_plugin.operations.host_guard import GuardedHost
 from payme_plugin.paymego import codes
-from payme_plugin.paymego.client import client_of
 from payme_plugin.service import ClientCache, Storage
 from payme_plugin.settings import SettingsError, SettingsReader
 from payme_plugin.till import FolderUnusable, ReceiptStore, reference_identity
@@ -29,10 +28,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hookspecs import Host
+    from payme_plugin.cli.options import GlobalOptions
+    from payme_plugin.cli.output import CommandFailed
     from payme_plugin.clock import Clock
     from payme_plugin.operations.cancellation import MerchantClient
-    from payme_plugin.paymego.client import PaymeGoClient
-    from payme_plugin.settings import Settings
 
 
 class JournalDelivery:
@@ -100,24 +99,26 @@ class JournalDelivery:
 
 @contextmanager
 def open_delivery(
-    folder: Path, conf_file: Path, identity: str, log: AbstractContextManager[None] | None = None
+    options: GlobalOptions, missing: CommandFailed | None = None, log: AbstractContextManager[None] | None = None
 ) -> Iterator[JournalDelivery]:
-    """Open the journal in ``folder`` for delivery.
+    """Open the journal in the data folder for delivery.
 
     Args:
-        folder: where the journal is.
-        conf_file: the settings.
-        identity: the till that the journal says it belongs to.
+        options: the options of the command.
+        missing: is raised if there is no journal; by default a ``UsageFault``.
         log: logs while the journal is open; by default into the log of the till or of the folder, if it has one.
 
     Raises:
-        UsageFault: the journal can't be used.
+        UsageFault: the folder or the journal can't be used.
     """
-    clock = SystemClock()
-    host = _JournalsHost(identity, folder)
+    folder = existing_data_dir(options)
+    identity = journal_identity(folder)
+    if identity is None:
+        raise missing or UsageFault(message("cli.no_journal", path=folder))
+    clock, host = SystemClock(), _JournalsHost(identity, folder)
     try:
         with log or log_of(folder, identity, nullcontext()), closing(Storage(GuardedHost(host), clock)) as storage:
-            delivery = JournalDelivery(host, storage, SettingsReader(dict, codes, file=conf_file), clock)
+            delivery = JournalDelivery(host, storage, SettingsReader(dict, codes, file=options.conf_file), clock)
             try:
                 yield delivery
             finally:
@@ -131,30 +132,13 @@ def log_of(folder: Path, identity: str, otherwise: AbstractContextManager[None])
     return command_log(folder) if identity == reference_identity() or has_log(folder) else otherwise
 
 
-@contextmanager
-def open_client(settings: Settings, clock: Clock) -> Iterator[PaymeGoClient]:
-    """Open a client of the merchant account in ``settings``."""
-    client = client_of(settings, clock)
-    try:
-        yield client
-    finally:
-        client.close()
-
-
-@contextmanager
-def open_asking_client(folder: Path, settings: Settings, clock: Clock) -> Iterator[PaymeGoClient]:
-    """Open a client for a command that only asks; its requests are logged if there is a log already."""
-    with command_log(folder) if has_log(folder) else nullcontext(), open_client(settings, clock) as client:
-        yield client
-
-
 class _JournalsHost(BaseHost):
     """The till that a journal belongs to, as far as the command knows it."""
 
     def __init__(self, identity: str, folder: Path) -> None:
         self._identity = identity
         self._folder = folder
-        self._book = _BookOnDisk(folder / "receipts") if identity == reference_identity() else None
+        self._read: tuple[int, ReceiptStore] | None = None
 
     @property
     def identity(self) -> str:
@@ -166,23 +150,15 @@ class _JournalsHost(BaseHost):
         return self._folder
 
     def is_recorded(self, payment_id: str) -> bool | None:
-        """Return what the reference till's book says; None for any other till."""
-        return None if self._book is None else self._book.is_recorded(payment_id)
-
-
-class _BookOnDisk:
-    """The reference till's book, which other commands may write meanwhile."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._read: tuple[int, ReceiptStore] | None = None
-
-    def is_recorded(self, payment_id: str) -> bool | None:
-        """Return what the book says now; None if it can't be read."""
+        """Return what the reference till's book says now; None if it can't be read, and for any other till."""
+        if self._identity != reference_identity():
+            return None
+        book = self._folder / "receipts"
         try:
-            changed_at = self._folder.stat().st_mtime_ns
+            # Other commands may write it meanwhile.
+            changed_at = book.stat().st_mtime_ns
             if self._read is None or self._read[0] != changed_at:
-                self._read = (changed_at, ReceiptStore(self._folder))
+                self._read = (changed_at, ReceiptStore(book))
         except (OSError, FolderUnusable):
             return None
         return self._read[1].is_recorded(payment_id)

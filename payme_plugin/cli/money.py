@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING
 
 import click
 
 from hookspecs import GoodsKind, PaymentStatus, ReversalStatus
 from payme_plugin.cli.command import Command
-from payme_plugin.cli.items import total_of
 from payme_plugin.cli.options import GlobalOptions, pass_options
-from payme_plugin.cli.output import ExitCode, echo, echo_document, echo_lines, fault, render, uzs
-from payme_plugin.cli.params import AMOUNT, FISCAL_URL, ITEMS, NEW_PAYMENT_ID, PAYMENT_ID
+from payme_plugin.cli.output import ExitCode, document_of, echo, echo_document, echo_lines, fault, render, uzs
+from payme_plugin.cli.params import AMOUNT, FISCAL_URL, ITEMS, NEW_PAYMENT_ID, PAYMENT_ID, total_of
 from payme_plugin.cli.till import GOODS, open_till
 from payme_plugin.locale import message
 from payme_plugin.till import OutcomeUnknown, Payment, one_line_sale, print_slip
@@ -19,16 +19,16 @@ from payme_plugin.till import OutcomeUnknown, Payment, one_line_sale, print_slip
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hookspecs import Item, PaymentResult, Slip
-    from payme_plugin.till import Reversal
+    from hookspecs import Item, PaymentResult, ReversalResult, Slip
+    from payme_plugin.till import Operation, Reversal, Till
 
 _DEFAULT_REASON = "payme cancel"
 _ORDINARY = GoodsKind.ORDINARY.value.lower()
-_REVERSAL_CODES = {
-    ReversalStatus.REVERSED: ExitCode.DONE,
-    ReversalStatus.REFUSED: ExitCode.REFUSED,
-    ReversalStatus.QUEUED: ExitCode.QUEUED,
+_CODES: dict[PaymentStatus | ReversalStatus, ExitCode] = {
+    **dict.fromkeys((PaymentStatus.PAID, ReversalStatus.REVERSED), ExitCode.DONE),
+    **dict.fromkeys((PaymentStatus.REFUSED, ReversalStatus.REFUSED), ExitCode.REFUSED),
 }
+"""The exit codes of the results that are final; of any other, money may go back or the next command asks again."""
 
 
 @click.command(cls=Command)
@@ -54,14 +54,13 @@ def pay(
     fiscal_url: str | None,
 ) -> int:
     """Make a sale and take its payment."""
-    sold = _sold(amount, goods, items)
-    slips: list[Slip] = []
-
-    def sell() -> Payment:
-        with open_till(options, slips, except_payment=payment_id) as till:
-            return till.sell(sold, payment_id=payment_id, qr_code=qr, fiscal_url=fiscal_url)
-
-    return _carry_out(options, slips, sell, {"amount": total_of(sold), "receipt_number": None})
+    sold, payment_id = _sold(amount, goods, items), payment_id or uuid.uuid4().hex
+    return _carry_out(
+        options,
+        ("payment", payment_id),
+        lambda till: till.sell(sold, payment_id=payment_id, qr_code=qr, fiscal_url=fiscal_url),
+        {"amount": total_of(sold), "receipt_number": None},
+    )
 
 
 @click.command(cls=Command)
@@ -70,13 +69,7 @@ def pay(
 @pass_options
 def cancel(options: GlobalOptions, payment_id: str, reason: str) -> int:
     """Annul a sale as if it were still open."""
-    slips: list[Slip] = []
-
-    def annul() -> Reversal:
-        with open_till(options, slips, except_cancel=payment_id) as till:
-            return till.cancel(payment_id, reason)
-
-    return _carry_out(options, slips, annul, {"violations": []})
+    return _carry_out(options, ("cancel", payment_id), lambda till: till.cancel(payment_id, reason), {"violations": []})
 
 
 @click.command(cls=Command)
@@ -85,23 +78,13 @@ def cancel(options: GlobalOptions, payment_id: str, reason: str) -> int:
 @click.option("--manual-selection", is_flag=True)
 @click.option("--currency-selection", is_flag=True)
 @pass_options
-def refund(
-    options: GlobalOptions,
-    payment_id: str,
-    items: tuple[Item, ...] | None,
-    manual_selection: bool,
-    currency_selection: bool,
-) -> int:
+def refund(options: GlobalOptions, /, payment_id: str, items: tuple[Item, ...] | None, **selection: bool) -> int:
     """Refund a closed sale."""
-    slips: list[Slip] = []
 
-    def give_back() -> Reversal:
-        with open_till(options, slips, except_refund=payment_id) as till:
-            return till.refund(
-                payment_id, items=items, manual_selection=manual_selection, currency_selection=currency_selection
-            )
+    def give_back(till: Till) -> Reversal:
+        return till.refund(payment_id, items=items, **selection)
 
-    return _carry_out(options, slips, give_back, {"violations": []})
+    return _carry_out(options, ("refund", payment_id), give_back, {"violations": []})
 
 
 def _sold(amount: int | None, goods: str, items: tuple[Item, ...] | None) -> tuple[Item, ...]:
@@ -123,33 +106,37 @@ def _sold(amount: int | None, goods: str, items: tuple[Item, ...] | None) -> tup
 
 
 def _carry_out(
-    options: GlobalOptions, slips: list[Slip], act: Callable[[], Payment | Reversal], more: dict[str, object]
+    options: GlobalOptions,
+    own: tuple[Operation, str],
+    act: Callable[[Till], Payment | Reversal],
+    members: dict[str, object],
 ) -> int:
     """Carry a payment or reversal out, report its result and return the exit code, which a failing output can't change.
 
     Args:
         options: the options of the command.
-        slips: has the slips to print afterwards.
+        own: what it is, and of which payment.
         act: does it.
-        more: the members of the document that are not in both documents, if the outcome is unknown.
+        members: the members of the document that are not in both documents, if the outcome is unknown.
     """
+    slips: list[Slip] = []
     try:
-        done = act()
+        with open_till(options, slips, own=own) as till:
+            done = act(till)
     except OutcomeUnknown as error:
-        options.result = int(ExitCode.QUEUED)
+        options.result = ExitCode.QUEUED
         fault(error.text)
         if options.json:
-            echo_document(_document(None, error.payment_id, render(error.text)) | more)
+            echo_document(_document(None, error.payment_id, render(error.text)) | members)
         return options.result
     result = done.result
+    options.result = _code_of(result)
     if isinstance(done, Payment):
-        options.result = int(_payment_code(done.result))
-        more = {"amount": done.result.amount, "receipt_number": done.number}
+        members = {"amount": done.result.amount, "receipt_number": done.number}
     else:
-        options.result = int(_REVERSAL_CODES[done.result.status])
-        more = {"violations": [{"rule": each.rule, "message": each.message} for each in done.violations]}
+        members = {"violations": [{"rule": each.rule, "message": each.message} for each in done.violations]}
     if options.json:
-        echo_document(_document(done, done.payment_id, result.message) | more)
+        echo_document(_document(result, done.payment_id, result.message) | members)
         return options.result
     echo_lines(result.message)
     echo()
@@ -163,25 +150,20 @@ def _carry_out(
     return options.result
 
 
-def _document(done: Payment | Reversal | None, payment_id: str, text: str) -> dict[str, object]:
-    result = None if done is None else done.result
-    return {
-        "status": PaymentStatus.UNKNOWN.name if result is None else result.status.name,
-        "payment_id": payment_id,
-        "receipt_id": None if result is None else result.receipt_id,
-        "message": text,
-        "error_code": None if result is None else result.error_code,
-        "cancellation_queued": result is not None and result.cancellation_queued,
-        "slips": []
-        if result is None
-        else [{"copies": each.copies, "lines": list(each.lines)} for each in result.slips],
-    }
+def _document(result: PaymentResult | ReversalResult | None, payment_id: str, text: str) -> dict[str, object]:
+    slips = () if result is None else result.slips
+    return document_of(
+        result,
+        "status payment_id receipt_id message error_code cancellation_queued slips",
+        status=PaymentStatus.UNKNOWN if result is None else result.status,
+        payment_id=payment_id,
+        message=text,
+        cancellation_queued=result is not None and result.cancellation_queued,
+        slips=[{"copies": each.copies, "lines": list(each.lines)} for each in slips],
+    )
 
 
-def _payment_code(result: PaymentResult) -> ExitCode:
-    if result.status is PaymentStatus.PAID:
-        return ExitCode.DONE
-    nothing_to_return = result.status is PaymentStatus.ABORTED and result.receipt_id is None
-    if result.status is PaymentStatus.REFUSED or nothing_to_return:
+def _code_of(result: PaymentResult | ReversalResult) -> ExitCode:
+    if result.status is PaymentStatus.ABORTED and result.receipt_id is None:
         return ExitCode.REFUSED
-    return ExitCode.QUEUED
+    return _CODES.get(result.status, ExitCode.QUEUED)

@@ -6,12 +6,8 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 CONF_FILE = Path("/linuxcash/cash/conf/payme.go.conf")
 """The settings of an Artix till."""
@@ -71,25 +67,10 @@ def current_options() -> GlobalOptions:
     return (None if context is None else context.find_object(GlobalOptions)) or GlobalOptions()
 
 
-def preview_options(arguments: Sequence[str]) -> GlobalOptions:
-    """Return the options that decide how a usage error is printed, before click reads ``arguments``."""
-    environment = {name: os.environ.get(f"PAYME_{name.upper()}") for name in ("conf", "lang", "json")}
-    found = {name: value for name, value in environment.items() if value}
-    for number, argument in enumerate(arguments):
-        if argument == "--":
-            break
-        name, equals, value = argument.partition("=")
-        if name in {"--conf", "--lang", "--json"}:
-            found[name[2:]] = value if equals else "".join(arguments[number + 1 : number + 2])
-    lang = found.get("lang")
-    conf = Path(found["conf"]) if "conf" in found else None
-    return GlobalOptions(conf=conf, json="json" in found, lang=lang if lang in LANGUAGES else None)
-
-
 def global_options(*, of_root: bool) -> list[click.Parameter]:
     """Return ``--conf``, ``--data-dir``, ``--json`` and ``--lang``; those of the root read the environment too."""
     path = click.Path(path_type=Path)
-    options = [
+    options: list[click.Parameter] = [
         click.Option(["--conf"], type=path, metavar="FILE"),
         click.Option(["--data-dir", "folder"], type=path, metavar="DIR"),
         click.Option(["--json"], is_flag=True),
@@ -100,7 +81,7 @@ def global_options(*, of_root: bool) -> list[click.Parameter]:
         option.callback = _keep
         if of_root:
             option.envvar = "PAYME" + option.opts[0][1:].replace("-", "_").upper()
-    return [*options]
+    return options
 
 
 def _keep(context: click.Context, parameter: click.Parameter, value: object) -> None:

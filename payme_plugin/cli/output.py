@@ -11,7 +11,7 @@ import sys
 from contextlib import suppress
 from datetime import datetime, timezone
 from enum import Enum, IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from payme_plugin.locale import Message
+
+    Field = tuple[str, Message | str | list[str] | None]
+    """The last part of a name's id after ``cli.field.``, and the value: a list has several lines, None is left out."""
 
 _TIYIN_IN_SUM = 100
 
@@ -98,16 +101,12 @@ class Styled(str):
     __slots__ = ()
 
 
-def has_colours() -> bool:
-    """Return whether stdout is a terminal with colours; NO_COLOR and TERM=dumb turn them off."""
-    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return not is_plain and sys.stdout is not None and sys.stdout.isatty()
-
-
 def style(text: Message | str, *, fg: str | None = None, bold: bool | None = None, dim: bool | None = None) -> Styled:
-    """Return text, escaped, in a colour or weight if stdout has colours."""
-    plain = _shown(text)
-    return Styled(click.style(plain, fg=fg, bold=bold, dim=dim) if has_colours() else plain)
+    """Return text, escaped, in a colour or weight if stdout is a terminal; NO_COLOR and TERM=dumb turn them off."""
+    is_plain = (
+        os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not (sys.stdout and sys.stdout.isatty())
+    )
+    return Styled(_shown(text) if is_plain else click.style(_shown(text), fg=fg, bold=bold, dim=dim))
 
 
 def render(text: Message | str) -> str:
@@ -140,16 +139,17 @@ def echo_lines(text: Message | str) -> None:
         echo(line)
 
 
-def document_of(row: object, names: str) -> dict[str, object]:
-    """Return attributes of a row as JSON: an enum by its value, a time in ISO 8601.
+def document_of(row: object, names: str, **values: object) -> dict[str, object]:
+    """Return members of a document: an enum by its value, a time in ISO 8601.
 
     Args:
-        row: a row of the journal.
-        names: the attributes, separated by blanks; one that ends in ``_at`` is a time.
+        row: its attributes are the members that ``values`` lacks; of None each is null.
+        names: the members in their order, separated by blanks; one that ends in ``_at`` is a time.
+        values: members of other values, or that the row lacks.
     """
     document: dict[str, object] = {}
     for name in names.split():
-        value = getattr(row, name)
+        value: Any = values[name] if name in values else getattr(row, name) if row is not None else None
         if isinstance(value, Enum):
             value = value.value
         elif name.endswith("_at") and value is not None:
@@ -188,12 +188,8 @@ def echo_table(columns: Sequence[str], rows: Iterable[Sequence[Message | str]], 
         echo("  ".join(cells).rstrip())
 
 
-def field_lines(fields: Iterable[tuple[str, Message | str | list[str] | None]]) -> Iterator[str]:
-    """Yield names and values in two columns, a line each; the value None is left out.
-
-    Args:
-        fields: the last part of each name's id after ``cli.field.``, and the value, a list if it has several lines.
-    """
+def field_lines(fields: Iterable[Field]) -> Iterator[str]:
+    """Yield names and values in two columns, a line each."""
     shown = [(render(message(f"cli.field.{name}")), value) for name, value in fields if value is not None]
     width = max(len(name) for name, _ in shown)
     for name, value in shown:

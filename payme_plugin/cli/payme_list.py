@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING
 
-from payme_plugin.cli.output import Refusal, iso_time
+from payme_plugin.cli.files import command_log, has_log
+from payme_plugin.cli.output import Refusal, document_of
+from payme_plugin.clock import SystemClock
 from payme_plugin.locale import message
 from payme_plugin.paymego import receipts
+from payme_plugin.paymego.client import client_of
 from payme_plugin.paymego.errors import CallFailed
 from payme_plugin.paymego.states import ReceiptState
 
 if TYPE_CHECKING:
-    from payme_plugin.clock import Clock
+    from pathlib import Path
+
     from payme_plugin.locale import Message
-    from payme_plugin.paymego.protocols import Client
     from payme_plugin.paymego.receipts import ServerReceipt
+    from payme_plugin.settings import Settings
+
+_MARGIN_MS = 3_600_000
+"""One hour: how far the till's clock and Payme's may be apart."""
 
 _MOST_PAGES = 20_000
 _LONGEST_ACCOUNT = 100
@@ -26,13 +34,12 @@ class ListUnavailable(Refusal):
     """Payme did not give its list, or not the whole of it."""
 
 
-def list_receipts(client: Client, clock: Clock, timeout_s: float, begin_ms: int, end_ms: int) -> list[ServerReceipt]:
-    """Return every receipt that was created in a span of time, each once, in Payme's order.
+def list_receipts(folder: Path, settings: Settings, begin_ms: int, end_ms: int) -> list[ServerReceipt]:
+    """Return every receipt that was created in a span of time or an hour around it, each once, in Payme's order.
 
     Args:
-        client: the merchant account's client.
-        clock: the clock of its deadlines.
-        timeout_s: for each page.
+        folder: the data folder; the requests are logged if there is a log already.
+        settings: the merchant account, and the time for each page.
         begin_ms: the span's begin, Unix milliseconds.
         end_ms: its end.
 
@@ -40,27 +47,25 @@ def list_receipts(client: Client, clock: Clock, timeout_s: float, begin_ms: int,
         ListUnavailable: a page did not come, or is not a list; or the server sends the same receipts again and again.
     """
     found: dict[str, ServerReceipt] = {}
-    for page in range(_MOST_PAGES):
-        # Receipts that are created meanwhile move the pages, so one may come twice.
-        listed = _page(client, clock, timeout_s, (begin_ms, end_ms, page * receipts.MAX_RECEIPTS))
-        fresh = {each.receipt_id: each for each in listed if each.receipt_id is not None}
-        is_last = len(listed) < receipts.MAX_RECEIPTS
-        if not is_last and fresh.keys() <= found.keys():
-            break
-        found.update(fresh)
-        if is_last:
-            return list(found.values())
+    clock, log = SystemClock(), command_log(folder) if has_log(folder) else nullcontext()
+    with log, closing(client_of(settings, clock)) as client:
+        for page in range(_MOST_PAGES):
+            offset = page * receipts.MAX_RECEIPTS
+            params = receipts.get_all(begin_ms - _MARGIN_MS, end_ms + _MARGIN_MS, offset=offset)
+            try:
+                answer = client.begin("receipts.get_all", params, clock.monotonic() + settings.timeout_s).answer()
+                listed = receipts.receipts_of(answer)
+            except CallFailed as failure:
+                raise ListUnavailable(message("cli.list_unavailable", reason=failure)) from failure
+            # Receipts that are created meanwhile move the pages, so one may come twice.
+            fresh = {each.receipt_id: each for each in listed if each.receipt_id is not None}
+            is_last = len(listed) < receipts.MAX_RECEIPTS
+            if not is_last and fresh.keys() <= found.keys():
+                break
+            found.update(fresh)
+            if is_last:
+                return list(found.values())
     raise ListUnavailable(message("cli.list_endless"))
-
-
-def _page(client: Client, clock: Clock, timeout_s: float, place: tuple[int, int, int]) -> tuple[ServerReceipt, ...]:
-    begin_ms, end_ms, offset = place
-    params = receipts.get_all(begin_ms, end_ms, offset=offset)
-    try:
-        answer = client.begin("receipts.get_all", params, clock.monotonic() + timeout_s).answer()
-        return receipts.receipts_of(answer)
-    except CallFailed as failure:
-        raise ListUnavailable(message("cli.list_unavailable", reason=failure)) from failure
 
 
 def account_of(receipt: ServerReceipt) -> str | None:
@@ -76,14 +81,8 @@ def account_of(receipt: ServerReceipt) -> str | None:
 
 def receipt_document(receipt: ServerReceipt) -> dict[str, object]:
     """Return a receipt of Payme's list as JSON."""
-    created_ms = receipt.create_time_ms
-    return {
-        "receipt_id": receipt.receipt_id,
-        "state": receipt.state,
-        "amount": receipt.amount,
-        "account": account_of(receipt),
-        "created_at": None if created_ms is None else iso_time(created_ms),
-    }
+    names = "receipt_id state amount account created_at"
+    return document_of(receipt, names, account=account_of(receipt), created_at=receipt.create_time_ms)
 
 
 def state_in_words(state: int | None) -> Message:

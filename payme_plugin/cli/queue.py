@@ -6,26 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from payme_plugin.cli import output
 from payme_plugin.cli.command import Group
 from payme_plugin.cli.delivery import open_delivery
 from payme_plugin.cli.files import existing_data_dir, journal_identity, read_journal
 from payme_plugin.cli.options import GlobalOptions, pass_options
-from payme_plugin.cli.output import (
-    ExitCode,
-    Refusal,
-    document_of,
-    echo,
-    echo_document,
-    echo_table,
-    fault,
-    field_lines,
-    iso_time,
-    local_time,
-    uzs,
-)
+from payme_plugin.cli.output import ExitCode, Refusal, document_of, echo, fault, local_time, uzs
 from payme_plugin.cli.params import PAYMENT_ID, REASON, ROW_NUMBER
 from payme_plugin.cli.payme_list import holds_money, state_in_words
-from payme_plugin.cli.status import event_document, event_lines
+from payme_plugin.cli.status import echo_with_events
 from payme_plugin.cli.till import LANGUAGE, Busy, checked_settings, open_till
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.cancellations import Cancellations
@@ -46,6 +35,9 @@ if TYPE_CHECKING:
 
 _AGE_UNITS = ((86_400, "days"), (3_600, "hours"), (60, "minutes"))
 
+_LISTED = "id payment_id receipt_id cause confirming age_s attempts held last_error"
+"""The members of a cancellation in a list."""
+
 _reason_option = click.option("--reason", type=REASON, metavar="TEXT", required=True)
 queue = Group("queue")
 
@@ -53,14 +45,15 @@ queue = Group("queue")
 @queue.command("list")
 @click.option("--fiscal-links", is_flag=True)
 @pass_options
-def list_(options: GlobalOptions, fiscal_links: bool) -> int:
+def list_(options: GlobalOptions, fiscal_links: bool) -> None:
     """List what is pending, oldest first."""
     with read_journal(existing_data_dir(options)) as reader:
         rows = [] if reader is None else [*reader.live_cancellations(), *reader.confirming_cancellations()]
         links = [] if reader is None else reader.live_fiscal_links()
     if options.json:
-        echo_document([_link_document(row) for row in links] if fiscal_links else [_document(row) for row in rows])
-        return int(ExitCode.DONE)
+        documents = [_link_document(row) for row in links] if fiscal_links else [_document(row) for row in rows]
+        output.echo_document(documents)
+        return
     if not fiscal_links:
         _list_cancellations(rows)
     if links and not fiscal_links:
@@ -71,8 +64,7 @@ def list_(options: GlobalOptions, fiscal_links: bool) -> int:
         cells = (
             (str(row.fiscal_link_id), _age(row), str(row.attempts), row.payment_id, row.last_error) for row in links
         )
-        echo_table(("id", "age", "tries", "payment", "error"), cells, right={0, 1, 2})
-    return int(ExitCode.DONE)
+        output.echo_table(("id", "age", "tries", "payment", "error"), cells, right={0, 1, 2})
 
 
 def _list_cancellations(rows: list[CancellationRow]) -> None:
@@ -84,60 +76,54 @@ def _list_cancellations(rows: list[CancellationRow]) -> None:
         error = row.last_error if row.confirmed_at is None else message("cli.queue_confirming", error=row.last_error)
         number, cause = str(row.cancellation_id), row.cause.value
         cells.append((number, cause, _age(row), str(row.attempts), row.payment_id, error))
-    echo_table(("id", "cause", "age", "tries", "payment", "error"), cells, right={0, 2, 3})
+    output.echo_table(("id", "cause", "age", "tries", "payment", "error"), cells, right={0, 2, 3})
 
 
 @queue.command()
 @click.argument("cancellation_id", metavar="ID", type=ROW_NUMBER)
 @pass_options
-def show(options: GlobalOptions, cancellation_id: int) -> int:
+def show(options: GlobalOptions, cancellation_id: int) -> None:
     """Show one cancellation, pending or ended, with the events of its payment."""
     with read_journal(existing_data_dir(options)) as reader:
         row = None if reader is None else reader.cancellation(cancellation_id)
         events = [] if reader is None or row is None else reader.events(row.payment_id)
     if row is None:
         raise _no_cancellation(options, cancellation_id)
-    if options.json:
-        echo_document({**_whole_document(row), "events": [event_document(event) for event in events]})
-        return int(ExitCode.DONE)
     is_due = row.due_at <= SystemClock().wall_ms()
     next_try = message("cli.queue_now") if is_due else local_time(row.due_at)
     ended = None if row.ended_at is None else f"{local_time(row.ended_at)}: {_outcome(row)}"
     confirming = None if row.confirmed_at is None or ended else local_time(row.confirmed_at)
-    fields = field_lines(
-        [
-            ("cancellation", f"{row.cancellation_id}, {row.cause.value}"),
-            ("payment", row.payment_id),
-            ("amount", uzs(row.amount)),
-            ("payme", message("cli.receipt", receipt_id=row.receipt_id)),
-            ("account", message("cli.account", pos_id=row.pos_id, url=row.url)),
-            ("created", message("cli.queue_created", time=local_time(row.created_at), age=_age(row))),
-            ("tries", message("cli.queue_tries", attempts=row.attempts, error=row.last_error or "-")),
-            ("host_queue", None if row.offered_at is None else local_time(row.offered_at)),
-            ("held", None if row.held is None else message(f"cli.held.{row.held.value}")),
-            ("confirming", confirming and message("cli.queue_confirmed", time=confirming)),
-            ("ended", ended),
-            ("next_try", None if ended else next_try),
-        ]
-    )
-    for line in (*fields, "", *event_lines(events)):
-        echo(line)
-    return int(ExitCode.DONE)
+    fields: list[output.Field] = [
+        ("cancellation", f"{row.cancellation_id}, {row.cause.value}"),
+        ("payment", row.payment_id),
+        ("amount", uzs(row.amount)),
+        ("payme", message("cli.receipt", receipt_id=row.receipt_id)),
+        ("account", message("cli.account", pos_id=row.pos_id, url=row.url)),
+        ("created", message("cli.queue_created", time=local_time(row.created_at), age=_age(row))),
+        ("tries", message("cli.queue_tries", attempts=row.attempts, error=row.last_error or "-")),
+        ("host_queue", None if row.offered_at is None else local_time(row.offered_at)),
+        ("held", None if row.held is None else message(f"cli.held.{row.held.value}")),
+        ("confirming", confirming and message("cli.queue_confirmed", time=confirming)),
+        ("ended", ended),
+        ("next_try", None if ended else next_try),
+    ]
+    whole = "amount pos_id url request_id created_at due_at offered_at ended_at outcome ended_as closed_reason"
+    echo_with_events(options, _document(row, f"{_LISTED} {whole}"), fields, events)
 
 
 @queue.command()
 @click.option("--until-empty", is_flag=True)
 @pass_options
-def deliver(options: GlobalOptions, until_empty: bool) -> int:
+def deliver(options: GlobalOptions, until_empty: bool) -> None:
     """Try the cancellations that are due once each, and tell Payme of the fiscal receipts that wait."""
     patience_s = checked_settings(options.conf_file, only_returns=True).pay_duration_ms / 1000
-    folder = existing_data_dir(options)
-    identity = journal_identity(folder)
+    identity = journal_identity(existing_data_dir(options))
     if identity is None:
-        return _report(options, ([], []), ([], []), is_pending=False)
+        _report(options, ([], []), ([], []))
+        return
     slips: list[Slip] = []
     is_pending = identity == reference_identity() and _finish_earlier(options, slips)
-    with open_delivery(folder, options.conf_file, identity) as delivery:
+    with open_delivery(options) as delivery:
         before = _pending(delivery)
         processor, merchants = delivery.processor(), delivery.require_merchants()
         if until_empty:
@@ -149,10 +135,10 @@ def deliver(options: GlobalOptions, until_empty: bool) -> int:
         # What could be read was delivered all the same.
         if (fault_met := delivery.storage.fault()) is not None:
             raise fault_met
-    options.result = int(ExitCode.QUEUED if left[0] or is_pending else ExitCode.DONE)
+    options.result = ExitCode.QUEUED if left[0] or is_pending else ExitCode.DONE
     for slip in () if options.json else slips:
         print_slip(slip, echo)
-    return _report(options, before, left, is_pending=is_pending)
+    _report(options, before, left)
 
 
 def _finish_earlier(options: GlobalOptions, slips: list[Slip]) -> bool:
@@ -177,51 +163,46 @@ def _pending(delivery: JournalDelivery) -> _Pending:
     return delivery.processor().cancellations.live(), delivery.processor().links.live()
 
 
-def _report(options: GlobalOptions, before: _Pending, left: _Pending, *, is_pending: bool) -> int:
-    """Print what ended and what is left, and return the exit code."""
+def _report(options: GlobalOptions, before: _Pending, left: _Pending) -> None:
+    """Print what ended and what is left."""
     still = {row.cancellation_id for row in left[0]}
     ended = [row.cancellation_id for row in before[0] if row.cancellation_id not in still]
     still_links = {row.fiscal_link_id for row in left[1]}
     ended_links = [row.fiscal_link_id for row in before[1] if row.fiscal_link_id not in still_links]
     if options.json:
         links = {"ended": ended_links, "left": [_link_document(row) for row in left[1]]}
-        echo_document({"ended": ended, "left": [_document(row) for row in left[0]], "fiscal_links": links})
+        documents = [_document(row) for row in left[0]]
+        output.echo_document({"ended": ended, "left": documents, "fiscal_links": links})
     else:
         echo(message("cli.queue_delivered", ended=len(ended), left=len(still)))
         if before[1]:
             echo(message("cli.queue_links_delivered", ended=len(ended_links), left=len(still_links)))
-    return int(ExitCode.QUEUED if left[0] or is_pending else ExitCode.DONE)
 
 
 @queue.command()
 @click.argument("payment_id", type=PAYMENT_ID)
 @_reason_option
 @pass_options
-def add(options: GlobalOptions, payment_id: str, reason: str) -> int:
+def add(options: GlobalOptions, payment_id: str, reason: str) -> None:
     """Queue a cancellation for a payment that the till does not have and that recovery no longer handles."""
     texts = Texts(checked_settings(options.conf_file).language or LANGUAGE)
-    folder = existing_data_dir(options)
-    identity = journal_identity(folder)
-    missing = Refusal(message("cli.no_payment", payment_id=payment_id, path=folder))
-    if identity is None:
-        raise missing
-    with open_delivery(folder, options.conf_file, identity) as delivery:
+    missing = Refusal(message("cli.no_payment", payment_id=payment_id, path=options.data_dir))
+    with open_delivery(options, missing) as delivery:
         row = delivery.processor().journal.find(payment_id)
         if row is None:
             raise missing
-        with Leases(folder).try_acquire(LEADER) as is_alone:
+        with Leases(options.data_dir).try_acquire(LEADER) as is_alone:
             if not is_alone:
                 raise Refusal(message("cli.till_runs"))
             added = _add(delivery, row, reason, texts)
-    options.result = int(ExitCode.DONE)
-    number = None if added is None else added.cancellation_id
+    options.result = ExitCode.DONE
+    number = added and added.cancellation_id
     if options.json:
-        echo_document({"id": number, "payment_id": row.payment_id, "receipt_id": row.receipt_id})
+        output.echo_document(document_of(row, "id payment_id receipt_id", id=number))
     elif number is None:
         echo(message("cli.queue_added_nothing", payment_id=row.payment_id))
     else:
         echo(message("cli.queue_added", payment_id=row.payment_id, number=number))
-    return options.result
 
 
 def _add(delivery: JournalDelivery, row: PaymentRow, reason: str, texts: Texts) -> CancellationRow | None:
@@ -251,30 +232,25 @@ def _add(delivery: JournalDelivery, row: PaymentRow, reason: str, texts: Texts) 
 @click.argument("cancellation_id", metavar="ID", type=ROW_NUMBER)
 @_reason_option
 @pass_options
-def close(options: GlobalOptions, cancellation_id: int, reason: str) -> int:
+def close(options: GlobalOptions, cancellation_id: int, reason: str) -> None:
     """End a cancellation by hand, whatever Payme says of its receipt."""
     checked_settings(options.conf_file)
-    folder = existing_data_dir(options)
-    identity = journal_identity(folder)
-    if identity is None:
-        raise _no_cancellation(options, cancellation_id)
-    with open_delivery(folder, options.conf_file, identity) as delivery:
+    missing = _no_cancellation(options, cancellation_id)
+    with open_delivery(options, missing) as delivery:
         row = delivery.processor().journal.cancellation(cancellation_id)
         if row is None:
-            raise _no_cancellation(options, cancellation_id)
-        with Leases(folder).try_acquire(cancellation_id) as is_ours:
+            raise missing
+        with Leases(options.data_dir).try_acquire(cancellation_id) as is_ours:
             if not is_ours:
                 raise Refusal(message("cli.queue_busy", number=cancellation_id))
             state, row = _end(delivery, row, reason)
-    options.result = int(ExitCode.DONE)
+    options.result = ExitCode.DONE
     if holds_money(state):
         fault(message("cli.queue_closed_with_money", receipt_id=row.receipt_id, state=state_in_words(state)))
     if options.json:
-        ended = {"id": row.cancellation_id, "payment_id": row.payment_id, "receipt_id": row.receipt_id}
-        echo_document({**ended, "last_state": state, "outcome": _outcome(row)})
+        output.echo_document(_document(row, "id payment_id receipt_id last_state outcome", last_state=state))
     else:
         echo(message("cli.queue_closed", number=row.cancellation_id, outcome=_outcome(row)))
-    return options.result
 
 
 def _end(delivery: JournalDelivery, row: CancellationRow, reason: str) -> tuple[int | None, CancellationRow]:
@@ -315,30 +291,21 @@ def _outcome(row: CancellationRow) -> str | None:
     return row.last_error
 
 
-def _document(row: CancellationRow) -> dict[str, object]:
-    return {
-        "id": row.cancellation_id,
-        **document_of(row, "payment_id receipt_id cause"),
-        "confirming": row.confirmed_at is not None and row.ended_at is None,
-        "age_s": _age_s(row),
-        **document_of(row, "attempts held"),
-        "last_error": row.last_error or None,
-    }
-
-
-def _whole_document(row: CancellationRow) -> dict[str, object]:
-    return {
-        **_document(row),
-        **document_of(row, "amount pos_id url"),
-        "request_id": row.request_id or None,
-        "created_at": iso_time(row.created_at),
-        "due_at": iso_time(row.due_at) if row.ended_at is None else None,
-        **document_of(row, "offered_at ended_at"),
-        "outcome": _outcome(row),
-        **document_of(row, "ended_as closed_reason"),
-    }
+def _document(row: CancellationRow, names: str = _LISTED, **values: object) -> dict[str, object]:
+    return document_of(
+        row,
+        names,
+        id=row.cancellation_id,
+        confirming=row.confirmed_at is not None and row.ended_at is None,
+        age_s=_age_s(row),
+        last_error=row.last_error or None,
+        request_id=row.request_id or None,
+        due_at=row.due_at if row.ended_at is None else None,
+        outcome=_outcome(row),
+        **values,
+    )
 
 
 def _link_document(row: FiscalLinkRow) -> dict[str, object]:
-    named = {"id": row.fiscal_link_id, **document_of(row, "payment_id receipt_id link")}
-    return {**named, "age_s": _age_s(row), "attempts": row.attempts, "last_error": row.last_error or None}
+    names = "id payment_id receipt_id link age_s attempts last_error"
+    return document_of(row, names, id=row.fiscal_link_id, age_s=_age_s(row), last_error=row.last_error or None)

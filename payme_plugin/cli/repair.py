@@ -8,29 +8,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from payme_plugin.cli import output
 from payme_plugin.cli.command import Group
-from payme_plugin.cli.delivery import open_asking_client
 from payme_plugin.cli.files import existing_data_dir, read_journal
 from payme_plugin.cli.options import GlobalOptions, pass_options
-from payme_plugin.cli.output import (
-    CommandFailed,
-    ExitCode,
-    Refusal,
-    UsageFault,
-    echo,
-    echo_document,
-    fault,
-    local_time,
-    uzs,
-)
+from payme_plugin.cli.output import CommandFailed, ExitCode, Refusal, UsageFault, echo, fault, local_time, uzs
 from payme_plugin.cli.payme_list import account_of, holds_money, list_receipts, receipt_document, state_in_words
-from payme_plugin.cli.till import checked_settings
+from payme_plugin.cli.till import checked_settings, till_errors
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.errors import ForeignJournal, InUse, JournalError
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.repair import repair as repair_file
 from payme_plugin.locale import message
-from payme_plugin.till import FolderUnusable, TillBusy, locked, reference_identity
+from payme_plugin.till import locked, reference_identity
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +31,6 @@ if TYPE_CHECKING:
 _DAY_MS = 86_400_000
 _DAYS_OF_A_LOST_JOURNAL = 30
 _MOST_DAYS = 3_660
-_MARGIN_MS = 3_600_000
 
 journal = Group("journal")
 
@@ -50,12 +39,12 @@ journal = Group("journal")
 @click.option("--days", type=click.IntRange(1, _MOST_DAYS), metavar="N")
 @click.option("--till", "identity", metavar="NAME")
 @pass_options
-def repair(options: GlobalOptions, days: int | None, identity: str | None) -> int:
+def repair(options: GlobalOptions, days: int | None, identity: str | None) -> None:
     """Save what can be read of a damaged journal, and list what Payme has that the journal lacks."""
     folder = existing_data_dir(options)
     path = folder / FILE_NAME
     repaired = _repaired(folder, path, identity)
-    options.result = int(ExitCode.DONE)
+    options.result = ExitCode.DONE
     lacking = None
     if repaired is not None:
         try:
@@ -63,10 +52,9 @@ def repair(options: GlobalOptions, days: int | None, identity: str | None) -> in
         except CommandFailed as error:
             fault(message("cli.lacking_unknown", reason=error.format_message()))
     if options.json:
-        echo_document(_document(path, repaired, lacking))
+        output.echo_document(_document(path, repaired, lacking))
     else:
         _show(path, repaired, lacking)
-    return options.result
 
 
 def _repaired(folder: Path, path: Path, identity: str | None) -> Repaired | None:
@@ -75,16 +63,12 @@ def _repaired(folder: Path, path: Path, identity: str | None) -> Repaired | None
         if not path.exists():
             raise UsageFault(message("cli.no_journal", path=folder))
         # Another host's folder has no such lock, and gets none.
-        with locked(folder) if (folder / "till.lock").exists() else nullcontext():
+        with till_errors(), locked(folder) if (folder / "till.lock").exists() else nullcontext():
             return repair_file(path, identity or reference_identity(), _stamp(), is_certain=is_certain)
     except InUse as error:
         raise Refusal(str(error)) from error
-    except TillBusy as error:
-        raise Refusal(error.text) from error
     except ForeignJournal as error:
         raise UsageFault(message("cli.repair_foreign", reason=error)) from error
-    except FolderUnusable as error:
-        raise UsageFault(error.text) from error
     except (JournalError, OSError) as error:
         raise UsageFault(message("cli.repair_failed", path=path, reason=error)) from error
 
@@ -103,29 +87,24 @@ def _lacking(options: GlobalOptions, days: int | None) -> list[ServerReceipt]:
     """
     with read_journal(options.data_dir) as reader:
         payments = [] if reader is None else reader.payments()
-    clock = SystemClock()
-    now_ms = clock.wall_ms()
+    now_ms = SystemClock().wall_ms()
     oldest_ms = min((row.created_at for row in payments), default=now_ms - _DAYS_OF_A_LOST_JOURNAL * _DAY_MS)
-    begin_ms = oldest_ms - _MARGIN_MS if days is None else now_ms - days * _DAY_MS
-    settings = checked_settings(options.conf_file)
-    with open_asking_client(options.data_dir, settings, clock) as client:
-        listed = list_receipts(client, clock, settings.timeout_s, begin_ms, now_ms + _MARGIN_MS)
+    begin_ms = oldest_ms if days is None else now_ms - days * _DAY_MS
+    listed = list_receipts(options.data_dir, checked_settings(options.conf_file), begin_ms, now_ms)
     known = {row.receipt_id for row in payments}
     lacking = [receipt for receipt in listed if receipt.receipt_id not in known]
     return sorted(lacking, key=lambda receipt: not holds_money(receipt.state))
 
 
 def _document(path: Path, repaired: Repaired | None, lacking: list[ServerReceipt] | None) -> dict[str, object]:
-    return {
-        "journal": str(path),
-        "repaired": repaired is not None,
-        "fault": None if repaired is None else repaired.fault,
-        "set_aside": None if repaired is None else str(repaired.set_aside),
-        "copied": None if repaired is None else repaired.copied,
-        "unreadable": None if repaired is None else repaired.unreadable,
-        "queued_again": None if repaired is None else repaired.queued_again,
-        "only_at_payme": None if lacking is None else [receipt_document(receipt) for receipt in lacking],
-    }
+    return output.document_of(
+        repaired,
+        "journal repaired fault set_aside copied unreadable queued_again only_at_payme",
+        journal=str(path),
+        repaired=repaired is not None,
+        set_aside=repaired and str(repaired.set_aside),
+        only_at_payme=None if lacking is None else [receipt_document(receipt) for receipt in lacking],
+    )
 
 
 def _show(path: Path, repaired: Repaired | None, lacking: list[ServerReceipt] | None) -> None:

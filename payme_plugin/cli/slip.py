@@ -7,30 +7,18 @@ from typing import TYPE_CHECKING
 
 import click
 
+import slips
 from payme_plugin.cli.command import Group
 from payme_plugin.cli.options import GlobalOptions, pass_options
 from payme_plugin.cli.output import ExitCode, UsageFault, echo, echo_document, echo_lines, fault, render
-from payme_plugin.cli.params import TEMPLATE
 from payme_plugin.locale import message, template_fault
-from slips import (
-    MAX_WIDTH,
-    MIN_WIDTH,
-    OPERATIONS,
-    Alphabet,
-    SlipError,
-    SlipRenderer,
-    TemplateError,
-    is_slip_encoding,
-    sample_data,
-)
 
 if TYPE_CHECKING:
     from slips import FilledSlip, TemplateFault
 
 _WIDTH = 32
 
-_file = click.argument("file", type=TEMPLATE)
-
+_file = click.argument("file", type=click.Path(path_type=Path))
 
 slip = Group("slip")
 
@@ -43,12 +31,12 @@ def check(options: GlobalOptions, file: Path) -> int:
     faults: tuple[TemplateFault, ...] = ()
     warnings: list[str] = []
     try:
-        nodes = SlipRenderer().load(file).nodes
-        unused = [operation for operation in OPERATIONS if not nodes[operation]]
-        warnings = [render(message("slips.nothing_printed", operation=operation)) for operation in unused]
-    except TemplateError as error:
+        nodes = slips.SlipRenderer().load(file).nodes
+        unused = (message("slips.nothing_printed", operation=each) for each in slips.OPERATIONS if not nodes[each])
+        warnings = [render(warning) for warning in unused]
+    except slips.TemplateError as error:
         faults = error.faults
-    except SlipError as error:
+    except slips.SlipError as error:
         raise UsageFault(str(error)) from error
     for found in faults:
         fault(message("slips.in_file", file=file, fault=template_fault(found)))
@@ -59,31 +47,33 @@ def check(options: GlobalOptions, file: Path) -> int:
         echo_document({"file": str(file), "ok": not faults, "faults": documents, "warnings": warnings})
     elif not faults:
         echo(message("slips.ok", file=file))
-    return int(ExitCode.USAGE if faults else ExitCode.DONE)
+    return ExitCode.USAGE if faults else ExitCode.DONE
 
 
 @slip.command()
 @_file
-@click.option("--operation", type=click.Choice(OPERATIONS), default=OPERATIONS[0], show_default=True)
-@click.option("--width", type=click.IntRange(MIN_WIDTH, MAX_WIDTH), default=_WIDTH, show_default=True, metavar="N")
+@click.option("--operation", type=click.Choice(slips.OPERATIONS), default=slips.OPERATIONS[0], show_default=True)
+@click.option(
+    "--width", type=click.IntRange(slips.MIN_WIDTH, slips.MAX_WIDTH), default=_WIDTH, show_default=True, metavar="N"
+)
 @click.option("--encoding", metavar="NAME")
 @click.option("--png", type=click.Path(path_type=Path), metavar="OUT")
 @pass_options
 def preview(
     options: GlobalOptions, file: Path, operation: str, width: int, encoding: str | None, png: Path | None
-) -> int:
+) -> None:
     """Show what the template in FILE prints for a made-up payment, as lines or as an image."""
-    if encoding is not None and not is_slip_encoding(encoding):
+    if encoding is not None and not slips.is_slip_encoding(encoding):
         raise click.BadParameter(render(message("slips.not_a_code_page", value=encoding)), param_hint="--encoding")
-    renderer = SlipRenderer(encoding=encoding)
-    data = sample_data(operation)
+    renderer = slips.SlipRenderer(encoding=encoding)
+    data = slips.sample_data(operation)
     try:
         template = renderer.load(file)
         made, filled = renderer.render(template, data, width), renderer.fill(template, data)
-    except TemplateError as error:
+    except slips.TemplateError as error:
         texts = [message("slips.in_file", file=file, fault=template_fault(found)) for found in error.faults]
         raise UsageFault("\n".join(map(render, texts))) from error
-    except SlipError as error:
+    except slips.SlipError as error:
         raise UsageFault(str(error)) from error
     if png is not None:
         _draw(filled, width, encoding, file, png)
@@ -94,7 +84,6 @@ def preview(
         echo_lines("\n".join(made.lines))
     else:
         echo(str(png))
-    return int(ExitCode.DONE)
 
 
 def _document(found: TemplateFault) -> dict[str, object]:
@@ -108,11 +97,11 @@ def _draw(filled: FilledSlip, width: int, encoding: str | None, template: Path, 
     try:
         from slips.image import draw  # noqa: PLC0415 - it needs the extra "preview"
 
-        image = draw(filled, width, None if encoding is None else Alphabet(encoding))
+        image = draw(filled, width, None if encoding is None else slips.Alphabet(encoding))
     except ImportError as error:
         library = (error.name or "").replace("PIL", "Pillow")
         raise UsageFault(message("slips.library_missing", library=library)) from error
-    except SlipError as error:
+    except slips.SlipError as error:
         raise UsageFault(message("slips.in_file", file=template, fault=error)) from error
     try:
         if out.exists() and out.samefile(template):

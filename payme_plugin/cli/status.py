@@ -6,29 +6,20 @@ from typing import TYPE_CHECKING
 
 import click
 
+from payme_plugin.cli import output
 from payme_plugin.cli.command import Command
 from payme_plugin.cli.files import existing_data_dir, read_journal
 from payme_plugin.cli.options import GlobalOptions, pass_options
-from payme_plugin.cli.output import (
-    ExitCode,
-    Refusal,
-    document_of,
-    echo,
-    echo_document,
-    echo_table,
-    field_lines,
-    iso_time,
-    local_time,
-    uzs,
-)
+from payme_plugin.cli.output import Refusal, document_of, echo, iso_time, local_time, uzs
 from payme_plugin.cli.params import DATE, PAYMENT_ID, day_begins_ms
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.locale import message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import date
 
+    from payme_plugin.cli.output import Field
     from payme_plugin.ledger.rows import EventRow, PaymentRow
 
 _NAMES = {PaymentState.RECORDED: "PAID", PaymentState.PAID: "UNRECORDED"}
@@ -54,76 +45,67 @@ def status_of(state: PaymentState) -> str:
 @pass_options
 def status(
     options: GlobalOptions, payment_id: str | None, limit: int, since: date | None, statuses: tuple[str, ...]
-) -> int:
+) -> None:
     """List the payments, or show one with its events."""
     folder = existing_data_dir(options)
     if payment_id is not None:
-        return _show(options, payment_id)
+        _show(options, payment_id)
+        return
     since_ms = 0 if since is None else day_begins_ms(since)
     with read_journal(folder) as reader:
         rows = [] if reader is None else reader.payments()
     found = [row for row in rows if row.created_at >= since_ms and (not statuses or status_of(row.state) in statuses)]
     shown = found[: limit or len(found)]
     if options.json:
-        echo_document([_payment_document(row) for row in shown])
+        output.echo_document([_payment_document(row) for row in shown])
     elif not shown:
         echo(message("cli.no_payments" if not rows else "cli.no_such_payments", path=folder))
     else:
         cells = ((local_time(row.created_at), uzs(row.amount), status_of(row.state), row.payment_id) for row in shown)
-        echo_table(("time", "amount", "status", "payment"), cells, right={1})
+        output.echo_table(("time", "amount", "status", "payment"), cells, right={1})
         if len(shown) < len(found):
             echo(message("cli.more_payments", shown=len(shown), found=len(found)))
-    return int(ExitCode.DONE)
 
 
-def _show(options: GlobalOptions, payment_id: str) -> int:
+def _show(options: GlobalOptions, payment_id: str) -> None:
     with read_journal(options.data_dir) as reader:
         row = None if reader is None else reader.find(payment_id)
         events = [] if reader is None or row is None else reader.events(payment_id)
     if row is None:
         raise Refusal(message("cli.no_payment", payment_id=payment_id, path=options.data_dir))
+    fields: list[Field] = [
+        ("payment", row.payment_id),
+        ("status", status_of(row.state)),
+        ("amount", uzs(row.amount)),
+        ("sale", message("cli.sale", till=row.till, shift=row.shift, number=row.number)),
+        ("stored", None if row.acknowledged_at is None else local_time(row.acknowledged_at)),
+        ("payme", None if row.receipt_id is None else message("cli.receipt", receipt_id=row.receipt_id)),
+        ("cashier", row.message.splitlines() or None),
+    ]
+    echo_with_events(options, _payment_document(row), fields, events)
+
+
+def echo_with_events(
+    options: GlobalOptions, document: dict[str, object], fields: Iterable[Field], events: list[EventRow]
+) -> None:
+    """Print a row and the events of its payment."""
     if options.json:
-        echo_document({**_payment_document(row), "events": [event_document(event) for event in events]})
-        return int(ExitCode.DONE)
-    for line in payment_lines(row, events):
+        output.echo_document({**document, "events": [_event_document(event) for event in events]})
+        return
+    for line in (*output.field_lines(fields), "", *_event_lines(events)):
         echo(line)
-    return int(ExitCode.DONE)
-
-
-def payment_lines(row: PaymentRow, events: list[EventRow]) -> Iterator[str]:
-    """Yield a payment and its events, line by line."""
-    yield from field_lines(
-        [
-            ("payment", row.payment_id),
-            ("status", status_of(row.state)),
-            ("amount", uzs(row.amount)),
-            ("sale", message("cli.sale", till=row.till, shift=row.shift, number=row.number)),
-            ("stored", None if row.acknowledged_at is None else local_time(row.acknowledged_at)),
-            ("payme", None if row.receipt_id is None else message("cli.receipt", receipt_id=row.receipt_id)),
-            ("cashier", row.message.splitlines() or None),
-        ]
-    )
-    yield ""
-    yield from event_lines(events)
 
 
 def _payment_document(row: PaymentRow) -> dict[str, object]:
-    return {
-        **document_of(row, "payment_id receipt_id amount"),
-        "status": status_of(row.state),
-        **document_of(row, "state till shift number message error_code cancellation_queued"),
-        **document_of(row, "acknowledged_at created_at updated_at"),
-    }
+    names = "payment_id receipt_id amount status state till shift number message error_code cancellation_queued"
+    return document_of(row, f"{names} acknowledged_at created_at updated_at", status=status_of(row.state))
 
 
-def event_document(event: EventRow) -> dict[str, object]:
-    """Return an event as JSON."""
-    state = None if event.after is None else event.after.value
-    times = {"at": iso_time(event.at_ms), "at_ms": event.at_ms}
-    return {**times, **document_of(event, "before"), "state": state, "text": event.text}
+def _event_document(event: EventRow) -> dict[str, object]:
+    return document_of(event, "at at_ms before state text", at=iso_time(event.at_ms), state=event.after)
 
 
-def event_lines(events: list[EventRow]) -> Iterator[str]:
+def _event_lines(events: list[EventRow]) -> Iterator[str]:
     """Yield events line by line; each day stands above its events."""
     day = ""
     for event in events:

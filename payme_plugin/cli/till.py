@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from hookspecs import Slip
     from payme_plugin.cli.options import GlobalOptions
+    from payme_plugin.till import Operation
 
 GOODS = "Товар"
 """What the reference till sells."""
@@ -64,13 +65,7 @@ def checked_settings(conf_file: Path, *, only_returns: bool = False) -> Settings
 
 @contextmanager
 def open_till(
-    options: GlobalOptions,
-    printed: list[Slip],
-    *,
-    only_returns: bool = False,
-    except_payment: str | None = None,
-    except_cancel: str | None = None,
-    except_refund: str | None = None,
+    options: GlobalOptions, printed: list[Slip], *, only_returns: bool = False, own: tuple[Operation, str] | None = None
 ) -> Iterator[Till]:
     """Open the reference till on the data folder and finish what an earlier command left unfinished.
 
@@ -78,41 +73,22 @@ def open_till(
         options: the options of the command.
         printed: takes the slips, in the order in which they are to be printed.
         only_returns: as for ``checked_settings``; with a fault the plugin charges nothing.
-        except_payment: a payment that the command asks for itself.
-        except_cancel: a payment that the command cancels itself.
-        except_refund: a payment that the command refunds itself.
+        own: what the command does itself, and with which payment.
 
     Money effect: may charge what an earlier command was asked for, never twice, and may cancel what it had begun to.
 
     Raises:
-        UsageFault: the settings or the folder can't be used, or the journal is another till's.
+        UsageFault: the settings can't be used, the journal is another till's, or the folder failed before a plugin was
+            asked for what is ``own``.
         Busy: another command works at the till.
         Refusal: the till can't do it.
-        OutcomeUnknown: a plugin failed in a hook that moves money.
+        OutcomeUnknown: a plugin failed in a hook that moves money, or the folder failed after it.
         click.Abort: Ctrl+C was pressed before the command's own work began.
     """
     screen = Screen(SystemClock())
     settings = checked_settings(options.conf_file, only_returns=only_returns)
-    till = _new_till(options, settings, screen, printed)
-    with _errors_as_exit_codes(), screen.stoppable(), till:
-        require_plugin(till)
-        left = till.restore(
-            lambda: screen.is_stopped,
-            but_payment=except_payment,
-            but_cancel=except_cancel,
-            but_refund=except_refund,
-        )
-        for restored in left:
-            fault(message("cli.left_unfinished", number=restored.number, outcome=restored.outcome))
-        if screen.is_stopped:
-            raise click.Abort
-        yield till
-
-
-def _new_till(options: GlobalOptions, settings: Settings, screen: Screen, printed: list[Slip]) -> Till:
-    """Return the till, still closed, once its journal is known to be its own."""
     refuse_foreign_journal(options.data_dir)
-    return Till(
+    till = Till(
         options.data_dir,
         {"confFile": str(options.conf_file), **NO_WORKER, **({"language": options.lang} if options.lang else {})},
         screen,
@@ -122,10 +98,28 @@ def _new_till(options: GlobalOptions, settings: Settings, screen: Screen, printe
         notice=screen.notice,
         main_log=files.MAIN_LOG,
     )
+    with till_errors(), screen.stoppable(), till:
+        require_plugin(till)
+        for restored in till.restore(lambda: screen.is_stopped, own=own):
+            fault(message("cli.left_unfinished", number=restored.number, outcome=restored.outcome))
+        if screen.is_stopped:
+            raise click.Abort
+        try:
+            yield till
+        except FolderUnusable as error:
+            if own is None or not _has_begun(till, *own):
+                raise
+            raise OutcomeUnknown(own[1], message("cli.sale_not_written", **dict(error.text.values))) from error
+
+
+def _has_begun(till: Till, operation: Operation, payment_id: str) -> bool:
+    """Return whether a plugin may have been asked for a payment or its return, before which the till stores it."""
+    stored = [receipt for receipt in till.receipts if receipt.payment_id == payment_id]
+    return any(operation == "payment" or each.cancelling or each.annulled or each.refund for each in stored)
 
 
 @contextmanager
-def _errors_as_exit_codes() -> Iterator[None]:
+def till_errors() -> Iterator[None]:
     """Give each of the till's errors the exit code that it ends a command with; ``OutcomeUnknown`` is the command's."""
     try:
         yield
@@ -133,10 +127,8 @@ def _errors_as_exit_codes() -> Iterator[None]:
         raise UsageFault(error.text) from error
     except OutcomeUnknown:
         raise
-    except TillBusy as error:
-        raise Busy(error.text) from error
     except TillError as error:
-        raise Refusal(error.text) from error
+        raise (Busy if isinstance(error, TillBusy) else Refusal)(error.text) from error
 
 
 def require_plugin(till: Till) -> None:

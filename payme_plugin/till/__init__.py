@@ -8,10 +8,11 @@ from payme_plugin.till.receipts import ReceiptStore, StoredReceipt
 from payme_plugin.till.reversal import Reversal
 from payme_plugin.till.sale import Payment, one_line_sale, print_slip
 from payme_plugin.till.terminal_log import TerminalLogFormatter, stderr_log, terminal_log
-from payme_plugin.till.till import Till
+from payme_plugin.till.till import Operation, Till
 
 __all__ = [
     "FolderUnusable",
+    "Operation",
     "OutcomeUnknown",
     "Payment",
     "ReceiptStore",

@@ -9,8 +9,7 @@ import uuid
 from contextlib import ExitStack
 from copy import copy
 from dataclasses import KW_ONLY, dataclass, field
-from enum import Enum
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Literal, final
 
 from hookspecs import BaseUi, HookFailed, PosPlugins, ReceiptKind, Ui
 from payme_plugin.locale import message
@@ -30,6 +29,9 @@ if TYPE_CHECKING:
     from payme_plugin.till.receipts import StoredReceipt
     from payme_plugin.till.reversal import Reversal
     from payme_plugin.till.sale import Payment
+
+Operation = Literal["payment", "cancel", "refund"]
+"""What a run begins with a payment."""
 
 _log = logging.getLogger("pos.till")
 
@@ -133,13 +135,7 @@ class Till:
         return language if language in {"uz", "en"} else "ru"
 
     def restore(
-        self,
-        is_stopped: Callable[[], bool] = lambda: False,
-        /,
-        *,
-        but_payment: str | None = None,
-        but_cancel: str | None = None,
-        but_refund: str | None = None,
+        self, is_stopped: Callable[[], bool] = lambda: False, /, *, own: tuple[Operation, str] | None = None
     ) -> tuple[Restored, ...]:
         """Finish what an earlier run left: repeat, acknowledge, close or annul, report, print; then call ``on_ready``.
 
@@ -147,26 +143,18 @@ class Till:
 
         Args:
             is_stopped: asked before each receipt; once it returns True no other one begins, and the till is not ready.
-            but_payment: a payment that the caller repeats itself.
-            but_cancel: a payment whose cancel, if it has begun, the caller repeats itself.
-            but_refund: a payment whose refund, if it has begun, the caller repeats itself.
-            is_stopped: asked before each receipt; once it returns True no other one begins, and the till is not ready.
+            own: what the caller repeats itself if it has begun, e.g. the cancel of a payment: ``("cancel", "p1")``.
 
         Money effect: may charge, never twice, and may return what had begun to be returned.
 
         Raises:
             FolderUnusable: a receipt can't be stored.
         """
-        skipped = {
-            (_Operation.PAYMENT, but_payment),
-            (_Operation.CANCEL, but_cancel),
-            (_Operation.REFUND, but_refund),
-        }
-        unfinished = {receipt.number: _unfinished(receipt) for receipt in self.store.receipts()}
-        left = [receipt for receipt in self.store.receipts() if unfinished[receipt.number] not in skipped]
+        receipts = self.store.receipts()
+        left = [receipt for receipt in receipts if own is None or _unfinished(receipt) != own]
         ended = [self._restore(receipt) for receipt in left if not is_stopped()]
         self._has_failed_repeats = is_stopped() or any(each is not None and each.is_unknown for each in ended)
-        if skipped.isdisjoint(unfinished.values()):
+        if len(left) == len(receipts):
             self._be_ready()
         return tuple(each for each in ended if each is not None)
 
@@ -265,18 +253,10 @@ class _AbsentBuyer(BaseUi):
         return self._ui.progress(elapsed_s, total_s, text)
 
 
-class _Operation(Enum):
-    """What an earlier run had begun and not finished."""
-
-    PAYMENT = "payment"
-    CANCEL = "cancel"
-    REFUND = "refund"
-
-
-def _unfinished(receipt: StoredReceipt) -> tuple[_Operation, str] | None:
+def _unfinished(receipt: StoredReceipt) -> tuple[Operation, str] | None:
     """Return what an earlier run had begun with ``receipt``, and for which payment; None: nothing."""
     if receipt.cancelling is not None:
-        return _Operation.CANCEL, receipt.cancelling
+        return "cancel", receipt.cancelling
     if not receipt.is_open or receipt.payment_id is None:
         return None
-    return (_Operation.PAYMENT if receipt.refund is None else _Operation.REFUND), receipt.payment_id
+    return ("payment" if receipt.refund is None else "refund"), receipt.payment_id

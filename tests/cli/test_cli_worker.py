@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -96,6 +97,22 @@ def test_with_settings_that_can_not_be_used_it_does_not_start(shop: Shop) -> Non
 
     assert ended.code == 2
     assert ended.sentences[0].startswith("frequency")
+
+
+def test_a_worker_whose_stdout_can_not_be_written_delivers_all_the_same(shop: Shop) -> None:
+    owe(shop)
+    with (
+        Path("/dev/full").open("w", encoding="utf-8") as full,
+        subprocess.Popen(  # noqa: S603 - our own command
+            command_line(*shop.options, "worker"), stdout=full, stderr=subprocess.PIPE, text=True, env=environment()
+        ) as process,
+    ):
+        await_(lambda: live(shop) == 0 or process.poll() is not None)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=20)
+
+    assert (process.returncode, live(shop)) == (0, 0)
+    assert err == "payme: The output can't be written: No space left on device.\n"
 
 
 def test_the_document_says_what_it_works_on(shop: Shop) -> None:

@@ -192,11 +192,31 @@ def test_the_global_options_may_come_from_the_environment(shop: Shop, monkeypatc
 
 
 @pytest.mark.parametrize(
+    ("said", "arguments"),
+    [
+        *((value, ["status", "p1"]) for value in ("0", "false", "no", "off")),
+        (None, ["queue", "add", "p1", "--reason", "--json"]),
+        (None, ["queue", "close", "1", "--reason", "--json"]),
+    ],
+)
+def test_json_is_off_where_the_environment_says_so_and_where_it_is_the_value_of_another_option(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, said: str | None, arguments: list[str]
+) -> None:
+    shop.folder.mkdir()
+    if said is not None:
+        monkeypatch.setenv("PAYME_JSON", said)
+    ended = shop.run(*arguments)
+
+    assert (ended.code, ended.error, len(ended.sentences)) == (1, None, 1)
+
+
+@pytest.mark.parametrize(
     ("arguments", "error_id", "code"),
     [
         (["--json", "sell"], "cli.usage", 2),
         (["pay", "--json"], "cli.usage", 2),
         (["pay", "--colour", "--json"], "cli.usage", 2),
+        (["sell", "p1", "--json"], "cli.usage", 2),
         (["--json", "status", "p1"], "cli.no_payment", 1),
         (["--json", "queue", "show", "7"], "cli.no_cancellation", 1),
         (["--json", "status", "--data-dir", "/nowhere/at/all"], "cli.no_data_dir", 2),
@@ -437,6 +457,17 @@ def test_commands_goods_and_payments_are_completed(shop: Shop) -> None:
     assert completed("payme", "refund", "sale", **known) == ["sale-2", "sale-1"]
     assert completed("payme", "status", "o", **known) == ["other"]
     assert completed("payme", "status", "o", PAYME_DATA_DIR="/etc/passwd") == []
+
+
+def test_an_id_that_a_shell_would_take_for_more_than_a_word_is_not_completed(shop: Shop) -> None:
+    shop.pay(shop.sandbox.issue_code(Behaviour(BuyerAction.LACKS_FUNDS)), "--payment-id", "p-1_a.b")
+    with closing(sqlite3.connect(shop.folder / FILE_NAME, isolation_level=None)) as connection:
+        connection.execute("CREATE TEMP TABLE copied AS SELECT * FROM payment")
+        for bad in ("-p", *(f"p{each}x" for each in "\n\x1b\u202e $`'\"\\*?[{;&|<>(!#~:,=")):
+            connection.execute("UPDATE copied SET payment_id = ?, receipt_id = NULL, state = 'refused'", (bad,))
+            connection.execute("INSERT INTO payment SELECT * FROM copied")
+
+    assert completed("payme", "refund", "", PAYME_DATA_DIR=str(shop.folder)) == ["p-1_a.b"]
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ LARGEST = 2**63 - 1
 
 
 def tiyin_of(text: str) -> int:
-    return AMOUNT.convert(text, None, None)
+    amount: int = AMOUNT.convert(text, None, None)
+    return amount
 
 
 @pytest.mark.parametrize(

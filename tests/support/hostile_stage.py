@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from fault_proxy import FaultProxy
 from hands_canaries import BUYER, CARD, KEY, PHONE, Witness
 from hookspecs import CancelRequest, PaymentStatus, Receipt, ReceiptFiscal, ReceiptKind, RefundRequest, ReversalStatus
-from payme_plugin.cli.delivery import open_client
 from payme_plugin.cli.payme_list import list_receipts
 from payme_plugin.clock import SystemClock
 from payme_plugin.paymego import codes
@@ -37,7 +36,6 @@ BOUND_S = max(PAY_DURATION_S, TIMEOUT_S) + TIMEOUT_S + 1
 
 AMOUNT = 1_500_000
 _MOST_ATTEMPTS = 4
-_HOUR_MS = 3_600_000
 _SETTLES_WITHIN_S = 20
 
 
@@ -193,10 +191,8 @@ class Stage:
         Raises:
             ListUnavailable: it can't be had.
         """
-        settings, clock = SettingsReader(lambda: self.host.given, codes).read(), SystemClock()
-        now_ms = clock.wall_ms()
-        with open_client(settings, clock) as client:
-            return list_receipts(client, clock, settings.timeout_s, now_ms - _HOUR_MS, now_ms + _HOUR_MS)
+        settings, now_ms = SettingsReader(lambda: self.host.given, codes).read(), SystemClock().wall_ms()
+        return list_receipts(self.host.data_dir("payme"), settings, now_ms, now_ms)
 
     def is_settled(self) -> bool:
         """Say whether no cancellation waits, and Payme holds what the till has recorded."""

@@ -324,7 +324,10 @@ def test_a_pending_payment_is_cancelled_by_its_id(shop: Shop, plugin: ScriptedPl
 
 @pytest.mark.parametrize(
     ("reverse", "restore"),
-    [(cancel, lambda till: till.restore(but_cancel="p1")), (refund, lambda till: till.restore(but_refund="p1"))],
+    [
+        (cancel, lambda till: till.restore(own=("cancel", "p1"))),
+        (refund, lambda till: till.restore(own=("refund", "p1"))),
+    ],
 )
 def test_a_reversal_that_the_caller_repeats_itself_comes_before_on_ready(
     shop: Shop, plugin: ScriptedPlugin, reverse: Callable[[Till], Reversal], restore: Callable[[Till], object]

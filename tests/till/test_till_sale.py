@@ -347,7 +347,7 @@ def test_the_caller_may_resume_an_unfinished_payment_by_itself(shop: Shop, plugi
 
     plugin.payment = paid
     with shop.till() as till:
-        assert till.restore(but_payment="p1") == ()
+        assert till.restore(own=("payment", "p1")) == ()
         payment = pay(till, 100, goods="Bread", payment_id="p1", qr_code="123456")
     assert (payment.number, payment.result.status) == (1, PaymentStatus.PAID)
     request = [asked for _, asked in plugin.asked if isinstance(asked, PaymentRequest)][-1]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from payme_plugin.cli.delivery import open_delivery
 from payme_plugin.cli.files import read_journal
+from payme_plugin.cli.options import GlobalOptions
 from payme_plugin.cli.screen import Screen
 from payme_plugin.cli.till import NO_WORKER, SLIP_WIDTH, require_plugin
 from payme_plugin.clock import SystemClock
@@ -166,7 +167,7 @@ class DemoShop:
 
     def deliver(self) -> Outcome:
         """Deliver the cancellations, as ``payme queue deliver --until-empty`` does."""
-        with open_delivery(self._folder, self._conf, self.till.identity, nullcontext()) as delivery:
+        with open_delivery(GlobalOptions(self._conf, self._folder), log=nullcontext()) as delivery:
             is_empty = delivery.processor().deliver_until_empty(delivery.require_merchants(), 10.0)
             return "delivered" if is_empty else "not delivered", ""
 
