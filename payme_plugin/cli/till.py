@@ -114,7 +114,7 @@ def open_till(
 
 def _has_begun(till: Till, operation: Operation, payment_id: str) -> bool:
     """Return whether a plugin may have been asked for a payment or its return, before which the till stores it."""
-    stored = [receipt for receipt in till.receipts if receipt.payment_id == payment_id]
+    stored = [receipt for receipt in till.store.receipts() if receipt.payment_id == payment_id]
     return any(operation == "payment" or each.cancelling or each.annulled or each.refund for each in stored)
 
 
