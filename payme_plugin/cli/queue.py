@@ -49,6 +49,7 @@ def list_(options: GlobalOptions, fiscal_links: bool) -> None:
     """List what is pending, oldest first."""
     with read_journal(existing_data_dir(options)) as reader:
         rows = [] if reader is None else [*reader.live_cancellations(), *reader.confirming_cancellations()]
+        rows.sort(key=lambda row: row.cancellation_id)
         links = [] if reader is None else reader.live_fiscal_links()
     if options.json:
         documents = [_link_document(row) for row in links] if fiscal_links else [_document(row) for row in rows]
@@ -115,7 +116,7 @@ def show(options: GlobalOptions, cancellation_id: int) -> None:
 @click.option("--until-empty", is_flag=True)
 @pass_options
 def deliver(options: GlobalOptions, until_empty: bool) -> None:
-    """Try the cancellations that are due once each, and tell Payme of the fiscal receipts that wait."""
+    """Deliver each due cancellation once, and send pending fiscal receipts."""
     patience_s = checked_settings(options.conf_file, only_returns=True).pay_duration_ms / 1000
     identity = journal_identity(existing_data_dir(options))
     if identity is None:
@@ -132,7 +133,7 @@ def deliver(options: GlobalOptions, until_empty: bool) -> None:
             processor.deliver_due(merchants)
         processor.send_links(delivery.require_merchants(), patience_s, due_only=not until_empty)
         left = _pending(delivery)
-        # What could be read was delivered all the same.
+        # The readable rows were delivered before this error.
         if (fault_met := delivery.storage.fault()) is not None:
             raise fault_met
     options.result = ExitCode.QUEUED if left[0] or is_pending else ExitCode.DONE
@@ -184,15 +185,15 @@ def _report(options: GlobalOptions, before: _Pending, left: _Pending) -> None:
 @_reason_option
 @pass_options
 def add(options: GlobalOptions, payment_id: str, reason: str) -> None:
-    """Queue a cancellation for a payment that the till does not have and that recovery no longer handles."""
+    """Queue a cancellation for a payment that no sale has: unfinished, unrecorded, or held for its age."""
     texts = Texts(checked_settings(options.conf_file).language or LANGUAGE)
     missing = Refusal(message("cli.no_payment", payment_id=payment_id, path=options.data_dir))
     with open_delivery(options, missing) as delivery:
         row = delivery.processor().journal.find(payment_id)
         if row is None:
             raise missing
-        with Leases(options.data_dir).try_acquire(LEADER) as is_alone:
-            if not is_alone:
+        with Leases(options.data_dir).try_acquire(LEADER) as is_leader:
+            if not is_leader:
                 raise Refusal(message("cli.till_runs"))
             added = _add(delivery, row, reason, texts)
     options.result = ExitCode.DONE
@@ -220,7 +221,7 @@ def _add(delivery: JournalDelivery, row: PaymentRow, reason: str, texts: Texts) 
         if held is None:
             abandon(journal, row, f"queued by hand: {reason}", texts)
         else:
-            # Begun, so that its age does not hold it again.
+            # The 7-day rule leaves a cancellation alone that has begun.
             cancellations.begin(held)
             cancellations.postpone(held, 0, f"released by hand: {reason}")
     except Conflict as error:

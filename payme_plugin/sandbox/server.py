@@ -1,4 +1,4 @@
-"""``Sandbox``: a local PaymeGO in this process: the bank with a lock, a key, a log of requests, faults, and HTTP."""
+"""``Sandbox``: a local PaymeGO server over HTTP in this process, with a log of requests and injected faults."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class WireRequest:
         request_id: its ``id``.
         connection: the till's port: equal for requests on one connection.
         authorised: whether ``X-Auth`` was right; a request with a wrong one has no effect.
-        fault: the fault that it took; ``None``: none.
+        fault: the injected fault that was applied to it, or None.
     """
 
     at_ms: int
@@ -83,8 +83,8 @@ class Sandbox:
         port: where to listen; 0: any free port.
         pos_id: the merchant account's id that ``X-Auth`` must carry.
         pos_key: the key that ``X-Auth`` must carry.
-        clock: returns Unix milliseconds; default: the machine's time at the start, then without jumps. Delays on the
-            wire pass in real time nevertheless.
+        clock: returns Unix milliseconds; default: the machine's time at the start, then without jumps. Injected
+            delays always use real time.
         cancel: how cancellations go; see ``CancelPlan``.
         buyer: whose phone and card paid receipts show.
         rng: where receipt ids and codes come from; default: the system's.
@@ -183,7 +183,7 @@ class Sandbox:
         return f"{self.origin}/phone"
 
     def receive(self, body: bytes, x_auth: bytes, connection: int) -> tuple[Call, InjectedFault | None] | JsonObject:
-        """Read a request, check its key, log it, and draw its fault; return the answer if it goes no further."""
+        """Read and log a request and check its key; return the call and its fault, or the answer that refuses it."""
         request_id: object = None
         try:
             document = read_object(body)

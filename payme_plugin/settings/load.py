@@ -124,10 +124,10 @@ class LoadedSettings:
 
     Attributes:
         faults: what can't be used.
-        warnings: what may not be meant so.
+        warnings: probable mistakes.
         values: the checked values by their fields in ``Settings``, without those that have a fault.
         conf_file: the settings file that was looked for.
-        conf: what stands in it.
+        conf: its parsed content.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class LoadedSettings:
         self._check_files(places.slip_template)
         self._check_codes()
         self._accounts = tuple(self._former_accounts())
-        # As a technician mends them: down the file, then the rest.
+        # In the order of the file; other sources last.
         self.faults.sort(key=lambda fault: (fault.origin.source is not Source.FILE, fault.line or 0))
         self.warnings.sort(key=lambda warning: (warning.origin.source is not Source.FILE, warning.line or 0))
 
@@ -293,7 +293,7 @@ class LoadedSettings:
             self._warn(setting.name, setting.masked(text), Message(key, (("line", line),)))
 
     def _choose_key(self) -> None:
-        """Let the higher source of the key win; two of the same height are a fault."""
+        """Use the key from the source with the higher precedence; a key and a key file from one source are a fault."""
         path: Path | None = self.values.get("pos_key_file")
         key, key_file = self._origins["posKey"], self._origins["posKeyFile"]
         is_given = key.source is not Source.DEFAULT and self.values.get("pos_key") != Secret(_PLACEHOLDERS["posKey"])

@@ -148,7 +148,7 @@ class Settings:
         former_accounts: merchant accounts whose payments may still be returned.
         conf_file: the settings file that was looked for.
         origins: where each value came from, by the setting's name. Not to be changed.
-        warnings: what may not be meant so.
+        warnings: probable mistakes.
     """
 
     timeout_s: int

@@ -111,7 +111,7 @@ class SettingFault(_Problem):
 
 
 class SettingWarning(_Problem):
-    """A setting that can be used but may not be meant so."""
+    """A setting that can be used and is probably a mistake."""
 
     __slots__ = ()
 

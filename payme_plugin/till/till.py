@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from payme_plugin.till.sale import Payment
 
 Operation = Literal["payment", "cancel", "refund"]
-"""What a run begins with a payment."""
+"""What a command asks for a payment."""
 
 _log = logging.getLogger("pos.till")
 
@@ -44,7 +44,7 @@ class Restored:
         number: its number.
         payment_id: its payment, or None.
         outcome: the name of the result, ``CLOSED``, or why it is still unfinished, in the till's language.
-        is_unknown: a plugin failed, so that it must be repeated before ``on_ready``.
+        is_unknown: a plugin failed; ``on_ready`` waits until the receipt is repeated.
     """
 
     number: int
@@ -139,7 +139,7 @@ class Till:
     ) -> tuple[Restored, ...]:
         """Finish what an earlier run left: repeat, acknowledge, close or annul, report, print; then call ``on_ready``.
 
-        ``on_ready`` waits until no plugin fails, and until the caller has repeated what it skips here.
+        ``on_ready`` waits until no plugin fails. If ``own`` is skipped it is called after the caller's own operation.
 
         Args:
             is_stopped: asked before each receipt; once it returns True no other one begins, and the till is not ready.

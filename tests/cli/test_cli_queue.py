@@ -96,6 +96,17 @@ def test_delivering_until_empty_gives_all_money_back(shop: Shop) -> None:
     assert (shown["confirming"], shown["ended_as"], shown["ended_at"]) == (True, None, None)
 
 
+def test_the_list_is_oldest_first_whatever_is_confirming(shop: Shop) -> None:
+    owe(shop, "p1")
+    shop.run("queue", "deliver")
+    owe(shop, "p2")
+
+    assert [(row["id"], row["confirming"]) for row in shop.run("queue", "list", "--json").document] == [
+        (1, True),
+        (2, False),
+    ]
+
+
 def test_a_confirming_cancellation_is_listed_and_ends_ten_minutes_later(shop: Shop) -> None:
     owe(shop)
     assert shop.run("queue", "deliver").code == 0

@@ -190,7 +190,7 @@ def test_a_removal_names_the_cancellations_that_payme_has_said_only_once(till: T
     code, said = till.script("prerm", "remove")
 
     assert code == 0
-    assert said.count("said only once that the money went back (payments: 1)") == 1
+    assert said.count("confirmed only once that the money went back (payments: 1)") == 1
 
 
 @pytest.mark.parametrize(
