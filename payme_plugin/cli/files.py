@@ -106,7 +106,9 @@ def command_log(folder: Path) -> AbstractContextManager[None]:
 
 def log_path(folder: Path) -> Path:
     """Return the file that ``command_log`` writes to now."""
-    return MAIN_LOG if MAIN_LOG.is_file() and os.access(MAIN_LOG, os.W_OK) else folder / _LOG_NAME
+    # Path.is_file raises where the folder may not be entered.
+    is_used = os.path.isfile(MAIN_LOG) and os.access(MAIN_LOG, os.W_OK)  # noqa: PTH113
+    return MAIN_LOG if is_used else folder / _LOG_NAME
 
 
 def has_log(folder: Path) -> bool:

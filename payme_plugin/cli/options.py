@@ -107,7 +107,8 @@ def _users_data() -> Path:
 
 
 def _language_of_settings(conf_file: Path) -> str | None:
-    if not conf_file.is_file():
+    # Path.is_file raises where the folder may not be entered.
+    if not os.path.isfile(conf_file):  # noqa: PTH113
         return None
     from payme_plugin.conf_file import MAX_FILE_BYTES, parse, read_bounded  # noqa: PLC0415 - not for `payme --lang en`
 

@@ -6,13 +6,14 @@ import os
 import secrets
 import stat
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from payme_plugin.cli.command import Group
-from payme_plugin.cli.files import read_journal
+from payme_plugin.cli.files import existing_data_dir, read_journal
 from payme_plugin.cli.options import GlobalOptions, pass_options
 from payme_plugin.cli.output import CommandFailed, ExitCode, Refusal, UsageFault, echo, echo_document, fault, render
 from payme_plugin.conf_file import (
@@ -199,6 +200,8 @@ def _fault(name: str, explanation: Message, value: str | None = None) -> Setting
 
 def _key_from_stdin() -> str:
     """Return the first line of stdin without its end; at a terminal what is typed is not shown."""
+    if sys.stdin is None:  # it was closed by the caller
+        return ""
     if sys.stdin.isatty():
         prompt = render(message("settings.key_prompt"))
         return str(click.prompt(prompt, default="", show_default=False, hide_input=True, err=True))
@@ -209,7 +212,7 @@ def _key_from_stdin() -> str:
 def _edited(options: GlobalOptions, content: Content, answers: dict[str, str]) -> tuple[bytes, FormerAccount | None]:
     """Return the file with the answers, and the former account that got a section of its own, or None.
 
-    The account that becomes the current one loses its section if its key is among the answers.
+    The account that becomes the current one loses its section; its key comes from there if no other is given.
 
     Raises:
         UnacceptableError: the file can't be read, or has no room for a value.
@@ -221,7 +224,10 @@ def _edited(options: GlobalOptions, content: Content, answers: dict[str, str]) -
     if pos_id in {None, former}:
         return result, None
     has_key = not answers.keys().isdisjoint(_KEYS)
-    if has_key:
+    section = before.conf.accounts.get(str(pos_id), {})
+    if section and not has_key:
+        result = edited(content.data, {**{name: value.text for name, value in section.items()}, **answers})
+    if section or has_key:
         result = without(result, f"{ACCOUNT}{pos_id}")
     if not (has_key or former) or not _has_payments(options, former):
         return result, None
@@ -235,7 +241,7 @@ def _edited(options: GlobalOptions, content: Content, answers: dict[str, str]) -
 def _has_payments(options: GlobalOptions, pos_id: str | None) -> bool:
     """Return whether the journal may hold payments of a merchant account; None: of any."""
     try:
-        with read_journal(options.data_dir) as reader:
+        with read_journal(existing_data_dir(options)) as reader:
             return reader is not None and any(pos_id in {None, row.pos_id} for row in reader.payments())
     except CommandFailed:
         return True
@@ -264,7 +270,8 @@ def _write(conf_file: Path, data: bytes, warnings: list[SettingWarning]) -> None
     except OSError as error:
         raise Refusal(message("settings.not_changed", path=conf_file, what=error.strerror)) from error
     finally:
-        written.unlink(missing_ok=True)
+        with suppress(OSError):
+            written.unlink()
     try:
         sync_folder(path.parent)
     except OSError as error:

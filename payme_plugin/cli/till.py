@@ -17,7 +17,7 @@ from payme_plugin.clock import SystemClock
 from payme_plugin.locale import message
 from payme_plugin.paymego import codes
 from payme_plugin.settings import Settings, SettingsError, read_settings
-from payme_plugin.till import FolderUnusable, OutcomeUnknown, Till, TillBusy, TillError
+from payme_plugin.till import FolderUnusable, OutcomeUnknown, Till, TillBusy, TillError, unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from hookspecs import Slip
     from payme_plugin.cli.options import GlobalOptions
-    from payme_plugin.till import Operation
+    from payme_plugin.till import Operation, StoredReceipt
 
 GOODS = "Товар"
 """What the reference till sells."""
@@ -104,18 +104,19 @@ def open_till(
             fault(message("cli.left_unfinished", number=restored.number, outcome=restored.outcome))
         if screen.is_stopped:
             raise click.Abort
+        before = till.store.receipts()
         try:
             yield till
         except FolderUnusable as error:
-            if own is None or not _has_begun(till, *own):
+            if own is None or not _has_begun(till, own, before):
                 raise
             raise OutcomeUnknown(own[1], message("cli.sale_not_written", **dict(error.text.values))) from error
 
 
-def _has_begun(till: Till, operation: Operation, payment_id: str) -> bool:
-    """Return whether a plugin may have been asked for a payment or its return, before which the till stores it."""
-    stored = [receipt for receipt in till.store.receipts() if receipt.payment_id == payment_id]
-    return any(operation == "payment" or each.cancelling or each.annulled or each.refund for each in stored)
+def _has_begun(till: Till, own: tuple[Operation, str], before: tuple[StoredReceipt, ...]) -> bool:
+    """Return whether a plugin may have been asked for ``own``: the till stores that first, in any run."""
+    stored = [receipt for receipt in till.store.receipts() if receipt.payment_id == own[1]]
+    return any(receipt not in before or unfinished(receipt) == own for receipt in stored)
 
 
 @contextmanager

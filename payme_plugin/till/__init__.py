@@ -8,7 +8,7 @@ from payme_plugin.till.receipts import ReceiptStore, StoredReceipt
 from payme_plugin.till.reversal import Reversal
 from payme_plugin.till.sale import Payment, one_line_sale, print_slip
 from payme_plugin.till.terminal_log import TerminalLogFormatter, stderr_log, terminal_log
-from payme_plugin.till.till import Operation, Till
+from payme_plugin.till.till import Operation, Till, unfinished
 
 __all__ = [
     "FolderUnusable",
@@ -28,4 +28,5 @@ __all__ = [
     "reference_identity",
     "stderr_log",
     "terminal_log",
+    "unfinished",
 ]

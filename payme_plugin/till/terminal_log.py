@@ -57,7 +57,8 @@ class _TerminalLog(WatchedFileHandler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write ``record`` into the first of the two files that can be opened; drop it if neither can."""
-        has_main = self._main is not None and self._main.is_file()
+        # Path.is_file raises where the folder may not be entered.
+        has_main = self._main is not None and os.path.isfile(self._main)  # noqa: PTH113
         for path in ([str(self._main)] if has_main else []) + [self._own]:
             self.baseFilename = path
             with suppress(OSError):

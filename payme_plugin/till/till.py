@@ -151,7 +151,7 @@ class Till:
             FolderUnusable: a receipt can't be stored.
         """
         receipts = self.store.receipts()
-        left = [receipt for receipt in receipts if own is None or _unfinished(receipt) != own]
+        left = [receipt for receipt in receipts if own is None or unfinished(receipt) != own]
         ended = [self._restore(receipt) for receipt in left if not is_stopped()]
         self._has_failed_repeats = is_stopped() or any(each is not None and each.is_unknown for each in ended)
         if len(left) == len(receipts):
@@ -253,7 +253,7 @@ class _AbsentBuyer(BaseUi):
         return self._ui.progress(elapsed_s, total_s, text)
 
 
-def _unfinished(receipt: StoredReceipt) -> tuple[Operation, str] | None:
+def unfinished(receipt: StoredReceipt) -> tuple[Operation, str] | None:
     """Return what an earlier run had begun with ``receipt``, and for which payment; None: nothing."""
     if receipt.cancelling is not None:
         return "cancel", receipt.cancelling

@@ -274,7 +274,29 @@ def test_an_account_that_is_the_current_one_again_with_a_key_has_no_section_any_
     assert (section in text, 'posKey = "renewed-key"' in text) == (False, True)
 
 
+def test_an_account_that_is_the_current_one_again_without_a_key_has_its_former_one(
+    shop: Shop, stdin: io.BytesIO
+) -> None:
+    shop.pay(shop.sandbox.issue_code())
+    give(stdin, b"key-of-another\n")
+    assert shop.run("settings", "set", "posId=another", "--key-from-stdin").code == 0
+    ended = shop.run("settings", "set", f"posId={shop.sandbox.pos_id}")
+
+    text = shop.conf.read_text(encoding="utf-8")
+    assert ended.code == 0
+    assert ("[Account" in text, shop.sandbox.pos_key in text, "key-of-another" in text) == (False, True, False)
+
+
+def test_with_a_wrong_data_folder_the_account_is_kept(shop: Shop) -> None:
+    shop.pay(shop.sandbox.issue_code())
+    ended = payme("settings", "set", "posId=another", "--conf", str(shop.conf), "--data-dir", str(shop.folder / "typo"))
+
+    assert ended.code == 0
+    assert f"[Account {shop.sandbox.pos_id}]" in shop.conf.read_text(encoding="utf-8")
+
+
 def test_an_account_without_payments_gets_no_section(shop: Shop) -> None:
+    shop.folder.mkdir(exist_ok=True)
     assert shop.run("settings", "set", "posId=another").code == 0
     assert "[Account" not in shop.conf.read_text(encoding="utf-8")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import sqlite3
 import subprocess
@@ -120,12 +121,15 @@ def test_a_sale_that_can_not_be_written_after_the_hook_ends_with_3_and_the_next_
 
 
 @pytest.mark.parametrize("command", ["pay", "cancel", "refund"])
-def test_a_sale_that_can_not_be_written_before_the_hook_ends_with_2(
+def test_a_sale_that_can_not_be_written_before_the_hook_ends_with_2_whatever_was_refused_before(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     arguments = {"pay": ["--amount", "1", "--qr", shop.sandbox.issue_code()]}.get(command, ["p1"])
     if command != "pay":
         pay(shop, "--payment-id", "p1")
+        half = [{"name": "Bread", "quantity": "1", "price": 100, "amount": 100}]
+        (shop.folder / "half.json").write_text(json.dumps(half), encoding="utf-8")
+        assert shop.run("refund", "p1", "--items", str(shop.folder / "half.json")).code == 1
     monkeypatch.setattr(receipts, "_replace", lambda *_: (_ for _ in ()).throw(OSError(errno.EROFS, "read-only")))
     asked = len(shop.sandbox.requests)
     ended = shop.run(command, *arguments)

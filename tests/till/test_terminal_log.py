@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -160,6 +161,25 @@ def test_a_main_log_that_the_till_puts_away_is_left_and_the_next_one_is_taken(tm
     assert events_in(main) == ["of the second shift"]
 
 
+def test_a_main_log_in_a_folder_that_may_not_be_entered_stops_no_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may enter any folder, so the refusal is played at the system call."""
+    own, main = tmp_path / "terminal.log", tmp_path / "closed" / "main.log"
+    stat = os.stat
+
+    def closed(path: Path, **given: bool) -> os.stat_result:
+        if str(path) == str(main):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return stat(path, **given)
+
+    monkeypatch.setattr(os, "stat", closed)
+    with terminal_log(own, main):
+        logging.getLogger("payme").info("a request")
+
+    assert events_in(own) == ["a request"]
+
+
 def test_a_main_log_that_the_till_puts_away_during_an_event_is_not_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,7 +190,7 @@ def test_a_main_log_that_the_till_puts_away_during_an_event_is_not_made_anew(
         path.rename(tmp_path / "yesterday.log")
         return True
 
-    monkeypatch.setattr(type(main), "is_file", is_file)
+    monkeypatch.setattr(os.path, "isfile", is_file)
     with terminal_log(own, main):
         logging.getLogger("payme").info("a request")
 
