@@ -31,6 +31,7 @@ FILE_NAME = "journal.sqlite3"
 CODE_MEMORY_MS = 3_600_000
 """How long a sent code is rejected: one hour."""
 
+_IMPATIENT_MS = 50
 _MAX_REMEMBERED = 250
 """How many codes are kept in memory, so that it does not grow with the number of sales.
 
@@ -296,17 +297,17 @@ class Journal(JournalReader):
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Yield the connection inside one immediate transaction. For the other modules of the ledger.
 
-        Wait up to 2 s for another connection's lock. If that write fails, the next ones do not wait for 2 s: a hook may
-        try several writes, and must answer in time.
+        Wait up to 2 s for another connection's lock. If that write fails, the next ones wait only 50 ms each for 2 s: a
+        hook may try several writes and must answer in time, and the plugin's own threads write too.
         """
         with translated(), self.reading() as connection:
-            patience_ms = BUSY_TIMEOUT_MS if self._clock.monotonic() >= self._impatient_until_s else 0
+            patience_ms = BUSY_TIMEOUT_MS if self._clock.monotonic() >= self._impatient_until_s else _IMPATIENT_MS
             connection.execute(f"PRAGMA busy_timeout = {patience_ms}").fetchall()
             try:
                 with transaction(connection):
                     yield connection
             except sqlite3.OperationalError:
-                if patience_ms:
+                if patience_ms == BUSY_TIMEOUT_MS:
                     self._impatient_until_s = self._clock.monotonic() + BUSY_TIMEOUT_MS / 1000
                 raise
 
