@@ -32,7 +32,7 @@ class Command(click.Command):
         self.params = [*self.params, *global_options(of_root=self.is_root)]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the global options ahead of all others, because help and errors are told as they say."""
+        """Read the global options first, because they set the language and the format of help and errors."""
         self.read_ahead(ctx, args)
         return super().parse_args(ctx, args)
 

@@ -225,9 +225,11 @@ def _edited(options: GlobalOptions, content: Content, answers: dict[str, str]) -
         return result, None
     has_key = not answers.keys().isdisjoint(_KEYS)
     section = before.conf.accounts.get(str(pos_id), {})
-    if section and not has_key:
-        result = edited(content.data, {**{name: value.text for name, value in section.items()}, **answers})
-    if section or has_key:
+    takes_back = _KEY in section and not has_key
+    if takes_back:
+        former_values = {name: section[name].text for name in ("url", _KEY) if name in section}
+        result = edited(content.data, {**former_values, **answers})
+    if takes_back or has_key:
         result = without(result, f"{ACCOUNT}{pos_id}")
     if not (has_key or former) or not _has_payments(options, former):
         return result, None
