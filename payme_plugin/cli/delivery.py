@@ -150,15 +150,15 @@ class _JournalsHost(BaseHost):
         return self._folder
 
     def is_recorded(self, payment_id: str) -> bool | None:
-        """Return what the reference till's book says now; None if it can't be read, and for any other till."""
+        """Return the reference till's receipts as they are now; None if they can't be read, and for any other till."""
         if self._identity != reference_identity():
             return None
-        book = self._folder / "receipts"
+        folder = self._folder / "receipts"
         try:
             # Other commands may write it meanwhile.
-            changed_at = book.stat().st_mtime_ns
+            changed_at = folder.stat().st_mtime_ns
             if self._read is None or self._read[0] != changed_at:
-                self._read = (changed_at, ReceiptStore(book))
+                self._read = (changed_at, ReceiptStore(folder))
         except (OSError, FolderUnusable):
             return None
         return self._read[1].is_recorded(payment_id)
