@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
-from full_disk import free_disk
-from random_texts import replace_texts
+from fakes.random_texts import replace_texts
+from faults.full_disk import free_disk
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 if "PAYME_TEST_TEXTS" in os.environ:
     replace_texts(os.environ["PAYME_TEST_TEXTS"])
 
-_MATRICES = ("tests/hostile/test_1_fault_proxy.py", "tests/hostile/test_2_answers.py")
+_MATRICES = ("tests/hostile_network/test_faults.py", "tests/hostile_network/test_answers.py")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crash_backlog import owe
-from crash_life import IDENTITY
-from crash_served import served
+from fakes.memory_folder import folder_in_memory
+from faults.backlog import owe
+from faults.killed_host import IDENTITY
+from faults.sandbox_process import served
 from hookspecs import BaseHost
-from in_memory import folder_in_memory
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.reader import JournalReader
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from crash_served import Served
+    from faults.sandbox_process import Served
     from payme_plugin.ledger.rows import PaymentRow
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(600)]

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hooked_world import HookedWorld
-from served_fixtures import new_till, running, sandbox
+from fakes.hooked_world import HookedWorld
+from fakes.served_fixtures import new_till, running, sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fakes.owed_money import owe_paid, owe_refund
 from hookspecs import ReversalStatus
-from owed_money import owe_paid, owe_refund
 from payme_plugin.sandbox import FaultKind
 from payme_plugin.secret import Secret
 from payme_plugin.settings.model import FormerAccount
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
-    from hooked_world import HookedWorld
+    from fakes.hooked_world import HookedWorld
 
 CANCEL, CHECK = "receipts.cancel", "receipts.check"
 KEY_NOTICE, UNKNOWN_NOTICE = "payme.cancellations.key", "payme.cancellations.unknown"

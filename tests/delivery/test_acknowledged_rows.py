@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from answer_changes import result
+from fakes.answer_changes import result
 from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.errors import Conflict
 from payme_plugin.ledger.rows import NewCancellation
@@ -15,7 +15,7 @@ from payme_plugin.ledger.states import Cause, End, PaymentState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hooked_world import HookedWorld
+    from fakes.hooked_world import HookedWorld
 
 AMOUNT = 1_500_000
 CANCEL, CHECK = "receipts.cancel", "receipts.check"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from owed_money import owe, owe_refund
+from fakes.owed_money import owe, owe_refund
+from fakes.paymego import Passage
 from payme_plugin.ledger.states import End
 from payme_plugin.texts import Text
-from virtual_paymego import Passage
 
 if TYPE_CHECKING:
-    from hooked_world import HookedWorld
+    from fakes.hooked_world import HookedWorld
 
 NOTICE = "payme.cancellations"
 HOUR_S = 3600

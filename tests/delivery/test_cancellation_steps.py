@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answer_changes import body, result, with_receipt, without_id
-from owed_money import owe, owe_paid, owe_refund
+from fakes.answer_changes import body, result, with_receipt, without_id
+from fakes.owed_money import owe, owe_paid, owe_refund
+from fakes.paymego import Passage
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations.cancellation import pause_ms
 from payme_plugin.sandbox import CancelPlan, FaultKind
-from virtual_paymego import Passage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hooked_world import HookedWorld
+    from fakes.hooked_world import HookedWorld
 
 CANCEL, CHECK, GET = "receipts.cancel", "receipts.check", "receipts.get"
 DAY_S = 86_400

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fakes.clock import VirtualClock
+from fakes.journal_rows import UNRECORDED, walk
+from fakes.paymego import VirtualPaymeGo
 from hookspecs import BaseHost
-from journal_walks import UNRECORDED, walk
 from payme_plugin.delivery.processor import CancellationProcessor
 from payme_plugin.ledger.cancellations import CONFIRMING_MS, Cancellations
 from payme_plugin.ledger.errors import Conflict
@@ -20,8 +22,6 @@ from payme_plugin.operations.cancellation import MerchantClient, StepOutcome
 from payme_plugin.operations.context import Limits
 from payme_plugin.paymego.states import ReceiptState
 from payme_plugin.sandbox import FaultKind
-from virtual_clock import VirtualClock
-from virtual_paymego import VirtualPaymeGo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from owed_money import owe, owe_paid, owe_refund
+from fakes.owed_money import owe, owe_paid, owe_refund
+from fakes.paymego import Passage
 from payme_plugin.sandbox import CancelPlan, FaultKind
-from virtual_paymego import Passage
 
 if TYPE_CHECKING:
-    from hooked_world import HookedWorld
+    from fakes.hooked_world import HookedWorld
 
 CANCEL, CHECK = "receipts.cancel", "receipts.check"
 PATIENCE_S = 20

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fakes.owed_money import owe_paid, owe_refund
 from hookspecs import BaseHost, QueueVerdict
-from owed_money import owe_paid, owe_refund
 from payme_plugin.delivery.host_queue import message_of
 from payme_plugin.delivery.processor import CancellationProcessor
 from payme_plugin.ledger.locks import Leases
@@ -20,7 +20,7 @@ from payme_plugin.operations.cancellation import StepOutcome
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hooked_world import HookedWorld
+    from fakes.hooked_world import HookedWorld
 
 CANCEL = "receipts.cancel"
 PATIENCE_S = 20.0

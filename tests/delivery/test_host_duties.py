@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fakes.till import open_sale, request_for
 from hookspecs import PaymentStatus
 from payme_plugin.operations.refund_rules import sums
 from payme_plugin.texts import Text
-from virtual_till import open_sale, request_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hooked_world import HookedWorld, Sold
+    from fakes.hooked_world import HookedWorld, Sold
     from hookspecs import PaymentResult
 
 TEN_MINUTES_S = 600

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fakes.owed_money import owe, owe_paid, owe_refund
 from hookspecs import QueueVerdict, ReversalStatus
-from owed_money import owe, owe_paid, owe_refund
 from payme_plugin.delivery.host_queue import message_of
 from payme_plugin.ledger.errors import Unavailable
 from payme_plugin.ledger.journal import FILE_NAME
@@ -17,7 +17,7 @@ from payme_plugin.sandbox import FaultKind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hooked_world import HookedWorld
+    from fakes.hooked_world import HookedWorld
     from hookspecs import QueueMessage
     from payme_plugin.ledger.rows import CancellationRow
 

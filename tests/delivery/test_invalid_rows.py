@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fakes.owed_money import owe_paid
+from fakes.till import open_sale, request_for
 from hookspecs import PaymentStatus, QueueVerdict, ReversalStatus
-from owed_money import owe_paid
 from payme_plugin.delivery.host_queue import message_of
 from payme_plugin.ledger.errors import Damaged
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.sandbox import BuyerAction
 from payme_plugin.texts import Text
-from virtual_till import open_sale, request_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hooked_world import HookedWorld
+    from fakes.hooked_world import HookedWorld
 
 DAY_MS = 86_400_000
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hooked_world import HookedWorld
+from fakes.hooked_world import HookedWorld
+from fakes.owed_money import owe
+from fakes.paymego import Passage
 from hookspecs import PaymentStatus
-from owed_money import owe
 from payme_plugin.sandbox import BuyerAction
-from virtual_paymego import Passage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from full_disk import full_disk
+from fakes.owed_money import owe, owe_paid, owe_refund
+from fakes.paymego import Passage
+from faults.full_disk import full_disk
 from hookspecs import QueueMessage, QueueVerdict
-from owed_money import owe, owe_paid, owe_refund
 from payme_plugin.delivery.host_queue import KIND, message_of
 from payme_plugin.plugin import PaymePlugin
 from payme_plugin.sandbox import CancelPlan, FaultKind
 from payme_plugin.texts import Text
-from virtual_paymego import Passage
 
 if TYPE_CHECKING:
-    from hooked_world import HookedWorld
+    from fakes.hooked_world import HookedWorld
 
 CANCEL = "receipts.cancel"
 QUEUE_NOTICE = "payme.queue"

@@ -7,10 +7,10 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-import journal_rival
-from answer_changes import meanwhile
-from hooked_world import OFD_LINK
-from owed_money import owe_paid, owe_refund
+from fakes.answer_changes import meanwhile
+from fakes.hooked_world import OFD_LINK
+from fakes.owed_money import owe_paid, owe_refund
+from faults import journal_rival
 from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.locks import Leases
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from hooked_world import HookedWorld
+    from fakes.hooked_world import HookedWorld
     from payme_plugin.operations.cancellation import MerchantClient
 
 BUSY = "payme.cancellations.busy"

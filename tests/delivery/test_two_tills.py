@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fakes.journal_rows import contents, walk
+from fakes.owed_money import owe_paid, owe_refund
+from fakes.reversal_calls import ROADS, Road
+from fakes.till import open_sale, request_for
 from hookspecs import PaymentResult, PaymentStatus, QueueVerdict, ReversalStatus
-from journal_walks import contents, walk
-from owed_money import owe_paid, owe_refund
 from payme_plugin.delivery.host_queue import message_of
 from payme_plugin.ledger.errors import AnotherTill
 from payme_plugin.ledger.locks import LEADER
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.sandbox import FaultKind
 from payme_plugin.texts import Text
-from reversal_roads import ROADS, Road
-from virtual_till import open_sale, request_for
 
 if TYPE_CHECKING:
-    from hooked_world import HookedWorld
+    from fakes.hooked_world import HookedWorld
 
 NOTICE = "payme.another_till"
 CANCEL = "receipts.cancel"

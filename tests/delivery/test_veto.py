@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fakes.owed_money import owe_paid
+from fakes.paymego import Passage
+from fakes.reversal_calls import ROADS, Road
 from hookspecs import ReversalStatus
-from owed_money import owe_paid
 from payme_plugin.delivery.host_queue import message_of
 from payme_plugin.ledger.states import End, PaymentState
 from payme_plugin.paymego.states import ReceiptState
 from payme_plugin.sandbox import CancelPlan
-from reversal_roads import ROADS, Road
-from virtual_paymego import Passage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hooked_world import HookedWorld, Sold
+    from fakes.hooked_world import HookedWorld, Sold
 
 AMOUNT = 1_500_000
 CANCEL = "receipts.cancel"

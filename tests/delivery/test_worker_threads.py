@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from fakes.journal_rows import walk
+from fakes.owed_money import owe_paid, owe_refund
+from fakes.till import ScriptedUi, VirtualHost, open_sale
+from fakes.waiting import comes_true
 from hookspecs import CancelRequest, HookFailed, PaymentStatus, QueueMessage, ReversalStatus
-from journal_walks import walk
-from owed_money import owe_paid, owe_refund
 from payme_plugin.background import Background
 from payme_plugin.clock import SystemClock
 from payme_plugin.delivery.processor import CancellationProcessor
@@ -23,19 +25,17 @@ from payme_plugin.ledger.states import PaymentState
 from payme_plugin.paymego.errors import NotSent
 from payme_plugin.plugin import PaymePlugin
 from payme_plugin.sandbox import BuyerAction, FaultKind, InjectedFault, Sandbox
-from virtual_till import ScriptedUi, VirtualHost, open_sale
-from waiting import comes_true
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from hooked_world import HookedWorld
+    from fakes.failing_journal import StagedJournal
+    from fakes.hooked_world import HookedWorld
+    from fakes.served_till import ServedTill
     from hookspecs import ReversalResult
     from payme_plugin.ledger.rows import CancellationRow
     from payme_plugin.operations.cancellation import MerchantClient, StepOutcome
-    from served_till import ServedTill
-    from staged_journal import StagedJournal
 
 CANCEL, CHECK, CREATE, PAY = "receipts.cancel", "receipts.check", "receipts.create", "receipts.pay"
 

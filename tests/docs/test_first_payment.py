@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from faults.child_process import without_coverage
 from tests.docs.conftest import blocks
-from unmeasured import without_coverage
 
 if TYPE_CHECKING:
     from payme_plugin.sandbox import Sandbox

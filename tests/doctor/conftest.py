@@ -19,7 +19,7 @@ from payme_plugin.doctor import Check, Finding, Level, Report, examine
 from payme_plugin.doctor.files import look_at_settings
 from payme_plugin.doctor.server import check_server, look_at_server
 from payme_plugin.settings import Settings
-from tests.cli.conftest import KEY
+from tests.command.conftest import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

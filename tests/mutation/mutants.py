@@ -17,10 +17,10 @@ LIST = Path(__file__).with_name("mutants.csv")
 
 # The folders whose tests have to kill the mutants of a package.
 FOLDERS = {
-    "operations": ("operations", "reversal", "delivery"),
-    "ledger": ("ledger", "operations", "reversal"),
-    "delivery": ("delivery",),
-    "paymego": ("paymego", "texts", "operations"),
+    "operations": ("payments", "recovery", "reversals", "delivery"),
+    "ledger": ("journal", "payments", "recovery", "reversals"),
+    "delivery": ("delivery", "recovery"),
+    "paymego": ("protocol", "texts", "payments", "recovery"),
 }
 _COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.Eq: "!=",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from forking_till import TENDER
+from faults.forking_till import TENDER
 from payme_plugin.sandbox import CancelPlan, Sandbox
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from forking_till import AMOUNT
+from faults.forking_till import AMOUNT
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.paymego.states import ReceiptState
 
@@ -35,7 +35,7 @@ def live(sandbox: Sandbox, settings: dict[str, str], folder: Path, ending: str =
     order = {"folder": str(folder), "settings": settings, "codes": codes, "ending": ending, "killed_at": killed_at}
     path = os.pathsep.join([str(SUPPORT), str(SUPPORT.parents[1])])
     run = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-W", "ignore", str(SUPPORT / "forking_till.py"), json.dumps(order)],
+        [sys.executable, "-W", "ignore", str(SUPPORT / "faults" / "forking_till.py"), json.dumps(order)],
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,

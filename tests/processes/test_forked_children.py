@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from forking_till import ForkingTill
+from fakes.waiting import comes_true
+from faults.forking_till import ForkingTill
 from hookspecs import PaymentStatus
 from payme_plugin.ledger.journal import FILE_NAME
-from waiting import comes_true
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ FORKS = pytest.mark.parametrize("fork", ["os.fork()", "fork_in_c()"], ids=["pyth
 _HEAD = """
 import json, os, signal, sys, threading, time
 from pathlib import Path
-from forking_till import *
+from faults.forking_till import *
 from hookspecs import *
 folder, settings, codes = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
 def say(value):

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from forking_till import ForkingTill
+from fakes.waiting import comes_true
+from faults.forking_till import ForkingTill
 from hookspecs import HookFailed, PaymentStatus
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.locks import Leases
 from payme_plugin.paymego.states import ReceiptState
 from payme_plugin.sandbox import FaultKind, InjectedFault
-from waiting import comes_true
 
 if TYPE_CHECKING:
     from payme_plugin.sandbox import Sandbox

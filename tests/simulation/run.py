@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING
 _ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(_ROOT), str(_ROOT / "tests" / "support")]
 
-from sim_breaks import BREAKS  # noqa: E402 - its folder is known from here on
-from sim_catching import caught_by_simulation, table  # noqa: E402 - the same
-from sim_history import simulate  # noqa: E402 - the same
+from simulator.breaks import BREAKS  # noqa: E402 - its folder is known from here on
+from simulator.breaks_table import caught_by_simulation, table  # noqa: E402 - the same
+from simulator.history import simulate  # noqa: E402 - the same
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sim_history import History
+    from simulator.history import History
 
 _TOLD_EVERY_S = 60.0
 _COLLECTED_EVERY = 25

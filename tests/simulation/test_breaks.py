@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sim_breaks import BREAKS, Break
-from sim_catching import caught_by_simulation
+from simulator.breaks import BREAKS, Break
+from simulator.breaks_table import caught_by_simulation
 
 
 def _name(broken: Break) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sim_history import simulate
+from simulator.history import simulate
 
 ROOT = Path(__file__).parents[2]
 SUPPORT = ROOT / "tests" / "support"
@@ -46,7 +46,7 @@ def test_another_seed_plays_another_history() -> None:
 
 @pytest.mark.parametrize("hash_seed", ["0", "1", "4711"])
 def test_a_seed_plays_the_same_history_in_any_process(hash_seed: str) -> None:
-    code = "from sim_history import simulate; print(simulate(78, 5).digest)"
+    code = "from simulator.history import simulate; print(simulate(78, 5).digest)"
     path = os.pathsep.join([str(ROOT), str(SUPPORT)])
 
     told = subprocess.run(  # noqa: S603 - our own interpreter and code

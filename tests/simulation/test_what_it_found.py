@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fakes.paymego import Passage
+from fakes.till import PowerCut
+from fakes.world import World
 from hookspecs import BaseUi, PaymentStatus, ReversalStatus
 from payme_plugin.ledger.cancellations import CONFIRMING_MS, Cancellations
 from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, FaultKind, InjectedFault
-from sim_cashier import People
-from sim_director import deliver_everything
-from sim_history import settings_for_both
-from sim_shop import TenderState
-from sim_world import SimWorld
-from virtual_paymego import Passage
-from virtual_till import PowerCut
-from virtual_world import World
+from simulator.cashier import People
+from simulator.director import deliver_everything
+from simulator.history import settings_for_both
+from simulator.shop import TenderState
+from simulator.world import SimWorld
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from fakes.paymego import Envelope
     from payme_plugin.ledger.rows import CancellationRow
-    from sim_shop import Sale
-    from virtual_paymego import Envelope
+    from simulator.shop import Sale
 
 STALE = -31400
 CHANGED = -31800

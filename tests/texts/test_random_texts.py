@@ -6,9 +6,9 @@ import re
 
 import pytest
 
+from fakes.random_texts import RandomTexts
 from payme_plugin.locale import load_catalogue
 from payme_plugin.texts import DOMAIN, LANGUAGES, Text, Texts
-from random_texts import RandomTexts
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -1,0 +1,153 @@
+"""``payme journal repair``: what it says, what it leaves, and what Payme has that the saved journal lacks."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from payme_plugin.ledger.journal import FILE_NAME
+from payme_plugin.sandbox import Behaviour, BuyerAction
+from tests.command.conftest import payme
+
+if TYPE_CHECKING:
+    from tests.command.conftest import Shop
+
+PAGE = 4096
+
+
+@pytest.fixture
+def used(shop: Shop) -> Shop:
+    shop.pay(shop.sandbox.issue_code(), "--payment-id", "p1")
+    shop.pay(shop.sandbox.issue_code(Behaviour(BuyerAction.LACKS_FUNDS)), "--payment-id", "p2", amount="7.00")
+    return shop
+
+
+def damage(shop: Shop, table: str) -> bytes:
+    """Fill the page of a table or an index with rubbish; return the whole file."""
+    path = shop.folder / FILE_NAME
+    with closing(sqlite3.connect(path)) as connection:
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+    whole = path.read_bytes()
+    damaged = whole[: (root - 1) * PAGE] + b"\xff" * PAGE + whole[root * PAGE :]
+    path.write_bytes(damaged)
+    return damaged
+
+
+def test_a_sound_journal_is_left_untouched(used: Shop) -> None:
+    before = (used.folder / FILE_NAME).read_bytes()
+    asked = len(used.sandbox.requests)
+    said = used.run("journal", "repair")
+    document = used.run("journal", "repair", "--json").document
+
+    assert (said.code, said.err) == (0, "")
+    assert said.out == f"The journal {used.folder / FILE_NAME} is intact; nothing was changed.\n"
+    assert (document["repaired"], document["set_aside"], document["only_at_payme"]) == (False, None, None)
+    assert (used.folder / FILE_NAME).read_bytes() == before
+    assert len(used.sandbox.requests) == asked
+
+
+def test_a_damaged_journal_is_set_aside_copied_and_in_use_again(used: Shop) -> None:
+    damaged = damage(used, "payment_by_age")
+    ended = used.run("journal", "repair", "--json")
+
+    assert (ended.code, ended.err) == (0, "")
+    document = ended.document
+    assert (document["repaired"], document["journal"]) == (True, str(used.folder / FILE_NAME))
+    (kept,) = used.folder.glob(f"{FILE_NAME}.damaged-*")
+    assert document["set_aside"] == str(kept)
+    assert kept.read_bytes() == damaged
+    assert (document["copied"]["payment"], document["copied"]["cancellation"], document["unreadable"]) == (2, 1, 0)
+    assert document["only_at_payme"] == []
+    assert [row["payment_id"] for row in used.run("status", "--json").document] == ["p2", "p1"]
+    assert used.pay(used.sandbox.issue_code()).code == 0
+    assert used.run("refund", "p1").code == 0
+    assert used.run("queue", "deliver", "--until-empty").code == 0
+
+
+def test_what_payme_has_and_the_journal_lost_is_listed_the_money_first(used: Shop) -> None:
+    damage(used, "payment")
+    used.run("journal", "repair")
+    assert used.run("status", "--json").document[0]["payment_id"] == "p2", "rebuilt from its cancellation"
+
+    (used.folder / FILE_NAME).write_bytes(b"nothing at all" * 1000)
+    ended = used.run("journal", "repair", "--json", "--days", "1")
+    paid, unpaid = ended.document["only_at_payme"]
+    receipts = used.sandbox.receipts()
+    assert (paid["receipt_id"], paid["state"], paid["amount"]) == (receipts[0].receipt_id, 4, 1_500_000)
+    assert (unpaid["receipt_id"], unpaid["state"]) == (receipts[1].receipt_id, 0)
+    assert paid["account"] == f"order_id={receipts[0].account['order_id']}"
+
+    (used.folder / FILE_NAME).write_bytes(b"nothing at all" * 1000)
+    said = used.run("journal", "repair")
+    assert said.code == 0
+    assert f"15 000.00  paid (4), receipt {receipts[0].receipt_id}" in said.out
+
+
+def test_a_cancellation_that_was_lost_is_queued_again_and_counted(used: Shop) -> None:
+    damage(used, "cancellation")
+    document = used.run("journal", "repair", "--json").document
+    assert (document["copied"]["cancellation"], document["queued_again"]) == (0, 1)
+    (row,) = used.run("queue", "list", "--json").document
+    assert (row["payment_id"], row["cause"]) == ("p2", "unrecorded")
+
+    damage(used, "cancellation")
+    said = used.run("journal", "repair")
+    assert "Cancellations that could not be read and are queued again: 1.\n" in said.out
+    assert used.run("queue", "deliver", "--until-empty").code == 0
+
+
+def test_refunds_from_the_tills_record_go_on_after_the_journal_was_lost(used: Shop) -> None:
+    (used.folder / FILE_NAME).write_bytes(b"nothing at all" * 1000)
+    used.run("journal", "repair")
+
+    assert used.run("refund", "p1").code == 0
+    assert used.sandbox.held() == 0
+
+
+def test_without_the_server_it_repairs_and_warns(used: Shop) -> None:
+    damage(used, "payment_by_age")
+    used.sandbox.stop()
+    ended = used.run("journal", "repair", "--json")
+
+    assert (ended.code, ended.document["repaired"], ended.document["only_at_payme"]) == (0, True, None)
+    (warning,) = ended.sentences
+    assert warning.startswith("Warning: what the journal lacks is not known: Payme's list of receipts can't be had")
+
+
+def test_without_usable_settings_it_repairs_and_warns(used: Shop) -> None:
+    damage(used, "payment_by_age")
+    used.configure(payDuration="ten")
+    ended = used.run("journal", "repair")
+
+    assert ended.code == 0
+    assert ended.sentences[0].startswith("Warning: what the journal lacks is not known: payDuration")
+
+
+def test_another_tills_journal_is_repaired_by_its_name_alone(used: Shop) -> None:
+    used.give_journal_to("till-7")
+    damaged = damage(used, "payment_by_age")
+    refused = used.run("journal", "repair")
+
+    assert (refused.code, refused.out) == (2, "")
+    assert "'till-7'" in refused.sentences[0]
+    assert "--till" in refused.sentences[0]
+    assert (used.folder / FILE_NAME).read_bytes() == damaged
+    assert used.run("journal", "repair", "--till", "till-8").code == 2
+    assert used.run("journal", "repair", "--till", "till-7").code == 0
+    assert used.run("queue", "list").code == 0
+
+
+def test_a_folder_without_a_journal_is_said(shop: Shop) -> None:
+    shop.folder.mkdir()
+    ended = shop.run("journal", "repair")
+    assert ended.code == 2
+    assert ended.sentences == [f"There is no journal in {shop.folder}; name another folder with --data-dir."]
+    assert list(shop.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("days", ["0", "ten", "99999"])
+def test_a_number_of_days_that_is_none(days: str) -> None:
+    assert payme("journal", "repair", "--days", days).code == 2

@@ -1,0 +1,358 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hookspecs import PaymentType, PosPlugins, hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+
+    from tests.contract.conftest import Install
+
+pytestmark = pytest.mark.floor
+
+GOOD = """
+    import hookspecs
+
+    class Plugin:
+        @hookspecs.hookimpl
+        def payment_types(self):
+            return [hookspecs.PaymentType(number=7, name="Good")]
+
+    plugin = Plugin()
+"""
+
+
+class OneTender:
+    def __init__(self, number: int = 7) -> None:
+        self.number = number
+
+    @hookimpl
+    def payment_types(self) -> list[PaymentType]:
+        return [PaymentType(number=self.number, name=f"Tender {self.number}")]
+
+
+def tender_numbers(plugins: PosPlugins) -> list[int]:
+    return [tender.number for tender in plugins.payment_types()]
+
+
+def loaded(group: str) -> PosPlugins:
+    plugins = PosPlugins()
+    plugins.load_entry_points(group)
+    return plugins
+
+
+def test_a_plugin_is_found_by_its_entry_point_and_answers(install: Install) -> None:
+    plugins = loaded(install("good_plugin", GOOD))
+
+    assert plugins.names == ("good_plugin",)
+    assert plugins.faults == ()
+    assert tender_numbers(plugins) == [7]
+
+
+def test_the_group_is_pos_unless_another_is_named(install: Install) -> None:
+    install("plugin_of_pos", GOOD, group="pos")
+    plugins = PosPlugins()
+    plugins.load_entry_points()
+
+    assert "plugin_of_pos" in plugins.names
+
+
+@pytest.mark.parametrize(
+    ("source", "value", "reason"),
+    [
+        pytest.param("raise RuntimeError('no licence')", None, "no licence", id="its import raises"),
+        pytest.param(
+            "import a_library_that_is_not_there", None, "a_library_that_is_not_there", id="a library is missing"
+        ),
+        pytest.param("plugin = (", None, "bad_plugin", id="its file is no Python"),
+        pytest.param("other = 1", None, "plugin", id="the object is not in the module"),
+        pytest.param("", "no_such_module:plugin", "no_such_module", id="the module is not there"),
+        pytest.param("", "not a reference", "not a reference", id="the entry point is nonsense"),
+    ],
+)
+def test_a_plugin_that_cannot_be_imported_harms_no_other(
+    install: Install, source: str, value: str | None, reason: str
+) -> None:
+    install("bad_plugin", source, value)
+    plugins = loaded(install("good_plugin", GOOD))
+
+    assert plugins.names == ("good_plugin",)
+    assert tender_numbers(plugins) == [7]
+    (fault,) = plugins.faults
+    assert fault.plugin == "bad_plugin"
+    assert reason in fault.reason
+    assert isinstance(fault.error, Exception)
+
+
+def test_a_class_instead_of_an_instance_is_refused_at_load() -> None:
+    plugins = PosPlugins()
+
+    assert not plugins.register(OneTender, "a_class")
+    assert plugins.register(OneTender(), "an_instance")
+    assert plugins.names == ("an_instance",)
+    (fault,) = plugins.faults
+    assert "it is the class OneTender; an instance is needed" in fault.reason
+
+
+class MisspeltHook(OneTender):
+    @hookimpl
+    def on_paymnet(self, request: object, ui: object) -> None: ...
+
+
+class UnknownHook(OneTender):
+    @hookimpl
+    def on_tuesday(self) -> None: ...
+
+
+class WrongArgument(OneTender):
+    @hookimpl
+    def on_payment(self, demand: object, ui: object) -> None: ...
+
+
+class PropertyRaises(OneTender):
+    @property
+    def balance(self) -> int:
+        raise RuntimeError("not connected yet")
+
+
+class OldWrapper(OneTender):
+    @hookimpl(hookwrapper=True)
+    def on_payment(self, request: object, ui: object) -> Generator[None, None, None]:
+        yield
+
+
+class DefaultArgument(OneTender):
+    @hookimpl
+    def on_payment(self, request: object, ui: object = None) -> None: ...
+
+
+class KeywordArgument(OneTender):
+    @hookimpl
+    def on_payment(self, request: object, *, ui: object) -> None: ...
+
+
+class Asynchronous(OneTender):
+    @hookimpl
+    async def on_payment_recorded(self, record: object) -> None: ...
+
+
+class Lazy(OneTender):
+    @hookimpl
+    def on_payment_recorded(self, record: object) -> Generator[None, None, None]:
+        yield
+
+
+class NoHook:
+    def on_payment(self, request: object, ui: object) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("plugin", "named"),
+    [
+        pytest.param(MisspeltHook(), "on_paymnet", id="a misspelt hook"),
+        pytest.param(UnknownHook(), "on_tuesday", id="a hook that the contract does not know"),
+        pytest.param(WrongArgument(), "demand", id="an argument that the hook does not have"),
+        pytest.param(OldWrapper(), "wrapper", id="a hook wrapper"),
+        pytest.param(DefaultArgument(), "defaults", id="an argument with a default"),
+        pytest.param(KeywordArgument(), "by position", id="an argument by keyword only"),
+        pytest.param(Asynchronous(), "asynchronous", id="a coroutine"),
+        pytest.param(Lazy(), "generator", id="a generator"),
+        pytest.param(NoHook(), "no hook", id="no hook at all"),
+        pytest.param(None, "no hook", id="no plugin at all"),
+    ],
+)
+def test_what_does_not_fit_the_contract_is_refused_at_load_with_its_reason(plugin: object, named: str) -> None:
+    plugins = PosPlugins()
+
+    assert not plugins.register(plugin, "misfit")
+    assert plugins.register(OneTender(), "good")
+    assert tender_numbers(plugins) == [7]
+    (fault,) = plugins.faults
+    assert fault.plugin == "misfit"
+    assert named in fault.reason
+
+
+def test_a_wrapper_of_the_new_kind_is_refused_too() -> None:
+    class NewWrapper(OneTender):
+        def on_payment(self, request: object, ui: object) -> Generator[None, object, object]:
+            return (yield)
+
+    try:
+        hookimpl(NewWrapper.on_payment, wrapper=True)
+    except TypeError:
+        pytest.skip("pluggy 1.0 has none")
+    plugins = PosPlugins()
+
+    assert not plugins.register(NewWrapper(), "wraps")
+    assert "wrapper" in plugins.faults[0].reason
+
+
+@pytest.mark.parametrize("misfit", [MisspeltHook, WrongArgument, OldWrapper])
+def test_a_name_that_a_misfit_could_not_have_is_free_and_its_fault_ends_with_the_next_owner(
+    misfit: Callable[[], object],
+) -> None:
+    plugins = PosPlugins()
+    assert not plugins.register(misfit(), "payme")
+    assert plugins.register(OneTender(), "payme")
+
+    assert (plugins.names, plugins.faults, tender_numbers(plugins)) == (("payme",), (), [7])
+
+
+def test_a_property_that_raises_never_reaches_the_till() -> None:
+    # one pluggy reads properties while it registers, another does not: both are fine as long as the others work
+    plugins = PosPlugins()
+    plugins.register(PropertyRaises(8), "with_property")
+    plugins.register(OneTender(7), "good")
+
+    assert "good" in plugins.names
+    assert 7 in tender_numbers(plugins)
+
+
+def test_a_name_is_taken_once() -> None:
+    plugins = PosPlugins()
+    plugins.register(OneTender(1), "twin")
+
+    assert not plugins.register(OneTender(2), "twin")
+    assert tender_numbers(plugins) == [1]
+    (fault,) = plugins.faults
+    assert fault.plugin == "twin"
+    assert "registered already" in fault.reason
+
+
+def test_the_same_plugin_under_its_own_name_again_changes_nothing() -> None:
+    plugins, plugin = PosPlugins(), OneTender()
+
+    assert plugins.register(plugin, "payme")
+    assert plugins.register(plugin, "payme")
+    assert (plugins.names, plugins.faults) == (("payme",), ())
+
+
+def test_two_tills_in_one_process_do_not_share_plugins() -> None:
+    first, second = PosPlugins(), PosPlugins()
+    first.register(OneTender(), "payme")
+
+    assert second.names == ()
+    assert second.register(OneTender(), "payme")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Distributions
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_entry_points_are_registered_by_name(install: Install) -> None:
+    for name in ("plugin_c", "plugin_a", "plugin_b"):
+        group = install(name, GOOD)
+
+    assert loaded(group).names == ("plugin_a", "plugin_b", "plugin_c")
+
+
+def no_text(metadata: Path) -> None:
+    metadata.joinpath("entry_points.txt").write_bytes(b"\xff\xfe\x00")
+
+
+def zeros(metadata: Path) -> None:
+    metadata.joinpath("entry_points.txt").write_bytes(b"\0" * 64)
+
+
+def a_line_without_value(metadata: Path) -> None:
+    metadata.joinpath("entry_points.txt").write_text("[pos.test]\nbad_plugin\n")
+
+
+def metadata_no_text(metadata: Path) -> None:
+    metadata.joinpath("METADATA").write_bytes(b"\xff\xfe\x00")
+
+
+def metadata_empty(metadata: Path) -> None:
+    metadata.joinpath("METADATA").write_bytes(b"")
+
+
+def metadata_gone(metadata: Path) -> None:
+    metadata.joinpath("METADATA").unlink()
+
+
+def all_gone(metadata: Path) -> None:
+    for each in metadata.iterdir():
+        each.unlink()
+
+
+DAMAGES = [no_text, zeros, a_line_without_value, metadata_no_text, metadata_empty, metadata_gone, all_gone]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", ["a_bad_plugin", "z_bad_plugin"])
+def test_a_damaged_distribution_hides_no_other_and_is_a_fault_with_its_path(
+    install: Install, site: Path, damage: Callable[[Path], None], name: str
+) -> None:
+    install(name, GOOD)
+    damage(site / f"{name}-1.0.dist-info")
+    plugins = loaded(install("good_plugin", GOOD))
+
+    assert plugins.names == ("good_plugin",)
+    (fault,) = plugins.faults
+    assert fault.plugin == str(site / f"{name}-1.0.dist-info")
+    assert isinstance(fault.error, Exception)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("version", ["0.9", "1.1"])
+def test_what_another_version_of_a_plugin_has_left_does_not_hide_it(
+    install: Install, site: Path, damage: Callable[[Path], None], version: str
+) -> None:
+    group = install("good_plugin", GOOD)
+    left = site / f"good_plugin-{version}.dist-info"
+    left.mkdir()
+    for each in site.joinpath("good_plugin-1.0.dist-info").iterdir():
+        left.joinpath(each.name).write_bytes(each.read_bytes())
+    damage(left)
+    plugins = loaded(group)
+
+    assert plugins.names == ("good_plugin",)
+    assert [fault.plugin for fault in plugins.faults] == [str(left)]
+
+
+def test_of_two_intact_distributions_of_one_name_the_first_on_the_path_counts_without_a_fault(
+    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = install("good_plugin", GOOD)
+    other = tmp_path / "earlier" / "Good.Plugin-1.0.dist-info"
+    other.mkdir(parents=True)
+    other.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: Good.Plugin\nVersion: 1.0\n")
+    other.joinpath("entry_points.txt").write_text(f"[{group}]\nearlier = good_plugin:plugin\n")
+    monkeypatch.syspath_prepend(str(other.parent))
+    plugins = loaded(group)
+
+    assert (plugins.names, plugins.faults) == (("earlier",), ())
+
+
+def test_a_distribution_without_entry_points_is_no_fault(install: Install, site: Path) -> None:
+    install("a_library", "")
+    site.joinpath("a_library-1.0.dist-info", "entry_points.txt").unlink()
+    site.joinpath("old_library.egg-info").write_text("Metadata-Version: 1.0\nName: old_library\n")
+    install("with_comment", GOOD)
+    written = site.joinpath("with_comment-1.0.dist-info", "entry_points.txt")
+    written.write_text("\n# made by hand\n" + written.read_text())
+    plugins = loaded("pos.test")
+
+    assert (plugins.names, plugins.faults) == (("with_comment",), ())
+
+
+def test_loading_again_takes_in_what_was_repaired_and_ends_its_faults(install: Install, site: Path) -> None:
+    install("good_plugin", GOOD)
+    install("repaired", "raise OSError('too many open files')")
+    group = install("damaged", GOOD)
+    entry_points = site / "damaged-1.0.dist-info" / "entry_points.txt"
+    intact = entry_points.read_text()
+    entry_points.write_bytes(b"\0")
+    plugins = loaded(group)
+    assert (plugins.names, len(plugins.faults)) == (("good_plugin",), 2)
+
+    entry_points.write_text(intact)
+    site.joinpath("repaired.py").write_text("import good_plugin\nplugin = type(good_plugin.plugin)()\n")
+    plugins.load_entry_points(group)
+
+    assert (plugins.names, plugins.faults) == (("good_plugin", "damaged", "repaired"), ())

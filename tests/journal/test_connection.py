@@ -1,0 +1,353 @@
+"""The journal's file: opened, committed to, and looked for where it was opened."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import stat
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fakes.clock import VirtualClock
+from fakes.journal_rows import contents, walk
+from payme_plugin.ledger.connection import FileIdentity, transaction
+from payme_plugin.ledger.errors import Damaged, FileMoved, ForeignJournal, TooNew, Unavailable
+from payme_plugin.ledger.journal import FILE_NAME, Journal
+from payme_plugin.ledger.reader import JournalReader
+from payme_plugin.ledger.schema import SCHEMA_VERSION
+from payme_plugin.ledger.states import PaymentState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.floor
+
+# ---------------------------------------------------------------------------------------------------------------------
+# How the journal's file is opened: as the disk must hold it, or not at all, and then without changing a byte.
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _open(path: Path, identity: str = "till-1") -> Journal:
+    return Journal(path, host_identity=identity, clock=VirtualClock())
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir() if not file.name.endswith("-shm")}
+
+
+def _as_a_power_cut_leaves_it(path: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in path.parent.glob(f"{path.name}*")}
+
+
+def _sqlite(path: Path, *statements: str) -> None:
+    connection = sqlite3.connect(path, isolation_level=None)
+    for statement in statements:
+        connection.execute(statement)
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("pragma", "value"),
+    [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 2000)],
+)
+def test_every_commit_is_on_the_disk_and_every_reference_holds(journal: Journal, pragma: str, value: object) -> None:
+    with journal.reading() as connection:
+        (found,) = connection.execute(f"PRAGMA {pragma}").fetchone()
+
+    assert found == value
+
+
+def test_a_place_without_a_write_ahead_log_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # SQLite keeps a database of this name in memory, where it can have no such log.
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(Unavailable, match="journal_mode is 'memory' where 'wal' is needed"):
+        _open(type(tmp_path)(":memory:"))
+
+
+def test_only_their_owner_can_read_the_files(journal: Journal, path: Path) -> None:
+    walk(journal, PaymentState.PAID)
+
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+
+    assert modes == dict.fromkeys((path.name, f"{path.name}-wal", f"{path.name}-shm"), 0o600)
+
+
+def test_only_its_owner_can_read_a_folder_that_was_made(tmp_path: Path) -> None:
+    folder = tmp_path / "payme"
+
+    _open(folder / "journal.sqlite3").close()
+
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_what_was_stored_is_there_after_a_restart(journal: Journal, path: Path) -> None:
+    walk(journal, PaymentState.UNKNOWN)
+    held = contents(journal)
+    journal.close()
+
+    again = _open(path)
+
+    assert contents(again) == held
+    again.close()
+
+
+def test_a_journal_belongs_to_the_till_that_made_it(journal: Journal, path: Path) -> None:
+    journal.require_host("till-1")
+    journal.close()
+
+    other = _open(path, "till-2")
+
+    assert other.host_identity == "till-1"
+    with pytest.raises(ForeignJournal, match="belongs to till 'till-1', this is 'till-2'"):
+        other.require_host("till-2")
+    other.close()
+
+
+def test_a_newer_journal_is_refused_untouched(journal: Journal, path: Path) -> None:
+    walk(journal, PaymentState.PAID)
+    journal.close()
+    _sqlite(path, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    before = _files(path.parent)
+
+    with pytest.raises(TooNew, match=f"version {SCHEMA_VERSION + 1}.*up to {SCHEMA_VERSION}"):
+        _open(path)
+    with pytest.raises(TooNew):
+        JournalReader.open_read_only(path)
+
+    assert _files(path.parent) == before
+
+
+def test_a_newer_journal_whose_process_was_killed_is_refused_untouched(journal: Journal, path: Path) -> None:
+    with journal.reading() as connection:
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    walk(journal, PaymentState.PAID)
+    folder = path.parent / "copy"
+    folder.mkdir()
+    for name, content in _as_a_power_cut_leaves_it(path).items():
+        (folder / name).write_bytes(content)
+    before = _files(folder)
+
+    with pytest.raises(TooNew):
+        _open(folder / path.name)
+
+    assert _files(folder) == before
+
+
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+@pytest.mark.parametrize("version", [0, SCHEMA_VERSION, SCHEMA_VERSION + 1])
+def test_another_programs_database_is_refused_untouched(path: Path, mode: str, version: int) -> None:
+    _sqlite(
+        path,
+        f"PRAGMA journal_mode = {mode}",
+        "CREATE TABLE photo (name TEXT)",
+        "INSERT INTO photo VALUES ('sea')",
+        f"PRAGMA user_version = {version}",
+    )
+    before = _files(path.parent)
+
+    with pytest.raises(Damaged, match="another program's"):
+        _open(path)
+    with pytest.raises(Damaged, match="another program's"):
+        JournalReader.open_read_only(path)
+
+    assert _files(path.parent) == before
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda whole: b"not a database at all, but long enough to look at" * 20,
+        lambda whole: b"\0" * len(whole),
+        lambda whole: whole[:16] + b"\xff" * 84 + whole[100:],
+        lambda whole: whole[:100] + b"\xff" * (len(whole) - 100),
+    ],
+    ids=["text", "zeroes", "header", "pages"],
+)
+def test_a_damaged_file_is_not_taken_for_a_full_disk_and_not_changed(
+    journal: Journal, path: Path, damage: object
+) -> None:
+    walk(journal, PaymentState.PAID)
+    journal.close()
+    assert callable(damage)
+    path.write_bytes(damage(path.read_bytes()))
+    before = _files(path.parent)
+
+    with pytest.raises(Damaged):
+        _open(path)
+
+    assert _files(path.parent)[path.name] == before[path.name]
+
+
+def test_damage_that_appears_under_an_open_journal_is_damage(journal: Journal, path: Path) -> None:
+    for index in range(40):
+        walk(journal, PaymentState.PAID, f"p{index}")
+    journal.close()
+    whole = path.read_bytes()
+    page = 4096
+    path.write_bytes(whole[:page] + b"\xff" * (len(whole) - page))
+
+    with pytest.raises(Damaged):  # noqa: PT012 - where the damage shows depends on the page that is read first
+        again = _open(path)
+        try:
+            again.payments()
+        finally:
+            again.close()
+
+
+def test_an_empty_file_becomes_a_journal(path: Path) -> None:
+    path.touch()
+
+    journal = _open(path)
+
+    assert journal.host_identity == "till-1"
+    journal.close()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What a failed commit leaves: the journal goes on as durable as before, and what was durable is put at no risk.
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+FRAMES = 1000
+"""So many pages in its log, and SQLite copies it into the file."""
+
+
+class FailingConnection(sqlite3.Connection):
+    """A connection whose next COMMIT fails."""
+
+    fails = False
+
+    def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
+        if sql == "COMMIT" and self.fails:
+            self.fails = False
+            message = "disk I/O error"
+            raise sqlite3.OperationalError(message)
+        return super().execute(sql, *values)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[FailingConnection]:
+    made = sqlite3.connect(tmp_path / "file", isolation_level=None, factory=FailingConnection)
+    with closing(made) as connection:
+        connection.execute("PRAGMA journal_mode = WAL").fetchall()
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
+        yield connection
+
+
+def fail_once(connection: FailingConnection) -> None:
+    connection.fails = True
+    with pytest.raises(sqlite3.OperationalError, match="disk I/O error"), transaction(connection):
+        connection.execute("INSERT INTO about VALUES ('a', 'b')")
+
+
+def test_it_is_counted_and_its_own_change_is_not_there(connection: FailingConnection) -> None:
+    for _ in range(12):
+        fail_once(connection)
+
+    assert connection.execute("SELECT * FROM about").fetchall() == [("failed_commits", "12")]
+
+
+def test_what_comes_after_it_is_synced_again(connection: FailingConnection) -> None:
+    fail_once(connection)
+
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert connection.execute("PRAGMA wal_autocheckpoint").fetchone() == (FRAMES,)
+    assert not connection.in_transaction
+
+
+def test_a_full_log_is_not_copied_into_the_file_without_a_sync(connection: FailingConnection, tmp_path: Path) -> None:
+    connection.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
+    for number in range(FRAMES + 1):
+        with transaction(connection):
+            connection.execute("INSERT OR REPLACE INTO about VALUES ('before', ?)", (str(number),))
+    connection.execute(f"PRAGMA wal_autocheckpoint = {FRAMES}").fetchall()
+    before = (tmp_path / "file").read_bytes()
+
+    fail_once(connection)
+
+    assert (tmp_path / "file").read_bytes() == before
+
+
+def test_a_failed_overwrite_is_logged_and_the_first_fault_is_raised(
+    connection: FailingConnection, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection.execute("DROP TABLE about")
+    connection.fails = True
+
+    with pytest.raises(sqlite3.OperationalError, match="disk I/O error"), transaction(connection):
+        connection.execute("CREATE TABLE other (name)")
+
+    assert "could not be overwritten" in caplog.text
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert not connection.in_transaction
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Identity of the open files
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+PARTS = ["", "-wal", "-shm"]
+
+
+def test_work_on_it_and_looks_at_it_leave_it_where_it_is(journal: Journal, path: Path, clock: VirtualClock) -> None:
+    place = FileIdentity(path)
+    walk(journal, PaymentState.UNKNOWN, "p1")
+    with journal.reading() as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    walk(journal, PaymentState.UNKNOWN, "p2")
+    Journal(path, host_identity="till-1", clock=clock).close()
+    reader = JournalReader.open_read_only(path)
+    assert reader is not None
+    reader.close()
+
+    place.require()
+    assert {file.name for file in path.parent.iterdir()} == {FILE_NAME + part for part in PARTS}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_that_is_deleted_or_moved_is_missed_until_it_is_back(journal: Journal, path: Path, part: str) -> None:
+    place = FileIdentity(path)
+    file = path.with_name(path.name + part)
+    file.rename(file.with_name("away"))
+
+    with pytest.raises(FileMoved, match="was deleted or moved while it was open") as missed:
+        place.require()
+    assert not missed.value.is_replaced
+    assert str(file) in str(missed.value)
+    file.with_name("away").rename(file)
+    place.require()
+    assert journal.payments() == []
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.usefixtures("journal")
+def test_another_file_in_its_place_is_not_it_whatever_it_holds(path: Path, part: str) -> None:
+    place = FileIdentity(path)
+    file = path.with_name(path.name + part)
+    shutil.copy2(file, file.with_name("copy"))
+    file.with_name("copy").replace(file)
+
+    with pytest.raises(FileMoved, match="was replaced while it was open") as missed:
+        place.require()
+    assert missed.value.is_replaced
+
+
+@pytest.mark.usefixtures("journal")
+def test_a_folder_that_is_gone_takes_it_away(path: Path) -> None:
+    place = FileIdentity(path)
+    path.parent.rename(path.parent.with_name(f"{path.parent.name} away"))
+
+    with pytest.raises(FileMoved):
+        place.require()
+    path.parent.write_text("a file in its place")
+    with pytest.raises(FileMoved):
+        place.require()
+    path.parent.unlink()
+    path.parent.with_name(f"{path.parent.name} away").rename(path.parent)
+    place.require()

@@ -1,0 +1,185 @@
+"""Disks that fail and values that can't be stored: nothing is stored, and the caller gets an error."""
+
+from __future__ import annotations
+
+import pwd
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fakes.clock import VirtualClock
+from fakes.journal_rows import UNRECORDED, contents, intent_of, note_now, walk
+from faults.full_disk import full_disk
+from payme_plugin.ledger.errors import Unavailable
+from payme_plugin.ledger.journal import FILE_NAME, Journal
+from payme_plugin.ledger.rows import Event, StoredResult
+from payme_plugin.ledger.states import EventKind, PaymentState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from payme_plugin.ledger.rows import Intent, PaymentRow
+
+pytestmark = pytest.mark.floor
+
+BEYOND = 2**63
+
+
+def _open(path: Path) -> Journal:
+    return Journal(path, host_identity="till-1", clock=VirtualClock())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda journal, row: journal.add_intent(intent_of("p2"), "another"),
+        lambda journal, row: journal.move(row, PaymentState.PAID, "4"),
+        lambda journal, row: journal.move(row, PaymentState.UNKNOWN, "over", cancellation=UNRECORDED),
+        lambda journal, row: journal.take_over(row, "process-2", "again"),
+        lambda journal, row: note_now(journal, "p1", [Event(at_ms=1, kind=EventKind.NOTE, text="a note")]),
+    ],
+    ids=["intent", "paid", "unknown", "take-over", "notes"],
+)
+def test_on_a_full_disk_nothing_is_stored_and_with_room_again_everything_is(
+    journal: Journal, change: Callable[[Journal, PaymentRow], object]
+) -> None:
+    row = walk(journal, PaymentState.PAYING)
+    held = contents(journal)
+
+    with full_disk(), pytest.raises(Unavailable):
+        change(journal, row)
+
+    assert contents(journal) == held
+    change(journal, row)
+    assert contents(journal) != held
+
+
+def test_on_a_full_disk_what_was_stored_can_be_read(journal: Journal) -> None:
+    walk(journal, PaymentState.UNKNOWN)
+
+    with full_disk():
+        assert journal.payment("p1").state is PaymentState.UNKNOWN
+        assert len(journal.live_cancellations()) == 1
+
+
+def test_a_new_journal_on_a_full_disk_is_refused_and_made_once_there_is_room(path: Path) -> None:
+    with full_disk(), pytest.raises(Unavailable):
+        _open(path)
+
+    journal = _open(path)
+    assert journal.payments() == []
+    journal.close()
+
+
+def test_a_folder_that_takes_no_files_is_refused() -> None:
+    # The kernel's own folder takes none from anybody, whatever rights the tests run with.
+    with pytest.raises(Unavailable):
+        _open(Path("/proc") / FILE_NAME)
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "payme").write_text("not a folder")
+
+    with pytest.raises(Unavailable):
+        _open(tmp_path / "payme" / FILE_NAME)
+
+
+_AS_AN_ORDINARY_USER = """
+import os, sys
+from pathlib import Path
+from payme_plugin.clock import SystemClock
+from payme_plugin.ledger.errors import JournalError
+from payme_plugin.ledger.journal import Journal
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(int(sys.argv[3]))
+    os.setuid(int(sys.argv[2]))
+try:
+    Journal(Path(sys.argv[1]), host_identity="till-1", clock=SystemClock()).close()
+except JournalError as error:
+    print(type(error).__name__)
+else:
+    print("opened")
+"""
+
+
+@pytest.mark.parametrize("with_journal", [False, True], ids=["empty", "with-journal"])
+def test_a_read_only_folder_is_refused(with_journal: bool) -> None:
+    nobody = pwd.getpwnam("nobody")
+    # Beside pytest's own folders, which are closed to other users.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if with_journal:
+            _open(folder / FILE_NAME).close()
+            (folder / FILE_NAME).chmod(0o444)
+        folder.chmod(0o555)
+
+        run = subprocess.run(  # noqa: S603 - our own script
+            [
+                sys.executable,
+                "-c",
+                _AS_AN_ORDINARY_USER,
+                str(folder / FILE_NAME),
+                str(nobody.pw_uid),
+                str(nobody.pw_gid),
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        folder.chmod(0o755)
+
+    assert run.stdout.split() == ["Unavailable"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda intent: replace(intent, payment_id="p\ud800"),
+        lambda intent: replace(intent, till="till \udfff"),
+        lambda intent: replace(intent, amount=BEYOND),
+        lambda intent: replace(intent, shift=BEYOND),
+        lambda intent: replace(intent, number=-BEYOND - 1),
+        lambda intent: replace(intent, amount=0),
+        lambda intent: replace(intent, amount=-1),
+    ],
+    ids=["half-sign-id", "half-sign-till", "amount", "shift", "number", "zero", "negative"],
+)
+def test_what_a_row_can_not_hold_is_refused_whole(journal: Journal, change: Callable[[Intent], Intent]) -> None:
+    with pytest.raises(Unavailable):
+        journal.add_intent(change(intent_of()), "begun")
+
+    assert journal.payments() == []
+    journal.add_intent(intent_of(), "the journal goes on")
+
+
+def test_half_signs_in_a_verdict_or_a_note_are_refused_whole(journal: Journal) -> None:
+    row = walk(journal, PaymentState.PAYING)
+    held = contents(journal)
+
+    with pytest.raises(Unavailable):
+        journal.move(row, PaymentState.REFUSED, "no", result=StoredResult(message="\ud83d"), cancellation=UNRECORDED)
+    with pytest.raises(Unavailable):
+        note_now(
+            journal,
+            "p1",
+            [Event(at_ms=1, kind=EventKind.NOTE, text="sound"), Event(at_ms=2, kind=EventKind.NOTE, text="\udc00")],
+        )
+    with pytest.raises(Unavailable):
+        journal.find("\ud800")
+
+    assert contents(journal) == held
+
+
+def test_the_largest_values_are_held(journal: Journal) -> None:
+    largest = replace(intent_of(), amount=BEYOND - 1, shift=BEYOND - 1, number=-BEYOND)
+
+    row = journal.add_intent(largest, "begun")
+
+    assert (row.amount, row.shift, row.number) == (BEYOND - 1, BEYOND - 1, -BEYOND)

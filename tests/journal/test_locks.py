@@ -1,0 +1,164 @@
+"""The locks of a journal: held while their process lives, free when that ends, however it ends."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from faults import journal_rival
+from payme_plugin.ledger.errors import Unavailable
+from payme_plugin.ledger.locks import LEADER, USERS, LeaderLock, Leases
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.floor
+
+_SCRIPT = Path(journal_rival.__file__)
+
+
+@contextmanager
+def _leader(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run a process that leads in a folder until its input ends."""
+    with subprocess.Popen(  # noqa: S603 - our own script
+        [sys.executable, str(_SCRIPT), "lead", str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+def test_a_byte_has_one_holder_and_every_byte_its_own(tmp_path: Path) -> None:
+    leases = Leases(tmp_path)
+
+    with leases.try_acquire(7) as first, leases.try_acquire(7) as again, leases.try_acquire(8) as another:
+        assert (first, again, another) == (True, False, True)
+    with leases.try_acquire(7) as later:
+        assert later
+
+
+def test_the_holder_of_a_byte_is_the_process_that_has_it_locked(tmp_path: Path) -> None:
+    leases = Leases(tmp_path)
+    assert leases.holder(LEADER) is None
+    with _leader(tmp_path) as leader, leases.try_acquire(7) as is_ours, leases.try_acquire(LEADER) as leads:
+        assert (is_ours, leads) == (True, False)
+        assert (leases.holder(LEADER), leases.holder(7), leases.holder(8)) == (leader.pid, os.getpid(), None)
+    assert leases.holder(LEADER) is None
+
+
+def test_a_shared_byte_has_many_holders_and_no_other_beside_them(tmp_path: Path) -> None:
+    leases = Leases(tmp_path)
+
+    with (
+        leases.try_acquire(USERS, shared=True) as first,
+        leases.try_acquire(USERS, shared=True) as second,
+        leases.try_acquire(USERS) as alone,
+    ):
+        assert (first, second, alone) == (True, True, False)
+    with leases.try_acquire(USERS) as alone, leases.try_acquire(USERS, shared=True) as first:
+        assert (alone, first) == (True, False)
+
+
+def test_a_process_holds_its_lock_until_it_is_killed(tmp_path: Path) -> None:
+    with _leader(tmp_path) as child:
+        with Leases(tmp_path).try_acquire(LEADER) as is_ours:
+            assert not is_ours
+
+        child.kill()
+        child.wait(timeout=60)
+
+        with Leases(tmp_path).try_acquire(LEADER) as is_ours:
+            assert is_ours
+
+
+def test_the_file_of_the_locks_is_for_its_owner_alone(tmp_path: Path) -> None:
+    with Leases(tmp_path).try_acquire(LEADER):
+        (file,) = tmp_path.iterdir()
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_folder_that_takes_no_files_is_unwritable() -> None:
+    with pytest.raises(Unavailable), Leases(Path("/proc")).try_acquire(LEADER):
+        pass
+
+
+def test_a_file_system_without_locks_is_unusable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(fcntl, "fcntl", no_locks)
+    with pytest.raises(Unavailable), Leases(tmp_path).try_acquire(LEADER):
+        pass
+
+
+def test_one_is_the_leader_until_it_releases_the_lock(tmp_path: Path) -> None:
+    first, second, leases = LeaderLock(), LeaderLock(), Leases(tmp_path)
+
+    assert [first.acquire(leases), first.acquire(leases), second.acquire(leases)] == [True, True, False]
+    assert (first.is_leader, second.is_leader) == (True, False)
+    first.release()
+    assert second.acquire(leases)
+    assert (first.is_leader, second.is_leader) == (False, True)
+    second.release()
+
+
+def test_who_released_the_leaders_lock_never_becomes_the_leader_again(tmp_path: Path) -> None:
+    lock, leases = LeaderLock(), Leases(tmp_path)
+    lock.release()
+
+    with pytest.raises(Unavailable, match="the till has stopped"):
+        lock.acquire(leases)
+
+    another = LeaderLock()
+    assert another.acquire(leases)
+    another.release()
+
+
+_FORKS = """
+import os, sys
+from pathlib import Path
+from payme_plugin.ledger.locks import Leases
+
+def is_free():
+    with leases.try_acquire(7) as is_ours:
+        return is_ours
+
+leases, (end, let_end) = Leases(Path(sys.argv[1])), os.pipe()
+try:
+    with leases.try_acquire(7):
+        if os.fork() == 0:
+            os.read(end, 1)
+            os._exit(0)
+        leaves_the_block = os.fork()
+        if leaves_the_block == 0:
+            raise SystemExit
+        os.waitpid(leaves_the_block, 0)
+        print(is_free())
+finally:
+    if leaves_the_block:
+        print(is_free())
+        os.write(let_end, b".")
+"""
+
+
+def test_a_child_forked_while_a_lease_was_held_neither_releases_it_nor_keeps_it(tmp_path: Path) -> None:
+    run = subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, "-c", _FORKS, str(tmp_path)], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert run.stdout.split() == ["False", "True"]

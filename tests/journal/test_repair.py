@@ -1,0 +1,488 @@
+"""The repair of a damaged journal: what can be read is saved, the damaged file is kept, a sound one is not changed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from fakes.clock import VirtualClock
+from fakes.journal_rows import contents, intent_of, walk
+from faults.full_disk import full_disk
+from payme_plugin.ledger.cancellations import Cancellations
+from payme_plugin.ledger.errors import Damaged, ForeignJournal, InUse, TooNew, Unavailable
+from payme_plugin.ledger.journal import FILE_NAME, Journal
+from payme_plugin.ledger.locks import LEADER, USERS, Leases
+from payme_plugin.ledger.reader import JournalReader
+from payme_plugin.ledger.repair import _MARKER, Repaired, fault_in, repair
+from payme_plugin.ledger.schema import SCHEMA_VERSION
+from payme_plugin.ledger.states import End, PaymentState
+
+pytestmark = pytest.mark.floor
+
+ROOT = Path(__file__).parents[2]
+CUT = ROOT / "tests" / "support" / "faults" / "repair_cut.py"
+PAGE = 4096
+PAYMENTS = 240
+STATES = (PaymentState.RECORDED, PaymentState.UNKNOWN, PaymentState.PAYING)
+TABLES = ("payment", "event", "cancellation", "fiscal_link")
+
+Rows = dict[str, list[tuple[object, ...]]]
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A sound journal of some pages: its bytes, its rows, and the first page of each table and index."""
+
+    content: bytes
+    rows: Rows
+    roots: dict[str, int]
+
+    @property
+    def pages(self) -> int:
+        return len(self.content) // PAGE
+
+    def without(self, page: int, filling: bytes = b"\xff") -> bytes:
+        """Return the bytes with a page that holds rubbish; pages count from 1."""
+        return self.content[: (page - 1) * PAGE] + filling * PAGE + self.content[page * PAGE :]
+
+
+def open_journal(path: Path) -> Journal:
+    return Journal(path, host_identity="till-1", clock=VirtualClock())
+
+
+@pytest.fixture(scope="module")
+def sound_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sound") / FILE_NAME
+    journal = open_journal(path)
+    for number in range(PAYMENTS):
+        walk(journal, STATES[number % len(STATES)], f"p{number}")
+    journal.close()
+    return path
+
+
+@pytest.fixture(scope="module")
+def sound(sound_file: Path) -> Sound:
+    reader = JournalReader.open_read_only(sound_file)
+    assert reader is not None
+    rows = contents(reader)
+    reader.close()
+    with closing(sqlite3.connect(sound_file)) as connection:
+        roots = dict(connection.execute("SELECT name, rootpage FROM sqlite_master").fetchall())
+    return Sound(sound_file.read_bytes(), rows, roots)
+
+
+def repaired(path: Path, content: bytes) -> tuple[Repaired, Rows]:
+    """Repair ``content``; return what came of it and the rows of the new journal, which is sound and takes payments."""
+    path.write_bytes(content)
+    outcome = repair(path, "till-1", "now")
+    assert outcome is not None
+    assert fault_in(path) is None
+    assert outcome.set_aside.read_bytes() == content
+    assert sorted(file.name for file in path.parent.iterdir()) == [path.name, f"{path.name}.damaged-now", "leases"]
+    assert path.stat().st_mode & 0o777 == 0o600
+    journal = open_journal(path)
+    rows = contents(journal)
+    journal.require_host("till-1")
+    walk(journal, PaymentState.RECORDED, "after")
+    journal.close()
+    return outcome, rows
+
+
+def lost(sound: Sound, rows: Rows) -> dict[str, int]:
+    return {table: count for table in TABLES if (count := len(set(sound.rows[table]) - set(rows[table])))}
+
+
+def test_a_sound_journal_is_left_as_it_is(path: Path, sound: Sound) -> None:
+    path.write_bytes(sound.content)
+    before = path.stat()
+
+    assert repair(path, "till-1", "now") is None
+    assert path.read_bytes() == sound.content
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+
+
+def test_a_sound_journal_with_a_log_of_a_power_cut_is_left_as_it_is(path: Path, journal: Journal) -> None:
+    walk(journal, PaymentState.PAID)
+    folder = path.parent / "copied"
+    folder.mkdir()
+    for part in ("", "-wal", "-shm"):
+        (folder / f"{path.name}{part}").write_bytes(Path(f"{path}{part}").read_bytes())
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+
+    assert repair(folder / path.name, "till-1", "now") is None
+    assert {file.name: file.read_bytes() for file in folder.iterdir() if file.name != "leases"} == before
+
+
+@pytest.mark.parametrize(
+    "index", ["payment_of_sale", "payment_by_age", "sqlite_autoindex_payment_1", "one_live_cancellation"]
+)
+def test_with_a_damaged_index_every_row_is_saved(path: Path, sound: Sound, index: str) -> None:
+    outcome, rows = repaired(path, sound.without(sound.roots[index]))
+
+    assert rows == sound.rows
+    assert outcome.copied == {table: len(found) for table, found in sound.rows.items()} | {"about": 1}
+    assert outcome.unreadable == 0
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_with_the_root_of_a_table_damaged_the_other_tables_are_saved(path: Path, sound: Sound, table: str) -> None:
+    outcome, rows = repaired(path, sound.without(sound.roots[table]))
+
+    assert lost(sound, rows).keys() <= {table}
+    assert outcome.unreadable == 1
+    live = {row[1] for row in sound.rows["cancellation"]}
+    assert {row[1] for row in rows["cancellation"]} == live
+    assert live <= {row[0] for row in rows["payment"]}
+
+
+@pytest.mark.parametrize("filling", [b"\0", b"\xff", b"payme"[:1]], ids=["zeroes", "ones", "letters"])
+def test_without_its_first_page_nothing_of_a_file_is_read(path: Path, sound: Sound, filling: bytes) -> None:
+    outcome, rows = repaired(path, sound.without(1, filling))
+
+    assert not any(outcome.copied.values())
+    assert rows["payment"] == []
+    assert (outcome.fault, outcome.unreadable) == ("file is not a database", len(TABLES))
+
+
+def test_with_a_damaged_page_in_the_middle_the_other_rows_are_saved(path: Path, sound: Sound) -> None:
+    for page in range(max(sound.roots.values()) + 1, sound.pages + 1, 3):
+        folder = path.parent / str(page)
+        folder.mkdir()
+        outcome, rows = repaired(folder / path.name, sound.without(page))
+
+        gone = lost(sound, rows)
+        assert len(gone) <= 1, "a page holds rows of one table"
+        assert sum(gone.values()) <= 120
+        assert bool(gone or outcome.queued_again) is (outcome.unreadable > 0)
+        known = {row[0] for row in sound.rows["payment"]}
+        assert {row[0] for row in rows["payment"]} <= known
+
+
+def test_a_file_that_was_cut_short_gives_what_is_left_of_it(path: Path, sound: Sound) -> None:
+    _, rows = repaired(path, sound.content[: len(sound.content) * 2 // 3 + 777])
+
+    gone = lost(sound, rows)
+    assert 0 < gone["event"] < len(sound.rows["event"])
+    assert 0 < gone["payment"] < PAYMENTS
+
+
+@pytest.mark.parametrize(
+    "content", [b"this is no database" * 1000, b"\0" * 9 * PAGE, b"short"], ids=["text", "zeroes", "short"]
+)
+def test_a_file_that_is_not_a_database_is_replaced_by_an_empty_journal(path: Path, content: bytes) -> None:
+    outcome, rows = repaired(path, content)
+
+    assert not any(outcome.copied.values())
+    assert rows["payment"] == []
+
+
+def test_another_programs_database_is_kept_beside_the_new_journal(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE photo (name TEXT)")
+    outcome, _ = repaired(path, path.read_bytes())
+
+    assert "another program's" in outcome.fault
+
+
+@pytest.mark.parametrize("table", ["payment", "event", "cancellation", "fiscal_link", "about", "code"])
+@pytest.mark.parametrize("turned", [b"Z", b"\x80"], ids=["another letter", "no letter"])
+def test_with_a_column_renamed_by_a_turned_bit_nothing_is_read(
+    path: Path, sound: Sound, table: str, turned: bytes
+) -> None:
+    at = sound.content.index(f"CREATE TABLE {table} (".encode()) + len(f"CREATE TABLE {table} (\n    ")
+    outcome, rows = repaired(path, sound.content[:at] + turned + sound.content[at + 1 :])
+
+    assert not any(outcome.copied.values())
+    assert rows["payment"] == []
+    assert outcome.unreadable == len(TABLES)
+
+
+@pytest.mark.parametrize("turned", [b"CHECK (jind IN", b"CHECK (kind IO", b"CHECK (kind IN ('uransition'"])
+def test_a_bit_that_turned_in_a_rule_of_a_table_is_a_fault_and_the_new_journal_takes_payments(
+    path: Path, sound: Sound, turned: bytes
+) -> None:
+    rule = b"CHECK (kind IN ('transition'"[: len(turned)]
+    assert rule in sound.content
+    repaired(path, sound.content.replace(rule, turned))
+
+    assert fault_in(path) is None
+    with closing(Journal(path, host_identity="till-1", clock=VirtualClock())) as journal:
+        assert journal.add_intent(intent_of("p-new", number=99), "a new one").payment_id == "p-new"
+
+
+@settings(max_examples=30 * settings().max_examples // 100)
+@given(damage=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=600)), min_size=1))
+def test_whatever_is_damaged_the_new_journal_is_sound_and_nothing_is_invented(
+    tmp_path_factory: pytest.TempPathFactory, sound_file: Path, damage: list[tuple[float, bytes]]
+) -> None:
+    sound = sound_file.read_bytes()
+    content = bytearray(sound)
+    for where, rubbish in damage:
+        at = int(where * len(sound))
+        content[at : at + len(rubbish)] = rubbish
+    assume(not content.startswith(_MARKER))  # it says that a repair was cut off, and where the damaged file is
+    path = tmp_path_factory.mktemp("any") / FILE_NAME
+    path.write_bytes(content[: len(sound)])
+    outcome = repair(path, "till-1", "now")
+
+    assert fault_in(path) is None
+    if outcome is not None:
+        assert outcome.set_aside.read_bytes() == content[: len(sound)]
+    journal = open_journal(path)
+    assert {row.state for row in journal.payments()} <= set(PaymentState)
+    journal.live_cancellations()
+    journal.close()
+
+
+def invalid(path: Path, sound: Sound, *changes: tuple[str, str, str | bytes, str]) -> None:
+    """Put a journal there in which some texts are no longer what was written."""
+    path.write_bytes(sound.content)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        for table, column, value, where in changes:
+            connection.execute("PRAGMA ignore_check_constraints = ON")
+            connection.execute(f"UPDATE {table} SET {column} = CAST(? AS TEXT) WHERE {where}", (value,))  # noqa: S608 - our own names
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("payment", "message", b"\xd0"),
+        ("event", "after", "lost"),
+        ("event", "text", b"\xff\xfe"),
+    ],
+)
+def test_a_row_that_is_invalid_is_a_fault_and_is_left_out(
+    path: Path, sound: Sound, table: str, column: str, value: str | bytes
+) -> None:
+    invalid(path, sound, (table, column, value, "rowid = 7"))
+    outcome = repair(path, "till-1", "now")
+
+    assert outcome is not None
+    assert outcome.fault == f"a row of {table} is invalid"
+    assert (outcome.unreadable, outcome.copied[table]) == (1, len(sound.rows[table]) - 1)
+
+
+def test_an_invalid_state_is_taken_from_the_events_of_the_payment(path: Path, sound: Sound) -> None:
+    invalid(path, sound, ("payment", "state", "paie", "rowid % 3 = 0"))
+    outcome = repair(path, "till-1", "now")
+
+    assert outcome is not None
+    assert outcome.fault == "a row of payment is invalid"
+    assert outcome.unreadable == PAYMENTS // 3
+    assert outcome.copied["payment"] == PAYMENTS
+    journal = open_journal(path)
+    assert set(contents(journal)["payment"]) == set(sound.rows["payment"])
+    journal.close()
+
+
+def test_no_state_is_taken_from_events_that_are_not_complete(path: Path, sound: Sound) -> None:
+    invalid(path, sound, ("payment", "state", "paie", "payment_id = 'p6'"), ("event", "after", "lost", "rowid = 1"))
+    outcome = repair(path, "till-1", "now")
+
+    assert outcome is not None
+    assert (outcome.unreadable, outcome.copied["payment"]) == (2, PAYMENTS - 1)
+
+
+def test_a_live_cancellation_whose_payment_is_gone_can_still_be_ended(path: Path, sound: Sound) -> None:
+    path.write_bytes(sound.content)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("DELETE FROM payment WHERE payment_id = 'p1'")
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        connection.execute("UPDATE payment SET state = 'x' WHERE payment_id = 'p0'")
+    assert repair(path, "till-1", "now") is not None
+
+    journal = open_journal(path)
+    rebuilt = journal.payment("p1")
+    assert (rebuilt.state, rebuilt.receipt_id, rebuilt.amount) == (PaymentState.REVERSING, "receipt-of-p1", 1_500_000)
+    rows = Cancellations(journal)
+    rows.end(rows.live_of("p1"), End.CANCELLED, "Payme says cancelled (50)")
+    assert journal.payment("p1").state is PaymentState.REVERSED
+    assert [event.text for event in journal.events("p1")][-1] == "Payme says cancelled (50)"
+    journal.close()
+
+
+def test_commits_that_wait_in_the_log_are_saved_with_the_rest(path: Path, tmp_path: Path) -> None:
+    source = tmp_path / "live"
+    source.mkdir()
+    journal = open_journal(source / FILE_NAME)
+    for number in range(60):
+        walk(journal, PaymentState.UNKNOWN, f"p{number}")
+    with journal.reading() as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    walk(journal, PaymentState.UNKNOWN, "late")
+    content = bytearray((source / FILE_NAME).read_bytes())
+    log = (source / f"{FILE_NAME}-wal").read_bytes()
+    journal.close()
+    Path(f"{path}-wal").write_bytes(log)
+    page = 20
+    content[(page - 1) * PAGE : page * PAGE] = b"\xff" * PAGE
+    path.write_bytes(content)
+    outcome = repair(path, "till-1", "now")
+
+    assert outcome is not None
+    kept = Path(f"{outcome.set_aside}-wal")
+    assert kept.read_bytes() == log
+    assert not Path(f"{path}-wal").exists()
+    journal = open_journal(path)
+    assert journal.find("late") is not None
+    journal.close()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Whose it is, and who is at work
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def unchanged(path: Path, content: bytes) -> bool:
+    return path.read_bytes() == content and not list(path.parent.glob(f"{path.name}.*"))
+
+
+def test_another_tills_journal_is_left_as_it_is(path: Path, sound: Sound) -> None:
+    content = sound.without(sound.roots["payment_by_age"])
+    path.write_bytes(content)
+
+    with pytest.raises(ForeignJournal, match="belongs to till 'till-1', this is 'till-2'"):
+        repair(path, "till-2", "now")
+    assert unchanged(path, content)
+
+
+def test_a_journal_that_does_not_name_its_till_is_repaired_only_if_the_caller_is_certain(
+    path: Path, sound: Sound
+) -> None:
+    content = sound.without(sound.roots["about"])
+    path.write_bytes(content)
+    with pytest.raises(ForeignJournal, match="does not name the till"):
+        repair(path, "till-1", "now", is_certain=False)
+    assert unchanged(path, content)
+
+    _, rows = repaired(path, content)
+    assert lost(sound, rows) == {}
+
+
+def test_a_newer_journal_is_left_to_its_own_version(path: Path, sound: Sound) -> None:
+    path.write_bytes(sound.content)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    content = path.read_bytes()
+
+    with pytest.raises(TooNew):
+        repair(path, "till-1", "now")
+    assert unchanged(path, content)
+
+
+def test_beside_a_process_that_has_it_open_nothing_is_repaired(path: Path, sound: Sound) -> None:
+    content = sound.without(sound.roots["payment_by_age"])
+    path.write_bytes(content)
+
+    with Leases(path.parent).try_acquire(USERS, shared=True), pytest.raises(InUse):
+        repair(path, "till-1", "now")
+    assert unchanged(path, content)
+    assert repair(path, "till-1", "now") is not None
+
+
+def test_beside_the_leader_nothing_is_repaired(path: Path, sound: Sound) -> None:
+    content = sound.without(sound.roots["payment_by_age"])
+    path.write_bytes(content)
+
+    with Leases(path.parent).try_acquire(LEADER), pytest.raises(InUse):
+        repair(path, "till-1", "now")
+    assert unchanged(path, content)
+
+
+def test_beside_any_process_that_has_the_file_open_nothing_is_repaired(path: Path, sound: Sound) -> None:
+    content = sound.without(sound.roots["payment_by_age"])
+    path.write_bytes(content)
+    script = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT count(*) FROM about').fetchone();"
+        "print('open', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(  # noqa: S603 - our own script
+        [sys.executable, "-c", script, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(InUse):
+            repair(path, "till-1", "now")
+        assert path.read_bytes() == content
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Disks and power cuts
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_on_a_full_disk_the_damaged_journal_stays_and_nothing_is_left_beside_it(path: Path, sound: Sound) -> None:
+    content = sound.without(sound.roots["payment_by_age"])
+    path.write_bytes(content)
+
+    with full_disk(), pytest.raises(Unavailable):
+        repair(path, "till-1", "now")
+    assert unchanged(path, content)
+    assert repair(path, "till-1", "now") is not None
+
+
+def test_nothing_that_was_set_aside_before_is_overwritten(path: Path, sound: Sound) -> None:
+    content = sound.without(sound.roots["payment_by_age"])
+    repaired(path, content)
+    path.write_bytes(content)
+
+    with pytest.raises(Unavailable, match="already exists"):
+        repair(path, "till-1", "now")
+    assert path.read_bytes() == content
+    assert path.with_name(f"{path.name}.damaged-now").read_bytes() == content
+
+
+def cut(path: Path, step: int) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, str(CUT), str(path), "till-1", str(step)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+def test_a_power_cut_at_any_step_leaves_a_journal_that_is_whole_or_that_nobody_can_use(
+    path: Path, sound: Sound
+) -> None:
+    damaged = sound.without(sound.roots["payment_by_age"])
+    folder = path.parent / "whole"
+    folder.mkdir()
+    (folder / path.name).write_bytes(damaged)
+    (folder / f"{path.name}-wal").write_bytes(b"\0" * 64)
+    steps = int(cut(folder / path.name, 0).stdout)
+    assert steps >= 7
+    for step in range(1, steps + 1):
+        folder = path.parent / str(step)
+        folder.mkdir()
+        journal = folder / path.name
+        journal.write_bytes(damaged)
+        Path(f"{journal}-wal").write_bytes(b"\0" * 64)
+        assert cut(journal, step).returncode == -9, step
+
+        assert journal.exists(), "a till that finds none begins a new one"
+        if fault_in(journal) is not None:
+            if journal.read_bytes() != damaged:
+                with pytest.raises(Damaged):
+                    open_journal(journal)
+            assert repair(journal, "till-1", "again") is not None
+        kept = [file for file in folder.glob("*.damaged-*") if not file.name.endswith(("-wal", "-shm"))]
+        assert hashlib.sha256(damaged).digest() in {hashlib.sha256(file.read_bytes()).digest() for file in kept}
+        assert not [file for file in folder.iterdir() if ".repaired-" in file.name or ".mark-" in file.name]
+        reader = JournalReader.open_read_only(journal)
+        assert reader is not None
+        assert contents(reader) == sound.rows
+        reader.close()

@@ -1,0 +1,593 @@
+"""The repair of a damaged journal loses no cancellation: whatever was invalid, money that is owed has one live row."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from fakes.clock import VirtualClock
+from fakes.journal_rows import UNRECORDED, contents, walk
+from payme_plugin.ledger.cancellations import Cancellations
+from payme_plugin.ledger.journal import FILE_NAME, Journal
+from payme_plugin.ledger.repair import Repaired, fault_in, repair
+from payme_plugin.ledger.rows import NewCancellation
+from payme_plugin.ledger.states import Cause, End, Hold, PaymentState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from payme_plugin.ledger.rows import CancellationRow, PaymentRow
+
+pytestmark = pytest.mark.floor
+
+PAGE = 4096
+REFUND = NewCancellation(cause=Cause.REFUND, request_id="refund-1")
+CANCEL = NewCancellation(cause=Cause.CANCEL)
+ERROR = "receipts.check: no usable answer"
+COLUMNS = (
+    "cancellation_id",
+    "payment_id",
+    "receipt_id",
+    "amount",
+    "pos_id",
+    "url",
+    "cause",
+    "request_id",
+    "created_at",
+    "due_at",
+    "offered_at",
+    "begun_at",
+    "is_queued",
+    "held",
+    "confirmed_at",
+    "reopened_at",
+    "attempts",
+    "last_error",
+    "ended_at",
+    "ended_as",
+    "closed_reason",
+)
+INVALID_VALUES: tuple[str | bytes | int | None, ...] = (b"\xee\xff", b"x\xd0", "rubbish", "", None, 7)
+
+
+def open_journal(path: Path) -> Journal:
+    return Journal(path, host_identity="till-1", clock=VirtualClock())
+
+
+def reversing(journal: Journal, payment_id: str, new: NewCancellation, reason: str) -> CancellationRow:
+    paid = walk(journal, PaymentState.RECORDED, payment_id)
+    journal.move(paid, PaymentState.REVERSING, reason, cancellation=new)
+    return Cancellations(journal).live_of(payment_id)
+
+
+def unknown(journal: Journal, payment_id: str) -> CancellationRow:
+    walk(journal, PaymentState.UNKNOWN, payment_id)
+    return Cancellations(journal).live_of(payment_id)
+
+
+def refunded(journal: Journal, payment_id: str) -> CancellationRow:
+    return reversing(journal, payment_id, REFUND, "the till asks for a refund")
+
+
+def cancelled(journal: Journal, payment_id: str) -> CancellationRow:
+    return reversing(journal, payment_id, CANCEL, "the till asks for a cancel")
+
+
+def given_up(journal: Journal, payment_id: str) -> CancellationRow:
+    return reversing(journal, payment_id, UNRECORDED, "the till does not have it and never will")
+
+
+OWING = (unknown, refunded, cancelled, given_up)
+
+
+def stepped(journal: Journal, row: CancellationRow, held: Hold | None = None) -> CancellationRow:
+    Cancellations(journal).postpone(row, 1000, ERROR, held=held)
+    return Cancellations(journal).live_of(row.payment_id)
+
+
+def withdraw(journal: Journal, row: CancellationRow) -> None:
+    """Let Payme refuse the only ``receipts.cancel`` of a row."""
+    Cancellations(journal).begin(row)
+    Cancellations(journal).withdraw(row, "error 5 is ignored, state 4 asked after it")
+
+
+def fill(journal: Journal) -> None:
+    """Store payments of every kind: ``owes-`` some money, ``done-`` with the end of a cancellation, ``free-`` none."""
+    rows = Cancellations(journal)
+    for number, make in enumerate(OWING):
+        make(journal, f"owes-{number}")
+        stepped(journal, make(journal, f"owes-{number}-stepped"))
+    rows.offer(rows.live_of("owes-0-stepped"), 1000)
+    stepped(journal, unknown(journal, "owes-held"), Hold.HOST)
+    twice = refunded(journal, "owes-twice")
+    withdraw(journal, twice)
+    journal._clock.sleep(1)  # the age of the payment's row shows that it was reversed once more
+    again = journal.payment("owes-twice")
+    journal.move(again, PaymentState.REVERSING, "the till asks for a cancel", cancellation=CANCEL)
+    rows.end(unknown(journal, "done-50"), End.CANCELLED, "cancelled (50)")
+    rows.end(refunded(journal, "done-reversed"), End.CANCELLED, "cancelled (50)")
+    rows.end(unknown(journal, "done-closed"), End.CLOSED, "paid (4)", closed_reason="settled")
+    rows.end(cancelled(journal, "done-closed-too"), End.CLOSED, "paid (4)", closed_reason="settled")
+    back = refunded(journal, "done-withdrawn")
+    withdraw(journal, back)
+    for state in (PaymentState.PAYING, PaymentState.PAID, PaymentState.RECORDED, PaymentState.INTENT):
+        walk(journal, state, f"free-{state.value}")
+    row = walk(journal, PaymentState.CREATED, "free-refused")
+    journal.move(row, PaymentState.REFUSED, "it can't have moved")
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("filled") / FILE_NAME
+    journal = open_journal(path)
+    fill(journal)
+    journal.close()
+    return path
+
+
+def corrupt(path: Path, table: str, column: str, value: str | bytes | int | None, where: str = "1") -> None:
+    """Put a value into a table that SQLite itself would not let in, as a bad disk does."""
+    text = "CAST(? AS TEXT)" if isinstance(value, bytes) else "?"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        (sql,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+        connection.execute("PRAGMA writable_schema = ON").fetchall()
+        loose = re.sub("(?<!IS) NOT NULL", "", sql.replace(") STRICT", ")"))
+        connection.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", (loose, table))
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        if column == "ended_at":
+            connection.execute("DROP INDEX one_live_cancellation")
+        connection.execute(f"UPDATE {table} SET {column} = {text} WHERE {where}", (value,))  # noqa: S608 - our own names
+        connection.execute("PRAGMA writable_schema = ON").fetchall()
+        connection.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", (sql, table))
+
+
+def empty_page(path: Path, table: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+    content = path.read_bytes()
+    path.write_bytes(content[: (root - 1) * PAGE] + b"\0" * PAGE + content[root * PAGE :])
+
+
+def break_row(path: Path, table: str, number: int) -> None:
+    """Give a row of a table of one page a length that can't be; ``number`` counts from 0."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+    content = bytearray(path.read_bytes())
+    page = (root - 1) * PAGE
+    assert content[page] == 0x0D, "a leaf"
+    place = page + 8 + 2 * number
+    row = page + int.from_bytes(content[place : place + 2], "big")
+    content[row : row + 3] = b"\xff\xff\x7f"
+    path.write_bytes(content)
+
+
+def repaired(path: Path) -> Repaired:
+    outcome = repair(path, "till-1", "now")
+    assert outcome is not None
+    assert fault_in(path) is None
+    return outcome
+
+
+def live_of(journal: Journal) -> dict[str, CancellationRow]:
+    rows = [*journal.live_cancellations(), *journal.confirming_cancellations()]
+    found = {row.payment_id: row for row in rows}
+    assert len(found) == len(rows), "never two"
+    return found
+
+
+@pytest.fixture
+def one(path: Path) -> Callable[[Callable[[Journal], object]], CancellationRow | None]:
+    def make(how: Callable[[Journal], object]) -> CancellationRow | None:
+        journal = open_journal(path)
+        how(journal)
+        row = next(iter(journal.live_cancellations()), None)
+        journal.close()
+        return row
+
+    return make
+
+
+def as_restored(row: CancellationRow) -> CancellationRow:
+    """Return a row without what only the lost one knew: it is due at once, and counts from the start."""
+    return replace(
+        row, due_at=row.created_at, attempts=0, offered_at=None, is_queued=True, last_error="", request_id=""
+    )
+
+
+def after_repair(path: Path) -> tuple[Repaired, CancellationRow, PaymentRow]:
+    outcome = repaired(path)
+    journal = open_journal(path)
+    (row,) = journal.live_cancellations()
+    payment = journal.payment(row.payment_id)
+    journal.close()
+    return outcome, row, payment
+
+
+def test_the_rows_on_both_sides_of_a_broken_one_are_saved(path: Path) -> None:
+    journal = open_journal(path)
+    for number in range(12):
+        unknown(journal, f"p{number}")
+    journal.close()
+    break_row(path, "payment", 3)
+
+    outcome = repaired(path)
+
+    assert outcome.copied["payment"] >= 9
+    journal = open_journal(path)
+    assert len(live_of(journal)) == 12
+    journal.close()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Whatever is invalid
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=150 * settings().max_examples // 100)
+@given(
+    column=st.sampled_from(COLUMNS),
+    number=st.integers(1, 17),
+    value=st.sampled_from(INVALID_VALUES),
+    corrupts=st.booleans(),
+)
+@example(column="last_error", number=1, value=b"\xee\xff", corrupts=False)
+def test_money_that_is_owed_has_one_live_row_and_other_money_has_none(
+    tmp_path_factory: pytest.TempPathFactory,
+    filled: Path,
+    column: str,
+    number: int,
+    value: str | bytes | int | None,
+    *,
+    corrupts: bool,
+) -> None:
+    path = tmp_path_factory.mktemp("invalid") / FILE_NAME
+    path.write_bytes(filled.read_bytes())
+    if corrupts:
+        if column == "cancellation_id":
+            value = 99
+        corrupt(path, "cancellation", column, value, f"cancellation_id = {number}")
+    else:
+        empty_page(path, "cancellation")
+    outcome = repair(path, "till-1", "now")
+    assert fault_in(path) is None
+
+    journal = open_journal(path)
+    live = live_of(journal)
+    payments = {row.payment_id: row for row in journal.payments()}
+    journal.close()
+    assert {name for name in payments if name.startswith("owes-")} == set(live)
+    for name, row in live.items():
+        payment = payments[name]
+        is_invalid = corrupts and row.cancellation_id == number
+        if not is_invalid or column not in {"receipt_id", "amount", "pos_id", "url"}:
+            assert (row.receipt_id, row.amount) == (payment.receipt_id, payment.amount)
+            assert (row.pos_id, row.url) == (payment.pos_id, payment.url)
+    if column != "cause" or not corrupts:
+        assert (live["owes-0"].cause, live["owes-1"].cause, live["owes-2"].cause, live["owes-3"].cause) == (
+            Cause.UNRECORDED, Cause.REFUND, Cause.CANCEL, Cause.UNRECORDED,
+        )  # fmt: skip
+    if column != "held" and not (outcome and outcome.queued_again):
+        assert live["owes-held"].held is Hold.HOST
+    if outcome is not None:
+        assert outcome.queued_again <= 1 if corrupts else outcome.queued_again == len(live)
+
+
+@settings(max_examples=60 * settings().max_examples // 100)
+@example(pages=[0.625], bits=[(0.9975111542810101, 0)])
+@given(
+    pages=st.lists(st.floats(0, 1, exclude_max=True), max_size=6),
+    bits=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 7)), max_size=60),
+)
+def test_whatever_is_damaged_nothing_owed_is_without_a_live_row(
+    tmp_path_factory: pytest.TempPathFactory, filled: Path, pages: list[float], bits: list[tuple[float, int]]
+) -> None:
+    content = bytearray(filled.read_bytes())
+    for where in pages:
+        first = int(where * len(content)) // PAGE * PAGE
+        content[first : first + PAGE] = b"\0" * PAGE
+    for where, bit in bits:
+        content[int(where * len(content))] ^= 1 << bit
+    path = tmp_path_factory.mktemp("damaged") / FILE_NAME
+    path.write_bytes(content)
+    repair(path, "till-1", "now")
+
+    assert fault_in(path) is None
+    journal = open_journal(path)
+    live = live_of(journal)
+    for payment in journal.payments():
+        is_owing = payment.state is PaymentState.REVERSING or (
+            payment.state.is_not_paid and payment.cancellation_queued
+        )
+        if payment.payment_id.startswith("owes-") and is_owing:
+            # A bit that turned in a receipt id or amount makes it another payment, but not one that is forgotten.
+            assert payment.payment_id in live
+    journal.close()
+
+
+@pytest.mark.parametrize("make", OWING)
+def test_a_second_repair_changes_nothing_of_what_the_first_one_queued(
+    path: Path,
+    one: Callable[[Callable[[Journal], object]], CancellationRow],
+    make: Callable[[Journal, str], CancellationRow],
+) -> None:
+    one(lambda journal: make(journal, "p1"))
+    empty_page(path, "cancellation")
+    outcome, first, _ = after_repair(path)
+    assert outcome.queued_again == 1
+    assert repair(path, "till-1", "later") is None
+    outcome.set_aside.unlink()
+    empty_page(path, "payment_by_age")
+    _, second, _ = after_repair(path)
+    assert second == first
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What is taken from where
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("column", ["last_error", "url", "pos_id", "receipt_id", "payment_id", "cause"])
+@pytest.mark.parametrize("make", OWING)
+def test_an_invalid_row_is_dropped_and_written_anew(
+    path: Path,
+    one: Callable[[Callable[[Journal], object]], CancellationRow],
+    make: Callable[[Journal, str], CancellationRow],
+    column: str,
+) -> None:
+    written = one(lambda journal: stepped(journal, make(journal, "p1")))
+    corrupt(path, "cancellation", column, b"\xee\xff")
+    outcome, row, _ = after_repair(path)
+
+    assert as_restored(row) == as_restored(written)
+    assert (row.due_at, row.attempts) == (written.created_at, 0)
+    assert row.is_queued, "the host may have got QUEUED, so it can't be withdrawn"
+    assert (outcome.copied["cancellation"], outcome.queued_again, outcome.unreadable) == (0, 1, 1)
+
+
+@pytest.mark.parametrize("make", OWING)
+def test_a_lost_row_is_restored_from_its_payment_with_an_event(
+    path: Path,
+    one: Callable[[Callable[[Journal], object]], CancellationRow],
+    make: Callable[[Journal, str], CancellationRow],
+) -> None:
+    written = one(lambda journal: make(journal, "p1"))
+    empty_page(path, "cancellation")
+    outcome, row, payment = after_repair(path)
+
+    assert as_restored(row) == as_restored(written)
+    assert row.is_queued, "the host may have got QUEUED, so it can't be withdrawn"
+    assert row.due_at <= payment.updated_at
+    assert (outcome.copied["cancellation"], outcome.queued_again) == (0, 1)
+    journal = open_journal(path)
+    assert journal.events("p1")[-1].text == f"cancellation: queued again by the repair, cause {written.cause.value}"
+    journal.close()
+
+
+def test_a_reversed_payment_whose_row_is_lost_is_confirming_again(path: Path) -> None:
+    journal = open_journal(path)
+    row = refunded(journal, "p1")
+    Cancellations(journal).confirm(row, "Payme says cancelled (50)")
+    reversed_at = journal.payment("p1").updated_at
+    journal.close()
+    empty_page(path, "cancellation")
+    repaired(path)
+
+    journal = open_journal(path)
+    (confirming,) = journal.confirming_cancellations()
+    assert (confirming.cause, confirming.confirmed_at) == (Cause.REFUND, reversed_at)
+    assert journal.payment("p1").state is PaymentState.REVERSED
+    journal.close()
+
+
+def test_a_lost_row_that_an_acknowledgement_did_not_end_had_begun(
+    path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
+) -> None:
+    def begin_and_acknowledge(journal: Journal) -> None:
+        paid = walk(journal, PaymentState.PAID, "p1")
+        journal.move(paid, PaymentState.REVERSING, "the till does not have it", cancellation=UNRECORDED)
+        Cancellations(journal).begin(Cancellations(journal).live_of("p1"))
+        journal.acknowledge(journal.payment("p1"))
+
+    one(begin_and_acknowledge)
+    empty_page(path, "cancellation")
+    _, row, payment = after_repair(path)
+
+    assert (row.cause, row.begun_at) == (Cause.UNRECORDED, payment.acknowledged_at)
+
+
+def test_an_invalid_cause_is_taken_from_the_events(
+    path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
+) -> None:
+    written = one(lambda journal: stepped(journal, refunded(journal, "p1")))
+    corrupt(path, "cancellation", "cause", "refumd")
+    _, row, _ = after_repair(path)
+
+    assert as_restored(row) == as_restored(written)
+
+
+def test_the_event_that_names_the_cause_is_enough(
+    path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
+) -> None:
+    one(lambda journal: reversing(journal, "p1", REFUND, "in unknown words"))
+    empty_page(path, "cancellation")
+
+    assert after_repair(path)[1].cause is Cause.REFUND
+
+
+@pytest.mark.parametrize(
+    ("make", "is_closed", "cause"),
+    [
+        (unknown, False, Cause.UNRECORDED),
+        (cancelled, False, Cause.CANCEL),
+        (refunded, True, Cause.REFUND),
+        (given_up, False, Cause.CANCEL),
+    ],
+)
+def test_without_any_sign_of_the_cause_the_cancellation_goes_on(
+    path: Path,
+    one: Callable[[Callable[[Journal], object]], CancellationRow],
+    make: Callable[[Journal, str], CancellationRow],
+    is_closed: bool,
+    cause: Cause,
+) -> None:
+    def owe(journal: Journal) -> None:
+        make(journal, "p1")
+        if is_closed:
+            journal.acknowledge(journal.payment("p1"), closed_at=5)
+
+    one(owe)
+    empty_page(path, "event")
+    empty_page(path, "cancellation")
+
+    assert after_repair(path)[1].cause is cause
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What had ended
+# ---------------------------------------------------------------------------------------------------------------------
+
+ENDINGS = ((End.CANCELLED, None), (End.CLOSED, "settled"), (End.CANCELLED, "settled"))
+
+
+@pytest.mark.parametrize(("ended_as", "reason"), ENDINGS)
+@pytest.mark.parametrize("lost", ["cancellation", "event"])
+@pytest.mark.parametrize("make", OWING)
+def test_the_row_or_the_events_show_that_a_cancellation_ended(
+    path: Path,
+    one: Callable[[Callable[[Journal], object]], CancellationRow | None],
+    make: Callable[[Journal, str], CancellationRow],
+    ended_as: End,
+    reason: str | None,
+    lost: str,
+) -> None:
+    one(lambda journal: Cancellations(journal).end(make(journal, "p1"), ended_as, "4", closed_reason=reason))
+    empty_page(path, lost)
+    came = repaired(path)
+
+    journal = open_journal(path)
+    assert journal.live_cancellations() == []
+    assert came.queued_again == 0
+    journal.close()
+
+
+@pytest.mark.parametrize("column", ["last_error", "cause", "ended_as", "closed_reason", "url", "ended_at"])
+def test_an_invalid_row_that_had_ended_stays_ended_because_of_its_event(
+    path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow | None], column: str
+) -> None:
+    one(lambda journal: Cancellations(journal).end(unknown(journal, "p1"), End.CLOSED, "4", closed_reason="settled"))
+    corrupt(path, "cancellation", column, None if column == "ended_at" else b"\xee\xff")
+    repaired(path)
+
+    journal = open_journal(path)
+    assert live_of(journal) == {}
+    journal.close()
+
+
+def test_an_invalid_row_that_had_ended_does_not_become_the_latest(
+    path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
+) -> None:
+    def twice(journal: Journal) -> None:
+        withdraw(journal, refunded(journal, "p1"))
+        journal.move(journal.payment("p1"), PaymentState.REVERSING, "the till asks for a cancel", cancellation=CANCEL)
+
+    written = one(twice)
+    corrupt(path, "cancellation", "url", b"\xee\xff", "ended_at IS NOT NULL")
+    outcome, row, _ = after_repair(path)
+
+    assert (row, outcome.queued_again) == (written, 0)
+    journal = open_journal(path)
+    assert Cancellations(journal).latest_of("p1") == written
+    journal.close()
+
+
+def test_rows_that_are_read_twice_are_copied_once(path: Path) -> None:
+    def leaves() -> list[int]:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'cancellation'").fetchone()
+        page = path.read_bytes()[(root - 1) * PAGE : root * PAGE]
+        cells = [int.from_bytes(page[12 + 2 * at : 14 + 2 * at], "big") for at in range(page[3] * 256 + page[4])]
+        return [int.from_bytes(page[cell : cell + 4], "big") for cell in cells]
+
+    journal = open_journal(path)
+    for number in range(80):
+        name = f"p{number:02}"
+        withdraw(journal, refunded(journal, name))
+        journal.move(journal.payment(name), PaymentState.REVERSING, "the till asks for a cancel", cancellation=CANCEL)
+    written = live_of(journal)
+    journal.close()
+    middle = leaves()[1]
+    content = path.read_bytes()
+    path.write_bytes(content[: (middle - 1) * PAGE] + b"\0" * PAGE + content[middle * PAGE :])
+    repaired(path)
+
+    journal = open_journal(path)
+    assert live_of(journal).keys() == written.keys()
+    kept = contents(journal)["cancellation"]
+    assert len(kept) <= 160
+    intact = [name for name, row in written.items() if live_of(journal)[name] == row]
+    assert len(intact) > 20
+    assert all(Cancellations(journal).latest_of(name) == written[name] for name in intact)
+    journal.close()
+
+
+def test_a_row_that_ended_without_an_outcome_is_live(
+    path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
+) -> None:
+    written = one(lambda journal: unknown(journal, "p1"))
+    corrupt(path, "cancellation", "ended_at", 5)
+
+    assert as_restored(after_repair(path)[1]) == as_restored(written)
+
+
+@pytest.mark.parametrize("lost", ["payment_by_age", "event"])
+def test_a_withdrawn_cancellation_does_not_end_a_later_one(path: Path, lost: str) -> None:
+    clock = VirtualClock()
+    journal = Journal(path, host_identity="till-1", clock=clock)
+    withdraw(journal, refunded(journal, "p1"))
+    clock.sleep(1)
+    journal.move(journal.payment("p1"), PaymentState.REVERSING, "the till asks for a cancel", cancellation=CANCEL)
+    journal.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("DELETE FROM cancellation WHERE ended_at IS NULL")
+    empty_page(path, lost)
+    outcome, row, _ = after_repair(path)
+
+    assert (outcome.queued_again, row.cause) == (1, Cause.CANCEL)
+    assert "ignored" not in row.last_error, "that was the earlier one"
+
+
+def test_a_journal_that_reads_well_and_lacks_a_cancellation_is_repaired(
+    path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
+) -> None:
+    one(lambda journal: refunded(journal, "p1"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("DELETE FROM cancellation")
+    outcome, row, _ = after_repair(path)
+
+    assert (outcome.fault, outcome.unreadable) == ("a payment that owes money has no live cancellation", 0)
+    assert (outcome.queued_again, row.cause) == (1, Cause.REFUND)
+
+
+def test_a_row_with_another_payment_id_is_restored_for_its_payment(
+    path: Path, one: Callable[[Callable[[Journal], object]], CancellationRow]
+) -> None:
+    written = one(lambda journal: unknown(journal, "p1"))
+    corrupt(path, "cancellation", "payment_id", "q1")
+    empty_page(path, "payment_by_age")
+    outcome, row, payment = after_repair(path)
+
+    assert (as_restored(row), payment.state) == (as_restored(written), PaymentState.UNKNOWN)
+    assert outcome.queued_again == 1

@@ -1,0 +1,84 @@
+"""What is in the distributions: every file of the three packages, and nothing that a till does not need."""
+
+from __future__ import annotations
+
+from gettext import GNUTranslations
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import pytest
+
+from payme_plugin.paymego.codes import CATALOGUE
+from payme_plugin.texts import DOMAIN, LANGUAGES, Text
+from tests.package.conftest import ROOT
+
+if TYPE_CHECKING:
+    import tarfile
+    import zipfile
+
+PACKAGES = ("hookspecs", "slips", "payme_plugin")
+DATA = (
+    "hookspecs/py.typed",
+    "slips/py.typed",
+    "slips/payme.xml",
+    "slips/payme.uz.xml",
+    "slips/payme.en.xml",
+    "slips/slip.xsd",
+    "slips/template.xsd",
+    "payme_plugin/py.typed",
+    "payme_plugin/sandbox/phone.html",
+)
+
+
+def source_files() -> set[str]:
+    """Return the files of the packages as they are here, without what Python leaves behind."""
+    return {
+        path.relative_to(ROOT).as_posix()
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def test_the_wheel_is_the_three_packages_and_its_metadata(wheel: zipfile.ZipFile) -> None:
+    names = {name for name in wheel.namelist() if ".dist-info/" not in name}
+
+    assert names == source_files()
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_a_file_that_is_no_code_is_in_the_wheel_as_it_is_here(wheel: zipfile.ZipFile, name: str) -> None:
+    assert wheel.read(name) == (ROOT / name).read_bytes()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_compiled_texts_are_in_the_wheel(wheel: zipfile.ZipFile, language: str) -> None:
+    catalogue = GNUTranslations(BytesIO(wheel.read(f"payme_plugin/locale/{language}/LC_MESSAGES/{DOMAIN}.mo")))
+
+    keys = [text.value for text in Text] + [f"error.{entry.code}" for entry in CATALOGUE]
+    assert all(catalogue.gettext(key) != key for key in keys)
+
+
+def test_the_wheel_carries_the_licence(wheel: zipfile.ZipFile) -> None:
+    (name,) = [each for each in wheel.namelist() if each.endswith("/LICENSE")]
+
+    assert wheel.read(name) == (ROOT / "LICENSE").read_bytes()
+
+
+def test_the_sdist_has_what_it_takes_to_build_test_and_read(sdist: tarfile.TarFile) -> None:
+    names = {name.partition("/")[2] for name in sdist.getnames()}
+
+    assert source_files() <= names
+    assert {
+        "pyproject.toml",
+        "README.md",
+        "README.ru.md",
+        "CHANGELOG.md",
+        "LICENSE",
+        "docs/host.md",
+        "docs/generate.py",
+        "docs/blocks/contract.py",
+        "tests/package/conftest.py",
+        ".ci/run",
+    } <= names
+    assert not [name for name in names if name.endswith((".pyc", ".mo.new")) or "/.venv/" in name]

@@ -1,0 +1,327 @@
+"""The package's scripts, run as dpkg runs them, with the till's folders below a temporary one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fakes.clock import VirtualClock
+from fakes.journal_rows import walk
+from payme_plugin.ledger.cancellations import Cancellations
+from payme_plugin.ledger.journal import Journal
+from payme_plugin.ledger.states import PaymentState
+from tests.package.conftest import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(shutil.which("dpkg") is None, reason="the scripts compare versions with dpkg")
+
+OLD, OURS = "4.6.246", "1:0.1.0"
+MONEY_OWED = "not removed: buyers are still owed money (payments: 1)"
+UNREAD = "not removed: buyers may be owed money, because"
+DEBCONF = """
+db_version() { :; }
+db_capb() { :; }
+db_title() { :; }
+db_go() { :; }
+db_fset() { :; }
+db_subst() { :; }
+db_input() { return 30; }
+db_get() { RET=$(cat "ANSWERS/${1#*/}" 2>/dev/null || true); }
+db_set() { printf '%s' "$2" >"ANSWERS/${1#*/}"; }
+db_reset() { rm -f "ANSWERS/${1#*/}"; }
+db_fget() { RET=false; if [ -e "ANSWERS/${1#*/}" ]; then RET=true; fi; }
+"""
+"""Debconf where nobody is asked: an answer is a file."""
+
+
+class Till:
+    """The folders of a till below ``root``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        cash = root / "linuxcash/cash"
+        self.data, self.conf, self.template = (
+            cash / name for name in ("data/payme", "conf/payme.go.conf", "reports/payme.xml")
+        )
+        self.journal, self.kept_template = self.data / "journal.sqlite3", cash / "reports/payme.xml.replaced"
+
+    def script(self, name: str, *arguments: str) -> tuple[int, str]:
+        """Run a script; return its exit code and what it says."""
+        text = (ROOT / "debian" / f"artix-payme.{name}").read_text(encoding="utf-8")
+        for path in (
+            "/linuxcash",
+            "/var/lib/artix-payme",
+            "/usr/share/artix-payme",
+            "/usr/share/debconf",
+            "/usr/bin/payme",
+        ):
+            text = text.replace(path, f"{self.root}{path}")
+        text = text.replace("/usr/bin/python3 -I", sys.executable)
+        done = subprocess.run(  # noqa: S603 - our own scripts
+            ["/bin/sh", "-c", text, name, *arguments],
+            env={
+                **os.environ,
+                "LC_ALL": "C.UTF-8",
+                "PYTHONPATH": str(ROOT),
+                "PATH": f"{self.root}/usr/bin:{os.environ['PATH']}",
+            },
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            timeout=60,
+        )
+        return done.returncode, done.stdout
+
+    def configure(self, conf: str, **answers: str) -> str:
+        """Run ``postinst configure`` over a settings file, with answers given ahead; return what it says."""
+        folder = self.root / "answers"
+        folder.mkdir()
+        for name, value in answers.items():
+            (folder / name).write_text(value, encoding="utf-8")
+        self.conf.write_text(conf, encoding="utf-8")
+        code, said = self.script("postinst", "configure")
+        assert code == 0, said
+        assert not (folder / "posKey").exists()
+        return said
+
+    def kept(self) -> set[str]:
+        return {
+            str(path.relative_to(self.root / "linuxcash/cash"))
+            for path in self.root.glob("linuxcash/**/*")
+            if path.is_file()
+        }
+
+
+@pytest.fixture
+def till(tmp_path: Path) -> Till:
+    till = Till(tmp_path)
+    commands = tmp_path / "usr/bin"
+    commands.mkdir(parents=True)
+    main = "from payme_plugin.cli import main; main()"
+    (commands / "payme").write_text(f"#!/bin/sh\nexec {sys.executable} -c '{main}' \"$@\"\n", encoding="utf-8")
+    (commands / "debconf-escape").write_text("#!/bin/sh\nexec cat\n", encoding="utf-8")
+    for command in commands.iterdir():
+        command.chmod(0o755)
+    shipped, debconf = tmp_path / "usr/share/artix-payme", tmp_path / "usr/share/debconf"
+    for folder in (shipped, debconf, till.data, till.conf.parent / "ncash.ini.d", till.template.parent):
+        folder.mkdir(parents=True)
+    (debconf / "confmodule").write_text(DEBCONF.replace("ANSWERS", f"{tmp_path}/answers"), encoding="utf-8")
+    for file in ("debian/payme.ini", "debian/payme.go.conf", "slips/payme.xml"):
+        shutil.copy(ROOT / file, shipped)
+    return till
+
+
+def play(till: Till, state: str, *, is_confirming: bool = False) -> None:
+    """Make a journal with one payment in ``state``, or with none."""
+    with closing(Journal(till.journal, host_identity="till-1", clock=VirtualClock())) as journal:
+        if state != "none":
+            walk(journal, PaymentState(state))
+        if is_confirming:
+            Cancellations(journal).confirm(journal.live_cancellations()[0], "50")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A failed unpacking
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("action", ["abort-upgrade", "abort-install"])
+@pytest.mark.parametrize(
+    ("versions", "is_there", "expected"),
+    [
+        ((OLD,), False, "kept"),
+        ((OLD,), True, "edited"),
+        ((OURS,), True, "edited"),
+        ((OURS,), False, None),
+        ((), False, None),
+    ],
+)
+def test_a_failed_unpacking_gives_only_the_old_module_its_files_back_and_overwrites_none(
+    till: Till, action: str, versions: tuple[str, ...], is_there: bool, expected: str | None
+) -> None:
+    till.kept_template.write_text("kept", encoding="utf-8")
+    if is_there:
+        till.template.write_text("edited", encoding="utf-8")
+
+    assert till.script("postrm", action, *versions)[0] == 0
+    assert (till.template.read_text(encoding="utf-8") if till.template.exists() else None) == expected
+    assert till.kept_template.exists() == (expected != "kept")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Removal and purge
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("is_owed", "states"),
+    [(True, "created paying paid reversing"), (False, "none intent recorded")],
+    ids=["owed", "not-owed"],
+)
+def test_a_payment_without_a_result_or_with_a_cancellation_may_be_owed(till: Till, is_owed: bool, states: str) -> None:
+    for state in states.split():
+        play(till, state)
+        code, said = till.script("prerm", "remove")
+
+        assert (code != 0, MONEY_OWED in said) == (is_owed, is_owed), state
+        assert is_owed or said == "", state
+        assert till.script("prerm", "upgrade", OURS) == (0, "")
+        till.journal.unlink()
+
+
+def test_what_is_only_in_the_write_ahead_log_counts(till: Till) -> None:
+    with closing(Journal(till.journal, host_identity="till-1", clock=VirtualClock())) as journal:
+        walk(journal, PaymentState.PAID)
+
+        assert MONEY_OWED in till.script("prerm", "remove")[1]
+
+
+def test_a_removal_names_the_cancellations_that_payme_has_said_only_once(till: Till) -> None:
+    play(till, "reversing", is_confirming=True)
+    code, said = till.script("prerm", "remove")
+
+    assert code == 0
+    assert said.count("confirmed only once that the money went back (payments: 1)") == 1
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"journal.sqlite3": b"\x00" * 4096},
+        {"journal.sqlite3": b"no journal"},
+        {"journal.sqlite3": b"", "journal.sqlite3-wal": b"log"},
+        {"journal.sqlite3.damaged-1": b"rows"},
+        {"journal.sqlite3": b"", "journal-v1.bak": b"rows"},
+        {"journal.old": b"rows"},
+    ],
+    ids=lambda files: " ".join(files) + str(len(files.get("journal.sqlite3", ""))),
+)
+def test_no_journal_file_that_cant_be_read_is_deleted(till: Till, files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        (till.data / name).write_bytes(content)
+    code, said = till.script("prerm", "remove")
+    purged, said_by_purge = till.script("postrm", "purge")
+
+    assert (code != 0, purged != 0) == (True, True)
+    assert UNREAD in said
+    assert "nothing is deleted" in said_by_purge
+    assert {name: (till.data / name).read_bytes() for name in files} == files
+
+
+@pytest.mark.parametrize("name", ["journal.sqlite3.damaged-1", "journal.old"])
+def test_a_journal_that_was_set_aside_may_owe_money_beside_a_sound_one(till: Till, name: str) -> None:
+    play(till, "recorded")
+    (till.data / name).write_bytes(b"rows")
+    code, said = till.script("prerm", "remove")
+
+    assert code != 0
+    assert f"because there is an old journal {till.data / name}." in said
+    (till.data / "remove-anyway").touch()
+    assert till.script("prerm", "remove")[0] == 0
+    assert till.script("postrm", "purge")[0] == 0
+    assert till.kept() == set()
+
+
+@pytest.mark.parametrize("name", ["journal.sqlite3-wal", "journal.sqlite3.damaged-1", "renamed"])
+def test_a_journal_that_changed_after_the_removal_is_kept_until_it_is_counted_again(till: Till, name: str) -> None:
+    play(till, "recorded")
+    assert till.script("prerm", "remove") == (0, "")
+    changed = till.data / name
+    if name == "renamed":
+        changed = till.journal.rename(till.data / "journal.old")
+    else:
+        changed.write_bytes(b"rows")
+    before = till.kept()
+    code, said = till.script("postrm", "purge")
+
+    assert (code != 0, till.kept()) == (True, before)
+    assert "nothing is deleted" in said
+    changed.unlink()
+    assert till.script("prerm", "remove") == (0, "")
+    assert till.script("postrm", "purge")[0] == 0
+    assert till.kept() == set()
+
+
+def test_a_purge_deletes_what_was_judged_and_keeps_the_template_of_the_old_module(till: Till) -> None:
+    play(till, "recorded")
+    (till.data / "journal-v1.bak").write_bytes(b"rows of before the migration")
+    for path in (till.conf, till.template, till.kept_template, till.template.with_name("payme.xml.replaced.~1~")):
+        path.write_text("content", encoding="utf-8")
+    assert till.script("prerm", "remove") == (0, "")
+    code, said = till.script("postrm", "purge")
+
+    assert code == 0
+    assert f"kept: {till.kept_template}\n" in said
+    assert f"deleted: {till.template}\n" in said
+    assert till.kept() == {"reports/payme.xml.replaced", "reports/payme.xml.replaced.~1~"}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Answers
+# ---------------------------------------------------------------------------------------------------------------------
+
+USABLE = '[Main]\npaymentType = 7\nposKey = "key"\n'
+
+
+def test_good_answers_are_written(till: Till) -> None:
+    said = till.configure(
+        "[Main]\n", paymentType=" 8 ", url="https://checkout.paycom.uz/api", posId="5e73", posKey="k&y"
+    )
+
+    assert said == ""
+    text = till.conf.read_text(encoding="utf-8")
+    assert [line in text for line in ("paymentType = 8", 'posId = "5e73"', 'posKey = "k&y"')] == [True] * 3
+
+
+@pytest.mark.parametrize("warned", ["posId.old = 1", "posKeyFiles = 1", "; url\npaymentTypes = 1"])
+def test_a_warning_about_another_setting_costs_no_answer(till: Till, warned: str) -> None:
+    till.configure(
+        f"{USABLE}{warned}\n", paymentType="x", url="https://checkout.paycom.uz/api", posId="5e73", posKey="new"
+    )
+    text = till.conf.read_text(encoding="utf-8")
+
+    assert "paymentType = 7" in text
+    assert ('posId = "5e73"' in text, 'posKey = "new"' in text) == (True, True)
+
+
+def test_an_answer_that_conflicts_with_another_setting_is_named_and_not_written(till: Till) -> None:
+    key = till.root / "key"
+    key.write_text("key", encoding="utf-8")
+    key.chmod(0o600)
+    conf = f'[Main]\npaymentType = 7\nposKeyFile = "{key}"\n'
+    said = till.configure(conf, posKey="new")
+
+    assert till.conf.read_text(encoding="utf-8") == conf
+    assert "the answers are not written" in said
+    assert said.count("posKeyFile on line 3") == 1
+
+
+@pytest.mark.parametrize(
+    "document", ['{"error": {"id": "cli.failed", "message": "the disk is broken", "exit_code": 1}}', ""]
+)
+def test_settings_that_cant_be_read_are_not_asked_for_and_the_installation_succeeds(till: Till, document: str) -> None:
+    command = till.root / "usr/bin/payme"
+    command.write_text(f"#!/bin/sh\necho '{document}'\nexit 1\n", encoding="utf-8")
+    said = till.configure(USABLE, paymentType="8", posKey="new")
+
+    assert till.conf.read_text(encoding="utf-8") == USABLE
+    assert f"the settings in {till.conf} can't be read, so no questions were asked" in said
+    assert "then run: dpkg-reconfigure artix-payme" in said
+    assert "Traceback" not in said
+    assert ("the disk is broken" in said) == bool(document)
+
+
+def test_a_key_that_is_too_long_is_told_and_the_other_answers_are_taken(till: Till) -> None:
+    said = till.configure(USABLE, paymentType="8", posKey="k" * 5000)
+
+    assert till.conf.read_text(encoding="utf-8") == USABLE.replace("paymentType = 7", "paymentType = 8")
+    assert 'posKey on the command line is "***": use at most 4000 characters' in said

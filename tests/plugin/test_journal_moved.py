@@ -1,0 +1,176 @@
+"""The journal is deleted, moved or replaced under a till that works: nothing is charged that only a lost file knows."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fakes.till import ScriptedUi, open_sale
+from fakes.waiting import comes_true
+from hookspecs import CancelRequest, HookFailed, PaymentStatus
+from payme_plugin.clock import SystemClock
+from payme_plugin.ledger.journal import FILE_NAME
+from payme_plugin.paymego.states import ReceiptState
+from payme_plugin.sandbox import BuyerAction, FaultKind, InjectedFault
+from payme_plugin.texts import Text, Texts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from fakes.served_till import ServedTill
+    from hookspecs import PaymentResult
+
+RU = Texts("ru")
+
+
+def folder_deleted(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def folder_moved(folder: Path) -> None:
+    folder.rename(folder.with_name("away"))
+
+
+def folder_replaced(folder: Path) -> None:
+    folder.rename(folder.with_name("away"))
+    shutil.copytree(folder.with_name("away"), folder)
+
+
+def journal_deleted(folder: Path) -> None:
+    for file in folder.glob(f"{FILE_NAME}*"):
+        file.unlink()
+
+
+def log_deleted(folder: Path) -> None:
+    (folder / f"{FILE_NAME}-wal").unlink()
+
+
+def index_deleted(folder: Path) -> None:
+    (folder / f"{FILE_NAME}-shm").unlink()
+
+
+def locks_deleted(folder: Path) -> None:
+    """Then another process could lead beside this one."""
+    (folder / "leases").unlink()
+
+
+def journal_replaced(folder: Path) -> None:
+    """As a backup is brought back: another file under the same name."""
+    for file in list(folder.glob(f"{FILE_NAME}*")):
+        shutil.copy2(file, folder / "copy")
+        (folder / "copy").replace(file)
+
+
+def state_of(till: ServedTill, result: PaymentResult) -> int:
+    """How far Payme has come with a payment's receipt."""
+    (receipt,) = [each for each in till.sandbox.receipts() if each.receipt_id == result.receipt_id]
+    return receipt.state
+
+
+HARMS = [
+    folder_deleted, folder_moved, folder_replaced, journal_deleted, log_deleted, index_deleted, locks_deleted,
+    journal_replaced,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.__name__)
+def test_no_payment_is_taken_and_the_till_says_why(till: ServedTill, harm: Callable[[Path], None]) -> None:
+    assert till.pay(till.code(), payment_id="p1").status is PaymentStatus.PAID
+    harm(till.host.folder)
+    was_there = till.host.folder.exists()
+    sent = len(till.sandbox.requests)
+    refused = till.pay(till.code(), payment_id="p2", receipt=open_sale(2))
+
+    assert (refused.status, refused.message) == (PaymentStatus.REFUSED, RU(Text.PAYMENT_JOURNAL_UNWRITABLE))
+    assert till.host.notices["payme.journal"] == RU(Text.NOTICE_JOURNAL_MOVED)
+    assert till.requests_since(sent) == []
+    assert till.host.folder.exists() is was_there, "nothing is begun anew behind the till's back"
+    assert till.plugins.faults == ()
+
+
+def test_put_back_where_it_was_it_is_used_again(till: ServedTill) -> None:
+    assert till.pay(till.code(), payment_id="p1").status is PaymentStatus.PAID
+    folder_moved(till.host.folder)
+    assert till.pay(till.code(), payment_id="p2", receipt=open_sale(2)).status is PaymentStatus.REFUSED
+    till.host.folder.with_name("away").rename(till.host.folder)
+
+    assert till.pay(till.code(), payment_id="p3", receipt=open_sale(3)).status is PaymentStatus.PAID
+    assert "payme.journal" not in till.host.notices
+    assert {till.row("p1").state.value, till.row("p3").state.value} == {"paid"}
+
+
+@pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.__name__)
+def test_nothing_is_stored_and_a_repeated_payment_is_pending_until_the_files_are_back(
+    till: ServedTill, harm: Callable[[Path], None]
+) -> None:
+    record = till.pay(till.code(), payment_id="p1").payment
+    assert record is not None
+    harm(till.host.folder)
+    sale, ui, sent = (
+        open_sale(1, payments=(record,), closed_at=1),
+        ScriptedUi(SystemClock()),
+        len(till.sandbox.requests),
+    )
+
+    assert till.pay(repeated=True).status is PaymentStatus.PENDING
+    hooks: list[Callable[[], object]] = [
+        lambda: till.plugins.on_payment_recorded(record),
+        lambda: till.plugins.on_cancel(CancelRequest(payment=record, receipt=sale), ui),
+        lambda: till.plugins.on_receipt_closed(sale),
+        till.plugins.on_ready,
+    ]
+    for hook in hooks:
+        with pytest.raises(HookFailed):
+            hook()
+    assert till.requests_since(sent) == []
+    till.plugins.on_stop()
+
+
+def test_what_a_deleted_journal_still_owes_goes_back_before_it_is_lost(till: ServedTill) -> None:
+    till.sandbox.inject(InjectedFault(FaultKind.ERROR, "receipts.cancel", times=None, error_code=-31900))
+    unknown = till.pay(till.code(BuyerAction.NEVER_ANSWERS))
+    assert unknown.status is PaymentStatus.UNKNOWN
+    assert comes_true(lambda: "cancel" in till.requests_since(0)[-3:])
+    journal_deleted(till.host.folder)
+    till.sandbox.clear_faults()
+
+    assert comes_true(lambda: state_of(till, unknown) == ReceiptState.CANCELLED)
+
+
+def test_what_another_file_is_in_the_place_of_is_left_to_people(till: ServedTill) -> None:
+    till.sandbox.inject(InjectedFault(FaultKind.ERROR, "receipts.cancel", times=None, error_code=-31900))
+    assert till.pay(till.code(BuyerAction.NEVER_ANSWERS)).status is PaymentStatus.UNKNOWN
+    assert comes_true(lambda: "cancel" in till.requests_since(0)[-3:])
+    journal_replaced(till.host.folder)
+    assert comes_true(lambda: till.host.notices.get("payme.journal") == RU(Text.NOTICE_JOURNAL_MOVED))
+    asked = len(till.sandbox.requests)
+
+    assert not comes_true(lambda: len(till.sandbox.requests) > asked, 3)
+
+
+def test_the_worker_tells_it_without_a_sale(new_till: Callable[..., ServedTill]) -> None:
+    till = new_till()
+    assert comes_true((till.host.folder / FILE_NAME).exists, 5)
+    journal_replaced(till.host.folder)
+    till.pay(till.code(BuyerAction.NEVER_ANSWERS))
+
+    assert comes_true(lambda: till.host.notices.get("payme.journal") == RU(Text.NOTICE_JOURNAL_MOVED), 5)
+
+
+def test_what_the_worker_finds_damaged_stops_the_sale(till: ServedTill, caplog: pytest.LogCaptureFixture) -> None:
+    till.sandbox.inject(InjectedFault(FaultKind.ERROR, "receipts.cancel", times=None, error_code=-31900))
+    assert till.pay(till.code(BuyerAction.NEVER_ANSWERS), payment_id="p1").status is PaymentStatus.UNKNOWN
+    with closing(sqlite3.connect(till.host.folder / FILE_NAME, isolation_level=None)) as other:
+        other.execute("PRAGMA ignore_check_constraints = ON")
+        other.execute("UPDATE cancellation SET cause = 'whim'")
+    assert comes_true(lambda: "the cancellation 1 is invalid" in caplog.text)
+    sent = len(till.sandbox.requests)
+    refused = till.pay(till.code(), payment_id="p2", receipt=open_sale(2))
+
+    assert (refused.status, till.requests_since(sent)) == (PaymentStatus.REFUSED, [])
+    assert till.host.notices["payme.journal"] == RU(Text.NOTICE_JOURNAL_DAMAGED)

@@ -1,0 +1,163 @@
+"""Guarantee 7: while another connection holds the journal's lock, every hook answers within one busy timeout in all."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fakes.till import TENDER, ScriptedUi, open_sale
+from fakes.waiting import comes_true
+from hookspecs import CancelRequest, HookFailed, PaymentStatus, ReceiptKind, RefundRequest
+from payme_plugin.clock import SystemClock
+from payme_plugin.ledger.journal import FILE_NAME
+from payme_plugin.ledger.states import PaymentState
+from payme_plugin.sandbox import BuyerAction, FaultKind, InjectedFault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from fakes.served_till import ServedTill
+    from hookspecs import PaymentRecord
+
+BUSY_TIMEOUT_S = 2.0
+SLACK_S = 1.0
+"""What a busy machine adds; a second busy timeout would be more."""
+
+RECEIPTS = 4
+
+
+@contextmanager
+def locked(till: ServedTill) -> Iterator[None]:
+    """Hold the journal's write lock."""
+    other = sqlite3.connect(till.host.folder / FILE_NAME, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.close()
+
+
+def sell(till: ServedTill) -> list[PaymentRecord]:
+    """Sell several receipts that the host has not acknowledged."""
+    results = [till.pay(till.code(), payment_id=f"p{n}", receipt=open_sale(n)) for n in range(1, RECEIPTS + 1)]
+    return [result.payment for result in results if result.payment is not None]
+
+
+def owe(till: ServedTill) -> None:
+    """Leave a result that could not be stored: the journal is locked when Payme's answer comes."""
+    till.sandbox.inject(InjectedFault(FaultKind.ANSWER_DELAYED, "receipts.pay", after_s=0.4))
+    sent, may_go_on, is_locked = len(till.sandbox.requests), threading.Event(), threading.Event()
+
+    def lock() -> None:
+        assert comes_true(lambda: "pay" in till.requests_since(sent))
+        with locked(till):
+            is_locked.set()
+            may_go_on.wait(30)
+
+    thread = threading.Thread(target=lock)
+    thread.start()
+    result = till.pay(till.code(BuyerAction.LACKS_FUNDS), payment_id="unstored", receipt=open_sale(50))
+    assert is_locked.is_set()
+    may_go_on.set()
+    thread.join()
+    assert result.status is PaymentStatus.UNKNOWN
+
+
+def hooks(till: ServedTill, records: list[PaymentRecord]) -> dict[str, Callable[[], object]]:
+    first, ui = records[0], ScriptedUi(SystemClock())
+    sale = open_sale(payments=(first,))
+    refund = RefundRequest(
+        refund_id="f1", payment_type=TENDER, payment=first, sale=replace(sale, closed_at=777),
+        refund=replace(sale, number=900, kind=ReceiptKind.REFUND, payments=()), amount=first.amount,
+        manual_selection=False, currency_selection=False,
+    )  # fmt: skip
+    whole = open_sale(amount=first.amount * len(records), payments=tuple(records), closed_at=777)
+    return {
+        "on_payment": lambda: till.pay(till.code(), payment_id="new", receipt=open_sale(60)).status,
+        "on_payment, repeated": lambda: till.pay(payment_id="p1", receipt=open_sale(1), repeated=True).status,
+        "on_payment, result unstored": lambda: till.pay(payment_id="p4", receipt=open_sale(4), repeated=True).status,
+        "on_payment_recorded": lambda: till.plugins.on_payment_recorded(first),
+        "on_ready": till.plugins.on_ready,
+        "on_cancel": lambda: till.plugins.on_cancel(CancelRequest(payment=first, receipt=sale), ui),
+        "validate_refund": lambda: till.plugins.validate_refund(refund),
+        "on_full_refund": lambda: till.plugins.on_full_refund(refund, ui),
+        "on_receipt_closed": lambda: till.plugins.on_receipt_closed(whole),
+        "on_stop": till.plugins.on_stop,
+    }
+
+
+ANSWERS = {
+    "on_payment": PaymentStatus.REFUSED,
+    "on_payment, repeated": PaymentStatus.PENDING,
+    "on_payment, result unstored": PaymentStatus.PENDING,
+    "on_payment_recorded": HookFailed,
+    "on_ready": HookFailed,
+    "on_cancel": HookFailed,
+    "validate_refund": [],
+    "on_full_refund": HookFailed,
+    "on_receipt_closed": HookFailed,
+    "on_stop": None,
+}
+
+
+@pytest.mark.parametrize("hook", ANSWERS, ids=lambda hook: hook.replace(", ", "-").replace(" ", "-"))
+def test_a_hook_waits_for_a_locked_journal_once_however_much_there_is_to_store(
+    new_till: Callable[..., ServedTill], hook: str
+) -> None:
+    first = new_till()
+    records = sell(first)
+    first.plugins.on_stop()
+    till = new_till(starts=False)
+    till.plugins.on_start(till.host)
+    (plugin,) = till.plugins._manager.get_plugins()
+    keep_result = plugin._dispatcher._service.background.keep_result
+
+    with locked(till):
+        keep_result("p4")  # as a result that was told and could not be stored
+        began = time.monotonic()
+        try:
+            answer = hooks(till, records)[hook]()
+        except HookFailed as failure:
+            answer = type(failure)
+        took_s = time.monotonic() - began
+
+    assert answer == ANSWERS[hook]
+    assert took_s < BUSY_TIMEOUT_S + SLACK_S
+
+
+def test_a_host_whose_receipts_wait_sells_on_and_stores_them_once_the_lock_is_gone(
+    new_till: Callable[..., ServedTill],
+) -> None:
+    till = new_till()
+    records = sell(till)
+
+    with locked(till):
+        began = time.monotonic()
+        for record in records:
+            with pytest.raises(HookFailed):
+                till.plugins.on_payment_recorded(record)
+        took_s = time.monotonic() - began
+
+    assert took_s < RECEIPTS * BUSY_TIMEOUT_S / 2 + SLACK_S
+    for record in records:
+        till.plugins.on_payment_recorded(record)
+    assert {till.row(record.payment_id).state for record in records} == {PaymentState.RECORDED}
+    assert till.pay(till.code(), payment_id="next", receipt=open_sale(9)).status is PaymentStatus.PAID
+
+
+def test_a_result_that_could_not_be_stored_is_stored_with_its_cancellation_once_the_lock_is_gone(
+    new_till: Callable[..., ServedTill],
+) -> None:
+    till = new_till(payDuration=1000, timeout=1)
+
+    owe(till)
+
+    assert till.pay(till.code(), payment_id="next", receipt=open_sale(9)).status is PaymentStatus.PAID
+    assert till.row("unstored").state is PaymentState.UNKNOWN
+    assert till.row("unstored").cancellation_queued

@@ -1,0 +1,245 @@
+"""A repeated payment that the journal lacks: nothing was sent, or the journal is new and Payme's list has it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fakes.answer_changes import body, error, result
+from fakes.paymego import Passage
+from fakes.till import PowerCut, open_sale
+from faults.full_disk import full_disk
+from hookspecs import PaymentStatus
+from payme_plugin.ledger.errors import Unavailable
+from payme_plugin.ledger.states import PaymentState
+from payme_plugin.paymego import receipts
+from payme_plugin.sandbox import BuyerAction, FaultKind
+from payme_plugin.texts import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fakes.paymego import Envelope
+    from fakes.world import World
+    from hookspecs import PaymentResult
+
+PAY, CHECK, GET_ALL, CREATE = "receipts.pay", "receipts.check", "receipts.get_all", "receipts.create"
+
+
+def _lose_the_journal(world: World) -> None:
+    """Let another process come, whose journal is new: nobody has said ``on_ready`` since it was made."""
+    world.journal.close()
+    for file in world.host.folder.iterdir():
+        file.unlink()
+    world.restart()
+
+
+def _cut_after_the_pay(world: World) -> None:
+    world.paymego.befall(FaultKind.SILENT_AFTER_EFFECT, PAY)
+    ui = world.cashier(world.paymego.code())
+    ui.hand = ui.cut_while_waiting
+    with pytest.raises(PowerCut):
+        world.pay(ui=ui)
+
+
+def _ask_again(world: World, **asked: object) -> PaymentResult:
+    """Ask again; make sure that it neither scans nor sends anything that charges."""
+    ui, charged = world.cashier(world.paymego.code()), world.paymego.count(PAY) + world.paymego.count(CREATE)
+    again = world.pay(ui=ui, repeated=True, **asked)
+    assert (ui.prompts, world.paymego.count(PAY) + world.paymego.count(CREATE)) == ([], charged)
+    return again
+
+
+def test_a_paid_one_is_adopted_from_paymes_list(world: World) -> None:
+    receipt_id = world.pay(world.paymego.code()).receipt_id
+    _lose_the_journal(world)
+
+    again = _ask_again(world)
+
+    assert (again.status, again.receipt_id) == (PaymentStatus.PAID, receipt_id)
+    assert again.payment is not None
+    assert again.payment.data["receipt_id"] == receipt_id
+    row = world.row()
+    assert (row.state, row.receipt_id, row.amount, row.owner) == (PaymentState.PAID, receipt_id, 1_500_000, world.owner)
+    assert (row.till, row.shift, row.number, row.closed_at) == ("till-1", 3, 1, None)
+
+
+def test_one_whose_answer_was_lost_is_adopted_with_its_true_state(world: World) -> None:
+    _cut_after_the_pay(world)
+    _lose_the_journal(world)
+
+    assert _ask_again(world).status is PaymentStatus.PAID
+
+
+@pytest.mark.parametrize(
+    ("action", "status"),
+    [
+        (BuyerAction.NEVER_ANSWERS, PaymentStatus.UNKNOWN),
+        (BuyerAction.LACKS_FUNDS, PaymentStatus.UNKNOWN),
+        (BuyerAction.DECLINES, PaymentStatus.REFUSED),
+    ],
+    ids=lambda each: getattr(each, "value", each),
+)
+def test_an_unpaid_one_ends_as_its_state_says_and_never_paid(
+    world: World, action: BuyerAction, status: PaymentStatus
+) -> None:
+    world.pay(world.paymego.code(action))
+    _lose_the_journal(world)
+
+    assert _ask_again(world).status is status
+    assert len(world.live()) == 1
+    world.clock.sleep(60)
+    assert world.paymego.held() == 0
+
+
+def test_of_two_attempts_at_one_sale_the_paid_one_is_adopted(world: World) -> None:
+    paid = world.pay(world.paymego.code(), payment_id="p1")
+    world.pay(world.paymego.code(BuyerAction.LACKS_FUNDS), payment_id="p2")
+    _lose_the_journal(world)
+
+    assert _ask_again(world, payment_id="p1").receipt_id == paid.receipt_id
+
+
+def test_a_receipt_is_adopted_once(world: World) -> None:
+    world.pay(world.paymego.code())
+    _lose_the_journal(world)
+    _ask_again(world)
+
+    again = _ask_again(world, payment_id="p2")
+
+    assert (again.status, again.message) == (PaymentStatus.REFUSED, world.text(Text.PAYMENT_NOT_SENT))
+    assert world.journal.find("p2") is None
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"amount": 1_400_000}, {"receipt": open_sale(2)}, {"receipt": open_sale(shift=4)}],
+    ids=["amount", "number", "shift"],
+)
+def test_one_that_the_list_does_not_have_is_refused(world: World, asked: dict[str, Any]) -> None:
+    world.pay(world.paymego.code())
+    _lose_the_journal(world)
+
+    again = _ask_again(world, **asked)
+
+    assert (again.status, again.message) == (PaymentStatus.REFUSED, world.text(Text.PAYMENT_NOT_SENT))
+    assert world.journal.payments() == []
+
+
+@pytest.mark.parametrize(
+    "prevent",
+    [
+        lambda world: world.paymego.befall(FaultKind.SILENT, GET_ALL),
+        lambda world: world.paymego.befall(FaultKind.REQUEST_LOST, GET_ALL),
+        lambda world: world.paymego.change(GET_ALL, body(b"<html>")),
+        lambda world: world.paymego.change(GET_ALL, error(-32504)),
+        lambda world: world.paymego.change(GET_ALL, result({"no": "list"})),
+    ],
+    ids=["silent", "lost", "page", "error", "no list"],
+)
+def test_while_payme_can_not_be_asked_it_is_pending(world: World, prevent: Callable[[World], None]) -> None:
+    world.pay(world.paymego.code())
+    _lose_the_journal(world)
+    prevent(world)
+
+    again = _ask_again(world)
+
+    assert (again.status, again.message) == (PaymentStatus.PENDING, world.text(Text.PAYMENT_PENDING))
+    assert world.journal.payments() == []
+    assert _ask_again(world).status is PaymentStatus.PAID
+
+
+def test_an_account_that_does_not_name_the_sale_proves_nothing_so_it_is_pending(world: World) -> None:
+    world.set(account="order_id={till}")
+    world.pay(world.paymego.code())
+    _lose_the_journal(world)
+
+    assert _ask_again(world).status is PaymentStatus.PENDING
+
+
+def test_an_account_that_does_not_name_the_sale_is_refused_if_no_receipt_has_the_amount(world: World) -> None:
+    world.set(account="order_id={till}")
+    world.pay(world.paymego.code())
+    _lose_the_journal(world)
+
+    again = _ask_again(world, amount=1_400_000)
+
+    assert (again.status, again.message) == (PaymentStatus.REFUSED, world.text(Text.PAYMENT_NOT_SENT))
+
+
+def test_a_list_of_several_pages_is_searched_to_its_end(world: World) -> None:
+    receipt_id = world.pay(world.paymego.code()).receipt_id
+    for number in range(2, 70):
+        world.pay(world.paymego.code(), payment_id=f"p{number}", receipt=open_sale(number))
+    _lose_the_journal(world)
+
+    assert _ask_again(world).receipt_id == receipt_id
+    assert world.paymego.count(GET_ALL) >= 2
+
+
+def _full_page(page: int) -> list[dict[str, object]]:
+    """Return a page of other sales' receipts."""
+    numbers = range(page * receipts.MAX_RECEIPTS, (page + 1) * receipts.MAX_RECEIPTS)
+    return [{"_id": f"{number:024x}", "state": 4, "amount": 5, "create_time": 1, "account": []} for number in numbers]
+
+
+def test_a_list_of_more_than_100_pages_is_searched_to_its_end(world: World) -> None:
+    receipt_id = world.pay(world.paymego.code()).receipt_id
+    _lose_the_journal(world)
+    answers: list[Envelope] = []
+
+    def long_list(answer: Envelope) -> Envelope:
+        answers.append(answer)
+        last = len(answers) == 130
+        return {**answer, "result": answers[0]["result"] if last else _full_page(len(answers))}
+
+    world.paymego.change(GET_ALL, long_list, times=130)
+
+    again = _ask_again(world)
+
+    assert (again.status, again.receipt_id, len(answers)) == (PaymentStatus.PAID, receipt_id, 130)
+
+
+@pytest.mark.parametrize("back_s", [0.5, 4.5])
+def test_a_search_of_the_list_that_takes_the_whole_pay_duration_ends_then_and_is_pending(
+    world: World, back_s: float
+) -> None:
+    world.pay(world.paymego.code())
+    _lose_the_journal(world)
+    world.paymego.passage = lambda _: Passage(back_s=back_s)
+    world.paymego.change(GET_ALL, lambda answer: {**answer, "result": _full_page(1)}, times=1000)
+    began = world.clock.monotonic()
+
+    assert _ask_again(world).status is PaymentStatus.PENDING
+    assert world.clock.monotonic() - began == pytest.approx(20, abs=0.05)
+    assert world.journal.payments() == []
+
+
+def test_once_the_host_was_ready_nothing_is_searched(world: World) -> None:
+    world.pay(world.paymego.code())
+    _lose_the_journal(world)
+    world.journal.mark_ready()
+
+    again = _ask_again(world)
+
+    assert (again.status, world.paymego.count(GET_ALL)) == (PaymentStatus.REFUSED, 0)
+
+
+def test_that_the_host_was_ready_outlives_the_process(world: World) -> None:
+    world.journal.mark_ready()
+    world.restart()
+
+    assert _ask_again(world).status is PaymentStatus.REFUSED
+    assert world.paymego.sent == []
+
+
+def test_one_that_can_not_be_adopted_leaves_nothing_behind(world: World) -> None:
+    world.pay(world.paymego.code())
+    _lose_the_journal(world)
+
+    with full_disk(), pytest.raises(Unavailable):
+        _ask_again(world)
+
+    assert (world.journal.payments(), world.live()) == ([], [])
+    assert _ask_again(world).status is PaymentStatus.PAID

@@ -1,0 +1,188 @@
+"""No hook raises for anything that a host, a cashier or a settings file does while money goes back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fakes.hooked_world import OFD_LINK
+from fakes.reversal_calls import ROADS, Road
+from fakes.till import TENDER
+from faults.full_disk import full_disk
+from hookspecs import CancelRequest, HookFailed, PaymentRecord, ReversalStatus
+from payme_plugin.ledger.errors import Damaged
+from payme_plugin.ledger.states import PaymentState
+from payme_plugin.plugin import PaymePlugin
+from payme_plugin.sandbox import CancelPlan
+from payme_plugin.texts import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fakes.hooked_world import HookedWorld
+    from payme_plugin.ledger.rows import PaymentRow
+
+NO_TEXT = "\ud800"
+HUGE = 2**80
+
+
+@pytest.mark.parametrize("road", ROADS, ids=str)
+def test_without_usable_settings_it_is_queued_and_returned_once_they_can_be_used(
+    world: HookedWorld, road: Road
+) -> None:
+    sold = road.sell(world)
+    sent = len(world.paymego.sent)
+    world.broken = True
+
+    result = road.give_back(world, sold)
+    again = road.give_back(world, sold)
+
+    for told in (result, again):
+        assert (told.status, told.message) == (ReversalStatus.QUEUED, world.text(Text.REVERSAL_QUEUED))
+        assert (told.slips, told.cancellation_queued) == ((), True)
+    (row,) = world.live()
+    assert (row.cause, row.is_queued) == (road.cause, True)
+    world.work(600)
+    assert len(world.paymego.sent) == sent
+    world.broken = False
+    world.work(1000)
+    assert (world.row().state, world.paymego.held()) == (PaymentState.REVERSED, 0)
+
+
+@pytest.mark.parametrize("road", ROADS, ids=str)
+def test_what_was_told_as_queued_without_settings_is_not_taken_back_with_them(world: HookedWorld, road: Road) -> None:
+    sold = road.sell(world)
+    world.broken = True
+    road.give_back(world, sold)
+    world.broken = False
+    world.set(ignoredErrors="-31800")
+    world.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(refused_with=-31800))
+
+    assert road.give_back(world, sold).status is ReversalStatus.QUEUED
+    assert len(world.live()) == 1
+
+
+@pytest.mark.parametrize("road", ROADS, ids=str)
+def test_no_leader_is_needed(world: HookedWorld, road: Road) -> None:
+    sold = road.sell(world)
+    with world.background.active_payment("p9"):
+        world.restart(dead=False)
+        assert road.give_back(world, sold).status is ReversalStatus.REVERSED
+
+
+@pytest.mark.parametrize("road", ROADS, ids=str)
+def test_a_cashiers_screen_that_raises_goes_on(world: HookedWorld, road: Road) -> None:
+    ui = world.cashier()
+    ui.hand = lambda _: RuntimeError("no screen")
+
+    assert road.give_back(world, road.sell(world), ui=ui).status is ReversalStatus.REVERSED
+
+
+@pytest.mark.parametrize("answer", [1, "yes", object()])
+@pytest.mark.parametrize("road", ROADS, ids=str)
+def test_only_true_is_a_stop(world: HookedWorld, road: Road, answer: object) -> None:
+    ui = world.cashier()
+    ui.hand = lambda _: answer
+
+    assert road.give_back(world, road.sell(world), ui=ui).status is ReversalStatus.REVERSED
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        PaymentRecord(payment_id=NO_TEXT, payment_type=TENDER, amount=1, data={"plugin": "payme", "receipt_id": "x"}),
+        PaymentRecord(payment_id="p", payment_type=TENDER, amount=1, data={"plugin": "payme", "receipt_id": NO_TEXT}),
+        PaymentRecord(payment_id="p", payment_type=HUGE, amount=HUGE, data={"plugin": "payme", "receipt_id": "x"}),
+        PaymentRecord(payment_id="p", payment_type=TENDER, amount=-5, data={"plugin": "payme", "receipt_id": "x"}),
+        PaymentRecord(payment_id="", payment_type=TENDER, amount=0, data={"plugin": "payme"}),
+    ],
+    ids=["id no text", "receipt no text", "huge", "negative", "empty"],
+)
+@pytest.mark.parametrize("is_whole", [False, True])
+def test_a_senseless_record_is_refused(world: HookedWorld, record: PaymentRecord, is_whole: bool) -> None:
+    sold = world.sell_and_close()
+    kassa = {"posId": world.settings.pos_id, "url": world.settings.url, "paid_at": "x"} if is_whole else {}
+    record = replace(record, data={**record.data, **kassa})
+    sent = world.paymego.count("receipts.cancel")
+
+    assert world.cancel(sold, record=record).status in {ReversalStatus.REFUSED, ReversalStatus.QUEUED}
+    assert world.violations(sold, payment=record) is not None
+    world.refund(sold, payment=record)
+    world.close_sale(type(sold)(record, replace(sold.receipt, payments=(record,))), link=OFD_LINK)
+
+    assert world.paymego.count("receipts.cancel") == sent
+    assert world.paymego.held() == 1_500_000
+
+
+def test_a_senseless_sale_is_refused(world: HookedWorld) -> None:
+    sold = world.sell_and_close()
+    item = replace(sold.receipt.items[0], name=NO_TEXT, quantity=Decimal("sNaN"), price=HUGE, amount=-HUGE)
+    sale = replace(sold.receipt, till=NO_TEXT, shift=HUGE, number=-HUGE, items=(item,))
+    for payment in (None, sold.record):
+        assert world.violations(sold, payment=payment, sale=sale) != []
+        assert world.refund(sold, payment=payment, sale=sale).status is ReversalStatus.REFUSED
+
+    assert world.paymego.held() == 1_500_000
+
+
+def test_a_refund_is_judged_without_a_journal_as_far_as_that_goes_and_made_with_one_alone(world: HookedWorld) -> None:
+    sold = world.sell_and_close()
+    journal = world.journal
+
+    def find(*_: object) -> PaymentRow | None:
+        raise Damaged("the file is no journal any more")
+
+    whole = journal.one, journal._every
+    journal.one = journal._every = find  # type: ignore[method-assign, assignment]
+    allowed, partial = world.violations(sold), world.violations(sold, amount=5)
+    lost = world.violations(sold, payment=None)
+    with pytest.raises(Damaged):
+        world.refund(sold)
+    journal.one, journal._every = whole  # type: ignore[method-assign]
+
+    assert (allowed, lost) == ([], []), "whose the lost payment is only the journal knows"
+    assert [violation.rule for violation in partial] == ["partial-refund"]
+    assert "payme.journal" in world.host.notices
+    assert world.refund(sold).status is ReversalStatus.REVERSED
+
+
+def test_on_a_full_disk_the_rules_are_told_all_the_same(world: HookedWorld) -> None:
+    sold = world.sell_and_close()
+    with full_disk():
+        assert world.violations(sold) == []
+        assert [violation.rule for violation in world.violations(sold, amount=5)] == ["partial-refund"]
+
+
+@pytest.mark.parametrize("wrong", [None, "p1", {}, object()])
+def test_wrong_types_alone_raise(world: HookedWorld, wrong: object) -> None:
+    plugin = PaymePlugin()
+    plugin._dispatcher = world.dispatcher
+
+    with pytest.raises(TypeError, match="expected CancelRequest"):
+        plugin.on_cancel(wrong, world.cashier())  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="expected RefundRequest"):
+        plugin.on_full_refund(wrong, world.cashier())  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="expected RefundRequest"):
+        plugin.validate_refund(wrong)  # type: ignore[arg-type]
+
+
+def test_a_plugin_that_is_not_started_fails_for_a_payment_of_ours_and_knows_no_other(world: HookedWorld) -> None:
+    sold = world.sell_and_close()
+    plugin, refund = PaymePlugin(), world.refund_of(sold)
+    cancel = CancelRequest(payment=sold.record, receipt=sold.receipt)
+    calls: list[Callable[[], object]] = [
+        lambda: plugin.on_full_refund(refund, world.cashier()),
+        lambda: plugin.validate_refund(refund),
+        lambda: plugin.on_cancel(cancel, world.cashier()),
+    ]
+    for call in calls:
+        with pytest.raises(HookFailed):
+            call()
+
+    other = replace(sold.record, data={"plugin": "other"})
+    assert plugin.on_full_refund(replace(refund, payment=other), world.cashier()) is None
+    assert plugin.validate_refund(replace(refund, payment=other)) == []
+    assert plugin.on_cancel(replace(cancel, payment=other), world.cashier()) is None

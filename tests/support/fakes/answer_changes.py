@@ -1,0 +1,66 @@
+"""Ways in which a server's answer may differ from what it should be, for ``VirtualPaymeGo.change``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fakes.paymego import Change, Envelope
+
+
+def body(text: bytes) -> Change:
+    """Answer with these bytes."""
+    return lambda _: text
+
+
+def meanwhile(action: Callable[[], object]) -> Change:
+    """Answer as it is, and do something between the effect and the answer."""
+
+    def changed(answer: Envelope) -> Envelope:
+        action()
+        return answer
+
+    return changed
+
+
+def result(value: object) -> Change:
+    """Answer with another result."""
+    return lambda answer: {"id": answer.get("id"), "result": value}
+
+
+def error(code: int, message: object = "no") -> Change:
+    """Answer with an error, whatever happened."""
+    return lambda answer: {"id": answer.get("id"), "error": {"code": code, "message": message}}
+
+
+def without_id(change: Change | None = None) -> Change:
+    """Leave the id out, after another change."""
+
+    def changed(answer: Envelope) -> Envelope | bytes:
+        after = answer if change is None else change(answer)
+        return after if isinstance(after, bytes) else {name: part for name, part in after.items() if name != "id"}
+
+    return changed
+
+
+def with_receipt(**fields: object) -> Change:
+    """Answer with the receipt as it is, but for these fields."""
+    return lambda answer: {**answer, "result": {"receipt": {**_receipt(answer), **fields}}}
+
+
+def without_receipt_fields(*names: str) -> Change:
+    """Answer with the receipt, without these fields."""
+    return lambda answer: {
+        **answer,
+        "result": {"receipt": {name: value for name, value in _receipt(answer).items() if name not in names}},
+    }
+
+
+def _receipt(answer: Envelope) -> Mapping[str, object]:
+    found = answer.get("result")
+    receipt = found.get("receipt") if isinstance(found, Mapping) else None
+    assert isinstance(receipt, Mapping), "this answer brings no receipt"
+    return receipt

@@ -1,0 +1,343 @@
+"""A till on virtual time with its hooks in service: the real dispatcher, background, recovery and worker.
+
+Only the client, the clock, the printer of slips and the worker's thread are replaced; the worker's own code runs, a
+round at a time, where a test lets it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
+from fakes.failing_journal import StagedJournal
+from fakes.till import TENDER, ScriptedUi, open_sale, request_for
+from fakes.world import World, settings_of
+from hookspecs import (
+    CancelRequest,
+    PaymentRecord,
+    PaymentResult,
+    PaymentStatus,
+    QueueMessage,
+    QueueVerdict,
+    Receipt,
+    ReceiptFiscal,
+    ReceiptKind,
+    RefundRequest,
+    RefundViolation,
+    ReversalResult,
+)
+from payme_plugin.background import Background
+from payme_plugin.delivery.processor import CancellationProcessor
+from payme_plugin.dispatcher import HookDispatcher
+from payme_plugin.ledger.connection import FileIdentity
+from payme_plugin.ledger.errors import Damaged
+from payme_plugin.ledger.journal import FILE_NAME
+from payme_plugin.ledger.locks import Leases
+from payme_plugin.operations.host_guard import GuardedHost
+from payme_plugin.operations.results import JOURNAL_NOTICE, journal_notice
+from payme_plugin.service import ClientCache
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from hookspecs import Item
+    from payme_plugin.clock import Clock
+    from payme_plugin.ledger.errors import JournalError
+    from payme_plugin.ledger.journal import Journal
+    from payme_plugin.operations.context import Context
+    from payme_plugin.paymego.client import PaymeGoClient
+    from payme_plugin.service import OpenStorage, Service, Storage
+    from payme_plugin.settings import Settings, SettingsReader
+    from payme_plugin.texts import Texts
+
+OFD_LINK = "https://ofd.soliq.uz/check?t=UZ000000000000&r=121&c=20240312184051&s=123456789012"
+"""A fiscal receipt's link. Source: the Subscribe API's page of receipts.set_fiscal_data."""
+
+
+@dataclass(frozen=True)
+class Sold:
+    """A sale that Payme took the money for.
+
+    Attributes:
+        record: the payment as the till stored it.
+        receipt: the sale with that payment in it.
+    """
+
+    record: PaymentRecord
+    receipt: Receipt
+
+    @property
+    def receipt_id(self) -> str:
+        """Payme's receipt id."""
+        return self.record.data["receipt_id"]
+
+
+class HookedWorld(World):
+    """One till at one kassa, with the plugin's hooks in service.
+
+    Attributes:
+        journal: the till's journal, which may fail where a test says.
+        dispatcher: serves the hooks.
+        background: the real background, without threads.
+        jitter: what the pauses of the worker lose, from 0 to 1.
+        broken: the settings can't be read now.
+    """
+
+    journal: StagedJournal
+
+    def __init__(self, folder: Path, seed: int = 1, **given: object) -> None:
+        super().__init__(folder, seed, **given)
+        self.jitter: Callable[[], float] = lambda: 0.0
+        self.broken = False
+        self._processes: list[_Process] = []
+        self._begin()
+
+    def close(self) -> None:
+        """Close whatever a process had open."""
+        for process in self._processes:
+            process.end()
+        super().close()
+
+    def restart(self, *, dead: bool = True) -> None:
+        """Let another process come: the former one is dead, or goes on living beside it."""
+        if dead:
+            self._processes[-1].end()
+        super().restart()
+        self._begin()
+
+    @property
+    def dispatcher(self) -> HookDispatcher:
+        """What serves the hooks of the process that came last."""
+        return self._processes[-1].dispatcher
+
+    @property
+    def background(self) -> Background:
+        """The background of the process that came last."""
+        return self._processes[-1].background
+
+    def ask(self, *scans: object, ui: ScriptedUi | None = None, **asked: object) -> PaymentResult:
+        """Ask for a payment as the host does, by the cashier ``ui`` or by one who scans these."""
+        request = request_for(**asked)  # type: ignore[arg-type]
+        result = self.dispatcher.pay(request, self.cashier(*scans) if ui is None else ui)
+        assert isinstance(result, PaymentResult)
+        return result
+
+    def sell(
+        self, payment_id: str = "p1", number: int = 1, *, items: tuple[Item, ...] | None = None, amount: int = 1_500_000
+    ) -> Sold:
+        """Sell something to a buyer who pays; the sale is still open."""
+        sale = open_sale(number, amount=amount)
+        sale = sale if items is None else replace(sale, items=items, total=sum(item.amount for item in items))
+        result = self.pay(self.paymego.code(), payment_id=payment_id, receipt=sale, amount=sale.total)
+        assert result.status is PaymentStatus.PAID
+        assert result.payment is not None
+        return Sold(result.payment, replace(sale, payments=(result.payment,)))
+
+    def close_sale(self, sold: Sold, *, link: str | None = None) -> Sold:
+        """Close a sale, and tell the plugin."""
+        fiscal = None if link is None else ReceiptFiscal(url=link)
+        closed = replace(sold.receipt, closed_at=self.clock.wall_ms(), fiscal=fiscal)
+        self.dispatcher.receipt_closed(closed)
+        return Sold(sold.record, closed)
+
+    def sell_and_close(
+        self, payment_id: str = "p1", number: int = 1, *, link: str | None = None, items: tuple[Item, ...] | None = None
+    ) -> Sold:
+        """Sell something, and close the sale."""
+        return self.close_sale(self.sell(payment_id, number, items=items), link=link)
+
+    def cancel(
+        self, sold: Sold, *, ui: ScriptedUi | None = None, record: PaymentRecord | None = None
+    ) -> ReversalResult:
+        """Annul an open sale, as the host does."""
+        payment = sold.record if record is None else record
+        request = CancelRequest(payment=payment, receipt=sold.receipt, reason="the buyer left")
+        result = self.dispatcher.cancel(request, self.cashier() if ui is None else ui)
+        assert isinstance(result, ReversalResult)
+        return result
+
+    def refund(
+        self, sold: Sold, refund_id: str = "f1", *, ui: ScriptedUi | None = None, **changes: object
+    ) -> ReversalResult:
+        """Refund a closed sale, as the host does."""
+        request = self.refund_of(sold, refund_id, **changes)
+        result = self.dispatcher.refund(request, self.cashier() if ui is None else ui)
+        assert isinstance(result, ReversalResult)
+        return result
+
+    def violations(self, sold: Sold, refund_id: str = "f1", **changes: object) -> list[RefundViolation]:
+        """Ask whether a refund may close, as the host does."""
+        return self.dispatcher.violations(self.refund_of(sold, refund_id, **changes))
+
+    @staticmethod
+    def refund_of(sold: Sold, refund_id: str = "f1", **changes: object) -> RefundRequest:
+        """Return the request of a whole refund, but for some changes."""
+        refund = replace(sold.receipt, number=900, kind=ReceiptKind.REFUND, payments=(), closed_at=None, fiscal=None)
+        request = RefundRequest(
+            refund_id=refund_id,
+            payment_type=TENDER,
+            payment=sold.record,
+            sale=sold.receipt,
+            refund=refund,
+            amount=sold.record.amount,
+            manual_selection=False,
+            currency_selection=False,
+        )
+        return replace(request, **changes)  # type: ignore[arg-type]
+
+    def message(self, message: QueueMessage) -> QueueVerdict | None:
+        """Let the host's queue deliver a message."""
+        return self.dispatcher.queue_message(message)
+
+    def work(self, duration_s: float = 0.0) -> None:
+        """Let the worker work: one round now, and whatever it would do in the seconds after it."""
+        self._processes[-1].work(self, self.clock.monotonic() + duration_s)
+
+    def keep_result(self, payment_id: str) -> None:
+        """Keep a payment whose result the journal can't store, where the real background keeps it."""
+        self.background.keep_result(payment_id)
+
+    def read_settings(self) -> Settings:
+        """Return the settings of this moment; ``SettingsError`` while they are broken."""
+        return settings_of(url="soon") if self.broken else self.settings
+
+    def _open(self) -> StagedJournal:
+        return StagedJournal(self.host.folder, self.host.identity, self.clock)
+
+    def _begin(self) -> None:
+        self._processes.append(_Process(self))
+
+
+class _Process:
+    """A process of the till, from its start to its end."""
+
+    def __init__(self, world: HookedWorld) -> None:
+        host = GuardedHost(world.host)
+        self.storage = _Storage(world)
+        self.background = _Background(host, self.storage, world)
+        self.dispatcher = HookDispatcher(cast("Service", _Service(world, host, self.background)))
+        self.dispatcher.start()
+
+    def work(self, world: HookedWorld, until: float) -> None:
+        while True:
+            idle_s = self.background._worker._run_once()
+            if world.clock.monotonic() >= until:
+                return
+            world.clock.pass_until(min(until, world.clock.monotonic() + idle_s))
+
+    def end(self) -> None:
+        """Let go of what the operating system takes away from a dead process."""
+        self.background._leader.release()
+        self.storage.close()
+
+
+class _Storage:
+    """What ``payme_plugin.service.Storage`` is: the world's journal."""
+
+    def __init__(self, world: HookedWorld) -> None:
+        self._world = world
+        self.owner = world.owner
+        self._leases = Leases(world.host.folder)
+        self._others: list[Journal] = []
+
+    @property
+    def opened(self) -> OpenStorage:
+        world = self._world
+        return cast("OpenStorage", SimpleNamespace(journal=world.journal, leases=self._leases, file=world.files))
+
+    @property
+    def file(self) -> FileIdentity:
+        return FileIdentity(self._world.host.folder / FILE_NAME)
+
+    def journal(self) -> Journal:
+        for other in self._others:
+            if other.damage is not None:
+                self._world.journal.note_damage(other.damage)
+        return self._world.journal
+
+    def fault(self) -> JournalError | None:
+        met = [each.damage for each in (self.journal(), *self._others) if each.damage is not None]
+        return Damaged(met[0]) if met else None
+
+    def another_journal(self) -> Journal:
+        other = StagedJournal(self._world.host.folder, self._world.host.identity, self._world.clock)
+        self._others.append(other)
+        return other
+
+    def close(self) -> None:
+        while self._others:
+            self._others.pop().close()
+
+
+class _Background(Background):
+    """The real one; its pauses lose what the world says, and its worker runs on the hook's own thread."""
+
+    def __init__(self, host: GuardedHost, storage: _Storage, world: HookedWorld) -> None:
+        super().__init__(
+            host,
+            cast("Storage", storage),
+            cast("SettingsReader", SimpleNamespace(read=world.read_settings)),
+            ClientCache(world.clock, lambda settings, _: _client_of(world, settings)),
+            world.clock,
+        )
+        self._world = world
+
+    def processor(self) -> CancellationProcessor:
+        if self._processor is None:
+            journal = self._storage.another_journal()
+            self._processor = CancellationProcessor(
+                journal, self._storage.opened.leases, self, self._clock, self._drawn
+            )
+        return self._processor
+
+    def texts(self) -> Texts:
+        return self._world.texts
+
+    def yield_to_sale(self) -> None:
+        pass
+
+    def _drawn(self) -> float:
+        return self._world.jitter()
+
+
+def _client_of(world: HookedWorld, settings: Settings) -> PaymeGoClient:
+    return cast("PaymeGoClient", world.paymego.client(settings.pos_id, settings.pos_key.reveal()))
+
+
+@dataclass(frozen=True)
+class _Service:
+    """What the dispatcher takes for its ``Service``."""
+
+    world: HookedWorld
+    host: GuardedHost
+    background: Background
+
+    @property
+    def storage(self) -> Storage:
+        return self.background._storage
+
+    @property
+    def settings(self) -> SettingsReader:
+        return cast("SettingsReader", SimpleNamespace(payment_type=lambda: self.world.settings.payment_type))
+
+    def start(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+    @property
+    def clock(self) -> Clock:
+        return self.world.clock
+
+    def context(self) -> Context:
+        self.world.read_settings()
+        return self.world.context()
+
+    def texts(self) -> Texts:
+        return self.world.texts
+
+    def journal_fault(self, error: JournalError, what: str) -> None:
+        self.host.notice(JOURNAL_NOTICE, self.world.text(journal_notice(error)))

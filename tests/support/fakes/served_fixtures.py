@@ -1,0 +1,61 @@
+"""Fixtures: the plugin as a host has it, over real HTTP to the sandbox and on a real disk. A conftest imports them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fakes.served_till import ServedTill
+from fakes.till import TENDER, VirtualHost
+from payme_plugin.plugin import PaymePlugin
+from payme_plugin.sandbox import CancelPlan, Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Sandbox]:
+    """A sandbox whose cancellations are done at once."""
+    with Sandbox(cancel=CancelPlan(settle_s=0)) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(running: Sandbox) -> Iterator[Sandbox]:
+    """The sandbox without a fault."""
+    running.clear_faults()
+    yield running
+    running.clear_faults()
+
+
+@pytest.fixture
+def new_till(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[..., ServedTill]]:
+    """Make tills with settings of their own, which say ``on_ready`` if they shall; each stops at the end."""
+    tills: list[ServedTill] = []
+
+    def make(
+        name: str = "till-1", *, host: VirtualHost | None = None, is_ready: bool = True, **given: object
+    ) -> ServedTill:
+        settings: dict[str, object] = {
+            "url": sandbox.url, "posId": sandbox.pos_id, "posKey": sandbox.pos_key, "paymentType": TENDER,
+            "payDuration": 1000, "frequency": 100, "timeout": 1,
+        }  # fmt: skip
+        values = {key: str(value) for key, value in (settings | given).items()}
+        chosen = VirtualHost(tmp_path / name, name=name) if host is None else host
+        chosen.given = values
+        till = ServedTill(chosen, sandbox)
+        till.plugins.register(PaymePlugin(), "payme")
+        tills.append(till)
+        if is_ready:
+            till.start()
+        else:
+            till.plugins.on_start(chosen)
+        assert till.plugins.faults == ()
+        return till
+
+    yield make
+    for till in tills:
+        till.plugins.on_stop()

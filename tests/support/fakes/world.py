@@ -1,0 +1,225 @@
+"""A till, its journal on a real disk, and PaymeGO, all on virtual time: where the rules of a payment are shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from fakes.clock import VirtualClock
+from fakes.paymego import VirtualClient, VirtualPaymeGo
+from fakes.till import TENDER, ScriptedUi, VirtualHost, request_for
+from hookspecs import Slip
+from payme_plugin.ledger.connection import FileIdentity
+from payme_plugin.ledger.journal import FILE_NAME, Journal
+from payme_plugin.ledger.locks import Leases
+from payme_plugin.operations.acknowledgement import acknowledge
+from payme_plugin.operations.cancellation import MerchantClient
+from payme_plugin.operations.context import Context, limits_of
+from payme_plugin.operations.lost_payment import find_lost_payment
+from payme_plugin.operations.payment import resume_payment, take_payment
+from payme_plugin.operations.recovery import cancel_orphans
+from payme_plugin.operations.results import store_unstored
+from payme_plugin.paymego import codes
+from payme_plugin.settings import Places, read_settings
+from payme_plugin.texts import Texts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from hookspecs import PaymentRecord, PaymentRequest, PaymentResult, Receipt
+    from payme_plugin.ledger.rows import CancellationRow, EventRow, PaymentRow
+    from payme_plugin.operations.payment_slips import PaymentSlips
+    from payme_plugin.settings import Settings
+    from payme_plugin.texts import Text
+
+KASSA = "65aa00112233445566778899"
+_KEY = "canary-key-of-the-kassa"
+_URL = "http://localhost/api"
+_NO_FILES = Places(Path("/nonexistent/payme.go.conf"), Path("/nonexistent/payme.xml"))
+
+
+def settings_of(**given: object) -> Settings:
+    """Return real settings for a kassa on virtual time, with ``given`` over its own.
+
+    It waits 20 s for the buyer and asks every 2 s; one request may take 5 s.
+    """
+    values: dict[str, object] = {
+        "url": _URL, "posId": KASSA, "posKey": _KEY, "paymentType": TENDER,
+        "timeout": 5, "payDuration": 20_000, "frequency": 2_000,
+    }  # fmt: skip
+    host = {name: str(value) for name, value in (values | given).items()}
+    # Virtual time may run through waits that are shorter than a till's settings allow.
+    times: dict[str, Any] = {
+        field: int(host.pop(name))
+        for name, field in {"payDuration": "pay_duration_ms", "frequency": "frequency_ms"}.items()
+        if host[name].isdecimal()
+    }
+    return replace(read_settings(host, None, codes, places=_NO_FILES), **times)
+
+
+@dataclass(eq=False)
+class PlainSlips:
+    """Stands for ``PaymentSlips`` and only writes down what it was asked for.
+
+    Attributes:
+        made: operation, payment and the server's receipt of every slip.
+    """
+
+    made: list[tuple[str, PaymentRow, Mapping[str, object]]] = field(default_factory=list)
+
+    def render(
+        self, operation: str, row: PaymentRow, receipt: Mapping[str, object], document: Receipt | None = None
+    ) -> tuple[Slip, ...]:
+        """Return a slip of two lines."""
+        self.made.append((operation, row, receipt))
+        return (Slip(xml="<slip/>", lines=(operation, row.payment_id), copies=2),)
+
+
+class World:
+    """One till at one kassa.
+
+    Attributes:
+        clock: the time.
+        paymego: the other side of the wire.
+        host: the till.
+        journal: the till's journal, a real file in ``folder``.
+        owner: the token of the till's process.
+        plain_slips: makes the slips and writes them down.
+        slips: makes the slips; a test may put another maker here.
+        settings: what the till is set to.
+        client: the client of the kassa.
+        files: the journal's files as they were when it was opened.
+        unstored: the results that the journal could not store, by payment.
+    """
+
+    def __init__(self, folder: Path, seed: int = 1, **given: object) -> None:
+        self.clock = VirtualClock()
+        self.paymego = VirtualPaymeGo(self.clock, seed)
+        self.host = VirtualHost(folder)
+        self.settings = settings_of(**given)
+        self.texts = Texts(self.settings.language or "ru")
+        self.plain_slips = PlainSlips()
+        self.slips = cast("PaymentSlips", self.plain_slips)
+        self.client = self._new_client()
+        self.journal = self._open()
+        self.files = self._identity()
+        self.owner = "process-1"
+        self.unstored: list[str] = []
+
+    def close(self) -> None:
+        """Close the journal."""
+        self.journal.close()
+
+    def set(self, **given: object) -> None:
+        """Change settings; the kassa's client changes with them."""
+        self.settings = settings_of(**given)
+        self.client = self._new_client()
+
+    def restart(self) -> None:
+        """Let another process come."""
+        self.journal.close()
+        self.journal = self._open()
+        self.files = self._identity()
+        self.unstored = []
+        self.owner = f"process-{int(self.owner.partition('-')[2]) + 1}"
+        self.client = self._new_client()
+
+    def context(self) -> Context:
+        """Return the tools of one operation."""
+        return Context(
+            client=self.client,
+            clock=self.clock,
+            journal=self.journal,
+            owner=self.owner,
+            leases=Leases(self.host.folder),
+            settings=self.settings,
+            texts=self.texts,
+            slips=self.slips,
+            notice=self.host.notice,
+            files=self.files,
+            keep_result=self.keep_result,
+            merchants={
+                each.pos_id: MerchantClient(each.pos_id, each.url, self._client_of(each), limits_of(each))
+                for each in self.settings.accounts
+            },
+        )
+
+    def keep_result(self, payment_id: str) -> None:
+        """Keep a payment whose result the journal can't store."""
+        self.unstored.append(payment_id)
+
+    def store_results(self) -> None:
+        """Store the results that were kept, as the worker and the next hook do."""
+        while self.unstored:
+            store_unstored(self.journal, self.unstored[0], self.texts)
+            del self.unstored[0]
+
+    def decide_orphans(self, pending: Collection[str] = ()) -> int:
+        """Say that the till has asked again and acknowledged; return how many orphans there were."""
+        return cancel_orphans(self.journal, self.owner, pending, self.texts)
+
+    def acknowledge(self, record: PaymentRecord | None, sale: Receipt | None = None) -> PaymentRow | None:
+        """Say that the till has stored a payment, in a closed sale where one is given."""
+        assert record is not None
+        return acknowledge(self.journal, self.owner, self.texts, self.host.notice, record, sale)
+
+    def says_yes_after(self, thinks_s: float) -> Callable[[float], bool]:
+        """Return the hand of a cashier who, asked whether to stop, thinks so long and then stops."""
+
+        def hand(_: float) -> bool:
+            self.clock.sleep(thinks_s)
+            return True
+
+        return hand
+
+    def cashier(self, *scans: object, takes_s: float = 0.0, stops_at: float | None = None) -> ScriptedUi:
+        """Return a cashier who scans these, and who stops the wait at a second where one is given."""
+        ui = ScriptedUi(self.clock, list(scans), takes_s)
+        if stops_at is not None:
+            ui.hand = lambda now_s: now_s >= stops_at
+        return ui
+
+    def pay(self, *scans: object, ui: ScriptedUi | None = None, **asked: object) -> PaymentResult:
+        """Take a payment: by the cashier ``ui``, or by one who scans these; a repeated one as the dispatcher does."""
+        request: PaymentRequest = request_for(**asked)  # type: ignore[arg-type]
+        context, ui, row = (
+            self.context(),
+            self.cashier(*scans) if ui is None else ui,
+            self.journal.find(request.payment_id),
+        )
+        if row is not None:
+            return resume_payment(context, request, row, ui)
+        return (find_lost_payment if request.repeated else take_payment)(context, request, ui)
+
+    def text(self, text: Text, **values: object) -> str:
+        """Return a text as the cashier reads it."""
+        return self.texts(text, **values)
+
+    def row(self, payment_id: str = "p1") -> PaymentRow:
+        """Return a payment as the journal has it."""
+        return self.journal.payment(payment_id)
+
+    def path_of(self, payment_id: str = "p1") -> list[str]:
+        """Return the states that a payment went through, in order."""
+        return [event.after.value for event in self.events(payment_id) if event.after is not None]
+
+    def events(self, payment_id: str = "p1") -> list[EventRow]:
+        """Return the story of a payment."""
+        return self.journal.events(payment_id)
+
+    def live(self, payment_id: str = "p1") -> list[CancellationRow]:
+        """Return the live cancellations of a payment."""
+        return [row for row in self.journal.live_cancellations() if row.payment_id == payment_id]
+
+    def _identity(self) -> FileIdentity:
+        return FileIdentity(self.host.folder / FILE_NAME)
+
+    def _open(self) -> Journal:
+        return Journal(self.host.folder / FILE_NAME, host_identity=self.host.identity, clock=self.clock)
+
+    def _new_client(self) -> VirtualClient:
+        return self._client_of(self.settings)
+
+    def _client_of(self, settings: Settings) -> VirtualClient:
+        return self.paymego.client(settings.pos_id, settings.pos_key.reveal())

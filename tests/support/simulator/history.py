@@ -1,0 +1,116 @@
+"""One integer makes one history: sales, cancels and refunds at a till where anything may go wrong, and the sums."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+from fakes.world import settings_of
+from payme_plugin.paymego import codes
+from simulator.director import Director
+from simulator.world import SimWorld
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from payme_plugin.settings import Settings
+
+_KASSAS = ("65aa00112233445566778899", "65aa00112233445566778800")
+
+KEY = "canary-key-of-the-kassa"
+"""How the key of each kassa begins."""
+
+
+@dataclass(frozen=True)
+class History:
+    """What a seed came to.
+
+    Attributes:
+        seed: the seed.
+        asked_for: how many sales were asked for.
+        sales: how many sales were made.
+        faults: the statements that broke; empty: all held.
+        broken_after: how many sales there were when the first one broke; None: none did.
+        story: what happened, line by line.
+        crashes: how often a process was killed.
+        requests: how many requests left.
+        left: payments that were left to people because they were older than a week.
+        at_fault: payments whose money is the host's affair, because it broke a duty.
+    """
+
+    seed: int
+    asked_for: int
+    sales: int
+    faults: tuple[str, ...]
+    broken_after: int | None
+    story: tuple[str, ...]
+    crashes: int
+    requests: int
+    left: int
+    at_fault: int
+
+    @property
+    def summary(self) -> str:
+        """What broke, and the command that plays the history again; or that nothing did."""
+        if not self.faults:
+            return f"seed {self.seed}: every statement held in {self.sales} sales"
+        again = f"python tests/simulation/run.py --seed {self.seed} --each {self.asked_for}"
+        return f"seed {self.seed}: {'; '.join(self.faults[:5])}\n    {again}"
+
+    @property
+    def digest(self) -> str:
+        """A digest of the story: the same seed has the same."""
+        return hashlib.sha256("\n".join(self.story).encode()).hexdigest()
+
+
+def settings_for_both(**given: object) -> tuple[Settings, ...]:
+    """Return the settings of a till, for each of two kassas."""
+    return tuple(settings_of(**given, posId=kassa, posKey=f"{KEY}-{kassa[-2:]}") for kassa in _KASSAS)
+
+
+def random_settings(dice: Random) -> tuple[Settings, ...]:
+    """Return settings as the dice fall, for each of two kassas."""
+    safe = [code for code in codes.MANUAL_CODES if codes.proves_no_charge(code)]
+    return settings_for_both(
+        timeout=dice.choice((1, 2, 5)),
+        payDuration=dice.choice((1_500, 4_000, 9_000)),
+        frequency=dice.choice((300, 1_000, 3_000, 8_000)),
+        cancelAcceptedIsDone=dice.choice((0, 0, 1)),
+        ignoredErrors=", ".join(map(str, dice.sample(codes.MANUAL_CODES, dice.choice((0, 3, 20, 32))))),
+        staleCodes=", ".join(map(str, dice.sample(safe, dice.choice((1, 4, len(safe)))))),
+    )
+
+
+def simulate(seed: int, sales: int = 20, moods: Mapping[str, object] | None = None) -> History:
+    """Play one history.
+
+    Args:
+        seed: everything that happens follows from it.
+        sales: how many sales are made.
+        moods: moods of the host that do not fall as the dice do.
+
+    Raises:
+        BaseException: what a thread of the simulation ended with; a fault of the simulation itself.
+    """
+    dice = Random(seed)  # noqa: S311 - a seed is to replay
+    world = SimWorld(dice, random_settings(dice), slowness=dice.choice((0.0, 0.03, 0.2)))
+    director = Director(world.shop, dice, sales, moods or {})
+    try:
+        director.play()
+        world.check_rest((KEY, *director.secrets))
+    finally:
+        world.close()
+    return History(
+        seed=seed,
+        asked_for=sales,
+        sales=len(world.shop.sales),
+        faults=tuple(world.witness.faults),
+        broken_after=world.witness.broken_after,
+        story=tuple(world.witness.story),
+        crashes=sum(life.was_killed for life in world.stage.lives),
+        requests=len(world.paymego.sent),
+        left=director.left,
+        at_fault=director.at_fault,
+    )
