@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from payme_plugin.delivery.host_queue import QueueConsumer
 from payme_plugin.delivery.processor import CancellationProcessor
 from payme_plugin.delivery.worker import Worker
-from payme_plugin.ledger.errors import AnotherTill, Damaged, FileMoved, JournalError, Unavailable
+from payme_plugin.ledger.errors import AnotherTill, Damaged, FileMoved, JournalError, Unavailable, Unstorable
 from payme_plugin.ledger.locks import LEADER, LeaderLock
 from payme_plugin.ledger.retention import forget_finished
 from payme_plugin.ledger.states import Hold
@@ -169,6 +169,8 @@ class Background:
                 store_unstored(self._storage.opened.journal, payment_id, self.texts())
             except JournalError as error:
                 _log.error("the result of payment %s can't be stored now: %s", payment_id, error)
+                if isinstance(error, Unavailable) and not isinstance(error, Unstorable):
+                    return  # the others would wait for the same lock or disk, one after the other
                 continue
             self._unstored.discard(payment_id)
             self.wake()

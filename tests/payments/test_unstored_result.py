@@ -274,3 +274,18 @@ def test_a_fault_of_the_plugin_is_decided_in_the_same_way(
 
     assert (result.status, result.message) == (status, world.text(text))
     assert (world.row().state, len(world.live())) == (ends_as, cancellations)
+
+
+def test_while_the_disk_is_full_one_attempt_is_made_however_many_results_wait(till: HookedWorld) -> None:
+    for payment_id in ("p1", "p2", "p3"):
+        walk(till.journal, PaymentState.PAYING, payment_id)
+        till.keep_result(payment_id)
+    till.journal.fail_from(1)
+    before = till.journal.commits
+
+    till.background.store_results()
+
+    assert till.journal.commits - before == 1
+    till.journal.recover()
+    till.background.store_results()
+    assert {till.row(payment_id).state for payment_id in ("p1", "p2", "p3")} == {PaymentState.UNKNOWN}
