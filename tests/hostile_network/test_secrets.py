@@ -181,5 +181,5 @@ def test_no_fault_of_the_plugins_own_shows_a_secret_in_its_words_or_its_tracebac
     a_day(world, witness)
 
     witness.note_log(caplog.records)
-    assert "Broken < test_7_secrets.py:" in caplog.text
+    assert "Broken < test_secrets.py:" in caplog.text
     assert witness.leaks(*SECRETS) == []

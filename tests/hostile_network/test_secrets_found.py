@@ -43,8 +43,8 @@ def test_a_fault_is_told_by_its_class_and_the_places_that_it_came_through_and_so
         outer()
 
     told = safe_traceback(raised.value)
-    assert told.startswith("Broken < test_7_words.py:")
-    assert ", after KeyError < test_7_words.py:" in told
+    assert told.startswith("Broken < test_secrets_found.py:")
+    assert ", after KeyError < test_secrets_found.py:" in told
     assert "\n" not in told
     assert KEY not in told
 

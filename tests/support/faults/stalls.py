@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from faults.child_process import without_coverage
+from faults.child_process import PYTHON_PATH, without_coverage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +67,7 @@ def watching_stalls() -> Iterator[Stalls]:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 pass_fds=[file.fileno()],
-                env=without_coverage(os.environ),
+                env=without_coverage({**os.environ, "PYTHONPATH": PYTHON_PATH}),
             ) as process,
         ):
             assert process.stdout is not None
