@@ -83,9 +83,9 @@ def state_diagram() -> str:
 
 
 def state_table() -> str:
-    """Return for every state where it may go."""
+    """Return the transitions of every state as a table."""
     rows = [
-        (f"`{before.value}`", ", ".join(f"`{state.value}`" for state in after) or "nowhere: an end")
+        (f"`{before.value}`", ", ".join(f"`{state.value}`" for state in after) or "none (final)")
         for before, after in _NEXT_STATES.items()
     ]
     return table(("From", "To"), *rows)

@@ -65,7 +65,7 @@ def test_no_file_of_the_product_names_a_folder_of_some_machine_or_a_registry() -
 
 
 def test_what_the_page_of_guarantees_points_at_is_there() -> None:
-    page = read("docs/reliability.md")
+    page = read("docs/architecture.md")
     rows = [line for line in page.splitlines() if re.match(r"\| \d+ \|", line)]
 
     assert [int(row.split("|")[1]) for row in rows] == list(range(1, 11))

@@ -26,7 +26,7 @@ BREAD = Item(
 
 
 RECEIPTS = int(os.environ.get("PAYME_RECEIPTS", "300"))
-"""How many receipts are generated; by hand, with 10,000: see docs/payment.md."""
+"""How many receipts are generated; 10,000 by hand: see CONTRIBUTING.md."""
 
 
 def named(*items: Item, amount: int) -> list[dict[str, Any]]:
