@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Plays many histories, or one again: ``python tests/simulation/run.py --sales 1000000 --workers 2``.
+"""Play many histories, or repeat one: ``python tests/simulation/run.py --sales 1000000 --workers 2``.
 
 ``--seed N`` plays one history again and prints it. ``--breaks`` breaks each guarantee and writes the page
 ``docs/internal/breaks.md``.

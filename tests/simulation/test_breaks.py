@@ -23,4 +23,4 @@ def test_the_simulator_catches_it(broken: Break) -> None:
     caught = caught_by_simulation(broken)
 
     assert caught is not None
-    assert caught.check.startswith(("statement ", "the sums at the end: "))
+    assert caught.check.startswith(("guarantee ", "the sums at the end: "))

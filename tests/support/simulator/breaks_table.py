@@ -18,7 +18,7 @@ _MOST_HISTORIES = 200
 _EACH = 20
 
 _TRACED = (
-    "| 1 | the journal's log is not synced (`synchronous = OFF`: no fdatasync before a request leaves) | the trace:"
+    "| 1 | the journal is not synced before a request leaves (`synchronous = OFF`) | the trace of system calls:"
     " `tests/kills/test_disk_before_wire.py::test_a_journal_that_does_not_sync_is_found_out` | - |"
 )
 """The break that no simulator can see. Its test is in ``tests/kills``."""
@@ -52,7 +52,7 @@ def caught_by_simulation(broken: Break) -> Caught | None:
 
 def table(rows: Iterable[tuple[Break, Caught | None]]) -> str:
     """Return the table of ``docs/internal/breaks.md``: what the simulator caught, and the break that it can't see."""
-    lines = ["| Guarantee | What is done wrong | What the check says | After sales |", "|---|---|---|---|"]
+    lines = ["| Guarantee | Break | First failed check | After sales |", "|---|---|---|---|"]
     for broken, caught in rows:
         check, after = ("nothing", "-") if caught is None else (caught.check, str(caught.after))
         lines.append(f"| {broken.statement} | {broken.what} | {check} | {after} |")

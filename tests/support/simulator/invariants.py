@@ -135,7 +135,7 @@ class Witness:
         if not self.faults:
             self.broken_after = len(self._sales)
         self.tell(f"BROKEN {statement}: {text}")
-        self.faults.append(f"statement {statement}: {text}" if statement else f"the sums at the end: {text}")
+        self.faults.append(f"guarantee {statement}: {text}" if statement else f"the sums at the end: {text}")
 
     def close(self) -> None:
         """Close the journal."""
@@ -175,7 +175,7 @@ class Witness:
             return
         other = self._stepping.get(receipt_id)
         if other is not None and other is not client and not other.life.is_dead:
-            self.fault(5, f"two workers step the cancellation of {receipt_id[-6:]} at a time")
+            self.fault(5, f"two workers deliver the cancellation of {receipt_id[-6:]} at the same time")
         self._stepping[receipt_id] = client
 
     def _saw_create(self, sent: Sent) -> None:
@@ -196,7 +196,7 @@ class Witness:
         elif not self._rows.has_code(code, row.payment_id):
             self.fault(1, "receipts.pay left before the code's fingerprint was durable")
         if row is not None and row.pos_id != client.pos_id:
-            self.fault(1, "receipts.pay left with another kassa's key")
+            self.fault(1, "receipts.pay left with another merchant account's key")
         if row is not None and row.payment_id in self._repeating:
             self.fault(2, f"a repeated request for {row.payment_id} sent a code")
         now_ms = round(self._stage.monotonic() * 1000)
@@ -224,7 +224,7 @@ class Witness:
         payment = self._rows.of_receipt(receipt_id)
         live = self._rows.live_of_receipt(receipt_id)
         if payment is not None and payment.pos_id != client.pos_id:
-            self.fault(5, "receipts.cancel left with another kassa's key")
+            self.fault(5, "receipts.cancel left with another merchant account's key")
         if live is None:
             # An ignored error may have an unpaid receipt cancelled: its row in paying is the intent.
             if payment is None or payment.state != "paying":
@@ -324,22 +324,22 @@ class Witness:
         if former is not None and former != payment.owner:
             owner = self._tokens.get(former)
             if owner is not None and not owner.is_dead and owner is not life:
-                self.fault(6, f"{payment.payment_id} was taken from a process that lives")
+                self.fault(6, f"{payment.payment_id} was taken from a running process")
         self._owner[payment.payment_id] = payment.owner
 
     def _check_decider(self, payment: PaymentLook, life: Life | None, text: str) -> None:
         owner = self._tokens.get(payment.owner)
         if owner is not None and owner is not life and not owner.is_dead:
-            self.fault(6, f"another process decided on {payment.payment_id}, whose process lives ({text})")
+            self.fault(6, f"another process decided {payment.payment_id} while its own process was running ({text})")
         if life is None:
             return
         actor, background = self._running.get(payment.payment_id), self.processes[life].background
         # The worker may store what a hook could not; the hook has told it by then, or is about to.
         is_behind = actor is not None and actor is not self._stage.current and actor.life is owner
         if is_behind and not background.has_unstored(payment.payment_id):
-            self.fault(6, f"{payment.payment_id} was decided on while its hook was running ({text})")
+            self.fault(6, f"{payment.payment_id} was decided while its hook was running ({text})")
         if actor is None and life in self._readying and not background.is_leader:
-            self.fault(6, f"{payment.payment_id} was decided on without the leader's lock")
+            self.fault(6, f"{payment.payment_id} was decided without the leader's lock")
 
     def _check_cancellations(self) -> None:
         rows = {row.cancellation_id: row for row in self._rows.cancellations()}
@@ -383,7 +383,7 @@ class Witness:
         """Check that nobody has said that the money must stay before the first cancel of an orphan leaves."""
         payment = self._rows.payment(row.payment_id)
         if payment is None or (payment.acknowledged_at is not None and payment.state == "reversing"):
-            self.fault(4, f"the cancellation of {row.payment_id} has begun, which the host has acknowledged")
+            self.fault(4, f"the cancellation of {row.payment_id} has begun, but the host has acknowledged the payment")
         if ("cancel", row.payment_id, "") in self.requested:
             return  # the host has it returned itself
         if self._is_vetoed(row.payment_id, held):
@@ -391,7 +391,7 @@ class Witness:
         made_at = self._paymego.bank.receipt(self._paymego.now_ms, row.receipt_id).created_ms
         is_old = payment is not None and row.created_at - payment.created_at >= _WEEK_MS
         if is_old and row.created_at - made_at >= _WEEK_MS:
-            self.fault(5, f"the cancellation of {row.payment_id} has begun, which is older than a week")
+            self.fault(5, f"the cancellation of {row.payment_id} has begun, but the payment is older than a week")
 
     def _is_vetoed(self, payment_id: str, held: str | None) -> bool:
         """Return whether the process at work heard last that the host has the payment.
@@ -553,7 +553,7 @@ class Witness:
         written = self._rows.dump() + logged
         for secret in secrets:
             if secret in written:
-                self.fault(8, f"a secret of {len(secret)} signs was written down")
+                self.fault(8, f"a secret of {len(secret)} characters was written down")
         for payment in self._rows.payments():
             if self._state.get(payment.payment_id) != payment.state:
                 self.fault(10, f"{payment.payment_id} is {payment.state}, its story says otherwise")
