@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fakes.till import ScriptedUi, VirtualHost, open_sale, request_for, scan_after
+from fakes.till import ScriptedUi, open_sale, request_for, scan_after
 from faults.full_disk import full_disk
 from hookspecs import HookFailed, PaymentStatus
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.plugin import PaymePlugin
-from payme_plugin.sandbox import BuyerAction
 from payme_plugin.texts import Text, Texts
 
 if TYPE_CHECKING:
@@ -27,24 +26,6 @@ if TYPE_CHECKING:
 
 RU = Texts("ru")
 JOURNAL = "payme.journal"
-
-
-def test_a_second_money_hook_meanwhile_is_refused_at_once_and_the_first_goes_on(
-    new_till: Callable[..., ServedTill],
-) -> None:
-    till = new_till(payDuration=5000)
-    seconds: list[PaymentResult] = []
-    ui = ScriptedUi(SystemClock(), [till.code(BuyerAction.CONFIRMS, after_s=0.6)])
-
-    def call_again(_: float) -> None:
-        if not seconds:
-            seconds.append(till.pay(till.code(), payment_id="p2"))
-
-    ui.hand = call_again
-    first = till.pay(ui=ui)
-
-    assert first.status is PaymentStatus.PAID
-    assert [(one.status, one.message) for one in seconds] == [(PaymentStatus.REFUSED, RU(Text.PAYMENT_BUSY))]
 
 
 def test_a_second_one_from_another_thread_is_refused_too_and_nothing_is_locked_during_a_scan(till: ServedTill) -> None:
@@ -149,67 +130,6 @@ def test_a_disk_that_is_full_at_the_start_and_has_room_later_is_used_later(new_t
     assert JOURNAL not in till.host.notices
 
 
-class BrokenHost(VirtualHost):
-    """A till that can tell nothing."""
-
-    @property
-    def identity(self) -> str:
-        raise RuntimeError("no identity")
-
-    @property
-    def language(self) -> str:
-        raise RuntimeError("no language")
-
-    @property
-    def slip_width(self) -> int:
-        raise RuntimeError("no width")
-
-    def data_dir(self, plugin: str) -> Path:
-        raise RuntimeError("no folder")
-
-    def notice(self, key: str, text: str | None) -> None:
-        raise RuntimeError("no screen")
-
-
-def test_a_host_whose_every_answer_raises_breaks_no_hook(till: ServedTill) -> None:
-    host = BrokenHost(till.host.folder, till.host.given)
-    plugin = PaymePlugin()
-
-    plugin.on_start(host)
-    assert [one.number for one in plugin.payment_types()] == [7]
-    result = plugin.on_payment(request_for(), ScriptedUi(SystemClock(), [till.code()]))
-    plugin.on_receipt_closed(open_sale())
-    with pytest.raises(HookFailed):
-        plugin.on_ready()
-    plugin.on_stop()
-
-    assert result is not None
-    assert result.status is PaymentStatus.REFUSED
-
-
-def _broken(*_: object, **__: object) -> None:
-    raise ArithmeticError("a fault of the plugin")
-
-
-def test_a_fault_before_a_code_has_left_is_a_refusal_that_says_so(
-    till: ServedTill, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("payme_plugin.operations.payment.receipts.create", _broken)
-    result = till.pay(till.code())
-
-    assert (result.status, result.message) == (PaymentStatus.REFUSED, RU(Text.PAYMENT_TILL_FAULT))
-    assert not result.cancellation_queued
-
-
-def test_a_fault_after_a_code_may_have_left_says_that_money_may_have_moved(
-    till: ServedTill, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("payme_plugin.operations.payment.receipts.pay", _broken)
-    result = till.pay(till.code())
-
-    assert (result.status, result.message) == (PaymentStatus.UNKNOWN, RU(Text.PAYMENT_CHARGE_MAY_HANG))
-
-
 def test_before_the_start_and_after_the_stop_nothing_is_ours() -> None:
     plugin = PaymePlugin()
 
@@ -218,13 +138,3 @@ def test_before_the_start_and_after_the_stop_nothing_is_ours() -> None:
     plugin.on_receipt_closed(open_sale())
     plugin.on_stop()
     plugin.on_stop()
-
-
-def test_the_notice_of_a_full_disk_is_withdrawn_once_a_write_succeeds(till: ServedTill) -> None:
-    with full_disk():
-        till.pay(till.code())
-    assert JOURNAL in till.host.notices
-
-    till.pay(till.code(), payment_id="p2")
-
-    assert JOURNAL not in till.host.notices

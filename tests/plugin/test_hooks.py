@@ -26,13 +26,11 @@ from hookspecs import (
     PaymentStatus,
     ReceiptKind,
     RefundRequest,
-    ReversalStatus,
 )
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.paymego.states import ReceiptState
 from payme_plugin.plugin import PaymePlugin
-from payme_plugin.sandbox import BuyerAction
 from payme_plugin.texts import Text, Texts
 
 if TYPE_CHECKING:
@@ -40,7 +38,7 @@ if TYPE_CHECKING:
 
     from fakes.hooked_world import HookedWorld
     from fakes.served_till import ServedTill
-    from hookspecs import PaymentResult, PosPlugins
+    from hookspecs import PosPlugins
 
 RU = Texts("ru")
 
@@ -79,26 +77,6 @@ HOOKS = list(hooks_about(PaymentRecord(payment_id="-", payment_type=1, amount=1,
 # ---------------------------------------------------------------------------------------------------------------------
 # Acknowledgements
 # ---------------------------------------------------------------------------------------------------------------------
-
-
-def test_a_stored_tender_is_acknowledged_once_and_again(till: ServedTill) -> None:
-    record = pay(till)
-
-    till.plugins.on_payment_recorded(record)
-    first = till.row()
-    till.plugins.on_payment_recorded(record)
-
-    assert (first.state, first.closed_at) == (PaymentState.RECORDED, None)
-    assert till.row() == first
-
-
-def test_a_closed_sale_acknowledges_its_payments(till: ServedTill) -> None:
-    record = pay(till)
-
-    till.plugins.on_receipt_closed(open_sale(payments=(record,), closed_at=777))
-
-    row = till.row()
-    assert (row.state, row.acknowledged_at is not None, row.closed_at) == (PaymentState.RECORDED, True, 777)
 
 
 def test_a_closed_refund_acknowledges_nothing(till: ServedTill) -> None:
@@ -160,24 +138,6 @@ def test_on_ready_returns_the_money_of_a_payment_that_the_restarted_host_does_no
 
     assert comes_true(lambda: again.row().state is PaymentState.REVERSED)
     assert {each.receipt_id: each.state for each in till.sandbox.receipts()}[receipt_id] == ReceiptState.CANCELLED
-
-
-def test_on_ready_returns_nothing_of_what_the_restarted_host_acknowledges_or_repeats(
-    till: ServedTill, new_till: Callable[..., ServedTill]
-) -> None:
-    acknowledged = pay(till, "p1", 1)
-    pay(till, "p2", 2)
-    till.plugins.on_stop()
-    again = new_till(starts=False)
-
-    again.plugins.on_start(again.host)
-    again.plugins.on_payment_recorded(acknowledged)
-    repeated = again.pay(payment_id="p2", receipt=open_sale(2), repeated=True)
-    again.plugins.on_ready()
-
-    assert repeated.status is PaymentStatus.PAID
-    assert [again.row(name).state for name in ("p1", "p2")] == [PaymentState.RECORDED, PaymentState.PAID]
-    assert again.live() == []
 
 
 def returns(hook: Callable[[], None]) -> bool:
@@ -263,118 +223,9 @@ def test_on_ready_fails_while_the_plugin_does_not_run(
         out_of_service(till).on_ready()
 
 
-def test_a_repeated_payment_that_no_plugin_answers_fails(till: ServedTill) -> None:
-    pay(till)
-    till.plugins.on_stop()
-
-    with pytest.raises(HookFailed):
-        till.pay(repeated=True)
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # Repeated and joined calls
 # ---------------------------------------------------------------------------------------------------------------------
-
-
-def test_a_repeated_payment_is_pending_while_the_settings_are_broken_and_then_decided(
-    till: ServedTill, new_till: Callable[..., ServedTill]
-) -> None:
-    code = till.code()
-    assert till.pay(code).status is PaymentStatus.PAID
-    till.plugins.on_stop()
-    again = new_till(starts=False, payDuration="ten")
-    again.plugins.on_start(again.host)
-
-    pending = again.pay(repeated=True)
-    again.plugins.on_ready()
-    again.host.given = till.host.given
-    decided = again.pay(repeated=True)
-
-    assert (pending.status, pending.message) == (PaymentStatus.PENDING, RU(Text.PAYMENT_PENDING))
-    assert (decided.status, again.row().state) == (PaymentStatus.PAID, PaymentState.PAID)
-    assert till.sandbox.pays(code) == 1
-
-
-def test_without_settings_a_cancel_is_queued_and_its_money_goes_back_once_they_are_right(
-    till: ServedTill, new_till: Callable[..., ServedTill]
-) -> None:
-    record = till.acknowledge(till.pay(till.code()))
-    till.plugins.on_stop()
-    again = new_till(payDuration="ten")
-    ui = ScriptedUi(SystemClock())
-
-    result = again.plugins.on_cancel(CancelRequest(payment=record, receipt=open_sale(payments=(record,))), ui)
-
-    assert result is not None
-    assert (result.status, result.cancellation_queued) == (ReversalStatus.QUEUED, True)
-    assert (again.row().state, len(again.live())) == (PaymentState.REVERSING, 1)
-    again.host.given = till.host.given
-    repeated = again.plugins.on_cancel(CancelRequest(payment=record, receipt=open_sale(payments=(record,))), ui)
-    assert repeated is not None
-    assert repeated.status is not ReversalStatus.REFUSED
-    assert comes_true(lambda: again.row().state is PaymentState.REVERSED)
-
-
-def test_a_cancel_that_can_not_be_stored_raises_and_is_carried_out_when_the_host_repeats_it(
-    new_till: Callable[..., ServedTill],
-) -> None:
-    till = new_till(payDuration=5000)
-    record = till.acknowledge(till.pay(till.code()))
-    cancel = hooks_about(record)["on_cancel"]
-
-    with full_disk(), pytest.raises(HookFailed):
-        cancel(till.plugins)
-    assert (till.row().state, till.live()) == (PaymentState.RECORDED, [])
-
-    result = cancel(till.plugins)
-    assert getattr(result, "status", None) is ReversalStatus.REVERSED
-
-
-def test_a_paid_tender_that_the_host_could_not_store_is_cancelled(
-    new_till: Callable[..., ServedTill],
-) -> None:
-    till = new_till(payDuration=5000)
-    result = hooks_about(pay(till))["on_cancel"](till.plugins)
-
-    assert getattr(result, "status", None) is ReversalStatus.REVERSED
-
-
-def test_calls_that_come_while_the_stop_waits_join_the_running_payment_or_are_busy(
-    new_till: Callable[..., ServedTill],
-) -> None:
-    till = new_till(payDuration=5000)
-    joined: list[PaymentResult] = []
-    scanning, may_scan = threading.Event(), threading.Event()
-    code = till.code(BuyerAction.PAYS)
-
-    def scan() -> str:
-        scanning.set()
-        assert may_scan.wait(10)
-        return code
-
-    def pay_first() -> None:
-        joined.append(till.pay(scan))
-
-    first, stop = threading.Thread(target=pay_first), threading.Thread(target=till.plugins.on_stop)
-    second = threading.Thread(target=lambda: joined.append(till.pay(till.code(), repeated=True)))
-    first.start()
-    assert scanning.wait(10)
-    (plugin,) = till.plugins._manager.get_plugins()
-    dispatcher = plugin._dispatcher
-    stop.start()
-    assert comes_true(lambda: not dispatcher.is_running())
-    second.start()
-    new = till.pay(payment_id="p2", receipt=open_sale(2))
-    again = till.pay(payment_id="p3", receipt=open_sale(3), repeated=True)
-    may_scan.set()
-    for thread in (first, stop, second):
-        thread.join(10)
-
-    assert (new.status, new.message) == (PaymentStatus.REFUSED, RU(Text.PAYMENT_BUSY))
-    assert again.status is PaymentStatus.PENDING
-    assert [result.status for result in joined] == [PaymentStatus.ABORTED] * 2
-    assert joined[0] == joined[1]
-    assert till.sandbox.pays(code) == 0
 
 
 def test_a_hook_that_outlasts_the_stop_is_joined_until_it_returns_and_a_new_start_starts_afresh(

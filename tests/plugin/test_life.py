@@ -20,7 +20,6 @@ from faults.child_process import without_coverage
 from hookspecs import PaymentStatus
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.errors import Unavailable
-from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations.host_guard import GuardedHost
 from payme_plugin.service import Storage
 
@@ -57,15 +56,6 @@ def test_after_the_stop_no_file_is_open_and_no_thread_holds_the_process(new_till
     assert [thread.name for thread in threading.enumerate() if thread not in before and not thread.daemon] == []
 
 
-def test_after_the_stop_the_journal_is_one_whole_file(till: ServedTill) -> None:
-    till.pay(till.code())
-
-    till.plugins.on_stop()
-
-    assert not list(till.host.folder.glob("*-wal"))
-    assert till.row().state is PaymentState.PAID
-
-
 def test_a_thread_that_is_late_can_not_open_the_journal_again(tmp_path: Path) -> None:
     storage = Storage(GuardedHost(VirtualHost(tmp_path, {})), SystemClock())
     storage.journal()
@@ -74,14 +64,6 @@ def test_a_thread_that_is_late_can_not_open_the_journal_again(tmp_path: Path) ->
     with pytest.raises(Unavailable, match="has stopped"):
         storage.journal()
     assert _open_files(tmp_path) == set()
-
-
-def test_a_till_whose_folder_is_a_text_sells(new_till: Callable[..., ServedTill]) -> None:
-    till = new_till(starts=False)
-    till.host.data_dir = lambda _: str(till.host.folder)  # type: ignore[assignment, method-assign, return-value]
-    till.plugins.on_start(till.host)
-
-    assert till.pay(till.code()).status is PaymentStatus.PAID
 
 
 def test_a_till_without_a_name_starts_after_it_has_one_and_the_log_names_what_was_missing(
@@ -96,27 +78,6 @@ def test_a_till_without_a_name_starts_after_it_has_one_and_the_log_names_what_wa
 
     till.plugins.on_start(till.host)
     assert till.pay(till.code(), payment_id="p2").status is PaymentStatus.PAID
-
-
-def test_after_the_stop_no_payment_is_taken(till: ServedTill) -> None:
-    till.plugins.on_stop()
-
-    assert till.plugins.on_payment(request_for(), ScriptedUi(SystemClock())) is None
-
-
-def test_a_stopped_till_starts_again(till: ServedTill) -> None:
-    till.plugins.on_stop()
-    till.plugins.on_start(till.host)
-
-    assert till.pay(till.code()).status is PaymentStatus.PAID
-
-
-def test_a_second_start_ends_the_first(till: ServedTill) -> None:
-    till.plugins.on_start(till.host)
-
-    assert till.pay(till.code()).status is PaymentStatus.PAID
-    till.plugins.on_stop()
-    assert _open_files(till.host.folder) == set()
 
 
 def test_two_tills_in_one_process_share_nothing(new_till: Callable[..., ServedTill]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fakes.till import ScriptedUi, open_sale
-from hookspecs import CancelRequest, HookFailed, PaymentStatus, QueueMessage, QueueVerdict, ReversalStatus
+from hookspecs import CancelRequest, PaymentStatus, QueueMessage, QueueVerdict, ReversalStatus
 from payme_plugin.clock import SystemClock
 from payme_plugin.locale import load_catalogue
 from payme_plugin.sandbox import BuyerAction
@@ -66,12 +66,6 @@ def test_every_hook_answers_as_ever_where_the_log_can_not_be_written(new_till: C
     assert verdict is QueueVerdict.DROP
     assert till.sandbox.held() == held
     assert plugins.faults == ()
-
-
-@pytest.mark.usefixtures("lost_log")
-def test_a_foreign_plugins_fault_is_told_as_ever_where_the_log_can_not_be_written(till: ServedTill) -> None:
-    with pytest.raises(HookFailed):
-        till.plugins.on_payment(None, ScriptedUi(SystemClock()))  # type: ignore[arg-type]
 
 
 def test_a_catalogue_that_cant_be_read_is_in_the_log_at_the_start(

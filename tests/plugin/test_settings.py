@@ -85,13 +85,6 @@ def test_without_a_payment_type_there_is_no_tender_and_a_notice_that_says_how_to
     assert till.plugins.on_payment(request_for(), ScriptedUi(SystemClock())) is None
 
 
-def test_where_not_even_the_payment_type_can_be_read_no_tender_is_ours(new_till: Callable[..., ServedTill]) -> None:
-    till = new_till(paymentType="seven")
-
-    assert till.plugins.payment_types() == []
-    assert till.plugins.on_payment(request_for(), ScriptedUi(SystemClock())) is None
-
-
 def test_a_notice_is_withdrawn_when_its_reason_is_gone(new_till: Callable[..., ServedTill]) -> None:
     till = new_till(payDuration="ten", paymentType=None)
     till.plugins.payment_types()
@@ -103,16 +96,6 @@ def test_a_notice_is_withdrawn_when_its_reason_is_gone(new_till: Callable[..., S
     assert till.host.notices == {}
 
 
-def test_changed_settings_count_from_the_next_operation_on(till: ServedTill) -> None:
-    assert till.pay(till.code()).receipt_attributes["QRPaymentProvider"] == "141"
-
-    till.host.given = {**till.host.given, "paymentProvider": "77", "paymentType": "8", "slipCopies": "0"}
-
-    assert [one.number for one in till.plugins.payment_types()] == [8]
-    result = till.pay(till.code(), payment_id="p2", payment_type=8)
-    assert (result.receipt_attributes["QRPaymentProvider"], result.slips) == ("77", ())
-
-
 def test_a_changed_key_is_used_at_once(till: ServedTill) -> None:
     till.host.given = {**till.host.given, "posKey": "wrong"}
     refused = till.pay(till.code())
@@ -120,42 +103,3 @@ def test_a_changed_key_is_used_at_once(till: ServedTill) -> None:
     paid = till.pay(till.code(), payment_id="p2")
 
     assert (refused.error_code, paid.status) == (-32504, PaymentStatus.PAID)
-
-
-def test_a_change_that_can_not_be_used_keeps_the_last_good_ones_with_a_notice(till: ServedTill) -> None:
-    till.host.given = {**till.host.given, "payDuration": "ten"}
-
-    result = till.pay(till.code())
-
-    assert result.status is PaymentStatus.PAID
-    assert "payDuration" in till.host.notices[SETTINGS]
-
-    till.host.given = {**till.host.given, "payDuration": "2000"}
-    till.pay(till.code(), payment_id="p2")
-    assert SETTINGS not in till.host.notices
-
-
-def test_a_till_that_can_not_give_its_settings_any_more_goes_on_with_the_last_good_ones(till: ServedTill) -> None:
-    till.host.settings = _broken  # type: ignore[method-assign]
-
-    result = till.pay(till.code())
-
-    assert result.status is PaymentStatus.PAID
-    assert SETTINGS in till.host.notices
-
-
-def _broken(plugin: str) -> dict[str, str]:
-    raise OSError(plugin)
-
-
-def test_the_key_is_in_no_log_line_and_no_notice(
-    new_till: Callable[..., ServedTill], caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("DEBUG")
-    till = new_till(posKey="canary key % # & ? @ ; =", payDuration="ten")
-
-    till.pay("12345678901234567890")
-
-    assert "canary" not in caplog.text
-    assert "canary" not in str(till.host.notice_log)
-    assert "12345678901234567890" not in caplog.text
