@@ -56,23 +56,6 @@ def test_only_questions_with_one_answer_stop_at_the_first(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CONTRACT)
-def test_a_hook_says_when_it_is_called_what_it_returns_its_money_effect_and_what_if_it_raises(name: str) -> None:
-    hook = specified()[name]
-    text = inspect.getdoc(hook) or ""
-
-    first = text.splitlines()[0]
-    assert len(first) < 100
-    assert first.endswith(".")
-    assert first.count(".") == 1
-    assert "\nCalled " in text
-    assert "\nMoney effect: " in text
-    assert "\nIf it raises: " in text
-    assert all(f"\n    {argument}: " in text for argument in CONTRACT[name][0])
-    assert ("\nReturns:" in text) is (inspect.signature(hook).return_annotation != "None")
-    assert ("Stops at the first result that isn't None." in " ".join(text.split())) is CONTRACT[name][1]
-
-
-@pytest.mark.parametrize("name", CONTRACT)
 def test_a_till_calls_every_hook_by_a_typed_method_of_the_same_shape(name: str) -> None:
     method = inspect.signature(getattr(PosPlugins, name))
     hook = inspect.signature(specified()[name])

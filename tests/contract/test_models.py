@@ -8,8 +8,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import hookspecs
 from hookspecs import (
@@ -84,73 +82,23 @@ AMOUNTS = [
     (SaleRecord, "amount"),
 ]
 WRONG = [
-    (PaymentType, "number", "7"),
-    (PaymentType, "name", None),
-    (PaymentRecord, "payment_id", 1),
-    (PaymentRecord, "payment_type", "7"),
     (PaymentRecord, "data", [("plugin", "payme")]),
     (PaymentRecord, "data", {1: "2"}),
-    (PaymentRecord, "data", {"receipt_id": 2}),
     (PaymentRecord, "data", {"receipt_id": None}),
-    (ItemFiscal, "code", 702001001000001),
     (ItemFiscal, "vat_percent", 12.0),
-    (ItemFiscal, "units", "x"),
     (ItemFiscal, "units", True),
     (Item, "quantity", 1.5),
     (Item, "quantity", 1),
     (Item, "goods", "ALCOHOL"),
-    (Item, "marking", 5),
-    (Item, "fiscal", "x"),
-    (Receipt, "kind", "SALE"),
     (Receipt, "items", []),
-    (Receipt, "items", (1, 2)),
-    (Receipt, "payments", []),
-    (Receipt, "payments", ("x",)),
-    (Receipt, "payments", (RECORD, None)),
-    (Receipt, "closed_at", "now"),
     (Receipt, "closed_at", 1.5),
     (Receipt, "closed_at", True),
-    (Receipt, "fiscal", "url"),
-    (Receipt, "till", None),
-    (PaymentRequest, "receipt", None),
-    (PaymentRequest, "qr_code", 123456),
-    (PaymentRequest, "payment_id", None),
     (PaymentRequest, "repeated", 1),
     (PaymentRequest, "repeated", None),
-    (CancelRequest, "payment", None),
-    (RefundRequest, "payment", "p1"),
-    (RefundRequest, "sale", "s1"),
-    (RefundRequest, "manual_selection", 1),
-    (RefundRequest, "currency_selection", None),
-    (RefundViolation, "rule", 3),
-    (RefundViolation, "message", None),
-    (Slip, "lines", ["a"]),
-    (Slip, "lines", ("a", b"b")),
     (Slip, "copies", True),
     (PaymentResult, "status", "PAID"),
     (PaymentResult, "status", ReversalStatus.REFUSED),
-    (PaymentResult, "receipt_id", 1),
-    (PaymentResult, "payment", {"plugin": "payme"}),
-    (PaymentResult, "slips", None),
-    (PaymentResult, "slips", ("a",)),
-    (PaymentResult, "message", None),
-    (PaymentResult, "receipt_attributes", None),
     (PaymentResult, "receipt_attributes", {"PhoneNumber": 998901112233}),
-    (PaymentResult, "error_code", "-31001"),
-    (PaymentResult, "error_code", False),
-    (PaymentResult, "cancellation_queued", 1),
-    (ReversalResult, "status", PaymentStatus.REFUSED),
-    (ReversalResult, "receipt_id", 1),
-    (ReversalResult, "slips", [SLIP]),
-    (ReversalResult, "slips", (SLIP, None)),
-    (ReversalResult, "message", None),
-    (ReversalResult, "error_code", "-31001"),
-    (ReversalResult, "cancellation_queued", None),
-    (Shift, "number", "1"),
-    (Shift, "opened_at", 1.5),
-    (Shift, "closed_at", None),
-    (SaleRecord, "receipt_id", None),
-    (SaleRecord, "sold_at", "now"),
     (QueueMessage, "body", b"{}"),
 ]
 
@@ -182,12 +130,6 @@ def test_models_are_plain_data(model: type) -> None:
 def test_an_amount_is_an_integer_in_tiyin_and_nothing_else(model: type, field: str, amount: object) -> None:
     with pytest.raises(TypeError, match=rf"{model.__name__}\.{field} must be int"):
         model(**{**VALID[model], field: amount})
-
-
-@given(amount=st.one_of(st.floats(), st.booleans(), st.text(), st.decimals(), st.none(), st.binary()))
-def test_no_other_type_ever_passes_for_an_amount(amount: object) -> None:
-    with pytest.raises(TypeError):
-        PaymentRequest(payment_id="p1", payment_type=7, amount=amount, receipt=RECEIPT)  # type: ignore[arg-type]
 
 
 class Stranger:
@@ -249,10 +191,6 @@ def test_enums_are_plain_and_their_names_go_into_json(kind: type[Enum], names: l
     assert [each.name for each in kind] == names
     assert json.loads(json.dumps([each.name for each in kind])) == names
     assert not issubclass(kind, str)
-
-
-def test_a_request_is_repeated_only_if_the_host_says_so() -> None:
-    assert not PaymentRequest(**VALID[PaymentRequest]).repeated
 
 
 def test_the_buyers_code_and_phone_are_not_in_a_repr() -> None:

@@ -45,20 +45,15 @@ def loaded(group: str) -> PosPlugins:
     return plugins
 
 
-def test_a_plugin_is_found_by_its_entry_point_and_answers(install: Install) -> None:
-    plugins = loaded(install("good_plugin", GOOD))
-
-    assert plugins.names == ("good_plugin",)
-    assert plugins.faults == ()
-    assert tender_numbers(plugins) == [7]
-
-
-def test_the_group_is_pos_unless_another_is_named(install: Install) -> None:
-    install("plugin_of_pos", GOOD, group="pos")
+def test_plugins_are_found_by_their_entry_points_in_the_order_of_their_names(install: Install) -> None:
+    install("z_plugin", GOOD, group="pos")
+    install("a_plugin", GOOD, group="pos")
     plugins = PosPlugins()
     plugins.load_entry_points()
 
-    assert "plugin_of_pos" in plugins.names
+    assert [name for name in plugins.names if name.endswith("_plugin")] == ["a_plugin", "z_plugin"]
+    assert plugins.faults == ()
+    assert tender_numbers(plugins) == [7, 7]
 
 
 @pytest.mark.parametrize(
@@ -231,24 +226,9 @@ def test_the_same_plugin_under_its_own_name_again_changes_nothing() -> None:
     assert (plugins.names, plugins.faults) == (("payme",), ())
 
 
-def test_two_tills_in_one_process_do_not_share_plugins() -> None:
-    first, second = PosPlugins(), PosPlugins()
-    first.register(OneTender(), "payme")
-
-    assert second.names == ()
-    assert second.register(OneTender(), "payme")
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # Distributions
 # ---------------------------------------------------------------------------------------------------------------------
-
-
-def test_entry_points_are_registered_by_name(install: Install) -> None:
-    for name in ("plugin_c", "plugin_a", "plugin_b"):
-        group = install(name, GOOD)
-
-    assert loaded(group).names == ("plugin_a", "plugin_b", "plugin_c")
 
 
 def no_text(metadata: Path) -> None:
