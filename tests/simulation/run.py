@@ -68,7 +68,7 @@ def _break() -> int:
 
 def _replay(seed: int, each: int) -> int:
     history = simulate(seed, each)
-    print(*history.story, sep="\n")  # noqa: T201 - that is what it is for
+    print(*history.trace, sep="\n")  # noqa: T201 - that is what it is for
     print(history.summary)  # noqa: T201 - the same
     return 1 if history.faults else 0
 
@@ -110,11 +110,11 @@ def _histories(seeds: range, each: int, workers: int) -> Iterator[History]:
 
 
 def _history(seed: int, each: int) -> History:
-    """Play one history; its story is long, and is told when it is played again."""
+    """Play one history; its trace is long and printed when it is played again."""
     gc.disable()  # it takes a tenth of the time
     if seed % _COLLECTED_EVERY == 0:
         gc.collect()
-    return replace(simulate(seed, each), story=())
+    return replace(simulate(seed, each), trace=())
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def test_every_statement_holds_in_two_thousand_sales(first_seed: int) -> None:
 def test_a_seed_plays_the_same_history_again() -> None:
     first, second = simulate(77, EACH), simulate(77, EACH)
 
-    assert first.story == second.story
+    assert first.trace == second.trace
     assert first == second
 
 
@@ -49,7 +49,7 @@ def test_a_seed_plays_the_same_history_in_any_process(hash_seed: str) -> None:
     code = "from simulator.history import simulate; print(simulate(78, 5).digest)"
     path = os.pathsep.join([str(ROOT), str(SUPPORT)])
 
-    told = subprocess.run(  # noqa: S603 - our own interpreter and code
+    run = subprocess.run(  # noqa: S603 - our own interpreter and code
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": hash_seed},
         capture_output=True,
@@ -57,25 +57,25 @@ def test_a_seed_plays_the_same_history_in_any_process(hash_seed: str) -> None:
         check=True,
     )
 
-    assert told.stdout.strip() == simulate(78, 5).digest
+    assert run.stdout.strip() == simulate(78, 5).digest
 
 
 def test_a_history_tells_the_command_that_plays_it_again() -> None:
     history = simulate(77, 2)
 
-    told = subprocess.run(  # noqa: S603 - our own interpreter and script
+    run = subprocess.run(  # noqa: S603 - our own interpreter and script
         [sys.executable, str(ROOT / "tests" / "simulation" / "run.py"), "--seed", "77", "--each", "2"],
         capture_output=True,
         text=True,
         check=False,
     )
 
-    assert told.returncode == 0
-    assert told.stdout.splitlines()[:-1] == list(history.story)
+    assert run.returncode == 0
+    assert run.stdout.splitlines()[:-1] == list(history.trace)
 
 
 def test_many_histories_are_played_by_several_processes() -> None:
-    told = subprocess.run(  # noqa: S603 - our own interpreter and script
+    run = subprocess.run(  # noqa: S603 - our own interpreter and script
         [
             sys.executable,
             str(ROOT / "tests" / "simulation" / "run.py"),
@@ -91,17 +91,17 @@ def test_many_histories_are_played_by_several_processes() -> None:
         check=False,
     )
 
-    assert told.returncode == 0, told.stdout + told.stderr
-    assert "seeds 1 to 4: 12 sales" in told.stdout
-    assert "0 histories with a broken statement" in told.stdout
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "seeds 1 to 4: 12 sales" in run.stdout
+    assert "0 histories with a broken statement" in run.stdout
 
 
-def test_histories_hold_crashes_and_every_kind_of_verdict() -> None:
+def test_histories_hold_crashes_and_every_kind_of_result() -> None:
     histories = [simulate(seed, EACH) for seed in range(20, 30)]
-    told = "\n".join(line for history in histories for line in history.story)
+    traces = "\n".join(line for history in histories for line in history.trace)
 
     assert sum(history.crashes for history in histories) > 10
-    for verdict in ("PAID", "REFUSED", "ABORTED", "UNKNOWN", "PENDING"):
-        assert f"on_payment returned {verdict}" in told
-    for verdict in ("REVERSED", "QUEUED", "REFUSED"):
-        assert f"on_cancel returned {verdict}" in told or f"returned {verdict}" in told
+    for result in ("PAID", "REFUSED", "ABORTED", "UNKNOWN", "PENDING"):
+        assert f"on_payment returned {result}" in traces
+    for result in ("REVERSED", "QUEUED", "REFUSED"):
+        assert f"on_cancel returned {result}" in traces or f"returned {result}" in traces

@@ -14,8 +14,8 @@ from hookspecs import BaseUi, PaymentStatus, ReversalStatus
 from payme_plugin.ledger.cancellations import CONFIRMING_MS, Cancellations
 from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, FaultKind, InjectedFault
 from simulator.cashier import People
-from simulator.director import deliver_everything
 from simulator.history import settings_for_both
+from simulator.player import deliver_everything
 from simulator.shop import TenderState
 from simulator.world import SimWorld
 
@@ -72,17 +72,17 @@ def _die_at(world: SimWorld, method: str, action: Callable[[], object]) -> None:
     world.paymego.passage = passage
     with pytest.raises(PowerCut):
         action()
-    shop.bury()
+    shop.discard()
     world.paymego.passage = lambda _: Passage()
 
 
 def _held_and_faults(world: SimWorld) -> tuple[int, list[str]]:
     deliver_everything(world.shop, People(world.shop, Random(1)))  # noqa: S311 - nobody scans any more
-    return world.paymego.held(), world.witness.faults
+    return world.paymego.held(), world.checks.faults
 
 
 def test_scans_after_a_stale_code_share_the_time_that_is_left(tmp_path: Path) -> None:
-    # Each had the whole of it once: the verdict was durable after 54 s of 26.
+    # Each had the whole of it once: the result was durable after 54 s of 26.
     world = World(tmp_path)
     ui = world.cashier(world.paymego.code(BuyerAction.FAILS, error_code=STALE), "12", "13", "14")
     scan = ui.scan
@@ -130,11 +130,11 @@ def test_a_result_that_could_not_be_stored_is_stored_without_the_receipt_that_wa
             return None
 
     assert world.shop.pay(sale, Ui()) is PaymentStatus.REFUSED
-    assert world.witness.rows.payments()[0].state == "intent"
+    assert world.checks.rows.payments()[0].state == "intent"
     world.stage.sleep(2)
     world.shop.stop()
 
-    assert world.witness.rows.payments()[0].state == "refused"
+    assert world.checks.rows.payments()[0].state == "refused"
     assert _held_and_faults(world) == (0, [])
 
 
@@ -142,10 +142,10 @@ def test_a_paid_tender_stays_where_payme_names_no_state(world: SimWorld) -> None
     # A receipts.get with our id and no usable state was taken for "the money went back".
     sale = _sell(world)
     world.paymego.change("receipts.get", lambda answer: {**answer, "result": {"receipt": _without_state(answer)}})
-    world.shop.moods.asks_paid_again = True
+    world.shop.behaviour.asks_paid_again = True
     assert world.shop.process is not None
     world.shop.process.life.kill()
-    world.shop.bury()
+    world.shop.discard()
 
     world.shop.start(with_worker=False)
     world.shop.restore(_Ui)
@@ -192,13 +192,13 @@ def test_a_host_is_not_asked_for_a_veto_that_nobody_would_store(world: SimWorld)
     _cancel(world)
     assert world.shop.process is not None
     world.shop.process.life.kill()
-    world.shop.bury()
+    world.shop.discard()
     world.shop.broken_until = 2 * round(world.stage.monotonic() / 2 + 30)  # even: the url is broken
 
     world.shop.start(with_worker=True)
     world.stage.sleep(10)
 
-    assert world.witness.answered == {}
+    assert world.checks.answered == {}
     assert _held_and_faults(world) == (0, [])
 
 
@@ -219,15 +219,15 @@ def test_a_confirming_cancellation_that_was_reopened_needs_two_new_confirmations
     assert _held_and_faults(world) == (0, [])
 
 
-@pytest.mark.parametrize("trouble", ["another kassa", "broken settings"])
+@pytest.mark.parametrize("trouble", ["another account", "broken settings"])
 def test_a_cancel_that_is_asked_for_again_is_not_refused_while_its_money_goes_back(
     world: SimWorld, trouble: str
 ) -> None:
     # REFUSED would have the host keep the sale.
     sale = _sell(world, CancelPlan(settle_s=40))
     _die_at(world, "receipts.cancel", lambda: world.shop.annul(sale, _Ui()))
-    if trouble == "another kassa":
-        world.shop.kassa = 1
+    if trouble == "another account":
+        world.shop.account = 1
     else:
         world.shop.broken_until = 2 * round(world.stage.monotonic() / 2 + 30)  # even: the url is broken
 
@@ -239,18 +239,18 @@ def test_a_cancel_that_is_asked_for_again_is_not_refused_while_its_money_goes_ba
     assert _held_and_faults(world) == (0, [])
 
 
-@pytest.mark.parametrize("trouble", ["another kassa", "broken settings"])
+@pytest.mark.parametrize("trouble", ["another account", "broken settings"])
 def test_a_refund_that_is_asked_for_again_is_not_refused_while_its_money_goes_back(
     world: SimWorld, trouble: str
 ) -> None:
     sale = _sell(world, CancelPlan(settle_s=40))
     world.shop.close(sale)
     _die_at(world, "receipts.cancel", lambda: world.shop.refund(sale, _Ui()))
-    if trouble == "another kassa":
-        world.shop.kassa = 1
+    if trouble == "another account":
+        world.shop.account = 1
     else:
         world.shop.broken_until = 2 * round(world.stage.monotonic() / 2 + 30)  # even: the url is broken
-    world.shop.moods.asks_again = False
+    world.shop.behaviour.asks_again = False
 
     world.shop.start(with_worker=False)
     world.shop.restore(_Ui)

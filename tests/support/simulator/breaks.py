@@ -50,13 +50,13 @@ class Break:
         statement: its number.
         what: what is done wrong, in a few words.
         patch: does it wrong, until the test is over.
-        moods: how the host behaves in every history; other moods fall as the dice do.
+        behaviour: how the host behaves in every history; the rest is random.
     """
 
     statement: int
     what: str
     patch: Callable[[MonkeyPatch], None]
-    moods: Mapping[str, object] = field(default_factory=dict)
+    behaviour: Mapping[str, object] = field(default_factory=dict)
 
 
 def _create_before_intent(monkeypatch: MonkeyPatch) -> None:
@@ -137,7 +137,7 @@ def _unbound_counts(monkeypatch: MonkeyPatch) -> None:
     monkeypatch.setattr(receipt_queries, "_DECISIVE", frozenset())
 
 
-def _verdict_without_row(monkeypatch: MonkeyPatch) -> None:
+def _result_without_row(monkeypatch: MonkeyPatch) -> None:
     def change(row: PaymentRow, after: PaymentState, given: dict[str, object]) -> None:
         if row.state is PaymentState.PAYING and after.is_not_paid:
             given["cancellation"] = None
@@ -330,7 +330,7 @@ def _limits_of_hours(monkeypatch: MonkeyPatch) -> None:
     monkeypatch.setattr(CashierWait, "question_limit", broken)
 
 
-def _code_in_the_story(monkeypatch: MonkeyPatch) -> None:
+def _code_in_the_events(monkeypatch: MonkeyPatch) -> None:
     call = ReceiptQueries.call
 
     @wraps(call)
@@ -342,7 +342,7 @@ def _code_in_the_story(monkeypatch: MonkeyPatch) -> None:
     monkeypatch.setattr(ReceiptQueries, "call", broken)
 
 
-def _key_in_the_story(monkeypatch: MonkeyPatch) -> None:
+def _key_in_the_events(monkeypatch: MonkeyPatch) -> None:
     add_event = EventLog.add_answer
     finish = _Payment._poll
 
@@ -402,7 +402,7 @@ BREAKS = (
     Break(2, "a repeated request for a payment unknown to the journal begins a charge", _repeated_charges, _ASKS_AGAIN),
     Break(2, "a repeated call runs in parallel instead of joining the running one", _joined_runs_twice),
     Break(3, "an answer without our request's id counts like one with it", _unbound_counts),
-    Break(3, "a result after a pay is stored without its cancellation", _verdict_without_row),
+    Break(3, "a result after a pay is stored without its cancellation", _result_without_row),
     Break(3, "PAID is returned without its commit", _paid_before_commit),
     Break(3, "a result that could not be stored is forgotten", _unstored_forgotten),
     Break(4, "an acknowledgement is ignored", _acknowledgement_ignored),
@@ -421,8 +421,8 @@ BREAKS = (
     Break(6, "a second process becomes the leader too", _nobody_leads),
     Break(7, "a request may take an hour", _limits_of_hours),
     Break(7, "a payment takes four commits", _another_commit),
-    Break(8, "the events of a payment name the buyer's code", _code_in_the_story),
-    Break(8, "the events of a payment name the key of the merchant account", _key_in_the_story),
+    Break(8, "the events of a payment name the buyer's code", _code_in_the_events),
+    Break(8, "the events of a payment name the key of the merchant account", _key_in_the_events),
     Break(9, "on_receipt_closed raises", _hook_raises),
     Break(9, "a repeated request raises inside the plugin", _flow_raises),
     Break(10, "a payment that ended unpaid becomes paid by a repeated request", _unpaid_becomes_paid, _ASKS_AGAIN),

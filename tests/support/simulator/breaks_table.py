@@ -43,7 +43,7 @@ def caught_by_simulation(broken: Break) -> Caught | None:
     with pytest.MonkeyPatch.context() as monkeypatch:
         broken.patch(monkeypatch)
         for seed in range(1, 1 + _MOST_HISTORIES):
-            history = simulate(seed, _EACH, broken.moods)
+            history = simulate(seed, _EACH, broken.behaviour)
             if history.broken_after is not None:
                 return Caught(made + history.broken_after, history.faults[0])
             made += history.sales

@@ -21,7 +21,7 @@ _SLOW_SCANS_S = (0.3, 2.0, 5.0, 14.0, 29.0, 33.0, 100.0)
 
 
 class People:
-    """What buyers and the cashier do, as the dice fall.
+    """What buyers and the cashier do, at random.
 
     Attributes:
         codes: every code that a phone showed or a scanner read: secrets.
@@ -29,20 +29,20 @@ class People:
         fumbles: the chance that a scan brings no fresh code of a buyer.
     """
 
-    def __init__(self, shop: Shop, dice: Random) -> None:
+    def __init__(self, shop: Shop, rng: Random) -> None:
         self.codes: list[str] = []
         self.stops = 0.0
         self.fumbles = 0.0
         self.refusals = 0.0
         self._shop = shop
-        self._dice = dice
+        self._rng = rng
 
     def ui(self) -> SimUi:
         """Return the cashier for one hook."""
         settings = self._shop.settings()
-        stops = self._dice.random() < self.stops
-        after_s = self._dice.uniform(0, settings.pay_duration_ms / 1000) if stops else None
-        return SimUi(self, self._shop, self._dice, after_s)
+        stops = self._rng.random() < self.stops
+        after_s = self._rng.uniform(0, settings.pay_duration_ms / 1000) if stops else None
+        return SimUi(self, self._shop, self._rng, after_s)
 
     def fresh_code(self) -> str:
         """Return a new code from the phone of a buyer of some kind."""
@@ -51,74 +51,74 @@ class People:
         return code
 
     def _behaviour(self) -> Behaviour:
-        dice = self._dice
+        rng = self._rng
         duration_s = self._shop.settings().pay_duration_ms / 1000
         cancel = self._cancel_plan()
-        kind = dice.random()
+        kind = rng.random()
         if kind < 0.45:
             return Behaviour(BuyerAction.PAYS, cancel=cancel)
         if kind < 0.72:
-            near = dice.choice((-0.2, -0.05, 0.0, 0.05, 0.2, 2.0))
-            after_s = dice.uniform(0.01, duration_s * 1.3) if dice.random() < _HEADS else max(0.01, duration_s + near)
+            near = rng.choice((-0.2, -0.05, 0.0, 0.05, 0.2, 2.0))
+            after_s = rng.uniform(0.01, duration_s * 1.3) if rng.random() < _HEADS else max(0.01, duration_s + near)
             return Behaviour(BuyerAction.CONFIRMS, after_s=after_s, cancel=cancel)
         if kind < 0.78:
-            return Behaviour(BuyerAction.DECLINES, after_s=dice.uniform(0, duration_s), cancel=cancel)
+            return Behaviour(BuyerAction.DECLINES, after_s=rng.uniform(0, duration_s), cancel=cancel)
         if kind < 0.83:
             return Behaviour(BuyerAction.LACKS_FUNDS, cancel=cancel)
         if kind < 0.9:
             return Behaviour(BuyerAction.NEVER_ANSWERS, cancel=cancel)
-        codes = sorted(self._shop.settings().stale_codes) if dice.random() < _HEADS else _CODES
-        return Behaviour(BuyerAction.FAILS, error_code=dice.choice(codes), cancel=cancel)
+        codes = sorted(self._shop.settings().stale_codes) if rng.random() < _HEADS else _CODES
+        return Behaviour(BuyerAction.FAILS, error_code=rng.choice(codes), cancel=cancel)
 
     def _cancel_plan(self) -> CancelPlan:
-        dice = self._dice
+        rng = self._rng
         return CancelPlan(
-            settle_s=dice.choice((0.0, 0.4, 3.0, 40.0, 300.0)),
-            refused_with=-31800 if dice.random() < self.refusals else None,
-            turns_back_after_s=dice.choice((0.0, 1.0, 30.0)) if dice.random() < self.refusals else None,
-            busy_with=-31800 if dice.random() < self.refusals else None,
+            settle_s=rng.choice((0.0, 0.4, 3.0, 40.0, 300.0)),
+            refused_with=-31800 if rng.random() < self.refusals else None,
+            turns_back_after_s=rng.choice((0.0, 1.0, 30.0)) if rng.random() < self.refusals else None,
+            busy_with=-31800 if rng.random() < self.refusals else None,
         )
 
 
 class SimUi(BaseUi):
     """The cashier during one hook."""
 
-    def __init__(self, people: People, shop: Shop, dice: Random, stops_after_s: float | None) -> None:
+    def __init__(self, people: People, shop: Shop, rng: Random, stops_after_s: float | None) -> None:
         self._people = people
         self._shop = shop
-        self._dice = dice
+        self._rng = rng
         self._stops_after_s = stops_after_s
 
     def scan(self, prompt: str, timeout_s: float) -> str | None:
         """Scan something, after a while."""
-        dice, stage = self._dice, self._shop.stage
+        rng, stage = self._rng, self._shop.stage
         code = self._code()
-        if dice.random() < _HEADS:
+        if rng.random() < _HEADS:
             # The phone showed the code before the cashier was ready.
             slow_s = (*_SLOW_SCANS_S, 0.7 * self._shop.settings().pay_duration_ms / 1000)
-            takes_s = dice.choice(slow_s if dice.random() < self._people.fumbles else _SCANS_S)
+            takes_s = rng.choice(slow_s if rng.random() < self._people.fumbles else _SCANS_S)
         else:
             takes_s = 0.2
         if takes_s > timeout_s:
             stage.sleep(timeout_s)
             return None
         stage.sleep(takes_s)
-        if dice.random() < self._people.fumbles / 8:
+        if rng.random() < self._people.fumbles / 8:
             raise OSError("the scanner was pulled out")
         return code
 
     def progress(self, elapsed_s: float, total_s: float, text: str) -> bool | None:
         """Look at the progress, and perhaps stop."""
-        if self._dice.random() < self._people.fumbles / 100:
+        if self._rng.random() < self._people.fumbles / 100:
             raise OSError("the screen was pulled out")
         return self._stops_after_s is not None and elapsed_s >= self._stops_after_s
 
     def _code(self) -> str | None:
-        dice, people = self._dice, self._people
-        if dice.random() >= people.fumbles:
+        rng, people = self._rng, self._people
+        if rng.random() >= people.fumbles:
             return people.fresh_code()
-        if people.codes and dice.random() < _HEADS:
-            return dice.choice(people.codes[-4:])
-        if dice.random() < _HEADS:
-            return dice.choice(_IMPLAUSIBLE)
-        return None if dice.random() < _HEADS else f"{dice.randrange(10**19):019d}"
+        if people.codes and rng.random() < _HEADS:
+            return rng.choice(people.codes[-4:])
+        if rng.random() < _HEADS:
+            return rng.choice(_IMPLAUSIBLE)
+        return None if rng.random() < _HEADS else f"{rng.randrange(10**19):019d}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fakes.world import settings_of
 from payme_plugin.paymego import codes
-from simulator.director import Director
+from simulator.player import HistoryPlayer
 from simulator.world import SimWorld
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from payme_plugin.settings import Settings
 
-_KASSAS = ("65aa00112233445566778899", "65aa00112233445566778800")
+_ACCOUNTS = ("65aa00112233445566778899", "65aa00112233445566778800")
 
-KEY = "canary-key-of-the-kassa"
-"""How the key of each kassa begins."""
+KEY = "canary-key-of-the-account"
+"""How the key of each merchant account begins."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class History:
         sales: how many sales were made.
         faults: the statements that broke; empty: all held.
         broken_after: how many sales there were when the first one broke; None: none did.
-        story: what happened, line by line.
+        trace: what happened, line by line.
         crashes: how often a process was killed.
         requests: how many requests left.
         left: payments that were left to people because they were older than a week.
@@ -45,7 +45,7 @@ class History:
     sales: int
     faults: tuple[str, ...]
     broken_after: int | None
-    story: tuple[str, ...]
+    trace: tuple[str, ...]
     crashes: int
     requests: int
     left: int
@@ -61,56 +61,56 @@ class History:
 
     @property
     def digest(self) -> str:
-        """A digest of the story: the same seed has the same."""
-        return hashlib.sha256("\n".join(self.story).encode()).hexdigest()
+        """A digest of the trace: the same seed has the same."""
+        return hashlib.sha256("\n".join(self.trace).encode()).hexdigest()
 
 
 def settings_for_both(**given: object) -> tuple[Settings, ...]:
-    """Return the settings of a till, for each of two kassas."""
-    return tuple(settings_of(**given, posId=kassa, posKey=f"{KEY}-{kassa[-2:]}") for kassa in _KASSAS)
+    """Return the settings of a till, for each of two merchant accounts."""
+    return tuple(settings_of(**given, posId=account, posKey=f"{KEY}-{account[-2:]}") for account in _ACCOUNTS)
 
 
-def random_settings(dice: Random) -> tuple[Settings, ...]:
-    """Return settings as the dice fall, for each of two kassas."""
+def random_settings(rng: Random) -> tuple[Settings, ...]:
+    """Return settings at random, for each of two merchant accounts."""
     safe = [code for code in codes.MANUAL_CODES if codes.proves_no_charge(code)]
     return settings_for_both(
-        timeout=dice.choice((1, 2, 5)),
-        payDuration=dice.choice((1_500, 4_000, 9_000)),
-        frequency=dice.choice((300, 1_000, 3_000, 8_000)),
-        cancelAcceptedIsDone=dice.choice((0, 0, 1)),
-        ignoredErrors=", ".join(map(str, dice.sample(codes.MANUAL_CODES, dice.choice((0, 3, 20, 32))))),
-        staleCodes=", ".join(map(str, dice.sample(safe, dice.choice((1, 4, len(safe)))))),
+        timeout=rng.choice((1, 2, 5)),
+        payDuration=rng.choice((1_500, 4_000, 9_000)),
+        frequency=rng.choice((300, 1_000, 3_000, 8_000)),
+        cancelAcceptedIsDone=rng.choice((0, 0, 1)),
+        ignoredErrors=", ".join(map(str, rng.sample(codes.MANUAL_CODES, rng.choice((0, 3, 20, 32))))),
+        staleCodes=", ".join(map(str, rng.sample(safe, rng.choice((1, 4, len(safe)))))),
     )
 
 
-def simulate(seed: int, sales: int = 20, moods: Mapping[str, object] | None = None) -> History:
+def simulate(seed: int, sales: int = 20, behaviour: Mapping[str, object] | None = None) -> History:
     """Play one history.
 
     Args:
         seed: everything that happens follows from it.
         sales: how many sales are made.
-        moods: moods of the host that do not fall as the dice do.
+        behaviour: behaviour of the host that are not chosen at random.
 
     Raises:
         BaseException: what a thread of the simulation ended with; a fault of the simulation itself.
     """
-    dice = Random(seed)  # noqa: S311 - a seed is to replay
-    world = SimWorld(dice, random_settings(dice), slowness=dice.choice((0.0, 0.03, 0.2)))
-    director = Director(world.shop, dice, sales, moods or {})
+    rng = Random(seed)  # noqa: S311 - a seed is to replay
+    world = SimWorld(rng, random_settings(rng), slowness=rng.choice((0.0, 0.03, 0.2)))
+    player = HistoryPlayer(world.shop, rng, sales, behaviour or {})
     try:
-        director.play()
-        world.check_rest((KEY, *director.secrets))
+        player.play()
+        world.check_rest((KEY, *player.secrets))
     finally:
         world.close()
     return History(
         seed=seed,
         asked_for=sales,
         sales=len(world.shop.sales),
-        faults=tuple(world.witness.faults),
-        broken_after=world.witness.broken_after,
-        story=tuple(world.witness.story),
+        faults=tuple(world.checks.faults),
+        broken_after=world.checks.broken_after,
+        trace=tuple(world.checks.trace),
         crashes=sum(life.was_killed for life in world.stage.lives),
         requests=len(world.paymego.sent),
-        left=director.left,
-        at_fault=director.at_fault,
+        left=player.left,
+        at_fault=player.at_fault,
     )

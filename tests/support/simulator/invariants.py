@@ -1,4 +1,4 @@
-"""The witness of a simulation: it reads the wire and the journal's file, and says which of the ten statements broke.
+"""The checks of a simulation: it reads the wire and the journal's file, and says which of the ten statements broke.
 
 It shares no code with what it watches. The statements are those of the contract (what must always hold), by number.
 """
@@ -57,7 +57,7 @@ ALLOWED = frozenset(
 """The contract's table of transitions."""
 
 
-class Witness:
+class GuaranteeChecks:
     """Watches one till.
 
     Args:
@@ -70,7 +70,7 @@ class Witness:
     Attributes:
         faults: the statements that broke, with what happened.
         broken_after: how many sales there were when the first one broke; None: none did.
-        story: what happened, line by line.
+        trace: what happened, line by line.
         answered: what the host answered to ``is_recorded``, by payment, in order: to which process, the answer, and
             how many writes had failed by then.
         requested: the cancels and refunds that the host asked for: cause, payment, id of the refund.
@@ -87,7 +87,7 @@ class Witness:
     ) -> None:
         self.faults: list[str] = []
         self.broken_after: int | None = None
-        self.story: list[str] = []
+        self.trace: list[str] = []
         self.answered: defaultdict[str, list[tuple[Life, bool | None, int]]] = defaultdict(list)
         self.requested: set[tuple[str, str, str]] = set()
         self.processes: dict[Life, Process] = {}
@@ -110,13 +110,13 @@ class Witness:
         self._repeating: set[str] = set()
         self._readying: set[Life] = set()
         self._pending: dict[str, Life | None] = {}
-        self._told: dict[str, Life | None] = {}
+        self._returned: dict[str, Life | None] = {}
         self._stepping: dict[str, SimClient] = {}
         self._began: dict[str, tuple[float, int]] = {}
         self._commits: dict[str, int] = {}
         self._refusals: dict[str, int] = {}
-        self._verdict_at: dict[str, float] = {}
-        paymego.witness = self
+        self._result_at: dict[str, float] = {}
+        paymego.checks = self
         disk.committed = self.saw_commit
 
     def add_process(self, life: Life, process: Process) -> None:
@@ -124,17 +124,17 @@ class Witness:
         self.processes[life] = process
         self._tokens[process.storage.owner] = life
 
-    def tell(self, text: str, who: str | None = None) -> None:
-        """Add a line to the story, of the process that runs or of another."""
+    def note(self, text: str, who: str | None = None) -> None:
+        """Add a line to the trace, of the process that runs or of another."""
         life = self._stage.current.life
         name = who or (life.name if life is not None else "-")
-        self.story.append(f"{self._stage.monotonic():12.3f} {name:<10} {text}")
+        self.trace.append(f"{self._stage.monotonic():12.3f} {name:<10} {text}")
 
     def fault(self, statement: int, text: str) -> None:
         """Note that a statement broke; 0: the sums at the end."""
         if not self.faults:
             self.broken_after = len(self._sales)
-        self.tell(f"BROKEN {statement}: {text}")
+        self.note(f"BROKEN {statement}: {text}")
         self.faults.append(f"guarantee {statement}: {text}" if statement else f"the sums at the end: {text}")
 
     def close(self) -> None:
@@ -148,7 +148,7 @@ class Witness:
         method = sent.method.partition(".")[2]
         receipt_id = sent.receipt_id or ""
         self._check_stepper(client, receipt_id)
-        self.tell(f"sent {method} {receipt_id[-6:]}", client.life.name)
+        self.note(f"sent {method} {receipt_id[-6:]}", client.life.name)
         if method == "create":
             self._saw_create(sent)
         elif method == "pay":
@@ -163,7 +163,7 @@ class Witness:
         short = f"error {outcome.code}" if isinstance(outcome, ServerError) else type(outcome).__name__
         if isinstance(outcome, Answer):
             short = f"{'' if outcome.bound else 'unbound '}state {_state_of(heard, outcome)}"
-        self.tell(f"heard {heard.method.partition('.')[2]} {(heard.receipt_id or '')[-6:]}: {short}", client.life.name)
+        self.note(f"heard {heard.method.partition('.')[2]} {(heard.receipt_id or '')[-6:]}: {short}", client.life.name)
         if self._stepping.get(heard.receipt_id or "") is client:
             del self._stepping[heard.receipt_id or ""]
         if heard.receipt_id is not None:
@@ -263,17 +263,17 @@ class Witness:
             self._check_owner(payment, life)
             if after is None:
                 continue
-            self.tell(f"{payment_id}: {before} -> {after}, {text}")
+            self.note(f"{payment_id}: {before} -> {after}, {text}")
             self._check_transition(payment, before, after, text)
             if after == "paid":
                 self._check_paid(payment, life)
             if before in {"created", "paying"} and after in _NOT_PAID:
-                self._check_verdict(payment, life)
+                self._check_result(payment, life)
             self._before[payment_id] = before
             if before not in {"reversing", "reversed"}:  # whoever delivers a row may move these
                 self._check_decider(payment, life, text)
             if after == "paid" or after in _NOT_PAID:
-                self._verdict_at[payment_id] = self._stage.monotonic()
+                self._result_at[payment_id] = self._stage.monotonic()
         self._check_cancellations()
 
     def _check_transition(self, payment: PaymentLook, before: str | None, after: str, text: str) -> None:
@@ -307,7 +307,7 @@ class Witness:
         if payment_id not in self._running and not is_kept:
             self.fault(4, f"{payment_id} was cancelled as unrecorded, and no event asked for it")
 
-    def _check_verdict(self, payment: PaymentLook, life: Life | None) -> None:
+    def _check_result(self, payment: PaymentLook, life: Life | None) -> None:
         live = [row for row in self._rows.cancellations_of(payment.payment_id) if row.ended_at is None]
         if len(live) == 1 or self._said(payment, life) == 50:
             return
@@ -334,7 +334,7 @@ class Witness:
         if life is None:
             return
         actor, background = self._running.get(payment.payment_id), self.processes[life].background
-        # The worker may store what a hook could not; the hook has told it by then, or is about to.
+        # The worker may store what a hook could not; the hook has returned by then, or is about to.
         is_behind = actor is not None and actor is not self._stage.current and actor.life is owner
         if is_behind and not background.has_unstored(payment.payment_id):
             self.fault(6, f"{payment.payment_id} was decided while its hook was running ({text})")
@@ -409,7 +409,7 @@ class Witness:
         return held == Hold.HOST.value
 
     def _check_end(self, row: CancellationLook) -> None:
-        self.tell(f"cancellation of {row.payment_id} ended: {row.ended_as}")
+        self.note(f"cancellation of {row.payment_id} ended: {row.ended_as}")
         state = self._paymego.state(row.receipt_id)
         if state == 50 and row.ended_as == "cancelled":
             fifties = sum(
@@ -451,7 +451,7 @@ class Witness:
 
     def check_ready(self, process: Process) -> None:
         """Check that ``on_ready`` has decided what earlier processes left."""
-        self.tell("on_ready returned")
+        self.note("on_ready returned")
         for payment in self._rows.payments():
             is_open = payment.state in {*_UNFINISHED, "paid"} and payment.acknowledged_at is None
             is_asked = self._pending.get(payment.payment_id) is process.life
@@ -465,20 +465,20 @@ class Witness:
             self.fault(4, f"{payment_id} is acknowledged, and the journal does not say so")
         self._pending.pop(payment_id, None)
 
-    def cancel_ended(self, payment_id: str, told: str) -> None:
+    def cancel_ended(self, payment_id: str, returned: str) -> None:
         """Note that ``on_cancel`` has returned."""
-        self.tell(f"{payment_id}: on_cancel returned {told}")
+        self.note(f"{payment_id}: on_cancel returned {returned}")
         self._pending.pop(payment_id, None)
 
     def check_stop(self, process: Process) -> None:
-        """Check that every result that was told is durable when the till has stopped."""
+        """Check that every returned result is durable when the till has stopped."""
         if not self._disk.failing and self._stage.monotonic() >= self._disk.full_until:
-            self._check_told(process.life)
+            self._check_returned(process.life)
 
-    def _check_told(self, life: Life | None) -> None:
-        """Check that every result that a process has told is durable by now."""
-        for payment_id, told_by in self._told.items():
-            payment = self._rows.payment(payment_id) if told_by is life else None
+    def _check_returned(self, life: Life | None) -> None:
+        """Check that every result that a process has returned is durable by now."""
+        for payment_id, returned_by in self._returned.items():
+            payment = self._rows.payment(payment_id) if returned_by is life else None
             if payment is not None and payment.state in _UNFINISHED:
                 self.fault(3, f"the result of {payment_id} was returned and never stored: it is {payment.state}")
 
@@ -489,30 +489,30 @@ class Witness:
         life = self._stage.current.life
         # What could not be stored before is stored first.
         self._commits[payment_id] = 0 if life is None else -self.processes[life].background.unstored
-        self._verdict_at.pop(payment_id, None)
-        self._told.pop(payment_id, None)
+        self._result_at.pop(payment_id, None)
+        self._returned.pop(payment_id, None)
         self._refusals[payment_id] = self._disk.refusals
         if repeated:
             self._repeating.add(payment_id)
 
     def payment_ended(self, payment_id: str, result: PaymentResult | None) -> None:
-        """Check what ``on_payment`` told, and the time that it took; None: its process died in it."""
+        """Check what ``on_payment`` returned, and the time that it took; None: its process died in it."""
         self._running.pop(payment_id, None)
         is_repeated = payment_id in self._repeating
         self._repeating.discard(payment_id)
         if result is None:
             return
-        self.tell(f"{payment_id}: on_payment returned {result.status.name}")
+        self.note(f"{payment_id}: on_payment returned {result.status.name}")
         if result.status is PaymentStatus.PENDING:
             self._pending[payment_id] = self._stage.current.life
             return
         self._pending.pop(payment_id, None)
         if result.status is PaymentStatus.PAID and self._refusals[payment_id] == self._disk.refusals:
             # What could not be stored is stored before anything else, and now the disk takes everything.
-            self._check_told(self._stage.current.life)
-        self._told[payment_id] = self._stage.current.life
+            self._check_returned(self._stage.current.life)
+        self._returned[payment_id] = self._stage.current.life
         if result.status is PaymentStatus.PAID:
-            self._check_told_paid(payment_id, is_repeated=is_repeated)
+            self._check_returned_paid(payment_id, is_repeated=is_repeated)
         _began_at, count = self._began[payment_id]
         receipt_id = result.receipt_id or ""
         first = [
@@ -526,16 +526,16 @@ class Witness:
         timeout_s = float(settings.timeout_s)
         limit_s = max(settings.pay_duration_ms / 1000, timeout_s) + timeout_s + 1
         from_s = min(first) if first else None
-        verdict_s = self._verdict_at.get(payment_id)
-        if from_s is not None and verdict_s is not None and verdict_s - from_s > limit_s:
+        result_s = self._result_at.get(payment_id)
+        if from_s is not None and result_s is not None and result_s - from_s > limit_s:
             self.fault(
-                7, f"the result of {payment_id} was durable after {verdict_s - from_s:.1f} s, not {limit_s:.0f} s"
+                7, f"the result of {payment_id} was durable after {result_s - from_s:.1f} s, not {limit_s:.0f} s"
             )
         if from_s is not None and self._stage.monotonic() - from_s > limit_s + timeout_s:
             took_s = self._stage.monotonic() - from_s
             self.fault(7, f"on_payment of {payment_id} took {took_s:.1f} s after its first pay")
 
-    def _check_told_paid(self, payment_id: str, *, is_repeated: bool) -> None:
+    def _check_returned_paid(self, payment_id: str, *, is_repeated: bool) -> None:
         payment = self._rows.payment(payment_id)
         if payment is None or payment.state not in _PAID:
             self.fault(
@@ -556,7 +556,7 @@ class Witness:
                 self.fault(8, f"a secret of {len(secret)} characters was written down")
         for payment in self._rows.payments():
             if self._state.get(payment.payment_id) != payment.state:
-                self.fault(10, f"{payment.payment_id} is {payment.state}, its story says otherwise")
+                self.fault(10, f"{payment.payment_id} is {payment.state}, its trace says otherwise")
 
     @property
     def rows(self) -> Rows:

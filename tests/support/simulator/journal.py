@@ -32,14 +32,14 @@ class Disk:
         committed: called after every commit, with the process that made it.
     """
 
-    def __init__(self, folder: Path, stage: Stage, dice: Random) -> None:
+    def __init__(self, folder: Path, stage: Stage, rng: Random) -> None:
         self.folder = folder
         self.stage = stage
         self.full_until = 0.0
         self.failing = 0.0
         self.refusals = 0
         self.committed: Callable[[Life | None], None] = lambda _: None
-        self._dice = dice
+        self._rng = rng
 
     def clear(self) -> None:
         """Let every write succeed from now on."""
@@ -48,7 +48,7 @@ class Disk:
     def is_full(self) -> bool:
         """Say whether the next write fails."""
         is_full = self.stage.monotonic() < self.full_until
-        is_full = is_full or (bool(self.failing) and self._dice.random() < self.failing)
+        is_full = is_full or (bool(self.failing) and self._rng.random() < self.failing)
         self.refusals += is_full
         return is_full
 
@@ -154,7 +154,7 @@ class SimStorage:
         """Return what is wrong with the journal since it was opened: nothing ever is."""
         return None
 
-    def bury(self) -> None:
+    def discard(self) -> None:
         """Close what a dead process had open."""
         for journal in (self._journal, *self._others):
             if journal is not None:

@@ -62,7 +62,7 @@ class _NoSlips:
 
 
 class _Background(Background):
-    """The real background; the jitter of its pauses comes from the dice, and it wakes a worker on virtual time."""
+    """The real background; the jitter of its pauses is random, and it wakes a worker on virtual time."""
 
     def __init__(self, host: GuardedHost, storage: Storage, process: Process) -> None:
         super().__init__(
@@ -106,12 +106,12 @@ class _Background(Background):
         return self._try_lead()
 
     def has_unstored(self, payment_id: str) -> bool:
-        """Return whether a result of a payment was told and could not be stored yet."""
+        """Return whether a result of a payment was returned and could not be stored yet."""
         return payment_id in self._unstored
 
     @property
     def unstored(self) -> int:
-        """How many results were told and could not be stored yet."""
+        """How many results were returned and could not be stored yet."""
         return len(self._unstored)
 
     def run_worker(self) -> float:
@@ -188,7 +188,7 @@ class Process:
         life: the process itself.
         host: the till as this process sees it.
         settings: gives the settings of this moment; raises ``SettingsError`` where they can't be used.
-        dice: for the jitter.
+        rng: for the jitter.
 
     Attributes:
         dispatcher: serves its hooks.
@@ -205,7 +205,7 @@ class Process:
         life: Life,
         host: Host,
         settings: Callable[[], Settings],
-        dice: Random,
+        rng: Random,
     ) -> None:
         self.stage = stage
         self.life = life
@@ -214,7 +214,7 @@ class Process:
         self.host = GuardedHost(host)
         self.storage = SimStorage(disk, life, IDENTITY)
         self.clients = ClientCache(stage, lambda settings, _: cast("PaymeGoClient", self.client(settings)))
-        self._dice = dice
+        self._rng = rng
         self.background = _Background(self.host, cast("Storage", self.storage), self)
         self.dispatcher = _Dispatcher(cast("Service", _Service(self, self.host, self.background)), stage)
         self.dispatcher.start()
@@ -237,7 +237,7 @@ class Process:
         return self._last_good
 
     def client(self, settings: Settings, *, is_of_sales: bool = False) -> SimClient:
-        """Return a new client of the kassa in the settings."""
+        """Return a new client of the merchant account in the settings."""
         key = settings.pos_key.reveal()
         return SimClient(self._paymego, self.life, settings.pos_id, key, is_of_sales=is_of_sales)
 
@@ -250,7 +250,7 @@ class Process:
     def new_processor(self, host: DeliveryHost | None = None) -> CancellationProcessor:
         """Return what works on the cancellations, over a connection of its own; it asks ``host``, or the till's."""
         journal = self.storage.another_journal()
-        return CancellationProcessor(journal, self.storage.leases, host or self.host, self.stage, self._dice.random)
+        return CancellationProcessor(journal, self.storage.leases, host or self.host, self.stage, self._rng.random)
 
     def start_worker(self) -> None:
         """Let its worker run."""
@@ -266,13 +266,13 @@ class Process:
         self.dispatcher.stop()
         self.stage.enter(None)
         self.life.end()
-        self.stage.bury(self.life)
-        self.storage.bury()
+        self.stage.discard(self.life)
+        self.storage.discard()
 
-    def bury(self) -> None:
+    def discard(self) -> None:
         """Close what it had open when it was killed."""
-        self.stage.bury(self.life)
-        self.storage.bury()
+        self.stage.discard(self.life)
+        self.storage.discard()
 
     def work(self) -> None:
         """Do what the till's worker does, until the process ends."""

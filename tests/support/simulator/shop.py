@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from hookspecs import PaymentResult, Ui
     from payme_plugin.settings import Settings
-    from simulator.invariants import Witness
+    from simulator.invariants import GuaranteeChecks
     from simulator.journal import Disk
     from simulator.stage import Stage
     from simulator.wire import SimPaymeGo
@@ -75,7 +75,7 @@ class Readiness(Enum):
 
 
 @dataclass
-class Moods:
+class HostBehaviour:
     """How a host behaves; chances are from 0 to 1.
 
     Attributes:
@@ -155,7 +155,7 @@ class Sale:
         amount: tiyin.
         tenders: every press of the tender.
         closed_at: when its receipt closed, Unix milliseconds; None while it is open.
-        told: ``on_receipt_closed`` has returned.
+        is_notified: ``on_receipt_closed`` has returned.
         annulling: an ``on_cancel`` began.
         annulled: it was annulled.
         refunds: every refund of it that began.
@@ -165,7 +165,7 @@ class Sale:
     amount: int
     tenders: list[Tender] = field(default_factory=list)
     closed_at: int | None = None
-    told: bool = False
+    is_notified: bool = False
     annulling: bool = False
     annulled: bool = False
     refunds: list[Refund] = field(default_factory=list)
@@ -211,26 +211,26 @@ class _Host(BaseHost):
         return self._shop.disk.folder
 
     def is_recorded(self, payment_id: str) -> bool | None:
-        shop, moods = self._shop, self._shop.moods
+        shop, behaviour = self._shop, self._shop.behaviour
         shop.stage.point()
         answer = shop.has_payment(payment_id)
         is_broken = False
-        if shop.dice.random() < moods.forgets:
-            is_broken = shop.dice.random() < 0.5
+        if shop.rng.random() < behaviour.forgets:
+            is_broken = shop.rng.random() < 0.5
             answer = None
-        elif answer is not True and shop.dice.random() < moods.says_yes:
+        elif answer is not True and shop.rng.random() < behaviour.says_yes:
             shop.at_fault[payment_id] = "the host vetoed for a payment that it does not have"
             answer = True
-        elif answer is True and shop.dice.random() < moods.says_no:
+        elif answer is True and shop.rng.random() < behaviour.says_no:
             answer = False
-        shop.witness.answered[payment_id].append((self._life, answer, shop.disk.refusals))
+        shop.checks.answered[payment_id].append((self._life, answer, shop.disk.refusals))
         if is_broken:
             raise OSError("the till's database is busy")
         return answer
 
     def enqueue(self, message: QueueMessage) -> bool:
         shop = self._shop
-        if not shop.moods.has_queue or shop.dice.random() < shop.moods.forgets:
+        if not shop.behaviour.has_queue or shop.rng.random() < shop.behaviour.forgets:
             return False
         shop.queue.append(message)
         shop.stage.point()
@@ -247,36 +247,36 @@ class Shop:
         stage: the time.
         paymego: the other side.
         disk: the data folder.
-        dice: for the host's moods.
-        settings: the till's settings; ``kassa`` chooses among them.
+        rng: for the host's behaviour.
+        settings: the till's settings; ``account`` chooses among them.
 
     Attributes:
-        moods: how the host behaves.
+        behaviour: how the host behaves.
         sales: every sale, oldest first.
         queue: the messages in its queue.
         notices: what was last shown, or None, by process and key.
         at_fault: the payments whose money is the host's affair, with the duty that it broke.
-        kassa: which of the settings are in force.
+        account: which of the settings are in force.
         broken_until: until then the settings can't be read, virtual seconds.
         process: the till's process; None: it is off.
     """
 
     def __init__(
-        self, stage: Stage, paymego: SimPaymeGo, disk: Disk, dice: Random, settings: tuple[Settings, ...]
+        self, stage: Stage, paymego: SimPaymeGo, disk: Disk, rng: Random, settings: tuple[Settings, ...]
     ) -> None:
         self.stage = stage
         self.paymego = paymego
         self.disk = disk
-        self.dice = dice
-        self.moods = Moods()
+        self.rng = rng
+        self.behaviour = HostBehaviour()
         self.sales: list[Sale] = []
         self.queue: list[QueueMessage] = []
         self.notices: dict[tuple[Life, str], str | None] = {}
         self.at_fault: dict[str, str] = {}
-        self.kassa = 0
+        self.account = 0
         self.broken_until = 0.0
         self.process: Process | None = None
-        self.witness: Witness
+        self.checks: GuaranteeChecks
         self._settings = settings
         self._broken = [_broken_settings(may_return=each) for each in (False, True)]
         self._count = 0
@@ -285,7 +285,7 @@ class Shop:
 
     def settings(self) -> Settings:
         """Return the settings in force."""
-        return self._settings[self.kassa]
+        return self._settings[self.account]
 
     def _read_settings(self) -> Settings:
         if self.stage.monotonic() < self.broken_until:
@@ -304,13 +304,13 @@ class Shop:
     def new_process(self, name: str) -> Process:
         """Start a process that has the plugin, the till's or a command's."""
         life = Life(self.stage, name)
-        process = Process(self.stage, self.disk, self.paymego, life, _Host(self, life), self._read_settings, self.dice)
-        self.witness.add_process(life, process)
+        process = Process(self.stage, self.disk, self.paymego, life, _Host(self, life), self._read_settings, self.rng)
+        self.checks.add_process(life, process)
         return process
 
     def start(self, *, with_worker: bool, fuse: int | None = None) -> None:
         """Start the till; it begins to die after ``fuse`` points."""
-        if not self.moods.asks_again:
+        if not self.behaviour.asks_again:
             for sale in self.sales:
                 for tender in sale.tenders:
                     if tender.state is TenderState.ASKED:
@@ -318,39 +318,39 @@ class Shop:
         self.process = self.new_process(f"till-{len(self.stage.lives)}")
         self.process.life.fuse = fuse
         self.stage.enter(self.process.life)
-        self.witness.tell("the till starts")
+        self.checks.note("the till starts")
         if with_worker:
             self.process.start_worker()
 
     def stop(self) -> None:
         """Stop the till."""
         process = self._till()
-        self.witness.tell("the till stops")
+        self.checks.note("the till stops")
         self.call("on_stop", process.stop)
-        self.witness.check_stop(process)
+        self.checks.check_stop(process)
         self.process = None
 
-    def bury(self) -> None:
+    def discard(self) -> None:
         """Clear away the process that was killed."""
         process = self.process
         assert process is not None
         self.stage.enter(None)
         process.life.kill()
-        process.bury()
+        process.discard()
         self.process = None
-        self.witness.tell("the till is dead")
+        self.checks.note("the till is dead")
 
     def restore(self, ui: Callable[[], Ui]) -> None:
         """Do what the contract asks of a host that has started: repeat and acknowledge, then be ready."""
-        if self.moods.readiness is Readiness.EARLY:
+        if self.behaviour.readiness is Readiness.EARLY:
             self.be_ready()
             # The worker is at its first steps when the acknowledgements come.
-            self.stage.sleep(self.dice.choice((0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 5.0)))
-        if self.moods.asks_paid_again:
+            self.stage.sleep(self.rng.choice((0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 5.0)))
+        if self.behaviour.asks_paid_again:
             for sale in self.sales:
                 if sale.is_open and not sale.annulling and sale.paid is not None:
                     self._ask(sale, sale.paid, ui(), None, repeated=True)
-        self.do_duties(ui, at_once=self.moods.readiness is Readiness.ON_TIME)
+        self.do_duties(ui, at_once=self.behaviour.readiness is Readiness.ON_TIME)
 
     def do_duties(self, ui: Callable[[], Ui], *, at_once: bool = True) -> None:
         """Repeat what has no result yet and acknowledge what is stored, then be ready if that has not happened.
@@ -365,14 +365,14 @@ class Shop:
                 owes |= self.annul(sale, ui()) is None and not sale.annulled
             elif sale.is_open and (asked := sale.tender(TenderState.ASKED)) is not None:
                 self._ask(sale, asked, ui(), None, repeated=True)
-            if sale.closed_at is not None and not sale.told:
-                owes |= not self.tell(sale)
+            if sale.closed_at is not None and not sale.is_notified:
+                owes |= not self.notify_closed(sale)
             for refund in sale.refunds:
                 if refund.outcome is None:
                     owes |= self._refund(sale, refund, ui()) is None
         owes |= not self.acknowledge_all()
-        is_due = self.moods.readiness is not Readiness.NEVER and self._ready_in is not self._till().life
-        if is_due and not owes and (at_once or self.dice.random() < 0.2):
+        is_due = self.behaviour.readiness is not Readiness.NEVER and self._ready_in is not self._till().life
+        if is_due and not owes and (at_once or self.rng.random() < 0.2):
             self.be_ready()
 
     def acknowledge_all(self) -> bool:
@@ -391,7 +391,7 @@ class Shop:
             self.call("on_payment_recorded", lambda: self._till().dispatcher.acknowledge(record))
         except HookFailed:
             return tender.is_acknowledged
-        self.witness.check_acknowledged(record.payment_id)
+        self.checks.check_acknowledged(record.payment_id)
         self.stage.point()
         tender.is_acknowledged = True
         return True
@@ -403,16 +403,16 @@ class Shop:
         for tender in self._unacknowledged():
             # It may be acknowledged already, and the host does not know.
             self.at_fault[tender.payment_id] = "on_ready came before the acknowledgement"
-        with contextlib.suppress(HookFailed), self.witness.being_ready(process.life):
+        with contextlib.suppress(HookFailed), self.checks.being_ready(process.life):
             self.call("on_ready", process.dispatcher.ready)
             self._ready_in = process.life
-            self.witness.check_ready(process)
+            self.checks.check_ready(process)
         self.stage.point()
 
     def be_ready_beside(self, process: Process) -> None:
         """Let another till on the folder call ``on_ready``, which works only if this till has died meanwhile."""
         tenders = self._unacknowledged()
-        with contextlib.suppress(JournalError), self.witness.being_ready(process.life):
+        with contextlib.suppress(JournalError), self.checks.being_ready(process.life):
             process.dispatcher.ready()
             for tender in tenders:
                 self.at_fault[tender.payment_id] = "another till was ready before the acknowledgement"
@@ -452,9 +452,9 @@ class Shop:
         """Close the receipt of a paid sale, and tell the plugin."""
         self.stage.point()
         sale.closed_at = self.stage.wall_ms()
-        self.tell(sale)
+        self.notify_closed(sale)
 
-    def tell(self, sale: Sale) -> bool:
+    def notify_closed(self, sale: Sale) -> bool:
         """Tell the plugin of a closed receipt; return whether that returned."""
         receipt = self._receipt(sale)
         self.stage.point()
@@ -463,9 +463,9 @@ class Shop:
         except HookFailed:
             return False
         for record in receipt.payments:
-            self.witness.check_acknowledged(record.payment_id)
+            self.checks.check_acknowledged(record.payment_id)
         self.stage.point()
-        sale.told = True
+        sale.is_notified = True
         return True
 
     def annul(self, sale: Sale, ui: Ui) -> ReversalStatus | None:
@@ -493,13 +493,13 @@ class Shop:
         record = tender.record or PaymentRecord(
             payment_id=tender.payment_id, payment_type=TENDER, amount=sale.amount, data={}
         )
-        self.witness.requested.add(("cancel", record.payment_id, ""))
+        self.checks.requested.add(("cancel", record.payment_id, ""))
         request = CancelRequest(payment=record, receipt=self._receipt(sale), reason="the buyer left")
         result = self._twice("on_cancel", lambda: self._till().dispatcher.cancel(request, ui))
-        if result is None and self.witness.rows.payment(record.payment_id) is not None:
-            self.witness.fault(4, "on_cancel did not know a payment of ours")
-        told = "None" if result is None else result.status.name
-        self.witness.cancel_ended(record.payment_id, told)
+        if result is None and self.checks.rows.payment(record.payment_id) is not None:
+            self.checks.fault(4, "on_cancel did not know a payment of ours")
+        returned = "None" if result is None else result.status.name
+        self.checks.cancel_ended(record.payment_id, returned)
         return result
 
     def refund(self, sale: Sale, ui: Ui, *, loses_record: bool = False) -> ReversalStatus | None:
@@ -523,19 +523,19 @@ class Shop:
         with contextlib.suppress(HookFailed):
             result = self._reversal("on_full_refund", lambda: self._till().dispatcher.refund(request, ui))
             if result.status is not ReversalStatus.REFUSED:
-                self.witness.fault(4, f"a part of sale {sale.number} was refunded: {result.status.name}")
+                self.checks.fault(4, f"a part of sale {sale.number} was refunded: {result.status.name}")
 
     def deliver_message(self) -> None:
         """Deliver one message of its queue, any of them; nothing where there is none."""
         if not self.queue:
             return
-        message = self.dice.choice(self.queue)
-        verdict = self.call("on_queue_message", lambda: self._till().dispatcher.queue_message(message))
-        self.witness.tell(f"{message.message_id[-8:]}: on_queue_message returned {verdict}")
-        if verdict not in {QueueVerdict.DONE, QueueVerdict.RETRY}:
-            self.witness.fault(4, f"a cancellation in the host's queue came to {verdict}")
+        message = self.rng.choice(self.queue)
+        result = self.call("on_queue_message", lambda: self._till().dispatcher.queue_message(message))
+        self.checks.note(f"{message.message_id[-8:]}: on_queue_message returned {result}")
+        if result not in {QueueVerdict.DONE, QueueVerdict.RETRY}:
+            self.checks.fault(4, f"a cancellation in the host's queue came to {result}")
         self.stage.point()
-        if verdict is QueueVerdict.DONE and message in self.queue:
+        if result is QueueVerdict.DONE and message in self.queue:
             self.queue.remove(message)
 
     def call(self, hook: str, run: Callable[[], _T]) -> _T | None:
@@ -553,9 +553,9 @@ class Shop:
             why = f"{hook} raised {type(error).__name__}: {error}"
             is_excused = self.disk.refusals > refusals or isinstance(error, AnotherTill)
             if hook in _MAY_FAIL and isinstance(error, JournalError) and is_excused:
-                self.witness.tell(why)
+                self.checks.note(why)
                 raise HookFailed(PLUGIN_NAME, hook, str(error), error) from error
-            self.witness.fault(9, why)
+            self.checks.fault(9, why)
             return None
 
     def _till(self) -> Process:
@@ -573,36 +573,36 @@ class Shop:
         )
         process = self._till()
         self.stage.point()
-        self.witness.payment_began(tender.payment_id, repeated=repeated)
+        self.checks.payment_began(tender.payment_id, repeated=repeated)
         result: PaymentResult | None = None
         try:
             result = self._twice("on_payment", lambda: process.dispatcher.pay(request, ui))
         finally:
-            self.witness.payment_ended(tender.payment_id, result)
+            self.checks.payment_ended(tender.payment_id, result)
         status = PaymentStatus.UNKNOWN if result is None else result.status
         record = None if result is None else result.payment
         if (status is PaymentStatus.PAID) != (record is not None):
-            self.witness.fault(3, f"{tender.payment_id}: {status.name} with the record {record}")
+            self.checks.fault(3, f"{tender.payment_id}: {status.name} with the record {record}")
         self.stage.point()
         if status is PaymentStatus.PENDING:
             if not repeated:
-                self.witness.fault(3, f"{tender.payment_id} is new, and on_payment returned PENDING")
+                self.checks.fault(3, f"{tender.payment_id} is new, and on_payment returned PENDING")
             return status
         if tender.state is TenderState.PAID and record is None:
             # The sale holds no money, says the plugin: the cashier annuls it.
             self.annul(sale, ui)
             return status
-        if tender.record is None and self.dice.random() < self.moods.loses:
-            self.witness.tell(f"{tender.payment_id}: the host can't store it")
+        if tender.record is None and self.rng.random() < self.behaviour.loses:
+            self.checks.note(f"{tender.payment_id}: the host can't store it")
             if record is None:
                 return PaymentStatus.PENDING
             return self._return(sale, replace(tender, record=record), tender, ui)
         tender.record = record
         tender.state = TenderState.PAID if record is not None else TenderState.REMOVED
-        if record is not None and self.dice.random() < self.moods.dies:
+        if record is not None and self.rng.random() < self.behaviour.dies:
             process.life.kill()
         self.stage.point()
-        if record is not None and self.dice.random() >= self.moods.acknowledges_later:
+        if record is not None and self.rng.random() >= self.behaviour.acknowledges_later:
             self.acknowledge(tender)
         return status
 
@@ -619,7 +619,7 @@ class Shop:
     def _refund(self, sale: Sale, refund: Refund, ui: Ui) -> ReversalStatus | None:
         paid = sale.paid
         assert paid is not None
-        self.witness.requested.add(("refund", paid.payment_id, refund.refund_id))
+        self.checks.requested.add(("refund", paid.payment_id, refund.refund_id))
         request = self._refund_request(sale, refund)
         self.stage.point()
         broken = self.call("validate_refund", lambda: self._till().dispatcher.violations(request)) or []
@@ -627,13 +627,13 @@ class Shop:
             result = self._reversal("on_full_refund", lambda: self._till().dispatcher.refund(request, ui))
         except HookFailed:
             return None
-        self.witness.tell(f"{paid.payment_id}: on_full_refund {refund.refund_id} returned {result.status.name}")
+        self.checks.note(f"{paid.payment_id}: on_full_refund {refund.refund_id} returned {result.status.name}")
         # A payment that only the journal knows may become known between the two calls.
         rules = [each.rule for each in broken if not (refund.loses_record and each.rule == "foreign-payment")]
         if rules and result.status is not ReversalStatus.REFUSED:
-            self.witness.fault(4, f"{paid.payment_id} was refunded against {rules}")
+            self.checks.fault(4, f"{paid.payment_id} was refunded against {rules}")
         if sale.is_refunded and result.status is not ReversalStatus.REFUSED:
-            self.witness.fault(4, f"{paid.payment_id} was refunded twice")
+            self.checks.fault(4, f"{paid.payment_id} was refunded twice")
         self.stage.point()
         refund.outcome = result.status
         self.stage.point()
@@ -642,7 +642,7 @@ class Shop:
     def _reversal(self, hook: str, run: Callable[[], ReversalResult | None]) -> ReversalResult:
         result = self._twice(hook, run)
         if result is None:
-            self.witness.fault(4, f"{hook} did not know a payment of ours")
+            self.checks.fault(4, f"{hook} did not know a payment of ours")
             return ReversalResult(status=ReversalStatus.REFUSED)
         return result
 
@@ -652,13 +652,13 @@ class Shop:
         Raises:
             HookFailed: as ``call``.
         """
-        if self.dice.random() >= self.moods.doubles:
+        if self.rng.random() >= self.behaviour.doubles:
             return self.call(hook, run)
         stage, process, state = self.stage, self._till(), {"running": True}
         joined: list[object] = []
 
         def again() -> None:
-            stage.sleep(self.dice.choice((0.0, 0.02, 0.5, 3.0)))
+            stage.sleep(self.rng.choice((0.0, 0.02, 0.5, 3.0)))
             if not state["running"] or not process.dispatcher.is_busy:
                 return
             stage.current.has_joined = False
@@ -667,7 +667,7 @@ class Shop:
                 if stage.current.has_joined:
                     joined.append(result)
                 elif state["running"]:
-                    self.witness.fault(2, f"a repeated {hook} ran beside the call that it repeats")
+                    self.checks.fault(2, f"a repeated {hook} ran beside the call that it repeats")
 
         stage.spawn(process.life, again)
         try:
@@ -676,7 +676,7 @@ class Shop:
             state["running"] = False
         stage.sleep(0.0)  # who joined has the result now
         if any(other != result for other in joined):
-            self.witness.fault(2, f"a repeated {hook} joined, but its result is another")
+            self.checks.fault(2, f"a repeated {hook} joined, but its result is another")
         return result
 
     def _receipt(self, sale: Sale) -> Receipt:

@@ -1,4 +1,4 @@
-"""Several processes and their threads on one virtual time: one of them runs at a time, and the dice say which.
+"""Several processes and their threads on one virtual time: one of them runs at a time, and chance says which.
 
 Each thread of the simulation is a real thread that holds a baton while it runs and gives it away where it waits, so
 that production code runs unchanged. A process may be killed at any point that it comes to: whatever runs in it ends
@@ -46,7 +46,7 @@ class Life:
     """A process, from its start to its end.
 
     Attributes:
-        name: for the story.
+        name: for the trace.
         is_dead: it ended or was killed: what runs in it stops at once.
         fuse: how many points it still comes to before it is killed; None: no point kills it.
         was_killed: it did not end by itself.
@@ -85,7 +85,7 @@ class Stage(VirtualClock):
     """The time of a simulation, and who runs in it.
 
     Args:
-        dice: who goes first where several could, and how slow a step is.
+        rng: who goes first where several could, and how slow a step is.
         slowness: the chance that a point takes a little time, from 0 to 1.
 
     Attributes:
@@ -94,12 +94,12 @@ class Stage(VirtualClock):
         faults: what threads ended with that nobody expected.
     """
 
-    def __init__(self, dice: Random, slowness: float = 0.0) -> None:
+    def __init__(self, rng: Random, slowness: float = 0.0) -> None:
         super().__init__()
         self.lives: list[Life] = []
         self.faults: list[BaseException] = []
         self.slowness = slowness
-        self._dice = dice
+        self._rng = rng
         self._main = Actor(None)
         self.current = self._main
         self._ready: list[Actor] = []
@@ -170,10 +170,10 @@ class Stage(VirtualClock):
                 life.kill()
         if life.is_dead:
             raise PowerCut
-        if self.slowness and self._dice.random() < self.slowness:
-            self.sleep(self._dice.choice(_SLOW_STEPS_S))
+        if self.slowness and self._rng.random() < self.slowness:
+            self.sleep(self._rng.choice(_SLOW_STEPS_S))
 
-    def bury(self, life: Life) -> None:
+    def discard(self, life: Life) -> None:
         """Wait until no thread runs in a dead process any more; called from outside it."""
         while any(actor.life is life for actor in self._actors):
             self.block(self.monotonic())
@@ -204,7 +204,7 @@ class Stage(VirtualClock):
     def _next(self) -> Actor:
         while not self._ready:
             self._happen()
-        return self._ready.pop(self._dice.randrange(len(self._ready)) if len(self._ready) > 1 else 0)
+        return self._ready.pop(self._rng.randrange(len(self._ready)) if len(self._ready) > 1 else 0)
 
     def _rouse_from(self, actor: Actor, turn: int) -> None:
         if actor.turn == turn:

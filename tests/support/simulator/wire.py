@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from payme_plugin.paymego.errors import CallFailed
     from payme_plugin.paymego.jsonrpc import Request
     from payme_plugin.paymego.protocols import Answer, Params
-    from simulator.invariants import Witness
+    from simulator.invariants import GuaranteeChecks
     from simulator.stage import Actor, Life, Stage
 
 _UNKNOWN_CODE = -31999
@@ -55,7 +55,7 @@ _STORM_KINDS = (FaultKind.REQUEST_LOST, FaultKind.SILENT, FaultKind.HTML)
 
 
 class Weather(FaultPlan):
-    """What befalls requests: first the faults that were injected, then whatever the dice say.
+    """What befalls requests: first the faults that were injected, then whatever chance says.
 
     Attributes:
         level: the chance that something befalls a request; 0: calm.
@@ -63,12 +63,12 @@ class Weather(FaultPlan):
         storm_until: until then nothing gets through, virtual seconds.
     """
 
-    def __init__(self, dice: Random, stage: Stage) -> None:
+    def __init__(self, rng: Random, stage: Stage) -> None:
         super().__init__()
         self.level = 0.0
         self.changes = 0.0
         self.storm_until = 0.0
-        self._dice = dice
+        self._rng = rng
         self._stage = stage
         self._former: dict[str, list[Envelope]] = {}
 
@@ -79,42 +79,40 @@ class Weather(FaultPlan):
 
     def passage(self, method: str) -> Passage:
         """Return how a request travels."""
-        dice = self._dice
+        rng = self._rng
         if self._storms:
-            return Passage(connects=dice.random() < 0.5)
-        if not self.level or dice.random() > self.level:
-            return Passage(0.0, dice.uniform(0.005, 0.05), dice.uniform(0.005, 0.05))
-        connect_s, there_s, back_s = (dice.choice((0.0, 0.01, 0.3, 2.0, 6.0)) for _ in range(3))
-        return Passage(connect_s, there_s, back_s, connects=dice.random() < 0.9)
+            return Passage(connects=rng.random() < 0.5)
+        if not self.level or rng.random() > self.level:
+            return Passage(0.0, rng.uniform(0.005, 0.05), rng.uniform(0.005, 0.05))
+        connect_s, there_s, back_s = (rng.choice((0.0, 0.01, 0.3, 2.0, 6.0)) for _ in range(3))
+        return Passage(connect_s, there_s, back_s, connects=rng.random() < 0.9)
 
     def take(self, method: str) -> InjectedFault | None:
         """Return the fault that befalls a request, or None."""
-        dice = self._dice
+        rng = self._rng
         injected = super().take(method)
         if injected is not None:
             return injected
         if self._storms:
-            return InjectedFault(dice.choice(_STORM_KINDS))
-        if not self.level or dice.random() >= self.level:
+            return InjectedFault(rng.choice(_STORM_KINDS))
+        if not self.level or rng.random() >= self.level:
             return None
-        kind = dice.choice(_KINDS)
+        kind = rng.choice(_KINDS)
         if kind is FaultKind.FOREIGN_RECEIPT and method == "receipts.check":
             kind = FaultKind.ANSWER_LOST  # such an answer can't be told from a true one
-        return InjectedFault(kind, after_s=dice.choice(_LATE_S), error_code=self._error_code(method, kind))
+        return InjectedFault(kind, after_s=rng.choice(_LATE_S), error_code=self._error_code(method, kind))
 
     def changed(self, method: str, answer: Envelope) -> Envelope | bytes:
         """Return an answer as it comes out of the wire: itself, in a wrong shape, or another call's."""
         former = self._former.setdefault(method, [])
         former.append(answer)
-        if not self.changes or self._dice.random() >= self.changes:
+        if not self.changes or self._rng.random() >= self.changes:
             return answer
         others = [other for other in former[-6:] if _subject(other) != _subject(answer)]
-        if others and self._dice.random() < 0.4:
-            other = self._dice.choice(others)
-            return (
-                {name: value for name, value in other.items() if name != "id"} if self._dice.random() < 0.7 else other
-            )
-        return self._dice.choice(SHAPES)(answer)
+        if others and self._rng.random() < 0.4:
+            other = self._rng.choice(others)
+            return {name: value for name, value in other.items() if name != "id"} if self._rng.random() < 0.7 else other
+        return self._rng.choice(SHAPES)(answer)
 
     @property
     def _storms(self) -> bool:
@@ -122,10 +120,10 @@ class Weather(FaultPlan):
 
     def _error_code(self, method: str, kind: FaultKind) -> int:
         if method == "receipts.cancel":
-            return self._dice.choice(_CANCEL_CODES)
+            return self._rng.choice(_CANCEL_CODES)
         # A server that charges and then swears that it did not would be beyond any till.
         charged = method == "receipts.pay" and kind is FaultKind.ERROR_AFTER_EFFECT
-        return self._dice.choice(_UNPROVEN_CODES if charged else _ALL_CODES)
+        return self._rng.choice(_UNPROVEN_CODES if charged else _ALL_CODES)
 
 
 def _subject(answer: Envelope) -> object:
@@ -137,14 +135,14 @@ def _subject(answer: Envelope) -> object:
 class SimPaymeGo(VirtualPaymeGo):
     """PaymeGO behind the weather."""
 
-    def __init__(self, stage: Stage, dice: Random) -> None:
-        super().__init__(stage, dice.getrandbits(32))
+    def __init__(self, stage: Stage, rng: Random) -> None:
+        super().__init__(stage, rng.getrandbits(32))
         self.stage = stage
-        self.dice = dice
-        self.weather = Weather(dice, stage)
+        self.rng = rng
+        self.weather = Weather(rng, stage)
         self.passage = self.weather.passage
         self.faults = self.weather
-        self.witness: Witness | None = None
+        self.checks: GuaranteeChecks | None = None
 
     def carry_out(self, request: jsonrpc.Call, fault: InjectedFault | None) -> Envelope | bytes:
         """Let the bank carry out a request, and the weather change its answer."""
@@ -153,10 +151,10 @@ class SimPaymeGo(VirtualPaymeGo):
 
 
 class SimClient:
-    """A ``payme_plugin.paymego.protocols.Client`` of one kassa in one process.
+    """A ``payme_plugin.paymego.protocols.Client`` of one merchant account in one process.
 
     Attributes:
-        pos_id: the kassa.
+        pos_id: the merchant account.
         key: its key.
         life: the process.
         is_of_sales: hooks use it, and no worker does.
@@ -174,7 +172,7 @@ class SimClient:
     def begin(self, method: str, params: Params, deadline: float) -> SimCall:
         """Start a request and return at once."""
         self._paymego.stage.point()
-        request = encode_request(self._paymego.dice.getrandbits(53), method, params)
+        request = encode_request(self._paymego.rng.getrandbits(53), method, params)
         call = SimCall(self._paymego, self, request, deadline)
         self._under_way = [*(other for other in self._under_way if not other.is_over), call]
         call.begin()
@@ -228,15 +226,15 @@ class SimCall(VirtualCall):
     def _leave(self) -> None:
         count = len(self._paymego.sent)
         super()._leave()
-        if self._sim.witness is not None and len(self._paymego.sent) > count:
-            self._sim.witness.saw_request(self.client, self._paymego.sent[-1])
+        if self._sim.checks is not None and len(self._paymego.sent) > count:
+            self._sim.checks.saw_request(self.client, self._paymego.sent[-1])
 
     def _settle(self, outcome: Answer | CallFailed) -> None:
         count = len(self._paymego.heard)
         super()._settle(outcome)
         if len(self._paymego.heard) == count:
             return
-        if self._sim.witness is not None and not self.client.life.is_dead:
-            self._sim.witness.saw_outcome(self.client, self._paymego.heard[-1])
+        if self._sim.checks is not None and not self.client.life.is_dead:
+            self._sim.checks.saw_outcome(self.client, self._paymego.heard[-1])
         if self._waiter is not None:
             self._stage.rouse(self._waiter)

@@ -1,4 +1,4 @@
-"""All that a history needs, in one place and in memory: a stage, PaymeGO, a disk, a shop, and the witness."""
+"""All that a history needs, in one place and in memory: a stage, PaymeGO, a disk, a shop, and the checks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from payme_plugin import dispatcher
-from simulator.invariants import Witness
+from simulator.invariants import GuaranteeChecks
 from simulator.journal import Disk
 from simulator.shop import Shop
 from simulator.stage import Stage, StageFuture
@@ -62,8 +62,8 @@ class SimWorld:
     a commit is synced as on a disk, and that costs next to nothing there. That a disk really gets it is another test's.
 
     Args:
-        dice: whatever is left to chance.
-        settings: the till's settings, one for each kassa.
+        rng: whatever is left to chance.
+        settings: the till's settings, one for each merchant account.
         slowness: the chance that a point takes a little time.
 
     Attributes:
@@ -71,18 +71,18 @@ class SimWorld:
         paymego: the wire and the bank.
         disk: the data folder.
         shop: the till and its host.
-        witness: what watches.
+        checks: what watches.
         log: what the plugin logged.
     """
 
-    def __init__(self, dice: Random, settings: tuple[Settings, ...], slowness: float = 0.0) -> None:
+    def __init__(self, rng: Random, settings: tuple[Settings, ...], slowness: float = 0.0) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="sim-", dir=_memory()))
-        self.stage = Stage(dice, slowness)
-        self.paymego = SimPaymeGo(self.stage, dice)
-        self.disk = Disk(self._folder, self.stage, dice)
-        self.shop = Shop(self.stage, self.paymego, self.disk, dice, settings)
-        self.witness = Witness(self.stage, self.paymego, self.disk, self.shop.settings, self.shop.sales)
-        self.shop.witness = self.witness
+        self.stage = Stage(rng, slowness)
+        self.paymego = SimPaymeGo(self.stage, rng)
+        self.disk = Disk(self._folder, self.stage, rng)
+        self.shop = Shop(self.stage, self.paymego, self.disk, rng, settings)
+        self.checks = GuaranteeChecks(self.stage, self.paymego, self.disk, self.shop.settings, self.shop.sales)
+        self.shop.checks = self.checks
         self._future = vars(dispatcher)["Future"]
         vars(dispatcher)["Future"] = lambda: StageFuture(self.stage)  # until ``close``
         self.log = LogWatch()
@@ -91,8 +91,8 @@ class SimWorld:
     def check_rest(self, secrets: tuple[str, ...]) -> None:
         """Check what can be checked at the end alone: that nothing raised, and that no secret was written down."""
         for fault in self.log.faults:
-            self.witness.fault(9, fault)
-        self.witness.check_rest(secrets, "\n".join(self.log.lines))
+            self.checks.fault(9, fault)
+        self.checks.check_rest(secrets, "\n".join(self.log.lines))
 
     def close(self) -> None:
         """End every process and every thread, and clear away.
@@ -105,9 +105,9 @@ class SimWorld:
         finally:
             self.log.end()
             vars(dispatcher)["Future"] = self._future
-            for process in self.witness.processes.values():
-                process.storage.bury()
-            self.witness.close()
+            for process in self.checks.processes.values():
+                process.storage.discard()
+            self.checks.close()
             shutil.rmtree(self._folder)
         if self.stage.faults:
             raise self.stage.faults[0]
