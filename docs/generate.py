@@ -91,17 +91,24 @@ def _texts(catalogue: Catalog) -> dict[str, str]:
     return {"".join(message.id): "".join(message.string or "") for message in catalogue if message.id}
 
 
-def main(arguments: list[str]) -> int:
-    """Write everything, or name what is out of date with ``--check``; return the exit code, 1 if something is."""
-    made = {DOCS / name: page(name).encode() for name in PAGES}
-    for source in sorted(DOCS.parent.glob("payme_plugin/locale/*/LC_MESSAGES/*.po")):
-        made[source.with_suffix(".mo")] = compiled(source)
+def _update(made: dict[Path, bytes], *, is_check: bool) -> bool:
+    """Name the files that are out of date, and write them unless this is a check; return whether there are any."""
     stale = [path for path in made if not path.exists() or path.read_bytes() != made[path]]
     for path in stale:
         print(path.resolve())  # noqa: T201 - it is a command
-        if arguments != ["--check"]:
+        if not is_check:
             path.write_bytes(made[path])
-    return int(bool(stale) and arguments == ["--check"])
+    return bool(stale)
+
+
+def main(arguments: list[str]) -> int:
+    """Write everything, or name what is out of date with ``--check``; return the exit code, 1 if something is."""
+    is_check = arguments == ["--check"]
+    sources = sorted(DOCS.parent.glob("payme_plugin/locale/*/LC_MESSAGES/*.po"))
+    # The catalogues come first because the pages show their texts.
+    is_stale = _update({source.with_suffix(".mo"): compiled(source) for source in sources}, is_check=is_check)
+    is_stale |= _update({DOCS / name: page(name).encode() for name in PAGES}, is_check=is_check)
+    return int(is_stale and is_check)
 
 
 if __name__ == "__main__":

@@ -27,8 +27,8 @@ _WORDS = {
     "Element | Attributes | Prints": "Элемент | Атрибуты | Печатает",
     "Attribute | Values | Meaning": "Атрибут | Значения | Смысл",
     "Name | Kind | What it is": "Имя | Вид | Что это",
-    "Filter | Fits | Prints": "Фильтр | Подходит к | Печатает",
-    "An entry of the account that was sent with the receipt.": "Поле account, отправленное с чеком.",
+    "Filter | Fits | Prints": "Фильтр | Для чего | Печатает",
+    "An entry of the account that was sent with the receipt.": "Значение поля account, отправленного с чеком.",
     "The title of that entry.": "Название этого поля.",
 }
 

@@ -142,8 +142,8 @@ def test_a_refund_of_other_goods_names_both_on_one_line_each_whatever_they_are_c
         found = world.violations(sold, refund=replace(sold.receipt, kind=ReceiptKind.REFUND, items=(other,)))
 
         assert [violation.message for violation in found] == [
-            f"Возврат только всего чека. Не хватает: {on_the_screen(name)}",
-            f"Возврат только всего чека. Лишнее: {on_the_screen(other_name)}",
+            f"Вернуть можно только весь чек. Не хватает: {on_the_screen(name)}",
+            f"Вернуть можно только весь чек. Лишнее: {on_the_screen(other_name)}",
         ]
         assert world.violations(sold) == []
         world.close()

@@ -40,7 +40,7 @@ def test_the_texts_that_are_given_are_exact(text: Text) -> None:
 def test_a_refund_of_another_amount_names_both() -> None:
     shown = Texts("ru")(Text.REFUND_PARTIAL_AMOUNT, expected="15 000.00", asked="5.00")
 
-    assert shown.startswith("Возврат только всей оплаты: 15 000.00.\nИсправьте сумму возврата: сейчас 5.00.")
+    assert shown.startswith("Вернуть можно только всю сумму оплаты: 15 000.00.\nИсправьте сумму возврата: сейчас 5.00.")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -49,7 +49,7 @@ def test_the_notice_of_a_damaged_journal_names_the_command_that_repairs_it(langu
 
 
 def test_a_partial_refund_names_what_is_missing() -> None:
-    assert Texts("ru")(Text.REFUND_PARTIAL_LINES, missing="Хлеб") == "Возврат только всего чека. Не хватает: Хлеб"
+    assert Texts("ru")(Text.REFUND_PARTIAL_LINES, missing="Хлеб") == "Вернуть можно только весь чек. Не хватает: Хлеб"
 
 
 @pytest.mark.parametrize(
