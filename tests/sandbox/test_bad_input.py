@@ -73,24 +73,14 @@ def test_what_rfc_8259_allows_is_read(client: Client, value: str) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        "", "01", "-", "+1", ".5", "1.", "1e", "0x1", "1_000", "٣", "NaN", "Infinity", "-Infinity", "TRUE", "nul",
-        "'a'", '"a', '"\\x"', '"\\u12"', '"\\uD8"', '"\t"', '"\n"', '"\x00"', "[1,]", "[,1]", "[1 2]", "[1", "]",
-        '{"a":1,}', '{"a"}', "{a:1}", "{1:1}", '{"a" 1}', "{}{}", "[] // comment", "/* comment */ 1", "\f1", "\ufeff1",
-        b"\xff", b'"\xff"', b'"\xc0\xaf"', b'"\xed\xa0\x80"', b'"\xe2\x82"',
-        "1e999", "-1e999", "9" * 10_000, '{"a": 1, "a": 1}', '{"a": 1, "\\u0061": 2}', nested(63), "[" * 100_000,
+        "", "01", ".5", "1e", "0x1", "NaN", "-Infinity", "nul", "'a'", '"a', '"\\x"', '"\\uD8"', '"\t"', '"\x00"',
+        "[1,]", "[1 2]", "[1", '{"a"}', "{1:1}", "{}{}", "[] // comment", "\f1", "\ufeff1", b"\xff", b'"\xed\xa0\x80"',
+        "1e999", "9" * 10_000, '{"a": 1, "\\u0061": 2}', nested(63), "[" * 100_000,
     ],
     ids=lambda value: repr(value)[:30],
 )  # fmt: skip
 def test_what_rfc_8259_forbids_or_leaves_open_is_not_read(client: Client, value: str | bytes) -> None:
     assert code_and_id(client, checking(value)) == (-32700, None)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [b"", b" ", b"{", b"\xff\xfe{}", "\ufeff{}".encode(), "{}".encode("utf-16"), b'{"id": 7}garbage', b'{"id": 1e999}'],
-)
-def test_a_body_that_is_not_json_is_not_read(client: Client, body: bytes) -> None:
-    assert code_and_id(client, body) == (-32700, None)
 
 
 @pytest.mark.parametrize(
@@ -127,24 +117,6 @@ def test_a_document_that_is_not_a_request_of_payme_is_refused(
     client: Client, body: str, code: int, request_id: object
 ) -> None:
     assert code_and_id(client, body.encode()) == (code, request_id)
-
-
-def test_a_detail_is_kept_up_to_64_levels_of_the_request_and_refused_beyond(client: Client) -> None:
-    def create(depth: int) -> Any:  # noqa: ANN401 - any JSON
-        detail = f'{{"items": {nested(depth - 1)}}}'
-        body = (
-            f'{{"id": 1, "method": "receipts.create", "params": {{"amount": 5, "account": {{}}, "detail": {detail}}}}}'
-        )
-        return json.loads(client.post(body.encode()).data)
-
-    assert create(62)["result"]["receipt"]["detail"]["items"] == json.loads(nested(61))
-    for depth in (63, 486, 5_000):
-        assert create(depth)["error"]["code"] == -32700
-
-
-@pytest.mark.parametrize("request_id", ["1e999", "-1e999", "NaN", "Infinity"])
-def test_an_id_that_json_can_not_repeat_is_refused(client: Client, request_id: str) -> None:
-    assert code_and_id(client, f'{{"id": {request_id}, "method": "receipts.check"}}'.encode()) == (-32700, None)
 
 
 @pytest.mark.parametrize("path", ["/sandbox/codes", "/sandbox/faults", "/phone/status"])
@@ -189,11 +161,6 @@ def test_a_path_that_does_not_exist_is_404(client: Client, path: str) -> None:
 
     assert answer.status == 404
     assert error_in(answer.data) == {"id": None, "code": -32300, "message": "Ошибка HTTP", "data": "no such path"}
-
-
-@pytest.mark.parametrize("path", ["/api/", "/api?a=1"])
-def test_a_slash_and_a_query_at_the_end_do_not_matter(client: Client, path: str) -> None:
-    assert client.post(b"{}", path).status == 200
 
 
 def raw(sandbox: Sandbox, request: bytes) -> tuple[int, dict[str, Any]]:

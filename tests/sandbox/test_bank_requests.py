@@ -61,10 +61,6 @@ def test_a_paid_receipt_shows_when_by_which_card_and_by_whom(bank: Bank, receipt
     assert receipt["payer"] == {"phone": "998901234567"}
 
 
-def test_check_tells_the_state_and_nothing_else(bank: Bank, receipt_id: str) -> None:
-    assert ask(bank, "check", {"id": receipt_id}) == {"state": 0}
-
-
 def test_a_list_is_bare_oldest_first_within_its_time_and_in_pages(bank: Bank) -> None:
     for minute in range(5):
         ask(bank, "create", {"amount": minute + 1, "account": {}}, NOW + minute * 60_000)
@@ -90,16 +86,6 @@ def test_a_receipt_that_does_not_exist_is_not_found(bank: Bank, method: str) -> 
     params: dict[str, object] = {"id": "f" * 24, "token": "1", "fiscal_data": {}}
 
     assert refusal(bank, method, params) == (-31602, None)
-
-
-def test_a_receipt_that_is_paid_or_cancelled_can_not_be_paid_again(bank: Bank, receipt_id: str) -> None:
-    ask(bank, "pay", {"id": receipt_id, "token": bank.issue_code(NOW)})
-
-    assert refusal(bank, "pay", {"id": receipt_id, "token": bank.issue_code(NOW)}) == (-31602, None)
-
-
-def test_a_method_that_does_not_exist_is_named_in_the_refusal(bank: Bank) -> None:
-    assert refusal(bank, "p2p", {}) == (-32601, "receipts.p2p")
 
 
 @pytest.mark.parametrize(
@@ -160,15 +146,6 @@ def test_fiscal_data_must_have_what_the_documentation_requires(
     bank: Bank, receipt_id: str, data: object, name: str
 ) -> None:
     assert refusal(bank, "set_fiscal_data", {"id": receipt_id, "fiscal_data": data}) == (-32602, name)
-
-
-def test_a_general_error_has_one_text_and_a_payment_error_one_in_each_language() -> None:
-    assert isinstance(BankError(-32504).as_json()["message"], str)
-    assert set(BankError(-31630, "x").as_json()) == {"code", "message", "data"}
-    for code in (-31630, -31999):
-        message = BankError(code).as_json()["message"]
-        assert isinstance(message, dict)
-        assert set(message) == {"ru", "uz", "en"}
 
 
 def test_ids_and_codes_come_from_the_generator_given_so_that_a_seed_replays() -> None:

@@ -44,11 +44,6 @@ def test_a_code_of_another_form_spells_nothing(code: str) -> None:
     assert read_code(code) is None
 
 
-@given(st.sampled_from(SPELT), st.text("0123456789", min_size=9, max_size=9))
-def test_any_last_nine_digits_make_a_code_of_the_same_behaviour(spelt: tuple[str, Behaviour], serial: str) -> None:
-    assert read_code(spelt[0][:11] + serial) == spelt[1]
-
-
 @given(st.text("0123456789", min_size=16, max_size=16))
 def test_any_digits_behind_the_mark_spell_a_valid_behaviour_or_nothing(digits: str) -> None:
     assert isinstance(read_code("0077" + digits), Behaviour | None)

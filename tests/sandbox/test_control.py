@@ -88,11 +88,3 @@ def test_a_call_that_can_not_be_used_says_why(client: Client, path: str, documen
     assert status == 400
     assert answer["error"]["code"] == -32602
     assert said in answer["error"]["data"]
-
-
-def test_a_fault_without_times_befalls_once_and_one_with_null_for_ever(client: Client, sandbox: Sandbox) -> None:
-    client.control("/sandbox/faults", {"kind": "answer-lost", "method": "receipts.pay"})
-    client.control("/sandbox/faults", {"kind": "answer-lost", "method": "receipts.cancel", "times": None})
-    client.control("/sandbox/faults", {"kind": "answer-lost", "method": "receipts.get", "times": 3})
-
-    assert [fault.times for fault in sandbox.faults] == [1, None, 3]

@@ -6,15 +6,9 @@ from typing import TYPE_CHECKING
 import segno
 
 if TYPE_CHECKING:
-    from payme_plugin.sandbox import Sandbox
     from tests.sandbox.conftest import Client
 
 CODE = "00770100003000000001"
-
-
-def matrix_of(code: str) -> list[list[bool]]:
-    """The QR's modules with a quiet zone of three, as segno itself draws them."""
-    return [[bool(module) for module in row] for row in segno.make(code, micro=False, error="m").matrix_iter(border=3)]
 
 
 def test_the_page_needs_nothing_from_outside(client: Client) -> None:
@@ -27,17 +21,6 @@ def test_the_page_needs_nothing_from_outside(client: Client) -> None:
     assert re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?([^"')]*)""", page) == ["data:,"]
     assert "http" not in page
     assert 'name="viewport" content="width=device-width' in page
-
-
-def test_the_page_speaks_russian_and_english_and_offers_every_behaviour(client: Client) -> None:
-    page = client.pool.urlopen("GET", "/phone", retries=False).data.decode()
-
-    assert "Телефон покупателя" in page
-    assert "Buyer's phone" in page
-    for behaviour in ("pays", "confirms", "declines", "lacks-funds", "never-answers", "fails"):
-        assert f'behaviour: "{behaviour}"' in page
-    for plan in ("settle_s", "refused_with", "turns_back_after_s"):
-        assert f"cancel: {{ {plan}:" in page
 
 
 def test_the_phone_shows_a_new_code_as_a_qr_that_lives_thirty_seconds(client: Client) -> None:
@@ -63,16 +46,3 @@ def test_the_phone_follows_its_code_and_lets_the_buyer_answer(client: Client) ->
 
     assert (waiting["used"], waiting["state"], waiting["amount"]) == (True, 1, 1_500_050)
     assert (paid["waited"], paid["state"]) == (True, 4)
-
-
-def test_a_code_that_the_sandbox_never_issued_has_nothing_left(client: Client) -> None:
-    shown = client.control("/phone/status", {"code": "1"})[1]
-
-    assert shown == {"left_ms": 0, "used": False, "state": None, "amount": None}
-
-
-def test_an_issued_code_is_on_no_page_and_in_no_log(client: Client, sandbox: Sandbox) -> None:
-    code = client.control("/phone/codes", {})[1]["code"]
-
-    assert code not in repr(sandbox.requests)
-    assert code not in client.pool.urlopen("GET", "/phone", retries=False).data.decode()
