@@ -1,9 +1,8 @@
 """The contract between a POS and its payment plugins.
 
 A plugin implements the hooks of ``hookspecs.hooks`` with ``hookimpl`` and is found through the entry point group
-``pos``.
-A POS loads plugins and calls them through ``PosPlugins``.
-What the hooks take and return is loaded when it is first named, because a till that looks for plugins needs none of it.
+``pos``. A POS loads plugins and calls them through ``PosPlugins``. Models and services are imported on first access,
+because looking for plugins does not need them.
 """
 
 from __future__ import annotations
@@ -81,7 +80,7 @@ __all__ = [
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        from importlib import import_module  # noqa: PLC0415 - here alone
+        from importlib import import_module  # noqa: PLC0415 - needed only here
 
         if name in __all__:
             for home in ("models", "host", "faults"):

@@ -18,8 +18,8 @@ def _tell(form: str, *details: str, error: Exception | None = None) -> None:
 class HookFailed(Exception):
     """A hook has no result that the host may rely on.
 
-    A plugin raised or returned what the contract does not allow, and no other plugin answered; or no plugin answers
-    although one must. What the host must do is in the hook's docstring under *If it raises*.
+    A plugin raised or returned what the contract does not allow, or no plugin answered although one must. *If it
+    raises* in the hook's docstring says what the host does then.
 
     Attributes:
         plugin: the plugin's name; None if no plugin is known to be responsible.
@@ -36,7 +36,7 @@ class HookFailed(Exception):
 
     @classmethod
     def by_raising(cls, plugin: str, hook: str, error: Exception) -> HookFailed:
-        """Log what a plugin raised in a hook, and return the failure for the host, which may be the plugin's own."""
+        """Log what a plugin raised in a hook, and return it as a failure; a ``HookFailed`` is returned as it is."""
         _tell("plugin %s failed in %s", plugin, hook, error=error)
         return error if isinstance(error, cls) else cls(plugin, hook, f"raised {type(error).__name__}", error)
 

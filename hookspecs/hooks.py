@@ -1,9 +1,10 @@
 """The hook specifications, in the order of a sale's life.
 
-Each docstring says when the hook is called, its arguments, and what the host does with the result. *Money effect* says
-what it may do to the buyer's money, *If it raises* what becomes of the sale. Hooks are called one at a time per till,
-with positional names and without defaults. No plugin may raise for anything that a server, a settings file, a scanner,
-a disk or the host can do, except where *If it raises* asks the host to repeat the call.
+Each docstring says when the hook is called, what its arguments are, and what the host does with the result. *Money
+effect* says what the hook may do to the buyer's money. *If it raises* says what the host does then. Hooks are called
+one at a time per till. An implementation takes its arguments by position and without defaults. No plugin may raise for
+anything that a server, a settings file, a scanner, a disk or the host can do, except where *If it raises* asks the
+host to repeat the call.
 
 Three events return money: a payment of this run ended without PAID; the host called ``on_cancel`` or
 ``on_full_refund``; or ``on_ready`` found a payment of an earlier run that is neither acknowledged nor finished. A
@@ -46,28 +47,28 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def on_start(host: Host) -> None:
-    """Begin work.
+    """Start the plugin.
 
     Called before any other hook, when the till has started, restored its open sale, and will not fork again. A forked
     child that sells calls it again.
 
     Args:
-        host: the till; a plugin keeps it until ``on_stop``.
+        host: the services of the till; the plugin uses them until ``on_stop``.
 
-    Money effect: none at once; cancellations of earlier runs go on in the background.
-    If it raises: the plugin leaves nothing behind and is out of service until the host calls ``on_start`` again; the
-        till goes on, and ``on_stop`` is not called for it.
+    Money effect: none at once; pending cancellations are delivered in the background.
+    If it raises: the plugin has released everything and is out of service until the host calls ``on_start`` again. The
+        till goes on, and ``on_stop`` is not called for this plugin.
     """
 
 
 @hookspec
 def payment_types() -> list[PaymentType]:  # type: ignore[empty-body]
-    """Return the tenders that this plugin answers to.
+    """Return the tenders that this plugin handles.
 
     Called after ``on_start`` and after a change of settings.
 
     Returns:
-        The tenders; the host shows those of all plugins. An empty list: none, for the time being.
+        The tenders; the host shows those of all plugins. An empty list if there are none at present.
 
     Money effect: none.
     If it raises: this plugin offers no tender.
@@ -81,25 +82,26 @@ def payment_types() -> list[PaymentType]:  # type: ignore[empty-body]
 
 @hookspec(firstresult=True)
 def on_payment(request: PaymentRequest, ui: Ui) -> PaymentResult | None:
-    """Take a payment, or tell how a repeated one ended.
+    """Take a payment, or return the result of a repeated one.
 
-    Called when the tender was selected on an open sale. Called again with ``repeated`` for a payment that had begun
-    and has no final result: after every start, and after PENDING or a raise. Stops at the first result that isn't None.
+    Called when the tender is selected on an open sale. Called again with ``repeated`` for a payment that has no final
+    result: after every start, and after PENDING or an exception. Stops at the first result that isn't None.
 
     Args:
-        request: what to charge, and for which sale. The same ``payment_id`` never charges again, also without
-            ``repeated``; a repeated request neither scans nor begins a charge.
+        request: what to charge, and for which sale. The same ``payment_id`` never charges again, even without
+            ``repeated``. A repeated request neither scans nor charges.
         ui: the cashier's screen and scanner, valid during this call and on this thread.
 
     Returns:
-        The result, or None if ``request.payment_type`` belongs to another plugin. PAID: add the tender, store
+        The result, or None if ``request.payment_type`` is not a tender of this plugin. PAID: add the tender, store
         ``payment`` with the sale durably, then call ``on_payment_recorded``. If it can't be stored, call
-        ``on_cancel``. REFUSED, ABORTED and UNKNOWN: leave or remove the tender; money that may have been charged goes
-        back. PENDING: neither add nor remove the tender, and ask again with ``repeated`` at start, after a settings
-        change and every minute. ``message`` is shown; ``slips`` are printed after the receipt has closed.
+        ``on_cancel``. REFUSED, ABORTED and UNKNOWN: remove the tender; money that may have been charged is returned.
+        PENDING: neither add nor remove the tender, and ask again with ``repeated`` at start, after a change of settings
+        and every minute. Show ``message``, and print ``slips`` after the receipt has closed.
 
-    Money effect: may charge, unless the request is repeated; whatever may have been charged without PAID is returned.
-    If it raises: the outcome is unknown; the host keeps the sale and asks again with ``repeated``.
+    Money effect: may charge, unless the request is repeated. Without PAID, money that may have been charged is
+        returned.
+    If it raises: the outcome is unknown. The host keeps the sale and asks again with ``repeated``.
     """
 
 
@@ -107,28 +109,29 @@ def on_payment(request: PaymentRequest, ui: Ui) -> PaymentResult | None:
 def on_payment_recorded(record: PaymentRecord) -> None:
     """Acknowledge a payment whose paid tender the host has stored durably.
 
-    Called after the host has stored the PAID with its sale. Repeated until it returns: before the next payment, every
-    minute, and after every start before ``on_ready``. Further calls change nothing.
+    Called after the host has stored PAID with its sale. Repeated until it returns: before the next payment, every
+    minute, and at every start before ``on_ready``. Further calls change nothing.
 
     Args:
         record: ``PaymentResult.payment`` as the host stored it.
 
-    Money effect: none. Afterwards only ``on_cancel`` and ``on_full_refund`` return the money; a cancellation of an
-        orphan ends, unless its request may have left.
-    If it raises: the acknowledgement is not stored; the host keeps the tender, goes on selling and calls again.
+    Money effect: none. Afterwards only ``on_cancel`` and ``on_full_refund`` return the money. The cancellation of an
+        orphan ends, unless its request may already have been sent.
+    If it raises: the acknowledgement is not stored. The host keeps the tender, goes on selling and calls again.
     """
 
 
 @hookspec
 def on_ready() -> None:
-    """Decide the payments of earlier runs that nobody has acknowledged.
+    """Return the money of payments of earlier runs that the host has not acknowledged.
 
-    Called once per start, after the host has repeated every payment, cancel and refund that it had begun and
-    acknowledged every tender that it holds.
+    Called once per start, after the host has repeated every payment, cancel and refund that has no result and
+    acknowledged every stored tender.
 
     Money effect: every payment of an earlier run that is neither acknowledged nor finished is returned, unless
-        ``Host.is_recorded`` vetoes it. A payment that this run answered with PENDING waits for its next request.
-    If it raises: nothing is decided yet; the host calls again.
+        ``Host.is_recorded`` vetoes it. A payment that was PENDING in this run waits for its next
+        request.
+    If it raises: nothing is decided yet. The host calls again.
     """
 
 
@@ -136,20 +139,20 @@ def on_ready() -> None:
 def on_cancel(request: CancelRequest, ui: Ui) -> ReversalResult | None:
     """Return a payment of an open sale.
 
-    Called when a sale that holds the payment is annulled before it closes, or when the host could not store a PAID.
-    Repeated after a restart if it had begun. Stops at the first result that isn't None.
+    Called when a sale with this payment is annulled before it closes, or when the host could not store PAID. Repeated
+    after a restart if it has no result. Stops at the first result that isn't None.
 
     Args:
         request: the payment as the host stored it, and its sale.
         ui: the cashier's screen, valid during this call and on this thread.
 
     Returns:
-        The result, or None if the payment is another plugin's. REVERSED and QUEUED: annul the sale and give nothing
-        back by other means. REFUSED: keep the sale. QUEUED needs no settings and no network, only a place to store
-        the cancellation.
+        The result, or None if the payment isn't this plugin's. REVERSED and QUEUED: annul the sale and pay out nothing
+        by other means. REFUSED: keep the sale. Without usable settings or a network the result is QUEUED; only a
+        writable journal is needed.
 
     Money effect: may return the whole amount.
-    If it raises: the cancellation is not stored; the host keeps the sale and asks again.
+    If it raises: the cancellation is not stored. The host keeps the sale and calls again.
     """
 
 
@@ -163,7 +166,7 @@ def on_receipt_closed(receipt: Receipt) -> None:
         receipt: the closed receipt with its payments, and its fiscal link if there is one.
 
     Money effect: none. Afterwards only ``on_full_refund`` returns the payments in the receipt.
-    If it raises: it is not stored; the receipt stays closed and the host calls again.
+    If it raises: nothing is stored. The receipt stays closed, and the host calls again.
     """
 
 
@@ -182,8 +185,8 @@ def validate_refund(request: RefundRequest) -> list[RefundViolation]:  # type: i
         request: the refund, its sale, and the original payment.
 
     Returns:
-        Every reason against it; an empty list if it is allowed or not this plugin's. The host closes the refund only
-        if no plugin has a reason.
+        All violated rules; an empty list if the refund is allowed or the payment isn't this plugin's. The host closes
+        the refund only if no plugin reports a violation.
 
     Money effect: none.
     If it raises: the host does not close the refund.
@@ -194,7 +197,7 @@ def validate_refund(request: RefundRequest) -> list[RefundViolation]:  # type: i
 def on_full_refund(request: RefundRequest, ui: Ui) -> ReversalResult | None:
     """Return the payment of a closed sale.
 
-    Called while a refund by sale receipt is being closed. Repeated after a restart if it had begun, with the same
+    Called while a refund by sale receipt is being closed. Repeated after a restart if it has no result, with the same
     ``refund_id``. Stops at the first result that isn't None.
 
     Args:
@@ -202,12 +205,12 @@ def on_full_refund(request: RefundRequest, ui: Ui) -> ReversalResult | None:
         ui: the cashier's screen, valid during this call and on this thread.
 
     Returns:
-        The result, or None if the payment is another plugin's. REVERSED and QUEUED: close the refund and give nothing
-        back by other means. REFUSED: do not close it. QUEUED needs no settings and no network, only a place to store
-        the cancellation.
+        The result, or None if the payment isn't this plugin's. REVERSED and QUEUED: close the refund and pay out
+        nothing by other means. REFUSED: do not close it. Without usable settings or a network the result is QUEUED;
+        only a writable journal is needed.
 
     Money effect: may return the whole amount.
-    If it raises: the cancellation is not stored; the host leaves the refund open and asks again with the same
+    If it raises: the cancellation is not stored. The host leaves the refund open and calls again with the same
         ``refund_id``.
     """
 
@@ -231,7 +234,7 @@ def on_shift_closed(shift: Shift) -> str | None:
         report.
 
     Money effect: none.
-    If it raises: the report has no text of this plugin.
+    If it raises: the report has no text from this plugin.
     """
 
 
@@ -245,7 +248,7 @@ def on_queue_message(message: QueueMessage) -> QueueVerdict | None:
         message: what ``Host.enqueue`` took, with the number of deliveries so far.
 
     Returns:
-        DONE, RETRY or DROP; None if ``message.kind`` is another plugin's.
+        DONE, RETRY or DROP; None if ``message.kind`` is not a kind of this plugin.
 
     Money effect: may return the whole amount of a payment; never charges.
     If it raises: the host delivers the message again later.
@@ -254,11 +257,11 @@ def on_queue_message(message: QueueMessage) -> QueueVerdict | None:
 
 @hookspec
 def on_stop() -> None:
-    """End work and leave what is open durable for the next start.
+    """Stop the plugin; unfinished work stays in the journal for the next start.
 
-    Called once, when the till stops. During a hook in another thread it acts as the cashier's stop: that hook asks the
-    server once more and returns a durable result.
+    Called once, when the till stops. If a hook is running in another thread, it acts as the cashier's stop: that hook
+    asks the server once more and returns a durable result.
 
-    Money effect: a payment that it interrupts is returned unless it ends PAID.
-    If it raises: the till stops all the same.
+    Money effect: the money of an interrupted payment is returned, unless it ends PAID.
+    If it raises: the till stops anyway.
     """

@@ -1,8 +1,7 @@
-"""What the POS offers back to its plugins: ``Host`` for the till, ``Ui`` for the cashier in front of it.
+"""What the POS offers to its plugins: ``Host`` for the till, ``Ui`` for the cashier's screen and scanner.
 
-A host either satisfies the Protocols by itself or starts from ``BaseHost`` and ``BaseUi``, whose defaults are safe:
-no scanner, nobody at the screen, no queue, no promise about money.
-A service that raises is logged and counts as its default there.
+A host implements the Protocols, or derives from ``BaseHost`` and ``BaseUi``, which have safe defaults: no scanner, no
+cashier, no queue, no veto. An exception in a service is logged, and the default counts instead.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class Host(Protocol):
-    """The till, as a plugin sees it. One thread of the plugin's may call it besides the host's own."""
+    """The till, as a plugin sees it. Besides the host's own threads, one thread of the plugin may call it."""
 
     @property
     def identity(self) -> str:
-        """A stable name of this till: the same after a restart, another one at every other till."""
+        """The stable name of this till: the same after a restart, and different at every other till."""
         ...
 
     @property
@@ -31,24 +30,24 @@ class Host(Protocol):
 
     @property
     def slip_width(self) -> int:
-        """How many characters fit on a line of the slip printer."""
+        """The number of characters that fit on a line of the slip printer."""
         ...
 
     def settings(self, plugin: str) -> Mapping[str, str]:
-        """Return the host's settings for ``plugin``, names to values as text; empty if it has none."""
+        """Return the host's settings for ``plugin``, from names to values, both text; empty if it has none."""
         ...
 
     def data_dir(self, plugin: str) -> str | os.PathLike[str]:
-        """Return the folder, on a local disk, where ``plugin`` keeps what must survive a power cut."""
+        """Return the folder, on a local disk, for data of ``plugin`` that must survive a power cut."""
         ...
 
     def is_recorded(self, payment_id: str) -> bool | None:
-        """Return whether the till has stored a payment; asked before the plugin returns an orphan's money.
+        """Return whether the till has stored a payment; called before the plugin returns an orphan's money.
 
         Returns:
-            True: stored durably with an open, parked or closed sale. It is a veto: the payment counts as acknowledged
-            and its money stays. False: not stored. None: the host can't tell. False and None move no money by
-            themselves.
+            True: stored durably with an open, parked or closed sale. This is a veto: the payment counts as
+            acknowledged, and its money is not returned. False: not stored. None: the host can't tell. False and None
+            move no money.
         """
         ...
 
@@ -57,18 +56,18 @@ class Host(Protocol):
         ...
 
     def notice(self, key: str, text: str | None) -> None:
-        """Show ``text`` as a passive notice under ``key``; None withdraws it."""
+        """Show ``text`` as a notice under ``key``, without waiting for the cashier; None withdraws it."""
         ...
 
 
 class SalesHost(Host, Protocol):
-    """A host that also lists its sales, for reconciliation. Optional: a host without the method counts as None."""
+    """A host that can list its sales, for reconciliation. A host without the method counts as returning None."""
 
     def sales(self, since: int, until: int) -> Iterable[SaleRecord] | None:
-        """Return the payments of plugins in sales closed from ``since`` to before ``until``, both Unix ms.
+        """Return the payments in sales closed from ``since`` up to, not including, ``until``, both Unix ms.
 
         Returns:
-            One record for every payment in the stored sales; None if the host can't list them.
+            One record for every payment that a plugin took; None if the host can't list its sales.
         """
         ...
 
@@ -80,24 +79,27 @@ class Ui(Protocol):
         """Ask for a scan and wait at most ``timeout_s`` seconds.
 
         Returns:
-            What the scanner read, unchanged; None if the cashier stopped or time ran out.
+            What the scanner read, unchanged; None if the cashier stopped or the time is over.
         """
         ...
 
     def progress(self, elapsed_s: float, total_s: float, text: str) -> bool | None:
-        """Show ``text`` while a hook waits, ``elapsed_s`` of at most ``total_s`` seconds; return True to stop it."""
+        """Show ``text`` while a hook waits, and return True to stop the hook.
+
+        Called at least twice a second, ``elapsed_s`` seconds after the wait began. It ends after ``total_s`` at most.
+        """
         ...
 
 
 class BaseHost:
-    """A ``SalesHost`` to start from: no settings, no queue, no sales, no veto, and notices are dropped.
+    """A ``SalesHost`` with safe defaults: no settings, no queue, no sales, no veto; notices are dropped.
 
-    A host must give its own ``identity`` and ``data_dir``.
+    A host must define ``identity`` and ``data_dir``.
     """
 
     @property
     def identity(self) -> str:
-        """Raise ``NotImplementedError``: no default name is safe, two tills would share it."""
+        """Raise ``NotImplementedError``: tills must not share a name."""
         raise NotImplementedError
 
     @property
@@ -107,15 +109,15 @@ class BaseHost:
 
     @property
     def slip_width(self) -> int:
-        """Return 32 characters, what the narrowest common paper holds."""
+        """Return 32, the width of the narrowest common paper."""
         return 32
 
     def settings(self, plugin: str) -> Mapping[str, str]:  # noqa: ARG002
-        """Return no settings: the plugin's own file or its defaults count."""
+        """Return no settings: the plugin uses its own file and its defaults."""
         return {}
 
     def data_dir(self, plugin: str) -> str | os.PathLike[str]:
-        """Raise ``NotImplementedError``: a made-up folder would not survive."""
+        """Raise ``NotImplementedError``: no default folder is known to be durable."""
         raise NotImplementedError
 
     def is_recorded(self, payment_id: str) -> bool | None:  # noqa: ARG002
@@ -135,7 +137,7 @@ class BaseHost:
 
 
 class BaseUi:
-    """A ``Ui`` to start from: nobody scans and nobody stops."""
+    """A ``Ui`` with safe defaults: nothing is scanned and nothing is stopped."""
 
     def scan(self, prompt: str, timeout_s: float) -> str | None:  # noqa: ARG002
         """Return None: there is no scanner."""

@@ -46,11 +46,11 @@ _Result = TypeVar("_Result")
 class PosPlugins:
     """The plugins of one till.
 
-    A hook asks the plugin that was registered last first. An implementation marked ``tryfirst`` is asked before those,
-    one marked ``trylast`` after them.
+    A hook asks the plugin that was registered last first. An implementation marked ``tryfirst`` is asked before the
+    others, one marked ``trylast`` after them.
 
-    A plugin is in service from an ``on_start`` that returned until ``on_stop``. A payment record names its plugin in
-    ``data["plugin"]``: the name of its entry point, or the name that it was registered under.
+    A plugin is in service from the moment its ``on_start`` returns until ``on_stop``. A payment record names its plugin
+    in ``data["plugin"]``: the name of its entry point, or the name that it was registered under.
     """
 
     def __init__(self) -> None:
@@ -67,14 +67,14 @@ class PosPlugins:
 
     @property
     def faults(self) -> tuple[PluginFault, ...]:
-        """What is out of service now, and why; a retry that succeeds removes its fault."""
+        """What is out of service and why; a successful retry removes the fault."""
         return (*self._unreadable, *self._refused.values(), *self._failed.values())
 
     def load_entry_points(self, group: str = hooks.PROJECT) -> None:
-        """Register every installed entry point of ``group``, sorted by name; what fails is in ``faults``.
+        """Register every installed entry point of ``group``, sorted by name; failures are in ``faults``.
 
-        Each distribution is read on its own. Of two with the same name the first on ``sys.path`` counts. Called again,
-        it tries again what has failed.
+        Each distribution is read on its own. If two have the same name, the first on ``sys.path`` is used. Another call
+        retries what has failed.
         """
         entry_points, self._unreadable = _installed(group)
         for entry_point in entry_points:
@@ -89,9 +89,9 @@ class PosPlugins:
         """Add ``plugin`` under ``name``; hooks ask it from now on.
 
         Returns:
-            True, also if it is registered under this name already. False if it is refused, with the reason in
-            ``faults``: a class instead of an instance, a hook or an argument that the contract does not have, a hook
-            wrapper, a function that is asynchronous or a generator, no hook at all, a name that another plugin has.
+            True, also if it is already registered under this name. False if it is rejected; ``faults`` has the reason:
+            a class instead of an instance, a hook or an argument that the contract does not have, a hook wrapper, an
+            asynchronous function or a generator, no hook at all, or the name of another plugin.
         """
         holder = self._manager.get_plugin(name)
         if holder is not None:
@@ -109,7 +109,7 @@ class PosPlugins:
 
         Called again, it starts every plugin again.
 
-        Money effect: none at once; cancellations of earlier runs go on in the background.
+        Money effect: none at once; pending cancellations are delivered in the background.
         """
         self._failed.clear()
         for implementation in self._implementations("on_start"):
@@ -128,13 +128,13 @@ class PosPlugins:
         return list(self._ask("payment_types", hookspecs.PaymentType, {}, [], is_list=True))
 
     def on_payment(self, request: PaymentRequest, ui: Ui) -> PaymentResult | None:
-        """Return the result of a payment, or None if no plugin answers to this tender.
+        """Return the result of a payment, or None if no plugin handles this tender.
 
         Raises:
             HookFailed: a plugin failed and no other answered, or no plugin answers a repeated request. The outcome is
                 unknown; ask again.
 
-        Money effect: may charge, unless the request is repeated; whatever may have been charged without PAID is
+        Money effect: may charge, unless the request is repeated. Without PAID, money that may have been charged is
         returned.
         """
         result = self._first("on_payment", hookspecs.PaymentResult, {"request": request, "ui": ui})
@@ -148,13 +148,13 @@ class PosPlugins:
         Raises:
             HookFailed: a plugin failed, after all were called, or the record's plugin is not in service. Call again.
 
-        Money effect: none; the payment is then returned only by ``on_cancel`` or ``on_full_refund``.
+        Money effect: none. Afterwards only ``on_cancel`` and ``on_full_refund`` return the money.
         """
         _raise_first(self._tell("on_payment_recorded", {"record": record}))
         self._require_service("on_payment_recorded", [record])
 
     def on_ready(self) -> None:
-        """Tell every plugin that the host has repeated and acknowledged everything of earlier runs.
+        """Call every plugin: the host has repeated and acknowledged everything of earlier runs.
 
         Raises:
             HookFailed: a plugin failed, after all were called. Call again.
@@ -164,7 +164,7 @@ class PosPlugins:
         _raise_first(self._tell("on_ready", {}))
 
     def on_cancel(self, request: CancelRequest, ui: Ui) -> ReversalResult | None:
-        """Return the result of a cancel, or None if the payment is no plugin's.
+        """Return the result of a cancel, or None if no plugin took the payment.
 
         Raises:
             HookFailed: a plugin failed and no other answered, or no plugin answers for the plugin that the record
@@ -175,7 +175,7 @@ class PosPlugins:
         return self._reverse("on_cancel", request.payment, {"request": request, "ui": ui})
 
     def validate_refund(self, request: RefundRequest) -> list[RefundViolation]:
-        """Return every plugin's reasons against a refund; an empty list if it may close.
+        """Return the violations that all plugins report; an empty list if the refund may close.
 
         Raises:
             HookFailed: a plugin failed, after all were asked, or the payment's plugin is not in service. The refund
@@ -191,7 +191,7 @@ class PosPlugins:
         return violations
 
     def on_full_refund(self, request: RefundRequest, ui: Ui) -> ReversalResult | None:
-        """Return the result of a full refund, or None if the payment is no plugin's.
+        """Return the result of a full refund, or None if no plugin took the payment.
 
         Raises:
             HookFailed: a plugin failed and no other answered, or no plugin answers for the plugin that the record
@@ -202,27 +202,27 @@ class PosPlugins:
         return self._reverse("on_full_refund", request.payment, {"request": request, "ui": ui})
 
     def on_receipt_closed(self, receipt: Receipt) -> None:
-        """Tell every plugin that a receipt is closed; a SALE receipt also acknowledges its payments.
+        """Call every plugin: a receipt is closed; a SALE receipt also acknowledges its payments.
 
         Raises:
             HookFailed: a plugin failed, after all were called, or a payment of a SALE receipt names a plugin that is
                 not in service. Call again.
 
-        Money effect: none; the payments are then returned only by ``on_full_refund``.
+        Money effect: none. Afterwards only ``on_full_refund`` returns the payments in the receipt.
         """
         _raise_first(self._tell("on_receipt_closed", {"receipt": receipt}))
         if receipt.kind is hookspecs.ReceiptKind.SALE:
             self._require_service("on_receipt_closed", receipt.payments)
 
     def on_shift_closed(self, shift: Shift) -> list[str]:
-        """Return the texts of all plugins for the shift report; a plugin that raises gives none.
+        """Return the texts of all plugins for the shift report; a plugin that raises adds none.
 
         Money effect: none.
         """
         return list(self._ask("on_shift_closed", str, {"shift": shift}, [], is_list=False))
 
     def on_queue_message(self, message: QueueMessage) -> QueueVerdict | None:
-        """Return what becomes of a queue message: RETRY if a plugin failed, None if no plugin knows its kind.
+        """Return what to do with a queue message: RETRY if a plugin failed, None if no plugin knows its kind.
 
         Money effect: may return the whole amount of a payment; never charges.
         """
@@ -234,7 +234,7 @@ class PosPlugins:
     def on_stop(self) -> None:
         """Stop every plugin, also those after one that raises.
 
-        Money effect: a payment that it interrupts is returned unless it ends PAID.
+        Money effect: the money of an interrupted payment is returned, unless it ends PAID.
         """
         self._tell("on_stop", {})
         self._started.clear()

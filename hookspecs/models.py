@@ -1,8 +1,7 @@
 """What the hooks take and return.
 
-Every amount is an integer in tiyin (1 sum = 100 tiyin); a quantity is a ``Decimal``; no amount is ever a float.
-A time is an integer, Unix time in milliseconds.
-A model with a field of the wrong type raises ``TypeError`` where it is made, so that no hook receives one.
+Amounts are integers in tiyin (1 sum = 100 tiyin), quantities are ``Decimal``, times are Unix time in milliseconds. A
+field of the wrong type raises ``TypeError`` when the model is created, so no hook receives one.
 """
 
 from __future__ import annotations
@@ -38,14 +37,14 @@ __all__ = [
 
 
 class ReceiptKind(Enum):
-    """What a receipt is."""
+    """The kind of a receipt."""
 
     SALE = "SALE"
     REFUND = "REFUND"
 
 
 class GoodsKind(Enum):
-    """How the law treats goods; everything but ORDINARY is marked or excise."""
+    """The legal category of goods; all but ORDINARY are marked or excise goods."""
 
     ORDINARY = "ORDINARY"
     MARKED = "MARKED"
@@ -59,24 +58,24 @@ class PaymentStatus(Enum):
     """How a payment ended. Only PAID adds the tender to the sale."""
 
     PAID = "PAID"
-    """The money is the shop's."""
+    """The buyer was charged."""
     REFUSED = "REFUSED"
-    """No money moved, or its return is under way."""
+    """No money was charged, or it is being returned."""
     ABORTED = "ABORTED"
-    """The cashier stopped it; what may have been charged goes back."""
+    """The cashier stopped the payment; money that may have been charged is returned."""
     UNKNOWN = "UNKNOWN"
-    """Time ran out; what may have been charged goes back."""
+    """The time is over; money that may have been charged is returned."""
     PENDING = "PENDING"
-    """The outcome can't be told now: neither add nor remove the tender, and ask again with ``repeated``."""
+    """The outcome can't be decided now: neither add nor remove the tender, and ask again with ``repeated``."""
 
 
 class ReversalStatus(Enum):
     """How a cancel or a refund ended."""
 
     REVERSED = "REVERSED"
-    """The money is back with the buyer: annul the sale or close the refund, pay out nothing else."""
+    """The buyer has the money back: annul the sale or close the refund, and pay out nothing else."""
     QUEUED = "QUEUED"
-    """The money will go back by itself: annul the sale or close the refund, pay out nothing else."""
+    """The money is returned later: annul the sale or close the refund, and pay out nothing else."""
     REFUSED = "REFUSED"
     """The payment stands: keep the sale."""
 
@@ -85,20 +84,20 @@ class QueueVerdict(Enum):
     """What the host's queue does with a message that it delivered."""
 
     DONE = "DONE"
-    """Its work is over: remove it."""
+    """Remove it; it has been handled."""
     RETRY = "RETRY"
     """Deliver it again later."""
     DROP = "DROP"
-    """It is not for this plugin: remove it and say so."""
+    """Remove it and log it: the plugin can't read it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentType:
-    """A tender that a plugin answers to.
+    """A tender that a plugin handles.
 
     Attributes:
         number: the tender's number at this till.
-        name: what the cashier reads, in the host's language.
+        name: text for the cashier, in the host's language.
     """
 
     number: int
@@ -111,15 +110,15 @@ class PaymentType:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentRecord:
-    """A payment as the host stores it with the sale and hands it back.
+    """A payment as the host stores it with the sale and passes it back.
 
     Attributes:
         payment_id: the host's id of the payment.
         payment_type: the tender's number.
         amount: tiyin.
-        data: the plugin's own facts, strings to strings, without secrets. ``data["plugin"]`` names the plugin that took
-            the payment. The plugin ``payme`` stores ``v`` (version of these facts), ``plugin``, ``receipt_id``,
-            ``posId`` and ``url`` (where it was charged) and ``paid_at`` (Unix time in milliseconds).
+        data: what the plugin needs later, from strings to strings, without secrets. ``data["plugin"]`` names the plugin
+            that took the payment. The plugin ``payme`` stores ``v`` (the version of this format), ``plugin``,
+            ``receipt_id``, ``posId`` and ``url`` (where it was charged) and ``paid_at`` (Unix time in milliseconds).
     """
 
     payment_id: str
@@ -135,14 +134,14 @@ class PaymentRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemFiscal:
-    """What the tax authority asks of an item.
+    """The codes of an item for the tax authority.
 
     Attributes:
         code: IKPU (MXIK) of the goods, digits, leading zeros kept.
         package_code: package code from the IKPU card.
         vat_percent: VAT rate in percent.
-        units: unit code, where there is one.
-        discount: tiyin off the whole quantity.
+        units: unit code, or None.
+        discount: tiyin off the line.
     """
 
     code: str
@@ -162,14 +161,14 @@ class Item:
     """One line of a receipt.
 
     Attributes:
-        name: the goods' name, any text.
-        quantity: how many or how much.
-        price: tiyin for one.
+        name: name of the goods, any text.
+        quantity: number of pieces, or weight or volume.
+        price: tiyin per unit.
         amount: tiyin for the line.
-        barcode: the goods' barcode, digits; empty where there is none.
-        goods: how the law treats them.
-        marking: the marking code of this piece, or None.
-        fiscal: the tax authority's codes, or None.
+        barcode: digits; empty if there is none.
+        goods: their legal category.
+        marking: marking code of this piece, or None.
+        fiscal: codes for the tax authority, or None.
     """
 
     name: str
@@ -192,10 +191,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiptFiscal:
-    """The fiscal side of a closed receipt.
+    """The fiscal data of a closed receipt.
 
     Attributes:
-        url: the OFD link that is printed as a QR code.
+        url: the OFD link, as in the QR code on the printed receipt.
     """
 
     url: str
@@ -209,15 +208,15 @@ class Receipt:
     """A receipt of the till, open or closed.
 
     Attributes:
-        till: the till's stable name.
+        till: stable name or number of the till, for slips and for Payme.
         shift: number of the shift.
         number: number of the receipt in its shift.
-        kind: a sale or a refund.
-        items: its lines.
+        kind: SALE or REFUND.
+        items: the lines.
         total: tiyin.
-        payments: the payments in it so far.
-        closed_at: Unix time in milliseconds of its closing; None while it is open.
-        fiscal: its fiscal side, once it has one.
+        payments: the payments that the receipt has already; not one that is being requested.
+        closed_at: closing time, Unix time in milliseconds; None while the receipt is open.
+        fiscal: fiscal data, or None while there is none.
     """
 
     till: str
@@ -245,12 +244,12 @@ class PaymentRequest:
     """A tender was selected on an open sale.
 
     Attributes:
-        payment_id: new for every press of the tender; the same only when the host asks again.
+        payment_id: new for every press of the tender; the same only if the host asks again.
         payment_type: the tender's number.
         amount: tiyin to charge.
         receipt: the open sale.
-        qr_code: the buyer's code if the host scanned it already; None: the plugin asks ``ui.scan``.
-        repeated: the host asks again for a payment that it had begun; nothing is scanned and no charge begins.
+        qr_code: the buyer's code if the host has already scanned it; None: the plugin calls ``ui.scan``.
+        repeated: the host asks again about a payment without a result; nothing is scanned or charged.
     """
 
     payment_id: str
@@ -270,12 +269,12 @@ class PaymentRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRequest:
-    """A sale that holds a payment is annulled before it closes, or a PAID could not be stored.
+    """A sale with a payment is annulled before it closes, or PAID could not be stored.
 
     Attributes:
-        payment: the payment as the host stored it, or as the PAID result had it.
+        payment: as the host stored it, or from the PAID result; without ``data`` if the payment is PENDING.
         receipt: the open sale.
-        reason: why, for the log.
+        reason: text for the log.
     """
 
     payment: PaymentRecord
@@ -293,14 +292,14 @@ class RefundRequest:
     """A refund by sale receipt.
 
     Attributes:
-        refund_id: the host's id of this refund; the same only when it asks again after a crash.
+        refund_id: the host's id of this refund; the same only if the host asks again.
         payment_type: number of the tender that is paid out.
-        payment: the original payment as the host stored it, or None where it has none.
+        payment: the original payment as the host stored it, or None if it has none.
         sale: the original sale, or None for a refund without one.
         refund: the refund receipt as it would close.
-        amount: tiyin to give back.
-        manual_selection: the choice of goods for a refund is on and the cashier built this refund by hand.
-        currency_selection: the cashier may choose the tender that the refund is paid out in.
+        amount: tiyin to return.
+        manual_selection: selection of goods is enabled, and the cashier selected the goods of this refund by hand.
+        currency_selection: the cashier may choose the tender in which the refund is paid out.
     """
 
     refund_id: str
@@ -323,12 +322,12 @@ class RefundRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundViolation:
-    """A reason why a refund may not close.
+    """A rule that a refund violates.
 
     Attributes:
         rule: ``partial-refund``, ``manual-selection-required``, ``currency-selection-forbidden``,
             ``no-sale-receipt``, ``already-reversed`` or ``foreign-payment``.
-        message: what the cashier reads, in the host's language.
+        message: text for the cashier, in the host's language.
     """
 
     rule: str
@@ -343,9 +342,9 @@ class Slip:
     """A bank slip, ready to print.
 
     Attributes:
-        xml: the validated document.
-        lines: the same, as text lines no wider than the host's slip width.
-        copies: how often the host prints those lines.
+        xml: the filled and validated document.
+        lines: the same as text, each line at most ``Host.slip_width`` characters wide.
+        copies: how often the host prints the slip.
     """
 
     xml: str
@@ -364,14 +363,14 @@ class PaymentResult:
 
     Attributes:
         status: only PAID adds the tender.
-        amount: tiyin charged; the amount asked for where nothing was.
-        receipt_id: Payme's receipt id, or None where there is none.
+        amount: tiyin charged, or requested if nothing was charged.
+        receipt_id: Payme's id of its receipt, or None.
         payment: what the host stores with the sale; None unless PAID.
-        slips: the host prints a sale's slips after its receipt closed.
-        message: what the cashier reads, two or three short lines in the host's language.
-        receipt_attributes: goes onto the fiscal receipt of this sale, and of no other.
+        slips: to print after the receipt has closed.
+        message: text for the cashier, two or three short lines in the host's language.
+        receipt_attributes: for the fiscal receipt of this sale only.
         error_code: the server's error code, or None.
-        cancellation_queued: this result wrote a cancellation, even if it has been delivered since.
+        cancellation_queued: this result queued a cancellation, even if it has been delivered since.
     """
 
     status: PaymentStatus
@@ -401,12 +400,12 @@ class ReversalResult:
     """The result of a cancel or a refund.
 
     Attributes:
-        status: REVERSED and QUEUED oblige the host to annul or refund and to pay out nothing else.
-        receipt_id: Payme's receipt id, or None where there is none.
-        slips: the host prints a reversal's slips at once.
-        message: what the cashier reads, in the host's language.
+        status: after REVERSED and QUEUED the host annuls the sale or closes the refund, and pays out nothing else.
+        receipt_id: Payme's id of its receipt, or None.
+        slips: to print at once.
+        message: text for the cashier, in the host's language.
         error_code: the server's error code, or None.
-        cancellation_queued: this result wrote a cancellation, even if it has been delivered since.
+        cancellation_queued: this result queued a cancellation, even if it has been delivered since.
     """
 
     status: ReversalStatus
