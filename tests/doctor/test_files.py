@@ -221,8 +221,8 @@ def test_a_template_that_is_not_there_is_told_among_the_settings(till: Till, pay
 
 def test_the_packages_of_this_checkout_are_ours() -> None:
     assert [str(each.text) for each in check_imports()] == [
-        f"hookspecs is ours: {ROOT / 'hookspecs'}.",
-        f"slips is ours: {ROOT / 'slips'}.",
+        f"hookspecs belongs to this installation: {ROOT / 'hookspecs'}.",
+        f"slips belongs to this installation: {ROOT / 'slips'}.",
     ]
 
 

@@ -89,7 +89,7 @@ def test_an_address_without_a_name_is_matched_with_its_certificate(
         report = till.walked()
 
     assert level(report, Check.TLS) is Level.OK
-    assert "no look-up is needed" in str(finding(report, Check.NAME).text)
+    assert "no DNS lookup is needed" in str(finding(report, Check.NAME).text)
 
 
 def test_plain_http_to_this_machine_has_no_tls_to_look_at(till: Till, payme: Payme) -> None:
