@@ -1,9 +1,9 @@
-"""Bank slips: from a template and a payment's data to a validated document and lines for any till printer.
+"""Render bank slips: a template and a payment's data in, a validated document and lines for any printer out.
 
 ``SlipRenderer`` loads templates and renders slips; ``plain_slip`` renders the slip that needs no template;
 ``slips.image`` draws a slip. Importing this package imports neither defusedxml nor xmlschema: they take about 200 ms,
-and some versions swap an entry of ``sys.modules`` while they load. ``SlipRenderer.import_libraries`` imports them at a
-moment, and on a thread, of the caller's choice.
+and some versions replace an entry of ``sys.modules`` while they load. With ``SlipRenderer.import_libraries`` the caller
+chooses when, and on which thread, they are imported.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Characters: which of them a slip can hold, and how many columns they take.
+"""Clean text for a slip, and measure how many columns it takes.
 
-The rule for text that comes from outside, in this order:
+The rules for text from outside, in this order:
 
-1. white space of any kind, line breaks too, becomes one plain space, and none is left at the ends;
-2. a letter and its combining marks become one character where Unicode has it (NFC);
-3. a character that XML or a printer can't hold (controls, invisible format characters such as the ones that turn the
-   direction of text, lone surrogates, private and unassigned ones) is shown by its number: ``[U+0007]``;
+1. white space, including line breaks, becomes one plain space, and is removed at the ends;
+2. a letter and its combining marks become one character if Unicode has it (NFC);
+3. a character that XML or a printer can't represent (control, format and bidirectional characters, lone surrogates,
+   private and unassigned characters) becomes its number: ``[U+0007]``;
 4. a text of more than ``MAX_VALUE_LENGTH`` characters is cut and ends in an ellipsis.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MAX_VALUE_LENGTH = 512
 
 # Printable, one column wide, no combining marks: Latin, Cyrillic, punctuation, currency signs and letter-like signs.
-# Nearly every text of a slip is made of these alone, and one match is far cheaper than a look at each character.
+# Nearly every text of a slip has only these, and one match is much faster than a check of each character.
 _is_plain = re.compile(
     "[\u0020-\u007e\u00a0-\u00ac\u00ae-\u02ff\u0400-\u0482\u048a-\u052f\u2010-\u2027\u2030-\u205e\u20a0-\u20bf\u2100-\u214f]*"
 ).fullmatch
@@ -37,17 +37,17 @@ _PLAIN_SPACES = {
 
 
 def visible(character: str) -> str:
-    """Return the sign that stands for a character that can't be printed: ``[U+0007]``."""
+    """Return the replacement for a character that can't be printed: ``[U+0007]``."""
     return f"[U+{ord(character):04X}]"
 
 
 def plain_spaces(text: str) -> str:
-    """Return ``text`` with a plain space for each of its spaces and line breaks; what never breaks stays so."""
+    """Return ``text`` with a plain space for each space and line break; no-break spaces stay."""
     return text.translate(_PLAIN_SPACES)
 
 
 def composed(text: str) -> str:
-    """Return ``text`` with one character for a letter and its marks where Unicode has it (NFC)."""
+    """Return ``text`` with one character for a letter and its marks if Unicode has it (NFC)."""
     return unicodedata.normalize("NFC", text)
 
 
@@ -60,10 +60,10 @@ def squeezed(text: str) -> str:
 
 
 def clean(text: str) -> str:
-    """Return ``text``, which may be anything, as one line that XML and a printer can hold, by the rule above."""
+    """Return any text as one line that XML and a printer can represent, by the rules above."""
     if text.isalnum() and text.isascii() and len(text) <= MAX_VALUE_LENGTH:
         return text
-    # A hostile text of megabytes is cut before anything looks at each of its characters.
+    # A hostile text of megabytes is cut before its characters are checked one by one.
     one_line = composed(" ".join(text[: 4 * MAX_VALUE_LENGTH].split()))
     if not one_line.isprintable():
         one_line = "".join([c if c.isprintable() else visible(c) for c in one_line])
@@ -73,7 +73,7 @@ def clean(text: str) -> str:
 
 
 def first_unprintable(text: str) -> int | None:
-    """Return where the first character of ``text`` stands that XML or a printer can't hold, or None."""
+    """Return the index of the first character that XML or a printer can't represent, or None."""
     if text.isprintable():
         return None
     return next((at for at, c in enumerate(text) if not c.isprintable() and unicodedata.category(c) != "Zs"), None)

@@ -1,6 +1,6 @@
 """The dialect of templates, as ``template.xsd`` defines it: elements, attributes, names of fields, filters.
 
-A name that isn't there can't be printed. The buyer's phone is not there, and never will be.
+A template can print only these names. The buyer's phone is never one of them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LONGEST_NAME = 100
 
 
 class Kind(Enum):
-    """What a field holds; it decides how the field is printed and which filters fit."""
+    """The kind of a field's value; it decides how the value is printed and which filters fit."""
 
     TEXT = "text"
     WORD = "word"
@@ -39,12 +39,12 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class ElementRule:
-    """What an element may hold.
+    """What an element may contain.
 
     Attributes:
         attributes: names of the attributes that it may have.
-        required: those of them that it must have.
-        has_text: whether it has text; without it is empty.
+        required: names of the attributes that it must have.
+        has_text: whether it may have text.
         needs_text: whether its text must not be empty.
     """
 
@@ -56,13 +56,13 @@ class ElementRule:
 
 @dataclass(frozen=True, eq=False)
 class Field:
-    """A field that a template may print or ask for. Two are the same only if they are one object: its hash is cheap.
+    """A field that a template may name. Fields are compared by identity, which makes the hash fast.
 
     Attributes:
-        name: as it stands in a template, e.g. ``receipt.card.number``.
-        kind: what it holds.
-        paths: where its value is looked for, in this order.
-        account: name of the entry of ``receipt.account`` that holds it; empty for any other field.
+        name: as in a template, e.g. ``receipt.card.number``.
+        kind: the kind of its value.
+        paths: where its value may be, in the order of the look-up.
+        account: name of its entry in ``receipt.account``; empty for any other field.
         account_part: ``value`` or ``title``.
     """
 
@@ -80,8 +80,8 @@ class Dialect:
         elements: the rule of each element, by its name.
         root_attributes: names of the attributes of the root.
         values: the allowed values of each attribute that has a fixed set of them.
-        fields: every fixed name. Beside them there are ``receipt.account.NAME`` and ``receipt.account.NAME.title``.
-        filters: the filters that fit each kind. Without a filter, money and cards look as with theirs.
+        fields: the fixed names; ``receipt.account.NAME`` and ``receipt.account.NAME.title`` are allowed too.
+        filters: the filters that fit each kind. Money and cards are always printed as with their filter.
     """
 
     def __init__(self, schema: ET.Element) -> None:
@@ -100,7 +100,7 @@ class Dialect:
         self._account_fields: dict[str, Field] = {}
 
     def find_field(self, name: str) -> Field | None:
-        """Return the field of that name, or None; each time the same object, so that a slip looks it up once."""
+        """Return the field of that name, or None; always the same object for a name."""
         if name in self.fields or refusal_of(name) or not self._is_account_field(name):
             return self.fields.get(name)
         _, _, account, *title = name.split(".")
@@ -122,7 +122,7 @@ def _rule(element: ET.Element, types: dict[str, ET.Element]) -> ElementRule:
 
 
 def _entries(enumerated: ET.Element) -> dict[str, list[str]]:
-    """Return the values that a type allows, each with the words of its ``appinfo``."""
+    """Return the values that a type allows, each with the words in its ``appinfo``."""
     return {
         each.get("value", ""): "".join(info.text or "" for info in each.findall(".//xs:appinfo", _XS)).split()
         for each in enumerated.findall(".//xs:enumeration", _XS)

@@ -1,6 +1,6 @@
-"""A filled slip: made from a template and a payment's data; as a tree for the schema and as the text of a document.
+"""Fill a template, and convert the filled slip to a tree for the schema and to an XML document.
 
-A value is always text, and can never become markup.
+A value is always text and never becomes markup.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class RenderedSlip:
 
     Attributes:
         xml: the filled document.
-        lines: the same as text lines, none wider than was asked for.
+        lines: the same as text lines, at most as wide as requested.
     """
 
     xml: str
@@ -67,7 +67,7 @@ def fill(template: Template, values: Values) -> FilledSlip:
     """Return the filled slip.
 
     Raises:
-        SlipError: the operation is none of the three, or no element is left to print.
+        SlipError: the operation is unknown, or there is nothing to print.
     """
     operation = values.operation
     if operation not in OPERATIONS:
@@ -92,7 +92,7 @@ def fill(template: Template, values: Values) -> FilledSlip:
 
 
 def to_tree(slip: FilledSlip) -> ET.Element:
-    """Return the slip as a tree, for a schema to look at."""
+    """Return the slip as a tree, for validation."""
     root = ET.Element(ROOT, {"operation": slip.operation})
     for part in slip.parts:
         ET.SubElement(root, part.element, part.attributes).text = part.text or None
@@ -100,7 +100,7 @@ def to_tree(slip: FilledSlip) -> ET.Element:
 
 
 def to_xml(slip: FilledSlip) -> str:
-    """Return the slip as a document, one element a line; ElementTree's own writer takes longer than all the rest."""
+    """Return the slip as a document, one element per line; ElementTree's writer is slower than all the rest."""
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', f'<{ROOT} operation="{slip.operation}">']
     for element, attributes, text in slip.parts:
         opening = "".join([element, *(f' {name}="{escape(value)}"' for name, value in attributes.items())])

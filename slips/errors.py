@@ -53,7 +53,7 @@ _PLACEHOLDER = re.compile(r"\{([a-z]+)\}")
 
 
 class SlipError(Exception):
-    """A slip couldn't be made. The text names the element, and never a value that was printed."""
+    """A slip can't be rendered. The text names the element, never a value."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class TemplateFault:
     """One mistake in a template.
 
     Attributes:
-        line: line in the file, from 1; 0 if the fault is the file's as a whole.
-        column: column in the line, from 1; 0 if the fault is the file's as a whole.
+        line: line in the file, from 1; 0 if the fault concerns the whole file.
+        column: column in the line, from 1; 0 if the fault concerns the whole file.
         key: the key of its text in ``TEXTS``.
         values: the values of the placeholders in the text.
         nearest: the allowed name that is most like the one found, or None.

@@ -1,6 +1,6 @@
 """Draw a filled slip as an image of the paper, one dot of a printer of 203 dpi for each pixel.
 
-This module needs Pillow, and segno for a slip with a QR code: the extra ``preview``. The font lies beside it.
+This module needs Pillow, and segno for a slip with a QR code: the extra ``preview``. The font is in this package.
 """
 
 from __future__ import annotations
@@ -64,12 +64,12 @@ def draw(slip: FilledSlip, width: int, alphabet: Alphabet | None = None) -> byte
 
     Args:
         slip: from ``SlipRenderer.fill``.
-        width: columns of the printer; beyond 24 to 80 the nearest of these is taken.
+        width: columns of the printer; limited to 24 to 80.
         alphabet: the printer's letters, or None for any.
 
     Raises:
         ImportError: segno is not installed, and the slip has a QR code.
-        SlipError: nothing is printed, or more than three metres.
+        SlipError: there is nothing to print, or the paper is longer than three metres.
     """
     columns = bounded_width(width)
     fonts = (_font("letters.otb"), _font("letters-bold.otb"))
@@ -116,9 +116,9 @@ def _paper(piece: list[tuple[Image.Image, int]], dots: int) -> Image.Image:
 def _printed(
     slip: FilledSlip, columns: int, alphabet: Alphabet | None, fonts: _Fonts
 ) -> Iterator[tuple[Image.Image, int]]:
-    """Yield what a slip of one element prints, each with its place from the left; black is 255.
+    """Yield the images that one element prints, each with its distance from the left; black is 255.
 
-    A code that is too long for the paper is printed as on a printer of plain lines.
+    A code that is too long for the paper is printed as text.
     """
     (part,) = slip.parts
     dots = columns * _COLUMN
@@ -134,7 +134,7 @@ def _printed(
 
 
 def _written(row: Row, font: ImageFont.FreeTypeFont) -> Image.Image:
-    """Return a row of text, every letter in its own columns, and marks on their letter."""
+    """Return an image of a row of text, with each letter in its columns and marks on their letters."""
     image = Image.new("L", (text_width(row.text) * _COLUMN or 1, _LINE))
     pen = ImageDraw.Draw(image)
     pen.fontmode = "1"
@@ -175,7 +175,7 @@ def barcode(text: str, most_dots: int) -> Image.Image | None:
 
 
 def _enlarged(modules: list[list[int]], width: int, height: int, quiet: int = 0) -> Image.Image:
-    """Return modules, 1 for black, as an image: each so many dots wide and high, with a quiet zone in modules."""
+    """Return modules (1 is black) as an image: their size is in dots, the quiet zone in modules."""
     image = Image.frombytes("L", (len(modules[0]), len(modules)), bytes(255 * cell for row in modules for cell in row))
     image = ImageOps.expand(image, quiet)
     return image.resize((image.width * width, image.height * height), Image.Resampling.NEAREST)

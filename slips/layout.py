@@ -1,11 +1,11 @@
-"""A filled slip as rows of text for a printer of fixed columns.
+"""Lay out a filled slip as rows of text for a printer with fixed columns.
 
-- ``line`` breaks between words, a word longer than a row inside of itself; a no-break space never breaks.
-- ``pair``: label left, text right. Where one row can't hold both, the label comes first and the text ends at the right.
-- ``qr`` and ``barcode``: a printer of rows can't draw them, so their text is printed behind ``[QR]`` or ``[BARCODE]``.
+- ``line`` breaks between words, and inside a word that is longer than a row; a no-break space never breaks.
+- ``pair``: label left, text right. If they don't fit in one row, the text goes below, aligned right.
+- ``qr`` and ``barcode``: a text printer can't draw them, so their text is printed after ``[QR]`` or ``[BARCODE]``.
 - ``cut``: a row of ``- - -``, where the paper may be torn.
-- ``bold`` and ``size`` travel with a row for whoever can draw them. Plain lines have one weight and one size, so there
-  they change nothing; with ``enlarge`` a row of double size gets half the columns.
+- ``bold`` and ``size`` are attributes of a row, for an image. Plain lines have one weight and one size. With
+  ``enlarge`` a row of double size gets half the columns.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Row(NamedTuple):
     """One printed row.
 
     Attributes:
-        text: its text with its indent, no wider than the slip; half as wide if it is to be enlarged.
-        bold: whether it should be bold.
-        double: whether it should be of double size.
+        text: with its indent, at most as wide as the slip, or half as wide if it is enlarged.
+        bold: whether it is bold.
+        double: whether it has double size.
     """
 
     text: str
@@ -42,7 +42,7 @@ class Row(NamedTuple):
 
 
 def bounded_width(width: int) -> int:
-    """Return ``width`` in columns, or the nearest that a slip can have: 24 to 80."""
+    """Return ``width`` limited to 24 to 80 columns."""
     return max(MIN_WIDTH, min(MAX_WIDTH, width))
 
 
@@ -53,7 +53,7 @@ def lay_out(
 
     Args:
         slip: from ``SlipRenderer.fill``.
-        width: columns of the printer; beyond 24 to 80 the nearest of these is taken.
+        width: columns of the printer; limited to 24 to 80.
         alphabet: the printer's letters, or None for any.
         enlarge: give rows of double size half the columns, for a printer or an image that draws them so.
     """
@@ -82,7 +82,7 @@ def _rows_of(part: Part, columns: int, alphabet: Alphabet | None) -> list[str]:
 
 
 def _spelled(text: str, alphabet: Alphabet) -> str:
-    """Spell a text; a no-break space stays one until rows are broken, whether the code page has it or not."""
+    """Spell a text; no-break spaces stay until rows are broken, even if the code page lacks them."""
     return NO_BREAK_SPACE.join(map(alphabet.spell, text.split(NO_BREAK_SPACE)))
 
 
@@ -104,7 +104,7 @@ def _aligned(text: str, columns: int, align: str) -> list[str]:
 
 
 def _wrapped(text: str, columns: int) -> list[str]:
-    """Break a text between words; an empty one is one empty row."""
+    """Break a text between words; an empty text is one empty row."""
     if text_width(text) <= columns:
         return [text]
     rows: list[str] = []

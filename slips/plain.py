@@ -1,6 +1,6 @@
-"""The slip of last resort: no template, no schema, no layout; only what the buyer and the bank can't do without.
+"""Render the slip of last resort, without template, schema and layout: only what the buyer and the bank need.
 
-It shares little code with ``SlipRenderer``, so that a fault there is not a fault here too.
+It shares little code with ``SlipRenderer``, so a fault there does not break it.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ def plain_slip(
     timezone: tzinfo | None = None,
     encoding: str | None = None,
 ) -> RenderedSlip:
-    """Return a plain slip; it fails for no data at all, and needs neither defusedxml nor xmlschema.
+    """Return a plain slip. It never fails, whatever the data, and needs neither defusedxml nor xmlschema.
 
     Args:
-        data: as for ``SlipRenderer.make``; what is missing or senseless is left out.
-        width: columns of the printer, 24 to 80; beyond them the nearest of these is taken.
-        language: of the labels: ``ru``, ``uz``, ``uz-Cyrl`` or ``en``; another gives ``ru``.
-        timezone: the till's; None is the machine's own.
-        encoding: the printer's code page, or None for any letter; one that is unknown is taken as None.
+        data: as for ``SlipRenderer.render``; missing and invalid values are left out.
+        width: columns of the printer, limited to 24 to 80.
+        language: language of the labels: ``ru``, ``uz``, ``uz-Cyrl`` or ``en``; any other is taken as ``ru``.
+        timezone: time zone of the till; None: that of the machine.
+        encoding: code page of the printer; None, or an unknown one, allows any letter.
 
     Money effect: none.
     """
@@ -76,10 +76,10 @@ def _spelled(text: str, alphabet: Alphabet | None) -> str:
 
 
 def _lines(label: str, text: str, width: int) -> list[str]:
-    """Put label and text into one line, or the text in pieces below its label."""
+    """Put label and text on one line, or the text below its label."""
     text = text.replace(NO_BREAK_SPACE, " ")
     if text_width(label) + 2 + text_width(text) <= width:
         return [f"{label}: {text}"]
-    # Half as many characters as columns are never too wide, whatever they are.
+    # Half as many characters as columns always fit, even if all of them are wide.
     step = width if text_width(text) == len(text) else width // 2
     return [f"{label}:", *(text[begin : begin + step] for begin in range(0, len(text), step))]

@@ -1,8 +1,8 @@
-"""What a slip never shows: a whole card number, the buyer's phone.
+"""Mask what a slip never shows: a whole card number and the buyer's phone.
 
-``mask_card`` shortens the field that holds the card. ``private_digits`` and ``redact`` look after every other value of
-the receipt: a server may repeat the card or the phone in a name, a description or an account entry. Only the receipt's
-own card and phone are looked for, so no tax number and no order number becomes stars because it looks like a card's.
+``mask_card`` masks the field with the card. ``private_digits`` and ``redact`` handle every other value of the receipt,
+because a server may repeat the card or the phone in a name, a description or an account entry. They look only for the
+receipt's own card and phone, so a tax number or an order number that looks like a card number is not masked.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from unicodedata import normalize
 
-# The plain type first: a look at an abstract class takes longer than all the rest.
+# The exact type first, because a check against an abstract class is slow.
 _MAPPINGS = (dict, Mapping)
 _EMPTY: Mapping[str, object] = {}
 _NO_DIGITS = re.compile(r"\D+")
@@ -24,7 +24,7 @@ _LARGEST_NUMBER = 10**30
 _SHORTEST_MASKED = 12
 _SHORTEST_CARD = 13
 _FEWEST_KNOWN = 8
-"""A masked card is looked for if at least so many of its digits are known; fewer would hit other numbers by chance."""
+"""Known digits that a masked card must have to be looked for; fewer would match other numbers by chance."""
 _PHONE_DIGITS = 9
 """Digits of an Uzbek phone without the country code 998."""
 _SHOWN_FIRST = 6
@@ -38,9 +38,10 @@ def mapping(value: object) -> Mapping[str, object]:
 
 
 def mask_card(number: str) -> str:
-    """Return a card number with at most its first six and last four digits shown, even if the whole of it came.
+    """Return a card number with at most its first six and last four digits shown.
 
-    A number too short to be whole keeps only its last four. What is not an ASCII digit counts as hidden.
+    A number that is too short to be a whole card number shows only its last four. Other characters than ASCII digits
+    count as hidden.
     """
     if _usual_card(number):
         return number
@@ -55,17 +56,17 @@ def mask_card(number: str) -> str:
 
 
 def mask_text(text: str) -> str:
-    """Return ``text`` with all but its last four characters hidden; a text of eight or fewer is hidden whole."""
+    """Return ``text`` with all but its last four characters masked; a text of up to eight is masked whole."""
     if not text:
         return ""
     return "****" + (text[-_SHOWN_LAST:] if len(text) > 2 * _SHOWN_LAST else "")
 
 
 def private_digits(receipt: Mapping[str, object]) -> tuple[str, ...]:
-    """Return the digits that no value of this receipt may repeat, as patterns: a dot is a digit that the server hid.
+    """Return the digits that no value of this receipt may repeat, as patterns; a dot is a digit that the server masked.
 
-    They are those of ``card.number``, if at least eight are known, and of ``phone``, which Payme puts on the receipt,
-    its ``payer`` or its merchant's ``payer``: with the country code and without it.
+    They are the digits of ``card.number``, if at least eight are known, and of ``phone`` in the receipt, its ``payer``
+    or its merchant's ``payer``, with and without the country code.
     """
     found = []
     number = normalize("NFKD", _written(mapping(receipt.get("card")).get("number")))
@@ -81,7 +82,7 @@ def private_digits(receipt: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def redact(text: str, private: tuple[str, ...]) -> str:
-    """Return ``text`` with a star for each of the private digits, however they are grouped and in whatever script."""
+    """Return ``text`` with a star for each private digit, in any grouping and in any script."""
     digits = _NO_DIGITS.sub("", normalize("NFKD", text))
     if not digits.isascii():
         digits = "".join(str(int(digit)) for digit in digits)

@@ -29,11 +29,11 @@ LANGUAGES = tuple(_SHIPPED)
 
 
 class SlipRenderer:
-    """Loads templates and makes slips. Any thread may use it.
+    """Loads templates and renders slips. Any thread may use it.
 
     Args:
-        encoding: the printer's code page; its lines then hold no other letter. None: any letter.
-        timezone: the till's; None is the machine's own.
+        encoding: code page of the printer; lines then contain no other letters. None allows any letter.
+        timezone: time zone of the till; None: that of the machine.
 
     Raises:
         ValueError: ``encoding`` is not a code page for slips.
@@ -46,11 +46,11 @@ class SlipRenderer:
         self._schemas = Schemas()
 
     def import_libraries(self) -> None:
-        """Import defusedxml, and xmlschema where it stands on an elementpath older than 5, on the calling thread.
+        """Import defusedxml on the calling thread, and xmlschema if its elementpath is older than 5.
 
-        While they load, these swap an entry of ``sys.modules`` that another thread might be importing: call this where
-        no other thread imports anything. Without it, the first slip or template imports them. A newer elementpath
-        swaps nothing, and ``warm_up`` imports it together with xmlschema.
+        While they load, these replace an entry of ``sys.modules`` that another thread might be importing. Call this
+        while no other thread imports anything. Otherwise the first slip or template imports them. A newer elementpath
+        replaces nothing, and ``warm_up`` imports it with xmlschema.
 
         Raises:
             SlipError: one of them is missing.
@@ -64,7 +64,7 @@ class SlipRenderer:
             raise SlipError(f"what slips are made with can't be imported: {error}") from error
 
     def warm_up(self) -> None:
-        """Import xmlschema and build both schemas, in about 400 ms; whoever needs one meanwhile waits for it.
+        """Import xmlschema and build both schemas, in about 400 ms; other threads that need one wait.
 
         Raises:
             SlipError: xmlschema or defusedxml is missing, or a schema's file is missing or damaged.
@@ -77,10 +77,10 @@ class SlipRenderer:
 
         Args:
             path: the file, of at most 256 KiB; None is the shipped template of ``language``.
-            language: one of ``LANGUAGES``; another gives ``ru``. A template that names its own language keeps it.
+            language: one of ``LANGUAGES``; any other is taken as ``ru``. A template that names its language keeps it.
 
         Raises:
-            TemplateError: the file can't be read, or it has mistakes: all of them, each with its place.
+            TemplateError: the file can't be read, or it has mistakes; all of them, with their places.
             SlipError: a library, the shipped template or the schema's own file is missing or damaged.
         """
         if language not in _SHIPPED:
@@ -91,10 +91,10 @@ class SlipRenderer:
         return self.load_text(_read(path), str(path), language)
 
     def load_text(self, text: bytes, source: str, language: str = "ru") -> Template:
-        """Return the template in ``text``, checked; ``source`` is what its faults are reported under.
+        """Return the template in ``text``, checked; faults are reported for ``source``.
 
         Raises:
-            TemplateError: the text has mistakes: all of them, each with its place.
+            TemplateError: the text has mistakes; all of them, with their places.
             SlipError: a library or the schema's own file is missing or damaged.
         """
         try:
@@ -109,14 +109,14 @@ class SlipRenderer:
         return template
 
     def render(self, template: Template, data: Mapping[str, object], width: int) -> RenderedSlip:
-        """Fill a template, validate what came out, and lay it out.
+        """Fill a template, validate the filled slip, and lay it out.
 
         Args:
             template: from ``load``.
             data: ``operation`` (pay, cancel or refund), ``amount`` in tiyin, ``receipt`` as the server sent it, times
-                in Unix milliseconds, and what else the dialect names, nested by its dots; any of it may be missing.
-                ``is_accepted_only``: a reversal's money is not back yet; without it, as the receipt's state says.
-            width: columns of the printer, 24 to 80; beyond them the nearest of these is taken.
+                in Unix milliseconds, and the other names of the dialect, nested at the dots; all may be missing.
+                ``is_accepted_only``: the money of a cancellation is not back yet; default: by the receipt's state.
+            width: columns of the printer, limited to 24 to 80.
 
         Raises:
             SlipError: the operation is unknown, or the filled slip isn't valid. The text repeats no value.
@@ -127,10 +127,10 @@ class SlipRenderer:
         return RenderedSlip(to_xml(slip), tuple(row.text for row in lay_out(slip, width, self._alphabet)))
 
     def fill(self, template: Template, data: Mapping[str, object]) -> FilledSlip:
-        """Return the filled and validated slip, for one who lays it out; the arguments are those of ``make``.
+        """Return the filled and validated slip, before layout; the arguments are those of ``render``.
 
         Raises:
-            SlipError: as ``make``.
+            SlipError: as in ``render``.
         """
         slip = fill(template, Values(data, template.language, self._timezone))
         error = self._schemas.first_error("slip", to_tree(slip))
@@ -141,11 +141,11 @@ class SlipRenderer:
         return slip
 
     def render_plain(self, data: Mapping[str, object], width: int, language: str = "ru") -> RenderedSlip:
-        """Return the slip that needs no template and can't fail, in this renderer's time zone and letters."""
+        """Return the plain slip, which needs no template and can't fail, in this renderer's time zone and code page."""
         return plain_slip(data, width, language=language, timezone=self._timezone, encoding=self._encoding)
 
     def _schema_faults(self, source: Source) -> tuple[TemplateFault, ...]:
-        """Return what the schema finds where our own check found nothing: it has the last word."""
+        """Return what the schema finds after our own check found nothing."""
         error = self._schemas.first_error("template", source.root)
         if error is None:
             return ()

@@ -1,4 +1,4 @@
-"""Data of a made-up payment, for previews."""
+"""Data of a sample payment, for previews."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _RECEIPT_ID = "65f0a1b2c3d4e5f601234567"
 
 
 def sample_data(operation: str) -> dict[str, object]:
-    """Return the data of a made-up payment, cancellation or refund.
+    """Return the data of a sample payment, cancellation or refund.
 
     Args:
         operation: ``pay``, ``cancel`` or ``refund``.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: ``operation`` is another one.
     """
     if operation not in OPERATIONS:
         raise ValueError(f"operation {operation!r}: allowed are {', '.join(OPERATIONS)}")

@@ -1,4 +1,4 @@
-"""The two schemas, built by xmlschema out of the files beside this module, once and by whoever needs them first."""
+"""Build the two schemas in this package with xmlschema, each once, when it is first needed."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _INSTANCE = "{http://www.w3.org/2001/XMLSchema-instance}"
 
 
 def build_schema(text: bytes) -> XMLSchema10:
-    """Return the schema in ``text``; nothing that it may name is fetched or read.
+    """Return the schema in ``text``; nothing that it names is fetched or read.
 
     Raises:
-        SlipError: the text is not a schema, or it holds what ours may not: a document type declaration, an include;
-            or a library is missing.
+        SlipError: the text is not a schema, it has a document type declaration or an include, or a library is
+            missing.
     """
     try:
         import xmlschema  # noqa: PLC0415 - the caller of SlipRenderer decides when it is imported
@@ -57,10 +57,10 @@ _built: dict[str, XMLSchema10] = {}
 class Schemas:
     """The schemas by name: ``slip`` for filled slips, ``template`` for templates.
 
-    Any thread may ask; it waits for the one that builds.
+    Any thread may use them; it waits while another thread builds one.
 
     Args:
-        folder: where their files are; None: in this package.
+        folder: the folder of their files; None: this package.
     """
 
     def __init__(self, folder: Traversable | None = None) -> None:
@@ -68,7 +68,7 @@ class Schemas:
         self._lock = threading.Lock()
 
     def get(self, name: str) -> XMLSchema10:
-        """Return a schema; the first one takes about 200 ms, each is built once.
+        """Return a schema. Each is built once; the first takes about 200 ms.
 
         Raises:
             SlipError: its file is missing or damaged.
@@ -81,7 +81,7 @@ class Schemas:
         return schema
 
     def first_error(self, name: str, root: ET.Element) -> XMLSchemaValidationError | None:
-        """Return the first thing that a schema has against a tree whose root is ``slip``, or None.
+        """Return the first error that a schema finds in a tree whose root is ``slip``, or None.
 
         Raises:
             SlipError: the schema can't be built.

@@ -1,7 +1,7 @@
-"""Read XML from a file that anybody may have written, and note where everything in it stands.
+"""Read XML from an untrusted file, with the line and column of everything in it.
 
-A document type declaration, and so every entity, is refused where it begins; nothing is ever fetched; size, depth,
-elements and runs of text are bounded.
+Document type declarations, and so entities, are refused. Nothing is ever fetched. Size, depth, elements and runs of
+text are limited.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ Position = tuple[int, int]
 
 @dataclass
 class Place:
-    """Where an element and its parts stand in the file.
+    """The position of an element and its parts in the file.
 
     Attributes:
         start: where the element begins.
-        tag: its opening tag, and the text behind it, as they are written.
+        tag: its opening tag and the text after it, as written.
         length: characters of its text.
         runs: the runs of its text: offset in the whole text, and place.
     """
@@ -64,7 +64,7 @@ class Place:
     runs: list[tuple[int, Position]] = field(default_factory=list)
 
     def of_attribute(self, name: str) -> Position:
-        """Return where an attribute begins, or the element if the attribute isn't there."""
+        """Return where an attribute begins, or the element if it lacks the attribute."""
         local_name = name.rpartition("}")[2]
         for found in _ATTRIBUTE.finditer(self.tag):
             if found[1].rpartition(":")[2] == local_name:
@@ -74,7 +74,7 @@ class Place:
         return self.start
 
     def of_text(self, offset: int) -> Position:
-        """Return where the character at ``offset`` of the element's text stands."""
+        """Return the position of the character at ``offset`` in the element's text."""
         index = bisect_right(self.runs, offset, key=lambda run: run[0]) - 1
         if index < 0:
             return self.start
@@ -89,7 +89,7 @@ class Source:
     Attributes:
         root: the root element.
         places: the place of every element.
-        loose_text: places of text that stands between elements.
+        loose_text: places of text between elements.
     """
 
     root: ET.Element
@@ -98,7 +98,7 @@ class Source:
 
 
 class _Tree(ET.TreeBuilder):
-    """Builds the elements and notes where each stands."""
+    """Builds the elements and stores the position of each."""
 
     def __init__(self, text: bytes) -> None:
         super().__init__()
@@ -142,7 +142,7 @@ class _Tree(ET.TreeBuilder):
 
     @property
     def position(self) -> Position:
-        """Where the parser stands."""
+        """The parser's position."""
         return (self.expat.CurrentLineNumber, self.expat.CurrentColumnNumber + 1)
 
 
@@ -154,7 +154,7 @@ def read_xml(text: bytes) -> Source:
     """Return the document in ``text``.
 
     Raises:
-        TemplateError: with one fault: no XML, another encoding than it says, too large, too deep, or with a document
+        TemplateError: with one fault: not XML, another encoding than declared, too large, too deep, or a document
             type declaration.
         SlipError: defusedxml is missing.
     """
@@ -169,7 +169,7 @@ def read_xml(text: bytes) -> Source:
     text = _as_utf_8(text)
     tree = _Tree(text)
     parser: Any = DefusedXMLParser(target=tree, encoding="utf-8", forbid_dtd=True)
-    # Without buffering every run of text comes by itself, while the parser still stands at its place.
+    # Without buffering each run of text is reported by itself, while the parser is still at its place.
     parser.parser.buffer_text = False
     tree.expat = parser.parser
     try:
@@ -185,7 +185,7 @@ def read_xml(text: bytes) -> Source:
 
 
 def _as_utf_8(text: bytes) -> bytes:
-    """Return the document in UTF-8, whatever encoding its first bytes or its declaration name."""
+    """Return the document in UTF-8, from the encoding that its first bytes or its declaration name."""
     marked = next((name for mark, name in _FIRST_BYTES if text.startswith(mark)), None)
     declared = _DECLARED_ENCODING.match(text)
     encoding = marked or (declared[1].decode() if declared else "utf-8")
@@ -206,7 +206,7 @@ def _as_utf_8(text: bytes) -> bytes:
 
 
 def _likely_encoding(text: bytes) -> str | None:
-    """Return the Russian encoding in which a text looks most like words, or None if it does in none."""
+    """Return the Russian encoding in which a text looks most like words, or None."""
     decoded = {name: text.decode(name, "ignore") for name in _RUSSIAN_ENCODINGS}
     looks = {name: sum(map(each.count, _FREQUENT)) - 3 * len(_UNLIKELY.findall(each)) for name, each in decoded.items()}
     likely = max(looks, key=lambda name: looks[name])
@@ -214,7 +214,7 @@ def _likely_encoding(text: bytes) -> str | None:
 
 
 def read_packaged(path: Traversable) -> bytes:
-    """Return a file of this package, which may be in a zip.
+    """Return the content of a file of this package, which may be in a zip.
 
     Raises:
         SlipError: it can't be read.

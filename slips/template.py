@@ -1,4 +1,4 @@
-"""A template: checked once, with the place of every mistake, then ready to be filled."""
+"""Compile a template: check it once, with the place of every mistake, so that it can be filled."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _BRACE = re.compile(r"[{}]")
 _SPACES = re.compile(" +")
 _WORD = re.compile(f"[^{XML_SPACES}]+")
 _NATURAL_FILTER = {Kind.MONEY: "money", Kind.CARD: "mask"}
-"""Filters that say what happens anyway."""
+"""Filters that change nothing, because their kind is always printed like this."""
 _NOT_PRINTED = ("label", "when")
-"""Attributes that a filled slip doesn't keep as they are."""
+"""Attributes that a filled slip does not keep unchanged."""
 
 
 @dataclass(frozen=True)
 class Placeholder:
-    """A hole in a text: the field that fills it, and the filter that it goes through."""
+    """A placeholder in a text: its field and its filter."""
 
     field: Field
     filter_name: str | None
@@ -49,11 +49,11 @@ class Node:
 
     Attributes:
         element: its name.
-        attributes: those that a filled slip keeps as they are.
+        attributes: those that a filled slip keeps unchanged.
         text: its text.
         label: the label of a pair; None for any other element.
         operations: print it for these operations only.
-        needed: print it only if all of these fields have something to print.
+        needed: print it only if all of these fields have a value.
         needs_text: print it only if it has a text.
     """
 
@@ -72,7 +72,7 @@ class Template:
 
     Attributes:
         source: path of the file, or the name of the shipped template.
-        language: picks words and the server's texts.
+        language: language of words and of the server's texts.
         nodes: its elements by operation.
     """
 
@@ -82,7 +82,7 @@ class Template:
 
 
 class _Checker:
-    """Turns the elements of a source into nodes, and collects mistakes, up to a number that a technician can read."""
+    """Turns the elements of a source into nodes and collects mistakes, up to a readable number."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -252,6 +252,6 @@ def _loose_text(source: Source) -> Iterator[Position]:
 
 
 def _shown(text: str) -> str:
-    """Return a name out of the file as a fault may show it: short, and without what a terminal would obey."""
+    """Return a name from the file as a fault may show it: short and without control characters."""
     text = clean(text)
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"

@@ -1,8 +1,8 @@
-"""Letters that a printer's code page lacks.
+"""Replace letters that a printer's code page lacks.
 
-A letter that the code page has stays; a space that it lacks is a plain one. Else the table below gives its nearest,
-step by step until the code page has it (Қ becomes К in cp866, and K in ASCII); else it loses its marks (ş becomes s);
-else it is shown by its number, ``[U+4E2D]``. It never becomes a silent question mark.
+A letter that the code page has stays. A space that it lacks becomes a plain space. Any other letter is replaced by the
+table below, step by step until the code page has the result (Қ becomes К in cp866, and K in ASCII). A letter that is
+not in the table loses its marks (ş becomes s), or becomes its number, ``[U+4E2D]``. It never becomes a question mark.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from slips.characters import visible
 
 _MOST_REMEMBERED = 4096
 
-# Capital letters; the small ones follow from them. What loses only its marks (Ў, Ӣ, Ё) needs no entry.
+# Capital letters; small letters are derived. Letters that only lose their marks (Ў, Ӣ, Ё) need no entry.
 _CAPITALS = {
     # Uzbek, Karakalpak, Kazakh, Tajik and other Cyrillic letters to the nearest Russian one.
     "Қ": "К", "Ғ": "Г", "Ҳ": "Х", "Ҷ": "Ч", "Ң": "Н", "Ө": "О", "Ү": "У", "Ұ": "У", "Һ": "Х", "Ә": "А", "І": "И",
@@ -22,7 +22,7 @@ _CAPITALS = {
     "А": "A", "Б": "B", "В": "V", "Г": "G", "Д": "D", "Е": "E", "Ж": "Zh", "З": "Z", "И": "I", "Й": "Y", "К": "K",
     "Л": "L", "М": "M", "Н": "N", "О": "O", "П": "P", "Р": "R", "С": "S", "Т": "T", "У": "U", "Ф": "F", "Х": "Kh",
     "Ц": "Ts", "Ч": "Ch", "Ш": "Sh", "Щ": "Shch", "Ъ": '"', "Ы": "Y", "Ь": "'", "Э": "E", "Ю": "Yu", "Я": "Ya",
-    # Latin letters that no decomposition takes apart.
+    # Latin letters that have no decomposition.
     "Ø": "O", "Ł": "L", "Đ": "D", "Ð": "D", "Æ": "AE", "Œ": "OE", "Þ": "Th", "Ə": "A", "Ŋ": "N",
 }  # fmt: skip
 
@@ -58,7 +58,7 @@ def is_slip_encoding(name: str) -> bool:
 
 
 class Alphabet(dict[int, str]):
-    """The letters of one code page: a table for ``str.translate`` that fills itself.
+    """The letters of one code page, as a table for ``str.translate`` that is filled on demand.
 
     Args:
         encoding: name of a codec, such as ``cp866``.

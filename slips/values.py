@@ -1,6 +1,6 @@
-"""The values of one slip: looked up in hostile data, formatted (money, moments, card numbers), cleaned, never an error.
+"""Look up, format and clean the values of one slip; untrusted data never causes an error.
 
-A value that is missing, or of a kind that its field can't be, is the empty text.
+A missing value, or one of a wrong type, is an empty text.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from slips.words import WORDS
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-# A name of this module costs a third of the look-up through the enumeration, some fifty times a slip.
+# A name of this module takes a third of the time of the enumeration's attribute, some fifty times per slip.
 _TEXT, _WORD, _MONEY, _MOMENT, _CARD = Kind.TEXT, Kind.WORD, Kind.MONEY, Kind.MOMENT, Kind.CARD
 
 _MAPPINGS = (dict, Mapping)
@@ -63,14 +63,14 @@ _NO_MONEY = format_money(0)
 
 
 class Values(dict[Field, str]):
-    """What the fields of one slip print without a filter; each is looked up when it is first asked for.
+    """The texts of the fields of one slip without a filter; each is looked up on first use.
 
     Args:
         data: the slip's data: ``operation``, ``amount`` (tiyin), ``receipt`` (the server's object), ``paid_at``
             (Unix ms) and the other names of the dialect, nested by their dots. ``is_accepted_only``: the money of a
-            reversal is not back yet; without it, that is so where the receipt's state is 21.
-        language: picks a text out of the server's language maps, and the words for operation and status.
-        zone: the till's time zone; None is the machine's own.
+            cancellation is not back yet; default: True if the receipt's state is 21.
+        language: language of the server's texts and of the words for operation and status.
+        zone: time zone of the till; None: that of the machine.
     """
 
     def __init__(self, data: Mapping[str, object], language: str, zone: tzinfo | None) -> None:
@@ -83,7 +83,7 @@ class Values(dict[Field, str]):
         self._private = private_digits(self._receipt)
 
     def are_present(self, fields: tuple[Field, ...]) -> bool:
-        """Return whether each of the fields has something to print; money of zero counts as nothing."""
+        """Return whether each of the fields has a value; money of zero counts as no value."""
         for field in fields:
             text = self[field]
             if not text or (text == _NO_MONEY and field.kind is _MONEY):
@@ -95,7 +95,7 @@ class Values(dict[Field, str]):
         for path in field.paths:
             found: object = self._data
             for name in path:
-                # The plain type first: a look at an abstract class takes longer than all the rest.
+                # The exact type first, because a check against an abstract class is slow.
                 found = found.get(name) if isinstance(found, _MAPPINGS) else None
             if field.account:
                 found = _account_entry(found, field)
@@ -143,7 +143,7 @@ class Values(dict[Field, str]):
         return repr(value) if isinstance(value, float) else ""
 
     def _translated(self, texts: Mapping[str, object]) -> str:
-        """Pick the template's language out of a language map, else Russian, Uzbek, English."""
+        """Return the text of a language map in the template's language, else in Russian, Uzbek or English."""
         for language in (self._language, self._language.partition("-")[0], "ru", "uz", "en"):
             text = texts.get(language)
             if isinstance(text, str) and text.strip():
@@ -152,7 +152,7 @@ class Values(dict[Field, str]):
 
 
 def _account_entry(account: object, field: Field) -> object:
-    """Return an entry of the account: the server sends a list of entries, or the object that it was sent."""
+    """Return an entry of the account, which the server sends as a list of entries or as the object that it received."""
     if isinstance(account, Mapping):
         return account.get(field.account) if field.account_part == "value" else None
     if not isinstance(account, list | tuple):
@@ -164,7 +164,7 @@ def _account_entry(account: object, field: Field) -> object:
 
 
 def apply_filter(text: str, filter_name: str | None) -> str:
-    """Return what a field's text becomes by ``upper``, ``mask``, ``date`` or ``time``; without a filter it stays."""
+    """Return a field's text after the filter ``upper``, ``mask``, ``date`` or ``time``, if there is one."""
     if filter_name is None:
         return text
     if filter_name == "upper":

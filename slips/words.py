@@ -1,4 +1,4 @@
-"""The few words that a slip says by itself, in the languages of a template."""
+"""The words of a slip that come from this package, in the languages of a template."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ class Words:
 
     Attributes:
         operations: what was done, by operation.
-        statuses: how it ended, by operation.
-        accepted: how it stands while the money is on its way back, by operation.
-        labels: labels of the plain slip, by what they stand before.
-        currency: UZS as it stands behind an amount.
+        statuses: the outcome, by operation.
+        accepted: the outcome while the money is not back yet, by operation.
+        labels: labels of the plain slip, by field.
+        currency: UZS as it is written after an amount.
     """
 
     operations: dict[str, str]

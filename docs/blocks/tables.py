@@ -31,7 +31,7 @@ def settings_table() -> str:
     """Return the table of the settings."""
     rows = []
     for setting in SETTINGS:
-        default = f"`{setting.default}`" if setting.default else f"nothing: {setting.unset}"
+        default = f"`{setting.default}`" if setting.default else setting.unset
         rows.append((f"`{setting.name}`", setting.kind.allowed, default, setting.meaning))
     return table(("Name", "Allowed", "Default", "Meaning"), *rows)
 

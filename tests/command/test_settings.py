@@ -72,7 +72,7 @@ def test_every_value_is_shown_with_where_it_came_from(shop: Shop) -> None:
     lines = {line.split()[0]: line for line in shown.out.splitlines()}
     assert lines["payDuration"].split() == ["payDuration", "5000", "on", "line", "3", "of", str(shop.conf)]
     assert lines["slipCopies"].split() == ["slipCopies", "2", "by", "default"]
-    assert "(a cancellation is queued after every error)" in lines["ignoredErrors"]
+    assert "(none: a cancellation is queued after every error)" in lines["ignoredErrors"]
 
 
 def test_shown_as_a_document_each_setting_has_its_source(shop: Shop) -> None:
