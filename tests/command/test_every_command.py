@@ -80,7 +80,7 @@ def test_the_list_of_commands_is_in_sections_in_the_order_of_use() -> None:
     shown = payme("--help").out
     titles = re.findall(r"^(\S.*):$", shown, re.MULTILINE)
 
-    assert titles == ["Options", "Take money and give it back", "Look", "Deliver and repair", "Set up and try"]
+    assert titles == ["Options", "Payments", "Inspect", "Deliver and repair", "Set up and try"]
     assert shown.index("  pay ") < shown.index("  status ") < shown.index("  queue ") < shown.index("  settings ")
 
 

@@ -83,7 +83,7 @@ def test_one_that_has_ended_is_not_added_again(shop: Shop, state: PaymentState) 
     ended = shop.run("queue", "add", "p1", "--reason", REASON)
 
     assert ended.code == 1
-    assert "is not open any more" in ended.sentences[0]
+    assert "is no longer open" in ended.sentences[0]
     assert shop.run("status", "p1", "--json").document == before
 
 

@@ -167,7 +167,7 @@ def test_a_list_that_can_not_be_had_is_said(used: Shop) -> None:
     ended = reconcile(used)
 
     assert (ended.code, ended.out) == (1, "")
-    assert "Payme's list of receipts can't be had: receipts.get_all" in ended.sentences[0]
+    assert "Payme's list of receipts is unavailable: receipts.get_all" in ended.sentences[0]
     used.sandbox.stop()
     assert reconcile(used).code == 1
 

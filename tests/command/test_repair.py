@@ -114,7 +114,7 @@ def test_without_the_server_it_repairs_and_warns(used: Shop) -> None:
 
     assert (ended.code, ended.document["repaired"], ended.document["only_at_payme"]) == (0, True, None)
     (warning,) = ended.sentences
-    assert warning.startswith("Warning: what the journal lacks is not known: Payme's list of receipts can't be had")
+    assert warning.startswith("Warning: what the journal lacks is not known: Payme's list of receipts is unavailable")
 
 
 def test_without_usable_settings_it_repairs_and_warns(used: Shop) -> None:
