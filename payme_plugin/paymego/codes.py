@@ -1,7 +1,7 @@
 """The server's error codes, their meanings, and whether they prove that nothing was charged.
 
 The manual of the module that this plugin replaces lists 32 codes for its setting ``ignoredErrors``. Payme publishes the
-meanings of some; others are known only from the code of integrators, and one number may mean several things. A code is
+meanings of some. Others are known only from the code of integrators, and one code may have several meanings. A code is
 a proof only if all its known meanings are refusals before the debit.
 """
 
@@ -16,9 +16,9 @@ class ErrorCode:
 
     Attributes:
         code: the code.
-        meaning: what it means; several meanings are joined with *or*.
-        proves_no_charge: an answer to ``receipts.pay`` with it proves that nothing was charged, because it is a refusal
-            before a debit; False: ask for the receipt's state.
+        meaning: its meaning; several meanings are joined with *or*.
+        proves_no_charge: whether it proves in an answer to ``receipts.pay`` that nothing was charged, because it is a
+            refusal before the debit. If not, the receipt's state decides.
     """
 
     code: int
@@ -35,52 +35,52 @@ _NO, _ASK = True, False
 _MANUAL = (
     ErrorCode(-32300, "transport error: the request was not a POST", _NO),
     ErrorCode(-32700, "the request is not JSON", _NO),
-    ErrorCode(-32600, "the request lacks a member or has one of the wrong type", _NO),
+    ErrorCode(-32600, "the request lacks a member, or a member has a wrong type", _NO),
     ErrorCode(-32400, "internal error of the server", _ASK),
     ErrorCode(-32601, "no such method", _NO),
     ErrorCode(-32602, "wrong parameters", _NO),
-    ErrorCode(-32504, "wrong id or key of the merchant account, or they belong to another server", _NO),
-    ErrorCode(-31301, "the card's notices are off, or it has expired, or it is blocked", _NO),
-    ErrorCode(-31300, "wrong card number or expiry, or no such card, or a company's card", _NO),
+    ErrorCode(-32504, "wrong id or key of the merchant account, or an account of another server", _NO),
+    ErrorCode(-31301, "the card's notifications are off, or the card has expired or is blocked", _NO),
+    ErrorCode(-31300, "wrong card number or expiry date, or no such card, or a corporate card", _NO),
     ErrorCode(-31302, "the card's balance could not be read", _ASK),
     ErrorCode(-31303, "not enough money", _NO),
     ErrorCode(-31002, "the card processing is not available", _ASK),
-    ErrorCode(-31001, "Payme is not available, or a wrong amount, or no right to this receipt", _ASK),
-    ErrorCode(-31400, "the buyer's code is unknown, too old or used", _NO),
-    ErrorCode(-31101, "the buyer's code is too old, or the card is deleted, blocked or not served", _NO),
+    ErrorCode(-31001, "Payme is not available, or the amount is wrong, or no access to this receipt", _ASK),
+    ErrorCode(-31400, "the buyer's code is unknown, expired or used", _NO),
+    ErrorCode(-31101, "the buyer's code has expired, or the card is deleted, blocked or not supported", _NO),
     ErrorCode(-31102, "too many attempts", _NO),
     ErrorCode(-31103, "wrong buyer's code", _NO),
     ErrorCode(-31110, "Payme could not reach the buyer's phone", _NO),
     ErrorCode(-31700, "the receipt is on the stop list, or too many attempts to pay", _ASK),
-    ErrorCode(-31613, "the shop does not take this currency", _NO),
-    ErrorCode(-31630, "not enough money, or the card is wrong, expired, blocked or a company's", _NO),
-    ErrorCode(-31602, "no such receipt, or it is paid already", _ASK),
+    ErrorCode(-31613, "the shop does not accept this currency", _NO),
+    ErrorCode(-31630, "not enough money, or the card is wrong, expired, blocked or corporate", _NO),
+    ErrorCode(-31602, "no such receipt, or it is already paid", _ASK),
     ErrorCode(-31601, "the shop is unknown, blocked or under maintenance", _NO),
-    ErrorCode(-31620, "not published; its neighbours are errors of the shop's service", _ASK),
+    ErrorCode(-31620, "not published; codes next to it are errors of the shop's service", _ASK),
     ErrorCode(-31100, "error of the card processing", _ASK),
-    ErrorCode(-31624, "not published; its neighbours are errors of the shop's service", _ASK),
+    ErrorCode(-31624, "not published; codes next to it are errors of the shop's service", _ASK),
     ErrorCode(-31623, "the shop's service failed, perhaps after the debit", _ASK),
-    ErrorCode(-31900, "cards of this kind are not served", _NO),
-    ErrorCode(-31640, "the payment is out of date", _ASK),
-    ErrorCode(-31901, "payments of this kind are not served", _NO),
+    ErrorCode(-31900, "cards of this type are not supported", _NO),
+    ErrorCode(-31640, "the payment has expired", _ASK),
+    ErrorCode(-31901, "payments of this type are not supported", _NO),
     ErrorCode(-31200, "wrong confirmation code", _ASK),
-    ErrorCode(-31800, "the receipt can't be cancelled by itself, or its state has just changed", _ASK),
+    ErrorCode(-31800, "the receipt can't be cancelled automatically, or its state has just changed", _ASK),
 )
 
 CATALOGUE = (
     *_MANUAL,
-    ErrorCode(-32500, "the buyer's code has a wrong form", _NO),
+    ErrorCode(-32500, "the buyer's code has a wrong format", _NO),
     ErrorCode(-31610, "wrong value of an account field", _ASK),
     ErrorCode(-31611, "the amount is below the limit", _ASK),
     ErrorCode(-31612, "the amount is above the limit", _ASK),
     ErrorCode(-31622, "the shop's service is not available", _ASK),
-    ErrorCode(-31625, "not available for now", _ASK),
+    ErrorCode(-31625, "temporarily not available", _ASK),
     ErrorCode(-31050, "the account was not accepted (any code from -31099 to -31050)", _ASK),
     ErrorCode(-31003, "no such transaction", _ASK),
     ErrorCode(-31007, "the shop's billing does not allow the cancellation", _ASK),
     ErrorCode(-31008, "the operation is not possible, or no such receipt", _ASK),
-    ErrorCode(-31201, "the confirmation code is too old", _ASK),
-    ErrorCode(-31151, "the card is attached already", _ASK),
+    ErrorCode(-31201, "the confirmation code has expired", _ASK),
+    ErrorCode(-31151, "the card is already attached", _ASK),
 )
 """The 32 codes of the manual in its order, then other known codes."""
 
