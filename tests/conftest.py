@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from xdist.scheduler import LoadScopeScheduling
 
 from fakes.random_texts import replace_texts
 from faults.full_disk import free_disk
@@ -19,23 +18,10 @@ if TYPE_CHECKING:
 if "PAYME_TEST_TEXTS" in os.environ:
     replace_texts(os.environ["PAYME_TEST_TEXTS"])
 
-_MATRICES = ("tests/hostile_network/test_faults.py", "tests/hostile_network/test_answers.py")
-
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Run tests that measure, and those of the package, in one process; others wait more than they work."""
     return 0 if config.option.markexpr in {"benchmark", "dpkg"} else 1 + (os.cpu_count() or 1)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
-    """Give each file to the next free process, but both matrices to one, which plays all their cells."""
-    return _Scheduler(config, log)
-
-
-class _Scheduler(LoadScopeScheduling):  # type: ignore[misc]
-    def _split_scope(self, nodeid: str) -> str:
-        return "matrix" if nodeid.startswith(_MATRICES) else nodeid.partition("::")[0]
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -1,4 +1,4 @@
-"""What the hostile network is made of: the matrix, names, an authority, ports that lead nowhere."""
+"""What the hostile network is made of: the matrix, made-up names, an authority, ports that lead nowhere."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fakes.hooked_world import HookedWorld
-from faults.cases import Cell
-from faults.matrix import Matrix, playing
-from faults.shop import Shop, make_certificates, open_shop
-from faults.stage import Stage
+from fakes.served_fixtures import new_till, running, sandbox
+from faults.canaries import LeakSearch
+from faults.network import Network, make_certificates, open_network
+from faults.proxied_till import ProxiedTill
 from slips import SlipRenderer
 
 if TYPE_CHECKING:
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     import trustme
 
-PATIENT = {"timeout": 5}
+__all__ = ["new_till", "running", "sandbox"]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the tills of a module are."""
-    return tmp_path_factory.mktemp("shop")
+    return tmp_path_factory.mktemp("network")
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +37,36 @@ def authority(folder: Path) -> trustme.CA:
 
 
 @pytest.fixture(scope="module")
-def shop(authority: trustme.CA, folder: Path) -> Iterator[Shop]:
+def network(authority: trustme.CA, folder: Path) -> Iterator[Network]:
     """What the tills of a module share."""
-    with open_shop(folder) as shop:
-        with closing(Stage(shop, "the first sale", settings=PATIENT)) as stage:
-            stage.sell()  # what a process does once, at its first sale, is no time of a test
-        yield shop
+    with open_network(folder) as network:
+        with closing(ProxiedTill(network, "first", timeout=5)) as till:
+            till.sell()  # what a process does once, at its first sale, is no time of a test
+        yield network
+
+
+@pytest.fixture
+def new_proxied_till(network: Network, caplog: pytest.LogCaptureFixture) -> Iterator[Callable[..., ProxiedTill]]:
+    """Make tills behind proxies; whatever hit them, in the end no secret is seen anywhere."""
+    caplog.set_level(logging.DEBUG)
+    tills: list[ProxiedTill] = []
+
+    def make(**given: Any) -> ProxiedTill:  # noqa: ANN401 - as ProxiedTill takes it
+        tills.append(ProxiedTill(network, str(len(list(network.folder.iterdir()))), **given))
+        return tills[-1]
+
+    yield make
+    for till in tills:
+        till.close()
+        for phase in ("setup", "call"):
+            till.search.add_log(caplog.get_records(phase))
+    assert [till.leaks() for till in tills] == [[] for _ in tills]
+
+
+@pytest.fixture(scope="module")
+def renderer() -> SlipRenderer:
+    """The real renderer of slips; its schemas are built once."""
+    return SlipRenderer()
 
 
 @pytest.fixture
@@ -53,49 +77,7 @@ def world(tmp_path: Path) -> Iterator[HookedWorld]:
     world.close()
 
 
-@pytest.fixture(scope="module")
-def renderer() -> SlipRenderer:
-    """The real maker of slips; its schemas are built once."""
-    return SlipRenderer()
-
-
 @pytest.fixture
-def new_stage(shop: Shop, caplog: pytest.LogCaptureFixture) -> Iterator[Callable[..., Stage]]:
-    """Make tills behind proxies, as ``Stage`` does; whatever befell them, in the end no secret is seen anywhere."""
-    caplog.set_level(logging.DEBUG)
-    stages: list[Stage] = []
-
-    def make(**given: Any) -> Stage:  # noqa: ANN401 - as Stage says
-        stages.append(Stage(shop, str(len(list(shop.folder.iterdir()))), **given))
-        return stages[-1]
-
-    yield make
-    for stage in stages:
-        stage.close()
-    records = [record for phase in ("setup", "call", "teardown") for record in caplog.get_records(phase)]
-    assert [stage.leaks(records) for stage in stages] == [[] for _ in stages]
-
-
-@pytest.fixture
-def stage(new_stage: Callable[..., Stage]) -> Stage:
-    """A till behind a proxy."""
-    return new_stage()
-
-
-@pytest.fixture
-def patient_stage(new_stage: Callable[..., Stage]) -> Stage:
-    """The same, where time is not the question: no answer comes too late because the machine is busy."""
-    return new_stage(settings=PATIENT)
-
-
-@pytest.fixture(scope="module")
-def matrix(request: pytest.FixtureRequest, authority: trustme.CA, folder: Path) -> Iterator[Matrix]:
-    """The cells that the chosen tests of this module ask for, played in the background in the order of the tests."""
-    params = [
-        item.callspec.params
-        for item in request.session.items
-        if isinstance(item, pytest.Function) and item.module is request.module and hasattr(item, "callspec")
-    ]
-    cells = dict.fromkeys(cell for each in params if isinstance(cell := each.get("cell"), Cell))
-    with playing(cells, folder) as matrix:
-        yield matrix
+def search(world: HookedWorld) -> LeakSearch:
+    """A search for secrets in all that the till of ``world`` shows, stores or says."""
+    return LeakSearch(world.host.folder)

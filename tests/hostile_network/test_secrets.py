@@ -1,36 +1,45 @@
 """The key, the code, the card and the phone are planted, everything goes wrong, and nobody but Payme has seen them.
 
 Looked at is all that a till shows, stores and says: log records with their arguments and tracebacks, notices, prompts,
-verdicts, slips, queue messages, the raw bytes of the journal and of its write-ahead log, and the command's words. Two
-exceptions: a slip has the masked card, and the buyer's phone is in ``receipt_attributes``.
+results, slips, queue messages, the raw bytes of the journal and of its write-ahead log, and what commands print. Two
+exceptions: a slip has the masked card, and the buyer's phone is in ``receipt_attributes``. ``test_faults`` looks after
+every fault of the network, and ``tests/protocol/test_secrets.py`` at the client.
 """
 
 from __future__ import annotations
 
+import io
 import logging
+from contextlib import closing, redirect_stderr, redirect_stdout
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import click
 import pytest
 
 from fakes.answer_changes import error
+from fakes.command_tree import commands_in
 from fakes.hooked_world import HookedWorld
-from fakes.till import VirtualHost, open_sale, request_for
-from faults.canaries import BUYER, CARD, CODE, KEY, MASKED_CARD, PHONE, Witness, grouped
+from fakes.till import TENDER, open_sale
+from faults.canaries import BUYER, CARD, CODE, KEY, MASKED_CARD, PHONE, WORDS, LeakSearch
+from faults.proxy import FaultProxy, Phase
 from hookspecs import CancelRequest, PaymentStatus
+from payme_plugin.cli import main
+from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.operations.payment_slips import PaymentSlips, TemplateCache
-from payme_plugin.sandbox import Bank, Behaviour, BuyerAction, CancelPlan, FaultKind
+from payme_plugin.sandbox import Bank, Behaviour, BuyerAction, CancelPlan, FaultKind, Sandbox
 from slips import SlipRenderer
+from tests.command.conftest import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from faults.server import Connection
     from hookspecs import PaymentResult
 
 SECRETS = (KEY, CODE, CARD, PHONE)
 METHODS = ("receipts.create", "receipts.pay", "receipts.check", "receipts.get", "receipts.cancel")
-WORDS = f"{KEY} {CODE} {grouped(CODE)} {CARD} {grouped(CARD)} {grouped(CARD, '-')} +{PHONE} +998 (90) 111-22-33"
 
 
 @pytest.fixture
@@ -39,147 +48,239 @@ def world(tmp_path: Path, renderer: SlipRenderer, caplog: pytest.LogCaptureFixtu
     caplog.set_level(logging.DEBUG)
     world = HookedWorld(tmp_path, posKey=KEY)
     world.paymego.bank = Bank(Random(1), buyer=BUYER, cancel=CancelPlan(settle_s=1))  # noqa: S311 - a seed is to replay
+    world.paymego.bank._know(CODE, world.paymego.now_ms, Behaviour(BuyerAction.CONFIRMS, after_s=3))
     world.slips = PaymentSlips(TemplateCache(renderer), None, 32, 2, world.texts, world.host.notice)
     world.host.takes_messages = True
     yield world
     world.close()
 
 
-def show_code(world: HookedWorld, action: BuyerAction = BuyerAction.PAYS, **how: float) -> str:
-    world.paymego.bank._know(CODE, world.paymego.now_ms, Behaviour(action, **how))  # type: ignore[arg-type]
-    return CODE
+@pytest.fixture
+def sell_and_cancel(
+    world: HookedWorld, search: LeakSearch, caplog: pytest.LogCaptureFixture
+) -> Callable[[], PaymentResult]:
+    """Sell, give back what was sold, let the worker work, and make sure that nothing has shown a secret."""
 
+    def run() -> PaymentResult:
+        ui = world.cashier(CODE, CODE)
+        result = world.ask(ui=ui)
+        search.add_result(result)
+        if result.payment is not None:
+            sale = open_sale(payments=(result.payment,))
+            back = world.dispatcher.cancel(CancelRequest(payment=result.payment, receipt=sale), ui)
+            assert back is not None
+            search.add_result(back)
+        search.add_files()
+        world.work(40)
+        search.add("a queue message", *world.host.queue)
+        world.work(7200)
+        search.add("a notice", world.host.notice_log)
+        search.add("the screen", ui.prompts, ui.shown)
+        search.add("a repr", world.settings, world.client, world.context(), world.journal)
+        search.add("the journal", world.journal.payments(), world.events(), world.live())
+        search.add_files()
+        search.add_log(caplog.records)
+        assert search.leaks(*SECRETS) == []
+        return result
 
-def a_day(world: HookedWorld, witness: Witness) -> PaymentResult:
-    """Sell, give back what was sold, let the worker work, and note all that is to be seen of it."""
-    ui = world.cashier(CODE, CODE)
-    request = request_for(qr_code=None)
-    result = world.dispatcher.pay(request, ui)
-    assert result is not None
-    witness.note_result("a verdict", result)
-    if result.payment is not None:
-        back = world.dispatcher.cancel(_cancel(result), ui)
-        assert back is not None
-        witness.note_result("a reversal", back)
-    witness.note_files()
-    world.work(40)
-    for message in world.host.queue:
-        witness.note("a queue message", message)
-    world.work(7200)
-    note_till(world.host, witness)
-    witness.note("the screen", ui.prompts, ui.shown)
-    witness.note("a print", world.settings, world.client, world.context(), world.journal, request)
-    witness.note("the story", world.journal.payments(), world.events(), world.live())
-    witness.note_files()
-    return result
-
-
-def note_till(host: VirtualHost, witness: Witness) -> None:
-    witness.note("a notice", host.notice_log)
-    witness.note("a queue message", host.queue)
-
-
-def _cancel(result: PaymentResult) -> CancelRequest:
-    assert result.payment is not None
-    return CancelRequest(payment=result.payment, receipt=open_sale(payments=(result.payment,)))
+    return run
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("kind", FaultKind, ids=lambda kind: kind.value)
 def test_no_fault_of_the_wire_or_the_server_shows_a_secret(
-    world: HookedWorld, caplog: pytest.LogCaptureFixture, kind: FaultKind, method: str
+    world: HookedWorld, sell_and_cancel: Callable[[], PaymentResult], kind: FaultKind, method: str
 ) -> None:
-    witness = Witness(world.host.folder)
-    show_code(world, BuyerAction.CONFIRMS, after_s=3)
     world.paymego.befall(kind, method, times=2, error_code=-31999)
 
-    a_day(world, witness)
-
-    witness.note_log(caplog.records)
-    assert witness.leaks(*SECRETS) == []
+    sell_and_cancel()
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize(
-    "words", [WORDS, {"ru": WORDS, "uz": WORDS, "en": WORDS}, [WORDS]], ids=["text", "map", "list"]
-)
+@pytest.mark.parametrize("words", [WORDS, {"ru": WORDS, "uz": WORDS}, [WORDS]], ids=["text", "map", "list"])
 def test_no_error_in_the_servers_words_shows_a_secret(
-    world: HookedWorld, caplog: pytest.LogCaptureFixture, method: str, words: object
+    world: HookedWorld, sell_and_cancel: Callable[[], PaymentResult], method: str, words: object
 ) -> None:
-    witness = Witness(world.host.folder)
-    show_code(world, BuyerAction.CONFIRMS, after_s=3)
     world.paymego.change(method, error(-31999, words), times=3)
 
-    a_day(world, witness)
-
-    witness.note_log(caplog.records)
-    assert witness.leaks(*SECRETS) == []
+    sell_and_cancel()
 
 
-def test_a_slip_shows_the_masked_card_and_the_attributes_alone_the_phone(world: HookedWorld) -> None:
-    witness = Witness(world.host.folder)
-    show_code(world)
-
-    result = a_day(world, witness)
+def test_a_slip_shows_the_masked_card_and_only_the_attributes_the_phone(
+    sell_and_cancel: Callable[[], PaymentResult],
+) -> None:
+    result = sell_and_cancel()
 
     assert result.status is PaymentStatus.PAID
     assert any(MASKED_CARD in line for slip in result.slips for line in slip.lines)
     assert [name for name, value in result.receipt_attributes.items() if PHONE in value] == ["PhoneNumber"]
-    assert witness.leaks(*SECRETS) == []
-
-
-# Faults of the plugin's own
 
 
 class Broken(RuntimeError):
     """A fault whose words repeat everything."""
 
 
-def break_slips(world: HookedWorld) -> None:
-    class Maker:
-        def render(self, *arguments: object) -> tuple[()]:
-            secret = WORDS
-            raise Broken(secret)
-
-    world.slips = Maker()  # type: ignore[assignment]
+def fail(*_: object) -> Any:  # noqa: ANN401 - whatever is replaced
+    words = WORDS
+    raise Broken(words)
 
 
-def break_renderer(world: HookedWorld) -> None:
-    class Renderer:
-        def load(self, *arguments: object) -> object:
-            secret = WORDS
-            raise Broken(secret)
-
-        render = load
-
-        def render_plain(self, *arguments: object) -> object:
-            return SlipRenderer().render_plain(*arguments)  # type: ignore[arg-type]
-
-    renderer = Renderer()
-    world.slips = PaymentSlips(TemplateCache(renderer), None, 32, 2, world.texts, world.host.notice)  # type: ignore[arg-type]
+def break_slips(world: HookedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PaymentSlips, "render", fail)
 
 
-def break_clients(world: HookedWorld) -> None:
-    def client(*arguments: object) -> object:
-        secret = WORDS
-        raise Broken(secret)
+def break_renderer(world: HookedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SlipRenderer, "load", fail)
+    monkeypatch.setattr(SlipRenderer, "render", fail)
 
+
+def break_clients(world: HookedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     world.paymego.befall(FaultKind.ANSWER_LOST, "receipts.cancel")
     context = world.context()
-    world.context = lambda: context  # type: ignore[method-assign] # the sale has its client; the worker gets none
-    world.paymego.client = client  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(world, "context", lambda: context)  # the sale has its client; the worker gets none
+    monkeypatch.setattr(world.paymego, "client", fail)
 
 
 @pytest.mark.parametrize("broken", [break_slips, break_renderer, break_clients])
 def test_no_fault_of_the_plugins_own_shows_a_secret_in_its_words_or_its_traceback(
-    world: HookedWorld, caplog: pytest.LogCaptureFixture, broken: Callable[[HookedWorld], None]
+    world: HookedWorld,
+    sell_and_cancel: Callable[[], PaymentResult],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    broken: Callable[[HookedWorld, pytest.MonkeyPatch], None],
 ) -> None:
-    witness = Witness(world.host.folder)
-    show_code(world)
-    broken(world)
+    broken(world, monkeypatch)
 
-    a_day(world, witness)
+    sell_and_cancel()
 
-    witness.note_log(caplog.records)
     assert "Broken < test_secrets.py:" in caplog.text
-    assert witness.leaks(*SECRETS) == []
+
+
+# The command
+
+COMMANDS = (
+    ["pay", "--amount", "15000.00", "--qr", "{0}", "--payment-id", "bad"],
+    ["refund", "sold"],
+    ["cancel", "taken back"],
+    ["status", "bad"],
+    ["queue", "list"],
+    ["queue", "deliver"],
+    ["queue", "show", "1"],
+    ["settings", "show"],
+    ["settings", "check"],
+    ["settings", "set", "timeout=3", f"posKey={KEY}"],
+    ["slip", "check", str(ROOT / "slips" / "payme.xml")],
+    ["slip", "preview", str(ROOT / "slips" / "payme.xml")],
+    ["doctor"],
+    ["reconcile", "--from", "2020-01-01", "--to", "2035-01-01"],
+    ["queue", "close", "1", "--reason", "the buyer has the money"],
+    ["queue", "add", "bad", "--reason", "nobody decides"],
+    ["journal", "repair"],
+    ["completion", "bash"],
+)
+SHOW_CODES_ON_PURPOSE = {"demo", "sandbox"}
+RUNS_UNTIL_IT_IS_STOPPED = {"worker"}  # what it says are the log records of the worker
+
+
+def request_repeated(connection: Connection) -> str:
+    request = connection.requests[-1]
+    return f"{request.headers['X-Auth']} {request.body.decode()} card {CARD} phone +{PHONE}"
+
+
+def in_an_error(connection: Connection, _: bytes) -> bool:
+    words = request_repeated(connection)
+    connection.answer(connection.requests[-1], error={"code": -31999, "message": words, "data": words})
+    return True
+
+
+def in_the_receipt(connection: Connection, _: bytes) -> bool:
+    request, words = connection.requests[-1], request_repeated(connection)
+    merchant = {"name": words, "organization": words, "epos": {"merchantId": words, "terminalId": words}}
+    receipt = {"_id": words, "state": 4, "description": words, "merchant": merchant, "payer": {"phone": words}}
+    connection.answer(request, result=[receipt] if request.method == "receipts.get_all" else {"receipt": receipt})
+    return True
+
+
+def in_a_page(connection: Connection, _: bytes) -> bool:
+    connection.reply(request_repeated(connection).encode())
+    return True
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(pos_key=KEY, buyer=BUYER) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def proxy(sandbox: Sandbox) -> Iterator[FaultProxy]:
+    with closing(FaultProxy(sandbox.port)) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def payme(sandbox: Sandbox, proxy: FaultProxy, tmp_path: Path) -> Callable[..., tuple[int, str]]:
+    """Run a command with a settings file and a folder of this test's; return its exit code and what it printed."""
+    conf = tmp_path / "payme.go.conf"
+    conf.write_text(
+        f'[Main]\nurl = "{proxy.url}"\nposId = {sandbox.pos_id}\nposKey = "{KEY}"\n'
+        f"paymentType = {TENDER}\ntimeout = 2\npayDuration = 1000\nfrequency = 100\n"
+    )
+    conf.chmod(0o600)
+
+    def run(*arguments: str) -> tuple[int, str]:
+        printed = io.StringIO()
+        options = ("--conf", str(conf), "--data-dir", str(tmp_path / "data"))
+        with redirect_stdout(printed), redirect_stderr(printed):
+            code = main.main(args=[*options, *arguments], prog_name="payme", standalone_mode=False)
+        return code, printed.getvalue()
+
+    return run
+
+
+@pytest.mark.parametrize("repeating", [in_an_error, in_the_receipt, in_a_page])
+@pytest.mark.parametrize("as_json", [["--json"], []], ids=["json", "text"])
+def test_no_command_prints_or_stores_a_secret(
+    payme: Callable[..., tuple[int, str]],
+    sandbox: Sandbox,
+    proxy: FaultProxy,
+    tmp_path: Path,
+    repeating: Callable[[Connection, bytes], bool],
+    as_json: list[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    search, stored = LeakSearch(tmp_path / "data"), LeakSearch(tmp_path / "data")
+    codes = [sandbox.issue_code() for _ in range(3)]
+    for name, code in zip(("sold", "taken back"), codes[1:], strict=True):
+        payme("pay", "--amount", "15000.00", "--qr", code, "--payment-id", name)
+    proxy.inject(repeating, Phase.AFTER, *METHODS, "receipts.get_all")
+    for command in COMMANDS:
+        if command[0] == "journal":
+            stored.add_files()
+            journal = search.folder / FILE_NAME
+            journal.write_bytes(journal.read_bytes()[:4096] + b"\xff" * 4096 + journal.read_bytes()[8192:])
+        search.add(" ".join(command[:2]), payme(*as_json, *(word.format(codes[0]) for word in command)))
+    (tmp_path / "payme.go.conf").write_text(f'[Main]\nposKey = "{KEY}\nposkey = {KEY}\n{KEY}\n')
+    for command in (["settings", "check"], ["settings", "show"], ["doctor"]):
+        search.add(f"{command[0]}, of a file full of faults", payme(*as_json, *command))
+    search.add_log(caplog.records)
+    stored.add_files()
+
+    assert search.leaks(KEY, *codes, CARD, PHONE) == []
+    assert stored.leaks(KEY, *codes, CARD) == []  # the till has the phone in the attributes of its receipts
+
+
+def test_every_command_is_among_them() -> None:
+    groups = {name for name, command in commands_in(main).items() if isinstance(command, click.Group)}
+    asked = {" ".join(command[: 2 if command[0] in groups else 1]) for command in COMMANDS}
+
+    assert asked == set(leaves(main)) - SHOW_CODES_ON_PURPOSE - RUNS_UNTIL_IT_IS_STOPPED
+
+
+def leaves(group: click.Group, before: str = "") -> Iterator[str]:
+    for name, command in commands_in(group).items():
+        if isinstance(command, click.Group):
+            yield from leaves(command, f"{before}{name} ")
+        else:
+            yield before + name

@@ -1,4 +1,4 @@
-"""Secrets that are planted, and a witness who reads everything that a till shows, stores or says, to find them."""
+"""Secrets that are planted, and a search for them in everything that a till shows, stores or says."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from payme_plugin.sandbox.receipt import Buyer
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from pathlib import Path
 
-    from hookspecs import PaymentResult, ReversalResult, Slip
+    from hookspecs import PaymentResult, ReversalResult
 
 KEY = "KCR4W1kzqPxxUeW&BHNM0AOtR3?&0@E%R?P@;=x"
 CODE = "88776655443322110099"
@@ -31,12 +31,11 @@ BUYER = Buyer(phone=PHONE, card=CARD)
 _GROUPING = re.compile(r"[\s().\-\u00a0\u2011]+")
 _PART = 10
 """So many characters of a secret on end are a leak. A masked card shows six and four, a masked number its last four."""
-_HINT = _PART // 2
 # Three kinds of long numbers are not looked at: moments in Unix milliseconds, times measured in floating point, what
 # logging adds to every record. There are so many that now and then one would have as many digits of a code by chance.
 _LONG_NUMBER = re.compile(rf"(?<!\d)(?!1[789]\d{{11}}(?!\d))\d{{{_PART},}}")
 _MEASURED = re.compile(r"\b\d{1,4}\.\d{9,}\b")
-_LOGGING_S_OWN = frozenset({"created", "msecs", "relativeCreated", "thread", "process"})
+_ADDED_BY_LOGGING = frozenset({"created", "msecs", "relativeCreated", "thread", "process"})
 
 
 def grouped(number: str, by: str = " ", size: int = 4) -> str:
@@ -44,120 +43,98 @@ def grouped(number: str, by: str = " ", size: int = 4) -> str:
     return by.join(number[start : start + size] for start in range(0, len(number), size))
 
 
-def words_of_record(record: logging.LogRecord) -> list[str]:
-    """Return what the most curious handler makes of a log record: with arguments, and with the values in tracebacks."""
-    told = {name: value for name, value in vars(record).items() if name not in _LOGGING_S_OWN}
-    words = [record.getMessage(), repr(told)]
-    error = record.exc_info[1] if record.exc_info else None
-    return words if error is None else [*words, _traceback_with_values(error)]
+WORDS = f"{KEY} {CODE} {grouped(CODE)} {CARD} {grouped(CARD)} {grouped(CARD, '-')} +{PHONE} +998 (90) 111-22-33"
+"""All of them, in every spelling."""
 
 
 @dataclass
-class Witness:
+class LeakSearch:
     """Everything that was seen, by where it was seen.
 
     Attributes:
         folder: the till's data folder: the raw bytes of its files are read, the journal's write-ahead log among them,
             and every column of every table.
         seen: the texts.
-        stored: the bytes of files.
     """
 
     folder: Path
     seen: list[tuple[str, str]] = field(default_factory=list)
-    stored: list[tuple[str, bytes]] = field(default_factory=list)
 
-    def note(self, where: str, *things: object) -> None:
-        """Note what a thing says of itself, whoever asks."""
-        for thing in things:
-            self.seen.extend([(where, repr(thing)), (where, str(thing))])
+    def add(self, where: str, *values: object) -> None:
+        """Add what a value shows of itself."""
+        for value in values:
+            self.seen += [(where, repr(value)), (where, str(value))]
 
-    def note_slip(self, where: str, slip: Slip) -> None:
-        """Note a slip as XML, and as it is printed: what was wrapped is read on in the next line."""
-        self.note(where, slip)
-        self.seen += [(where, slip.xml), (where, "\n".join(slip.lines)), (where, "".join(slip.lines))]
+    def add_result(self, result: PaymentResult | ReversalResult) -> None:
+        """Add a result and its slips, but for the attributes of the fiscal receipt, which have the phone."""
+        self.add("a result", result, result.message)
+        for slip in result.slips:  # as XML, and as it is printed: what was wrapped is read on in the next line
+            self.seen += [("a slip", text) for text in (slip.xml, "\n".join(slip.lines), "".join(slip.lines))]
+        if payment := getattr(result, "payment", None):
+            self.add("a stored payment", payment, payment.data)
+        if attributes := getattr(result, "receipt_attributes", None):
+            self.add("the receipt's attributes", str(attributes).replace(PHONE, ""))
 
-    def note_result(self, where: str, result: PaymentResult | ReversalResult) -> None:
-        """Note a verdict and its slips, but for the attributes of the fiscal receipt."""
-        self.note(where, result, result.message)
-        for slip in result.slips:
-            self.note_slip(f"{where}, on a slip", slip)
-        payment = getattr(result, "payment", None)
-        if payment is not None:
-            self.note(f"{where}, to be kept", payment, payment.data)
+    def add_error(self, where: str, error: BaseException) -> None:
+        """Add an exception, and those that led to it, with the values in their tracebacks."""
+        self.add(where, error.args, vars(error), _traceback_with_values(error))
 
-    def note_error(self, where: str, error: BaseException | None) -> None:
-        """Note an exception, and those that led to it, with the values in their tracebacks."""
-        if error is not None:
-            self.note(where, error, error.args, vars(error))
-            self.seen.append((f"{where}, in a traceback", _traceback_with_values(error)))
-
-    def note_log(self, records: Iterable[logging.LogRecord]) -> None:
-        """Note log records."""
+    def add_log(self, records: Iterable[logging.LogRecord]) -> None:
+        """Add log records as the most curious handler shows them: with arguments, and values in tracebacks."""
         for record in records:
-            self.seen += [("log", words) for words in words_of_record(record)]
+            members = {name: value for name, value in vars(record).items() if name not in _ADDED_BY_LOGGING}
+            self.add(f"the log {record.name}", record.getMessage(), members)
+            if record.exc_info and record.exc_info[1]:
+                self.add_error("the log's tracebacks", record.exc_info[1])
 
-    def note_files(self) -> None:
-        """Note every file in the folder as it is on the disk now, and the rows of the journal."""
+    def add_files(self) -> None:
+        """Add every file in the folder as it is on the disk now, and the rows of the journal."""
         for path in self.folder.rglob("*"):
             with contextlib.suppress(FileNotFoundError, IsADirectoryError):  # a till at work makes files and ends them
-                self.stored.append((path.name, path.read_bytes()))
-        if (self.folder / FILE_NAME).exists():
-            self._note_rows()
+                self.seen.append((path.name, path.read_bytes().decode("latin-1")))
+        journal = self.folder / FILE_NAME
+        if not journal.exists():
+            return
+        with contextlib.closing(sqlite3.connect(f"{journal.as_uri()}?mode=ro", uri=True)) as database:
+            names = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            for name in names:
+                rows = database.execute(f'SELECT * FROM "{name}"').fetchall()  # noqa: S608 - the journal's own names
+                self.seen += [(f"the table {name}", str(value)) for row in rows for value in row]
 
     def leaks(self, *secrets: str) -> list[tuple[str, str]]:
-        """Return of which secrets ten characters on end or more were seen where, and once for each time.
+        """Return of which secrets ten characters on end or more were seen where.
 
         XML's own spelling, line ends and groups of digits hide none.
         """
-        stored = {secret: _parts_of(secret) for secret in secrets}
-        found = [(secret, where) for where, data in self.stored for secret in _told(stored, data.decode("latin-1"))]
-        seen = {secret: _parts_of(_plain(secret)) for secret in secrets}
-        for where, text in self.seen:
-            told = _told(seen, _plain(text))
-            if "&" in text:
-                told |= _told(seen, _plain(html.unescape(text)))
-            found += [(secret, where) for secret in sorted(told)]
-        return found
-
-    def _note_rows(self) -> None:
-        with contextlib.closing(sqlite3.connect(f"{(self.folder / FILE_NAME).as_uri()}?mode=ro", uri=True)) as journal:
-            names = [name for (name,) in journal.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-            for name in names:
-                rows = journal.execute(f'SELECT * FROM "{name}"').fetchall()  # noqa: S608 - the journal's own names
-                self.seen += [(f"the table {name}", str(value)) for row in rows for value in row if value is not None]
+        parts = {secret: _parts_of(_plain(secret)) for secret in secrets}
+        found = {
+            (secret, where)
+            for where, text in dict.fromkeys(self.seen)
+            for spelled in {text, html.unescape(text)}
+            for secret in _shown(parts, _plain(spelled))
+        }
+        return sorted(found)
 
 
-@dataclass(frozen=True)
-class _Parts:
-    """The pieces of a secret.
-
-    Attributes:
-        leaks: every piece that is long enough to be a leak; a short secret whole.
-        hints: shorter ones, end to end: each leak holds one of them whole.
-    """
-
-    leaks: tuple[str, ...]
-    hints: tuple[str, ...]
+_Parts = tuple["tuple[str, ...]", "tuple[str, ...]"]
+"""Every piece of a secret that is a leak, and shorter ones, end to end: each leak holds one of them whole."""
 
 
 def _parts_of(secret: str) -> _Parts:
-    leaks = (secret[start : start + _PART] for start in range(max(1, len(secret) - _PART + 1)))
-    hints = (secret[start : start + _HINT] for start in range(0, max(1, len(secret) - _HINT + 1), _HINT))
-    return _Parts(tuple(leaks), tuple(hints))
+    half = _PART // 2
+    leaks = tuple(secret[start : start + _PART] for start in range(max(1, len(secret) - _PART + 1)))
+    return leaks, tuple(secret[start : start + half] for start in range(0, max(1, len(secret) - half + 1), half))
 
 
-def _told(parts: Mapping[str, _Parts], text: str) -> set[str]:
+def _shown(parts: dict[str, _Parts], text: str) -> list[str]:
     """Return the secrets of which a text has a part."""
-    hinted = {secret: own for secret, own in parts.items() if any(hint in text for hint in own.hints)}
-    if not hinted:
-        return set()
-    numbers = " ".join(_LONG_NUMBER.findall(text))
-    return {
+    hinted = {secret: leaks for secret, (leaks, hints) in parts.items() if any(hint in text for hint in hints)}
+    numbers = " ".join(_LONG_NUMBER.findall(text)) if hinted else ""
+    return [
         secret
-        for secret, own in hinted.items()
-        if any(part in (numbers if part.isdigit() and len(part) == _PART else text) for part in own.leaks)
-    }
+        for secret, leaks in hinted.items()
+        if any(part in (numbers if part.isdigit() and len(part) == _PART else text) for part in leaks)
+    ]
 
 
 def _plain(text: str) -> str:
@@ -166,5 +143,4 @@ def _plain(text: str) -> str:
 
 
 def _traceback_with_values(error: BaseException) -> str:
-    told = traceback.TracebackException.from_exception(error, capture_locals=True)
-    return "".join(told.format())
+    return "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())

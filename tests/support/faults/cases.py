@@ -1,25 +1,24 @@
-"""The matrix: which fault befalls which request of a sale, and when its effect comes."""
+"""The matrix: which fault hits which request of a sale, and when the request's effect comes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
 
-from faults.answer_faults import STRIKES, phases_of
+from faults.answer_faults import WIRE_FAULTS
+from faults.network import ROUTE_FAULTS
 from faults.proxy import Phase
-from faults.proxy_answers import SHAPES, SOUND_BUT_NOT_OURS, STATUSES
-from faults.route_faults import ROADS
-
-if TYPE_CHECKING:
-    from faults.proxy import Strike
+from faults.wrong_answers import SHAPES, SOUND_BUT_NOT_OURS, STATUSES
 
 FORGOTTEN = "a connection that a NAT forgot"
 """What is sent on it is lost without a sign; a new connection works."""
 
+ANSWER_FAULTS = {**WIRE_FAULTS, **STATUSES, **SHAPES, FORGOTTEN: WIRE_FAULTS["accepted and silent"]}
+"""What is done to an answer, by the fault's name."""
 
-class Scene(Enum):
-    """A hook's work, or a command's, and the method in it that the fault befalls."""
+
+class Target(Enum):
+    """The request that a fault hits: of which method, and in which hook or command."""
 
     CREATE = ("create", "receipts.create", "on_payment")
     PAY = ("pay", "receipts.pay", "on_payment")
@@ -39,45 +38,9 @@ class Scene(Enum):
         self.hook = hook
 
     @property
-    def has_effect(self) -> bool:
-        """Whether the method changes anything at Payme."""
-        return self.method not in {"receipts.check", "receipts.get", "receipts.get_all"}
-
-    @property
     def is_reversal(self) -> bool:
         """Whether its hook gives money back."""
         return self.hook in {"on_cancel", "on_full_refund"}
-
-
-_STRIKES = {**STRIKES, **STATUSES, **SHAPES, FORGOTTEN: STRIKES["accepted and silent"]}
-_HOLDING_BACK = [fault for fault in STRIKES if Phase.BEFORE in phases_of(fault)]
-_LATE_MATTERS = (Scene.PAY, Scene.CANCEL, Scene.REFUND)
-_BOTH = (Phase.BEFORE, Phase.AFTER)
-_ANSWERED_TOO_SOON = {
-    "a portal's page with 200",
-    "429 with Retry-After",
-    "502",
-    "an earlier call's answer",
-    "result and error",
-}
-"""Answers of each kind that stand for all where the effect comes after them."""
-_NAMES_NOTHING = frozenset({Scene.FISCAL, Scene.LIST})
-_NO_LIE = {
-    **dict.fromkeys(SOUND_BUT_NOT_OURS, _NAMES_NOTHING),
-    "another receipt": {Scene.CREATE} | _NAMES_NOTHING,  # a new receipt has whatever id Payme gives it
-}
-"""What says nothing wrong in an answer that names no receipt, no amount or no state."""
-_FIRST_ON_ITS_CONNECTION = (Scene.FISCAL, Scene.LIST)
-_STANDING_FOR_ALL = {
-    *ROADS,
-    "accepted and silent",
-    "reset in the middle of the answer",
-    "dripping body",
-    "cut in a chunk",
-    "HTTP/1.0",
-    *_ANSWERED_TOO_SOON,
-}
-"""What befalls a refund: it asks and cancels by the same code as a cancel, which all faults befall."""
 
 
 @dataclass(frozen=True)
@@ -86,70 +49,58 @@ class Cell:
 
     Attributes:
         fault: the fault's name.
-        scene: what it befalls; it lasts until the hook has returned.
+        target: what it hits; it lasts until the hook has returned.
         phase: when the request's effect comes.
         plain: over plain http, else https.
     """
 
     fault: str
-    scene: Scene
+    target: Target
     phase: Phase
     plain: bool = False
 
     def __str__(self) -> str:
-        name = f"{self.fault}-{self.phase.value}-{self.scene.label}".replace(" ", "_").replace("/", "_")
+        name = f"{self.fault}-{self.phase.value}-{self.target.label}".replace(" ", "_").replace("/", "_")
         return f"{name}-http" if self.plain else name
 
 
-def wire_cells() -> list[Cell]:
-    """Return the cells of the faults of the network."""
-    cells = [Cell(road, scene, Phase.BEFORE) for road in ROADS for scene in Scene]
-    cells += [
-        Cell(strike, scene, phase)
-        for strike in STRIKES
-        for scene in Scene
-        for phase in Phase
-        if phase in phases_of(strike) and (phase is not Phase.DURING or scene.has_effect)
-    ]
-    cells += [Cell(strike, scene, Phase.LATE) for strike in _HOLDING_BACK for scene in _LATE_MATTERS]
-    # The first request on a connection can't meet it.
-    old = [scene for scene in Scene if scene not in _FIRST_ON_ITS_CONNECTION]
-    cells += [Cell(FORGOTTEN, scene, phase) for scene in old for phase in _BOTH]
-    plain = [cell for cell in cells if cell.scene is Scene.PAY and cell.phase in _BOTH]
-    cells += [replace(cell, plain=True) for cell in plain]
-    return [cell for cell in cells if _differs(cell, cells)]
+# What certainly ends as another fault does, wherever its effect comes: these stand for all of their kind.
+_REPRESENTATIVES = (
+    *("accepted and silent", "reset in the middle of the answer", "dripping body", "cut in a chunk"),
+    *("a portal's page with 200", "502", "an earlier call's answer", "result and error"),
+)
+_WITHOUT_A_RECEIPT = frozenset({Target.FISCAL, Target.LIST})
+_NO_LIE = {
+    **dict.fromkeys(SOUND_BUT_NOT_OURS, _WITHOUT_A_RECEIPT),
+    "another receipt": {Target.CREATE} | _WITHOUT_A_RECEIPT,  # a new receipt has whatever id Payme gives it
+}
+"""What says nothing wrong in an answer that names no receipt, no amount or no state."""
+_SAME_METHOD_AGAIN = (Target.CHECK_CANCEL, Target.GET_CANCEL, Target.REFUND, Target.CHECK_REFUND)
+_MOVING_MONEY = (Target.PAY, Target.CANCEL, Target.REFUND)
+_WITH_EFFECT = (*_MOVING_MONEY, Target.CREATE, Target.FISCAL)
 
 
-def answer_cells() -> list[Cell]:
-    """Return the cells of the answers that are not what the till may take."""
-    cells = [
-        Cell(status, scene, phase) for status in STATUSES for scene in Scene for phase in _answer_phases(status, scene)
-    ]
-    shaped = [
-        Cell(shape, scene, phase) for shape in SHAPES for scene in Scene for phase in _answer_phases(shape, scene)
-    ]
-    cells += [cell for cell in shaped if cell.scene not in _NO_LIE.get(cell.fault, ())]
-    return [cell for cell in cells if _differs(cell, cells)]
+def all_cells() -> list[Cell]:
+    """Return the cells: every fault on every request, before its effect, and wherever else the till acts otherwise."""
+    cells = [Cell(fault, target, Phase.BEFORE) for fault in ROUTE_FAULTS for target in Target]
+    cells += [Cell(fault, target, phase) for fault in ANSWER_FAULTS for target in Target for phase in Phase]
+    cells += [Cell(fault, Target.PAY, Phase.BEFORE, plain=True) for fault in (*ROUTE_FAULTS, *_REPRESENTATIVES)]
+    return [cell for cell in cells if cell.fault in ROUTE_FAULTS or _is_played(cell)]
 
 
-def _answer_phases(fault: str, scene: Scene) -> tuple[Phase, ...]:
-    return tuple(Phase) if fault in _ANSWERED_TOO_SOON and scene in _LATE_MATTERS else _BOTH
+def _is_played(cell: Cell) -> bool:
+    """Return whether a fault of an answer is played there and then.
 
-
-def _differs(cell: Cell, among: list[Cell]) -> bool:
-    """Return whether a cell shows something that no other does.
-
-    Where a request has no effect the bait alone is shown, but for the questions that end a payment. A refund is
-    befallen by what stands for all.
+    Where money moves, it is before and after the effect. Elsewhere the till can't know, and acts as before the effect.
+    Every fault hits every method once; a method that another hook sends too is hit there by the representatives.
     """
-    if cell.scene in {Scene.REFUND, Scene.CHECK_REFUND} and cell.fault not in _STANDING_FOR_ALL:
+    fault, target, phase = cell.fault, cell.target, cell.phase
+    if target in _NO_LIE.get(fault, ()) or (fault == FORGOTTEN and target in _WITHOUT_A_RECEIPT):
+        return False  # the first request on a connection can't meet a forgotten one
+    if fault == "HTTP/1.0":  # the answer is whole: a made-up one would be the truth
+        return phase is Phase.AFTER
+    if fault in _REPRESENTATIVES:
+        return phase is Phase.BEFORE or target in (_MOVING_MONEY if phase is Phase.LATE else _WITH_EFFECT)
+    if target in _SAME_METHOD_AGAIN and not (fault in SOUND_BUT_NOT_OURS and target.hook == "on_cancel"):
         return False
-    is_asked_by_a_payment = cell.scene in {Scene.CHECK, Scene.GET}
-    if cell.phase is not Phase.AFTER or cell.scene.has_effect or is_asked_by_a_payment:
-        return True
-    return replace(cell, phase=Phase.BEFORE) not in among
-
-
-def strike_of(fault: str) -> Strike:
-    """Return what a fault does to an answer; KeyError for a fault of the road."""
-    return _STRIKES[fault]
+    return phase is Phase.BEFORE or (phase is Phase.AFTER and target in _MOVING_MONEY)

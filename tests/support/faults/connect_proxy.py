@@ -7,10 +7,10 @@ import socket
 import threading
 from urllib.parse import urlsplit
 
-_PART = 65536
+from faults.server import Connection, Peer, Request
 
 
-class ConnectProxy:
+class ConnectProxy(Peer):
     """Listens until it is closed.
 
     Args:
@@ -18,73 +18,58 @@ class ConnectProxy:
         refusal: the status line of its answer to everybody; None: it lets through.
 
     Attributes:
-        asked: the first lines of what it was asked, in order.
-        heads: the same with their headers.
         passed: everything that clients sent through a tunnel.
     """
 
     def __init__(self, login: str | None = None, refusal: str | None = None) -> None:
         self._login = login
         self._refusal = refusal
-        self.asked: list[str] = []
-        self.heads: list[str] = []
         self.passed = b""
-        self._open: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, name="proxy", daemon=True).start()
+        super().__init__(self._serve)
 
-    def close(self) -> None:
-        """End every connection."""
-        for one in (self._listener, *self._open):
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
+    @property
+    def asked(self) -> list[str]:
+        """The first lines of what it was asked."""
+        return [request.line for request in self.requests]
 
-    def _accept(self) -> None:
+    def _serve(self, client: Connection) -> None:
+        request = client.read_request()
+        if request is None:
+            return
+        refusal = self._refusal
+        if self._login not in {None, request.headers.get("Proxy-Authorization")}:
+            refusal = "HTTP/1.1 407 Proxy Authentication Required"
+        if refusal is not None:
+            client.send(f"{refusal}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+            return
+        method, target, _ = request.line.split(" ")
+        address = urlsplit(f"//{target}" if method == "CONNECT" else target)
+        server = socket.create_connection((address.hostname, address.port or 80))
+        self._open.append(server)
+        if method == "CONNECT":
+            client.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        else:
+            server.sendall(_forwarded(request, address.path))
+        back = threading.Thread(target=_copy, args=(server, client.socket), name="proxy", daemon=True)
+        back.start()
         with contextlib.suppress(OSError):
-            while True:
-                client = self._listener.accept()[0]
-                self._open.append(client)
-                threading.Thread(target=self._serve, args=(client,), name="proxy", daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            buffer = b""
-            while b"\r\n\r\n" not in buffer:
-                part = client.recv(_PART)
-                if not part:
-                    return
-                buffer += part
-            head = buffer.partition(b"\r\n\r\n")[0].decode("latin-1")
-            self.heads.append(head)
-            self.asked.append(head.split("\r\n")[0])
-            method, target, _ = self.asked[-1].split(" ")
-            refusal = self._refusal
-            if self._login is not None and f"Proxy-Authorization: {self._login}" not in head:
-                refusal = "HTTP/1.1 407 Proxy Authentication Required"
-            if refusal is not None:
-                client.sendall(f"{refusal}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
-                client.close()
-                return
-            parts = urlsplit(f"//{target}" if method == "CONNECT" else target)
-            server = socket.create_connection((parts.hostname, parts.port or 80))
-            self._open.append(server)
-            if method == "CONNECT":
-                client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            else:
-                path = f"{method} {parts.path} HTTP/1.1\r\n".encode()
-                server.sendall(path + buffer.partition(b"\r\n")[2])
-            threading.Thread(target=_copy, args=(server, client, None), name="proxy", daemon=True).start()
-            _copy(client, server, self)
+            while part := client.socket.recv(65536):
+                self.passed += part
+                server.sendall(part)
+        with contextlib.suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)
+        back.join()
+        server.close()
 
 
-def _copy(source: socket.socket, target: socket.socket, proxy: ConnectProxy | None) -> None:
+def _forwarded(request: Request, path: str) -> bytes:
+    headers = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+    return f"POST {path} HTTP/1.1\r\n{headers}\r\n".encode("latin-1") + request.body
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        while part := source.recv(_PART):
-            if proxy is not None:
-                proxy.passed += part
+        while part := source.recv(65536):
             target.sendall(part)
-    for one in (source, target):
-        with contextlib.suppress(OSError):
-            one.shutdown(socket.SHUT_RDWR)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_RDWR)

@@ -12,63 +12,28 @@ import gc
 import resource
 import sys
 import time
-from decimal import Decimal
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from hookspecs import BaseHost, BaseUi, Item, PaymentRequest, PaymentStatus, Receipt, ReceiptKind
+from fakes.till import TENDER, ScriptedUi, VirtualHost, open_sale, request_for
+from hookspecs import PaymentStatus
+from payme_plugin.clock import SystemClock
 from payme_plugin.plugin import PaymePlugin
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-_TENDER = 7
-_AMOUNT = 1_500_000
 _SAMPLES = 8
 _QUIET_S = 0.1
 
 
-class _Till(BaseHost):
-    identity = "till-1"
-
-    def __init__(self, folder: Path, port: str) -> None:
-        self._folder = folder
-        self._settings = {
-            "paymentType": str(_TENDER),
-            "url": f"http://127.0.0.1:{port}/api",
-            "posId": "65aa00112233445566778899",
-            "posKey": "key of the kassa",
-        }
-
-    def settings(self, plugin: str) -> Mapping[str, str]:
-        return self._settings
-
-    def data_dir(self, plugin: str) -> Path:
-        return self._folder
-
-
-class _Scanner(BaseUi):
-    def __init__(self, code: str) -> None:
-        self._code = code
-
-    def scan(self, prompt: str, timeout_s: float) -> str | None:
-        return self._code
-
-
 def _sell(plugin: PaymePlugin, number: int) -> None:
-    item = Item(name="Non", quantity=Decimal(1), price=_AMOUNT, amount=_AMOUNT)
-    sale = Receipt(till="1", shift=1, number=number, kind=ReceiptKind.SALE, items=(item,), total=_AMOUNT)
-    request = PaymentRequest(payment_id=f"p{number}", payment_type=_TENDER, amount=_AMOUNT, receipt=sale)
-    result = plugin.on_payment(request, _Scanner(f"{number:018d}"))
+    sale = open_sale(number)
+    result = plugin.on_payment(
+        request_for(f"p{number}", receipt=sale), ScriptedUi(SystemClock(), [f"{number:018d}"])
+    )
     assert result is not None
     assert result.status is PaymentStatus.PAID
     assert result.payment is not None
     plugin.on_payment_recorded(result.payment)
-    closed = Receipt(
-        till="1", shift=1, number=number, kind=ReceiptKind.SALE, items=(item,), total=_AMOUNT,
-        payments=(result.payment,), closed_at=number,
-    )  # fmt: skip
-    plugin.on_receipt_closed(closed)
+    plugin.on_receipt_closed(replace(sale, payments=(result.payment,), closed_at=number))
 
 
 def _sample() -> tuple[int, int, int]:
@@ -82,7 +47,8 @@ def _sample() -> tuple[int, int, int]:
 
 def _main(port: str, folder: str, counts: list[int]) -> None:
     plugin = PaymePlugin()
-    plugin.on_start(_Till(Path(folder), port))
+    given = {"paymentType": str(TENDER), "url": f"http://127.0.0.1:{port}/api", "posId": "65aa", "posKey": "key"}
+    plugin.on_start(VirtualHost(Path(folder), given))
     plugin.on_ready()
     _sample()  # brings in what samples themselves need
     for number in range(1, counts[-1] + 1):

@@ -1,10 +1,10 @@
-"""A proxy on loopback between a till and a sandbox: real sockets, real TLS, and one fault that befalls one method.
+"""A proxy on loopback between a till and a sandbox: real sockets, real TLS, and a fault that hits chosen requests.
 
     proxy = FaultProxy(sandbox.port, tls)
-    proxy.befall("receipts.pay", cut_answer, Phase.AFTER)      from now on, every receipts.pay
+    proxy.inject(cut_answer, Phase.AFTER, "receipts.pay")      from now on, every receipts.pay
     proxy.heal()                                               and no longer
 
-A request that the fault does not befall passes to the sandbox, and its answer back, as they are.
+A request that the fault does not hit passes to the sandbox, and its answer back, as they are.
 """
 
 from __future__ import annotations
@@ -13,112 +13,90 @@ import contextlib
 import http.client
 import json
 import select
-import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from faults.proxy_line import PATIENCE_S, Line, Request
+from faults.server import PATIENCE_S, Connection, Peer, Request
 
 if TYPE_CHECKING:
     import ssl
 
-MEANWHILE_S = 0.1
-"""How long after the fault the effect comes that happens during it."""
-
-_LATE_S = 0.1
+_MEANWHILE_S = 0.1
 
 
 class Phase(Enum):
-    """When the sandbox carries out the request that a fault befalls."""
+    """When the sandbox carries out the request that a fault hits."""
 
     BEFORE = "before"
-    """Never: the fault comes before the effect. An answer that is shown all the same is a bait."""
+    """Never: the fault comes before the effect. The answer that the fault gets is made up: what a till would like."""
     DURING = "during"
     """A moment after the fault: the effect is under way while the till already knows of the fault."""
     AFTER = "after"
-    """First: the fault befalls the true answer."""
+    """First: the fault hits the true answer."""
     LATE = "long after"
-    """After the till has its verdict: a request that something on its way has held back."""
+    """After the till has its result: a request that something on its way has held back."""
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """A request that arrived whole.
-
-    Attributes:
-        method: its method.
-        at_s: when, on the monotonic clock.
-        struck: the fault befell it.
-    """
+    """A request that arrived whole: its method, when on the monotonic clock, and whether the fault hit it."""
 
     method: str
     at_s: float
-    struck: bool
+    hit: bool
 
 
-Strike = Callable[[Line, bytes], "bool | None"]
-"""What a fault does to a connection instead of sending the answer that it is handed; True: the connection goes on."""
-
-Trigger = Callable[[str, bytes], bool]
-"""Looks at a method and the answer that is about to go, and says whether that connection is to end with it."""
+AnswerFault = Callable[[Connection, bytes], "bool | None"]
+"""What a fault does to a connection instead of sending the answer that it is given; True: the connection goes on."""
 
 
-@dataclass(eq=False)
-class FaultProxy:
-    """A proxy in front of one sandbox, from its making to ``close``.
+@dataclass(frozen=True)
+class _Plan:
+    methods: tuple[str, ...]
+    fault: AnswerFault
+    phase: Phase
+    from_nth: int
+
+
+class FaultProxy(Peer):
+    """A proxy in front of one sandbox.
 
     Attributes:
-        sandbox_port: where the sandbox listens, on plain http.
-        tls: the proxy speaks https with it; None: plain http.
         arrivals: the requests that arrived whole.
         resets_unread: whatever comes is answered with an RST, unread.
         reset_unread: how often that was.
-        trigger: sees every answer that is about to pass.
+        trigger: gets every method and answer that is about to pass; True: the connection ends with it.
         arriving: called with every request that arrived, before anything becomes of it.
-        answered_by: gives the body of an answer that passes, from the request's JSON and the true body.
-        bait_state: the state in a bait that answers a question.
-        greeting: called when a new connection's first bytes have come, before TLS.
+        untrue_state: the state in a made-up answer to a question.
         healed: set when the fault is over.
     """
 
-    sandbox_port: int
-    tls: ssl.SSLContext | None = None
-    arrivals: list[Arrival] = field(default_factory=list)
-    resets_unread: bool = False
-    reset_unread: int = 0
-    trigger: Trigger | None = None
-    arriving: Callable[[Request], object] = lambda _: None
-    answered_by: Callable[[dict[str, Any], bytes], bytes] = lambda _, truth: truth
-    bait_state: int = 4
-    greeting: Callable[[], object] = lambda: None
-    healed: threading.Event = field(default_factory=threading.Event)
-
-    def __post_init__(self) -> None:
-        self._over = threading.Event()
-        self._plan: tuple[str, Strike, Phase, Callable[[Request], bool]] | None = None
-        self._lines: list[Line] = []
+    def __init__(self, sandbox_port: int, tls: ssl.SSLContext | None = None) -> None:
+        self.arrivals: list[Arrival] = []
+        self.resets_unread = False
+        self.reset_unread = 0
+        self.trigger: Callable[[str, bytes], bool] = lambda *_: False
+        self.arriving: Callable[[Request], object] = lambda _: None
+        self.untrue_state = 4
+        self.healed = threading.Event()
+        self._sandbox_port = sandbox_port
+        self._plan: _Plan | None = None
         self._late: list[threading.Thread] = []
-        self._serving: list[threading.Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port: int = self._listener.getsockname()[1]
-        self._accepting = threading.Thread(target=self._accept, name="fault-proxy", daemon=True)
-        self._accepting.start()
+        super().__init__(self._serve, tls=tls)
 
-    def befall(
-        self, method: str, strike: Strike, phase: Phase, which: Callable[[Request], bool] = lambda _: True
-    ) -> None:
-        """Let a fault befall every request of a method that ``which`` chooses, until ``heal``."""
+    def inject(self, fault: AnswerFault, phase: Phase, *methods: str, from_nth: int = 1) -> None:
+        """Let a fault hit the requests of some methods, on each connection from the n-th on, until ``heal``."""
         self.healed.clear()
-        self._plan = (method, strike, phase, which)
+        self._plan = _Plan(methods, fault, phase, from_nth)
 
     def heal(self) -> None:
-        """End the fault; what it held back until after the verdict goes on now."""
+        """End the fault; what it held back until after the result goes on now."""
         self._plan = None
-        self.trigger = None
+        self.trigger = lambda *_: False
         self.resets_unread = False
         self.healed.set()
 
@@ -127,103 +105,63 @@ class FaultProxy:
         for thread in self._late:
             thread.join(PATIENCE_S)
 
-    def cut(self) -> None:
-        """End every connection that there is, in good order, as an idle one is ended."""
-        lines, self._lines = self._lines, []
-        for line in lines:
-            line.shut()
-
     def close(self) -> None:
         """End every connection and listen no longer."""
         self.heal()
-        self._over.set()
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._accepting.join(PATIENCE_S)
-        self._listener.close()
-        self.cut()
-        for thread in self._serving:  # none of them asks whoever has the sandbox's port after it
-            thread.join(PATIENCE_S)
+        super().close()
         self.settle()  # after those that may begin such an effect
 
-    def carry_out(self, request: Request) -> bytes:
-        """Let the sandbox carry out a request; return the body of its answer."""
-        headers = {"Content-Type": "application/json"}
-        for one in request.head.split(b"\r\n"):
-            if one.lower().startswith(b"x-auth:"):
-                headers["X-Auth"] = one.partition(b":")[2].strip().decode("latin-1")
-        upstream = http.client.HTTPConnection("127.0.0.1", self.sandbox_port, timeout=PATIENCE_S)
-        with contextlib.closing(upstream):
-            upstream.request("POST", "/api", request.body, headers)
-            return upstream.getresponse().read()
+    def _serve(self, connection: Connection) -> None:
+        while self._goes_on(connection):
+            pass
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            thread = threading.Thread(target=self._serve, args=(connection,), name="fault-proxy-line", daemon=True)
-            self._serving.append(thread)
-            thread.start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with contextlib.ExitStack() as undo:
-            undo.enter_context(contextlib.suppress(OSError))
-            undo.callback(connection.close)
-            if self.tls is not None:
-                select.select([connection], [], [], PATIENCE_S)
-                self.greeting()
-                connection = self.tls.wrap_socket(connection, server_side=True)
-            line = Line(connection, self._over)
-            undo.callback(line.close)
-            self._lines.append(line)
-            while self._goes_on(line):
-                pass
-
-    def _goes_on(self, line: Line) -> bool:
+    def _goes_on(self, connection: Connection) -> bool:
         if self.resets_unread:
-            line.wait_unread()
+            select.select([connection.socket], [], [], PATIENCE_S)
             self.reset_unread += 1
-            line.reset()
+            connection.reset()
             return False
-        request = line.hear()
+        request = connection.read_request()
         if request is None:
             return False
         self.arriving(request)
         plan = self._plan
-        struck = plan is not None and plan[0] == request.method and plan[3](request)
-        self.arrivals.append(Arrival(request.method, time.monotonic(), struck))
-        if plan is not None and struck:
-            return bool(plan[1](line, self._answer(request, plan[2])))
-        return self._pass(line, request)
-
-    def _pass(self, line: Line, request: Request) -> bool:
-        answer = self.answered_by(request.document, self.carry_out(request))
-        ends = self.trigger is not None and self.trigger(request.method, answer)
-        line.reply(answer, headers="Connection: close\r\n" if ends else "")
+        hit = plan is not None and request.method in plan.methods and request.nth >= plan.from_nth
+        self.arrivals.append(Arrival(request.method, time.monotonic(), hit))
+        if plan is not None and hit:
+            return bool(plan.fault(connection, self._answer(request, plan.phase)))
+        answer = self._carry_out(request)
+        ends = self.trigger(request.method, answer)
+        connection.reply(answer, headers="Connection: close\r\n" if ends else "")
         return not ends
 
     def _answer(self, request: Request, phase: Phase) -> bytes:
-        """Return the true answer after the effect; else a bait, and see to the effect."""
+        """Return the true answer after the effect; else a made-up one, and see to the effect."""
         if phase is Phase.AFTER:
-            return self.carry_out(request)
+            return self._carry_out(request)
         if phase is not Phase.BEFORE:
             thread = threading.Thread(target=self._carry_out_late, args=(request, phase), daemon=True)
             thread.start()
             self._late.append(thread)
-        return _bait(request, self.bait_state)
+        return _untrue_answer(request, self.untrue_state)
+
+    def _carry_out(self, request: Request) -> bytes:
+        """Let the sandbox carry out a request; return the body of its answer."""
+        headers = {"Content-Type": "application/json", "X-Auth": request.headers["X-Auth"]}
+        upstream = http.client.HTTPConnection("127.0.0.1", self._sandbox_port, timeout=PATIENCE_S)
+        with contextlib.closing(upstream):
+            upstream.request("POST", "/api", request.body, headers)
+            return upstream.getresponse().read()
 
     def _carry_out_late(self, request: Request, phase: Phase) -> None:
         if phase is Phase.LATE:
             self.healed.wait(PATIENCE_S)
-        self._over.wait(_LATE_S if phase is Phase.LATE else MEANWHILE_S)
+        self.stopping.wait(_MEANWHILE_S)
         with contextlib.suppress(OSError):
-            self.carry_out(request)
+            self._carry_out(request)
 
 
-def _bait(request: Request, state: int) -> bytes:
+def _untrue_answer(request: Request, state: int) -> bytes:
     """Return the answer that a till would like best, to a request that nobody has carried out."""
     params = request.document["params"]
     states = {"receipts.create": 0, "receipts.pay": 4, "receipts.cancel": 50}

@@ -1,6 +1,6 @@
 """What a proxy that lies, a portal or a broken server answers: whole HTTP, and not what the till may take.
 
-Each is made of the true answer after the effect, else of a bait; the connection goes on as if nothing were wrong.
+Each is made of the true answer after the effect, else of a made-up one; the connection goes on.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from faults.proxy import Strike
-    from faults.proxy_line import Line
+    from faults.proxy import AnswerFault
+    from faults.server import Connection
 
 ELSEWHERE = "elsewhere.payme.test"
 """Where redirects lead; nobody may ever look it up."""
 
 ANOTHER_AMOUNT = "an amount that is not ours"
-"""Of a paid receipt it says that the payment is not what the till was told."""
+"""It contradicts an earlier answer that the payment is paid."""
 
 _PORTAL = "<!doctype html><title>Wi-Fi</title><form method=post>Войдите в сеть</form>".encode()
 _OTHER_ID = "0" * 23 + "1"
@@ -27,40 +27,40 @@ _OTHER_ID = "0" * 23 + "1"
 Document = dict[str, Any]
 
 
-def _answered(status: str, headers: str, body: bytes | None, line: Line, answer: bytes) -> bool:
-    line.reply(answer if body is None else body, status=status, headers=headers)
+def _answered(status: str, headers: str, body: bytes | None, connection: Connection, answer: bytes) -> bool:
+    connection.reply(answer if body is None else body, status=status, headers=headers)
     return True
 
 
-def _status(status: str, headers: str = "", body: bytes | None = None) -> Strike:
+def _status(status: str, headers: str = "", body: bytes | None = None) -> AnswerFault:
     return partial(_answered, status, headers, body)
 
 
-def _told(change: Callable[[Document], object], line: Line, answer: bytes) -> bool:
-    document = json.loads(answer)
-    line.reply(json.dumps(change(document) or document).encode(), headers="Content-Type: application/json\r\n")
+def _replied(change: Callable[[bytes], bytes], connection: Connection, answer: bytes) -> bool:
+    connection.reply(change(answer), headers="Content-Type: application/json\r\n")
     return True
 
 
-def _shape(change: Callable[[Document], object]) -> Strike:
-    return partial(_told, change)
+def _text(change: Callable[[bytes], bytes]) -> AnswerFault:
+    return partial(_replied, change)
 
 
-def _written(change: Callable[[bytes], bytes], line: Line, answer: bytes) -> bool:
-    line.reply(change(answer), headers="Content-Type: application/json\r\n")
-    return True
+def _shape(change: Callable[[Document], object]) -> AnswerFault:
+    """Let ``change`` alter the document, or return another one."""
+
+    def changed(answer: bytes) -> bytes:
+        document = json.loads(answer)
+        return json.dumps(change(document) or document).encode()
+
+    return _text(changed)
 
 
-def _text(change: Callable[[bytes], bytes]) -> Strike:
-    return partial(_written, change)
-
-
-def _extra(value: bytes) -> Strike:
+def _extra(value: bytes) -> AnswerFault:
     """Put a member with that value first into the answer."""
     return _text(lambda answer: b'{"extra": ' + value + b", " + answer.lstrip()[1:])
 
 
-def _receipt(**changes: object) -> Strike:
+def _receipt(**changes: object) -> AnswerFault:
     """Change what the answer says of the receipt; ``check`` says it without one."""
 
     def change(document: Document) -> None:
@@ -72,7 +72,7 @@ def _receipt(**changes: object) -> Strike:
     return _shape(change)
 
 
-def _state(change: Callable[[int], object]) -> Strike:
+def _state(change: Callable[[int], object]) -> AnswerFault:
     return _receipt(state=lambda receipt: change(receipt["state"]))
 
 
@@ -80,7 +80,7 @@ def _with_error(document: Document) -> None:
     document["error"] = {"code": -31630, "message": "no"}
 
 
-STATUSES: dict[str, Strike] = {
+STATUSES: dict[str, AnswerFault] = {
     "a portal's page with 200": _status("200 OK", "Content-Type: text/html\r\n", _PORTAL),
     "302 to another host": _status("302 Found", f"Location: https://{ELSEWHERE}/api\r\n"),
     "307 to another host": _status("307 Temporary Redirect", f"Location: https://{ELSEWHERE}/api\r\n"),
@@ -96,7 +96,7 @@ STATUSES: dict[str, Strike] = {
 }
 """Answers that are wrong as HTTP: they may befall any method."""
 
-SHAPES: dict[str, Strike] = {
+SHAPES: dict[str, AnswerFault] = {
     "not JSON": _text(lambda answer: answer[1:]),
     "an array": _text(lambda answer: b"[" + answer + b"]"),
     "a number": _text(lambda _: b"4"),
@@ -132,4 +132,4 @@ SOUND_BUT_NOT_OURS = frozenset(
         "an unknown state",
     }
 )
-"""Shapes that a server has given for certain, and that say nothing of our receipt."""
+"""Shapes that a server has certainly given, and that say nothing of our receipt."""
