@@ -25,7 +25,7 @@ class Kept(NamedTuple):
 
 
 def sell(folder: Path, *counts: int) -> dict[int, Kept]:
-    """Return what is kept in a till's process after so many payments each, at a server that does as little as it can."""
+    """Return what is kept in a till's process after so many payments each, at the lean server."""
     environment = {**without_coverage(os.environ), "PYTHONPATH": PYTHON_PATH}
     server = [sys.executable, str(ROOT / "tests" / "benchmarks" / "lean_server.py")]
     script = ROOT / "tests" / "support" / "faults" / "long_run.py"

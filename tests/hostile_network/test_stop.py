@@ -78,7 +78,7 @@ class Stop:
         if from_inside:
             ui.hand = self._stop_if_asked
         else:
-            threading.Thread(target=lambda: comes_true(self._is_asked) and self._stop()).start()
+            threading.Thread(target=self._stop_when_asked).start()
 
     def is_over(self) -> bool:
         """Wait for its end, and return whether it was prompt."""
@@ -86,6 +86,10 @@ class Stop:
 
     def _is_asked(self) -> bool:
         return self._method in {request.method for request in self._till.sandbox.requests[self._first :]}
+
+    def _stop_when_asked(self) -> None:
+        if comes_true(self._is_asked):
+            self._stop()
 
     def _stop_if_asked(self, _: float) -> None:
         if not self.began_at and self._is_asked():

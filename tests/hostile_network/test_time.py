@@ -82,7 +82,9 @@ def lose_the_last_but_one_question(till: ProxiedTill) -> list[float]:
     return lost_at
 
 
-def test_a_question_that_is_lost_late_leaves_time_for_the_last_one(new_proxied_till: Callable[..., ProxiedTill]) -> None:
+def test_a_question_that_is_lost_late_leaves_time_for_the_last_one(
+    new_proxied_till: Callable[..., ProxiedTill],
+) -> None:
     till = new_proxied_till()
     for payment_id in ("p1", "p1-again", "p1-at-last"):  # a busy machine asks nothing at just that time, or not in time
         lost_at = lose_the_last_but_one_question(till)

@@ -8,34 +8,30 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import trustme
 
+from faults.network import Unreachable
 from payme_plugin.clock import SystemClock
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.call import Call, CallFinished
-from payme_plugin.paymego.errors import CallFailed, Fault, NotSent, Unclear
+from payme_plugin.paymego.errors import Fault, NotSent, Unclear
 from payme_plugin.paymego.protocols import Answer
-from payme_plugin.secret import Secret
+from tests.protocol.conftest import CODE, begin_check, begin_pay, check, failure_of, fault_of, honest, silent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from payme_plugin.paymego.client import PaymeGoClient
-    from tests.protocol.conftest import Peer, Script, Time, Visit
-
-    ClientOf = Callable[..., PaymeGoClient]
-    Serve = Callable[..., Peer]
+    from faults.server import Connection, Script
+    from tests.protocol.conftest import ClientOf, Serve, Time
 
 pytestmark = pytest.mark.floor
 
-RECEIPT = "65f0a1b2c3d4e5f601234567"
+OK = b"HTTP/1.1 200 OK\r\n"
 LIMIT_S = 0.3
 SLACK_S = 2.0
 ANSWER = Answer("receipts.check", {"state": 4}, bound=True)
 
 
-class HandClock:
+class ManualClock:
     """A clock that moves when a test moves it."""
 
     def __init__(self) -> None:
@@ -51,7 +47,7 @@ class HandClock:
         self.now += duration_s
 
 
-class Cable:
+class FakeConnection:
     """A connection that only counts how often it was shut."""
 
     def __init__(self) -> None:
@@ -62,12 +58,12 @@ class Cable:
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def call(clock: HandClock) -> Call:
+def call(clock: ManualClock) -> Call:
     return Call("receipts.pay", 110.0, clock)
 
 
@@ -79,7 +75,7 @@ def test_a_byte_may_leave_while_the_call_is_under_way(call: Call) -> None:
 
 @pytest.mark.parametrize("late_by_s", [0.0, 1.0])
 def test_no_byte_leaves_from_the_deadline_on_even_if_nobody_ended_the_call(
-    call: Call, clock: HandClock, late_by_s: float
+    call: Call, clock: ManualClock, late_by_s: float
 ) -> None:
     clock.now = 110.0 + late_by_s
     with pytest.raises(CallFinished):
@@ -105,46 +101,41 @@ def test_the_rest_of_a_body_does_not_leave_either(call: Call) -> None:
         call.answer()
 
 
-def test_ending_without_an_answer_shuts_the_connection_once(call: Call, clock: HandClock) -> None:
-    cable = Cable()
-    call.attach(cable.abort)
+def test_ending_without_an_answer_shuts_the_connection_once(call: Call, clock: ManualClock) -> None:
+    connection = FakeConnection()
+    call.attach(connection.abort)
     clock.now = 110.0
     assert call.wait(110.0)
     call.abandon()
-    assert cable.aborts == 1
+    assert connection.aborts == 1
 
 
-def test_an_answer_leaves_the_connection_alone(call: Call, clock: HandClock) -> None:
-    cable = Cable()
-    call.attach(cable.abort)
+def test_an_answer_in_time_stands_however_late_it_is_asked_for_and_leaves_the_connection_alone(
+    call: Call, clock: ManualClock
+) -> None:
+    connection = FakeConnection()
+    call.attach(connection.abort)
     assert call.set_result(ANSWER)
     call.notify()
     clock.now = 200.0
     call.abandon()
     assert call.wait(200.0)
-    assert (call.answer(), cable.aborts) == (ANSWER, 0)
+    assert (call.answer(), connection.aborts) == (ANSWER, 0)
 
 
 def test_a_call_that_ended_takes_no_connection(call: Call) -> None:
     call.abandon()
     with pytest.raises(CallFinished):
-        call.attach(Cable().abort)
+        call.attach(FakeConnection().abort)
 
 
-def test_an_answer_after_the_deadline_is_thrown_away(call: Call, clock: HandClock) -> None:
+def test_an_answer_after_the_deadline_is_thrown_away(call: Call, clock: ManualClock) -> None:
     call.allow_write()
     clock.now = 110.0
     assert not call.set_result(ANSWER)
     with pytest.raises(Unclear) as caught:
         call.answer()
     assert caught.value.fault is Fault.TIME_OVER
-
-
-def test_an_answer_in_time_stands_however_late_it_is_asked_for(call: Call, clock: HandClock) -> None:
-    assert call.set_result(ANSWER)
-    call.notify()
-    clock.now = 500.0
-    assert call.answer() == ANSWER
 
 
 def test_only_the_first_end_counts(call: Call) -> None:
@@ -155,52 +146,30 @@ def test_only_the_first_end_counts(call: Call) -> None:
         call.answer()
 
 
-def test_its_end_is_told_once_and_a_blocked_listener_holds_up_nobody(clock: HandClock) -> None:
-    told: list[object] = []
+def test_a_blocked_listener_holds_up_no_wait_and_the_outcome_is_handed_over_after_its_end_was_told(
+    clock: ManualClock,
+) -> None:
+    order: list[object] = []
     listening, release = threading.Event(), threading.Event()
 
     def listener(ended: Call, outcome: object) -> None:
-        told.append(outcome)
         listening.set()
         release.wait(5)
+        order.append(outcome)
 
     call = Call("receipts.pay", 110.0, clock, listener)
     assert call.set_result(ANSWER)
-    teller = threading.Thread(target=call.notify)
-    teller.start()
+    notifying = threading.Thread(target=call.notify)
+    asking = threading.Thread(target=lambda: order.append(("answered", call.answer())))
+    notifying.start()
     assert listening.wait(5)
+    asking.start()
     clock.now = 110.0
     assert call.wait(110.0)
-    assert call.answer() == ANSWER
     release.set()
-    teller.join(5)
-    assert told == [ANSWER]
-
-
-def test_an_outcome_is_handed_over_only_after_its_end_was_told(clock: HandClock) -> None:
-    order: list[str] = []
-    listening, release = threading.Event(), threading.Event()
-
-    def listener(ended: Call, outcome: object) -> None:
-        listening.set()
-        release.wait(5)
-        order.append("told")
-
-    call = Call("receipts.pay", 110.0, clock, listener)
-
-    def flow() -> None:
-        call.answer()
-        order.append("answered")
-
-    assert call.set_result(ANSWER)
-    teller, asker = threading.Thread(target=call.notify), threading.Thread(target=flow)
-    teller.start()
-    assert listening.wait(5)
-    asker.start()
-    release.set()
-    teller.join(5)
-    asker.join(5)
-    assert order == ["told", "answered"]
+    notifying.join(5)
+    asking.join(5)
+    assert order == [ANSWER, ("answered", ANSWER)]
 
 
 def test_whoever_waits_is_woken_by_the_end() -> None:
@@ -213,77 +182,46 @@ def test_whoever_waits_is_woken_by_the_end() -> None:
     assert not waiter.is_alive()
 
 
-def silent(visit: Visit) -> None:
-    visit.request()
-    visit.until_gone()
+def dripping(head: bytes, part: bytes) -> Script:
+    """Return a script that sends one part of an answer after the other."""
 
+    def script(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(head)
+        connection.drip(part * 5000, 0.02, size=len(part))
 
-def dripping_status_line(visit: Visit) -> None:
-    visit.request()
-    visit.drip(b"HTTP/1.1 200 " + b"O" * 10_000)
-
-
-def dripping_headers(visit: Visit) -> None:
-    visit.request()
-    visit.send(b"HTTP/1.1 200 OK\r\n")
-    visit.drip(b"X-Slow: yes\r\n" * 1000)
-
-
-def dripping_body(visit: Visit) -> None:
-    visit.request()
-    visit.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n")
-    visit.drip(b" " * 10_000)
-
-
-def dripping_chunks(visit: Visit) -> None:
-    visit.request()
-    visit.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-    visit.drip(b"1\r\n \r\n" * 1000)
-
-
-def dripping_until_close(visit: Visit) -> None:
-    visit.request()
-    visit.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
-    visit.drip(b" " * 10_000)
-
-
-def flood_of_continues(visit: Visit) -> None:
-    visit.request()
-    while not visit.peer.stopping.wait(0.01):
-        visit.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+    return script
 
 
 @pytest.mark.parametrize(
     "script",
     [
         silent,
-        dripping_status_line,
-        dripping_headers,
-        dripping_body,
-        dripping_chunks,
-        dripping_until_close,
-        flood_of_continues,
+        dripping(b"", b"H"),
+        dripping(OK, b"X-Slow: yes\r\n"),
+        dripping(OK + b"Content-Length: 10000\r\n\r\n", b" "),
+        dripping(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+        dripping(OK + b"Connection: close\r\n\r\n", b" "),
+        dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
     ],
+    ids=["silent", "status line", "headers", "body", "chunks", "body until the end", "continues"],
 )
 def test_a_request_ends_at_its_deadline_however_slow_the_server_is(
-    serve: Serve, client_of: ClientOf, time: Time, script: Script, honest: Script
+    serve: Serve, client_of: ClientOf, time: Time, script: Script
 ) -> None:
     peer = serve(script, honest)
     client = client_of(peer.url)
     began_at = time.monotonic()
-    with pytest.raises(Unclear) as caught:
-        client.begin("receipts.pay", receipts.pay(RECEIPT, Secret("0027161293")), time.after(LIMIT_S)).answer()
+    assert fault_of(begin_pay(client, LIMIT_S)) == (Unclear, Fault.TIME_OVER)
     assert LIMIT_S <= time.monotonic() - began_at < LIMIT_S + SLACK_S
-    assert caught.value.fault is Fault.TIME_OVER
 
     # The server sees its connection end, and the next request is held up by nothing.
-    peer._threads[1].join(5)
-    assert not peer._threads[1].is_alive()
-    assert client.begin("receipts.check", receipts.by_id(RECEIPT), time.after(2)).answer().bound
+    assert peer.has_ended(1)
+    assert check(client) == 4
 
 
 def test_a_name_look_up_that_hangs_ends_at_the_deadline_and_leads_nowhere_later(
-    serve: Serve, client_of: ClientOf, time: Time, honest: Script, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, client_of: ClientOf, time: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release, looked_up = threading.Event(), threading.Event()
     look_up = socket.getaddrinfo
@@ -295,128 +233,99 @@ def test_a_name_look_up_that_hangs_ends_at_the_deadline_and_leads_nowhere_later(
         finally:
             looked_up.set()
 
-    peer = serve(honest)
+    peer = serve()
     monkeypatch.setattr(socket, "getaddrinfo", hanging)
     client = client_of(peer.url)
     began_at = time.monotonic()
-    pending = client.begin("receipts.pay", receipts.pay(RECEIPT, Secret("0027161293")), time.after(LIMIT_S))
-    with pytest.raises(NotSent) as caught:
-        pending.answer()
+    assert fault_of(begin_pay(client, LIMIT_S)) == (NotSent, Fault.TIME_OVER)
     assert time.monotonic() - began_at < LIMIT_S + SLACK_S
-    assert caught.value.fault is Fault.TIME_OVER
 
     monkeypatch.undo()
-    client.begin("receipts.check", receipts.by_id(RECEIPT), time.after(2)).answer()
+    check(client)
     release.set()
     assert looked_up.wait(5)
-    client.begin("receipts.check", receipts.by_id(RECEIPT), time.after(2)).answer()
+    check(client)
     assert (peer.methods, peer.connections) == (["receipts.check", "receipts.check"], 1)
 
 
 def test_addresses_that_never_answer_leave_time_for_the_one_that_does(
-    serve: Serve, client_of: ClientOf, time: Time, honest: Script, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, client_of: ClientOf, time: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    peer = serve(honest)
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as dead, contextlib.ExitStack() as callers:
-        # A full backlog: the kernel drops what comes next, as a host that is off does.
-        for _ in range(4):
-            caller = callers.enter_context(socket.socket())
-            caller.setblocking(False)
-            caller.connect_ex(dead.getsockname())
-        found = [
-            (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port))
-            for port in (dead.getsockname()[1], dead.getsockname()[1], peer.port)
-        ]
+    peer = serve()
+    with contextlib.ExitStack() as undo:
+        dead = Unreachable(undo).dead
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port)) for port in (dead, dead, peer.port)]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
         began_at = time.monotonic()
-        client_of(peer.url).begin("receipts.check", receipts.by_id(RECEIPT), time.after(3)).answer()
+        begin_check(client_of(peer.url), 3).answer()
         assert 1.5 < time.monotonic() - began_at < 3
 
 
 def test_a_request_that_nobody_waits_for_ends_too(serve: Serve, client_of: ClientOf, time: Time) -> None:
-    peer = serve(dripping_headers)
+    peer = serve(dripping(OK, b"X-Slow: yes\r\n"))
     client = client_of(peer.url)
-    client.begin("receipts.create", receipts.create(100, {}), time.after(LIMIT_S))
+    pending = client.begin("receipts.create", receipts.create(100, {}), time.monotonic() + LIMIT_S)
     while not peer.requests:
         peer.stopping.wait(0.01)
     time.ahead_s += 1
-    client.begin("receipts.check", receipts.by_id(RECEIPT), time.after(LIMIT_S))
-    peer._threads[1].join(2)
-    assert not peer._threads[1].is_alive()
+    assert peer.has_ended(1)
+    assert failure_of(pending).sent
 
 
-def test_a_deadline_that_has_passed_sends_nothing(
-    serve: Serve, client_of: ClientOf, time: Time, honest: Script
-) -> None:
-    peer = serve(honest)
-    pending = client_of(peer.url).begin("receipts.check", receipts.by_id(RECEIPT), time.after(-1))
-    assert pending.wait(time.after(5))
-    with pytest.raises(NotSent) as caught:
-        pending.answer()
-    assert caught.value.fault is Fault.TIME_OVER
+def test_a_deadline_that_has_passed_sends_nothing(serve: Serve, client_of: ClientOf) -> None:
+    peer = serve()
+    assert fault_of(begin_check(client_of(peer.url), -1)) == (NotSent, Fault.TIME_OVER)
     assert peer.connections == 0
 
 
-@pytest.mark.parametrize("by_hand", [False, True], ids=["deadline", "abandon"])
+@pytest.mark.parametrize("fault", [Fault.STOPPED, Fault.TIME_OVER])
 def test_a_request_that_ended_during_the_handshake_is_never_written(
-    serve: Serve, client_of: ClientOf, time: Time, tmp_path: Path, by_hand: bool
+    serve: Serve, client_of: ClientOf, ca_file: Path, fault: Fault
 ) -> None:
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     arrived, go_on = threading.Event(), threading.Event()
 
-    def stalling(visit: Visit) -> None:
+    def stalling(connection: Connection) -> None:
         arrived.set()
         go_on.wait(5)
-        visit.until_gone()
+        connection.until_gone()
 
     peer = serve(stalling)
-    client = client_of(f"https://localhost:{peer.port}/api", ca_file=tmp_path / "ca.pem")
-    pending = client.begin(
-        "receipts.pay", receipts.pay(RECEIPT, Secret("0027161293")), time.after(60 if by_hand else LIMIT_S)
-    )
+    client = client_of(f"https://localhost:{peer.port}/api", ca_file)
+    pending = begin_pay(client, LIMIT_S if fault is Fault.TIME_OVER else 60)
     assert arrived.wait(5)
-    if by_hand:
+    if fault is Fault.STOPPED:
         pending.abandon()
-    with pytest.raises(NotSent) as caught:
-        pending.answer()
+    assert fault_of(pending) == (NotSent, fault)
     go_on.set()
-    peer._threads[1].join(5)
-    assert caught.value.fault is (Fault.STOPPED if by_hand else Fault.TIME_OVER)
-    assert b"0027161293" not in peer.received
-    assert not peer._threads[1].is_alive()
+    assert peer.has_ended(1)
+    assert CODE.encode() not in peer.received
 
 
 def test_a_body_that_the_server_does_not_read_ends_at_the_deadline(
     serve: Serve, client_of: ClientOf, time: Time
 ) -> None:
-    def unreading(visit: Visit) -> None:
-        visit.connection.recv(1)
-        visit.peer.stopping.wait(5)
+    def unreading(connection: Connection) -> None:
+        connection.socket.recv(1)
+        connection.peer.stopping.wait(5)
 
     # More than the sockets of both sides hold; putting it together takes a part of the limit.
     params = receipts.create(100, {"note": "x" * 12 * 1024 * 1024})
     limit_s = 3 * LIMIT_S
     began_at = time.monotonic()
-    pending = client_of(serve(unreading).url).begin("receipts.create", params, time.after(limit_s))
-    with pytest.raises(Unclear) as caught:
-        pending.answer()
+    pending = client_of(serve(unreading).url).begin("receipts.create", params, began_at + limit_s)
+    assert fault_of(pending) == (Unclear, Fault.TIME_OVER)
     assert time.monotonic() - began_at < limit_s + SLACK_S
-    assert caught.value.fault is Fault.TIME_OVER
 
 
-def test_a_stuck_request_does_not_hold_up_the_next(
-    serve: Serve, client_of: ClientOf, time: Time, honest: Script
-) -> None:
+def test_a_stuck_request_does_not_hold_up_the_next(serve: Serve, client_of: ClientOf, time: Time) -> None:
     peer = serve(silent, silent, silent, honest)
     client = client_of(peer.url)
-    stuck = [client.begin("receipts.create", receipts.create(100, {}), time.after(60)) for _ in range(3)]
+    stuck = [begin_check(client, 60) for _ in range(3)]
     while len(peer.requests) < 3:
         peer.stopping.wait(0.01)
     began_at = time.monotonic()
-    client.begin("receipts.check", receipts.by_id(RECEIPT), time.after(5)).answer()
+    assert check(client) == 4
     assert time.monotonic() - began_at < 1
     for pending in stuck:
         pending.abandon()
-        with pytest.raises(CallFailed):
-            pending.answer()
+        failure_of(pending)

@@ -5,33 +5,29 @@ from __future__ import annotations
 import base64
 import logging
 import socket
-import ssl
 from typing import TYPE_CHECKING
 
 import pytest
 import trustme
 
 from faults.connect_proxy import ConnectProxy
-from payme_plugin.paymego import receipts
 from payme_plugin.paymego.connection import Endpoint
 from payme_plugin.paymego.errors import Fault, NotSent, Unclear
 from payme_plugin.secret import Secret
 from payme_plugin.settings.parsers import ProxyAddress
+from tests.protocol.conftest import RECEIPT, begin_pay, check, failure_of, sending, tls_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from payme_plugin.paymego.client import PaymeGoClient
-    from tests.protocol.conftest import Peer, Script, Time, Visit
+    from tests.protocol.conftest import ClientOf, Serve
 
-    ClientOf = Callable[..., PaymeGoClient]
-    Serve = Callable[..., Peer]
     StartProxy = Callable[..., ConnectProxy]
+
 
 pytestmark = pytest.mark.floor
 
-RECEIPT = "65f0a1b2c3d4e5f601234567"
 PASSWORD = "canary-п@роль"
 LOGIN = Secret(f"till:{PASSWORD}")
 BASIC = "Basic " + base64.b64encode(LOGIN.reveal().encode()).decode()
@@ -51,47 +47,18 @@ def start_proxy() -> Iterator[StartProxy]:
         proxy.close()
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def ca_file(authority: trustme.CA, tmp_path: Path) -> Path:
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    return tmp_path / "ca.pem"
-
-
-def tls_for(authority: trustme.CA, host: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(host).configure_cert(context)
-    return context
-
-
 def address_of(proxy: ConnectProxy, login: Secret | None = None) -> ProxyAddress:
     return ProxyAddress("127.0.0.1", proxy.port, login)
 
 
-def check(client: PaymeGoClient, time: Time, timeout_s: float = 5) -> int:
-    return receipts.state_of(client.begin("receipts.check", receipts.by_id(RECEIPT), time.after(timeout_s)).answer())
-
-
-def failure_of(client: PaymeGoClient, time: Time, timeout_s: float = 5) -> NotSent | Unclear:
-    with pytest.raises((NotSent, Unclear)) as caught:
-        client.begin("receipts.pay", receipts.pay(RECEIPT, Secret("0027161293")), time.after(timeout_s)).answer()
-    failure = caught.value
-    assert isinstance(failure, (NotSent, Unclear))
-    return failure
-
-
 def test_https_goes_through_one_tunnel_and_the_proxy_reads_nothing(
-    serve: Serve, client_of: ClientOf, start_proxy: StartProxy, time: Time, honest: Script,
+    serve: Serve, client_of: ClientOf, start_proxy: StartProxy,
     authority: trustme.CA, ca_file: Path,
 ) -> None:  # fmt: skip
-    peer, proxy = serve(honest, tls=tls_for(authority, "localhost")), start_proxy()
+    peer, proxy = serve(tls=tls_of(authority.issue_cert("localhost"))), start_proxy()
     client = client_of(peer.url, ca_file, address_of(proxy))
 
-    assert [check(client, time) for _ in range(3)] == [4, 4, 4]
+    assert [check(client) for _ in range(3)] == [4, 4, 4]
 
     assert proxy.asked == [f"CONNECT localhost:{peer.port} HTTP/1.{proxy.asked[0][-1]}"]
     assert peer.connections == 1
@@ -100,43 +67,43 @@ def test_https_goes_through_one_tunnel_and_the_proxy_reads_nothing(
 
 
 def test_plain_http_goes_to_the_proxy_with_the_whole_address(
-    serve: Serve, client_of: ClientOf, start_proxy: StartProxy, time: Time, honest: Script
+    serve: Serve, client_of: ClientOf, start_proxy: StartProxy
 ) -> None:
-    peer, proxy = serve(honest), start_proxy()
+    peer, proxy = serve(), start_proxy()
     client = client_of(peer.url, None, address_of(proxy))
 
-    assert [check(client, time) for _ in range(2)] == [4, 4]
+    assert [check(client) for _ in range(2)] == [4, 4]
 
     assert proxy.asked == [f"POST {peer.url} HTTP/1.1"]
-    assert f"Host: localhost:{peer.port}" in proxy.heads[0]
+    assert proxy.requests[0].headers["Host"] == f"localhost:{peer.port}"
     assert len(peer.requests) == 2
 
 
 @pytest.mark.parametrize("is_https", [True, False])
 def test_a_proxy_gets_the_login_and_the_server_behind_a_tunnel_does_not(
-    serve: Serve, client_of: ClientOf, start_proxy: StartProxy, time: Time, honest: Script,
+    serve: Serve, client_of: ClientOf, start_proxy: StartProxy,
     authority: trustme.CA, ca_file: Path, is_https: bool,
 ) -> None:  # fmt: skip
-    peer = serve(honest, tls=tls_for(authority, "localhost") if is_https else None)
+    peer = serve(tls=tls_of(authority.issue_cert("localhost")) if is_https else None)
     proxy = start_proxy(login=BASIC)
 
-    assert check(client_of(peer.url, ca_file, address_of(proxy, LOGIN)), time) == 4
+    assert check(client_of(peer.url, ca_file, address_of(proxy, LOGIN))) == 4
 
-    assert f"Proxy-Authorization: {BASIC}" in proxy.heads[0]
-    assert "X-Auth" not in proxy.heads[0] or not is_https
+    assert proxy.requests[0].headers["Proxy-Authorization"] == BASIC
+    assert ("X-Auth" in proxy.requests[0].headers) is not is_https
     if is_https:
         assert "Proxy-Authorization" not in peer.requests[0].headers
 
 
 def test_the_servers_certificate_is_verified_through_a_tunnel(
-    serve: Serve, client_of: ClientOf, start_proxy: StartProxy, time: Time, honest: Script,
+    serve: Serve, client_of: ClientOf, start_proxy: StartProxy,
     authority: trustme.CA, ca_file: Path,
 ) -> None:  # fmt: skip
-    wrong_name = serve(honest, tls=tls_for(authority, "127.0.0.1"))
-    unknown = serve(honest, tls=tls_for(trustme.CA(), "localhost"))
+    wrong_name = serve(tls=tls_of(authority.issue_cert("127.0.0.1")))
+    unknown = serve(tls=tls_of(trustme.CA().issue_cert("localhost")))
 
     for peer in (wrong_name, unknown):
-        failure = failure_of(client_of(peer.url, ca_file, address_of(start_proxy())), time)
+        failure = failure_of(begin_pay(client_of(peer.url, ca_file, address_of(start_proxy()))))
         assert isinstance(failure, NotSent)
         assert failure.fault is Fault.TLS
         assert peer.requests == []
@@ -146,35 +113,22 @@ def test_the_servers_certificate_is_verified_through_a_tunnel(
     "refusal", ["HTTP/1.1 403 canary", "HTTP/1.1 502 Bad Gateway", "HTTP/1.1 407 canary", "nonsense"]
 )
 def test_a_tunnel_that_is_refused_is_a_request_that_was_not_sent(
-    client_of: ClientOf, start_proxy: StartProxy, time: Time, ca_file: Path, refusal: str
+    client_of: ClientOf, start_proxy: StartProxy, ca_file: Path, refusal: str
 ) -> None:
     proxy = start_proxy(refusal=refusal)
 
-    failure = failure_of(client_of("https://localhost:9/api", ca_file, address_of(proxy, LOGIN)), time)
+    failure = failure_of(begin_pay(client_of("https://localhost:9/api", ca_file, address_of(proxy, LOGIN))))
 
     assert isinstance(failure, NotSent)
     assert "canary" not in f"{failure} {failure!r}"
 
 
-def test_a_login_that_the_proxy_does_not_accept_is_a_request_that_was_not_sent(
-    client_of: ClientOf, start_proxy: StartProxy, time: Time, ca_file: Path
-) -> None:
-    proxy = start_proxy(login=BASIC)
-
-    failure = failure_of(client_of("https://localhost:9/api", ca_file, address_of(proxy)), time)
-
-    assert isinstance(failure, NotSent)
-    assert failure.fault is Fault.NOT_CONNECTED
-
-
-def test_a_proxy_that_is_not_there_is_named_and_nothing_goes_around_it(
-    serve: Serve, client_of: ClientOf, time: Time, honest: Script
-) -> None:
+def test_a_proxy_that_is_not_there_is_named_and_nothing_goes_around_it(serve: Serve, client_of: ClientOf) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    peer = serve(honest)
+    peer = serve()
 
-    failure = failure_of(client_of(peer.url, None, ProxyAddress("127.0.0.1", port, None)), time)
+    failure = failure_of(begin_pay(client_of(peer.url, None, ProxyAddress("127.0.0.1", port, None))))
 
     assert isinstance(failure, NotSent)
     assert f"127.0.0.1 port {port}: Connection refused" in str(failure)
@@ -182,15 +136,12 @@ def test_a_proxy_that_is_not_there_is_named_and_nothing_goes_around_it(
 
 
 def test_a_proxy_that_opens_no_tunnel_in_time_is_a_request_that_was_not_sent(
-    serve: Serve, client_of: ClientOf, time: Time, ca_file: Path
+    serve: Serve, client_of: ClientOf, ca_file: Path
 ) -> None:
-    def silent(visit: Visit) -> None:
-        visit.until_gone()
-
-    proxy = serve(silent)
+    proxy = serve(lambda connection: connection.until_gone())
     address = ProxyAddress("127.0.0.1", proxy.port, None)
 
-    failure = failure_of(client_of("https://localhost:9/api", ca_file, address), time, 0.3)
+    failure = failure_of(begin_pay(client_of("https://localhost:9/api", ca_file, address), 0.3))
 
     assert isinstance(failure, NotSent)
     assert failure.fault is Fault.TIME_OVER
@@ -199,39 +150,26 @@ def test_a_proxy_that_opens_no_tunnel_in_time_is_a_request_that_was_not_sent(
 
 @pytest.mark.parametrize("is_https", [True, False])
 def test_an_answer_that_is_lost_behind_a_proxy_is_unclear(
-    serve: Serve, client_of: ClientOf, start_proxy: StartProxy, time: Time, authority: trustme.CA, ca_file: Path,
+    serve: Serve, client_of: ClientOf, start_proxy: StartProxy, authority: trustme.CA, ca_file: Path,
     is_https: bool,
 ) -> None:  # fmt: skip
-    def lost(visit: Visit) -> None:
-        visit.request()
+    peer = serve(sending(b""), tls=tls_of(authority.issue_cert("localhost")) if is_https else None)
 
-    peer = serve(lost, tls=tls_for(authority, "localhost") if is_https else None)
-
-    assert isinstance(failure_of(client_of(peer.url, ca_file, address_of(start_proxy())), time), Unclear)
+    assert isinstance(failure_of(begin_pay(client_of(peer.url, ca_file, address_of(start_proxy())))), Unclear)
 
 
 def test_the_password_is_in_no_log_error_or_repr(
-    serve: Serve, client_of: ClientOf, start_proxy: StartProxy, time: Time, honest: Script,
+    serve: Serve, client_of: ClientOf, start_proxy: StartProxy,
     caplog: pytest.LogCaptureFixture, authority: trustme.CA, ca_file: Path,
 ) -> None:  # fmt: skip
     caplog.set_level(logging.DEBUG)
-    peer, address = serve(honest, tls=tls_for(authority, "localhost")), address_of(start_proxy(login=BASIC), LOGIN)
+    peer, address = serve(tls=tls_of(authority.issue_cert("localhost"))), address_of(start_proxy(login=BASIC), LOGIN)
     refusing = address_of(start_proxy(refusal=f"HTTP/1.1 407 {PASSWORD.encode().decode('latin-1')}"), LOGIN)
 
-    check(client_of(peer.url, ca_file, address), time)
-    failure = failure_of(client_of(peer.url, ca_file, refusing), time)
+    check(client_of(peer.url, ca_file, address))
+    failure = failure_of(begin_pay(client_of(peer.url, ca_file, refusing)))
 
     told = [f"{failure} {failure!r} {failure.__context__!r}", f"{address!r} {Endpoint.of(peer.url, address)!r}"]
     for secret in (PASSWORD, BASIC.partition(" ")[2], "canary"):
         assert secret not in caplog.text
         assert not any(secret in one for one in told)
-
-
-def test_proxies_of_the_environment_have_no_effect(
-    serve: Serve, client_of: ClientOf, time: Time, honest: Script, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    peer = serve(honest)
-
-    assert check(client_of(peer.url), time) == 4

@@ -13,21 +13,16 @@ from hypothesis import strategies as st
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.redaction import display_text, redact, redact_in_place
 from payme_plugin.secret import Secret
+from tests.protocol.conftest import RECEIPT, begin_check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from payme_plugin.paymego.client import PaymeGoClient
-    from tests.protocol.conftest import Peer, Time, Visit
-
-    ClientOf = Callable[..., PaymeGoClient]
-    Serve = Callable[..., Peer]
+    from faults.server import Connection
+    from tests.protocol.conftest import ClientOf, Serve, Time
 
 CODE = "90172612939123456789"
 SHORT = "417263"
 CARD = "8600123456789012"
 FAR = 4096
-RECEIPT = "65f0a1b2c3d4e5f601234567"
 BETWEEN = st.text(alphabet=" .,-_/()\u00a0\u2011ab\n", max_size=4)
 
 
@@ -94,15 +89,14 @@ def test_a_code_is_redacted_in_an_errors_words(shown: str) -> None:
 
 
 def test_a_code_is_redacted_in_the_answers_that_follow_its_own(serve: Serve, client_of: ClientOf, time: Time) -> None:
-    def forgetful(visit: Visit) -> None:
-        while heard := visit.request():
+    def repeating(connection: Connection) -> None:
+        while request := connection.read_request():
             receipt = {"_id": RECEIPT, "state": 4, "description": f"код {CODE[:8]} {CODE[8:]}"}
-            visit.answer(heard, result={"receipt": receipt})
+            connection.answer(request, result={"receipt": receipt})
 
-    client = client_of(serve(forgetful).url)
-    client.begin("receipts.pay", receipts.pay(RECEIPT, Secret(CODE)), time.after(5)).answer()
-    answer = client.begin("receipts.get", receipts.by_id(RECEIPT), time.after(5)).answer()
-    assert receipts.receipt_of(answer).raw["description"] == "код ***"
+    client = client_of(serve(repeating).url)
+    client.begin("receipts.pay", receipts.pay(RECEIPT, Secret(CODE)), time.monotonic() + 5).answer()
+    assert receipts.receipt_of(begin_check(client).answer()).raw["description"] == "код ***"
 
 
 @pytest.mark.floor

@@ -1,6 +1,6 @@
 """What a hostile network does to an answer: each fault is a function of a connection and the answer that would go.
 
-The answer is the true one after the effect, else a made-up one that a till would like. Neither may be taken as it comes.
+The answer is the true one after the effect, else a made-up one. Neither may be taken as it comes.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from fakes.hooked_world import OFD_LINK
 from fakes.waiting import comes_true
 from faults.cases import ANSWER_FAULTS, FORGOTTEN, Target
 from faults.network import RESET_UNREAD, ROUTE_FAULTS
-from faults.proxied_till import ProxiedTill
+from faults.proxied_till import PAY_DURATION_S, ProxiedTill
 from payme_plugin.cli.payme_list import ListUnavailable, list_receipts
 from payme_plugin.clock import SystemClock
 from payme_plugin.paymego import codes
@@ -86,8 +86,9 @@ def play(cell: Cell, network: Network, log: LogCapture, *, nth: int = 1) -> Seen
     """Play a cell, for the n-th time, and return what came of it; each time it has a till of its own."""
     # A question that is lost takes its whole timeout; the one after it must not depend on how busy the machine is.
     asks_again = cell.fault == FORGOTTEN and cell.target is not Target.PAY
-    settings = {"frequency": _FREQUENCY_MS, **({"payDuration": _ASKS_AGAIN_MS} if asks_again else {})}
-    with contextlib.closing(ProxiedTill(network, f"{cell}-{nth}", plain=cell.plain, **settings)) as till:
+    duration_ms = _ASKS_AGAIN_MS if asks_again else round(1000 * PAY_DURATION_S)
+    till = ProxiedTill(network, f"{cell}-{nth}", plain=cell.plain, frequency=_FREQUENCY_MS, payDuration=duration_ms)
+    with contextlib.closing(till):
         seen = _Play(cell, till).run()
         log.codes += till.codes
         return seen

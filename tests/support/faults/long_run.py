@@ -26,9 +26,7 @@ _QUIET_S = 0.1
 
 def _sell(plugin: PaymePlugin, number: int) -> None:
     sale = open_sale(number)
-    result = plugin.on_payment(
-        request_for(f"p{number}", receipt=sale), ScriptedUi(SystemClock(), [f"{number:018d}"])
-    )
+    result = plugin.on_payment(request_for(f"p{number}", receipt=sale), ScriptedUi(SystemClock(), [f"{number:018d}"]))
     assert result is not None
     assert result.status is PaymentStatus.PAID
     assert result.payment is not None

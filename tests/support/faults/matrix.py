@@ -60,7 +60,7 @@ def playing(cells: list[Cell], folder: Path) -> Iterator[dict[Cell, Future[Batch
     pool = ProcessPoolExecutor(_PROCESSES, mp_context=multiprocessing.get_context("spawn"))
     try:
         with children_unmeasured():
-            batches = {}
+            batches: dict[Cell, Future[Batch]] = {}
             for start in range(0, len(cells), _BATCH):
                 some = cells[start : start + _BATCH]
                 batches |= dict.fromkeys(some, pool.submit(_play_all, some, folder))

@@ -1,4 +1,4 @@
-"""What all tills of these tests share: made-up host names, ports that lead nowhere, an authority, faults of the route."""
+"""What all tills share: made-up host names, ports that lead nowhere, an authority, faults of the route."""
 
 from __future__ import annotations
 

@@ -6,9 +6,9 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from faults.cases import FORGOTTEN, Target
+from faults.proxied_till import AMOUNT, BOUND_S, PAY_DURATION_S, TIMEOUT_S
 from faults.proxy import Phase
 from faults.wrong_answers import ANOTHER_AMOUNT, SOUND_BUT_NOT_OURS
-from faults.proxied_till import AMOUNT, BOUND_S, PAY_DURATION_S, TIMEOUT_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
