@@ -9,6 +9,7 @@ every fault of the network, and ``tests/protocol/test_secrets.py`` at the client
 from __future__ import annotations
 
 import io
+import json
 import logging
 from contextlib import closing, redirect_stderr, redirect_stdout
 from random import Random
@@ -193,11 +194,14 @@ def in_an_error(connection: Connection, _: bytes) -> bool:
     return True
 
 
-def in_the_receipt(connection: Connection, _: bytes) -> bool:
-    request, words = connection.requests[-1], request_repeated(connection)
+def in_the_receipt(connection: Connection, answer: bytes) -> bool:
+    words, document = request_repeated(connection), json.loads(answer)
     merchant = {"name": words, "organization": words, "epos": {"merchantId": words, "terminalId": words}}
-    receipt = {"_id": words, "state": 4, "description": words, "merchant": merchant, "payer": {"phone": words}}
-    connection.answer(request, result=[receipt] if request.method == "receipts.get_all" else {"receipt": receipt})
+    result = document.get("result")
+    for receipt in result if isinstance(result, list) else [(result or {}).get("receipt")]:
+        if receipt is not None:
+            receipt |= {"description": words, "detail": {"items": [words]}, "merchant": merchant, words: words}
+    connection.reply(json.dumps(document).encode())
     return True
 
 

@@ -146,30 +146,52 @@ def test_only_the_first_end_counts(call: Call) -> None:
         call.answer()
 
 
-def test_a_blocked_listener_holds_up_no_wait_and_the_outcome_is_handed_over_after_its_end_was_told(
-    clock: ManualClock,
-) -> None:
-    order: list[object] = []
+def test_its_end_is_reported_once_and_a_blocked_listener_holds_up_nobody(clock: ManualClock) -> None:
+    outcomes: list[object] = []
+    listening, release = threading.Event(), threading.Event()
+
+    def listener(ended: Call, outcome: object) -> None:
+        outcomes.append(outcome)
+        listening.set()
+        release.wait(5)
+
+    call = Call("receipts.pay", 110.0, clock, listener)
+    assert call.set_result(ANSWER)
+    notifying = threading.Thread(target=call.notify)
+    notifying.start()
+    assert listening.wait(5)
+    clock.now = 110.0
+    assert call.wait(110.0)
+    assert call.answer() == ANSWER
+    release.set()
+    notifying.join(5)
+    assert outcomes == [ANSWER]
+
+
+def test_an_outcome_is_handed_over_only_after_its_end_was_reported(clock: ManualClock) -> None:
+    order: list[str] = []
     listening, release = threading.Event(), threading.Event()
 
     def listener(ended: Call, outcome: object) -> None:
         listening.set()
         release.wait(5)
-        order.append(outcome)
+        order.append("reported")
 
     call = Call("receipts.pay", 110.0, clock, listener)
+
+    def flow() -> None:
+        call.answer()
+        order.append("answered")
+
     assert call.set_result(ANSWER)
-    notifying = threading.Thread(target=call.notify)
-    asking = threading.Thread(target=lambda: order.append(("answered", call.answer())))
+    notifying, asking = threading.Thread(target=call.notify), threading.Thread(target=flow)
     notifying.start()
     assert listening.wait(5)
     asking.start()
-    clock.now = 110.0
-    assert call.wait(110.0)
     release.set()
     notifying.join(5)
     asking.join(5)
-    assert order == [ANSWER, ("answered", ANSWER)]
+    assert order == ["reported", "answered"]
 
 
 def test_whoever_waits_is_woken_by_the_end() -> None:

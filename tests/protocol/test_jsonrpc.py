@@ -107,7 +107,7 @@ def test_true_is_not_the_id_one() -> None:
 
 @pytest.mark.parametrize("document", [{"id": None, "result": {"state": 4}}, {"result": {"state": 4}}])
 def test_an_answer_without_an_id_is_taken_but_not_bound(document: object) -> None:
-    assert not read(document).bound
+    assert read(document).bound is False
 
 
 @pytest.mark.parametrize(

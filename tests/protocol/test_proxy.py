@@ -110,16 +110,23 @@ def test_the_servers_certificate_is_verified_through_a_tunnel(
 
 
 @pytest.mark.parametrize(
-    "refusal", ["HTTP/1.1 403 canary", "HTTP/1.1 502 Bad Gateway", "HTTP/1.1 407 canary", "nonsense"]
+    ("refusal", "fault"),
+    [
+        ("HTTP/1.1 403 canary", Fault.NOT_CONNECTED),
+        ("HTTP/1.1 407 canary", Fault.NOT_CONNECTED),
+        ("HTTP/1.1 502 Bad Gateway", Fault.NOT_CONNECTED),
+        ("nonsense", Fault.HTTP_STATUS),
+    ],
 )
 def test_a_tunnel_that_is_refused_is_a_request_that_was_not_sent(
-    client_of: ClientOf, start_proxy: StartProxy, ca_file: Path, refusal: str
+    client_of: ClientOf, start_proxy: StartProxy, ca_file: Path, refusal: str, fault: Fault
 ) -> None:
     proxy = start_proxy(refusal=refusal)
 
     failure = failure_of(begin_pay(client_of("https://localhost:9/api", ca_file, address_of(proxy, LOGIN))))
 
     assert isinstance(failure, NotSent)
+    assert failure.fault is fault
     assert "canary" not in f"{failure} {failure!r}"
 
 
