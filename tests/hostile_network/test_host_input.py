@@ -35,7 +35,7 @@ from hookspecs import (
 )
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations.payment_slips import SLIP_NOTICE, PaymentSlips, TemplateCache
-from payme_plugin.sandbox import BuyerAction
+from payme_plugin.sandbox import Behaviour, BuyerAction
 from payme_plugin.texts import Text, Texts
 from slips.characters import text_width
 
@@ -284,6 +284,15 @@ def test_only_a_click_code_that_payme_does_not_know_is_called_one_of_another_wal
     expected = world.texts.of_error(-31400) if message is None else world.text(message, code=-31400)
 
     assert world.pay(qr_code=code).message == expected
+
+
+def test_a_click_code_that_payme_refuses_for_another_reason_is_told_that_reason(world: HookedWorld) -> None:
+    click_code = "88112233445566778899"
+    world.paymego.bank._know(click_code, world.paymego.now_ms, Behaviour(BuyerAction.LACKS_FUNDS))
+
+    result = world.pay(click_code)
+
+    assert result.message == world.texts.of_error(result.error_code or 0)
 
 
 # Texts of a sale

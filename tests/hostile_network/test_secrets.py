@@ -22,9 +22,9 @@ from fakes.answer_changes import error
 from fakes.command_tree import commands_in
 from fakes.hooked_world import HookedWorld
 from fakes.till import TENDER, open_sale
-from faults.canaries import BUYER, CARD, CODE, KEY, MASKED_CARD, PHONE, WORDS, LeakSearch
+from faults.canaries import BUYER, CARD, CODE, KEY, MASKED_CARD, PHONE, WORDS, LeakSearch, grouped
 from faults.proxy import FaultProxy, Phase
-from hookspecs import CancelRequest, PaymentStatus
+from hookspecs import CancelRequest, PaymentResult, PaymentStatus, Slip
 from payme_plugin.cli import main
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.operations.payment_slips import PaymentSlips, TemplateCache
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from faults.server import Connection
-    from hookspecs import PaymentResult
 
 SECRETS = (KEY, CODE, CARD, PHONE)
 METHODS = ("receipts.create", "receipts.pay", "receipts.check", "receipts.get", "receipts.cancel")
@@ -288,3 +287,30 @@ def leaves(group: click.Group, before: str = "") -> Iterator[str]:
             yield from leaves(command, f"{before}{name} ")
         else:
             yield before + name
+
+
+# The search itself
+
+
+def test_a_planted_secret_is_found_wherever_it_is_shown(search: LeakSearch, world: HookedWorld) -> None:
+    def hold(_: str) -> None:
+        raise KeyError from ValueError(PHONE)
+
+    slip = Slip(xml="".join(f"&#{ord(letter)};" for letter in KEY), lines=(CODE[:9], f"   {CODE[9:]}"), copies=1)
+    result = PaymentResult(status=PaymentStatus.PAID, amount=1, message="", slips=(slip,))
+    with pytest.raises(KeyError) as raised:
+        hold(KEY)
+    search.add("groups", grouped(CARD), grouped(CARD[2:], "-"))
+    search.add_result(result)
+    search.add_error("a traceback", raised.value)
+    (search.folder / "kept").write_text(f"the buyer showed {CODE[:-2]}")
+    search.add_files()
+
+    shown = {(CARD, "groups"), (KEY, "a slip"), (CODE, "a slip"), (KEY, "a traceback"), (PHONE, "a traceback")}
+    assert shown | {(CODE, "kept")} == set(search.leaks(*SECRETS))
+
+
+def test_what_a_masked_number_shows_is_no_leak(search: LeakSearch) -> None:
+    search.add("a slip", MASKED_CARD, CODE[-4:], KEY[:7], f"*****{PHONE[-4:]}")
+
+    assert search.leaks(*SECRETS) == []
