@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fakes.till import ScriptedUi, open_sale
+from fakes.till import ScriptedUi, open_sale, request_for
 from fakes.waiting import comes_true
 from hookspecs import CancelRequest, PaymentStatus, ReversalStatus
 from payme_plugin.clock import SystemClock
 from payme_plugin.sandbox import BuyerAction, FaultKind, InjectedFault
+from payme_plugin.texts import Text, Texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fakes.served_till import ServedTill
+    from hookspecs import PaymentResult
 
 PROMPT_S = 8.0
 """A stop is waited for two seconds, and a question for the state may take two; the rest is for a busy machine."""
@@ -149,3 +151,21 @@ def test_a_stop_during_a_reversal_leaves_the_moneys_return_durable(
     assert len(till.live()) == 1
     again = new_till(host=till.host)
     assert comes_true(lambda: again.live() == [] and held(till) == 0, within_s=20)
+
+
+def test_while_a_stop_waits_no_other_money_hook_begins(till: ServedTill) -> None:
+    others: list[PaymentResult | None] = []
+    stopping = threading.Thread(target=till.plugins.on_stop)
+
+    def scan() -> str:
+        stopping.start()
+        request = request_for("p2", receipt=open_sale(2))
+        others.append(till.plugins.on_payment(request, ScriptedUi(SystemClock(), [till.code()])))
+        return till.code()
+
+    asked = len(till.sandbox.requests)
+    till.pay(scan)
+    stopping.join()
+
+    assert [other and other.message for other in others] in ([None], [Texts("ru")(Text.PAYMENT_BUSY)])
+    assert "pay" not in till.requests_since(asked)
