@@ -180,7 +180,7 @@ def test_hooks_that_move_no_money_are_served_from_inside_a_payment(world: Hooked
 def test_an_acknowledgement_of_the_payment_under_way_changes_no_result_and_is_applied_to_it(
     world: HookedWorld, action: BuyerAction, status: PaymentStatus, state: PaymentState, closed_at: int | None
 ) -> None:
-    """No host has a payment that it was not told of: only Payme says whether this one is paid."""
+    """No host has a payment that it got no result of: only Payme says whether this one is paid."""
     record = PaymentRecord(payment_id="p1", payment_type=TENDER, amount=AMOUNT, data={"plugin": "payme"})
 
     def acknowledge(_: float) -> None:
@@ -286,7 +286,7 @@ def test_only_a_click_code_that_payme_does_not_know_is_called_one_of_another_wal
     assert world.pay(qr_code=code).message == expected
 
 
-def test_a_click_code_that_payme_refuses_for_another_reason_is_told_that_reason(world: HookedWorld) -> None:
+def test_a_click_code_that_payme_refuses_for_another_reason_is_shown_that_reason(world: HookedWorld) -> None:
     click_code = "88112233445566778899"
     world.paymego.bank._know(click_code, world.paymego.now_ms, Behaviour(BuyerAction.LACKS_FUNDS))
 

@@ -36,7 +36,7 @@ class Phase:
         method: the request that is under way in it.
         status: what comes of a payment that is stopped in it.
         action: what the buyer does.
-        fault: what befalls the request.
+        fault: what happens to the request.
     """
 
     method: str

@@ -85,7 +85,7 @@ def test_parameters_that_have_no_form_in_json_are_the_callers_mistake(
 @pytest.mark.parametrize(
     "url", ["checkout.paycom.uz/api", "ftp://checkout.paycom.uz/api", "https:///api", "http://[::1/api", ""]
 )
-def test_an_address_that_is_none_is_told_at_once(client_of: ClientOf, url: str) -> None:
+def test_an_invalid_address_is_a_value_error_at_once(client_of: ClientOf, url: str) -> None:
     with pytest.raises(ValueError, match="url"):
         client_of(url)
 

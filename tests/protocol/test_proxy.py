@@ -176,7 +176,7 @@ def test_the_password_is_in_no_log_error_or_repr(
     check(client_of(peer.url, ca_file, address))
     failure = failure_of(begin_pay(client_of(peer.url, ca_file, refusing)))
 
-    told = [f"{failure} {failure!r} {failure.__context__!r}", f"{address!r} {Endpoint.of(peer.url, address)!r}"]
+    shown = [f"{failure} {failure!r} {failure.__context__!r}", f"{address!r} {Endpoint.of(peer.url, address)!r}"]
     for secret in (PASSWORD, BASIC.partition(" ")[2], "canary"):
         assert secret not in caplog.text
-        assert not any(secret in one for one in told)
+        assert not any(secret in one for one in shown)

@@ -36,10 +36,10 @@ def redacted(value: object, *secrets: Secret) -> object:
 @given(code=st.from_regex(r"[0-9]{8,64}", fullmatch=True), data=st.data())
 def test_a_code_is_found_whatever_stands_between_its_digits(code: str, data: st.DataObject) -> None:
     shown = code[0] + "".join(data.draw(BETWEEN) + digit for digit in code[1:])
-    told = str(redacted(f"оплата {shown} принята", Secret(code)))
-    assert code not in re.sub(r"[^0-9]", "", told)
-    assert told.startswith("оплата ***")
-    assert told.endswith(" принята")
+    text = str(redacted(f"оплата {shown} принята", Secret(code)))
+    assert code not in re.sub(r"[^0-9]", "", text)
+    assert text.startswith("оплата ***")
+    assert text.endswith(" принята")
 
 
 @pytest.mark.parametrize("text", [f"№{SHORT}", f"code={SHORT}.", SHORT])
@@ -58,7 +58,7 @@ def test_what_does_not_repeat_the_code_stays_as_it_is(text: str, code: str) -> N
         assert redact(text, Secret(code)) == text
 
 
-def test_every_echo_of_a_code_is_redacted_and_the_usual_id_of_a_receipt_stays() -> None:
+def test_every_repetition_of_a_code_is_redacted_and_the_usual_id_of_a_receipt_stays() -> None:
     code = "12345678"
     assert redacted(f"{code} {code}, 1234 5678", Secret(code)) == "*** ***, ***"
     assert redacted("ab12345678ab12345678abcd", Secret(code)) == "ab12345678ab12345678abcd"
@@ -78,8 +78,8 @@ def test_a_code_that_comes_as_a_number_is_redacted() -> None:
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("code", ["12345678", "111111"])
 def test_a_long_text_full_of_the_code_takes_no_longer_than_another(code: str) -> None:
-    told = redact(f"{code} " * 100_000, Secret(code))
-    assert told == "*** " * 100_000
+    text = redact(f"{code} " * 100_000, Secret(code))
+    assert text == "*** " * 100_000
     assert redact("1" * 750_000, Secret("111111")) == "1" * 750_000
 
 

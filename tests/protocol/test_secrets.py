@@ -171,7 +171,7 @@ def test_a_secret_is_shown_by_no_way_of_writing_it(shown: Callable[[object], str
     assert pickle.loads(pickle.dumps(secret)).reveal() == "***"  # noqa: S301 - our own
 
 
-def test_a_fault_is_told_by_its_class_and_the_places_that_it_came_through_and_so_is_its_cause() -> None:
+def test_a_traceback_has_the_classes_and_lines_of_an_error_and_its_causes_and_no_text() -> None:
     def inner() -> None:
         raise KeyError(WORDS)
 
