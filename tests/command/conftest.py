@@ -19,13 +19,16 @@ import pytest
 
 from payme_plugin.cli import main
 from payme_plugin.ledger.journal import FILE_NAME
-from payme_plugin.sandbox import CancelPlan, FaultKind, InjectedFault, Sandbox
+from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, FaultKind, InjectedFault, Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
 ROOT = Path(__file__).parents[2]
 KEY = "KCR4W1kzqPxxUeW&BHNM0AOtR3?&0@E%R?P@;=x"
+LACKING = Behaviour(BuyerAction.LACKS_FUNDS)
+OTHER_TILL = "till-7 of another shop"
 
 
 @dataclass(frozen=True)
@@ -82,37 +85,33 @@ def command_line(*arguments: str) -> list[str]:
 
 def environment(**changed: str) -> dict[str, str]:
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-    return {**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8", **changed}
+    return {"PYTHONIOENCODING": "utf-8", **os.environ, "PYTHONPATH": path, **changed}
 
 
 @contextmanager
-def worker_process(*options: str) -> Iterator[subprocess.Popen[str]]:
-    """Run ``payme worker`` as a process of its own, killed at the end of the context where it lives then."""
-    with subprocess.Popen(  # noqa: S603 - our own command
-        command_line(*options, "worker"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        env=environment(),
-    ) as process:
+def running(
+    *arguments: str, stdin: int = subprocess.DEVNULL, stdout: int = subprocess.PIPE, stderr: int = subprocess.PIPE
+) -> Iterator[subprocess.Popen[str]]:
+    """Run the command as a process of its own; kill it if it outlives the context."""
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        command_line(*arguments), stdin=stdin, stdout=stdout, stderr=stderr, encoding="utf-8", env=environment()
+    )
+    with process:
         try:
             yield process
         finally:
             process.kill()
 
 
-def payme_process(*arguments: str, scanned: str | None = None) -> Ended:
-    """Run the command as a process of its own; ``scanned`` comes from the scanner, which is stdin."""
-    done = subprocess.run(  # noqa: S603 - our own command
-        command_line(*arguments),
-        input="" if scanned is None else scanned,
-        capture_output=True,
-        encoding="utf-8",
-        env=environment(),
-        check=False,
-        timeout=60,
-    )
-    return ended(done.returncode, done.stdout, done.stderr)
+def worker_process(*options: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    return running(*options, "worker")
+
+
+def payme_process(*arguments: str, scanned: str = "", **streams: int) -> Ended:
+    """Run the command as a process of its own to its end; ``scanned`` comes from the scanner, which is stdin."""
+    with running(*arguments, stdin=subprocess.PIPE, **streams) as process:
+        out, err = process.communicate(scanned, timeout=60)
+    return ended(process.returncode, out or "", err or "")
 
 
 @dataclass(frozen=True)
@@ -149,31 +148,54 @@ class Shop:
     def run(self, *arguments: str) -> Ended:
         return payme(*self.options, *arguments)
 
+    def owe(self, payment_id: str = "p1") -> str:
+        """Leave the cancellation of a refused payment in the journal; return its receipt id."""
+        refused = self.pay(self.sandbox.issue_code(LACKING), "--payment-id", payment_id)
+        assert refused.document["cancellation_queued"] is True
+        return str(refused.document["receipt_id"])
+
+    def queued(self) -> list[dict[str, Any]]:
+        """Return the cancellations as ``queue list`` shows them."""
+        return list(self.run("queue", "list", "--json").document)
+
     def returning(self) -> list[dict[str, Any]]:
-        """Return the cancellations that wait, as ``queue list`` shows them, without those that Payme said are done."""
-        return [row for row in self.run("queue", "list", "--json").document if not row["confirming"]]
+        """Return the cancellations that wait, without those that Payme said are done."""
+        return [row for row in self.queued() if not row["confirming"]]
+
+    def payment(self, payment_id: str = "p1") -> dict[str, Any]:
+        """Return a payment and its events, as ``status`` shows it."""
+        return dict(self.run("status", payment_id, "--json").document)
+
+    def kill_once(self, *arguments: str, when: Callable[[], bool]) -> None:
+        """Kill a command as soon as ``when`` says so."""
+        with running(*self.options, *arguments) as process:
+            while not when():
+                assert process.poll() is None
+                time.sleep(0.01)
 
     def cut_off_a_payment(self, payment_id: str = "p1") -> None:
         """Let a command of 1 sum die after Payme took the money and before it heard so."""
         self.sandbox.inject(InjectedFault(FaultKind.SILENT_AFTER_EFFECT, method="receipts.pay"))
         held = self.sandbox.held()
         paying = ("pay", "--amount", "1", "--qr", self.sandbox.issue_code(), "--payment-id", payment_id)
-        with subprocess.Popen(command_line(*self.options, *paying), env=environment()) as process:  # noqa: S603
-            while self.sandbox.held() == held:
-                assert process.poll() is None
-                time.sleep(0.01)
-            process.kill()
+        self.kill_once(*paying, when=lambda: self.sandbox.held() != held)
         self.sandbox.clear_faults()
 
-    def give_journal_to(self, till: str) -> None:
-        """Let the journal belong to another till, as if its folder came from there."""
+    def change_journal(self, statement: str, *values: object) -> None:
+        """Change a row of the journal behind its back, whatever the row is then."""
         with closing(sqlite3.connect(self.folder / FILE_NAME, isolation_level=None)) as connection:
-            connection.execute("UPDATE about SET value = ? WHERE name = 'host_identity'", (till,))
+            connection.execute("PRAGMA foreign_keys = OFF")
+            connection.execute("PRAGMA ignore_check_constraints = ON")
+            connection.execute(statement, values)
 
-    def lengthen_pauses(self, table: str) -> None:
-        """Let nothing be due for a minute, so that it is not due yet however slow the machine is."""
-        with closing(sqlite3.connect(self.folder / FILE_NAME, isolation_level=None)) as connection:
-            connection.execute(f"UPDATE {table} SET due_at = due_at + 60000")  # noqa: S608 - a table's name of our own
+    def give_journal_to(self, till: str = OTHER_TILL) -> None:
+        """Let the journal belong to another till, as if its folder came from there."""
+        self.change_journal("UPDATE about SET value = ? WHERE name = 'host_identity'", till)
+
+    def files(self) -> dict[str, bytes]:
+        """Return what is in the data folder."""
+        paths = (path for path in self.folder.rglob("*") if path.is_file())
+        return {str(path.relative_to(self.folder)): path.read_bytes() for path in paths}
 
     def sent(self, method: str) -> int:
         return sum(request.method == method for request in self.sandbox.requests)

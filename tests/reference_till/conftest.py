@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -25,19 +25,32 @@ from hookspecs import (
     Ui,
     hookimpl,
 )
-from payme_plugin.till import Till, one_line_sale, print_slip
+from payme_plugin.till import ReceiptStore, Till, one_line_sale, print_slip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from payme_plugin.till import Payment
+    from payme_plugin.till import Payment, StoredReceipt
+    from payme_plugin.till.till import Restored
 
 SLIP = Slip(xml="<slip/>", lines=("PAYME", "150.00"), copies=2)
 
 
 class PowerCut(BaseException):
     """The till is gone in the middle of a hook; only what it had stored is left."""
+
+
+def power_cut(_: object) -> NoReturn:
+    raise PowerCut
+
+
+def fail(_: object) -> NoReturn:
+    raise RuntimeError("a fault of the plugin")
+
+
+def no_answer(_: object) -> None:
+    return None
 
 
 def paid(request: PaymentRequest) -> PaymentResult:
@@ -57,9 +70,9 @@ def paid(request: PaymentRequest) -> PaymentResult:
     )
 
 
-def pay(till: Till, amount: int, *, goods: str, payment_id: str | None = None, qr_code: str | None = None) -> Payment:
-    """Sell one piece of ``goods``."""
-    return till.sell(one_line_sale(goods, amount), payment_id=payment_id, qr_code=qr_code)
+def pay(till: Till, payment_id: str = "p1", amount: int = 100, qr_code: str | None = None) -> Payment:
+    """Sell one piece of bread."""
+    return till.sell(one_line_sale("Bread", amount), payment_id=payment_id, qr_code=qr_code)
 
 
 def not_paid(status: PaymentStatus) -> Callable[[PaymentRequest], PaymentResult]:
@@ -71,28 +84,36 @@ class ScriptedPlugin:
     """Answers hooks by the functions it was given, and keeps what it was asked, in order."""
 
     payment: Callable[[PaymentRequest], PaymentResult | None] = paid
-    cancel: Callable[[CancelRequest], ReversalResult | None] = lambda _: None
-    refund: Callable[[RefundRequest], ReversalResult | None] = lambda _: None
+    cancel: Callable[[CancelRequest], ReversalResult | None] = no_answer
+    refund: Callable[[RefundRequest], ReversalResult | None] = no_answer
     rules: Callable[[RefundRequest], list[RefundViolation]] = lambda _: []
-    stored: Callable[[PaymentRecord], None] = lambda _: None
-    ready: Callable[[None], None] = lambda _: None
-    closed: Callable[[Receipt], None] = lambda _: None
+    stored: Callable[[PaymentRecord], None] = no_answer
+    ready: Callable[[None], None] = no_answer
+    closed: Callable[[Receipt], None] = no_answer
     asked: list[tuple[str, object]] = field(default_factory=list)
-    host: Host | None = None
-    ui: Ui | None = None
+    host: Host = field(init=False)
+    ui: Ui = field(init=False)
+    is_stopped: bool = False
 
     @property
     def hooks(self) -> list[str]:
+        """The hooks that were called, except for start and stop."""
         return [hook for hook, _ in self.asked]
 
-    def recorded(self, payment_id: str) -> bool | None:
-        assert self.host is not None
+    @property
+    def payments(self) -> list[PaymentRequest]:
+        return [asked for _, asked in self.asked if isinstance(asked, PaymentRequest)]
+
+    @property
+    def refunds(self) -> list[RefundRequest]:
+        return [asked for _, asked in self.asked if isinstance(asked, RefundRequest)]
+
+    def recorded(self, payment_id: str = "p1") -> bool | None:
         return self.host.is_recorded(payment_id)
 
     @hookimpl
     def on_start(self, host: Host) -> None:
         self.host = host
-        self.asked.append(("on_start", host))
 
     @hookimpl
     def on_payment(self, request: PaymentRequest, ui: Ui) -> PaymentResult | None:
@@ -132,7 +153,7 @@ class ScriptedPlugin:
 
     @hookimpl
     def on_stop(self) -> None:
-        self.asked.append(("on_stop", None))
+        self.is_stopped = True
 
 
 @dataclass
@@ -143,18 +164,13 @@ class Shop:
     plugin: ScriptedPlugin
     printed: list[str] = field(default_factory=list)
     notices: dict[str, str | None] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def till(
-        self,
-        *,
-        ui: Ui | None = None,
-        plugin: ScriptedPlugin | None = None,
-        write_line: Callable[[str], None] | None = None,
-        language: str = "ru",
+        self, *, ui: Ui | None = None, write_line: Callable[[str], None] | None = None, language: str = "ru"
     ) -> Till:
         plugins = PosPlugins()
-        assert plugins.register(plugin or self.plugin, "scripted")
-        numbers = itertools.count(1)
+        assert plugins.register(self.plugin, "scripted")
         return Till(
             self.folder,
             {"timeout": "5"},
@@ -165,8 +181,31 @@ class Shop:
             notice=self.notices.__setitem__,
             plugins=plugins,
             now_ms=lambda: 1_700_000_000_000,
-            new_id=lambda: f"id-{next(numbers)}",
+            new_id=lambda: f"id-{next(self.numbers)}",
         )
+
+    def crash(self, hook: str, act: Callable[[Till], object] = pay) -> None:
+        """Cut the power while a hook runs; later it answers again, and nothing was asked yet."""
+        answer = getattr(self.plugin, hook)
+        setattr(self.plugin, hook, power_cut)
+        with pytest.raises(PowerCut), self.till() as till:
+            act(till)
+        setattr(self.plugin, hook, answer)
+        self.plugin.asked.clear()
+
+    def restart(self) -> tuple[Restored, ...]:
+        """Start the till, which finishes what is unfinished, and stop it."""
+        with self.till() as till:
+            return till.restore()
+
+    @property
+    def store(self) -> ReceiptStore:
+        """What the disk holds, read as a till does that starts anew."""
+        return ReceiptStore(self.folder / "receipts")
+
+    @property
+    def receipts(self) -> tuple[StoredReceipt, ...]:
+        return self.store.receipts()
 
 
 @pytest.fixture

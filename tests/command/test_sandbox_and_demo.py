@@ -1,0 +1,149 @@
+"""``payme sandbox`` and ``demo``: what they print, and how they end."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+from dataclasses import replace
+from typing import IO, TYPE_CHECKING
+
+import pytest
+import urllib3
+
+from payme_plugin.cli import demo as package
+from payme_plugin.cli.demo.report import DemoReport
+from payme_plugin.cli.demo.steps import STEPS
+from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, read_code
+from tests.command.conftest import payme, running
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from payme_plugin.cli.demo.shop import DemoShop, Outcome
+
+pytestmark = pytest.mark.floor
+
+
+def printed(stream: IO[str] | None, last: str) -> str:
+    """Return what the sandbox prints, up to a line that ends with ``last``."""
+    assert stream is not None
+    text = ""
+    for line in stream:
+        text += line
+        if text.endswith(f"{last}\n"):
+            return text
+    raise AssertionError(text)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_until_it_is_stopped_and_its_document_has_codes_for_every_buyer(stop: signal.Signals) -> None:
+    with running("sandbox", "--port", "0", "--json") as process:
+        served = json.loads(printed(process.stdout, "\n}"))
+        process.send_signal(stop)
+        out, err = process.communicate(timeout=30)
+
+    assert (process.returncode, out, err) == (0, "", "")
+    assert list(served) == ["url", "phone_url", "control_url", "pos_id", "pos_key", "payment_type", "codes"]
+    assert served["url"].startswith("http://127.0.0.1:")
+    assert served["control_url"] == served["url"].replace("/api", "/sandbox")
+    codes = [code for each in served["codes"] for code in each["codes"]]
+    assert len(set(codes)) == len(codes) == 21
+    assert [read_code(each["codes"][0]) for each in served["codes"]] == [
+        Behaviour(),
+        Behaviour(BuyerAction.CONFIRMS, after_s=3.0),
+        Behaviour(BuyerAction.DECLINES, after_s=2.0),
+        Behaviour(BuyerAction.LACKS_FUNDS),
+        Behaviour(BuyerAction.NEVER_ANSWERS),
+        Behaviour(cancel=CancelPlan(settle_s=5.0)),
+        Behaviour(cancel=CancelPlan(refused_with=-31800)),
+    ]
+
+
+def test_a_payment_goes_from_one_terminal_to_the_sandbox_in_another(tmp_path: Path) -> None:
+    conf = tmp_path / "payme.go.conf"
+    options = ["--conf", str(conf), "--data-dir", str(tmp_path / "data"), "--json"]
+    with running("sandbox", "--port", "0") as process, urllib3.PoolManager() as pool:
+        text = printed(process.stdout, "a return is refused")
+        conf.write_text("[Main]" + text.partition("[Main]")[2].partition("\n\n")[0] + "\n", encoding="utf-8")
+        checked = payme(*options, "settings", "check")
+        outcomes = []
+        for buyer in ("pays at", "lacks"):
+            (code,) = re.findall(rf"^  (0077\d+)  {buyer}", text, re.MULTILINE)[:1]
+            paid = payme(*options, "pay", "--amount", "15000.00", "--qr", code)
+            outcomes.append((paid.code, paid.document["status"]))
+        phone, control = re.findall(r"http://127\.0\.0\.1:\d+/(?:phone|sandbox)", text)
+        assert pool.request("GET", phone).headers["content-type"].startswith("text/html")
+        assert len(json.loads(pool.request("GET", f"{control}/receipts").data)) == 2
+
+    assert (checked.code, outcomes) == (0, [(0, "PAID"), (1, "REFUSED")])
+    assert re.findall(r"^\S+", conf.read_text(), re.MULTILINE) == ["[Main]", "url", "posId", "posKey", "paymentType"]
+
+
+def test_a_port_in_use_is_a_fault_of_usage() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = payme("sandbox", "--port", str(port))
+
+    (sentence,) = refused.sentences
+    assert (refused.code, refused.out) == (2, "")
+    assert sentence.startswith(f"Port {port} on 127.0.0.1 can't be used")
+    assert "Choose another" in sentence
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The demo
+# ---------------------------------------------------------------------------------------------------------------------
+
+PROOFS = {
+    "Payme's answer is lost": ["PAID", "receipts.pay sent once"],
+    "No answer in time": ["UNKNOWN", "Payme holds 12 000.00", "delivered", "Payme holds nothing"],
+    "The power fails before the answer": ["till killed by SIGKILL", "receipts.pay not sent"],
+    "The power fails, and the sale is lost": ["till killed by SIGKILL", "Payme holds 6 600.00", "Payme holds nothing"],
+    "The till's sales equal Payme's money": ["every sale agrees", "no cancellation left"],
+}
+"""Among the checks of these steps, those that prove most."""
+
+
+def test_every_check_of_the_demo_passes() -> None:
+    shown = payme("demo", "--json")
+
+    assert (shown.code, shown.err, shown.document["ok"]) == (0, "", True)
+    steps = {step["title"]: [check["text"] for check in step["checks"]] for step in shown.document["steps"]}
+    assert (len(steps), sum(map(len, steps.values())) >= 80) == (13, True)
+    assert all(step["ok"] and all(check["ok"] for check in step["checks"]) for step in shown.document["steps"])
+    assert [text for title, proofs in PROOFS.items() for text in proofs if text not in steps[title]] == []
+
+
+def test_a_check_that_fails_is_shown_and_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(package, "STEPS", (replace(STEPS[0], held=1),))
+
+    shown = payme("demo", "--lang", "en")
+
+    assert shown.code == 1
+    assert "   │ Paid by Payme.\n" in shown.out
+    assert "   FAILED  Payme holds 15 000.00\n" in shown.out
+    assert "   ok  PAID, receipts.pay sent once, slip printed twice\n" in shown.out
+    assert shown.out.endswith("1 of 8 checks FAILED.\n")
+    assert max(map(len, shown.out.splitlines())) <= 80
+
+
+def test_a_step_that_breaks_off_fails_and_the_next_one_is_played(monkeypatch: pytest.MonkeyPatch) -> None:
+    def break_off(_shop: DemoShop) -> Outcome:
+        raise OSError("no more paper")
+
+    monkeypatch.setattr(package, "STEPS", (replace(STEPS[0], do=break_off), STEPS[4]))
+
+    shown = payme("demo", "--json")
+
+    assert shown.code == 1
+    assert [step["ok"] for step in shown.document["steps"]] == [False, True, True]
+    assert shown.document["steps"][0]["checks"] == [{"text": "OSError: no more paper", "ok": False}]
+
+
+def test_a_step_without_checks_does_not_pass() -> None:
+    report = DemoReport(quiet=True)
+    report.step("A sale")
+
+    assert not report.passed
