@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fakes.answer_changes import body, error, result
+from fakes.answer_changes import body, error, result, spoil
 from fakes.paymego import Passage
-from fakes.till import PowerCut, open_sale
+from fakes.till import open_sale
 from faults.full_disk import full_disk
 from hookspecs import PaymentStatus
 from payme_plugin.ledger.errors import Unavailable
@@ -18,13 +18,11 @@ from payme_plugin.sandbox import BuyerAction, FaultKind
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from fakes.paymego import Envelope
+    from fakes.paymego import Change, Envelope
     from fakes.world import World
     from hookspecs import PaymentResult
 
-PAY, CHECK, GET_ALL, CREATE = "receipts.pay", "receipts.check", "receipts.get_all", "receipts.create"
+GET_ALL = "receipts.get_all"
 
 
 def _lose_the_journal(world: World) -> None:
@@ -35,25 +33,23 @@ def _lose_the_journal(world: World) -> None:
     world.restart()
 
 
-def _cut_after_the_pay(world: World) -> None:
-    world.paymego.befall(FaultKind.SILENT_AFTER_EFFECT, PAY)
-    ui = world.cashier(world.paymego.code())
-    ui.hand = ui.cut_while_waiting
-    with pytest.raises(PowerCut):
-        world.pay(ui=ui)
+def _pay_and_lose(world: World) -> str | None:
+    receipt_id = world.pay(world.paymego.code()).receipt_id
+    _lose_the_journal(world)
+    return receipt_id
 
 
 def _ask_again(world: World, **asked: object) -> PaymentResult:
     """Ask again; make sure that it neither scans nor sends anything that charges."""
-    ui, charged = world.cashier(world.paymego.code()), world.paymego.count(PAY) + world.paymego.count(CREATE)
+    ui, charging = world.cashier(world.paymego.code()), ("receipts.create", "receipts.pay")
+    before = [world.paymego.count(method) for method in charging]
     again = world.pay(ui=ui, repeated=True, **asked)
-    assert (ui.prompts, world.paymego.count(PAY) + world.paymego.count(CREATE)) == ([], charged)
+    assert (ui.prompts, [world.paymego.count(method) for method in charging]) == ([], before)
     return again
 
 
 def test_a_paid_one_is_adopted_from_paymes_list(world: World) -> None:
-    receipt_id = world.pay(world.paymego.code()).receipt_id
-    _lose_the_journal(world)
+    receipt_id = _pay_and_lose(world)
 
     again = _ask_again(world)
 
@@ -65,51 +61,24 @@ def test_a_paid_one_is_adopted_from_paymes_list(world: World) -> None:
     assert (row.till, row.shift, row.number, row.closed_at) == ("till-1", 3, 1, None)
 
 
-def test_one_whose_answer_was_lost_is_adopted_with_its_true_state(world: World) -> None:
-    _cut_after_the_pay(world)
-    _lose_the_journal(world)
-
-    assert _ask_again(world).status is PaymentStatus.PAID
-
-
 @pytest.mark.parametrize(
     ("action", "status"),
-    [
-        (BuyerAction.NEVER_ANSWERS, PaymentStatus.UNKNOWN),
-        (BuyerAction.LACKS_FUNDS, PaymentStatus.UNKNOWN),
-        (BuyerAction.DECLINES, PaymentStatus.REFUSED),
-    ],
-    ids=lambda each: getattr(each, "value", each),
+    [(BuyerAction.NEVER_ANSWERS, PaymentStatus.UNKNOWN), (BuyerAction.DECLINES, PaymentStatus.REFUSED)],
 )
-def test_an_unpaid_one_ends_as_its_state_says_and_never_paid(
-    world: World, action: BuyerAction, status: PaymentStatus
-) -> None:
+def test_an_unpaid_one_is_adopted_with_its_true_state(world: World, action: BuyerAction, status: PaymentStatus) -> None:
     world.pay(world.paymego.code(action))
     _lose_the_journal(world)
 
-    assert _ask_again(world).status is status
-    assert len(world.live()) == 1
-    world.clock.sleep(60)
-    assert world.paymego.held() == 0
+    assert (_ask_again(world).status, len(world.live())) == (status, 1)
 
 
-def test_of_two_attempts_at_one_sale_the_paid_one_is_adopted(world: World) -> None:
-    paid = world.pay(world.paymego.code(), payment_id="p1")
+def test_of_two_attempts_at_one_sale_the_paid_one_is_adopted_and_only_once(world: World) -> None:
+    paid = world.pay(world.paymego.code())
     world.pay(world.paymego.code(BuyerAction.LACKS_FUNDS), payment_id="p2")
     _lose_the_journal(world)
 
-    assert _ask_again(world, payment_id="p1").receipt_id == paid.receipt_id
-
-
-def test_a_receipt_is_adopted_once(world: World) -> None:
-    world.pay(world.paymego.code())
-    _lose_the_journal(world)
-    _ask_again(world)
-
-    again = _ask_again(world, payment_id="p2")
-
-    assert (again.status, again.message) == (PaymentStatus.REFUSED, world.text(Text.PAYMENT_NOT_SENT))
-    assert world.journal.find("p2") is None
+    assert _ask_again(world).receipt_id == paid.receipt_id
+    assert _ask_again(world, payment_id="p3").receipt_id != paid.receipt_id
 
 
 @pytest.mark.parametrize(
@@ -118,8 +87,7 @@ def test_a_receipt_is_adopted_once(world: World) -> None:
     ids=["amount", "number", "shift"],
 )
 def test_one_that_the_list_does_not_have_is_refused(world: World, asked: dict[str, Any]) -> None:
-    world.pay(world.paymego.code())
-    _lose_the_journal(world)
+    _pay_and_lose(world)
 
     again = _ask_again(world, **asked)
 
@@ -127,55 +95,26 @@ def test_one_that_the_list_does_not_have_is_refused(world: World, asked: dict[st
     assert world.journal.payments() == []
 
 
+def test_an_account_that_does_not_name_the_sale_proves_nothing_unless_no_receipt_has_the_amount(world: World) -> None:
+    world.set(account="order_id={till}")
+    _pay_and_lose(world)
+
+    assert _ask_again(world).status is PaymentStatus.PENDING
+    assert _ask_again(world, amount=1_400_000).status is PaymentStatus.REFUSED
+
+
 @pytest.mark.parametrize(
-    "prevent",
-    [
-        lambda world: world.paymego.befall(FaultKind.SILENT, GET_ALL),
-        lambda world: world.paymego.befall(FaultKind.REQUEST_LOST, GET_ALL),
-        lambda world: world.paymego.change(GET_ALL, body(b"<html>")),
-        lambda world: world.paymego.change(GET_ALL, error(-32504)),
-        lambda world: world.paymego.change(GET_ALL, result({"no": "list"})),
-    ],
-    ids=["silent", "lost", "page", "error", "no list"],
+    "fault", [FaultKind.SILENT, FaultKind.REQUEST_LOST, body(b"<html>"), error(-32504), result({"no": "list"})]
 )
-def test_while_payme_can_not_be_asked_it_is_pending(world: World, prevent: Callable[[World], None]) -> None:
-    world.pay(world.paymego.code())
-    _lose_the_journal(world)
-    prevent(world)
+def test_while_payme_can_not_be_asked_it_is_pending(world: World, fault: FaultKind | Change) -> None:
+    _pay_and_lose(world)
+    spoil(world.paymego, GET_ALL, fault)
 
     again = _ask_again(world)
 
     assert (again.status, again.message) == (PaymentStatus.PENDING, world.text(Text.PAYMENT_PENDING))
     assert world.journal.payments() == []
     assert _ask_again(world).status is PaymentStatus.PAID
-
-
-def test_an_account_that_does_not_name_the_sale_proves_nothing_so_it_is_pending(world: World) -> None:
-    world.set(account="order_id={till}")
-    world.pay(world.paymego.code())
-    _lose_the_journal(world)
-
-    assert _ask_again(world).status is PaymentStatus.PENDING
-
-
-def test_an_account_that_does_not_name_the_sale_is_refused_if_no_receipt_has_the_amount(world: World) -> None:
-    world.set(account="order_id={till}")
-    world.pay(world.paymego.code())
-    _lose_the_journal(world)
-
-    again = _ask_again(world, amount=1_400_000)
-
-    assert (again.status, again.message) == (PaymentStatus.REFUSED, world.text(Text.PAYMENT_NOT_SENT))
-
-
-def test_a_list_of_several_pages_is_searched_to_its_end(world: World) -> None:
-    receipt_id = world.pay(world.paymego.code()).receipt_id
-    for number in range(2, 70):
-        world.pay(world.paymego.code(), payment_id=f"p{number}", receipt=open_sale(number))
-    _lose_the_journal(world)
-
-    assert _ask_again(world).receipt_id == receipt_id
-    assert world.paymego.count(GET_ALL) >= 2
 
 
 def _full_page(page: int) -> list[dict[str, object]]:
@@ -185,8 +124,7 @@ def _full_page(page: int) -> list[dict[str, object]]:
 
 
 def test_a_list_of_more_than_100_pages_is_searched_to_its_end(world: World) -> None:
-    receipt_id = world.pay(world.paymego.code()).receipt_id
-    _lose_the_journal(world)
+    receipt_id = _pay_and_lose(world)
     answers: list[Envelope] = []
 
     def long_list(answer: Envelope) -> Envelope:
@@ -201,13 +139,9 @@ def test_a_list_of_more_than_100_pages_is_searched_to_its_end(world: World) -> N
     assert (again.status, again.receipt_id, len(answers)) == (PaymentStatus.PAID, receipt_id, 130)
 
 
-@pytest.mark.parametrize("back_s", [0.5, 4.5])
-def test_a_search_of_the_list_that_takes_the_whole_pay_duration_ends_then_and_is_pending(
-    world: World, back_s: float
-) -> None:
-    world.pay(world.paymego.code())
-    _lose_the_journal(world)
-    world.paymego.passage = lambda _: Passage(back_s=back_s)
+def test_a_search_of_the_list_that_takes_the_whole_pay_duration_ends_then_and_is_pending(world: World) -> None:
+    _pay_and_lose(world)
+    world.paymego.passage = lambda _: Passage(back_s=4.5)
     world.paymego.change(GET_ALL, lambda answer: {**answer, "result": _full_page(1)}, times=1000)
     began = world.clock.monotonic()
 
@@ -216,27 +150,19 @@ def test_a_search_of_the_list_that_takes_the_whole_pay_duration_ends_then_and_is
     assert world.journal.payments() == []
 
 
-def test_once_the_host_was_ready_nothing_is_searched(world: World) -> None:
-    world.pay(world.paymego.code())
-    _lose_the_journal(world)
-    world.journal.mark_ready()
-
-    again = _ask_again(world)
-
-    assert (again.status, world.paymego.count(GET_ALL)) == (PaymentStatus.REFUSED, 0)
-
-
-def test_that_the_host_was_ready_outlives_the_process(world: World) -> None:
+def test_once_the_host_was_ready_nothing_is_searched_in_a_later_process_either(world: World) -> None:
+    _pay_and_lose(world)
     world.journal.mark_ready()
     world.restart()
 
-    assert _ask_again(world).status is PaymentStatus.REFUSED
-    assert world.paymego.sent == []
+    again = _ask_again(world)
+
+    assert (again.status, again.message) == (PaymentStatus.REFUSED, world.text(Text.PAYMENT_NOT_SENT))
+    assert (world.paymego.count(GET_ALL), world.journal.payments()) == (0, [])
 
 
 def test_one_that_can_not_be_adopted_leaves_nothing_behind(world: World) -> None:
-    world.pay(world.paymego.code())
-    _lose_the_journal(world)
+    _pay_and_lose(world)
 
     with full_disk(), pytest.raises(Unavailable):
         _ask_again(world)

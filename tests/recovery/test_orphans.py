@@ -1,99 +1,271 @@
-"""When the host is ready, the payments of earlier processes that it did not acknowledge are cancelled."""
+"""Orphans: what an earlier process left and the host neither repeats nor acknowledges is cancelled at ``on_ready``."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 
 from fakes.journal_rows import contents, walk
-from faults.full_disk import full_disk
-from payme_plugin.ledger.errors import Unavailable
-from payme_plugin.ledger.states import Cause, PaymentState
+from fakes.till import PowerCut
+from hookspecs import PaymentStatus
+from payme_plugin.ledger.errors import AnotherTill, Unavailable
+from payme_plugin.ledger.states import Cause, End, Hold, PaymentState
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
-    from fakes.world import World
+    from fakes.hooked_world import HookedWorld
 
-UNACKNOWLEDGED = {
-    PaymentState.INTENT: PaymentState.REFUSED,
-    PaymentState.CREATED: PaymentState.REFUSED,
-    PaymentState.PAYING: PaymentState.UNKNOWN,
-    PaymentState.PAID: PaymentState.REVERSING,
-    PaymentState.RECORDED: PaymentState.REVERSING,  # a cancel that Payme refused; the host acknowledged nothing
+AMOUNT = 1_500_000
+DAY_S = 24 * 3_600
+SALE_NOTICE, TOO_OLD_NOTICE = "payme.sale", "payme.recovery.too_old"
+ORPHANS = {
+    PaymentState.INTENT: (PaymentState.REFUSED, [], Text.PAYMENT_NOT_SENT),
+    PaymentState.CREATED: (PaymentState.REFUSED, [Cause.UNRECORDED], Text.PAYMENT_NOT_SENT),
+    PaymentState.PAYING: (PaymentState.UNKNOWN, [Cause.UNRECORDED], Text.PAYMENT_UNKNOWN),
+    PaymentState.PAID: (PaymentState.REVERSING, [Cause.UNRECORDED], None),
+    # Payme refused the host's cancel before the host had acknowledged the payment.
+    PaymentState.RECORDED: (PaymentState.REVERSING, [Cause.UNRECORDED], None),
 }
-FINISHED = [state for state in PaymentState if state not in UNACKNOWLEDGED or state is PaymentState.RECORDED]
+"""What becomes of an orphan in each state, and what a host reads that asks for it later."""
+
+orphans = pytest.mark.parametrize("state", ORPHANS, ids=lambda state: state.value)
 
 
-@pytest.mark.parametrize("state", UNACKNOWLEDGED, ids=lambda state: state.value)
-def test_an_orphan_is_ended_with_a_cancellation_if_it_has_a_receipt(world: World, state: PaymentState) -> None:
-    walk(world.journal, state)
-    world.restart()
-
-    assert world.decide_orphans() == 1
-
-    row, live = world.row(), world.live()
-    assert row.state is UNACKNOWLEDGED[state]
-    assert [each.cause for each in live] == ([] if state is PaymentState.INTENT else [Cause.UNRECORDED])
-    told = {PaymentState.REFUSED: Text.PAYMENT_NOT_SENT, PaymentState.UNKNOWN: Text.PAYMENT_UNKNOWN}
-    if row.state in told:
-        assert row.message == world.text(told[row.state])
+def charge_and_die(till: HookedWorld) -> None:
+    """Lose the power after Payme took the money and before that is stored; another process starts."""
+    till.journal.cut_at(4)
+    with suppress(PowerCut):
+        till.sell()
+    till.restart()
+    assert (till.row().state, till.paymego.held()) == (PaymentState.PAYING, AMOUNT)
 
 
-@pytest.mark.parametrize("state", FINISHED, ids=lambda state: state.value)
-def test_a_payment_that_has_ended_or_is_in_a_sale_is_left_alone(world: World, state: PaymentState) -> None:
-    row = walk(world.journal, state)
-    if state is PaymentState.RECORDED:
-        world.journal.acknowledge(row)
-    world.restart()
-    held = contents(world.journal)
-
-    assert world.decide_orphans() == 0
-    assert contents(world.journal) == held
+# ---------------------------------------------------------------------------------------------------------------------
+# Which payments are orphans
+# ---------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("state", UNACKNOWLEDGED, ids=lambda state: state.value)
-def test_an_acknowledged_payment_is_no_orphan(world: World, state: PaymentState) -> None:
-    world.journal.acknowledge(walk(world.journal, state))
-    world.restart()
+@pytest.mark.parametrize("word", [True, False, None])
+@orphans
+def test_an_orphan_is_ended_with_a_cancellation_if_it_has_a_receipt_whatever_the_host_would_say(
+    till: HookedWorld, monkeypatch: pytest.MonkeyPatch, state: PaymentState, word: bool | None
+) -> None:
+    walk(till.journal, state)
+    till.restart()
+    is_recorded = Mock(return_value=word)
+    monkeypatch.setattr(till.host, "is_recorded", is_recorded)
 
-    assert world.decide_orphans() == 0
-    assert world.live() == []
+    till.dispatcher.ready()
 
-
-@pytest.mark.parametrize("state", UNACKNOWLEDGED, ids=lambda state: state.value)
-def test_a_payment_of_this_process_is_no_orphan(world: World, state: PaymentState) -> None:
-    walk(world.journal, state)
-
-    assert world.decide_orphans() == 0
-    assert (world.row().state, world.live()) == (state, [])
-
-
-def test_a_payment_that_was_answered_pending_waits_for_the_next_request(world: World) -> None:
-    walk(world.journal, PaymentState.PAYING, "p1")
-    walk(world.journal, PaymentState.PAYING, "p2")
-    world.restart()
-
-    assert world.decide_orphans(pending=["p1"]) == 1
-    assert (world.row("p1").state, world.row("p2").state) == (PaymentState.PAYING, PaymentState.UNKNOWN)
+    after, causes, text = ORPHANS[state]
+    assert (till.row().state, [row.cause for row in till.live()]) == (after, causes)
+    assert text is None or till.row().message == till.text(text)
+    is_recorded.assert_not_called()
+    held = contents(till.journal)
+    till.dispatcher.ready()
+    assert contents(till.journal) == held
 
 
-def test_every_orphan_is_decided_in_one_call_however_many(world: World) -> None:
-    for number in range(1200):
-        walk(world.journal, PaymentState.PAID, f"p{number}")
-    world.restart()
+def test_before_on_ready_nothing_is_decided_however_long_the_till_works(till: HookedWorld) -> None:
+    for state in ORPHANS:
+        walk(till.journal, state, state.value)
+        till.host.recorded[state.value] = False
+    till.restart()
+    before = contents(till.journal)
 
-    assert world.decide_orphans() == 1200
-    assert len(world.journal.live_cancellations()) == 1200
-    assert world.decide_orphans() == 0
+    till.work(DAY_S)
+    till.background.stop()
+
+    assert contents(till.journal) == before
 
 
-def test_what_can_not_be_committed_is_told_and_decided_by_the_next_call(world: World) -> None:
-    walk(world.journal, PaymentState.PAID)
-    world.restart()
+@pytest.mark.parametrize(
+    ("why", "state"),
+    [
+        *(("its own", state) for state in ORPHANS),
+        *(("acknowledged", state) for state in ORPHANS),
+        *(("it has a result", state) for state in PaymentState if state not in ORPHANS),
+    ],
+)
+def test_a_payment_of_this_process_an_acknowledged_one_and_one_with_a_result_are_no_orphans(
+    till: HookedWorld, why: str, state: PaymentState
+) -> None:
+    row = walk(till.journal, state)
+    if why == "acknowledged":
+        till.journal.acknowledge(row)
+    if why != "its own":
+        till.restart()
+    before = till.row(), till.live()
 
-    with full_disk(), pytest.raises(Unavailable):
-        world.decide_orphans()
+    till.dispatcher.ready()
 
-    assert (world.row().state, world.live()) == (PaymentState.PAID, [])
-    assert world.decide_orphans() == 1
+    assert (till.row(), till.live()) == before
+
+
+def test_the_payment_under_way_is_no_orphan(till: HookedWorld) -> None:
+    ui = till.cashier(till.paymego.code())
+    ui.hand = lambda _: till.dispatcher.ready()
+
+    assert (till.ask(ui=ui).status, till.row().state) == (PaymentStatus.PAID, PaymentState.PAID)
+
+
+def test_an_orphans_money_goes_back_once(till: HookedWorld) -> None:
+    charge_and_die(till)
+
+    till.dispatcher.ready()
+    till.work(60)
+
+    assert (till.row().state, till.live(), till.paymego.held()) == (PaymentState.UNKNOWN, [], 0)
+    assert [each.amount for each in till.paymego.bank.movements(till.paymego.now_ms)] == [AMOUNT, -AMOUNT]
+
+
+@pytest.mark.parametrize("is_recorded", [False, True], ids=["paying", "recorded"])
+def test_a_payment_that_this_process_told_as_paid_is_no_orphan_though_it_is_acknowledged_after_on_ready(
+    till: HookedWorld, is_recorded: bool
+) -> None:
+    charge_and_die(till)
+    if is_recorded:
+        till.journal.move(till.row(), PaymentState.PAID, "4")
+        till.journal.move(till.row(), PaymentState.RECORDED, "Payme refused to cancel it")
+    again = till.ask(repeated=True)
+    assert (again.status, again.payment is not None) == (PaymentStatus.PAID, True)
+
+    till.dispatcher.ready()
+    till.work(60)
+    till.acknowledge(again.payment)
+
+    assert (till.row().state, till.live(), till.paymego.held()) == (PaymentState.RECORDED, [], AMOUNT)
+
+
+@orphans
+def test_a_payment_that_this_process_answered_with_pending_waits_for_the_host(
+    till: HookedWorld, state: PaymentState
+) -> None:
+    walk(till.journal, state)
+    till.restart()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(till, "broken", True)
+        assert till.ask(repeated=True).status is PaymentStatus.PENDING
+
+    till.dispatcher.ready()
+    assert (till.row().state, till.live()) == (state, [])
+
+    till.restart()
+    till.dispatcher.ready()
+    assert till.row().state is ORPHANS[state][0]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# on_ready that fails
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", range(1, len(ORPHANS) + 1))
+def test_on_ready_raises_if_not_all_could_be_stored_and_the_next_call_stores_the_rest(
+    till: HookedWorld, first: int
+) -> None:
+    for state in ORPHANS:
+        walk(till.journal, state, state.value)
+    till.restart()
+    till.journal.fail_from(first)
+
+    with pytest.raises(Unavailable):
+        till.dispatcher.ready()
+    ended = [after for after, _, _ in ORPHANS.values()]
+    assert [till.row(state.value).state for state in ORPHANS] == ended[: first - 1] + [*ORPHANS][first - 1 :]
+    assert not till.journal.is_ready
+
+    till.journal.recover()
+    till.dispatcher.ready()
+    assert ([till.row(state.value).state for state in ORPHANS], till.journal.is_ready) == (ended, True)
+
+
+def test_only_the_leader_decides_orphans(till: HookedWorld) -> None:
+    till.dispatcher.ready()
+    walk(till.journal, PaymentState.PAID)
+    till.restart(dead=False)
+
+    with pytest.raises(AnotherTill):
+        till.dispatcher.ready()
+    assert till.row().state is PaymentState.PAID
+
+    till._processes[-2].end()
+    till.dispatcher.ready()
+    assert till.row().state is PaymentState.REVERSING
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Recorded payments of open sales
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("word", "is_shown"), [(False, True), (None, False), (True, False)])
+def test_a_recorded_payment_that_the_host_no_longer_has_is_a_notice_and_moves_no_money(
+    till: HookedWorld, word: bool | None, is_shown: bool
+) -> None:
+    sold = till.sell()
+    till.acknowledge(sold.record)
+    till.restart()
+    till.host.recorded["p1"] = word
+
+    till.dispatcher.ready()
+    till.work(3600)
+
+    shown = {SALE_NOTICE: till.text(Text.NOTICE_SALE_LOST, number=sold.receipt.number)} if is_shown else {}
+    assert till.host.notices == shown
+    assert (till.row().state, till.paymego.held()) == (PaymentState.RECORDED, AMOUNT)
+
+
+def test_the_host_is_asked_once_about_recorded_payments_of_earlier_processes_in_open_sales(
+    till: HookedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    till.acknowledge(till.sell().record)
+    till.restart()
+    till.sell_and_close("p2", 2)
+    till.acknowledge(till.sell("p3", 3).record)
+    is_recorded = Mock(return_value=None)
+    monkeypatch.setattr(till.host, "is_recorded", is_recorded)
+
+    for _ in range(3):
+        till.dispatcher.ready()
+        till.work(60)
+
+    is_recorded.assert_called_once_with("p1")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# An orphan's age goes by Payme's times
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_an_orphan_older_than_a_week_is_held_and_shown_until_an_operator_has_settled_it(till: HookedWorld) -> None:
+    till.sell()
+    till.clock.suspend(7 * DAY_S + 1)
+    till.restart()
+
+    till.dispatcher.ready()
+    till.work(3600)
+
+    (row,) = till.live()
+    assert (till.row().state, row.held, till.paymego.held()) == (PaymentState.REVERSING, Hold.OLD, AMOUNT)
+    assert till.host.notices[TOO_OLD_NOTICE] == till.text(Text.NOTICE_PAYMENTS_TOO_OLD, count=1)
+    till.background.processor().cancellations.end(row, End.CLOSED, "paid (4)", closed_reason="settled")
+    till.work()
+    assert TOO_OLD_NOTICE not in till.host.notices
+
+
+@pytest.mark.parametrize("slow_ms", [12 * DAY_S * 1000, 3650 * DAY_S * 1000])
+def test_a_till_clock_that_was_slow_and_is_set_right_makes_no_orphan_old(till: HookedWorld, slow_ms: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        till.clock.set_wall(-slow_ms)
+        patch.setattr(type(till.paymego), "now_ms", property(lambda _: till.clock.wall_ms() + slow_ms))
+        charge_and_die(till)
+    till.clock.set_wall(slow_ms)
+
+    till.dispatcher.ready()
+    till.work(120)
+
+    assert (till.paymego.held(), till.live(), till.host.notices) == (0, [], {})

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fakes.answer_changes import body, error, with_receipt, without_id
-from fakes.journal_rows import UNRECORDED, contents
-from fakes.paymego import Passage
-from fakes.till import PowerCut, open_sale
+from fakes.answer_changes import body, error, result, spoil, with_receipt, without_id
+from fakes.journal_rows import UNRECORDED, contents, walk
+from fakes.till import STALE, open_sale
 from hookspecs import PaymentStatus
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.sandbox import BuyerAction, FaultKind
@@ -22,35 +21,16 @@ if TYPE_CHECKING:
     from fakes.world import World
     from hookspecs import PaymentResult
 
-CREATE, PAY, CHECK, GET = "receipts.create", "receipts.pay", "receipts.check", "receipts.get"
-STALE = "11112222333344445555"
+CHECK, GET = "receipts.check", "receipts.get"
+RESTARTS = pytest.mark.parametrize("restarts", [False, True], ids=["same process", "after a restart"])
+RECORDED = pytest.mark.parametrize("is_recorded", [False, True], ids=["paid", "recorded"])
 
 
-def _cut_before_the_receipt(world: World, code: str) -> None:
-    with pytest.raises(PowerCut):
-        world.pay(PowerCut())
-
-
-def _cut_between_two_codes(world: World, code: str) -> None:
-    with pytest.raises(PowerCut):
-        world.pay(STALE, PowerCut())
-
-
-def _cut_after_the_pay(world: World, code: str) -> None:
-    world.paymego.befall(FaultKind.SILENT_AFTER_EFFECT, PAY)
-    ui = world.cashier(code)
-    ui.hand = ui.cut_while_waiting
-    with pytest.raises(PowerCut):
-        world.pay(ui=ui)
-
-
-def _cut_before_the_pay_arrived(world: World, code: str) -> None:
-    world.paymego.befall(FaultKind.REQUEST_LOST, PAY)
-    world.paymego.befall(FaultKind.SILENT, CHECK)
-    ui = world.cashier(code)
-    ui.hand = ui.cut_while_waiting
-    with pytest.raises(PowerCut):
-        world.pay(ui=ui)
+def _sell(world: World, *, is_recorded: bool) -> PaymentResult:
+    first = world.pay(world.paymego.code())
+    if is_recorded:
+        world.acknowledge(first.payment)
+    return first
 
 
 def _same(first: PaymentResult, again: PaymentResult) -> bool:
@@ -58,63 +38,33 @@ def _same(first: PaymentResult, again: PaymentResult) -> bool:
     return [getattr(first, name) for name in names] == [getattr(again, name) for name in names]
 
 
-def _put_state(world: World, state: int) -> None:
-    world.paymego.bank.put_state(world.paymego.now_ms, str(world.row().receipt_id), state)
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # No code was sent: intent, created
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("restarts", [False, True], ids=["same-process", "after-a-restart"])
-@pytest.mark.parametrize("cut", [_cut_before_the_receipt, _cut_between_two_codes], ids=["intent", "created"])
+@RESTARTS
+@pytest.mark.parametrize("scans", [[], [STALE]], ids=["intent", "created"])
 def test_a_payment_that_no_code_was_sent_for_is_refused_without_a_request_and_without_a_scan(
-    world: World, cut: Callable[[World, str], None], restarts: bool
+    world: World, scans: list[str], restarts: bool
 ) -> None:
-    cut(world, "")
-    state, receipt_id = world.row().state, world.row().receipt_id
+    world.cut_at_scan(*scans)
+    receipt_id = world.row().receipt_id
     if restarts:
         world.restart()
     sent, ui = len(world.paymego.sent), world.cashier(world.paymego.code())
 
     again = world.pay(ui=ui)
+    held = contents(world.journal)
 
-    assert state in {PaymentState.INTENT, PaymentState.CREATED}
     assert (again.status, again.message) == (PaymentStatus.REFUSED, world.text(Text.PAYMENT_NOT_SENT))
     assert (ui.prompts, len(world.paymego.sent)) == ([], sent)
     assert (world.row().state, world.row().owner) == (PaymentState.REFUSED, world.owner)
     # The receipt of a created payment is open at Payme.
     assert [row.receipt_id for row in world.live()] == ([] if receipt_id is None else [receipt_id])
     assert again.cancellation_queued == (receipt_id is not None)
-
-
-def test_its_refusal_is_stored_and_told_again(world: World) -> None:
-    _cut_between_two_codes(world, "")
-    first = world.pay()
-    held = contents(world.journal)
-
-    assert _same(first, world.pay())
+    assert _same(again, world.pay())
     assert contents(world.journal) == held
-
-
-@pytest.mark.parametrize("repeated", [False, True])
-def test_a_payment_that_the_journal_knows_is_repeated_even_without_the_flag(world: World, repeated: bool) -> None:
-    _cut_before_the_receipt(world, "")
-    ui = world.cashier(world.paymego.code())
-
-    assert world.pay(ui=ui, repeated=repeated).status is PaymentStatus.REFUSED
-    assert (ui.prompts, world.paymego.count(PAY)) == ([], 0)
-
-
-def test_one_that_the_journal_never_had_is_refused_because_nothing_was_sent(world: World) -> None:
-    world.journal.mark_ready()
-    ui = world.cashier(world.paymego.code())
-
-    again = world.pay(ui=ui, repeated=True)
-
-    assert (again.status, again.message) == (PaymentStatus.REFUSED, world.text(Text.PAYMENT_NOT_SENT))
-    assert (ui.prompts, world.paymego.sent, world.journal.payments()) == ([], [], [])
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -122,42 +72,42 @@ def test_one_that_the_journal_never_had_is_refused_because_nothing_was_sent(worl
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("restarts", [False, True], ids=["same-process", "after-a-restart"])
-def test_a_code_that_arrived_is_asked_after_and_paid_without_a_scan(world: World, restarts: bool) -> None:
-    _cut_after_the_pay(world, world.paymego.code())
-    if restarts:
-        world.restart()
+def test_a_code_that_arrived_is_asked_after_and_paid_without_a_scan(world: World) -> None:
+    world.cut_after_pay(world.paymego.code())
+    world.restart()
     sent, ui = len(world.paymego.sent), world.cashier(world.paymego.code())
 
     again = world.pay(ui=ui)
 
-    assert again.status is PaymentStatus.PAID
+    assert (again.status, ui.prompts) == (PaymentStatus.PAID, [])
     assert [one.method for one in world.paymego.sent[sent:]] == [CHECK, GET]
-    assert (ui.prompts, world.row().owner) == ([], world.owner)
-    assert (world.row().state, world.live()) == (PaymentState.PAID, [])
+    assert (world.row().state, world.row().owner, world.live()) == (PaymentState.PAID, world.owner, [])
 
 
 @pytest.mark.parametrize(
-    ("state", "status", "is_cancelled"),
-    [(4, PaymentStatus.PAID, False), (50, PaymentStatus.REFUSED, True), (21, PaymentStatus.REFUSED, True)],
+    ("state", "status", "takes_s"),
+    [
+        (50, PaymentStatus.REFUSED, 0.02),
+        (21, PaymentStatus.REFUSED, 0.02),
+        *((state, PaymentStatus.UNKNOWN, 20.02) for state in (1, 3, 5, 20, 30)),
+    ],
 )
-def test_a_final_state_of_payme_decides_at_once(
-    world: World, state: int, status: PaymentStatus, is_cancelled: bool
+def test_50_and_21_decide_at_once_and_any_state_but_0_is_polled_for_the_whole_pay_duration(
+    world: World, state: int, status: PaymentStatus, takes_s: float
 ) -> None:
-    _cut_after_the_pay(world, world.paymego.code())
+    world.cut_after_pay(world.paymego.code())
     world.restart()
-    _put_state(world, state)
+    world.paymego.change(CHECK, result({"state": state}), times=99)
     began = world.clock.monotonic()
 
     again = world.pay()
 
-    assert again.status is status
-    assert len(world.live()) == int(is_cancelled)
-    assert world.clock.monotonic() - began < 1
+    assert (again.status, len(world.live())) == (status, 1)
+    assert world.clock.monotonic() - began == pytest.approx(takes_s, abs=0.05)
 
 
 def test_one_whose_receipt_stays_in_state_0_for_one_timeout_is_unknown(world: World) -> None:
-    _cut_before_the_pay_arrived(world, world.paymego.code())
+    world.cut_after_pay(world.paymego.code(), FaultKind.REQUEST_LOST, FaultKind.SILENT)
     world.restart()
     began = world.clock.monotonic()
 
@@ -165,78 +115,32 @@ def test_one_whose_receipt_stays_in_state_0_for_one_timeout_is_unknown(world: Wo
 
     assert (again.status, again.message) == (PaymentStatus.UNKNOWN, world.text(Text.PAYMENT_UNKNOWN))
     assert world.clock.monotonic() - began == pytest.approx(5.02, abs=0.05)
-    assert (world.paymego.count(PAY), len(world.live())) == (1, 1)
+    assert (world.paymego.count("receipts.pay"), len(world.live())) == (1, 1)
 
 
 def test_a_code_that_arrives_within_that_timeout_is_paid(world: World) -> None:
-    world.paymego.befall(FaultKind.REQUEST_DELAYED, PAY, after_s=3)
-    ui = world.cashier(world.paymego.code())
-    ui.hand = ui.cut_while_waiting
-    with pytest.raises(PowerCut):
-        world.pay(ui=ui)
+    world.cut_after_pay(world.paymego.code(), FaultKind.REQUEST_DELAYED)
     world.restart()
 
     assert world.pay().status is PaymentStatus.PAID
 
 
-@pytest.mark.parametrize("state", [1, 2, 3, 5, 6, 20, 30])
-def test_any_other_state_is_polled_for_the_whole_pay_duration(world: World, state: int) -> None:
-    _cut_after_the_pay(world, world.paymego.code())
-    world.restart()
-    world.paymego.change(CHECK, lambda answer: {**answer, "result": {"state": state}}, times=99)
-    began = world.clock.monotonic()
-
-    again = world.pay()
-
-    assert again.status is PaymentStatus.UNKNOWN
-    assert world.clock.monotonic() - began == pytest.approx(20.02, abs=0.05)
-    assert len(world.live()) == 1
-
-
-def test_a_stop_of_the_cashier_is_followed_by_one_check_and_aborts(world: World) -> None:
-    _cut_before_the_pay_arrived(world, world.paymego.code())
-    world.restart()
-    checks = world.paymego.count(CHECK)
-
-    again = world.pay(ui=world.cashier(stops_at=world.clock.monotonic() + 1))
-
-    assert (again.status, again.message) == (PaymentStatus.ABORTED, world.text(Text.PAYMENT_ABORTED))
-    assert (world.paymego.count(CHECK) - checks, len(world.live())) == (2, 1)
-
-
-@pytest.mark.parametrize("kind", [FaultKind.SILENT, FaultKind.HTML, FaultKind.ERROR])
-def test_while_payme_can_not_be_asked_it_is_unknown_with_a_cancellation(world: World, kind: FaultKind) -> None:
-    _cut_after_the_pay(world, world.paymego.code())
-    world.restart()
-    world.paymego.befall(kind, times=None)
-
-    again = world.pay()
-
-    assert (again.status, again.cancellation_queued) == (PaymentStatus.UNKNOWN, True)
-    assert len(world.live()) == 1
-
-
 @pytest.mark.parametrize(
-    ("cut", "status", "has_row"),
+    ("state", "status", "cancellations"),
     [
-        (_cut_before_the_receipt, PaymentStatus.REFUSED, False),
-        (_cut_between_two_codes, PaymentStatus.REFUSED, True),
-        (_cut_after_the_pay, PaymentStatus.UNKNOWN, True),
+        (PaymentState.INTENT, PaymentStatus.REFUSED, 0),
+        (PaymentState.CREATED, PaymentStatus.REFUSED, 1),
+        (PaymentState.PAYING, PaymentStatus.UNKNOWN, 1),
+        (PaymentState.PAID, PaymentStatus.PAID, 0),
     ],
-    ids=["intent", "created", "paying"],
 )
-def test_about_another_accounts_payment_no_request_leaves(
-    world: World, cut: Callable[[World, str], None], status: PaymentStatus, has_row: bool
+def test_about_another_accounts_payment_no_request_is_sent(
+    world: World, state: PaymentState, status: PaymentStatus, cancellations: int
 ) -> None:
-    cut(world, world.paymego.code())
+    assert walk(world.journal, state).pos_id != world.settings.pos_id
     world.restart()
-    world.set(posId="another")
-    sent = len(world.paymego.sent)
 
-    again = world.pay(world.paymego.code())
-
-    assert again.status is status
-    assert (len(world.paymego.sent), len(world.live())) == (sent, int(has_row))
+    assert (world.pay().status, world.paymego.sent, len(world.live())) == (status, [], cancellations)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -244,14 +148,12 @@ def test_about_another_accounts_payment_no_request_leaves(
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("restarts", [False, True], ids=["same-process", "after-a-restart"])
-@pytest.mark.parametrize("is_recorded", [False, True], ids=["paid", "recorded"])
+@RESTARTS
+@RECORDED
 def test_paid_is_told_again_after_one_question_and_nothing_is_charged(
     world: World, is_recorded: bool, restarts: bool
 ) -> None:
-    first = world.pay(world.paymego.code())
-    if is_recorded:
-        world.acknowledge(first.payment)
+    first = _sell(world, is_recorded=is_recorded)
     if restarts:
         world.restart()
     held, sent = contents(world.journal), len(world.paymego.sent)
@@ -266,87 +168,50 @@ def test_paid_is_told_again_after_one_question_and_nothing_is_charged(
     else:
         assert contents(world.journal) == held
     assert world.decide_orphans() == 0
-    assert [one.method for one in world.paymego.sent[sent:]] == [GET]
-    assert ui.prompts == []
+    assert ([one.method for one in world.paymego.sent[sent:]], ui.prompts) == ([GET], [])
 
 
-_NOT_BOUND: dict[str, Change] = {
-    "page": body(b"<html>"),
-    "an error": error(-31602),
-    "another receipt": with_receipt(_id="another", state=50),
-    "another amount without our id": without_id(with_receipt(amount=1)),
-}
-
-
-@pytest.mark.parametrize("is_recorded", [False, True], ids=["paid", "recorded"])
-@pytest.mark.parametrize("answer", ["none", *_NOT_BOUND])
-def test_without_a_bound_answer_paid_is_told_again_within_one_timeout(
-    world: World, is_recorded: bool, answer: str
-) -> None:
-    first = world.pay(world.paymego.code())
-    if is_recorded:
-        world.acknowledge(first.payment)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *(FaultKind.SILENT, body(b"<html>"), error(-31602)),
+        *(with_receipt(_id="another", state=50), without_id(with_receipt(amount=1))),
+    ],
+)
+def test_without_a_bound_answer_paid_is_told_again_within_one_timeout(world: World, fault: FaultKind | Change) -> None:
+    first = _sell(world, is_recorded=False)
     world.restart()
-    if answer == "none":
-        world.paymego.befall(FaultKind.SILENT, times=None)
-    else:
-        world.paymego.change(GET, _NOT_BOUND[answer], times=99)
+    spoil(world.paymego, GET, fault)
     began = world.clock.monotonic()
 
     again = world.pay()
 
-    assert _same(first, again)
-    assert len(again.slips) == 1
+    assert (_same(first, again), len(again.slips)) == (True, 1)
     assert world.clock.monotonic() - began <= 5.01
 
 
-_CONTRADICTIONS: dict[str, Change] = {
-    "50": with_receipt(state=50),
-    "21": with_receipt(state=21),
-    "another amount": with_receipt(amount=1),
-}
-
-
-@pytest.mark.parametrize("restarts", [False, True], ids=["same-process", "after-a-restart"])
-@pytest.mark.parametrize("change", _CONTRADICTIONS.values(), ids=list(_CONTRADICTIONS))
-def test_paid_that_payme_contradicts_is_refused_with_a_cancellation(
-    world: World, change: Change, restarts: bool
+@RECORDED
+@pytest.mark.parametrize("fields", [{"state": 50}, {"state": 21}, {"amount": 1}], ids=str)
+def test_paid_that_payme_contradicts_is_refused_with_a_cancellation_or_if_recorded_with_a_notice(
+    world: World, fields: dict[str, object], is_recorded: bool
 ) -> None:
-    first = world.pay(world.paymego.code())
-    if restarts:
-        world.restart()
-    world.paymego.change(GET, change)
-
-    again = world.pay()
-
-    assert (again.status, again.receipt_id) == (PaymentStatus.REFUSED, first.receipt_id)
-    assert again.message == world.text(Text.PAYMENT_ALREADY_REVERSED)
-    (row,) = world.live()
-    assert (row.cause, again.cancellation_queued) == (Cause.UNRECORDED, True)
-    assert world.row().state is PaymentState.REVERSING
-    assert "payme.sale" not in world.host.notices
-
-
-@pytest.mark.parametrize("change", _CONTRADICTIONS.values(), ids=list(_CONTRADICTIONS))
-def test_recorded_that_payme_contradicts_is_refused_with_a_notice_and_no_cancellation(
-    world: World, change: Change
-) -> None:
-    world.acknowledge(world.pay(world.paymego.code()).payment)
+    first = _sell(world, is_recorded=is_recorded)
     world.restart()
-    world.paymego.change(GET, change)
-    held = contents(world.journal)
+    world.paymego.change(GET, with_receipt(**fields))
 
     again = world.pay()
 
-    assert (again.status, again.cancellation_queued) == (PaymentStatus.REFUSED, False)
-    assert again.message == world.text(Text.PAYMENT_ALREADY_REVERSED)
-    assert contents(world.journal) == held
-    assert world.host.notices["payme.sale"] == world.text(Text.NOTICE_SALE_UNPAID, number=1)
+    assert (again.status, again.message) == (PaymentStatus.REFUSED, world.text(Text.PAYMENT_ALREADY_REVERSED))
+    assert (again.receipt_id, again.cancellation_queued) == (first.receipt_id, not is_recorded)
+    assert [row.cause for row in world.live()] == ([] if is_recorded else [Cause.UNRECORDED])
+    assert world.row().state is (PaymentState.RECORDED if is_recorded else PaymentState.REVERSING)
+    told = {"payme.sale": world.text(Text.NOTICE_SALE_UNPAID, number=1)}
+    assert world.host.notices == (told if is_recorded else {})
 
 
-@pytest.mark.parametrize("state", [0, 1, 5, 20, 30])
+@pytest.mark.parametrize("state", [0, 1, 5, 20])
 def test_recorded_that_payme_neither_has_as_paid_nor_as_returned_is_pending(world: World, state: int) -> None:
-    world.acknowledge(world.pay(world.paymego.code()).payment)
+    _sell(world, is_recorded=True)
     world.restart()
     world.paymego.change(GET, with_receipt(state=state))
     held = contents(world.journal)
@@ -354,40 +219,20 @@ def test_recorded_that_payme_neither_has_as_paid_nor_as_returned_is_pending(worl
     again = world.pay()
 
     assert (again.status, again.message) == (PaymentStatus.PENDING, world.text(Text.PAYMENT_PENDING))
-    assert contents(world.journal) == held
-    assert "payme.sale" not in world.host.notices
+    assert (contents(world.journal), world.host.notices) == (held, {})
     assert world.pay().status is PaymentStatus.PAID
 
 
-def test_recorded_in_a_closed_sale_is_refused_as_reuse(world: World) -> None:
-    first = world.pay(world.paymego.code())
-    world.acknowledge(first.payment, open_sale(closed_at=5))
-    sent = len(world.paymego.sent)
+@pytest.mark.parametrize(("closed_at", "asked_at"), [(5, None), (None, 5)], ids=["in the journal", "in the request"])
+def test_recorded_in_a_sale_that_is_closed_is_refused_as_reuse(
+    world: World, closed_at: int | None, asked_at: int | None
+) -> None:
+    world.journal.acknowledge(walk(world.journal, PaymentState.RECORDED), closed_at=closed_at)
 
-    again = world.pay()
-
-    assert (again.status, again.message) == (PaymentStatus.REFUSED, world.text(Text.PAYMENT_ID_REUSED))
-    assert (len(world.paymego.sent), world.live()) == (sent, [])
-
-
-def test_recorded_and_asked_with_a_closed_receipt_is_refused_as_reuse(world: World) -> None:
-    world.acknowledge(world.pay(world.paymego.code()).payment)
-
-    again = world.pay(receipt=open_sale(closed_at=5))
+    again = world.pay(receipt=open_sale(closed_at=asked_at))
 
     assert (again.status, again.message) == (PaymentStatus.REFUSED, world.text(Text.PAYMENT_ID_REUSED))
-    assert world.live() == []
-
-
-def test_about_another_accounts_paid_payment_no_request_leaves_and_it_stays_paid(world: World) -> None:
-    first = world.pay(world.paymego.code())
-    world.set(posId="another")
-    sent = len(world.paymego.sent)
-
-    again = world.pay()
-
-    assert _same(first, again)
-    assert (len(again.slips), len(world.paymego.sent)) == (1, sent)
+    assert (world.paymego.sent, world.live()) == ([], [])
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -396,18 +241,10 @@ def test_about_another_accounts_paid_payment_no_request_leaves_and_it_stays_paid
 
 
 @pytest.mark.parametrize(
-    "scans",
-    [
-        lambda world: [world.paymego.code(BuyerAction.LACKS_FUNDS)],
-        lambda world: [world.paymego.code(BuyerAction.DECLINES)],
-        lambda world: [world.paymego.code(BuyerAction.NEVER_ANSWERS)],
-        lambda world: [None],
-        lambda world: ["1", "2", "3", "4"],
-    ],
-    ids=["refused", "declined", "unknown", "aborted", "no-code"],
+    "action", [BuyerAction.LACKS_FUNDS, BuyerAction.DECLINES, BuyerAction.NEVER_ANSWERS, None], ids=str
 )
-def test_a_result_other_than_paid_is_told_again_unchanged(world: World, scans: Callable[[World], list[object]]) -> None:
-    first = world.pay(*scans(world))
+def test_a_result_other_than_paid_is_told_again_unchanged(world: World, action: BuyerAction | None) -> None:
+    first = world.pay(None if action is None else world.paymego.code(action))
     world.restart()
     held, sent = contents(world.journal), len(world.paymego.sent)
 
@@ -417,47 +254,33 @@ def test_a_result_other_than_paid_is_told_again_unchanged(world: World, scans: C
     assert (contents(world.journal), len(world.paymego.sent)) == (held, sent)
 
 
-@pytest.mark.parametrize("state", [PaymentState.REVERSING, PaymentState.REVERSED], ids=lambda state: state.value)
+@pytest.mark.parametrize("state", [PaymentState.REVERSING, PaymentState.REVERSED], ids=str)
 def test_a_payment_that_is_being_returned_is_refused(world: World, state: PaymentState) -> None:
-    world.pay(world.paymego.code())
-    row = world.journal.move(world.row(), PaymentState.REVERSING, "the sale is annulled", cancellation=UNRECORDED)
-    if state is PaymentState.REVERSED:
-        world.journal.move(row, PaymentState.REVERSED, "50")
-    sent = len(world.paymego.sent)
+    walk(world.journal, state)
 
     again = world.pay(world.paymego.code())
 
     assert (again.status, again.message) == (PaymentStatus.REFUSED, world.text(Text.PAYMENT_ALREADY_REVERSED))
-    assert len(world.paymego.sent) == sent
+    assert world.paymego.sent == []
 
 
 @pytest.mark.parametrize(
     "asked",
-    [
-        {"amount": 1_400_000},
-        {"receipt": open_sale(2)},
-        {"receipt": open_sale(shift=4)},
-        {"receipt": open_sale(till="till-2")},
-    ],
+    [{"amount": 1_400_000}, *({"receipt": sale} for sale in (open_sale(2), open_sale(shift=4), open_sale(till="t2")))],
     ids=["amount", "number", "shift", "till"],
 )
-@pytest.mark.parametrize(
-    "before", [_cut_before_the_receipt, _cut_after_the_pay, None], ids=["intent", "paying", "paid"]
-)
+@pytest.mark.parametrize("state", [PaymentState.INTENT, PaymentState.PAYING, PaymentState.PAID], ids=str)
 def test_another_amount_or_sale_under_the_same_id_is_refused_as_reuse(
-    world: World, before: Callable[[World, str], None] | None, asked: dict[str, Any]
+    world: World, state: PaymentState, asked: dict[str, Any]
 ) -> None:
-    if before is None:
-        world.pay(world.paymego.code())
-    else:
-        before(world, world.paymego.code())
+    walk(world.journal, state)
     world.restart()
-    held, sent = contents(world.journal), len(world.paymego.sent)
+    held = contents(world.journal)
 
     again = world.pay(world.paymego.code(), **asked)
 
     assert (again.status, again.message) == (PaymentStatus.REFUSED, world.text(Text.PAYMENT_ID_REUSED))
-    assert (contents(world.journal), len(world.paymego.sent)) == (held, sent)
+    assert (contents(world.journal), world.paymego.sent) == (held, [])
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -465,46 +288,28 @@ def test_another_amount_or_sale_under_the_same_id_is_refused_as_reuse(
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("is_repeated", [False, True], ids=["new", "repeated"])
-def test_a_payment_that_is_ended_meanwhile_is_obeyed(world: World, is_repeated: bool) -> None:
-    def end_it() -> None:
-        world.journal.move(world.row(), PaymentState.UNKNOWN, "another process decides", cancellation=UNRECORDED)
+def _end(world: World) -> None:
+    world.journal.move(world.row(), PaymentState.UNKNOWN, "another process decides", cancellation=UNRECORDED)
 
-    code = world.paymego.code(BuyerAction.CONFIRMS, after_s=9)
-    if is_repeated:
-        _cut_after_the_pay(world, code)
-        world.restart()
-    world.clock.at(world.clock.monotonic() + 5, end_it)
 
-    result = world.pay(code)
-
-    assert result.status is PaymentStatus.UNKNOWN
-    assert (world.path_of()[-1], len(world.live())) == ("unknown", 1)
+def _take_over(world: World) -> None:
+    world.journal.take_over(world.row(), "another process", "the host asks again")
 
 
 @pytest.mark.parametrize("is_repeated", [False, True], ids=["new", "repeated"])
-def test_a_payment_that_another_process_takes_over_meanwhile_is_pending(world: World, is_repeated: bool) -> None:
-    def take_it() -> None:
-        world.journal.take_over(world.row(), "another process", "the host asks again")
-
+@pytest.mark.parametrize(("change", "status"), [(_end, PaymentStatus.UNKNOWN), (_take_over, PaymentStatus.PENDING)])
+def test_a_payment_that_another_process_ends_or_takes_over_meanwhile_is_that_ones(
+    world: World, change: Callable[[World], None], status: PaymentStatus, is_repeated: bool
+) -> None:
     code = world.paymego.code(BuyerAction.CONFIRMS, after_s=9)
     if is_repeated:
-        _cut_after_the_pay(world, code)
+        world.cut_after_pay(code)
         world.restart()
-    world.clock.at(world.clock.monotonic() + 5, take_it)
+    world.clock.at(world.clock.monotonic() + 5, lambda: change(world))
 
-    result = world.pay(code)
+    outcome = world.pay(code)
 
-    assert result.status is PaymentStatus.PENDING
-    assert (world.row().state, world.row().owner) == (PaymentState.PAYING, "another process")
-
-
-def test_progress_is_shown_while_payme_is_asked(world: World) -> None:
-    _cut_after_the_pay(world, world.paymego.code())
-    world.restart()
-    world.paymego.passage = lambda method: Passage(back_s=3 if method == CHECK else 0.01)
-    ui = world.cashier()
-
-    world.pay(ui=ui)
-
-    assert len(ui.shown) >= 6
+    is_taken = status is PaymentStatus.PENDING
+    assert (outcome.status, len(world.live())) == (status, int(not is_taken))
+    assert world.row().state is (PaymentState.PAYING if is_taken else PaymentState.UNKNOWN)
+    assert world.row().owner == ("another process" if is_taken else world.owner)

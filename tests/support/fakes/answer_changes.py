@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from payme_plugin.sandbox import FaultKind
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fakes.paymego import Change, Envelope
+    from fakes.paymego import Change, Envelope, VirtualPaymeGo
+
+
+def spoil(paymego: VirtualPaymeGo, method: str, fault: FaultKind | Change, *, times: int = 1, skip: int = 0) -> None:
+    """Let a fault or a change befall the next answers to a method."""
+    if isinstance(fault, FaultKind):
+        paymego.befall(fault, method, times=times, skip=skip)
+    else:
+        paymego.change(method, fault, times=times, skip=skip)
 
 
 def body(text: bytes) -> Change:

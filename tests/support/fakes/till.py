@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 TENDER = 7
 """The tender's number at every till of the tests."""
 
+STALE = "11112222333344445555"
+"""A code that Payme does not know: it calls it stale, and nothing is charged."""
+
 
 class PowerCut(BaseException):
     """The till is gone in the middle of a hook; only what was durable is left."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from fakes.clock import VirtualClock
 from fakes.paymego import VirtualClient, VirtualPaymeGo
-from fakes.till import TENDER, ScriptedUi, VirtualHost, request_for
+from fakes.till import TENDER, PowerCut, ScriptedUi, VirtualHost, request_for
 from hookspecs import Slip
 from payme_plugin.ledger.connection import FileIdentity
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.locks import Leases
+from payme_plugin.ledger.states import PaymentState
 from payme_plugin.operations.acknowledgement import acknowledge
 from payme_plugin.operations.cancellation import MerchantClient
 from payme_plugin.operations.context import Context, limits_of
@@ -21,11 +23,12 @@ from payme_plugin.operations.payment import resume_payment, take_payment
 from payme_plugin.operations.recovery import cancel_orphans
 from payme_plugin.operations.results import store_unstored
 from payme_plugin.paymego import codes
+from payme_plugin.sandbox import FaultKind
 from payme_plugin.settings import Places, read_settings
 from payme_plugin.texts import Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
 
     from hookspecs import PaymentRecord, PaymentRequest, PaymentResult, Receipt
     from payme_plugin.ledger.rows import CancellationRow, EventRow, PaymentRow
@@ -164,15 +167,6 @@ class World:
         assert record is not None
         return acknowledge(self.journal, self.owner, self.texts, self.host.notice, record, sale)
 
-    def says_yes_after(self, thinks_s: float) -> Callable[[float], bool]:
-        """Return the hand of a cashier who, asked whether to stop, thinks so long and then stops."""
-
-        def hand(_: float) -> bool:
-            self.clock.sleep(thinks_s)
-            return True
-
-        return hand
-
     def cashier(self, *scans: object, takes_s: float = 0.0, stops_at: float | None = None) -> ScriptedUi:
         """Return a cashier who scans these, and who stops the wait at a second where one is given."""
         ui = ScriptedUi(self.clock, list(scans), takes_s)
@@ -191,6 +185,22 @@ class World:
         if row is not None:
             return resume_payment(context, request, row, ui)
         return (find_lost_payment if request.repeated else take_payment)(context, request, ui)
+
+    def cut_at_scan(self, *scans: object) -> None:
+        """Let the power fail at the scan after these."""
+        with suppress(PowerCut):
+            self.pay(*scans, PowerCut())
+        assert self.row().state is (PaymentState.CREATED if scans else PaymentState.INTENT)
+
+    def cut_after_pay(self, code: str, *faults: FaultKind) -> None:
+        """Let the power fail after ``receipts.pay``: Payme charges silently, or the faults befall pay and check."""
+        for kind, method in zip(faults or (FaultKind.SILENT_AFTER_EFFECT,), ("receipts.pay", "receipts.check")):  # noqa: B905
+            self.paymego.befall(kind, method, after_s=3)
+        ui = self.cashier(code)
+        ui.hand = ui.cut_while_waiting
+        with suppress(PowerCut):
+            self.pay(ui=ui)
+        assert self.row().state is PaymentState.PAYING
 
     def text(self, text: Text, **values: object) -> str:
         """Return a text as the cashier reads it."""
