@@ -22,120 +22,120 @@ KEY_NOTICE, UNKNOWN_NOTICE = "payme.cancellations.key", "payme.cancellations.unk
 ANOTHER = "0" * 24
 
 
-def replace_account(world: HookedWorld, *, with_section: bool, url: str = "https://former.example/api") -> str:
+def replace_account(till: HookedWorld, *, with_section: bool, url: str = "https://former.example/api") -> str:
     """Set another ``posId``; return the former one, which has a section or not."""
-    former = world.settings.pos_id
-    world.set(posId=ANOTHER)
+    former = till.settings.pos_id
+    till.set(posId=ANOTHER)
     if with_section:
         section = FormerAccount(former, url, Secret("former-key"))
-        world.settings = replace(world.settings, former_accounts=(section,))
+        till.settings = replace(till.settings, former_accounts=(section,))
     return former
 
 
-def senders(world: HookedWorld, method: str) -> set[str]:
-    return {sent.pos_id for sent in world.paymego.sent if sent.method == method}
+def senders(till: HookedWorld, method: str) -> set[str]:
+    return {sent.pos_id for sent in till.paymego.sent if sent.method == method}
 
 
 @pytest.mark.parametrize("url", ["HTTP://LocalHost/api", "http://127.0.0.1/api/", "http://localhost:80/api"])
-def test_another_spelling_of_url_stops_no_cancellation(world: HookedWorld, url: str) -> None:
-    owe_paid(world)
-    world.set(url=url)
+def test_another_spelling_of_url_stops_no_cancellation(till: HookedWorld, url: str) -> None:
+    owe_paid(till)
+    till.set(url=url)
 
-    world.work(1000)
+    till.work(1000)
 
-    assert (world.live(), world.paymego.held()) == ([], 0)
-
-
-def test_a_cancellation_goes_with_the_key_of_its_accounts_section(world: HookedWorld) -> None:
-    owe_paid(world)
-    former = replace_account(world, with_section=True)
-
-    world.work(1000)
-
-    assert (world.live(), world.paymego.held()) == ([], 0)
-    assert senders(world, CANCEL) == {former}
-    assert world.host.notices.get(KEY_NOTICE) is None
+    assert (till.live(), till.paymego.held()) == ([], 0)
 
 
-def test_a_section_of_the_current_account_goes_before_the_settings(world: HookedWorld) -> None:
-    section = FormerAccount(world.settings.pos_id, "https://former.example/api", Secret("former-key"))
-    world.settings = replace(world.settings, former_accounts=(section,))
+def test_a_cancellation_goes_with_the_key_of_its_accounts_section(till: HookedWorld) -> None:
+    owe_paid(till)
+    former = replace_account(till, with_section=True)
 
-    merchants = world.background.merchants()
+    till.work(1000)
+
+    assert (till.live(), till.paymego.held()) == ([], 0)
+    assert senders(till, CANCEL) == {former}
+    assert till.host.notices.get(KEY_NOTICE) is None
+
+
+def test_a_section_of_the_current_account_goes_before_the_settings(till: HookedWorld) -> None:
+    section = FormerAccount(till.settings.pos_id, "https://former.example/api", Secret("former-key"))
+    till.settings = replace(till.settings, former_accounts=(section,))
+
+    merchants = till.background.merchants()
 
     assert merchants is not None
     assert [(one.pos_id, one.url) for one in merchants.values()] == [(section.pos_id, section.url)]
 
 
-def test_a_cancellation_without_a_key_is_a_notice_at_once_until_it_has_one(world: HookedWorld) -> None:
-    owe_paid(world)
-    former = replace_account(world, with_section=False)
-    sent = len(world.paymego.sent)
+def test_a_cancellation_without_a_key_is_a_notice_at_once_until_it_has_one(till: HookedWorld) -> None:
+    owe_paid(till)
+    former = replace_account(till, with_section=False)
+    sent = len(till.paymego.sent)
 
-    world.work(1)
+    till.work(1)
 
-    assert world.host.notices[KEY_NOTICE] == world.texts(Text.NOTICE_KEY_MISSING, pos_id=former)
-    assert len(world.paymego.sent) == sent
+    assert till.host.notices[KEY_NOTICE] == till.texts(Text.NOTICE_KEY_MISSING, pos_id=former)
+    assert len(till.paymego.sent) == sent
     section = FormerAccount(former, "https://former.example/api", Secret("former-key"))
-    world.settings = replace(world.settings, former_accounts=(section,))
-    world.work(1000)
-    assert (world.live(), world.paymego.held()) == ([], 0)
-    assert world.host.notices.get(KEY_NOTICE) is None
+    till.settings = replace(till.settings, former_accounts=(section,))
+    till.work(1000)
+    assert (till.live(), till.paymego.held()) == ([], 0)
+    assert till.host.notices.get(KEY_NOTICE) is None
 
 
-def test_a_refund_goes_with_the_key_of_its_accounts_section(world: HookedWorld) -> None:
-    sold = world.sell_and_close()
-    former = replace_account(world, with_section=True)
+def test_a_refund_goes_with_the_key_of_its_accounts_section(till: HookedWorld) -> None:
+    sold = till.sell_and_close()
+    former = replace_account(till, with_section=True)
 
-    assert world.refund(sold).status is ReversalStatus.REVERSED
-    assert senders(world, CANCEL) == {former}
+    assert till.refund(sold).status is ReversalStatus.REVERSED
+    assert senders(till, CANCEL) == {former}
 
 
-def test_a_refund_without_a_key_is_queued_and_a_notice(world: HookedWorld) -> None:
-    sold = world.sell_and_close()
-    former = replace_account(world, with_section=False)
+def test_a_refund_without_a_key_is_queued_and_a_notice(till: HookedWorld) -> None:
+    sold = till.sell_and_close()
+    former = replace_account(till, with_section=False)
 
-    assert world.refund(sold).status is ReversalStatus.QUEUED
-    world.work(1)
+    assert till.refund(sold).status is ReversalStatus.QUEUED
+    till.work(1)
 
-    assert world.host.notices[KEY_NOTICE] == world.texts(Text.NOTICE_KEY_MISSING, pos_id=former)
+    assert till.host.notices[KEY_NOTICE] == till.texts(Text.NOTICE_KEY_MISSING, pos_id=former)
 
 
 @pytest.mark.parametrize("code", [-31602, -32504, -31601])
 @pytest.mark.parametrize("method", [CHECK, CANCEL])
 def test_a_receipt_that_is_not_known_where_it_is_asked_for_waits_and_is_a_notice_with_both_hosts(
-    world: HookedWorld, method: str, code: int
+    till: HookedWorld, method: str, code: int
 ) -> None:
-    world.set(ignoredErrors=code)
-    owe_paid(world)
-    world.set(url="https://another.example/api", ignoredErrors=code)
-    world.paymego.befall(FaultKind.ERROR, method, times=None, error_code=code)
+    till.set(ignoredErrors=code)
+    owe_paid(till)
+    till.set(url="https://another.example/api", ignoredErrors=code)
+    till.paymego.befall(FaultKind.ERROR, method, times=None, error_code=code)
 
-    world.work(100)
+    till.work(100)
 
-    assert len(world.live()) == 1
-    text = world.texts(Text.NOTICE_RECEIPT_UNKNOWN, made_at="localhost", asked_at="another.example")
-    assert world.host.notices[UNKNOWN_NOTICE] == text
-    world.paymego.faults.clear()
-    world.work(2000)
-    assert (world.live(), world.host.notices.get(UNKNOWN_NOTICE)) == ([], None)
+    assert len(till.live()) == 1
+    text = till.texts(Text.NOTICE_RECEIPT_UNKNOWN, made_at="localhost", asked_at="another.example")
+    assert till.host.notices[UNKNOWN_NOTICE] == text
+    till.paymego.faults.clear()
+    till.work(2000)
+    assert (till.live(), till.host.notices.get(UNKNOWN_NOTICE)) == ([], None)
 
 
 @pytest.mark.parametrize("code", [-31602, -32504, -31601])
-def test_a_refund_is_never_refused_because_its_receipt_is_not_known(world: HookedWorld, code: int) -> None:
-    world.set(ignoredErrors=code)
-    sold = world.sell_and_close()
-    world.paymego.befall(FaultKind.ERROR, CANCEL, error_code=code)
+def test_a_refund_is_never_refused_because_its_receipt_is_not_known(till: HookedWorld, code: int) -> None:
+    till.set(ignoredErrors=code)
+    sold = till.sell_and_close()
+    till.paymego.befall(FaultKind.ERROR, CANCEL, error_code=code)
 
-    assert world.refund(sold).status is ReversalStatus.QUEUED
-    world.work(1000)
-    assert (world.live(), world.paymego.held()) == ([], 0)
+    assert till.refund(sold).status is ReversalStatus.QUEUED
+    till.work(1000)
+    assert (till.live(), till.paymego.held()) == ([], 0)
 
 
-def test_a_queued_refund_of_a_former_account_is_delivered(world: HookedWorld) -> None:
-    owe_refund(world)
-    replace_account(world, with_section=True)
+def test_a_queued_refund_of_a_former_account_is_delivered(till: HookedWorld) -> None:
+    owe_refund(till)
+    replace_account(till, with_section=True)
 
-    world.work(1000)
+    till.work(1000)
 
-    assert (world.live(), world.paymego.held()) == ([], 0)
+    assert (till.live(), till.paymego.held()) == ([], 0)

@@ -22,41 +22,41 @@ CANCEL, CHECK = "receipts.cancel", "receipts.check"
 MOST_QUESTIONS = 2
 
 
-def reopened(world: HookedWorld) -> None:
+def reopened(till: HookedWorld) -> None:
     """Let Payme say cancelled (50), the host acknowledge the payment, and Payme say paid (4) again."""
-    sold = world.sell()
-    world.restart()
-    world.dispatcher.ready()
-    world.paymego.change(CHECK, result({"state": 50}))
-    world.work()
-    assert world.row().state is PaymentState.REVERSED
-    world.dispatcher.acknowledge(sold.record)
-    world.clock.sleep(700)
+    sold = till.sell()
+    till.restart()
+    till.dispatcher.ready()
+    till.paymego.change(CHECK, result({"state": 50}))
+    till.work()
+    assert till.row().state is PaymentState.REVERSED
+    till.dispatcher.acknowledge(sold.record)
+    till.clock.sleep(700)
 
 
-def acknowledged_before(world: HookedWorld) -> None:
+def acknowledged_before(till: HookedWorld) -> None:
     """Let a payment be acknowledged before its cancellation was written."""
-    world.dispatcher.acknowledge(world.sell().record)
+    till.dispatcher.acknowledge(till.sell().record)
     cancellation = NewCancellation(cause=Cause.UNRECORDED)
-    world.journal.move(world.row(), PaymentState.REVERSING, "a result that was kept", cancellation=cancellation)
+    till.journal.move(till.row(), PaymentState.REVERSING, "a result that was kept", cancellation=cancellation)
     with pytest.raises(Conflict):
-        Cancellations(world.journal).begin(world.live()[0])
+        Cancellations(till.journal).begin(till.live()[0])
 
 
 @pytest.mark.parametrize("leave", [reopened, acknowledged_before])
 def test_it_ends_recorded_without_a_cancel_and_without_a_busy_loop(
-    world: HookedWorld, leave: Callable[[HookedWorld], None]
+    till: HookedWorld, leave: Callable[[HookedWorld], None]
 ) -> None:
-    leave(world)
-    (row,) = world.journal.live_cancellations() or world.journal.confirming_cancellations()
-    asked = world.paymego.count(CHECK)
+    leave(till)
+    (row,) = till.journal.live_cancellations() or till.journal.confirming_cancellations()
+    asked = till.paymego.count(CHECK)
 
     for _ in range(20):
-        idle_s = world.background._worker._run_once()
+        idle_s = till.background._worker._run_once()
 
-    ended = world.journal.cancellation(row.cancellation_id)
+    ended = till.journal.cancellation(row.cancellation_id)
     assert ended is not None
-    assert (ended.ended_as, world.row().state, world.live()) == (End.RECORDED, PaymentState.RECORDED, [])
-    assert (world.paymego.count(CANCEL), world.paymego.held()) == (0, AMOUNT)
-    assert world.paymego.count(CHECK) - asked <= MOST_QUESTIONS
+    assert (ended.ended_as, till.row().state, till.live()) == (End.RECORDED, PaymentState.RECORDED, [])
+    assert (till.paymego.count(CANCEL), till.paymego.held()) == (0, AMOUNT)
+    assert till.paymego.count(CHECK) - asked <= MOST_QUESTIONS
     assert idle_s > 0

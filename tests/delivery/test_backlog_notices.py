@@ -16,73 +16,73 @@ NOTICE = "payme.cancellations"
 HOUR_S = 3600
 
 
-def go_down(world: HookedWorld) -> None:
-    world.paymego.passage = lambda _: Passage(connects=False)
+def go_down(till: HookedWorld) -> None:
+    till.paymego.passage = lambda _: Passage(connects=False)
 
 
-def come_back(world: HookedWorld) -> None:
-    world.paymego.passage = lambda _: Passage()
+def come_back(till: HookedWorld) -> None:
+    till.paymego.passage = lambda _: Passage()
 
 
-def test_a_young_one_is_no_notice(world: HookedWorld) -> None:
-    owe_refund(world)
-    go_down(world)
+def test_a_young_one_is_no_notice(till: HookedWorld) -> None:
+    owe_refund(till)
+    go_down(till)
 
-    world.work(HOUR_S - 60)
+    till.work(HOUR_S - 60)
 
-    assert NOTICE not in world.host.notices
+    assert NOTICE not in till.host.notices
 
 
-def test_one_that_is_older_than_an_hour_is_a_notice_until_it_is_gone(world: HookedWorld) -> None:
-    owe_refund(world)
-    go_down(world)
-    world.work(HOUR_S + 60)
-    assert world.host.notices[NOTICE] == world.text(Text.NOTICE_CANCELLATIONS_WAIT, count=1)
+def test_one_that_is_older_than_an_hour_is_a_notice_until_it_is_gone(till: HookedWorld) -> None:
+    owe_refund(till)
+    go_down(till)
+    till.work(HOUR_S + 60)
+    assert till.host.notices[NOTICE] == till.text(Text.NOTICE_CANCELLATIONS_WAIT, count=1)
 
-    come_back(world)
-    world.work(2000)
-    assert NOTICE not in world.host.notices
-    assert [text for key, text in world.host.notice_log if key == NOTICE] == [
-        world.text(Text.NOTICE_CANCELLATIONS_WAIT, count=1),
+    come_back(till)
+    till.work(2000)
+    assert NOTICE not in till.host.notices
+    assert [text for key, text in till.host.notice_log if key == NOTICE] == [
+        till.text(Text.NOTICE_CANCELLATIONS_WAIT, count=1),
         None,
     ]
 
 
-def test_more_than_ten_are_a_notice_at_once(world: HookedWorld) -> None:
+def test_more_than_ten_are_a_notice_at_once(till: HookedWorld) -> None:
     for number in range(1, 11):
-        owe_refund(world, f"p{number}", number)
-    go_down(world)
-    world.work(1)
-    assert NOTICE not in world.host.notices
+        owe_refund(till, f"p{number}", number)
+    go_down(till)
+    till.work(1)
+    assert NOTICE not in till.host.notices
 
-    come_back(world)
-    owe_refund(world, "p11", 11)
-    go_down(world)
-    world.work(1)
-    assert world.host.notices[NOTICE] == world.text(Text.NOTICE_CANCELLATIONS_WAIT, count=11)
+    come_back(till)
+    owe_refund(till, "p11", 11)
+    go_down(till)
+    till.work(1)
+    assert till.host.notices[NOTICE] == till.text(Text.NOTICE_CANCELLATIONS_WAIT, count=11)
 
-    come_back(world)
-    world.work(60)
-    assert NOTICE not in world.host.notices
+    come_back(till)
+    till.work(60)
+    assert NOTICE not in till.host.notices
 
 
-def test_it_counts_as_they_go(world: HookedWorld) -> None:
-    world.host.takes_messages = True
+def test_it_counts_as_they_go(till: HookedWorld) -> None:
+    till.host.takes_messages = True
     for number in range(1, 13):
-        owe_refund(world, f"p{number}", number)
-    world.work(1)
-    rows = world.journal.live_cancellations()
-    world.background.processor().cancellations.end(rows[0], End.CLOSED, "paid (4)", closed_reason="settled")
-    world.work(1)
+        owe_refund(till, f"p{number}", number)
+    till.work(1)
+    rows = till.journal.live_cancellations()
+    till.background.processor().cancellations.end(rows[0], End.CLOSED, "paid (4)", closed_reason="settled")
+    till.work(1)
 
-    assert world.host.notices[NOTICE] == world.text(Text.NOTICE_CANCELLATIONS_WAIT, count=11)
+    assert till.host.notices[NOTICE] == till.text(Text.NOTICE_CANCELLATIONS_WAIT, count=11)
 
 
-def test_what_is_in_the_hosts_queue_counts_too(world: HookedWorld) -> None:
-    world.host.takes_messages = True
-    owe(world)
-    go_down(world)
+def test_what_is_in_the_hosts_queue_counts_too(till: HookedWorld) -> None:
+    till.host.takes_messages = True
+    owe(till)
+    go_down(till)
 
-    world.work(HOUR_S + 60)
+    till.work(HOUR_S + 60)
 
-    assert NOTICE in world.host.notices
+    assert NOTICE in till.host.notices

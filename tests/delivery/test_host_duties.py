@@ -21,16 +21,16 @@ TEN_MINUTES_S = 600
 NOT_READY, PENDING, UNACKNOWLEDGED = "payme.not_ready", "payme.pending", "payme.unacknowledged"
 
 
-def ask(world: HookedWorld, payment_id: str = "p1", number: int = 1, *, repeated: bool = True) -> PaymentResult:
+def ask(till: HookedWorld, payment_id: str = "p1", number: int = 1, *, repeated: bool = True) -> PaymentResult:
     request = request_for(payment_id, receipt=open_sale(number), repeated=repeated)
-    result = world.dispatcher.pay(request, world.cashier(world.paymego.code()))
+    result = till.dispatcher.pay(request, till.cashier(till.paymego.code()))
     assert result is not None
     return result
 
 
-def unacknowledged(world: HookedWorld, sold: Sold, count: int = 1) -> str:
+def unacknowledged(till: HookedWorld, sold: Sold, count: int = 1) -> str:
     amount, number = sums(sold.record.amount), sold.receipt.number
-    return world.text(Text.NOTICE_UNACKNOWLEDGED, amount=amount, number=number, count=count)
+    return till.text(Text.NOTICE_UNACKNOWLEDGED, amount=amount, number=number, count=count)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -38,28 +38,28 @@ def unacknowledged(world: HookedWorld, sold: Sold, count: int = 1) -> str:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def test_a_host_that_never_says_on_ready_is_shown_so_after_ten_minutes(world: HookedWorld) -> None:
-    world.work(TEN_MINUTES_S - 30)
-    assert NOT_READY not in world.host.notices
+def test_a_host_that_never_says_on_ready_is_shown_so_after_ten_minutes(till: HookedWorld) -> None:
+    till.work(TEN_MINUTES_S - 30)
+    assert NOT_READY not in till.host.notices
 
-    world.work(60)
-    assert world.host.notices[NOT_READY] == world.text(Text.NOTICE_NOT_READY)
-
-
-def test_the_notice_goes_with_on_ready_though_it_comes_late(world: HookedWorld) -> None:
-    world.work(TEN_MINUTES_S + 30)
-
-    world.dispatcher.ready()
-    world.work(30)
-
-    assert NOT_READY not in world.host.notices
+    till.work(60)
+    assert till.host.notices[NOT_READY] == till.text(Text.NOTICE_NOT_READY)
 
 
-def test_a_wall_clock_that_jumps_makes_no_host_late_with_on_ready(world: HookedWorld) -> None:
-    world.clock.set_wall(10 * TEN_MINUTES_S * 1000)
-    world.work(30)
+def test_the_notice_goes_with_on_ready_though_it_comes_late(till: HookedWorld) -> None:
+    till.work(TEN_MINUTES_S + 30)
 
-    assert NOT_READY not in world.host.notices
+    till.dispatcher.ready()
+    till.work(30)
+
+    assert NOT_READY not in till.host.notices
+
+
+def test_a_wall_clock_that_jumps_makes_no_host_late_with_on_ready(till: HookedWorld) -> None:
+    till.clock.set_wall(10 * TEN_MINUTES_S * 1000)
+    till.work(30)
+
+    assert NOT_READY not in till.host.notices
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -67,55 +67,55 @@ def test_a_wall_clock_that_jumps_makes_no_host_late_with_on_ready(world: HookedW
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def begin_pending(world: HookedWorld) -> Sold:
-    sold = world.sell()
-    world.restart()
-    world.broken = True
-    assert ask(world).status is PaymentStatus.PENDING
+def begin_pending(till: HookedWorld) -> Sold:
+    sold = till.sell()
+    till.restart()
+    till.broken = True
+    assert ask(till).status is PaymentStatus.PENDING
     return sold
 
 
-def test_a_payment_that_is_pending_for_ten_minutes_is_shown_however_often_the_host_asks(world: HookedWorld) -> None:
-    begin_pending(world)
+def test_a_payment_that_is_pending_for_ten_minutes_is_shown_however_often_the_host_asks(till: HookedWorld) -> None:
+    begin_pending(till)
     for _ in range(9):
-        world.work(60)
-        assert ask(world).status is PaymentStatus.PENDING
-    assert PENDING not in world.host.notices
+        till.work(60)
+        assert ask(till).status is PaymentStatus.PENDING
+    assert PENDING not in till.host.notices
 
-    world.work(90)
-    assert world.host.notices[PENDING] == world.text(Text.NOTICE_PENDING, count=1)
-
-
-def by_result(world: HookedWorld, sold: Sold) -> None:
-    world.broken = False
-    assert ask(world).status is PaymentStatus.PAID
-    world.dispatcher.acknowledge(sold.record)
+    till.work(90)
+    assert till.host.notices[PENDING] == till.text(Text.NOTICE_PENDING, count=1)
 
 
-def by_acknowledgement(world: HookedWorld, sold: Sold) -> None:
-    world.dispatcher.acknowledge(sold.record)
+def by_result(till: HookedWorld, sold: Sold) -> None:
+    till.broken = False
+    assert ask(till).status is PaymentStatus.PAID
+    till.dispatcher.acknowledge(sold.record)
 
 
-def by_closed_receipt(world: HookedWorld, sold: Sold) -> None:
-    world.close_sale(sold)
+def by_acknowledgement(till: HookedWorld, sold: Sold) -> None:
+    till.dispatcher.acknowledge(sold.record)
 
 
-def by_cancel(world: HookedWorld, sold: Sold) -> None:
-    world.cancel(sold)
+def by_closed_receipt(till: HookedWorld, sold: Sold) -> None:
+    till.close_sale(sold)
+
+
+def by_cancel(till: HookedWorld, sold: Sold) -> None:
+    till.cancel(sold)
 
 
 @pytest.mark.parametrize("end", [by_result, by_acknowledgement, by_closed_receipt, by_cancel])
 def test_the_notice_of_a_pending_payment_goes_with_its_end(
-    world: HookedWorld, end: Callable[[HookedWorld, Sold], None]
+    till: HookedWorld, end: Callable[[HookedWorld, Sold], None]
 ) -> None:
-    sold = begin_pending(world)
-    world.work(TEN_MINUTES_S + 60)
-    assert PENDING in world.host.notices
+    sold = begin_pending(till)
+    till.work(TEN_MINUTES_S + 60)
+    assert PENDING in till.host.notices
 
-    end(world, sold)
-    world.work(60)
+    end(till, sold)
+    till.work(60)
 
-    assert PENDING not in world.host.notices
+    assert PENDING not in till.host.notices
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -124,52 +124,52 @@ def test_the_notice_of_a_pending_payment_goes_with_its_end(
 
 
 def test_a_paid_payment_that_nobody_acknowledges_is_shown_after_ten_minutes_with_its_amount_and_receipt(
-    world: HookedWorld,
+    till: HookedWorld,
 ) -> None:
-    sold = world.sell()
-    world.work(TEN_MINUTES_S - 30)
-    assert UNACKNOWLEDGED not in world.host.notices
+    sold = till.sell()
+    till.work(TEN_MINUTES_S - 30)
+    assert UNACKNOWLEDGED not in till.host.notices
 
-    world.work(60)
-    assert world.host.notices[UNACKNOWLEDGED] == unacknowledged(world, sold)
-    assert world.paymego.held() == sold.record.amount
+    till.work(60)
+    assert till.host.notices[UNACKNOWLEDGED] == unacknowledged(till, sold)
+    assert till.paymego.held() == sold.record.amount
 
 
 @pytest.mark.parametrize("end", [by_acknowledgement, by_closed_receipt, by_cancel])
 def test_the_notice_of_a_paid_payment_goes_with_its_acknowledgement_or_return(
-    world: HookedWorld, end: Callable[[HookedWorld, Sold], None]
+    till: HookedWorld, end: Callable[[HookedWorld, Sold], None]
 ) -> None:
-    sold = world.sell()
-    world.work(TEN_MINUTES_S + 30)
+    sold = till.sell()
+    till.work(TEN_MINUTES_S + 30)
 
-    end(world, sold)
-    world.work(60)
+    end(till, sold)
+    till.work(60)
 
-    assert UNACKNOWLEDGED not in world.host.notices
+    assert UNACKNOWLEDGED not in till.host.notices
 
 
-def test_when_the_next_sale_begins_one_of_an_earlier_sale_is_shown_at_once(world: HookedWorld) -> None:
-    sold = world.sell()
+def test_when_the_next_sale_begins_one_of_an_earlier_sale_is_shown_at_once(till: HookedWorld) -> None:
+    sold = till.sell()
 
-    result = ask(world, "p2", 2, repeated=False)
+    result = ask(till, "p2", 2, repeated=False)
 
     assert result.status is PaymentStatus.PAID
-    assert world.host.notices[UNACKNOWLEDGED] == unacknowledged(world, sold)
+    assert till.host.notices[UNACKNOWLEDGED] == unacknowledged(till, sold)
 
 
-def test_a_second_payment_of_the_same_sale_shows_nothing(world: HookedWorld) -> None:
-    world.sell()
+def test_a_second_payment_of_the_same_sale_shows_nothing(till: HookedWorld) -> None:
+    till.sell()
 
-    ask(world, "p2", 1, repeated=False)
+    ask(till, "p2", 1, repeated=False)
 
-    assert UNACKNOWLEDGED not in world.host.notices
+    assert UNACKNOWLEDGED not in till.host.notices
 
 
-def test_several_are_counted(world: HookedWorld) -> None:
-    first, second = world.sell("p1", 1), world.sell("p2", 2)
-    world.work(TEN_MINUTES_S + 30)
-    assert world.host.notices[UNACKNOWLEDGED] == unacknowledged(world, first, 2)
+def test_several_are_counted(till: HookedWorld) -> None:
+    first, second = till.sell("p1", 1), till.sell("p2", 2)
+    till.work(TEN_MINUTES_S + 30)
+    assert till.host.notices[UNACKNOWLEDGED] == unacknowledged(till, first, 2)
 
-    world.dispatcher.acknowledge(first.record)
-    world.work(30)
-    assert world.host.notices[UNACKNOWLEDGED] == unacknowledged(world, second, 1)
+    till.dispatcher.acknowledge(first.record)
+    till.work(30)
+    assert till.host.notices[UNACKNOWLEDGED] == unacknowledged(till, second, 1)

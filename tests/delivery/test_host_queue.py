@@ -25,267 +25,267 @@ HOUR_S = 3600
 CANCEL, CHECK = "receipts.cancel", "receipts.check"
 
 
-def enqueue_by(world: HookedWorld, answer: Callable[[QueueMessage], object]) -> None:
+def enqueue_by(till: HookedWorld, answer: Callable[[QueueMessage], object]) -> None:
     """Let the till's queue answer so."""
-    world.host.enqueue = answer  # type: ignore[method-assign, assignment]
+    till.host.enqueue = answer  # type: ignore[method-assign, assignment]
 
 
 @pytest.mark.parametrize("owing", [owe, owe_paid, owe_refund])
 def test_no_hook_offers_anything_the_worker_does_once(
-    world: HookedWorld, owing: Callable[[HookedWorld], CancellationRow]
+    till: HookedWorld, owing: Callable[[HookedWorld], CancellationRow]
 ) -> None:
-    world.host.takes_messages = True
+    till.host.takes_messages = True
 
-    row = owing(world)
-    assert world.host.queue == []
+    row = owing(till)
+    assert till.host.queue == []
 
-    world.work(600)
-    assert world.host.queue == [message_of(row)]
+    till.work(600)
+    assert till.host.queue == [message_of(row)]
 
 
-def test_the_row_is_durable_before_it_is_offered(world: HookedWorld) -> None:
+def test_the_row_is_durable_before_it_is_offered(till: HookedWorld) -> None:
     seen: list[list[int]] = []
 
     def look(_: QueueMessage) -> bool:
-        reader = JournalReader.open_read_only(world.host.folder / FILE_NAME)
+        reader = JournalReader.open_read_only(till.host.folder / FILE_NAME)
         assert reader is not None
         seen.append([row.cancellation_id for row in reader.live_cancellations()])
         reader.close()
         return True
 
-    enqueue_by(world, look)
-    row = owe(world)
-    world.work()
+    enqueue_by(till, look)
+    row = owe(till)
+    till.work()
 
     assert seen == [[row.cancellation_id]]
 
 
-def test_accepted_it_stays_live_and_visible_and_our_worker_leaves_it_alone_for_an_hour(world: HookedWorld) -> None:
-    world.host.takes_messages = True
-    row = owe_paid(world)
+def test_accepted_it_stays_live_and_visible_and_our_worker_leaves_it_alone_for_an_hour(till: HookedWorld) -> None:
+    till.host.takes_messages = True
+    row = owe_paid(till)
 
-    world.work(HOUR_S - 10)
+    till.work(HOUR_S - 10)
 
-    (live,) = world.live()
+    (live,) = till.live()
     assert (live.cancellation_id, live.attempts) == (row.cancellation_id, 0)
     assert live.offered_at is not None
-    assert world.paymego.count(CANCEL) == 0
-    assert world.events()[-1].text == "cancellation: the host's queue took it"
+    assert till.paymego.count(CANCEL) == 0
+    assert till.events()[-1].text == "cancellation: the host's queue took it"
 
 
 @pytest.mark.parametrize("tries", [1, 3])
-def test_a_step_for_the_hosts_queue_that_ends_nothing_takes_nothing_of_its_hour(world: HookedWorld, tries: int) -> None:
-    world.host.takes_messages = True
-    owe_paid(world)
-    world.work()
-    (message,) = world.host.queue
-    offered_at = world.live()[0].offered_at
+def test_a_step_for_the_hosts_queue_that_ends_nothing_takes_nothing_of_its_hour(till: HookedWorld, tries: int) -> None:
+    till.host.takes_messages = True
+    owe_paid(till)
+    till.work()
+    (message,) = till.host.queue
+    offered_at = till.live()[0].offered_at
     assert offered_at is not None
-    world.paymego.befall(FaultKind.SILENT, CHECK, times=None)
-    assert [world.message(message) for _ in range(tries)] == [QueueVerdict.RETRY] * tries
-    asked = world.paymego.count(CHECK)
-    left_s = (offered_at - world.clock.wall_ms()) / 1000 + HOUR_S
+    till.paymego.befall(FaultKind.SILENT, CHECK, times=None)
+    assert [till.message(message) for _ in range(tries)] == [QueueVerdict.RETRY] * tries
+    asked = till.paymego.count(CHECK)
+    left_s = (offered_at - till.clock.wall_ms()) / 1000 + HOUR_S
 
-    world.work(left_s - 1)
-    assert world.paymego.count(CHECK) == asked
+    till.work(left_s - 1)
+    assert till.paymego.count(CHECK) == asked
 
-    world.work(30)
-    assert world.paymego.count(CHECK) > asked
-
-
-def test_after_its_hour_the_pauses_are_the_rows_own_again(world: HookedWorld) -> None:
-    world.host.takes_messages = True
-    owe_paid(world)
-    world.paymego.befall(FaultKind.SILENT, CHECK, times=None)
-    world.work(HOUR_S + 1)
-    asked = world.paymego.count(CHECK)
-
-    world.work(100)
-
-    assert world.paymego.count(CHECK) - asked >= 3
+    till.work(30)
+    assert till.paymego.count(CHECK) > asked
 
 
-def test_after_an_hour_without_an_outcome_our_own_worker_takes_it_too_and_offers_it_no_more(world: HookedWorld) -> None:
-    world.host.takes_messages = True
-    owe_paid(world)
+def test_after_its_hour_the_pauses_are_the_rows_own_again(till: HookedWorld) -> None:
+    till.host.takes_messages = True
+    owe_paid(till)
+    till.paymego.befall(FaultKind.SILENT, CHECK, times=None)
+    till.work(HOUR_S + 1)
+    asked = till.paymego.count(CHECK)
 
-    world.work(HOUR_S + 60)
+    till.work(100)
 
-    assert (world.live(), world.paymego.held()) == ([], 0)
-    assert len(world.host.queue) == 1
+    assert till.paymego.count(CHECK) - asked >= 3
 
 
-def test_the_host_that_delivers_it_within_the_hour_ends_it(world: HookedWorld) -> None:
-    world.host.takes_messages = True
-    owe_paid(world)
-    world.work()
-    (message,) = world.host.queue
+def test_after_an_hour_without_an_outcome_our_own_worker_takes_it_too_and_offers_it_no_more(till: HookedWorld) -> None:
+    till.host.takes_messages = True
+    owe_paid(till)
 
-    verdicts = [world.message(message)]
-    world.clock.sleep(5)
-    verdicts.append(world.message(message))
+    till.work(HOUR_S + 60)
+
+    assert (till.live(), till.paymego.held()) == ([], 0)
+    assert len(till.host.queue) == 1
+
+
+def test_the_host_that_delivers_it_within_the_hour_ends_it(till: HookedWorld) -> None:
+    till.host.takes_messages = True
+    owe_paid(till)
+    till.work()
+    (message,) = till.host.queue
+
+    verdicts = [till.message(message)]
+    till.clock.sleep(5)
+    verdicts.append(till.message(message))
 
     assert verdicts == [QueueVerdict.RETRY, QueueVerdict.DONE]
-    assert world.paymego.held() == 0
+    assert till.paymego.held() == 0
 
 
 @pytest.mark.parametrize("answer", [False, None, "yes", 1], ids=repr)
-def test_a_host_that_does_not_take_it_leaves_it_to_our_worker_at_once(world: HookedWorld, answer: object) -> None:
+def test_a_host_that_does_not_take_it_leaves_it_to_our_worker_at_once(till: HookedWorld, answer: object) -> None:
     offered: list[str] = []
 
     def enqueue(message: QueueMessage) -> object:
         offered.append(message.message_id)
         return answer
 
-    enqueue_by(world, enqueue)
-    owe_paid(world)
+    enqueue_by(till, enqueue)
+    owe_paid(till)
 
-    world.work(20)
+    till.work(20)
 
-    assert (world.live(), world.paymego.held()) == ([], 0)
+    assert (till.live(), till.paymego.held()) == ([], 0)
     assert offered
 
 
-def test_a_host_that_raises_leaves_it_to_our_worker_at_once(world: HookedWorld) -> None:
+def test_a_host_that_raises_leaves_it_to_our_worker_at_once(till: HookedWorld) -> None:
     def enqueue(_: QueueMessage) -> bool:
         raise RuntimeError("no queue")
 
-    enqueue_by(world, enqueue)
-    owe_paid(world)
+    enqueue_by(till, enqueue)
+    owe_paid(till)
 
-    world.work(20)
+    till.work(20)
 
-    assert (world.live(), world.paymego.held()) == ([], 0)
-
-
-def test_a_queue_that_comes_later_is_offered_what_is_still_owed(world: HookedWorld) -> None:
-    row = owe_refund(world)
-    world.paymego.bank.put_state(world.paymego.now_ms, row.receipt_id, 77)
-    world.paymego.change(CANCEL, lambda _: b"", times=100)
-    world.work(30)
-    assert world.live() != []
-
-    world.host.takes_messages = True
-    world.work(30)
-
-    assert [message.message_id for message in world.host.queue] == [message_of(row).message_id]
+    assert (till.live(), till.paymego.held()) == ([], 0)
 
 
-def test_one_whose_offer_can_not_be_stored_is_stepped_by_our_own_worker_and_offered_once(world: HookedWorld) -> None:
-    world.host.takes_messages = True
-    rows = [owe_paid(world, f"p{number}", number) for number in range(1, 4)]
-    journal = world.background.processor().journal
+def test_a_queue_that_comes_later_is_offered_what_is_still_owed(till: HookedWorld) -> None:
+    row = owe_refund(till)
+    till.paymego.bank.put_state(till.paymego.now_ms, row.receipt_id, 77)
+    till.paymego.change(CANCEL, lambda _: b"", times=100)
+    till.work(30)
+    assert till.live() != []
+
+    till.host.takes_messages = True
+    till.work(30)
+
+    assert [message.message_id for message in till.host.queue] == [message_of(row).message_id]
+
+
+def test_one_whose_offer_can_not_be_stored_is_stepped_by_our_own_worker_and_offered_once(till: HookedWorld) -> None:
+    till.host.takes_messages = True
+    rows = [owe_paid(till, f"p{number}", number) for number in range(1, 4)]
+    journal = till.background.processor().journal
     journal.fail_from(1)  # type: ignore[attr-defined]
 
-    world.work(600)
+    till.work(600)
 
-    assert [message.message_id for message in world.host.queue] == [message_of(row).message_id for row in rows]
+    assert [message.message_id for message in till.host.queue] == [message_of(row).message_id for row in rows]
     journal.recover()  # type: ignore[attr-defined]
-    world.work(60)
-    assert (world.live(), world.paymego.held(), len(world.host.queue)) == ([], 0, 3)
-    assert {world.message(message) for message in world.host.queue} == {QueueVerdict.DONE}
+    till.work(60)
+    assert (till.live(), till.paymego.held(), len(till.host.queue)) == ([], 0, 3)
+    assert {till.message(message) for message in till.host.queue} == {QueueVerdict.DONE}
 
 
 def test_one_whose_offer_could_not_be_stored_is_offered_again_under_the_same_id_by_the_next_process(
-    world: HookedWorld,
+    till: HookedWorld,
 ) -> None:
-    world.host.takes_messages = True
-    row = owe_paid(world)
-    world.paymego.befall(FaultKind.SILENT, CHECK, times=None)
-    world.background.processor().journal.fail_from(1)  # type: ignore[attr-defined]
-    world.work(60)
-    world.restart()
-    world.work(60)
+    till.host.takes_messages = True
+    row = owe_paid(till)
+    till.paymego.befall(FaultKind.SILENT, CHECK, times=None)
+    till.background.processor().journal.fail_from(1)  # type: ignore[attr-defined]
+    till.work(60)
+    till.restart()
+    till.work(60)
 
-    assert [message.message_id for message in world.host.queue] == [message_of(row).message_id] * 2
-    (live,) = world.live()
+    assert [message.message_id for message in till.host.queue] == [message_of(row).message_id] * 2
+    (live,) = till.live()
     assert live.offered_at is not None
 
 
 def test_a_row_about_which_nobody_can_be_asked_holds_up_no_other(
-    world: HookedWorld, caplog: pytest.LogCaptureFixture
+    till: HookedWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Whether another till decides can't be told, so its host's word is missing; what a hook asked for needs none.
-    unrecorded, refund = owe_paid(world, "p1", 1), owe_refund(world, "p2", 2)
-    world.restart()
-    sent = len(world.paymego.sent)
+    unrecorded, refund = owe_paid(till, "p1", 1), owe_refund(till, "p2", 2)
+    till.restart()
+    sent = len(till.paymego.sent)
 
     def unwritable() -> bool:
         raise Unavailable("read-only file system")
 
-    world.background._try_lead = unwritable  # type: ignore[method-assign]
-    world.work(120)
+    till.background._try_lead = unwritable  # type: ignore[method-assign]
+    till.work(120)
 
-    assert unrecorded.receipt_id not in {each.receipt_id for each in world.paymego.sent[sent:]}
-    assert [row.cancellation_id for row in world.live("p1")] == [unrecorded.cancellation_id]
-    assert (world.live("p2"), world.paymego.state(refund.receipt_id)) == ([], 50)
+    assert unrecorded.receipt_id not in {each.receipt_id for each in till.paymego.sent[sent:]}
+    assert [row.cancellation_id for row in till.live("p1")] == [unrecorded.cancellation_id]
+    assert (till.live("p2"), till.paymego.state(refund.receipt_id)) == ([], 50)
     assert 6 <= caplog.text.count(f"cancellation {unrecorded.cancellation_id} waits: read-only file system") <= 8
 
 
-def test_after_a_restart_an_accepted_row_is_not_offered_again(world: HookedWorld) -> None:
-    world.host.takes_messages = True
-    owe_paid(world)
-    world.work()
-    world.restart()
+def test_after_a_restart_an_accepted_row_is_not_offered_again(till: HookedWorld) -> None:
+    till.host.takes_messages = True
+    owe_paid(till)
+    till.work()
+    till.restart()
 
-    world.work(600)
+    till.work(600)
 
-    assert len(world.host.queue) == 1
+    assert len(till.host.queue) == 1
 
 
-def test_a_clock_that_jumps_back_a_day_does_not_keep_our_worker_from_an_accepted_row(world: HookedWorld) -> None:
-    world.host.takes_messages = True
-    owe_paid(world)
-    world.work()
-    world.clock.set_wall(-24 * HOUR_S * 1000)
+def test_a_clock_that_jumps_back_a_day_does_not_keep_our_worker_from_an_accepted_row(till: HookedWorld) -> None:
+    till.host.takes_messages = True
+    owe_paid(till)
+    till.work()
+    till.clock.set_wall(-24 * HOUR_S * 1000)
 
-    world.work(60)
+    till.work(60)
 
-    assert world.live() == []
+    assert till.live() == []
 
 
 def test_a_clock_that_jumps_back_a_day_neither_stops_nor_hastens_the_pauses_of_an_accepted_row(
-    world: HookedWorld,
+    till: HookedWorld,
 ) -> None:
-    world.host.takes_messages = True
-    owe_paid(world)
-    world.work()
-    world.paymego.befall(FaultKind.SILENT, CHECK, times=None)
-    world.clock.set_wall(-24 * HOUR_S * 1000)
-    asked = world.paymego.count(CHECK)
+    till.host.takes_messages = True
+    owe_paid(till)
+    till.work()
+    till.paymego.befall(FaultKind.SILENT, CHECK, times=None)
+    till.clock.set_wall(-24 * HOUR_S * 1000)
+    asked = till.paymego.count(CHECK)
 
-    world.work(200)
+    till.work(200)
 
-    assert 4 <= world.paymego.count(CHECK) - asked <= 9
+    assert 4 <= till.paymego.count(CHECK) - asked <= 9
 
 
-def test_a_row_that_a_hook_has_in_its_hands_is_not_offered(world: HookedWorld) -> None:
-    world.host.takes_messages = True
-    sold = world.sell()
+def test_a_row_that_a_hook_has_in_its_hands_is_not_offered(till: HookedWorld) -> None:
+    till.host.takes_messages = True
+    sold = till.sell()
     seen: list[int] = []
-    ui = world.cashier()
+    ui = till.cashier()
 
     def work(_: float) -> None:
-        world.work()
-        seen.append(len(world.host.queue))
+        till.work()
+        seen.append(len(till.host.queue))
 
     ui.hand = work
-    world.cancel(sold, ui=ui)
+    till.cancel(sold, ui=ui)
 
     assert set(seen) == {0}
 
 
-def test_one_that_the_hosts_queue_took_is_not_taken_back(world: HookedWorld) -> None:
+def test_one_that_the_hosts_queue_took_is_not_taken_back(till: HookedWorld) -> None:
     # It may have been told as QUEUED; that the queue has it to itself for an hour makes it no secret.
-    world.host.takes_messages = True
-    sold = world.sell()
-    world.paymego.befall(FaultKind.SILENT, CHECK, times=None)
-    assert world.cancel(sold).status is ReversalStatus.QUEUED
-    world.work()
-    assert len(world.host.queue) == 1
-    world.paymego.faults.clear()
-    world.set(ignoredErrors="-31800")
-    world.paymego.befall(FaultKind.ERROR, CANCEL, error_code=-31800)
+    till.host.takes_messages = True
+    sold = till.sell()
+    till.paymego.befall(FaultKind.SILENT, CHECK, times=None)
+    assert till.cancel(sold).status is ReversalStatus.QUEUED
+    till.work()
+    assert len(till.host.queue) == 1
+    till.paymego.faults.clear()
+    till.set(ignoredErrors="-31800")
+    till.paymego.befall(FaultKind.ERROR, CANCEL, error_code=-31800)
 
-    assert world.cancel(sold).status is ReversalStatus.QUEUED
-    assert len(world.live()) == 1
+    assert till.cancel(sold).status is ReversalStatus.QUEUED
+    assert len(till.live()) == 1

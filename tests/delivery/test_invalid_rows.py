@@ -36,99 +36,99 @@ CORRUPTIONS = {
 }
 
 
-def corrupt(world: HookedWorld, statement: str) -> None:
-    with closing(sqlite3.connect(world.host.folder / FILE_NAME, isolation_level=None)) as other:
+def corrupt(till: HookedWorld, statement: str) -> None:
+    with closing(sqlite3.connect(till.host.folder / FILE_NAME, isolation_level=None)) as other:
         other.execute("PRAGMA ignore_check_constraints = ON")
         other.execute(statement)
 
 
 @pytest.mark.parametrize("invalid", CORRUPTIONS)
-def test_a_hook_raises_only_what_the_host_repeats(world: HookedWorld, invalid: str) -> None:
-    row = owe_paid(world, "p1", 1)
-    sold = world.sell("p2", 2)
-    closed = world.sell_and_close("p3", 3)
-    corrupt(world, CORRUPTIONS[invalid])
+def test_a_hook_raises_only_what_the_host_repeats(till: HookedWorld, invalid: str) -> None:
+    row = owe_paid(till, "p1", 1)
+    sold = till.sell("p2", 2)
+    closed = till.sell_and_close("p3", 3)
+    corrupt(till, CORRUPTIONS[invalid])
 
-    assert world.message(message_of(row)) in {QueueVerdict.RETRY, QueueVerdict.DONE}
-    world.violations(closed)
+    assert till.message(message_of(row)) in {QueueVerdict.RETRY, QueueVerdict.DONE}
+    till.violations(closed)
     hooks: list[Callable[[], object]] = [
-        lambda: world.refund(closed),
-        lambda: world.cancel(sold),
-        lambda: world.close_sale(sold),
-        lambda: world.dispatcher.acknowledge(sold.record),
+        lambda: till.refund(closed),
+        lambda: till.cancel(sold),
+        lambda: till.close_sale(sold),
+        lambda: till.dispatcher.acknowledge(sold.record),
     ]
     for hook in hooks:
         with suppress(Damaged):  # the host keeps it and repeats it
             hook()
     for number in (2, 4):
-        world.dispatcher.pay(request_for(f"p{number}", receipt=open_sale(number)), world.cashier(world.paymego.code()))
-    world.work(60)
-    world.restart()
+        till.dispatcher.pay(request_for(f"p{number}", receipt=open_sale(number)), till.cashier(till.paymego.code()))
+    till.work(60)
+    till.restart()
     with suppress(Damaged):
-        world.dispatcher.ready()
-    world.work(60)
-    world.background.stop()
+        till.dispatcher.ready()
+    till.work(60)
+    till.background.stop()
 
 
 @pytest.mark.parametrize("invalid", ["cancellation.cause", "cancellation.url"])
-def test_the_money_of_the_others_goes_back(world: HookedWorld, invalid: str) -> None:
+def test_the_money_of_the_others_goes_back(till: HookedWorld, invalid: str) -> None:
     for number in (1, 2, 3):
-        owe_paid(world, f"p{number}", number)
-    corrupt(world, f"{CORRUPTIONS[invalid]} WHERE payment_id = 'p2'")
-    world.work(60)
+        owe_paid(till, f"p{number}", number)
+    corrupt(till, f"{CORRUPTIONS[invalid]} WHERE payment_id = 'p2'")
+    till.work(60)
 
-    assert world.paymego.held() == 1_500_000
-    assert [world.row(name).state for name in ("p1", "p3")] == [PaymentState.UNKNOWN] * 2
+    assert till.paymego.held() == 1_500_000
+    assert [till.row(name).state for name in ("p1", "p3")] == [PaymentState.UNKNOWN] * 2
 
 
-def test_an_invalid_cancellation_that_ended_does_not_stop_a_cancel(world: HookedWorld) -> None:
-    sold = world.sell("p1", 1)
+def test_an_invalid_cancellation_that_ended_does_not_stop_a_cancel(till: HookedWorld) -> None:
+    sold = till.sell("p1", 1)
     corrupt(
-        world,
+        till,
         "INSERT INTO cancellation"
         " (payment_id, receipt_id, amount, pos_id, url, cause, created_at, due_at, ended_at, ended_as)"
         " SELECT payment_id, receipt_id, amount, pos_id, url, 'nonsense', 1, 1, 1, 'withdrawn' FROM payment",
     )
 
-    assert world.cancel(sold).status is ReversalStatus.REVERSED
-    assert world.paymego.held() == 0
+    assert till.cancel(sold).status is ReversalStatus.REVERSED
+    assert till.paymego.held() == 0
 
 
-def test_it_is_a_notice_that_says_what_helps_and_nothing_more_is_charged(world: HookedWorld) -> None:
-    owe_paid(world, "p1", 1)
-    corrupt(world, CORRUPTIONS["cancellation.cause"])
-    world.work()
-    sent = len(world.paymego.sent)
-    refused = world.dispatcher.pay(request_for("p2", receipt=open_sale(2)), world.cashier())
+def test_it_is_a_notice_that_says_what_helps_and_nothing_more_is_charged(till: HookedWorld) -> None:
+    owe_paid(till, "p1", 1)
+    corrupt(till, CORRUPTIONS["cancellation.cause"])
+    till.work()
+    sent = len(till.paymego.sent)
+    refused = till.dispatcher.pay(request_for("p2", receipt=open_sale(2)), till.cashier())
 
-    assert world.host.notices["payme.journal"] == world.text(Text.NOTICE_JOURNAL_DAMAGED)
+    assert till.host.notices["payme.journal"] == till.text(Text.NOTICE_JOURNAL_DAMAGED)
     assert refused is not None
     assert (refused.status, refused.message) == (
         PaymentStatus.REFUSED,
-        world.text(Text.PAYMENT_JOURNAL_UNWRITABLE),
+        till.text(Text.PAYMENT_JOURNAL_UNWRITABLE),
     )
-    assert len(world.paymego.sent) == sent
+    assert len(till.paymego.sent) == sent
 
 
-def test_a_state_in_no_list_of_what_is_to_be_done_is_found_by_the_daily_look(world: HookedWorld) -> None:
-    world.sell("p1", 1)
-    world.work()
-    corrupt(world, CORRUPTIONS["payment.state"])
-    world.work(DAY_MS / 1000 + 60)
+def test_a_state_in_no_list_of_what_is_to_be_done_is_found_by_the_daily_look(till: HookedWorld) -> None:
+    till.sell("p1", 1)
+    till.work()
+    corrupt(till, CORRUPTIONS["payment.state"])
+    till.work(DAY_MS / 1000 + 60)
 
-    assert world.host.notices["payme.journal"] == world.text(Text.NOTICE_JOURNAL_DAMAGED)
+    assert till.host.notices["payme.journal"] == till.text(Text.NOTICE_JOURNAL_DAMAGED)
 
 
-def test_what_another_process_owns_under_a_senseless_token_is_nobodys(world: HookedWorld) -> None:
-    sold = world.sell("p1")
-    corrupt(world, CORRUPTIONS["payment.owner"])
-    world.restart()
-    world.dispatcher.acknowledge(sold.record)
-    world.dispatcher.ready()
-    world.work(5)
+def test_what_another_process_owns_under_a_senseless_token_is_nobodys(till: HookedWorld) -> None:
+    sold = till.sell("p1")
+    corrupt(till, CORRUPTIONS["payment.owner"])
+    till.restart()
+    till.dispatcher.acknowledge(sold.record)
+    till.dispatcher.ready()
+    till.work(5)
 
-    assert world.row("p1").state is PaymentState.RECORDED
-    assert world.paymego.held() == sold.record.amount
+    assert till.row("p1").state is PaymentState.RECORDED
+    assert till.paymego.held() == sold.record.amount
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -136,30 +136,30 @@ def test_what_another_process_owns_under_a_senseless_token_is_nobodys(world: Hoo
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def test_a_clock_that_comes_back_in_another_year_charges_no_open_sale_twice(world: HookedWorld) -> None:
-    parked = world.sell("p1", 1)
-    world.dispatcher.acknowledge(parked.record)
-    world.sell_and_close("p2", 2)
-    assert world.row("p1").state is PaymentState.RECORDED
+def test_a_clock_that_comes_back_in_another_year_charges_no_open_sale_twice(till: HookedWorld) -> None:
+    parked = till.sell("p1", 1)
+    till.dispatcher.acknowledge(parked.record)
+    till.sell_and_close("p2", 2)
+    assert till.row("p1").state is PaymentState.RECORDED
 
-    world.clock.set_wall(500 * DAY_MS)
-    world.work(5)
-    world.restart()
-    again = world.pay(world.paymego.code(), payment_id="p1", receipt=parked.receipt)
+    till.clock.set_wall(500 * DAY_MS)
+    till.work(5)
+    till.restart()
+    again = till.pay(till.paymego.code(), payment_id="p1", receipt=parked.receipt)
 
     assert again.status is PaymentStatus.PAID
-    assert world.paymego.held() == 2 * 1_500_000
-    assert world.paymego.count("receipts.pay") == 2
+    assert till.paymego.held() == 2 * 1_500_000
+    assert till.paymego.count("receipts.pay") == 2
 
 
-def test_a_refusal_told_before_the_clock_jumped_is_told_again_after_it(world: HookedWorld) -> None:
-    refused = world.pay(world.paymego.code(BuyerAction.LACKS_FUNDS))
+def test_a_refusal_told_before_the_clock_jumped_is_told_again_after_it(till: HookedWorld) -> None:
+    refused = till.pay(till.paymego.code(BuyerAction.LACKS_FUNDS))
     assert refused.status is PaymentStatus.REFUSED
-    world.work(60)
-    world.clock.set_wall(500 * DAY_MS)
-    world.restart()
-    world.work(5)
-    charged = world.paymego.count("receipts.pay")
+    till.work(60)
+    till.clock.set_wall(500 * DAY_MS)
+    till.restart()
+    till.work(5)
+    charged = till.paymego.count("receipts.pay")
 
-    assert world.pay(world.paymego.code()).status is PaymentStatus.REFUSED
-    assert world.paymego.count("receipts.pay") == charged
+    assert till.pay(till.paymego.code()).status is PaymentStatus.REFUSED
+    assert till.paymego.count("receipts.pay") == charged

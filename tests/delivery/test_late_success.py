@@ -24,60 +24,60 @@ CANCEL = "receipts.cancel"
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[HookedWorld]:
-    world = HookedWorld(tmp_path, payDuration=300_000, frequency=10_000, timeout=10)
-    yield world
-    world.close()
+def till(tmp_path: Path) -> Iterator[HookedWorld]:
+    till = HookedWorld(tmp_path, payDuration=300_000, frequency=10_000, timeout=10)
+    yield till
+    till.close()
 
 
-def moves(world: HookedWorld) -> list[int]:
-    return [each.amount for each in world.paymego.bank.movements(world.paymego.now_ms)]
+def moves(till: HookedWorld) -> list[int]:
+    return [each.amount for each in till.paymego.bank.movements(till.paymego.now_ms)]
 
 
 @pytest.mark.parametrize("after_s", [299.9, 299.98, 299.99, 300.0, 300.005, 300.01, 300.02, 300.03, 300.05, 300.1, 301])
 def test_a_buyer_who_confirms_around_the_end_is_sold_to_or_has_the_money_back_once(
-    world: HookedWorld, after_s: float
+    till: HookedWorld, after_s: float
 ) -> None:
-    result = world.pay(world.paymego.code(BuyerAction.CONFIRMS, after_s=after_s))
-    world.work(1200)
+    result = till.pay(till.paymego.code(BuyerAction.CONFIRMS, after_s=after_s))
+    till.work(1200)
 
-    assert world.live() == []
+    assert till.live() == []
     if result.status is PaymentStatus.PAID:
-        assert moves(world) == [AMOUNT]
+        assert moves(till) == [AMOUNT]
     else:
         assert result.status is PaymentStatus.UNKNOWN
-        assert moves(world) in ([], [AMOUNT, -AMOUNT])
+        assert moves(till) in ([], [AMOUNT, -AMOUNT])
 
 
 @pytest.mark.parametrize(("after_s", "status"), [(299.9, PaymentStatus.PAID), (300.1, PaymentStatus.UNKNOWN)])
-def test_a_tenth_of_a_second_decides(world: HookedWorld, after_s: float, status: PaymentStatus) -> None:
-    assert world.pay(world.paymego.code(BuyerAction.CONFIRMS, after_s=after_s)).status is status
+def test_a_tenth_of_a_second_decides(till: HookedWorld, after_s: float, status: PaymentStatus) -> None:
+    assert till.pay(till.paymego.code(BuyerAction.CONFIRMS, after_s=after_s)).status is status
 
 
 def test_one_who_confirms_after_the_verdict_and_before_the_worker_looks_has_the_money_back_once(
-    world: HookedWorld,
+    till: HookedWorld,
 ) -> None:
-    result = world.pay(world.paymego.code(BuyerAction.CONFIRMS, after_s=300.1))
-    world.clock.sleep(5)
-    assert (result.status, moves(world)) == (PaymentStatus.UNKNOWN, [AMOUNT])
+    result = till.pay(till.paymego.code(BuyerAction.CONFIRMS, after_s=300.1))
+    till.clock.sleep(5)
+    assert (result.status, moves(till)) == (PaymentStatus.UNKNOWN, [AMOUNT])
 
-    world.work(1200)
+    till.work(1200)
 
-    assert (moves(world), world.live()) == ([AMOUNT, -AMOUNT], [])
+    assert (moves(till), till.live()) == ([AMOUNT, -AMOUNT], [])
 
 
-def test_one_who_confirms_while_the_cancel_is_on_its_way_has_the_money_back_once(world: HookedWorld) -> None:
-    row = owe(world)
+def test_one_who_confirms_while_the_cancel_is_on_its_way_has_the_money_back_once(till: HookedWorld) -> None:
+    row = owe(till)
     there_s = 3.0
-    world.paymego.passage = lambda method: Passage(there_s=there_s if method == CANCEL else 0.01)
-    confirms_at = world.clock.monotonic() + 1.5
+    till.paymego.passage = lambda method: Passage(there_s=there_s if method == CANCEL else 0.01)
+    confirms_at = till.clock.monotonic() + 1.5
 
     def confirm() -> None:
-        world.paymego.bank.put_state(world.paymego.now_ms, row.receipt_id, 4)
+        till.paymego.bank.put_state(till.paymego.now_ms, row.receipt_id, 4)
 
-    world.clock.at(confirms_at, confirm)
-    world.work(1200)
+    till.clock.at(confirms_at, confirm)
+    till.work(1200)
 
-    (cancel,) = [sent for sent in world.paymego.sent if sent.method == CANCEL]
+    (cancel,) = [sent for sent in till.paymego.sent if sent.method == CANCEL]
     assert cancel.at_s < confirms_at < cancel.at_s + there_s
-    assert (moves(world), world.live()) == ([AMOUNT, -AMOUNT], [])
+    assert (moves(till), till.live()) == ([AMOUNT, -AMOUNT], [])

@@ -145,27 +145,27 @@ def test_a_slow_answer_holds_up_the_others_for_no_longer_than_its_own_timeout(
     assert time.monotonic() - began < 5
 
 
-def test_each_row_first_gives_way_to_a_sale(world: HookedWorld) -> None:
-    owe_paid(world)
-    world.host.takes_messages = True
+def test_each_row_first_gives_way_to_a_sale(till: HookedWorld) -> None:
+    owe_paid(till)
+    till.host.takes_messages = True
     offered: list[int] = []
-    world.background.yield_to_sale = lambda: offered.append(len(world.host.queue))  # type: ignore[method-assign]
+    till.background.yield_to_sale = lambda: offered.append(len(till.host.queue))  # type: ignore[method-assign]
 
-    world.work()
+    till.work()
 
-    assert (offered, len(world.host.queue)) == ([0], 1)
+    assert (offered, len(till.host.queue)) == ([0], 1)
 
 
 def test_the_worker_waits_while_a_hook_runs_but_not_for_long_and_not_once_it_has_returned_even_by_a_fault(
-    world: HookedWorld,
+    till: HookedWorld,
 ) -> None:
     def waited_s() -> float:
         began = time.monotonic()
-        Background.yield_to_sale(world.background)
+        Background.yield_to_sale(till.background)
         return time.monotonic() - began
 
     def fail() -> None:
-        with world.background.active_payment("p1"):
+        with till.background.active_payment("p1"):
             assert 1.0 <= waited_s() < 2
             raise KeyError
 
@@ -175,14 +175,14 @@ def test_the_worker_waits_while_a_hook_runs_but_not_for_long_and_not_once_it_has
     assert waited_s() < 0.5
 
 
-def test_a_worker_that_waits_for_a_hook_goes_on_as_soon_as_it_returns(world: HookedWorld) -> None:
+def test_a_worker_that_waits_for_a_hook_goes_on_as_soon_as_it_returns(till: HookedWorld) -> None:
     has_gone_on = threading.Event()
 
     def give_way() -> None:
-        Background.yield_to_sale(world.background)
+        Background.yield_to_sale(till.background)
         has_gone_on.set()
 
-    with world.background.active_payment("p1"):
+    with till.background.active_payment("p1"):
         thread = threading.Thread(target=give_way)
         thread.start()
         assert not has_gone_on.wait(0.2)
@@ -191,10 +191,10 @@ def test_a_worker_that_waits_for_a_hook_goes_on_as_soon_as_it_returns(world: Hoo
 
 
 def test_one_rows_fault_stops_neither_the_others_nor_the_worker(
-    world: HookedWorld, caplog: pytest.LogCaptureFixture
+    till: HookedWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first, second = owe_refund(world, "p1", 1), owe_refund(world, "p2", 2)
-    processor = world.background.processor()
+    first, second = owe_refund(till, "p1", 1), owe_refund(till, "p2", 2)
+    processor = till.background.processor()
     step = processor.step
 
     def failing(
@@ -205,40 +205,40 @@ def test_one_rows_fault_stops_neither_the_others_nor_the_worker(
         return step(row, merchants, is_recorded=is_recorded)
 
     processor.step = failing  # type: ignore[method-assign]
-    world.work(30)
+    till.work(30)
 
-    assert world.journal.live_cancellations() == [first]
-    assert world.paymego.state(second.receipt_id) == 50
+    assert till.journal.live_cancellations() == [first]
+    assert till.paymego.state(second.receipt_id) == 50
     told = f"cancellation {first.cancellation_id} met a fault of the plugin: KeyError"
     assert 2 <= sum(told in line for line in caplog.messages) <= 3
 
 
-def test_a_row_that_failed_rests_for_20_s_unless_a_hook_has_returned(world: HookedWorld) -> None:
-    worker = world.background._worker
-    owe_paid(world)
-    disk = cast("StagedJournal", world.background.processor().journal)
+def test_a_row_that_failed_rests_for_20_s_unless_a_hook_has_returned(till: HookedWorld) -> None:
+    worker = till.background._worker
+    owe_paid(till)
+    disk = cast("StagedJournal", till.background.processor().journal)
     disk.fail_from(1)
     worker._run_once()
     disk.recover()
 
     worker.wake()
     worker._run_once()
-    assert world.paymego.count(CANCEL) == 0, "a new row, and `payme worker` every second, wake it"
+    assert till.paymego.count(CANCEL) == 0, "a new row, and `payme worker` every second, wake it"
 
     worker.wake(retry=True)
     worker._run_once()
-    assert world.paymego.count(CANCEL) == 1
+    assert till.paymego.count(CANCEL) == 1
 
 
-def test_a_row_whose_lease_was_taken_is_taken_over_as_soon_as_that_is_free(world: HookedWorld) -> None:
-    row, worker = owe_paid(world), world.background._worker
-    with Leases(world.host.folder).try_acquire(row.cancellation_id):
+def test_a_row_whose_lease_was_taken_is_taken_over_as_soon_as_that_is_free(till: HookedWorld) -> None:
+    row, worker = owe_paid(till), till.background._worker
+    with Leases(till.host.folder).try_acquire(row.cancellation_id):
         worker._run_once()
-        assert world.paymego.count(CANCEL) == 0
+        assert till.paymego.count(CANCEL) == 0
 
     worker._run_once()
 
-    assert world.paymego.count(CANCEL) == 1
+    assert till.paymego.count(CANCEL) == 1
 
 
 def failing_steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -253,13 +253,13 @@ def failing_steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_row_that_failed_has_its_turn_after_those_that_did_not(
-    world: HookedWorld, monkeypatch: pytest.MonkeyPatch
+    till: HookedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("p1", "p2", "p3"):
-        owe_paid(world, name)
-    tried, worker = failing_steps(monkeypatch), world.background._worker
+        owe_paid(till, name)
+    tried, worker = failing_steps(monkeypatch), till.background._worker
     worker._run_once()
-    owe_paid(world, "p4")
+    owe_paid(till, "p4")
     worker._run_once()
 
     assert tried == ["p1", "p2", "p3", "p4", "p1", "p2", "p3"]
@@ -267,31 +267,31 @@ def test_a_row_that_failed_has_its_turn_after_those_that_did_not(
 
 @pytest.mark.parametrize("forgets", ["a hook has returned", "an hour is over"])
 def test_no_backlog_holds_up_a_row_that_failed_once_for_ever(
-    world: HookedWorld, monkeypatch: pytest.MonkeyPatch, forgets: str
+    till: HookedWorld, monkeypatch: pytest.MonkeyPatch, forgets: str
 ) -> None:
-    owe_paid(world, "p1")
-    tried, worker = failing_steps(monkeypatch), world.background._worker
+    owe_paid(till, "p1")
+    tried, worker = failing_steps(monkeypatch), till.background._worker
     worker._run_once()
-    owe_paid(world, "p2")
+    owe_paid(till, "p2")
 
     if forgets == "a hook has returned":
         worker.wake(retry=True)
     else:
-        world.clock.sleep(3601)
+        till.clock.sleep(3601)
     worker._run_once()
 
     assert tried == ["p1", "p1", "p2"]
 
 
-def test_a_fault_before_a_round_does_not_end_the_worker(world: HookedWorld, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_fault_before_a_round_does_not_end_the_worker(till: HookedWorld, caplog: pytest.LogCaptureFixture) -> None:
     rounds = threading.Semaphore(0)
 
     def fail() -> None:
         rounds.release()
         raise KeyError("a fault")
 
-    world.background.do_housekeeping = fail  # type: ignore[method-assign]
-    worker = Worker(world.background, SystemClock())
+    till.background.do_housekeeping = fail  # type: ignore[method-assign]
+    worker = Worker(till.background, SystemClock())
     worker.start()
     for _ in range(3):
         assert rounds.acquire(timeout=10)
@@ -325,19 +325,19 @@ def test_when_the_stop_returns_no_thread_of_the_worker_runs_any_more_though_the_
     assert len(till.live()) == 8
 
 
-def test_the_stop_waits_no_longer_than_it_was_given_and_no_row_is_begun_after_it(world: HookedWorld) -> None:
+def test_the_stop_waits_no_longer_than_it_was_given_and_no_row_is_begun_after_it(till: HookedWorld) -> None:
     begun, goes_on = threading.Event(), threading.Event()
     begins: list[None] = []
-    rows = [owe_refund(world, "p1", 1), owe_refund(world, "p2", 2)]
+    rows = [owe_refund(till, "p1", 1), owe_refund(till, "p2", 2)]
 
     def hang() -> None:
         begins.append(None)
         begun.set()
         goes_on.wait(10)
 
-    world.background.do_housekeeping = lambda: None  # type: ignore[method-assign]
-    world.background.yield_to_sale = hang  # type: ignore[method-assign]
-    worker = Worker(world.background, SystemClock())
+    till.background.do_housekeeping = lambda: None  # type: ignore[method-assign]
+    till.background.yield_to_sale = hang  # type: ignore[method-assign]
+    worker = Worker(till.background, SystemClock())
     worker.start()
     assert begun.wait(10)
     began = time.monotonic()
@@ -348,7 +348,7 @@ def test_the_stop_waits_no_longer_than_it_was_given_and_no_row_is_begun_after_it
     goes_on.set()
     assert comes_true(lambda: workers() == [])
     assert len(begins) == 1
-    assert world.journal.live_cancellations() == rows
+    assert till.journal.live_cancellations() == rows
 
 
 def test_a_thread_that_is_late_sends_nothing_after_the_stop(new_till: Callable[..., ServedTill]) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fakes.hooked_world import HookedWorld
-from fakes.served_fixtures import new_till, running, sandbox
+from fakes.fixtures import new_till, running, sandbox
+from fakes.fixtures import till as world
 from faults.canaries import LeakSearch
 from faults.network import Network, make_certificates, open_network
 from faults.proxied_till import ProxiedTill
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import trustme
 
-__all__ = ["new_till", "running", "sandbox"]
+__all__ = ["new_till", "running", "sandbox", "world"]
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +67,6 @@ def new_proxied_till(network: Network, caplog: pytest.LogCaptureFixture) -> Iter
 def renderer() -> SlipRenderer:
     """The real renderer of slips; its schemas are built once."""
     return SlipRenderer()
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[HookedWorld]:
-    """One request takes 0.01 s there and 0.01 s back; ``timeout`` 5 s, ``payDuration`` 20 s, ``frequency`` 2 s."""
-    world = HookedWorld(tmp_path)
-    yield world
-    world.close()
 
 
 @pytest.fixture

@@ -21,82 +21,82 @@ if TYPE_CHECKING:
 TELL = "receipts.set_fiscal_data"
 
 
-def test_on_a_full_disk_it_raises_and_the_hosts_next_call_stores_it(world: HookedWorld) -> None:
-    sold = world.sell()
+def test_on_a_full_disk_it_raises_and_the_hosts_next_call_stores_it(till: HookedWorld) -> None:
+    sold = till.sell()
     with full_disk(), pytest.raises(Unavailable):
-        world.close_sale(sold, link=OFD_LINK)
-    assert (world.row().state, world.journal.live_fiscal_links()) == (PaymentState.PAID, [])
+        till.close_sale(sold, link=OFD_LINK)
+    assert (till.row().state, till.journal.live_fiscal_links()) == (PaymentState.PAID, [])
 
-    world.close_sale(sold, link=OFD_LINK)
-    world.work(60)
+    till.close_sale(sold, link=OFD_LINK)
+    till.work(60)
 
-    assert (world.row().state, world.row().closed_at) == (PaymentState.RECORDED, world.row().acknowledged_at)
-    assert world.paymego.count(TELL) == 1
-
-
-def test_told_again_by_the_host_it_is_filed_once(world: HookedWorld) -> None:
-    closed = world.close_sale(world.sell(), link=OFD_LINK)
-    held = contents(world.journal)
-
-    world.dispatcher.receipt_closed(closed.receipt)
-
-    assert contents(world.journal) == held
-    world.work(60)
-    assert world.paymego.count(TELL) == 1
+    assert (till.row().state, till.row().closed_at) == (PaymentState.RECORDED, till.row().acknowledged_at)
+    assert till.paymego.count(TELL) == 1
 
 
-def test_a_receipt_that_does_not_say_when_it_closed_closed_now(world: HookedWorld) -> None:
-    sold = world.sell()
-    world.clock.sleep(60)
+def test_told_again_by_the_host_it_is_filed_once(till: HookedWorld) -> None:
+    closed = till.close_sale(till.sell(), link=OFD_LINK)
+    held = contents(till.journal)
 
-    world.dispatcher.receipt_closed(sold.receipt)
+    till.dispatcher.receipt_closed(closed.receipt)
 
-    assert world.row().closed_at == world.clock.wall_ms()
+    assert contents(till.journal) == held
+    till.work(60)
+    assert till.paymego.count(TELL) == 1
 
 
-def test_every_payment_of_ours_in_it_is_acknowledged(world: HookedWorld) -> None:
-    first = world.sell("p1", amount=700)
-    second = world.ask(world.paymego.code(), payment_id="p2", amount=700, receipt=replace(first.receipt, total=1400))
+def test_a_receipt_that_does_not_say_when_it_closed_closed_now(till: HookedWorld) -> None:
+    sold = till.sell()
+    till.clock.sleep(60)
+
+    till.dispatcher.receipt_closed(sold.receipt)
+
+    assert till.row().closed_at == till.clock.wall_ms()
+
+
+def test_every_payment_of_ours_in_it_is_acknowledged(till: HookedWorld) -> None:
+    first = till.sell("p1", amount=700)
+    second = till.ask(till.paymego.code(), payment_id="p2", amount=700, receipt=replace(first.receipt, total=1400))
     cash = PaymentRecord(payment_id="c", payment_type=1, amount=5, data={})
     assert second.payment is not None
 
-    world.dispatcher.receipt_closed(replace(first.receipt, payments=(first.record, cash, second.payment), closed_at=5))
+    till.dispatcher.receipt_closed(replace(first.receipt, payments=(first.record, cash, second.payment), closed_at=5))
 
-    assert [(world.row(each).state, world.row(each).closed_at) for each in ("p1", "p2")] == [
+    assert [(till.row(each).state, till.row(each).closed_at) for each in ("p1", "p2")] == [
         (PaymentState.RECORDED, 5),
         (PaymentState.RECORDED, 5),
     ]
 
 
-def test_one_that_can_never_be_stored_is_in_no_others_way(world: HookedWorld) -> None:
-    sold = world.sell()
+def test_one_that_can_never_be_stored_is_in_no_others_way(till: HookedWorld) -> None:
+    sold = till.sell()
     bad = PaymentRecord(payment_id="\ud800", payment_type=TENDER, amount=1, data={"plugin": "payme"})
 
-    world.close_sale(Sold(bad, replace(sold.receipt, payments=(bad, sold.record))), link=OFD_LINK)
-    world.work(60)
+    till.close_sale(Sold(bad, replace(sold.receipt, payments=(bad, sold.record))), link=OFD_LINK)
+    till.work(60)
 
-    assert (world.row().state, world.paymego.count(TELL)) == (PaymentState.RECORDED, 1)
-    assert "payme.sale" in world.host.notices
-
-
-def test_it_acknowledges_while_a_payment_runs(world: HookedWorld) -> None:
-    sold = world.sell("p1", 1)
-    closing = scan_after(lambda: world.close_sale(sold), world.paymego.code())
-
-    world.ask(closing, payment_id="p2", receipt=replace(sold.receipt, number=2, payments=()))
-
-    assert (world.row("p1").state, world.row("p2").state) == (PaymentState.RECORDED, PaymentState.PAID)
+    assert (till.row().state, till.paymego.count(TELL)) == (PaymentState.RECORDED, 1)
+    assert "payme.sale" in till.host.notices
 
 
-def test_a_pending_payment_whose_receipt_closes_is_no_longer_waited_for(world: HookedWorld) -> None:
-    sold = world.sell()
-    world.broken = True
-    world.ask(repeated=True)
-    assert list(world.background.pending) == ["p1"]
+def test_it_acknowledges_while_a_payment_runs(till: HookedWorld) -> None:
+    sold = till.sell("p1", 1)
+    closing = scan_after(lambda: till.close_sale(sold), till.paymego.code())
 
-    world.close_sale(sold)
+    till.ask(closing, payment_id="p2", receipt=replace(sold.receipt, number=2, payments=()))
 
-    assert world.background.pending == {}
+    assert (till.row("p1").state, till.row("p2").state) == (PaymentState.RECORDED, PaymentState.PAID)
+
+
+def test_a_pending_payment_whose_receipt_closes_is_no_longer_waited_for(till: HookedWorld) -> None:
+    sold = till.sell()
+    till.broken = True
+    till.ask(repeated=True)
+    assert list(till.background.pending) == ["p1"]
+
+    till.close_sale(sold)
+
+    assert till.background.pending == {}
 
 
 # The journal no longer has the payment.
@@ -104,68 +104,68 @@ def test_a_pending_payment_whose_receipt_closes_is_no_longer_waited_for(world: H
 
 @pytest.mark.parametrize("link", [OFD_LINK, None], ids=["with a link", "without"])
 def test_a_payment_that_the_journal_lost_is_taken_from_the_record_in_the_sale(
-    world: HookedWorld, link: str | None
+    till: HookedWorld, link: str | None
 ) -> None:
-    sold = world.sell()
-    world.journal.forget()
+    sold = till.sell()
+    till.journal.forget()
 
-    closed = world.close_sale(sold, link=link)
-    world.work(60)
+    closed = till.close_sale(sold, link=link)
+    till.work(60)
 
-    row = world.row()
+    row = till.row()
     assert (row.state, row.receipt_id, row.closed_at) == (
         PaymentState.RECORDED,
         sold.receipt_id,
         closed.receipt.closed_at,
     )
-    assert (row.amount, row.pos_id, row.url) == (1_500_000, world.settings.pos_id, world.settings.url)
-    assert world.paymego.count(TELL) == (1 if link else 0)
-    assert world.refund(closed).status is ReversalStatus.REVERSED
+    assert (row.amount, row.pos_id, row.url) == (1_500_000, till.settings.pos_id, till.settings.url)
+    assert till.paymego.count(TELL) == (1 if link else 0)
+    assert till.refund(closed).status is ReversalStatus.REVERSED
 
 
-def test_a_lost_payment_of_another_kassa_waits_for_its_key(world: HookedWorld) -> None:
-    sold = world.sell()
-    world.journal.forget()
-    world.set(posId="0" * 24)
-    world.close_sale(sold, link=OFD_LINK)
-    world.work(3600)
-    assert world.paymego.count(TELL) == 0
+def test_a_lost_payment_of_another_kassa_waits_for_its_key(till: HookedWorld) -> None:
+    sold = till.sell()
+    till.journal.forget()
+    till.set(posId="0" * 24)
+    till.close_sale(sold, link=OFD_LINK)
+    till.work(3600)
+    assert till.paymego.count(TELL) == 0
 
-    world.set()
-    world.work(1000)
-    assert world.paymego.count(TELL) == 1
+    till.set()
+    till.work(1000)
+    assert till.paymego.count(TELL) == 1
 
 
 @pytest.mark.parametrize("missing", ["receipt_id", "posId"])
-def test_a_lost_payment_whose_record_says_too_little_is_told_to_nobody(world: HookedWorld, missing: str) -> None:
-    sold = world.sell()
-    world.journal.forget()
+def test_a_lost_payment_whose_record_says_too_little_is_told_to_nobody(till: HookedWorld, missing: str) -> None:
+    sold = till.sell()
+    till.journal.forget()
     record = replace(sold.record, data={name: text for name, text in sold.record.data.items() if name != missing})
 
-    world.close_sale(Sold(record, replace(sold.receipt, payments=(record,))), link=OFD_LINK)
-    world.work(60)
+    till.close_sale(Sold(record, replace(sold.receipt, payments=(record,))), link=OFD_LINK)
+    till.work(60)
 
-    assert (world.journal.payments(), world.paymego.count(TELL)) == ([], 0)
-    assert "payme.sale" in world.host.notices
+    assert (till.journal.payments(), till.paymego.count(TELL)) == ([], 0)
+    assert "payme.sale" in till.host.notices
 
 
-def test_a_refund_receipt_brings_no_lost_payment_back(world: HookedWorld) -> None:
-    sold = world.sell()
-    world.journal.forget()
+def test_a_refund_receipt_brings_no_lost_payment_back(till: HookedWorld) -> None:
+    sold = till.sell()
+    till.journal.forget()
     fiscal = ReceiptFiscal(url=OFD_LINK)
 
-    world.dispatcher.receipt_closed(replace(sold.receipt, kind=ReceiptKind.REFUND, closed_at=1, fiscal=fiscal))
+    till.dispatcher.receipt_closed(replace(sold.receipt, kind=ReceiptKind.REFUND, closed_at=1, fiscal=fiscal))
 
-    assert world.journal.payments() == []
+    assert till.journal.payments() == []
 
 
-def test_a_record_under_the_receipt_of_another_payment_is_in_nobodys_way(world: HookedWorld) -> None:
-    first, second = world.sell("p1", 1), world.sell("p2", 2)
+def test_a_record_under_the_receipt_of_another_payment_is_in_nobodys_way(till: HookedWorld) -> None:
+    first, second = till.sell("p1", 1), till.sell("p2", 2)
     renamed = replace(first.record, payment_id="renamed")
 
     both = replace(second.receipt, payments=(renamed, second.record))
-    world.close_sale(Sold(second.record, both), link=OFD_LINK)
-    world.work(60)
+    till.close_sale(Sold(second.record, both), link=OFD_LINK)
+    till.work(60)
 
-    assert world.journal.find("renamed") is None
-    assert (world.row("p2").state, world.paymego.count(TELL)) == (PaymentState.RECORDED, 1)
+    assert till.journal.find("renamed") is None
+    assert (till.row("p2").state, till.paymego.count(TELL)) == (PaymentState.RECORDED, 1)

@@ -31,83 +31,83 @@ NO_END: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("change", NO_END.values(), ids=NO_END)
-def test_an_answer_that_is_no_success_of_ours_is_asked_for_again(world: HookedWorld, change: Change) -> None:
-    world.sell_and_close(link=OFD_LINK)
-    world.paymego.change(TELL, change)
+def test_an_answer_that_is_no_success_of_ours_is_asked_for_again(till: HookedWorld, change: Change) -> None:
+    till.sell_and_close(link=OFD_LINK)
+    till.paymego.change(TELL, change)
 
-    world.work(100)
+    till.work(100)
 
-    assert world.paymego.count(TELL) == 2
-    assert world.events()[-1].text == "fiscal receipt: Payme has it"
-    assert world.journal.live_fiscal_links() == []
+    assert till.paymego.count(TELL) == 2
+    assert till.events()[-1].text == "fiscal receipt: Payme has it"
+    assert till.journal.live_fiscal_links() == []
 
 
-def test_what_came_is_shown_while_it_waits(world: HookedWorld) -> None:
-    world.sell_and_close(link=OFD_LINK)
-    world.paymego.change(TELL, without_id(error(-31602)), times=1000)
-    world.work(100)
+def test_what_came_is_shown_while_it_waits(till: HookedWorld) -> None:
+    till.sell_and_close(link=OFD_LINK)
+    till.paymego.change(TELL, without_id(error(-31602)), times=1000)
+    till.work(100)
 
-    (row,) = world.journal.live_fiscal_links()
+    (row,) = till.journal.live_fiscal_links()
     assert (row.last_error, row.attempts > 1) == ("error -31602", True)
 
 
-def test_success_without_our_id_ends_it(world: HookedWorld) -> None:
-    world.sell_and_close(link=OFD_LINK)
-    world.paymego.change(TELL, lambda answer: {**answer, "id": None})
+def test_success_without_our_id_ends_it(till: HookedWorld) -> None:
+    till.sell_and_close(link=OFD_LINK)
+    till.paymego.change(TELL, lambda answer: {**answer, "id": None})
 
-    world.work(4000)
+    till.work(4000)
 
-    assert (world.paymego.count(TELL), world.journal.live_fiscal_links()) == (1, [])
+    assert (till.paymego.count(TELL), till.journal.live_fiscal_links()) == (1, [])
 
 
 @pytest.mark.parametrize("code", [-32400, -31625, -31002, -31622, -32504])
-def test_a_transient_error_is_tried_again_with_growing_pauses(world: HookedWorld, code: int) -> None:
-    world.sell_and_close(link=OFD_LINK)
-    world.paymego.change(TELL, error(code), times=8)
+def test_a_transient_error_is_tried_again_with_growing_pauses(till: HookedWorld, code: int) -> None:
+    till.sell_and_close(link=OFD_LINK)
+    till.paymego.change(TELL, error(code), times=8)
 
-    world.work(8 * 900)
+    till.work(8 * 900)
 
-    times = world.paymego.times_of(TELL)
+    times = till.paymego.times_of(TELL)
     pauses = [later - earlier for earlier, later in pairwise(times)]
     assert len(times) == 9
     assert pauses == sorted(pauses)
-    assert world.journal.live_fiscal_links() == []
-    assert world.host.notices.get(NOTICE) is None
+    assert till.journal.live_fiscal_links() == []
+    assert till.host.notices.get(NOTICE) is None
 
 
 @pytest.mark.parametrize("change", [error(-32400), without_id(error(-31602)), result({"success": False})])
 def test_an_answer_that_does_not_end_it_within_3_days_is_the_last_and_a_notice(
-    world: HookedWorld, change: Change
+    till: HookedWorld, change: Change
 ) -> None:
-    world.sell_and_close(link=OFD_LINK)
-    world.paymego.change(TELL, change, times=10_000)
+    till.sell_and_close(link=OFD_LINK)
+    till.paymego.change(TELL, change, times=10_000)
 
-    world.work(3 * DAY_S - 1000)
-    assert len(world.journal.live_fiscal_links()) == 1
-    world.work(3000)
-    sent = world.paymego.count(TELL)
-    world.work(DAY_S)
+    till.work(3 * DAY_S - 1000)
+    assert len(till.journal.live_fiscal_links()) == 1
+    till.work(3000)
+    sent = till.paymego.count(TELL)
+    till.work(DAY_S)
 
-    assert (world.paymego.count(TELL), world.journal.live_fiscal_links()) == (sent, [])
-    assert world.host.notices[NOTICE] == world.texts(Text.NOTICE_FISCAL_LINKS_ENDED, count=1)
+    assert (till.paymego.count(TELL), till.journal.live_fiscal_links()) == (sent, [])
+    assert till.host.notices[NOTICE] == till.texts(Text.NOTICE_FISCAL_LINKS_ENDED, count=1)
 
 
-def test_a_network_that_is_away_for_a_week_loses_no_fiscal_receipt(world: HookedWorld) -> None:
-    world.sell_and_close(link=OFD_LINK)
-    world.paymego.passage = lambda _: Passage(connects=False)
-    world.work(7 * DAY_S)
-    world.paymego.passage = lambda _: Passage()
-    world.work(1000)
+def test_a_network_that_is_away_for_a_week_loses_no_fiscal_receipt(till: HookedWorld) -> None:
+    till.sell_and_close(link=OFD_LINK)
+    till.paymego.passage = lambda _: Passage(connects=False)
+    till.work(7 * DAY_S)
+    till.paymego.passage = lambda _: Passage()
+    till.work(1000)
 
-    assert world.events()[-1].text == "fiscal receipt: Payme has it"
+    assert till.events()[-1].text == "fiscal receipt: Payme has it"
 
 
 @pytest.mark.parametrize("code", [-31602, -32602])
-def test_a_refusal_of_ours_ends_it(world: HookedWorld, code: int) -> None:
-    world.sell_and_close(link=OFD_LINK)
-    world.paymego.change(TELL, error(code))
+def test_a_refusal_of_ours_ends_it(till: HookedWorld, code: int) -> None:
+    till.sell_and_close(link=OFD_LINK)
+    till.paymego.change(TELL, error(code))
 
-    world.work(4000)
+    till.work(4000)
 
-    assert world.paymego.count(TELL) == 1
-    assert world.events()[-1].text == f"fiscal receipt: error {code}"
+    assert till.paymego.count(TELL) == 1
+    assert till.events()[-1].text == f"fiscal receipt: error {code}"

@@ -34,19 +34,19 @@ BREAD = Item(
 )
 
 
-def told(world: HookedWorld) -> list[Mapping[str, object]]:
-    return [sent.params for sent in world.paymego.sent if sent.method == TELL]
+def told(till: HookedWorld) -> list[Mapping[str, object]]:
+    return [sent.params for sent in till.paymego.sent if sent.method == TELL]
 
 
-def detail_of_last_create(world: HookedWorld) -> object:
-    return [sent.params for sent in world.paymego.sent if sent.method == "receipts.create"][-1].get("detail")
+def detail_of_last_create(till: HookedWorld) -> object:
+    return [sent.params for sent in till.paymego.sent if sent.method == "receipts.create"][-1].get("detail")
 
 
 # What goes onto the fiscal receipt.
 
 
-def test_a_paid_sale_brings_its_provider_its_payment_and_its_buyers_phone(world: HookedWorld) -> None:
-    result = world.pay(world.paymego.code())
+def test_a_paid_sale_brings_its_provider_its_payment_and_its_buyers_phone(till: HookedWorld) -> None:
+    result = till.pay(till.paymego.code())
 
     assert result.receipt_attributes == {
         "QRPaymentProvider": "141",
@@ -55,55 +55,55 @@ def test_a_paid_sale_brings_its_provider_its_payment_and_its_buyers_phone(world:
     }
 
 
-def test_the_provider_is_that_of_the_settings(world: HookedWorld) -> None:
-    world.set(paymentProvider=77)
+def test_the_provider_is_that_of_the_settings(till: HookedWorld) -> None:
+    till.set(paymentProvider=77)
 
-    assert world.pay(world.paymego.code()).receipt_attributes["QRPaymentProvider"] == "77"
+    assert till.pay(till.paymego.code()).receipt_attributes["QRPaymentProvider"] == "77"
 
 
-def test_no_phone_of_another_sale_ever_gets_onto_one_that_has_none(world: HookedWorld) -> None:
-    first = world.pay(world.paymego.code())
+def test_no_phone_of_another_sale_ever_gets_onto_one_that_has_none(till: HookedWorld) -> None:
+    first = till.pay(till.paymego.code())
     for method in ("receipts.pay", "receipts.get"):
-        world.paymego.change(method, without_receipt_fields("payer", "merchant"))
-    second = world.pay(world.paymego.code(), payment_id="p2", receipt=open_sale(2))
+        till.paymego.change(method, without_receipt_fields("payer", "merchant"))
+    second = till.pay(till.paymego.code(), payment_id="p2", receipt=open_sale(2))
 
     assert first.receipt_attributes["PhoneNumber"] == PHONE
     assert second.receipt_attributes == {"QRPaymentProvider": "141", "QRPaymentID": second.receipt_id}
 
 
 @pytest.mark.parametrize("action", [BuyerAction.LACKS_FUNDS, BuyerAction.NEVER_ANSWERS], ids=lambda one: one.value)
-def test_a_sale_that_is_not_paid_brings_nothing(world: HookedWorld, action: BuyerAction) -> None:
-    world.pay(world.paymego.code())
+def test_a_sale_that_is_not_paid_brings_nothing(till: HookedWorld, action: BuyerAction) -> None:
+    till.pay(till.paymego.code())
 
-    assert world.pay(world.paymego.code(action), payment_id="p2", receipt=open_sale(2)).receipt_attributes == {}
+    assert till.pay(till.paymego.code(action), payment_id="p2", receipt=open_sale(2)).receipt_attributes == {}
 
 
-def test_asked_again_it_names_the_same_payment(world: HookedWorld) -> None:
-    first = world.pay(world.paymego.code())
-    world.restart()
+def test_asked_again_it_names_the_same_payment(till: HookedWorld) -> None:
+    first = till.pay(till.paymego.code())
+    till.restart()
 
-    again = world.pay(None)
+    again = till.pay(None)
 
     assert again.status is PaymentStatus.PAID
     assert again.receipt_attributes["QRPaymentID"] == first.receipt_id
 
 
-def test_the_buyers_phone_is_in_no_journal_row(world: HookedWorld) -> None:
-    world.sell_and_close()
+def test_the_buyers_phone_is_in_no_journal_row(till: HookedWorld) -> None:
+    till.sell_and_close()
 
-    assert PHONE.encode() not in b"".join(path.read_bytes() for path in world.host.folder.glob("journal*"))
+    assert PHONE.encode() not in b"".join(path.read_bytes() for path in till.host.folder.glob("journal*"))
 
 
 # The goods that receipts.create names.
 
 
-def test_goods_that_all_have_codes_are_named(world: HookedWorld) -> None:
+def test_goods_that_all_have_codes_are_named(till: HookedWorld) -> None:
     full = ItemFiscal(code="00702001001000001", package_code="1", vat_percent=0, units=241092, discount=1000)
     milk = replace(BREAD, name="Молоко", quantity=Decimal("0.350"), price=2_000_000, amount=699_000, fiscal=full)
 
-    world.sell(items=(BREAD, milk))
+    till.sell(items=(BREAD, milk))
 
-    assert detail_of_last_create(world) == {
+    assert detail_of_last_create(till) == {
         "receipt_type": 0,
         "items": [
             {
@@ -123,11 +123,11 @@ def test_goods_that_all_have_codes_are_named(world: HookedWorld) -> None:
     [("1", 1), ("1.000", 1), ("1E1", 10), ("0.5", 0.5), ("1.25", 1.25), ("0.001", 0.001), ("1234.567", 1234.567)],
 )
 def test_a_count_is_whole_where_the_quantity_is_and_else_a_fraction(
-    world: HookedWorld, quantity: str, count: float
+    till: HookedWorld, quantity: str, count: float
 ) -> None:
-    world.sell(items=(replace(BREAD, quantity=Decimal(quantity), amount=int(500_000 * Decimal(quantity))),))
+    till.sell(items=(replace(BREAD, quantity=Decimal(quantity), amount=int(500_000 * Decimal(quantity))),))
 
-    detail = detail_of_last_create(world)
+    detail = detail_of_last_create(till)
     assert isinstance(detail, dict)
     (item,) = detail["items"]
     assert (item["count"], type(item["count"])) == (count, type(count))
@@ -138,48 +138,48 @@ def test_a_count_is_whole_where_the_quantity_is_and_else_a_fraction(
     [(replace(BREAD, fiscal=None),), (BREAD, replace(BREAD, name="Кефир", fiscal=None)), ()],
     ids=["no code", "one without", "no items"],
 )
-def test_goods_that_lack_a_code_are_not_named(world: HookedWorld, items: tuple[Item, ...]) -> None:
+def test_goods_that_lack_a_code_are_not_named(till: HookedWorld, items: tuple[Item, ...]) -> None:
     sale = replace(open_sale(amount=5_000), items=items)
 
-    world.pay(world.paymego.code(), receipt=sale, amount=5_000)
+    till.pay(till.paymego.code(), receipt=sale, amount=5_000)
 
-    assert detail_of_last_create(world) is None
+    assert detail_of_last_create(till) is None
 
 
-def test_a_sale_that_another_tender_pays_in_part_names_no_goods(world: HookedWorld) -> None:
+def test_a_sale_that_another_tender_pays_in_part_names_no_goods(till: HookedWorld) -> None:
     sale = replace(open_sale(amount=1_000_000), items=(BREAD,))
 
-    world.pay(world.paymego.code(), receipt=sale, amount=600_000)
+    till.pay(till.paymego.code(), receipt=sale, amount=600_000)
 
-    assert detail_of_last_create(world) is None
+    assert detail_of_last_create(till) is None
 
 
 @pytest.mark.parametrize("quantity", ["NaN", "sNaN", "Infinity", "-Infinity", "1E+999999", "1E-999999"])
 def test_goods_in_a_quantity_that_is_no_number_are_not_named_and_the_sale_is_paid(
-    world: HookedWorld, quantity: str
+    till: HookedWorld, quantity: str
 ) -> None:
     sale = replace(open_sale(amount=1_000_000), items=(replace(BREAD, quantity=Decimal(quantity)),))
 
-    result = world.pay(world.paymego.code(), receipt=sale, amount=1_000_000)
+    result = till.pay(till.paymego.code(), receipt=sale, amount=1_000_000)
 
-    assert (result.status, detail_of_last_create(world)) == (PaymentStatus.PAID, None)
+    assert (result.status, detail_of_last_create(till)) == (PaymentStatus.PAID, None)
 
 
-def test_goods_with_a_name_that_is_no_text_are_not_in_the_way_of_the_sale(world: HookedWorld) -> None:
+def test_goods_with_a_name_that_is_no_text_are_not_in_the_way_of_the_sale(till: HookedWorld) -> None:
     sale = replace(open_sale(amount=1_000_000), items=(replace(BREAD, name="Хлеб \ud800"),))
 
-    assert world.pay(world.paymego.code(), receipt=sale, amount=1_000_000).status is PaymentStatus.PAID
+    assert till.pay(till.paymego.code(), receipt=sale, amount=1_000_000).status is PaymentStatus.PAID
 
 
 # The fiscal receipt told to Payme.
 
 
-def test_the_closed_receipts_link_is_told_to_payme_with_all_seven_fields(world: HookedWorld) -> None:
-    sold = world.sell_and_close(link=OFD_LINK)
+def test_the_closed_receipts_link_is_told_to_payme_with_all_seven_fields(till: HookedWorld) -> None:
+    sold = till.sell_and_close(link=OFD_LINK)
 
-    world.work()
+    till.work()
 
-    assert told(world) == [
+    assert told(till) == [
         {
             "id": sold.receipt_id,
             "fiscal_data": {
@@ -193,42 +193,42 @@ def test_the_closed_receipts_link_is_told_to_payme_with_all_seven_fields(world: 
             },
         }
     ]
-    assert world.paymego.bank.receipt(world.paymego.now_ms, sold.receipt_id).fiscal_data
-    assert world.events()[-1].text == "fiscal receipt: Payme has it"
+    assert till.paymego.bank.receipt(till.paymego.now_ms, sold.receipt_id).fiscal_data
+    assert till.events()[-1].text == "fiscal receipt: Payme has it"
 
 
-def test_every_sale_is_told_with_its_own_link(world: HookedWorld) -> None:
+def test_every_sale_is_told_with_its_own_link(till: HookedWorld) -> None:
     sold = [
-        world.sell_and_close(f"p{number}", number, link=OFD_LINK.replace("r=121", f"r={number}"))
+        till.sell_and_close(f"p{number}", number, link=OFD_LINK.replace("r=121", f"r={number}"))
         for number in range(1, 6)
     ]
 
-    world.work()
+    till.work()
 
-    numbers = {str(each["id"]): each["fiscal_data"]["receipt_id"] for each in told(world)}  # type: ignore[index]
+    numbers = {str(each["id"]): each["fiscal_data"]["receipt_id"] for each in told(till)}  # type: ignore[index]
     assert numbers == {each.receipt_id: number for number, each in enumerate(sold, 1)}
 
 
-def test_the_hook_itself_sends_nothing_and_waits_for_nobody(world: HookedWorld) -> None:
-    sold = world.sell()
-    world.paymego.befall(FaultKind.SILENT, times=None)
-    sent, now = len(world.paymego.sent), world.clock.monotonic()
+def test_the_hook_itself_sends_nothing_and_waits_for_nobody(till: HookedWorld) -> None:
+    sold = till.sell()
+    till.paymego.befall(FaultKind.SILENT, times=None)
+    sent, now = len(till.paymego.sent), till.clock.monotonic()
 
-    world.close_sale(sold, link=OFD_LINK)
+    till.close_sale(sold, link=OFD_LINK)
 
-    assert (len(world.paymego.sent), world.clock.monotonic()) == (sent, now)
-    assert world.row().state is PaymentState.RECORDED
+    assert (len(till.paymego.sent), till.clock.monotonic()) == (sent, now)
+    assert till.row().state is PaymentState.RECORDED
 
 
-def test_told_again_by_the_host_it_is_told_to_payme_once(world: HookedWorld) -> None:
-    sold = world.sell_and_close(link=OFD_LINK)
-    world.close_sale(sold, link=OFD_LINK)
-    world.work(60)
-    world.restart()
-    world.close_sale(sold, link=OFD_LINK)
-    world.work(60)
+def test_told_again_by_the_host_it_is_told_to_payme_once(till: HookedWorld) -> None:
+    sold = till.sell_and_close(link=OFD_LINK)
+    till.close_sale(sold, link=OFD_LINK)
+    till.work(60)
+    till.restart()
+    till.close_sale(sold, link=OFD_LINK)
+    till.work(60)
 
-    assert len(told(world)) == 1
+    assert len(told(till)) == 1
 
 
 @pytest.mark.parametrize(
@@ -237,64 +237,64 @@ def test_told_again_by_the_host_it_is_told_to_payme_once(world: HookedWorld) -> 
     ids=lambda kind: kind.value,
 )
 def test_faults_of_the_wire_are_repeated_with_growing_pauses_until_payme_has_it(
-    world: HookedWorld, kind: FaultKind
+    till: HookedWorld, kind: FaultKind
 ) -> None:
-    world.sell_and_close(link=OFD_LINK)
-    world.paymego.befall(kind, TELL, times=5)
+    till.sell_and_close(link=OFD_LINK)
+    till.paymego.befall(kind, TELL, times=5)
 
-    world.work(120)
+    till.work(120)
 
-    times = world.paymego.times_of(TELL)
+    times = till.paymego.times_of(TELL)
     assert len(times) == 6
     pauses = [round(later - earlier, 1) for earlier, later in pairwise(times)]
     assert pauses == sorted(pauses)
     assert pauses[0] <= 7
     assert 16 <= pauses[-1] <= 22
-    assert world.events()[-1].text == "fiscal receipt: Payme has it"
+    assert till.events()[-1].text == "fiscal receipt: Payme has it"
 
 
-def test_a_server_that_is_down_for_a_day_is_told_when_it_is_back(world: HookedWorld) -> None:
-    world.sell_and_close(link=OFD_LINK)
-    world.paymego.passage = lambda _: Passage(connects=False)
-    world.work(24 * 3600)
-    assert told(world) == []
+def test_a_server_that_is_down_for_a_day_is_told_when_it_is_back(till: HookedWorld) -> None:
+    till.sell_and_close(link=OFD_LINK)
+    till.paymego.passage = lambda _: Passage(connects=False)
+    till.work(24 * 3600)
+    assert told(till) == []
 
-    world.paymego.passage = lambda _: Passage()
-    world.work(1000)
-    assert len(told(world)) == 1
+    till.paymego.passage = lambda _: Passage()
+    till.work(1000)
+    assert len(told(till)) == 1
 
 
 def test_a_refusal_of_the_server_ends_it_with_a_line_in_the_log(
-    world: HookedWorld, caplog: pytest.LogCaptureFixture
+    till: HookedWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
-    world.sell_and_close(link=OFD_LINK)
-    world.paymego.befall(FaultKind.ERROR, TELL, error_code=-31601)
+    till.sell_and_close(link=OFD_LINK)
+    till.paymego.befall(FaultKind.ERROR, TELL, error_code=-31601)
 
-    world.work(4000)
+    till.work(4000)
 
-    assert len(told(world)) == 1
+    assert len(told(till)) == 1
     assert "payment p1: the fiscal receipt is not sent again: error -31601" in caplog.text
-    assert world.events()[-1].text == "fiscal receipt: error -31601"
+    assert till.events()[-1].text == "fiscal receipt: error -31601"
 
 
-def test_it_waits_for_the_kassa_that_took_the_payment(world: HookedWorld) -> None:
-    world.sell_and_close(link=OFD_LINK)
-    world.set(posId="0" * 24)
-    world.work(3600)
-    assert told(world) == []
+def test_it_waits_for_the_kassa_that_took_the_payment(till: HookedWorld) -> None:
+    till.sell_and_close(link=OFD_LINK)
+    till.set(posId="0" * 24)
+    till.work(3600)
+    assert told(till) == []
 
-    world.set()
-    world.work(1000)
-    assert len(told(world)) == 1
+    till.set()
+    till.work(1000)
+    assert len(told(till)) == 1
 
 
-def test_it_survives_a_restart(world: HookedWorld) -> None:
-    world.sell_and_close(link=OFD_LINK)
-    world.restart()
+def test_it_survives_a_restart(till: HookedWorld) -> None:
+    till.sell_and_close(link=OFD_LINK)
+    till.restart()
 
-    world.work()
+    till.work()
 
-    assert len(told(world)) == 1
+    assert len(told(till)) == 1
 
 
 GOOD = "https://ofd.soliq.uz/check?t=UZ1&r=1&c=2&s=3"
@@ -321,14 +321,14 @@ BAD_LINKS = {
 
 @pytest.mark.parametrize("link", BAD_LINKS.values(), ids=BAD_LINKS)
 def test_a_link_that_is_no_fiscal_receipts_is_logged_and_in_nobodys_way(
-    world: HookedWorld, caplog: pytest.LogCaptureFixture, link: str
+    till: HookedWorld, caplog: pytest.LogCaptureFixture, link: str
 ) -> None:
-    world.sell_and_close(link=link)
+    till.sell_and_close(link=link)
 
-    world.work(10)
+    till.work(10)
 
-    assert told(world) == []
-    assert world.row().state is PaymentState.RECORDED
+    assert told(till) == []
+    assert till.row().state is PaymentState.RECORDED
     assert "payment p1: its fiscal link is not an OFD link with t, r, c and s" in caplog.text
 
 
@@ -343,43 +343,43 @@ def test_a_links_parts_may_come_in_any_order_among_others(link: str) -> None:
     assert data["qr_code_url"] == link
 
 
-def test_a_receipt_without_a_link_is_told_to_nobody(world: HookedWorld) -> None:
-    world.sell_and_close()
-    world.work(10)
+def test_a_receipt_without_a_link_is_told_to_nobody(till: HookedWorld) -> None:
+    till.sell_and_close()
+    till.work(10)
 
-    assert told(world) == []
-
-
-def test_a_refund_receipts_link_is_not_the_sales(world: HookedWorld) -> None:
-    sold = world.sell()
-    world.close_sale(type(sold)(sold.record, replace(sold.receipt, kind=ReceiptKind.REFUND)), link=OFD_LINK)
-    world.work(10)
-
-    assert told(world) == []
+    assert told(till) == []
 
 
-def test_another_plugins_payment_in_the_receipt_is_told_to_nobody(world: HookedWorld) -> None:
-    sold = world.sell()
+def test_a_refund_receipts_link_is_not_the_sales(till: HookedWorld) -> None:
+    sold = till.sell()
+    till.close_sale(type(sold)(sold.record, replace(sold.receipt, kind=ReceiptKind.REFUND)), link=OFD_LINK)
+    till.work(10)
+
+    assert told(till) == []
+
+
+def test_another_plugins_payment_in_the_receipt_is_told_to_nobody(till: HookedWorld) -> None:
+    sold = till.sell()
     foreign = replace(sold.record, data={**sold.record.data, "plugin": "other"})
-    world.close_sale(type(sold)(foreign, replace(sold.receipt, payments=(foreign,))), link=OFD_LINK)
-    world.work(10)
+    till.close_sale(type(sold)(foreign, replace(sold.receipt, payments=(foreign,))), link=OFD_LINK)
+    till.work(10)
 
-    assert told(world) == []
+    assert told(till) == []
 
 
-def test_two_payments_of_ours_in_one_sale_are_both_told(world: HookedWorld) -> None:
-    first, second = world.sell("p1"), world.sell("p2")
+def test_two_payments_of_ours_in_one_sale_are_both_told(till: HookedWorld) -> None:
+    first, second = till.sell("p1"), till.sell("p2")
     receipt = replace(first.receipt, payments=(first.record, second.record))
-    world.close_sale(type(first)(first.record, receipt), link=OFD_LINK)
-    world.work(10)
+    till.close_sale(type(first)(first.record, receipt), link=OFD_LINK)
+    till.work(10)
 
-    assert {str(each["id"]) for each in told(world)} == {first.receipt_id, second.receipt_id}
+    assert {str(each["id"]) for each in told(till)} == {first.receipt_id, second.receipt_id}
 
 
-def test_a_refunded_sale_is_told_all_the_same(world: HookedWorld) -> None:
-    sold = world.sell_and_close(link=OFD_LINK)
+def test_a_refunded_sale_is_told_all_the_same(till: HookedWorld) -> None:
+    sold = till.sell_and_close(link=OFD_LINK)
 
-    assert world.refund(sold).status is ReversalStatus.REVERSED
-    world.work(10)
+    assert till.refund(sold).status is ReversalStatus.REVERSED
+    till.work(10)
 
-    assert len(told(world)) == 1
+    assert len(told(till)) == 1

@@ -21,114 +21,114 @@ CANCEL, CHECK = "receipts.cancel", "receipts.check"
 
 
 @pytest.mark.parametrize("state", [21, 50])
-def test_a_payment_that_payme_gives_back_already_is_refused_without_a_cancel(world: HookedWorld, state: int) -> None:
-    sold = world.sell_and_close()
-    world.paymego.bank.put_state(world.paymego.now_ms, sold.receipt_id, state)
+def test_a_payment_that_payme_gives_back_already_is_refused_without_a_cancel(till: HookedWorld, state: int) -> None:
+    sold = till.sell_and_close()
+    till.paymego.bank.put_state(till.paymego.now_ms, sold.receipt_id, state)
 
-    result = world.refund(sold)
+    result = till.refund(sold)
 
-    assert (result.status, result.message) == (ReversalStatus.REFUSED, world.text(Text.REVERSAL_ALREADY_REVERSED))
-    assert (result.slips, result.cancellation_queued, world.paymego.count(CANCEL)) == ((), False, 0)
-    assert (world.live(), world.row().state) == ([], PaymentState.RECORDED)
-
-
-def test_a_refund_that_was_done_is_told_again_to_the_same_refund(world: HookedWorld) -> None:
-    sold = world.sell_and_close()
-    assert world.refund(sold, "f1").status is ReversalStatus.REVERSED
-
-    again = world.refund(sold, "f1")
-
-    assert (again.status, len(again.slips), world.paymego.count(CANCEL)) == (ReversalStatus.REVERSED, 1, 1)
-    assert world.violations(sold, "f1") == []
+    assert (result.status, result.message) == (ReversalStatus.REFUSED, till.text(Text.REVERSAL_ALREADY_REVERSED))
+    assert (result.slips, result.cancellation_queued, till.paymego.count(CANCEL)) == ((), False, 0)
+    assert (till.live(), till.row().state) == ([], PaymentState.RECORDED)
 
 
-def test_a_second_refund_of_the_same_payment_is_refused_from_the_journal_without_a_request(world: HookedWorld) -> None:
-    sold = world.sell_and_close()
-    world.refund(sold, "f1")
-    sent = len(world.paymego.sent)
+def test_a_refund_that_was_done_is_told_again_to_the_same_refund(till: HookedWorld) -> None:
+    sold = till.sell_and_close()
+    assert till.refund(sold, "f1").status is ReversalStatus.REVERSED
 
-    result = world.refund(sold, "f2")
+    again = till.refund(sold, "f1")
+
+    assert (again.status, len(again.slips), till.paymego.count(CANCEL)) == (ReversalStatus.REVERSED, 1, 1)
+    assert till.violations(sold, "f1") == []
+
+
+def test_a_second_refund_of_the_same_payment_is_refused_from_the_journal_without_a_request(till: HookedWorld) -> None:
+    sold = till.sell_and_close()
+    till.refund(sold, "f1")
+    sent = len(till.paymego.sent)
+
+    result = till.refund(sold, "f2")
 
     assert result.status is ReversalStatus.REFUSED
-    assert result.message == world.text(Text.REFUND_ALREADY_REVERSED)
-    assert [violation.rule for violation in world.violations(sold, "f2")] == ["already-reversed"]
-    assert len(world.paymego.sent) == sent
+    assert result.message == till.text(Text.REFUND_ALREADY_REVERSED)
+    assert [violation.rule for violation in till.violations(sold, "f2")] == ["already-reversed"]
+    assert len(till.paymego.sent) == sent
 
 
-def test_a_second_refund_is_refused_while_the_first_is_under_way(world: HookedWorld) -> None:
-    sold = world.sell_and_close()
-    world.paymego.befall(FaultKind.ANSWER_LOST, CANCEL)
-    assert world.refund(sold, "f1").status is ReversalStatus.QUEUED
+def test_a_second_refund_is_refused_while_the_first_is_under_way(till: HookedWorld) -> None:
+    sold = till.sell_and_close()
+    till.paymego.befall(FaultKind.ANSWER_LOST, CANCEL)
+    assert till.refund(sold, "f1").status is ReversalStatus.QUEUED
 
-    assert world.refund(sold, "f2").status is ReversalStatus.REFUSED
-    assert world.refund(sold, "f1").status is ReversalStatus.REVERSED
+    assert till.refund(sold, "f2").status is ReversalStatus.REFUSED
+    assert till.refund(sold, "f1").status is ReversalStatus.REVERSED
 
 
-def test_a_second_refund_is_refused_from_paymes_state_where_the_journal_is_gone(world: HookedWorld) -> None:
-    sold = world.sell_and_close()
-    world.refund(sold, "f1")
-    world.journal.forget()
-    cancels = world.paymego.count(CANCEL)
+def test_a_second_refund_is_refused_from_paymes_state_where_the_journal_is_gone(till: HookedWorld) -> None:
+    sold = till.sell_and_close()
+    till.refund(sold, "f1")
+    till.journal.forget()
+    cancels = till.paymego.count(CANCEL)
 
-    result = world.refund(sold, "f2")
+    result = till.refund(sold, "f2")
 
-    assert (result.status, result.message) == (ReversalStatus.REFUSED, world.text(Text.REVERSAL_ALREADY_REVERSED))
-    assert world.paymego.count(CANCEL) == cancels
-    assert world.live() == []
+    assert (result.status, result.message) == (ReversalStatus.REFUSED, till.text(Text.REVERSAL_ALREADY_REVERSED))
+    assert till.paymego.count(CANCEL) == cancels
+    assert till.live() == []
     # Recovery asks the host about payments of open sales alone, and this sale is closed.
-    assert world.row().closed_at is not None
+    assert till.row().closed_at is not None
 
 
-def test_a_sale_that_was_annulled_can_not_be_refunded(world: HookedWorld) -> None:
-    sold = world.sell()
-    world.cancel(sold)
+def test_a_sale_that_was_annulled_can_not_be_refunded(till: HookedWorld) -> None:
+    sold = till.sell()
+    till.cancel(sold)
 
-    assert world.refund(sold).status is ReversalStatus.REFUSED
-    assert [violation.rule for violation in world.violations(sold)] == ["already-reversed"]
+    assert till.refund(sold).status is ReversalStatus.REFUSED
+    assert [violation.rule for violation in till.violations(sold)] == ["already-reversed"]
 
 
-def test_a_payment_that_the_journal_lost_is_refunded_by_the_tills_record(world: HookedWorld) -> None:
-    sold = world.sell_and_close()
-    world.journal.forget()
+def test_a_payment_that_the_journal_lost_is_refunded_by_the_tills_record(till: HookedWorld) -> None:
+    sold = till.sell_and_close()
+    till.journal.forget()
 
-    result = world.refund(sold)
+    result = till.refund(sold)
 
     assert (result.status, result.receipt_id) == (ReversalStatus.REVERSED, sold.receipt_id)
-    assert world.path_of() == ["recorded", "reversing", "reversed"]
-    assert world.paymego.held() == 0
+    assert till.path_of() == ["recorded", "reversing", "reversed"]
+    assert till.paymego.held() == 0
 
 
 @pytest.mark.parametrize("kept", ["nothing", "no data"])
-def test_a_payment_that_the_till_lost_is_found_in_the_journal_by_its_sale(world: HookedWorld, kept: str) -> None:
-    sold = world.sell_and_close()
+def test_a_payment_that_the_till_lost_is_found_in_the_journal_by_its_sale(till: HookedWorld, kept: str) -> None:
+    sold = till.sell_and_close()
     record = None if kept == "nothing" else replace(sold.record, data={})
 
-    assert world.violations(sold, payment=record) == []
-    result = world.refund(sold, payment=record)
+    assert till.violations(sold, payment=record) == []
+    result = till.refund(sold, payment=record)
 
     assert (result.status, result.receipt_id) == (ReversalStatus.REVERSED, sold.receipt_id)
-    assert world.paymego.held() == 0
+    assert till.paymego.held() == 0
 
 
-def test_which_of_two_payments_in_a_sale_the_till_lost_is_not_guessed(world: HookedWorld) -> None:
-    first = world.sell_and_close("p1", 1)
-    world.sell_and_close("p2", 1)
-    sent = len(world.paymego.sent)
+def test_which_of_two_payments_in_a_sale_the_till_lost_is_not_guessed(till: HookedWorld) -> None:
+    first = till.sell_and_close("p1", 1)
+    till.sell_and_close("p2", 1)
+    sent = len(till.paymego.sent)
 
-    assert [each.rule for each in world.violations(first, payment=None)] == ["foreign-payment"]
-    assert world.refund(first, payment=None).status is ReversalStatus.REFUSED
-    assert len(world.paymego.sent) == sent
+    assert [each.rule for each in till.violations(first, payment=None)] == ["foreign-payment"]
+    assert till.refund(first, payment=None).status is ReversalStatus.REFUSED
+    assert len(till.paymego.sent) == sent
     by_id = replace(first.record, data={})
-    assert world.refund(first, payment=by_id).receipt_id == first.receipt_id
+    assert till.refund(first, payment=by_id).receipt_id == first.receipt_id
 
 
-def test_one_payment_of_a_sale_is_refunded_and_the_other_stands(world: HookedWorld) -> None:
-    first, second = world.sell_and_close("p1", 1), world.sell_and_close("p2", 1)
+def test_one_payment_of_a_sale_is_refunded_and_the_other_stands(till: HookedWorld) -> None:
+    first, second = till.sell_and_close("p1", 1), till.sell_and_close("p2", 1)
 
-    assert world.refund(first, "f1").status is ReversalStatus.REVERSED
-    assert (world.paymego.held(first.receipt_id), world.paymego.held(second.receipt_id)) == (0, 1_500_000)
-    assert world.refund(second, "f1").status is ReversalStatus.REVERSED
-    assert world.paymego.held() == 0
+    assert till.refund(first, "f1").status is ReversalStatus.REVERSED
+    assert (till.paymego.held(first.receipt_id), till.paymego.held(second.receipt_id)) == (0, 1_500_000)
+    assert till.refund(second, "f1").status is ReversalStatus.REVERSED
+    assert till.paymego.held() == 0
 
 
 @pytest.mark.parametrize(
@@ -150,94 +150,94 @@ def test_one_payment_of_a_sale_is_refunded_and_the_other_stands(world: HookedWor
     ids=["a little", "nearly all", "no sale", "no data", "another plugin's data"],
 )
 def test_a_host_that_never_asked_gets_no_forbidden_refund_out(
-    world: HookedWorld, changes: dict[str, Any], rule: str
+    till: HookedWorld, changes: dict[str, Any], rule: str
 ) -> None:
-    sold = world.sell_and_close()
-    sent = len(world.paymego.sent)
+    sold = till.sell_and_close()
+    sent = len(till.paymego.sent)
 
-    found = world.violations(sold, **changes)
-    result = world.refund(sold, **changes)
+    found = till.violations(sold, **changes)
+    result = till.refund(sold, **changes)
 
     assert rule in [violation.rule for violation in found]
     assert (result.status, result.message) == (ReversalStatus.REFUSED, "\n".join(each.message for each in found))
     assert (result.slips, result.cancellation_queued, result.error_code) == ((), False, None)
-    assert (len(world.paymego.sent), world.live(), world.row().state) == (sent, [], PaymentState.RECORDED)
+    assert (len(till.paymego.sent), till.live(), till.row().state) == (sent, [], PaymentState.RECORDED)
 
 
-def test_a_refund_with_a_line_missing_is_refused_and_leaves_no_request(world: HookedWorld) -> None:
+def test_a_refund_with_a_line_missing_is_refused_and_leaves_no_request(till: HookedWorld) -> None:
     bread = Item(name="Хлеб", quantity=Decimal(1), price=500_000, amount=500_000)
-    sold = world.sell_and_close(items=(bread, replace(bread, name="Молоко")))
-    sent = len(world.paymego.sent)
-    refund = replace(world.refund_of(sold).refund, items=(bread,))
+    sold = till.sell_and_close(items=(bread, replace(bread, name="Молоко")))
+    sent = len(till.paymego.sent)
+    refund = replace(till.refund_of(sold).refund, items=(bread,))
 
-    result = world.refund(sold, refund=refund)
+    result = till.refund(sold, refund=refund)
 
-    assert result.message == world.text(Text.REFUND_PARTIAL_LINES, missing="Молоко")
-    assert (result.status, len(world.paymego.sent)) == (ReversalStatus.REFUSED, sent)
+    assert result.message == till.text(Text.REFUND_PARTIAL_LINES, missing="Молоко")
+    assert (result.status, len(till.paymego.sent)) == (ReversalStatus.REFUSED, sent)
 
 
-def test_a_refund_of_marked_goods_is_refused_and_then_allowed_by_hand(world: HookedWorld) -> None:
+def test_a_refund_of_marked_goods_is_refused_and_then_allowed_by_hand(till: HookedWorld) -> None:
     vodka = Item(name="Водка", quantity=Decimal(1), price=500_000, amount=500_000, goods=GoodsKind.ALCOHOL)
-    sold = world.sell_and_close(items=(vodka,))
-    sent = len(world.paymego.sent)
+    sold = till.sell_and_close(items=(vodka,))
+    sent = len(till.paymego.sent)
 
-    refused = world.refund(sold, currency_selection=True)
+    refused = till.refund(sold, currency_selection=True)
 
     rules = (Text.REFUND_MANUAL_SELECTION_REQUIRED, Text.REFUND_CURRENCY_SELECTION_FORBIDDEN)
-    assert refused.message == "\n".join(map(world.text, rules))
-    assert len(world.paymego.sent) == sent
-    assert world.refund(sold, manual_selection=True).status is ReversalStatus.REVERSED
+    assert refused.message == "\n".join(map(till.text, rules))
+    assert len(till.paymego.sent) == sent
+    assert till.refund(sold, manual_selection=True).status is ReversalStatus.REVERSED
 
 
-def test_the_amount_is_measured_against_the_journal_and_not_against_a_record_that_says_less(world: HookedWorld) -> None:
-    sold = world.sell_and_close()
+def test_the_amount_is_measured_against_the_journal_and_not_against_a_record_that_says_less(till: HookedWorld) -> None:
+    sold = till.sell_and_close()
     record = replace(sold.record, amount=5)
 
-    assert [each.rule for each in world.violations(sold, payment=record, amount=5)] == ["partial-refund"]
-    assert world.refund(sold, payment=record, amount=5).status is ReversalStatus.REFUSED
-    assert world.paymego.count(CANCEL) == 0
+    assert [each.rule for each in till.violations(sold, payment=record, amount=5)] == ["partial-refund"]
+    assert till.refund(sold, payment=record, amount=5).status is ReversalStatus.REFUSED
+    assert till.paymego.count(CANCEL) == 0
 
 
-def test_a_record_that_contradicts_the_journal_is_a_foreign_payment(world: HookedWorld) -> None:
-    first, second = world.sell_and_close("p1", 1), world.sell_and_close("p2", 2)
+def test_a_record_that_contradicts_the_journal_is_a_foreign_payment(till: HookedWorld) -> None:
+    first, second = till.sell_and_close("p1", 1), till.sell_and_close("p2", 2)
     record = replace(first.record, data=second.record.data)
 
-    assert [each.rule for each in world.violations(first, payment=record)] == ["foreign-payment"]
-    assert world.refund(first, payment=record).status is ReversalStatus.REFUSED
-    assert world.paymego.held() == 3_000_000
+    assert [each.rule for each in till.violations(first, payment=record)] == ["foreign-payment"]
+    assert till.refund(first, payment=record).status is ReversalStatus.REFUSED
+    assert till.paymego.held() == 3_000_000
 
 
-def test_a_refund_of_another_tender_is_none_of_ours(world: HookedWorld) -> None:
-    sold = world.sell_and_close()
+def test_a_refund_of_another_tender_is_none_of_ours(till: HookedWorld) -> None:
+    sold = till.sell_and_close()
     cash = PaymentRecord(payment_id="cash", payment_type=1, amount=1)
     for payment in (None, cash, replace(cash, data={"plugin": "other"})):
-        request = world.refund_of(sold, payment=payment, payment_type=1, amount=1)
-        assert world.dispatcher.violations(request) == []
-        assert world.dispatcher.refund(request, world.cashier()) is None
+        request = till.refund_of(sold, payment=payment, payment_type=1, amount=1)
+        assert till.dispatcher.violations(request) == []
+        assert till.dispatcher.refund(request, till.cashier()) is None
 
 
-def test_an_unpaid_payment_in_the_journal_is_no_payment_of_the_sale(world: HookedWorld) -> None:
-    sold = world.sell_and_close()
-    world.pay(None, payment_id="p2", receipt=sold.receipt)
+def test_an_unpaid_payment_in_the_journal_is_no_payment_of_the_sale(till: HookedWorld) -> None:
+    sold = till.sell_and_close()
+    till.pay(None, payment_id="p2", receipt=sold.receipt)
 
-    assert world.refund(sold, payment=None).receipt_id == sold.receipt_id
-
-
-def test_whether_it_may_be_refunded_is_said_without_any_request(world: HookedWorld) -> None:
-    sold = world.sell_and_close()
-    sent = len(world.paymego.sent)
-
-    assert world.violations(sold) == []
-    assert len(world.paymego.sent) == sent
+    assert till.refund(sold, payment=None).receipt_id == sold.receipt_id
 
 
-def test_a_refund_that_payme_refuses_may_be_made_by_another_one_later(world: HookedWorld) -> None:
-    world.set(ignoredErrors="-31800")
-    sold = world.sell_and_close()
-    world.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(refused_with=-31800))
-    assert world.refund(sold, "f1").status is ReversalStatus.REFUSED
-    world.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan())
+def test_whether_it_may_be_refunded_is_said_without_any_request(till: HookedWorld) -> None:
+    sold = till.sell_and_close()
+    sent = len(till.paymego.sent)
 
-    assert world.violations(sold, "f2") == []
-    assert world.refund(sold, "f2").status is ReversalStatus.REVERSED
-    assert world.paymego.held() == 0
+    assert till.violations(sold) == []
+    assert len(till.paymego.sent) == sent
+
+
+def test_a_refund_that_payme_refuses_may_be_made_by_another_one_later(till: HookedWorld) -> None:
+    till.set(ignoredErrors="-31800")
+    sold = till.sell_and_close()
+    till.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(refused_with=-31800))
+    assert till.refund(sold, "f1").status is ReversalStatus.REFUSED
+    till.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan())
+
+    assert till.violations(sold, "f2") == []
+    assert till.refund(sold, "f2").status is ReversalStatus.REVERSED
+    assert till.paymego.held() == 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fakes.hooked_world import OFD_LINK
-from fakes.reversal_calls import ROADS, Road
+from fakes.reversal_calls import Reversal
 from fakes.till import TENDER
 from faults.full_disk import full_disk
 from hookspecs import CancelRequest, HookFailed, PaymentRecord, ReversalStatus
@@ -29,65 +29,62 @@ NO_TEXT = "\ud800"
 HUGE = 2**80
 
 
-@pytest.mark.parametrize("road", ROADS, ids=str)
 def test_without_usable_settings_it_is_queued_and_returned_once_they_can_be_used(
-    world: HookedWorld, road: Road
+    till: HookedWorld, reversal: Reversal
 ) -> None:
-    sold = road.sell(world)
-    sent = len(world.paymego.sent)
-    world.broken = True
+    sold = reversal.sell(till)
+    sent = len(till.paymego.sent)
+    till.broken = True
 
-    result = road.give_back(world, sold)
-    again = road.give_back(world, sold)
+    result = reversal.run(till, sold)
+    again = reversal.run(till, sold)
 
     for told in (result, again):
-        assert (told.status, told.message) == (ReversalStatus.QUEUED, world.text(Text.REVERSAL_QUEUED))
+        assert (told.status, told.message) == (ReversalStatus.QUEUED, till.text(Text.REVERSAL_QUEUED))
         assert (told.slips, told.cancellation_queued) == ((), True)
-    (row,) = world.live()
-    assert (row.cause, row.is_queued) == (road.cause, True)
-    world.work(600)
-    assert len(world.paymego.sent) == sent
-    world.broken = False
-    world.work(1000)
-    assert (world.row().state, world.paymego.held()) == (PaymentState.REVERSED, 0)
+    (row,) = till.live()
+    assert (row.cause, row.is_queued) == (reversal.cause, True)
+    till.work(600)
+    assert len(till.paymego.sent) == sent
+    till.broken = False
+    till.work(1000)
+    assert (till.row().state, till.paymego.held()) == (PaymentState.REVERSED, 0)
 
 
-@pytest.mark.parametrize("road", ROADS, ids=str)
-def test_what_was_told_as_queued_without_settings_is_not_taken_back_with_them(world: HookedWorld, road: Road) -> None:
-    sold = road.sell(world)
-    world.broken = True
-    road.give_back(world, sold)
-    world.broken = False
-    world.set(ignoredErrors="-31800")
-    world.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(refused_with=-31800))
+def test_what_was_told_as_queued_without_settings_is_not_taken_back_with_them(
+    till: HookedWorld, reversal: Reversal
+) -> None:
+    sold = reversal.sell(till)
+    till.broken = True
+    reversal.run(till, sold)
+    till.broken = False
+    till.set(ignoredErrors="-31800")
+    till.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(refused_with=-31800))
 
-    assert road.give_back(world, sold).status is ReversalStatus.QUEUED
-    assert len(world.live()) == 1
-
-
-@pytest.mark.parametrize("road", ROADS, ids=str)
-def test_no_leader_is_needed(world: HookedWorld, road: Road) -> None:
-    sold = road.sell(world)
-    with world.background.active_payment("p9"):
-        world.restart(dead=False)
-        assert road.give_back(world, sold).status is ReversalStatus.REVERSED
+    assert reversal.run(till, sold).status is ReversalStatus.QUEUED
+    assert len(till.live()) == 1
 
 
-@pytest.mark.parametrize("road", ROADS, ids=str)
-def test_a_cashiers_screen_that_raises_goes_on(world: HookedWorld, road: Road) -> None:
-    ui = world.cashier()
+def test_no_leader_is_needed(till: HookedWorld, reversal: Reversal) -> None:
+    sold = reversal.sell(till)
+    with till.background.active_payment("p9"):
+        till.restart(dead=False)
+        assert reversal.run(till, sold).status is ReversalStatus.REVERSED
+
+
+def test_a_cashiers_screen_that_raises_goes_on(till: HookedWorld, reversal: Reversal) -> None:
+    ui = till.cashier()
     ui.hand = lambda _: RuntimeError("no screen")
 
-    assert road.give_back(world, road.sell(world), ui=ui).status is ReversalStatus.REVERSED
+    assert reversal.run(till, reversal.sell(till), ui=ui).status is ReversalStatus.REVERSED
 
 
 @pytest.mark.parametrize("answer", [1, "yes", object()])
-@pytest.mark.parametrize("road", ROADS, ids=str)
-def test_only_true_is_a_stop(world: HookedWorld, road: Road, answer: object) -> None:
-    ui = world.cashier()
+def test_only_true_is_a_stop(till: HookedWorld, reversal: Reversal, answer: object) -> None:
+    ui = till.cashier()
     ui.hand = lambda _: answer
 
-    assert road.give_back(world, road.sell(world), ui=ui).status is ReversalStatus.REVERSED
+    assert reversal.run(till, reversal.sell(till), ui=ui).status is ReversalStatus.REVERSED
 
 
 @pytest.mark.parametrize(
@@ -102,87 +99,87 @@ def test_only_true_is_a_stop(world: HookedWorld, road: Road, answer: object) -> 
     ids=["id no text", "receipt no text", "huge", "negative", "empty"],
 )
 @pytest.mark.parametrize("is_whole", [False, True])
-def test_a_senseless_record_is_refused(world: HookedWorld, record: PaymentRecord, is_whole: bool) -> None:
-    sold = world.sell_and_close()
-    kassa = {"posId": world.settings.pos_id, "url": world.settings.url, "paid_at": "x"} if is_whole else {}
+def test_a_senseless_record_is_refused(till: HookedWorld, record: PaymentRecord, is_whole: bool) -> None:
+    sold = till.sell_and_close()
+    kassa = {"posId": till.settings.pos_id, "url": till.settings.url, "paid_at": "x"} if is_whole else {}
     record = replace(record, data={**record.data, **kassa})
-    sent = world.paymego.count("receipts.cancel")
+    sent = till.paymego.count("receipts.cancel")
 
-    assert world.cancel(sold, record=record).status in {ReversalStatus.REFUSED, ReversalStatus.QUEUED}
-    assert world.violations(sold, payment=record) is not None
-    world.refund(sold, payment=record)
-    world.close_sale(type(sold)(record, replace(sold.receipt, payments=(record,))), link=OFD_LINK)
+    assert till.cancel(sold, record=record).status in {ReversalStatus.REFUSED, ReversalStatus.QUEUED}
+    assert till.violations(sold, payment=record) is not None
+    till.refund(sold, payment=record)
+    till.close_sale(type(sold)(record, replace(sold.receipt, payments=(record,))), link=OFD_LINK)
 
-    assert world.paymego.count("receipts.cancel") == sent
-    assert world.paymego.held() == 1_500_000
+    assert till.paymego.count("receipts.cancel") == sent
+    assert till.paymego.held() == 1_500_000
 
 
-def test_a_senseless_sale_is_refused(world: HookedWorld) -> None:
-    sold = world.sell_and_close()
+def test_a_senseless_sale_is_refused(till: HookedWorld) -> None:
+    sold = till.sell_and_close()
     item = replace(sold.receipt.items[0], name=NO_TEXT, quantity=Decimal("sNaN"), price=HUGE, amount=-HUGE)
     sale = replace(sold.receipt, till=NO_TEXT, shift=HUGE, number=-HUGE, items=(item,))
     for payment in (None, sold.record):
-        assert world.violations(sold, payment=payment, sale=sale) != []
-        assert world.refund(sold, payment=payment, sale=sale).status is ReversalStatus.REFUSED
+        assert till.violations(sold, payment=payment, sale=sale) != []
+        assert till.refund(sold, payment=payment, sale=sale).status is ReversalStatus.REFUSED
 
-    assert world.paymego.held() == 1_500_000
+    assert till.paymego.held() == 1_500_000
 
 
-def test_a_refund_is_judged_without_a_journal_as_far_as_that_goes_and_made_with_one_alone(world: HookedWorld) -> None:
-    sold = world.sell_and_close()
-    journal = world.journal
+def test_a_refund_is_judged_without_a_journal_as_far_as_that_goes_and_made_with_one_alone(till: HookedWorld) -> None:
+    sold = till.sell_and_close()
+    journal = till.journal
 
     def find(*_: object) -> PaymentRow | None:
         raise Damaged("the file is no journal any more")
 
     whole = journal.one, journal._every
     journal.one = journal._every = find  # type: ignore[method-assign, assignment]
-    allowed, partial = world.violations(sold), world.violations(sold, amount=5)
-    lost = world.violations(sold, payment=None)
+    allowed, partial = till.violations(sold), till.violations(sold, amount=5)
+    lost = till.violations(sold, payment=None)
     with pytest.raises(Damaged):
-        world.refund(sold)
+        till.refund(sold)
     journal.one, journal._every = whole  # type: ignore[method-assign]
 
     assert (allowed, lost) == ([], []), "whose the lost payment is only the journal knows"
     assert [violation.rule for violation in partial] == ["partial-refund"]
-    assert "payme.journal" in world.host.notices
-    assert world.refund(sold).status is ReversalStatus.REVERSED
+    assert "payme.journal" in till.host.notices
+    assert till.refund(sold).status is ReversalStatus.REVERSED
 
 
-def test_on_a_full_disk_the_rules_are_told_all_the_same(world: HookedWorld) -> None:
-    sold = world.sell_and_close()
+def test_on_a_full_disk_the_rules_are_told_all_the_same(till: HookedWorld) -> None:
+    sold = till.sell_and_close()
     with full_disk():
-        assert world.violations(sold) == []
-        assert [violation.rule for violation in world.violations(sold, amount=5)] == ["partial-refund"]
+        assert till.violations(sold) == []
+        assert [violation.rule for violation in till.violations(sold, amount=5)] == ["partial-refund"]
 
 
 @pytest.mark.parametrize("wrong", [None, "p1", {}, object()])
-def test_wrong_types_alone_raise(world: HookedWorld, wrong: object) -> None:
+def test_wrong_types_alone_raise(till: HookedWorld, wrong: object) -> None:
     plugin = PaymePlugin()
-    plugin._dispatcher = world.dispatcher
+    plugin._dispatcher = till.dispatcher
 
     with pytest.raises(TypeError, match="expected CancelRequest"):
-        plugin.on_cancel(wrong, world.cashier())  # type: ignore[arg-type]
+        plugin.on_cancel(wrong, till.cashier())  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="expected RefundRequest"):
-        plugin.on_full_refund(wrong, world.cashier())  # type: ignore[arg-type]
+        plugin.on_full_refund(wrong, till.cashier())  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="expected RefundRequest"):
         plugin.validate_refund(wrong)  # type: ignore[arg-type]
 
 
-def test_a_plugin_that_is_not_started_fails_for_a_payment_of_ours_and_knows_no_other(world: HookedWorld) -> None:
-    sold = world.sell_and_close()
-    plugin, refund = PaymePlugin(), world.refund_of(sold)
+def test_a_plugin_that_is_not_started_fails_for_a_payment_of_ours_and_knows_no_other(till: HookedWorld) -> None:
+    sold = till.sell_and_close()
+    plugin, refund = PaymePlugin(), till.refund_of(sold)
     cancel = CancelRequest(payment=sold.record, receipt=sold.receipt)
     calls: list[Callable[[], object]] = [
-        lambda: plugin.on_full_refund(refund, world.cashier()),
+        lambda: plugin.on_full_refund(refund, till.cashier()),
         lambda: plugin.validate_refund(refund),
-        lambda: plugin.on_cancel(cancel, world.cashier()),
+        lambda: plugin.on_cancel(cancel, till.cashier()),
     ]
     for call in calls:
         with pytest.raises(HookFailed):
             call()
 
     other = replace(sold.record, data={"plugin": "other"})
-    assert plugin.on_full_refund(replace(refund, payment=other), world.cashier()) is None
+    assert plugin.on_full_refund(replace(refund, payment=other), till.cashier()) is None
     assert plugin.validate_refund(replace(refund, payment=other)) == []
-    assert plugin.on_cancel(replace(cancel, payment=other), world.cashier()) is None
+    assert plugin.on_cancel(replace(cancel, payment=other), till.cashier()) is None

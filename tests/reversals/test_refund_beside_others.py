@@ -61,7 +61,7 @@ class OtherPlugin:
 
 
 class StartedPlugin(PaymePlugin):
-    """The plugin with the world's dispatcher, which has started already."""
+    """The plugin with the till's dispatcher, which has started already."""
 
     def __init__(self, dispatcher: HookDispatcher) -> None:
         super().__init__()
@@ -77,8 +77,8 @@ def other() -> OtherPlugin:
 
 
 @pytest.fixture(params=["ours first", "other first"])
-def plugins(request: pytest.FixtureRequest, world: HookedWorld, other: OtherPlugin) -> PosPlugins:
-    ours = StartedPlugin(world.dispatcher)
+def plugins(request: pytest.FixtureRequest, till: HookedWorld, other: OtherPlugin) -> PosPlugins:
+    ours = StartedPlugin(till.dispatcher)
     plugins = PosPlugins()
     both: list[tuple[object, str]] = [(ours, "payme"), (other, "other")]
     for plugin, name in both if request.param == "ours first" else reversed(both):
@@ -87,63 +87,63 @@ def plugins(request: pytest.FixtureRequest, world: HookedWorld, other: OtherPlug
     return plugins
 
 
-def foreign(world: HookedWorld, **changes: object) -> RefundRequest:
+def foreign(till: HookedWorld, **changes: object) -> RefundRequest:
     """Return a refund of a sale that holds a payment of ours and one of the other plugin, of the other's part."""
-    sold = world.sell_and_close()
+    sold = till.sell_and_close()
     payment = PaymentRecord(payment_id="q1", payment_type=OTHER_TENDER, amount=5, data={"plugin": "other"})
     sale = replace(sold.receipt, payments=(sold.record, payment))
-    request = world.refund_of(sold, sale=sale, payment=payment, payment_type=OTHER_TENDER, amount=5)
+    request = till.refund_of(sold, sale=sale, payment=payment, payment_type=OTHER_TENDER, amount=5)
     return replace(request, **changes)  # type: ignore[arg-type]
 
 
-def test_neither_forbids_the_others_refund(world: HookedWorld, plugins: PosPlugins, other: OtherPlugin) -> None:
-    theirs = foreign(world)
-    ours = replace(theirs, payment=world.sell_and_close("p2", 2).record, payment_type=TENDER, amount=1_500_000)
+def test_neither_forbids_the_others_refund(till: HookedWorld, plugins: PosPlugins, other: OtherPlugin) -> None:
+    theirs = foreign(till)
+    ours = replace(theirs, payment=till.sell_and_close("p2", 2).record, payment_type=TENDER, amount=1_500_000)
 
     assert plugins.validate_refund(theirs) == []
     assert plugins.validate_refund(ours) == []
 
 
-def test_a_partial_refund_of_the_others_part_passes_us(world: HookedWorld, plugins: PosPlugins) -> None:
-    theirs = foreign(world, amount=1)
+def test_a_partial_refund_of_the_others_part_passes_us(till: HookedWorld, plugins: PosPlugins) -> None:
+    theirs = foreign(till, amount=1)
 
     assert plugins.validate_refund(replace(theirs, refund=replace(theirs.refund, items=()))) == []
 
 
 def test_what_the_other_forbids_is_no_reason_of_ours(
-    world: HookedWorld, plugins: PosPlugins, other: OtherPlugin
+    till: HookedWorld, plugins: PosPlugins, other: OtherPlugin
 ) -> None:
     other.forbids = True
-    theirs = foreign(world)
-    ours = world.refund_of(world.sell_and_close("p2", 2))
+    theirs = foreign(till)
+    ours = till.refund_of(till.sell_and_close("p2", 2))
 
     assert [violation.rule for violation in plugins.validate_refund(theirs)] == ["other-rule"]
     assert plugins.validate_refund(ours) == []
 
 
-def test_each_refunds_its_own(world: HookedWorld, plugins: PosPlugins, other: OtherPlugin) -> None:
-    theirs = foreign(world)
-    sent = len(world.paymego.sent)
+def test_each_refunds_its_own(till: HookedWorld, plugins: PosPlugins, other: OtherPlugin) -> None:
+    theirs = foreign(till)
+    sent = len(till.paymego.sent)
 
-    result = plugins.on_full_refund(theirs, world.cashier())
+    result = plugins.on_full_refund(theirs, till.cashier())
     assert result is not None
-    assert (result.status, other.refunded, len(world.paymego.sent)) == (ReversalStatus.REVERSED, ["q1"], sent)
+    assert (result.status, other.refunded, len(till.paymego.sent)) == (ReversalStatus.REVERSED, ["q1"], sent)
 
-    sold = world.sell_and_close("p2", 2)
-    result = plugins.on_full_refund(world.refund_of(sold), world.cashier())
+    sold = till.sell_and_close("p2", 2)
+    result = plugins.on_full_refund(till.refund_of(sold), till.cashier())
     assert result is not None
     assert (result.receipt_id, other.refunded) == (sold.receipt_id, ["q1"])
 
 
-def test_each_cancels_its_own(world: HookedWorld, plugins: PosPlugins, other: OtherPlugin) -> None:
-    sold = world.sell()
+def test_each_cancels_its_own(till: HookedWorld, plugins: PosPlugins, other: OtherPlugin) -> None:
+    sold = till.sell()
     payment = PaymentRecord(payment_id="q1", payment_type=OTHER_TENDER, amount=5, data={"plugin": "other"})
 
-    theirs = plugins.on_cancel(CancelRequest(payment=payment, receipt=sold.receipt), world.cashier())
+    theirs = plugins.on_cancel(CancelRequest(payment=payment, receipt=sold.receipt), till.cashier())
     assert theirs is not None
-    assert (other.refunded, world.paymego.held()) == (["q1"], 1_500_000)
+    assert (other.refunded, till.paymego.held()) == (["q1"], 1_500_000)
 
-    ours = plugins.on_cancel(CancelRequest(payment=sold.record, receipt=sold.receipt), world.cashier())
+    ours = plugins.on_cancel(CancelRequest(payment=sold.record, receipt=sold.receipt), till.cashier())
     assert ours is not None
     assert (ours.receipt_id, other.refunded) == (sold.receipt_id, ["q1"])
 
@@ -151,32 +151,32 @@ def test_each_cancels_its_own(world: HookedWorld, plugins: PosPlugins, other: Ot
 @pytest.mark.parametrize(
     "payment", [None, PaymentRecord(payment_id="c", payment_type=1, amount=5)], ids=["none", "cash"]
 )
-def test_a_refund_in_cash_is_nobodys(world: HookedWorld, plugins: PosPlugins, payment: PaymentRecord | None) -> None:
-    cash = foreign(world, payment=payment, payment_type=1)
+def test_a_refund_in_cash_is_nobodys(till: HookedWorld, plugins: PosPlugins, payment: PaymentRecord | None) -> None:
+    cash = foreign(till, payment=payment, payment_type=1)
 
     assert plugins.validate_refund(cash) == []
-    assert plugins.on_full_refund(cash, world.cashier()) is None
+    assert plugins.on_full_refund(cash, till.cashier()) is None
 
 
-def test_our_tender_without_our_data_is_a_foreign_payment(world: HookedWorld, plugins: PosPlugins) -> None:
+def test_our_tender_without_our_data_is_a_foreign_payment(till: HookedWorld, plugins: PosPlugins) -> None:
     payment = PaymentRecord(payment_id="q1", payment_type=TENDER, amount=5)
-    request = foreign(world, payment=payment, payment_type=TENDER)
+    request = foreign(till, payment=payment, payment_type=TENDER)
 
     assert "foreign-payment" in [violation.rule for violation in plugins.validate_refund(request)]
-    result = plugins.on_full_refund(request, world.cashier())
+    result = plugins.on_full_refund(request, till.cashier())
     assert result is not None
     assert result.status is ReversalStatus.REFUSED
 
 
 def test_without_a_tender_of_our_own_a_payment_of_ours_is_ours_by_its_record_or_by_the_journal(
-    world: HookedWorld, plugins: PosPlugins
+    till: HookedWorld, plugins: PosPlugins
 ) -> None:
-    sold = world.sell_and_close()
-    world.set(paymentType=99)
+    sold = till.sell_and_close()
+    till.set(paymentType=99)
 
-    assert plugins.on_full_refund(world.refund_of(sold, payment=None, payment_type=1), world.cashier()) is None
+    assert plugins.on_full_refund(till.refund_of(sold, payment=None, payment_type=1), till.cashier()) is None
     for payment in (None, sold.record):
-        assert plugins.validate_refund(world.refund_of(sold, payment=payment)) == []
-        result = plugins.on_full_refund(world.refund_of(sold, payment=payment), world.cashier())
+        assert plugins.validate_refund(till.refund_of(sold, payment=payment)) == []
+        result = plugins.on_full_refund(till.refund_of(sold, payment=payment), till.cashier())
         assert result is not None
         assert (result.status, result.receipt_id) == (ReversalStatus.REVERSED, sold.receipt_id)

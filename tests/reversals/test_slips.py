@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fakes.reversal_calls import CANCEL, REFUND, ROADS, Road
+from fakes.reversal_calls import CANCEL, REFUND, Reversal
 from hookspecs import ReversalStatus
 from payme_plugin.operations.payment_slips import PaymentSlips, TemplateCache
 from payme_plugin.sandbox import CancelPlan, FaultKind
@@ -26,20 +26,20 @@ def renderer() -> SlipRenderer:
 
 
 @pytest.fixture
-def shop(world: HookedWorld, renderer: SlipRenderer) -> HookedWorld:
+def shop(till: HookedWorld, renderer: SlipRenderer) -> HookedWorld:
     """Return a till whose slips the shipped renderer makes."""
-    use_template(world, renderer, None)
-    return world
+    use_template(till, renderer, None)
+    return till
 
 
-def use_template(world: HookedWorld, renderer: SlipRenderer, template: Path | None, *, copies: int = 2) -> None:
-    world.slips = PaymentSlips(
+def use_template(till: HookedWorld, renderer: SlipRenderer, template: Path | None, *, copies: int = 2) -> None:
+    till.slips = PaymentSlips(
         templates=TemplateCache(renderer),
         template=template,
         width=32,
         copies=copies,
-        texts=world.texts,
-        notice=world.host.notice,
+        texts=till.texts,
+        notice=till.host.notice,
     )
 
 
@@ -53,7 +53,7 @@ def test_a_cancel_says_so_and_names_the_original_payment(shop: HookedWorld) -> N
     sold = shop.sell()
     shop.clock.sleep(86_400)
 
-    text = text_of(CANCEL.give_back(shop, sold).slips)
+    text = text_of(CANCEL.run(shop, sold).slips)
 
     assert "ОТМЕНА ОПЛАТЫ" in text
     assert sold.receipt_id in text
@@ -69,7 +69,7 @@ def test_a_refund_says_so_and_names_the_original_payment_and_its_sale(shop: Hook
     sold = shop.sell_and_close(number=7)
     shop.clock.sleep(86_400)
 
-    text = text_of(REFUND.give_back(shop, sold).slips)
+    text = text_of(REFUND.run(shop, sold).slips)
 
     assert "ВОЗВРАТ" in text
     assert sold.receipt_id in text
@@ -80,44 +80,44 @@ def test_a_refund_says_so_and_names_the_original_payment_and_its_sale(shop: Hook
     assert "ОТМЕНА" not in text
 
 
-@pytest.mark.parametrize("road", ROADS, ids=str)
-def test_the_host_prints_it_as_often_as_slip_copies(shop: HookedWorld, renderer: SlipRenderer, road: Road) -> None:
+def test_the_host_prints_it_as_often_as_slip_copies(
+    shop: HookedWorld, renderer: SlipRenderer, reversal: Reversal
+) -> None:
     use_template(shop, renderer, None, copies=3)
-    assert [slip.copies for slip in road.give_back(shop, road.sell(shop)).slips] == [3]
+    assert [slip.copies for slip in reversal.run(shop, reversal.sell(shop)).slips] == [3]
 
     use_template(shop, renderer, None, copies=0)
-    result = road.give_back(shop, road.sell(shop, "p2", 2))
+    result = reversal.run(shop, reversal.sell(shop, "p2", 2))
     assert (result.status, result.slips) == (ReversalStatus.REVERSED, ())
 
 
-@pytest.mark.parametrize("road", ROADS, ids=str)
-def test_where_the_server_tells_nothing_the_slip_is_made_of_what_the_till_knows(shop: HookedWorld, road: Road) -> None:
-    sold = road.sell(shop)
+def test_where_the_server_tells_nothing_the_slip_is_made_of_what_the_till_knows(
+    shop: HookedWorld, reversal: Reversal
+) -> None:
+    sold = reversal.sell(shop)
     shop.paymego.befall(FaultKind.ERROR, "receipts.get", times=None)
 
-    text = text_of(road.give_back(shop, sold).slips)
+    text = text_of(reversal.run(shop, sold).slips)
 
     assert sold.receipt_id in text
     assert "15 000.00" in text
 
 
-@pytest.mark.parametrize("road", ROADS, ids=str)
 def test_a_slip_that_can_not_be_made_changes_no_verdict(
-    shop: HookedWorld, renderer: SlipRenderer, road: Road, tmp_path: Path
+    shop: HookedWorld, renderer: SlipRenderer, reversal: Reversal, tmp_path: Path
 ) -> None:
     template = tmp_path / "bad.xml"
     template.write_text("<slip><loop/></slip>", encoding="utf-8")
     use_template(shop, renderer, template)
 
-    result = road.give_back(shop, road.sell(shop))
+    result = reversal.run(shop, reversal.sell(shop))
 
     assert result.status is ReversalStatus.REVERSED
     assert "payme.slip" in shop.host.notices
 
 
-@pytest.mark.parametrize("road", ROADS, ids=str)
-def test_the_buyers_whole_card_and_phone_are_on_no_slip(shop: HookedWorld, road: Road) -> None:
-    (slip,) = road.give_back(shop, road.sell(shop)).slips
+def test_the_buyers_whole_card_and_phone_are_on_no_slip(shop: HookedWorld, reversal: Reversal) -> None:
+    (slip,) = reversal.run(shop, reversal.sell(shop)).slips
 
     assert "998901234567" not in slip.xml + "".join(slip.lines)
 
@@ -130,14 +130,13 @@ def test_a_refund_that_is_told_again_prints_its_slip_again(shop: HookedWorld) ->
     assert [slip.lines for slip in again.slips] == [slip.lines for slip in first.slips]
 
 
-@pytest.mark.parametrize("road", ROADS, ids=str)
-def test_no_slip_is_printed_for_what_is_not_done(shop: HookedWorld, road: Road) -> None:
+def test_no_slip_is_printed_for_what_is_not_done(shop: HookedWorld, reversal: Reversal) -> None:
     shop.set(ignoredErrors="-31800")
-    refused, queued = road.sell(shop), road.sell(shop, "p2", 2)
+    refused, queued = reversal.sell(shop), reversal.sell(shop, "p2", 2)
     shop.paymego.bank.plan_cancel(refused.receipt_id, CancelPlan(refused_with=-31800))
     shop.paymego.bank.plan_cancel(queued.receipt_id, CancelPlan(settle_s=3600))
 
-    results = [road.give_back(shop, sold) for sold in (refused, queued)]
+    results = [reversal.run(shop, sold) for sold in (refused, queued)]
 
     assert [result.status for result in results] == [ReversalStatus.REFUSED, ReversalStatus.QUEUED]
     assert [result.slips for result in results] == [(), ()]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fakes.answer_changes import error, meanwhile, without_id
-from fakes.reversal_calls import ROADS, Road
+from fakes.reversal_calls import Reversal
 from fakes.till import PowerCut
 from hookspecs import ReversalStatus
 from payme_plugin.ledger.states import PaymentState
@@ -26,192 +26,194 @@ if TYPE_CHECKING:
 CANCEL, CHECK = "receipts.cancel", "receipts.check"
 REFUSES = CancelPlan(refused_with=-31800)
 
-pytestmark = pytest.mark.parametrize("road", ROADS, ids=str)
 
-
-def refuse_the_next(world: HookedWorld, sold: Sold) -> None:
+def refuse_the_next(till: HookedWorld, sold: Sold) -> None:
     """Let Payme answer again, and refuse to cancel."""
-    world.paymego.faults = FaultPlan()
-    world.paymego.bank.plan_cancel(sold.receipt_id, REFUSES)
+    till.paymego.faults = FaultPlan()
+    till.paymego.bank.plan_cancel(sold.receipt_id, REFUSES)
 
 
-def is_delivered_and_gone(world: HookedWorld) -> bool:
-    world.paymego.bank.plan_cancel(str(world.row().receipt_id), CancelPlan())
-    world.work(4000)
-    return world.paymego.held() == 0 and world.live() == []
+def is_delivered_and_gone(till: HookedWorld) -> bool:
+    till.paymego.bank.plan_cancel(str(till.row().receipt_id), CancelPlan())
+    till.work(4000)
+    return till.paymego.held() == 0 and till.live() == []
 
 
 @pytest.mark.parametrize("lands", [False, True], ids=["ours never lands", "ours lands later"])
-def test_a_refusal_without_our_requests_id_takes_nothing_back(world: HookedWorld, road: Road, lands: bool) -> None:
-    world.set(ignoredErrors="-31800")
-    sold = road.sell(world)
-    bank = world.paymego.bank
+def test_a_refusal_without_our_requests_id_takes_nothing_back(
+    till: HookedWorld, reversal: Reversal, lands: bool
+) -> None:
+    till.set(ignoredErrors="-31800")
+    sold = reversal.sell(till)
+    bank = till.paymego.bank
 
     def cancel_at_last() -> None:
-        bank.call(world.paymego.now_ms, CANCEL, {"id": sold.receipt_id})
+        bank.call(till.paymego.now_ms, CANCEL, {"id": sold.receipt_id})
 
     def another_calls_error(answer: Envelope) -> Envelope | bytes:
         if lands:
             bank.plan_cancel(sold.receipt_id, CancelPlan(settle_s=0))
-            world.clock.at(
-                world.clock.monotonic() + 3,
+            till.clock.at(
+                till.clock.monotonic() + 3,
                 cancel_at_last,
             )
         return without_id(error(-31800))(answer)
 
     bank.plan_cancel(sold.receipt_id, REFUSES)
-    world.paymego.change(CANCEL, another_calls_error)
+    till.paymego.change(CANCEL, another_calls_error)
 
-    assert road.give_back(world, sold).status is ReversalStatus.QUEUED
-    assert len(world.live()) == 1
-    assert is_delivered_and_gone(world)
+    assert reversal.run(till, sold).status is ReversalStatus.QUEUED
+    assert len(till.live()) == 1
+    assert is_delivered_and_gone(till)
 
 
-def test_told_as_queued_before_a_cancel_left_it_is_not_taken_back(world: HookedWorld, road: Road) -> None:
-    world.set(ignoredErrors="-31800")
-    sold = road.sell(world)
-    world.paymego.befall(FaultKind.SILENT, CHECK, times=None)
-    assert road.give_back(world, sold).status is ReversalStatus.QUEUED
-    assert world.paymego.count(CANCEL) == 0
-    refuse_the_next(world, sold)
+def test_told_as_queued_before_a_cancel_left_it_is_not_taken_back(till: HookedWorld, reversal: Reversal) -> None:
+    till.set(ignoredErrors="-31800")
+    sold = reversal.sell(till)
+    till.paymego.befall(FaultKind.SILENT, CHECK, times=None)
+    assert reversal.run(till, sold).status is ReversalStatus.QUEUED
+    assert till.paymego.count(CANCEL) == 0
+    refuse_the_next(till, sold)
 
-    assert road.give_back(world, sold).status is ReversalStatus.QUEUED
-    assert is_delivered_and_gone(world)
+    assert reversal.run(till, sold).status is ReversalStatus.QUEUED
+    assert is_delivered_and_gone(till)
 
 
 @pytest.mark.parametrize("by_ms", [-3_600_000, -86_400_000, 3_600_000], ids=["an hour back", "a day back", "forward"])
-def test_nor_is_it_where_the_wall_clock_was_set_meanwhile(world: HookedWorld, road: Road, by_ms: int) -> None:
-    world.set(ignoredErrors="-31800")
-    sold = road.sell(world)
-    world.paymego.befall(FaultKind.SILENT, CHECK, times=None)
-    assert road.give_back(world, sold).status is ReversalStatus.QUEUED
-    refuse_the_next(world, sold)
-    world.clock.set_wall(by_ms)
+def test_nor_is_it_where_the_wall_clock_was_set_meanwhile(till: HookedWorld, reversal: Reversal, by_ms: int) -> None:
+    till.set(ignoredErrors="-31800")
+    sold = reversal.sell(till)
+    till.paymego.befall(FaultKind.SILENT, CHECK, times=None)
+    assert reversal.run(till, sold).status is ReversalStatus.QUEUED
+    refuse_the_next(till, sold)
+    till.clock.set_wall(by_ms)
 
-    assert road.give_back(world, sold).status is ReversalStatus.QUEUED
+    assert reversal.run(till, sold).status is ReversalStatus.QUEUED
 
 
 def test_told_as_queued_although_that_could_not_be_stored_it_is_not_taken_back_once_it_is_due(
-    world: HookedWorld, road: Road
+    till: HookedWorld, reversal: Reversal
 ) -> None:
-    world.set(ignoredErrors="-31800")
-    sold = road.sell(world)
-    world.paymego.befall(FaultKind.SILENT, CHECK, times=None)
-    world.journal.fail_from(2)
-    assert road.give_back(world, sold).status is ReversalStatus.QUEUED
-    world.journal.recover()
-    refuse_the_next(world, sold)
-    world.clock.pass_until(world.clock.monotonic() + 60)
+    till.set(ignoredErrors="-31800")
+    sold = reversal.sell(till)
+    till.paymego.befall(FaultKind.SILENT, CHECK, times=None)
+    till.journal.fail_from(2)
+    assert reversal.run(till, sold).status is ReversalStatus.QUEUED
+    till.journal.recover()
+    refuse_the_next(till, sold)
+    till.clock.pass_until(till.clock.monotonic() + 60)
 
-    assert road.give_back(world, sold).status is ReversalStatus.QUEUED
+    assert reversal.run(till, sold).status is ReversalStatus.QUEUED
 
 
-def test_after_a_crash_behind_a_cancel_that_left_it_is_not_taken_back(world: HookedWorld, road: Road) -> None:
-    world.set(ignoredErrors="-31800")
-    sold = road.sell(world)
-    world.paymego.befall(FaultKind.SILENT, CANCEL)
-    ui = world.cashier()
+def test_after_a_crash_behind_a_cancel_that_left_it_is_not_taken_back(till: HookedWorld, reversal: Reversal) -> None:
+    till.set(ignoredErrors="-31800")
+    sold = reversal.sell(till)
+    till.paymego.befall(FaultKind.SILENT, CANCEL)
+    ui = till.cashier()
 
     def die(_: float) -> None:
-        if world.paymego.count(CANCEL):
+        if till.paymego.count(CANCEL):
             raise PowerCut
 
     ui.hand = die
     with pytest.raises(PowerCut):
-        road.give_back(world, sold, ui=ui)
-    world.restart()
-    refuse_the_next(world, sold)
+        reversal.run(till, sold, ui=ui)
+    till.restart()
+    refuse_the_next(till, sold)
 
-    assert road.give_back(world, sold).status is ReversalStatus.QUEUED
+    assert reversal.run(till, sold).status is ReversalStatus.QUEUED
 
 
-def test_told_by_a_second_hook_it_is_not_taken_back_by_the_first(world: HookedWorld, road: Road) -> None:
-    world.set(ignoredErrors="-31800")
-    sold = road.sell(world)
-    world.paymego.befall(FaultKind.ANSWER_DELAYED, CANCEL, after_s=2.0)
-    world.paymego.bank.plan_cancel(sold.receipt_id, REFUSES)
+def test_told_by_a_second_hook_it_is_not_taken_back_by_the_first(till: HookedWorld, reversal: Reversal) -> None:
+    till.set(ignoredErrors="-31800")
+    sold = reversal.sell(till)
+    till.paymego.befall(FaultKind.ANSWER_DELAYED, CANCEL, after_s=2.0)
+    till.paymego.bank.plan_cancel(sold.receipt_id, REFUSES)
     told: list[ReversalStatus] = []
-    ui = world.cashier()
+    ui = till.cashier()
 
     def ask_again(_: float) -> None:
         if not told:
-            told.append(road.give_back(world, sold).status)
+            told.append(reversal.run(till, sold).status)
 
     ui.hand = ask_again
-    first = road.give_back(world, sold, ui=ui)
+    first = reversal.run(till, sold, ui=ui)
 
     assert (told, first.status) == ([ReversalStatus.QUEUED], ReversalStatus.QUEUED)
-    assert world.row().state is PaymentState.REVERSING
-    assert is_delivered_and_gone(world)
+    assert till.row().state is PaymentState.REVERSING
+    assert is_delivered_and_gone(till)
 
 
-def begins_elsewhere(world: HookedWorld) -> Callable[[float], None]:
+def begins_elsewhere(till: HookedWorld) -> Callable[[float], None]:
     """Return what a cashier's screen does: another one's ``receipts.cancel`` for the row leaves meanwhile, once."""
     begun: list[CancellationRow] = []
 
     def hand(_: float) -> None:
-        if world.live() and not begun:
-            begun.append(world.live()[0])
-            world.background.processor().cancellations.begin(begun[0])
+        if till.live() and not begun:
+            begun.append(till.live()[0])
+            till.background.processor().cancellations.begin(begun[0])
 
     return hand
 
 
-def test_one_for_which_another_cancel_leaves_after_ours_is_not_taken_back(world: HookedWorld, road: Road) -> None:
-    world.set(ignoredErrors="-31800")
-    sold = road.sell(world)
-    world.paymego.befall(FaultKind.ANSWER_DELAYED, CANCEL, after_s=2.0)
-    world.paymego.bank.plan_cancel(sold.receipt_id, REFUSES)
-    ui = world.cashier()
-    ui.hand = begins_elsewhere(world)
+def test_one_for_which_another_cancel_leaves_after_ours_is_not_taken_back(
+    till: HookedWorld, reversal: Reversal
+) -> None:
+    till.set(ignoredErrors="-31800")
+    sold = reversal.sell(till)
+    till.paymego.befall(FaultKind.ANSWER_DELAYED, CANCEL, after_s=2.0)
+    till.paymego.bank.plan_cancel(sold.receipt_id, REFUSES)
+    ui = till.cashier()
+    ui.hand = begins_elsewhere(till)
 
-    assert road.give_back(world, sold, ui=ui).status is ReversalStatus.QUEUED
-    assert world.live()[0].attempts == 2
-    assert is_delivered_and_gone(world)
+    assert reversal.run(till, sold, ui=ui).status is ReversalStatus.QUEUED
+    assert till.live()[0].attempts == 2
+    assert is_delivered_and_gone(till)
 
 
-def test_one_for_which_another_cancel_left_before_ours_is_not_taken_back(world: HookedWorld, road: Road) -> None:
-    world.set(ignoredErrors="-31800")
-    sold = road.sell(world)
-    world.journal.cut_at(1)
+def test_one_for_which_another_cancel_left_before_ours_is_not_taken_back(till: HookedWorld, reversal: Reversal) -> None:
+    till.set(ignoredErrors="-31800")
+    sold = reversal.sell(till)
+    till.journal.cut_at(1)
     with pytest.raises(PowerCut):
-        road.give_back(world, sold)
-    world.restart()
-    refuse_the_next(world, sold)
-    world.paymego.befall(FaultKind.ANSWER_DELAYED, CHECK, after_s=2.0)
-    ui = world.cashier()
-    ui.hand = begins_elsewhere(world)
+        reversal.run(till, sold)
+    till.restart()
+    refuse_the_next(till, sold)
+    till.paymego.befall(FaultKind.ANSWER_DELAYED, CHECK, after_s=2.0)
+    ui = till.cashier()
+    ui.hand = begins_elsewhere(till)
 
-    assert road.give_back(world, sold, ui=ui).status is ReversalStatus.QUEUED
-    assert world.live()[0].attempts == 2
-    assert is_delivered_and_gone(world)
+    assert reversal.run(till, sold, ui=ui).status is ReversalStatus.QUEUED
+    assert till.live()[0].attempts == 2
+    assert is_delivered_and_gone(till)
 
 
 def test_told_as_queued_although_that_could_not_be_stored_it_is_not_taken_back_once_the_hosts_queue_has_it(
-    world: HookedWorld, road: Road
+    till: HookedWorld, reversal: Reversal
 ) -> None:
-    world.set(ignoredErrors="-31800")
-    world.host.takes_messages = True
-    sold = road.sell(world)
-    world.paymego.befall(FaultKind.SILENT, CHECK, times=None)
-    world.journal.fail_from(2)
-    assert road.give_back(world, sold).status is ReversalStatus.QUEUED
-    world.journal.recover()
-    world.work(60)
-    (row,) = world.live()
-    assert (row.last_error, row.attempts, len(world.host.queue)) == ("", 0, 1)
-    refuse_the_next(world, sold)
+    till.set(ignoredErrors="-31800")
+    till.host.takes_messages = True
+    sold = reversal.sell(till)
+    till.paymego.befall(FaultKind.SILENT, CHECK, times=None)
+    till.journal.fail_from(2)
+    assert reversal.run(till, sold).status is ReversalStatus.QUEUED
+    till.journal.recover()
+    till.work(60)
+    (row,) = till.live()
+    assert (row.last_error, row.attempts, len(till.host.queue)) == ("", 0, 1)
+    refuse_the_next(till, sold)
 
-    assert road.give_back(world, sold).status is ReversalStatus.QUEUED
-    assert is_delivered_and_gone(world)
+    assert reversal.run(till, sold).status is ReversalStatus.QUEUED
+    assert is_delivered_and_gone(till)
 
 
-def test_one_whose_request_could_not_be_noted_is_not_taken_back(world: HookedWorld, road: Road) -> None:
-    world.set(ignoredErrors="-31800")
-    sold = road.sell(world)
-    world.paymego.bank.plan_cancel(sold.receipt_id, REFUSES)
-    world.journal.fail_from(2)
-    world.paymego.change(CANCEL, meanwhile(world.journal.recover))
+def test_one_whose_request_could_not_be_noted_is_not_taken_back(till: HookedWorld, reversal: Reversal) -> None:
+    till.set(ignoredErrors="-31800")
+    sold = reversal.sell(till)
+    till.paymego.bank.plan_cancel(sold.receipt_id, REFUSES)
+    till.journal.fail_from(2)
+    till.paymego.change(CANCEL, meanwhile(till.journal.recover))
 
-    assert road.give_back(world, sold).status is ReversalStatus.QUEUED
-    assert is_delivered_and_gone(world)
+    assert reversal.run(till, sold).status is ReversalStatus.QUEUED
+    assert is_delivered_and_gone(till)

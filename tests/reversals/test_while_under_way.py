@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fakes.reversal_calls import ROADS, Road
+from fakes.reversal_calls import Reversal
 from hookspecs import ReversalResult, ReversalStatus
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.sandbox import CancelPlan, FaultKind
@@ -20,12 +20,10 @@ if TYPE_CHECKING:
 
 CANCEL, CHECK = "receipts.cancel", "receipts.check"
 
-pytestmark = pytest.mark.parametrize("road", ROADS, ids=str)
 
-
-def once(world: HookedWorld, action: Callable[[], object]) -> ScriptedUi:
+def once(till: HookedWorld, action: Callable[[], object]) -> ScriptedUi:
     """Return a cashier beside whom something happens once, at the first progress."""
-    ui = world.cashier()
+    ui = till.cashier()
     done: list[bool] = []
 
     def hand(_: float) -> None:
@@ -37,58 +35,58 @@ def once(world: HookedWorld, action: Callable[[], object]) -> ScriptedUi:
     return ui
 
 
-def test_a_second_hook_for_the_same_payment_is_told_what_is_durable(world: HookedWorld, road: Road) -> None:
-    sold = road.sell(world)
-    world.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(settle_s=3))
+def test_a_second_hook_for_the_same_payment_is_told_what_is_durable(till: HookedWorld, reversal: Reversal) -> None:
+    sold = reversal.sell(till)
+    till.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(settle_s=3))
     told: list[ReversalResult] = []
 
-    first = road.give_back(world, sold, ui=once(world, lambda: told.append(road.give_back(world, sold))))
+    first = reversal.run(till, sold, ui=once(till, lambda: told.append(reversal.run(till, sold))))
 
     (second,) = told
-    assert (second.status, second.message) == (ReversalStatus.QUEUED, world.text(Text.REVERSAL_QUEUED))
+    assert (second.status, second.message) == (ReversalStatus.QUEUED, till.text(Text.REVERSAL_QUEUED))
     assert second.cancellation_queued
     assert first.status is ReversalStatus.REVERSED
-    assert (world.row().state, world.live()) == (PaymentState.REVERSED, [])
+    assert (till.row().state, till.live()) == (PaymentState.REVERSED, [])
 
 
-def test_a_second_hook_is_told_to_wait_while_nothing_is_durable(world: HookedWorld, road: Road) -> None:
-    sold = road.sell(world)
-    world.paymego.befall(FaultKind.SILENT, CHECK)
+def test_a_second_hook_is_told_to_wait_while_nothing_is_durable(till: HookedWorld, reversal: Reversal) -> None:
+    sold = reversal.sell(till)
+    till.paymego.befall(FaultKind.SILENT, CHECK)
     told: list[ReversalResult] = []
 
-    first = road.give_back(world, sold, ui=once(world, lambda: told.append(road.give_back(world, sold))))
+    first = reversal.run(till, sold, ui=once(till, lambda: told.append(reversal.run(till, sold))))
 
     (second,) = told
-    assert (second.status, second.message) == (ReversalStatus.REFUSED, world.text(Text.REVERSAL_BUSY))
+    assert (second.status, second.message) == (ReversalStatus.REFUSED, till.text(Text.REVERSAL_BUSY))
     assert first.status is ReversalStatus.REVERSED
 
 
-def test_a_second_hook_for_another_payment_leaves_it_to_the_worker(world: HookedWorld, road: Road) -> None:
-    sold, other = road.sell(world, "p1", 1), road.sell(world, "p2", 2)
-    world.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(settle_s=3))
+def test_a_second_hook_for_another_payment_leaves_it_to_the_worker(till: HookedWorld, reversal: Reversal) -> None:
+    sold, other = reversal.sell(till, "p1", 1), reversal.sell(till, "p2", 2)
+    till.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(settle_s=3))
     told: list[ReversalResult] = []
 
-    road.give_back(world, sold, ui=once(world, lambda: told.append(road.give_back(world, other))))
+    reversal.run(till, sold, ui=once(till, lambda: told.append(reversal.run(till, other))))
 
     assert [each.status for each in told] == [ReversalStatus.QUEUED]
-    assert world.row("p2").state is PaymentState.REVERSING
+    assert till.row("p2").state is PaymentState.REVERSING
 
 
-def test_the_last_question_comes_at_pay_duration_and_counts(world: HookedWorld, road: Road) -> None:
-    sold = road.sell(world)
-    world.set(frequency=15_000)
-    world.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(settle_s=17))
+def test_the_last_question_comes_at_pay_duration_and_counts(till: HookedWorld, reversal: Reversal) -> None:
+    sold = reversal.sell(till)
+    till.set(frequency=15_000)
+    till.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(settle_s=17))
 
-    assert road.give_back(world, sold).status is ReversalStatus.REVERSED
+    assert reversal.run(till, sold).status is ReversalStatus.REVERSED
 
 
 @pytest.mark.parametrize("duration_ms", [1, 10, 19])
 def test_a_pay_duration_below_one_round_trip_lets_a_cancel_leave_all_the_same(
-    world: HookedWorld, road: Road, duration_ms: int
+    till: HookedWorld, reversal: Reversal, duration_ms: int
 ) -> None:
-    sold = road.sell(world)
-    world.set(payDuration=duration_ms)
-    world.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(settle_s=0))
+    sold = reversal.sell(till)
+    till.set(payDuration=duration_ms)
+    till.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(settle_s=0))
 
-    assert road.give_back(world, sold).status is ReversalStatus.REVERSED
-    assert world.paymego.count(CANCEL) == 1
+    assert reversal.run(till, sold).status is ReversalStatus.REVERSED
+    assert till.paymego.count(CANCEL) == 1

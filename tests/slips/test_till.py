@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fakes.served_fixtures import new_till, running, sandbox
+from fakes.fixtures import new_till, running, sandbox
 from fakes.till import ScriptedUi, VirtualHost, open_sale
 from hookspecs import CancelRequest, PaymentStatus, ReversalStatus
 from payme_plugin.clock import SystemClock

@@ -25,13 +25,13 @@ class RunningCall(Generic[_Result]):
     """
 
     def __init__(
-        self, world: HookedWorld, go_on: threading.Event, result: Future[_Result], pool: ThreadPoolExecutor
+        self, till: HookedWorld, go_on: threading.Event, result: Future[_Result], pool: ThreadPoolExecutor
     ) -> None:
         self.result = result
         self._go_on = go_on
         self._pool = pool
         self._joined = threading.Semaphore(0)
-        running = world.dispatcher._running
+        running = till.dispatcher._running
         assert running is not None, "the hook has returned without waiting"
         wait = running.result.result
 
@@ -58,11 +58,11 @@ class RunningCall(Generic[_Result]):
 
 
 @contextmanager
-def running_call(world: HookedWorld, call: Callable[[Callable[[], None]], _Result]) -> Iterator[RunningCall[_Result]]:
+def running_call(till: HookedWorld, call: Callable[[Callable[[], None]], _Result]) -> Iterator[RunningCall[_Result]]:
     """Run a money hook on a thread until it waits in the middle; it ends with the block at the latest.
 
     Args:
-        world: whose dispatcher runs it.
+        till: whose dispatcher runs it.
         call: calls the hook; it is given a function that its cashier calls to wait.
     """
     reached, go_on = threading.Event(), threading.Event()
@@ -76,6 +76,6 @@ def running_call(world: HookedWorld, call: Callable[[Callable[[], None]], _Resul
             result = pool.submit(call, wait)
             result.add_done_callback(lambda _: reached.set())
             assert reached.wait(_LONGEST_S)
-            yield RunningCall(world, go_on, result, pool)
+            yield RunningCall(till, go_on, result, pool)
         finally:
             go_on.set()

@@ -13,32 +13,32 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.rows import CancellationRow
 
 
-def owe(world: HookedWorld, payment_id: str = "p1", number: int = 1) -> CancellationRow:
+def owe(till: HookedWorld, payment_id: str = "p1", number: int = 1) -> CancellationRow:
     """Let a payment end without the buyer's answer; Payme holds nothing yet, and the receipt is at state 1."""
-    code = world.paymego.code(BuyerAction.NEVER_ANSWERS)
-    result = world.pay(code, payment_id=payment_id, receipt=open_sale(number))
+    code = till.paymego.code(BuyerAction.NEVER_ANSWERS)
+    result = till.pay(code, payment_id=payment_id, receipt=open_sale(number))
     assert result.status is PaymentStatus.UNKNOWN
-    return _row(world, payment_id)
+    return _row(till, payment_id)
 
 
-def owe_paid(world: HookedWorld, payment_id: str = "p1", number: int = 1) -> CancellationRow:
+def owe_paid(till: HookedWorld, payment_id: str = "p1", number: int = 1) -> CancellationRow:
     """Let a payment be paid while nobody hears it: Payme holds the money, and the till does not have the sale."""
-    world.paymego.befall(FaultKind.SILENT_AFTER_EFFECT, "receipts.pay")
-    world.paymego.befall(FaultKind.SILENT, "receipts.check", times=None)
-    result = world.pay(world.paymego.code(), payment_id=payment_id, receipt=open_sale(number))
-    world.paymego.faults.clear()
+    till.paymego.befall(FaultKind.SILENT_AFTER_EFFECT, "receipts.pay")
+    till.paymego.befall(FaultKind.SILENT, "receipts.check", times=None)
+    result = till.pay(till.paymego.code(), payment_id=payment_id, receipt=open_sale(number))
+    till.paymego.faults.clear()
     assert result.status is PaymentStatus.UNKNOWN
-    return _row(world, payment_id)
+    return _row(till, payment_id)
 
 
-def owe_refund(world: HookedWorld, payment_id: str = "p1", number: int = 1) -> CancellationRow:
+def owe_refund(till: HookedWorld, payment_id: str = "p1", number: int = 1) -> CancellationRow:
     """Let a refund's cancel be lost on its way: Payme holds the money."""
-    sold = world.sell_and_close(payment_id, number)
-    world.paymego.befall(FaultKind.REQUEST_LOST, "receipts.cancel")
-    assert world.refund(sold, f"refund-of-{payment_id}").status is ReversalStatus.QUEUED
-    return _row(world, payment_id)
+    sold = till.sell_and_close(payment_id, number)
+    till.paymego.befall(FaultKind.REQUEST_LOST, "receipts.cancel")
+    assert till.refund(sold, f"refund-of-{payment_id}").status is ReversalStatus.QUEUED
+    return _row(till, payment_id)
 
 
-def _row(world: HookedWorld, payment_id: str) -> CancellationRow:
-    (row,) = world.live(payment_id)
+def _row(till: HookedWorld, payment_id: str) -> CancellationRow:
+    (row,) = till.live(payment_id)
     return row

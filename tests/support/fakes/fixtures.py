@@ -1,4 +1,4 @@
-"""Fixtures: the plugin as a host has it, over real HTTP to the sandbox and on a real disk. A conftest imports them."""
+"""Fixtures: a till on virtual time, and the plugin over real HTTP. A conftest imports those that its folder needs."""
 
 from __future__ import annotations
 
@@ -6,14 +6,40 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fakes.hooked_world import HookedWorld
+from fakes.reversal_calls import REVERSALS, Reversal
 from fakes.served_till import ServedTill
 from fakes.till import TENDER, VirtualHost
+from fakes.world import World
 from payme_plugin.plugin import PaymePlugin
 from payme_plugin.sandbox import CancelPlan, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """One request takes 0.01 s there and 0.01 s back; ``timeout`` 5 s, ``payDuration`` 20 s, ``frequency`` 2 s."""
+    world = World(tmp_path)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def till(tmp_path: Path) -> Iterator[HookedWorld]:
+    """The same with the real dispatcher and background; a cancellation stays at 21 for one second."""
+    till = HookedWorld(tmp_path)
+    yield till
+    till.close()
+
+
+@pytest.fixture(params=REVERSALS, ids=str)
+def reversal(request: pytest.FixtureRequest) -> Reversal:
+    """Each of the two hooks that return a whole payment."""
+    assert isinstance(request.param, Reversal)
+    return request.param
 
 
 @pytest.fixture(scope="module")
