@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fakes.owed_money import owe_paid, owe_refund
+from fakes.owed_money import owe_paid
 from hookspecs import ReversalStatus
 from payme_plugin.sandbox import FaultKind
 from payme_plugin.secret import Secret
@@ -16,24 +16,21 @@ from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
     from fakes.hooked_world import HookedWorld
+    from fakes.reversal_calls import Reversal
 
 CANCEL, CHECK = "receipts.cancel", "receipts.check"
 KEY_NOTICE, UNKNOWN_NOTICE = "payme.cancellations.key", "payme.cancellations.unknown"
 ANOTHER = "0" * 24
 
 
-def replace_account(till: HookedWorld, *, with_section: bool, url: str = "https://former.example/api") -> str:
+def use_another_account(till: HookedWorld, *, has_section: bool) -> str:
     """Set another ``posId``; return the former one, which has a section or not."""
     former = till.settings.pos_id
     till.set(posId=ANOTHER)
-    if with_section:
-        section = FormerAccount(former, url, Secret("former-key"))
+    if has_section:
+        section = FormerAccount(former, "https://former.example/api", Secret("former-key"))
         till.settings = replace(till.settings, former_accounts=(section,))
     return former
-
-
-def senders(till: HookedWorld, method: str) -> set[str]:
-    return {sent.pos_id for sent in till.paymego.sent if sent.method == method}
 
 
 @pytest.mark.parametrize("url", ["HTTP://LocalHost/api", "http://127.0.0.1/api/", "http://localhost:80/api"])
@@ -46,59 +43,44 @@ def test_another_spelling_of_url_stops_no_cancellation(till: HookedWorld, url: s
     assert (till.live(), till.paymego.held()) == ([], 0)
 
 
-def test_a_cancellation_goes_with_the_key_of_its_accounts_section(till: HookedWorld) -> None:
-    owe_paid(till)
-    former = replace_account(till, with_section=True)
-
-    till.work(1000)
-
-    assert (till.live(), till.paymego.held()) == ([], 0)
-    assert senders(till, CANCEL) == {former}
-    assert till.host.notices.get(KEY_NOTICE) is None
-
-
 def test_a_section_of_the_current_account_goes_before_the_settings(till: HookedWorld) -> None:
     section = FormerAccount(till.settings.pos_id, "https://former.example/api", Secret("former-key"))
     till.settings = replace(till.settings, former_accounts=(section,))
 
-    merchants = till.background.merchants()
-
-    assert merchants is not None
-    assert [(one.pos_id, one.url) for one in merchants.values()] == [(section.pos_id, section.url)]
+    assert [(one.pos_id, one.url) for one in till.merchants.values()] == [(section.pos_id, section.url)]
 
 
-def test_a_cancellation_without_a_key_is_a_notice_at_once_until_it_has_one(till: HookedWorld) -> None:
-    owe_paid(till)
-    former = replace_account(till, with_section=False)
+def test_a_reversal_and_the_worker_use_the_key_of_the_accounts_section(till: HookedWorld, reversal: Reversal) -> None:
+    sold = reversal.sell(till)
+    owe_paid(till, "p2", 2)
+    former = use_another_account(till, has_section=True)
+
+    assert reversal.run(till, sold).status is ReversalStatus.REVERSED
+    till.work(1000)
+
+    assert (till.live("p2"), till.paymego.held(), till.host.notices.get(KEY_NOTICE)) == ([], 0, None)
+    assert [sent.pos_id for sent in till.paymego.sent if sent.method == CANCEL] == [former] * 2
+
+
+def test_without_a_key_it_is_queued_and_a_notice_at_once_and_delivered_once_it_has_one(
+    till: HookedWorld, reversal: Reversal
+) -> None:
+    sold = reversal.sell(till)
+    former = use_another_account(till, has_section=False)
     sent = len(till.paymego.sent)
 
-    till.work(1)
+    result = reversal.run(till, sold)
 
+    assert (result.status, result.message) == (ReversalStatus.QUEUED, till.text(Text.REVERSAL_QUEUED))
+    assert (result.slips, result.cancellation_queued) == ((), True)
+    till.work(300)
     assert till.host.notices[KEY_NOTICE] == till.texts(Text.NOTICE_KEY_MISSING, pos_id=former)
+    assert f"the settings hold no key of merchant account {former}" in till.live()[0].last_error
     assert len(till.paymego.sent) == sent
-    section = FormerAccount(former, "https://former.example/api", Secret("former-key"))
-    till.settings = replace(till.settings, former_accounts=(section,))
+    till.set()
+    use_another_account(till, has_section=True)
     till.work(1000)
-    assert (till.live(), till.paymego.held()) == ([], 0)
-    assert till.host.notices.get(KEY_NOTICE) is None
-
-
-def test_a_refund_goes_with_the_key_of_its_accounts_section(till: HookedWorld) -> None:
-    sold = till.sell_and_close()
-    former = replace_account(till, with_section=True)
-
-    assert till.refund(sold).status is ReversalStatus.REVERSED
-    assert senders(till, CANCEL) == {former}
-
-
-def test_a_refund_without_a_key_is_queued_and_a_notice(till: HookedWorld) -> None:
-    sold = till.sell_and_close()
-    former = replace_account(till, with_section=False)
-
-    assert till.refund(sold).status is ReversalStatus.QUEUED
-    till.work(1)
-
-    assert till.host.notices[KEY_NOTICE] == till.texts(Text.NOTICE_KEY_MISSING, pos_id=former)
+    assert (till.live(), till.paymego.held(), till.host.notices.get(KEY_NOTICE)) == ([], 0, None)
 
 
 @pytest.mark.parametrize("code", [-31602, -32504, -31601])
@@ -129,13 +111,4 @@ def test_a_refund_is_never_refused_because_its_receipt_is_not_known(till: Hooked
 
     assert till.refund(sold).status is ReversalStatus.QUEUED
     till.work(1000)
-    assert (till.live(), till.paymego.held()) == ([], 0)
-
-
-def test_a_queued_refund_of_a_former_account_is_delivered(till: HookedWorld) -> None:
-    owe_refund(till)
-    replace_account(till, with_section=True)
-
-    till.work(1000)
-
     assert (till.live(), till.paymego.held()) == ([], 0)

@@ -1,4 +1,7 @@
-"""``host.is_recorded`` is a veto only: it is asked before a ``receipts.cancel`` of cause *unrecorded* leaves."""
+"""``host.is_recorded`` is a veto only: it is asked before a ``receipts.cancel`` of cause *unrecorded* leaves.
+
+Whoever steps the row and has no till to ask (``payme worker`` at a host's journal) goes by the till's last answer.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,28 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fakes.answer_changes import result
 from fakes.owed_money import owe_paid
 from fakes.paymego import Passage
-from fakes.reversal_calls import Reversal
-from hookspecs import ReversalStatus
+from hookspecs import BaseHost, QueueVerdict, ReversalStatus
 from payme_plugin.delivery.host_queue import message_of
-from payme_plugin.ledger.states import End, PaymentState
-from payme_plugin.paymego.states import ReceiptState
+from payme_plugin.delivery.processor import CancellationProcessor
+from payme_plugin.ledger.cancellations import Cancellations
+from payme_plugin.ledger.errors import Conflict
+from payme_plugin.ledger.locks import Leases
+from payme_plugin.ledger.rows import NewCancellation
+from payme_plugin.ledger.states import Cause, End, Hold, PaymentState
+from payme_plugin.operations.cancellation import StepOutcome
 from payme_plugin.sandbox import CancelPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fakes.hooked_world import HookedWorld, Sold
+    from fakes.reversal_calls import Reversal
 
 AMOUNT = 1_500_000
-CANCEL = "receipts.cancel"
+CANCEL, CHECK = "receipts.cancel", "receipts.check"
 
 
 def leave_orphan(till: HookedWorld) -> Sold:
@@ -57,7 +66,7 @@ def by_queue(till: HookedWorld) -> None:
 
 
 @pytest.mark.parametrize("who", [by_worker, by_queue])
-def test_true_acknowledges_an_orphan_and_ends_its_cancellation(
+def test_true_acknowledges_an_orphan_for_ever_and_ends_its_cancellation(
     till: HookedWorld, who: Callable[[HookedWorld], None]
 ) -> None:
     leave_orphan(till)
@@ -68,23 +77,14 @@ def test_true_acknowledges_an_orphan_and_ends_its_cancellation(
 
     ended = till.journal.cancellation(row.cancellation_id)
     assert ended is not None
-    assert (ended.ended_as, till.live()) == (End.RECORDED, [])
-    assert (till.row().state, till.row().acknowledged_at is not None) == (PaymentState.RECORDED, True)
-    assert (till.paymego.count(CANCEL), till.paymego.held()) == (0, AMOUNT)
-
-
-def test_an_acknowledgement_by_veto_is_irrevocable(till: HookedWorld) -> None:
-    leave_orphan(till)
-    answer_with(till, True)
-    till.work(60)
-
+    assert (ended.ended_as, till.live(), till.paymego.count(CANCEL)) == (End.RECORDED, [], 0)
     answer_with(till, False)
     till.work(600)
     till.restart()
     till.dispatcher.ready()
     till.work(600)
-
-    assert (till.row().state, till.paymego.held()) == (PaymentState.RECORDED, AMOUNT)
+    assert (till.row().state, till.row().acknowledged_at is not None) == (PaymentState.RECORDED, True)
+    assert till.paymego.held() == AMOUNT
 
 
 def test_a_wrong_veto_keeps_money_only_until_the_host_returns_it(till: HookedWorld, reversal: Reversal) -> None:
@@ -107,10 +107,9 @@ def test_any_other_answer_holds_nothing_up(till: HookedWorld, answer: object) ->
     assert (till.row().state, till.live(), till.paymego.held()) == (PaymentState.REVERSED, [], 0)
 
 
-@pytest.mark.parametrize("answer", [False, None])
-def test_no_answer_moves_money_where_no_cancellation_is_live(till: HookedWorld, answer: object) -> None:
+def test_no_answer_moves_money_where_no_cancellation_is_live(till: HookedWorld) -> None:
     till.sell()
-    asked = answer_with(till, answer)
+    asked = answer_with(till, False)
 
     till.work(3600)
     till.pay(till.paymego.code(), payment_id="p2")
@@ -162,11 +161,14 @@ def test_a_return_that_the_host_asked_for_is_under_no_veto(till: HookedWorld, re
     assert (asked, till.live(), till.paymego.held()) == ([], [], 0)
 
 
+# An acknowledgement beside the worker.
+
+
 def test_an_acknowledgement_while_the_state_is_asked_keeps_the_cancel_from_leaving(till: HookedWorld) -> None:
     sold = leave_orphan(till)
 
     def passage(method: str) -> Passage:
-        if method == "receipts.check":
+        if method == CHECK:
             till.dispatcher.acknowledge(sold.record)
         return Passage()
 
@@ -185,9 +187,86 @@ def test_an_acknowledgement_after_the_cancel_has_left_is_stored_and_shown_and_en
     shown = dict(till.host.notices)
     till.work(60)
 
-    assert set(shown) == {"payme.sale"}
-    assert till.row().acknowledged_at is not None
-    assert (till.row().state, till.paymego.state(sold.receipt_id)) == (
-        PaymentState.REVERSED,
-        ReceiptState.CANCELLED,
-    )
+    assert (set(shown), till.row().acknowledged_at is not None) == ({"payme.sale"}, True)
+    assert (till.row().state, till.paymego.state(sold.receipt_id)) == (PaymentState.REVERSED, 50)
+
+
+def reopened(till: HookedWorld) -> None:
+    """Let Payme say cancelled (50), the host acknowledge the payment, and Payme say paid (4) again."""
+    sold = leave_orphan(till)
+    till.paymego.change(CHECK, result({"state": 50}))
+    till.work()
+    assert till.row().state is PaymentState.REVERSED
+    till.dispatcher.acknowledge(sold.record)
+    till.clock.sleep(700)
+
+
+def acknowledged_before(till: HookedWorld) -> None:
+    """Let a payment be acknowledged before its cancellation was written."""
+    till.dispatcher.acknowledge(till.sell().record)
+    cancellation = NewCancellation(cause=Cause.UNRECORDED)
+    till.journal.move(till.row(), PaymentState.REVERSING, "a result that was kept", cancellation=cancellation)
+    with pytest.raises(Conflict):
+        Cancellations(till.journal).begin(till.live()[0])
+
+
+@pytest.mark.parametrize("leave", [reopened, acknowledged_before])
+def test_the_row_of_an_acknowledged_payment_ends_without_a_cancel_and_without_a_busy_loop(
+    till: HookedWorld, leave: Callable[[HookedWorld], None]
+) -> None:
+    leave(till)
+    (row,) = till.journal.live_cancellations() or till.journal.confirming_cancellations()
+    asked = till.paymego.count(CHECK)
+
+    for _ in range(20):
+        idle_s = till.background._worker._run_once()
+
+    ended = till.journal.cancellation(row.cancellation_id)
+    assert ended is not None
+    assert (ended.ended_as, till.row().state, till.live()) == (End.RECORDED, PaymentState.RECORDED, [])
+    assert (till.paymego.count(CANCEL), till.paymego.held()) == (0, AMOUNT)
+    assert (till.paymego.count(CHECK) - asked <= 2, idle_s > 0) == (True, True)
+
+
+# Who can't ask the till goes by its last answer.
+
+
+def by_another_worker(till: HookedWorld) -> None:
+    assert till.step() is StepOutcome.HELD
+
+
+def by_another_process(till: HookedWorld) -> None:
+    till.restart()
+    assert till.step() is StepOutcome.HELD
+
+
+def by_the_hosts_queue(till: HookedWorld) -> None:
+    assert till.message(message_of(till.live()[0])) is QueueVerdict.RETRY
+
+
+def by_command(till: HookedWorld) -> None:
+    """Deliver as a command at another host's journal does: with nobody to ask, and no queue."""
+    journal = till.background.processor().journal
+    processor = CancellationProcessor(journal, Leases(till.host.folder), BaseHost(), till.clock)
+    assert not processor.deliver_until_empty(till.merchants, 20.0)
+    till.clock.sleep(3600)
+    processor.deliver_due(till.merchants)
+
+
+@pytest.mark.parametrize("who", [by_another_worker, by_another_process, by_the_hosts_queue, by_command])
+def test_one_that_the_till_has_is_held_by_whoever_can_not_ask_it_until_the_till_has_it_no_more(
+    till: HookedWorld, who: Callable[[HookedWorld], None]
+) -> None:
+    row = owe_paid(till)
+    assert till.step(is_recorded=True) is StepOutcome.HELD
+    assert till.step(row) is StepOutcome.HELD
+
+    for _ in range(3):
+        who(till)
+
+    assert (till.paymego.count(CANCEL), till.paymego.held()) == (0, AMOUNT)
+    assert (till.live()[0].held, till.live()[0].last_error) == (Hold.HOST, "the till says that it has this payment")
+    assert till.step(is_recorded=False) is StepOutcome.ACCEPTED
+    till.clock.sleep(2)
+    assert till.step() is StepOutcome.DONE
+    assert till.paymego.held() == 0

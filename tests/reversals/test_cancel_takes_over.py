@@ -83,7 +83,7 @@ HOW = pytest.mark.parametrize("cancel", [without_payme, without_settings])
 
 @HOW
 @UNDER_WAY
-def test_it_is_queued_as_the_hosts_cancel_and_no_longer_held(
+def test_it_is_queued_as_the_hosts_cancel_which_nothing_holds_or_ends_and_the_worker_returns_the_money(
     till: HookedWorld, leave: Callable[[HookedWorld], Sold], cancel: Callable[[HookedWorld, Sold], ReversalStatus]
 ) -> None:
     sold = leave(till)
@@ -95,21 +95,9 @@ def test_it_is_queued_as_the_hosts_cancel_and_no_longer_held(
     (row,) = till.live()
     assert (row.cancellation_id, row.cause, row.held) == (before.cancellation_id, Cause.CANCEL, None)
     assert row.due_at <= till.clock.wall_ms() + 1
-
-
-@HOW
-@UNDER_WAY
-def test_neither_an_acknowledgement_nor_a_veto_ends_it_and_the_worker_returns_the_money(
-    till: HookedWorld, leave: Callable[[HookedWorld], Sold], cancel: Callable[[HookedWorld, Sold], ReversalStatus]
-) -> None:
-    sold = leave(till)
-    assert cancel(till, sold) is ReversalStatus.QUEUED
-    (row,) = till.live()
-
     till.dispatcher.acknowledge(sold.record)
     till.host.recorded["p1"] = True
     till.work(3600)
-
     ended = till.journal.cancellation(row.cancellation_id)
     assert ended is not None
     assert (ended.ended_as, till.live(), till.paymego.held()) == (End.CANCELLED, [], 0)
@@ -121,16 +109,16 @@ def test_a_step_that_was_asking_payme_meanwhile_does_not_hold_it(till: HookedWor
     till.clock.suspend(EIGHT_DAYS_S)
     till.restart()
     till.dispatcher.ready()
-    told: list[ReversalStatus] = []
+    results: list[ReversalStatus] = []
 
     def passage(method: str) -> Passage:
-        if method == "receipts.get" and not told:
-            told.append(without_settings(till, sold))
+        if method == "receipts.get" and not results:
+            results.append(without_settings(till, sold))
         return Passage()
 
     till.paymego.passage = passage
     till.work()
 
-    assert (told, [row.held for row in till.live()]) == ([ReversalStatus.QUEUED], [None])
+    assert (results, [row.held for row in till.live()]) == ([ReversalStatus.QUEUED], [None])
     till.work(3600)
     assert (till.live(), till.paymego.held()) == ([], 0)

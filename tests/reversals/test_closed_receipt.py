@@ -88,17 +88,6 @@ def test_it_acknowledges_while_a_payment_runs(till: HookedWorld) -> None:
     assert (till.row("p1").state, till.row("p2").state) == (PaymentState.RECORDED, PaymentState.PAID)
 
 
-def test_a_pending_payment_whose_receipt_closes_is_no_longer_waited_for(till: HookedWorld) -> None:
-    sold = till.sell()
-    till.broken = True
-    till.ask(repeated=True)
-    assert list(till.background.pending) == ["p1"]
-
-    till.close_sale(sold)
-
-    assert till.background.pending == {}
-
-
 # The journal no longer has the payment.
 
 
@@ -121,19 +110,6 @@ def test_a_payment_that_the_journal_lost_is_taken_from_the_record_in_the_sale(
     assert (row.amount, row.pos_id, row.url) == (1_500_000, till.settings.pos_id, till.settings.url)
     assert till.paymego.count(TELL) == (1 if link else 0)
     assert till.refund(closed).status is ReversalStatus.REVERSED
-
-
-def test_a_lost_payment_of_another_kassa_waits_for_its_key(till: HookedWorld) -> None:
-    sold = till.sell()
-    till.journal.forget()
-    till.set(posId="0" * 24)
-    till.close_sale(sold, link=OFD_LINK)
-    till.work(3600)
-    assert till.paymego.count(TELL) == 0
-
-    till.set()
-    till.work(1000)
-    assert till.paymego.count(TELL) == 1
 
 
 @pytest.mark.parametrize("missing", ["receipt_id", "posId"])

@@ -10,106 +10,51 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fakes.hooked_world import HookedWorld, Sold
 from fakes.till import TENDER, ScriptedUi, open_sale
-from hookspecs import CancelRequest, HookFailed, PosPlugins, ReceiptKind, RefundRequest, ReversalStatus
+from hookspecs import CancelRequest, HookFailed, ReversalStatus
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.repair import repair
-from payme_plugin.plugin import PaymePlugin
 from payme_plugin.texts import Text, Texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fakes.served_till import ServedTill
-    from hookspecs import PaymentRecord, Receipt
     from payme_plugin.sandbox import Sandbox
 
 
-def started(till: ServedTill) -> PosPlugins:
-    plugins = PosPlugins()
-    plugins.register(PaymePlugin(), "payme")
-    plugins.on_start(till.host)
-    return plugins
-
-
-@pytest.fixture
-def sold(new_till: Callable[..., ServedTill]) -> tuple[ServedTill, PaymentRecord, Receipt]:
-    """A till with a paid and closed sale, stopped; its journal is damaged."""
-    till = new_till()
-    paid = till.pay(till.code())
-    assert paid.payment is not None
-    sale = replace(open_sale(), payments=(paid.payment,), closed_at=1)
-    till.plugins.on_receipt_closed(sale)
+def test_nothing_is_cancelled_until_it_is_repaired_and_then_a_refund_goes_on_from_the_tills_record(
+    new_till: Callable[..., ServedTill], sandbox: Sandbox
+) -> None:
+    till, ui = new_till(), ScriptedUi(SystemClock())
+    record = till.acknowledge(till.pay(till.code()))
+    sold = Sold(record, open_sale(payments=(record,), closed_at=1))
+    till.plugins.on_receipt_closed(sold.receipt)
     till.plugins.on_stop()
     for name in ("-wal", "-shm"):
         (till.host.folder / (FILE_NAME + name)).unlink(missing_ok=True)
     (till.host.folder / FILE_NAME).write_bytes(b"no journal" * 1000)
-    return till, paid.payment, sale
-
-
-def refund_of(record: PaymentRecord, sale: Receipt, *, amount: int | None = None) -> RefundRequest:
-    return RefundRequest(
-        refund_id="f1",
-        payment_type=TENDER,
-        payment=record,
-        sale=sale,
-        refund=replace(sale, number=9, kind=ReceiptKind.REFUND, payments=(), closed_at=None),
-        amount=record.amount if amount is None else amount,
-        manual_selection=False,
-        currency_selection=False,
-    )
-
-
-def test_nothing_is_cancelled_until_it_is_repaired(
-    sold: tuple[ServedTill, PaymentRecord, Receipt], sandbox: Sandbox
-) -> None:
-    till, record, sale = sold
-    plugins = started(till)
-    ui = ScriptedUi(SystemClock(), [])
-    sent = len(sandbox.requests)
-
-    refund = refund_of(record, sale)
-    assert plugins.validate_refund(refund) == [], "what the journal alone knows is not told"
-    assert [each.rule for each in plugins.validate_refund(replace(refund, amount=5))] == ["partial-refund"]
-    with pytest.raises(HookFailed):
-        plugins.on_full_refund(refund, ui)
-    open_again = replace(sale, closed_at=None)
-    with pytest.raises(HookFailed):
-        plugins.on_cancel(CancelRequest(payment=record, receipt=open_again), ui)
-    plugins.on_stop()
-
-    assert till.host.notices["payme.journal"] == Texts("ru")(Text.NOTICE_JOURNAL_DAMAGED)
-    assert [each.method for each in sandbox.requests[sent:] if each.method == "receipts.cancel"] == []
-
-
-def test_after_the_repair_a_refund_goes_on_from_the_tills_record(
-    sold: tuple[ServedTill, PaymentRecord, Receipt],
-) -> None:
-    till, record, sale = sold
-    assert repair(till.host.folder / FILE_NAME, till.host.identity, "1") is not None
-    plugins = started(till)
-
-    result = plugins.on_full_refund(refund_of(record, sale), ScriptedUi(SystemClock(), []))
-    plugins.on_stop()
-
-    assert result is not None
-    assert (result.status, result.receipt_id) == (ReversalStatus.REVERSED, record.data["receipt_id"])
-
-
-def test_a_cancel_whose_record_lost_its_data_fails_under_our_tender_and_is_not_ours_under_another(
-    sold: tuple[ServedTill, PaymentRecord, Receipt],
-) -> None:
-    till, record, sale = sold
-    plugins, ui = started(till), ScriptedUi(SystemClock(), [])
+    till.plugins.on_start(till.host)
+    sent, refund = len(sandbox.requests), HookedWorld.refund_of(sold)
     lost = replace(record, data={})
-    open_again = replace(sale, closed_at=None)
 
+    assert till.plugins.validate_refund(refund) == [], "what only the journal knows is not told"
+    assert [each.rule for each in till.plugins.validate_refund(replace(refund, amount=5))] == ["partial-refund"]
     with pytest.raises(HookFailed):
-        plugins.on_cancel(CancelRequest(payment=lost, receipt=open_again, reason="x"), ui)
-    another = plugins.on_cancel(
-        CancelRequest(payment=replace(lost, payment_type=TENDER + 1), receipt=open_again, reason="x"), ui
-    )
-    plugins.on_stop()
+        till.plugins.on_full_refund(refund, ui)
+    for payment in (record, lost):
+        with pytest.raises(HookFailed):
+            till.plugins.on_cancel(CancelRequest(payment=payment, receipt=open_sale()), ui)
+    of_another_tender = replace(lost, payment_type=TENDER + 1)
+    assert till.plugins.on_cancel(CancelRequest(payment=of_another_tender, receipt=open_sale()), ui) is None
+    till.plugins.on_stop()
+    assert till.host.notices["payme.journal"] == Texts("ru")(Text.NOTICE_JOURNAL_DAMAGED)
+    assert "cancel" not in till.requests_since(sent)
 
-    assert another is None
+    assert repair(till.host.folder / FILE_NAME, till.host.identity, "1") is not None
+    till.plugins.on_start(till.host)
+    result = till.plugins.on_full_refund(refund, ui)
+    assert result is not None
+    assert (result.status, result.receipt_id) == (ReversalStatus.REVERSED, sold.receipt_id)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from fakes.till import TENDER
-from hookspecs import GoodsKind, Item, PaymentRecord, ReversalStatus
+from hookspecs import PaymentRecord, ReversalStatus
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.sandbox import CancelPlan, FaultKind
 from payme_plugin.texts import Text
@@ -17,7 +16,8 @@ from payme_plugin.texts import Text
 if TYPE_CHECKING:
     from fakes.hooked_world import HookedWorld
 
-CANCEL, CHECK = "receipts.cancel", "receipts.check"
+CANCEL = "receipts.cancel"
+OF_NOBODY = PaymentRecord(payment_id="p9", payment_type=TENDER, amount=1_500_000)
 
 
 @pytest.mark.parametrize("state", [21, 50])
@@ -32,36 +32,21 @@ def test_a_payment_that_payme_gives_back_already_is_refused_without_a_cancel(til
     assert (till.live(), till.row().state) == ([], PaymentState.RECORDED)
 
 
-def test_a_refund_that_was_done_is_told_again_to_the_same_refund(till: HookedWorld) -> None:
+def test_a_second_refund_is_refused_while_the_first_goes_on_and_after_it(till: HookedWorld) -> None:
     sold = till.sell_and_close()
-    assert till.refund(sold, "f1").status is ReversalStatus.REVERSED
-
-    again = till.refund(sold, "f1")
-
-    assert (again.status, len(again.slips), till.paymego.count(CANCEL)) == (ReversalStatus.REVERSED, 1, 1)
-    assert till.violations(sold, "f1") == []
-
-
-def test_a_second_refund_of_the_same_payment_is_refused_from_the_journal_without_a_request(till: HookedWorld) -> None:
-    sold = till.sell_and_close()
-    till.refund(sold, "f1")
     sent = len(till.paymego.sent)
-
-    result = till.refund(sold, "f2")
-
-    assert result.status is ReversalStatus.REFUSED
-    assert result.message == till.text(Text.REFUND_ALREADY_REVERSED)
-    assert [violation.rule for violation in till.violations(sold, "f2")] == ["already-reversed"]
-    assert len(till.paymego.sent) == sent
-
-
-def test_a_second_refund_is_refused_while_the_first_is_under_way(till: HookedWorld) -> None:
-    sold = till.sell_and_close()
+    assert (till.violations(sold, "f1"), len(till.paymego.sent)) == ([], sent)
     till.paymego.befall(FaultKind.ANSWER_LOST, CANCEL)
     assert till.refund(sold, "f1").status is ReversalStatus.QUEUED
 
     assert till.refund(sold, "f2").status is ReversalStatus.REFUSED
     assert till.refund(sold, "f1").status is ReversalStatus.REVERSED
+    sent = len(till.paymego.sent)
+    result = till.refund(sold, "f2")
+
+    assert (result.status, result.message) == (ReversalStatus.REFUSED, till.text(Text.REFUND_ALREADY_REVERSED))
+    assert [violation.rule for violation in till.violations(sold, "f2")] == ["already-reversed"]
+    assert (till.violations(sold, "f1"), len(till.paymego.sent)) == ([], sent)
 
 
 def test_a_second_refund_is_refused_from_paymes_state_where_the_journal_is_gone(till: HookedWorld) -> None:
@@ -85,29 +70,6 @@ def test_a_sale_that_was_annulled_can_not_be_refunded(till: HookedWorld) -> None
 
     assert till.refund(sold).status is ReversalStatus.REFUSED
     assert [violation.rule for violation in till.violations(sold)] == ["already-reversed"]
-
-
-def test_a_payment_that_the_journal_lost_is_refunded_by_the_tills_record(till: HookedWorld) -> None:
-    sold = till.sell_and_close()
-    till.journal.forget()
-
-    result = till.refund(sold)
-
-    assert (result.status, result.receipt_id) == (ReversalStatus.REVERSED, sold.receipt_id)
-    assert till.path_of() == ["recorded", "reversing", "reversed"]
-    assert till.paymego.held() == 0
-
-
-@pytest.mark.parametrize("kept", ["nothing", "no data"])
-def test_a_payment_that_the_till_lost_is_found_in_the_journal_by_its_sale(till: HookedWorld, kept: str) -> None:
-    sold = till.sell_and_close()
-    record = None if kept == "nothing" else replace(sold.record, data={})
-
-    assert till.violations(sold, payment=record) == []
-    result = till.refund(sold, payment=record)
-
-    assert (result.status, result.receipt_id) == (ReversalStatus.REVERSED, sold.receipt_id)
-    assert till.paymego.held() == 0
 
 
 def test_which_of_two_payments_in_a_sale_the_till_lost_is_not_guessed(till: HookedWorld) -> None:
@@ -137,15 +99,8 @@ def test_one_payment_of_a_sale_is_refunded_and_the_other_stands(till: HookedWorl
         ({"amount": 5}, "partial-refund"),
         ({"amount": 1_499_999}, "partial-refund"),
         ({"sale": None}, "no-sale-receipt"),
-        ({"payment": PaymentRecord(payment_id="p9", payment_type=TENDER, amount=1_500_000)}, "foreign-payment"),
-        (
-            {
-                "payment": PaymentRecord(
-                    payment_id="p1", payment_type=TENDER, amount=1_500_000, data={"plugin": "other"}
-                )
-            },
-            "foreign-payment",
-        ),
+        ({"payment": OF_NOBODY}, "foreign-payment"),
+        ({"payment": replace(OF_NOBODY, payment_id="p1", data={"plugin": "other"})}, "foreign-payment"),
     ],
     ids=["a little", "nearly all", "no sale", "no data", "another plugin's data"],
 )
@@ -162,31 +117,6 @@ def test_a_host_that_never_asked_gets_no_forbidden_refund_out(
     assert (result.status, result.message) == (ReversalStatus.REFUSED, "\n".join(each.message for each in found))
     assert (result.slips, result.cancellation_queued, result.error_code) == ((), False, None)
     assert (len(till.paymego.sent), till.live(), till.row().state) == (sent, [], PaymentState.RECORDED)
-
-
-def test_a_refund_with_a_line_missing_is_refused_and_leaves_no_request(till: HookedWorld) -> None:
-    bread = Item(name="Хлеб", quantity=Decimal(1), price=500_000, amount=500_000)
-    sold = till.sell_and_close(items=(bread, replace(bread, name="Молоко")))
-    sent = len(till.paymego.sent)
-    refund = replace(till.refund_of(sold).refund, items=(bread,))
-
-    result = till.refund(sold, refund=refund)
-
-    assert result.message == till.text(Text.REFUND_PARTIAL_LINES, missing="Молоко")
-    assert (result.status, len(till.paymego.sent)) == (ReversalStatus.REFUSED, sent)
-
-
-def test_a_refund_of_marked_goods_is_refused_and_then_allowed_by_hand(till: HookedWorld) -> None:
-    vodka = Item(name="Водка", quantity=Decimal(1), price=500_000, amount=500_000, goods=GoodsKind.ALCOHOL)
-    sold = till.sell_and_close(items=(vodka,))
-    sent = len(till.paymego.sent)
-
-    refused = till.refund(sold, currency_selection=True)
-
-    rules = (Text.REFUND_MANUAL_SELECTION_REQUIRED, Text.REFUND_CURRENCY_SELECTION_FORBIDDEN)
-    assert refused.message == "\n".join(map(till.text, rules))
-    assert len(till.paymego.sent) == sent
-    assert till.refund(sold, manual_selection=True).status is ReversalStatus.REVERSED
 
 
 def test_the_amount_is_measured_against_the_journal_and_not_against_a_record_that_says_less(till: HookedWorld) -> None:
@@ -223,14 +153,6 @@ def test_an_unpaid_payment_in_the_journal_is_no_payment_of_the_sale(till: Hooked
     assert till.refund(sold, payment=None).receipt_id == sold.receipt_id
 
 
-def test_whether_it_may_be_refunded_is_said_without_any_request(till: HookedWorld) -> None:
-    sold = till.sell_and_close()
-    sent = len(till.paymego.sent)
-
-    assert till.violations(sold) == []
-    assert len(till.paymego.sent) == sent
-
-
 def test_a_refund_that_payme_refuses_may_be_made_by_another_one_later(till: HookedWorld) -> None:
     till.set(ignoredErrors="-31800")
     sold = till.sell_and_close()
@@ -241,3 +163,39 @@ def test_a_refund_that_payme_refuses_may_be_made_by_another_one_later(till: Hook
     assert till.violations(sold, "f2") == []
     assert till.refund(sold, "f2").status is ReversalStatus.REVERSED
     assert till.paymego.held() == 0
+
+
+# The host lost what it stored with the sale.
+
+
+@pytest.mark.parametrize("kept", ["nothing", "no data"])
+@pytest.mark.parametrize("tender_now", [TENDER, TENDER + 1])
+@pytest.mark.parametrize("amount", [1_500_000, 5])
+def test_validate_and_refund_agree_about_a_lost_record_whatever_number_the_tender_has_now(
+    till: HookedWorld, kept: str, tender_now: int, amount: int
+) -> None:
+    sold = till.sell_and_close()
+    till.set(paymentType=tender_now)
+    record = None if kept == "nothing" else replace(sold.record, data={})
+
+    found = till.violations(sold, payment=record, amount=amount)
+    result = till.refund(sold, payment=record, amount=amount)
+
+    is_whole = amount == sold.record.amount
+    assert [each.rule for each in found] == ([] if is_whole else ["partial-refund"])
+    assert result.status is (ReversalStatus.REVERSED if is_whole else ReversalStatus.REFUSED)
+    assert till.paymego.held() == (0 if is_whole else 1_500_000)
+
+
+@pytest.mark.parametrize("lost", [True, False], ids=["no record", "another id"])
+def test_the_payment_that_a_refund_is_about_is_not_sent_back_by_recovery_meanwhile(
+    till: HookedWorld, lost: bool
+) -> None:
+    sold = till.sell()
+    till.host.recorded["p1"] = False
+    record = None if lost else replace(sold.record, payment_id="renamed")
+
+    result = till.refund(sold, payment=record)
+
+    assert (result.status, result.receipt_id) == (ReversalStatus.REVERSED, sold.receipt_id)
+    assert (till.live(), till.row().state, till.paymego.count(CANCEL)) == ([], PaymentState.REVERSED, 1)

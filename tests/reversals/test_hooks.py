@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fakes.hooked_world import OFD_LINK
-from fakes.reversal_calls import Reversal
 from fakes.till import TENDER
 from faults.full_disk import full_disk
 from hookspecs import CancelRequest, HookFailed, PaymentRecord, ReversalStatus
 from payme_plugin.ledger.errors import Damaged
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.plugin import PaymePlugin
-from payme_plugin.sandbox import CancelPlan
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fakes.hooked_world import HookedWorld
+    from fakes.reversal_calls import Reversal
     from payme_plugin.ledger.rows import PaymentRow
 
 NO_TEXT = "\ud800"
@@ -51,36 +50,12 @@ def test_without_usable_settings_it_is_queued_and_returned_once_they_can_be_used
     assert (till.row().state, till.paymego.held()) == (PaymentState.REVERSED, 0)
 
 
-def test_what_was_told_as_queued_without_settings_is_not_taken_back_with_them(
-    till: HookedWorld, reversal: Reversal
+@pytest.mark.parametrize(
+    "answer", [1, "yes", object(), RuntimeError("no screen")], ids=["1", "yes", "an object", "an error"]
+)
+def test_only_true_is_a_stop_and_a_screen_that_raises_is_none(
+    till: HookedWorld, reversal: Reversal, answer: object
 ) -> None:
-    sold = reversal.sell(till)
-    till.broken = True
-    reversal.run(till, sold)
-    till.broken = False
-    till.set(ignoredErrors="-31800")
-    till.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(refused_with=-31800))
-
-    assert reversal.run(till, sold).status is ReversalStatus.QUEUED
-    assert len(till.live()) == 1
-
-
-def test_no_leader_is_needed(till: HookedWorld, reversal: Reversal) -> None:
-    sold = reversal.sell(till)
-    with till.background.active_payment("p9"):
-        till.restart(dead=False)
-        assert reversal.run(till, sold).status is ReversalStatus.REVERSED
-
-
-def test_a_cashiers_screen_that_raises_goes_on(till: HookedWorld, reversal: Reversal) -> None:
-    ui = till.cashier()
-    ui.hand = lambda _: RuntimeError("no screen")
-
-    assert reversal.run(till, reversal.sell(till), ui=ui).status is ReversalStatus.REVERSED
-
-
-@pytest.mark.parametrize("answer", [1, "yes", object()])
-def test_only_true_is_a_stop(till: HookedWorld, reversal: Reversal, answer: object) -> None:
     ui = till.cashier()
     ui.hand = lambda _: answer
 

@@ -60,21 +60,6 @@ def test_the_same_reversal_joins_and_gets_the_same_result_of_one_cancel(till: Ho
     assert (till.paymego.count("receipts.cancel"), till.row().state) == (1, PaymentState.REVERSED)
 
 
-def test_a_final_refusal_is_told_to_both_and_nobody_waits_for_money(till: HookedWorld, reversal: Reversal) -> None:
-    till.set(ignoredErrors="-31800")
-    sold = reversal.sell(till)
-    state = till.row().state
-    till.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(refused_with=-31800))
-    with running_call(till, _returning(till, reversal, sold)) as running:
-        joined = running.join(lambda: reversal.run(till, sold))
-        running.go_on()
-        first = running.result.result()
-
-    assert (first.status, joined.result()) == (ReversalStatus.REFUSED, first)
-    assert (till.live(), till.paymego.held()) == ([], sold.record.amount)
-    assert till.row().state in {state, PaymentState.RECORDED}
-
-
 def test_a_call_that_could_store_nothing_fails_for_both(till: HookedWorld, reversal: Reversal) -> None:
     sold = reversal.sell(till)
     with running_call(till, _returning(till, reversal, sold)) as running:
@@ -106,24 +91,15 @@ def test_a_call_joins_also_after_the_stop_has_begun(till: HookedWorld, reversal:
     assert len(till.live()) == 1
 
 
-def test_another_refund_of_the_same_payment_does_not_join(till: HookedWorld) -> None:
-    sold = till.sell_and_close()
-    with running_call(till, _returning(till, REFUND, sold)) as running:
-        other = till.refund(sold, "f2")
-        running.go_on()
-
-    assert (other.status, other.message) == (ReversalStatus.REFUSED, till.text(Text.REVERSAL_BUSY))
-    assert running.result.result().status is ReversalStatus.REVERSED
-
-
 def _paying(till: HookedWorld) -> Callable[[Callable[[], None]], PaymentResult]:
     return lambda wait: till.ask(scan_after(wait, till.paymego.code()), payment_id="p3", receipt=open_sale(3))
 
 
-def test_a_cancel_beside_its_own_payments_refund_is_answered_by_the_journal(till: HookedWorld) -> None:
+@pytest.mark.parametrize("other", ["another refund", "its cancel"])
+def test_another_reversal_of_the_same_payment_does_not_join(till: HookedWorld, other: str) -> None:
     sold = till.sell_and_close()
     with running_call(till, _returning(till, REFUND, sold)) as running:
-        busy = till.cancel(sold)
+        busy = till.cancel(sold) if other == "its cancel" else till.refund(sold, "f2")
         running.go_on()
 
     assert (busy.status, busy.message) == (ReversalStatus.REFUSED, till.text(Text.REVERSAL_BUSY))

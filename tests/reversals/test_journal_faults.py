@@ -1,4 +1,4 @@
-"""A journal that can't be written during a cancel or a refund: nothing leaves before it, nothing is untrue after it."""
+"""The journal can't be written, or the power fails, during a cancel or a refund: the money goes back once."""
 
 from __future__ import annotations
 
@@ -6,27 +6,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fakes.reversal_calls import Reversal
-from faults.full_disk import free_disk, full_disk
+from fakes.hooked_world import HookedWorld
+from fakes.reversal_calls import REFUND
+from fakes.till import PowerCut
+from faults.full_disk import full_disk
 from hookspecs import ReversalStatus
 from payme_plugin.ledger.errors import Unavailable
 from payme_plugin.ledger.states import PaymentState
-from payme_plugin.sandbox import FaultKind
+from payme_plugin.sandbox import CancelPlan, FaultKind
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
-    from fakes.hooked_world import HookedWorld
+    from fakes.hooked_world import Sold
+    from fakes.reversal_calls import Reversal
 
 CANCEL = "receipts.cancel"
-JOURNAL_NOTICE = "payme.journal"
-
-
-@pytest.fixture(autouse=True)
-def _room_again() -> Iterator[None]:
-    yield
-    free_disk()
 
 
 @pytest.mark.parametrize("has_settings", [True, False])
@@ -42,7 +38,7 @@ def test_a_cancellation_that_can_not_be_stored_raises_and_no_cancel_leaves(
     till.broken = False
 
     assert (till.paymego.count(CANCEL), till.live(), till.row().state) == (0, [], state)
-    assert JOURNAL_NOTICE in till.host.notices
+    assert "payme.journal" in till.host.notices
     till.work(4000)
     assert till.paymego.held() == sold.record.amount
     assert reversal.run(till, sold).status is ReversalStatus.REVERSED
@@ -61,13 +57,10 @@ def test_50_that_can_not_be_stored_is_reversed_all_the_same(till: HookedWorld, r
     assert (till.row().state, till.live()) == (PaymentState.REVERSED, [])
 
 
-@pytest.mark.parametrize("failing", ["cancel", "left"])
-def test_queued_that_can_not_be_left_to_the_worker_comes_due_by_itself(
-    till: HookedWorld, reversal: Reversal, failing: str
-) -> None:
+def test_queued_that_can_not_be_left_to_the_worker_comes_due_by_itself(till: HookedWorld, reversal: Reversal) -> None:
     sold = reversal.sell(till)
     till.paymego.befall(FaultKind.REQUEST_LOST, CANCEL)
-    till.journal.fail_from(2 if failing == "cancel" else 3)
+    till.journal.fail_from(3)
 
     result = reversal.run(till, sold)
     till.journal.recover()
@@ -107,3 +100,95 @@ def test_a_journal_that_fails_right_after_the_row_is_durable_is_queued(till: Hoo
     assert len(till.live()) == 1
     till.work(60)
     assert (till.row().state, till.paymego.held()) == (PaymentState.REVERSED, 0)
+
+
+# The power fails at any commit: the host asks again, and the money goes back once.
+
+MOST_BOUNDARIES = 8
+RETURNED = {ReversalStatus.REVERSED, ReversalStatus.QUEUED}
+
+# How Payme behaves while the first call is cut off.
+CONDITIONS = ["done at once", "settles in 7 s", "answer lost", "refused", "turns back"]
+
+
+def cut_off(till: HookedWorld, reversal: Reversal, sold: Sold, boundary: int) -> bool:
+    """Let the power fail at a boundary of the first call, and restart; return whether it came to that boundary."""
+    till.journal.cut_at(boundary)
+    try:
+        reversal.run(till, sold)
+    except PowerCut:
+        till.restart()
+        return True
+    till.journal.recover()
+    return False
+
+
+def prepare(till: HookedWorld, sold: Sold, condition: str) -> None:
+    plans = {
+        "done at once": CancelPlan(settle_s=0),
+        "settles in 7 s": CancelPlan(settle_s=7),
+        "turns back": CancelPlan(turns_back_after_s=5),
+    }
+    if condition in plans:
+        till.paymego.bank.plan_cancel(sold.receipt_id, plans[condition])
+    else:
+        kind = FaultKind.ANSWER_LOST if condition == "answer lost" else FaultKind.ERROR
+        till.paymego.befall(kind, "receipts.cancel")
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+@pytest.mark.parametrize("pause_s", [0, 100], ids=["at once", "after a while"])
+def test_asked_again_after_any_crash_the_money_goes_back_once(
+    tmp_path: Path, reversal: Reversal, condition: str, pause_s: int
+) -> None:
+    reached = 0
+    for boundary in range(MOST_BOUNDARIES):
+        till = HookedWorld(tmp_path / str(boundary))
+        sold = reversal.sell(till)
+        till.host.recorded["p1"] = True
+        prepare(till, sold, condition)
+        was_cut = cut_off(till, reversal, sold, boundary)
+        reached += was_cut
+        till.work(pause_s)
+
+        again = reversal.run(till, sold)
+
+        assert again.status in RETURNED
+        assert len(till.live()) == (again.status is ReversalStatus.QUEUED)
+        till.work(4 * 3600)
+        assert (till.row().state, till.live()) == (PaymentState.REVERSED, [])
+        assert (till.paymego.state(sold.receipt_id), till.paymego.held()) == (50, 0)
+        went_back = [move for move in till.paymego.bank.movements(till.paymego.now_ms) if move.amount < 0]
+        assert len(went_back) == 1
+        till.close()
+        if not was_cut:
+            break
+    assert reached >= 3
+
+
+@pytest.mark.parametrize("boundary", range(MOST_BOUNDARIES))
+def test_asked_again_for_another_refund_after_a_crash_the_first_one_counts(till: HookedWorld, boundary: int) -> None:
+    sold = till.sell_and_close()
+    cut_off(till, REFUND, sold, boundary)
+    has_begun = till.row().state is not PaymentState.RECORDED
+
+    another = till.refund(sold, "f2")
+
+    assert another.status is (ReversalStatus.REFUSED if has_begun else ReversalStatus.REVERSED)
+    till.work(3600)
+    assert (till.row().state, till.paymego.held()) == (PaymentState.REVERSED, 0)
+
+
+@pytest.mark.parametrize("boundary", range(MOST_BOUNDARIES))
+def test_never_asked_again_a_reversal_that_had_begun_is_carried_out_by_the_worker(
+    till: HookedWorld, reversal: Reversal, boundary: int
+) -> None:
+    sold = reversal.sell(till)
+    till.host.recorded["p1"] = True
+    cut_off(till, reversal, sold, boundary)
+    has_begun = till.row().state not in {PaymentState.PAID, PaymentState.RECORDED}
+
+    till.work(3600)
+
+    assert till.paymego.held() == (0 if has_begun else 1_500_000)
+    assert till.live() == []

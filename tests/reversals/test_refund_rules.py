@@ -1,30 +1,31 @@
-"""What forbids a refund: every rule with its text, and all of them at once."""
+"""What forbids a refund: every rule with its text, and a second definition of the rules, slow and obvious."""
 
 from __future__ import annotations
 
 import decimal
+from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fakes.till import TENDER, open_sale
 from hookspecs import GoodsKind, Item, PaymentRecord, Receipt, ReceiptKind, RefundRequest
-from payme_plugin.operations.refund_rules import sums, violations_of
+from payme_plugin.operations.refund_rules import violations_of
 from payme_plugin.texts import Text, Texts
 
 if TYPE_CHECKING:
-    from hookspecs import RefundViolation
+    from hypothesis.strategies import DrawFn
 
 RU = Texts("ru")
-
-PARTIAL = "partial-refund"
-MANUAL = "manual-selection-required"
-CURRENCY = "currency-selection-forbidden"
-
+PARTIAL, MANUAL, CURRENCY = "partial-refund", "manual-selection-required", "currency-selection-forbidden"
 BREAD = Item(name="Хлеб", quantity=Decimal(2), price=400_000, amount=800_000, barcode="478001")
-MILK = Item(name="Молоко", quantity=Decimal(1), price=700_000, amount=700_000, barcode="478002")
+MILK = Item(name="Молоко", quantity=Decimal(1), price=700_000, amount=700_000, barcode="478002", marking="")
+TOBACCO = replace(MILK, goods=GoodsKind.TOBACCO)
 OUR_PART = PaymentRecord(payment_id="p1", payment_type=TENDER, amount=1_500_000, data={"plugin": "payme"})
 
 
@@ -32,15 +33,15 @@ def sale_of(*items: Item) -> Receipt:
     return replace(open_sale(), items=items, total=sum(item.amount for item in items), closed_at=1)
 
 
-def refund_of(sale: Receipt | None, *items: Item, amount: int = OUR_PART.amount, **changes: object) -> RefundRequest:
-    receipt = replace(sale_of(*items), number=900, kind=ReceiptKind.REFUND)
+def refund_of(sale: Receipt | None, *items: Item, **changes: object) -> RefundRequest:
+    """Return the refund of our whole part of a sale with these goods, but for some changes."""
     request = RefundRequest(
         refund_id="f1",
         payment_type=TENDER,
         payment=OUR_PART,
         sale=sale,
-        refund=receipt,
-        amount=amount,
+        refund=replace(sale_of(*items), number=900, kind=ReceiptKind.REFUND),
+        amount=OUR_PART.amount,
         manual_selection=False,
         currency_selection=False,
     )
@@ -48,221 +49,147 @@ def refund_of(sale: Receipt | None, *items: Item, amount: int = OUR_PART.amount,
 
 
 def broken_by(
-    request: RefundRequest, payment: PaymentRecord | None = OUR_PART, texts: Texts = RU, *, is_reversed: bool = False
-) -> list[RefundViolation]:
-    return list(violations_of(request, payment, texts, is_reversed=is_reversed))
+    request: RefundRequest, payment: PaymentRecord | None = OUR_PART, *, is_reversed: bool = False
+) -> list[tuple[str, str]]:
+    return [(each.rule, each.message) for each in violations_of(request, payment, RU, is_reversed=is_reversed)]
 
 
-def missing(goods: str) -> str:
-    return RU(Text.REFUND_PARTIAL_LINES, missing=goods)
+def rules(found: list[tuple[str, str]]) -> list[str]:
+    return [rule for rule, _ in found]
 
 
-def extra(goods: str) -> str:
-    return RU(Text.REFUND_FOREIGN_LINES, extra=goods)
+def missing(goods: str) -> tuple[str, str]:
+    return PARTIAL, RU(Text.REFUND_PARTIAL_LINES, missing=goods)
 
 
-def rules(found: list[RefundViolation]) -> list[str]:
-    return [violation.rule for violation in found]
+def extra(goods: str) -> tuple[str, str]:
+    return PARTIAL, RU(Text.REFUND_FOREIGN_LINES, extra=goods)
 
 
-def test_the_whole_sale_may_be_refunded() -> None:
-    assert broken_by(refund_of(sale_of(BREAD, MILK), BREAD, MILK)) == []
+GOODS = [replace(BREAD, name=f"Товар {number}") for number in range(1, 6)]
 
 
 @pytest.mark.parametrize(
-    ("given_back", "message"),
+    ("sold", "returned", "found"),
     [
-        ((BREAD,), missing("Молоко")),
-        ((), missing("Хлеб, Молоко")),
-        ((replace(BREAD, quantity=Decimal(1), amount=400_000), MILK), missing("Хлеб")),
-        ((replace(BREAD, amount=799_999), MILK), missing("Хлеб")),
-        ((replace(BREAD, quantity=Decimal("1.999")), MILK), missing("Хлеб")),
-        ((BREAD, MILK, MILK), extra("Молоко")),
-        ((BREAD, replace(MILK, amount=700_001)), extra("Молоко")),
+        ((BREAD, MILK), (BREAD,), [missing("Молоко")]),
+        ((BREAD, MILK), (), [missing("Хлеб, Молоко")]),
+        (GOODS, (), [missing("Товар 1, Товар 2, Товар 3 (+2)")]),
+        ((BREAD, MILK), (replace(BREAD, quantity=Decimal(1), amount=400_000), MILK), [missing("Хлеб")]),
+        ((BREAD, MILK), (replace(BREAD, amount=799_999), MILK), [missing("Хлеб")]),
+        ((BREAD, MILK), (replace(BREAD, quantity=Decimal("1.999")), MILK), [missing("Хлеб")]),
+        ((BREAD, MILK), (BREAD, MILK, MILK), [extra("Молоко")]),
+        ((BREAD, MILK), (BREAD, replace(MILK, amount=700_001)), [extra("Молоко")]),
+        ((BREAD, MILK), (BREAD, replace(MILK, name="Кефир")), [missing("Молоко"), extra("Кефир")]),
+        ((BREAD, MILK), (BREAD, replace(MILK, barcode="478003")), [missing("Молоко"), extra("Молоко")]),
+        ((BREAD, MILK), (BREAD, replace(MILK, marking="010478")), [missing("Молоко"), extra("Молоко")]),
     ],
-    ids=["milk", "both", "half the bread", "cheaper bread", "less bread", "milk twice", "dearer milk"],
-)
+    ids=[
+        "milk", "both", "many", "half the bread", "cheaper bread", "less bread", "milk twice", "dearer milk",
+        "another name", "another barcode", "another marking",
+    ],
+)  # fmt: skip
 def test_anything_but_the_whole_sale_is_a_partial_refund_that_names_the_goods(
-    given_back: tuple[Item, ...], message: str
+    sold: tuple[Item, ...], returned: tuple[Item, ...], found: list[tuple[str, str]]
 ) -> None:
-    (violation,) = broken_by(refund_of(sale_of(BREAD, MILK), *given_back))
-
-    assert (violation.rule, violation.message) == (PARTIAL, message)
+    assert broken_by(refund_of(sale_of(*sold), *returned)) == found
 
 
 @pytest.mark.parametrize(
-    "other",
-    [
-        replace(MILK, name="Кефир"),
-        replace(MILK, barcode="478003"),
-        replace(MILK, marking="010478"),
-        replace(MILK, price=350_000, quantity=Decimal(2)),
-    ],
-    ids=["name", "barcode", "marking", "price"],
-)
-def test_other_goods_of_the_same_money_are_a_difference_both_ways(other: Item) -> None:
-    found = broken_by(refund_of(sale_of(BREAD, MILK), BREAD, other))
-
-    assert [violation.message for violation in found] == [
-        missing("Молоко"),
-        extra(other.name),
-    ]
-
-
-@pytest.mark.parametrize(
-    "given_back",
+    "returned",
     [
         (MILK, BREAD),
-        (replace(BREAD, quantity=Decimal(1), amount=400_000),) * 2 + (MILK,),
         (
             replace(BREAD, quantity=Decimal("0.5"), amount=1),
             MILK,
             replace(BREAD, quantity=Decimal("1.5"), amount=799_999),
         ),
-        (replace(BREAD, quantity=Decimal("2.000")), replace(MILK, quantity=Decimal("1.0"))),
-        (replace(BREAD, quantity=Decimal("2E0")), replace(MILK, quantity=Decimal("10E-1"))),
-        (replace(BREAD, goods=GoodsKind.MARKED), MILK),
+        (replace(BREAD, quantity=Decimal("2E0")), replace(MILK, quantity=Decimal("1.000"))),
+        (replace(BREAD, goods=GoodsKind.MARKED), replace(MILK, marking=None)),
     ],
-    ids=["order", "split", "split in parts", "zeros", "exponents", "kind"],
+    ids=["order", "split", "zeros and exponents", "kind and no marking"],
 )
-def test_the_same_goods_written_otherwise_are_no_difference(given_back: tuple[Item, ...]) -> None:
-    assert broken_by(refund_of(sale_of(BREAD, MILK), *given_back)) == []
-
-
-def test_lines_that_were_split_at_the_sale_are_one_at_the_refund() -> None:
-    half = replace(BREAD, quantity=Decimal(1), amount=400_000)
-
-    assert broken_by(refund_of(sale_of(half, MILK, half), BREAD, MILK)) == []
-
-
-def test_many_missing_goods_are_named_by_the_first_three_and_counted() -> None:
-    goods = [replace(BREAD, name=f"Товар {number}") for number in range(1, 6)]
-
-    (violation,) = broken_by(refund_of(sale_of(*goods), amount=OUR_PART.amount))
-
-    assert violation.message == missing("Товар 1, Товар 2, Товар 3 (+2)")
-
-
-@pytest.mark.parametrize("amount", [1, 1_499_999, 1_500_001, 2_000_000, 0, -1_500_000])
-def test_less_or_more_than_our_payment_is_a_partial_refund(amount: int) -> None:
-    (violation,) = broken_by(refund_of(sale_of(BREAD, MILK), BREAD, MILK, amount=amount))
-
-    assert violation.rule == PARTIAL
-    assert violation.message == RU(Text.REFUND_PARTIAL_AMOUNT, expected="15 000.00", asked=sums(amount))
+def test_the_same_goods_written_otherwise_are_no_difference(returned: tuple[Item, ...]) -> None:
+    assert broken_by(refund_of(sale_of(BREAD, MILK), *returned)) == []
 
 
 @pytest.mark.parametrize(
     ("amount", "shown"),
     [
+        (1, "0.01"),
+        (1_499_999, "14 999.99"),
+        (1_500_001, "15 000.01"),
+        (0, "0.00"),
+        (-1_500_000, "-15 000.00"),
         (10**17, "1 000 000 000 000 000.00"),
         (10**17 + 1, "> 1 000 000 000 000 000.00"),
         (10**5000, "> 1 000 000 000 000 000.00"),
         (-(10**5000), "< -1 000 000 000 000 000.00"),
     ],
-    ids=["large", "larger", "beyond writing", "far below zero"],
+    ids=[
+        "a tiyin",
+        "nearly all",
+        "too much",
+        "nothing",
+        "below zero",
+        "large",
+        "larger",
+        "beyond writing",
+        "far below",
+    ],
 )
-def test_an_amount_that_nobody_could_read_is_told_by_its_bound(amount: int, shown: str) -> None:
-    (violation,) = broken_by(refund_of(sale_of(BREAD, MILK), BREAD, MILK, amount=amount))
+def test_less_or_more_than_our_payment_is_a_partial_refund(amount: int, shown: str) -> None:
+    message = RU(Text.REFUND_PARTIAL_AMOUNT, expected="15 000.00", asked=shown)
 
-    assert violation.rule == PARTIAL
-    assert violation.message == RU(Text.REFUND_PARTIAL_AMOUNT, expected="15 000.00", asked=shown)
+    assert broken_by(refund_of(sale_of(BREAD, MILK), BREAD, MILK, amount=amount)) == [(PARTIAL, message)]
 
 
 def test_a_sale_paid_with_two_tenders_refunds_our_part_in_full() -> None:
-    sale = replace(sale_of(BREAD, MILK, MILK), payments=(OUR_PART,))
     lines = (BREAD, MILK, MILK)
+    sale = replace(sale_of(*lines), payments=(OUR_PART,))
 
     assert sale.total > OUR_PART.amount
-    assert broken_by(refund_of(sale, *lines, amount=OUR_PART.amount)) == []
+    assert broken_by(refund_of(sale, *lines)) == []
     assert rules(broken_by(refund_of(sale, *lines, amount=sale.total))) == [PARTIAL]
-    assert rules(broken_by(refund_of(sale, *lines, amount=700_000))) == [PARTIAL]
 
 
 @pytest.mark.parametrize(
-    "kind", [kind for kind in GoodsKind if kind is not GoodsKind.ORDINARY], ids=lambda kind: kind.value
+    "item",
+    [
+        *(replace(MILK, goods=kind) for kind in GoodsKind if kind is not GoodsKind.ORDINARY),
+        replace(MILK, marking="0104780000000017215abc"),
+    ],
+    ids=lambda item: item.goods.value,
 )
-def test_marked_and_excise_goods_of_every_kind_are_refunded_by_hand_alone(kind: GoodsKind) -> None:
-    lines = (BREAD, replace(MILK, goods=kind))
-    sale = sale_of(*lines)
+def test_marked_and_excise_goods_are_refunded_by_hand_only_and_in_no_other_tender(item: Item) -> None:
+    sale = sale_of(BREAD, item)
+    by_hand, other_tender = RU(Text.REFUND_MANUAL_SELECTION_REQUIRED), RU(Text.REFUND_CURRENCY_SELECTION_FORBIDDEN)
 
-    assert [(each.rule, each.message) for each in broken_by(refund_of(sale, *lines))] == [
-        (MANUAL, RU(Text.REFUND_MANUAL_SELECTION_REQUIRED))
-    ]
-    assert broken_by(refund_of(sale, *lines, manual_selection=True)) == []
-
-
-@pytest.mark.parametrize("kind", list(GoodsKind), ids=lambda kind: kind.value)
-def test_an_item_that_carries_a_marking_is_marked_whatever_its_kind(kind: GoodsKind) -> None:
-    lines = (replace(MILK, goods=kind, marking="0104780000000017215abc"),)
-
-    assert rules(broken_by(refund_of(sale_of(*lines), *lines))) == [MANUAL]
+    assert broken_by(refund_of(sale, BREAD, item)) == [(MANUAL, by_hand)]
+    assert broken_by(refund_of(sale, BREAD, item, manual_selection=True)) == []
+    request = refund_of(sale, BREAD, item, manual_selection=True, currency_selection=True)
+    assert broken_by(request) == [(CURRENCY, other_tender)]
 
 
-def test_ordinary_goods_need_no_hand_and_an_empty_marking_is_none() -> None:
-    lines = (BREAD, replace(MILK, marking=""))
+def test_without_a_sale_or_a_payment_of_ours_or_for_one_that_goes_back_already_it_is_refused() -> None:
+    whole = refund_of(sale_of(BREAD, MILK), BREAD, MILK)
 
-    assert broken_by(refund_of(sale_of(*lines), *lines, currency_selection=True)) == []
-
-
-def test_marked_goods_go_out_in_no_other_tender() -> None:
-    lines = (replace(MILK, goods=GoodsKind.TOBACCO),)
-    request = refund_of(sale_of(*lines), *lines, manual_selection=True, currency_selection=True)
-
-    assert [(each.rule, each.message) for each in broken_by(request)] == [
-        (CURRENCY, RU(Text.REFUND_CURRENCY_SELECTION_FORBIDDEN))
-    ]
+    assert broken_by(replace(whole, sale=None)) == [("no-sale-receipt", RU(Text.REFUND_NO_SALE_RECEIPT))]
+    assert broken_by(replace(whole, payment=None), None) == [("foreign-payment", RU(Text.REFUND_FOREIGN_PAYMENT))]
+    assert broken_by(whole, is_reversed=True) == [("already-reversed", RU(Text.REFUND_ALREADY_REVERSED))]
 
 
-def test_it_is_the_sale_that_says_what_is_marked() -> None:
-    marked = replace(MILK, goods=GoodsKind.MEDICINE)
-
-    assert rules(broken_by(refund_of(sale_of(BREAD, marked), BREAD))) == [PARTIAL, MANUAL]
-    assert rules(broken_by(refund_of(sale_of(BREAD, MILK), BREAD, marked))) == []
-
-
-def test_a_refund_without_a_sale_receipt_is_refused() -> None:
-    (violation,) = broken_by(refund_of(None, BREAD, MILK))
-
-    assert (violation.rule, violation.message) == ("no-sale-receipt", RU(Text.REFUND_NO_SALE_RECEIPT))
-
-
-def test_a_payment_that_is_not_ours_is_refused() -> None:
-    (violation,) = broken_by(refund_of(sale_of(BREAD), BREAD, payment=None), None)
-
-    assert (violation.rule, violation.message) == ("foreign-payment", RU(Text.REFUND_FOREIGN_PAYMENT))
-
-
-def test_a_payment_that_goes_back_already_is_refused() -> None:
-    (violation,) = broken_by(refund_of(sale_of(BREAD, MILK), BREAD, MILK), is_reversed=True)
-
-    assert (violation.rule, violation.message) == ("already-reversed", RU(Text.REFUND_ALREADY_REVERSED))
+def test_it_is_the_sale_that_says_what_is_marked_and_an_empty_marking_is_none() -> None:
+    assert rules(broken_by(refund_of(sale_of(BREAD, TOBACCO), BREAD))) == [PARTIAL, MANUAL]
+    assert broken_by(refund_of(sale_of(BREAD, MILK), BREAD, TOBACCO, currency_selection=True)) == []
 
 
 def test_all_violations_come_at_once() -> None:
-    sale = sale_of(BREAD, replace(MILK, goods=GoodsKind.SHOES))
-    request = refund_of(sale, replace(MILK, name="Кефир"), amount=5, currency_selection=True)
+    request = refund_of(sale_of(BREAD, TOBACCO), replace(MILK, name="Кефир"), amount=5, currency_selection=True)
 
-    assert rules(broken_by(request, is_reversed=True)) == [
-        "already-reversed",
-        PARTIAL,
-        PARTIAL,
-        PARTIAL,
-        MANUAL,
-        CURRENCY,
-    ]
+    found = rules(broken_by(request, is_reversed=True))
+    assert found == ["already-reversed", PARTIAL, PARTIAL, PARTIAL, MANUAL, CURRENCY]
     assert rules(broken_by(refund_of(None, amount=5, payment=None), None)) == ["no-sale-receipt", "foreign-payment"]
-
-
-@pytest.mark.parametrize("language", ["ru", "uz", "en"])
-def test_every_text_is_there_in_every_language(language: str) -> None:
-    sale = sale_of(BREAD, replace(MILK, goods=GoodsKind.SHOES))
-    request = refund_of(sale, MILK, replace(MILK, name="X"), amount=5, currency_selection=True)
-    texts = Texts(language)
-
-    found = broken_by(request, None, texts, is_reversed=True) + broken_by(request, OUR_PART, texts)
-
-    assert len({violation.message for violation in found}) == 7
-    assert all(violation.message.strip() and "{" not in violation.message for violation in found)
 
 
 @pytest.mark.parametrize("quantity", ["NaN", "sNaN", "Infinity", "-Infinity"])
@@ -274,7 +201,7 @@ def test_a_quantity_that_is_no_number_is_never_the_whole_sale(quantity: str) -> 
     assert PARTIAL in rules(broken_by(refund_of(sale_of(*lines), *lines)))
 
 
-def test_a_host_that_counts_with_few_digits_changes_no_verdict() -> None:
+def test_a_host_that_counts_with_few_digits_changes_no_result() -> None:
     sugar = replace(BREAD, quantity=Decimal("1234567.891"))
     most = (
         replace(sugar, quantity=Decimal(1234567), amount=1),
@@ -285,8 +212,79 @@ def test_a_host_that_counts_with_few_digits_changes_no_verdict() -> None:
         short = broken_by(refund_of(sale_of(sugar), *most))
         whole = broken_by(refund_of(sale_of(sugar), *most, rest))
 
-    assert (rules(short), rules(whole)) == ([PARTIAL], [])
+    assert (rules(short), whole) == ([PARTIAL], [])
 
 
-def test_no_marking_and_an_empty_one_are_the_same() -> None:
-    assert broken_by(refund_of(sale_of(BREAD, MILK), BREAD, replace(MILK, marking=""))) == []
+# The same rules by the words of the manual, for any sale and any refund of it.
+
+
+def counted(lines: list[Item]) -> Counter[tuple[object, ...]]:
+    """Return how much of each of the goods there is, and how many tiyin they cost."""
+    heap: Counter[tuple[object, ...]] = Counter()
+    for line in lines:
+        for what, count in (("quantity", Fraction(line.quantity)), ("tiyin", line.amount)):
+            heap[line.name, line.barcode, line.price, line.marking or "", what] += count  # type: ignore[assignment]
+    return heap
+
+
+QUANTITIES = st.builds(Decimal, st.integers(1, 3000)).map(lambda thousandths: thousandths.scaleb(-3))
+LINES = st.builds(
+    Item,
+    name=st.sampled_from(["Хлеб", "Молоко", "Кефир"]),
+    barcode=st.sampled_from(["", "478001"]),
+    price=st.sampled_from([100, 250_000]),
+    marking=st.sampled_from(["", None, "0104"]),
+    quantity=QUANTITIES,
+    amount=st.integers(1, 5000),
+    goods=st.sampled_from([GoodsKind.ORDINARY, *GoodsKind]),
+)
+
+
+@st.composite
+def written_otherwise(draw: DrawFn, sold: list[Item]) -> list[Item]:
+    """Return the same goods: split, in another order, and with other zeros."""
+    written = []
+    for line in sold:
+        parts = [line]
+        if line.quantity > Decimal("0.001") and line.amount > 1 and draw(st.booleans()):
+            quantity = Decimal(draw(st.integers(1, int(line.quantity * 1000) - 1))).scaleb(-3)
+            amount = draw(st.integers(1, line.amount - 1))
+            rest = replace(line, quantity=line.quantity - quantity, amount=line.amount - amount)
+            parts = [replace(line, quantity=quantity, amount=amount), rest]
+        digits = Decimal(1).scaleb(-draw(st.integers(3, 9)))
+        written += [replace(part, quantity=part.quantity.quantize(digits)) for part in parts]
+    return draw(st.permutations(written))
+
+
+@st.composite
+def spoiled(draw: DrawFn, whole: list[Item]) -> list[Item]:
+    """Return a refund in which something may be missing, exchanged, or too much."""
+    changed = []
+    for line in whole:
+        other = draw(LINES)
+        field = draw(st.sampled_from(["name", "barcode", "price", "marking", "quantity", "amount"]))
+        one = draw(st.sampled_from([line, line, replace(line, **{field: getattr(other, field)}), None]))
+        changed += [] if one is None else [one]
+    return changed + draw(st.lists(LINES, max_size=1))
+
+
+@settings(max_examples=400)
+@given(data=st.data(), paid=st.integers(1, 9999), by_hand=st.booleans(), other_tender=st.booleans())
+def test_any_refund_is_judged_as_by_the_slow_definition(
+    data: st.DataObject, paid: int, by_hand: bool, other_tender: bool
+) -> None:
+    sold = data.draw(st.lists(LINES, min_size=1, max_size=4), "the sale")
+    whole = data.draw(written_otherwise(sold), "the same goods")
+    returned = data.draw(st.one_of(st.just(whole), spoiled(whole)), "the refund")
+    asked = data.draw(st.one_of(st.just(paid), st.integers(0, 9999)), "the amount")
+    expected = set()
+    if counted(sold) != counted(returned) or paid != asked:
+        expected.add(PARTIAL)
+    if any(line.marking or line.goods is not GoodsKind.ORDINARY for line in sold):
+        expected |= ({MANUAL} if not by_hand else set()) | ({CURRENCY} if other_tender else set())
+
+    payment = replace(OUR_PART, amount=paid)
+    selected = {"manual_selection": by_hand, "currency_selection": other_tender}
+    request = refund_of(sale_of(*sold), *returned, payment=payment, amount=asked, **selected)
+
+    assert set(rules(broken_by(request, payment))) == expected

@@ -1,4 +1,4 @@
-"""The slips of a cancel and of a refund say what they are and name the original payment; no slip changes a verdict."""
+"""The slips of a cancel and of a refund say what they are and name the original payment; no slip changes a result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from fakes.reversal_calls import CANCEL, REFUND, Reversal
 from hookspecs import ReversalStatus
 from payme_plugin.operations.payment_slips import PaymentSlips, TemplateCache
-from payme_plugin.sandbox import CancelPlan, FaultKind
+from payme_plugin.sandbox import FaultKind
 from slips import SlipRenderer
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def use_template(till: HookedWorld, renderer: SlipRenderer, template: Path | Non
 def text_of(slips: tuple[Slip, ...]) -> str:
     (slip,) = slips
     assert all(len(line) <= 32 for line in slip.lines)
+    assert "998901234567" not in slip.xml + "".join(slip.lines), "the buyer's phone is on no slip"
     return "\n".join(slip.lines)
 
 
@@ -55,13 +56,8 @@ def test_a_cancel_says_so_and_names_the_original_payment(shop: HookedWorld) -> N
 
     text = text_of(CANCEL.run(shop, sold).slips)
 
-    assert "ОТМЕНА ОПЛАТЫ" in text
-    assert sold.receipt_id in text
-    assert "Исходная оплата" in text
-    assert "01.01.2026" in text
-    assert "02.01.2026" in text
-    assert "15 000.00" in text
-    assert "3 / 1" in text
+    parts = ("ОТМЕНА ОПЛАТЫ", sold.receipt_id, "Исходная оплата", "01.01.2026", "02.01.2026", "15 000.00", "3 / 1")
+    assert [part for part in parts if part not in text] == []
     assert "ВОЗВРАТ" not in text
 
 
@@ -71,12 +67,8 @@ def test_a_refund_says_so_and_names_the_original_payment_and_its_sale(shop: Hook
 
     text = text_of(REFUND.run(shop, sold).slips)
 
-    assert "ВОЗВРАТ" in text
-    assert sold.receipt_id in text
-    assert "Исходная оплата" in text
-    assert "3 / 900" in text
-    assert "3 / 7" in text
-    assert "15 000.00" in text
+    parts = ("ВОЗВРАТ", sold.receipt_id, "Исходная оплата", "3 / 900", "3 / 7", "15 000.00")
+    assert [part for part in parts if part not in text] == []
     assert "ОТМЕНА" not in text
 
 
@@ -103,7 +95,7 @@ def test_where_the_server_tells_nothing_the_slip_is_made_of_what_the_till_knows(
     assert "15 000.00" in text
 
 
-def test_a_slip_that_can_not_be_made_changes_no_verdict(
+def test_a_slip_that_can_not_be_made_changes_no_result(
     shop: HookedWorld, renderer: SlipRenderer, reversal: Reversal, tmp_path: Path
 ) -> None:
     template = tmp_path / "bad.xml"
@@ -114,29 +106,3 @@ def test_a_slip_that_can_not_be_made_changes_no_verdict(
 
     assert result.status is ReversalStatus.REVERSED
     assert "payme.slip" in shop.host.notices
-
-
-def test_the_buyers_whole_card_and_phone_are_on_no_slip(shop: HookedWorld, reversal: Reversal) -> None:
-    (slip,) = reversal.run(shop, reversal.sell(shop)).slips
-
-    assert "998901234567" not in slip.xml + "".join(slip.lines)
-
-
-def test_a_refund_that_is_told_again_prints_its_slip_again(shop: HookedWorld) -> None:
-    sold = shop.sell_and_close()
-
-    first, again = shop.refund(sold), shop.refund(sold)
-
-    assert [slip.lines for slip in again.slips] == [slip.lines for slip in first.slips]
-
-
-def test_no_slip_is_printed_for_what_is_not_done(shop: HookedWorld, reversal: Reversal) -> None:
-    shop.set(ignoredErrors="-31800")
-    refused, queued = reversal.sell(shop), reversal.sell(shop, "p2", 2)
-    shop.paymego.bank.plan_cancel(refused.receipt_id, CancelPlan(refused_with=-31800))
-    shop.paymego.bank.plan_cancel(queued.receipt_id, CancelPlan(settle_s=3600))
-
-    results = [reversal.run(shop, sold) for sold in (refused, queued)]
-
-    assert [result.status for result in results] == [ReversalStatus.REFUSED, ReversalStatus.QUEUED]
-    assert [result.slips for result in results] == [(), ()]

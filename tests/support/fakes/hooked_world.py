@@ -39,13 +39,15 @@ from payme_plugin.operations.results import JOURNAL_NOTICE, journal_notice
 from payme_plugin.service import ClientCache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from hookspecs import Item
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.errors import JournalError
     from payme_plugin.ledger.journal import Journal
+    from payme_plugin.ledger.rows import CancellationRow
+    from payme_plugin.operations.cancellation import MerchantClient, StepOutcome
     from payme_plugin.operations.context import Context
     from payme_plugin.paymego.client import PaymeGoClient
     from payme_plugin.service import OpenStorage, Service, Storage
@@ -194,6 +196,19 @@ class HookedWorld(World):
     def work(self, duration_s: float = 0.0) -> None:
         """Let the worker work: one round now, and whatever it would do in the seconds after it."""
         self._processes[-1].work(self, self.clock.monotonic() + duration_s)
+
+    @property
+    def merchants(self) -> Mapping[str, MerchantClient]:
+        """The merchant accounts of the settings, by posId."""
+        merchants = self.background.merchants()
+        assert merchants is not None
+        return merchants
+
+    def step(self, row: CancellationRow | None = None, *, is_recorded: bool | None = None) -> StepOutcome | None:
+        """Let the worker step a row, or the one that is live; the host said whether it has the payment, or nothing."""
+        if row is None:
+            (row,) = self.journal.live_cancellations()
+        return self.background.processor().step(row, self.merchants, is_recorded=is_recorded)
 
     def keep_result(self, payment_id: str) -> None:
         """Keep a payment whose result the journal can't store, where the real background keeps it."""
