@@ -197,13 +197,11 @@ def test_a_clock_that_jumps_back_a_day_neither_keeps_our_worker_from_an_accepted
 def test_a_row_whose_hook_still_runs_is_not_offered(till: HookedWorld) -> None:
     sold = till.sell()
     seen: set[int] = set()
-    ui = till.cashier()
 
-    def work(_: float) -> None:
+    def work() -> None:
         till.work()
         seen.add(len(till.host.queue))
 
-    ui.hand = work
-    till.cancel(sold, ui=ui)
+    till.cancel(sold, ui=till.meanwhile(work))
 
     assert seen == {0}

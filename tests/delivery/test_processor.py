@@ -45,16 +45,6 @@ def test_a_step_that_begins_while_another_is_under_way_does_nothing(till: Hooked
     assert (till.live()[0].attempts, till.paymego.count(CANCEL)) == (1, 1)
 
 
-def test_a_row_that_ended_since_it_was_read_is_done_without_a_request(till: HookedWorld) -> None:
-    row = owe_paid(till)
-    processor = till.background.processor()
-    processor.cancellations.end(row, End.CLOSED, "paid (4)", closed_reason="settled")
-    sent = len(till.paymego.sent)
-
-    assert till.step(row) is StepOutcome.DONE
-    assert len(till.paymego.sent) == sent
-
-
 def test_a_row_that_a_person_ends_during_a_step_gets_no_cancel_and_stays_as_the_person_ended_it(
     till: HookedWorld,
 ) -> None:
@@ -279,27 +269,6 @@ def test_a_round_that_changes_nothing_ends_it_at_once(till: HookedWorld) -> None
     began = till.clock.monotonic()
 
     assert not drain(till)
-    assert till.clock.monotonic() - began < 1
-
-
-def test_a_row_that_is_refused_does_not_keep_the_others(till: HookedWorld) -> None:
-    refused = owe_refund(till, "p1", 1)
-    for number in range(2, 5):
-        owe_refund(till, f"p{number}", number)
-    till.paymego.bank.plan_cancel(refused.receipt_id, CancelPlan(refused_with=-31800))
-
-    assert not drain(till)
-    assert till.journal.live_cancellations()[0].payment_id == "p1"
-    assert len(till.journal.live_cancellations()) == 1
-
-
-def test_a_payment_that_the_till_has_is_held_and_does_not_keep_it_waiting(till: HookedWorld) -> None:
-    owe_paid(till)
-    till.host.recorded["p1"] = True
-    began = till.clock.monotonic()
-
-    assert not drain(till)
-    assert till.paymego.count(CANCEL) == 0
     assert till.clock.monotonic() - began < 1
 
 

@@ -299,9 +299,8 @@ def test_a_pay_duration_below_one_round_trip_lets_a_cancel_leave_all_the_same(
 def test_a_wall_clock_that_jumps_changes_nothing(till: HookedWorld, reversal: Reversal) -> None:
     sold = reversal.sell(till)
     hour_ms = 3_600_000
-    ui = till.cashier()
     jumps = iter([5 * hour_ms, -9 * hour_ms, 2 * hour_ms] * 10)
-    ui.hand = lambda _: till.clock.set_wall(next(jumps))
+    ui = till.meanwhile(lambda: till.clock.set_wall(next(jumps)))
     till.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(settle_s=5))
 
     assert reversal.run(till, sold, ui=ui).status is ReversalStatus.REVERSED

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fakes.hooked_world import OFD_LINK
+from fakes.hooked_world import OFD_LINK, Sold
 from fakes.till import TENDER
 from faults.full_disk import full_disk
 from hookspecs import CancelRequest, HookFailed, PaymentRecord, ReversalStatus
@@ -18,8 +18,6 @@ from payme_plugin.plugin import PaymePlugin
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from fakes.hooked_world import HookedWorld
     from fakes.reversal_calls import Reversal
     from payme_plugin.ledger.rows import PaymentRow
@@ -56,34 +54,35 @@ def test_without_usable_settings_it_is_queued_and_returned_once_they_can_be_used
 def test_only_true_is_a_stop_and_a_screen_that_raises_is_none(
     till: HookedWorld, reversal: Reversal, answer: object
 ) -> None:
-    ui = till.cashier()
-    ui.hand = lambda _: answer
+    ui = till.meanwhile(lambda: answer)
 
     assert reversal.run(till, reversal.sell(till), ui=ui).status is ReversalStatus.REVERSED
 
 
 @pytest.mark.parametrize(
-    "record",
+    "changes",
     [
-        PaymentRecord(payment_id=NO_TEXT, payment_type=TENDER, amount=1, data={"plugin": "payme", "receipt_id": "x"}),
-        PaymentRecord(payment_id="p", payment_type=TENDER, amount=1, data={"plugin": "payme", "receipt_id": NO_TEXT}),
-        PaymentRecord(payment_id="p", payment_type=HUGE, amount=HUGE, data={"plugin": "payme", "receipt_id": "x"}),
-        PaymentRecord(payment_id="p", payment_type=TENDER, amount=-5, data={"plugin": "payme", "receipt_id": "x"}),
-        PaymentRecord(payment_id="", payment_type=TENDER, amount=0, data={"plugin": "payme"}),
+        {"payment_id": NO_TEXT},
+        {"data": {"plugin": "payme", "receipt_id": NO_TEXT}},
+        {"payment_type": HUGE, "amount": HUGE},
+        {"amount": -5},
+        {"payment_id": "", "amount": 0, "data": {"plugin": "payme"}},
     ],
     ids=["id no text", "receipt no text", "huge", "negative", "empty"],
 )
 @pytest.mark.parametrize("is_whole", [False, True])
-def test_a_senseless_record_is_refused(till: HookedWorld, record: PaymentRecord, is_whole: bool) -> None:
+def test_a_senseless_record_is_refused(till: HookedWorld, changes: dict[str, Any], is_whole: bool) -> None:
     sold = till.sell_and_close()
-    kassa = {"posId": till.settings.pos_id, "url": till.settings.url, "paid_at": "x"} if is_whole else {}
-    record = replace(record, data={**record.data, **kassa})
+    small = PaymentRecord(payment_id="p", payment_type=TENDER, amount=1, data={"plugin": "payme", "receipt_id": "x"})
+    record = replace(small, **changes)
+    account = {"posId": till.settings.pos_id, "url": till.settings.url, "paid_at": "x"} if is_whole else {}
+    record = replace(record, data={**record.data, **account})
     sent = till.paymego.count("receipts.cancel")
 
     assert till.cancel(sold, record=record).status in {ReversalStatus.REFUSED, ReversalStatus.QUEUED}
     assert till.violations(sold, payment=record) is not None
     till.refund(sold, payment=record)
-    till.close_sale(type(sold)(record, replace(sold.receipt, payments=(record,))), link=OFD_LINK)
+    till.close_sale(Sold(record, replace(sold.receipt, payments=(record,))), link=OFD_LINK)
 
     assert till.paymego.count("receipts.cancel") == sent
     assert till.paymego.held() == 1_500_000
@@ -128,33 +127,16 @@ def test_on_a_full_disk_the_rules_are_told_all_the_same(till: HookedWorld) -> No
         assert [violation.rule for violation in till.violations(sold, amount=5)] == ["partial-refund"]
 
 
-@pytest.mark.parametrize("wrong", [None, "p1", {}, object()])
-def test_wrong_types_alone_raise(till: HookedWorld, wrong: object) -> None:
-    plugin = PaymePlugin()
-    plugin._dispatcher = till.dispatcher
-
-    with pytest.raises(TypeError, match="expected CancelRequest"):
-        plugin.on_cancel(wrong, till.cashier())  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="expected RefundRequest"):
-        plugin.on_full_refund(wrong, till.cashier())  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="expected RefundRequest"):
-        plugin.validate_refund(wrong)  # type: ignore[arg-type]
-
-
-def test_a_plugin_that_is_not_started_fails_for_a_payment_of_ours_and_knows_no_other(till: HookedWorld) -> None:
+def test_wrong_types_raise_and_a_plugin_that_is_not_started_fails_for_a_payment_of_ours_only(till: HookedWorld) -> None:
     sold = till.sell_and_close()
-    plugin, refund = PaymePlugin(), till.refund_of(sold)
-    cancel = CancelRequest(payment=sold.record, receipt=sold.receipt)
-    calls: list[Callable[[], object]] = [
-        lambda: plugin.on_full_refund(refund, till.cashier()),
-        lambda: plugin.validate_refund(refund),
-        lambda: plugin.on_cancel(cancel, till.cashier()),
-    ]
-    for call in calls:
-        with pytest.raises(HookFailed):
-            call()
-
+    plugin, ui = PaymePlugin(), till.cashier()
+    cancel, refund = CancelRequest(payment=sold.record, receipt=sold.receipt), till.refund_of(sold)
     other = replace(sold.record, data={"plugin": "other"})
-    assert plugin.on_full_refund(replace(refund, payment=other), till.cashier()) is None
-    assert plugin.validate_refund(replace(refund, payment=other)) == []
-    assert plugin.on_cancel(replace(cancel, payment=other), till.cashier()) is None
+
+    for call in (plugin.on_cancel, plugin.on_full_refund, lambda request, _: plugin.validate_refund(request)):
+        request: Any = cancel if call == plugin.on_cancel else refund
+        with pytest.raises(HookFailed):
+            call(request, ui)
+        assert not call(replace(request, payment=other), ui)
+        with pytest.raises(TypeError, match=f"expected {type(request).__name__}"):
+            call(sold, ui)  # type: ignore[arg-type]

@@ -33,15 +33,7 @@ def _returning(till: HookedWorld, reversal: Reversal, sold: Sold) -> Callable[[C
     till.paymego.passage = lambda method: Passage(back_s=1 if method == "receipts.check" else 0.01)
 
     def call(wait: Callable[[], None]) -> ReversalResult:
-        ui, waited = till.cashier(), list[None]()
-
-        def hand(_: float) -> None:
-            if not waited:
-                waited.append(None)
-                wait()
-
-        ui.hand = hand
-        return reversal.run(till, sold, ui=ui)
+        return reversal.run(till, sold, ui=till.meanwhile(wait, once=True))
 
     return call
 

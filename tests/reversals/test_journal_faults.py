@@ -1,26 +1,32 @@
-"""The journal can't be written, or the power fails, during a cancel or a refund: the money goes back once."""
+"""The journal can't be written or is damaged, or the power fails, in a cancel or a refund: money goes back once."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from fakes.hooked_world import HookedWorld
+from fakes.hooked_world import HookedWorld, Sold
 from fakes.reversal_calls import REFUND
-from fakes.till import PowerCut
+from fakes.till import TENDER, PowerCut, ScriptedUi, open_sale
 from faults.full_disk import full_disk
-from hookspecs import ReversalStatus
+from hookspecs import CancelRequest, HookFailed, ReversalStatus
+from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.errors import Unavailable
+from payme_plugin.ledger.journal import FILE_NAME
+from payme_plugin.ledger.repair import repair
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.sandbox import CancelPlan, FaultKind
-from payme_plugin.texts import Text
+from payme_plugin.texts import Text, Texts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from fakes.hooked_world import Sold
     from fakes.reversal_calls import Reversal
+    from fakes.served_till import ServedTill
+    from payme_plugin.sandbox import Sandbox
 
 CANCEL = "receipts.cancel"
 
@@ -89,11 +95,10 @@ def test_a_refusal_that_can_not_be_stored_is_queued_for_its_row_stays(till: Hook
 def test_a_journal_that_fails_right_after_the_row_is_durable_is_queued(till: HookedWorld, reversal: Reversal) -> None:
     sold = reversal.sell(till)
 
-    def fail(_: int) -> None:
-        till.journal.recover()
+    def fail() -> None:
         raise Unavailable("disk I/O error")
 
-    till.journal.after = fail
+    till.after_next_commit(fail)
     result = reversal.run(till, sold)
 
     assert (result.status, result.cancellation_queued) == (ReversalStatus.QUEUED, True)
@@ -192,3 +197,41 @@ def test_never_asked_again_a_reversal_that_had_begun_is_carried_out_by_the_worke
 
     assert till.paymego.held() == (0 if has_begun else 1_500_000)
     assert till.live() == []
+
+
+# The file is damaged: refunds go on after ``payme journal repair``.
+
+
+def test_nothing_is_cancelled_until_it_is_repaired_and_then_a_refund_goes_on_from_the_tills_record(
+    new_till: Callable[..., ServedTill], sandbox: Sandbox
+) -> None:
+    till, ui = new_till(), ScriptedUi(SystemClock())
+    record = till.acknowledge(till.pay(till.code()))
+    sold = Sold(record, open_sale(payments=(record,), closed_at=1))
+    till.plugins.on_receipt_closed(sold.receipt)
+    till.plugins.on_stop()
+    for name in ("-wal", "-shm"):
+        (till.host.folder / (FILE_NAME + name)).unlink(missing_ok=True)
+    (till.host.folder / FILE_NAME).write_bytes(b"no journal" * 1000)
+    till.plugins.on_start(till.host)
+    sent, refund = len(sandbox.requests), HookedWorld.refund_of(sold)
+    lost = replace(record, data={})
+
+    assert till.plugins.validate_refund(refund) == [], "what only the journal knows is not told"
+    assert [each.rule for each in till.plugins.validate_refund(replace(refund, amount=5))] == ["partial-refund"]
+    with pytest.raises(HookFailed):
+        till.plugins.on_full_refund(refund, ui)
+    for payment in (record, lost):
+        with pytest.raises(HookFailed):
+            till.plugins.on_cancel(CancelRequest(payment=payment, receipt=open_sale()), ui)
+    of_another_tender = replace(lost, payment_type=TENDER + 1)
+    assert till.plugins.on_cancel(CancelRequest(payment=of_another_tender, receipt=open_sale()), ui) is None
+    till.plugins.on_stop()
+    assert till.host.notices["payme.journal"] == Texts("ru")(Text.NOTICE_JOURNAL_DAMAGED)
+    assert "cancel" not in till.requests_since(sent)
+
+    assert repair(till.host.folder / FILE_NAME, till.host.identity, "1") is not None
+    till.plugins.on_start(till.host)
+    result = till.plugins.on_full_refund(refund, ui)
+    assert result is not None
+    assert (result.status, result.receipt_id) == (ReversalStatus.REVERSED, sold.receipt_id)

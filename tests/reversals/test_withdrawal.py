@@ -100,10 +100,8 @@ def before_it_left_and_the_power_failed(till: HookedWorld, reversal: Reversal, s
 
 def after_it_left_and_the_power_failed(till: HookedWorld, reversal: Reversal, sold: Sold) -> None:
     till.paymego.befall(FaultKind.SILENT, CANCEL)
-    ui = till.cashier()
-    ui.hand = lambda _: PowerCut() if till.paymego.count(CANCEL) else None
     with pytest.raises(PowerCut):
-        reversal.run(till, sold, ui=ui)
+        reversal.run(till, sold, ui=till.meanwhile(lambda: PowerCut() if till.paymego.count(CANCEL) else None))
     till.restart()
 
 
@@ -158,30 +156,16 @@ def another_calls_error_and_ours_lands_later(till: HookedWorld, reversal: Revers
 
 def a_second_hook(till: HookedWorld, reversal: Reversal, sold: Sold) -> ScriptedUi:
     till.paymego.befall(FaultKind.ANSWER_DELAYED, CANCEL, after_s=2.0)
-    results: list[ReversalStatus] = []
-    ui = till.cashier()
 
-    def hand(_: float) -> None:
-        if not results:
-            results.append(reversal.run(till, sold).status)
-            assert results == [ReversalStatus.QUEUED]
+    def ask_again() -> None:
+        assert reversal.run(till, sold).status is ReversalStatus.QUEUED
 
-    ui.hand = hand
-    return ui
+    return till.meanwhile(ask_again, once=True)
 
 
 def another_cancel_after_ours(till: HookedWorld, reversal: Reversal, sold: Sold) -> ScriptedUi:
     till.paymego.befall(FaultKind.ANSWER_DELAYED, CANCEL, after_s=2.0)
-    begun: list[None] = []
-    ui = till.cashier()
-
-    def hand(_: float) -> None:
-        if till.live() and not begun:
-            begun.append(None)
-            till.background.processor().cancellations.begin(till.live()[0])
-
-    ui.hand = hand
-    return ui
+    return till.meanwhile(lambda: till.background.processor().cancellations.begin(till.live()[0]), once=True)
 
 
 def our_request_could_not_be_stored(till: HookedWorld, reversal: Reversal, sold: Sold) -> None:
@@ -190,11 +174,7 @@ def our_request_could_not_be_stored(till: HookedWorld, reversal: Reversal, sold:
 
 
 def a_worker_was_first(till: HookedWorld, reversal: Reversal, sold: Sold) -> None:
-    def step_first(_: int) -> None:
-        till.journal.recover()
-        till.step()
-
-    till.journal.after = step_first
+    till.after_next_commit(till.step)
 
 
 def a_worker_was_first_and_its_request_is_late(till: HookedWorld, reversal: Reversal, sold: Sold) -> None:
@@ -204,15 +184,14 @@ def a_worker_was_first_and_its_request_is_late(till: HookedWorld, reversal: Reve
         till.journal.recover()
         raise sqlite3.OperationalError("database or disk is full")
 
-    def step_first(_: int) -> None:
-        till.journal.recover()
+    def step_first() -> None:
         till.paymego.befall(FaultKind.REQUEST_DELAYED, CANCEL, after_s=30)
         with failing_worker(till, 2):
             assert till.step() is None
         assert [(row.attempts, row.last_error) for row in till.live()] == [(1, "")]
         till.journal.before = fail
 
-    till.journal.after = step_first
+    till.after_next_commit(step_first)
 
 
 @pytest.mark.parametrize(
@@ -241,13 +220,12 @@ def test_a_worker_that_was_first_and_could_store_nothing_has_sent_nothing(
     sold = reversal.sell(till)
     till.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(refused_with=IGNORED))
 
-    def step_first(_: int) -> None:
-        till.journal.recover()
+    def step_first() -> None:
         with failing_worker(till, 1):
             assert till.step() is None
         assert till.paymego.count(CANCEL) == 0
 
-    till.journal.after = step_first
+    till.after_next_commit(step_first)
 
     assert (reversal.run(till, sold).status, till.live()) == (ReversalStatus.REFUSED, [])
 
@@ -259,17 +237,15 @@ def test_nobody_else_steps_the_row_until_the_hook_has_returned(till: HookedWorld
     sold = reversal.sell(till)
     till.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(settle_s=3600))
     others: list[tuple[bool, object]] = []
-    ui = till.cashier()
 
-    def hand(_: float) -> None:
+    def try_others() -> None:
         if till.live():
             # As `payme queue close` and every other process do.
             with Leases(till.host.folder).try_acquire(till.live()[0].cancellation_id) as is_ours:
                 others.append((is_ours, till.step()))
             till.work()
 
-    ui.hand = hand
-    result = reversal.run(till, sold, ui=ui)
+    result = reversal.run(till, sold, ui=till.meanwhile(try_others))
 
     assert (len(others) > 10, set(others)) == (True, {(False, None)})
     assert (result.status, till.paymego.count(CANCEL)) == (ReversalStatus.QUEUED, 1)
@@ -324,12 +300,7 @@ def test_a_hook_that_can_not_get_the_lease_of_its_new_row_is_queued_and_sends_no
     till: HookedWorld, reversal: Reversal, lease: Callable[[HookedWorld], None]
 ) -> None:
     sold = reversal.sell(till)
-
-    def after(_: int) -> None:
-        till.journal.recover()
-        lease(till)
-
-    till.journal.after = after
+    till.after_next_commit(lambda: lease(till))
     result = reversal.run(till, sold)
 
     assert (result.status, result.cancellation_queued) == (ReversalStatus.QUEUED, True)
@@ -342,12 +313,11 @@ def test_a_row_that_a_worker_has_ended_first_is_reversed_with_its_slip(till: Hoo
     sold = reversal.sell(till)
     till.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(settle_s=0))
 
-    def step_first(_: int) -> None:
-        till.journal.recover()
+    def step_first() -> None:
         while till.live():
             till.step()
 
-    till.journal.after = step_first
+    till.after_next_commit(step_first)
     result = reversal.run(till, sold)
 
     assert (result.status, len(result.slips), till.paymego.count(CANCEL)) == (ReversalStatus.REVERSED, 1, 1)

@@ -119,6 +119,28 @@ class HookedWorld(World):
         """The background of the process that came last."""
         return self._processes[-1].background
 
+    def meanwhile(self, action: Callable[[], object], *, once: bool = False) -> ScriptedUi:
+        """Return a cashier during whose wait something happens: at every progress, whose answer it is, or only once."""
+        ui, done = self.cashier(), list[None]()
+
+        def hand(_: float) -> object:
+            if once and done:
+                return None
+            done.append(None)
+            return action()
+
+        ui.hand = hand
+        return ui
+
+    def after_next_commit(self, action: Callable[[], object]) -> None:
+        """Let something happen right after the next commit of a hook."""
+
+        def after(_: int) -> None:
+            self.journal.recover()
+            action()
+
+        self.journal.after = after
+
     def ask(self, *scans: object, ui: ScriptedUi | None = None, **asked: object) -> PaymentResult:
         """Ask for a payment as the host does, by the cashier ``ui`` or by one who scans these."""
         request = request_for(**asked)  # type: ignore[arg-type]
