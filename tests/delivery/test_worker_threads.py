@@ -170,6 +170,7 @@ def test_with_broken_settings_the_rows_stay_and_nothing_spins(
     till = new_till()
     sandbox.inject(InjectedFault(FaultKind.REQUEST_LOST, CANCEL, times=None))
     cancel(till)
+    paid = till.pay(till.code(), payment_id="p2", receipt=open_sale(2))
     till.plugins.on_stop()
     (row,) = till.live()
     asked, rounds, run_once = len(sandbox.requests), list[None](), Worker._run_once
@@ -181,11 +182,10 @@ def test_with_broken_settings_the_rows_stay_and_nothing_spins(
     monkeypatch.setattr(Worker, "_run_once", counted)
     till.host.given = {**till.host.given, "url": "soon"}
     till.plugins.on_start(till.host)
-    till.plugins.on_receipt_closed(open_sale(9, closed_at=1))  # it wakes the worker
-    assert comes_true(lambda: rounds)
+    till.acknowledge(paid)  # it wakes the worker
     time.sleep(0.3)
 
-    assert len(rounds) <= 5
+    assert 2 <= len(rounds) <= 5
     assert (till.live(), len(sandbox.requests)) == ([row], asked)
 
 
