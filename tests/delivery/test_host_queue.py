@@ -10,8 +10,6 @@ from fakes.owed_money import owe, owe_paid, owe_refund
 from hookspecs import QueueVerdict
 from payme_plugin.delivery.host_queue import message_of
 from payme_plugin.ledger.errors import Unavailable
-from payme_plugin.ledger.journal import FILE_NAME
-from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.sandbox import FaultKind
 
 if TYPE_CHECKING:
@@ -43,23 +41,6 @@ def test_no_hook_offers_anything_the_worker_does_once(
     till.restart()
     till.work(600)
     assert till.host.queue == [message_of(row)]
-
-
-def test_the_row_is_durable_before_it_is_offered(till: HookedWorld) -> None:
-    seen: list[list[int]] = []
-
-    def look(_: QueueMessage) -> bool:
-        reader = JournalReader.open_read_only(till.host.folder / FILE_NAME)
-        assert reader is not None
-        seen.append([row.cancellation_id for row in reader.live_cancellations()])
-        reader.close()
-        return True
-
-    till.host.enqueue = look  # type: ignore[method-assign, assignment]
-    row = owe(till)
-    till.work()
-
-    assert seen == [[row.cancellation_id]]
 
 
 def test_accepted_it_stays_live_for_an_hour_and_then_our_own_worker_takes_it_too_and_offers_it_no_more(

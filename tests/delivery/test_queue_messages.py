@@ -87,20 +87,15 @@ def test_an_unknown_version_is_shown_in_few_words() -> None:
     assert len(str(unknown.value)) <= 40
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"cancellation_id": "3"}, {"cancellation_id": None}, {"cancellation_id": 3.0}, {"cancellation_id": True},
-        {"receipt_id": {}}, {"receipt_id": None},
-    ],
-    ids=str,
+NO_MESSAGES: tuple[object, ...] = (
+    "", "null", "[]", '"v"', '{"v":', "[" * 100_000, "\x00", "\ud800",
+    *({**BODY, "cancellation_id": number} for number in ("3", None, 3.0, True)),
+    {**BODY, "receipt_id": {}}, {**BODY, "receipt_id": None},
 )  # fmt: skip
-def test_a_body_of_another_shape_is_not_ours(changes: dict[str, object]) -> None:
-    assert read_message(message({**BODY, **changes})) is None
 
 
-@given(st.text() | st.sampled_from(["", "null", "[]", '"v"', '{"v":', "[" * 100_000, "\x00", "\ud800"]))
-def test_a_body_that_is_no_message_is_not_ours(body: str) -> None:
+@given(st.text() | st.sampled_from(NO_MESSAGES))
+def test_a_body_that_is_no_message_or_of_another_shape_is_not_ours(body: object) -> None:
     assert read_message(message(body)) is None
 
 

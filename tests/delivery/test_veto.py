@@ -107,17 +107,6 @@ def test_any_other_answer_holds_nothing_up(till: HookedWorld, answer: object) ->
     assert (till.row().state, till.live(), till.paymego.held()) == (PaymentState.REVERSED, [], 0)
 
 
-def test_no_answer_moves_money_where_no_cancellation_is_live(till: HookedWorld) -> None:
-    till.sell()
-    asked = answer_with(till, False)
-
-    till.work(3600)
-    till.pay(till.paymego.code(), payment_id="p2")
-    till.background.stop()
-
-    assert (asked, till.row().state, till.live()) == ([], PaymentState.PAID, [])
-
-
 def test_once_a_cancel_has_left_the_host_is_not_asked_and_keeps_nothing(till: HookedWorld) -> None:
     row = owe_paid(till)
     till.paymego.bank.plan_cancel(row.receipt_id, CancelPlan(refused_with=-31800))

@@ -17,7 +17,6 @@ from payme_plugin.clock import SystemClock
 from payme_plugin.delivery.processor import CancellationProcessor
 from payme_plugin.delivery.worker import Worker
 from payme_plugin.ledger.journal import FILE_NAME, Journal
-from payme_plugin.ledger.locks import Leases
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.paymego.errors import NotSent
 from payme_plugin.plugin import PaymePlugin
@@ -25,7 +24,6 @@ from payme_plugin.sandbox import BuyerAction, FaultKind, InjectedFault, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from fakes.failing_journal import StagedJournal
     from fakes.hooked_world import HookedWorld
@@ -35,18 +33,6 @@ if TYPE_CHECKING:
     from payme_plugin.operations.cancellation import MerchantClient, StepOutcome
 
 CANCEL, CHECK, CREATE, PAY = "receipts.cancel", "receipts.check", "receipts.create", "receipts.pay"
-
-
-class WatchedHost(VirtualHost):
-    """A till that writes down which threads ask for its settings."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.callers: list[str] = []
-
-    def settings(self, plugin: str) -> Mapping[str, str]:
-        self.callers.append(threading.current_thread().name)
-        return super().settings(plugin)
 
 
 def owe(till: ServedTill, *numbers: int) -> None:
@@ -100,16 +86,21 @@ def test_what_a_hook_queues_is_delivered_in_the_background(
 
 
 def test_the_worker_has_one_thread_and_connections_of_its_own(
-    new_till: Callable[..., ServedTill], sandbox: Sandbox, tmp_path: Path
+    new_till: Callable[..., ServedTill], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    host = WatchedHost(tmp_path / "till-1")
-    till = new_till(host=host)
+    till, callers = new_till(), set[str]()
+
+    def settings(host: VirtualHost, _: str) -> Mapping[str, str]:
+        callers.add(threading.current_thread().name)
+        return host.given
+
+    monkeypatch.setattr(VirtualHost, "settings", settings)
     asked = len(sandbox.requests)
 
     owe(till, 1, 2)
 
     assert comes_true(lambda: till.live() == [])
-    assert set(host.callers) - {threading.current_thread().name} == {"payme-worker"}
+    assert callers - {threading.current_thread().name} == {"payme-worker"}
     sale, delivery = (
         {request.connection for request in sandbox.requests[asked:] if request.method in methods}
         for methods in ({CREATE, PAY}, {CANCEL})
@@ -277,17 +268,6 @@ def test_a_row_that_failed_rests_for_20_s_unless_a_hook_has_returned(till: Hooke
 
     worker.wake(retry=True)
     worker._run_once()
-    assert till.paymego.count(CANCEL) == 1
-
-
-def test_a_row_whose_lease_was_taken_is_taken_over_as_soon_as_that_is_free(till: HookedWorld) -> None:
-    row, worker = owe_paid(till), till.background._worker
-    with Leases(till.host.folder).try_acquire(row.cancellation_id):
-        worker._run_once()
-        assert till.paymego.count(CANCEL) == 0
-
-    worker._run_once()
-
     assert till.paymego.count(CANCEL) == 1
 
 

@@ -67,22 +67,6 @@ def test_a_call_that_could_store_nothing_fails_for_both(till: HookedWorld, rever
     assert reversal.run(till, sold).status is ReversalStatus.REVERSED
 
 
-def test_a_call_joins_also_after_the_stop_has_begun(till: HookedWorld, reversal: Reversal) -> None:
-    sold = reversal.sell(till)
-    with running_call(till, _returning(till, reversal, sold)) as running:
-        stopping = running.beside(till.dispatcher.stop)
-        while till.dispatcher.is_running():
-            pass
-        joined = running.join(lambda: reversal.run(till, sold))
-        running.go_on()
-        first = running.result.result()
-        stopping.result()
-
-    # The stop acts as the cashier's.
-    assert (first.status, joined.result()) == (ReversalStatus.QUEUED, first)
-    assert len(till.live()) == 1
-
-
 def _paying(till: HookedWorld) -> Callable[[Callable[[], None]], PaymentResult]:
     return lambda wait: till.ask(scan_after(wait, till.paymego.code()), payment_id="p3", receipt=open_sale(3))
 

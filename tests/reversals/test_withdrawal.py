@@ -255,18 +255,6 @@ def test_nobody_else_steps_the_row_until_the_hook_has_returned(till: HookedWorld
     assert (till.row().state, till.live()) == (PaymentState.REVERSED, [])
 
 
-def test_after_a_kill_during_the_wait_the_worker_returns_the_money_at_once(
-    till: HookedWorld, reversal: Reversal
-) -> None:
-    sold = reversal.sell(till)
-    after_it_left_and_the_power_failed(till, reversal, sold)
-    till.paymego.faults.clear()
-
-    till.work(5)
-
-    assert (till.row().state, till.paymego.held()) == (PaymentState.REVERSED, 0)
-
-
 def test_a_hook_that_finds_the_lease_of_an_earlier_row_taken_is_queued_and_sends_nothing(
     till: HookedWorld, reversal: Reversal
 ) -> None:
