@@ -78,6 +78,8 @@ def test_a_discount_on_the_total_is_spread_in_proportion() -> None:
     discounts = [line.get("discount", 0) for line in named(BREAD, cheap, amount=990_000)]
 
     assert discounts == [100_000, 10_000]
+    already = [line.get("discount") for line in named(BREAD, discounted(BREAD, 100_000), amount=1_900_000)]
+    assert already == [None, 100_000]
 
 
 @pytest.mark.parametrize(
