@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     import trustme
 
+    from fakes.hooked_world import HookedWorld
+
 __all__ = ["new_till", "running", "sandbox", "world"]
 
 
