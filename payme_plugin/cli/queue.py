@@ -120,7 +120,7 @@ def deliver(options: GlobalOptions, until_empty: bool) -> None:
     patience_s = checked_settings(options.conf_file, only_returns=True).pay_duration_ms / 1000
     identity = journal_identity(existing_data_dir(options))
     if identity is None:
-        _report(options, ([], []), ([], []))
+        _report(options, ([], []), ([], []), [])
         return
     slips: list[Slip] = []
     is_pending = identity == reference_identity() and _finish_earlier(options, slips)
@@ -136,10 +136,11 @@ def deliver(options: GlobalOptions, until_empty: bool) -> None:
         # The readable rows were delivered before this error.
         if (fault_met := delivery.storage.fault()) is not None:
             raise fault_met
+        confirming = delivery.processor().journal.confirming_cancellations()
     options.result = ExitCode.QUEUED if left[0] or is_pending else ExitCode.DONE
     for slip in () if options.json else slips:
         print_slip(slip, echo)
-    _report(options, before, left)
+    _report(options, before, left, confirming)
 
 
 def _finish_earlier(options: GlobalOptions, slips: list[Slip]) -> bool:
@@ -164,8 +165,8 @@ def _pending(delivery: JournalDelivery) -> _Pending:
     return delivery.processor().cancellations.live(), delivery.processor().links.live()
 
 
-def _report(options: GlobalOptions, before: _Pending, left: _Pending) -> None:
-    """Print what ended and what is left."""
+def _report(options: GlobalOptions, before: _Pending, left: _Pending, confirming: list[CancellationRow]) -> None:
+    """Print what was delivered, what is left, and how many cancellations Payme has confirmed only once."""
     still = {row.cancellation_id for row in left[0]}
     ended = [row.cancellation_id for row in before[0] if row.cancellation_id not in still]
     still_links = {row.fiscal_link_id for row in left[1]}
@@ -173,9 +174,12 @@ def _report(options: GlobalOptions, before: _Pending, left: _Pending) -> None:
     if options.json:
         links = {"ended": ended_links, "left": [_link_document(row) for row in left[1]]}
         documents = [_document(row) for row in left[0]]
-        output.echo_document({"ended": ended, "left": documents, "fiscal_links": links})
+        numbers = [row.cancellation_id for row in confirming]
+        output.echo_document({"ended": ended, "left": documents, "confirming": numbers, "fiscal_links": links})
     else:
-        echo(message("cli.queue_delivered", ended=len(ended), left=len(still)))
+        echo(message("cli.queue_delivered", delivered=len(ended), left=len(still)))
+        if confirming:
+            echo(message("cli.queue_left_confirming", number=len(confirming)))
         if before[1]:
             echo(message("cli.queue_links_delivered", ended=len(ended_links), left=len(still_links)))
 

@@ -155,7 +155,7 @@ def test_a_payment_that_can_not_be_decided_now_is_pending_and_decided_by_a_later
         beside = shop.run("queue", "deliver", "--until-empty")
 
     assert (pending.code, pending.document["status"], pending.document["slips"]) == (3, "PENDING", [])
-    assert (beside.code, beside.out) == (3, "Ended: 0. Left: 0.\n")
+    assert (beside.code, beside.out) == (3, "Delivered: 0. Left: 0.\n")
     assert "Receipt 1 was left unfinished by an earlier command: PENDING" in beside.err
     assert shop.payment()["state"] == "paying"
     paid = shop.run(*again)

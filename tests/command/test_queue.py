@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.floor
 
-NOTHING = {"ended": [], "left": [], "fiscal_links": {"ended": [], "left": []}}
+NOTHING = {"ended": [], "left": [], "confirming": [], "fiscal_links": {"ended": [], "left": []}}
 REASON = "the buyer is at the counter"
 REFUSED = CancelPlan(refused_with=-31800)
 
@@ -87,7 +87,7 @@ def test_delivering_until_empty_gives_all_money_back_and_what_is_confirming_stay
     shop.owe("p3")
 
     assert (delivered.code, delivered.err) == (0, "")
-    assert delivered.document == {**NOTHING, "ended": [1, 2]}
+    assert delivered.document == {**NOTHING, "ended": [1, 2], "confirming": [1, 2]}
     assert shop.sandbox.held() == 0
     assert [receipt.state for receipt in shop.sandbox.receipts()] == [50, 50, 0]
     shown = shop.run("queue", "show", "2", "--json").document
@@ -95,7 +95,9 @@ def test_delivering_until_empty_gives_all_money_back_and_what_is_confirming_stay
     listed = [(row["id"], row["confirming"]) for row in shop.queued()]
     assert listed == [(1, True), (2, True), (3, False)], "oldest first"
     shop.change_journal("UPDATE cancellation SET confirmed_at = confirmed_at - 600000, due_at = 0")  # ten minutes later
-    assert shop.run("queue", "deliver").code == 0
+    later = shop.run("queue", "deliver")
+    assert (later.code, later.out.splitlines()[0]) == (0, "Delivered: 1. Left: 0.")
+    assert later.out.splitlines()[1].startswith("Confirming: 1. The money is back"), "the first two have ended"
     ended = shop.run("queue", "show", "2", "--json").document
     assert (ended["confirming"], ended["ended_as"]) == (False, "cancelled")
     assert ended["outcome"] == "Payme says cancelled (50)"
@@ -122,7 +124,7 @@ def test_delivering_steps_what_is_due_once(shop: Shop) -> None:
     asked = len(shop.sandbox.requests)
     shop.change_journal("UPDATE cancellation SET due_at = due_at + 60000")
     second = shop.run("queue", "deliver")
-    assert (second.code, second.out) == (3, "Ended: 0. Left: 1.\n")
+    assert (second.code, second.out) == (3, "Delivered: 0. Left: 1.\n")
     assert len(shop.sandbox.requests) == asked, "it is not due yet"
 
 
@@ -347,7 +349,7 @@ def test_a_link_that_is_left_is_tried_again_by_until_empty_whatever_its_pause_an
     (left,) = first.document["fiscal_links"]["left"]
     assert (left["attempts"], bool(left["last_error"])) == (1, True)
     shop.change_journal("UPDATE fiscal_link SET due_at = due_at + 60000")
-    assert shop.run("queue", "deliver").out == "Ended: 0. Left: 0.\nFiscal receipts ended: 0. Left: 1.\n"
+    assert shop.run("queue", "deliver").out == "Delivered: 0. Left: 0.\nFiscal receipts ended: 0. Left: 1.\n"
     assert shop.sent(TELL) == 1, "its pause is not over"
 
     assert shop.run("queue", "deliver", "--until-empty").out.endswith("Fiscal receipts ended: 1. Left: 0.\n")
