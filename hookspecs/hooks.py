@@ -93,11 +93,15 @@ def on_payment(request: PaymentRequest, ui: Ui) -> PaymentResult | None:
         ui: the cashier's screen and scanner, valid during this call and on this thread.
 
     Returns:
-        The result, or None if ``request.payment_type`` is not a tender of this plugin. PAID: add the tender, store
-        ``payment`` with the sale durably, then call ``on_payment_recorded``. If it can't be stored, call
-        ``on_cancel``. REFUSED, ABORTED and UNKNOWN: remove the tender; money that may have been charged is returned.
-        PENDING: neither add nor remove the tender, and ask again with ``repeated`` at start, after a change of settings
-        and every minute. Show ``message``, and print ``slips`` after the receipt has closed.
+        The result, or None if ``request.payment_type`` is not a tender of this plugin. Show ``message`` at once, and
+        print ``slips`` after the receipt has closed. The status says what to do with the tender.
+        PAID: add it, store ``payment`` with the sale durably, then call ``on_payment_recorded``. If it can't be stored,
+        call ``on_cancel``.
+        REFUSED: remove it. Money that may have been charged is returned.
+        ABORTED: as REFUSED.
+        UNKNOWN: as REFUSED.
+        PENDING: neither add nor remove it, and ask again with ``repeated`` at start, after a change of settings and
+        every minute.
 
     Money effect: may charge, unless the request is repeated. Without PAID, money that may have been charged is
         returned.

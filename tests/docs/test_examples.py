@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from payme_plugin.sandbox import Sandbox
 
 WITH_EXAMPLES = [name for name in NAMES if any(block.language == "python" for block in blocks(name))]
-LONGEST_HOST = 52
+LONGEST_HOST = 55
 ENDING = """
 from payme_plugin.ledger.reader import JournalReader
 
