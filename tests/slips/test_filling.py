@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slips import LANGUAGES, SlipError, SlipRenderer, sample_data
+from slips import LANGUAGES, OPERATIONS, SlipError, SlipRenderer, sample_data
 from slips.dialect import dialect
 from slips.source import read_xml
 from slips.words import WORDS
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.floor
 
-OPERATIONS = ("pay", "cancel", "refund")
 TILLS = {"ru": "Касса", "uz": "Kassa", "uz-Cyrl": "Касса", "en": "Till"}
+COMMISSIONS = {"ru": "Комиссия", "uz": "Komissiya", "uz-Cyrl": "Комиссия", "en": "Commission"}
 
 
 def printed(renderer: SlipRenderer, body: str, data: Mapping[str, object], language: str = "ru") -> tuple[str, ...]:
@@ -26,69 +26,69 @@ def printed(renderer: SlipRenderer, body: str, data: Mapping[str, object], langu
     return renderer.render(template, {"operation": "pay", **data}, 80).lines
 
 
+def shipped(renderer: SlipRenderer, language: str, data: Mapping[str, object]) -> tuple[str, ...]:
+    return renderer.render(renderer.load(None, language), data, 48).lines
+
+
 @pytest.mark.parametrize(
     ("placeholder", "data", "text"),
     [
         ("${amount}", {"amount": 1_500_000}, "15 000.00"),
         ("${amount|money}", {"amount": 1}, "0.01"),
-        ("${amount}", {"amount": 2**63 - 1}, "92 233 720 368 547 758.07"),
         ("${receipt.amount}", {"receipt": {"amount": -150}}, "-1.50"),
         ("${amount}", {"amount": 10**21 + 1}, ""),
         ("${amount}", {"amount": 15.5}, ""),
         ("${amount}", {"amount": True}, ""),
         ("${paid_at}", {"paid_at": 1_769_851_996_000}, "31.01.2026 14:33:16"),
-        ("${paid_at|date}", {"paid_at": 1_769_851_996_000}, "31.01.2026"),
-        ("${paid_at|time}", {"paid_at": 1_769_851_996_000}, "14:33:16"),
+        ("${paid_at|date} / ${paid_at|time}", {"paid_at": 1_769_851_996_000}, "31.01.2026 / 14:33:16"),
         ("${paid_at}", {"paid_at": 0, "receipt": {"pay_time": 1_769_851_996_999}}, "31.01.2026 14:33:16"),
         ("${paid_at}", {"paid_at": 10**300}, ""),
-        ("${paid_at}", {"paid_at": -1}, ""),
         ("${paid_at}", {"paid_at": "yesterday"}, ""),
-        ("${receipt.merchant.name}", {"receipt": {"merchant": {"name": "Shop"}}}, "Shop"),
         ("${receipt.merchant.name|upper}", {"receipt": {"merchant": {"name": "Чорсу"}}}, "ЧОРСУ"),
         ("${receipt.merchant.name}", {"receipt": {"merchant": None}}, ""),
-        ("${receipt.merchant.name}", {"receipt": ["merchant"]}, ""),
         ("${receipt.merchant.name}", {"receipt": {"merchant": {"name": ["a"]}}}, ""),
         ("${receipt.merchant.type}", {"receipt": {"merchant": {"type": {"uz": "Bozor", "ru": "Рынок"}}}}, "Рынок"),
         ("${receipt.merchant.type}", {"receipt": {"merchant": {"type": {"en": "Market"}}}}, "Market"),
         ("${receipt.merchant.epos.terminalId}", {"receipt": {"merchant": {"epos": {"terminalId": 7}}}}, "7"),
         ("${receipt.account.order_id}", {"receipt": {"account": [{"name": "order_id", "value": "3-118"}]}}, "3-118"),
-        ("${receipt.account.order_id}", {"receipt": {"account": [{"name": "order_id", "value": 118}]}}, "118"),
         ("${receipt.account.a.title}", {"receipt": {"account": [{"name": "a", "title": {"ru": "Заказ"}}]}}, "Заказ"),
-        ("${receipt.account.order_id}", {"receipt": {"account": {"order_id": "3-118"}}}, "3-118"),
+        ("${receipt.account.order_id}", {"receipt": {"account": {"order_id": 118}}}, "118"),
         ("${receipt.account.order_id}", {"receipt": {"account": [None, 7, {"name": "x"}]}}, ""),
-        ("${receipt.state}", {"receipt": {"state": 4}}, "4"),
         ("${shift} / ${number}", {"shift": 0, "number": 5}, "0 / 5"),
         ("a ${till} b", {}, "a b"),
         ("US$ ${till}$", {"till": "3"}, "US$ 3$"),
         ("${ till | mask }", {"till": "1234567890"}, "****7890"),
+        ("Чои\u0306хона ${till}", {"till": "и\u0306"}, "Чойхона й"),  # a letter of two characters becomes one
+        ("a\u2003b \u1680\n\t${till}", {"till": "c"}, "a b c"),  # any space of a template is a plain one
     ],
 )
 def test_a_placeholder_prints(renderer: SlipRenderer, placeholder: str, data: dict[str, object], text: str) -> None:
     assert printed(renderer, f"<line>{placeholder}</line>", data) == (text,)
 
 
-def test_operation_and_status_speak_the_language_of_the_template(renderer: SlipRenderer) -> None:
-    for language, line in (
+@pytest.mark.parametrize(
+    ("language", "line"),
+    [
         ("ru", "Возврат: Деньги возвращены"),
         ("uz", "Pulni qaytarish: Pul qaytarildi"),
         ("en", "Refund: Money returned"),
-    ):
-        assert printed(renderer, "<line>${operation}: ${status}</line>", {"operation": "refund"}, language) == (line,)
+    ],
+)
+def test_operation_and_status_speak_the_language_of_the_template(
+    renderer: SlipRenderer, language: str, line: str
+) -> None:
+    body = "<line>${operation}: ${status}</line>"
+    assert printed(renderer, body, {"operation": "refund"}, language) == (line,)
+    named = renderer.load_text(f"<slip language='{language}'>{body}</slip>".encode(), "test", "uz-Cyrl")
+    assert renderer.render(named, {"operation": "refund"}, 80).lines == (line,), "a language that it names is kept"
     assert printed(renderer, "<line>${status}</line>", {"status": "Принято"}) == ("Принято",)
-
-
-def test_a_template_that_names_its_language_keeps_it(renderer: SlipRenderer) -> None:
-    template = renderer.load_text(b'<slip language="uz-Cyrl"><line>${operation}</line></slip>', "test", "en")
-    assert renderer.render(template, {"operation": "pay"}, 32).lines == ("Тўлов",)
 
 
 @pytest.mark.parametrize(
     ("when", "data", "is_printed"),
     [
-        ("pay", {}, True),
-        ("refund", {}, False),
-        ("cancel refund", {}, False),
         ("pay refund", {}, True),
+        ("cancel refund", {}, False),
         ("till", {"till": "3"}, True),
         ("till", {"till": ""}, False),
         ("till", {}, False),
@@ -97,16 +97,13 @@ def test_a_template_that_names_its_language_keeps_it(renderer: SlipRenderer) -> 
         ("refund till", {"till": "3"}, False),
         ("receipt.commission", {"receipt": {"commission": 0}}, False),
         ("receipt.commission", {"receipt": {"commission": 5}}, True),
-        ("receipt.pay_time", {"receipt": {"pay_time": 0}}, False),
         ("receipt.card.number", {"receipt": {"card": None}}, False),
     ],
 )
 def test_when_names_operations_and_fields(
     renderer: SlipRenderer, when: str, data: dict[str, object], is_printed: bool
 ) -> None:
-    assert printed(renderer, f"<line when='{when}'>x</line><rule/>", data) == (("x",) if is_printed else ()) + (
-        "-" * 80,
-    )
+    assert printed(renderer, f"<line when='{when}'>x</line><rule/>", data) == ("x",) * is_printed + ("-" * 80,)
 
 
 def test_a_value_can_never_become_markup(renderer: SlipRenderer) -> None:
@@ -114,8 +111,7 @@ def test_a_value_can_never_become_markup(renderer: SlipRenderer) -> None:
     template = renderer.load_text(b"<slip><line>${till}</line><pair label='${till}'>${till}</pair></slip>", "test")
     made = renderer.render(template, {"operation": "pay", "amount": 5, "till": evil}, 80)
     line, pair = read_xml(made.xml.encode()).root
-    assert line.text == pair.text == pair.attrib["label"] == evil
-    assert made.lines[0] == evil
+    assert line.text == pair.text == pair.attrib["label"] == made.lines[0] == evil
 
 
 def test_what_a_barcode_cannot_hold_is_printed_as_a_line(renderer: SlipRenderer) -> None:
@@ -129,6 +125,8 @@ def test_what_a_barcode_cannot_hold_is_printed_as_a_line(renderer: SlipRenderer)
 def test_an_unknown_operation_is_a_slip_error(renderer: SlipRenderer, operation: object) -> None:
     with pytest.raises(SlipError, match="operation must be one of pay, cancel, refund"):
         renderer.render(renderer.load(None), {"operation": operation}, 32)
+    with pytest.raises(ValueError, match="allowed are pay, cancel, refund"):
+        sample_data(str(operation))
 
 
 def test_a_template_with_nothing_for_an_operation_is_a_slip_error(renderer: SlipRenderer) -> None:
@@ -140,34 +138,21 @@ def test_a_template_with_nothing_for_an_operation_is_a_slip_error(renderer: Slip
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_shipped_slip_holds_what_the_bank_asks_for(renderer: SlipRenderer, language: str, operation: str) -> None:
-    data = sample_data(operation)
-    text = "\n".join(renderer.render(renderer.load(None, language), data, 48).lines)
+    data, words = sample_data(operation), WORDS[language]
+    lines = shipped(renderer, language, data)
+    text = "\n".join(lines)
     for fact in ("Чорсу Market", "Навои, 12", "860012******3456", "1 234 500.00", "65f0a1b2c3d4e5f601234567"):
         assert fact in text
     assert "31.01.2026 14:33:16" in text, "the payment's own time, on a reversal too"
-    assert ("____" in text) is (operation == "refund"), "a refund is signed"
-    assert ("01.02.2026" in text) is (operation == "refund")
+    signed, reversed_at, own_number = (each in text for each in ("____", "01.02.2026", "13 / 9"))
+    assert signed is reversed_at is own_number is (operation == "refund")
     assert text.count("12 / 118") == 1
-    assert ("13 / 9" in text) is (operation == "refund"), "the refund's own shift and number"
-    assert any(line.split() == [TILLS[language], "3"] for line in text.splitlines())
-    assert any(line.endswith("  " + WORDS[language].statuses[operation]) for line in text.splitlines())
+    assert any(line.split() == [TILLS[language], "3"] for line in lines)
+    assert any(line.endswith("  " + words.statuses[operation]) for line in lines)
 
-
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_commission_is_printed_on_every_slip_if_there_is_one(
-    renderer: SlipRenderer, language: str, operation: str
-) -> None:
-    data = sample_data(operation)
-    receipt = data["receipt"]
-    assert isinstance(receipt, dict)
-    without = renderer.render(renderer.load(None, language), data, 32).lines
-    receipt["commission"] = 12_345
-    (line,) = [line for line in renderer.render(renderer.load(None, language), data, 32).lines if line not in without]
-    assert line.startswith(
-        {"ru": "Комиссия ", "uz": "Komissiya ", "uz-Cyrl": "Комиссия ", "en": "Commission "}[language]
-    )
-    assert line.endswith(f" 123.45 {WORDS[language].currency}")
+    charged = {**data, "receipt": {**dict(data["receipt"]), "commission": 12_345}}  # type: ignore[call-overload]
+    (commission,) = set(shipped(renderer, language, charged)) - {*lines}
+    assert commission.split() == [COMMISSIONS[language], "123.45", words.currency]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -180,7 +165,6 @@ def test_a_commission_is_printed_on_every_slip_if_there_is_one(
         ({}, {}, True),
         ({"state": 50}, {"is_accepted_only": True}, False),
         ({"state": 21}, {"is_accepted_only": False}, True),
-        ({}, {"is_accepted_only": True}, False),
     ],
 )
 def test_a_slip_says_that_money_is_back_only_where_it_is(
@@ -191,35 +175,10 @@ def test_a_slip_says_that_money_is_back_only_where_it_is(
     known: dict[str, object],
     is_returned: bool,
 ) -> None:
-    data = {**sample_data(operation), "receipt": receipt, **known}
-    text = "\n".join(renderer.render(renderer.load(None, language), data, 48).lines)
+    text = "\n".join(shipped(renderer, language, {**sample_data(operation), "receipt": receipt, **known}))
     words = WORDS[language]
     assert (words.statuses[operation] in text) is is_returned
     assert (words.accepted[operation] in text) is not is_returned
-    assert "возвращаются" not in text
-    assert "goes back" not in text
-
-
-def test_a_letter_of_two_characters_in_a_template_is_one_as_in_a_value(renderer: SlipRenderer) -> None:
-    body = "<line>Чои\u0306хона</line><pair label='Чои\u0306'>и\u0306 ${till}</pair>"
-    assert printed(renderer, body, {"till": "и\u0306"})[0] == "Чойхона"
-    assert "\u0306" not in "".join(printed(renderer, body, {"till": "и\u0306"}))
-
-
-@pytest.mark.parametrize("space", ["\u2003", "\u2009", "\u3000", "\u1680", "\n", "\t", " \u2009\n"])
-def test_any_space_of_a_template_is_a_plain_one(renderer: SlipRenderer, space: str) -> None:
-    assert printed(renderer, f"<line>a{space}b{space}${{till}}</line>", {"till": "c"}) == ("a b c",)
-
-
-def test_the_operation_alone_is_enough_for_every_shipped_slip(renderer: SlipRenderer) -> None:
-    for language in LANGUAGES:
-        for operation in OPERATIONS:
-            assert renderer.render(renderer.load(None, language), {"operation": operation}, 24).lines
-
-
-def test_a_sample_of_an_unknown_operation_is_refused() -> None:
-    with pytest.raises(ValueError, match="allowed are pay, cancel, refund"):
-        sample_data("confirm")
 
 
 def test_every_field_of_the_vocabulary_can_be_printed(renderer: SlipRenderer) -> None:
@@ -230,10 +189,7 @@ def test_every_field_of_the_vocabulary_can_be_printed(renderer: SlipRenderer) ->
 
 
 def test_the_machines_own_time_zone_is_taken_where_none_is_given() -> None:
-    utc = SlipRenderer(timezone=timezone.utc)
-    own = SlipRenderer()
     ahead = SlipRenderer(timezone=timezone(timedelta(hours=14)))
     data = {"paid_at": 1_769_851_996_000}
-    assert printed(utc, "<line>${paid_at}</line>", data) == ("31.01.2026 09:33:16",)
     assert printed(ahead, "<line>${paid_at}</line>", data) == ("31.01.2026 23:33:16",)
-    assert printed(own, "<line>${paid_at|date}</line>", data) in {("31.01.2026",), ("30.01.2026",)}
+    assert printed(SlipRenderer(), "<line>${paid_at|date}</line>", data) in {("31.01.2026",), ("30.01.2026",)}

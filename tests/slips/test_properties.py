@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slips import LANGUAGES, SlipRenderer
+from slips import LANGUAGES, OPERATIONS, SlipRenderer
 from slips.characters import clean, text_width
 from slips.source import read_xml
 
@@ -34,59 +34,55 @@ MOMENT = st.integers(-(10**6), 10**14)
 TITLE = ANY_TEXT | st.dictionaries(st.sampled_from(["ru", "uz", "en"]), ANY_TEXT)
 JUNK = st.none() | st.booleans() | st.integers() | st.floats() | st.lists(ANY_TEXT, max_size=2)
 
-ENTRY = st.fixed_dictionaries(
-    {},
-    optional={
-        "name": st.sampled_from(["order_id", "xEntityTaxpayerID"]) | ANY_TEXT,
-        "title": TITLE,
-        "value": ANY_TEXT | st.integers(),
-        "main": st.booleans(),
-    },
+
+def some(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Return objects with any of these fields."""
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+NAMES = st.sampled_from(["order_id", "xEntityTaxpayerID"]) | ANY_TEXT
+ENTRY = some(name=NAMES, title=TITLE, value=ANY_TEXT | st.integers(), main=st.booleans())
+MERCHANT = some(
+    name=ANY_TEXT | JUNK,
+    organization=ANY_TEXT,
+    address=TITLE,
+    epos=some(merchantId=ANY_TEXT, terminalId=ANY_TEXT) | JUNK,
+    type=TITLE,
+    payer=some(phone=ANY_TEXT),
 )
-MERCHANT = st.fixed_dictionaries(
-    {},
-    optional={
-        "name": ANY_TEXT | JUNK,
-        "organization": ANY_TEXT,
-        "address": TITLE,
-        "epos": st.fixed_dictionaries({}, optional={"merchantId": ANY_TEXT, "terminalId": ANY_TEXT}) | JUNK,
-        "type": TITLE,
-        "payer": st.fixed_dictionaries({"phone": ANY_TEXT}),
-    },
+RECEIPT = some(
+    _id=ANY_TEXT,
+    create_time=MOMENT | JUNK,
+    pay_time=MOMENT,
+    cancel_time=MOMENT,
+    state=st.integers(),
+    amount=TIYIN | JUNK,
+    commission=TIYIN | JUNK,
+    account=st.lists(ENTRY, max_size=4) | JUNK,
+    card=some(number=ANY_TEXT, expire=ANY_TEXT) | JUNK,
+    merchant=MERCHANT | JUNK,
+    payer=some(phone=ANY_TEXT) | JUNK,
+    description=ANY_TEXT,
 )
-RECEIPT = st.fixed_dictionaries(
-    {},
-    optional={
-        "_id": ANY_TEXT,
-        "create_time": MOMENT | JUNK,
-        "pay_time": MOMENT,
-        "cancel_time": MOMENT,
-        "state": st.integers(),
-        "amount": TIYIN | JUNK,
-        "commission": TIYIN | JUNK,
-        "account": st.lists(ENTRY, max_size=4) | JUNK,
-        "card": st.fixed_dictionaries({}, optional={"number": ANY_TEXT, "expire": ANY_TEXT}) | JUNK,
-        "merchant": MERCHANT | JUNK,
-        "payer": st.fixed_dictionaries({"phone": ANY_TEXT}) | JUNK,
-        "description": ANY_TEXT,
-    },
-)
-DATA = st.fixed_dictionaries(
-    {
-        "operation": st.sampled_from(["pay", "cancel", "refund"]),
-        "amount": TIYIN,
-        "receipt_id": st.text("0123456789abcdef", min_size=24, max_size=24),
-        "receipt": RECEIPT | JUNK,
-    },
-    optional={
-        "paid_at": MOMENT,
-        "reversed_at": MOMENT,
-        "till": ANY_TEXT,
-        "shift": st.integers(),
-        "number": st.integers(),
-        "sale": st.fixed_dictionaries({"shift": st.integers(), "number": st.integers()}),
-        "status": ANY_TEXT,
-    },
+DATA = st.builds(
+    lambda always, sometimes: always | sometimes,
+    st.fixed_dictionaries(
+        {
+            "operation": st.sampled_from(OPERATIONS),
+            "amount": TIYIN,
+            "receipt_id": st.text("0123456789abcdef", min_size=24, max_size=24),
+            "receipt": RECEIPT | JUNK,
+        }
+    ),
+    some(
+        paid_at=MOMENT,
+        reversed_at=MOMENT,
+        till=ANY_TEXT,
+        shift=st.integers(),
+        number=st.integers(),
+        sale=some(shift=st.integers(), number=st.integers()),
+        status=ANY_TEXT,
+    ),
 )
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slips import OPERATIONS, SlipRenderer, sample_data
-from slips.document import to_tree
 from slips.schemas import Schemas
 from tests.benchmarks.conftest import compare, seconds
 
@@ -19,8 +18,6 @@ pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(300)]
 
 ROUNDS = 700
 AT_MOST_OF_DOCUMENT = 1.2
-AT_MOST_OF_TREE = 1.6
-"""No promise, but a guard: a tree in memory spares xmlschema the reading, which is most of its work on a document."""
 
 
 @pytest.fixture
@@ -37,18 +34,12 @@ def test_a_slip_is_filled_validated_and_laid_out_in_the_time_that_xmlschema_take
     renderer: SlipRenderer, operation: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     template, data, schema = renderer.load(None), sample_data(operation), Schemas().get("slip")
-    slip, document = renderer.fill(template, data), renderer.render(template, data, 32).xml
+    document = renderer.render(template, data, 32).xml
 
     def made() -> float:
         return seconds(lambda: renderer.render(template, data, 32))
 
-    def tree_validated() -> float:
-        tree = to_tree(slip)
-        return seconds(lambda: schema.validate(tree))
-
     of_document = compare(made, lambda: seconds(lambda: schema.validate(document)), ROUNDS, warm_up=50)
-    of_tree = compare(made, tree_validated, ROUNDS, warm_up=50)
     with capfd.disabled():
-        print(f"\na slip ({operation}) : xmlschema on its document: {of_document}; on its tree: {of_tree}")  # noqa: T201
+        print(f"\na slip ({operation}) : xmlschema on its document: {of_document}")  # noqa: T201
     assert of_document.ratio <= AT_MOST_OF_DOCUMENT
-    assert of_tree.ratio <= AT_MOST_OF_TREE

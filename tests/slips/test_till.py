@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import slips.schemas
 from fakes.fixtures import new_till, running, sandbox
 from fakes.till import ScriptedUi, VirtualHost, open_sale
 from hookspecs import CancelRequest, PaymentStatus, ReversalStatus
 from payme_plugin.clock import SystemClock
 from payme_plugin.operations.payment_slips import SLIP_NOTICE
 from payme_plugin.texts import Text, Texts
+from slips import SlipRenderer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +57,33 @@ def lines_of(result: PaymentResult | ReversalResult) -> tuple[str, ...]:
     return slip.lines
 
 
-def test_a_broken_template_has_its_notice_before_the_first_sale_and_until_it_is_mended(
+@pytest.mark.usefixtures("no_schema_is_built")
+def test_the_start_imports_the_libraries_and_a_thread_of_its_own_builds_the_schemas_before_a_sale_needs_them(
+    new_till: Callable[..., ServedTill], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_build, imported_by, built_by = threading.Event(), list[str](), list[str]()
+    build, import_libraries = slips.schemas.build_schema, SlipRenderer.import_libraries
+
+    def watched_build(text: bytes) -> object:
+        assert may_build.wait(30)
+        built_by.append(threading.current_thread().name)
+        return build(text)
+
+    def watched_import(renderer: SlipRenderer) -> None:
+        imported_by.append(threading.current_thread().name)
+        import_libraries(renderer)
+
+    monkeypatch.setattr(slips.schemas, "build_schema", watched_build)
+    monkeypatch.setattr(SlipRenderer, "import_libraries", watched_import)
+    till = new_till()
+    assert (imported_by, built_by) == (["MainThread"], []), "the start is over, and no schema is built"
+    may_build.set()
+    sold(warmed(till))
+
+    assert built_by == ["payme-warm-up"] * len(slips.schemas.SCHEMA_NAMES)
+
+
+def test_a_broken_template_has_its_notice_before_the_first_sale_and_until_it_is_repaired(
     new_till: Callable[..., ServedTill], template: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     template.write_text(BROKEN)
@@ -72,19 +100,14 @@ def test_a_broken_template_has_its_notice_before_the_first_sale_and_until_it_is_
     assert SLIP_NOTICE not in till.host.notices
 
 
-def test_a_template_that_was_mended_meanwhile_has_no_notice_after_the_next_start(
+def test_a_template_that_was_repaired_meanwhile_or_is_never_printed_has_no_notice(
     new_till: Callable[..., ServedTill], template: Path
 ) -> None:
-    template.write_text(SOUND, encoding="utf-8")
-
-    assert SLIP_NOTICE not in warmed(new_till(slipTemplate=template)).host.notices
-
-
-def test_a_template_that_is_never_printed_has_no_notice(new_till: Callable[..., ServedTill], template: Path) -> None:
     template.write_text(BROKEN)
-    till = warmed(new_till(slipTemplate=template, slipCopies=0))
+    assert SLIP_NOTICE not in warmed(new_till(slipTemplate=template, slipCopies=0)).host.notices
 
-    assert SLIP_NOTICE not in till.host.notices
+    template.write_text(SOUND, encoding="utf-8")
+    assert SLIP_NOTICE not in warmed(new_till(slipTemplate=template)).host.notices
 
 
 @pytest.mark.usefixtures("no_schema_is_built")
@@ -102,13 +125,12 @@ def test_without_its_libraries_a_till_starts_sells_and_gives_back_with_plain_sli
     assert "slip: " in caplog.text
     assert missing in caplog.text
     sale = sold(till)
-    assert lines_of(sale)[0] == "PAYME"
     assert sale.payment is not None
     request = CancelRequest(payment=sale.payment, receipt=open_sale(payments=(sale.payment,)))
     given_back = till.plugins.on_cancel(request, ScriptedUi(SystemClock()))
     assert given_back is not None
     assert given_back.status is ReversalStatus.REVERSED
-    assert lines_of(given_back)[0] == "PAYME"
+    assert lines_of(sale)[0] == lines_of(given_back)[0] == "PAYME"
     assert till.plugins.faults == ()
 
 

@@ -13,14 +13,10 @@ from slips import Alphabet, SlipRenderer, is_slip_encoding, sample_data
     ("encoding", "text", "spelled"),
     [
         ("cp866", "Қўқон Ғишт Ҳаёт", "Кўкон Гишт Хаёт"),
-        ("cp1251", "Қўқон ғишт ҳаёт", "Кўкон гишт хаёт"),
-        ("koi8-r", "Ўзбекистон", "Узбекистон"),
         ("cp866", "soʻm Oʻzbekiston gʼisht to‘lov", "so'm O'zbekiston g'isht to'lov"),
         ("cp866", "«Чорсу» — рынок…", '"Чорсу" - рынок...'),
-        ("cp866", "Әлем Өзен Ұлы Нан", "Алем Озен Улы Нан"),
         ("cp866", "şəhər ğ ö ü é ñ ß", "sahar g o u e n ss"),
         ("ascii", "Қўқон, Щорс", "Kukon, Shchors"),
-        ("cp437", "Ташкент №5", "Tashkent No5"),
         ("cp866", "中文", "[U+4E2D][U+6587]"),
         ("cp866", "x\u0323", "x"),
         ("cp866", "5 €", "5 EUR"),
@@ -46,14 +42,14 @@ def test_whatever_comes_out_the_code_page_has(encoding: str, text: str) -> None:
     assert spelled.count("?") <= text.count("?") + sum(1 for sign in text if "?" in Alphabet("ascii").spell(sign))
 
 
-@given(text=st.text())
+@given(text=st.text(alphabet=st.characters(exclude_categories=["Cs"])))
 def test_spelling_twice_changes_nothing_more(text: str) -> None:
     alphabet = Alphabet("cp866")
-    once = alphabet.spell(text) if not any("\ud800" <= sign <= "\udfff" for sign in text) else ""
+    once = alphabet.spell(text)
     assert alphabet.spell(once) == once
 
 
-def test_what_the_table_remembers_is_bounded() -> None:
+def test_the_table_remembers_a_bounded_number_of_letters() -> None:
     alphabet = Alphabet("cp866")
     alphabet.spell("".join(map(chr, range(0x3400, 0x9000))))
     assert len(alphabet) <= 4096
@@ -68,13 +64,13 @@ def test_code_pages_are_known_by_any_of_their_names(name: str) -> None:
     "name",
     ["", "cp8666", "cp864", "hex", "rot13", "utf-16", "utf-7", "unicode_escape", "idna", "punycode", "cp037", "a\x00b"],
 )
-def test_what_is_no_code_page_of_a_printer_is_refused(name: str) -> None:
+def test_what_is_not_a_code_page_of_a_printer_is_refused(name: str) -> None:
     assert not is_slip_encoding(name)
     with pytest.raises(ValueError, match="no such code page; use a single-byte one"):
         SlipRenderer(encoding=name)
 
 
-def test_a_press_with_a_code_page_prints_its_letters_alone_and_keeps_the_document_whole() -> None:
+def test_a_renderer_with_a_code_page_prints_its_letters_only_and_keeps_the_document_whole() -> None:
     renderer = SlipRenderer(encoding="cp866")
     made = renderer.render(renderer.load(None, "uz"), sample_data("refund"), 32)
     "\n".join(made.lines).encode("cp866")
