@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,11 +10,18 @@ from payme_plugin.paymego import codes
 from payme_plugin.settings import LoadedSettings, Places, Settings, SettingsError, read_settings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from payme_plugin.settings.problems import SettingFault
 
 Read = Callable[[Mapping[str, object]], Settings]
+Load = Callable[[Mapping[str, object]], LoadedSettings]
+Faults = Callable[[Mapping[str, object]], "tuple[SettingFault, ...]"]
+Write = Callable[["str | bytes"], Path]
+
+KEY = "KCR4W1kzqPxxUeW&BHNM0AOtR3?&0@E%R?P@;=x"
+FAR = {"url": "https://checkout.paycom.uz", "posId": "65aa00112233445566778899", "posKey": KEY}
+"""The merchant account at a server that is not on this machine."""
+NOWHERE = Places(Path("/nowhere/payme.go.conf"), Path("/nowhere/payme.xml"))
+"""A till without files of its own."""
 
 
 @pytest.fixture
@@ -22,7 +30,7 @@ def places(tmp_path: Path) -> Places:
 
 
 @pytest.fixture
-def conf(places: Places) -> Callable[[str | bytes], Path]:
+def conf(places: Places) -> Write:
     """Writes the till's settings file."""
 
     def write(text: str | bytes) -> Path:
@@ -36,25 +44,17 @@ def conf(places: Places) -> Callable[[str | bytes], Path]:
 @pytest.fixture
 def read(places: Places) -> Read:
     """Reads the settings of a host that gives these and a tender."""
-
-    def run(host: Mapping[str, object]) -> Settings:
-        return read_settings({"paymentType": "7", **host}, None, codes, places=places)
-
-    return run
+    return lambda host: read_settings({"paymentType": "7", **host}, None, codes, places=places)
 
 
 @pytest.fixture
-def load(places: Places) -> Callable[[Mapping[str, object]], LoadedSettings]:
+def load(places: Places) -> Load:
     """Loads settings that may have faults."""
-
-    def run(host: Mapping[str, object]) -> LoadedSettings:
-        return LoadedSettings(host, None, codes, places=places)
-
-    return run
+    return lambda host: LoadedSettings(host, None, codes, places=places)
 
 
 @pytest.fixture
-def faults(read: Read) -> Callable[[Mapping[str, object]], tuple[SettingFault, ...]]:
+def faults(read: Read) -> Faults:
     """Reads settings that can't be used."""
 
     def run(host: Mapping[str, object]) -> tuple[SettingFault, ...]:

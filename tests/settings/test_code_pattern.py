@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from payme_plugin.conf_file import UnacceptableError
@@ -23,14 +23,16 @@ def code_pattern(text: str) -> re.Pattern[str]:
     return cast("re.Pattern[str]", PATTERN.parse(text))
 
 
-@pytest.mark.parametrize("code", ["123456", "08271612939", "50501010793410469483", "9" * 64])
-def test_the_default_takes_codes_of_the_field(code: str) -> None:
-    assert code_pattern("[0-9]{6,64}").fullmatch(code)
-
-
-@pytest.mark.parametrize("code", ["", "1234", "9" * 65, "12345a", "１２３４５６", "кодкод", "123456\n", " 123456"])
-def test_the_default_takes_nothing_else(code: str) -> None:
-    assert not code_pattern("[0-9]{6,64}").fullmatch(code)
+@pytest.mark.parametrize(
+    ("code", "is_taken"),
+    [
+        *[(code, True) for code in ("123456", "50501010793410469483", "9" * 64)],
+        *[(code, False) for code in ("", "12345", "9" * 65, "12345a", "１２３４５６", "123456\n", " 123456")],
+    ],
+)
+def test_the_default_takes_codes_of_6_to_64_ascii_digits(code: str, is_taken: bool) -> None:
+    assert bool(code_pattern("[0-9]{6,64}").fullmatch(code)) is is_taken
+    assert not code_pattern(r"\d+").fullmatch("１２３")
 
 
 @pytest.mark.parametrize(
@@ -44,7 +46,7 @@ def test_a_plain_pattern_is_allowed_and_shown_as_written(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *["", "(", ")", "[", "*", "a**", "[[a]]", "[a--b]", "[z-a]", "a{9,1}", r"\q", "a)(b", "x" * 201],
+        *["", "(", "[[a]]", "[a--b]", "[z-a]", "a{9,1}", r"\q", "a)(b", "x" * 201],
         *["(a+)+", "(a|a)*", "(?:a*)*b", "(a){9}", "(a)?", "(?i)a", "(?<=a*)b"],
         *["a*a*a*a*", "a{1,9}" * 4, "a?" * 30, "(?:a|a)" * 25],
     ],
@@ -54,37 +56,27 @@ def test_what_could_keep_the_till_busy_is_not_allowed(text: str) -> None:
         code_pattern(text)
 
 
-def test_digits_are_the_ascii_ones() -> None:
-    assert not code_pattern(r"\d+").fullmatch("１２３")
-
-
-@pytest.mark.parametrize("text", [".*", r"[\s\S]+", "(?:.*)", "a|.*"])
+@pytest.mark.parametrize("text", [".*", r"[\s\S]+", "a|.*"])
 def test_no_endless_code_matches(text: str) -> None:
-    pattern = code_pattern(text)
-    assert pattern.fullmatch("a" * LONGEST)
-    assert not pattern.fullmatch("a" * (LONGEST + 1))
-    assert not pattern.fullmatch("a" * 1_000_000)
-
-
-@pytest.mark.parametrize(
-    "text", [".*.*.*b", "(?:a|a)" * 8 + "a*a*b", "(?=.*.*b)(?:a|a|a)a?.", "a{0,99}" * 3 + "b", "a?" * 24 + "b"]
-)
-def test_the_slowest_allowed_patterns_are_quick_on_the_worst_code(text: str) -> None:
-    pattern = code_pattern(text)
-    began = time.process_time()
-    assert not pattern.fullmatch("a" * LONGEST)
-    assert time.process_time() - began < 0.5
+    matches = [bool(code_pattern(text).fullmatch("a" * length)) for length in (LONGEST, LONGEST + 1, 1_000_000)]
+    assert matches == [True, False, False]
 
 
 @given(st.text(st.sampled_from("ab()[]{}|*+?\\.^$,-0123d:=!P<>"), max_size=40))
-def test_any_text_is_a_quick_pattern_or_refused(text: str) -> None:
+@example(".*.*.*b")
+@example("(?:a|a)" * 8 + "a*a*b")
+@example("(?=.*.*b)(?:a|a|a)a?.")
+@example("a{0,99}" * 3 + "b")
+@example("a?" * 24 + "b")
+def test_any_text_is_a_pattern_that_is_quick_on_the_worst_codes_or_is_refused(text: str) -> None:
     try:
         pattern = code_pattern(text)
     except UnacceptableError:
         return
-    began = time.process_time()
-    pattern.fullmatch("a" * 128 + "b" * 127 + "!")
-    assert time.process_time() - began < 0.5
+    for code in ("a" * 128 + "b" * 127 + "!", "a" * LONGEST):
+        began = time.process_time()
+        pattern.fullmatch(code)
+        assert time.process_time() - began < 0.5
 
 
 @pytest.mark.parametrize(

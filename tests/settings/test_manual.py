@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
 from itertools import chain, combinations
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from payme_plugin.paymego import codes
-from payme_plugin.settings import SETTINGS, LoadedSettings, Places, Settings, SettingsError
+from payme_plugin.settings import SETTINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.settings.conftest import Faults, Load, Read, Write
 
 SAMPLE = """\
 [Main]
@@ -59,49 +62,36 @@ def uncommented(names: Iterable[str]) -> str:
     return re.sub(rf"^;({'|'.join(names) or '(?!)'}) =", r"\1 =", SAMPLE, flags=re.MULTILINE)
 
 
-Read = Callable[[Mapping[str, object]], Settings]
-Write = Callable[["str | bytes"], Path]
-
-
-def test_the_defaults_are_the_manuals(read: Read) -> None:
-    settings = read({})
-    assert settings.timeout_s == 10
-    assert settings.url == "http://localhost/api"
-    assert settings.pos_id == "id"
-    assert settings.pos_key.reveal() == "key"
-    assert settings.pay_duration_ms == 300_000
-    assert settings.frequency_ms == 10_000
-    assert settings.payment_provider == 141
-    assert settings.ignored_errors == frozenset()
-
-
-def test_the_manuals_settings_come_first_in_the_table() -> None:
+def test_the_manuals_settings_come_first_in_the_table_with_its_defaults(read: Read, load: Load) -> None:
     assert [setting.name for setting in SETTINGS[:8]] == NAMES
-
-
-def test_the_sample_as_it_is_means_the_defaults(conf: Write, read: Read) -> None:
-    defaults = read({})
-    conf(SAMPLE)
-    assert read({}) == defaults
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("encoding", ["utf-8", "cp1251"])
-def test_a_line_of_the_sample_uncommented_means_its_default(conf: Write, read: Read, name: str, encoding: str) -> None:
-    defaults = read({})
-    path = conf(SAMPLE.replace(f";{name}", name).encode(encoding))
     settings = read({})
-    assert settings == defaults
-    assert settings.origins[name].path == path
-    assert SAMPLE.splitlines()[(settings.origins[name].line or 0) - 1].startswith(f";{name}")
+    assert (settings.timeout_s, settings.pay_duration_ms, settings.frequency_ms) == (10, 300_000, 10_000)
+    assert (settings.url, settings.pos_id, settings.pos_key.reveal()) == ("http://localhost/api", "id", "key")
+    assert (settings.payment_provider, settings.ignored_errors) == (141, frozenset())
+
+    rows = {row.name: row.value for row in load({"paymentType": "7"}).rows}
+    defaults = {each.name: each.default for each in SETTINGS} | {"posKey": "***", "url": "http://localhost/api"}
+    assert {name: rows[name] for name in defaults} == defaults | {"paymentType": "7", "staleCodes": rows["staleCodes"]}
 
 
-@pytest.mark.parametrize("quotes", ["as they are", "everywhere", "nowhere"])
-def test_the_whole_sample_uncommented_means_the_defaults(conf: Write, read: Read, quotes: str) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1251"])
+def test_whatever_lines_of_the_sample_are_uncommented_it_means_the_defaults(
+    conf: Write, read: Read, encoding: str
+) -> None:
     defaults = read({})
-    text = uncommented(NAMES)
-    if quotes != "as they are":
-        text = text.replace('"', "")
+    for names in chain.from_iterable(combinations(NAMES, count) for count in range(len(NAMES) + 1)):
+        path = conf(uncommented(names).encode(encoding))
+        settings = read({})
+        assert settings == defaults
+        given = {name: origin for name, origin in settings.origins.items() if origin.path == path}
+        assert set(given) == set(names)
+        assert all(SAMPLE.splitlines()[(each.line or 0) - 1].startswith(f";{name}") for name, each in given.items())
+
+
+@pytest.mark.parametrize("quotes", ["everywhere", "nowhere"])
+def test_the_quotes_of_the_sample_make_no_difference(conf: Write, read: Read, quotes: str) -> None:
+    defaults = read({})
+    text = uncommented(NAMES).replace('"', "")
     if quotes == "everywhere":
         text = re.sub(r"^(\w+) =[ ]*(.*)$", r'\1 = "\2"', text, flags=re.MULTILINE)
         assert 'timeout = "10"\n' in text
@@ -109,38 +99,7 @@ def test_the_whole_sample_uncommented_means_the_defaults(conf: Write, read: Read
     assert read({}) == defaults
 
 
-def test_whatever_lines_of_the_sample_are_uncommented_it_means_the_defaults(conf: Write, read: Read) -> None:
-    defaults = read({})
-    for names in chain.from_iterable(combinations(NAMES, count) for count in range(len(NAMES) + 1)):
-        path = conf(uncommented(names))
-        settings = read({})
-        assert settings == defaults
-        assert {name for name, origin in settings.origins.items() if origin.path == path} == set(names)
-
-
-def test_every_default_reads_back_from_the_table(places: Places) -> None:
-    rows = {row.name: row.value for row in LoadedSettings({}, None, codes, places=places).rows}
-    for setting in SETTINGS:
-        if setting.name not in {"posKey", "url", "paymentType", "staleCodes"}:
-            assert rows[setting.name] == setting.default
-    assert rows["posKey"] == "***"
-    assert rows["url"] == "http://localhost/api"
-
-
-def test_a_code_outside_the_manuals_list_is_a_warning(read: Read) -> None:
-    warnings = [str(warning) for warning in read({"ignoredErrors": "-31400, -31612"}).warnings]
-    assert any("-31612" in warning and "manual" in warning for warning in warnings)
-    assert read({"ignoredErrors": "-31400, -31630"}).warnings == ()
-
-
-def test_an_ignored_code_that_proves_nothing_is_a_warning(read: Read) -> None:
-    (warning,) = read({"ignoredErrors": "-31400, -31602"}).warnings
-    assert (warning.key, warning.value) == ("ignoredErrors", "-31602")
-    assert "does not prove" in str(warning)
-
-
-def test_a_stale_code_must_prove_that_nothing_was_charged(read: Read) -> None:
+def test_a_stale_code_must_prove_that_nothing_was_charged(read: Read, faults: Faults) -> None:
     assert read({"staleCodes": "-31630"}).stale_codes == {-31630}
-    assert read({"staleCodes": ""}).stale_codes == frozenset()
-    with pytest.raises(SettingsError, match="so not -31602"):
-        read({"staleCodes": "-31400, -31602"})
+    (fault,) = faults({"staleCodes": "-31400, -31602"})
+    assert "so not -31602" in str(fault)

@@ -1,86 +1,49 @@
-"""The kassa's id and key: whole, unseen, and never in clear beyond this machine."""
+"""The merchant account's id and key: whole, unseen, and never in clear beyond this machine."""
 
 from __future__ import annotations
 
 import copy
 import pickle
 import traceback
-from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
-from payme_plugin.paymego import codes
-from payme_plugin.settings import LoadedSettings, Places, Settings, SettingsError, read_settings
-from payme_plugin.settings.problems import Origin, SettingFault, Source
+from payme_plugin.secret import Secret
+from payme_plugin.settings import SettingsError
+from payme_plugin.settings.model import FormerAccount
+from payme_plugin.settings.problems import Origin, Source
+from tests.settings.conftest import FAR, KEY
 
-Read = Callable[[Mapping[str, object]], Settings]
-Load = Callable[[Mapping[str, object]], LoadedSettings]
-Faults = Callable[[Mapping[str, object]], "tuple[SettingFault, ...]"]
-Write = Callable[["str | bytes"], Path]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
-REAL_KEY = "KCR4W1kzqPxxUeW&BHNM0AOtR3?&0@E%R?P@;=x"
-NOWHERE = Places(Path("/nowhere/payme.go.conf"), Path("/nowhere/payme.xml"))
-FAR = {"url": "https://checkout.paycom.uz", "posId": "65aa00112233445566778899", "posKey": REAL_KEY}
-KEY_LETTERS = st.characters(min_codepoint=0x20, max_codepoint=0xFF, exclude_categories=["Cc"])
-KEYS = st.text(KEY_LETTERS, min_size=1, max_size=64).filter(lambda key: key == key.strip())
+    from payme_plugin.settings import Settings
+    from tests.settings.conftest import Faults, Load, Read, Write
 
-
-@pytest.mark.parametrize(("name", "value"), [("posKeyFile", REAL_KEY), ("posId", f"{FAR['posId']}:{REAL_KEY}")])
-def test_a_key_in_the_place_of_another_setting_is_not_shown(load: Load, name: str, value: str) -> None:
-    loaded = load(FAR | {"paymentType": "7", name: value})
-    shown = [
-        *loaded.faults,
-        *(fault.short for fault in loaded.faults),
-        *loaded.warnings,
-        *(row.value for row in loaded.rows),
-    ]
-
-    assert any(name in str(each) for each in [*loaded.faults, *loaded.rows])
-    assert REAL_KEY[:12] not in "".join(map(str, shown))  # a long value is cut
-
-
-@pytest.mark.parametrize("template", ["posKey = {}", 'posKey = "{}"', "posKey={}", "  posKey\t=\t{}  "])
-def test_a_real_key_comes_through_whole(conf: Write, read: Read, template: str) -> None:
-    conf(f"[Main]\n{template.format(REAL_KEY)}\n")
-    assert read({}).pos_key.reveal() == REAL_KEY
-
-
-@given(KEYS)
-@example(REAL_KEY)
-@example('"')
-@example('""')
-@example("a\xa0\xadz")
-def test_any_key_that_a_header_can_carry_comes_through_whole(key: str) -> None:
-    assert (
-        read_settings({"paymentType": "7", "posKey": f'"{key}"'}, None, codes, places=NOWHERE).pos_key.reveal() == key
-    )
+# ---------------------------------------------------------------------------------------------------------------------
+# Beyond this machine
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def test_beyond_this_machine_id_and_key_must_be_set(faults: Faults) -> None:
     found = faults({"url": FAR["url"]})
     assert [(fault.key, fault.value) for fault in found] == [("posId", "id"), ("posKey", "***")]
-    found = faults({**FAR, "posId": "id", "posKey": "key"})
-    assert [fault.key for fault in found] == ["posId", "posKey"]
+    assert [fault.key for fault in faults({**FAR, "posId": "id", "posKey": "key"})] == ["posId", "posKey"]
 
 
 @pytest.mark.parametrize("url", ["http://localhost", "http://LOCALHOST:80", "http://127.5.6.7", "http://[::1]:8080/x"])
-def test_on_this_machine_nothing_need_be_set(read: Read, url: str) -> None:
+def test_on_this_machine_nothing_need_be_set_without_a_proxy(read: Read, faults: Faults, url: str) -> None:
     assert read({"url": url}).pos_id == "id"
+    through_proxy = {**FAR, "url": url, "proxy": "http://proxy:3128"}
+    assert [fault.key for fault in faults(through_proxy)] == ["url"]
+    assert read({**through_proxy, "allowPlainHttp": "1"}).allow_plain_http
 
 
 @pytest.mark.parametrize(
-    "url",
-    [
-        "http://10.0.0.7",
-        "http://checkout.paycom.uz",
-        "http://localhost.paycom.uz",
-        "http://0.0.0.0",
-        "HTTP://2130706433",
-    ],
+    "url", ["http://10.0.0.7", "http://localhost.paycom.uz", "http://0.0.0.0", "HTTP://2130706433"]
 )
 def test_beyond_this_machine_plain_http_must_be_allowed(read: Read, faults: Faults, url: str) -> None:
     (fault,) = faults({**FAR, "url": url})
@@ -89,88 +52,82 @@ def test_beyond_this_machine_plain_http_must_be_allowed(read: Read, faults: Faul
     assert read({**FAR, "url": url, "allowPlainHttp": "1"}).allow_plain_http
 
 
-def test_a_key_file_holds_the_key_and_one_line_end(read: Read, faults: Faults, tmp_path: Path) -> None:
+# ---------------------------------------------------------------------------------------------------------------------
+# The file with the key
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
     path = tmp_path / "key"
-    host = {**FAR, "posKeyFile": str(path)}
+    path.write_text(KEY)
+    path.chmod(0o600)
+    return path
+
+
+def test_a_key_file_holds_the_key_and_one_line_end(read: Read, faults: Faults, key_file: Path) -> None:
+    host = {**FAR, "posKeyFile": str(key_file)}
     del host["posKey"]
-    for data in (REAL_KEY, REAL_KEY + "\n", REAL_KEY + "\r\n", "\ufeff" + REAL_KEY):
-        path.write_text(data, encoding="utf-8", newline="")
-        path.chmod(0o600)
+    for data in (KEY, KEY + "\n", KEY + "\r\n", "\ufeff" + KEY):
+        key_file.write_text(data, encoding="utf-8", newline="")
         settings = read(host)
-        assert settings.pos_key.reveal() == REAL_KEY
-        assert settings.pos_key_file == path
-        assert settings.origins["posKey"] == Origin(Source.FILE, path)
-        assert settings.warnings == ()
+        assert (settings.pos_key.reveal(), settings.pos_key_file, settings.warnings) == (KEY, key_file, ())
+        assert settings.origins["posKey"] == Origin(Source.FILE, key_file)
     for bad in (b"", b"\n", b"canary\n\n", b"canary \n", b"a\ncanary", b"\xffcanary", b"canary" * 1000):
-        path.write_bytes(bad)
+        key_file.write_bytes(bad)
         assert {fault.key for fault in faults(host)} == {"posKeyFile"}
         assert "canary" not in "".join(map(str, faults(host)))
 
 
-def test_a_key_file_and_a_key_from_one_place_are_a_fault(conf: Write, faults: Faults, tmp_path: Path) -> None:
-    (tmp_path / "key").write_text(REAL_KEY)
-    (fault,) = faults({"posKey": "a", "posKeyFile": str(tmp_path / "key")})
-    assert fault.key == "posKeyFile"
-    assert "one of the two" in str(fault)
-    conf(f"[Main]\nposKey = a\nposKeyFile = {tmp_path / 'key'}\n")
+def test_a_key_file_and_a_key_from_one_place_are_a_fault(conf: Write, faults: Faults, key_file: Path) -> None:
+    (fault,) = faults({"posKey": "a", "posKeyFile": str(key_file)})
+    assert (fault.key, "one of the two" in str(fault)) == ("posKeyFile", True)
+    conf(f"[Main]\nposKey = a\nposKeyFile = {key_file}\n")
     (fault,) = faults({})
     assert (fault.key, fault.line) == ("posKeyFile", 3)
 
 
-def test_the_tills_own_source_of_the_key_wins(conf: Write, read: Read, tmp_path: Path) -> None:
-    (tmp_path / "key").write_text(REAL_KEY)
-    (tmp_path / "key").chmod(0o600)
-    conf(f"[Main]\nposKeyFile = {tmp_path / 'key'}\n")
-    settings = read({"posKey": "own"})
-    assert (settings.pos_key.reveal(), settings.pos_key_file) == ("own", None)
-    conf("[Main]\nposKey = own\n")
-    assert read({"posKeyFile": str(tmp_path / "key")}).pos_key.reveal() == REAL_KEY
+def test_the_hosts_own_source_of_the_key_wins_and_the_sample_key_is_not_one(
+    conf: Write, read: Read, key_file: Path
+) -> None:
+    for in_the_file, given, key in (
+        (f"posKeyFile = {key_file}", {"posKey": "own"}, "own"),
+        ("posKey = own", {"posKeyFile": str(key_file)}, KEY),
+        (f'posKey = "key"\nposKeyFile = {key_file}', {}, KEY),
+    ):
+        conf(f"[Main]\n{in_the_file}\n")
+        assert read(given).pos_key.reveal() == key
 
 
-def test_the_sample_key_stands_in_no_key_files_way(conf: Write, read: Read, tmp_path: Path) -> None:
-    (tmp_path / "key").write_text(REAL_KEY)
-    conf(f'[Main]\nposKey = "key"\nposKeyFile = {tmp_path / "key"}\n')
-    assert read({}).pos_key.reveal() == REAL_KEY
-
-
-@pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o640, False), (0o644, True), (0o602, True)])
-def test_a_key_that_others_can_read_or_change_is_a_warning(conf: Write, read: Read, mode: int, warned: bool) -> None:
-    path = conf(f"[Main]\nposKey = {REAL_KEY}\n")
+@pytest.mark.parametrize(("mode", "keys"), [(0o600, []), (0o640, []), (0o644, ["posKey"]), (0o602, ["posKey"])])
+@pytest.mark.parametrize("is_in_key_file", [False, True])
+def test_a_key_that_others_can_read_or_change_is_a_warning(
+    conf: Write, read: Read, key_file: Path, mode: int, keys: list[str], is_in_key_file: bool
+) -> None:
+    path = key_file if is_in_key_file else conf(f"[Main]\nposKey = {KEY}\n")
     path.chmod(mode)
-    assert [warning.key for warning in read({}).warnings] == (["posKey"] if warned else [])
-    assert all(str(path) in str(warning) for warning in read({}).warnings)
+    warnings = read({"posKeyFile": str(path)} if is_in_key_file else {}).warnings
+    assert [warning.key for warning in warnings] == keys
+    assert all(str(path) in str(warning) for warning in warnings)
 
 
-def test_a_key_file_that_others_can_read_is_a_warning(read: Read, tmp_path: Path) -> None:
-    (tmp_path / "key").write_text(REAL_KEY)
-    (tmp_path / "key").chmod(0o604)
-    (warning,) = read({"posKeyFile": str(tmp_path / "key")}).warnings
-    assert str(tmp_path / "key") in str(warning)
+# ---------------------------------------------------------------------------------------------------------------------
+# Secrets
+# ---------------------------------------------------------------------------------------------------------------------
 
-
-def test_a_file_without_a_key_may_be_read_by_all(conf: Write, read: Read) -> None:
-    conf('[Main]\nposKey = "key"\nslipCopies = 1\n').chmod(0o644)
-    assert read({}).warnings == ()
+SECRETS = {**FAR, "posKey": "canary1", "queueUrl": "amqp://user:canary2@host/", "proxy": "http://u:canary3@p:1"}
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, asdict, repr, str])
-def test_settings_show_no_secret(read: Read, copied: Callable[[Settings], object]) -> None:
-    settings = read({**FAR, "posKey": "canary1", "queueUrl": "amqp://user:canary2@host/"})
-    if copied is not asdict:
-        assert "canary" not in repr(copied(settings))
-    assert "canary1" not in repr(copied(settings))
-
-
-def test_no_shown_value_has_a_secret(load: Load) -> None:
-    loaded = load(
-        {**FAR, "posKey": "canary1", "queueUrl": "amqp://user:canary2@host/", "proxy": "http://u:canary3@p:1"}
-    )
-    assert "canary" not in repr(loaded.rows)
-    assert {"***", "amqp://***@host/", "http://***@p:1"} <= {row.value for row in loaded.rows}
-
-
-def test_settings_can_be_pickled_without_their_key(read: Read) -> None:
-    assert pickle.loads(pickle.dumps(read({"posKey": "canary"}))).pos_key.reveal() == "***"  # noqa: S301
+def test_settings_show_no_secret(read: Read, load: Load, copied: Callable[[Settings], object]) -> None:
+    settings = read(SECRETS)
+    assert [secret.reveal() for secret in settings.secrets] == ["canary1", "u:canary3", "canary3"]
+    shown = repr(copied(settings))
+    assert [word in shown for word in ("canary1", "canary2", "canary3")] == [False, copied is asdict, False]
+    rows = {row.value for row in load(SECRETS).rows}
+    assert "canary" not in repr(rows)
+    assert {"***", "amqp://***@host/", "http://***@p:1"} <= rows
+    assert pickle.loads(pickle.dumps(settings)).pos_key.reveal() == "***"  # noqa: S301
 
 
 @pytest.mark.parametrize(
@@ -180,13 +137,73 @@ def test_settings_can_be_pickled_without_their_key(read: Read) -> None:
         {"posKey": "canary ключ"},
         {"posKey": '"canary'},
         {"poskey": "canary"},
+        {"posKeyFile": "canary" + KEY},
+        {"posId": f"id:canary{KEY}"},
         {"posId": "id", "url": "https://host", "posKey": "canary", "queueUrl": "amqp//u:canary@host"},
         {"queueUrl": "u:canary@host"},
+        *[{"proxy": f"http://user:canary{rest}"} for rest in ("@proxy:x", ":3128", "/proxy")],
+        *[{"proxy": text} for text in ("user:canary@proxy:3128", "socks5://user:canary@proxy", "http:/canary")],
+        *[{"proxy": text} for text in ("canary", "http://user;canary", "http://canary@pr xy")],
     ],
 )
 def test_no_problem_shows_a_secret(load: Load, host: dict[str, str]) -> None:
-    loaded = load(host)
+    loaded = load({"paymentType": "7", **host})
     found = (*loaded.faults, *loaded.warnings)
     error = SettingsError(loaded.faults, loaded.warnings)
-    text = "".join(traceback.format_exception(error))
-    assert "canary" not in text + repr(error) + repr(found) + "".join(fault.short for fault in found)
+    text = "".join([*traceback.format_exception(error), repr(error), repr(found), repr(loaded.rows)])
+    assert found
+    assert "canary" not in text + "".join(f"{each.short}{each.value}" for each in found)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The sections ``[Account <posId>]``: keys of merchant accounts that took payments before
+# ---------------------------------------------------------------------------------------------------------------------
+
+FORMER = "65aa00112233445566778899"
+GOOD = f"[Main]\nposId = b\n[ Account \t {FORMER}]\nurl = https://old.example\nposKey = canary=;key\n"
+
+
+def test_a_section_gives_the_key_and_the_server_of_an_account(conf: Write, read: Read) -> None:
+    conf(f"{GOOD}[Account c]\nurl = https://c.example\nposKey = k\n")
+    settings = read({})
+
+    former = FormerAccount(FORMER, "https://old.example/api", Secret("canary=;key"))
+    assert settings.former_accounts == (former, FormerAccount("c", "https://c.example/api", Secret("k")))
+    assert [each.pos_id for each in settings.accounts] == ["b", FORMER, "c"]
+    assert "canary" not in f"{settings!r}{settings.accounts!r}"
+    assert former.pos_key in settings.secrets
+
+
+@pytest.mark.parametrize(
+    ("lines", "key"),
+    [
+        ("url = https://old.example", f"[Account {FORMER}]"),
+        ("posKey = canary", f"[Account {FORMER}]"),
+        ("url = ftp://old\nposKey = canary", f"[Account {FORMER}] url"),
+        ("url = http://old.example\nposKey = canary", f"[Account {FORMER}] url"),
+        ("url = https://old.example\nposKey = \u0416canary", f"[Account {FORMER}] posKey"),
+        ("url = https://old.example\nposKey = canary\ntimeout = 5", f"[Account {FORMER}] timeout"),
+        ("url = https://old.example\nposKey = canary\nposKey = canary2", "posKey"),
+        ("url = https://old.example\nposKey = canary\ncanary2", None),
+    ],
+)
+def test_what_can_not_be_used_is_a_warning_that_names_section_and_key_and_stops_no_sale(
+    conf: Write, read: Read, lines: str, key: str | None
+) -> None:
+    conf(f"[Main]\n[Account {FORMER}]\n{lines}\n")
+    settings = read({})
+
+    assert key in [warning.key for warning in settings.warnings]
+    assert "canary" not in "".join(f"{warning}{warning!r}" for warning in settings.warnings)
+
+
+@pytest.mark.parametrize(("key", "counts"), [("current", True), ("former", False)])
+def test_a_section_of_the_current_account_with_another_key_has_no_effect_and_is_a_warning(
+    conf: Write, read: Read, key: str, counts: bool
+) -> None:
+    conf(f"[Main]\nposId = b\nposKey = current\n[Account b]\nurl = https://b.example\nposKey = {key}\n")
+    settings = read({})
+
+    assert [each.pos_key.reveal() for each in settings.accounts] == ["current"] * (1 + counts)
+    warned = [str(warning) for warning in settings.warnings if warning.key == "[Account b]"]
+    assert [("has no effect" in each, "former" in each) for each in warned] == ([] if counts else [(True, False)])
