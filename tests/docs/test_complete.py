@@ -46,8 +46,7 @@ def test_the_settings_of_a_readme_can_be_used(page: str, tmp_path: Path) -> None
 
     read_sample = read_settings({}, conf, codes)
 
-    assert read_sample.payment_type == 7
-    assert read_sample.warnings == ()
+    assert (read_sample.payment_type, read_sample.warnings) == (7, ())
 
 
 def documented(command: str) -> list[str]:
@@ -56,77 +55,41 @@ def documented(command: str) -> list[str]:
     return re.findall(r"`([a-zA-Z_]+)`", row.split("|")[2].partition(";")[0])
 
 
-def asked(*arguments: str) -> Any:  # noqa: ANN401 - JSON
-    out = StringIO()
-    with redirect_stdout(out):
-        main.main(args=["--json", *arguments], prog_name="payme", standalone_mode=False)
-    return json.loads(out.getvalue())
-
-
-@pytest.fixture
-def options(sandbox: Sandbox, tmp_path: Path) -> list[str]:
-    """Settings with little patience, so that a cancel is queued, and a folder."""
+def test_every_document_has_the_names_that_the_page_gives(sandbox: Sandbox, tmp_path: Path) -> None:
     conf = tmp_path / "payme.conf"
-    kassa = {"url": sandbox.url, "posId": sandbox.pos_id, "posKey": sandbox.pos_key}
-    values = {**kassa, "paymentType": "7", "payDuration": "1000", "frequency": "100"}
-    conf.write_text("[Main]\n" + "".join(f"{name} = {value}\n" for name, value in values.items()), encoding="utf-8")
+    # With little patience, so that a cancel is queued.
+    values = {"url": sandbox.url, "posId": sandbox.pos_id, "posKey": sandbox.pos_key, "payDuration": 1000}
+    conf.write_text("[Main]\npaymentType = 7\nfrequency = 100\n" + "".join(f"{k} = {v}\n" for k, v in values.items()))
     conf.chmod(0o600)
-    return ["--conf", str(conf), "--data-dir", str(tmp_path / "data")]
+    checked = set()
 
+    def ask(command: str, *arguments: str, also: str = "") -> Any:  # noqa: ANN401 - JSON
+        out = StringIO()
+        words = ["--json", "--conf", str(conf), "--data-dir", str(tmp_path / "data"), *command.split()[1:], *arguments]
+        with redirect_stdout(out):
+            main.main(args=[word for word in words if word != "ID"], prog_name="payme", standalone_mode=False)
+        document = json.loads(out.getvalue())
+        names = list(document[0] if isinstance(document, list) else document)
+        assert names == [*(documented(also) if also else ()), *documented(command)], command
+        checked.add(command)
+        return document
 
-def test_the_documents_of_a_sale_have_the_names_that_the_page_gives(sandbox: Sandbox, options: list[str]) -> None:
-    paid = asked(*options, "pay", "--amount", "15000.00", "--qr", sandbox.issue_code())
-    assert list(paid) == documented("payme pay")
-    (listed,) = asked(*options, "status")
-    assert list(listed) == documented("payme status")
-    told = asked(*options, "status", paid["payment_id"])
-    assert list(told) == [*documented("payme status"), *documented("payme status ID")]
-    assert (
-        list(asked(*options, "cancel", paid["payment_id"])) == documented("payme cancel") == documented("payme refund")
-    )
-
-
-def test_the_documents_of_the_queue_have_the_names_that_the_page_gives(sandbox: Sandbox, options: list[str]) -> None:
-    never = Behaviour(BuyerAction.NEVER_ANSWERS)
+    sale = ("--amount", "15000.00", "--qr")
+    paid = ask("payme pay", *sale, sandbox.issue_code())["payment_id"]
     for _ in range(2):
-        asked(*options, "pay", "--amount", "15000.00", "--qr", sandbox.issue_code(never))
-
-    first, _ = asked(*options, "queue", "list")
-    assert list(first) == documented("payme queue list")
-    row = str(first["id"])
-    assert list(asked(*options, "queue", "show", row)) == [
-        *documented("payme queue list"),
-        *documented("payme queue show ID"),
-    ]
-    assert list(asked(*options, "queue", "close", row, "--reason", "a test")) == documented("payme queue close")
-    assert list(asked(*options, "queue", "deliver")) == documented("payme queue deliver")
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["settings", "check"],
-        ["settings", "show"],
-        ["reconcile", "--from", "2026-01-31", "--to", "2026-01-31"],
-        ["journal", "repair"],
-        ["doctor"],
-        ["slip", "check", str(ROOT / "slips/payme.xml")],
-        ["slip", "preview", str(ROOT / "slips/payme.xml")],
-    ],
-    ids=lambda arguments: " ".join(arguments[:2]),
-)
-def test_a_document_has_the_names_that_the_page_gives(
-    sandbox: Sandbox, options: list[str], arguments: list[str]
-) -> None:
-    asked(*options, "pay", "--amount", "15000.00", "--qr", sandbox.issue_code())
-    document = asked(*options, *arguments)
-    names = [word for word in arguments if re.fullmatch("[a-z]+", word)]
-
-    assert list(document[0] if isinstance(document, list) else document) == documented(" ".join(["payme", *names]))
-
-
-def test_every_command_that_says_something_has_its_document() -> None:
-    groups = [name for name, command in commands() if isinstance(command, click.Group)]
-
-    for name, _ in commands():
-        assert name in groups or f"| `{name}" in read("docs/cli.md"), name
+        ask("payme pay", *sale, sandbox.issue_code(Behaviour(BuyerAction.NEVER_ANSWERS)))
+    ask("payme status")
+    ask("payme status ID", paid, also="payme status")
+    ask("payme cancel", paid)
+    row = str(ask("payme queue list")[0]["id"])
+    ask("payme queue show ID", row, also="payme queue list")
+    ask("payme queue close", row, "--reason", "a test")
+    ask("payme queue deliver")
+    for command in ("payme settings check", "payme settings show", "payme journal repair", "payme doctor"):
+        ask(command)
+    ask("payme reconcile", "--from", "2026-01-31", "--to", "2026-01-31")
+    for command in ("payme slip check", "payme slip preview"):
+        ask(command, str(ROOT / "slips/payme.xml"))
+    assert documented("payme cancel") == documented("payme refund")
+    for name, command in commands():
+        assert isinstance(command, click.Group) or f"| `{name}" in read("docs/cli.md"), name

@@ -72,3 +72,20 @@ def test_that_others_can_read_the_key_is_logged_also_of_a_file_that_can_not_be_u
     assert "the settings can't be used" in caplog.text
     assert f"settings: posKey in {path}: other users can read or change the key" in caplog.text
     assert "canary" not in caplog.text
+
+
+def test_a_change_that_can_not_be_used_keeps_the_last_good_settings_with_a_notice_until_it_is_corrected(
+    new_till: Callable[..., ServedTill],
+) -> None:
+    till = new_till()
+    good = till.host.given
+    till.host.given = {**good, "payDuration": "ten"}
+
+    assert till.pay(till.code()).status is PaymentStatus.PAID
+    assert "payDuration = ten" in till.host.notices["payme.settings"]
+
+    till.host.given = {**good, "paymentProvider": "77"}
+    corrected = till.pay(till.code(), payment_id="p2")
+
+    assert corrected.receipt_attributes["QRPaymentProvider"] == "77"
+    assert "payme.settings" not in till.host.notices

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payme_plugin.locale import CatalogueUnreadable, load_catalogue
-from payme_plugin.paymego.codes import CATALOGUE, ErrorCode
+from payme_plugin.paymego.codes import CATALOGUE
 from payme_plugin.texts import DOMAIN, LANGUAGES, NO_TEXTS, Text, Texts
 
 if TYPE_CHECKING:
@@ -37,19 +37,17 @@ def test_the_texts_that_are_given_are_exact(text: Text) -> None:
     assert Texts("ru")(text) == EXACT[text]
 
 
-def test_a_refund_of_another_amount_names_both() -> None:
+def test_a_refund_of_another_amount_or_of_a_part_names_what_differs() -> None:
     shown = Texts("ru")(Text.REFUND_PARTIAL_AMOUNT, expected="15 000.00", asked="5.00")
 
     assert shown.startswith("Вернуть можно только всю сумму оплаты: 15 000.00.\nИсправьте сумму возврата: сейчас 5.00.")
+    assert Texts("ru")(Text.REFUND_PARTIAL_LINES, missing="Хлеб") == "Вернуть можно только весь чек. Не хватает: Хлеб"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_notice_of_a_damaged_journal_names_the_command_that_repairs_it(language: str) -> None:
+def test_a_notice_names_the_command_that_helps(language: str) -> None:
     assert "payme journal repair" in Texts(language)(Text.NOTICE_JOURNAL_DAMAGED)
-
-
-def test_a_partial_refund_names_what_is_missing() -> None:
-    assert Texts("ru")(Text.REFUND_PARTIAL_LINES, missing="Хлеб") == "Вернуть можно только весь чек. Не хватает: Хлеб"
+    assert "payme slip check " in Texts(language)(Text.NOTICE_SLIP_FALLBACK)
 
 
 @pytest.mark.parametrize(
@@ -65,16 +63,11 @@ def test_an_unknown_language_is_russian(language: str, taken: str) -> None:
     assert texts(Text.PAYMENT_PAID) == Texts(taken)(Text.PAYMENT_PAID)
 
 
-def test_placeholders_are_filled() -> None:
-    assert Texts("en")(Text.PROGRESS_WAITING_FOR_BUYER, left_s=12).endswith("12 s left")
-
-
-def test_a_value_is_never_read_as_a_template() -> None:
-    assert "{code} {x}" in Texts("en")(Text.PAYMENT_SERVER_ERROR, text="{code} {x}", code=-1)
-
-
-def test_a_missing_value_stops_no_verdict() -> None:
-    assert "({code})" in Texts("en")(Text.PAYMENT_NOT_PAID)
+def test_a_value_fills_its_placeholder_is_never_read_as_a_template_and_may_be_missing() -> None:
+    texts = Texts("en")
+    assert texts(Text.PROGRESS_WAITING_FOR_BUYER, left_s=12).endswith("12 s left")
+    assert "{code} {x}" in texts(Text.PAYMENT_SERVER_ERROR, text="{code} {x}", code=-1)
+    assert "({code})" in texts(Text.PAYMENT_NOT_PAID)
 
 
 @given(st.text())
@@ -93,26 +86,23 @@ def test_a_number_in_a_servers_words_is_masked() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: str(entry.code))
-def test_every_known_code_has_its_text_and_shows_its_number(language: str, entry: ErrorCode) -> None:
+def test_every_known_code_has_a_text_of_its_own_and_any_other_the_servers_or_that_nothing_was_paid(
+    language: str,
+) -> None:
     texts = Texts(language)
-    assert texts.of_error(entry.code, "the server's own words") == texts.of_error(entry.code)
-    assert texts.of_error(entry.code) not in {texts(Text.PAYMENT_NOT_PAID, code=entry.code), f"error.{entry.code}"}
-    assert texts.of_error(entry.code).endswith(f"({entry.code})")
+    for code in (entry.code for entry in CATALOGUE):
+        text = texts.of_error(code)
+        assert texts.of_error(code, "the server's own words") == text
+        assert text not in {texts(Text.PAYMENT_NOT_PAID, code=code), f"error.{code}"}
+        assert text.endswith(f"({code})")
+    assert texts.of_error(-1, "No such till") == texts(Text.PAYMENT_SERVER_ERROR, text="No such till", code=-1)
+    assert texts.of_error(-1, " ") == texts(Text.PAYMENT_NOT_PAID, code=-1)
 
 
 def test_faults_of_the_account_have_one_text() -> None:
     texts = Texts("en")
-    shown = {texts.of_error(code).replace(str(code), "code") for code in range(-31099, -31049)}
-    assert shown == {texts.of_error(-31050).replace("-31050", "code")}
-    assert texts.of_error(-31100) != texts.of_error(-31050).replace("-31050", "-31100")
-    assert texts.of_error(-31077).endswith("(-31077)")
-
-
-def test_a_code_without_a_text_is_told_in_the_servers_words_or_as_not_paid() -> None:
-    texts = Texts("en")
-    assert texts.of_error(-1, "No such till") == texts(Text.PAYMENT_SERVER_ERROR, text="No such till", code=-1)
-    assert texts.of_error(-1, " ") == texts(Text.PAYMENT_NOT_PAID, code=-1)
+    shown = {code: texts.of_error(code).replace(str(code), "code") for code in range(-31101, -31048)}
+    assert {*(code for code in shown if shown[code] == shown[-31050])} == {*range(-31099, -31049)}
 
 
 @pytest.fixture
@@ -133,38 +123,22 @@ DAMAGES = {
 }
 
 
-def damage(locale: Path, language: str, content: bytes | None) -> None:
-    path = locale / language / "LC_MESSAGES/payme_plugin.mo"
-    if content is None:
-        path.unlink()
-    else:
-        path.write_bytes(content)
-
-
-@pytest.mark.parametrize("content", DAMAGES.values(), ids=DAMAGES)
-def test_a_catalogue_that_cant_be_read_is_an_error_that_names_it(locale: Path, content: bytes | None) -> None:
-    damage(locale, "ru", content)
-    with pytest.raises(CatalogueUnreadable, match=r"locale/ru/LC_MESSAGES/payme_plugin\.mo can't be read: "):
-        load_catalogue("ru", DOMAIN)
-
-
 @pytest.mark.parametrize("content", DAMAGES.values(), ids=DAMAGES)
 def test_another_language_stands_in_for_a_catalogue_that_cant_be_read(locale: Path, content: bytes | None) -> None:
-    damage(locale, "uz", content)
+    path = locale / "uz/LC_MESSAGES/payme_plugin.mo"
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(CatalogueUnreadable, match=r"locale/uz/LC_MESSAGES/payme_plugin\.mo can't be read: "):
+        load_catalogue("uz", DOMAIN)
     assert Texts("uz")(Text.PAYMENT_PAID) == Texts("ru")(Text.PAYMENT_PAID) != Text.PAYMENT_PAID.value
 
 
-def test_without_any_catalogue_a_cashier_reads_that_texts_are_missing_and_no_key(locale: Path) -> None:
-    shutil.rmtree(locale)
-    texts = Texts("en")
+def test_without_any_catalogue_a_cashier_reads_that_texts_are_missing_and_no_key_until_it_can_be_read(
+    locale: Path,
+) -> None:
+    moved, texts = locale.rename(locale.with_name("elsewhere")), Texts("en")
     assert {texts(text) for text in Text} == {texts.of_error(-31400), texts.of_error(-1, "No such till")} == {NO_TEXTS}
-
-
-def test_a_catalogue_that_could_not_be_read_is_read_again(locale: Path) -> None:
-    moved = locale.rename(locale.with_name("elsewhere"))
-    assert Texts("en")(Text.PAYMENT_PAID) == NO_TEXTS
     moved.rename(locale)
-    assert Texts("en")(Text.PAYMENT_PAID) != NO_TEXTS
+    assert texts(Text.PAYMENT_PAID) != NO_TEXTS
 
 
 def test_catalogues_are_loaded_at_the_first_text() -> None:
