@@ -38,24 +38,20 @@ def shipped(renderer: SlipRenderer, language: str, data: Mapping[str, object]) -
         ("${receipt.amount}", {"receipt": {"amount": -150}}, "-1.50"),
         ("${amount}", {"amount": 10**21 + 1}, ""),
         ("${amount}", {"amount": 15.5}, ""),
-        ("${amount}", {"amount": True}, ""),
         ("${paid_at}", {"paid_at": 1_769_851_996_000}, "31.01.2026 14:33:16"),
         ("${paid_at|date} / ${paid_at|time}", {"paid_at": 1_769_851_996_000}, "31.01.2026 / 14:33:16"),
         ("${paid_at}", {"paid_at": 0, "receipt": {"pay_time": 1_769_851_996_999}}, "31.01.2026 14:33:16"),
         ("${paid_at}", {"paid_at": 10**300}, ""),
-        ("${paid_at}", {"paid_at": "yesterday"}, ""),
         ("${receipt.merchant.name|upper}", {"receipt": {"merchant": {"name": "Чорсу"}}}, "ЧОРСУ"),
         ("${receipt.merchant.name}", {"receipt": {"merchant": None}}, ""),
         ("${receipt.merchant.name}", {"receipt": {"merchant": {"name": ["a"]}}}, ""),
         ("${receipt.merchant.type}", {"receipt": {"merchant": {"type": {"uz": "Bozor", "ru": "Рынок"}}}}, "Рынок"),
-        ("${receipt.merchant.type}", {"receipt": {"merchant": {"type": {"en": "Market"}}}}, "Market"),
         ("${receipt.merchant.epos.terminalId}", {"receipt": {"merchant": {"epos": {"terminalId": 7}}}}, "7"),
         ("${receipt.account.order_id}", {"receipt": {"account": [{"name": "order_id", "value": "3-118"}]}}, "3-118"),
         ("${receipt.account.a.title}", {"receipt": {"account": [{"name": "a", "title": {"ru": "Заказ"}}]}}, "Заказ"),
         ("${receipt.account.order_id}", {"receipt": {"account": {"order_id": 118}}}, "118"),
         ("${receipt.account.order_id}", {"receipt": {"account": [None, 7, {"name": "x"}]}}, ""),
         ("${shift} / ${number}", {"shift": 0, "number": 5}, "0 / 5"),
-        ("a ${till} b", {}, "a b"),
         ("US$ ${till}$", {"till": "3"}, "US$ 3$"),
         ("${ till | mask }", {"till": "1234567890"}, "****7890"),
         ("Чои\u0306хона ${till}", {"till": "и\u0306"}, "Чойхона й"),  # a letter of two characters becomes one
@@ -66,21 +62,11 @@ def test_a_placeholder_prints(renderer: SlipRenderer, placeholder: str, data: di
     assert printed(renderer, f"<line>{placeholder}</line>", data) == (text,)
 
 
-@pytest.mark.parametrize(
-    ("language", "line"),
-    [
-        ("ru", "Возврат: Деньги возвращены"),
-        ("uz", "Pulni qaytarish: Pul qaytarildi"),
-        ("en", "Refund: Money returned"),
-    ],
-)
-def test_operation_and_status_speak_the_language_of_the_template(
-    renderer: SlipRenderer, language: str, line: str
-) -> None:
-    body = "<line>${operation}: ${status}</line>"
-    assert printed(renderer, body, {"operation": "refund"}, language) == (line,)
-    named = renderer.load_text(f"<slip language='{language}'>{body}</slip>".encode(), "test", "uz-Cyrl")
-    assert renderer.render(named, {"operation": "refund"}, 80).lines == (line,), "a language that it names is kept"
+def test_operation_and_status_speak_the_language_of_the_template(renderer: SlipRenderer) -> None:
+    body, refund = "<line>${operation}: ${status}</line>", {"operation": "refund"}
+    assert printed(renderer, body, refund, "uz") == ("Pulni qaytarish: Pul qaytarildi",)
+    named = renderer.load_text(f"<slip language='en'>{body}</slip>".encode(), "test", "uz-Cyrl")
+    assert renderer.render(named, refund, 80).lines == ("Refund: Money returned",), "a language that it names is kept"
     assert printed(renderer, "<line>${status}</line>", {"status": "Принято"}) == ("Принято",)
 
 
@@ -91,12 +77,9 @@ def test_operation_and_status_speak_the_language_of_the_template(
         ("cancel refund", {}, False),
         ("till", {"till": "3"}, True),
         ("till", {"till": ""}, False),
-        ("till", {}, False),
         ("pay till shift", {"till": "3", "shift": 0}, True),
         ("pay till shift", {"till": "3"}, False),
-        ("refund till", {"till": "3"}, False),
         ("receipt.commission", {"receipt": {"commission": 0}}, False),
-        ("receipt.commission", {"receipt": {"commission": 5}}, True),
         ("receipt.card.number", {"receipt": {"card": None}}, False),
     ],
 )
@@ -157,28 +140,17 @@ def test_a_shipped_slip_holds_what_the_bank_asks_for(renderer: SlipRenderer, lan
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("operation", ["cancel", "refund"])
-@pytest.mark.parametrize(
-    ("receipt", "known", "is_returned"),
-    [
-        ({"state": 50}, {}, True),
-        ({"state": 21}, {}, False),
-        ({}, {}, True),
-        ({"state": 50}, {"is_accepted_only": True}, False),
-        ({"state": 21}, {"is_accepted_only": False}, True),
-    ],
-)
-def test_a_slip_says_that_money_is_back_only_where_it_is(
-    renderer: SlipRenderer,
-    language: str,
-    operation: str,
-    receipt: dict[str, object],
-    known: dict[str, object],
-    is_returned: bool,
-) -> None:
-    text = "\n".join(shipped(renderer, language, {**sample_data(operation), "receipt": receipt, **known}))
+def test_a_slip_says_that_money_is_back_only_where_it_is(renderer: SlipRenderer, language: str, operation: str) -> None:
     words = WORDS[language]
-    assert (words.statuses[operation] in text) is is_returned
-    assert (words.accepted[operation] in text) is not is_returned
+    for state, known, is_returned in (
+        (50, {}, True),
+        (21, {}, False),
+        (50, {"is_accepted_only": True}, False),
+        (21, {"is_accepted_only": False}, True),
+    ):
+        text = "\n".join(shipped(renderer, language, {**sample_data(operation), "receipt": {"state": state}, **known}))
+        assert (words.statuses[operation] in text) is is_returned
+        assert (words.accepted[operation] in text) is not is_returned
 
 
 def test_every_field_of_the_vocabulary_can_be_printed(renderer: SlipRenderer) -> None:

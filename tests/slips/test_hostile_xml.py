@@ -23,7 +23,6 @@ LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
 ATTACKS = {
     "internal entity": '<!DOCTYPE slip [<!ENTITY a "b">]><slip><line>&a;</line></slip>',
     "external entity": '<!DOCTYPE slip [<!ENTITY a SYSTEM "{file}">]><slip><line>&a;</line></slip>',
-    "external entity by http": '<!DOCTYPE slip [<!ENTITY a SYSTEM "{http}">]><slip><line>&a;</line></slip>',
     "parameter entity": '<!DOCTYPE slip [<!ENTITY % a SYSTEM "{http}"> %a;]><slip><line>a</line></slip>',
     "exponential growth": f'<!DOCTYPE slip [<!ENTITY l0 "ha">{LAUGHS}]><slip><line>&l9;</line></slip>',
     "quadratic growth": f'<!DOCTYPE slip [<!ENTITY a "{"a" * 50_000}">]><slip><line>{"&a;" * 20_000}</line></slip>',
@@ -37,10 +36,7 @@ ATTACKS = {
     "many elements": "<slip>" + "<x/>" * 50_000 + "</slip>",
     "a long element name": f"<slip><{'x' * 200_000}/></slip>",
     "many unknown names": "<slip>" + f"<line>{'${x}' * 500}</line>" * 100 + "</slip>",
-    "many words in when": f"<slip><line when='{'x ' * 100_000}'>a</line></slip>",
-    "many braces": f"<slip><line>{'{' * 200_000}</line></slip>",
     "many line breaks": "<slip><line>" + "\n" * 200_000 + "</line></slip>",
-    "text between elements": "<slip>" + "<cut/>x" * 900 + "\nx" * 100_000 + "</slip>",
     "many references in a label": "<slip>" + f"<pair label='{'&#10;${x}' * 180}'/>" * 140 + "</slip>",
 }
 

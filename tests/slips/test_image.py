@@ -50,10 +50,6 @@ def box_of(image: Image.Image) -> Box:
     return box
 
 
-def count(image: Image.Image) -> int:
-    return image.histogram()[255]
-
-
 def written(text: str, **attributes: str) -> Image.Image:
     return printed(filled(("line", text), **attributes))
 
@@ -127,20 +123,6 @@ def test_a_letter_that_the_font_lacks_is_a_box_and_marks_stand_on_their_letter()
     marked, bare = written("x\u0301"), written("x")
     assert ImageChops.lighter(marked, bare).tobytes() == marked.tobytes() != bare.tobytes()
     assert box_of(written("x\u0301|"))[2] == box_of(written("x|"))[2]
-
-
-def test_bold_is_blacker_and_double_is_twice_as_wide_and_high() -> None:
-    plain, bold, double = written("Оплата"), written("Оплата", bold="true"), written("Оплата", size="double")
-
-    assert count(bold) > count(plain)
-    assert (count(double), double.height) == (4 * count(plain), plain.height + LINE)
-
-
-@pytest.mark.parametrize("text", ["ОТМЕНА ОПЛАТЫ", "ПУЛНИ ҚАЙТАРИШ", "SUMMA", "PAYMENT", "ЫМЮЖШW", "жмшщыю"])
-def test_bold_letters_do_not_run_into_each_other(text: str) -> None:
-    image = written(text, bold="true")
-    for at in range(1, len(text)):
-        assert not image.crop((at * COLUMN - 1, 0, at * COLUMN, image.height)).getbbox(), text[at - 1 : at + 1]
 
 
 def test_a_code_page_shows_in_the_image_too() -> None:

@@ -31,7 +31,6 @@ def test_every_shipped_template_is_without_mistakes(renderer: SlipRenderer, lang
     ("text", "column", "reason"),
     [
         ("<lin>a</lin>", 1, "unknown element <lin>; allowed: line, pair,"),
-        ("<x:line xmlns:x='urn:x'>a</x:line>", 1, "unknown element <{urn:x}line>"),
         ("<line algin='left'>a</line>", 7, "<line> has no attribute 'algin'; allowed: "),
         ("<line align='middle'>a</line>", 7, "align is 'middle'; allowed: left, center, right"),
         ("<line>a <line>b</line></line>", 9, "<line> stands inside <line>, which holds no elements"),
@@ -40,8 +39,14 @@ def test_every_shipped_template_is_without_mistakes(renderer: SlipRenderer, lang
         ("<qr> </qr>", 1, "<qr> is empty"),
         ("<line>${amount</line>", 8, "a brace '{' that belongs to no placeholder"),
         ("<line>${amount|date}</line>", 7, "filter 'date' does not fit amount; allowed: money"),
-        ("<line>${amount|}</line>", 7, "unknown filter ''"),
-        ("<line>${}</line>", 7, "unknown name ''"),
+        ("<line>${zzz}</line>", 7, "unknown name 'zzz'"),
+        (
+            "<line>${terminalId}</line>",
+            7,
+            "unknown name 'terminalId'; did you mean 'receipt.merchant.epos.terminalId'?",
+        ),
+        ("<line>${Amount}</line>", 7, "unknown name 'Amount'; did you mean 'amount'?"),
+        ("<line>${account.x}</line>", 7, "unknown name 'account.x'; did you mean 'receipt.account.NAME'?"),
         ("<line when=''>a</line>", 7, "when is empty"),
         ("<line when='pay refnd'>a</line>", 7, "unknown name 'refnd'; did you mean 'refund'?"),
         (f"<line when='{'till ' * 21}'>a</line>", 7, "when has more than 20 words"),
@@ -55,7 +60,6 @@ def test_every_shipped_template_is_without_mistakes(renderer: SlipRenderer, lang
         ("<rule when='pay\u00a0till'/>", 7, "unknown name 'pay till'"),
         ("<line>" * 20 + "</line>" * 20, 91, "elements are nested more than 16 deep"),
         ("<line>a</lin>", 10, "this is not well-formed XML: mismatched tag"),
-        ("<line>&nbsp;</line>", 7, "this is not well-formed XML: undefined entity"),
     ],
 )
 def test_a_mistake_says_where_and_what_is_wrong_and_what_is_allowed(
@@ -160,7 +164,6 @@ def test_of_a_template_in_an_undeclared_encoding_the_fault_says_which_one_it_is_
         ("<slip><line>Тест".encode() + b"\xd0</line></slip>", (1, 17), "the file is not in the encoding utf-8"),
         (b"\xff\xfe\x00", (1, 1), "the file is not in the encoding utf-16; save it in UTF-8"),
         (b'<?xml version="1.0" encoding="martian"?><slip/>', (1, 1), "the encoding 'martian' of the XML declaration"),
-        (b'<?xml version="1.0" encoding="utf-16"?><slip/>', (1, 1), "the encoding 'utf-16' of the XML declaration"),
     ],
 )
 def test_an_encoding_that_can_not_be_read_is_named(
@@ -169,21 +172,6 @@ def test_an_encoding_that_can_not_be_read_is_named(
     (fault,) = faults_of(renderer, text)
     assert (fault.line, fault.column) == place
     assert fault.reason.startswith(reason)
-
-
-@pytest.mark.parametrize(
-    ("name", "nearest"),
-    [
-        ("terminalId", "receipt.merchant.epos.terminalId"),
-        ("Amount", "amount"),
-        ("account.order_id", "receipt.account.NAME"),
-        ("zzz", None),
-    ],
-)
-def test_the_nearest_name_is_found_by_its_end_in_any_case(
-    renderer: SlipRenderer, name: str, nearest: str | None
-) -> None:
-    assert faults_of(renderer, f"<slip><line>${{{name}}}</line></slip>")[0].nearest == nearest
 
 
 def test_a_fault_names_its_file_also_one_that_is_missing_or_a_folder(renderer: SlipRenderer, tmp_path: Path) -> None:
