@@ -136,7 +136,6 @@ def test_settings_show_no_secret(read: Read, load: Load, copied: Callable[[Setti
         {"posKey": "canary\x00", "url": "http://u:canary@host"},
         {"posKey": "canary ключ"},
         {"posKey": '"canary'},
-        {"poskey": "canary"},
         {"posKeyFile": "canary" + KEY},
         {"posId": f"id:canary{KEY}"},
         {"posId": "id", "url": "https://host", "posKey": "canary", "queueUrl": "amqp//u:canary@host"},
@@ -178,8 +177,6 @@ def test_a_section_gives_the_key_and_the_server_of_an_account(conf: Write, read:
     ("lines", "key"),
     [
         ("url = https://old.example", f"[Account {FORMER}]"),
-        ("posKey = canary", f"[Account {FORMER}]"),
-        ("url = ftp://old\nposKey = canary", f"[Account {FORMER}] url"),
         ("url = http://old.example\nposKey = canary", f"[Account {FORMER}] url"),
         ("url = https://old.example\nposKey = \u0416canary", f"[Account {FORMER}] posKey"),
         ("url = https://old.example\nposKey = canary\ntimeout = 5", f"[Account {FORMER}] timeout"),

@@ -89,7 +89,6 @@ def test_of_a_key_that_was_pasted_without_its_name_only_the_line_is_shown(
         ("codePattern = [0-9]{6,64} ; digits", "[0-9]{6,64} ; digits", 'codePattern = "[0-9]{6,64}"'),
         ("account = order_id={till}\t# a", "order_id={till}\\t# a", 'account = "order_id={till}"'),
         ("timeout = 5 ; seconds", "5 ; seconds", 'timeout = "5"'),  # beside the fault
-        ("posId = 65aa ;", "65aa ;", 'posId = "65aa"'),
         (f"posKey = {KEY} ; key", "***", 'posKey = "***"'),
         (f"posKey = '{KEY}'", "***", 'posKey = "***"'),
         (f"posKey = «{KEY}»", "***", 'posKey = "***"'),
@@ -124,9 +123,7 @@ def test_seconds_in_place_of_milliseconds_are_a_fault(faults: Faults, name: str,
     ("given", "keys"),
     [
         ({"frequency": "999"}, ["frequency"]),
-        ({"frequency": "1000"}, []),
         ({"payDuration": "9999", "frequency": "1000", "timeout": "9"}, ["payDuration"]),
-        ({"payDuration": "10000"}, []),
         ({"payDuration": "10000", "frequency": "10001"}, ["frequency"]),
         ({"payDuration": "10000", "timeout": "11"}, ["timeout"]),
         ({"ignoredErrors": "-31400, -31630"}, []),

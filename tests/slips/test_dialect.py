@@ -179,21 +179,6 @@ def test_one_step_out_of_the_dialect_is_reported_with_its_line_and_column(
         assert schemas.first_error("template", read_xml(text).root) is not None
 
 
-@given(parts=st.lists(elements(), min_size=1, max_size=4), data=st.data())
-def test_an_element_inside_another_is_reported_with_its_line(
-    renderer: SlipRenderer, schemas: Schemas, parts: list[Written], data: st.DataObject
-) -> None:
-    at = data.draw(st.integers(0, len(parts) - 1))
-    lines = ["<slip>", *map(str, parts), "</slip>"]
-    lines[at + 1] = f"<line>a\n <{parts[at].element}/></line>"
-    text = "\n".join(lines).encode()
-    with pytest.raises(TemplateError) as caught:
-        renderer.load_text(text, "test")
-    line = "\n".join(lines[: at + 1]).count("\n") + 3
-    assert [(fault.line, fault.column) for fault in caught.value.faults] == [(line, 2)]
-    assert schemas.first_error("template", read_xml(text).root) is not None
-
-
 @given(part=elements())
 def test_a_filled_slip_has_the_elements_and_attributes_of_templates_without_the_conditions(
     schemas: Schemas, part: Written
