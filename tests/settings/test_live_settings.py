@@ -73,11 +73,11 @@ def test_a_reading_that_took_long_does_not_replace_what_was_read_since(places: P
     def host() -> Mapping[str, object]:
         answer = answers.pop(0)
         if len(answers) == 2:
-            reader.read()  # another thread, which is faster
+            slow.read()  # another thread, which is faster
         return {"paymentType": "7", "timeout": answer}
 
-    reader = SettingsReader(host, codes, places=places)
-    assert [reader.read().timeout_s, reader.read().timeout_s] == [20, 21], "the last good ones"
+    slow = SettingsReader(host, codes, places=places)
+    assert [slow.read().timeout_s, slow.read().timeout_s] == [20, 21], "the last good ones"
 
 
 @pytest.mark.parametrize("left", ["", "[Main]\n; a comment\n", None, "[Main]\ntimeout = ten\n"])

@@ -95,7 +95,7 @@ def test_a_shipped_slip_prints_the_shops_tax_number_and_neither_phone_nor_card(
 def test_the_card_comes_through_in_no_grouping_or_script_whether_the_server_masked_its_field_or_not(
     renderer: SlipRenderer, known: object, before: str, groups: list[int], between: str, zero: int, behind: str
 ) -> None:
-    pieces, rest = [], "".join(chr(zero + int(digit)) for digit in PAN)
+    pieces, rest = list[str](), "".join(chr(zero + int(digit)) for digit in PAN)
     for length in groups:
         pieces, rest = [*pieces, rest[:length]], rest[length:]
     written = between.join(piece for piece in [*pieces, rest] if piece)
@@ -110,10 +110,9 @@ def test_the_card_comes_through_in_no_grouping_or_script_whether_the_server_mask
 def test_the_buyers_phone_becomes_stars_in_any_grouping_and_from_each_place_where_payme_puts_it(
     renderer: SlipRenderer, place: str, phone: object, written: str
 ) -> None:
-    holder = {"phone": phone}
-    receipt: dict[str, object] = {"payer": {"payer": holder}, "merchant": {"merchant": {"payer": holder}}}.get(
-        place, holder
-    )
+    receipt: dict[str, object] = {"phone": phone}
+    for holder in {"payer": ["payer"], "merchant": ["payer", "merchant"]}.get(place, []):
+        receipt = {holder: receipt}
     (shown,) = printed(renderer, "<line>${receipt.description}</line>", {**receipt, "description": f"tel {written}!"})
     assert len([sign for sign in shown if sign.isdigit()]) <= 3, "at most the country code is left"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 
@@ -24,9 +25,8 @@ pytestmark = pytest.mark.floor
 def test_each_schema_is_built_once_in_a_process_and_who_needs_one_meanwhile_waits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    renderer, built = SlipRenderer(), list[bytes]()
-    build = slips.schemas.build_schema
-    monkeypatch.setattr(slips.schemas, "build_schema", lambda text: built.append(text) or build(text))
+    renderer, build = SlipRenderer(), Mock(wraps=slips.schemas.build_schema)
+    monkeypatch.setattr(slips.schemas, "build_schema", build)
     renderer.import_libraries()
 
     def make(_: int) -> tuple[str, ...]:
@@ -35,7 +35,7 @@ def test_each_schema_is_built_once_in_a_process_and_who_needs_one_meanwhile_wait
 
     with ThreadPoolExecutor(4) as pool:
         made = {*pool.map(make, range(4))}
-    assert (len(made), len(built)) == (1, 2)
+    assert (len(made), build.call_count) == (1, 2)
     assert Schemas().get("slip") is renderer._schemas.get("slip"), "of any renderer"
 
 
