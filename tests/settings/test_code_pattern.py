@@ -83,6 +83,7 @@ def test_any_text_is_a_pattern_that_is_quick_on_the_worst_codes_or_is_refused(te
     ("text", "scanned", "foreign"),
     [
         ("[0-9]{6,64}", "12345a7", "a"),
+        ("[0-9]{6,64}", "12345", ""),
         (r"PAYME:\d{20}", "PAYME;1", ";"),
         ("(?:a|b)c{3}", "ac-", "-"),
     ],

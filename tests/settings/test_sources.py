@@ -57,7 +57,7 @@ def test_the_default_file_may_be_missing_and_the_host_or_the_caller_may_name_ano
 
 def test_a_named_file_must_be_there(faults: Faults, places: Places, tmp_path: Path) -> None:
     reason = f"in {tmp_path / 'none'}: the file can't be read: No such file or directory."
-    by_caller = LoadedSettings({"paymentType": "7"}, tmp_path / "none", codes, places=places).faults
+    by_caller = LoadedSettings({}, tmp_path / "none", codes, places=places).faults
     for found in (faults({"confFile": str(tmp_path / "none")}), by_caller):
         assert [str(fault) for fault in found] == [reason]
 

@@ -109,6 +109,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
         capture_output=True,
         text=True,
         check=True,
+        timeout=120,
     )
     results: dict[str, dict[str, Any]] = json.loads(run.stdout)
     assert any("secret.xsd" in each for each in results.pop("reader")["seen"]), "what opens a file is seen"
