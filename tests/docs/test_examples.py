@@ -1,4 +1,4 @@
-"""The examples in the pages run, and take a payment."""
+"""The examples in the pages run, and take a payment; so do the lines of the tutorial, typed into a shell."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +22,6 @@ from tests.docs.conftest import NAMES, ROOT, blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from payme_plugin.sandbox import Sandbox
 
@@ -157,3 +157,32 @@ def test_the_host_of_the_contract_sells_gives_back_and_logs_as_an_artix_till(
     )
     assert set(map(made_alike, shown)) <= set(map(made_alike, lines)), "the page shows lines that are written"
     assert sandbox.pos_key not in "".join(lines)
+
+
+def test_the_lines_of_the_tutorial_do_what_it_says(sandbox: Sandbox, tmp_path: Path) -> None:
+    page = "docs/first-payment.md"
+    lines = "".join(block.text for block in blocks(page) if block.language == "sh")
+    (exports,) = (line for block in blocks(page) for line in block.text.splitlines() if line.startswith("export"))
+    names = dict(word.split("=") for word in exports.split()[2:])
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+    ended = subprocess.run(  # noqa: S603 - our own page
+        ["bash", "-eu", "-c", lines.replace(":8765", f":{sandbox.port}")],  # noqa: S607
+        cwd=tmp_path,
+        env=without_coverage({**os.environ, **names, "PATH": path}),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    last = ended.stdout.splitlines()[-3:]
+    assert [line.split()[2:-1] for line in last] == [
+        ["1", "000.00", "PAID"],
+        ["30", "000.00", "PAID"],
+        ["15", "000.00", "REVERSED"],
+    ]
+    assert "REVERSED" in ended.stdout
+    assert "PAYING" in ended.stdout
+    assert sandbox.held() == 3_100_000

@@ -64,17 +64,6 @@ def test_whatever_lines_of_the_sample_are_uncommented_it_means_the_defaults(
         assert all(SAMPLE.splitlines()[(each.line or 0) - 1].startswith(f";{name}") for name, each in given.items())
 
 
-@pytest.mark.parametrize("quotes", ["everywhere", "nowhere"])
-def test_the_quotes_of_the_sample_make_no_difference(conf: Write, read: Read, quotes: str) -> None:
-    defaults = read({})
-    text = uncommented(NAMES).replace('"', "")
-    if quotes == "everywhere":
-        text = re.sub(r"^(\w+) =[ ]*(.*)$", r'\1 = "\2"', text, flags=re.MULTILINE)
-        assert 'timeout = "10"\n' in text
-    conf(text)
-    assert read({}) == defaults
-
-
 def test_a_stale_code_must_prove_that_nothing_was_charged(read: Read, faults: Faults) -> None:
     assert read({"staleCodes": "-31630"}).stale_codes == {-31630}
     (fault,) = faults({"staleCodes": "-31400, -31602"})

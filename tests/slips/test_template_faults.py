@@ -130,13 +130,15 @@ def test_a_place_is_counted_in_the_letters_of_the_file_in_every_encoding(
     assert places == [(2, 32), (3, 2), (4, 8)]
 
 
-def test_a_file_of_absurdly_many_lines_and_references_is_refused_where_they_become_too_many(
-    renderer: SlipRenderer,
-) -> None:
+def test_a_file_of_absurdly_many_parts_is_refused_where_they_become_too_many(renderer: SlipRenderer) -> None:
     renderer.load_text(b"<slip>" + b"\n" * 9_999 + b"<rule/></slip>", "long.xml")
-    for text, line in (("\n" * 20_000, 10_001), ("\n<line>" + "&lt;" * 20_000 + "</line>", 2)):
+    for text, place, parts in (
+        ("\n" * 20_000, (10_001, 1), "10000 lines and references"),
+        ("\n<line>" + "&lt;" * 20_000 + "</line>", (2, 40_003), "10000 lines and references"),
+        ("\n" + "<rule/>" * 1_001, (2, 6_994), "1000 elements"),
+    ):
         (fault,) = faults_of(renderer, f"<slip>{text}</slip>")
-        assert (fault.line, fault.reason) == (line, "there are more than 10000 lines and references")
+        assert (fault.line, fault.column, fault.reason) == (*place, f"there are more than {parts}")
 
 
 @pytest.mark.parametrize("encoding", ["windows-1251", "cp866", "koi8-r"])
