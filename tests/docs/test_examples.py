@@ -124,7 +124,7 @@ def started(sandbox: Sandbox, folder: Path) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.parametrize(("method", "sales"), [("receipts.create", 1), ("receipts.pay", 2)])
-def test_the_host_of_the_pages_killed_during_a_payment_has_the_money_of_its_sales(
+def test_the_host_of_the_pages_killed_in_a_payment_has_its_money(
     sandbox: Sandbox, tmp_path: Path, method: str, sales: int
 ) -> None:
     sandbox.inject(InjectedFault(FaultKind.SILENT_AFTER_EFFECT, method))

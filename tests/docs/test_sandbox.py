@@ -74,7 +74,7 @@ def test_every_code_of_the_table_is_the_behaviour_beside_it(sandbox: Sandbox) ->
         assert read_code(code.replace(" ", "") + "123456789") == known.behaviour
 
 
-def test_the_page_has_every_call_and_every_fault_and_says_what_payme_still_carries_out() -> None:
+def test_the_page_has_every_call_and_every_fault_with_its_effect() -> None:
     assert {path for heading in headings(PAGE) for path in re.findall(r"/[a-z/]+", heading)} == set(CALLS)
     rows = dict(re.findall(r"^\| `([a-z-]+)` \| (no|yes|`after_s` later)", read(PAGE), re.MULTILINE))
     assert {kind.value: kind.effect for kind in FaultKind} == {kind: said != "no" for kind, said in rows.items()}

@@ -82,9 +82,7 @@ def test_the_editor_writes_in_the_encoding_that_a_file_is_read_with(encoding: st
         (b"[Main]", {";a": "a"}, "lacks letters of "),
     ],
 )
-def test_what_could_not_be_read_back_is_refused_without_being_repeated(
-    data: bytes, answer: dict[str, str], reason: str
-) -> None:
+def test_what_could_not_be_read_back_is_refused_unseen(data: bytes, answer: dict[str, str], reason: str) -> None:
     with pytest.raises(UnacceptableError, match=reason) as refused:
         edited(data, answer)
     assert "canary" not in str(refused.value)
@@ -183,9 +181,7 @@ def test_plain_answers_are_refused_by_no_file(data: bytes, answers: dict[str, st
 
 @MANY
 @given(st.one_of(files(), files(), st.binary(max_size=120)), ANY_ANSWERS)
-def test_any_answers_are_refused_or_read_back_and_everything_else_is_unchanged_byte_for_byte(
-    data: bytes, answers: dict[str, str]
-) -> None:
+def test_any_answers_are_refused_or_read_back_and_nothing_else_changes(data: bytes, answers: dict[str, str]) -> None:
     try:
         result = edited(data, answers)
     except UnacceptableError:

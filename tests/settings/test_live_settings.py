@@ -58,9 +58,7 @@ def reader(till: Till, places: Places) -> SettingsReader:
     return SettingsReader(till, codes, places=places)
 
 
-def test_a_change_counts_at_the_next_reading_even_one_of_equal_size_and_time(
-    conf: Write, till: Till, reader: SettingsReader
-) -> None:
+def test_a_change_of_equal_size_and_time_counts_too(conf: Write, till: Till, reader: SettingsReader) -> None:
     path = conf("[Main]\ntimeout = 20\nposKey = a\n")
     stamp = path.stat()
     first = reader.read()
@@ -90,7 +88,7 @@ def test_a_reading_that_took_long_does_not_replace_what_was_read_since(places: P
 
 
 @pytest.mark.parametrize("left", ["", "[Main]\n; a comment\n", None, "[Main]\ntimeout = ten\n"])
-def test_a_file_that_can_not_be_used_or_is_empty_or_gone_keeps_the_last_good_settings_whatever_else_changes(
+def test_a_file_that_is_faulty_emptied_or_gone_keeps_the_last_good_settings(
     conf: Write, till: Till, reader: SettingsReader, left: str | None
 ) -> None:
     path = conf("[Main]\ntimeout = 20\n")
@@ -122,9 +120,7 @@ def test_a_file_that_never_gave_a_setting_may_be_missing_stay_empty_or_go(conf: 
     assert reader.problem is None
 
 
-def test_a_till_that_names_another_file_does_not_miss_the_former_one(
-    conf: Write, till: Till, reader: SettingsReader, tmp_path: Path
-) -> None:
+def test_the_former_of_two_files_is_not_missed(conf: Write, till: Till, reader: SettingsReader, tmp_path: Path) -> None:
     path = conf("[Main]\ntimeout = 20\n")
     assert reader.read().timeout_s == 20
     (tmp_path / "other.conf").write_text("[Main]\ntimeout = 40\n")
@@ -168,9 +164,7 @@ def test_a_till_that_fails_to_give_its_settings_is_a_fault(till: Till, reader: S
     assert "canary" not in repr(reader) + repr(vars(reader))
 
 
-def test_the_tenders_number_is_known_even_where_nothing_else_works(
-    conf: Write, till: Till, reader: SettingsReader
-) -> None:
+def test_the_tenders_number_is_known_whatever_else_fails(conf: Write, till: Till, reader: SettingsReader) -> None:
     for given, text, number in (
         ({}, "paymentType = 17\ntimeout = ten\n", 17),
         ({}, "no line\npaymentType = 18\n", 18),
@@ -200,9 +194,7 @@ def waits_in(language: str) -> str:
     return Texts(language)(Text.PROGRESS_WAITING_FOR_BUYER).partition("{")[0]
 
 
-def test_a_change_while_the_buyer_is_waited_for_counts_from_the_next_payment_on(
-    new_till: Callable[..., ServedTill],
-) -> None:
+def test_a_change_during_a_payment_counts_from_the_next_one_on(new_till: Callable[..., ServedTill]) -> None:
     till = new_till(language="ru", payDuration=5000)
     before, edited_at = len(till.sandbox.requests), list[int]()
 
@@ -247,7 +239,7 @@ def test_that_others_can_read_the_key_is_logged_also_of_a_file_that_can_not_be_u
     assert "canary" not in caplog.text
 
 
-def test_a_change_that_can_not_be_used_keeps_the_last_good_settings_with_a_notice_until_it_is_corrected(
+def test_a_bad_change_keeps_the_last_good_settings_and_is_a_notice_until_corrected(
     new_till: Callable[..., ServedTill],
 ) -> None:
     till = new_till()

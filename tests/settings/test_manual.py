@@ -51,9 +51,7 @@ def test_the_manuals_settings_come_first_in_the_table_with_its_defaults(read: Re
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1251"])
-def test_whatever_lines_of_the_sample_are_uncommented_it_means_the_defaults(
-    conf: Write, read: Read, encoding: str
-) -> None:
+def test_any_lines_of_the_sample_uncommented_mean_the_defaults(conf: Write, read: Read, encoding: str) -> None:
     defaults = read({})
     for names in chain.from_iterable(combinations(NAMES, count) for count in range(len(NAMES) + 1)):
         path = conf(uncommented(names).encode(encoding))

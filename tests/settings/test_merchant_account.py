@@ -87,9 +87,7 @@ def test_a_key_file_and_a_key_from_one_place_are_a_fault(conf: Write, faults: Fa
     assert (fault.key, fault.line) == ("posKeyFile", 3)
 
 
-def test_the_hosts_own_source_of_the_key_wins_and_the_sample_key_is_not_one(
-    conf: Write, read: Read, key_file: Path
-) -> None:
+def test_the_hosts_source_of_the_key_wins_and_the_sample_is_not_one(conf: Write, read: Read, key_file: Path) -> None:
     for in_the_file, given, key in (
         (f"posKeyFile = {key_file}", {"posKey": "own"}, "own"),
         ("posKey = own", {"posKeyFile": str(key_file)}, KEY),
@@ -185,7 +183,7 @@ def test_a_section_gives_the_key_and_the_server_of_an_account(conf: Write, read:
         ("url = https://old.example\nposKey = canary\ncanary2", None),
     ],
 )
-def test_what_can_not_be_used_is_a_warning_that_names_section_and_key_and_stops_no_sale(
+def test_an_unusable_section_is_a_warning_that_stops_no_sale(
     conf: Write, read: Read, lines: str, key: str | None
 ) -> None:
     conf(f"[Main]\n[Account {FORMER}]\n{lines}\n")
@@ -196,7 +194,7 @@ def test_what_can_not_be_used_is_a_warning_that_names_section_and_key_and_stops_
 
 
 @pytest.mark.parametrize(("key", "counts"), [("current", True), ("former", False)])
-def test_a_section_of_the_current_account_with_another_key_has_no_effect_and_is_a_warning(
+def test_a_section_of_the_current_account_counts_only_with_its_key(
     conf: Write, read: Read, key: str, counts: bool
 ) -> None:
     conf(f"[Main]\nposId = b\nposKey = current\n[Account b]\nurl = https://b.example\nposKey = {key}\n")

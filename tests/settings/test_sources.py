@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.floor
 
 
-def test_the_host_wins_over_the_file_over_the_default_and_each_value_is_shown_with_its_origin(
-    conf: Write, read: Read, load: Load
-) -> None:
+def test_the_host_wins_over_the_file_over_the_default_each_shown_so(conf: Write, read: Read, load: Load) -> None:
     path = conf("[Main]\ntimeout = ten\nfrequency = 5000\n")  # what the host overrides is not checked
     host = {"paymentType": "7", "timeout": ' "30" ', "cancelAcceptedIsDone": "yes"}
     settings = read(host)
@@ -41,9 +39,7 @@ def test_an_artix_till_has_its_files_in_their_places() -> None:
     assert Places(folder / "conf/payme.go.conf", folder / "reports/payme.xml") == LINUXCASH
 
 
-def test_the_default_file_may_be_missing_and_the_host_or_the_caller_may_name_another(
-    tmp_path: Path, places: Places, conf: Write, read: Read
-) -> None:
+def test_the_host_or_the_caller_may_name_another_file(tmp_path: Path, places: Places, conf: Write, read: Read) -> None:
     assert read({}).conf_file == places.conf_file
     conf("[Main]\ntimeout = 20\n")
     other = tmp_path / "other.conf"

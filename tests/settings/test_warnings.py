@@ -68,7 +68,7 @@ def test_of_a_name_that_may_be_a_piece_of_the_key_only_the_line_is_shown(conf: W
 
 @pytest.mark.parametrize("line", ["KCRWkzqPxxUeWBHNMAOtR", "KCRWkzqPxxUeWBHNMAOtR=x"])
 @pytest.mark.parametrize("section", ["[Main]", "[KCRWkzqPxxUeWBHNMAOtR]", "[Account a]", ""])
-def test_of_a_key_that_was_pasted_without_its_name_only_the_line_is_shown(
+def test_of_a_key_pasted_without_its_name_only_the_line_is_shown(
     conf: Write, load: Load, section: str, line: str
 ) -> None:
     conf(f"{section}\n{line}\n{line}\n")
@@ -131,9 +131,7 @@ def test_seconds_in_place_of_milliseconds_are_a_fault(faults: Faults, name: str,
         ({"ignoredErrors": "-31400, -31602"}, ["ignoredErrors"]),  # proves nothing
     ],
 )
-def test_times_and_codes_that_can_hardly_be_meant_are_warnings(
-    read: Read, given: dict[str, str], keys: list[str]
-) -> None:
+def test_times_and_codes_hardly_meant_are_warnings(read: Read, given: dict[str, str], keys: list[str]) -> None:
     assert [warning.key for warning in read(given).warnings] == keys
 
 

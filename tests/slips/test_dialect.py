@@ -180,9 +180,7 @@ def test_one_step_out_of_the_dialect_is_reported_with_its_line_and_column(
 
 
 @given(part=elements())
-def test_a_filled_slip_has_the_elements_and_attributes_of_templates_without_the_conditions(
-    schemas: Schemas, part: Written
-) -> None:
+def test_the_schema_of_slips_allows_what_templates_do_but_conditions(schemas: Schemas, part: Written) -> None:
     """The two schemas are files of their own: what one allows, the other must."""
     kept = tuple((name, "x" if name == "label" else value) for name, value in part.attributes if name != "when")
     plain = replace(part, attributes=kept, text="x" if part.text else "")

@@ -59,7 +59,7 @@ def written(text: str, **attributes: str) -> Image.Image:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("width", [24, 80])
-def test_a_shipped_slip_is_white_paper_with_black_ink_on_a_table_a_pixel_for_a_dot_of_the_printer(
+def test_a_shipped_slip_is_white_paper_with_black_ink_on_a_table_at_203_dpi(
     renderer: SlipRenderer, language: str, width: int
 ) -> None:
     png = draw(renderer.fill(renderer.load(None, language), sample_data("refund")), width)

@@ -84,6 +84,6 @@ assert "xmlschema" in sys.modules and "xml.etree.ElementTree" not in sought
 """
 
 
-def test_it_loads_no_library_and_after_import_libraries_warming_up_imports_elementtree_not_anew() -> None:
+def test_it_loads_no_library_and_warming_up_imports_elementtree_not_anew() -> None:
     """Another thread may be importing it."""
     subprocess.run([sys.executable, "-c", _IN_A_PROCESS], check=True, timeout=60)  # noqa: S603 - our own text

@@ -22,9 +22,7 @@ pytestmark = pytest.mark.floor
 
 
 @pytest.mark.usefixtures("no_schema_is_built")
-def test_each_schema_is_built_once_in_a_process_and_who_needs_one_meanwhile_waits(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_each_schema_is_built_once_and_who_needs_one_meanwhile_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     renderer, build = SlipRenderer(), Mock(wraps=slips.schemas.build_schema)
     monkeypatch.setattr(slips.schemas, "build_schema", build)
     renderer.import_libraries()

@@ -62,7 +62,7 @@ def test_every_shipped_template_is_without_mistakes(renderer: SlipRenderer, lang
         ("<line>a</lin>", 10, "this is not well-formed XML: mismatched tag"),
     ],
 )
-def test_a_mistake_says_where_and_what_is_wrong_and_what_is_allowed(
+def test_a_mistake_says_where_why_and_what_is_allowed(
     renderer: SlipRenderer, text: str, column: int, reason: str
 ) -> None:
     (fault,) = faults_of(renderer, f"<slip>\n\n{text}</slip>")
@@ -79,9 +79,7 @@ def test_a_mistake_says_where_and_what_is_wrong_and_what_is_allowed(
         ("<slip language='de'><line>a</line></slip>", "language is 'de'; allowed: ru, uz, uz-Cyrl, en"),
     ],
 )
-def test_a_file_that_is_not_a_template_is_reported_on_its_first_line(
-    renderer: SlipRenderer, text: str, reason: str
-) -> None:
+def test_a_file_that_is_not_a_template_is_one_fault_on_line_1(renderer: SlipRenderer, text: str, reason: str) -> None:
     (fault,) = faults_of(renderer, text)
     assert (fault.line, reason in str(fault)) == (1, True)
 
@@ -120,9 +118,7 @@ def test_all_mistakes_come_at_once_each_where_the_technician_must_look(renderer:
     "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "windows-1251", "cp866"]
 )
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_a_place_is_counted_in_the_letters_of_the_file_in_every_encoding(
-    renderer: SlipRenderer, encoding: str, end: str
-) -> None:
+def test_a_place_is_counted_in_letters_in_every_encoding(renderer: SlipRenderer, encoding: str, end: str) -> None:
     declared = encoding.removesuffix("-sig").removesuffix("-le").removesuffix("-be")
     lines = [f"<?xml version='1.0' encoding='{declared}'?>", "<slip><pair label='Сумма &lt;' bold='да'", " size='big'"]
     text = end.join([*lines, ">Сумма ${amout}</pair></slip>"])
@@ -144,7 +140,7 @@ def test_a_file_of_absurdly_many_parts_is_refused_where_they_become_too_many(ren
 @pytest.mark.parametrize("encoding", ["windows-1251", "cp866", "koi8-r"])
 @pytest.mark.parametrize("language", ["ru", "uz-Cyrl"])
 @pytest.mark.parametrize(("declaration", "named"), [("", "utf-8"), ('<?xml version="1.0" encoding="UTF-8"?>', "UTF-8")])
-def test_of_a_template_in_an_undeclared_encoding_the_fault_says_which_one_it_is_and_how_to_declare_it(
+def test_an_undeclared_encoding_is_guessed_with_the_declaration_to_write(
     renderer: SlipRenderer, encoding: str, language: str, declaration: str, named: str
 ) -> None:
     shipped = files("slips").joinpath("payme.xml" if language == "ru" else f"payme.{language}.xml").read_text("utf-8")
@@ -168,7 +164,7 @@ def test_of_a_template_in_an_undeclared_encoding_the_fault_says_which_one_it_is_
         (b'<?xml version="1.0" encoding="martian"?><slip/>', (1, 1), "the encoding 'martian' of the XML declaration"),
     ],
 )
-def test_an_encoding_that_can_not_be_read_is_named(
+def test_an_unusable_encoding_is_named(
     renderer: SlipRenderer, text: bytes, place: tuple[int, int], reason: str
 ) -> None:
     (fault,) = faults_of(renderer, text)

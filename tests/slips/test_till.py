@@ -63,7 +63,7 @@ def lines_of(result: PaymentResult | ReversalResult) -> tuple[str, ...]:
 
 
 @pytest.mark.usefixtures("no_schema_is_built")
-def test_the_start_imports_the_libraries_and_a_thread_of_its_own_builds_the_schemas_before_a_sale_needs_them(
+def test_the_start_imports_the_libraries_and_waits_for_no_schema(
     new_till: Callable[..., ServedTill], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_build, imported_by, built_by = threading.Event(), list[str](), list[str]()
@@ -105,9 +105,7 @@ def test_a_broken_template_has_its_notice_before_the_first_sale_and_until_it_is_
     assert SLIP_NOTICE not in till.host.notices
 
 
-def test_a_template_that_was_repaired_meanwhile_or_is_never_printed_has_no_notice(
-    new_till: Callable[..., ServedTill], template: Path
-) -> None:
+def test_a_repaired_or_unprinted_template_has_no_notice(new_till: Callable[..., ServedTill], template: Path) -> None:
     template.write_text(BROKEN)
     assert SLIP_NOTICE not in warmed(new_till(slipTemplate=template, slipCopies=0)).host.notices
 
@@ -158,9 +156,7 @@ def slips_with(
     return PaymentSlips(TemplateCache(renderer), template, 32, 2, Texts(language), world.host.notice)
 
 
-def test_a_template_with_nothing_for_an_operation_gives_the_shipped_slip_and_a_notice(
-    world: World, template: Path
-) -> None:
+def test_a_template_with_nothing_to_print_gives_the_shipped_slip_and_a_notice(world: World, template: Path) -> None:
     template.write_text("<slip><line when='refund'>MY SHOP</line></slip>")
     world.slips = slips_with(world, template)
 
@@ -176,7 +172,7 @@ class Faulty(SlipRenderer):
 
 
 @pytest.mark.parametrize(("fault", "logged"), [("no schemas", "template.xsd"), ("of the program", "ZeroDivisionError")])
-def test_where_the_shipped_one_fails_too_the_paid_sale_stays_paid_with_a_plain_slip_and_a_notice(
+def test_if_the_shipped_one_fails_too_the_sale_stays_paid_with_a_plain_slip(
     world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: str, logged: str
 ) -> None:
     renderer = Faulty() if fault == "of the program" else SlipRenderer()
@@ -205,7 +201,7 @@ RETURNED, ACCEPTED = "Деньги возвращены", "Возврат при
         *[({"cancel_time": senseless}, PaymentState.REVERSING, ACCEPTED) for senseless in (-5, 0, True, None, 10**30)],
     ],
 )
-def test_a_slip_claims_that_money_is_back_only_where_payme_or_the_journal_says_so_at_a_time_that_can_be(
+def test_a_slip_claims_only_what_payme_or_the_journal_says_at_a_possible_time(
     world: World, template: Path, receipt: dict[str, object], state: PaymentState, status: str
 ) -> None:
     template.write_text("<slip><line>${reversed_at}</line><line>${status}</line></slip>")

@@ -45,7 +45,7 @@ def test_a_catalogue_has_the_same_keys_and_placeholders_in_every_language_and_no
         assert domain == DOMAIN or key.startswith(f"{domain}."), key
 
 
-def test_the_cashiers_have_a_text_for_every_key_that_is_used_and_for_every_known_code_and_no_other() -> None:
+def test_the_cashiers_have_a_text_for_every_used_key_and_known_code_and_no_other() -> None:
     assert set(words("ru")) == {each.value for each in Text} | {f"error.{entry.code}" for entry in CATALOGUE}
     assert {each.name for each in Text} <= {*re.findall(r"\bText\.([A-Z_0-9]+)", SOURCE)}
 
@@ -56,7 +56,7 @@ def test_the_technicians_have_a_text_for_every_key_that_the_product_names() -> N
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_cashiers_text_fits_the_screen_and_says_what_happened_and_what_to_do_in_plain_words(language: str) -> None:
+def test_a_cashiers_text_fits_the_screen_and_says_what_to_do_in_plain_words(language: str) -> None:
     in_one_line = {Text.REVERSAL_QUEUED.value}
     by_the_manual = {("ru", Text.PAYMENT_UNKNOWN.value)}
     for key, text in words(language).items():
