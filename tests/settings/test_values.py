@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from faults.settings_files import ENDS, in_bytes
 from payme_plugin.paymego import codes
 from payme_plugin.secret import Secret
 from payme_plugin.settings import SETTINGS, LoadedSettings, Settings, SettingsError, account_of, read_settings
@@ -73,9 +72,31 @@ REFUSED = {
     "posId": ["", "a:b", '" a"', "касса", "x" * 513],
     "posKey": ["", '" a"', '"a "', "ключ", "a\u2019b", "a\tb", "x" * 513],
     "url": [
-        *"localhost localhost:80 //localhost ftp://localhost http:// http:///api http://a:b@localhost".split(),
-        *"http://localhost/api#x http://localhost? http://localhost:0 http://localhost:99999 http://localhost:x".split(),
-        *"http://localhost: http://[::1 http://::1/ http://[v1.x]/ http://-a/ http://a..b/ http://касса".split(),
+        *[
+            "localhost",
+            "localhost:80",
+            "//localhost",
+            "ftp://localhost",
+            "http://",
+            "http:///api",
+            "http://a:b@localhost",
+        ],
+        *[
+            "http://localhost/api#x",
+            "http://localhost?",
+            "http://localhost:0",
+            "http://localhost:99999",
+            "http://localhost:x",
+        ],
+        *[
+            "http://localhost:",
+            "http://[::1",
+            "http://::1/",
+            "http://[v1.x]/",
+            "http://-a/",
+            "http://a..b/",
+            "http://касса",
+        ],
         *["", "http:\\\\localhost", "https://" + "a" * 2000],
     ],
 }
@@ -252,7 +273,8 @@ def files(draw: st.DrawFn) -> tuple[bytes, dict[str, Valid]]:
     lines = [*draw(COMMENTS), "[Main]"]
     for name, (_, text, _) in meant.items():
         lines += [*draw(COMMENTS), draw(spelled(name, text))]
-    return in_bytes(lines, draw(ENDS), draw(st.sampled_from(["utf-8", "utf-8-sig"]))), meant
+    text = draw(st.sampled_from(["\n", "\r\n", "\r"])).join([*lines, ""])
+    return text.encode(draw(st.sampled_from(["utf-8", "utf-8-sig"]))), meant
 
 
 @FAST
