@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fakes.served_fixtures import new_till, running, sandbox
+from fakes.fixtures import new_till, running, sandbox
 from fakes.till import ScriptedUi
 from hookspecs import PaymentStatus
 from payme_plugin.clock import SystemClock
