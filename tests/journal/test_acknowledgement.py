@@ -15,33 +15,30 @@ from payme_plugin.ledger.states import Cause, End, PaymentState
 if TYPE_CHECKING:
     from fakes.clock import VirtualClock
     from payme_plugin.ledger.journal import Journal
-    from payme_plugin.ledger.rows import CancellationRow, PaymentRow
+    from payme_plugin.ledger.rows import CancellationRow
 
 
-def reversing(journal: Journal, cause: Cause) -> tuple[PaymentRow, CancellationRow]:
+def reversing(journal: Journal, cause: Cause) -> CancellationRow:
     paid = walk(journal, PaymentState.PAID)
-    row = journal.move(paid, PaymentState.REVERSING, "it goes back", cancellation=NewCancellation(cause=cause))
-    return row, Cancellations(journal).live_of("p1")
+    journal.move(paid, PaymentState.REVERSING, "it goes back", cancellation=NewCancellation(cause=cause))
+    return Cancellations(journal).live_of("p1")
 
 
-def test_a_paid_payment_becomes_recorded_with_the_time(journal: Journal, clock: VirtualClock) -> None:
+def test_a_paid_payment_becomes_recorded_the_first_time_stays_and_a_close_is_added_once(
+    journal: Journal, clock: VirtualClock
+) -> None:
     paid = walk(journal, PaymentState.PAID)
     clock.sleep(1)
+    first = journal.acknowledge(paid)
+    assert (first.state, first.acknowledged_at, first.closed_at) == (PaymentState.RECORDED, clock.wall_ms(), None)
+    assert journal.events("p1")[-1].after is PaymentState.RECORDED
 
-    row = journal.acknowledge(paid)
-
-    assert (row.state, row.acknowledged_at, row.closed_at) == (PaymentState.RECORDED, clock.wall_ms(), None)
-
-
-def test_the_first_time_stays_and_a_close_is_added_once(journal: Journal, clock: VirtualClock) -> None:
-    first = journal.acknowledge(walk(journal, PaymentState.PAID))
     clock.sleep(1)
-    row = journal.acknowledge(first, closed_at=7)
+    closed = journal.acknowledge(first, closed_at=7)
+    assert (closed.acknowledged_at, closed.closed_at) == (first.acknowledged_at, 7)
+
     before = contents(journal)
-
-    journal.acknowledge(row, closed_at=8)
-
-    assert (row.acknowledged_at, row.closed_at) == (first.acknowledged_at, 7)
+    assert journal.acknowledge(closed) == journal.acknowledge(closed, closed_at=8) == closed
     assert contents(journal) == before
 
 
@@ -55,36 +52,31 @@ def test_of_a_payment_without_a_result_only_the_acknowledgement_is_stored(
 
 
 def test_it_ends_an_unrecorded_cancellation_that_has_not_begun(journal: Journal) -> None:
-    row, cancellation = reversing(journal, Cause.UNRECORDED)
+    cancellation = reversing(journal, Cause.UNRECORDED)
 
-    row = journal.acknowledge(row)
+    row = journal.acknowledge(journal.payment("p1"))
 
     ended = journal.cancellation(cancellation.cancellation_id)
     assert ended is not None
     assert (row.state, ended.ended_as) == (PaymentState.RECORDED, End.RECORDED)
+    assert [event.ended_as for event in journal.events("p1")][-2:] == [End.RECORDED, None]
     with pytest.raises(Conflict):
         Cancellations(journal).begin(cancellation)
+    ended = journal.cancellation(cancellation.cancellation_id)
+    assert ended is not None
+    assert ended.begun_at is None
 
 
-@pytest.mark.parametrize("cause", [Cause.CANCEL, Cause.REFUND])
-def test_a_cancellation_that_the_host_asked_for_goes_on(journal: Journal, cause: Cause) -> None:
-    row, cancellation = reversing(journal, cause)
+@pytest.mark.parametrize("cause", Cause)
+def test_a_cancellation_that_has_begun_or_that_the_host_asked_for_goes_on(journal: Journal, cause: Cause) -> None:
+    rows, cancellation = Cancellations(journal), reversing(journal, cause)
+    if cause is Cause.UNRECORDED:
+        rows.begin(cancellation)
 
-    row = journal.acknowledge(row)
-    Cancellations(journal).begin(cancellation)
+    row = journal.acknowledge(journal.payment("p1"))
+    rows.begin(rows.still_live(cancellation))
 
     assert (row.state, row.acknowledged_at is not None) == (PaymentState.REVERSING, True)
-    assert Cancellations(journal).still_live(cancellation).begun_at is not None
-
-
-def test_a_cancellation_that_has_begun_goes_on(journal: Journal) -> None:
-    row, cancellation = reversing(journal, Cause.UNRECORDED)
-    Cancellations(journal).begin(cancellation)
-
-    row = journal.acknowledge(row)
-
-    assert row.state is PaymentState.REVERSING
-    Cancellations(journal).begin(Cancellations(journal).still_live(cancellation))
 
 
 def test_of_a_payment_that_ended_unpaid_the_cancellation_goes_on(journal: Journal) -> None:
@@ -95,7 +87,6 @@ def test_of_a_payment_that_ended_unpaid_the_cancellation_goes_on(journal: Journa
     Cancellations(journal).begin(cancellation)
 
     assert (row.state, row.acknowledged_at is not None) == (PaymentState.UNKNOWN, True)
-    assert Cancellations(journal).still_live(cancellation).begun_at is not None
 
 
 def test_no_unrecorded_cancellation_begins_for_a_payment_that_was_acknowledged_before(journal: Journal) -> None:
@@ -106,21 +97,20 @@ def test_no_unrecorded_cancellation_begins_for_a_payment_that_was_acknowledged_b
         Cancellations(journal).begin(Cancellations(journal).live_of("p1"))
 
 
-def test_a_cancel_that_is_refused_before_any_queued_is_withdrawn_only_if_it_was_the_first(journal: Journal) -> None:
-    _, cancellation = reversing(journal, Cause.CANCEL)
-    rows = Cancellations(journal)
-    rows.begin(cancellation)
-    rows.begin(cancellation)
+def test_the_host_may_veto_an_orphan_until_its_cancel_begins_or_payme_has_cancelled(journal: Journal) -> None:
+    rows, cancellation = Cancellations(journal), reversing(journal, Cause.UNRECORDED)
+    assert cancellation.may_be_vetoed
 
-    with pytest.raises(Conflict):
-        rows.withdraw(cancellation, "refused")
+    rows.confirm(cancellation, "50")
+    (confirming,) = journal.confirming_cancellations()
+    assert not confirming.may_be_vetoed
+
+    rows.reopen(confirming, "4")
+    assert rows.live_of("p1").may_be_vetoed
+
+    rows.begin(rows.live_of("p1"))
+    assert not rows.live_of("p1").may_be_vetoed
 
 
-def test_one_that_a_hook_left_to_the_worker_is_not_withdrawn(journal: Journal) -> None:
-    _, cancellation = reversing(journal, Cause.CANCEL)
-    rows = Cancellations(journal)
-    rows.begin(cancellation)
-    rows.leave(cancellation, "")
-
-    with pytest.raises(Conflict):
-        rows.withdraw(cancellation, "refused")
+def test_the_host_has_no_say_in_its_own_cancel(journal: Journal) -> None:
+    assert not reversing(journal, Cause.CANCEL).may_be_vetoed

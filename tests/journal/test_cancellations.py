@@ -1,4 +1,4 @@
-"""The rows of cancellations: which are due, and how each is begun, postponed, withdrawn or ended."""
+"""The rows of cancellations: which are due, and how each is begun, postponed, withdrawn, confirmed or ended."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fakes.journal_rows import UNRECORDED, contents, intent_of, walk
-from payme_plugin.ledger.cancellations import FARTHEST_DUE_MS, Cancellations
-from payme_plugin.ledger.errors import JournalError, Unavailable
+from fakes.journal_rows import UNRECORDED, contents, walk
+from payme_plugin.ledger.cancellations import CONFIRMING_MS, FARTHEST_DUE_MS, Cancellations
+from payme_plugin.ledger.errors import Conflict, JournalError, Unavailable
 from payme_plugin.ledger.fiscal_links import FiscalLinks
 from payme_plugin.ledger.rows import NewCancellation
 from payme_plugin.ledger.states import Cause, End, PaymentState
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from fakes.clock import VirtualClock
     from payme_plugin.ledger.journal import Journal
+    from payme_plugin.ledger.rows import CancellationRow
 
     Rows = Cancellations | FiscalLinks
     Wait = Callable[[str, int], Rows]
@@ -25,17 +26,17 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.floor
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The money that must go back: a row in the same commit as the verdict, one at a time for a payment.
+# The money that must go back: a row in the same commit as the result, one at a time for a payment.
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("verdict", [PaymentState.REFUSED, PaymentState.ABORTED, PaymentState.UNKNOWN])
-def test_a_verdict_and_its_cancellation_are_one_commit(
-    journal: Journal, clock: VirtualClock, verdict: PaymentState
+@pytest.mark.parametrize("state", [PaymentState.REFUSED, PaymentState.ABORTED, PaymentState.UNKNOWN])
+def test_a_result_and_its_cancellation_are_one_commit(
+    journal: Journal, clock: VirtualClock, state: PaymentState
 ) -> None:
     paying = walk(journal, PaymentState.PAYING)
 
-    row = journal.move(paying, verdict, "not paid", cancellation=UNRECORDED)
+    row = journal.move(paying, state, "not paid", cancellation=UNRECORDED)
 
     (cancellation,) = journal.live_cancellations()
     assert row.cancellation_queued
@@ -50,14 +51,7 @@ def test_a_verdict_and_its_cancellation_are_one_commit(
     assert journal.cancellation(cancellation.cancellation_id) == cancellation
 
 
-def test_a_verdict_without_money_behind_it_has_none(journal: Journal) -> None:
-    row = journal.move(walk(journal, PaymentState.INTENT), PaymentState.REFUSED, "no receipt")
-
-    assert not row.cancellation_queued
-    assert journal.live_cancellations() == []
-
-
-def test_a_cancellation_that_can_not_be_stored_takes_its_verdict_with_it(journal: Journal) -> None:
+def test_a_cancellation_that_can_not_be_stored_takes_its_result_with_it(journal: Journal) -> None:
     # Without a receipt there is nothing that could be cancelled.
     row = walk(journal, PaymentState.INTENT)
     held = contents(journal)
@@ -68,27 +62,18 @@ def test_a_cancellation_that_can_not_be_stored_takes_its_verdict_with_it(journal
     assert contents(journal) == held
 
 
-def test_a_payment_has_one_live_cancellation(journal: Journal) -> None:
-    reversing = walk(journal, PaymentState.REVERSING)
-    recorded = journal.move(reversing, PaymentState.RECORDED, "an ignored refusal and state 4")
-    held = contents(journal)
-
-    with pytest.raises(JournalError):
-        journal.move(recorded, PaymentState.REVERSING, "again", cancellation=NewCancellation(cause=Cause.CANCEL))
-
-    assert contents(journal) == held
-
-
-def test_once_it_has_ended_a_payment_may_have_another(journal: Journal) -> None:
+def test_a_payment_has_one_live_cancellation_and_another_only_after_its_end(journal: Journal) -> None:
     reversing = walk(journal, PaymentState.REVERSING)
     (first,) = journal.live_cancellations()
-    rows = Cancellations(journal)
-    rows.end(first, End.CLOSED, "paid (4)", closed_reason="by a person")
     recorded = journal.move(reversing, PaymentState.RECORDED, "the payment stands")
+    refund = NewCancellation(cause=Cause.REFUND, request_id="f-1")
+    held = contents(journal)
+    with pytest.raises(JournalError):
+        journal.move(recorded, PaymentState.REVERSING, "again", cancellation=refund)
+    assert contents(journal) == held
 
-    journal.move(
-        recorded, PaymentState.REVERSING, "refund", cancellation=NewCancellation(cause=Cause.REFUND, request_id="f-1")
-    )
+    Cancellations(journal).end(first, End.CLOSED, "paid (4)", closed_reason="by a person")
+    journal.move(recorded, PaymentState.REVERSING, "refund", cancellation=refund)
 
     (live,) = journal.live_cancellations()
     assert (live.cause, live.request_id) == (Cause.REFUND, "f-1")
@@ -104,16 +89,6 @@ def test_live_cancellations_of_all_payments_are_listed_oldest_first(journal: Jou
         clock.set_wall(-60_000)
 
     assert [row.payment_id for row in journal.live_cancellations()] == [f"p{index}" for index in range(5)]
-
-
-def test_a_payment_that_does_not_exist_has_none(journal: Journal) -> None:
-    journal.add_intent(intent_of(), "only an intent")
-
-    with pytest.raises(Unavailable), journal.writing() as connection:
-        connection.execute(
-            "INSERT INTO cancellation (payment_id, receipt_id, amount, pos_id, url, cause, created_at, due_at)"
-            " VALUES ('nobody', 'r', 1, 'k', 'u', 'unrecorded', 0, 0)"
-        )
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -154,28 +129,113 @@ def test_a_row_is_due_at_its_moment_the_longest_due_first(wait: Wait, clock: Vir
     assert (rows.next_due_in_ms(), due(rows)) == (0, ["p2", "p1"])
 
 
-def test_a_clock_set_back_by_less_than_the_longest_pause_is_waited_for(wait: Wait, clock: VirtualClock) -> None:
+@pytest.mark.parametrize(("set_ms", "is_due"), [(5000 - FARTHEST_DUE_MS, False), (4999 - FARTHEST_DUE_MS, True)])
+def test_a_clock_set_back_by_more_than_the_longest_pause_makes_a_row_due_at_once(
+    wait: Wait, clock: VirtualClock, set_ms: int, is_due: bool
+) -> None:
     rows = wait("p1", 5000)
-    clock.set_wall(5000 - FARTHEST_DUE_MS)
+    clock.set_wall(set_ms)
 
-    assert (rows.next_due_in_ms(), due(rows)) == (FARTHEST_DUE_MS, [])
-
-
-def test_a_clock_set_back_by_more_makes_a_row_due_at_once(wait: Wait, clock: VirtualClock) -> None:
-    wait("p1", 5000)
-    clock.set_wall(4999 - FARTHEST_DUE_MS)
-    rows = wait("p2", 5000)
-
-    assert (rows.next_due_in_ms(), due(rows)) == (0, ["p1"])
-
-
-def test_a_clock_set_forward_makes_a_row_due_at_once(wait: Wait, clock: VirtualClock) -> None:
-    rows = wait("p1", 5000)
+    assert (rows.next_due_in_ms(), due(rows)) == ((0, ["p1"]) if is_due else (FARTHEST_DUE_MS, []))
     clock.set_wall(86_400_000)
-
-    assert (rows.next_due_in_ms(), due(rows)) == (0, ["p1"])
+    assert (rows.next_due_in_ms(), due(rows)) == (0, ["p1"]), "and so does a clock set forward"
 
 
 def test_where_no_row_is_live_none_is_due(journal: Journal) -> None:
     for rows in (Cancellations(journal), FiscalLinks(journal)):
         assert (rows.next_due_in_ms(), rows.due(9)) == (None, [])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# How it ends: confirmed twice, or withdrawn by the hook that wrote it.
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def reversing(journal: Journal) -> CancellationRow:
+    walk(journal, PaymentState.REVERSING)
+    return latest(journal)
+
+
+def latest(journal: Journal) -> CancellationRow:
+    row = Cancellations(journal).latest_of("p1")
+    assert row is not None
+    return row
+
+
+def test_a_row_ends_when_it_is_confirmed_again_ten_minutes_later(
+    journal: Journal, clock: VirtualClock, reversing: CancellationRow
+) -> None:
+    rows, first = Cancellations(journal), clock.wall_ms()
+    rows.confirm(reversing, "50")
+
+    assert journal.payment("p1").state is PaymentState.REVERSED
+    assert (latest(journal).confirmed_at, latest(journal).due_at) == (first, first + CONFIRMING_MS)
+    clock.sleep(CONFIRMING_MS / 1000 - 0.001)
+    rows.confirm(latest(journal), "50")
+    assert (latest(journal).ended_at, latest(journal).confirmed_at) == (None, first)
+
+    clock.sleep(0.001)
+    rows.confirm(latest(journal), "50")
+    assert latest(journal).ended_as is End.CANCELLED
+
+
+def test_a_confirmation_from_before_the_clock_was_set_back_counts_from_now(
+    journal: Journal, clock: VirtualClock, reversing: CancellationRow
+) -> None:
+    rows = Cancellations(journal)
+    rows.confirm(reversing, "50")
+    clock.set_wall(-3_600_000)
+
+    rows.confirm(latest(journal), "50")
+
+    assert (latest(journal).ended_at, latest(journal).confirmed_at) == (None, clock.wall_ms())
+
+
+def test_a_reopened_row_needs_two_new_confirmations_even_in_the_same_step(
+    journal: Journal, clock: VirtualClock, reversing: CancellationRow
+) -> None:
+    rows = Cancellations(journal)
+    rows.confirm(reversing, "50")
+    read = latest(journal)
+    clock.sleep(CONFIRMING_MS / 1000)
+    rows.reopen(read, "4 after 50")
+    assert journal.payment("p1").state is PaymentState.REVERSING
+
+    rows.confirm(read, "50")
+
+    assert (latest(journal).ended_at, latest(journal).confirmed_at) == (None, clock.wall_ms())
+    assert journal.payment("p1").state is PaymentState.REVERSED
+
+
+def test_an_ended_row_is_not_confirmed(journal: Journal, reversing: CancellationRow) -> None:
+    rows = Cancellations(journal)
+    rows.end(reversing, End.CLOSED, "4", closed_reason="paid in cash")
+
+    with pytest.raises(Conflict):
+        rows.confirm(reversing, "50")
+
+
+def test_the_first_time_that_a_cancel_begins_is_kept(
+    journal: Journal, clock: VirtualClock, reversing: CancellationRow
+) -> None:
+    rows, began_at = Cancellations(journal), clock.wall_ms()
+    rows.begin(reversing)
+    clock.sleep(1)
+    rows.begin(latest(journal))
+
+    assert (latest(journal).begun_at, latest(journal).attempts) == (began_at, 2)
+
+
+@pytest.mark.parametrize(
+    "then", [lambda rows, row: rows.begin(row), lambda rows, row: rows.leave(row, "")], ids=["sent twice", "queued"]
+)
+def test_a_cancellation_that_was_sent_twice_or_left_to_the_worker_is_not_withdrawn(
+    journal: Journal, reversing: CancellationRow, then: Callable[[Cancellations, CancellationRow], object]
+) -> None:
+    rows = Cancellations(journal)
+    rows.begin(reversing)
+    then(rows, reversing)
+
+    with pytest.raises(Conflict):
+        rows.withdraw(reversing, "refused")

@@ -8,39 +8,15 @@ import os
 import stat
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from faults import journal_rival
+from faults.journal_rival import rival
 from payme_plugin.ledger.errors import Unavailable
 from payme_plugin.ledger.locks import LEADER, USERS, LeaderLock, Leases
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 pytestmark = pytest.mark.floor
-
-_SCRIPT = Path(journal_rival.__file__)
-
-
-@contextmanager
-def _leader(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run a process that leads in a folder until its input ends."""
-    with subprocess.Popen(  # noqa: S603 - our own script
-        [sys.executable, str(_SCRIPT), "lead", str(folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
-        try:
-            yield child
-        finally:
-            child.kill()
 
 
 def test_a_byte_has_one_holder_and_every_byte_its_own(tmp_path: Path) -> None:
@@ -50,54 +26,41 @@ def test_a_byte_has_one_holder_and_every_byte_its_own(tmp_path: Path) -> None:
         assert (first, again, another) == (True, False, True)
     with leases.try_acquire(7) as later:
         assert later
-
-
-def test_the_holder_of_a_byte_is_the_process_that_has_it_locked(tmp_path: Path) -> None:
-    leases = Leases(tmp_path)
-    assert leases.holder(LEADER) is None
-    with _leader(tmp_path) as leader, leases.try_acquire(7) as is_ours, leases.try_acquire(LEADER) as leads:
-        assert (is_ours, leads) == (True, False)
-        assert (leases.holder(LEADER), leases.holder(7), leases.holder(8)) == (leader.pid, os.getpid(), None)
-    assert leases.holder(LEADER) is None
+    (file,) = tmp_path.iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600, "for its owner only"
 
 
 def test_a_shared_byte_has_many_holders_and_no_other_beside_them(tmp_path: Path) -> None:
     leases = Leases(tmp_path)
 
-    with (
-        leases.try_acquire(USERS, shared=True) as first,
-        leases.try_acquire(USERS, shared=True) as second,
-        leases.try_acquire(USERS) as alone,
-    ):
-        assert (first, second, alone) == (True, True, False)
-    with leases.try_acquire(USERS) as alone, leases.try_acquire(USERS, shared=True) as first:
-        assert (alone, first) == (True, False)
+    with leases.try_acquire(USERS, shared=True) as first, leases.try_acquire(USERS, shared=True) as second:
+        with leases.try_acquire(USERS) as unshared:
+            assert (first, second, unshared) == (True, True, False)
+    with leases.try_acquire(USERS) as unshared, leases.try_acquire(USERS, shared=True) as first:
+        assert (unshared, first) == (True, False)
 
 
-def test_a_process_holds_its_lock_until_it_is_killed(tmp_path: Path) -> None:
-    with _leader(tmp_path) as child:
-        with Leases(tmp_path).try_acquire(LEADER) as is_ours:
-            assert not is_ours
+def test_the_holder_of_a_byte_is_the_process_that_has_it_locked_until_it_is_killed(tmp_path: Path) -> None:
+    leases = Leases(tmp_path)
+    assert leases.holder(LEADER) is None
+    with rival("lead", tmp_path) as leader:
+        with leases.try_acquire(7) as is_ours, leases.try_acquire(LEADER) as leads:
+            assert (is_ours, leads) == (True, False)
+            assert (leases.holder(LEADER), leases.holder(7), leases.holder(8)) == (leader.pid, os.getpid(), None)
+        leader.kill()
+        leader.wait(timeout=60)
 
-        child.kill()
-        child.wait(timeout=60)
-
-        with Leases(tmp_path).try_acquire(LEADER) as is_ours:
+        with leases.try_acquire(LEADER) as is_ours:
             assert is_ours
+    assert leases.holder(LEADER) is None
 
 
-def test_the_file_of_the_locks_is_for_its_owner_alone(tmp_path: Path) -> None:
-    with Leases(tmp_path).try_acquire(LEADER):
-        (file,) = tmp_path.iterdir()
-        assert stat.S_IMODE(file.stat().st_mode) == 0o600
-
-
-def test_a_folder_that_takes_no_files_is_unwritable() -> None:
+def test_a_folder_that_takes_no_files_and_a_file_system_without_locks_are_unusable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(Unavailable), Leases(Path("/proc")).try_acquire(LEADER):
         pass
 
-
-def test_a_file_system_without_locks_is_unusable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_locks(*_: object) -> None:
         raise OSError(errno.ENOLCK, "no locks available")
 

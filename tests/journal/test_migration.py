@@ -1,18 +1,15 @@
 """A journal of version 1 becomes one of this version: once, whole or not at all, and only while nobody uses it.
 
-``version1/journal.sql`` was made by version 1 itself; ``version1/make.py`` is the recipe.
+``version1/journal.sql`` was made by version 1 itself (commit c2f6eec): payments in every state, cancellations of all
+kinds.
 """
 
 from __future__ import annotations
 
 import fcntl
-import os
-import signal
 import sqlite3
 import stat
-import subprocess
-import sys
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +17,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fakes.clock import VirtualClock
+from fakes.journal_rows import corrupt
 from fakes.paymego import VirtualPaymeGo
+from faults.boundaries import killed_at
 from faults.full_disk import full_disk
+from faults.journal_rival import rival
 from hookspecs import BaseHost
 from payme_plugin.delivery.processor import CancellationProcessor
 from payme_plugin.doctor.journal import look_at_journal
@@ -97,13 +97,6 @@ def latest(journal: JournalReader) -> dict[str, CancellationRow]:
 # ---------------------------------------------------------------------------------------------------------------------
 # What texts said becomes columns
 # ---------------------------------------------------------------------------------------------------------------------
-
-
-def test_every_row_is_valid_and_every_constraint_holds(open_journal: Callable[[], Journal], path: Path) -> None:
-    open_journal()
-
-    assert version_of(path) == SCHEMA_VERSION
-    assert fault_in(path) is None
 
 
 def test_what_the_host_had_is_acknowledged_and_nothing_else(open_journal: Callable[[], Journal]) -> None:
@@ -182,10 +175,6 @@ def test_a_cancellation_has_begun_only_by_a_cancel_after_it_was_written(
     )
 
 
-def test_a_journal_in_use_is_not_taken_for_a_new_one(open_journal: Callable[[], Journal]) -> None:
-    assert open_journal().is_ready
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # Once, with a copy
 # ---------------------------------------------------------------------------------------------------------------------
@@ -195,30 +184,20 @@ def test_the_copy_is_the_journal_as_it_was_and_only_its_owner_reads_it(
     open_journal: Callable[[], Journal], path: Path
 ) -> None:
     before = dump(path)
-    open_journal()
-    copy = path.with_name(COPY)
+    open_journal().close()
+    copy, migrated = path.with_name(COPY), dump(path)
 
     assert version_of(copy) == 1
     assert dump(copy) == before
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    assert sorted(each.name for each in path.parent.glob("journal*bak*")) == [COPY]
+    assert [each.name for each in path.parent.glob("journal*bak*")] == [COPY]
 
-
-def test_a_second_opening_changes_nothing(open_journal: Callable[[], Journal], path: Path) -> None:
+    copied_at = copy.stat().st_mtime_ns
     open_journal().close()
-    before, copied_at = dump(path), path.with_name(COPY).stat().st_mtime_ns
-    open_journal()
-
-    assert (dump(path), path.with_name(COPY).stat().st_mtime_ns) == (before, copied_at)
-
-
-def test_the_copy_put_back_is_migrated_again(open_journal: Callable[[], Journal], path: Path) -> None:
+    assert (dump(path), copy.stat().st_mtime_ns) == (migrated, copied_at), "only once"
+    copy.replace(path)
     open_journal().close()
-    before = dump(path)
-    path.with_name(COPY).replace(path)
-    open_journal().close()
-
-    assert dump(path) == before
+    assert dump(path) == migrated, "the copy that is put back is migrated again"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -226,60 +205,40 @@ def test_the_copy_put_back_is_migrated_again(open_journal: Callable[[], Journal]
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def locked_owner(path: Path) -> int:
+@contextmanager
+def locked_owner(path: Path) -> Iterator[None]:
+    """Be a living process of version 1."""
     (path.parent / "owners").mkdir()
-    file = os.open(path.parent / "owners" / "0123.owner", os.O_CREAT | os.O_RDWR)
-    fcntl.flock(file, fcntl.LOCK_EX)
-    return file
+    with (path.parent / "owners" / "0123.owner").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
-def untouched(path: Path, open_journal: Callable[[], Journal], error: type[Exception]) -> None:
+@pytest.mark.parametrize(
+    ("holding", "error"),
+    [
+        (locked_owner, InUse),
+        (lambda path: Leases(path.parent).try_acquire(0), InUse),
+        (lambda path: Leases(path.parent).try_acquire(2**62), InUse),
+        (lambda path: rival("open", path), InUse),
+        (lambda path: full_disk(), Unavailable),
+    ],
+    ids=["a process of version 1", "the first lock", "the last lock", "any process", "a full disk"],
+)
+def test_while_it_is_used_or_the_disk_is_full_it_stays_as_it_was(
+    open_journal: Callable[[], Journal],
+    path: Path,
+    holding: Callable[[Path], AbstractContextManager[object]],
+    error: type[Exception],
+) -> None:
     before = path.read_bytes()
-    with pytest.raises(error):
+    with holding(path), pytest.raises(error):
         open_journal()
     assert path.read_bytes() == before
     assert list(path.parent.glob("journal*bak*")) == []
 
-
-def test_a_living_process_of_version_1_keeps_it(open_journal: Callable[[], Journal], path: Path) -> None:
-    file = locked_owner(path)
-    untouched(path, open_journal, InUse)
-    os.close(file)
-    open_journal()
-
-    assert version_of(path) == 2
-
-
-@pytest.mark.parametrize("number", [0, 1, 7, 2**40, 2**62])
-def test_a_lock_on_any_byte_keeps_it(open_journal: Callable[[], Journal], path: Path, number: int) -> None:
-    with Leases(path.parent).try_acquire(number):
-        untouched(path, open_journal, InUse)
-    open_journal()
-
-    assert version_of(path) == 2
-
-
-HOLDER = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1])
-connection.execute("SELECT * FROM payment").fetchone()
-print("open", flush=True)
-sys.stdin.readline()
-"""
-
-
-def test_another_process_that_has_it_open_keeps_it(open_journal: Callable[[], Journal], path: Path) -> None:
-    with subprocess.Popen(  # noqa: S603 - our own script
-        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as holder:
-        assert holder.stdout is not None
-        holder.stdout.readline()
-        with pytest.raises(InUse):
-            open_journal()
-        assert version_of(path) == 1
-        holder.communicate(b"\n")
-
-    open_journal()
+    assert open_journal().is_ready
+    assert (version_of(path), fault_in(path)) == (SCHEMA_VERSION, None)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -287,17 +246,8 @@ def test_another_process_that_has_it_open_keeps_it(open_journal: Callable[[], Jo
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def test_a_full_disk_leaves_it_as_it_was(open_journal: Callable[[], Journal], path: Path) -> None:
-    with full_disk():
-        untouched(path, open_journal, Unavailable)
-    open_journal()
-
-    assert version_of(path) == 2
-
-
 def test_an_invalid_row_leaves_it_as_it_was(open_journal: Callable[[], Journal], path: Path) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("UPDATE payment SET state = 'paie' WHERE payment_id = 'refused'")
+    corrupt(path, "payment", "state", "paie", "payment_id = 'refused'")
     with pytest.raises(Damaged):
         open_journal()
 
@@ -305,60 +255,24 @@ def test_an_invalid_row_leaves_it_as_it_was(open_journal: Callable[[], Journal],
     assert fault_in(path) is not None
 
 
-def killed_at(path: Path, clock: VirtualClock, point: int) -> bool:
-    """Open the journal in a child that is killed at its n-th step on the disk; return whether it was."""
-    child = os.fork()
-    if child == 0:
-        steps = 0
-
-        def step() -> None:
-            nonlocal steps
-            steps += 1
-            if steps == point:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        class Connection(sqlite3.Connection):
-            def execute(self, statement: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:  # type: ignore[override]
-                if not statement.startswith("INSERT") or "cancellation" in statement:
-                    step()
-                return super().execute(statement, values)
-
-        def stepping(call: Callable[..., object]) -> Callable[..., object]:
-            def stepped(*given: object) -> object:
-                step()
-                return call(*given)
-
-            return stepped
-
-        connect, patch = sqlite3.connect, pytest.MonkeyPatch()
-        patch.setattr(sqlite3, "connect", lambda *given, **named: connect(*given, **named, factory=Connection))
-        patch.setattr(os, "fsync", stepping(os.fsync))
-        patch.setattr(Path, "replace", stepping(Path.replace))
-        Journal(path, host_identity="till-1", clock=clock)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return os.WIFSIGNALED(status)
-
-
 def test_killed_at_any_step_it_opens_and_nothing_is_lost(path: Path, clock: VirtualClock) -> None:
-    whole = {file.name: file.read_bytes() for file in path.parent.iterdir()}
-    Journal(path, host_identity="till-1", clock=clock).close()
-    expected = dump(path)
-    point = 1
-    while True:
-        for file in path.parent.iterdir():
-            file.unlink()
-        for name, content in whole.items():
-            path.with_name(name).write_bytes(content)
-        was_killed = killed_at(path, clock, point)
+    whole = path.read_bytes()
+
+    def open_and_close() -> None:
         Journal(path, host_identity="till-1", clock=clock).close()
-        assert dump(path) == expected, f"killed at step {point}"
+
+    open_and_close()
+    expected, step, is_killed = dump(path), 0, True
+    while is_killed:
+        step += 1
+        for file in path.parent.glob("journal*"):
+            file.unlink()
+        path.write_bytes(whole)
+        is_killed = killed_at(step, open_and_close, changes=True)
+        open_and_close()
+        assert dump(path) == expected, f"killed at step {step}"
         assert version_of(path.with_name(COPY)) == 1
-        if not was_killed:
-            break
-        point += 1
-    assert point > 40
+    assert step > 30
 
 
 # ---------------------------------------------------------------------------------------------------------------------

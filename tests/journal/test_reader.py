@@ -1,27 +1,33 @@
-"""Reading beside the till: every row is seen, and no byte of the journal changes."""
+"""Reading beside the till, after a power cut, and of a copy: it sees every commit and changes no byte of it."""
 
 from __future__ import annotations
 
 import os
-import sqlite3
+import shutil
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from fakes.journal_rows import contents, walk
-from payme_plugin.ledger.errors import Unavailable
+from fakes.clock import VirtualClock
+from fakes.journal_rows import contents, intent_of, walk
+from faults.journal_rival import ask, rival
+from payme_plugin.ledger.errors import Damaged, Unavailable
+from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.states import PaymentState
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from payme_plugin.ledger.journal import Journal
+    from collections.abc import Callable
 
 pytestmark = pytest.mark.floor
 
+HEADER_BYTES = 32
+FRAME_BYTES = 24 + 4096
 
-def _look(folder: Path) -> dict[str, tuple[bytes, int, int]]:
+
+def look(folder: Path) -> dict[str, tuple[bytes, int, int]]:
     """Return every file with its time and its mode."""
     return {
         file.name: (file.read_bytes(), file.stat().st_mtime_ns, file.stat().st_mode)
@@ -30,68 +36,126 @@ def _look(folder: Path) -> dict[str, tuple[bytes, int, int]]:
     }
 
 
-def _read_all(path: Path) -> dict[str, list[tuple[object, ...]]]:
+def read_all(path: Path) -> dict[str, list[tuple[object, ...]]]:
     reader = JournalReader.open_read_only(path)
     assert reader is not None
-    assert reader.host_identity == "till-1"
-    assert reader.payment("p1").state is PaymentState.UNKNOWN
-    assert len(reader.live_cancellations()) == 1
-    held = contents(reader)
-    reader.close()
-    return held
+    with closing(reader):
+        assert reader.host_identity == "till-1"
+        return contents(reader)
 
 
-def test_reading_finds_no_journal_and_creates_none(tmp_path: Path) -> None:
-    assert JournalReader.open_read_only(tmp_path / "journal.sqlite3") is None
-    assert JournalReader.open_read_only(tmp_path / "missing" / "journal.sqlite3") is None
-    assert list(tmp_path.iterdir()) == []
+def power_cut(path: Path, *parts: str) -> Path:
+    """Copy an open journal and these parts of it; return the copy."""
+    folder = path.parent / "after the power cut"
+    folder.mkdir()
+    for part in ("", *parts):
+        shutil.copy2(f"{path}{part}", folder)
+    return folder / path.name
 
 
-def test_an_empty_file_is_not_a_journal_yet(path: Path) -> None:
+def test_reading_finds_no_journal_and_creates_none_and_an_empty_file_is_none_yet(path: Path) -> None:
+    assert JournalReader.open_read_only(path) is None
+    assert JournalReader.open_read_only(path.parent / "missing" / "journal.sqlite3") is None
+    assert list(path.parent.iterdir()) == []
+
     path.touch()
-
     assert JournalReader.open_read_only(path) is None
     assert path.read_bytes() == b""
+    with closing(Journal(path, host_identity="till-1", clock=VirtualClock())) as journal:
+        assert journal.host_identity == "till-1"
 
 
-def test_reading_a_closed_journal_changes_nothing_and_makes_no_file(journal: Journal, path: Path) -> None:
-    walk(journal, PaymentState.UNKNOWN)
-    held = contents(journal)
-    journal.close()
-    before = _look(path.parent)
-    assert list(before) == [path.name]
-
-    assert _read_all(path) == held
-
-    assert _look(path.parent) == before
-
-
-def test_reading_beside_a_working_till_sees_its_last_commit_and_changes_nothing(journal: Journal, path: Path) -> None:
-    walk(journal, PaymentState.UNKNOWN)
-    held = contents(journal)
-    before = _look(path.parent)
-    assert f"{path.name}-wal" in before
-
-    assert _read_all(path) == held
-
-    assert _look(path.parent) == before
-
-
-@pytest.mark.parametrize("ends", [("", "-wal", "-shm"), ("", "-wal")], ids=["all-files", "without-the-index"])
-def test_reading_after_a_power_cut_sees_the_last_commit_and_changes_nothing(
-    journal: Journal, path: Path, ends: tuple[str, ...]
+@pytest.mark.parametrize(
+    "become",
+    [
+        lambda journal, path: journal.close() or path,
+        lambda journal, path: power_cut(path, "-wal", "-shm"),
+        lambda journal, path: power_cut(path, "-wal"),
+        lambda journal, path: journal.close() or path.rename(path.with_name("журнал?mode=rwc&x#y %41.sqlite3")),
+    ],
+    ids=["closed", "power cut", "power cut, without its index", "named like an address"],
+)
+def test_a_journal_that_nobody_has_open_is_read_and_not_changed(
+    journal: Journal, path: Path, become: Callable[[Journal, Path], Path]
 ) -> None:
     walk(journal, PaymentState.UNKNOWN)
     held = contents(journal)
-    folder = path.parent / "after"
-    folder.mkdir()
-    for end in ends:
-        (folder / f"{path.name}{end}").write_bytes(path.with_name(f"{path.name}{end}").read_bytes())
-    before = _look(folder)
+    found = become(journal, path)
+    before = look(found.parent)
 
-    assert _read_all(folder / path.name) == held
+    assert read_all(found) == held
+    assert look(found.parent) == before
 
-    assert _look(folder) == before
+
+def test_beside_a_live_process_its_latest_commit_is_seen_and_nothing_changed(path: Path) -> None:
+    with rival("store", path) as till:
+        ask(till, "p1")
+        before = look(path.parent)
+        assert set(before) == {path.name, f"{path.name}-wal", f"{path.name}-shm"}
+        assert len(read_all(path)["payment"]) == 1
+        assert look(path.parent) == before
+        reader = JournalReader.open_read_only(path)
+        assert reader is not None
+        with closing(reader):
+            ask(till, "p2")
+            assert len(reader.payments()) == 2, "a reader that stays sees what comes"
+        ask(till, "p3")
+        assert len(read_all(path)["payment"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("kept", "parts"),
+    [
+        (0, ["-wal"]),
+        (HEADER_BYTES - 1, ["-wal", "-shm"]),
+        (HEADER_BYTES + 1, ["-wal"]),
+        (HEADER_BYTES + FRAME_BYTES, ["-wal", "-shm"]),
+    ],
+)
+def test_a_log_that_was_cut_off_shows_the_commits_before_it_and_the_journal_goes_on(
+    journal: Journal, path: Path, kept: int, parts: list[str]
+) -> None:
+    journal.add_intent(intent_of("in the file"), "first")
+    with journal.reading() as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    journal.add_intent(intent_of("in the log"), "second")
+    copy = power_cut(path, *parts)
+    os.truncate(f"{copy}-wal", kept)
+    before = look(copy.parent)
+
+    assert [row[0] for row in read_all(copy)["payment"]] == ["in the file"]
+    assert {name for name, file in look(copy.parent).items() if before[name] != file} <= {f"{FILE_NAME}-shm"}
+    with closing(Journal(copy, host_identity="till-1", clock=VirtualClock())) as again:
+        again.add_intent(intent_of("later"), "third")
+        assert [row.payment_id for row in again.payments()] == ["later", "in the file"]
+
+
+def test_a_file_too_short_for_a_database_is_damage_whatever_its_log_holds(journal: Journal, path: Path) -> None:
+    walk(journal, PaymentState.PAID)
+    copy = power_cut(path, "-wal", "-shm")
+    copy.write_bytes(b"a scrap")
+    before = look(copy.parent)
+
+    with pytest.raises(Damaged):
+        JournalReader.open_read_only(copy)
+    with pytest.raises(Damaged):
+        Journal(copy, host_identity="till-1", clock=VirtualClock())
+    assert look(copy.parent) == before
+
+
+def test_a_second_connection_of_a_process_takes_nothing_away_from_the_first(path: Path) -> None:
+    first = Journal(path, host_identity="till-1", clock=VirtualClock())
+    second = Journal(path, host_identity="till-1", clock=VirtualClock())
+    with rival("store", path) as till:
+        ask(till, "theirs")
+    # That process is gone. Had it thought itself alone, it would have thrown the log away under the first connection.
+    assert Path(f"{path}-wal").exists()
+    second.close()
+    with rival("store", path) as till:
+        ask(till, "more")
+    assert Path(f"{path}-wal").exists()
+    assert {row.payment_id for row in first.payments()} == {"theirs", "more"}
+    first.close()
 
 
 def test_a_reader_can_not_write(journal: Journal, path: Path) -> None:
@@ -99,10 +163,8 @@ def test_a_reader_can_not_write(journal: Journal, path: Path) -> None:
     reader = JournalReader.open_read_only(path)
     assert reader is not None
 
-    with pytest.raises(Unavailable, match="readonly"), reader.reading() as connection:
+    with closing(reader), pytest.raises(Unavailable, match="readonly"), reader.reading() as connection:
         connection.execute("DELETE FROM payment")
-
-    reader.close()
     assert journal.payment("p1").state is PaymentState.PAID
 
 
@@ -113,15 +175,6 @@ def test_a_folder_in_the_place_of_the_file_can_not_be_read(path: Path) -> None:
         JournalReader.open_read_only(path)
 
 
-def test_a_name_with_signs_of_an_address_is_read_as_a_name(journal: Journal, path: Path) -> None:
-    walk(journal, PaymentState.UNKNOWN)
-    journal.close()
-    strange = path.with_name("журнал?mode=rwc&x#y %41.sqlite3")
-    os.rename(path, strange)  # noqa: PTH104 - the fixture's own path is to stay as it is
-
-    assert _read_all(strange)
-
-
 def test_a_closed_journal_is_unavailable(journal: Journal) -> None:
     journal.close()
 
@@ -129,22 +182,13 @@ def test_a_closed_journal_is_unavailable(journal: Journal) -> None:
         journal.payments()
 
 
-def test_payments_are_listed_newest_first_and_unfinished_ones_oldest_first(journal: Journal) -> None:
-    for index, state in enumerate(PaymentState):
-        walk(journal, state, f"p{index}-{state.value}")
+def test_payments_are_listed_newest_first_unfinished_ones_oldest_first_and_an_unknown_one_is_none(
+    journal: Journal,
+) -> None:
+    for state in PaymentState:
+        walk(journal, state, state.value)
 
-    assert [row.payment_id for row in journal.payments()] == [
-        f"p{index}-{state.value}" for index, state in reversed(list(enumerate(PaymentState)))
-    ]
+    assert [row.payment_id for row in journal.payments()] == [state.value for state in reversed(PaymentState)]
     assert [row.state.value for row in journal.unfinished()] == ["intent", "created", "paying", "paid"]
-
-
-def test_an_unknown_payment_is_none(journal: Journal) -> None:
-    assert journal.find("nobody") is None
-    assert journal.find_receipt("nobody") is None
+    assert (journal.find("nobody"), journal.find_receipt("nobody"), journal.cancellation(99)) == (None, None, None)
     assert journal.events("nobody") == []
-    assert journal.cancellation(1) is None
-
-
-def test_sqlite_is_new_enough_for_strict_tables() -> None:
-    assert sqlite3.sqlite_version_info >= (3, 37)

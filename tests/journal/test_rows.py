@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes.journal_rows import UNRECORDED, intent_of, walk
+from fakes.journal_rows import UNRECORDED, corrupt, intent_of, walk
 from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.errors import Damaged
 from payme_plugin.ledger.fiscal_links import FiscalLinks
@@ -29,26 +30,15 @@ pytestmark = pytest.mark.floor
 NO_UTF_8 = b"\xd0"
 
 
-def corrupt(path: Path, table: str, column: str, value: str | bytes, where: str = "1") -> None:
-    """Let a text of the file be one that was never written."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA ignore_check_constraints = ON")
-        connection.execute(f"UPDATE {table} SET {column} = CAST(? AS TEXT) WHERE {where}", (value,))  # noqa: S608
-
-
 @pytest.mark.parametrize(
     ("table", "column", "value", "read"),
     [
         ("payment", "state", "paie", lambda journal: journal.find("p1")),
-        ("payment", "state", "PAID", lambda journal: journal.payment("p1")),
         ("payment", "message", NO_UTF_8, lambda journal: journal.find_receipt("receipt-of-p1")),
-        ("payment", "receipt_id", NO_UTF_8, lambda journal: journal.payments()),
         ("payment", "state", "", lambda journal: journal.payments_of_sale("till-1", 3, 1)),
         ("event", "after", "unknowm", lambda journal: journal.events("p1")),
-        ("event", "text", NO_UTF_8, lambda journal: journal.events("p1")),
         ("cancellation", "cause", "unknown", lambda journal: journal.live_cancellations()),
         ("cancellation", "url", NO_UTF_8, lambda journal: journal.cancellation(1)),
-        ("cancellation", "cause", "Cancel", lambda journal: Cancellations(journal).live_of("p1")),
         ("cancellation", "last_error", NO_UTF_8, lambda journal: Cancellations(journal).latest_of("p1")),
         ("about", "value", NO_UTF_8, lambda journal: journal.host_identity),
     ],
@@ -59,17 +49,11 @@ def test_reading_an_invalid_row_raises_damage(
     walk(journal, PaymentState.UNKNOWN)
     corrupt(path, table, column, value)
 
-    with pytest.raises(Damaged):
+    with pytest.raises(Damaged) as raised:
         read(journal)
     assert journal.damage is not None
-
-
-def test_the_error_names_the_row_and_the_column_but_not_the_value(journal: Journal, path: Path) -> None:
-    walk(journal, PaymentState.UNKNOWN)
-    corrupt(path, "payment", "state", "8600123456789012")
-
-    with pytest.raises(Damaged, match=r"^the payment 'p1' is invalid: its state$"):
-        journal.find("p1")
+    if isinstance(value, str):
+        assert re.search(f"^the {table} .* is invalid: its {column}$", str(raised.value)), "not the value"
 
 
 @pytest.mark.parametrize("kind", [PaymentRow, EventRow, CancellationRow, FiscalLinkRow])
@@ -96,15 +80,6 @@ def test_whatever_is_in_a_row_it_is_data_of_the_right_types_or_damage(kind: type
         assert type(getattr(row, name)).__name__ in {each.replace("None", "NoneType") for each in allowed}
 
 
-def test_a_row_as_it_was_written_is_data(journal: Journal) -> None:
-    row = walk(journal, PaymentState.UNKNOWN)
-    FiscalLinks(journal).add(row, "https://ofd.soliq.uz/check?t=1")
-
-    assert journal.payments() == [row]
-    assert [each.payment_id for each in FiscalLinks(journal).due(9)] == ["p1"]
-    assert (journal.damage, row.cancellation_queued) == (None, True)
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # Work goes on beside it
 # ---------------------------------------------------------------------------------------------------------------------
@@ -120,23 +95,12 @@ def test_an_invalid_row_is_left_out_of_work_and_logged_once(
     rows = Cancellations(journal)
 
     for _ in range(3):
-        assert [row.payment_id for row in rows.due(9)] == ["p1", "p3"]
+        assert [row.payment_id for row in rows.due(2)] == ["p1", "p3"], "however few are asked for"
         assert [row.payment_id for row in rows.live()] == ["p1", "p3"]
     assert rows.backlog()[0] == 3
     assert [record.getMessage() for record in caplog.records] == [
         "the journal is damaged: the cancellation 2 is invalid: its cause"
     ]
-
-
-def test_however_many_rows_are_invalid_the_others_are_due(journal: Journal, path: Path, clock: VirtualClock) -> None:
-    for number in range(12):
-        walk(journal, PaymentState.UNKNOWN, f"p{number}")
-        clock.sleep(1)
-    corrupt(path, "cancellation", "cause", "unknown", "cancellation_id <= 9")
-    rows = Cancellations(journal)
-
-    for _ in range(2):
-        assert [row.payment_id for row in rows.due(2)] == ["p9", "p10"]
 
 
 def test_events_that_can_not_be_read_do_not_stop_cancellations(
@@ -177,22 +141,18 @@ def test_an_invalid_row_does_not_decide_when_the_next_one_is_due(
     assert rows.next_due_in_ms() is None
 
 
-def test_recovery_finds_the_payments_beside_an_invalid_one(journal: Journal, path: Path) -> None:
+def test_recovery_and_fiscal_links_go_on_beside_an_invalid_row(journal: Journal, path: Path) -> None:
     for name in ("p1", "p2", "p3"):
-        walk(journal, PaymentState.PAID, name)
+        row = walk(journal, PaymentState.PAID, name)
+        FiscalLinks(journal).add(row, "https://ofd.soliq.uz/check?t=1")
+    assert [row.payment_id for row in FiscalLinks(journal).due(9)] == ["p1", "p2", "p3"]
+    corrupt(path, "fiscal_link", "link", NO_UTF_8, "payment_id = 'p1'")
+    assert [row.payment_id for row in FiscalLinks(journal).due(9)] == ["p2", "p3"]
+
     corrupt(path, "payment", "message", NO_UTF_8, "payment_id = 'p2'")
     assert [row.payment_id for row in journal.unfinished()] == ["p1", "p3"]
-
     corrupt(path, "payment", "state", "recorded")
     assert [row.payment_id for row in journal.in_open_sales()] == ["p1", "p3"]
-
-
-def test_an_invalid_fiscal_link_does_not_stop_the_others(journal: Journal, path: Path) -> None:
-    for name in ("p1", "p2"):
-        FiscalLinks(journal).add(walk(journal, PaymentState.RECORDED, name), "https://ofd.soliq.uz/check?t=1")
-    corrupt(path, "fiscal_link", "link", NO_UTF_8, "payment_id = 'p1'")
-
-    assert [row.payment_id for row in FiscalLinks(journal).due(9)] == ["p2"]
 
 
 # ---------------------------------------------------------------------------------------------------------------------

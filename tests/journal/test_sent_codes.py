@@ -7,8 +7,6 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from fakes.clock import VirtualClock
 from fakes.journal_rows import contents, walk
@@ -29,17 +27,11 @@ def _send(journal: Journal, payment_id: str, code: str = CODE) -> None:
     journal.move(row, PaymentState.PAYING, "the code is about to leave", fingerprint=journal.fingerprint(code))
 
 
-def test_a_code_is_remembered_in_the_commit_that_lets_it_leave(journal: Journal) -> None:
+def test_a_code_leaves_once_an_hour_and_a_refused_one_changes_nothing(journal: Journal, clock: VirtualClock) -> None:
     assert not journal.was_sent(journal.fingerprint(CODE))
-
     _send(journal, "p1")
-
     assert journal.was_sent(journal.fingerprint(CODE))
     assert not journal.was_sent(journal.fingerprint(CODE[:-1] + "1"))
-
-
-def test_a_code_leaves_once_an_hour_and_a_refused_one_changes_nothing(journal: Journal, clock: VirtualClock) -> None:
-    _send(journal, "p1")
     clock.sleep(CODE_MEMORY_MS / 1000 - 0.001)
     second = walk(journal, PaymentState.CREATED, "p2")
     held = contents(journal)
@@ -48,18 +40,12 @@ def test_a_code_leaves_once_an_hour_and_a_refused_one_changes_nothing(journal: J
         journal.move(second, PaymentState.PAYING, "again", fingerprint=journal.fingerprint(CODE))
 
     assert contents(journal) == held
-
-
-def test_after_an_hour_a_code_is_forgotten(journal: Journal, clock: VirtualClock) -> None:
-    _send(journal, "p1")
-    clock.sleep(CODE_MEMORY_MS / 1000)
-
+    clock.sleep(0.001)
     assert not journal.was_sent(journal.fingerprint(CODE))
-    _send(journal, "p2")
-    assert journal.was_sent(journal.fingerprint(CODE))
+    _send(journal, "p3")
 
 
-@pytest.mark.parametrize("back_ms", [1, 60_000, 3_600_000, 86_400_000, 10 * 365 * 86_400_000])
+@pytest.mark.parametrize("back_ms", [1, 3_600_000, 10 * 365 * 86_400_000])
 def test_a_clock_set_back_makes_no_code_young_again(journal: Journal, clock: VirtualClock, back_ms: int) -> None:
     _send(journal, "p1")
     clock.set_wall(-back_ms)
@@ -69,13 +55,17 @@ def test_a_clock_set_back_makes_no_code_young_again(journal: Journal, clock: Vir
         _send(journal, "p2")
 
 
-@pytest.mark.parametrize("ahead_ms", [3_600_000, 86_400_000, 10 * 365 * 86_400_000])
-def test_a_clock_set_forward_frees_no_code_before_an_hour_has_passed(
-    journal: Journal, clock: VirtualClock, ahead_ms: int
+@pytest.mark.parametrize("ahead_ms", [3_600_000, 10 * 365 * 86_400_000])
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_clock_set_forward_frees_no_code_before_an_hour_has_passed_nor_does_a_restart(
+    journal: Journal, path: Path, clock: VirtualClock, ahead_ms: int, *, restarts: bool
 ) -> None:
     clock.sleep(2 * CODE_MEMORY_MS / 1000)  # the till has been at work for longer than a code is kept
     _send(journal, "p1")
     clock.set_wall(ahead_ms)
+    if restarts:
+        journal.close()
+        journal = Journal(path, host_identity="till-1", clock=clock)
 
     assert journal.was_sent(journal.fingerprint(CODE))
     with pytest.raises(CodeAlreadySent):
@@ -83,22 +73,7 @@ def test_a_clock_set_forward_frees_no_code_before_an_hour_has_passed(
 
     clock.sleep(CODE_MEMORY_MS / 1000)
     assert not journal.was_sent(journal.fingerprint(CODE))
-
-
-@pytest.mark.parametrize("ahead_ms", [3_600_000, 10 * 365 * 86_400_000])
-def test_a_clock_set_forward_between_two_processes_frees_no_code_either(
-    journal: Journal, path: Path, clock: VirtualClock, ahead_ms: int
-) -> None:
-    _send(journal, "p1")
     journal.close()
-    clock.set_wall(ahead_ms)
-    later = Journal(path, host_identity="till-1", clock=clock)
-
-    assert later.was_sent(later.fingerprint(CODE))
-
-    clock.sleep(CODE_MEMORY_MS / 1000)
-    assert not later.was_sent(later.fingerprint(CODE))
-    later.close()
 
 
 def test_a_code_that_never_left_is_free_and_one_that_left_before_it_is_not(journal: Journal) -> None:
@@ -126,31 +101,6 @@ def test_a_code_is_kept_as_a_digest_under_a_key_that_only_this_file_has(
     journal.close()
     other.close()
     assert CODE.encode() not in path.read_bytes()
-
-
-def test_the_key_survives_the_process(journal: Journal, path: Path, clock: VirtualClock) -> None:
-    _send(journal, "p1")
-    journal.close()
-
-    again = Journal(path, host_identity="till-1", clock=clock)
-
-    assert again.was_sent(again.fingerprint(CODE))
-    again.close()
-
-
-@settings(max_examples=60 * settings().max_examples // 100)
-@given(one=st.text(), other=st.text())
-def test_only_equal_texts_have_equal_fingerprints(
-    tmp_path_factory: pytest.TempPathFactory, one: str, other: str
-) -> None:
-    journal = _shared(tmp_path_factory)
-
-    assert (journal.fingerprint(one) == journal.fingerprint(other)) == (one == other)
-    journal.close()
-
-
-def _shared(factory: pytest.TempPathFactory) -> Journal:
-    return Journal(factory.getbasetemp() / "fingerprints.sqlite3", host_identity="till-1", clock=VirtualClock())
 
 
 def test_a_code_whose_commit_failed_was_not_sent(journal: Journal) -> None:

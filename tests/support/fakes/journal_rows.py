@@ -1,7 +1,9 @@
-"""A journal by hand: payments brought into any state by the roads of the table, and all that the file holds."""
+"""A journal by hand: payments brought into any state through the table of transitions, and all that the file holds."""
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.journal import add_events
@@ -10,6 +12,7 @@ from payme_plugin.ledger.states import Cause, PaymentState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.reader import JournalReader
@@ -17,25 +20,18 @@ if TYPE_CHECKING:
 
 UNRECORDED = NewCancellation(cause=Cause.UNRECORDED)
 
+_TO_PAID = (PaymentState.CREATED, PaymentState.PAYING, PaymentState.PAID)
 ROAD_TO: dict[PaymentState, tuple[PaymentState, ...]] = {
     PaymentState.INTENT: (),
-    PaymentState.CREATED: (PaymentState.CREATED,),
-    PaymentState.PAYING: (PaymentState.CREATED, PaymentState.PAYING),
-    PaymentState.PAID: (PaymentState.CREATED, PaymentState.PAYING, PaymentState.PAID),
-    PaymentState.RECORDED: (PaymentState.CREATED, PaymentState.PAYING, PaymentState.PAID, PaymentState.RECORDED),
-    PaymentState.REFUSED: (PaymentState.CREATED, PaymentState.PAYING, PaymentState.REFUSED),
-    PaymentState.ABORTED: (PaymentState.CREATED, PaymentState.PAYING, PaymentState.ABORTED),
-    PaymentState.UNKNOWN: (PaymentState.CREATED, PaymentState.PAYING, PaymentState.UNKNOWN),
-    PaymentState.REVERSING: (PaymentState.CREATED, PaymentState.PAYING, PaymentState.PAID, PaymentState.REVERSING),
-    PaymentState.REVERSED: (
-        PaymentState.CREATED,
-        PaymentState.PAYING,
-        PaymentState.PAID,
-        PaymentState.REVERSING,
-        PaymentState.REVERSED,
-    ),
+    **{state: _TO_PAID[: number + 1] for number, state in enumerate(_TO_PAID)},
+    PaymentState.RECORDED: (*_TO_PAID, PaymentState.RECORDED),
+    PaymentState.REFUSED: (*_TO_PAID[:2], PaymentState.REFUSED),
+    PaymentState.ABORTED: (*_TO_PAID[:2], PaymentState.ABORTED),
+    PaymentState.UNKNOWN: (*_TO_PAID[:2], PaymentState.UNKNOWN),
+    PaymentState.REVERSING: (*_TO_PAID, PaymentState.REVERSING),
+    PaymentState.REVERSED: (*_TO_PAID, PaymentState.REVERSING, PaymentState.REVERSED),
 }
-"""From intent to each state by one of its roads."""
+"""One way from intent to each state."""
 
 _WITH_CANCELLATION = frozenset(
     {PaymentState.REFUSED, PaymentState.ABORTED, PaymentState.UNKNOWN, PaymentState.REVERSING}
@@ -83,3 +79,10 @@ def contents(journal: JournalReader) -> dict[str, list[tuple[object, ...]]]:
     with journal.reading() as connection:
         names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return {name: [tuple(row) for row in connection.execute(f'SELECT * FROM "{name}"')] for name in names}  # noqa: S608
+
+
+def corrupt(path: Path, table: str, column: str, value: str | bytes, where: str = "1") -> None:
+    """Let a text of a journal's file be one that was never written, as a flipped bit does."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        connection.execute(f"UPDATE {table} SET {column} = CAST(? AS TEXT) WHERE {where}", (value,))  # noqa: S608 - our own names

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from faults.killed_host import IDENTITY, TENDER
+from fakes.journal_rows import UNRECORDED, intent_of
+from faults.killed_host import IDENTITY
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.journal import FILE_NAME, Journal
-from payme_plugin.ledger.rows import Intent, NewCancellation, StoredResult
-from payme_plugin.ledger.states import Cause, PaymentState
+from payme_plugin.ledger.rows import StoredResult
+from payme_plugin.ledger.states import PaymentState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,27 +40,12 @@ def owe(folder: Path, receipt_ids: Iterable[str], *, pos_id: str, url: str) -> N
     """Write a journal in which the money of these receipts must go back, by the same steps as a till."""
     journal = Journal(folder / FILE_NAME, host_identity=IDENTITY, clock=SystemClock())
     with journal.reading() as connection:
-        connection.execute("PRAGMA synchronous = OFF")  # for the writing of the backlog alone
+        connection.execute("PRAGMA synchronous = OFF")  # only while the backlog is written
     for number, receipt_id in enumerate(receipt_ids, 1):
-        intent = Intent(
-            payment_id=f"owed-{number}",
-            payment_type=TENDER,
-            amount=AMOUNT,
-            till=IDENTITY,
-            shift=1,
-            number=number,
-            pos_id=pos_id,
-            url=url,
-            owner="a process that has ended",
-        )
+        intent = replace(intent_of(f"owed-{number}", amount=AMOUNT, number=number), pos_id=pos_id, url=url)
         row = journal.add_intent(intent, "a payment")
         fingerprint = journal.fingerprint(str(number))
         row = journal.move(row, PaymentState.PAYING, "the code leaves", receipt_id=receipt_id, fingerprint=fingerprint)
-        journal.move(
-            row,
-            PaymentState.UNKNOWN,
-            "payDuration is over",
-            result=StoredResult(message="unknown"),
-            cancellation=NewCancellation(cause=Cause.UNRECORDED),
-        )
+        result = StoredResult(message="unknown")
+        journal.move(row, PaymentState.UNKNOWN, "payDuration is over", result=result, cancellation=UNRECORDED)
     journal.close()

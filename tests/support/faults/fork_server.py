@@ -1,12 +1,11 @@
-"""Starts lives of the crash tests quickly: a process that has imported everything, and forks for each of them.
+"""Starts hosts quickly: a process that has imported everything, and forks for each of them.
 
-It writes a line when it is ready. Then it reads an order a line from stdin and answers with two lines: the life's
+It writes a line when it is ready. Then it reads an order a line from stdin and answers with two lines: the host's
 process id, and the status it ended with.
 """
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import importlib
 import math
@@ -14,15 +13,16 @@ import os
 import pkgutil
 import signal
 import sys
+import traceback
 
 import payme_plugin
-from faults.killed_host import LifeOrder, live
+from faults.killed_host import HostOrder, run
 from slips import SlipRenderer
 
 NOT_QUIET = 3
 FAILED = 4
 _BEYOND_QUIET_S = 30
-_OF_NO_LIFE = tuple(f"payme_plugin.{name}" for name in ("cli", "doctor", "pyinstaller", "sandbox", "till"))
+_UNUSED = tuple(f"payme_plugin.{name}" for name in ("cli", "doctor", "pyinstaller", "sandbox", "till"))
 
 
 def main() -> None:
@@ -36,42 +36,39 @@ def main() -> None:
             os.waitpid(former, 0)
         former = os.fork()
         if former == 0:
-            _live_and_exit(line)
+            _run_and_exit(line)
         print(former, flush=True)  # noqa: T201 - the answer
         print(_status_of(former), flush=True)  # noqa: T201 - the answer
 
 
-def _status_of(life: int) -> int:
-    """Wait for the end of a life; return its exit code, or the signal that ended it, below zero."""
-    ended = os.waitid(os.P_PID, life, os.WEXITED | os.WNOWAIT)
+def _status_of(host: int) -> int:
+    """Wait for the end of a host; return its exit code, or the signal that ended it, below zero."""
+    ended = os.waitid(os.P_PID, host, os.WEXITED | os.WNOWAIT)
     assert ended is not None
     return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
 
 
 def _import_all() -> None:
-    """Import what a life imports, and build the schemas, which takes longer than a life."""
+    """Import what a host imports, and build the schemas, which takes longer than a sale."""
     for module in pkgutil.walk_packages(payme_plugin.__path__, "payme_plugin."):
-        if not module.name.startswith(_OF_NO_LIFE):
+        if not module.name.startswith(_UNUSED):
             importlib.import_module(module.name)
     renderer = SlipRenderer()
     renderer.import_libraries()
     renderer.warm_up()
-    gc.freeze()  # a life that collects garbage copies no page of what it shares
+    gc.freeze()  # a host that collects garbage copies no page of what it shares
 
 
-def _live_and_exit(line: str) -> None:
-    order = LifeOrder.from_json(line)
+def _run_and_exit(line: str) -> None:
+    order = HostOrder.from_json(line)
     signal.alarm(math.ceil(order.quiet_within_s) + _BEYOND_QUIET_S)
     status = FAILED
-    # Whatever happens, this is a copy of the nursery, whose loop it must not enter.
-    with contextlib.suppress(BaseException):
-        try:
-            status = 0 if live(order) else NOT_QUIET
-        except BaseException:
-            import traceback  # noqa: PLC0415
-
-            traceback.print_exc()
-            raise
+    try:
+        status = 0 if run(order) else NOT_QUIET
+    except SystemExit:
+        raise  # a child that the host has forked ends as any program does
+    except BaseException:  # noqa: BLE001 - whatever it is, this copy of the server must not enter its loop
+        traceback.print_exc()
     os._exit(status)
 
 

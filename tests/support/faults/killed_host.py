@@ -1,34 +1,30 @@
-"""One life of the host of the crash tests: from its start, over what an earlier life left and new sales, to its end.
+"""A host in a process of its own, which may be killed anywhere: it restores what an earlier process left, then sells.
 
-It runs in a process of its own, which may be killed anywhere. What it is to do comes as a ``LifeOrder``.
+What it is to do comes as a ``HostOrder``. What it remembers is in a file, each line on the disk before it goes on.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import time
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from fakes.till import TENDER, VirtualHost, open_sale, request_for
 from faults.boundaries import Boundaries, count_commits
-from faults.host_record import Sale, SalesRecord
 from hookspecs import (
-    BaseHost,
     BaseUi,
     CancelRequest,
-    HookFailed,
-    Item,
     PaymentRecord,
-    PaymentRequest,
     PaymentStatus,
     PosPlugins,
     Receipt,
     ReceiptKind,
     RefundRequest,
+    ReversalStatus,
 )
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.reader import JournalReader
@@ -39,13 +35,10 @@ if TYPE_CHECKING:
 
     from hookspecs import ReversalResult
 
-IDENTITY = "crash-till"
-TENDER = 7
+IDENTITY = "till-1"
 RECORD_FILE = "sales.jsonl"
 BOUNDARIES_FILE = "boundaries.json"
 
-_LOG_FILE = "host.log"
-_SHIFT = 1
 _REFUND = 100_000
 _PAUSE_S = 0.01
 _WORK = """
@@ -56,12 +49,12 @@ _WORK = """
 
 
 @dataclass(frozen=True, kw_only=True)
-class LifeOrder:
-    """What a life is to do.
+class HostOrder:
+    """What a process is to do.
 
     Attributes:
-        folder: the host's folder; the plugin's is in it.
         settings: the plugin's settings.
+        folder: the host's folder; the plugin's is in it.
         asks_again: what the host does after a restart with open sales that have no result: it asks ``on_payment``
             again, or it gives them up. It acknowledges what it has stored, and is ready.
         sales: the amounts of the sales to make, tiyin.
@@ -70,159 +63,201 @@ class LifeOrder:
             the buyer ``refunds`` it.
         last_boundary: the boundary at which the process dies, counted from its first sale, or from its start where it
             makes none; 0: it lives.
+        forks: how a child ends that is forked there, or at each boundary; see ``Boundaries``.
         stops_after_s: the cashier stops a wait after so long; None: never.
         syncs: False: SQLite does not sync, which a test must notice.
-        quiet_within_s: how long the life waits, before its first sale and at its end, for every payment to be decided
-            and the queue of cancellations to become empty.
-        sells_at_once: it does not wait before its first sale, and sells also if another till is the leader.
+        quiet_within_s: how long it waits, before its first sale and at its end, for every payment to be decided and
+            the queue of cancellations to become empty.
     """
 
-    folder: str
     settings: Mapping[str, str]
-    asks_again: bool
+    folder: str = ""
+    asks_again: bool = True
     sales: tuple[int, ...] = ()
     codes: tuple[str, ...] = field(default=(), repr=False)
     ending: str = "closes"
     last_boundary: int = 0
+    forks: str = ""
     stops_after_s: float | None = None
     syncs: bool = True
     quiet_within_s: float = 45.0
-    sells_at_once: bool = False
 
     def to_json(self) -> str:
         """Return the order as one line."""
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, line: str) -> LifeOrder:
+    def from_json(cls, line: str) -> HostOrder:
         """Return the order in ``line``."""
         values = json.loads(line)
         return cls(**{**values, "sales": tuple(values["sales"]), "codes": tuple(values["codes"])})
 
 
-def live(order: LifeOrder) -> bool:
-    """Live: restore, deliver, sell, deliver, stop. Return whether nothing was left to decide or to deliver.
+@dataclass(frozen=True)
+class Sale:
+    """A sale with one tender of ours.
+
+    Attributes:
+        number: its receipt number.
+        payment_id: its payment.
+        amount: tiyin.
+        status: what ``on_payment`` returned; None: it has not returned, as far as the host knows.
+        data: what the host stores with a paid one.
+        closed_at: when its receipt closed, Unix milliseconds; None while it is open.
+        is_closing_known: ``on_receipt_closed`` has returned.
+        giving_back: ``cancel`` or ``refund`` once the host has begun it.
+        given_back: what ``on_cancel`` or ``on_full_refund`` returned.
+        is_dropped: the host came back after a crash, and gave the sale up without asking again.
+    """
+
+    number: int
+    payment_id: str
+    amount: int
+    status: str | None = None
+    data: dict[str, Any] | None = None
+    closed_at: int | None = None
+    is_closing_known: bool = False
+    giving_back: str | None = None
+    given_back: str | None = None
+    is_dropped: bool = False
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether the till has the payment: it was PAID, and was not given back."""
+        is_gone = self.given_back in {ReversalStatus.REVERSED.name, ReversalStatus.QUEUED.name}
+        return self.status == PaymentStatus.PAID.name and not is_gone
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether the sale waits for a result."""
+        return self.status is None and not self.is_dropped
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the sale waits for a result, or for its receipt to close."""
+        return self.is_undecided or (not self.is_dropped and self.is_paid and self.closed_at is None)
+
+    def payment(self) -> PaymentRecord:
+        """Return the record of a paid one."""
+        assert self.data is not None
+        return PaymentRecord(payment_id=self.payment_id, payment_type=TENDER, amount=self.amount, data=self.data)
+
+    def receipt(self) -> Receipt:
+        """Return its receipt as it is now."""
+        payments = () if self.data is None else (self.payment(),)
+        return open_sale(self.number, amount=self.amount, payments=payments, closed_at=self.closed_at)
+
+
+def read_sales(path: Path) -> dict[int, Sale]:
+    """Return the sales in a file by number, each as its last line says. A line that a kill cut short is removed."""
+    if not path.exists():
+        return {}
+    written = path.read_bytes()
+    os.truncate(path, written.rfind(b"\n") + 1)
+    found = [Sale(**json.loads(line)) for line in path.read_bytes().splitlines()]
+    return {sale.number: sale for sale in found}
+
+
+def run(order: HostOrder) -> bool:
+    """Restore, deliver, sell, deliver, stop. Return whether nothing was left to decide or to deliver.
 
     Money effect: charges and returns, as the buyers of the sandbox want it.
     """
     folder = Path(order.folder)
     logging.basicConfig(
-        filename=folder / _LOG_FILE, level=logging.INFO, format="%(process)d %(threadName)s %(message)s"
+        filename=folder / "host.log", level=logging.INFO, format="%(process)d %(threadName)s %(message)s"
     )
-    boundaries = Boundaries(order.last_boundary, from_now=not order.sales)
+    boundaries = Boundaries(order.last_boundary, from_now=not order.sales, forks=order.forks)
     count_commits(boundaries, syncs=order.syncs)
     till = _Till(order, folder, boundaries)
     till.restore()
-    is_quiet = order.sells_at_once or till.wait_until_quiet()
+    is_quiet = till.wait_until_quiet()
     if is_quiet and order.sales:
         boundaries.count_anew()
         for amount in order.sales:
             till.sell(amount)
         is_quiet = till.wait_until_quiet()
-    till.stop()
+    till.plugins.on_stop()
     (folder / BOUNDARIES_FILE).write_text(json.dumps(boundaries.reached), "utf-8")
     return is_quiet
-
-
-class _Host(BaseHost):
-    """The till as the plugin sees it: what it says of a payment is what its record says."""
-
-    identity = IDENTITY
-
-    def __init__(self, order: LifeOrder, folder: Path, record: SalesRecord) -> None:
-        # The machine's own settings file has no say.
-        conf = folder / "payme.go.conf"
-        conf.write_text("[Main]\n", "utf-8")
-        self._settings = {**order.settings, "confFile": str(conf)}
-        self._folder = folder
-        self._record = record
-
-    def settings(self, plugin: str) -> Mapping[str, str]:
-        return self._settings
-
-    def data_dir(self, plugin: str) -> Path:
-        return self._folder / plugin
-
-    def is_recorded(self, payment_id: str) -> bool | None:
-        sale = self._record.by_payment(payment_id)
-        if sale is None or sale.dropped:
-            return False
-        return None if sale.verdict is None else sale.is_paid
 
 
 class _Ui(BaseUi):
     """The cashier: scans what the buyers show, and stops when told to."""
 
-    def __init__(self, order: LifeOrder) -> None:
+    def __init__(self, order: HostOrder, boundaries: Boundaries) -> None:
         self._codes = list(order.codes)
         self._stops_after_s = order.stops_after_s
+        self._boundaries = boundaries
 
     def scan(self, prompt: str, timeout_s: float) -> str | None:
+        self._boundaries.reach("in the scan")
         return self._codes.pop(0) if self._codes else None
 
     def progress(self, elapsed_s: float, total_s: float, text: str) -> bool | None:
         return self._stops_after_s is not None and elapsed_s >= self._stops_after_s
 
 
-class _Till:
+class _Till(VirtualHost):
     """A host that does what the contract asks of one, each of its own steps between two boundaries."""
 
-    def __init__(self, order: LifeOrder, folder: Path, boundaries: Boundaries) -> None:
+    def __init__(self, order: HostOrder, folder: Path, boundaries: Boundaries) -> None:
+        # The machine's own settings file has no say.
+        conf = folder / "payme.go.conf"
+        conf.write_text("[Main]\n", "utf-8")
+        super().__init__(folder / "payme", {**order.settings, "confFile": str(conf)}, name=IDENTITY)
         self._order = order
-        self._name = folder.name
-        self._boundaries = boundaries
-        self._record = SalesRecord(folder / RECORD_FILE)
-        self._journal = folder / "payme" / FILE_NAME
-        self._ui = _Ui(order)
-        self._drop_open_sales()
-        self._plugins = PosPlugins()
-        self._plugins.register(PaymePlugin(), "payme")
-        self._plugins.on_start(_Host(order, folder, self._record))
+        self._reach = boundaries.reach
+        self._file = folder / RECORD_FILE
+        self._sales = read_sales(self._file)
+        self._ui = _Ui(order, boundaries)
+        if not order.asks_again:
+            for sale in self._undecided():
+                self._store(sale, "after the host dropped a sale", is_dropped=True)
+        self.plugins = PosPlugins()
+        self.plugins.register(PaymePlugin(), "payme")
+        self.plugins.on_start(self)
+
+    def is_recorded(self, payment_id: str) -> bool | None:
+        sale = next((sale for sale in self._sales.values() if sale.payment_id == payment_id), None)
+        if sale is None or sale.is_dropped:
+            return False
+        return None if sale.status is None else sale.is_paid
 
     def restore(self) -> None:
-        """Finish the sales of an earlier life: repeat, acknowledge, be ready."""
-        for sale in self._record.sales:
-            if sale.is_being_given_back:
+        """Finish the sales of an earlier process: repeat, acknowledge, be ready."""
+        for sale in list(self._sales.values()):
+            if sale.giving_back is not None and sale.given_back is None:
                 self._give_back(sale)
-            elif sale.verdict is None and not sale.dropped:
+            elif sale.is_undecided:
                 self._ask(sale, repeated=True)
             elif sale.is_open:
                 self._keep(sale)
-            elif sale.closed_at is not None and not sale.told:
-                self._tell(sale)
-        self._boundaries.reach("before on_ready")
-        with suppress(*((HookFailed,) if self._order.sells_at_once else ())):
-            self._plugins.on_ready()
-        self._boundaries.reach("after on_ready returned")
+            elif sale.closed_at is not None and not sale.is_closing_known:
+                self._say_closed(sale)
+        self._reach("before on_ready")
+        self.plugins.on_ready()
+        self._reach("after on_ready returned")
 
     def sell(self, amount: int) -> None:
         """Make a sale of one item."""
-        number = self._record.next_number()
-        sale = self._record.open(f"sale-{number}-of-{self._name}", amount)
-        self._boundaries.reach("after the host stored the tender")
-        self._ask(sale, repeated=False)
+        number = len(self._sales) + 1
+        sale = Sale(number, f"sale-{number}-of-{self.folder.parent.name}", amount)
+        self._ask(self._store(sale, "after the host stored the tender"), repeated=False)
 
     def wait_until_quiet(self) -> bool:
         """Wait until every payment is decided and no cancellation is live; return whether that came to pass in time."""
         gives_up_at = time.monotonic() + self._order.quiet_within_s
         while self._has_work():
-            self._ask_pending()
+            for sale in self._undecided():
+                self._ask(sale, repeated=True)
             if time.monotonic() >= gives_up_at:
                 return False
             time.sleep(_PAUSE_S)
         return True
 
-    def _ask_pending(self) -> None:
-        for sale in self._record.sales:
-            if sale.verdict is None and not sale.dropped:
-                self._ask(sale, repeated=True)
-
-    def stop(self) -> None:
-        """Stop the till."""
-        self._plugins.on_stop()
-
     def _has_work(self) -> bool:
-        reader = JournalReader.open_read_only(self._journal)
+        reader = JournalReader.open_read_only(self.folder / FILE_NAME)
         if reader is None:
             return False
         try:
@@ -231,96 +266,77 @@ class _Till:
         finally:
             reader.close()
 
-    def _drop_open_sales(self) -> None:
-        if self._order.asks_again:
-            return
-        for sale in self._record.sales:
-            if sale.verdict is None and not sale.dropped:
-                self._record.drop(sale)
-                self._boundaries.reach("after the host dropped a sale")
+    def _undecided(self) -> list[Sale]:
+        return [sale for sale in self._sales.values() if sale.is_undecided]
+
+    def _store(self, sale: Sale, boundary: str, **changes: Any) -> Sale:  # noqa: ANN401 - fields of a sale
+        """Write a sale down as it is now."""
+        sale = replace(sale, **changes)
+        file = os.open(self._file, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(file, json.dumps(asdict(sale)).encode() + b"\n")
+            os.fsync(file)
+        finally:
+            os.close(file)
+        self._sales[sale.number] = sale
+        self._reach(boundary)
+        return sale
 
     def _ask(self, sale: Sale, *, repeated: bool) -> None:
-        request = PaymentRequest(
-            payment_id=sale.payment_id,
-            payment_type=TENDER,
-            amount=sale.amount,
-            receipt=_receipt(sale),
-            repeated=repeated,
-        )
-        result = self._plugins.on_payment(request, self._ui)
+        request = request_for(sale.payment_id, amount=sale.amount, receipt=sale.receipt(), repeated=repeated)
+        result = self.plugins.on_payment(request, self._ui)
         assert result is not None
-        self._boundaries.reach(f"after on_payment returned {result.status.name}")
+        self._reach(f"after on_payment returned {result.status.name}")
         if result.status is PaymentStatus.PENDING:
             return
-        sale = self._record.decide(sale, result.status, result.payment)
-        self._boundaries.reach("after the host stored the verdict")
+        data = None if result.payment is None else dict(result.payment.data)
+        sale = self._store(sale, "after the host stored the result", status=result.status.name, data=data)
         if sale.is_paid:
             self._keep(sale)
 
     def _keep(self, sale: Sale) -> None:
-        assert sale.payment is not None
-        self._plugins.on_payment_recorded(sale.payment)
-        self._boundaries.reach("after on_payment_recorded returned")
+        self.plugins.on_payment_recorded(sale.payment())
+        self._reach("after on_payment_recorded returned")
         if self._order.ending == "annuls":
             self._begin_giving_back(sale, "cancel")
         else:
             self._close(sale)
 
     def _close(self, sale: Sale) -> None:
-        sale = self._record.close(sale, time.time_ns() // 1_000_000)
-        self._boundaries.reach("after the host closed the receipt")
-        self._tell(sale)
+        closed_at = time.time_ns() // 1_000_000
+        self._say_closed(self._store(sale, "after the host closed the receipt", closed_at=closed_at))
 
-    def _tell(self, sale: Sale) -> None:
-        self._plugins.on_receipt_closed(_receipt(sale))
-        self._boundaries.reach("after on_receipt_closed returned")
-        sale = self._record.tell(sale)
+    def _say_closed(self, sale: Sale) -> None:
+        self.plugins.on_receipt_closed(sale.receipt())
+        sale = self._store(sale, "after on_receipt_closed returned", is_closing_known=True)
         if self._order.ending == "refunds":
             self._begin_giving_back(sale, "refund")
 
     def _begin_giving_back(self, sale: Sale, how: str) -> None:
-        sale = self._record.begin_giving_back(sale, how)
-        self._boundaries.reach(f"after the host began a {how}")
-        self._give_back(sale)
+        self._give_back(self._store(sale, f"after the host began a {how}", giving_back=how, given_back=None))
 
     def _give_back(self, sale: Sale) -> None:
         result = self._cancel(sale) if sale.giving_back == "cancel" else self._refund(sale)
         assert result is not None
-        self._boundaries.reach(f"after the {sale.giving_back} returned {result.status.name}")
-        sale = self._record.end_giving_back(sale, result.status)
-        self._boundaries.reach(f"after the host stored what the {sale.giving_back} came to")
+        self._reach(f"after the {sale.giving_back} returned {result.status.name}")
+        boundary = f"after the host stored what the {sale.giving_back} came to"
+        sale = self._store(sale, boundary, given_back=result.status.name)
         if sale.is_open:
             self._close(sale)
 
     def _cancel(self, sale: Sale) -> ReversalResult | None:
-        assert sale.payment is not None
-        return self._plugins.on_cancel(CancelRequest(payment=sale.payment, receipt=_receipt(sale)), self._ui)
+        return self.plugins.on_cancel(CancelRequest(payment=sale.payment(), receipt=sale.receipt()), self._ui)
 
     def _refund(self, sale: Sale) -> ReversalResult | None:
-        sold = _receipt(sale)
+        sold = sale.receipt()
         request = RefundRequest(
             refund_id=f"refund-of-{sale.payment_id}",
             payment_type=TENDER,
-            payment=sale.payment,
+            payment=sale.payment(),
             sale=sold,
             refund=replace(sold, number=sale.number + _REFUND, kind=ReceiptKind.REFUND, payments=(), closed_at=None),
             amount=sale.amount,
             manual_selection=False,
             currency_selection=False,
         )
-        return self._plugins.on_full_refund(request, self._ui)
-
-
-def _receipt(sale: Sale) -> Receipt:
-    item = Item(name="Хлеб", quantity=Decimal(1), price=sale.amount, amount=sale.amount)
-    payments: tuple[PaymentRecord, ...] = () if sale.payment is None else (sale.payment,)
-    return Receipt(
-        till=IDENTITY,
-        shift=_SHIFT,
-        number=sale.number,
-        kind=ReceiptKind.SALE,
-        items=(item,),
-        total=sale.amount,
-        payments=payments,
-        closed_at=sale.closed_at,
-    )
+        return self.plugins.on_full_refund(request, self._ui)

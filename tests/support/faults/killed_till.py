@@ -1,4 +1,4 @@
-"""The other side of the crash tests: it starts lives against a sandbox, ends them, and counts the money afterwards."""
+"""The other side of the killed host: it starts hosts against a sandbox, kills them, and counts the money afterwards."""
 
 from __future__ import annotations
 
@@ -9,34 +9,32 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, final
 
+from fakes.till import TENDER
 from faults import fork_server
 from faults.child_process import PYTHON_PATH
-from faults.host_record import SalesRecord
-from faults.killed_host import BOUNDARIES_FILE, RECORD_FILE, TENDER, LifeOrder
+from faults.killed_host import BOUNDARIES_FILE, RECORD_FILE, read_sales
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.reader import JournalReader
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
-    from types import TracebackType
     from typing import IO
 
-    from faults.host_record import Sale
+    from faults.killed_host import HostOrder, Sale
     from payme_plugin.sandbox import ReceiptView, Sandbox
 
 _POLL_S = 0.002
 
 
 @final
-class Nursery:
-    """Starts lives, one at a time; a context manager that owns the process which forks them."""
+class ForkServer:
+    """Starts hosts, one at a time; a context manager that owns the process which forks them."""
 
-    def __enter__(self) -> Nursery:
+    def __enter__(self) -> ForkServer:
         path = os.pathsep.join(filter(None, [PYTHON_PATH, os.environ.get("PYTHONPATH", "")]))
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, fork_server.__file__],
@@ -46,57 +44,45 @@ class Nursery:
             env={**os.environ, "PYTHONPATH": path},
         )
         self._is_ready = False
-        self._last: Life | None = None
+        self._last: HostProcess | None = None
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         with self._process:
             if self._last is not None:
                 self._last.kill()
-            self._to.close()
+            assert self._process.stdin is not None
+            self._process.stdin.close()
 
-    def begin(self, order: LifeOrder) -> Life:
-        """Start a life."""
-        self.wait_until_ready()
-        self._to.write(order.to_json() + "\n")
-        self._to.flush()
-        self._last = Life(int(self._from.readline()), self._from)
+    def start(self, order: HostOrder) -> HostProcess:
+        """Start a host."""
+        to, answers = self._process.stdin, self._process.stdout
+        assert to is not None
+        assert answers is not None
+        if not self._is_ready:
+            answers.readline()
+            self._is_ready = True
+        to.write(order.to_json() + "\n")
+        to.flush()
+        self._last = HostProcess(int(answers.readline()), answers)
         return self._last
 
-    def wait_until_ready(self) -> None:
-        """Wait until a life would start at once."""
-        if not self._is_ready:
-            self._from.readline()
-            self._is_ready = True
 
-    @property
-    def _to(self) -> IO[str]:
-        assert self._process.stdin is not None
-        return self._process.stdin
-
-    @property
-    def _from(self) -> IO[str]:
-        assert self._process.stdout is not None
-        return self._process.stdout
-
-
-class Life:
-    """A life that was started.
+class HostProcess:
+    """A host that was started.
 
     Attributes:
         process_id: its process.
     """
 
-    def __init__(self, process_id: int, told: IO[str]) -> None:
+    def __init__(self, process_id: int, answers: IO[str]) -> None:
         self.process_id = process_id
-        self._told = told
+        self._answers = answers
         self._status: int | None = None
 
     def is_over_within(self, duration_s: float) -> bool:
         """Wait for its end, at most ``duration_s`` seconds; return whether it is over."""
-        return self._status is not None or bool(select.select([self._told], [], [], duration_s)[0])
+        return self._status is not None or bool(select.select([self._answers], [], [], duration_s)[0])
 
     def kill(self) -> None:
         """End it with SIGKILL; nothing where it is over."""
@@ -106,150 +92,105 @@ class Life:
     def status(self) -> int:
         """Wait for its end and return how it ended: -9 by SIGKILL, 0 well, else a fault of its own."""
         if self._status is None:
-            self._status = int(self._told.readline())
+            self._status = int(self._answers.readline())
         return self._status
 
 
 @dataclass(frozen=True)
-class CrashTill:
-    """A till that crashes, at a sandbox.
+class KilledTill:
+    """A till at a sandbox, whose processes come one after the other.
 
     Attributes:
-        nursery: starts its lives.
+        server: starts its processes.
         sandbox: PaymeGO.
         folder: its folder.
-        asks_again: see ``LifeOrder``.
         shown: the codes that its scanner may have read.
     """
 
-    nursery: Nursery
+    server: ForkServer
     sandbox: Sandbox
     folder: Path
-    asks_again: bool
     shown: list[str] = field(default_factory=list, repr=False)
 
-    def begin(
-        self,
-        *,
-        settings: Mapping[str, str],
-        sales: tuple[int, ...] = (),
-        codes: tuple[str, ...] = (),
-        ending: str = "closes",
-        last_boundary: int = 0,
-        stops_after_s: float | None = None,
-        quiet_within_s: float = 45.0,
-        sells_at_once: bool = False,
-    ) -> Life:
-        """Start a life; see ``LifeOrder`` for its arguments. The kassa is added to the settings."""
-        self.shown.extend(codes)
-        whole = {
-            "url": self.sandbox.url,
-            "posId": self.sandbox.pos_id,
-            "posKey": self.sandbox.pos_key,
+    def start(self, order: HostOrder) -> HostProcess:
+        """Start a process with the till's folder and merchant account."""
+        self.shown.extend(order.codes)
+        account = {
+            "url": self.sandbox.url, "posId": self.sandbox.pos_id, "posKey": self.sandbox.pos_key,
             "paymentType": str(TENDER),
-            **settings,
-        }
-        return self.nursery.begin(
-            LifeOrder(
-                folder=str(self.folder),
-                settings=whole,
-                asks_again=self.asks_again,
-                sales=sales,
-                codes=codes,
-                ending=ending,
-                last_boundary=last_boundary,
-                stops_after_s=stops_after_s,
-                quiet_within_s=quiet_within_s,
-                sells_at_once=sells_at_once,
-            )
-        )
+        }  # fmt: skip
+        return self.server.start(replace(order, folder=str(self.folder), settings={**account, **order.settings}))
+
+    def kill_at_arrival(self, process: HostProcess, requests: int) -> None:
+        """Kill a process as soon as the sandbox has seen so many requests in all."""
+        while len(self.sandbox.requests) < requests:
+            if process.is_over_within(_POLL_S):
+                return
+        process.kill()
 
     def boundaries(self) -> tuple[str, ...]:
-        """Return the boundaries that the last life which ended well came to."""
+        """Return the boundaries that the last process which ended well came to."""
         return tuple(json.loads((self.folder / BOUNDARIES_FILE).read_text("utf-8")))
 
-    def sales(self) -> tuple[Sale, ...]:
+    def sales(self) -> list[Sale]:
         """Return the sales as the host remembers them."""
-        return SalesRecord(self.folder / RECORD_FILE).sales
+        return list(read_sales(self.folder / RECORD_FILE).values())
 
-    def kill_at_arrival(self, life: Life, requests: int) -> None:
-        """Kill a life as soon as the sandbox has seen so many requests in all."""
-        while len(self.sandbox.requests) < requests:
-            if life.is_over_within(_POLL_S):
-                return
-        life.kill()
+    def charged(self) -> set[int]:
+        """Return the numbers of the sales that a buyer was charged for, also if the money went back."""
+        numbers = {receipt.receipt_id: _sale_number(receipt) for receipt in self.sandbox.receipts()}
+        return {numbers[receipt_id] for receipt_id in self._debits()}
 
     def faults(self, *, but_last: bool = False) -> list[str]:
-        """Say, sale by sale, where the money at Payme is not what the host recorded, and what else must not be.
+        """Return, sale by sale, where the money at Payme is not what the host recorded, and what else must not be.
 
         Args:
             but_last: the last sale was just cut off: whatever it left is not counted.
         """
         sales = self.sales()[:-1] if but_last else self.sales()
-        found = [*self._money_faults(sales), *self._journal_faults(sales), *self._code_faults()]
-        return found if but_last else found + self._leaks()
+        held: Counter[int] = Counter()
+        for receipt in self.sandbox.receipts():
+            held[_sale_number(receipt)] += receipt.held
+        found = [f"sale {sale.number} is still open" for sale in sales if sale.is_open]
+        for sale in sales:
+            recorded = sale.amount if sale.is_paid else 0
+            if held[sale.number] != recorded:
+                found.append(f"sale {sale.number}: Payme holds {held[sale.number]}, the host recorded {recorded}")
+        found += [f"receipt {name} was paid {times} times" for name, times in self._debits().items() if times > 1]
+        pays = {code: self.sandbox.pays(code) for code in self.shown}
+        found += [f"a code was in {times} pays" for times in pays.values() if times > 1]
+        return found + self._journal_faults({sale.payment_id for sale in sales})
 
-    def story(self) -> str:
-        """Return what the journal tells of all payments, for a test that failed."""
-        with ExitStack() as open_now:
-            reader = JournalReader.open_read_only(self.folder / "payme" / FILE_NAME)
-            if reader is None:
-                return "no journal"
-            open_now.callback(reader.close)
+    def events(self) -> str:
+        """Return the payments in the journal with their events, for a test that failed."""
+        reader = JournalReader.open_read_only(self.folder / "payme" / FILE_NAME)
+        if reader is None:
+            return "no journal"
+        with closing(reader):
             lines = []
             for payment in reversed(reader.payments()):
                 lines.append(f"{payment.payment_id}: {payment.state.value}, receipt {payment.receipt_id}")
                 lines += [f"    {event.text}" for event in reader.events(payment.payment_id)]
             return "\n".join(lines)
 
-    def charged(self) -> set[int]:
-        """Return the numbers of the sales that a buyer was charged for, also if the money went back."""
-        numbers = {receipt.receipt_id: _sale_number(receipt) for receipt in self.sandbox.receipts()}
+    def _debits(self) -> Counter[str]:
         moves = self.sandbox.bank.movements(self.sandbox.now_ms())
-        return {numbers[move.receipt_id] for move in moves if move.amount > 0}
+        return Counter(move.receipt_id for move in moves if move.amount > 0)
 
-    def _money_faults(self, sales: tuple[Sale, ...]) -> list[str]:
-        held: Counter[int] = Counter()
-        for receipt in self.sandbox.receipts():
-            held[_sale_number(receipt)] += receipt.held
-        faults = []
-        for sale in sales:
-            recorded = sale.amount if sale.is_paid else 0
-            if held[sale.number] != recorded:
-                faults.append(f"sale {sale.number}: Payme holds {held[sale.number]}, the host recorded {recorded}")
-        moves = self.sandbox.bank.movements(self.sandbox.now_ms())
-        debits = Counter(move.receipt_id for move in moves if move.amount > 0)
-        return faults + [
-            f"receipt {receipt_id} was paid {times} times" for receipt_id, times in debits.items() if times > 1
-        ]
-
-    def _journal_faults(self, sales: tuple[Sale, ...]) -> list[str]:
-        faults = [f"sale {sale.number} is still open" for sale in sales if sale.is_open]
-        ids = {sale.payment_id for sale in sales}
-        with ExitStack() as open_now:
-            reader = JournalReader.open_read_only(self.folder / "payme" / FILE_NAME)
-            if reader is None:
-                return faults
-            open_now.callback(reader.close)
-            live = [row.payment_id for row in reader.live_cancellations()]
-            faults += [f"the cancellation of {payment_id} is still live" for payment_id in live if payment_id in ids]
-            unfinished = [row for row in reader.unfinished() if row.payment_id in ids]
-            return faults + [f"payment {row.payment_id} is still {row.state.value}" for row in unfinished]
-
-    def _code_faults(self) -> list[str]:
+    def _journal_faults(self, payment_ids: set[str]) -> list[str]:
+        reader = JournalReader.open_read_only(self.folder / "payme" / FILE_NAME)
+        if reader is None:
+            return []
+        with closing(reader):
+            live = {row.payment_id for row in reader.live_cancellations()}
+            unfinished = {row.payment_id for row in reader.unfinished()}
+            with reader.reading() as connection:
+                (integrity,) = connection.execute("PRAGMA integrity_check").fetchone()
         return [
-            f"code number {number} was in {self.sandbox.pays(code)} pays"
-            for number, code in enumerate(dict.fromkeys(self.shown), 1)
-            if self.sandbox.pays(code) > 1
+            *(f"the cancellation of {name} is still live" for name in live & payment_ids),
+            *(f"payment {name} is not finished" for name in unfinished & payment_ids),
+            *([] if integrity == "ok" else [f"the journal is damaged: {integrity}"]),
         ]
-
-    def _leaks(self) -> list[str]:
-        secrets = [self.sandbox.pos_key.encode(), *(code.encode() for code in self.shown)]
-        faults = []
-        for path in self.folder.rglob("*"):
-            written = path.read_bytes() if path.is_file() else b""
-            faults += [f"{path.name} holds the key or a code" for secret in secrets if secret in written]
-        return faults
 
 
 def _sale_number(receipt: ReceiptView) -> int:

@@ -15,28 +15,15 @@ if TYPE_CHECKING:
 WRITES = ("write", "pwrite64", "writev", "pwritev", "pwritev2")
 SYNCS = ("fsync", "fdatasync")
 SENDS = ("sendto", "sendmsg", "write", "writev")
-OPENS = ("open", "openat", "creat")
-CHANGES = (
-    "mkdir",
-    "mkdirat",
-    "unlink",
-    "unlinkat",
-    "rename",
-    "renameat",
-    "renameat2",
-    "truncate",
-    "rmdir",
-    "symlinkat",
-)
-SYSCALLS = (*WRITES, *SYNCS, *SENDS, *OPENS, *CHANGES, "ftruncate", "fallocate")
+OPENS = ("open", "openat", "creat", "mkdir", "mkdirat", "rename", "renameat", "renameat2", "symlinkat")
+SYSCALLS = (*WRITES, *SYNCS, *SENDS, *OPENS)
 
 _LINE = re.compile(r"(?P<process>\d+) +(?P<rest>.*)")
-_WHOLE = re.compile(r"(?P<name>\w+)\((?P<arguments>.*)\) += (?P<result>-?\d+|\?)(?P<more>.*)")
+_WHOLE = re.compile(r"(?P<name>\w+)\((?P<arguments>.*)\) += (?P<result>-?\d+|\?)")
 _BEGUN = re.compile(r"(?P<name>\w+)\((?P<arguments>.*?),? *<unfinished \.\.\.>")
-_RESUMED = re.compile(r"<\.\.\. (?P<name>\w+) resumed>(?P<arguments>.*)\) += (?P<result>-?\d+|\?)(?P<more>.*)")
+_RESUMED = re.compile(r"<\.\.\. (?P<name>\w+) resumed>(?P<arguments>.*)\) += (?P<result>-?\d+|\?)")
 _DESCRIPTOR = re.compile(r"\d+<(?P<path>[^>]*)>")
 _QUOTED = re.compile(r'"(?P<text>(?:[^"\\]|\\.)*)"')
-_TO_WRITE = re.compile("O_WRONLY|O_RDWR|O_CREAT|O_TRUNC")
 _METHOD = re.compile(r'\\"method\\": ?\\"(?P<method>[\w.]+)\\"')
 
 
@@ -59,24 +46,14 @@ class Call:
     result: int | None
 
     @property
-    def descriptor_path(self) -> str:
+    def path(self) -> str:
         """The path of its first argument, where that is a descriptor; else empty."""
         found = _DESCRIPTOR.match(self.arguments)
         return found["path"] if found else ""
 
-    @property
-    def named_paths(self) -> tuple[str, ...]:
-        """The paths among its arguments."""
-        return tuple(found["text"] for found in _QUOTED.finditer(self.arguments))
-
-    @property
-    def failed(self) -> bool:
-        """Whether it changed nothing."""
-        return self.result is not None and self.result < 0
-
 
 def read_trace(lines: Iterable[str]) -> list[Call]:
-    """Return the calls in a trace, in the order in which they began. Lines that are no calls are passed over."""
+    """Return the calls in a trace that did not fail, in the order in which they began."""
     calls: list[Call] = []
     under_way: dict[tuple[str, str], int] = {}
     for number, line in enumerate(lines):
@@ -89,13 +66,11 @@ def read_trace(lines: Iterable[str]) -> list[Call]:
             calls.append(Call(number, number, begun["name"], begun["arguments"], None))
         elif resumed := _RESUMED.match(rest):
             position = under_way.pop((process, resumed["name"]))
-            former = calls[position]
-            whole = former.arguments + resumed["arguments"]
-            calls[position] = replace(former, ended=number, arguments=whole, result=_number(resumed["result"]))
-        elif whole_call := _WHOLE.match(rest):
-            call = whole_call
+            whole = calls[position].arguments + resumed["arguments"]
+            calls[position] = replace(calls[position], ended=number, arguments=whole, result=_number(resumed["result"]))
+        elif call := _WHOLE.match(rest):
             calls.append(Call(number, number, call["name"], call["arguments"], _number(call["result"])))
-    return calls
+    return [call for call in calls if call.result is None or call.result >= 0]
 
 
 def _number(text: str) -> int | None:
@@ -106,22 +81,22 @@ def sent_methods(calls: Sequence[Call]) -> list[tuple[str, Call]]:
     """Return the requests that left over a socket, by the method in their JSON, in order."""
     found = []
     for call in calls:
-        if call.name in SENDS and call.descriptor_path.startswith(("TCP", "socket")):
+        if call.name in SENDS and call.path.startswith(("TCP", "socket")):
             found += [(method["method"], call) for method in _METHOD.finditer(call.arguments)]
     return found
 
 
 def writes_to(calls: Sequence[Call], file: str) -> list[Call]:
-    """Return the writes to a file that took place, in order."""
-    return [call for call in calls if call.name in WRITES and call.descriptor_path == file and not call.failed]
+    """Return the writes to a file, in order."""
+    return [call for call in calls if call.name in WRITES and call.path == file]
 
 
-def faults_before(calls: Sequence[Call], moment: Call, file: str, *, since: Call, says: str = "") -> list[str]:
+def faults_before(calls: Sequence[Call], moment: Call, file: str, *, since: Call, says: str) -> list[str]:
     """Say why ``file`` may lack what was to be on the disk when ``moment`` began: nothing, or one line.
 
     Args:
         calls: the trace.
-        moment: a request that leaves, say.
+        moment: e.g. a request that leaves.
         file: the file's path.
         since: something that holds ``says`` must have been written to the file since then; and every write that began
             before ``moment`` must be followed by a sync that began after it had ended, and returned before ``moment``.
@@ -132,7 +107,7 @@ def faults_before(calls: Sequence[Call], moment: Call, file: str, *, since: Call
         return [f"between lines {since.ended + 1} and {moment.began + 1} no {says!r} was written to {file}"]
     last = max(written, key=lambda call: call.ended)
     for call in calls:
-        is_sync = call.name in SYNCS and call.descriptor_path == file and call.result == 0
+        is_sync = call.name in SYNCS and call.path == file and call.result == 0
         if is_sync and last.ended < call.began and call.ended < moment.began:
             return []
     return [f"the write to {file} in line {last.began + 1} was not synced before line {moment.began + 1}"]
@@ -140,19 +115,14 @@ def faults_before(calls: Sequence[Call], moment: Call, file: str, *, since: Call
 
 def synced_before(calls: Sequence[Call], moment: Call) -> set[str]:
     """Return the paths of the files and folders that were synced before ``moment`` began."""
-    return {
-        call.descriptor_path for call in calls if call.name in SYNCS and call.result == 0 and call.ended < moment.began
-    }
+    return {call.path for call in calls if call.name in SYNCS and call.result == 0 and call.ended < moment.began}
 
 
 def changed_paths(calls: Sequence[Call]) -> set[str]:
-    """Return the path of every file that was made, written, renamed, truncated or removed."""
+    """Return the path of every file or folder that was made, renamed or opened to be written."""
     paths: set[str] = set()
     for call in calls:
-        if call.failed:
-            continue
-        if call.name in CHANGES or (call.name in OPENS and _TO_WRITE.search(call.arguments)):
-            paths.update(call.named_paths)
-        elif call.name in (*WRITES, "ftruncate", "fallocate") and call.descriptor_path.startswith("/"):
-            paths.add(call.descriptor_path)
+        is_open = call.name in {"open", "openat"}
+        if call.name in OPENS and (not is_open or re.search("O_WRONLY|O_RDWR|O_CREAT|O_TRUNC", call.arguments)):
+            paths.update(found["text"] for found in _QUOTED.finditer(call.arguments))
     return paths
