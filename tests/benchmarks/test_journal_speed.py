@@ -183,7 +183,7 @@ def test_a_verdict_is_committed_almost_as_fast_while_the_worker_drains_ten_thous
     tmp_path: Path, tell: Tell
 ) -> None:
     plugin = PaymePlugin()
-    with served(DRAINED_ROWS, is_drained=False) as kassa, selling(plugin, tmp_path, kassa) as sales:
+    with served(DRAINED_ROWS) as kassa, selling(plugin, tmp_path, kassa) as sales:
         idle = [sales.queue(time.perf_counter) for _ in range(VERDICTS)]
         owe(tmp_path, kassa.receipt_ids, pos_id=kassa.pos_id, url=kassa.url)
         dispatcher = plugin._dispatcher

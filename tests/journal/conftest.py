@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fakes.clock import VirtualClock
+from fakes.memory_folder import folder_in_memory
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 
 if TYPE_CHECKING:
@@ -27,3 +28,10 @@ def journal(path: Path, clock: VirtualClock) -> Iterator[Journal]:
     journal = Journal(path, host_identity="till-1", clock=clock)
     yield journal
     journal.close()
+
+
+@pytest.fixture
+def in_memory() -> Iterator[Path]:
+    """A folder where a sync costs nothing, for what is repeated often and needs no disk."""
+    with folder_in_memory() as folder:
+        yield folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -100,6 +101,7 @@ def test_no_unrecorded_cancellation_begins_for_a_payment_that_was_acknowledged_b
 def test_the_host_may_veto_an_orphan_until_its_cancel_begins_or_payme_has_cancelled(journal: Journal) -> None:
     rows, cancellation = Cancellations(journal), reversing(journal, Cause.UNRECORDED)
     assert cancellation.may_be_vetoed
+    assert not replace(cancellation, cause=Cause.CANCEL).may_be_vetoed, "the host has no say in its own cancel"
 
     rows.confirm(cancellation, "50")
     (confirming,) = journal.confirming_cancellations()
@@ -110,7 +112,3 @@ def test_the_host_may_veto_an_orphan_until_its_cancel_begins_or_payme_has_cancel
 
     rows.begin(rows.live_of("p1"))
     assert not rows.live_of("p1").may_be_vetoed
-
-
-def test_the_host_has_no_say_in_its_own_cancel(journal: Journal) -> None:
-    assert not reversing(journal, Cause.CANCEL).may_be_vetoed

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import pwd
-import subprocess
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -38,12 +38,11 @@ def _open(path: Path) -> Journal:
     "change",
     [
         lambda journal, row: journal.add_intent(intent_of("p2"), "another"),
-        lambda journal, row: journal.move(row, PaymentState.PAID, "4"),
         lambda journal, row: journal.move(row, PaymentState.UNKNOWN, "over", cancellation=UNRECORDED),
         lambda journal, row: journal.take_over(row, "process-2", "again"),
         lambda journal, row: note_now(journal, "p1", [Event(at_ms=1, kind=EventKind.NOTE, text="a note")]),
     ],
-    ids=["intent", "paid", "unknown", "take-over", "notes"],
+    ids=["intent", "unknown", "take-over", "notes"],
 )
 def test_on_a_full_disk_nothing_is_stored_and_with_room_again_everything_is(
     journal: Journal, change: Callable[[Journal, PaymentRow], object]
@@ -76,53 +75,36 @@ def test_a_place_that_takes_no_files_is_refused(tmp_path: Path) -> None:
             _open(folder / FILE_NAME)
 
 
-_AS_AN_ORDINARY_USER = """
-import os, sys
-from pathlib import Path
-from payme_plugin.clock import SystemClock
-from payme_plugin.ledger.errors import JournalError
-from payme_plugin.ledger.journal import Journal
-if os.geteuid() == 0:
-    os.setgroups([])
-    os.setgid(int(sys.argv[3]))
-    os.setuid(int(sys.argv[2]))
-try:
-    Journal(Path(sys.argv[1]), host_identity="till-1", clock=SystemClock()).close()
-except JournalError as error:
-    print(type(error).__name__)
-else:
-    print("opened")
-"""
-
-
-@pytest.mark.parametrize("with_journal", [False, True], ids=["empty", "with-journal"])
-def test_a_read_only_folder_is_refused(with_journal: bool) -> None:
+def is_refused_to_nobody(path: Path) -> bool:
+    """Open a journal as an ordinary user, in a child."""
     nobody = pwd.getpwnam("nobody")
+    child = os.fork()
+    if child == 0:
+        status = 1
+        with contextlib.suppress(BaseException):
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setgid(nobody.pw_gid)
+                os.setuid(nobody.pw_uid)
+            try:
+                _open(path)
+            except Unavailable:
+                status = 0
+        os._exit(status)
+    return os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.parametrize("has_journal", [False, True])
+def test_a_read_only_folder_is_refused(*, has_journal: bool) -> None:
     # Beside pytest's own folders, which are closed to other users.
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        if with_journal:
-            _open(folder / FILE_NAME).close()
-            (folder / FILE_NAME).chmod(0o444)
-        folder.chmod(0o555)
-
-        run = subprocess.run(  # noqa: S603 - our own script
-            [
-                sys.executable,
-                "-c",
-                _AS_AN_ORDINARY_USER,
-                str(folder / FILE_NAME),
-                str(nobody.pw_uid),
-                str(nobody.pw_gid),
-            ],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=60,
-        )
-        folder.chmod(0o755)
-
-    assert run.stdout.split() == ["Unavailable"]
+        path = Path(name) / FILE_NAME
+        if has_journal:
+            _open(path).close()
+            path.chmod(0o444)
+        path.parent.chmod(0o555)
+        assert is_refused_to_nobody(path)
+        path.parent.chmod(0o755)
 
 
 @pytest.mark.parametrize(

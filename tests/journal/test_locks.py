@@ -6,8 +6,7 @@ import errno
 import fcntl
 import os
 import stat
-import subprocess
-import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -33,9 +32,12 @@ def test_a_byte_has_one_holder_and_every_byte_its_own(tmp_path: Path) -> None:
 def test_a_shared_byte_has_many_holders_and_no_other_beside_them(tmp_path: Path) -> None:
     leases = Leases(tmp_path)
 
-    with leases.try_acquire(USERS, shared=True) as first, leases.try_acquire(USERS, shared=True) as second:
-        with leases.try_acquire(USERS) as unshared:
-            assert (first, second, unshared) == (True, True, False)
+    with (
+        leases.try_acquire(USERS, shared=True) as first,
+        leases.try_acquire(USERS, shared=True) as second,
+        leases.try_acquire(USERS) as unshared,
+    ):
+        assert (first, second, unshared) == (True, True, False)
     with leases.try_acquire(USERS) as unshared, leases.try_acquire(USERS, shared=True) as first:
         assert (unshared, first) == (True, False)
 
@@ -92,36 +94,25 @@ def test_who_released_the_leaders_lock_never_becomes_the_leader_again(tmp_path: 
     another.release()
 
 
-_FORKS = """
-import os, sys
-from pathlib import Path
-from payme_plugin.ledger.locks import Leases
+def test_a_child_forked_while_a_lease_was_held_neither_releases_it_nor_keeps_it(tmp_path: Path) -> None:
+    leases, (end, let_end) = Leases(tmp_path), os.pipe()
 
-def is_free():
-    with leases.try_acquire(7) as is_ours:
-        return is_ours
+    def is_free() -> bool:
+        with leases.try_acquire(7) as is_ours:
+            return is_ours
 
-leases, (end, let_end) = Leases(Path(sys.argv[1])), os.pipe()
-try:
-    with leases.try_acquire(7):
-        if os.fork() == 0:
+    with ExitStack() as stack:
+        assert stack.enter_context(leases.try_acquire(7))
+        lives_on = os.fork()
+        if lives_on == 0:
             os.read(end, 1)
             os._exit(0)
         leaves_the_block = os.fork()
         if leaves_the_block == 0:
-            raise SystemExit
+            stack.close()
+            os._exit(0)
         os.waitpid(leaves_the_block, 0)
-        print(is_free())
-finally:
-    if leaves_the_block:
-        print(is_free())
-        os.write(let_end, b".")
-"""
-
-
-def test_a_child_forked_while_a_lease_was_held_neither_releases_it_nor_keeps_it(tmp_path: Path) -> None:
-    run = subprocess.run(  # noqa: S603 - our own script
-        [sys.executable, "-c", _FORKS, str(tmp_path)], capture_output=True, text=True, check=True, timeout=60
-    )
-
-    assert run.stdout.split() == ["False", "True"]
+        assert not is_free()
+    assert is_free()
+    os.write(let_end, b".")
+    os.waitpid(lives_on, 0)

@@ -19,10 +19,10 @@ import pytest
 from fakes.clock import VirtualClock
 from fakes.journal_rows import corrupt
 from fakes.paymego import VirtualPaymeGo
+from fakes.till import VirtualHost
 from faults.boundaries import killed_at
 from faults.full_disk import full_disk
 from faults.journal_rival import rival
-from hookspecs import BaseHost
 from payme_plugin.delivery.processor import CancellationProcessor
 from payme_plugin.doctor.journal import look_at_journal
 from payme_plugin.ledger.errors import Damaged, InUse, Unavailable
@@ -255,8 +255,10 @@ def test_an_invalid_row_leaves_it_as_it_was(open_journal: Callable[[], Journal],
     assert fault_in(path) is not None
 
 
-def test_killed_at_any_step_it_opens_and_nothing_is_lost(path: Path, clock: VirtualClock) -> None:
+def test_killed_at_any_step_it_opens_and_nothing_is_lost(path: Path, in_memory: Path, clock: VirtualClock) -> None:
     whole = path.read_bytes()
+    path = in_memory / FILE_NAME
+    path.write_bytes(whole)
 
     def open_and_close() -> None:
         Journal(path, host_identity="till-1", clock=clock).close()
@@ -320,16 +322,6 @@ def test_a_damaged_one_is_repaired_into_this_version(path: Path, open_journal: C
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-class Till(BaseHost):
-    """A host that can tell about one payment."""
-
-    def __init__(self, *, has_held: bool | None) -> None:
-        self._has_held = has_held
-
-    def is_recorded(self, payment_id: str) -> bool | None:
-        return self._has_held if payment_id == "orphan-held" else None
-
-
 @pytest.mark.parametrize("has_held", [True, False, None])
 def test_the_worker_brings_every_row_to_its_end(
     open_journal: Callable[[], Journal], path: Path, clock: VirtualClock, has_held: bool | None
@@ -342,7 +334,8 @@ def test_the_worker_brings_every_row_to_its_end(
     merchant = MerchantClient(
         "kassa", "http://localhost/api", paymego.client(), Limits(timeout_s=5, duration_s=20, frequency_s=1)
     )
-    processor = CancellationProcessor(journal, Leases(path.parent), Till(has_held=has_held), clock, lambda: 0.0)
+    host = VirtualHost(path.parent, recorded={"orphan-held": has_held})
+    processor = CancellationProcessor(journal, Leases(path.parent), host, clock, lambda: 0.0)
     for _ in range(20):
         clock.sleep(900)
         processor.deliver_due({"kassa": merchant})

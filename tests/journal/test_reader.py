@@ -58,6 +58,8 @@ def test_reading_finds_no_journal_and_creates_none_and_an_empty_file_is_none_yet
     assert JournalReader.open_read_only(path.parent / "missing" / "journal.sqlite3") is None
     assert list(path.parent.iterdir()) == []
 
+    with pytest.raises(Unavailable):
+        JournalReader.open_read_only(path.parent)
     path.touch()
     assert JournalReader.open_read_only(path) is None
     assert path.read_bytes() == b""
@@ -166,13 +168,6 @@ def test_a_reader_can_not_write(journal: Journal, path: Path) -> None:
     with closing(reader), pytest.raises(Unavailable, match="readonly"), reader.reading() as connection:
         connection.execute("DELETE FROM payment")
     assert journal.payment("p1").state is PaymentState.PAID
-
-
-def test_a_folder_in_the_place_of_the_file_can_not_be_read(path: Path) -> None:
-    path.mkdir()
-
-    with pytest.raises(Unavailable):
-        JournalReader.open_read_only(path)
 
 
 def test_a_closed_journal_is_unavailable(journal: Journal) -> None:

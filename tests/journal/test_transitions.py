@@ -20,10 +20,9 @@ from payme_plugin.ledger.rows import Event, EventRow, StoredResult
 from payme_plugin.ledger.states import EventKind, PaymentState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from payme_plugin.ledger.rows import PaymentRow
 
 pytestmark = pytest.mark.floor
 
@@ -167,28 +166,14 @@ def test_a_receipt_id_belongs_to_one_payment(journal: Journal) -> None:
     assert found.payment_id == "p1"
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda journal, row: journal.move(
-            row, PaymentState.PAID, "4", events=[Event(at_ms=1, kind=EventKind.NOTE, text="x")]
-        ),
-        lambda journal, row: journal.move(row, PaymentState.UNKNOWN, "over", cancellation=UNRECORDED),
-        lambda journal, row: journal.take_over(row, "process-2", "again"),
-    ],
-    ids=["paid", "unknown", "take-over"],
-)
-def test_an_unknown_payment_can_not_be_changed(
-    journal: Journal, tmp_path: Path, clock: VirtualClock, change: Callable[[Journal, PaymentRow], object]
-) -> None:
-    row = walk(journal, PaymentState.PAYING)
-    other = Journal(tmp_path / "another.sqlite3", host_identity="till-1", clock=clock)
-
-    with pytest.raises(Conflict):
-        change(other, row)
-
-    assert other.payments() == []
-    other.close()
+def test_an_unknown_payment_can_not_be_changed(journal: Journal, tmp_path: Path, clock: VirtualClock) -> None:
+    row = walk(journal, PAYING)
+    with closing(Journal(tmp_path / "another.sqlite3", host_identity="till-1", clock=clock)) as other:
+        with pytest.raises(Conflict):
+            other.move(row, UNKNOWN, "over", cancellation=UNRECORDED)
+        with pytest.raises(Conflict):
+            other.take_over(row, "process-2", "again")
+        assert other.payments() == []
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -8,15 +8,13 @@ agree, sale by sale. In some walks the process forks a child at the boundary fir
 ``test_disk_before_wire`` does.
 
 ``PAYME_CRASH_ROUNDS=20 pytest tests/kills/test_kill_at_every_commit.py`` runs longer: in round ``r`` the process after
-a kill is killed too, at its boundary ``r - 1``, and there are as many times more random kills. ``PAYME_CRASH_SEED``
-sets the seed of the random kills; a failure prints it.
+a kill is killed too, at its boundary ``r - 1``. ``tests/fuzz`` kills at random moments.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
-import random
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -26,6 +24,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fakes.memory_folder import folder_in_memory
 from faults.boundaries import CHILD_ENDS
 from faults.killed_host import HostOrder
 from faults.killed_till import ForkServer, HostProcess, KilledTill
@@ -37,11 +36,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROUNDS = int(os.environ.get("PAYME_CRASH_ROUNDS", "1"))
-SEED = int(os.environ.get("PAYME_CRASH_SEED", "1"))
 LANES = 4
 KILLED = -9
 UNSERVED = (PaymentStatus.REFUSED.name, PaymentStatus.ABORTED.name)
-RANDOM_KILLS = 30
 LATE_S = 0.15
 
 pytestmark = pytest.mark.timeout(240 * ROUNDS)
@@ -130,31 +127,24 @@ OVER_REQUESTS = [
 ]
 
 
-@dataclass
-class Walked:
-    """What came of a walk.
+Walks = dict[Walk, "Future[Shop]"]
+Servers = SimpleQueue[ForkServer]
+
+
+class Shop:
+    """A till, its buyers, and what came of its walk.
 
     Attributes:
+        till: the till.
         points: how many processes should have been killed.
         kills: how many were.
         faults: what was wrong afterwards, with the place where the process had ended; the walk ends there.
     """
 
-    points: int = 0
-    kills: int = 0
-    faults: list[str] = field(default_factory=list)
-
-
-Walks = dict[Walk, "Future[Walked]"]
-Servers = SimpleQueue[ForkServer]
-
-
-class Shop:
-    """A till, its buyers, and what came of its walk."""
-
     def __init__(self, server: ForkServer, sandbox: Sandbox, folder: Path, *, asks_again: bool) -> None:
         self.till = KilledTill(server, sandbox, folder)
-        self.walked = Walked()
+        self.points = self.kills = 0
+        self.faults: list[str] = []
         self._sandbox = sandbox
         self._asks_again = asks_again
         self._amounts = itertools.count(1_500_000)
@@ -187,8 +177,8 @@ class Shop:
     def ended(self, process: HostProcess, place: str) -> None:
         """Count a process that should have been killed; it may have ended well before that, and in no other way."""
         status = process.status()
-        self.walked.points += 1
-        self.walked.kills += status == KILLED
+        self.points += 1
+        self.kills += status == KILLED
         self._add([f"it ended with {status}"] if status not in {KILLED, 0} else [], place)
 
     def finish(self, buyer: Buyer, place: str, *, sales: int = 0) -> None:
@@ -218,7 +208,7 @@ class Shop:
 
     def _add(self, faults: list[str], place: str) -> None:
         if faults:
-            self.walked.faults.append(f"{place}: {', '.join(faults)}\n{self.till.events()}")
+            self.faults.append(f"{place}: {', '.join(faults)}\n{self.till.events()}")
 
 
 def walk_over_boundaries(shop: Shop, buyer: Buyer) -> None:
@@ -227,7 +217,7 @@ def walk_over_boundaries(shop: Shop, buyer: Buyer) -> None:
     boundaries = shop.till.boundaries()
     place = "nowhere"
     for round_number, (number, name) in itertools.product(range(ROUNDS), enumerate(boundaries, 1)):
-        if shop.walked.faults:
+        if shop.faults:
             return
         shop.ended(shop.start(buyer, sales=1, last_boundary=number), f"killed at {place}")
         shop.check(f"killed at {place}", but_last=True)
@@ -246,7 +236,7 @@ def walk_over_requests(shop: Shop, buyer: Buyer, cut: FaultKind) -> None:
     sandbox = shop.till.sandbox
     requests = [request.method for request in sandbox.requests]
     for round_number, (number, method) in itertools.product(range(ROUNDS), enumerate(requests)):
-        if shop.walked.faults:
+        if shop.faults:
             return
         place = f"killed at request {number + 1}, {method}"
         arrived = len(sandbox.requests) + number + 1
@@ -261,21 +251,6 @@ def walk_over_requests(shop: Shop, buyer: Buyer, cut: FaultKind) -> None:
     shop.check_served(buyer)
 
 
-def walk_at_random(shop: Shop, rng: random.Random) -> None:
-    for number in range(RANDOM_KILLS * ROUNDS):
-        if shop.walked.faults:
-            return
-        buyer = rng.choice(list(BUYERS.values()))
-        process = shop.start(buyer, sales=2)
-        process.is_over_within(rng.uniform(0, 0.3))
-        process.kill()
-        shop.ended(process, f"before {buyer}")
-        shop.lift_refusals()
-        if number % 5 == 4:
-            shop.finish(buyer, f"killed at random, the last time as {buyer}")
-    shop.finish(Buyer(), "at the end")
-
-
 @pytest.fixture(scope="module")
 def servers() -> Iterator[Servers]:
     """Fork servers that nobody uses."""
@@ -284,6 +259,13 @@ def servers() -> Iterator[Servers]:
         for _ in range(LANES):
             idle.put(stack.enter_context(ForkServer()))
         yield idle
+
+
+@pytest.fixture(scope="module")
+def in_memory() -> Iterator[Path]:
+    """A folder where a sync costs nothing: a SIGKILL takes nothing away that was written."""
+    with folder_in_memory() as folder:
+        yield folder
 
 
 @contextmanager
@@ -299,19 +281,16 @@ def open_shop(servers: Servers, folder: Path, *, asks_again: bool = True) -> Ite
 
 
 @pytest.fixture(scope="module")
-def walks(
-    request: pytest.FixtureRequest, servers: Servers, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Walks]:
+def walks(request: pytest.FixtureRequest, servers: Servers, in_memory: Path) -> Iterator[Walks]:
     """Begin all the walks that this run asks for: their time is mostly waiting, so a few at once are quicker."""
-    folder = tmp_path_factory.mktemp("walks")
 
-    def begin(number: int, walk: Walk) -> Walked:
-        with open_shop(servers, folder / str(number), asks_again=walk.asks_again) as shop:
+    def begin(number: int, walk: Walk) -> Shop:
+        with open_shop(servers, in_memory / str(number), asks_again=walk.asks_again) as shop:
             if walk.cut is None:
                 walk_over_boundaries(shop, BUYERS[walk.buyer])
             else:
                 walk_over_requests(shop, BUYERS[walk.buyer], walk.cut)
-            return shop.walked
+            return shop
 
     asked = [getattr(item, "callspec", None) for item in request.session.items if item.path == request.path]
     chosen = [spec.params["walk"] for spec in asked if spec is not None and "walk" in spec.params]
@@ -337,19 +316,11 @@ def test_a_kill_at_any_request_of_a_sale_loses_no_money(walks: Walks, walk: Walk
     assert walked.kills >= walked.points / 2 > 0
 
 
-@pytest.mark.parametrize("asks_again", [True, False])
-def test_kills_at_random_moments_lose_no_money(servers: Servers, tmp_path: Path, *, asks_again: bool) -> None:
-    with open_shop(servers, tmp_path / "shop", asks_again=asks_again) as shop:
-        walk_at_random(shop, random.Random(SEED))  # noqa: S311 - a seed is to replay
-    assert not shop.walked.faults, f"seed {SEED}\n" + "\n".join(shop.walked.faults)
-    assert shop.walked.kills > 0
-
-
 @pytest.mark.parametrize(("boundary", "forks"), [(1, ""), (2, ""), (1, "returns"), (2, "exits")])
 def test_a_kill_while_the_journal_is_made_leaves_a_till_that_sells(
-    servers: Servers, tmp_path: Path, boundary: int, forks: str
+    servers: Servers, in_memory: Path, boundary: int, forks: str
 ) -> None:
-    with open_shop(servers, tmp_path / "shop") as shop:
+    with open_shop(servers, in_memory / f"made, {boundary}, {forks}") as shop:
         assert shop.start(Buyer(forks=forks), last_boundary=boundary).status() == KILLED
         assert shop.start(Buyer(), sales=1).status() == 0
         assert shop.till.faults() == []

@@ -79,12 +79,12 @@ class Program:
 
 
 @pytest.fixture
-def run(sandbox: Sandbox, settings: dict[str, str], tmp_path: Path) -> Callable[..., Any]:
+def run(sandbox: Sandbox, settings: dict[str, str], folder: Path) -> Callable[..., Any]:
     """Start a till that forks; kill it and its children at the end."""
 
     @contextmanager
     def run(script: str, codes: int = 1, **given: str) -> Iterator[Program]:
-        order = [str(tmp_path), json.dumps(settings | given), json.dumps([sandbox.issue_code() for _ in range(codes)])]
+        order = [str(folder), json.dumps(settings | given), json.dumps([sandbox.issue_code() for _ in range(codes)])]
         with subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-W", "ignore", "-c", _HEAD + script, *order],
             env={**os.environ, "PYTHONPATH": PYTHON_PATH},
@@ -212,7 +212,7 @@ time.sleep(60)
 
 @FORKS
 def test_the_normal_end_of_a_child_leaves_the_files_of_a_killed_parent_alone(
-    run: Callable[..., Any], tmp_path: Path, fork: str
+    run: Callable[..., Any], folder: Path, fork: str
 ) -> None:
     script = """
 pay(1)
@@ -224,7 +224,7 @@ time.sleep(60)
 """
 
     def files() -> dict[str, bytes]:
-        return {file.name: file.read_bytes() for file in tmp_path.glob(f"{FILE_NAME}*")}
+        return {file.name: file.read_bytes() for file in folder.glob(f"{FILE_NAME}*")}
 
     # The frames of a worker's thread would keep the journal in the child.
     with run(script.replace("FORK", fork), runWorker="false") as till:
@@ -240,7 +240,7 @@ time.sleep(60)
 
 
 def test_a_child_that_starts_again_leads_after_the_parents_end_and_its_commits_stay(
-    run: Callable[..., Any], tmp_path: Path
+    run: Callable[..., Any], folder: Path
 ) -> None:
     # A fork that Python does not see leaves Python's own locks, e.g. of logging, as another thread held them.
     script = """
@@ -260,7 +260,7 @@ time.sleep(60)
 
     def look() -> tuple[list[str], str]:
         """Read as the last user that closes the journal: it would delete the log."""
-        with closing(sqlite3.connect(tmp_path / FILE_NAME)) as other:
+        with closing(sqlite3.connect(folder / FILE_NAME)) as other:
             rows = other.execute("SELECT payment_id FROM payment WHERE state = 'recorded' ORDER BY payment_id")
             return [row[0] for row in rows], other.execute("PRAGMA integrity_check").fetchone()[0]
 
@@ -271,22 +271,6 @@ time.sleep(60)
         assert (till.read(), look()) == ("PAID", (["p1", "p3"], "ok"))
         till.go_on()
         assert (till.read(), look()) == ("PAID", (["p1", "p3", "p4"], "ok"))
-
-
-def test_a_helper_of_multiprocessing_forked_in_a_payment_changes_nothing(run: Callable[..., Any]) -> None:
-    script = """
-import multiprocessing
-def scan():
-    helper = multiprocessing.get_context("fork").Process(target=time.sleep, args=(0,))
-    helper.start()
-    helper.join()
-    say(helper.exitcode)
-    return codes[0]
-say(till.pay(scan).status.name)
-till.plugins.on_stop()
-"""
-    with run(script) as till:
-        assert [till.read(), till.read()] == [0, "PAID"]
 
 
 def test_a_child_that_returns_from_the_scan_is_not_the_hook(sandbox: Sandbox, run: Callable[..., Any]) -> None:

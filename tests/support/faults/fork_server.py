@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import importlib
-import math
 import os
 import pkgutil
 import signal
@@ -16,7 +15,7 @@ import sys
 import traceback
 
 import payme_plugin
-from faults.killed_host import HostOrder, run
+from faults.killed_host import QUIET_WITHIN_S, HostOrder, run
 from slips import SlipRenderer
 
 NOT_QUIET = 3
@@ -60,11 +59,10 @@ def _import_all() -> None:
 
 
 def _run_and_exit(line: str) -> None:
-    order = HostOrder.from_json(line)
-    signal.alarm(math.ceil(order.quiet_within_s) + _BEYOND_QUIET_S)
+    signal.alarm(QUIET_WITHIN_S + _BEYOND_QUIET_S)
     status = FAILED
     try:
-        status = 0 if run(order) else NOT_QUIET
+        status = 0 if run(HostOrder.from_json(line)) else NOT_QUIET
     except SystemExit:
         raise  # a child that the host has forked ends as any program does
     except BaseException:  # noqa: BLE001 - whatever it is, this copy of the server must not enter its loop

@@ -39,6 +39,9 @@ IDENTITY = "till-1"
 RECORD_FILE = "sales.jsonl"
 BOUNDARIES_FILE = "boundaries.json"
 
+QUIET_WITHIN_S = 45
+"""How long a host waits, before its first sale and at its end, until every payment is decided and no money is owed."""
+
 _REFUND = 100_000
 _PAUSE_S = 0.01
 _WORK = """
@@ -66,8 +69,6 @@ class HostOrder:
         forks: how a child ends that is forked there, or at each boundary; see ``Boundaries``.
         stops_after_s: the cashier stops a wait after so long; None: never.
         syncs: False: SQLite does not sync, which a test must notice.
-        quiet_within_s: how long it waits, before its first sale and at its end, for every payment to be decided and
-            the queue of cancellations to become empty.
     """
 
     settings: Mapping[str, str]
@@ -80,7 +81,6 @@ class HostOrder:
     forks: str = ""
     stops_after_s: float | None = None
     syncs: bool = True
-    quiet_within_s: float = 45.0
 
     def to_json(self) -> str:
         """Return the order as one line."""
@@ -89,8 +89,7 @@ class HostOrder:
     @classmethod
     def from_json(cls, line: str) -> HostOrder:
         """Return the order in ``line``."""
-        values = json.loads(line)
-        return cls(**{**values, "sales": tuple(values["sales"]), "codes": tuple(values["codes"])})
+        return cls(**json.loads(line))
 
 
 @dataclass(frozen=True)
@@ -247,7 +246,7 @@ class _Till(VirtualHost):
 
     def wait_until_quiet(self) -> bool:
         """Wait until every payment is decided and no cancellation is live; return whether that came to pass in time."""
-        gives_up_at = time.monotonic() + self._order.quiet_within_s
+        gives_up_at = time.monotonic() + QUIET_WITHIN_S
         while self._has_work():
             for sale in self._undecided():
                 self._ask(sale, repeated=True)
@@ -316,16 +315,16 @@ class _Till(VirtualHost):
         self._give_back(self._store(sale, f"after the host began a {how}", giving_back=how, given_back=None))
 
     def _give_back(self, sale: Sale) -> None:
-        result = self._cancel(sale) if sale.giving_back == "cancel" else self._refund(sale)
+        if sale.giving_back == "cancel":
+            result = self.plugins.on_cancel(CancelRequest(payment=sale.payment(), receipt=sale.receipt()), self._ui)
+        else:
+            result = self._refund(sale)
         assert result is not None
         self._reach(f"after the {sale.giving_back} returned {result.status.name}")
         boundary = f"after the host stored what the {sale.giving_back} came to"
         sale = self._store(sale, boundary, given_back=result.status.name)
         if sale.is_open:
             self._close(sale)
-
-    def _cancel(self, sale: Sale) -> ReversalResult | None:
-        return self.plugins.on_cancel(CancelRequest(payment=sale.payment(), receipt=sale.receipt()), self._ui)
 
     def _refund(self, sale: Sale) -> ReversalResult | None:
         sold = sale.receipt()

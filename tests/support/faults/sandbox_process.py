@@ -38,12 +38,8 @@ class Served:
 
 
 @contextmanager
-def served(rows: int, *, is_drained: bool) -> Iterator[Served]:
-    """Start the sandbox with so many paid receipts; where they are drained, make sure at the end that it holds nothing.
-
-    Raises:
-        AssertionError: it still holds money.
-    """
+def served(rows: int) -> Iterator[Served]:
+    """Start the sandbox with so many paid receipts."""
     command = [sys.executable, __file__, str(rows)]
     with subprocess.Popen(  # noqa: S603 - our own script
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
@@ -52,10 +48,6 @@ def served(rows: int, *, is_drained: bool) -> Iterator[Served]:
         assert process.stdout is not None
         yield Served(*json.loads(process.stdout.readline()))
         process.stdin.close()
-        held = int(process.stdout.readline())
-    if is_drained and held:
-        message = f"the sandbox still holds {held} tiyin"
-        raise AssertionError(message)
 
 
 def _serve(rows: int) -> None:
@@ -63,7 +55,6 @@ def _serve(rows: int) -> None:
         ids = paid_receipts(sandbox.bank, sandbox.now_ms(), rows)
         print(json.dumps([sandbox.url, sandbox.pos_id, sandbox.pos_key, ids]), flush=True)  # noqa: T201 - the answer
         sys.stdin.read()
-        print(sandbox.held(), flush=True)  # noqa: T201 - the same
 
 
 if __name__ == "__main__":
