@@ -30,7 +30,7 @@ def journal(path: Path, clock: VirtualClock) -> Iterator[Journal]:
     journal.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def in_memory() -> Iterator[Path]:
     """A folder where a sync costs nothing, for what is repeated often and needs no disk."""
     with folder_in_memory() as folder:

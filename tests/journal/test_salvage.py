@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from fakes.clock import VirtualClock
 from fakes.journal_rows import UNRECORDED, walk
-from fakes.memory_folder import folder_in_memory
 from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.repair import _MARKER, Repaired, fault_in, repair
@@ -24,7 +23,7 @@ from payme_plugin.ledger.rows import CancellationRow, NewCancellation
 from payme_plugin.ledger.states import Cause, End, Hold, PaymentState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from payme_plugin.ledger.rows import PaymentRow
 
@@ -116,12 +115,6 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def empty(folder: Path) -> Path:
     """Return the path of a journal in a new folder."""
     return Path(tempfile.mkdtemp(dir=folder)) / FILE_NAME
-
-
-@pytest.fixture(scope="module")
-def in_memory() -> Iterator[Path]:
-    with folder_in_memory() as folder:
-        yield folder
 
 
 def corrupt(path: Path, table: str, column: str, value: str | bytes | int | None, where: str = "1") -> None:

@@ -7,12 +7,13 @@ of the log. With ``synchronous=OFF`` in the traced process the same check finds 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -115,7 +116,7 @@ def trace(sandbox: Sandbox, tmp_path: Path, sale: str, *, syncs: bool = True) ->
     )  # fmt: skip
     done = subprocess.run(  # noqa: S603 - our own interpreter and module
         [*strace(str(output), sorted(set(SYSCALLS)), "--seccomp-bpf", "-s", "8192"), fork_server.__file__],
-        input=order.to_json() + "\n",
+        input=json.dumps(asdict(order)) + "\n",
         capture_output=True,
         check=True,
         encoding="utf-8",

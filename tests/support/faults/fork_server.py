@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import json
 import os
 import pkgutil
 import signal
@@ -62,7 +63,7 @@ def _run_and_exit(line: str) -> None:
     signal.alarm(QUIET_WITHIN_S + _BEYOND_QUIET_S)
     status = FAILED
     try:
-        status = 0 if run(HostOrder.from_json(line)) else NOT_QUIET
+        status = 0 if run(HostOrder(**json.loads(line))) else NOT_QUIET
     except SystemExit:
         raise  # a child that the host has forked ends as any program does
     except BaseException:  # noqa: BLE001 - whatever it is, this copy of the server must not enter its loop

@@ -82,15 +82,6 @@ class HostOrder:
     stops_after_s: float | None = None
     syncs: bool = True
 
-    def to_json(self) -> str:
-        """Return the order as one line."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, line: str) -> HostOrder:
-        """Return the order in ``line``."""
-        return cls(**json.loads(line))
-
 
 @dataclass(frozen=True)
 class Sale:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, final
 
 from fakes.till import TENDER
@@ -62,7 +62,7 @@ class ForkServer:
         if not self._is_ready:
             answers.readline()
             self._is_ready = True
-        to.write(order.to_json() + "\n")
+        to.write(json.dumps(asdict(order)) + "\n")
         to.flush()
         self._last = HostProcess(int(answers.readline()), answers)
         return self._last
