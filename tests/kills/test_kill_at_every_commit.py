@@ -94,8 +94,7 @@ AT_ONCE = CancelPlan(settle_s=0)
 NEVER = Behaviour(BuyerAction.NEVER_ANSWERS)
 NO_FUNDS = Behaviour(BuyerAction.LACKS_FUNDS)
 SLOW_RETURN = CancelPlan(settle_s=0.2)
-LOST_PAY = (InjectedFault(FaultKind.ANSWER_LOST, "receipts.pay", times=None),)
-LOST_CANCEL = (InjectedFault(FaultKind.ANSWER_LOST, "receipts.cancel", times=None),)
+LOST = tuple(InjectedFault(FaultKind.ANSWER_LOST, f"receipts.{name}", times=None) for name in ("pay", "cancel"))
 REFUSED_RETURN = Behaviour(cancel=CancelPlan(refused_with=-31800))
 LATE = Behaviour(BuyerAction.CONFIRMS, after_s=0.25, cancel=CancelPlan(settle_s=0, busy_with=-31800))
 BUYERS = {
@@ -107,10 +106,10 @@ BUYERS = {
     "lacks funds, an ignored code": Buyer(NO_FUNDS, settings={"ignoredErrors": "-31630"}),
     "never answers": Buyer(NEVER),
     "declines": Buyer(Behaviour(BuyerAction.DECLINES, after_s=0.08)),
-    "the answer to pay is lost": Buyer(faults=LOST_PAY, gets_the_goods=True),
+    "the answer to pay is lost": Buyer(faults=LOST[:1], gets_the_goods=True),
     "a stale code, then a good one": Buyer(stale_codes=1, gets_the_goods=True),
     "the cashier stops as the buyer confirms": Buyer(Behaviour(BuyerAction.CONFIRMS, after_s=0.06), stops_after_s=0.05),
-    "the sale is annulled, and the answer is lost": Buyer(ending="annuls", faults=LOST_CANCEL),
+    "the sale is annulled, and the answer is lost": Buyer(ending="annuls", faults=LOST[1:]),
     "the sale is annulled, and the return takes a while": Buyer(Behaviour(cancel=SLOW_RETURN), ending="annuls"),
     "the sale is refunded": Buyer(ending="refunds"),
     "the sale is refunded, and the refusal is ignored": Buyer(

@@ -51,8 +51,7 @@ class ForkServer:
         with self._process:
             if self._last is not None:
                 self._last.kill()
-            assert self._process.stdin is not None
-            self._process.stdin.close()
+            self._process.communicate()
 
     def start(self, order: HostOrder) -> HostProcess:
         """Start a host."""
