@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fakes.served_fixtures import new_till
+from fakes.fixtures import new_till
 from fakes.till import TENDER
 from payme_plugin.sandbox import CancelPlan, Sandbox
 
