@@ -1,21 +1,27 @@
-"""The installation: the till finds the plugin, once, and nothing of another installation is left."""
+"""The installation: the till finds the plugin once, packages and packaged files are ours and complete."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from payme_plugin.doctor import Check, Finding, Level
-from payme_plugin.doctor.installation import check_data, check_plugin
+from payme_plugin.doctor import Finding, Level
+from payme_plugin.doctor.installation import CATALOGUES, check_data, check_plugin, look_at_data
+from payme_plugin.locale import load_catalogue
+
+if TYPE_CHECKING:
+    from tests.doctor.conftest import Till
 
 ROOT = Path(__file__).parents[2]
 
 
-def found_by_the_till() -> Finding:
+def plugin() -> Finding:
     (found,) = check_plugin()
     assert isinstance(found, Finding)
     return found
@@ -32,43 +38,20 @@ def install(folder: Path, name: str, *, metadata: str | None = "", entry_points:
     return info
 
 
-def test_the_till_finds_the_plugin_of_this_installation() -> None:
-    found = found_by_the_till()
+def test_packages_without_the_metadata_of_their_installation_are_not_found_by_the_till(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert plugin().level is Level.OK
+    monkeypatch.setattr(sys, "path", [])
+    found = plugin()
 
-    assert found.level is Level.OK
-    assert str(found.text).startswith("The till finds the plugin: /")
-
-
-_LOOK = """
-from payme_plugin.doctor.installation import check_plugin
-for each in check_plugin():
-    print(each.level.value, each.text, each.remedy)
-"""
+    assert (found.level, "Install payme-plugin again" in str(found.remedy)) == (Level.FAULT, True)
+    assert str(found.text).startswith("The till does not find the plugin: ")
 
 
-def test_packages_without_the_metadata_of_their_installation_are_not_found_by_the_till(tmp_path: Path) -> None:
-    libraries = tmp_path / "libraries"
-    libraries.mkdir()
-    for place in map(Path, sys.path):
-        for found in place.iterdir() if place.name == "site-packages" else ():
-            if not found.name.startswith(("payme_plugin", "_payme_plugin", "__editable__")) and found.suffix != ".pth":
-                (libraries / found.name).symlink_to(found)
-    said = subprocess.run(  # noqa: S603 - our own code
-        [sys.executable, "-S", "-c", _LOOK],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(libraries)])},
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
-        timeout=60,
-    )
-
-    assert said.stdout.startswith("fault The till does not find the plugin: ")
-    assert "Install payme-plugin again" in said.stdout
-
-
-def test_a_plugin_that_can_not_be_loaded_is_a_fault_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plugin_that_cant_be_loaded_is_a_fault_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "payme_plugin.plugin", None)
-    found = found_by_the_till()
+    found = plugin()
 
     assert found.level is Level.FAULT
     assert str(found.text).startswith("The till can't load the plugin: can't be imported from 'payme_plugin.plugin")
@@ -77,37 +60,78 @@ def test_a_plugin_that_can_not_be_loaded_is_a_fault_with_the_reason(monkeypatch:
 def test_a_second_installation_is_a_warning_with_both_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = install(tmp_path, "payme-plugin")
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
-    found = found_by_the_till()
+    found = plugin()
 
-    assert found.level is Level.WARNING
-    assert str(found.text).endswith(f" is used, {other} is not.")
+    assert (found.level, str(found.text).endswith(f" is used, {other} is not.")) == (Level.WARNING, True)
 
 
-@pytest.mark.parametrize("name", ["payme-plugin", "~ayme-plugin"])
-@pytest.mark.parametrize("metadata", [None, "not metadata"], ids=["empty", "damaged"])
-def test_what_an_installation_of_ours_has_left_is_a_warning_with_the_command_that_removes_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, metadata: str | None
+@pytest.mark.parametrize(
+    ("name", "metadata", "is_ours"),
+    [("payme-plugin", None, True), ("~ayme-plugin", "not metadata", True), ("good-plugin", "", False)],
+)
+def test_what_a_damaged_installation_has_left_is_named_and_if_it_is_ours_the_command_that_removes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, metadata: str | None, is_ours: bool
 ) -> None:
-    left = install(tmp_path, name, metadata=metadata, entry_points=b"\xff\xfe\x00" if metadata else b"")
+    left = install(tmp_path, name, metadata=metadata, entry_points=b"" if metadata is None else b"\xff\xfe\x00")
     monkeypatch.syspath_prepend(tmp_path)
-    found = found_by_the_till()
+    found = plugin()
 
-    assert (found.level, str(found.remedy)) == (Level.WARNING, f"rm -r {left}")
-
-
-def test_a_damaged_distribution_that_is_not_ours_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    left = install(tmp_path, "good-plugin", entry_points=b"\xff\xfe\x00")
-    monkeypatch.syspath_prepend(tmp_path)
-    found = found_by_the_till()
-
-    assert (found.check, found.level) == (Check.PLUGIN, Level.WARNING)
-    assert str(found.text).startswith(f"Another plugin is out of service: {left} is a damaged distribution: ")
-
-
-def test_every_lost_file_is_named() -> None:
-    (found,) = check_data(("slips/payme.xml", "slips/slip.xsd"))
-
-    assert (found.level, str(found.text)) == (
-        Level.FAULT,
-        "Packaged files are missing or damaged: slips/payme.xml, slips/slip.xsd.",
+    assert (found.level, str(found.remedy) == f"rm -r {left}") == (Level.WARNING, is_ours)
+    assert is_ours or str(found.text).startswith(
+        f"Another plugin is out of service: {left} is a damaged distribution: "
     )
+
+
+def test_packaged_files_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    lost = ("payme_plugin/locale/uz/LC_MESSAGES/payme_plugin.mo", "slips/payme.uz.xml")
+    for package in ("payme_plugin", "slips"):
+        shutil.copytree(ROOT / package, tmp_path / package)
+    for name in lost:
+        (tmp_path / name).unlink()
+    for name in ("importlib.resources.files", "payme_plugin.doctor.installation.files"):
+        monkeypatch.setattr(name, lambda package: tmp_path / package)
+    load_catalogue.cache_clear()
+    try:
+        (found,) = check_data(look_at_data())
+    finally:
+        load_catalogue.cache_clear()
+
+    assert str(found.text) == f"Packaged files are missing or damaged: {lost[0]}, {lost[1]}."
+    assert {file.stem for file in (ROOT / "payme_plugin/locale/en").rglob("*.po")} == set(CATALOGUES)
+
+
+@pytest.mark.parametrize(
+    ("names", "content"), [(("hookspecs",), "PROJECT = 'another'"), (("hookspecs", "slips"), "raise SystemError")]
+)
+def test_the_command_works_and_names_packages_of_another_program(
+    till: Till, tmp_path: Path, names: tuple[str, ...], content: str
+) -> None:
+    foreign = tmp_path / "foreign"
+    for name in names:
+        (foreign / name).mkdir(parents=True)
+        (foreign / name / "__init__.py").write_text(content, encoding="utf-8")
+    # Not by -c: that would put the current folder before the foreign ones.
+    script = foreign / "payme.py"
+    script.write_text("from payme_plugin.cli import main; main(prog_name='payme')", encoding="utf-8")
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(  # noqa: S603 - our own command
+            [sys.executable, str(script), *till.options, *arguments],
+            capture_output=True,
+            encoding="utf-8",
+            env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "1000"},
+            check=False,
+            timeout=60,
+        )
+
+    doctor, paid, shown = run("doctor"), run("pay", "--amount", "1", "--qr", "1"), run()
+
+    assert (doctor.returncode, doctor.stderr) == (1, "")
+    for name in names:
+        text = f"The package {name} in {foreign / name} belongs to another program."
+        assert f"fault    imports    {text}\n{' ' * 20}-> Remove it from Python's path" in doctor.stdout
+        assert f"payme: {text} Remove it from Python's path" in paid.stderr
+    assert ("slips      the package slips belongs to another program" in doctor.stdout) is ("slips" in names)
+    assert "ok       key        " in doctor.stdout, "all else is checked"
+    assert (paid.returncode, paid.stdout, len(paid.stderr.splitlines())) == (1, "", len(names))
+    assert (shown.returncode, "  doctor " in shown.stdout) == (0, True)

@@ -5,12 +5,12 @@ With ``PAYME_WRITE_PAGES=1`` in the environment the outputs are written into the
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 import re
+import shutil
 import socket
 import subprocess
-import sys
+from contextlib import nullcontext
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,15 +22,11 @@ from faults.full_disk import full_disk
 from payme_plugin.doctor import Check, Level
 from payme_plugin.locale import message
 from payme_plugin.sandbox import Sandbox
-from tests.command.conftest import KEY, environment
-from tests.command.conftest import payme as run
+from tests.command.conftest import KEY, command_line, environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import trustme
-
-    from tests.command.conftest import Ended
     from tests.doctor.conftest import Till
 
 ROOT = Path(__file__).parents[2]
@@ -45,65 +41,6 @@ PACKAGES = "/usr/lib/python3/dist-packages"
 def _wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Paths of any length leave the lines as they are on the page."""
     monkeypatch.setenv("COLUMNS", "1000")
-
-
-def options(till: Till) -> tuple[str, ...]:
-    return ("--conf", str(till.conf), "--data-dir", str(till.folder))
-
-
-def doctor(till: Till) -> Ended:
-    till.folder.mkdir(mode=0o700)
-    return run(*options(till), "doctor")
-
-
-def at_the_sandbox(till: Till) -> Ended:
-    with Sandbox(pos_key=KEY) as sandbox:
-        till.configure(sandbox.url, posId=sandbox.pos_id)
-        return doctor(till)
-
-
-def with_a_wrong_key(till: Till) -> Ended:
-    with Sandbox(pos_key="another") as sandbox:
-        till.configure(sandbox.url, posId=sandbox.pos_id)
-        return doctor(till)
-
-
-def with_a_full_disk(till: Till) -> Ended:
-    with Sandbox(pos_key=KEY) as sandbox:
-        till.configure(sandbox.url, posId=sandbox.pos_id)
-        till.folder.mkdir(mode=0o700)
-        with full_disk():
-            return run(*options(till), "doctor")
-
-
-@pytest.fixture
-def with_an_expired_certificate(authority: trustme.CA, ca_file: Path, tmp_path: Path) -> Callable[[Till], Ended]:
-    now, day = dt.datetime.now(dt.timezone.utc), dt.timedelta(days=1)
-    certificate = authority.issue_cert("127.0.0.1", not_before=now - 2 * day, not_after=now - day)
-    pem = tmp_path / "server.pem"
-    certificate.private_key_and_cert_chain_pem.write_to_path(str(pem))
-
-    def doctored(till: Till) -> Ended:
-        with Sandbox(pos_key=KEY, certfile=pem) as sandbox:
-            till.configure(sandbox.url, posId=sandbox.pos_id, caFile=ca_file)
-            return doctor(till)
-
-    return doctored
-
-
-@pytest.fixture
-def without_a_network(monkeypatch: pytest.MonkeyPatch) -> Callable[[Till], Ended]:
-    """What the system says of a name without a network; the test below has it said by a system without one."""
-
-    def look_up(*_: object, **__: object) -> list[object]:
-        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
-
-    def doctored(till: Till) -> Ended:
-        monkeypatch.setattr(socket, "getaddrinfo", look_up)
-        till.configure("https://checkout.paycom.uz/api")
-        return doctor(till)
-
-    return doctored
 
 
 def made_alike(output: str, till: Till) -> str:
@@ -138,56 +75,54 @@ def compare_or_write(title: str, output: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("title", "doctored", "code", "said"),
+    ("title", "code", "line"),
     [
-        ("sandbox", at_the_sandbox, 0, "ok       key        "),
-        ("wrong key", with_a_wrong_key, 1, "fault    key        "),
-        ("full disk", with_a_full_disk, 1, "fault    disk       "),
+        ("sandbox", 0, "ok       key        "),
+        ("wrong key", 1, "fault    key        "),
+        ("full disk", 1, "fault    disk       "),
+        ("expired certificate", 1, "fault    tls        "),
+        ("no network", 1, "fault    name       "),
     ],
-    ids=["sandbox", "wrong-key", "full-disk"],
 )
 def test_the_output_on_the_page_is_the_commands_own(
-    till: Till, title: str, doctored: Callable[[Till], Ended], code: int, said: str
+    till: Till,
+    certificate: Callable[..., Path],
+    ca_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    title: str,
+    code: int,
+    line: str,
 ) -> None:
-    ended = doctored(till)
+    till.folder.mkdir(mode=0o700)
+    is_expired = title == "expired certificate"
+    key, certfile = "another" if title == "wrong key" else KEY, certificate("127.0.0.1", days=-1)
+    with Sandbox(pos_key=key, certfile=certfile if is_expired else None) as sandbox:
+        till.configure(url=sandbox.url, **({"caFile": ca_file} if is_expired else {}))
+        if title == "no network":
+            monkeypatch.setattr(socket, "getaddrinfo", fail_to_look_up)
+            till.configure(url="https://checkout.paycom.uz/api")
+        with full_disk() if title == "full disk" else nullcontext():
+            ended = till.run("doctor")
 
     assert (ended.code, ended.err) == (code, "")
-    assert f"\n{said}" in ended.out
+    assert f"\n{line}" in ended.out
     compare_or_write(title, made_alike(ended.out, till))
 
 
-@pytest.mark.parametrize(
-    ("title", "fixture", "said"),
-    [
-        ("expired certificate", "with_an_expired_certificate", "fault    tls        "),
-        ("no network", "without_a_network", "fault    name       "),
-    ],
-    ids=["expired-certificate", "no-network"],
-)
-def test_the_output_of_a_broken_way_on_the_page_is_the_commands_own(
-    till: Till, request: pytest.FixtureRequest, title: str, fixture: str, said: str
-) -> None:
-    ended = request.getfixturevalue(fixture)(till)
-
-    assert (ended.code, ended.err) == (1, "")
-    assert f"\n{said}" in ended.out
-    compare_or_write(title, made_alike(ended.out, till))
+def fail_to_look_up(*_: object, **__: object) -> list[object]:
+    """Fail as the system does without a network; the test below has a system without one."""
+    raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
 
-_ALONE = ("unshare", "--user", "--map-root-user")
-_COMMAND = (sys.executable, "-c", "from payme_plugin.cli import main; main(prog_name='payme')")
-
-
-def doctor_alone(till: Till, kind: str, before: str = "") -> subprocess.CompletedProcess[str]:
-    """Run the doctor with a network or a tree of mounts of its own, after a line of shell in there."""
-    try:
-        able = subprocess.run([*_ALONE, kind, "true"], check=False, capture_output=True).returncode == 0  # noqa: S603
-    except FileNotFoundError:
-        able = False
-    if not able:
+def test_a_machine_without_a_network_and_with_a_full_disk_says_what_the_page_shows(till: Till) -> None:
+    till.folder.mkdir(mode=0o700)
+    till.configure(url="https://checkout.paycom.uz/api")
+    alone = ["unshare", "--user", "--map-root-user", "--net", "--mount"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, "true"], check=False).returncode != 0:  # noqa: S603
         pytest.skip("this machine lets nobody have a network or mounts of his own")
-    return subprocess.run(  # noqa: S603 - our own command
-        [*_ALONE, kind, "sh", "-ec", f'{before}\nexec "$@"', "sh", *_COMMAND, *options(till), "doctor"],
+    fill = 'mount -t tmpfs -o size=128k,mode=700 none "$1"; cat /dev/zero >"$1/fill" 2>&- || true; shift; exec "$@"'
+    ended = subprocess.run(  # noqa: S603 - our own command
+        [*alone, "sh", "-ec", fill, "sh", str(till.folder), *command_line(*till.options, "doctor")],
         capture_output=True,
         encoding="utf-8",
         env=environment(),
@@ -195,26 +130,10 @@ def doctor_alone(till: Till, kind: str, before: str = "") -> subprocess.Complete
         timeout=60,
     )
 
-
-def test_a_machine_without_a_network_says_what_the_page_shows(till: Till) -> None:
-    till.configure("https://checkout.paycom.uz/api")
-    ended = doctor_alone(till, "--net")
-
-    assert (ended.returncode, ended.stderr) == (1, "")
-    assert "fault    name       checkout.paycom.uz can't be looked up: " in ended.stdout
-    assert "connection not reached; the last step was name" in ended.stdout
-
-
-def test_a_disk_that_is_full_to_the_last_byte_says_what_the_page_shows(till: Till) -> None:
-    till.folder.mkdir(mode=0o700)
-    till.configure("http://127.0.0.1:1/api")
-    disk = (
-        f'mount -t tmpfs -o size=128k,mode=700 none "{till.folder}"; cat /dev/zero > "{till.folder}/fill" 2>&- || true'
-    )
-    ended = doctor_alone(till, "--mount", disk)
-
     assert (ended.returncode, ended.stderr) == (1, "")
     assert f"\nfault    disk       The disk of {till.folder} is full: no payment can" in ended.stdout
+    assert "fault    name       checkout.paycom.uz can't be looked up: " in ended.stdout
+    assert "connection not reached; the last step was name" in ended.stdout
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -241,5 +160,7 @@ def test_the_catalogue_has_the_texts_that_doctor_names_and_no_others() -> None:
     remedies = {key for key in known if key.endswith(".remedy")}
 
     assert known - remedies == named
+    # The package brings no pages: a text names none.
+    assert not [key for key in known if re.search(r"\bdocs/|\.md\b", message(key).text("en"))]
     assert {f"{key}.remedy" for key in needs_remedy} <= remedies
     assert {key.removesuffix(".remedy") for key in remedies} <= named
