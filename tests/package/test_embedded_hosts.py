@@ -20,7 +20,7 @@ from payme_plugin.texts import NO_TEXTS, Text, Texts
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-HOST = Path(__file__).with_name("embedded_host.py")
+HOST = Path(__file__).with_name("host.py")
 LIBRARIES = Path(pytest.__file__).parents[1]
 LONGEST_PLAIN_SLIP = 10
 BARE_ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")} | {

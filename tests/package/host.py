@@ -1,6 +1,7 @@
 """A small host that imports only the contract: it sells once and prints as JSON what came of it.
 
-It is run from a zip, and as a program that PyInstaller made, with three arguments: settings as JSON, folder, code.
+It is run from a zip, as a program that PyInstaller made, and by the Python of a Debian that has the package installed,
+with three arguments: settings as JSON, folder, code. Its log is the till's, or else stderr.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import hookspecs
-from hookspecs import BaseHost, BaseUi, Item, PaymentRequest, PosPlugins, Receipt, ReceiptKind
+from hookspecs import BaseHost, BaseUi, Item, PaymentRequest, PaymentStatus, PosPlugins, Receipt, ReceiptKind
+
+LOG = Path("/linuxcash/logs/current/terminal.log")
 
 
 class Till(BaseHost):
@@ -41,7 +44,7 @@ class Cashier(BaseUi):
 
 def main() -> None:
     settings, folder, code = sys.argv[1:]
-    logging.basicConfig(level=logging.INFO)
+    logging.basicConfig(level=logging.INFO, filename=LOG if LOG.parent.is_dir() else None)
     plugins = PosPlugins()
     plugins.load_entry_points()
     plugins.on_start(Till(json.loads(settings), Path(folder)))
@@ -50,15 +53,17 @@ def main() -> None:
     bread = Item(name="Bread", quantity=Decimal(1), price=1_500_000, amount=1_500_000)
     sale = Receipt(till="3", shift=1, number=1, kind=ReceiptKind.SALE, items=(bread,), total=1_500_000)
     request = PaymentRequest(
-        payment_id="3-1-1", payment_type=tender.number, amount=sale.total, receipt=sale, qr_code=code
+        payment_id=f"sale-{code[-6:]}", payment_type=tender.number, amount=sale.total, receipt=sale, qr_code=code
     )
     result = plugins.on_payment(request, Cashier())
-    if result is not None and result.payment is not None:
+    if result is not None and result.payment is not None and result.status is PaymentStatus.PAID:
         plugins.on_payment_recorded(result.payment)
         plugins.on_receipt_closed(replace(sale, payments=(result.payment,), closed_at=1_769_851_996_000))
     plugins.on_stop()
     sold = {
         "home": str(hookspecs.__file__),
+        "tender": tender.number,
+        "payment_id": request.payment_id,
         "faults": [str(fault) for fault in plugins.faults],
         "status": result and result.status.value,
         "message": result and result.message,
