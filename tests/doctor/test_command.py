@@ -31,31 +31,18 @@ def _wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "1000")
 
 
-def test_warnings_end_with_0_and_say_what_to_do(till: Till) -> None:
+def test_warnings_end_with_0_and_say_what_to_do_in_lines_or_in_one_document(till: Till) -> None:
     till.conf.chmod(0o644)
-    ended = till.run("doctor")
+    ended, json = till.run("doctor"), till.run("doctor", "--json")
+    document = json.document
+    text, remedy = f"Other users can read or change {till.conf} (mode 0644).", f"chmod 0600 {till.conf}"
 
-    assert (ended.code, ended.err) == (0, "")
-    assert f"\nwarning  modes      Other users can read or change {till.conf} (mode 0644).\n" in ended.out
-    assert f"\n                    -> chmod 0600 {till.conf}\n" in ended.out
+    assert (ended.code, ended.err, json.code, json.err) == (0, "", 0, "")
+    assert f"\nwarning  modes      {text}\n                    -> {remedy}\n" in ended.out
     assert ended.out.endswith("\nFaults: 0, warnings: 1.\n")
-
-
-def test_with_json_it_is_one_document(till: Till) -> None:
-    till.conf.chmod(0o644)
-    ended = till.run("doctor", "--json")
-    document = ended.document
-
-    assert (ended.code, ended.err) == (0, "")
     assert list(document) == ["ok", "worst", "findings", "unchecked"]
     assert (document["ok"], document["worst"]) == (True, "warning")
-    (modes,) = [each for each in document["findings"] if each["name"] == "modes"]
-    assert modes == {
-        "name": "modes",
-        "level": "warning",
-        "text": f"Other users can read or change {till.conf} (mode 0644).",
-        "remedy": f"chmod 0600 {till.conf}",
-    }
+    assert {"name": "modes", "level": "warning", "text": text, "remedy": remedy} in document["findings"]
     assert document["unchecked"][0] == {"name": "tls", "reason": "url is plain http to this machine"}
     names = {each["name"] for each in document["findings"] + document["unchecked"]}
     assert names == {check.value for check in Check} - {"accounts"}, "accounts are named only if something is wrong"
