@@ -199,6 +199,7 @@ def test_a_disk_that_takes_no_bytes_is_a_fault_and_one_with_few_left_a_warning(
             Level.FAULT,
             "comes from the machine shop-7, and this machine is ",
         ),
+        ({"identity": "reference-till@shop-7"}, "reference-till@shop-7", Level.OK, "is sound"),
         ({"identity": f"reference-till@{platform.node()}"}, None, Level.OK, "is sound"),
         ({"unfinished": 1}, None, Level.WARNING, "Unfinished payments: 1, and no till is running."),
         ({"unfinished": 1, "is_led": True}, None, Level.OK, "is sound"),

@@ -106,6 +106,7 @@ def steps(till: Till, sandbox: Sandbox, build: Build) -> Steps:
     install = till.command("aptitude", "-y", "install", f"artix-payme=1:{build.version}")
     steps.see("installed", till, at_terminal(install, replies, terminal, within_s=300))
     steps.facts["conffiles"] = till.done("dpkg-query", "-W", "-f", "${Conffiles}", "artix-payme")
+    steps.facts["owner of the journal"] = till.path(DATA).stat().st_uid
     steps.facts["old code"] = till.path(OLD_CODE).exists()
 
     replaced = f"/packages/artix-payme_{REPLACED}_all.deb"
@@ -136,7 +137,9 @@ def use_the_replaced_module(till: Till, sandbox: Sandbox) -> None:
     settings = OLD_SETTINGS.format(url=sandbox.url, pos_id=sandbox.pos_id, pos_key=KEY)
     till.path(CONF).write_text(settings, encoding="utf-8")
     till.path(TEMPLATE).write_text(OLD_TEMPLATE.replace("PAYME", "МАГАЗИН"), encoding="utf-8")
-    os.chown(till.path(CONF).parent, CASHIER, CASHIER)
+    till.path(DATA.parent).mkdir()
+    for folder in (CONF.parent, DATA.parent):
+        os.chown(till.path(folder), CASHIER, CASHIER)
 
 
 def owe(till: Till, sandbox: Sandbox) -> None:
@@ -173,7 +176,7 @@ def test_the_replaced_modules_settings_keep_their_keys_and_belong_to_the_till_al
 
     assert after == before | {"paymentType": "7"}
     assert stat.S_IMODE(steps.files["installed"][CONF].mode) == 0o600
-    assert steps.files["installed"][CONF].owner == CASHIER
+    assert steps.files["installed"][CONF].owner == steps.facts["owner of the journal"] == CASHIER
     assert steps.facts["conffiles"].strip() == ""
 
 
