@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.fixture(autouse=True)
+def _wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each finding is on one line, whatever the length of its paths."""
+    monkeypatch.setenv("COLUMNS", "1000")
+
+
 class Till(Shop):
     """A till with times that cause no warning."""
 

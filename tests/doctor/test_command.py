@@ -25,12 +25,6 @@ if TYPE_CHECKING:
     from tests.doctor.conftest import Till
 
 
-@pytest.fixture(autouse=True)
-def _wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each finding is on one line."""
-    monkeypatch.setenv("COLUMNS", "1000")
-
-
 def test_warnings_end_with_0_and_say_what_to_do_in_lines_or_in_one_document(till: Till) -> None:
     till.conf.chmod(0o644)
     ended, json = till.run("doctor"), till.run("doctor", "--json")

@@ -37,12 +37,6 @@ FOLDER = "/linuxcash/cash/data/payme"
 PACKAGES = "/usr/lib/python3/dist-packages"
 
 
-@pytest.fixture(autouse=True)
-def _wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Paths of any length leave the lines as they are on the page."""
-    monkeypatch.setenv("COLUMNS", "1000")
-
-
 def made_alike(output: str, till: Till) -> str:
     """Return an output as any machine would have it."""
     for found, shown in (

@@ -38,10 +38,6 @@ class Till(BaseHost):
         return None
 
 
-class Cashier(BaseUi):
-    """A cashier who scans nothing."""
-
-
 def main() -> None:
     settings, folder, code = sys.argv[1:]
     logging.basicConfig(level=logging.INFO, filename=LOG if LOG.parent.is_dir() else None)
@@ -55,7 +51,7 @@ def main() -> None:
     request = PaymentRequest(
         payment_id=f"sale-{code[-6:]}", payment_type=tender.number, amount=sale.total, receipt=sale, qr_code=code
     )
-    result = plugins.on_payment(request, Cashier())
+    result = plugins.on_payment(request, BaseUi())
     if result is not None and result.payment is not None and result.status is PaymentStatus.PAID:
         plugins.on_payment_recorded(result.payment)
         plugins.on_receipt_closed(replace(sale, payments=(result.payment,), closed_at=1_769_851_996_000))
