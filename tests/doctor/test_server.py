@@ -6,13 +6,14 @@ import socket
 import threading
 import time
 from contextlib import closing
+from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 import pytest
 import trustme
 
 from faults.connect_proxy import ConnectProxy
-from faults.fixed_server import AnsweringPeer
+from faults.server import Peer
 from payme_plugin.clock import SystemClock
 from payme_plugin.doctor import Check, Level, Report
 from payme_plugin.doctor.files import look_at_settings
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from faults.server import Connection
     from tests.doctor.conftest import Till
 
 ALL_OK = dict.fromkeys((Check.NAME, Check.CONNECTION, Check.TLS, Check.KEY), Level.OK)
@@ -69,7 +71,7 @@ def test_over_https_each_step_is_ok_and_one_harmless_request_is_sent(
     assert unchecked(report) == {Check.CLOCK: "the server sent no date"}
     assert str(finding(report, Check.TLS).text).startswith("TLSv1.")
     assert "verified and valid for 100 more days" in str(finding(report, Check.TLS).text)
-    assert ("no look-up is needed" in str(finding(report, Check.NAME).text)) is (host == "127.0.0.1")
+    assert ("no DNS lookup is needed" in str(finding(report, Check.NAME).text)) is (host == "127.0.0.1")
     assert [(request.method, request.authorised) for request in sandbox.requests] == [("receipts.check", True)]
 
 
@@ -171,10 +173,12 @@ def test_a_step_that_hangs_ends_with_timeout(
 def test_the_tills_clock_is_measured_against_the_servers_date_though_the_server_is_not_paymes(
     till: Till, ahead_s: float, wanted: Level, side: str
 ) -> None:
-    server = AnsweringPeer()
-    server.answer = lambda _: b"<html>Sign in</html>"
-    with closing(server):
-        till.configure(url=f"http://127.0.0.1:{server.port}/api")
+    def sign_in(connection: Connection) -> None:
+        connection.read_request()
+        connection.reply(b"<html>Sign in</html>", headers=f"Date: {formatdate(usegmt=True)}\r\n")
+
+    with closing(Peer(sign_in)) as server:
+        till.configure(url=server.url)
         report = checked(till, ahead_s)
 
     assert (level(report, Check.CLOCK), side in str(finding(report, Check.CLOCK).text)) == (wanted, True)
