@@ -193,6 +193,20 @@ def fail_once(connection: FailingConnection) -> None:
         connection.execute("INSERT INTO about VALUES ('a', 'b')")
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_that_is_forked_inside_a_transaction_does_not_end_it(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        try:
+            with transaction(connection):
+                child = os.fork()
+                if child == 0:
+                    raise KeyError
+        except KeyError:
+            os._exit(int(not connection.in_transaction))
+
+    assert os.waitpid(child, 0)[1] == 0
+
+
 def test_a_failed_commit_is_counted_and_what_comes_after_it_is_synced_again(connection: FailingConnection) -> None:
     for _ in range(12):
         fail_once(connection)

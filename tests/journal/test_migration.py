@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
 SOURCE = Path(__file__).parent / "version1" / "journal.sql"
 COPY = "journal-v1.bak"
-NOT_CHARGED = frozenset({"intent"})
 AT_50 = frozenset({"reversed", "closed-and-back"})
 
 
