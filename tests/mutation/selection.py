@@ -121,7 +121,7 @@ def _end(killer: str, write_end: int) -> NoReturn:
 
 
 def _answer_of(child: int, read_end: int) -> str:
-    """Wait for a child's answer, ``AT_MOST_S`` at most, and end what it has started; one that says nothing has crashed."""
+    """Wait up to ``AT_MOST_S`` for a child's answer, and end what it has started; one that says nothing has crashed."""
     os.set_blocking(read_end, False)
     deadline, told = time.monotonic() + AT_MOST_S, b""
     ended = (0, 0)
