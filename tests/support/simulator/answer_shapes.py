@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from fakes.answer_changes import result
+
 if TYPE_CHECKING:
     from fakes.paymego import Change, Envelope
 
@@ -14,13 +16,12 @@ _OTHER_ID = "0123456789abcdef01234567"
 
 def _with_result(change: dict[str, object]) -> Change:
     def changed(answer: Envelope) -> Envelope:
-        result = answer.get("result")
-        if not isinstance(result, Mapping):
+        found = answer.get("result")
+        if not isinstance(found, Mapping):
             return answer
-        receipt = result.get("receipt")
-        if isinstance(receipt, Mapping):
-            return {**answer, "result": {**result, "receipt": {**receipt, **change}}}
-        return {**answer, "result": {**result, **change}}
+        receipt = found.get("receipt")
+        changes = {"receipt": {**receipt, **change}} if isinstance(receipt, Mapping) else change
+        return {**answer, "result": {**found, **changes}}
 
     return changed
 
@@ -29,8 +30,8 @@ def _stated(form: object) -> Change:
     """Give the state in another form."""
 
     def changed(answer: Envelope) -> Envelope:
-        result = answer.get("result")
-        source = result.get("receipt", result) if isinstance(result, Mapping) else None
+        found = answer.get("result")
+        source = found.get("receipt", found) if isinstance(found, Mapping) else None
         state = source.get("state") if isinstance(source, Mapping) else None
         if not isinstance(state, int):
             return answer
@@ -40,18 +41,14 @@ def _stated(form: object) -> Change:
     return changed
 
 
-def _result(value: object) -> Change:
-    return lambda answer: {"id": answer.get("id"), "result": value}
-
-
 def _error(value: object) -> Change:
     return lambda answer: {"id": answer.get("id"), "error": value}
 
 
 def _foreign(answer: Envelope) -> Envelope:
     """Speak of another receipt; ``receipts.create`` has none yet, so there it has no id at all."""
-    result = answer.get("result")
-    receipt = result.get("receipt") if isinstance(result, Mapping) else None
+    found = answer.get("result")
+    receipt = found.get("receipt") if isinstance(found, Mapping) else None
     is_new = isinstance(receipt, Mapping) and receipt.get("state") == 0
     changed = _with_result({"_id": None if is_new else _OTHER_ID})(answer)
     assert isinstance(changed, Mapping)
@@ -69,11 +66,11 @@ SHAPES: tuple[Change, ...] = (
     _with_result({"amount": 1}),
     _with_result({"amount": "1500000"}),
     _foreign,
-    _result({}),
-    _result([]),
-    _result("ok"),
-    _result(None),
-    _result({"receipt": []}),
+    result({}),
+    result([]),
+    result("ok"),
+    result(None),
+    result({"receipt": []}),
     _error("no"),
     _error({"code": "-31400", "message": "no"}),
     _error({"message": {"ru": "нет"}}),

@@ -35,9 +35,6 @@ class History:
         broken_after: how many sales there were when the first one broke; None: none did.
         trace: what happened, line by line.
         crashes: how often a process was killed.
-        requests: how many requests left.
-        left: payments that were left to people because they were older than a week.
-        at_fault: payments whose money is the host's affair, because it broke a duty.
     """
 
     seed: int
@@ -47,9 +44,6 @@ class History:
     broken_after: int | None
     trace: tuple[str, ...]
     crashes: int
-    requests: int
-    left: int
-    at_fault: int
 
     @property
     def summary(self) -> str:
@@ -110,7 +104,4 @@ def simulate(seed: int, sales: int = 20, behaviour: Mapping[str, object] | None 
         broken_after=world.checks.broken_after,
         trace=tuple(world.checks.trace),
         crashes=sum(life.was_killed for life in world.stage.lives),
-        requests=len(world.paymego.sent),
-        left=player.left,
-        at_fault=player.at_fault,
     )

@@ -75,6 +75,7 @@ class GuaranteeChecks:
             how many writes had failed by then.
         requested: the cancels and refunds that the host asked for: cause, payment, id of the refund.
         processes: every process, by its life.
+        rows: the journal, read from its file.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class GuaranteeChecks:
         self._stage = stage
         self._paymego = paymego
         self._disk = disk
-        self._rows = Rows(disk.folder)
+        self.rows = Rows(disk.folder)
         self._settings = settings
         self._sales = sales
         self._heard: defaultdict[str, list[tuple[SimClient, Heard]]] = defaultdict(list)
@@ -112,7 +113,7 @@ class GuaranteeChecks:
         self._pending: dict[str, Life | None] = {}
         self._returned: dict[str, Life | None] = {}
         self._stepping: dict[str, SimClient] = {}
-        self._began: dict[str, tuple[float, int]] = {}
+        self._sent_before: dict[str, int] = {}
         self._commits: dict[str, int] = {}
         self._refusals: dict[str, int] = {}
         self._result_at: dict[str, float] = {}
@@ -136,10 +137,6 @@ class GuaranteeChecks:
             self.broken_after = len(self._sales)
         self.note(f"BROKEN {statement}: {text}")
         self.faults.append(f"guarantee {statement}: {text}" if statement else f"the sums at the end: {text}")
-
-    def close(self) -> None:
-        """Close the journal."""
-        self._rows.close()
 
     # What leaves, and what comes back.
 
@@ -182,7 +179,7 @@ class GuaranteeChecks:
         account = sent.params.get("account")
         order = str(account.get("order_id")) if isinstance(account, Mapping) else ""
         number, attempt = order.split("-")[-2:]
-        payment = self._rows.of_sale(int(number), int(attempt))
+        payment = self.rows.of_sale(int(number), int(attempt))
         if payment is None:
             self.fault(1, f"receipts.create of {order} left before its intent was durable")
         elif payment.payment_id in self._repeating:
@@ -190,10 +187,10 @@ class GuaranteeChecks:
 
     def _saw_pay(self, client: SimClient, sent: Sent, receipt_id: str) -> None:
         code = sent.code or ""
-        row = self._rows.of_receipt(receipt_id)
+        row = self.rows.of_receipt(receipt_id)
         if row is None or row.state != "paying":
             self.fault(1, f"receipts.pay left while its payment was {row.state if row else 'not in the journal'}")
-        elif not self._rows.has_code(code, row.payment_id):
+        elif not self.rows.has_code(code, row.payment_id):
             self.fault(1, "receipts.pay left before the code's fingerprint was durable")
         if row is not None and row.pos_id != client.pos_id:
             self.fault(1, "receipts.pay left with another merchant account's key")
@@ -221,8 +218,8 @@ class GuaranteeChecks:
             self.fault(2, f"a second pay on receipt {receipt_id[-6:]} without a proof and state 0")
 
     def _saw_cancel(self, client: SimClient, sent: Sent, receipt_id: str) -> None:
-        payment = self._rows.of_receipt(receipt_id)
-        live = self._rows.live_of_receipt(receipt_id)
+        payment = self.rows.of_receipt(receipt_id)
+        live = self.rows.live_of_receipt(receipt_id)
         if payment is not None and payment.pos_id != client.pos_id:
             self.fault(5, "receipts.cancel left with another merchant account's key")
         if live is None:
@@ -256,9 +253,9 @@ class GuaranteeChecks:
         for payment_id, actor in self._running.items():
             if actor is self._stage.current:
                 self._commits[payment_id] += 1
-        for event_id, payment_id, before, after, text in self._rows.events_after(self._event_id):
+        for event_id, payment_id, before, after, text in self.rows.events_after(self._event_id):
             self._event_id = event_id
-            payment = self._rows.payment(payment_id)
+            payment = self.rows.payment(payment_id)
             assert payment is not None
             self._check_owner(payment, life)
             if after is None:
@@ -282,7 +279,7 @@ class GuaranteeChecks:
             self.fault(10, f"{payment.payment_id} left {before} for {after}, but it was {known} ({text})")
         if (before, after) not in ALLOWED:
             self.fault(10, f"no payment goes from {before} to {after}")
-        if after == "paid" and self._rows.cancellations_of(payment.payment_id):
+        if after == "paid" and self.rows.cancellations_of(payment.payment_id):
             self.fault(10, f"{payment.payment_id} has a cancellation and became paid")
         self._state[payment.payment_id] = after
 
@@ -303,12 +300,12 @@ class GuaranteeChecks:
                 self.fault(4, f"{payment_id} was pending and on_ready cancelled it")
             return
         process = self.processes.get(life) if life is not None else None
-        is_kept = process is not None and process.background.has_unstored(payment_id)
+        is_kept = process is not None and payment_id in process.background.unstored
         if payment_id not in self._running and not is_kept:
             self.fault(4, f"{payment_id} was cancelled as unrecorded, and no event asked for it")
 
     def _check_result(self, payment: PaymentLook, life: Life | None) -> None:
-        live = [row for row in self._rows.cancellations_of(payment.payment_id) if row.ended_at is None]
+        live = [row for row in self.rows.cancellations_of(payment.payment_id) if row.ended_at is None]
         if len(live) == 1 or self._said(payment, life) == 50:
             return
         pays = [heard for _, heard in self._heard[payment.receipt_id or ""] if heard.method == "receipts.pay"]
@@ -336,13 +333,13 @@ class GuaranteeChecks:
         actor, background = self._running.get(payment.payment_id), self.processes[life].background
         # The worker may store what a hook could not; the hook has returned by then, or is about to.
         is_behind = actor is not None and actor is not self._stage.current and actor.life is owner
-        if is_behind and not background.has_unstored(payment.payment_id):
+        if is_behind and payment.payment_id not in background.unstored:
             self.fault(6, f"{payment.payment_id} was decided while its hook was running ({text})")
         if actor is None and life in self._readying and not background.is_leader:
             self.fault(6, f"{payment.payment_id} was decided without the leader's lock")
 
     def _check_cancellations(self) -> None:
-        rows = {row.cancellation_id: row for row in self._rows.cancellations()}
+        rows = {row.cancellation_id: row for row in self.rows.cancellations()}
         for cancellation_id, row in rows.items():
             known = self._cancellations.get(cancellation_id)
             if known != row:
@@ -356,7 +353,7 @@ class GuaranteeChecks:
             asked = (row.cause, row.payment_id, row.request_id) in self.requested
             if row.cause not in {"unrecorded", "cancel", "refund"} or (row.cause != "unrecorded" and not asked):
                 self.fault(4, f"a cancellation of {row.payment_id} without a cause: {row.cause} {row.request_id}")
-            payment = self._rows.payment(row.payment_id)
+            payment = self.rows.payment(row.payment_id)
             if row.cause == "unrecorded" and payment is not None:
                 self._check_unrecorded(payment, self._before.get(row.payment_id), self._stage.current.life)
             return
@@ -381,7 +378,7 @@ class GuaranteeChecks:
 
     def _check_begun(self, row: CancellationLook, held: str | None) -> None:
         """Check that nobody has said that the money must stay before the first cancel of an orphan leaves."""
-        payment = self._rows.payment(row.payment_id)
+        payment = self.rows.payment(row.payment_id)
         if payment is None or (payment.acknowledged_at is not None and payment.state == "reversing"):
             self.fault(4, f"the cancellation of {row.payment_id} has begun, but the host has acknowledged the payment")
         if ("cancel", row.payment_id, "") in self.requested:
@@ -420,7 +417,7 @@ class GuaranteeChecks:
             if row.confirmed_at is None or self._stage.wall_ms() - row.confirmed_at < _CONFIRMING_MS or fifties < 2:
                 self.fault(5, f"cancellation {row.cancellation_id} ended, but Payme did not confirm it")
             return
-        payment = self._rows.payment(row.payment_id)
+        payment = self.rows.payment(row.payment_id)
         is_acknowledged = payment is not None and payment.acknowledged_at is not None
         if row.ended_as == "recorded" and row.cause == "unrecorded" and row.begun_at is None and is_acknowledged:
             return
@@ -452,7 +449,7 @@ class GuaranteeChecks:
     def check_ready(self, process: Process) -> None:
         """Check that ``on_ready`` has decided what earlier processes left."""
         self.note("on_ready returned")
-        for payment in self._rows.payments():
+        for payment in self.rows.payments():
             is_open = payment.state in {*_UNFINISHED, "paid"} and payment.acknowledged_at is None
             is_asked = self._pending.get(payment.payment_id) is process.life
             if is_open and payment.owner != process.storage.owner and not is_asked:
@@ -460,7 +457,7 @@ class GuaranteeChecks:
 
     def check_acknowledged(self, payment_id: str) -> None:
         """Check that an acknowledgement is durable when its hook has returned."""
-        payment = self._rows.payment(payment_id)
+        payment = self.rows.payment(payment_id)
         if payment is None or payment.acknowledged_at is None or payment.state == "paid":
             self.fault(4, f"{payment_id} is acknowledged, and the journal does not say so")
         self._pending.pop(payment_id, None)
@@ -478,17 +475,17 @@ class GuaranteeChecks:
     def _check_returned(self, life: Life | None) -> None:
         """Check that every result that a process has returned is durable by now."""
         for payment_id, returned_by in self._returned.items():
-            payment = self._rows.payment(payment_id) if returned_by is life else None
+            payment = self.rows.payment(payment_id) if returned_by is life else None
             if payment is not None and payment.state in _UNFINISHED:
                 self.fault(3, f"the result of {payment_id} was returned and never stored: it is {payment.state}")
 
     def payment_began(self, payment_id: str, *, repeated: bool) -> None:
         """Note that ``on_payment`` begins."""
         self._running[payment_id] = self._stage.current
-        self._began[payment_id] = (self._stage.monotonic(), len(self._paymego.sent))
+        self._sent_before[payment_id] = len(self._paymego.sent)
         life = self._stage.current.life
         # What could not be stored before is stored first.
-        self._commits[payment_id] = 0 if life is None else -self.processes[life].background.unstored
+        self._commits[payment_id] = 0 if life is None else -len(self.processes[life].background.unstored)
         self._result_at.pop(payment_id, None)
         self._returned.pop(payment_id, None)
         self._refusals[payment_id] = self._disk.refusals
@@ -513,34 +510,27 @@ class GuaranteeChecks:
         self._returned[payment_id] = self._stage.current.life
         if result.status is PaymentStatus.PAID:
             self._check_returned_paid(payment_id, is_repeated=is_repeated)
-        _began_at, count = self._began[payment_id]
-        receipt_id = result.receipt_id or ""
-        first = [
-            sent.at_s
-            for sent in self._paymego.sent[count:]
-            if sent.method == "receipts.pay" and sent.receipt_id == receipt_id
-        ]
-        if not first and payment_id not in self._state:
+        self._check_time(payment_id, result.receipt_id)
+
+    def _check_time(self, payment_id: str, receipt_id: str | None) -> None:
+        """Check the time from the first pay until the result was durable, and until the hook returned."""
+        sent = self._paymego.sent[self._sent_before[payment_id] :]
+        pays = [each.at_s for each in sent if each.method == "receipts.pay" and each.receipt_id == receipt_id]
+        if not pays:
             return
-        settings = self._settings()
-        timeout_s = float(settings.timeout_s)
-        limit_s = max(settings.pay_duration_ms / 1000, timeout_s) + timeout_s + 1
-        from_s = min(first) if first else None
-        result_s = self._result_at.get(payment_id)
-        if from_s is not None and result_s is not None and result_s - from_s > limit_s:
-            self.fault(
-                7, f"the result of {payment_id} was durable after {result_s - from_s:.1f} s, not {limit_s:.0f} s"
-            )
-        if from_s is not None and self._stage.monotonic() - from_s > limit_s + timeout_s:
-            took_s = self._stage.monotonic() - from_s
-            self.fault(7, f"on_payment of {payment_id} took {took_s:.1f} s after its first pay")
+        settings, now_s = self._settings(), self._stage.monotonic()
+        limit_s = max(settings.pay_duration_ms / 1000, settings.timeout_s) + settings.timeout_s + 1
+        durable_s = self._result_at.get(payment_id, pays[0]) - pays[0]
+        if durable_s > limit_s:
+            self.fault(7, f"the result of {payment_id} was durable after {durable_s:.1f} s, not {limit_s:.0f} s")
+        if now_s - pays[0] > limit_s + settings.timeout_s:
+            self.fault(7, f"on_payment of {payment_id} took {now_s - pays[0]:.1f} s after its first pay")
 
     def _check_returned_paid(self, payment_id: str, *, is_repeated: bool) -> None:
-        payment = self._rows.payment(payment_id)
+        payment = self.rows.payment(payment_id)
         if payment is None or payment.state not in _PAID:
-            self.fault(
-                3, f"PAID was returned for {payment_id}, and the journal says {payment.state if payment else 'nothing'}"
-            )
+            says = payment.state if payment else "nothing"
+            self.fault(3, f"PAID was returned for {payment_id}, and the journal says {says}")
             return
         pays = sum(sent.method == "receipts.pay" for _, sent in self._sent[payment.receipt_id or ""])
         if not is_repeated and pays == 1 and self._commits[payment_id] > _MOST_COMMITS:
@@ -550,18 +540,13 @@ class GuaranteeChecks:
 
     def check_rest(self, secrets: tuple[str, ...], logged: str) -> None:
         """Check that no secret was written down, and that the events tell what the rows say."""
-        written = self._rows.dump() + logged
+        written = self.rows.dump() + logged
         for secret in secrets:
             if secret in written:
                 self.fault(8, f"a secret of {len(secret)} characters was written down")
-        for payment in self._rows.payments():
+        for payment in self.rows.payments():
             if self._state.get(payment.payment_id) != payment.state:
                 self.fault(10, f"{payment.payment_id} is {payment.state}, its trace says otherwise")
-
-    @property
-    def rows(self) -> Rows:
-        """The journal, read from its file."""
-        return self._rows
 
 
 def _state_of(heard: Heard, answer: Answer) -> int | None:

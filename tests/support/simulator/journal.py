@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 from payme_plugin.ledger.errors import Unavailable
 from payme_plugin.ledger.journal import FILE_NAME, Journal
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from payme_plugin.ledger.errors import JournalError
+    from payme_plugin.service import OpenStorage
     from simulator.stage import Life, Stage
 
 
@@ -92,27 +93,6 @@ class WatchedJournal(Journal):
             stage.slowness = slowness
 
 
-@dataclass(frozen=True)
-class Opened:
-    """What ``payme_plugin.service.OpenStorage`` is.
-
-    Attributes:
-        journal: the journal.
-        leases: its locks.
-    """
-
-    journal: WatchedJournal
-    leases: Leases
-
-    @property
-    def file(self) -> Opened:
-        """The identity of the files."""
-        return self
-
-    def require(self) -> None:
-        """Require that the files are in place: nobody moves them here."""
-
-
 class SimStorage:
     """What ``payme_plugin.service.Storage`` is, for a process that may be killed."""
 
@@ -128,12 +108,13 @@ class SimStorage:
         life.at_end(self._held.close)
 
     @property
-    def opened(self) -> Opened:
+    def opened(self) -> OpenStorage:
         """What ``journal`` has opened."""
         if self._journal is None:
             message = "the journal is not open"
             raise Unavailable(message)
-        return Opened(self._journal, self.leases)
+        in_place = SimpleNamespace(require=lambda: None)  # nobody moves the files here
+        return cast("OpenStorage", SimpleNamespace(journal=self._journal, leases=self.leases, file=in_place))
 
     def journal(self) -> WatchedJournal:
         """Return the journal; open it at the first call."""

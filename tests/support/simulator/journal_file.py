@@ -1,4 +1,4 @@
-"""The journal's file as a checks reads it: plain SQL on a connection of its own, none of the ledger's code."""
+"""The journal's file as the checks read it: plain SQL on a connection of its own, none of the ledger's code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TABLES = ("about", "payment", "event", "code", "cancellation", "fiscal_link")
 
 @dataclass(frozen=True)
 class PaymentLook:
-    """What a checks wants to know of a payment; the names are the columns'."""
+    """What the checks want to know of a payment; the names are the columns'."""
 
     payment_id: str
     state: str
@@ -34,7 +34,7 @@ class PaymentLook:
 
 @dataclass(frozen=True)
 class CancellationLook:
-    """What a checks wants to know of a cancellation; the names are the columns'."""
+    """What the checks want to know of a cancellation; the names are the columns'."""
 
     cancellation_id: int
     payment_id: str

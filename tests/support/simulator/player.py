@@ -39,18 +39,13 @@ class HistoryPlayer:
         rng: what happens.
         sales: how many sales are made.
         behaviour: behaviour of the host that are not chosen at random.
-
-    Attributes:
-        left: how many payments were left to people, being older than a week.
-        at_fault: of how many payments the money is the host's affair.
     """
 
     def __init__(self, shop: Shop, rng: Random, sales: int, behaviour: Mapping[str, object]) -> None:
-        self.left = self.at_fault = 0
         self._shop = shop
         self._rng = rng
         self._sales = sales
-        self._moods = behaviour
+        self._behaviour = behaviour
         self._people = People(shop, rng)
         self._stage = shop.stage
         self._troubles: tuple[Callable[[], None], ...] = ()
@@ -75,8 +70,7 @@ class HistoryPlayer:
                 self._in_a_row += 1
             self._stage.sleep(self._downtime_s())
         self._is_calm = True
-        self.left = deliver_everything(self._shop, self._people)
-        self.at_fault = len(self._shop.at_fault)
+        _deliver_everything(self._shop, self._people)
 
     # What kind of history it is.
 
@@ -97,7 +91,7 @@ class HistoryPlayer:
             loses=rng.choice((0.0, 0.0, 0.1)),
             dies=0.4 if readiness is Readiness.EARLY else rng.choice((0.0, 0.0, 0.05)),
         )
-        for name, value in self._moods.items():
+        for name, value in self._behaviour.items():
             setattr(shop.behaviour, name, value)
         shop.paymego.weather.level = rng.choice((0.0, 0.05, 0.15, 0.4))
         shop.paymego.weather.changes = rng.choice((0.0, 0.05, 0.2))
@@ -309,12 +303,8 @@ class HistoryPlayer:
         return rng.choice((0.0, 1.0, 20.0, 600.0, 40_000.0)) if rng.random() < 0.98 else 8 * 86_400.0
 
 
-def deliver_everything(shop: Shop, people: People) -> int:
-    """Let nothing go wrong any more, and time run until nothing is left to be done; then count the money.
-
-    Returns:
-        How many payments are left to people: they are orphans older than a week.
-    """
+def _deliver_everything(shop: Shop, people: People) -> None:
+    """Let nothing go wrong any more, and time run until nothing is left to be done; then count the money."""
     stage, paymego, checks = shop.stage, shop.paymego, shop.checks
     shop.behaviour.calm()
     stage.slowness = people.stops = people.fumbles = people.refusals = 0.0
@@ -338,7 +328,7 @@ def deliver_everything(shop: Shop, people: People) -> int:
         checks.note("from here on the host is ready")
         shop.behaviour.readiness = Readiness.ON_TIME
         _rest(shop, people)
-    return _count(shop)
+    _check_money(shop)
 
 
 def _rest(shop: Shop, people: People) -> None:
@@ -370,7 +360,7 @@ def _rest(shop: Shop, people: People) -> None:
         shop.account = 1 - shop.account
 
 
-def _count(shop: Shop) -> int:
+def _check_money(shop: Shop) -> None:
     """Compare what Payme holds with what the host recorded, and the journal with both."""
     paymego, checks = shop.paymego, shop.checks
     expected: dict[str, int] = {}
@@ -378,7 +368,7 @@ def _count(shop: Shop) -> int:
         expected |= sale.expected
     old = {row.receipt_id for row in checks.rows.cancellations() if row.ended_at is None and row.held == "old"}
     excused = {payment.receipt_id for payment in checks.rows.payments() if payment.payment_id in shop.at_fault}
-    _look_for_open_payments(shop)
+    _check_open_payments(shop)
     for row in checks.rows.cancellations():
         if row.ended_at is None and row.held != "old":
             checks.fault(4, f"the cancellation of {row.payment_id} is still live")
@@ -391,11 +381,10 @@ def _count(shop: Shop) -> int:
             checks.fault(0, f"receipt {receipt.receipt_id}: Payme holds {receipt.held}, the host recorded {wanted}")
     for receipt_id in expected:
         checks.fault(0, f"the host recorded receipt {receipt_id}, which Payme does not know")
-    _look_for_second_charges(shop)
-    return len(old)
+    _check_charges(shop)
 
 
-def _look_for_second_charges(shop: Shop) -> None:
+def _check_charges(shop: Shop) -> None:
     paymego, checks = shop.paymego, shop.checks
     moves = Counter(move.receipt_id for move in paymego.bank.movements(paymego.now_ms) if move.amount > 0)
     for receipt_id, times in moves.items():
@@ -403,7 +392,7 @@ def _look_for_second_charges(shop: Shop) -> None:
             checks.fault(0, f"receipt {receipt_id} was charged {times} times")
 
 
-def _look_for_open_payments(shop: Shop) -> None:
+def _check_open_payments(shop: Shop) -> None:
     """Check that every payment is decided."""
     for payment in shop.checks.rows.payments():
         is_open = payment.state == "recorded" and payment.closed_at is None

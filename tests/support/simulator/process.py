@@ -26,15 +26,13 @@ from simulator.stage import StageCondition
 from simulator.wire import SimClient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection
     from random import Random
     from threading import Condition
 
-    from hookspecs import Host, Receipt, Slip
+    from hookspecs import Host
     from payme_plugin.clock import Clock
     from payme_plugin.delivery.processor import DeliveryHost
-    from payme_plugin.ledger.connection import FileIdentity
-    from payme_plugin.ledger.rows import PaymentRow
     from payme_plugin.operations.payment_slips import PaymentSlips
     from payme_plugin.paymego.client import PaymeGoClient
     from payme_plugin.service import Service, Storage
@@ -52,13 +50,6 @@ _SHORTEST_IDLE_S = 0.2
 _RETRY_S = 20.0
 _MOST_DUE = 64
 _LOOKS_EVERY_S = 0.1
-
-
-class _NoSlips:
-    def render(
-        self, operation: str, row: PaymentRow, receipt: Mapping[str, object], document: Receipt | None = None
-    ) -> tuple[Slip, ...]:
-        return ()
 
 
 class _Background(Background):
@@ -105,14 +96,10 @@ class _Background(Background):
         """Become the leader if nobody else is, as another till on this folder would; return whether it is."""
         return self._try_lead()
 
-    def has_unstored(self, payment_id: str) -> bool:
-        """Return whether a result of a payment was returned and could not be stored yet."""
-        return payment_id in self._unstored
-
     @property
-    def unstored(self) -> int:
-        """How many results were returned and could not be stored yet."""
-        return len(self._unstored)
+    def unstored(self) -> Collection[str]:
+        """The payments whose result was returned and could not be stored yet."""
+        return self._unstored
 
     def run_worker(self) -> float:
         """Let the worker deliver what is due; return the seconds until it looks again."""
@@ -148,9 +135,9 @@ class _Service:
             leases=process.storage.leases,
             settings=settings,
             texts=_TEXTS,
-            slips=cast("PaymentSlips", _NoSlips()),
+            slips=cast("PaymentSlips", SimpleNamespace(render=lambda *_: ())),
             notice=self.host.notice,
-            files=cast("FileIdentity", process.storage.opened.file),
+            files=process.storage.opened.file,
             keep_result=self.background.keep_result,
             merchants={settings.pos_id: account},
         )

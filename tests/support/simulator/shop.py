@@ -9,31 +9,25 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, TypeVar
 
-from fakes.till import TENDER, PowerCut
+from fakes.hooked_world import HookedWorld, Sold
+from fakes.till import TENDER, open_sale, request_for
 from fakes.world import settings_of
 from hookspecs import (
     BaseHost,
     CancelRequest,
     HookFailed,
-    Item,
     PaymentRecord,
-    PaymentRequest,
     PaymentStatus,
     QueueMessage,
     QueueVerdict,
-    Receipt,
-    ReceiptKind,
-    RefundRequest,
     ReversalResult,
     ReversalStatus,
 )
 from payme_plugin import PLUGIN_NAME
 from payme_plugin.ledger.errors import AnotherTill, JournalError
-from payme_plugin.settings import SettingsError
 from simulator.process import IDENTITY, Process
 from simulator.stage import Life
 
@@ -42,14 +36,13 @@ if TYPE_CHECKING:
     from pathlib import Path
     from random import Random
 
-    from hookspecs import PaymentResult, Ui
+    from hookspecs import PaymentResult, Receipt, RefundRequest, Ui
     from payme_plugin.settings import Settings
     from simulator.invariants import GuaranteeChecks
     from simulator.journal import Disk
     from simulator.stage import Stage
     from simulator.wire import SimPaymeGo
 
-_SHIFT = 3
 _T = TypeVar("_T")
 _MAY_FAIL = frozenset({"on_payment_recorded", "on_ready", "on_cancel", "on_full_refund", "on_receipt_closed"})
 _GONE = frozenset({ReversalStatus.REVERSED, ReversalStatus.QUEUED})
@@ -278,7 +271,6 @@ class Shop:
         self.process: Process | None = None
         self.checks: GuaranteeChecks
         self._settings = settings
-        self._broken = [_broken_settings(may_return=each) for each in (False, True)]
         self._count = 0
         self._ready_in: Life | None = None
         self._places: dict[str, tuple[Sale, Tender]] = {}
@@ -289,7 +281,8 @@ class Shop:
 
     def _read_settings(self) -> Settings:
         if self.stage.monotonic() < self.broken_until:
-            raise self._broken[round(self.broken_until) % 2]
+            # They can't be used, with or without a way to return money.
+            return settings_of(**{"payDuration" if round(self.broken_until) % 2 else "url": "soon"})
         return self.settings()
 
     def has_payment(self, payment_id: str) -> bool | None:
@@ -377,9 +370,8 @@ class Shop:
 
     def acknowledge_all(self) -> bool:
         """Acknowledge every tender that it holds; return whether all of them are."""
-        tenders = [tender for sale in self.sales if sale.is_open for tender in sale.tenders]
-        owed = [tender for tender in tenders if tender.state is TenderState.PAID and not self.acknowledge(tender)]
-        return not owed
+        paid = [sale.paid for sale in self.sales if sale.is_open and sale.paid is not None]
+        return all([self.acknowledge(tender) for tender in paid])  # noqa: C419 - one that fails stops no other
 
     def acknowledge(self, tender: Tender, *, again: bool = False) -> bool:
         """Acknowledge a paid tender, or do so again; return whether it is acknowledged."""
@@ -547,8 +539,6 @@ class Shop:
         refusals = self.disk.refusals
         try:
             return run()
-        except PowerCut:
-            raise
         except Exception as error:
             why = f"{hook} raised {type(error).__name__}: {error}"
             is_excused = self.disk.refusals > refusals or isinstance(error, AnotherTill)
@@ -563,13 +553,8 @@ class Shop:
         return self.process
 
     def _ask(self, sale: Sale, tender: Tender, ui: Ui, qr_code: str | None, *, repeated: bool) -> PaymentStatus:
-        request = PaymentRequest(
-            payment_id=tender.payment_id,
-            payment_type=TENDER,
-            amount=sale.amount,
-            receipt=self._receipt(sale),
-            qr_code=qr_code,
-            repeated=repeated,
+        request = request_for(
+            tender.payment_id, amount=sale.amount, receipt=self._receipt(sale), qr_code=qr_code, repeated=repeated
         )
         process = self._till()
         self.stage.point()
@@ -681,39 +666,11 @@ class Shop:
 
     def _receipt(self, sale: Sale) -> Receipt:
         paid = sale.paid
-        return Receipt(
-            till=IDENTITY,
-            shift=_SHIFT,
-            number=sale.number,
-            kind=ReceiptKind.SALE,
-            items=(_item(sale.amount),),
-            total=sale.amount,
-            payments=() if paid is None or paid.record is None else (paid.record,),
-            closed_at=sale.closed_at,
-        )
+        payments = () if paid is None or paid.record is None else (paid.record,)
+        return open_sale(sale.number, amount=sale.amount, payments=payments, closed_at=sale.closed_at)
 
     def _refund_request(self, sale: Sale, refund: Refund) -> RefundRequest:
         receipt = self._receipt(sale)
-        return RefundRequest(
-            refund_id=refund.refund_id,
-            payment_type=TENDER,
-            payment=None if refund.loses_record or not receipt.payments else receipt.payments[0],
-            sale=receipt,
-            refund=replace(receipt, kind=ReceiptKind.REFUND, payments=(), closed_at=None, number=receipt.number + 5000),
-            amount=sale.amount,
-            manual_selection=False,
-            currency_selection=False,
-        )
-
-
-def _broken_settings(*, may_return: bool) -> SettingsError:
-    """Return settings that can't be used, with or without a way to return money."""
-    try:
-        settings_of(**{"payDuration" if may_return else "url": "soon"})
-    except SettingsError as error:
-        return error
-    raise AssertionError("they should be broken")
-
-
-def _item(amount: int) -> Item:
-    return Item(name="Хлеб", quantity=Decimal(1), price=amount, amount=amount)
+        (record,) = receipt.payments
+        request = HookedWorld.refund_of(Sold(record, receipt), refund.refund_id)
+        return replace(request, payment=None) if refund.loses_record else request

@@ -107,7 +107,7 @@ class SimWorld:
             vars(dispatcher)["Future"] = self._future
             for process in self.checks.processes.values():
                 process.storage.discard()
-            self.checks.close()
+            self.checks.rows.close()
             shutil.rmtree(self._folder)
         if self.stage.faults:
             raise self.stage.faults[0]
