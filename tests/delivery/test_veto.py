@@ -138,6 +138,18 @@ def test_the_host_is_asked_again_as_long_as_no_cancel_could_leave(till: HookedWo
     assert (till.row().state, till.paymego.held()) == (PaymentState.RECORDED, AMOUNT)
 
 
+def test_while_the_settings_are_broken_the_host_is_not_asked_for_a_veto_that_nobody_would_store(
+    till: HookedWorld,
+) -> None:
+    leave_orphan(till)
+    asked = answer_with(till, True)
+    till.broken = True
+
+    till.work(60)
+
+    assert (asked, till.row().state) == ([], PaymentState.REVERSING)
+
+
 def test_a_return_that_the_host_asked_for_is_under_no_veto(till: HookedWorld, reversal: Reversal) -> None:
     sold = reversal.sell(till)
     till.paymego.passage = lambda _: Passage(connects=False)

@@ -175,10 +175,10 @@ def test_paid_is_told_again_after_one_question_and_nothing_is_charged(
     "fault",
     [
         *(FaultKind.SILENT, body(b"<html>"), error(-31602)),
-        *(with_receipt(_id="another", state=50), without_id(with_receipt(amount=1))),
+        *(with_receipt(_id="another", state=50), without_id(with_receipt(amount=1)), with_receipt(state=None)),
     ],
 )
-def test_without_a_bound_answer_paid_is_told_again_within_one_timeout(world: World, fault: FaultKind | Change) -> None:
+def test_without_a_usable_answer_paid_is_told_again_within_one_timeout(world: World, fault: FaultKind | Change) -> None:
     first = _sell(world, is_recorded=False)
     world.restart()
     spoil(world.paymego, GET, fault)
