@@ -8,23 +8,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-import trustme
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-Tell = Callable[[str, object], None]
+Within = Callable[[str, "Ratio", float], None]
 
 SLACK = float(os.environ.get("PAYME_BENCHMARK_SLACK", "1"))
 """How much more than a limit is let pass: 1 on a quiet machine, more where neighbours take part of it."""
 
-HERE = Path(__file__).parent
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
 
 
@@ -79,51 +71,13 @@ def fresh(script: str, *arguments: str, python: str = sys.executable) -> str:
     return done.stdout.strip()
 
 
-@contextmanager
-def lean_server(certificate: Path | None = None) -> Iterator[int]:
-    """Run the lean PaymeGO in a process of its own; yield its port."""
-    command = [sys.executable, str(HERE / "lean_server.py"), *([str(certificate)] if certificate else [])]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=CLEAN) as process:  # noqa: S603
-        assert process.stdout is not None
-        yield int(process.stdout.readline())
-        process.communicate(timeout=30)
-
-
 @pytest.fixture
-def tell(capfd: pytest.CaptureFixture[str]) -> Tell:
-    """Print a result, past pytest's capturing."""
+def within(capfd: pytest.CaptureFixture[str]) -> Within:
+    """Print a result, past pytest's capturing, and require that it is within its limit."""
 
-    def printed(name: str, result: object) -> None:
+    def require(name: str, measured: Ratio, limit: float) -> None:
         with capfd.disabled():
-            sys.stdout.write(f"\n{name}: {result}\n")
+            sys.stdout.write(f"\n{name}: {measured}\n")
+        assert measured.ratio <= limit * SLACK
 
-    return printed
-
-
-@dataclass(frozen=True)
-class Server:
-    """A server to measure against.
-
-    Attributes:
-        url: its address.
-        ca_file: the certificates that its own leads to; None for plain http.
-    """
-
-    url: str
-    ca_file: Path | None
-
-
-@pytest.fixture(scope="session")
-def plain_server() -> Iterator[Server]:
-    with lean_server() as port:
-        yield Server(f"http://127.0.0.1:{port}/api", None)
-
-
-@pytest.fixture(scope="session")
-def tls_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("tls")
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
-    authority.issue_cert("127.0.0.1", "localhost").private_key_and_cert_chain_pem.write_to_path(str(folder / "own.pem"))
-    with lean_server(folder / "own.pem") as port:
-        yield Server(f"https://localhost:{port}/api", folder / "ca.pem")
+    return require
