@@ -7,10 +7,28 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import urllib3
 
-from payme_plugin.sandbox import Bank, Sandbox
+from payme_plugin.sandbox import Bank, BankError, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+NOW = 1_700_000_000_000
+
+
+def ask(bank: Bank, method: str, params: dict[str, object], now_ms: int = NOW) -> Any:  # noqa: ANN401 - any JSON
+    return bank.call(now_ms, f"receipts.{method}", params)
+
+
+def create(bank: Bank) -> str:
+    receipt_id: str = ask(bank, "create", {"amount": 100, "account": {}})["receipt"]["_id"]
+    return receipt_id
+
+
+def refusal(bank: Bank, method: str, params: dict[str, object], now_ms: int = NOW) -> tuple[int, str | None]:
+    with pytest.raises(BankError) as refused:
+        ask(bank, method, params, now_ms)
+    return refused.value.code, refused.value.data
 
 
 class Client:

@@ -92,24 +92,15 @@ def test_what_rfc_8259_forbids_or_leaves_open_is_not_read(client: Client, value:
         ('{"jsonrpc": "2.0", "method": "subtract", "params": {"subtrahend": 23, "minuend": 42}, "id": 3}', -32601, 3),
         ('{"jsonrpc": "2.0", "method": "foobar"}', -32601, None),
         ('{"jsonrpc": "2.0", "method": "foobar", "id": "1"}', -32601, "1"),
-        ('{"jsonrpc": "2.0", "method": "foobar, "params": "bar", "baz]', -32700, None),
         ('{"jsonrpc": "2.0", "method": 1, "params": "bar"}', -32600, None),
-        ('[{"jsonrpc": "2.0", "method": "sum", "params": [1,2,4], "id": "1"}, {"jsonrpc": "2.0"]', -32700, None),
         ("[]", -32600, None),
-        ("[1]", -32600, None),
-        ("[1,2,3]", -32600, None),
         ('[{"jsonrpc": "2.0", "method": "sum", "params": [1,2,4], "id": "1"}]', -32600, None),
         # What the specification leaves to the server.
         ("5", -32600, None),
-        ("null", -32600, None),
-        ('"text"', -32600, None),
         ('{"id": 5}', -32600, 5),
         ('{"id": 5, "method": ""}', -32600, 5),
-        ('{"id": 5, "method": null}', -32600, 5),
-        ('{"id": 5, "method": "receipts.check", "params": null}', -32602, 5),
         ('{"id": 5, "method": "receipts.check", "params": "x"}', -32602, 5),
         ('{"id": 5, "method": "receipts.check"}', -32602, 5),
-        ('{"id": 5, "method": "rpc.discover", "params": {}}', -32601, 5),
         ('{"id": 5, "method": "__init__", "params": {}}', -32601, 5),
     ],
 )  # fmt: skip
@@ -138,12 +129,9 @@ def test_a_body_over_a_mebibyte_is_413(client: Client, path: str) -> None:
     ("method", "path", "allowed"),
     [
         ("GET", "/api", "POST"),
-        ("PUT", "/api", "POST"),
         ("BREW", "/api", "POST"),
-        ("DELETE", "/sandbox/codes", "POST"),
         ("PUT", "/sandbox/faults", "GET, POST, DELETE"),
         ("POST", "/sandbox/receipts", "GET"),
-        ("POST", "/phone", "GET"),
     ],
 )
 def test_a_wrong_method_is_405_with_those_that_are_allowed(

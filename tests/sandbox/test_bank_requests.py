@@ -1,24 +1,13 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
 import pytest
 
-from payme_plugin.sandbox import Bank, BankError
+from payme_plugin.sandbox import Bank
+from tests.sandbox.conftest import NOW, ask, refusal
 
-NOW = 1_700_000_000_000
 ACCOUNT = {"order_id": "3-118", "till": 3}
-
-
-def ask(bank: Bank, method: str, params: dict[str, object], now_ms: int = NOW) -> Any:  # noqa: ANN401 - any JSON
-    return bank.call(now_ms, f"receipts.{method}", params)
-
-
-def refusal(bank: Bank, method: str, params: dict[str, object]) -> tuple[int, str | None]:
-    with pytest.raises(BankError) as refused:
-        ask(bank, method, params)
-    return refused.value.code, refused.value.data
 
 
 @pytest.fixture

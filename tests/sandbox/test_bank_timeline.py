@@ -5,29 +5,22 @@ from typing import Any
 import pytest
 
 from payme_plugin.sandbox import Bank, BankError, Behaviour, BuyerAction, CancelPlan
-
-NOW = 1_700_000_000_000
-
-
-def create(bank: Bank) -> str:
-    bank.call(NOW, "receipts.create", {"amount": 100, "account": {}})
-    return bank.receipts(NOW)[-1].receipt_id
+from tests.sandbox.conftest import NOW, ask, create
 
 
 def pay(bank: Bank, behaviour: Behaviour) -> tuple[str, Any]:
     """Pay a new receipt at NOW; return its id and the state in the answer, or the refusal."""
     receipt_id = create(bank)
     try:
-        answer: Any = bank.call(NOW, "receipts.pay", {"id": receipt_id, "token": bank.issue_code(NOW, behaviour)})
+        answer = ask(bank, "pay", {"id": receipt_id, "token": bank.issue_code(NOW, behaviour)})
     except BankError as refused:
         return receipt_id, refused.code
     return receipt_id, answer["receipt"]["state"]
 
 
 def cancel(bank: Bank, receipt_id: str, after_s: float = 0.0) -> int:
-    answer: Any = bank.call(NOW + round(after_s * 1000), "receipts.cancel", {"id": receipt_id})
-    state: int = answer["receipt"]["state"]
-    return state
+    answered: int = ask(bank, "cancel", {"id": receipt_id}, NOW + round(after_s * 1000))["receipt"]["state"]
+    return answered
 
 
 def state(bank: Bank, receipt_id: str, after_s: float) -> int:

@@ -111,26 +111,27 @@ print(json.dumps([shown, sorted(names - set(sys.stdlib_module_names))]))
     assert set(libraries) == {"hookspecs", "payme_plugin", "pluggy", "segno"}
 
 
-class TestStop:
-    def test_it_ends_idle_half_sent_and_hanging_connections_at_once(self) -> None:
-        before = set(threading.enumerate())
-        sandbox = Sandbox().start()
-        sandbox.inject(InjectedFault(FaultKind.SILENT))
+@pytest.mark.parametrize("kind", [FaultKind.SILENT, FaultKind.REQUEST_DELAYED, FaultKind.ANSWER_DELAYED])
+def test_a_stop_ends_idle_half_sent_and_hanging_connections_at_once_and_waits_for_no_fault(kind: FaultKind) -> None:
+    before = set(threading.enumerate())
+    sandbox = Sandbox().start()
+    sandbox.inject(InjectedFault(kind, after_s=3600.0))
+    hanging = json.dumps(CREATE).encode()
+    x_auth = f"X-Auth: {sandbox.pos_id}:{sandbox.pos_key}"
+    head = f"POST /api HTTP/1.1\r\n{x_auth}\r\nContent-Length: {len(hanging)}\r\n\r\n".encode()
+    with ExitStack() as connections:
+        sent = [b"", b"POST /a", head + b"{", head + hanging]
         address = ("127.0.0.1", sandbox.port)
-        hanging = b'{"id": 1, "method": "receipts.check", "params": {}}'
-        x_auth = f"X-Auth: {sandbox.pos_id}:{sandbox.pos_key}"
-        head = f"POST /api HTTP/1.1\r\n{x_auth}\r\nContent-Length: {len(hanging)}\r\n\r\n"
-        with ExitStack() as connections:
-            sent = [b"", b"POST /a", head.encode() + b"{", head.encode() + hanging]
-            opened = [connections.enter_context(socket.create_connection(address, timeout=10)) for _ in sent]
-            for connection, data in zip(opened, sent, strict=True):
-                connection.sendall(data)
-            while not sandbox.requests:
-                time.sleep(0.005)
-            began = time.monotonic()
-            sandbox.stop()
-            took_s = time.monotonic() - began
+        opened = [connections.enter_context(socket.create_connection(address, timeout=10)) for _ in sent]
+        for connection, data in zip(opened, sent, strict=True):
+            connection.sendall(data)
+        while not sandbox.requests:
+            time.sleep(0.005)
+        began = time.monotonic()
+        sandbox.stop()
+        took_s = time.monotonic() - began
 
-            assert [connection.recv(1) for connection in opened] == [b"", b"", b"", b""]
-        assert took_s < 0.4
-        assert not [thread for thread in set(threading.enumerate()) - before if thread.name == "payme-sandbox"]
+        assert [connection.recv(1) for connection in opened] == [b"", b"", b"", b""]
+    assert took_s < 3
+    assert len(sandbox.receipts()) == (1 if kind is FaultKind.ANSWER_DELAYED else 0)
+    assert not [thread for thread in set(threading.enumerate()) - before if thread.name == "payme-sandbox"]
