@@ -1,4 +1,4 @@
-"""Plugins that are really installed: a distribution folder with entry points on ``sys.path``."""
+"""Plugins that are really installed, by a distribution folder on ``sys.path``; and the models that tests share."""
 
 from __future__ import annotations
 
@@ -8,9 +8,21 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from hookspecs import CancelRequest, PaymentRecord, PaymentRequest, Receipt, ReceiptKind, RefundRequest
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+RECEIPT = Receipt(till="till-1", shift=1, number=1, kind=ReceiptKind.SALE, items=(), total=1000)
+RECORD = PaymentRecord(payment_id="p1", payment_type=7, amount=1000)
+PAYMENT = PaymentRequest(payment_id="p1", payment_type=7, amount=1000, receipt=RECEIPT)
+CANCEL = CancelRequest(payment=RECORD, receipt=RECEIPT)
+REFUND = RefundRequest(
+    refund_id="r1", payment_type=7, payment=RECORD, sale=RECEIPT, refund=RECEIPT, amount=1000, manual_selection=False,
+    currency_selection=False,
+)  # fmt: skip
 
 
 class Install(Protocol):

@@ -11,7 +11,6 @@ import pytest
 
 import hookspecs
 from hookspecs import (
-    CancelRequest,
     GoodsKind,
     Item,
     ItemFiscal,
@@ -25,7 +24,6 @@ from hookspecs import (
     Receipt,
     ReceiptFiscal,
     ReceiptKind,
-    RefundRequest,
     RefundViolation,
     ReversalResult,
     ReversalStatus,
@@ -33,148 +31,100 @@ from hookspecs import (
     Shift,
     Slip,
 )
+from tests.contract.conftest import CANCEL, PAYMENT, RECEIPT, RECORD, REFUND
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from enum import Enum
 
 pytestmark = pytest.mark.floor
 
-RECEIPT = Receipt(till="till-1", shift=1, number=1, kind=ReceiptKind.SALE, items=(), total=1000)
-RECORD = PaymentRecord(payment_id="p1", payment_type=7, amount=1000, data={"plugin": "payme"})
-SLIP = Slip(xml="<slip/>", lines=("a",), copies=1)
-
-VALID: dict[type, dict[str, Any]] = {
-    PaymentType: {"number": 7, "name": "Payme"},
-    PaymentRecord: {"payment_id": "p1", "payment_type": 7, "amount": 1000},
-    ItemFiscal: {"code": "00702001001000001", "package_code": "1", "vat_percent": 12},
-    Item: {"name": "Bread", "quantity": Decimal("1.5"), "price": 1000, "amount": 1500},
-    ReceiptFiscal: {"url": "https://ofd.example/check"},
-    Receipt: {"till": "t", "shift": 1, "number": 1, "kind": ReceiptKind.SALE, "items": (), "total": 1000},
-    PaymentRequest: {"payment_id": "p1", "payment_type": 7, "amount": 1000, "receipt": RECEIPT},
-    CancelRequest: {"payment": RECORD, "receipt": RECEIPT},
-    RefundRequest: {
-        "refund_id": "r1",
-        "payment_type": 7,
-        "payment": RECORD,
-        "sale": RECEIPT,
-        "refund": RECEIPT,
-        "amount": 1000,
-        "manual_selection": False,
-        "currency_selection": False,
-    },
-    RefundViolation: {"rule": "partial-refund", "message": "Only the whole sale"},
-    Slip: {"xml": "<slip/>", "lines": ("a",), "copies": 2},
-    PaymentResult: {"status": PaymentStatus.PAID, "amount": 1000},
-    ReversalResult: {"status": ReversalStatus.REVERSED},
-    Shift: {"number": 1, "opened_at": 0, "closed_at": 1},
-    SaleRecord: {"payment_id": "p1", "amount": 1000, "receipt_id": "65f0", "sold_at": 0},
-    QueueMessage: {"message_id": "m1", "kind": "payme.cancel", "body": "{}", "created_at": 0},
+VALID: dict[type, Any] = {
+    type(model): model
+    for model in (
+        *(RECEIPT, RECORD, PAYMENT, CANCEL, REFUND),
+        PaymentType(number=7, name="Payme"),
+        ItemFiscal(code="00702001001000001", package_code="1", vat_percent=12),
+        Item(name="Bread", quantity=Decimal("1.5"), price=1000, amount=1500),
+        ReceiptFiscal(url="https://ofd.example/check"),
+        RefundViolation(rule="partial-refund", message="Only the whole sale"),
+        Slip(xml="<slip/>", lines=("a",), copies=2),
+        PaymentResult(status=PaymentStatus.PAID, amount=1000),
+        ReversalResult(status=ReversalStatus.REVERSED),
+        Shift(number=1, opened_at=0, closed_at=1),
+        SaleRecord(payment_id="p1", amount=1000, receipt_id="65f0", sold_at=0),
+        QueueMessage(message_id="m1", kind="payme.cancel", body="{}", created_at=0),
+    )
 }
-AMOUNTS = [
-    (PaymentRecord, "amount"),
-    (Item, "price"),
-    (Item, "amount"),
-    (ItemFiscal, "discount"),
-    (Receipt, "total"),
-    (PaymentRequest, "amount"),
-    (RefundRequest, "amount"),
-    (PaymentResult, "amount"),
-    (SaleRecord, "amount"),
-]
 WRONG = [
     (PaymentRecord, "data", [("plugin", "payme")]),
     (PaymentRecord, "data", {1: "2"}),
-    (PaymentRecord, "data", {"receipt_id": None}),
     (ItemFiscal, "vat_percent", 12.0),
-    (ItemFiscal, "units", True),
     (Item, "quantity", 1.5),
-    (Item, "quantity", 1),
     (Item, "goods", "ALCOHOL"),
     (Receipt, "items", []),
-    (Receipt, "closed_at", 1.5),
-    (Receipt, "closed_at", True),
     (PaymentRequest, "repeated", 1),
-    (PaymentRequest, "repeated", None),
-    (Slip, "copies", True),
     (PaymentResult, "status", "PAID"),
-    (PaymentResult, "status", ReversalStatus.REFUSED),
     (PaymentResult, "receipt_attributes", {"PhoneNumber": 998901112233}),
     (QueueMessage, "body", b"{}"),
 ]
 
 
-@pytest.mark.parametrize("model", VALID, ids=lambda model: model.__name__)
-def test_models_are_frozen_slotted_and_named_by_keyword_alone(model: type) -> None:
-    made = model(**VALID[model])
-    field = dataclasses.fields(made)[0].name
+def fields(is_such: Callable[[str], bool] = lambda _: True) -> list[tuple[type, str]]:
+    """Return every field of every model whose type is such."""
+    return [(model, field.name) for model in VALID for field in dataclasses.fields(model) if is_such(str(field.type))]
 
+
+@pytest.mark.parametrize("made", VALID.values(), ids=lambda made: type(made).__name__)
+def test_models_are_plain_data_frozen_slotted_and_named_by_keyword_alone(made: Any) -> None:  # noqa: ANN401 - a model
+    given = {field.name: getattr(made, field.name) for field in dataclasses.fields(made)}
+
+    assert made == type(made)(**given) == copy.deepcopy(made)
+    assert pickle.loads(pickle.dumps(made)) == made  # noqa: S301 - our own bytes
+    assert dataclasses.asdict(made)
     with pytest.raises(dataclasses.FrozenInstanceError):
-        setattr(made, field, getattr(made, field))
+        setattr(made, *next(iter(given.items())))
     with pytest.raises(TypeError):
-        model(*VALID[model].values())
+        type(made)(*given.values())
     assert not hasattr(made, "__dict__")
 
 
-@pytest.mark.parametrize("model", VALID, ids=lambda model: model.__name__)
-def test_models_are_plain_data(model: type) -> None:
-    made = model(**VALID[model])
-
-    assert made == model(**VALID[model])
-    assert copy.deepcopy(made) == made
-    assert pickle.loads(pickle.dumps(made)) == made  # noqa: S301 - our own bytes
-    assert dataclasses.asdict(made)
-
-
-@pytest.mark.parametrize(("model", "field"), AMOUNTS)
+@pytest.mark.parametrize(("model", "field"), fields(lambda kind: kind == "int"))
 @pytest.mark.parametrize("amount", [10.0, 10.5, True, "10", Decimal(10), None, float("nan")], ids=repr)
-def test_an_amount_is_an_integer_in_tiyin_and_nothing_else(model: type, field: str, amount: object) -> None:
+def test_a_number_or_an_amount_in_tiyin_is_an_integer_and_nothing_else(model: type, field: str, amount: object) -> None:
     with pytest.raises(TypeError, match=rf"{model.__name__}\.{field} must be int"):
-        model(**{**VALID[model], field: amount})
+        changed(model, field, amount)
+
+
+def changed(model: type, field: str, value: object) -> object:
+    return dataclasses.replace(VALID[model], **{field: value})
 
 
 class Stranger:
     """Nothing that any field takes."""
 
 
-@pytest.mark.parametrize(
-    ("model", "field"), [(model, field.name) for model in VALID for field in dataclasses.fields(model)]
-)
+@pytest.mark.parametrize(("model", "field"), fields())
 def test_every_field_of_every_model_is_looked_at(model: type, field: str) -> None:
     with pytest.raises(TypeError, match=rf"{model.__name__}\.{field} must be .*, not .*Stranger"):
-        model(**{**VALID[model], field: Stranger()})
+        changed(model, field, Stranger())
 
 
-@pytest.mark.parametrize(
-    ("model", "field"),
-    [
-        (model, field.name)
-        for model in VALID
-        for field in dataclasses.fields(model)
-        if str(field.type).startswith("tuple[")
-    ],
-)
+@pytest.mark.parametrize(("model", "field"), fields(lambda kind: kind.startswith("tuple[")))
 def test_every_element_of_a_tuple_is_looked_at(model: type, field: str) -> None:
     with pytest.raises(TypeError, match=rf"{model.__name__}\.{field} must be .*, not .*Stranger"):
-        model(**{**VALID[model], field: (*VALID[model].get(field, ()), Stranger())})
+        changed(model, field, (*getattr(VALID[model], field), Stranger()))
 
 
-@pytest.mark.parametrize(
-    ("model", "field"),
-    [
-        (model, field.name)
-        for model in VALID
-        for field in dataclasses.fields(model)
-        if str(field.type).endswith("| None")
-    ],
-)
+@pytest.mark.parametrize(("model", "field"), fields(lambda kind: kind.endswith("| None")))
 def test_what_may_be_none_may_be_none(model: type, field: str) -> None:
-    assert getattr(model(**{**VALID[model], field: None}), field) is None
+    assert getattr(changed(model, field, None), field) is None
 
 
 @pytest.mark.parametrize(("model", "field", "value"), WRONG)
 def test_a_model_of_the_wrong_type_names_its_field(model: type, field: str, value: object) -> None:
     with pytest.raises(TypeError, match=rf"{model.__name__}\.{field} must be "):
-        model(**{**VALID[model], field: value})
+        changed(model, field, value)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +144,7 @@ def test_enums_are_plain_and_their_names_go_into_json(kind: type[Enum], names: l
 
 
 def test_the_buyers_code_and_phone_are_not_in_a_repr() -> None:
-    request = PaymentRequest(payment_id="p1", payment_type=7, amount=1, receipt=RECEIPT, qr_code="12345678901234567890")
+    request = dataclasses.replace(PAYMENT, qr_code="12345678901234567890")
     result = PaymentResult(
         status=PaymentStatus.PAID, amount=1, receipt_attributes={"PhoneNumber": "998901112233"}, payment=RECORD
     )

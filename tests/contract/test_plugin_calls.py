@@ -7,60 +7,35 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fakes.till import VirtualHost
 from hookspecs import (
-    BaseHost,
     BaseUi,
-    CancelRequest,
     HookFailed,
     PaymentRecord,
-    PaymentRequest,
     PaymentResult,
     PaymentStatus,
     PaymentType,
     PosPlugins,
     QueueMessage,
     QueueVerdict,
-    Receipt,
     ReceiptKind,
-    RefundRequest,
     RefundViolation,
     ReversalResult,
     ReversalStatus,
     Shift,
     hookimpl,
 )
+from tests.contract.conftest import CANCEL, PAYMENT, RECEIPT, RECORD, REFUND
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 pytestmark = pytest.mark.floor
 
-RECEIPT = Receipt(till="till-1", shift=1, number=1, kind=ReceiptKind.SALE, items=(), total=1000)
-RECORD = PaymentRecord(payment_id="p1", payment_type=7, amount=1000)
-PAYMENT = PaymentRequest(payment_id="p1", payment_type=7, amount=1000, receipt=RECEIPT)
-CANCEL = CancelRequest(payment=RECORD, receipt=RECEIPT)
-REFUND = RefundRequest(
-    refund_id="r1",
-    payment_type=7,
-    payment=RECORD,
-    sale=RECEIPT,
-    refund=RECEIPT,
-    amount=1000,
-    manual_selection=False,
-    currency_selection=False,
-)
 SHIFT = Shift(number=1, opened_at=0, closed_at=1)
 MESSAGE = QueueMessage(message_id="m1", kind="test.cancel", body="{}", created_at=0)
 UI = BaseUi()
-
-
-class Host(BaseHost):
-    @property
-    def identity(self) -> str:
-        return "till-1"
-
-    def data_dir(self, plugin: str) -> Path:
-        return Path("/nowhere") / plugin
+HOST = VirtualHost(Path("/nowhere"))
 
 
 class Answers:
@@ -103,7 +78,7 @@ def till_with(*answers: dict[str, object]) -> tuple[PosPlugins, list[str]]:
 def started_till_with(*answers: dict[str, object]) -> tuple[PosPlugins, list[str]]:
     """The same, after ``on_start``."""
     plugins, asked = till_with(*answers)
-    plugins.on_start(Host())
+    plugins.on_start(HOST)
     asked.clear()
     return plugins, asked
 
@@ -147,12 +122,6 @@ def test_the_first_answer_ends_the_question(hook: str, answer: object) -> None:
 
     assert ask(plugins, hook) is answer
     assert asked == [f"a.{hook}", f"b.{hook}"]
-
-
-@pytest.mark.parametrize(("hook", "answer"), FIRST_RESULT)
-def test_no_plugins_and_plugins_with_nothing_to_say_answer_none(hook: str, answer: object) -> None:
-    assert ask(PosPlugins(), hook) is None
-    assert ask(till_with({}, {})[0], hook) is None
 
 
 @pytest.mark.parametrize(("hook", "answer"), FIRST_RESULT)
@@ -204,13 +173,13 @@ class OnlyTenders:
         return []
 
 
-def test_a_plugin_without_the_hook_has_nothing_to_say() -> None:
+@pytest.mark.parametrize("plugin", [None, OnlyTenders(), Answers("a", [])], ids=["none", "without the hook", "silent"])
+def test_where_no_plugin_has_anything_to_say_the_answer_is_none(plugin: object) -> None:
     plugins = PosPlugins()
-    assert plugins.register(OnlyTenders(), "only_tenders")
+    assert plugin is None or plugins.register(plugin, "plugin")
 
-    assert [ask(plugins, hook) for hook in ("on_payment", "on_cancel", "on_full_refund", "on_queue_message")] == [
-        None
-    ] * 4
+    for hook in ("on_payment", "on_cancel", "on_full_refund", "on_queue_message"):
+        assert ask(plugins, hook) is None
     assert plugins.validate_refund(REFUND) == []
     plugins.on_payment_recorded(RECORD)
     plugins.on_ready()
@@ -296,19 +265,15 @@ def test_the_shift_report_has_the_texts_of_all_plugins_that_have_one() -> None:
 
 
 def test_a_repeated_payment_that_no_plugin_answers_for_is_unknown_and_never_a_none() -> None:
-    plugins, _ = started_till_with({}, {})
-
-    assert plugins.on_payment(PAYMENT, UI) is None
-    with pytest.raises(HookFailed) as failed:
-        plugins.on_payment(replace(PAYMENT, repeated=True), UI)
-    assert (failed.value.plugin, failed.value.hook) == (None, "on_payment")
-
-
-def test_a_repeated_payment_that_a_plugin_answers_for_has_its_result() -> None:
     pending = PaymentResult(status=PaymentStatus.PENDING, amount=1000)
-    plugins, _ = started_till_with({}, {"on_payment": pending})
+    silent, _ = started_till_with({}, {})
+    answering, _ = started_till_with({}, {"on_payment": pending})
 
-    assert plugins.on_payment(replace(PAYMENT, repeated=True), UI) is pending
+    assert silent.on_payment(PAYMENT, UI) is None
+    with pytest.raises(HookFailed) as failed:
+        silent.on_payment(replace(PAYMENT, repeated=True), UI)
+    assert (failed.value.plugin, failed.value.hook) == (None, "on_payment")
+    assert answering.on_payment(replace(PAYMENT, repeated=True), UI) is pending
 
 
 NAMED: dict[str, Callable[[PosPlugins, PaymentRecord], object]] = {
@@ -332,7 +297,7 @@ def before_the_start() -> PosPlugins:
 
 def after_the_stop() -> PosPlugins:
     plugins = before_the_start()
-    plugins.on_start(Host())
+    plugins.on_start(HOST)
     plugins.on_stop()
     return plugins
 
@@ -340,7 +305,7 @@ def after_the_stop() -> PosPlugins:
 def after_a_failed_start() -> PosPlugins:
     plugins = till_with({})[0]
     plugins.register(Answers("taker", [], on_start=BOOM), "taker")
-    plugins.on_start(Host())
+    plugins.on_start(HOST)
     return plugins
 
 
@@ -400,45 +365,28 @@ def test_a_refund_receipt_acknowledges_no_payment() -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-class Plain:
-    """A plugin that only records that it was asked."""
-
-    def __init__(self, name: str, asked: list[str]) -> None:
-        self.name = name
-        self.asked = asked
-
-    @hookimpl
-    def on_ready(self) -> None:
-        self.asked.append(self.name)
-
-
-class First(Plain):
-    @hookimpl(tryfirst=True)
-    def on_ready(self) -> None:
-        super().on_ready()
-
-
-class Last(Plain):
-    @hookimpl(trylast=True)
-    def on_ready(self) -> None:
-        super().on_ready()
-
-
-def asked_in_order(**registered: type[Plain]) -> list[str]:
+def test_the_plugin_that_was_registered_last_is_asked_first_unless_it_says_otherwise() -> None:
     plugins, asked = PosPlugins(), list[str]()
-    for name, kind in registered.items():
-        assert plugins.register(kind(name, asked), name), plugins.faults
-    assert plugins.names == tuple(registered)
+
+    class Recorder:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        @hookimpl
+        def on_ready(self) -> None:
+            asked.append(self.name)
+
+    class First(Recorder):
+        on_ready = hookimpl(lambda self: asked.append(self.name), tryfirst=True)
+
+    class Last(Recorder):
+        on_ready = hookimpl(lambda self: asked.append(self.name), trylast=True)
+
+    for plugin in (First("first"), Recorder("one"), Recorder("two"), Last("last")):
+        assert plugins.register(plugin, plugin.name)
     plugins.on_ready()
-    return asked
 
-
-def test_the_plugin_that_was_registered_last_is_asked_first() -> None:
-    assert asked_in_order(one=Plain, two=Plain, three=Plain) == ["three", "two", "one"]
-
-
-def test_tryfirst_and_trylast_hold_across_plugins() -> None:
-    assert asked_in_order(first=First, one=Plain, two=Plain, last=Last) == ["first", "two", "one", "last"]
+    assert (plugins.names, asked) == (("first", "one", "two", "last"), ["first", "two", "one", "last"])
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -448,7 +396,7 @@ def test_tryfirst_and_trylast_hold_across_plugins() -> None:
 
 def test_a_plugin_that_fails_at_the_start_is_out_of_service_and_the_till_works_on() -> None:
     plugins, asked = till_with({"on_start": BOOM, "on_payment": PAID}, {"on_payment": PAID})
-    plugins.on_start(Host())
+    plugins.on_start(HOST)
 
     assert plugins.names == ("b",)
     assert plugins.faults[0].plugin == "a"
@@ -463,12 +411,12 @@ def test_a_second_start_asks_a_plugin_that_failed_again_and_takes_back_its_fault
     plugins, asked = PosPlugins(), list[str]()
     plugin = Answers("a", asked, **answers)
     assert plugins.register(plugin, "a")
-    plugins.on_start(Host())
-    plugins.on_start(Host())
+    plugins.on_start(HOST)
+    plugins.on_start(HOST)
     assert [fault.plugin for fault in plugins.faults] == ["a"], "one fault, however often it failed"
 
     del plugin.answers["on_start"]
-    plugins.on_start(Host())
+    plugins.on_start(HOST)
 
     assert (plugins.names, plugins.faults) == (("a",), ())
     assert plugins.on_payment(PAYMENT, UI) is PAID
