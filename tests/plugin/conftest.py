@@ -6,54 +6,39 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fakes.served_till import ServedTill
-from fakes.till import TENDER, VirtualHost
-from payme_plugin.plugin import PaymePlugin
-from payme_plugin.sandbox import Sandbox
+from fakes.fixtures import new_till, running, sandbox
+from fakes.hooked_world import HookedWorld, Sold
+from fakes.till import ScriptedUi, open_sale
+from hookspecs import CancelRequest
+from payme_plugin.clock import SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
 
+    from fakes.served_till import ServedTill
+    from hookspecs import PaymentRecord, PosPlugins
+    from payme_plugin.plugin import PaymePlugin
 
-@pytest.fixture(scope="session")
-def running() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(running: Sandbox) -> Sandbox:
-    running.clear_faults()
-    return running
-
-
-@pytest.fixture
-def new_till(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[..., ServedTill]]:
-    """Make tills, started unless ``starts`` is False, with settings of their own; each stops at the end."""
-    tills: list[ServedTill] = []
-
-    def make(name: str = "till-1", *, starts: bool = True, folder: Path | None = None, **given: object) -> ServedTill:
-        settings: dict[str, object] = {
-            "url": sandbox.url, "posId": sandbox.pos_id, "posKey": sandbox.pos_key, "paymentType": TENDER,
-            "payDuration": 1000, "frequency": 100,
-        }  # fmt: skip
-        values = {key: str(value) for key, value in (settings | given).items() if value is not None}
-        host = VirtualHost(tmp_path / name if folder is None else folder, values, name)
-        till = ServedTill(host, sandbox)
-        till.plugins.register(PaymePlugin(), "payme")
-        assert till.plugins.faults == ()
-        tills.append(till)
-        if starts:
-            till.start()
-            assert till.plugins.faults == ()
-        return till
-
-    yield make
-    for till in tills:
-        till.plugins.on_stop()
+__all__ = ["hooks_about", "new_till", "running", "sandbox", "till"]
 
 
 @pytest.fixture
 def till(new_till: Callable[..., ServedTill]) -> ServedTill:
     return new_till()
+
+
+def hooks_about(
+    record: PaymentRecord, *others: PaymentRecord
+) -> dict[str, Callable[[PaymePlugin | PosPlugins], object]]:
+    """Return the hooks that name a payment; the receipt that closes has the others too."""
+    records = (record, *others)
+    sale, ui = open_sale(payments=(record,), closed_at=777), ScriptedUi(SystemClock())
+    closed = open_sale(amount=sum(each.amount for each in records), payments=records, closed_at=777)
+    refund = HookedWorld.refund_of(Sold(record, sale))
+    return {
+        "on_payment_recorded": lambda plugin: plugin.on_payment_recorded(record),
+        "on_cancel": lambda plugin: plugin.on_cancel(CancelRequest(payment=record, receipt=sale), ui),
+        "validate_refund": lambda plugin: plugin.validate_refund(refund),
+        "on_full_refund": lambda plugin: plugin.on_full_refund(refund, ui),
+        "on_receipt_closed": lambda plugin: plugin.on_receipt_closed(closed),
+    }

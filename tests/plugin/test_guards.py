@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fakes.till import ScriptedUi, open_sale, request_for, scan_after
+from fakes.till import ScriptedUi, VirtualHost, open_sale, request_for, scan_after
 from faults.full_disk import full_disk
 from hookspecs import HookFailed, PaymentStatus
 from payme_plugin.clock import SystemClock
@@ -72,7 +72,7 @@ def test_another_tills_journal_is_refused_without_any_request(new_till: Callable
     before = len(first.sandbox.requests)
     held = (first.host.folder / FILE_NAME).read_bytes()
 
-    second = new_till("till-2", folder=first.host.folder)
+    second = new_till(host=VirtualHost(first.host.folder, name="till-2"))
     result = second.pay(second.code(), payment_id="p2")
     second.plugins.on_stop()
 
@@ -106,7 +106,7 @@ def test_a_journal_that_can_not_be_used_refuses_the_sale_without_any_request(
     else:
         folder.mkdir()
         (folder / FILE_NAME).write_bytes(b"damaged " * 500)
-    till = new_till(folder=folder)
+    till = new_till(host=VirtualHost(folder))
     before = len(till.sandbox.requests)
     ui = ScriptedUi(SystemClock(), [till.code()])
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -16,7 +13,6 @@ import pytest
 
 from fakes.till import ScriptedUi, VirtualHost, open_sale, request_for, scan_after
 from fakes.waiting import comes_true
-from faults.child_process import without_coverage
 from hookspecs import PaymentStatus
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.errors import Unavailable
@@ -27,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fakes.served_till import ServedTill
+    from hookspecs import PaymentResult
 
 pytestmark = pytest.mark.floor
 
@@ -80,62 +77,20 @@ def test_a_till_without_a_name_starts_after_it_has_one_and_the_log_names_what_wa
     assert till.pay(till.code(), payment_id="p2").status is PaymentStatus.PAID
 
 
-def test_two_tills_in_one_process_share_nothing(new_till: Callable[..., ServedTill]) -> None:
+def test_two_tills_in_one_process_share_nothing_and_sell_at_once(new_till: Callable[..., ServedTill]) -> None:
     one, two = new_till("till-1", slipCopies=1), new_till("till-2", slipCopies=3)
+    seconds: list[PaymentResult] = []
 
-    first = one.pay(one.code(), payment_id="p", receipt=open_sale(till="till-1"))
-    second = two.pay(two.code(), payment_id="p", receipt=open_sale(till="till-2"))
+    def sell_elsewhere() -> None:
+        seconds.append(two.pay(two.code(), payment_id="p", receipt=open_sale(till="till-2")))
 
-    assert (first.status, second.status) == (PaymentStatus.PAID, PaymentStatus.PAID)
-    assert ([slip.copies for slip in first.slips], [slip.copies for slip in second.slips]) == ([1], [3])
+    first = one.pay(scan_after(sell_elsewhere, one.code()), payment_id="p", receipt=open_sale(till="till-1"))
+
+    assert [each.status for each in (first, *seconds)] == [PaymentStatus.PAID, PaymentStatus.PAID]
+    assert [slip.copies for each in (first, *seconds) for slip in each.slips] == [1, 3]
     assert (one.row("p").till, two.row("p").till) == ("till-1", "till-2")
     one.plugins.on_stop()
     assert two.pay(two.code(), payment_id="q").status is PaymentStatus.PAID
-
-
-def test_a_busy_till_does_not_make_the_other_busy(new_till: Callable[..., ServedTill]) -> None:
-    one, two = new_till("till-1"), new_till("till-2")
-    others: list[object] = []
-
-    one.pay(scan_after(lambda: others.append(two.pay(two.code()).status), one.code()))
-
-    assert others == [PaymentStatus.PAID]
-
-
-_LOOKS_WHO_READS_SCHEMAS = """
-import json, sys, threading
-from pathlib import Path
-sys.path.insert(0, sys.argv[2])
-from fakes.till import VirtualHost
-from payme_plugin.plugin import PaymePlugin
-readers = []
-def hook(event, arguments):
-    if event == "open" and str(arguments[0]).endswith(("slip.xsd", "template.xsd")):
-        readers.append(threading.current_thread().name)
-sys.addaudithook(hook)
-plugin = PaymePlugin()
-plugin.on_start(VirtualHost(Path(sys.argv[1]), {"url": "http://127.0.0.1:9", "paymentType": "7"}))
-for thread in threading.enumerate():
-    if thread.name == "payme-warm-up":
-        thread.join()
-plugin.on_stop()
-print(json.dumps(sorted(set(readers))))
-"""
-
-
-def test_the_schemas_are_built_in_the_background(tmp_path: Path) -> None:
-    support = Path(__file__).parents[1] / "support"
-
-    run = subprocess.run(  # noqa: S603 - our own script
-        [sys.executable, "-c", _LOOKS_WHO_READS_SCHEMAS, str(tmp_path), str(support)],
-        capture_output=True,
-        text=True,
-        env=without_coverage(os.environ),  # under coverage a hook keeps threads from starting
-        check=True,
-        timeout=60,
-    )
-
-    assert json.loads(run.stdout) == ["payme-warm-up"]
 
 
 def test_a_server_that_never_answers_does_not_hold_up_the_start_or_the_stop(

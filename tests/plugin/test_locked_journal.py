@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 import time
 from contextlib import contextmanager
-from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
-from fakes.till import TENDER, ScriptedUi, open_sale
-from fakes.waiting import comes_true
-from hookspecs import CancelRequest, HookFailed, PaymentStatus, ReceiptKind, RefundRequest
-from payme_plugin.clock import SystemClock
+from fakes.till import open_sale
+from hookspecs import HookFailed, PaymentStatus
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.states import PaymentState
-from payme_plugin.sandbox import BuyerAction, FaultKind, InjectedFault
+from tests.plugin.conftest import hooks_about
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,45 +46,13 @@ def sell(till: ServedTill) -> list[PaymentRecord]:
     return [result.payment for result in results if result.payment is not None]
 
 
-def owe(till: ServedTill) -> None:
-    """Leave a result that could not be stored: the journal is locked when Payme's answer comes."""
-    till.sandbox.inject(InjectedFault(FaultKind.ANSWER_DELAYED, "receipts.pay", after_s=0.4))
-    sent, may_go_on, is_locked = len(till.sandbox.requests), threading.Event(), threading.Event()
-
-    def lock() -> None:
-        assert comes_true(lambda: "pay" in till.requests_since(sent))
-        with locked(till):
-            is_locked.set()
-            may_go_on.wait(30)
-
-    thread = threading.Thread(target=lock)
-    thread.start()
-    result = till.pay(till.code(BuyerAction.LACKS_FUNDS), payment_id="unstored", receipt=open_sale(50))
-    assert is_locked.is_set()
-    may_go_on.set()
-    thread.join()
-    assert result.status is PaymentStatus.UNKNOWN
-
-
 def hooks(till: ServedTill, records: list[PaymentRecord]) -> dict[str, Callable[[], object]]:
-    first, ui = records[0], ScriptedUi(SystemClock())
-    sale = open_sale(payments=(first,))
-    refund = RefundRequest(
-        refund_id="f1", payment_type=TENDER, payment=first, sale=replace(sale, closed_at=777),
-        refund=replace(sale, number=900, kind=ReceiptKind.REFUND, payments=()), amount=first.amount,
-        manual_selection=False, currency_selection=False,
-    )  # fmt: skip
-    whole = open_sale(amount=first.amount * len(records), payments=tuple(records), closed_at=777)
     return {
+        **{name: partial(hook, till.plugins) for name, hook in hooks_about(*records).items()},
         "on_payment": lambda: till.pay(till.code(), payment_id="new", receipt=open_sale(60)).status,
         "on_payment, repeated": lambda: till.pay(payment_id="p1", receipt=open_sale(1), repeated=True).status,
         "on_payment, result unstored": lambda: till.pay(payment_id="p4", receipt=open_sale(4), repeated=True).status,
-        "on_payment_recorded": lambda: till.plugins.on_payment_recorded(first),
         "on_ready": till.plugins.on_ready,
-        "on_cancel": lambda: till.plugins.on_cancel(CancelRequest(payment=first, receipt=sale), ui),
-        "validate_refund": lambda: till.plugins.validate_refund(refund),
-        "on_full_refund": lambda: till.plugins.on_full_refund(refund, ui),
-        "on_receipt_closed": lambda: till.plugins.on_receipt_closed(whole),
         "on_stop": till.plugins.on_stop,
     }
 
@@ -149,15 +114,3 @@ def test_a_host_whose_receipts_wait_sells_on_and_stores_them_once_the_lock_is_go
         till.plugins.on_payment_recorded(record)
     assert {till.row(record.payment_id).state for record in records} == {PaymentState.RECORDED}
     assert till.pay(till.code(), payment_id="next", receipt=open_sale(9)).status is PaymentStatus.PAID
-
-
-def test_a_result_that_could_not_be_stored_is_stored_with_its_cancellation_once_the_lock_is_gone(
-    new_till: Callable[..., ServedTill],
-) -> None:
-    till = new_till(payDuration=1000, timeout=1)
-
-    owe(till)
-
-    assert till.pay(till.code(), payment_id="next", receipt=open_sale(9)).status is PaymentStatus.PAID
-    assert till.row("unstored").state is PaymentState.UNKNOWN
-    assert till.row("unstored").cancellation_queued

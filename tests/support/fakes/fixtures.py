@@ -59,25 +59,30 @@ def sandbox(running: Sandbox) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def new_till(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[..., ServedTill]]:
-    """Make tills with settings of their own, which say ``on_ready`` if they shall; each stops at the end."""
+    """Make tills with settings of their own, which start and say ``on_ready`` if they shall; each stops at the end."""
     tills: list[ServedTill] = []
 
     def make(
-        name: str = "till-1", *, host: VirtualHost | None = None, is_ready: bool = True, **given: object
+        name: str = "till-1",
+        *,
+        host: VirtualHost | None = None,
+        starts: bool = True,
+        is_ready: bool = True,
+        **given: object,
     ) -> ServedTill:
         settings: dict[str, object] = {
             "url": sandbox.url, "posId": sandbox.pos_id, "posKey": sandbox.pos_key, "paymentType": TENDER,
             "payDuration": 1000, "frequency": 100, "timeout": 1,
         }  # fmt: skip
-        values = {key: str(value) for key, value in (settings | given).items()}
+        values = {key: str(value) for key, value in (settings | given).items() if value is not None}
         chosen = VirtualHost(tmp_path / name, name=name) if host is None else host
         chosen.given = values
         till = ServedTill(chosen, sandbox)
         till.plugins.register(PaymePlugin(), "payme")
         tills.append(till)
-        if is_ready:
+        if starts and is_ready:
             till.start()
-        else:
+        elif starts:
             till.plugins.on_start(chosen)
         assert till.plugins.faults == ()
         return till
