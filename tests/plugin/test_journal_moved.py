@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -116,10 +118,26 @@ def test_what_a_deleted_journal_still_owes_goes_back_before_it_is_lost(till: Ser
     assert comes_true(lambda: bank.receipt(till.sandbox.now_ms(), receipt.receipt_id).state == ReceiptState.CANCELLED)
 
 
-def test_the_worker_tells_it_without_a_sale(new_till: Callable[..., ServedTill]) -> None:
-    till = new_till()
-    assert comes_true((till.host.folder / FILE_NAME).exists, 5)
+def test_what_another_file_is_in_the_place_of_is_left_to_people_and_the_worker_says_so(till: ServedTill) -> None:
+    till.sandbox.inject(InjectedFault(FaultKind.ERROR, "receipts.cancel", times=None, error_code=-31900))
+    assert till.pay(till.code(BuyerAction.NEVER_ANSWERS)).status is PaymentStatus.UNKNOWN
+    assert comes_true(lambda: "cancel" in till.requests_since(0)[-3:])
     journal_replaced(till.host.folder)
-    till.pay(till.code(BuyerAction.NEVER_ANSWERS))
+    assert comes_true(lambda: till.host.notices.get("payme.journal") == RU(Text.NOTICE_JOURNAL_MOVED))
+    asked = len(till.sandbox.requests)
 
-    assert comes_true(lambda: till.host.notices.get("payme.journal") == RU(Text.NOTICE_JOURNAL_MOVED), 5)
+    assert not comes_true(lambda: len(till.sandbox.requests) > asked, 3)
+
+
+def test_what_the_worker_finds_damaged_stops_the_sale(till: ServedTill, caplog: pytest.LogCaptureFixture) -> None:
+    till.sandbox.inject(InjectedFault(FaultKind.ERROR, "receipts.cancel", times=None, error_code=-31900))
+    assert till.pay(till.code(BuyerAction.NEVER_ANSWERS), payment_id="p1").status is PaymentStatus.UNKNOWN
+    with closing(sqlite3.connect(till.host.folder / FILE_NAME, isolation_level=None)) as other:
+        other.execute("PRAGMA ignore_check_constraints = ON")
+        other.execute("UPDATE cancellation SET cause = 'whim'")
+    assert comes_true(lambda: "the cancellation 1 is invalid" in caplog.text)
+    sent = len(till.sandbox.requests)
+    refused = till.pay(till.code(), payment_id="p2", receipt=open_sale(2))
+
+    assert (refused.status, till.requests_since(sent)) == (PaymentStatus.REFUSED, [])
+    assert till.host.notices["payme.journal"] == RU(Text.NOTICE_JOURNAL_DAMAGED)
