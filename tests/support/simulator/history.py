@@ -29,7 +29,6 @@ class History:
 
     Attributes:
         seed: the seed.
-        asked_for: how many sales were asked for.
         sales: how many sales were made.
         faults: the statements that broke; empty: all held.
         broken_after: how many sales there were when the first one broke; None: none did.
@@ -38,7 +37,6 @@ class History:
     """
 
     seed: int
-    asked_for: int
     sales: int
     faults: tuple[str, ...]
     broken_after: int | None
@@ -50,7 +48,7 @@ class History:
         """What broke, and the command that plays the history again; or that nothing did."""
         if not self.faults:
             return f"seed {self.seed}: every statement held in {self.sales} sales"
-        again = f"python tests/simulation/run.py --seed {self.seed} --each {self.asked_for}"
+        again = f"python tests/simulation/run.py --seed {self.seed} --each {self.sales}"
         return f"seed {self.seed}: {'; '.join(self.faults[:5])}\n    {again}"
 
     @property
@@ -59,22 +57,18 @@ class History:
         return hashlib.sha256("\n".join(self.trace).encode()).hexdigest()
 
 
-def settings_for_both(**given: object) -> tuple[Settings, ...]:
-    """Return the settings of a till, for each of two merchant accounts."""
-    return tuple(settings_of(**given, posId=account, posKey=f"{KEY}-{account[-2:]}") for account in _ACCOUNTS)
-
-
 def random_settings(rng: Random) -> tuple[Settings, ...]:
     """Return settings at random, for each of two merchant accounts."""
     safe = [code for code in codes.MANUAL_CODES if codes.proves_no_charge(code)]
-    return settings_for_both(
-        timeout=rng.choice((1, 2, 5)),
-        payDuration=rng.choice((1_500, 4_000, 9_000)),
-        frequency=rng.choice((300, 1_000, 3_000, 8_000)),
-        cancelAcceptedIsDone=rng.choice((0, 0, 1)),
-        ignoredErrors=", ".join(map(str, rng.sample(codes.MANUAL_CODES, rng.choice((0, 3, 20, 32))))),
-        staleCodes=", ".join(map(str, rng.sample(safe, rng.choice((1, 4, len(safe)))))),
-    )
+    given: dict[str, object] = {
+        "timeout": rng.choice((1, 2, 5)),
+        "payDuration": rng.choice((1_500, 4_000, 9_000)),
+        "frequency": rng.choice((300, 1_000, 3_000, 8_000)),
+        "cancelAcceptedIsDone": rng.choice((0, 0, 1)),
+        "ignoredErrors": ", ".join(map(str, rng.sample(codes.MANUAL_CODES, rng.choice((0, 3, 20, 32))))),
+        "staleCodes": ", ".join(map(str, rng.sample(safe, rng.choice((1, 4, len(safe)))))),
+    }
+    return tuple(settings_of(**given, posId=account, posKey=f"{KEY}-{account[-2:]}") for account in _ACCOUNTS)
 
 
 def simulate(seed: int, sales: int = 20, behaviour: Mapping[str, object] | None = None) -> History:
@@ -98,7 +92,6 @@ def simulate(seed: int, sales: int = 20, behaviour: Mapping[str, object] | None 
         world.close()
     return History(
         seed=seed,
-        asked_for=sales,
         sales=len(world.shop.sales),
         faults=tuple(world.checks.faults),
         broken_after=world.checks.broken_after,

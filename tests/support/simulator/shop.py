@@ -363,15 +363,12 @@ class Shop:
             for refund in sale.refunds:
                 if refund.outcome is None:
                     owes |= self._refund(sale, refund, ui()) is None
-        owes |= not self.acknowledge_all()
+        # One that fails stops no other.
+        acknowledged = [self.acknowledge(sale.paid) for sale in self.sales if sale.is_open and sale.paid is not None]
+        owes |= not all(acknowledged)
         is_due = self.behaviour.readiness is not Readiness.NEVER and self._ready_in is not self._till().life
         if is_due and not owes and (at_once or self.rng.random() < 0.2):
             self.be_ready()
-
-    def acknowledge_all(self) -> bool:
-        """Acknowledge every tender that it holds; return whether all of them are."""
-        paid = [sale.paid for sale in self.sales if sale.is_open and sale.paid is not None]
-        return all([self.acknowledge(tender) for tender in paid])  # noqa: C419 - one that fails stops no other
 
     def acknowledge(self, tender: Tender, *, again: bool = False) -> bool:
         """Acknowledge a paid tender, or do so again; return whether it is acknowledged."""

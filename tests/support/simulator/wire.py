@@ -174,7 +174,7 @@ class SimClient:
         self._paymego.stage.point()
         request = encode_request(self._paymego.rng.getrandbits(53), method, params)
         call = SimCall(self._paymego, self, request, deadline)
-        self._under_way = [*(other for other in self._under_way if not other.is_over), call]
+        self._under_way = [*(other for other in self._under_way if other._outcome is None), call]
         call.begin()
         return call
 
@@ -197,12 +197,6 @@ class SimCall(VirtualCall):
         self._stage = paymego.stage
         self._sim = paymego
         self._waiter: Actor | None = None
-        self._fault: InjectedFault | None = None
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it has ended."""
-        return self._outcome is not None
 
     def wait(self, until: float) -> bool:
         """Wait until it is over, at most until ``until``; return whether it is over."""
