@@ -80,10 +80,11 @@ def _play(seeds: range, each: int, workers: int) -> int:
                 made, crashes, broken = made + history.sales, crashes + history.crashes, broken + bool(history.faults)
                 if history.faults:
                     print(history.summary, flush=True)  # noqa: T201 - the same
-    print(  # noqa: T201 - the same
-        f"seeds {seeds.start} to {seeds.stop - 1}: {made} sales, {crashes} power cuts,"
-        f" {broken} histories with a broken guarantee"
-    )
+            print(  # noqa: T201 - the same
+                f"seeds {seeds.start} to {portion[-1]}: {made} sales, {crashes} power cuts,"
+                f" {broken} histories with a broken guarantee",
+                flush=True,
+            )
     return 1 if broken else 0
 
 
