@@ -116,7 +116,7 @@ def payme_process(*arguments: str, scanned: str = "", **streams: int) -> Ended:
 
 @dataclass(frozen=True)
 class Shop:
-    """A kassa at the sandbox: a settings file and a data folder of its own."""
+    """A till with a merchant account of the sandbox, its own settings file and its own data folder."""
 
     sandbox: Sandbox
     conf: Path

@@ -98,7 +98,7 @@ def test_without_a_code_it_asks_the_scanner_and_again_after_an_implausible_one(s
     assert "не похоже на код Payme" in paid.err
 
 
-def test_nobody_at_the_scanner_aborts_it_before_there_is_anything_to_return(shop: Shop) -> None:
+def test_without_a_scan_the_payment_is_aborted_and_no_code_is_sent(shop: Shop) -> None:
     aborted = payme_process(*shop.options, "pay", "--amount", "1", "--json")
 
     assert aborted.document["status"] == "ABORTED"

@@ -65,7 +65,7 @@ def test_a_cancellation_is_listed_with_its_cause_age_and_tries_and_shown_with_ev
 
 
 @pytest.mark.parametrize("number", ["2", "99999999999999999999", "0", "first"])
-def test_a_cancellation_that_is_not_there(shop: Shop, number: str) -> None:
+def test_an_unknown_cancellation_is_an_error(shop: Shop, number: str) -> None:
     shop.owe()
     for command in (["show", number], ["close", number, "--reason", "x"]):
         ended = shop.run("queue", *command)
@@ -311,7 +311,7 @@ def test_a_cancellation_that_is_held_is_released_if_it_is_old_but_not_if_the_til
 # ---------------------------------------------------------------------------------------------------------------------
 
 LINK = "https://ofd.soliq.uz/check?t=UZ000000000000&r=121&c=20240312184051&s=123456789012"
-TELL = "receipts.set_fiscal_data"
+SET_FISCAL_DATA = "receipts.set_fiscal_data"
 
 
 def pay_with_link(shop: Shop, payment_id: str = "p1") -> str:
@@ -322,7 +322,7 @@ def pay_with_link(shop: Shop, payment_id: str = "p1") -> str:
 
 def test_a_link_waits_in_the_queue_and_queue_deliver_sends_it_to_payme(shop: Shop) -> None:
     receipt_id = pay_with_link(shop)
-    assert (shop.sent(TELL), shop.queued()) == (0, []), "no money is on its way back"
+    assert (shop.sent(SET_FISCAL_DATA), shop.queued()) == (0, []), "no money is on its way back"
 
     (link,) = shop.run("queue", "list", "--fiscal-links", "--json").document
     row = {"id": 1, "payment_id": "p1", "receipt_id": receipt_id, "link": LINK}
@@ -343,28 +343,28 @@ def test_a_link_waits_in_the_queue_and_queue_deliver_sends_it_to_payme(shop: Sho
 
 def test_a_link_that_is_left_is_tried_again_by_until_empty_whatever_its_pause_and_owes_no_money(shop: Shop) -> None:
     pay_with_link(shop)
-    shop.sandbox.inject(InjectedFault(FaultKind.HTTP_ERROR, TELL))
+    shop.sandbox.inject(InjectedFault(FaultKind.HTTP_ERROR, SET_FISCAL_DATA))
     first = shop.run("queue", "deliver", "--json")
     assert first.code == 0
     (left,) = first.document["fiscal_links"]["left"]
     assert (left["attempts"], bool(left["last_error"])) == (1, True)
     shop.change_journal("UPDATE fiscal_link SET due_at = due_at + 60000")
     assert shop.run("queue", "deliver").out == "Delivered: 0. Left: 0.\nFiscal receipts ended: 0. Left: 1.\n"
-    assert shop.sent(TELL) == 1, "its pause is not over"
+    assert shop.sent(SET_FISCAL_DATA) == 1, "its pause is not over"
 
     assert shop.run("queue", "deliver", "--until-empty").out.endswith("Fiscal receipts ended: 1. Left: 0.\n")
-    assert shop.sent(TELL) == 2
+    assert shop.sent(SET_FISCAL_DATA) == 2
 
 
 def test_a_silent_server_holds_the_command_up_no_longer_than_pay_duration_and_one_timeout(shop: Shop) -> None:
     shop.configure(payDuration=1000, timeout=1)
     for number in range(3):
         pay_with_link(shop, f"p{number}")
-    shop.sandbox.inject(InjectedFault(FaultKind.SILENT, TELL, times=None))
+    shop.sandbox.inject(InjectedFault(FaultKind.SILENT, SET_FISCAL_DATA, times=None))
 
     left = shop.run("queue", "deliver", "--until-empty", "--json").document["fiscal_links"]["left"]
 
-    assert (len(left), shop.sent(TELL) <= 2) == (3, True)
+    assert (len(left), shop.sent(SET_FISCAL_DATA) <= 2) == (3, True)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -376,7 +376,7 @@ def delivered(shop: Shop) -> bool:
     return comes_true(lambda: not shop.returning(), 20)
 
 
-def test_it_delivers_what_comes_while_it_runs_and_ends_when_it_is_told_to(shop: Shop) -> None:
+def test_it_delivers_new_cancellations_while_it_runs_and_ends_on_sigterm(shop: Shop) -> None:
     with worker_process(*shop.options, "--json") as process:
         shop.owe("p1")
         assert process.stdout is not None

@@ -256,7 +256,7 @@ def test_every_problem_is_printed_at_once_and_nothing_is_written(conf: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("answers", "told"),
+    ("answers", "expected"),
     [
         (["url=http://example.com/api", "posId=65aa"], ["url on the command line", "posKey by default"]),
         (["url=https://u:canary@h/"], ["url on the command line"]),
@@ -265,13 +265,13 @@ def test_every_problem_is_printed_at_once_and_nothing_is_written(conf: Path) -> 
     ],
 )
 def test_what_would_stop_charging_is_not_written_and_neither_is_anything_beside_it(
-    conf: Path, answers: list[str], told: list[str]
+    conf: Path, answers: list[str], expected: list[str]
 ) -> None:
     for more in ([], ["--check"]):
         ended, document = put(conf, *answers, *more), put(conf, *answers, *more, "--json").document
         assert (ended.code, ended.out, "canary" in ended.err) == (2, "", False)
-        assert [said[: len(start)] for said, start in zip(ended.sentences, told, strict=True)] == told
-        assert (document["ok"], document["changed"], len(document["faults"])) == (False, [], len(told))
+        assert [sentence[: len(start)] for sentence, start in zip(ended.sentences, expected, strict=True)] == expected
+        assert (document["ok"], document["changed"], len(document["faults"])) == (False, [], len(expected))
     assert conf.read_text(encoding="utf-8") == FILE
 
 

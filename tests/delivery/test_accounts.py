@@ -91,7 +91,7 @@ def test_a_receipt_that_is_not_known_where_it_is_asked_for_waits_and_is_a_notice
     till.set(ignoredErrors=code)
     owe_paid(till)
     till.set(url="https://another.example/api", ignoredErrors=code)
-    till.paymego.befall(FaultKind.ERROR, method, times=None, error_code=code)
+    till.paymego.inject_fault(FaultKind.ERROR, method, times=None, error_code=code)
 
     till.work(100)
 
@@ -107,7 +107,7 @@ def test_a_receipt_that_is_not_known_where_it_is_asked_for_waits_and_is_a_notice
 def test_a_refund_is_never_refused_because_its_receipt_is_not_known(till: HookedWorld, code: int) -> None:
     till.set(ignoredErrors=code)
     sold = till.sell_and_close()
-    till.paymego.befall(FaultKind.ERROR, CANCEL, error_code=code)
+    till.paymego.inject_fault(FaultKind.ERROR, CANCEL, error_code=code)
 
     assert till.refund(sold).status is ReversalStatus.QUEUED
     till.work(1000)

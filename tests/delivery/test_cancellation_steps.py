@@ -154,7 +154,7 @@ def test_whatever_goes_wrong_the_money_is_back_in_the_end_and_once(
     till: HookedWorld, method: str, kind: FaultKind
 ) -> None:
     row = owe_paid(till)
-    till.paymego.befall(kind, method, times=3)
+    till.paymego.inject_fault(kind, method, times=3)
 
     till.work(120)
 
@@ -207,7 +207,7 @@ def test_rows_do_not_come_due_together(till: HookedWorld) -> None:
 @pytest.mark.parametrize("jump_h", [-87_600, -1, 1, 87_600])
 def test_a_wall_clock_that_jumps_holds_nothing_up(till: HookedWorld, jump_h: int) -> None:
     owe_paid(till)
-    till.paymego.befall(FaultKind.ERROR, CANCEL, times=4)
+    till.paymego.inject_fault(FaultKind.ERROR, CANCEL, times=4)
     till.work(5)
     till.clock.set_wall(jump_h * HOUR_S * 1000)
 
@@ -320,7 +320,7 @@ def test_4_after_50_makes_it_an_ordinary_row_that_counts_and_returns_the_money(
     assert rows.backlog() == (0, None, 0)
     cancels = till.paymego.count(CANCEL)
     till.clock.sleep(TEN_MINUTES_S)
-    till.paymego.befall(FaultKind.ERROR, CANCEL, error_code=-31800)
+    till.paymego.inject_fault(FaultKind.ERROR, CANCEL, error_code=-31800)
 
     till.step(row_of(till))
 

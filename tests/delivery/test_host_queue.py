@@ -66,7 +66,7 @@ def test_steps_for_the_hosts_queue_that_end_nothing_take_nothing_of_its_hour_and
     (message,) = till.host.queue
     offered_at = till.live()[0].offered_at
     assert offered_at is not None
-    till.paymego.befall(FaultKind.SILENT, CHECK, times=None)
+    till.paymego.inject_fault(FaultKind.SILENT, CHECK, times=None)
     assert [till.message(message) for _ in range(3)] == [QueueVerdict.RETRY] * 3
     asked = till.paymego.count(CHECK)
     left_s = (offered_at - till.clock.wall_ms()) / 1000 + HOUR_S
@@ -99,7 +99,7 @@ def test_a_host_that_does_not_take_it_leaves_it_to_our_worker_at_once(till: Hook
 def test_a_queue_that_comes_later_is_offered_what_is_still_owed(till: HookedWorld) -> None:
     till.host.takes_messages = False
     row = owe_refund(till)
-    till.paymego.befall(FaultKind.REQUEST_LOST, CANCEL, times=None)
+    till.paymego.inject_fault(FaultKind.REQUEST_LOST, CANCEL, times=None)
     till.work(30)
     assert till.live() != []
 
@@ -127,7 +127,7 @@ def test_one_whose_offer_could_not_be_stored_is_offered_again_under_the_same_id_
     till: HookedWorld,
 ) -> None:
     row = owe_paid(till)
-    till.paymego.befall(FaultKind.SILENT, CHECK, times=None)
+    till.paymego.inject_fault(FaultKind.SILENT, CHECK, times=None)
     till.background.processor().journal.fail_from(1)  # type: ignore[attr-defined]
     till.work(60)
     till.restart()
@@ -140,7 +140,7 @@ def test_one_whose_offer_could_not_be_stored_is_offered_again_under_the_same_id_
 def test_a_row_about_which_nobody_can_be_asked_holds_up_no_other(
     till: HookedWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # Whether another till decides can't be told, so its host's answer is missing; what a hook asked for needs none.
+    # Nobody knows whether another till decides, so its host is not asked; a refund does not need the host's answer.
     till.host.takes_messages = False
     unrecorded, refund = owe_paid(till, "p1", 1), owe_refund(till, "p2", 2)
     till.restart()
@@ -163,7 +163,7 @@ def test_a_clock_that_jumps_back_a_day_neither_keeps_our_worker_from_an_accepted
 ) -> None:
     owe_paid(till)
     till.work()
-    till.paymego.befall(FaultKind.SILENT, CHECK, times=None)
+    till.paymego.inject_fault(FaultKind.SILENT, CHECK, times=None)
     till.clock.set_wall(-24 * HOUR_S * 1000)
     asked = till.paymego.count(CHECK)
 

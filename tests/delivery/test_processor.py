@@ -14,7 +14,7 @@ from fakes.answer_changes import meanwhile
 from fakes.hooked_world import OFD_LINK
 from fakes.owed_money import owe, owe_paid, owe_refund
 from fakes.paymego import Passage
-from faults import journal_rival
+from faults import journal_process
 from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.locks import Leases
@@ -108,7 +108,7 @@ def test_a_link_and_a_row_of_the_same_number_do_not_share_a_lease(till: HookedWo
     processor = till.background.processor()
     (link,) = processor.links.due(5)
     assert link.fiscal_link_id == row.cancellation_id
-    till.paymego.befall(FaultKind.HTTP_ERROR, CANCEL)
+    till.paymego.inject_fault(FaultKind.HTTP_ERROR, CANCEL)
 
     with till.background._storage.opened.leases.try_acquire(row.cancellation_id):
         processor.send_link(link, till.merchants)
@@ -149,7 +149,7 @@ def test_on_a_full_disk_all_rows_and_all_fiscal_links_have_their_turn_however_lo
         till.sell_and_close(f"p{number}", number, link=OFD_LINK)
     receipts = {owe_paid(till, f"p{number}", number).receipt_id for number in range(71, 141)}
     till.background.processor().journal.fail_from(1)  # type: ignore[attr-defined]
-    till.paymego.befall(FaultKind.SILENT, CHECK, times=None)
+    till.paymego.inject_fault(FaultKind.SILENT, CHECK, times=None)
     before = len(till.paymego.sent)
 
     till.work(800)
@@ -199,18 +199,20 @@ def test_the_cancellations_of_a_deleted_journal_are_delivered_while_this_process
     assert till.paymego.count(CANCEL) == 1
 
 
-def test_a_lease_that_stays_busy_is_told_after_two_timeouts_and_the_row_taken_over_at_once(till: HookedWorld) -> None:
+def test_a_lease_that_stays_busy_is_a_notice_after_two_timeouts_and_its_row_is_delivered_once_it_is_free(
+    till: HookedWorld,
+) -> None:
     row = owe_paid(till)
     leases = Leases(till.host.folder)
-    command = [sys.executable, journal_rival.__file__, "lead", str(till.host.folder), str(row.cancellation_id)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as rival:  # noqa: S603 - our own script
-        assert rival.stdout is not None
-        assert rival.stdout.readline()
+    command = [sys.executable, journal_process.__file__, "lead", str(till.host.folder), str(row.cancellation_id)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:  # noqa: S603 - our own script
+        assert holder.stdout is not None
+        assert holder.stdout.readline()
         till.work(2 * till.settings.timeout_s)
         assert BUSY not in till.host.notices
         till.work(2)
-        assert till.host.notices[BUSY] == till.text(Text.NOTICE_LEASE_BUSY, process=rival.pid)
-        rival.kill()
+        assert till.host.notices[BUSY] == till.text(Text.NOTICE_LEASE_BUSY, process=holder.pid)
+        holder.kill()
     assert leases.holder(row.cancellation_id) is None
 
     till.work(1)

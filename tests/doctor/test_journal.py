@@ -77,7 +77,7 @@ def test_what_is_pending_is_found_and_not_a_byte_of_the_folder_changes(
     assert "is sound: till till-1, payments: 2." in str(finding(report, Check.JOURNAL).text)
     assert "Pending cancellations: 1" in str(finding(report, Check.QUEUE).text)
     accounts = str(finding(report, Check.ACCOUNTS).text)
-    assert accounts.startswith("The settings have no key for merchant account kassa.")
+    assert accounts.startswith("The settings have no key for merchant account account-1.")
     assert "can't be delivered: 1, payments that can't be refunded: 1." in accounts
     assert str(finding(report, Check.MODES).remedy) == f"chmod 0600 {path}"
 

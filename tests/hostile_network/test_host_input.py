@@ -142,7 +142,7 @@ def test_a_money_hook_from_inside_another_charges_nothing_and_leaves_a_reversal_
             seconds.append(inner_call())
             assert len(world.paymego.sent) == asked
 
-    ui.hand = call_again
+    ui.on_progress = call_again
     first = outer_call()
 
     assert first.status is (PaymentStatus.PAID if outer == "on_payment" else ReversalStatus.REVERSED)
@@ -162,7 +162,7 @@ def test_hooks_that_move_no_money_are_served_from_inside_a_payment(world: Hooked
             violations.append(world.violations(closed))
 
     ui = world.cashier(world.paymego.code(BuyerAction.CONFIRMS, after_s=3))
-    ui.hand = close_another
+    ui.on_progress = close_another
 
     assert world.ask(ui=ui).status is PaymentStatus.PAID
     assert violations == [[]]
@@ -190,7 +190,7 @@ def test_an_acknowledgement_of_the_payment_under_way_changes_no_result_and_is_ap
             world.dispatcher.receipt_closed(open_sale(payments=(record,), closed_at=closed_at))
 
     ui = world.cashier(world.paymego.code(action, after_s=3))
-    ui.hand = acknowledge
+    ui.on_progress = acknowledge
 
     result = world.ask(ui=ui)
     row = world.row()

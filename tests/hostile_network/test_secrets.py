@@ -91,7 +91,7 @@ def sell_and_cancel(
 def test_no_fault_of_the_wire_or_the_server_shows_a_secret(
     world: HookedWorld, sell_and_cancel: Callable[[], PaymentResult], kind: FaultKind, method: str
 ) -> None:
-    world.paymego.befall(kind, method, times=2, error_code=-31999)
+    world.paymego.inject_fault(kind, method, times=2, error_code=-31999)
 
     sell_and_cancel()
 
@@ -135,7 +135,7 @@ def break_renderer(world: HookedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def break_clients(world: HookedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    world.paymego.befall(FaultKind.ANSWER_LOST, "receipts.cancel")
+    world.paymego.inject_fault(FaultKind.ANSWER_LOST, "receipts.cancel")
     context = world.context()
     monkeypatch.setattr(world, "context", lambda: context)  # the sale has its client; the worker gets none
     monkeypatch.setattr(world.paymego, "client", fail)

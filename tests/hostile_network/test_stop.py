@@ -1,4 +1,4 @@
-"""``on_stop`` during each phase of a payment or a reversal ends it at once, with a durable result and no money lost."""
+"""``on_stop`` ends a payment or a reversal at once in any phase, with a durable result and no money lost."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from hookspecs import PaymentResult
 
 PROMPT_S = 8.0
-"""A stop is waited for two seconds, and a question for the state may take two; the rest is for a busy machine."""
+"""``on_stop`` waits up to 2 s for the hook, and a question for the state up to 2 s; the rest is for a busy machine."""
 
 CREATE, PAY, CHECK, GET, CANCEL = (f"receipts.{name}" for name in ("create", "pay", "check", "get", "cancel"))
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A phase of a payment, and how it is made to last.
+    """A phase of a payment, and what makes it last.
 
     Attributes:
         method: the request that is under way in it.
-        status: what comes of a payment that is stopped in it.
+        status: the result of a payment that is stopped in it.
         action: what the buyer does.
         fault: what happens to the request.
     """
@@ -78,12 +78,12 @@ class Stop:
         self._method = method
         self._first = len(till.sandbox.requests)
         if from_inside:
-            ui.hand = self._stop_if_asked
+            ui.on_progress = self._stop_if_asked
         else:
             threading.Thread(target=self._stop_when_asked).start()
 
-    def is_over(self) -> bool:
-        """Wait for its end, and return whether it was prompt."""
+    def was_prompt(self) -> bool:
+        """Wait for the end of the stop; return whether it was prompt."""
         return comes_true(lambda: self.ended_at) and self.ended_at - self.began_at < PROMPT_S
 
     def _is_asked(self) -> bool:
@@ -116,7 +116,7 @@ def test_a_stop_in_any_phase_ends_the_payment_at_once_with_a_durable_result(
     result = till.pay(ui=ui)
 
     assert time.monotonic() - stop.began_at < PROMPT_S
-    assert stop.is_over()
+    assert stop.was_prompt()
     assert (result.status, till.plugins.faults, till.host.notices) == (phase.status, (), {})
     row = till.row()
     assert (row.state.value, row.cancellation_queued) == (result.status.value.lower(), result.cancellation_queued)
@@ -135,7 +135,7 @@ def held(till: ServedTill) -> int:
 
 
 @pytest.mark.parametrize("from_inside", [True, False], ids=["from-inside", "from-another-thread"])
-def test_a_stop_during_a_reversal_leaves_the_moneys_return_durable(
+def test_a_stop_during_a_reversal_leaves_a_durable_cancellation(
     new_till: Callable[..., ServedTill], till: ServedTill, from_inside: bool
 ) -> None:
     record = till.acknowledge(till.pay(till.code()))
@@ -147,7 +147,7 @@ def test_a_stop_during_a_reversal_leaves_the_moneys_return_durable(
 
     assert result is not None
     assert (result.status, result.cancellation_queued) == (ReversalStatus.QUEUED, True)
-    assert stop.is_over()
+    assert stop.was_prompt()
     assert len(till.live()) == 1
     again = new_till(host=till.host)
     assert comes_true(lambda: again.live() == [] and held(till) == 0, within_s=20)

@@ -1,4 +1,4 @@
-"""The journal's file: opened, committed to, and looked for where it was opened."""
+"""The journal's file: how it is opened, what a failed commit leaves, and whether it is still in place."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.floor
 
 # ---------------------------------------------------------------------------------------------------------------------
-# How the journal's file is opened: as the disk must hold it, or not at all, and then without changing a byte.
+# How the file is opened. A file that can't be used is refused without a change.
 # ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -141,11 +141,10 @@ def test_another_programs_database_is_refused_untouched(path: Path, mode: str, v
     ids=["text", "zeroes", "header", "pages"],
 )
 def test_a_damaged_file_is_not_taken_for_a_full_disk_and_not_changed(
-    journal: Journal, path: Path, damage: object
+    journal: Journal, path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
     walk(journal, PaymentState.PAID)
     journal.close()
-    assert callable(damage)
     path.write_bytes(damage(path.read_bytes()))
     before = _files(path.parent)
 
@@ -156,12 +155,12 @@ def test_a_damaged_file_is_not_taken_for_a_full_disk_and_not_changed(
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What a failed commit leaves: the journal goes on as durable as before, and what was durable is put at no risk.
+# After a failed commit the journal is as durable as before.
 # ---------------------------------------------------------------------------------------------------------------------
 
 
 FRAMES = 1000
-"""So many pages in its log, and SQLite copies it into the file."""
+"""The pages in the write-ahead log at which SQLite copies it into the file."""
 
 
 class FailingConnection(sqlite3.Connection):
@@ -252,7 +251,7 @@ def test_a_failed_overwrite_is_logged_and_the_first_fault_is_raised(
 PARTS = ["", "-wal", "-shm"]
 
 
-def test_work_on_it_and_looks_at_it_leave_it_where_it_is(journal: Journal, path: Path, clock: VirtualClock) -> None:
+def test_writing_and_reading_leave_the_files_in_place(journal: Journal, path: Path, clock: VirtualClock) -> None:
     place = FileIdentity(path)
     walk(journal, PaymentState.UNKNOWN, "p1")
     with journal.reading() as connection:
@@ -268,7 +267,7 @@ def test_work_on_it_and_looks_at_it_leave_it_where_it_is(journal: Journal, path:
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_part_that_is_moved_or_replaced_is_missed_until_it_is_back(journal: Journal, path: Path, part: str) -> None:
+def test_a_file_that_is_moved_or_replaced_is_detected_until_it_is_back(journal: Journal, path: Path, part: str) -> None:
     place = FileIdentity(path)
     file = path.with_name(path.name + part)
     away = file.with_name("away")
@@ -289,7 +288,7 @@ def test_a_part_that_is_moved_or_replaced_is_missed_until_it_is_back(journal: Jo
 
 
 @pytest.mark.usefixtures("journal")
-def test_a_folder_that_is_gone_takes_it_away(path: Path) -> None:
+def test_a_folder_that_is_moved_away_is_detected(path: Path) -> None:
     place = FileIdentity(path)
     path.parent.rename(path.parent.with_name(f"{path.parent.name} away"))
 
@@ -304,7 +303,7 @@ def test_a_folder_that_is_gone_takes_it_away(path: Path) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Disks that fail and values that can't be stored: nothing is stored, and the caller gets an error.
+# Full disks and values that can't be stored: nothing is stored, and the caller gets an error.
 # ---------------------------------------------------------------------------------------------------------------------
 
 BEYOND = 2**63
@@ -351,8 +350,8 @@ def test_a_place_that_takes_no_files_is_refused(tmp_path: Path) -> None:
             _open(folder / FILE_NAME)
 
 
-def is_refused_to_nobody(path: Path) -> bool:
-    """Open a journal as an ordinary user, in a child."""
+def is_unusable_for_nobody(path: Path) -> bool:
+    """Return whether the user ``nobody`` can't open a journal; a child process tries."""
     nobody = pwd.getpwnam("nobody")
     child = os.fork()
     if child == 0:
@@ -379,7 +378,7 @@ def test_a_read_only_folder_is_refused(*, has_journal: bool) -> None:
             _open(path).close()
             path.chmod(0o444)
         path.parent.chmod(0o555)
-        assert is_refused_to_nobody(path)
+        assert is_unusable_for_nobody(path)
         path.parent.chmod(0o755)
 
 
@@ -392,7 +391,7 @@ def test_a_read_only_folder_is_refused(*, has_journal: bool) -> None:
         lambda intent: replace(intent, amount=0),
         lambda intent: replace(intent, amount=-1),
     ],
-    ids=["half-sign", "amount", "number", "zero", "negative"],
+    ids=["surrogate", "amount", "number", "zero", "negative"],
 )
 def test_what_a_row_can_not_hold_is_refused_whole(journal: Journal, change: Callable[[Intent], Intent]) -> None:
     with pytest.raises(Unavailable):
@@ -403,7 +402,7 @@ def test_what_a_row_can_not_hold_is_refused_whole(journal: Journal, change: Call
     assert (row.amount, row.number) == (BEYOND - 1, -BEYOND)
 
 
-def test_half_signs_in_a_result_or_a_note_are_refused_whole(journal: Journal) -> None:
+def test_lone_surrogates_in_a_result_or_a_note_are_refused_whole(journal: Journal) -> None:
     row = walk(journal, PaymentState.PAYING)
     held = contents(journal)
 

@@ -1,4 +1,4 @@
-"""The locks of a journal: held while their process lives, free when that ends, however it ends."""
+"""The locks of a journal: each is held until it is released or its process ends, also by SIGKILL."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from faults.journal_rival import rival
+from faults.journal_process import journal_process
 from payme_plugin.ledger.errors import Unavailable
 from payme_plugin.ledger.locks import LEADER, USERS, LeaderLock, Leases
 
@@ -42,10 +42,10 @@ def test_a_shared_byte_has_many_holders_and_no_other_beside_them(tmp_path: Path)
         assert (unshared, first) == (True, False)
 
 
-def test_the_holder_of_a_byte_is_the_process_that_has_it_locked_until_it_is_killed(tmp_path: Path) -> None:
+def test_the_holder_of_a_byte_is_the_process_that_locked_it_until_that_is_killed(tmp_path: Path) -> None:
     leases = Leases(tmp_path)
     assert leases.holder(LEADER) is None
-    with rival("lead", tmp_path) as leader:
+    with journal_process("lead", tmp_path) as leader:
         with leases.try_acquire(7) as is_ours, leases.try_acquire(LEADER) as leads:
             assert (is_ours, leads) == (True, False)
             assert (leases.holder(LEADER), leases.holder(7), leases.holder(8)) == (leader.pid, os.getpid(), None)
@@ -71,7 +71,7 @@ def test_a_folder_that_takes_no_files_and_a_file_system_without_locks_are_unusab
         pass
 
 
-def test_one_is_the_leader_until_it_releases_the_lock(tmp_path: Path) -> None:
+def test_only_one_is_the_leader_until_it_releases_the_lock(tmp_path: Path) -> None:
     first, second, leases = LeaderLock(), LeaderLock(), Leases(tmp_path)
 
     assert [first.acquire(leases), first.acquire(leases), second.acquire(leases)] == [True, True, False]
@@ -82,7 +82,7 @@ def test_one_is_the_leader_until_it_releases_the_lock(tmp_path: Path) -> None:
     second.release()
 
 
-def test_who_released_the_leaders_lock_never_becomes_the_leader_again(tmp_path: Path) -> None:
+def test_a_released_leader_lock_can_not_be_acquired_again(tmp_path: Path) -> None:
     lock, leases = LeaderLock(), Leases(tmp_path)
     lock.release()
 

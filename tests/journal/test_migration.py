@@ -1,4 +1,4 @@
-"""A journal of version 1 becomes one of this version: once, whole or not at all, and only while nobody uses it.
+"""A journal of version 1 is migrated once, completely or not at all, and only while no process uses it.
 
 ``version1/journal.sql`` was made by version 1 itself (commit c2f6eec): payments in every state, cancellations of all
 kinds.
@@ -22,7 +22,7 @@ from fakes.paymego import VirtualPaymeGo
 from fakes.till import VirtualHost
 from faults.boundaries import killed_at
 from faults.full_disk import full_disk
-from faults.journal_rival import rival
+from faults.journal_process import journal_process
 from payme_plugin.delivery.processor import CancellationProcessor
 from payme_plugin.doctor.journal import look_at_journal
 from payme_plugin.ledger.errors import Damaged, InUse, Unavailable
@@ -86,7 +86,7 @@ def dump(path: Path) -> list[str]:
         return list(connection.iterdump())
 
 
-def latest(journal: JournalReader) -> dict[str, CancellationRow]:
+def cancellations_by_payment(journal: JournalReader) -> dict[str, CancellationRow]:
     with journal.reading() as connection:
         found = connection.execute("SELECT cancellation_id, payment_id FROM cancellation ORDER BY 1").fetchall()
     rows = {name: journal.cancellation(number) for number, name in found}
@@ -94,7 +94,7 @@ def latest(journal: JournalReader) -> dict[str, CancellationRow]:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What texts said becomes columns
+# Texts of version 1 become columns
 # ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -108,7 +108,7 @@ def test_what_the_host_had_is_acknowledged_and_nothing_else(open_journal: Callab
 
 
 def test_how_a_cancellation_stands_or_ended_is_typed(open_journal: Callable[[], Journal]) -> None:
-    rows = latest(open_journal())
+    rows = cancellations_by_payment(open_journal())
 
     assert {name: row.ended_as for name, row in rows.items() if row.ended_at is not None} == {
         "reversed": End.CANCELLED,
@@ -164,11 +164,11 @@ def test_a_cancellation_has_begun_only_by_a_cancel_after_it_was_written(
             " WHERE payment_id = 'orphan' AND text GLOB 'cancellation: queued, cause *'"
         )
     journal = open_journal()
-    assert latest(journal)["orphan"].begun_at is None
+    assert cancellations_by_payment(journal)["orphan"].begun_at is None
 
     journal.acknowledge(journal.payment("orphan"))
 
-    assert (journal.payment("orphan").state, latest(journal)["orphan"].ended_as) == (
+    assert (journal.payment("orphan").state, cancellations_by_payment(journal)["orphan"].ended_as) == (
         PaymentState.RECORDED,
         End.RECORDED,
     )
@@ -200,13 +200,13 @@ def test_the_copy_is_the_journal_as_it_was_and_only_its_owner_reads_it(
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Only while nobody uses it
+# Only while no process uses it
 # ---------------------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
 def locked_owner(path: Path) -> Iterator[None]:
-    """Be a living process of version 1."""
+    """Hold the lock of a running process of version 1."""
     (path.parent / "owners").mkdir()
     with (path.parent / "owners" / "0123.owner").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -219,7 +219,7 @@ def locked_owner(path: Path) -> Iterator[None]:
         (locked_owner, InUse),
         (lambda path: Leases(path.parent).try_acquire(0), InUse),
         (lambda path: Leases(path.parent).try_acquire(2**62), InUse),
-        (lambda path: rival("open", path), InUse),
+        (lambda path: journal_process("open", path), InUse),
         (lambda path: full_disk(), Unavailable),
     ],
     ids=["a process of version 1", "the first lock", "the last lock", "any process", "a full disk"],
@@ -241,7 +241,7 @@ def test_while_it_is_used_or_the_disk_is_full_it_stays_as_it_was(
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Whole or not at all
+# Completely or not at all
 # ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -281,12 +281,12 @@ def test_killed_at_any_step_it_opens_and_nothing_is_lost(path: Path, in_memory: 
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def test_who_only_reads_sees_it_migrated_and_changes_nothing(path: Path) -> None:
+def test_a_reader_sees_it_migrated_and_changes_nothing(path: Path) -> None:
     before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
     reader = JournalReader.open_read_only(path)
     assert reader is not None
 
-    assert latest(reader)["orphan-held"].held is Hold.HOST
+    assert cancellations_by_payment(reader)["orphan-held"].held is Hold.HOST
     assert (fault_in(path), look_at_journal(path).trouble) == (None, None)
     reader.close()
     assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
@@ -317,13 +317,13 @@ def test_a_damaged_one_is_repaired_into_this_version(path: Path, open_journal: C
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Every row comes to its right end
+# Every cancellation is delivered
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("has_held", [True, False, None])
+@pytest.mark.parametrize("is_recorded", [True, False, None])
 def test_the_worker_brings_every_row_to_its_end(
-    open_journal: Callable[[], Journal], path: Path, clock: VirtualClock, has_held: bool | None
+    open_journal: Callable[[], Journal], path: Path, clock: VirtualClock, is_recorded: bool | None
 ) -> None:
     journal, paymego = open_journal(), VirtualPaymeGo(clock)
     for row in journal.payments():
@@ -333,28 +333,28 @@ def test_the_worker_brings_every_row_to_its_end(
     merchant = MerchantClient(
         "kassa", "http://localhost/api", paymego.client(), Limits(timeout_s=5, duration_s=20, frequency_s=1)
     )
-    host = VirtualHost(path.parent, recorded={"orphan-held": has_held})
+    host = VirtualHost(path.parent, recorded={"orphan-held": is_recorded})
     processor = CancellationProcessor(journal, Leases(path.parent), host, clock, lambda: 0.0)
     for _ in range(20):
         clock.sleep(900)
         processor.deliver_due({"kassa": merchant})
 
     keeps = {"recorded", "closed", "closed-by-hand", "withdrawn"} | (
-        {"orphan-held"} if has_held is not False else set()
+        {"orphan-held"} if is_recorded is not False else set()
     )
     charged = {
         row.payment_id for row in journal.payments() if row.receipt_id is not None and paymego.held(row.receipt_id)
     }
     assert charged == keeps
     live = [*journal.live_cancellations(), *journal.confirming_cancellations()]
-    assert [row.payment_id for row in live] == ([] if has_held is not None else ["orphan-held"])
+    assert [row.payment_id for row in live] == ([] if is_recorded is not None else ["orphan-held"])
     ends = {row.payment_id: row.state.value for row in journal.payments()}
     assert ends == {
         "intent": "refused", "created": "refused", "paying": "unknown", "paid": "reversed", "recorded": "recorded",
         "closed": "recorded", "refused": "refused", "aborted": "aborted", "unknown": "unknown", "orphan": "reversed",
         "orphan-tried": "reversed", "orphan-begun": "reversed", "cancel": "reversed", "refund-queued": "reversed",
         "reversed": "reversed", "closed-by-hand": "reversing", "closed-and-back": "reversed", "withdrawn": "recorded",
-        "orphan-held": {True: "recorded", False: "reversed", None: "reversing"}[has_held],
+        "orphan-held": {True: "recorded", False: "reversed", None: "reversing"}[is_recorded],
     }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from fakes.clock import VirtualClock
 from fakes.journal_rows import contents, intent_of, walk
-from faults.journal_rival import ask, rival
+from faults.journal_process import ask, journal_process
 from payme_plugin.ledger.errors import Damaged, Unavailable
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.reader import JournalReader
@@ -90,7 +90,7 @@ def test_a_journal_that_nobody_has_open_is_read_and_not_changed(
 
 
 def test_beside_a_live_process_its_latest_commit_is_seen_and_nothing_changed(path: Path) -> None:
-    with rival("store", path) as till:
+    with journal_process("store", path) as till:
         ask(till, "p1")
         before = look(path.parent)
         assert set(before) == {path.name, f"{path.name}-wal", f"{path.name}-shm"}
@@ -148,12 +148,12 @@ def test_a_file_too_short_for_a_database_is_damage_whatever_its_log_holds(journa
 def test_a_second_connection_of_a_process_takes_nothing_away_from_the_first(path: Path) -> None:
     first = Journal(path, host_identity="till-1", clock=VirtualClock())
     second = Journal(path, host_identity="till-1", clock=VirtualClock())
-    with rival("store", path) as till:
+    with journal_process("store", path) as till:
         ask(till, "theirs")
     # That process is gone. Had it thought itself alone, it would have thrown the log away under the first connection.
     assert Path(f"{path}-wal").exists()
     second.close()
-    with rival("store", path) as till:
+    with journal_process("store", path) as till:
         ask(till, "more")
     assert Path(f"{path}-wal").exists()
     assert {row.payment_id for row in first.payments()} == {"theirs", "more"}

@@ -15,7 +15,7 @@ from fakes.clock import VirtualClock
 from fakes.journal_rows import contents, corrupt, intent_of, walk
 from faults.boundaries import killed_at
 from faults.full_disk import full_disk
-from faults.journal_rival import rival
+from faults.journal_process import journal_process
 from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.errors import Damaged, ForeignJournal, InUse, TooNew, Unavailable
 from payme_plugin.ledger.journal import FILE_NAME, Journal
@@ -330,7 +330,7 @@ def test_beside_a_process_that_uses_it_nothing_is_repaired(
 def test_beside_any_process_that_has_the_file_open_nothing_is_repaired(path: Path, sound: Sound) -> None:
     content = sound.without(sound.roots["payment_by_age"])
     path.write_bytes(content)
-    with rival("open", path), pytest.raises(InUse):
+    with journal_process("open", path), pytest.raises(InUse):
         repair(path, "till-1", "now")
     assert path.read_bytes() == content
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fakes.clock import VirtualClock
 from fakes.journal_rows import UNRECORDED, contents, intent_of, note_now, walk
-from faults.journal_rival import ask, rival
+from faults.journal_process import ask, journal_process
 from payme_plugin.ledger.errors import Conflict, Unavailable
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.rows import Event, EventRow, StoredResult
@@ -94,12 +94,14 @@ def test_any_other_transition_raises_and_changes_nothing(
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def test_an_intent_is_stored_with_its_kassa_its_owner_and_its_sale(journal: Journal, clock: VirtualClock) -> None:
+def test_an_intent_is_stored_with_its_merchant_account_its_owner_and_its_sale(
+    journal: Journal, clock: VirtualClock
+) -> None:
     row = journal.add_intent(intent_of(), "a tender was picked")
 
     assert row == journal.find("p1")
     assert (row.state, row.receipt_id, row.attempt) == (PaymentState.INTENT, None, 1)
-    assert (row.pos_id, row.url, row.owner) == ("kassa", "http://localhost/api", "process-1")
+    assert (row.pos_id, row.url, row.owner) == ("account-1", "http://localhost/api", "process-1")
     assert (row.till, row.shift, row.number) == ("till-1", 3, 1)
     assert (row.created_at, row.updated_at) == (clock.wall_ms(), clock.wall_ms())
 
@@ -205,10 +207,10 @@ def test_while_another_commits_reading_goes_on_and_a_change_waits_and_gives_up_w
 def test_of_many_processes_one_takes_a_payment_over(journal: Journal, path: Path) -> None:
     walk(journal, PAYING)
     with ExitStack() as stack:
-        rivals = [stack.enter_context(rival("take-over", path)) for _ in range(4)]
-        owners = {f"process-{process.pid}" for process in rivals}
+        processes = [stack.enter_context(journal_process("take-over", path)) for _ in range(4)]
+        owners = {f"process-{process.pid}" for process in processes}
         with ThreadPoolExecutor(4) as together:
-            answers = sorted(together.map(ask, rivals, ["go"] * 4))
+            answers = sorted(together.map(ask, processes, ["go"] * 4))
 
     assert answers == ["lost", "lost", "lost", "won"]
     assert journal.payment("p1").owner in owners

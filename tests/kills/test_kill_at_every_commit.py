@@ -52,7 +52,7 @@ class Buyer:
         does: what the buyer does with a code.
         stale_codes: how many codes that nobody issued are scanned first.
         settings: of the plugin, beside the quick ones.
-        faults: what befalls the requests of a process.
+        faults: the faults of the requests of each process.
         stops_after_s: the cashier stops the wait after so long.
         ending: what becomes of the paid sale; see ``HostOrder``.
         forks: how a child ends that is forked at the boundary; see ``HostOrder``.

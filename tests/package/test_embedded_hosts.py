@@ -42,9 +42,9 @@ def sandbox() -> Iterator[Sandbox]:
 
 def sell(host: Sequence[str], sandbox: Sandbox, folder: Path) -> tuple[dict[str, Any], str]:
     """Let a host sell once; return what it says of its sale, and its log."""
-    kassa = {"url": sandbox.url, "posId": sandbox.pos_id, "posKey": sandbox.pos_key, "paymentType": "7"}
+    settings = {"url": sandbox.url, "posId": sandbox.pos_id, "posKey": sandbox.pos_key, "paymentType": "7"}
     ran = subprocess.run(  # noqa: S603 - a host of these tests
-        [*host, json.dumps(kassa), str(folder), sandbox.issue_code()],
+        [*host, json.dumps(settings), str(folder), sandbox.issue_code()],
         capture_output=True,
         check=False,
         cwd=folder,

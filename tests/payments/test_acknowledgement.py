@@ -150,7 +150,7 @@ def test_one_that_the_journal_lost_is_adopted_from_the_record(world: World, sale
 @pytest.mark.parametrize(
     "changes",
     [
-        {"data": {"plugin": "payme", "posId": "kassa"}},
+        {"data": {"plugin": "payme", "posId": "account-1"}},
         {"data": {"plugin": "payme", "receipt_id": "0" * 24}},
         {"payment_id": "\ud800"},
         {"amount": -5},
@@ -170,7 +170,7 @@ def test_one_whose_record_is_incomplete_or_fits_no_row_is_a_notice_because_it_wo
 
 
 @pytest.mark.parametrize(
-    "changes", [{"payment_id": "renamed"}, {"data": {"plugin": "payme", "receipt_id": "0" * 24, "posId": "kassa"}}]
+    "changes", [{"payment_id": "renamed"}, {"data": {"plugin": "payme", "receipt_id": "0" * 24, "posId": "account-1"}}]
 )
 def test_a_record_that_contradicts_the_journal_changes_nothing_and_is_a_notice(
     world: World, changes: dict[str, Any]

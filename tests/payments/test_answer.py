@@ -100,7 +100,7 @@ def test_any_other_error_known_or_not_is_paid_if_the_state_is_4(world: World, er
 def test_any_other_error_with_any_other_state_is_followed_by_the_wait_for_the_buyer(
     world: World, action: BuyerAction, check: FaultKind | Change | None, status: PaymentStatus, text: Text
 ) -> None:
-    world.paymego.befall(FaultKind.ERROR_AFTER_EFFECT, PAY, error_code=-31100)
+    world.paymego.inject_fault(FaultKind.ERROR_AFTER_EFFECT, PAY, error_code=-31100)
     if check is not None:
         spoil(world.paymego, CHECK, check, times=1 if isinstance(check, FaultKind) else 9)
 
@@ -129,7 +129,7 @@ def test_only_for_an_error_without_a_text_of_ours_the_cashier_reads_the_servers_
     ],
 )
 def test_a_pay_without_a_usable_answer_is_not_sent_again_and_the_state_decides(world: World, kind: FaultKind) -> None:
-    world.paymego.befall(kind, PAY)
+    world.paymego.inject_fault(kind, PAY)
     code = world.paymego.code()
 
     outcome = world.pay(code)
@@ -315,8 +315,8 @@ def test_a_check_with_our_id_that_names_another_receipt_amount_or_state_decides_
     outcome = world.pay(world.paymego.code(BuyerAction.CONFIRMS, after_s=30))
 
     assert (outcome.status, len(world.live())) == (PaymentStatus.UNKNOWN, 1)
-    told = "\n".join(event.text for event in world.events())
-    assert "about another receipt, amount or state" in told or "the receipt in the result is not an object" in told
+    events = "\n".join(event.text for event in world.events())
+    assert "about another receipt, amount or state" in events or "the receipt in the result is not an object" in events
 
 
 def test_a_check_may_name_our_receipt_our_amount_and_its_state_again(world: World) -> None:

@@ -116,8 +116,8 @@ def test_a_code_is_asked_for_again_at_most_three_times(world: World, error_code:
 
     outcome = world.pay(ui=ui)
 
-    told = world.texts.of_error(error_code) if error_code else world.text(Text.PAYMENT_CODE_NOT_ACCEPTED)
-    assert (outcome.status, outcome.error_code, outcome.message) == (PaymentStatus.REFUSED, error_code, told)
+    message = world.texts.of_error(error_code) if error_code else world.text(Text.PAYMENT_CODE_NOT_ACCEPTED)
+    assert (outcome.status, outcome.error_code, outcome.message) == (PaymentStatus.REFUSED, error_code, message)
     assert (len(ui.prompts), _sent(world)) == (4, scanned[:4] if error_code else [])
     assert [row.receipt_id for row in world.live()] == [world.row().receipt_id]
 
@@ -152,7 +152,7 @@ def test_a_code_scanned_more_than_30_s_ago_is_not_sent_and_asked_for_again(
 def test_a_code_that_was_sent_within_the_hour_is_asked_for_again(world: World, is_lost: bool) -> None:
     code, other = world.paymego.code(BuyerAction.LACKS_FUNDS), world.paymego.code()
     if is_lost:
-        world.paymego.befall(FaultKind.REQUEST_LOST, PAY)
+        world.paymego.inject_fault(FaultKind.REQUEST_LOST, PAY)
     world.pay(code)
     ui = world.cashier(code, other)
 

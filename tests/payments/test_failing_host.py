@@ -63,7 +63,7 @@ def test_a_scan_that_raises_or_is_no_text_is_no_scan(
 
 def test_progress_that_raises_goes_on(world: World, caplog: pytest.LogCaptureFixture) -> None:
     ui = world.cashier(world.paymego.code(BuyerAction.CONFIRMS, after_s=3))
-    ui.hand = lambda _: ValueError("no screen")
+    ui.on_progress = lambda _: ValueError("no screen")
 
     assert world.pay(ui=ui).status is PaymentStatus.PAID
     assert "Ui.progress raised ValueError: no screen (at ValueError < till.py:" in caplog.text
@@ -76,7 +76,7 @@ def test_a_scanned_code_is_in_no_log_whatever_the_host_raises_later(
 ) -> None:
     world.set(codePattern=".+")
     ui = world.cashier(code)
-    ui.hand = lambda _: ValueError(spelled.format(code), code, html.escape(code), json.dumps(code))
+    ui.on_progress = lambda _: ValueError(spelled.format(code), code, html.escape(code), json.dumps(code))
     world.paymego.passage = lambda _: Passage(back_s=2)
 
     world.pay(ui=ui)
@@ -107,10 +107,10 @@ def test_the_text_of_an_exception_is_one_short_line_and_its_class_if_it_has_none
         def __str__(self) -> str:
             raise RuntimeError
 
-    told = foreign_fault(ValueError("a\nb\x1b[31m" + "c" * 10_000))
+    shown = foreign_fault(ValueError("a\nb\x1b[31m" + "c" * 10_000))
 
-    assert told.startswith("ValueError: a b [31mccc")
-    assert (told.isprintable(), len(told) < 400) == (True, True)
+    assert shown.startswith("ValueError: a b [31mccc")
+    assert (shown.isprintable(), len(shown) < 400) == (True, True)
     assert "Silent: <" in foreign_fault(Silent())
 
 

@@ -1,7 +1,7 @@
 """A journal that fails in the middle of a payment: its disk is full, or its files are no longer in place.
 
-UNKNOWN is told if a code may have been sent, and stored as soon as a write succeeds. The disk is full for real, from
-the moment that a test chooses.
+The result is UNKNOWN if a code may have been sent, and it is stored as soon as a write succeeds. Each test fills the
+disk at the moment that it needs.
 """
 
 from __future__ import annotations
@@ -51,17 +51,22 @@ def _room_again() -> Iterator[None]:
     ],
     ids=["paid", "refused", "unknown", "declined", "aborted", "stale"],
 )
-def test_after_a_code_was_sent_any_result_is_told_as_unknown_and_stored_with_a_cancellation_once_a_write_succeeds(
+def test_after_a_code_was_sent_the_result_is_unknown_and_stored_with_a_cancellation_once_a_write_succeeds(
     world: World, method: str, action: BuyerAction | None, stops_at: float | None
 ) -> None:
     world.paymego.change(method, meanwhile(fill_disk))
     code = STALE if action is None else world.paymego.code(action)
     ui = world.cashier(code, world.paymego.code(), stops_at=stops_at)
 
-    told = world.pay(ui=ui)
+    outcome = world.pay(ui=ui)
 
-    assert (told.status, told.message) == (PaymentStatus.UNKNOWN, world.text(Text.PAYMENT_CHARGE_MAY_HANG))
-    assert (told.payment, told.slips, told.receipt_attributes, told.cancellation_queued) == (None, (), {}, False)
+    assert (outcome.status, outcome.message) == (PaymentStatus.UNKNOWN, world.text(Text.PAYMENT_CHARGE_MAY_HANG))
+    assert (outcome.payment, outcome.slips, outcome.receipt_attributes, outcome.cancellation_queued) == (
+        None,
+        (),
+        {},
+        False,
+    )
     assert (world.path_of(), world.unstored) == (["intent", "paying"], ["p1"])
     assert world.host.notices == {"payme.journal": world.text(Text.NOTICE_JOURNAL_UNWRITABLE)}
     assert (len(ui.prompts), world.paymego.count(PAY), world.paymego.count(GET)) == (1, 1, 0)
@@ -89,9 +94,9 @@ def _fill_at_create(world: World) -> list[object]:
 def test_a_payment_of_which_no_code_can_be_charged_is_refused_if_it_can_not_be_stored(
     world: World, scan: Callable[[World], list[object]], cancellations: int
 ) -> None:
-    told = world.pay(*scan(world))
+    outcome = world.pay(*scan(world))
 
-    assert (told.status, told.message) == (PaymentStatus.REFUSED, world.text(Text.PAYMENT_JOURNAL_UNWRITABLE))
+    assert (outcome.status, outcome.message) == (PaymentStatus.REFUSED, world.text(Text.PAYMENT_JOURNAL_UNWRITABLE))
     assert [sent.code for sent in world.paymego.sent if sent.method == PAY] == [STALE] * cancellations
     free_disk()
     world.store_results()
@@ -110,7 +115,7 @@ def test_a_payment_of_which_no_code_can_be_charged_is_refused_if_it_can_not_be_s
         (PaymentState.ABORTED, False, PaymentState.ABORTED),
     ],
 )
-def test_what_was_told_is_stored_whatever_the_journal_has_by_then_unless_the_payment_has_ended(
+def test_a_kept_result_is_stored_from_any_state_unless_the_payment_has_ended(
     world: World, state: PaymentState, is_acknowledged: bool, after: PaymentState
 ) -> None:
     row = walk(world.journal, PaymentState.PAYING if is_acknowledged else state)
@@ -176,10 +181,10 @@ def test_a_fault_of_the_plugin_is_decided_in_the_same_way(
 
     monkeypatch.setattr(_Payment, step, fault)
 
-    told = world.pay(world.paymego.code(BuyerAction.NEVER_ANSWERS if step == "_poll" else BuyerAction.PAYS))
+    outcome = world.pay(world.paymego.code(BuyerAction.NEVER_ANSWERS if step == "_poll" else BuyerAction.PAYS))
     world.store_results()
 
-    assert (told.status, told.message) == (status, world.text(text))
+    assert (outcome.status, outcome.message) == (status, world.text(text))
     assert (world.row().state, len(world.live())) == (ends_as, int(status is PaymentStatus.UNKNOWN))
 
 

@@ -47,7 +47,10 @@ _buyers = st.one_of(
 
 
 def _is_truthful(fault: InjectedFault) -> bool:
-    """Say whether a server could answer so and mean it: the state of another receipt in ``check`` no till can tell."""
+    """Return whether a till can detect that the answer is wrong, or the answer is true.
+
+    No till can detect the state of another receipt in an answer to ``check``.
+    """
     if fault.kind is FaultKind.FOREIGN_RECEIPT:
         return fault.method in {"receipts.create", "receipts.pay", "receipts.get", "receipts.cancel"}
     return fault.kind is not FaultKind.ERROR_AFTER_EFFECT or fault.error_code in ASKING

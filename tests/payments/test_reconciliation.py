@@ -61,7 +61,7 @@ def compared(
     return reconcile(payments, receipts, live, begin_ms=DAY_MS, end_ms=2 * DAY_MS)
 
 
-def told(differences: tuple[Difference, ...]) -> list[tuple[str, str]]:
+def kinds_and_ids(differences: tuple[Difference, ...]) -> list[tuple[str, str]]:
     return [(each.kind.value, each.pair.receipt_id) for each in differences]
 
 
@@ -70,25 +70,25 @@ def test_which_states_agree(payment: Payments, ours: Ours) -> None:
     found = {theirs: compared([payment(state=ours)], [receipt(state=theirs)]) for theirs in STATES}
 
     assert {theirs for theirs, one in found.items() if one.agreed} == AGREES[ours]
-    assert all(told(one.differences) == [("state", "r1")] * (1 - one.agreed) for one in found.values())
+    assert all(kinds_and_ids(one.differences) == [("state", "r1")] * (1 - one.agreed) for one in found.values())
 
 
 def test_while_a_cancellation_is_live_its_state_is_no_difference_but_its_amount_is(payment: Payments) -> None:
     ours = payment(state=Ours.UNKNOWN)
     found = compared([ours], [receipt(state=4)], frozenset({ours.payment_id}))
-    assert (told(found.differences), told(found.returning)) == ([], [("state", "r1")])
+    assert (kinds_and_ids(found.differences), kinds_and_ids(found.returning)) == ([], [("state", "r1")])
 
     wrong = compared([ours], [receipt(state=4, amount=5)], frozenset({ours.payment_id}))
-    assert (told(wrong.differences), told(wrong.returning)) == ([("amount", "r1")], [("state", "r1")])
+    assert (kinds_and_ids(wrong.differences), kinds_and_ids(wrong.returning)) == ([("amount", "r1")], [("state", "r1")])
     assert wrong.agreed == 0
 
 
-def test_receipts_on_one_side_alone(payment: Payments) -> None:
+def test_receipts_on_one_side_only(payment: Payments) -> None:
     found = compared([payment("here")], [receipt("there")])
-    assert sorted(told(found.differences)) == [("only-here", "here"), ("only-there", "there")]
+    assert sorted(kinds_and_ids(found.differences)) == [("only-here", "here"), ("only-there", "there")]
 
 
-def test_a_payment_without_a_receipt_and_a_receipt_without_an_id_are_nobodys(payment: Payments) -> None:
+def test_a_payment_without_a_receipt_and_a_receipt_without_an_id_are_ignored(payment: Payments) -> None:
     assert compared([payment(None, Ours.REFUSED)], [receipt(None)]).differences == ()
 
 
@@ -127,4 +127,4 @@ def test_a_receipt_counts_if_either_clock_has_it_in_the_span(
 
 
 def test_a_receipt_that_only_payme_has_counts_even_without_a_time() -> None:
-    assert told(compared([], [receipt(created_at=None)]).differences) == [("only-there", "r1")]
+    assert kinds_and_ids(compared([], [receipt(created_at=None)]).differences) == [("only-there", "r1")]

@@ -137,8 +137,8 @@ def test_an_amount_is_charged_to_the_tiyin_or_refused_if_the_receipt_owes_less(
         if amount <= total - sum(paid):
             assert (outcome.status, world.paymego.held()) == (PaymentStatus.PAID, amount)
         else:
-            told = world.text(Text.PAYMENT_AMOUNT_ABOVE_DUE)
-            assert (outcome.status, outcome.message) == (PaymentStatus.REFUSED, told)
+            message = world.text(Text.PAYMENT_AMOUNT_ABOVE_DUE)
+            assert (outcome.status, outcome.message) == (PaymentStatus.REFUSED, message)
             assert (world.paymego.sent, ui.prompts, world.journal.payments()) == ([], [], [])
 
 

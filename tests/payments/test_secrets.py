@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fakes.paymego import Change
 
 CODE = "11223344556677889900"
-KEY = "canary-key-of-the-kassa"
+KEY = "canary-key-of-the-account"
 PHONE = Buyer().phone
 WORDS = f"code {CODE}, key {KEY}, phone +{PHONE}, card 8600061234566311, {CODE[:10]} {CODE[10:]}"
 
@@ -32,7 +32,7 @@ WORDS = f"code {CODE}, key {KEY}, phone +{PHONE}, card 8600061234566311, {CODE[:
         with_receipt(description=WORDS, account=[{"name": KEY, "value": CODE}]),
         with_receipt(state=WORDS, _id=CODE),
     ],
-    ids=["paid", "refused", "unknown error", "a receipt that tells", "a state that tells"],
+    ids=["paid", "refused", "unknown error", "secrets in a receipt", "secrets in a state"],
 )
 @pytest.mark.parametrize("method", ["receipts.create", "receipts.pay"])
 def test_no_secret_is_in_the_journal_the_log_or_the_result(
@@ -46,7 +46,7 @@ def test_no_secret_is_in_the_journal_the_log_or_the_result(
         outcome = world.pay(CODE)
 
         stored = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
-    told = f"{caplog.text} {outcome!r} {outcome.message} {outcome.payment!r} {outcome.slips!r}"
+    shown = f"{caplog.text} {outcome!r} {outcome.message} {outcome.payment!r} {outcome.slips!r}"
     for secret in (CODE, KEY, Buyer().card, "8600061234566311", PHONE):
         assert secret.encode() not in stored
-        assert secret not in told
+        assert secret not in shown

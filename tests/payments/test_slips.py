@@ -82,7 +82,7 @@ def test_a_receipt_that_contradicts_4_is_obeyed_and_its_money_returned(
 
 @pytest.mark.parametrize("kind", list(FaultKind))
 def test_whatever_becomes_of_get_the_sale_is_paid_with_a_slip(world: World, kind: FaultKind) -> None:
-    world.paymego.befall(kind, GET, after_s=60)
+    world.paymego.inject_fault(kind, GET, after_s=60)
 
     outcome = world.pay(world.paymego.code(BuyerAction.CONFIRMS, after_s=1))
 

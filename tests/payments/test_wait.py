@@ -82,7 +82,7 @@ def test_a_question_under_way_at_the_end_makes_room_for_the_last_one(world: Worl
 
 def test_a_second_pay_just_before_the_end_leaves_the_last_question_a_timeout_of_its_own(world: World) -> None:
     world.paymego.passage = lambda method: Passage(back_s=1 if method == CHECK else 0.01)
-    world.paymego.befall(FaultKind.SILENT_AFTER_EFFECT, PAY, skip=1)
+    world.paymego.inject_fault(FaultKind.SILENT_AFTER_EFFECT, PAY, skip=1)
 
     outcome = world.pay(ui=world.cashier(STALE, world.paymego.code, takes_s=18.5))
 
@@ -195,7 +195,7 @@ def test_a_stop_at_the_scan_charges_nothing_and_its_receipt_is_cancelled(
 
 
 def test_a_stop_at_the_scan_while_the_receipt_never_comes_leaves_nothing(world: World) -> None:
-    world.paymego.befall(FaultKind.SILENT, CREATE, times=None)
+    world.paymego.inject_fault(FaultKind.SILENT, CREATE, times=None)
 
     outcome = world.pay(None)
 
@@ -213,7 +213,7 @@ def test_a_stop_while_the_receipt_is_made_ends_at_once_without_a_pay(
 
     world.paymego.passage = lambda method: Passage(back_s=back_s)
     ui = world.cashier(world.paymego.code())
-    ui.hand = stop
+    ui.on_progress = stop
 
     outcome = world.pay(ui=ui)
 
@@ -228,7 +228,7 @@ def test_a_stop_between_the_scan_and_pay_sends_no_pay(world: World, scans: int) 
     """The receipt is there and each code at hand, so nothing is waited for; the cashier is asked all the same."""
     codes = [STALE, world.paymego.code()][-scans:]
     ui = world.cashier(*codes)
-    ui.hand = lambda _: len(ui.prompts) == scans
+    ui.on_progress = lambda _: len(ui.prompts) == scans
 
     outcome = world.pay(ui=ui)
 
@@ -285,7 +285,7 @@ def test_a_stop_while_the_buyer_is_waited_for_is_followed_by_one_check(world: Wo
 
 
 def test_a_stop_while_a_check_is_under_way_ends_that_and_asks_once_more(world: World) -> None:
-    world.paymego.befall(FaultKind.SILENT, CHECK)
+    world.paymego.inject_fault(FaultKind.SILENT, CHECK)
     ui = world.cashier(world.paymego.code(BuyerAction.NEVER_ANSWERS), stops_at=2)
 
     outcome = world.pay(ui=ui)
@@ -348,7 +348,7 @@ def test_a_stop_while_the_slip_is_completed_takes_nothing_back(world: World) -> 
 @pytest.mark.parametrize("answer", [None, 1, "yes", []])
 def test_only_true_stops(world: World, answer: object) -> None:
     ui = world.cashier(world.paymego.code(BuyerAction.CONFIRMS, after_s=3))
-    ui.hand = lambda _: answer
+    ui.on_progress = lambda _: answer
 
     assert world.pay(ui=ui).status is PaymentStatus.PAID
 

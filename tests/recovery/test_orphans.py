@@ -107,7 +107,7 @@ def test_a_payment_of_this_process_an_acknowledged_one_and_one_with_a_result_are
 
 def test_the_payment_under_way_is_no_orphan(till: HookedWorld) -> None:
     ui = till.cashier(till.paymego.code())
-    ui.hand = lambda _: till.dispatcher.ready()
+    ui.on_progress = lambda _: till.dispatcher.ready()
 
     assert (till.ask(ui=ui).status, till.row().state) == (PaymentStatus.PAID, PaymentState.PAID)
 
@@ -123,7 +123,7 @@ def test_an_orphans_money_goes_back_once(till: HookedWorld) -> None:
 
 
 @pytest.mark.parametrize("is_recorded", [False, True], ids=["paying", "recorded"])
-def test_a_payment_that_this_process_told_as_paid_is_no_orphan_though_it_is_acknowledged_after_on_ready(
+def test_a_payment_that_this_process_reported_as_paid_is_not_an_orphan_if_it_is_acknowledged_after_on_ready(
     till: HookedWorld, is_recorded: bool
 ) -> None:
     charge_and_die(till)

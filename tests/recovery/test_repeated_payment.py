@@ -150,7 +150,7 @@ def test_about_another_accounts_payment_no_request_is_sent(
 
 @RESTARTS
 @RECORDED
-def test_paid_is_told_again_after_one_question_and_nothing_is_charged(
+def test_paid_is_the_result_again_after_one_question_and_nothing_is_charged(
     world: World, is_recorded: bool, restarts: bool
 ) -> None:
     first = _sell(world, is_recorded=is_recorded)
@@ -163,7 +163,7 @@ def test_paid_is_told_again_after_one_question_and_nothing_is_charged(
 
     assert _same(first, again)
     assert (again.receipt_attributes, again.slips) == (first.receipt_attributes, first.slips)
-    if restarts and not is_recorded:  # this process has told it, so it is no orphan of an earlier one
+    if restarts and not is_recorded:  # this process reported it, so it is not an orphan of an earlier one
         assert (world.row().state, world.row().owner) == (PaymentState.PAID, world.owner)
     else:
         assert contents(world.journal) == held
@@ -178,7 +178,9 @@ def test_paid_is_told_again_after_one_question_and_nothing_is_charged(
         *(with_receipt(_id="another", state=50), without_id(with_receipt(amount=1)), with_receipt(state=None)),
     ],
 )
-def test_without_a_usable_answer_paid_is_told_again_within_one_timeout(world: World, fault: FaultKind | Change) -> None:
+def test_without_a_usable_answer_paid_is_the_result_again_within_one_timeout(
+    world: World, fault: FaultKind | Change
+) -> None:
     first = _sell(world, is_recorded=False)
     world.restart()
     spoil(world.paymego, GET, fault)
@@ -205,8 +207,8 @@ def test_paid_that_payme_contradicts_is_refused_with_a_cancellation_or_if_record
     assert (again.receipt_id, again.cancellation_queued) == (first.receipt_id, not is_recorded)
     assert [row.cause for row in world.live()] == ([] if is_recorded else [Cause.UNRECORDED])
     assert world.row().state is (PaymentState.RECORDED if is_recorded else PaymentState.REVERSING)
-    told = {"payme.sale": world.text(Text.NOTICE_SALE_UNPAID, number=1)}
-    assert world.host.notices == (told if is_recorded else {})
+    notices = {"payme.sale": world.text(Text.NOTICE_SALE_UNPAID, number=1)}
+    assert world.host.notices == (notices if is_recorded else {})
 
 
 @pytest.mark.parametrize("state", [0, 1, 5, 20])
@@ -243,7 +245,7 @@ def test_recorded_in_a_sale_that_is_closed_is_refused_as_reuse(
 @pytest.mark.parametrize(
     "action", [BuyerAction.LACKS_FUNDS, BuyerAction.DECLINES, BuyerAction.NEVER_ANSWERS, None], ids=str
 )
-def test_a_result_other_than_paid_is_told_again_unchanged(world: World, action: BuyerAction | None) -> None:
+def test_a_result_other_than_paid_is_repeated_unchanged(world: World, action: BuyerAction | None) -> None:
     first = world.pay(None if action is None else world.paymego.code(action))
     world.restart()
     held, sent = contents(world.journal), len(world.paymego.sent)

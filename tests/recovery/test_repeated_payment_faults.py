@@ -115,7 +115,7 @@ def test_with_a_journal_that_can_not_be_written_only_what_needs_no_write_is_deci
     with full_disk():
         again = _ask_again(till)
 
-    # A paid one that is not acknowledged becomes this process's before PAID is told.
+    # A paid one that is not acknowledged becomes this process's before PAID is reported.
     is_pending = state in {PaymentState.INTENT, PaymentState.CREATED, PaymentState.PAYING, PaymentState.PAID}
     assert again.status is (PaymentStatus.PENDING if is_pending else DECIDED[state])
     assert _ask_again(till).status is DECIDED[state]
@@ -170,7 +170,7 @@ def test_while_an_earlier_result_can_not_be_stored_it_is_pending_and_then_that_r
     assert (len(till.live()), len(till.paymego.sent)) == (1, sent)
 
 
-def test_paid_that_was_told_as_unknown_is_never_told_again_as_paid(till: HookedWorld) -> None:
+def test_a_stored_paid_that_was_reported_as_unknown_is_never_reported_as_paid(till: HookedWorld) -> None:
     """The commit of PAID succeeded, and the journal said that it had failed."""
     third = till.journal.commits + 3
 

@@ -94,7 +94,7 @@ def plan(cancel: CancelPlan) -> Callable[[HookedWorld, str], object]:
 
 
 def fault(kind: FaultKind) -> Callable[[HookedWorld, str], object]:
-    return lambda till, _: till.paymego.befall(kind, CANCEL)
+    return lambda till, _: till.paymego.inject_fault(kind, CANCEL)
 
 
 def answer(change: object) -> Callable[[HookedWorld, str], object]:
@@ -114,13 +114,13 @@ def another_code_is_ignored(till: HookedWorld, receipt_id: str) -> None:
 
 def ignored_but_cancelled(till: HookedWorld, _: str) -> None:
     till.set(ignoredErrors="-31800")
-    till.paymego.befall(FaultKind.ERROR_AFTER_EFFECT, CANCEL, error_code=-31800)
+    till.paymego.inject_fault(FaultKind.ERROR_AFTER_EFFECT, CANCEL, error_code=-31800)
 
 
 def ignored_and_no_state_after_it(till: HookedWorld, _: str) -> None:
     till.set(ignoredErrors="-31800")
-    till.paymego.befall(FaultKind.ERROR, CANCEL, error_code=-31800)
-    till.paymego.befall(FaultKind.SILENT, CHECK, skip=1)
+    till.paymego.inject_fault(FaultKind.ERROR, CANCEL, error_code=-31800)
+    till.paymego.inject_fault(FaultKind.SILENT, CHECK, skip=1)
 
 
 NOT_DONE: dict[str, tuple[Callable[[HookedWorld, str], object], str, int | None]] = {
@@ -131,7 +131,7 @@ NOT_DONE: dict[str, tuple[Callable[[HookedWorld, str], object], str, int | None]
     "ignored but cancelled": (ignored_but_cancelled, "receipts.check: state 21", -31800),
     "ignored and no state": (ignored_and_no_state_after_it, "receipts.check: no usable answer", -31800),
     "request lost": (fault(FaultKind.REQUEST_LOST), "receipts.cancel: no usable answer", None),
-    "answer lost": (fault(FaultKind.ANSWER_LOST), "receipts.cancel: no usable answer, the wire broke", None),
+    "answer lost": (fault(FaultKind.ANSWER_LOST), "receipts.cancel: no usable answer, the connection was lost", None),
     "silent": (fault(FaultKind.SILENT), "receipts.cancel: no usable answer", None),
     "silent after the effect": (fault(FaultKind.SILENT_AFTER_EFFECT), "receipts.cancel: no usable answer", None),
     "an HTTP error": (fault(FaultKind.HTTP_ERROR), "receipts.cancel: no usable answer", None),
@@ -209,7 +209,7 @@ def test_the_cashiers_stop_is_queued(till: HookedWorld, reversal: Reversal, stop
     sold = reversal.sell(till)
     till.paymego.bank.plan_cancel(sold.receipt_id, STAYS_AT_21)
     if stops_after_s == 0:
-        till.paymego.befall(FaultKind.SILENT, CHECK, times=None)
+        till.paymego.inject_fault(FaultKind.SILENT, CHECK, times=None)
     began = till.clock.monotonic()
 
     result = reversal.run(till, sold, ui=till.cashier(stops_at=began + stops_after_s))
@@ -254,7 +254,7 @@ def test_a_server_that_is_down_for_the_whole_pay_duration_is_queued_and_delivere
 
 def test_a_state_that_can_not_be_known_is_asked_for_until_it_is(till: HookedWorld, reversal: Reversal) -> None:
     sold = reversal.sell(till)
-    till.paymego.befall(FaultKind.ERROR, CHECK, times=3)
+    till.paymego.inject_fault(FaultKind.ERROR, CHECK, times=3)
 
     assert reversal.run(till, sold).status is ReversalStatus.REVERSED
     assert till.paymego.count(CANCEL) == 1
@@ -270,7 +270,7 @@ def test_it_is_over_within_the_time_of_the_contract(
     sold = reversal.sell(till)
     till.set(timeout=timeout, payDuration=max(duration, 1), frequency=900)
     till.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(settle_s=settles_s))
-    till.paymego.befall(FaultKind.SILENT, silent, times=None)
+    till.paymego.inject_fault(FaultKind.SILENT, silent, times=None)
     began = till.clock.monotonic()
 
     reversal.run(till, sold)
@@ -327,11 +327,11 @@ def test_asked_again_it_gets_the_same_result_and_no_second_cancel(till: HookedWo
 
 
 @pytest.mark.parametrize("has_key", [True, False], ids=["with the key", "without the key"])
-def test_queued_is_told_as_queued_even_after_it_was_delivered(
+def test_a_queued_reversal_is_reversed_when_it_is_asked_for_again_after_its_delivery(
     till: HookedWorld, reversal: Reversal, has_key: bool
 ) -> None:
     sold = reversal.sell(till)
-    till.paymego.befall(FaultKind.REQUEST_LOST, CANCEL)
+    till.paymego.inject_fault(FaultKind.REQUEST_LOST, CANCEL)
     first = reversal.run(till, sold)
     till.work(60)
     if not has_key:

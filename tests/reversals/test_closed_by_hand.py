@@ -1,4 +1,4 @@
-"""A return that a person closed: asked again, the host is told so, and nothing moves any more."""
+"""A cancellation that an operator closed: a repeated reversal is refused with the reason and sends nothing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def close(till: HookedWorld, ended_as: End = End.CLOSED, *, reason: str = REASON
 
 def queued(till: HookedWorld, reversal: Reversal) -> Sold:
     sold = reversal.sell(till)
-    till.paymego.befall(FaultKind.SILENT, CHECK, times=None)
+    till.paymego.inject_fault(FaultKind.SILENT, CHECK, times=None)
     assert reversal.run(till, sold).status is ReversalStatus.QUEUED
     till.paymego.faults.clear()
     return sold
@@ -69,7 +69,7 @@ def test_one_whose_money_was_back_by_the_last_check_is_reversed_as_ever(till: Ho
     assert reversal.run(till, sold).status is ReversalStatus.REVERSED
 
 
-def test_a_payment_that_the_till_was_told_it_does_not_have_is_not_called_returned(till: HookedWorld) -> None:
+def test_a_payment_that_ended_as_unknown_is_not_reported_as_reversed(till: HookedWorld) -> None:
     owe_paid(till)
     record = record_of(till.row())
     close(till)

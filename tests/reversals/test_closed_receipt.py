@@ -107,7 +107,7 @@ def test_on_a_full_disk_it_raises_and_the_hosts_next_call_stores_it(till: Hooked
     assert till.paymego.count(SEND) == 1
 
 
-def test_told_again_by_the_host_it_is_filed_once(till: HookedWorld) -> None:
+def test_a_receipt_that_the_host_closes_twice_is_sent_once(till: HookedWorld) -> None:
     closed = till.close_sale(till.sell(), link=OFD_LINK)
     held = contents(till.journal)
 
@@ -236,7 +236,7 @@ def test_every_payment_is_sent_with_the_link_of_its_own_sale(till: HookedWorld) 
 
 def test_the_hook_itself_sends_nothing_and_waits_for_nobody(till: HookedWorld) -> None:
     sold = till.sell()
-    till.paymego.befall(FaultKind.SILENT, times=None)
+    till.paymego.inject_fault(FaultKind.SILENT, times=None)
     sent, now = len(till.paymego.sent), till.clock.monotonic()
 
     till.close_sale(sold, link=OFD_LINK)
@@ -267,7 +267,7 @@ def test_what_neither_accepts_nor_refuses_it_is_repeated_with_growing_pauses_unt
     till.sell_and_close(link=OFD_LINK)
     change = NO_END[name]
     if isinstance(change, FaultKind):
-        till.paymego.befall(change, SEND, times=5)
+        till.paymego.inject_fault(change, SEND, times=5)
     else:
         till.paymego.change(SEND, change, times=5)
 

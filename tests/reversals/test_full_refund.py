@@ -36,7 +36,7 @@ def test_a_second_refund_is_refused_while_the_first_goes_on_and_after_it(till: H
     sold = till.sell_and_close()
     sent = len(till.paymego.sent)
     assert (till.violations(sold, "f1"), len(till.paymego.sent)) == ([], sent)
-    till.paymego.befall(FaultKind.ANSWER_LOST, CANCEL)
+    till.paymego.inject_fault(FaultKind.ANSWER_LOST, CANCEL)
     assert till.refund(sold, "f1").status is ReversalStatus.QUEUED
 
     assert till.refund(sold, "f2").status is ReversalStatus.REFUSED

@@ -36,9 +36,9 @@ def test_without_usable_settings_it_is_queued_and_returned_once_they_can_be_used
     result = reversal.run(till, sold)
     again = reversal.run(till, sold)
 
-    for told in (result, again):
-        assert (told.status, told.message) == (ReversalStatus.QUEUED, till.text(Text.REVERSAL_QUEUED))
-        assert (told.slips, told.cancellation_queued) == ((), True)
+    for each in (result, again):
+        assert (each.status, each.message) == (ReversalStatus.QUEUED, till.text(Text.REVERSAL_QUEUED))
+        assert (each.slips, each.cancellation_queued) == ((), True)
     (row,) = till.live()
     assert (row.cause, row.is_queued) == (reversal.cause, True)
     till.work(600)
@@ -120,7 +120,7 @@ def test_a_refund_is_judged_without_a_journal_as_far_as_that_goes_and_made_with_
     assert till.refund(sold).status is ReversalStatus.REVERSED
 
 
-def test_on_a_full_disk_the_rules_are_told_all_the_same(till: HookedWorld) -> None:
+def test_on_a_full_disk_the_rules_are_checked_as_usual(till: HookedWorld) -> None:
     sold = till.sell_and_close()
     with full_disk():
         assert till.violations(sold) == []

@@ -65,7 +65,7 @@ def test_50_that_can_not_be_stored_is_reversed_all_the_same(till: HookedWorld, r
 
 def test_queued_that_can_not_be_left_to_the_worker_comes_due_by_itself(till: HookedWorld, reversal: Reversal) -> None:
     sold = reversal.sell(till)
-    till.paymego.befall(FaultKind.REQUEST_LOST, CANCEL)
+    till.paymego.inject_fault(FaultKind.REQUEST_LOST, CANCEL)
     till.journal.fail_from(3)
 
     result = reversal.run(till, sold)
@@ -80,7 +80,7 @@ def test_queued_that_can_not_be_left_to_the_worker_comes_due_by_itself(till: Hoo
 def test_a_refusal_that_can_not_be_stored_is_queued_for_its_row_stays(till: HookedWorld, reversal: Reversal) -> None:
     till.set(ignoredErrors="-31800")
     sold = reversal.sell(till)
-    till.paymego.befall(FaultKind.ERROR, CANCEL, error_code=-31800)
+    till.paymego.inject_fault(FaultKind.ERROR, CANCEL, error_code=-31800)
     till.journal.fail_from(2)
 
     result = reversal.run(till, sold)
@@ -138,7 +138,7 @@ def prepare(till: HookedWorld, sold: Sold, condition: str) -> None:
         till.paymego.bank.plan_cancel(sold.receipt_id, plans[condition])
     else:
         kind = FaultKind.ANSWER_LOST if condition == "answer lost" else FaultKind.ERROR
-        till.paymego.befall(kind, "receipts.cancel")
+        till.paymego.inject_fault(kind, "receipts.cancel")
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
@@ -217,7 +217,7 @@ def test_nothing_is_cancelled_until_it_is_repaired_and_then_a_refund_goes_on_fro
     sent, refund = len(sandbox.requests), HookedWorld.refund_of(sold)
     lost = replace(record, data={})
 
-    assert till.plugins.validate_refund(refund) == [], "what only the journal knows is not told"
+    assert till.plugins.validate_refund(refund) == [], "violations that only the journal knows are left out"
     assert [each.rule for each in till.plugins.validate_refund(replace(refund, amount=5))] == ["partial-refund"]
     with pytest.raises(HookFailed):
         till.plugins.on_full_refund(refund, ui)

@@ -87,7 +87,7 @@ def test_where_the_server_tells_nothing_the_slip_is_made_of_what_the_till_knows(
     shop: HookedWorld, reversal: Reversal
 ) -> None:
     sold = reversal.sell(shop)
-    shop.paymego.befall(FaultKind.ERROR, "receipts.get", times=None)
+    shop.paymego.inject_fault(FaultKind.ERROR, "receipts.get", times=None)
 
     text = text_of(reversal.run(shop, sold).slips)
 

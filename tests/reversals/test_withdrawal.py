@@ -43,13 +43,13 @@ def failing_worker(till: HookedWorld, first: int) -> Iterator[None]:
 
 
 def before_a_cancel_left(till: HookedWorld, reversal: Reversal, sold: Sold) -> None:
-    till.paymego.befall(FaultKind.SILENT, CHECK, times=None)
+    till.paymego.inject_fault(FaultKind.SILENT, CHECK, times=None)
     assert reversal.run(till, sold).status is ReversalStatus.QUEUED
     assert till.paymego.count(CANCEL) == 0
 
 
 def after_a_cancel_left(till: HookedWorld, reversal: Reversal, sold: Sold) -> None:
-    till.paymego.befall(FaultKind.ERROR, CANCEL, error_code=-31007)
+    till.paymego.inject_fault(FaultKind.ERROR, CANCEL, error_code=-31007)
     assert reversal.run(till, sold).status is ReversalStatus.QUEUED
 
 
@@ -99,7 +99,7 @@ def before_it_left_and_the_power_failed(till: HookedWorld, reversal: Reversal, s
 
 
 def after_it_left_and_the_power_failed(till: HookedWorld, reversal: Reversal, sold: Sold) -> None:
-    till.paymego.befall(FaultKind.SILENT, CANCEL)
+    till.paymego.inject_fault(FaultKind.SILENT, CANCEL)
     with pytest.raises(PowerCut):
         reversal.run(till, sold, ui=till.meanwhile(lambda: PowerCut() if till.paymego.count(CANCEL) else None))
     till.restart()
@@ -155,7 +155,7 @@ def another_calls_error_and_ours_lands_later(till: HookedWorld, reversal: Revers
 
 
 def a_second_hook(till: HookedWorld, reversal: Reversal, sold: Sold) -> ScriptedUi:
-    till.paymego.befall(FaultKind.ANSWER_DELAYED, CANCEL, after_s=2.0)
+    till.paymego.inject_fault(FaultKind.ANSWER_DELAYED, CANCEL, after_s=2.0)
 
     def ask_again() -> None:
         assert reversal.run(till, sold).status is ReversalStatus.QUEUED
@@ -164,7 +164,7 @@ def a_second_hook(till: HookedWorld, reversal: Reversal, sold: Sold) -> Scripted
 
 
 def another_cancel_after_ours(till: HookedWorld, reversal: Reversal, sold: Sold) -> ScriptedUi:
-    till.paymego.befall(FaultKind.ANSWER_DELAYED, CANCEL, after_s=2.0)
+    till.paymego.inject_fault(FaultKind.ANSWER_DELAYED, CANCEL, after_s=2.0)
     return till.meanwhile(lambda: till.background.processor().cancellations.begin(till.live()[0]), once=True)
 
 
@@ -185,7 +185,7 @@ def a_worker_was_first_and_its_request_is_late(till: HookedWorld, reversal: Reve
         raise sqlite3.OperationalError("database or disk is full")
 
     def step_first() -> None:
-        till.paymego.befall(FaultKind.REQUEST_DELAYED, CANCEL, after_s=30)
+        till.paymego.inject_fault(FaultKind.REQUEST_DELAYED, CANCEL, after_s=30)
         with failing_worker(till, 2):
             assert till.step() is None
         assert [(row.attempts, row.last_error) for row in till.live()] == [(1, "")]

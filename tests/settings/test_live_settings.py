@@ -204,7 +204,7 @@ def test_a_change_during_a_payment_counts_from_the_next_one_on(new_till: Callabl
             changed = {"posKey": "another", "payDuration": "1000", "frequency": "3600000", "paymentProvider": "77"}
             till.host.given = {**till.host.given, **changed, "language": "en"}
 
-    ui = ScriptedUi(SystemClock(), [till.code(BuyerAction.CONFIRMS, after_s=0.6)], hand=edit)
+    ui = ScriptedUi(SystemClock(), [till.code(BuyerAction.CONFIRMS, after_s=0.6)], on_progress=edit)
 
     result = till.pay(ui=ui)
 

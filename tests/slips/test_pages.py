@@ -1,4 +1,4 @@
-"""The pages on slips say what the program does: their templates are sound, their mistakes are told as printed there."""
+"""The pages on slips are true: their templates are valid, and mistakes are reported as printed there."""
 
 from __future__ import annotations
 

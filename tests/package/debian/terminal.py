@@ -38,7 +38,7 @@ def at_terminal(
         env={"TERM": "dumb", **environment},
     )
     os.close(slave)
-    shown, told, deadline = b"", 0, time.monotonic() + within_s
+    shown, answered, deadline = b"", 0, time.monotonic() + within_s
     try:
         while time.monotonic() < deadline:
             if master in select.select([master], [], [], 0.1)[0]:
@@ -46,8 +46,8 @@ def at_terminal(
                     shown += os.read(master, 4096)
                 except OSError:
                     break
-            if left and left[0][0] in _text(shown[told:]):
-                told = len(shown)
+            if left and left[0][0] in _text(shown[answered:]):
+                answered = len(shown)
                 os.write(master, f"{left.pop(0)[1]}\r".encode())
         assert left == [], _text(shown)
         assert child.wait(10) == 0, _text(shown)

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def spoil(paymego: VirtualPaymeGo, method: str, fault: FaultKind | Change, *, times: int = 1, skip: int = 0) -> None:
-    """Let a fault or a change befall the next answers to a method."""
+    """Inject a fault into the next answers to a method, or change them."""
     if isinstance(fault, FaultKind):
-        paymego.befall(fault, method, times=times, skip=skip)
+        paymego.inject_fault(fault, method, times=times, skip=skip)
     else:
         paymego.change(method, fault, times=times, skip=skip)
 

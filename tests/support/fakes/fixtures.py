@@ -1,4 +1,4 @@
-"""Fixtures: a till on virtual time, and the plugin over real HTTP. A conftest imports those that its folder needs."""
+"""Fixtures of several folders, for tills on virtual time and over real HTTP; a conftest imports what it needs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    """One request takes 0.01 s there and 0.01 s back; ``timeout`` 5 s, ``payDuration`` 20 s, ``frequency`` 2 s."""
+    """A till on virtual time: latency 0.02 s, ``timeout`` 5 s, ``payDuration`` 20 s, ``frequency`` 2 s."""
     world = World(tmp_path)
     yield world
     world.close()
@@ -44,7 +44,7 @@ def reversal(request: pytest.FixtureRequest) -> Reversal:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Sandbox]:
-    """A sandbox whose cancellations are done at once."""
+    """A sandbox that completes cancellations at once."""
     with Sandbox(cancel=CancelPlan(settle_s=0)) as sandbox:
         yield sandbox
 
@@ -59,7 +59,7 @@ def sandbox(running: Sandbox) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def new_till(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[..., ServedTill]]:
-    """Make tills with settings of their own, which start and say ``on_ready`` if they shall; each stops at the end."""
+    """Return a function that starts a till; ``starts`` and ``is_ready`` say which hooks it calls."""
     tills: list[ServedTill] = []
 
     def make(

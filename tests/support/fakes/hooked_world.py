@@ -1,7 +1,7 @@
-"""A till on virtual time with its hooks in service: the real dispatcher, background, recovery and worker.
+"""A till on virtual time with the real dispatcher, background, recovery and worker.
 
-Only the client, the clock, the printer of slips and the worker's thread are replaced; the worker's own code runs, a
-round at a time, where a test lets it.
+Only the client, the clock, the slip renderer and the worker's thread are replaced. The worker's own code runs when a
+test calls ``work``.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ OFD_LINK = "https://ofd.soliq.uz/check?t=UZ000000000000&r=121&c=20240312184051&s
 
 @dataclass(frozen=True)
 class Sold:
-    """A sale that Payme took the money for.
+    """A paid sale.
 
     Attributes:
         record: the payment as the till stored it.
@@ -77,14 +77,14 @@ class Sold:
 
 
 class HookedWorld(World):
-    """One till at one kassa, with the plugin's hooks in service.
+    """One till with one merchant account, and the plugin's hooks in service.
 
     Attributes:
-        journal: the till's journal, which may fail where a test says.
+        journal: the till's journal; a test may let its commits fail.
         dispatcher: serves the hooks.
         background: the real background, without threads.
-        jitter: what the pauses of the worker lose, from 0 to 1.
-        broken: the settings can't be read now.
+        jitter: returns by how much the pauses of the worker are shortened, from 0 to 1.
+        broken: whether reading the settings raises ``SettingsError``.
     """
 
     journal: StagedJournal
@@ -97,13 +97,13 @@ class HookedWorld(World):
         self._begin()
 
     def close(self) -> None:
-        """Close whatever a process had open."""
+        """End every process and close the journal."""
         for process in self._processes:
             process.end()
         super().close()
 
     def restart(self, *, dead: bool = True) -> None:
-        """Let another process come: the former one is dead, or goes on living beside it."""
+        """Begin another process; the former one ends, or runs on if ``dead`` is false."""
         if dead:
             self._processes[-1].end()
         super().restart()
@@ -111,29 +111,29 @@ class HookedWorld(World):
 
     @property
     def dispatcher(self) -> HookDispatcher:
-        """What serves the hooks of the process that came last."""
+        """The dispatcher of the latest process."""
         return self._processes[-1].dispatcher
 
     @property
     def background(self) -> Background:
-        """The background of the process that came last."""
+        """The background of the latest process."""
         return self._processes[-1].background
 
     def meanwhile(self, action: Callable[[], object], *, once: bool = False) -> ScriptedUi:
-        """Return a cashier during whose wait something happens: at every progress, whose answer it is, or only once."""
+        """Return a cashier whose ``progress`` calls ``action``, every time or once, and returns its result."""
         ui, done = self.cashier(), list[None]()
 
-        def hand(_: float) -> object:
+        def on_progress(_: float) -> object:
             if once and done:
                 return None
             done.append(None)
             return action()
 
-        ui.hand = hand
+        ui.on_progress = on_progress
         return ui
 
     def after_next_commit(self, action: Callable[[], object]) -> None:
-        """Let something happen right after the next commit of a hook."""
+        """Call ``action`` right after the next commit of a hook."""
 
         def after(_: int) -> None:
             self.journal.recover()
@@ -142,7 +142,7 @@ class HookedWorld(World):
         self.journal.after = after
 
     def ask(self, *scans: object, ui: ScriptedUi | None = None, **asked: object) -> PaymentResult:
-        """Ask for a payment as the host does, by the cashier ``ui`` or by one who scans these."""
+        """Call ``on_payment`` as the host does, with the cashier ``ui`` or one who scans these codes."""
         request = request_for(**asked)  # type: ignore[arg-type]
         result = self.dispatcher.pay(request, self.cashier(*scans) if ui is None else ui)
         assert isinstance(result, PaymentResult)
@@ -151,7 +151,7 @@ class HookedWorld(World):
     def sell(
         self, payment_id: str = "p1", number: int = 1, *, items: tuple[Item, ...] | None = None, amount: int = 1_500_000
     ) -> Sold:
-        """Sell something to a buyer who pays; the sale is still open."""
+        """Sell something to a buyer who pays; leave the sale open."""
         sale = open_sale(number, amount=amount)
         sale = sale if items is None else replace(sale, items=items, total=sum(item.amount for item in items))
         result = self.pay(self.paymego.code(), payment_id=payment_id, receipt=sale, amount=sale.total)
@@ -160,7 +160,7 @@ class HookedWorld(World):
         return Sold(result.payment, replace(sale, payments=(result.payment,)))
 
     def close_sale(self, sold: Sold, *, link: str | None = None) -> Sold:
-        """Close a sale, and tell the plugin."""
+        """Close a sale and call ``on_receipt_closed``."""
         fiscal = None if link is None else ReceiptFiscal(url=link)
         closed = replace(sold.receipt, closed_at=self.clock.wall_ms(), fiscal=fiscal)
         self.dispatcher.receipt_closed(closed)
@@ -175,7 +175,7 @@ class HookedWorld(World):
     def cancel(
         self, sold: Sold, *, ui: ScriptedUi | None = None, record: PaymentRecord | None = None
     ) -> ReversalResult:
-        """Annul an open sale, as the host does."""
+        """Cancel an open sale, as the host does."""
         payment = sold.record if record is None else record
         request = CancelRequest(payment=payment, receipt=sold.receipt, reason="the buyer left")
         result = self.dispatcher.cancel(request, self.cashier() if ui is None else ui)
@@ -197,7 +197,7 @@ class HookedWorld(World):
 
     @staticmethod
     def refund_of(sold: Sold, refund_id: str = "f1", **changes: object) -> RefundRequest:
-        """Return the request of a whole refund, but for some changes."""
+        """Return the request of a full refund with some fields replaced."""
         refund = replace(sold.receipt, number=900, kind=ReceiptKind.REFUND, payments=(), closed_at=None, fiscal=None)
         request = RefundRequest(
             refund_id=refund_id,
@@ -216,7 +216,7 @@ class HookedWorld(World):
         return self.dispatcher.queue_message(message)
 
     def work(self, duration_s: float = 0.0) -> None:
-        """Let the worker work: one round now, and whatever it would do in the seconds after it."""
+        """Run the worker once now, and as often as it would run in the next ``duration_s`` seconds."""
         self._processes[-1].work(self, self.clock.monotonic() + duration_s)
 
     @property
@@ -227,17 +227,17 @@ class HookedWorld(World):
         return merchants
 
     def step(self, row: CancellationRow | None = None, *, is_recorded: bool | None = None) -> StepOutcome | None:
-        """Let the worker step a row, or the one that is live; the host said whether it has the payment, or nothing."""
+        """Let the worker step a row, or the only live one; ``is_recorded`` is the host's answer."""
         if row is None:
             (row,) = self.journal.live_cancellations()
         return self.background.processor().step(row, self.merchants, is_recorded=is_recorded)
 
     def keep_result(self, payment_id: str) -> None:
-        """Keep a payment whose result the journal can't store, where the real background keeps it."""
+        """Keep a payment whose result the journal can't store, in the real background."""
         self.background.keep_result(payment_id)
 
     def read_settings(self) -> Settings:
-        """Return the settings of this moment; ``SettingsError`` while they are broken."""
+        """Return the settings of this moment; raise ``SettingsError`` while ``broken``."""
         return settings_of(url="soon") if self.broken else self.settings
 
     def _open(self) -> StagedJournal:
@@ -265,13 +265,13 @@ class _Process:
             world.clock.pass_until(min(until, world.clock.monotonic() + idle_s))
 
     def end(self) -> None:
-        """Let go of what the operating system takes away from a dead process."""
+        """Release what the operating system takes from a dead process."""
         self.background._leader.release()
         self.storage.close()
 
 
 class _Storage:
-    """What ``payme_plugin.service.Storage`` is: the world's journal."""
+    """A ``payme_plugin.service.Storage`` with the journal of a ``HookedWorld``."""
 
     def __init__(self, world: HookedWorld) -> None:
         self._world = world
@@ -295,8 +295,8 @@ class _Storage:
         return self._world.journal
 
     def fault(self) -> JournalError | None:
-        met = [each.damage for each in (self.journal(), *self._others) if each.damage is not None]
-        return Damaged(met[0]) if met else None
+        damages = [each.damage for each in (self.journal(), *self._others) if each.damage is not None]
+        return Damaged(damages[0]) if damages else None
 
     def another_journal(self) -> Journal:
         other = StagedJournal(self._world.host.folder, self._world.host.identity, self._world.clock)
@@ -309,7 +309,7 @@ class _Storage:
 
 
 class _Background(Background):
-    """The real one; its pauses lose what the world says, and its worker runs on the hook's own thread."""
+    """The real one with the jitter of a ``HookedWorld``; its worker runs on the thread of the test."""
 
     def __init__(self, host: GuardedHost, storage: _Storage, world: HookedWorld) -> None:
         super().__init__(
@@ -325,7 +325,7 @@ class _Background(Background):
         if self._processor is None:
             journal = self._storage.another_journal()
             self._processor = CancellationProcessor(
-                journal, self._storage.opened.leases, self, self._clock, self._drawn
+                journal, self._storage.opened.leases, self, self._clock, self._jitter
             )
         return self._processor
 
@@ -335,7 +335,7 @@ class _Background(Background):
     def yield_to_sale(self) -> None:
         pass
 
-    def _drawn(self) -> float:
+    def _jitter(self) -> float:
         return self._world.jitter()
 
 
@@ -345,7 +345,7 @@ def _client_of(world: HookedWorld, settings: Settings) -> PaymeGoClient:
 
 @dataclass(frozen=True)
 class _Service:
-    """What the dispatcher takes for its ``Service``."""
+    """The ``Service`` of the dispatcher."""
 
     world: HookedWorld
     host: GuardedHost

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 UNRECORDED = NewCancellation(cause=Cause.UNRECORDED)
 
 _TO_PAID = (PaymentState.CREATED, PaymentState.PAYING, PaymentState.PAID)
-ROAD_TO: dict[PaymentState, tuple[PaymentState, ...]] = {
+PATH_TO: dict[PaymentState, tuple[PaymentState, ...]] = {
     PaymentState.INTENT: (),
     **{state: _TO_PAID[: number + 1] for number, state in enumerate(_TO_PAID)},
     PaymentState.RECORDED: (*_TO_PAID, PaymentState.RECORDED),
@@ -47,7 +47,7 @@ def intent_of(payment_id: str = "p1", *, amount: int = 1_500_000, number: int = 
         till="till-1",
         shift=3,
         number=number,
-        pos_id="kassa",
+        pos_id="account-1",
         url="http://localhost/api",
         owner=owner,
     )
@@ -62,7 +62,7 @@ def note_now(journal: Journal, payment_id: str, events: Sequence[Event]) -> None
 def walk(journal: Journal, state: PaymentState, payment_id: str = "p1") -> PaymentRow:
     """Store a new payment and bring it into ``state``."""
     row = journal.add_intent(intent_of(payment_id), "a tender was picked")
-    for after in ROAD_TO[state]:
+    for after in PATH_TO[state]:
         row = journal.move(
             row,
             after,

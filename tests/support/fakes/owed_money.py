@@ -1,4 +1,4 @@
-"""Money that must go back, in a journal on virtual time: one row for a payment, by the road that wrote it."""
+"""Live cancellations in a journal on virtual time, one for each payment, named by the hook that wrote it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def owe(till: HookedWorld, payment_id: str = "p1", number: int = 1) -> Cancellat
 
 
 def owe_paid(till: HookedWorld, payment_id: str = "p1", number: int = 1) -> CancellationRow:
-    """Let a payment be paid while nobody hears it: Payme holds the money, and the till does not have the sale."""
-    till.paymego.befall(FaultKind.SILENT_AFTER_EFFECT, "receipts.pay")
-    till.paymego.befall(FaultKind.SILENT, "receipts.check", times=None)
+    """Let Payme charge a payment and lose every answer: Payme holds the money, and the till does not have the sale."""
+    till.paymego.inject_fault(FaultKind.SILENT_AFTER_EFFECT, "receipts.pay")
+    till.paymego.inject_fault(FaultKind.SILENT, "receipts.check", times=None)
     result = till.pay(till.paymego.code(), payment_id=payment_id, receipt=open_sale(number))
     till.paymego.faults.clear()
     assert result.status is PaymentStatus.UNKNOWN
@@ -34,7 +34,7 @@ def owe_paid(till: HookedWorld, payment_id: str = "p1", number: int = 1) -> Canc
 def owe_refund(till: HookedWorld, payment_id: str = "p1", number: int = 1) -> CancellationRow:
     """Let a refund's cancel be lost on its way: Payme holds the money."""
     sold = till.sell_and_close(payment_id, number)
-    till.paymego.befall(FaultKind.REQUEST_LOST, "receipts.cancel")
+    till.paymego.inject_fault(FaultKind.REQUEST_LOST, "receipts.cancel")
     assert till.refund(sold, f"refund-of-{payment_id}").status is ReversalStatus.QUEUED
     return _row(till, payment_id)
 

@@ -1,4 +1,4 @@
-"""PaymeGO on virtual time: the sandbox's bank behind a wire whose latencies, losses and lies a test chooses.
+"""PaymeGO on virtual time: the sandbox's bank behind a network whose latencies and faults a test chooses.
 
 Requests and answers pass through the client's own envelope and strict JSON, so that only sockets and threads are
 missing. Nothing here is random but receipt ids and codes, and those come from a seed.
@@ -43,7 +43,7 @@ _PAGE = b"<!doctype html><title>Wi-Fi</title>"
 
 @dataclass(frozen=True)
 class Passage:
-    """How one request travels.
+    """The latencies of one request.
 
     Attributes:
         connect_s: from ``begin`` until its first byte leaves.
@@ -65,7 +65,7 @@ class Sent:
     Attributes:
         at_s: when, virtual seconds.
         method: its method.
-        pos_id: the kassa whose key it carried.
+        pos_id: the merchant account whose key it carried.
         receipt_id: the receipt that it is about, or None.
         code: the buyer's code in it, or None.
         params: all of its parameters.
@@ -109,12 +109,12 @@ class _Changing:
 
 
 class VirtualPaymeGo:
-    """The bank, its wire, and what a test wants to go wrong between them.
+    """The bank, the network before it, and the faults that a test injects.
 
     Attributes:
         bank: what Payme knows.
-        faults: what befalls coming requests.
-        passage: how a request of a method travels; a test may put another function here.
+        faults: the faults of coming requests.
+        passage: returns the latencies of a request by its method; a test may replace it.
         sent: every request that left a till, in order.
         heard: every outcome that a till got, in order.
     """
@@ -130,16 +130,16 @@ class VirtualPaymeGo:
         self.heard: list[Heard] = []
         self._changing: list[_Changing] = []
 
-    def client(self, pos_id: str = "kassa", key: str = "key") -> VirtualClient:
-        """Return a new client of a kassa."""
+    def client(self, pos_id: str = "account-1", key: str = "key") -> VirtualClient:
+        """Return a new client of a merchant account."""
         return VirtualClient(self, pos_id, Secret(key))
 
     def code(self, action: BuyerAction = BuyerAction.PAYS, **how: object) -> str:
         """Return a new code of the buyer's phone; ``how`` is the rest of its ``Behaviour``."""
         return self.bank.issue_code(self.now_ms, Behaviour(action, **how))  # type: ignore[arg-type]
 
-    def befall(self, kind: FaultKind, method: str | None = None, **how: object) -> None:
-        """Let a fault befall coming requests; ``how`` is the rest of its ``InjectedFault``."""
+    def inject_fault(self, kind: FaultKind, method: str | None = None, **how: object) -> None:
+        """Inject a fault into coming requests; ``how`` is the rest of its ``InjectedFault``."""
         self.faults.inject(InjectedFault(kind, method, **how))  # type: ignore[arg-type]
 
     def change(self, method: str, change: Change, *, skip: int = 0, times: int = 1) -> None:
@@ -206,7 +206,7 @@ class VirtualPaymeGo:
 
 
 class VirtualClient:
-    """A ``payme_plugin.paymego.protocols.Client`` of one kassa."""
+    """A ``payme_plugin.paymego.protocols.Client`` of one merchant account."""
 
     def __init__(self, paymego: VirtualPaymeGo, pos_id: str, key: Secret) -> None:
         self.pos_id = pos_id
@@ -245,7 +245,7 @@ class VirtualCall:
         self._outcome: Answer | CallFailed | None = None
 
     def begin(self) -> None:
-        """Set out."""
+        """Schedule the departure and the deadline."""
         # First the deadline: what happens at that very moment comes too late.
         self._clock.at(self._deadline, lambda: self.fail(Why.TIME_OVER, "no answer in time"))
         self._clock.at(self._clock.monotonic() + self._passage.connect_s, self._leave)
@@ -323,7 +323,7 @@ class VirtualCall:
     def _come_back(self, answer: Envelope | bytes, fault: InjectedFault | None) -> None:
         why = _AFTER_EFFECT_WHY.get(fault.kind) if fault is not None else None
         if why is not None:
-            self.fail(why, "the wire broke")
+            self.fail(why, "the connection was lost")
             return
         body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         try:

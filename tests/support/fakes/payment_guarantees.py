@@ -57,7 +57,7 @@ def _state(heard: Heard) -> object:
 
 
 def check_order_of_durability(world: World, payment_id: str = "p1") -> None:
-    """Guarantee 1: intent before create, receipt id and code before pay; each state is one of the table's roads."""
+    """Guarantee 1: the intent is stored before create, and the receipt id with each code before its pay."""
     path = world.path_of(payment_id)
     assert path[0] == "intent"
     if world.paymego.count("receipts.pay"):

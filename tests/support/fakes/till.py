@@ -1,4 +1,4 @@
-"""A till made of answers that a test writes down: its host, its cashier, and its sales."""
+"""A scripted host, a scripted cashier, and sales and requests for them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from payme_plugin.clock import Clock
 
 TENDER = 7
-"""The tender's number at every till of the tests."""
+"""The number of the tender in all tests."""
 
 STALE = "11112222333344445555"
-"""A code that Payme does not know: it calls it stale, and nothing is charged."""
+"""A code that Payme does not know: it answers that the code is stale, and charges nothing."""
 
 
 class PowerCut(BaseException):
-    """The till is gone in the middle of a hook; only what was durable is left."""
+    """The power fails in the middle of a hook; only durable data is left."""
 
 
 def open_sale(
@@ -58,7 +58,7 @@ def request_for(
     payment_type: int = TENDER,
     repeated: bool = False,
 ) -> PaymentRequest:
-    """Return the request of a tender that was picked."""
+    """Return a request for a payment."""
     return PaymentRequest(
         payment_id=payment_id,
         payment_type=payment_type,
@@ -70,7 +70,7 @@ def request_for(
 
 
 def scan_after(action: Callable[[], object], code: object) -> Callable[[], object]:
-    """Return a scan for ``ScriptedUi`` that does something before it gives its code."""
+    """Return a scan for ``ScriptedUi`` that calls ``action`` and then returns ``code``."""
 
     def scan() -> object:
         action()
@@ -98,13 +98,13 @@ class Shown:
 
 @dataclass(eq=False)
 class ScriptedUi:
-    """A cashier who does what a test says. An exception among the answers is raised.
+    """A scripted cashier. An exception among the answers is raised.
 
     Attributes:
-        clock: the time that a scan takes.
-        scans: what the scanner reads, one a prompt; after the last the cashier scans nothing. A function is called.
-        takes_s: how long each scan takes; the time that the plugin gives ends it earlier, with nothing.
-        hand: what ``progress`` answers, from the virtual second; by default it goes on.
+        clock: sleeps while a scan takes its time.
+        scans: the answers of ``scan``, one for each prompt, then None. A function is called for its answer.
+        takes_s: how long each scan takes; if the plugin gives less time, the answer is None.
+        on_progress: returns the answer of ``progress`` for a virtual second; None by default.
         prompts: the prompts so far.
         timeouts: the seconds that each prompt gave.
         scanned_at: when each scan ended.
@@ -114,14 +114,14 @@ class ScriptedUi:
     clock: Clock
     scans: list[object] = field(default_factory=list)
     takes_s: float = 0.0
-    hand: Callable[[float], object] = lambda _: None
+    on_progress: Callable[[float], object] = lambda _: None
     prompts: list[str] = field(default_factory=list)
     timeouts: list[float] = field(default_factory=list)
     scanned_at: list[float] = field(default_factory=list)
     shown: list[Shown] = field(default_factory=list)
 
     def scan(self, prompt: str, timeout_s: float) -> str | None:
-        """Give the next code."""
+        """Return the next scan."""
         answer = self.scans[len(self.prompts)] if len(self.prompts) < len(self.scans) else None
         self.prompts.append(prompt)
         self.timeouts.append(timeout_s)
@@ -133,24 +133,24 @@ class ScriptedUi:
             answer = answer()
         if isinstance(answer, BaseException):
             raise answer
-        return answer  # type: ignore[return-value] # some of these cashiers break the contract
+        return answer  # type: ignore[return-value] # some tests break the contract
 
     def cut_while_waiting(self, _now_s: float) -> object:
-        """A hand at which the power fails once ``pay`` has left; the first progress comes right before it."""
+        """Fail the power after ``pay`` has left: for ``on_progress``, whose first call comes right before ``pay``."""
         return PowerCut() if len(self.shown) > 1 else None
 
     def progress(self, elapsed_s: float, total_s: float, text: str) -> bool | None:
-        """Look at the progress, and perhaps stop."""
+        """Record the progress and return the answer of ``on_progress``."""
         self.shown.append(Shown(self.clock.monotonic(), elapsed_s, total_s, text))
-        answer = self.hand(self.clock.monotonic())
+        answer = self.on_progress(self.clock.monotonic())
         if isinstance(answer, BaseException):
             raise answer
-        return answer  # type: ignore[return-value] # some of these cashiers break the contract
+        return answer  # type: ignore[return-value] # some tests break the contract
 
 
 @dataclass(eq=False)
 class VirtualHost(BaseHost):
-    """A till: its settings, its folder, and what it says about payments.
+    """A scripted host.
 
     Attributes:
         folder: the data folder.
@@ -159,9 +159,9 @@ class VirtualHost(BaseHost):
         tongue: its language.
         width: columns of its slip printer.
         recorded: what ``is_recorded`` answers by payment id; None for any other.
-        queue: what it took into its queue.
+        queue: the messages of its queue.
         takes_messages: whether it has a queue.
-        notices: what it shows now, by key.
+        notices: the notices that it shows now, by key.
         notice_log: every notice and withdrawal, in order.
     """
 
@@ -200,11 +200,11 @@ class VirtualHost(BaseHost):
         return self.folder
 
     def is_recorded(self, payment_id: str) -> bool | None:
-        """Say whether the till has a payment."""
+        """Return whether the till has a payment."""
         return self.recorded.get(payment_id)
 
     def enqueue(self, message: QueueMessage) -> bool:
-        """Take a message, where there is a queue."""
+        """Take a message if there is a queue."""
         if self.takes_messages:
             self.queue.append(message)
         return self.takes_messages

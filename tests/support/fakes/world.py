@@ -1,4 +1,4 @@
-"""A till, its journal on a real disk, and PaymeGO, all on virtual time: where the rules of a payment are shown."""
+"""A till, its journal on a real disk, and PaymeGO on virtual time, without the dispatcher and the worker."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ if TYPE_CHECKING:
     from payme_plugin.settings import Settings
     from payme_plugin.texts import Text
 
-KASSA = "65aa00112233445566778899"
-_KEY = "canary-key-of-the-kassa"
+POS_ID = "65aa00112233445566778899"
+_KEY = "canary-key-of-the-account"
 _URL = "http://localhost/api"
 _NO_FILES = Places(Path("/nonexistent/payme.go.conf"), Path("/nonexistent/payme.xml"))
 
 
 def settings_of(**given: object) -> Settings:
-    """Return real settings for a kassa on virtual time, with ``given`` over its own.
+    """Return settings for virtual time, with ``given`` in place of the defaults.
 
-    It waits 20 s for the buyer and asks every 2 s; one request may take 5 s.
+    By default the plugin waits 20 s for the buyer and asks every 2 s; one request may take 5 s.
     """
     values: dict[str, object] = {
-        "url": _URL, "posId": KASSA, "posKey": _KEY, "paymentType": TENDER,
+        "url": _URL, "posId": POS_ID, "posKey": _KEY, "paymentType": TENDER,
         "timeout": 5, "payDuration": 20_000, "frequency": 2_000,
     }  # fmt: skip
     host = {name: str(value) for name, value in (values | given).items()}
-    # Virtual time may run through waits that are shorter than a till's settings allow.
+    # A test may use times that are shorter than the settings allow.
     times: dict[str, Any] = {
         field: int(host.pop(name))
         for name, field in {"payDuration": "pay_duration_ms", "frequency": "frequency_ms"}.items()
@@ -63,7 +63,7 @@ def settings_of(**given: object) -> Settings:
 
 @dataclass(eq=False)
 class PlainSlips:
-    """Stands for ``PaymentSlips`` and only writes down what it was asked for.
+    """Replaces ``PaymentSlips``; records its calls.
 
     Attributes:
         made: operation, payment and the server's receipt of every slip.
@@ -80,18 +80,18 @@ class PlainSlips:
 
 
 class World:
-    """One till at one kassa.
+    """One till with one merchant account.
 
     Attributes:
         clock: the time.
-        paymego: the other side of the wire.
+        paymego: the server.
         host: the till.
         journal: the till's journal, a real file in ``folder``.
         owner: the token of the till's process.
-        plain_slips: makes the slips and writes them down.
-        slips: makes the slips; a test may put another maker here.
-        settings: what the till is set to.
-        client: the client of the kassa.
+        plain_slips: renders the slips and records them.
+        slips: what the context renders with; a test may replace it.
+        settings: the settings of this moment.
+        client: the client of the merchant account.
         files: the journal's files as they were when it was opened.
         unstored: the results that the journal could not store, by payment.
     """
@@ -115,12 +115,12 @@ class World:
         self.journal.close()
 
     def set(self, **given: object) -> None:
-        """Change settings; the kassa's client changes with them."""
+        """Change settings and make a new client."""
         self.settings = settings_of(**given)
         self.client = self._new_client()
 
     def restart(self) -> None:
-        """Let another process come."""
+        """Begin another process of the till with the same journal."""
         self.journal.close()
         self.journal = self._open()
         self.files = self._identity()
@@ -129,7 +129,7 @@ class World:
         self.client = self._new_client()
 
     def context(self) -> Context:
-        """Return the tools of one operation."""
+        """Return the context of one operation."""
         return Context(
             client=self.client,
             clock=self.clock,
@@ -159,23 +159,23 @@ class World:
             del self.unstored[0]
 
     def decide_orphans(self, pending: Collection[str] = ()) -> int:
-        """Say that the till has asked again and acknowledged; return how many orphans there were."""
+        """Cancel the orphans, as ``on_ready`` does; return how many there were."""
         return cancel_orphans(self.journal, self.owner, pending, self.texts)
 
     def acknowledge(self, record: PaymentRecord | None, sale: Receipt | None = None) -> PaymentRow | None:
-        """Say that the till has stored a payment, in a closed sale where one is given."""
+        """Acknowledge a payment; ``sale`` is its closed sale, if it is closed."""
         assert record is not None
         return acknowledge(self.journal, self.owner, self.texts, self.host.notice, record, sale)
 
     def cashier(self, *scans: object, takes_s: float = 0.0, stops_at: float | None = None) -> ScriptedUi:
-        """Return a cashier who scans these, and who stops the wait at a second where one is given."""
+        """Return a cashier who scans these codes, and who stops the wait at the second ``stops_at``."""
         ui = ScriptedUi(self.clock, list(scans), takes_s)
         if stops_at is not None:
-            ui.hand = lambda now_s: now_s >= stops_at
+            ui.on_progress = lambda now_s: now_s >= stops_at
         return ui
 
     def pay(self, *scans: object, ui: ScriptedUi | None = None, **asked: object) -> PaymentResult:
-        """Take a payment: by the cashier ``ui``, or by one who scans these; a repeated one as the dispatcher does."""
+        """Take a payment with the cashier ``ui`` or one who scans these codes; repeat it if the journal has it."""
         request: PaymentRequest = request_for(**asked)  # type: ignore[arg-type]
         context, ui, row = (
             self.context(),
@@ -187,17 +187,17 @@ class World:
         return (find_lost_payment if request.repeated else take_payment)(context, request, ui)
 
     def cut_at_scan(self, *scans: object) -> None:
-        """Let the power fail at the scan after these."""
+        """Let the power fail at the scan after these codes."""
         with suppress(PowerCut):
             self.pay(*scans, PowerCut())
         assert self.row().state is (PaymentState.CREATED if scans else PaymentState.INTENT)
 
     def cut_after_pay(self, code: str, *faults: FaultKind) -> None:
-        """Let the power fail after ``receipts.pay``: Payme charges silently, or the faults befall pay and check."""
+        """Let the power fail after ``receipts.pay``: its answer is lost, or the given faults hit pay and check."""
         for kind, method in zip(faults or (FaultKind.SILENT_AFTER_EFFECT,), ("receipts.pay", "receipts.check")):  # noqa: B905
-            self.paymego.befall(kind, method, after_s=3)
+            self.paymego.inject_fault(kind, method, after_s=3)
         ui = self.cashier(code)
-        ui.hand = ui.cut_while_waiting
+        ui.on_progress = ui.cut_while_waiting
         with suppress(PowerCut):
             self.pay(ui=ui)
         assert self.row().state is PaymentState.PAYING
@@ -207,7 +207,7 @@ class World:
         return self.texts(text, **values)
 
     def row(self, payment_id: str = "p1") -> PaymentRow:
-        """Return a payment as the journal has it."""
+        """Return the row of a payment."""
         return self.journal.payment(payment_id)
 
     def path_of(self, payment_id: str = "p1") -> list[str]:
@@ -215,7 +215,7 @@ class World:
         return [event.after.value for event in self.events(payment_id) if event.after is not None]
 
     def events(self, payment_id: str = "p1") -> list[EventRow]:
-        """Return the story of a payment."""
+        """Return the events of a payment."""
         return self.journal.events(payment_id)
 
     def live(self, payment_id: str = "p1") -> list[CancellationRow]:

@@ -1,6 +1,6 @@
 """The boundaries at which a process of the tests may be killed: before and after each commit, and the host's own steps.
 
-Nothing in the plugin knows of them: ``sqlite3.connect`` is told to make connections of a class that counts.
+The plugin is unchanged: ``sqlite3.connect`` is replaced by one whose connections count their commits.
 """
 
 from __future__ import annotations

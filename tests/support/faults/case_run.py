@@ -1,4 +1,4 @@
-"""One cell of the matrix played: what comes before the fault, the hook that it hits, and the delivery after it."""
+"""Play one cell of the matrix: prepare a sale, call the hook that the fault hits, and wait for the delivery."""
 
 from __future__ import annotations
 
@@ -31,35 +31,34 @@ if TYPE_CHECKING:
 _CONFIRMS_S = 0.15
 _ASKS_AGAIN_MS = 2500
 _FREQUENCY_MS = 300
-"""Five questions until ``payDuration`` is over: more cost a TLS handshake each, and show nothing new."""
+"""Five questions within ``payDuration``: each costs a TLS handshake, and more would show nothing new."""
 _DELIVERED_WITHIN_S = 20
 _TRIED_WITHIN_S = 2.5
 _LOOK_S = 0.05
-"""A look opens the journal: more of them cost more than they save, because a worker waits for a second."""
+"""Each look opens the journal, and a worker pauses for a second: shorter pauses would save nothing."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What came of a cell.
+    """What was observed in a cell.
 
     Attributes:
-        status: the hook's result; ``closed`` for ``on_receipt_closed``, which has none, and what came of a command.
-        cancellation: the result wrote one.
-        took_s: how long the hook took; ``on_receipt_closed``'s own time for a fiscal link.
-        since_pay_s: the same, from the first ``receipts.pay`` on where there was one before the fault.
+        status: the status of the hook's result; ``closed`` for ``on_receipt_closed``; a command's own words.
+        cancellation: whether the result queued one.
+        took_s: how long the hook took.
+        since_pay_s: the same, but from the first ``receipts.pay`` if one arrived before the fault.
         message: what the cashier reads.
         slips: how many slips came with it.
         held_then: tiyin that Payme held when the result came.
-        pays: how many ``receipts.pay`` with the buyer's code were sent: as the bank saw them or, where that is more, as
-            they arrived on the way to it.
-        knows_receipt: the till had Payme's receipt on its disk when the result was there: without it no code leaves.
-        creates: how many receipts the fault's hook made at Payme.
+        pays: how many ``receipts.pay`` with the buyer's code reached the bank, or the proxy if that is more.
+        knows_receipt: whether the journal had the receipt id when the hook returned.
+        creates: how many receipts the hook created at Payme.
         held: tiyin that Payme holds after delivery.
         recorded: tiyin that the till has recorded.
-        left: what was still to do when the time for delivery was over; empty: nothing.
+        left: what was still to deliver when the time was over, or empty.
         hits: how often the fault hit something.
-        hit_again: it hit something after the hook too, before the network healed.
-        faults: what the host's caller had to catch.
+        hit_again: whether it hit something after the hook too, before it was healed.
+        faults: the exceptions of hooks.
         leaks: secrets, each with where it was seen.
     """
 
@@ -83,8 +82,8 @@ class Seen:
 
 
 def play(cell: Cell, network: Network, log: LogCapture, *, nth: int = 1) -> Seen:
-    """Play a cell, for the n-th time, and return what came of it; each time it has a till of its own."""
-    # A question that is lost takes its whole timeout; the one after it must not depend on how busy the machine is.
+    """Play a cell for the n-th time with a till of its own; return what was observed."""
+    # A lost question takes its whole timeout; there must be time for the next one, also on a busy machine.
     asks_again = cell.fault == FORGOTTEN and cell.target is not Target.PAY
     duration_ms = _ASKS_AGAIN_MS if asks_again else round(1000 * PAY_DURATION_S)
     till = ProxiedTill(network, f"{cell}-{nth}", plain=cell.plain, frequency=_FREQUENCY_MS, payDuration=duration_ms)
@@ -96,7 +95,7 @@ def play(cell: Cell, network: Network, log: LogCapture, *, nth: int = 1) -> Seen
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What a hook or a command came to."""
+    """The result of a hook or a command."""
 
     status: str
     cancellation: bool = False
@@ -156,7 +155,7 @@ class _Play:
         )
 
     def _prepare(self) -> Callable[[], _Outcome]:
-        """Do what comes before the fault; return the hook's call that it hits."""
+        """Prepare the sale; return a function that calls the hook that the fault hits."""
         till, target = self._till, self._cell.target
         if target.hook == "on_payment":
             if (self._cell.fault, target) == (FORGOTTEN, Target.CREATE):
@@ -205,7 +204,7 @@ class _Play:
             till.proxy.heal()
 
     def _break_route(self) -> None:
-        """Let the route fail from the request on that the fault hits: when the answer before it has gone."""
+        """Let the route fail as soon as the answer before the target's request has passed."""
         till, fault = self._till, self._cell.fault
         before = {
             Target.PAY: "receipts.create",
@@ -234,16 +233,16 @@ class _Play:
         till.proxy.healed.clear()
         if before is None:
             break_now()
-            till.proxy.cut()  # what is kept alive of an earlier sale must not lead around the fault
+            till.proxy.cut()  # an open connection of an earlier sale must not bypass the fault
         else:
             till.proxy.trigger = break_after
 
     def _hits(self) -> int:
         proxy = self._till.proxy
-        return self._look_ups + proxy.reset_unread + sum(arrival.hit for arrival in proxy.arrivals)
+        return self._look_ups + proxy.reset_count + sum(arrival.hit for arrival in proxy.arrivals)
 
     def _wait_for_a_try(self, hits: int) -> None:
-        """Let the worker meet the fault too, or find that nothing is left to do."""
+        """Wait until the fault has hit the worker too, or nothing is left to do."""
         if self._cell.target is Target.FISCAL:
             comes_true(self._hits, _DELIVERED_WITHIN_S, look_s=_LOOK_S)
         elif self._cell.target is Target.REFUND:

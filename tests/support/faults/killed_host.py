@@ -173,7 +173,7 @@ def run(order: HostOrder) -> bool:
 
 
 class _Ui(BaseUi):
-    """The cashier: scans what the buyers show, and stops when told to."""
+    """The cashier: scans the codes of the order, and stops after ``stops_after_s``."""
 
     def __init__(self, order: HostOrder, boundaries: Boundaries) -> None:
         self._codes = list(order.codes)

@@ -143,7 +143,7 @@ class ProxiedTill:
         return self._reversed(record, self.till.plugins.on_full_refund(request, self._cashier()))
 
     def close_sale(self, sale: Receipt, link: str | None = None) -> Receipt:
-        """Close a sale, and tell the plugin."""
+        """Close a sale and call ``on_receipt_closed``."""
         fiscal = None if link is None else ReceiptFiscal(url=link)
         closed = replace(sale, closed_at=time.time_ns() // 1_000_000, fiscal=fiscal)
         self.till.plugins.on_receipt_closed(closed)

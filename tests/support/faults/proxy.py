@@ -1,10 +1,10 @@
 """A proxy on loopback between a till and a sandbox: real sockets, real TLS, and a fault that hits chosen requests.
 
     proxy = FaultProxy(sandbox.port, tls)
-    proxy.inject(cut_answer, Phase.AFTER, "receipts.pay")      from now on, every receipts.pay
-    proxy.heal()                                               and no longer
+    proxy.inject(cut_answer, Phase.AFTER, "receipts.pay")      every receipts.pay from now on
+    proxy.heal()                                               no request any more
 
-A request that the fault does not hit passes to the sandbox, and its answer back, as they are.
+Other requests and their answers pass unchanged.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class Phase(Enum):
     """When the sandbox carries out the request that a fault hits."""
 
     BEFORE = "before"
-    """Never: the fault comes before the effect. The answer that the fault gets is made up: what a till would like."""
+    """The sandbox never carries it out. The fault gets a made-up answer: success."""
     DURING = "during"
-    """A moment after the fault: the effect is under way while the till already knows of the fault."""
+    """The sandbox carries it out a moment after the fault."""
     AFTER = "after"
-    """First: the fault hits the true answer."""
+    """The sandbox carries it out first: the fault hits the true answer."""
     LATE = "long after"
-    """After the till has its result: a request that something on its way has held back."""
+    """The sandbox carries it out after the till has its result: the network delayed the request."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,10 @@ class FaultProxy(Peer):
 
     Attributes:
         arrivals: the requests that arrived whole.
-        resets_unread: whatever comes is answered with an RST, unread.
-        reset_unread: how often that was.
-        trigger: gets every method and answer that is about to pass; True: the connection ends with it.
-        arriving: called with every request that arrived, before anything becomes of it.
+        resets_unread: reset every connection without reading the request.
+        reset_count: how many connections were reset so.
+        trigger: called with each method and answer that no fault hits; True closes the connection after it.
+        arriving: called with every request that arrived, before it is answered.
         untrue_state: the state in a made-up answer to a question.
         healed: set when the fault is over.
     """
@@ -78,7 +78,7 @@ class FaultProxy(Peer):
     def __init__(self, sandbox_port: int, tls: ssl.SSLContext | None = None) -> None:
         self.arrivals: list[Arrival] = []
         self.resets_unread = False
-        self.reset_unread = 0
+        self.reset_count = 0
         self.trigger: Callable[[str, bytes], bool] = lambda *_: False
         self.arriving: Callable[[Request], object] = lambda _: None
         self.untrue_state = 4
@@ -94,7 +94,7 @@ class FaultProxy(Peer):
         self._plan = _Plan(methods, fault, phase, from_nth)
 
     def heal(self) -> None:
-        """End the fault; what it held back until after the result goes on now."""
+        """End the fault; requests of ``Phase.LATE`` are carried out now."""
         self._plan = None
         self.trigger = lambda *_: False
         self.resets_unread = False
@@ -109,7 +109,7 @@ class FaultProxy(Peer):
         """End every connection and listen no longer."""
         self.heal()
         super().close()
-        self.settle()  # after those that may begin such an effect
+        self.settle()  # after the connections, because they start these threads
 
     def _serve(self, connection: Connection) -> None:
         while self._goes_on(connection):
@@ -118,7 +118,7 @@ class FaultProxy(Peer):
     def _goes_on(self, connection: Connection) -> bool:
         if self.resets_unread:
             select.select([connection.socket], [], [], PATIENCE_S)
-            self.reset_unread += 1
+            self.reset_count += 1
             connection.reset()
             return False
         request = connection.read_request()
@@ -136,7 +136,7 @@ class FaultProxy(Peer):
         return not ends
 
     def _answer(self, request: Request, phase: Phase) -> bytes:
-        """Return the true answer after the effect; else a made-up one, and see to the effect."""
+        """Return the true answer, or a made-up one before the sandbox carries the request out."""
         if phase is Phase.AFTER:
             return self._carry_out(request)
         if phase is not Phase.BEFORE:
@@ -162,7 +162,7 @@ class FaultProxy(Peer):
 
 
 def _untrue_answer(request: Request, state: int) -> bytes:
-    """Return the answer that a till would like best, to a request that nobody has carried out."""
+    """Return a successful answer to a request that nobody has carried out."""
     params = request.document["params"]
     states = {"receipts.create": 0, "receipts.pay": 4, "receipts.cancel": 50}
     receipt = {"_id": params.get("id", "65f0a1b2c3d4e5f601234567"), "state": states.get(request.method, state)}

@@ -26,8 +26,8 @@ class Served:
 
     Attributes:
         url: its address.
-        pos_id: its kassa.
-        pos_key: the kassa's key.
+        pos_id: its merchant account.
+        pos_key: the account's key.
         receipt_ids: the receipts that are paid.
     """
 

@@ -94,7 +94,7 @@ STATUSES: dict[str, AnswerFault] = {
     "empty body": _status("200 OK", "", b""),
     "compressed unasked": _status("200 OK", "Content-Encoding: br\r\n"),
 }
-"""Answers that are wrong as HTTP: they may befall any method."""
+"""Answers that are invalid HTTP, for any method."""
 
 SHAPES: dict[str, AnswerFault] = {
     "not JSON": _text(lambda answer: answer[1:]),

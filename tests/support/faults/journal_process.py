@@ -1,7 +1,8 @@
-"""Another process at a journal, run as a script: it says ``ready``, and works until the end of its input.
+"""A script that uses a journal from another process: it prints ``ready`` and works until the end of its input.
 
-``take-over JOURNAL`` waits for a line, takes p1 over and says whether it ``won`` or ``lost``; ``lead FOLDER [BYTE]``
-holds a lock; ``open JOURNAL`` has the file open; ``store JOURNAL`` stores a payment for every line.
+``take-over JOURNAL`` waits for a line, takes p1 over and prints ``won`` or ``lost``.
+``lead FOLDER [BYTE]`` holds a lock. ``open JOURNAL`` keeps the file open. ``store JOURNAL`` stores a payment for every
+line.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def rival(what: str, path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Yield such a process once it is ready; its input ends with the block, and it is killed if it goes on."""
+def journal_process(command: str, path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start this script and yield its process once it is ready. At the end of the block it is stopped, or killed."""
     root = Path(__file__).parents[3]
     with subprocess.Popen(  # noqa: S603 - our own script
-        [sys.executable, __file__, what, str(path)],
+        [sys.executable, __file__, command, str(path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -53,46 +54,46 @@ def ask(process: subprocess.Popen[str], line: str) -> str:
     return process.stdout.readline().strip()
 
 
-def _say(word: str) -> None:
+def _print(word: str) -> None:
     sys.stdout.write(f"{word}\n")
     sys.stdout.flush()
 
 
 def _take_over(journal: Journal) -> None:
     seen = journal.payment("p1")
-    _say("ready")
+    _print("ready")
     sys.stdin.readline()
     try:
         journal.take_over(seen, f"process-{os.getpid()}", "the host asks again")
     except Conflict:
-        _say("lost")
+        _print("lost")
     else:
-        _say("won")
+        _print("won")
 
 
 def _store(journal: Journal) -> None:
     from fakes.journal_rows import walk  # noqa: PLC0415 - only here are our packages in the path
 
-    _say("ready")
+    _print("ready")
     for line in sys.stdin:
         walk(journal, PaymentState.UNKNOWN, line.strip())
-        _say("stored")
+        _print("stored")
 
 
-def main(what: str, path: Path, number: int = LEADER) -> None:
-    """Do it."""
-    if what == "lead":
+def main(command: str, path: Path, number: int = LEADER) -> None:
+    """Run a command; see the module's docstring."""
+    if command == "lead":
         with Leases(path).try_acquire(number):
-            _say("ready")
+            _print("ready")
             sys.stdin.readline()
-    elif what == "open":
+    elif command == "open":
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("SELECT * FROM payment").fetchone()
-            _say("ready")
+            _print("ready")
             sys.stdin.readline()
     else:
         with closing(Journal(path, host_identity="till-1", clock=SystemClock())) as journal:
-            (_store if what == "store" else _take_over)(journal)
+            (_store if command == "store" else _take_over)(journal)
 
 
 if __name__ == "__main__":
