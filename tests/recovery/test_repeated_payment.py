@@ -8,7 +8,7 @@ import pytest
 
 from fakes.answer_changes import body, error, result, spoil, with_receipt, without_id
 from fakes.journal_rows import UNRECORDED, contents, walk
-from fakes.till import STALE, open_sale
+from fakes.till import STALE, PowerCut, open_sale
 from hookspecs import PaymentStatus
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.sandbox import BuyerAction, FaultKind
@@ -48,7 +48,9 @@ def _same(first: PaymentResult, again: PaymentResult) -> bool:
 def test_a_payment_that_no_code_was_sent_for_is_refused_without_a_request_and_without_a_scan(
     world: World, scans: list[str], restarts: bool
 ) -> None:
-    world.cut_at_scan(*scans)
+    with pytest.raises(PowerCut):
+        world.pay(*scans, PowerCut())
+    assert world.row().state is (PaymentState.CREATED if scans else PaymentState.INTENT)
     receipt_id = world.row().receipt_id
     if restarts:
         world.restart()

@@ -1,4 +1,4 @@
-"""Ways in which a server's answer may differ from what it should be, for ``VirtualPaymeGo.change``."""
+"""Wrong answers of a server, for ``VirtualPaymeGo.change``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def body(text: bytes) -> Change:
 
 
 def meanwhile(action: Callable[[], object]) -> Change:
-    """Answer as it is, and do something between the effect and the answer."""
+    """Keep the answer, and call ``action`` between the effect and the answer."""
 
     def changed(answer: Envelope) -> Envelope:
         action()
@@ -57,12 +57,12 @@ def without_id(change: Change | None = None) -> Change:
 
 
 def with_receipt(**fields: object) -> Change:
-    """Answer with the receipt as it is, but for these fields."""
+    """Replace these fields of the receipt."""
     return lambda answer: {**answer, "result": {"receipt": {**_receipt(answer), **fields}}}
 
 
 def without_receipt_fields(*names: str) -> Change:
-    """Answer with the receipt, without these fields."""
+    """Leave out these fields of the receipt."""
     return lambda answer: {
         **answer,
         "result": {"receipt": {name: value for name, value in _receipt(answer).items() if name not in names}},

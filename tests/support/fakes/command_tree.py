@@ -6,7 +6,7 @@ import click
 
 
 def commands_in(group: click.Command) -> dict[str, click.Command]:
-    """Return the commands of a group by name; none where it is no group."""
+    """Return the commands of a group by name; nothing if it is not a group."""
     if not isinstance(group, click.Group):
         return {}
     context = click.Context(group)

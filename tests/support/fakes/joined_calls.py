@@ -1,4 +1,4 @@
-"""Money hooks on real threads: one that runs until a test lets it go on, and others that are called meanwhile."""
+"""Money hooks on real threads: one that waits until a test lets it go on, and calls during that time."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class RunningCall(Generic[_Result]):
         return joining
 
     def beside(self, call: Callable[[], object]) -> Future[object]:
-        """Call something on another thread, and go on."""
+        """Call something on another thread and do not wait."""
         return self._pool.submit(call)
 
     def go_on(self) -> None:

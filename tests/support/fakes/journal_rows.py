@@ -1,4 +1,4 @@
-"""A journal by hand: payments brought into any state through the table of transitions, and all that the file holds."""
+"""Rows in a journal: store a payment in any state, read all rows, corrupt one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 UNRECORDED = NewCancellation(cause=Cause.UNRECORDED)
 
 _TO_PAID = (PaymentState.CREATED, PaymentState.PAYING, PaymentState.PAID)
-PATH_TO: dict[PaymentState, tuple[PaymentState, ...]] = {
+_PATH_TO: dict[PaymentState, tuple[PaymentState, ...]] = {
     PaymentState.INTENT: (),
     **{state: _TO_PAID[: number + 1] for number, state in enumerate(_TO_PAID)},
     PaymentState.RECORDED: (*_TO_PAID, PaymentState.RECORDED),
@@ -31,7 +31,7 @@ PATH_TO: dict[PaymentState, tuple[PaymentState, ...]] = {
     PaymentState.REVERSING: (*_TO_PAID, PaymentState.REVERSING),
     PaymentState.REVERSED: (*_TO_PAID, PaymentState.REVERSING, PaymentState.REVERSED),
 }
-"""One way from intent to each state."""
+"""The transitions from intent to each state."""
 
 _WITH_CANCELLATION = frozenset(
     {PaymentState.REFUSED, PaymentState.ABORTED, PaymentState.UNKNOWN, PaymentState.REVERSING}
@@ -62,7 +62,7 @@ def note_now(journal: Journal, payment_id: str, events: Sequence[Event]) -> None
 def walk(journal: Journal, state: PaymentState, payment_id: str = "p1") -> PaymentRow:
     """Store a new payment and bring it into ``state``."""
     row = journal.add_intent(intent_of(payment_id), "a tender was picked")
-    for after in PATH_TO[state]:
+    for after in _PATH_TO[state]:
         row = journal.move(
             row,
             after,
@@ -82,7 +82,7 @@ def contents(journal: JournalReader) -> dict[str, list[tuple[object, ...]]]:
 
 
 def corrupt(path: Path, table: str, column: str, value: str | bytes, where: str = "1") -> None:
-    """Let a text of a journal's file be one that was never written, as a flipped bit does."""
+    """Write an invalid value into a journal's file, as a flipped bit does."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA ignore_check_constraints = ON")
         connection.execute(f"UPDATE {table} SET {column} = CAST(? AS TEXT) WHERE {where}", (value,))  # noqa: S608 - our own names

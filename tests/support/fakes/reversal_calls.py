@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reversal:
-    """One of them, for a ``HookedWorld``.
+    """A reversal hook, called through a ``HookedWorld``.
 
     Attributes:
         cause: why its cancellation exists; its value is the operation on a slip.
-        sell: sell something and bring the sale to where the hook may be called.
+        sell: make a sale for which the hook may be called.
         run: call the hook.
     """
 

@@ -1,4 +1,4 @@
-"""Waiting, in real time, for what another thread does."""
+"""Waiting, in real time, for another thread or process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LOOK_S = 0.01
 
 
 def comes_true(what: Callable[[], object], within_s: float = 10.0, *, look_s: float = _LOOK_S) -> bool:
-    """Return whether something becomes true within so many seconds; look at it every ``look_s``."""
+    """Return whether ``what()`` becomes true within ``within_s``; call it every ``look_s``."""
     ends = time.monotonic() + within_s
     while not what():
         if time.monotonic() > ends:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from payme_plugin.settings import Settings
     from payme_plugin.texts import Text
 
-POS_ID = "65aa00112233445566778899"
+_POS_ID = "65aa00112233445566778899"
 _KEY = "canary-key-of-the-account"
 _URL = "http://localhost/api"
 _NO_FILES = Places(Path("/nonexistent/payme.go.conf"), Path("/nonexistent/payme.xml"))
@@ -48,7 +48,7 @@ def settings_of(**given: object) -> Settings:
     By default the plugin waits 20 s for the buyer and asks every 2 s; one request may take 5 s.
     """
     values: dict[str, object] = {
-        "url": _URL, "posId": POS_ID, "posKey": _KEY, "paymentType": TENDER,
+        "url": _URL, "posId": _POS_ID, "posKey": _KEY, "paymentType": TENDER,
         "timeout": 5, "payDuration": 20_000, "frequency": 2_000,
     }  # fmt: skip
     host = {name: str(value) for name, value in (values | given).items()}
@@ -185,12 +185,6 @@ class World:
         if row is not None:
             return resume_payment(context, request, row, ui)
         return (find_lost_payment if request.repeated else take_payment)(context, request, ui)
-
-    def cut_at_scan(self, *scans: object) -> None:
-        """Let the power fail at the scan after these codes."""
-        with suppress(PowerCut):
-            self.pay(*scans, PowerCut())
-        assert self.row().state is (PaymentState.CREATED if scans else PaymentState.INTENT)
 
     def cut_after_pay(self, code: str, *faults: FaultKind) -> None:
         """Let the power fail after ``receipts.pay``: its answer is lost, or the given faults hit pay and check."""

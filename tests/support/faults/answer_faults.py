@@ -96,7 +96,7 @@ def last_chunk_missing(connection: Connection, answer: bytes) -> None:
 
 
 def chunk_broken(connection: Connection, answer: bytes) -> None:
-    """Give a chunk a length that is no number."""
+    """Give a chunk a length that is not a number."""
     connection.send(_CHUNKED + b"zz\r\n" + answer + b"\r\n0\r\n\r\n")
 
 
@@ -167,7 +167,7 @@ def wrong_status_line(connection: Connection, answer: bytes) -> None:
 
 
 def no_status_line(connection: Connection, answer: bytes) -> None:
-    """Answer with the body alone, as HTTP 0.9 did."""
+    """Answer with the body only, as HTTP 0.9 did."""
     connection.send(answer)
 
 
@@ -194,7 +194,7 @@ WIRE_FAULTS: dict[str, AnswerFault] = {
     "endless headers": endless_headers,
     "one endless header": endless_header,
     "flood of 100 Continue": flood_of_continues,
-    "103 Early Hints alone": early_hints,
+    "only 103 Early Hints": early_hints,
     "HTTP/1.0": http_1_0,
     "wrong status line": wrong_status_line,
     "no status line": no_status_line,

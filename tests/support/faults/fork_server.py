@@ -32,7 +32,7 @@ def main() -> None:
     former = 0
     for line in sys.stdin:
         if former:
-            # Only now does its id become free: whoever meant to kill it has read meanwhile that it is over.
+            # Reap it only now: until then its id stays in use, so that no signal can hit another process.
             os.waitpid(former, 0)
         former = os.fork()
         if former == 0:

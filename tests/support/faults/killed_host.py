@@ -65,7 +65,7 @@ class HostOrder:
         ending: what becomes of a paid sale: it ``closes``; the cashier ``annuls`` it before it closes; or it closes and
             the buyer ``refunds`` it.
         last_boundary: the boundary at which the process dies, counted from its first sale, or from its start where it
-            makes none; 0: it lives.
+            makes none; 0: it runs on.
         forks: how a child ends that is forked there, or at each boundary; see ``Boundaries``.
         stops_after_s: the cashier stops a wait after so long; None: never.
         syncs: False: SQLite does not sync, which a test must notice.
@@ -192,7 +192,7 @@ class _Till(VirtualHost):
     """A host that does what the contract asks of one, each of its own steps between two boundaries."""
 
     def __init__(self, order: HostOrder, folder: Path, boundaries: Boundaries) -> None:
-        # The machine's own settings file has no say.
+        # Ignore the machine's own settings file.
         conf = folder / "payme.go.conf"
         conf.write_text("[Main]\n", "utf-8")
         super().__init__(folder / "payme", {**order.settings, "confFile": str(conf)}, name=IDENTITY)

@@ -100,5 +100,5 @@ def _network_in(folder: Path) -> Network:
     atexit.register(stack.close)
     network = stack.enter_context(open_network(folder))
     with closing(ProxiedTill(network, f"first-{os.getpid()}")) as till:
-        till.sell()  # what a process does once for all its tills is no cell's time
+        till.sell()  # the work of a process at its first sale is not measured
     return network

@@ -41,7 +41,7 @@ def expected_status(cell: Cell) -> str:
         return "PAID" if passes else _pay_status(cell)
     if cell.target is Target.CHECK:  # asked again, at the end on a new connection
         return "PAID" if passes or cell.fault == FORGOTTEN else "UNKNOWN"
-    if cell.target is Target.GET:  # the slip alone depends on it, unless it contradicts PAID
+    if cell.target is Target.GET:  # only the slip depends on it, unless it contradicts PAID
         return "REFUSED" if cell.fault == ANOTHER_AMOUNT else "PAID"
     return _reversal_status(cell, passes=passes)
 
@@ -55,7 +55,7 @@ def expected_cancellation(cell: Cell) -> bool:
 
 
 def _reversal_status(cell: Cell, *, passes: bool) -> str:
-    if passes or cell.target is Target.GET_CANCEL:  # the slip alone depends on that question
+    if passes or cell.target is Target.GET_CANCEL:  # only the slip depends on that question
         return "REVERSED"
     if cell.target in {Target.CHECK_CANCEL, Target.CHECK_REFUND}:
         # A lost question is asked again on a new connection; a state that nobody knows does not keep from cancelling.
