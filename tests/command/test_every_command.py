@@ -177,7 +177,7 @@ def test_the_global_options_may_come_from_the_environment(shop: Shop, monkeypatc
     ("said", "arguments"),
     [("0", ["status", "p1"]), ("off", ["status", "p1"]), (None, ["queue", "add", "p1", "--reason", "--json"])],
 )
-def test_json_is_off_where_the_environment_says_so_and_where_it_is_the_value_of_another_option(
+def test_json_is_off_if_the_environment_turns_it_off_or_it_is_the_value_of_another_option(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, said: str | None, arguments: list[str]
 ) -> None:
     shop.folder.mkdir()

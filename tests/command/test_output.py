@@ -1,4 +1,4 @@
-"""What reaches stdout, stderr and the log, and that an output that fails does not change the exit code."""
+"""What is written to stdout, stderr and the log. An output that fails does not change the exit code."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_stderr_that_can_not_be_written_changes_nothing(shop: Shop) -> None:
     assert (paid.code, "PAID" in paid.out) == (0, True)
 
 
-def test_a_fault_of_the_network_is_no_closed_output(shop: Shop) -> None:
+def test_a_network_fault_is_not_taken_for_a_closed_output(shop: Shop) -> None:
     shop.sandbox.inject(InjectedFault(FaultKind.ANSWER_LOST, method="receipts.get_all"))
     shop.folder.mkdir()
 
@@ -205,7 +205,7 @@ def test_what_is_delivered_is_in_the_main_log(shop: Shop, main_log: Path, till: 
     assert "cancellation 1 of payment p1: Payme says cancelled (50)" in events(main_log)
 
 
-def test_what_is_only_asked_is_logged_where_there_is_a_log_and_makes_none(shop: Shop, main_log: Path) -> None:
+def test_a_read_only_command_is_logged_if_there_is_a_log_and_creates_none(shop: Shop, main_log: Path) -> None:
     shop.folder.mkdir()
     shop.run(*RECONCILE)
     assert shop.files() == {}

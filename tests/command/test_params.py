@@ -1,4 +1,4 @@
-"""What an amount and a list of items may be, and one clear sentence for what they may not be."""
+"""Which amounts and lists of items are valid; an invalid one is refused with one sentence."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def test_with_nothing_to_deliver_it_is_done_and_makes_nothing(shop: Shop) -> Non
     assert (delivered.code, delivered.document, shop.files()) == (0, NOTHING, {})
 
 
-def test_beside_another_command_it_delivers_all_the_same(shop: Shop) -> None:
+def test_it_delivers_while_another_command_runs(shop: Shop) -> None:
     shop.owe()
     with running(*shop.options, "pay", "--amount", "1", stdin=subprocess.PIPE) as other:
         assert other.stderr is not None
@@ -146,7 +146,7 @@ def test_beside_another_command_it_delivers_all_the_same(shop: Shop) -> None:
     assert (delivered.code, shop.sandbox.receipts()[0].state) == (0, 50)
 
 
-def test_another_tills_cancellations_are_delivered_and_its_payments_left_alone(shop: Shop) -> None:
+def test_another_tills_cancellations_are_delivered_and_its_payments_not_changed(shop: Shop) -> None:
     shop.owe()
     shop.cut_off_a_payment("open")
     shop.give_journal_to()
@@ -275,7 +275,7 @@ def test_one_of_a_closed_sale_is_a_refund_at_the_till_and_while_the_till_runs_th
     assert "The till is running" in beside_the_till.sentences[0]
 
 
-def test_one_that_the_reference_till_has_or_nobody_knows_is_not_added(shop: Shop) -> None:
+def test_a_recorded_or_unknown_payment_is_not_added(shop: Shop) -> None:
     shop.pay(shop.sandbox.issue_code(), "--payment-id", "p1")
     shop.change_journal("UPDATE payment SET closed_at = NULL")
 
@@ -418,7 +418,7 @@ def test_with_settings_that_can_not_be_used_it_does_not_start(shop: Shop) -> Non
     assert ended.sentences[0].startswith("frequency")
 
 
-def test_a_worker_whose_stdout_can_not_be_written_delivers_all_the_same(shop: Shop) -> None:
+def test_a_worker_delivers_although_its_stdout_can_not_be_written(shop: Shop) -> None:
     shop.owe()
     with Path("/dev/full").open("wb") as full, running(*shop.options, "worker", stdout=full.fileno()) as process:
         assert delivered(shop)

@@ -118,7 +118,7 @@ print('over')
     assert rest.startswith("! first\r\n! second\r\n")
 
 
-def test_where_nobody_looks_and_on_a_dumb_terminal_no_bar_is_drawn() -> None:
+def test_no_bar_is_drawn_without_a_terminal_or_on_a_dumb_one() -> None:
     assert scans("sys.stderr = sys.stdout; print(screen.progress(1.0, 2.0, 'Waiting'))", b"") == "None\n"
     with terminal("screen.progress(1.0, 2.0, 'Waiting'); print('over')", TERM="dumb") as (_, until):
         assert "Waiting" not in until("over")
@@ -138,7 +138,7 @@ print('stopped')
         assert process.wait(30) == 0
 
 
-def test_ctrl_c_during_a_scan_is_no_code_and_the_wait_after_it_is_stopped() -> None:
+def test_ctrl_c_during_a_scan_ends_it_without_a_code_and_stops_the_wait_after_it() -> None:
     script = """
 with screen.stoppable():
     print(screen.scan('Scan', 60), screen.progress(1.0, 2.0, ''), screen.scan('Again', 60))

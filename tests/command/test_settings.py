@@ -150,7 +150,7 @@ def put(conf: Path, *arguments: str) -> Ended:
 
 @pytest.fixture
 def give(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
-    """Let something come from stdin, which is no terminal."""
+    """Give a text to stdin, which is not a terminal."""
 
     def come(content: bytes) -> None:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="ascii"))
@@ -214,7 +214,7 @@ def test_a_key_on_the_command_line_is_refused_and_not_repeated(conf: Path) -> No
 
 
 @pytest.mark.parametrize("sent", [b"\xff\xfe\n", b"x" * 5000, "ключ\n".encode(), b"a\x00b\n"])
-def test_a_key_that_is_none_is_refused_and_not_repeated(conf: Path, sent: bytes, give: Callable[[bytes], None]) -> None:
+def test_an_invalid_key_is_refused_and_not_repeated(conf: Path, sent: bytes, give: Callable[[bytes], None]) -> None:
     give(sent)
     ended = put(conf, "--key-from-stdin")
 

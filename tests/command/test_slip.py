@@ -1,4 +1,4 @@
-"""``payme slip``: a technician's template, checked before any sale, and what it prints."""
+"""``payme slip`` checks a technician's template and shows what it prints."""
 
 from __future__ import annotations
 

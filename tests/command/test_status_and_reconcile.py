@@ -1,4 +1,4 @@
-"""``payme status`` and ``reconcile``: the payments of the journal, and against those at Payme."""
+"""``payme status`` lists the journal's payments; ``reconcile`` compares them with Payme's receipts."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_what_payme_has_otherwise_is_a_difference(used: Shop) -> None:
     assert (state["journal"]["status"], state["payme"]["state"]) == ("PAID", 50)
 
 
-def test_money_on_its_way_back_is_no_difference(used: Shop) -> None:
+def test_a_pending_cancellation_is_not_a_difference(used: Shop) -> None:
     receipt_id = str(used.pay(used.sandbox.issue_code(), "--payment-id", "late").document["receipt_id"])
     used.sandbox.plan_cancel(receipt_id, CancelPlan(refused_with=-31800))
     used.run("refund", "late")

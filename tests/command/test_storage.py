@@ -1,4 +1,4 @@
-"""Bad input, disks and folders that fail: one sentence, the documented exit code, no charge, nothing overwritten."""
+"""After invalid input or with an unusable disk or folder: one sentence, the documented exit code, no charge."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_a_sale_that_can_not_be_written_before_the_hook_ends_with_2(
     assert (ended.code, len(ended.sentences), len(shop.sandbox.requests)) == (2, 1, asked)
 
 
-def test_a_journal_that_is_no_database_is_named_with_what_helps_and_stays(used: Shop) -> None:
+def test_a_journal_that_is_not_a_database_is_named_with_a_remedy_and_not_changed(used: Shop) -> None:
     journal, content = used.folder / FILE_NAME, b"no database at all" * 500
     journal.write_bytes(content)
     for command in (CHARGING, ["refund", "before"], ["status"], ["status", "before"], ["queue", "list"]):
@@ -208,7 +208,7 @@ CORRUPTIONS = {
         ("event", ["queue", "show", "1"]),
     ],
 )
-def test_looking_at_an_invalid_row_says_what_helps_and_makes_nothing_in_another_hosts_folder(
+def test_reading_an_invalid_row_names_the_remedy_and_creates_nothing_in_another_hosts_folder(
     shop: Shop, table: str, look: list[str]
 ) -> None:
     shop.owe()
@@ -224,7 +224,7 @@ def test_looking_at_an_invalid_row_says_what_helps_and_makes_nothing_in_another_
     assert sentence.endswith("`payme journal repair` saves what can be read of it.")
 
 
-def test_delivery_beside_an_invalid_row_ends_the_others_and_then_says_what_helps(shop: Shop) -> None:
+def test_delivery_with_an_invalid_row_ends_the_others_and_then_names_the_remedy(shop: Shop) -> None:
     for payment_id in ("p1", "p2"):
         shop.owe(payment_id)
     shop.change_journal(CORRUPTIONS["cancellation"])
@@ -247,7 +247,7 @@ def one_sentence(ended: Ended, *parts: str) -> None:
 
 
 @pytest.mark.parametrize("code", ["", "\udcff\udcfe12345", "-1", "12345\x0067"])
-def test_a_code_that_is_none_is_refused(shop: Shop, code: str) -> None:
+def test_an_invalid_code_is_refused(shop: Shop, code: str) -> None:
     ended = shop.pay(code)
 
     assert (ended.code, ended.err, ended.document["status"]) == (1, "", "REFUSED")
