@@ -1,4 +1,4 @@
-"""Whose key returns a payment: that of the ``posId`` which took it, however ``url`` is written."""
+"""A payment is returned with the key of the ``posId`` that took it, however ``url`` is written."""
 
 from __future__ import annotations
 

@@ -330,7 +330,7 @@ def test_4_after_50_makes_it_an_ordinary_row_that_counts_and_returns_the_money(
     assert (row_of(till).ended_as, till.paymego.held(before.receipt_id)) == (End.CANCELLED, 0)
 
 
-def test_a_confirming_row_is_no_money_that_goes_back_is_never_forgotten_and_never_offered(
+def test_a_confirming_row_is_not_pending_never_deleted_and_never_offered(
     confirming: HookedWorld,
 ) -> None:
     rows = Cancellations(confirming.journal)
@@ -344,7 +344,7 @@ def test_a_confirming_row_is_no_money_that_goes_back_is_never_forgotten_and_neve
         rows.live_of("p1")
 
 
-def test_who_delivers_until_nothing_is_left_does_not_wait_for_it(confirming: HookedWorld) -> None:
+def test_delivery_until_empty_does_not_wait_for_a_confirming_row(confirming: HookedWorld) -> None:
     merchants, processor = confirming.merchants, confirming.background.processor()
     began = confirming.clock.monotonic()
 

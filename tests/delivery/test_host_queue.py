@@ -1,4 +1,4 @@
-"""The host's queue: offered once, by the worker, after the row is durable; accepted, the row stays live."""
+"""The host's queue: the worker offers each durable row once; a row that the host accepts stays live."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_one_whose_offer_could_not_be_stored_is_offered_again_under_the_same_id_
     assert till.live()[0].offered_at is not None
 
 
-def test_a_row_about_which_nobody_can_be_asked_holds_up_no_other(
+def test_a_row_that_can_not_be_decided_does_not_delay_the_others(
     till: HookedWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Nobody knows whether another till decides, so its host is not asked; a refund does not need the host's answer.

@@ -1,4 +1,4 @@
-"""An invalid row, as a bad disk leaves it: nothing more is charged, and the others' money goes back."""
+"""With an invalid row, as a bad disk leaves it, nothing is charged and the other rows are delivered."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_state_in_no_list_of_what_is_to_be_done_is_found_by_the_daily_check(ti
     assert till.host.notices["payme.journal"] == till.text(Text.NOTICE_JOURNAL_DAMAGED)
 
 
-def test_what_another_process_owns_under_an_invalid_token_is_nobodys(till: HookedWorld) -> None:
+def test_a_payment_with_an_invalid_owner_is_acknowledged_and_keeps_its_money(till: HookedWorld) -> None:
     sold = till.sell("p1")
     corrupt(till, CORRUPTIONS["payment.owner"])
     till.restart()

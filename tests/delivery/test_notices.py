@@ -1,4 +1,4 @@
-"""What the host owes the plugin, and money that waits too long, show as notices; they go when it is over."""
+"""Notices of missing host calls and of cancellations that wait too long; each is withdrawn when its reason is over."""
 
 from __future__ import annotations
 

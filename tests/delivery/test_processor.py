@@ -1,4 +1,4 @@
-"""Several threads and processes work on one journal: a row is stepped by the one that holds its lease."""
+"""Several threads and processes work on one journal: only the holder of its lease steps a row."""
 
 from __future__ import annotations
 
@@ -274,7 +274,7 @@ def test_a_round_that_changes_nothing_ends_it_at_once(till: HookedWorld) -> None
     assert till.clock.monotonic() - began < 1
 
 
-def test_21_that_lasts_is_given_up_after_the_patience_and_the_others_are_left_alone_meanwhile(
+def test_polling_a_lasting_21_ends_after_the_patience_and_asks_about_each_other_row_once(
     till: HookedWorld,
 ) -> None:
     rows = [owe_paid(till, f"p{number}", number) for number in range(1, 6)]

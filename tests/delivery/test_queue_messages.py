@@ -63,7 +63,7 @@ def test_a_row_is_the_same_message_whatever_became_of_it_and_another_row_is_anot
 
 
 @given(number=st.integers(1, 2**63 - 1), texts=st.tuples(st.text(min_size=1), st.text(min_size=1)))
-def test_what_was_written_is_read_and_a_field_that_a_later_message_adds_is_no_obstacle(
+def test_a_written_message_is_read_and_unknown_fields_of_a_later_version_are_ignored(
     number: int, texts: tuple[str, str]
 ) -> None:
     payment_id, receipt_id = texts
@@ -95,7 +95,7 @@ NO_MESSAGES: tuple[object, ...] = (
 
 
 @given(st.text() | st.sampled_from(NO_MESSAGES))
-def test_a_body_that_is_no_message_or_of_another_shape_is_not_ours(body: object) -> None:
+def test_a_body_that_is_not_a_message_or_has_another_shape_is_not_ours(body: object) -> None:
     assert read_message(message(body)) is None
 
 

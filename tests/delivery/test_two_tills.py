@@ -93,7 +93,7 @@ def test_the_second_till_acknowledges_what_its_host_has(till: HookedWorld) -> No
     assert till.row().state is PaymentState.RECORDED
 
 
-def test_where_nobody_can_tell_nothing_is_charged(till: HookedWorld) -> None:
+def test_nothing_is_charged_if_the_leader_is_unknown(till: HookedWorld) -> None:
     till.restart()
     lock = till.host.folder / "leases"
     lock.unlink(missing_ok=True)
@@ -143,7 +143,7 @@ def test_a_till_that_has_stopped_leaves_the_folder_to_the_next(till: HookedWorld
     assert pay(till, "p1").status is PaymentStatus.PAID
 
 
-def test_a_process_that_only_delivers_is_no_till(till: HookedWorld) -> None:
+def test_a_process_that_only_delivers_is_not_a_till(till: HookedWorld) -> None:
     row = owe_refund(till)
     till.restart()
     till.step(row)

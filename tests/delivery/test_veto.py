@@ -257,7 +257,7 @@ def by_command(till: HookedWorld) -> None:
 
 
 @pytest.mark.parametrize("who", [by_another_worker, by_another_process, by_the_hosts_queue, by_command])
-def test_one_that_the_till_has_is_held_by_whoever_can_not_ask_it_until_the_till_has_it_no_more(
+def test_a_vetoed_row_stays_held_until_the_host_says_that_it_no_longer_has_the_payment(
     till: HookedWorld, who: Callable[[HookedWorld], None]
 ) -> None:
     row = owe_paid(till)

@@ -1,4 +1,4 @@
-"""The worker's thread: it calls the host, gives way to a sale, and is cut off at the stop."""
+"""The worker's thread calls the host, pauses for a sale, and ends at ``on_stop``."""
 
 from __future__ import annotations
 
