@@ -1,4 +1,4 @@
-"""What the pages promise of the settings and of the JSON documents holds."""
+"""The settings and JSON documents in the pages are those of the product."""
 
 from __future__ import annotations
 

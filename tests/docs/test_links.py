@@ -1,4 +1,4 @@
-"""Links lead somewhere, and the pages speak of the product alone."""
+"""Links have targets, and the pages describe only the product."""
 
 from __future__ import annotations
 
