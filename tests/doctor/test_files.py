@@ -1,4 +1,4 @@
-"""The till's files, looked at for real: settings, modes, disk, template."""
+"""The checks of real files: settings, modes, disk, template."""
 
 from __future__ import annotations
 

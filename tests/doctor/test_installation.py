@@ -1,4 +1,4 @@
-"""The installation: the till finds the plugin once, packages and packaged files are ours and complete."""
+"""The checks of the installation: one entry point, and complete packages and files."""
 
 from __future__ import annotations
 

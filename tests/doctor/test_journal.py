@@ -1,4 +1,4 @@
-"""The journal, looked at for real: its health, its users, what is pending; and not a byte of it changed."""
+"""The checks of a real journal: its health, its users and what is pending. They change no byte of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a check says of facts, on any machine."""
+"""What each check reports for given facts, on any machine."""
 
 from __future__ import annotations
 

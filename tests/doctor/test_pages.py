@@ -1,4 +1,4 @@
-"""The pages about doctor: its five outputs, made here, and every check and text in both languages.
+"""The pages about doctor have its five outputs, and every check and text in both languages.
 
 With ``PAYME_WRITE_PAGES=1`` in the environment the outputs are written into the page instead of compared.
 """
@@ -111,12 +111,12 @@ def fail_to_look_up(*_: object, **__: object) -> list[object]:
 def test_a_machine_without_a_network_and_with_a_full_disk_says_what_the_page_shows(till: Till) -> None:
     till.folder.mkdir(mode=0o700)
     till.configure(url="https://checkout.paycom.uz/api")
-    alone = ["unshare", "--user", "--map-root-user", "--net", "--mount"]
-    if shutil.which("unshare") is None or subprocess.run([*alone, "true"], check=False).returncode != 0:  # noqa: S603
+    isolated = ["unshare", "--user", "--map-root-user", "--net", "--mount"]
+    if shutil.which("unshare") is None or subprocess.run([*isolated, "true"], check=False).returncode != 0:  # noqa: S603
         pytest.skip("this machine lets nobody have a network or mounts of his own")
     fill = 'mount -t tmpfs -o size=128k,mode=700 none "$1"; cat /dev/zero >"$1/fill" 2>&- || true; shift; exec "$@"'
     ended = subprocess.run(  # noqa: S603 - our own command
-        [*alone, "sh", "-ec", fill, "sh", str(till.folder), *command_line(*till.options, "doctor")],
+        [*isolated, "sh", "-ec", fill, "sh", str(till.folder), *command_line(*till.options, "doctor")],
         capture_output=True,
         encoding="utf-8",
         env=environment(),

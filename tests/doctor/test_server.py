@@ -1,4 +1,4 @@
-"""The way to Payme, over real connections: name, connection, TLS, clock, key."""
+"""The checks of the server over real connections: name, connection, TLS, clock, key."""
 
 from __future__ import annotations
 
