@@ -43,7 +43,7 @@ def network(authority: trustme.CA, folder: Path) -> Iterator[Network]:
     """What the tills of a module share."""
     with open_network(folder) as network:
         with closing(ProxiedTill(network, "first", timeout=5)) as till:
-            till.sell()  # what a process does once, at its first sale, is no time of a test
+            till.sell()  # the work of a process at its first sale is not measured
         yield network
 
 

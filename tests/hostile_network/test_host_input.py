@@ -1,4 +1,4 @@
-"""What a host, its scanner and its texts bring: a ``Ui`` that breaks the contract, calls from inside calls, any text.
+"""Invalid input of a host: a ``Ui`` that breaks the contract, calls from inside calls, any text.
 
 What is trimmed, folded, asked for again and refused of a code is in ``tests/payments/test_codes.py``.
 """
@@ -101,7 +101,7 @@ def test_a_progress_that_raises_or_answers_nonsense_and_a_text_that_lies_stop_no
 
 @pytest.mark.parametrize("ui", [None, object(), 7, ScriptedUi, BrokenUi(None, RuntimeError("x"))])
 @pytest.mark.parametrize("hook", MONEY_HOOKS)
-def test_what_is_no_ui_at_all_charges_nothing_and_keeps_no_money_from_going_back(
+def test_an_object_that_is_not_a_ui_charges_nothing_and_does_not_prevent_a_reversal(
     world: HookedWorld, hook: str, ui: ScriptedUi
 ) -> None:
     result = call_hook(world, hook, ui)()
@@ -219,7 +219,7 @@ def test_an_acknowledgement_of_the_payment_under_way_changes_no_result_and_is_ap
     ],
     ids=["marking", "marking, digits", "magnetic card", "link", "Cyrillic", "blanks", "twice", "nothing", "price tag"],
 )
-def test_what_is_no_buyers_code_never_leaves_the_till_and_is_asked_for_again(world: HookedWorld, scanned: str) -> None:
+def test_a_scan_that_is_not_a_buyers_code_is_not_sent_and_asked_for_again(world: HookedWorld, scanned: str) -> None:
     code = world.paymego.code()
     ui = world.cashier(scanned, code)
 

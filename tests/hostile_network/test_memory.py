@@ -1,4 +1,4 @@
-"""Thousands of payments in one process leave nothing in its memory."""
+"""The memory of a process does not grow over thousands of payments."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The key, the code, the card and the phone are planted, everything goes wrong, and nobody but Payme has seen them.
+"""Under every fault, nobody but Payme sees the key, the code, the card and the phone.
 
-Looked at is all that a till shows, stores and says: log records with their arguments and tracebacks, notices, prompts,
-results, slips, queue messages, the raw bytes of the journal and of its write-ahead log, and what commands print. Two
-exceptions: a slip has the masked card, and the buyer's phone is in ``receipt_attributes``. ``test_faults`` looks after
-every fault of the network, and ``tests/protocol/test_secrets.py`` at the client.
+The search covers all that a till shows, stores and logs: log records with their arguments and tracebacks, notices,
+prompts, results, slips, queue messages, the raw bytes of the journal and of its write-ahead log, and the output of
+commands. Two exceptions: a slip has the masked card, and the buyer's phone is in ``receipt_attributes``.
+``test_faults`` searches after every fault of the network; ``tests/protocol/test_secrets.py`` tests the client.
 """
 
 from __future__ import annotations
@@ -310,7 +310,7 @@ def test_a_planted_secret_is_found_wherever_it_is_shown(search: LeakSearch, worl
     assert shown | {(CODE, "kept")} <= set(search.leaks(*SECRETS))
 
 
-def test_what_a_masked_number_shows_is_no_leak(search: LeakSearch) -> None:
+def test_the_visible_digits_of_a_masked_number_are_not_a_leak(search: LeakSearch) -> None:
     search.add("a slip", MASKED_CARD, CODE[-4:], KEY[:7], f"*****{PHONE[-4:]}")
 
     assert search.leaks(*SECRETS) == []
