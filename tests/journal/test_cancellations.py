@@ -1,4 +1,4 @@
-"""The rows of cancellations: which are due, how each is begun, withdrawn or ended, and what acknowledgements do."""
+"""The rows of cancellations: which are due, how each begins and ends, and what an acknowledgement changes."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_a_clock_set_back_by_more_than_the_longest_pause_makes_a_row_due_at_once
     assert (rows.next_due_in_ms(), due(rows)) == (0, ["p1"]), "and so does a clock set forward"
 
 
-def test_where_no_row_is_live_none_is_due(journal: Journal) -> None:
+def test_without_a_live_row_none_is_due(journal: Journal) -> None:
     for rows in (Cancellations(journal), FiscalLinks(journal)):
         assert (rows.next_due_in_ms(), rows.due(9)) == (None, [])
 

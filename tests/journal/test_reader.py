@@ -1,4 +1,4 @@
-"""Reading beside the till, after a power cut, and of a copy: it sees every commit and changes no byte of it."""
+"""Reading while a till runs, after a power cut, or from a copy sees every commit and changes no byte."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def power_cut(path: Path, *parts: str) -> Path:
     return folder / path.name
 
 
-def test_reading_finds_no_journal_and_creates_none_and_an_empty_file_is_none_yet(path: Path) -> None:
+def test_a_missing_or_empty_file_is_read_as_no_journal_and_not_created(path: Path) -> None:
     assert JournalReader.open_read_only(path) is None
     assert JournalReader.open_read_only(path.parent / "missing" / "journal.sqlite3") is None
     assert list(path.parent.iterdir()) == []
@@ -77,7 +77,7 @@ def test_reading_finds_no_journal_and_creates_none_and_an_empty_file_is_none_yet
     ],
     ids=["closed", "power cut", "power cut, without its index", "named like an address"],
 )
-def test_a_journal_that_nobody_has_open_is_read_and_not_changed(
+def test_a_journal_that_no_process_has_open_is_read_and_not_changed(
     journal: Journal, path: Path, become: Callable[[Journal, Path], Path]
 ) -> None:
     walk(journal, PaymentState.UNKNOWN)
@@ -150,7 +150,7 @@ def test_a_second_connection_of_a_process_takes_nothing_away_from_the_first(path
     second = Journal(path, host_identity="till-1", clock=VirtualClock())
     with journal_process("store", path) as till:
         ask(till, "theirs")
-    # That process is gone. Had it thought itself alone, it would have thrown the log away under the first connection.
+    # That process has ended. Without locks it would have deleted the log that the first connection still uses.
     assert Path(f"{path}-wal").exists()
     second.close()
     with journal_process("store", path) as till:

@@ -1,4 +1,4 @@
-"""The repair of a damaged journal: what can be read is saved, the damaged file is kept, a sound one is not changed."""
+"""Repair saves what can be read and keeps the damaged file. It does not change a valid journal."""
 
 from __future__ import annotations
 
@@ -361,9 +361,7 @@ def test_nothing_that_was_set_aside_before_is_overwritten(path: Path, sound: Sou
     assert path.with_name(f"{path.name}.damaged-now").read_bytes() == content
 
 
-def test_killed_at_any_step_it_leaves_a_journal_that_is_whole_or_that_nobody_can_use(
-    in_memory: Path, sound: Sound
-) -> None:
+def test_killed_at_any_step_it_leaves_a_journal_that_is_complete_or_unusable(in_memory: Path, sound: Sound) -> None:
     damaged = sound.without(sound.roots["payment_by_age"])
     expected, step = sound.rows, 0
     is_killed = True

@@ -1,4 +1,4 @@
-"""Finished payments are deleted after keepDays; what is still owed or may be asked for again never is."""
+"""Finished payments are deleted after keepDays, but not while money is owed or the host may repeat them."""
 
 from __future__ import annotations
 

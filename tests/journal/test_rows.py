@@ -1,4 +1,4 @@
-"""A flipped bit leaves rows that SQLite reads and nobody wrote: they are damage, never another kind of error."""
+"""A row that a flipped bit made invalid raises ``Damaged`` and no other error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The repair of a damaged journal loses no cancellation: whatever was invalid, money that is owed has one live row."""
+"""Repair loses no cancellation: whatever was invalid, each owed payment has one live row."""
 
 from __future__ import annotations
 

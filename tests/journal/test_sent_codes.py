@@ -1,4 +1,4 @@
-"""The buyer's codes: each is rejected for an hour by its digest, whatever the wall clock does."""
+"""A sent code is refused for an hour, recognised by its digest, whatever the wall clock does."""
 
 from __future__ import annotations
 

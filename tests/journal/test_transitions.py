@@ -90,7 +90,7 @@ def test_any_other_transition_raises_and_changes_nothing(
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Every change is a compare-and-set: whoever saw an older state, or is no longer the owner, changes nothing.
+# Every change is a compare-and-set: it fails if the row or its owner has changed since it was read.
 # ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -125,7 +125,7 @@ def test_attempts_are_counted_per_sale(journal: Journal) -> None:
     assert attempts == [1, 2, 1, 3, 2]
 
 
-def test_a_payment_that_moved_on_is_not_moved_by_who_saw_it_before_nor_is_an_event_stored(journal: Journal) -> None:
+def test_a_transition_of_an_outdated_row_is_refused_and_stores_no_event(journal: Journal) -> None:
     seen = walk(journal, PAYING)
     result = StoredResult(message="Оплата не прошла.\nПовторите. (-31630)", error_code=-31630)
     row = journal.move(seen, REFUSED, "refused", result=result, cancellation=UNRECORDED)
@@ -138,7 +138,7 @@ def test_a_payment_that_moved_on_is_not_moved_by_who_saw_it_before_nor_is_an_eve
     assert contents(journal) == held
 
 
-def test_taking_over_changes_only_the_owner_and_shuts_out_who_saw_it_before(journal: Journal) -> None:
+def test_taking_over_changes_only_the_owner_and_makes_earlier_rows_outdated(journal: Journal) -> None:
     seen = walk(journal, PAYING)
 
     taken = journal.take_over(seen, "process-2", "the host asks again")
