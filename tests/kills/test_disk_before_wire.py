@@ -1,8 +1,8 @@
-"""What a request rests on is on the disk before the request leaves: seen by strace, since a SIGKILL can't show it.
+"""Data is synced to the disk before the request that needs it: strace shows it, because a SIGKILL can't.
 
-A kernel keeps what a killed process has written, so only a power cut loses it. The trace tells: between the last write
-to the journal's log and the sending of ``receipts.create``, ``receipts.pay`` or ``receipts.cancel`` lies an fdatasync
-of the log. With ``synchronous=OFF`` in the traced process the same check finds fault, or it would prove nothing.
+A kernel keeps what a killed process has written, so only a power cut loses it. The trace shows an
+fdatasync of the log between the last write to it and the sending of ``receipts.create``, ``receipts.pay`` or
+``receipts.cancel``. With ``synchronous=OFF`` in the traced process the same check must fail.
 """
 
 from __future__ import annotations
