@@ -1,4 +1,4 @@
-"""What is in the distributions: every file of the three packages, and nothing that a till does not need."""
+"""The distributions contain every file of the three packages and nothing else that a till does not need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an installation says of itself: names, versions, entry points, and what it needs."""
+"""The metadata of an installation: names, versions, entry points and requirements."""
 
 from __future__ import annotations
 

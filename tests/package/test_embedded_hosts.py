@@ -1,4 +1,4 @@
-"""The plugin in a host that is no folder of files: every packaged file is found, and the host sells."""
+"""In a zip or frozen host, the plugin finds every packaged file, and the host sells."""
 
 from __future__ import annotations
 

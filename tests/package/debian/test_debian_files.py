@@ -1,4 +1,4 @@
-"""The sources of the package, as far as they can be checked without building it."""
+"""Checks of the package's sources that need no build."""
 
 from __future__ import annotations
 

@@ -211,7 +211,7 @@ def test_the_installation_brings_what_the_package_lists_the_sample_and_the_journ
     assert "Payme payments do not work until the settings" in steps.output["installed"]
 
 
-def test_what_it_brings_is_roots_and_nobody_else_may_change_it(steps: Steps) -> None:
+def test_its_files_belong_to_root_and_only_root_may_change_them(steps: Steps) -> None:
     there = [file for path, file in steps.disks["upgraded"].items() if path in steps.packed]
 
     assert {file.owner for file in there} == {0}

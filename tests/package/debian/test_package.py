@@ -1,4 +1,4 @@
-"""What is in the package, and what Debian's own checks say of it."""
+"""The contents of the package, and the results of Debian's own checks."""
 
 from __future__ import annotations
 

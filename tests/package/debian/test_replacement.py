@@ -171,7 +171,7 @@ def test_an_installation_that_fails_gives_the_replaced_module_its_files_back(ste
     assert steps.files["failed"] == steps.files["replaced"]
 
 
-def test_the_replaced_modules_settings_keep_their_keys_and_belong_to_the_till_alone(steps: Steps) -> None:
+def test_the_replaced_modules_settings_keep_their_keys_and_only_the_till_may_read_them(steps: Steps) -> None:
     before, after = settings_of(steps, "replaced"), settings_of(steps, "installed")
 
     assert after == before | {"paymentType": "7"}
@@ -194,7 +194,7 @@ def test_a_bad_answer_is_asked_again_in_russian(steps: Steps) -> None:
     assert KEY not in steps.output["installed"]
 
 
-def test_a_template_for_another_program_is_kept_beside_ours_with_a_notice(steps: Steps) -> None:
+def test_a_template_for_another_program_is_kept_with_a_notice(steps: Steps) -> None:
     kept = Path(f"{TEMPLATE}.replaced")
 
     assert steps.files["installed"][kept] == steps.files["replaced"][TEMPLATE]
@@ -202,7 +202,7 @@ def test_a_template_for_another_program_is_kept_beside_ours_with_a_notice(steps:
     assert f"прежний шаблон слипа не подходит и сохранён как {kept}" in steps.output["installed"]
 
 
-def test_where_nobody_is_asked_a_bad_answer_costs_no_good_one(steps: Steps) -> None:
+def test_without_questions_an_invalid_answer_does_not_replace_a_valid_one(steps: Steps) -> None:
     assert settings_of(steps, "reconfigured") == settings_of(steps, "installed") | {"paymentType": "8"}
     assert re.search(r"(?m)url.*http://example\.com/api", steps.output["reconfigured"])
 
