@@ -1,4 +1,4 @@
-"""The host has stored a payment, or closed its receipt: from then on only a cancel or a refund returns its money.
+"""After the host has acknowledged a payment, only a cancel or a refund returns its money.
 
 The rows of the table in ``payme_plugin/operations/acknowledgement.py``. What then becomes of a cancellation is in
 ``tests/journal``.

@@ -1,7 +1,7 @@
 """What the answer to ``receipts.pay`` means, and which answers are about our receipt. ``pay`` is sent once.
 
 Without the request's id, 0, 4, 21 and 50 count only if ``receipts.get`` repeats them with our receipt id and amount.
-An answer with another request's id is no answer.
+An answer with another request's id is ignored.
 """
 
 from __future__ import annotations
@@ -288,7 +288,7 @@ def test_an_error_without_an_id_is_cancelled_even_if_it_is_ignored_and_lets_no_o
         (CHECK, _with_another_id, PaymentStatus.UNKNOWN),
     ],
 )
-def test_an_answer_or_error_with_another_id_is_no_answer(
+def test_an_answer_or_error_with_another_id_is_ignored(
     world: World, method: str, change: Change, status: PaymentStatus
 ) -> None:
     world.paymego.change(method, change, times=99)

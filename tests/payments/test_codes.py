@@ -1,4 +1,4 @@
-"""Which code may be sent, what is asked for again, and that a code is sent once."""
+"""Which codes are sent, when the cashier scans again, and that no code is sent twice."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _NOT_CODES = {
     "\ud800" * 20: "U+D800",
     "\u202e123456": "U+202E",
 }
-"""What is no code, with the character that no code has; None: the length is wrong."""
+"""Implausible codes, each with its invalid character; None: the length is wrong."""
 
 _DECORATION = st.text("\x02\x03\x1d\x1e\x04\r\n\t \u00a0\u3000\ufeff\u200b\"'«”", max_size=6)
 _AIM = st.sampled_from(["", "]Q1", "]Q3", "]C1", "]d2", "]Q1]C1"])
@@ -91,7 +91,7 @@ def test_a_code_is_sent_without_what_was_added_to_it_whoever_scans_it(world: Wor
 
 
 @pytest.mark.parametrize("scanned", _NOT_CODES, ids=lambda text: ascii(text[:20]))
-def test_what_is_no_code_is_not_sent_and_asked_for_again_with_the_reason(world: World, scanned: str) -> None:
+def test_an_implausible_code_is_not_sent_and_asked_for_again_with_the_reason(world: World, scanned: str) -> None:
     code = world.paymego.code()
     ui = world.cashier(scanned, code)
 
@@ -102,7 +102,7 @@ def test_what_is_no_code_is_not_sent_and_asked_for_again_with_the_reason(world: 
 
 
 @pytest.mark.parametrize("scanned", ["12345", "кодпокупателя"])
-def test_what_is_no_code_is_refused_before_any_request_if_the_host_scanned_it(world: World, scanned: str) -> None:
+def test_an_implausible_code_from_the_host_is_refused_before_any_request(world: World, scanned: str) -> None:
     outcome = world.pay(world.paymego.code(), qr_code=scanned)
 
     assert (outcome.status, outcome.message) == (PaymentStatus.REFUSED, _why_not(world, scanned))

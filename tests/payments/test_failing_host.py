@@ -1,4 +1,4 @@
-"""A ``Ui`` or a ``Host`` that raises or answers nonsense: logged with its words, and taken as the safe answer."""
+"""An exception or invalid answer of ``Ui`` or ``Host`` is logged, and the safe default is used."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def guarded(answer: object) -> GuardedHost:
 
 
 @pytest.mark.parametrize("scanned", [RuntimeError("12345678"), RecursionError(), b"12345678", 12345678, object(), True])
-def test_a_scan_that_raises_or_is_no_text_is_no_scan(
+def test_a_scan_that_raises_or_is_not_a_text_counts_as_none(
     world: World, caplog: pytest.LogCaptureFixture, scanned: object
 ) -> None:
     outcome = world.pay(scanned)
@@ -128,7 +128,7 @@ def test_a_host_that_raises_or_answers_nonsense_counts_as_one_that_knows_and_tak
 
 
 @pytest.mark.parametrize("answer", [True, False, None])
-def test_a_plain_answer_is_taken_but_true_is_no_width(answer: bool | None) -> None:
+def test_a_valid_answer_is_taken_but_true_is_not_a_width(answer: bool | None) -> None:
     host = guarded(answer)
 
     assert (host.is_recorded("p1"), host.enqueue(MESSAGE), host.slip_width(32)) == (answer, answer is True, 32)

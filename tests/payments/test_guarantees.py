@@ -88,7 +88,7 @@ _histories = st.fixed_dictionaries(
         "jumps": st.lists(st.tuples(st.floats(0, 30), st.integers(-(10**10), 10**10)), max_size=2),
     }
 )
-"""All that may go wrong with one payment. A buyer who is None shows a code that Payme does not know."""
+"""The faults of one payment. A buyer who is None shows a code that Payme does not know."""
 
 
 def _world_of(history: dict[str, Any], folder: Path) -> World:

@@ -1,4 +1,4 @@
-"""The receipt at Payme is made beside the scan, joined after it, and must be new, open and ours."""
+"""The receipt at Payme is created during the scan. It must be new, open and ours before the code is sent."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_a_receipt_in_an_answer_without_an_id_counts_after_get_confirms_every_fi
         *(result({}), error(-31602), lambda answer: {**answer, "id": 1}),
     ],
 )
-def test_a_receipt_without_an_id_that_get_does_not_confirm_is_no_answer(world: World, change: Change) -> None:
+def test_a_receipt_without_an_id_that_get_does_not_confirm_is_ignored(world: World, change: Change) -> None:
     world.paymego.change(CREATE, without_id())
     world.paymego.change(GET, change)
 

@@ -1,4 +1,4 @@
-"""The journal against Payme's list of a span of time: what differs, what is being returned, and what both add up to."""
+"""The comparison of the journal with Payme's list: differences, pending cancellations and totals."""
 
 from __future__ import annotations
 
@@ -73,7 +73,9 @@ def test_which_states_agree(payment: Payments, ours: Ours) -> None:
     assert all(kinds_and_ids(one.differences) == [("state", "r1")] * (1 - one.agreed) for one in found.values())
 
 
-def test_while_a_cancellation_is_live_its_state_is_no_difference_but_its_amount_is(payment: Payments) -> None:
+def test_while_a_cancellation_is_live_another_state_is_not_a_difference_but_another_amount_is(
+    payment: Payments,
+) -> None:
     ours = payment(state=Ours.UNKNOWN)
     found = compared([ours], [receipt(state=4)], frozenset({ours.payment_id}))
     assert (kinds_and_ids(found.differences), kinds_and_ids(found.returning)) == ([], [("state", "r1")])

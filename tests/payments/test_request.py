@@ -1,4 +1,4 @@
-"""The request for a payment: what the host gets, what is refused at once, and who joins the payment that runs."""
+"""The request for a payment: its result, what is refused at once, and calls that join the running payment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the slip lacks is asked for within the time left; no slip ever makes a paid sale unpaid."""
+"""Missing data of the slip is asked for within the time left. A fault of the slip never changes PAID."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ def test_50_and_21_are_refused_and_a_cancellation_follows_them(world: World, sta
         *(error(code) for code in (-31602, -31630, -31400, -32504, -31999)),
     ],
 )
-def test_any_other_state_what_is_no_state_and_an_error_decide_nothing(world: World, change: Change) -> None:
+def test_another_state_an_invalid_state_and_an_error_decide_nothing(world: World, change: Change) -> None:
     world.set(ignoredErrors=-31630)
     world.paymego.change(CHECK, change, times=3)
 
@@ -225,7 +225,7 @@ def test_a_stop_while_the_receipt_is_made_ends_at_once_without_a_pay(
 
 @pytest.mark.parametrize("scans", [1, 2])
 def test_a_stop_between_the_scan_and_pay_sends_no_pay(world: World, scans: int) -> None:
-    """The receipt is there and each code at hand, so nothing is waited for; the cashier is asked all the same."""
+    """The cashier is asked once more before each ``pay``, even if the plugin waits for nothing."""
     codes = [STALE, world.paymego.code()][-scans:]
     ui = world.cashier(*codes)
     ui.on_progress = lambda _: len(ui.prompts) == scans
@@ -315,9 +315,7 @@ def test_the_check_after_a_stop_is_waited_for_and_4_is_paid(world: World) -> Non
         *(result({"state": state}) for state in (0, 1, 3, 21, 50, 77)),
     ],
 )
-def test_whatever_else_the_check_after_a_stop_says_the_stop_stands_with_a_cancellation(
-    world: World, fault: FaultKind | Change
-) -> None:
+def test_after_a_stop_any_other_answer_is_aborted_with_a_cancellation(world: World, fault: FaultKind | Change) -> None:
     spoil(world.paymego, CHECK, fault, skip=1)
     ui = world.cashier(world.paymego.code(BuyerAction.CONFIRMS, after_s=0.5), stops_at=1)
 
@@ -374,7 +372,7 @@ def test_progress_is_shown_twice_a_second_however_many_short_waits_follow_each_o
         assert max(after - before for before, after in pairwise(moments)) <= 0.5
 
 
-def test_progress_says_what_is_waited_for_since_when_and_for_how_long(world: World) -> None:
+def test_progress_shows_the_text_the_elapsed_and_the_total_time(world: World) -> None:
     world.paymego.passage = lambda method: Passage(back_s=1)
     ui = world.cashier(world.paymego.code(BuyerAction.NEVER_ANSWERS))
 
