@@ -1,4 +1,4 @@
-"""What a forked child may do with a started plugin: nothing, until it starts the plugin itself.
+"""In a forked child a started plugin does nothing until the child starts it again.
 
 ``tests/kills`` forks at every boundary of a sale.
 """
@@ -211,7 +211,7 @@ time.sleep(60)
 
 
 @FORKS
-def test_the_normal_end_of_a_child_leaves_the_files_of_a_killed_parent_alone(
+def test_the_normal_end_of_a_child_does_not_change_the_files_of_a_killed_parent(
     run: Callable[..., Any], folder: Path, fork: str
 ) -> None:
     script = """

@@ -1,4 +1,4 @@
-"""Several processes deliver the same cancellations: they share the rows, and never work on the same one at a time.
+"""Several processes deliver the same cancellations and never step one row at the same time.
 
 Commands (``payme worker``, ``payme queue deliver --until-empty``), each a process of its own, and the thread of a till
 in this process. Whoever is killed gives its rows up: a lease is a lock of the operating system.
