@@ -110,7 +110,7 @@ def test_ending_without_an_answer_shuts_the_connection_once(call: Call, clock: M
     assert connection.aborts == 1
 
 
-def test_an_answer_in_time_stands_however_late_it_is_asked_for_and_leaves_the_connection_alone(
+def test_an_answer_in_time_is_kept_however_late_it_is_read_and_the_connection_is_not_used(
     call: Call, clock: ManualClock
 ) -> None:
     connection = FakeConnection()
@@ -146,7 +146,7 @@ def test_only_the_first_end_counts(call: Call) -> None:
         call.answer()
 
 
-def test_its_end_is_reported_once_and_a_blocked_listener_holds_up_nobody(clock: ManualClock) -> None:
+def test_its_end_is_reported_once_and_a_blocked_listener_delays_no_other(clock: ManualClock) -> None:
     outcomes: list[object] = []
     listening, release = threading.Event(), threading.Event()
 

@@ -1,4 +1,4 @@
-"""What a broken network or a strange server makes of a request: never sent, or unclear, and nothing else."""
+"""A fault of the network or the server ends a request as not sent or as unclear."""
 
 from __future__ import annotations
 

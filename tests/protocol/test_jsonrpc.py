@@ -77,7 +77,7 @@ def test_a_request_has_an_id_a_method_and_parameters_and_no_more() -> None:
     }
 
 
-def test_a_secret_is_revealed_in_the_body_alone() -> None:
+def test_a_secret_is_revealed_only_in_the_body() -> None:
     request = encode_request(17, "receipts.pay", receipts.pay("r1", Secret("0027161293")))
     assert b'"token":"0027161293"' in request.body
     assert "0027161293" not in repr(request)
@@ -224,7 +224,7 @@ def test_whatever_comes_is_read_or_refused_with_a_value_error(body: bytes) -> No
         (b'{"a":' * 100_000, "too deep"),
     ],
 )
-def test_what_is_no_strict_json_is_refused_with_the_reason(body: bytes, reason: str) -> None:
+def test_a_body_that_is_not_strict_json_is_refused_with_the_reason(body: bytes, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         parse_strict(body)
 

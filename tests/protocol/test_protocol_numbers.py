@@ -1,4 +1,4 @@
-"""The numbers of the protocol, written down here a second time: one typing mistake would decide about money."""
+"""The numbers of the protocol, written a second time, because a typing error would change results."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def test_the_phone_is_found_in_either_place(fields: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("phone", [None, "", " ", True, [], {"a": 1}, "9" * 33, "99890\n111"])
-def test_what_is_no_phone_is_none(phone: object) -> None:
+def test_an_invalid_phone_is_none(phone: object) -> None:
     assert receipt(payer={"phone": phone}).phone is None
 
 
@@ -112,7 +112,7 @@ def test_an_id_that_no_journal_could_hold_is_none(value: object) -> None:
 
 
 @pytest.mark.parametrize("value", [0, -1, 2**62, True, "1710268850123"])
-def test_a_moment_that_is_none_is_none(value: object) -> None:
+def test_an_invalid_time_is_none(value: object) -> None:
     read = receipt(create_time=value, pay_time=value, cancel_time=value)
     assert (read.create_time_ms, read.pay_time_ms) == (None, None)
 
@@ -131,7 +131,7 @@ def test_get_all_brings_receipts_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("result", [{}, {"receipts": []}, [None], [{"_id": "a"}, "b"]])
-def test_what_is_no_list_of_receipts_is_unclear(result: Any) -> None:  # noqa: ANN401 - of any shape
+def test_an_answer_that_is_not_a_list_of_receipts_is_unclear(result: Any) -> None:  # noqa: ANN401 - of any shape
     with pytest.raises(Unclear) as caught:
         receipts.receipts_of(Answer("receipts.get_all", result, bound=True))
     assert caught.value.fault is Fault.WRONG_SHAPE
@@ -156,7 +156,7 @@ def test_an_answer_names_what_its_result_and_the_receipt_in_it_describe(
 
 
 @pytest.mark.parametrize("inner", ["r1", 4, [], True])
-def test_an_answer_whose_receipt_is_no_object_names_nothing(inner: object) -> None:
+def test_an_answer_whose_receipt_is_not_an_object_has_no_receipt(inner: object) -> None:
     with pytest.raises(Unclear) as unclear:
         receipts.named_in(Answer("receipts.check", {"state": 4, "receipt": inner}, bound=True))
 

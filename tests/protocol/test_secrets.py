@@ -1,4 +1,4 @@
-"""The key, the buyer's code, the card and the phone are seen by nobody but Payme."""
+"""The client shows the key, the code, the card and the phone to nobody but Payme."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""I/O threads: reused, bounded, and in nobody's way."""
+"""I/O threads are reused, bounded, and never block the end of the process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Https: whom a till sends its key to, and what it says when it does not."""
+"""TLS: which servers get the key, and the error for every other one."""
 
 from __future__ import annotations
 
