@@ -29,7 +29,7 @@ ORPHANS = {
     # Payme refused the host's cancel before the host had acknowledged the payment.
     PaymentState.RECORDED: (PaymentState.REVERSING, [Cause.UNRECORDED], None),
 }
-"""What becomes of an orphan in each state, and what a host reads that asks for it later."""
+"""The state after ``on_ready`` of an orphan in each state, and the result of a later repeated request."""
 
 orphans = pytest.mark.parametrize("state", ORPHANS, ids=lambda state: state.value)
 
@@ -90,7 +90,7 @@ def test_before_on_ready_nothing_is_decided_however_long_the_till_works(till: Ho
         *(("it has a result", state) for state in PaymentState if state not in ORPHANS),
     ],
 )
-def test_a_payment_of_this_process_an_acknowledged_one_and_one_with_a_result_are_no_orphans(
+def test_payments_of_this_process_acknowledged_ones_and_ones_with_a_result_are_not_orphans(
     till: HookedWorld, why: str, state: PaymentState
 ) -> None:
     row = walk(till.journal, state)
@@ -105,7 +105,7 @@ def test_a_payment_of_this_process_an_acknowledged_one_and_one_with_a_result_are
     assert (till.row(), till.live()) == before
 
 
-def test_the_payment_under_way_is_no_orphan(till: HookedWorld) -> None:
+def test_the_running_payment_is_not_an_orphan(till: HookedWorld) -> None:
     ui = till.cashier(till.paymego.code())
     ui.on_progress = lambda _: till.dispatcher.ready()
 

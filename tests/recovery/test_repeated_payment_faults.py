@@ -1,7 +1,7 @@
 """A repeated request that can't be decided now is PENDING, never REFUSED: the host asks again.
 
-Every state of the journal, with everything in the way that is no answer of the journal or Payme about the payment.
-Another leader in the way is in ``tests/delivery/test_two_tills.py``.
+Every state of the journal is combined with every fault but an answer of the journal or Payme about the payment.
+Another leader is tested in ``tests/delivery/test_two_tills.py``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ DECIDED = {
     PaymentState.ABORTED: PaymentStatus.ABORTED,
     PaymentState.UNKNOWN: PaymentStatus.UNKNOWN,
 }
-"""What the journal says once nothing is in the way; the payment is another account's, so that Payme is not asked."""
+"""The result by the journal without a fault. The payment is another account's, so that Payme is not asked."""
 
 EVERY_STATE = pytest.mark.parametrize("state", DECIDED, ids=lambda state: state.value)
 
@@ -57,7 +57,7 @@ def _ask_again(till: HookedWorld, **asked: object) -> PaymentResult:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What is in the way
+# Faults
 # ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -68,23 +68,23 @@ def _raise(error: Exception) -> Callable[..., NoReturn]:
     return fault
 
 
-IN_THE_WAY: dict[str, Callable[[HookedWorld], tuple[object, str, Any]]] = {
+FAULTS: dict[str, Callable[[HookedWorld], tuple[object, str, Any]]] = {
     "settings": lambda till: (till, "broken", True),
     "journal": lambda till: (till.journal, "one", _raise(Damaged("the file is not a journal any more"))),
     "plugin": lambda till: (till, "context", _raise(RuntimeError("a fault of ours"))),
 }
 
 
-@pytest.mark.parametrize("what", IN_THE_WAY)
+@pytest.mark.parametrize("what", FAULTS)
 @EVERY_STATE
-def test_it_is_pending_changes_nothing_is_no_orphan_and_is_decided_once_nothing_is_in_the_way(
+def test_it_is_pending_and_not_an_orphan_and_is_decided_once_the_fault_is_over(
     till: HookedWorld, state: PaymentState, what: str
 ) -> None:
     _leave_in(till, state)
     held, sent = contents(till.journal), len(till.paymego.sent)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(*IN_THE_WAY[what](till))
+        patch.setattr(*FAULTS[what](till))
         pending = _ask_again(till)
         if what != "journal":  # which knows the payment, so that the host need not say that it is repeated
             assert till.ask().status is PaymentStatus.PENDING
@@ -129,14 +129,14 @@ def test_the_number_of_the_tender_may_have_changed_since(till: HookedWorld, paym
     assert till.ask(payment_type=payment_type).status is PaymentStatus.PAID
 
 
-@pytest.mark.parametrize("what", IN_THE_WAY)
+@pytest.mark.parametrize("what", FAULTS)
 def test_one_that_the_journal_never_had_is_pending_if_the_host_says_repeated_and_refused_if_it_is_new(
     till: HookedWorld, what: str
 ) -> None:
     texts = {"journal": Text.PAYMENT_JOURNAL_UNWRITABLE, "plugin": Text.PAYMENT_TILL_FAULT}
     ui = till.cashier(till.paymego.code())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(*IN_THE_WAY[what](till))
+        patch.setattr(*FAULTS[what](till))
         new = till.ask(ui=ui)
         assert (ui.prompts, till.paymego.sent, till.background.pending) == ([], [], {})
         repeated = _ask_again(till, payment_id="p2")
