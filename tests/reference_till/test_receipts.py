@@ -77,7 +77,7 @@ def test_a_file_of_the_first_release_can_be_read() -> None:
     assert (paid.status, paid.acknowledged, asked.status, asked.record) == (PaymentStatus.PAID, True, None, None)
 
 
-def test_a_file_of_a_version_without_fiscal_links_has_none() -> None:
+def test_a_file_of_a_version_without_fiscal_links_is_read() -> None:
     document = json.loads(to_json(RECEIPT))
     del document["fiscal_url"]
 
@@ -91,7 +91,7 @@ def test_no_other_document_is_taken_for_a_receipt(document: object) -> None:
 
 
 @given(name=st.sampled_from(sorted(json.loads(to_json(RECEIPT)))), value=json_documents)
-def test_a_member_of_another_type_is_found_out_or_is_no_other_type(name: str, value: object) -> None:
+def test_a_member_of_another_type_is_refused_or_kept_unchanged(name: str, value: object) -> None:
     document = json.loads(to_json(RECEIPT))
     document[name] = value
     try:

@@ -76,7 +76,7 @@ def test_anything_but_paid_annuls_the_sale_and_prints_nothing(
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def test_what_the_till_says_of_a_payment_is_on_the_disk_before_each_hook(shop: Shop, plugin: ScriptedPlugin) -> None:
+def test_the_tills_record_of_a_payment_is_on_the_disk_before_each_hook(shop: Shop, plugin: ScriptedPlugin) -> None:
     seen: list[tuple[bool | None, bool | None]] = []
 
     def look(_: object) -> None:
@@ -94,7 +94,9 @@ def test_what_the_till_says_of_a_payment_is_on_the_disk_before_each_hook(shop: S
     assert seen == [(None, None), (True, True), (True, True)], "unknown while the plugin works on it"
 
 
-def test_with_a_damaged_file_the_till_can_not_tell_of_what_it_does_not_find(shop: Shop, plugin: ScriptedPlugin) -> None:
+def test_with_a_damaged_file_the_till_does_not_know_whether_it_has_other_payments(
+    shop: Shop, plugin: ScriptedPlugin
+) -> None:
     with shop.till() as till:
         pay(till, "p1")
         pay(till, "p2")
@@ -205,7 +207,7 @@ def test_an_unfinished_payment_is_asked_for_at_every_start_until_it_has_ended(
     assert (plugin.recorded(), receipt.annulled, len(shop.printed)) == (is_paid, not is_paid, 6 if is_paid else 0)
 
 
-def test_after_a_restart_nobody_scans_but_the_cashier_may_stop(shop: Shop, plugin: ScriptedPlugin) -> None:
+def test_after_a_restart_no_scan_is_asked_for_but_the_cashier_may_stop(shop: Shop, plugin: ScriptedPlugin) -> None:
     class Cashier(BaseUi):
         def scan(self, prompt: str, timeout_s: float) -> str | None:
             raise AssertionError("the buyer of then is gone")

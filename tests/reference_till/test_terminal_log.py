@@ -187,7 +187,7 @@ def a_pipe_that_nobody_reads(path: Path, _: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("make", [in_a_closed_folder, a_folder, a_pipe_that_nobody_reads])
-def test_a_main_log_that_is_no_file_is_left_alone(
+def test_a_main_log_that_is_not_a_file_is_not_changed(
     own: Path, main: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path, pytest.MonkeyPatch], None]
 ) -> None:
     make(main, monkeypatch)
