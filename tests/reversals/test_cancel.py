@@ -1,4 +1,4 @@
-"""Cancel: a sale that holds our payment is annulled before it closes."""
+"""The cancel of a payment in an open sale."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_any_other_state_is_cancelled(till: HookedWorld, state: int) -> None:
     assert till.paymego.count(CANCEL) == 1
 
 
-def test_a_payment_that_the_journal_knows_under_its_receipt_id_alone_is_found(till: HookedWorld) -> None:
+def test_a_payment_that_the_journal_knows_only_by_its_receipt_id_is_found(till: HookedWorld) -> None:
     sold = till.sell()
 
     result = till.cancel(sold, record=replace(sold.record, payment_id="renamed"))
@@ -65,7 +65,7 @@ def test_a_record_that_contradicts_the_journal_gives_nothing_back(till: HookedWo
 
 @pytest.mark.parametrize("missing", ["receipt_id", "posId"])
 @pytest.mark.parametrize("value", [None, ""])
-def test_a_record_that_says_too_little_is_refused_and_leaves_no_trace(
+def test_an_incomplete_record_is_refused_and_nothing_is_stored(
     till: HookedWorld, missing: str, value: str | None
 ) -> None:
     sold = till.sell()
@@ -82,7 +82,7 @@ def test_a_record_that_says_too_little_is_refused_and_leaves_no_trace(
 
 
 @pytest.mark.parametrize("paid_at", ["", "soon", "9" * 5000, "٣"])
-def test_a_record_with_a_senseless_time_is_given_back_all_the_same(till: HookedWorld, paid_at: str) -> None:
+def test_a_record_with_an_invalid_time_is_reversed(till: HookedWorld, paid_at: str) -> None:
     sold = till.sell()
     till.journal.forget()
 
@@ -166,7 +166,7 @@ def test_a_cancel_whose_record_lost_its_data_is_found_by_its_id_under_the_tender
     [{"payment_type": TENDER + 1}, {"payment_id": "unknown"}, {"data": {"plugin": "other"}}, {"data": {"v": "1"}}],
     ids=["another tender", "another id", "another plugin's data", "data of nobody"],
 )
-def test_a_cancel_of_a_payment_that_the_journal_does_not_have_so_is_none_of_ours(
+def test_a_cancel_whose_record_differs_from_the_journal_is_not_ours(
     till: HookedWorld, changes: dict[str, object]
 ) -> None:
     sold = till.sell()

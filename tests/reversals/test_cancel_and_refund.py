@@ -286,9 +286,7 @@ def test_the_last_question_comes_at_pay_duration_and_counts(till: HookedWorld, r
     assert reversal.run(till, sold).status is ReversalStatus.REVERSED
 
 
-def test_a_pay_duration_below_one_round_trip_lets_a_cancel_leave_all_the_same(
-    till: HookedWorld, reversal: Reversal
-) -> None:
+def test_a_cancel_is_sent_even_if_pay_duration_is_below_one_round_trip(till: HookedWorld, reversal: Reversal) -> None:
     sold = reversal.sell(till)
     till.set(payDuration=1)
     till.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(settle_s=0))
@@ -307,7 +305,7 @@ def test_a_wall_clock_that_jumps_changes_nothing(till: HookedWorld, reversal: Re
     assert till.clock.monotonic() < 8
 
 
-def test_a_payment_of_ours_stays_ours_whatever_the_tenders_number_is_today(
+def test_a_payment_of_ours_stays_ours_after_the_tenders_number_has_changed(
     till: HookedWorld, reversal: Reversal
 ) -> None:
     sold = reversal.sell(till)

@@ -1,4 +1,4 @@
-"""A cancel takes over a return that is under way as *unrecorded*: nothing ends it or holds it any more."""
+"""A cancel takes over a cancellation of cause *unrecorded*, which then can be neither withdrawn nor held."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a paid sale brings onto its fiscal receipt; the receipt closes, and the fiscal receipt is sent to Payme."""
+"""The attributes of a fiscal receipt, and the fiscal link that is sent to Payme after the receipt closes."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_paid_sale_brings_its_provider_its_payment_and_its_buyers_phone(till: 
     assert PHONE.encode() not in b"".join(path.read_bytes() for path in till.host.folder.glob("journal*"))
 
 
-def test_no_phone_of_another_sale_ever_gets_onto_one_that_has_none(till: HookedWorld) -> None:
+def test_a_sale_without_a_phone_never_gets_the_phone_of_another_sale(till: HookedWorld) -> None:
     first = till.pay(till.paymego.code())
     for method in ("receipts.pay", "receipts.get"):
         till.paymego.change(method, without_receipt_fields("payer", "merchant"))
@@ -140,7 +140,7 @@ def test_every_payment_of_ours_in_it_is_acknowledged(till: HookedWorld) -> None:
 
 
 @pytest.mark.parametrize("payment_id", ["\ud800", "renamed"], ids=["not storable", "of another payment's receipt"])
-def test_a_record_that_can_not_be_ours_is_in_no_others_way(till: HookedWorld, payment_id: str) -> None:
+def test_a_record_that_can_not_be_ours_does_not_prevent_the_others(till: HookedWorld, payment_id: str) -> None:
     first, second = till.sell("p1", 1), till.sell("p2", 2)
     bad = replace(first.record, payment_id=payment_id)
 
@@ -182,7 +182,7 @@ def test_a_payment_that_the_journal_lost_is_taken_from_the_record_in_the_sale(
 
 
 @pytest.mark.parametrize("missing", ["receipt_id", "posId"])
-def test_a_lost_payment_whose_record_says_too_little_is_a_notice_and_not_sent(till: HookedWorld, missing: str) -> None:
+def test_a_lost_payment_with_an_incomplete_record_is_a_notice_and_not_sent(till: HookedWorld, missing: str) -> None:
     sold = till.sell()
     till.journal.forget()
     record = replace(sold.record, data={name: text for name, text in sold.record.data.items() if name != missing})
@@ -234,7 +234,7 @@ def test_every_payment_is_sent_with_the_link_of_its_own_sale(till: HookedWorld) 
     assert numbers == {first.receipt_id: 1, second.receipt_id: 1, other.receipt_id: 2}
 
 
-def test_the_hook_itself_sends_nothing_and_waits_for_nobody(till: HookedWorld) -> None:
+def test_the_hook_itself_sends_nothing_and_does_not_wait(till: HookedWorld) -> None:
     sold = till.sell()
     till.paymego.inject_fault(FaultKind.SILENT, times=None)
     sent, now = len(till.paymego.sent), till.clock.monotonic()
@@ -323,7 +323,7 @@ def test_a_network_that_is_away_for_a_week_loses_no_fiscal_receipt(till: HookedW
 
 
 @pytest.mark.parametrize("code", [-31602, -32602])
-def test_a_refusal_of_ours_ends_it_with_a_line_in_the_log(
+def test_an_error_answer_to_our_request_ends_it_with_a_log_line(
     till: HookedWorld, caplog: pytest.LogCaptureFixture, code: int
 ) -> None:
     till.sell_and_close(link=OFD_LINK)
@@ -348,7 +348,7 @@ def test_it_waits_for_the_account_that_took_the_payment_also_after_a_restart(til
     assert till.paymego.count(SEND) == 1
 
 
-def test_a_refunded_sale_is_sent_all_the_same(till: HookedWorld) -> None:
+def test_a_refunded_sale_is_sent_too(till: HookedWorld) -> None:
     sold = till.sell_and_close(link=OFD_LINK)
 
     assert till.refund(sold).status is ReversalStatus.REVERSED
@@ -367,7 +367,7 @@ def of_another_plugin(sold: Sold) -> Sold:
 
 
 @pytest.mark.parametrize("change", [of_a_refund, of_another_plugin])
-def test_a_receipt_that_is_no_sale_of_ours_is_not_sent(till: HookedWorld, change: Callable[[Sold], Sold]) -> None:
+def test_a_receipt_that_is_not_a_sale_of_ours_is_not_sent(till: HookedWorld, change: Callable[[Sold], Sold]) -> None:
     closed = till.close_sale(change(till.sell()), link=OFD_LINK)
     till.work(10)
     assert till.paymego.count(SEND) == 0
@@ -402,11 +402,11 @@ BAD_LINKS = {
 
 
 @pytest.mark.parametrize("link", BAD_LINKS.values(), ids=BAD_LINKS)
-def test_a_link_that_is_no_fiscal_receipts_has_no_fiscal_data(link: str) -> None:
+def test_an_invalid_link_has_no_fiscal_data(link: str) -> None:
     assert fiscal_data_of(link) is None
 
 
-def test_a_link_that_is_no_fiscal_receipts_is_logged_and_the_payment_is_recorded(
+def test_an_invalid_link_is_logged_and_the_payment_is_recorded(
     till: HookedWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     till.sell_and_close(link=BAD_LINKS["no text"])

@@ -1,4 +1,4 @@
-"""The goods that ``receipts.create`` names cost what is charged, to the tiyin."""
+"""The goods in ``receipts.create`` add up to the amount exactly."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_goods_that_payme_could_not_read_are_not_named_and_the_sale_is_paid(
     assert (result.status, created.get("detail")) == (PaymentStatus.PAID, None)
 
 
-def test_a_name_that_is_no_text_is_not_in_the_way_of_the_sale(till: HookedWorld) -> None:
+def test_a_name_that_is_not_a_text_does_not_prevent_the_sale(till: HookedWorld) -> None:
     sale = replace(open_sale(amount=1_000_000), items=(replace(BREAD, name="Хлеб \ud800"),))
 
     assert till.pay(till.paymego.code(), receipt=sale, amount=1_000_000).status is PaymentStatus.PAID

@@ -60,7 +60,7 @@ def test_a_second_refund_is_refused_from_paymes_state_where_the_journal_is_gone(
     assert (result.status, result.message) == (ReversalStatus.REFUSED, till.text(Text.REVERSAL_ALREADY_REVERSED))
     assert till.paymego.count(CANCEL) == cancels
     assert till.live() == []
-    # Recovery asks the host about payments of open sales alone, and this sale is closed.
+    # Recovery asks the host about payments of open sales only, and this sale is closed.
     assert till.row().closed_at is not None
 
 
@@ -119,7 +119,7 @@ def test_a_host_that_never_asked_gets_no_forbidden_refund_out(
     assert (len(till.paymego.sent), till.live(), till.row().state) == (sent, [], PaymentState.RECORDED)
 
 
-def test_the_amount_is_measured_against_the_journal_and_not_against_a_record_that_says_less(till: HookedWorld) -> None:
+def test_the_amount_is_compared_with_the_journal_and_not_with_the_record(till: HookedWorld) -> None:
     sold = till.sell_and_close()
     record = replace(sold.record, amount=5)
 
@@ -137,7 +137,7 @@ def test_a_record_that_contradicts_the_journal_is_a_foreign_payment(till: Hooked
     assert till.paymego.held() == 3_000_000
 
 
-def test_a_refund_of_another_tender_is_none_of_ours(till: HookedWorld) -> None:
+def test_a_refund_of_another_tender_is_not_ours(till: HookedWorld) -> None:
     sold = till.sell_and_close()
     cash = PaymentRecord(payment_id="cash", payment_type=1, amount=1)
     for payment in (None, cash, replace(cash, data={"plugin": "other"})):
@@ -146,7 +146,7 @@ def test_a_refund_of_another_tender_is_none_of_ours(till: HookedWorld) -> None:
         assert till.dispatcher.refund(request, till.cashier()) is None
 
 
-def test_an_unpaid_payment_in_the_journal_is_no_payment_of_the_sale(till: HookedWorld) -> None:
+def test_a_refund_without_a_record_ignores_unpaid_payments_of_the_sale(till: HookedWorld) -> None:
     sold = till.sell_and_close()
     till.pay(None, payment_id="p2", receipt=sold.receipt)
 

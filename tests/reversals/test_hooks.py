@@ -1,4 +1,4 @@
-"""No hook raises for anything that a host, a cashier or a settings file does while money goes back."""
+"""No reversal hook raises because of its host, its cashier or its settings."""
 
 from __future__ import annotations
 
@@ -51,9 +51,7 @@ def test_without_usable_settings_it_is_queued_and_returned_once_they_can_be_used
 @pytest.mark.parametrize(
     "answer", [1, "yes", object(), RuntimeError("no screen")], ids=["1", "yes", "an object", "an error"]
 )
-def test_only_true_is_a_stop_and_a_screen_that_raises_is_none(
-    till: HookedWorld, reversal: Reversal, answer: object
-) -> None:
+def test_only_true_stops_and_a_ui_that_raises_does_not(till: HookedWorld, reversal: Reversal, answer: object) -> None:
     ui = till.meanwhile(lambda: answer)
 
     assert reversal.run(till, reversal.sell(till), ui=ui).status is ReversalStatus.REVERSED
@@ -99,7 +97,7 @@ def test_a_senseless_sale_is_refused(till: HookedWorld) -> None:
     assert till.paymego.held() == 1_500_000
 
 
-def test_a_refund_is_judged_without_a_journal_as_far_as_that_goes_and_made_with_one_alone(till: HookedWorld) -> None:
+def test_without_a_journal_a_refund_is_checked_by_the_other_rules_but_not_carried_out(till: HookedWorld) -> None:
     sold = till.sell_and_close()
     journal = till.journal
 

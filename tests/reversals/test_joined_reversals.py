@@ -116,9 +116,7 @@ def test_beside_another_payments_hook_it_is_durable_and_queued(
 
 
 @pytest.mark.parametrize("payment_id", ["p1", "\ud800"], ids=["of another receipt", "not storable"])
-def test_beside_another_payments_hook_a_record_that_can_not_be_ours_is_refused(
-    till: HookedWorld, payment_id: str
-) -> None:
+def test_while_another_hook_runs_a_record_that_can_not_be_ours_is_refused(till: HookedWorld, payment_id: str) -> None:
     first, sold = till.sell("p1", 1), till.sell("p2", 2)
     with running_call(till, _paying(till)) as running:
         beside = till.cancel(sold, record=replace(sold.record, payment_id=payment_id))

@@ -1,4 +1,4 @@
-"""The journal can't be written or is damaged, or the power fails, in a cancel or a refund: money goes back once."""
+"""Money is returned once if the journal fails or the power is cut during a cancel or a refund."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_cancellation_that_can_not_be_stored_raises_and_no_cancel_leaves(
     assert reversal.run(till, sold).status is ReversalStatus.REVERSED
 
 
-def test_50_that_can_not_be_stored_is_reversed_all_the_same(till: HookedWorld, reversal: Reversal) -> None:
+def test_50_is_reversed_even_if_it_can_not_be_stored(till: HookedWorld, reversal: Reversal) -> None:
     sold = reversal.sell(till)
     till.journal.fail_from(3)
 

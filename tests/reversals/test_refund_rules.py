@@ -1,4 +1,4 @@
-"""What forbids a refund: every rule with its text, and a second definition of the rules, slow and obvious."""
+"""The rules that refuse a refund, each with its text, compared with a second, simpler definition."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_anything_but_the_whole_sale_is_a_partial_refund_that_names_the_goods(
     ],
     ids=["order", "split", "zeros and exponents", "kind and no marking"],
 )
-def test_the_same_goods_written_otherwise_are_no_difference(returned: tuple[Item, ...]) -> None:
+def test_the_same_goods_written_differently_are_the_whole_sale(returned: tuple[Item, ...]) -> None:
     assert broken_by(refund_of(sale_of(BREAD, MILK), *returned)) == []
 
 
@@ -167,7 +167,7 @@ def test_without_a_sale_or_a_payment_of_ours_or_for_one_that_goes_back_already_i
     assert broken_by(whole, is_reversed=True) == [("already-reversed", RU(Text.REFUND_ALREADY_REVERSED))]
 
 
-def test_it_is_the_sale_that_says_what_is_marked_and_an_empty_marking_is_none() -> None:
+def test_only_the_sale_decides_what_is_marked_and_an_empty_marking_does_not_count() -> None:
     assert rules(broken_by(refund_of(sale_of(BREAD, TOBACCO), BREAD))) == [PARTIAL, MANUAL]
     assert broken_by(refund_of(sale_of(BREAD, MILK), BREAD, TOBACCO, currency_selection=True)) == []
 
@@ -181,7 +181,7 @@ def test_all_violations_come_at_once() -> None:
 
 
 @pytest.mark.parametrize("quantity", ["NaN", "sNaN", "Infinity", "-Infinity"])
-def test_a_quantity_that_is_no_number_is_never_the_whole_sale(quantity: str) -> None:
+def test_a_quantity_that_is_not_a_number_is_never_the_whole_sale(quantity: str) -> None:
     lines = (BREAD, replace(MILK, quantity=Decimal(quantity)))
 
     assert PARTIAL in rules(broken_by(refund_of(sale_of(BREAD, MILK), *lines)))

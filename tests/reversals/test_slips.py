@@ -83,9 +83,7 @@ def test_the_host_prints_it_as_often_as_slip_copies(
     assert (result.status, result.slips) == (ReversalStatus.REVERSED, ())
 
 
-def test_where_the_server_tells_nothing_the_slip_is_made_of_what_the_till_knows(
-    shop: HookedWorld, reversal: Reversal
-) -> None:
+def test_without_data_of_the_server_the_slip_has_the_tills_data(shop: HookedWorld, reversal: Reversal) -> None:
     sold = reversal.sell(shop)
     shop.paymego.inject_fault(FaultKind.ERROR, "receipts.get", times=None)
 

@@ -1,4 +1,4 @@
-"""When a cancellation may be withdrawn: after an ignored refusal of our only request, and never once it was QUEUED.
+"""A cancellation is withdrawn only after an ignored refusal of our only request, and never after QUEUED.
 
 A server error in ``ignoredErrors``, with state 4 asked after it, is REFUSED and leaves no cancellation.
 """
@@ -233,7 +233,7 @@ def test_a_worker_that_was_first_and_could_store_nothing_has_sent_nothing(
 # While the cashier waits, the hook holds the lease of the cancellation: nobody else works on that row.
 
 
-def test_nobody_else_steps_the_row_until_the_hook_has_returned(till: HookedWorld, reversal: Reversal) -> None:
+def test_only_the_hook_steps_the_row_until_it_has_returned(till: HookedWorld, reversal: Reversal) -> None:
     sold = reversal.sell(till)
     till.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(settle_s=3600))
     others: list[tuple[bool, object]] = []
