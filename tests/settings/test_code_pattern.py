@@ -1,4 +1,4 @@
-"""The setting ``codePattern``: no scanned text keeps the till busy, whatever a technician wrote."""
+"""The setting ``codePattern``: no pattern makes a check slow, whatever text is scanned."""
 
 from __future__ import annotations
 

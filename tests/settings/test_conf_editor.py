@@ -1,4 +1,4 @@
-"""Answers go into ``payme.go.conf``, whatever a person made of it, and nothing else in it changes."""
+"""The editor writes values into any ``payme.go.conf`` and keeps its comments and all its other lines."""
 
 from __future__ import annotations
 
@@ -213,6 +213,6 @@ def test_any_answers_are_refused_or_read_back_and_nothing_else_changes(data: byt
 
 
 @given(files())
-def test_what_the_file_says_already_changes_nothing(data: bytes) -> None:
+def test_values_that_the_file_already_has_change_nothing(data: bytes) -> None:
     held = {name: text for name, text in values_of(data).items() if name in ANSWERED}
     assert edited(data, held) == data

@@ -1,4 +1,4 @@
-"""``payme.go.conf``: what its lines mean, and what is said of those that mean nothing."""
+"""``payme.go.conf``: what each line means, and the faults of invalid lines."""
 
 from __future__ import annotations
 

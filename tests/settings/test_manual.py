@@ -1,4 +1,4 @@
-"""What the manual of the replaced module says of its settings holds to the letter."""
+"""The settings work as the manual of the replaced module describes them."""
 
 from __future__ import annotations
 

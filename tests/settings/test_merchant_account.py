@@ -1,4 +1,4 @@
-"""The merchant account's id and key: whole, unseen, and never in clear beyond this machine."""
+"""The merchant account's id and key: complete, hidden, and never sent in clear to another machine."""
 
 from __future__ import annotations
 

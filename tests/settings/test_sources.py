@@ -1,4 +1,4 @@
-"""Who may give a setting, and who wins."""
+"""The sources of a setting, and which of them takes precedence."""
 
 from __future__ import annotations
 

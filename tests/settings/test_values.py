@@ -1,4 +1,4 @@
-"""What each setting may be: any legal spelling comes back as it was meant; any other value is named with its line."""
+"""The allowed values of each setting in every spelling. Any other value is a fault with its line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stops no sale but may not be meant so, and what did and now stops it: names, comments, quotes, times."""
+"""Warnings, which stop no sale, and faults, which do: names, comments, quotation marks, times."""
 
 from __future__ import annotations
 
