@@ -1,4 +1,4 @@
-"""The dialect as a grammar: all that it makes is accepted, and one step out of it is reported with its line."""
+"""A grammar of the dialect: every template of it is valid, and each deviation is reported with its line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data goes into a template: what each name and filter prints, and what `when` keeps."""
+"""Filling a template: what each name and filter prints, and what ``when`` keeps."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from slips import SlipRenderer, TemplateError
 pytestmark = pytest.mark.floor
 
 LIMIT_S = 1.0
-"""Of the thread's own work, so that a busy machine fails no test; who waits for a server has asked for one."""
+"""CPU time of the thread, so that a busy machine fails no test."""
 
 XS = 'xmlns:xs="http://www.w3.org/2001/XMLSchema"'
 XSI = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
@@ -119,7 +119,7 @@ def test_hostile_xml_is_refused_at_once_and_leads_nowhere(results: dict[str, dic
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
-def test_a_pipe_or_a_device_is_no_template(renderer: SlipRenderer, tmp_path: Path) -> None:
+def test_a_pipe_or_a_device_is_not_a_template(renderer: SlipRenderer, tmp_path: Path) -> None:
     pipe = tmp_path / "payme.xml"
     os.mkfifo(pipe)
     for path in (pipe, Path("/dev/zero")):

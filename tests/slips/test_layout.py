@@ -1,4 +1,4 @@
-"""A slip's rows: no wider than the printer, sensible where things don't fit."""
+"""The lines of a slip are never wider than the printer; what does not fit is wrapped or cut."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The slip of last resort: whatever the data, it is made, and it needs neither template nor schema."""
+"""The plain slip can be rendered from any data without a template or a schema."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The schemas: built once, by whoever comes first, and they have the last word over a filled slip."""
+"""The schemas are built once, and every filled slip is validated against them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a slip costs beside the validation that it can't do without: in turns, and the median of the ratios counts."""
+"""The time of a slip as a ratio to the time of its validation: the median of several turns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slips at a till: its own template, else the shipped one, else a plain slip; before and after the first sale."""
+"""A till's slips: from its own template, or the shipped one, or plain; before and after the first sale."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Letters that a printer's code page lacks become their nearest, never a silent question mark."""
+"""Letters that the printer's code page lacks are replaced by similar ones, never by a question mark."""
 
 from __future__ import annotations
 
