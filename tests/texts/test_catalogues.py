@@ -1,4 +1,4 @@
-"""The catalogues: every text in three languages, those for cashiers fit for their screen."""
+"""The catalogues have every text in three languages, and the cashier's texts fit the screen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a cashier reads."""
+"""The texts that a cashier reads."""
 
 from __future__ import annotations
 
