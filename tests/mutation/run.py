@@ -201,7 +201,7 @@ class _Run:
             code, failed = 0, None
             try:
                 code = copy.pytest(*tests, "-rfE", "--tb=no", seconds=2 * AT_MOST_S)
-                failed = re.search(r"^(?:FAILED|ERROR) (\S+)", copy.output, re.MULTILINE)
+                failed = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", copy.output, re.MULTILINE)
             except subprocess.TimeoutExpired:
                 pass
             finally:
