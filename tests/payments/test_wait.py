@@ -324,9 +324,16 @@ def test_after_a_stop_any_other_answer_is_aborted_with_a_cancellation(world: Wor
     assert (outcome.status, len(world.live()), world.paymego.count(CHECK)) == (PaymentStatus.ABORTED, 1, 2)
 
 
-def test_a_stop_while_a_stale_code_is_asked_after_sends_no_other(world: World) -> None:
+@pytest.mark.parametrize("thinks_s", [0, 4], ids=["before its answer", "as its answer comes"])
+def test_a_stop_while_a_stale_code_is_asked_after_sends_and_asks_for_no_other(world: World, thinks_s: float) -> None:
+    def stop(now_s: float) -> bool:
+        is_asked = world.paymego.count(CHECK) == 1 and now_s >= 0.2
+        world.clock.sleep(thinks_s if is_asked else 0)
+        return is_asked
+
     world.paymego.passage = lambda method: Passage(back_s=4) if method == CHECK else Passage()
-    ui = world.cashier(STALE, world.paymego.code(), stops_at=1)
+    ui = world.cashier(STALE, world.paymego.code())
+    ui.hand = stop
 
     outcome = world.pay(ui=ui)
 
