@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -102,6 +103,17 @@ def test_a_sound_journal_with_a_log_of_a_power_cut_is_left_as_it_is(path: Path, 
 
     assert repair(folder / path.name, "till-1", "now") is None
     assert {file.name: file.read_bytes() for file in folder.iterdir() if file.name != "leases"} == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a file to another user")
+def test_a_repair_by_root_leaves_both_files_to_the_tills_user(path: Path, sound: Sound) -> None:
+    path.write_bytes(sound.without(2))
+    os.chown(path, 4321, 8765)
+
+    outcome = repair(path, "till-1", "now")
+
+    assert outcome is not None
+    assert [(file.stat().st_uid, file.stat().st_gid) for file in (path, outcome.set_aside)] == 2 * [(4321, 8765)]
 
 
 @pytest.mark.parametrize("index", ["payment_by_age", "one_live_cancellation"])

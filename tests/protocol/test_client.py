@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from payme_plugin.paymego import receipts
+from payme_plugin.paymego.client import PaymeGoClient
 from payme_plugin.paymego.errors import Fault, ServerError, Unclear
-from payme_plugin.paymego.protocols import Answer
-from tests.protocol.conftest import CODE, RECEIPT, begin_check, begin_pay, check, failure_of, honest, replying
+from payme_plugin.paymego.protocols import Answer, MerchantAccount
+from payme_plugin.secret import Secret
+from tests.protocol.conftest import CODE, KEY, RECEIPT, begin_check, begin_pay, check, failure_of, honest, replying
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from faults.server import Connection
-    from payme_plugin.paymego.client import PaymeGoClient
     from payme_plugin.paymego.protocols import Pending
     from tests.protocol.conftest import ClientOf, Serve, Time
 
@@ -36,6 +38,22 @@ def test_a_request_is_one_post_with_the_merchant_accounts_authorisation(serve: S
     assert request.headers["Content-Type"] == "application/json"
     assert request.headers["Accept-Encoding"] == "identity"
     assert request.headers["Host"] == f"127.0.0.1:{peer.port}"
+
+
+def test_the_ids_of_requests_are_random_in_each_client_and_no_larger_than_any_server_can_repeat(
+    serve: Serve, time: Time
+) -> None:
+    """Otherwise the answer to another till's request could be bound to ours."""
+    peer = serve()
+    merchant = MerchantAccount(url=peer.url, pos_id="5e730e8e0b852a417aa49ceb", pos_key=Secret(KEY))
+    for _ in range(2):
+        with closing(PaymeGoClient(merchant, clock=time)) as client:
+            for _ in range(20):
+                check(client)
+    ids = [request.document["id"] for request in peer.requests]
+
+    assert (len(set(ids)), ids == sorted(ids), max(ids) < 2**53) == (40, False, True)
+    assert max(ids) - min(ids) > 2**50
 
 
 def test_an_answer_that_repeats_our_id_is_bound_to_us_and_stays_the_same(serve: Serve, client_of: ClientOf) -> None:
