@@ -10,6 +10,8 @@ from fakes.answer_changes import body, error, meanwhile, result, spoil, with_rec
 from fakes.paymego import Passage
 from hookspecs import PaymentStatus
 from payme_plugin.ledger.states import PaymentState
+from payme_plugin.operations.results import nothing_charged
+from payme_plugin.paymego.errors import Fault, NotSent
 from payme_plugin.sandbox import FaultKind
 from payme_plugin.texts import Text
 
@@ -86,6 +88,21 @@ def test_a_create_that_was_not_sent_is_tried_once_more_and_then_the_cashier_read
     assert outcome.message == world.text(Text.PAYMENT_NO_CONNECTION)
     assert [heard.method for heard in world.paymego.heard] == [CREATE, CREATE]
     assert world.paymego.sent == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        (Fault.NAME_NOT_FOUND, Text.PAYMENT_NO_CONNECTION_NAME_NOT_FOUND),
+        (Fault.TLS, Text.PAYMENT_NO_CONNECTION_TLS),
+        (Fault.TIME_OVER, Text.PAYMENT_NO_CONNECTION_TIME_OVER),
+        (Fault.NOT_CONNECTED, Text.PAYMENT_NO_CONNECTION),
+    ],
+)
+def test_the_cashier_reads_why_there_is_no_connection(world: World, fault: Fault, text: Text) -> None:
+    outcome = nothing_charged(world.texts, NotSent(CREATE, fault, "nothing left"), stopped=False)
+
+    assert (outcome.status, outcome.message) == (PaymentStatus.REFUSED, world.text(text))
 
 
 def test_a_create_that_the_server_refuses_is_not_repeated_and_does_not_hurry_the_scan(world: World) -> None:
