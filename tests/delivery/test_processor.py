@@ -221,6 +221,14 @@ def test_a_lease_that_stays_busy_is_a_notice_after_two_timeouts_and_its_row_is_d
     assert till.paymego.count(CANCEL) == 1
 
 
+def test_a_lease_that_a_hook_of_this_process_holds_is_no_notice_however_long(till: HookedWorld) -> None:
+    row = owe_paid(till)
+    with Leases(till.host.folder).try_acquire(row.cancellation_id):
+        till.work(3 * till.settings.timeout_s)
+
+    assert BUSY not in till.host.notices
+
+
 # ``payme queue deliver``: every due row once, or every row until none is left or nothing moves any more.
 
 

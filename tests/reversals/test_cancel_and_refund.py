@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -345,7 +346,7 @@ def test_a_queued_reversal_is_reversed_when_it_is_asked_for_again_after_its_deli
     again = reversal.run(till, sold)
 
     assert (first.status, first.cancellation_queued) == (ReversalStatus.QUEUED, True)
-    assert (again.status, again.cancellation_queued) == (ReversalStatus.REVERSED, True)
+    assert (again.status, again.cancellation_queued, len(again.slips)) == (ReversalStatus.REVERSED, True, 1)
 
 
 def test_a_payment_that_the_journal_lost_is_returned_by_the_tills_record(till: HookedWorld, reversal: Reversal) -> None:
@@ -357,3 +358,16 @@ def test_a_payment_that_the_journal_lost_is_returned_by_the_tills_record(till: H
     assert (result.status, result.receipt_id) == (ReversalStatus.REVERSED, sold.receipt_id)
     assert (till.row().amount, till.row().number, till.paymego.held()) == (1_500_000, 1, 0)
     assert till.path_of() == ["recorded", "reversing", "reversed"]
+
+
+@pytest.mark.parametrize("says_closed", [False, True])
+def test_a_lost_payment_is_imported_in_an_open_sale_by_a_cancel_and_in_a_closed_one_by_a_refund(
+    till: HookedWorld, reversal: Reversal, says_closed: bool
+) -> None:
+    sold = reversal.sell(till)
+    till.journal.forget()
+    receipt = replace(sold.receipt, closed_at=till.clock.wall_ms() if says_closed else None)
+
+    reversal.run(till, replace(sold, receipt=receipt))
+
+    assert (till.row().closed_at is not None) is (reversal.cause is Cause.REFUND)

@@ -20,6 +20,7 @@ from payme_plugin.sandbox import CancelPlan, FaultKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from fakes.hooked_world import HookedWorld, Sold
     from fakes.paymego import Envelope
@@ -297,15 +298,27 @@ def test_a_hook_that_can_not_get_the_lease_of_its_new_row_is_queued_and_sends_no
     assert (till.row().state, till.paymego.held()) == (PaymentState.REVERSED, 0)
 
 
-def test_a_row_that_a_worker_has_ended_first_is_reversed_with_its_slip(till: HookedWorld, reversal: Reversal) -> None:
+@pytest.mark.parametrize("when", ["before it is read", "before its lease is taken"])
+def test_a_row_that_a_worker_has_ended_first_is_reversed_with_its_slip_and_one_cancel(
+    till: HookedWorld, reversal: Reversal, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sold = reversal.sell(till)
     till.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(settle_s=0))
+    acquire = Leases.try_acquire
 
     def step_first() -> None:
         while till.live():
             till.step()
 
-    till.after_next_commit(step_first)
+    def acquire_late(leases: Leases, number: int) -> AbstractContextManager[bool]:
+        monkeypatch.setattr(Leases, "try_acquire", acquire)
+        step_first()
+        return leases.try_acquire(number)
+
+    if when == "before it is read":
+        till.after_next_commit(step_first)
+    else:
+        monkeypatch.setattr(Leases, "try_acquire", acquire_late)
     result = reversal.run(till, sold)
 
     assert (result.status, len(result.slips), till.paymego.count(CANCEL)) == (ReversalStatus.REVERSED, 1, 1)
