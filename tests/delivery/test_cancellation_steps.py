@@ -19,6 +19,7 @@ from payme_plugin.ledger.retention import forget_finished
 from payme_plugin.ledger.states import End, PaymentState
 from payme_plugin.operations.cancellation import pause_ms
 from payme_plugin.sandbox import BuyerAction, CancelPlan, FaultKind
+from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -326,7 +327,10 @@ def test_4_after_50_makes_it_an_ordinary_row_that_counts_and_returns_the_money(
 
     live, _, reopened = rows.backlog()
     assert (live, reopened, till.paymego.count(CANCEL), till.row().state) == (1, 1, cancels + 1, state)
+    till.background.do_housekeeping()
+    assert till.host.notices["payme.cancellations.reopened"] == till.text(Text.NOTICE_CANCELLATIONS_REOPENED, count=1)
     till.work(2 * TEN_MINUTES_S)
+    assert "payme.cancellations.reopened" not in till.host.notices
     assert (row_of(till).ended_as, till.paymego.held(before.receipt_id)) == (End.CANCELLED, 0)
 
 

@@ -8,17 +8,20 @@ from unittest.mock import Mock
 
 import pytest
 
+from fakes.answer_changes import without_receipt_fields
 from fakes.journal_rows import contents, walk
 from fakes.till import PowerCut
 from hookspecs import PaymentStatus
 from payme_plugin.ledger.errors import AnotherTill, Unavailable
 from payme_plugin.ledger.states import Cause, End, Hold, PaymentState
+from payme_plugin.sandbox import FaultKind
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
     from fakes.hooked_world import HookedWorld
 
 AMOUNT = 1_500_000
+CANCEL, GET = "receipts.cancel", "receipts.get"
 DAY_S = 24 * 3_600
 SALE_NOTICE, TOO_OLD_NOTICE = "payme.sale", "payme.recovery.too_old"
 ORPHANS = {
@@ -255,6 +258,53 @@ def test_an_orphan_older_than_a_week_is_held_and_shown_until_an_operator_has_set
     till.background.processor().cancellations.end(row, End.CLOSED, "paid (4)", closed_reason="settled")
     till.work()
     assert TOO_OLD_NOTICE not in till.host.notices
+
+
+def leave_an_old_orphan(till: HookedWorld) -> None:
+    till.sell()
+    till.clock.suspend(7 * DAY_S + 1)
+    till.restart()
+
+
+def test_no_cancel_leaves_for_an_old_orphan_until_payme_says_when_its_receipt_was_made(till: HookedWorld) -> None:
+    leave_an_old_orphan(till)
+    till.paymego.befall(FaultKind.SILENT, GET, times=None)
+    till.dispatcher.ready()
+    till.work(3600)
+    assert ([row.held for row in till.live()], till.paymego.count(CANCEL)) == ([None], 0)
+
+    till.paymego.faults.clear()
+    till.work(3600)
+
+    assert ([row.held for row in till.live()], till.paymego.count(CANCEL)) == ([Hold.OLD], 0)
+
+
+def test_an_orphan_whose_receipt_has_no_time_is_cancelled(till: HookedWorld) -> None:
+    leave_an_old_orphan(till)
+    till.paymego.change(GET, without_receipt_fields("create_time"), times=9)
+
+    till.dispatcher.ready()
+    till.work(120)
+
+    assert (till.live(), till.paymego.held()) == ([], 0)
+
+
+def test_an_orphan_held_for_its_age_stays_held_without_its_key_and_ends_with_two_50(till: HookedWorld) -> None:
+    leave_an_old_orphan(till)
+    till.dispatcher.ready()
+    till.work()
+    (row,) = till.live()
+    till.set(posId="0" * 24)
+    till.step(row)
+    assert [each.held for each in till.live()] == [Hold.OLD]
+
+    till.set(posId=row.pos_id)
+    till.paymego.bank.put_state(till.paymego.now_ms, row.receipt_id, 50)
+    till.step(till.live()[0])
+    till.work(601)
+
+    assert till.journal.confirming_cancellations() == []
+    assert (till.row().state, TOO_OLD_NOTICE in till.host.notices) == (PaymentState.REVERSED, False)
 
 
 @pytest.mark.parametrize("slow_ms", [12 * DAY_S * 1000, 3650 * DAY_S * 1000])
