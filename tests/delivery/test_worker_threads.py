@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from typing import TYPE_CHECKING, cast
+from unittest.mock import Mock
 
 import pytest
 
@@ -290,6 +291,21 @@ def test_a_row_that_failed_has_its_turn_after_those_that_did_not_but_not_for_eve
     worker._run_once()
 
     assert tried == ["p1", "p2", *(["p3", "p1", "p2"] if since == "nothing" else ["p1", "p2", "p3"])]
+
+
+def test_old_payments_are_deleted_a_hundred_a_round_until_none_is_left_and_then_once_a_day(
+    till: HookedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget = Mock(side_effect=[100, 100, 7, 0])
+    monkeypatch.setattr("payme_plugin.background.forget_finished", forget)
+    for _ in range(4):
+        till.background.do_housekeeping()
+    assert forget.call_count == 3
+
+    till.clock.sleep(86_400)
+    till.background.do_housekeeping()
+
+    assert forget.call_count == 4
 
 
 def test_a_fault_before_a_round_does_not_end_the_worker(till: HookedWorld, caplog: pytest.LogCaptureFixture) -> None:

@@ -172,20 +172,6 @@ def test_what_payme_did_not_confirm_is_queued_without_slips_and_returned_by_the_
     assert amounts == [sold.record.amount, -sold.record.amount]
 
 
-def test_what_the_host_asked_for_is_returned_by_the_worker_however_old_the_payment_is(
-    till: HookedWorld, reversal: Reversal
-) -> None:
-    sold = reversal.sell(till)
-    till.clock.suspend(30 * 86_400)
-    till.paymego.befall(FaultKind.SILENT, CHECK, times=None)
-    assert reversal.run(till, sold).status is ReversalStatus.QUEUED
-
-    till.paymego.faults.clear()
-    till.work(120)
-
-    assert (till.live(), till.paymego.held()) == ([], 0)
-
-
 @pytest.mark.parametrize("learns_by", ["answer", "check"])
 def test_with_cancel_accepted_is_done_21_is_reversed_and_followed_in_the_background(
     till: HookedWorld, reversal: Reversal, learns_by: str

@@ -64,6 +64,15 @@ def test_a_placeholder_prints(renderer: SlipRenderer, placeholder: str, data: di
     assert printed(renderer, f"<line>{placeholder}</line>", data) == (text,)
 
 
+def test_a_text_that_its_values_make_too_long_is_cut(renderer: SlipRenderer) -> None:
+    body = f"<line>{'${till}' * 40}</line>"
+    template = renderer.load_text(f"<slip>{body}</slip>".encode(), "test", "ru")
+
+    (line,) = read_xml(renderer.render(template, {"operation": "pay", "till": "7" * 99}, 80).xml.encode()).root
+
+    assert (len(line.text or ""), (line.text or "")[-2:]) == (2000, "7…")
+
+
 def test_operation_and_status_speak_the_language_of_the_template(renderer: SlipRenderer) -> None:
     body, refund = "<line>${operation}: ${status}</line>", {"operation": "refund"}
     assert printed(renderer, body, refund, "uz") == ("Pulni qaytarish: Pul qaytarildi",)
