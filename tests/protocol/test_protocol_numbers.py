@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from payme_plugin.paymego.codes import CATALOGUE, MANUAL_CODES, find, is_documented, proves_no_charge
+from payme_plugin.paymego.codes import CATALOGUE, MANUAL_CODES, find, is_documented, is_transient, proves_no_charge
 from payme_plugin.paymego.states import ReceiptState
 
 MANUAL = (
@@ -19,6 +19,7 @@ PROOFS = {
     -32700, -32602, -32601, -32600, -32504, -32500, -32300, -31901, -31900, -31630, -31613, -31601, -31400, -31303,
     -31301, -31300, -31110, -31103, -31102, -31101,
 }  # fmt: skip
+TRANSIENT = {-32504, -32400, -31625, -31624, -31623, -31622, -31620, -31100, -31002, -31001}
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,10 @@ def test_the_other_known_codes_are_not_the_manuals() -> None:
 
 def test_a_code_proves_that_nothing_was_charged_only_if_it_is_one_of_these_twenty() -> None:
     assert {code for code in range(-33_000, 1) if proves_no_charge(code)} == PROOFS
+
+
+def test_a_request_may_succeed_later_only_after_one_of_these_ten_codes() -> None:
+    assert {code for code in range(-33_000, 1) if is_transient(code)} == TRANSIENT
 
 
 def test_an_unknown_code_is_documented_nowhere_and_proves_nothing() -> None:

@@ -266,6 +266,20 @@ def leave_an_old_orphan(till: HookedWorld) -> None:
     till.restart()
 
 
+def test_an_old_orphan_that_an_operator_has_released_is_cancelled(till: HookedWorld) -> None:
+    leave_an_old_orphan(till)
+    till.dispatcher.ready()
+    till.work()
+    (row,) = till.live()
+    cancellations = till.background.processor().cancellations
+    cancellations.begin(row)  # as ``payme queue add`` does
+    cancellations.postpone(row, 0, "released by hand: settled")
+
+    till.work(120)
+
+    assert (till.live(), till.paymego.held()) == ([], 0)
+
+
 def test_no_cancel_leaves_for_an_old_orphan_until_payme_says_when_its_receipt_was_made(till: HookedWorld) -> None:
     leave_an_old_orphan(till)
     till.paymego.befall(FaultKind.SILENT, GET, times=None)
