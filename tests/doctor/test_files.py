@@ -68,6 +68,22 @@ def test_of_files_that_others_can_read_those_that_hold_the_key_are_named(
     assert settings == {Level.FAULT if frequency == "often" else Level.OK}
 
 
+@pytest.mark.parametrize(
+    "secret",
+    ['queueUrl = "amqp://till:secret@localhost"', '[Account 5e73]\nurl = "http://localhost"\nposKey = "former"'],
+)
+def test_settings_with_another_secret_are_named_beside_the_file_of_the_key(till: Till, secret: str) -> None:
+    key = till.conf.with_name("key")
+    key.write_text(KEY, encoding="utf-8")
+    key.chmod(0o600)
+    till.configure()
+    text = till.conf.read_text(encoding="utf-8").replace(f'posKey = "{KEY}"', f"posKeyFile = {key}")
+    till.conf.write_text(f"{text.rstrip()}\n{secret}\n", encoding="utf-8")
+    till.conf.chmod(0o604)
+
+    assert [str(found.remedy) for found in findings(examined(till), Check.MODES)] == [f"chmod 0600 {till.conf}"]
+
+
 def test_the_trial_of_the_disk_changes_nothing_and_a_folder_that_is_missing_is_not_made(tmp_path: Path) -> None:
     before = tmp_path.stat()
     folder, free_bytes, trouble = look_at_disk(tmp_path / "cash" / "data")

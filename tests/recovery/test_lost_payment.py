@@ -81,6 +81,27 @@ def test_of_two_attempts_at_one_sale_the_paid_one_is_adopted_and_only_once(world
     assert _ask_again(world, payment_id="p3").receipt_id != paid.receipt_id
 
 
+@pytest.mark.parametrize("action", [BuyerAction.PAYS, BuyerAction.LACKS_FUNDS], ids=["paid", "not paid"])
+def test_of_two_attempts_the_second_is_adopted_if_it_is_the_paid_one_or_neither_is(
+    world: World, action: BuyerAction
+) -> None:
+    world.pay(world.paymego.code(BuyerAction.LACKS_FUNDS))
+    world.clock.sleep(60)
+    second = world.pay(world.paymego.code(action), payment_id="p2")
+    _lose_the_journal(world)
+
+    assert _ask_again(world, payment_id="p2").receipt_id == second.receipt_id
+
+
+@pytest.mark.parametrize("slow_ms", [0, 1_800_000], ids=["six days later", "by a clock that is half an hour slow"])
+def test_a_paid_one_is_found_within_7_days_and_though_the_clocks_differ(world: World, slow_ms: int) -> None:
+    receipt_id = _pay_and_lose(world)
+    world.clock.set_wall(-slow_ms)
+    world.clock.suspend(0 if slow_ms else 6 * 86_400)
+
+    assert _ask_again(world).receipt_id == receipt_id
+
+
 @pytest.mark.parametrize(
     "asked",
     [{"amount": 1_400_000}, {"receipt": open_sale(2)}, {"receipt": open_sale(shift=4)}],
