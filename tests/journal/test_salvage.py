@@ -52,6 +52,16 @@ def unknown(journal: Journal, payment_id: str) -> CancellationRow:
     return Cancellations(journal).live_of(payment_id)
 
 
+def aborted(journal: Journal, payment_id: str) -> CancellationRow:
+    walk(journal, PaymentState.ABORTED, payment_id)
+    return Cancellations(journal).live_of(payment_id)
+
+
+def refused(journal: Journal, payment_id: str) -> CancellationRow:
+    walk(journal, PaymentState.REFUSED, payment_id)
+    return Cancellations(journal).live_of(payment_id)
+
+
 def refunded(journal: Journal, payment_id: str) -> CancellationRow:
     return reversing(journal, payment_id, REFUND, "the till asks for a refund")
 
@@ -281,7 +291,7 @@ def test_whatever_is_damaged_the_new_journal_is_sound_and_nothing_owed_is_withou
 
 
 @pytest.mark.parametrize("column", ["url", "payment_id", "cause", "every row"])
-@pytest.mark.parametrize("make", OWING)
+@pytest.mark.parametrize("make", [*OWING, aborted, refused])
 def test_a_lost_or_invalid_row_is_written_anew_from_its_payment_and_only_once(
     path: Path, make: Callable[[Journal, str], CancellationRow], column: str
 ) -> None:
