@@ -124,12 +124,6 @@ def ignored_and_no_state_after_it(till: HookedWorld, _: str) -> None:
     till.paymego.inject_fault(FaultKind.SILENT, CHECK, skip=1)
 
 
-def ignored_but_of_another_account(till: HookedWorld, _: str) -> None:
-    """The server that was asked does not know the receipt, so its refusal proves nothing."""
-    till.set(ignoredErrors="-31602")
-    till.paymego.befall(FaultKind.ERROR, CANCEL, error_code=-31602)
-
-
 NOT_DONE: dict[str, tuple[Callable[[HookedWorld, str], object], str, int | None]] = {
     "21": (plan(STAYS_AT_21), "receipts.check: state 21", None),
     "21, then 4 again": (plan(CancelPlan(turns_back_after_s=3)), "receipts.check: state 4", None),
@@ -137,7 +131,6 @@ NOT_DONE: dict[str, tuple[Callable[[HookedWorld, str], object], str, int | None]
     "another code is ignored": (another_code_is_ignored, "receipts.cancel: error -31800", -31800),
     "ignored but cancelled": (ignored_but_cancelled, "receipts.check: state 21", -31800),
     "ignored and no state": (ignored_and_no_state_after_it, "receipts.check: no usable answer", -31800),
-    "ignored but of another account": (ignored_but_of_another_account, "receipts.cancel: error -31602", -31602),
     "request lost": (fault(FaultKind.REQUEST_LOST), "receipts.cancel: no usable answer", None),
     "answer lost": (fault(FaultKind.ANSWER_LOST), "receipts.cancel: no usable answer, the connection was lost", None),
     "silent": (fault(FaultKind.SILENT), "receipts.cancel: no usable answer", None),
