@@ -333,7 +333,7 @@ def test_a_stop_while_a_stale_code_is_asked_after_sends_and_asks_for_no_other(wo
 
     world.paymego.passage = lambda method: Passage(back_s=4) if method == CHECK else Passage()
     ui = world.cashier(STALE, world.paymego.code())
-    ui.hand = stop
+    ui.on_progress = stop
 
     outcome = world.pay(ui=ui)
 

@@ -282,7 +282,7 @@ def test_an_old_orphan_that_an_operator_has_released_is_cancelled(till: HookedWo
 
 def test_no_cancel_leaves_for_an_old_orphan_until_payme_says_when_its_receipt_was_made(till: HookedWorld) -> None:
     leave_an_old_orphan(till)
-    till.paymego.befall(FaultKind.SILENT, GET, times=None)
+    till.paymego.inject_fault(FaultKind.SILENT, GET, times=None)
     till.dispatcher.ready()
     till.work(3600)
     assert ([row.held for row in till.live()], till.paymego.count(CANCEL)) == ([None], 0)
