@@ -158,7 +158,7 @@ class Background:
                 self._changed.notify_all()
 
     def keep_result(self, payment_id: str) -> None:
-        """Keep a payment whose result was told but could not be stored, until ``store_results`` can end it."""
+        """Keep a payment whose result was returned but could not be stored, until ``store_results`` can end it."""
         self._unstored.add(payment_id)
         self.wake()
 
@@ -198,7 +198,7 @@ class Background:
         self._is_ready = True
 
     def notify_unacknowledged(self, sale: Receipt | None = None) -> None:
-        """Show a notice for payments that were told PAID and that the host has neither acknowledged nor cancelled.
+        """Show a notice for payments whose PAID was returned and that the host has neither acknowledged nor cancelled.
 
         Args:
             sale: the sale of a payment that begins: any of an earlier sale is late. None: those of 10 minutes ago, and

@@ -100,7 +100,7 @@ def _clicks_texts() -> Iterator[None]:
 
 
 def _code_of(options: GlobalOptions, run: Callable[[], object]) -> int:
-    """Return the exit code of a command, and tell why it failed; a final outcome keeps its code."""
+    """Return the exit code of a command, and print why it failed; a final outcome keeps its code."""
     try:
         code = run()
     except click.exceptions.Exit as ended:
@@ -161,7 +161,7 @@ def _internal(options: GlobalOptions, error: Exception) -> Message:
     kind = f"{type(error).__name__} in {last[0].name}" if last else type(error).__name__
     try:
         path = _logged(options.data_dir, error)
-    except Exception:  # noqa: BLE001 - what can't be read may be the very fault that is to be told
+    except Exception:  # noqa: BLE001 - what can't be read may be the very fault that is to be reported
         path = None
     return message("cli.internal" if path is None else "cli.internal_logged", error=kind, path=path)
 

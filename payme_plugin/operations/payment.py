@@ -198,7 +198,7 @@ class _Payment:
             JournalError: the journal can't be used.
         """
         is_same_sale = results.is_same_sale(self._request, row)
-        # A payment that this process tells as PAID must not be an orphan of its on_ready.
+        # A payment for which this process returns PAID must not be an orphan of its on_ready.
         is_orphan = row.acknowledged_at is None and row.owner != self._context.owner
         if is_same_sale and (row.state.is_unfinished or (is_orphan and results.is_paid_in(self._request, row))):
             row = self._journal.take_over(row, self._context.owner, "the host asks again")

@@ -153,7 +153,7 @@ def commit(
 
     Raises:
         Conflict: the payment has changed. Read it again and act on that.
-        JournalError: the outcome must not be told, because it may not be stored.
+        JournalError: the outcome must not be returned, because it may not be stored.
     """
     if isinstance(outcome, Paid):
         paid_at = outcome.receipt.pay_time_ms if outcome.receipt is not None else None
@@ -197,7 +197,7 @@ def store_unstored(journal: Journal, payment_id: str, texts: Texts) -> None:
         journal.acknowledge(row)
     elif row is not None and (row.state.is_unfinished or row.state is PaymentState.PAID):
         with suppress(Conflict):
-            abandon(journal, row, "told without a result that could be stored", texts)
+            abandon(journal, row, "returned without a result that could be stored", texts)
 
 
 def report_journal_fault(context: Context, payment_id: str, error: JournalError) -> None:

@@ -56,7 +56,7 @@ COUNTED = {"event_id", "cancellation_id"}
 
 def lengthen(folder: Path, rows: int) -> None:
     """Fill a journal with so many payments whose cancellations are all live."""
-    owe(folder, ["receipt-1"], pos_id="kassa", url="http://127.0.0.1/api")
+    owe(folder, ["receipt-1"], pos_id="account-1", url="http://127.0.0.1/api")
     with closing(Journal(folder / FILE_NAME, host_identity=IDENTITY, clock=SystemClock())) as journal:
         with journal.writing() as connection:
             for table in ("payment", "event", "code", "cancellation"):

@@ -62,7 +62,7 @@ from hookspecs import BaseHost, PosPlugins
 class Till(BaseHost):
     identity = "till-1"
     def settings(self, plugin):
-        return {"paymentType": "7", "url": "http://127.0.0.1:9/api", "posId": "kassa", "posKey": "key of the kassa"}
+        return {"paymentType": "7", "url": "http://127.0.0.1:9/api", "posId": "account-1", "posKey": "key"}
     def data_dir(self, plugin):
         return Path(sys.argv[1])
 plugins = PosPlugins()

@@ -37,7 +37,7 @@ PEER_AT_MOST = 0.35
 COMMITS = 3
 """Of one payment inside its hook."""
 AMOUNT = 1_500_000
-KEY = "key of the kassa"
+KEY = "key of the account"
 POS_ID = "65aa00112233445566778899"
 PEER = "PAYME_BENCHMARK_PEER"
 LEAN_SERVER = Path(__file__).parent / "lean_server.py"

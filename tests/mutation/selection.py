@@ -123,21 +123,21 @@ def _end(killer: str, write_end: int) -> NoReturn:
 def _answer_of(child: int, read_end: int) -> str:
     """Wait up to ``AT_MOST_S`` for a child's answer, and end what it has started; one that says nothing has crashed."""
     os.set_blocking(read_end, False)
-    deadline, told = time.monotonic() + AT_MOST_S, b""
+    deadline, answer = time.monotonic() + AT_MOST_S, b""
     ended = (0, 0)
-    while time.monotonic() < deadline and not told.endswith(b"\n") and ended == (0, 0):
+    while time.monotonic() < deadline and not answer.endswith(b"\n") and ended == (0, 0):
         time.sleep(0.01)
         ended = os.waitpid(child, os.WNOHANG)
         try:
-            told += os.read(read_end, 65536)
+            answer += os.read(read_end, 65536)
         except BlockingIOError:
             continue
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)
     if ended == (0, 0):
         os.waitpid(child, 0)
-    if told:
-        return told.decode().strip()
+    if answer:
+        return answer.decode().strip()
     return "(the process ended)" if ended != (0, 0) else ""
 
 

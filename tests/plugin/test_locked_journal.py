@@ -84,7 +84,7 @@ def test_a_hook_waits_for_a_locked_journal_once_however_much_there_is_to_store(
     keep_result = plugin._dispatcher._service.background.keep_result
 
     with locked(till):
-        keep_result("p4")  # as a result that was told and could not be stored
+        keep_result("p4")  # as a result that was returned and could not be stored
         began = time.monotonic()
         try:
             answer = hooks(till, records)[hook]()

@@ -1,4 +1,4 @@
-"""A log that the host can't write: no hook raises, and no verdict changes."""
+"""A log that the host can't write: no hook raises, and no result changes."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ def test_every_hook_answers_as_ever_where_the_log_can_not_be_written(new_till: C
     sale = open_sale(payments=(paid.payment,))
     back = plugins.on_cancel(CancelRequest(payment=paid.payment, receipt=sale, reason=""), ScriptedUi(SystemClock()))
     plugins.on_receipt_closed(open_sale(payments=(paid.payment,), closed_at=1))
-    verdict = plugins.on_queue_message(odd)
+    answer = plugins.on_queue_message(odd)
     plugins.on_stop()
 
     assert (refused.status, paid.status) == (PaymentStatus.REFUSED, PaymentStatus.PAID)
     assert back is not None
     assert back.status is ReversalStatus.REVERSED
-    assert verdict is QueueVerdict.DROP
+    assert answer is QueueVerdict.DROP
     assert till.sandbox.held() == held
     assert plugins.faults == ()
 
