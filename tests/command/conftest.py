@@ -115,7 +115,7 @@ def payme_process(*arguments: str, scanned: str = "", **streams: int) -> Ended:
 
 
 @dataclass(frozen=True)
-class Shop:
+class CommandTill:
     """A till with a merchant account of the sandbox, its own settings file and its own data folder."""
 
     sandbox: Sandbox
@@ -214,7 +214,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def shop(sandbox: Sandbox, tmp_path: Path) -> Shop:
-    shop = Shop(sandbox, tmp_path / "payme.go.conf", tmp_path / "data")
+def shop(sandbox: Sandbox, tmp_path: Path) -> CommandTill:
+    shop = CommandTill(sandbox, tmp_path / "payme.go.conf", tmp_path / "data")
     shop.configure()
     return shop

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.command.conftest import Shop
+    from tests.command.conftest import CommandTill
 
 pytestmark = pytest.mark.floor
 
@@ -114,7 +114,13 @@ def test_the_man_page_has_every_command_with_its_options_and_summary() -> None:
     ],
 )
 def test_the_language_is_the_options_the_environments_the_settings_or_the_locales(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, option: str | None, named: str, settings: str, locale: str, found: str
+    shop: CommandTill,
+    monkeypatch: pytest.MonkeyPatch,
+    option: str | None,
+    named: str,
+    settings: str,
+    locale: str,
+    found: str,
 ) -> None:
     for name, value in (("LC_ALL", ""), ("LC_MESSAGES", ""), ("LANG", locale), ("PAYME_LANG", named)):
         monkeypatch.setenv(name, value)
@@ -132,7 +138,7 @@ def test_an_error_of_usage_is_in_the_language_that_is_named_after_it() -> None:
     assert re.fullmatch("Нет параметра --amout[.]? Возможно, '?--amount'?[?]", sentence)
 
 
-def test_what_a_technician_reads_is_in_the_language(shop: Shop) -> None:
+def test_what_a_technician_reads_is_in_the_language(shop: CommandTill) -> None:
     shop.owe()
     for command in (["queue", "list"], ["status"], RECONCILE):
         assert re.search("[а-я]{4}", shop.run("--lang", "ru", *command).out)
@@ -161,7 +167,7 @@ def test_global_options_are_taken_before_and_after_the_command_and_the_last_one_
     assert (shown.code, shown.document, shown.err) == (0, [], "")
 
 
-def test_the_global_options_may_come_from_the_environment(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_global_options_may_come_from_the_environment(shop: CommandTill, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.owe()
     monkeypatch.setenv("PAYME_CONF", str(shop.conf))
     monkeypatch.setenv("PAYME_DATA_DIR", str(shop.folder))
@@ -178,7 +184,7 @@ def test_the_global_options_may_come_from_the_environment(shop: Shop, monkeypatc
     [("0", ["status", "p1"]), ("off", ["status", "p1"]), (None, ["queue", "add", "p1", "--reason", "--json"])],
 )
 def test_json_is_off_if_the_environment_turns_it_off_or_it_is_the_value_of_another_option(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, said: str | None, arguments: list[str]
+    shop: CommandTill, monkeypatch: pytest.MonkeyPatch, said: str | None, arguments: list[str]
 ) -> None:
     shop.folder.mkdir()
     if said is not None:
@@ -258,7 +264,7 @@ def test_an_error_is_one_sentence_on_stderr_and_with_json_a_document_on_stdout_t
 
 
 @pytest.mark.parametrize("command", ["status", "queue list", "queue deliver", "worker", "journal repair"])
-def test_a_data_folder_that_was_named_must_exist(shop: Shop, command: str) -> None:
+def test_a_data_folder_that_was_named_must_exist(shop: CommandTill, command: str) -> None:
     ended = shop.run(*command.split())
 
     assert (ended.code, ended.out) == (2, "")
@@ -291,7 +297,7 @@ def completed(monkeypatch: pytest.MonkeyPatch, *words: str) -> list[str]:
 
 
 def test_commands_goods_and_payments_are_completed_but_no_id_that_is_more_than_a_word_to_a_shell(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    shop: CommandTill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for payment_id in ("sale-1", "sale-2_a.b", "other"):
         shop.owe(payment_id)

@@ -17,7 +17,7 @@ from tests.command.conftest import LACKING, payme_process, running
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.command.conftest import Shop
+    from tests.command.conftest import CommandTill
 
 
 pytestmark = pytest.mark.floor
@@ -29,7 +29,7 @@ UNKNOWN = (
 SILENT_BUYER = Behaviour(BuyerAction.NEVER_ANSWERS)
 
 
-def test_a_paid_payment_ends_with_0_and_a_document_of_all_that_came_of_it(shop: Shop) -> None:
+def test_a_paid_payment_ends_with_0_and_a_document_of_all_that_came_of_it(shop: CommandTill) -> None:
     paid = shop.pay(shop.sandbox.issue_code(), "--payment-id", "sale 7")
 
     assert (paid.code, paid.err) == (0, "")
@@ -46,7 +46,7 @@ def test_a_paid_payment_ends_with_0_and_a_document_of_all_that_came_of_it(shop: 
 
 
 @pytest.mark.parametrize("command", ["pay", "cancel", "refund"])
-def test_a_person_reads_the_result_and_gets_the_slip_twice(shop: Shop, command: str) -> None:
+def test_a_person_reads_the_result_and_gets_the_slip_twice(shop: CommandTill, command: str) -> None:
     paid = shop.run("pay", "--amount", "15000.00", "--qr", shop.sandbox.issue_code(), "--payment-id", "p1")
     shown = paid if command == "pay" else shop.run(command, "p1")
 
@@ -61,7 +61,7 @@ def test_a_person_reads_the_result_and_gets_the_slip_twice(shop: Shop, command: 
     assert lines[: len(lines) // 2] == lines[len(lines) // 2 :]
 
 
-def test_a_buyer_who_never_confirms_leaves_it_unknown_with_one_cancellation(shop: Shop) -> None:
+def test_a_buyer_who_never_confirms_leaves_it_unknown_with_one_cancellation(shop: CommandTill) -> None:
     shop.configure(payDuration=1000)
     started = time.monotonic()
     unknown = shop.pay(shop.sandbox.issue_code(SILENT_BUYER), "--payment-id", "p1")
@@ -74,7 +74,7 @@ def test_a_buyer_who_never_confirms_leaves_it_unknown_with_one_cancellation(shop
     assert (row["payment_id"], row["receipt_id"], row["cause"]) == ("p1", unknown.document["receipt_id"], "unrecorded")
 
 
-def test_a_refused_payment_ends_with_1_and_asked_for_again_has_the_same_answer(shop: Shop) -> None:
+def test_a_refused_payment_ends_with_1_and_asked_for_again_has_the_same_answer(shop: CommandTill) -> None:
     first, again = (shop.pay(shop.sandbox.issue_code(LACKING), "--payment-id", "p1") for _ in range(2))
 
     assert (first.code, first.document["status"], first.document["error_code"]) == (1, "REFUSED", -31630)
@@ -89,7 +89,7 @@ def test_a_refused_payment_ends_with_1_and_asked_for_again_has_the_same_answer(s
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def test_without_a_code_it_asks_the_scanner_and_again_after_an_implausible_one(shop: Shop) -> None:
+def test_without_a_code_it_asks_the_scanner_and_again_after_an_implausible_one(shop: CommandTill) -> None:
     paid = payme_process(*shop.options, "pay", "--amount", "1", scanned=f"1234\r\n{shop.sandbox.issue_code()}\r\n")
 
     assert (paid.code, "PAID" in paid.out) == (0, True)
@@ -98,7 +98,7 @@ def test_without_a_code_it_asks_the_scanner_and_again_after_an_implausible_one(s
     assert "не похоже на код Payme" in paid.err
 
 
-def test_without_a_scan_the_payment_is_aborted_and_no_code_is_sent(shop: Shop) -> None:
+def test_without_a_scan_the_payment_is_aborted_and_no_code_is_sent(shop: CommandTill) -> None:
     aborted = payme_process(*shop.options, "pay", "--amount", "1", "--json")
 
     assert aborted.document["status"] == "ABORTED"
@@ -106,7 +106,7 @@ def test_without_a_scan_the_payment_is_aborted_and_no_code_is_sent(shop: Shop) -
     assert shop.sent("receipts.pay") == 0
 
 
-def test_ctrl_c_while_the_buyer_thinks_is_a_stop_with_a_result(shop: Shop) -> None:
+def test_ctrl_c_while_the_buyer_thinks_is_a_stop_with_a_result(shop: CommandTill) -> None:
     shop.configure(payDuration=60_000)
     code = shop.sandbox.issue_code(SILENT_BUYER)
     with running(*shop.options, "--json", "pay", "--amount", "1", "--qr", code) as process:
@@ -122,7 +122,7 @@ def test_ctrl_c_while_the_buyer_thinks_is_a_stop_with_a_result(shop: Shop) -> No
     assert len(shop.queued()) == 1
 
 
-def test_ctrl_c_while_an_earlier_payment_is_awaited_begins_no_other_charge(shop: Shop) -> None:
+def test_ctrl_c_while_an_earlier_payment_is_awaited_begins_no_other_charge(shop: CommandTill) -> None:
     shop.configure(payDuration=30_000)
     paying = ("pay", "--amount", "1", "--qr")
     first = (*paying, shop.sandbox.issue_code(SILENT_BUYER), "--payment-id", "p1")
@@ -147,7 +147,7 @@ def test_ctrl_c_while_an_earlier_payment_is_awaited_begins_no_other_charge(shop:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def test_a_payment_that_can_not_be_decided_now_is_pending_and_decided_by_a_later_command(shop: Shop) -> None:
+def test_a_payment_that_can_not_be_decided_now_is_pending_and_decided_by_a_later_command(shop: CommandTill) -> None:
     shop.cut_off_a_payment()
     again = ("pay", "--amount", "1", "--payment-id", "p1", "--json")
     with Leases(shop.folder).try_acquire(LEADER):  # another process decides about this folder
@@ -164,7 +164,7 @@ def test_a_payment_that_can_not_be_decided_now_is_pending_and_decided_by_a_later
 
 
 def test_beside_a_pending_payment_that_the_journal_lost_the_next_one_is_taken_and_the_first_is_looked_for_again(
-    shop: Shop,
+    shop: CommandTill,
 ) -> None:
     shop.cut_off_a_payment()
     for part in ("", "-wal", "-shm"):
@@ -195,7 +195,7 @@ def listed(folder: Path, *items: dict[str, object]) -> str:
     return str(path)
 
 
-def sale(shop: Shop, *sold: str) -> str:
+def sale(shop: CommandTill, *sold: str) -> str:
     """Sell for 15 000 or what is given; return Payme's receipt id."""
     code = shop.sandbox.issue_code()
     paid = shop.run("--json", "pay", "--qr", code, "--payment-id", "p1", *(sold or ("--amount", "15000")))
@@ -204,7 +204,7 @@ def sale(shop: Shop, *sold: str) -> str:
 
 
 @BOTH
-def test_a_reversed_payment_ends_with_0_and_its_slip_and_is_reversed_once(shop: Shop, reverse: str) -> None:
+def test_a_reversed_payment_ends_with_0_and_its_slip_and_is_reversed_once(shop: CommandTill, reverse: str) -> None:
     receipt_id = sale(shop)
     back = shop.run(reverse, "p1", "--json")
 
@@ -227,7 +227,7 @@ def test_a_reversed_payment_ends_with_0_and_its_slip_and_is_reversed_once(shop: 
 
 
 def test_a_refund_with_one_line_missing_is_refused_and_every_line_in_another_order_is_the_whole_sale(
-    shop: Shop,
+    shop: CommandTill,
 ) -> None:
     sale(shop, "--items", listed(shop.conf.parent, BREAD, MILK))
     before = len(shop.sandbox.requests)
@@ -244,7 +244,7 @@ def test_a_refund_with_one_line_missing_is_refused_and_every_line_in_another_ord
 
 
 @pytest.mark.parametrize("kind", ["marked", "ALCOHOL", "tobacco", "shoes", "medicine"])
-def test_marked_goods_are_refunded_only_by_hand_and_in_no_other_tender(shop: Shop, kind: str) -> None:
+def test_marked_goods_are_refunded_only_by_hand_and_in_no_other_tender(shop: CommandTill, kind: str) -> None:
     sale(shop, "--amount", "1", "--goods", kind)
     before = len(shop.sandbox.requests)
     at_once = shop.run("refund", "p1", "--json")
@@ -258,7 +258,7 @@ def test_marked_goods_are_refunded_only_by_hand_and_in_no_other_tender(shop: Sho
 
 
 @BOTH
-def test_a_refusal_of_payme_is_queued(shop: Shop, reverse: str) -> None:
+def test_a_refusal_of_payme_is_queued(shop: CommandTill, reverse: str) -> None:
     shop.sandbox.plan_cancel(sale(shop), CancelPlan(refused_with=-31800))
     queued = shop.run(reverse, "p1", "--json")
 
@@ -268,7 +268,7 @@ def test_a_refusal_of_payme_is_queued(shop: Shop, reverse: str) -> None:
     assert [(row["payment_id"], row["cause"]) for row in shop.queued()] == [("p1", reverse)]
 
 
-def test_a_reversal_that_was_killed_is_finished_by_the_next_command(shop: Shop) -> None:
+def test_a_reversal_that_was_killed_is_finished_by_the_next_command(shop: CommandTill) -> None:
     sale(shop)
     shop.sandbox.inject(InjectedFault(FaultKind.SILENT, method="receipts.cancel"))
     shop.kill_once("refund", "p1", when=lambda: shop.sent("receipts.cancel") > 0)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.command.conftest import Shop
+    from tests.command.conftest import CommandTill
 
 pytestmark = pytest.mark.floor
 
@@ -54,7 +54,7 @@ def closed_pipe() -> Iterator[int]:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def test_a_final_outcome_keeps_its_exit_code_if_it_can_not_be_printed(shop: Shop) -> None:
+def test_a_final_outcome_keeps_its_exit_code_if_it_can_not_be_printed(shop: CommandTill) -> None:
     for payment_id in ("p1", "p2"):
         shop.pay(shop.sandbox.issue_code(), "--payment-id", payment_id)
     shop.sandbox.plan_cancel(shop.sandbox.receipts()[1].receipt_id, CancelPlan(refused_with=-31800))
@@ -74,7 +74,7 @@ def test_a_final_outcome_keeps_its_exit_code_if_it_can_not_be_printed(shop: Shop
     assert [shop.payment(paid)["status"] for paid in ("p3", "p4")] == ["PAID", "PAID"]
 
 
-def test_a_list_that_can_not_be_printed_ends_with_70_and_for_a_reader_that_has_gone_with_141(shop: Shop) -> None:
+def test_a_list_that_can_not_be_printed_ends_with_70_and_for_a_reader_that_has_gone_with_141(shop: CommandTill) -> None:
     shop.folder.mkdir()
     with full_disk() as full, closed_pipe() as closed:
         on_full_disk, into_closed_pipe = (
@@ -86,7 +86,7 @@ def test_a_list_that_can_not_be_printed_ends_with_70_and_for_a_reader_that_has_g
     assert (into_closed_pipe.code, into_closed_pipe.err) == (141, "")
 
 
-def test_a_stderr_that_can_not_be_written_changes_nothing(shop: Shop) -> None:
+def test_a_stderr_that_can_not_be_written_changes_nothing(shop: CommandTill) -> None:
     code = shop.sandbox.issue_code()
     with full_disk() as full:
         paid = payme_process(*shop.options, "pay", "--amount", "1", scanned=f"{code}\n", stderr=full)
@@ -94,7 +94,7 @@ def test_a_stderr_that_can_not_be_written_changes_nothing(shop: Shop) -> None:
     assert (paid.code, "PAID" in paid.out) == (0, True)
 
 
-def test_a_network_fault_is_not_taken_for_a_closed_output(shop: Shop) -> None:
+def test_a_network_fault_is_not_taken_for_a_closed_output(shop: CommandTill) -> None:
     shop.sandbox.inject(InjectedFault(FaultKind.ANSWER_LOST, method="receipts.get_all"))
     shop.folder.mkdir()
 
@@ -106,7 +106,7 @@ def test_a_network_fault_is_not_taken_for_a_closed_output(shop: Shop) -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def test_names_from_outside_reach_the_terminal_escaped(shop: Shop) -> None:
+def test_names_from_outside_reach_the_terminal_escaped(shop: CommandTill) -> None:
     shop.owe()
     for table in ("payment", "event", "cancellation"):
         shop.change_journal(f"UPDATE {table} SET payment_id = ?", BAD_ID)  # noqa: S608 - a table's name of our own
@@ -166,7 +166,7 @@ def events(path: Path) -> list[str]:
     return [found.group(1) if found else "no event" for found in lines]
 
 
-def test_every_request_and_answer_of_a_payment_is_in_the_main_log(shop: Shop, main_log: Path) -> None:
+def test_every_request_and_answer_of_a_payment_is_in_the_main_log(shop: CommandTill, main_log: Path) -> None:
     main_log.write_text("2026-01-31 12:34:56,789 INFO  payme  - of the till\n", encoding="utf-8")
     shop.pay(shop.sandbox.issue_code(), "--payment-id", "p1")
 
@@ -183,7 +183,7 @@ def test_every_request_and_answer_of_a_payment_is_in_the_main_log(shop: Shop, ma
     assert not (shop.folder / "terminal.log").exists()
 
 
-def test_without_a_main_log_it_is_the_data_folders_and_no_secret_is_anywhere(shop: Shop, main_log: Path) -> None:
+def test_without_a_main_log_it_is_the_data_folders_and_no_secret_is_anywhere(shop: CommandTill, main_log: Path) -> None:
     code = shop.sandbox.issue_code()
     paid = shop.pay(code)
 
@@ -195,7 +195,7 @@ def test_without_a_main_log_it_is_the_data_folders_and_no_secret_is_anywhere(sho
 
 
 @pytest.mark.parametrize("till", [reference_identity(), OTHER_TILL], ids=["its own journal", "another till's journal"])
-def test_what_is_delivered_is_in_the_main_log(shop: Shop, main_log: Path, till: str) -> None:
+def test_what_is_delivered_is_in_the_main_log(shop: CommandTill, main_log: Path, till: str) -> None:
     receipt_id = shop.owe()
     shop.give_journal_to(till)
     main_log.touch()
@@ -205,7 +205,7 @@ def test_what_is_delivered_is_in_the_main_log(shop: Shop, main_log: Path, till: 
     assert "cancellation 1 of payment p1: Payme says cancelled (50)" in events(main_log)
 
 
-def test_a_read_only_command_is_logged_if_there_is_a_log_and_creates_none(shop: Shop, main_log: Path) -> None:
+def test_a_read_only_command_is_logged_if_there_is_a_log_and_creates_none(shop: CommandTill, main_log: Path) -> None:
     shop.folder.mkdir()
     shop.run(*RECONCILE)
     assert shop.files() == {}
@@ -216,7 +216,7 @@ def test_a_read_only_command_is_logged_if_there_is_a_log_and_creates_none(shop: 
 
 
 def test_an_internal_error_is_one_sentence_and_its_details_are_in_the_log_if_there_may_be_one(
-    shop: Shop, main_log: Path, monkeypatch: pytest.MonkeyPatch
+    shop: CommandTill, main_log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_: Path) -> object:
         raise ZeroDivisionError("secret")
@@ -238,7 +238,9 @@ def test_an_internal_error_is_one_sentence_and_its_details_are_in_the_log_if_the
         assert ("ZeroDivisionError" in event, "secret" in event) == (True, False)
 
 
-def test_an_internal_error_makes_no_log_in_another_hosts_folder(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_internal_error_makes_no_log_in_another_hosts_folder(
+    shop: CommandTill, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shop.owe()
     shop.give_journal_to()
     (shop.folder / "terminal.log").unlink()

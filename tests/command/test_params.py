@@ -18,7 +18,7 @@ from payme_plugin.cli.params import AMOUNT, items_in
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.command.conftest import Shop
+    from tests.command.conftest import CommandTill
 
 pytestmark = pytest.mark.floor
 
@@ -124,7 +124,7 @@ QUANTITY = 'items[0].quantity: use a number above 0 as a text, e.g. "0.250"'
         ),
     ],
 )
-def test_a_file_that_can_not_be_used_is_refused_in_one_sentence(shop: Shop, content: object, said: str) -> None:
+def test_a_file_that_can_not_be_used_is_refused_in_one_sentence(shop: CommandTill, content: object, said: str) -> None:
     path = shop.conf.with_name("items.json")
     path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
     for command in (["pay", *CODE], ["refund", "p1"]):
@@ -138,7 +138,7 @@ def test_a_file_that_can_not_be_used_is_refused_in_one_sentence(shop: Shop, cont
     assert not shop.folder.exists()
 
 
-def test_a_sale_needs_an_amount_or_items_that_agree_with_it(shop: Shop) -> None:
+def test_a_sale_needs_an_amount_or_items_that_agree_with_it(shop: CommandTill) -> None:
     path = shop.conf.with_name("items.json")
     items = ("--items", str(path))
     for listed, options, said in (

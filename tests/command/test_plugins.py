@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.command.conftest import Shop
+    from tests.command.conftest import CommandTill
 
 pytestmark = pytest.mark.floor
 
@@ -37,7 +37,7 @@ PAY = ("pay", "--amount", "1", "--qr", "123456", "--payment-id", "p1")
 
 
 @pytest.fixture
-def run_with(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ended]:
+def run_with(shop: CommandTill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ended]:
     """Run a command with another plugin under the name ``payme``: its distribution hides the real one."""
     site = tmp_path / "site"
     metadata = site / "payme_plugin-0.1.0.dist-info"
@@ -72,7 +72,7 @@ def test_where_no_plugin_answers_nothing_was_charged(run_with: Callable[..., End
 
 @pytest.mark.parametrize("command", ["pay", "refund"])
 def test_a_plugin_that_fails_leaves_the_outcome_unknown_and_the_next_command_asks_again(
-    run_with: Callable[..., Ended], shop: Shop, command: str
+    run_with: Callable[..., Ended], shop: CommandTill, command: str
 ) -> None:
     if command != "pay":
         assert shop.pay(shop.sandbox.issue_code(), "--payment-id", "p1").code == 0

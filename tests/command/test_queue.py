@@ -22,7 +22,7 @@ from payme_plugin.sandbox import CancelPlan, FaultKind, InjectedFault
 from tests.command.conftest import OTHER_TILL, payme, running, worker_process
 
 if TYPE_CHECKING:
-    from tests.command.conftest import Shop
+    from tests.command.conftest import CommandTill
 
 pytestmark = pytest.mark.floor
 
@@ -31,7 +31,7 @@ REASON = "the buyer is at the counter"
 REFUSED = CancelPlan(refused_with=-31800)
 
 
-def owe_paid(shop: Shop, plan: CancelPlan, payment_id: str = "p1") -> str:
+def owe_paid(shop: CommandTill, plan: CancelPlan, payment_id: str = "p1") -> str:
     """Leave a cancellation of a paid receipt, whose cancellations go by ``plan``; return its receipt id."""
     receipt_id = str(shop.pay(shop.sandbox.issue_code(), "--payment-id", payment_id).document["receipt_id"])
     shop.sandbox.plan_cancel(receipt_id, REFUSED)
@@ -45,7 +45,7 @@ def owe_paid(shop: Shop, plan: CancelPlan, payment_id: str = "p1") -> str:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def test_a_cancellation_is_listed_with_its_cause_age_and_tries_and_shown_with_everything(shop: Shop) -> None:
+def test_a_cancellation_is_listed_with_its_cause_age_and_tries_and_shown_with_everything(shop: CommandTill) -> None:
     receipt_id = shop.owe()
     (row,) = shop.queued()
     shown = shop.run("queue", "show", str(row["id"]), "--json").document
@@ -65,7 +65,7 @@ def test_a_cancellation_is_listed_with_its_cause_age_and_tries_and_shown_with_ev
 
 
 @pytest.mark.parametrize("number", ["2", "99999999999999999999", "0", "first"])
-def test_an_unknown_cancellation_is_an_error(shop: Shop, number: str) -> None:
+def test_an_unknown_cancellation_is_an_error(shop: CommandTill, number: str) -> None:
     shop.owe()
     for command in (["show", number], ["close", number, "--reason", "x"]):
         ended = shop.run("queue", *command)
@@ -80,7 +80,7 @@ def test_an_unknown_cancellation_is_an_error(shop: Shop, number: str) -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def test_delivering_until_empty_gives_all_money_back_and_what_is_confirming_stays_listed(shop: Shop) -> None:
+def test_delivering_until_empty_gives_all_money_back_and_what_is_confirming_stays_listed(shop: CommandTill) -> None:
     shop.owe("p1")
     owe_paid(shop, CancelPlan(settle_s=0.5), "p2")
     delivered = shop.run("queue", "deliver", "--until-empty", "--json")
@@ -103,7 +103,7 @@ def test_delivering_until_empty_gives_all_money_back_and_what_is_confirming_stay
     assert ended["outcome"] == "Payme says cancelled (50)"
 
 
-def test_a_setting_that_stops_charging_is_printed_and_does_not_stop_the_return_of_money(shop: Shop) -> None:
+def test_a_setting_that_stops_charging_is_printed_and_does_not_stop_the_return_of_money(shop: CommandTill) -> None:
     shop.owe()
     shop.configure(staleCodes="-1")
     refused = shop.pay(shop.sandbox.issue_code())
@@ -114,7 +114,7 @@ def test_a_setting_that_stops_charging_is_printed_and_does_not_stop_the_return_o
     assert [receipt.state for receipt in shop.sandbox.receipts()] == [50]
 
 
-def test_delivering_steps_what_is_due_once(shop: Shop) -> None:
+def test_delivering_steps_what_is_due_once(shop: CommandTill) -> None:
     owe_paid(shop, CancelPlan(settle_s=60.0))
     shop.change_journal("UPDATE cancellation SET due_at = 0")  # as if its pause were over
     first = shop.run("queue", "deliver", "--json")
@@ -128,14 +128,14 @@ def test_delivering_steps_what_is_due_once(shop: Shop) -> None:
     assert len(shop.sandbox.requests) == asked, "it is not due yet"
 
 
-def test_with_nothing_to_deliver_it_is_done_and_makes_nothing(shop: Shop) -> None:
+def test_with_nothing_to_deliver_it_is_done_and_makes_nothing(shop: CommandTill) -> None:
     shop.folder.mkdir()
     delivered = shop.run("queue", "deliver", "--until-empty", "--json")
 
     assert (delivered.code, delivered.document, shop.files()) == (0, NOTHING, {})
 
 
-def test_it_delivers_while_another_command_runs(shop: Shop) -> None:
+def test_it_delivers_while_another_command_runs(shop: CommandTill) -> None:
     shop.owe()
     with running(*shop.options, "pay", "--amount", "1", stdin=subprocess.PIPE) as other:
         assert other.stderr is not None
@@ -146,7 +146,7 @@ def test_it_delivers_while_another_command_runs(shop: Shop) -> None:
     assert (delivered.code, shop.sandbox.receipts()[0].state) == (0, 50)
 
 
-def test_another_tills_cancellations_are_delivered_and_its_payments_not_changed(shop: Shop) -> None:
+def test_another_tills_cancellations_are_delivered_and_its_payments_not_changed(shop: CommandTill) -> None:
     shop.owe()
     shop.cut_off_a_payment("open")
     shop.give_journal_to()
@@ -166,7 +166,7 @@ def test_another_tills_cancellations_are_delivered_and_its_payments_not_changed(
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def test_a_cancellation_is_closed_after_a_last_check_which_is_printed_and_kept(shop: Shop) -> None:
+def test_a_cancellation_is_closed_after_a_last_check_which_is_printed_and_kept(shop: CommandTill) -> None:
     receipt_id = owe_paid(shop, REFUSED)
     asked = shop.sent("receipts.check")
     closed = shop.run("queue", "close", "1", "--reason", "Anna paid the cash out", "--json")
@@ -185,7 +185,9 @@ def test_a_cancellation_is_closed_after_a_last_check_which_is_printed_and_kept(s
     assert shop.run("queue", "close", "1", "--reason", "again").code == 1
 
 
-def test_a_cancellation_is_closed_with_its_payment_if_the_money_is_back_and_also_without_an_answer(shop: Shop) -> None:
+def test_a_cancellation_is_closed_with_its_payment_if_the_money_is_back_and_also_without_an_answer(
+    shop: CommandTill,
+) -> None:
     receipt_id = owe_paid(shop, REFUSED)
     shop.owe("p2")
     shop.sandbox.put_state(receipt_id, 50)
@@ -198,7 +200,7 @@ def test_a_cancellation_is_closed_with_its_payment_if_the_money_is_back_and_also
     assert "no usable answer" in unanswered.sentences[0]
 
 
-def test_a_cancellation_that_another_process_works_on_is_not_closed(shop: Shop) -> None:
+def test_a_cancellation_that_another_process_works_on_is_not_closed(shop: CommandTill) -> None:
     shop.owe()
     with Leases(shop.folder).try_acquire(1):
         ended = shop.run("queue", "close", "1", "--reason", "enough")
@@ -208,7 +210,7 @@ def test_a_cancellation_that_another_process_works_on_is_not_closed(shop: Shop) 
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 501, "two\nlines", None])
-def test_nothing_is_closed_or_added_without_a_reason(shop: Shop, reason: str | None) -> None:
+def test_nothing_is_closed_or_added_without_a_reason(shop: CommandTill, reason: str | None) -> None:
     shop.owe()
     before = shop.files()
     for command in (["close", "1"], ["add", "p1"]):
@@ -223,7 +225,7 @@ def test_nothing_is_closed_or_added_without_a_reason(shop: Shop, reason: str | N
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def leave(shop: Shop, state: PaymentState, *, is_closed: bool = False) -> None:
+def leave(shop: CommandTill, state: PaymentState, *, is_closed: bool = False) -> None:
     """Let a till that has ended leave the payment p1 in a state."""
     with closing(Journal(shop.folder / FILE_NAME, host_identity=OTHER_TILL, clock=SystemClock())) as journal:
         row = walk(journal, state)
@@ -231,7 +233,7 @@ def leave(shop: Shop, state: PaymentState, *, is_closed: bool = False) -> None:
             journal.acknowledge(row, closed_at=1)
 
 
-def test_at_another_tills_journal_the_money_of_an_added_payment_goes_back(shop: Shop) -> None:
+def test_at_another_tills_journal_the_money_of_an_added_payment_goes_back(shop: CommandTill) -> None:
     shop.cut_off_a_payment()
     shop.give_journal_to()
 
@@ -248,7 +250,7 @@ def test_at_another_tills_journal_the_money_of_an_added_payment_goes_back(shop: 
 
 
 @pytest.mark.parametrize("state", PaymentState, ids=lambda state: state.value)
-def test_a_payment_may_be_added_until_it_has_ended(shop: Shop, state: PaymentState) -> None:
+def test_a_payment_may_be_added_until_it_has_ended(shop: CommandTill, state: PaymentState) -> None:
     leave(shop, state)
     before = shop.payment()
 
@@ -265,7 +267,9 @@ def test_a_payment_may_be_added_until_it_has_ended(shop: Shop, state: PaymentSta
         assert "is no longer open" in ended.sentences[0]
 
 
-def test_one_of_a_closed_sale_is_a_refund_at_the_till_and_while_the_till_runs_the_till_decides(shop: Shop) -> None:
+def test_one_of_a_closed_sale_is_a_refund_at_the_till_and_while_the_till_runs_the_till_decides(
+    shop: CommandTill,
+) -> None:
     leave(shop, PaymentState.RECORDED, is_closed=True)
     closed = shop.run("queue", "add", "p1", "--reason", REASON)
     with Leases(shop.folder).try_acquire(LEADER):
@@ -275,7 +279,7 @@ def test_one_of_a_closed_sale_is_a_refund_at_the_till_and_while_the_till_runs_th
     assert "The till is running" in beside_the_till.sentences[0]
 
 
-def test_a_recorded_or_unknown_payment_is_not_added(shop: Shop) -> None:
+def test_a_recorded_or_unknown_payment_is_not_added(shop: CommandTill) -> None:
     shop.pay(shop.sandbox.issue_code(), "--payment-id", "p1")
     shop.change_journal("UPDATE payment SET closed_at = NULL")
 
@@ -287,7 +291,7 @@ def test_a_recorded_or_unknown_payment_is_not_added(shop: Shop) -> None:
 
 @pytest.mark.parametrize("why", [Hold.OLD, Hold.HOST])
 def test_a_cancellation_that_is_held_is_released_if_it_is_old_but_not_if_the_till_vetoed_it(
-    shop: Shop, why: Hold
+    shop: CommandTill, why: Hold
 ) -> None:
     leave(shop, PaymentState.PAID)
     assert shop.run("queue", "add", "p1", "--reason", "once").code == 0
@@ -314,13 +318,13 @@ LINK = "https://ofd.soliq.uz/check?t=UZ000000000000&r=121&c=20240312184051&s=123
 SET_FISCAL_DATA = "receipts.set_fiscal_data"
 
 
-def pay_with_link(shop: Shop, payment_id: str = "p1") -> str:
+def pay_with_link(shop: CommandTill, payment_id: str = "p1") -> str:
     paid = shop.pay(shop.sandbox.issue_code(), "--payment-id", payment_id, "--fiscal-url", LINK)
     assert paid.code == 0
     return str(paid.document["receipt_id"])
 
 
-def test_a_link_waits_in_the_queue_and_queue_deliver_sends_it_to_payme(shop: Shop) -> None:
+def test_a_link_waits_in_the_queue_and_queue_deliver_sends_it_to_payme(shop: CommandTill) -> None:
     receipt_id = pay_with_link(shop)
     assert (shop.sent(SET_FISCAL_DATA), shop.queued()) == (0, []), "no money is on its way back"
 
@@ -341,7 +345,9 @@ def test_a_link_waits_in_the_queue_and_queue_deliver_sends_it_to_payme(shop: Sho
     assert shop.run("queue", "list", "--fiscal-links").out == "Payme has all fiscal receipts.\n"
 
 
-def test_a_link_that_is_left_is_tried_again_by_until_empty_whatever_its_pause_and_owes_no_money(shop: Shop) -> None:
+def test_a_link_that_is_left_is_tried_again_by_until_empty_whatever_its_pause_and_owes_no_money(
+    shop: CommandTill,
+) -> None:
     pay_with_link(shop)
     shop.sandbox.inject(InjectedFault(FaultKind.HTTP_ERROR, SET_FISCAL_DATA))
     first = shop.run("queue", "deliver", "--json")
@@ -356,7 +362,7 @@ def test_a_link_that_is_left_is_tried_again_by_until_empty_whatever_its_pause_an
     assert shop.sent(SET_FISCAL_DATA) == 2
 
 
-def test_a_silent_server_holds_the_command_up_no_longer_than_pay_duration_and_one_timeout(shop: Shop) -> None:
+def test_a_silent_server_holds_the_command_up_no_longer_than_pay_duration_and_one_timeout(shop: CommandTill) -> None:
     shop.configure(payDuration=1000, timeout=1)
     for number in range(3):
         pay_with_link(shop, f"p{number}")
@@ -372,11 +378,11 @@ def test_a_silent_server_holds_the_command_up_no_longer_than_pay_duration_and_on
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def delivered(shop: Shop) -> bool:
+def delivered(shop: CommandTill) -> bool:
     return comes_true(lambda: not shop.returning(), 20)
 
 
-def test_it_delivers_new_cancellations_while_it_runs_and_ends_on_sigterm(shop: Shop) -> None:
+def test_it_delivers_new_cancellations_while_it_runs_and_ends_on_sigterm(shop: CommandTill) -> None:
     with worker_process(*shop.options, "--json") as process:
         shop.owe("p1")
         assert process.stdout is not None
@@ -395,7 +401,9 @@ def test_it_delivers_new_cancellations_while_it_runs_and_ends_on_sigterm(shop: S
     assert "cancellation 1 of payment" in (shop.folder / "terminal.log").read_text(encoding="utf-8")
 
 
-def test_at_another_tills_journal_it_delivers_too_and_logs_to_stderr_where_the_folder_has_no_log(shop: Shop) -> None:
+def test_at_another_tills_journal_it_delivers_too_and_logs_to_stderr_where_the_folder_has_no_log(
+    shop: CommandTill,
+) -> None:
     shop.owe()
     shop.give_journal_to()
     (shop.folder / "terminal.log").unlink()
@@ -410,7 +418,7 @@ def test_at_another_tills_journal_it_delivers_too_and_logs_to_stderr_where_the_f
     assert not (shop.folder / "terminal.log").exists()
 
 
-def test_with_settings_that_can_not_be_used_it_does_not_start(shop: Shop) -> None:
+def test_with_settings_that_can_not_be_used_it_does_not_start(shop: CommandTill) -> None:
     shop.configure(frequency="often")
     ended = shop.run("worker")
 
@@ -418,7 +426,7 @@ def test_with_settings_that_can_not_be_used_it_does_not_start(shop: Shop) -> Non
     assert ended.sentences[0].startswith("frequency")
 
 
-def test_a_worker_delivers_although_its_stdout_can_not_be_written(shop: Shop) -> None:
+def test_a_worker_delivers_although_its_stdout_can_not_be_written(shop: CommandTill) -> None:
     shop.owe()
     with Path("/dev/full").open("wb") as full, running(*shop.options, "worker", stdout=full.fileno()) as process:
         assert delivered(shop)
@@ -429,7 +437,7 @@ def test_a_worker_delivers_although_its_stdout_can_not_be_written(shop: Shop) ->
     assert err == "payme: The output can't be written: No space left on device.\n"
 
 
-def test_a_worker_whose_journal_is_replaced_ends_so_that_its_next_one_opens_the_new_file(shop: Shop) -> None:
+def test_a_worker_whose_journal_is_replaced_ends_so_that_its_next_one_opens_the_new_file(shop: CommandTill) -> None:
     shop.owe()
     with worker_process(*shop.options) as process:
         assert process.stdout is not None

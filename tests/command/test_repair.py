@@ -11,19 +11,19 @@ import pytest
 from payme_plugin.ledger.journal import FILE_NAME
 
 if TYPE_CHECKING:
-    from tests.command.conftest import Shop
+    from tests.command.conftest import CommandTill
 
 PAGE = 4096
 
 
 @pytest.fixture
-def used(shop: Shop) -> Shop:
+def used(shop: CommandTill) -> CommandTill:
     shop.pay(shop.sandbox.issue_code(), "--payment-id", "p1")
     shop.owe("p2")
     return shop
 
 
-def damage(shop: Shop, table: str) -> bytes:
+def damage(shop: CommandTill, table: str) -> bytes:
     """Fill the page of a table or an index with rubbish; return the whole file."""
     path = shop.folder / FILE_NAME
     with closing(sqlite3.connect(path)) as connection:
@@ -34,7 +34,7 @@ def damage(shop: Shop, table: str) -> bytes:
     return damaged
 
 
-def test_a_sound_journal_is_left_untouched(used: Shop) -> None:
+def test_a_sound_journal_is_left_untouched(used: CommandTill) -> None:
     before, asked = (used.folder / FILE_NAME).read_bytes(), len(used.sandbox.requests)
     said = used.run("journal", "repair")
     document = used.run("journal", "repair", "--json").document
@@ -45,7 +45,7 @@ def test_a_sound_journal_is_left_untouched(used: Shop) -> None:
     assert ((used.folder / FILE_NAME).read_bytes(), len(used.sandbox.requests)) == (before, asked)
 
 
-def test_a_damaged_journal_is_set_aside_copied_and_in_use_again(used: Shop) -> None:
+def test_a_damaged_journal_is_set_aside_copied_and_in_use_again(used: CommandTill) -> None:
     damaged = damage(used, "payment_by_age")
     ended = used.run("journal", "repair", "--json")
 
@@ -63,7 +63,9 @@ def test_a_damaged_journal_is_set_aside_copied_and_in_use_again(used: Shop) -> N
     assert used.run("queue", "deliver", "--until-empty").code == 0
 
 
-def test_what_payme_has_and_the_journal_lost_is_listed_with_the_money_first_and_can_be_refunded(used: Shop) -> None:
+def test_what_payme_has_and_the_journal_lost_is_listed_with_the_money_first_and_can_be_refunded(
+    used: CommandTill,
+) -> None:
     (used.folder / FILE_NAME).write_bytes(b"nothing at all" * 1000)
     ended = used.run("journal", "repair", "--json", "--days", "1")
     paid, unpaid = ended.document["only_at_payme"]
@@ -79,7 +81,7 @@ def test_what_payme_has_and_the_journal_lost_is_listed_with_the_money_first_and_
     assert (used.run("refund", "p1").code, used.sandbox.held()) == (0, 0), "from the till's record"
 
 
-def test_a_cancellation_that_was_lost_is_queued_again_and_counted(used: Shop) -> None:
+def test_a_cancellation_that_was_lost_is_queued_again_and_counted(used: CommandTill) -> None:
     damage(used, "cancellation")
     document = used.run("journal", "repair", "--json").document
     assert (document["copied"]["cancellation"], document["queued_again"]) == (0, 1)
@@ -92,7 +94,9 @@ def test_a_cancellation_that_was_lost_is_queued_again_and_counted(used: Shop) ->
 
 
 @pytest.mark.parametrize("settings", [{"url": "http://127.0.0.1:1/api"}, {"payDuration": "ten"}])
-def test_without_the_server_or_usable_settings_it_repairs_and_warns(used: Shop, settings: dict[str, str]) -> None:
+def test_without_the_server_or_usable_settings_it_repairs_and_warns(
+    used: CommandTill, settings: dict[str, str]
+) -> None:
     damage(used, "payment_by_age")
     used.configure(**settings)
     ended = used.run("journal", "repair")
@@ -102,7 +106,7 @@ def test_without_the_server_or_usable_settings_it_repairs_and_warns(used: Shop, 
     assert ended.sentences[0].startswith(f"Warning: what the journal lacks is not known: {reason}")
 
 
-def test_another_tills_journal_is_repaired_only_by_its_name(used: Shop) -> None:
+def test_another_tills_journal_is_repaired_only_by_its_name(used: CommandTill) -> None:
     used.give_journal_to("till-7")
     damaged = damage(used, "payment_by_age")
     refused = used.run("journal", "repair")

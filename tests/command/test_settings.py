@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.command.conftest import Ended, Shop
+    from tests.command.conftest import CommandTill, Ended
 
 pytestmark = pytest.mark.floor
 
@@ -25,7 +25,7 @@ CALM = {"payDuration": 10_000, "frequency": 1_000}
 """Times without a warning."""
 
 
-def test_settings_that_can_be_used_are_said_so_with_their_warnings(shop: Shop) -> None:
+def test_settings_that_can_be_used_are_said_so_with_their_warnings(shop: CommandTill) -> None:
     shop.configure(**CALM)
     checked = shop.run("settings", "check")
     document = shop.run("settings", "check", "--json").document
@@ -39,7 +39,7 @@ def test_settings_that_can_be_used_are_said_so_with_their_warnings(shop: Shop) -
     assert "-12345" in warned.err
 
 
-def test_every_fault_is_printed_at_once_with_its_line(shop: Shop) -> None:
+def test_every_fault_is_printed_at_once_with_its_line(shop: CommandTill) -> None:
     shop.conf.write_text("[Main]\npayDuration = ten\npayDuratoin = 10\ntimeout = 0\n", encoding="utf-8")
     checked = shop.run("settings", "check")
     document = shop.run("settings", "check", "--json").document
@@ -56,7 +56,7 @@ def test_every_fault_is_printed_at_once_with_its_line(shop: Shop) -> None:
     assert {"name": "payDuration", "value": "ten", "line": 2, "message": duration} in document["faults"]
 
 
-def test_every_value_is_shown_with_where_it_came_from(shop: Shop) -> None:
+def test_every_value_is_shown_with_where_it_came_from(shop: CommandTill) -> None:
     shown = shop.run("settings", "show")
     documents = {each["name"]: each for each in shop.run("settings", "show", "--json").document}
 
@@ -72,7 +72,7 @@ def test_every_value_is_shown_with_where_it_came_from(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("name", "value"), [("payDuration", "ten"), ("payDuration", '"5000'), ("url", "http://payme.example/api")]
 )
-def test_a_setting_with_a_fault_is_named_and_every_other_one_is_shown(shop: Shop, name: str, value: str) -> None:
+def test_a_setting_with_a_fault_is_named_and_every_other_one_is_shown(shop: CommandTill, name: str, value: str) -> None:
     shop.configure(**CALM)
     good = [each["name"] for each in shop.run("settings", "show", "--json").document if each["name"] != name]
     shop.configure(**{**CALM, name: value})
@@ -86,7 +86,7 @@ def test_a_setting_with_a_fault_is_named_and_every_other_one_is_shown(shop: Shop
 
 
 @pytest.mark.parametrize("command", ["settings check", "settings show", "doctor"])
-def test_the_key_is_never_shown(shop: Shop, command: str) -> None:
+def test_the_key_is_never_shown(shop: CommandTill, command: str) -> None:
     pasted_without_its_name = f"7\n{KEY}"
     for changed in ({}, {"payDuration": "ten"}, {"posKey": f'"{KEY}'}, {"paymentType": pasted_without_its_name}):
         shop.configure(**changed)
@@ -118,7 +118,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         assert (ended.code, str(path) in sentence, path.exists()) == (2, True, False)
 
 
-def test_payments_that_wait_for_their_return_at_another_account_or_host_are_warnings(shop: Shop) -> None:
+def test_payments_that_wait_for_their_return_at_another_account_or_host_are_warnings(shop: CommandTill) -> None:
     shop.owe()
     shop.configure(url="http://127.0.0.9:9/api")
     (moved,) = [each for each in shop.run("settings", "check").sentences if each.startswith("warning: url")]
@@ -336,16 +336,16 @@ def test_a_changed_file_whose_folder_can_not_be_synced_is_said_to_be_changed(
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def former_section(shop: Shop) -> str:
+def former_section(shop: CommandTill) -> str:
     """What stands in the section of the former account; nothing if there is none."""
     return shop.conf.read_text(encoding="utf-8").partition(f"\n[Account {shop.sandbox.pos_id}]\n")[2]
 
 
-def whole_section(shop: Shop) -> str:
+def whole_section(shop: CommandTill) -> str:
     return f'url = "{shop.sandbox.url}"\nposKey = "{shop.sandbox.pos_key}"\n'
 
 
-def test_a_former_account_whose_payments_the_journal_holds_gets_a_section_in_the_same_write(shop: Shop) -> None:
+def test_a_former_account_whose_payments_the_journal_holds_gets_a_section_in_the_same_write(shop: CommandTill) -> None:
     shop.configure(payDuration=10_000, frequency=1_000)
     shop.owe()
     before = shop.conf.read_text(encoding="utf-8")
@@ -365,7 +365,7 @@ def test_a_former_account_whose_payments_the_journal_holds_gets_a_section_in_the
     ("name", "value"), [("url", "ftp://old.example"), ("posId", '"{id}'), ("posKey", '"{key}'), ("posKeyFile", "/none")]
 )
 def test_a_former_account_that_can_not_be_kept_whole_is_not_overwritten(
-    shop: Shop, give: Callable[[bytes], None], name: str, value: str
+    shop: CommandTill, give: Callable[[bytes], None], name: str, value: str
 ) -> None:
     shop.owe()
     shop.configure(**{name: value.format(id=shop.sandbox.pos_id, key=shop.sandbox.pos_key)})
@@ -384,7 +384,7 @@ def test_a_former_account_that_can_not_be_kept_whole_is_not_overwritten(
         assert shop.sandbox.pos_key in shop.conf.read_text(encoding="utf-8")
 
 
-def test_a_former_account_is_kept_whatever_else_is_faulty(shop: Shop, give: Callable[[bytes], None]) -> None:
+def test_a_former_account_is_kept_whatever_else_is_faulty(shop: CommandTill, give: Callable[[bytes], None]) -> None:
     shop.owe()
     shop.configure(frequency=10, paymentType='"7')
     give(b"another-key\n")
@@ -395,7 +395,7 @@ def test_a_former_account_is_kept_whatever_else_is_faulty(shop: Shop, give: Call
 
 @pytest.mark.parametrize("renewed", [True, False], ids=["with a key", "with its former key"])
 def test_an_account_that_is_the_current_one_again_has_no_section_any_more(
-    shop: Shop, give: Callable[[bytes], None], renewed: bool
+    shop: CommandTill, give: Callable[[bytes], None], renewed: bool
 ) -> None:
     shop.owe()
     give(b"key-of-another\n")
@@ -412,7 +412,9 @@ def test_an_account_that_is_the_current_one_again_has_no_section_any_more(
 
 
 @pytest.mark.parametrize("journal", [None, b"no journal", b"sound"])
-def test_an_account_is_kept_unless_a_journal_shows_that_it_has_no_payments(shop: Shop, journal: bytes | None) -> None:
+def test_an_account_is_kept_unless_a_journal_shows_that_it_has_no_payments(
+    shop: CommandTill, journal: bytes | None
+) -> None:
     if journal is not None:
         shop.folder.mkdir()
     if journal == b"no journal":

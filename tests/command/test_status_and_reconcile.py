@@ -15,7 +15,7 @@ from tests.command.conftest import payme
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.command.conftest import Ended, Shop
+    from tests.command.conftest import CommandTill, Ended
 
 pytestmark = pytest.mark.floor
 
@@ -29,7 +29,7 @@ def test_without_a_journal_the_lists_are_empty_and_nothing_is_made(tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_payments_are_listed_newest_first_with_as_many_as_are_asked_for(shop: Shop) -> None:
+def test_payments_are_listed_newest_first_with_as_many_as_are_asked_for(shop: CommandTill) -> None:
     shop.pay(shop.sandbox.issue_code(), "--payment-id", "first")
     shop.owe("second")
 
@@ -53,7 +53,7 @@ def test_payments_are_listed_newest_first_with_as_many_as_are_asked_for(shop: Sh
     assert shop.run("status", "--since", "2999-01-01").out == "No payments match.\n"
 
 
-def test_a_payment_is_shown_with_every_event_and_its_time_from_the_intent_to_the_delivery(shop: Shop) -> None:
+def test_a_payment_is_shown_with_every_event_and_its_time_from_the_intent_to_the_delivery(shop: CommandTill) -> None:
     receipt_id = shop.owe()
     assert shop.run("queue", "deliver", "--until-empty").code == 0
     payment = shop.payment()
@@ -79,7 +79,7 @@ def test_a_payment_is_shown_with_every_event_and_its_time_from_the_intent_to_the
     assert len(re.findall(r"^\d{4}-\d\d-\d\d$", shown, re.MULTILINE)) in {1, 2}, "once a day"
 
 
-def test_a_recorded_payment_is_shown_with_the_time_at_which_the_till_stored_it(shop: Shop) -> None:
+def test_a_recorded_payment_is_shown_with_the_time_at_which_the_till_stored_it(shop: CommandTill) -> None:
     shop.pay(shop.sandbox.issue_code(), "--payment-id", "p1")
 
     assert [event["state"] for event in shop.payment()["events"] if event["state"]][-2:] == ["paid", "recorded"]
@@ -94,7 +94,7 @@ NOW = datetime.now(timezone.utc).astimezone()
 DAYS = ("--from", f"{NOW - timedelta(days=1):%Y-%m-%d}", "--to", f"{NOW + timedelta(days=1):%Y-%m-%d}")
 
 
-def reconcile(shop: Shop) -> Ended:
+def reconcile(shop: CommandTill) -> Ended:
     return shop.run("reconcile", *DAYS, "--json")
 
 
@@ -103,7 +103,7 @@ def kinds(ended: Ended) -> list[tuple[str, Any]]:
 
 
 @pytest.fixture
-def used(shop: Shop) -> Shop:
+def used(shop: CommandTill) -> CommandTill:
     """A paid, a refunded and a refused payment, delivered."""
     for payment_id in ("paid", "refunded"):
         shop.pay(shop.sandbox.issue_code(), "--payment-id", payment_id)
@@ -113,7 +113,7 @@ def used(shop: Shop) -> Shop:
     return shop
 
 
-def test_where_both_agree_there_is_no_difference(used: Shop) -> None:
+def test_where_both_agree_there_is_no_difference(used: CommandTill) -> None:
     before = {**used.files(), "terminal.log": b""}
     ended = reconcile(used)
 
@@ -129,7 +129,7 @@ def test_where_both_agree_there_is_no_difference(used: Shop) -> None:
 
 
 @pytest.mark.parametrize("change", ["DELETE FROM payment", "UPDATE payment SET pos_id = 'another'"])
-def test_what_only_payme_has_is_a_difference(used: Shop, change: str) -> None:
+def test_what_only_payme_has_is_a_difference(used: CommandTill, change: str) -> None:
     used.change_journal(f"{change} WHERE payment_id = 'paid'")
     ended, said = reconcile(used), used.run("reconcile", *DAYS).out
 
@@ -141,7 +141,7 @@ def test_what_only_payme_has_is_a_difference(used: Shop, change: str) -> None:
     assert "only-there  journal: nothing; Payme: paid (4) 15 000.00" in said
 
 
-def test_what_payme_has_otherwise_is_a_difference(used: Shop) -> None:
+def test_what_payme_has_otherwise_is_a_difference(used: CommandTill) -> None:
     used.sandbox.put_state(used.sandbox.receipts()[0].receipt_id, 50)
     used.change_journal("UPDATE payment SET amount = 1 WHERE payment_id = 'refunded'")
     ended = reconcile(used)
@@ -151,7 +151,7 @@ def test_what_payme_has_otherwise_is_a_difference(used: Shop) -> None:
     assert (state["journal"]["status"], state["payme"]["state"]) == ("PAID", 50)
 
 
-def test_a_pending_cancellation_is_not_a_difference(used: Shop) -> None:
+def test_a_pending_cancellation_is_not_a_difference(used: CommandTill) -> None:
     receipt_id = str(used.pay(used.sandbox.issue_code(), "--payment-id", "late").document["receipt_id"])
     used.sandbox.plan_cancel(receipt_id, CancelPlan(refused_with=-31800))
     used.run("refund", "late")
@@ -165,7 +165,7 @@ def test_a_pending_cancellation_is_not_a_difference(used: Shop) -> None:
     assert (closed.code, kinds(closed)) == (1, [("state", "late")])
 
 
-def test_the_list_is_read_page_by_page(shop: Shop) -> None:
+def test_the_list_is_read_page_by_page(shop: CommandTill) -> None:
     shop.folder.mkdir()
     for _ in range(120):
         order = {"amount": 100, "account": {"order_id": "of another till"}}
@@ -179,7 +179,7 @@ def test_the_list_is_read_page_by_page(shop: Shop) -> None:
     assert offsets == [0, 50, 100]
 
 
-def test_the_days_are_local_and_the_last_one_counts(used: Shop) -> None:
+def test_the_days_are_local_and_the_last_one_counts(used: CommandTill) -> None:
     yesterday = f"{NOW - timedelta(days=2):%Y-%m-%d}"
     before = used.run("reconcile", "--from", "2020-01-01", "--to", yesterday, "--json")
 
@@ -190,7 +190,7 @@ def test_the_days_are_local_and_the_last_one_counts(used: Shop) -> None:
     assert asked.params["from"] == int(begin.timestamp() * 1000) - 3_600_000, "an hour more, for clocks differ"
 
 
-def test_a_list_that_can_not_be_had_is_an_error_and_another_tills_journal_may_be_read(used: Shop) -> None:
+def test_a_list_that_can_not_be_had_is_an_error_and_another_tills_journal_may_be_read(used: CommandTill) -> None:
     used.give_journal_to()
     assert reconcile(used).code == 0
     used.sandbox.inject(InjectedFault(FaultKind.HTML, method="receipts.get_all"))

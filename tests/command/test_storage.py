@@ -23,7 +23,7 @@ from tests.command.conftest import OTHER_TILL, command_line, environment, payme,
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.command.conftest import Ended, Shop
+    from tests.command.conftest import CommandTill, Ended
 
 NOBODY = 65534
 # A process whose files may hold so many bytes and no more: a full disk without a disk.
@@ -31,16 +31,16 @@ LIMITED = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (int(
 CHARGING = ["pay", "--amount", "1", "--qr", "00770000000000000001"]
 
 
-def nothing_was_charged(shop: Shop) -> bool:
+def nothing_was_charged(shop: CommandTill) -> bool:
     return shop.sent("receipts.pay") == 0 and shop.sandbox.held() == 0
 
 
-def pay(shop: Shop, *more: str) -> Ended:
+def pay(shop: CommandTill, *more: str) -> Ended:
     return shop.pay(shop.sandbox.issue_code(), *more)
 
 
 @pytest.fixture
-def used(shop: Shop) -> Shop:
+def used(shop: CommandTill) -> CommandTill:
     """A shop whose till has sold before, and whose sandbox has seen nothing yet."""
     assert shop.pay(shop.sandbox.issue_code(), "--payment-id", "before").code == 0
     assert shop.run("refund", "before").code == 0
@@ -49,7 +49,7 @@ def used(shop: Shop) -> Shop:
 
 
 @pytest.mark.parametrize("room", [0, 20_000], ids=lambda room: f"{room} bytes")
-def test_on_a_full_disk_nothing_is_charged(shop: Shop, room: int) -> None:
+def test_on_a_full_disk_nothing_is_charged(shop: CommandTill, room: int) -> None:
     arguments = [str(room), *shop.options, "pay", "--amount", "1", "--qr", shop.sandbox.issue_code()]
     done = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-c", LIMITED + command_line()[2], *arguments],
@@ -78,7 +78,7 @@ def test_on_a_full_disk_nothing_is_charged(shop: Shop, room: int) -> None:
     ],
 )
 def test_a_sale_that_can_not_be_written_after_the_hook_ends_with_3_and_the_next_command_finishes_it(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, command: str, unwritable: str
+    shop: CommandTill, monkeypatch: pytest.MonkeyPatch, command: str, unwritable: str
 ) -> None:
     arguments = {"pay": ["--amount", "15000.00", "--qr", shop.sandbox.issue_code()]}.get(command, ["p1"])
     if command != "pay":
@@ -111,7 +111,7 @@ def test_a_sale_that_can_not_be_written_after_the_hook_ends_with_3_and_the_next_
 
 @pytest.mark.parametrize("command", ["pay", "cancel", "refund"])
 def test_a_sale_that_can_not_be_written_before_the_hook_ends_with_2(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, command: str
+    shop: CommandTill, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     if command != "pay":
         pay(shop, "--payment-id", "p1")
@@ -122,7 +122,7 @@ def test_a_sale_that_can_not_be_written_before_the_hook_ends_with_2(
     assert (ended.code, len(ended.sentences), len(shop.sandbox.requests)) == (2, 1, asked)
 
 
-def test_a_journal_that_is_not_a_database_is_named_with_a_remedy_and_not_changed(used: Shop) -> None:
+def test_a_journal_that_is_not_a_database_is_named_with_a_remedy_and_not_changed(used: CommandTill) -> None:
     journal, content = used.folder / FILE_NAME, b"no database at all" * 500
     journal.write_bytes(content)
     for command in (CHARGING, ["refund", "before"], ["status"], ["status", "before"], ["queue", "list"]):
@@ -134,7 +134,7 @@ def test_a_journal_that_is_not_a_database_is_named_with_a_remedy_and_not_changed
     assert (used.sandbox.requests, journal.read_bytes()) == ((), content)
 
 
-def test_a_journal_with_a_damaged_page_charges_nothing(used: Shop) -> None:
+def test_a_journal_with_a_damaged_page_charges_nothing(used: CommandTill) -> None:
     journal = used.folder / FILE_NAME
     whole = journal.read_bytes()
     with closing(sqlite3.connect(journal)) as connection:
@@ -149,7 +149,7 @@ def test_a_journal_with_a_damaged_page_charges_nothing(used: Shop) -> None:
         assert nothing_was_charged(used), name
 
 
-def test_a_newer_journal_is_named_and_left_as_it_is(used: Shop) -> None:
+def test_a_newer_journal_is_named_and_left_as_it_is(used: CommandTill) -> None:
     used.change_journal(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     before = used.files()
     for command in (CHARGING, ["status"], ["journal", "repair"]):
@@ -160,7 +160,7 @@ def test_a_newer_journal_is_named_and_left_as_it_is(used: Shop) -> None:
     assert used.sandbox.requests == ()
 
 
-def test_two_tills_on_one_folder_work_one_after_the_other(used: Shop) -> None:
+def test_two_tills_on_one_folder_work_one_after_the_other(used: CommandTill) -> None:
     used.configure(payDuration=60_000)
     with running(*used.options, "pay", "--amount", "1", stdin=subprocess.PIPE) as first:
         assert first.stderr is not None
@@ -173,7 +173,7 @@ def test_two_tills_on_one_folder_work_one_after_the_other(used: Shop) -> None:
     assert nothing_was_charged(used)
 
 
-def test_the_journal_of_another_till_is_only_read(used: Shop) -> None:
+def test_the_journal_of_another_till_is_only_read(used: CommandTill) -> None:
     used.give_journal_to()
     before = used.files()
     for command in (CHARGING, ["cancel", "before"], ["refund", "before"]):
@@ -209,7 +209,7 @@ CORRUPTIONS = {
     ],
 )
 def test_reading_an_invalid_row_names_the_remedy_and_creates_nothing_in_another_hosts_folder(
-    shop: Shop, table: str, look: list[str]
+    shop: CommandTill, table: str, look: list[str]
 ) -> None:
     shop.owe()
     shop.change_journal(CORRUPTIONS[table])
@@ -224,7 +224,7 @@ def test_reading_an_invalid_row_names_the_remedy_and_creates_nothing_in_another_
     assert sentence.endswith("`payme journal repair` saves what can be read of it.")
 
 
-def test_delivery_with_an_invalid_row_ends_the_others_and_then_names_the_remedy(shop: Shop) -> None:
+def test_delivery_with_an_invalid_row_ends_the_others_and_then_names_the_remedy(shop: CommandTill) -> None:
     for payment_id in ("p1", "p2"):
         shop.owe(payment_id)
     shop.change_journal(CORRUPTIONS["cancellation"])
@@ -247,7 +247,7 @@ def one_sentence(ended: Ended, *parts: str) -> None:
 
 
 @pytest.mark.parametrize("code", ["", "\udcff\udcfe12345", "-1", "12345\x0067"])
-def test_an_invalid_code_is_refused(shop: Shop, code: str) -> None:
+def test_an_invalid_code_is_refused(shop: CommandTill, code: str) -> None:
     ended = shop.pay(code)
 
     assert (ended.code, ended.err, ended.document["status"]) == (1, "", "REFUSED")
@@ -260,7 +260,7 @@ def test_no_settings_file_where_the_till_has_its_own(tmp_path: Path) -> None:
     one_sentence(payme(*CHARGING, "--data-dir", str(tmp_path)), "/linuxcash/cash/conf/payme.go.conf", "--conf")
 
 
-def test_with_settings_that_can_not_be_used_nothing_is_begun(shop: Shop) -> None:
+def test_with_settings_that_can_not_be_used_nothing_is_begun(shop: CommandTill) -> None:
     shop.configure(payDuration="ten", slipCopies="red")
     ended = shop.run(*CHARGING)
 
@@ -272,7 +272,9 @@ def test_with_settings_that_can_not_be_used_nothing_is_begun(shop: Shop) -> None
 
 @pytest.mark.parametrize("below", ["", "deeper"])
 @pytest.mark.parametrize("command", [["status"], ["queue", "list"], CHARGING], ids=lambda command: command[0])
-def test_a_data_folder_that_is_a_file_is_named_by_every_command(shop: Shop, command: list[str], below: str) -> None:
+def test_a_data_folder_that_is_a_file_is_named_by_every_command(
+    shop: CommandTill, command: list[str], below: str
+) -> None:
     shop.folder.write_text("a file", encoding="utf-8")
     folder = str(shop.folder / below)
     ended = payme("--conf", str(shop.conf), "--data-dir", folder, *command)
@@ -294,7 +296,7 @@ def as_nobody() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("below", ["", "deeper"], ids=["it is there", "it would have to be made"])
-def test_a_data_folder_that_can_not_be_written(shop: Shop, below: str) -> None:
+def test_a_data_folder_that_can_not_be_written(shop: CommandTill, below: str) -> None:
     with TemporaryDirectory() as readable:
         parent = Path(readable)
         conf = parent / "payme.go.conf"

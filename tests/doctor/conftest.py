@@ -11,7 +11,7 @@ import trustme
 from payme_plugin.clock import SystemClock
 from payme_plugin.doctor import Check, Finding, Level, Report, examine
 from payme_plugin.sandbox import Sandbox
-from tests.command.conftest import KEY, Shop
+from tests.command.conftest import KEY, CommandTill
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ def _wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "1000")
 
 
-class Till(Shop):
+class DoctorTill(CommandTill):
     """A till with times that cause no warning."""
 
     def configure(self, **changed: object) -> None:
@@ -39,8 +39,8 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def till(sandbox: Sandbox, tmp_path: Path) -> Till:
-    till = Till(sandbox, tmp_path / "payme.go.conf", tmp_path / "data")
+def till(sandbox: Sandbox, tmp_path: Path) -> DoctorTill:
+    till = DoctorTill(sandbox, tmp_path / "payme.go.conf", tmp_path / "data")
     till.configure()
     return till
 
@@ -71,7 +71,7 @@ def certificate(authority: trustme.CA, tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
-def examined(till: Till) -> Report:
+def examined(till: DoctorTill) -> Report:
     return examine(till.conf, till.folder, SystemClock())
 
 

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.doctor.conftest import Till
+    from tests.doctor.conftest import DoctorTill
 
 
-def test_warnings_end_with_0_and_say_what_to_do_in_lines_or_in_one_document(till: Till) -> None:
+def test_warnings_end_with_0_and_say_what_to_do_in_lines_or_in_one_document(till: DoctorTill) -> None:
     till.conf.chmod(0o644)
     ended, json = till.run("doctor"), till.run("doctor", "--json")
     document = json.document
@@ -42,7 +42,7 @@ def test_warnings_end_with_0_and_say_what_to_do_in_lines_or_in_one_document(till
     assert names == {check.value for check in Check} - {"accounts"}, "accounts are named only if something is wrong"
 
 
-def test_texts_are_in_the_language_of_lang_and_names_and_levels_in_json_are_the_same_in_each(till: Till) -> None:
+def test_texts_are_in_the_language_of_lang_and_names_and_levels_in_json_are_the_same_in_each(till: DoctorTill) -> None:
     till.configure(posKey="another")
     russian, uzbek = till.run("doctor", "--lang", "ru"), till.run("doctor", "--lang", "uz")
     documents = [till.run("doctor", "--json", "--lang", language) for language in ("en", "ru")]
@@ -56,7 +56,7 @@ def test_texts_are_in_the_language_of_lang_and_names_and_levels_in_json_are_the_
     assert [ended.code for ended in documents] == [1, 1]
 
 
-def test_levels_are_coloured_on_a_terminal(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_levels_are_coloured_on_a_terminal(till: DoctorTill, monkeypatch: pytest.MonkeyPatch) -> None:
     till.conf.chmod(0o644)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
@@ -69,7 +69,7 @@ def test_levels_are_coloured_on_a_terminal(till: Till, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("language", ["en", "ru", "uz"])
 def test_lines_fit_the_terminal_unless_a_path_is_longer(
-    till: Till, monkeypatch: pytest.MonkeyPatch, language: str
+    till: DoctorTill, monkeypatch: pytest.MonkeyPatch, language: str
 ) -> None:
     till.configure(posKey="another")
     monkeypatch.setenv("COLUMNS", "80")
@@ -79,7 +79,7 @@ def test_lines_fit_the_terminal_unless_a_path_is_longer(
     assert len([line for line in lines if line.startswith(" " * 23)]) > 0, "a remedy goes on below its beginning"
 
 
-def test_the_till_that_should_have_the_journal_can_be_named(till: Till) -> None:
+def test_the_till_that_should_have_the_journal_can_be_named(till: DoctorTill) -> None:
     Journal(till.folder / FILE_NAME, host_identity="till-1", clock=SystemClock()).close()
     ended = till.run("doctor", "--till", "till-2")
 
@@ -88,7 +88,7 @@ def test_the_till_that_should_have_the_journal_can_be_named(till: Till) -> None:
 
 
 def test_the_key_is_never_shown_and_what_fails_is_only_in_the_report(
-    till: Till,
+    till: DoctorTill,
     certificate: Callable[..., Path],
     ca_file: Path,
     caplog: pytest.LogCaptureFixture,
@@ -110,7 +110,7 @@ def test_the_key_is_never_shown_and_what_fails_is_only_in_the_report(
     assert capfd.readouterr().err == ""
 
 
-def test_its_requests_are_in_the_tills_log_where_there_is_one_and_no_log_is_made(till: Till) -> None:
+def test_its_requests_are_in_the_tills_log_where_there_is_one_and_no_log_is_made(till: DoctorTill) -> None:
     till.folder.mkdir()
     till.run("doctor")
     assert list(till.folder.iterdir()) == []
@@ -121,7 +121,7 @@ def test_its_requests_are_in_the_tills_log_where_there_is_one_and_no_log_is_made
 
 
 def test_a_check_that_hangs_or_fails_unforeseen_is_a_fault_and_hides_no_other(
-    till: Till, monkeypatch: pytest.MonkeyPatch
+    till: DoctorTill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     is_over = threading.Event()
     monkeypatch.setattr(files, "look_at_disk", lambda _: is_over.wait(30))

@@ -16,10 +16,12 @@ from tests.doctor.conftest import examined, finding, findings, unchecked
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.doctor.conftest import Till
+    from tests.doctor.conftest import DoctorTill
 
 
-def test_each_fault_and_warning_of_the_settings_is_a_finding_and_what_needs_settings_is_unchecked(till: Till) -> None:
+def test_each_fault_and_warning_of_the_settings_is_a_finding_and_what_needs_settings_is_unchecked(
+    till: DoctorTill,
+) -> None:
     till.configure(payDuration="ten", payDuratoin=10)
     report = examined(till)
     duration, unknown = findings(report, Check.SETTINGS)
@@ -32,7 +34,7 @@ def test_each_fault_and_warning_of_the_settings_is_a_finding_and_what_needs_sett
     assert till.sandbox.requests == ()
 
 
-def test_without_settings_and_a_journal_the_rest_is_checked_and_nothing_is_made(till: Till) -> None:
+def test_without_settings_and_a_journal_the_rest_is_checked_and_nothing_is_made(till: DoctorTill) -> None:
     till.conf.unlink()
     report = examined(till)
 
@@ -49,7 +51,7 @@ def test_without_settings_and_a_journal_the_rest_is_checked_and_nothing_is_made(
     ids=["the key in the settings", "the key in a file", "broken settings"],
 )
 def test_of_files_that_others_can_read_those_that_hold_the_key_are_named(
-    till: Till, has_key_file: bool, frequency: str, named: list[str]
+    till: DoctorTill, has_key_file: bool, frequency: str, named: list[str]
 ) -> None:
     files = {"conf": till.conf, "key": till.conf.with_name("key")}
     files["key"].write_text(KEY, encoding="utf-8")
@@ -72,7 +74,7 @@ def test_of_files_that_others_can_read_those_that_hold_the_key_are_named(
     "secret",
     ['queueUrl = "amqp://till:secret@localhost"', '[Account 5e73]\nurl = "http://localhost"\nposKey = "former"'],
 )
-def test_settings_with_another_secret_are_named_beside_the_file_of_the_key(till: Till, secret: str) -> None:
+def test_settings_with_another_secret_are_named_beside_the_file_of_the_key(till: DoctorTill, secret: str) -> None:
     key = till.conf.with_name("key")
     key.write_text(KEY, encoding="utf-8")
     key.chmod(0o600)
@@ -106,7 +108,7 @@ def test_the_trial_of_the_disk_changes_nothing_and_a_folder_that_is_missing_is_n
     ],
 )
 def test_a_slip_of_each_kind_is_made_with_the_template_of_the_settings(
-    till: Till, template: str, wanted: Level, text: str, remedy: str
+    till: DoctorTill, template: str, wanted: Level, text: str, remedy: str
 ) -> None:
     path = till.conf.with_name("payme.xml")
     path.write_text(template, encoding="utf-8")

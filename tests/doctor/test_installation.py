@@ -16,7 +16,7 @@ from payme_plugin.doctor.installation import CATALOGUES, check_data, check_plugi
 from payme_plugin.locale import load_catalogue
 
 if TYPE_CHECKING:
-    from tests.doctor.conftest import Till
+    from tests.doctor.conftest import DoctorTill
 
 ROOT = Path(__file__).parents[2]
 
@@ -104,7 +104,7 @@ def test_packaged_files_that_are_missing_are_named(monkeypatch: pytest.MonkeyPat
     ("names", "content"), [(("hookspecs",), "PROJECT = 'another'"), (("hookspecs", "slips"), "raise SystemError")]
 )
 def test_the_command_works_and_names_packages_of_another_program(
-    till: Till, tmp_path: Path, names: tuple[str, ...], content: str
+    till: DoctorTill, tmp_path: Path, names: tuple[str, ...], content: str
 ) -> None:
     foreign = tmp_path / "foreign"
     for name in names:

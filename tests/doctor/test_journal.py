@@ -28,7 +28,7 @@ from tests.doctor.conftest import examined, finding, unchecked
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.doctor.conftest import Till
+    from tests.doctor.conftest import DoctorTill
 
 NOBODY = 65534
 PAGE = 4096
@@ -60,7 +60,7 @@ def digests(folder: Path) -> dict[str, tuple[str, int]]:
 
 @pytest.mark.parametrize("is_open", [True, False])
 def test_what_is_pending_is_found_and_not_a_byte_of_the_folder_changes(
-    till: Till, journal: Journal, is_open: bool
+    till: DoctorTill, journal: Journal, is_open: bool
 ) -> None:
     walk(journal, PaymentState.UNKNOWN)
     walk(journal, PaymentState.RECORDED, "p2")
@@ -82,7 +82,7 @@ def test_what_is_pending_is_found_and_not_a_byte_of_the_folder_changes(
     assert str(finding(report, Check.MODES).remedy) == f"chmod 0600 {path}"
 
 
-def test_a_damaged_journal_is_a_fault_and_its_repair_is_named(till: Till, journal: Journal) -> None:
+def test_a_damaged_journal_is_a_fault_and_its_repair_is_named(till: DoctorTill, journal: Journal) -> None:
     walk(journal, PaymentState.RECORDED)
     journal.close()
     path = till.folder / FILE_NAME

@@ -27,7 +27,7 @@ from tests.command.conftest import KEY, command_line, environment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.doctor.conftest import Till
+    from tests.doctor.conftest import DoctorTill
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "doctor.md"
@@ -37,7 +37,7 @@ FOLDER = "/linuxcash/cash/data/payme"
 PACKAGES = "/usr/lib/python3/dist-packages"
 
 
-def made_alike(output: str, till: Till) -> str:
+def made_alike(output: str, till: DoctorTill) -> str:
     """Return an output as any machine would have it."""
     for found, shown in (
         (str(till.conf), CONF),
@@ -79,7 +79,7 @@ def compare_or_write(title: str, output: str) -> None:
     ],
 )
 def test_the_output_on_the_page_is_the_commands_own(
-    till: Till,
+    till: DoctorTill,
     certificate: Callable[..., Path],
     ca_file: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -108,7 +108,7 @@ def fail_to_look_up(*_: object, **__: object) -> list[object]:
     raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
 
-def test_a_machine_without_a_network_and_with_a_full_disk_says_what_the_page_shows(till: Till) -> None:
+def test_a_machine_without_a_network_and_with_a_full_disk_says_what_the_page_shows(till: DoctorTill) -> None:
     till.folder.mkdir(mode=0o700)
     till.configure(url="https://checkout.paycom.uz/api")
     isolated = ["unshare", "--user", "--map-root-user", "--net", "--mount"]

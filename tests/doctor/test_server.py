@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from faults.server import Connection
-    from tests.doctor.conftest import Till
+    from tests.doctor.conftest import DoctorTill
 
 ALL_OK = dict.fromkeys((Check.NAME, Check.CONNECTION, Check.TLS, Check.KEY), Level.OK)
 """The sandbox sends no date, so the clock is unchecked."""
@@ -44,7 +44,7 @@ class ShiftedClock(SystemClock):
         return super().wall_ms() + self._ahead_ms
 
 
-def checked(till: Till, ahead_s: float = 0) -> Report:
+def checked(till: DoctorTill, ahead_s: float = 0) -> Report:
     """Check only the way to Payme."""
     settings, clock = look_at_settings(till.conf), ShiftedClock(ahead_s)
     assert isinstance(settings, Settings), settings
@@ -61,7 +61,7 @@ def assert_ends_at(report: Report, check: Check) -> None:
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 def test_over_https_each_step_is_ok_and_one_harmless_request_is_sent(
-    till: Till, certificate: Callable[..., Path], ca_file: Path, host: str
+    till: DoctorTill, certificate: Callable[..., Path], ca_file: Path, host: str
 ) -> None:
     with Sandbox(pos_key=KEY, certfile=certificate(host)) as sandbox:
         till.configure(url=sandbox.url.replace("127.0.0.1", host), caFile=ca_file)
@@ -76,7 +76,7 @@ def test_over_https_each_step_is_ok_and_one_harmless_request_is_sent(
 
 
 def test_with_a_proxy_the_connection_is_checked_at_the_proxy(
-    till: Till, certificate: Callable[..., Path], ca_file: Path
+    till: DoctorTill, certificate: Callable[..., Path], ca_file: Path
 ) -> None:
     proxy = ConnectProxy()
     with closing(proxy), Sandbox(pos_key=KEY, certfile=certificate("localhost")) as sandbox:
@@ -102,7 +102,7 @@ def test_with_a_proxy_the_connection_is_checked_at_the_proxy(
     ],
 )
 def test_a_refused_certificate_is_a_fault_with_its_cause_and_nothing_is_sent(
-    till: Till, certificate: Callable[..., Path], ca_file: Path, cause: str, host: str, text: str, remedy: str
+    till: DoctorTill, certificate: Callable[..., Path], ca_file: Path, cause: str, host: str, text: str, remedy: str
 ) -> None:
     server = None
     if cause == "self-signed":
@@ -125,7 +125,7 @@ def test_a_refused_certificate_is_a_fault_with_its_cause_and_nothing_is_sent(
 
 
 @pytest.mark.parametrize("setting", ["url", "proxy"])
-def test_a_closed_port_ends_the_way_at_the_connection(till: Till, setting: str) -> None:
+def test_a_closed_port_ends_the_way_at_the_connection(till: DoctorTill, setting: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         closed = f"http://127.0.0.1:{listener.getsockname()[1]}"
     till.configure(**{"url": "https://payme.example/api", setting: closed})
@@ -147,7 +147,7 @@ def test_a_closed_port_ends_the_way_at_the_connection(till: Till, setting: str) 
     ids=["look-up", "handshake", "answer"],
 )
 def test_a_step_that_hangs_ends_with_timeout(
-    till: Till, monkeypatch: pytest.MonkeyPatch, step: Check, url: str
+    till: DoctorTill, monkeypatch: pytest.MonkeyPatch, step: Check, url: str
 ) -> None:
     is_over, began_at = threading.Event(), time.monotonic()
     if step is Check.NAME:
@@ -171,7 +171,7 @@ def test_a_step_that_hangs_ends_with_timeout(
     ],
 )
 def test_the_tills_clock_is_measured_against_the_servers_date_though_the_server_is_not_paymes(
-    till: Till, ahead_s: float, wanted: Level, side: str
+    till: DoctorTill, ahead_s: float, wanted: Level, side: str
 ) -> None:
     def sign_in(connection: Connection) -> None:
         connection.read_request()

@@ -126,11 +126,11 @@ OVER_REQUESTS = [
 ]
 
 
-Walks = dict[Walk, "Future[Shop]"]
+Walks = dict[Walk, "Future[WalkedTill]"]
 Servers = SimpleQueue[ForkServer]
 
 
-class Shop:
+class WalkedTill:
     """A till, its buyers, and what came of its walk.
 
     Attributes:
@@ -210,7 +210,7 @@ class Shop:
             self.faults.append(f"{place}: {', '.join(faults)}\n{self.till.events()}")
 
 
-def walk_over_boundaries(shop: Shop, buyer: Buyer) -> None:
+def walk_over_boundaries(shop: WalkedTill, buyer: Buyer) -> None:
     """Kill a process at each boundary of its sale; the next one restores it before it makes its own sale."""
     shop.finish(buyer, "an undisturbed process", sales=1)
     boundaries = shop.till.boundaries()
@@ -229,7 +229,7 @@ def walk_over_boundaries(shop: Shop, buyer: Buyer) -> None:
     shop.check_served(buyer)
 
 
-def walk_over_requests(shop: Shop, buyer: Buyer, cut: FaultKind) -> None:
+def walk_over_requests(shop: WalkedTill, buyer: Buyer, cut: FaultKind) -> None:
     """Kill a process when each request of its sale has arrived, and let the next one restore that."""
     shop.finish(buyer, "an undisturbed process", sales=1)
     sandbox = shop.till.sandbox
@@ -268,13 +268,13 @@ def in_memory() -> Iterator[Path]:
 
 
 @contextmanager
-def open_shop(servers: Servers, folder: Path, *, asks_again: bool = True) -> Iterator[Shop]:
+def open_shop(servers: Servers, folder: Path, *, asks_again: bool = True) -> Iterator[WalkedTill]:
     """Yield a shop with a sandbox and a fork server of its own."""
     folder.mkdir()
     server = servers.get()
     try:
         with Sandbox(cancel=AT_ONCE) as sandbox:
-            yield Shop(server, sandbox, folder, asks_again=asks_again)
+            yield WalkedTill(server, sandbox, folder, asks_again=asks_again)
     finally:
         servers.put(server)
 
@@ -283,7 +283,7 @@ def open_shop(servers: Servers, folder: Path, *, asks_again: bool = True) -> Ite
 def walks(request: pytest.FixtureRequest, servers: Servers, in_memory: Path) -> Iterator[Walks]:
     """Begin all the walks that this run asks for: their time is mostly waiting, so a few at once are quicker."""
 
-    def begin(number: int, walk: Walk) -> Shop:
+    def begin(number: int, walk: Walk) -> WalkedTill:
         with open_shop(servers, in_memory / str(number), asks_again=walk.asks_again) as shop:
             if walk.cut is None:
                 walk_over_boundaries(shop, BUYERS[walk.buyer])

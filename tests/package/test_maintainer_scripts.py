@@ -43,7 +43,7 @@ db_fget() { RET=false; if [ -e "ANSWERS/${1#*/}" ]; then RET=true; fi; }
 """Debconf where nobody is asked: an answer is a file."""
 
 
-class Till:
+class FolderTill:
     """The folders of a till below ``root``."""
 
     def __init__(self, root: Path) -> None:
@@ -104,8 +104,8 @@ class Till:
 
 
 @pytest.fixture
-def till(tmp_path: Path) -> Till:
-    till = Till(tmp_path)
+def till(tmp_path: Path) -> FolderTill:
+    till = FolderTill(tmp_path)
     commands = tmp_path / "usr/bin"
     commands.mkdir(parents=True)
     main = "from payme_plugin.cli import main; main()"
@@ -122,7 +122,7 @@ def till(tmp_path: Path) -> Till:
     return till
 
 
-def play(till: Till, state: str, *, is_confirming: bool = False) -> None:
+def play(till: FolderTill, state: str, *, is_confirming: bool = False) -> None:
     """Make a journal with one payment in ``state``, or with none."""
     with closing(Journal(till.journal, host_identity="till-1", clock=VirtualClock())) as journal:
         if state != "none":
@@ -146,7 +146,7 @@ def play(till: Till, state: str, *, is_confirming: bool = False) -> None:
     ],
 )
 def test_a_failed_unpacking_gives_only_the_old_module_its_files_back_and_overwrites_none(
-    till: Till, action: str, versions: tuple[str, ...], is_there: bool, expected: str | None
+    till: FolderTill, action: str, versions: tuple[str, ...], is_there: bool, expected: str | None
 ) -> None:
     till.kept_template.write_text("kept", encoding="utf-8")
     if is_there:
@@ -164,7 +164,7 @@ def test_a_failed_unpacking_gives_only_the_old_module_its_files_back_and_overwri
 
 @pytest.mark.parametrize("state", ["created", "reversing"])
 def test_while_a_payment_may_be_owed_removal_and_purge_are_refused_unless_who_removes_it_takes_the_loss(
-    till: Till, state: str
+    till: FolderTill, state: str
 ) -> None:
     play(till, state)
     before = till.kept()
@@ -183,7 +183,7 @@ def test_while_a_payment_may_be_owed_removal_and_purge_are_refused_unless_who_re
 
 
 @pytest.mark.parametrize("state", ["empty", "none", "intent", "recorded"])
-def test_a_payment_that_was_not_sent_or_is_recorded_is_not_owed(till: Till, state: str) -> None:
+def test_a_payment_that_was_not_sent_or_is_recorded_is_not_owed(till: FolderTill, state: str) -> None:
     if state == "empty":
         till.journal.touch()
     else:
@@ -192,14 +192,14 @@ def test_a_payment_that_was_not_sent_or_is_recorded_is_not_owed(till: Till, stat
     assert till.script("prerm", "remove") == (0, "")
 
 
-def test_what_is_only_in_the_write_ahead_log_counts(till: Till) -> None:
+def test_what_is_only_in_the_write_ahead_log_counts(till: FolderTill) -> None:
     with closing(Journal(till.journal, host_identity="till-1", clock=VirtualClock())) as journal:
         walk(journal, PaymentState.PAID)
 
         assert MONEY_OWED in till.script("prerm", "remove")[1]
 
 
-def test_a_removal_names_the_cancellations_that_payme_has_said_only_once(till: Till) -> None:
+def test_a_removal_names_the_cancellations_that_payme_has_said_only_once(till: FolderTill) -> None:
     play(till, "reversing", is_confirming=True)
     code, said = till.script("prerm", "remove")
 
@@ -216,7 +216,7 @@ def test_a_removal_names_the_cancellations_that_payme_has_said_only_once(till: T
     ],
     ids=" ".join,
 )
-def test_no_journal_file_that_cant_be_read_is_deleted(till: Till, files: dict[str, bytes]) -> None:
+def test_no_journal_file_that_cant_be_read_is_deleted(till: FolderTill, files: dict[str, bytes]) -> None:
     for name, content in files.items():
         (till.data / name).write_bytes(content)
     code, said = till.script("prerm", "remove")
@@ -228,7 +228,7 @@ def test_no_journal_file_that_cant_be_read_is_deleted(till: Till, files: dict[st
     assert {name: (till.data / name).read_bytes() for name in files} == files
 
 
-def test_a_journal_that_was_set_aside_may_owe_money_beside_a_sound_one(till: Till) -> None:
+def test_a_journal_that_was_set_aside_may_owe_money_beside_a_sound_one(till: FolderTill) -> None:
     play(till, "recorded")
     set_aside = till.data / "journal.sqlite3.damaged-1"
     set_aside.write_bytes(b"rows")
@@ -238,7 +238,9 @@ def test_a_journal_that_was_set_aside_may_owe_money_beside_a_sound_one(till: Til
 
 
 @pytest.mark.parametrize("name", ["journal.sqlite3-wal", "renamed"])
-def test_a_journal_that_changed_after_the_removal_is_kept_until_it_is_counted_again(till: Till, name: str) -> None:
+def test_a_journal_that_changed_after_the_removal_is_kept_until_it_is_counted_again(
+    till: FolderTill, name: str
+) -> None:
     play(till, "recorded")
     assert till.script("prerm", "remove") == (0, "")
     changed = till.data / name
@@ -257,7 +259,7 @@ def test_a_journal_that_changed_after_the_removal_is_kept_until_it_is_counted_ag
     assert till.kept() == set()
 
 
-def test_a_purge_deletes_what_was_judged_and_keeps_what_is_not_ours(till: Till) -> None:
+def test_a_purge_deletes_what_was_judged_and_keeps_what_is_not_ours(till: FolderTill) -> None:
     play(till, "recorded")
     (till.data / "journal-v1.bak").write_bytes(b"rows of before the migration")
     for path in (till.conf, till.template, till.kept_template, till.template.with_name("payme.xml.replaced.~1~")):
@@ -280,7 +282,7 @@ OFFERED = 'url = "https://checkout.paycom.uz/api"'
 USABLE = '[Main]\npaymentType = 7\nposKey = "key"\n'
 
 
-def test_good_answers_are_written(till: Till) -> None:
+def test_good_answers_are_written(till: FolderTill) -> None:
     said = till.configure(
         "[Main]\n", paymentType=" 8 ", url="https://checkout.paycom.uz/api", posId="5e73", posKey="k&y"
     )
@@ -296,7 +298,7 @@ def test_good_answers_are_written(till: Till) -> None:
     ids=["number", "key"],
 )
 def test_a_bad_answer_is_named_and_neither_it_nor_a_warning_about_another_setting_costs_another(
-    till: Till, number: str, key: str, written: tuple[str, str], fault: str
+    till: FolderTill, number: str, key: str, written: tuple[str, str], fault: str
 ) -> None:
     conf = f"{USABLE}posKeyFiles = 1\n"
     said = till.configure(conf, paymentType=number, posKey=key)
@@ -306,7 +308,7 @@ def test_a_bad_answer_is_named_and_neither_it_nor_a_warning_about_another_settin
 
 
 def test_a_new_till_gets_the_sample_with_the_answers_and_a_permission_to_remove_it_anyway_counts_once(
-    till: Till,
+    till: FolderTill,
 ) -> None:
     (till.data / "remove-anyway").touch()
     said = till.configure(None, OURS, paymentType="7", url="", posId="5e73", posKey="new")
@@ -318,7 +320,7 @@ def test_a_new_till_gets_the_sample_with_the_answers_and_a_permission_to_remove_
     assert "data/payme/remove-anyway" not in till.kept()
 
 
-def test_an_answer_that_conflicts_with_another_setting_is_named_and_not_written(till: Till) -> None:
+def test_an_answer_that_conflicts_with_another_setting_is_named_and_not_written(till: FolderTill) -> None:
     key = till.root / "key"
     key.write_text("key", encoding="utf-8")
     key.chmod(0o600)
@@ -333,7 +335,9 @@ def test_an_answer_that_conflicts_with_another_setting_is_named_and_not_written(
 @pytest.mark.parametrize(
     "document", ['{"error": {"id": "cli.failed", "message": "the disk is broken", "exit_code": 1}}', ""]
 )
-def test_settings_that_cant_be_read_are_not_asked_for_and_the_installation_succeeds(till: Till, document: str) -> None:
+def test_settings_that_cant_be_read_are_not_asked_for_and_the_installation_succeeds(
+    till: FolderTill, document: str
+) -> None:
     command = till.root / "usr/bin/payme"
     command.write_text(f"#!/bin/sh\necho '{document}'\nexit 1\n", encoding="utf-8")
     said = till.configure(USABLE, paymentType="8", posKey="new")

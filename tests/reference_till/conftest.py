@@ -157,7 +157,7 @@ class ScriptedPlugin:
 
 
 @dataclass
-class Shop:
+class TillFolder:
     """Opens a till on one folder as often as a test wants; each opening is a start of the till."""
 
     folder: Path
@@ -214,5 +214,5 @@ def plugin() -> ScriptedPlugin:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, plugin: ScriptedPlugin) -> Shop:
-    return Shop(tmp_path / "till", plugin)
+def shop(tmp_path: Path, plugin: ScriptedPlugin) -> TillFolder:
+    return TillFolder(tmp_path / "till", plugin)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from payme_plugin.till import Operation, Reversal, Till
-    from tests.reference_till.conftest import Shop
+    from tests.reference_till.conftest import TillFolder
 
 REVERSED = ReversalResult(status=ReversalStatus.REVERSED, slips=(SLIP,))
 QUEUED = ReversalResult(status=ReversalStatus.QUEUED)
@@ -60,7 +60,7 @@ def answer_with(plugin: ScriptedPlugin, answer: Callable[[object], ReversalResul
 
 
 @pytest.fixture(autouse=True)
-def _a_paid_sale(shop: Shop) -> None:
+def _a_paid_sale(shop: TillFolder) -> None:
     with shop.till() as till:
         pay(till, amount=15_000)
     shop.plugin.asked.clear()
@@ -71,7 +71,7 @@ def _a_paid_sale(shop: Shop) -> None:
 BOTH = pytest.mark.parametrize("reverse", [cancel, refund])
 
 
-def test_a_cancel_shows_the_sale_as_still_open(shop: Shop, plugin: ScriptedPlugin) -> None:
+def test_a_cancel_shows_the_sale_as_still_open(shop: TillFolder, plugin: ScriptedPlugin) -> None:
     with shop.till() as till:
         assert cancel(till).result is REVERSED
         assert plugin.recorded() is False, "the sale is annulled"
@@ -83,7 +83,7 @@ def test_a_cancel_shows_the_sale_as_still_open(shop: Shop, plugin: ScriptedPlugi
     assert request.reason == "the buyer changed his mind"
 
 
-def test_a_refund_is_validated_then_returned_then_closed(shop: Shop, plugin: ScriptedPlugin) -> None:
+def test_a_refund_is_validated_then_returned_then_closed(shop: TillFolder, plugin: ScriptedPlugin) -> None:
     with shop.till() as till:
         assert refund(till).result is REVERSED
         assert plugin.recorded() is True, "the sale itself stays closed"
@@ -99,7 +99,7 @@ def test_a_refund_is_validated_then_returned_then_closed(shop: Shop, plugin: Scr
     assert (closed.number, closed.kind) == (2, ReceiptKind.REFUND)
 
 
-def test_a_part_of_the_sale_reaches_the_plugin_as_it_was_chosen(shop: Shop, plugin: ScriptedPlugin) -> None:
+def test_a_part_of_the_sale_reaches_the_plugin_as_it_was_chosen(shop: TillFolder, plugin: ScriptedPlugin) -> None:
     part = (Item(name="Bread", quantity=Decimal("0.5"), price=15_000, amount=7_500),)
     with shop.till() as till:
         till.refund("p1", items=part, manual_selection=True, currency_selection=True)
@@ -113,7 +113,7 @@ def test_a_part_of_the_sale_reaches_the_plugin_as_it_was_chosen(shop: Shop, plug
 @pytest.mark.parametrize("answer", [REVERSED, QUEUED])
 @pytest.mark.parametrize(("language", "begins"), [("kk", "Этот чек уже"), ("uz_UZ.UTF-8", "Bu chek allaqachon")])
 def test_a_payment_is_returned_once_by_a_cancel_or_a_refund_and_the_cashier_reads_so(
-    shop: Shop,
+    shop: TillFolder,
     plugin: ScriptedPlugin,
     reverse: Callable[[Till], Reversal],
     answer: ReversalResult,
@@ -137,7 +137,7 @@ def test_a_payment_is_returned_once_by_a_cancel_or_a_refund_and_the_cashier_read
     assert set(plugin.hooks) == {"on_ready"}, "no plugin was asked"
 
 
-def test_the_tender_of_an_annulled_sale_is_acknowledged_no_more(shop: Shop, plugin: ScriptedPlugin) -> None:
+def test_the_tender_of_an_annulled_sale_is_acknowledged_no_more(shop: TillFolder, plugin: ScriptedPlugin) -> None:
     plugin.stored = fail
     with shop.till() as till:
         pay(till, "p2")
@@ -150,7 +150,7 @@ def test_the_tender_of_an_annulled_sale_is_acknowledged_no_more(shop: Shop, plug
 
 @BOTH
 def test_a_refused_reversal_keeps_the_sale_prints_nothing_and_may_be_tried_again(
-    shop: Shop, plugin: ScriptedPlugin, reverse: Callable[[Till], Reversal]
+    shop: TillFolder, plugin: ScriptedPlugin, reverse: Callable[[Till], Reversal]
 ) -> None:
     answer_with(plugin, lambda _: REFUSED)
     with shop.till() as till:
@@ -168,7 +168,7 @@ def paid_by_nobody(request: PaymentRequest) -> PaymentResult:
 
 @BOTH
 def test_where_the_record_names_no_plugin_and_none_answers_nothing_is_returned(
-    shop: Shop, plugin: ScriptedPlugin, reverse: Callable[[Till, str], Reversal]
+    shop: TillFolder, plugin: ScriptedPlugin, reverse: Callable[[Till, str], Reversal]
 ) -> None:
     plugin.payment = paid_by_nobody
     answer_with(plugin, no_answer)
@@ -182,7 +182,7 @@ def test_where_the_record_names_no_plugin_and_none_answers_nothing_is_returned(
 
 @BOTH
 def test_only_a_paid_payment_can_be_reversed(
-    shop: Shop, plugin: ScriptedPlugin, reverse: Callable[[Till, str], Reversal]
+    shop: TillFolder, plugin: ScriptedPlugin, reverse: Callable[[Till, str], Reversal]
 ) -> None:
     plugin.payment = not_paid(PaymentStatus.REFUSED)
     with shop.till() as till:
@@ -196,7 +196,7 @@ def test_only_a_paid_payment_can_be_reversed(
     assert raised.value.text.text("ru") == "У этой кассы нет проведённой оплаты p\\x1b\\u202e1."
 
 
-def test_a_pending_payment_is_cancelled_by_its_id(shop: Shop, plugin: ScriptedPlugin) -> None:
+def test_a_pending_payment_is_cancelled_by_its_id(shop: TillFolder, plugin: ScriptedPlugin) -> None:
     plugin.payment = not_paid(PaymentStatus.PENDING)
     with shop.till() as till:
         pay(till, "p2")
@@ -213,7 +213,9 @@ def test_a_pending_payment_is_cancelled_by_its_id(shop: Shop, plugin: ScriptedPl
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def test_every_reason_against_a_refund_is_shown_and_no_money_hook_is_asked(shop: Shop, plugin: ScriptedPlugin) -> None:
+def test_every_reason_against_a_refund_is_shown_and_no_money_hook_is_asked(
+    shop: TillFolder, plugin: ScriptedPlugin
+) -> None:
     reasons = [
         RefundViolation(rule="partial-refund", message="Only the whole."),
         RefundViolation(rule="x", message="X."),
@@ -230,7 +232,7 @@ def test_every_reason_against_a_refund_is_shown_and_no_money_hook_is_asked(shop:
 
 @pytest.mark.parametrize(("language", "begins"), [("ru", "Возврат не проверен"), ("en", "The refund was not")])
 def test_a_plugin_that_can_not_validate_a_refund_forbids_it(
-    shop: Shop, plugin: ScriptedPlugin, language: str, begins: str
+    shop: TillFolder, plugin: ScriptedPlugin, language: str, begins: str
 ) -> None:
     plugin.rules = fail
     with shop.till(language=language) as till:
@@ -247,7 +249,7 @@ def test_a_plugin_that_can_not_validate_a_refund_forbids_it(
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def begin(shop: Shop, reverse: Callable[[Till], Reversal], failure: Callable[[object], None] = power_cut) -> None:
+def begin(shop: TillFolder, reverse: Callable[[Till], Reversal], failure: Callable[[object], None] = power_cut) -> None:
     """Let a reversal break off in its hook, which answers REVERSED from then on."""
     answer_with(shop.plugin, failure)
     with shop.till() as till, pytest.raises((OutcomeUnknown, PowerCut)):
@@ -258,7 +260,7 @@ def begin(shop: Shop, reverse: Callable[[Till], Reversal], failure: Callable[[ob
 @BOTH
 @pytest.mark.parametrize("failure", [fail, no_answer, power_cut])
 def test_it_is_asked_for_again_after_a_restart_with_its_own_id_and_without_a_check(
-    shop: Shop, plugin: ScriptedPlugin, reverse: Callable[[Till], Reversal], failure: Callable[[object], None]
+    shop: TillFolder, plugin: ScriptedPlugin, reverse: Callable[[Till], Reversal], failure: Callable[[object], None]
 ) -> None:
     begin(shop, reverse, failure)
     first = {request.refund_id for request in plugin.refunds}
@@ -275,7 +277,7 @@ def test_it_is_asked_for_again_after_a_restart_with_its_own_id_and_without_a_che
     assert "validate_refund" not in plugin.hooks
 
 
-def test_a_refund_goes_on_with_its_own_id_when_it_is_asked_for_again(shop: Shop, plugin: ScriptedPlugin) -> None:
+def test_a_refund_goes_on_with_its_own_id_when_it_is_asked_for_again(shop: TillFolder, plugin: ScriptedPlugin) -> None:
     begin(shop, refund, fail)
     with shop.till() as till:
         assert refund(till).result is REVERSED
@@ -291,7 +293,7 @@ class OutOfService(ScriptedPlugin):
         raise RuntimeError("no threads")
 
 
-def test_it_stays_open_while_its_plugin_is_out_of_service(shop: Shop, plugin: ScriptedPlugin) -> None:
+def test_it_stays_open_while_its_plugin_is_out_of_service(shop: TillFolder, plugin: ScriptedPlugin) -> None:
     begin(shop, refund)
     shop.plugin = OutOfService()
     with shop.till() as till:
@@ -306,7 +308,7 @@ def test_it_stays_open_while_its_plugin_is_out_of_service(shop: Shop, plugin: Sc
 
 @pytest.mark.parametrize(("operation", "reverse"), [("cancel", cancel), ("refund", refund)])
 def test_one_that_the_caller_repeats_itself_comes_before_on_ready(
-    shop: Shop, plugin: ScriptedPlugin, operation: Operation, reverse: Callable[[Till], Reversal]
+    shop: TillFolder, plugin: ScriptedPlugin, operation: Operation, reverse: Callable[[Till], Reversal]
 ) -> None:
     begin(shop, reverse)
     plugin.asked.clear()

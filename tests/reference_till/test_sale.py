@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from payme_plugin.till import Till
-    from tests.reference_till.conftest import ScriptedPlugin, Shop
+    from tests.reference_till.conftest import ScriptedPlugin, TillFolder
 
 CLOSED_AT = 1_700_000_000_000
 LINK = "https://ofd.soliq.uz/check?t=UZ1&r=1&c=20240312184051&s=1"
@@ -30,7 +30,9 @@ def sell_with_link(till: Till) -> object:
     return till.sell(one_line_sale("Bread", 100), payment_id="p1", fiscal_url=LINK)
 
 
-def test_a_paid_sale_is_acknowledged_closed_reported_and_printed_twice(shop: Shop, plugin: ScriptedPlugin) -> None:
+def test_a_paid_sale_is_acknowledged_closed_reported_and_printed_twice(
+    shop: TillFolder, plugin: ScriptedPlugin
+) -> None:
     with shop.till() as till:
         payment = till.sell(one_line_sale("Bread", 15_000), payment_id="p1", qr_code="1234567890", fiscal_url=LINK)
 
@@ -51,7 +53,7 @@ def test_a_paid_sale_is_acknowledged_closed_reported_and_printed_twice(shop: Sho
     assert receipt.attributes == {"QRPaymentID": "65f0"}
 
 
-def test_every_payment_has_an_id_of_its_own_and_every_sale_a_number(shop: Shop) -> None:
+def test_every_payment_has_an_id_of_its_own_and_every_sale_a_number(shop: TillFolder) -> None:
     with shop.till() as till:
         sales = [till.sell(one_line_sale("Bread", 100)) for _ in range(2)]
 
@@ -60,7 +62,7 @@ def test_every_payment_has_an_id_of_its_own_and_every_sale_a_number(shop: Shop) 
 
 @pytest.mark.parametrize("status", NOT_PAID)
 def test_anything_but_paid_annuls_the_sale_and_prints_nothing(
-    shop: Shop, plugin: ScriptedPlugin, status: PaymentStatus
+    shop: TillFolder, plugin: ScriptedPlugin, status: PaymentStatus
 ) -> None:
     plugin.payment = not_paid(status)
     with shop.till() as till:
@@ -76,7 +78,9 @@ def test_anything_but_paid_annuls_the_sale_and_prints_nothing(
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def test_the_tills_record_of_a_payment_is_on_the_disk_before_each_hook(shop: Shop, plugin: ScriptedPlugin) -> None:
+def test_the_tills_record_of_a_payment_is_on_the_disk_before_each_hook(
+    shop: TillFolder, plugin: ScriptedPlugin
+) -> None:
     seen: list[tuple[bool | None, bool | None]] = []
 
     def look(_: object) -> None:
@@ -95,7 +99,7 @@ def test_the_tills_record_of_a_payment_is_on_the_disk_before_each_hook(shop: Sho
 
 
 def test_with_a_damaged_file_the_till_does_not_know_whether_it_has_other_payments(
-    shop: Shop, plugin: ScriptedPlugin
+    shop: TillFolder, plugin: ScriptedPlugin
 ) -> None:
     with shop.till() as till:
         pay(till, "p1")
@@ -129,7 +133,7 @@ def of_another_payment(request: PaymentRequest) -> PaymentResult:
 
 @pytest.mark.parametrize("answer", [fail, without_a_record, of_another_amount, of_another_payment])
 def test_a_fault_and_a_paid_result_that_does_not_fit_leave_the_outcome_unknown_and_the_sale_open(
-    shop: Shop, plugin: ScriptedPlugin, answer: Callable[[PaymentRequest], PaymentResult]
+    shop: TillFolder, plugin: ScriptedPlugin, answer: Callable[[PaymentRequest], PaymentResult]
 ) -> None:
     plugin.payment = answer
     with shop.till() as till:
@@ -146,7 +150,7 @@ def test_a_fault_and_a_paid_result_that_does_not_fit_leave_the_outcome_unknown_a
 
 
 def test_where_no_plugin_answers_a_new_sale_is_over_and_a_repeated_one_stays_open(
-    shop: Shop, plugin: ScriptedPlugin
+    shop: TillFolder, plugin: ScriptedPlugin
 ) -> None:
     shop.crash("payment")
     plugin.payment = no_answer
@@ -164,7 +168,7 @@ def test_where_no_plugin_answers_a_new_sale_is_over_and_a_repeated_one_stays_ope
 
 
 def test_after_a_power_cut_the_till_asks_again_with_the_same_payment_and_receipt(
-    shop: Shop, plugin: ScriptedPlugin
+    shop: TillFolder, plugin: ScriptedPlugin
 ) -> None:
     plugin.payment = power_cut
     with pytest.raises(PowerCut), shop.till() as till:
@@ -185,7 +189,7 @@ def test_after_a_power_cut_the_till_asks_again_with_the_same_payment_and_receipt
 
 @pytest.mark.parametrize("status", [*NOT_PAID, PaymentStatus.PAID])
 def test_an_unfinished_payment_is_asked_for_at_every_start_until_it_has_ended(
-    shop: Shop, plugin: ScriptedPlugin, status: PaymentStatus
+    shop: TillFolder, plugin: ScriptedPlugin, status: PaymentStatus
 ) -> None:
     shop.crash("payment")
     plugin.payment = PENDING
@@ -207,7 +211,9 @@ def test_an_unfinished_payment_is_asked_for_at_every_start_until_it_has_ended(
     assert (plugin.recorded(), receipt.annulled, len(shop.printed)) == (is_paid, not is_paid, 6 if is_paid else 0)
 
 
-def test_after_a_restart_no_scan_is_asked_for_but_the_cashier_may_stop(shop: Shop, plugin: ScriptedPlugin) -> None:
+def test_after_a_restart_no_scan_is_asked_for_but_the_cashier_may_stop(
+    shop: TillFolder, plugin: ScriptedPlugin
+) -> None:
     class Cashier(BaseUi):
         def scan(self, prompt: str, timeout_s: float) -> str | None:
             raise AssertionError("the buyer of then is gone")
@@ -225,7 +231,7 @@ def test_after_a_restart_no_scan_is_asked_for_but_the_cashier_may_stop(shop: Sho
 
 @pytest.mark.parametrize("failure", [power_cut, fail])
 def test_a_closed_receipt_is_reported_until_every_plugin_has_returned(
-    shop: Shop, plugin: ScriptedPlugin, failure: Callable[[object], None]
+    shop: TillFolder, plugin: ScriptedPlugin, failure: Callable[[object], None]
 ) -> None:
     plugin.closed = failure
     with suppress(PowerCut), shop.till() as till:
@@ -246,7 +252,7 @@ def test_a_closed_receipt_is_reported_until_every_plugin_has_returned(
 
 
 def test_slips_that_were_not_printed_are_printed_after_a_restart_and_nothing_is_reported_again(
-    shop: Shop, plugin: ScriptedPlugin
+    shop: TillFolder, plugin: ScriptedPlugin
 ) -> None:
     with pytest.raises(PowerCut), shop.till(write_line=power_cut) as till:
         pay(till)
@@ -262,7 +268,7 @@ def test_slips_that_were_not_printed_are_printed_after_a_restart_and_nothing_is_
 
 
 def test_a_known_payment_id_is_asked_for_in_its_own_sale_with_its_own_amount(
-    shop: Shop, plugin: ScriptedPlugin
+    shop: TillFolder, plugin: ScriptedPlugin
 ) -> None:
     plugin.payment = not_paid(PaymentStatus.REFUSED)
     with shop.till() as till:
@@ -273,7 +279,7 @@ def test_a_known_payment_id_is_asked_for_in_its_own_sale_with_its_own_amount(
     assert (len(plugin.payments), len(shop.receipts)) == (2, 1)
 
 
-def test_asking_again_for_a_closed_sale_changes_nothing_of_it(shop: Shop, plugin: ScriptedPlugin) -> None:
+def test_asking_again_for_a_closed_sale_changes_nothing_of_it(shop: TillFolder, plugin: ScriptedPlugin) -> None:
     with shop.till() as till:
         pay(till)
         before = till.store.receipts()
@@ -284,7 +290,7 @@ def test_asking_again_for_a_closed_sale_changes_nothing_of_it(shop: Shop, plugin
         assert plugin.recorded() is True
 
 
-def test_the_caller_may_resume_an_unfinished_payment_by_itself(shop: Shop, plugin: ScriptedPlugin) -> None:
+def test_the_caller_may_resume_an_unfinished_payment_by_itself(shop: TillFolder, plugin: ScriptedPlugin) -> None:
     shop.crash("payment")
     with shop.till() as till:
         assert till.restore(own=("payment", "p1")) == ()
@@ -297,7 +303,7 @@ def test_the_caller_may_resume_an_unfinished_payment_by_itself(shop: Shop, plugi
 
 @pytest.mark.parametrize("agrees", [True, False])
 def test_a_sale_that_was_paid_but_not_closed_keeps_the_tender_only_if_the_plugin_agrees(
-    shop: Shop, plugin: ScriptedPlugin, agrees: bool
+    shop: TillFolder, plugin: ScriptedPlugin, agrees: bool
 ) -> None:
     with shop.till() as till:
         pay(till)
@@ -322,7 +328,7 @@ def test_a_sale_that_was_paid_but_not_closed_keeps_the_tender_only_if_the_plugin
 
 
 def test_a_paid_tender_is_on_the_disk_before_it_is_acknowledged_which_is_repeated_until_it_returns(
-    shop: Shop, plugin: ScriptedPlugin
+    shop: TillFolder, plugin: ScriptedPlugin
 ) -> None:
     shop.crash("stored")
     (tender,) = shop.receipts[0].tenders
@@ -342,7 +348,7 @@ def test_a_paid_tender_is_on_the_disk_before_it_is_acknowledged_which_is_repeate
     assert plugin.hooks == ["on_ready"]
 
 
-def test_on_ready_that_raises_is_repeated_with_the_next_sale(shop: Shop, plugin: ScriptedPlugin) -> None:
+def test_on_ready_that_raises_is_repeated_with_the_next_sale(shop: TillFolder, plugin: ScriptedPlugin) -> None:
     plugin.ready = fail
     with shop.till() as till:
         till.restore()
@@ -354,7 +360,7 @@ def test_on_ready_that_raises_is_repeated_with_the_next_sale(shop: Shop, plugin:
 
 
 def test_the_till_is_not_ready_before_every_payment_was_repeated_without_a_failure(
-    shop: Shop, plugin: ScriptedPlugin
+    shop: TillFolder, plugin: ScriptedPlugin
 ) -> None:
     shop.crash("payment")
     plugin.payment = fail
@@ -367,7 +373,7 @@ def test_the_till_is_not_ready_before_every_payment_was_repeated_without_a_failu
         assert plugin.hooks[-1] == "on_ready"
 
 
-def test_a_stop_while_the_till_restores_begins_nothing_further(shop: Shop, plugin: ScriptedPlugin) -> None:
+def test_a_stop_while_the_till_restores_begins_nothing_further(shop: TillFolder, plugin: ScriptedPlugin) -> None:
     shop.crash("payment")
     with shop.till() as till:
         assert till.restore(lambda: True) == ()

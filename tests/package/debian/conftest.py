@@ -147,7 +147,7 @@ class File(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Till:
+class DebianTill:
     """A Debian 12 in a folder, with a repository on its disk.
 
     Attributes:
@@ -227,12 +227,12 @@ def _file(path: Path, top: str) -> File:
     return File(facts.st_mode, facts.st_uid, content)
 
 
-def new_till(folder: Path, language: str = "C.UTF-8") -> Till:
+def new_till(folder: Path, language: str = "C.UTF-8") -> DebianTill:
     """Make a clean Debian 12 in ``folder``, whose repository has what the package needs of Debian."""
     prepared = Path(os.environ.get("PAYME_CLEAN_ROOT", folder / "prepared"))
     done("bash", str(ROOT / ".ci/root"), str(prepared))
     done("cp", "-a", str(prepared), str(folder / "till"))
-    till = Till(folder / "till", ENVIRONMENT | {"LANG": language})
+    till = DebianTill(folder / "till", ENVIRONMENT | {"LANG": language})
     shutil.copy2(ROOT / "tests/package/host.py", till.folder)
     # aptitude takes seconds to read the lists of all Debian.
     shutil.move(till.path("/var/cache/apt/archives"), till.packages)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from payme_plugin.sandbox import Sandbox
-    from tests.package.debian.conftest import Build, File, Till
+    from tests.package.debian.conftest import Build, DebianTill, File
 
 pytestmark = [pytest.mark.dpkg, pytest.mark.timeout(600)]
 
@@ -83,10 +83,10 @@ class Steps:
     packed: set[Path] = field(default_factory=set)
     facts: dict[str, Any] = field(default_factory=dict)
 
-    def see(self, step: str, till: Till, output: str = "") -> None:
+    def see(self, step: str, till: DebianTill, output: str = "") -> None:
         self.disks[step], self.output[step] = till.disk(), output
 
-    def see_installed(self, step: str, till: Till, output: str) -> None:
+    def see_installed(self, step: str, till: DebianTill, output: str) -> None:
         """See also what the package brings, and what Python compiles of it."""
         self.see(step, till, output)
         listed = till.done("dpkg", "-L", "artix-payme").split("\n")
@@ -159,26 +159,26 @@ def steps(build: Build, sandbox: Sandbox, tmp_path_factory: pytest.TempPathFacto
     return steps
 
 
-def places_of(text: str, till: Till) -> list[str]:
+def places_of(text: str, till: DebianTill) -> list[str]:
     """Return the files that hold ``text``, where a package manager leaves things."""
     folders = [str(till.path(folder)) for folder in ("/etc", "/linuxcash", "/var", "/root", "/tmp")]  # noqa: S108
     return run("grep", "-rlF", "--", text, *folders).out.replace(str(till.folder), "").split()
 
 
-def sell(steps: Steps, till: Till, sandbox: Sandbox) -> None:
+def sell(steps: Steps, till: DebianTill, sandbox: Sandbox) -> None:
     steps.see("before the sale", till)
     steps.facts["sale"] = till.sell(sandbox.issue_code())
     steps.see("sold", till)
 
 
-def edit_and_serve_later(till: Till, build: Build, folder: Path) -> None:
+def edit_and_serve_later(till: DebianTill, build: Build, folder: Path) -> None:
     till.path(SWITCH).write_text("[plugins]\npayme = on\n; mine\n", encoding="utf-8")
     till.path(SWITCH).chmod(0o640)
     till.preseed(paymentType="99", url="http://elsewhere/", posId="other", posKey="otherkey")
     till.serve(repacked(build.package, folder, f"{build.version}+1", LATER))
 
 
-def reconfigure_after_upgrade(steps: Steps, till: Till) -> None:
+def reconfigure_after_upgrade(steps: Steps, till: DebianTill) -> None:
     """Answer the questions in an editor, which changes nothing."""
     editor = till.path("/editor")
     editor.write_text('#!/bin/sh\ncat "$1" >>/asked\n', encoding="utf-8")
@@ -189,7 +189,7 @@ def reconfigure_after_upgrade(steps: Steps, till: Till) -> None:
     steps.see("offered", till)
 
 
-def install_again(steps: Steps, till: Till, sandbox: Sandbox) -> None:
+def install_again(steps: Steps, till: DebianTill, sandbox: Sandbox) -> None:
     steps.see("again", till, till.done("aptitude", "-y", "install", "artix-payme"))
     steps.facts["second sale"] = till.sell(sandbox.issue_code())
 

@@ -17,7 +17,7 @@ from tests.package.debian.terminal import at_terminal
 
 if TYPE_CHECKING:
     from payme_plugin.sandbox import Sandbox
-    from tests.package.debian.conftest import Build, File, Till
+    from tests.package.debian.conftest import Build, DebianTill, File
 
 pytestmark = [pytest.mark.dpkg, pytest.mark.timeout(900)]
 
@@ -44,7 +44,7 @@ class Steps:
     output: dict[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 
-    def see(self, step: str, till: Till, output: str = "") -> None:
+    def see(self, step: str, till: DebianTill, output: str = "") -> None:
         disk = till.disk("linuxcash").items()
         self.files[step] = {path: file for path, file in disk if stat.S_ISREG(file.mode)}
         self.version[step], self.output[step] = till.version(), output
@@ -56,7 +56,7 @@ class Steps:
 
 
 @pytest.fixture(scope="module")
-def till(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Till:
+def till(build: Build, tmp_path_factory: pytest.TempPathFactory) -> DebianTill:
     """A till that has the replaced module and can get the package."""
     folder = tmp_path_factory.mktemp("replacement")
     till = new_till(folder, "ru_RU.UTF-8")
@@ -88,7 +88,7 @@ def build_replaced(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def steps(till: Till, sandbox: Sandbox, build: Build) -> Steps:
+def steps(till: DebianTill, sandbox: Sandbox, build: Build) -> Steps:
     steps = Steps()
     use_the_replaced_module(till, sandbox)
     steps.see("replaced", till)
@@ -132,7 +132,7 @@ def steps(till: Till, sandbox: Sandbox, build: Build) -> Steps:
     return steps
 
 
-def use_the_replaced_module(till: Till, sandbox: Sandbox) -> None:
+def use_the_replaced_module(till: DebianTill, sandbox: Sandbox) -> None:
     till.done("aptitude", "-y", "install", f"artix-payme={REPLACED}")
     settings = OLD_SETTINGS.format(url=sandbox.url, pos_id=sandbox.pos_id, pos_key=KEY)
     till.path(CONF).write_text(settings, encoding="utf-8")
@@ -142,7 +142,7 @@ def use_the_replaced_module(till: Till, sandbox: Sandbox) -> None:
         os.chown(till.path(folder), CASHIER, CASHIER)
 
 
-def owe(till: Till, sandbox: Sandbox) -> None:
+def owe(till: DebianTill, sandbox: Sandbox) -> None:
     """Charge a buyer after the payment ended without a result; no worker carries out its cancellation."""
     till.done("payme", "settings", "set", "runWorker=0", "payDuration=1000", "frequency=100", "timeout=1")
     code = sandbox.issue_code(Behaviour(BuyerAction.NEVER_ANSWERS))

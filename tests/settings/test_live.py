@@ -29,7 +29,7 @@ pytestmark = pytest.mark.floor
 __all__ = ["new_till", "running", "sandbox"]
 
 
-class Till:
+class ChangingSettings:
     """A host whose settings change."""
 
     def __init__(self) -> None:
@@ -49,16 +49,18 @@ def wrong(reader: SettingsReader) -> list[str | None]:
 
 
 @pytest.fixture
-def till() -> Till:
-    return Till()
+def till() -> ChangingSettings:
+    return ChangingSettings()
 
 
 @pytest.fixture
-def reader(till: Till, places: Places) -> SettingsReader:
+def reader(till: ChangingSettings, places: Places) -> SettingsReader:
     return SettingsReader(till, codes, places=places)
 
 
-def test_a_change_of_equal_size_and_time_counts_too(conf: Write, till: Till, reader: SettingsReader) -> None:
+def test_a_change_of_equal_size_and_time_counts_too(
+    conf: Write, till: ChangingSettings, reader: SettingsReader
+) -> None:
     path = conf("[Main]\ntimeout = 20\nposKey = a\n")
     stamp = path.stat()
     first = reader.read()
@@ -89,7 +91,7 @@ def test_a_reading_that_took_long_does_not_replace_what_was_read_since(places: P
 
 @pytest.mark.parametrize("left", ["", "[Main]\n; a comment\n", None, "[Main]\ntimeout = ten\n"])
 def test_a_file_that_is_faulty_emptied_or_gone_keeps_the_last_good_settings(
-    conf: Write, till: Till, reader: SettingsReader, left: str | None
+    conf: Write, till: ChangingSettings, reader: SettingsReader, left: str | None
 ) -> None:
     path = conf("[Main]\ntimeout = 20\n")
     good = reader.read()
@@ -120,7 +122,9 @@ def test_a_file_that_never_gave_a_setting_may_be_missing_stay_empty_or_go(conf: 
     assert reader.problem is None
 
 
-def test_the_former_of_two_files_is_not_missed(conf: Write, till: Till, reader: SettingsReader, tmp_path: Path) -> None:
+def test_the_former_of_two_files_is_not_missed(
+    conf: Write, till: ChangingSettings, reader: SettingsReader, tmp_path: Path
+) -> None:
     path = conf("[Main]\ntimeout = 20\n")
     assert reader.read().timeout_s == 20
     (tmp_path / "other.conf").write_text("[Main]\ntimeout = 40\n")
@@ -131,7 +135,9 @@ def test_the_former_of_two_files_is_not_missed(conf: Write, till: Till, reader: 
     assert (reader.read().timeout_s, wrong(reader)) == (10, [])
 
 
-def test_files_that_settings_name_are_looked_at_again(till: Till, reader: SettingsReader, tmp_path: Path) -> None:
+def test_files_that_settings_name_are_looked_at_again(
+    till: ChangingSettings, reader: SettingsReader, tmp_path: Path
+) -> None:
     key = tmp_path / "key"
     till.give(posKeyFile=str(key))
     for text in ("first", "other"):
@@ -151,7 +157,7 @@ def test_without_good_ones_every_reading_says_what_is_wrong(conf: Write, reader:
         assert len(raised.traceback) == 2
 
 
-def test_a_till_that_fails_to_give_its_settings_is_a_fault(till: Till, reader: SettingsReader) -> None:
+def test_a_till_that_fails_to_give_its_settings_is_a_fault(till: ChangingSettings, reader: SettingsReader) -> None:
     till.settings = None
     with pytest.raises(SettingsError, match=r"Host\.settings raised RuntimeError: no such table: settings;") as raised:
         reader.read()
@@ -164,7 +170,9 @@ def test_a_till_that_fails_to_give_its_settings_is_a_fault(till: Till, reader: S
     assert "canary" not in repr(reader) + repr(vars(reader))
 
 
-def test_the_tenders_number_is_known_whatever_else_fails(conf: Write, till: Till, reader: SettingsReader) -> None:
+def test_the_tenders_number_is_known_whatever_else_fails(
+    conf: Write, till: ChangingSettings, reader: SettingsReader
+) -> None:
     for given, text, number in (
         ({}, "paymentType = 17\ntimeout = ten\n", 17),
         ({}, "no line\npaymentType = 18\n", 18),
@@ -178,7 +186,9 @@ def test_the_tenders_number_is_known_whatever_else_fails(conf: Write, till: Till
         assert reader.payment_type() == number
 
 
-def test_a_named_file_is_read_where_the_caller_names_one(till: Till, places: Places, tmp_path: Path) -> None:
+def test_a_named_file_is_read_where_the_caller_names_one(
+    till: ChangingSettings, places: Places, tmp_path: Path
+) -> None:
     other = tmp_path / "other.conf"
     other.write_text("[Main]\ntimeout = 33\n")
     assert SettingsReader(till, codes, file=other, places=places).read().timeout_s == 33
