@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from payme_plugin.sandbox import Bank
+from payme_plugin.sandbox import Bank, BankError
 from tests.sandbox.conftest import NOW, ask, refusal
 
 ACCOUNT = {"order_id": "3-118", "till": 3}
@@ -152,3 +152,11 @@ def test_the_banks_time_never_runs_back(bank: Bank) -> None:
     ask(bank, "create", {"amount": 1, "account": {}}, NOW - 60_000)
 
     assert [receipt.created_ms for receipt in bank.receipts(NOW)] == [NOW, NOW]
+
+
+def test_a_general_error_has_one_text_and_a_payment_error_one_in_each_language() -> None:
+    assert isinstance(BankError(-32504).as_json()["message"], str)
+    for code in (-31630, -31999):
+        message = BankError(code).as_json()["message"]
+        assert isinstance(message, dict)
+        assert set(message) == {"ru", "uz", "en"}
