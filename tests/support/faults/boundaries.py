@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 CHILD_ENDS = ("returns", "exits", "signal")
 """How a child ends that was forked at a boundary."""
 
+_CHILD_AT_MOST_S = 10
+
 
 class Boundaries:
     """Counts the boundaries that a process comes to, and ends it with SIGKILL at one of them.
@@ -69,6 +71,8 @@ class Boundaries:
     def _fork(self) -> None:
         child = os.fork()
         if child == 0:
+            # A lock that another thread held at the fork, e.g. of the C library, stays taken here for ever.
+            signal.alarm(_CHILD_AT_MOST_S)
             if self._forks == "signal":
                 os.kill(os.getpid(), signal.SIGTERM)
             if self._forks == "exits":
