@@ -6,8 +6,8 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 import pytest
-import trustme
 
+from fakes.fixtures import authority, ca_file
 from payme_plugin.clock import SystemClock
 from payme_plugin.doctor import Check, Finding, Level, Report, examine
 from payme_plugin.sandbox import Sandbox
@@ -16,6 +16,11 @@ from tests.command.conftest import KEY, CommandTill
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    import trustme
+
+
+__all__ = ["authority", "ca_file"]
 
 
 @pytest.fixture(autouse=True)
@@ -43,17 +48,6 @@ def till(sandbox: Sandbox, tmp_path: Path) -> DoctorTill:
     till = DoctorTill(sandbox, tmp_path / "payme.go.conf", tmp_path / "data")
     till.configure()
     return till
-
-
-@pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def ca_file(authority: trustme.CA, tmp_path: Path) -> Path:
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    return tmp_path / "ca.pem"
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
-import trustme
 
+from fakes.fixtures import authority, ca_file
 from faults.server import Connection, Peer, Script
 from payme_plugin.clock import SystemClock
 from payme_plugin.paymego import receipts
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import trustme
+
     from payme_plugin.settings.parsers import ProxyAddress
+
+__all__ = ["authority", "ca_file"]
 
 KEY = "KCR4W1kzqPxxUeW&BHNM0AOtR3?&0@E%R?P@;=x"
 CODE = "90172612939"
@@ -139,19 +143,6 @@ def client_of(time: Time) -> Iterator[ClientOf]:
     yield make
     for client in clients:
         client.close()
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    """An authority of the site's own."""
-    return trustme.CA()
-
-
-@pytest.fixture
-def ca_file(authority: trustme.CA, tmp_path: Path) -> Path:
-    """Its certificate."""
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    return tmp_path / "ca.pem"
 
 
 def tls_of(certificate: trustme.LeafCert) -> ssl.SSLContext:

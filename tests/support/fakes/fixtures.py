@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 
 from fakes.hooked_world import HookedWorld
 from fakes.reversal_calls import REVERSALS, Reversal
@@ -90,3 +91,16 @@ def new_till(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[..., ServedT
     yield make
     for till in tills:
         till.plugins.on_stop()
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    """An authority of the site's own."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def ca_file(authority: trustme.CA, tmp_path: Path) -> Path:
+    """Its certificate."""
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    return tmp_path / "ca.pem"
