@@ -47,6 +47,10 @@ _FIRST_PAUSE_MS = 1_000
 _MOST_DOUBLINGS = 10
 _CANCEL_AT = frozenset({ReceiptState.CREATED, ReceiptState.PAID, ReceiptState.HELD})
 _CANCEL_AND_ASK_AT = frozenset(ReceiptState) - _CANCEL_AT - {ReceiptState.CANCELLING, ReceiptState.CANCELLED}
+_RESULTS: dict[int | None, str] = {
+    ReceiptState.CANCELLED: "Payme says cancelled (50)",
+    ReceiptState.CANCELLING: "Payme is cancelling (21)",
+}
 
 
 class StepOutcome(Enum):
@@ -94,6 +98,29 @@ def pause_ms(attempts: int, jitter: float) -> int:
     """
     whole = min(_FIRST_PAUSE_MS << min(max(attempts, 0), _MOST_DOUBLINGS), _LONGEST_PAUSE_MS)
     return int(whole * (1 - jitter / 2))
+
+
+def needs_cancel(state: int | None) -> bool:
+    """Return whether a receipt in this state has to be cancelled."""
+    return state in _CANCEL_AT or state in _CANCEL_AND_ASK_AT
+
+
+def cancel_in_state(queries: ReceiptQueries, wait: CashierWait, state: int | None) -> int | None:
+    """Cancel a receipt in ``state`` and return its state afterwards, or None if there is no usable answer.
+
+    Money effect: cancels, the whole amount.
+    """
+    answered = queries.cancel(wait.request_limit())
+    return answered if state in _CANCEL_AT else queries.state(wait.request_limit())
+
+
+def outcome_of(state: int | None, queries: ReceiptQueries) -> StepOutcome:
+    """Return the outcome of a step after which a receipt is in ``state``."""
+    if state == ReceiptState.CANCELLED:
+        return StepOutcome.DONE
+    if state == ReceiptState.CANCELLING:
+        return StepOutcome.ACCEPTED
+    return StepOutcome.UNKNOWN if queries.has_unknown_receipt else StepOutcome.LATER
 
 
 def begin_cancel(rows: Cancellations, row: CancellationRow, events: EventLog) -> bool:
@@ -183,8 +210,8 @@ class CancellationStep:
             return StepOutcome.BLOCKED, f"the settings hold no key of merchant account {row.pos_id}", held
         wait, queries = self._queries(row, merchant, events)
         state = self._state(row, queries, wait.request_limit())
-        if state in _CANCEL_AT or state in _CANCEL_AND_ASK_AT:
-            if self._may_be_old(row):
+        if needs_cancel(state):
+            if self.may_be_old(row):
                 receipt = queries.receipt(wait.request_limit())
                 if receipt is None:
                     return StepOutcome.LATER, "Payme does not say when the receipt was made", None
@@ -192,14 +219,8 @@ class CancellationStep:
                     return StepOutcome.HELD, "an orphan older than 7 days by Payme's time", Hold.OLD
             if not begin_cancel(self._rows, row, events):
                 return StepOutcome.LATER, "the journal can't store that the cancel begins", None
-            answered = queries.cancel(wait.request_limit())
-            state = answered if state in _CANCEL_AT else queries.state(wait.request_limit())
-        if state == ReceiptState.CANCELLED:
-            return StepOutcome.DONE, "Payme says cancelled (50)", None
-        if state == ReceiptState.CANCELLING:
-            return StepOutcome.ACCEPTED, "Payme is cancelling (21)", None
-        outcome = StepOutcome.UNKNOWN if queries.has_unknown_receipt else StepOutcome.LATER
-        return outcome, events.last or "no usable answer", None
+            state = cancel_in_state(queries, wait, state)
+        return outcome_of(state, queries), _RESULTS.get(state) or events.last or "no usable answer", None
 
     def _state(self, row: CancellationRow, queries: ReceiptQueries, limit: float) -> int | None:
         """Ask for the state; if Payme takes its "cancelled" back, a confirming row becomes an ordinary one.
@@ -207,11 +228,11 @@ class CancellationStep:
         State 21 and a state that nobody knows take nothing back.
         """
         state = queries.state(limit)
-        if row.confirmed_at is not None and state in _CANCEL_AT | _CANCEL_AND_ASK_AT:
+        if row.confirmed_at is not None and needs_cancel(state):
             self._rows.reopen(row, f"Payme says {state} after cancelled (50)")
         return state
 
-    def _may_be_old(self, row: CancellationRow) -> bool:
+    def may_be_old(self, row: CancellationRow) -> bool:
         """Return whether by the till's clock the row was written a week after its payment; that clock may be wrong."""
         if row.cause is not Cause.UNRECORDED or row.begun_at is not None:
             return False

@@ -270,9 +270,7 @@ def _one_confirmation(_: _Former, self: Cancellations, row: CancellationRow, res
     self.end(row, End.CANCELLED, result)
 
 
-_replaces(
-    5, "an orphan older than a week is cancelled", CancellationStep, "_may_be_old", lambda *_: False, **_TOO_EARLY
-)
+_replaces(5, "an orphan older than a week is cancelled", CancellationStep, "may_be_old", lambda *_: False, **_TOO_EARLY)
 
 
 @_breaks(5, "cancellations are delivered without their lease", (Leases, "try_acquire"))

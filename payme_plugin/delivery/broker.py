@@ -1,0 +1,419 @@
+"""RabbitMQ: the queues of a chain, the messages in them, and a connection that publishes with confirms.
+
+    till -> payme.cancellations -> central worker -> payme.outcomes (topic: posId) -> till
+                  ^                     |
+                  |                     +-> payme.delay.<N>s -- after N seconds --+
+                  +---------------------------------------------------------------+
+                                        +-> payme.parked: for an operator
+
+Every queue is a durable quorum queue, and every message persistent. Only this module imports pika. Source of the
+arguments: https://www.rabbitmq.com/docs/quorum-queues (at-least-once dead-lettering needs ``reject-publish``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import ssl
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from payme_plugin.ledger.states import Cause
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from payme_plugin.ledger.rows import CancellationRow
+
+    _Message = TypeVar("_Message", "ChainMessage", "OutcomeMessage")
+
+VERSION = 1
+OUTCOMES = "payme.outcomes"
+PARKED = "payme.parked"
+_DEFAULT_EXCHANGE = ""
+_LONGEST_BODY = 65_536
+_LONGEST_TEXT = 200
+_DELIVERY_LIMIT = 1_000
+"""A message that ends the process of its worker so often is parked. Operators who look at the queue count too."""
+_CONNECT_S = 5.0
+_BLOCKED_S = 10.0
+_ACCESS_REFUSED = 403
+_OPERATOR_CODES = {403, 406, 530}
+"""Access refused; other properties than declared; no such virtual host."""
+
+
+class BrokerError(Exception):
+    """The broker can't be used; the text says why, without secrets."""
+
+
+class BrokerAway(BrokerError):
+    """The broker can't be reached, is blocked, or did not take a message. Try again later."""
+
+
+class BrokerRefuses(BrokerError):
+    """The broker, its certificate or this program does not allow it. An operator has to change something."""
+
+
+class UnknownVersion(ValueError):
+    """Another version of the plugin wrote the message."""
+
+
+class Malformed(ValueError):
+    """The body is not a message of this module."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queues:
+    """The queues of one chain.
+
+    Attributes:
+        work: the cancellations to carry out.
+        delays_s: the pauses between two attempts, in seconds, growing.
+        confirming_s: the pause before Payme is asked a second time; more than ten minutes.
+    """
+
+    work: str = "payme.cancellations"
+    delays_s: tuple[int, ...] = (5, 30, 120, 900)
+    confirming_s: int = 610
+
+    def delay(self, seconds: int) -> str:
+        """Return the name of the queue that keeps a message for so many seconds."""
+        return f"payme.delay.{seconds}s"
+
+    def pause(self, attempts: int) -> str:
+        """Return the queue for a message after so many attempts."""
+        return self.delay(self.delays_s[min(attempts, len(self.delays_s) - 1)])
+
+    def arguments(self) -> Mapping[str, Mapping[str, object]]:
+        """Return the arguments of each queue, by its name."""
+        lossless = {"x-queue-type": "quorum", "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"}
+
+        def to(queue: str, **more: int) -> dict[str, object]:
+            named = {f"x-{name.replace('_', '-')}": value for name, value in more.items()}
+            return {**lossless, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": queue, **named}
+
+        delays = {*self.delays_s, self.confirming_s}
+        return {
+            PARKED: {"x-queue-type": "quorum", "x-overflow": "reject-publish", "x-delivery-limit": 1_000_000_000},
+            self.work: to(PARKED, delivery_limit=_DELIVERY_LIMIT),
+            **{self.delay(each): to(self.work, message_ttl=each * 1000) for each in sorted(delays)},
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainMessage:
+    """A cancellation whose *begun* mark is stored at its till. It holds no key, and no address that a key is sent to.
+
+    Attributes:
+        till: the till's name.
+        cancellation_id: the row's number in the till's journal.
+        payment_id: the host's id of the payment.
+        receipt_id: Payme's receipt id.
+        pos_id: the merchant account.
+        amount: tiyin.
+        cause: why money is returned.
+        created_at: when the row was written, Unix milliseconds.
+        begun_at: when it had begun.
+        attempts: attempts of central workers without success.
+        confirmed_at: when a central worker first heard cancelled (50) from Payme, or None.
+    """
+
+    till: str
+    cancellation_id: int
+    payment_id: str
+    receipt_id: str
+    pos_id: str
+    amount: int
+    cause: Cause
+    created_at: int
+    begun_at: int
+    attempts: int = 0
+    confirmed_at: int | None = None
+
+    @classmethod
+    def of(cls, row: CancellationRow, till: str) -> ChainMessage:
+        """Return the message of a row that has begun."""
+        return cls(
+            till=till,
+            cancellation_id=row.cancellation_id,
+            payment_id=row.payment_id,
+            receipt_id=row.receipt_id,
+            pos_id=row.pos_id,
+            amount=row.amount,
+            cause=row.cause,
+            created_at=row.created_at,
+            begun_at=row.created_at if row.begun_at is None else row.begun_at,
+        )
+
+    @property
+    def message_id(self) -> str:
+        """The id of the message: always the same for one cancellation."""
+        return f"payme.cancel.{self.receipt_id}.{self.cancellation_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeMessage:
+    """What Payme said to a central worker about a receipt, for its till.
+
+    Attributes:
+        cancellation_id: the row's number in the till's journal.
+        receipt_id: Payme's receipt id; with the number it names one row of one till.
+        state: the state of the receipt, e.g. 50.
+        at: when, Unix milliseconds.
+    """
+
+    cancellation_id: int
+    receipt_id: str
+    state: int
+    at: int
+
+
+def encode(message: ChainMessage | OutcomeMessage) -> bytes:
+    """Return a message as JSON with its version."""
+    document = {"v": VERSION, **asdict(message)}
+    if isinstance(message, ChainMessage):
+        document |= {"posId": document.pop("pos_id"), "cause": message.cause.value}
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def decode(kind: type[_Message], body: bytes) -> _Message:
+    """Return the message in a body; members that this version does not know are ignored.
+
+    Raises:
+        UnknownVersion: another version of the plugin wrote it.
+        Malformed: it is not a message of this kind.
+    """
+    try:
+        document = json.loads(body) if len(body) <= _LONGEST_BODY else None
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise Malformed("the body is not a JSON object")
+    version = document.get("v")
+    if type(version) is not int or version != VERSION:  # True is not a version
+        raise UnknownVersion(f"the message has version {version!r:.40}, this program knows version {VERSION}")
+    document["pos_id"] = document.get("posId")
+    return kind(**{field.name: _member(document, field.name, str(field.type)) for field in fields(kind)})
+
+
+def _member(document: Mapping[str, object], name: str, kind: str) -> Any:  # noqa: ANN401 - the type is in ``kind``
+    value = document.get(name, 0 if name == "attempts" else None)
+    if value is None and kind.endswith("None"):
+        return None
+    if kind.startswith("int") and type(value) is int and 0 <= value < 1 << 63:
+        return value
+    if kind == "str" and isinstance(value, str) and 0 < len(value) <= _LONGEST_TEXT and value.isprintable():
+        return value
+    if kind == "Cause" and value in [each.value for each in Cause]:
+        return Cause(value)
+    raise Malformed(f"its member {name} is missing or invalid")
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message that a queue delivered, until it is acknowledged.
+
+    Attributes:
+        tag: its number on this connection.
+        body: as it was published.
+        message_id: its id, or an empty string.
+        headers: its headers.
+    """
+
+    tag: int
+    body: bytes
+    message_id: str
+    headers: Mapping[str, object]
+
+
+class Broker:
+    """One connection to RabbitMQ; one thread uses it.
+
+    Args:
+        url: ``amqp://`` or ``amqps://``, with name and password.
+        ca_file: the certificates to trust; None: the system's.
+        heartbeat_s: after twice this time a silent broker counts as lost. It must be longer than the time for which
+            the thread does other things.
+
+    Raises:
+        BrokerError: it can't be opened.
+    """
+
+    def __init__(self, url: str, *, ca_file: Path | None = None, heartbeat_s: int = 20) -> None:
+        self._pika = _import_pika()
+        with self._errors():
+            parameters = self._pika.URLParameters(url)
+            parameters.heartbeat = heartbeat_s
+            parameters.connection_attempts = 1
+            parameters.socket_timeout = parameters.stack_timeout = _CONNECT_S
+            parameters.blocked_connection_timeout = _BLOCKED_S
+            if parameters.ssl_options is not None:
+                context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+                parameters.ssl_options = self._pika.SSLOptions(context, parameters.host)
+            self._connection = self._pika.BlockingConnection(parameters)
+            self._channel = self._connection.channel()
+            self._channel.confirm_delivery()
+
+    def declare(self, queues: Queues) -> None:
+        """Create the queues and exchanges, or verify that they are as they should be.
+
+        Raises:
+            BrokerRefuses: one has other properties; its name is in the text.
+            BrokerAway: the connection is lost.
+        """
+        for name, arguments in queues.arguments().items():
+            self._declare_queue(name, arguments)
+        with self._errors():
+            for exchange, kind in ((queues.work, "fanout"), (OUTCOMES, "topic")):
+                self._channel.exchange_declare(exchange, kind, durable=True)
+            self._channel.queue_bind(queues.work, queues.work)
+
+    def publish(
+        self,
+        routing_key: str,
+        body: bytes,
+        message_id: str,
+        *,
+        exchange: str = _DEFAULT_EXCHANGE,
+        headers: Mapping[str, object] | None = None,
+    ) -> None:
+        """Publish a persistent message and wait until the broker has it.
+
+        Args:
+            routing_key: the queue, or the topic in ``exchange``.
+            body: the message.
+            message_id: its id.
+            exchange: by default a queue's own.
+            headers: for an operator.
+
+        Raises:
+            BrokerError: it is not certain that the broker has it. Messages for nobody's topic are lost silently.
+        """
+        properties = self._pika.BasicProperties(
+            content_type="application/json",
+            delivery_mode=2,
+            message_id=message_id[:255],
+            headers=dict(headers or {}),
+        )
+        with self._errors():
+            self._channel.basic_publish(exchange, routing_key, body, properties, mandatory=exchange != OUTCOMES)
+
+    def consume(self, queue: str, handle: Callable[[Received], None]) -> None:
+        """Deliver the messages of a queue to ``handle``, one at a time, during ``wait``."""
+        with self._errors():
+            self._channel.basic_qos(prefetch_count=1)
+            self._channel.basic_consume(queue, lambda *message: handle(_received(*message[1:])))
+
+    def listen(self, handle: Callable[[Received], None]) -> str:
+        """Deliver outcomes to ``handle`` during ``wait``, from now on; return the queue, for ``bind``."""
+        with self._errors():
+            name: str = self._channel.queue_declare("", exclusive=True).method.queue
+            self._channel.basic_consume(name, lambda *message: handle(_received(*message[1:])), auto_ack=True)
+        return name
+
+    def bind(self, queue: str, pos_id: str) -> None:
+        """Let the outcomes of a merchant account come to a queue of ``listen``."""
+        with self._errors():
+            self._channel.queue_bind(queue, OUTCOMES, pos_id)
+
+    def get(self, queue: str) -> Received | None:
+        """Take the next message of a queue; None: there is none."""
+        with self._errors():
+            method, properties, body = self._channel.basic_get(queue)
+        return None if method is None else _received(method, properties, body)
+
+    def acknowledge(self, message: Received) -> None:
+        """Remove a delivered message from its queue."""
+        with self._errors():
+            self._channel.basic_ack(message.tag)
+
+    def give_back(self, message: Received) -> None:
+        """Leave a delivered message in its queue."""
+        with self._errors():
+            self._channel.basic_nack(message.tag, requeue=True)
+
+    def size(self, queue: str) -> tuple[int, int]:
+        """Return how many messages wait in a queue and how many consumers it has."""
+        with self._errors():
+            found = self._channel.queue_declare(queue, passive=True).method
+        return found.message_count, found.consumer_count
+
+    def wait(self, seconds: float) -> None:
+        """Handle what comes in for so many seconds, or until ``interrupt``."""
+        with self._errors():
+            self._connection.process_data_events(time_limit=seconds)
+
+    def interrupt(self) -> None:
+        """End the current ``wait``; any thread may call it."""
+        with self._errors():
+            self._connection.add_callback_threadsafe(lambda: None)
+
+    def close(self) -> None:
+        """Close the connection; messages that are not acknowledged go back to their queues."""
+        with contextlib.suppress(BrokerError), self._errors():
+            self._connection.close()
+
+    def _declare_queue(self, name: str, arguments: Mapping[str, object]) -> None:
+        """Declare a queue; if this user must not, verify that there is one."""
+        try:
+            self._channel.queue_declare(name, durable=True, arguments=arguments)
+        except self._pika.exceptions.ChannelClosedByBroker as error:
+            with self._errors():
+                if error.reply_code != _ACCESS_REFUSED:
+                    raise
+                self._channel = self._connection.channel()
+                self._channel.confirm_delivery()
+                self._channel.queue_declare(name, passive=True)
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Raise ``BrokerError`` for whatever pika and the sockets below it raise."""
+        known = self._pika.exceptions
+        try:
+            yield
+        except (known.UnroutableError, known.NackError) as error:
+            raise BrokerAway("the broker did not take the message: its queue is missing or full") from error
+        except (known.AMQPError, OSError, ValueError) as error:
+            causes = tuple(_causes(error))
+            wrong = (
+                ssl.SSLCertVerificationError,
+                ValueError,
+                known.ProbableAuthenticationError,
+                known.ProbableAccessDeniedError,
+            )
+            needs_operator = any(
+                isinstance(each, wrong) or getattr(each, "reply_code", None) in _OPERATOR_CODES for each in causes
+            )
+            kind = BrokerRefuses if needs_operator else BrokerAway
+            raise kind(f"RabbitMQ: {_explanation(causes[-1])}") from None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Return an error and what caused it; pika passes the cause of a failed connection as an argument."""
+    yield error
+    inner = [each for each in (error.__cause__, getattr(error, "exception", None), *error.args) if each is not error]
+    for each in inner:
+        if isinstance(each, BaseException):
+            yield from _causes(each)
+            return
+
+
+def _explanation(error: BaseException) -> str:
+    text = getattr(error, "reply_text", None) or str(error) or type(error).__name__
+    return str(text)[:_LONGEST_TEXT]
+
+
+def _received(method: Any, properties: Any, body: bytes) -> Received:  # noqa: ANN401 - pika's classes
+    return Received(method.delivery_tag, body, properties.message_id or "", properties.headers or {})
+
+
+def _import_pika() -> Any:  # noqa: ANN401 - a module without types in older versions
+    try:
+        import pika  # noqa: PLC0415 - only a till of a chain needs it
+    except ImportError as error:
+        raise BrokerRefuses("pika is not installed: install payme-plugin[broker] or python3-pika") from error
+    # It would log each failed connection with a traceback; the caller logs one line.
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
+    return pika
