@@ -7,6 +7,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from payme_plugin.delivery.amqp import RelayCache
 from payme_plugin.delivery.host_queue import QueueConsumer
 from payme_plugin.delivery.processor import CancellationProcessor
 from payme_plugin.delivery.worker import Worker
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from hookspecs import QueueMessage, QueueVerdict, Receipt
     from payme_plugin.clock import Clock
+    from payme_plugin.delivery.amqp import Relay
     from payme_plugin.operations.cancellation import MerchantClient
     from payme_plugin.operations.host_guard import GuardedHost
     from payme_plugin.service import ClientCache, Storage
@@ -44,6 +46,7 @@ _BACKLOG_NOTICE = "payme.cancellations"
 _REOPENED_NOTICE = "payme.cancellations.reopened"
 _ANOTHER_TILL_NOTICE = "payme.another_till"
 _BUSY_NOTICE = "payme.cancellations.busy"
+_BROKER_NOTICE = "payme.broker"
 _DEFAULT_LANGUAGE = "ru"
 _MAX_LIVE_AGE_MS = 3_600_000
 _LATE_MS = 600_000
@@ -90,6 +93,7 @@ class Background:
         self._forget_at = float("-inf")
         self._consumer = QueueConsumer(host, self)
         self._worker = Worker(self, clock)
+        self._relays = RelayCache(clock, self.wake)
 
     def start(self, *, run_worker: bool) -> None:
         """Start the worker, if this process has one."""
@@ -239,6 +243,10 @@ class Background:
         settings = self._current_settings()
         return None if settings is None else self._clients.merchants(settings)
 
+    def relay(self) -> Relay | None:
+        """Return the relay to the central workers of a chain, or None if the settings name no broker."""
+        return self._relays.of(self._current_settings())
+
     def do_housekeeping(self) -> None:
         """Store what could not be stored, delete old payments and update the notices."""
         self.store_results()
@@ -258,6 +266,8 @@ class Background:
         """Show what keeps money from its return: a missing key, the wrong server, age, or nothing but the wait."""
         rows, merchants = processor.cancellations, self.merchants()
         self._notify_busy_lease(processor)
+        relay = self.relay()
+        self._notify(_BROKER_NOTICE, Text.NOTICE_BROKER, relay is not None and relay.needs_operator)
         self._notify(_LINKS_NOTICE, Text.NOTICE_FISCAL_LINKS_ENDED, processor.links_ended)
         if merchants is not None:
             missing = sorted(rows.accounts() - merchants.keys())
@@ -279,6 +289,7 @@ class Background:
 
     def abort_requests(self) -> None:
         """Abort the worker's running request and send no other."""
+        self._relays.close()
         self._clients.close()
 
     def is_recorded(self, payment_id: str) -> bool | None:

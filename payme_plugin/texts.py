@@ -100,6 +100,7 @@ class Text(Enum):
     NOTICE_ANOTHER_TILL = "notice.another_till"
     NOTICE_LEASE_BUSY = "notice.lease_busy"
     NOTICE_CANCELLATIONS_WAIT = "notice.cancellations_wait"
+    NOTICE_BROKER = "notice.broker"
     NOTICE_CANCELLATIONS_REOPENED = "notice.cancellations_reopened"
     NOTICE_JOURNAL_IN_USE = "notice.journal_in_use"
     NOTICE_KEY_MISSING = "notice.key_missing"

@@ -12,6 +12,7 @@ from hookspecs import BaseHost
 from payme_plugin.cli.files import command_log, existing_data_dir, has_log, journal_identity, unusable
 from payme_plugin.cli.output import UsageFault
 from payme_plugin.clock import SystemClock
+from payme_plugin.delivery.amqp import RelayCache
 from payme_plugin.delivery.processor import CancellationProcessor
 from payme_plugin.ledger.errors import JournalError
 from payme_plugin.ledger.journal import FILE_NAME
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from payme_plugin.cli.options import GlobalOptions
     from payme_plugin.cli.output import CommandFailed
     from payme_plugin.clock import Clock
+    from payme_plugin.delivery.amqp import Relay
     from payme_plugin.operations.cancellation import MerchantClient
 
 
@@ -58,6 +60,7 @@ class JournalDelivery:
         self.clock = clock
         self._settings = settings
         self._clients = ClientCache(clock)
+        self._relays = RelayCache(clock, lambda: None)
         journal = storage.another_journal()
         self._processor = CancellationProcessor(journal, storage.opened.leases, self.host, clock)
 
@@ -86,6 +89,13 @@ class JournalDelivery:
             settings = error.for_returns
         return self._clients.merchants(settings)
 
+    def relay(self) -> Relay | None:
+        """Return the relay to the broker in the settings, or None if they name none or can't be used."""
+        try:
+            return self._relays.of(self._settings.read())
+        except SettingsError as error:
+            return self._relays.of(error.for_returns)
+
     def do_housekeeping(self) -> None:
         """Leave recovery and notices to the till."""
 
@@ -94,6 +104,7 @@ class JournalDelivery:
 
     def abort_requests(self) -> None:
         """Abort the request under way and send no other."""
+        self._relays.close()
         self._clients.close()
 
 

@@ -10,19 +10,23 @@ import secrets
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
+from payme_plugin.delivery.broker import ChainMessage
 from payme_plugin.delivery.host_queue import message_of
 from payme_plugin.ledger.cancellations import FARTHEST_DUE_MS, Cancellations
 from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.fiscal_links import FiscalLinks
 from payme_plugin.log import Log
-from payme_plugin.operations.cancellation import CancellationStep, StepOutcome
+from payme_plugin.operations.cancellation import CancellationStep, StepOutcome, pause_ms
 from payme_plugin.operations.fiscal import send_fiscal_link
+from payme_plugin.paymego.states import ReceiptState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from hookspecs import QueueMessage
     from payme_plugin.clock import Clock
+    from payme_plugin.delivery.amqp import Relay
+    from payme_plugin.delivery.broker import OutcomeMessage
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.locks import Leases
     from payme_plugin.ledger.rows import CancellationRow, FiscalLinkRow
@@ -35,6 +39,8 @@ _log = Log()
 _FIRST_LINK_LEASE = 1 << 40
 _RANDOM = secrets.SystemRandom()
 _PAUSE_S = 0.5
+_LONGEST_WAIT_MS = 60_000
+"""How long a row waits at most before it is offered again to a broker that could not be reached."""
 _WAITED_FOR = frozenset({StepOutcome.ACCEPTED, None})
 
 
@@ -56,6 +62,9 @@ class Delivery(Protocol):
 
     def merchants(self) -> Merchants | None:
         """Return the merchant accounts in the current settings, by posId, or None if they can't be used."""
+
+    def relay(self) -> Relay | None:
+        """Return the relay to the central workers of a chain, or None if the settings name no broker."""
 
     def do_housekeeping(self) -> None:
         """Do the housekeeping before a worker delivers what is due."""
@@ -122,7 +131,7 @@ class CancellationProcessor:
                     return False
                 self._offered_here.add(row.cancellation_id)
                 with contextlib.suppress(Conflict):
-                    self.cancellations.offer(row, FARTHEST_DUE_MS)
+                    self.cancellations.offer(row, FARTHEST_DUE_MS, "the host's queue")
                 self._offered_here.discard(row.cancellation_id)
         except JournalError as error:
             _log.error("cancellation %d is offered to the host's queue: %s", row.cancellation_id, error)
@@ -137,8 +146,16 @@ class CancellationProcessor:
         """
         return self._host.is_recorded(row.payment_id) if row.may_be_vetoed else None
 
-    def step(self, row: CancellationRow, merchants: Merchants, *, is_recorded: bool | None) -> StepOutcome | None:
-        """Step a row; return None if its lease is taken or the result could not be stored.
+    def step(
+        self, row: CancellationRow, merchants: Merchants | None, *, is_recorded: bool | None, relay: Relay | None = None
+    ) -> StepOutcome | None:
+        """Step a row, or hand it over; return None if its lease is taken or the result could not be stored.
+
+        Args:
+            row: the row as it was read.
+            merchants: the merchant accounts by posId, or None if they can't be used.
+            is_recorded: the host's answer about the payment.
+            relay: hands rows over to the central workers of a chain; None: there are none.
 
         Money effect: may cancel, the whole amount of the row's receipt.
         """
@@ -155,6 +172,10 @@ class CancellationProcessor:
                 is_confirmed = now is not None and now.confirmed_at is not None and row.confirmed_at is None
                 if now is None or now.ended_at is not None or is_confirmed:  # by another process meanwhile
                     return StepOutcome.DONE
+                if relay is not None and (outcome := self._hand_over(now, relay, is_recorded)) is not None:
+                    return outcome
+                if merchants is None:
+                    return None
                 merchant = merchants.get(now.pos_id)
                 outcome = self.steps.step(now, merchant, is_recorded=is_recorded)
                 self.unknown_at.pop(row.cancellation_id, None)
@@ -164,6 +185,49 @@ class CancellationProcessor:
         except JournalError as error:
             _log.error("cancellation %d: %s", row.cancellation_id, error)
             return None
+
+    def _hand_over(self, row: CancellationRow, relay: Relay, is_recorded: bool | None) -> StepOutcome | None:
+        """Hand a row over to the central workers; return None if this till has to carry it out itself.
+
+        It does so if the row is an hour old or was handed over an hour ago, and if the cancel may still prove to be
+        wrong: the host has the payment, or it is so old that people decide.
+
+        Money effect: a central worker may cancel, the whole amount of the row's receipt.
+        """
+        age_ms = self.journal.now_ms() - row.created_at
+        was_there = row.offered_at is not None or row.cancellation_id in self._offered_here
+        is_late = was_there or row.confirmed_at is not None or not 0 <= age_ms < FARTHEST_DUE_MS
+        if is_late or row.is_vetoed(is_recorded) or self.steps.may_be_old(row):
+            return None
+        try:
+            if row.begun_at is None:
+                self.cancellations.begin(row)
+            if not relay.publish(ChainMessage.of(row, self.journal.host_identity)):
+                pause = min(pause_ms(row.attempts, self._jitter()), _LONGEST_WAIT_MS)
+                self.cancellations.postpone(row, pause, "the broker can't be reached")
+                return StepOutcome.LATER
+            # A row that can't be stored as handed over is carried out here too; that is harmless.
+            self._offered_here.add(row.cancellation_id)
+            self.cancellations.offer(row, FARTHEST_DUE_MS, "the broker")
+            self._offered_here.discard(row.cancellation_id)
+        except Conflict:
+            return StepOutcome.DONE
+        return StepOutcome.ACCEPTED
+
+    def take_outcome(self, outcome: OutcomeMessage) -> None:
+        """Store what Payme said to a central worker; ignore what isn't about a live row of this journal.
+
+        Raises:
+            JournalError: it could not be stored; this till asks Payme itself later.
+        """
+        row = self.journal.cancellation(outcome.cancellation_id)
+        if row is None or row.receipt_id != outcome.receipt_id or row.ended_at is not None:
+            return
+        if outcome.state != ReceiptState.CANCELLED or row.begun_at is None:
+            return
+        with self._leases.try_acquire(row.cancellation_id) as is_ours, contextlib.suppress(Conflict):
+            if is_ours:
+                self.cancellations.confirm(row, "Payme says cancelled (50), to a central worker")
 
     def deliver(self, row: CancellationRow, merchants: Merchants) -> StepOutcome | None:
         """Ask the host whether it has the row's payment, then step the row; return as ``step``.

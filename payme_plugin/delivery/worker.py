@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from payme_plugin.clock import Clock
+    from payme_plugin.delivery.amqp import Relay
     from payme_plugin.delivery.processor import CancellationProcessor, Delivery
     from payme_plugin.ledger.rows import CancellationRow
     from payme_plugin.operations.cancellation import MerchantClient
@@ -47,6 +48,7 @@ class Worker:
         self._wake = threading.Event()
         self._failed_at: dict[str, float] = {}
         self._forget_failures = False
+        self._listening: Relay | None = None
         self._thread = threading.Thread(target=self._run, name="payme-worker", daemon=True)
 
     def start(self) -> None:
@@ -97,7 +99,7 @@ class Worker:
         """
         with self.host_lock:
             self._delivery.do_housekeeping()
-        processor = self._delivery.processor()
+        processor, relay = self._delivery.processor(), self._relay(self._delivery.processor())
         began_at = self._clock.monotonic()
         due = self._due(processor, began_at)
         with self.host_lock:
@@ -108,7 +110,7 @@ class Worker:
             self._delivery.yield_to_sale()
             if self._stopping.is_set():
                 return 0.0
-            if self._deliver(processor, row, merchants):
+            if self._deliver(processor, row, merchants, relay):
                 self._failed_at.pop(_name(row), None)
             else:
                 self._failed_at[_name(row)] = self._clock.monotonic()
@@ -116,6 +118,17 @@ class Worker:
             return _IDLE_AFTER_FAILURE_S
         next_due_in_ms = (processor.cancellations.next_due_in_ms(), processor.links.next_due_in_ms())
         return min([_LONGEST_IDLE_S, *(ms / 1000 + 0.001 for ms in next_due_in_ms if ms is not None)])
+
+    def _relay(self, processor: CancellationProcessor) -> Relay | None:
+        """Return the relay, after the outcomes that came through it are stored."""
+        with self.host_lock:
+            relay = self._delivery.relay()
+        if relay is not self._listening and relay is not None:
+            relay.listen(processor.cancellations.awaited())
+        self._listening = relay
+        for outcome in () if relay is None else relay.outcomes():
+            processor.take_outcome(outcome)
+        return relay
 
     def _due(self, processor: CancellationProcessor, now: float) -> list[_Row]:
         """Return the due rows: those without a failure in the last hour first, then the others, oldest first."""
@@ -132,19 +145,24 @@ class Worker:
         return [rows[name] for name in sorted(chosen, key=lambda name: self._failed_at.get(name, float("-inf")))]
 
     def _deliver(
-        self, processor: CancellationProcessor, row: _Row, merchants: Mapping[str, MerchantClient] | None
+        self,
+        processor: CancellationProcessor,
+        row: _Row,
+        merchants: Mapping[str, MerchantClient] | None,
+        relay: Relay | None,
     ) -> bool:
         """Deliver one row; return whether its next due time was stored."""
         try:
             if isinstance(row, FiscalLinkRow):
                 return merchants is not None and processor.send_link(row, merchants)
             with self.host_lock:
-                if processor.offer(row):
-                    return True
-                if merchants is None:  # a veto that nobody stores would be lost
-                    return False
+                if relay is None:
+                    if processor.offer(row):
+                        return True
+                    if merchants is None:  # a veto that nobody stores would be lost
+                        return False
                 is_recorded = processor.is_recorded(row)
-            return processor.step(row, merchants, is_recorded=is_recorded) is not None
+            return processor.step(row, merchants, is_recorded=is_recorded, relay=relay) is not None
         except JournalError as error:
             _log.error("%s waits: %s", _name(row), error)
         except Exception as error:  # noqa: BLE001 - one row's fault stops no other

@@ -99,6 +99,13 @@ class Cancellations:
         with self._journal.reading() as connection:
             return {row[0] for row in connection.execute(_RETURNING.replace("*", "DISTINCT pos_id"))}
 
+    def awaited(self) -> set[str]:
+        """Return the posIds of the rows that were handed over in the last hour and have no outcome yet."""
+        now = self._journal.now_ms()
+        query = f"{_RETURNING} AND offered_at BETWEEN ? AND ?".replace("*", "DISTINCT pos_id")
+        with self._journal.reading() as connection:
+            return {row[0] for row in connection.execute(query, (now - FARTHEST_DUE_MS, now))}
+
     def held(self, why: Hold) -> int:
         """Return how many live rows are held for this reason."""
         query = "SELECT count(*) FROM cancellation WHERE ended_at IS NULL AND held = ?"
@@ -215,8 +222,13 @@ class Cancellations:
                 message = f"payment {row.payment_id} is not reversing"
                 raise Conflict(message)
 
-    def offer(self, row: CancellationRow, pause_ms: int) -> None:
-        """Record that the host's queue took a row; our worker skips it for ``pause_ms``.
+    def offer(self, row: CancellationRow, pause_ms: int, taker: str) -> None:
+        """Record that the host's queue or a chain's broker took a row; our worker skips it for ``pause_ms``.
+
+        Args:
+            row: the row.
+            pause_ms: from now to the next step.
+            taker: who took it, for people.
 
         Raises:
             Conflict: the row has ended.
@@ -225,7 +237,7 @@ class Cancellations:
         with self._journal.writing() as connection:
             now = self._journal.now_ms()
             self._update(connection, row, "offered_at = ?, due_at = ?", now, now + pause_ms)
-            text = "cancellation: the host's queue took it"
+            text = f"cancellation: {taker} took it"
             add_event(connection, row.payment_id, now, EventKind.CANCELLATION, text)
 
     def confirm(self, row: CancellationRow, result: str, *, events: Sequence[Event] = ()) -> None:

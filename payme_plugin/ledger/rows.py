@@ -195,7 +195,7 @@ class CancellationRow(_TaskRow):
         amount: tiyin, always the whole payment.
         cause: why money is returned.
         request_id: the host's id of the refund that caused it; empty for the other causes.
-        offered_at: when the host's queue took it, or None.
+        offered_at: when the host's queue or a chain's broker took it, or None.
         begun_at: when its first ``receipts.cancel`` was about to leave, or None.
         is_queued: a hook left it to the worker, so it can't be withdrawn.
         held: why the worker leaves it alone, or None.
@@ -222,6 +222,10 @@ class CancellationRow(_TaskRow):
     def may_be_vetoed(self) -> bool:
         """Return whether the host's answer may still stop it: no ``receipts.cancel`` has begun."""
         return self.cause is Cause.UNRECORDED and self.begun_at is None and self.confirmed_at is None
+
+    def is_vetoed(self, is_recorded: bool | None) -> bool:
+        """Return whether the host stops it: with its answer, or without one with the last answer in the row."""
+        return self.may_be_vetoed and (self.held is Hold.HOST if is_recorded is None else is_recorded)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

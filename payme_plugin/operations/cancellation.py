@@ -201,9 +201,7 @@ class CancellationStep:
 
         Money effect: may cancel, the whole amount.
         """
-        # Without an answer of the host, its last one in the row counts.
-        has_payment = row.held is Hold.HOST if is_recorded is None else is_recorded
-        if row.may_be_vetoed and has_payment:
+        if row.is_vetoed(is_recorded):
             return StepOutcome.HELD, "the till says that it has this payment", Hold.HOST
         if merchant is None:
             held = Hold.OLD if row.held is Hold.OLD else None

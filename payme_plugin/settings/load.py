@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -156,6 +157,7 @@ class LoadedSettings:
         self._check_times()
         self._check_files(places.slip_template)
         self._check_codes()
+        self._check_broker()
         self._accounts = tuple(self._former_accounts())
         # In the order of the file; other sources last.
         self.faults.sort(key=lambda fault: (fault.origin.source is not Source.FILE, fault.line or 0))
@@ -386,9 +388,15 @@ class LoadedSettings:
         doubtful = [code for code in stale if not self._codes.proves_no_charge(code)]
         if doubtful:
             self._fault("staleCodes", _listed(stale), message("settings.doubtful_stale_code", codes=_listed(doubtful)))
-        if self.values.get("queue_url"):
-            explanation = message("settings.no_broker")
-            self.warnings.append(SettingWarning("queueUrl", None, self._origins["queueUrl"], explanation))
+
+    def _check_broker(self) -> None:
+        url = self.values.get("queue_url")
+        if not url:
+            return
+        is_plain = url.startswith("amqp:") and not is_loopback(url)
+        for is_wrong, key in ((find_spec("pika") is None, "settings.no_pika"), (is_plain, "settings.plain_broker")):
+            if is_wrong:
+                self.warnings.append(SettingWarning("queueUrl", None, self._origins["queueUrl"], message(key)))
 
     def _former_accounts(self) -> Iterator[FormerAccount]:
         """Yield the accounts of the sections ``[Account ...]``; what can't be used there is a warning.

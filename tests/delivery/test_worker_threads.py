@@ -240,13 +240,13 @@ def test_one_rows_fault_stops_neither_the_others_nor_the_worker(
     step = processor.step
 
     def failing(
-        row: CancellationRow, merchants: Mapping[str, MerchantClient], *, is_recorded: bool | None
+        row: CancellationRow, merchants: Mapping[str, MerchantClient], *, is_recorded: bool | None, relay: None
     ) -> StepOutcome | None:
         if row.cancellation_id == first.cancellation_id:
             raise KeyError("a fault")
-        return step(row, merchants, is_recorded=is_recorded)
+        return step(row, merchants, is_recorded=is_recorded, relay=relay)
 
-    processor.step = failing  # type: ignore[method-assign]
+    processor.step = failing  # type: ignore[assignment,method-assign]
     till.work(30)
 
     assert till.journal.live_cancellations() == [first]

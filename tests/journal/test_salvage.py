@@ -94,7 +94,7 @@ def fill(journal: Journal) -> None:
     for number, make in enumerate(OWING):
         make(journal, f"owes-{number}")
         stepped(journal, make(journal, f"owes-{number}-stepped"))
-    rows.offer(rows.live_of("owes-0-stepped"), 1000)
+    rows.offer(rows.live_of("owes-0-stepped"), 1000, "the host's queue")
     stepped(journal, unknown(journal, "owes-held"), Hold.HOST)
     twice = refunded(journal, "owes-twice")
     withdraw(journal, twice)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from payme_plugin.paymego import codes
 from payme_plugin.secret import Secret
-from payme_plugin.settings import SETTINGS, LoadedSettings, Settings, SettingsError, account_of, read_settings
+from payme_plugin.settings import SETTINGS, LoadedSettings, Settings, SettingsError, account_of, load, read_settings
 from payme_plugin.settings.parsers import PATTERN, ProxyAddress
 from tests.settings.conftest import FAR, KEY, NOWHERE
 
@@ -286,10 +286,23 @@ def test_nothing_but_a_settings_error_comes_out(tmp_path: Path, data: bytes, hos
     assert isinstance(read, Settings)
 
 
-def test_a_brokers_address_is_a_warning_that_the_till_delivers_by_itself(read: Read) -> None:
-    (warning,) = read({"queueUrl": "amqps://u:canary@mq.local:5671/%2f"}).warnings
-    assert (warning.key, warning.value) == ("queueUrl", None)
-    assert "the till delivers its cancellations by itself" in str(warning)
+@pytest.mark.parametrize(
+    ("url", "has_pika", "expected"),
+    [
+        ("amqps://u:canary@mq.local:5671/%2f", True, []),
+        ("amqp://u:canary@127.0.0.1/%2f", True, []),
+        ("amqp://u:canary@mq.local/%2f", True, ["settings.plain_broker"]),
+        ("amqps://u:canary@mq.local/%2f", False, ["settings.no_pika"]),
+    ],
+)
+def test_a_broker_in_clear_or_without_its_library_is_a_warning(
+    read: Read, monkeypatch: pytest.MonkeyPatch, url: str, has_pika: bool, expected: list[str]
+) -> None:
+    monkeypatch.setattr(load, "find_spec", lambda name: has_pika or None)
+    warnings = read({"queueUrl": url}).warnings
+    assert [(each.key, each.value, each.explanation.key) for each in warnings] == [
+        ("queueUrl", None, key) for key in expected
+    ]
 
 
 def test_a_template_beside_the_till_is_taken_and_a_missing_one_is_a_warning(read: Read, tmp_path: Path) -> None:
