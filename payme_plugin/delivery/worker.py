@@ -124,7 +124,7 @@ class Worker:
         with self.host_lock:
             relay = self._delivery.relay()
         if relay is not self._listening and relay is not None:
-            relay.listen(processor.cancellations.awaited())
+            relay.listen(processor.cancellations.recall())
         self._listening = relay
         for outcome in () if relay is None else relay.outcomes():
             processor.take_outcome(outcome)

@@ -24,6 +24,9 @@ FARTHEST_DUE_MS = 3_600_000
 A row that is due later was written before the clock was set back.
 """
 
+_MOST_RECALLED = 1_000
+"""The others wait until their hour is over, so that a sale never waits long for this commit."""
+
 CONFIRMING_MS = 600_000
 """A row ends when Payme says cancelled (50) twice, at least ten minutes apart. In between it is *confirming*."""
 
@@ -99,12 +102,26 @@ class Cancellations:
         with self._journal.reading() as connection:
             return {row[0] for row in connection.execute(_RETURNING.replace("*", "DISTINCT pos_id"))}
 
-    def awaited(self) -> set[str]:
-        """Return the posIds of the rows that were handed over in the last hour and have no outcome yet."""
+    def recall(self) -> set[str]:
+        """Make rows due that wait for the outcome of another worker, because nobody has listened for it.
+
+        Returns:
+            The posIds of their merchant accounts.
+
+        Raises:
+            Unavailable: nothing was stored.
+        """
         now = self._journal.now_ms()
-        query = f"{_RETURNING} AND offered_at BETWEEN ? AND ?".replace("*", "DISTINCT pos_id")
-        with self._journal.reading() as connection:
-            return {row[0] for row in connection.execute(query, (now - FARTHEST_DUE_MS, now))}
+        query = f"{_RETURNING} AND offered_at BETWEEN ? AND ? AND due_at > ? LIMIT {_MOST_RECALLED}"
+        rows = self._journal.valid_rows(CancellationRow, query, now - FARTHEST_DUE_MS, now, now)
+        if rows:
+            with self._journal.writing() as connection:
+                for row in rows:
+                    connection.execute(
+                        "UPDATE cancellation SET due_at = ? WHERE cancellation_id = ? AND due_at = ?",
+                        (now, row.cancellation_id, row.due_at),
+                    )
+        return {row.pos_id for row in rows}
 
     def held(self, why: Hold) -> int:
         """Return how many live rows are held for this reason."""
