@@ -63,9 +63,13 @@ def test_it_brings_the_three_packages_whole_and_nothing_else_but_what_a_till_nee
     assert b"_PAYME_COMPLETE=bash_complete" in files["./usr/share/bash-completion/completions/payme"]
 
 
+def test_a_till_without_a_broker_gets_no_library_of_one(build: Build) -> None:
+    fields = done("dpkg-deb", "-f", str(build.package), "Recommends", "Suggests")
+    assert fields == "Suggests: python3-pika (>= 1.2), python3-prometheus-client (>= 0.16), rabbitmq-server\n"
+
+
 def test_no_file_is_a_conffile_because_dpkg_deletes_those_before_a_purge_can_be_refused(build: Build) -> None:
     assert run("dpkg-deb", "--info", str(build.package), "conffiles").code != 0
-    assert done("dpkg-deb", "-f", str(build.package), "Recommends", "Suggests") == ""
 
 
 def test_every_page_leads_to_pages_that_are_there(files: dict[str, bytes]) -> None:
