@@ -19,6 +19,7 @@ from payme_plugin.log import Log
 from payme_plugin.operations.recovery import cancel_orphans
 from payme_plugin.operations.refund_rules import sums
 from payme_plugin.operations.results import JOURNAL_NOTICE, SALE_NOTICE, journal_notice, store_unstored
+from payme_plugin.reconciler import Reconciler
 from payme_plugin.settings import SettingsError
 from payme_plugin.texts import Text, Texts
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from hookspecs import QueueMessage, QueueVerdict, Receipt
     from payme_plugin.clock import Clock
     from payme_plugin.delivery.amqp import Relay
+    from payme_plugin.ledger.journal import Journal
     from payme_plugin.operations.cancellation import MerchantClient
     from payme_plugin.operations.host_guard import GuardedHost
     from payme_plugin.service import ClientCache, Storage
@@ -70,6 +72,7 @@ class Background:
 
     Attributes:
         pending: the payments whose last answer was PENDING, and since when, on the monotonic clock.
+        reconciler: compares the journal with Payme and the host's sales once a night.
     """
 
     def __init__(
@@ -94,10 +97,13 @@ class Background:
         self._consumer = QueueConsumer(host, self)
         self._worker = Worker(self, clock)
         self._relays = RelayCache(clock, self.wake)
+        self.host_lock = self._worker.host_lock
+        self.reconciler = Reconciler(host, self, clock)
 
     def start(self, *, run_worker: bool) -> None:
         """Start the worker, if this process has one."""
         if run_worker:
+            self.reconciler.is_enabled = True
             self._worker.start()
 
     def stop(self) -> None:
@@ -106,6 +112,7 @@ class Background:
         self._worker.stop(0.0)
         self.store_results()
         self._worker.stop(max(0.0, ends_at - self._clock.monotonic()))
+        self.reconciler.stop(max(0.0, ends_at - self._clock.monotonic()))
         self._leader.release()
 
     def wake(self, *, retry: bool = False) -> None:
@@ -126,7 +133,7 @@ class Background:
 
     def texts(self) -> Texts:
         """Return the texts in the cashier's current language."""
-        return texts_of(self._current_settings(), self._host)
+        return texts_of(self.current_settings(), self._host)
 
     # ------------------------------------------------------------------------------------------------------------------
     # For the money hooks
@@ -238,14 +245,18 @@ class Background:
                 self._processor = CancellationProcessor(journal, self._storage.opened.leases, self, self._clock)
             return self._processor
 
+    def journal(self) -> Journal:
+        """Return the worker's connection to the journal; raise ``JournalError`` as ``processor``."""
+        return self.processor().journal
+
     def merchants(self) -> Mapping[str, MerchantClient] | None:
         """Return the merchant accounts in the current settings, by posId, or None if they can't be used."""
-        settings = self._current_settings()
+        settings = self.current_settings()
         return None if settings is None else self._clients.merchants(settings)
 
     def relay(self) -> Relay | None:
         """Return the relay to the central workers of a chain, or None if the settings name no broker."""
-        return self._relays.of(self._current_settings())
+        return self._relays.of(self.current_settings())
 
     def do_housekeeping(self) -> None:
         """Store what could not be stored, delete old payments and update the notices."""
@@ -261,6 +272,7 @@ class Background:
         if fault is not None:
             self._host.notice(JOURNAL_NOTICE, self.texts()(journal_notice(fault)))
         self._notify_cancellations(self.processor())
+        self.reconciler.do_housekeeping(self.texts(), is_ready=self._is_ready and self._leader.is_leader)
 
     def _notify_cancellations(self, processor: CancellationProcessor) -> None:
         """Show what keeps money from its return: a missing key, the wrong server, age, or nothing but the wait."""
@@ -311,7 +323,8 @@ class Background:
     def _try_lead(self) -> bool:
         return self._leader.acquire(self._storage.opened.leases)
 
-    def _current_settings(self) -> Settings | None:
+    def current_settings(self) -> Settings | None:
+        """Return the current settings, those for returns if they have a fault, or None if they can't be used."""
         try:
             return self._settings.read()
         except SettingsError as error:
@@ -332,7 +345,7 @@ class Background:
     def _notify_busy_lease(self, processor: CancellationProcessor) -> None:
         """Show which other process has held the lease of a cancellation for more than two timeouts."""
         busy, leases = processor.busy, self._storage.opened.leases
-        settings, now, text = self._current_settings(), self._clock.monotonic(), None
+        settings, now, text = self.current_settings(), self._clock.monotonic(), None
         for number, since in list(busy.items()):
             with leases.try_acquire(number) as is_free:
                 pass
@@ -347,7 +360,7 @@ class Background:
     def _forget_finished(self) -> None:
         """Delete payments older than ``keepDays``, 100 at a time, once a day."""
         now = self._clock.monotonic()
-        settings = self._current_settings() if now >= self._forget_at else None
+        settings = self.current_settings() if now >= self._forget_at else None
         if settings is None:
             return
         try:

@@ -377,6 +377,10 @@ class HookDispatcher:
     # Later
     # ------------------------------------------------------------------------------------------------------------------
 
+    def shift_text(self) -> str | None:
+        """Return the result of the last finished reconciliation for a shift report, or None, without waiting."""
+        return self._service.background.reconciler.shift_text(self._service.texts())
+
     def queue_message(self, message: QueueMessage) -> QueueVerdict | None:
         """Handle a message of the host's queue; return None if its kind is not ours.
 

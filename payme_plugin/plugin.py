@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         RefundRequest,
         RefundViolation,
         ReversalResult,
+        Shift,
         Ui,
     )
     from payme_plugin.dispatcher import HookDispatcher
@@ -158,6 +159,16 @@ class PaymePlugin:
         _require(receipt, hookspecs.Receipt)
         if any(_is_ours(record) for record in receipt.payments):
             self._serve("on_receipt_closed", lambda dispatcher: dispatcher.receipt_closed(receipt), is_ours=True)
+
+    @hookimpl
+    def on_shift_closed(self, shift: Shift) -> str | None:
+        """Return the result of the last finished reconciliation; see ``hookspecs``.
+
+        Raises:
+            TypeError: ``shift`` is not a ``Shift``.
+        """
+        _require(shift, hookspecs.Shift)
+        return self._serve("on_shift_closed", lambda dispatcher: dispatcher.shift_text())
 
     @hookimpl
     def on_queue_message(self, message: QueueMessage) -> QueueVerdict | None:

@@ -77,7 +77,7 @@ class Service:
         _log_missing_texts()
         settings = self._checked_settings()
         try:
-            self.storage.journal()
+            self.background.reconciler.load(self.storage.journal())
         except JournalError as error:
             self.journal_fault(error, "the till starts")
         else:

@@ -102,12 +102,16 @@ class Text(Enum):
     NOTICE_CANCELLATIONS_WAIT = "notice.cancellations_wait"
     NOTICE_BROKER = "notice.broker"
     NOTICE_CANCELLATIONS_REOPENED = "notice.cancellations_reopened"
+    NOTICE_DIFFERENCES = "notice.differences"
     NOTICE_JOURNAL_IN_USE = "notice.journal_in_use"
     NOTICE_KEY_MISSING = "notice.key_missing"
     NOTICE_RECEIPT_UNKNOWN = "notice.receipt_unknown"
     NOTICE_FISCAL_LINKS_ENDED = "notice.fiscal_links_ended"
     NOTICE_QUEUE_VERSION = "notice.queue_version"
     NOTICE_QUEUE_UNKNOWN = "notice.queue_unknown"
+
+    SHIFT_RECONCILED = "shift.reconciled"
+    SHIFT_COUNTS = "shift.counts"
 
     REVERSAL_REVERSED = "reversal.reversed"
     REVERSAL_QUEUED = "reversal.queued"

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from hookspecs import BaseHost
+from payme_plugin import PLUGIN_NAME
 from payme_plugin.cli.files import command_log, existing_data_dir, has_log, journal_identity, unusable
 from payme_plugin.cli.output import UsageFault
 from payme_plugin.clock import SystemClock
@@ -24,11 +25,11 @@ from payme_plugin.settings import SettingsError, SettingsReader
 from payme_plugin.till import FolderUnusable, ReceiptStore, reference_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from hookspecs import Host
+    from hookspecs import Host, SaleRecord
     from payme_plugin.cli.options import GlobalOptions
     from payme_plugin.cli.output import CommandFailed
     from payme_plugin.clock import Clock
@@ -52,12 +53,14 @@ class JournalDelivery:
         host: the till, guarded.
         storage: as given.
         clock: as given.
+        folder: the data folder.
     """
 
     def __init__(self, host: Host, storage: Storage, settings: SettingsReader, clock: Clock) -> None:
         self.host = GuardedHost(host)
         self.storage = storage
         self.clock = clock
+        self.folder = self.host.data_dir()
         self._settings = settings
         self._clients = ClientCache(clock)
         self._relays = RelayCache(clock, lambda: None)
@@ -126,7 +129,7 @@ def open_delivery(
     identity = journal_identity(folder)
     if identity is None:
         raise missing or UsageFault(message("cli.no_journal", path=folder))
-    clock, host = SystemClock(), _JournalsHost(identity, folder)
+    clock, host = SystemClock(), JournalsHost(identity, folder)
     try:
         with log or log_of(folder, identity, nullcontext()), closing(Storage(GuardedHost(host), clock)) as storage:
             delivery = JournalDelivery(host, storage, SettingsReader(dict, codes, file=options.conf_file), clock)
@@ -143,7 +146,7 @@ def log_of(folder: Path, identity: str, otherwise: AbstractContextManager[None])
     return command_log(folder) if identity == reference_identity() or has_log(folder) else otherwise
 
 
-class _JournalsHost(BaseHost):
+class JournalsHost(BaseHost):
     """The till that a journal belongs to, as far as the command knows it."""
 
     def __init__(self, identity: str, folder: Path) -> None:
@@ -161,7 +164,17 @@ class _JournalsHost(BaseHost):
         return self._folder
 
     def is_recorded(self, payment_id: str) -> bool | None:
-        """Return the reference till's receipts as they are now; None if they can't be read, and for any other till."""
+        """Return the reference till's answer; None if its receipts can't be read, and for any other till."""
+        store = self._store()
+        return None if store is None else store.is_recorded(payment_id)
+
+    def sales(self, since: int, until: int) -> Iterable[SaleRecord] | None:
+        """Return the reference till's sales; None if its receipts can't be read, and for any other till."""
+        store = self._store()
+        return None if store is None else store.sales(PLUGIN_NAME, since, until)
+
+    def _store(self) -> ReceiptStore | None:
+        """Return the reference till's receipts as they are now."""
         if self._identity != reference_identity():
             return None
         folder = self._folder / "receipts"
@@ -172,4 +185,4 @@ class _JournalsHost(BaseHost):
                 self._read = (changed_at, ReceiptStore(folder))
         except (OSError, FolderUnusable):
             return None
-        return self._read[1].is_recorded(payment_id)
+        return self._read[1]

@@ -14,7 +14,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from hookspecs import Item, ItemFiscal
+from hookspecs import Item, ItemFiscal, SaleRecord
 from hookspecs.structure import StructureError, structure
 from payme_plugin.cli.options import current_options
 from payme_plugin.cli.output import CommandFailed, uzs
@@ -175,6 +175,12 @@ def _check(model: Item | ItemFiscal, path: str) -> None:
             raise StructureError(f"{path}.{name}", "out of bounds")
 
 
+def _sales(path: str) -> tuple[SaleRecord, ...]:
+    from payme_plugin.cli.sales import sales_in  # noqa: PLC0415 - `payme reconcile` only
+
+    return sales_in(path)
+
+
 def total_of(items: tuple[Item, ...]) -> int:
     """Return what a sale of ``items`` costs, in tiyin.
 
@@ -194,6 +200,7 @@ PAYMENT_ID = _Checked("payment_id", str, _stored_ids)
 NEW_PAYMENT_ID = _Checked("payment_id", _new_payment_id, _stored_ids)
 FISCAL_URL = _Checked("url", _fiscal_url)
 ITEMS = _Checked("items", items_in, click.Path().shell_complete)
+SALES = _Checked("sales", _sales, click.Path().shell_complete)
 ROW_NUMBER = click.IntRange(1, _LARGEST)
 """The number of a row, as ``payme queue list`` shows it."""
 

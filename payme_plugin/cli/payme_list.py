@@ -10,7 +10,7 @@ from payme_plugin.cli.files import command_log, has_log
 from payme_plugin.cli.output import Refusal, document_of
 from payme_plugin.clock import SystemClock
 from payme_plugin.locale import message
-from payme_plugin.paymego import receipts
+from payme_plugin.operations import receipt_list
 from payme_plugin.paymego.client import client_of
 from payme_plugin.paymego.errors import CallFailed
 from payme_plugin.paymego.states import ReceiptState
@@ -19,13 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from payme_plugin.locale import Message
+    from payme_plugin.operations.receipt_list import ReceiptList
     from payme_plugin.paymego.receipts import ServerReceipt
     from payme_plugin.settings import Settings
 
-_MARGIN_MS = 3_600_000
-"""One hour: how far the till's clock and Payme's may be apart."""
-
-_MOST_PAGES = 20_000
 _LONGEST_ACCOUNT = 100
 _WITHOUT_MONEY = frozenset({ReceiptState.CREATED, ReceiptState.CANCELLED})
 
@@ -34,38 +31,28 @@ class ListUnavailable(Refusal):
     """Payme did not give its list, or not the whole of it."""
 
 
-def list_receipts(folder: Path, settings: Settings, begin_ms: int, end_ms: int) -> list[ServerReceipt]:
-    """Return every receipt that was created in a span of time or an hour around it, each once, in Payme's order.
+def list_receipts(folder: Path, settings: Settings, begin_ms: int, end_ms: int) -> ReceiptList:
+    """Return every receipt that was created in a period or an hour around it.
 
     Args:
         folder: the data folder; the requests are logged if there is a log already.
         settings: the merchant account, and the time for each page.
-        begin_ms: the span's begin, Unix milliseconds.
+        begin_ms: the period's begin, Unix milliseconds.
         end_ms: its end.
 
     Raises:
-        ListUnavailable: a page did not come, or is not a list; or the server sends the same receipts again and again.
+        ListUnavailable: a page did not come, or is not a list; or the list has no end or changes too fast.
     """
-    found: dict[str, ServerReceipt] = {}
     clock, log = SystemClock(), command_log(folder) if has_log(folder) else nullcontext()
     with log, closing(client_of(settings, clock)) as client:
-        for page in range(_MOST_PAGES):
-            offset = page * receipts.MAX_RECEIPTS
-            params = receipts.get_all(begin_ms - _MARGIN_MS, end_ms + _MARGIN_MS, offset=offset)
-            try:
-                answer = client.begin("receipts.get_all", params, clock.monotonic() + settings.timeout_s).answer()
-                listed = receipts.receipts_of(answer)
-            except CallFailed as failure:
-                raise ListUnavailable(message("cli.list_unavailable", reason=failure)) from failure
-            # Receipts that are created meanwhile move the pages, so one may come twice.
-            fresh = {each.receipt_id: each for each in listed if each.receipt_id is not None}
-            is_last = len(listed) < receipts.MAX_RECEIPTS
-            if not is_last and fresh.keys() <= found.keys():
-                break
-            found.update(fresh)
-            if is_last:
-                return list(found.values())
-    raise ListUnavailable(message("cli.list_endless"))
+        try:
+            return receipt_list.list_receipts(client, clock, settings.timeout_s, begin_ms, end_ms)
+        except CallFailed as failure:
+            raise ListUnavailable(message("cli.list_unavailable", reason=failure)) from failure
+        except receipt_list.EndlessList as error:
+            raise ListUnavailable(message("cli.list_endless")) from error
+        except receipt_list.ChangingList as error:
+            raise ListUnavailable(message("cli.list_changing")) from error
 
 
 def account_of(receipt: ServerReceipt) -> str | None:

@@ -92,7 +92,7 @@ def _lacking(options: GlobalOptions, days: int | None) -> list[ServerReceipt]:
     begin_ms = oldest_ms if days is None else now_ms - days * _DAY_MS
     listed = list_receipts(options.data_dir, checked_settings(options.conf_file), begin_ms, now_ms)
     known = {row.receipt_id for row in payments}
-    lacking = [receipt for receipt in listed if receipt.receipt_id not in known]
+    lacking = [receipt for receipt in listed.receipts if receipt.receipt_id not in known]
     return sorted(lacking, key=lambda receipt: not holds_money(receipt.state))
 
 

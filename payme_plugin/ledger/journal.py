@@ -24,7 +24,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from payme_plugin.clock import Clock
-    from payme_plugin.ledger.rows import Event, ImportedPayment, Intent, NewCancellation, PaymentRow, StoredResult
+    from payme_plugin.ledger.rows import (
+        Event,
+        ImportedPayment,
+        Intent,
+        NewCancellation,
+        PaymentRow,
+        ReconciliationRow,
+        StoredResult,
+    )
 
 FILE_NAME = "journal.sqlite3"
 
@@ -234,6 +242,16 @@ class Journal(JournalReader):
         if not self.is_ready:
             with self.writing() as connection:
                 connection.execute("INSERT OR IGNORE INTO about (name, value) VALUES ('ready', '1')")
+
+    def store_reconciliation(self, row: ReconciliationRow) -> None:
+        """Store the result of a finished reconciliation in place of the former one.
+
+        Raises:
+            Unavailable: nothing was stored.
+        """
+        with self.writing() as connection:
+            query = "INSERT OR REPLACE INTO about (name, value) VALUES ('reconciliation', ?)"
+            connection.execute(query, (row.to_json(),))
 
     def take_over(self, row: PaymentRow, owner: str, reason: str) -> PaymentRow:
         """Make ``owner`` the process that works on a payment, so that it is not its orphan.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from payme_plugin.ledger.connection import translated
 from payme_plugin.ledger.errors import Conflict, Damaged, Unavailable
 from payme_plugin.ledger.migration import open_reader
-from payme_plugin.ledger.rows import CancellationRow, EventRow, FiscalLinkRow, PaymentRow, row_of
+from payme_plugin.ledger.rows import CancellationRow, EventRow, FiscalLinkRow, PaymentRow, ReconciliationRow, row_of
 from payme_plugin.log import Log
 
 if TYPE_CHECKING:
@@ -69,6 +69,13 @@ class JournalReader:
         return next(iter(self._damages), None)
 
     @property
+    def last_reconciliation(self) -> ReconciliationRow | None:
+        """The last finished reconciliation, or None; a repaired or new journal has none."""
+        with self.reading() as connection:
+            found = connection.execute("SELECT value FROM about WHERE name = 'reconciliation'").fetchone()
+        return None if found is None else ReconciliationRow.from_json(found[0])
+
+    @property
     def host_identity(self) -> str:
         """The name of the till that the journal belongs to."""
         return self._about("host_identity")
@@ -96,6 +103,12 @@ class JournalReader:
     def payments(self) -> list[PaymentRow]:
         """Return all payments, newest first."""
         return self._every(PaymentRow, "SELECT * FROM payment ORDER BY created_at DESC, rowid DESC")
+
+    def payments_between(self, begin_ms: int, end_ms: int) -> list[PaymentRow]:
+        """Return the payments of a period, by the time of their intent; the end is exclusive."""
+        return self._every(
+            PaymentRow, "SELECT * FROM payment WHERE created_at >= ? AND created_at < ?", begin_ms, end_ms
+        )
 
     def payments_of_sale(self, till: str, shift: int, number: int) -> list[PaymentRow]:
         """Return the payments for one receipt of the till, oldest first."""

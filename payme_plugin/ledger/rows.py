@@ -6,8 +6,9 @@ state.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Hashable, Mapping
 
+_LARGEST = 2**53
 _Reader = Callable[[Any], object]
 _Row = TypeVar("_Row", "PaymentRow", "EventRow", "CancellationRow", "FiscalLinkRow")
 
@@ -241,6 +243,39 @@ class FiscalLinkRow(_TaskRow):
     fiscal_link_id: int
     link: str
     outcome: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconciliationRow:
+    """The last finished reconciliation; a value of the table ``about``.
+
+    Attributes:
+        finished_at: when it ended.
+        agreed: how many receipts agreed.
+        differences: how many differences it found.
+        in_journal: what the journal said was paid, in tiyin.
+    """
+
+    finished_at: int
+    agreed: int
+    differences: int
+    in_journal: int
+
+    def to_json(self) -> str:
+        """Return it as it is stored."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: object) -> ReconciliationRow | None:
+        """Return what ``to_json`` wrote; None for anything else, because it can be made anew."""
+        try:
+            values = json.loads(str(text))
+        except (ValueError, RecursionError):
+            return None
+        is_ours = isinstance(values, dict) and values.keys() == {field.name for field in fields(cls)}
+        if not is_ours or not all(type(each) is int and 0 <= each < _LARGEST for each in values.values()):
+            return None
+        return cls(**values)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -144,8 +144,8 @@ def _copy(target: sqlite3.Connection, table: str, rows: Iterable[_Values]) -> tu
     refused: list[_Values] = []
     for row in rows:
         values = upgraded(table, row)
-        if table == "about" and values["name"] in {"host_identity", "ready"}:
-            # The caller decides which till the new journal belongs to.
+        if table == "about" and values["name"] in {"host_identity", "ready", "reconciliation"}:
+            # The caller decides which till the new journal belongs to, and the new journal has to be reconciled.
             continue
         if is_valid(table, values) and _insert(target, table, values):
             copied += 1

@@ -6,13 +6,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from hookspecs import SaleRecord
 from payme_plugin import PLUGIN_NAME
 from payme_plugin.ledger.errors import Unavailable
 from payme_plugin.log import Log
 from payme_plugin.secret import foreign_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from hookspecs import Host, QueueMessage, Ui
 
@@ -51,6 +52,17 @@ class GuardedHost:
     def enqueue(self, message: QueueMessage) -> bool:
         """Return whether the host took the message; False if it raises."""
         return _guarded("Host.enqueue", lambda: self._host.enqueue(message)) is True
+
+    def sales(self, since: int, until: int) -> tuple[SaleRecord, ...] | None:
+        """Return the host's closed sales; None if it can't list them, raises, or returns anything but sales."""
+        list_sales = getattr(self._host, "sales", None)
+        answer: object = None if list_sales is None else _guarded("Host.sales", lambda: _all(list_sales(since, until)))
+        if not isinstance(answer, tuple):
+            return None
+        if not all(isinstance(each, SaleRecord) for each in answer):
+            _log.error("the host's Host.sales returned something else than sales")
+            return None
+        return answer
 
     def notice(self, key: str, text: str | None) -> None:
         """Show or withdraw a notice, unless it is already shown or withdrawn."""
@@ -92,6 +104,11 @@ def _guarded(what: str, call: Callable[[], _T]) -> _T | None:
     except Exception as error:  # noqa: BLE001 - the host may raise anything
         _log.error("the host's %s raised %s", what, foreign_fault(error))
         return None
+
+
+def _all(sales: Iterable[SaleRecord] | None) -> tuple[SaleRecord, ...] | None:
+    """Return every sale; a host may make them one by one."""
+    return None if sales is None else tuple(sales)
 
 
 def _required(what: str, call: Callable[[], object]) -> str:

@@ -44,6 +44,7 @@ class ServerReceipt:
         pay_time_ms: when it was paid; None if it is not paid (Payme sends 0).
         phone: the buyer's phone, from the receipt's ``payer`` or from its merchant's; absent from ``repr``.
         raw: everything that the server sent, unknown fields too; absent from ``repr``.
+        cancel_time_ms: when it was cancelled; None if it is not cancelled (Payme sends 0).
     """
 
     receipt_id: str | None
@@ -53,12 +54,18 @@ class ServerReceipt:
     pay_time_ms: int | None
     phone: str | None = field(repr=False)
     raw: Mapping[str, object] = field(repr=False, hash=False)
+    cancel_time_ms: int | None = None
 
-    def has_account(self, account: Mapping[str, object]) -> bool:
-        """Return whether it names every field of an account; Payme lists them, each with ``name`` and ``value``."""
+    @property
+    def account(self) -> dict[str, str]:
+        """Its account, from names to values; Payme lists the fields, each with ``name`` and ``value``."""
         listed = self.raw.get("account")
         fields = [field for field in listed if isinstance(field, Mapping)] if isinstance(listed, list) else []
-        named = {(field.get("name"), str(field.get("value"))) for field in fields}
+        return {str(field.get("name")): str(field.get("value")) for field in fields}
+
+    def has_account(self, account: Mapping[str, object]) -> bool:
+        """Return whether it names every field of an account."""
+        named = self.account.items()
         return all((name, str(value)) in named for name, value in account.items())
 
 
@@ -169,6 +176,7 @@ def _receipt(raw: Mapping[str, object]) -> ServerReceipt:
         pay_time_ms=_integer(raw.get("pay_time"), _TIMES_MS),
         phone=_phone(raw) or _phone(raw.get("merchant")),
         raw=raw,
+        cancel_time_ms=_integer(raw.get("cancel_time"), _TIMES_MS),
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from payme_plugin.settings.load import LINUXCASH, LoadedSettings, Places, read_settings, return_warnings
 from payme_plugin.settings.model import SETTINGS, Settings
-from payme_plugin.settings.parsers import account_of, foreign_character
+from payme_plugin.settings.parsers import account_of, accounts_of_till, foreign_character
 from payme_plugin.settings.problems import SettingsError, SettingWarning
 from payme_plugin.settings.reader import SettingsReader
 
@@ -25,6 +25,7 @@ __all__ = [
     "SettingsError",
     "SettingsReader",
     "account_of",
+    "accounts_of_till",
     "foreign_character",
     "read_settings",
     "return_warnings",

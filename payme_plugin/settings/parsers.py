@@ -38,6 +38,7 @@ _ASCII = "".join(map(chr, range(0x20, 0x7F)))
 _WIDE = "ЖҚ€中é"
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _PLACEHOLDER = re.compile(r"\{(till|shift|number|attempt)\}")
+_TILL_APART = re.compile(r"(?<![0-9}])\{till\}(?![0-9{])")
 # A character class or an escape: what matches one letter.
 _LETTER = r"\\[^0-9]|\[\^?\]?(?:\\.|[^\]\\\[])*\]"
 _ATOM = re.compile(rf"\(\?[:=!]|\{{[0-9,]*\}}|({_LETTER}|[^()|*+?{{}}])")
@@ -178,6 +179,28 @@ def account_of(template: str, *, till: str, shift: int, number: int, attempt: in
     facts = {"till": till, "shift": str(shift), "number": str(number), "attempt": str(attempt)}
     fields = _fields_of(template)
     return {name: _PLACEHOLDER.sub(lambda found: facts[found[1]], value) for name, value in fields.items()}
+
+
+def accounts_of_till(template: str, till: str) -> dict[str, re.Pattern[str]] | None:
+    """Return the values that ``account_of`` can make for a till, for ``fullmatch``, by the field's name.
+
+    Args:
+        template: a checked setting ``account``.
+        till: the till's stable name.
+
+    Returns:
+        None if no value tells the till from all others: ``{till}`` is missing, or a digit or number stands beside it.
+    """
+    fields = _fields_of(template)
+    if not any(_TILL_APART.search(value) for value in fields.values()):
+        return None
+    made = {"till": re.escape(till)}
+    patterns = {}
+    for name, value in fields.items():
+        parts = re.split(_PLACEHOLDER, value)  # literals, with the placeholders' names between them
+        texts = (made.get(part, "[0-9]+") if index % 2 else re.escape(part) for index, part in enumerate(parts))
+        patterns[name] = re.compile("".join(texts))
+    return patterns
 
 
 def _pattern(text: str) -> re.Pattern[str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from hookspecs import QueueMessage
+    from hookspecs import QueueMessage, SaleRecord
     from payme_plugin.till.till import Till
 
 PAYMENT_TYPE = 141
@@ -47,6 +47,10 @@ class TillHost:
     def is_recorded(self, payment_id: str) -> bool | None:
         """Return whether the till has a payment; see ``ReceiptStore.is_recorded``."""
         return self._till.store.is_recorded(payment_id)
+
+    def sales(self, since: int, until: int) -> tuple[SaleRecord, ...] | None:
+        """Return the closed sales with a payment of ``payme``; see ``ReceiptStore.sales``."""
+        return self._till.store.sales(PLUGIN_NAME, since, until)
 
     def enqueue(self, message: QueueMessage) -> bool:  # noqa: ARG002 - there is no queue
         """Return False: the plugin's own worker delivers."""

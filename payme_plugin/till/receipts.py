@@ -12,7 +12,7 @@ from collections.abc import Mapping  # noqa: TC003 - read at run time by ``struc
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from hookspecs import Item, PaymentRecord, PaymentStatus, Receipt, ReceiptFiscal, ReceiptKind, Slip
+from hookspecs import Item, PaymentRecord, PaymentStatus, Receipt, ReceiptFiscal, ReceiptKind, SaleRecord, Slip
 from hookspecs.structure import structure, unstructure
 from payme_plugin.fsync import sync_folder
 from payme_plugin.till.errors import FolderUnusable
@@ -227,19 +227,45 @@ class ReceiptStore:
         return None
 
     def is_recorded(self, payment_id: str) -> bool | None:
-        """Return what ``Host.is_recorded`` does.
+        """Return what ``Host.is_recorded`` does; a payment may also be named by its receipt id.
 
         Returns:
             True: PAID, in a sale that isn't annulled. None: no plugin has returned a result yet, or a file is damaged.
             False: anything else.
         """
-        found = self.find(payment_id)
+        found = self.find(payment_id) or self._find_receipt(payment_id)
         if found is None:
             return None if self.unreadable else False
         receipt, tender = found
         if tender.status is None:
             return None if receipt.is_open else False
         return tender.status is PaymentStatus.PAID and not receipt.annulled
+
+    def _find_receipt(self, receipt_id: str) -> tuple[StoredReceipt, Tender] | None:
+        """Return the sale and the tender of a payment by its plugin's receipt id, or None."""
+        for receipt in self.receipts():
+            for tender in receipt.tenders:
+                if tender.record is not None and tender.record.data.get("receipt_id") == receipt_id:
+                    return receipt, tender
+        return None
+
+    def sales(self, plugin: str, since: int, until: int) -> tuple[SaleRecord, ...] | None:
+        """Return what ``Host.sales`` does, for the payments of one plugin; None if a file is damaged."""
+        if self.unreadable:
+            return None
+        return tuple(
+            SaleRecord(
+                payment_id=tender.payment_id,
+                amount=tender.amount,
+                receipt_id=tender.record.data.get("receipt_id", ""),
+                sold_at=receipt.closed_at,
+            )
+            for receipt in self.receipts()
+            if receipt.kind is ReceiptKind.SALE and not receipt.annulled
+            for tender in receipt.tenders
+            if receipt.closed_at is not None and since <= receipt.closed_at < until
+            if tender.record is not None and tender.record.data.get("plugin") == plugin
+        )
 
     def refunds_of(self, payment_id: str) -> tuple[StoredReceipt, ...]:
         """Return the open and closed refund receipts of a payment."""

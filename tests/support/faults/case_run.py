@@ -181,7 +181,7 @@ class _Play:
         now_ms = SystemClock().wall_ms()
         settings = SettingsReader(lambda: self._till.host.given, codes).read()
         try:
-            listed = list_receipts(self._till.host.folder, settings, now_ms, now_ms)
+            listed = list_receipts(self._till.host.folder, settings, now_ms, now_ms).receipts
         except ListUnavailable as failure:
             self._till.search.add_error("the command's error", failure)
             return _Outcome("no list", message=failure.format_message())

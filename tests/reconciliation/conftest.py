@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from fakes.fixtures import till, world
+
+__all__ = ["till", "world"]
