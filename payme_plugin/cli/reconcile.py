@@ -207,11 +207,8 @@ def _cancel(
     if not receipts:
         return _Unknown((), ())
     again, journal = list_receipts(delivery.folder, settings, *period), delivery.processor().journal
-    # Other tills may have sales of the names in its receipts, but none has its identity.
-    is_ours = TillAccounts(settings.account, [journal.host_identity])
-    obstacles = [
-        (each, obstacle_of(each, again, is_ours, till.is_recorded, is_ready=journal.is_ready)) for each in receipts
-    ]
+    is_ours, is_ready = compared.is_ours, journal.is_ready
+    obstacles = [(each, obstacle_of(each, again, is_ours, till.is_recorded, is_ready=is_ready)) for each in receipts]
     chosen = [receipt for receipt, obstacle in obstacles if obstacle is None]
     refused = tuple((receipt, obstacle) for receipt, obstacle in obstacles if obstacle is not None)
     amount = uzs(sum(receipt.amount or 0 for receipt in chosen))

@@ -325,7 +325,7 @@ def host(used: CommandTill, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
     def is_recorded(payment_id: str) -> bool | None:
         host.asked.append(payment_id)
-        return host.answer
+        return bool(host.answer) if host.answer is not None else None
 
     host.sales = lambda since, until: [each for each in sales if since <= each.sold_at < until]
     host.is_recorded = is_recorded
