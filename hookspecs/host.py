@@ -42,7 +42,10 @@ class Host(Protocol):
         ...
 
     def is_recorded(self, payment_id: str) -> bool | None:
-        """Return whether the till has stored a payment; called before the plugin returns an orphan's money.
+        """Return whether the till has stored a payment; called before the plugin returns money that no hook asked for.
+
+        For a receipt that neither the till's list of sales nor the plugin knows, ``payment_id`` is the receipt's id.
+        Look it up in the ``data["receipt_id"]`` of every stored payment, also in open sales, or return None.
 
         Returns:
             True: stored durably with an open, parked or closed sale. This is a veto: the payment counts as
@@ -66,8 +69,10 @@ class SalesHost(Host, Protocol):
     def sales(self, since: int, until: int) -> Iterable[SaleRecord] | None:
         """Return the payments in sales closed from ``since`` up to, not including, ``until``, both Unix ms.
 
+        A sale may close long after it was paid, and stays in the list when it is refunded.
+
         Returns:
-            One record for every payment that a plugin took; None if the host can't list its sales.
+            One record for every payment that the plugin took; None if the host can't list its sales.
         """
         ...
 
