@@ -69,7 +69,7 @@ class Reconciler:
         clock: time.
 
     Attributes:
-        is_enabled: whether it starts runs.
+        is_enabled: whether it starts runs and shows what they found.
     """
 
     def __init__(self, host: GuardedHost, till: ReconciledTill, clock: Clock) -> None:
@@ -99,12 +99,14 @@ class Reconciler:
         Raises:
             JournalError: the result of the last run can't be read.
         """
+        if not self.is_enabled:
+            return
         if not self._is_loaded:
             self.load(self._till.journal())
         found = 0 if self._last is None else self._last.differences
         self._host.notice(_NOTICE, texts(Text.NOTICE_DIFFERENCES, count=found) if found else None)
         now = self._clock.monotonic()
-        if not is_ready or not self.is_enabled or self._is_stopped:
+        if not is_ready or self._is_stopped:
             return
         if self._due_at is None:
             self._due_at = now + _AFTER_READY_S

@@ -282,7 +282,7 @@ def test_a_shift_report_has_the_last_finished_run(till: HookedWorld) -> None:
         "Сверка Payme: 01.01 00:01\nСумма: 15 000.00\nСошлось чеков: 1\nРасхождений: 1"
     )
     till.restart()
-    till.work()
+    by_itself(till).work()
     assert till.dispatcher.shift_text() is not None, "also after a restart, before another run"
 
 
@@ -291,7 +291,7 @@ def test_its_lines_fit_the_narrowest_printer(tmp_path: Path, language: str) -> N
     till = HookedWorld(tmp_path, language=language)
     row = ReconciliationRow(finished_at=1_767_225_600_000, agreed=99_999, differences=9_999, in_journal=10**13)
     till.journal.store_reconciliation(row)
-    till.work()
+    by_itself(till).work()
     text = till.dispatcher.shift_text()
     till.close()
 
