@@ -5,11 +5,13 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import closing
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
 
 from fakes.fixtures import new_till, running, sandbox
+from fakes.till import VirtualHost
 from fakes.waiting import comes_true
 from hookspecs import PaymentStatus, Shift
 from payme_plugin.clock import SystemClock
@@ -78,6 +80,20 @@ def test_while_payme_does_not_answer_a_sale_goes_on_and_the_stop_ends_the_run(ti
     began_at = time.monotonic()
     till.plugins.on_stop()
     assert time.monotonic() - began_at < 2.5
+    assert not till.reconciler._thread.is_alive()  # type: ignore[attr-defined]
+
+
+def test_the_stop_waits_for_a_host_that_is_listing_its_sales(till: ServedTill, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_asked = Event()
+
+    def sales(*_: object) -> None:
+        is_asked.set()
+        time.sleep(0.3)
+
+    monkeypatch.setattr(VirtualHost, "sales", sales)
+    run(till)
+    assert is_asked.wait(10)
+    till.plugins.on_stop()
     assert not till.reconciler._thread.is_alive()  # type: ignore[attr-defined]
 
 
