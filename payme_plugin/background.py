@@ -98,7 +98,7 @@ class Background:
         self._worker = Worker(self, clock)
         self._relays = RelayCache(clock, self.wake)
         self.host_lock = self._worker.host_lock
-        self.reconciler = Reconciler(host, self, clock)
+        self.reconciler = Reconciler(host, self, clock, self._current_settings)
 
     def start(self, *, run_worker: bool) -> None:
         """Start the worker, if this process has one."""
@@ -133,7 +133,7 @@ class Background:
 
     def texts(self) -> Texts:
         """Return the texts in the cashier's current language."""
-        return texts_of(self.current_settings(), self._host)
+        return texts_of(self._current_settings(), self._host)
 
     # ------------------------------------------------------------------------------------------------------------------
     # For the money hooks
@@ -251,12 +251,12 @@ class Background:
 
     def merchants(self) -> Mapping[str, MerchantClient] | None:
         """Return the merchant accounts in the current settings, by posId, or None if they can't be used."""
-        settings = self.current_settings()
+        settings = self._current_settings()
         return None if settings is None else self._clients.merchants(settings)
 
     def relay(self) -> Relay | None:
         """Return the relay to the central workers of a chain, or None if the settings name no broker."""
-        return self._relays.of(self.current_settings())
+        return self._relays.of(self._current_settings())
 
     def do_housekeeping(self) -> None:
         """Store what could not be stored, delete old payments and update the notices."""
@@ -323,8 +323,7 @@ class Background:
     def _try_lead(self) -> bool:
         return self._leader.acquire(self._storage.opened.leases)
 
-    def current_settings(self) -> Settings | None:
-        """Return the current settings, those for returns if they have a fault, or None if they can't be used."""
+    def _current_settings(self) -> Settings | None:
         try:
             return self._settings.read()
         except SettingsError as error:
@@ -345,7 +344,7 @@ class Background:
     def _notify_busy_lease(self, processor: CancellationProcessor) -> None:
         """Show which other process has held the lease of a cancellation for more than two timeouts."""
         busy, leases = processor.busy, self._storage.opened.leases
-        settings, now, text = self.current_settings(), self._clock.monotonic(), None
+        settings, now, text = self._current_settings(), self._clock.monotonic(), None
         for number, since in list(busy.items()):
             with leases.try_acquire(number) as is_free:
                 pass
@@ -360,7 +359,7 @@ class Background:
     def _forget_finished(self) -> None:
         """Delete payments older than ``keepDays``, 100 at a time, once a day."""
         now = self._clock.monotonic()
-        settings = self.current_settings() if now >= self._forget_at else None
+        settings = self._current_settings() if now >= self._forget_at else None
         if settings is None:
             return
         try:

@@ -17,7 +17,7 @@ from payme_plugin.secret import safe_traceback
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from payme_plugin.clock import Clock
     from payme_plugin.ledger.journal import Journal
@@ -47,9 +47,6 @@ class ReconciledTill(Protocol):
     def journal(self) -> Journal:
         """Return a connection that no sale uses; raise ``JournalError`` if the journal can't be used."""
 
-    def current_settings(self) -> Settings | None:
-        """Return the current settings, or None if they can't be used."""
-
     def merchants(self) -> Mapping[str, MerchantClient] | None:
         """Return the merchant accounts in the current settings, by posId, or None if they can't be used."""
 
@@ -67,16 +64,20 @@ class Reconciler:
         host: the till, guarded.
         till: its background.
         clock: time.
+        settings: returns the current settings, or None if they can't be used.
 
     Attributes:
         is_enabled: whether it starts runs and shows what they found.
     """
 
-    def __init__(self, host: GuardedHost, till: ReconciledTill, clock: Clock) -> None:
+    def __init__(
+        self, host: GuardedHost, till: ReconciledTill, clock: Clock, settings: Callable[[], Settings | None]
+    ) -> None:
         self.is_enabled = False
         self._host = host
         self._till = till
         self._clock = clock
+        self._settings = settings
         self._is_loaded = False
         self._last: ReconciliationRow | None = None
         self._due_at: float | None = None
@@ -156,7 +157,7 @@ class Reconciler:
         return self._last is None or not time.mktime(night) * 1000 <= self._last.finished_at <= now_ms
 
     def _run(self) -> None:
-        settings, merchants = self._till.current_settings(), self._till.merchants()
+        settings, merchants = self._settings(), self._till.merchants()
         merchant = None if settings is None or merchants is None else merchants.get(settings.pos_id)
         if settings is None or merchant is None:
             return
