@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Protocol
 from payme_plugin.ledger.errors import JournalError
 from payme_plugin.ledger.rows import ReconciliationRow
 from payme_plugin.log import Log
-from payme_plugin.operations import reconciliation
-from payme_plugin.operations.receipt_list import MARGIN_MS, ListIncomplete, list_receipts
 from payme_plugin.operations.refund_rules import sums
 from payme_plugin.paymego.errors import CallFailed
 from payme_plugin.secret import safe_traceback
@@ -131,6 +129,8 @@ class Reconciler:
 
     def run(self) -> None:
         """Reconcile since the last run and store the result; log what goes wrong."""
+        from payme_plugin.operations.receipt_list import ListIncomplete  # noqa: PLC0415 - a till starts without it
+
         try:
             self._run()
         except (CallFailed, ListIncomplete, JournalError) as error:
@@ -157,6 +157,9 @@ class Reconciler:
         return self._last is None or not time.mktime(night) * 1000 <= self._last.finished_at <= now_ms
 
     def _run(self) -> None:
+        from payme_plugin.operations import reconciliation  # noqa: PLC0415 - a till starts without it
+        from payme_plugin.operations.receipt_list import MARGIN_MS, list_receipts  # noqa: PLC0415
+
         settings, merchants = self._settings(), self._till.merchants()
         merchant = None if settings is None or merchants is None else merchants.get(settings.pos_id)
         if settings is None or merchant is None:
