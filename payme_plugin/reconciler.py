@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from typing import TYPE_CHECKING, Protocol
+from zlib import crc32
 
 from payme_plugin.ledger.errors import JournalError
 from payme_plugin.ledger.rows import ReconciliationRow
@@ -28,7 +29,8 @@ _log = Log()
 
 _NOTICE = "payme.reconciliation"
 _HOUR = 3
-"""The nightly run begins after 03:00 local time."""
+_SPREAD_S = 7_200
+"""The nightly run begins after 03:00 local time, at a time of its own for each till within two hours."""
 _DAY_MS = 86_400_000
 _MOST_DAYS = 7
 _AFTER_READY_S = 60.0
@@ -149,11 +151,12 @@ class Reconciler:
         return f"{heading}\n{texts(Text.SHIFT_COUNTS, agreed=last.agreed, count=last.differences)}"
 
     def _is_due(self) -> bool:
-        """Return whether no run has finished since the last 03:00; one that finished later than now counts as none."""
+        """Return whether no run has finished since the last night's time; one that finished later than now is none."""
         now_ms = self._clock.wall_ms()
-        today = time.localtime(now_ms // 1000)
+        own_s = crc32(self._host.identity().encode()) % _SPREAD_S
+        today = time.localtime(now_ms // 1000 - own_s)
         days_ago = 0 if today.tm_hour >= _HOUR else 1
-        night = (today.tm_year, today.tm_mon, today.tm_mday - days_ago, _HOUR, 0, 0, 0, 0, -1)
+        night = (today.tm_year, today.tm_mon, today.tm_mday - days_ago, _HOUR, 0, own_s, 0, 0, -1)
         return self._last is None or not time.mktime(night) * 1000 <= self._last.finished_at <= now_ms
 
     def _run(self) -> None:

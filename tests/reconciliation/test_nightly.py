@@ -12,6 +12,7 @@ import pytest
 from fakes.hooked_world import HookedWorld
 from fakes.till import VirtualHost
 from hookspecs import SaleRecord, Shift
+from payme_plugin import reconciler as reconciler_module
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.repair import repair
 from payme_plugin.ledger.rows import ReconciliationRow
@@ -27,6 +28,7 @@ WHOLE = '{"finished_at": 1, "agreed": 1, "differences": 1, "in_journal": 1}'
 HOUR_S = 3600
 DAY_S = 86_400
 DAY_MS = 86_400_000
+SPREAD_S = reconciler_module._SPREAD_S
 EVENING_S = 20 * HOUR_S
 """The virtual clock begins at midnight, UTC."""
 
@@ -50,8 +52,9 @@ def by_itself(till: HookedWorld) -> HookedWorld:
 
 
 @pytest.fixture
-def night(till: HookedWorld) -> HookedWorld:
-    """A till that reconciled at eight in the evening, when its journal was new."""
+def night(till: HookedWorld, monkeypatch: pytest.MonkeyPatch) -> HookedWorld:
+    """A till that reconciled at eight in the evening, when its journal was new; its time at night is 03:00."""
+    monkeypatch.setattr(reconciler_module, "_SPREAD_S", 1)
     till.clock.sleep(EVENING_S)
     by_itself(till).work(300)
     assert periods(till) == [(-7 * DAY_S + EVENING_S + 60, EVENING_S + 60)]
@@ -105,6 +108,22 @@ def test_it_runs_once_a_night_after_three_o_clock_since_a_day_before_the_last_ru
     assert len(periods(night)) == 1
     night.work(5 * HOUR_S)
     assert len(periods(night)) == 2
+
+
+def test_the_tills_of_a_chain_do_not_ask_payme_in_the_same_minutes(
+    night: HookedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciler_module, "_SPREAD_S", SPREAD_S)
+    reconciler, seen = night.background.reconciler, set()
+    night.clock.sleep(7 * HOUR_S)
+    for minute in range(SPREAD_S // 60):
+        for name in ("till-1", "till-2", "till-3"):
+            night.host.name = name
+            if reconciler._is_due():
+                seen.add((name, minute))
+        night.clock.sleep(60)
+    first = {name: min(minute for each, minute in seen if each == name) for name, _ in seen}
+    assert len(set(first.values())) == 3
 
 
 def test_a_till_that_was_off_at_night_runs_when_it_starts_and_looks_back_seven_days_at_most(
