@@ -130,6 +130,7 @@ class AmqpRelay:
             self._requests.put(request)
         self.listen({message.pos_id})
         if not request.ended.wait(_PATIENCE_S):
+            request.ended.set()
             self._fail("the broker does not confirm")
         with self._lock:
             self._running.discard(request)
@@ -192,7 +193,7 @@ class AmqpRelay:
     def _serve(self, broker: Broker) -> None:
         broker.declare(self._queues)
         own_queue = broker.listen(self._take_outcome)
-        self._broker, self._away_since = broker, None
+        self._broker = broker
         bound: set[str] = set()
         while self._is_wanted():
             with self._lock:
@@ -210,6 +211,7 @@ class AmqpRelay:
         if not request.ended.is_set():
             broker.publish("", encode(message), message.message_id, exchange=self._queues.work)
             request.is_confirmed = True
+            self._away_since = None  # an open connection proves less: a broker in an alarm accepts one too
             request.ended.set()
 
     def _take_outcome(self, received: Received) -> None:

@@ -253,22 +253,33 @@ class Broker:
                 context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
                 parameters.ssl_options = self._pika.SSLOptions(context, parameters.host)
             self._connection = self._pika.BlockingConnection(parameters)
-            self._channel = self._connection.channel()
-            self._channel.confirm_delivery()
+            self._open_channel()
 
     def declare(self, queues: Queues) -> None:
         """Create the queues and exchanges, or verify that they are as they should be.
+
+        For a user that may not create them, only verify that they exist.
 
         Raises:
             BrokerRefuses: one has other properties; its name is in the text.
             BrokerAway: the connection is lost.
         """
-        for name, arguments in queues.arguments().items():
-            self._declare_queue(name, arguments)
+        exchanges = {queues.work: "fanout", OUTCOMES: "topic"}
         with self._errors():
-            for exchange, kind in ((queues.work, "fanout"), (OUTCOMES, "topic")):
-                self._channel.exchange_declare(exchange, kind, durable=True)
-            self._channel.queue_bind(queues.work, queues.work)
+            try:
+                for name, arguments in queues.arguments().items():
+                    self._channel.queue_declare(name, durable=True, arguments=arguments)
+                for exchange, kind in exchanges.items():
+                    self._channel.exchange_declare(exchange, kind, durable=True)
+                self._channel.queue_bind(queues.work, queues.work)
+            except self._pika.exceptions.ChannelClosedByBroker as error:
+                if error.reply_code != _ACCESS_REFUSED:
+                    raise
+                self._open_channel()
+                for name in queues.arguments():
+                    self._channel.queue_declare(name, passive=True)
+                for exchange in exchanges:
+                    self._channel.exchange_declare(exchange, passive=True)
 
     def publish(
         self,
@@ -355,17 +366,9 @@ class Broker:
         with contextlib.suppress(BrokerError), self._errors():
             self._connection.close()
 
-    def _declare_queue(self, name: str, arguments: Mapping[str, object]) -> None:
-        """Declare a queue; if this user must not, verify that there is one."""
-        try:
-            self._channel.queue_declare(name, durable=True, arguments=arguments)
-        except self._pika.exceptions.ChannelClosedByBroker as error:
-            with self._errors():
-                if error.reply_code != _ACCESS_REFUSED:
-                    raise
-                self._channel = self._connection.channel()
-                self._channel.confirm_delivery()
-                self._channel.queue_declare(name, passive=True)
+    def _open_channel(self) -> None:
+        self._channel = self._connection.channel()
+        self._channel.confirm_delivery()
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:

@@ -202,6 +202,7 @@ class CancellationProcessor:
         try:
             if row.begun_at is None:
                 self.cancellations.begin(row)
+                row = self.cancellations.still_live(row)
             if not relay.publish(ChainMessage.of(row, self.journal.host_identity)):
                 pause = min(pause_ms(row.attempts, self._jitter()), _LONGEST_WAIT_MS)
                 self.cancellations.postpone(row, pause, "the broker can't be reached")
@@ -221,7 +222,7 @@ class CancellationProcessor:
             JournalError: it could not be stored; this till asks Payme itself later.
         """
         row = self.journal.cancellation(outcome.cancellation_id)
-        if row is None or row.receipt_id != outcome.receipt_id or row.ended_at is not None:
+        if row is None or row.receipt_id != outcome.receipt_id:
             return
         if outcome.state != ReceiptState.CANCELLED or row.begun_at is None:
             return
