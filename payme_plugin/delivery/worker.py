@@ -123,11 +123,12 @@ class Worker:
         """Return the relay, after the outcomes that came through it are stored."""
         with self.host_lock:
             relay = self._delivery.relay()
-        if relay is not self._listening and relay is not None:
-            relay.listen(processor.cancellations.recall())
-        self._listening = relay
-        for outcome in () if relay is None else relay.outcomes():
-            processor.take_outcome(outcome)
+        former, self._listening = self._listening, relay  # first: a full disk must not end every round here
+        if relay is not None:
+            if relay is not former:
+                relay.listen(processor.cancellations.recall())
+            for outcome in relay.outcomes():
+                processor.take_outcome(outcome)
         return relay
 
     def _due(self, processor: CancellationProcessor, now: float) -> list[_Row]:

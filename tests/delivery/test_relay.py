@@ -261,17 +261,39 @@ def test_a_hand_over_that_can_not_be_stored_is_carried_out_here_and_not_publishe
     assert (len(till.broker.messages), till.paymego.held()) == (1, 0)
 
 
-def test_a_restart_listens_for_what_was_handed_over_in_the_last_hour(till: ChainTill) -> None:
+def test_a_restart_listens_for_what_was_handed_over_in_the_last_hour_and_asks_payme_about_it_at_once(
+    till: ChainTill,
+) -> None:
     hand_over(till)
     till.restart()
-    till.work()
-    assert till.relay.listens_to == {till.settings.pos_id}
+    till.work(MINUTE_S)
 
+    assert till.relay.listens_to == {till.settings.pos_id}
+    assert (till.paymego.held(), till.paymego.count(CANCEL), len(till.broker.messages)) == (0, 1, 1)
+
+
+def test_a_restart_does_not_listen_for_what_was_handed_over_earlier(till: ChainTill) -> None:
+    hand_over(till)
     till.paymego.inject_fault(FaultKind.SILENT, CHECK, times=None)
     till.work(2 * HOUR_S)
     till.restart()
     till.work()
+
     assert till.relay.listens_to == set()
+
+
+def test_a_full_disk_at_a_restart_does_not_stop_a_row_that_has_begun(till: ChainTill) -> None:
+    begun = owe_refund(till, "p2", 2)
+    till.clock.sleep(HOUR_S)
+    processor = till.background.processor()
+    processor.step(owe_paid(till), till.merchants, is_recorded=None, relay=till.background.relay())
+    assert len(till.broker.messages) == 1
+    till.restart()
+    disk_of_worker(till).fail_from(1)
+
+    till.work(MINUTE_S)
+
+    assert till.paymego.held(begun.receipt_id) == 0
 
 
 def test_a_till_that_has_handed_nothing_over_listens_to_nothing(till: ChainTill) -> None:
