@@ -39,9 +39,7 @@ _DELIVERY_LIMIT = 1_000
 """A message that ends the process of its worker so often is parked. Operators who look at the queue count too."""
 _CONNECT_S = 5.0
 _BLOCKED_S = 10.0
-_ACCESS_REFUSED = 403
-_OPERATOR_CODES = {403, 406, 530}
-"""Access refused; other properties than declared; no such virtual host."""
+_ACCESS_REFUSED, _NOT_FOUND, _OTHER_PROPERTIES, _NO_VIRTUAL_HOST = 403, 404, 406, 530
 
 
 class BrokerError(Exception):
@@ -54,6 +52,22 @@ class BrokerAway(BrokerError):
 
 class BrokerRefuses(BrokerError):
     """The broker, its certificate or this program does not allow it. An operator has to change something."""
+
+
+class PikaMissing(BrokerRefuses):
+    """The library of this module is not installed."""
+
+
+class AccessRefused(BrokerRefuses):
+    """The broker refuses the user, the password or the virtual host, or lacks a permission of the user."""
+
+
+class CertificateRefused(BrokerRefuses):
+    """The broker's certificate is not trusted."""
+
+
+class OtherProperties(BrokerRefuses):
+    """A queue or an exchange has other properties; its name is in the text."""
 
 
 class UnknownVersion(ValueError):
@@ -281,6 +295,20 @@ class Broker:
                 for exchange in exchanges:
                     self._channel.exchange_declare(exchange, passive=True)
 
+    def missing(self, queues: Queues) -> list[str]:
+        """Return the names of the queues that the broker does not have; create none."""
+        names = []
+        with self._errors():
+            for name in queues.arguments():
+                try:
+                    self._channel.queue_declare(name, passive=True)
+                except self._pika.exceptions.ChannelClosedByBroker as error:
+                    if error.reply_code != _NOT_FOUND:
+                        raise
+                    self._open_channel()
+                    names.append(name)
+        return names
+
     def publish(
         self,
         routing_key: str,
@@ -378,19 +406,25 @@ class Broker:
             yield
         except (known.UnroutableError, known.NackError) as error:
             raise BrokerAway("the broker did not take the message: its queue is missing or full") from error
+        except self._pika.adapters.utils.connection_workflow.AMQPConnectorException:
+            raise BrokerAway("RabbitMQ does not answer") from None
         except (known.AMQPError, OSError, ValueError) as error:
             causes = tuple(_causes(error))
-            wrong = (
-                ssl.SSLCertVerificationError,
-                ValueError,
-                known.ProbableAuthenticationError,
-                known.ProbableAccessDeniedError,
-            )
-            needs_operator = any(
-                isinstance(each, wrong) or getattr(each, "reply_code", None) in _OPERATOR_CODES for each in causes
-            )
-            kind = BrokerRefuses if needs_operator else BrokerAway
+            kind = next((kind for each in causes if (kind := self._refusal(each))), BrokerAway)
             raise kind(f"RabbitMQ: {_explanation(causes[-1])}") from None
+
+    def _refusal(self, error: BaseException) -> type[BrokerRefuses] | None:
+        """Return the class for an error that only an operator can end, or None."""
+        known, code = self._pika.exceptions, getattr(error, "reply_code", None)
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return CertificateRefused
+        if isinstance(error, (known.ProbableAuthenticationError, known.ProbableAccessDeniedError)):
+            return AccessRefused
+        if code in {_ACCESS_REFUSED, _NO_VIRTUAL_HOST}:
+            return AccessRefused
+        if code == _OTHER_PROPERTIES:
+            return OtherProperties
+        return BrokerRefuses if isinstance(error, ValueError) else None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -416,7 +450,7 @@ def _import_pika() -> Any:  # noqa: ANN401 - a module without types in older ver
     try:
         import pika  # noqa: PLC0415 - only a till of a chain needs it
     except ImportError as error:
-        raise BrokerRefuses("pika is not installed: install payme-plugin[broker] or python3-pika") from error
+        raise PikaMissing("pika is not installed: install payme-plugin[broker] or python3-pika") from error
     # It would log each failed connection with a traceback; the caller logs one line.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
     return pika

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from payme_plugin.doctor import files, installation, journal, server
+from payme_plugin.doctor import broker, files, installation, journal, server
 from payme_plugin.doctor.finding import Check, Finding, Level, Report, Result, Unchecked
 from payme_plugin.doctor.server import SERVER_CHECKS, bounded
 from payme_plugin.ledger.journal import FILE_NAME
@@ -71,6 +71,7 @@ def examine(
 
     results += _guarded(lambda: installation.check_slips(settings), Check.SLIPS, limit_s=_LONG_LIMIT_S)
     results += _guarded(check_server, *SERVER_CHECKS, limit_s=9 * settings.timeout_s)
+    results += _guarded(lambda: broker.check_broker(settings), Check.BROKER)
     return Report.of(results)
 
 

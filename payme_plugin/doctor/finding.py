@@ -35,6 +35,7 @@ class Check(Enum):
     TLS = "tls"
     CLOCK = "clock"
     KEY = "key"
+    BROKER = "broker"
 
 
 class Level(Enum):

@@ -39,7 +39,8 @@ def test_warnings_end_with_0_and_say_what_to_do_in_lines_or_in_one_document(till
     assert {"name": "modes", "level": "warning", "text": text, "remedy": remedy} in document["findings"]
     assert document["unchecked"][0] == {"name": "tls", "reason": "url is plain http to this machine"}
     names = {each["name"] for each in document["findings"] + document["unchecked"]}
-    assert names == {check.value for check in Check} - {"accounts"}, "accounts are named only if something is wrong"
+    # Accounts are named only if something is wrong with them, the broker only if queueUrl is set.
+    assert names == {check.value for check in Check} - {"accounts", "broker"}
 
 
 def test_texts_are_in_the_language_of_lang_and_names_and_levels_in_json_are_the_same_in_each(till: DoctorTill) -> None:
