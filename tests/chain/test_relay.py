@@ -15,7 +15,7 @@ from fakes.fixtures import new_till, running, sandbox
 from fakes.waiting import comes_true
 from hookspecs import PaymentStatus
 from payme_plugin.clock import SystemClock
-from payme_plugin.delivery import amqp
+from payme_plugin.delivery import amqp, broker
 from payme_plugin.delivery.amqp import AmqpRelay
 from payme_plugin.delivery.broker import (
     OUTCOMES,
@@ -41,8 +41,8 @@ __all__ = ["new_till", "running", "sandbox"]
 pytestmark = pytest.mark.broker
 
 POS_ID = "65aa00112233445566778899"
-PATIENCE_S, STOP_S = 5.0, 1.0
-PAUSE_S = 0.3
+PATIENCE_S, PAUSE_S, BLOCKED_S = 2.0, 0.3, 3.0
+STOP_S = 1.0
 SLACK_S = 1.0
 QUEUES = Queues()
 
@@ -58,9 +58,11 @@ class SetClock(SystemClock):
 
 
 @pytest.fixture(autouse=True)
-def _short_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a failure the relay tries again soon."""
+def _short_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The relay waits less for the broker, and tries again sooner."""
+    monkeypatch.setattr(amqp, "_PATIENCE_S", PATIENCE_S)
     monkeypatch.setattr(amqp, "_PAUSE_S", PAUSE_S)
+    monkeypatch.setattr(broker, "_BLOCKED_S", BLOCKED_S)
 
 
 @pytest.fixture
@@ -111,11 +113,11 @@ def threads() -> list[str]:
 def taken(url: str) -> list[ChainMessage]:
     """Take all messages from the queue of the central workers."""
     found = []
-    with closing(Broker(url)) as broker:
-        while (received := broker.get(QUEUES.work)) is not None:
+    with closing(Broker(url)) as opened:
+        while (received := opened.get(QUEUES.work)) is not None:
             found.append(decode(ChainMessage, received.body))
             assert received.message_id == found[-1].message_id
-            broker.acknowledge(received)
+            opened.acknowledge(received)
     return found
 
 
@@ -160,9 +162,9 @@ def test_outcomes_of_its_own_accounts_come_and_wake_the_worker(
     relay = new_relay(on_outcome=has_come.set)
     assert relay.publish(message())
     outcome = OutcomeMessage(cancellation_id=1, receipt_id=message().receipt_id, state=50, at=1)
-    with closing(Broker(broker_url)) as broker:
+    with closing(Broker(broker_url)) as opened:
         for pos_id, body in (("another", encode(outcome)), (POS_ID, b"{}"), (POS_ID, encode(outcome))):
-            broker.publish(pos_id, body, "outcome", exchange=OUTCOMES)
+            opened.publish(pos_id, body, "outcome", exchange=OUTCOMES)
 
     assert has_come.wait(5)
     assert relay.outcomes() == [outcome]
@@ -190,8 +192,8 @@ def test_an_hour_after_the_last_hand_over_its_thread_and_connection_end_and_the_
 def test_a_user_who_may_only_publish_and_listen_uses_what_others_have_made(
     new_relay: Callable[..., AmqpRelay], broker_url: str, rabbitmq: RabbitMq, vhost: str
 ) -> None:
-    with closing(Broker(broker_url)) as broker:
-        broker.declare(QUEUES)
+    with closing(Broker(broker_url)) as opened:
+        opened.declare(QUEUES)
     name = f"till-of-{vhost}"
     own = "^amq\\.gen-.*$"
     rabbitmq.add_user(
@@ -201,9 +203,9 @@ def test_a_user_who_may_only_publish_and_listen_uses_what_others_have_made(
     relay = new_relay(rabbitmq.url(vhost, name, "word"), on_outcome=has_come.set)
 
     assert relay.publish(message())
-    with closing(Broker(broker_url)) as broker:
+    with closing(Broker(broker_url)) as opened:
         body = encode(OutcomeMessage(cancellation_id=1, receipt_id="r", state=50, at=1))
-        broker.publish(POS_ID, body, "outcome", exchange=OUTCOMES)
+        opened.publish(POS_ID, body, "outcome", exchange=OUTCOMES)
     assert has_come.wait(5)
     assert taken(broker_url) == [message()]
 
@@ -340,8 +342,8 @@ def test_a_till_hands_over_and_ends_its_row_by_the_outcome(
     (sent,) = taken(broker_url)
     outcome = OutcomeMessage(cancellation_id=sent.cancellation_id, receipt_id=sent.receipt_id, state=50, at=1)
 
-    with closing(Broker(broker_url)) as broker:
-        broker.publish(sent.pos_id, encode(outcome), "outcome", exchange=OUTCOMES)
+    with closing(Broker(broker_url)) as opened:
+        opened.publish(sent.pos_id, encode(outcome), "outcome", exchange=OUTCOMES)
 
     assert comes_true(lambda: till.live() == [])
 
