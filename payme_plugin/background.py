@@ -7,9 +7,9 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from payme_plugin.delivery.amqp import RelayCache
 from payme_plugin.delivery.host_queue import QueueConsumer
 from payme_plugin.delivery.processor import CancellationProcessor
+from payme_plugin.delivery.relay import RelayCache
 from payme_plugin.delivery.worker import Worker
 from payme_plugin.ledger.errors import AnotherTill, Damaged, FileMoved, JournalError, Unavailable, Unstorable
 from payme_plugin.ledger.locks import LEADER, LeaderLock
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from hookspecs import QueueMessage, QueueVerdict, Receipt
     from payme_plugin.clock import Clock
-    from payme_plugin.delivery.amqp import Relay
+    from payme_plugin.delivery.relay import Relay
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.operations.cancellation import MerchantClient
     from payme_plugin.operations.host_guard import GuardedHost

@@ -13,8 +13,8 @@ from payme_plugin import PLUGIN_NAME
 from payme_plugin.cli.files import command_log, existing_data_dir, has_log, journal_identity, unusable
 from payme_plugin.cli.output import UsageFault
 from payme_plugin.clock import SystemClock
-from payme_plugin.delivery.amqp import RelayCache
 from payme_plugin.delivery.processor import CancellationProcessor
+from payme_plugin.delivery.relay import RelayCache
 from payme_plugin.ledger.errors import JournalError
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.locale import message
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from payme_plugin.cli.options import GlobalOptions
     from payme_plugin.cli.output import CommandFailed
     from payme_plugin.clock import Clock
-    from payme_plugin.delivery.amqp import Relay
+    from payme_plugin.delivery.relay import Relay
     from payme_plugin.operations.cancellation import MerchantClient
 
 

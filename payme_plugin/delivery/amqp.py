@@ -12,7 +12,7 @@ import queue
 import threading
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from payme_plugin.delivery.broker import (
     Broker,
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from payme_plugin.clock import Clock
     from payme_plugin.delivery.broker import Received
-    from payme_plugin.settings import Settings
 
 _log = Log()
 
@@ -44,26 +43,6 @@ _PAUSE_S = 20.0
 _LISTEN_S = 3600.0
 _WAIT_S = 10.0
 _STOP_TIMEOUT_S = 1.0
-
-
-class Relay(Protocol):
-    """What a processor and a till's background need of a relay."""
-
-    @property
-    def needs_operator(self) -> bool:
-        """Whether the broker refuses this till, or could not be used for an hour."""
-
-    def publish(self, message: ChainMessage) -> bool:
-        """Return whether the broker has confirmed a message, within 5 s."""
-
-    def listen(self, pos_ids: Iterable[str]) -> None:
-        """Listen for the outcomes of merchant accounts for an hour, after which a till asks Payme itself."""
-
-    def outcomes(self) -> list[OutcomeMessage]:
-        """Return the outcomes that have come since the last call."""
-
-    def close(self) -> None:
-        """End the thread and the connection, within a second. What is not confirmed counts as not published."""
 
 
 @dataclass(eq=False, slots=True)
@@ -234,40 +213,3 @@ class AmqpRelay:
         if self._away_since is None:
             self._away_since = now
             _log.error("the broker can't be used: %s", explanation)
-
-
-class RelayCache:
-    """Keeps the relay to the broker in the settings, and replaces it when they change.
-
-    Args:
-        clock: time.
-        on_outcome: as of ``AmqpRelay``.
-        new_relay: makes a relay.
-    """
-
-    def __init__(
-        self,
-        clock: Clock,
-        on_outcome: Callable[[], None],
-        new_relay: Callable[[str, Path | None, Clock, Callable[[], None]], Relay] = AmqpRelay,
-    ) -> None:
-        self._clock = clock
-        self._on_outcome = on_outcome
-        self._new_relay = new_relay
-        self._place: tuple[str, Path | None] | None = None
-        self._relay: Relay | None = None
-
-    def of(self, settings: Settings | None) -> Relay | None:
-        """Return the relay to the broker in ``settings``, or None if they name none."""
-        place = None if settings is None or not settings.queue_url else (settings.queue_url, settings.ca_file)
-        if place != self._place:
-            self.close()
-            self._place = place
-            self._relay = None if place is None else self._new_relay(*place, self._clock, self._on_outcome)
-        return self._relay
-
-    def close(self) -> None:
-        """Close the relay; there is no other until the settings change."""
-        relay, self._relay = self._relay, None
-        if relay is not None:
-            relay.close()

@@ -10,7 +10,6 @@ import secrets
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-from payme_plugin.delivery.broker import ChainMessage
 from payme_plugin.delivery.host_queue import message_of
 from payme_plugin.ledger.cancellations import FARTHEST_DUE_MS, Cancellations
 from payme_plugin.ledger.errors import Conflict, JournalError
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
 
     from hookspecs import QueueMessage
     from payme_plugin.clock import Clock
-    from payme_plugin.delivery.amqp import Relay
     from payme_plugin.delivery.broker import OutcomeMessage
+    from payme_plugin.delivery.relay import Relay
     from payme_plugin.ledger.journal import Journal
     from payme_plugin.ledger.locks import Leases
     from payme_plugin.ledger.rows import CancellationRow, FiscalLinkRow
@@ -194,6 +193,8 @@ class CancellationProcessor:
 
         Money effect: a central worker may cancel, the whole amount of the row's receipt.
         """
+        from payme_plugin.delivery.broker import ChainMessage  # noqa: PLC0415 - only a till of a chain needs it
+
         age_ms = self.journal.now_ms() - row.created_at
         was_there = row.offered_at is not None or row.cancellation_id in self._offered_here
         is_late = was_there or row.confirmed_at is not None or not 0 <= age_ms < FARTHEST_DUE_MS

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from payme_plugin.clock import Clock
-    from payme_plugin.delivery.amqp import Relay
     from payme_plugin.delivery.processor import CancellationProcessor, Delivery
+    from payme_plugin.delivery.relay import Relay
     from payme_plugin.ledger.rows import CancellationRow
     from payme_plugin.operations.cancellation import MerchantClient
 

@@ -325,6 +325,22 @@ def test_a_broker_that_hangs_is_bounded_and_what_could_not_leave_does_not_leave_
     assert (message(3) in found, message(4) in found, message(5) in found) == (False, False, True)
 
 
+def test_a_close_ends_a_hand_over_that_waits_for_its_confirm(
+    new_relay: Callable[..., AmqpRelay], rabbitmq: RabbitMq, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(amqp, "_PATIENCE_S", 30.0)
+    relay, ended = new_relay(), list[bool]()
+    assert relay.publish(message(1))
+    with rabbitmq.paused():
+        publisher = threading.Thread(target=lambda: ended.append(relay.publish(message(2))))
+        publisher.start()
+        time.sleep(0.3)
+        relay.close()
+        publisher.join(SLACK_S)
+
+    assert ended == [False]
+
+
 # A till.
 
 

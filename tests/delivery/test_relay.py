@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -529,6 +531,13 @@ def test_a_host_with_a_queue_is_offered_nothing_while_the_setting_names_a_broker
     hand_over(till)
 
     assert till.host.queue == []
+
+
+def test_a_till_without_the_setting_loads_nothing_that_only_a_chain_needs() -> None:
+    code = "import sys, payme_plugin.service; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+
+    assert {"payme_plugin.delivery.broker", "payme_plugin.delivery.amqp", "pika"}.isdisjoint(loaded.stdout.split())
 
 
 def test_a_stop_closes_the_relay(till: ChainTill) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fakes.hooked_world import HookedWorld
-from payme_plugin.delivery.amqp import RelayCache
 from payme_plugin.delivery.broker import OutcomeMessage
+from payme_plugin.delivery.relay import RelayCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -44,7 +44,7 @@ class MemoryBroker:
 
 @dataclass(eq=False)
 class MemoryRelay:
-    """A ``payme_plugin.delivery.amqp.Relay`` to a ``MemoryBroker``.
+    """A ``payme_plugin.delivery.relay.Relay`` to a ``MemoryBroker``.
 
     Attributes:
         broker: the broker.
