@@ -139,12 +139,12 @@ def unquoted(text: str) -> str | None:
     return text[1:-1] if quotes == 2 and len(text) > 1 else None  # noqa: PLR2004 - one at each end
 
 
-def parse(data: bytes) -> ConfFile:
+def parse(data: bytes, most_lines: int = MAX_LINES) -> ConfFile:
     """Read a settings file. No content raises: what can't be read is a fault of the result."""
     if data.startswith(_UTF_16):
         return ConfFile({}, (ConfFault(None, None, message("settings.utf_16")),))
     lines = list(_lines(data))
-    if len(lines) > MAX_LINES:
+    if len(lines) > most_lines:
         return ConfFile({}, (ConfFault(None, None, _too_long(data, lines)),))
     values: dict[str, ConfValue] = {}
     accounts: dict[str, dict[str, ConfValue]] = {}

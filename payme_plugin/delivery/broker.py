@@ -17,6 +17,7 @@ import json
 import logging
 import ssl
 from dataclasses import asdict, dataclass, fields
+from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from payme_plugin.ledger.states import Cause
@@ -35,6 +36,7 @@ PARKED = "payme.parked"
 _DEFAULT_EXCHANGE = ""
 _LONGEST_BODY = 65_536
 _LONGEST_TEXT = 200
+_LONGEST_ID = 255
 _DELIVERY_LIMIT = 1_000
 """A message that ends the process of its worker so often is parked. Operators who look at the queue count too."""
 _CONNECT_S = 5.0
@@ -68,6 +70,25 @@ class CertificateRefused(BrokerRefuses):
 
 class OtherProperties(BrokerRefuses):
     """A queue or an exchange has other properties; its name is in the text."""
+
+
+class ParkReason(Enum):
+    """Why a message is parked: the value of the header ``REASON``."""
+
+    UNKNOWN_ACCOUNT = "unknown-account"
+    """The accounts of the central workers lack the key of its merchant account."""
+    UNKNOWN_RECEIPT = "unknown-receipt"
+    """Payme does not know the receipt under this merchant account and key."""
+    UNKNOWN_VERSION = "unknown-version"
+    """Another version of the plugin wrote it."""
+    MALFORMED = "malformed"
+    """It is not a message of this module."""
+    DELIVERY_LIMIT = "delivery-limit"
+    """Each worker that took it ended before it acknowledged it; RabbitMQ parks it itself."""
+
+
+REASON, EXPLANATION, PARKED_AT = "payme-reason", "payme-explanation", "payme-parked-at"
+"""The headers of a parked message: a ``ParkReason``, a text for people, Unix milliseconds."""
 
 
 class UnknownVersion(ValueError):
@@ -241,6 +262,14 @@ class Received:
     message_id: str
     headers: Mapping[str, object]
 
+    @property
+    def park_reason(self) -> ParkReason | None:
+        """Why it is parked; None if neither a worker nor RabbitMQ says so."""
+        deaths = self.headers.get("x-death")
+        if isinstance(deaths, list) and deaths and deaths[0].get("reason") == "delivery_limit":  # the latest is first
+            return ParkReason.DELIVERY_LIMIT
+        return next((each for each in ParkReason if each.value == self.headers.get(REASON)), None)
+
 
 class Broker:
     """One connection to RabbitMQ; one thread uses it.
@@ -268,6 +297,7 @@ class Broker:
                 parameters.ssl_options = self._pika.SSLOptions(context, parameters.host)
             self._connection = self._pika.BlockingConnection(parameters)
             self._open_channel()
+        self._consumes = False
 
     def declare(self, queues: Queues) -> None:
         """Create the queues and exchanges, or verify that they are as they should be.
@@ -333,7 +363,7 @@ class Broker:
         properties = self._pika.BasicProperties(
             content_type="application/json",
             delivery_mode=2,
-            message_id=message_id[:255],
+            message_id=message_id.encode()[:_LONGEST_ID].decode(errors="ignore"),
             headers=dict(headers or {}),
         )
         with self._errors():
@@ -344,12 +374,14 @@ class Broker:
         with self._errors():
             self._channel.basic_qos(prefetch_count=1)
             self._channel.basic_consume(queue, lambda *message: handle(_received(*message[1:])))
+        self._consumes = True
 
     def listen(self, handle: Callable[[Received], None]) -> str:
         """Deliver outcomes to ``handle`` during ``wait``, from now on; return the queue, for ``bind``."""
         with self._errors():
             name: str = self._channel.queue_declare("", exclusive=True).method.queue
             self._channel.basic_consume(name, lambda *message: handle(_received(*message[1:])), auto_ack=True)
+        self._consumes = True
         return name
 
     def bind(self, queue: str, pos_id: str) -> None:
@@ -380,9 +412,15 @@ class Broker:
         return found.message_count, found.consumer_count
 
     def wait(self, seconds: float) -> None:
-        """Handle what comes in for so many seconds, or until ``interrupt``."""
+        """Handle what comes in for so many seconds, or until ``interrupt``.
+
+        Raises:
+            BrokerAway: the connection is lost, or the queue was deleted.
+        """
         with self._errors():
             self._connection.process_data_events(time_limit=seconds)
+        if self._consumes and not self._channel.consumer_tags:
+            raise BrokerAway("the queue was deleted")
 
     def interrupt(self) -> None:
         """End the current ``wait``; any thread may call it."""

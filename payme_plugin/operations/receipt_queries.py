@@ -55,6 +55,7 @@ class ReceiptQueries:
 
     Attributes:
         has_unknown_receipt: the last error says that the server or account asked does not know our receipt.
+        failure: why the last request without a result brought none; None if each brought one.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class ReceiptQueries:
         self._amount = amount
         self._text = text
         self.has_unknown_receipt = False
+        self.failure: CallFailed | None = None
 
     def call(self, method: str, params: Params, limit: float) -> Answer:
         """Make one request and wait for its answer, or until the cashier stops.
@@ -97,9 +99,11 @@ class ReceiptQueries:
             return pending.answer()
         except ServerError as error:
             self.has_unknown_receipt = error.code in OF_ANOTHER_ACCOUNT
+            self.failure = error
             self._events.add_answer(f"{method}: error {error.code}")
             raise
         except CallFailed as failure:
+            self.failure = failure
             reason = "no usable answer" if failure.sent else "not sent"
             self._events.add_answer(f"{method}: {reason}, {failure.explanation}")
             raise

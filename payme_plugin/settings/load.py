@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from payme_plugin.conf_file import (
     MAX_FILE_BYTES,
+    MAX_LINES,
     SECTION,
     ConfFile,
     ConfValue,
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 _MAX_KEY_FILE_BYTES = 4_096
 _MAX_CA_FILE_BYTES = 4_194_304
 _MAX_TEMPLATE_BYTES = 4_194_304
+_CHAIN_BYTES = 67_108_864
+_CHAIN_LINES = 1_000_000
+"""A chain of 100,000 tills needs a third of both."""
 _OTHERS_READ_OR_WRITE = 0o006
 _SHORT_DURATION_MS = 10_000
 _SHORT_FREQUENCY_MS = 1_000
@@ -122,6 +126,7 @@ class LoadedSettings:
         codes: the catalogue of error codes.
         places: where the till keeps its files.
         snapshot: what files are read through, to find out later whether they changed.
+        of_chain: the file lists the merchant accounts of a chain: it may be long, and ``[Main]`` need not have one.
 
     Attributes:
         faults: what can't be used.
@@ -139,12 +144,14 @@ class LoadedSettings:
         *,
         places: Places = LINUXCASH,
         snapshot: Snapshot | None = None,
+        of_chain: bool = False,
     ) -> None:
         self.faults: list[SettingFault] = []
         self.warnings: list[SettingWarning] = []
         self.values: dict[str, Any] = {}
         self._codes = codes
         self._snapshot = snapshot or Snapshot()
+        self._of_chain = of_chain
         self._origins: dict[str, Origin] = {}
         self._given: dict[str, tuple[ConfValue, Origin]] = {}
         self.conf_file = self._choose_file(host, file, places.conf_file)
@@ -167,6 +174,8 @@ class LoadedSettings:
     def account(self) -> FormerAccount | None:
         """The merchant account, if its posId, url and key are known, even if other settings have faults."""
         fields = ("pos_id", "url", "pos_key")
+        if self._lacks_account:
+            return None
         return FormerAccount(*(self.values[each] for each in fields)) if self.values.keys() >= set(fields) else None
 
     @property
@@ -226,13 +235,14 @@ class LoadedSettings:
         return default
 
     def _read_file(self) -> tuple[ConfFile, int | None]:
-        content = self._snapshot.read(self.conf_file, MAX_FILE_BYTES)
+        most_bytes, most_lines = (_CHAIN_BYTES, _CHAIN_LINES) if self._of_chain else (MAX_FILE_BYTES, MAX_LINES)
+        content = self._snapshot.read(self.conf_file, most_bytes)
         if isinstance(content, ReadError):
             if not content.is_missing or self._origins[CONF_FILE].source is not Source.DEFAULT:
                 explanation = message("settings.unreadable", reason=content.reason)
                 self.faults.append(SettingFault(None, None, self._in_file(), explanation))
             return ConfFile({}, ()), None
-        conf = parse(content.data)
+        conf = parse(content.data, most_lines)
         for fault in conf.faults:
             key = None if fault.key is None else unknown_name(fault.key, _BY_NAME)[0]
             if fault.section == SECTION:
@@ -275,7 +285,7 @@ class LoadedSettings:
         if name not in self._given and any(fault.key == name for fault in self.faults):
             return  # its line can't be read; it was not meant as the default
         if name == "paymentType" and name not in self._given:
-            if not self._is_unreadable:
+            if not self._is_unreadable and not self._of_chain:
                 self.faults.append(SettingFault(name, None, self._in_file(), message("settings.no_payment_type")))
             return
         try:
@@ -335,13 +345,17 @@ class LoadedSettings:
 
     def _check_server(self) -> None:
         url: str | None = self.values.get("url")
-        if url is None or (is_loopback(url) and self.values.get("proxy") is None):
+        if url is None or (is_loopback(url) and self.values.get("proxy") is None) or self._lacks_account:
             return
         if not self._may_carry_key(url):
             self._fault("url", url, message("settings.plain_http"))
         for name, placeholder in _PLACEHOLDERS.items():
             if self.values.get(_BY_NAME[name].field) in {placeholder, Secret(placeholder)}:
                 self._fault(name, _BY_NAME[name].masked(placeholder), message("settings.placeholder"))
+
+    @property
+    def _lacks_account(self) -> bool:
+        return self._of_chain and self._origins["posId"].source is Source.DEFAULT
 
     def _may_carry_key(self, url: str) -> bool:
         is_here = is_loopback(url) and self.values.get("proxy") is None

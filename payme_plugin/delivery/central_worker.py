@@ -1,0 +1,294 @@
+"""The central worker of a chain: carries out the cancellations that tills handed over to the broker.
+
+    what Payme says of the receipt     what follows
+    50 for the first time              the till hears it; the same message again in ten minutes
+    50 for the second time             the till hears it; no further message
+    21, or nothing usable              the next attempt in 5 s, 30 s, 2 min, then every 15 min, for ever
+    it does not know the receipt       the same, but parked after 20 attempts
+
+What follows is published and confirmed before the message is acknowledged, so a crash in between repeats the attempt.
+That is harmless, because each one asks for the state first. No message is ever requeued.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from payme_plugin.delivery.broker import (
+    EXPLANATION,
+    OUTCOMES,
+    PARKED,
+    PARKED_AT,
+    REASON,
+    BrokerError,
+    ChainMessage,
+    Malformed,
+    OutcomeMessage,
+    ParkReason,
+    Queues,
+    UnknownVersion,
+    decode,
+    encode,
+)
+from payme_plugin.log import Log
+from payme_plugin.operations.cancellation import StepOutcome, cancel_in_state, needs_cancel, outcome_of
+from payme_plugin.operations.event_log import EventLog
+from payme_plugin.operations.receipt_queries import ReceiptQueries
+from payme_plugin.operations.wait import CashierWait
+from payme_plugin.paymego.states import ReceiptState
+from payme_plugin.secret import safe_traceback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from payme_plugin.clock import Clock
+    from payme_plugin.delivery.accounts import AccountClients, AccountsFile
+    from payme_plugin.delivery.broker import Broker, Received
+    from payme_plugin.delivery.central_metrics import Metrics
+    from payme_plugin.operations.context import Limits
+    from payme_plugin.paymego.protocols import Client, Params, Pending
+
+_log = Log()
+
+CONSUMERS = 8
+"""Messages that one process works on at once; each consumer has a thread and a connection of its own."""
+
+HEARTBEAT_S = 60
+"""Longer than a delivery, during which its connection is not read."""
+
+_MOST_UNKNOWN = 20
+"""Attempts after which a receipt that Payme does not know is parked: after about four hours."""
+
+_SLOW_S = 1.0
+_KEPT_FREE = 2
+_WAIT_S = 0.5
+_LONGEST_PAUSE_S = 30.0
+_MOST_DOUBLINGS = 5
+_LOGGED_FAILURE = 10
+_RANDOM = secrets.SystemRandom()
+
+
+class Turn:
+    """One delivery for a merchant account: a ``Client`` that notes when the latest request began."""
+
+    def __init__(self, client: Client, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+        self.began_at = clock.monotonic()
+
+    def begin(self, method: str, params: Params, deadline: float) -> Pending:
+        """Start a request as the client of the account does."""
+        self.began_at = self._clock.monotonic()
+        return self._client.begin(method, params, deadline)
+
+    def close(self) -> None:
+        """Leave the client open; other deliveries use it."""
+
+
+class Turns:
+    """Divides the consumers among the accounts, so that one whose server is slow holds up no other. Thread-safe.
+
+    Args:
+        most: how many deliveries of one account run at once.
+        clock: time.
+    """
+
+    def __init__(self, most: int, clock: Clock) -> None:
+        self._most = most
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._running: dict[str, list[Turn]] = {}
+
+    @contextmanager
+    def take(self, pos_id: str, client: Client) -> Iterator[Turn | None]:
+        """Give a delivery its turn; None: the account has its share, or a request of it has run for over a second."""
+        turn = Turn(client, self._clock)
+        with self._lock:
+            running = self._running.setdefault(pos_id, [])
+            is_free = len(running) < self._most and all(turn.began_at - one.began_at <= _SLOW_S for one in running)
+            if is_free:
+                running.append(turn)
+        try:
+            yield turn if is_free else None
+        finally:
+            if is_free:
+                with self._lock:
+                    running.remove(turn)
+                    if not running:
+                        del self._running[pos_id]
+
+
+class CentralWorker:
+    """Carries out what is at the broker, from ``start`` to ``stop``.
+
+    Args:
+        connect: opens a connection to the broker, or raises ``BrokerError``; its heartbeat is ``HEARTBEAT_S``.
+        accounts: the keys.
+        clients: the clients of the accounts; ``stop`` closes them.
+        clock: time.
+        queues: the queues of the chain.
+        metrics: counts the attempts, or None.
+        consumers: how many messages are worked on at once.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Broker],
+        accounts: AccountsFile,
+        clients: AccountClients,
+        clock: Clock,
+        *,
+        queues: Queues | None = None,
+        metrics: Metrics | None = None,
+        consumers: int = CONSUMERS,
+    ) -> None:
+        self._connect = connect
+        self._accounts = accounts
+        self._clients = clients
+        self._clock = clock
+        self._queues = queues or Queues()
+        self._metrics = metrics
+        self._turns = Turns(max(1, consumers - _KEPT_FREE), clock)
+        self._stopping = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, name=f"payme-consumer-{number}", daemon=True)
+            for number in range(1, consumers + 1)
+        ]
+
+    def declare(self) -> None:
+        """Create the queues, or verify that they are as they should be.
+
+        Raises:
+            BrokerRefuses: an operator has to change something.
+            BrokerAway: the broker can't be reached.
+        """
+        with closing(self._connect()) as broker:
+            broker.declare(self._queues)
+
+    def start(self) -> None:
+        """Start the consumers."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """Begin no delivery and wait up to ``timeout_s`` s for those that run; then abort their requests.
+
+        An aborted attempt counts as one without an answer.
+        """
+        self._stopping.set()
+        self._join(timeout_s)
+        self._clients.close()
+        self._join(timeout_s)
+
+    def _join(self, timeout_s: float) -> None:
+        ends_at = self._clock.monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(max(0.0, ends_at - self._clock.monotonic()))
+
+    def _run(self) -> None:
+        """Consume until stopped; after a fault connect again, because only that gives an unfinished message back."""
+        failures = 0
+        while not self._stopping.is_set():
+            try:
+                with closing(self._connect()) as broker:
+                    broker.declare(self._queues)
+                    broker.consume(self._queues.work, partial(self._handle, broker))
+                    while not self._stopping.is_set():
+                        broker.wait(_WAIT_S)
+                        failures = 0
+            except Exception as error:  # noqa: BLE001 - a consumer never stops silently
+                if failures % _LOGGED_FAILURE == 0:
+                    text = str(error) if isinstance(error, BrokerError) else safe_traceback(error)
+                    _log.error("a consumer connects again: %s", text)
+                pause_s = min(float(1 << min(failures, _MOST_DOUBLINGS)), _LONGEST_PAUSE_S)
+                failures += 1
+                self._stopping.wait(pause_s * (1 - _RANDOM.random() / 2))
+
+    def _handle(self, broker: Broker, received: Received) -> None:
+        """Carry out a message, publish what follows, and acknowledge it.
+
+        Money effect: may cancel, the whole amount of the receipt.
+
+        Raises:
+            BrokerError: the message is not acknowledged; it goes back to its queue when the connection is closed.
+        """
+        if self._stopping.is_set():
+            return
+        try:
+            message = decode(ChainMessage, received.body)
+        except UnknownVersion as error:
+            self._park(broker, received, ParkReason.UNKNOWN_VERSION, str(error))
+        except Malformed as error:
+            self._park(broker, received, ParkReason.MALFORMED, str(error))
+        else:
+            self._carry_out(broker, received, message)
+        broker.acknowledge(received)
+
+    def _carry_out(self, broker: Broker, received: Received, message: ChainMessage) -> None:
+        accounts = self._accounts.current
+        account = accounts.by_pos_id.get(message.pos_id)
+        if account is None:
+            explanation = f"{self._accounts.path} has no merchant account {message.pos_id}"
+            self._park(broker, received, ParkReason.UNKNOWN_ACCOUNT, explanation)
+            return
+        with self._turns.take(message.pos_id, self._clients.of(account, accounts.settings)) as turn:
+            if turn is not None:
+                outcome, explanation = self._attempt(turn, accounts.limits, message)
+        if turn is None:
+            self._publish(broker, self._queues.pause(0), message)
+        elif outcome is StepOutcome.DONE:
+            self._tell_done(broker, message)
+        elif outcome is StepOutcome.UNKNOWN and message.attempts + 1 >= _MOST_UNKNOWN:
+            self._park(broker, received, ParkReason.UNKNOWN_RECEIPT, explanation)
+        else:
+            tried = replace(message, attempts=message.attempts + 1, confirmed_at=None)
+            self._publish(broker, self._queues.pause(message.attempts), tried)
+
+    def _attempt(self, client: Client, limits: Limits, message: ChainMessage) -> tuple[StepOutcome, str]:
+        """Ask for the receipt's state and cancel it if necessary; return the outcome and what Payme answered last.
+
+        Money effect: may cancel, the whole amount of the receipt.
+        """
+        began_at, events = self._clock.monotonic(), EventLog(self._clock)
+        wait = CashierWait(self._clock, None, limits)
+        queries = ReceiptQueries(
+            client, wait, events, receipt_id=message.receipt_id, amount=message.amount, text=lambda _: ""
+        )
+        state = queries.state(wait.request_limit())
+        if needs_cancel(state):
+            state = cancel_in_state(queries, wait, state)
+        outcome = outcome_of(state, queries)
+        if self._metrics is not None:
+            self._metrics.count(outcome, queries.failure, message.created_at)
+        took_ms = (self._clock.monotonic() - began_at) * 1000
+        _log.info(
+            "till %s, posId %s, receipt %s: %s, %.0f ms",
+            *(message.till, message.pos_id, message.receipt_id, events.last, took_ms),
+        )
+        return outcome, events.last
+
+    def _tell_done(self, broker: Broker, message: ChainMessage) -> None:
+        now_ms = self._clock.wall_ms()
+        outcome = OutcomeMessage(
+            cancellation_id=message.cancellation_id,
+            receipt_id=message.receipt_id,
+            state=ReceiptState.CANCELLED,
+            at=now_ms,
+        )
+        broker.publish(message.pos_id, encode(outcome), message.message_id, exchange=OUTCOMES)
+        if message.confirmed_at is None:
+            confirming = self._queues.delay(self._queues.confirming_s)
+            self._publish(broker, confirming, replace(message, confirmed_at=now_ms))
+
+    def _publish(self, broker: Broker, queue: str, message: ChainMessage) -> None:
+        broker.publish(queue, encode(message), message.message_id)
+
+    def _park(self, broker: Broker, received: Received, reason: ParkReason, explanation: str) -> None:
+        headers = {REASON: reason.value, EXPLANATION: explanation, PARKED_AT: self._clock.wall_ms()}
+        broker.publish(PARKED, received.body, received.message_id, headers=headers)
+        _log.error("message %s is parked: %s", received.message_id, explanation)
