@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import time
 from contextlib import suppress
 from datetime import datetime, timezone
 from enum import Enum, IntEnum
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     """The last part of a name's id after ``cli.field.``, and the value: a list has several lines, None is left out."""
 
 _TIYIN_IN_SUM = 100
+_AGE_UNITS = ((86_400, "days"), (3_600, "hours"), (60, "minutes"))
 
 
 class ExitCode(IntEnum):
@@ -223,6 +225,17 @@ def uzs(amount: int) -> str:
     """Return tiyin in UZS: 1500000 is ``15 000.00``."""
     whole, tiyin = divmod(amount, _TIYIN_IN_SUM)
     return f"{whole:,}.{tiyin:02d}".replace(",", " ")
+
+
+def age_of(at_ms: int) -> int:
+    """Return the seconds since a time in Unix milliseconds, at least 0."""
+    return max(0, time.time_ns() // 1_000_000 - at_ms) // 1000
+
+
+def age_in_words(age_s: int) -> Message:
+    """Return an age in its largest unit, e.g. ``42 s``, ``5 min``, ``3 h``, ``2 d``."""
+    unit_s, unit = next((each for each in _AGE_UNITS if age_s >= each[0]), (1, "seconds"))
+    return message(f"cli.age.{unit}", number=age_s // unit_s)
 
 
 def _moment(at_ms: int) -> datetime | None:

@@ -18,14 +18,18 @@ from hookspecs import Item, ItemFiscal, SaleRecord
 from hookspecs.structure import StructureError, structure
 from payme_plugin.cli.options import current_options
 from payme_plugin.cli.output import CommandFailed, uzs
+from payme_plugin.conf_file import UnacceptableError
 from payme_plugin.locale import message
 from payme_plugin.paymego.jsonrpc import parse_strict
+from payme_plugin.settings.parsers import QUEUE
 
 _PLAIN_AMOUNT = re.compile(r"([0-9]{1,20})(?:\.([0-9]{1,2}))?")
 _SAFE_WORD = re.compile(r"[\w.][\w.-]*")
 """What every shell takes as one word with no other meaning."""
 
 _LARGEST = 2**63 - 1
+_LARGEST_PORT = 65_535
+_LOOPBACK = "127.0.0.1"
 _LONGEST_SHOWN = 40
 _LONGEST_ID = 100
 _LONGEST_REASON = 500
@@ -193,6 +197,23 @@ def total_of(items: tuple[Item, ...]) -> int:
     return total
 
 
+def _broker(url: str) -> str:
+    """Return the address of a broker. The error does not show it, because a misspelt one may hold a password."""
+    try:
+        if url:
+            return str(QUEUE.parse(url))
+    except UnacceptableError:
+        pass
+    raise CommandFailed(message("cli.not_a_broker"))
+
+
+def _metrics_address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not (port.isascii() and port.isdecimal() and 0 < int(port) <= _LARGEST_PORT):
+        raise _refused("cli.not_an_address", text)
+    return host or _LOOPBACK, int(port)
+
+
 AMOUNT = _Checked("amount", _amount)
 DATE = _Checked("date", _date)
 REASON = _Checked("reason", _reason)
@@ -201,6 +222,8 @@ NEW_PAYMENT_ID = _Checked("payment_id", _new_payment_id, _stored_ids)
 FISCAL_URL = _Checked("url", _fiscal_url)
 ITEMS = _Checked("items", items_in, click.Path().shell_complete)
 SALES = _Checked("sales", _sales, click.Path().shell_complete)
+BROKER = _Checked("url", _broker)
+METRICS_ADDRESS = _Checked("address", _metrics_address)
 ROW_NUMBER = click.IntRange(1, _LARGEST)
 """The number of a row, as ``payme queue list`` shows it."""
 

@@ -7,11 +7,22 @@ from typing import TYPE_CHECKING
 import click
 
 from payme_plugin.cli import output
+from payme_plugin.cli.broker_queue import at_broker, broker_option, echo_at_broker, parked
 from payme_plugin.cli.command import Group
 from payme_plugin.cli.delivery import open_delivery
 from payme_plugin.cli.files import existing_data_dir, journal_identity, read_journal
 from payme_plugin.cli.options import GlobalOptions, pass_options
-from payme_plugin.cli.output import ExitCode, Refusal, document_of, echo, fault, local_time, uzs
+from payme_plugin.cli.output import (
+    ExitCode,
+    Refusal,
+    age_in_words,
+    age_of,
+    document_of,
+    echo,
+    fault,
+    local_time,
+    uzs,
+)
 from payme_plugin.cli.params import PAYMENT_ID, REASON, ROW_NUMBER
 from payme_plugin.cli.payme_list import holds_money, state_in_words
 from payme_plugin.cli.status import echo_with_events
@@ -33,29 +44,34 @@ if TYPE_CHECKING:
     from payme_plugin.ledger.rows import CancellationRow, FiscalLinkRow, PaymentRow
     from payme_plugin.locale import Message
 
-_AGE_UNITS = ((86_400, "days"), (3_600, "hours"), (60, "minutes"))
-
 _LISTED = "id payment_id receipt_id cause confirming age_s attempts held last_error"
 """The members of a cancellation in a list."""
 
 _reason_option = click.option("--reason", type=REASON, metavar="TEXT", required=True)
 queue = Group("queue")
+queue.add_command(parked)
 
 
 @queue.command("list")
 @click.option("--fiscal-links", is_flag=True)
+@broker_option
 @pass_options
-def list_(options: GlobalOptions, fiscal_links: bool) -> None:
-    """List what is pending, oldest first."""
+def list_(options: GlobalOptions, fiscal_links: bool, broker: str | None) -> None:
+    """List what is pending, oldest first, and what is at the chain's broker."""
     with read_journal(existing_data_dir(options)) as reader:
+        has_journal = reader is not None
         rows = [] if reader is None else [*reader.live_cancellations(), *reader.confirming_cancellations()]
         rows.sort(key=lambda row: row.cancellation_id)
         links = [] if reader is None else reader.live_fiscal_links()
+    broker_document = None if fiscal_links else at_broker(options, broker)
+    if broker_document is not None and broker_document["error"] is not None:
+        options.result = ExitCode.REFUSED
     if options.json:
         documents = [_link_document(row) for row in links] if fiscal_links else [_document(row) for row in rows]
-        output.echo_document(documents)
+        is_list = broker_document is None
+        output.echo_document(documents if is_list else {"cancellations": documents, "broker": broker_document})
         return
-    if not fiscal_links:
+    if not fiscal_links and (has_journal or broker_document is None):
         _list_cancellations(rows)
     if links and not fiscal_links:
         echo()
@@ -66,6 +82,8 @@ def list_(options: GlobalOptions, fiscal_links: bool) -> None:
             (str(row.fiscal_link_id), _age(row), str(row.attempts), row.payment_id, row.last_error) for row in links
         )
         output.echo_table(("id", "age", "tries", "payment", "error"), cells, right={0, 1, 2})
+    if broker_document is not None:
+        echo_at_broker(broker_document, is_first=not has_journal)
 
 
 def _list_cancellations(rows: list[CancellationRow]) -> None:
@@ -276,15 +294,8 @@ def _no_cancellation(options: GlobalOptions, cancellation_id: int) -> Refusal:
     return Refusal(message("cli.no_cancellation", number=cancellation_id, path=options.data_dir))
 
 
-def _age_s(row: CancellationRow | FiscalLinkRow) -> int:
-    return max(0, SystemClock().wall_ms() - row.created_at) // 1000
-
-
 def _age(row: CancellationRow | FiscalLinkRow) -> Message:
-    """Return how old a row is in its largest unit, e.g. ``42 s``, ``5 min``, ``3 h``, ``2 d``."""
-    age_s = _age_s(row)
-    unit_s, unit = next((each for each in _AGE_UNITS if age_s >= each[0]), (1, "seconds"))
-    return message(f"cli.age.{unit}", number=age_s // unit_s)
+    return age_in_words(age_of(row.created_at))
 
 
 def _outcome(row: CancellationRow) -> str | None:
@@ -302,7 +313,7 @@ def _document(row: CancellationRow, names: str = _LISTED, **values: object) -> d
         names,
         id=row.cancellation_id,
         confirming=row.confirmed_at is not None and row.ended_at is None,
-        age_s=_age_s(row),
+        age_s=age_of(row.created_at),
         last_error=row.last_error or None,
         request_id=row.request_id or None,
         due_at=row.due_at if row.ended_at is None else None,
@@ -313,4 +324,6 @@ def _document(row: CancellationRow, names: str = _LISTED, **values: object) -> d
 
 def _link_document(row: FiscalLinkRow) -> dict[str, object]:
     names = "id payment_id receipt_id link age_s attempts last_error"
-    return document_of(row, names, id=row.fiscal_link_id, age_s=_age_s(row), last_error=row.last_error or None)
+    return document_of(
+        row, names, id=row.fiscal_link_id, age_s=age_of(row.created_at), last_error=row.last_error or None
+    )

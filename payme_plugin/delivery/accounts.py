@@ -158,4 +158,3 @@ class AccountClients:
             clients = tuple(self._clients.values())
         for client in clients:
             client.close()
-
