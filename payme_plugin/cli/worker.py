@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 _log = Log()
 
 _LOOKS_EVERY_S = 1.0
-_LOOKS_AT_ACCOUNTS_EVERY_S = 5.0
 _STOP_TIMEOUT_S = 2.0
 
 
@@ -136,7 +135,7 @@ def _work_for_chain(options: GlobalOptions, url: str, path: Path, address: tuple
         _say_started(options, document, message("cli.worker_of_chain_started", broker=shown, number=number))
         running.start()
         opened.callback(running.stop, _STOP_TIMEOUT_S)
-        while not stopped.wait(_LOOKS_AT_ACCOUNTS_EVERY_S):
+        while not stopped.wait(_LOOKS_EVERY_S):
             accounts.refresh()
 
 

@@ -98,8 +98,6 @@ class AccountsFile:
     def _read(self) -> tuple[Snapshot, Accounts | SettingsError]:
         snapshot = Snapshot()
         loaded = LoadedSettings({}, self.path, codes, snapshot=snapshot, of_chain=True)
-        for warning in loaded.warnings:
-            _log.warning("%s", warning)
         settings = loaded.for_returns()
         if settings is None:
             return snapshot, SettingsError(loaded.faults)
@@ -111,6 +109,8 @@ class AccountsFile:
         problem = self._exposure() or (None if accounts else message("settings.no_accounts"))
         if problem is not None:
             return snapshot, SettingsError([SettingFault(None, None, Origin(Source.FILE, self.path), problem)])
+        for warning in loaded.warnings:
+            _log.warning("%s", warning)
         return snapshot, Accounts(accounts, settings)
 
     def _exposure(self) -> Message | None:

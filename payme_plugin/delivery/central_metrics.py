@@ -89,8 +89,8 @@ class Metrics:
         return []
 
     @contextmanager
-    def served(self, host: str, port: int) -> Iterator[None]:
-        """Serve the metrics while the context lasts.
+    def served(self, host: str, port: int) -> Iterator[int]:
+        """Serve the metrics while the context lasts, and give the port; 0: any free one.
 
         Raises:
             OSError: the address can't be used.
@@ -100,7 +100,7 @@ class Metrics:
             server.daemon_threads = True
             threading.Thread(target=server.serve_forever, name="payme-metrics", daemon=True).start()
             try:
-                yield
+                yield int(server.server_address[1])
             finally:
                 server.shutdown()
 

@@ -238,7 +238,7 @@ class CentralWorker:
             return
         with self._turns.take(message.pos_id, self._clients.of(account, accounts.settings)) as turn:
             if turn is not None:
-                outcome, explanation = self._attempt(turn, accounts.limits, message)
+                message, outcome, explanation = self._attempt(turn, accounts.limits, message)
         if turn is None:
             self._publish(broker, self._queues.pause(0), message)
         elif outcome is StepOutcome.DONE:
@@ -249,8 +249,10 @@ class CentralWorker:
             tried = replace(message, attempts=message.attempts + 1, confirmed_at=None)
             self._publish(broker, self._queues.pause(message.attempts), tried)
 
-    def _attempt(self, client: Client, limits: Limits, message: ChainMessage) -> tuple[StepOutcome, str]:
+    def _attempt(self, client: Client, limits: Limits, message: ChainMessage) -> tuple[ChainMessage, StepOutcome, str]:
         """Ask for the receipt's state and cancel it if necessary; return the outcome and what Payme answered last.
+
+        The message comes back without its first "cancelled" (50) if Payme has taken that back.
 
         Money effect: may cancel, the whole amount of the receipt.
         """
@@ -261,6 +263,7 @@ class CentralWorker:
         )
         state = queries.state(wait.request_limit())
         if needs_cancel(state):
+            message = replace(message, confirmed_at=None)
             state = cancel_in_state(queries, wait, state)
         outcome = outcome_of(state, queries)
         if self._metrics is not None:
@@ -270,7 +273,7 @@ class CentralWorker:
             "till %s, posId %s, receipt %s: %s, %.0f ms",
             *(message.till, message.pos_id, message.receipt_id, events.last, took_ms),
         )
-        return outcome, events.last
+        return message, outcome, events.last
 
     def _tell_done(self, broker: Broker, message: ChainMessage) -> None:
         now_ms = self._clock.wall_ms()

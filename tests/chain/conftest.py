@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
 import trustme
 
+from fakes.chain import Chain
 from fakes.fixtures import ca_file
 from faults.rabbitmq import LOOPBACK, RabbitMq
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = ["ca_file"]
 
@@ -52,3 +55,13 @@ def vhost(rabbitmq: RabbitMq) -> Iterator[str]:
 def broker_url(rabbitmq: RabbitMq, vhost: str) -> str:
     """The address of this test's vhost."""
     return rabbitmq.url(vhost)
+
+
+@pytest.fixture
+def chain(broker_url: str, tmp_path: Path) -> Iterator[Chain]:
+    """Two merchant accounts and the queues of a chain, which have short pauses."""
+    chain = Chain(broker_url, tmp_path)
+    with chain.a, chain.b, closing(chain.connect()) as broker:
+        broker.declare(chain.queues)
+        chain.write_accounts(chain.a, chain.b)
+        yield chain
