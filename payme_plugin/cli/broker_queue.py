@@ -201,7 +201,7 @@ def _each_parked(broker: Broker, most: int, handle: Callable[[Received], bool]) 
 
 
 def _document(received: Received) -> dict[str, Any]:
-    found = _decoded(received)
+    found, explanation = _decoded(received), received.headers.get(EXPLANATION)
     names = "id till pos_id receipt_id cancellation_id payment_id amount cause attempts age_s reason explanation"
     return output.document_of(
         found,
@@ -209,7 +209,7 @@ def _document(received: Received) -> dict[str, Any]:
         id=_id_of(received),
         age_s=_age_s(received),
         reason=received.park_reason,
-        explanation=received.headers.get(EXPLANATION),
+        explanation=explanation if isinstance(explanation, str) else None,
     )
 
 

@@ -266,7 +266,8 @@ class Received:
     def park_reason(self) -> ParkReason | None:
         """Why it is parked; None if neither a worker nor RabbitMQ says so."""
         deaths = self.headers.get("x-death")
-        if isinstance(deaths, list) and deaths and deaths[0].get("reason") == "delivery_limit":  # the latest is first
+        latest = deaths[0] if isinstance(deaths, list) and deaths else None
+        if isinstance(latest, dict) and latest.get("reason") == "delivery_limit":
             return ParkReason.DELIVERY_LIMIT
         return next((each for each in ParkReason if each.value == self.headers.get(REASON)), None)
 

@@ -153,6 +153,14 @@ def test_options_that_do_not_make_a_central_worker_are_refused_without_the_passw
     assert "s3cr3t" not in found.err
 
 
+def test_the_broker_may_come_from_the_environment_so_that_no_list_of_processes_shows_its_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAYME_WORKER_BROKER", "amqp:/nonsense")
+
+    assert payme("worker", "--accounts", str(tmp_path)).sentences[0].startswith("Invalid value for '--broker'")
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Clients and consumers
 # ---------------------------------------------------------------------------------------------------------------------
@@ -161,7 +169,11 @@ def test_options_that_do_not_make_a_central_worker_are_refused_without_the_passw
 def test_the_clients_used_last_are_kept_and_the_others_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     current = AccountsFile(write(tmp_path / "keys", "A", "B", "C")).current
     closed: list[PaymeGoClient] = []
-    monkeypatch.setattr(PaymeGoClient, "close", closed.append)
+
+    def close(self: PaymeGoClient) -> None:
+        closed.append(self)
+
+    monkeypatch.setattr(PaymeGoClient, "close", close)
     clients = AccountClients(SystemClock(), most=2)
     a, b, again = (clients.of(current.by_pos_id[each], current.settings) for each in "ABA")
     clients.of(current.by_pos_id["C"], current.settings)

@@ -105,7 +105,8 @@ def test_the_body_has_no_address_and_no_key() -> None:
 
 @pytest.mark.parametrize("reason", [None, "", "no-such-reason", 5, ["malformed"]])
 def test_a_parked_message_without_a_known_reason_has_none(reason: object) -> None:
-    for headers in ({"payme-reason": reason}, {"payme-reason": reason, "x-death": [{"reason": "expired"}]}):
+    for deaths in (None, [], ["expired"], [{"reason": "expired"}]):
+        headers = {"payme-reason": reason, "x-death": deaths}
         assert Received(1, b"", "", headers).park_reason is None
 
 

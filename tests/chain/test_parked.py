@@ -80,7 +80,8 @@ def test_the_list_has_who_what_why_and_for_how_long_and_leaves_all_in_its_order(
 
 def test_a_message_that_can_not_be_read_has_an_id_too(chain: Chain) -> None:
     with closing(chain.connect()) as broker:
-        broker.publish(PARKED, b"\xff", "", headers={REASON: "malformed", PARKED_AT: 1})
+        broker.publish(PARKED, b"\xff", "", headers={REASON: "malformed", PARKED_AT: 1, EXPLANATION: 5})
+    assert "malformed" in run(chain, "queue parked list").out
     (document,) = run(chain, "queue parked list", "--json").document
 
     assert (document["till"], document["reason"], len(document["id"])) == (None, "malformed", 16)
