@@ -83,8 +83,7 @@ def _queue_document(broker: Broker, name: str) -> dict[str, object]:
     age_s = None
     # A look counts as a delivery, and a queue with consumers is being emptied anyway.
     if messages and not consumers and (head := broker.get(name)) is not None:
-        age_s = _age_s(head)
-        broker.give_back(head)
+        age_s = _age_s(head)  # it goes back when the connection is closed
     return {"name": name, "messages": messages, "consumers": consumers, "age_s": age_s}
 
 
@@ -183,21 +182,15 @@ def close(options: GlobalOptions, parked_id: str, reason: str, broker: str | Non
 def _each_parked(broker: Broker, most: int, handle: Callable[[Received], bool]) -> None:
     """Show parked messages to ``handle``, oldest first; remove those for which it returns True.
 
-    The others go back in their order, also after a crash. More messages may be parked meanwhile: ``most`` bounds them.
+    The others go back in their order when the connection is closed, also by a crash. More may be parked meanwhile:
+    ``most`` bounds them.
     """
-    kept: list[Received] = []
-    try:
-        for _ in range(most):
-            received = broker.get(PARKED)
-            if received is None:
-                break
-            if handle(received):
-                broker.acknowledge(received)
-            else:
-                kept.append(received)
-    finally:
-        for received in kept:
-            broker.give_back(received)
+    for _ in range(most):
+        received = broker.get(PARKED)
+        if received is None:
+            return
+        if handle(received):
+            broker.acknowledge(received)
 
 
 def _document(received: Received) -> dict[str, Any]:

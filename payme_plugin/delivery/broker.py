@@ -391,7 +391,7 @@ class Broker:
             self._channel.queue_bind(queue, OUTCOMES, pos_id)
 
     def get(self, queue: str) -> Received | None:
-        """Take the next message of a queue; None: there is none."""
+        """Take the next message of a queue, None: there is none. Without ``acknowledge`` it stays there."""
         with self._errors():
             method, properties, body = self._channel.basic_get(queue)
         return None if method is None else _received(method, properties, body)
@@ -400,11 +400,6 @@ class Broker:
         """Remove a delivered message from its queue."""
         with self._errors():
             self._channel.basic_ack(message.tag)
-
-    def give_back(self, message: Received) -> None:
-        """Leave a delivered message in its queue."""
-        with self._errors():
-            self._channel.basic_nack(message.tag, requeue=True)
 
     def size(self, queue: str) -> tuple[int, int]:
         """Return how many messages wait in a queue and how many consumers it has."""

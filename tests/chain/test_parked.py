@@ -49,8 +49,6 @@ def ids_in(chain: Chain, queue: str) -> list[str]:
         found = []
         while (received := broker.get(queue)) is not None:
             found.append(received)
-        for each in found:
-            broker.give_back(each)
     return [each.message_id for each in found]
 
 
