@@ -29,8 +29,7 @@ HEADERS = {REASON: "unknown-account", EXPLANATION: "accounts.conf has no merchan
 def chain(chain: Chain) -> Chain:
     """The chain with the queues that the command uses."""
     chain.queues = Queues()
-    with closing(chain.connect()) as broker:
-        broker.declare(chain.queues)
+    chain.declare()
     return chain
 
 

@@ -75,6 +75,17 @@ class Chain:
         """Open a connection."""
         return Broker(self.url, heartbeat_s=HEARTBEAT_S)
 
+    def declare(self) -> None:
+        """Declare the queues as a worker does."""
+        with closing(self.connect()) as broker:
+            broker.declare(self.queues)
+
+    def delete_queues(self) -> None:
+        """Delete every queue that a test may have declared."""
+        with closing(self.connect()) as broker:
+            for name in {*QUICK.arguments(), *Queues().arguments()}:
+                broker._channel.queue_delete(name)
+
     def owe(self, sandbox: Sandbox, count: int = 1) -> list[ChainMessage]:
         """Let buyers pay at an account; return a message for each payment, not published yet."""
         ids = paid_receipts(sandbox.bank, sandbox.now_ms(), count)
