@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import subprocess
     from contextlib import AbstractContextManager
 
+    from faults.rabbitmq import RabbitMq
     from payme_plugin.delivery.broker import ChainMessage
 
 pytestmark = pytest.mark.broker
@@ -244,6 +245,21 @@ def _consumers(chain: Chain) -> int:
             return broker.size(QUICK.work)[1]
         except broker_module.BrokerAway:
             return 0
+
+
+def test_a_broker_that_is_killed_is_connected_to_again_and_nothing_is_lost(rabbitmq: RabbitMq, chain: Chain) -> None:
+    messages = chain.owe(chain.a, 40)
+    chain.a.inject(InjectedFault(FaultKind.ANSWER_DELAYED, CHECK, times=None, after_s=0.1))
+    with chain.worker(consumers=4):
+        chain.publish(*messages)
+        assert comes_true(lambda: chain.a.held() < 40 * AMOUNT)
+        rabbitmq.kill()
+        rabbitmq.start()
+        assert comes_true(lambda: not chain.a.held(), 60)
+        assert is_empty(chain, 60)
+
+    returned = [each.receipt_id for each in chain.a.bank.movements(chain.a.now_ms()) if each.amount < 0]
+    assert len(returned) == len(set(returned)) == 40
 
 
 def test_a_message_that_ends_every_worker_is_parked_by_the_broker_with_its_reason(
