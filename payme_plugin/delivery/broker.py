@@ -41,6 +41,7 @@ _DELIVERY_LIMIT = 1_000
 """A message that ends the process of its worker so often is parked. Operators who look at the queue count too."""
 _CONNECT_S = 5.0
 _BLOCKED_S = 10.0
+_ANSWER_S = 10.0
 _ACCESS_REFUSED, _NOT_FOUND, _OTHER_PROPERTIES, _NO_VIRTUAL_HOST = 403, 404, 406, 530
 
 
@@ -310,7 +311,7 @@ class Broker:
             BrokerAway: the connection is lost.
         """
         exchanges = {queues.work: "fanout", OUTCOMES: "topic"}
-        with self._errors():
+        with self._request():
             try:
                 for name, arguments in queues.arguments().items():
                     self._channel.queue_declare(name, durable=True, arguments=arguments)
@@ -329,7 +330,7 @@ class Broker:
     def missing(self, queues: Queues) -> list[str]:
         """Return the names of the queues that the broker does not have; create none."""
         names = []
-        with self._errors():
+        with self._request():
             for name in queues.arguments():
                 try:
                     self._channel.queue_declare(name, passive=True)
@@ -367,19 +368,19 @@ class Broker:
             message_id=message_id.encode()[:_LONGEST_ID].decode(errors="ignore"),
             headers=dict(headers or {}),
         )
-        with self._errors():
+        with self._request():
             self._channel.basic_publish(exchange, routing_key, body, properties, mandatory=exchange != OUTCOMES)
 
     def consume(self, queue: str, handle: Callable[[Received], None]) -> None:
         """Deliver the messages of a queue to ``handle``, one at a time, during ``wait``."""
-        with self._errors():
+        with self._request():
             self._channel.basic_qos(prefetch_count=1)
             self._channel.basic_consume(queue, lambda *message: handle(_received(*message[1:])))
         self._consumes = True
 
     def listen(self, handle: Callable[[Received], None]) -> str:
         """Deliver outcomes to ``handle`` during ``wait``, from now on; return the queue, for ``bind``."""
-        with self._errors():
+        with self._request():
             name: str = self._channel.queue_declare("", exclusive=True).method.queue
             self._channel.basic_consume(name, lambda *message: handle(_received(*message[1:])), auto_ack=True)
         self._consumes = True
@@ -387,23 +388,23 @@ class Broker:
 
     def bind(self, queue: str, pos_id: str) -> None:
         """Let the outcomes of a merchant account come to a queue of ``listen``."""
-        with self._errors():
+        with self._request():
             self._channel.queue_bind(queue, OUTCOMES, pos_id)
 
     def get(self, queue: str) -> Received | None:
         """Take the next message of a queue, None: there is none. Without ``acknowledge`` it stays there."""
-        with self._errors():
+        with self._request():
             method, properties, body = self._channel.basic_get(queue)
         return None if method is None else _received(method, properties, body)
 
     def acknowledge(self, message: Received) -> None:
         """Remove a delivered message from its queue."""
-        with self._errors():
+        with self._request():
             self._channel.basic_ack(message.tag)
 
     def size(self, queue: str) -> tuple[int, int]:
         """Return how many messages wait in a queue and how many consumers it has."""
-        with self._errors():
+        with self._request():
             found = self._channel.queue_declare(queue, passive=True).method
         return found.message_count, found.consumer_count
 
@@ -425,12 +426,37 @@ class Broker:
 
     def close(self) -> None:
         """Close the connection; messages that are not acknowledged go back to their queues."""
-        with contextlib.suppress(BrokerError), self._errors():
+        with contextlib.suppress(BrokerError), self._request():
             self._connection.close()
 
     def _open_channel(self) -> None:
         self._channel = self._connection.channel()
         self._channel.confirm_delivery()
+
+    @contextlib.contextmanager
+    def _request(self) -> Iterator[None]:
+        with self._errors(), self._bounded():
+            yield
+
+    @contextlib.contextmanager
+    def _bounded(self) -> Iterator[None]:
+        """Give up after ten seconds, because pika waits for an answer for ever.
+
+        RabbitMQ 3.10 may never confirm what was published to a quorum queue while its node starts.
+
+        The connection is closed then, as after a missed heartbeat.
+        """
+        if not self._connection.is_open:
+            yield
+            return
+        # Timers of BlockingConnection itself do not run while it waits for an answer.
+        impl = self._connection._impl  # noqa: SLF001
+        error = self._pika.exceptions.AMQPHeartbeatTimeout(f"no answer in {_ANSWER_S} s")
+        timer = impl.ioloop.call_later(_ANSWER_S, lambda: impl._terminate_stream(error))  # noqa: SLF001
+        try:
+            yield
+        finally:
+            impl.ioloop.remove_timeout(timer)
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:

@@ -253,6 +253,7 @@ def test_a_broker_that_is_killed_is_connected_to_again_and_nothing_is_lost(rabbi
     with chain.worker(consumers=4):
         chain.publish(*messages)
         assert comes_true(lambda: chain.a.held() < 40 * AMOUNT)
+        rabbitmq.flush_tables()
         rabbitmq.kill()
         rabbitmq.start()
         assert comes_true(lambda: not chain.a.held(), 60)
@@ -260,6 +261,31 @@ def test_a_broker_that_is_killed_is_connected_to_again_and_nothing_is_lost(rabbi
 
     returned = [each.receipt_id for each in chain.a.bank.movements(chain.a.now_ms()) if each.amount < 0]
     assert len(returned) == len(set(returned)) == 40
+
+
+def test_a_queue_that_never_confirms_holds_up_a_worker_for_a_bounded_time(
+    rabbitmq: RabbitMq, chain: Chain, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(broker_module, "_ANSWER_S", 0.5)
+    (message,) = chain.owe(chain.a)
+    with chain.worker(consumers=1):
+        assert comes_true(lambda: _consumers(chain) == 1)
+        with rabbitmq.silent_queue(CONFIRMING, "chain"):
+            chain.publish(message)
+            assert comes_true(lambda: "no answer in" in caplog.text)
+        assert is_empty(chain), "delivered again, and asked for the second time"
+
+
+def test_a_broker_that_hangs_is_given_up_after_a_bounded_time(
+    rabbitmq: RabbitMq, chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_module, "_ANSWER_S", 0.5)
+    with closing(chain.connect()) as publishing, closing(chain.connect()) as asking, rabbitmq.paused():
+        for request in (lambda: publishing.publish(QUICK.work, b"{}", "id"), lambda: asking.size(QUICK.work)):
+            began_at = time.monotonic()
+            with pytest.raises(broker_module.BrokerAway, match="no answer"):
+                request()
+            assert time.monotonic() - began_at < 2
 
 
 def test_a_message_that_ends_every_worker_is_parked_by_the_broker_with_its_reason(
