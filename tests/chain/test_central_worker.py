@@ -207,7 +207,7 @@ def test_a_delivery_takes_three_requests_at_most(chain: Chain) -> None:
     with chain.worker(consumers=1):
         assert moved_on(chain, LATER)
 
-    assert time.monotonic() - began_at == pytest.approx(2 * chain.timeout_s, abs=0.9)
+    assert 2 * chain.timeout_s <= time.monotonic() - began_at < 6 * chain.timeout_s
     assert [each.method for each in chain.a.requests] == [CHECK, CANCEL, CHECK]
 
 
