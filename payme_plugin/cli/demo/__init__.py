@@ -10,17 +10,22 @@ from typing import TYPE_CHECKING
 import click
 
 from payme_plugin.cli.command import Command
+from payme_plugin.cli.demo.chain import run_chain
 from payme_plugin.cli.demo.report import DemoReport
 from payme_plugin.cli.demo.shop import DemoShop
 from payme_plugin.cli.demo.steps import STEPS
-from payme_plugin.cli.options import GlobalOptions, pass_options
-from payme_plugin.cli.output import ExitCode, UsageFault, echo_document, uzs
+from payme_plugin.cli.options import GlobalOptions, current_options, pass_options
+from payme_plugin.cli.output import ExitCode, UsageFault, echo_document, render, uzs
 from payme_plugin.cli.till import LANGUAGE
+from payme_plugin.delivery.accounts import AccountsFile
+from payme_plugin.locale import message
 from payme_plugin.sandbox import PortUnavailable
+from payme_plugin.settings import SettingsError
 from payme_plugin.texts import Text, Texts
 
 if TYPE_CHECKING:
     from payme_plugin.cli.demo.steps import Step
+    from payme_plugin.paymego.protocols import MerchantAccount
 
 __all__ = ["demo"]
 
@@ -28,21 +33,43 @@ _TIMES = {0: "not sent", 1: "sent once", 2: "sent twice"}
 
 
 @click.command(cls=Command)
+@click.option("--broker", metavar="URL", type=str)
+@click.option("--accounts", metavar="FILE", type=click.Path(path_type=Path))
 @pass_options
-def demo(options: GlobalOptions) -> int:
+def demo(options: GlobalOptions, broker: str | None, accounts: Path | None) -> int:
     """Run the demo, and return 1 if a check failed. The text of its help is in the catalogue."""
     report = DemoReport(quiet=options.json)
-    report.line("payme demo: a till and a local PaymeGO server, both in this process.")
-    report.line("Requests, journal, slips and power cuts are real. The money is not.")
+    language = options.lang or LANGUAGE
     try:
         with tempfile.TemporaryDirectory(prefix="payme-demo-") as folder:
-            _run(DemoShop(Path(folder), report, options.lang or LANGUAGE), report)
+            if broker is not None and accounts is not None:
+                report.line("payme demo: a chain of ten tills and a local PaymeGO server, all in this process.")
+                report.line("Requests, journals and broker are real. The money is not.")
+                run_chain(Path(folder), report, _account_in(accounts), broker, language)
+            elif broker is None and accounts is None:
+                report.line("payme demo: a till and a local PaymeGO server, both in this process.")
+                report.line("Requests, journal, slips and power cuts are real. The money is not.")
+                _run(DemoShop(Path(folder), report, language), report)
+            else:
+                raise click.UsageError(render(message("cli.demo_chain_options")))
     except PortUnavailable as error:
         raise UsageFault(str(error)) from error
     report.summary()
     if options.json:
         echo_document(report.document())
     return int(ExitCode.DONE if report.passed else ExitCode.REFUSED)
+
+
+def _account_in(path: Path) -> MerchantAccount:
+    """Return the first merchant account in a file.
+
+    Raises:
+        UsageFault: the file can't be used.
+    """
+    try:
+        return next(iter(AccountsFile(path).current.by_pos_id.values()))
+    except SettingsError as error:
+        raise UsageFault(error.text(current_options().language)) from error
 
 
 def _run(shop: DemoShop, report: DemoReport) -> None:
