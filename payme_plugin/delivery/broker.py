@@ -197,13 +197,15 @@ class OutcomeMessage:
         cancellation_id: the row's number in the till's journal.
         receipt_id: Payme's receipt id; with the number it names one row of one till.
         state: the state of the receipt, e.g. 50.
-        at: when, Unix milliseconds.
+        at: when, Unix milliseconds by the worker's clock.
+        confirmed_at: when a central worker first heard cancelled (50) from Payme; None if this was the first time.
     """
 
     cancellation_id: int
     receipt_id: str
     state: int
     at: int
+    confirmed_at: int | None = None
 
 
 def encode(message: ChainMessage | OutcomeMessage) -> bytes:

@@ -282,6 +282,7 @@ class CentralWorker:
             receipt_id=message.receipt_id,
             state=ReceiptState.CANCELLED,
             at=now_ms,
+            confirmed_at=message.confirmed_at,
         )
         broker.publish(message.pos_id, encode(outcome), message.message_id, exchange=OUTCOMES)
         if message.confirmed_at is None:

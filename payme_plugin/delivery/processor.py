@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from payme_plugin.delivery.host_queue import message_of
-from payme_plugin.ledger.cancellations import FARTHEST_DUE_MS, Cancellations
+from payme_plugin.ledger.cancellations import CONFIRMING_MS, FARTHEST_DUE_MS, Cancellations
 from payme_plugin.ledger.errors import Conflict, JournalError
 from payme_plugin.ledger.fiscal_links import FiscalLinks
 from payme_plugin.log import Log
@@ -226,6 +226,10 @@ class CancellationProcessor:
         if row is None or row.receipt_id != outcome.receipt_id:
             return
         if outcome.state != ReceiptState.CANCELLED or row.begun_at is None:
+            return
+        # Two outcomes may be of the same minute, e.g. of a message that was there twice, and be read later.
+        is_second = outcome.confirmed_at is not None and outcome.at - outcome.confirmed_at >= CONFIRMING_MS
+        if row.confirmed_at is not None and not is_second:
             return
         with self._leases.try_acquire(row.cancellation_id) as is_ours, contextlib.suppress(Conflict):
             if is_ours:

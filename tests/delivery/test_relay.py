@@ -420,15 +420,28 @@ def test_an_outcome_of_50_makes_the_row_confirming_and_this_till_asks_ten_minute
 def test_a_second_50_ends_the_row_if_it_comes_ten_minutes_later_and_not_before(till: ChainTill) -> None:
     row = hand_over(till)
     till.paymego.inject_fault(FaultKind.SILENT, CHECK, times=None)
+    second = outcome(row, at=1 + CONFIRMING_MS, confirmed_at=1)
     take(till, outcome(row))
-    take(till, outcome(row), outcome(row))
+    take(till, outcome(row), second)
     till.work(CONFIRMING_MS / 1000 - 30)
-    take(till, outcome(row))
+    take(till, second)
     assert row_of(till).ended_at is None
 
     till.work(MINUTE_S)
-    take(till, outcome(row))
+    take(till, second)
     assert row_of(till).ended_as is End.CANCELLED
+
+
+@pytest.mark.parametrize(("at", "confirmed_at"), [(2, None), (CONFIRMING_MS, 1), (1, CONFIRMING_MS + 1)])
+def test_outcomes_that_payme_gave_within_ten_minutes_don_t_end_a_row_however_late_they_are_read(
+    till: ChainTill, at: int, confirmed_at: int | None
+) -> None:
+    row = hand_over(till)
+    till.paymego.inject_fault(FaultKind.SILENT, CHECK, times=None)
+    take(till, outcome(row))
+    till.work(CONFIRMING_MS / 1000 + MINUTE_S)
+    take(till, outcome(row, at=at, confirmed_at=confirmed_at))
+    assert row_of(till).ended_at is None
 
 
 def test_payme_s_4_after_an_outcome_reopens_the_row_and_this_till_returns_the_money(till: ChainTill) -> None:
