@@ -46,6 +46,15 @@ def test_every_guarantee_holds_in_a_few_hundred_sales_with_crashes_and_every_kin
         assert [each for each in results if f"{hook} returned {each}" not in traces] == []
 
 
+def test_every_guarantee_holds_in_a_chain_whose_broker_fails_and_whose_workers_are_killed() -> None:
+    histories = [simulate(seed, EACH, {"has_chain": True}) for seed in range(40, 48)]
+    traces = "\n".join(line for history in histories for line in history.trace)
+
+    assert _broken(histories) == []
+    for what in ("is published", "(50), to a central worker", "is parked", "the broker lost everything"):
+        assert what in traces
+
+
 @pytest.mark.simulation
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("first_seed", [1_000, 1_100])

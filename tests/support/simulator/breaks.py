@@ -11,6 +11,7 @@ import pytest
 
 from payme_plugin import background, dispatcher
 from payme_plugin.background import Background
+from payme_plugin.delivery.broker import ChainMessage
 from payme_plugin.delivery.processor import CancellationProcessor
 from payme_plugin.dispatcher import HookDispatcher
 from payme_plugin.ledger import journal as journal_module
@@ -37,6 +38,8 @@ from simulator.shop import Readiness
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from payme_plugin.delivery.broker import OutcomeMessage
+    from payme_plugin.delivery.relay import Relay
     from payme_plugin.ledger.rows import CancellationRow, Event, PaymentRow
     from payme_plugin.paymego.protocols import Params
 
@@ -56,7 +59,7 @@ class Break:
         guarantee: its number.
         what: what is done wrong, in a few words.
         patches: what does it wrong: an object, the name of an attribute, and what stands in its place.
-        behaviour: how the host behaves in every history; the rest is random.
+        behaviour: how the host behaves in every history, and whether it ``has_chain``; the rest is random.
     """
 
     guarantee: int
@@ -334,3 +337,48 @@ def _unpaid_becomes_paid(resume: _Former, self: _Payment, row: PaymentRow) -> ob
             monkeypatch.setattr(journal_module, "is_allowed", lambda *_: True)
             return self._result_of(row, results.Paid(None))
     return resume(self, row)
+
+
+# A till of a chain.
+
+
+@_breaks(1, "a cancellation is published before it has begun", (CancellationProcessor, "_hand_over"), has_chain=True)
+def _published_before_begun(
+    hand_over: _Former, self: CancellationProcessor, row: CancellationRow, relay: Relay, is_recorded: bool | None
+) -> object:
+    if row.begun_at is None and not row.is_vetoed(is_recorded):
+        relay.publish(ChainMessage.of(row, self.journal.host_identity))
+    return hand_over(self, row, relay, is_recorded)
+
+
+@_breaks(4, "the host is not asked before a cancellation is published", (CancellationProcessor, "is_recorded"))
+def _host_not_asked(*_: object) -> None:
+    return None
+
+
+@_breaks(4, "a cancellation that the host vetoed is published", (CancellationProcessor, "_hand_over"), has_chain=True)
+def _held_row_published(
+    hand_over: _Former, self: CancellationProcessor, row: CancellationRow, relay: Relay, _: bool | None
+) -> object:
+    return hand_over(self, row, relay, False)
+
+
+@_breaks(5, "a central worker's first outcome ends a row", (CancellationProcessor, "take_outcome"), has_chain=True)
+def _ended_by_one_outcome(_: _Former, self: CancellationProcessor, outcome: OutcomeMessage) -> None:
+    row = self.journal.cancellation(outcome.cancellation_id)
+    if row is not None and row.receipt_id == outcome.receipt_id and row.ended_at is None:
+        self.cancellations.end(row, End.CANCELLED, "a central worker says so")
+
+
+@_breaks(5, "an outcome is matched by the row's number only", (CancellationProcessor, "take_outcome"), has_chain=True)
+def _outcome_of_another_till(take: _Former, self: CancellationProcessor, outcome: OutcomeMessage) -> None:
+    row = self.journal.cancellation(outcome.cancellation_id)
+    take(self, outcome if row is None else replace(outcome, receipt_id=row.receipt_id))
+
+
+@_breaks(5, "a till never continues what it handed over", (CancellationProcessor, "_hand_over"), has_chain=True)
+def _never_continued(hand_over: _Former, self: CancellationProcessor, row: CancellationRow, *given: object) -> object:
+    if row.offered_at is None:
+        return hand_over(self, row, *given)
+    self.cancellations.postpone(row, 900_000, "the central workers have it")
+    return StepOutcome.LATER

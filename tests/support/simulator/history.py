@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from fakes.world import settings_of
 from payme_plugin.paymego import codes
+from simulator.chain import PASSWORD, URL
 from simulator.player import HistoryPlayer
 from simulator.world import SimWorld
 
@@ -57,10 +58,11 @@ class History:
         return hashlib.sha256("\n".join(self.trace).encode()).hexdigest()
 
 
-def random_settings(rng: Random) -> tuple[Settings, ...]:
-    """Return settings at random, for each of two merchant accounts."""
+def random_settings(rng: Random, queue_url: str = "") -> tuple[Settings, ...]:
+    """Return settings at random, for each of two merchant accounts of a till with this broker."""
     safe = [code for code in codes.MANUAL_CODES if codes.proves_no_charge(code)]
     given: dict[str, object] = {
+        "queueUrl": queue_url,
         "timeout": rng.choice((1, 2, 5)),
         "payDuration": rng.choice((1_500, 4_000, 9_000)),
         "frequency": rng.choice((300, 1_000, 3_000, 8_000)),
@@ -77,17 +79,19 @@ def simulate(seed: int, sales: int = 20, behaviour: Mapping[str, object] | None 
     Args:
         seed: everything that happens follows from it.
         sales: how many sales are made.
-        behaviour: behaviour of the host that are not chosen at random.
+        behaviour: behaviour of the host that are not chosen at random, and whether it ``has_chain``: else a third do.
 
     Raises:
         BaseException: what a thread of the simulation ended with; a fault of the simulation itself.
     """
     rng = Random(seed)  # noqa: S311 - a seed is to replay
-    world = SimWorld(rng, random_settings(rng), slowness=rng.choice((0.0, 0.03, 0.2)))
-    player = HistoryPlayer(world.shop, rng, sales, behaviour or {})
+    given = dict(behaviour or {})
+    queue_url = URL if given.pop("has_chain", seed % 3 == 0) else ""
+    world = SimWorld(rng, random_settings(rng, queue_url), slowness=rng.choice((0.0, 0.03, 0.2)))
+    player = HistoryPlayer(world.shop, rng, sales, given)
     try:
         player.play()
-        world.check_rest((KEY, *player.secrets))
+        world.check_rest((KEY, PASSWORD, *player.secrets))
     finally:
         world.close()
     return History(

@@ -5,6 +5,7 @@ It shares no code with what it watches. The statements are those of the contract
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import contextmanager
@@ -100,6 +101,7 @@ class GuaranteeChecks:
         self._sales = sales
         self._heard: defaultdict[str, list[tuple[SimClient, Heard]]] = defaultdict(list)
         self._sent: defaultdict[str, list[tuple[SimClient, Sent]]] = defaultdict(list)
+        self._fifties: defaultdict[str, list[tuple[float, int]]] = defaultdict(list)
         self._codes: dict[str, list[int]] = {}
         self._state: dict[str, str] = {}
         self._before: dict[str, str | None] = {}
@@ -165,10 +167,12 @@ class GuaranteeChecks:
             del self._stepping[heard.receipt_id or ""]
         if heard.receipt_id is not None:
             self._heard[heard.receipt_id].append((client, heard))
+            if isinstance(outcome, Answer) and _state_of(heard, outcome) == 50:
+                self._fifties[heard.receipt_id].append((self._stage.monotonic() * 1000, self._stage.wall_ms()))
 
     def _check_stepper(self, client: SimClient, receipt_id: str) -> None:
         """Check that no two workers step the same row at a time."""
-        if client.is_of_sales:
+        if client.is_of_sales or client.is_central:
             return
         other = self._stepping.get(receipt_id)
         if other is not None and other is not client and not other.life.is_dead:
@@ -222,7 +226,9 @@ class GuaranteeChecks:
         live = self.rows.live_of_receipt(receipt_id)
         if payment is not None and payment.pos_id != client.pos_id:
             self.fault(5, "receipts.cancel left with another merchant account's key")
-        if live is None:
+        if client.is_central:
+            self._check_central_cancel(receipt_id)
+        elif live is None:
             # An ignored error may have an unpaid receipt cancelled: its row in paying is the intent.
             if payment is None or payment.state != "paying":
                 self.fault(1, "receipts.cancel left without a live cancellation")
@@ -233,6 +239,32 @@ class GuaranteeChecks:
             self.fault(2, f"receipts.cancel of {receipt_id[-6:]} was repeated without asking for the state")
         elif state not in _MAY_CANCEL_AT and not client.is_of_sales:
             self.fault(5, f"receipts.cancel at state {state}")
+
+    def _check_central_cancel(self, receipt_id: str) -> None:
+        """Check that a central worker cancels only what the till has decided to cancel; its row may have ended."""
+        payment = self.rows.of_receipt(receipt_id)
+        rows = [] if payment is None else self.rows.cancellations_of(payment.payment_id)
+        if not any(row.begun_at is not None and row.ended_as in {None, "cancelled"} for row in rows):
+            self.fault(1, "a central worker cancels without a cancellation that has begun")
+        elif payment is not None and payment.state in _PAID:
+            self.fault(4, f"a central worker cancels {payment.payment_id}, which is {payment.state}")
+
+    def saw_published(self, body: bytes) -> None:
+        """Check that what a till hands over is on its disk: a cancellation that has begun and that nothing holds."""
+        message = json.loads(body)
+        row = self.rows.cancellation(message["cancellation_id"])
+        payment_id = message["payment_id"]
+        self.note(f"{payment_id}: its cancellation is published")
+        if row is None or row.begun_at is None:
+            self.fault(1, f"the cancellation of {payment_id} was published before it was durable that it had begun")
+        elif (row.payment_id, row.receipt_id, row.ended_at) != (payment_id, message["receipt_id"], None):
+            self.fault(5, f"the message of {payment_id} is not a live cancellation")
+        elif row.held == Hold.OLD.value:  # that one vetoed before is decided when it begins
+            self.fault(4, f"the cancellation of {payment_id} was published, but people must decide about it")
+        else:
+            payment = self.rows.payment(payment_id)
+            if payment is None or payment.state in _PAID or payment.pos_id != message["posId"]:
+                self.fault(4, f"the cancellation of {payment_id} was published, which is not to be cancelled")
 
     def _known_since_cancel(self, client: SimClient, receipt_id: str) -> object:
         """Return the last state that this client heard of a receipt since it last cancelled it; None: none."""
@@ -362,6 +394,8 @@ class GuaranteeChecks:
             return
         if row.cause == "unrecorded" and known.begun_at is None and row.begun_at is not None:
             self._check_begun(row, known.held)
+        if known.confirmed_at is None and row.confirmed_at is not None and not self._fifties[row.receipt_id]:
+            self.fault(5, f"cancellation {row.cancellation_id} is confirming, but Payme never said cancelled (50)")
         if row.ended_at is not None:
             self._check_end(row)
         elif row.due_at > known.due_at and row.offered_at == known.offered_at:
@@ -383,6 +417,13 @@ class GuaranteeChecks:
             self.fault(4, f"the cancellation of {row.payment_id} has begun, but the host has acknowledged the payment")
         if ("cancel", row.payment_id, "") in self.requested:
             return  # the host has it returned itself
+        life = self._stage.current.life
+        if (
+            life is not None
+            and self.processes[life].background.is_leader
+            and not any(asked is life for asked, _, _ in self.answered[row.payment_id])
+        ):
+            self.fault(4, f"the cancellation of {row.payment_id} has begun, and the host was not asked")
         if self._is_vetoed(row.payment_id, held):
             self.fault(4, f"the cancellation of {row.payment_id} has begun against the host's veto")
         made_at = self._paymego.bank.receipt(self._paymego.now_ms, row.receipt_id).created_ms
@@ -409,12 +450,10 @@ class GuaranteeChecks:
         self.note(f"cancellation of {row.payment_id} ended: {row.ended_as}")
         state = self._paymego.state(row.receipt_id)
         if state == 50 and row.ended_as == "cancelled":
-            fifties = sum(
-                _state_of(heard, heard.outcome) == 50
-                for _, heard in self._heard[row.receipt_id]
-                if isinstance(heard.outcome, Answer)
-            )
-            if row.confirmed_at is None or self._stage.wall_ms() - row.confirmed_at < _CONFIRMING_MS or fifties < 2:
+            # By the one true time, or by the till's clock, which somebody may have set in between.
+            apart_ms = max(max(times) - min(times) for times in zip(*self._fifties[row.receipt_id], strict=True))
+            waited_ms = 0 if row.confirmed_at is None else self._stage.wall_ms() - row.confirmed_at
+            if min(waited_ms, apart_ms) < _CONFIRMING_MS:
                 self.fault(5, f"cancellation {row.cancellation_id} ended, but Payme did not confirm it")
             return
         payment = self.rows.payment(row.payment_id)

@@ -106,6 +106,11 @@ class Rows:
         """Return all cancellations."""
         return [CancellationLook(*row) for row in self._all(f"{_CANCELLATION} ORDER BY cancellation_id")]
 
+    def cancellation(self, cancellation_id: object) -> CancellationLook | None:
+        """Return a cancellation, or None."""
+        query = f"{_CANCELLATION} WHERE cancellation_id = ?"
+        return next((CancellationLook(*row) for row in self._all(query, cancellation_id)), None)
+
     def cancellations_of(self, payment_id: str) -> list[CancellationLook]:
         """Return the cancellations of a payment."""
         return [CancellationLook(*row) for row in self._all(f"{_CANCELLATION} WHERE payment_id = ?", payment_id)]

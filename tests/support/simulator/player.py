@@ -116,9 +116,12 @@ class HistoryPlayer:
             self._deliver_a_message,
             self._switch_account,
             self._break_the_settings,
+            *[shop.chain.break_down] * (4 if shop.chain.is_used else 0),
         )
         self._troubles = tuple(rng.sample(kinds, rng.randrange(len(kinds))))
         self._trouble_every_s = rng.choice((8.0, 40.0, 300.0))
+        if shop.chain.is_used:
+            shop.chain.start()
         self._plan_trouble()
 
     def _plan_trouble(self) -> None:
@@ -205,7 +208,7 @@ class HistoryPlayer:
         self._begin_command(lead)
 
     def _begin_command(self, run: Callable[[Process], None]) -> None:
-        if sum(not life.is_dead for life in self._stage.lives) > 3:
+        if sum(not process.life.is_dead for process in self._shop.checks.processes.values()) > 3:
             return
         process = self._shop.new_process(f"command-{len(self._stage.lives)}")
         if self._rng.random() < 0.3:
@@ -323,6 +326,8 @@ def _deliver_everything(shop: Shop, people: People) -> None:
     for receipt in paymego.bank.receipts(paymego.now_ms):
         paymego.bank.plan_cancel(receipt.receipt_id, CancelPlan())
     checks.note("from here on nothing goes wrong")
+    if shop.chain.is_used:
+        shop.chain.finish()
     _rest(shop, people)
     if shop.behaviour.readiness is Readiness.NEVER:
         checks.note("from here on the host is ready")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 from fakes.till import TENDER
 from payme_plugin.background import Background
 from payme_plugin.delivery.processor import CancellationProcessor
+from payme_plugin.delivery.relay import RelayCache
 from payme_plugin.delivery.worker import _IDLE_AFTER_FAILURE_S, _LONGEST_IDLE_S
 from payme_plugin.dispatcher import HookDispatcher
 from payme_plugin.ledger.errors import JournalError
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from payme_plugin.paymego.client import PaymeGoClient
     from payme_plugin.service import Service, Storage
     from payme_plugin.settings import Settings, SettingsReader
+    from simulator.chain import SimBroker
     from simulator.journal import Disk
     from simulator.stage import Actor, Life, Stage
     from simulator.wire import SimPaymeGo
@@ -64,6 +66,8 @@ class _Background(Background):
             process.stage,
         )
         self._process = process
+        broker, life = process.broker, process.life
+        self._relays = RelayCache(process.stage, self.wake, lambda *given: broker.relay(life, given[-1]))
 
     def processor(self) -> CancellationProcessor:
         """Return what works on the cancellations."""
@@ -172,6 +176,7 @@ class Process:
         stage: the time.
         disk: the data folder.
         paymego: the other side.
+        broker: the other side of its relay.
         life: the process itself.
         host: the till as this process sees it.
         settings: gives the settings of this moment; raises ``SettingsError`` where they can't be used.
@@ -189,12 +194,14 @@ class Process:
         stage: Stage,
         disk: Disk,
         paymego: SimPaymeGo,
+        broker: SimBroker,
         life: Life,
         host: Host,
         settings: Callable[[], Settings],
         rng: Random,
     ) -> None:
         self.stage = stage
+        self.broker = broker
         self.life = life
         self._read_settings = settings
         self._last_good: Settings | None = None

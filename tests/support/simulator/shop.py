@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from hookspecs import PaymentResult, Receipt, RefundRequest, Ui
     from payme_plugin.settings import Settings
+    from simulator.chain import Chain
     from simulator.invariants import GuaranteeChecks
     from simulator.journal import Disk
     from simulator.stage import Stage
@@ -242,6 +243,7 @@ class Shop:
         disk: the data folder.
         rng: for the host's behaviour.
         settings: the till's settings; ``account`` chooses among them.
+        chain: where its cancellations go, if its settings say so.
 
     Attributes:
         behaviour: how the host behaves.
@@ -255,12 +257,19 @@ class Shop:
     """
 
     def __init__(
-        self, stage: Stage, paymego: SimPaymeGo, disk: Disk, rng: Random, settings: tuple[Settings, ...]
+        self,
+        stage: Stage,
+        paymego: SimPaymeGo,
+        disk: Disk,
+        rng: Random,
+        settings: tuple[Settings, ...],
+        chain: Chain,
     ) -> None:
         self.stage = stage
         self.paymego = paymego
         self.disk = disk
         self.rng = rng
+        self.chain = chain
         self.behaviour = HostBehaviour()
         self.sales: list[Sale] = []
         self.queue: list[QueueMessage] = []
@@ -297,7 +306,9 @@ class Shop:
     def new_process(self, name: str) -> Process:
         """Start a process that has the plugin, the till's or a command's."""
         life = Life(self.stage, name)
-        process = Process(self.stage, self.disk, self.paymego, life, _Host(self, life), self._read_settings, self.rng)
+        host = _Host(self, life)
+        read, broker = self._read_settings, self.chain.broker
+        process = Process(self.stage, self.disk, self.paymego, broker, life, host, read, self.rng)
         self.checks.add_process(life, process)
         return process
 

@@ -158,10 +158,21 @@ class SimClient:
         key: its key.
         life: the process.
         is_of_sales: hooks use it, and no worker does.
+        is_central: a central worker of a chain uses it, beside the till.
     """
 
-    def __init__(self, paymego: SimPaymeGo, life: Life, pos_id: str, key: str, *, is_of_sales: bool = False) -> None:
+    def __init__(
+        self,
+        paymego: SimPaymeGo,
+        life: Life,
+        pos_id: str,
+        key: str,
+        *,
+        is_of_sales: bool = False,
+        is_central: bool = False,
+    ) -> None:
         self.is_of_sales = is_of_sales
+        self.is_central = is_central
         self.pos_id = pos_id
         self.key = Secret(key)
         self.life = life

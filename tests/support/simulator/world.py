@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from payme_plugin import dispatcher
+from simulator.chain import Chain
 from simulator.invariants import GuaranteeChecks
 from simulator.journal import Disk
 from simulator.shop import Shop
@@ -70,6 +71,7 @@ class SimWorld:
         stage: the time.
         paymego: the wire and the bank.
         disk: the data folder.
+        chain: the broker and the central workers.
         shop: the till and its host.
         checks: what watches.
         log: what the plugin logged.
@@ -80,9 +82,10 @@ class SimWorld:
         self.stage = Stage(rng, slowness)
         self.paymego = SimPaymeGo(self.stage, rng)
         self.disk = Disk(self._folder, self.stage, rng)
-        self.shop = Shop(self.stage, self.paymego, self.disk, rng, settings)
+        self.chain = Chain(self.stage, self.paymego, settings, rng)
+        self.shop = Shop(self.stage, self.paymego, self.disk, rng, settings, self.chain)
         self.checks = GuaranteeChecks(self.stage, self.paymego, self.disk, self.shop.settings, self.shop.sales)
-        self.shop.checks = self.checks
+        self.shop.checks = self.chain.broker.checks = self.checks
         self._future = vars(dispatcher)["Future"]
         vars(dispatcher)["Future"] = lambda: StageFuture(self.stage)  # until ``close``
         self.log = LogWatch()
@@ -92,7 +95,8 @@ class SimWorld:
         """Check what can be checked at the end alone: that nothing raised, and that no secret was written down."""
         for fault in self.log.faults:
             self.checks.fault(9, fault)
-        self.checks.check_rest(secrets, "\n".join(self.log.lines))
+        published = [body.decode() for body in self.chain.broker.bodies]
+        self.checks.check_rest(secrets, "\n".join([*self.log.lines, *published]))
 
     def close(self) -> None:
         """End every process and every thread, and clear away.
