@@ -11,7 +11,9 @@ import pytest
 
 from payme_plugin import background, dispatcher
 from payme_plugin.background import Background
+from payme_plugin.delivery import central_worker
 from payme_plugin.delivery.broker import ChainMessage
+from payme_plugin.delivery.central_worker import CentralWorker
 from payme_plugin.delivery.processor import CancellationProcessor
 from payme_plugin.dispatcher import HookDispatcher
 from payme_plugin.ledger import journal as journal_module
@@ -339,7 +341,7 @@ def _unpaid_becomes_paid(resume: _Former, self: _Payment, row: PaymentRow) -> ob
     return resume(self, row)
 
 
-# A till of a chain.
+# A till of a chain, and its central workers.
 
 
 @_breaks(1, "a cancellation is published before it has begun", (CancellationProcessor, "_hand_over"), has_chain=True)
@@ -382,3 +384,7 @@ def _never_continued(hand_over: _Former, self: CancellationProcessor, row: Cance
         return hand_over(self, row, *given)
     self.cancellations.postpone(row, 900_000, "the central workers have it")
     return StepOutcome.LATER
+
+
+_replaces(4, "a central worker publishes no next attempt", CentralWorker, "_publish", lambda *_: None, has_chain=True)
+_replaces(5, "a central worker cancels in any state", central_worker, "needs_cancel", lambda _: True, has_chain=True)

@@ -8,9 +8,10 @@ may be killed at any point; what it had not acknowledged is delivered again.
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
+from payme_plugin.delivery.accounts import Accounts
 from payme_plugin.delivery.broker import (
     OUTCOMES,
     PARKED,
@@ -22,18 +23,16 @@ from payme_plugin.delivery.broker import (
     decode,
     encode,
 )
-from payme_plugin.operations.cancellation import StepOutcome, cancel_in_state, needs_cancel, outcome_of
-from payme_plugin.operations.context import limits_of
-from payme_plugin.operations.event_log import EventLog
-from payme_plugin.operations.receipt_queries import ReceiptQueries
-from payme_plugin.operations.wait import CashierWait
+from payme_plugin.delivery.central_worker import CentralWorker
+from payme_plugin.paymego.protocols import MerchantAccount
 from simulator.stage import Life
 from simulator.wire import SimClient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Sequence
     from random import Random
 
+    from payme_plugin.delivery.broker import Broker
     from payme_plugin.settings import Settings
     from simulator.invariants import GuaranteeChecks
     from simulator.stage import Actor, Stage
@@ -128,13 +127,7 @@ class SimBroker:
     # What central workers use; the methods are those of ``payme_plugin.delivery.broker.Broker``.
 
     def publish(
-        self,
-        routing_key: str,
-        body: bytes,
-        message_id: str,
-        *,
-        exchange: str = "",
-        headers: Mapping[str, object] | None = None,
+        self, routing_key: str, body: bytes, message_id: str, *, exchange: str = "", headers: object = None
     ) -> None:
         """Publish what follows from an attempt.
 
@@ -288,6 +281,10 @@ class SimRelay:
             self._on_outcome()
 
 
+class _CentralClient(SimClient):
+    is_central = True
+
+
 class Chain:
     """The broker and the central workers.
 
@@ -308,7 +305,8 @@ class Chain:
         self._stage = stage
         self._paymego = paymego
         self._settings = settings
-        self._known = settings
+        self._accounts = SimpleNamespace(path="accounts.conf")
+        self._give_keys(settings)
         self._rng = rng
         self._count = 0
         self._lives: list[Life] = []
@@ -316,7 +314,7 @@ class Chain:
     def start(self) -> None:
         """Start the workers; something may befall the messages from now on."""
         self.broker.level = self._rng.choice((0.0, 0.05, 0.3))
-        self._known = tuple(self._rng.sample(self._settings, self._rng.choice((1, 2, 2))))
+        self._give_keys(self._rng.sample(self._settings, self._rng.choice((1, 2, 2))))
         for _ in range(self._rng.choice((1, 2))):
             self._start_worker()
 
@@ -338,7 +336,7 @@ class Chain:
         """
         broker, checks = self.broker, self.broker.checks
         broker.calm()
-        self._known = self._settings
+        self._give_keys(self._settings)
         if self._rng.random() < 0.3:
             broker.lose_everything()
             return
@@ -353,6 +351,11 @@ class Chain:
             if (state := self._paymego.state(receipt_id)) != 50:
                 checks.fault(0, f"{receipt_id} was handed over, the till is gone, and Payme is at {state}")
 
+    def _give_keys(self, settings: Sequence[Settings]) -> None:
+        """Let the workers have the keys of these merchant accounts, and of no other."""
+        accounts = {each.pos_id: MerchantAccount.of(each) for each in settings}
+        self._accounts.current = Accounts(accounts, settings[0])
+
     def _start_worker(self) -> None:
         self._count += 1
         life = Life(self._stage, f"worker-{self._count}")
@@ -365,50 +368,17 @@ class Chain:
 
     def _work(self, life: Life, held: list[Received]) -> None:
         clients = {
-            each.pos_id: SimClient(self._paymego, life, each.pos_id, each.pos_key.reveal(), is_central=True)
+            each.pos_id: _CentralClient(self._paymego, life, each.pos_id, each.pos_key.reveal())
             for each in self._settings
         }
+        named = SimpleNamespace(of=lambda account, _: clients[account.pos_id])
+        worker = CentralWorker(cast("Any", None), cast("Any", self._accounts), cast("Any", named), self._stage)
         while True:
             received = self.broker.next_message()
             held.append(received)
             try:
-                self._handle(received, clients)
+                worker._handle(cast("Broker", self.broker), received)
             except BrokerAway:
                 self._stage.sleep(1.0)  # it connects again, which gives the message back
                 self.broker.give_back(received)
             held.clear()
-
-    def _handle(self, received: Received, clients: Mapping[str, SimClient]) -> None:
-        """Make one attempt, publish what follows, and acknowledge the message."""
-        broker, message = self.broker, decode(ChainMessage, received.body)
-        settings = next((each for each in self._known if each.pos_id == message.pos_id), None)
-        if settings is None:
-            broker.publish(PARKED, received.body, received.message_id)
-            broker.acknowledge(received)
-            return
-        wait = CashierWait(self._stage, None, limits_of(settings))
-        queries = ReceiptQueries(
-            clients[message.pos_id],
-            wait,
-            EventLog(self._stage),
-            receipt_id=message.receipt_id,
-            amount=message.amount,
-            text=lambda _: "",
-        )
-        state = queries.state(wait.request_limit())
-        if needs_cancel(state):
-            state = cancel_in_state(queries, wait, state)
-        now_ms = self._stage.wall_ms()
-        if outcome_of(state, queries) is StepOutcome.DONE:
-            outcome = OutcomeMessage(
-                cancellation_id=message.cancellation_id, receipt_id=message.receipt_id, state=50, at=now_ms
-            )
-            broker.publish(message.pos_id, encode(outcome), received.message_id, exchange=OUTCOMES)
-            follows = replace(message, confirmed_at=now_ms) if message.confirmed_at is None else None
-            queue = _QUEUES.delay(_QUEUES.confirming_s)
-        else:
-            follows = replace(message, attempts=message.attempts + 1, confirmed_at=None)
-            queue = _QUEUES.pause(message.attempts)
-        if follows is not None:
-            broker.publish(queue, encode(follows), received.message_id)
-        broker.acknowledge(received)

@@ -243,7 +243,6 @@ class Shop:
         disk: the data folder.
         rng: for the host's behaviour.
         settings: the till's settings; ``account`` chooses among them.
-        chain: where its cancellations go, if its settings say so.
 
     Attributes:
         behaviour: how the host behaves.
@@ -254,22 +253,16 @@ class Shop:
         account: which of the settings are in force.
         broken_until: until then the settings can't be read, virtual seconds.
         process: the till's process; None: it is off.
+        chain: where its cancellations go, if its settings say so.
     """
 
     def __init__(
-        self,
-        stage: Stage,
-        paymego: SimPaymeGo,
-        disk: Disk,
-        rng: Random,
-        settings: tuple[Settings, ...],
-        chain: Chain,
+        self, stage: Stage, paymego: SimPaymeGo, disk: Disk, rng: Random, settings: tuple[Settings, ...]
     ) -> None:
         self.stage = stage
         self.paymego = paymego
         self.disk = disk
         self.rng = rng
-        self.chain = chain
         self.behaviour = HostBehaviour()
         self.sales: list[Sale] = []
         self.queue: list[QueueMessage] = []
@@ -279,6 +272,7 @@ class Shop:
         self.broken_until = 0.0
         self.process: Process | None = None
         self.checks: GuaranteeChecks
+        self.chain: Chain
         self._settings = settings
         self._count = 0
         self._ready_in: Life | None = None

@@ -161,18 +161,10 @@ class SimClient:
         is_central: a central worker of a chain uses it, beside the till.
     """
 
-    def __init__(
-        self,
-        paymego: SimPaymeGo,
-        life: Life,
-        pos_id: str,
-        key: str,
-        *,
-        is_of_sales: bool = False,
-        is_central: bool = False,
-    ) -> None:
+    is_central = False
+
+    def __init__(self, paymego: SimPaymeGo, life: Life, pos_id: str, key: str, *, is_of_sales: bool = False) -> None:
         self.is_of_sales = is_of_sales
-        self.is_central = is_central
         self.pos_id = pos_id
         self.key = Secret(key)
         self.life = life

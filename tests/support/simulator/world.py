@@ -83,7 +83,8 @@ class SimWorld:
         self.paymego = SimPaymeGo(self.stage, rng)
         self.disk = Disk(self._folder, self.stage, rng)
         self.chain = Chain(self.stage, self.paymego, settings, rng)
-        self.shop = Shop(self.stage, self.paymego, self.disk, rng, settings, self.chain)
+        self.shop = Shop(self.stage, self.paymego, self.disk, rng, settings)
+        self.shop.chain = self.chain
         self.checks = GuaranteeChecks(self.stage, self.paymego, self.disk, self.shop.settings, self.shop.sales)
         self.shop.checks = self.chain.broker.checks = self.checks
         self._future = vars(dispatcher)["Future"]
