@@ -143,7 +143,7 @@ class Cancellations:
             Unavailable: nothing was stored.
         """
         with self._journal.writing() as connection:
-            changes = "attempts = attempts + 1, begun_at = coalesce(begun_at, ?)"
+            changes = "attempts = attempts + 1, begun_at = coalesce(begun_at, ?), held = NULL"
             self._update(connection, row, changes, self._journal.now_ms(), where=_MAY_BEGIN)
             add_events(connection, row.payment_id, events)
         self._journal.files.require(may_be_deleted=True)

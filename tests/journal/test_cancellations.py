@@ -12,7 +12,7 @@ from payme_plugin.ledger.cancellations import CONFIRMING_MS, FARTHEST_DUE_MS, Ca
 from payme_plugin.ledger.errors import Conflict, JournalError, Unavailable
 from payme_plugin.ledger.fiscal_links import FiscalLinks
 from payme_plugin.ledger.rows import NewCancellation
-from payme_plugin.ledger.states import Cause, End, PaymentState
+from payme_plugin.ledger.states import Cause, End, Hold, PaymentState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -226,6 +226,15 @@ def test_the_first_time_that_a_cancel_begins_is_kept(
     rows.begin(latest(journal))
 
     assert (latest(journal).begun_at, latest(journal).attempts) == (began_at, 2)
+
+
+def test_a_row_that_begins_is_held_no_more(journal: Journal) -> None:
+    rows, held = Cancellations(journal), reversing_for(journal, Cause.UNRECORDED)
+    rows.postpone(held, 0, "the till has it", held=Hold.HOST)
+
+    rows.begin(rows.live_of("p1"))
+
+    assert rows.live_of("p1").held is None
 
 
 @pytest.mark.parametrize(
