@@ -169,7 +169,8 @@ def read_journal(
         JournalError: the journal can't be read.
     """
     rows = {row.payment_id: row for row in journal.payments_between(period[0] - MARGIN_MS, period[1] + MARGIN_MS)}
-    tills = frozenset({journal.host_identity, *(row.till for row in rows.values() if row.till)})
+    # A payment from the host's record has no attempt, and may be of another till, whose sale was refunded here.
+    tills = frozenset({journal.host_identity, *(row.till for row in rows.values() if row.attempt)})
     is_ours, names_till = TillAccounts(settings.account, tills), accounts_of_till(settings.account, "") is not None
     # A sale may close long after it was paid, and the till's clock may have been set since.
     wanted = {receipt.receipt_id for receipt in listed.receipts if is_ours(receipt) or not names_till}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from fakes.till import open_sale
+from fakes.hooked_world import Sold
+from fakes.till import TENDER, open_sale
 from fakes.world import World
-from hookspecs import PaymentStatus
+from hookspecs import PaymentRecord, PaymentStatus, ReversalStatus
 from payme_plugin.operations.receipt_list import list_receipts
 from payme_plugin.operations.reconciliation import Reconciled, TillAccounts, read_journal, reconcile
 from payme_plugin.paymego.receipts import ServerReceipt
@@ -17,6 +19,8 @@ from payme_plugin.settings import account_of, accounts_of_till
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from fakes.hooked_world import HookedWorld
 
 DAY_MS = 86_400_000
 DEFAULT = "order_id={till}-{shift}-{number}-{attempt}"
@@ -104,6 +108,19 @@ def test_two_tills_of_one_account_each_find_their_own_difference(world: World, s
         assert [each.match.receipt_id for each in found.differences] == [lost[mine]]
         assert lost[theirs] in {each.receipt_id for each in found.of_other_tills}
         assert (found.agreed, len(found.of_other_tills)) == (1, 2)
+
+
+def test_a_refund_of_another_tills_sale_does_not_make_that_tills_receipts_its_own(till: HookedWorld) -> None:
+    refunded, kept = lost_receipt(till, "till-2-3-1-1"), lost_receipt(till, "till-2-3-2-1")
+    data = {"plugin": "payme", "receipt_id": refunded, "posId": till.settings.pos_id}
+    record = PaymentRecord(payment_id="p1", payment_type=TENDER, amount=5, data=data)
+    sale = replace(open_sale(amount=5, till="till-2"), payments=(record,), closed_at=till.clock.wall_ms())
+    assert till.refund(Sold(record, sale)).status is ReversalStatus.REVERSED
+    till.clock.sleep(10)
+
+    found = compared(till)
+    assert (found.differences, found.agreed) == ((), 1)
+    assert [each.receipt_id for each in found.of_other_tills] == [kept]
 
 
 def test_where_the_account_names_no_till_unknown_receipts_are_reported_apart(world: World) -> None:
