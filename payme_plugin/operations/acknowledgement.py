@@ -60,7 +60,8 @@ def acknowledge(
         return None
     row = None
     try:
-        known = journal.find(record.payment_id)
+        # An operator's command may have stored it from Payme's list, with the receipt id as the payment id.
+        known = journal.find(record.payment_id) or journal.find(record.data.get("receipt_id", ""))
         if conflicts_with(record, known):
             _log.error("payment %s is acknowledged with another receipt of Payme's", record.payment_id)
         elif known is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fakes.till import PowerCut
+from hookspecs import PaymentRecord
 from payme_plugin.ledger.errors import Conflict
 from payme_plugin.ledger.states import Cause, PaymentState
 from payme_plugin.operations.receipt_list import ReceiptList
@@ -119,6 +120,19 @@ def test_the_host_may_still_veto_it_before_the_cancel_leaves(till: HookedWorld) 
     lost = unknown(till)
     cancel_unknown(till.journal, "a command", till.settings, lost, till.texts)
     till.host.recorded[str(lost.receipt_id)] = True
+    till.work(3600)
+
+    assert till.paymego.held() == 700
+    assert till.row(str(lost.receipt_id)).state is PaymentState.RECORDED
+
+
+def test_a_till_that_has_the_payment_after_all_ends_the_cancellation_by_its_acknowledgement(till: HookedWorld) -> None:
+    lost = unknown(till)
+    cancel_unknown(till.journal, "a command", till.settings, lost, till.texts)
+    data = {"plugin": "payme", "receipt_id": str(lost.receipt_id), "posId": till.settings.pos_id}
+    till.restart()
+    till.dispatcher.acknowledge(PaymentRecord(payment_id="parked", payment_type=7, amount=700, data=data))
+    till.dispatcher.ready()
     till.work(3600)
 
     assert till.paymego.held() == 700
