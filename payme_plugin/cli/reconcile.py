@@ -150,9 +150,9 @@ def reconcile(
 
 def _till(folder: Path, name: str | None) -> GuardedHost | None:
     """Return the host that is asked for its sales: the one of this name, else the one that the journal belongs to."""
-    if name is not None:
-        return host_named(name)
     identity = journal_identity(folder)
+    if name is not None:
+        return host_named(name, identity)
     return None if identity is None else GuardedHost(JournalsHost(identity, folder))
 
 
@@ -208,7 +208,10 @@ def _cancel(
         return _Unknown((), ())
     again, journal = list_receipts(delivery.folder, settings, *period), delivery.processor().journal
     is_ours, is_ready = compared.is_ours, journal.is_ready
-    obstacles = [(each, obstacle_of(each, again, is_ours, till.is_recorded, is_ready=is_ready)) for each in receipts]
+    # A till that does not know its own sales by their receipt ids can't deny one, e.g. one with a new database.
+    can_deny = any(till.is_recorded(sale.receipt_id) for sale in compared.sales)
+    is_recorded: Callable[[str], bool | None] = till.is_recorded if can_deny else lambda _: None
+    obstacles = [(each, obstacle_of(each, again, is_ours, is_recorded, is_ready=is_ready)) for each in receipts]
     chosen = [receipt for receipt, obstacle in obstacles if obstacle is None]
     refused = tuple((receipt, obstacle) for receipt, obstacle in obstacles if obstacle is not None)
     amount = uzs(sum(receipt.amount or 0 for receipt in chosen))

@@ -46,21 +46,28 @@ def sales_in(path: str) -> tuple[SaleRecord, ...]:
     return sales
 
 
-def host_named(name: str) -> GuardedHost:
+def host_named(name: str, identity: str | None) -> GuardedHost:
     """Return the host that ``MODULE:ATTRIBUTE`` names: an object, or what a callable without arguments returns.
 
+    Args:
+        name: the module and the attribute.
+        identity: the till that the journal belongs to; None if there is no journal.
+
     Raises:
-        UsageFault: there is no such host.
+        UsageFault: there is no such host, or it is another till.
     """
     module, _, attribute = name.partition(":")
     try:
         found: Host = getattr(importlib.import_module(module), attribute)
         if isinstance(found, type) or not hasattr(found, "is_recorded"):
             found = found()  # type: ignore[operator]  # a class or a function
+        is_other = identity is not None and found.identity != identity
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         raise UsageFault(message("cli.host_unusable", name=name, reason=reason)) from error
     missing = [each for each in ("is_recorded", "sales") if not callable(getattr(found, each, None))]
     if missing:
         raise UsageFault(message("cli.host_lacks", name=name, missing=missing[0]))
+    if is_other:  # its sales say nothing about this till's receipts
+        raise UsageFault(message("cli.host_of_another_till", name=name, identity=identity))
     return GuardedHost(found)
