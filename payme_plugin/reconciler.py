@@ -169,7 +169,8 @@ class Reconciler:
             return
         end_ms = self._clock.wall_ms()
         begin_ms = end_ms - _MOST_DAYS * _DAY_MS
-        if self._last is not None and self._last.finished_at <= end_ms:
+        # While there are differences every run looks back at all days, or the third night would withdraw the notice.
+        if self._last is not None and self._last.finished_at <= end_ms and not self._last.differences:
             begin_ms = max(begin_ms, self._last.finished_at - _DAY_MS)
         client, timeout_s, wait = merchant.client, merchant.limits.timeout_s, self._till.yield_to_sale
         listed = list_receipts(client, self._clock, timeout_s, begin_ms, end_ms, before_page=wait)

@@ -201,6 +201,12 @@ def test_a_difference_is_a_notice_until_the_next_run_finds_none(night: HookedWor
     assert night.host.notices == {}
 
 
+def test_a_difference_that_nobody_ends_stays_a_notice_for_a_week(night: HookedWorld) -> None:
+    lose(night)
+    night.work(6 * DAY_S)
+    assert NOTICE in night.host.notices
+
+
 def test_receipts_of_another_till_are_no_difference(night: HookedWorld) -> None:
     lose(night, "till-2-3-9-1")
     night.work(7 * HOUR_S + 120)
