@@ -41,7 +41,7 @@ from payme_plugin.operations import reconciliation
 from payme_plugin.operations.host_guard import GuardedHost
 from payme_plugin.operations.receipt_list import MARGIN_MS
 from payme_plugin.operations.reconciliation import DifferenceKind, Stored, TillAccounts
-from payme_plugin.operations.unknown_receipts import cancel_unknown, obstacle_of
+from payme_plugin.operations.unknown_receipts import Obstacle, cancel_unknown, obstacle_of
 from payme_plugin.texts import Texts
 
 if TYPE_CHECKING:
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from payme_plugin.cli.delivery import JournalDelivery
     from payme_plugin.locale import Message
     from payme_plugin.operations.reconciliation import Difference, Reconciled
-    from payme_plugin.operations.unknown_receipts import Obstacle
     from payme_plugin.paymego.receipts import ServerReceipt
     from payme_plugin.settings import Settings
 
@@ -70,7 +69,7 @@ class _Comparison:
 
     Attributes:
         found: the result.
-        sales: the till's sales, or None.
+        sales: the till's sales that closed in the period, or None.
         of_other_accounts: how many payments of the journal were left out.
         is_ours: returns whether this till made a receipt, by its account.
     """
@@ -179,7 +178,8 @@ def _compare(
     is_ours = TillAccounts(settings.account, stored.tills) if stored.tills else lambda _: True
     found = reconciliation.reconcile(stored, listed, sales, is_ours, period, as_of_ms=as_of_ms)
     others = sum(period[0] <= row.created_at < period[1] for row in stored.others)
-    return _Comparison(found, sales, others, is_ours)
+    in_period = None if sales is None else tuple(each for each in sales if period[0] <= each.sold_at < period[1])
+    return _Comparison(found, in_period, others, is_ours)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -213,18 +213,20 @@ def _cancel(
     is_recorded: Callable[[str], bool | None] = till.is_recorded if can_deny else lambda _: None
     obstacles = [(each, obstacle_of(each, again, is_ours, is_recorded, is_ready=is_ready)) for each in receipts]
     chosen = [receipt for receipt, obstacle in obstacles if obstacle is None]
-    refused = tuple((receipt, obstacle) for receipt, obstacle in obstacles if obstacle is not None)
+    refused = [(receipt, obstacle) for receipt, obstacle in obstacles if obstacle is not None]
     amount = uzs(sum(receipt.amount or 0 for receipt in chosen))
     question = message("cli.unknown.confirm", amount=amount, count=len(chosen))
     if not chosen or not (is_certain or click.confirm(render(question), err=True)):
-        return _Unknown((), refused)
-    texts = Texts(settings.language or LANGUAGE)
+        return _Unknown((), tuple(refused))
+    texts, cancelled = Texts(settings.language or LANGUAGE), []
     for receipt in chosen:
         try:
             cancel_unknown(journal, delivery.storage.owner, settings, receipt, texts)
-        except Conflict as error:
-            raise Refusal(message("cli.unknown.known", receipt_id=receipt.receipt_id)) from error
-    return _Unknown(tuple(chosen), refused)
+        except Conflict:
+            refused.append((receipt, Obstacle.KNOWN))
+        else:
+            cancelled.append(receipt)
+    return _Unknown(tuple(cancelled), tuple(refused))
 
 
 def _show_unknown(unknown: _Unknown) -> None:

@@ -62,7 +62,7 @@ def host_named(name: str, identity: str | None) -> GuardedHost:
         if isinstance(found, type) or not hasattr(found, "is_recorded"):
             found = found()  # type: ignore[operator]  # a class or a function
         is_other = identity is not None and found.identity != identity
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # its exit code would say that there are no differences
         reason = f"{type(error).__name__}: {error}"
         raise UsageFault(message("cli.host_unusable", name=name, reason=reason)) from error
     missing = [each for each in ("is_recorded", "sales") if not callable(getattr(found, each, None))]

@@ -42,6 +42,8 @@ class Obstacle(Enum):
     """The till says that it has the payment."""
     NOT_ASKED = "not-asked"
     """The till can't tell, or can't be asked, whether it has the payment."""
+    KNOWN = "known"
+    """The journal has it after all, under another merchant account or in a damaged row."""
 
 
 def obstacle_of(

@@ -147,6 +147,7 @@ def test_where_both_agree_there_is_no_difference(used: CommandTill) -> None:
     assert (ended.code, ended.err) == (0, "")
     document = ended.document
     assert (document["differences"], document["returning"], document["agreed"]) == ([], [], 3)
+    assert reconcile(used, "--from", "2020-01-01", "--to", "2020-01-02").document["in_sales"] == 0
     assert document["in_journal"] == document["at_payme"] == 1_500_000
     assert {**used.files(), "terminal.log": b""} == before
     assert used.sandbox.requests[-1].method == "receipts.get_all"
@@ -357,6 +358,14 @@ def test_a_host_that_is_another_till_is_an_error(used: CommandTill, host: Simple
     assert (ended.code, "another till" in ended.sentences[0]) == (2, True)
 
 
+def test_a_module_that_ends_the_process_does_not_end_the_command(
+    used: CommandTill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a_script.py").write_text("raise SystemExit(0)")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert reconcile(used, "--host", "a_script:host").code == 2
+
+
 def test_the_differences_are_printed_as_csv(used: CommandTill) -> None:
     lost = lose(used, OURS + ",\x1b")
     own, others = lose(used), lose(used, "till-2-1-1-1")
@@ -450,6 +459,19 @@ def test_the_till_is_asked_about_the_receipt_id(used: CommandTill, host: SimpleN
     hour_later(used)
     assert reconcile(used, "--cancel-unknown", "--yes", "--host", "shop_pos:host").code == 1
     assert host.asked[1:] == [lost], "after one of its own sales"
+
+
+def test_a_receipt_that_the_journal_has_for_another_account_holds_up_no_other(used: CommandTill) -> None:
+    lost, elsewhere = lose(used), lose(used)
+    hour_later(used)
+    used.change_journal(f"UPDATE payment SET receipt_id = '{elsewhere}' WHERE payment_id = 'refused'")  # noqa: S608
+    used.change_journal("UPDATE payment SET pos_id = 'another' WHERE payment_id = 'refused'")
+    options = ("--cancel-unknown", "--yes")
+    assert reconcile(used, *options).document["cancel_unknown"] == {
+        "cancelled": [{"receipt_id": lost, "amount": 700}],
+        "refused": [{"receipt_id": elsewhere, "reason": "known"}],
+    }
+    assert "the journal has it" in used.run("reconcile", *DAYS, *options).out
 
 
 def test_a_receipt_of_a_sale_that_the_till_has_is_not_cancelled(used: CommandTill) -> None:
