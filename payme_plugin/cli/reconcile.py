@@ -206,7 +206,9 @@ def _cancel(
     receipts = [match.receipt for match in matches if match.receipt is not None and match.sale is None]
     if not receipts:
         return _Unknown((), ())
-    again, journal = list_receipts(delivery.folder, settings, *period), delivery.processor().journal
+    # Until now, because its newest time shows how old they are.
+    again = list_receipts(delivery.folder, settings, period[0], max(period[1], SystemClock().wall_ms()))
+    journal = delivery.processor().journal
     is_ours, is_ready = compared.is_ours, journal.is_ready
     # A till that does not know its own sales by their receipt ids can't deny one, e.g. one with a new database.
     can_deny = any(till.is_recorded(sale.receipt_id) for sale in compared.sales)

@@ -461,6 +461,19 @@ def test_the_till_is_asked_about_the_receipt_id(used: CommandTill, host: SimpleN
     assert host.asked[1:] == [lost], "after one of its own sales"
 
 
+@pytest.mark.usefixtures("host")
+def test_a_receipt_of_a_former_day_is_old_enough_by_what_payme_had_since(
+    used: CommandTill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost, now_ms = lose(used), used.sandbox.now_ms
+    pass_time(used, 72 * HOUR_MS)
+    lose(used, "till-2-1-1-1", state=0)
+    later = SimpleNamespace(wall_ms=lambda: now_ms() + 73 * HOUR_MS)
+    monkeypatch.setattr("payme_plugin.cli.reconcile.SystemClock", lambda: later)
+    ended = reconcile(used, "--cancel-unknown", "--yes", "--host", "shop_pos:host")
+    assert ended.document["cancel_unknown"]["cancelled"] == [{"receipt_id": lost, "amount": 700}]
+
+
 def test_a_receipt_that_the_journal_has_for_another_account_holds_up_no_other(used: CommandTill) -> None:
     lost, elsewhere = lose(used), lose(used)
     hour_later(used)
