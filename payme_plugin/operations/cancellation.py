@@ -234,7 +234,9 @@ class CancellationStep:
         """Return whether by the till's clock the row was written a week after its payment; that clock may be wrong."""
         if row.cause is not Cause.UNRECORDED or row.begun_at is not None:
             return False
-        return row.created_at - self._journal.payment(row.payment_id).created_at >= _OLDEST_MS
+        payment = self._journal.payment(row.payment_id)
+        # Without an attempt it was stored later than it was made, e.g. from Payme's list.
+        return not payment.attempt or row.created_at - payment.created_at >= _OLDEST_MS
 
     def _queries(
         self, row: CancellationRow, merchant: MerchantClient, events: EventLog

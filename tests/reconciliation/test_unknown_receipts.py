@@ -10,7 +10,7 @@ import pytest
 from fakes.till import PowerCut
 from hookspecs import PaymentRecord
 from payme_plugin.ledger.errors import Conflict
-from payme_plugin.ledger.states import Cause, PaymentState
+from payme_plugin.ledger.states import Cause, Hold, PaymentState
 from payme_plugin.operations.receipt_list import ReceiptList
 from payme_plugin.operations.reconciliation import TillAccounts
 from payme_plugin.operations.unknown_receipts import Obstacle, cancel_unknown, obstacle_of
@@ -114,6 +114,16 @@ def test_the_cancellation_is_delivered_like_any_other(till: HookedWorld) -> None
     till.work(3600)
     assert till.paymego.held() == 0
     assert till.row(str(lost.receipt_id)).state is PaymentState.REVERSED
+
+
+def test_a_receipt_of_more_than_a_week_ago_is_held_for_an_operator(till: HookedWorld) -> None:
+    lost = unknown(till)
+    till.clock.sleep(8 * 86_400)
+    cancel_unknown(till.journal, "a command", till.settings, lost, till.texts)
+    till.work(3600)
+
+    assert till.paymego.held() == 700
+    assert [row.held for row in till.journal.live_cancellations()] == [Hold.OLD]
 
 
 def test_the_host_may_still_veto_it_before_the_cancel_leaves(till: HookedWorld) -> None:
