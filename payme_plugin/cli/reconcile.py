@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from payme_plugin.settings import Settings
 
 _LISTS = ("differences", "returning")
+_FORMULA_BEGINS = ("=", "+", "-", "@")
 _COLUMNS = (
     "list", "kind", "receipt_id", "payment_id", "created_at", "journal_status", "journal_amount", "payme_state",
     "payme_amount", "sale_amount", "account",
@@ -119,6 +120,8 @@ def reconcile(
     """
     if last < first:
         raise click.UsageError(render(message("cli.days_reversed", first=first, last=last)))
+    if yes and not cancels:
+        raise click.UsageError(render(message("cli.yes_alone")))
     if as_csv and (options.json or cancels):
         raise click.UsageError(render(message("cli.csv_alone")))
     settings = checked_settings(options.conf_file)
@@ -292,8 +295,13 @@ def _echo_csv(found: Reconciled) -> None:
     rows = [(name, each) for name in _LISTS for each in getattr(found, name)]
     for cells in (*(_cells(name, each) for name, each in rows), *map(_cells_of_other, found.of_other_tills)):
         line = io.StringIO()
-        csv.writer(line, lineterminator="").writerow(["" if cell is None else escaped(str(cell)) for cell in cells])
+        csv.writer(line, lineterminator="").writerow(["" if cell is None else _csv_cell(str(cell)) for cell in cells])
         echo(Styled(line.getvalue()))
+
+
+def _csv_cell(text: str) -> str:
+    """Return a text that a spreadsheet takes for no formula."""
+    return escaped(f"'{text}" if text.startswith(_FORMULA_BEGINS) else text)
 
 
 def _cells(name: str, difference: Difference) -> tuple[object, ...]:

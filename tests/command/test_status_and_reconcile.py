@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hookspecs import SaleRecord
-from payme_plugin.cli.reconcile import _COLUMNS
+from payme_plugin.cli.reconcile import _COLUMNS, _csv_cell
 from payme_plugin.ledger.locks import LEADER, Leases
 from payme_plugin.sandbox import CancelPlan, FaultKind, InjectedFault
 from payme_plugin.till import ReceiptStore, reference_identity
@@ -381,6 +381,16 @@ def test_the_differences_are_printed_as_csv(used: CommandTill) -> None:
     assert (rows[0]["payme_state"], rows[0]["payme_amount"], rows[0]["account"]) == ("4", "7.00", f"order_id={OURS}")
     assert "\x1b" not in ended.out
     assert used.run("--json", "reconcile", *DAYS, "--csv").code == 2
+
+
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@"])
+def test_no_cell_of_the_csv_is_a_formula_for_a_spreadsheet(begin: str) -> None:
+    assert _csv_cell(f"{begin}1") == f"'{begin}1"
+    assert _csv_cell(f"1{begin}") == f"1{begin}"
+
+
+def test_consent_without_a_question_is_refused(used: CommandTill) -> None:
+    assert used.run("reconcile", *DAYS, "--yes").code == 2
 
 
 # ---------------------------------------------------------------------------------------------------------------------
