@@ -118,12 +118,9 @@ def reconcile(
 
     Money effect: with ``--cancel-unknown`` it leaves cancellations of receipts that nobody knows.
     """
-    if last < first:
-        raise click.UsageError(render(message("cli.days_reversed", first=first, last=last)))
-    if yes and not cancels:
-        raise click.UsageError(render(message("cli.yes_alone")))
-    if as_csv and (options.json or cancels):
-        raise click.UsageError(render(message("cli.csv_alone")))
+    _refuse(last < first, "cli.days_reversed", first=first, last=last)
+    _refuse(yes and not cancels, "cli.yes_alone")
+    _refuse(as_csv and (options.json or cancels), "cli.csv_alone")
     settings = checked_settings(options.conf_file)
     folder = existing_data_dir(options)
     period = day_begins_ms(first), day_begins_ms(last + timedelta(days=1))
@@ -148,6 +145,11 @@ def reconcile(
     elif unknown is not None:
         _show_unknown(unknown)
     return ExitCode.REFUSED if compared.found.differences else ExitCode.DONE
+
+
+def _refuse(is_wrong: bool, key: str, **values: object) -> None:
+    if is_wrong:
+        raise click.UsageError(render(message(key, **values)))
 
 
 def _till(folder: Path, name: str | None) -> GuardedHost | None:
