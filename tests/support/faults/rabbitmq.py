@@ -80,6 +80,16 @@ class RabbitMq:
         return self._server is not None
 
     @property
+    def greets(self) -> bool:
+        """Whether the node answers a client, and so has opened its queues."""
+        try:
+            with socket.create_connection((LOOPBACK, self.port), timeout=1) as client:
+                client.sendall(b"AMQP\0\0\x09\x01")
+                return client.recv(1) != b""
+        except OSError:
+            return False
+
+    @property
     def names_port(self) -> int:
         """The port of the process that knows the nodes, which ends with them."""
         return self._names.port
@@ -113,9 +123,9 @@ class RabbitMq:
             )
 
     def wait_until_ready(self) -> None:
-        """Wait until the node greets a client, and so has opened its queues."""
+        """Wait until the node ``greets``."""
         deadline = time.monotonic() + _READY_S
-        while not self._greets():
+        while not self.greets:
             assert self._server is not None
             if self._server.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"RabbitMQ doesn't start:\n{(self._folder / 'output').read_text()}")
@@ -258,14 +268,6 @@ class RabbitMq:
             "detached": "1",
             "RABBITMQ_SERVER_START_ARGS": "-noinput +B i",
         }
-
-    def _greets(self) -> bool:
-        try:
-            with socket.create_connection((LOOPBACK, self.port), timeout=1) as client:
-                client.sendall(b"AMQP\0\0\x09\x01")
-                return client.recv(1) != b""
-        except OSError:
-            return False
 
 
 class _Names:
