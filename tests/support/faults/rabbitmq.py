@@ -248,26 +248,43 @@ class RabbitMq:
             lines.append(f"cluster_formation.classic_config.nodes.1 = {beside.node}")
         (folder / "rabbitmq.conf").write_text("".join(f"{line}\n" for line in lines))
         return {
+            **_environment(folder, self.names_port),
             "PATH": os.environ["PATH"],
-            "LANG": "C.UTF-8",
-            "HOME": str(folder),
-            "ERL_EPMD_ADDRESS": LOOPBACK,
-            "ERL_EPMD_PORT": str(self.names_port),
-            "RABBITMQ_CONF_ENV_FILE": str(folder / "environment.conf"),
-            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
-            "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "advanced.config"),
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
-            "RABBITMQ_MNESIA_BASE": str(folder / "data"),
-            "RABBITMQ_LOG_BASE": str(folder / "log"),
             "RABBITMQ_NODENAME": self.node,
             "RABBITMQ_USE_LONGNAME": "true",
-            "RABBITMQ_DIST_PORT": str(_free_port()),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"{_SMALL} {_LOOPBACK_ONLY}",
-            "RABBITMQ_CTL_ERL_ARGS": f"+S 1:1 {_LOOPBACK_ONLY}",
             # The script becomes the VM instead of starting it, so that a signal to the process reaches the VM.
             "detached": "1",
             "RABBITMQ_SERVER_START_ARGS": "-noinput +B i",
         }
+
+
+def _environment(home: Path, names_port: int) -> dict[str, str]:
+    return {
+        "LANG": "C.UTF-8",
+        "HOME": str(home),
+        "ERL_EPMD_ADDRESS": LOOPBACK,
+        "ERL_EPMD_PORT": str(names_port),
+        "RABBITMQ_CONF_ENV_FILE": str(home / "environment.conf"),
+        "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
+        "RABBITMQ_ADVANCED_CONFIG_FILE": str(home / "advanced.config"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "plugins"),
+        "RABBITMQ_MNESIA_BASE": str(home / "data"),
+        "RABBITMQ_LOG_BASE": str(home / "log"),
+        "RABBITMQ_DIST_PORT": str(_free_port()),
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"{_SMALL} {_LOOPBACK_ONLY}",
+        "RABBITMQ_CTL_ERL_ARGS": f"+S 1:1 {_LOOPBACK_ONLY}",
+    }
+
+
+@contextmanager
+def private_environment(home: Path) -> Iterator[dict[str, str]]:
+    """Yield an environment for RabbitMQ's scripts: their data is in a folder, apart from the machine's own broker's."""
+    names = _Names(_free_port())
+    names.start()
+    try:
+        yield _environment(home, names.port)
+    finally:
+        names.close()
 
 
 class _Names:
