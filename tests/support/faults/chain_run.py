@@ -40,13 +40,13 @@ if TYPE_CHECKING:
     from faults.rabbitmq import RabbitMq
     from payme_plugin.ledger.rows import Intent
 
-_ACCOUNTS = 20
-_STORES_ONLINE = 4
+_ACCOUNTS = 40
+_STORES_ONLINE = 8
 _PROCESSES = 8
 _WORKERS = 3
 _DEAD_URL = "http://127.0.0.1:9/api"
 _EVERY_BROKER_S, _EVERY_WORKER_S, _EVERY_TILLS_S = 13.0, 3.4, 2.2
-_BROKER_UP_S = (4.0, 8.0)
+_BROKER_UP_S = (3.0, 7.0)
 _AWAY_S = 2.0
 _POLL_S = 0.5
 _EVERY_DUPLICATE_S, _EVERY_MALFORMED_S, _EVERY_FAULT_S = 0.4, 1.0, 1.0

@@ -26,7 +26,7 @@ from fakes.till import TENDER, VirtualHost
 from hookspecs import HookFailed, PaymentRecord, PosPlugins
 from payme_plugin import PLUGIN_NAME
 from payme_plugin.clock import SystemClock
-from payme_plugin.delivery import amqp
+from payme_plugin.delivery import amqp, processor
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.plugin import PaymePlugin
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _SALES_FILE = "sales"
 _KEPT_FILE = "kept"
 _RELAY_PAUSE_S = 3.0
+_LONGEST_WAIT_MS = 8_000
 _AGAIN_S = 0.2
 
 
@@ -154,7 +155,8 @@ def _run(orders: list[TillOrder]) -> None:
 def _main(file: Path) -> None:
     orders = [TillOrder(**order) for order in json.loads(file.read_text("utf-8"))]
     logging.basicConfig(level=logging.ERROR, format="%(asctime)s %(name)s %(message)s")
-    amqp._PAUSE_S = _RELAY_PAUSE_S  # a run takes a minute, and tills must not wait for most of it
+    # A run takes a minute, and tills must not wait for most of it.
+    amqp._PAUSE_S, processor._LONGEST_WAIT_MS = _RELAY_PAUSE_S, _LONGEST_WAIT_MS
     ahead_ms = orders[0].ahead_ms
     SystemClock.wall_ms = lambda _: time.time_ns() // 1_000_000 + ahead_ms  # type: ignore[assignment, method-assign]
     _run(orders)
