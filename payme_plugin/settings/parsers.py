@@ -282,7 +282,10 @@ def _queue_address(text: str) -> str:
         ValueError: it is not the address of a broker.
     """
     if text:
-        _split(text, {"amqp", "amqps"})
+        parts = _split(text, {"amqp", "amqps"})
+        # A password with one of these letters has to quote it; else its beginning is taken for the host.
+        if "@" in parts.path or parts.query or parts.fragment:
+            raise ValueError
     return text
 
 

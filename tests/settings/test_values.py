@@ -64,7 +64,10 @@ REFUSED = {
     "codePrefix": ["x" * 65],
     "codeSuffix": ["x" * 65],
     "codePattern": ["(", "(a+)+", ""],
-    "queueUrl": ["host", "http://host", "amqp://", "amqp://host:x", "amqp://a b"],
+    "queueUrl": [
+        *["host", "http://host", "amqp://", "amqp://host:x", "amqp://a b"],
+        *["amqp://u:12/3@host/v", "amqp://u:12?3@host/v", "amqp://u:12#3@host/v", "amqp://host/v?a=b"],
+    ],
     "account": [
         *["order", "=x", "order=", "1a=x", "a=1,a=2", "a b=c", "a=1,,b=2"],
         *["a={kassa}", "a={", "a={{till}}", "a={till.__class__}", "a={till!r}"],
