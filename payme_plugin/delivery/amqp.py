@@ -165,6 +165,8 @@ class AmqpRelay:
                 self._fail(error, is_refused=isinstance(error, BrokerRefuses))
             except Exception as error:  # noqa: BLE001 - the thread never stops silently
                 self._fail(safe_traceback(error))
+            else:
+                return  # not wanted any more; ``listen`` may have started another thread meanwhile
             self._broker = None
             self._end_requests()
             self._stopping.wait(max(0.0, self._try_again_at - self._clock.monotonic()))
