@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +18,7 @@ from payme_plugin.delivery.broker import (
     EXPLANATION,
     PARKED,
     PARKED_AT,
+    AccessRefused,
     Broker,
     BrokerError,
     BrokerRefuses,
@@ -82,8 +83,9 @@ def _queue_document(broker: Broker, name: str) -> dict[str, object]:
     messages, consumers = broker.size(name)
     age_s = None
     # A look counts as a delivery, and a queue with consumers is being emptied anyway.
-    if messages and not consumers and (head := broker.get(name)) is not None:
-        age_s = _age_s(head)  # it goes back when the connection is closed
+    with suppress(AccessRefused):  # a till's user may count messages, but not read them
+        if messages and not consumers and (head := broker.get(name)) is not None:
+            age_s = _age_s(head)  # it goes back when the connection is closed
     return {"name": name, "messages": messages, "consumers": consumers, "age_s": age_s}
 
 

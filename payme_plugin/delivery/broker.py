@@ -18,9 +18,11 @@ import logging
 import ssl
 from dataclasses import asdict, dataclass, fields
 from enum import Enum
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from payme_plugin.ledger.states import Cause
+from payme_plugin.locale import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -39,6 +41,8 @@ _LONGEST_TEXT = 200
 _LONGEST_ID = 255
 _DELIVERY_LIMIT = 1_000
 """A message that ends the process of its worker so often is parked. Operators who look at the queue count too."""
+_NO_LIMIT = 1_000_000_000
+"""RabbitMQ 4 would dead-letter at 20: a delayed message that operators look at would come before its time."""
 _CONNECT_S = 5.0
 _BLOCKED_S = 10.0
 _ANSWER_S = 10.0
@@ -132,9 +136,12 @@ class Queues:
 
         delays = {*self.delays_s, self.confirming_s}
         return {
-            PARKED: {"x-queue-type": "quorum", "x-overflow": "reject-publish", "x-delivery-limit": 1_000_000_000},
+            PARKED: {"x-queue-type": "quorum", "x-overflow": "reject-publish", "x-delivery-limit": _NO_LIMIT},
             self.work: to(PARKED, delivery_limit=_DELIVERY_LIMIT),
-            **{self.delay(each): to(self.work, message_ttl=each * 1000) for each in sorted(delays)},
+            **{
+                self.delay(each): to(self.work, message_ttl=each * 1000, delivery_limit=_NO_LIMIT)
+                for each in sorted(delays)
+            },
         }
 
 
@@ -143,9 +150,9 @@ class ChainMessage:
     """A cancellation whose *begun* mark is stored at its till. It holds no key, and no address that a key is sent to.
 
     Attributes:
-        till: the till's name.
+        till: the till's name, escaped and cut, for people.
         cancellation_id: the row's number in the till's journal.
-        payment_id: the host's id of the payment.
+        payment_id: the host's id of the payment, also for people.
         receipt_id: Payme's receipt id.
         pos_id: the merchant account.
         amount: tiyin.
@@ -172,9 +179,9 @@ class ChainMessage:
     def of(cls, row: CancellationRow, till: str) -> ChainMessage:
         """Return the message of a row that has begun."""
         return cls(
-            till=till,
+            till=_readable(till),
             cancellation_id=row.cancellation_id,
-            payment_id=row.payment_id,
+            payment_id=_readable(row.payment_id),
             receipt_id=row.receipt_id,
             pos_id=row.pos_id,
             amount=row.amount,
@@ -206,6 +213,11 @@ class OutcomeMessage:
     state: int
     at: int
     confirmed_at: int | None = None
+
+
+def _readable(text: str) -> str:
+    """Return a host's name or id, which is only for people, as ``decode`` takes it."""
+    return escaped(text)[:_LONGEST_TEXT] or "-"
 
 
 def encode(message: ChainMessage | OutcomeMessage) -> bytes:
@@ -300,6 +312,7 @@ class Broker:
                 context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
                 parameters.ssl_options = self._pika.SSLOptions(context, parameters.host)
             self._connection = self._pika.BlockingConnection(parameters)
+        with self._request():
             self._open_channel()
         self._consumes = False
 
@@ -394,9 +407,18 @@ class Broker:
             self._channel.queue_bind(queue, OUTCOMES, pos_id)
 
     def get(self, queue: str) -> Received | None:
-        """Take the next message of a queue, None: there is none. Without ``acknowledge`` it stays there."""
+        """Take the next message of a queue, None: there is none. Without ``acknowledge`` it stays there.
+
+        Raises:
+            AccessRefused: the user may not read the queue; the connection can still be used, and what it took is back.
+            BrokerError: another reason.
+        """
         with self._request():
-            method, properties, body = self._channel.basic_get(queue)
+            try:
+                method, properties, body = self._channel.basic_get(queue)
+            except self._pika.exceptions.ChannelClosedByBroker:
+                self._open_channel()
+                raise
         return None if method is None else _received(method, properties, body)
 
     def acknowledge(self, message: Received) -> None:
@@ -505,7 +527,8 @@ def _explanation(error: BaseException) -> str:
 
 
 def _received(method: Any, properties: Any, body: bytes) -> Received:  # noqa: ANN401 - pika's classes
-    return Received(method.delivery_tag, body, properties.message_id or "", properties.headers or {})
+    # pika gives bytes for an id that is not UTF-8.
+    return Received(method.delivery_tag, body, str(properties.message_id or ""), properties.headers or {})
 
 
 def _import_pika() -> Any:  # noqa: ANN401 - a module without types in older versions
@@ -515,4 +538,19 @@ def _import_pika() -> Any:  # noqa: ANN401 - a module without types in older ver
         raise PikaMissing("pika is not installed: install payme-plugin[broker] or python3-pika") from error
     # It would log each failed connection with a traceback; the caller logs one line.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
+    _skip_unreadable_headers(pika.data)
     return pika
+
+
+@cache
+def _skip_unreadable_headers(data: Any) -> None:  # noqa: ANN401 - pika's module
+    """Let pika return no headers if it can't read them, e.g. a far time: each connection that gets them would end."""
+    decode_table = data.decode_table
+
+    def decode_or_skip(encoded: bytes, offset: int) -> tuple[Any, int]:
+        try:
+            return decode_table(encoded, offset)  # type: ignore[no-any-return]
+        except (ArithmeticError, ValueError, OSError, RecursionError):
+            return {}, offset + 4 + int.from_bytes(encoded[offset : offset + 4], "big")
+
+    data.decode_table = decode_or_skip

@@ -19,6 +19,7 @@ from payme_plugin.delivery.broker import (
     decode,
     encode,
 )
+from payme_plugin.ledger.rows import CancellationRow
 from payme_plugin.ledger.states import Cause
 
 PRINTABLE = st.text(min_size=1, max_size=200).filter(str.isprintable)
@@ -44,6 +45,22 @@ JSON = st.recursive(
     max_leaves=5,
 )
 NAMES = ["v", *json.loads(encode(message_about("r")))]
+
+
+@given(st.text(max_size=300), st.text(max_size=300))
+def test_whatever_a_host_calls_its_till_and_its_payments_the_message_can_be_read(till: str, payment_id: str) -> None:
+    row = CancellationRow(
+        cancellation_id=1, payment_id=payment_id, receipt_id="r", pos_id="A", url="http://localhost/api", created_at=1,
+        due_at=1, attempts=1, last_error="", ended_at=None, amount=1, cause=Cause.CANCEL, request_id="",
+        offered_at=None, begun_at=1, is_queued=True, held=None, confirmed_at=None, reopened_at=None, ended_as=None,
+        closed_reason=None,
+    )  # fmt: skip
+
+    message = decode(ChainMessage, encode(ChainMessage.of(row, till)))
+
+    assert message.receipt_id == row.receipt_id
+    for text, shown in ((till, message.till), (payment_id, message.payment_id)):
+        assert shown == text or not (0 < len(text) <= 200 and text.isprintable())
 
 
 @given(MESSAGES)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import struct
 import subprocess
 import sys
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pika
 import pytest
 
 from fakes.waiting import comes_true
@@ -17,6 +19,7 @@ from tests.command.conftest import ROOT, environment, payme
 
 if TYPE_CHECKING:
     from fakes.chain import Chain
+    from faults.rabbitmq import RabbitMq
     from tests.command.conftest import Ended
 
 pytestmark = pytest.mark.broker
@@ -84,6 +87,25 @@ def test_a_message_that_can_not_be_read_has_an_id_too(chain: Chain) -> None:
     assert (document["till"], document["reason"], len(document["id"])) == (None, "malformed", 16)
     assert run(chain, "queue parked close", document["id"], "--reason", "not ours").code == 0
     assert chain.sizes() == {}
+
+
+@pytest.mark.parametrize("hostile", ["id", "header"])
+def test_a_message_whose_id_or_headers_can_not_be_read_is_parked_and_hides_no_other(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch, hostile: str
+) -> None:
+    bad = {"message_id": b"\xff"} if hostile == "id" else {"headers": {"x": 0}}
+    with closing(chain.connect()) as broker, monkeypatch.context() as patched:
+        far_time = b"T" + struct.pack(">Q", 1 << 62)
+        patched.setattr(pika.data, "encode_value", lambda pieces, _: pieces.append(far_time) or len(far_time))
+        broker._channel.basic_publish("", WORK, b"?", pika.BasicProperties(**bad))
+    with chain.worker():
+        assert comes_true(lambda: chain.sizes() == {PARKED: 1})
+    (other,) = park(chain, 1)
+    first, second = run(chain, "queue parked list", "--json").document
+
+    assert (first["reason"], second["id"]) == ("malformed", other)
+    assert run(chain, "queue parked close", first["id"], "--reason", "hostile").code == 0
+    assert ids_in(chain, PARKED) == [other]
 
 
 def test_none_parked_is_said(chain: Chain) -> None:
@@ -222,6 +244,19 @@ def test_a_till_with_queue_url_shows_its_rows_and_the_broker(chain: Chain) -> No
 
     assert list(found.document) == ["cancellations", "broker"]
     assert found.document["broker"]["url"].startswith("amqp://***@")
+
+
+def test_the_user_of_a_till_counts_what_it_may_not_read(chain: Chain, rabbitmq: RabbitMq) -> None:
+    (later,) = chain.owe(chain.a)
+    chain.publish(later, queue=LATER)
+    own = "^amq\\.gen"
+    rabbitmq.add_user("counting-till", "word", "chain", configure=own, write=own, read=own)
+    chain.url = rabbitmq.url("chain", "counting-till", "word")
+    found = run(chain, "queue list", "--json")
+
+    assert (found.code, found.document["broker"]["error"]) == (0, None)
+    queues = {each["name"]: (each["messages"], each["age_s"]) for each in found.document["broker"]["queues"]}
+    assert (queues[LATER], queues[PARKED]) == ((1, None), (0, None))
 
 
 def test_a_broker_that_is_away_is_an_error_beside_the_list(chain: Chain) -> None:
