@@ -257,7 +257,7 @@ def _add(delivery: JournalDelivery, row: PaymentRow, reason: str, texts: Texts) 
 @pass_options
 def close(options: GlobalOptions, cancellation_id: int, reason: str) -> None:
     """End a cancellation by hand, whatever Payme says of its receipt."""
-    checked_settings(options.conf_file)
+    has_broker = bool(checked_settings(options.conf_file).queue_url)
     missing = _no_cancellation(options, cancellation_id)
     with open_delivery(options, missing) as delivery:
         row = delivery.processor().journal.cancellation(cancellation_id)
@@ -269,7 +269,9 @@ def close(options: GlobalOptions, cancellation_id: int, reason: str) -> None:
             state, row = _end(delivery, row, reason)
     options.result = ExitCode.DONE
     if holds_money(state):
-        fault(message("cli.queue_closed_with_money", receipt_id=row.receipt_id, state=state_in_words(state)))
+        # A message at the broker can't be taken back.
+        key = "cli.queue_closed_at_broker" if has_broker and row.offered_at else "cli.queue_closed_with_money"
+        fault(message(key, receipt_id=row.receipt_id, state=state_in_words(state)))
     if options.json:
         output.echo_document(_document(row, "id payment_id receipt_id last_state outcome", last_state=state))
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import sqlite3
 import subprocess
 from contextlib import closing
 from pathlib import Path
@@ -198,6 +199,18 @@ def test_a_cancellation_is_closed_with_its_payment_if_the_money_is_back_and_also
     assert (closed.code, closed.err, shop.payment("p1")["status"]) == (0, "", "REVERSED")
     assert (unanswered.code, unanswered.document["last_state"]) == (0, None)
     assert "no usable answer" in unanswered.sentences[0]
+
+
+def test_closing_does_not_promise_to_stop_what_a_chains_broker_has_taken(shop: CommandTill) -> None:
+    for payment_id in ("p1", "p2"):
+        owe_paid(shop, REFUSED, payment_id)
+    shop.configure(queueUrl="amqp://u:p@127.0.0.1:1")
+    with closing(sqlite3.connect(shop.folder / "journal.sqlite3")) as journal, journal:
+        journal.execute("UPDATE cancellation SET offered_at = 1 WHERE payment_id = 'p1'")
+    taken, own = (shop.run("queue", "close", number, "--reason", "enough") for number in "12")
+
+    assert "central workers may still return" in taken.sentences[0]
+    assert "no longer returned" in own.sentences[0]
 
 
 def test_a_cancellation_that_another_process_works_on_is_not_closed(shop: CommandTill) -> None:
