@@ -142,6 +142,26 @@ def test_a_step_that_breaks_off_fails_and_the_next_one_is_played(monkeypatch: py
     assert shown.document["steps"][0]["checks"] == [{"text": "OSError: no more paper", "ok": False}]
 
 
+@pytest.mark.parametrize(
+    ("url", "broker", "text"),
+    [
+        ("https://checkout.paycom.uz:8443/api", "amqp://u:s3cr3t@127.0.0.1:1", "a free port of this machine"),
+        ("http://127.0.0.1/api", "amqp://u:s3cr3t@127.0.0.1:1", "a free port of this machine"),
+        ("http://127.0.0.1:8480/api", "amqp://u:s3cr3t@127.0.0.1:1", "The broker amqp://***@127.0.0.1:1 can't be used"),
+        ("http://127.0.0.1:8480/api", "amqp://u:s3/cr3t@127.0.0.1:1", "this is not a broker's address"),
+    ],
+)
+def test_a_chain_needs_an_account_of_this_machine_and_a_broker(
+    tmp_path: Path, url: str, broker: str, text: str
+) -> None:
+    accounts = tmp_path / "accounts.conf"
+    accounts.touch(mode=0o600)
+    accounts.write_text(f'[Account a]\nurl = "{url}"\nposKey = "k"\n')
+    shown = payme("demo", "--lang", "en", "--broker", broker, "--accounts", str(accounts))
+
+    assert (shown.code, text in shown.err, "cr3t" in shown.out + shown.err) == (2, True, False), shown.err
+
+
 def test_a_step_without_checks_does_not_pass() -> None:
     report = DemoReport(quiet=True)
     report.step("A sale")

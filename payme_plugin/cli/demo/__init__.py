@@ -6,6 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
@@ -16,11 +17,14 @@ from payme_plugin.cli.demo.shop import DemoShop
 from payme_plugin.cli.demo.steps import STEPS
 from payme_plugin.cli.options import GlobalOptions, current_options, pass_options
 from payme_plugin.cli.output import ExitCode, UsageFault, echo_document, render, uzs
+from payme_plugin.cli.params import BROKER
 from payme_plugin.cli.till import LANGUAGE
 from payme_plugin.delivery.accounts import AccountsFile
+from payme_plugin.delivery.broker import Broker, BrokerError
 from payme_plugin.locale import message
 from payme_plugin.sandbox import PortUnavailable
 from payme_plugin.settings import SettingsError
+from payme_plugin.settings.parsers import is_loopback, masked_address
 from payme_plugin.texts import Text, Texts
 
 if TYPE_CHECKING:
@@ -33,7 +37,7 @@ _TIMES = {0: "not sent", 1: "sent once", 2: "sent twice"}
 
 
 @click.command(cls=Command)
-@click.option("--broker", metavar="URL", type=str)
+@click.option("--broker", metavar="URL", type=BROKER)
 @click.option("--accounts", metavar="FILE", type=click.Path(path_type=Path))
 @pass_options
 def demo(options: GlobalOptions, broker: str | None, accounts: Path | None) -> int:
@@ -45,7 +49,9 @@ def demo(options: GlobalOptions, broker: str | None, accounts: Path | None) -> i
             if broker is not None and accounts is not None:
                 report.line("payme demo: a chain of ten tills and a local PaymeGO server, all in this process.")
                 report.line("Requests, journals and broker are real. The money is not.")
-                run_chain(Path(folder), report, _account_in(accounts), broker, language)
+                account = _account_in(accounts)
+                Broker(broker).close()  # else each check waits a minute for it
+                run_chain(Path(folder), report, account, broker, language)
             elif broker is None and accounts is None:
                 report.line("payme demo: a till and a local PaymeGO server, both in this process.")
                 report.line("Requests, journal, slips and power cuts are real. The money is not.")
@@ -54,6 +60,8 @@ def demo(options: GlobalOptions, broker: str | None, accounts: Path | None) -> i
                 raise click.UsageError(render(message("cli.demo_chain_options")))
     except PortUnavailable as error:
         raise UsageFault(str(error)) from error
+    except BrokerError as error:
+        raise UsageFault(message("cli.broker_failed", broker=masked_address(str(broker)), reason=error)) from error
     report.summary()
     if options.json:
         echo_document(report.document())
@@ -64,12 +72,15 @@ def _account_in(path: Path) -> MerchantAccount:
     """Return the first merchant account in a file.
 
     Raises:
-        UsageFault: the file can't be used.
+        UsageFault: the file can't be used, or the account is a real one.
     """
     try:
-        return next(iter(AccountsFile(path).current.by_pos_id.values()))
+        account = next(iter(AccountsFile(path).current.by_pos_id.values()))
     except SettingsError as error:
         raise UsageFault(error.text(current_options().language)) from error
+    if not is_loopback(account.url) or urlsplit(account.url).port is None:
+        raise UsageFault(message("cli.demo_account", path=path, url=account.url))
+    return account
 
 
 def _run(shop: DemoShop, report: DemoReport) -> None:
