@@ -229,7 +229,8 @@ class CancellationProcessor:
             return
         # Two outcomes may be of the same minute, e.g. of a message that was there twice, and be read later.
         is_second = outcome.confirmed_at is not None and outcome.at - outcome.confirmed_at >= CONFIRMING_MS
-        if row.confirmed_at is not None and not is_second:
+        # They may also be older than the state for which this till reopened the row.
+        if row.confirmed_at is not None and not (is_second and row.reopened_at is None):
             return
         with self._leases.try_acquire(row.cancellation_id) as is_ours, contextlib.suppress(Conflict):
             if is_ours:

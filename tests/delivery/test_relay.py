@@ -453,6 +453,18 @@ def test_payme_s_4_after_an_outcome_reopens_the_row_and_this_till_returns_the_mo
     assert (row_of(till).reopened_at is not None, till.paymego.held(), len(till.broker.messages)) == (True, 0, 1)
 
 
+def test_outcomes_from_before_payme_s_4_don_t_end_a_reopened_row(till: ChainTill) -> None:
+    row = hand_over(till)
+    take(till, outcome(row))
+    while row_of(till).reopened_at is None or row_of(till).confirmed_at is None:
+        till.work(MINUTE_S)
+    till.paymego.inject_fault(FaultKind.SILENT, CHECK, times=None)
+    till.work(11 * MINUTE_S)
+    take(till, outcome(row, at=1 + CONFIRMING_MS, confirmed_at=1))
+
+    assert row_of(till).ended_at is None
+
+
 @pytest.mark.parametrize(
     "changes", [{"receipt_id": "f" * 24}, {"cancellation_id": 2}, {"state": 4}, {"state": 21}, {"state": 0}], ids=str
 )
