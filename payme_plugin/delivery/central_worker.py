@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections import defaultdict
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -101,26 +102,36 @@ class Turns:
     def __init__(self, most: int, clock: Clock) -> None:
         self._most = most
         self._clock = clock
-        self._lock = threading.Lock()
-        self._running: dict[str, list[Turn]] = {}
+        self._changed = threading.Condition()
+        self._running: defaultdict[str, list[Turn]] = defaultdict(list)
 
     @contextmanager
     def take(self, pos_id: str, client: Client) -> Iterator[Turn | None]:
-        """Give a delivery its turn; None: the account has its share, or a request of it has run for over a second."""
-        turn = Turn(client, self._clock)
-        with self._lock:
-            running = self._running.setdefault(pos_id, [])
-            is_free = len(running) < self._most and all(turn.began_at - one.began_at <= _SLOW_S for one in running)
-            if is_free:
-                running.append(turn)
+        """Give a delivery its turn, after up to a second if the account has its share.
+
+        None: it still has it then, or a request of it has run for over a second.
+        """
+        turn = None
+        with self._changed:
+            # Without the wait most of a burst of one account would go to the delay queue again and again.
+            self._changed.wait_for(lambda: self._has_room(pos_id) or self._is_slow(pos_id), _SLOW_S)
+            if self._has_room(pos_id) and not self._is_slow(pos_id):
+                turn = Turn(client, self._clock)
+                self._running[pos_id].append(turn)
         try:
-            yield turn if is_free else None
+            yield turn
         finally:
-            if is_free:
-                with self._lock:
-                    running.remove(turn)
-                    if not running:
-                        del self._running[pos_id]
+            if turn is not None:
+                with self._changed:
+                    self._running[pos_id].remove(turn)
+                    self._changed.notify_all()
+
+    def _has_room(self, pos_id: str) -> bool:
+        return len(self._running[pos_id]) < self._most
+
+    def _is_slow(self, pos_id: str) -> bool:
+        now = self._clock.monotonic()
+        return any(now - one.began_at > _SLOW_S for one in self._running[pos_id])
 
 
 class CentralWorker:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import ExitStack
 from types import SimpleNamespace
@@ -201,6 +202,18 @@ def test_an_account_has_its_share_of_the_consumers_and_no_more() -> None:
         assert [each is not None for each in taken] == [True, True, False, True]
     with account.take("A", SILENT) as later:
         assert later is not None
+
+
+def test_a_delivery_waits_for_a_turn_that_is_free_within_a_second() -> None:
+    account, _ = turns()
+    with ExitStack() as running:
+        for _ in range(2):
+            running.enter_context(account.take("A", SILENT))
+        timer = threading.Timer(0.1, running.close)
+        timer.start()
+        with account.take("A", SILENT) as waited:
+            assert waited is not None
+        timer.join()
 
 
 @pytest.mark.parametrize(("waited_s", "is_free"), [(0.9, True), (1.1, False)])
