@@ -388,6 +388,7 @@ class Broker:
 
     def consume(self, queue: str, handle: Callable[[Received], None]) -> None:
         """Deliver the messages of a queue to ``handle``, one at a time, during ``wait``."""
+        _skip_unreadable_headers(self._pika.data)
         with self._request():
             self._channel.basic_qos(prefetch_count=1)
             self._channel.basic_consume(queue, lambda *message: handle(_received(*message[1:])))
@@ -413,6 +414,7 @@ class Broker:
             AccessRefused: the user may not read the queue; the connection can still be used, and what it took is back.
             BrokerError: another reason.
         """
+        _skip_unreadable_headers(self._pika.data)
         with self._request():
             try:
                 method, properties, body = self._channel.basic_get(queue)
@@ -538,13 +540,15 @@ def _import_pika() -> Any:  # noqa: ANN401 - a module without types in older ver
         raise PikaMissing("pika is not installed: install payme-plugin[broker] or python3-pika") from error
     # It would log each failed connection with a traceback; the caller logs one line.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
-    _skip_unreadable_headers(pika.data)
     return pika
 
 
 @cache
 def _skip_unreadable_headers(data: Any) -> None:  # noqa: ANN401 - pika's module
-    """Let pika return no headers if it can't read them, e.g. a far time: each connection that gets them would end."""
+    """Let pika return no headers if it can't read them, e.g. a far time: each connection that gets them would end.
+
+    Only central workers and the command call it, in processes of their own: a host's pika stays as it is.
+    """
     decode_table = data.decode_table
 
     def decode_or_skip(encoded: bytes, offset: int) -> tuple[Any, int]:
