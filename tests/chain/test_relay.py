@@ -199,6 +199,7 @@ def test_a_user_who_may_only_publish_and_listen_uses_what_others_have_made(
     rabbitmq.add_user(
         name, "word", vhost, configure=own, write=f"{own}|^payme\\.cancellations$", read=f"{own}|^payme\\.outcomes$"
     )
+    rabbitmq.ctl("set_topic_permissions", "--vhost", vhost, name, OUTCOMES, "^$", "^[^#*]+$")
     has_come = threading.Event()
     relay = new_relay(rabbitmq.url(vhost, name, "word"), on_outcome=has_come.set)
 
@@ -208,6 +209,13 @@ def test_a_user_who_may_only_publish_and_listen_uses_what_others_have_made(
         opened.publish(POS_ID, body, "outcome", exchange=OUTCOMES)
     assert has_come.wait(5)
     assert taken(broker_url) == [message()]
+
+    connection = pika.BlockingConnection(pika.URLParameters(rabbitmq.url(vhost, name, "word")))
+    with closing(connection):
+        with pytest.raises(pika.exceptions.ChannelClosedByBroker, match="ACCESS_REFUSED"):
+            connection.channel().queue_bind(QUEUES.work, OUTCOMES, "*")
+        with pytest.raises(pika.exceptions.ChannelClosedByBroker, match="ACCESS_REFUSED"):
+            connection.channel().exchange_bind(QUEUES.work, OUTCOMES, "#")
 
 
 def test_wrong_credentials_need_an_operator_at_once_and_are_not_in_the_log(
