@@ -77,7 +77,7 @@ def test_a_broker_that_opens_no_channel_is_given_up_after_a_bounded_time(
     ],
 )
 def test_headers_that_pika_can_not_read_are_skipped(value: bytes) -> None:
-    broker_module._import_pika()
+    broker_module._skip_unreadable_headers(pika.data)
     table = b"\x01x" + value + b"\x01yt\x01"
 
     assert pika.data.decode_table(struct.pack(">I", len(table)) + table + b"rest", 0) == ({}, 4 + len(table))
