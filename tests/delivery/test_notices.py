@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -163,3 +164,20 @@ def test_more_than_ten_are_a_notice_at_once_which_counts_as_they_go(till: Hooked
         till.background.processor().cancellations.end(row, End.CLOSED, "paid (4)", closed_reason="settled")
     till.work(1)
     assert WAIT not in till.host.notices
+
+
+def test_a_look_at_very_many_rows_takes_a_tenth_of_the_time_at_most(
+    till: HookedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float] = []
+
+    def slow_look(_: object) -> None:
+        looks.append(till.clock.monotonic())
+        till.clock.sleep(3)
+
+    monkeypatch.setattr(till.background, "_notify_cancellations", slow_look)
+    for _ in range(91):
+        till.background.do_housekeeping()
+        till.clock.sleep(1)
+
+    assert [round(later - earlier) for earlier, later in pairwise(looks)] == [30, 30, 30]
