@@ -56,7 +56,7 @@ def test_without_a_central_worker_it_is_a_warning_and_with_one_it_is_ok_and_both
         broker.consume(QUEUES.work, lambda _: None)
         finding = found(broker_url)
         assert (finding.level, finding.text.key) == (Level.OK, "doctor.broker.ready")
-        assert "central workers: 1" in str(finding.text)
+        assert "consumers of central workers: 1" in str(finding.text)
 
 
 def test_a_user_with_the_permissions_of_a_till_is_enough(broker_url: str, rabbitmq: RabbitMq, vhost: str) -> None:
