@@ -6,7 +6,9 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
+from payme_plugin.delivery.broker import BrokerRefuses
 from payme_plugin.doctor import Check, Level
+from payme_plugin.doctor import broker as broker_check
 from tests.doctor.conftest import examined, finding, findings
 
 if TYPE_CHECKING:
@@ -42,8 +44,12 @@ def test_without_pika_the_fault_names_the_package(till: DoctorTill, monkeypatch:
     assert (found.level, "python3-pika" in str(found.remedy)) == (Level.FAULT, True)
 
 
-def test_an_address_that_pika_does_not_accept_is_a_fault(till: DoctorTill) -> None:
-    till.configure(queueUrl="amqp://localhost/%2f?heartbeat=canary")
+def test_an_address_that_pika_does_not_accept_is_a_fault(till: DoctorTill, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*given: object, **named: object) -> None:
+        raise BrokerRefuses("pika does not accept it")
+
+    monkeypatch.setattr(broker_check, "Broker", refused)
+    till.configure(queueUrl="amqp://localhost/%2f")
 
     found = finding(examined(till), Check.BROKER)
 
