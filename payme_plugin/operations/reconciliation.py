@@ -1,4 +1,4 @@
-"""Compare the journal, Payme's list of receipts and the till's list of sales; send no request and change nothing.
+"""Compare the journal, Payme's list of receipts and the till's list of sales. It sends no request, changes nothing.
 
 the journal says          Payme should say                            the till's sales
 paid                      4                                           with or without it
@@ -9,10 +9,10 @@ refused, aborted, unknown anything while a cancellation is live,      without it
                           else 0 or 50
 intent, created, paying   anything but 4 or 5: these mean that the    without it
                           buyer is charged
-nothing                   nothing but 0 or 50: a create whose answer  without it
-                          was lost, or a scan that was stopped
+nothing                   no receipt, or one in 0 or 50: the answer   without it
+                          of its create was lost, or the scan stopped
 
-States 21 and 30 must pass within an hour, whatever else they agree with.
+States 21 and 30 must change within an hour, even where the table allows them.
 """
 
 from __future__ import annotations
@@ -42,10 +42,11 @@ _REVERSED = frozenset({PaymentState.REVERSING, PaymentState.REVERSED})
 _CHARGED = frozenset({ReceiptState.PAID, ReceiptState.HELD})
 _WITHOUT_MONEY = frozenset({ReceiptState.CREATED, ReceiptState.CANCELLED})
 _UNTOUCHED = _WITHOUT_MONEY | {ReceiptState.CHECKING}
+"""Payme holds no money in state 1 either; but it may still take some, so state 1 is not one to agree with."""
 _PASSING = frozenset({ReceiptState.CANCELLING, ReceiptState.CLOSING_QUEUED})
 _LONGEST_PASSING_MS = 3_600_000
 _LONGEST_PAYMENT_MS = 3_600_000
-"""The largest ``payDuration``."""
+"""The largest ``payDuration`` that the settings allow."""
 
 
 class DifferenceKind(Enum):
@@ -58,13 +59,16 @@ class DifferenceKind(Enum):
     AMOUNT = "amount"
     """The amounts differ."""
     ONLY_HERE = "only-here"
-    """Payme's list lacks it."""
+    """The journal has it, Payme's list lacks it."""
     ONLY_THERE = "only-there"
-    """The journal lacks it."""
+    """Payme's list has it, the journal lacks it."""
     ONLY_IN_SALES = "only-in-sales"
-    """The till has a sale with it, and the journal says that it is not paid or lacks it."""
+    """The till has a sale with it, but the journal says that it is not paid.
+
+    If the journal lacks it: Payme's list does not say that it is paid.
+    """
     NOT_IN_SALES = "not-in-sales"
-    """The journal says that it is in a closed sale, and the till has no such sale."""
+    """The journal says that it is in a closed sale, but the till has no such sale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +120,10 @@ class Reconciled:
     Attributes:
         differences: the disagreements, the most money first.
         returning: payments that disagree only because a live cancellation is still returning their money.
-        of_other_tills: receipts that may hold money, that nobody here knows, and that no account says are this till's.
+        of_other_tills: receipts that may hold money, are in neither journal nor sales, and whose account does not name
+            this till.
         agreed: how many receipts agree.
-        in_progress: how many payments changed meanwhile, so that they can't be compared.
+        in_progress: how many payments can't be compared, because they changed meanwhile or may still change.
         in_journal: sum of what the journal says is paid, in tiyin.
         at_payme: sum of what Payme may hold, in tiyin, without other tills.
     """
@@ -139,7 +144,7 @@ class Stored:
     Attributes:
         payments: the payments of the merchant account.
         others: the payments of other merchant accounts.
-        live: when the live cancellation of a payment was written, by payment.
+        live: when the live cancellation of a payment was written, by ``payment_id``.
         tills: the names of this till.
     """
 
@@ -156,7 +161,9 @@ def read_journal(
     sales: Iterable[SaleRecord] | None,
     period: tuple[int, int],
 ) -> Stored:
-    """Read what a comparison needs, after the other lists were read, so that a payment made meanwhile is in it.
+    """Return what the journal says about a period and about the receipts in the other lists.
+
+    Call it after the other lists were read, so that a payment made meanwhile is in the result.
 
     Args:
         journal: the journal.
@@ -171,13 +178,15 @@ def read_journal(
     rows = {row.payment_id: row for row in journal.payments_between(period[0] - MARGIN_MS, period[1] + MARGIN_MS)}
     # A payment from the host's record has no attempt, and may be of another till, whose sale was refunded here.
     tills = frozenset({journal.host_identity, *(row.till for row in rows.values() if row.attempt)})
-    is_ours, names_till = TillAccounts(settings.account, tills), accounts_of_till(settings.account, "") is not None
+    is_ours = TillAccounts(settings.account, tills)
+    names_till = accounts_of_till(settings.account, "") is not None
     # A sale may close long after it was paid, and the till's clock may have been set since.
     wanted = {receipt.receipt_id for receipt in listed.receipts if is_ours(receipt) or not names_till}
     wanted |= {sale.receipt_id for sale in sales or ()}
-    for receipt_id in wanted - {row.receipt_id for row in rows.values()}:
-        row = None if receipt_id is None else journal.find_receipt(receipt_id)
-        rows |= {} if row is None else {row.payment_id: row}
+    for receipt_id in filter(None, wanted - {row.receipt_id for row in rows.values()}):
+        row = journal.find_receipt(receipt_id)
+        if row is not None:
+            rows[row.payment_id] = row
     return Stored(
         payments=tuple(row for row in rows.values() if row.pos_id == settings.pos_id),
         others=tuple(row for row in rows.values() if row.pos_id != settings.pos_id),
@@ -219,8 +228,9 @@ def reconcile(
 ) -> Reconciled:
     """Compare what the journal, Payme and the till have of a period.
 
-    The clocks differ, so the lists may reach beyond the period. A receipt counts if the journal or Payme has it inside;
-    one that only the till has, by the time of the sale. A sale may close long after it was paid.
+    The clocks differ, so the lists may reach beyond the period. A receipt counts if it is in the period by the time in
+    the journal or by Payme's. One that only the till has counts by the time of its sale. A sale may close long after it
+    was paid.
 
     Args:
         stored: the journal.
@@ -240,20 +250,23 @@ def reconcile(
         payment, receipt = match.payment, match.receipt
         if not _is_in(match, *period):
             continue
-        is_unknown = payment is None and match.sale is None
         if payment is not None and _is_in_progress(payment, as_of_ms):
             in_progress += 1
-        elif receipt is None or not is_unknown or (is_ours(receipt) and receipt.state not in _WITHOUT_MONEY):
+        elif receipt is None or payment is not None or match.sale is not None:
             matches.append(match)
-        elif receipt.state not in _WITHOUT_MONEY:
+        elif receipt.state in _WITHOUT_MONEY:
+            continue
+        elif is_ours(receipt):
+            matches.append(match)
+        else:
             of_other_tills.append(receipt)
     found = [
         Difference(kind, match)
         for match in matches
         for kind in _disagreements(match, stored.live, listed.server_ms, has_sales=sales is not None)
     ]
-    returning = [each for each in found if each.kind is DifferenceKind.STATE and _is_returning(each.match, stored.live)]
-    differences = [each for each in found if each not in returning]
+    returning = [each for each in found if _is_returning(each, stored.live)]
+    differences = [each for each in found if not _is_returning(each, stored.live)]
     return Reconciled(
         differences=tuple(sorted(differences, key=_by_money)),
         returning=tuple(sorted(returning, key=_by_money)),
@@ -298,8 +311,9 @@ def _is_in_progress(payment: PaymentRow, as_of_ms: int) -> bool:
     return payment.updated_at >= as_of_ms - (_LONGEST_PAYMENT_MS if payment.state.is_unfinished else 0)
 
 
-def _is_returning(match: Match, live: Mapping[str, int]) -> bool:
-    return match.payment is not None and match.payment.payment_id in live
+def _is_returning(difference: Difference, live: Mapping[str, int]) -> bool:
+    payment = difference.match.payment
+    return difference.kind is DifferenceKind.STATE and payment is not None and payment.payment_id in live
 
 
 def _disagreements(
@@ -326,13 +340,16 @@ def _disagreements(
 
 
 def _is_stuck(receipt: ServerReceipt, cancelled_at: int, server_ms: int) -> bool:
-    """Return whether a passing state lasts too long; Payme has no time of it, but the journal when it was asked for."""
+    """Return whether Payme has been cancelling (21) or closing (30) a receipt for more than an hour.
+
+    Payme's list does not say since when, so the latest time counts that Payme or the journal's cancellation names.
+    """
     since_ms = max([cancelled_at, *times_of(receipt)])
     return receipt.state in _PASSING and server_ms - since_ms > _LONGEST_PASSING_MS
 
 
 def _may_be_sold(payment: PaymentRow) -> bool:
-    """Return whether a closed sale may hold a payment; the sale of a refunded one stays."""
+    """Return whether the till's sales may include a payment; the sale of a refunded one stays among them."""
     return payment.state in _PAID or (payment.state in _REVERSED and payment.closed_at is not None)
 
 
