@@ -1,13 +1,13 @@
 """The central worker of a chain: carries out the cancellations that tills handed over to the broker.
 
-    what Payme says of the receipt     what follows
-    50 for the first time              the till hears it; the same message again in ten minutes
-    50 for the second time             the till hears it; no further message
-    21, or nothing usable              the next attempt in 5 s, 30 s, 2 min, then every 15 min, for ever
-    it does not know the receipt       the same, but parked after 20 attempts
+    what Payme says about the receipt          what follows
+    50 for the first time                      an outcome for the till; the same message again in ten minutes
+    50 for the second time                     an outcome for the till; no further message
+    unknown receipt, or the key is refused     the next attempt as below; after 20 attempts the message is parked
+    anything else, or no usable answer         the next attempt in 5 s, 30 s, 2 min, then every 15 min, for ever
 
 What follows is published and confirmed before the message is acknowledged, so a crash in between repeats the attempt.
-That is harmless, because each one asks for the state first. No message is ever requeued.
+That is harmless, because each attempt asks for the state first. A consumer never requeues a message itself.
 """
 
 from __future__ import annotations
@@ -63,19 +63,22 @@ HEARTBEAT_S = 60
 """Longer than a delivery, during which its connection is not read."""
 
 _MOST_UNKNOWN = 20
-"""Attempts after which a receipt that Payme does not know is parked: after about four hours."""
+"""Attempts after which the message of a receipt that Payme does not know is parked: after about four hours."""
 
 _SLOW_S = 1.0
+"""An account is slow while one of its requests runs for longer; a delivery waits as long for its turn."""
 _KEPT_FREE = 2
+"""Consumers that one account leaves to the others."""
 _WAIT_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 _MOST_DOUBLINGS = 5
-_LOGGED_FAILURE = 10
+_LOG_EVERY = 10
+"""Of the failures in a row, the first and then every tenth are logged."""
 _RANDOM = secrets.SystemRandom()
 
 
 class Turn:
-    """One delivery for a merchant account: a ``Client`` that notes when the latest request began."""
+    """One running delivery of a merchant account: a ``Client`` that records when its latest request began."""
 
     def __init__(self, client: Client, clock: Clock) -> None:
         self._client = client
@@ -92,7 +95,7 @@ class Turn:
 
 
 class Turns:
-    """Divides the consumers among the accounts, so that one whose server is slow holds up no other. Thread-safe.
+    """Divides the consumers among the accounts, so that a slow account does not hold up the others. Thread-safe.
 
     Args:
         most: how many deliveries of one account run at once.
@@ -107,9 +110,10 @@ class Turns:
 
     @contextmanager
     def take(self, pos_id: str, client: Client) -> Iterator[Turn | None]:
-        """Give a delivery its turn, after up to a second if the account has its share.
+        """Yield the turn of a delivery, or None if its message has to wait in a delay queue.
 
-        None: it still has it then, or a request of it has run for over a second.
+        None means that a request of the account has been running for over a second, or that the account still has its
+        full share of deliveries after a second of waiting.
         """
         turn = None
         with self._changed:
@@ -138,8 +142,8 @@ class CentralWorker:
     """Carries out what is at the broker, from ``start`` to ``stop``.
 
     Args:
-        connect: opens a connection to the broker, or raises ``BrokerError``; its heartbeat is ``HEARTBEAT_S``.
-        accounts: the keys.
+        connect: opens a connection to the broker with the heartbeat ``HEARTBEAT_S``, or raises ``BrokerError``.
+        accounts: the merchant accounts with their keys.
         clients: the clients of the accounts; ``stop`` closes them.
         clock: time.
         queues: the queues of the chain.
@@ -187,7 +191,7 @@ class CentralWorker:
             thread.start()
 
     def stop(self, timeout_s: float) -> None:
-        """Begin no delivery and wait up to ``timeout_s`` s for those that run; then abort their requests.
+        """Begin no delivery, wait up to ``timeout_s`` s for those that run, then abort their requests and wait again.
 
         An aborted attempt counts as one without an answer.
         """
@@ -202,7 +206,7 @@ class CentralWorker:
             thread.join(max(0.0, ends_at - self._clock.monotonic()))
 
     def _run(self) -> None:
-        """Consume until stopped; after a fault connect again, because only that gives an unfinished message back."""
+        """Consume until stopped. After an error connect again: that returns the unfinished message to its queue."""
         failures = 0
         while not self._stopping.is_set():
             try:
@@ -213,7 +217,7 @@ class CentralWorker:
                         broker.wait(_WAIT_S)
                         failures = 0
             except Exception as error:  # noqa: BLE001 - a consumer never stops silently
-                if failures % _LOGGED_FAILURE == 0:
+                if failures % _LOG_EVERY == 0:
                     text = str(error) if isinstance(error, BrokerError) else safe_traceback(error)
                     _log.error("a consumer connects again: %s", text)
                 pause_s = min(float(1 << min(failures, _MOST_DOUBLINGS)), _LONGEST_PAUSE_S)
@@ -247,13 +251,14 @@ class CentralWorker:
             explanation = f"{self._accounts.path} has no merchant account {message.pos_id}"
             self._park(broker, received, ParkReason.UNKNOWN_ACCOUNT, explanation)
             return
+        # The turn ends before anything is published, because a slow broker must not use up the account's share.
         with self._turns.take(message.pos_id, self._clients.of(account, accounts.settings)) as turn:
             if turn is not None:
                 message, outcome, explanation = self._attempt(turn, accounts.limits, message)
         if turn is None:
             self._publish(broker, self._queues.pause(0), message)
         elif outcome is StepOutcome.DONE:
-            self._tell_done(broker, message)
+            self._publish_outcome(broker, message)
         elif outcome is StepOutcome.UNKNOWN and message.attempts + 1 >= _MOST_UNKNOWN:
             self._park(broker, received, ParkReason.UNKNOWN_RECEIPT, explanation)
         else:
@@ -261,9 +266,9 @@ class CentralWorker:
             self._publish(broker, self._queues.pause(message.attempts), tried)
 
     def _attempt(self, client: Client, limits: Limits, message: ChainMessage) -> tuple[ChainMessage, StepOutcome, str]:
-        """Ask for the receipt's state and cancel it if necessary; return the outcome and what Payme answered last.
+        """Ask for the receipt's state and cancel it if necessary; return the message, the outcome and the last answer.
 
-        The message comes back without its first "cancelled" (50) if Payme has taken that back.
+        The returned message has no ``confirmed_at`` if Payme no longer says cancelled (50).
 
         Money effect: may cancel, the whole amount of the receipt.
         """
@@ -282,11 +287,16 @@ class CentralWorker:
         took_ms = (self._clock.monotonic() - began_at) * 1000
         _log.info(
             "till %s, posId %s, receipt %s: %s, %.0f ms",
-            *(message.till, message.pos_id, message.receipt_id, events.last, took_ms),
+            message.till,
+            message.pos_id,
+            message.receipt_id,
+            events.last,
+            took_ms,
         )
         return message, outcome, events.last
 
-    def _tell_done(self, broker: Broker, message: ChainMessage) -> None:
+    def _publish_outcome(self, broker: Broker, message: ChainMessage) -> None:
+        """Publish for the till that Payme says cancelled (50); the first time, also let Payme be asked again later."""
         now_ms = self._clock.wall_ms()
         outcome = OutcomeMessage(
             cancellation_id=message.cancellation_id,
