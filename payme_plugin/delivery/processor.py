@@ -1,4 +1,4 @@
-"""Deliver cancellations and fiscal receipts: offer rows to the host's queue, and step them.
+"""Deliver cancellations and fiscal receipts: offer a row to the host's queue, hand it over to a broker, or step it.
 
 Several threads and processes may work on one journal; a row is stepped only by the holder of its lease.
 """
@@ -36,10 +36,11 @@ if TYPE_CHECKING:
 _log = Log()
 
 _FIRST_LINK_LEASE = 1 << 40
+"""Leases of fiscal links are numbered from here, because those of cancellations have the numbers of their rows."""
 _RANDOM = secrets.SystemRandom()
 _PAUSE_S = 0.5
 _LONGEST_WAIT_MS = 60_000
-"""How long a row waits at most before it is offered again to a broker that could not be reached."""
+"""The longest pause of a row after the broker could not be reached."""
 _WAITED_FOR = frozenset({StepOutcome.ACCEPTED, None})
 
 
@@ -89,10 +90,10 @@ class CancellationProcessor:
         journal: as given.
         cancellations: those of the journal.
         links: its fiscal links.
-        busy: the cancellations whose lease was taken at their last step, and since when, on the monotonic clock.
         steps: makes one step of a row.
-        unknown_at: by row, the host where a receipt was made and the one that was asked and does not know it.
         links_ended: how many fiscal receipts Payme did not take in 3 days.
+        unknown_at: by row, the server where a receipt was made and the one that was asked and does not know it.
+        busy: the cancellations whose lease was taken at their last step, and since when, on the monotonic clock.
     """
 
     def __init__(
@@ -109,18 +110,19 @@ class CancellationProcessor:
         self.steps = CancellationStep(journal, clock, jitter)
         self.links_ended = 0
         self.unknown_at: dict[int, tuple[str, str]] = {}
+        self.busy: dict[int, float] = {}
         self._leases = leases
         self._host = host
         self._clock = clock
         self._jitter = jitter
-        self._offered_here: set[int] = set()
-        self.busy: dict[int, float] = {}
+        self._offered_here: set[int] = set()  # taken by a queue, and that could not be stored
 
     def offer(self, row: CancellationRow) -> bool:
         """Offer a row to the host's queue once, under its lease; return whether the queue took it.
 
-        Only the queue works on it for an hour, then our worker does too. If that can't be stored, this process steps it
-        at once and does not offer it again; a row in both places is harmless, because each step asks the state first.
+        Only the queue works on it for an hour, then our worker does too. If it can't be stored that the queue took it,
+        this process steps the row at once and does not offer it again. A row in both places is harmless, because each
+        step asks for the state first.
         """
         if row.offered_at is not None or row.confirmed_at is not None or row.cancellation_id in self._offered_here:
             return False
@@ -148,7 +150,7 @@ class CancellationProcessor:
     def step(
         self, row: CancellationRow, merchants: Merchants | None, *, is_recorded: bool | None, relay: Relay | None = None
     ) -> StepOutcome | None:
-        """Step a row, or hand it over; return None if its lease is taken or the result could not be stored.
+        """Hand a row over, or step it; return None if no next due time was stored, e.g. because its lease is taken.
 
         Args:
             row: the row as it was read.
@@ -167,16 +169,17 @@ class CancellationProcessor:
                 payment = self.journal.payment(row.payment_id)
                 if row.may_be_vetoed and (is_recorded or payment.acknowledged_at is not None):
                     self.journal.acknowledge(payment)
-                now = self.journal.cancellation(row.cancellation_id)
-                is_confirmed = now is not None and now.confirmed_at is not None and row.confirmed_at is None
-                if now is None or now.ended_at is not None or is_confirmed:  # by another process meanwhile
+                current = self.journal.cancellation(row.cancellation_id)
+                if current is None or current.ended_at is not None:
                     return StepOutcome.DONE
-                if relay is not None and (outcome := self._hand_over(now, relay, is_recorded)) is not None:
+                if current.confirmed_at is not None and row.confirmed_at is None:  # by another process meanwhile
+                    return StepOutcome.DONE
+                if relay is not None and (outcome := self._hand_over(current, relay, is_recorded)) is not None:
                     return outcome
                 if merchants is None:
                     return None
-                merchant = merchants.get(now.pos_id)
-                outcome = self.steps.step(now, merchant, is_recorded=is_recorded)
+                merchant = merchants.get(current.pos_id)
+                outcome = self.steps.step(current, merchant, is_recorded=is_recorded)
                 self.unknown_at.pop(row.cancellation_id, None)
                 if outcome is StepOutcome.UNKNOWN and merchant is not None:
                     self.unknown_at[row.cancellation_id] = _host_of(row.url), _host_of(merchant.url)
@@ -186,18 +189,20 @@ class CancellationProcessor:
             return None
 
     def _hand_over(self, row: CancellationRow, relay: Relay, is_recorded: bool | None) -> StepOutcome | None:
-        """Hand a row over to the central workers; return None if this till has to carry it out itself.
+        """Hand a row over to the central workers; return None if this till has to step it itself.
 
-        It does so if the row is an hour old or was handed over an hour ago, and if the cancel may still prove to be
-        wrong: the host has the payment, or it is so old that people decide.
+        A till steps a row itself if it was handed over before (an hour ago, unless that could not be stored), if the
+        row is an hour old, or if it is confirming. It also does so if the row may be held: if the host has the payment,
+        or for its age.
 
         Money effect: a central worker may cancel, the whole amount of the row's receipt.
         """
         from payme_plugin.delivery.broker import ChainMessage  # noqa: PLC0415 - only a till of a chain needs it
 
+        if row.offered_at is not None or row.confirmed_at is not None or row.cancellation_id in self._offered_here:
+            return None
         age_ms = self.journal.now_ms() - row.created_at
-        was_there = row.offered_at is not None or row.cancellation_id in self._offered_here
-        is_late = was_there or row.confirmed_at is not None or not 0 <= age_ms < FARTHEST_DUE_MS
+        is_late = not 0 <= age_ms < FARTHEST_DUE_MS  # below 0: the clock was set back, so nobody knows the age
         if is_late or row.is_vetoed(is_recorded) or self.steps.may_be_old(row):
             return None
         try:
@@ -223,14 +228,14 @@ class CancellationProcessor:
             JournalError: it could not be stored; this till asks Payme itself later.
         """
         row = self.journal.cancellation(outcome.cancellation_id)
-        if row is None or row.receipt_id != outcome.receipt_id:
+        if row is None or row.receipt_id != outcome.receipt_id or row.begun_at is None:
             return
-        if outcome.state != ReceiptState.CANCELLED or row.begun_at is None:
+        if outcome.state != ReceiptState.CANCELLED:
             return
-        # Two outcomes may be of the same minute, e.g. of a message that was there twice, and be read later.
+        # The times of Payme's answers count: a till may read two outcomes of the same minute long after each other.
         is_second = outcome.confirmed_at is not None and outcome.at - outcome.confirmed_at >= CONFIRMING_MS
-        # They may also be older than the state for which this till reopened the row.
-        if row.confirmed_at is not None and not (is_second and row.reopened_at is None):
+        # An outcome may be older than the state for which this till reopened the row, so the till asks Payme itself.
+        if row.confirmed_at is not None and (not is_second or row.reopened_at is not None):
             return
         with self._leases.try_acquire(row.cancellation_id) as is_ours, contextlib.suppress(Conflict):
             if is_ours:
@@ -268,10 +273,11 @@ class CancellationProcessor:
             self.deliver(row, merchants)
 
     def deliver_until_empty(self, merchants: Merchants, patience_s: float) -> bool:
-        """Step all live rows once, ignoring their pauses; return whether all have ended.
+        """Step all live rows once, ignoring their pauses; return whether none is live any more.
 
-        Rows in state 21 or with a taken lease are stepped repeatedly, until ``patience_s`` seconds (``payDuration``)
-        after the first pass, or after the last row that ended.
+        Before them, confirming rows that are due are stepped. Rows in state 21 or with a taken lease are stepped
+        repeatedly, until ``patience_s`` seconds (``payDuration``) after the first pass, or after the last row that
+        ended.
 
         Money effect: may cancel.
         """
