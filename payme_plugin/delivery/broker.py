@@ -130,16 +130,16 @@ class Queues:
         """Return the arguments of each queue, by its name."""
         lossless = {"x-queue-type": "quorum", "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"}
 
-        def to(queue: str, **more: int) -> dict[str, object]:
-            named = {f"x-{name.replace('_', '-')}": value for name, value in more.items()}
-            return {**lossless, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": queue, **named}
+        def dead_lettering_to(queue: str, delivery_limit: int) -> dict[str, object]:
+            target = {"x-dead-letter-exchange": _DEFAULT_EXCHANGE, "x-dead-letter-routing-key": queue}
+            return {**lossless, **target, "x-delivery-limit": delivery_limit}
 
         delays = {*self.delays_s, self.confirming_s}
         return {
             PARKED: {"x-queue-type": "quorum", "x-overflow": "reject-publish", "x-delivery-limit": _NO_LIMIT},
-            self.work: to(PARKED, delivery_limit=_DELIVERY_LIMIT),
+            self.work: dead_lettering_to(PARKED, _DELIVERY_LIMIT),
             **{
-                self.delay(each): to(self.work, message_ttl=each * 1000, delivery_limit=_NO_LIMIT)
+                self.delay(each): {**dead_lettering_to(self.work, _NO_LIMIT), "x-message-ttl": each * 1000}
                 for each in sorted(delays)
             },
         }
@@ -279,7 +279,7 @@ class Received:
 
     @property
     def park_reason(self) -> ParkReason | None:
-        """Why it is parked; None if neither a worker nor RabbitMQ says so."""
+        """Why it is parked; None if its headers name no reason."""
         deaths = self.headers.get("x-death")
         latest = deaths[0] if isinstance(deaths, list) and deaths else None
         if isinstance(latest, dict) and latest.get("reason") == "delivery_limit":
@@ -325,6 +325,7 @@ class Broker:
             BrokerRefuses: one has other properties; its name is in the text.
             BrokerAway: the connection is lost.
         """
+        # A till publishes to an exchange of its own: with the default exchange it could write to every queue.
         exchanges = {queues.work: "fanout", OUTCOMES: "topic"}
         with self._request():
             try:
@@ -371,11 +372,13 @@ class Broker:
             routing_key: the queue, or the topic in ``exchange``.
             body: the message.
             message_id: its id.
-            exchange: by default a queue's own.
+            exchange: by default the one that brings a message to the queue of that name.
             headers: for an operator.
 
+        An outcome that no till listens for is dropped without an error.
+
         Raises:
-            BrokerError: it is not certain that the broker has it. Messages for nobody's topic are lost silently.
+            BrokerError: it is not certain that the broker has the message.
         """
         properties = self._pika.BasicProperties(
             content_type="application/json",
@@ -408,7 +411,7 @@ class Broker:
             self._channel.queue_bind(queue, OUTCOMES, pos_id)
 
     def get(self, queue: str) -> Received | None:
-        """Take the next message of a queue, None: there is none. Without ``acknowledge`` it stays there.
+        """Take the next message of a queue, or return None if it is empty. Without ``acknowledge`` it stays there.
 
         Raises:
             AccessRefused: the user may not read the queue; the connection can still be used, and what it took is back.
@@ -466,11 +469,9 @@ class Broker:
 
     @contextlib.contextmanager
     def _bounded(self) -> Iterator[None]:
-        """Give up after ten seconds, because pika waits for an answer for ever.
+        """Close the connection after ten seconds, as after a missed heartbeat, because pika waits for ever.
 
         RabbitMQ 3.10 may never confirm what was published to a quorum queue while its node starts.
-
-        The connection is closed then, as after a missed heartbeat.
         """
         if not self._connection.is_open:
             yield
@@ -545,7 +546,9 @@ def _import_pika() -> Any:  # noqa: ANN401 - a module without types in older ver
 
 @cache
 def _skip_unreadable_headers(data: Any) -> None:  # noqa: ANN401 - pika's module
-    """Let pika return no headers if it can't read them, e.g. a far time: each connection that gets them would end.
+    """Let pika return no headers if it can't read them, e.g. a time after the year 9999.
+
+    Otherwise each connection that gets such a message would end.
 
     Only central workers and the command call it, in processes of their own: a host's pika stays as it is.
     """
