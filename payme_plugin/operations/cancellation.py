@@ -59,7 +59,7 @@ class StepOutcome(Enum):
     DONE = "done"
     """The money is back: Payme says cancelled (50), or the row has ended."""
     ACCEPTED = "accepted"
-    """Payme is cancelling (21)."""
+    """Payme is cancelling (21), or central workers carry it out."""
     UNKNOWN = "unknown"
     """The server or account that was asked does not know the receipt, although the journal has it."""
     LATER = "later"
