@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 import pytest
 import urllib3
 
+from payme_plugin.cli import demo as demo_module
 from payme_plugin.cli import demo as package
 from payme_plugin.cli.demo.report import DemoReport
 from payme_plugin.cli.demo.steps import STEPS
@@ -152,8 +153,9 @@ def test_a_step_that_breaks_off_fails_and_the_next_one_is_played(monkeypatch: py
     ],
 )
 def test_a_chain_needs_an_account_of_this_machine_and_a_broker(
-    tmp_path: Path, url: str, broker: str, text: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, broker: str, text: str
 ) -> None:
+    monkeypatch.setattr(demo_module, "_BROKER_STARTS_S", 0.3)
     accounts = tmp_path / "accounts.conf"
     accounts.touch(mode=0o600)
     accounts.write_text(f'[Account a]\nurl = "{url}"\nposKey = "k"\n')

@@ -20,7 +20,7 @@ from payme_plugin.cli.output import ExitCode, UsageFault, echo_document, render,
 from payme_plugin.cli.params import BROKER
 from payme_plugin.cli.till import LANGUAGE
 from payme_plugin.delivery.accounts import AccountsFile
-from payme_plugin.delivery.broker import Broker, BrokerError
+from payme_plugin.delivery.broker import Broker, BrokerAway, BrokerError
 from payme_plugin.locale import message
 from payme_plugin.sandbox import PortUnavailable
 from payme_plugin.settings import SettingsError
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["demo"]
 
+_BROKER_STARTS_S = 30.0
+_LOOKS_EVERY_S = 0.2
 _TIMES = {0: "not sent", 1: "sent once", 2: "sent twice"}
 
 
@@ -50,7 +52,7 @@ def demo(options: GlobalOptions, broker: str | None, accounts: Path | None) -> i
                 report.line("payme demo: a chain of ten tills and a local PaymeGO server, all in this process.")
                 report.line("Requests, journals and broker are real. The money is not.")
                 account = _account_in(accounts)
-                Broker(broker).close()  # else each check waits a minute for it
+                _wait_for(broker)  # else each check would wait a minute for it
                 run_chain(Path(folder), report, account, broker, language)
             elif broker is None and accounts is None:
                 report.line("payme demo: a till and a local PaymeGO server, both in this process.")
@@ -66,6 +68,24 @@ def demo(options: GlobalOptions, broker: str | None, accounts: Path | None) -> i
     if options.json:
         echo_document(report.document())
     return int(ExitCode.DONE if report.passed else ExitCode.REFUSED)
+
+
+def _wait_for(broker: str) -> None:
+    """Wait for a broker that may be starting.
+
+    Raises:
+        BrokerError: it can't be used, or not within half a minute.
+    """
+    ends_at = time.monotonic() + _BROKER_STARTS_S
+    while True:
+        try:
+            Broker(broker).close()
+        except BrokerAway:
+            if time.monotonic() >= ends_at:
+                raise
+            time.sleep(_LOOKS_EVERY_S)
+        else:
+            return
 
 
 def _account_in(path: Path) -> MerchantAccount:
