@@ -177,11 +177,11 @@ class RabbitMq:
         return ended.stdout
 
     def add_vhost(self, name: str) -> None:
-        """Add a vhost where the user of the tests may do everything."""
+        """Add a vhost where the user of the tests may do everything; it is on disk, so that a kill does not lose it."""
         self.ctl(
             "eval",
             f'ok = rabbit_vhost:add(<<"{name}">>, <<"tests">>), rabbit_auth_backend_internal:set_permissions('
-            f'<<"{USER}">>, <<"{name}">>, <<".*">>, <<".*">>, <<".*">>, <<"tests">>).',
+            f'<<"{USER}">>, <<"{name}">>, <<".*">>, <<".*">>, <<".*">>, <<"tests">>), ok = mnesia:sync_log().',
         )
 
     def add_user(self, name: str, password: str, vhost: str, *, configure: str, write: str, read: str) -> None:
