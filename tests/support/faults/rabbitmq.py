@@ -76,8 +76,8 @@ class RabbitMq:
 
     @property
     def runs(self) -> bool:
-        """Whether a test has not killed or stopped it."""
-        return self._server is not None
+        """Whether the process runs: no test has killed or stopped it, and it has not ended by itself."""
+        return self._server is not None and self._server.poll() is None
 
     @property
     def greets(self) -> bool:
@@ -106,12 +106,17 @@ class RabbitMq:
         """Start the node, on the data that it has; return after how many seconds it answers."""
         began = time.monotonic()
         self.launch()
-        self.wait_until_ready()
+        try:
+            self.wait_until_ready()
+        except AssertionError:  # e.g. another process has taken the port meanwhile, or the machine is very busy
+            self.kill()
+            self.launch()
+            self.wait_until_ready()
         return time.monotonic() - began
 
     def launch(self) -> None:
         """Start the node and don't wait for it."""
-        assert self._server is None, "the node runs already"
+        assert not self.runs, "the node runs already"
         self._names.start()
         with (self._folder / "output").open("ab") as output:
             self._server = subprocess.Popen(  # noqa: S603 - Debian's own script
