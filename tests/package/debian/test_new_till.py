@@ -116,7 +116,8 @@ def steps(build: Build, sandbox: Sandbox, tmp_path_factory: pytest.TempPathFacto
     steps, folder = Steps(), tmp_path_factory.mktemp("new")
     till = new_till(folder)
     till.serve(build.package)
-    depends = re.findall(r"(?m)^ (python3-\w+) \(>=", (ROOT / "debian/control").read_text(encoding="utf-8"))
+    control = (ROOT / "debian/control").read_text(encoding="utf-8").partition("\nSuggests:")[0]
+    depends = re.findall(r"(?m)^ (python3-\w+) \(>=", control)
     till.done("apt-get", "install", "-y", *depends)
     till.path(LOG).parent.mkdir(parents=True)
     till.path(LOG).touch()
