@@ -203,7 +203,8 @@ if fork_in_c() == 0:
     say("called")
 time.sleep(60)
 """
-    with run(script) as former:
+    # A thread that imports at the moment of the fork keeps Python's lock of imports in the child for ever.
+    with run(script, runWorker="false") as former:
         former.read()
         former.kill()
 
