@@ -4,7 +4,7 @@
     50 for the first time                      an outcome for the till; the same message again in ten minutes
     50 for the second time                     an outcome for the till; no further message
     unknown receipt, or the key is refused     the next attempt as below; after 20 attempts the message is parked
-    anything else, or no usable answer         the next attempt in 5 s, 30 s, 2 min, then every 15 min, for ever
+    anything else, or a fault of the plugin    the next attempt in 5 s, 30 s, 2 min, then every 15 min, for ever
 
 What follows is published and confirmed before the message is acknowledged, so a crash in between repeats the attempt.
 That is harmless, because each attempt asks for the state first. A consumer never requeues a message itself.
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from payme_plugin.delivery.broker import Broker, Received
     from payme_plugin.delivery.central_metrics import Metrics
     from payme_plugin.operations.context import Limits
+    from payme_plugin.paymego.errors import CallFailed
     from payme_plugin.paymego.protocols import Client, Params, Pending
 
 _log = Log()
@@ -254,7 +255,12 @@ class CentralWorker:
         # The turn ends before anything is published, because a slow broker must not use up the account's share.
         with self._turns.take(message.pos_id, self._clients.of(account, accounts.settings)) as turn:
             if turn is not None:
-                message, outcome, explanation = self._attempt(turn, accounts.limits, message)
+                try:
+                    message, outcome, explanation = self._attempt(turn, accounts.limits, message)
+                except Exception as error:  # noqa: BLE001 - one message's fault stops no other
+                    _log.error("receipt %s met a fault of the plugin: %s", message.receipt_id, safe_traceback(error))
+                    outcome = StepOutcome.LATER
+                    self._count(outcome, None, message)
         if turn is None:
             self._publish(broker, self._queues.pause(0), message)
         elif outcome is StepOutcome.DONE:
@@ -282,8 +288,7 @@ class CentralWorker:
             message = replace(message, confirmed_at=None)
             state = cancel_in_state(queries, wait, state)
         outcome = outcome_of(state, queries)
-        if self._metrics is not None:
-            self._metrics.count(outcome, queries.failure, message.created_at)
+        self._count(outcome, queries.failure, message)
         took_ms = (self._clock.monotonic() - began_at) * 1000
         _log.info(
             "till %s, posId %s, receipt %s: %s, %.0f ms",
@@ -294,6 +299,10 @@ class CentralWorker:
             took_ms,
         )
         return message, outcome, events.last
+
+    def _count(self, outcome: StepOutcome, failure: CallFailed | None, message: ChainMessage) -> None:
+        if self._metrics is not None:
+            self._metrics.count(outcome, failure, message.created_at)
 
     def _publish_outcome(self, broker: Broker, message: ChainMessage) -> None:
         """Publish for the till that Payme says cancelled (50); the first time, also let Payme be asked again later."""

@@ -56,18 +56,31 @@ def broker_url(rabbitmq: RabbitMq, vhost: str) -> str:
     return rabbitmq.url(vhost)
 
 
+@pytest.fixture
+def chain_vhost(rabbitmq: RabbitMq, chain_vhosts: set[str]) -> str:
+    """The vhost of all chains: to empty it is much faster than to make one.
+
+    A broker that was killed may have lost a queue that was new, and then makes no other of its name: each start of it
+    has another vhost.
+    """
+    if not rabbitmq.runs:
+        rabbitmq.start()
+    name = f"chain-{rabbitmq.launches}"
+    if name not in chain_vhosts:
+        rabbitmq.add_vhost(name)
+        chain_vhosts.add(name)
+    return name
+
+
 @pytest.fixture(scope="session")
-def chain_vhost(rabbitmq: RabbitMq) -> str:
-    """The vhost of all chains: to empty it is much faster than to make one."""
-    rabbitmq.add_vhost("chain")
-    return "chain"
+def chain_vhosts() -> set[str]:
+    """The vhosts of chains that were made."""
+    return set()
 
 
 @pytest.fixture
 def chain(rabbitmq: RabbitMq, chain_vhost: str, tmp_path: Path) -> Iterator[Chain]:
     """Two merchant accounts and the queues of a chain, which have short pauses."""
-    if not rabbitmq.runs:
-        rabbitmq.start()
     chain = Chain(rabbitmq.url(chain_vhost), tmp_path)
     with chain.a, chain.b:
         chain.delete_queues()

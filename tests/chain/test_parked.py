@@ -246,12 +246,12 @@ def test_a_till_with_queue_url_shows_its_rows_and_the_broker(chain: Chain) -> No
     assert found.document["broker"]["url"].startswith("amqp://***@")
 
 
-def test_the_user_of_a_till_counts_what_it_may_not_read(chain: Chain, rabbitmq: RabbitMq) -> None:
+def test_the_user_of_a_till_counts_what_it_may_not_read(chain: Chain, chain_vhost: str, rabbitmq: RabbitMq) -> None:
     (later,) = chain.owe(chain.a)
     chain.publish(later, queue=LATER)
     own = "^amq\\.gen"
-    rabbitmq.add_user("counting-till", "word", "chain", configure=own, write=own, read=own)
-    chain.url = rabbitmq.url("chain", "counting-till", "word")
+    rabbitmq.add_user("counting-till", "word", chain_vhost, configure=own, write=own, read=own)
+    chain.url = rabbitmq.url(chain_vhost, "counting-till", "word")
     found = run(chain, "queue list", "--json")
 
     assert (found.code, found.document["broker"]["error"]) == (0, None)

@@ -64,6 +64,8 @@ class RabbitMq:
         self.node = f"node{self.port}@{LOOPBACK}"
         self._environment = self._configured(certificate, beside)
         self._server: subprocess.Popen[bytes] | None = None
+        self.launches = 0
+        """How often the process was started."""
         atexit.register(self.close)
 
     def url(self, vhost: str = "/", user: str = USER, password: str = PASSWORD) -> str:
@@ -126,6 +128,7 @@ class RabbitMq:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
+        self.launches += 1
 
     def wait_until_ready(self) -> None:
         """Wait until the node ``greets``."""
