@@ -45,7 +45,7 @@ _STORES_ONLINE = 8
 _PROCESSES = 8
 _WORKERS = 3
 _DEAD_URL = "http://127.0.0.1:9/api"
-_EVERY_BROKER_S, _EVERY_WORKER_S, _EVERY_TILLS_S = 13.0, 3.4, 2.2
+_EVERY_BROKER_S, _EVERY_WORKER_S, _EVERY_TILLS_S = 13.0, 3.0, 2.5
 _BROKER_UP_S = (3.0, 7.0)
 _AWAY_S = 2.0
 _POLL_S = 0.5
@@ -98,7 +98,7 @@ class Plan:
 
     cancellations: int = 2_000
     tills: int = 200
-    seconds: float = 40.0
+    seconds: float = 25.0
     seed: int = 1
 
 
@@ -375,7 +375,7 @@ class ChainRun:
     def _let_it_end(self) -> list[str]:
         """Kill nothing more, and wait until central workers have returned all money; return what is missing."""
         self._broker.wait_until_ready()
-        is_over = comes_true(lambda: not self._owed() and not self._waiting(), _CALM_S, look_s=0.5)
+        is_over = comes_true(lambda: not self._waiting() and not self._owed(), _CALM_S, look_s=0.5)
         found = [] if is_over else [f"{len(self._owed())} receipts hold money, waiting: {self._waiting()}"]
         for child in self._workers:
             child.stop(by_signal=True)
