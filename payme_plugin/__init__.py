@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["PLUGIN_NAME"]
+__all__ = ["PLUGIN_NAME", "VERSION"]
 
 PLUGIN_NAME = "payme"
 """Name of the plugin: for the host, in payment records and in the log."""
+
+VERSION = "0.1.0"
+"""The distribution's version; its metadata take longer to read than click to import."""

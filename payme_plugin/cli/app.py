@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from payme_plugin import VERSION
 from payme_plugin.cli import output
 from payme_plugin.cli.command import Group, help_text
 from payme_plugin.cli.options import GlobalOptions
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from payme_plugin.locale import Message
-
-VERSION = "0.1.0"
-"""The distribution's version; its metadata take longer to read than click to import."""
 
 _SECTIONS = {
     "money": {"pay": "money", "cancel": "money", "refund": "money"},

@@ -1,23 +1,36 @@
 """A local PaymeGO with a buyer's phone, for tests, demonstrations and the simulator. No money moves anywhere.
 
-bank         what PaymeGO knows: receipts, codes, money; a pure state machine on the time handed in
+bank         what PaymeGO knows: accounts, phones, receipts, codes, money; a pure state machine on the time handed in
 receipt      one receipt of the bank, and its timeline
 behaviour    what a buyer does with a code, and codes that spell it
 jsonrpc      requests, parameters, answers and error codes as PaymeGO has them
 faults       what goes wrong between a till and the bank, as data
+request_log  the last requests with their answers, secrets masked
+events       what happens, for readers that may be slow
+control      the control API, version 1
 http_server  HTTP on threads; connections that hang or are cut on purpose
-app          the till's requests, control calls and the buyer's phone over HTTP
-server       ``Sandbox``: the bank with a lock, a key, a log of requests and faults, on loopback
+app          the till's requests, the control API and the pages over HTTP
+server       ``Sandbox``: the bank with a lock, keys, a log of requests, faults and events, on loopback
 """
 
 from __future__ import annotations
 
-from payme_plugin.sandbox.bank import SANDBOX_POS_ID, Bank, CodeView, Movement
+from payme_plugin.sandbox.bank import (
+    SANDBOX_POS_ID,
+    Bank,
+    CodeView,
+    MerchantAccount,
+    Movement,
+    PhoneReceipt,
+    PhoneView,
+    ReceiptAction,
+)
 from payme_plugin.sandbox.behaviour import Behaviour, BuyerAction, CancelPlan, read_code
 from payme_plugin.sandbox.faults import FaultKind, FaultPlan, InjectedFault
 from payme_plugin.sandbox.jsonrpc import BankError
 from payme_plugin.sandbox.receipt import Buyer, ReceiptView
-from payme_plugin.sandbox.server import SANDBOX_POS_KEY, PortUnavailable, Sandbox, WireRequest
+from payme_plugin.sandbox.request_log import WireRequest
+from payme_plugin.sandbox.server import SANDBOX_POS_KEY, PortUnavailable, Sandbox
 
 __all__ = [
     "SANDBOX_POS_ID",
@@ -32,8 +45,12 @@ __all__ = [
     "FaultKind",
     "FaultPlan",
     "InjectedFault",
+    "MerchantAccount",
     "Movement",
+    "PhoneReceipt",
+    "PhoneView",
     "PortUnavailable",
+    "ReceiptAction",
     "ReceiptView",
     "Sandbox",
     "WireRequest",

@@ -1,103 +1,54 @@
-"""What the sandbox serves: ``/api`` for the till, the control calls, and ``/phone`` with the buyer's phone.
-
-A control call is what a test or the buyer's phone asks, JSON in and JSON out.
-"""
+"""What the sandbox serves: ``/api`` for the till, the control API with its stream of events, and the pages."""
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from functools import partial
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from itertools import count
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
 
-from hookspecs.structure import structure
-from payme_plugin.sandbox.behaviour import Behaviour
+from payme_plugin.sandbox.control import CALLS, PREFIX, QUERIES, ControlRequest, as_json, route
 from payme_plugin.sandbox.faults import FaultKind, InjectedFault, altered
-from payme_plugin.sandbox.http_server import Abort, Answer, Request
-from payme_plugin.sandbox.jsonrpc import BankError, ErrorCode, error_answer, member, read_object
+from payme_plugin.sandbox.http_server import Abort, Answer, Request, Stream
+from payme_plugin.sandbox.jsonrpc import BankError, ErrorCode, error_answer, read_object
 
 if TYPE_CHECKING:
-    from threading import Event
+    from collections.abc import Callable, Generator, Mapping
+    from threading import Event as Stopping
 
-    from payme_plugin.sandbox.jsonrpc import Call, JsonObject
-    from payme_plugin.sandbox.server import Sandbox
+    from payme_plugin.sandbox.control import ControlCall
+    from payme_plugin.sandbox.events import Event
+    from payme_plugin.sandbox.jsonrpc import Call
+    from payme_plugin.sandbox.server import Arrival, Sandbox
 
 _LOG = logging.getLogger("payme.sandbox")
 _PORTAL_PAGE = b"<!doctype html><title>Wi-Fi</title><h1>Sign in to use this network</h1>"
 _HTML = "text/html; charset=utf-8"
-_OWN_PAGE = (
-    ("Content-Security-Policy", "default-src 'self' 'unsafe-inline'; img-src 'self' data:"),
+_TYPES = {
+    "html": _HTML,
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+    "png": "image/png",
+    "woff2": "font/woff2",
+}
+"""The media types of the pages' files; no other file is served."""
+
+_PAGE_HEADERS = (
+    ("Content-Security-Policy", "default-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"),
+    ("X-Content-Type-Options", "nosniff"),
     ("Cache-Control", "no-store"),
 )
+_API_HEADERS = (("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store"))
+_EVENTS = f"{PREFIX}/events"
+_PAGES = {"": "index.html", "/phone": "phone.html"}
+_STATIC = "/static/"
+_COMMENT_EVERY_S = 15.0
+_MAX_FIELDS = 100
 
-
-def _issue_code(sandbox: Sandbox, document: JsonObject) -> dict[str, object]:
-    return {"code": sandbox.issue_code(structure(Behaviour, document, "body"))}
-
-
-def _faults(sandbox: Sandbox, _: JsonObject) -> list[dict[str, Any]]:
-    return [asdict(fault) for fault in sandbox.faults]
-
-
-def _inject(sandbox: Sandbox, document: JsonObject) -> list[dict[str, Any]]:
-    sandbox.inject(structure(InjectedFault, document, "body"))
-    return _faults(sandbox, document)
-
-
-def _clear_faults(sandbox: Sandbox, document: JsonObject) -> list[dict[str, Any]]:
-    sandbox.clear_faults()
-    return _faults(sandbox, document)
-
-
-def _receipts(sandbox: Sandbox, _: JsonObject) -> list[dict[str, Any]]:
-    return [{name: value for name, value in asdict(one).items() if name != "code"} for one in sandbox.receipts()]
-
-
-def _phone_code(sandbox: Sandbox, document: JsonObject) -> dict[str, object]:
-    issued = _issue_code(sandbox, document)
-    return {**issued, "svg": _svg(str(issued["code"])), **_phone_status(sandbox, issued)}
-
-
-def _phone_status(sandbox: Sandbox, document: JsonObject) -> dict[str, object]:
-    """Return what the phone shows of its code; an unknown one has no time left."""
-    known = sandbox.code(member(document, "code", str))
-    if known is None:
-        return {"left_ms": 0, "used": False, "state": None, "amount": None}
-    view, receipt, left_ms = known
-    state, amount = (receipt.state, receipt.amount) if receipt else (None, None)
-    return {"left_ms": left_ms, "used": view.used_by is not None, "state": state, "amount": amount}
-
-
-def _phone_answer(sandbox: Sandbox, document: JsonObject) -> dict[str, object]:
-    waited = sandbox.buyer_answers(member(document, "code", str), confirms=member(document, "confirms", bool))
-    return {"waited": waited, **_phone_status(sandbox, document)}
-
-
-def _svg(code: str) -> str | None:
-    """Return the QR of ``code`` as an SVG element that scales with its box; ``None`` without segno."""
-    try:
-        import segno  # noqa: PLC0415 - an extra: without it the phone shows only the digits
-    except ImportError:
-        return None
-    return segno.make(code, micro=False, error="m").svg_inline(omitsize=True, border=4, title="QR", lineclass=None)
-
-
-ControlCall = Callable[["Sandbox", "JsonObject"], object]
-
-CALLS: Mapping[str, Mapping[str, ControlCall]] = {
-    "/sandbox/codes": {"POST": _issue_code},
-    "/sandbox/faults": {"GET": _faults, "POST": _inject, "DELETE": _clear_faults},
-    "/sandbox/requests": {"GET": lambda sandbox, _: [asdict(request) for request in sandbox.requests]},
-    "/sandbox/receipts": {"GET": _receipts},
-    "/phone/codes": {"POST": _phone_code},
-    "/phone/status": {"POST": _phone_status},
-    "/phone/answer": {"POST": _phone_answer},
-}
-"""The control calls by path and method. One raises ``ValueError`` or ``BankError`` for a document that it can't use."""
+Reply = Answer | Abort | Stream
 
 
 class App:
@@ -108,25 +59,20 @@ class App:
 
     Args:
         sandbox: what is served.
-        stopping: ends the delays of faults.
+        stopping: ends the delays of faults and the streams of events.
     """
 
-    def __init__(self, sandbox: Sandbox, stopping: Event) -> None:
+    def __init__(self, sandbox: Sandbox, stopping: Stopping) -> None:
         self._sandbox = sandbox
         self._stopping = stopping
-        self._routes: dict[str, dict[str, Callable[[Request], Answer | Abort]]] = {
-            "/api": {"POST": self._api},
-            "/phone": {"GET": lambda _: Answer(phone_page(), content_type=_HTML, headers=_OWN_PAGE)},
-        }
-        for path, calls in CALLS.items():
-            self._routes[path] = {method: partial(self._control, call) for method, call in calls.items()}
+        pages = files("payme_plugin.sandbox") / "pages"
+        self._files = {file.name: file for file in pages.iterdir() if file.name.rpartition(".")[2] in _TYPES}
 
-    def answer(self, request: Request) -> Answer | Abort:
+    def answer(self, request: Request) -> Reply:
         """Return what becomes of a request."""
         try:
-            path = urlsplit(request.target).path
-            methods = self._routes.get(path.removesuffix("/"))
-            if methods is None:
+            methods = self._endpoints(urlsplit(request.target).path.removesuffix("/"))
+            if not methods:
                 return self.refusal(404, "no such path")
             endpoint = methods.get("GET" if request.method == "HEAD" else request.method)
             if endpoint is None:
@@ -145,16 +91,71 @@ class App:
         """Return the answer to what HTTP does not allow."""
         return _json(error_answer(None, BankError(ErrorCode.TRANSPORT_ERROR, reason)), status, headers)
 
-    def _control(self, call: ControlCall, request: Request) -> Answer:
-        return _json(call(self._sandbox, read_object(request.body or b"{}")))
+    def _endpoints(self, path: str) -> Mapping[str, Callable[[Request], Reply]]:
+        """Return what a path serves, by method; empty if there is no such path."""
+        file = self._files.get(_PAGES.get(path, path.removeprefix(_STATIC) if path.startswith(_STATIC) else ""))
+        if file is not None:
+            content_type = _TYPES[file.name.rpartition(".")[2]]
+            return {"GET": lambda _: Answer(file.read_bytes(), content_type=content_type, headers=_PAGE_HEADERS)}
+        if path == "/api":
+            return {"POST": self._api}
+        if path == _EVENTS:
+            return {"GET": self._events}
+        pattern, name = route(path)
+        return {method: partial(self._control, pattern, name, call) for method, call in CALLS.get(pattern, {}).items()}
+
+    def _control(self, pattern: str, name: str, call: ControlCall, request: Request) -> Answer:
+        query = parse_qsl(urlsplit(request.target).query, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
+        allowed = QUERIES.get(pattern, frozenset())
+        for field, _ in query:
+            if field not in allowed or len(dict(query)) < len(query):
+                raise ValueError(
+                    f"query: has {field[:100]!r}; allowed are {', '.join(sorted(allowed)) or 'none'}, once"
+                )
+        document = read_object(request.body or b"{}")
+        try:
+            return _json(call(self._sandbox, ControlRequest(document, dict(query), name)), headers=_API_HEADERS)
+        except KeyError as error:
+            return self.refusal(404, f"there is no {str(error.args[0])[:100]!r}")
+
+    def _events(self, _: Request) -> Stream:
+        return Stream(self._lines(), "text/event-stream", _API_HEADERS)
+
+    def _lines(self) -> Generator[bytes, None, None]:
+        """Yield the present state and then every event, and a comment now and then that finds a reader who has left."""
+        reader, state = self._sandbox.subscribe()
+        try:
+            number = count(1)
+            for event in state:
+                yield _line(next(number), event)
+            yield b": the state is complete\n\n"
+            while reader.is_open and not self._stopping.is_set():
+                news = self._sandbox.next_event(reader, _COMMENT_EVERY_S)
+                if news is not None:
+                    yield _line(next(number), news)
+                elif reader.is_open:
+                    yield b": nothing happened\n\n"
+        finally:
+            reader.close()
 
     def _api(self, request: Request) -> Answer | Abort:
+        if self._sandbox.is_away:
+            return Abort.CLOSE
         x_auth = request.headers.get("X-Auth", "").encode("latin-1")
-        received = self._sandbox.receive(request.body, x_auth, request.port)
-        if not isinstance(received, tuple):
-            return _json(received)
-        call, fault = received
-        return _json(self._sandbox.carry_out(call)) if fault is None else self._with_fault(call, fault)
+        arrival = self._sandbox.receive(request.body, x_auth, request.port)
+        answer: Answer | Abort = Abort.CLOSE
+        try:
+            answer = self._carried_out(arrival)
+        finally:
+            self._sandbox.answered(arrival, answer)
+        return answer
+
+    def _carried_out(self, arrival: Arrival) -> Answer | Abort:
+        if arrival.call is None:
+            return _json(arrival.refusal)
+        if arrival.fault is not None:
+            return self._with_fault(arrival.call, arrival.fault)
+        return _json(self._sandbox.carry_out(arrival.call))
 
     def _with_fault(self, call: Call, fault: InjectedFault) -> Answer | Abort:
         """Carry out a request as far as its fault lets it."""
@@ -177,11 +178,10 @@ class App:
         return _json(altered(answer, kind))
 
 
-def phone_page() -> bytes:
-    """Return the buyer's phone as a page that needs nothing from outside the sandbox."""
-    return files("payme_plugin.sandbox").joinpath("phone.html").read_bytes()
+def _line(number: int, event: Event) -> bytes:
+    """Return an event as the stream has it."""
+    return f"id: {number}\nevent: {event.kind.value}\ndata: {event.data}\n\n".encode("ascii")
 
 
 def _json(document: object, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
-    text = json.dumps(document, default=lambda enumerated: enumerated.value)
-    return Answer(text.encode("ascii"), status, headers=headers)
+    return Answer(as_json(document).encode("ascii"), status, headers=headers, document=document)

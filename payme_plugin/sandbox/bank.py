@@ -7,7 +7,9 @@ A bank that several threads change needs a lock; ``Sandbox`` has one.
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from payme_plugin.paymego.states import ReceiptState
@@ -28,6 +30,95 @@ _MAX_AMOUNT = 10**12
 _MAX_PAGE = 50
 _FISCAL_TEXTS = ("message", "terminal_id", "date", "fiscal_sign")
 SANDBOX_POS_ID = "65aa00112233445566778899"
+SHOWN_RECEIPTS = 50
+"""How many receipts a phone shows, the newest first."""
+
+_RESERVING = frozenset({ReceiptState.CHECKING, ReceiptState.DEBITING})
+
+
+@dataclass(frozen=True)
+class MerchantAccount:
+    """A merchant account of the bank, which sees only its own receipts.
+
+    Attributes:
+        pos_id: its id.
+        pos_key: its key. The bank does not check it.
+        name: as buyers see it.
+    """
+
+    pos_id: str
+    pos_key: str = field(default="", repr=False)
+    name: str = "Sandbox"
+
+
+@dataclass(frozen=True)
+class Phone:
+    """A buyer's phone, with a wallet.
+
+    Attributes:
+        phone_id: its id, 16 hex digits.
+        balance: tiyin in the wallet before its first payment.
+        buyer: the number and the masked card that paid receipts show.
+    """
+
+    phone_id: str
+    balance: int
+    buyer: Buyer
+
+
+@dataclass(frozen=True)
+class PhoneReceipt:
+    """A receipt as a phone shows it.
+
+    Attributes:
+        receipt_id: the server's id.
+        state: the state's number; 0 if the payment with this phone was refused.
+        amount: tiyin.
+        merchant: the name of the merchant account.
+        created_ms: Unix milliseconds.
+        paid_ms: Unix milliseconds; 0 if it was never paid with this phone.
+        cancelled_ms: Unix milliseconds; 0 if it is not in state 50.
+        error_code: the error that refused the payment with this phone, or ``None``.
+    """
+
+    receipt_id: str
+    state: int
+    amount: int
+    merchant: str
+    created_ms: int
+    paid_ms: int
+    cancelled_ms: int
+    error_code: int | None
+
+
+@dataclass(frozen=True)
+class PhoneView:
+    """A phone at one moment.
+
+    Attributes:
+        phone_id: its id.
+        card: the masked card.
+        balance: tiyin: the balance at the start minus what Payme holds for its receipts.
+        receipts: those that its codes were sent for, newest first, at most ``SHOWN_RECEIPTS``.
+    """
+
+    phone_id: str
+    card: str = field(repr=False)
+    balance: int
+    receipts: tuple[PhoneReceipt, ...]
+
+
+class ReceiptAction(Enum):
+    """What the desk of the sandbox does to a receipt by hand."""
+
+    CONFIRM = "confirm"
+    """The buyer confirms the payment that waits in state 1."""
+    DECLINE = "decline"
+    """The buyer declines it."""
+    PAY = "pay"
+    """The buyer's payment goes through late, from state 0 or 1."""
+    CANCEL = "cancel"
+    """The bank cancels the receipt and returns its money."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +130,16 @@ class CodeView:
         behaviour: what the buyer will do with it.
         used_by: the receipt that it was sent for; ``None`` while it is unused.
         code: its digits.
+        phone_id: the phone that shows it; ``None``: no phone of the bank.
+        error_code: the error that refused its payment, or ``None``.
     """
 
     expires_ms: int
     behaviour: Behaviour
     used_by: str | None
     code: str = field(repr=False)
+    phone_id: str | None = None
+    error_code: int | None = None
 
 
 @dataclass(frozen=True)
@@ -62,14 +157,38 @@ class Movement:
     amount: int
 
 
+@dataclass(frozen=True)
+class BankRecords:
+    """All that a bank knows, or what has changed in it.
+
+    Attributes:
+        latest_ms: the latest moment that it has seen, Unix milliseconds.
+        accounts: its merchant accounts; the first one is the bank's own.
+        phones: its phones.
+        codes: its codes.
+        receipts: its receipts, oldest first.
+        pays: how many ``receipts.pay`` came with each code.
+    """
+
+    latest_ms: int
+    accounts: tuple[MerchantAccount, ...]
+    phones: tuple[Phone, ...]
+    codes: tuple[CodeView, ...]
+    receipts: tuple[Receipt, ...]
+    pays: tuple[tuple[str, int], ...]
+
+
 class Bank:
-    """Receipts, codes, and the money.
+    """Merchant accounts, phones, receipts, codes, and the money.
 
     Args:
         rng: where receipt ids and codes come from.
         cancel: how a cancellation goes if neither the code nor ``plan_cancel`` says otherwise.
-        buyer: whose phone and card a paid receipt shows.
-        pos_id: the merchant account that receipts name as their owner.
+        buyer: whose number and card a receipt shows that was paid with a code of no phone.
+        pos_id: the first merchant account.
+
+    Attributes:
+        buyer: that buyer, whose number and card also a new phone has.
     """
 
     def __init__(
@@ -77,13 +196,23 @@ class Bank:
     ) -> None:
         self._rng = rng
         self._cancel_plan = cancel or CancelPlan()
-        self._buyer = buyer or Buyer()
+        self.buyer = buyer or Buyer()
         self._pos_id = pos_id
+        self._accounts: dict[str, MerchantAccount] = {}
+        self._phones: dict[str, Phone] = {}
+        self._codes_of: dict[str, list[str]] = {}
         self._receipts: dict[str, Receipt] = {}
         self._codes: dict[str, CodeView] = {}
         self._pays: dict[str, int] = {}
         self._latest_ms = 0
-        self._methods: dict[str, Callable[[int, JsonObject], dict[str, object] | list[object]]] = {
+        # What ``take_changes`` returns next; dicts, because they keep the order.
+        self._changed_accounts: dict[str, None] = {}
+        self._changed_phones: dict[str, None] = {}
+        self._changed_receipts: dict[str, None] = {}
+        self._changed_codes: dict[str, None] = {}
+        self._changed_pays: dict[str, None] = {}
+        self._due: list[tuple[int, str]] = []
+        self._methods: dict[str, Callable[[int, JsonObject, str], dict[str, object] | list[object]]] = {
             "receipts.create": self._create,
             "receipts.pay": self._pay,
             "receipts.check": self._check,
@@ -92,11 +221,20 @@ class Bank:
             "receipts.get_all": self._get_all,
             "receipts.set_fiscal_data": self._set_fiscal_data,
         }
+        self.put_account(MerchantAccount(pos_id))
 
-    def call(self, now_ms: int, method: str, params: JsonObject) -> dict[str, object] | list[object]:
+    def call(
+        self, now_ms: int, method: str, params: JsonObject, pos_id: str | None = None
+    ) -> dict[str, object] | list[object]:
         """Carry out a request of the till and return its ``result``: a list for ``receipts.get_all``, else an object.
 
         Money effect: as the method says; ``receipts.pay`` may charge, ``receipts.cancel`` may return.
+
+        Args:
+            now_ms: Unix milliseconds.
+            method: e.g. ``receipts.pay``.
+            params: its parameters.
+            pos_id: the merchant account that asks; ``None``: the first one.
 
         Raises:
             BankError: the server's refusal; nothing was changed but the code that a refused ``pay`` used up.
@@ -104,32 +242,121 @@ class Bank:
         handler = self._methods.get(method)
         if handler is None:
             raise BankError(ErrorCode.METHOD_NOT_FOUND, method)
-        return handler(self._moment(now_ms), params)
+        if pos_id is not None and pos_id not in self._accounts:
+            raise BankError(ErrorCode.ACCESS_DENIED)
+        return handler(self._moment(now_ms), params, self._pos_id if pos_id is None else pos_id)
 
-    def issue_code(self, now_ms: int, behaviour: Behaviour | None = None) -> str:
-        """Return a new code of the buyer's phone: 20 digits, any of them first. It lives 30 s and works once."""
+    @property
+    def accounts(self) -> tuple[MerchantAccount, ...]:
+        """The merchant accounts, the first one first."""
+        return tuple(self._accounts.values())
+
+    def account(self, pos_id: str) -> MerchantAccount | None:
+        """Return a merchant account; ``None`` if there is none with this id."""
+        return self._accounts.get(pos_id)
+
+    def put_account(self, account: MerchantAccount) -> None:
+        """Add a merchant account, or replace the one with its id."""
+        self._accounts[account.pos_id] = account
+        self._changed_accounts[account.pos_id] = None
+
+    def add_phone(self, balance: int, buyer: Buyer | None = None) -> str:
+        """Add a phone with so many tiyin in its wallet, and return its id."""
+        while (phone_id := f"{self._rng.getrandbits(64):016x}") in self._phones:
+            pass
+        self._know_phone(Phone(phone_id, balance, buyer or self.buyer))
+        self._changed_phones[phone_id] = None
+        return phone_id
+
+    def phone(self, now_ms: int, phone_id: str) -> PhoneView:
+        """Return a phone as it is at ``now_ms``. KeyError if there is no such phone."""
+        now_ms, phone = self._not_before(now_ms), self._phones[phone_id]
+        held = sum(one.amount for one in self._paid_with(phone_id) if one.at(now_ms).held)
+        shown: dict[str, PhoneReceipt] = {}
+        for code in reversed(self._codes_of[phone_id]):
+            known = self._codes[code]
+            if known.used_by is not None and known.used_by not in shown:
+                shown[known.used_by] = self._as_phone_shows(now_ms, known, self._receipts[known.used_by])
+            if len(shown) == SHOWN_RECEIPTS:
+                break
+        return PhoneView(phone_id, phone.buyer.card, phone.balance - held, tuple(shown.values()))
+
+    def phones(self) -> tuple[str, ...]:
+        """Return the ids of all phones, oldest first."""
+        return tuple(self._phones)
+
+    def issue_code(self, now_ms: int, behaviour: Behaviour | None = None, phone_id: str | None = None) -> str:
+        """Return a new code: 20 digits, any of them first. It lives 30 s and works once.
+
+        Args:
+            now_ms: Unix milliseconds.
+            behaviour: what the buyer does with it; default: pays at once.
+            phone_id: the phone that shows it; ``None``: no phone of the bank. KeyError if there is no such phone.
+        """
+        codes_of_phone = [] if phone_id is None else self._codes_of[phone_id]
         while True:
             code = f"{self._rng.randrange(10**20):020d}"
             if code not in self._codes and not code.startswith(MARK):
-                self._know(code, self._moment(now_ms), behaviour or Behaviour())
+                expires_ms = self._moment(now_ms) + CODE_LIFE_MS
+                self._put_code(CodeView(expires_ms, behaviour or Behaviour(), None, code, phone_id))
+                codes_of_phone.append(code)
                 return code
 
     def plan_cancel(self, receipt_id: str, plan: CancelPlan) -> None:
         """Let the next cancellations of a receipt go by ``plan``. KeyError if there is no such receipt."""
-        self._receipts[receipt_id] = replace(self._receipts[receipt_id], cancel=plan)
+        self._store(replace(self._receipts[receipt_id], cancel=plan))
 
     def buyer_answers(self, now_ms: int, code: str, *, confirms: bool) -> bool:
         """Let the buyer confirm or decline by hand the payment that waits at state 1; return whether one waited.
 
         Money effect: charges if ``confirms``.
         """
-        now_ms = self._moment(now_ms)
         known = self._codes.get(code)
         receipt = self._receipts.get(known.used_by) if known and known.used_by else None
-        if receipt is None or receipt.at(now_ms).state != ReceiptState.CHECKING:
+        if receipt is None or receipt.at(self._moment(now_ms)).state != ReceiptState.CHECKING:
             return False
-        self._store(receipt.answered(now_ms, confirms=confirms))
+        self._store(receipt.answered(self._latest_ms, confirms=confirms))
         return True
+
+    def phone_answers(self, now_ms: int, phone_id: str, receipt_id: str, *, confirms: bool) -> bool:
+        """Let the buyer answer on a phone for one of its receipts; return whether that waited at state 1.
+
+        Money effect: charges if ``confirms``. KeyError if there is no such phone.
+        """
+        self._codes_of[phone_id]
+        receipt = self._receipts.get(receipt_id)
+        if receipt is None or receipt.phone_id != phone_id or receipt.code is None:
+            return False
+        return self.buyer_answers(now_ms, receipt.code, confirms=confirms)
+
+    def act(self, now_ms: int, receipt_id: str, action: ReceiptAction) -> None:
+        """Do by hand what the buyer or the bank might do to a receipt.
+
+        Money effect: CONFIRM and PAY charge, CANCEL returns.
+
+        Raises:
+            KeyError: no such receipt.
+            ValueError: the receipt's state or the phone's balance does not allow it.
+        """
+        now_ms, receipt = self._moment(now_ms), self._receipts[receipt_id]
+        state = receipt.at(now_ms).state
+        if action is ReceiptAction.CANCEL:
+            self._store(receipt.put(now_ms, ReceiptState.CANCELLED))
+            return
+        if action is ReceiptAction.PAY and state == ReceiptState.CREATED:
+            known = next((each for each in reversed(self._codes.values()) if each.used_by == receipt_id), None)
+            if known is not None:
+                self._check_balance(now_ms, known.phone_id, receipt)
+                cancel = known.behaviour.cancel or receipt.cancel
+                receipt = replace(receipt, code=known.code, phone_id=known.phone_id, cancel=cancel)
+        elif state != ReceiptState.CHECKING:
+            allowed = "0 or 1" if action is ReceiptAction.PAY else "1"
+            raise ValueError(f"the receipt is in state {state}: {action.value} is possible only in state {allowed}")
+        self._store(receipt.answered(now_ms, confirms=action is not ReceiptAction.DECLINE))
+
+    def _check_balance(self, now_ms: int, phone_id: str | None, receipt: Receipt) -> None:
+        if phone_id is not None and receipt.amount > self._available(now_ms, phone_id):
+            raise ValueError("the phone's balance is too low for the receipt")
 
     def put_state(self, now_ms: int, receipt_id: str, state: int) -> None:
         """Put a receipt into ``state`` as Payme's staff might: paused at 20, closed at 4, a number never heard of.
@@ -145,10 +372,11 @@ class Bank:
 
     def receipt(self, now_ms: int, receipt_id: str) -> ReceiptView:
         """Return a receipt as it is at ``now_ms``. KeyError if there is no such receipt."""
-        return self._receipts[receipt_id].view(now_ms)
+        return self._receipts[receipt_id].view(self._not_before(now_ms))
 
     def receipts(self, now_ms: int) -> tuple[ReceiptView, ...]:
         """Return all receipts as they are at ``now_ms``, oldest first."""
+        now_ms = self._not_before(now_ms)
         return tuple(receipt.view(now_ms) for receipt in tuple(self._receipts.values()))
 
     def code(self, code: str) -> CodeView | None:
@@ -168,35 +396,111 @@ class Bank:
         found = []
         for receipt in tuple(self._receipts.values()):
             held = False
-            for step in receipt.passed(now_ms):
+            for step in receipt.passed(self._not_before(now_ms)):
                 if step.held != held:
                     held = step.held
                     found.append(Movement(step.at_ms, receipt.receipt_id, receipt.amount if held else -receipt.amount))
         return tuple(sorted(found, key=lambda movement: movement.at_ms))
 
+    def take_changes(self, now_ms: int) -> BankRecords:
+        """Return what has changed since the last call, also receipts whose planned steps have come."""
+        now_ms = self._moment(now_ms)
+        while self._due and self._due[0][0] <= now_ms:
+            self._changed_receipts[heapq.heappop(self._due)[1]] = None
+        changes = BankRecords(
+            now_ms,
+            tuple(self._accounts[pos_id] for pos_id in self._changed_accounts),
+            tuple(self._phones[phone_id] for phone_id in self._changed_phones),
+            tuple(self._codes[code] for code in self._changed_codes),
+            tuple(self._receipts[receipt_id] for receipt_id in self._changed_receipts),
+            tuple((code, self._pays[code]) for code in self._changed_pays),
+        )
+        self._forget_changes()
+        return changes
+
+    def _forget_changes(self) -> None:
+        self._changed_accounts = {}
+        self._changed_phones = {}
+        self._changed_receipts = {}
+        self._changed_codes = {}
+        self._changed_pays = {}
+
+    @property
+    def next_step_ms(self) -> int | None:
+        """When a receipt takes its next planned step; ``None`` if none will."""
+        return self._due[0][0] if self._due else None
+
+    def restore(self, records: BankRecords) -> None:
+        """Take over all that an earlier bank knew; accounts with the same id replace those that are there."""
+        self._latest_ms = records.latest_ms
+        self._accounts.update({account.pos_id: account for account in records.accounts})
+        for phone in records.phones:
+            self._know_phone(phone)
+        for code in records.codes:
+            self._put_code(code)
+            if code.phone_id is not None:
+                self._codes_of[code.phone_id].append(code.code)
+        for receipt in records.receipts:
+            self._store(receipt)
+        self._pays.update(records.pays)
+        self._forget_changes()
+
     def _moment(self, now_ms: int) -> int:
-        self._latest_ms = max(self._latest_ms, now_ms)
+        self._latest_ms = self._not_before(now_ms)
         return self._latest_ms
 
-    def _know(self, code: str, now_ms: int, behaviour: Behaviour) -> CodeView:
-        known = CodeView(now_ms + CODE_LIFE_MS, behaviour, None, code)
-        self._codes[code] = known
-        return known
+    def _not_before(self, now_ms: int) -> int:
+        return max(self._latest_ms, now_ms)
+
+    def _know_phone(self, phone: Phone) -> None:
+        self._phones[phone.phone_id] = phone
+        self._codes_of[phone.phone_id] = []
+
+    def _put_code(self, code: CodeView) -> None:
+        self._codes[code.code] = code
+        self._changed_codes[code.code] = None
 
     def _store(self, receipt: Receipt) -> Receipt:
         self._receipts[receipt.receipt_id] = receipt
+        self._changed_receipts[receipt.receipt_id] = None
+        for step in receipt.timeline:
+            if step.at_ms > self._latest_ms:
+                heapq.heappush(self._due, (step.at_ms, receipt.receipt_id))
         return receipt
 
-    def _find(self, params: JsonObject) -> Receipt:
+    def _paid_with(self, phone_id: str) -> list[Receipt]:
+        """Return the receipts that codes of a phone paid or are paying."""
+        used = (self._codes[code].used_by for code in self._codes_of[phone_id])
+        found = {receipt_id: self._receipts[receipt_id] for receipt_id in used if receipt_id is not None}
+        return [receipt for receipt in found.values() if receipt.phone_id == phone_id]
+
+    def _available(self, now_ms: int, phone_id: str) -> int:
+        """Return the tiyin of a phone that are neither held nor may still be taken by a payment that goes on."""
+        steps = [(one.amount, one.at(now_ms)) for one in self._paid_with(phone_id)]
+        return self._phones[phone_id].balance - sum(
+            amount for amount, step in steps if step.held or step.state in _RESERVING
+        )
+
+    def _as_phone_shows(self, now_ms: int, code: CodeView, receipt: Receipt) -> PhoneReceipt:
+        view, merchant = receipt.view(now_ms), self._accounts[receipt.pos_id].name
+        shown = (receipt.receipt_id, view.state, receipt.amount, merchant, view.created_ms, view.paid_ms)
+        if receipt.phone_id != code.phone_id:
+            shown = (receipt.receipt_id, int(ReceiptState.CREATED), receipt.amount, merchant, view.created_ms, 0)
+            return PhoneReceipt(*shown, 0, code.error_code)
+        return PhoneReceipt(*shown, view.cancelled_ms, code.error_code)
+
+    def _find(self, params: JsonObject, pos_id: str) -> Receipt:
         receipt = self._receipts.get(member(params, "id", str))
-        if receipt is None:
+        if receipt is None or receipt.pos_id != pos_id:
             raise BankError(ErrorCode.NO_SUCH_RECEIPT)
         return receipt
 
     def _shown(self, receipt: Receipt, now_ms: int, *, language_maps: bool = False) -> dict[str, object]:
-        return receipt.as_json(now_ms, pos_id=self._pos_id, buyer=self._buyer, language_maps=language_maps)
+        buyer = self.buyer if receipt.phone_id is None else self._phones[receipt.phone_id].buyer
+        merchant = self._accounts[receipt.pos_id].name
+        return receipt.as_json(now_ms, merchant=merchant, buyer=buyer, language_maps=language_maps)
 
-    def _create(self, now_ms: int, params: JsonObject) -> dict[str, object]:
+    def _create(self, now_ms: int, params: JsonObject, pos_id: str) -> dict[str, object]:
         _refuse_hold(params)
         amount, account = member(params, "amount", int), member(params, "account", dict)
         if not 0 < amount <= _MAX_AMOUNT:
@@ -206,6 +510,7 @@ class Bank:
                 raise BankError(ErrorCode.INVALID_PARAMS, name)
         receipt = Receipt(
             receipt_id=self._new_id(),
+            pos_id=pos_id,
             number=len(self._receipts) + 1,
             amount=amount,
             account=account,
@@ -221,55 +526,69 @@ class Bank:
             if receipt_id not in self._receipts:
                 return receipt_id
 
-    def _pay(self, now_ms: int, params: JsonObject) -> dict[str, object]:
+    def _pay(self, now_ms: int, params: JsonObject, pos_id: str) -> dict[str, object]:
         token = member(params, "token", str)
         self._pays[token] = self._pays.get(token, 0) + 1
+        self._changed_pays[token] = None
         _refuse_hold(params)
-        receipt = self._find(params)
+        receipt = self._find(params, pos_id)
         if receipt.at(now_ms).state != ReceiptState.CREATED:
             raise BankError(ErrorCode.NO_SUCH_RECEIPT)
-        behaviour = self._take_code(now_ms, token, receipt.receipt_id)
-        if behaviour.action is BuyerAction.LACKS_FUNDS:
-            raise BankError(ErrorCode.NO_FUNDS)
-        if behaviour.error_code is not None:
-            raise BankError(behaviour.error_code)
-        return {"receipt": self._shown(self._store(receipt.paying(now_ms, token, behaviour)), now_ms)}
+        code = self._take_code(now_ms, token, receipt.receipt_id)
+        error_code = self._refusal(now_ms, code, receipt.amount)
+        if error_code is not None:
+            self._put_code(replace(code, error_code=error_code))
+            raise BankError(error_code)
+        paying = replace(receipt, phone_id=code.phone_id).paying(now_ms, token, code.behaviour)
+        return {"receipt": self._shown(self._store(paying), now_ms)}
 
-    def _take_code(self, now_ms: int, code: str, receipt_id: str) -> Behaviour:
-        """Use a code up and return what the buyer does; a code that spells its behaviour is issued at first sight."""
+    def _refusal(self, now_ms: int, code: CodeView, amount: int) -> int | None:
+        """Return the error by which the buyer's bank refuses a payment; ``None`` if it goes on."""
+        if code.behaviour.action is BuyerAction.LACKS_FUNDS:
+            return int(ErrorCode.NO_FUNDS)
+        if code.behaviour.error_code is not None:
+            return code.behaviour.error_code
+        if code.phone_id is not None and amount > self._available(now_ms, code.phone_id):
+            return int(ErrorCode.NO_FUNDS)
+        return None
+
+    def _take_code(self, now_ms: int, code: str, receipt_id: str) -> CodeView:
+        """Use a code up and return it; one that spells its behaviour is issued at first sight."""
         known = self._codes.get(code)
         if known is None:
             spelt = read_code(code)
             if spelt is None:
                 raise BankError(ErrorCode.CODE_UNKNOWN)
-            known = self._know(code, now_ms, spelt)
+            known = CodeView(now_ms + CODE_LIFE_MS, spelt, None, code)
         if known.used_by is not None:
             raise BankError(ErrorCode.CODE_USED)
         if now_ms >= known.expires_ms:
             raise BankError(ErrorCode.CODE_EXPIRED)
-        self._codes[code] = replace(known, used_by=receipt_id)
-        return known.behaviour
+        used = replace(known, used_by=receipt_id)
+        self._put_code(used)
+        return used
 
-    def _check(self, now_ms: int, params: JsonObject) -> dict[str, object]:
-        return {"state": int(self._find(params).at(now_ms).state)}
+    def _check(self, now_ms: int, params: JsonObject, pos_id: str) -> dict[str, object]:
+        return {"state": int(self._find(params, pos_id).at(now_ms).state)}
 
-    def _get(self, now_ms: int, params: JsonObject) -> dict[str, object]:
-        return {"receipt": self._shown(self._find(params), now_ms)}
+    def _get(self, now_ms: int, params: JsonObject, pos_id: str) -> dict[str, object]:
+        return {"receipt": self._shown(self._find(params, pos_id), now_ms)}
 
-    def _cancel(self, now_ms: int, params: JsonObject) -> dict[str, object]:
-        receipt = self._find(params).cancelling(now_ms, self._cancel_plan)
+    def _cancel(self, now_ms: int, params: JsonObject, pos_id: str) -> dict[str, object]:
+        receipt = self._find(params, pos_id).cancelling(now_ms, self._cancel_plan)
         return {"receipt": self._shown(self._store(receipt), now_ms)}
 
-    def _get_all(self, now_ms: int, params: JsonObject) -> list[object]:
+    def _get_all(self, now_ms: int, params: JsonObject, pos_id: str) -> list[object]:
         begin_ms, end_ms = member(params, "from", int), member(params, "to", int)
         offset, count = member(params, "offset", int, 0), member(params, "count", int, _MAX_PAGE)
         if offset < 0 or not 1 <= count <= _MAX_PAGE:
             raise BankError(ErrorCode.INVALID_PARAMS, "offset" if offset < 0 else "count")
-        chosen = [one for one in self._receipts.values() if begin_ms <= one.timeline[0].at_ms <= end_ms]
+        own = (one for one in self._receipts.values() if one.pos_id == pos_id)
+        chosen = [one for one in own if begin_ms <= one.timeline[0].at_ms <= end_ms]
         return [self._shown(receipt, now_ms, language_maps=True) for receipt in chosen[offset : offset + count]]
 
-    def _set_fiscal_data(self, _now_ms: int, params: JsonObject) -> dict[str, object]:
-        receipt, data = self._find(params), member(params, "fiscal_data", dict)
+    def _set_fiscal_data(self, _now_ms: int, params: JsonObject, pos_id: str) -> dict[str, object]:
+        receipt, data = self._find(params, pos_id), member(params, "fiscal_data", dict)
         member(data, "receipt_id", int)
         member(data, "qr_code_url", str)
         member(data, "status_code", int, 0)

@@ -1,7 +1,8 @@
-"""An HTTP/1.1 server with a thread for each connection, on loopback. ``App`` is what it serves.
+"""An HTTP/1.1 server with a thread for each connection. ``App`` is what it serves.
 
 The standard library's, with what a hostile test needs: an answer may be withheld or the connection cut, bodies are
-limited, faults of HTTP are answered in the application's own form, and ``stop`` ends every connection at once.
+limited, an answer may be a stream without an end, faults of HTTP are answered in the application's own form, and
+``stop`` ends every connection at once.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
@@ -17,7 +18,7 @@ from threading import Condition, Event, Thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from email.message import Message
 
     from payme_plugin.sandbox.app import App
@@ -27,6 +28,7 @@ _DRAINED_CHUNKS = 1024
 _CHUNK = 1 << 16
 _DRAIN_S = 2.0
 _STOP_S = 5.0
+_SLOWEST_READER_S = 10.0
 
 
 class Abort(Enum):
@@ -64,11 +66,28 @@ class Answer:
         status: the HTTP status.
         content_type: the media type of ``body``.
         headers: further headers.
+        document: what ``body`` is as JSON; ``None`` if it is not JSON.
     """
 
     body: bytes
     status: int = 200
     content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+    document: object = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An answer without an end: the connection closes after its last part, or once the other side stops reading.
+
+    Attributes:
+        parts: what to send, each part as soon as it is there; closed at the end.
+        content_type: the media type.
+        headers: further headers.
+    """
+
+    parts: Generator[bytes, None, None]
+    content_type: str
     headers: tuple[tuple[str, str], ...] = ()
 
 
@@ -123,9 +142,12 @@ class _Connection(BaseHTTPRequestHandler):
         if len(body) < int(length):
             raise ConnectionAbortedError("the other side left in the middle of its request")
         request = Request(self.command, self.path, self.headers, body, self.client_address[1])
+        self.server.opened(self.request, self.path)
         answer = self.server.application.answer(request)
         if isinstance(answer, Answer):
             return self._send(answer)
+        if isinstance(answer, Stream):
+            return self._send_parts(answer)
         self.close_connection = True
         if answer is Abort.HANG:
             self.request.settimeout(None)
@@ -134,12 +156,24 @@ class _Connection(BaseHTTPRequestHandler):
         return _cut(self.request)
 
     def _send(self, answer: Answer) -> None:
-        reason, _ = self.responses.get(answer.status, ("", ""))
-        headers = [("Content-Type", answer.content_type), ("Content-Length", str(len(answer.body))), *answer.headers]
-        if self.close_connection:
-            headers.append(("Connection", "close"))
-        head = "".join(f"{line}\r\n" for line in (f"HTTP/1.1 {answer.status} {reason}", *map(": ".join, headers), ""))
-        self.wfile.write(head.encode("latin-1") + (b"" if self.command == "HEAD" else answer.body))
+        length = ("Content-Length", str(len(answer.body)))
+        head = self._head(answer.status, ("Content-Type", answer.content_type), length, *answer.headers)
+        self.wfile.write(head + (b"" if self.command == "HEAD" else answer.body))
+
+    def _send_parts(self, stream: Stream) -> None:
+        self.close_connection = True
+        with contextlib.closing(stream.parts):
+            self.request.settimeout(_SLOWEST_READER_S)
+            self.wfile.write(self._head(200, ("Content-Type", stream.content_type), *stream.headers))
+            if self.command != "HEAD":
+                for part in stream.parts:
+                    self.wfile.write(part)
+
+    def _head(self, status: int, *headers: tuple[str, str]) -> bytes:
+        reason, _ = self.responses.get(status, ("", ""))
+        closes = [("Connection", "close")] if self.close_connection else []
+        lines = (f"HTTP/1.1 {status} {reason}", *map(": ".join, [*headers, *closes]), "")
+        return "".join(f"{line}\r\n" for line in lines).encode("latin-1")
 
 
 class HttpServer(ThreadingTCPServer):
@@ -161,12 +195,13 @@ class HttpServer(ThreadingTCPServer):
     request_queue_size = socket.SOMAXCONN
 
     def __init__(self, host: str, port: int, application: App, stopping: Event, tls: ssl.SSLContext | None) -> None:
-        super().__init__((host, port), _Connection)
+        self.address_family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        super().__init__((str(address[0]), port), _Connection)
         self.application = application
         self.port: int = self.server_address[1]
         self._stopping = stopping
         self._tls = tls
-        self._open: set[socket.socket] = set()
+        self._open: dict[socket.socket, str] = {}
         self._changed = Condition()
         self._thread = Thread(target=self.serve_forever, name="payme-sandbox", daemon=True)
         self._thread.start()
@@ -178,18 +213,25 @@ class HttpServer(ThreadingTCPServer):
             connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         return connection, address
 
-    def opened(self, connection: socket.socket) -> None:
-        """Remember an open connection; one that comes too late is cut at once."""
+    def opened(self, connection: socket.socket, target: str = "") -> None:
+        """Remember an open connection and its last request's target; one that comes too late is cut at once."""
         with self._changed:
-            self._open.add(connection)
+            self._open[connection] = target
         if self._stopping.is_set():
             _cut(connection)
 
     def closed(self, connection: socket.socket) -> None:
         """Forget a connection."""
         with self._changed:
-            self._open.discard(connection)
+            self._open.pop(connection, None)
             self._changed.notify_all()
+
+    def cut(self, path: str) -> None:
+        """Cut the connections whose last request was for ``path``."""
+        with self._changed:
+            for connection, target in self._open.items():
+                if target.partition("?")[0].removesuffix("/") == path:
+                    _cut(connection)
 
     def stop(self) -> None:
         """Stop listening, cut every connection, and wait up to 5 s until their threads have left."""

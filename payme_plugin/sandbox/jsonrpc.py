@@ -80,11 +80,13 @@ class Call:
         request_id: the id to repeat: any JSON value; ``None`` if the till sent none.
         method: the method's name.
         params: its parameters, the buyer's code in clear among them.
+        pos_id: the merchant account that asks; ``None``: the first one of the bank.
     """
 
     request_id: object
     method: str
     params: JsonObject = field(repr=False)
+    pos_id: str | None = None
 
 
 def read_object(body: bytes) -> dict[str, object]:

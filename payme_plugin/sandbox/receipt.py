@@ -58,11 +58,13 @@ class Step:
 @dataclass(frozen=True, kw_only=True)
 class _Facts:
     receipt_id: str
+    pos_id: str
     amount: int
     account: Mapping[str, object]
     description: str
     detail: Mapping[str, object] | None
     fiscal_data: Mapping[str, object] | None = None
+    phone_id: str | None = None
     code: str | None = field(default=None, repr=False)
 
 
@@ -72,17 +74,20 @@ class ReceiptView(_Facts):
 
     Attributes:
         receipt_id: the server's id, 24 hex digits.
+        pos_id: the merchant account that created it.
         amount: tiyin.
         account: as the till sent it.
         description: as the till sent it.
         detail: as the till sent it; ``None`` if it sent none.
         fiscal_data: as ``receipts.set_fiscal_data`` brought it last; ``None`` before.
+        phone_id: the phone whose code paid or is paying it; ``None`` before, or if the code belongs to no phone.
         code: the buyer's code that paid or is paying it; ``None`` before.
         state: the state's number.
         held: tiyin that Payme holds for it now: the amount or 0.
         created_ms: Unix milliseconds.
         paid_ms: Unix milliseconds; 0 if it was never paid.
         cancelled_ms: Unix milliseconds; 0 if it is not in state 50.
+        steps: the states that it has entered, the first at its creation.
     """
 
     state: int
@@ -90,6 +95,7 @@ class ReceiptView(_Facts):
     created_ms: int
     paid_ms: int
     cancelled_ms: int
+    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +184,8 @@ class Receipt(_Facts):
 
     def view(self, now_ms: int) -> ReceiptView:
         """Return what tests and the demo see of it at ``now_ms``."""
-        step = self.at(now_ms)
+        steps = self.passed(now_ms)
+        step = steps[-1]
         return ReceiptView(
             **{one.name: getattr(self, one.name) for one in fields(_Facts)},
             state=int(step.state),
@@ -186,12 +193,14 @@ class Receipt(_Facts):
             created_ms=self.timeline[0].at_ms,
             paid_ms=self.first_ms(now_ms, ReceiptState.PAID),
             cancelled_ms=self.first_ms(now_ms, ReceiptState.CANCELLED),
+            steps=steps,
         )
 
-    def as_json(self, now_ms: int, *, pos_id: str, buyer: Buyer, language_maps: bool = False) -> dict[str, object]:
+    def as_json(self, now_ms: int, *, merchant: str, buyer: Buyer, language_maps: bool = False) -> dict[str, object]:
         """Return the receipt as the server sends it at ``now_ms``, in the shape of the published samples.
 
-        ``language_maps`` gives titles in three languages, as in a list.
+        ``merchant`` is the name of its merchant account. ``language_maps`` gives titles in three languages, as in a
+        list.
         """
 
         def title(text: str) -> object:
@@ -224,18 +233,18 @@ class Receipt(_Facts):
             "account": rows,
             "card": {"number": buyer.card, "expire": buyer.expires} if view.paid_ms else None,
             "merchant": {
-                "_id": pos_id,
-                "name": "Sandbox",
-                "organization": "Sandbox",
+                "_id": self.pos_id,
+                "name": merchant,
+                "organization": merchant,
                 "address": "127.0.0.1",
-                "business_id": pos_id,
+                "business_id": self.pos_id,
                 "epos": {"merchantId": "", "terminalId": ""},
                 "date": 0,
                 "logo": None,
                 "type": title("Shop"),
                 "terms": None,
             },
-            "meta": {"source": "subscribe", "owner": pos_id} | cancelled_by,
+            "meta": {"source": "subscribe", "owner": self.pos_id} | cancelled_by,
             "processing_id": 0 if view.paid_ms else None,
         }
         if view.paid_ms:

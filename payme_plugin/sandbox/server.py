@@ -1,62 +1,79 @@
-"""``Sandbox``: a local PaymeGO server over HTTP in this process, with a log of requests and injected faults."""
+"""``Sandbox``: a PaymeGO server over HTTP in this process, with a log of requests, injected faults and events."""
 
 from __future__ import annotations
 
 import hmac
 import random
+import re
+import socket
 import ssl
 import time
-from collections import deque
-from dataclasses import dataclass
-from threading import Event, Lock
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from threading import Event as Stopping
+from threading import Lock
 from typing import TYPE_CHECKING, final
 
+from payme_plugin.sandbox import control
 from payme_plugin.sandbox.app import App
-from payme_plugin.sandbox.bank import SANDBOX_POS_ID, Bank
-from payme_plugin.sandbox.faults import FaultKind, FaultPlan, InjectedFault
-from payme_plugin.sandbox.http_server import HttpServer
+from payme_plugin.sandbox.bank import SANDBOX_POS_ID, Bank, MerchantAccount, PhoneView, ReceiptAction
+from payme_plugin.sandbox.events import EventKind, Events
+from payme_plugin.sandbox.faults import FaultPlan, InjectedFault
+from payme_plugin.sandbox.http_server import Answer, HttpServer
 from payme_plugin.sandbox.jsonrpc import BankError, ErrorCode, error_answer, read_call, read_object, result_answer
+from payme_plugin.sandbox.request_log import RequestLog, WireRequest
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator
 
-    from payme_plugin.sandbox.bank import CodeView
+    from payme_plugin.sandbox.bank import BankRecords, CodeView
     from payme_plugin.sandbox.behaviour import Behaviour, CancelPlan
+    from payme_plugin.sandbox.events import Event, Reader
+    from payme_plugin.sandbox.http_server import Abort
     from payme_plugin.sandbox.jsonrpc import Call, JsonObject
     from payme_plugin.sandbox.receipt import Buyer, ReceiptView
 
 SANDBOX_POS_KEY = "no%secret#just&a?key@for=the;sandbox"
 """Not a secret: it opens only a sandbox. It has every character of real keys that is special in settings files."""
 
-_HOST = "127.0.0.1"
-_KEPT_REQUESTS = 10_000
-_KEPT_BYTES = 8 << 20
-_SHOWN_DIGITS = 4
-_LONG_ENOUGH_TO_SHOW = 12
+LOOPBACK = "127.0.0.1"
+_EVENT_RECEIPTS = 200
+_EVENT_REQUESTS = 200
+_EVENT_PHONES = 100
+"""How many of each a new reader of the events gets first."""
+
+_POLL_S = 0.05
+_DEFAULT_BALANCE = 100_000_000
+_MAX_BALANCE = 10**12
+_MAX_ACCOUNTS = 1000
+_LONGEST_NAME = 100
+_KEY_LENGTH = 36
+_KEY_CHARACTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghjkmnpqrstuvwxyz23456789#%@&?^*"
+_POS_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_POS_KEY = re.compile(r"[!-~]{1,200}")
+_CARD = re.compile(r"[0-9]{12,19}")
+_PHONE = re.compile(r"[0-9]{5,15}")
+_SHOWN_FIRST, _SHOWN_LAST = 6, 4
 
 
 @dataclass(frozen=True)
-class WireRequest:
-    """A request that arrived.
+class Arrival:
+    """A request of a till, on its way to the bank.
 
     Attributes:
-        at_ms: when, Unix milliseconds of the sandbox's clock.
-        method: its method.
-        params: its parameters; the buyer's code and phone are masked.
-        request_id: its ``id``.
-        connection: the till's port: equal for requests on one connection.
-        authorised: whether ``X-Auth`` was right; a request with a wrong one has no effect.
-        fault: the injected fault that was applied to it, or None.
+        number: its place in the log.
+        began_s: when it arrived, by ``time.monotonic``.
+        call: what to carry out; ``None``: it is refused.
+        fault: the fault that it gets, or ``None``.
+        refusal: the answer without a ``call``.
     """
 
-    at_ms: int
-    method: str
-    params: Mapping[str, object]
-    request_id: object
-    connection: int
-    authorised: bool
-    fault: FaultKind | None = None
+    number: int
+    began_s: float
+    call: Call | None
+    fault: InjectedFault | None
+    refusal: JsonObject | None
 
 
 class PortUnavailable(OSError):
@@ -64,25 +81,28 @@ class PortUnavailable(OSError):
 
     Attributes:
         port: that port.
+        host: the address of that port.
         reason: why, in the words of the system.
     """
 
-    def __init__(self, port: int, reason: Exception) -> None:
-        super().__init__(f"port {port} on {_HOST} can't be used ({reason}); choose another, or 0 for any free one")
+    def __init__(self, port: int, reason: Exception, host: str = LOOPBACK) -> None:
+        super().__init__(f"port {port} on {host} can't be used ({reason}); choose another, or 0 for any free one")
         self.port = port
+        self.host = host
         self.reason = str(reason)
 
 
 @final
 class Sandbox:
-    """A PaymeGO on loopback, from ``start`` (or ``with``) to ``stop``, for tests and demonstrations. No money moves.
+    """A PaymeGO, from ``start`` (or ``with``) to ``stop``, for tests and demonstrations. No money moves.
 
     Its methods may be called from any thread.
 
     Args:
         port: where to listen; 0: any free port.
-        pos_id: the merchant account's id that ``X-Auth`` must carry.
-        pos_key: the key that ``X-Auth`` must carry.
+        host: the address to listen on; ``0.0.0.0`` or ``::``: all addresses of the machine.
+        pos_id: the id of the first merchant account.
+        pos_key: its key.
         clock: returns Unix milliseconds; default: the machine's time at the start, then without jumps. Injected
             delays always use real time.
         cancel: how cancellations go; see ``CancelPlan``.
@@ -99,6 +119,7 @@ class Sandbox:
         self,
         port: int = 0,
         *,
+        host: str = LOOPBACK,
         pos_id: str = SANDBOX_POS_ID,
         pos_key: str = SANDBOX_POS_KEY,
         clock: Callable[[], int] | None = None,
@@ -110,17 +131,23 @@ class Sandbox:
     ) -> None:
         if keyfile is not None and certfile is None:
             raise ValueError("keyfile needs certfile")
-        self.bank = Bank(rng or random.SystemRandom(), cancel=cancel, buyer=buyer, pos_id=pos_id)
+        self._rng = rng or random.SystemRandom()
+        self.bank = Bank(self._rng, cancel=cancel, buyer=buyer, pos_id=pos_id)
+        self.bank.put_account(MerchantAccount(pos_id, pos_key))
         self.now_ms = clock or _steady_clock()
         self.pos_id = pos_id
         self.pos_key = pos_key
+        self.host = host
+        self.is_away = False
+        self._has_real_clock = clock is None
         self._port = port
         self._certfile = certfile
         self._keyfile = keyfile
         self._server: HttpServer | None = None
+        self._stopping = Stopping()
         self._faults = FaultPlan()
-        self._requests: deque[tuple[int, WireRequest]] = deque()
-        self._kept_bytes = 0
+        self._requests = RequestLog()
+        self._readers = Events()
         self._lock = Lock()
 
     def start(self) -> Sandbox:
@@ -135,11 +162,11 @@ class Sandbox:
             if self._certfile is not None:
                 tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
                 tls.load_cert_chain(self._certfile, self._keyfile)
-            stopping = Event()
+            self._stopping = Stopping()
             try:
-                self._server = HttpServer(_HOST, self._port, App(self, stopping), stopping, tls)
+                self._server = HttpServer(self.host, self._port, App(self, self._stopping), self._stopping, tls)
             except (OSError, OverflowError) as error:
-                raise PortUnavailable(self._port, error) from error
+                raise PortUnavailable(self._port, error, self.host) from error
             self._port = self._server.port
         return self
 
@@ -147,6 +174,8 @@ class Sandbox:
         """Cut every connection and stop listening; nothing happens if it is not running."""
         server, self._server = self._server, None
         if server is not None:
+            self._stopping.set()
+            self._readers.close()
             server.stop()
 
     def __enter__(self) -> Sandbox:
@@ -164,8 +193,9 @@ class Sandbox:
 
     @property
     def origin(self) -> str:
-        """Scheme, address and port, without a path."""
-        return f"{'https' if self._certfile else 'http'}://{_HOST}:{self.port}"
+        """Scheme, address and port, without a path. For ``0.0.0.0`` and ``::`` an address that a network can reach."""
+        host = _reachable(self.host)
+        return f"{'https' if self._certfile else 'http'}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @property
     def url(self) -> str:
@@ -174,71 +204,200 @@ class Sandbox:
 
     @property
     def control_url(self) -> str:
-        """The address of the control calls, e.g. ``/codes`` below it."""
-        return f"{self.origin}/sandbox"
+        """The address of the control API, e.g. ``/codes`` below it."""
+        return f"{self.origin}{control.PREFIX}"
+
+    @property
+    def desk_url(self) -> str:
+        """The page that shows receipts and requests."""
+        return f"{self.origin}/"
 
     @property
     def phone_url(self) -> str:
         """The page with the buyer's phone."""
         return f"{self.origin}/phone"
 
-    def receive(self, body: bytes, x_auth: bytes, connection: int) -> tuple[Call, InjectedFault | None] | JsonObject:
-        """Read and log a request and check its key; return the call and its fault, or the answer that refuses it."""
-        request_id: object = None
+    @property
+    def accounts(self) -> tuple[MerchantAccount, ...]:
+        """The merchant accounts, the first one first."""
+        return self.bank.accounts
+
+    def add_account(self, pos_id: str, pos_key: str | None = None, name: str | None = None) -> MerchantAccount:
+        """Add a merchant account, which sees only its own receipts; return it with its key.
+
+        Args:
+            pos_id: 1 to 64 letters, digits, ``-`` and ``_``.
+            pos_key: 1 to 200 printable ASCII characters without blanks; default: a new key.
+            name: as buyers see it, 1 to 100 characters; default: the ``pos_id``.
+
+        Raises:
+            ValueError: a value that is not allowed, an account with this id, or over 1000 accounts.
+        """
+        if not _POS_ID.fullmatch(pos_id):
+            raise ValueError(f"pos_id is {pos_id[:100]!r}: 1 to 64 letters, digits, - and _ are allowed")
+        if pos_key is None:
+            pos_key = "".join(self._rng.choice(_KEY_CHARACTERS) for _ in range(_KEY_LENGTH))
+        elif not _POS_KEY.fullmatch(pos_key):
+            raise ValueError("pos_key: 1 to 200 printable ASCII characters without blanks are allowed")
+        if name is not None and not 1 <= len(name) <= _LONGEST_NAME:
+            raise ValueError(f"name has {len(name)} characters: 1 to {_LONGEST_NAME} are allowed")
+        account = MerchantAccount(pos_id, pos_key, pos_id if name is None else name)
+        with self._lock:
+            if self.bank.account(pos_id) is not None:
+                raise ValueError(f"pos_id is {pos_id!r}: there is an account with this id")
+            if len(self.bank.accounts) >= _MAX_ACCOUNTS:
+                raise ValueError(f"there are {_MAX_ACCOUNTS} accounts: no more are allowed")
+            self.bank.put_account(account)
+            self._settle()
+            self._publish_server()
+        return account
+
+    def add_phone(self, balance: int | None = None, *, card: str | None = None, phone: str | None = None) -> PhoneView:
+        """Add a buyer's phone, and return it.
+
+        Args:
+            balance: tiyin in its wallet; default 1 000 000 UZS.
+            card: 12 to 19 digits, kept and shown masked; default: a card of the sandbox.
+            phone: its number, 5 to 15 digits; default: a number of the sandbox.
+
+        Raises:
+            ValueError: a value that is not allowed.
+        """
+        balance = _DEFAULT_BALANCE if balance is None else balance
+        if not 0 <= balance <= _MAX_BALANCE:
+            raise ValueError(f"balance is {balance}: 0 to {_MAX_BALANCE} tiyin are allowed")
+        if card is not None and not _CARD.fullmatch(card):
+            raise ValueError("card: 12 to 19 digits are allowed")
+        if phone is not None and not _PHONE.fullmatch(phone):
+            raise ValueError("phone: 5 to 15 digits are allowed")
+        with self._lock:
+            own = {} if card is None else {"card": _masked_card(card)}
+            own |= {} if phone is None else {"phone": phone}
+            phone_id = self.bank.add_phone(balance, replace(self.bank.buyer, **own))
+            self._settle()
+            return self.bank.phone(self.now_ms(), phone_id)
+
+    def phone(self, phone_id: str) -> PhoneView:
+        """Return a phone with its balance and receipts. KeyError if there is no such phone."""
+        with self._lock:
+            return self.bank.phone(self.now_ms(), phone_id)
+
+    def set_away(self, away: bool) -> None:
+        """Cut every till at once until it is called with False; the control API and the pages still work."""
+        with self._lock:
+            self.is_away = away
+            self._publish_server()
+        if away and self._server is not None:
+            self._server.cut("/api")
+
+    def receive(self, body: bytes, x_auth: bytes, connection: int) -> Arrival:
+        """Read and log a request and check its key; return it with its fault, or with the answer that refuses it."""
+        began_s = time.monotonic()
+        document: JsonObject = {}
+        call: Call | None = None
+        refused: BankError | None = None
         try:
             document = read_object(body)
-            request_id = document.get("id")
             call = read_call(document)
         except BankError as error:
-            return error_answer(request_id, error)
-        authorised = hmac.compare_digest(x_auth, f"{self.pos_id}:{self.pos_key}".encode())
+            refused = error
+        request_id = document.get("id")
         with self._lock:
-            fault = self._faults.take(call.method) if authorised else None
-            logged = (self.now_ms(), call.method, _masked(call.params), request_id, connection, authorised)
-            self._requests.append((len(body), WireRequest(*logged, fault.kind if fault else None)))
-            self._kept_bytes += len(body)
-            while len(self._requests) > _KEPT_REQUESTS or self._kept_bytes > _KEPT_BYTES:
-                self._kept_bytes -= self._requests.popleft()[0]
-        return (call, fault) if authorised else error_answer(request_id, BankError(ErrorCode.ACCESS_DENIED))
+            account = self.bank.account(x_auth.partition(b":")[0].decode("latin-1"))
+            right = f"{account.pos_id}:{account.pos_key}".encode() if account is not None else b""
+            authorised = account is not None and hmac.compare_digest(x_auth, right)
+            pos_id = account.pos_id if account is not None else None
+            fault = self._faults.take(call.method) if call is not None and authorised else None
+            method, params = (call.method, call.params) if call is not None else ("", {})
+            kind = fault.kind if fault is not None else None
+            logged = WireRequest(self.now_ms(), method, params, request_id, connection, authorised, kind, pos_id=pos_id)
+            logged = self._requests.add(logged, len(body))
+            self._publish_request(logged)
+            if fault is not None:
+                self._publish_faults()
+        if refused is None and not authorised:
+            refused = BankError(ErrorCode.ACCESS_DENIED)
+        if call is None or refused is not None:
+            refusal = error_answer(request_id, refused or BankError(ErrorCode.INVALID_REQUEST))
+            return Arrival(logged.number, began_s, None, None, refusal)
+        return Arrival(logged.number, began_s, replace(call, pos_id=pos_id), fault, None)
+
+    def answered(self, arrival: Arrival, answer: Answer | Abort) -> None:
+        """Log what became of a request."""
+        took_ms = round((time.monotonic() - arrival.began_s) * 1000)
+        ended = (answer.status, answer.document, len(answer.body)) if isinstance(answer, Answer) else (None, None, 0)
+        with self._lock:
+            logged = self._requests.finish(arrival.number, took_ms, *ended)
+            if logged is not None:
+                self._publish_request(logged)
 
     def carry_out(self, call: Call) -> JsonObject:
         """Let the bank carry out a request, and return its answer."""
-        try:
-            with self._lock:
-                result = self.bank.call(self.now_ms(), call.method, call.params)
-        except BankError as error:
-            return error_answer(call.request_id, error)
+        with self._lock:
+            try:
+                result = self.bank.call(self.now_ms(), call.method, call.params, call.pos_id)
+            except BankError as error:
+                return error_answer(call.request_id, error)
+            finally:
+                self._settle()
         return result_answer(call.request_id, result)
 
-    def issue_code(self, behaviour: Behaviour | None = None) -> str:
-        """Return a new code of the buyer's phone, which pays at once if no ``behaviour`` is given."""
+    def issue_code(self, behaviour: Behaviour | None = None, phone_id: str | None = None) -> str:
+        """Return a new code, which pays at once if no ``behaviour`` is given.
+
+        Args:
+            behaviour: what the buyer does with it.
+            phone_id: the phone that shows it and pays; ``None``: no phone of the bank. KeyError: no such phone.
+        """
         with self._lock:
-            return self.bank.issue_code(self.now_ms(), behaviour)
+            code = self.bank.issue_code(self.now_ms(), behaviour, phone_id)
+            self._settle()
+        return code
 
     def buyer_answers(self, code: str, *, confirms: bool) -> bool:
         """Let the buyer confirm or decline by hand; return whether a payment waited for it."""
         with self._lock:
-            return self.bank.buyer_answers(self.now_ms(), code, confirms=confirms)
+            waited = self.bank.buyer_answers(self.now_ms(), code, confirms=confirms)
+            self._settle()
+        return waited
+
+    def phone_answers(self, phone_id: str, receipt_id: str, *, confirms: bool) -> bool:
+        """Let the buyer answer on a phone; return whether the receipt waited for it. KeyError: no such phone."""
+        with self._lock:
+            waited = self.bank.phone_answers(self.now_ms(), phone_id, receipt_id, confirms=confirms)
+            self._settle()
+        return waited
+
+    def act(self, receipt_id: str, action: ReceiptAction) -> ReceiptView:
+        """Do by hand what the buyer or the bank might do to a receipt, and return it; see ``Bank.act``."""
+        with self._lock:
+            self.bank.act(self.now_ms(), receipt_id, action)
+            self._settle()
+            return self.bank.receipt(self.now_ms(), receipt_id)
 
     def plan_cancel(self, receipt_id: str, plan: CancelPlan) -> None:
         """Let the next cancellations of a receipt go by ``plan``. KeyError if there is no such receipt."""
         with self._lock:
             self.bank.plan_cancel(receipt_id, plan)
+            self._settle()
 
     def put_state(self, receipt_id: str, state: int) -> None:
         """Put a receipt into a state as Payme's staff might; see ``Bank.put_state``."""
         with self._lock:
             self.bank.put_state(self.now_ms(), receipt_id, state)
+            self._settle()
 
     def inject(self, fault: InjectedFault) -> None:
         """Add a fault to those still to happen."""
         with self._lock:
             self._faults.inject(fault)
+            self._publish_faults()
 
     def clear_faults(self) -> None:
         """Forget every fault still to happen."""
         with self._lock:
             self._faults.clear()
+            self._publish_faults()
 
     @property
     def faults(self) -> tuple[InjectedFault, ...]:
@@ -247,9 +406,13 @@ class Sandbox:
 
     @property
     def requests(self) -> tuple[WireRequest, ...]:
-        """The last requests, oldest first, codes masked: at most 10,000, with bodies of at most 8 MiB in all."""
+        """The last requests, oldest first, codes masked: at most 10,000, with at most 8 MiB of bodies and answers."""
+        return self.requests_after()
+
+    def requests_after(self, number: int = 0, limit: int | None = None) -> tuple[WireRequest, ...]:
+        """Return the last ``limit`` of the requests with a higher number than ``number``, oldest first."""
         with self._lock:
-            return tuple(request for _, request in self._requests)
+            return self._requests.after(number, limit)
 
     def receipts(self) -> tuple[ReceiptView, ...]:
         """Return all receipts as they are now, oldest first."""
@@ -275,13 +438,97 @@ class Sandbox:
             receipt = self.bank.receipt(now_ms, known.used_by) if known.used_by else None
             return known, receipt, max(0, known.expires_ms - now_ms)
 
+    def subscribe(self) -> tuple[Reader, Iterator[Event]]:
+        """Return a reader of what happens from now on, and events with the present state.
 
-def _masked(params: JsonObject) -> dict[str, object]:
-    """Return ``params`` with the buyer's code and phone masked; a long code keeps its last four characters."""
-    token = params.get("token")
-    end = token[-_SHOWN_DIGITS:] if isinstance(token, str) and len(token) >= _LONG_ENOUGH_TO_SHOW else ""
-    masks = {"token": f"***{end}", "payer": "***"}
-    return {name: masks.get(name, value) for name, value in params.items()}
+        The state has the server, the faults, the last 100 phones, 200 receipts and 200 requests. Close the reader.
+        """
+        with self._lock:
+            now_ms = self.now_ms()
+            phones = [self.bank.phone(now_ms, phone_id) for phone_id in self.bank.phones()[-_EVENT_PHONES:]]
+            state: list[tuple[EventKind, object]] = [
+                (EventKind.SERVER, control.server_document(self)),
+                (EventKind.FAULTS, control.faults_document(self)),
+                *((EventKind.PHONE, phone) for phone in phones),
+                *((EventKind.RECEIPT, receipt) for receipt in self.bank.receipts(now_ms)[-_EVENT_RECEIPTS:]),
+                *((EventKind.REQUEST, request) for request in self._requests.after(limit=_EVENT_REQUESTS)),
+            ]
+            return self._readers.subscribe(), (control.event(kind, subject) for kind, subject in state)
+
+    def next_event(self, reader: Reader, timeout_s: float) -> Event | None:
+        """Return a reader's next event, also of a receipt that moves by itself; ``None``: none came, or it ended."""
+        ends_s = time.monotonic() + timeout_s
+        while True:
+            wait_s = ends_s - time.monotonic()
+            with self._lock:
+                step_ms, now_ms = self.bank.next_step_ms, self.now_ms()
+                if step_ms is not None and step_ms <= now_ms:
+                    self._settle()
+                    continue
+            if step_ms is not None:
+                wait_s = min(wait_s, (step_ms - now_ms) / 1000 if self._has_real_clock else _POLL_S)
+            event = reader.next(max(0.0, wait_s))
+            if event is not None or not reader.is_open or time.monotonic() >= ends_s:
+                return event
+
+    def _settle(self) -> None:
+        """Tell the readers what has changed in the bank. The lock is held."""
+        changes = self.bank.take_changes(self.now_ms())
+        if not self._readers.is_read:
+            return
+        for receipt in changes.receipts:
+            self._publish(EventKind.RECEIPT, receipt.view(changes.latest_ms))
+        for phone_id in _phones_of(changes):
+            self._publish(EventKind.PHONE, self.bank.phone(changes.latest_ms, phone_id))
+
+    def _publish_server(self) -> None:
+        if self._readers.is_read:
+            self._publish(EventKind.SERVER, control.server_document(self))
+
+    def _publish_faults(self) -> None:
+        if self._readers.is_read:
+            self._publish(EventKind.FAULTS, control.faults_document(self))
+
+    def _publish_request(self, request: WireRequest) -> None:
+        if self._readers.is_read:
+            self._publish(EventKind.REQUEST, request)
+
+    def _publish(self, kind: EventKind, subject: object) -> None:
+        self._readers.publish(control.event(kind, subject))
+
+
+def _phones_of(changes: BankRecords) -> dict[str, None]:
+    """Return the ids of the phones that show something else after ``changes``."""
+    shown = [
+        *(phone.phone_id for phone in changes.phones),
+        *(code.phone_id for code in changes.codes if code.used_by is not None),
+        *(receipt.phone_id for receipt in changes.receipts),
+    ]
+    return {phone_id: None for phone_id in shown if phone_id is not None}
+
+
+def _masked_card(card: str) -> str:
+    hidden = len(card) - _SHOWN_FIRST - _SHOWN_LAST
+    return f"{card[:_SHOWN_FIRST]}{'*' * hidden}{card[-_SHOWN_LAST:]}"
+
+
+def _reachable(host: str) -> str:
+    """Return ``host``; for all addresses of the machine, the one from which it reaches other networks."""
+    try:
+        if not ip_address(host).is_unspecified:
+            return host
+    except ValueError:  # a name
+        return host
+    family, outside, here = (
+        (socket.AF_INET6, "2001:db8::1", "::1") if ":" in host else (socket.AF_INET, "192.0.2.1", LOOPBACK)
+    )
+    # Connecting UDP sends nothing; the addresses are for documentation (RFC 5737, RFC 3849).
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((outside, 9))
+        except OSError:
+            return here
+        return str(probe.getsockname()[0])
 
 
 def _steady_clock() -> Callable[[], int]:

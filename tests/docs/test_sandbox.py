@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import urllib3
 
 from payme_plugin.sandbox import FaultKind, read_code
-from payme_plugin.sandbox.app import CALLS
+from payme_plugin.sandbox.control import CALLS
 from tests.docs.conftest import blocks, headings, read
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ def refuse_constant(name: str) -> None:
 def keeps_working(client: Client) -> Iterator[None]:
     yield
     receipt_id = client.create()
-    for path in ("/sandbox/receipts", "/sandbox/requests"):
+    for path in ("/sandbox/v1/receipts", "/sandbox/v1/requests"):
         answer = client.pool.urlopen("GET", path, retries=False)
         assert answer.status == 200
         assert receipt_id in repr(json.loads(answer.data, parse_constant=refuse_constant)) or path.endswith("requests")
@@ -110,13 +110,13 @@ def test_a_document_that_is_not_a_request_of_payme_is_refused(
     assert code_and_id(client, body.encode()) == (code, request_id)
 
 
-@pytest.mark.parametrize("path", ["/sandbox/codes", "/sandbox/faults", "/phone/status"])
+@pytest.mark.parametrize("path", ["/sandbox/v1/codes", "/sandbox/v1/faults", "/sandbox/v1/phones"])
 @pytest.mark.parametrize("body", [b"{", b"\xff", b'{"a": 1e999}', b'{"a": 1, "a": 2}', nested(5_000).encode()])
 def test_a_control_call_reads_json_just_as_strictly(client: Client, path: str, body: bytes) -> None:
     assert code_and_id(client, body, path) == (-32700, None)
 
 
-@pytest.mark.parametrize("path", ["/api", "/sandbox/codes", "/nowhere"])
+@pytest.mark.parametrize("path", ["/api", "/sandbox/v1/codes", "/nowhere"])
 def test_a_body_over_a_mebibyte_is_413(client: Client, path: str) -> None:
     answer = client.post(b" " * LIMIT + b"{}", path)
 
@@ -130,8 +130,8 @@ def test_a_body_over_a_mebibyte_is_413(client: Client, path: str) -> None:
     [
         ("GET", "/api", "POST"),
         ("BREW", "/api", "POST"),
-        ("PUT", "/sandbox/faults", "GET, POST, DELETE"),
-        ("POST", "/sandbox/receipts", "GET"),
+        ("PUT", "/sandbox/v1/faults", "GET, POST, DELETE"),
+        ("POST", "/sandbox/v1/receipts", "GET"),
     ],
 )
 def test_a_wrong_method_is_405_with_those_that_are_allowed(
@@ -143,7 +143,7 @@ def test_a_wrong_method_is_405_with_those_that_are_allowed(
     assert error_in(answer.data)["code"] == -32300
 
 
-@pytest.mark.parametrize("path", ["/", "/apis", "/api/more", "/sandbox", "/phone.html", "/%61pi"])
+@pytest.mark.parametrize("path", ["/apis", "/api/more", "/sandbox", "/sandbox/codes", "/sandbox/v1/nothing", "/phone.html", "/%61pi"])
 def test_a_path_that_does_not_exist_is_404(client: Client, path: str) -> None:
     answer = client.post(b"{}", path)
 

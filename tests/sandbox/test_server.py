@@ -99,7 +99,8 @@ import json
 from urllib.request import Request, urlopen
 from payme_plugin.sandbox import Sandbox
 with Sandbox() as sandbox:
-    shown = json.load(urlopen(Request(sandbox.origin + "/phone/codes", b"{}")))
+    phone_id = json.load(urlopen(Request(sandbox.control_url + "/phones", b"{}")))["phone_id"]
+    shown = json.load(urlopen(Request(f"{sandbox.control_url}/phones/{phone_id}/code", b"{}")))
 names = {name.partition(".")[0] for name in set(sys.modules) - before}
 print(json.dumps([shown, sorted(names - set(sys.stdlib_module_names))]))
 """
