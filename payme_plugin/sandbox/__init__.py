@@ -6,6 +6,7 @@ behaviour    what a buyer does with a code, and codes that spell it
 jsonrpc      requests, parameters, answers and error codes as PaymeGO has them
 faults       what goes wrong between a till and the bank, as data
 request_log  the last requests with their answers, secrets masked
+store        the state file, in which a bank survives the end of the process
 events       what happens, for readers that may be slow
 control      the control API, version 1
 http_server  HTTP on threads; connections that hang or are cut on purpose
@@ -31,6 +32,7 @@ from payme_plugin.sandbox.jsonrpc import BankError
 from payme_plugin.sandbox.receipt import Buyer, ReceiptView
 from payme_plugin.sandbox.request_log import WireRequest
 from payme_plugin.sandbox.server import SANDBOX_POS_KEY, PortUnavailable, Sandbox
+from payme_plugin.sandbox.store import StateFault, StateFileError
 
 __all__ = [
     "SANDBOX_POS_ID",
@@ -53,6 +55,8 @@ __all__ = [
     "ReceiptAction",
     "ReceiptView",
     "Sandbox",
+    "StateFault",
+    "StateFileError",
     "WireRequest",
     "read_code",
 ]

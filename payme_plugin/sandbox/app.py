@@ -13,6 +13,7 @@ from payme_plugin.sandbox.control import CALLS, PREFIX, QUERIES, ControlRequest,
 from payme_plugin.sandbox.faults import FaultKind, InjectedFault, altered
 from payme_plugin.sandbox.http_server import Abort, Answer, Request, Stream
 from payme_plugin.sandbox.jsonrpc import BankError, ErrorCode, error_answer, read_object
+from payme_plugin.sandbox.store import StateFileError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -83,6 +84,8 @@ class App:
             return _json(error_answer(None, error), 400)
         except (ValueError, OverflowError) as error:
             return _json(error_answer(None, BankError(ErrorCode.INVALID_PARAMS, str(error))), 400)
+        except StateFileError as error:
+            return self.refusal(503, str(error))
         except Exception:  # noqa: BLE001 - a fault of the sandbox is answered in Payme's form too
             _LOG.exception("the sandbox can't answer %s", request.method)
             return _json(error_answer(None, BankError(ErrorCode.INTERNAL_ERROR)))

@@ -297,8 +297,7 @@ class Bank:
         while True:
             code = f"{self._rng.randrange(10**20):020d}"
             if code not in self._codes and not code.startswith(MARK):
-                expires_ms = self._moment(now_ms) + CODE_LIFE_MS
-                self._put_code(CodeView(expires_ms, behaviour or Behaviour(), None, code, phone_id))
+                self._know(code, self._moment(now_ms), behaviour or Behaviour(), phone_id)
                 codes_of_phone.append(code)
                 return code
 
@@ -415,15 +414,12 @@ class Bank:
             tuple(self._receipts[receipt_id] for receipt_id in self._changed_receipts),
             tuple((code, self._pays[code]) for code in self._changed_pays),
         )
-        self._forget_changes()
-        return changes
-
-    def _forget_changes(self) -> None:
         self._changed_accounts = {}
         self._changed_phones = {}
         self._changed_receipts = {}
         self._changed_codes = {}
         self._changed_pays = {}
+        return changes
 
     @property
     def next_step_ms(self) -> int | None:
@@ -432,18 +428,18 @@ class Bank:
 
     def restore(self, records: BankRecords) -> None:
         """Take over all that an earlier bank knew; accounts with the same id replace those that are there."""
-        self._latest_ms = records.latest_ms
+        self._latest_ms = self._not_before(records.latest_ms)
         self._accounts.update({account.pos_id: account for account in records.accounts})
         for phone in records.phones:
             self._know_phone(phone)
         for code in records.codes:
-            self._put_code(code)
+            self._codes[code.code] = code
             if code.phone_id is not None:
                 self._codes_of[code.phone_id].append(code.code)
         for receipt in records.receipts:
-            self._store(receipt)
+            self._receipts[receipt.receipt_id] = receipt
+            self._plan_steps(receipt)
         self._pays.update(records.pays)
-        self._forget_changes()
 
     def _moment(self, now_ms: int) -> int:
         self._latest_ms = self._not_before(now_ms)
@@ -456,17 +452,24 @@ class Bank:
         self._phones[phone.phone_id] = phone
         self._codes_of[phone.phone_id] = []
 
-    def _put_code(self, code: CodeView) -> None:
+    def _know(self, code: str, now_ms: int, behaviour: Behaviour, phone_id: str | None = None) -> CodeView:
+        return self._put_code(CodeView(now_ms + CODE_LIFE_MS, behaviour, None, code, phone_id))
+
+    def _put_code(self, code: CodeView) -> CodeView:
         self._codes[code.code] = code
         self._changed_codes[code.code] = None
+        return code
 
     def _store(self, receipt: Receipt) -> Receipt:
         self._receipts[receipt.receipt_id] = receipt
         self._changed_receipts[receipt.receipt_id] = None
+        self._plan_steps(receipt)
+        return receipt
+
+    def _plan_steps(self, receipt: Receipt) -> None:
         for step in receipt.timeline:
             if step.at_ms > self._latest_ms:
                 heapq.heappush(self._due, (step.at_ms, receipt.receipt_id))
-        return receipt
 
     def _paid_with(self, phone_id: str) -> list[Receipt]:
         """Return the receipts that codes of a phone paid or are paying."""
@@ -559,14 +562,12 @@ class Bank:
             spelt = read_code(code)
             if spelt is None:
                 raise BankError(ErrorCode.CODE_UNKNOWN)
-            known = CodeView(now_ms + CODE_LIFE_MS, spelt, None, code)
+            known = self._know(code, now_ms, spelt)
         if known.used_by is not None:
             raise BankError(ErrorCode.CODE_USED)
         if now_ms >= known.expires_ms:
             raise BankError(ErrorCode.CODE_EXPIRED)
-        used = replace(known, used_by=receipt_id)
-        self._put_code(used)
-        return used
+        return self._put_code(replace(known, used_by=receipt_id))
 
     def _check(self, now_ms: int, params: JsonObject, pos_id: str) -> dict[str, object]:
         return {"state": int(self._find(params, pos_id).at(now_ms).state)}

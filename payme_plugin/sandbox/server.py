@@ -22,6 +22,7 @@ from payme_plugin.sandbox.faults import FaultPlan, InjectedFault
 from payme_plugin.sandbox.http_server import Answer, HttpServer
 from payme_plugin.sandbox.jsonrpc import BankError, ErrorCode, error_answer, read_call, read_object, result_answer
 from payme_plugin.sandbox.request_log import RequestLog, WireRequest
+from payme_plugin.sandbox.store import StateFile, StateFileError
 
 if TYPE_CHECKING:
     import os
@@ -102,7 +103,7 @@ class Sandbox:
         port: where to listen; 0: any free port.
         host: the address to listen on; ``0.0.0.0`` or ``::``: all addresses of the machine.
         pos_id: the id of the first merchant account.
-        pos_key: its key.
+        pos_key: its key; default: the one in ``state``, else ``SANDBOX_POS_KEY``.
         clock: returns Unix milliseconds; default: the machine's time at the start, then without jumps. Injected
             delays always use real time.
         cancel: how cancellations go; see ``CancelPlan``.
@@ -110,6 +111,7 @@ class Sandbox:
         rng: where receipt ids and codes come from; default: the system's.
         certfile: a PEM file with a certificate: https is served.
         keyfile: a PEM file with its key, if ``certfile`` has none.
+        state: a file that keeps accounts, phones, codes and receipts; it is read at the first start.
 
     Raises:
         ValueError: a ``keyfile`` without a ``certfile``.
@@ -121,22 +123,25 @@ class Sandbox:
         *,
         host: str = LOOPBACK,
         pos_id: str = SANDBOX_POS_ID,
-        pos_key: str = SANDBOX_POS_KEY,
+        pos_key: str | None = None,
         clock: Callable[[], int] | None = None,
         cancel: CancelPlan | None = None,
         buyer: Buyer | None = None,
         rng: random.Random | None = None,
         certfile: str | os.PathLike[str] | None = None,
         keyfile: str | os.PathLike[str] | None = None,
+        state: str | os.PathLike[str] | None = None,
     ) -> None:
         if keyfile is not None and certfile is None:
             raise ValueError("keyfile needs certfile")
         self._rng = rng or random.SystemRandom()
         self.bank = Bank(self._rng, cancel=cancel, buyer=buyer, pos_id=pos_id)
-        self.bank.put_account(MerchantAccount(pos_id, pos_key))
+        self.bank.put_account(MerchantAccount(pos_id, SANDBOX_POS_KEY if pos_key is None else pos_key))
         self.now_ms = clock or _steady_clock()
         self.pos_id = pos_id
-        self.pos_key = pos_key
+        self._given_key = pos_key
+        self._state = None if state is None else StateFile(state)
+        self._is_restored = False
         self.host = host
         self.is_away = False
         self._has_real_clock = clock is None
@@ -156,8 +161,10 @@ class Sandbox:
         Raises:
             PortUnavailable: the port is taken, not allowed, or out of range.
             OSError: the certificate or its key can't be used.
+            StateFileError: the state file can't be used.
         """
         if self._server is None:
+            self._open_state()
             tls = None
             if self._certfile is not None:
                 tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -166,6 +173,7 @@ class Sandbox:
             try:
                 self._server = HttpServer(self.host, self._port, App(self, self._stopping), self._stopping, tls)
             except (OSError, OverflowError) as error:
+                self._close_state()
                 raise PortUnavailable(self._port, error, self.host) from error
             self._port = self._server.port
         return self
@@ -177,12 +185,39 @@ class Sandbox:
             self._stopping.set()
             self._readers.close()
             server.stop()
+            self._close_state()
 
     def __enter__(self) -> Sandbox:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def _open_state(self) -> None:
+        if self._state is None:
+            return
+        with self._lock:
+            records = self._state.open()
+            if not self._is_restored:
+                self.bank.restore(records)
+                account = self.bank.account(self.pos_id)
+                if self._given_key is not None and account is not None:
+                    self.bank.put_account(replace(account, pos_key=self._given_key))
+                if self._has_real_clock:
+                    self.now_ms = _steady_clock(records.latest_ms)
+                self._is_restored = True
+            self._settle()
+
+    def _close_state(self) -> None:
+        if self._state is not None:
+            with self._lock:
+                self._state.close()
+
+    @property
+    def pos_key(self) -> str:
+        """The key of the first merchant account."""
+        account = self.bank.account(self.pos_id)
+        return account.pos_key if account is not None else ""
 
     @property
     def port(self) -> int:
@@ -333,13 +368,16 @@ class Sandbox:
 
     def carry_out(self, call: Call) -> JsonObject:
         """Let the bank carry out a request, and return its answer."""
-        with self._lock:
-            try:
-                result = self.bank.call(self.now_ms(), call.method, call.params, call.pos_id)
-            except BankError as error:
-                return error_answer(call.request_id, error)
-            finally:
-                self._settle()
+        try:
+            with self._lock:
+                try:
+                    result = self.bank.call(self.now_ms(), call.method, call.params, call.pos_id)
+                finally:
+                    self._settle()
+        except BankError as error:
+            return error_answer(call.request_id, error)
+        except StateFileError as error:
+            return error_answer(call.request_id, BankError(ErrorCode.INTERNAL_ERROR, str(error)))
         return result_answer(call.request_id, result)
 
     def issue_code(self, behaviour: Behaviour | None = None, phone_id: str | None = None) -> str:
@@ -472,8 +510,14 @@ class Sandbox:
                 return event
 
     def _settle(self) -> None:
-        """Tell the readers what has changed in the bank. The lock is held."""
+        """Store what has changed in the bank, and tell it to the readers. The lock is held.
+
+        Raises:
+            StateFileError: it can't be stored; the next change stores it too.
+        """
         changes = self.bank.take_changes(self.now_ms())
+        if self._state is not None:
+            self._state.write(changes)
         if not self._readers.is_read:
             return
         for receipt in changes.receipts:
@@ -531,7 +575,7 @@ def _reachable(host: str) -> str:
         return str(probe.getsockname()[0])
 
 
-def _steady_clock() -> Callable[[], int]:
-    """Return a clock of Unix milliseconds that starts at the machine's time and then never jumps."""
-    offset_ns = time.time_ns() - time.monotonic_ns()
+def _steady_clock(not_before_ms: int = 0) -> Callable[[], int]:
+    """Return a clock of Unix milliseconds that starts at the machine's time, or later, and then never jumps."""
+    offset_ns = max(time.time_ns(), not_before_ms * 1_000_000) - time.monotonic_ns()
     return lambda: (time.monotonic_ns() + offset_ns) // 1_000_000

@@ -39,10 +39,10 @@ def newest_first(world: World, limit: int = 50) -> None:
     bank = world.paymego.bank
     usual = bank._get_all
 
-    def get_all(now_ms: int, params: Mapping[str, object]) -> list[object]:
+    def get_all(now_ms: int, params: Mapping[str, object], pos_id: str) -> dict[str, object] | list[object]:
         offset = int(str(params["offset"]))
         whole: list[object] = []
-        while page := usual(now_ms, {**params, "offset": len(whole), "count": limit}):
+        while page := usual(now_ms, {**params, "offset": len(whole), "count": limit}, pos_id):
             whole += page
         return whole[::-1][offset : offset + limit]
 
@@ -139,7 +139,7 @@ def test_a_list_that_changes_all_the_time_is_an_error(world: World) -> None:
 def test_a_server_that_sends_the_same_page_again_is_an_error(world: World) -> None:
     create(world, 50)
     bank = world.paymego.bank
-    page = bank._get_all(world.paymego.now_ms, {"from": 0, "to": 2**60})
+    page = bank._get_all(world.paymego.now_ms, {"from": 0, "to": 2**60}, bank.accounts[0].pos_id)
     bank._methods["receipts.get_all"] = lambda *_: page
 
     with pytest.raises(EndlessList):

@@ -143,7 +143,9 @@ def test_a_wrong_method_is_405_with_those_that_are_allowed(
     assert error_in(answer.data)["code"] == -32300
 
 
-@pytest.mark.parametrize("path", ["/apis", "/api/more", "/sandbox", "/sandbox/codes", "/sandbox/v1/nothing", "/phone.html", "/%61pi"])
+@pytest.mark.parametrize(
+    "path", ["/apis", "/api/more", "/sandbox", "/sandbox/codes", "/sandbox/v1/nothing", "/phone.html", "/%61pi"]
+)
 def test_a_path_that_does_not_exist_is_404(client: Client, path: str) -> None:
     answer = client.post(b"{}", path)
 

@@ -109,10 +109,11 @@ def test_a_code_may_be_issued_for_a_phone_and_an_unknown_phone_is_404(client: Cl
 
     assert known is not None
     assert known.phone_id == phone_id
-    for path, document in [
+    calls: list[tuple[str, dict[str, object]]] = [
         (f"{PHONES}/x/code", {}),
         (f"{PHONES}/x/answer", {"receipt_id": "x", "confirms": True}),
         ("/sandbox/v1/codes", {"phone": "x"}),
-    ]:
+    ]
+    for path, document in calls:
         status, answer = client.control(path, document)
         assert (status, answer["error"]["data"]) == (404, "there is no 'x'")
