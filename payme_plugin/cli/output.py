@@ -103,12 +103,19 @@ class Styled(str):
     __slots__ = ()
 
 
-def style(text: Message | str, *, fg: str | None = None, bold: bool | None = None, dim: bool | None = None) -> Styled:
+def style(
+    text: Message | str,
+    *,
+    fg: str | None = None,
+    bg: str | None = None,
+    bold: bool | None = None,
+    dim: bool | None = None,
+) -> Styled:
     """Return text, escaped, in a colour or weight if stdout is a terminal; NO_COLOR and TERM=dumb turn them off."""
     is_plain = (
         os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not (sys.stdout and sys.stdout.isatty())
     )
-    return Styled(_shown(text) if is_plain else click.style(_shown(text), fg=fg, bold=bold, dim=dim))
+    return Styled(_shown(text) if is_plain else click.style(_shown(text), fg=fg, bg=bg, bold=bold, dim=dim))
 
 
 def render(text: Message | str) -> str:

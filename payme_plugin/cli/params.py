@@ -214,6 +214,19 @@ def _metrics_address(text: str) -> tuple[str, int]:
     return host or _LOOPBACK, int(port)
 
 
+def _sandbox_account(text: str) -> tuple[str, str | None]:
+    from payme_plugin.sandbox import check_account  # noqa: PLC0415 - `payme sandbox` only
+
+    pos_id, colon, key = text.partition(":")
+    pos_key = key if colon else None
+    try:
+        check_account(pos_id, pos_key)
+    except ValueError:
+        # The key is not shown.
+        raise _refused("cli.sandbox.not_an_account", pos_id) from None
+    return pos_id, pos_key
+
+
 AMOUNT = _Checked("amount", _amount)
 DATE = _Checked("date", _date)
 REASON = _Checked("reason", _reason)
@@ -224,6 +237,7 @@ ITEMS = _Checked("items", items_in, click.Path().shell_complete)
 SALES = _Checked("sales", _sales, click.Path().shell_complete)
 BROKER = _Checked("url", _broker)
 METRICS_ADDRESS = _Checked("address", _metrics_address)
+SANDBOX_ACCOUNT = _Checked("account", _sandbox_account)
 ROW_NUMBER = click.IntRange(1, _LARGEST)
 """The number of a row, as ``payme queue list`` shows it."""
 

@@ -1,21 +1,44 @@
-"""``payme sandbox``: a local PaymeGO with a buyer's phone, until it is stopped."""
+"""``payme sandbox``: a local PaymeGO with its pages, until it is stopped, with a line for each request."""
 
 from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from payme_plugin.cli.command import Command
 from payme_plugin.cli.options import GlobalOptions, pass_options
-from payme_plugin.cli.output import ExitCode, UsageFault, echo, echo_document
+from payme_plugin.cli.output import (
+    ExitCode,
+    OutputFailed,
+    Refusal,
+    Styled,
+    UsageFault,
+    echo,
+    echo_document,
+    fault,
+    local_time,
+    style,
+)
+from payme_plugin.cli.params import SANDBOX_ACCOUNT
 from payme_plugin.cli.screen import until_stopped
 from payme_plugin.clock import SystemClock
 from payme_plugin.locale import Message, message
-from payme_plugin.sandbox import PortUnavailable, Sandbox
+from payme_plugin.sandbox import SANDBOX_POS_ID, EventKind, PortUnavailable, Sandbox, StateFileError
+
+if TYPE_CHECKING:
+    import threading
 
 _PORT = 8765
 _PAYMENT_TYPE = 7
 _PER_BUYER = 3
 _SERIALS = 1_000_000_000
+_LOOKS_EVERY_S = 0.2
+_LONGEST_SHOWN = 40
+_HTTP_OK = 200
 
 _BUYERS = (
     ("cli.sandbox.buyer.pays", "0000000"),
@@ -30,21 +53,40 @@ _BUYERS = (
 
 
 @click.command(cls=Command)
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDR")
 @click.option("--port", type=click.IntRange(0, 65_535), default=_PORT, show_default=True)
+@click.option("--state", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
+@click.option("--account", "accounts", type=SANDBOX_ACCOUNT, multiple=True, metavar="POSID[:KEY]")
 @pass_options
-def sandbox(options: GlobalOptions, port: int) -> int:
-    """Serve a local PaymeGO until Ctrl+C; print settings, addresses and codes for it."""
-    server = Sandbox(port)
+def sandbox(
+    options: GlobalOptions, host: str, port: int, state: Path | None, accounts: tuple[tuple[str, str | None], ...]
+) -> int:
+    """Serve a local PaymeGO until Ctrl+C; print settings, addresses and codes for it, then every request."""
+    (pos_id, pos_key), *others = accounts or ((SANDBOX_POS_ID, None),)
+    server = Sandbox(port, host=host, pos_id=pos_id, pos_key=pos_key, state=state)
     try:
         with until_stopped() as stopped, server:
-            if options.json:
-                echo_document(_document(server))
-            else:
-                _show(server)
-            stopped.wait()
+            for other in others:
+                _add_account(server, *other)
+            if not server.is_loopback:
+                fault(message("cli.sandbox.not_loopback", host=host))
+            _show_start(options, server)
+            _show_requests(options, server, stopped)
     except PortUnavailable as error:
-        raise UsageFault(message("cli.sandbox.port_unavailable", port=error.port, reason=error.reason)) from error
+        unavailable = message("cli.sandbox.port_unavailable", host=error.host, port=error.port, reason=error.reason)
+        raise UsageFault(unavailable) from error
+    except StateFileError as error:
+        unusable = message(f"cli.sandbox.state.{error.fault.name.lower()}", path=error.path, reason=error.reason)
+        raise UsageFault(unusable) from error
     return int(ExitCode.DONE)
+
+
+def _add_account(server: Sandbox, pos_id: str, pos_key: str | None) -> None:
+    known = server.bank.account(pos_id)
+    if known is None:
+        server.add_account(pos_id, pos_key)
+    elif pos_key not in {None, known.pos_key}:
+        raise UsageFault(message("cli.sandbox.other_key", account=pos_id))
 
 
 def _codes() -> list[tuple[Message, list[str]]]:
@@ -54,28 +96,127 @@ def _codes() -> list[tuple[Message, list[str]]]:
     return [(message(buyer), [f"0077{digits}{serial:09d}" for serial in serials]) for buyer, digits in _BUYERS]
 
 
+def _show_start(options: GlobalOptions, server: Sandbox) -> None:
+    try:
+        if options.json:
+            echo_document(_document(server))
+        else:
+            _show(server)
+    except OutputFailed as error:
+        if error.is_closed:
+            raise
+        # Nothing has been done yet whose outcome could be lost.
+        raise Refusal(message("cli.output_failed", reason=error.reason)) from error
+
+
 def _document(server: Sandbox) -> dict[str, object]:
     return {
         "url": server.url,
         "phone_url": server.phone_url,
+        "desk_url": server.desk_url,
         "control_url": server.control_url,
         "pos_id": server.pos_id,
         "pos_key": server.pos_key,
         "payment_type": _PAYMENT_TYPE,
+        "accounts": [
+            {"pos_id": account.pos_id, "pos_key": account.pos_key, "name": account.name} for account in server.accounts
+        ],
         "codes": [{"buyer": str(buyer), "codes": codes} for buyer, codes in _codes()],
     }
 
 
 def _show(server: Sandbox) -> None:
-    echo(message("cli.sandbox.addresses", phone=server.phone_url, control=server.control_url))
+    addresses = {"desk": server.desk_url, "phone": server.phone_url, "control": server.control_url}
+    echo(message("cli.sandbox.addresses", **addresses))
     echo()
-    echo("[Main]")
-    echo(f'url = "{server.url}"')
-    echo(f'posId = "{server.pos_id}"')
-    echo(f'posKey = "{server.pos_key}"')
-    echo(f"paymentType = {_PAYMENT_TYPE}")
-    echo()
+    for line in _qr(server.phone_url):
+        echo(style(line, fg="black", bg="bright_white"))
+    if server.is_loopback:
+        echo(message("cli.sandbox.phone_in_network"))
+        echo()
+    for number, account in enumerate(server.accounts):
+        echo(message("cli.sandbox.settings" if number == 0 else "cli.sandbox.settings_of", account=account.pos_id))
+        echo()
+        echo("[Main]")
+        echo(f'url = "{server.url}"')
+        echo(f'posId = "{account.pos_id}"')
+        echo(f'posKey = "{account.pos_key}"')
+        echo(f"paymentType = {_PAYMENT_TYPE}")
+        if not server.is_loopback:
+            echo("allowPlainHttp = 1")
+        echo()
     echo(message("cli.sandbox.codes"))
     echo()
     for buyer, codes in _codes():
         echo(f"  {codes[0]}  ", buyer)
+    echo()
+    echo(message("cli.sandbox.requests"))
+
+
+def _qr(text: str) -> list[str]:
+    """Return the lines of a QR code; none without segno, or if stdout can't take its characters."""
+    try:
+        import segno  # noqa: PLC0415 - an extra
+
+        "█▀▄".encode(getattr(sys.stdout, "encoding", None) or "ascii")
+    except (ImportError, UnicodeEncodeError):
+        return []
+    rows = [list(row) for row in segno.make(text, micro=False).matrix_iter(border=2)]
+    rows += [[0] * len(rows[0])] * (len(rows) % 2)
+    cells = {(0, 0): " ", (1, 0): "▀", (0, 1): "▄", (1, 1): "█"}
+    pairs = zip(rows[::2], rows[1::2], strict=True)
+    return ["".join(cells[above, below] for above, below in zip(*pair, strict=True)) for pair in pairs]
+
+
+def _show_requests(options: GlobalOptions, server: Sandbox, stopped: threading.Event) -> None:
+    """Print a line for each request that is over, until stopped; a stdout that can't be written is said once."""
+    reader, _ = server.subscribe()
+    can_print = True
+    # What was answered before the stop is printed too.
+    while (event := server.next_event(reader, 0 if stopped.is_set() else _LOOKS_EVERY_S)) or not stopped.is_set():
+        if event is None and not reader.is_open:
+            reader, _ = server.subscribe()
+            fault(message("cli.sandbox.left_out"))
+        request = json.loads(event.data) if event is not None and event.kind is EventKind.REQUEST else None
+        if request is None or request["took_ms"] is None or not can_print:
+            continue
+        try:
+            echo(*([Styled(json.dumps(request))] if options.json else _line(request)))
+        except OutputFailed as error:
+            if error.is_closed:
+                raise
+            fault(message("cli.output_failed", reason=error.reason))
+            can_print = False
+
+
+def _line(request: dict[str, Any]) -> list[Message | str]:
+    """Return the time, the account, the method, the receipt, the outcome and the duration of a request."""
+    result = (request["answer"] or {}).get("result")
+    receipt = result.get("receipt", {}) if isinstance(result, dict) else {}
+    shown = request["params"].get("id", receipt.get("_id"))
+    receipt_id = shown[:_LONGEST_SHOWN] if isinstance(shown, str) else "-"
+    account, method = request["pos_id"] or "?", request["method"][:_LONGEST_SHOWN] or "?"
+    time = local_time(request["at_ms"]).rpartition(" ")[2]
+    head = f"{time}  {account}  {method:<24}  {receipt_id:<24}  "
+    return [head, *_outcome(request), f"  {request['took_ms']} ms"]
+
+
+def _outcome(request: dict[str, Any]) -> list[Message | str]:
+    fault_kind = request["fault"]
+    answer = _answer_in_words(request)
+    return [answer] if fault_kind is None else [message("cli.sandbox.line.fault", kind=fault_kind), ", ", answer]
+
+
+def _answer_in_words(request: dict[str, Any]) -> Message | str:
+    status, answer = request["status"], request["answer"]
+    if status is None:
+        return message("cli.sandbox.line.no_answer")
+    if status != _HTTP_OK or not isinstance(answer, dict):
+        return f"HTTP {status}"
+    if "error" in answer:
+        return message("cli.sandbox.line.error", code=answer["error"]["code"])
+    result = answer.get("result")
+    if isinstance(result, list):
+        return message("cli.sandbox.line.receipts", number=len(result))
+    state = result.get("receipt", result).get("state") if isinstance(result, dict) else None
+    return "ok" if state is None else message("cli.sandbox.line.state", state=state)

@@ -27,11 +27,12 @@ from payme_plugin.sandbox.bank import (
     ReceiptAction,
 )
 from payme_plugin.sandbox.behaviour import Behaviour, BuyerAction, CancelPlan, read_code
+from payme_plugin.sandbox.events import Event, EventKind, Reader
 from payme_plugin.sandbox.faults import FaultKind, FaultPlan, InjectedFault
 from payme_plugin.sandbox.jsonrpc import BankError
 from payme_plugin.sandbox.receipt import Buyer, ReceiptView
 from payme_plugin.sandbox.request_log import WireRequest
-from payme_plugin.sandbox.server import SANDBOX_POS_KEY, PortUnavailable, Sandbox
+from payme_plugin.sandbox.server import SANDBOX_POS_KEY, PortUnavailable, Sandbox, check_account
 from payme_plugin.sandbox.store import StateFault, StateFileError
 
 __all__ = [
@@ -44,6 +45,8 @@ __all__ = [
     "BuyerAction",
     "CancelPlan",
     "CodeView",
+    "Event",
+    "EventKind",
     "FaultKind",
     "FaultPlan",
     "InjectedFault",
@@ -52,11 +55,13 @@ __all__ = [
     "PhoneReceipt",
     "PhoneView",
     "PortUnavailable",
+    "Reader",
     "ReceiptAction",
     "ReceiptView",
     "Sandbox",
     "StateFault",
     "StateFileError",
     "WireRequest",
+    "check_account",
     "read_code",
 ]

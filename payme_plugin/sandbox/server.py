@@ -52,7 +52,7 @@ _LONGEST_NAME = 100
 _KEY_LENGTH = 36
 _KEY_CHARACTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghjkmnpqrstuvwxyz23456789#%@&?^*"
 _POS_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_POS_KEY = re.compile(r"[!-~]{1,200}")
+_POS_KEY = re.compile(r"[!#-~]{1,200}")
 _CARD = re.compile(r"[0-9]{12,19}")
 _PHONE = re.compile(r"[0-9]{5,15}")
 _SHOWN_FIRST, _SHOWN_LAST = 6, 4
@@ -75,6 +75,14 @@ class Arrival:
     call: Call | None
     fault: InjectedFault | None
     refusal: JsonObject | None
+
+
+def check_account(pos_id: str, pos_key: str | None) -> None:
+    """Raise ValueError if a merchant account can't have this id or key."""
+    if not _POS_ID.fullmatch(pos_id):
+        raise ValueError(f"pos_id is {pos_id[:100]!r}: 1 to 64 letters, digits, - and _ are allowed")
+    if pos_key is not None and not _POS_KEY.fullmatch(pos_key):
+        raise ValueError("pos_key: 1 to 200 printable ASCII characters without blanks and double quotes are allowed")
 
 
 class PortUnavailable(OSError):
@@ -146,6 +154,7 @@ class Sandbox:
         self.is_away = False
         self._has_real_clock = clock is None
         self._port = port
+        self._bound = ""
         self._certfile = certfile
         self._keyfile = keyfile
         self._server: HttpServer | None = None
@@ -172,10 +181,11 @@ class Sandbox:
             self._stopping = Stopping()
             try:
                 self._server = HttpServer(self.host, self._port, App(self, self._stopping), self._stopping, tls)
-            except (OSError, OverflowError) as error:
+            except (OSError, OverflowError, UnicodeError) as error:
                 self._close_state()
                 raise PortUnavailable(self._port, error, self.host) from error
             self._port = self._server.port
+            self._bound = str(self._server.server_address[0]).partition("%")[0]
         return self
 
     def stop(self) -> None:
@@ -233,6 +243,13 @@ class Sandbox:
         return f"{'https' if self._certfile else 'http'}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it. RuntimeError before the first start."""
+        if not self._bound:
+            raise RuntimeError("the sandbox has not been started")
+        return ip_address(self._bound).is_loopback
+
+    @property
     def url(self) -> str:
         """The address for the setting ``url``."""
         return f"{self.origin}/api"
@@ -262,18 +279,15 @@ class Sandbox:
 
         Args:
             pos_id: 1 to 64 letters, digits, ``-`` and ``_``.
-            pos_key: 1 to 200 printable ASCII characters without blanks; default: a new key.
+            pos_key: 1 to 200 printable ASCII characters without blanks and double quotes; default: a new key.
             name: as buyers see it, 1 to 100 characters; default: the ``pos_id``.
 
         Raises:
             ValueError: a value that is not allowed, an account with this id, or over 1000 accounts.
         """
-        if not _POS_ID.fullmatch(pos_id):
-            raise ValueError(f"pos_id is {pos_id[:100]!r}: 1 to 64 letters, digits, - and _ are allowed")
+        check_account(pos_id, pos_key)
         if pos_key is None:
             pos_key = "".join(self._rng.choice(_KEY_CHARACTERS) for _ in range(_KEY_LENGTH))
-        elif not _POS_KEY.fullmatch(pos_key):
-            raise ValueError("pos_key: 1 to 200 printable ASCII characters without blanks are allowed")
         if name is not None and not 1 <= len(name) <= _LONGEST_NAME:
             raise ValueError(f"name has {len(name)} characters: 1 to {_LONGEST_NAME} are allowed")
         account = MerchantAccount(pos_id, pos_key, pos_id if name is None else name)

@@ -79,6 +79,7 @@ class StateFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path).absolute()
+        self._lock_path = self._path.with_name(f"{self._path.name}-lock")
         self._lock: int | None = None
         self._connection: sqlite3.Connection | None = None
         self._unwritten: list[BankRecords] = []
@@ -90,9 +91,12 @@ class StateFile:
             StateFileError: it can't be used.
         """
         try:
+            if not self._lock_path.exists():
+                self._check_header()  # no lock is left beside a file of somebody else
             self._lock = self._locked()
             if not self._path.exists() or not self._path.stat().st_size:
                 self._make()
+            self._check_header()
             records = self._read()
             self._connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
             self._connection.execute("PRAGMA synchronous = NORMAL")
@@ -140,7 +144,7 @@ class StateFile:
             self._lock = None
 
     def _locked(self) -> int:
-        lock = os.open(f"{self._path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -158,13 +162,18 @@ class StateFile:
             connection.executescript(f"BEGIN; {_SCHEMA} {_IDENTITY} COMMIT; PRAGMA journal_mode = WAL;")
         unfinished.replace(target)
 
-    def _read(self) -> BankRecords:
+    def _check_header(self) -> None:
+        """Refuse a file of another program or version; one that is missing or empty is not made yet."""
+        if not self._path.exists():
+            return
         with self._path.open("rb") as file:
             header = file.read(_HEADER)
-        if not header.startswith(_MAGIC) or _number(header, _APPLICATION_AT) != _APPLICATION_ID:
+        if header and (not header.startswith(_MAGIC) or _number(header, _APPLICATION_AT) != _APPLICATION_ID):
             raise StateFileError(self._path, StateFault.FOREIGN)
         if _number(header, _VERSION_AT) > _VERSION:
             raise StateFileError(self._path, StateFault.NEWER)
+
+    def _read(self) -> BankRecords:
         try:
             # A connection that may write would change a damaged file when it is closed.
             with closing(sqlite3.connect(f"file:{quote(str(self._path))}?mode=ro", uri=True)) as connection:

@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 from dataclasses import replace
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import pytest
@@ -17,11 +18,9 @@ from payme_plugin.cli import demo as package
 from payme_plugin.cli.demo.report import DemoReport
 from payme_plugin.cli.demo.steps import STEPS
 from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, read_code
-from tests.command.conftest import payme, running
+from tests.command.conftest import payme, payme_process, running
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from payme_plugin.cli.demo.shop import DemoShop, Outcome
 
 pytestmark = pytest.mark.floor
@@ -46,9 +45,11 @@ def test_it_serves_until_it_is_stopped_and_its_document_has_codes_for_every_buye
         out, err = process.communicate(timeout=30)
 
     assert (process.returncode, out, err) == (0, "", "")
-    assert list(served) == ["url", "phone_url", "control_url", "pos_id", "pos_key", "payment_type", "codes"]
+    addresses = ["url", "phone_url", "desk_url", "control_url"]
+    assert list(served) == [*addresses, "pos_id", "pos_key", "payment_type", "accounts", "codes"]
     assert served["url"].startswith("http://127.0.0.1:")
-    assert served["control_url"] == served["url"].replace("/api", "/sandbox")
+    assert served["control_url"] == served["url"].replace("/api", "/sandbox/v1")
+    assert [(one["pos_id"], one["pos_key"]) for one in served["accounts"]] == [(served["pos_id"], served["pos_key"])]
     codes = [code for each in served["codes"] for code in each["codes"]]
     assert len(set(codes)) == len(codes) == 21
     assert [read_code(each["codes"][0]) for each in served["codes"]] == [
@@ -66,7 +67,7 @@ def test_a_payment_goes_from_one_terminal_to_the_sandbox_in_another(tmp_path: Pa
     conf = tmp_path / "payme.go.conf"
     options = ["--conf", str(conf), "--data-dir", str(tmp_path / "data"), "--json"]
     with running("sandbox", "--port", "0") as process, urllib3.PoolManager() as pool:
-        text = printed(process.stdout, "a return is refused")
+        text = printed(process.stdout, "outcome, duration.")
         conf.write_text("[Main]" + text.partition("[Main]")[2].partition("\n\n")[0] + "\n", encoding="utf-8")
         checked = payme(*options, "settings", "check")
         outcomes = []
@@ -74,10 +75,15 @@ def test_a_payment_goes_from_one_terminal_to_the_sandbox_in_another(tmp_path: Pa
             (code,) = re.findall(rf"^  (0077\d+)  {buyer}", text, re.MULTILINE)[:1]
             paid = payme(*options, "pay", "--amount", "15000.00", "--qr", code)
             outcomes.append((paid.code, paid.document["status"]))
-        phone, control = re.findall(r"http://127\.0\.0\.1:\d+/(?:phone|sandbox)", text)
+        phone, control = re.findall(r"http://127\.0\.0\.1:\d+/(?:phone|sandbox/v1)", text)
         assert pool.request("GET", phone).headers["content-type"].startswith("text/html")
         assert len(json.loads(pool.request("GET", f"{control}/receipts").data)) == 2
+        process.send_signal(signal.SIGINT)
+        lines, _ = process.communicate(timeout=30)
 
+    assert re.search(r"^[\d:]{8}  65aa\d+  receipts.pay +[0-9a-f]{24}  state 4  \d+ ms$", lines, re.MULTILINE)
+    assert re.search(r"^[\d:]{8}  65aa\d+  receipts.pay +[0-9a-f]{24}  error -31630  \d+ ms$", lines, re.MULTILINE)
+    assert not re.search(r"0077\d{16}", lines)
     assert (checked.code, outcomes) == (0, [(0, "PAID"), (1, "REFUSED")])
     assert re.findall(r"^\S+", conf.read_text(), re.MULTILINE) == ["[Main]", "url", "posId", "posKey", "paymentType"]
 
@@ -91,6 +97,106 @@ def test_a_port_in_use_is_a_fault_of_usage() -> None:
     assert (refused.code, refused.out) == (2, "")
     assert sentence.startswith(f"Port {port} on 127.0.0.1 can't be used")
     assert "Choose another" in sentence
+
+
+def api(pool: urllib3.PoolManager, url: str, x_auth: str, method: str, **params: object) -> None:
+    body = json.dumps({"id": 1, "method": method, "params": params}).encode()
+    pool.request("POST", url, body=body, headers={"X-Auth": x_auth})
+
+
+def test_with_json_each_request_is_a_line_of_json() -> None:
+    with running("sandbox", "--port", "0", "--json") as process, urllib3.PoolManager() as pool:
+        served = json.loads(printed(process.stdout, "\n}"))
+        api(pool, served["url"], f"{served['pos_id']}:{served['pos_key']}", "receipts.check", id="x")
+        api(pool, served["url"], "nobody", "receipts.\x1b[31m\u202e")
+        process.send_signal(signal.SIGINT)
+        lines = process.communicate(timeout=30)[0].splitlines()
+
+    first, second = map(json.loads, lines)
+    assert (first["method"], first["authorised"], first["answer"]["error"]["code"]) == ("receipts.check", True, -31602)
+    assert (second["pos_id"], second["authorised"], second["status"]) == (None, False, 200)
+    assert all(line.isascii() and line.isprintable() for line in lines)
+
+
+def test_a_line_escapes_what_comes_from_outside_and_names_the_fault(tmp_path: Path) -> None:
+    account = ("--account", "shop-1:k1", "--account", "shop-2:k2")
+    state = ("--state", str(tmp_path / "state"))
+    with running("--lang", "en", "sandbox", "--port", "0", *account, *state) as process, urllib3.PoolManager() as pool:
+        text = printed(process.stdout, "outcome, duration.")
+        (control,) = re.findall(r"http://\S+/sandbox/v1", text)
+        url = control.replace("/sandbox/v1", "/api")
+        api(pool, url, "shop-2:k2", "receipts.\x1b[31m\u202e")
+        pool.request("POST", f"{control}/faults", body=b'{"kind": "http-error"}')
+        api(pool, url, "shop-1:k1", "receipts.check", id="x\ny")
+        api(pool, url, "shop-1:k1", "receipts.get_all", **{"from": 0, "to": 1})
+        pool.request("POST", url, body=b"{")
+        process.send_signal(signal.SIGINT)
+        lines = [line.split("  ", 1)[1] for line in process.communicate(timeout=30)[0].splitlines()]
+
+    shown = [re.sub(" +", " ", line.rpartition("  ")[0]) for line in lines]
+    assert shown == [
+        r"shop-2 receipts.\x1b[31m\u202e - error -32601",
+        r"shop-1 receipts.check x\ny fault http-error, HTTP 500",
+        "shop-1 receipts.get_all - receipts: 0",
+        "? ? - error -32700",
+    ]
+    assert re.findall(r'^posKey = "(.*)"$', text, re.MULTILINE) == ["k1", "k2"]
+    assert text.count("paymentType = 7") == 2
+
+
+def test_the_state_file_outlives_the_command_and_is_for_one_of_them(tmp_path: Path) -> None:
+    options = ["sandbox", "--port", "0", "--json", "--state", str(tmp_path / "state")]
+    receipts = []
+    for more in (["--account", "a", "--account", "b:kb"], ["--account", "a"]):
+        with running(*options, *more) as process, urllib3.PoolManager() as pool:
+            served = json.loads(printed(process.stdout, "\n}"))
+            api(pool, served["url"], "b:kb", "receipts.create", amount=5, account={})
+            receipts.append(len(json.loads(pool.request("GET", f"{served['control_url']}/receipts").data)))
+            second = payme(*options)
+            process.kill()
+            process.communicate(timeout=30)
+    other_key = payme(*options, "--account", "a", "--account", "b:other")
+
+    assert receipts == [1, 2]
+    assert (second.code, second.error["id"]) == (2, "cli.sandbox.state.in_use")
+    assert (other_key.code, other_key.error["id"]) == (2, "cli.sandbox.other_key")
+
+
+@pytest.mark.parametrize(("content", "error_id"), [("[Main]", "foreign"), ("SQLite format 3\0" + "x" * 100, "foreign")])
+def test_a_state_file_that_can_not_be_used_is_a_fault_of_usage(tmp_path: Path, content: str, error_id: str) -> None:
+    (tmp_path / "state").write_text(content)
+    refused = payme("--json", "sandbox", "--port", "0", "--state", str(tmp_path / "state"))
+
+    assert (refused.code, refused.error["id"]) == (2, f"cli.sandbox.state.{error_id}")
+    assert str(tmp_path / "state") in refused.sentences[0]
+
+
+@pytest.mark.parametrize("account", ["", "a b", "a:", "a:k y", 'a:"', "x" * 65, "ключ:k"])
+def test_an_account_that_can_not_be_used_is_refused_without_its_key(account: str) -> None:
+    refused = payme("sandbox", "--port", "0", "--account", account)
+
+    assert refused.code == 2
+    assert "POSID" in refused.sentences[0]
+    assert "k y" not in refused.err
+
+
+def test_an_output_that_can_not_be_written_at_the_start_is_said_and_nothing_is_served() -> None:
+    with Path("/dev/full").open("w", encoding="ascii") as full:
+        ended = payme_process("--lang", "en", "sandbox", "--port", "0", stdout=full.fileno())
+
+    assert (ended.code, ended.sentences) == (1, ["The output can't be written: No space left on device."])
+
+
+def test_a_sandbox_on_every_address_says_so_and_names_one_that_a_network_can_reach() -> None:
+    with running("--lang", "en", "sandbox", "--port", "0", "--host", "0.0.0.0") as process:  # noqa: S104
+        text = printed(process.stdout, "outcome, duration.")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+
+    (host,) = set(re.findall(r"http://([0-9.]+):", text))
+    assert host not in {"0.0.0.0", ""}  # noqa: S104
+    assert ("allowPlainHttp = 1" in text) == (not host.startswith("127."))
+    assert err.startswith("payme: The sandbox listens on 0.0.0.0: everyone in the network can use it")
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -281,6 +281,14 @@ def test_a_file_that_can_not_be_used_is_named_and_stays_as_it_is(
     assert state.read_bytes() == before
 
 
+def test_no_lock_is_left_beside_a_file_of_somebody_else(tmp_path: Path) -> None:
+    (tmp_path / "conf").write_text("[Main]\n")
+    with pytest.raises(StateFileError):
+        Sandbox(state=tmp_path / "conf").start()
+
+    assert [path.name for path in tmp_path.iterdir()] == ["conf"]
+
+
 @pytest.mark.parametrize("name", ["missing/state", ""])
 def test_a_path_that_can_not_be_a_file_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(StateFileError) as refused:
