@@ -215,12 +215,12 @@ def _metrics_address(text: str) -> tuple[str, int]:
 
 
 def _sandbox_account(text: str) -> tuple[str, str | None]:
-    from payme_plugin.sandbox import check_account  # noqa: PLC0415 - `payme sandbox` only
+    from payme_plugin.sandbox import NewAccount  # noqa: PLC0415 - `payme sandbox` only
 
     pos_id, colon, key = text.partition(":")
     pos_key = key if colon else None
     try:
-        check_account(pos_id, pos_key)
+        NewAccount(pos_id, pos_key)
     except ValueError:
         # The key is not shown.
         raise _refused("cli.sandbox.not_an_account", pos_id) from None

@@ -5,6 +5,7 @@ receipt      one receipt of the bank, and its timeline
 behaviour    what a buyer does with a code, and codes that spell it
 jsonrpc      requests, parameters, answers and error codes as PaymeGO has them
 faults       what goes wrong between a till and the bank, as data
+scenario     what a sandbox is prepared with, as one JSON document
 request_log  the last requests with their answers, secrets masked
 store        the state file, in which a bank survives the end of the process
 events       what happens, for readers that may be slow
@@ -28,11 +29,12 @@ from payme_plugin.sandbox.bank import (
 )
 from payme_plugin.sandbox.behaviour import Behaviour, BuyerAction, CancelPlan, read_code
 from payme_plugin.sandbox.events import Event, EventKind, Reader
-from payme_plugin.sandbox.faults import FaultKind, FaultPlan, InjectedFault
+from payme_plugin.sandbox.faults import FaultKind, FaultPlan, FaultRule, InjectedFault, RequestFacts
 from payme_plugin.sandbox.jsonrpc import BankError
 from payme_plugin.sandbox.receipt import Buyer, ReceiptView
 from payme_plugin.sandbox.request_log import WireRequest
-from payme_plugin.sandbox.server import SANDBOX_POS_KEY, PortUnavailable, Sandbox, check_account
+from payme_plugin.sandbox.scenario import NewAccount, NewPhone, Scenario, ScenarioError, load_scenario, read_scenario
+from payme_plugin.sandbox.server import SANDBOX_POS_KEY, Played, PortUnavailable, Sandbox
 from payme_plugin.sandbox.store import StateFault, StateFileError
 
 __all__ = [
@@ -49,19 +51,27 @@ __all__ = [
     "EventKind",
     "FaultKind",
     "FaultPlan",
+    "FaultRule",
     "InjectedFault",
     "MerchantAccount",
     "Movement",
+    "NewAccount",
+    "NewPhone",
     "PhoneReceipt",
     "PhoneView",
+    "Played",
     "PortUnavailable",
     "Reader",
     "ReceiptAction",
     "ReceiptView",
+    "RequestFacts",
     "Sandbox",
+    "Scenario",
+    "ScenarioError",
     "StateFault",
     "StateFileError",
     "WireRequest",
-    "check_account",
+    "load_scenario",
     "read_code",
+    "read_scenario",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from functools import partial
 from importlib.resources import files
 from itertools import count
@@ -10,9 +11,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from payme_plugin.sandbox.control import CALLS, PREFIX, QUERIES, ControlRequest, as_json, route
-from payme_plugin.sandbox.faults import FaultKind, InjectedFault, altered
+from payme_plugin.sandbox.faults import FaultKind, InjectedFault, altered, broken
 from payme_plugin.sandbox.http_server import Abort, Answer, Request, Stream
-from payme_plugin.sandbox.jsonrpc import BankError, ErrorCode, error_answer, read_object
+from payme_plugin.sandbox.jsonrpc import BankError, ErrorCode, error_answer, read_object, result_answer
 from payme_plugin.sandbox.store import StateFileError
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class App:
         if self._sandbox.is_away:
             return Abort.CLOSE
         x_auth = request.headers.get("X-Auth", "").encode("latin-1")
-        arrival = self._sandbox.receive(request.body, x_auth, request.port)
+        arrival = self._sandbox.receive(request.body, x_auth, request.port, request.headers.items())
         answer: Answer | Abort = Abort.CLOSE
         try:
             answer = self._carried_out(arrival)
@@ -165,7 +166,7 @@ class App:
         kind = fault.kind
         if kind is FaultKind.REQUEST_DELAYED and self._stopping.wait(fault.after_s):
             return Abort.CLOSE
-        answer = self._sandbox.carry_out(call) if kind.effect else None
+        answer = self._sandbox.carry_out(call, is_stuck=kind is FaultKind.STUCK) if kind.effect else None
         if kind is FaultKind.ANSWER_DELAYED and self._stopping.wait(fault.after_s):
             return Abort.CLOSE
         if kind in {FaultKind.REQUEST_LOST, FaultKind.ANSWER_LOST}:
@@ -176,9 +177,16 @@ class App:
             return Answer(_PORTAL_PAGE, content_type=_HTML)
         if kind in {FaultKind.HTTP_ERROR, FaultKind.HTTP_ERROR_AFTER_EFFECT}:
             return Answer(f"sandbox fault {fault.status}".encode(), fault.status, "text/plain; charset=utf-8")
+        if kind in {FaultKind.MALFORMED, FaultKind.MALFORMED_AFTER_EFFECT}:
+            return Answer(broken(answer or result_answer(call.request_id, {})))
         if answer is None or kind is FaultKind.ERROR_AFTER_EFFECT:
             return _json(error_answer(call.request_id, BankError(fault.error_code)))
-        return _json(altered(answer, kind))
+        return replace(
+            _json(altered(answer, kind)),
+            times=2 if kind is FaultKind.DUPLICATE_ANSWER else 1,
+            is_cut=kind is FaultKind.TRUNCATED,
+            over_s=fault.after_s if kind is FaultKind.SLOW_ANSWER else 0.0,
+        )
 
 
 def _line(number: int, event: Event) -> bytes:

@@ -224,7 +224,7 @@ class Bank:
         self.put_account(MerchantAccount(pos_id))
 
     def call(
-        self, now_ms: int, method: str, params: JsonObject, pos_id: str | None = None
+        self, now_ms: int, method: str, params: JsonObject, pos_id: str | None = None, *, is_stuck: bool = False
     ) -> dict[str, object] | list[object]:
         """Carry out a request of the till and return its ``result``: a list for ``receipts.get_all``, else an object.
 
@@ -235,6 +235,7 @@ class Bank:
             method: e.g. ``receipts.pay``.
             params: its parameters.
             pos_id: the merchant account that asks; ``None``: the first one.
+            is_stuck: the receipt stays in the state that it enters first.
 
         Raises:
             BankError: the server's refusal; nothing was changed but the code that a refused ``pay`` used up.
@@ -244,7 +245,13 @@ class Bank:
             raise BankError(ErrorCode.METHOD_NOT_FOUND, method)
         if pos_id is not None and pos_id not in self._accounts:
             raise BankError(ErrorCode.ACCESS_DENIED)
-        return handler(self._moment(now_ms), params, self._pos_id if pos_id is None else pos_id)
+        now_ms, pos_id = self._moment(now_ms), self._pos_id if pos_id is None else pos_id
+        before = self._receipts.get(str(params.get("id"))) if is_stuck else None
+        result = handler(now_ms, params, pos_id)
+        if before is None or self._receipts[before.receipt_id].timeline == before.timeline:
+            return result
+        self._store(self._receipts[before.receipt_id].stuck_since(before, now_ms))
+        return self._get(now_ms, params, pos_id)
 
     @property
     def accounts(self) -> tuple[MerchantAccount, ...]:

@@ -20,6 +20,7 @@ from payme_plugin.sandbox.faults import InjectedFault
 from payme_plugin.sandbox.jsonrpc import member
 from payme_plugin.sandbox.receipt import ReceiptView
 from payme_plugin.sandbox.request_log import WireRequest
+from payme_plugin.sandbox.scenario import NewAccount, NewPhone, read_part, read_scenario
 
 if TYPE_CHECKING:
     from enum import Enum
@@ -74,7 +75,7 @@ def server_document(sandbox: Sandbox) -> dict[str, Any]:
 
 def faults_document(sandbox: Sandbox) -> list[dict[str, Any]]:
     """Return the faults that are still to happen."""
-    return [asdict(fault) for fault in sandbox.faults]
+    return [rule.as_json() for rule in sandbox.fault_rules]
 
 
 def event(kind: EventKind, subject: object) -> Event:
@@ -113,15 +114,8 @@ def _accounts(sandbox: Sandbox, _: ControlRequest) -> object:
     return [_account(account) for account in sandbox.accounts]
 
 
-@dataclass(frozen=True)
-class _NewAccount:
-    pos_id: str
-    pos_key: str | None = None
-    name: str | None = None
-
-
 def _add_account(sandbox: Sandbox, request: ControlRequest) -> object:
-    given = structure(_NewAccount, request.document, "body")
+    given = structure(NewAccount, request.document, "body")
     return asdict(sandbox.add_account(given.pos_id, given.pos_key, given.name))
 
 
@@ -131,15 +125,8 @@ def _issue_code(sandbox: Sandbox, request: ControlRequest) -> dict[str, object]:
     return {"code": sandbox.issue_code(structure(Behaviour, document, "body"), phone_id)}
 
 
-@dataclass(frozen=True)
-class _NewPhone:
-    balance: int | None = None
-    card: str | None = None
-    phone: str | None = None
-
-
 def _add_phone(sandbox: Sandbox, request: ControlRequest) -> object:
-    given = structure(_NewPhone, request.document, "body")
+    given = structure(NewPhone, request.document, "body")
     return asdict(sandbox.add_phone(given.balance, card=given.card, phone=given.phone))
 
 
@@ -189,8 +176,19 @@ def _faults(sandbox: Sandbox, _: ControlRequest) -> object:
 
 
 def _inject(sandbox: Sandbox, request: ControlRequest) -> object:
-    sandbox.inject(structure(InjectedFault, request.document, "body"))
+    return sandbox.inject(read_part(InjectedFault, request.document, "body")).as_json()
+
+
+def _remove_fault(sandbox: Sandbox, request: ControlRequest) -> object:
+    if not (request.name.isascii() and request.name.isdigit() and len(request.name) <= _MAX_DIGITS):
+        raise KeyError(request.name)
+    sandbox.remove_fault(int(request.name))
     return faults_document(sandbox)
+
+
+def _play(sandbox: Sandbox, request: ControlRequest) -> object:
+    played = sandbox.play(read_scenario(request.document))
+    return {**asdict(played), "faults": [rule.as_json() for rule in played.faults]}
 
 
 def _clear_faults(sandbox: Sandbox, _: ControlRequest) -> object:
@@ -236,6 +234,8 @@ CALLS: Mapping[str, Mapping[str, ControlCall]] = {
     "/receipts/ID": {"POST": _act},
     "/requests": {"GET": _requests},
     "/faults": {"GET": _faults, "POST": _inject, "DELETE": _clear_faults},
+    "/faults/N": {"DELETE": _remove_fault},
+    "/scenario": {"POST": _play},
     "/server": {"POST": _set_server},
 }
 """The control calls by path and method, below ``PREFIX``. ``ID`` and ``N`` stand for any name."""

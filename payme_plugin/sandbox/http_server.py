@@ -8,6 +8,7 @@ limited, an answer may be a stream without an end, faults of HTTP are answered i
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import ssl
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ _CHUNK = 1 << 16
 _DRAIN_S = 2.0
 _STOP_S = 5.0
 _SLOWEST_READER_S = 10.0
+_LONGEST_PAUSE_S = 0.25
+"""Within an answer that leaves slowly. It is shorter than a client waits for the next bytes."""
 
 
 class Abort(Enum):
@@ -67,6 +70,9 @@ class Answer:
         content_type: the media type of ``body``.
         headers: further headers.
         document: what ``body`` is as JSON; ``None`` if it is not JSON.
+        times: how often it is sent; 2 is once more than the other side expects.
+        is_cut: the connection closes after half of the body.
+        over_s: how long it takes to leave, in small pieces.
     """
 
     body: bytes
@@ -74,6 +80,9 @@ class Answer:
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
     document: object = field(default=None, repr=False)
+    times: int = 1
+    is_cut: bool = False
+    over_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -158,7 +167,17 @@ class _Connection(BaseHTTPRequestHandler):
     def _send(self, answer: Answer) -> None:
         length = ("Content-Length", str(len(answer.body)))
         head = self._head(answer.status, ("Content-Type", answer.content_type), length, *answer.headers)
-        self.wfile.write(head + (b"" if self.command == "HEAD" else answer.body))
+        body = b"" if self.command == "HEAD" else answer.body
+        content = (head + body) * answer.times
+        if answer.is_cut:
+            self.close_connection = True
+            content = content[: len(content) - len(body) // 2]
+        pieces = math.ceil(answer.over_s / _LONGEST_PAUSE_S) or 1
+        size = math.ceil(len(content) / pieces)
+        for start in range(0, len(content), size):
+            if answer.over_s and self.server.stopping.wait(answer.over_s * size / len(content)):
+                return
+            self.wfile.write(content[start : start + size])
 
     def _send_parts(self, stream: Stream) -> None:
         self.close_connection = True
@@ -199,7 +218,7 @@ class HttpServer(ThreadingTCPServer):
         super().__init__((str(address[0]), port), _Connection)
         self.application = application
         self.port: int = self.server_address[1]
-        self._stopping = stopping
+        self.stopping = stopping
         self._tls = tls
         self._open: dict[socket.socket, str] = {}
         self._changed = Condition()
@@ -217,7 +236,7 @@ class HttpServer(ThreadingTCPServer):
         """Remember an open connection and its last request's target; one that comes too late is cut at once."""
         with self._changed:
             self._open[connection] = target
-        if self._stopping.is_set():
+        if self.stopping.is_set():
             _cut(connection)
 
     def closed(self, connection: socket.socket) -> None:
@@ -235,7 +254,7 @@ class HttpServer(ThreadingTCPServer):
 
     def stop(self) -> None:
         """Stop listening, cut every connection, and wait up to 5 s until their threads have left."""
-        self._stopping.set()
+        self.stopping.set()
         _cut(self.socket)  # wakes ``serve_forever``, which would look for the end only twice a second
         self.shutdown()
         with self._changed:

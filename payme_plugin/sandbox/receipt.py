@@ -163,6 +163,10 @@ class Receipt(_Facts):
             end = Step(_later(now_ms, plan.turns_back_after_s or 0.0), ReceiptState.PAID, held=True)
         return asked.moved(now_ms, Step(now_ms, ReceiptState.CANCELLING, held=here.held), end)
 
+    def stuck_since(self, earlier: Receipt, now_ms: int) -> Receipt:
+        """Return it with only the first step of those that a request at ``now_ms`` added to ``earlier``."""
+        return replace(self, timeline=self.timeline[: len(earlier.passed(now_ms)) + 1])
+
     def put(self, now_ms: int, state: int) -> Receipt:
         """Return it in ``state``, put there by hand: 3, 4 and 30 hold the money, 50 returns it.
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hmac
 import random
-import re
 import socket
 import ssl
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from threading import Event as Stopping
 from threading import Lock
@@ -18,15 +17,16 @@ from payme_plugin.sandbox import control
 from payme_plugin.sandbox.app import App
 from payme_plugin.sandbox.bank import SANDBOX_POS_ID, Bank, MerchantAccount, PhoneView, ReceiptAction
 from payme_plugin.sandbox.events import EventKind, Events
-from payme_plugin.sandbox.faults import FaultPlan, InjectedFault
+from payme_plugin.sandbox.faults import FaultPlan, FaultRule, InjectedFault, RequestFacts, facts_of
 from payme_plugin.sandbox.http_server import Answer, HttpServer
 from payme_plugin.sandbox.jsonrpc import BankError, ErrorCode, error_answer, read_call, read_object, result_answer
 from payme_plugin.sandbox.request_log import RequestLog, WireRequest
+from payme_plugin.sandbox.scenario import NewAccount, NewPhone, ScenarioError
 from payme_plugin.sandbox.store import StateFile, StateFileError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from payme_plugin.sandbox.bank import BankRecords, CodeView
     from payme_plugin.sandbox.behaviour import Behaviour, CancelPlan
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from payme_plugin.sandbox.http_server import Abort
     from payme_plugin.sandbox.jsonrpc import Call, JsonObject
     from payme_plugin.sandbox.receipt import Buyer, ReceiptView
+    from payme_plugin.sandbox.scenario import Scenario
 
 SANDBOX_POS_KEY = "no%secret#just&a?key@for=the;sandbox"
 """Not a secret: it opens only a sandbox. It has every character of real keys that is special in settings files."""
@@ -46,15 +47,9 @@ _EVENT_PHONES = 100
 
 _POLL_S = 0.05
 _DEFAULT_BALANCE = 100_000_000
-_MAX_BALANCE = 10**12
 _MAX_ACCOUNTS = 1000
-_LONGEST_NAME = 100
 _KEY_LENGTH = 36
 _KEY_CHARACTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghjkmnpqrstuvwxyz23456789#%@&?^*"
-_POS_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_POS_KEY = re.compile(r"[!#-~]{1,200}")
-_CARD = re.compile(r"[0-9]{12,19}")
-_PHONE = re.compile(r"[0-9]{5,15}")
 _SHOWN_FIRST, _SHOWN_LAST = 6, 4
 
 
@@ -77,12 +72,21 @@ class Arrival:
     refusal: JsonObject | None
 
 
-def check_account(pos_id: str, pos_key: str | None) -> None:
-    """Raise ValueError if a merchant account can't have this id or key."""
-    if not _POS_ID.fullmatch(pos_id):
-        raise ValueError(f"pos_id is {pos_id[:100]!r}: 1 to 64 letters, digits, - and _ are allowed")
-    if pos_key is not None and not _POS_KEY.fullmatch(pos_key):
-        raise ValueError("pos_key: 1 to 200 printable ASCII characters without blanks and double quotes are allowed")
+@dataclass(frozen=True)
+class Played:
+    """What a scenario added.
+
+    Attributes:
+        faults: the faults still to happen, with their numbers.
+        codes: the codes, each valid for 30 s.
+        accounts: its merchant accounts with their keys, also those that were there before.
+        phones: the phones.
+    """
+
+    faults: tuple[FaultRule, ...]
+    codes: tuple[str, ...] = field(repr=False)
+    accounts: tuple[MerchantAccount, ...]
+    phones: tuple[PhoneView, ...]
 
 
 class PortUnavailable(OSError):
@@ -159,7 +163,7 @@ class Sandbox:
         self._keyfile = keyfile
         self._server: HttpServer | None = None
         self._stopping = Stopping()
-        self._faults = FaultPlan()
+        self._faults = FaultPlan(self._rng)
         self._requests = RequestLog()
         self._readers = Events()
         self._lock = Lock()
@@ -285,20 +289,25 @@ class Sandbox:
         Raises:
             ValueError: a value that is not allowed, an account with this id, or over 1000 accounts.
         """
-        check_account(pos_id, pos_key)
-        if pos_key is None:
-            pos_key = "".join(self._rng.choice(_KEY_CHARACTERS) for _ in range(_KEY_LENGTH))
-        if name is not None and not 1 <= len(name) <= _LONGEST_NAME:
-            raise ValueError(f"name has {len(name)} characters: 1 to {_LONGEST_NAME} are allowed")
-        account = MerchantAccount(pos_id, pos_key, pos_id if name is None else name)
+        new = NewAccount(pos_id, pos_key, name)
         with self._lock:
             if self.bank.account(pos_id) is not None:
                 raise ValueError(f"pos_id is {pos_id!r}: there is an account with this id")
             if len(self.bank.accounts) >= _MAX_ACCOUNTS:
                 raise ValueError(f"there are {_MAX_ACCOUNTS} accounts: no more are allowed")
-            self.bank.put_account(account)
+            account = self._put_account(new)
             self._settle()
             self._publish_server()
+        return account
+
+    def _put_account(self, new: NewAccount) -> MerchantAccount:
+        """Add a merchant account, or return the one that is there. The lock is held."""
+        known = self.bank.account(new.pos_id)
+        if known is not None:
+            return known
+        key = new.pos_key or "".join(self._rng.choice(_KEY_CHARACTERS) for _ in range(_KEY_LENGTH))
+        account = MerchantAccount(new.pos_id, key, new.name or new.pos_id)
+        self.bank.put_account(account)
         return account
 
     def add_phone(self, balance: int | None = None, *, card: str | None = None, phone: str | None = None) -> PhoneView:
@@ -312,19 +321,50 @@ class Sandbox:
         Raises:
             ValueError: a value that is not allowed.
         """
-        balance = _DEFAULT_BALANCE if balance is None else balance
-        if not 0 <= balance <= _MAX_BALANCE:
-            raise ValueError(f"balance is {balance}: 0 to {_MAX_BALANCE} tiyin are allowed")
-        if card is not None and not _CARD.fullmatch(card):
-            raise ValueError("card: 12 to 19 digits are allowed")
-        if phone is not None and not _PHONE.fullmatch(phone):
-            raise ValueError("phone: 5 to 15 digits are allowed")
+        new = NewPhone(balance, card, phone)
         with self._lock:
-            own = {} if card is None else {"card": _masked_card(card)}
-            own |= {} if phone is None else {"phone": phone}
-            phone_id = self.bank.add_phone(balance, replace(self.bank.buyer, **own))
+            phone_id = self._put_phone(new)
             self._settle()
             return self.bank.phone(self.now_ms(), phone_id)
+
+    def _put_phone(self, new: NewPhone) -> str:
+        """Add a phone, and return its id. The lock is held."""
+        own = {} if new.card is None else {"card": _masked_card(new.card)}
+        own |= {} if new.phone is None else {"phone": new.phone}
+        balance = _DEFAULT_BALANCE if new.balance is None else new.balance
+        return self.bank.add_phone(balance, replace(self.bank.buyer, **own))
+
+    def play(self, scenario: Scenario) -> Played:
+        """Prepare the sandbox with a scenario, whole or not at all, and return what was added.
+
+        Its faults take the place of those still to happen. An account that is there already stays as it is.
+
+        Raises:
+            ScenarioError: accounts that the sandbox has with another key or name, or over 1000 accounts.
+            StateFileError: what was added can't be stored.
+        """
+        with self._lock:
+            if problems := list(self._problems_of(scenario.accounts)):
+                raise ScenarioError(*problems)
+            accounts = tuple(self._put_account(new) for new in scenario.accounts)
+            phones = [self._put_phone(new) for new in scenario.phones]
+            now_ms = self.now_ms()
+            codes = tuple(self.bank.issue_code(now_ms, behaviour) for behaviour in scenario.codes)
+            self._settle()
+            self._faults.clear()
+            faults = tuple(self._faults.inject(fault) for fault in scenario.faults)
+            self._publish_server()
+            self._publish_faults()
+            return Played(faults, codes, accounts, tuple(self.bank.phone(now_ms, phone_id) for phone_id in phones))
+
+    def _problems_of(self, accounts: tuple[NewAccount, ...]) -> Iterator[str]:
+        added: dict[str, MerchantAccount | NewAccount] = {each.pos_id: each for each in self.bank.accounts}
+        for index, new in enumerate(accounts):
+            known = added.setdefault(new.pos_id, new)
+            if new.pos_key not in {None, known.pos_key} or new.name not in {None, known.name}:
+                yield f"accounts[{index}]: there is an account {new.pos_id!r} with another key or name"
+        if len(added) > _MAX_ACCOUNTS:
+            yield f"accounts: there would be {len(added)}; {_MAX_ACCOUNTS} are allowed"
 
     def phone(self, phone_id: str) -> PhoneView:
         """Return a phone with its balance and receipts. KeyError if there is no such phone."""
@@ -339,7 +379,7 @@ class Sandbox:
         if away and self._server is not None:
             self._server.cut("/api")
 
-    def receive(self, body: bytes, x_auth: bytes, connection: int) -> Arrival:
+    def receive(self, body: bytes, x_auth: bytes, connection: int, headers: Iterable[tuple[str, str]] = ()) -> Arrival:
         """Read and log a request and check its key; return it with its fault, or with the answer that refuses it."""
         began_s = time.monotonic()
         document: JsonObject = {}
@@ -356,7 +396,9 @@ class Sandbox:
             right = f"{account.pos_id}:{account.pos_key}".encode() if account is not None else b""
             authorised = account is not None and hmac.compare_digest(x_auth, right)
             pos_id = account.pos_id if account is not None else None
-            fault = self._faults.take(call.method) if call is not None and authorised else None
+            fault = None
+            if call is not None and account is not None and authorised:
+                fault = self._faults.take(self._facts_of(call, account.pos_id, headers))
             method, params = (call.method, call.params) if call is not None else ("", {})
             kind = fault.kind if fault is not None else None
             logged = WireRequest(self.now_ms(), method, params, request_id, connection, authorised, kind, pos_id=pos_id)
@@ -380,12 +422,20 @@ class Sandbox:
             if logged is not None:
                 self._publish_request(logged)
 
-    def carry_out(self, call: Call) -> JsonObject:
-        """Let the bank carry out a request, and return its answer."""
+    def _facts_of(self, call: Call, pos_id: str, headers: Iterable[tuple[str, str]]) -> RequestFacts:
+        """Return what faults select a request by. The lock is held."""
+        try:
+            receipt = self.bank.receipt(self.now_ms(), str(call.params.get("id")))
+        except KeyError:
+            return facts_of(call, pos_id, None, headers)
+        return facts_of(call, pos_id, receipt if receipt.pos_id == pos_id else None, headers)
+
+    def carry_out(self, call: Call, *, is_stuck: bool = False) -> JsonObject:
+        """Let the bank carry out a request, and return its answer; see ``Bank.call`` for ``is_stuck``."""
         try:
             with self._lock:
                 try:
-                    result = self.bank.call(self.now_ms(), call.method, call.params, call.pos_id)
+                    result = self.bank.call(self.now_ms(), call.method, call.params, call.pos_id, is_stuck=is_stuck)
                 finally:
                     self._settle()
         except BankError as error:
@@ -439,10 +489,17 @@ class Sandbox:
             self.bank.put_state(self.now_ms(), receipt_id, state)
             self._settle()
 
-    def inject(self, fault: InjectedFault) -> None:
-        """Add a fault to those still to happen."""
+    def inject(self, fault: InjectedFault) -> FaultRule:
+        """Add a fault to those still to happen, and return it with its number."""
         with self._lock:
-            self._faults.inject(fault)
+            rule = self._faults.inject(fault)
+            self._publish_faults()
+        return rule
+
+    def remove_fault(self, number: int) -> None:
+        """Forget one fault. KeyError if it is not among those still to happen."""
+        with self._lock:
+            self._faults.remove(number)
             self._publish_faults()
 
     def clear_faults(self) -> None:
@@ -455,6 +512,11 @@ class Sandbox:
     def faults(self) -> tuple[InjectedFault, ...]:
         """The faults still to happen."""
         return self._faults.live
+
+    @property
+    def fault_rules(self) -> tuple[FaultRule, ...]:
+        """The faults still to happen, with their numbers."""
+        return self._faults.rules
 
     @property
     def requests(self) -> tuple[WireRequest, ...]:

@@ -17,14 +17,14 @@ from payme_plugin.paymego.errors import Fault as Why
 from payme_plugin.paymego.jsonrpc import encode_request, read_answer
 from payme_plugin.paymego.protocols import Answer
 from payme_plugin.sandbox import Bank, BankError, Behaviour, BuyerAction, FaultKind, FaultPlan, InjectedFault, jsonrpc
-from payme_plugin.sandbox.faults import altered
+from payme_plugin.sandbox.faults import altered, broken, facts_of
 from payme_plugin.secret import Secret
 
 if TYPE_CHECKING:
     from fakes.clock import VirtualClock
     from payme_plugin.paymego.jsonrpc import Request
     from payme_plugin.paymego.protocols import Params
-    from payme_plugin.sandbox import Buyer, CancelPlan
+    from payme_plugin.sandbox import Buyer, CancelPlan, ReceiptView
 
 Envelope = Mapping[str, object]
 Change = Callable[[Envelope], "Envelope | bytes"]
@@ -34,10 +34,13 @@ _AFTER_EFFECT_WHY = {
     FaultKind.HTTP_ERROR_AFTER_EFFECT: Why.HTTP_STATUS,
     FaultKind.REQUEST_LOST: Why.CONNECTION_LOST,
     FaultKind.ANSWER_LOST: Why.CONNECTION_LOST,
+    FaultKind.TRUNCATED: Why.CONNECTION_LOST,
 }
 _PAGES = frozenset({FaultKind.HTML, FaultKind.HTML_AFTER_EFFECT})
 _SILENT = frozenset({FaultKind.SILENT, FaultKind.SILENT_AFTER_EFFECT})
 _ERRORS = frozenset({FaultKind.ERROR, FaultKind.ERROR_AFTER_EFFECT})
+_BROKEN = frozenset({FaultKind.MALFORMED, FaultKind.MALFORMED_AFTER_EFFECT})
+_LATE_ANSWERS = frozenset({FaultKind.ANSWER_DELAYED, FaultKind.SLOW_ANSWER})
 _PAGE = b"<!doctype html><title>Wi-Fi</title>"
 
 
@@ -124,7 +127,7 @@ class VirtualPaymeGo:
     ) -> None:
         self.clock = clock
         self.bank = Bank(Random(seed), cancel=cancel, buyer=buyer)  # noqa: S311 - a seed is to replay
-        self.faults = FaultPlan()
+        self.faults = FaultPlan(Random(seed))  # noqa: S311 - a seed is to replay
         self.passage: Callable[[str], Passage] = lambda _: Passage()
         self.sent: list[Sent] = []
         self.heard: list[Heard] = []
@@ -181,13 +184,15 @@ class VirtualPaymeGo:
         answer: Envelope | None = None
         if fault is None or fault.kind.effect:
             try:
-                answer = jsonrpc.result_answer(
-                    request.request_id, self.bank.call(self.now_ms, request.method, request.params)
-                )
+                is_stuck = fault is not None and fault.kind is FaultKind.STUCK
+                result = self.bank.call(self.now_ms, request.method, request.params, is_stuck=is_stuck)
+                answer = jsonrpc.result_answer(request.request_id, result)
             except BankError as error:
                 answer = jsonrpc.error_answer(request.request_id, error)
         if fault is not None and fault.kind in _ERRORS:
             return jsonrpc.error_answer(request.request_id, BankError(fault.error_code))
+        if fault is not None and fault.kind in _BROKEN:
+            return broken(answer or jsonrpc.result_answer(request.request_id, {}))
         if answer is None or (fault is not None and fault.kind in _PAGES):
             return _PAGE
         if fault is not None:
@@ -289,6 +294,12 @@ class VirtualCall:
         found = self._read.params.get("id")
         return found if isinstance(found, str) else None
 
+    def _receipt(self) -> ReceiptView | None:
+        try:
+            return self._paymego.bank.receipt(self._paymego.now_ms, self._receipt_id or "")
+        except KeyError:
+            return None
+
     def _leave(self) -> None:
         if self._outcome is not None:
             return
@@ -308,7 +319,7 @@ class VirtualCall:
                 turn=self._paymego.next_turn(),
             )
         )
-        fault = self._paymego.faults.take(self._request.method)
+        fault = self._paymego.faults.take(facts_of(self._read, self._client.pos_id, self._receipt()))
         late_s = fault.after_s if fault is not None and fault.kind is FaultKind.REQUEST_DELAYED else 0.0
         self._clock.at(self._clock.monotonic() + self._passage.there_s + late_s, lambda: self._arrive(fault))
 
@@ -317,7 +328,7 @@ class VirtualCall:
         answer = self._paymego.carry_out(self._read, fault)
         if fault is not None and fault.kind in _SILENT:
             return
-        late_s = fault.after_s if fault is not None and fault.kind is FaultKind.ANSWER_DELAYED else 0.0
+        late_s = fault.after_s if fault is not None and fault.kind in _LATE_ANSWERS else 0.0
         self._clock.at(self._clock.monotonic() + self._passage.back_s + late_s, lambda: self._come_back(answer, fault))
 
     def _come_back(self, answer: Envelope | bytes, fault: InjectedFault | None) -> None:

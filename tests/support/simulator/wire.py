@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from payme_plugin.paymego.errors import CallFailed
     from payme_plugin.paymego.jsonrpc import Request
     from payme_plugin.paymego.protocols import Answer, Params
+    from payme_plugin.sandbox import RequestFacts
     from simulator.invariants import GuaranteeChecks
     from simulator.stage import Actor, Life, Stage
 
@@ -64,7 +65,7 @@ class Weather(FaultPlan):
     """
 
     def __init__(self, rng: Random, stage: Stage) -> None:
-        super().__init__()
+        super().__init__(rng)
         self.level = 0.0
         self.changes = 0.0
         self.storm_until = 0.0
@@ -87,10 +88,10 @@ class Weather(FaultPlan):
         connect_s, there_s, back_s = (rng.choice((0.0, 0.01, 0.3, 2.0, 6.0)) for _ in range(3))
         return Passage(connect_s, there_s, back_s, connects=rng.random() < 0.9)
 
-    def take(self, method: str) -> InjectedFault | None:
+    def take(self, request: RequestFacts) -> InjectedFault | None:
         """Return the fault that befalls a request, or None."""
-        rng = self._rng
-        injected = super().take(method)
+        rng, method = self._rng, request.method
+        injected = super().take(request)
         if injected is not None:
             return injected
         if self._storms:
