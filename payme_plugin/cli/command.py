@@ -58,13 +58,13 @@ class Command(click.Command):
 
 
 class Group(Command, click.Group):
-    """A group of commands; without one it shows its help."""
+    """A group of commands; without one it runs its own callback, or shows its help."""
 
     command_class = Command
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - click's
         super().__init__(*args, invoke_without_command=True, **kwargs)
-        self.callback = _show_help
+        self.callback = self.callback or _show_help
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the commands in the order in which they were added."""

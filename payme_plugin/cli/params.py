@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 from click.shell_completion import CompletionItem
@@ -24,6 +25,7 @@ from payme_plugin.paymego.jsonrpc import parse_strict
 from payme_plugin.settings.parsers import QUEUE
 
 _PLAIN_AMOUNT = re.compile(r"([0-9]{1,20})(?:\.([0-9]{1,2}))?")
+_PLAIN_NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 _SAFE_WORD = re.compile(r"[\w.][\w.-]*")
 """What every shell takes as one word with no other meaning."""
 
@@ -86,6 +88,39 @@ def _amount(text: str) -> int:
     if not 0 < amount <= _LARGEST:
         raise _refused("cli.not_an_amount" if amount <= _LARGEST else "cli.amount_too_large", text)
     return amount
+
+
+def _amounts(text: str) -> tuple[int | None, int | None]:
+    """Return the limits of a range in UZS, e.g. ``1000.00-20000.00``, in tiyin; one amount is both, None is open."""
+    low, is_range, high = text.partition("-")
+    try:
+        limits = _amount(low) if low else None, _amount(high) if high else None
+    except CommandFailed:
+        limits = None, None
+    if limits == (None, None):
+        raise _refused("cli.not_amounts", text)
+    return limits if is_range else (limits[0], limits[0])
+
+
+def _times(text: str) -> int | None:
+    """Return how often; ``always`` is None."""
+    if text == "always":
+        return None
+    if not _PLAIN_NUMBER.fullmatch(text):
+        raise _refused("cli.not_times", text)
+    return int(text)
+
+
+def _sandbox_url(text: str) -> str:
+    """Return the origin of a sandbox, without a slash at its end."""
+    try:
+        parts = urlsplit(text)
+        is_good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_good = False
+    if not is_good or parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc:
+        raise _refused("cli.not_a_sandbox_url", text)
+    return text.rstrip("/")
 
 
 def _date(text: str) -> date:
@@ -228,6 +263,9 @@ def _sandbox_account(text: str) -> tuple[str, str | None]:
 
 
 AMOUNT = _Checked("amount", _amount)
+AMOUNTS = _Checked("amounts", _amounts)
+TIMES = _Checked("times", _times)
+SANDBOX_URL = _Checked("url", _sandbox_url)
 DATE = _Checked("date", _date)
 REASON = _Checked("reason", _reason)
 PAYMENT_ID = _Checked("payment_id", str, _stored_ids)

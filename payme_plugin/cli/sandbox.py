@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from payme_plugin.cli.command import Command
+from payme_plugin.cli.command import Group
 from payme_plugin.cli.options import GlobalOptions, pass_options
 from payme_plugin.cli.output import (
     ExitCode,
@@ -24,6 +24,7 @@ from payme_plugin.cli.output import (
     style,
 )
 from payme_plugin.cli.params import SANDBOX_ACCOUNT
+from payme_plugin.cli.sandbox_fault import fault as fault_group
 from payme_plugin.cli.screen import until_stopped
 from payme_plugin.clock import SystemClock
 from payme_plugin.locale import Message, message
@@ -52,16 +53,24 @@ _BUYERS = (
 """What buyers do, and the digits that spell it in a code; see ``payme_plugin.sandbox.behaviour`` for all of them."""
 
 
-@click.command(cls=Command)
+@click.group(cls=Group)
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDR")
 @click.option("--port", type=click.IntRange(0, 65_535), default=_PORT, show_default=True)
 @click.option("--state", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
 @click.option("--account", "accounts", type=SANDBOX_ACCOUNT, multiple=True, metavar="POSID[:KEY]")
 @pass_options
+@click.pass_context
 def sandbox(
-    options: GlobalOptions, host: str, port: int, state: Path | None, accounts: tuple[tuple[str, str | None], ...]
+    context: click.Context,
+    options: GlobalOptions,
+    host: str,
+    port: int,
+    state: Path | None,
+    accounts: tuple[tuple[str, str | None], ...],
 ) -> int:
     """Serve a local PaymeGO until Ctrl+C; print settings, addresses and codes for it, then every request."""
+    if context.invoked_subcommand is not None:
+        return int(ExitCode.DONE)
     (pos_id, pos_key), *others = accounts or ((SANDBOX_POS_ID, None),)
     server = Sandbox(port, host=host, pos_id=pos_id, pos_key=pos_key, state=state)
     try:
@@ -79,6 +88,9 @@ def sandbox(
         unusable = message(f"cli.sandbox.state.{error.fault.name.lower()}", path=error.path, reason=error.reason)
         raise UsageFault(unusable) from error
     return int(ExitCode.DONE)
+
+
+sandbox.add_command(fault_group)
 
 
 def _add_account(server: Sandbox, pos_id: str, pos_key: str | None) -> None:

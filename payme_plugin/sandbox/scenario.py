@@ -61,7 +61,9 @@ class NewAccount:
         if not _POS_ID.fullmatch(self.pos_id):
             raise ValueError(f"pos_id is {self.pos_id[:100]!r}: 1 to 64 letters, digits, - and _ are allowed")
         if self.pos_key is not None and not _POS_KEY.fullmatch(self.pos_key):
-            raise ValueError("pos_key: 1 to 200 printable ASCII characters without blanks and double quotes are allowed")
+            raise ValueError(
+                "pos_key: 1 to 200 printable ASCII characters without blanks and double quotes are allowed"
+            )
         if self.name is not None and not 1 <= len(self.name) <= _LONGEST_NAME:
             raise ValueError(f"name has {len(self.name)} characters: 1 to {_LONGEST_NAME} are allowed")
 
