@@ -21,6 +21,7 @@ from payme_plugin.cli.output import (
     echo_document,
     fault,
     local_time,
+    render,
     style,
 )
 from payme_plugin.cli.params import SANDBOX_ACCOUNT
@@ -28,10 +29,20 @@ from payme_plugin.cli.sandbox_fault import fault as fault_group
 from payme_plugin.cli.screen import until_stopped
 from payme_plugin.clock import SystemClock
 from payme_plugin.locale import Message, message
-from payme_plugin.sandbox import SANDBOX_POS_ID, EventKind, PortUnavailable, Sandbox, StateFileError
+from payme_plugin.sandbox import (
+    SANDBOX_POS_ID,
+    EventKind,
+    PortUnavailable,
+    Sandbox,
+    ScenarioError,
+    StateFileError,
+    load_scenario,
+)
 
 if TYPE_CHECKING:
     import threading
+
+    from payme_plugin.sandbox import Played, Scenario
 
 _PORT = 8765
 _PAYMENT_TYPE = 7
@@ -58,6 +69,7 @@ _BUYERS = (
 @click.option("--port", type=click.IntRange(0, 65_535), default=_PORT, show_default=True)
 @click.option("--state", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
 @click.option("--account", "accounts", type=SANDBOX_ACCOUNT, multiple=True, metavar="POSID[:KEY]")
+@click.option("--scenario", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
 @pass_options
 @click.pass_context
 def sandbox(
@@ -67,19 +79,22 @@ def sandbox(
     port: int,
     state: Path | None,
     accounts: tuple[tuple[str, str | None], ...],
+    scenario: Path | None,
 ) -> int:
     """Serve a local PaymeGO until Ctrl+C; print settings, addresses and codes for it, then every request."""
     if context.invoked_subcommand is not None:
         return int(ExitCode.DONE)
     (pos_id, pos_key), *others = accounts or ((SANDBOX_POS_ID, None),)
     server = Sandbox(port, host=host, pos_id=pos_id, pos_key=pos_key, state=state)
+    prepared = None if scenario is None else _read_scenario(scenario)
     try:
         with until_stopped() as stopped, server:
             for other in others:
                 _add_account(server, *other)
+            played = None if prepared is None else _play(server, prepared)
             if not server.is_loopback:
                 fault(message("cli.sandbox.not_loopback", host=host))
-            _show_start(options, server)
+            _show_start(options, server, played)
             _show_requests(options, server, stopped)
     except PortUnavailable as error:
         unavailable = message("cli.sandbox.port_unavailable", host=error.host, port=error.port, reason=error.reason)
@@ -101,6 +116,43 @@ def _add_account(server: Sandbox, pos_id: str, pos_key: str | None) -> None:
         raise UsageFault(message("cli.sandbox.other_key", account=pos_id))
 
 
+def _read_scenario(path: Path) -> Scenario:
+    """Return the scenario in a file.
+
+    Raises:
+        UsageFault: the file can't be read or used; it has every problem.
+    """
+    try:
+        return load_scenario(path)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise UsageFault(message("cli.file_unreadable", path=path, reason=reason)) from error
+    except ScenarioError as error:
+        raise _unusable(error, path) from error
+
+
+def _play(server: Sandbox, scenario: Scenario) -> Played:
+    try:
+        return server.play(scenario)
+    except ScenarioError as error:
+        raise _unusable(error, "--scenario") from error
+
+
+def _unusable(error: ScenarioError, path: Path | str) -> UsageFault:
+    problems = (message("cli.file_unusable", path=path, reason=problem) for problem in error.problems)
+    return UsageFault("\n".join(render(problem) for problem in problems))
+
+
+def _show_played(server: Sandbox, played: Played) -> None:
+    echo(message("cli.sandbox.played", faults=len(played.faults), accounts=len(played.accounts)))
+    echo()
+    for phone in played.phones:
+        echo(f"  {server.phone_url}?phone={phone.phone_id}")
+    for code in played.codes:
+        echo(f"  {code}")
+    echo()
+
+
 def _codes() -> list[tuple[Message, list[str]]]:
     """Return codes for every buyer, other ones at each start: a till refuses a code that it has sent already."""
     first = SystemClock().wall_ms() // 1000 % _SERIALS
@@ -108,12 +160,12 @@ def _codes() -> list[tuple[Message, list[str]]]:
     return [(message(buyer), [f"0077{digits}{serial:09d}" for serial in serials]) for buyer, digits in _BUYERS]
 
 
-def _show_start(options: GlobalOptions, server: Sandbox) -> None:
+def _show_start(options: GlobalOptions, server: Sandbox, played: Played | None) -> None:
     try:
         if options.json:
-            echo_document(_document(server))
+            echo_document({**_document(server), "scenario": None if played is None else played.as_json()})
         else:
-            _show(server)
+            _show(server, played)
     except OutputFailed as error:
         if error.is_closed:
             raise
@@ -137,7 +189,7 @@ def _document(server: Sandbox) -> dict[str, object]:
     }
 
 
-def _show(server: Sandbox) -> None:
+def _show(server: Sandbox, played: Played | None) -> None:
     addresses = {"desk": server.desk_url, "phone": server.phone_url, "control": server.control_url}
     echo(message("cli.sandbox.addresses", **addresses))
     echo()
@@ -162,6 +214,8 @@ def _show(server: Sandbox) -> None:
     for buyer, codes in _codes():
         echo(f"  {codes[0]}  ", buyer)
     echo()
+    if played is not None:
+        _show_played(server, played)
     echo(message("cli.sandbox.requests"))
 
 

@@ -187,8 +187,7 @@ def _remove_fault(sandbox: Sandbox, request: ControlRequest) -> object:
 
 
 def _play(sandbox: Sandbox, request: ControlRequest) -> object:
-    played = sandbox.play(read_scenario(request.document))
-    return {**asdict(played), "faults": [rule.as_json() for rule in played.faults]}
+    return sandbox.play(read_scenario(request.document)).as_json()
 
 
 def _clear_faults(sandbox: Sandbox, _: ControlRequest) -> object:

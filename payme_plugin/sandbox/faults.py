@@ -219,7 +219,7 @@ class FaultRule:
 
     def as_json(self) -> dict[str, object]:
         """Return the number and the fault's fields; a long code is masked but for its last four digits."""
-        document = {"number": self.number, **asdict(self.fault)}
+        document = {"number": self.number, **asdict(self.fault), "kind": self.fault.kind.value}
         code = self.fault.code
         if code is not None and len(code) >= _LONG_ENOUGH_TO_MASK:
             document["code"] = f"***{code[-_SHOWN_DIGITS:]}"

@@ -7,7 +7,7 @@ import random
 import socket
 import ssl
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from ipaddress import ip_address
 from threading import Event as Stopping
 from threading import Lock
@@ -87,6 +87,10 @@ class Played:
     codes: tuple[str, ...] = field(repr=False)
     accounts: tuple[MerchantAccount, ...]
     phones: tuple[PhoneView, ...]
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as a document, with the codes and keys."""
+        return {**asdict(self), "faults": [rule.as_json() for rule in self.faults]}
 
 
 class PortUnavailable(OSError):

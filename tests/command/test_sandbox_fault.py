@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
@@ -9,10 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payme_plugin.sandbox import FaultKind, InjectedFault
-from tests.command.conftest import payme
+from tests.command.conftest import payme, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+    from typing import IO, Any
 
     from payme_plugin.sandbox import Sandbox
     from tests.command.conftest import CommandTill, Ended
@@ -26,6 +31,11 @@ def ask(sandbox: Sandbox) -> Callable[..., Ended]:
         return payme("--lang", "en", "sandbox", "fault", *arguments, "--url", sandbox.origin)
 
     return run
+
+
+def first_document(stream: IO[str] | None) -> Any:  # noqa: ANN401 - JSON
+    assert stream is not None
+    return json.loads("".join(itertools.takewhile(lambda line: line != "}\n", stream)) + "}")
 
 
 @pytest.mark.parametrize(
@@ -170,6 +180,43 @@ def test_another_server_is_not_taken_for_a_sandbox(monkeypatch: pytest.MonkeyPat
 
     assert (refused.code, refused.out) == (2, "")
     assert "is not a sandbox of this version" in refused.sentences[0]
+
+
+def test_the_sandbox_starts_with_a_scenario_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "scenario.json"
+    path.write_text(
+        '{"v": 1, "faults": [{"kind": "stuck"}], "accounts": [{"pos_id": "a"}], "phones": [{}], "codes": [{}]}'
+    )
+    with running("sandbox", "--port", "0", "--json", "--scenario", str(path)) as process:
+        served = first_document(process.stdout)
+        origin = served["control_url"].removesuffix("/sandbox/v1")
+        listed = payme("sandbox", "fault", "list", "--json", "--url", origin)
+
+    assert served["scenario"]["faults"] == listed.document
+    assert [len(served["scenario"][name]) for name in ("faults", "codes", "accounts", "phones")] == [1, 1, 1, 1]
+
+
+def test_a_scenario_is_told_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "scenario.json"
+    path.write_text('{"v": 1, "phones": [{}, {}], "codes": [{}]}')
+    with running("--lang", "en", "sandbox", "--port", "0", "--scenario", str(path)) as process:
+        assert process.stdout is not None
+        text = "".join(itertools.takewhile(lambda line: not re.fullmatch(r"  \d{20}\n", line), process.stdout))
+
+    assert "The scenario has faults: 0, merchant accounts: 0." in text
+    assert len(re.findall(r"^  http://127\.0\.0\.1:\d+/phone\?phone=[0-9a-f]{16}$", text, re.MULTILINE)) == 2
+
+
+def test_a_scenario_that_can_not_be_used_is_a_fault_of_usage_with_a_sentence_for_each_problem(tmp_path: Path) -> None:
+    path = tmp_path / "scenario.json"
+    missing = payme("sandbox", "--scenario", str(path))
+    path.write_text('{"v": 2, "faults": [{"kind": "htm\\u001b[31m"}, {"kind": "html", "x\\u202e": 1}]}')
+    refused = payme("sandbox", "--scenario", str(path))
+
+    assert (missing.code, missing.sentences) == (2, [f"{path} can't be read: No such file or directory"])
+    assert (refused.code, refused.out, len(refused.sentences)) == (2, "", 3)
+    assert refused.sentences[0] == f"{path} can't be used: v: must be 1"
+    assert r"can't be used: faults[1]: has 'x\u202e'; allowed are kind, " in refused.sentences[2]
 
 
 def test_the_help_names_every_kind() -> None:
