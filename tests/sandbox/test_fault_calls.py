@@ -107,7 +107,8 @@ def test_a_scenario_may_be_played_again_on_its_accounts_and_its_faults_are_not_d
 
     assert first.accounts == second.accounts == sandbox.accounts[1:]
     assert sandbox.fault_rules == second.faults != first.faults
-    assert sandbox.play(Scenario()).faults == sandbox.faults == ()
+    assert sandbox.play(Scenario()).faults == ()
+    assert sandbox.faults == ()
 
 
 @pytest.mark.parametrize(
