@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import urllib3
 
-from payme_plugin.sandbox import SANDBOX_POS_ID, CancelPlan, FaultKind, InjectedFault
+from payme_plugin.sandbox import SANDBOX_POS_ID, Behaviour, BuyerAction, CancelPlan, FaultKind, InjectedFault
+from tests.sandbox.conftest import NOW, ask, create
 
 if TYPE_CHECKING:
-    from payme_plugin.sandbox import Sandbox
+    from payme_plugin.sandbox import Bank, Sandbox
     from tests.sandbox.conftest import Client
 
 PAY = "receipts.pay"
@@ -238,6 +239,15 @@ def test_a_stuck_cancellation_stays_in_state_21_and_keeps_the_money(attempt: Att
     assert (client.state(attempt.receipt_id), attempt.charged) == (21, True)
     attempt.sandbox.put_state(attempt.receipt_id, 50)
     assert (client.state(attempt.receipt_id), attempt.charged) == (50, False)
+
+
+def test_a_stuck_cancellation_also_ends_the_payment_that_was_still_to_come(bank: Bank) -> None:
+    receipt_id, code = create(bank), bank.issue_code(NOW, Behaviour(BuyerAction.CONFIRMS, after_s=10))
+    ask(bank, "pay", {"id": receipt_id, "token": code})
+
+    bank.call(NOW + 1, "receipts.cancel", {"id": receipt_id}, is_stuck=True)
+
+    assert [bank.receipt(NOW + later_ms, receipt_id).state for later_ms in (0, 1, 60_000)] == [1, 21, 21]
 
 
 def test_a_request_that_moves_no_receipt_is_answered_as_ever_under_a_stuck_fault(
