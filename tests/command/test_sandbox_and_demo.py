@@ -46,7 +46,7 @@ def test_it_serves_until_it_is_stopped_and_its_document_has_codes_for_every_buye
 
     assert (process.returncode, out, err) == (0, "", "")
     addresses = ["url", "phone_url", "desk_url", "control_url"]
-    assert list(served) == [*addresses, "pos_id", "pos_key", "payment_type", "accounts", "codes"]
+    assert list(served) == [*addresses, "pos_id", "pos_key", "payment_type", "accounts", "codes", "scenario"]
     assert served["url"].startswith("http://127.0.0.1:")
     assert served["control_url"] == served["url"].replace("/api", "/sandbox/v1")
     assert [(one["pos_id"], one["pos_key"]) for one in served["accounts"]] == [(served["pos_id"], served["pos_key"])]

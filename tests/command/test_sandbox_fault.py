@@ -138,7 +138,16 @@ def test_what_is_not_allowed_is_a_fault_of_usage_in_one_sentence(
         ("http://127.0.0.1:9", "There is no sandbox at http://127.0.0.1:9 (Connection refused). Start it with"),
         *(
             (url, "is not the address of a sandbox: use e.g. http://127.0.0.1:8765.")
-            for url in ("", "127.0.0.1:8765", "ftp://x", "http://", "http://[::", "http://x:99999", "http://x/phone")
+            for url in (
+                "",
+                "127.0.0.1:8765",
+                "ftp://x",
+                "http://",
+                "http://[::",
+                "http://x:99999",
+                "http://x/phone",
+                "http://u:p@x",
+            )
         ),
     ],
 )

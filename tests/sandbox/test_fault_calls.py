@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from payme_plugin.sandbox import (
     SANDBOX_POS_ID,
     Behaviour,
     BuyerAction,
+    EventKind,
     FaultKind,
     InjectedFault,
     NewAccount,
@@ -55,7 +57,7 @@ def test_a_fault_is_added_listed_and_deleted_by_its_number(client: Client, sandb
     assert client.read(FAULTS, "DELETE") == []
 
 
-@pytest.mark.parametrize("number", ["0", "-1", "999999", "x", "1.0", "٣", "9" * 500, "%31"])
+@pytest.mark.parametrize("number", ["0", "-1", "999999", "x", "1.0", "٣", "9" * 5000, "%31"])
 def test_a_fault_that_is_not_there_can_not_be_deleted(client: Client, sandbox: Sandbox, number: str) -> None:
     sandbox.inject(InjectedFault(FaultKind.HTML))
     answer = client.pool.urlopen("DELETE", f"{FAULTS}/{number}", retries=False)
@@ -116,7 +118,7 @@ def test_a_scenario_may_be_played_again_on_its_accounts_and_its_faults_are_not_d
     [
         ([{"pos_id": SANDBOX_POS_ID, "pos_key": "k"}], "accounts[0]: there is an account '65aa001122334455667788"),
         ([{"pos_id": "a", "name": "A"}, {"pos_id": "a", "name": "B"}], "accounts[1]: there is an account 'a' with "),
-        ([{"pos_id": f"a{number}"} for number in range(1001)], "accounts: there would be 1002; 1000 are allowed"),
+        ([{"pos_id": f"a{number}"} for number in range(1001)], "accounts: there would be "),
         ([{"pos_id": "a b"}], "accounts[0]: pos_id is 'a b': 1 to 64 letters"),
         ([{"pos_id": "a", "key": "b"}], "accounts[0]: has 'key'; allowed are pos_id, pos_key, name"),
         ([{"pos_id": "a", "pos_key": "a b"}], "accounts[0]: pos_key: 1 to 200 printable ASCII characters"),
@@ -144,6 +146,22 @@ def test_a_scenario_over_http_answers_with_what_it_added(client: Client, sandbox
     assert played["faults"] == [{**SHOWN, "number": sandbox.fault_rules[0].number, "times": None}]
     assert sandbox.code(played["codes"][0]) is not None
     assert (played["accounts"], played["phones"][0]["balance"]) == ([], 7)
+
+
+def test_readers_of_the_events_are_told_what_a_scenario_and_a_removal_change() -> None:
+    with Sandbox() as sandbox:
+        reader, _ = sandbox.subscribe()
+        played = sandbox.play(
+            Scenario(faults=(InjectedFault(FaultKind.HTML),), accounts=(NewAccount("shop-2"),), phones=(NewPhone(),))
+        )
+        sandbox.remove_fault(played.faults[0].number)
+        events = [sandbox.next_event(reader, 5) for _ in range(4)]
+        reader.close()
+
+    told = [(event.kind, json.loads(event.data)) for event in events if event is not None]
+    assert [kind for kind, _ in told] == [EventKind.PHONE, EventKind.SERVER, EventKind.FAULTS, EventKind.FAULTS]
+    assert [each["pos_id"] for each in told[1][1]["accounts"]] == [SANDBOX_POS_ID, "shop-2"]
+    assert [len(faults) for _, faults in told[2:]] == [1, 0]
 
 
 def test_a_seed_repeats_which_requests_get_a_fault_with_a_probability() -> None:

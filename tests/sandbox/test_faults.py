@@ -192,7 +192,7 @@ def test_a_truncated_answer_has_fewer_bytes_than_its_head_says(attempt: Attempt,
     assert answer.body.startswith(b'{"jsonrpc": "2.0"')
     assert (rest, attempt.charged) == (b"", True)
     attempt.under(InjectedFault(FaultKind.TRUNCATED))
-    with pytest.raises(urllib3.exceptions.HTTPError):
+    with pytest.raises(urllib3.exceptions.ProtocolError):
         client.call("receipts.check", {"id": attempt.receipt_id})
 
 
@@ -241,13 +241,21 @@ def test_a_stuck_cancellation_stays_in_state_21_and_keeps_the_money(attempt: Att
     assert (client.state(attempt.receipt_id), attempt.charged) == (50, False)
 
 
+def test_code_and_amount_of_another_accounts_receipt_select_nothing(attempt: Attempt, client: Client) -> None:
+    other = attempt.sandbox.add_account(f"other-{attempt.receipt_id}")
+    attempt.under(InjectedFault(FaultKind.HTML, "receipts.check", amount_min=700, amount_max=700))
+    client.x_auth = f"{other.pos_id}:{other.pos_key}"
+
+    assert client.call("receipts.check", {"id": attempt.receipt_id})["error"]["code"] == -31602
+
+
 def test_a_stuck_cancellation_also_ends_the_payment_that_was_still_to_come(bank: Bank) -> None:
     receipt_id, code = create(bank), bank.issue_code(NOW, Behaviour(BuyerAction.CONFIRMS, after_s=10))
     ask(bank, "pay", {"id": receipt_id, "token": code})
 
     bank.call(NOW + 1, "receipts.cancel", {"id": receipt_id}, is_stuck=True)
 
-    assert [bank.receipt(NOW + later_ms, receipt_id).state for later_ms in (0, 1, 60_000)] == [1, 21, 21]
+    assert [bank.receipt(NOW + later_ms, receipt_id).state for later_ms in (1, 60_000)] == [21, 21]
 
 
 def test_a_request_that_moves_no_receipt_is_answered_as_ever_under_a_stuck_fault(
