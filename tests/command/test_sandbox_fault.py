@@ -109,6 +109,29 @@ def test_a_fault_that_is_added_meets_the_next_sale(ask: Callable[..., Ended], sh
 
 
 @pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [
+        (["malformed"], ("UNKNOWN", 0)),
+        (["malformed-after-effect"], ("PAID", 1_500_000)),
+        (["truncated"], ("PAID", 1_500_000)),
+        (["duplicate-answer"], ("PAID", 1_500_000)),
+        (["slow-answer", "--after", "1"], ("PAID", 1_500_000)),
+        (["stuck"], ("UNKNOWN", 0)),
+    ],
+    ids=lambda value: value[0],
+)
+def test_a_till_that_meets_a_fault_of_the_answer_to_pay_asks_for_the_state(
+    ask: Callable[..., Ended], shop: CommandTill, fault: list[str], outcome: tuple[str, int]
+) -> None:
+    shop.configure(payDuration=2000)
+    ask("add", *fault, "--method", "receipts.pay")
+    paid = shop.pay(shop.sandbox.issue_code()).document
+
+    assert (paid["status"], shop.sandbox.held(), shop.sent("receipts.pay")) == (*outcome, 1)
+    assert paid["cancellation_queued"] is (paid["status"] != "PAID")
+
+
+@pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["add", "html", "--header", "X-Auth"], "The sandbox refuses it: body: header is 'X-Auth': "),
