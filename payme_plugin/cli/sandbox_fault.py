@@ -121,7 +121,7 @@ def _asked(url: str, method: str, path: str = "", document: dict[str, object] | 
     try:
         with PoolManager(timeout=_TIMEOUT_S, retries=False) as pool:
             where = f"{url}/sandbox/v1/faults{path}"
-            answer: Any = pool.request(method, where, body=body, redirect=False, preload_content=False)
+            answer: Any = pool.urlopen(method, where, body=body, redirect=False, preload_content=False)
             status, content = answer.status, answer.read(_MAX_ANSWER_BYTES)
     except (HTTPError, OSError, ValueError) as error:
         raise UsageFault(message("cli.sandbox.fault.unreachable", url=url, reason=_reason(error))) from error
