@@ -180,6 +180,11 @@ COMMANDS = (
     ["queue", "add", "bad", "--reason", "nobody decides"],
     ["journal", "repair"],
     ["completion", "bash"],
+    ["sandbox", "fault", "add", "html", "--code", "{0}"],
+    ["sandbox", "fault", "add", "html", "--code", "{0}1"],
+    ["sandbox", "fault", "list"],
+    ["sandbox", "fault", "remove", "1"],
+    ["sandbox", "fault", "clear"],
 )
 SHOW_CODES_ON_PURPOSE = {"demo", "sandbox"}
 RUNS_UNTIL_IT_IS_STOPPED = {"worker"}  # what it says are the log records of the worker
@@ -225,8 +230,11 @@ def proxy(sandbox: Sandbox) -> Iterator[FaultProxy]:
 
 
 @pytest.fixture
-def payme(sandbox: Sandbox, proxy: FaultProxy, tmp_path: Path) -> Callable[..., tuple[int, str]]:
+def payme(
+    sandbox: Sandbox, proxy: FaultProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[int, str]]:
     """Run a command with a settings file and a folder of this test's; return its exit code and what it printed."""
+    monkeypatch.setenv("PAYME_SANDBOX_URL", sandbox.origin)
     conf = tmp_path / "payme.go.conf"
     conf.write_text(
         f'[Main]\nurl = "{proxy.url}"\nposId = {sandbox.pos_id}\nposKey = "{KEY}"\n'
