@@ -166,7 +166,7 @@ class InjectedFault:
         if self.amount_min is not None and self.amount_max is not None and self.amount_min > self.amount_max:
             yield f"amount_min is {self.amount_min}: at most amount_max, {self.amount_max}, is allowed"
         if self.header is not None and not _HEADER.fullmatch(self.header):
-            yield f"header is {self.header!r}: the name of a header is allowed, e.g. User-Agent"
+            yield f"header is {self.header[:100]!r}: the name of a header is allowed, e.g. User-Agent"
         elif self.header is not None and self.header.lower() == "x-auth":
             yield f"header is {self.header!r}: its value has the key, so use pos_id to select a merchant account"
         if self.header_value is not None and self.header is None:
