@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import socket
-from http.client import HTTPResponse
+from contextlib import closing
+from http.client import HTTPConnection, HTTPResponse
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from payme_plugin.sandbox.control import CALLS, PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -231,3 +237,93 @@ def test_a_fault_of_the_sandboxs_own_is_told_in_the_same_form(
 
         assert code_and_id(client, body) == (-32400, None)
     assert "can't answer POST" in caplog.text
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Any input at any route
+# ---------------------------------------------------------------------------------------------------------------------
+
+ROUTES = ["/api", "/", "/phone", "/static/x.js", *(f"{PREFIX}{path}".removesuffix("/") for path in CALLS)]
+METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"]
+ERRORS = {400, 404, 405}
+SEGMENTS = st.text(
+    st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="?#/"), min_size=1, max_size=30
+)
+SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=9)
+)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+)
+NAMES = st.sampled_from(
+    [
+        "behaviour", "after_s", "error_code", "cancel", "kind", "method", "times", "pos_id", "pos_key", "name", "phone",
+        "balance", "card", "do", "receipt_id", "confirms", "away", "id", "params", "amount", "account", "token",
+    ]
+)  # fmt: skip
+TEXTS = st.sampled_from(
+    ["pays", "confirms", "confirm", "pay", "cancel", "html", "receipts.create", "receipts.pay", "receipts.get_all", "x"]
+)
+DOCUMENTS = st.dictionaries(NAMES, VALUES | TEXTS, max_size=4)
+FIELDS = st.dictionaries(st.sampled_from(["pos_id", "state", "limit", "after", "x"]), st.text(max_size=9), max_size=3)
+
+
+@given(
+    method=st.sampled_from(METHODS),
+    route=st.sampled_from(ROUTES),
+    name=SEGMENTS,
+    query=FIELDS,
+    body=DOCUMENTS.map(json.dumps).map(str.encode) | st.binary(max_size=40),
+    is_known=st.booleans(),
+)
+@settings(max_examples=400)
+def test_any_input_at_any_route_is_answered_or_refused_in_paymes_form(
+    running: Sandbox, method: str, route: str, name: str, query: dict[str, str], body: bytes, is_known: bool
+) -> None:
+    path = "/".join(name if part in {"ID", "N"} else part for part in route.split("/"))
+    x_auth = f"{running.pos_id}:{running.pos_key}" if is_known else name
+    connection = HTTPConnection("127.0.0.1", running.port, timeout=10)
+    with closing(connection):
+        connection.request(method, f"{path}?{urlencode(query)}" if query else path, body, {"X-Auth": x_auth})
+        answer = connection.getresponse()
+        text = answer.read()
+    running.clear_faults()
+    running.set_away(False)
+
+    assert answer.status in {200, *ERRORS}
+    if answer.headers["content-type"] != "application/json" or method == "HEAD":
+        assert answer.status == 200 or method == "HEAD"
+    elif answer.status in ERRORS:
+        error = error_in(text)
+        assert error["data"] or error["code"] in {-32700, -32600}
+    else:
+        document = json.loads(text, parse_constant=refuse_constant)
+        assert route != "/api" or set(document) in ({"jsonrpc", "id", "error"}, {"jsonrpc", "id", "result"})
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("receipts?limit=x", "limit is 'x': a number from 0"),
+        ("receipts?limit=-1", "limit is '-1'"),
+        ("receipts?state=٤", "state is '٤'"),
+        ("receipts?state=" + "9" * 5_000, "state is '9999"),
+        ("receipts?limit=1&limit=2", "query: has 'limit'; allowed are limit, pos_id, state, once"),
+        ("receipts?limits=1", "query: has 'limits'; allowed are limit, pos_id, state, once"),
+        ("requests?after=", "after is ''"),
+        ("accounts?x", "query: has 'x'; allowed are none"),
+        ("receipts?" + "&".join(map(str, range(500))), "Max number of fields exceeded"),
+    ],
+)
+def test_a_query_that_can_not_be_used_says_why(client: Client, path: str, said: str) -> None:
+    answer = client.pool.urlopen("GET", f"{PREFIX}/{path}", retries=False)
+
+    assert answer.status == 400
+    assert said in error_in(answer.data)["data"]
+
+
+@pytest.mark.parametrize("receipt_id", ["x", "%00", "..", "0" * 24])
+def test_an_id_that_does_not_exist_is_404_and_named(client: Client, receipt_id: str) -> None:
+    status, answer = client.control(f"{PREFIX}/receipts/{receipt_id}", {"do": "pay"})
+
+    assert (status, answer["error"]["data"]) == (404, f"there is no {receipt_id!r}")

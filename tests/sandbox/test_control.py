@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import socket
+from importlib.metadata import version
+from typing import Any
 
 import pytest
+import urllib3
 
-from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, FaultKind, InjectedFault
-
-if TYPE_CHECKING:
-    from payme_plugin.sandbox import Sandbox
-    from tests.sandbox.conftest import Client
+from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, FaultKind, InjectedFault, Sandbox
+from tests.sandbox.conftest import Client
 
 
 def test_a_code_is_issued_with_its_behaviour(client: Client, sandbox: Sandbox) -> None:
@@ -77,3 +77,161 @@ def test_a_call_that_can_not_be_used_says_why(client: Client, path: str, documen
     assert status == 400
     assert answer["error"]["code"] == -32602
     assert said in answer["error"]["data"]
+
+
+def act(client: Client, receipt_id: str, action: str) -> Any:  # noqa: ANN401 - any JSON
+    status, answer = client.control(f"/sandbox/v1/receipts/{receipt_id}", {"do": action})
+    assert status == (400 if "error" in answer else 200)
+    return answer["error"]["data"] if "error" in answer else (answer["state"], answer["held"])
+
+
+def charge(client: Client, sandbox: Sandbox, behaviour: Behaviour) -> str:
+    receipt_id = client.create(700)
+    client.call("receipts.pay", {"id": receipt_id, "token": sandbox.issue_code(behaviour)})
+    return receipt_id
+
+
+NEVER_ANSWERS = Behaviour(BuyerAction.NEVER_ANSWERS)
+LACKS_FUNDS = Behaviour(BuyerAction.LACKS_FUNDS)
+DECLINES_LATER = Behaviour(BuyerAction.DECLINES, after_s=3_600.0)
+REFUSES_CANCEL = Behaviour(cancel=CancelPlan(refused_with=-31800))
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "action", "becomes"),
+    [
+        (NEVER_ANSWERS, "confirm", (4, 700)),
+        (NEVER_ANSWERS, "decline", (50, 0)),
+        (NEVER_ANSWERS, "pay", (4, 700)),
+        (NEVER_ANSWERS, "cancel", (50, 0)),
+        (DECLINES_LATER, "pay", (4, 700)),
+        (LACKS_FUNDS, "pay", (4, 700)),
+        (LACKS_FUNDS, "cancel", (50, 0)),
+        (REFUSES_CANCEL, "cancel", (50, 0)),
+        (LACKS_FUNDS, "confirm", "the receipt is in state 0: confirm is possible only in state 1"),
+        (REFUSES_CANCEL, "decline", "the receipt is in state 4: decline is possible only in state 1"),
+        (REFUSES_CANCEL, "pay", "the receipt is in state 4: pay is possible only in state 0 or 1"),
+    ],
+)
+def test_the_desk_does_what_the_buyer_or_the_bank_might_do(
+    client: Client, sandbox: Sandbox, behaviour: Behaviour, action: str, becomes: object
+) -> None:
+    assert act(client, charge(client, sandbox, behaviour), action) == becomes
+
+
+def test_a_receipt_that_the_bank_cancelled_stays_so(client: Client, sandbox: Sandbox) -> None:
+    receipt_id = client.create()
+    act(client, receipt_id, "cancel")
+
+    assert act(client, receipt_id, "cancel") == "a cancelled receipt stays in state 50"
+    assert act(client, receipt_id, "pay") == "the receipt is in state 50: pay is possible only in state 0 or 1"
+    assert client.call("receipts.get", {"id": receipt_id})["result"]["receipt"]["meta"].get("source_cancel") is None
+
+
+def test_a_late_payment_is_one_of_the_phone_whose_code_was_sent_and_within_its_balance(
+    client: Client, sandbox: Sandbox
+) -> None:
+    phone_id = sandbox.add_phone(1_000).phone_id
+    receipts = [client.create(600), client.create(600), client.create(600)]
+    for receipt_id in receipts[:2]:
+        client.call("receipts.pay", {"id": receipt_id, "token": sandbox.issue_code(LACKS_FUNDS, phone_id)})
+
+    assert [act(client, one, "pay") for one in receipts] == [
+        (4, 600),
+        "the phone's balance is too low for the receipt",
+        (4, 600),
+    ]
+    assert sandbox.phone(phone_id).balance == 400
+    assert [one.phone_id for one in sandbox.receipts()[-3:]] == [phone_id, None, None]
+
+
+def test_receipts_are_chosen_by_account_state_and_number(client: Client, sandbox: Sandbox) -> None:
+    if sandbox.bank.account("chosen") is None:
+        sandbox.add_account("chosen", "k")
+    client.x_auth = "chosen:k"
+    receipts = [client.create() for _ in range(4)]
+    act(client, receipts[1], "cancel")
+
+    def chosen(query: str) -> list[str]:
+        return [one["receipt_id"] for one in client.read(f"/sandbox/v1/receipts?pos_id=chosen{query}")][-4:]
+
+    assert chosen("") == receipts
+    assert chosen("&limit=2") == receipts[2:]
+    assert chosen("&limit=0") == []
+    assert receipts[1] in chosen("&state=50")
+    assert receipts[0] not in chosen("&state=50")
+    assert client.read("/sandbox/v1/receipts?pos_id=nobody") == []
+
+
+def test_a_receipt_shows_the_steps_that_it_took(client: Client, sandbox: Sandbox) -> None:
+    receipt_id = charge(client, sandbox, NEVER_ANSWERS)
+    act(client, receipt_id, "confirm")
+    (shown,) = (one for one in client.read("/sandbox/v1/receipts") if one["receipt_id"] == receipt_id)
+
+    assert [step["state"] for step in shown["steps"]] == [0, 1, 2, 3, 4]
+    assert all(set(step) == {"at_ms", "state"} for step in shown["steps"])
+    assert shown["steps"][0]["at_ms"] == shown["created_ms"]
+
+
+def test_requests_are_read_on_from_a_number_with_their_answers(client: Client, sandbox: Sandbox) -> None:
+    client.create()
+    last = client.read("/sandbox/v1/requests")[-1]["number"]
+    receipt_id = client.create()
+    client.call("receipts.check", {"id": "none"})
+
+    after = client.read(f"/sandbox/v1/requests?after={last}")
+    assert [(one["number"], one["method"]) for one in after] == [
+        (last + 1, "receipts.create"),
+        (last + 2, "receipts.check"),
+    ]
+    assert after[0]["answer"]["result"]["receipt"]["_id"] == receipt_id
+    assert (after[1]["status"], after[1]["answer"]["error"]["code"]) == (200, -31602)
+    assert client.read(f"/sandbox/v1/requests?after={last}&limit=1") == after[1:]
+    assert all(0 <= one["took_ms"] < 60_000 for one in after)
+
+
+def test_a_request_without_an_answer_has_none_in_the_log(client: Client, sandbox: Sandbox) -> None:
+    sandbox.inject(InjectedFault(FaultKind.ANSWER_LOST))
+    with pytest.raises(urllib3.exceptions.ProtocolError):
+        client.create()
+    shown = client.read("/sandbox/v1/requests")[-1]
+
+    assert (shown["status"], shown["answer"], shown["fault"]) == (None, None, "answer-lost")
+    assert shown["took_ms"] is not None
+
+
+def test_a_body_that_is_not_a_request_is_in_the_log_without_a_method(client: Client, sandbox: Sandbox) -> None:
+    client.post(b"[")
+    shown = client.read("/sandbox/v1/requests")[-1]
+
+    assert (shown["method"], shown["params"], shown["authorised"]) == ("", {}, True)
+    assert shown["answer"]["error"]["code"] == -32700
+
+
+def test_a_server_that_is_away_cuts_tills_at_once_and_comes_back_with_its_receipts() -> None:
+    with Sandbox() as own, urllib3.HTTPConnectionPool("127.0.0.1", own.port, maxsize=2) as pool:
+        client = Client(pool, f"{own.pos_id}:{own.pos_key}")
+        receipt_id = client.create()
+        with socket.create_connection(("127.0.0.1", own.port), timeout=10) as idle:
+            body = b'{"id": 1, "method": "receipts.check", "params": {}}'
+            idle.sendall(b"POST /api HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            assert idle.recv(10_000)
+
+            assert client.control("/sandbox/v1/server", {"away": True})[1]["away"] is True
+            assert idle.recv(1) == b""
+        for _ in range(2):
+            with pytest.raises(urllib3.exceptions.ProtocolError):
+                client.create()
+        assert client.read("/sandbox/v1")["away"] is True
+        assert len(client.read("/sandbox/v1/receipts")) == 1
+        assert client.control("/sandbox/v1/server", {"away": False})[1]["away"] is False
+        assert client.state(receipt_id) == 0
+
+
+def test_the_first_call_says_what_is_served(client: Client, sandbox: Sandbox) -> None:
+    shown = client.read("/sandbox/v1/")
+
+    assert list(shown) == ["api", "version", "url", "phone_url", "desk_url", "away", "accounts", "now_ms"]
+    assert (shown["api"], shown["version"]) == (1, version("payme-plugin"))
+    assert [shown["url"], shown["phone_url"], shown["desk_url"]] == [sandbox.url, sandbox.phone_url, sandbox.desk_url]
+    assert abs(shown["now_ms"] - sandbox.now_ms()) < 60_000

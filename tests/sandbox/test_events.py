@@ -128,13 +128,11 @@ def test_a_receipt_that_moves_by_itself_is_an_event_when_its_time_comes(own: San
     with reading(own) as stream:
         stream.until_complete()
         till.call("receipts.pay", {"id": receipt_id, "token": code})
-        states = [stream.until("receipt")["state"] for _ in range(4)]
-        assert stream.until("receipt", state=4)["held"] == 1_500_000 if states[-1] != 4 else True
+        assert stream.until("receipt")["state"] == 1
+        assert stream.until("receipt", state=4)["held"] == 1_500_000
         till.call("receipts.cancel", {"id": receipt_id})
-        assert stream.until("receipt", state=21)["held"] == 1_500_000
-        assert stream.until("receipt", state=50)["held"] == 0
-    assert states[0] == 1
-    assert states == sorted(states)
+        assert stream.until("receipt")["state"] == 21
+        assert stream.until("receipt")["held"] == 0
 
 
 def test_on_a_virtual_clock_it_is_an_event_too() -> None:
@@ -217,7 +215,7 @@ def test_a_reader_that_stops_reading_is_cut_and_holds_up_nobody(own: Sandbox, ti
             asked += 1
 
         assert (reader.is_late, reader.is_open, asked < 200) == (True, False, True)
-        assert not own._readers.is_read
+        assert own._readers._readers == ()
         assert not reader._waiting
 
 
