@@ -524,7 +524,7 @@ class Bank:
             number=len(self._receipts) + 1,
             amount=amount,
             account=account,
-            description=member(params, "description", str, ""),
+            description="" if params.get("description") is None else member(params, "description", str),
             detail=None if params.get("detail") is None else member(params, "detail", dict),
             timeline=(Step(now_ms, ReceiptState.CREATED, held=False),),
         )

@@ -33,6 +33,12 @@ def test_a_created_receipt_has_the_documented_shape(bank: Bank, receipt_id: str)
     assert set(receipt["merchant"]) >= {"_id", "name", "organization", "address", "epos", "date", "logo", "type"}
 
 
+def test_a_client_may_send_null_for_what_is_optional(bank: Bank) -> None:
+    created = ask(bank, "create", {"amount": 100, "account": {}, "description": None, "detail": None})["receipt"]
+
+    assert (created["description"], created["detail"]) == ("", None)
+
+
 def test_the_account_comes_back_as_a_list_with_an_entry_of_the_servers_own(bank: Bank, receipt_id: str) -> None:
     account = ask(bank, "get", {"id": receipt_id})["receipt"]["account"]
 
