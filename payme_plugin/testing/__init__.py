@@ -1,0 +1,1 @@
+"""Tools for those who test a host or a client."""

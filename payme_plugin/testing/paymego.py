@@ -1,0 +1,150 @@
+"""``PaymeGo``, which the fixture ``paymego`` gives a test: a sandbox on time that the test moves, and its buyers."""
+
+from __future__ import annotations
+
+import json
+import time
+from math import inf
+from threading import Lock
+from typing import TYPE_CHECKING, final
+
+from hookspecs.structure import structure
+from payme_plugin.sandbox import Behaviour, FaultKind, InjectedFault, Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from payme_plugin.sandbox import ReceiptView, WireRequest
+
+_PAYMENT_TYPE = "7"
+
+
+@final
+class BuyerPhone:
+    """A buyer's phone, from ``PaymeGo.buyer``. Its methods may be called from any thread."""
+
+    def __init__(self, sandbox: Sandbox, behaviour: Behaviour) -> None:
+        self._sandbox = sandbox
+        self._behaviour = behaviour
+        self._code = ""
+
+    def code(self) -> str:
+        """Return a new code: the 20 digits that a scanner reads. It is valid for 30 seconds and works once."""
+        self._code = self._sandbox.issue_code(self._behaviour)
+        return self._code
+
+    def confirm(self) -> bool:
+        """Confirm the payment with the newest code by hand; return whether it was waiting, in state 1."""
+        return self._sandbox.buyer_answers(self._code, confirms=True)
+
+    def decline(self) -> bool:
+        """Decline the payment with the newest code by hand; return whether it was waiting, in state 1."""
+        return self._sandbox.buyer_answers(self._code, confirms=False)
+
+
+@final
+class PaymeGo:
+    """A local PaymeGO server for one test. Time stands still until the test moves it.
+
+    Attributes:
+        sandbox: the server with everything it can do, e.g. ``put_state`` and ``stop``.
+    """
+
+    def __init__(self) -> None:
+        self._now_ms = time.time_ns() // 1_000_000
+        self._lock = Lock()
+        self.sandbox = Sandbox(clock=lambda: self._now_ms)
+
+    def __enter__(self) -> PaymeGo:
+        self.sandbox.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.sandbox.stop()
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings of a till for this server: ``url``, ``posId``, ``posKey`` and ``paymentType``."""
+        sandbox = self.sandbox
+        return {
+            "url": sandbox.url, "posId": sandbox.pos_id, "posKey": sandbox.pos_key, "paymentType": _PAYMENT_TYPE,
+        }  # fmt: skip
+
+    @property
+    def now_ms(self) -> int:
+        """The server's time, Unix milliseconds. It begins with the machine's."""
+        return self._now_ms
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass on the server: a code expires, a buyer confirms, a cancellation gets to its end.
+
+        A client whose pauses can be replaced takes it in place of ``time.sleep``. The delays of faults are real time.
+
+        Raises:
+            ValueError: ``seconds`` is negative or infinite.
+        """
+        if not 0 <= seconds < inf:
+            raise ValueError(f"seconds is {seconds!r}: a number of seconds from 0 is allowed")
+        with self._lock:
+            self._now_ms += round(seconds * 1000)
+
+    def buyer(
+        self,
+        behaviour: str = "pays",
+        *,
+        after_s: float = 0.0,
+        error_code: int | None = None,
+        cancel: Mapping[str, float] | None = None,
+    ) -> BuyerPhone:
+        """Return a buyer who shows codes and does with each as said.
+
+        Args:
+            behaviour: ``pays`` at once, ``confirms`` or ``declines`` after ``after_s``, ``lacks-funds``,
+                ``never-answers``, or ``fails`` with ``error_code``.
+            after_s: seconds of the server's time.
+            error_code: what ``receipts.pay`` answers to a buyer who ``fails``, e.g. -31400.
+            cancel: how a cancellation goes, by the names of ``CancelPlan``, e.g. ``{"settle_s": 60}``.
+
+        Raises:
+            ValueError: the behaviour does not exist, or a value does not go with it.
+        """
+        document = {"behaviour": behaviour, "after_s": after_s, "error_code": error_code, "cancel": cancel}
+        return BuyerPhone(self.sandbox, structure(Behaviour, document, "buyer"))
+
+    def fail(self, kind: FaultKind | str, method: str | None = None, **rule: float | str | None) -> None:
+        """Let requests fail from now on: by default the next one of ``method``, or of any.
+
+        Args:
+            kind: what goes wrong, e.g. ``answer-lost``.
+            method: e.g. ``receipts.pay``.
+            rule: further fields of ``InjectedFault`` by name, e.g. ``times=None`` for ever, ``skip=1``.
+
+        Raises:
+            ValueError: a name or a value that is not allowed, with what is.
+        """
+        document = {"kind": kind.value if isinstance(kind, FaultKind) else kind, "method": method, **rule}
+        self.sandbox.inject(structure(InjectedFault, document, "fail"))
+
+    @property
+    def receipts(self) -> tuple[ReceiptView, ...]:
+        """Every receipt as it is now, oldest first."""
+        return self.sandbox.receipts()
+
+    @property
+    def requests(self) -> tuple[WireRequest, ...]:
+        """The requests that arrived, oldest first; codes are masked."""
+        return self.sandbox.requests
+
+    @property
+    def held(self) -> int:
+        """The tiyin that Payme holds: what buyers were charged and did not get back."""
+        return self.sandbox.held()
+
+    def log(self) -> str:
+        """Return a line for each request: its method, its parameters and its fault."""
+        lines = []
+        for request in self.requests:
+            fault = f" [{request.fault.value}]" if request.fault else ""
+            refused = "" if request.authorised else " [wrong X-Auth]"
+            lines.append(f"{request.method} {json.dumps(request.params, ensure_ascii=False)}{refused}{fault}")
+        return "\n".join(lines) or "none"
