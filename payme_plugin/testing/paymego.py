@@ -14,23 +14,25 @@ from payme_plugin.sandbox import Behaviour, FaultKind, InjectedFault, Sandbox
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from payme_plugin.sandbox import ReceiptView, WireRequest
+    from payme_plugin.sandbox import PhoneReceipt, ReceiptView, WireRequest
 
 _PAYMENT_TYPE = "7"
+_RICH = 10**12
 
 
 @final
 class BuyerPhone:
-    """A buyer's phone, from ``PaymeGo.buyer``. Its methods may be called from any thread."""
+    """A buyer's phone with a wallet, from ``PaymeGo.buyer``. Its methods may be called from any thread."""
 
-    def __init__(self, sandbox: Sandbox, behaviour: Behaviour) -> None:
+    def __init__(self, sandbox: Sandbox, behaviour: Behaviour, balance: int) -> None:
         self._sandbox = sandbox
         self._behaviour = behaviour
+        self._phone_id = sandbox.add_phone(balance).phone_id
         self._code = ""
 
     def code(self) -> str:
         """Return a new code: the 20 digits that a scanner reads. It is valid for 30 seconds and works once."""
-        self._code = self._sandbox.issue_code(self._behaviour)
+        self._code = self._sandbox.issue_code(self._behaviour, self._phone_id)
         return self._code
 
     def confirm(self) -> bool:
@@ -40,6 +42,16 @@ class BuyerPhone:
     def decline(self) -> bool:
         """Decline the payment with the newest code by hand; return whether it was waiting, in state 1."""
         return self._sandbox.buyer_answers(self._code, confirms=False)
+
+    @property
+    def balance(self) -> int:
+        """The tiyin in the wallet: those at the start less what Payme holds of this buyer."""
+        return self._sandbox.phone(self._phone_id).balance
+
+    @property
+    def receipts(self) -> tuple[PhoneReceipt, ...]:
+        """What the phone shows: the last 50 receipts that its codes were sent for, newest first."""
+        return self._sandbox.phone(self._phone_id).receipts
 
 
 @final
@@ -95,8 +107,9 @@ class PaymeGo:
         after_s: float = 0.0,
         error_code: int | None = None,
         cancel: Mapping[str, float] | None = None,
+        balance: int = _RICH,
     ) -> BuyerPhone:
-        """Return a buyer who shows codes and does with each as said.
+        """Return a new buyer, who shows codes and does with each as said.
 
         Args:
             behaviour: ``pays`` at once, ``confirms`` or ``declines`` after ``after_s``, ``lacks-funds``,
@@ -104,12 +117,13 @@ class PaymeGo:
             after_s: seconds of the server's time.
             error_code: what ``receipts.pay`` answers to a buyer who ``fails``, e.g. -31400.
             cancel: how a cancellation goes, by the names of ``CancelPlan``, e.g. ``{"settle_s": 60}``.
+            balance: tiyin in the wallet; a payment above it is refused with -31630.
 
         Raises:
             ValueError: the behaviour does not exist, or a value does not go with it.
         """
         document = {"behaviour": behaviour, "after_s": after_s, "error_code": error_code, "cancel": cancel}
-        return BuyerPhone(self.sandbox, structure(Behaviour, document, "buyer"))
+        return BuyerPhone(self.sandbox, structure(Behaviour, document, "buyer"), balance)
 
     def fail(self, kind: FaultKind | str, method: str | None = None, **rule: float | str | None) -> None:
         """Let requests fail from now on: by default the next one of ``method``, or of any.
@@ -141,10 +155,17 @@ class PaymeGo:
         return self.sandbox.held()
 
     def log(self) -> str:
-        """Return a line for each request: its method, its parameters and its fault."""
-        lines = []
-        for request in self.requests:
-            fault = f" [{request.fault.value}]" if request.fault else ""
-            refused = "" if request.authorised else " [wrong X-Auth]"
-            lines.append(f"{request.method} {json.dumps(request.params, ensure_ascii=False)}{refused}{fault}")
-        return "\n".join(lines) or "none"
+        """Return a line for each request: its method, its parameters, what became of it, and its fault."""
+        return "\n".join(map(_line, self.requests)) or "none"
+
+
+def _line(request: WireRequest) -> str:
+    answer = request.answer
+    if isinstance(answer, dict) and isinstance(answer.get("error"), dict):
+        ended = f"error {answer['error'].get('code')}"
+    elif request.took_ms is None:
+        ended = "not answered yet"
+    else:
+        ended = "no answer" if request.status is None else f"HTTP {request.status}"
+    fault = f", fault {request.fault.value}" if request.fault else ""
+    return f"{request.method or 'not a request'} {json.dumps(request.params, ensure_ascii=False)}: {ended}{fault}"

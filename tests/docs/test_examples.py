@@ -76,7 +76,7 @@ def run(page: str, names: dict[str, Any]) -> None:
 
 
 def test_the_pages_with_examples_are_these() -> None:
-    assert WITH_EXAMPLES == ["README.md", "docs/embedding.md", "docs/host.md", "docs/sandbox.md"]
+    assert WITH_EXAMPLES == ["README.md", "docs/embedding.md", "docs/host.md", "docs/sandbox.md", "docs/testing.md"]
 
 
 def host_of(page: str) -> str:

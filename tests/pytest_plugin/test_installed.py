@@ -93,8 +93,8 @@ def test_the_report_of_a_test_that_failed_shows_what_arrived(project: UserProjec
     shown = project.pytest("-p", "no:randomly").stdout
 
     assert shown.count("Requests at paymego") == 1
-    assert 'receipts.create {"amount": 1500000, "account": {}}' in shown
-    assert "[error]" in shown
+    assert 'receipts.create {"amount": 1500000, "account": {}}: HTTP 200' in shown
+    assert ": error -32400, fault error" in shown
 
 
 def test_pytest_shows_what_the_fixture_is(project: UserProject) -> None:

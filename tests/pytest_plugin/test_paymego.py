@@ -98,6 +98,19 @@ def test_each_code_of_a_buyer_is_another(served: PaymeGo) -> None:
     assert len({buyer.code() for _ in range(20)}) == 20
 
 
+def test_a_buyer_pays_from_a_wallet_and_gets_the_money_back_into_it(served: PaymeGo, call: Call) -> None:
+    buyer = served.buyer(balance=2_000_000, cancel={"settle_s": 0})
+    receipt_id = create(call)
+    call("pay", id=receipt_id, token=buyer.code())
+
+    assert buyer.balance == 500_000
+    assert call("pay", id=create(call), token=buyer.code())["error"]["code"] == -31630
+    assert [receipt.error_code for receipt in buyer.receipts] == [-31630, None]
+
+    call("cancel", id=receipt_id)
+    assert (buyer.balance, buyer.receipts[1].state) == (2_000_000, 50)
+
+
 def test_a_cancellation_goes_as_the_buyer_was_told(served: PaymeGo, call: Call) -> None:
     receipt_id = create(call)
     call("pay", id=receipt_id, token=served.buyer(cancel={"settle_s": 60}).code())
@@ -164,11 +177,23 @@ def test_a_fault_that_does_not_exist_is_refused_with_what_is_allowed(
 
 
 def test_the_log_has_a_line_for_each_request_without_code_and_key(served: PaymeGo, call: Call) -> None:
-    code = served.buyer().code()
+    buyer, poor = served.buyer(), served.buyer("lacks-funds")
+    codes = [buyer.code(), poor.code()]
     assert served.log() == "none"
 
-    call("pay", id=create(call), token=code)
+    receipt_id = create(call)
+    served.fail("http-error", "receipts.check", status=503)
+    with pytest.raises(json.JSONDecodeError):
+        call("check", id=receipt_id)
+    for code in reversed(codes):
+        call("pay", id=receipt_id if code == codes[0] else create(call), token=code)
 
-    assert len(served.log().splitlines()) == 2
-    assert code not in served.log()
-    assert served.settings["posKey"] not in served.log()
+    assert [line.rpartition("}: ")[2] for line in served.log().splitlines()] == [
+        "HTTP 200",
+        "HTTP 503, fault http-error",
+        "HTTP 200",
+        "error -31630",
+        "HTTP 200",
+    ]
+    assert 'receipts.create {"amount": 1500000, "account": {"order_id": "3-118"}}: HTTP 200' in served.log()
+    assert not [secret for secret in (*codes, served.settings["posKey"]) if secret in served.log()]
