@@ -556,6 +556,11 @@ class Sandbox:
             receipt = self.bank.receipt(now_ms, known.used_by) if known.used_by else None
             return known, receipt, max(0, known.expires_ms - now_ms)
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether anybody reads the events, e.g. the desk in a browser."""
+        return self._readers.is_read
+
     def subscribe(self) -> tuple[Reader, Iterator[Event]]:
         """Return a reader of what happens from now on, and events with the present state.
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from subprocess import Popen
 from typing import IO, TYPE_CHECKING
 
 import pytest
@@ -18,9 +24,11 @@ from payme_plugin.cli import demo as package
 from payme_plugin.cli.demo.report import DemoReport
 from payme_plugin.cli.demo.steps import STEPS
 from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, read_code
-from tests.command.conftest import payme, payme_process, running
+from tests.command.conftest import environment, payme, payme_process, running
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from payme_plugin.cli.demo.shop import DemoShop, Outcome
 
 pytestmark = pytest.mark.floor
@@ -247,6 +255,69 @@ def test_a_step_that_breaks_off_fails_and_the_next_one_is_played(monkeypatch: py
     assert shown.code == 1
     assert [step["ok"] for step in shown.document["steps"]] == [False, True, True]
     assert shown.document["steps"][0]["checks"] == [{"text": "OSError: no more paper", "ok": False}]
+
+
+SHORT_SHOW = """
+import sys
+from payme_plugin.cli import demo, main
+from payme_plugin.cli.demo import show
+
+demo.STEPS, show._STEP_S, show._PATIENCE_S = demo.STEPS[:1], float(sys.argv[1]), float(sys.argv[2])
+main(["demo", "--show", "--lang", "en"], prog_name="payme")
+"""
+"""A demo of one step, that waits for so many seconds before the step, and for a browser."""
+
+
+@contextmanager
+def shown(step_s: float, patience_s: float, stdin: int = subprocess.DEVNULL) -> Iterator[tuple[Popen[str], str]]:
+    """Run the show in a process of its own; yield it, and the desk's address, once it waits for somebody to watch."""
+    with Popen(  # noqa: S603 - our own command
+        [sys.executable, "-c", SHORT_SHOW, str(step_s), str(patience_s)],
+        stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
+    ) as process:  # fmt: skip
+        try:
+            said = printed(process.stderr, "Enter.") if stdin != subprocess.DEVNULL else printed(process.stderr, " s.")
+            yield process, re.findall(r"http://127\.0\.0\.1:\d+/", said)[0]
+        finally:
+            process.kill()
+
+
+def test_the_show_begins_at_enter_and_keeps_the_desk_open_until_ctrl_c() -> None:
+    terminal, keyboard = os.openpty()
+    with shown(0, 60, keyboard) as (process, desk), urllib3.PoolManager() as pool:
+        os.write(terminal, b"\n")
+        assert "A sale" in printed(process.stdout, "checks passed.")
+        assert desk in printed(process.stderr, "Ctrl+C.")
+        assert pool.request("GET", desk, retries=False).status == 200
+        assert len(json.loads(pool.request("GET", f"{desk}sandbox/v1/receipts").data)) == 1
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+    os.close(terminal)
+    os.close(keyboard)
+
+
+def test_the_show_begins_as_soon_as_a_browser_shows_the_desk() -> None:
+    with shown(0, 600) as (process, desk), urllib3.PoolManager() as pool:
+        events = pool.request("GET", f"{desk}sandbox/v1/events", preload_content=False)
+        assert "checks passed." in printed(process.stdout, "checks passed.")
+        events.close()
+        assert process.wait(30) == 0
+
+
+def test_the_show_goes_on_and_ends_where_nobody_watches_and_there_is_no_terminal() -> None:
+    begun_s = time.monotonic()
+    with shown(0.5, 0.5) as (process, _):
+        out, _ = process.communicate(timeout=60)
+
+    assert (process.returncode, "checks passed." in out) == (0, True)
+    assert time.monotonic() - begun_s >= 1, "it waits before it begins, and before the step"
+
+
+def test_a_chain_is_not_shown() -> None:
+    refused = payme("demo", "--show", "--broker", "amqp://127.0.0.1", "--accounts", "accounts.conf")
+
+    assert refused.code == 2
+    assert refused.sentences == ["--show and --port are for the demo of one till: leave out --broker and --accounts."]
 
 
 @pytest.mark.parametrize(

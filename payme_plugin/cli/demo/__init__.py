@@ -14,6 +14,7 @@ from payme_plugin.cli.command import Command
 from payme_plugin.cli.demo.chain import run_chain
 from payme_plugin.cli.demo.report import DemoReport
 from payme_plugin.cli.demo.shop import DemoShop
+from payme_plugin.cli.demo.show import Show
 from payme_plugin.cli.demo.steps import STEPS
 from payme_plugin.cli.options import GlobalOptions, current_options, pass_options
 from payme_plugin.cli.output import ExitCode, UsageFault, echo_document, render, uzs
@@ -39,13 +40,17 @@ _TIMES = {0: "not sent", 1: "sent once", 2: "sent twice"}
 
 
 @click.command(cls=Command)
+@click.option("--show", is_flag=True)
+@click.option("--port", type=click.IntRange(0, 65_535), default=0)
 @click.option("--broker", metavar="URL", type=BROKER)
 @click.option("--accounts", metavar="FILE", type=click.Path(path_type=Path))
 @pass_options
-def demo(options: GlobalOptions, broker: str | None, accounts: Path | None) -> int:
+def demo(options: GlobalOptions, show: bool, port: int, broker: str | None, accounts: Path | None) -> int:
     """Run the demo, and return 1 if a check failed. The text of its help is in the catalogue."""
     report = DemoReport(quiet=options.json)
     language = options.lang or LANGUAGE
+    if (show or port) and (broker is not None or accounts is not None):
+        raise click.UsageError(render(message("cli.demo.show.not_a_chain")))
     try:
         with tempfile.TemporaryDirectory(prefix="payme-demo-") as folder:
             if broker is not None and accounts is not None:
@@ -54,17 +59,17 @@ def demo(options: GlobalOptions, broker: str | None, accounts: Path | None) -> i
                 account = _account_in(accounts)
                 _wait_for(broker)  # else each check would wait a minute for it
                 run_chain(Path(folder), report, account, broker, language)
+                report.summary()
             elif broker is None and accounts is None:
                 report.line("payme demo: a till and a local PaymeGO server, both in this process.")
                 report.line("Requests, journal, slips and power cuts are real. The money is not.")
-                _run(DemoShop(Path(folder), report, language), report)
+                _run(DemoShop(Path(folder), report, language, port), report, is_shown=show)
             else:
                 raise click.UsageError(render(message("cli.demo_chain_options")))
     except PortUnavailable as error:
         raise UsageFault(str(error)) from error
     except BrokerError as error:
         raise UsageFault(message("cli.broker_failed", broker=masked_address(str(broker)), reason=error)) from error
-    report.summary()
     if options.json:
         echo_document(report.document())
     return int(ExitCode.DONE if report.passed else ExitCode.REFUSED)
@@ -103,18 +108,26 @@ def _account_in(path: Path) -> MerchantAccount:
     return account
 
 
-def _run(shop: DemoShop, report: DemoReport) -> None:
+def _run(shop: DemoShop, report: DemoReport, *, is_shown: bool) -> None:
     with shop.sandbox, shop.running:
+        show = Show(shop.sandbox) if is_shown else None
+        if show is not None:
+            show.begin()
         shop.write_settings({})
         shop.restart()
         for step in STEPS:
             (report.step if step.codes else report.say)(step.text)
+            if show is not None:
+                show.pause()
             try:
                 _check(shop, report, step)
             except Exception as error:  # noqa: BLE001 - the next step runs all the same
                 report.check((f"{type(error).__name__}: {error}", False))
         report.step("The till's sales equal Payme's money")
         _compare(shop, report)
+        report.summary()
+        if show is not None:
+            show.end()
 
 
 def _check(shop: DemoShop, report: DemoReport, step: Step) -> None:

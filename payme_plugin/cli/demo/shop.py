@@ -50,8 +50,8 @@ class DemoShop:
         waits: how often the plugin showed its progress in this step.
     """
 
-    def __init__(self, folder: Path, report: DemoReport, language: str) -> None:
-        self.sandbox = Sandbox(clock=self._server_ms, cancel=CancelPlan(settle_s=0.2))
+    def __init__(self, folder: Path, report: DemoReport, language: str, port: int = 0) -> None:
+        self.sandbox = Sandbox(port, clock=self._server_ms, cancel=CancelPlan(settle_s=0.2))
         self.slips: list[Slip] = []
         self.waits = 0
         self._folder = folder
