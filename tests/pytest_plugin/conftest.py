@@ -30,10 +30,14 @@ class UserProject:
 
     def pytest(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the tests in a process of their own."""
+        return self.python("-m", "pytest", "-p", "no:cacheprovider", "-W", "error", *arguments)
+
+    def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Python in the folder, with the package."""
         environment = without_coverage(os.environ)
         environment.pop("PYTEST_ADDOPTS", None)
         return subprocess.run(  # noqa: S603 - our own arguments
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "error", *arguments],
+            [sys.executable, *arguments],
             cwd=self.folder,
             env={**environment, "PYTHONPATH": str(self.installed), "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,

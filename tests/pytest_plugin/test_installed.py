@@ -105,6 +105,13 @@ def test_pytest_shows_what_the_fixture_is(project: UserProject) -> None:
     assert "A PaymeGO server on a free port of this machine" in shown
 
 
+def test_the_product_does_not_need_pytest(project: UserProject) -> None:
+    script = "import sys; sys.modules['pytest'] = None; import payme_plugin.testing.paymego, payme_plugin.plugin;"
+    script += "from payme_plugin.cli import main; main(['sandbox', '--help'], 'payme')"
+
+    assert project.python("-c", script).returncode == 0
+
+
 def test_it_can_be_turned_off(project: UserProject) -> None:
     (project.folder / "test_own.py").write_text(
         textwrap.dedent("""
