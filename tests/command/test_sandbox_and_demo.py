@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +18,10 @@ from typing import IO, TYPE_CHECKING
 import pytest
 import urllib3
 
+from fakes.clock import VirtualClock
 from payme_plugin.cli import demo as demo_module
 from payme_plugin.cli import demo as package
+from payme_plugin.cli.demo import show as show_module
 from payme_plugin.cli.demo.report import DemoReport
 from payme_plugin.cli.demo.steps import STEPS
 from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, read_code
@@ -258,21 +259,20 @@ def test_a_step_that_breaks_off_fails_and_the_next_one_is_played(monkeypatch: py
 
 
 SHORT_SHOW = """
-import sys
 from payme_plugin.cli import demo, main
 from payme_plugin.cli.demo import show
 
-demo.STEPS, show._STEP_S, show._PATIENCE_S = demo.STEPS[:1], float(sys.argv[1]), float(sys.argv[2])
+demo.STEPS, show._STEP_S, show._PATIENCE_S = demo.STEPS[:1], 0, 600
 main(["demo", "--show", "--lang", "en"], prog_name="payme")
 """
-"""A demo of one step, that waits for so many seconds before the step, and for a browser."""
+"""A demo of one step, without a pause, that waits long for a browser."""
 
 
 @contextmanager
-def shown(step_s: float, patience_s: float, stdin: int = subprocess.DEVNULL) -> Iterator[tuple[Popen[str], str]]:
+def shown(stdin: int = subprocess.DEVNULL) -> Iterator[tuple[Popen[str], str]]:
     """Run the show in a process of its own; yield it, and the desk's address, once it waits for somebody to watch."""
     with Popen(  # noqa: S603 - our own command
-        [sys.executable, "-c", SHORT_SHOW, str(step_s), str(patience_s)],
+        [sys.executable, "-c", SHORT_SHOW],
         stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
     ) as process:  # fmt: skip
         try:
@@ -284,7 +284,7 @@ def shown(step_s: float, patience_s: float, stdin: int = subprocess.DEVNULL) -> 
 
 def test_the_show_begins_at_enter_and_keeps_the_desk_open_until_ctrl_c() -> None:
     terminal, keyboard = os.openpty()
-    with shown(0, 60, keyboard) as (process, desk), urllib3.PoolManager() as pool:
+    with shown(keyboard) as (process, desk), urllib3.PoolManager() as pool:
         os.write(terminal, b"\n")
         assert "A sale" in printed(process.stdout, "checks passed.")
         assert desk in printed(process.stderr, "Ctrl+C.")
@@ -297,20 +297,24 @@ def test_the_show_begins_at_enter_and_keeps_the_desk_open_until_ctrl_c() -> None
 
 
 def test_the_show_begins_as_soon_as_a_browser_shows_the_desk() -> None:
-    with shown(0, 600) as (process, desk), urllib3.PoolManager() as pool:
+    with shown() as (process, desk), urllib3.PoolManager() as pool:
         events = pool.request("GET", f"{desk}sandbox/v1/events", preload_content=False)
         assert "checks passed." in printed(process.stdout, "checks passed.")
         events.close()
         assert process.wait(30) == 0
 
 
-def test_the_show_goes_on_and_ends_where_nobody_watches_and_there_is_no_terminal() -> None:
-    with shown(2, 0.5) as (process, _):
-        begun_s = time.monotonic()
-        out, _ = process.communicate(timeout=60)
+def test_without_a_terminal_the_show_waits_10_s_and_2_s_before_each_step_and_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = VirtualClock()
+    monkeypatch.setattr(show_module, "time", clock)
+    monkeypatch.setattr(package, "STEPS", (*STEPS[:1], *STEPS[7:9]))
 
-    assert (process.returncode, "checks passed." in out) == (0, True)
-    assert time.monotonic() - begun_s >= 2, "it waits before the step"
+    ended = payme("demo", "--show", "--lang", "en")
+
+    assert (ended.code, "in 10 s." in ended.err, "until Ctrl+C" in ended.err) == (0, True, False)
+    assert 16 <= clock.monotonic() <= 16.2
 
 
 def test_a_chain_is_not_shown() -> None:
