@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -308,6 +309,7 @@ def test_without_a_terminal_the_show_waits_10_s_and_2_s_before_each_step_and_end
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = VirtualClock()
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
     monkeypatch.setattr(show_module, "time", clock)
     monkeypatch.setattr(package, "STEPS", (*STEPS[:1], *STEPS[7:9]))
 
