@@ -131,7 +131,8 @@ class PaymeGo:
         Args:
             kind: what goes wrong, e.g. ``answer-lost``.
             method: e.g. ``receipts.pay``.
-            rule: further fields of ``InjectedFault`` by name, e.g. ``times=None`` for ever, ``skip=1``.
+            rule: further fields of ``InjectedFault`` by name, e.g. ``times=None`` for ever, ``skip=1``,
+                ``code=`` one buyer's code.
 
         Raises:
             ValueError: a name or a value that is not allowed, with what is.

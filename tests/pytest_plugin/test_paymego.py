@@ -161,6 +161,14 @@ def test_a_fault_takes_the_fields_of_its_rule(served: PaymeGo, call: Call) -> No
     assert answers == [-31602, -31623, -31623, -31602]
 
 
+def test_a_fault_may_be_for_one_buyer(served: PaymeGo, call: Call) -> None:
+    unlucky, other = served.buyer().code(), served.buyer().code()
+    served.fail("error", "receipts.pay", code=unlucky, error_code=-31400)
+
+    assert call("pay", id=create(call), token=other)["result"]["receipt"]["state"] == 4
+    assert call("pay", id=create(call), token=unlucky)["error"]["code"] == -31400
+
+
 @pytest.mark.parametrize(
     ("rule", "reason"),
     [
