@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
@@ -212,6 +213,21 @@ def test_another_server_is_not_taken_for_a_sandbox(monkeypatch: pytest.MonkeyPat
 
     assert (refused.code, refused.out) == (2, "")
     assert "is not a sandbox of this version" in refused.sentences[0]
+
+
+def test_a_server_that_hangs_up_is_not_a_sandbox() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            server.accept()[0].close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        refused = payme("sandbox", "fault", "list", "--url", f"http://127.0.0.1:{server.getsockname()[1]}")
+        thread.join(10)
+
+    assert refused.code == 2
+    assert re.search(r"There is no sandbox at \S+ \((ProtocolError|Connection reset by peer)\)", refused.sentences[0])
 
 
 def test_the_sandbox_starts_with_a_scenario_from_a_file(tmp_path: Path) -> None:
