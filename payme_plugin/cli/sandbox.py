@@ -42,7 +42,7 @@ from payme_plugin.sandbox import (
 if TYPE_CHECKING:
     import threading
 
-    from payme_plugin.sandbox import Played, Scenario
+    from payme_plugin.sandbox import Played, Reader, Scenario
 
 _PORT = 8765
 _PAYMENT_TYPE = 7
@@ -94,8 +94,10 @@ def sandbox(
             played = None if prepared is None else _play(server, prepared)
             if not server.is_loopback:
                 fault(message("cli.sandbox.not_loopback", host=host))
+            # First, because a till may send its first request as soon as it can read the settings.
+            reader, _ = server.subscribe()
             _show_start(options, server, played)
-            _show_requests(options, server, stopped)
+            _show_requests(options, server, reader, stopped)
     except PortUnavailable as error:
         unavailable = message("cli.sandbox.port_unavailable", host=error.host, port=error.port, reason=error.reason)
         raise UsageFault(unavailable) from error
@@ -234,9 +236,8 @@ def _qr(text: str) -> list[str]:
     return ["".join(cells[above, below] for above, below in zip(*pair, strict=True)) for pair in pairs]
 
 
-def _show_requests(options: GlobalOptions, server: Sandbox, stopped: threading.Event) -> None:
+def _show_requests(options: GlobalOptions, server: Sandbox, reader: Reader, stopped: threading.Event) -> None:
     """Print a line for each request that is over, until stopped; a stdout that can't be written is said once."""
-    reader, _ = server.subscribe()
     can_print = True
     # What was answered before the stop is printed too.
     while (event := server.next_event(reader, 0 if stopped.is_set() else _LOOKS_EVERY_S)) or not stopped.is_set():
