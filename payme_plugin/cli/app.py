@@ -28,7 +28,14 @@ _SECTIONS = {
     "money": {"pay": "money", "cancel": "money", "refund": "money"},
     "look": {"status": "status", "reconcile": "reconcile", "doctor": "doctor"},
     "repair": {"queue": "queue", "worker": "worker", "journal": "repair"},
-    "try": {"settings": "settings", "slip": "slip", "sandbox": "sandbox", "demo": "demo", "completion": "command"},
+    "try": {
+        "settings": "settings",
+        "slip": "slip",
+        "sandbox": "sandbox",
+        "conformance": "conformance",
+        "demo": "demo",
+        "completion": "command",
+    },
 }
 """The commands by section, each with its module."""
 

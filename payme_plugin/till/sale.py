@@ -42,7 +42,15 @@ def one_line_sale(name: str, amount: int, goods: GoodsKind = GoodsKind.ORDINARY)
     return (Item(name=name, quantity=Decimal(1), price=amount, amount=amount, goods=goods),)
 
 
-def take_payment(till: Till, payment_id: str, items: tuple[Item, ...], qr_code: str | None, url: str | None) -> Payment:
+def take_payment(
+    till: Till,
+    payment_id: str,
+    items: tuple[Item, ...],
+    qr_code: str | None,
+    url: str | None,
+    *,
+    is_kept_open: bool = False,
+) -> Payment:
     """Open a sale of ``items``, have one tender pay it, and close it if the payment is PAID.
 
     A payment id that the till knows is repeated in its own sale, which never charges again.
@@ -53,6 +61,7 @@ def take_payment(till: Till, payment_id: str, items: tuple[Item, ...], qr_code: 
         items: the lines of the sale.
         qr_code: the buyer's code; None: the plugin asks for a scan.
         url: the OFD link of the closed receipt, or None. A real till has it from its fiscal printer.
+        is_kept_open: the sale stays open if it is PAID; ``Till.close`` or the next start closes it.
 
     Money effect: may charge the sum of ``items``.
 
@@ -83,7 +92,8 @@ def take_payment(till: Till, payment_id: str, items: tuple[Item, ...], qr_code: 
     except NoPlugin:
         till.store.annul(receipt.number)
         raise
-    _end(till, receipt)
+    if payment.result.status is not PaymentStatus.PAID or not is_kept_open:
+        _end(till, receipt)
     return payment
 
 

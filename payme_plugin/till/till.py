@@ -11,9 +11,9 @@ from copy import copy
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Literal, final
 
-from hookspecs import BaseUi, HookFailed, PosPlugins, ReceiptKind, Ui
+from hookspecs import BaseUi, HookFailed, PaymentStatus, PosPlugins, ReceiptKind, Ui
 from payme_plugin.locale import message
-from payme_plugin.till.errors import NoPlugin, OutcomeUnknown
+from payme_plugin.till.errors import NoPlugin, OutcomeUnknown, UnknownPayment
 from payme_plugin.till.host import TillHost, locked, reference_identity
 from payme_plugin.till.receipts import ReceiptStore
 from payme_plugin.till.reversal import cancel_payment, finish_refund, refund_payment
@@ -158,6 +158,21 @@ class Till:
             self._be_ready()
         return tuple(each for each in ended if each is not None)
 
+    def tick(self) -> None:
+        """Do what a till does every minute: as ``restore``, but a paid sale that is open stays open.
+
+        Money effect: as ``restore``.
+
+        Raises:
+            FolderUnusable: a receipt can't be stored.
+        """
+        receipts = self.store.receipts()
+        kept = [each for each in receipts if each.is_open and each.refund is None and not each.is_pending]
+        ended = [self._restore(each) for each in receipts if each not in kept or each.cancelling is not None]
+        self._has_failed_repeats = any(each is not None and each.is_unknown for each in ended)
+        acknowledge_all(self)
+        self._be_ready()
+
     def _be_ready(self) -> None:
         """Acknowledge what is stored and call ``on_ready`` once; what fails is repeated with the next sale.
 
@@ -191,6 +206,7 @@ class Till:
         payment_id: str | None = None,
         qr_code: str | None = None,
         fiscal_url: str | None = None,
+        is_kept_open: bool = False,
     ) -> Payment:
         """Sell ``items``; see ``take_payment`` for its effects and errors.
 
@@ -199,11 +215,23 @@ class Till:
             payment_id: repeats this payment; None: a new one.
             qr_code: the buyer's code; None: the plugin asks for a scan.
             fiscal_url: the OFD link of the closed receipt, or None.
+            is_kept_open: the sale stays open if it is PAID, until ``close`` or the next start.
         """
         payment_id = self.new_id() if payment_id is None else payment_id
-        payment = take_payment(self, payment_id, items, qr_code, fiscal_url)
+        payment = take_payment(self, payment_id, items, qr_code, fiscal_url, is_kept_open=is_kept_open)
         self._be_ready()
         return payment
+
+    def close(self, payment_id: str) -> None:
+        """Close the sale of a payment that was kept open; see ``sale.close`` for its effects and errors.
+
+        Raises:
+            UnknownPayment: the till has no such payment.
+        """
+        found = self.store.find(payment_id)
+        if found is None or found[1].status is not PaymentStatus.PAID:
+            raise UnknownPayment(message("till.unknown_payment", payment_id=payment_id))
+        close(self, found[0])
 
     def cancel(self, payment_id: str, reason: str) -> Reversal:
         """Annul the sale of a payment; see ``cancel_payment`` for its effects and errors."""

@@ -1,0 +1,306 @@
+"""A host as a real process in a group of its own: it answers in bounded time, or it is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import distribution
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from hookspecs.structure import StructureError, structure, unstructure
+from payme_plugin.testing.conformance.protocol import CLOCK, SOCKET, Printed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+_Answer = TypeVar("_Answer")
+
+_MAX_LINE_BYTES = 1 << 20
+_SHOWN_CHARACTERS = 200
+_SHOWN_LINES = 5
+_ENTRY_POINT = "payme_plugin.testing.conformance.probe:plugin"
+
+
+class HostFailed(Exception):
+    """The host can't be played with: it does not start, ended, does not answer, or answers something else.
+
+    Attributes:
+        text: what it did.
+        errors: the last lines that it wrote to stderr.
+    """
+
+    def __init__(self, text: str, errors: str = "") -> None:
+        super().__init__(f"{text}\n{errors}" if errors else text)
+        self.text = text
+        self.errors = errors
+
+
+class Killed(Exception):
+    """The kit has killed the host, as it wanted to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A hook as the probe saw it.
+
+    Attributes:
+        hook: its name.
+        moment: ``entry``, ``exit`` or ``raised``.
+        thread: the thread that called it.
+        arguments: its arguments as documents, without ``host`` and ``ui``.
+        result: its result as a document.
+    """
+
+    hook: str
+    moment: str
+    thread: int
+    arguments: tuple[Any, ...]
+    result: Any
+
+
+class Decider(Protocol):
+    """Who decides what becomes of a hook."""
+
+    def decide(self, call: Call, recorded: Mapping[str, object] | None) -> Mapping[str, object]:
+        """Return the decision; ``ask`` asks the host about payments first, and then this is called again.
+
+        Raises:
+            Killed: the host is to be killed here.
+        """
+        ...
+
+    def printed(self, lines: tuple[str, ...]) -> None:
+        """Take a copy of a slip that the host has printed."""
+        ...
+
+
+class HostProcess:
+    """A host's process.
+
+    Args:
+        command: the host's command.
+        scratch: an empty folder for the probe and what the host writes to stderr.
+        decider: decides about each hook.
+        answer_timeout_s: how long the host may take for one answer.
+        clock_s: by how much its wall clock is wrong.
+
+    Raises:
+        HostFailed: it can't be started.
+    """
+
+    def __init__(
+        self, command: Sequence[str], scratch: Path, decider: Decider, *, answer_timeout_s: float, clock_s: float = 0.0
+    ) -> None:
+        self._decider = decider
+        self._timeout_s = answer_timeout_s
+        self._answers: deque[str] = deque()
+        self._out = self._in = b""
+        self._asked: tuple[Call, list[str]] | None = None
+        self._connection: socket.socket | None = None
+        self._errors = scratch / "stderr"
+        self._selector = selectors.DefaultSelector()
+        _write_distribution(scratch / "path")
+        address = scratch / "socket"
+        address.unlink(missing_ok=True)
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(str(address))
+        self._listener.listen()
+        path = os.pathsep.join(filter(None, [str(scratch / "path"), os.environ.get("PYTHONPATH")]))
+        environment = {**os.environ, "PYTHONPATH": path, SOCKET: str(address), CLOCK: str(clock_s)}
+        try:
+            with self._errors.open("ab") as errors:
+                self._process = subprocess.Popen(  # noqa: S603 - the command that the integrator gave
+                    list(command),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    env=environment,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            self._listener.close()
+            raise HostFailed(f"{command[0]!r} can't be started: {error.strerror or error}") from error
+        if self._process.stdin is None or self._process.stdout is None:
+            raise AssertionError
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
+        os.set_blocking(self._stdout.fileno(), False)
+        self._selector.register(self._stdout, selectors.EVENT_READ)
+        self._selector.register(self._listener, selectors.EVENT_READ)
+
+    def ask(self, command: object, kind: type[_Answer], *, kill_after_s: float | None = None) -> _Answer:
+        """Send a command and return the host's answer; meanwhile its hooks are decided.
+
+        Args:
+            command: a document, or a dataclass of one.
+            kind: what the answer must be.
+            kill_after_s: kill the host after so long, if it has not answered before.
+
+        Raises:
+            HostFailed: it ended, does not answer in time, or answers something else.
+            Killed: the kit has killed it.
+        """
+        document = command if isinstance(command, dict) else unstructure(command)
+        self._send(document)
+        line = self._answer(str(document["do"]), kill_after_s)
+        try:
+            return structure(kind, json.loads(line), "answer")
+        except (ValueError, RecursionError) as error:
+            reason = str(error) if isinstance(error, StructureError) else "it is not JSON"
+            text = f"answered {line[:_SHOWN_CHARACTERS]!r} to {document['do']!r}: {reason}"
+            raise HostFailed(f"the host {text}. Its stdout is for the protocol only.", self._last_errors()) from error
+
+    def end(self) -> None:
+        """Tell the host to stop, and wait until it has ended.
+
+        Raises:
+            HostFailed: it does not end in time.
+            Killed: the kit has killed it.
+        """
+        self._send({"do": "stop"})
+        until = time.monotonic() + self._timeout_s
+        while self._process.poll() is None:
+            if time.monotonic() > until:
+                self.kill()
+                raise HostFailed(f"the host did not end within {self._timeout_s:g} s of 'stop'", self._last_errors())
+            self._serve(0.02)
+        self.kill()
+
+    @property
+    def code(self) -> int | None:
+        """The exit code; None while it runs."""
+        return self._process.returncode
+
+    def kill(self) -> None:
+        """Kill the host's whole process group, and close what belongs to it."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._drain()
+        for each in (self._stdin, self._stdout, self._listener, self._connection):
+            with suppress(OSError):
+                if each is not None:
+                    each.close()
+        self._selector.close()
+
+    def _send(self, document: object) -> None:
+        with suppress(OSError):  # it has ended, which reading its answer shows
+            self._stdin.write(json.dumps(document).encode() + b"\n")
+            self._stdin.flush()
+
+    def _answer(self, asked: str, kill_after_s: float | None) -> str:
+        began = time.monotonic()
+        while not self._answers:
+            elapsed = time.monotonic() - began
+            if kill_after_s is not None and elapsed >= kill_after_s:
+                self.kill()
+                raise Killed
+            if elapsed > self._timeout_s:
+                self.kill()
+                raise HostFailed(f"the host did not answer {asked!r} within {self._timeout_s:g} s", self._last_errors())
+            left = self._timeout_s - elapsed if kill_after_s is None else kill_after_s - elapsed
+            self._serve(min(left, 0.2))
+            if not self._answers and self._process.poll() is not None and not self._drain():
+                code = self._process.returncode
+                self.kill()
+                raise HostFailed(f"the host ended with {code} instead of answering {asked!r}", self._last_errors())
+        return self._answers.popleft()
+
+    def _serve(self, timeout_s: float) -> None:
+        """Handle what has arrived: what was printed before a hook is read before that hook."""
+        ready = [key.fileobj for key, _ in self._selector.select(max(0.0, timeout_s))]
+        self._drain()
+        if self._listener in ready:
+            self._connection, _ = self._listener.accept()
+            self._selector.register(self._connection, selectors.EVENT_READ)
+        if self._connection is not None and self._connection in ready:
+            self._receive(self._connection)
+
+    def _receive(self, connection: socket.socket) -> None:
+        try:
+            data = connection.recv(_MAX_LINE_BYTES)
+        except OSError:
+            data = b""
+        if not data:
+            self._selector.unregister(connection)
+            connection.close()
+            self._connection = None
+            return
+        self._in += data
+        while b"\n" in self._in:
+            line, _, self._in = self._in.partition(b"\n")
+            self._drain()
+            try:
+                decision = self._decision(json.loads(line))
+                connection.sendall(json.dumps(decision).encode() + b"\n")
+            except Killed:
+                self.kill()
+                raise
+            except OSError:
+                return
+
+    def _decision(self, document: dict[str, Any]) -> Mapping[str, object]:
+        if self._asked is not None and "answers" in document:
+            call, ids = self._asked
+            self._asked = None
+            return self._decider.decide(call, dict(zip(ids, document["answers"], strict=True)))
+        call = Call(**{**document, "arguments": tuple(document["arguments"])})
+        decision = self._decider.decide(call, None)
+        if "ask" in decision:
+            self._asked = (call, [str(each) for each in decision["ask"]])  # type: ignore[attr-defined]
+        return decision
+
+    def _drain(self) -> bool:
+        """Read what the host has written to stdout, and return whether there was anything."""
+        data = b""
+        while True:
+            try:
+                more = os.read(self._stdout.fileno(), _MAX_LINE_BYTES)
+            except (OSError, ValueError):
+                break
+            if not more:
+                with suppress(KeyError):
+                    self._selector.unregister(self._stdout)
+                break
+            data += more
+        self._out += data
+        while b"\n" in self._out:
+            line, _, self._out = self._out.partition(b"\n")
+            self._take(line.decode("utf-8", "replace"))
+        return bool(data)
+
+    def _take(self, line: str) -> None:
+        try:
+            document = json.loads(line)
+        except (ValueError, RecursionError):
+            document = None
+        if isinstance(document, dict) and "printed" in document:
+            try:
+                self._decider.printed(structure(Printed, document, "printed").printed)
+            except StructureError:
+                pass
+            else:
+                return
+        self._answers.append(line)
+
+    def _last_errors(self) -> str:
+        lines = self._errors.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join(line[:_SHOWN_CHARACTERS] for line in lines[-_SHOWN_LINES:])
+
+
+def _write_distribution(folder: Path) -> None:
+    """Write a distribution of the plugin's name whose entry point is the probe: the first on ``sys.path`` is used."""
+    real = distribution("payme-plugin")
+    info = folder / f"payme_plugin-{real.version}.dist-info"
+    if not info.is_dir():
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(real.read_text("METADATA") or "", encoding="utf-8")
+        (info / "entry_points.txt").write_text(f"[pos]\npayme = {_ENTRY_POINT}\n", encoding="utf-8")

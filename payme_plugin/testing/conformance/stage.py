@@ -1,0 +1,429 @@
+"""A sandbox, a folder, and one process of the host after the other, with what a cashier does and what fails."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import time
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Any, final
+
+from hookspecs import PaymentStatus, ReversalStatus
+from payme_plugin.sandbox import Behaviour, CancelPlan, Sandbox
+from payme_plugin.testing.conformance import duties
+from payme_plugin.testing.conformance.process import HostFailed, HostProcess, Killed
+from payme_plugin.testing.conformance.protocol import STANDS, Done, Listed, SaleState, Shown, Start, Started
+from payme_plugin.testing.conformance.watch import Payment, Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from payme_plugin.testing.conformance.duties import Breach
+    from payme_plugin.testing.conformance.process import Call
+
+PAYMENT_TYPE = 141
+UNKNOWN_ID = "0" * 32
+"""A payment that no host has."""
+
+_FIRST_AMOUNT = 1_500_000
+_SETTLE_S = 20.0
+_QUICK = {"timeout": "1", "payDuration": "1000", "frequency": "100"}
+
+
+class NotPlayed(Exception):
+    """The host did not do what the rest of a play needs; why it did not is a failure of its own."""
+
+
+class Act(Enum):
+    """What the kit does at a hook."""
+
+    KILL = "kill"
+    FAIL = "fail"
+    """HookFailed: before the effect at the entry, after it at the exit."""
+    ANSWER = "answer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disturbance:
+    """What happens at a hook.
+
+    Attributes:
+        hook: its name.
+        act: what the kit does.
+        moment: ``entry`` or ``exit``.
+        times: how often.
+        result: the answer instead of the plugin's, for ANSWER.
+    """
+
+    hook: str
+    act: Act
+    moment: str = "entry"
+    times: int = 1
+    result: Any = None
+
+
+@final
+class Stage:
+    """Where one play takes place; a context manager that ends with the host killed and its folder left.
+
+    Args:
+        command: the host's command.
+        folder: an empty folder.
+        play: the name of the play.
+        answer_timeout_s: how long the host may take for one answer.
+
+    Attributes:
+        sandbox: the bank.
+        watch: what the host did.
+        kills: how often the host was killed.
+    """
+
+    def __init__(self, command: Sequence[str], folder: Path, play: str, *, answer_timeout_s: float) -> None:
+        self.sandbox = Sandbox(cancel=CancelPlan(settle_s=0))
+        self.watch = Watch(play)
+        self.kills = 0
+        self._command = command
+        self._folder = folder
+        self._timeout_s = answer_timeout_s
+        self._process: HostProcess | None = None
+        self._disturbances: list[Disturbance] = []
+        self._amounts = itertools.count(_FIRST_AMOUNT, 100)
+        self._ask: tuple[str, tuple[str, ...]] | None = None
+        self._held_open: int | None = None
+        self._own, self._plugins, self._scratch = folder / "host", folder / "plugin", folder / "kit"
+        for each in (self._own, self._plugins, self._scratch):
+            each.mkdir()
+
+    def __enter__(self) -> Stage:
+        self.sandbox.start()
+        self.write_settings()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._process is not None:
+            self._process.kill()
+        self.sandbox.stop()
+
+    # ------------------------------------------------------------------------------------------------------------------
+    # Disturbances
+    # ------------------------------------------------------------------------------------------------------------------
+
+    def write_settings(self, *, usable: bool = True) -> None:
+        """Write the settings file; one that is not usable makes repeated payments PENDING and cancels QUEUED."""
+        values = {
+            "url": self.sandbox.url if usable else "nowhere",
+            "posId": self.sandbox.pos_id,
+            "posKey": f'"{self.sandbox.pos_key}"',
+            "paymentType": str(PAYMENT_TYPE),
+            **_QUICK,
+        }
+        path = self._folder / "payme.conf"
+        path.touch(0o600)
+        path.write_text("[Main]\n" + "".join(f"{name} = {value}\n" for name, value in values.items()), encoding="utf-8")
+
+    def disturb(self, *disturbances: Disturbance) -> None:
+        """Let these happen, the first that fits at a time."""
+        self._disturbances += disturbances
+
+    def ask_at(self, hook: str, *payment_ids: str) -> None:
+        """Ask ``Host.is_recorded`` at the next call of ``hook``."""
+        self._ask = (hook, payment_ids)
+
+    def decide(self, call: Call, recorded: Mapping[str, object] | None) -> Mapping[str, object]:
+        """Decide what becomes of a hook; see ``Decider``."""
+        if recorded is not None:
+            self._check_recorded(recorded)
+        elif call.moment == "entry":
+            self.watch.entered(call)
+            self._hold_open()
+            if self._ask is not None and self._ask[0] == call.hook:
+                (_, payment_ids), self._ask = self._ask, None
+                return {"ask": list(payment_ids)}
+        if call.moment == "raised":
+            self.watch.left(call, failed=True)
+            return {"do": "go"}
+        disturbance = self._taken(call)
+        if disturbance is not None and disturbance.act is Act.KILL:
+            raise Killed
+        failed = disturbance is not None and disturbance.act is Act.FAIL
+        if failed or call.moment == "exit":
+            self.watch.left(call, failed=failed)
+        if disturbance is None:
+            return {"do": "go"}
+        return {"do": disturbance.act.value, "result": disturbance.result}
+
+    def _hold_open(self) -> None:
+        """Note that the payment of the sale that is to be kept open has begun."""
+        payment = None if self._held_open is None else self.watch.of(self._held_open)
+        if payment is not None:
+            payment.is_held_open, self._held_open = True, None
+
+    def printed(self, lines: tuple[str, ...]) -> None:
+        """Take a printed slip."""
+        self.watch.printed(lines)
+
+    def _taken(self, call: Call) -> Disturbance | None:
+        for number, each in enumerate(self._disturbances):
+            if (each.hook, each.moment) == (call.hook, call.moment):
+                left = [replace(each, times=each.times - 1)] if each.times > 1 else []
+                self._disturbances[number : number + 1] = left
+                return each
+        return None
+
+    def _check_recorded(self, recorded: Mapping[str, object]) -> None:
+        """Check what ``Host.is_recorded`` returned for ids of payments or of Payme's receipts."""
+        for asked, answer in recorded.items():
+            payment = next((each for each in self.watch.payments.values() if asked in _ids_of(each)), None)
+            if payment is not None and payment.refund is not None:
+                continue  # the sale of a refunded payment is closed: any answer is right
+            if payment is not None and payment.status is PaymentStatus.PAID and not payment.is_over:
+                self.watch.check(answer in {True, None}, duties.NO_VETO, payment, f"returned {answer}")
+            else:
+                self.watch.check(answer in {False, None}, duties.WRONG_VETO, payment, f"returned {answer}")
+
+    # ------------------------------------------------------------------------------------------------------------------
+    # The host
+    # ------------------------------------------------------------------------------------------------------------------
+
+    def start(self, *, clock_s: float = 0.0) -> None:
+        """Start the host and check what it owes at a start.
+
+        Raises:
+            HostFailed: it can't be started or played with.
+            Killed: a disturbance has killed it.
+        """
+        self.watch.begin_run()
+        self._process = HostProcess(
+            self._command, self._scratch, self, answer_timeout_s=self._timeout_s, clock_s=clock_s
+        )
+        settings = {"confFile": str(self._folder / "payme.conf")}
+        own, plugins = str(self._own), str(self._plugins)
+        self._answer(Start(settings=settings, folder=own, plugin_folder=plugins, payment_type=PAYMENT_TYPE), Started)
+        if not self.watch.check(self.watch.run.has_called, duties.NOT_LOADED):
+            raise NotPlayed
+        self.watch.end_start(self.sales())
+
+    def restart(self, *disturbances: Disturbance) -> None:
+        """Start the host again after a kill; ``disturbances`` happen at its start."""
+        self.disturb(*disturbances)
+        self.start()
+
+    def stop(self) -> None:
+        """Let the host end by itself."""
+        process = self._running()
+        try:
+            process.end()
+            self.watch.check(process.code == 0, duties.FAILED, detail=f"it ended with {process.code} after 'stop'")
+        except Killed:
+            self._was_killed()
+            raise
+        except HostFailed:
+            self._ended()
+            raise
+        self._ended()
+
+    def kill(self) -> None:
+        """Kill the host between two commands."""
+        process = self._running()
+        self._was_killed()
+        process.kill()
+
+    def tick(self, *, kill_after_s: float | None = None) -> None:
+        """Let the host do what it does every minute."""
+        self._answer({"do": "tick"}, Done, kill_after_s)
+
+    def sales(self) -> dict[str, SaleState]:
+        """Return the state of each sale, by its payment."""
+        return {sale.payment_id: sale.state for sale in self._answer({"do": "sales"}, Listed).sales}
+
+    def lose_sales_since(self, backup: Path) -> None:
+        """Put a copy of the host's own folder in its place, as a restored backup does; the plugin's folder stays."""
+        shutil.rmtree(self._own)
+        shutil.copytree(backup, self._own, symlinks=True)
+
+    def back_up(self) -> Path:
+        """Copy the host's own folder and return the copy."""
+        copied = self._folder / "backup"
+        shutil.copytree(self._own, copied, symlinks=True)
+        return copied
+
+    def _running(self) -> HostProcess:
+        if self._process is None:
+            raise NotPlayed
+        return self._process
+
+    def _was_killed(self) -> None:
+        self.kills += 1
+        self._ended()
+
+    def _ended(self) -> None:
+        self._process = None
+        self._disturbances.clear()
+
+    def _answer(self, command: object, kind: type[Any], kill_after_s: float | None = None) -> Any:  # noqa: ANN401 - kind
+        process = self._running()
+        try:
+            return process.ask(command, kind, kill_after_s=kill_after_s)
+        except Killed:
+            self._was_killed()
+            raise
+        except HostFailed:
+            self._running().kill()
+            self._ended()
+            raise
+
+    # ------------------------------------------------------------------------------------------------------------------
+    # The cashier
+    # ------------------------------------------------------------------------------------------------------------------
+
+    def sell(
+        self, behaviour: Behaviour | None = None, *, closes: bool = True, kill_after_s: float | None = None
+    ) -> Payment:
+        """Sell something and check what the cashier sees; return the payment.
+
+        Args:
+            behaviour: what the buyer does; None: pays.
+            closes: the receipt closes if it is paid.
+            kill_after_s: kill the host after so long.
+        """
+        amount = next(self._amounts)
+        code = self.sandbox.issue_code(behaviour)
+        command = {"do": "sell", "amount": amount, "code": code, "close": closes}
+        self._held_open = None if closes else amount
+        state = self._shown(command, kill_after_s)
+        payment = self.watch.of(amount)
+        if not self.watch.check(payment is not None, duties.NO_PAYMENT) or payment is None:
+            raise NotPlayed
+        if payment.status in {None, PaymentStatus.PENDING}:
+            self.watch.check(state is SaleState.PENDING, duties.PENDING_ENDED, payment, state.value)
+        elif payment.status is PaymentStatus.PAID:
+            self.watch.check(state in STANDS, duties.WRONG_STATE, payment, f"PAID is {state.value}")
+            self._check_paid(payment, closes=closes)
+        else:
+            fits = state is SaleState.UNPAID
+            self.watch.check(fits, duties.WRONG_STATE, payment, f"{payment.status.name} is {state.value}")
+        return payment
+
+    def _check_paid(self, payment: Payment, *, closes: bool) -> None:
+        self.watch.check(payment.has_tried or payment.is_reported, duties.NOT_ACKNOWLEDGED, payment)
+        payment.is_stored = True
+        if closes:
+            self._check_closed(payment)
+
+    def _check_closed(self, payment: Payment) -> None:
+        is_reported = payment.is_reported or payment.failed_in == self.watch.run.number
+        self.watch.check(is_reported, duties.NOT_REPORTED, payment)
+        self.watch.check_printed(payment, payment.sale_slips)
+
+    def close(self, payment: Payment) -> None:
+        """Close a sale that was kept open."""
+        payment.is_held_open = False
+        state = self._shown({"do": "close", "payment_id": payment.payment_id})
+        self.watch.check(state is SaleState.CLOSED, duties.WRONG_STATE, payment, f"'close' is {state.value}")
+        self._check_closed(payment)
+
+    def annul(self, payment: Payment, *, kill_after_s: float | None = None) -> None:
+        """Annul a sale and check that the host does what ``on_cancel`` says."""
+        state = self._shown({"do": "annul", "payment_id": payment.payment_id}, kill_after_s)
+        status = None if payment.cancel is None else payment.cancel.status
+        self._check_reversed(payment, state, status, is_refund=False)
+
+    def refund(self, payment: Payment, *, is_forbidden: bool = False, kill_after_s: float | None = None) -> None:
+        """Refund a closed sale and check that the host does what ``on_full_refund`` says.
+
+        Args:
+            payment: its payment.
+            is_forbidden: ``validate_refund`` reports a violation.
+            kill_after_s: kill the host after so long.
+        """
+        state = self._shown({"do": "refund", "payment_id": payment.payment_id}, kill_after_s)
+        if is_forbidden:
+            stands = payment.refund is None and state is SaleState.REFUSED
+            self.watch.check(stands, duties.NOT_VALIDATED, payment, f"'refund' is {state.value}")
+            return
+        status = None if payment.refund is None else payment.refund.status
+        self._check_reversed(payment, state, status, is_refund=True)
+
+    def _check_reversed(
+        self, payment: Payment, state: SaleState, status: ReversalStatus | None, *, is_refund: bool
+    ) -> None:
+        done = SaleState.REFUNDED if is_refund else SaleState.ANNULLED
+        begun = payment.refund if is_refund else payment.cancel
+        without, ignored, anyway = _BREACHES[is_refund]
+        detail = f"{'no result' if status is None else status.name} is {state.value}"
+        if not self.watch.check(begun is not None, without, payment):
+            return
+        if begun is not None and begun.is_returned:
+            self.watch.check(state is done, ignored, payment, detail)
+            self.watch.check_printed(payment, payment.reversal_slips)
+        else:
+            expected = SaleState.PENDING if status is None else SaleState.REFUSED
+            self.watch.check(state is expected, anyway, payment, detail)
+        listed = self.sales().get(payment.payment_id)
+        # A host may call again at any time, so the last result counts.
+        last = payment.refund if is_refund else payment.cancel
+        is_returned = last is not None and last.is_returned
+        text = "not listed" if listed is None else f"listed as {listed.value}"
+        self.watch.check((listed is done) == is_returned, ignored if is_returned else anyway, payment, text)
+
+    def _shown(self, command: dict[str, object], kill_after_s: float | None = None) -> SaleState:
+        state: SaleState = self._answer(command, Shown, kill_after_s).state
+        return state
+
+    # ------------------------------------------------------------------------------------------------------------------
+    # The end
+    # ------------------------------------------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Let the host finish with nothing in its way, and compare its sales with Payme's money, one by one."""
+        self._disturbances.clear()
+        self.sandbox.clear_faults()
+        self.write_settings()
+        if self._process is not None:
+            self.stop()
+        self.start()
+        until = time.monotonic() + _SETTLE_S
+        while self._unsettled() and time.monotonic() < until:
+            time.sleep(0.1)
+            self.tick()
+        for amount, held, listed in self._accounts():
+            payment, detail = self.watch.of(amount), f"{held} tiyin held, {listed.value if listed else 'not listed'}"
+            stands = listed in STANDS
+            self.watch.check(bool(held) <= stands, duties.CHARGED_WITHOUT_SALE, payment, detail)
+            self.watch.check(bool(held) >= stands, duties.SALE_WITHOUT_MONEY, payment, detail)
+        self.stop()
+
+    def _unsettled(self) -> bool:
+        for amount, held, listed in self._accounts():
+            payment = self.watch.of(amount)
+            if (payment is None or not payment.is_broken) and (
+                bool(held) != (listed in STANDS) or listed is SaleState.PENDING
+            ):
+                return True
+        return False
+
+    def _accounts(self) -> list[tuple[int, int, SaleState | None]]:
+        """Return for each amount: what Payme holds, and the state of the host's sale."""
+        sales = self.sales()
+        held: dict[int, int] = {payment.amount: 0 for payment in self.watch.payments.values()}
+        for receipt in self.sandbox.receipts():
+            held[receipt.amount] = held.get(receipt.amount, 0) + receipt.held
+        payments = {amount: self.watch.of(amount) for amount in held}
+        states = {amount: None if each is None else sales.get(each.payment_id) for amount, each in payments.items()}
+        return [(amount, held[amount], states[amount]) for amount in held]
+
+
+_BREACHES: dict[bool, tuple[Breach, Breach, Breach]] = {
+    False: (duties.NO_CANCEL, duties.CANCEL_IGNORED, duties.CANCEL_ANYWAY),
+    True: (duties.NO_REFUND, duties.REFUND_IGNORED, duties.REFUND_ANYWAY),
+}
+
+
+def _ids_of(payment: Payment) -> set[str]:
+    receipt_id = None if payment.record is None else payment.record.data.get("receipt_id")
+    return {payment.payment_id} | ({receipt_id} if receipt_id else set())
