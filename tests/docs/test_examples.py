@@ -76,7 +76,14 @@ def run(page: str, names: dict[str, Any]) -> None:
 
 
 def test_the_pages_with_examples_are_these() -> None:
-    assert WITH_EXAMPLES == ["README.md", "docs/embedding.md", "docs/host.md", "docs/sandbox.md", "docs/testing.md"]
+    assert WITH_EXAMPLES == [
+        "README.md",
+        "docs/conformance.md",
+        "docs/embedding.md",
+        "docs/host.md",
+        "docs/sandbox.md",
+        "docs/testing.md",
+    ]
 
 
 def host_of(page: str) -> str:

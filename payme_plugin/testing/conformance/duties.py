@@ -53,7 +53,7 @@ PLAYED: dict[Duty, Played] = {
     Duty.PAID_ONLY: Played("buyers who pay or not, network faults", "Payments"),
     Duty.PENDING: Played("a payment without a result over two starts", "Payments"),
     Duty.ACKNOWLEDGE: Played("each sale that is PAID", _ACKNOWLEDGEMENT),
-    Duty.ACKNOWLEDGE_AGAIN: Played("on_payment_recorded fails, or after its effect", _ACKNOWLEDGEMENT),
+    Duty.ACKNOWLEDGE_AGAIN: Played("on_payment_recorded fails, its answer is lost", _ACKNOWLEDGEMENT),
     Duty.RECEIPT_CLOSED: Played("on_receipt_closed fails; kills around it", _ACKNOWLEDGEMENT),
     Duty.IS_RECORDED: Played("stored, annulled, lost and unknown payments", _ACKNOWLEDGEMENT),
     Duty.CANCEL: Played("REVERSED, QUEUED, REFUSED, PENDING sales", _REVERSALS),
@@ -234,6 +234,6 @@ SALE_WITHOUT_MONEY = Breach(
 )
 NOT_PLAYED = Breach(
     Duty.ALIVE,
-    "A play could not be finished, because the host did not do what was asked for.",
-    "See the other failures first.",
+    "A play could not be finished, because a sale that its buyer paid was not PAID.",
+    "Pass `code` as PaymentRequest.qr_code, and the settings and folders of the first line to the plugin.",
 )

@@ -13,7 +13,7 @@ from hookspecs import PaymentStatus, ReversalStatus
 from payme_plugin.sandbox import Behaviour, CancelPlan, Sandbox
 from payme_plugin.testing.conformance import duties
 from payme_plugin.testing.conformance.process import HostFailed, HostProcess, Killed
-from payme_plugin.testing.conformance.protocol import STANDS, Done, Listed, SaleState, Shown, Start, Started
+from payme_plugin.testing.conformance.protocol import STANDS, VERSION, Done, Listed, SaleState, Shown, Start, Started
 from payme_plugin.testing.conformance.watch import Payment, Watch
 
 if TYPE_CHECKING:
@@ -203,7 +203,10 @@ class Stage:
         )
         settings = {"confFile": str(self._folder / "payme.conf")}
         own, plugins = str(self._own), str(self._plugins)
-        self._answer(Start(settings=settings, folder=own, plugin_folder=plugins, payment_type=PAYMENT_TYPE), Started)
+        start = Start(settings=settings, folder=own, plugin_folder=plugins, payment_type=PAYMENT_TYPE)
+        spoken = self._answer(start, Started).version
+        if spoken != VERSION:
+            raise HostFailed(f"the adapter speaks version {spoken} of the protocol, the kit {VERSION}")
         if not self.watch.check(self.watch.run.has_called, duties.NOT_LOADED):
             raise NotPlayed
         self.watch.end_start(self.sales())
@@ -299,6 +302,8 @@ class Stage:
         payment = self.watch.of(amount)
         if not self.watch.check(payment is not None, duties.NO_PAYMENT) or payment is None:
             raise NotPlayed
+        if any(each.payment_id == payment.payment_id for each in self.watch.reused):
+            raise NotPlayed
         if payment.status in {None, PaymentStatus.PENDING}:
             self.watch.check(state is SaleState.PENDING, duties.PENDING_ENDED, payment, state.value)
         elif payment.status is PaymentStatus.PAID:
@@ -329,6 +334,7 @@ class Stage:
 
     def annul(self, payment: Payment, *, kill_after_s: float | None = None) -> None:
         """Annul a sale and check that the host does what ``on_cancel`` says."""
+        payment.is_held_open = False
         state = self._shown({"do": "annul", "payment_id": payment.payment_id}, kill_after_s)
         status = None if payment.cancel is None else payment.cancel.status
         self._check_reversed(payment, state, status, is_refund=False)
@@ -393,10 +399,22 @@ class Stage:
             self.tick()
         for amount, held, listed in self._accounts():
             payment, detail = self.watch.of(amount), f"{held} tiyin held, {listed.value if listed else 'not listed'}"
+            if payment is not None and not payment.is_lost:
+                self._check_end(payment, listed)
             stands = listed in STANDS
             self.watch.check(bool(held) <= stands, duties.CHARGED_WITHOUT_SALE, payment, detail)
             self.watch.check(bool(held) >= stands, duties.SALE_WITHOUT_MONEY, payment, detail)
         self.stop()
+
+    def _check_end(self, payment: Payment, listed: SaleState | None) -> None:
+        """Check that the reversals which the host was told of at any time have ended its sale, and no others."""
+        for reversal, done in ((payment.cancel, SaleState.ANNULLED), (payment.refund, SaleState.REFUNDED)):
+            if reversal is None:
+                continue
+            _, ignored, anyway = _BREACHES[done is SaleState.REFUNDED]
+            text = "not listed" if listed is None else f"listed as {listed.value}"
+            breach = ignored if reversal.is_returned else anyway
+            self.watch.check((listed is done) == reversal.is_returned, breach, payment, text)
 
     def _unsettled(self) -> bool:
         for amount, held, listed in self._accounts():
@@ -410,7 +428,7 @@ class Stage:
     def _accounts(self) -> list[tuple[int, int, SaleState | None]]:
         """Return for each amount: what Payme holds, and the state of the host's sale."""
         sales = self.sales()
-        held: dict[int, int] = {payment.amount: 0 for payment in self.watch.payments.values()}
+        held = {payment.amount: 0 for payment in self.watch.payments.values()}
         for receipt in self.sandbox.receipts():
             held[receipt.amount] = held.get(receipt.amount, 0) + receipt.held
         payments = {amount: self.watch.of(amount) for amount in held}

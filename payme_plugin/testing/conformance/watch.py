@@ -161,6 +161,7 @@ class Watch:
         failures: what was broken.
         checks: how often each duty was checked.
         payments: the payments that the host asked for, by id.
+        reused: those whose id the host used for another payment.
         run: the host's present process.
         play: what is being played, for reports.
     """
@@ -169,6 +170,7 @@ class Watch:
         self.failures: list[Failure] = []
         self.checks: Counter[Duty] = Counter()
         self.payments: dict[str, Payment] = {}
+        self.reused: list[Payment] = []
         self.run = _Run()
         self.play = play
         self._printed: Counter[tuple[str, ...]] = Counter()
@@ -196,7 +198,7 @@ class Watch:
 
     def of(self, amount: int) -> Payment | None:
         """Return the last payment of an amount; each sale of a play has its own."""
-        return next((each for each in reversed(self.payments.values()) if each.amount == amount), None)
+        return next((each for each in (*reversed(self.payments.values()), *self.reused) if each.amount == amount), None)
 
     # ------------------------------------------------------------------------------------------------------------------
     # Hooks
@@ -263,22 +265,28 @@ class Watch:
                 if other.failed_in is not None and not other.is_over:
                     self.check(other.is_acknowledged, duties.NOT_ACKNOWLEDGED_AGAIN, other)
             self.check(known is None or request.repeated, duties.ID_REUSED, known)
-            self.payments[request.payment_id] = Payment(
-                payment_id=request.payment_id,
-                amount=request.amount,
-                run=self.run.number,
-                is_broken=known is not None,
-            )
+            self._begin(request, known)
             return
         if not request.repeated:
-            is_another = request.amount != known.amount or not known.owes_result
-            if not self.check(not is_another, duties.ID_REUSED, known):
-                known.amount, known.is_lost = request.amount, True
-            else:
-                self.check(holds=False, breach=duties.NOT_MARKED_REPEATED, payment=known)
+            if request.amount != known.amount or not known.owes_result:
+                self.check(False, duties.ID_REUSED, known)
+                self._begin(request, known)
+                return
+            self.check(False, duties.NOT_MARKED_REPEATED, known)
         known.run = self.run.number
         if known.status is not PaymentStatus.PAID:
             known.status = None
+
+    def _begin(self, request: PaymentRequest, former: Payment | None) -> None:
+        """Note a new payment; what follows from an id that was used before is not noted."""
+        if former is not None:
+            self.reused.append(former)
+        self.payments[request.payment_id] = Payment(
+            payment_id=request.payment_id,
+            amount=request.amount,
+            run=self.run.number,
+            is_broken=former is not None,
+        )
 
     def _payment_left(self, request: PaymentRequest, result: object, *, failed: bool) -> None:
         payment = self.payments[request.payment_id]

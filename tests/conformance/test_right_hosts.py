@@ -1,0 +1,48 @@
+"""Hosts that do what they owe pass every play."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from payme_plugin.testing import HostConformance
+from payme_plugin.testing.conformance import plays
+from tests.conformance.conftest import REFERENCE_TILL
+from tests.docs.conftest import blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LONGEST_RUN_S = 180
+
+
+@pytest.mark.parametrize("is_reference", [True, False], ids=["the reference till", "the host of the page"])
+def test_a_right_host_breaks_no_duty_on_a_quiet_day_or_at_a_failing_start(
+    host: Callable[..., tuple[str, ...]], *, is_reference: bool
+) -> None:
+    command = REFERENCE_TILL if is_reference else host()
+    report = HostConformance(command, plays=(plays.a_quiet_day, plays.failing_start)).run()
+
+    assert report.failures == (), str(report)
+
+
+@pytest.mark.conformance
+@pytest.mark.parametrize("is_reference", [True, False], ids=["the reference till", "the host of the page"])
+def test_a_right_host_passes_every_duty_in_three_minutes(
+    host: Callable[..., tuple[str, ...]], *, is_reference: bool
+) -> None:
+    report = HostConformance(REFERENCE_TILL if is_reference else host()).run()
+
+    assert report.passed, str(report)
+    assert report.kills >= 50
+    assert report.took_s < LONGEST_RUN_S
+
+
+def test_the_test_of_the_page_is_one_that_pytest_runs() -> None:
+    test, _ = (block.text for block in blocks("docs/conformance.md") if block.language == "python")
+    names: dict[str, object] = {}
+    exec(compile(test, "docs/conformance.md", "exec"), names)  # noqa: S102 - our own page
+
+    assert [name for name in names if name.startswith("test_")] != []
+    assert names["HostConformance"] is HostConformance

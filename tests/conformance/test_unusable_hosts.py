@@ -1,0 +1,97 @@
+"""A host that can't be played with ends the run with a clear text, and never hangs it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from payme_plugin.testing import HostConformance
+from payme_plugin.testing.conformance import duties, plays
+from payme_plugin.testing.conformance.process import HostFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+STARTED = 'print("""{"version": 1}""", flush=True)\n'
+
+
+@pytest.mark.parametrize(
+    ("script", "text"),
+    [
+        ("import time\ntime.sleep(600)", "the host did not answer 'start' within 1 s"),
+        ("import sys\nsys.exit('the database is locked')", "the host ended with 1 instead of answering 'start'"),
+        ("print('Welcome!', flush=True)\ninput()", "the host answered 'Welcome!' to 'start': it is not JSON."),
+        ("print('{}', flush=True)\ninput()", "the host answered '{}' to 'start': answer: has no version."),
+        (
+            'print(\'{"version": 1, "pos": 2}\', flush=True)\ninput()',
+            "'start': answer: has 'pos'; allowed are version.",
+        ),
+        ("print('{\"version\": 2}', flush=True)\ninput()", "the adapter speaks version 2 of the protocol, the kit 1"),
+        ("print('{\"printed\": 7}', flush=True)\ninput()", "answered '{\"printed\": 7}' to 'start'"),
+        ("import os\nos.close(1)\nimport time\ntime.sleep(600)", "the host did not answer 'start' within 1 s"),
+    ],
+)
+def test_a_host_that_does_not_answer_the_first_line_is_named_in_bounded_time(
+    tmp_path: Path, script: str, text: str
+) -> None:
+    (tmp_path / "till.py").write_text(script, encoding="utf-8")
+    kit = HostConformance([sys.executable, str(tmp_path / "till.py")], answer_timeout_s=1.0)
+
+    began = time.monotonic()
+    with pytest.raises(HostFailed) as failed:
+        kit.run()
+
+    assert text in failed.value.text
+    assert time.monotonic() - began < 10
+
+
+def test_what_the_host_wrote_to_stderr_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "till.py").write_text("import sys\nsys.exit('the database is locked')", encoding="utf-8")
+
+    with pytest.raises(HostFailed) as failed:
+        HostConformance([sys.executable, str(tmp_path / "till.py")]).run()
+
+    assert failed.value.errors == "the database is locked"
+
+
+@pytest.mark.parametrize("is_file", [True, False])
+def test_a_command_that_can_not_be_executed_is_named(tmp_path: Path, *, is_file: bool) -> None:
+    path = tmp_path / "till"
+    if is_file:
+        path.touch(0o600)
+
+    with pytest.raises(HostFailed, match="till' can't be started: "):
+        HostConformance([str(path)]).run()
+
+
+def test_a_host_without_the_plugins_entry_point_fails_loading_and_nothing_else_is_played(
+    host: Callable[..., tuple[str, ...]],
+) -> None:
+    registered = "from payme_plugin.plugin import PaymePlugin\nplugins.register(PaymePlugin(), 'payme')\n"
+    report = HostConformance(host(("plugins.load_entry_points()\n", registered))).run()
+
+    assert {failure.breach for failure in report.failures} == {duties.NOT_LOADED}
+    assert report.plays == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ("import os; os._exit(3)", "the host ended with 3 instead of answering 'sell'"),
+        ("time.sleep(600)", "the host did not answer 'sell' within 3 s"),
+        ("print('sold', flush=True)", "the host answered 'sold' to 'sell': it is not JSON."),
+    ],
+)
+def test_a_host_that_fails_later_fails_to_be_alive_and_the_run_goes_on(
+    host: Callable[..., tuple[str, ...]], command: str, text: str
+) -> None:
+    script = host(('    if command["do"] == "sell":\n', f'    if command["do"] == "sell":\n        {command}\n'))
+    report = HostConformance(script, answer_timeout_s=3.0, plays=(plays.a_quiet_day, plays.failing_start)).run()
+
+    assert {failure.breach for failure in report.failures} == {duties.FAILED}
+    assert {text in failure.detail for failure in report.failures} == {True}
+    assert report.plays == 3
