@@ -32,13 +32,16 @@ STARTED = 'print("""{"version": 1}""", flush=True)\n'
         ),
         ("print('{\"version\": 2}', flush=True)\ninput()", "the adapter speaks version 2 of the protocol, the kit 1"),
         ("print('{\"printed\": 7}', flush=True)\ninput()", "answered '{\"printed\": 7}' to 'start'"),
+        ("while True: print('y')", "the host answered 'y' to 'start': it is not JSON."),
+        ("while True: print('y' * 9999, end='')", "to 'start': it is not JSON."),
+        ("print('{\"version\": 1}\\nready', flush=True)\ninput()\ninput()", "wrote 'ready' without being asked"),
         ("import os\nos.close(1)\nimport time\ntime.sleep(600)", "the host did not answer 'start' within 1 s"),
     ],
 )
 def test_a_host_that_does_not_answer_the_first_line_is_named_in_bounded_time(
     tmp_path: Path, script: str, text: str
 ) -> None:
-    (tmp_path / "till.py").write_text(script, encoding="utf-8")
+    (tmp_path / "till.py").write_text(f"input()\n{script}", encoding="utf-8")
     kit = HostConformance([sys.executable, str(tmp_path / "till.py")], answer_timeout_s=1.0)
 
     began = time.monotonic()

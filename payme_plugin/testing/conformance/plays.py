@@ -95,7 +95,14 @@ def acknowledgements(stage: Stage, _: random.Random) -> None:
 
 
 def without_a_result(stage: Stage, _: random.Random) -> None:
-    """Let payments be PENDING over a start and a minute; then one is annulled through ``on_cancel``, one is paid."""
+    """Let payments fail, and be PENDING over a start and a minute; one is annulled then, another one is paid."""
+    stage.start()
+    for moment in _MOMENTS:
+        stage.disturb(_fails("on_payment", moment))
+        payment = stage.sell()
+        stage.tick()
+        stage.watch.check(payment.status is not None, duties.NOT_REPEATED, payment, "after HookFailed")
+    stage.stop()
     for is_annulled in (True, False):
         stage.start()
         payment = _killed_in_sale(stage, "on_payment", "exit")

@@ -27,6 +27,7 @@ _Answer = TypeVar("_Answer")
 _MAX_LINE_BYTES = 1 << 20
 _SHOWN_CHARACTERS = 200
 _SHOWN_LINES = 5
+_MAX_ERROR_BYTES = 65_536
 _ENTRY_POINT = "payme_plugin.testing.conformance.probe:plugin"
 
 
@@ -107,6 +108,7 @@ class HostProcess:
         self._asked: tuple[Call, list[str]] | None = None
         self._connection: socket.socket | None = None
         self._errors = scratch / "stderr"
+        self._is_over = False
         self._selector = selectors.DefaultSelector()
         _write_distribution(scratch / "path")
         address = scratch / "socket"
@@ -149,6 +151,11 @@ class HostProcess:
             Killed: the kit has killed it.
         """
         document = command if isinstance(command, dict) else unstructure(command)
+        self._drain()
+        if self._answers:
+            self.kill()
+            text = f"the host wrote {self._answers[0][:_SHOWN_CHARACTERS]!r} without being asked"
+            raise HostFailed(f"{text}. Its stdout is for the protocol only.", self._last_errors())
         self._send(document)
         line = self._answer(str(document["do"]), kill_after_s)
         try:
@@ -180,7 +187,10 @@ class HostProcess:
         return self._process.returncode
 
     def kill(self) -> None:
-        """Kill the host's whole process group, and close what belongs to it."""
+        """Kill the host's whole process group once, and close what belongs to it."""
+        if self._is_over:
+            return
+        self._is_over = True
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -261,17 +271,13 @@ class HostProcess:
     def _drain(self) -> bool:
         """Read what the host has written to stdout, and return whether there was anything."""
         data = b""
-        while True:
-            try:
-                more = os.read(self._stdout.fileno(), _MAX_LINE_BYTES)
-            except (OSError, ValueError):
-                break
-            if not more:
-                with suppress(KeyError):
-                    self._selector.unregister(self._stdout)
-                break
-            data += more
+        with suppress(OSError, ValueError, KeyError):
+            data = os.read(self._stdout.fileno(), _MAX_LINE_BYTES)  # more than a pipe holds, and never endless
+            if not data:
+                self._selector.unregister(self._stdout)
         self._out += data
+        if len(self._out) > _MAX_LINE_BYTES:
+            self._out = self._out[:_SHOWN_CHARACTERS] + b"\n"
         while b"\n" in self._out:
             line, _, self._out = self._out.partition(b"\n")
             self._take(line.decode("utf-8", "replace"))
@@ -292,7 +298,9 @@ class HostProcess:
         self._answers.append(line)
 
     def _last_errors(self) -> str:
-        lines = self._errors.read_text(encoding="utf-8", errors="replace").splitlines()
+        with self._errors.open("rb") as file:
+            file.seek(max(0, self._errors.stat().st_size - _MAX_ERROR_BYTES))
+            lines = file.read().decode("utf-8", "replace").splitlines()
         return "\n".join(line[:_SHOWN_CHARACTERS] for line in lines[-_SHOWN_LINES:])
 
 
