@@ -34,7 +34,6 @@ STARTED = 'print("""{"version": 1}""", flush=True)\n'
         ("print('{\"printed\": 7}', flush=True)\ninput()", "answered '{\"printed\": 7}' to 'start'"),
         ("while True: print('y')", "the host answered 'y' to 'start': it is not JSON."),
         ("while True: print('y' * 9999, end='')", "to 'start': it is not JSON."),
-        ("print('{\"version\": 1}\\nready', flush=True)\ninput()\ninput()", "wrote 'ready' without being asked"),
         ("import os\nos.close(1)\nimport time\ntime.sleep(600)", "the host did not answer 'start' within 1 s"),
     ],
 )
@@ -50,6 +49,16 @@ def test_a_host_that_does_not_answer_the_first_line_is_named_in_bounded_time(
 
     assert text in failed.value.text
     assert time.monotonic() - began < 10
+
+
+def test_a_line_that_nobody_asked_for_is_named(host: Callable[..., tuple[str, ...]]) -> None:
+    greeting = (
+        'print(json.dumps({"version": 1}), flush=True)',
+        'print(json.dumps({"version": 1}) + "\\nready", flush=True)',
+    )
+
+    with pytest.raises(HostFailed, match="the host wrote 'ready' without being asked"):
+        HostConformance(host(greeting)).run()
 
 
 def test_what_the_host_wrote_to_stderr_is_shown(tmp_path: Path) -> None:
