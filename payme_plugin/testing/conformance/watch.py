@@ -207,13 +207,7 @@ class Watch:
     def entered(self, call: Call) -> None:
         """Note that the host has called a hook."""
         run = self.run
-        run.has_called = True
-        if call.hook != "on_start":
-            self.check(run.is_started, duties.BEFORE_START, detail=call.hook)
-        if call.hook != "on_stop":
-            others = [hook for hook, thread in run.running.items() if thread != call.thread and hook != "on_stop"]
-            self.check(not others, duties.SIDE_BY_SIDE, detail=", ".join([call.hook, *others]))
-            run.running[call.hook] = call.thread
+        self._check_order(call)
         if call.hook == "on_start":
             run.is_started = True
         elif call.hook == "on_ready":
@@ -228,6 +222,20 @@ class Watch:
         else:
             for payment in self._acknowledged(call):
                 payment.has_tried, payment.failed_in, payment.is_stored = True, None, True
+
+    def _check_order(self, call: Call) -> None:
+        """Check that hooks are called after ``on_start`` and one at a time, and PAID stored before the next one."""
+        run = self.run
+        run.has_called = True
+        if call.hook != "on_start":
+            self.check(run.is_started, duties.BEFORE_START, detail=call.hook)
+        if call.hook == "on_stop":
+            return
+        others = [hook for hook, thread in run.running.items() if thread != call.thread]
+        self.check(not others, duties.SIDE_BY_SIDE, detail=", ".join([call.hook, *others]))
+        run.running[call.hook] = call.thread
+        for paid in self.payments.values():
+            paid.is_stored = paid.is_stored or paid.status is PaymentStatus.PAID
 
     def left(self, call: Call, *, failed: bool) -> None:
         """Note what the host got from a hook: its result, or HookFailed."""
@@ -306,10 +314,9 @@ class Watch:
             return
         payment = self._payment(request.payment)
         begun = payment.refund
+        if begun is not None and begun.status is None:
+            self.check(begun.refund_id == request.refund_id, duties.REFUND_ID_CHANGED, payment)
         if hook == "on_full_refund":
-            is_repeated = begun is not None and begun.status is None and begun.run > 0
-            if begun is not None and is_repeated:
-                self.check(begun.refund_id == request.refund_id, duties.REFUND_ID_CHANGED, payment)
             payment.refund = Reversal(refund_id=request.refund_id, run=self.run.number)
 
     def _reversal_left(self, call: Call, *, failed: bool) -> None:
@@ -343,7 +350,7 @@ class Watch:
         for payment in self.payments.values():
             is_asked = payment.run == self.run.number and payment.status is not None
             reversal = payment.open_reversal
-            if payment.is_lost or payment.is_broken:
+            if payment.is_lost:
                 continue
             if reversal is not None:
                 owed[payment.payment_id] = "on_full_refund" if reversal is payment.refund else "on_cancel"
