@@ -17,7 +17,7 @@ from payme_plugin.testing.conformance.protocol import STANDS, VERSION, Done, Lis
 from payme_plugin.testing.conformance.watch import Payment, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -91,7 +91,7 @@ class Stage:
         self._process: HostProcess | None = None
         self._disturbances: list[Disturbance] = []
         self._amounts = itertools.count(_FIRST_AMOUNT, 100)
-        self._ask: tuple[str, tuple[str, ...]] | None = None
+        self._ask: tuple[str, Callable[[], list[str]]] | None = None
         self._held_open: int | None = None
         self._own, self._plugins, self._scratch = folder / "host", folder / "plugin", folder / "kit"
         for each in (self._own, self._plugins, self._scratch):
@@ -130,9 +130,14 @@ class Stage:
         """Let these happen, the first that fits at a time."""
         self._disturbances += disturbances
 
-    def ask_at(self, hook: str, *payment_ids: str) -> None:
-        """Ask ``Host.is_recorded`` at the next call of ``hook``."""
-        self._ask = (hook, payment_ids)
+    def ask_at(self, hook: str, ids: Callable[[], list[str]]) -> None:
+        """Ask ``Host.is_recorded`` at the next call of ``hook`` about the ids that ``ids`` then returns."""
+        self._ask = (hook, ids)
+
+    def all_ids(self) -> list[str]:
+        """Return the ids of every payment and of its receipt at Payme, and one that nobody has."""
+        known = [payment_id for payment in self.watch.payments.values() for payment_id in sorted(_ids_of(payment))]
+        return [*known, UNKNOWN_ID]
 
     def decide(self, call: Call, recorded: Mapping[str, object] | None) -> Mapping[str, object]:
         """Decide what becomes of a hook; see ``Decider``."""
@@ -142,8 +147,8 @@ class Stage:
             self.watch.entered(call)
             self._hold_open()
             if self._ask is not None and self._ask[0] == call.hook:
-                (_, payment_ids), self._ask = self._ask, None
-                return {"ask": list(payment_ids)}
+                (_, ids), self._ask = self._ask, None
+                return {"ask": ids()}
         if call.moment == "raised":
             self.watch.left(call, failed=True)
             return {"do": "go"}
@@ -210,6 +215,7 @@ class Stage:
         if not self.watch.check(self.watch.run.has_called, duties.NOT_LOADED):
             raise NotPlayed
         self.watch.end_start(self.sales())
+        self.close_open_sales()
 
     def restart(self, *disturbances: Disturbance) -> None:
         """Start the host again after a kill; ``disturbances`` happen at its start."""
@@ -294,6 +300,7 @@ class Stage:
             closes: the receipt closes if it is paid.
             kill_after_s: kill the host after so long.
         """
+        self.watch.begin_sale()
         amount = next(self._amounts)
         code = self.sandbox.issue_code(behaviour)
         command = {"do": "sell", "amount": amount, "code": code, "close": closes}
@@ -334,6 +341,13 @@ class Stage:
         state = self._shown({"do": "close", "payment_id": payment.payment_id})
         self.watch.check(state is SaleState.CLOSED, duties.WRONG_STATE, payment, f"'close' is {state.value}")
         self._check_closed(payment)
+
+    def close_open_sales(self) -> None:
+        """Close what the host has open, e.g. after a restart: one sale at a time is open."""
+        for payment_id, state in self.sales().items():
+            payment = self.watch.payments.get(payment_id)
+            if state is SaleState.OPEN and payment is not None and not payment.is_lost:
+                self.close(payment)
 
     def annul(self, payment: Payment, *, kill_after_s: float | None = None) -> None:
         """Annul a sale and check that the host does what ``on_cancel`` says."""

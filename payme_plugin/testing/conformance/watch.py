@@ -83,6 +83,7 @@ class Payment:
         is_acknowledged: an acknowledgement has returned.
         has_tried: the host has called an acknowledgement.
         failed_in: the run in which an acknowledgement failed and was not called again since.
+        must_repeat: that call is owed before the next payment.
         is_reported: ``on_receipt_closed`` has returned.
         is_held_open: the kit has asked the host to keep the sale open.
         is_lost: the kit has taken the sale away from the host.
@@ -103,6 +104,7 @@ class Payment:
     is_acknowledged: bool = False
     has_tried: bool = False
     failed_in: int | None = None
+    must_repeat: bool = False
     is_reported: bool = False
     is_held_open: bool = False
     is_lost: bool = False
@@ -196,6 +198,11 @@ class Watch:
         self.run = _Run(self.run.number + 1)
         self.run.owed = self._owed()
 
+    def begin_sale(self) -> None:
+        """Note that a sale begins: acknowledgements that failed are owed before its payment."""
+        for payment in self.payments.values():
+            payment.must_repeat = payment.failed_in is not None
+
     def of(self, amount: int) -> Payment | None:
         """Return the last payment of an amount; each sale of a play has its own."""
         return next((each for each in (*reversed(self.payments.values()), *self.reused) if each.amount == amount), None)
@@ -222,6 +229,7 @@ class Watch:
         else:
             for payment in self._acknowledged(call):
                 payment.has_tried, payment.failed_in, payment.is_stored = True, None, True
+                payment.must_repeat = False
 
     def _check_order(self, call: Call) -> None:
         """Check that hooks are called after ``on_start`` and one at a time, and PAID stored before the next one."""
@@ -270,8 +278,8 @@ class Watch:
         known = self.payments.get(request.payment_id)
         if known is None or known.is_lost:
             for other in self.payments.values():
-                if other.failed_in is not None and not other.is_over:
-                    self.check(other.is_acknowledged, duties.NOT_ACKNOWLEDGED_AGAIN, other)
+                if other.failed_in is not None and other.owes_acknowledgement:
+                    self.check(not other.must_repeat, duties.NOT_ACKNOWLEDGED_AGAIN, other, "before the next payment")
             self.check(known is None or request.repeated, duties.ID_REUSED, known)
             self._begin(request, known)
             return
