@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from faults.child_process import without_coverage
 from tests.docs.conftest import ROOT, blocks
 
 if TYPE_CHECKING:
@@ -23,10 +22,8 @@ REFERENCE_TILL = (sys.executable, "-m", "payme_plugin.till.adapter")
 
 @pytest.fixture(autouse=True)
 def _children(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let hosts import the product from here, unmeasured: they are killed."""
+    """Let hosts import the product from here. They are measured: adapter and probe run nowhere else."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    for name in os.environ.keys() - without_coverage(os.environ).keys():
-        monkeypatch.delenv(name)
     monkeypatch.setenv("PYTHONPATH", path)
 
 

@@ -7,13 +7,14 @@ import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from payme_plugin.testing.conformance import duties
 from payme_plugin.testing.conformance.duties import Duty
 from payme_plugin.testing.conformance.plays import PLAYS, Play
-from payme_plugin.testing.conformance.process import HostFailed, Killed
+from payme_plugin.testing.conformance.process import HostFailed
 from payme_plugin.testing.conformance.report import Report
 from payme_plugin.testing.conformance.stage import NotPlayed, Stage
 
@@ -71,11 +72,15 @@ class HostConformance:
             watches, kills = [self._first_start(root)], 0
             if watches[0].run.has_called:
                 begun = [lanes.submit(self._play, play, root) for play in self._plays]
-                for play, each in zip(self._plays, begun, strict=True):
-                    watch, killed = each.result()
-                    watches.append(watch)
-                    kills += killed
-                    played(_name(play))
+                try:
+                    for play, each in zip(self._plays, begun, strict=True):
+                        watch, killed = each.result()
+                        watches.append(watch)
+                        kills += killed
+                        played(_name(play))
+                finally:
+                    for each in begun:  # after Ctrl+C no other play begins
+                        each.cancel()
         checks: Counter[Duty] = sum((watch.checks for watch in watches), Counter())
         return Report(
             checks=checks,
@@ -91,11 +96,9 @@ class HostConformance:
         folder = root / "first"
         folder.mkdir()
         with Stage(self._command, folder, "the first start", answer_timeout_s=self._timeout_s) as stage:
-            try:
+            with suppress(NotPlayed):
                 stage.start()
                 stage.stop()
-            except NotPlayed:
-                pass
             return stage.watch
 
     def _play(self, play: Play, root: Path) -> tuple[Watch, int]:
@@ -106,14 +109,11 @@ class HostConformance:
                 play(stage, random.Random(f"{self._seed} {play.__name__}"))  # noqa: S311 - a run can be repeated
             except NotPlayed:
                 stage.watch.check(bool(stage.watch.failures), duties.NOT_PLAYED)
-            except Killed:
-                raise AssertionError from None
             except HostFailed as failure:
                 stage.watch.check(False, duties.FAILED, detail=str(failure))
             try:
-                stage.settle()
-            except NotPlayed:
-                pass
+                with suppress(NotPlayed):
+                    stage.settle()
             except HostFailed as failure:
                 stage.watch.check(bool(stage.watch.failures), duties.FAILED, detail=str(failure))
             stage.watch.checks[Duty.ALIVE] += 1
