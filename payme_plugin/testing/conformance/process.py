@@ -12,7 +12,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import distribution
+from importlib.metadata import PackageNotFoundError, distribution
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from hookspecs.structure import StructureError, structure, unstructure
@@ -306,7 +306,10 @@ class HostProcess:
 
 def _write_distribution(folder: Path) -> None:
     """Write a distribution of the plugin's name whose entry point is the probe: the first on ``sys.path`` is used."""
-    real = distribution("payme-plugin")
+    try:
+        real = distribution("payme-plugin")
+    except PackageNotFoundError as error:
+        raise HostFailed("the distribution payme-plugin is not installed beside the kit") from error
     info = folder / f"payme_plugin-{real.version}.dist-info"
     if not info.is_dir():
         info.mkdir(parents=True)

@@ -30,7 +30,7 @@ UNKNOWN_ID = "0" * 32
 
 _FIRST_AMOUNT = 1_500_000
 _SETTLE_S = 20.0
-_QUICK = {"timeout": "1", "payDuration": "1000", "frequency": "100"}
+_QUICK = {"timeout": "2", "payDuration": "2000", "frequency": "100"}
 
 
 class NotPlayed(Exception):
