@@ -22,7 +22,7 @@ STARTED = 'print("""{"version": 1}""", flush=True)\n'
 @pytest.mark.parametrize(
     ("script", "text"),
     [
-        ("import time\ntime.sleep(600)", "the host did not answer 'start' within 1 s"),
+        ("import time\ntime.sleep(600)", "the host did not answer 'start' within 3 s"),
         ("import sys\nsys.exit('the database is locked')", "the host ended with 1 instead of answering 'start'"),
         ("print('Welcome!', flush=True)\ninput()", "the host answered 'Welcome!' to 'start': it is not JSON."),
         ("print('{}', flush=True)\ninput()", "the host answered '{}' to 'start': answer: has no version."),
@@ -34,21 +34,21 @@ STARTED = 'print("""{"version": 1}""", flush=True)\n'
         ("print('{\"printed\": 7}', flush=True)\ninput()", "answered '{\"printed\": 7}' to 'start'"),
         ("while True: print('y')", "the host answered 'y' to 'start': it is not JSON."),
         ("while True: print('y' * 9999, end='')", "to 'start': it is not JSON."),
-        ("import os\nos.close(1)\nimport time\ntime.sleep(600)", "the host did not answer 'start' within 1 s"),
+        ("import os\nos.close(1)\nimport time\ntime.sleep(600)", "the host did not answer 'start' within 3 s"),
     ],
 )
 def test_a_host_that_does_not_answer_the_first_line_is_named_in_bounded_time(
     tmp_path: Path, script: str, text: str
 ) -> None:
     (tmp_path / "till.py").write_text(f"input()\n{script}", encoding="utf-8")
-    kit = HostConformance([sys.executable, str(tmp_path / "till.py")], answer_timeout_s=1.0)
+    kit = HostConformance([sys.executable, str(tmp_path / "till.py")], answer_timeout_s=3.0)
 
     began = time.monotonic()
     with pytest.raises(HostFailed) as failed:
         kit.run()
 
     assert text in failed.value.text
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
 
 
 def test_a_line_that_nobody_asked_for_is_named(host: Callable[..., tuple[str, ...]]) -> None:
@@ -94,7 +94,7 @@ def test_a_host_without_the_plugins_entry_point_fails_loading_and_nothing_else_i
     ("command", "text"),
     [
         ("import os; os._exit(3)", "the host ended with 3 instead of answering 'sell'"),
-        ("time.sleep(600)", "the host did not answer 'sell' within 3 s"),
+        ("time.sleep(600)", "the host did not answer 'sell' within 5 s"),
         ("print('sold', flush=True)", "the host answered 'sold' to 'sell': it is not JSON."),
     ],
 )
@@ -102,7 +102,7 @@ def test_a_host_that_fails_later_fails_to_be_alive_and_the_run_goes_on(
     host: Callable[..., tuple[str, ...]], command: str, text: str
 ) -> None:
     script = host(('    if command["do"] == "sell":\n', f'    if command["do"] == "sell":\n        {command}\n'))
-    report = HostConformance(script, answer_timeout_s=3.0, plays=(plays.a_quiet_day, plays.failing_start)).run()
+    report = HostConformance(script, answer_timeout_s=5.0, plays=(plays.a_quiet_day, plays.failing_start)).run()
 
     assert {failure.breach for failure in report.failures} == {duties.FAILED}
     assert {text in failure.detail for failure in report.failures} == {True}
