@@ -20,8 +20,8 @@ if "PAYME_TEST_TEXTS" in os.environ:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Run tests that measure, of the package or with a broker in one process; others wait more than they work."""
-    return 0 if config.option.markexpr in {"benchmark", "broker", "dpkg"} else 1 + (os.cpu_count() or 1)
+    """Run tests that measure, or of the package, a broker or a browser, in one process; others mostly wait."""
+    return 0 if config.option.markexpr in {"benchmark", "broker", "browser", "dpkg"} else 1 + (os.cpu_count() or 1)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -66,6 +66,7 @@ def server_document(sandbox: Sandbox) -> dict[str, Any]:
         "version": VERSION,
         "url": sandbox.url,
         "phone_url": sandbox.phone_url,
+        "phone_svg": _svg(sandbox.phone_url),
         "desk_url": sandbox.desk_url,
         "away": sandbox.is_away,
         "accounts": [_account(account) for account in sandbox.accounts],
@@ -210,13 +211,13 @@ def _number(request: ControlRequest, name: str) -> int | None:
     return int(text)
 
 
-def _svg(code: str) -> str | None:
-    """Return the QR of ``code`` as an SVG element that scales with its box; ``None`` without segno."""
+def _svg(text: str) -> str | None:
+    """Return the QR of ``text`` as an SVG element that scales with its box; ``None`` without segno."""
     try:
         import segno  # noqa: PLC0415 - an extra: without it the phone shows only the digits
     except ImportError:
         return None
-    return segno.make(code, micro=False, error="m").svg_inline(omitsize=True, border=4, title="QR", lineclass=None)
+    return segno.make(text, micro=False, error="m").svg_inline(omitsize=True, border=4, title="QR", lineclass=None)
 
 
 ControlCall = Callable[["Sandbox", ControlRequest], object]

@@ -1,0 +1,189 @@
+// The desk: receipts, requests and faults of the sandbox as they change, and an operator's hand on them.
+
+import { at, call, drawn, element, follow, reason, Refusal, say, setUpLanguages, showConnection } from "/static/common.js";
+import { isError, receiptDetails, receiptRow, requestDetails, requestRow } from "/static/details.js";
+import { METHODS, offerAccounts, setUpFaults, showFaults } from "/static/faults.js";
+import { List } from "/static/list.js";
+import { stateText, text } from "/static/texts.js";
+
+const KEPT_RECEIPTS = 5000;
+const KEPT_REQUESTS = 2000;
+const DRAW_AFTER_MS = 100;
+const STATES = [0, 1, 2, 3, 4, 20, 21, 30, 50];
+
+let server = null;
+let faults = [];
+let selected = null;
+let planned = 0;
+
+const receipts = new List("receipts", KEPT_RECEIPTS, (one) => one.created_ms, (one) => receiptRow(one, () => select("receipt", one.receipt_id), act));
+const requests = new List("requests", KEPT_REQUESTS, (one) => one.number, (one) => requestRow(one, () => select("request", one.number)));
+
+async function attempt(work) {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof Refusal || error instanceof TypeError)) throw error;
+    say(reason(error), true);
+  }
+}
+
+function act(name, receipt) {
+  return attempt(async () => {
+    const now = await call("POST", `/receipts/${encodeURIComponent(receipt.receipt_id)}`, { do: name });
+    receipts.put(now.receipt_id, now);
+    plan();
+    say(text("desk.done", { action: text(`desk.${name}`), receipt: now.receipt_id, state: stateText(now.state) }));
+  });
+}
+
+/** Return whether a row has the text that is looked for; what is searched is built once per row. */
+const searched = new WeakMap();
+function matches(row, wanted) {
+  if (!wanted) return true;
+  if (!searched.has(row)) searched.set(row, `${JSON.stringify(row)} ${(row.amount ?? 0) / 100}`.toLowerCase());
+  return searched.get(row).includes(wanted);
+}
+
+/** Draw soon: many events at once are one drawing. */
+function plan() {
+  planned ||= setTimeout(() => draw(), DRAW_AFTER_MS);
+}
+
+function draw(isAnew = false) {
+  clearTimeout(planned);
+  planned = 0;
+  const wanted = at("find").value.trim().toLowerCase();
+  const [account, state, method] = ["account", "state", "method"].map((id) => at(id).value);
+  const isReceiptWanted = (one) => (!account || one.pos_id === account) && (!state || one.state === Number(state)) && matches(one, wanted);
+  const isRequestWanted = (one) =>
+    (!account || one.pos_id === account) && (!method || one.method === method) && (!at("errors").checked || isError(one)) && matches(one, wanted);
+  receipts.show(isReceiptWanted, selected?.kind === "receipt" ? selected.key : null, isAnew);
+  requests.show(isRequestWanted, selected?.kind === "request" ? selected.key : null, isAnew);
+  showDetails(isAnew);
+  showAccounts();
+}
+
+let detailed = null;
+function showDetails(isAnew) {
+  const row = selected && (selected.kind === "receipt" ? receipts : requests).get(selected.key);
+  if (row === detailed && !isAnew) return;
+  detailed = row;
+  at("details").classList.toggle("open", Boolean(row));
+  at("close").hidden = !row;
+  if (!row) {
+    at("details-title").textContent = text("desk.details");
+    return at("details-body").replaceChildren(element("p", { class: "soft" }, text("desk.details.none")));
+  }
+  const action = at("details-body").contains(document.activeElement) ? document.activeElement.dataset.action : undefined;
+  const isReceipt = selected.kind === "receipt";
+  at("details-title").textContent = isReceipt ? text("desk.receipt", { id: row.receipt_id }) : text("desk.request", { number: row.number });
+  at("details-body").replaceChildren(...(isReceipt ? receiptDetails(row, act) : requestDetails(row)));
+  if (action) (at("details-body").querySelector(`[data-action="${action}"]:enabled`) ?? at("details-title")).focus({ preventScroll: true });
+}
+
+function select(kind, key) {
+  selected = { kind, key: String(key) };
+  draw();
+  at("details-title").focus({ preventScroll: true });
+  at("details").scrollTop = 0;
+}
+
+/** Close the details and go back to the row that they were about. */
+function close() {
+  if (selected === null) return;
+  const list = selected.kind === "receipt" ? receipts : requests;
+  const { key } = selected;
+  selected = null;
+  draw();
+  list.drawn.get(key)?.item.querySelector(".pick").focus();
+}
+
+function showServer() {
+  if (server === null) return;
+  at("away-banner").hidden = !server.away;
+  at("away").textContent = text(server.away ? "desk.back" : "desk.away");
+  at("away").className = server.away ? "strong" : "";
+  at("phone-url").textContent = server.phone_url;
+  at("phone-qr").hidden = !server.phone_svg;
+  at("phone-qr").replaceChildren(...(server.phone_svg ? [drawn(server.phone_svg)] : []));
+}
+
+function showAccounts() {
+  if (server === null) return;
+  const counts = new Map();
+  for (const one of receipts.rows.values()) counts.set(one.pos_id, (counts.get(one.pos_id) ?? 0) + 1);
+  at("accounts").replaceChildren(
+    ...server.accounts.map(({ pos_id: posId, name }) =>
+      element("li", { class: "line" }, element("div", {}, element("strong", {}, name ?? ""), element("code", {}, posId)), element("small", {}, text("desk.accounts.count", { count: counts.get(posId) ?? 0 }))),
+    ),
+  );
+}
+
+function fillSelects() {
+  const fill = (id, options) => {
+    const chosen = at(id).value;
+    at(id).replaceChildren(...[["", text("desk.all")], ...options].map(([value, shown]) => element("option", { value }, shown)));
+    at(id).value = chosen;
+  };
+  const accounts = (server?.accounts ?? []).map(({ pos_id: posId, name }) => [posId, name ? `${name} · ${posId.slice(-6)}` : posId]);
+  fill("account", accounts);
+  fill("state", STATES.map((state) => [String(state), `${state} · ${stateText(state)}`]));
+  fill("method", METHODS.map((method) => [method, method]));
+}
+
+function useServer(found) {
+  server = found;
+  fillSelects();
+  offerAccounts(server.accounts.map((one) => one.pos_id));
+  showServer();
+  plan();
+}
+
+at("filters").addEventListener("input", plan);
+at("filters").addEventListener("submit", (event) => event.preventDefault());
+at("close").addEventListener("click", close);
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") close();
+});
+at("away").addEventListener("click", () => attempt(async () => {
+  useServer(await call("POST", "/server", { away: !server.away }));
+  say(text(server.away ? "desk.is_away" : "desk.is_back"));
+}));
+setUpFaults(attempt);
+
+setUpLanguages(() => {
+  document.title = `${text("brand")}: ${text("desk.title")}`;
+  fillSelects();
+  showServer();
+  showFaults(faults, attempt);
+  draw(true);
+});
+
+/** At each connection: what was known may be from an earlier run, and the events bring only what is recent. */
+function begin() {
+  receipts.clear();
+  requests.clear();
+  plan();
+  attempt(async () => {
+    receipts.putOlder(await call("GET", `/receipts?limit=${KEPT_RECEIPTS}`), (one) => one.receipt_id);
+    requests.putOlder(await call("GET", `/requests?limit=${KEPT_REQUESTS}`), (one) => one.number);
+    plan();
+  });
+}
+
+follow("/events", {
+  receipt: (one) => {
+    receipts.put(one.receipt_id, one);
+    plan();
+  },
+  request: (one) => {
+    requests.put(one.number, one);
+    plan();
+  },
+  faults: (rules) => {
+    faults = rules;
+    showFaults(faults, attempt);
+  },
+  server: useServer,
+}, begin, showConnection);

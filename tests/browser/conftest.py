@@ -1,0 +1,173 @@
+"""A headless Chromium of Debian, the sandbox's pages in it, and a real till that pays with what it reads from them."""
+
+from __future__ import annotations
+
+import io
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fakes.fixtures import new_till
+from payme_plugin.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Browser, BrowserContext, Locator, Page
+
+__all__ = ["new_till"]
+
+CHROMIUM = "/usr/bin/chromium"
+PHONE_SCREEN = (390, 844)
+DESK_SCREEN = (1280, 900)
+WAIT_MS = 5_000
+
+
+@dataclass
+class VirtualTime:
+    """The sandbox's clock, which only the test moves."""
+
+    now_ms: int = 1_790_000_000_000
+
+    def advance(self, seconds: float) -> None:
+        self.now_ms += round(seconds * 1000)
+
+
+@dataclass
+class Screen:
+    """A page, and what went wrong in it."""
+
+    page: Page
+    errors: list[str] = field(default_factory=list)
+    requested: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", lambda line: self.errors.append(line.text) if line.type == "error" else None)
+        self.page.on("request", lambda request: self.requested.append(request.url))
+        self.page.set_default_timeout(WAIT_MS)
+
+    def at(self, selector: str) -> Locator:
+        return self.page.locator(selector)
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def shows(self, selector: str, text: str) -> None:
+        """Wait until one element that matches has the text."""
+        self.page.locator(selector).filter(has_text=re.compile(text)).first.wait_for()
+
+    def lacks(self, selector: str) -> None:
+        """Wait until nothing that matches is visible."""
+        self.page.locator(selector).first.wait_for(state="hidden")
+
+    def focused(self) -> str:
+        """Return the id of the focused element, else its text."""
+        found: str = self.page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()")
+        return found
+
+
+class Phone(Screen):
+    """The phone page."""
+
+    def choose(self, behaviour: str) -> None:
+        before = self.digits()
+        self.at("#behaviours label").filter(has_text=re.compile(f"^{behaviour}$")).click()
+        self.page.wait_for_function("before => document.querySelector('#digits').textContent !== before", arg=before)
+
+    def digits(self) -> str:
+        return (self.at("#digits").text_content() or "").replace(" ", "")
+
+    def scan(self) -> str:
+        """Read the QR code from a screenshot of the whole page, as a scanner does."""
+        import zxingcpp  # noqa: PLC0415 - of the extra ``browser``
+        from PIL import Image  # noqa: PLC0415
+
+        (found,) = zxingcpp.read_barcodes(Image.open(io.BytesIO(self.page.screenshot())))
+        text: str = found.text
+        return text
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - of the extra ``browser``
+
+    with sync_playwright() as playwright:
+        # The container's root may not use Chromium's own sandbox.
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def time() -> VirtualTime:
+    return VirtualTime()
+
+
+@pytest.fixture
+def sandbox(time: VirtualTime) -> Iterator[Sandbox]:
+    with Sandbox(clock=lambda: time.now_ms) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def new_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """Return a function that opens a browser profile: each has a storage of its own."""
+    opened: list[BrowserContext] = []
+
+    def make(size: tuple[int, int], locale: str = "en-GB", scheme: str = "light") -> BrowserContext:
+        viewport = {"width": size[0], "height": size[1]}
+        context = browser.new_context(viewport=viewport, locale=locale, color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type, unused-ignore]
+        opened.append(context)
+        return context
+
+    yield make
+    for context in opened:
+        context.close()
+
+
+@pytest.fixture
+def open_phone(sandbox: Sandbox, new_context: Callable[..., BrowserContext]) -> Callable[..., Phone]:
+    """Return a function that opens the phone page and waits for its first code."""
+
+    def make(size: tuple[int, int] = PHONE_SCREEN, **profile: str) -> Phone:
+        phone = Phone(new_context(size, **profile).new_page())
+        phone.page.goto(sandbox.phone_url)
+        phone.at("#digits span").first.wait_for()
+        return phone
+
+    return make
+
+
+@pytest.fixture
+def phone(open_phone: Callable[..., Phone]) -> Phone:
+    return open_phone()
+
+
+@pytest.fixture
+def open_desk(sandbox: Sandbox, new_context: Callable[..., BrowserContext]) -> Callable[..., Screen]:
+    """Return a function that opens the desk and waits until it is live."""
+
+    def make(size: tuple[int, int] = DESK_SCREEN, **profile: str) -> Screen:
+        desk = Screen(new_context(size, **profile).new_page())
+        desk.page.goto(f"{sandbox.origin}/")
+        desk.at("#live[data-state=live]").wait_for()
+        desk.at("#accounts li").first.wait_for()
+        return desk
+
+    return make
+
+
+@pytest.fixture
+def desk(open_desk: Callable[..., Screen]) -> Screen:
+    return open_desk()
+
+
+@pytest.fixture
+def cashier() -> Iterator[ThreadPoolExecutor]:
+    """Run a payment beside the test, which plays the buyer meanwhile."""
+    with ThreadPoolExecutor(1) as cashier:
+        yield cashier
