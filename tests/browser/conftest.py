@@ -65,8 +65,8 @@ class Screen:
         self.page.locator(selector).first.wait_for(state="hidden")
 
     def focused(self) -> str:
-        """Return the id of the focused element, else its text."""
-        found: str = self.page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()")
+        """Return the text of the focused element; empty if nothing has the focus."""
+        found: str = self.page.evaluate("document.querySelector(':focus')?.textContent.trim() ?? ''")
         return found
 
 

@@ -151,6 +151,24 @@ def test_a_refund_shows_both_times(
     assert reversal.status is ReversalStatus.REVERSED
 
 
+def test_a_page_that_is_loaded_while_a_payment_waits_asks_for_it(
+    phone: Phone, new_till: Callable[..., ServedTill], cashier: ThreadPoolExecutor
+) -> None:
+    till = new_till(**WAITS)
+    phone.choose("Asks here")
+    paying = cashier.submit(till.pay, phone.scan())
+    phone.shows("#payment-title", "Confirm the payment")
+
+    phone.page.reload()
+    phone.button("Pay").click()
+
+    phone.shows("#payment-title", "^Paid$")
+    assert paying.result().status is PaymentStatus.PAID
+    phone.button("New code").click()
+    phone.at("#digits span").first.wait_for()
+    assert phone.scan() == phone.digits()
+
+
 def test_a_page_that_is_loaded_again_is_the_same_phone(phone: Phone, new_till: Callable[..., ServedTill]) -> None:
     new_till().pay(phone.scan())
     phone.shows("#payment-title", "^Paid$")
@@ -159,4 +177,5 @@ def test_a_page_that_is_loaded_again_is_the_same_phone(phone: Phone, new_till: C
 
     phone.shows("#history li", "Paid · 4")
     phone.shows("#balance", r"^985,000\.00 UZS$")
-    assert len(phone.scan()) == 20
+    phone.at("#digits span").first.wait_for()
+    assert phone.scan() == phone.digits()

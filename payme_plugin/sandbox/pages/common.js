@@ -4,7 +4,8 @@ import { LANGUAGES, currentLanguage, text, translate, useKeptLanguage, useLangua
 
 const API = "/sandbox/v1";
 const RETRY_MS = 1000;
-const LOCALES = { en: "en-GB", ru: "ru-RU", uz: "uz-UZ" };
+// Browsers lack the formats of Uzbek: numbers and dates are written as in Russian.
+const LOCALES = { en: "en-GB", ru: "ru-RU", uz: "ru-RU" };
 
 export const at = (id) => document.getElementById(id);
 
@@ -111,7 +112,7 @@ export function money(tiyin) {
 export const clockTime = (ms) => format({ timeStyle: "medium" }).format(ms);
 export const exactTime = (ms) =>
   format({ hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 }).format(ms);
-export const dateTime = (ms) => format({ dateStyle: "medium", timeStyle: "medium" }).format(ms);
+export const dateTime = (ms) => format({ dateStyle: "short", timeStyle: "medium" }).format(ms);
 
 /** Return which colour a state has: good, bad, busy or plain. */
 export function tone(state) {

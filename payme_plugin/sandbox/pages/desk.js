@@ -1,6 +1,17 @@
 // The desk: receipts, requests and faults of the sandbox as they change, and an operator's hand on them.
 
-import { at, call, drawn, element, follow, reason, Refusal, say, setUpLanguages, showConnection } from "/static/common.js";
+import {
+  at,
+  call,
+  drawn,
+  element,
+  follow,
+  reason,
+  Refusal,
+  say,
+  setUpLanguages,
+  showConnection,
+} from "/static/common.js";
 import { isError, receiptDetails, receiptRow, requestDetails, requestRow } from "/static/details.js";
 import { METHODS, offerAccounts, setUpFaults, showFaults } from "/static/faults.js";
 import { List } from "/static/list.js";
@@ -16,8 +27,18 @@ let faults = [];
 let selected = null;
 let planned = 0;
 
-const receipts = new List("receipts", KEPT_RECEIPTS, (one) => one.created_ms, (one) => receiptRow(one, () => select("receipt", one.receipt_id), act));
-const requests = new List("requests", KEPT_REQUESTS, (one) => one.number, (one) => requestRow(one, () => select("request", one.number)));
+const receipts = new List(
+  "receipts",
+  KEPT_RECEIPTS,
+  (one) => one.created_ms,
+  (one) => receiptRow(one, () => select("receipt", one.receipt_id), act),
+);
+const requests = new List(
+  "requests",
+  KEPT_REQUESTS,
+  (one) => one.number,
+  (one) => requestRow(one, () => select("request", one.number)),
+);
 
 async function attempt(work) {
   try {
@@ -55,9 +76,13 @@ function draw(isAnew = false) {
   planned = 0;
   const wanted = at("find").value.trim().toLowerCase();
   const [account, state, method] = ["account", "state", "method"].map((id) => at(id).value);
-  const isReceiptWanted = (one) => (!account || one.pos_id === account) && (!state || one.state === Number(state)) && matches(one, wanted);
+  const isReceiptWanted = (one) =>
+    (!account || one.pos_id === account) && (!state || one.state === Number(state)) && matches(one, wanted);
   const isRequestWanted = (one) =>
-    (!account || one.pos_id === account) && (!method || one.method === method) && (!at("errors").checked || isError(one)) && matches(one, wanted);
+    (!account || one.pos_id === account) &&
+    (!method || one.method === method) &&
+    (!at("errors").checked || isError(one)) &&
+    matches(one, wanted);
   receipts.show(isReceiptWanted, selected?.kind === "receipt" ? selected.key : null, isAnew);
   requests.show(isRequestWanted, selected?.kind === "request" ? selected.key : null, isAnew);
   showDetails(isAnew);
@@ -75,11 +100,18 @@ function showDetails(isAnew) {
     at("details-title").textContent = text("desk.details");
     return at("details-body").replaceChildren(element("p", { class: "soft" }, text("desk.details.none")));
   }
-  const action = at("details-body").contains(document.activeElement) ? document.activeElement.dataset.action : undefined;
+  const action = at("details-body").contains(document.activeElement)
+    ? document.activeElement.dataset.action
+    : undefined;
   const isReceipt = selected.kind === "receipt";
-  at("details-title").textContent = isReceipt ? text("desk.receipt", { id: row.receipt_id }) : text("desk.request", { number: row.number });
+  at("details-title").textContent = isReceipt
+    ? text("desk.receipt", { id: row.receipt_id })
+    : text("desk.request", { number: row.number });
   at("details-body").replaceChildren(...(isReceipt ? receiptDetails(row, act) : requestDetails(row)));
-  if (action) (at("details-body").querySelector(`[data-action="${action}"]:enabled`) ?? at("details-title")).focus({ preventScroll: true });
+  if (action)
+    (at("details-body").querySelector(`[data-action="${action}"]:enabled`) ?? at("details-title")).focus({
+      preventScroll: true,
+    });
 }
 
 function select(kind, key) {
@@ -115,7 +147,12 @@ function showAccounts() {
   for (const one of receipts.rows.values()) counts.set(one.pos_id, (counts.get(one.pos_id) ?? 0) + 1);
   at("accounts").replaceChildren(
     ...server.accounts.map(({ pos_id: posId, name }) =>
-      element("li", { class: "line" }, element("div", {}, element("strong", {}, name ?? ""), element("code", {}, posId)), element("small", {}, text("desk.accounts.count", { count: counts.get(posId) ?? 0 }))),
+      element(
+        "li",
+        { class: "line" },
+        element("div", {}, element("strong", {}, name ?? ""), element("code", {}, posId)),
+        element("small", {}, text("desk.accounts.count", { count: counts.get(posId) ?? 0 })),
+      ),
     ),
   );
 }
@@ -123,13 +160,24 @@ function showAccounts() {
 function fillSelects() {
   const fill = (id, options) => {
     const chosen = at(id).value;
-    at(id).replaceChildren(...[["", text("desk.all")], ...options].map(([value, shown]) => element("option", { value }, shown)));
+    at(id).replaceChildren(
+      ...[["", text("desk.all")], ...options].map(([value, shown]) => element("option", { value }, shown)),
+    );
     at(id).value = chosen;
   };
-  const accounts = (server?.accounts ?? []).map(({ pos_id: posId, name }) => [posId, name ? `${name} · ${posId.slice(-6)}` : posId]);
+  const accounts = (server?.accounts ?? []).map(({ pos_id: posId, name }) => [
+    posId,
+    name ? `${name} · ${posId.slice(-6)}` : posId,
+  ]);
   fill("account", accounts);
-  fill("state", STATES.map((state) => [String(state), `${state} · ${stateText(state)}`]));
-  fill("method", METHODS.map((method) => [method, method]));
+  fill(
+    "state",
+    STATES.map((state) => [String(state), `${state} · ${stateText(state)}`]),
+  );
+  fill(
+    "method",
+    METHODS.map((method) => [method, method]),
+  );
 }
 
 function useServer(found) {
@@ -144,12 +192,14 @@ at("filters").addEventListener("input", plan);
 at("filters").addEventListener("submit", (event) => event.preventDefault());
 at("close").addEventListener("click", close);
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") close();
+  if (event.key === "Escape" && event.target !== at("find")) close();
 });
-at("away").addEventListener("click", () => attempt(async () => {
-  useServer(await call("POST", "/server", { away: !server.away }));
-  say(text(server.away ? "desk.is_away" : "desk.is_back"));
-}));
+at("away").addEventListener("click", () =>
+  attempt(async () => {
+    useServer(await call("POST", "/server", { away: !server.away }));
+    say(text(server.away ? "desk.is_away" : "desk.is_back"));
+  }),
+);
 setUpFaults(attempt);
 
 setUpLanguages(() => {
@@ -172,18 +222,23 @@ function begin() {
   });
 }
 
-follow("/events", {
-  receipt: (one) => {
-    receipts.put(one.receipt_id, one);
-    plan();
+follow(
+  "/events",
+  {
+    receipt: (one) => {
+      receipts.put(one.receipt_id, one);
+      plan();
+    },
+    request: (one) => {
+      requests.put(one.number, one);
+      plan();
+    },
+    faults: (rules) => {
+      faults = rules;
+      showFaults(faults, attempt);
+    },
+    server: useServer,
   },
-  request: (one) => {
-    requests.put(one.number, one);
-    plan();
-  },
-  faults: (rules) => {
-    faults = rules;
-    showFaults(faults, attempt);
-  },
-  server: useServer,
-}, begin, showConnection);
+  begin,
+  showConnection,
+);

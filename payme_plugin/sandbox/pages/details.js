@@ -22,7 +22,10 @@ const fact = (label, ...value) => element("div", {}, element("dt", {}, label), e
 const moment = (key, ms) => (ms ? fact(text(key), dateTime(ms)) : null);
 const plain = (value) => (typeof value === "string" ? value : JSON.stringify(value));
 
-export const accountText = (account) => Object.entries(account).map(([name, value]) => `${name} ${plain(value)}`).join(", ");
+export const accountText = (account) =>
+  Object.entries(account)
+    .map(([name, value]) => `${name} ${plain(value)}`)
+    .join(", ");
 
 export function quickActions(receipt, act) {
   const offered = QUICK[receipt.state] ?? (ACTIONS.cancel(receipt.state) ? ["cancel"] : []);
@@ -42,13 +45,28 @@ function actionButton(name, receipt, act, words) {
 }
 
 function step({ at_ms: atMs, state }) {
-  return element("li", { "data-tone": tone(state) }, element("time", { class: "number" }, exactTime(atMs)), element("span", {}, stateText(state)), element("code", {}, String(state)));
+  return element(
+    "li",
+    { "data-tone": tone(state) },
+    element("time", { class: "number" }, exactTime(atMs)),
+    element("span", {}, stateText(state)),
+    element("code", {}, String(state)),
+  );
 }
 
 export function receiptDetails(receipt, act) {
   return [
-    element("p", { class: "line" }, element("strong", { class: "sum number" }, money(receipt.amount)), chip(receipt.state)),
-    element("div", { class: "actions" }, ...Object.keys(ACTIONS).map((name) => actionButton(name, receipt, act, text(`desk.${name}`)))),
+    element(
+      "p",
+      { class: "line" },
+      element("strong", { class: "sum number" }, money(receipt.amount)),
+      chip(receipt.state),
+    ),
+    element(
+      "div",
+      { class: "actions" },
+      ...Object.keys(ACTIONS).map((name) => actionButton(name, receipt, act, text(`desk.${name}`))),
+    ),
     element(
       "dl",
       { class: "facts" },
@@ -86,12 +104,21 @@ export function requestDetails(request) {
   const { request_id: id, method, params, pos_id: posId, authorised, fault, answer, status, took_ms: tookMs } = request;
   const [ended, kind] = requestOutcome(request);
   return [
-    element("p", { class: "line" }, element("strong", {}, method || "?"), element("span", { class: `chip ${kind}` }, ended)),
+    element(
+      "p",
+      { class: "line" },
+      element("strong", {}, method || "?"),
+      element("span", { class: `chip ${kind}` }, ended),
+    ),
     element(
       "dl",
       { class: "facts" },
-      fact(text("desk.account"), element("code", {}, `${posId ?? "?"}:***`), ` ${text(authorised ? "desk.key.right" : "desk.key.wrong")}`),
-      moment("desk.created", request.at_ms),
+      fact(
+        text("desk.account"),
+        element("code", {}, `${posId ?? "?"}:***`),
+        ` ${text(authorised ? "desk.key.right" : "desk.key.wrong")}`,
+      ),
+      moment("desk.received", request.at_ms),
       tookMs === null ? null : fact(text("desk.took"), text("desk.ms", { ms: tookMs })),
       fact(text("desk.connection"), String(request.connection)),
       status === null ? null : fact("HTTP", String(status)),
@@ -109,7 +136,12 @@ export function receiptRow(receipt, pick, act) {
     "button",
     { type: "button", class: "pick", onclick: pick },
     element("span", { class: "when number" }, clockTime(receipt.created_ms)),
-    element("span", { class: "what" }, element("strong", {}, accountText(receipt.account) || receipt.description || "…"), element("small", {}, receipt.receipt_id)),
+    element(
+      "span",
+      { class: "what" },
+      element("strong", {}, accountText(receipt.account) || receipt.description || "…"),
+      element("small", {}, receipt.receipt_id),
+    ),
     element("span", { class: "how number" }, money(receipt.amount)),
     chip(receipt.state),
   );
@@ -123,9 +155,23 @@ export function requestRow(request, pick) {
       "button",
       { type: "button", class: "pick", onclick: pick },
       element("span", { class: "when number" }, clockTime(request.at_ms)),
-      element("span", { class: "what" }, element("strong", {}, request.method || "?"), element("small", {}, `#${request.number} · ${plain(request.params.id ?? request.pos_id ?? "")}`)),
-      element("span", { class: "how number soft" }, request.took_ms === null ? "" : text("desk.ms", { ms: request.took_ms })),
-      element("span", { class: "chips" }, request.fault === null ? null : element("span", { class: "chip busy" }, request.fault), element("span", { class: `chip ${kind}` }, ended)),
+      element(
+        "span",
+        { class: "what" },
+        element("strong", {}, request.method || "?"),
+        element("small", {}, `#${request.number} · ${plain(request.params.id ?? request.pos_id ?? "")}`),
+      ),
+      element(
+        "span",
+        { class: "how number soft" },
+        request.took_ms === null ? "" : text("desk.ms", { ms: request.took_ms }),
+      ),
+      element(
+        "span",
+        { class: "chips" },
+        request.fault === null ? null : element("span", { class: "chip busy" }, request.fault),
+        element("span", { class: `chip ${kind}` }, ended),
+      ),
     ),
   ];
 }

@@ -4,15 +4,40 @@ import { at, call, element, money, say } from "/static/common.js";
 import { text } from "/static/texts.js";
 
 const KINDS = [
-  "request-lost", "answer-lost", "silent", "silent-after-effect", "request-delayed", "answer-delayed", "slow-answer",
-  "error", "error-after-effect", "http-error", "http-error-after-effect", "html", "html-after-effect",
-  "malformed", "malformed-after-effect", "truncated", "without-id", "foreign-id", "foreign-receipt",
-  "duplicate-answer", "stuck",
+  "request-lost",
+  "answer-lost",
+  "silent",
+  "silent-after-effect",
+  "request-delayed",
+  "answer-delayed",
+  "slow-answer",
+  "error",
+  "error-after-effect",
+  "http-error",
+  "http-error-after-effect",
+  "html",
+  "html-after-effect",
+  "malformed",
+  "malformed-after-effect",
+  "truncated",
+  "without-id",
+  "foreign-id",
+  "foreign-receipt",
+  "duplicate-answer",
+  "stuck",
 ];
-export const METHODS = ["create", "pay", "check", "get", "cancel", "get_all", "set_fiscal_data"].map((one) => `receipts.${one}`);
+export const METHODS = ["create", "pay", "check", "get", "cancel", "get_all", "set_fiscal_data"].map(
+  (one) => `receipts.${one}`,
+);
 const DELAYS = ["request-delayed", "answer-delayed", "slow-answer"];
 
-const number = (name, value, limits, only) => ({ name, value, only, type: "number", limits });
+const number = (name, value, limits, only) => ({
+  name,
+  value,
+  only,
+  type: "number",
+  limits: { ...limits, required: Boolean(only) },
+});
 const FIELDS = [
   number("after_s", 3, { min: 0, max: 86_400, step: "any" }, DELAYS),
   number("error_code", -32400, { max: -1 }, ["error", "error-after-effect"]),
@@ -29,16 +54,21 @@ const SELECTORS = [
   { name: "header_value", type: "text", limits: {} },
 ];
 
-const labelled = (name, control) => element("label", { "data-field": name }, element("span", { "data-text": `fault.${name}` }), control);
+const labelled = (name, control) =>
+  element("label", { "data-field": name }, element("span", { "data-text": `fault.${name}` }), control);
 const choice = (name, options) =>
   labelled(name, element("select", { name }, ...options.map(([value, shown]) => element("option", { value }, shown))));
-const entry = ({ name, type, value = "", limits }) => labelled(name, element("input", { name, type, value, autocomplete: "off", ...limits }));
+const entry = ({ name, type, value = "", limits }) =>
+  labelled(name, element("input", { name, type, value, autocomplete: "off", ...limits }));
 
 /** Fill the form with its fields; `attempt` runs a call and says what the sandbox refuses. */
 export function setUpFaults(attempt) {
   const form = at("fault-form");
   form.append(
-    choice("kind", KINDS.map((one) => [one, one])),
+    choice(
+      "kind",
+      KINDS.map((one) => [one, one]),
+    ),
     choice("method", [["", "*"], ...METHODS.map((one) => [one, one])]),
     ...FIELDS.map(entry),
     element(
@@ -66,17 +96,19 @@ export function setUpFaults(attempt) {
       say(text("desk.faults.added"));
     });
   });
-  at("faults-clear").addEventListener("click", () => attempt(async () => {
-    await call("DELETE", "/faults");
-    say(text("desk.faults.removed"));
-  }));
+  at("faults-clear").addEventListener("click", () =>
+    attempt(async () => {
+      await call("DELETE", "/faults");
+      say(text("desk.faults.removed"));
+    }),
+  );
 }
 
-/** Return the rule that the form asks for. */
+/** Return the rule that the form asks for: what its kind needs, and what differs from the sandbox's own defaults. */
 function asked(form) {
   const rule = {};
   for (const control of form.elements) {
-    if (!control.name || control.disabled) continue;
+    if (!control.name || control.disabled || (control.value === control.defaultValue && !control.required)) continue;
     if (control.value !== "") rule[control.name] = control.type === "number" ? Number(control.value) : control.value;
     else if (control.name === "times") rule.times = null;
   }
@@ -95,7 +127,9 @@ export function offerAccounts(posIds) {
 function described(rule) {
   const { amount_min: least, amount_max: most } = rule;
   const isExact = least !== null && least === most;
-  const amounts = isExact ? money(least) : `${least === null ? "" : money(least)} … ${most === null ? "" : money(most)}`;
+  const amounts = isExact
+    ? money(least)
+    : `${least === null ? "" : money(least)} … ${most === null ? "" : money(most)}`;
   const parts = [
     rule.method ?? text("desk.faults.any"),
     DELAYS.includes(rule.kind) ? `${rule.after_s} s` : null,
@@ -129,7 +163,12 @@ export function showFaults(rules, attempt) {
         element("div", {}, element("strong", {}, rule.kind), element("small", {}, described(rule))),
         element(
           "button",
-          { type: "button", class: "small", "aria-label": text("desk.faults.remove", { number: rule.number }), onclick: remove(rule) },
+          {
+            type: "button",
+            class: "small",
+            "aria-label": text("desk.faults.remove", { number: rule.number }),
+            onclick: remove(rule),
+          },
           "✕",
         ),
       ),

@@ -61,7 +61,10 @@ export class List {
     this.isWanted = isWanted;
     this.selectedKey = selectedKey;
     const wanted = [...this.rows].filter(([, row]) => isWanted(row));
-    const keys = wanted.reverse().sort(([, one], [, other]) => this.age(other) - this.age(one)).map(([key]) => key);
+    const keys = wanted
+      .reverse()
+      .sort(([, one], [, other]) => this.age(other) - this.age(one))
+      .map(([key]) => key);
     const drawn = new Map();
     for (const key of keys.slice(0, this.shown)) drawn.set(key, this.row(key, isAnew));
     const focused = this.box.contains(document.activeElement) ? document.activeElement : null;

@@ -1,6 +1,21 @@
 // The buyer's phone: one wallet of the sandbox, its code, and the payments that tills ask of it.
 
-import { at, call, clockTime, dateTime, drawn, element, follow, money, reason, Refusal, say, setUpLanguages, showConnection, tone } from "/static/common.js";
+import {
+  at,
+  call,
+  clockTime,
+  dateTime,
+  drawn,
+  element,
+  follow,
+  money,
+  reason,
+  Refusal,
+  say,
+  setUpLanguages,
+  showConnection,
+  tone,
+} from "/static/common.js";
 import { stateText, text } from "/static/texts.js";
 
 const KEPT_AS = "payme-sandbox-phone";
@@ -114,7 +129,8 @@ function showPayment(receipt) {
   at("mark").textContent = MARKS[kind];
   at("payment-title").textContent = outcomeText(receipt);
   at("sum").textContent = money(receipt.amount);
-  at("merchant").textContent = receipt.state === CHECKING ? `${receipt.merchant} ${text("phone.asked")}` : receipt.merchant;
+  at("merchant").textContent =
+    receipt.state === CHECKING ? `${receipt.merchant} ${text("phone.asked")}` : receipt.merchant;
   const moments = ["created", "paid", "cancelled"].filter((name) => receipt[`${name}_ms`]);
   at("times").replaceChildren(
     ...moments.map((name) => fact(`phone.time.${name}`, dateTime(receipt[`${name}_ms`]))),
@@ -137,7 +153,11 @@ function historyRow(receipt) {
     {},
     element("span", { class: "who" }, receipt.merchant),
     element("span", { class: "number" }, money(receipt.amount)),
-    element("span", { class: `chip ${kind}` }, name === "failed" ? outcomeText(receipt) : `${stateText(receipt.state)} · ${receipt.state}`),
+    element(
+      "span",
+      { class: `chip ${kind}` },
+      name === "failed" ? outcomeText(receipt) : `${stateText(receipt.state)} · ${receipt.state}`,
+    ),
     element("time", { class: "soft" }, clockTime(receipt.cancelled_ms || receipt.paid_ms || receipt.created_ms)),
   );
 }
@@ -147,7 +167,9 @@ function showPhone() {
   at("card").textContent = phone.card;
   at("balance").textContent = money(phone.balance);
   // A receipt that is new, or that began to move, means that a till has sent the code on the screen.
-  const asking = phone.receipts.find((one) => known.get(one.receipt_id) !== one.state && (known.get(one.receipt_id) ?? CREATED) === CREATED);
+  const asking = phone.receipts.find(
+    (one) => known.get(one.receipt_id) !== one.state && (known.get(one.receipt_id) ?? CREATED) === CREATED,
+  );
   const wasShown = shownId;
   if (shownId === null && asking) shownId = asking.receipt_id;
   const receipt = phone.receipts.find((one) => one.receipt_id === shownId);
@@ -155,7 +177,10 @@ function showPhone() {
   for (const id of ["code-view", "behaviour-form"]) at(id).hidden = Boolean(receipt);
   if (receipt) showPayment(receipt);
   else announced = "";
-  const lost = document.activeElement === null || document.activeElement === document.body || document.activeElement.closest("[hidden]");
+  const lost =
+    document.activeElement === null ||
+    document.activeElement === document.body ||
+    document.activeElement.closest("[hidden]");
   if (wasShown !== shownId && lost) at(receipt ? "payment-view" : "code-view").focus({ preventScroll: true });
   at("history").replaceChildren(...phone.receipts.slice(0, 50).map(historyRow));
   at("history-none").hidden = phone.receipts.length > 0;
@@ -174,7 +199,13 @@ for (const behaviour of BEHAVIOURS) {
     choose(behaviour);
     attempt(newCode);
   };
-  const input = element("input", { type: "radio", name: "behaviour", value: behaviour.name, onchange: picked, checked: behaviour === chosen });
+  const input = element("input", {
+    type: "radio",
+    name: "behaviour",
+    value: behaviour.name,
+    onchange: picked,
+    checked: behaviour === chosen,
+  });
   at("behaviours").append(element("label", {}, input, element("span", { "data-text": `phone.${behaviour.name}` })));
 }
 choose(chosen);
@@ -201,18 +232,26 @@ setUpLanguages(() => {
 });
 setInterval(tick, TICK_MS);
 
-/** At each connection: take up the phone where the sandbox has it; show a code unless one is still good. */
+/** At each connection: take up the phone where the sandbox has it. A new page shows what waits, else a new code. */
 async function begin() {
   const before = phone?.phone_id;
   await findPhone();
-  if (phone.phone_id !== before) await newCode();
-  else showPhone();
+  const waiting = phone.receipts.find((one) => one.state === CHECKING);
+  if (phone.phone_id === before) return showPhone();
+  if (!waiting) return newCode();
+  shownId = waiting.receipt_id;
+  showPhone();
 }
 
-follow("/events", {
-  phone: (found) => {
-    if (found.phone_id !== phone?.phone_id) return;
-    phone = found;
-    showPhone();
+follow(
+  "/events",
+  {
+    phone: (found) => {
+      if (found.phone_id !== phone?.phone_id) return;
+      phone = found;
+      showPhone();
+    },
   },
-}, () => attempt(begin), showConnection);
+  () => attempt(begin),
+  showConnection,
+);

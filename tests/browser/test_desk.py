@@ -1,0 +1,272 @@
+"""The desk shows what tills do as it happens, and lets an operator act on it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import urllib3
+
+from hookspecs import PaymentStatus
+from payme_plugin.paymego.states import ReceiptState
+from payme_plugin.sandbox import Behaviour, BuyerAction, FaultKind, InjectedFault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import ThreadPoolExecutor
+
+    from fakes.served_till import ServedTill
+    from payme_plugin.sandbox import Sandbox
+    from tests.browser.conftest import Phone, Screen, VirtualTime
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def ask(sandbox: Sandbox) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Return a function that sends a till's request, to the sandbox's first merchant account or to another one."""
+    with urllib3.HTTPConnectionPool("127.0.0.1", sandbox.port, maxsize=1) as pool:
+
+        def send(method: str, x_auth: str = f"{sandbox.pos_id}:{sandbox.pos_key}", **params: object) -> dict[str, Any]:
+            body = json.dumps({"id": 1, "method": f"receipts.{method}", "params": params})
+            answer = pool.urlopen("POST", "/api", body=body, headers={"X-Auth": x_auth}, retries=False)
+            found: dict[str, Any] = json.loads(answer.data)
+            return found
+
+        yield send
+
+
+@pytest.fixture
+def create(ask: Callable[..., dict[str, Any]]) -> Callable[..., str]:
+    def make(amount: int = 1_500_000, **account: object) -> str:
+        receipt_id: str = ask("create", amount=amount, account=account)["result"]["receipt"]["_id"]
+        return receipt_id
+
+    return make
+
+
+@pytest.fixture
+def waiting(create: Callable[..., str], ask: Callable[..., dict[str, Any]], sandbox: Sandbox) -> Callable[[], str]:
+    """Return a function that makes a receipt which waits for its buyer in state 1."""
+
+    def make() -> str:
+        receipt_id = create()
+        ask("pay", id=receipt_id, token=sandbox.issue_code(Behaviour(BuyerAction.NEVER_ANSWERS)))
+        return receipt_id
+
+    return make
+
+
+def test_a_payment_at_the_till_appears_by_itself_with_its_requests_and_answers(
+    desk: Screen, phone: Phone, new_till: Callable[..., ServedTill], sandbox: Sandbox
+) -> None:
+    code = phone.scan()
+
+    result = new_till().pay(code)
+
+    desk.shows("#receipts li", f"{result.receipt_id}.*15,000.00 UZS.*Paid · 4")
+    desk.at("#requests .pick").filter(has_text="receipts.pay").click()
+    desk.shows("#details pre", f'"token": "\\*\\*\\*{code[-4:]}"')
+    desk.shows("#details pre", f'"_id": "{result.receipt_id}"')
+    desk.shows("#details", f"{sandbox.pos_id}:\\*\\*\\* right key")
+    whole = desk.page.content()
+    assert sandbox.pos_key not in whole
+    assert code not in whole
+    desk.at("#receipts .pick").click()
+    desk.shows("#details .timeline", "Created.*0.*Waiting for the buyer.*1.*Debiting.*2.*Closing.*3.*Paid.*4")
+
+
+def test_a_receipt_that_moves_by_itself_moves_on_the_desk(
+    desk: Screen,
+    create: Callable[..., str],
+    ask: Callable[..., dict[str, Any]],
+    sandbox: Sandbox,
+    time: VirtualTime,
+) -> None:
+    receipt_id = create()
+    ask("pay", id=receipt_id, token=sandbox.issue_code(Behaviour(BuyerAction.CONFIRMS, after_s=60)))
+    desk.shows("#receipts li", "Waiting for the buyer · 1")
+
+    time.advance(60)
+
+    desk.shows("#receipts li", "Paid · 4")
+
+
+def test_the_operator_confirms_for_the_buyer_and_the_till_is_paid(
+    desk: Screen, new_till: Callable[..., ServedTill], cashier: ThreadPoolExecutor
+) -> None:
+    till = new_till(payDuration=10_000)
+    paying = cashier.submit(till.pay, till.code(BuyerAction.NEVER_ANSWERS))
+
+    desk.at("#receipts [data-action=confirm]").click()
+
+    desk.shows("#said", "Confirm: receipt .* is now «Paid»")
+    assert paying.result().status is PaymentStatus.PAID
+
+
+@pytest.mark.parametrize(
+    ("action", "state"),
+    [
+        ("confirm", ReceiptState.PAID),
+        ("decline", ReceiptState.CANCELLED),
+        ("pay", ReceiptState.PAID),
+        ("cancel", ReceiptState.CANCELLED),
+    ],
+)
+def test_one_click_moves_a_receipt(
+    desk: Screen, waiting: Callable[[], str], sandbox: Sandbox, action: str, state: ReceiptState
+) -> None:
+    receipt_id = waiting()
+    desk.at("#receipts .pick").click()
+
+    desk.at(f"#details [data-action={action}]").click()
+
+    desk.shows("#receipts li", f"{receipt_id}.*· {int(state)}")
+    assert [one.state for one in sandbox.receipts()] == [state]
+    assert desk.at("#details [data-action=confirm]").is_disabled()
+
+
+def test_a_server_that_is_taken_away_can_be_brought_back(
+    desk: Screen, create: Callable[..., str], phone: Phone
+) -> None:
+    desk.button("Take the server away").click()
+    desk.shows("#away-banner", "tills can’t connect")
+    with pytest.raises(urllib3.exceptions.HTTPError):
+        create()
+    phone.choose("Asks here")
+
+    desk.button("Bring the server back").click()
+
+    desk.lacks("#away-banner")
+    desk.shows("#receipts li", create())
+
+
+def test_a_fault_of_the_form_is_in_force_and_can_be_removed(
+    desk: Screen, create: Callable[..., str], sandbox: Sandbox
+) -> None:
+    desk.at("summary").click()
+    desk.at("[name=kind]").select_option("http-error")
+    desk.at("[name=method]").select_option("receipts.create")
+    desk.at("[name=status]").fill("503")
+    desk.at("[name=times]").fill("2")
+    desk.button("Add a fault").click()
+    desk.shows("#faults li", r"http-errorreceipts.create · HTTP 503 · 2 ×")
+    added = sandbox.faults
+    with pytest.raises(json.JSONDecodeError):
+        create()
+    desk.shows("#faults li", "1 ×")
+    desk.shows("#requests li", "http-error.*HTTP 503")
+
+    desk.button("Clear all").click()
+
+    desk.shows("#faults-none", "None")
+    assert added == (InjectedFault(FaultKind.HTTP_ERROR, "receipts.create", times=2, status=503),)
+    assert create()
+
+
+def test_a_fault_that_is_not_allowed_says_why(desk: Screen, sandbox: Sandbox) -> None:
+    desk.at("summary").click()
+    desk.at("[name=kind]").select_option("http-error")
+    desk.at("[name=status]").fill("304")
+
+    desk.button("Add a fault").click()
+
+    desk.shows("#said.bad", "status is 304")
+    assert sandbox.faults == ()
+
+
+def test_filters_leave_what_is_looked_for(
+    desk: Screen, create: Callable[..., str], waiting: Callable[[], str], ask: Callable[..., dict[str, Any]]
+) -> None:
+    for number in range(3):
+        create(order_id=f"3-{number}")
+    waiting()
+    ask("create", x_auth="nobody:knows", amount=1, account={})
+    desk.shows("#receipts-count", "4 of 4")
+
+    desk.at("#find").fill("3-2")
+    desk.shows("#receipts-count", "1 of 4")
+    desk.shows("#requests-count", "1 of 6")
+    desk.at("#find").fill("")
+    desk.at("#state").select_option("1")
+    desk.shows("#receipts-count", "1 of 4")
+    desk.at("#method").select_option("receipts.pay")
+    desk.shows("#requests-count", "1 of 6")
+    desk.at("#method").select_option("")
+    desk.shows("#requests-count", "6 of 6")
+    desk.at("#errors").check()
+    desk.shows("#requests-count", "1 of 6")
+    desk.shows("#requests li", "error -32504")
+
+
+def test_accounts_are_told_apart(
+    desk: Screen, create: Callable[..., str], ask: Callable[..., dict[str, Any]], sandbox: Sandbox
+) -> None:
+    other = sandbox.add_account("second", name="Second shop")
+    create()
+    ask("create", x_auth=f"second:{other.pos_key}", amount=100, account={})
+    desk.shows("#accounts", "Second shop")
+
+    desk.at("#account").select_option("second")
+
+    desk.shows("#receipts-count", "1 of 2")
+    desk.shows("#receipts li", "1.00 UZS")
+    assert other.pos_key not in desk.page.content()
+
+
+def test_what_a_till_sends_is_never_html(desk: Screen, create: Callable[..., str]) -> None:
+    hostile = "<img src=x onerror=alert(1)><b>bold</b>"
+
+    create(**{hostile: hostile})
+    desk.at("#receipts .pick").click()
+
+    desk.shows("#details", "<b>bold</b>")
+    assert desk.at("#main b").count() == 0
+    assert desk.at("#main img").count() == 0
+
+
+def test_thousands_of_receipts_are_few_rows_and_the_page_answers_at_once(
+    desk: Screen, create: Callable[..., str], sandbox: Sandbox
+) -> None:
+    for number in range(3_000):
+        sandbox.bank.call(sandbox.now_ms(), "receipts.create", {"amount": 100 + number, "account": {"n": number}})
+    newest = create(order_id="last")
+    desk.page.reload()
+
+    desk.shows("#receipts-count", "3001 of 3001")
+    desk.shows("#receipts li", newest)
+    assert desk.at("#receipts li").count() == 100
+    desk.at("#receipts-older").click()
+    assert desk.at("#receipts li").count() == 200
+    took_ms = desk.page.evaluate(
+        """async () => {
+            const began = performance.now();
+            document.querySelector("#find").value = "last";
+            document.querySelector("#find").dispatchEvent(new Event("input", { bubbles: true }));
+            while (document.querySelectorAll("#receipts li").length !== 1) await new Promise(requestAnimationFrame);
+            return performance.now() - began;
+        }"""
+    )
+    assert took_ms < 1_000
+
+
+def test_rows_keep_the_focus_while_the_list_changes(desk: Screen, create: Callable[..., str]) -> None:
+    create(order_id="first")
+    desk.at("#receipts .pick").focus()
+
+    create(order_id="second")
+
+    desk.shows("#receipts-count", "2 of 2")
+    assert "first" in desk.focused()
+
+
+def test_a_row_that_changes_keeps_the_focus(desk: Screen, create: Callable[..., str]) -> None:
+    create(order_id="first")
+    create(order_id="second")
+    desk.at("#receipts [data-action=pay]").last.focus()
+
+    desk.page.keyboard.press("Enter")
+
+    desk.shows("#receipts li", "first.*Paid · 4")
+    assert "first" in desk.focused()
