@@ -211,6 +211,24 @@ def test_the_pages_say_that_the_connection_is_lost_and_come_back_by_themselves(
     desk.shows("#receipts li", result.receipt_id or "")
 
 
+def test_a_page_that_nobody_sees_leaves_its_connection_to_other_tabs(desk: Screen, sandbox: Sandbox) -> None:
+    turn = """isHidden => {
+        Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+
+    desk.page.evaluate(turn, arg=True)
+    desk.shows("#live", "Connecting")
+    sandbox.bank.call(sandbox.now_ms(), "receipts.create", {"amount": 12_345, "account": {}})
+    sandbox.set_away(away=True)
+    hidden = desk.at("#away-banner").is_hidden()
+    desk.page.evaluate(turn, arg=False)
+
+    desk.shows("#receipts li", "123.45")
+    desk.shows("#away-banner", "away")
+    assert hidden
+
+
 def test_after_a_restart_without_its_memory_the_pages_show_what_is_there(
     phone: Phone, desk: Screen, sandbox: Sandbox, new_till: Callable[..., ServedTill]
 ) -> None:

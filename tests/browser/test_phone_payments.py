@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -89,6 +90,19 @@ def test_a_code_expires_after_thirty_seconds_and_the_till_that_asks_again_is_pai
     result = new_till().pay(expired, shows_a_new_code)
 
     assert held == [0]
+    assert result.status is PaymentStatus.PAID
+    phone.shows("#payment-title", "^Paid$")
+
+
+def test_without_the_library_for_qr_codes_the_phone_shows_digits_that_pay(
+    open_phone: Callable[..., Phone], new_till: Callable[..., ServedTill], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "segno", None)
+    phone = open_phone()
+
+    result = new_till().pay(phone.digits())
+
+    assert phone.at("#frame").is_hidden()
     assert result.status is PaymentStatus.PAID
     phone.shows("#payment-title", "^Paid$")
 

@@ -65,7 +65,7 @@ export function follow(path, handlers, begin, show) {
   };
   document.addEventListener("visibilitychange", changed);
   show("connecting");
-  open();
+  changed();
 }
 
 /** Show the state of the connection in the header. */

@@ -37,6 +37,7 @@ const BEHAVIOURS = [
 ];
 
 let phone = null;
+let arrived = 0;
 let chosen = BEHAVIOURS[0];
 let expiresAt = 0;
 let codeAsked = 0;
@@ -65,7 +66,9 @@ async function findPhone() {
   const id = asked ?? sessionStorage.getItem(KEPT_AS);
   if (id === null) return newPhone();
   try {
-    phone = await call("GET", `/phones/${encodeURIComponent(id)}`);
+    const before = arrived;
+    const found = await call("GET", `/phones/${encodeURIComponent(id)}`);
+    if (arrived === before) phone = found; // else an event was newer
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     history.replaceState(null, "", location.pathname);
@@ -82,7 +85,7 @@ async function newCode() {
   if (asked !== codeAsked) return;
   shownId = null;
   known = new Map(phone.receipts.map((one) => [one.receipt_id, one.state]));
-  at("qr").hidden = made.svg === null;
+  at("frame").hidden = made.svg === null;
   at("qr").replaceChildren(...(made.svg === null ? [] : [drawn(made.svg)]));
   at("digits").replaceChildren(...made.code.match(/.{1,4}/g).map((group) => element("span", {}, group)));
   expiresAt = performance.now() + made.left_ms;
@@ -95,7 +98,7 @@ function tick() {
   const left = Math.max(0, expiresAt - performance.now());
   const isOver = left === 0;
   at("frame").style.setProperty("--rest", String((100 * left) / CODE_LIFE_MS));
-  at("left").textContent = isOver ? "" : text("phone.left", { seconds: Math.ceil(left / 1000) });
+  at("left").textContent = isOver ? text("phone.expired") : text("phone.left", { seconds: Math.ceil(left / 1000) });
   if (at("over").hidden === isOver && !at("code-view").hidden) {
     at("over").hidden = !isOver;
     at("code-view").classList.toggle("is-over", isOver);
@@ -248,6 +251,7 @@ follow(
   {
     phone: (found) => {
       if (found.phone_id !== phone?.phone_id) return;
+      arrived++;
       phone = found;
       showPhone();
     },
