@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 IMAGES = Path(__file__).resolve().parent / "images"
 BEGIN_MS = 1_769_850_000_000
-COLOURS = 128
+COLOURS = 256
 
 
 @dataclass
@@ -81,7 +81,7 @@ def _save(page: Page, name: str) -> None:
     path = IMAGES / name
     page.screenshot(path=path)
     # A palette makes the file a third as large.
-    Image.open(path).convert("RGB").quantize(COLOURS).save(path, optimize=True)
+    Image.open(path).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def main() -> None:

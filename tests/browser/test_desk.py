@@ -200,6 +200,21 @@ def test_filters_leave_what_is_looked_for(
     desk.shows("#requests li", "error -32504")
 
 
+def test_a_receipt_leads_to_its_requests(
+    desk: Screen, create: Callable[..., str], ask: Callable[..., dict[str, Any]]
+) -> None:
+    create(order_id="first")
+    receipt_id = create(order_id="second")
+    ask("check", id=receipt_id)
+    desk.shows("#requests-count", "3 of 3")
+
+    desk.at("#receipts .pick").filter(has_text="second").click()
+    desk.button("Show only its requests").click()
+
+    desk.shows("#requests-count", "2 of 3")
+    desk.shows("#receipts-count", "1 of 2")
+
+
 def test_accounts_are_told_apart(
     desk: Screen, create: Callable[..., str], ask: Callable[..., dict[str, Any]], sandbox: Sandbox
 ) -> None:

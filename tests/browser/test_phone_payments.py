@@ -94,6 +94,15 @@ def test_a_code_expires_after_thirty_seconds_and_the_till_that_asks_again_is_pai
     phone.shows("#payment-title", "^Paid$")
 
 
+def test_the_code_can_be_copied_for_a_till_without_a_scanner(phone: Phone) -> None:
+    phone.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+
+    phone.button("Copy").click()
+
+    phone.shows("#said", "Code copied")
+    assert phone.page.evaluate("navigator.clipboard.readText()") == phone.digits()
+
+
 def test_without_the_library_for_qr_codes_the_phone_shows_digits_that_pay(
     open_phone: Callable[..., Phone], new_till: Callable[..., ServedTill], monkeypatch: pytest.MonkeyPatch
 ) -> None:

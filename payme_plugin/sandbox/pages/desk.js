@@ -89,6 +89,11 @@ function draw(isAnew = false) {
   showAccounts();
 }
 
+function find(wanted) {
+  at("find").value = wanted;
+  draw();
+}
+
 let detailed = null;
 function showDetails(isAnew) {
   const row = selected && (selected.kind === "receipt" ? receipts : requests).get(selected.key);
@@ -107,7 +112,9 @@ function showDetails(isAnew) {
   at("details-title").textContent = isReceipt
     ? text("desk.receipt", { id: row.receipt_id })
     : text("desk.request", { number: row.number });
-  at("details-body").replaceChildren(...(isReceipt ? receiptDetails(row, act) : requestDetails(row)));
+  at("details-body").replaceChildren(
+    ...(isReceipt ? receiptDetails(row, act, () => find(row.receipt_id)) : requestDetails(row)),
+  );
   if (action)
     (at("details-body").querySelector(`[data-action="${action}"]:enabled`) ?? at("details-title")).focus({
       preventScroll: true,

@@ -54,7 +54,8 @@ function step({ at_ms: atMs, state }) {
   );
 }
 
-export function receiptDetails(receipt, act) {
+/** `act` acts on the receipt, `only` leaves nothing else on the desk but its requests. */
+export function receiptDetails(receipt, act, only) {
   return [
     element(
       "p",
@@ -78,6 +79,7 @@ export function receiptDetails(receipt, act) {
       moment("desk.paid", receipt.paid_ms),
       moment("desk.cancelled", receipt.cancelled_ms),
     ),
+    element("button", { type: "button", class: "small", onclick: only }, text("desk.only")),
     element("h3", {}, text("desk.timeline")),
     element("ol", { class: "timeline" }, ...receipt.steps.map(step)),
     ...(receipt.fiscal_data ? [element("h3", {}, text("desk.fiscal")), json(receipt.fiscal_data)] : []),

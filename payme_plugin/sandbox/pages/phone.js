@@ -221,6 +221,12 @@ const answer = (confirms) => () =>
   });
 at("pay").addEventListener("click", answer(true));
 at("decline").addEventListener("click", answer(false));
+// A browser offers the clipboard only to this machine's own pages and to https.
+at("copy").hidden = !navigator.clipboard;
+at("copy").addEventListener("click", async () => {
+  await navigator.clipboard.writeText(at("digits").textContent);
+  say(text("phone.copied"));
+});
 for (const id of ["renew", "again"]) at(id).addEventListener("click", () => attempt(newCode));
 for (const id of ["seconds", "error"]) at(id).addEventListener("change", () => attempt(newCode));
 at("behaviour-form").addEventListener("submit", (event) => {
