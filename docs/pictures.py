@@ -107,6 +107,7 @@ def main() -> None:
         phone.locator("#again").click()
         phone.locator("#code-view").wait_for()
         phone.clock.fast_forward(8_000)
+        phone.get_by_text("Valid for 22 s").wait_for()
         _save(phone, "sandbox-phone.png")
         browser.close()
         pool.close()

@@ -165,6 +165,42 @@ def test_a_fault_of_the_form_is_in_force_and_can_be_removed(
     assert create()
 
 
+def test_the_form_has_every_kind_and_selector_of_a_fault(desk: Screen, sandbox: Sandbox) -> None:
+    sandbox.add_account("second", name="Second shop")
+    desk.shows("#accounts", "Second shop")
+    desk.at("summary").click()
+    kinds = desk.at("[name=kind] option").evaluate_all("options => options.map(one => one.value)")
+    asked = InjectedFault(
+        FaultKind.SLOW_ANSWER,
+        "receipts.get",
+        times=None,
+        skip=1,
+        after_s=2.5,
+        code="0077",
+        amount_min=100,
+        amount_max=100,
+        pos_id="second",
+        header="User-Agent",
+        header_value="till",
+        probability=0.5,
+    )
+
+    desk.at("[name=kind]").select_option(asked.kind.value)
+    desk.at("[name=method]").select_option(asked.method)
+    desk.at("[name=pos_id]").select_option(asked.pos_id)
+    for name in ("skip", "after_s", "code", "amount_min", "amount_max", "header", "header_value", "probability"):
+        desk.at(f"[name={name}]").fill(str(getattr(asked, name)))
+    desk.at("[name=times]").fill("")
+    desk.button("Add a fault").click()
+
+    desk.shows("#faults li", r"slow-answer.*2\.5 s.*1\.00 UZS.*second.*User-Agent: till.*p = 0\.5.*always")
+    assert sandbox.faults == (asked,)
+    assert sorted(kinds) == sorted(kind.value for kind in FaultKind)
+    desk.button("Remove fault 1").click()
+    desk.shows("#faults-none", "None")
+    assert sandbox.faults == ()
+
+
 def test_a_fault_that_is_not_allowed_says_why(desk: Screen, sandbox: Sandbox) -> None:
     desk.at("summary").click()
     desk.at("[name=kind]").select_option("http-error")
