@@ -10,7 +10,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
-from payme_plugin.sandbox.control import CALLS, PREFIX, QUERIES, ControlRequest, as_json, route
+from payme_plugin.sandbox.control import CALLS, PREFIX, QUERIES, ControlRequest, as_json, qr_svg, route
 from payme_plugin.sandbox.faults import FaultKind, InjectedFault, altered, broken
 from payme_plugin.sandbox.http_server import Abort, Answer, Request, Stream
 from payme_plugin.sandbox.jsonrpc import BankError, ErrorCode, error_answer, read_object, result_answer
@@ -47,6 +47,7 @@ _API_HEADERS = (("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-sto
 _EVENTS = f"{PREFIX}/events"
 _PAGES = {"": "index.html", "/phone": "phone.html"}
 _STATIC = "/static/"
+_PHONE_QR = "/phone.svg"
 _COMMENT_EVERY_S = 15.0
 _MAX_FIELDS = 100
 
@@ -101,6 +102,8 @@ class App:
         if file is not None:
             content_type = _TYPES[file.name.rpartition(".")[2]]
             return {"GET": lambda _: Answer(file.read_bytes(), content_type=content_type, headers=_PAGE_HEADERS)}
+        if path == _PHONE_QR:
+            return {"GET": self._phone_qr}
         if path == "/api":
             return {"POST": self._api}
         if path == _EVENTS:
@@ -121,6 +124,14 @@ class App:
             return _json(call(self._sandbox, ControlRequest(document, dict(query), name)), headers=_API_HEADERS)
         except KeyError as error:
             return self.refusal(404, f"there is no {str(error.args[0])[:100]!r}")
+
+    def _phone_qr(self, _: Request) -> Answer:
+        svg = qr_svg(self._sandbox.phone_url)
+        if svg is None:
+            return self.refusal(404, "the extra sandbox is not installed")
+        # The SVG is made for HTML, where it needs no namespace.
+        image = svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+        return Answer(image.encode(), content_type=_TYPES["svg"], headers=_PAGE_HEADERS)
 
     def _events(self, _: Request) -> Stream:
         return Stream(self._lines(), "text/event-stream", _API_HEADERS)

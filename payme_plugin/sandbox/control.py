@@ -66,7 +66,6 @@ def server_document(sandbox: Sandbox) -> dict[str, Any]:
         "version": VERSION,
         "url": sandbox.url,
         "phone_url": sandbox.phone_url,
-        "phone_svg": _svg(sandbox.phone_url),
         "desk_url": sandbox.desk_url,
         "away": sandbox.is_away,
         "accounts": [_account(account) for account in sandbox.accounts],
@@ -138,7 +137,7 @@ def _phone(sandbox: Sandbox, request: ControlRequest) -> object:
 def _phone_code(sandbox: Sandbox, request: ControlRequest) -> object:
     code = sandbox.issue_code(structure(Behaviour, request.document, "body"), request.name)
     known = sandbox.code(code)
-    return {"code": code, "left_ms": known[2] if known else 0, "svg": _svg(code)}
+    return {"code": code, "left_ms": known[2] if known else 0, "svg": qr_svg(code)}
 
 
 def _phone_answer(sandbox: Sandbox, request: ControlRequest) -> object:
@@ -211,7 +210,7 @@ def _number(request: ControlRequest, name: str) -> int | None:
     return int(text)
 
 
-def _svg(text: str) -> str | None:
+def qr_svg(text: str) -> str | None:
     """Return the QR of ``text`` as an SVG element that scales with its box; ``None`` without segno."""
     try:
         import segno  # noqa: PLC0415 - an extra: without it the phone shows only the digits

@@ -83,12 +83,17 @@ class Phone(Screen):
 
     def scan(self) -> str:
         """Read the QR code from a screenshot of the whole page, as a scanner does."""
-        import zxingcpp  # noqa: PLC0415 - of the extra ``browser``
-        from PIL import Image  # noqa: PLC0415
+        return scanned(self.page.screenshot())
 
-        (found,) = zxingcpp.read_barcodes(Image.open(io.BytesIO(self.page.screenshot())))
-        text: str = found.text
-        return text
+
+def scanned(screenshot: bytes) -> str:
+    """Return the text of the only QR code in a PNG image."""
+    import zxingcpp  # noqa: PLC0415 - of the extra ``browser``
+    from PIL import Image  # noqa: PLC0415
+
+    (found,) = zxingcpp.read_barcodes(Image.open(io.BytesIO(screenshot)))
+    text: str = found.text
+    return text
 
 
 @pytest.fixture(scope="session")

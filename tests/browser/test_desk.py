@@ -11,6 +11,7 @@ import urllib3
 from hookspecs import PaymentStatus
 from payme_plugin.paymego.states import ReceiptState
 from payme_plugin.sandbox import Behaviour, BuyerAction, FaultKind, InjectedFault
+from tests.browser.conftest import scanned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -198,7 +199,7 @@ def test_the_form_has_every_kind_and_selector_of_a_fault(desk: Screen, sandbox: 
     assert sorted(kinds) == sorted(kind.value for kind in FaultKind)
     desk.button("Remove fault 1").click()
     desk.shows("#faults-none", "None")
-    assert sandbox.faults == ()
+    assert not sandbox.faults
 
 
 def test_a_fault_that_is_not_allowed_says_why(desk: Screen, sandbox: Sandbox) -> None:
@@ -210,6 +211,13 @@ def test_a_fault_that_is_not_allowed_says_why(desk: Screen, sandbox: Sandbox) ->
 
     desk.shows("#said.bad", "status is 304")
     assert sandbox.faults == ()
+
+
+def test_the_qr_code_of_the_desk_opens_a_phone(desk: Screen, sandbox: Sandbox) -> None:
+    desk.at("#phone-qr").wait_for()
+
+    assert scanned(desk.at("#phone-qr").screenshot()) == sandbox.phone_url
+    assert desk.at("#phone-url").text_content() == sandbox.phone_url
 
 
 def test_filters_leave_what_is_looked_for(

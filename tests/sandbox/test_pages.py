@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import closing
 from http.client import HTTPConnection
 from importlib.resources import files
@@ -29,6 +30,16 @@ def test_the_desk_and_the_phone_are_pages_that_load_nothing_from_elsewhere(
     assert policy.startswith("default-src 'self'; ")
     assert "unsafe" not in policy
     assert (answer.headers["x-content-type-options"], answer.headers["cache-control"]) == ("nosniff", "no-store")
+
+
+def test_the_phones_address_is_an_image_for_the_desk(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = client.pool.urlopen("GET", "/phone.svg", retries=False)
+    monkeypatch.setitem(sys.modules, "segno", None)
+    without_segno = client.pool.urlopen("GET", "/phone.svg", retries=False)
+
+    assert (shown.status, shown.headers["content-type"]) == (200, "image/svg+xml")
+    assert shown.data.startswith(b'<svg xmlns="http://www.w3.org/2000/svg" ')
+    assert without_segno.status == 404
 
 
 @pytest.mark.parametrize("name", FILES)

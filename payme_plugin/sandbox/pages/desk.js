@@ -1,17 +1,6 @@
 // The desk: receipts, requests and faults of the sandbox as they change, and an operator's hand on them.
 
-import {
-  at,
-  call,
-  drawn,
-  element,
-  follow,
-  reason,
-  Refusal,
-  say,
-  setUpLanguages,
-  showConnection,
-} from "/static/common.js";
+import { at, call, element, follow, reason, Refusal, say, setUpLanguages, showConnection } from "/static/common.js";
 import { isError, receiptDetails, receiptRow, requestDetails, requestRow } from "/static/details.js";
 import { METHODS, offerAccounts, setUpFaults, showFaults } from "/static/faults.js";
 import { List } from "/static/list.js";
@@ -144,8 +133,6 @@ function showServer() {
   at("away").textContent = text(server.away ? "desk.back" : "desk.away");
   at("away").className = server.away ? "strong" : "";
   at("phone-url").textContent = server.phone_url;
-  at("phone-qr").hidden = !server.phone_svg;
-  at("phone-qr").replaceChildren(...(server.phone_svg ? [drawn(server.phone_svg)] : []));
 }
 
 function showAccounts() {
@@ -207,6 +194,9 @@ at("away").addEventListener("click", () =>
     say(text(server.away ? "desk.is_away" : "desk.is_back"));
   }),
 );
+// Without the library for QR codes there is no such image.
+at("phone-qr").addEventListener("load", () => (at("phone-qr").hidden = false));
+at("phone-qr").src = "/phone.svg";
 setUpFaults(attempt);
 
 setUpLanguages(() => {
