@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -74,8 +75,14 @@ class Phone(Screen):
     """The phone page."""
 
     def choose(self, behaviour: str) -> None:
+        with self.new_code():
+            self.at("#behaviours label").filter(has_text=re.compile(f"^{behaviour}$")).click()
+
+    @contextmanager
+    def new_code(self) -> Iterator[None]:
+        """Wait at the end until the page shows another code."""
         before = self.digits()
-        self.at("#behaviours label").filter(has_text=re.compile(f"^{behaviour}$")).click()
+        yield
         self.page.wait_for_function("before => document.querySelector('#digits').textContent !== before", arg=before)
 
     def digits(self) -> str:
