@@ -565,6 +565,7 @@ class Sandbox:
         """Return a reader of what happens from now on, and events with the present state.
 
         The state has the server, the faults, the last 100 phones, 200 receipts and 200 requests. Close the reader.
+        RuntimeError before the first start.
         """
         with self._lock:
             now_ms = self.now_ms()

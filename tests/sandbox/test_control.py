@@ -145,6 +145,15 @@ def test_a_late_payment_is_one_of_the_phone_whose_code_was_sent_and_within_its_b
     assert [one.phone_id for one in sandbox.receipts()[-3:]] == [phone_id, None, None]
 
 
+def test_a_late_payment_is_cancelled_as_its_code_says(client: Client, sandbox: Sandbox) -> None:
+    refuses = Behaviour(BuyerAction.LACKS_FUNDS, cancel=CancelPlan(refused_with=-31800))
+    receipt_id = charge(client, sandbox, refuses)
+    act(client, receipt_id, "pay")
+
+    assert client.call("receipts.cancel", {"id": receipt_id})["error"]["code"] == -31800
+    assert client.state(receipt_id) == 4
+
+
 def test_receipts_are_chosen_by_account_state_and_number(client: Client, sandbox: Sandbox) -> None:
     if sandbox.bank.account("chosen") is None:
         sandbox.add_account("chosen", "k")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import urllib3
 
-from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, EventKind, InjectedFault, Sandbox
+from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, EventKind, InjectedFault, Sandbox, http_server
 from payme_plugin.sandbox.events import MAX_WAITING
 from payme_plugin.sandbox.faults import FaultKind
 from tests.sandbox.conftest import Client
@@ -135,17 +135,20 @@ def test_a_receipt_that_moves_by_itself_is_an_event_when_its_time_comes(own: San
         assert stream.until("receipt")["held"] == 0
 
 
-def test_on_a_virtual_clock_it_is_an_event_too() -> None:
+def test_on_a_virtual_clock_it_is_an_event_as_soon_as_the_clock_says_so() -> None:
     now = [1_700_000_000_000]
-    with Sandbox(clock=lambda: now[0]) as sandbox:
-        receipt_id = str(sandbox.bank.call(now[0], "receipts.create", {"amount": 5, "account": {}})["receipt"]["_id"])  # type: ignore[call-overload, index]
-        code = sandbox.issue_code(Behaviour(cancel=CancelPlan(settle_s=3_600.0)))
-        sandbox.bank.call(now[0], "receipts.pay", {"id": receipt_id, "token": code})
-        sandbox.bank.call(now[0], "receipts.cancel", {"id": receipt_id})
-        with reading(sandbox) as stream:
-            stream.until_complete()
-            now[0] += 3_600_000
-            assert stream.until("receipt", state=50)["cancelled_ms"] == now[0]
+    sandbox = Sandbox(clock=lambda: now.pop() if len(now) > 1 else now[0])
+    receipt_id = str(sandbox.bank.call(now[0], "receipts.create", {"amount": 5, "account": {}})["receipt"]["_id"])  # type: ignore[call-overload, index]
+    code = sandbox.issue_code(Behaviour(BuyerAction.CONFIRMS, after_s=3_600.0))
+    sandbox.bank.call(now[0], "receipts.pay", {"id": receipt_id, "token": code})
+    reader = sandbox._readers.subscribe()
+    later = now[0] + 3_600_000
+    # The reader looks at the clock once before it waits, and then again.
+    now[:] = [later, now[0]]
+    event = sandbox.next_event(reader, 5.0)
+
+    assert event is not None
+    assert json.loads(event.data)["paid_ms"] == later
 
 
 def test_a_stream_shows_no_code_card_key_or_phone(own: Sandbox, till: Client) -> None:
@@ -199,7 +202,10 @@ def test_the_stream_of_a_sandbox_that_starts_again_begins_anew(own: Sandbox, til
         assert receipt_id in repr(stream.until_complete())
 
 
-def test_a_reader_that_stops_reading_is_cut_and_holds_up_nobody(own: Sandbox, till: Client) -> None:
+def test_a_reader_that_stops_reading_is_cut_and_holds_up_nobody(
+    own: Sandbox, till: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "_SLOWEST_READER_S", 0.3)
     with socket.socket() as idle:
         idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         idle.settimeout(30)
@@ -217,6 +223,10 @@ def test_a_reader_that_stops_reading_is_cut_and_holds_up_nobody(own: Sandbox, ti
         assert (reader.is_late, reader.is_open, asked < 200) == (True, False, True)
         assert own._readers._readers == ()
         assert not reader._waiting
+        server = own._server
+        assert server is not None
+        with server._changed:
+            assert server._changed.wait_for(lambda: len(server._open) == 1, 10), "only the till's connection is left"
 
 
 def test_a_reader_holds_a_bounded_number_of_events(own: Sandbox) -> None:

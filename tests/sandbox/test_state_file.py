@@ -281,6 +281,21 @@ def test_a_file_that_can_not_be_used_is_named_and_stays_as_it_is(
     assert state.read_bytes() == before
 
 
+def test_a_damaged_file_of_a_killed_sandbox_stays_as_it_is_with_its_write_ahead_log(tmp_path: Path) -> None:
+    with Sandbox(state=tmp_path / "state") as sandbox:
+        create(sandbox)
+        for name in ("state", "state-wal"):
+            (tmp_path / f"left-{name}").write_bytes((tmp_path / name).read_bytes())
+    state, log = tmp_path / "left-state", tmp_path / "left-state-wal"
+    damage_pages(state)
+    before = state.read_bytes(), log.read_bytes()
+
+    with pytest.raises(StateFileError):
+        Sandbox(state=state).start()
+
+    assert (state.read_bytes(), log.read_bytes()) == before
+
+
 def test_no_lock_is_left_beside_a_file_of_somebody_else(tmp_path: Path) -> None:
     (tmp_path / "conf").write_text("[Main]\n")
     with pytest.raises(StateFileError):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from payme_plugin.sandbox import Sandbox
+from payme_plugin.sandbox.http_server import Answer
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Client
@@ -65,3 +66,27 @@ def test_the_log_keeps_the_latest_requests_of_8_mib_in_all_wherever_their_bytes_
 
     assert 7 << 20 < sum(map(len, kept)) <= 8 << 20
     assert sandbox.requests[-1].request_id == f"19 {text}"
+
+
+def test_the_log_counts_answers_too_and_keeps_none_over_a_mebibyte() -> None:
+    sandbox = Sandbox()
+    x_auth = f"{sandbox.pos_id}:{sandbox.pos_key}".encode()
+
+    def ask(method: str, **params: object) -> None:
+        body = json.dumps({"id": 1, "method": method, "params": params}).encode()
+        arrival = sandbox.receive(body, x_auth, 1)
+        assert arrival.call is not None
+        document = sandbox.carry_out(arrival.call)
+        sandbox.answered(arrival, Answer(json.dumps(document).encode(), document=document))
+
+    ask("receipts.create", amount=1, account={}, detail={"text": "x" * 900_000})
+    ask("receipts.create", amount=1, account={}, detail={"text": "x" * 900_000})
+    for _ in range(20):
+        ask("receipts.get", id=sandbox.receipts()[0].receipt_id)
+    kept = len(sandbox.requests)
+    ask("receipts.get_all", **{"from": 0, "to": 2**60})
+
+    assert 7 <= kept <= 9
+    assert all(request.answer for request in sandbox.requests[:-1])
+    assert (sandbox.requests[-1].status, sandbox.requests[-1].answer) == (200, None)
+    assert len(sandbox.requests) == kept + 1
