@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import urllib3
 
-from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, EventKind, InjectedFault, Sandbox, http_server
+from payme_plugin.sandbox import Behaviour, BuyerAction, CancelPlan, EventKind, InjectedFault, Sandbox, app, http_server
 from payme_plugin.sandbox.events import MAX_WAITING
 from payme_plugin.sandbox.faults import FaultKind
 from tests.sandbox.conftest import Client
@@ -180,6 +180,21 @@ def test_a_head_request_gets_only_the_head(own: Sandbox) -> None:
         answer = pool.urlopen("HEAD", EVENTS, retries=False)
 
     assert (answer.status, answer.data) == (200, b"")
+
+
+def test_a_comment_comes_while_nothing_happens_and_finds_a_reader_that_has_left(
+    own: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "_COMMENT_EVERY_S", 0.05)
+    with reading(own) as stream:
+        stream.until_complete()
+        assert [stream.next() for _ in range(2)] == [(": nothing happened", None)] * 2
+    server = own._server
+    assert server is not None
+    with server._changed:
+        assert server._changed.wait_for(lambda: not server._open, 10)
+
+    assert not own._readers.is_read
 
 
 def test_a_stop_ends_every_stream_at_once() -> None:
