@@ -144,8 +144,10 @@ def send_fiscal_link(
 def _can_be_named(item: Item) -> bool:
     quantity = item.quantity
     is_valid = quantity.is_finite() and _SMALLEST_QUANTITY <= quantity <= _LARGEST_QUANTITY
+    if not is_valid or item.fiscal is None or not 0 <= Fraction(quantity) * item.price <= _LARGEST_NUMBER:
+        return False
     # A quantity goes into JSON as a float.
-    return is_valid and Decimal(repr(float(quantity))) == quantity and item.fiscal is not None and item.price >= 0
+    return Decimal(repr(float(quantity))) == quantity
 
 
 def _costs_of(items: Sequence[Item], amount: int) -> list[int]:

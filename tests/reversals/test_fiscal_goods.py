@@ -90,9 +90,13 @@ def test_a_discount_on_the_total_is_spread_in_proportion() -> None:
         ((replace(BREAD, price=-1, amount=1),), 1, 1),
         ((replace(BREAD, price=0, amount=0),), 1, 1),
         ((BREAD, discounted(replace(BREAD, amount=-1), 1_000_001)), 999_999, 999_999),
+        ((replace(BREAD, quantity=Decimal(10**9), price=10**10),), 1_000_000, 1_000_000),
     ],
-    ids=["another tender pays a part", "the lines cost too little", "a price below 0", "free", "a line below 0"],
-)
+    ids=[
+        "another tender pays a part", "the lines cost too little", "a price below 0", "free", "a line below 0",
+        "a discount beyond 64 bits",
+    ],
+)  # fmt: skip
 def test_goods_that_can_not_add_up_are_not_named(items: tuple[Item, ...], total: int, amount: int) -> None:
     assert detail_of(replace(open_sale(amount=total), items=items), amount) is None
 
