@@ -57,7 +57,8 @@ def test_a_line_that_nobody_asked_for_is_named(host: Callable[..., tuple[str, ..
         'print(json.dumps({"version": 1}) + "\\nready", flush=True)',
     )
 
-    with pytest.raises(HostFailed, match="the host wrote 'ready' without being asked"):
+    # The kit may have asked for the sales before it reads the line.
+    with pytest.raises(HostFailed, match="the host (wrote 'ready' without being asked|answered 'ready' to 'sales')"):
         HostConformance(host(greeting)).run()
 
 

@@ -12,7 +12,8 @@ import os
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TextIO
 
 from hookspecs import HookFailed, PaymentResult, RefundViolation, ReversalResult, hookimpl
 from hookspecs.structure import structure, unstructure
@@ -50,10 +51,13 @@ class _Line:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.connect(os.environ[SOCKET])
-        self._file = self._socket.makefile("r", encoding="utf-8")
         self.host: Host | None = None
+
+    @cached_property
+    def _stream(self) -> TextIO:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.connect(os.environ[SOCKET])
+        return connection.makefile("rw", encoding="utf-8")
 
     def decided(self, **event: object) -> Any:  # noqa: ANN401 - JSON
         """Send an event and return the kit's decision; ask the host what the kit wants to know before."""
@@ -64,8 +68,8 @@ class _Line:
             return decision
 
     def _exchange(self, document: object) -> Any:  # noqa: ANN401 - JSON
-        self._socket.sendall(json.dumps(document).encode() + b"\n")
-        line = self._file.readline()
+        print(json.dumps(document), file=self._stream, flush=True)
+        line = self._stream.readline()
         if not line:
             os._exit(70)  # the kit has ended; a host without it must not go on
         return json.loads(line)
