@@ -108,10 +108,36 @@ def browser() -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - of the extra ``browser``
 
     with sync_playwright() as playwright:
-        # The container's root may not use Chromium's own sandbox.
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        # The container's root may not use Chromium's own sandbox. A process for each page would take most of the time.
+        args = ["--no-sandbox", "--process-per-site"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=args)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def profile(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """Return a function that gives the profile for a screen; each sandbox is an origin with a storage of its own."""
+    opened: dict[tuple[tuple[int, int], str, str], BrowserContext] = {}
+    with Sandbox() as kept:
+
+        def find(size: tuple[int, int], locale: str = "en-GB", scheme: str = "light") -> BrowserContext:
+            key = (size, locale, scheme)
+            if key not in opened:
+                viewport = {"width": size[0], "height": size[1]}
+                opened[key] = browser.new_context(
+                    viewport=viewport,  # type: ignore[arg-type, unused-ignore]
+                    locale=locale,
+                    color_scheme=scheme,  # type: ignore[arg-type, unused-ignore]
+                    reduced_motion="reduce",
+                )
+                # A page that stays open keeps the process of its site for the next pages.
+                opened[key].new_page().goto(f"{kept.origin}/static/icon.svg")
+            return opened[key]
+
+        yield find
+        for context in opened.values():
+            context.close()
 
 
 @pytest.fixture
@@ -126,27 +152,26 @@ def sandbox(time: VirtualTime) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def new_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
-    """Return a function that opens a browser profile: each has a storage of its own."""
-    opened: list[BrowserContext] = []
+def new_page(profile: Callable[..., BrowserContext]) -> Iterator[Callable[..., Page]]:
+    """Return a function that opens a tab."""
+    opened: list[Page] = []
 
-    def make(size: tuple[int, int], locale: str = "en-GB", scheme: str = "light") -> BrowserContext:
-        viewport = {"width": size[0], "height": size[1]}
-        context = browser.new_context(viewport=viewport, locale=locale, color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type, unused-ignore]
-        opened.append(context)
-        return context
+    def make(size: tuple[int, int], **given: str) -> Page:
+        page = profile(size, **given).new_page()
+        opened.append(page)
+        return page
 
     yield make
-    for context in opened:
-        context.close()
+    for page in opened:
+        page.close()
 
 
 @pytest.fixture
-def open_phone(sandbox: Sandbox, new_context: Callable[..., BrowserContext]) -> Callable[..., Phone]:
+def open_phone(sandbox: Sandbox, new_page: Callable[..., Page]) -> Callable[..., Phone]:
     """Return a function that opens the phone page and waits for its first code."""
 
-    def make(size: tuple[int, int] = PHONE_SCREEN, **profile: str) -> Phone:
-        phone = Phone(new_context(size, **profile).new_page())
+    def make(size: tuple[int, int] = PHONE_SCREEN, **given: str) -> Phone:
+        phone = Phone(new_page(size, **given))
         phone.page.goto(sandbox.phone_url)
         phone.at("#digits span").first.wait_for()
         return phone
@@ -160,11 +185,11 @@ def phone(open_phone: Callable[..., Phone]) -> Phone:
 
 
 @pytest.fixture
-def open_desk(sandbox: Sandbox, new_context: Callable[..., BrowserContext]) -> Callable[..., Screen]:
+def open_desk(sandbox: Sandbox, new_page: Callable[..., Page]) -> Callable[..., Screen]:
     """Return a function that opens the desk and waits until it is live."""
 
-    def make(size: tuple[int, int] = DESK_SCREEN, **profile: str) -> Screen:
-        desk = Screen(new_context(size, **profile).new_page())
+    def make(size: tuple[int, int] = DESK_SCREEN, **given: str) -> Screen:
+        desk = Screen(new_page(size, **given))
         desk.page.goto(f"{sandbox.origin}/")
         desk.at("#live[data-state=live]").wait_for()
         desk.at("#accounts li").first.wait_for()

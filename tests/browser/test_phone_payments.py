@@ -96,8 +96,8 @@ def test_a_code_expires_after_thirty_seconds_and_the_till_that_asks_again_is_pai
     phone.shows("#payment-title", "^Paid$")
 
 
-def test_the_code_can_be_copied_for_a_till_without_a_scanner(phone: Phone) -> None:
-    phone.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+def test_the_code_can_be_copied_for_a_till_without_a_scanner(phone: Phone, sandbox: Sandbox) -> None:
+    phone.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=sandbox.origin)
 
     phone.button("Copy").click()
 
