@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import re
+from importlib import resources
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hookspecs import PaymentStatus
-from payme_plugin.sandbox import Behaviour, BuyerAction, Sandbox
-from tests.browser.conftest import DESK_SCREEN, PHONE_SCREEN
+from payme_plugin.sandbox import Behaviour, BuyerAction, FaultKind, InjectedFault, Sandbox
+from tests.browser.conftest import DESK_SCREEN, PHONE_SCREEN, Phone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import ThreadPoolExecutor
 
+    from playwright.sync_api import Page
+
     from fakes.served_till import ServedTill
-    from tests.browser.conftest import Phone, Screen
+    from tests.browser.conftest import Screen
 
 pytestmark = pytest.mark.browser
 
 LANGUAGES = {"en-GB": "en", "ru-RU": "ru", "uz-UZ": "uz", "de-DE": "en"}
+
+
+WIDTH = "() => document.documentElement.scrollWidth <= innerWidth"
 
 
 def serious_findings(screen: Screen) -> list[str]:
@@ -121,12 +127,25 @@ def test_a_chosen_language_is_kept_by_both_pages(phone: Phone, sandbox: Sandbox)
     assert phone.page.title() == "Песочница Payme: Пульт"
 
 
-def test_every_text_is_there_in_three_languages_and_used(desk: Screen, sandbox: Sandbox) -> None:
+def test_every_text_is_there_in_three_languages(desk: Screen) -> None:
     texts = desk.page.evaluate("import('/static/texts.js').then(({ TEXTS }) => TEXTS)")
 
     assert [key for key, row in texts.items() if len(row) != 3 or not all(row)] == []
     places = {key: [sorted(re.findall(r"\{\w+\}", text)) for text in row] for key, row in texts.items()}
     assert [key for key, row in places.items() if row[0] != row[1] or row[0] != row[2]] == []
+
+
+def test_no_text_is_left_over(desk: Screen) -> None:
+    files = ("common.js", "desk.js", "details.js", "faults.js", "list.js", "phone.js", "index.html", "phone.html")
+    sources = "".join((resources.files("payme_plugin.sandbox") / "pages" / name).read_text() for name in files)
+    texts = desk.page.evaluate("import('/static/texts.js').then(({ TEXTS }) => Object.keys(TEXTS))")
+    # Keys whose end the pages take from a name of the control API or from their own lists.
+    built = re.compile(r"(state|fault|phone\.outcome|phone\.time|desk\.row)\.|desk\.(receipts|requests)\.none$")
+    quoted = set(re.findall(r"""["'`]([\w.-]+)["'`]""", sources))
+
+    left = [key for key in texts if not built.match(key) and not {key, key.partition(".")[2]} & quoted]
+
+    assert left == []
 
 
 def test_a_buyer_pays_with_the_keyboard_alone(
@@ -169,6 +188,80 @@ def test_an_operator_works_with_the_keyboard_alone(desk: Screen, sandbox: Sandbo
 
     desk.shows("#details", "Select a receipt")
     assert "n 100" in desk.focused()
+
+
+def test_the_focus_stays_near_a_fault_that_changes_or_goes(desk: Screen, sandbox: Sandbox) -> None:
+    for _ in range(3):
+        sandbox.inject(InjectedFault(FaultKind.HTML, "receipts.get"))
+    desk.shows("#faults li:nth-child(3)", "html")
+    desk.button("Remove fault 2").focus()
+
+    sandbox.remove_fault(1)
+    desk.lacks("#faults li:nth-child(3)")
+    kept = desk.page.evaluate("document.activeElement.ariaLabel")
+    sandbox.remove_fault(2)
+    desk.lacks("#faults li:nth-child(2)")
+    after_it_went = desk.page.evaluate("document.activeElement.id")
+    desk.button("Clear all").press("Enter")
+    desk.shows("#faults-none", "None")
+
+    assert kept == "Remove fault 2"
+    assert after_it_went == "faults-title"
+    assert desk.page.evaluate("document.activeElement.id") == "faults-title"
+
+
+def test_the_last_older_rows_get_the_focus_of_the_button_that_showed_them(desk: Screen, sandbox: Sandbox) -> None:
+    for number in range(102):
+        sandbox.bank.call(sandbox.now_ms(), "receipts.create", {"amount": 100, "account": {"n": number}})
+    sandbox.issue_code()
+    desk.shows("#receipts-count", "102 of 102")
+
+    desk.at("#receipts-older").press("Enter")
+
+    desk.shows("#receipts li:nth-child(102)", "n 0")
+    assert "n 1" in desk.focused()
+
+
+def test_a_filter_by_an_account_that_is_gone_ends(desk: Screen, sandbox: Sandbox) -> None:
+    sandbox.add_account("second", name="Second shop")
+    desk.shows("#accounts", "Second shop")
+    desk.at("#account").select_option("second")
+    desk.at("[name=pos_id]").select_option("second", force=True)
+    sandbox.stop()
+
+    with Sandbox(sandbox.port) as started:
+        desk.lacks("#accounts li:nth-child(2)")
+        started.bank.call(started.now_ms(), "receipts.create", {"amount": 12_345, "account": {}})
+        started.issue_code()
+        desk.shows("#receipts li", "123.45")
+
+    assert desk.at("#account").evaluate("one => one.selectedIndex") == 0
+    assert desk.at("[name=pos_id]").evaluate("one => one.selectedIndex") == 0
+
+
+@pytest.mark.parametrize("page", ["/phone", "/"])
+def test_a_phone_at_twice_the_size_needs_no_scrolling_sideways(
+    sandbox: Sandbox, new_page: Callable[..., Page], new_till: Callable[..., ServedTill], page: str
+) -> None:
+    size = (PHONE_SCREEN[0] // 2, PHONE_SCREEN[1] // 2)
+    screen = Phone(new_page(size, locale="ru-RU"))
+    screen.page.goto(sandbox.origin + page)
+    if page == "/phone":
+        screen.at("#digits span").first.wait_for()
+        code = screen.at("#code-view").evaluate(WIDTH)
+        choices = screen.at("#behaviours span").evaluate_all(
+            "all => all.every(one => one.scrollWidth <= one.clientWidth)"
+        )
+        new_till().pay(screen.digits())
+        screen.shows("#payment-title", "Оплачено")
+        assert code
+        assert choices
+    else:
+        new_till().pay(sandbox.issue_code())
+        screen.at("#receipts .pick").click()
+        screen.at("#details .timeline").wait_for()
+
+    assert screen.page.evaluate(f"({WIDTH})()")
 
 
 def test_the_focus_is_visible(phone: Phone) -> None:

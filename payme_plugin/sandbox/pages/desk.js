@@ -157,7 +157,7 @@ function fillSelects() {
     at(id).replaceChildren(
       ...[["", text("desk.all")], ...options].map(([value, shown]) => element("option", { value }, shown)),
     );
-    at(id).value = chosen;
+    at(id).value = options.some(([value]) => value === chosen) ? chosen : "";
   };
   const accounts = (server?.accounts ?? []).map(({ pos_id: posId, name }) => [
     posId,

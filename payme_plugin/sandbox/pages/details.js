@@ -152,6 +152,7 @@ export function receiptRow(receipt, pick, act) {
 
 export function requestRow(request, pick) {
   const [ended, kind] = requestOutcome(request);
+  const about = [request.params.id ?? request.pos_id].filter((one) => one != null).map(plain);
   return [
     element(
       "button",
@@ -161,7 +162,7 @@ export function requestRow(request, pick) {
         "span",
         { class: "what" },
         element("strong", {}, request.method || "?"),
-        element("small", {}, `#${request.number} · ${plain(request.params.id ?? request.pos_id ?? "")}`),
+        element("small", {}, [`#${request.number}`, ...about].join(" · ")),
       ),
       element(
         "span",

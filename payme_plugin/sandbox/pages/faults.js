@@ -100,6 +100,7 @@ export function setUpFaults(attempt) {
     attempt(async () => {
       await call("DELETE", "/faults");
       say(text("desk.faults.removed"));
+      at("faults-title").focus();
     }),
   );
 }
@@ -120,7 +121,7 @@ export function offerAccounts(posIds) {
   const select = at("fault-form").elements.pos_id;
   const chosen = select.value;
   select.replaceChildren(...["", ...posIds].map((one) => element("option", { value: one }, one || "*")));
-  select.value = chosen;
+  select.value = posIds.includes(chosen) ? chosen : "";
 }
 
 /** Say which requests a rule selects and how often. */
@@ -147,6 +148,7 @@ function described(rule) {
 }
 
 export function showFaults(rules, attempt) {
+  const focused = at("faults").contains(document.activeElement) ? document.activeElement.dataset.fault : undefined;
   at("faults-none").hidden = rules.length > 0;
   at("faults-clear").hidden = rules.length === 0;
   const remove = (rule) => () =>
@@ -166,6 +168,7 @@ export function showFaults(rules, attempt) {
           {
             type: "button",
             class: "small",
+            "data-fault": rule.number,
             "aria-label": text("desk.faults.remove", { number: rule.number }),
             onclick: remove(rule),
           },
@@ -174,4 +177,6 @@ export function showFaults(rules, attempt) {
       ),
     ),
   );
+  // A fault that a request used is drawn anew, and keeps the focus.
+  if (focused !== undefined) (at("faults").querySelector(`[data-fault="${focused}"]`) ?? at("faults-title")).focus();
 }

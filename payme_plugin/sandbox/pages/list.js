@@ -29,8 +29,11 @@ export class List {
     this.box.addEventListener("keydown", (event) => this.moved(event));
     this.box.addEventListener("focusin", (event) => this.activate(event.target.closest("li")?.dataset.key ?? null));
     at(`${name}-older`).addEventListener("click", () => {
+      const before = this.shown;
       this.shown += PAGE;
       this.show(this.isWanted, this.selectedKey);
+      // Without older rows the button is gone.
+      if (at(`${name}-older`).hidden) this.box.children[before]?.querySelector(".pick").focus();
     });
   }
 
