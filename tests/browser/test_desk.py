@@ -244,6 +244,23 @@ def test_filters_leave_what_is_looked_for(
     desk.shows("#requests li", "error -32504")
 
 
+def test_an_amount_is_found_as_each_language_writes_it(desk: Screen, create: Callable[..., str]) -> None:
+    create(123_456_750)
+    create(100)
+
+    for amount in (
+        "1234567.5",
+        "1234567.50",
+        "1,234,567.50",
+        "1 234 567,50",
+        "1\N{NO-BREAK SPACE}234\N{NO-BREAK SPACE}567,50",
+    ):
+        desk.at("#find").fill("")
+        desk.shows("#receipts-count", "2 of 2")
+        desk.at("#find").fill(amount)
+        desk.shows("#receipts-count", "1 of 2")
+
+
 def test_a_receipt_leads_to_its_requests(
     desk: Screen, create: Callable[..., str], ask: Callable[..., dict[str, Any]]
 ) -> None:

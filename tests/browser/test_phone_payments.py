@@ -10,14 +10,17 @@ import pytest
 from fakes.till import ScriptedUi, open_sale
 from hookspecs import CancelRequest, PaymentStatus, ReversalStatus
 from payme_plugin.clock import SystemClock
+from tests.browser.conftest import PHONE_SCREEN, Phone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import ThreadPoolExecutor
 
+    from playwright.sync_api import Page, Route
+
     from fakes.served_till import ServedTill
     from payme_plugin.sandbox import Sandbox
-    from tests.browser.conftest import Phone, VirtualTime
+    from tests.browser.conftest import VirtualTime
 
 pytestmark = pytest.mark.browser
 
@@ -103,6 +106,45 @@ def test_the_code_can_be_copied_for_a_till_without_a_scanner(phone: Phone, sandb
 
     phone.shows("#said", "Code copied")
     assert phone.page.evaluate("navigator.clipboard.readText()") == phone.digits()
+
+
+def test_a_browser_that_refuses_to_copy_is_said(phone: Phone) -> None:
+    phone.page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('denied')); }")
+
+    phone.button("Copy").click()
+
+    phone.shows("#said.bad", "The code can’t be copied")
+    assert phone.errors == []
+
+
+def test_a_late_answer_does_not_make_the_code_last_longer(phone: Phone) -> None:
+    phone.page.clock.install()
+
+    def answer_late(route: Route) -> None:
+        answer = route.fetch()
+        phone.page.clock.fast_forward(5_000)
+        route.fulfill(response=answer)
+
+    phone.page.route("**/code", answer_late)
+    with phone.new_code():
+        phone.button("New code").click()
+
+    phone.shows("#left", "^Valid for (25|24) s$")
+
+
+def test_a_browser_that_keeps_nothing_shows_a_phone_that_pays(
+    sandbox: Sandbox, new_page: Callable[..., Page], new_till: Callable[..., ServedTill]
+) -> None:
+    phone = Phone(new_page(PHONE_SCREEN))
+    for store in ("localStorage", "sessionStorage"):
+        phone.page.add_init_script(f"Object.defineProperty(window, '{store}', {{ get() {{ throw new Error(); }} }})")
+    phone.page.goto(sandbox.phone_url)
+    phone.at("#digits span").first.wait_for()
+    phone.button("RU").click()
+
+    new_till().pay(phone.scan())
+
+    phone.shows("#payment-title", "^Оплачено$")
 
 
 def test_without_the_library_for_qr_codes_the_phone_shows_digits_that_pay(

@@ -47,12 +47,21 @@ function act(name, receipt) {
   });
 }
 
+/** Return an amount as each language writes it, e.g. 15 000,00 or 15,000.00, as 15000.00; any other text as it is. */
+const plainAmount = (words) =>
+  /^\d{1,3}([\s,]\d{3})+([.,]\d+)?$|^\d+,\d+$/.test(words)
+    ? words.replace(/[\s,](?=\d{3}(\D|$))/g, "").replace(",", ".")
+    : words;
+
 /** Return whether a row has the text that is looked for; what is searched is built once per row. */
 const searched = new WeakMap();
 function matches(row, wanted) {
   if (!wanted) return true;
-  if (!searched.has(row)) searched.set(row, `${JSON.stringify(row)} ${(row.amount ?? 0) / 100}`.toLowerCase());
-  return searched.get(row).includes(wanted);
+  if (!searched.has(row)) {
+    searched.set(row, `${JSON.stringify(row)} ${((row.amount ?? 0) / 100).toFixed(2)}`.toLowerCase());
+  }
+  const found = searched.get(row);
+  return found.includes(wanted) || found.includes(plainAmount(wanted));
 }
 
 /** Draw soon: many events at once are one drawing. */

@@ -16,7 +16,7 @@ import {
   showConnection,
   tone,
 } from "/static/common.js";
-import { stateText, text } from "/static/texts.js";
+import { keep, recall, stateText, text } from "/static/texts.js";
 
 const KEPT_AS = "payme-sandbox-phone";
 const CODE_LIFE_MS = 30_000;
@@ -57,13 +57,13 @@ async function attempt(work) {
 
 async function newPhone() {
   phone = await call("POST", "/phones", {});
-  sessionStorage.setItem(KEPT_AS, phone.phone_id);
+  keep("sessionStorage", KEPT_AS, phone.phone_id);
 }
 
 /** Use the phone of the address, else the one of this tab, else a new one; a phone that is gone is replaced. */
 async function findPhone() {
   const asked = new URLSearchParams(location.search).get("phone");
-  const id = asked ?? sessionStorage.getItem(KEPT_AS);
+  const id = asked ?? phone?.phone_id ?? recall("sessionStorage", KEPT_AS);
   if (id === null) return newPhone();
   try {
     const before = arrived;
@@ -81,6 +81,7 @@ async function findPhone() {
 async function newCode() {
   if (!at("behaviour-form").reportValidity()) return;
   const asked = ++codeAsked;
+  const askedAt = performance.now();
   const made = await call("POST", `/phones/${encodeURIComponent(phone.phone_id)}/code`, chosen.made());
   if (asked !== codeAsked) return;
   shownId = null;
@@ -88,7 +89,7 @@ async function newCode() {
   at("frame").hidden = made.svg === null;
   at("qr").replaceChildren(...(made.svg === null ? [] : [drawn(made.svg)]));
   at("digits").replaceChildren(...made.code.match(/.{1,4}/g).map((group) => element("span", {}, group)));
-  expiresAt = performance.now() + made.left_ms;
+  expiresAt = askedAt + made.left_ms; // an answer that comes late does not make the code last longer
   showPhone();
   tick();
 }
@@ -224,8 +225,12 @@ at("decline").addEventListener("click", answer(false));
 // A browser offers the clipboard only to this machine's own pages and to https.
 at("copy").hidden = !navigator.clipboard;
 at("copy").addEventListener("click", async () => {
-  await navigator.clipboard.writeText(at("digits").textContent);
-  say(text("phone.copied"));
+  try {
+    await navigator.clipboard.writeText(at("digits").textContent);
+    say(text("phone.copied"));
+  } catch {
+    say(text("phone.not_copied"), true); // the browser may refuse it
+  }
 });
 for (const id of ["renew", "again"]) at(id).addEventListener("click", () => attempt(newCode));
 for (const id of ["seconds", "error"]) at(id).addEventListener("change", () => attempt(newCode));

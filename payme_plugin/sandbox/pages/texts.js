@@ -42,6 +42,7 @@ const TEXTS = {
   "phone.new": ["New code", "Новый код", "Yangi kod"],
   "phone.copy": ["Copy", "Копировать", "Nusxalash"],
   "phone.copied": ["Code copied", "Код скопирован", "Kod nusxalandi"],
+  "phone.not_copied": ["The code can’t be copied", "Не удалось скопировать код", "Kodni nusxalab bo‘lmadi"],
   "phone.behaviour": [
     "What happens to the next payment",
     "Что будет со следующей оплатой",
@@ -198,16 +199,33 @@ const TEXTS = {
 
 let language = LANGUAGES[0];
 
+/** Return what the browser keeps under a key; null if it keeps nothing, e.g. because its user does not let it. */
+export function recall(storage, key) {
+  try {
+    return window[storage].getItem(key);
+  } catch {
+    return null;
+  }
+}
+
+export function keep(storage, key, value) {
+  try {
+    window[storage].setItem(key, value);
+  } catch {
+    // Then only this page knows it.
+  }
+}
+
 /** Choose the language that was chosen before, else the browser's, else English. */
 export function useKeptLanguage() {
-  const kept = localStorage.getItem(KEPT_AS);
+  const kept = recall("localStorage", KEPT_AS);
   const wanted = [kept, ...navigator.languages.map((one) => one.slice(0, 2))];
   language = wanted.find((one) => LANGUAGES.includes(one)) ?? LANGUAGES[0];
 }
 
 export function useLanguage(chosen) {
   language = chosen;
-  localStorage.setItem(KEPT_AS, chosen);
+  keep("localStorage", KEPT_AS, chosen);
 }
 
 export const currentLanguage = () => language;
