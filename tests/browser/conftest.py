@@ -7,7 +7,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -116,24 +116,17 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def profile(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
-    """Return a function that gives the profile for a screen; each sandbox is an origin with a storage of its own."""
-    opened: dict[tuple[tuple[int, int], str, str], BrowserContext] = {}
+def profile(browser: Browser) -> Iterator[Callable[[str], BrowserContext]]:
+    """Return a function that gives the profile of a locale; each sandbox is an origin with a storage of its own."""
+    opened: dict[str, BrowserContext] = {}
     with Sandbox() as kept:
 
-        def find(size: tuple[int, int], locale: str = "en-GB", scheme: str = "light") -> BrowserContext:
-            key = (size, locale, scheme)
-            if key not in opened:
-                viewport = {"width": size[0], "height": size[1]}
-                opened[key] = browser.new_context(
-                    viewport=viewport,  # type: ignore[arg-type, unused-ignore]
-                    locale=locale,
-                    color_scheme=scheme,  # type: ignore[arg-type, unused-ignore]
-                    reduced_motion="reduce",
-                )
+        def find(locale: str) -> BrowserContext:
+            if locale not in opened:
+                opened[locale] = browser.new_context(locale=locale, reduced_motion="reduce")
                 # A page that stays open keeps the process of its site for the next pages.
-                opened[key].new_page().goto(f"{kept.origin}/static/icon.svg")
-            return opened[key]
+                opened[locale].new_page().goto(f"{kept.origin}/static/icon.svg")
+            return opened[locale]
 
         yield find
         for context in opened.values():
@@ -152,13 +145,15 @@ def sandbox(time: VirtualTime) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def new_page(profile: Callable[..., BrowserContext]) -> Iterator[Callable[..., Page]]:
+def new_page(profile: Callable[[str], BrowserContext]) -> Iterator[Callable[..., Page]]:
     """Return a function that opens a tab."""
     opened: list[Page] = []
 
-    def make(size: tuple[int, int], **given: str) -> Page:
-        page = profile(size, **given).new_page()
+    def make(size: tuple[int, int], locale: str = "en-GB", scheme: Literal["light", "dark"] = "light") -> Page:
+        page = profile(locale).new_page()
         opened.append(page)
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        page.emulate_media(color_scheme=scheme)
         return page
 
     yield make

@@ -264,6 +264,19 @@ def test_a_phone_at_twice_the_size_needs_no_scrolling_sideways(
     assert screen.page.evaluate(f"({WIDTH})()")
 
 
+def test_what_is_chosen_is_visible_in_the_systems_own_colours(phone: Phone) -> None:
+    phone.page.emulate_media(forced_colors="active")
+
+    for chosen, other in (
+        ("#languages [aria-pressed=true]", "#languages [aria-pressed=false]"),
+        ("#behaviours :checked + span", "#behaviours input:not(:checked) + span"),
+    ):
+        looks = [
+            phone.at(one).first.evaluate("one => getComputedStyle(one).backgroundColor") for one in (chosen, other)
+        ]
+        assert looks[0] != looks[1], chosen
+
+
 def test_the_focus_is_visible(phone: Phone) -> None:
     for selector in ("#languages button", "#renew", "[name=behaviour] + span"):
         focus(phone, selector.partition(" + ")[0])
