@@ -124,7 +124,7 @@ def test_a_chosen_language_is_kept_by_both_pages(phone: Phone, sandbox: Sandbox)
     phone.page.goto(f"{sandbox.origin}/")
 
     phone.shows("#receipts-title", "^Чеки$")
-    assert phone.page.title() == "Песочница Payme: Пульт"
+    assert phone.page.title() == "Учебный сервер Payme: Пульт"
 
 
 def test_every_text_is_there_in_three_languages(desk: Screen) -> None:
@@ -342,7 +342,7 @@ def test_after_a_restart_without_its_memory_the_pages_show_what_is_there(
 
     with Sandbox(sandbox.port) as started:
         desk.shows("#receipts-none", "No receipts yet")
-        phone.shows("#said", "this is a new phone")
+        phone.shows("#said", "here is a new one")
         phone.shows("#history-none", "No payments yet")
         phone.at("#code-view").wait_for()
         assert started.code(phone.scan()) is not None
@@ -351,6 +351,6 @@ def test_after_a_restart_without_its_memory_the_pages_show_what_is_there(
 def test_a_phone_of_the_address_that_does_not_exist_becomes_a_new_phone(phone: Phone, sandbox: Sandbox) -> None:
     phone.page.goto(f"{sandbox.phone_url}?phone=0000000000000000")
 
-    phone.shows("#said", "this is a new phone")
+    phone.shows("#said", "here is a new one")
     phone.at("#digits span").first.wait_for()
     assert phone.page.url == sandbox.phone_url

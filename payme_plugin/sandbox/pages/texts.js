@@ -5,7 +5,7 @@ const KEPT_AS = "payme-sandbox-language";
 
 const TEXTS = {
   // Both pages.
-  brand: ["Payme sandbox", "Песочница Payme", "Payme sinov muhiti"],
+  brand: ["Payme sandbox", "Учебный сервер Payme", "Payme sinov serveri"],
   tagline: ["No real money moves", "Деньги не настоящие", "Haqiqiy pul emas"],
   skip: ["Skip to the content", "К содержанию", "Mazmunga o‘tish"],
   language: ["Language", "Язык", "Til"],
@@ -16,7 +16,7 @@ const TEXTS = {
     "Связь потеряна, подключаемся снова…",
     "Aloqa uzildi, qayta ulanmoqda…",
   ],
-  unreachable: ["The sandbox does not answer", "Песочница не отвечает", "Sinov muhiti javob bermayapti"],
+  unreachable: ["The sandbox does not answer", "Учебный сервер не отвечает", "Sinov serveri javob bermayapti"],
   currency: ["UZS", "сум", "so‘m"],
   "state.0": ["Created", "Создан", "Yaratilgan"],
   "state.1": ["Waiting for the buyer", "Ждёт покупателя", "Xaridor kutilmoqda"],
@@ -83,9 +83,9 @@ const TEXTS = {
   "phone.history": ["Receipts", "Чеки", "Cheklar"],
   "phone.history.none": ["No payments yet", "Оплат ещё не было", "Hali to‘lovlar yo‘q"],
   "phone.gone": [
-    "The sandbox was restarted: this is a new phone",
-    "Песочница перезапущена: это новый телефон",
-    "Sinov muhiti qayta ishga tushdi: bu yangi telefon",
+    "The sandbox does not know this phone: here is a new one",
+    "Учебный сервер не знает этот телефон: вот новый",
+    "Sinov serveri bu telefonni bilmaydi: mana yangisi",
   ],
   "phone.missed": ["There was no payment to answer", "Оплата уже не ждёт ответа", "Javob kutayotgan to‘lov yo‘q"],
 
