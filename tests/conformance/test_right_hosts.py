@@ -16,6 +16,28 @@ if TYPE_CHECKING:
 
 LONGEST_RUN_S = 180
 
+STYLES = {
+    "acknowledges after its answer": (
+        (
+            '    settle()\n    return sales("number = ?", number)[0]["state"]\n',
+            '    return sales("number = ?", number)[0]["state"]\n',
+        ),
+        ('        settle()\n        return {"state": "closed"}\n', '        return {"state": "closed"}\n'),
+        (
+            "    print(json.dumps(answer(command)), flush=True)\n",
+            "    print(json.dumps(answer(command)), flush=True)\n    settle()\n",
+        ),
+    ),
+    "acknowledges a sale that closes only as closed": (
+        (
+            '            if sale["state"] in {"open", "closed"} and not',
+            '            if sale["state"] == "open" and not',
+        ),
+        ("change(sale, reported=1)\n        if", "change(sale, recorded=1, reported=1)\n        if"),
+    ),
+}
+"""Hosts that do what they owe in another way than the page's."""
+
 
 @pytest.mark.parametrize("is_reference", [True, False], ids=["the reference till", "the host of the page"])
 def test_a_right_host_breaks_no_duty_on_a_quiet_day_or_at_a_failing_start(
@@ -37,6 +59,16 @@ def test_a_right_host_passes_every_duty_in_three_minutes(
     assert report.passed, str(report)
     assert report.kills >= 50
     assert report.took_s < LONGEST_RUN_S
+
+
+@pytest.mark.conformance
+@pytest.mark.parametrize("style", STYLES)
+def test_a_right_host_of_another_style_breaks_no_duty(host: Callable[..., tuple[str, ...]], style: str) -> None:
+    chosen = (plays.acknowledgements, plays.a_quiet_day, plays.kills_in_a_sale)
+    report = HostConformance(host(*STYLES[style]), plays=chosen).run()
+
+    assert report.failures == (), str(report)
+    assert report.kills >= 20
 
 
 def test_the_test_of_the_page_is_one_that_pytest_runs() -> None:

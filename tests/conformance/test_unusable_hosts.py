@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+FIRST_LINE = "start = json.loads(sys.stdin.readline())\n"
+SLEEPER = """
+import fcntl, sys, time
+file = open({path!r}, "w")
+fcntl.flock(file, fcntl.LOCK_EX)
+print(flush=True)
+time.sleep(600)
+"""
 STARTED = 'print("""{"version": 1}""", flush=True)\n'
 
 
@@ -107,4 +116,51 @@ def test_a_host_that_fails_later_fails_to_be_alive_and_the_run_goes_on(
 
     assert {failure.breach for failure in report.failures} == {duties.FAILED}
     assert {text in failure.detail for failure in report.failures} == {True}
+    assert report.plays == 3
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kit finds such a process in /proc")
+def test_a_process_of_the_host_that_left_its_group_is_killed(
+    host: Callable[..., tuple[str, ...]], tmp_path: Path
+) -> None:
+    path = tmp_path / "lock"
+    child = f"[sys.executable, '-c', {SLEEPER.format(path=str(path))!r}]"
+    begins = f"import subprocess\nsubprocess.Popen({child}, start_new_session=True, stdout=-1).stdout.readline()\n"
+
+    HostConformance(host((FIRST_LINE, FIRST_LINE + begins)), plays=()).run()
+
+    with path.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@pytest.mark.conformance
+def test_a_second_process_of_the_host_may_load_the_plugin(host: Callable[..., tuple[str, ...]]) -> None:
+    loads = "from hookspecs import PosPlugins; PosPlugins().load_entry_points()"
+    command = (
+        '    if command["do"] == "sell":\n',
+        f"""    if command["do"] == "sell":
+        import subprocess
+        subprocess.run([sys.executable, "-c", {loads!r}], check=True)
+""",
+    )
+    report = HostConformance(host(command), answer_timeout_s=10.0, plays=(plays.a_quiet_day,)).run()
+
+    assert report.failures == (), str(report)
+
+
+@pytest.mark.conformance
+def test_garbage_on_the_socket_of_the_kit_is_named_and_the_run_goes_on(host: Callable[..., tuple[str, ...]]) -> None:
+    command = (
+        '    if command["do"] == "sell":\n',
+        """    if command["do"] == "sell":
+        import os, socket
+        stranger = socket.socket(socket.AF_UNIX)
+        stranger.connect(os.environ["PAYME_CONFORMANCE_SOCKET"])
+        stranger.sendall(b"hello\\n")
+""",
+    )
+    report = HostConformance(host(command), plays=(plays.a_quiet_day, plays.failing_start)).run()
+
+    assert {failure.breach for failure in report.failures} == {duties.FAILED}
+    assert "something else than the probe wrote b'hello'" in str(report)
     assert report.plays == 3

@@ -13,6 +13,7 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from hookspecs.structure import StructureError, structure, unstructure
@@ -20,7 +21,6 @@ from payme_plugin.testing.conformance.protocol import CLOCK, SOCKET, Printed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 _Answer = TypeVar("_Answer")
 
@@ -28,6 +28,7 @@ _MAX_LINE_BYTES = 1 << 20
 _SHOWN_CHARACTERS = 200
 _SHOWN_LINES = 5
 _MAX_ERROR_BYTES = 65_536
+_MAX_HOOK_BYTES = 16 << 20
 _ENTRY_POINT = "payme_plugin.testing.conformance.probe:plugin"
 
 
@@ -84,6 +85,19 @@ class Decider(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class _Speaker:
+    """A process that has loaded the probe: the host, or one that it has started.
+
+    Attributes:
+        received: the part of a line that has arrived.
+        asked: the hook at which the kit has asked about payments, and their ids.
+    """
+
+    received: bytes = b""
+    asked: tuple[Call, list[str]] | None = None
+
+
 class HostProcess:
     """A host's process.
 
@@ -104,14 +118,13 @@ class HostProcess:
         self._decider = decider
         self._timeout_s = answer_timeout_s
         self._answers: deque[str] = deque()
-        self._out = self._in = b""
-        self._asked: tuple[Call, list[str]] | None = None
-        self._connection: socket.socket | None = None
+        self._out = b""
+        self._speakers: dict[socket.socket, _Speaker] = {}
         self._errors = scratch / "stderr"
         self._is_over = False
         self._selector = selectors.DefaultSelector()
         _write_distribution(scratch / "path")
-        address = scratch / "socket"
+        self._address = address = scratch / "socket"
         address.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(str(address))
@@ -178,7 +191,7 @@ class HostProcess:
             if time.monotonic() > until:
                 self.kill()
                 raise HostFailed(f"the host did not end within {self._timeout_s:g} s of 'stop'", self._last_errors())
-            self._serve(0.02)
+            self.serve(0.02)
         self.kill()
 
     @property
@@ -187,18 +200,20 @@ class HostProcess:
         return self._process.returncode
 
     def kill(self) -> None:
-        """Kill the host's whole process group once, and close what belongs to it."""
+        """Kill the host once, with every process that it has started, and close what belongs to it."""
         if self._is_over:
             return
         self._is_over = True
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
+        _kill_all_with(f"{SOCKET}={self._address}")
         self._process.wait()
         self._drain()
-        for each in (self._stdin, self._stdout, self._listener, self._connection):
+        for pipe in (self._stdin, self._stdout):
             with suppress(OSError):
-                if each is not None:
-                    each.close()
+                pipe.close()
+        for each in (self._listener, *self._speakers):
+            each.close()
         self._selector.close()
 
     def _send(self, document: object) -> None:
@@ -217,39 +232,46 @@ class HostProcess:
                 self.kill()
                 raise HostFailed(f"the host did not answer {asked!r} within {self._timeout_s:g} s", self._last_errors())
             left = self._timeout_s - elapsed if kill_after_s is None else kill_after_s - elapsed
-            self._serve(min(left, 0.2))
+            self.serve(min(left, 0.2))
             if not self._answers and self._process.poll() is not None and not self._drain():
                 code = self._process.returncode
                 self.kill()
                 raise HostFailed(f"the host ended with {code} instead of answering {asked!r}", self._last_errors())
         return self._answers.popleft()
 
-    def _serve(self, timeout_s: float) -> None:
-        """Handle what has arrived: what was printed before a hook is read before that hook."""
+    def serve(self, timeout_s: float) -> None:
+        """Handle what has arrived: what was printed before a hook is read before that hook.
+
+        Raises:
+            HostFailed: the host writes to the kit's socket itself.
+            Killed: the kit has killed it.
+        """
         ready = [key.fileobj for key, _ in self._selector.select(max(0.0, timeout_s))]
         self._drain()
         if self._listener in ready:
-            self._connection, _ = self._listener.accept()
-            self._selector.register(self._connection, selectors.EVENT_READ)
-        if self._connection is not None and self._connection in ready:
-            self._receive(self._connection)
+            connection, _ = self._listener.accept()
+            self._speakers[connection] = _Speaker()
+            self._selector.register(connection, selectors.EVENT_READ)
+        for connection, speaker in list(self._speakers.items()):
+            if connection in ready:
+                self._receive(connection, speaker)
 
-    def _receive(self, connection: socket.socket) -> None:
+    def _receive(self, connection: socket.socket, speaker: _Speaker) -> None:
         try:
             data = connection.recv(_MAX_LINE_BYTES)
         except OSError:
             data = b""
-        if not data:
+        speaker.received += data
+        if not data or len(speaker.received) > _MAX_HOOK_BYTES:
             self._selector.unregister(connection)
+            self._speakers.pop(connection)
             connection.close()
-            self._connection = None
             return
-        self._in += data
-        while b"\n" in self._in:
-            line, _, self._in = self._in.partition(b"\n")
+        while b"\n" in speaker.received:
+            line, _, speaker.received = speaker.received.partition(b"\n")
             self._drain()
             try:
-                decision = self._decision(json.loads(line))
+                decision = self._decision(line, speaker)
                 connection.sendall(json.dumps(decision).encode() + b"\n")
             except Killed:
                 self.kill()
@@ -257,15 +279,20 @@ class HostProcess:
             except OSError:
                 return
 
-    def _decision(self, document: dict[str, Any]) -> Mapping[str, object]:
-        if self._asked is not None and "answers" in document:
-            call, ids = self._asked
-            self._asked = None
-            return self._decider.decide(call, dict(zip(ids, document["answers"], strict=True)))
-        call = Call(**{**document, "arguments": tuple(document["arguments"])})
-        decision = self._decider.decide(call, None)
+    def _decision(self, line: bytes, speaker: _Speaker) -> Mapping[str, object]:
+        try:
+            document = json.loads(line)
+            if speaker.asked is not None and "answers" in document:
+                call, ids = speaker.asked
+                speaker.asked, recorded = None, dict(zip(ids, document["answers"], strict=True))
+            else:
+                call, recorded = Call(**{**document, "arguments": tuple(document["arguments"])}), None
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            text = f"something else than the probe wrote {line[:_SHOWN_CHARACTERS]!r} to the kit's socket"
+            raise HostFailed(text) from error
+        decision = self._decider.decide(call, recorded)
         if "ask" in decision:
-            self._asked = (call, [str(each) for each in decision["ask"]])  # type: ignore[attr-defined]
+            speaker.asked = (call, [str(each) for each in decision["ask"]])  # type: ignore[attr-defined]
         return decision
 
     def _drain(self) -> bool:
@@ -302,6 +329,17 @@ class HostProcess:
             file.seek(max(0, self._errors.stat().st_size - _MAX_ERROR_BYTES))
             lines = file.read().decode("utf-8", "replace").splitlines()
         return "\n".join(line[:_SHOWN_CHARACTERS] for line in lines[-_SHOWN_LINES:])
+
+
+def _kill_all_with(variable: str) -> None:
+    """Kill every process with this in its environment: those of the host that have left its process group.
+
+    Only where the system shows environments in ``/proc``, e.g. on Linux.
+    """
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if variable.encode() in (process / "environ").read_bytes().split(b"\0"):
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 def _write_distribution(folder: Path) -> None:

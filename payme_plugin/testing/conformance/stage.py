@@ -30,6 +30,7 @@ UNKNOWN_ID = "0" * 32
 
 _FIRST_AMOUNT = 1_500_000
 _SETTLE_S = 20.0
+_MOMENT_S = 1.0
 _QUICK = {"timeout": "2", "payDuration": "2000", "frequency": "100"}
 
 
@@ -127,8 +128,8 @@ class Stage:
         path.write_text("[Main]\n" + "".join(f"{name} = {value}\n" for name, value in values.items()), encoding="utf-8")
 
     def disturb(self, *disturbances: Disturbance) -> None:
-        """Let these happen, the first that fits at a time."""
-        self._disturbances += disturbances
+        """Let these happen, the first that fits at a time, in place of those that have not happened."""
+        self._disturbances = list(disturbances)
 
     def ask_at(self, hook: str, ids: Callable[[], list[str]]) -> None:
         """Ask ``Host.is_recorded`` at the next call of ``hook`` about the ids that ``ids`` then returns."""
@@ -219,7 +220,8 @@ class Stage:
 
     def restart(self, *disturbances: Disturbance) -> None:
         """Start the host again after a kill; ``disturbances`` happen at its start."""
-        self.disturb(*disturbances)
+        if disturbances:
+            self.disturb(*disturbances)
         self.start()
 
     def stop(self) -> None:
@@ -232,6 +234,7 @@ class Stage:
             self._was_killed()
             raise
         except HostFailed:
+            process.kill()
             self._ended()
             raise
         self._ended()
@@ -325,15 +328,33 @@ class Stage:
         return payment
 
     def _check_paid(self, payment: Payment, *, is_closed: bool) -> None:
+        self._wait_for(lambda: payment.has_tried or payment.is_reported)
         self.watch.check(payment.has_tried or payment.is_reported, duties.NOT_ACKNOWLEDGED, payment)
         payment.is_stored = True
         if is_closed:
             self._check_closed(payment)
 
     def _check_closed(self, payment: Payment) -> None:
-        is_reported = payment.is_reported or payment.failed_in == self.watch.run.number
-        self.watch.check(is_reported, duties.NOT_REPORTED, payment)
+        def is_reported() -> bool:
+            return payment.is_reported or payment.failed_in == self.watch.run.number
+
+        self._wait_for(is_reported)
+        self.watch.check(is_reported(), duties.NOT_REPORTED, payment)
         self.watch.check_printed(payment, payment.sale_slips)
+
+    def _wait_for(self, has_come: Callable[[], bool]) -> None:
+        """Wait a moment for a host that calls a hook after its answer, e.g. in another thread."""
+        process, until = self._running(), time.monotonic() + _MOMENT_S
+        try:
+            while not has_come() and time.monotonic() < until:
+                process.serve(_MOMENT_S / 20)
+        except Killed:
+            self._was_killed()
+            raise
+        except HostFailed:
+            process.kill()
+            self._ended()
+            raise
 
     def close(self, payment: Payment) -> None:
         """Close a sale that was kept open."""

@@ -82,7 +82,7 @@ class Payment:
         is_stored: the host has shown that it stored PAID.
         is_acknowledged: an acknowledgement has returned.
         has_tried: the host has called an acknowledgement.
-        failed_in: the run in which an acknowledgement failed and was not called again since.
+        failed_in: the run in which an acknowledgement failed and has not returned since.
         must_repeat: that call is owed before the next payment.
         is_reported: ``on_receipt_closed`` has returned.
         is_held_open: the kit has asked the host to keep the sale open.
@@ -228,7 +228,7 @@ class Watch:
             self._refund_entered(call.hook, structure(RefundRequest, call.arguments[0], "request"))
         else:
             for payment in self._acknowledged(call):
-                payment.has_tried, payment.failed_in, payment.is_stored = True, None, True
+                payment.has_tried, payment.is_stored = True, True
                 payment.must_repeat = False
 
     def _check_order(self, call: Call) -> None:
@@ -258,7 +258,7 @@ class Watch:
             if failed:
                 payment.failed_in, payment.is_disturbed = self.run.number, True
             else:
-                payment.is_acknowledged = True
+                payment.is_acknowledged, payment.failed_in = True, None
                 payment.is_reported = payment.is_reported or call.hook == "on_receipt_closed"
 
     def _payment(self, record: PaymentRecord) -> Payment:
