@@ -114,6 +114,29 @@ OTHERS = {
         plays.failing_start,
         (duties.NOT_STORED,),
     ),
+    "acknowledges before it stores PAID": Wrong(
+        (
+            (
+                '        change(sale, state="open", data=',
+                '        plugins.on_payment_recorded(result.payment)\n        change(sale, state="open", data=',
+            ),
+        ),
+        plays.failing_start,
+        (duties.PAID_NOT_STORED,),
+    ),
+    "asks for another amount": Wrong(
+        (
+            ('"amount": sale["amount"]}\n    asked', '"amount": sums}\n    asked'),
+            ("    ids = {", '    sums = sale["amount"] // 100\n    ids = {'),
+        ),
+        plays.a_quiet_day,
+        (duties.WRONG_AMOUNT,),
+    ),
+    "lists another amount": Wrong(
+        (('(sale["payment_id"], sale["amount"], "pending"', '(sale["payment_id"], sale["amount"] + 1, "pending"'),),
+        plays.a_quiet_day,
+        (duties.WRONG_AMOUNT,),
+    ),
     "repeats without the flag": Wrong(
         (("repeated=code is None", "repeated=False"),), plays.failing_start, (duties.NOT_MARKED_REPEATED,)
     ),

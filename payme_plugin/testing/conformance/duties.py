@@ -48,7 +48,7 @@ PLAYED: dict[Duty, Played] = {
     Duty.READY: Played("starts after kills; on_ready and repeats fail", _START),
     Duty.ONE_HOOK: Played("hooks are never called side by side", "Threads and time"),
     Duty.PAYMENT_ID: Played("restarts, a restored backup of the sales", "Payments"),
-    Duty.STORED_FIRST: Played("kills at the entry of on_payment", "Payments"),
+    Duty.STORED_FIRST: Played("kills in on_payment and on_payment_recorded", "Payments"),
     Duty.REPEAT: Played("kills, HookFailed and PENDING at on_payment", _START),
     Duty.PAID_ONLY: Played("buyers who pay or not, network faults", "Payments"),
     Duty.PENDING: Played("a payment without a result over two starts", "Payments"),
@@ -120,6 +120,11 @@ NOT_STORED = Breach(
     "The host was killed in on_payment, and did not know the payment after its restart.",
     "Store the payment_id with its sale durably before on_payment is called.",
 )
+PAID_NOT_STORED = Breach(
+    Duty.STORED_FIRST,
+    "The host acknowledged a PAID payment before it had stored the result, and lost it at a kill.",
+    "Store what on_payment returned durably before any other hook is called.",
+)
 NOT_REPEATED = Breach(
     Duty.REPEAT,
     "The host did not ask again for a payment that has no result.",
@@ -166,8 +171,8 @@ WRONG_VETO = Breach(
 NO_VETO = Breach(
     Duty.IS_RECORDED,
     "Host.is_recorded did not return True or None for a payment that is stored with a sale.",
-    "Look the id up among the payment ids, and among data['receipt_id'], of all stored payments; return None if in "
-    "doubt.",
+    "Store PAID before any other hook is called. Look the id up among the payment ids, and among data['receipt_id'], "
+    "of all stored payments; return None if in doubt.",
 )
 NO_CANCEL = Breach(
     Duty.CANCEL,
@@ -231,6 +236,11 @@ SALE_WITHOUT_MONEY = Breach(
     Duty.MONEY,
     "The host has a sale, and Payme holds no money for it.",
     "Close a sale only after PAID, and annul or refund it only through the hooks.",
+)
+WRONG_AMOUNT = Breach(
+    Duty.MONEY,
+    "The amount of the host's sale is not what its buyer paid.",
+    "Pass the amount of the sale, in tiyin, as PaymentRequest.amount, and list it with each sale.",
 )
 NOT_PLAYED = Breach(
     Duty.ALIVE,

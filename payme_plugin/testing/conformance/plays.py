@@ -185,6 +185,9 @@ def failing_start(stage: Stage, _: random.Random) -> None:
     stage.tick()
     stage.watch.check(payment.status is PaymentStatus.PAID, duties.NOT_REPEATED, payment, "after HookFailed")
     stage.watch.check(stage.watch.run.ready_returned > 0, duties.READY_MISSING, detail="after a repeat had failed")
+    for moment in _MOMENTS:
+        _killed_in_sale(stage, "on_payment_recorded", moment)
+        stage.restart(_fails("on_payment"))  # which no host needs to know that the sale is paid
     stage.stop()
     stage.restart(_fails("on_ready"))
     stage.tick()

@@ -251,7 +251,13 @@ class Stage:
 
     def sales(self) -> dict[str, SaleState]:
         """Return the state of each sale, by its payment."""
-        return {sale.payment_id: sale.state for sale in self._answer({"do": "sales"}, Listed).sales}
+        listed = self._answer({"do": "sales"}, Listed).sales
+        for sale in listed:
+            payment = self.watch.payments.get(sale.payment_id)
+            if payment is not None and sale.amount != payment.amount:
+                detail = f"listed with {sale.amount} instead of {payment.amount} tiyin"
+                self.watch.check(False, duties.WRONG_AMOUNT, payment, detail)
+        return {sale.payment_id: sale.state for sale in listed}
 
     def lose_sales_since(self, backup: Path) -> None:
         """Put a copy of the host's own folder in its place, as a restored backup does; the plugin's folder stays."""
@@ -308,8 +314,13 @@ class Stage:
         code = self.sandbox.issue_code(behaviour)
         command = {"do": "sell", "amount": amount, "code": code, "close": closes}
         self._held_open = None if closes else amount
+        before = set(self.watch.payments)
         state = self._shown(command, kill_after_s)
         payment = self.watch.of(amount)
+        others = [each for payment_id, each in self.watch.payments.items() if payment_id not in before]
+        if payment is None and others:
+            self.watch.check(False, duties.WRONG_AMOUNT, others[-1], f"{others[-1].amount} instead of {amount} tiyin")
+            raise NotPlayed
         if not self.watch.check(payment is not None, duties.NO_PAYMENT) or payment is None:
             raise NotPlayed
         if any(each.payment_id == payment.payment_id for each in self.watch.reused):

@@ -21,7 +21,7 @@ from hookspecs import (
 from hookspecs.structure import structure
 from payme_plugin.testing.conformance import duties
 from payme_plugin.testing.conformance.duties import Breach, Duty
-from payme_plugin.testing.conformance.protocol import SaleState
+from payme_plugin.testing.conformance.protocol import STANDS, SaleState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -82,7 +82,8 @@ class Payment:
         is_stored: the host has shown that it stored PAID.
         is_acknowledged: an acknowledgement has returned.
         has_tried: the host has called an acknowledgement.
-        failed_in: the run in which an acknowledgement failed and has not returned since.
+        failed_in: the run in which an acknowledgement failed and has not returned since; also one that waits for
+            a payment that the host asks for again although it is PAID.
         must_repeat: that call is owed before the next payment.
         is_reported: ``on_receipt_closed`` has returned.
         is_held_open: the kit has asked the host to keep the sale open.
@@ -310,6 +311,8 @@ class Watch:
             payment.is_disturbed = True
             if payment.status is not PaymentStatus.PAID:
                 payment.status = None if failed else PaymentStatus.REFUSED
+            elif failed:
+                payment.failed_in = self.run.number
             return
         told = structure(PaymentResult, result, "result")
         if payment.status is not PaymentStatus.PAID:
@@ -377,6 +380,10 @@ class Watch:
         late = run.ready_at_start if run.ready_entered else {}
         for payment_id in late.keys() - owed.keys():
             self.check(False, duties.READY_EARLY, self.payments[payment_id], late[payment_id])
+        for payment in self.payments.values():
+            if payment.has_tried and payment.status is PaymentStatus.PAID:
+                is_known = payment.is_over or payment.open_reversal or listed.get(payment.payment_id) in STANDS
+                self.check(bool(is_known), duties.PAID_NOT_STORED, payment)
         is_waiting = False
         for payment_id, hook in owed.items():
             payment = self.payments[payment_id]
