@@ -137,6 +137,18 @@ OTHERS = {
         plays.a_quiet_day,
         (duties.WRONG_AMOUNT,),
     ),
+    "repeats with another id": Wrong(
+        (
+            (
+                "                pay(sale)\n",
+                """                change(sale, payment_id=uuid4().hex)
+                pay(*sales("number = ?", sale["number"]))
+""",
+            ),
+        ),
+        plays.failing_start,
+        (duties.REPEATED_WITH_NEW_ID,),
+    ),
     "repeats without the flag": Wrong(
         (("repeated=code is None", "repeated=False"),), plays.failing_start, (duties.NOT_MARKED_REPEATED,)
     ),

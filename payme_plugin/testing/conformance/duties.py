@@ -130,6 +130,11 @@ NOT_REPEATED = Breach(
     "The host did not ask again for a payment that has no result.",
     "Call on_payment with repeated=True for it at every start, after HookFailed, and every minute while it is PENDING.",
 )
+REPEATED_WITH_NEW_ID = Breach(
+    Duty.REPEAT,
+    "The host asked again for a payment without a result, with another payment_id; the buyer may pay twice.",
+    "Store the payment_id with its sale, and use it again when the payment is repeated.",
+)
 NOT_MARKED_REPEATED = Breach(
     Duty.REPEAT,
     "The host asked again for a payment without repeated=True.",

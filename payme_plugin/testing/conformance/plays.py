@@ -188,6 +188,7 @@ def failing_start(stage: Stage, _: random.Random) -> None:
     for moment in _MOMENTS:
         _killed_in_sale(stage, "on_payment_recorded", moment)
         stage.restart(_fails("on_payment"))  # which no host needs to know that the sale is paid
+        stage.tick()
     stage.stop()
     stage.restart(_fails("on_ready"))
     stage.tick()

@@ -282,7 +282,11 @@ class Watch:
                 if other.failed_in is not None and other.owes_acknowledgement:
                     self.check(not other.must_repeat, duties.NOT_ACKNOWLEDGED_AGAIN, other, "before the next payment")
             self.check(known is None or request.repeated, duties.ID_REUSED, known)
+            former = self.of(request.amount)  # each sale has an amount of its own
+            is_new = known is not None or former is None or not former.owes_result
+            self.check(is_new, duties.REPEATED_WITH_NEW_ID, former)
             self._begin(request, known)
+            self.payments[request.payment_id].is_broken |= not is_new
             return
         if not request.repeated:
             if request.amount != known.amount or not known.owes_result:
