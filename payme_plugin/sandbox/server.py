@@ -7,6 +7,7 @@ import random
 import socket
 import ssl
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from ipaddress import ip_address
 from threading import Event as Stopping
@@ -181,11 +182,11 @@ class Sandbox:
             StateFileError: the state file can't be used.
         """
         if self._server is None:
-            self._open_state()
             tls = None
             if self._certfile is not None:
                 tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
                 tls.load_cert_chain(self._certfile, self._keyfile)
+            self._open_state()
             self._stopping = Stopping()
             try:
                 self._server = HttpServer(self.host, self._port, App(self, self._stopping), self._stopping, tls)
@@ -224,7 +225,11 @@ class Sandbox:
                 if self._has_real_clock:
                     self.now_ms = _steady_clock(records.latest_ms)
                 self._is_restored = True
-            self._settle()
+            try:
+                self._settle()
+            except StateFileError:
+                self._state.close()
+                raise
 
     def _close_state(self) -> None:
         if self._state is not None:
@@ -587,7 +592,8 @@ class Sandbox:
             with self._lock:
                 step_ms, now_ms = self.bank.next_step_ms, self.now_ms()
                 if step_ms is not None and step_ms <= now_ms:
-                    self._settle()
+                    with suppress(StateFileError):  # the step was stored when it was planned
+                        self._settle()
                     continue
             if step_ms is not None:
                 wait_s = min(wait_s, (step_ms - now_ms) / 1000 if self._has_real_clock else _POLL_S)
@@ -596,14 +602,19 @@ class Sandbox:
                 return event
 
     def _settle(self) -> None:
-        """Store what has changed in the bank, and tell it to the readers. The lock is held.
+        """Store what has changed in the bank, and tell it to the readers, also if it can't be stored. The lock is held.
 
         Raises:
             StateFileError: it can't be stored; the next change stores it too.
         """
         changes = self.bank.take_changes(self.now_ms())
-        if self._state is not None:
-            self._state.write(changes)
+        try:
+            if self._state is not None:
+                self._state.write(changes)
+        finally:
+            self._publish_changes(changes)
+
+    def _publish_changes(self, changes: BankRecords) -> None:
         if not self._readers.is_read:
             return
         for receipt in changes.receipts:

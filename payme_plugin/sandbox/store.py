@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import sqlite3
+import stat
 from contextlib import closing, suppress
 from enum import Enum
 from pathlib import Path
@@ -74,11 +75,11 @@ class StateFile:
     """A state file, between ``open`` and ``close``.
 
     Args:
-        path: where it is, or will be made with the rights 0600.
+        path: where it is, or will be made with the rights 0600. Links are followed: the lock is beside the file.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = Path(path).absolute()
+        self._path = Path(os.path.realpath(path))  # Path.resolve raises for links in a circle before Python 3.13
         self._lock_path = self._path.with_name(f"{self._path.name}-lock")
         self._lock: int | None = None
         self._connection: sqlite3.Connection | None = None
@@ -91,6 +92,7 @@ class StateFile:
             StateFileError: it can't be used.
         """
         try:
+            self._check_type()
             if not self._lock_path.exists():
                 self._check_header()  # no lock is left beside a file of somebody else
             self._lock = self._locked()
@@ -154,13 +156,18 @@ class StateFile:
 
     def _make(self) -> None:
         """Make an empty file under another name first, so that the file is complete as soon as it has its name."""
-        target = self._path.resolve()
-        unfinished = target.with_name(f"{target.name}-new")
+        unfinished = self._path.with_name(f"{self._path.name}-new")
         unfinished.unlink(missing_ok=True)
         os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         with closing(sqlite3.connect(unfinished, isolation_level=None)) as connection:
             connection.executescript(f"BEGIN; {_SCHEMA} {_IDENTITY} COMMIT; PRAGMA journal_mode = WAL;")
-        unfinished.replace(target)
+        unfinished.replace(self._path)
+
+    def _check_type(self) -> None:
+        """Refuse a device or a pipe, which would be replaced by a file or never end."""
+        with suppress(FileNotFoundError):
+            if not stat.S_ISREG(self._path.lstat().st_mode):
+                raise StateFileError(self._path, StateFault.UNUSABLE, "not a regular file")
 
     def _check_header(self) -> None:
         """Refuse a file of another program or version; one that is missing or empty is not made yet."""

@@ -20,6 +20,7 @@ from payme_plugin.sandbox import (
     Behaviour,
     BuyerAction,
     CancelPlan,
+    EventKind,
     MerchantAccount,
     PhoneView,
     ReceiptAction,
@@ -340,3 +341,67 @@ def test_what_can_not_be_written_is_an_error_and_is_written_with_the_next_change
     assert (refused["error"]["code"], refused["id"]) == (-32400, 1)
     assert "can't be read or written" in refused["error"]["data"]
     assert (answer.status, json.loads(answer.data)["error"]["code"]) == (503, -32300)
+
+
+def test_what_could_not_be_stored_is_shown_and_does_not_end_a_reader(tmp_path: Path) -> None:
+    now_ms = NOW
+    with Sandbox(state=tmp_path / "state", clock=lambda: now_ms) as sandbox:
+        receipt_id = create(sandbox)
+        assert sandbox._state is not None
+        assert sandbox._state._connection is not None
+        code = sandbox.issue_code(Behaviour(BuyerAction.CONFIRMS, after_s=3))
+        call(sandbox, "pay", id=receipt_id, token=code)
+        sandbox._state._connection.execute("PRAGMA query_only = 1")
+        reader, _ = sandbox.subscribe()
+        refused = call(sandbox, "create", amount=5, account={})
+        now_ms += 5_000  # the buyer has confirmed
+        events = list(iter(lambda: sandbox.next_event(reader, 0.2), None))
+        sandbox._state._connection.execute("PRAGMA query_only = 0")
+        create(sandbox)
+    with Sandbox(state=tmp_path / "state") as again:
+        assert len(again.receipts()) == 3
+
+    assert refused["error"]["code"] == -32400
+    assert [json.loads(one.data)["state"] for one in events if one.kind is EventKind.RECEIPT] == [0, 4]
+
+
+def test_a_file_under_another_name_is_the_same_file(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("state")
+    with Sandbox(state=tmp_path / "link") as sandbox:
+        create(sandbox)
+        with pytest.raises(StateFileError) as refused:
+            Sandbox(state=tmp_path / "state").start()
+
+    assert refused.value.fault is StateFault.IN_USE
+    assert (tmp_path / "link").is_symlink()
+    assert {path.name for path in tmp_path.iterdir()} == {"link", "state", "state-lock"}
+
+
+@pytest.mark.parametrize("has_lock", [False, True])
+def test_a_device_or_pipe_stays_as_it_is(tmp_path: Path, has_lock: bool) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    if has_lock:
+        (tmp_path / "pipe-lock").touch()
+    with pytest.raises(StateFileError) as refused:
+        Sandbox(state=pipe).start()
+
+    assert refused.value.fault is StateFault.UNUSABLE
+    assert pipe.is_fifo()
+
+
+def test_links_that_lead_nowhere_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to("two")
+    (tmp_path / "two").symlink_to("one")
+    with pytest.raises(StateFileError):
+        Sandbox(state=tmp_path / "one").start()
+
+    assert (tmp_path / "one").is_symlink()
+
+
+def test_a_start_that_fails_leaves_the_file_to_the_next_one(tmp_path: Path) -> None:
+    failed = Sandbox(state=tmp_path / "state", certfile=tmp_path / "missing.pem")
+    with pytest.raises(FileNotFoundError):
+        failed.start()
+    with Sandbox(state=tmp_path / "state") as sandbox:
+        create(sandbox)
