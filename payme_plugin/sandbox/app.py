@@ -6,11 +6,12 @@ import logging
 from dataclasses import replace
 from functools import partial
 from importlib.resources import files
+from ipaddress import ip_address
 from itertools import count
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
-from payme_plugin.sandbox.control import CALLS, PREFIX, QUERIES, ControlRequest, as_json, qr_svg, route
+from payme_plugin.sandbox.control import CALLS, PREFIX, QUERIES, ControlRequest, as_json, check_body, qr_svg, route
 from payme_plugin.sandbox.faults import FaultKind, InjectedFault, altered, broken
 from payme_plugin.sandbox.http_server import Abort, Answer, Request, Stream
 from payme_plugin.sandbox.jsonrpc import BankError, ErrorCode, error_answer, read_object, result_answer
@@ -74,9 +75,12 @@ class App:
     def answer(self, request: Request) -> Reply:
         """Return what becomes of a request."""
         try:
-            methods = self._endpoints(urlsplit(request.target).path.removesuffix("/"))
+            path = urlsplit(request.target).path.removesuffix("/")
+            methods = self._endpoints(path)
             if not methods:
                 return self.refusal(404, "no such path")
+            if path.startswith(PREFIX) and (reason := self._distrust(request)):
+                return self.refusal(403, reason)
             endpoint = methods.get("GET" if request.method == "HEAD" else request.method)
             if endpoint is None:
                 allowed = ", ".join(methods)
@@ -96,6 +100,18 @@ class App:
         """Return the answer to what HTTP does not allow."""
         return _json(error_answer(None, BankError(ErrorCode.TRANSPORT_ERROR, reason)), status, headers)
 
+    def _distrust(self, request: Request) -> str:
+        """Return why a control call may come from a web page of another site; empty if it does not.
+
+        A browser says so in Sec-Fetch-Site, but not if the page's own name leads to this address (DNS rebinding).
+        """
+        if request.method != "GET" and request.headers.get("Sec-Fetch-Site") == "cross-site":
+            return "a page of another site may not change the sandbox"
+        name = urlsplit(f"//{request.headers.get('Host', '')}").hostname or "localhost"
+        if self._sandbox.is_loopback and not _leads_here(name, self._sandbox.host):
+            return f"Host has {name[:100]!r}: allowed on loopback are IP addresses, localhost and the name of --host"
+        return ""
+
     def _endpoints(self, path: str) -> Mapping[str, Callable[[Request], Reply]]:
         """Return what a path serves, by method; empty if there is no such path."""
         file = self._files.get(_PAGES.get(path, path.removeprefix(_STATIC) if path.startswith(_STATIC) else ""))
@@ -112,16 +128,11 @@ class App:
         return {method: partial(self._control, pattern, name, call) for method, call in CALLS.get(pattern, {}).items()}
 
     def _control(self, pattern: str, name: str, call: ControlCall, request: Request) -> Answer:
-        query = parse_qsl(urlsplit(request.target).query, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
-        allowed = QUERIES.get(pattern, frozenset())
-        for field, _ in query:
-            if field not in allowed or len(dict(query)) < len(query):
-                raise ValueError(
-                    f"query: has {field[:100]!r}; allowed are {', '.join(sorted(allowed)) or 'none'}, once"
-                )
+        query = _query(pattern, request)
         document = read_object(request.body or b"{}")
+        check_body(request.method, document)
         try:
-            return _json(call(self._sandbox, ControlRequest(document, dict(query), name)), headers=_API_HEADERS)
+            return _json(call(self._sandbox, ControlRequest(document, query, name)), headers=_API_HEADERS)
         except KeyError as error:
             return self.refusal(404, f"there is no {str(error.args[0])[:100]!r}")
 
@@ -133,7 +144,8 @@ class App:
         image = svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
         return Answer(image.encode(), content_type=_TYPES["svg"], headers=_PAGE_HEADERS)
 
-    def _events(self, _: Request) -> Stream:
+    def _events(self, request: Request) -> Stream:
+        _query("/events", request)
         return Stream(self._lines(), "text/event-stream", _API_HEADERS)
 
     def _lines(self) -> Generator[bytes, None, None]:
@@ -198,6 +210,27 @@ class App:
             is_cut=kind is FaultKind.TRUNCATED,
             over_s=fault.after_s if kind is FaultKind.SLOW_ANSWER else 0.0,
         )
+
+
+def _query(pattern: str, request: Request) -> dict[str, str]:
+    """Return the members of a query. ValueError for one that the path does not take."""
+    query = parse_qsl(urlsplit(request.target).query, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
+    allowed = QUERIES.get(pattern, frozenset())
+    for field, _ in query:
+        if field not in allowed or len(dict(query)) < len(query):
+            raise ValueError(f"query: has {field[:100]!r}; allowed are {', '.join(sorted(allowed)) or 'none'}, once")
+    return dict(query)
+
+
+def _leads_here(name: str, host: str) -> bool:
+    """Return whether a name is one that no other site can have."""
+    if name in {"localhost", host.lower()} or name.endswith(".localhost"):
+        return True
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _line(number: int, event: Event) -> bytes:

@@ -380,10 +380,12 @@ class Bank:
         """Return a receipt as it is at ``now_ms``. KeyError if there is no such receipt."""
         return self._receipts[receipt_id].view(self._not_before(now_ms))
 
-    def receipts(self, now_ms: int) -> tuple[ReceiptView, ...]:
-        """Return all receipts as they are at ``now_ms``, oldest first."""
-        now_ms = self._not_before(now_ms)
-        return tuple(receipt.view(now_ms) for receipt in tuple(self._receipts.values()))
+    def receipts(self, now_ms: int, newest: int | None = None) -> tuple[ReceiptView, ...]:
+        """Return all receipts, or the newest ones, as they are at ``now_ms``, oldest first."""
+        now_ms, kept = self._not_before(now_ms), tuple(self._receipts.values())
+        return tuple(
+            receipt.view(now_ms) for receipt in (kept if newest is None else kept[max(0, len(kept) - newest) :])
+        )
 
     def code(self, code: str) -> CodeView | None:
         """Return what the bank knows of a code; ``None`` if it was neither issued nor seen."""
@@ -486,9 +488,11 @@ class Bank:
 
     def _available(self, now_ms: int, phone_id: str) -> int:
         """Return the tiyin of a phone that are neither held nor may still be taken by a payment that goes on."""
-        steps = [(one.amount, one.at(now_ms)) for one in self._paid_with(phone_id)]
+        receipts = [(one, one.at(now_ms)) for one in self._paid_with(phone_id)]
         return self._phones[phone_id].balance - sum(
-            amount for amount, step in steps if step.held or step.state in _RESERVING
+            one.amount
+            for one, step in receipts
+            if step.held or step.state in _RESERVING or any(later.held for later in one.planned(now_ms))
         )
 
     def _as_phone_shows(self, now_ms: int, code: CodeView, receipt: Receipt) -> PhoneReceipt:

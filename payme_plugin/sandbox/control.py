@@ -148,9 +148,9 @@ def _phone_answer(sandbox: Sandbox, request: ControlRequest) -> object:
 
 def _receipts(sandbox: Sandbox, request: ControlRequest) -> object:
     pos_id, state, limit = request.query.get("pos_id"), _number(request, "state"), _number(request, "limit")
-    chosen = [
-        receipt for receipt in sandbox.receipts() if pos_id in {None, receipt.pos_id} and state in {None, receipt.state}
-    ]
+    # Views of all receipts take long once there are many, and the tills wait meanwhile.
+    looked_at = sandbox.receipts(limit if pos_id is None and state is None else None)
+    chosen = [receipt for receipt in looked_at if pos_id in {None, receipt.pos_id} and state in {None, receipt.state}]
     return [
         receipt_document(receipt) for receipt in (chosen if limit is None else chosen[max(0, len(chosen) - limit) :])
     ]
@@ -198,7 +198,7 @@ def _clear_faults(sandbox: Sandbox, _: ControlRequest) -> object:
 def _allow(document: JsonObject, *names: str) -> None:
     for name in document:
         if name not in names:
-            raise ValueError(f"body: has {name[:100]!r}; allowed are {', '.join(names)}")
+            raise ValueError(f"body: has {name[:100]!r}; allowed are {', '.join(names) or 'none'}")
 
 
 def _number(request: ControlRequest, name: str) -> int | None:
@@ -208,6 +208,12 @@ def _number(request: ControlRequest, name: str) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
         raise ValueError(f"{name} is {text[:100]!r}: a number from 0 is allowed")
     return int(text)
+
+
+def check_body(method: str, document: JsonObject) -> None:
+    """Raise ValueError if a call has a body that its method does not take."""
+    if method != "POST":
+        _allow(document)
 
 
 def qr_svg(text: str) -> str | None:

@@ -196,7 +196,7 @@ class _Connection(BaseHTTPRequestHandler):
 
 
 class HttpServer(ThreadingTCPServer):
-    """``application`` on a port of ``host``, from here until ``stop``.
+    """``application`` on a port of ``host``, from ``start`` until ``stop``.
 
     Args:
         host: the address to listen on.
@@ -223,6 +223,9 @@ class HttpServer(ThreadingTCPServer):
         self._open: dict[socket.socket, str] = {}
         self._changed = Condition()
         self._thread = Thread(target=self.serve_forever, name="payme-sandbox", daemon=True)
+
+    def start(self) -> None:
+        """Serve; connections that came before wait for it."""
         self._thread.start()
 
     def get_request(self) -> tuple[socket.socket, object]:

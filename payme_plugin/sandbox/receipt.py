@@ -118,6 +118,10 @@ class Receipt(_Facts):
         """Return the steps up to ``now_ms``; never empty."""
         return (self.timeline[0], *(step for step in self.timeline[1:] if step.at_ms <= now_ms))
 
+    def planned(self, now_ms: int) -> tuple[Step, ...]:
+        """Return the steps after ``now_ms``."""
+        return self.timeline[len(self.passed(now_ms)) :]
+
     def at(self, now_ms: int) -> Step:
         """Return the step that it has reached at ``now_ms``."""
         return self.passed(now_ms)[-1]

@@ -195,6 +195,7 @@ class Sandbox:
                 raise PortUnavailable(self._port, error, self.host) from error
             self._port = self._server.port
             self._bound = str(self._server.server_address[0]).partition("%")[0]
+            self._server.start()
         return self
 
     def stop(self) -> None:
@@ -537,10 +538,10 @@ class Sandbox:
         with self._lock:
             return self._requests.after(number, limit)
 
-    def receipts(self) -> tuple[ReceiptView, ...]:
-        """Return all receipts as they are now, oldest first."""
+    def receipts(self, newest: int | None = None) -> tuple[ReceiptView, ...]:
+        """Return all receipts, or the newest ones, as they are now, oldest first."""
         with self._lock:
-            return self.bank.receipts(self.now_ms())
+            return self.bank.receipts(self.now_ms(), newest)
 
     def held(self, receipt_id: str | None = None) -> int:
         """Return the tiyin that Payme holds now, for one receipt or for all."""
@@ -579,7 +580,7 @@ class Sandbox:
                 (EventKind.SERVER, control.server_document(self)),
                 (EventKind.FAULTS, control.faults_document(self)),
                 *((EventKind.PHONE, phone) for phone in phones),
-                *((EventKind.RECEIPT, receipt) for receipt in self.bank.receipts(now_ms)[-_EVENT_RECEIPTS:]),
+                *((EventKind.RECEIPT, receipt) for receipt in self.bank.receipts(now_ms, _EVENT_RECEIPTS)),
                 *((EventKind.REQUEST, request) for request in self._requests.after(limit=_EVENT_REQUESTS)),
             ]
             return self._readers.subscribe(), (control.event(kind, subject) for kind, subject in state)

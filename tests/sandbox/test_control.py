@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from importlib.metadata import version
 from typing import Any
@@ -244,3 +245,52 @@ def test_the_first_call_says_what_is_served(client: Client, sandbox: Sandbox) ->
     assert (shown["api"], shown["version"]) == (1, version("payme-plugin"))
     assert [shown["url"], shown["phone_url"], shown["desk_url"]] == [sandbox.url, sandbox.phone_url, sandbox.desk_url]
     assert abs(shown["now_ms"] - sandbox.now_ms()) < 60_000
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", ""), ("GET", "/accounts"), ("DELETE", "/faults"), ("DELETE", "/faults/1")]
+)
+def test_a_call_without_members_refuses_a_body_that_has_some(client: Client, method: str, path: str) -> None:
+    answer = client.pool.urlopen(method, f"/sandbox/v1{path}", body=b'{"kind": "html"}', retries=False)
+
+    assert (answer.status, json.loads(answer.data)["error"]["data"]) == (400, "body: has 'kind'; allowed are none")
+
+
+def test_the_events_refuse_a_query(client: Client) -> None:
+    answer = client.pool.urlopen("GET", "/sandbox/v1/events?after=3", retries=False, preload_content=False)
+
+    assert answer.status == 400
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8765", 200),
+        ("localhost", 200),
+        ("LOCALHOST:1", 200),
+        ("desk.localhost", 200),
+        ("[::1]:8765", 200),
+        ("till.example:8765", 403),
+        ("127.0.0.1.till.example", 403),
+    ],
+)
+def test_a_name_that_may_lead_from_another_site_to_loopback_is_refused(client: Client, host: str, status: int) -> None:
+    answer = client.pool.urlopen("GET", "/sandbox/v1/requests", headers={"Host": host}, retries=False)
+
+    assert answer.status == status
+
+
+def test_the_name_or_network_that_the_sandbox_was_told_to_serve_is_allowed() -> None:
+    for host in ("localhost", "0.0.0.0"):  # noqa: S104 - what this is about
+        with Sandbox(host=host) as sandbox, urllib3.HTTPConnectionPool("127.0.0.1", sandbox.port) as pool:
+            name = "localhost" if host == "localhost" else "till.example"
+            assert pool.urlopen("GET", "/sandbox/v1", headers={"Host": name}, retries=False).status == 200
+
+
+@pytest.mark.parametrize(("site", "status"), [("cross-site", 403), ("same-origin", 200), ("none", 200)])
+def test_a_page_of_another_site_can_not_change_the_sandbox(client: Client, site: str, status: int) -> None:
+    headers = {"Sec-Fetch-Site": site, "Content-Type": "text/plain"}
+    answer = client.pool.urlopen("POST", "/sandbox/v1/codes", body=b"{}", headers=headers, retries=False)
+
+    assert answer.status == status
+    assert client.pool.urlopen("GET", "/", headers=headers, retries=False).status == 200

@@ -102,6 +102,19 @@ def test_money_that_the_buyer_still_may_confirm_is_not_spent_twice(client: Clien
     assert phone(client, phone_id)["balance"] == 400
 
 
+def test_money_that_a_cancellation_may_take_after_all_is_not_spent_twice(client: Client, sandbox: Sandbox) -> None:
+    phone_id = new_phone(client, balance=1_000)
+    waiting, second = client.create(600), client.create(600)
+    turns_back = {"behaviour": "never-answers", "cancel": {"turns_back_after_s": 60}}
+    client.call("receipts.pay", {"id": waiting, "token": new_code(client, phone_id, **turns_back)})
+    client.call("receipts.cancel", {"id": waiting})
+
+    refused = client.call("receipts.pay", {"id": second, "token": new_code(client, phone_id)})
+
+    assert client.state(waiting) == 21
+    assert refused["error"]["code"] == -31630
+
+
 def test_a_code_may_be_issued_for_a_phone_and_an_unknown_phone_is_404(client: Client, sandbox: Sandbox) -> None:
     phone_id = new_phone(client)
     code = client.control("/sandbox/v1/codes", {"phone": phone_id})[1]["code"]
