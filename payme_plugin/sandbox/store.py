@@ -19,8 +19,8 @@ from urllib.parse import quote
 
 from hookspecs.structure import structure, unstructure
 from payme_plugin.sandbox.bank import BankRecords, CodeView, MerchantAccount, Phone
-from payme_plugin.sandbox.behaviour import Behaviour, CancelPlan
-from payme_plugin.sandbox.receipt import Buyer, Receipt, Step
+from payme_plugin.sandbox.behaviour import CancelPlan
+from payme_plugin.sandbox.receipt import Receipt, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,6 +42,16 @@ CREATE TABLE pays (id TEXT PRIMARY KEY, document TEXT NOT NULL);
 INSERT INTO time VALUES (1, 0);
 """
 _IDENTITY = f"PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {_VERSION};"
+_RECEIPT_TYPES: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("receipt_id", "pos_id", "description"), (str,)),
+    **dict.fromkeys(("phone_id", "code"), (str, type(None))),
+    **dict.fromkeys(("detail", "fiscal_data"), (dict, type(None))),
+    **dict.fromkeys(("amount", "number"), (int,)),
+    "account": (dict,),
+    "cancel_asked": (bool,),
+}
+"""``structure`` reads the rest; it can't read objects with members of any type."""
+
 _TABLES = ("account", "phone", "code", "receipt", "pays")
 
 
@@ -226,11 +236,8 @@ def _records(latest_ms: int, tables: dict[str, list[tuple[str, str]]]) -> BankRe
     """
     read = {table: [json.loads(document) for _, document in rows] for table, rows in tables.items()}
     accounts = tuple(structure(MerchantAccount, each, "account") for each in read["account"])
-    phones = tuple(Phone(**{**each, "buyer": structure(Buyer, each["buyer"], "phone.buyer")}) for each in read["phone"])
-    codes = tuple(
-        CodeView(**{**each, "behaviour": structure(Behaviour, each["behaviour"], "code.behaviour")})
-        for each in read["code"]
-    )
+    phones = tuple(structure(Phone, each, "phone") for each in read["phone"])
+    codes = tuple(structure(CodeView, each, "code") for each in read["code"])
     receipts = tuple(map(_receipt, read["receipt"]))
     pays = tuple(
         (str(json.loads(code)), int(count)) for (code, _), count in zip(tables["pays"], read["pays"], strict=True)
@@ -244,6 +251,9 @@ def _receipt(document: dict[str, Any]) -> Receipt:
     cancel = structure(CancelPlan, document["cancel"], "receipt.cancel") if document["cancel"] is not None else None
     if not timeline:
         raise ValueError("a receipt without a state")
+    for name, kinds in _RECEIPT_TYPES.items():
+        if type(document[name]) not in kinds:
+            raise TypeError(f"receipt.{name} has another type")
     return Receipt(**{**document, "timeline": timeline, "cancel": cancel})
 
 

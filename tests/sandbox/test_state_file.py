@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -228,6 +229,12 @@ def damage_rows(path: Path) -> None:
     connection.close()
 
 
+def change_member(path: Path, table: str, member: str) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"UPDATE {table} SET document = json_replace(document, ?, json('[1]'))", (f"$.{member}",))  # noqa: S608
+    connection.close()
+
+
 def orphan_code(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("DELETE FROM receipt")
@@ -256,6 +263,16 @@ def another_database(path: Path) -> None:
     ("change", "fault"),
     [
         (damage_rows, StateFault.DAMAGED),
+        *(
+            (partial(change_member, table=table, member=member), StateFault.DAMAGED)
+            for table, member in (
+                ("account", "pos_key"),
+                ("phone", "balance"),
+                ("code", "code"),
+                ("receipt", "amount"),
+                ("receipt", "account"),
+            )
+        ),
         (orphan_code, StateFault.DAMAGED),
         (damage_pages, StateFault.DAMAGED),
         (lambda path: path.write_bytes(path.read_bytes()[:5000]), StateFault.DAMAGED),
@@ -271,7 +288,8 @@ def test_a_file_that_can_not_be_used_is_named_and_stays_as_it_is(
 ) -> None:
     state = tmp_path / "state"
     with Sandbox(state=state) as sandbox:
-        call(sandbox, "pay", id=create(sandbox), token=sandbox.issue_code())
+        phone_id = sandbox.add_phone().phone_id
+        call(sandbox, "pay", id=create(sandbox), token=sandbox.issue_code(None, phone_id))
     change(state)
     before = state.read_bytes()
 
