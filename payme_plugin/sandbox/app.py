@@ -74,6 +74,7 @@ class App:
 
     def answer(self, request: Request) -> Reply:
         """Return what becomes of a request."""
+        path = ""
         try:
             path = urlsplit(request.target).path.removesuffix("/")
             methods = self._endpoints(path)
@@ -94,7 +95,7 @@ class App:
             return self.refusal(503, str(error))
         except Exception:  # noqa: BLE001 - a fault of the sandbox is answered in Payme's form too
             _LOG.exception("the sandbox can't answer %s", request.method)
-            return _json(error_answer(None, BankError(ErrorCode.INTERNAL_ERROR)))
+            return _json(error_answer(None, BankError(ErrorCode.INTERNAL_ERROR)), 200 if path == "/api" else 500)
 
     def refusal(self, status: int, reason: str, *headers: tuple[str, str]) -> Answer:
         """Return the answer to what HTTP does not allow."""

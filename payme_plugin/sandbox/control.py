@@ -187,7 +187,10 @@ def _remove_fault(sandbox: Sandbox, request: ControlRequest) -> object:
 
 
 def _play(sandbox: Sandbox, request: ControlRequest) -> object:
-    return sandbox.play(read_scenario(request.document)).as_json()
+    known = {account.pos_id for account in sandbox.accounts}
+    played = sandbox.play(read_scenario(request.document))
+    accounts = [_account(each) if each.pos_id in known else asdict(each) for each in played.accounts]
+    return {**played.as_json(), "accounts": accounts}
 
 
 def _clear_faults(sandbox: Sandbox, _: ControlRequest) -> object:

@@ -236,6 +236,10 @@ def test_a_fault_of_the_sandboxs_own_is_told_in_the_same_form(
         body = b'{"id": 3, "method": "receipts.check", "params": {"id": "x"}}'
 
         assert code_and_id(client, body) == (-32400, None)
+        broken.setattr(sandbox.bank, "issue_code", None)
+        status, answer = client.control("/sandbox/v1/codes", {})
+
+    assert (status, answer["error"]["code"]) == (500, -32400)
     assert "can't answer POST" in caplog.text
 
 

@@ -7,6 +7,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import urllib3
 
 from payme_plugin.sandbox import (
     SANDBOX_POS_ID,
@@ -146,6 +147,17 @@ def test_a_scenario_over_http_answers_with_what_it_added(client: Client, sandbox
     assert played["faults"] == [{**SHOWN, "number": sandbox.fault_rules[0].number, "times": None}]
     assert sandbox.code(played["codes"][0]) is not None
     assert (played["accounts"], played["phones"][0]["balance"]) == ([], 7)
+
+
+def test_a_scenario_over_http_does_not_tell_the_key_of_an_account_that_was_there() -> None:
+    with Sandbox(pos_key="own-key") as sandbox, urllib3.HTTPConnectionPool("127.0.0.1", sandbox.port) as pool:
+        accounts = [{"pos_id": sandbox.pos_id}, {"pos_id": "shop-2"}]
+        body = json.dumps({"v": 1, "accounts": accounts}).encode()
+        answer = json.loads(pool.urlopen("POST", SCENARIO, body=body, retries=False).data)
+
+    assert answer["accounts"][0] == {"pos_id": sandbox.pos_id, "name": "Sandbox"}
+    assert set(answer["accounts"][1]) == {"pos_id", "pos_key", "name"}
+    assert "own-key" not in json.dumps(answer)
 
 
 def test_readers_of_the_events_are_told_what_a_scenario_and_a_removal_change() -> None:
