@@ -284,7 +284,7 @@ def test_the_name_or_network_that_the_sandbox_was_told_to_serve_is_allowed() -> 
     for host in ("localhost", "0.0.0.0"):  # noqa: S104 - what this is about
         with Sandbox(host=host) as sandbox, urllib3.HTTPConnectionPool("127.0.0.1", sandbox.port) as pool:
             name = "localhost" if host == "localhost" else "till.example"
-            assert pool.urlopen("GET", "/sandbox/v1", headers={"Host": name}, retries=False).status == 200
+            assert pool.urlopen("GET", "/sandbox/v1/requests", headers={"Host": name}, retries=False).status == 200
 
 
 @pytest.mark.parametrize(("site", "status"), [("cross-site", 403), ("same-origin", 200), ("none", 200)])
