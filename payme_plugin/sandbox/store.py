@@ -14,6 +14,7 @@ import stat
 from contextlib import closing, suppress
 from enum import Enum
 from pathlib import Path
+from tempfile import mkstemp
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -166,12 +167,15 @@ class StateFile:
 
     def _make(self) -> None:
         """Make an empty file under another name first, so that the file is complete as soon as it has its name."""
-        unfinished = self._path.with_name(f"{self._path.name}-new")
-        unfinished.unlink(missing_ok=True)
-        os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        with closing(sqlite3.connect(unfinished, isolation_level=None)) as connection:
-            connection.executescript(f"BEGIN; {_SCHEMA} {_IDENTITY} COMMIT; PRAGMA journal_mode = WAL;")
-        unfinished.replace(self._path)
+        descriptor, name = mkstemp(prefix=f"{self._path.name}-", dir=self._path.parent)
+        os.close(descriptor)
+        unfinished = Path(name)
+        try:
+            with closing(sqlite3.connect(unfinished, isolation_level=None)) as connection:
+                connection.executescript(f"BEGIN; {_SCHEMA} {_IDENTITY} COMMIT; PRAGMA journal_mode = WAL;")
+            unfinished.replace(self._path)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
     def _check_type(self) -> None:
         """Refuse a device or a pipe, which would be replaced by a file or never end."""

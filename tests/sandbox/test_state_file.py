@@ -423,3 +423,12 @@ def test_a_start_that_fails_leaves_the_file_to_the_next_one(tmp_path: Path) -> N
         failed.start()
     with Sandbox(state=tmp_path / "state") as sandbox:
         create(sandbox)
+
+
+def test_a_new_file_takes_the_place_of_no_other_one(tmp_path: Path) -> None:
+    (tmp_path / "state-new").write_text("of somebody else")
+    with Sandbox(state=tmp_path / "state") as sandbox:
+        create(sandbox)
+
+    assert (tmp_path / "state-new").read_text() == "of somebody else"
+    assert {path.name for path in tmp_path.iterdir()} == {"state", "state-lock", "state-new"}
