@@ -157,8 +157,8 @@ def test_a_stream_shows_no_code_card_key_or_phone(own: Sandbox, till: Client) ->
     code, receipt_id = own.issue_code(phone_id=phone_id), till.create()
     told = []
     with reading(own) as stream:
-        till.call("receipts.pay", {"id": receipt_id, "token": code})
         told += stream.until_complete()
+        till.call("receipts.pay", {"id": receipt_id, "token": code})
         told.append(stream.until("request", method="receipts.pay"))
     with reading(own) as stream:
         told += stream.until_complete()
