@@ -46,8 +46,8 @@ _CHAIN_BYTES = 67_108_864
 _CHAIN_LINES = 1_000_000
 """A chain of 100,000 tills needs a third of both."""
 _OTHERS_READ_OR_WRITE = 0o006
-_SHORT_DURATION_MS = 10_000
-_SHORT_FREQUENCY_MS = 1_000
+SHORT_DURATION_MS = 10_000
+SHORT_FREQUENCY_MS = 1_000
 _CERTIFICATE = re.compile(rb"-----BEGIN [A-Z0-9 ]*CERTIFICATE-----")
 _COMMENT = re.compile(r"\s+[;#].*\Z", re.DOTALL)
 _WRAPPED = re.compile(r"(?:«(.*)»|“(.*)”|'(.*)')\Z", re.DOTALL)
@@ -365,9 +365,9 @@ class LoadedSettings:
         duration, frequency, timeout_s = map(self.values.get, ("pay_duration_ms", "frequency_ms", "timeout_s"))
         if duration is None or frequency is None or timeout_s is None:
             return
-        if frequency < _SHORT_FREQUENCY_MS:
+        if frequency < SHORT_FREQUENCY_MS:
             self._warn("frequency", str(frequency), message("settings.short_time"))
-        if duration < _SHORT_DURATION_MS:
+        if duration < SHORT_DURATION_MS:
             self._warn("payDuration", str(duration), message("settings.short_time"))
         if frequency > duration:
             self._warn("frequency", str(frequency), message("settings.above_duration", duration=duration))
