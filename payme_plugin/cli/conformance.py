@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import click
@@ -28,12 +29,15 @@ def conformance(options: GlobalOptions, host_command: tuple[str, ...], seed: int
     """Check a host; 0 if every duty was played and none is broken."""
     shows_progress = sys.stderr is not None and sys.stderr.isatty()
     kit = HostConformance(host_command, seed=seed)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl+C: no host and no folder is left
     try:
         report = kit.run((lambda play: say(f"... {play}")) if shows_progress else (lambda _: None))
     except HostFailed as error:
         for line in error.errors.splitlines():
             fault(line)
         raise UsageFault(message("cli.conformance.unusable", reason=error.text)) from error
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if options.json:
         echo_document(report.document())
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,7 @@ from payme_plugin.testing.conformance.duties import PLAYED, Breach, Duty
 from payme_plugin.testing.conformance.kit import HostConformance
 from payme_plugin.testing.conformance.process import Call
 from payme_plugin.testing.conformance.report import Report
-from payme_plugin.testing.conformance.watch import Failure, Watch
+from payme_plugin.testing.conformance.watch import Failure, Payment, Watch
 from tests.command.conftest import payme
 from tests.docs.conftest import headings, read
 
@@ -57,6 +58,18 @@ def test_a_duty_that_was_not_played_is_missed_and_the_host_has_not_passed() -> N
 
     assert not missed.passed
     assert missed.result_of(Duty.SLIPS) == "missed"
+
+
+def test_a_duty_whose_check_an_earlier_failure_about_the_payment_hides_is_missed() -> None:
+    watch = Watch("a play")
+    payment = Payment(payment_id="p", amount=1, run=1)
+    for holds, breach in ((True, duties.PENDING_ENDED), (False, duties.READY_EARLY), (False, duties.PENDING_ENDED)):
+        watch.check(holds, breach, payment)
+    checks = {duty: watch.checks[duty] for duty in Duty}
+    noted = replace(report(*watch.failures), checks=checks, hidden=frozenset(watch.hidden))
+
+    assert noted.failed_duties == (Duty.READY,)
+    assert (noted.result_of(Duty.PENDING), noted.checks[Duty.PENDING]) == ("missed", 1)
 
 
 def test_a_hook_that_is_called_while_another_one_runs_is_noted() -> None:

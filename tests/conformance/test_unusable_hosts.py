@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import fcntl
+import os
+import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from payme_plugin.cli.output import ExitCode
 from payme_plugin.testing import HostConformance
 from payme_plugin.testing.conformance import duties, plays
 from payme_plugin.testing.conformance.process import HostFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 FIRST_LINE = "start = json.loads(sys.stdin.readline())\n"
 SLEEPER = """
@@ -67,8 +71,52 @@ def test_a_line_that_nobody_asked_for_is_named(host: Callable[..., tuple[str, ..
     )
 
     # The kit may have asked for the sales before it reads the line.
-    with pytest.raises(HostFailed, match="the host (wrote 'ready' without being asked|answered 'ready' to 'sales')"):
+    with pytest.raises(HostFailed, match=r"the host (wrote 'ready' without being asked|answered 'ready' to 'sales')"):
         HostConformance(host(greeting)).run()
+
+
+@pytest.mark.parametrize("command", ["sell(", "take_back("])
+def test_an_answer_of_another_shape_ends_the_run_at_once_and_points_to_the_protocol(
+    host: Callable[..., tuple[str, ...]], command: str
+) -> None:
+    wrong = host((f'return {{"state": {command}', f'return {{"status": {command}'))
+
+    began = time.monotonic()
+    with pytest.raises(HostFailed, match=r"answer: has 'status'; allowed are state\.") as failed:
+        HostConformance(wrong).run()
+
+    assert failed.value.text.endswith('See docs/conformance.md, "The adapter".')
+    assert "stdout" not in failed.value.text
+    assert time.monotonic() - began < 15
+
+
+def test_the_short_times_of_the_kit_itself_are_no_warnings_of_the_host(host: Callable[..., tuple[str, ...]]) -> None:
+    ends = ('    if command["do"] == "sell":\n', '    if command["do"] == "sell":\n        sys.exit("no paper")\n')
+    report = HostConformance(host(ends), plays=(plays.a_quiet_day,)).run()
+
+    assert {failure.detail.partition("\n")[2] for failure in report.failures} == {"no paper"}
+
+
+def test_sigterm_kills_the_hosts_and_removes_what_the_kit_wrote(
+    host: Callable[..., tuple[str, ...]], tmp_path: Path
+) -> None:
+    lock, sells = tmp_path / "lock", tmp_path / "sells"
+    os.mkfifo(sells)
+    locks = f"import fcntl\nlock = open({str(lock)!r}, 'a')\nfcntl.flock(lock, fcntl.LOCK_SH)\n"
+    waits = f'    if command["do"] == "sell":\n        open({str(sells)!r}, "w").close()\n        time.sleep(600)\n'
+    command = host((FIRST_LINE, FIRST_LINE + locks), ('    if command["do"] == "sell":\n', waits))
+    kit = [sys.executable, "-c", "from payme_plugin.cli import main; main()", "conformance", *command]
+    with tempfile.TemporaryDirectory() as temporary:  # a short path, because a socket is in it
+        environment = {**os.environ, "TMPDIR": temporary, "LANGUAGE": "en"}
+        process = subprocess.Popen(kit, env=environment, stderr=subprocess.PIPE, text=True)  # noqa: S603 - our own kit
+        sells.read_text()
+        process.terminate()
+        _, errors = process.communicate(timeout=20)
+
+        assert (process.returncode, errors) == (ExitCode.STOPPED, "payme: Stopped.\n")
+        assert list(Path(temporary).iterdir()) == []
+    with lock.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_what_the_host_wrote_to_stderr_is_shown(tmp_path: Path) -> None:

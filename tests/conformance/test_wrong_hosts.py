@@ -10,6 +10,7 @@ import pytest
 
 from payme_plugin.testing import HostConformance
 from payme_plugin.testing.conformance import duties, plays
+from payme_plugin.testing.conformance.duties import Duty
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -226,6 +227,35 @@ def check(command: tuple[str, ...], wrong: Wrong, chosen: tuple[Play, ...]) -> N
 @pytest.mark.parametrize("name", SEVEN)
 def test_one_of_the_seven_fails_for_its_duty_only(host: Callable[..., tuple[str, ...]], name: str) -> None:
     check(host(*SEVEN[name].changes), SEVEN[name], (SEVEN[name].play,))
+
+
+def test_a_second_mistake_that_the_first_hides_is_missed_and_not_passed(host: Callable[..., tuple[str, ...]]) -> None:
+    ends_pending = ("    elif status is not PaymentStatus.PENDING:\n", "    else:\n")
+    command = host(*SEVEN["calls on_ready too early"].changes, ends_pending)
+    report = HostConformance(command, seed=7, plays=(plays.without_a_result,)).run()
+
+    assert {failure.breach for failure in report.failures} == {duties.READY_EARLY}, str(report)
+    assert {report.result_of(duty) for duty in (Duty.PENDING, Duty.REPEAT)} == {"missed"}
+    assert report.result_of(Duty.PAID_ONLY) == "passed"  # of sales that were PAID at once
+
+
+@pytest.mark.parametrize(
+    ("change", "details"),
+    [
+        (("    print_slips(json.loads(sale", "    (json.loads(sale"), {"due after the sale has closed"}),
+        (
+            ("    print_slips([{", "    ([{"),
+            {"due at once after the cancel", "due at once after the refund"},
+        ),
+    ],
+)
+def test_slips_that_are_not_printed_are_named_with_when_they_are_due(
+    host: Callable[..., tuple[str, ...]], change: Change, details: set[str]
+) -> None:
+    report = HostConformance(host(change), plays=(plays.a_quiet_day,)).run()
+
+    assert {failure.breach for failure in report.failures} == {duties.NOT_PRINTED}, str(report)
+    assert {failure.detail.partition(" copies, ")[2] for failure in report.failures} == details
 
 
 @pytest.mark.conformance

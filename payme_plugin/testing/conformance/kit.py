@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import tempfile
+import threading
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, final
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, final
 from payme_plugin.testing.conformance import duties
 from payme_plugin.testing.conformance.duties import Duty
 from payme_plugin.testing.conformance.plays import PLAYS, Play
-from payme_plugin.testing.conformance.process import HostFailed
+from payme_plugin.testing.conformance.process import HostFailed, ProtocolFailed
 from payme_plugin.testing.conformance.report import Report
 from payme_plugin.testing.conformance.stage import NotPlayed, Stage
 
@@ -53,6 +54,7 @@ class HostConformance:
         self._seed = random.SystemRandom().randrange(10**6) if seed is None else seed
         self._timeout_s = answer_timeout_s
         self._plays = tuple(plays)
+        self._stopped = threading.Event()
 
     def run(self, played: Callable[[str], None] = lambda _: None) -> Report:
         """Play everything and return the report.
@@ -61,9 +63,11 @@ class HostConformance:
             played: is called with the name of each play that has ended.
 
         Raises:
-            HostFailed: the host can't be played with at all: it does not start, or does not answer ``start``.
+            HostFailed: the host can't be played with at all: it does not start, does not answer ``start``, or gives
+                an answer that the protocol does not have.
         """
         began = time.monotonic()
+        self._stopped.clear()
         with (
             tempfile.TemporaryDirectory(prefix="payme-conformance-") as folder,
             ThreadPoolExecutor(_AT_A_TIME) as lanes,
@@ -71,20 +75,23 @@ class HostConformance:
             root = Path(folder)
             watches, kills = [self._first_start(root)], 0
             if watches[0].run.has_called:
-                begun = [lanes.submit(self._play, play, root) for play in self._plays]
+                begun = {lanes.submit(self._play, play, root): play for play in self._plays}
                 try:
-                    for play, each in zip(self._plays, begun, strict=True):
-                        watch, killed = each.result()
-                        watches.append(watch)
-                        kills += killed
-                        played(_name(play))
+                    for each in as_completed(begun):
+                        each.result()
+                        played(_name(begun[each]))
                 finally:
-                    for each in begun:  # after Ctrl+C no other play begins
+                    self._stopped.set()  # after Ctrl+C no play goes on, and no other one begins
+                    for each in begun:
                         each.cancel()
+                for watch, killed in (each.result() for each in begun):
+                    watches.append(watch)
+                    kills += killed
         checks: Counter[Duty] = sum((watch.checks for watch in watches), Counter())
         return Report(
             checks=checks,
             failures=tuple(failure for watch in watches for failure in watch.failures),
+            hidden=frozenset().union(*(watch.hidden for watch in watches)),
             seed=self._seed,
             plays=len(watches),
             kills=kills,
@@ -104,16 +111,22 @@ class HostConformance:
     def _play(self, play: Play, root: Path) -> tuple[Watch, int]:
         folder = root / play.__name__
         folder.mkdir()
-        with Stage(self._command, folder, _name(play), answer_timeout_s=self._timeout_s) as stage:
+        with Stage(
+            self._command, folder, _name(play), answer_timeout_s=self._timeout_s, stopped=self._stopped
+        ) as stage:
             try:
                 play(stage, random.Random(f"{self._seed} {play.__name__}"))  # noqa: S311 - a run can be repeated
             except NotPlayed:
                 stage.watch.check(bool(stage.watch.failures), duties.NOT_PLAYED)
+            except ProtocolFailed:
+                raise
             except HostFailed as failure:
                 stage.watch.check(False, duties.FAILED, detail=str(failure))
             try:
                 with suppress(NotPlayed):
                     stage.settle()
+            except ProtocolFailed:
+                raise
             except HostFailed as failure:
                 stage.watch.check(bool(stage.watch.failures), duties.FAILED, detail=str(failure))
             stage.watch.checks[Duty.ALIVE] += 1

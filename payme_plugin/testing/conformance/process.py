@@ -20,6 +20,7 @@ from hookspecs.structure import StructureError, structure, unstructure
 from payme_plugin.testing.conformance.protocol import CLOCK, SOCKET, Printed
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Mapping, Sequence
 
 _Answer = TypeVar("_Answer")
@@ -44,6 +45,14 @@ class HostFailed(Exception):
         super().__init__(f"{text}\n{errors}" if errors else text)
         self.text = text
         self.errors = errors
+
+
+class ProtocolFailed(HostFailed):
+    """The host's adapter gives an answer that the protocol does not have, so nothing can be played with it."""
+
+
+class Stopped(Exception):
+    """The run has ended, e.g. by Ctrl+C, while this host was played with."""
 
 
 class Killed(Exception):
@@ -106,6 +115,7 @@ class HostProcess:
         scratch: an empty folder for the probe and what the host writes to stderr.
         decider: decides about each hook.
         answer_timeout_s: how long the host may take for one answer.
+        stopped: is set when the run ends before its plays do.
         clock_s: by how much its wall clock is wrong.
 
     Raises:
@@ -113,10 +123,18 @@ class HostProcess:
     """
 
     def __init__(
-        self, command: Sequence[str], scratch: Path, decider: Decider, *, answer_timeout_s: float, clock_s: float = 0.0
+        self,
+        command: Sequence[str],
+        scratch: Path,
+        decider: Decider,
+        *,
+        answer_timeout_s: float,
+        stopped: threading.Event,
+        clock_s: float = 0.0,
     ) -> None:
         self._decider = decider
         self._timeout_s = answer_timeout_s
+        self._stopped = stopped
         self._answers: deque[str] = deque()
         self._out = b""
         self._speakers: dict[socket.socket, _Speaker] = {}
@@ -161,6 +179,7 @@ class HostProcess:
 
         Raises:
             HostFailed: it ended, does not answer in time, or answers something else.
+            ProtocolFailed: it answers with JSON of another shape.
             Killed: the kit has killed it.
         """
         document = command if isinstance(command, dict) else unstructure(command)
@@ -171,12 +190,16 @@ class HostProcess:
             raise HostFailed(f"{text}. Its stdout is for the protocol only.", self._last_errors())
         self._send(document)
         line = self._answer(str(document["do"]), kill_after_s)
+        text = f"the host answered {line[:_SHOWN_CHARACTERS]!r} to {document['do']!r}"
         try:
-            return structure(kind, json.loads(line), "answer")
+            answer = json.loads(line)
         except (ValueError, RecursionError) as error:
-            reason = str(error) if isinstance(error, StructureError) else "it is not JSON"
-            text = f"answered {line[:_SHOWN_CHARACTERS]!r} to {document['do']!r}: {reason}"
-            raise HostFailed(f"the host {text}. Its stdout is for the protocol only.", self._last_errors()) from error
+            reason = "it is not JSON. Its stdout is for the protocol only."
+            raise HostFailed(f"{text}: {reason}", self._last_errors()) from error
+        try:
+            return structure(kind, answer, "answer")
+        except StructureError as error:
+            raise ProtocolFailed(f'{text}: {error}. See docs/conformance.md, "The adapter".') from error
 
     def end(self) -> None:
         """Tell the host to stop, and wait until it has ended.
@@ -245,7 +268,10 @@ class HostProcess:
         Raises:
             HostFailed: the host writes to the kit's socket itself.
             Killed: the kit has killed it.
+            Stopped: the run has ended.
         """
+        if self._stopped.is_set():
+            raise Stopped
         ready = [key.fileobj for key, _ in self._selector.select(max(0.0, timeout_s))]
         self._drain()
         if self._listener in ready:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import threading
 import time
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -75,6 +76,7 @@ class Stage:
         folder: an empty folder.
         play: the name of the play.
         answer_timeout_s: how long the host may take for one answer.
+        stopped: is set when the run ends before its plays do.
 
     Attributes:
         sandbox: the bank.
@@ -82,13 +84,22 @@ class Stage:
         kills: how often the host was killed.
     """
 
-    def __init__(self, command: Sequence[str], folder: Path, play: str, *, answer_timeout_s: float) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        play: str,
+        *,
+        answer_timeout_s: float,
+        stopped: threading.Event | None = None,
+    ) -> None:
         self.sandbox = Sandbox(cancel=CancelPlan(settle_s=0))
         self.watch = Watch(play)
         self.kills = 0
         self._command = command
         self._folder = folder
         self._timeout_s = answer_timeout_s
+        self._stopped = stopped or threading.Event()
         self._process: HostProcess | None = None
         self._disturbances: list[Disturbance] = []
         self._amounts = itertools.count(_FIRST_AMOUNT, 100)
@@ -205,7 +216,12 @@ class Stage:
         """
         self.watch.begin_run()
         self._process = HostProcess(
-            self._command, self._scratch, self, answer_timeout_s=self._timeout_s, clock_s=clock_s
+            self._command,
+            self._scratch,
+            self,
+            answer_timeout_s=self._timeout_s,
+            stopped=self._stopped,
+            clock_s=clock_s,
         )
         settings = {"confFile": str(self._folder / "payme.conf")}
         own, plugins = str(self._own), str(self._plugins)
@@ -351,7 +367,7 @@ class Stage:
 
         self._wait_for(is_reported)
         self.watch.check(is_reported(), duties.NOT_REPORTED, payment)
-        self.watch.check_printed(payment, payment.sale_slips)
+        self.watch.check_printed(payment, payment.sale_slips, "after the sale has closed")
 
     def _wait_for(self, has_come: Callable[[], bool]) -> None:
         """Wait a moment for a host that calls a hook after its answer, e.g. in another thread."""
@@ -415,7 +431,8 @@ class Stage:
             return
         if begun is not None and begun.is_returned:
             self.watch.check(state is done, ignored, payment, detail)
-            self.watch.check_printed(payment, payment.reversal_slips)
+            due = f"at once after the {'refund' if is_refund else 'cancel'}"
+            self.watch.check_printed(payment, payment.reversal_slips, due)
         else:
             expected = SaleState.PENDING if status is None else SaleState.REFUSED
             self.watch.check(state is expected, anyway, payment, detail)

@@ -163,6 +163,7 @@ class Watch:
     Attributes:
         failures: what was broken.
         checks: how often each duty was checked.
+        hidden: duties with a check that did not hold, and was not noted because of an earlier failure.
         payments: the payments that the host asked for, by id.
         reused: those whose id the host used for another payment.
         run: the host's present process.
@@ -172,6 +173,7 @@ class Watch:
     def __init__(self, play: str) -> None:
         self.failures: list[Failure] = []
         self.checks: Counter[Duty] = Counter()
+        self.hidden: set[Duty] = set()
         self.payments: dict[str, Payment] = {}
         self.reused: list[Payment] = []
         self.run = _Run()
@@ -181,10 +183,13 @@ class Watch:
     def check(self, holds: bool, breach: Breach, payment: Payment | None = None, detail: str = "") -> bool:
         """Count a check, note a failure if it does not hold, and return whether it does.
 
-        What follows from an earlier failure about the same payment is not noted.
+        What may follow from an earlier failure about the same payment is neither counted nor noted, but hidden.
         """
+        if not holds and payment is not None and payment.is_broken:
+            self.hidden.add(breach.duty)
+            return holds
         self.checks[breach.duty] += 1
-        if not holds and not (payment is not None and payment.is_broken):
+        if not holds:
             payment_id = None if payment is None else payment.payment_id
             self.failures.append(Failure(breach=breach, play=self.play, payment_id=payment_id, detail=detail))
         if not holds and payment is not None:
@@ -429,9 +434,12 @@ class Watch:
             if any(slip.lines == lines for slip in payment.sale_slips):
                 self.check(not payment.is_held_open, duties.PRINTED_EARLY, payment)
 
-    def check_printed(self, payment: Payment, slips: tuple[Slip, ...]) -> None:
-        """Check that each of ``slips`` was printed as often as it asks for; more often only after a disturbance."""
+    def check_printed(self, payment: Payment, slips: tuple[Slip, ...], due: str) -> None:
+        """Check that each of ``slips`` was printed as often as it asks for; more often only after a disturbance.
+
+        ``due`` says when.
+        """
         for slip in slips:
             count = self._printed[slip.lines]
             enough = count >= slip.copies if payment.is_disturbed else count == slip.copies
-            self.check(enough, duties.NOT_PRINTED, payment, f"{count} instead of {slip.copies} copies")
+            self.check(enough, duties.NOT_PRINTED, payment, f"{count} instead of {slip.copies} copies, due {due}")
