@@ -75,9 +75,21 @@ class _Checked(click.ParamType):  # type: ignore[type-arg]  # generic only since
         return self._complete(ctx, param, incomplete)
 
 
-def _refused(key: str, value: str) -> CommandFailed:
+class WholeNumber(click.IntRange):
+    """A whole number from ``min``, and to ``max`` if there is one; anything else is refused with these limits."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
+        """Return the number that ``value`` is."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            key = "cli.not_a_number_from" if self.max is None else "cli.not_a_number_from_to"
+            self.fail(_refused(key, str(value), low=self.min, high=self.max).format_message(), param, ctx)
+
+
+def _refused(key: str, value: str, **limits: float | None) -> CommandFailed:
     shown = value if len(value) <= _LONGEST_SHOWN else value[:_LONGEST_SHOWN] + "…"
-    return CommandFailed(message(key, value=shown))
+    return CommandFailed(message(key, value=shown, **limits))
 
 
 def _amount(text: str) -> int:
@@ -99,6 +111,8 @@ def _amounts(text: str) -> tuple[int | None, int | None]:
         limits = None, None
     if limits == (None, None):
         raise _refused("cli.not_amounts", text)
+    if limits[0] is not None and limits[1] is not None and limits[0] > limits[1]:
+        raise _refused("cli.amounts_reversed", text)
     return limits if is_range else (limits[0], limits[0])
 
 

@@ -24,7 +24,7 @@ from payme_plugin.cli.output import (
     render,
     style,
 )
-from payme_plugin.cli.params import SANDBOX_ACCOUNT
+from payme_plugin.cli.params import SANDBOX_ACCOUNT, WholeNumber
 from payme_plugin.cli.sandbox_fault import fault as fault_group
 from payme_plugin.cli.screen import until_stopped
 from payme_plugin.clock import SystemClock
@@ -66,7 +66,7 @@ _BUYERS = (
 
 @click.group(cls=Group)
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDR")
-@click.option("--port", type=click.IntRange(0, 65_535), default=_PORT, show_default=True)
+@click.option("--port", type=WholeNumber(0, 65_535), default=_PORT, show_default=True)
 @click.option("--state", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
 @click.option("--account", "accounts", type=SANDBOX_ACCOUNT, multiple=True, metavar="POSID[:KEY]")
 @click.option("--scenario", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
@@ -85,6 +85,9 @@ def sandbox(
     if context.invoked_subcommand is not None:
         return int(ExitCode.DONE)
     (pos_id, pos_key), *others = accounts or ((SANDBOX_POS_ID, None),)
+    for number, (given, _) in enumerate(accounts):
+        if given in {each for each, _ in accounts[:number]}:
+            raise UsageFault(message("cli.sandbox.account_twice", account=given))
     server = Sandbox(port, host=host, pos_id=pos_id, pos_key=pos_key, state=state)
     prepared = None if scenario is None else _read_scenario(scenario)
     try:
@@ -102,8 +105,8 @@ def sandbox(
         unavailable = message("cli.sandbox.port_unavailable", host=error.host, port=error.port, reason=error.reason)
         raise UsageFault(unavailable) from error
     except StateFileError as error:
-        unusable = message(f"cli.sandbox.state.{error.fault.name.lower()}", path=error.path, reason=error.reason)
-        raise UsageFault(unusable) from error
+        key = f"cli.sandbox.state.{error.fault.name.lower()}"
+        raise UsageFault(message(key, path=error.path, reason=error.reason, account=pos_id)) from error
     return int(ExitCode.DONE)
 
 
@@ -115,7 +118,7 @@ def _add_account(server: Sandbox, pos_id: str, pos_key: str | None) -> None:
     if known is None:
         server.add_account(pos_id, pos_key)
     elif pos_key not in {None, known.pos_key}:
-        raise UsageFault(message("cli.sandbox.other_key", account=pos_id))
+        raise UsageFault(message("cli.sandbox.state.other_key", account=pos_id))
 
 
 def _read_scenario(path: Path) -> Scenario:

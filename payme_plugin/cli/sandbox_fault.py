@@ -13,7 +13,7 @@ from payme_plugin.cli import output
 from payme_plugin.cli.command import Group
 from payme_plugin.cli.options import GlobalOptions, pass_options
 from payme_plugin.cli.output import Styled, UsageFault, echo
-from payme_plugin.cli.params import AMOUNTS, SANDBOX_URL, TIMES
+from payme_plugin.cli.params import AMOUNTS, SANDBOX_URL, TIMES, WholeNumber
 from payme_plugin.locale import Message, escaped, message
 from payme_plugin.sandbox import FaultKind
 
@@ -92,7 +92,7 @@ def list_(options: GlobalOptions, url: str) -> None:
 
 
 @fault.command()
-@click.argument("number", metavar="NUMBER", type=click.IntRange(1))
+@click.argument("number", metavar="NUMBER", type=WholeNumber(1))
 @_url_option
 @pass_options
 def remove(options: GlobalOptions, number: int, url: str) -> None:
@@ -137,9 +137,18 @@ def _asked(url: str, method: str, path: str = "", document: dict[str, object] | 
 
 def _rules(url: str, found: object) -> list[dict[str, Any]]:
     """Return the rules in an answer. UsageFault if it is not the answer of a sandbox."""
-    if isinstance(found, list) and all(isinstance(each, dict) and {"number", "kind"} <= each.keys() for each in found):
+    if isinstance(found, list) and all(isinstance(each, dict) and _is_rule(each) for each in found):
         return found
     raise _foreign(url)
+
+
+def _is_rule(rule: dict[str, Any]) -> bool:
+    amounts = rule.get("amount_min"), rule.get("amount_max")
+    return (
+        type(rule.get("number")) is int
+        and isinstance(rule.get("kind"), str)
+        and all(amount is None or type(amount) is int for amount in amounts)
+    )
 
 
 def _foreign(url: str) -> UsageFault:

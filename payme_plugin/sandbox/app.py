@@ -135,7 +135,9 @@ class App:
         try:
             return _json(call(self._sandbox, ControlRequest(document, query, name)), headers=_API_HEADERS)
         except KeyError as error:
-            return self.refusal(404, f"there is no {str(error.args[0])[:100]!r}")
+            missing = error.args[0]  # the number of a fault, or the id of anything else
+            shown = f"fault {missing}" if isinstance(missing, int) else repr(str(missing)[:100])
+            return self.refusal(404, f"there is no {shown}")
 
     def _phone_qr(self, _: Request) -> Answer:
         svg = qr_svg(self._sandbox.phone_url)
@@ -218,8 +220,11 @@ def _query(pattern: str, request: Request) -> dict[str, str]:
     query = parse_qsl(urlsplit(request.target).query, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
     allowed = QUERIES.get(pattern, frozenset())
     for field, _ in query:
-        if field not in allowed or len(dict(query)) < len(query):
-            raise ValueError(f"query: has {field[:100]!r}; allowed are {', '.join(sorted(allowed)) or 'none'}, once")
+        if field not in allowed:
+            raise ValueError(f"query: has {field[:100]!r}; allowed are {', '.join(sorted(allowed)) or 'none'}")
+    for name in allowed:
+        if sum(field == name for field, _ in query) > 1:
+            raise ValueError(f"query: has {name!r} more than once")
     return dict(query)
 
 

@@ -105,8 +105,10 @@ class Behaviour:
         at_least = _SHORTEST_CONFIRMATION_S if self.action is BuyerAction.CONFIRMS else 0.0
         _check_seconds("after_s", self.after_s, at_least)
         _check_error_code("error_code", self.error_code)
-        if (self.action is BuyerAction.FAILS) != (self.error_code is not None):
-            raise ValueError("error_code goes with the action 'fails' only")
+        if self.action is BuyerAction.FAILS and self.error_code is None:
+            raise ValueError("error_code is required with the behaviour 'fails': a negative number, e.g. -31400")
+        if self.action is not BuyerAction.FAILS and self.error_code is not None:
+            raise ValueError("error_code goes with the behaviour 'fails' only")
 
 
 def read_code(code: str) -> Behaviour | None:

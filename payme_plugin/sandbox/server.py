@@ -23,7 +23,7 @@ from payme_plugin.sandbox.http_server import Answer, HttpServer
 from payme_plugin.sandbox.jsonrpc import BankError, ErrorCode, error_answer, read_call, read_object, result_answer
 from payme_plugin.sandbox.request_log import RequestLog, WireRequest
 from payme_plugin.sandbox.scenario import NewAccount, NewPhone, ScenarioError
-from payme_plugin.sandbox.store import StateFile, StateFileError
+from payme_plugin.sandbox.store import StateFault, StateFile, StateFileError
 
 if TYPE_CHECKING:
     import os
@@ -120,7 +120,7 @@ class Sandbox:
         port: where to listen; 0: any free port.
         host: the address to listen on; ``0.0.0.0`` or ``::``: all addresses of the machine.
         pos_id: the id of the first merchant account.
-        pos_key: its key; default: the one in ``state``, else ``SANDBOX_POS_KEY``.
+        pos_key: its key, which must be the one in ``state``; default: that one, else ``SANDBOX_POS_KEY``.
         clock: returns Unix milliseconds; default: the machine's time at the start, then without jumps. Injected
             delays always use real time.
         cancel: how cancellations go; see ``CancelPlan``.
@@ -219,10 +219,11 @@ class Sandbox:
         with self._lock:
             records = self._state.open()
             if not self._is_restored:
+                stored = next((each for each in records.accounts if each.pos_id == self.pos_id), None)
+                if stored is not None and self._given_key not in {None, stored.pos_key}:
+                    self._state.close()
+                    raise StateFileError(self._state.path, StateFault.OTHER_KEY, self.pos_id)
                 self.bank.restore(records)
-                account = self.bank.account(self.pos_id)
-                if self._given_key is not None and account is not None:
-                    self.bank.put_account(replace(account, pos_key=self._given_key))
                 if self._has_real_clock:
                     self.now_ms = _steady_clock(records.latest_ms)
                 self._is_restored = True

@@ -63,6 +63,7 @@ class StateFault(Enum):
     FOREIGN = "it is not a state file of the sandbox"
     NEWER = "a newer version of the sandbox wrote it"
     DAMAGED = "it is damaged"
+    OTHER_KEY = "its merchant account has another key"
     UNUSABLE = "it can't be read or written"
 
 
@@ -87,11 +88,14 @@ class StateFile:
 
     Args:
         path: where it is, or will be made with the rights 0600. Links are followed: the lock is beside the file.
+
+    Attributes:
+        path: the same without links.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = Path(os.path.realpath(path))  # Path.resolve raises for links in a circle before Python 3.13
-        self._lock_path = self._path.with_name(f"{self._path.name}-lock")
+        self.path = Path(os.path.realpath(path))  # Path.resolve raises for links in a circle before Python 3.13
+        self._lock_path = self.path.with_name(f"{self.path.name}-lock")
         self._lock: int | None = None
         self._connection: sqlite3.Connection | None = None
         self._unwritten: list[BankRecords] = []
@@ -107,15 +111,15 @@ class StateFile:
             if not self._lock_path.exists():
                 self._check_header()  # no lock is left beside a file of somebody else
             self._lock = self._locked()
-            if not self._path.exists() or not self._path.stat().st_size:
+            if not self.path.exists() or not self.path.stat().st_size:
                 self._make()
             self._check_header()
             records = self._read()
-            self._connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+            self._connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
             self._connection.execute("PRAGMA synchronous = NORMAL")
         except (OSError, sqlite3.Error) as error:
             self.close()
-            raise StateFileError(self._path, StateFault.UNUSABLE, str(error)) from error
+            raise StateFileError(self.path, StateFault.UNUSABLE, str(error)) from error
         except StateFileError:
             self.close()
             raise
@@ -144,7 +148,7 @@ class StateFile:
         except sqlite3.Error as error:
             with suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
-            raise StateFileError(self._path, StateFault.UNUSABLE, str(error)) from error
+            raise StateFileError(self.path, StateFault.UNUSABLE, str(error)) from error
         self._unwritten.clear()
 
     def close(self) -> None:
@@ -162,45 +166,45 @@ class StateFile:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(lock)
-            raise StateFileError(self._path, StateFault.IN_USE) from None
+            raise StateFileError(self.path, StateFault.IN_USE) from None
         return lock
 
     def _make(self) -> None:
         """Make an empty file under another name first, so that the file is complete as soon as it has its name."""
-        descriptor, name = mkstemp(prefix=f"{self._path.name}-", dir=self._path.parent)
+        descriptor, name = mkstemp(prefix=f"{self.path.name}-", dir=self.path.parent)
         os.close(descriptor)
         unfinished = Path(name)
         try:
             with closing(sqlite3.connect(unfinished, isolation_level=None)) as connection:
                 connection.executescript(f"BEGIN; {_SCHEMA} {_IDENTITY} COMMIT; PRAGMA journal_mode = WAL;")
-            unfinished.replace(self._path)
+            unfinished.replace(self.path)
         finally:
             unfinished.unlink(missing_ok=True)
 
     def _check_type(self) -> None:
         """Refuse a device or a pipe, which would be replaced by a file or never end."""
         with suppress(FileNotFoundError):
-            if not stat.S_ISREG(self._path.lstat().st_mode):
-                raise StateFileError(self._path, StateFault.UNUSABLE, "not a regular file")
+            if not stat.S_ISREG(self.path.lstat().st_mode):
+                raise StateFileError(self.path, StateFault.UNUSABLE, "not a regular file")
 
     def _check_header(self) -> None:
         """Refuse a file of another program or version; one that is missing or empty is not made yet."""
-        if not self._path.exists():
+        if not self.path.exists():
             return
-        with self._path.open("rb") as file:
+        with self.path.open("rb") as file:
             header = file.read(_HEADER)
         if header and (not header.startswith(_MAGIC) or _number(header, _APPLICATION_AT) != _APPLICATION_ID):
-            raise StateFileError(self._path, StateFault.FOREIGN)
+            raise StateFileError(self.path, StateFault.FOREIGN)
         if _number(header, _VERSION_AT) > _VERSION:
-            raise StateFileError(self._path, StateFault.NEWER)
+            raise StateFileError(self.path, StateFault.NEWER)
 
     def _read(self) -> BankRecords:
         try:
             # A connection that may write would change a damaged file when it is closed.
-            with closing(sqlite3.connect(f"file:{quote(str(self._path))}?mode=ro", uri=True)) as connection:
+            with closing(sqlite3.connect(f"file:{quote(str(self.path))}?mode=ro", uri=True)) as connection:
                 (sound,) = connection.execute("PRAGMA quick_check(1)").fetchone()
                 if sound != "ok":
-                    raise StateFileError(self._path, StateFault.DAMAGED, str(sound))
+                    raise StateFileError(self.path, StateFault.DAMAGED, str(sound))
                 (latest_ms,) = connection.execute("SELECT latest_ms FROM time").fetchone()
                 tables = {
                     table: connection.execute(f"SELECT id, document FROM {table} ORDER BY rowid").fetchall()  # noqa: S608
@@ -208,9 +212,9 @@ class StateFile:
                 }
             return _records(latest_ms, tables)
         except (sqlite3.DatabaseError, LookupError, TypeError, ValueError) as error:
-            if isinstance(error, sqlite3.OperationalError) and not self._path.exists():
+            if isinstance(error, sqlite3.OperationalError) and not self.path.exists():
                 raise
-            raise StateFileError(self._path, StateFault.DAMAGED, str(error)) from error
+            raise StateFileError(self.path, StateFault.DAMAGED, str(error)) from error
 
 
 def _number(header: bytes, at: int) -> int:

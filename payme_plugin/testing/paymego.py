@@ -95,6 +95,7 @@ class PaymeGo:
         Raises:
             ValueError: ``seconds`` is negative or infinite.
         """
+        __tracebackhide__ = True  # pytest then shows the line of the test
         if not 0 <= seconds < inf:
             raise ValueError(f"seconds is {seconds!r}: a number of seconds from 0 is allowed")
         with self._lock:
@@ -122,8 +123,12 @@ class PaymeGo:
         Raises:
             ValueError: the behaviour does not exist, or a value does not go with it.
         """
+        __tracebackhide__ = True
         document = {"behaviour": behaviour, "after_s": after_s, "error_code": error_code, "cancel": cancel}
-        return BuyerPhone(self.sandbox, structure(Behaviour, document, "buyer"), balance)
+        try:
+            return BuyerPhone(self.sandbox, structure(Behaviour, document, "buyer"), balance)
+        except ValueError as error:
+            raise error.with_traceback(None) from None
 
     def fail(self, kind: FaultKind | str, method: str | None = None, **rule: float | str | None) -> None:
         """Let requests fail from now on: by default the next one of ``method``, or of any.
@@ -137,8 +142,12 @@ class PaymeGo:
         Raises:
             ValueError: a name or a value that is not allowed, with what is.
         """
+        __tracebackhide__ = True
         document = {"kind": kind.value if isinstance(kind, FaultKind) else kind, "method": method, **rule}
-        self.sandbox.inject(structure(InjectedFault, document, "fail"))
+        try:
+            self.sandbox.inject(structure(InjectedFault, document, "fail"))
+        except ValueError as error:
+            raise error.with_traceback(None) from None
 
     @property
     def receipts(self) -> tuple[ReceiptView, ...]:
@@ -156,17 +165,29 @@ class PaymeGo:
         return self.sandbox.held()
 
     def log(self) -> str:
-        """Return a line for each request: its method, its parameters, what became of it, and its fault."""
+        """Return a line for each request: its method and parameters, the receipt's state or the error, its fault."""
         return "\n".join(map(_line, self.requests)) or "none"
 
 
 def _line(request: WireRequest) -> str:
-    answer = request.answer
-    if isinstance(answer, dict) and isinstance(answer.get("error"), dict):
-        ended = f"error {answer['error'].get('code')}"
-    elif request.took_ms is None:
-        ended = "not answered yet"
-    else:
-        ended = "no answer" if request.status is None else f"HTTP {request.status}"
     fault = f", fault {request.fault.value}" if request.fault else ""
-    return f"{request.method or 'not a request'} {json.dumps(request.params, ensure_ascii=False)}: {ended}{fault}"
+    shown = json.dumps(request.params, ensure_ascii=False)
+    return f"{request.method or 'not a request'} {shown}: {_ended(request)}{fault}"
+
+
+def _ended(request: WireRequest) -> str:
+    """Return the error or the receipt's state in an answer, or else what left the server."""
+    if request.took_ms is None:
+        return "not answered yet"
+    if request.status is None:
+        return "no answer"
+    answer = request.answer
+    if not isinstance(answer, dict):
+        return f"HTTP {request.status}"
+    if isinstance(answer.get("error"), dict):
+        return f"error {answer['error'].get('code')}"
+    result = answer.get("result")
+    if isinstance(result, list):
+        return f"receipts: {len(result)}"
+    receipt = result.get("receipt", result) if isinstance(result, dict) else {}
+    return f"state {receipt['state']}" if "state" in receipt else "ok"

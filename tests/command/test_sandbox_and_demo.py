@@ -165,11 +165,30 @@ def test_the_state_file_outlives_the_command_and_is_for_one_of_them(tmp_path: Pa
             second = payme(*options)
             process.kill()
             process.communicate(timeout=30)
-    other_key = payme(*options, "--account", "a", "--account", "b:other")
+    other_keys = [
+        payme(*options, *more) for more in (["--account", "a", "--account", "b:other"], ["--account", "b:newkey"])
+    ]
 
     assert receipts == [1, 2]
     assert (second.code, second.error["id"]) == (2, "cli.sandbox.state.in_use")
-    assert (other_key.code, other_key.error["id"]) == (2, "cli.sandbox.other_key")
+    for other_key in other_keys:
+        assert (other_key.code, other_key.error["id"]) == (2, "cli.sandbox.state.other_key")
+        assert "The account b has another key in the state file" in other_key.sentences[0]
+
+
+@pytest.mark.parametrize("second", ["a", "a:k1", "a:k2"])
+def test_an_account_is_given_once(second: str) -> None:
+    refused = payme("--lang", "en", "sandbox", "--port", "0", "--account", "a:k1", "--account", second)
+
+    assert (refused.code, refused.sentences) == (2, ["The account a is given twice. Give each --account once."])
+
+
+@pytest.mark.parametrize("port", ["abc", "-1", "65536"])
+def test_a_port_that_does_not_exist_is_refused_with_those_that_do(port: str) -> None:
+    refused = payme("--lang", "en", "sandbox", "--port", port)
+
+    assert refused.code == 2
+    assert f"'{port}' is not allowed: use a whole number from 0 to 65535." in refused.sentences[-1]
 
 
 @pytest.mark.parametrize(("content", "error_id"), [("[Main]", "foreign"), ("SQLite format 3\0" + "x" * 100, "foreign")])

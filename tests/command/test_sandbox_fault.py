@@ -138,8 +138,10 @@ def test_a_till_that_meets_a_fault_of_the_answer_to_pay_asks_for_the_state(
         (["add", "html", "--header", "X-Auth"], "The sandbox refuses it: body: header is 'X-Auth': "),
         (["add", "html", "--skip", "-1", "--status", "200"], "body: skip is -1: 0 or more; status is 200: "),
         (["add", "html", "--header", "a\x1b[31m"], r"header is 'a\x1b[31m': the name of a header is allowed"),
-        (["remove", "7"], "The sandbox refuses it: there is no "),
-        (["remove", "0"], "'NUMBER'"),
+        (["remove", "7"], "The sandbox refuses it: there is no fault 7"),
+        (["remove", "0"], "'0' is not allowed: use a whole number from 1."),
+        (["remove", "abc"], "'abc' is not allowed: use a whole number from 1."),
+        (["add", "html", "--amount", "5-1"], "'5-1' is not a range: the first amount is above the second."),
         (["add", "html", "--amount", "20000-x"], "use e.g. 15000.00, 1000.00-20000.00 or 1000.00-."),
         (["add", "html", "--amount", "-"], "use e.g. 15000.00, 1000.00-20000.00 or 1000.00-."),
         (["add", "html", "--times", "0"], "use a whole number from 1, or always."),
@@ -200,8 +202,14 @@ class Foreign(BaseHTTPRequestHandler):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"<html>", b"[1]", b"{}", b'[{"kind": "html"}]', b"[" * 100_000, b"\xff"],
-    ids=lambda value: repr(value)[:20],
+    [
+        *(b"", b"<html>", b"[1]", b"{}", b'[{"kind": "html"}]', b"[" * 100_000, b"\xff"),
+        *(b'[{"kind": "html", "number": %s}]' % number for number in (b'"1"', b"1.5", b"null")),
+        b'[{"kind": ["html"], "number": 1}]',
+        b'[{"kind": "html", "number": 1, "amount_min": "100"}]',
+        b'[{"kind": "html", "number": 1, "amount_max": 100.5}]',
+    ],
+    ids=lambda value: repr(value)[:60],
 )
 def test_another_server_is_not_taken_for_a_sandbox(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     monkeypatch.setattr(Foreign, "content", content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,24 @@ def test_it_fails_without_a_server():
     raise AssertionError
 """
 )
+WRONG = """
+import pytest
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda paymego: paymego.buyer("sleeps"),
+        lambda paymego: paymego.buyer("fails"),
+        lambda paymego: paymego.buyer(balance=-1),
+        lambda paymego: paymego.fail("explode"),
+        lambda paymego: paymego.fail("error", status=200),
+        lambda paymego: paymego.advance(-1),
+    ],
+)
+def test_it_is_wrong(paymego, wrong):
+    wrong(paymego)
+"""
 FOREIGN = """
 import os
 import sys
@@ -94,8 +113,19 @@ def test_the_report_of_a_test_that_failed_shows_what_arrived(project: UserProjec
     shown = project.pytest("-p", "no:randomly").stdout
 
     assert shown.count("Requests at paymego") == 1
-    assert 'receipts.create {"amount": 1500000, "account": {}}: HTTP 200' in shown
+    assert 'receipts.create {"amount": 1500000, "account": {}}: state 0' in shown
     assert ": error -32400, fault error" in shown
+
+
+def test_wrong_arguments_are_shown_at_the_line_of_the_test_without_our_code(project: UserProject) -> None:
+    (project.folder / "test_client.py").write_text(WRONG, encoding="utf-8")
+
+    shown = project.pytest("-p", "no:randomly").stdout
+
+    assert " 6 failed" in shown, shown
+    ours = ("structure.py", "paymego.py", "behaviour.py", "faults.py", "server.py", "scenario.py")
+    assert [name for name in ours if name in shown] == []
+    assert re.search("^E +ValueError: error_code is required with the behaviour 'fails'", shown, re.MULTILINE)
 
 
 def test_pytest_shows_what_the_fixture_is(project: UserProject) -> None:

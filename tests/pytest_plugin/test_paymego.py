@@ -127,7 +127,8 @@ def test_a_cancellation_goes_as_the_buyer_was_told(served: PaymeGo, call: Call) 
     [
         ({"behaviour": "sleeps"}, "buyer.behaviour: must be one of pays, confirms"),
         ({"behaviour": "confirms"}, "after_s is 0.0: seconds from 0.01"),
-        ({"behaviour": "fails"}, "error_code goes with the action 'fails' only"),
+        ({"behaviour": "fails"}, "error_code is required with the behaviour 'fails': a negative number"),
+        ({"error_code": -31400}, "error_code goes with the behaviour 'fails' only"),
         ({"cancel": {"settles": 1}}, "buyer.cancel: has .settles.; allowed are settle_s"),
     ],
 )
@@ -195,13 +196,18 @@ def test_the_log_has_a_line_for_each_request_without_code_and_key(served: PaymeG
         call("check", id=receipt_id)
     for code in reversed(codes):
         call("pay", id=receipt_id if code == codes[0] else create(call), token=code)
+    served.fail("duplicate-answer", "receipts.check")
+    call("check", id=receipt_id)
+    call("get_all", **{"from": 0, "to": served.now_ms})
 
     assert [line.rpartition("}: ")[2] for line in served.log().splitlines()] == [
-        "HTTP 200",
+        "state 0",
         "HTTP 503, fault http-error",
-        "HTTP 200",
+        "state 0",
         "error -31630",
-        "HTTP 200",
+        "state 4",
+        "state 4, fault duplicate-answer",
+        "receipts: 2",
     ]
-    assert 'receipts.create {"amount": 1500000, "account": {"order_id": "3-118"}}: HTTP 200' in served.log()
+    assert 'receipts.create {"amount": 1500000, "account": {"order_id": "3-118"}}: state 0' in served.log()
     assert not [secret for secret in (*codes, served.settings["posKey"]) if secret in served.log()]

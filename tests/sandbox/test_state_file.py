@@ -213,14 +213,22 @@ def test_a_stopped_sandbox_may_be_started_again_and_keeps_what_happened_meanwhil
         assert again.code(late) is not None
 
 
-def test_the_key_of_the_file_is_used_until_another_one_is_given(tmp_path: Path) -> None:
+def test_the_key_of_the_file_stays_and_another_one_is_refused(tmp_path: Path) -> None:
+    state = tmp_path / "state"
     keys = []
-    for given in (None, "k1", None, "k2", None):
-        with Sandbox(pos_id="till", pos_key=given, state=tmp_path / "state") as sandbox:
+    for given in ("k1", None, "k1"):
+        with Sandbox(pos_id="till", pos_key=given, state=state) as sandbox:
             keys.append(sandbox.pos_key)
+    before = state.read_bytes()
 
-    assert keys[1:] == ["k1", "k1", "k2", "k2"]
-    assert keys[0] not in keys[1:]
+    with pytest.raises(StateFileError) as refused:
+        Sandbox(pos_id="till", pos_key="k2", state=state).start()
+
+    assert keys == ["k1", "k1", "k1"]
+    assert (refused.value.fault, refused.value.path, refused.value.reason) == (StateFault.OTHER_KEY, state, "till")
+    assert state.read_bytes() == before
+    with Sandbox(pos_id="till", state=state) as sandbox:
+        assert sandbox.pos_key == "k1"
 
 
 def damage_rows(path: Path) -> None:
