@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.broker
 
-WORK, LATER = Queues().work, "payme.delay.5s"
+WORK, LATER = Queues().work, Queues().pause(3)
 HEADERS = {REASON: "unknown-account", EXPLANATION: "accounts.conf has no merchant account A", PARKED_AT: 1}
 
 
