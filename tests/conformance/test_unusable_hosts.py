@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fakes.waiting import comes_true
 from payme_plugin.cli.output import ExitCode
 from payme_plugin.testing import HostConformance
 from payme_plugin.testing.conformance import duties, plays
@@ -177,8 +178,7 @@ def test_a_process_of_the_host_that_left_its_group_is_killed(
 
     HostConformance(host((FIRST_LINE, FIRST_LINE + begins)), plays=()).run()
 
-    with path.open() as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert comes_true(lambda: _is_free(path)), "a killed process takes a moment to end"
 
 
 @pytest.mark.conformance
@@ -212,3 +212,12 @@ def test_garbage_on_the_socket_of_the_kit_is_named_and_the_run_goes_on(host: Cal
     assert {failure.breach for failure in report.failures} == {duties.FAILED}
     assert "something else than the probe wrote b'hello'" in str(report)
     assert report.plays == 3
+
+
+def _is_free(path: Path) -> bool:
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
