@@ -178,20 +178,20 @@ def test_duplicates_and_a_receipt_that_is_cancelled_already_return_nothing_twice
 
 
 def test_an_account_whose_server_never_answers_holds_up_no_other(chain: Chain) -> None:
-    chain.timeout_s = 5
+    chain.timeout_s = 15
     chain.write_accounts(chain.a, chain.b)
     chain.a.inject(InjectedFault(FaultKind.SILENT, CHECK, times=None))
     chain.publish(*chain.owe(chain.a, 200), *chain.owe(chain.b, 100))
     began_at = time.monotonic()
     with chain.worker():
-        assert comes_true(lambda: not chain.b.held(), 4)
+        assert comes_true(lambda: not chain.b.held(), 14)
         took_s = time.monotonic() - began_at
         assert chain.a.held() == 200 * AMOUNT
         assert len(chain.a.requests) <= 6
         chain.a.clear_faults()
-        assert comes_true(lambda: not chain.a.held(), 30), "none of the slow account's is lost"
+        assert comes_true(lambda: not chain.a.held(), 60), "none of the slow account's is lost"
 
-    assert took_s < 4, "less than one request of the slow account takes"
+    assert took_s < 14, "less than one request of the slow account takes"
 
 
 def test_a_delivery_takes_three_requests_at_most(chain: Chain) -> None:
