@@ -48,7 +48,10 @@ def check_settings(read: Settings | SettingsError, conf_file: Path) -> list[Find
         for warning in read.warnings
         if warning.key != "posKey"  # ``check_modes`` names the file and the command
     ]
-    return results or [Finding.ok("doctor.settings.valid", file=conf_file)]
+    # Early polling departs from the manual, and by default nobody has set it.
+    is_early = isinstance(read, Settings) and read.early_polling
+    valid = "doctor.settings.valid_early" if is_early else "doctor.settings.valid"
+    return results or [Finding.ok(valid, file=conf_file)]
 
 
 # ---------------------------------------------------------------------------------------------------------------------

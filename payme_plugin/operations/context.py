@@ -28,11 +28,13 @@ class Limits:
         timeout_s: one request (``timeout``).
         duration_s: the whole wait for the buyer (``payDuration``).
         frequency_s: from one question for the state to the next (``frequency``).
+        early_polling: the first questions do not wait for ``frequency`` (``earlyPolling``).
     """
 
     timeout_s: float
     duration_s: float
     frequency_s: float
+    early_polling: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,4 +90,5 @@ def limits_of(settings: Settings) -> Limits:
         timeout_s=float(settings.timeout_s),
         duration_s=settings.pay_duration_ms / 1000,
         frequency_s=settings.frequency_ms / 1000,
+        early_polling=settings.early_polling,
     )

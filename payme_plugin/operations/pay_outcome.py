@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from hookspecs import PaymentStatus
 from payme_plugin.operations.results import NotPaid, Paid, message_of, nothing_charged, to_cancel
+from payme_plugin.operations.wait import next_poll
 from payme_plugin.paymego.codes import proves_no_charge
 from payme_plugin.paymego.errors import CallFailed, NotSent, ServerError
 from payme_plugin.paymego.states import ReceiptState
@@ -67,8 +68,8 @@ def poll(
 ) -> NotPaid | Paid:
     """Ask for the state until it decides, the cashier stops, or time is over.
 
-    It is asked at once, every ``frequency``, and once more at ``payDuration``. A question that still runs then is ended
-    to make room for the last one, which has a ``timeout`` of its own.
+    It is asked at once, when ``next_poll`` says, and once more at ``payDuration``. A question that still runs
+    then is ended to make room for the last one, which has a ``timeout`` of its own.
 
     Args:
         context: texts and limits.
@@ -76,7 +77,7 @@ def poll(
         wait: the operation's limits.
         created_until: the monotonic time from which a receipt that nobody has paid yet (0) ends the wait.
     """
-    next_question = wait.now
+    begun_at = wait.now
     while not wait.has_stopped():
         is_last = wait.now >= wait.ends
         limit = wait.question_limit()
@@ -89,9 +90,7 @@ def poll(
             break
         if is_last:
             return to_cancel(context.texts, PaymentStatus.UNKNOWN, Text.PAYMENT_UNKNOWN, "payDuration is over")
-        # Answers slower than the frequency skip their turns instead of piling up.
-        turns = int((wait.now - next_question) / context.limits.frequency_s) + 1
-        next_question = min(next_question + turns * context.limits.frequency_s, wait.ends)
+        next_question = min(next_poll(begun_at, wait.now, context.limits), wait.ends)
         if wait.now < created_until < next_question:
             next_question = created_until
         wait.pause_until(next_question, context.progress(Text.PROGRESS_WAITING_FOR_BUYER))

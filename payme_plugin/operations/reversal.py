@@ -23,7 +23,7 @@ from payme_plugin.log import Log
 from payme_plugin.operations.cancellation import begin_cancel
 from payme_plugin.operations.event_log import EventLog
 from payme_plugin.operations.receipt_queries import CANCEL, ReceiptQueries, receipt_id_of
-from payme_plugin.operations.wait import CashierWait
+from payme_plugin.operations.wait import CashierWait, next_poll
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.codes import OF_ANOTHER_ACCOUNT
 from payme_plugin.paymego.errors import CallFailed, ServerError
@@ -177,7 +177,8 @@ class _Reversal:
             state = self._queries.state(limit)
             if state is not None:
                 return state
-            if not self._pause() or self._wait.now >= self._wait.ends:
+            again_at = self._wait.now + self._context.limits.frequency_s
+            if not self._pause_until(again_at) or self._wait.now >= self._wait.ends:
                 break
             limit = min(self._wait.request_limit(), self._wait.ends)
         return None
@@ -223,6 +224,7 @@ class _Reversal:
 
     def _ask_until_cancelled(self, cancellation: CancellationRow) -> ReversalResult:
         """Ask for the state until it is cancelled; return QUEUED if the cashier stops or time is over."""
+        begun_at = self._wait.now
         while not self._wait.has_stopped():
             is_last = self._wait.now >= self._wait.ends
             limit = self._wait.question_limit()
@@ -230,7 +232,7 @@ class _Reversal:
             result = self._result_of(cancellation, state)
             if result is not None:
                 return result
-            if not self._pause():
+            if not self._pause_until(next_poll(begun_at, self._wait.now, self._context.limits)):
                 break
         return self._queued(cancellation)
 
@@ -284,9 +286,8 @@ class _Reversal:
         except JournalError as error:
             _log.error("payment %s: %s", self._row.payment_id, error)
 
-    def _pause(self) -> bool:
-        """Wait until the state must be asked again; return False if the wait is over."""
+    def _pause_until(self, again_at: float) -> bool:
+        """Wait until the state must be asked for again; return False if the wait is over."""
         if self._wait.has_stopped() or self._wait.now >= self._wait.ends:
             return False
-        next_at = min(self._wait.now + self._context.limits.frequency_s, self._wait.ends)
-        return self._wait.pause_until(next_at, self._progress)
+        return self._wait.pause_until(min(again_at, self._wait.ends), self._progress)

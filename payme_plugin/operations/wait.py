@@ -5,6 +5,7 @@ The clock starts when the first request that can move money is sent. All limits 
 
 from __future__ import annotations
 
+from itertools import chain, count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +17,25 @@ if TYPE_CHECKING:
     from payme_plugin.paymego.protocols import Pending
 
 _SLICE_S = 0.4
+_EARLY_S = (0.5, 1.5, 3.5, 7.5)
+"""Since the first question: after pauses of 0.5, 1, 2 and 4 s."""
+
+
+def next_poll(begun_at: float, now: float, limits: Limits) -> float:
+    """Return when to ask for the state again: at the next multiple of ``frequency`` since the first question.
+
+    With early polling there are up to four questions more, before the first multiple. The ones at the multiples stay.
+
+    Args:
+        begun_at: the monotonic time of the first question.
+        now: the monotonic time.
+        limits: the times of the operation.
+    """
+    frequency_s = limits.frequency_s
+    early = [begun_at + s for s in _EARLY_S if s < frequency_s] if limits.early_polling else []
+    # Answers slower than the frequency skip their turns instead of piling up.
+    turns = count(max(1, int((now - begun_at) / frequency_s)))
+    return next(at for at in chain(early, (begun_at + turn * frequency_s for turn in turns)) if at > now)
 
 
 class CashierWait:

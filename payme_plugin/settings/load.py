@@ -362,6 +362,9 @@ class LoadedSettings:
         return is_here or not is_plain_http(url) or self.values.get("allow_plain_http", True) is True
 
     def _check_times(self) -> None:
+        if self.values.get("early_polling", False) is None:
+            # A frequency that someone has set is obeyed to the letter of the manual.
+            self.values["early_polling"] = self._origins["frequency"].source is Source.DEFAULT
         duration, frequency, timeout_s = map(self.values.get, ("pay_duration_ms", "frequency_ms", "timeout_s"))
         if duration is None or frequency is None or timeout_s is None:
             return

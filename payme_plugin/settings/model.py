@@ -95,6 +95,7 @@ SETTINGS = (
     Setting("queueUrl", "queue_url", parsers.QUEUE),
     Setting("keepDays", "keep_days", whole(30, 3650, "days"), "400"),
     Setting("runWorker", "run_worker", parsers.SWITCH, "1"),
+    Setting("earlyPolling", "early_polling", optional(parsers.SWITCH)),
 )
 """In the order of the docs and of a written file."""
 
@@ -145,6 +146,7 @@ class Settings:
         queue_url: the broker's address, which may hold a password, or an empty string.
         keep_days: days that finished payments stay in the journal.
         run_worker: whether a thread of this process carries out cancellations.
+        early_polling: whether the first questions do not wait for ``frequency_ms``.
         former_accounts: merchant accounts whose payments may still be returned.
         conf_file: the settings file that was looked for.
         origins: where each value came from, by the setting's name. Not to be changed.
@@ -177,6 +179,7 @@ class Settings:
     queue_url: str = field(repr=False)
     keep_days: int
     run_worker: bool
+    early_polling: bool
     former_accounts: tuple[FormerAccount, ...] = ()
     conf_file: Path
     origins: Mapping[str, Origin] = field(compare=False, repr=False)

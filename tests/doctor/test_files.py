@@ -34,6 +34,17 @@ def test_each_fault_and_warning_of_the_settings_is_a_finding_and_what_needs_sett
     assert till.sandbox.requests == ()
 
 
+@pytest.mark.parametrize(("early", "is_told"), [("1", True), ("0", False)])
+def test_valid_settings_with_early_polling_say_that_it_departs_from_the_module_before(
+    till: DoctorTill, early: str, *, is_told: bool
+) -> None:
+    till.configure(earlyPolling=early)
+    found = finding(examined(till), Check.SETTINGS)
+
+    assert found.level is Level.OK
+    assert ("earlyPolling" in str(found.text)) is is_told
+
+
 def test_without_settings_and_a_journal_the_rest_is_checked_and_nothing_is_made(till: DoctorTill) -> None:
     till.conf.unlink()
     report = examined(till)

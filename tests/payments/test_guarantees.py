@@ -72,6 +72,7 @@ _settings = st.fixed_dictionaries(
         "timeout": st.integers(1, 12),
         "payDuration": st.integers(1, 30_000),
         "frequency": st.integers(100, 10_000),
+        "earlyPolling": st.sampled_from([0, 1]),
         "ignoredErrors": st.lists(st.sampled_from([*CODES, -31999]), max_size=4, unique=True).map(
             lambda codes: ",".join(map(str, codes))
         ),

@@ -19,7 +19,7 @@ from fakes.till import STALE
 from fakes.world import World
 from hookspecs import PaymentStatus
 from payme_plugin.ledger.states import Cause
-from payme_plugin.sandbox import BuyerAction, FaultKind
+from payme_plugin.sandbox import Behaviour, BuyerAction, FaultKind
 from payme_plugin.texts import Text
 
 if TYPE_CHECKING:
@@ -56,6 +56,48 @@ def test_the_state_is_asked_at_once_every_frequency_and_once_more_at_the_end(
 
     assert outcome.status is PaymentStatus.UNKNOWN
     assert world.paymego.times_of(CHECK) == pytest.approx(times)
+
+
+@pytest.mark.parametrize(
+    ("duration_ms", "frequency_ms", "times"),
+    [
+        (20_000, 10_000, [0.04, 0.54, 1.54, 3.54, 7.54, 10.04, 20.02]),
+        (8_000, 3_500, [0.04, 0.54, 1.54, 3.54, 7.04, 8.02]),
+        (1_000, 500, [0.04, 0.54, 1.02]),
+    ],
+)
+def test_with_early_polling_it_is_also_asked_before_the_first_frequency_is_over(
+    world: World, duration_ms: int, frequency_ms: int, times: list[float]
+) -> None:
+    world.set(payDuration=duration_ms, frequency=frequency_ms, earlyPolling=1)
+
+    world.pay(world.paymego.code(BuyerAction.NEVER_ANSWERS))
+
+    assert world.paymego.times_of(CHECK) == pytest.approx(times)
+
+
+@settings(max_examples=40)
+@given(
+    buyer=st.builds(
+        Behaviour, st.sampled_from([BuyerAction.CONFIRMS, BuyerAction.DECLINES]), after_s=st.floats(0.01, 45)
+    ),
+    back_s=st.floats(0.01, 2),
+    duration_ms=st.integers(1_000, 40_000),
+)
+def test_early_polling_ends_no_payment_later_and_sends_at_most_five_requests_more(
+    tmp_path_factory: pytest.TempPathFactory, buyer: Behaviour, back_s: float, duration_ms: int
+) -> None:
+    ended_at, sent = [], []
+    for early in (0, 1):
+        folder = tmp_path_factory.mktemp("polling")
+        with closing(World(folder, frequency=10_000, payDuration=duration_ms, earlyPolling=early)) as world:
+            world.paymego.passage = lambda _: Passage(back_s=back_s)
+            world.pay(world.paymego.bank.issue_code(world.paymego.now_ms, buyer))
+            ended_at.append(world.clock.monotonic())
+            sent.append(len(world.paymego.sent))
+
+    assert ended_at[1] <= ended_at[0]
+    assert sent[1] <= sent[0] + 5
 
 
 def test_the_clock_starts_when_the_first_pay_is_sent_and_another_scan_starts_no_new_one(world: World) -> None:

@@ -59,6 +59,22 @@ def test_the_state_is_asked_first_then_cancelled_then_asked_every_frequency_unti
     assert till.path_of()[-2:] == ["reversing", "reversed"]
 
 
+def test_with_early_polling_a_reversal_that_takes_a_second_is_seen_before_the_first_frequency_is_over(
+    till: HookedWorld, reversal: Reversal
+) -> None:
+    sold = reversal.sell(till)
+    till.set(frequency=10_000, earlyPolling=1)
+    till.paymego.bank.plan_cancel(sold.receipt_id, CancelPlan(settle_s=1))
+
+    result = reversal.run(till, sold)
+
+    assert result.status is ReversalStatus.REVERSED
+    before, *polls = till.paymego.times_of(CHECK)[-4:]
+    (cancelled_at,) = till.paymego.times_of(CANCEL)
+    assert before < cancelled_at
+    assert [round(poll - polls[0], 2) for poll in polls] == [0, 0.5, 1.5]
+
+
 def test_the_row_is_written_after_the_state_is_known_and_durable_before_the_cancel_leaves(
     till: HookedWorld, reversal: Reversal
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import chain, combinations
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,11 @@ def test_the_manuals_settings_come_first_in_the_table_with_its_defaults(read: Re
 
     rows = {row.name: row.value for row in load({"paymentType": "7"}).rows}
     defaults = {each.name: each.default for each in SETTINGS} | {"posKey": "***", "url": "http://localhost/api"}
-    assert {name: rows[name] for name in defaults} == defaults | {"paymentType": "7", "staleCodes": rows["staleCodes"]}
+    assert {name: rows[name] for name in defaults} == defaults | {
+        "paymentType": "7",
+        "staleCodes": rows["staleCodes"],
+        "earlyPolling": "1",
+    }
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1251"])
@@ -56,7 +61,7 @@ def test_any_lines_of_the_sample_uncommented_mean_the_defaults(conf: Write, read
     for names in chain.from_iterable(combinations(NAMES, count) for count in range(len(NAMES) + 1)):
         path = conf(uncommented(names).encode(encoding))
         settings = read({})
-        assert settings == defaults
+        assert settings == replace(defaults, early_polling="frequency" not in names)
         given = {name: origin for name, origin in settings.origins.items() if origin.path == path}
         assert set(given) == set(names)
         assert all(SAMPLE.splitlines()[(each.line or 0) - 1].startswith(f";{name}") for name, each in given.items())

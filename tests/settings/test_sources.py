@@ -34,6 +34,24 @@ def test_the_host_wins_over_the_file_over_the_default_each_shown_so(conf: Write,
     assert rows["confFile"][0] == str(path)
 
 
+@pytest.mark.parametrize(
+    ("given", "is_early"),
+    [
+        ({}, True),
+        ({"frequency": "10000"}, False),
+        ({"frequency": "10000", "earlyPolling": "1"}, True),
+        ({"earlyPolling": "0"}, False),
+        ({"frequency": "10000", "earlyPolling": ""}, False),
+    ],
+)
+def test_early_polling_is_on_unless_a_frequency_is_set_and_can_be_set_itself(
+    read: Read, load: Load, given: dict[str, str], *, is_early: bool
+) -> None:
+    assert read(given).early_polling is is_early
+    rows = {row.name: row.value for row in load({"paymentType": "7"} | given).rows}
+    assert rows["earlyPolling"] == str(int(is_early))
+
+
 def test_an_artix_till_has_its_files_in_their_places() -> None:
     folder = Path("/linuxcash/cash")
     assert Places(folder / "conf/payme.go.conf", folder / "reports/payme.xml") == LINUXCASH

@@ -50,6 +50,7 @@ REFUSED = {
     "ignoredErrors": ["x", "-31400,", ",", "-31400;-31101", "..", "--1", "-9223372036854775808"],
     "staleCodes": ["x", "0", "-31602"],
     "language": ["RU", "de", "ru_RU"],
+    "earlyPolling": ["2", "ja", "early"],
     "slipEncoding": [
         *["utf-8", "utf-16", "utf-7", "gbk", "hz", "cp037", "rot13", "idna", "punycode", "unicode_escape", "undefined"],
         *["../x", "кодировка", "x" * 99],
@@ -201,6 +202,7 @@ ALLOWED: dict[str, st.SearchStrategy[Valid]] = {
     ),
     "ignoredErrors": code_list("ignored_errors"),
     "language": words("language", "ru", "uz", "en", **{"": None}),
+    "earlyPolling": words("early_polling", **ON_AND_OFF),
     "account": account(),
     "slipTemplate": WORD.map(lambda text: ("slip_template", f"/{text}", Path(f"/{text}"))),
     "slipEncoding": words(

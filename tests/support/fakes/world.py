@@ -45,11 +45,11 @@ _NO_FILES = Places(Path("/nonexistent/payme.go.conf"), Path("/nonexistent/payme.
 def settings_of(**given: object) -> Settings:
     """Return settings for virtual time, with ``given`` in place of the defaults.
 
-    By default the plugin waits 20 s for the buyer and asks every 2 s; one request may take 5 s.
+    By default the plugin waits 20 s for the buyer and asks every 2 s, not earlier; one request may take 5 s.
     """
     values: dict[str, object] = {
         "url": _URL, "posId": _POS_ID, "posKey": _KEY, "paymentType": TENDER,
-        "timeout": 5, "payDuration": 20_000, "frequency": 2_000,
+        "timeout": 5, "payDuration": 20_000, "frequency": 2_000, "earlyPolling": 0,
     }  # fmt: skip
     host = {name: str(value) for name, value in (values | given).items()}
     # A test may use times that are shorter than the settings allow.

@@ -69,6 +69,7 @@ def random_settings(rng: Random, queue_url: str = "") -> tuple[Settings, ...]:
         "cancelAcceptedIsDone": rng.choice((0, 0, 1)),
         "ignoredErrors": ", ".join(map(str, rng.sample(codes.MANUAL_CODES, rng.choice((0, 3, 20, 32))))),
         "staleCodes": ", ".join(map(str, rng.sample(safe, rng.choice((1, 4, len(safe)))))),
+        "earlyPolling": rng.choice((0, 1)),
     }
     return tuple(settings_of(**given, posId=account, posKey=f"{KEY}-{account[-2:]}") for account in _ACCOUNTS)
 
