@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draw the pictures of the sandbox's pages: docs/images/sandbox-desk.png and docs/images/sandbox-phone.png.
+"""Draw the pictures of the sandbox's pages: docs/images/sandbox-dashboard.png and docs/images/sandbox-phone.png.
 
 ``python docs/pictures.py`` needs the extra ``browser`` and Debian's chromium.
 """
@@ -94,10 +94,10 @@ def main() -> None:
         _sell(pool, sandbox, time)
         sandbox.inject(InjectedFault(FaultKind.ANSWER_LOST, "receipts.pay"))
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        desk = _open(browser, sandbox.desk_url, 1280, 900)
-        desk.locator("#receipts .pick").nth(2).click()
-        desk.locator("#details .timeline").wait_for()
-        _save(desk, "sandbox-desk.png")
+        dashboard = _open(browser, sandbox.dashboard_url, 1280, 900)
+        dashboard.locator("#receipts .pick").nth(2).click()
+        dashboard.locator("#details .timeline").wait_for()
+        _save(dashboard, "sandbox-dashboard.png")
         sandbox.clear_faults()
         phone = _open(browser, sandbox.phone_url, 390, 844)
         phone.clock.install()

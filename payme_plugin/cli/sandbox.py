@@ -182,7 +182,7 @@ def _document(server: Sandbox) -> dict[str, object]:
     return {
         "url": server.url,
         "phone_url": server.phone_url,
-        "desk_url": server.desk_url,
+        "dashboard_url": server.dashboard_url,
         "control_url": server.control_url,
         "pos_id": server.pos_id,
         "pos_key": server.pos_key,
@@ -195,7 +195,7 @@ def _document(server: Sandbox) -> dict[str, object]:
 
 
 def _show(server: Sandbox, played: Played | None) -> None:
-    addresses = {"desk": server.desk_url, "phone": server.phone_url, "control": server.control_url}
+    addresses = {"dashboard": server.dashboard_url, "phone": server.phone_url, "control": server.control_url}
     echo(message("cli.sandbox.addresses", **addresses))
     echo()
     for line in _qr(server.phone_url):

@@ -109,7 +109,7 @@ class PhoneView:
 
 
 class ReceiptAction(Enum):
-    """What the desk of the sandbox does to a receipt by hand."""
+    """What the dashboard of the sandbox does to a receipt by hand."""
 
     CONFIRM = "confirm"
     """The buyer confirms the payment that waits in state 1."""

@@ -66,7 +66,7 @@ def server_document(sandbox: Sandbox) -> dict[str, Any]:
         "version": VERSION,
         "url": sandbox.url,
         "phone_url": sandbox.phone_url,
-        "desk_url": sandbox.desk_url,
+        "dashboard_url": sandbox.dashboard_url,
         "away": sandbox.is_away,
         "accounts": [_account(account) for account in sandbox.accounts],
         "now_ms": sandbox.now_ms(),

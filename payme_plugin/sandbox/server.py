@@ -275,7 +275,7 @@ class Sandbox:
         return f"{self.origin}{control.PREFIX}"
 
     @property
-    def desk_url(self) -> str:
+    def dashboard_url(self) -> str:
         """The page that shows receipts and requests."""
         return f"{self.origin}/"
 
@@ -565,7 +565,7 @@ class Sandbox:
 
     @property
     def is_watched(self) -> bool:
-        """Whether anybody reads the events, e.g. the desk in a browser."""
+        """Whether anybody reads the events, e.g. the dashboard in a browser."""
         return self._readers.is_read
 
     def subscribe(self) -> tuple[Reader, Iterator[Event]]:

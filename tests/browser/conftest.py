@@ -23,7 +23,7 @@ __all__ = ["new_till"]
 
 CHROMIUM = "/usr/bin/chromium"
 PHONE_SCREEN = (390, 844)
-DESK_SCREEN = (1280, 900)
+DASHBOARD_SCREEN = (1280, 900)
 WAIT_MS = 5_000
 
 
@@ -180,22 +180,22 @@ def phone(open_phone: Callable[..., Phone]) -> Phone:
 
 
 @pytest.fixture
-def open_desk(sandbox: Sandbox, new_page: Callable[..., Page]) -> Callable[..., Screen]:
-    """Return a function that opens the desk and waits until it is live."""
+def open_dashboard(sandbox: Sandbox, new_page: Callable[..., Page]) -> Callable[..., Screen]:
+    """Return a function that opens the dashboard and waits until it is live."""
 
-    def make(size: tuple[int, int] = DESK_SCREEN, **given: str) -> Screen:
-        desk = Screen(new_page(size, **given))
-        desk.page.goto(f"{sandbox.origin}/")
-        desk.at("#live[data-state=live]").wait_for()
-        desk.at("#accounts li").first.wait_for()
-        return desk
+    def make(size: tuple[int, int] = DASHBOARD_SCREEN, **given: str) -> Screen:
+        dashboard = Screen(new_page(size, **given))
+        dashboard.page.goto(f"{sandbox.origin}/")
+        dashboard.at("#live[data-state=live]").wait_for()
+        dashboard.at("#accounts li").first.wait_for()
+        return dashboard
 
     return make
 
 
 @pytest.fixture
-def desk(open_desk: Callable[..., Screen]) -> Screen:
-    return open_desk()
+def dashboard(open_dashboard: Callable[..., Screen]) -> Screen:
+    return open_dashboard()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from hookspecs import PaymentStatus
 from payme_plugin.sandbox import Behaviour, BuyerAction, FaultKind, InjectedFault, Sandbox
-from tests.browser.conftest import DESK_SCREEN, PHONE_SCREEN, Phone
+from tests.browser.conftest import DASHBOARD_SCREEN, PHONE_SCREEN, Phone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,47 +51,47 @@ def focus(screen: Screen, wanted: str, key: str = "Tab") -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [PHONE_SCREEN, DESK_SCREEN], ids=["phone", "desktop"])
+@pytest.mark.parametrize("size", [PHONE_SCREEN, DASHBOARD_SCREEN], ids=["phone", "desktop"])
 def test_the_pages_have_no_serious_accessibility_finding(
     open_phone: Callable[..., Phone],
-    open_desk: Callable[..., Screen],
+    open_dashboard: Callable[..., Screen],
     sandbox: Sandbox,
     new_till: Callable[..., ServedTill],
     size: tuple[int, int],
     scheme: str,
 ) -> None:
-    phone, desk = open_phone(size, scheme=scheme), open_desk(size, scheme=scheme)
+    phone, dashboard = open_phone(size, scheme=scheme), open_dashboard(size, scheme=scheme)
 
     found = serious_findings(phone)
     new_till().pay(phone.scan())
     sandbox.bank.call(sandbox.now_ms(), "receipts.create", {"amount": 100, "account": {}})
     phone.shows("#payment-title", "^Paid$")
     found += serious_findings(phone)
-    desk.at("#receipts .pick").first.click()
-    desk.at("#details-title").wait_for()
-    desk.page.evaluate("document.querySelector('details').open = true")
-    desk.shows("#details", "Timeline")
-    found += serious_findings(desk)
-    desk.page.evaluate("document.querySelector('#away').click()")
-    desk.shows("#away-banner", "away")
-    found += serious_findings(desk)
+    dashboard.at("#receipts .pick").first.click()
+    dashboard.at("#details-title").wait_for()
+    dashboard.page.evaluate("document.querySelector('details').open = true")
+    dashboard.shows("#details", "Timeline")
+    found += serious_findings(dashboard)
+    dashboard.page.evaluate("document.querySelector('#away').click()")
+    dashboard.shows("#away-banner", "away")
+    found += serious_findings(dashboard)
 
     assert found == []
 
 
-@pytest.mark.parametrize("size", [PHONE_SCREEN, DESK_SCREEN], ids=["phone", "desktop"])
+@pytest.mark.parametrize("size", [PHONE_SCREEN, DASHBOARD_SCREEN], ids=["phone", "desktop"])
 def test_nothing_is_wider_than_the_screen(
     open_phone: Callable[..., Phone],
-    open_desk: Callable[..., Screen],
+    open_dashboard: Callable[..., Screen],
     new_till: Callable[..., ServedTill],
     size: tuple[int, int],
 ) -> None:
-    phone, desk = open_phone(size, locale="ru-RU"), open_desk(size, locale="ru-RU")
+    phone, dashboard = open_phone(size, locale="ru-RU"), open_dashboard(size, locale="ru-RU")
     new_till().pay(phone.scan())
-    desk.at("#receipts .pick").first.click()
-    desk.at("#details .timeline").wait_for()
+    dashboard.at("#receipts .pick").first.click()
+    dashboard.at("#details .timeline").wait_for()
 
-    for screen in (phone, desk):
+    for screen in (phone, dashboard):
         assert screen.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -127,20 +127,22 @@ def test_a_chosen_language_is_kept_by_both_pages(phone: Phone, sandbox: Sandbox)
     assert phone.page.title() == "Учебный сервер Payme: Пульт"
 
 
-def test_every_text_is_there_in_three_languages(desk: Screen) -> None:
-    texts = desk.page.evaluate("import('/static/texts.js').then(({ TEXTS }) => TEXTS)")
+def test_every_text_is_there_in_three_languages(dashboard: Screen) -> None:
+    texts = dashboard.page.evaluate("import('/static/texts.js').then(({ TEXTS }) => TEXTS)")
 
     assert [key for key, row in texts.items() if len(row) != 3 or not all(row)] == []
     places = {key: [sorted(re.findall(r"\{\w+\}", text)) for text in row] for key, row in texts.items()}
     assert [key for key, row in places.items() if row[0] != row[1] or row[0] != row[2]] == []
 
 
-def test_no_text_is_left_over(desk: Screen) -> None:
-    files = ("common.js", "desk.js", "details.js", "faults.js", "list.js", "phone.js", "index.html", "phone.html")
+def test_no_text_is_left_over(dashboard: Screen) -> None:
+    files = ("common.js", "dashboard.js", "details.js", "faults.js", "list.js", "phone.js", "index.html", "phone.html")
     sources = "".join((resources.files("payme_plugin.sandbox") / "pages" / name).read_text() for name in files)
-    texts = desk.page.evaluate("import('/static/texts.js').then(({ TEXTS }) => Object.keys(TEXTS))")
+    texts = dashboard.page.evaluate("import('/static/texts.js').then(({ TEXTS }) => Object.keys(TEXTS))")
     # Keys whose end the pages take from a name of the control API or from their own lists.
-    built = re.compile(r"(state|fault|phone\.outcome|phone\.time|desk\.row)\.|desk\.(receipts|requests)\.none$")
+    built = re.compile(
+        r"(state|fault|phone\.outcome|phone\.time|dashboard\.row)\.|dashboard\.(receipts|requests)\.none$"
+    )
     quoted = set(re.findall(r"""["'`]([\w.-]+)["'`]""", sources))
 
     left = [key for key in texts if not built.match(key) and not {key, key.partition(".")[2]} & quoted]
@@ -166,77 +168,77 @@ def test_a_buyer_pays_with_the_keyboard_alone(
     phone.shows("#payment-title", "^Paid$")
 
 
-def test_an_operator_works_with_the_keyboard_alone(desk: Screen, sandbox: Sandbox) -> None:
+def test_an_operator_works_with_the_keyboard_alone(dashboard: Screen, sandbox: Sandbox) -> None:
     for amount in (100, 200, 300):
         sandbox.bank.call(sandbox.now_ms(), "receipts.create", {"amount": amount, "account": {"n": amount}})
     sandbox.issue_code(Behaviour(BuyerAction.PAYS))
-    desk.shows("#receipts-count", "3 of 3")
-    desk.page.keyboard.press("Tab")
-    assert desk.focused() == "Skip to the content"
-    desk.page.keyboard.press("Enter")
-    focus(desk, "#receipts .pick")
+    dashboard.shows("#receipts-count", "3 of 3")
+    dashboard.page.keyboard.press("Tab")
+    assert dashboard.focused() == "Skip to the content"
+    dashboard.page.keyboard.press("Enter")
+    focus(dashboard, "#receipts .pick")
 
-    desk.page.keyboard.press("ArrowDown")
-    desk.page.keyboard.press("ArrowDown")
-    assert "n 100" in desk.focused()
-    desk.page.keyboard.press("Enter")
-    desk.shows("#details", "1.00 UZS")
-    focus(desk, "#details [data-action=cancel]")
-    desk.page.keyboard.press("Enter")
-    desk.shows("#receipts li", "1.00 UZS.*Cancelled · 50")
-    desk.page.keyboard.press("Escape")
+    dashboard.page.keyboard.press("ArrowDown")
+    dashboard.page.keyboard.press("ArrowDown")
+    assert "n 100" in dashboard.focused()
+    dashboard.page.keyboard.press("Enter")
+    dashboard.shows("#details", "1.00 UZS")
+    focus(dashboard, "#details [data-action=cancel]")
+    dashboard.page.keyboard.press("Enter")
+    dashboard.shows("#receipts li", "1.00 UZS.*Cancelled · 50")
+    dashboard.page.keyboard.press("Escape")
 
-    desk.shows("#details", "Select a receipt")
-    assert "n 100" in desk.focused()
+    dashboard.shows("#details", "Select a receipt")
+    assert "n 100" in dashboard.focused()
 
 
-def test_the_focus_stays_near_a_fault_that_changes_or_goes(desk: Screen, sandbox: Sandbox) -> None:
+def test_the_focus_stays_near_a_fault_that_changes_or_goes(dashboard: Screen, sandbox: Sandbox) -> None:
     for _ in range(3):
         sandbox.inject(InjectedFault(FaultKind.HTML, "receipts.get"))
-    desk.shows("#faults li:nth-child(3)", "html")
-    desk.button("Remove fault 2").focus()
+    dashboard.shows("#faults li:nth-child(3)", "html")
+    dashboard.button("Remove fault 2").focus()
 
     sandbox.remove_fault(1)
-    desk.lacks("#faults li:nth-child(3)")
-    kept = desk.page.evaluate("document.activeElement.ariaLabel")
+    dashboard.lacks("#faults li:nth-child(3)")
+    kept = dashboard.page.evaluate("document.activeElement.ariaLabel")
     sandbox.remove_fault(2)
-    desk.lacks("#faults li:nth-child(2)")
-    after_it_went = desk.page.evaluate("document.activeElement.id")
-    desk.button("Clear all").press("Enter")
-    desk.shows("#faults-none", "None")
+    dashboard.lacks("#faults li:nth-child(2)")
+    after_it_went = dashboard.page.evaluate("document.activeElement.id")
+    dashboard.button("Clear all").press("Enter")
+    dashboard.shows("#faults-none", "None")
 
     assert kept == "Remove fault 2"
     assert after_it_went == "faults-title"
-    assert desk.page.evaluate("document.activeElement.id") == "faults-title"
+    assert dashboard.page.evaluate("document.activeElement.id") == "faults-title"
 
 
-def test_the_last_older_rows_get_the_focus_of_the_button_that_showed_them(desk: Screen, sandbox: Sandbox) -> None:
+def test_the_last_older_rows_get_the_focus_of_the_button_that_showed_them(dashboard: Screen, sandbox: Sandbox) -> None:
     for number in range(102):
         sandbox.bank.call(sandbox.now_ms(), "receipts.create", {"amount": 100, "account": {"n": number}})
     sandbox.issue_code()
-    desk.shows("#receipts-count", "102 of 102")
+    dashboard.shows("#receipts-count", "102 of 102")
 
-    desk.at("#receipts-older").press("Enter")
+    dashboard.at("#receipts-older").press("Enter")
 
-    desk.shows("#receipts li:nth-child(102)", "n 0")
-    assert "n 1" in desk.focused()
+    dashboard.shows("#receipts li:nth-child(102)", "n 0")
+    assert "n 1" in dashboard.focused()
 
 
-def test_a_filter_by_an_account_that_is_gone_ends(desk: Screen, sandbox: Sandbox) -> None:
+def test_a_filter_by_an_account_that_is_gone_ends(dashboard: Screen, sandbox: Sandbox) -> None:
     sandbox.add_account("second", name="Second shop")
-    desk.shows("#accounts", "Second shop")
-    desk.at("#account").select_option("second")
-    desk.at("[name=pos_id]").select_option("second", force=True)
+    dashboard.shows("#accounts", "Second shop")
+    dashboard.at("#account").select_option("second")
+    dashboard.at("[name=pos_id]").select_option("second", force=True)
     sandbox.stop()
 
     with Sandbox(sandbox.port) as started:
-        desk.lacks("#accounts li:nth-child(2)")
+        dashboard.lacks("#accounts li:nth-child(2)")
         started.bank.call(started.now_ms(), "receipts.create", {"amount": 12_345, "account": {}})
         started.issue_code()
-        desk.shows("#receipts li", "123.45")
+        dashboard.shows("#receipts li", "123.45")
 
-    assert desk.at("#account").evaluate("one => one.selectedIndex") == 0
-    assert desk.at("[name=pos_id]").evaluate("one => one.selectedIndex") == 0
+    assert dashboard.at("#account").evaluate("one => one.selectedIndex") == 0
+    assert dashboard.at("[name=pos_id]").evaluate("one => one.selectedIndex") == 0
 
 
 @pytest.mark.parametrize("page", ["/phone", "/"])
@@ -287,61 +289,61 @@ def test_the_focus_is_visible(phone: Phone) -> None:
 
 
 def test_the_pages_ask_only_their_own_server_and_break_no_rule_of_their_policy(
-    phone: Phone, desk: Screen, new_till: Callable[..., ServedTill], sandbox: Sandbox
+    phone: Phone, dashboard: Screen, new_till: Callable[..., ServedTill], sandbox: Sandbox
 ) -> None:
     new_till().pay(phone.scan())
     phone.shows("#payment-title", "^Paid$")
-    desk.at("#receipts .pick").click()
-    desk.at("#details .timeline").wait_for()
+    dashboard.at("#receipts .pick").click()
+    dashboard.at("#details .timeline").wait_for()
 
-    for screen in (phone, desk):
+    for screen in (phone, dashboard):
         assert {url[: len(sandbox.origin) + 1] for url in screen.requested} == {f"{sandbox.origin}/"}
         assert screen.errors == []
 
 
 def test_the_pages_say_that_the_connection_is_lost_and_come_back_by_themselves(
-    phone: Phone, desk: Screen, sandbox: Sandbox, new_till: Callable[..., ServedTill]
+    phone: Phone, dashboard: Screen, sandbox: Sandbox, new_till: Callable[..., ServedTill]
 ) -> None:
     sandbox.stop()
     phone.shows("#live", "reconnecting")
-    desk.shows("#live", "reconnecting")
+    dashboard.shows("#live", "reconnecting")
 
     sandbox.start()
 
-    desk.shows("#live", "^Live$")
+    dashboard.shows("#live", "^Live$")
     phone.lacks("#live")
     result = new_till().pay(phone.scan())
     phone.shows("#payment-title", "^Paid$")
-    desk.shows("#receipts li", result.receipt_id or "")
+    dashboard.shows("#receipts li", result.receipt_id or "")
 
 
-def test_a_page_that_nobody_sees_leaves_its_connection_to_other_tabs(desk: Screen, sandbox: Sandbox) -> None:
+def test_a_page_that_nobody_sees_leaves_its_connection_to_other_tabs(dashboard: Screen, sandbox: Sandbox) -> None:
     turn = """isHidden => {
         Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
         document.dispatchEvent(new Event("visibilitychange"));
     }"""
 
-    desk.page.evaluate(turn, arg=True)
-    desk.shows("#live", "Connecting")
+    dashboard.page.evaluate(turn, arg=True)
+    dashboard.shows("#live", "Connecting")
     sandbox.bank.call(sandbox.now_ms(), "receipts.create", {"amount": 12_345, "account": {}})
     sandbox.set_away(away=True)
-    hidden = desk.at("#away-banner").is_hidden()
-    desk.page.evaluate(turn, arg=False)
+    hidden = dashboard.at("#away-banner").is_hidden()
+    dashboard.page.evaluate(turn, arg=False)
 
-    desk.shows("#receipts li", "123.45")
-    desk.shows("#away-banner", "away")
+    dashboard.shows("#receipts li", "123.45")
+    dashboard.shows("#away-banner", "away")
     assert hidden
 
 
 def test_after_a_restart_without_its_memory_the_pages_show_what_is_there(
-    phone: Phone, desk: Screen, sandbox: Sandbox, new_till: Callable[..., ServedTill]
+    phone: Phone, dashboard: Screen, sandbox: Sandbox, new_till: Callable[..., ServedTill]
 ) -> None:
     new_till().pay(phone.scan())
-    desk.shows("#receipts li", "Paid · 4")
+    dashboard.shows("#receipts li", "Paid · 4")
     sandbox.stop()
 
     with Sandbox(sandbox.port) as started:
-        desk.shows("#receipts-none", "No receipts yet")
+        dashboard.shows("#receipts-none", "No receipts yet")
         phone.shows("#said", "here is a new one")
         phone.shows("#history-none", "No payments yet")
         phone.at("#code-view").wait_for()

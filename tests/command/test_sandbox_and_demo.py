@@ -55,7 +55,7 @@ def test_it_serves_until_it_is_stopped_and_its_document_has_codes_for_every_buye
         out, err = process.communicate(timeout=30)
 
     assert (process.returncode, out, err) == (0, "", "")
-    addresses = ["url", "phone_url", "desk_url", "control_url"]
+    addresses = ["url", "phone_url", "dashboard_url", "control_url"]
     assert list(served) == [*addresses, "pos_id", "pos_key", "payment_type", "accounts", "codes", "scenario"]
     assert served["url"].startswith("http://127.0.0.1:")
     assert served["control_url"] == served["url"].replace("/api", "/sandbox/v1")
@@ -290,7 +290,7 @@ main(["demo", "--show", "--lang", "en"], prog_name="payme")
 
 @contextmanager
 def shown(stdin: int = subprocess.DEVNULL) -> Iterator[tuple[Popen[str], str]]:
-    """Run the show in a process of its own; yield it, and the desk's address, once it waits for somebody to watch."""
+    """Run the show in a process of its own; yield it and the dashboard's address once it waits for somebody."""
     with Popen(  # noqa: S603 - our own command
         [sys.executable, "-c", SHORT_SHOW],
         stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
@@ -302,23 +302,23 @@ def shown(stdin: int = subprocess.DEVNULL) -> Iterator[tuple[Popen[str], str]]:
             process.kill()
 
 
-def test_the_show_begins_at_enter_and_keeps_the_desk_open_until_ctrl_c() -> None:
+def test_the_show_begins_at_enter_and_keeps_the_dashboard_open_until_ctrl_c() -> None:
     terminal, keyboard = os.openpty()
-    with shown(keyboard) as (process, desk), urllib3.PoolManager() as pool:
+    with shown(keyboard) as (process, dashboard), urllib3.PoolManager() as pool:
         os.write(terminal, b"\n")
         assert "A sale" in printed(process.stdout, "checks passed.")
-        assert desk in printed(process.stderr, "Ctrl+C.")
-        assert pool.request("GET", desk, retries=False).status == 200
-        assert len(json.loads(pool.request("GET", f"{desk}sandbox/v1/receipts").data)) == 1
+        assert dashboard in printed(process.stderr, "Ctrl+C.")
+        assert pool.request("GET", dashboard, retries=False).status == 200
+        assert len(json.loads(pool.request("GET", f"{dashboard}sandbox/v1/receipts").data)) == 1
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
     os.close(terminal)
     os.close(keyboard)
 
 
-def test_the_show_begins_as_soon_as_a_browser_shows_the_desk() -> None:
-    with shown() as (process, desk), urllib3.PoolManager() as pool:
-        events = pool.request("GET", f"{desk}sandbox/v1/events", preload_content=False)
+def test_the_show_begins_as_soon_as_a_browser_shows_the_dashboard() -> None:
+    with shown() as (process, dashboard), urllib3.PoolManager() as pool:
+        events = pool.request("GET", f"{dashboard}sandbox/v1/events", preload_content=False)
         assert "checks passed." in printed(process.stdout, "checks passed.")
         events.close()
         assert process.wait(30) == 0

@@ -98,7 +98,7 @@ renderer.warm_up()
 assert all(".whl/slips/" in renderer.load(None, language).source for language in LANGUAGES)
 assert draw(renderer.fill(renderer.load(None), sample_data("pay")), 32)[1:4] == b"PNG"
 app = App(Sandbox(), Event())
-pages = [app.answer(Request("GET", path, {}, b"", 0)) for path in ("/", "/phone", "/static/desk.js")]
+pages = [app.answer(Request("GET", path, {}, b"", 0)) for path in ("/", "/phone", "/static/dashboard.js")]
 assert all(page.status == 200 and page.body for page in pages), pages
 """
     subprocess.run([sys.executable, "-S", "-c", from_zip(zipped) + read_all], check=True, timeout=60)  # noqa: S603

@@ -114,7 +114,7 @@ REFUSES_CANCEL = Behaviour(cancel=CancelPlan(refused_with=-31800))
         (REFUSES_CANCEL, "pay", "the receipt is in state 4: pay is possible only in state 0 or 1"),
     ],
 )
-def test_the_desk_does_what_the_buyer_or_the_bank_might_do(
+def test_the_dashboard_does_what_the_buyer_or_the_bank_might_do(
     client: Client, sandbox: Sandbox, behaviour: Behaviour, action: str, becomes: object
 ) -> None:
     assert act(client, charge(client, sandbox, behaviour), action) == becomes
@@ -241,9 +241,13 @@ def test_a_server_that_is_away_cuts_tills_at_once_and_comes_back_with_its_receip
 def test_the_first_call_says_what_is_served(client: Client, sandbox: Sandbox) -> None:
     shown = client.read("/sandbox/v1/")
 
-    assert list(shown) == ["api", "version", "url", "phone_url", "desk_url", "away", "accounts", "now_ms"]
+    assert list(shown) == ["api", "version", "url", "phone_url", "dashboard_url", "away", "accounts", "now_ms"]
     assert (shown["api"], shown["version"]) == (1, version("payme-plugin"))
-    assert [shown["url"], shown["phone_url"], shown["desk_url"]] == [sandbox.url, sandbox.phone_url, sandbox.desk_url]
+    assert [shown["url"], shown["phone_url"], shown["dashboard_url"]] == [
+        sandbox.url,
+        sandbox.phone_url,
+        sandbox.dashboard_url,
+    ]
     assert abs(shown["now_ms"] - sandbox.now_ms()) < 60_000
 
 
@@ -268,7 +272,7 @@ def test_the_events_refuse_a_query(client: Client) -> None:
         ("127.0.0.1:8765", 200),
         ("localhost", 200),
         ("LOCALHOST:1", 200),
-        ("desk.localhost", 200),
+        ("dashboard.localhost", 200),
         ("[::1]:8765", 200),
         ("till.example:8765", 403),
         ("127.0.0.1.till.example", 403),

@@ -19,7 +19,7 @@ FILES = sorted(file.name for file in (files("payme_plugin.sandbox") / "pages").i
 @pytest.mark.parametrize(
     ("path", "name"), [("/", "index.html"), ("/phone", "phone.html"), ("/phone?phone=x", "phone.html")]
 )
-def test_the_desk_and_the_phone_are_pages_that_load_nothing_from_elsewhere(
+def test_the_dashboard_and_the_phone_are_pages_that_load_nothing_from_elsewhere(
     client: Client, path: str, name: str
 ) -> None:
     answer = client.pool.urlopen("GET", path, retries=False)
@@ -32,7 +32,7 @@ def test_the_desk_and_the_phone_are_pages_that_load_nothing_from_elsewhere(
     assert (answer.headers["x-content-type-options"], answer.headers["cache-control"]) == ("nosniff", "no-store")
 
 
-def test_the_phones_address_is_an_image_for_the_desk(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_phones_address_is_an_image_for_the_dashboard(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = client.pool.urlopen("GET", "/phone.svg", retries=False)
     monkeypatch.setitem(sys.modules, "segno", None)
     without_segno = client.pool.urlopen("GET", "/phone.svg", retries=False)

@@ -1,4 +1,4 @@
-"""``payme demo --show``: as fast as a person can follow, beside the desk of the sandbox in a browser."""
+"""``payme demo --show``: as fast as a person can follow, beside the dashboard of the sandbox in a browser."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Show:
         self._has_terminal = sys.stdin is not None and sys.stdin.isatty()
 
     def begin(self) -> None:
-        """Name the desk, and wait until a browser shows it or Enter is pressed; without a terminal at most 10 s."""
+        """Name the dashboard; wait until a browser shows it or Enter is pressed, without a terminal at most 10 s."""
         say("")
-        say(render(message("cli.demo.show.desk", desk=self._sandbox.desk_url)))
+        say(render(message("cli.demo.show.dashboard", dashboard=self._sandbox.dashboard_url)))
         say(render(message("cli.demo.show.enter" if self._has_terminal else "cli.demo.show.wait", seconds=_PATIENCE_S)))
         ends_at = time.monotonic() + _PATIENCE_S
         while not self._sandbox.is_watched:
@@ -50,8 +50,8 @@ class Show:
         time.sleep(_STEP_S)
 
     def end(self) -> None:
-        """Keep the desk open until Ctrl+C; without a terminal nobody could press it."""
+        """Keep the dashboard open until Ctrl+C; without a terminal nobody could press it."""
         if self._has_terminal:
             with until_stopped() as stopped:
-                say(render(message("cli.demo.show.end", desk=self._sandbox.desk_url)))
+                say(render(message("cli.demo.show.end", dashboard=self._sandbox.dashboard_url)))
                 stopped.wait()

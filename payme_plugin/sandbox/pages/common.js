@@ -28,8 +28,6 @@ export async function call(method, path, document) {
   throw new Refusal(answer.status, data ? `${said} (${code}): ${data}` : `${said} (${code})`);
 }
 
-export const reason = (error) => (error instanceof Refusal ? error.message : text("unreachable"));
-
 /**
  * Follow the sandbox's events, for as long as the page is visible, and connect again whenever the connection breaks.
  *
@@ -100,6 +98,16 @@ export function say(words, isError = false) {
   toast.className = isError ? "toast bad" : "toast";
   clearTimeout(say.timer);
   say.timer = setTimeout(() => (toast.textContent = ""), isError ? 10_000 : 5_000);
+}
+
+/** Run what a click asks for; say why if the sandbox can't do it. */
+export async function attempt(work) {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof Refusal || error instanceof TypeError)) throw error;
+    say(error instanceof Refusal ? error.message : text("unreachable"), true);
+  }
 }
 
 const format = (options) => new Intl.DateTimeFormat(LOCALES[currentLanguage()], options);

@@ -1,4 +1,4 @@
-// What the desk shows of one receipt or one request.
+// What the dashboard shows of one receipt or one request.
 
 import { clockTime, dateTime, element, exactTime, money, tone } from "/static/common.js";
 import { stateText, text } from "/static/texts.js";
@@ -30,8 +30,8 @@ export const accountText = (account) =>
 export function quickActions(receipt, act) {
   const offered = QUICK[receipt.state] ?? (ACTIONS.cancel(receipt.state) ? ["cancel"] : []);
   return offered.map((name) => {
-    const button = actionButton(name, receipt, act, text(`desk.row.${name}`));
-    button.setAttribute("aria-label", `${text(`desk.${name}`)}: ${receipt.receipt_id}`);
+    const button = actionButton(name, receipt, act, text(`dashboard.row.${name}`));
+    button.setAttribute("aria-label", `${text(`dashboard.${name}`)}: ${receipt.receipt_id}`);
     return button;
   });
 }
@@ -54,7 +54,7 @@ function step({ at_ms: atMs, state }) {
   );
 }
 
-/** `act` acts on the receipt, `only` leaves nothing else on the desk but its requests. */
+/** `act` acts on the receipt, `only` leaves nothing else on the dashboard but its requests. */
 export function receiptDetails(receipt, act, only) {
   return [
     element(
@@ -66,35 +66,35 @@ export function receiptDetails(receipt, act, only) {
     element(
       "div",
       { class: "actions" },
-      ...Object.keys(ACTIONS).map((name) => actionButton(name, receipt, act, text(`desk.${name}`))),
+      ...Object.keys(ACTIONS).map((name) => actionButton(name, receipt, act, text(`dashboard.${name}`))),
     ),
     element(
       "dl",
       { class: "facts" },
-      fact(text("desk.account"), element("code", {}, receipt.pos_id)),
+      fact(text("dashboard.account"), element("code", {}, receipt.pos_id)),
       ...Object.entries(receipt.account).map(([name, value]) => fact(element("code", {}, name), plain(value))),
-      receipt.description ? fact(text("desk.description"), receipt.description) : null,
-      fact(text("desk.held"), money(receipt.held)),
-      moment("desk.created", receipt.created_ms),
-      moment("desk.paid", receipt.paid_ms),
-      moment("desk.cancelled", receipt.cancelled_ms),
+      receipt.description ? fact(text("dashboard.description"), receipt.description) : null,
+      fact(text("dashboard.held"), money(receipt.held)),
+      moment("dashboard.created", receipt.created_ms),
+      moment("dashboard.paid", receipt.paid_ms),
+      moment("dashboard.cancelled", receipt.cancelled_ms),
     ),
-    element("button", { type: "button", class: "small", onclick: only }, text("desk.only")),
-    element("h3", {}, text("desk.timeline")),
+    element("button", { type: "button", class: "small", onclick: only }, text("dashboard.only")),
+    element("h3", {}, text("dashboard.timeline")),
     element("ol", { class: "timeline" }, ...receipt.steps.map(step)),
-    ...(receipt.fiscal_data ? [element("h3", {}, text("desk.fiscal")), json(receipt.fiscal_data)] : []),
+    ...(receipt.fiscal_data ? [element("h3", {}, text("dashboard.fiscal")), json(receipt.fiscal_data)] : []),
     ...(receipt.detail ? [element("h3", {}, "detail"), json(receipt.detail)] : []),
   ];
 }
 
 /** Return how a request ended as words and a tone. */
 export function requestOutcome({ answer, status, took_ms: tookMs }) {
-  if (tookMs === null) return [text("desk.running"), "busy"];
-  if (status === null) return [text("desk.silent"), "bad"];
+  if (tookMs === null) return [text("dashboard.running"), "busy"];
+  if (status === null) return [text("dashboard.silent"), "bad"];
   if (status !== 200 || answer === null) return [`HTTP ${status}`, "bad"];
-  if (answer.error) return [text("desk.error", { code: answer.error.code }), "bad"];
+  if (answer.error) return [text("dashboard.error", { code: answer.error.code }), "bad"];
   const state = answer.result?.receipt?.state ?? answer.result?.state;
-  return state === undefined ? [text("desk.ok"), "good"] : [`${stateText(state)} · ${state}`, tone(state)];
+  return state === undefined ? [text("dashboard.ok"), "good"] : [`${stateText(state)} · ${state}`, tone(state)];
 }
 
 /** Return whether a request was refused, got a fault, or got no result. */
@@ -116,20 +116,20 @@ export function requestDetails(request) {
       "dl",
       { class: "facts" },
       fact(
-        text("desk.account"),
+        text("dashboard.account"),
         element("code", {}, `${posId ?? "?"}:***`),
-        ` ${text(authorised ? "desk.key.right" : "desk.key.wrong")}`,
+        ` ${text(authorised ? "dashboard.key.right" : "dashboard.key.wrong")}`,
       ),
-      moment("desk.received", request.at_ms),
-      tookMs === null ? null : fact(text("desk.took"), text("desk.ms", { ms: tookMs })),
-      fact(text("desk.connection"), String(request.connection)),
+      moment("dashboard.received", request.at_ms),
+      tookMs === null ? null : fact(text("dashboard.took"), text("dashboard.ms", { ms: tookMs })),
+      fact(text("dashboard.connection"), String(request.connection)),
       status === null ? null : fact("HTTP", String(status)),
-      fault === null ? null : fact(text("desk.fault"), element("span", { class: "chip busy" }, fault)),
+      fault === null ? null : fact(text("dashboard.fault"), element("span", { class: "chip busy" }, fault)),
     ),
-    element("h3", {}, text("desk.asked")),
+    element("h3", {}, text("dashboard.asked")),
     json({ id, method, params }),
-    element("h3", {}, text("desk.answered")),
-    answer === null ? element("p", { class: "soft" }, text("desk.no_answer")) : json(answer),
+    element("h3", {}, text("dashboard.answered")),
+    answer === null ? element("p", { class: "soft" }, text("dashboard.no_answer")) : json(answer),
   ];
 }
 
@@ -167,7 +167,7 @@ export function requestRow(request, pick) {
       element(
         "span",
         { class: "how number soft" },
-        request.took_ms === null ? "" : text("desk.ms", { ms: request.took_ms }),
+        request.took_ms === null ? "" : text("dashboard.ms", { ms: request.took_ms }),
       ),
       element(
         "span",

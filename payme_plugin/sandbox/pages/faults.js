@@ -1,6 +1,6 @@
-// The desk's faults: the rules in force, and the form that adds one. docs/sandbox.md describes kinds and selectors.
+// The dashboard's faults: the rules in force, and the form that adds one. docs/sandbox.md describes kinds and selectors.
 
-import { at, call, element, money, say } from "/static/common.js";
+import { at, attempt, call, element, money, say } from "/static/common.js";
 import { text } from "/static/texts.js";
 
 const KINDS = [
@@ -61,8 +61,8 @@ const choice = (name, options) =>
 const entry = ({ name, type, value = "", limits }) =>
   labelled(name, element("input", { name, type, value, autocomplete: "off", ...limits }));
 
-/** Fill the form with its fields; `attempt` runs a call and says what the sandbox refuses. */
-export function setUpFaults(attempt) {
+/** Fill the form with its fields. */
+export function setUpFaults() {
   const form = at("fault-form");
   form.append(
     choice(
@@ -74,11 +74,11 @@ export function setUpFaults(attempt) {
     element(
       "fieldset",
       { class: "fields wide" },
-      element("legend", { "data-text": "desk.faults.optional" }),
+      element("legend", { "data-text": "dashboard.faults.optional" }),
       choice("pos_id", [["", "*"]]),
       ...SELECTORS.map(entry),
     ),
-    element("button", { type: "submit", class: "strong wide", "data-text": "desk.faults.add" }),
+    element("button", { type: "submit", class: "strong wide", "data-text": "dashboard.faults.add" }),
   );
   const fit = () => {
     for (const { name, only } of FIELDS.filter((one) => one.only)) {
@@ -93,13 +93,13 @@ export function setUpFaults(attempt) {
     event.preventDefault();
     attempt(async () => {
       await call("POST", "/faults", asked(form));
-      say(text("desk.faults.added"));
+      say(text("dashboard.faults.added"));
     });
   });
   at("faults-clear").addEventListener("click", () =>
     attempt(async () => {
       await call("DELETE", "/faults");
-      say(text("desk.faults.removed"));
+      say(text("dashboard.faults.removed"));
       at("faults-title").focus();
     }),
   );
@@ -132,7 +132,7 @@ function described(rule) {
     ? money(least)
     : `${least === null ? "" : money(least)} … ${most === null ? "" : money(most)}`;
   const parts = [
-    rule.method ?? text("desk.faults.any"),
+    rule.method ?? text("dashboard.faults.any"),
     DELAYS.includes(rule.kind) ? `${rule.after_s} s` : null,
     rule.kind.startsWith("error") ? String(rule.error_code) : null,
     rule.kind.startsWith("http-error") ? `HTTP ${rule.status}` : null,
@@ -142,19 +142,19 @@ function described(rule) {
     rule.header ? `${rule.header}: ${rule.header_value ?? "*"}` : null,
     rule.skip ? `${text("fault.skip")} ${rule.skip}` : null,
     rule.probability < 1 ? `p = ${rule.probability}` : null,
-    rule.times === null ? text("desk.faults.always") : text("desk.faults.times", { count: rule.times }),
+    rule.times === null ? text("dashboard.faults.always") : text("dashboard.faults.times", { count: rule.times }),
   ];
   return parts.filter((part) => part).join(" · ");
 }
 
-export function showFaults(rules, attempt) {
+export function showFaults(rules) {
   const focused = at("faults").contains(document.activeElement) ? document.activeElement.dataset.fault : undefined;
   at("faults-none").hidden = rules.length > 0;
   at("faults-clear").hidden = rules.length === 0;
   const remove = (rule) => () =>
     attempt(async () => {
       await call("DELETE", `/faults/${rule.number}`);
-      say(text("desk.faults.removed"));
+      say(text("dashboard.faults.removed"));
       at("faults-title").focus();
     });
   at("faults").replaceChildren(
@@ -169,7 +169,7 @@ export function showFaults(rules, attempt) {
             type: "button",
             class: "small",
             "data-fault": rule.number,
-            "aria-label": text("desk.faults.remove", { number: rule.number }),
+            "aria-label": text("dashboard.faults.remove", { number: rule.number }),
             onclick: remove(rule),
           },
           "✕",

@@ -111,11 +111,11 @@ export class List {
 
   count(all) {
     const isEmpty = this.rows.size === 0;
-    at(`${this.name}-count`).textContent = isEmpty ? "" : text("desk.shown", { shown: all, all: this.rows.size });
+    at(`${this.name}-count`).textContent = isEmpty ? "" : text("dashboard.shown", { shown: all, all: this.rows.size });
     at(`${this.name}-none`).hidden = all > 0;
-    at(`${this.name}-none`).textContent = text(isEmpty ? `desk.${this.name}.none` : "desk.nothing");
+    at(`${this.name}-none`).textContent = text(isEmpty ? `dashboard.${this.name}.none` : "dashboard.nothing");
     at(`${this.name}-older`).hidden = all <= this.shown;
-    at(`${this.name}-older`).textContent = text("desk.older", { count: Math.min(PAGE, all - this.shown) });
+    at(`${this.name}-older`).textContent = text("dashboard.older", { count: Math.min(PAGE, all - this.shown) });
   }
 
   reach(key) {

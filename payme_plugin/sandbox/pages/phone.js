@@ -2,6 +2,7 @@
 
 import {
   at,
+  attempt,
   call,
   clockTime,
   dateTime,
@@ -9,7 +10,6 @@ import {
   element,
   follow,
   money,
-  reason,
   Refusal,
   say,
   setUpLanguages,
@@ -44,16 +44,6 @@ let codeAsked = 0;
 let shownId = null;
 let known = new Map();
 let announced = "";
-
-/** Run what a click asks for; say why if the sandbox can't do it. */
-async function attempt(work) {
-  try {
-    await work();
-  } catch (error) {
-    if (!(error instanceof Refusal || error instanceof TypeError)) throw error;
-    say(reason(error), true);
-  }
-}
 
 async function newPhone() {
   phone = await call("POST", "/phones", {});

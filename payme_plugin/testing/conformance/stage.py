@@ -6,6 +6,7 @@ import itertools
 import shutil
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, final
@@ -18,7 +19,7 @@ from payme_plugin.testing.conformance.protocol import STANDS, VERSION, Done, Lis
 from payme_plugin.testing.conformance.watch import Payment, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -242,17 +243,9 @@ class Stage:
 
     def stop(self) -> None:
         """Let the host end by itself."""
-        process = self._running()
-        try:
+        with self._ending_with_the_host() as process:
             process.end()
             self.watch.check(process.code == 0, duties.FAILED, detail=f"it ended with {process.code} after 'stop'")
-        except Killed:
-            self._was_killed()
-            raise
-        except HostFailed:
-            process.kill()
-            self._ended()
-            raise
         self._ended()
 
     def kill(self) -> None:
@@ -300,14 +293,20 @@ class Stage:
         self._disturbances.clear()
 
     def _answer(self, command: object, kind: type[Any], kill_after_s: float | None = None) -> Any:  # noqa: ANN401 - kind
+        with self._ending_with_the_host() as process:
+            return process.ask(command, kind, kill_after_s=kill_after_s)
+
+    @contextmanager
+    def _ending_with_the_host(self) -> Iterator[HostProcess]:
+        """Yield the process; note that it was killed, or kill it because it failed."""
         process = self._running()
         try:
-            return process.ask(command, kind, kill_after_s=kill_after_s)
+            yield process
         except Killed:
             self._was_killed()
             raise
         except HostFailed:
-            self._running().kill()
+            process.kill()
             self._ended()
             raise
 
@@ -371,17 +370,10 @@ class Stage:
 
     def _wait_for(self, has_come: Callable[[], bool]) -> None:
         """Wait a moment for a host that calls a hook after its answer, e.g. in another thread."""
-        process, until = self._running(), time.monotonic() + _MOMENT_S
-        try:
+        until = time.monotonic() + _MOMENT_S
+        with self._ending_with_the_host() as process:
             while not has_come() and time.monotonic() < until:
                 process.serve(_MOMENT_S / 20)
-        except Killed:
-            self._was_killed()
-            raise
-        except HostFailed:
-            process.kill()
-            self._ended()
-            raise
 
     def close(self, payment: Payment) -> None:
         """Close a sale that was kept open."""

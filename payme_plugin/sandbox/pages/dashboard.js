@@ -1,6 +1,6 @@
-// The desk: receipts, requests and faults of the sandbox as they change, and an operator's hand on them.
+// The dashboard: receipts, requests and faults of the sandbox as they change, and an operator's hand on them.
 
-import { at, call, element, follow, reason, Refusal, say, setUpLanguages, showConnection } from "/static/common.js";
+import { at, attempt, call, element, follow, say, setUpLanguages, showConnection } from "/static/common.js";
 import { isError, receiptDetails, receiptRow, requestDetails, requestRow } from "/static/details.js";
 import { METHODS, offerAccounts, setUpFaults, showFaults } from "/static/faults.js";
 import { List } from "/static/list.js";
@@ -29,21 +29,12 @@ const requests = new List(
   (one) => requestRow(one, () => select("request", one.number)),
 );
 
-async function attempt(work) {
-  try {
-    await work();
-  } catch (error) {
-    if (!(error instanceof Refusal || error instanceof TypeError)) throw error;
-    say(reason(error), true);
-  }
-}
-
 function act(name, receipt) {
   return attempt(async () => {
     const now = await call("POST", `/receipts/${encodeURIComponent(receipt.receipt_id)}`, { do: name });
     receipts.put(now.receipt_id, now);
     plan();
-    say(text("desk.done", { action: text(`desk.${name}`), receipt: now.receipt_id, state: stateText(now.state) }));
+    say(text("dashboard.done", { action: text(`dashboard.${name}`), receipt: now.receipt_id, state: stateText(now.state) }));
   });
 }
 
@@ -100,16 +91,16 @@ function showDetails(isAnew) {
   at("details").classList.toggle("open", Boolean(row));
   at("close").hidden = !row;
   if (!row) {
-    at("details-title").textContent = text("desk.details");
-    return at("details-body").replaceChildren(element("p", { class: "soft" }, text("desk.details.none")));
+    at("details-title").textContent = text("dashboard.details");
+    return at("details-body").replaceChildren(element("p", { class: "soft" }, text("dashboard.details.none")));
   }
   const action = at("details-body").contains(document.activeElement)
     ? document.activeElement.dataset.action
     : undefined;
   const isReceipt = selected.kind === "receipt";
   at("details-title").textContent = isReceipt
-    ? text("desk.receipt", { id: row.receipt_id })
-    : text("desk.request", { number: row.number });
+    ? text("dashboard.receipt", { id: row.receipt_id })
+    : text("dashboard.request", { number: row.number });
   at("details-body").replaceChildren(
     ...(isReceipt ? receiptDetails(row, act, () => find(row.receipt_id)) : requestDetails(row)),
   );
@@ -139,7 +130,7 @@ function close() {
 function showServer() {
   if (server === null) return;
   at("away-banner").hidden = !server.away;
-  at("away").textContent = text(server.away ? "desk.back" : "desk.away");
+  at("away").textContent = text(server.away ? "dashboard.back" : "dashboard.away");
   at("away").className = server.away ? "strong" : "";
   at("phone-url").textContent = server.phone_url;
 }
@@ -154,7 +145,7 @@ function showAccounts() {
         "li",
         { class: "line" },
         element("div", {}, element("strong", {}, name ?? ""), element("code", {}, posId)),
-        element("small", {}, text("desk.accounts.count", { count: counts.get(posId) ?? 0 })),
+        element("small", {}, text("dashboard.accounts.count", { count: counts.get(posId) ?? 0 })),
       ),
     ),
   );
@@ -164,7 +155,7 @@ function fillSelects() {
   const fill = (id, options) => {
     const chosen = at(id).value;
     at(id).replaceChildren(
-      ...[["", text("desk.all")], ...options].map(([value, shown]) => element("option", { value }, shown)),
+      ...[["", text("dashboard.all")], ...options].map(([value, shown]) => element("option", { value }, shown)),
     );
     at(id).value = options.some(([value]) => value === chosen) ? chosen : "";
   };
@@ -200,19 +191,19 @@ document.addEventListener("keydown", (event) => {
 at("away").addEventListener("click", () =>
   attempt(async () => {
     useServer(await call("POST", "/server", { away: !server.away }));
-    say(text(server.away ? "desk.is_away" : "desk.is_back"));
+    say(text(server.away ? "dashboard.is_away" : "dashboard.is_back"));
   }),
 );
 // Without the library for QR codes there is no such image.
 at("phone-qr").addEventListener("load", () => (at("phone-qr").hidden = false));
 at("phone-qr").src = "/phone.svg";
-setUpFaults(attempt);
+setUpFaults();
 
 setUpLanguages(() => {
-  document.title = `${text("brand")}: ${text("desk.title")}`;
+  document.title = `${text("brand")}: ${text("dashboard.title")}`;
   fillSelects();
   showServer();
-  showFaults(faults, attempt);
+  showFaults(faults);
   draw(true);
 });
 
@@ -241,7 +232,7 @@ follow(
     },
     faults: (rules) => {
       faults = rules;
-      showFaults(faults, attempt);
+      showFaults(faults);
     },
     server: useServer,
   },
