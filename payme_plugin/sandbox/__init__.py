@@ -1,6 +1,7 @@
 """A local PaymeGO with a buyer's phone, for tests, demonstrations and the simulator. No money moves anywhere.
 
 bank         what PaymeGO knows: accounts, phones, receipts, codes, money; a pure state machine on the time handed in
+records      the records that the bank keeps and shows
 receipt      one receipt of the bank, and its timeline
 behaviour    what a buyer does with a code, and codes that spell it
 jsonrpc      requests, parameters, answers and error codes as PaymeGO has them
@@ -17,9 +18,13 @@ server       ``Sandbox``: the bank with a lock, keys, a log of requests, faults 
 
 from __future__ import annotations
 
-from payme_plugin.sandbox.bank import (
-    SANDBOX_POS_ID,
-    Bank,
+from payme_plugin.sandbox.bank import SANDBOX_POS_ID, Bank
+from payme_plugin.sandbox.behaviour import Behaviour, BuyerAction, CancelPlan, read_code
+from payme_plugin.sandbox.events import Event, EventKind, Reader
+from payme_plugin.sandbox.faults import FaultKind, FaultPlan, FaultRule, InjectedFault, RequestFacts
+from payme_plugin.sandbox.jsonrpc import BankError
+from payme_plugin.sandbox.receipt import Buyer, ReceiptView
+from payme_plugin.sandbox.records import (
     CodeView,
     MerchantAccount,
     Movement,
@@ -27,11 +32,6 @@ from payme_plugin.sandbox.bank import (
     PhoneView,
     ReceiptAction,
 )
-from payme_plugin.sandbox.behaviour import Behaviour, BuyerAction, CancelPlan, read_code
-from payme_plugin.sandbox.events import Event, EventKind, Reader
-from payme_plugin.sandbox.faults import FaultKind, FaultPlan, FaultRule, InjectedFault, RequestFacts
-from payme_plugin.sandbox.jsonrpc import BankError
-from payme_plugin.sandbox.receipt import Buyer, ReceiptView
 from payme_plugin.sandbox.request_log import WireRequest
 from payme_plugin.sandbox.scenario import NewAccount, NewPhone, Scenario, ScenarioError, load_scenario, read_scenario
 from payme_plugin.sandbox.server import SANDBOX_POS_KEY, Played, PortUnavailable, Sandbox

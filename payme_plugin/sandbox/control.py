@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 from hookspecs.structure import structure
 from payme_plugin import VERSION
-from payme_plugin.sandbox.bank import PhoneView, ReceiptAction
 from payme_plugin.sandbox.behaviour import Behaviour
 from payme_plugin.sandbox.events import Event, EventKind
 from payme_plugin.sandbox.faults import InjectedFault
 from payme_plugin.sandbox.jsonrpc import member
 from payme_plugin.sandbox.receipt import ReceiptView
+from payme_plugin.sandbox.records import PhoneView, ReceiptAction
 from payme_plugin.sandbox.request_log import WireRequest
 from payme_plugin.sandbox.scenario import NewAccount, NewPhone, read_part, read_scenario
 
 if TYPE_CHECKING:
     from enum import Enum
 
-    from payme_plugin.sandbox.bank import MerchantAccount
     from payme_plugin.sandbox.jsonrpc import JsonObject
+    from payme_plugin.sandbox.records import MerchantAccount
     from payme_plugin.sandbox.server import Sandbox
 
 API = 1

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, final
 
 from payme_plugin.sandbox import control
 from payme_plugin.sandbox.app import App
-from payme_plugin.sandbox.bank import SANDBOX_POS_ID, Bank, MerchantAccount, PhoneView, ReceiptAction
+from payme_plugin.sandbox.bank import SANDBOX_POS_ID, Bank
 from payme_plugin.sandbox.events import EventKind, Events
 from payme_plugin.sandbox.faults import FaultPlan, FaultRule, InjectedFault, RequestFacts, facts_of
 from payme_plugin.sandbox.http_server import Answer, HttpServer
 from payme_plugin.sandbox.jsonrpc import BankError, ErrorCode, error_answer, read_call, read_object, result_answer
+from payme_plugin.sandbox.records import MerchantAccount, PhoneView
 from payme_plugin.sandbox.request_log import RequestLog, WireRequest
 from payme_plugin.sandbox.scenario import NewAccount, NewPhone, ScenarioError
 from payme_plugin.sandbox.store import StateFault, StateFile, StateFileError
@@ -29,12 +30,12 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Iterator
 
-    from payme_plugin.sandbox.bank import BankRecords, CodeView
     from payme_plugin.sandbox.behaviour import Behaviour, CancelPlan
     from payme_plugin.sandbox.events import Event, Reader
     from payme_plugin.sandbox.http_server import Abort
     from payme_plugin.sandbox.jsonrpc import Call, JsonObject
     from payme_plugin.sandbox.receipt import Buyer, ReceiptView
+    from payme_plugin.sandbox.records import BankRecords, CodeView, ReceiptAction
     from payme_plugin.sandbox.scenario import Scenario
 
 SANDBOX_POS_KEY = "no%secret#just&a?key@for=the;sandbox"

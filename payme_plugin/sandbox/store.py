@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from hookspecs.structure import structure, unstructure
-from payme_plugin.sandbox.bank import BankRecords, CodeView, MerchantAccount, Phone
 from payme_plugin.sandbox.behaviour import CancelPlan
 from payme_plugin.sandbox.receipt import Receipt, Step
+from payme_plugin.sandbox.records import BankRecords, CodeView, MerchantAccount, Phone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -231,11 +231,11 @@ def test_a_reader_that_stops_reading_is_cut_and_holds_up_nobody(
         (reader,) = own._readers._readers
         large = {"amount": 1, "account": {}, "detail": {"text": "x" * 100_000}}
         asked = 0
-        while not reader.is_late and asked < 1_000:
+        while reader.is_open and asked < 1_000:
             assert "result" in till.call("receipts.create", large)
             asked += 1
 
-        assert (reader.is_late, reader.is_open, asked < 200) == (True, False, True)
+        assert asked < 200, "it is cut for too many bytes or, on a busy machine, for the time before"
         assert own._readers._readers == ()
         assert not reader._waiting
         server = own._server
