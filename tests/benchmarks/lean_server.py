@@ -1,22 +1,33 @@
 """A PaymeGO that does as little as it can, in a process of its own: what is measured against it is the till's side.
 
-``python lean_server.py [CERTIFICATE]`` prints its port and serves on loopback until its stdin ends. It answers
-``receipts.create`` with a new receipt in state 0 and anything else with that receipt paid.
+``python lean_server.py [--certificate FILE] [--round-trip-s S]`` prints its port and serves on loopback until its
+stdin ends. Each answer comes one round trip later, and the first one of a connection two, because a connection takes
+one to be made. The first digit of a code says what becomes of its payment: see ``CONFIRMED`` and ``LOST``. A receipt
+whose ``cancel`` was asked for is cancelled ``SETTLED_AFTER_S`` later.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import itertools
 import json
 import ssl
 import sys
 import threading
+import time
+from dataclasses import dataclass
 from typing import Any
+
+CONFIRMED = "2"
+"""The buyer confirms the payment ``CONFIRMED_AFTER_S`` after ``pay``."""
+LOST = "3"
+"""The payment is made, and the connection ends without the answer to ``pay``."""
+CONFIRMED_AFTER_S = 4.0
+SETTLED_AFTER_S = 1.0
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 _NUMBERS = itertools.count(1)
-_AMOUNTS: dict[str, int] = {}
 _MERCHANT = {
     "_id": "65aa00112233445566778899",
     "name": "Shop",
@@ -27,28 +38,58 @@ _MERCHANT = {
 }
 
 
-def _receipt(method: str, params: dict[str, Any]) -> dict[str, Any]:
+@dataclass
+class _Receipt:
+    amount: int
+    paid_at: float | None = None
+    cancelled_at: float | None = None
+
+    @property
+    def state(self) -> int:
+        now = time.monotonic()
+        if self.cancelled_at is not None:
+            return 50 if now >= self.cancelled_at else 21
+        if self.paid_at is not None:
+            return 4 if now >= self.paid_at else 1
+        return 0
+
+
+_RECEIPTS: dict[str, _Receipt] = {}
+
+
+def _answer(method: str, params: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the result of a request, or None if its answer is lost."""
     if method == "receipts.create":
         receipt_id = f"{next(_NUMBERS):024x}"
-        _AMOUNTS[receipt_id] = params["amount"]
-        return _shape(receipt_id, 0)
-    return _shape(params["id"], 4)
+        _RECEIPTS[receipt_id] = _Receipt(params["amount"])
+        return {"receipt": _shape(receipt_id)}
+    receipt = _RECEIPTS[params["id"]]
+    if method == "receipts.check":
+        return {"state": receipt.state}
+    if method == "receipts.cancel":
+        receipt.cancelled_at = time.monotonic() + SETTLED_AFTER_S
+    if method == "receipts.pay":
+        receipt.paid_at = time.monotonic() + CONFIRMED_AFTER_S * params["token"].startswith(CONFIRMED)
+        if params["token"].startswith(LOST):
+            return None
+    return {"receipt": _shape(params["id"])}
 
 
-def _shape(receipt_id: str, state: int) -> dict[str, Any]:
-    paid = state == 4
+def _shape(receipt_id: str) -> dict[str, Any]:
+    receipt = _RECEIPTS[receipt_id]
+    state = receipt.state
     return {
         "_id": receipt_id,
         "create_time": 1_769_851_996_000,
-        "pay_time": 1_769_851_996_100 if paid else 0,
-        "cancel_time": 0,
+        "pay_time": 1_769_851_996_100 if state in {4, 21, 50} else 0,
+        "cancel_time": 1_769_851_997_000 if state == 50 else 0,
         "state": state,
         "type": 2,
-        "amount": _AMOUNTS[receipt_id],
+        "amount": receipt.amount,
         "currency": 860,
         "commission": 0,
         "account": [{"name": "order_id", "title": "order_id", "value": "1", "main": True}],
-        "card": {"number": "860006******6311", "expire": "9903"} if paid else None,
+        "card": {"number": "860006******6311", "expire": "9903"} if state in {4, 21, 50} else None,
         "merchant": _MERCHANT,
         "meta": {"source": "subscribe", "owner": "65aa00112233445566778899"},
         "description": "",
@@ -59,8 +100,10 @@ def _shape(receipt_id: str, state: int) -> dict[str, Any]:
 class _Connection(asyncio.Protocol):
     """One kept-alive connection; a request is answered when its body is whole."""
 
-    def __init__(self) -> None:
+    def __init__(self, round_trip_s: float) -> None:
         self._waiting = b""
+        self._round_trip_s = round_trip_s
+        self._delay_s = 2 * round_trip_s
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -77,21 +120,27 @@ class _Connection(asyncio.Protocol):
             return
         self._waiting = b""
         asked = json.loads(body)
-        receipt = _receipt(asked["method"], asked["params"])
-        answer = json.dumps({"jsonrpc": "2.0", "id": asked.get("id"), "result": {"receipt": receipt}}).encode()
-        self._transport.write(_HEAD % len(answer) + answer)
+        result = _answer(asked["method"], asked["params"])
+        answer = json.dumps({"jsonrpc": "2.0", "id": asked.get("id"), "result": result}).encode()
+        delay_s, self._delay_s = self._delay_s, self._round_trip_s
+        if result is None:
+            asyncio.get_running_loop().call_later(delay_s, self._transport.abort)
+        elif delay_s:
+            asyncio.get_running_loop().call_later(delay_s, self._transport.write, _HEAD % len(answer) + answer)
+        else:
+            self._transport.write(_HEAD % len(answer) + answer)
 
 
-async def _serve(certificate: str | None) -> None:
+async def _serve(certificate: str | None, round_trip_s: float) -> None:
     context = None
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
-    server = await asyncio.get_running_loop().create_server(_Connection, "127.0.0.1", 0, ssl=context)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Connection(round_trip_s), "127.0.0.1", 0, ssl=context)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
     ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
 
     def wait() -> None:
         sys.stdin.read()
@@ -102,4 +151,8 @@ async def _serve(certificate: str | None) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(sys.argv[1] if len(sys.argv) > 1 else None))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--certificate")
+    parser.add_argument("--round-trip-s", type=float, default=0.0)
+    given = parser.parse_args()
+    asyncio.run(_serve(given.certificate, given.round_trip_s))

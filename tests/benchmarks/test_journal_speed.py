@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
@@ -21,13 +20,14 @@ from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.rows import StoredResult
 from payme_plugin.ledger.states import PaymentState
 from payme_plugin.plugin import PaymePlugin
-from tests.benchmarks.conftest import Ratio, Within, compare
+from tests.benchmarks.measure import compare, compare_p99
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from faults.sandbox_process import Served
+    from tests.benchmarks.conftest import Within
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(600)]
 
@@ -100,12 +100,6 @@ def short_and_long(folder: Path) -> Iterator[tuple[Results, Results]]:
         yield Results(short, "short"), Results(long, "long")
 
 
-def p99(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
-    """Return how the slowest hundredth of ours compares."""
-    first, second = (statistics.quantiles(values, n=100)[-1] for values in (ours, theirs))
-    return Ratio(first / second, first * 1000, second * 1000)
-
-
 def test_queueing_a_cancellation_costs_no_more_processor_time_in_a_journal_of_a_hundred_thousand_rows(
     within: Within,
 ) -> None:
@@ -121,7 +115,7 @@ def test_its_slowest_commits_on_disk_stay_near_those_of_an_empty_journal(tmp_pat
 
     within(
         f"queueing a cancellation, p99 on disk, {LONG_ROWS} rows / none",
-        p99(*zip(*pairs, strict=True)),
+        compare_p99(*zip(*pairs, strict=True)),
         LONG_P99_AT_MOST,
     )
 
@@ -169,4 +163,4 @@ def test_a_result_is_committed_almost_as_fast_while_the_worker_drains_ten_thousa
 
     assert 0 < rows[1] < rows[0], "the worker must be at work the whole time"
     name = f"p99 of a result's commit while a worker drains ({rows[0] - rows[1]} rows meanwhile) / idle"
-    within(name, p99(busy, idle), DRAINING_P99_AT_MOST)
+    within(name, compare_p99(busy, idle), DRAINING_P99_AT_MOST)

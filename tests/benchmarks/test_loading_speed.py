@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.benchmarks.conftest import Within, compare, fresh
+from tests.benchmarks.measure import compare, fresh
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.benchmarks.conftest import Within
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(300)]
 

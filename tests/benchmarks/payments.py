@@ -3,66 +3,35 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import pytest
-import trustme
 import urllib3
 
 from fakes.till import TENDER, ScriptedUi, VirtualHost, open_sale, request_for
-from hookspecs import PosPlugins
+from hookspecs import PaymentStatus, PosPlugins
 from payme_plugin.clock import SystemClock
 from payme_plugin.plugin import PaymePlugin
 from slips.schemas import Schemas
-from tests.benchmarks.conftest import CLEAN, Within, compare, fresh, seconds
+from tests.benchmarks.measure import CONTRACT, compare, lean_server, seconds
+from tests.benchmarks.peers import AMOUNT, KEY, POS_ID, peer, tls_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(300)]
+    from tests.benchmarks.measure import Figure
 
-ROUNDS = 300
 WARM_UP = 30
-WHOLE_AT_MOST = 1.35
-PEER_AT_MOST = 0.35
 COMMITS = 3
 """Of one payment inside its hook."""
-AMOUNT = 1_500_000
-KEY = "key of the account"
-POS_ID = "65aa00112233445566778899"
-PEER = "PAYME_BENCHMARK_PEER"
-LEAN_SERVER = Path(__file__).parent / "lean_server.py"
-
-CREATE_AND_PAY_WITH_PAYME_PKG = """
-import sys, time
-from payme.classes.receipts import Receipts
-url, pos_id, key = sys.argv[1:]
-receipts = Receipts(pos_id, key, url)
-for _ in sys.stdin:
-    begin = time.perf_counter()
-    created = receipts.create({"order_id": "1"}, 1_500_000)
-    receipts.pay(created.result.receipt._id, "1" * 18)
-    print(time.perf_counter() - begin, flush=True)
-"""
-
-
-@contextmanager
-def lean_server(*certificate: Path) -> Iterator[int]:
-    """Run the lean PaymeGO in a process of its own; yield its port."""
-    command = [sys.executable, str(LEAN_SERVER), *map(str, certificate)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=CLEAN) as process:  # noqa: S603
-        assert process.stdout is not None
-        yield int(process.stdout.readline())
-        process.communicate(timeout=30)
+HTTP_AT_MOST = 1.20
+TLS_AT_MOST = 0.10
 
 
 @dataclass
@@ -83,6 +52,7 @@ class Sales:
         result = self.plugins.on_payment(request, scanner)
         ended = time.perf_counter()
         assert result is not None
+        assert result.status is PaymentStatus.PAID, result.message
         assert result.payment is not None
         self.slip = result.slips[0].xml
         self.plugins.on_payment_recorded(result.payment)
@@ -92,6 +62,7 @@ class Sales:
 
 @contextmanager
 def selling(folder: Path, url: str, **given: str) -> Iterator[Sales]:
+    """Start a till; yield its sales."""
     plugins = PosPlugins()
     plugins.register(PaymePlugin(), "payme")
     settings = {"paymentType": str(TENDER), "url": url, "posId": POS_ID, "posKey": KEY, **given}
@@ -137,11 +108,12 @@ def create_and_pay(pool: urllib3.PoolManager, url: str) -> None:
     assert post(2, "receipts.pay", {"id": receipt["_id"], "token": "1" * 18})["state"] == 4
 
 
-def test_a_payment_costs_little_more_than_what_it_can_not_do_without(tmp_path: Path, within: Within) -> None:
+def over_http(rounds: int) -> list[Figure]:
+    """Compare ``on_payment`` over http with bare requests, commits and one validation."""
     schema = Schemas().get("slip")
-    with lean_server() as port, urllib3.PoolManager() as pool, bare_commits(tmp_path / "bare.db") as commit:
-        url = f"http://127.0.0.1:{port}/api"
-        with selling(tmp_path / "till", url) as sales:
+    with TemporaryDirectory() as name, lean_server() as port, urllib3.PoolManager() as pool:
+        folder, url = Path(name), f"http://127.0.0.1:{port}/api"
+        with bare_commits(folder / "bare.db") as commit, selling(folder / "till", url) as sales:
             sales.pay()
             document = sales.slip
 
@@ -150,50 +122,22 @@ def test_a_payment_costs_little_more_than_what_it_can_not_do_without(tmp_path: P
                 commit()
                 schema.validate(document)
 
-            ratio = compare(sales.pay, lambda: seconds(without_us), ROUNDS, WARM_UP)
-
-    within(f"on_payment / bare create + pay, {COMMITS} commits, one validation", ratio, WHOLE_AT_MOST)
-
-
-@contextmanager
-def peer(python: str, url: str, authorities: Path) -> Iterator[Callable[[], float]]:
-    """Run payme-pkg in an environment of its own; yield what does one bare create + pay there and gives its seconds."""
-    command = [python, "-I", "-c", CREATE_AND_PAY_WITH_PAYME_PKG, url, POS_ID, KEY]
-    environment = {**CLEAN, "REQUESTS_CA_BUNDLE": str(authorities)}
-    with subprocess.Popen(  # noqa: S603 - our own script
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    ) as process:
-        asked, answered = process.stdin, process.stdout
-        assert asked is not None
-        assert answered is not None
-
-        def once() -> float:
-            asked.write("\n")
-            asked.flush()
-            return float(answered.readline())
-
-        yield once
-        process.communicate(timeout=30)
+            ratio = compare(sales.pay, lambda: seconds(without_us), rounds, WARM_UP)
+    against = f"urllib3's create + pay, {COMMITS} FULL commits, one `validate` of xmlschema"
+    return [ratio.figure(CONTRACT, "`on_payment` over http", against, HTTP_AT_MOST)]
 
 
-def test_a_payment_over_tls_costs_a_fraction_of_what_a_common_library_takes_to_create_and_pay(
-    tmp_path: Path, within: Within
-) -> None:
-    python = os.environ.get(PEER)
-    if not python:
-        pytest.skip(f"{PEER} names no Python with payme-pkg")
-    authority = trustme.CA()
-    own, authorities = tmp_path / "own.pem", tmp_path / "authorities.pem"
-    authority.issue_cert("127.0.0.1", "localhost").private_key_and_cert_chain_pem.write_to_path(str(own))
-    # A shop trusts the public authorities, and its libraries read all of them; here ours is one more of them.
-    public = Path(fresh("import certifi; print(certifi.where())", python=python)).read_bytes()
-    authorities.write_bytes(public + authority.cert_pem.bytes())
-    with lean_server(own) as port, bare_commits(tmp_path / "bare.db") as commit:
-        url = f"https://localhost:{port}/api"
-        with (
-            selling(tmp_path / "till", url, caFile=str(authorities)) as sales,
-            peer(python, url, authorities) as theirs,
-        ):
-            ratio = compare(lambda: sales.pay() - seconds(commit), theirs, ROUNDS // 2, WARM_UP)
-
-    within(f"on_payment over TLS less {COMMITS} commits / payme-pkg's create + pay", ratio, PEER_AT_MOST)
+def over_tls(rounds: int) -> list[Figure]:
+    """Compare ``on_payment`` over TLS, less its commits, with payme-pkg's create and pay."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        own, authorities = tls_files(folder)
+        with lean_server(certificate=own) as port, bare_commits(folder / "bare.db") as commit:
+            url = f"https://localhost:{port}/api"
+            with (
+                peer("payme-pkg", url, authorities) as theirs,
+                selling(folder / "till", url, caFile=str(authorities)) as sales,
+            ):
+                ratio = compare(lambda: sales.pay() - seconds(commit), theirs.create_and_pay, rounds, WARM_UP)
+    name = f"`on_payment` over TLS less {COMMITS} FULL commits"
+    return [ratio.figure(CONTRACT, name, f"{theirs.name}'s create + pay", TLS_AT_MOST)]
