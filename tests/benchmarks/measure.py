@@ -31,6 +31,15 @@ class Skipped(Exception):
 
 
 @dataclass(frozen=True)
+class Skip:
+    """A row of the table that can't be measured here."""
+
+    section: str
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Figure:
     """One row of the table.
 
@@ -41,10 +50,11 @@ class Figure:
         unit: ``x`` for a ratio, else e.g. ``ms``, ``s``, ``MB``.
         low: the lower quartile.
         high: the upper quartile.
-        ours: what was measured of ours, with its unit.
-        theirs: what was measured of the other side, with its unit.
+        ours: what was measured of ours, in ``measured_in``.
+        theirs: what was measured of the other side.
         against: the other side.
         limit: the most that the contract allows, or None.
+        measured_in: the unit of ``ours`` and ``theirs``.
     """
 
     section: str
@@ -53,10 +63,11 @@ class Figure:
     unit: str
     low: float
     high: float
-    ours: str = ""
-    theirs: str = ""
+    ours: float | None = None
+    theirs: float | None = None
     against: str = ""
     limit: float | None = None
+    measured_in: str = "s"
 
 
 @dataclass(frozen=True)
@@ -79,13 +90,7 @@ class Ratio:
 
     def figure(self, section: str, name: str, against: str, limit: float | None = None) -> Figure:
         """Return the row of the table."""
-        ours, theirs = duration(self.ours), duration(self.theirs)
-        return Figure(section, name, self.value, "x", self.low, self.high, ours, theirs, against, limit)
-
-
-def duration(seconds: float) -> str:
-    """Return a duration for people, e.g. ``6.21 ms``."""
-    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.2f} ms"
+        return Figure(section, name, self.value, "x", self.low, self.high, self.ours, self.theirs, against, limit)
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
@@ -106,10 +111,13 @@ def compare(ours: Callable[[], float], theirs: Callable[[], float], rounds: int,
         else:
             first, second = ours(), theirs()
         pairs.append((first, second))
-    pairs = pairs[warm_up:]
-    low, median, high = quartiles([first / second for first, second in pairs])
-    medians = (statistics.median(times) for times in zip(*pairs, strict=True))
-    return Ratio(median, low, high, *medians)
+    return ratio_of(*zip(*pairs[warm_up:], strict=True))
+
+
+def ratio_of(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
+    """Return how the times of the same rounds compare."""
+    low, median, high = quartiles([first / second for first, second in zip(ours, theirs, strict=True)])
+    return Ratio(median, low, high, statistics.median(ours), statistics.median(theirs))
 
 
 def compare_p99(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-import time
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,12 +18,14 @@ from hookspecs import PaymentStatus, PosPlugins
 from payme_plugin.clock import SystemClock
 from payme_plugin.plugin import PaymePlugin
 from slips.schemas import Schemas
-from tests.benchmarks.measure import CONTRACT, compare, lean_server, seconds
-from tests.benchmarks.peers import AMOUNT, KEY, POS_ID, peer, tls_files
+from tests.benchmarks.measure import CONTRACT, Skip, Skipped, compare, lean_server, ratio_of, seconds
+from tests.benchmarks.peer_process import AMOUNT, LIBRARIES
+from tests.benchmarks.peers import KEY, POS_ID, peer, tls_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from hookspecs import PaymentRecord, Receipt
     from tests.benchmarks.measure import Figure
 
 WARM_UP = 30
@@ -34,30 +35,64 @@ HTTP_AT_MOST = 1.20
 TLS_AT_MOST = 0.10
 
 
+@dataclass(frozen=True)
+class Taken:
+    """A payment that was taken.
+
+    Attributes:
+        sale: the open sale.
+        payment: what the till stores.
+        slip: the document.
+        hook_s: the seconds of ``on_payment``.
+        after_scan_s: the seconds from the end of the scan to the result.
+    """
+
+    sale: Receipt
+    payment: PaymentRecord
+    slip: str
+    hook_s: float
+    after_scan_s: float
+
+
 @dataclass
 class Sales:
     """Sales at one till, one after the other, each with a code and an id of its own."""
 
     plugins: PosPlugins
     sold: int = 0
-    slip: str = ""
 
-    def pay(self) -> float:
-        """Take one payment and close its sale; return the seconds of ``on_payment``."""
+    def take(self, first: str = "1", scan_s: float = 0) -> Taken:
+        """Take a payment whose code has this first digit and whose scan takes so long."""
         self.sold += 1
         sale = open_sale(self.sold, amount=AMOUNT)
         request = request_for(f"p{self.sold}", amount=AMOUNT, receipt=sale)
-        scanner = ScriptedUi(SystemClock(), [f"{self.sold:018d}"])
-        begin = time.perf_counter()
+        clock = SystemClock()
+        scanner = ScriptedUi(clock, [f"{first}{self.sold:017d}"], takes_s=scan_s)
+        begin = clock.monotonic()
         result = self.plugins.on_payment(request, scanner)
-        ended = time.perf_counter()
+        ended = clock.monotonic()
         assert result is not None
         assert result.status is PaymentStatus.PAID, result.message
         assert result.payment is not None
-        self.slip = result.slips[0].xml
         self.plugins.on_payment_recorded(result.payment)
-        self.plugins.on_receipt_closed(replace(sale, payments=(result.payment,), closed_at=1_769_851_996_000))
-        return ended - begin
+        return Taken(sale, result.payment, result.slips[0].xml, ended - begin, ended - scanner.scanned_at[0])
+
+    def close(self, taken: Taken) -> None:
+        """Close the sale of a payment."""
+        closed = replace(taken.sale, payments=(taken.payment,), closed_at=1_769_851_996_000)
+        self.plugins.on_receipt_closed(closed)
+
+    def pay(self) -> float:
+        """Take a payment and close its sale; return the seconds of ``on_payment``."""
+        taken = self.take()
+        self.close(taken)
+        return taken.hook_s
+
+    def scan_to_result(self, first: str, scan_s: float) -> float:
+        """Take a payment and close its sale; return the seconds from the end of the scan to the result."""
+        taken = self.take(first, scan_s)
+        self.close(taken)
+        return taken.after_scan_s
 
 
 @contextmanager
@@ -114,8 +149,7 @@ def over_http(rounds: int) -> list[Figure]:
     with TemporaryDirectory() as name, lean_server() as port, urllib3.PoolManager() as pool:
         folder, url = Path(name), f"http://127.0.0.1:{port}/api"
         with bare_commits(folder / "bare.db") as commit, selling(folder / "till", url) as sales:
-            sales.pay()
-            document = sales.slip
+            document = sales.take().slip
 
             def without_us() -> None:
                 create_and_pay(pool, url)
@@ -141,3 +175,34 @@ def over_tls(rounds: int) -> list[Figure]:
                 ratio = compare(lambda: sales.pay() - seconds(commit), theirs.create_and_pay, rounds, WARM_UP)
     name = f"`on_payment` over TLS less {COMMITS} FULL commits"
     return [ratio.figure(CONTRACT, name, f"{theirs.name}'s create + pay", TLS_AT_MOST)]
+
+
+def beside_peers(scheme: str, rounds: int) -> list[Figure | Skip]:
+    """Compare a whole ``on_payment`` with each library's create and pay, in turns at one server."""
+    section = f"`on_payment`, with its commits and its slip, beside create + pay of others, over {scheme}"
+    skipped: list[Skip] = []
+    ours: list[float] = []
+    theirs: dict[str, list[float]] = {}
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        own, authorities = tls_files(folder) if scheme == "TLS" else (None, None)
+        port = stack.enter_context(lean_server(certificate=own))
+        url = f"https://localhost:{port}/api" if own else f"http://127.0.0.1:{port}/api"
+        trusted = {"caFile": str(authorities)} if authorities else {}
+        sales = stack.enter_context(selling(folder / "till", url, **trusted))
+        peers = []
+        for library in LIBRARIES:
+            try:
+                peers.append(stack.enter_context(peer(library, url, authorities)))
+            except Skipped as reason:
+                skipped.append(Skip(section, library, str(reason)))
+        turns = [(sales.pay, ours)] + [(each.create_and_pay, theirs.setdefault(each.name, [])) for each in peers]
+        for number in range(WARM_UP + rounds):
+            first = number % len(turns)
+            for turn, times in turns[first:] + turns[:first]:
+                times.append(turn())
+    figures = [
+        ratio_of(ours[WARM_UP:], times[WARM_UP:]).figure(section, name, "create + pay")
+        for name, times in theirs.items()
+    ]
+    return [*figures, *skipped]

@@ -23,8 +23,6 @@ ACCOUNT = {"order_id": "1"}
 PAID = 4
 CHECK_EVERY_S = 1.0
 
-Call = "Callable[[str, dict[str, Any]], Any]"
-
 
 class Bare:
     """create, pay and check over what sends one JSON-RPC request and returns its result."""

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 
 import trustme
 
+from tests.benchmarks import peer_process
 from tests.benchmarks.measure import CLEAN, Skipped, fresh
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-AMOUNT = 1_500_000
 KEY = "key of the account"
 POS_ID = "65aa00112233445566778899"
 PYTHON = os.environ.get("PAYME_BENCHMARK_PEER") or sys.executable
 """The Python that has the extra ``benchmarks``."""
-_PROCESS = Path(__file__).with_name("peer_process.py")
+_PROCESS = Path(peer_process.__file__)
 _CODE = "1" * 18
 
 
@@ -50,9 +50,9 @@ class Peer:
         """Return the seconds of one create + pay."""
         return self._ask(f"pay {_CODE}")
 
-    def sell(self, code: str) -> float:
-        """Return the seconds of a create, a pay, and a check every second until the receipt is paid."""
-        return self._ask(f"sale {code}")
+    def sell(self, first: str) -> float:
+        """Return the seconds of create, pay with a code of this first digit, and checks until the receipt is paid."""
+        return self._ask(f"sale {first * 18}")
 
 
 @contextmanager

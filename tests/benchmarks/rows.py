@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from tests.benchmarks import payments, slip
+from tests.benchmarks import payments, sale, slip
+from tests.benchmarks.measure import CONTRACT, Skip, Skipped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from tests.benchmarks.measure import Figure
+    from tests.benchmarks.table import Entry
 
 
 @dataclass(frozen=True)
@@ -25,13 +27,25 @@ class Row:
     """
 
     name: str
-    measure: Callable[[int], list[Figure]]
+    measure: Callable[[int], Sequence[Entry]]
     rounds: int
     gate_rounds: int | None = None
+
+    def entries(self, rounds: int) -> Sequence[Entry]:
+        """Return the figures, or why there are none."""
+        try:
+            return self.measure(rounds)
+        except Skipped as reason:
+            return [Skip(CONTRACT, self.name, str(reason))]
 
 
 ROWS = (
     Row("payment-http", payments.over_http, 1000, 300),
     Row("payment-tls", payments.over_tls, 500, 150),
+    Row("peers-http", partial(payments.beside_peers, "http"), 300),
+    Row("peers-tls", partial(payments.beside_peers, "TLS"), 150),
+    Row("scan", sale.in_round_trips, 100, 20),
+    Row("sale", sale.matrix, 10),
+    Row("cancel", sale.cancels, 10),
     Row("slip", slip.rendered, 2000, 700),
 )

@@ -1,34 +1,48 @@
 #!/usr/bin/env python3
-"""Measure every row, or those that are named: ``python tests/benchmarks/run.py [ROW...]``."""
+"""Measure every row, or those that are named: ``python tests/benchmarks/run.py [ROW...]``.
+
+It prints each figure, then the tables with the change since the figures were written last. ``--write`` writes
+docs/benchmarks.json, the tables of docs/benchmarks.md and its picture. ``--slow-down 20`` makes ``on_payment`` 20 %
+slower, to see that the tables show it. ``PAYME_BENCHMARK_PEER`` names a Python with the extra ``benchmarks``.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(_ROOT), str(_ROOT / "tests" / "support")]
 
-from tests.benchmarks.measure import Skipped  # noqa: E402 - its folder is known from here on
+from tests.benchmarks import report  # noqa: E402 - its folder is known from here on
 from tests.benchmarks.rows import ROWS  # noqa: E402 - the same
-from tests.benchmarks.table import line  # noqa: E402 - the same
+from tests.benchmarks.slow_down import planted  # noqa: E402 - the same
+from tests.benchmarks.table import line, tables  # noqa: E402 - the same
 
 
 def main(arguments: list[str]) -> None:
     """Measure what the arguments ask for, and print it."""
     names = [row.name for row in ROWS]
     parser = argparse.ArgumentParser(description="Speeds, as ratios inside one run.")
-    parser.add_argument("rows", nargs="*", choices=[*names, []], metavar="ROW", help=f"{', '.join(names)} (all)")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"{', '.join(names)} (all)")
+    given_once = parser.add_mutually_exclusive_group()
+    given_once.add_argument("--write", action="store_true", help="write docs/benchmarks.*")
+    given_once.add_argument("--slow-down", type=float, metavar="PERCENT", help="slow on_payment down, to see it")
     given = parser.parse_args(arguments)
-    for row in ROWS:
-        if given.rows and row.name not in given.rows:
-            continue
-        try:
-            for figure in row.measure(row.rounds):
-                print(line(figure), flush=True)  # noqa: T201 - that is what it is for
-        except Skipped as reason:
-            print(f"{row.name}: skipped: {reason}")  # noqa: T201 - the same
+    if unknown := set(given.rows) - set(names):
+        parser.error(f"unknown rows: {', '.join(sorted(unknown))}")
+    measured = {}
+    with planted(given.slow_down) if given.slow_down else nullcontext():
+        for row in ROWS:
+            if not given.rows or row.name in given.rows:
+                measured[row.name] = row.entries(row.rounds)
+                print(*map(line, measured[row.name]), sep="\n", flush=True)  # noqa: T201 - that is what it is for
+    entries = [entry for each in measured.values() for entry in each]
+    print(f"\n{tables(entries, report.last_figures())}")  # noqa: T201 - the same
+    if given.write:
+        report.write(measured, names)
 
 
 if __name__ == "__main__":
