@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from tests.benchmarks.payments import selling
 from tests.benchmarks.peers import peer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tests.benchmarks.payments import Sales
 
@@ -34,17 +34,28 @@ ANSWERS = {
     "the answer to `pay` is lost": LOST,
 }
 FREQUENCIES = {"`frequency` not set": {}, "`frequency = 1000`": {"frequency": "1000"}}
+LOOP = "payme-pkg in a plain loop"
 SCAN_S = 0.7
 """How long a scan takes: longer than any of the round trips, so ``create`` is answered during it."""
 ROUND_TRIP_S = 0.05
 AT_MOST = 1.2
 
 
+@contextmanager
+def _selling_at_a_distance(**given: str) -> Iterator[Sales]:
+    """Start a till whose server is one ``ROUND_TRIP_S`` away."""
+    with (
+        TemporaryDirectory() as folder,
+        lean_server(round_trip_s=ROUND_TRIP_S) as port,
+        selling(Path(folder), f"http://127.0.0.1:{port}/api", **given) as sales,
+    ):
+        yield sales
+
+
 def in_round_trips(rounds: int) -> list[Figure]:
     """Compare a sale that is paid at once with one round trip; ``create`` is answered during the scan."""
-    with TemporaryDirectory() as folder, lean_server(round_trip_s=ROUND_TRIP_S) as port:
-        with selling(Path(folder), f"http://127.0.0.1:{port}/api") as sales:
-            times = [sales.scan_to_result("1", 4 * ROUND_TRIP_S) for _ in range(1 + rounds)][1:]
+    with _selling_at_a_distance() as sales:
+        times = [sales.scan_to_result("1", 4 * ROUND_TRIP_S) for _ in range(1 + rounds)][1:]
     low, median, high = (each / ROUND_TRIP_S for each in quartiles(times))
     name = f"scan to result, round trip {ROUND_TRIP_S * 1000:.0f} ms, paid at once"
     ours = statistics.median(times)
@@ -62,8 +73,8 @@ class Turn(NamedTuple):
 def matrix(rounds: int) -> list[Figure | Skip]:
     """Measure each round trip with each answer: ours with two settings, and payme-pkg in a plain loop."""
     times: dict[tuple[float, str, str], list[float]] = {}
+    figures: list[Figure | Skip] = []
     with ExitStack() as stack:
-        loop = ""
         turns: list[Turn] = []
         for round_trip_s in ROUND_TRIPS_S:
             url = f"http://127.0.0.1:{stack.enter_context(lean_server(round_trip_s=round_trip_s))}/api"
@@ -72,25 +83,28 @@ def matrix(rounds: int) -> list[Figure | Skip]:
                 sales = stack.enter_context(selling(folder, url, **given))
                 turns.append(Turn(round_trip_s, name, partial(sales.scan_to_result, scan_s=SCAN_S)))
             try:
-                theirs = stack.enter_context(peer("payme-pkg", url))
+                turns.append(Turn(round_trip_s, LOOP, stack.enter_context(peer("payme-pkg", url)).sell))
             except Skipped as reason:
-                return [Skip(SECTION, "beside payme-pkg", str(reason))]
-            loop = f"{theirs.name} in a plain loop"
-            turns.append(Turn(round_trip_s, loop, theirs.sell))
+                figures.append(Skip(SECTION, f"{LOOP}, {_milliseconds(round_trip_s)}", str(reason)))
         for answer, first in ANSWERS.items():
+            # Sales that wait for seconds do so beside each other; milliseconds are measured one after the other.
+            sell = _together if first == CONFIRMED else _in_turns
             for _ in range(1 + rounds):
-                # Sales that wait for seconds do so beside each other; milliseconds are measured one after the other.
-                done = _together if first == CONFIRMED else _in_turns
-                for turn, taken_s in zip(turns, done(turns, first), strict=True):
+                for turn, taken_s in zip(turns, sell(turns, first), strict=True):
                     times.setdefault((turn.round_trip_s, answer, turn.who), []).append(taken_s)
-    figures: list[Figure | Skip] = []
     for (round_trip_s, answer, who), taken in times.items():
-        if who != loop:
-            low, median, high = quartiles(taken[1:])
-            theirs_s = statistics.median(times[round_trip_s, answer, loop][1:])
-            name = f"{answer}, round trip {round_trip_s * 1000:.0f} ms, {who}"
-            figures.append(Figure(SECTION, name, median, "s", low, high, None, theirs_s, loop))
+        if who == LOOP:
+            continue
+        low, median, high = quartiles(taken[1:])
+        loop = times.get((round_trip_s, answer, LOOP))
+        theirs = statistics.median(loop[1:]) if loop else None
+        name = f"{answer}, round trip {_milliseconds(round_trip_s)}, {who}"
+        figures.append(Figure(SECTION, name, median, "s", low, high, None, theirs, LOOP))
     return figures
+
+
+def _milliseconds(duration_s: float) -> str:
+    return f"{duration_s * 1000:.0f} ms"
 
 
 def _in_turns(turns: Sequence[Turn], first: str) -> list[float]:
@@ -107,9 +121,8 @@ def cancels(rounds: int) -> list[Figure]:
     figures = []
     settings = {"`frequency` not set": ({}, rounds), "`frequency = 10000`": ({"frequency": "10000"}, 1)}
     for name, (given, count) in settings.items():
-        with TemporaryDirectory() as folder, lean_server(round_trip_s=ROUND_TRIP_S) as port:
-            with selling(Path(folder), f"http://127.0.0.1:{port}/api", **given) as sales:
-                times = [_cancel(sales) for _ in range(count)]
+        with _selling_at_a_distance(**given) as sales:
+            times = [_cancel(sales) for _ in range(count)]
         low, median, high = quartiles(times)
         figures.append(Figure(CANCELS, f"`on_cancel`, {name}", median, "s", low, high))
     return figures
