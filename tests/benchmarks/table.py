@@ -9,6 +9,7 @@ from tests.benchmarks.measure import Figure, Skip
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+SMALL = 0.2
 Entry = Figure | Skip
 
 
