@@ -13,7 +13,7 @@ import sys
 import time
 from contextlib import suppress
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +22,22 @@ AMOUNT = 1_500_000
 ACCOUNT = {"order_id": "1"}
 PAID = 4
 CHECK_EVERY_S = 1.0
+
+
+class Client(Protocol):
+    """What each library does for a sale."""
+
+    def create(self) -> str:
+        """Return a new receipt's id."""
+        ...
+
+    def pay(self, receipt_id: str, code: str) -> int:
+        """Pay; return the state."""
+        ...
+
+    def check(self, receipt_id: str) -> int:
+        """Return the state."""
+        ...
 
 
 class Bare:
@@ -117,7 +133,7 @@ class Paytechuz:
         return int(self._receipts.check(receipt_id)["result"]["state"])
 
 
-LIBRARIES: dict[str, Callable[[str, str, str], Bare | PaymePkg | Paytechuz]] = {
+LIBRARIES: dict[str, Callable[[str, str, str], Client]] = {
     "urllib3": _urllib3,
     "requests": _requests,
     "httpx": _httpx,
@@ -126,7 +142,7 @@ LIBRARIES: dict[str, Callable[[str, str, str], Bare | PaymePkg | Paytechuz]] = {
 }
 
 
-def _sell(client: Bare | PaymePkg | Paytechuz, code: str) -> None:
+def sell(client: Client, code: str) -> None:
     """Create, pay, and check until the receipt is paid: the plain loop of a till without a plugin."""
     receipt_id, state = client.create(), None
     with suppress(Exception):  # each library has errors of its own for an answer that is lost
@@ -148,7 +164,7 @@ def main(library: str, url: str, pos_id: str, key: str) -> None:
         what, code = line.split()
         begin = time.perf_counter()
         if what == "sale":
-            _sell(client, code)
+            sell(client, code)
         else:
             client.pay(client.create(), code)
         print(time.perf_counter() - begin, flush=True)  # noqa: T201 - the answer

@@ -63,9 +63,11 @@ def peer(library: str, url: str, authorities: Path | None = None) -> Iterator[Pe
         Skipped: it is not installed.
     """
     trusted = {"REQUESTS_CA_BUNDLE": str(authorities), "SSL_CERT_FILE": str(authorities)} if authorities else {}
+    environment = {**CLEAN, **trusted}
+    # payme-pkg prints each answer that was lost; what a library raises ends its process, and so the measurement.
     command = [PYTHON, "-I", str(_PROCESS), library, url, POS_ID, KEY]
     with subprocess.Popen(  # noqa: S603 - our own script
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**CLEAN, **trusted}
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
     ) as process:
         assert process.stdout is not None
         found = json.loads(process.stdout.readline())

@@ -10,29 +10,46 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib import pyplot as plt
 
-OURS, THEIRS, COMMITS = "#00838f", "#b0bec5", "#80cbc4"
+OURS, THEIRS = "#00838f", "#b0bec5"
+BAR = 0.38
 
 
 def main(source: Path, target: Path) -> None:
-    """Draw ``on_payment`` beside each library's create + pay: one panel for http, one for TLS."""
+    """Draw ``on_payment`` beside each library's create + pay, over http and TLS, and below it the time of a sale."""
     # Text stays text, and the same figures give the same file.
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "payme", "font.family": "sans-serif"})
     rows = json.loads(source.read_text(encoding="utf-8"))["rows"]
-    figure, axes = plt.subplots(1, 2, figsize=(10, 3.2), layout="constrained")
-    for axis, (title, row) in zip(axes, (("http", "peers-http"), ("TLS", "peers-tls")), strict=True):
-        _bars(axis, title, [entry for entry in rows.get(row, {}).get("entries", []) if "reason" not in entry])
+    figure, panels = plt.subplot_mosaic(
+        [["peers-http", "peers-tls"], ["sale", "sale"]], figsize=(10, 9), height_ratios=[1, 2.4], layout="constrained"
+    )
+    for name, panel in panels.items():
+        entries = [entry for entry in rows.get(name, {}).get("entries", []) if "reason" not in entry]
+        panel.spines[["top", "right"]].set_visible(False)
+        (_sale if name == "sale" else _peers)(panel, entries)
+    panels["peers-http"].set_title("on_payment beside create + pay, http, ms")
+    panels["peers-tls"].set_title("on_payment beside create + pay, TLS, ms")
     figure.savefig(target, format="svg", metadata={"Date": None})
 
 
-def _bars(axis: Any, title: str, entries: list[dict[str, Any]]) -> None:  # noqa: ANN401 - matplotlib has few types
-    names = [entry["name"] for entry in entries] + ["on_payment: commits, slip and all"]
-    values = [entry["theirs"] * 1000 for entry in entries]
-    ours = sum(entry["ours"] * 1000 for entry in entries[:1])
-    bars = axis.barh(names, [*values, ours], color=[THEIRS] * len(values) + [OURS])
-    axis.bar_label(bars, fmt="%.1f", padding=3)
-    axis.set_title(f"over {title}, ms, median")
-    axis.margins(x=0.15)
-    axis.spines[["top", "right"]].set_visible(False)
+def _peers(panel: Any, entries: list[dict[str, Any]]) -> None:  # noqa: ANN401 - matplotlib has few types
+    names = [*(entry["name"] for entry in entries), "on_payment, with commits and slip"]
+    values = [entry["theirs"] * 1000 for entry in entries] + [entry["ours"] * 1000 for entry in entries[:1]]
+    bars = panel.barh(names[-len(values) :], values, color=[THEIRS] * len(entries) + [OURS])
+    panel.bar_label(bars, fmt="%.1f", padding=3)
+    panel.margins(x=0.15)
+
+
+def _sale(panel: Any, entries: list[dict[str, Any]]) -> None:  # noqa: ANN401 - the same
+    panel.set_title("time of a sale, from the scan to the result, s")
+    places = range(len(entries))
+    for shift, colour, name, key in ((-BAR / 2, OURS, "payme-plugin", "value"), (BAR / 2, THEIRS, None, "theirs")):
+        values = [entry[key] or 0 for entry in entries]
+        label = name or next((entry["against"] for entry in entries), "")
+        bars = panel.barh([place + shift for place in places], values, BAR, color=colour, label=label)
+        panel.bar_label(bars, fmt="%.2f", padding=3, fontsize="small")
+    panel.set_yticks(places, [entry["name"].replace("`", "") for entry in entries])
+    panel.invert_yaxis()
+    panel.legend()
 
 
 if __name__ == "__main__":
