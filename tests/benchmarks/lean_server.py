@@ -57,8 +57,10 @@ class _Receipt:
 _RECEIPTS: dict[str, _Receipt] = {}
 
 
-def _answer(method: str, params: dict[str, Any]) -> dict[str, Any] | None:
+def _answer(method: str, params: dict[str, Any]) -> object:
     """Return the result of a request, or None if its answer is lost."""
+    if method == "receipts.get_all":
+        return []
     if method == "receipts.create":
         receipt_id = f"{next(_NUMBERS):024x}"
         _RECEIPTS[receipt_id] = _Receipt(params["amount"])
