@@ -16,7 +16,7 @@ import ssl
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 CONFIRMED = "2"
@@ -41,6 +41,7 @@ _MERCHANT = {
 @dataclass
 class _Receipt:
     amount: int
+    created_ms: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
     paid_at: float | None = None
     cancelled_at: float | None = None
 
@@ -60,7 +61,8 @@ _RECEIPTS: dict[str, _Receipt] = {}
 def _answer(method: str, params: dict[str, Any]) -> object:
     """Return the result of a request, or None if its answer is lost."""
     if method == "receipts.get_all":
-        return []
+        listed = [key for key, each in _RECEIPTS.items() if params["from"] <= each.created_ms <= params["to"]]
+        return [_shape(key) for key in listed[params["offset"] :][: params["count"]]]
     if method == "receipts.create":
         receipt_id = f"{next(_NUMBERS):024x}"
         _RECEIPTS[receipt_id] = _Receipt(params["amount"])
@@ -82,9 +84,9 @@ def _shape(receipt_id: str) -> dict[str, Any]:
     state = receipt.state
     return {
         "_id": receipt_id,
-        "create_time": 1_769_851_996_000,
-        "pay_time": 1_769_851_996_100 if state in {4, 21, 50} else 0,
-        "cancel_time": 1_769_851_997_000 if state == 50 else 0,
+        "create_time": receipt.created_ms,
+        "pay_time": receipt.created_ms + 100 if state in {4, 21, 50} else 0,
+        "cancel_time": receipt.created_ms + 1_000 if state == 50 else 0,
         "state": state,
         "type": 2,
         "amount": receipt.amount,

@@ -19,15 +19,14 @@ def main(source: Path, target: Path) -> None:
     # Text stays text, and the same figures give the same file.
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "payme", "font.family": "sans-serif"})
     rows = json.loads(source.read_text(encoding="utf-8"))["rows"]
-    figure, panels = plt.subplot_mosaic(
-        [["peers-http", "peers-tls"], ["sale", "sale"]], figsize=(10, 9), height_ratios=[1, 2.4], layout="constrained"
-    )
+    order = [["peers-http"], ["peers-tls"], ["sale"]]
+    figure, panels = plt.subplot_mosaic(order, figsize=(9, 12), height_ratios=[1, 1, 3], layout="constrained")
     for name, panel in panels.items():
         entries = [entry for entry in rows.get(name, {}).get("entries", []) if "reason" not in entry]
         panel.spines[["top", "right"]].set_visible(False)
         (_sale if name == "sale" else _peers)(panel, entries)
-    panels["peers-http"].set_title("on_payment beside create + pay, http, ms")
-    panels["peers-tls"].set_title("on_payment beside create + pay, TLS, ms")
+    panels["peers-http"].set_title("on_payment beside create + pay of others, http, ms", loc="left")
+    panels["peers-tls"].set_title("on_payment beside create + pay of others, TLS, ms", loc="left")
     figure.savefig(target, format="svg", metadata={"Date": None})
 
 
@@ -40,7 +39,7 @@ def _peers(panel: Any, entries: list[dict[str, Any]]) -> None:  # noqa: ANN401 -
 
 
 def _sale(panel: Any, entries: list[dict[str, Any]]) -> None:  # noqa: ANN401 - the same
-    panel.set_title("time of a sale, from the scan to the result, s")
+    panel.set_title("time of a sale, from the scan to the result, s", loc="left")
     places = range(len(entries))
     for shift, colour, name, key in ((-BAR / 2, OURS, "payme-plugin", "value"), (BAR / 2, THEIRS, None, "theirs")):
         values = [entry[key] or 0 for entry in entries]

@@ -87,7 +87,7 @@ def machine() -> dict[str, str]:
         _, commit_s, _ = quartiles([seconds(commit) / COMMITS for _ in range(50)])
     cores = f"{os.cpu_count()} cores of {model or platform.machine()}"
     return {
-        "machine": f"{cores}, {memory:.0f} GiB, Linux {platform.release()}",
+        "machine": f"{cores}, {memory:.0f} GiB, Linux {platform.release().partition('-')[0]}",
         "one FULL commit": amount(commit_s, "s"),
         "Python": f"{platform.python_version()}, SQLite {sqlite3.sqlite_version}",
         "libraries": ", ".join(f"{name} {version(name)}" for name in _LIBRARIES),
