@@ -83,8 +83,13 @@ def tls_files(folder: Path) -> tuple[Path, Path]:
     own, authorities = folder / "own.pem", folder / "authorities.pem"
     authority.issue_cert("127.0.0.1", "localhost").private_key_and_cert_chain_pem.write_to_path(str(own))
     # A shop trusts the public authorities, and its libraries read all of them; here ours is one more of them.
-    public = fresh("import importlib.util as u; s = u.find_spec('certifi'); print(s and s.origin or '')", python=PYTHON)
-    if not public:
+    if not has_library("certifi"):
         raise Skipped("no public authorities: certifi is missing; pip install 'payme-plugin[benchmarks]'")
-    authorities.write_bytes((Path(public).parent / "cacert.pem").read_bytes() + authority.cert_pem.bytes())
+    public = Path(fresh("import certifi; print(certifi.where())", python=PYTHON)).read_bytes()
+    authorities.write_bytes(public + authority.cert_pem.bytes())
     return own, authorities
+
+
+def has_library(name: str) -> bool:
+    """Return whether the Python of the libraries of others has this one."""
+    return fresh(f"from importlib.util import find_spec; print(bool(find_spec({name!r})))", python=PYTHON) == "True"

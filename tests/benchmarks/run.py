@@ -18,6 +18,7 @@ _ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(_ROOT), str(_ROOT / "tests" / "support")]
 
 from tests.benchmarks import report  # noqa: E402 - its folder is known from here on
+from tests.benchmarks.peers import has_library  # noqa: E402 - the same
 from tests.benchmarks.rows import ROWS  # noqa: E402 - the same
 from tests.benchmarks.slow_down import planted  # noqa: E402 - the same
 from tests.benchmarks.table import line, tables  # noqa: E402 - the same
@@ -34,6 +35,8 @@ def main(arguments: list[str]) -> None:
     given = parser.parse_args(arguments)
     if unknown := set(given.rows) - set(names):
         parser.error(f"unknown rows: {', '.join(sorted(unknown))}")
+    if given.write and not has_library("matplotlib"):
+        parser.error("--write needs the extra benchmarks: name its Python in PAYME_BENCHMARK_PEER")
     logging.getLogger().addHandler(logging.NullHandler())  # lost answers are expected, and no figures
     measured = {}
     with planted(given.slow_down) if given.slow_down else nullcontext():
