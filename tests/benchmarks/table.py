@@ -9,7 +9,7 @@ from tests.benchmarks.measure import Figure, Skip
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-SMALL = 0.2
+SMALL_RATIO, MANY = 0.2, 100
 Entry = Figure | Skip
 
 
@@ -17,7 +17,11 @@ def amount(value: float, unit: str) -> str:
     """Return a value for people, e.g. ``1.21 x`` or ``6.21 ms`` for 0.00621 s."""
     if unit == "s" and value < 1:
         value, unit = value * 1000, "ms"
-    digits = 0 if unit in {"", "threads"} or value >= 1000 else 3 if unit == "x" and value < 0.2 else 2
+    digits = 2
+    if unit == "x" and value < SMALL_RATIO:
+        digits = 3
+    elif not unit and (value >= MANY or float(value).is_integer()):
+        digits = 0
     return f"{value:,.{digits}f} {unit}".rstrip()
 
 

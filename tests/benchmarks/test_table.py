@@ -79,7 +79,7 @@ def test_a_table_says_which_rows_are_within_their_limit_and_why_one_was_skipped(
 
 @pytest.mark.parametrize(
     ("value", "unit", "text"),
-    [(0.0021, "s", "2.10 ms"), (1.5, "s", "1.50 s"), (0.098, "x", "0.098 x"), (3, "threads", "3 threads")],
+    [(0.0021, "s", "2.10 ms"), (1.5, "s", "1.50 s"), (0.098, "x", "0.098 x"), (3, "", "3"), (3120.4, "", "3,120")],
 )
 def test_a_value_is_written_in_a_unit_that_people_read(value: float, unit: str, text: str) -> None:
     assert f": {text} [" in line(replace(FIGURE, value=value, unit=unit))
