@@ -36,6 +36,7 @@ _LONGEST_SHOWN = 40
 _LONGEST_ID = 100
 _LONGEST_REASON = 500
 _MOST_COMPLETIONS = 50
+_MOST_SEARCHED = 1_000
 _MAX_FILE_BYTES = 1_048_576
 _MAX_ITEMS = 1_000
 _MAX_CHARACTERS = 1_000
@@ -177,7 +178,7 @@ def _stored_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> 
 
     try:
         with read_journal(current_options().data_dir) as reader:
-            ids = [] if reader is None else [row.payment_id for row in reader.payments()]
+            ids = [] if reader is None else [row.payment_id for row in reader.payments(most=_MOST_SEARCHED)]
     except CommandFailed:
         return []
     safe = (each for each in ids if each.startswith(incomplete) and _SAFE_WORD.fullmatch(each))

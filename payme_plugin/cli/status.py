@@ -52,19 +52,20 @@ def status(
         _show(options, payment_id)
         return
     since_ms = 0 if since is None else day_begins_ms(since)
+    states = {state for state in PaymentState if status_of(state) in statuses}
     with read_journal(folder) as reader:
-        rows = [] if reader is None else reader.payments()
-    found = [row for row in rows if row.created_at >= since_ms and (not statuses or status_of(row.state) in statuses)]
-    shown = found[: limit or len(found)]
+        shown = [] if reader is None else reader.payments(since_ms=since_ms, states=states, most=limit or None)
+        found = 0 if reader is None else reader.count_payments(since_ms=since_ms, states=states)
+        is_empty = reader is None or not reader.payments(most=1)
     if options.json:
         output.echo_document([_payment_document(row) for row in shown])
     elif not shown:
-        echo(message("cli.no_payments" if not rows else "cli.no_such_payments", path=folder))
+        echo(message("cli.no_payments" if is_empty else "cli.no_such_payments", path=folder))
     else:
         cells = ((local_time(row.created_at), uzs(row.amount), status_of(row.state), row.payment_id) for row in shown)
         output.echo_table(("time", "amount", "status", "payment"), cells, right={1})
-        if len(shown) < len(found):
-            echo(message("cli.more_payments", shown=len(shown), found=len(found)))
+        if len(shown) < found:
+            echo(message("cli.more_payments", shown=len(shown), found=found))
 
 
 def _show(options: GlobalOptions, payment_id: str) -> None:

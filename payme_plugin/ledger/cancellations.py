@@ -49,7 +49,7 @@ class Cancellations:
 
     def live(self) -> list[CancellationRow]:
         """Return all valid live rows but the confirming ones, oldest first."""
-        return self._journal.valid_rows(CancellationRow, f"{_RETURNING} ORDER BY cancellation_id")
+        return self._journal.valid_rows(CancellationRow, f"{_RETURNING} ORDER BY +cancellation_id")
 
     def live_of(self, payment_id: str) -> CancellationRow:
         """Return the live row of a payment that is not confirming.

@@ -40,7 +40,7 @@ class FiscalLinks:
 
     def live(self) -> list[FiscalLinkRow]:
         """Return all valid live rows, oldest first."""
-        return self._journal.valid_rows(FiscalLinkRow, f"{_LIVE} ORDER BY fiscal_link_id")
+        return self._journal.valid_rows(FiscalLinkRow, f"{_LIVE} ORDER BY +fiscal_link_id")
 
     def due(self, most: int | None = None) -> list[FiscalLinkRow]:
         """Return at most ``most`` valid live rows that are due, the longest due first."""

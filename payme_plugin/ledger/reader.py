@@ -2,6 +2,9 @@
 
 An invalid row raises ``Damaged`` if the row is requested by its id, or in a list for people. A list of tasks skips it,
 so that it does not delay the other rows.
+
+A few rows of a long journal are found by the index that has only them, and then sorted. A ``+`` before a column keeps
+SQLite from reading all rows in the column's order instead (https://sqlite.org/optoverview.html, section 2).
 """
 
 from __future__ import annotations
@@ -16,11 +19,12 @@ from payme_plugin.ledger.connection import translated
 from payme_plugin.ledger.errors import Conflict, Damaged, Unavailable
 from payme_plugin.ledger.migration import open_reader
 from payme_plugin.ledger.rows import CancellationRow, EventRow, FiscalLinkRow, PaymentRow, ReconciliationRow, row_of
+from payme_plugin.ledger.states import PaymentState
 from payme_plugin.log import Log
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
 _log = Log()
@@ -29,6 +33,8 @@ _UNACKNOWLEDGED = (
     "SELECT * FROM payment WHERE acknowledged_at IS NULL"
     " AND state IN ('intent', 'created', 'paying', 'paid', 'recorded')"
 )
+
+_EARLIEST_MS = -(2**63)
 
 _Row = TypeVar("_Row", PaymentRow, EventRow, CancellationRow, FiscalLinkRow)
 
@@ -100,9 +106,25 @@ class JournalReader:
             raise Conflict(message)
         return row
 
-    def payments(self) -> list[PaymentRow]:
-        """Return all payments, newest first."""
-        return self._every(PaymentRow, "SELECT * FROM payment ORDER BY created_at DESC, rowid DESC")
+    def payments(
+        self, *, since_ms: int = _EARLIEST_MS, states: Collection[PaymentState] = (), most: int | None = None
+    ) -> list[PaymentRow]:
+        """Return payments, newest first.
+
+        Args:
+            since_ms: without those whose intent was written earlier, Unix milliseconds.
+            states: only those in one of these states, and invalid ones; empty: in any state.
+            most: how many at most; None: all.
+        """
+        where, values = _chosen(since_ms, states)
+        query = f"SELECT * FROM payment WHERE {where} ORDER BY created_at DESC, rowid DESC LIMIT ?"  # noqa: S608
+        return self._every(PaymentRow, query, *values, -1 if most is None else most)
+
+    def count_payments(self, *, since_ms: int = _EARLIEST_MS, states: Collection[PaymentState] = ()) -> int:
+        """Return how many payments ``payments`` returns without ``most``."""
+        where, values = _chosen(since_ms, states)
+        with self.reading() as connection:
+            return int(connection.execute(f"SELECT count(*) FROM payment WHERE {where}", values).fetchone()[0])  # noqa: S608
 
     def payments_between(self, begin_ms: int, end_ms: int) -> list[PaymentRow]:
         """Return the payments of a period, by the time of their intent; the end is exclusive."""
@@ -122,17 +144,17 @@ class JournalReader:
 
     def live_cancellations(self) -> list[CancellationRow]:
         """Return the cancellations that have not ended, without the confirming ones, oldest first."""
-        query = "SELECT * FROM cancellation WHERE ended_at IS NULL AND confirmed_at IS NULL ORDER BY cancellation_id"
+        query = "SELECT * FROM cancellation WHERE ended_at IS NULL AND confirmed_at IS NULL ORDER BY +cancellation_id"
         return self._every(CancellationRow, query)
 
     def confirming_cancellations(self) -> list[CancellationRow]:
         """Return the live cancellations of which Payme said cancelled (50) once, oldest first."""
-        query = "SELECT * FROM cancellation WHERE ended_at IS NULL AND confirmed_at > 0 ORDER BY cancellation_id"
+        query = "SELECT * FROM cancellation WHERE ended_at IS NULL AND confirmed_at > 0 ORDER BY +cancellation_id"
         return self._every(CancellationRow, query)
 
     def live_fiscal_links(self) -> list[FiscalLinkRow]:
         """Return the fiscal links that have not ended, oldest first."""
-        query = "SELECT * FROM fiscal_link WHERE ended_at IS NULL ORDER BY fiscal_link_id"
+        query = "SELECT * FROM fiscal_link WHERE ended_at IS NULL ORDER BY +fiscal_link_id"
         return self._every(FiscalLinkRow, query)
 
     def unfinished(self) -> list[PaymentRow]:
@@ -141,7 +163,8 @@ class JournalReader:
         Invalid rows are left out.
         """
         query = (
-            "SELECT * FROM payment WHERE state IN ('intent', 'created', 'paying', 'paid') ORDER BY created_at, rowid"
+            "SELECT * FROM payment WHERE state IN ('intent', 'created', 'paying', 'paid', 'reversing')"
+            " AND state <> 'reversing' ORDER BY +created_at, rowid"
         )
         return self.valid_rows(PaymentRow, query)
 
@@ -150,7 +173,7 @@ class JournalReader:
 
         Invalid rows are left out.
         """
-        query = "SELECT * FROM payment WHERE state = 'recorded' AND closed_at IS NULL ORDER BY created_at, rowid"
+        query = "SELECT * FROM payment WHERE state = 'recorded' AND closed_at IS NULL ORDER BY +created_at, rowid"
         return self.valid_rows(PaymentRow, query)
 
     def orphans(self, owner: str) -> list[PaymentRow]:
@@ -158,7 +181,7 @@ class JournalReader:
 
         Invalid rows are left out.
         """
-        query = f"{_UNACKNOWLEDGED} AND owner <> ? ORDER BY created_at, rowid"
+        query = f"{_UNACKNOWLEDGED} AND owner <> ? ORDER BY +created_at, rowid"
         return self.valid_rows(PaymentRow, query, owner)
 
     def unacknowledged(self, owner: str) -> list[PaymentRow]:
@@ -166,7 +189,7 @@ class JournalReader:
 
         Invalid rows are left out.
         """
-        query = f"{_UNACKNOWLEDGED} AND owner = ? AND state IN ('paid', 'recorded') ORDER BY created_at, rowid"
+        query = f"{_UNACKNOWLEDGED} AND owner = ? AND state IN ('paid', 'recorded') ORDER BY +created_at, rowid"
         return self.valid_rows(PaymentRow, query, owner)
 
     def cancellation(self, cancellation_id: int) -> CancellationRow | None:
@@ -251,6 +274,15 @@ class JournalReader:
                 message = f"the journal's {name} is missing"
                 raise Damaged(message)
         return str(found[0])
+
+
+def _chosen(since_ms: int, states: Collection[PaymentState]) -> tuple[str, tuple[object, ...]]:
+    """Return the condition for payments since a time and in some states, and its values.
+
+    The other states are excluded, so that a payment with an invalid one is not overlooked.
+    """
+    others = [state.value for state in PaymentState if states and state not in states]
+    return f"created_at >= ? AND state NOT IN ({', '.join('?' * len(others))})", (since_ms, *others)
 
 
 def close_inherited() -> None:

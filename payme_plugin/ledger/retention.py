@@ -16,16 +16,46 @@ if TYPE_CHECKING:
 
 _DAY_MS = 24 * 3_600_000
 
+_MOST_CHECKED = 10_000
+"""Rows whose states are checked at once: that takes some milliseconds."""
+
 _FINISHED = """
 SELECT payment_id FROM payment
-WHERE created_at < ? AND updated_at < ?
+WHERE created_at < :limit AND updated_at < :limit
 AND (state IN ('refused', 'aborted', 'unknown', 'reversed') OR state = 'recorded' AND closed_at IS NOT NULL)
 AND NOT EXISTS (SELECT 1 FROM cancellation AS c WHERE c.payment_id = payment.payment_id AND c.ended_at IS NULL)
 AND NOT EXISTS (SELECT 1 FROM fiscal_link AS f WHERE f.payment_id = payment.payment_id AND f.ended_at IS NULL)
-ORDER BY created_at LIMIT ?
 """
 
 _TABLES = ("event", "code", "cancellation", "fiscal_link", "payment")  # a payment after the rows that refer to it
+
+
+def check_states(journal: Journal, after: int, most: int = _MOST_CHECKED) -> int | None:
+    """Require that payments have valid states: no other query finds one with an invalid state.
+
+    A long journal is checked in parts, because its rows may have to be read from a slow disk.
+
+    Args:
+        journal: the journal.
+        after: the number of the last row that was checked, or 0.
+        most: how many rows to check at most.
+
+    Returns:
+        The number of the last row that is checked now, or None after the last of all.
+
+    Raises:
+        Damaged: a payment is invalid.
+        Unavailable: they can't be read.
+    """
+    states = ", ".join(f"'{state.value}'" for state in PaymentState)
+    with journal.reading() as connection:
+        rows = "SELECT rowid FROM payment WHERE rowid > ? ORDER BY rowid LIMIT ?"
+        last, count = connection.execute(f"SELECT max(rowid), count(*) FROM ({rows})", (after, most)).fetchone()  # noqa: S608
+        query = f"SELECT payment_id FROM payment WHERE rowid > ? AND rowid <= ? AND state NOT IN ({states})"  # noqa: S608
+        for (name,) in connection.execute(query, (after, last)):
+            message = f"the payment {name!r} is invalid: its state"
+            raise Damaged(message)
+    return int(last) if count == most else None
 
 
 def forget_finished(journal: Journal, keep_days: int, most: int) -> int:
@@ -40,24 +70,22 @@ def forget_finished(journal: Journal, keep_days: int, most: int) -> int:
         How many were deleted.
 
     Raises:
-        Damaged: a payment is invalid. Nothing is deleted, because the rest may help to repair it.
         Unavailable: nothing was deleted.
 
     A payment that was deleted can still be refunded from the host's record.
     """
     with journal.reading() as connection:
-        # No other query finds a payment with an unknown state.
-        states = {state.value for state in PaymentState}
-        for name, state in connection.execute("SELECT min(payment_id), state FROM payment GROUP BY state"):
-            if state not in states:
-                message = f"the payment {name!r} is invalid: its state"
-                raise Damaged(message)
-    with journal.writing() as connection:
         (newest,) = connection.execute("SELECT max(created_at) FROM payment").fetchone()
         if newest is None:
             return 0
-        limit = min(journal.now_ms(), newest) - keep_days * _DAY_MS
-        found = [(row["payment_id"],) for row in connection.execute(_FINISHED, (limit, limit, most))]
+        values = {"limit": min(journal.now_ms(), newest) - keep_days * _DAY_MS, "most": most}
+        # Old payments that can't be deleted may be many, so they are passed over here, where no sale has to wait.
+        found = [tuple(row) for row in connection.execute(f"{_FINISHED} ORDER BY created_at LIMIT :most", values)]
+    if not found:
+        return 0
+    with journal.writing() as connection:
+        query = f"{_FINISHED} AND payment_id = :payment_id"  # one may have been refunded meanwhile
+        chosen = [each for each in found if connection.execute(query, values | {"payment_id": each[0]}).fetchone()]
         for table in _TABLES:
-            connection.executemany(f"DELETE FROM {table} WHERE payment_id = ?", found)  # noqa: S608 - our own names
-    return len(found)
+            connection.executemany(f"DELETE FROM {table} WHERE payment_id = ?", chosen)  # noqa: S608 - our own names
+    return len(chosen)

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fakes.journal_rows import corrupt
 from hookspecs import SaleRecord
 from payme_plugin.cli.reconcile import _COLUMNS, _csv_cell
+from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.ledger.locks import LEADER, Leases
 from payme_plugin.sandbox import CancelPlan, FaultKind, InjectedFault
 from payme_plugin.till import ReceiptStore, reference_identity
@@ -60,6 +62,19 @@ def test_payments_are_listed_newest_first_with_as_many_as_are_asked_for(shop: Co
     assert (ids("--since", time.strftime("%Y-%m-%d")), ids("--since", "2999-01-01")) == (["second", "first"], [])
     assert shop.run("status", "--limit", "1").out.splitlines()[-1] == "Shown: 1 of 2; --limit 0 shows all."
     assert shop.run("status", "--since", "2999-01-01").out == "No payments match.\n"
+
+
+def test_a_list_reads_only_what_it_shows_and_a_payment_with_an_invalid_state_is_in_every_list(
+    shop: CommandTill,
+) -> None:
+    for name in ("first", "second"):
+        shop.pay(shop.sandbox.issue_code(), "--payment-id", name)
+    corrupt(shop.folder / FILE_NAME, "payment", "state", "paie", "payment_id = 'first'")
+
+    assert [each["payment_id"] for each in shop.run("--json", "status", "--limit", "1").document] == ["second"]
+    for options in ([], ["--status", "refused"]):
+        ended = shop.run("status", *options)
+        assert (ended.code, "the payment 'first' is invalid: its state" in ended.err) == (2, True)
 
 
 def test_a_payment_is_shown_with_every_event_and_its_time_from_the_intent_to_the_delivery(shop: CommandTill) -> None:

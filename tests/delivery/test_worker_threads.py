@@ -293,10 +293,10 @@ def test_a_row_that_failed_has_its_turn_after_those_that_did_not_but_not_for_eve
     assert tried == ["p1", "p2", *(["p3", "p1", "p2"] if since == "nothing" else ["p1", "p2", "p3"])]
 
 
-def test_old_payments_are_deleted_a_hundred_a_round_until_none_is_left_and_then_once_a_day(
+def test_old_payments_are_deleted_twenty_a_round_until_none_is_left_and_then_once_a_day(
     till: HookedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forget = Mock(side_effect=[100, 100, 7, 0])
+    forget = Mock(side_effect=[20, 20, 7, 0])
     monkeypatch.setattr("payme_plugin.background.forget_finished", forget)
     for _ in range(4):
         till.background.do_housekeeping()
@@ -306,6 +306,38 @@ def test_old_payments_are_deleted_a_hundred_a_round_until_none_is_left_and_then_
     till.background.do_housekeeping()
 
     assert forget.call_count == 4
+
+
+def test_every_state_is_checked_in_parts_before_anything_is_deleted_and_again_the_next_day(
+    till: HookedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check, forget = Mock(side_effect=[10_000, 20_000, None, 10_000, None]), Mock(side_effect=[20, 0, 0])
+    monkeypatch.setattr("payme_plugin.background.check_states", check)
+    monkeypatch.setattr("payme_plugin.background.forget_finished", forget)
+    for _ in range(2):
+        till.background.do_housekeeping()
+    assert forget.call_count == 0
+    for _ in range(3):
+        till.background.do_housekeeping()
+    assert forget.call_count == 2
+    till.clock.sleep(86_400)
+    for _ in range(3):
+        till.background.do_housekeeping()
+
+    assert [call.args[1] for call in check.call_args_list] == [0, 10_000, 20_000, 0, 10_000]
+    assert forget.call_count == 3
+
+
+def test_while_a_payment_runs_nothing_is_deleted(till: HookedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    forget = Mock(return_value=0)
+    monkeypatch.setattr("payme_plugin.background.forget_finished", forget)
+    with till.background.active("p1"):
+        till.background.do_housekeeping()
+    assert forget.call_count == 0
+
+    till.background.do_housekeeping()
+
+    assert forget.call_count == 1
 
 
 def test_a_fault_before_a_round_does_not_end_the_worker(till: HookedWorld, caplog: pytest.LogCaptureFixture) -> None:

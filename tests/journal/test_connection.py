@@ -22,6 +22,7 @@ from payme_plugin.ledger.connection import FileIdentity, transaction
 from payme_plugin.ledger.errors import Damaged, FileMoved, ForeignJournal, TooNew, Unavailable
 from payme_plugin.ledger.journal import FILE_NAME, Journal
 from payme_plugin.ledger.reader import JournalReader
+from payme_plugin.ledger.repair import fault_in
 from payme_plugin.ledger.rows import Event, StoredResult
 from payme_plugin.ledger.schema import SCHEMA_VERSION
 from payme_plugin.ledger.states import EventKind, PaymentState
@@ -53,10 +54,28 @@ def _sqlite(path: Path, *statements: str) -> None:
     connection.close()
 
 
+def _schema(path: Path) -> set[object]:
+    with closing(sqlite3.connect(path)) as connection:
+        return {sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master")}
+
+
 def test_every_commit_is_on_the_disk_and_every_reference_holds(journal: Journal) -> None:
     expected = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 2000}
     with journal.reading() as connection:
         assert {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in expected} == expected
+
+
+def test_a_journal_of_an_earlier_build_is_intact_and_gets_its_index_when_it_is_opened(path: Path) -> None:
+    _open(path).close()
+    before = _schema(path)
+    _sqlite(path, "DROP INDEX cancellation_of_payment")
+    assert fault_in(path) is None
+
+    _open(path).close()
+
+    assert _schema(path) == before
+    _sqlite(path, "DROP INDEX one_live_cancellation")
+    assert fault_in(path) == "its tables are not those of a journal"
 
 
 def test_a_place_without_a_write_ahead_log_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,13 @@ from fakes.journal_rows import corrupt, walk
 from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.errors import Damaged
 from payme_plugin.ledger.fiscal_links import FiscalLinks
-from payme_plugin.ledger.retention import forget_finished
-from payme_plugin.ledger.states import End, PaymentState
+from payme_plugin.ledger.retention import check_states, forget_finished
+from payme_plugin.ledger.rows import NewCancellation
+from payme_plugin.ledger.states import Cause, End, PaymentState
 
 if TYPE_CHECKING:
+    import sqlite3
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from fakes.clock import VirtualClock
@@ -119,15 +122,43 @@ def test_after_a_sale_under_a_clock_that_was_ahead_the_right_one_counts(journal:
     assert forget_finished(journal, 400, most=10) == 0
 
 
-def test_nothing_is_deleted_from_a_journal_with_an_invalid_state(
-    journal: Journal, path: Path, clock: VirtualClock
+def test_a_payment_that_is_refunded_while_it_is_to_be_deleted_is_kept(
+    journal: Journal, path: Path, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    row = sold(journal, "refunded")
     sold(journal, "old")
-    walk(journal, PaymentState.PAYING, "invalid")
     sell_after(journal, clock, 401)
+    writing = journal.writing
+
+    def refunded_first() -> AbstractContextManager[sqlite3.Connection]:
+        monkeypatch.setattr(journal, "writing", writing)
+        journal.move(row, PaymentState.REVERSING, "a refund", cancellation=NewCancellation(cause=Cause.REFUND))
+        return writing()
+
+    monkeypatch.setattr(journal, "writing", refunded_first)
+
+    assert forget_finished(journal, 400, most=10) == 1
+    assert names(journal) == {"refunded", "sold 401 days later"}
+    assert journal.events("refunded") != []
+
+
+def test_states_are_checked_in_parts_of_a_few_rows(journal: Journal) -> None:
+    for number in range(5):
+        walk(journal, PaymentState.INTENT, f"p{number}")
+
+    assert check_states(journal, 0, most=2) == 2
+    assert check_states(journal, 2, most=2) == 4
+    assert check_states(journal, 4, most=2) is None
+    assert check_states(journal, 0, most=10) is None
+
+
+def test_an_invalid_state_is_damage_in_its_part(journal: Journal, path: Path) -> None:
+    for name in ("p1", "p2", "invalid", "p4"):
+        walk(journal, PaymentState.PAYING, name)
     corrupt(path, "payment", "state", "paie", "payment_id = 'invalid'")
 
+    assert check_states(journal, 0, most=2) == 2
+    assert journal.damage is None
     with pytest.raises(Damaged, match="the payment 'invalid' is invalid: its state"):
-        forget_finished(journal, 400, most=10)
+        check_states(journal, 2, most=2)
     assert journal.damage is not None
-    assert journal.find("old") is not None
