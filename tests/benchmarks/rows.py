@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tests.benchmarks import commits, loading, memory, payments, sale, slip
+from tests.benchmarks import commits, growth, loading, memory, payments, sale, slip
 from tests.benchmarks.measure import CONTRACT, Skip, Skipped
 
 if TYPE_CHECKING:
@@ -55,4 +55,6 @@ ROWS = (
     Row("peers-tls", partial(payments.beside_peers, "TLS"), 150),
     Row("sale", sale.matrix, 10),
     Row("cancel", sale.cancels, 10),
+    Row("growth", growth.with_journal, 7, growth.GATE_ROUNDS),
+    Row("backlog", growth.backlog, 30),
 )
