@@ -244,9 +244,10 @@ def _has_payments(options: GlobalOptions, pos_id: str | None) -> bool:
     """Return whether the journal may hold payments of a merchant account; None: of any."""
     try:
         with read_journal(existing_data_dir(options)) as reader:
-            return reader is not None and any(pos_id in {None, row.pos_id} for row in reader.payments())
+            accounts = set() if reader is None else reader.accounts()
     except CommandFailed:
         return True
+    return bool(accounts) if pos_id is None else pos_id in accounts
 
 
 def _write(conf_file: Path, data: bytes, warnings: list[SettingWarning]) -> None:

@@ -126,6 +126,19 @@ class JournalReader:
         with self.reading() as connection:
             return int(connection.execute(f"SELECT count(*) FROM payment WHERE {where}", values).fetchone()[0])  # noqa: S608
 
+    def accounts(self) -> set[str]:
+        """Return the posIds of all payments.
+
+        Raises:
+            Damaged: one of them can't be read.
+        """
+        with self.reading() as connection:
+            found = {row[0] for row in connection.execute("SELECT DISTINCT pos_id FROM payment")}
+            if not all(isinstance(each, str) for each in found):
+                message = "a payment is invalid: its pos_id"
+                raise Damaged(message)
+        return found
+
     def payments_between(self, begin_ms: int, end_ms: int) -> list[PaymentRow]:
         """Return the payments of a period, by the time of their intent; the end is exclusive."""
         return self._every(

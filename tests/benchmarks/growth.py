@@ -7,6 +7,7 @@ script, this file is that process: ``python growth.py FOLDER [SETTINGS]``.
 from __future__ import annotations
 
 import json
+import logging
 import statistics
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from fakes.memory_folder import folder_in_memory
 from fakes.till import VirtualHost
 from faults.backlog import owe
 from faults.sandbox_process import served
+from payme_plugin import PLUGIN_NAME
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.journal import FILE_NAME, Journal
@@ -314,6 +316,7 @@ def _connections_to(port: int) -> int:
 
 
 def _serve(folder: str, settings: str, clock: str) -> None:
+    logging.getLogger(PLUGIN_NAME).addHandler(logging.NullHandler())
     work = _Work(Path(folder), json.loads(settings), clock)
     for line in sys.stdin:
         what, *arguments = json.loads(line)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fakes.journal_rows import corrupt
 from payme_plugin.ledger.journal import FILE_NAME
 from payme_plugin.settings import LINUXCASH
 from tests.command.conftest import KEY, payme
@@ -409,6 +410,15 @@ def test_an_account_that_is_the_current_one_again_has_no_section_any_more(
     text = shop.conf.read_text(encoding="utf-8")
     current = "renewed-key" if renewed else shop.sandbox.pos_key
     assert (former_section(shop), f'posKey = "{current}"' in text, "key-of-another" in text) == ("", True, False)
+
+
+def test_an_account_is_kept_if_it_can_not_be_read_at_which_account_a_payment_was_made(shop: CommandTill) -> None:
+    shop.pay(shop.sandbox.issue_code())
+    corrupt(shop.folder / FILE_NAME, "payment", "pos_id", b"\xff")
+
+    assert shop.run("settings", "set", "posId=another").code == 0
+
+    assert former_section(shop) == whole_section(shop)
 
 
 @pytest.mark.parametrize("journal", [None, b"no journal", b"sound"])
