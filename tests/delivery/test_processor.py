@@ -133,7 +133,9 @@ def test_a_full_disk_does_not_stop_a_cancellation_that_has_begun(till: HookedWor
 
 def test_a_full_disk_is_logged_once_a_minute(till: HookedWorld, caplog: pytest.LogCaptureFixture) -> None:
     processor = till.background.processor()
-    owe_paid(till)
+    till.sell_and_close("old")
+    till.clock.sleep(401 * 86_400)
+    owe_paid(till, "p2", 2)
     processor.journal.fail_from(1)  # type: ignore[attr-defined]
 
     till.work(600)
