@@ -55,8 +55,9 @@ def status(
     states = {state for state in PaymentState if status_of(state) in statuses}
     with read_journal(folder) as reader:
         shown = [] if reader is None else reader.payments(since_ms=since_ms, states=states, most=limit or None)
-        found = 0 if reader is None else reader.count_payments(since_ms=since_ms, states=states)
-        is_empty = reader is None or not reader.payments(most=1)
+        found, is_empty = len(shown), reader is None or not reader.payments(most=1)
+        if reader is not None and found == limit and not options.json:
+            found = reader.count_payments(since_ms=since_ms, states=states)
     if options.json:
         output.echo_document([_payment_document(row) for row in shown])
     elif not shown:
