@@ -295,7 +295,7 @@ def _chosen(since_ms: int, states: Collection[PaymentState]) -> tuple[str, tuple
     The other states are excluded, so that a payment with an invalid one is not overlooked.
     """
     others = [state.value for state in PaymentState if states and state not in states]
-    return f"created_at >= ? AND state NOT IN ({', '.join('?' * len(others))})", (since_ms, *others)
+    return f"created_at >= ? AND (state IN ({', '.join('?' * len(others))})) IS NOT TRUE", (since_ms, *others)
 
 
 def close_inherited() -> None:

@@ -51,7 +51,8 @@ def check_states(journal: Journal, after: int, most: int = _MOST_CHECKED) -> int
     with journal.reading() as connection:
         rows = "SELECT rowid FROM payment WHERE rowid > ? ORDER BY rowid LIMIT ?"
         last, count = connection.execute(f"SELECT max(rowid), count(*) FROM ({rows})", (after, most)).fetchone()  # noqa: S608
-        query = f"SELECT payment_id FROM payment WHERE rowid > ? AND rowid <= ? AND state NOT IN ({states})"  # noqa: S608
+        is_invalid = f"(state IN ({states})) IS NOT TRUE"  # also NULL
+        query = f"SELECT payment_id FROM payment WHERE rowid > ? AND rowid <= ? AND {is_invalid}"  # noqa: S608
         for (name,) in connection.execute(query, (after, last)):
             message = f"the payment {name!r} is invalid: its state"
             raise Damaged(message)

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fakes.journal_rows import corrupt, walk
+from fakes.journal_rows import walk
 from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.errors import Damaged
 from payme_plugin.ledger.fiscal_links import FiscalLinks
 from payme_plugin.ledger.retention import check_states, forget_finished
 from payme_plugin.ledger.rows import NewCancellation
 from payme_plugin.ledger.states import Cause, End, PaymentState
+from tests.journal.test_salvage import corrupt
 
 if TYPE_CHECKING:
     import sqlite3
@@ -152,10 +153,11 @@ def test_states_are_checked_in_parts_of_a_few_rows(journal: Journal) -> None:
     assert check_states(journal, 0, most=10) is None
 
 
-def test_an_invalid_state_is_damage_in_its_part(journal: Journal, path: Path) -> None:
+@pytest.mark.parametrize("state", ["paie", b"\xff", None])
+def test_an_invalid_state_is_damage_in_its_part(journal: Journal, path: Path, state: str | bytes | None) -> None:
     for name in ("p1", "p2", "invalid", "p4"):
         walk(journal, PaymentState.PAYING, name)
-    corrupt(path, "payment", "state", "paie", "payment_id = 'invalid'")
+    corrupt(path, "payment", "state", state, "payment_id = 'invalid'")
 
     assert check_states(journal, 0, most=2) == 2
     assert journal.damage is None
