@@ -119,6 +119,7 @@ def _code_of(world: World, buyer: Behaviour | None) -> str:
         "faults": [InjectedFault(FaultKind.ERROR_AFTER_EFFECT, "receipts.pay", error_code=-31100, skip=1)],
     }
 )
+@example({"buyers": [None, Behaviour()], "faults": [InjectedFault(FaultKind.WITHOUT_ID, "receipts.check")]})
 @given(history=_histories)
 def test_whatever_happens_no_buyer_is_left_charged_and_no_time_is_exceeded(
     tmp_path_factory: pytest.TempPathFactory, history: dict[str, Any]
