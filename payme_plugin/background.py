@@ -246,6 +246,7 @@ class Background:
         with self._lock:
             if self._processor is None:
                 journal = self._storage.another_journal()
+                journal.before_writing = self._worker.yield_to_sale
                 self._processor = CancellationProcessor(journal, self._storage.opened.leases, self, self._clock)
             return self._processor
 

@@ -30,6 +30,13 @@ if TYPE_CHECKING:
 _log = Log()
 
 BUSY_TIMEOUT_MS = 2000
+
+CHECKPOINT_PAGES = 4000
+"""The log's pages (16 MB) at which a commit makes a checkpoint, of several syncs, itself.
+
+The worker makes one much earlier, while no hook runs, so that no sale waits for it.
+"""
+
 _FILE_MODE = 0o600
 _FOLDER_MODE = 0o700
 # Of SQLite's write-ahead log: https://sqlite.org/fileformat2.html, section 4.1.
@@ -124,6 +131,7 @@ def _set_pragmas(connection: sqlite3.Connection) -> None:
         ("synchronous", "FULL", 2),
         ("foreign_keys", "ON", 1),
         ("busy_timeout", str(BUSY_TIMEOUT_MS), BUSY_TIMEOUT_MS),
+        ("wal_autocheckpoint", str(CHECKPOINT_PAGES), CHECKPOINT_PAGES),
     ):
         connection.execute(f"PRAGMA {pragma} = {value}").fetchall()
         (found,) = connection.execute(f"PRAGMA {pragma}").fetchone()

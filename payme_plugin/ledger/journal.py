@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.states import Cause, End, EventKind, PaymentState, is_allowed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from payme_plugin.clock import Clock
@@ -56,6 +56,7 @@ class Journal(JournalReader):
 
     Attributes:
         files: detects that the file was deleted, moved or replaced.
+        before_writing: called before each transaction, while no lock is held, e.g. to wait for a sale; or None.
     """
 
     def __init__(self, path: Path, *, host_identity: str, clock: Clock) -> None:
@@ -77,6 +78,7 @@ class Journal(JournalReader):
         self._clock = clock
         self._codes = SentCodes(clock)
         self._impatient_until_s = float("-inf")
+        self.before_writing: Callable[[], None] | None = None
         try:
             self._fingerprint_key = self._read_fingerprint_key()
             self.files = FileIdentity(path)
@@ -311,6 +313,15 @@ class Journal(JournalReader):
                     add_event(connection, row.payment_id, now, EventKind.NOTE, text)
         return self.payment(row.payment_id)
 
+    def checkpoint(self) -> None:
+        """Copy what is committed from the log to the file, so that no sale's commit has to.
+
+        It delays no commit of another connection. A failure loses nothing and is ignored, as SQLite ignores it after a
+        commit: the next one copies the rest.
+        """
+        with self.reading() as connection, suppress(sqlite3.Error):
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Yield the connection inside one immediate transaction. For the other modules of the ledger.
@@ -318,6 +329,8 @@ class Journal(JournalReader):
         Wait up to 2 s for another connection's lock. If that write fails, the next ones wait only 50 ms each for 2 s: a
         hook may try several writes and must answer in time, and the plugin's own threads write too.
         """
+        if self.before_writing is not None:
+            self.before_writing()
         with translated(), self.reading() as connection:
             patience_ms = BUSY_TIMEOUT_MS if self._clock.monotonic() >= self._impatient_until_s else _IMPATIENT_MS
             connection.execute(f"PRAGMA busy_timeout = {patience_ms}").fetchall()

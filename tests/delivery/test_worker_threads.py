@@ -60,6 +60,14 @@ def workers() -> list[str]:
     return [each.name for each in threading.enumerate() if each.name.startswith("payme-worker")]
 
 
+def background_of(till: ServedTill) -> Background:
+    """Return the background of a till in service."""
+    (plugin,) = till.plugins._manager.get_plugins()
+    assert isinstance(plugin, PaymePlugin)
+    assert plugin._dispatcher is not None
+    return plugin._dispatcher._service.background
+
+
 def cancel(till: ServedTill) -> ReversalResult:
     paid = till.pay(till.code())
     assert paid.payment is not None
@@ -142,10 +150,7 @@ def test_when_the_stop_returns_no_thread_of_the_worker_runs_any_more_though_the_
 
 def test_a_thread_that_is_late_sends_nothing_after_the_stop(new_till: Callable[..., ServedTill]) -> None:
     till = new_till()
-    (plugin,) = till.plugins._manager.get_plugins()
-    assert isinstance(plugin, PaymePlugin)
-    assert plugin._dispatcher is not None
-    background = plugin._dispatcher._service.background
+    background = background_of(till)
     till.plugins.on_stop()
 
     merchants = background.merchants()
@@ -227,6 +232,55 @@ def test_a_worker_that_waits_for_a_hook_goes_on_as_soon_as_it_returns(till: Hook
         assert not has_gone_on.wait(0.2)
     assert has_gone_on.wait(0.5)
     thread.join()
+
+
+def test_each_commit_of_a_step_gives_way_to_a_sale_but_not_one_on_a_thread_of_the_host(
+    new_till: Callable[..., ServedTill],
+) -> None:
+    till = new_till()
+    background, seen = background_of(till), list[tuple[str, bool, bool]]()
+
+    def give_way() -> None:
+        (row,) = till.live()
+        seen.append((threading.current_thread().name, row.begun_at is not None, row.confirmed_at is not None))
+
+    background._forget_at = float("inf")
+    background.yield_to_sale = give_way  # type: ignore[method-assign]
+    owe(till, 1)
+    assert comes_true(lambda: till.live() == [])
+    (row,) = background.journal().confirming_cancellations()
+    background.processor().cancellations.leave(row, "nothing new")
+
+    before_row, before_begin, before_end = [("payme-worker", is_begun, False) for is_begun in (False, False, True)]
+    assert seen == [before_row, before_begin, before_end]
+
+
+def test_a_checkpoint_gives_way_to_a_sale_and_is_made_once_a_minute(
+    till: HookedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    till.background.yield_to_sale = lambda: made.append("a sale")  # type: ignore[method-assign]
+    monkeypatch.setattr(Journal, "checkpoint", lambda _: made.append("a checkpoint"))
+
+    till.work(130)
+
+    assert made == ["a sale", "a checkpoint"] * 2
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(31, 0), (32, 1)])
+def test_a_checkpoint_is_made_once_32_rows_were_delivered(
+    till: HookedWorld, monkeypatch: pytest.MonkeyPatch, rows: int, expected: int
+) -> None:
+    for number in range(1, rows + 1):
+        owe_refund(till, f"p{number}", number)
+    monkeypatch.setattr(CancellationProcessor, "step", Mock())
+    till.background._worker._run_once()
+    made = Mock()
+    monkeypatch.setattr(Journal, "checkpoint", made)
+
+    till.background._worker._run_once()
+
+    assert made.call_count == expected
 
 
 # Faults of one row, and of a round.

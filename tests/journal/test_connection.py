@@ -78,6 +78,25 @@ def test_a_journal_of_an_earlier_build_is_intact_and_gets_its_index_when_it_is_o
     assert fault_in(path) == "its tables are not those of a journal"
 
 
+def test_no_commit_makes_a_checkpoint_before_the_log_has_16_mb_and_the_worker_makes_it_earlier(
+    journal: Journal, path: Path
+) -> None:
+    before = path.stat().st_size
+
+    def fill(name: str, pages: int) -> None:
+        with journal.writing() as connection:
+            connection.execute("INSERT INTO about VALUES (?, ?)", (name, "x" * 4096 * pages))
+
+    fill("a", 3000)
+    assert path.stat().st_size == before
+    journal.checkpoint()
+    assert path.stat().st_size > 3000 * 4096
+    fill("b", 3900)
+    assert path.stat().st_size < 6900 * 4096
+    fill("c", 200)
+    assert path.stat().st_size > 7000 * 4096
+
+
 def test_a_place_without_a_write_ahead_log_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # SQLite keeps a database of this name in memory, where it can have no such log.
     monkeypatch.chdir(tmp_path)
