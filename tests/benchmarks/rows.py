@@ -47,7 +47,7 @@ ROWS = (
     Row("slip", slip.rendered, 2000, 700),
     Row("queueing-cpu", commits.queueing_cpu, 2000, 500),
     Row("queueing-p99", commits.queueing_p99, 3000, 1000),
-    Row("draining", commits.draining, 1000, 1000),
+    Row("draining", commits.draining, 3000, 1500),
     Row("memory", memory.growth, 1),
     Row("scan", sale.in_round_trips, 100, 20),
     Row("version", loading.version, 40, 15),
