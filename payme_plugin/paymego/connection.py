@@ -262,6 +262,7 @@ class HttpConnection(HTTPConnection):
         super().__init__(host, port, **options)
         self._handle = handle
         self._asks_proxy = False
+        self._unsent: list[bytes] | None = None
 
     def _new_conn(self) -> socket.socket:
         """Connect to the first address that answers. Both urllib3 1.26 and 2 call this in ``connect``."""
@@ -294,11 +295,22 @@ class HttpConnection(HTTPConnection):
         self._handle.connected, self._handle.address = True, address
         return connection
 
+    def request(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
+        """Write a request at once, because http.client writes headers and body apart, which is two TLS records."""
+        parts: list[bytes] = []
+        self._unsent = parts
+        try:
+            super().request(*arguments, **options)
+        finally:
+            self._unsent = None
+        self.send(b"".join(parts))
+
     def send(self, data: object) -> None:
-        """Write ``data`` to the socket if the call has not ended."""
+        """Write ``data`` to the socket if the call has not ended; inside ``request``, keep it."""
+        if self._unsent is not None:
+            self._unsent.append(cast("bytes", data))
+            return
         if self.sock is None:
-            if self._handle.call.sent:
-                raise TransportError(Fault.CONNECTION_LOST, "the connection was closed in the middle of the request")
             self.connect()
         # What asks a proxy for a tunnel is not yet the request.
         (self._handle.call.check if self._asks_proxy else self._handle.call.allow_write)()

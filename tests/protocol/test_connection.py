@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,9 +14,13 @@ from payme_plugin.paymego import connection as connection_module
 from payme_plugin.paymego import receipts
 from payme_plugin.paymego.connection import MAX_ANSWER_BYTES, HttpConnection
 from payme_plugin.paymego.errors import Fault, NotSent, Unclear
-from tests.protocol.conftest import begin_pay, check, failure_of, fault_of, honest, replying, sending
+from tests.protocol.conftest import begin_pay, check, failure_of, fault_of, honest, replying, sending, tls_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import trustme
+
     from faults.server import Connection, Script
     from payme_plugin.paymego.connection import Address
     from tests.protocol.conftest import ClientOf, Serve
@@ -76,6 +81,32 @@ def test_an_address_that_only_connects_is_not_preferred(serve: Serve, client_of:
     check(client)
 
     assert tried == ["first", "second", "first", "second"]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_request_is_one_write(
+    serve: Serve,
+    client_of: ClientOf,
+    authority: trustme.CA,
+    ca_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scheme: str,
+) -> None:
+    writes: list[bytes] = []
+    real = HTTPConnection.send
+
+    def send(self: HTTPConnection, data: bytes) -> None:
+        writes.append(data)
+        real(self, data)
+
+    monkeypatch.setattr(HTTPConnection, "send", send)
+    peer = serve(tls=tls_of(authority.issue_cert("localhost")) if scheme == "https" else None)
+    client = client_of(f"{scheme}://localhost:{peer.port}/api", ca_file if scheme == "https" else None)
+    for _ in range(2):
+        check(client)
+
+    assert [write.partition(b"\r\n\r\n")[2] for write in writes] == [request.body for request in peer.requests]
+    assert (len(writes), peer.connections) == (2, 1)
 
 
 def lost_before_reading(connection: Connection) -> None:
