@@ -213,6 +213,7 @@ class HookDispatcher:
             row = self._acknowledge(record, receipt)
             if row is not None and row.receipt_id is not None and receipt.fiscal is not None:
                 store_link(self._service.storage.journal(), row, receipt.fiscal.url)
+                self._service.background.wake()
 
     def ready(self) -> None:
         """Cancel the payments of earlier processes that the host neither repeated nor acknowledged.
@@ -228,7 +229,6 @@ class HookDispatcher:
         service, storage = self._service, self._service.storage
         row = acknowledge(storage.journal(), storage.owner, service.texts(), service.host.notice, record, sale)
         service.background.pending.pop(record.payment_id, None)
-        service.background.wake()
         return row
 
     # ------------------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from fakes.hooked_world import OFD_LINK
 from fakes.owed_money import owe_paid, owe_refund
 from fakes.till import ScriptedUi, VirtualHost, open_sale
 from fakes.waiting import comes_true
@@ -167,7 +168,6 @@ def test_with_broken_settings_the_rows_stay_and_nothing_spins(
     till = new_till()
     sandbox.inject(InjectedFault(FaultKind.REQUEST_LOST, CANCEL, times=None))
     cancel(till)
-    paid = till.pay(till.code(), payment_id="p2", receipt=open_sale(2))
     till.plugins.on_stop()
     (row,) = till.live()
     asked, rounds, run_once = len(sandbox.requests), list[None](), Worker._run_once
@@ -179,7 +179,7 @@ def test_with_broken_settings_the_rows_stay_and_nothing_spins(
     monkeypatch.setattr(Worker, "_run_once", counted)
     till.host.given = {**till.host.given, "url": "soon"}
     till.plugins.on_start(till.host)
-    till.acknowledge(paid)  # it wakes the worker
+    background_of(till).wake()
     time.sleep(0.3)
 
     assert 2 <= len(rounds) <= 5
@@ -187,6 +187,18 @@ def test_with_broken_settings_the_rows_stay_and_nothing_spins(
 
 
 # Beside a sale.
+
+
+@pytest.mark.parametrize("link", [None, OFD_LINK], ids=["without a link", "with a fiscal link"])
+def test_a_closed_sale_wakes_the_worker_only_for_its_fiscal_link_which_is_stored_by_then(
+    till: HookedWorld, link: str | None
+) -> None:
+    stored: list[int] = []
+    till.background.wake = lambda **_: stored.append(len(till.journal.live_fiscal_links()))  # type: ignore[method-assign]
+
+    till.sell_and_close(link=link)
+
+    assert stored == ([] if link is None else [1])
 
 
 def test_each_row_first_gives_way_to_a_sale(till: HookedWorld) -> None:
