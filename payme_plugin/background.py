@@ -151,7 +151,6 @@ class Background:
             AnotherTill: another live process is the leader.
             JournalError: the leader can't be determined, or an earlier result of this payment can't be stored.
         """
-        self._storage.journal()
         self._require_leader()
         self.store_results()
         if payment_id in self._unstored:
@@ -222,7 +221,7 @@ class Background:
         limit, named = self._clock.wall_ms() - _LATE_MS, None if sale is None else (sale.shift, sale.number)
         late = [
             row
-            for row in self._storage.journal().unacknowledged(self._storage.owner)
+            for row in self._storage.opened.journal.unacknowledged(self._storage.owner)
             if row.updated_at < limit or row.payment_id in self._late or named not in {None, (row.shift, row.number)}
         ]
         self._late = {row.payment_id for row in late}

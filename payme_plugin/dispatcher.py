@@ -170,11 +170,11 @@ class HookDispatcher:
                 raise fault
             with background.active_payment(request.payment_id):
                 context = self._service.context()
-                row = context.journal.find(request.payment_id)
-                if row is not None:
-                    return resume_payment(context, request, row, ui)
                 if request.repeated:
-                    return find_lost_payment(context, request, ui)
+                    row = context.journal.find(request.payment_id)
+                    if row is None:
+                        return find_lost_payment(context, request, ui)
+                    return resume_payment(context, request, row, ui)
                 background.notify_unacknowledged(request.receipt)
                 return take_payment(context, request, ui)
         except SettingsError as error:

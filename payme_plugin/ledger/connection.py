@@ -320,13 +320,13 @@ class FileIdentity:
             FileMoved: one of them was deleted, moved or replaced.
             Unavailable: they can't be looked at.
         """
-        for file, opened in self._opened.items():
-            with translated():
+        with translated():
+            for file, opened in self._opened.items():
                 found = _device_and_inode(file)
-            if found != opened and not (may_be_deleted and found is None):
-                what = "deleted or moved" if found is None else "replaced"
-                message = f"{file} was {what} {_ADVICE}"
-                raise FileMoved(message, is_replaced=found is not None)
+                if found != opened and not (may_be_deleted and found is None):
+                    what = "deleted or moved" if found is None else "replaced"
+                    message = f"{file} was {what} {_ADVICE}"
+                    raise FileMoved(message, is_replaced=found is not None)
 
 
 def files_of(path: Path) -> tuple[Path, Path, Path]:

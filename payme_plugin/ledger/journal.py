@@ -10,13 +10,14 @@ import hashlib
 import sqlite3
 from collections import deque
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from payme_plugin.ledger.connection import BUSY_TIMEOUT_MS, FileIdentity, connect, transaction, translated
+from payme_plugin.ledger.connection import BUSY_TIMEOUT_MS, FileIdentity, connect, transaction
 from payme_plugin.ledger.errors import CodeAlreadySent, Conflict, Damaged, ForeignJournal
 from payme_plugin.ledger.migration import migrate_file
 from payme_plugin.ledger.reader import JournalReader
+from payme_plugin.ledger.rows import PaymentRow, row_of
 from payme_plugin.ledger.states import Cause, End, EventKind, PaymentState, is_allowed
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
         ImportedPayment,
         Intent,
         NewCancellation,
-        PaymentRow,
         ReconciliationRow,
         StoredResult,
     )
@@ -79,6 +79,7 @@ class Journal(JournalReader):
         self._codes = SentCodes(clock)
         self._impatient_until_s = float("-inf")
         self.before_writing: Callable[[], None] | None = None
+        self._patience_ms = BUSY_TIMEOUT_MS
         try:
             self._fingerprint_key = self._read_fingerprint_key()
             self.files = FileIdentity(path)
@@ -129,8 +130,7 @@ class Journal(JournalReader):
                 "SELECT count(*) FROM payment WHERE till = ? AND shift = ? AND number = ?",
                 (intent.till, intent.shift, intent.number),
             ).fetchone()
-            self._insert(connection, intent, PaymentState.INTENT, attempts + 1, note)
-        return self.payment(intent.payment_id)
+            return self._insert(connection, intent, PaymentState.INTENT, attempts + 1, note)
 
     def move(
         self,
@@ -178,7 +178,7 @@ class Journal(JournalReader):
             raise Conflict(message)
         with self.writing() as connection:
             now = self._clock.wall_ms()
-            _change_one(
+            moved = _change_one(
                 connection,
                 f"payment {row.payment_id} is no longer {row.state.value}, or its receipt belongs to another payment",
                 "UPDATE OR IGNORE payment SET state = ?, updated_at = ?, receipt_id = coalesce(?, receipt_id),"
@@ -209,7 +209,7 @@ class Journal(JournalReader):
                 )
                 text = f"cancellation: queued, cause {cancellation.cause.value}"
                 add_event(connection, row.payment_id, now, EventKind.CANCELLATION, text, cause=cancellation.cause)
-        return self.payment(row.payment_id)
+        return moved
 
     def import_payment(
         self, payment: ImportedPayment, note: str, state: PaymentState = PaymentState.RECORDED
@@ -226,8 +226,7 @@ class Journal(JournalReader):
             Unavailable: nothing was stored.
         """
         with self.writing() as connection:
-            self._insert(connection, payment, state, 0, note)
-        return self.payment(payment.payment_id)
+            return self._insert(connection, payment, state, 0, note)
 
     @property
     def is_ready(self) -> bool:
@@ -264,14 +263,14 @@ class Journal(JournalReader):
         """
         with self.writing() as connection:
             now = self._clock.wall_ms()
-            _change_one(
+            taken = _change_one(
                 connection,
                 f"payment {row.payment_id} was taken by another process",
                 "UPDATE payment SET owner = ?, updated_at = ? WHERE payment_id = ? AND state = ? AND owner = ?",
                 (owner, now, row.payment_id, row.state.value, row.owner),
             )
             add_event(connection, row.payment_id, now, EventKind.NOTE, reason)
-        return self.payment(row.payment_id)
+        return taken
 
     def acknowledge(self, row: PaymentRow, *, closed_at: int | None = None) -> PaymentRow:
         """Store that the host has a payment; a second call changes nothing.
@@ -331,9 +330,11 @@ class Journal(JournalReader):
         """
         if self.before_writing is not None:
             self.before_writing()
-        with translated(), self.reading() as connection:
+        with self.reading() as connection:
             patience_ms = BUSY_TIMEOUT_MS if self._clock.monotonic() >= self._impatient_until_s else _IMPATIENT_MS
-            connection.execute(f"PRAGMA busy_timeout = {patience_ms}").fetchall()
+            if patience_ms != self._patience_ms:
+                connection.execute(f"PRAGMA busy_timeout = {patience_ms}").fetchall()
+                self._patience_ms = patience_ms
             try:
                 with transaction(connection):
                     yield connection
@@ -351,20 +352,22 @@ class Journal(JournalReader):
 
     def _insert(
         self, connection: sqlite3.Connection, intent: Intent, state: PaymentState, attempt: int, note: str
-    ) -> None:
+    ) -> PaymentRow:
         """Insert a payment with its first event; columns have the names of the attributes."""
         now = self._clock.wall_ms()
-        values = {**asdict(intent), "state": state.value, "attempt": attempt, "created_at": now, "updated_at": now}
+        values = {field.name: getattr(intent, field.name) for field in fields(intent)}
+        values |= {"state": state.value, "attempt": attempt, "created_at": now, "updated_at": now}
         if state is PaymentState.RECORDED:
             values["acknowledged_at"] = now
         names, marks = ", ".join(values), ", ".join("?" * len(values))
-        _change_one(
+        row = _change_one(
             connection,
             f"payment {intent.payment_id} or its receipt is in the journal already",
             f"INSERT INTO payment ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING",  # noqa: S608 - our own names
             tuple(values.values()),
         )
         add_transition(connection, intent.payment_id, now, None, state, note)
+        return row
 
 
 def _end_unrecorded(connection: sqlite3.Connection, payment_id: str, now: int) -> bool:
@@ -381,10 +384,14 @@ def _end_unrecorded(connection: sqlite3.Connection, payment_id: str, now: int) -
     return bool(ended)
 
 
-def _change_one(connection: sqlite3.Connection, conflict: str, statement: str, values: tuple[object, ...]) -> None:
-    """Execute a statement that must change one row; raise Conflict if it changes none."""
-    if connection.execute(statement, values).rowcount != 1:
+def _change_one(
+    connection: sqlite3.Connection, conflict: str, statement: str, values: tuple[object, ...]
+) -> PaymentRow:
+    """Execute a statement that must change one payment; return it as changed, or raise Conflict if there is none."""
+    changed = connection.execute(f"{statement} RETURNING *", values).fetchall()
+    if not changed:
         raise Conflict(conflict)
+    return row_of(PaymentRow, changed[0])
 
 
 def add_event(

@@ -93,6 +93,20 @@ def test_a_payment_is_three_commits_inside_the_hook(till: HookedWorld, action: B
     assert (outcome.status, till.journal.commits - before) == (PaymentStatus.PAID, 3)
 
 
+def test_a_payment_reads_nothing_twice_but_whether_its_code_was_sent(till: HookedWorld) -> None:
+    """Another payment may have sent the code since its scan. What a commit changes is returned by its own statement."""
+    statements: list[str] = []
+    with till.journal.reading() as connection:
+        connection.set_trace_callback(statements.append)
+
+    assert till.ask(till.paymego.code()).status is PaymentStatus.PAID
+
+    reads = [each for each in statements if each.startswith(("SELECT", "PRAGMA"))]
+    repeated = {each for each in reads if reads.count(each) > 1}
+    assert [each.partition(" WHERE ")[0] for each in repeated] == ["SELECT sent_at FROM code"]
+    assert len(reads) == 6
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # What can't work is refused at once: no row, no request, no scan
 # ---------------------------------------------------------------------------------------------------------------------

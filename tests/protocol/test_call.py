@@ -284,7 +284,7 @@ def test_addresses_that_never_answer_leave_time_for_the_one_that_does(
 
 
 def test_a_request_that_nobody_waits_for_ends_too(serve: Serve, client_of: ClientOf, time: Time) -> None:
-    peer = serve(dripping(OK, b"X-Slow: yes\r\n"))
+    peer = serve(dripping(OK + b"Content-Length: 10000\r\n\r\n", b" "))
     client = client_of(peer.url)
     pending = client.begin("receipts.create", receipts.create(100, {}), time.monotonic() + LIMIT_S)
     while not peer.requests:

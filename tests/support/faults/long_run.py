@@ -2,8 +2,8 @@
 
 ``python long_run.py PORT FOLDER COUNT...`` takes payments at the lean server on PORT, closes their sales, and prints
 after each COUNT of them a line: the count, the resident bytes, the objects that Python keeps, and the blocks of memory
-that it keeps, in which texts and numbers are too. Each is the least of several samples: a round of the worker holds some
-for as long as it lasts.
+that it keeps, in which texts and numbers are too. Each is the least of several samples: a round of the worker holds
+some for as long as it lasts.
 """
 
 from __future__ import annotations
