@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING
 
 import pytest
 
 from fakes.served_till import ServedTill
 from fakes.till import TENDER, ScriptedUi, VirtualHost, request_for
+from fakes.waiting import comes_true
 from hookspecs import PaymentStatus, PaymentType
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.states import PaymentState
+from payme_plugin.paymego.connection import HttpConnection
 from payme_plugin.texts import Text, Texts
 
 if TYPE_CHECKING:
@@ -39,6 +42,32 @@ def test_the_plugin_that_the_entry_point_names_takes_a_payment(sandbox: Sandbox,
     assert max(map(len, slip.lines)) <= till.host.width
     assert sandbox.held(result.receipt_id) == 1_500_000
     assert till.row().state is PaymentState.PAID
+
+
+def test_from_the_scan_to_the_result_is_one_write_on_the_open_connection(
+    till: ServedTill, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """If ``create`` was answered during the scan and the answer to ``pay`` fills the slip: one round trip."""
+    caplog.set_level("INFO", "payme")
+    wire: list[str] = []
+    for kind, name in ((HttpConnection, "_connect_to"), (HTTPConnection, "send")):
+        monkeypatch.setattr(kind, name, recorded(getattr(kind, name), wire))
+
+    def scan() -> str:
+        assert comes_true(lambda: "answer receipts.create" in caplog.text)
+        wire.append("scanned")
+        return till.code()
+
+    assert till.pay(scan).status is PaymentStatus.PAID
+    assert wire == ["_connect_to", "send", "scanned", "send"]
+
+
+def recorded(function: Callable[..., object], calls: list[str]) -> Callable[..., object]:
+    def call(*given: object, **named: object) -> object:
+        calls.append(function.__name__)
+        return function(*given, **named)
+
+    return call
 
 
 def test_a_tender_with_another_number_is_left_to_others(till: ServedTill) -> None:
