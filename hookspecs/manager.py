@@ -7,19 +7,16 @@ is called on its own: one that raises becomes a ``HookFailed`` or a ``PluginFaul
 from __future__ import annotations
 
 import inspect
-from importlib.metadata import distributions
-from itertools import chain
-from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar
 
 import pluggy
 
 import hookspecs
 from hookspecs import hooks
+from hookspecs.installed import installed_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from importlib.metadata import Distribution, EntryPoint
 
     from hookspecs import (
         CancelRequest,
@@ -76,7 +73,7 @@ class PosPlugins:
         Each distribution is read on its own. If two have the same name, the first on ``sys.path`` is used. Another call
         retries what has failed.
         """
-        entry_points, self._unreadable = _installed(group)
+        entry_points, self._unreadable = installed_plugins(group)
         for entry_point in entry_points:
             try:
                 plugin = entry_point.load()
@@ -347,35 +344,3 @@ _DEFERRED = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.i
 
 def _call(implementation: pluggy.HookImpl, arguments: Mapping[str, object]) -> object:
     return implementation.function(*(arguments[name] for name in implementation.argnames))
-
-
-def _installed(group: str) -> tuple[list[EntryPoint], tuple[PluginFault, ...]]:
-    """Return the installed entry points of ``group`` sorted by name, and a fault for each damaged distribution."""
-    found: dict[str, list[EntryPoint]] = {}
-    faults: dict[str, PluginFault] = {}
-    for distribution in distributions():
-        try:
-            entry_points = _entry_points(distribution, group)
-            if entry_points:
-                found.setdefault(_name(distribution), entry_points)
-        except Exception as error:  # noqa: BLE001 - what a damaged file raises depends on the damage
-            path = str(getattr(distribution, "_path", distribution.locate_file("")))
-            faults[path] = hookspecs.PluginFault.logged(path, f"is a damaged distribution: {error}", error)
-    return sorted(chain.from_iterable(found.values()), key=attrgetter("name")), tuple(faults.values())
-
-
-def _entry_points(distribution: Distribution, group: str) -> list[EntryPoint]:
-    text = distribution.read_text("entry_points.txt") or ""
-    # The last name is for metadata that are a single file.
-    if not text and not any(distribution.read_text(name) for name in ("METADATA", "PKG-INFO", "")):
-        raise ValueError("it has no metadata; remove what an uninstallation has left, or install it again")
-    first = next((line for line in text.splitlines() if line.strip() and not line.startswith("#")), "[")
-    if not first.startswith("["):  # importlib.metadata skips such lines, so that the plugin would silently be missing
-        raise ValueError("entry_points.txt does not begin with a group")
-    return list(distribution.entry_points.select(group=group))
-
-
-def _name(distribution: Distribution) -> str:
-    if not (name := distribution.metadata["Name"]):
-        raise ValueError("its metadata give no name")
-    return name.lower().replace("_", "-").replace(".", "-")

@@ -5,7 +5,6 @@ It imports only ``hookspecs`` and the standard library, so that a till starts qu
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from contextlib import suppress
@@ -234,6 +233,8 @@ class PaymePlugin:
                 self._starting = starting = HookDispatcher(Service(host))
             starting.start()
         except Exception as error:  # noqa: BLE001 - the next hook tries again
+            import logging  # noqa: PLC0415 - only for a fault
+
             with suppress(Exception):
                 reason = f"{type(error).__name__}: {error}"
                 logging.getLogger(PLUGIN_NAME).warning("the plugin can't start yet: %s", reason)

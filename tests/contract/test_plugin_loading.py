@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import importlib.metadata
+import sys
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hookspecs import PaymentType, PosPlugins, hookimpl
+from hookspecs.installed import EntryPoint, installed_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -279,6 +283,67 @@ def test_of_two_intact_distributions_of_one_name_the_first_on_the_path_counts_wi
     plugins = loaded(group)
 
     assert (plugins.names, plugins.faults) == (("earlier",), ())
+
+
+def test_all_that_python_finds_is_found() -> None:
+    found, faults = installed_plugins("console_scripts")
+
+    expected = importlib.metadata.entry_points(group="console_scripts")
+    assert {(each.name, each.value) for each in found} == {(each.name, each.value) for each in expected}
+    assert faults == ()
+
+
+@pytest.mark.parametrize("value", ["os", "os.path", "os:path", "os : path.join", "os:path.join [one, two]"])
+def test_an_entry_point_names_a_module_or_something_in_it_and_may_name_extras(value: str) -> None:
+    assert EntryPoint("any", value).load() is importlib.metadata.EntryPoint("any", value, "pos").load()
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".egg"])
+def test_a_plugin_in_an_archive_is_found(
+    install: Install, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    group = install("good_plugin", GOOD)
+    archive = tmp_path / f"plugins{suffix}"
+    with zipfile.ZipFile(archive, "w") as packed:
+        for each in [*site.glob("*.py"), *site.glob("*.dist-info/*")]:
+            packed.write(each, each.relative_to(site))
+            each.unlink()
+    site.joinpath("good_plugin-1.0.dist-info").rmdir()
+    monkeypatch.syspath_prepend(str(archive))
+
+    assert loaded(group).names == ("good_plugin",)
+
+
+def test_a_plugin_of_another_import_system_is_found(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Frozen:
+        find_spec = None
+
+        @staticmethod
+        def find_distributions(context: object) -> list[importlib.metadata.Distribution]:
+            return [InMemory()]
+
+    class InMemory(importlib.metadata.Distribution):
+        def read_text(self, filename: str) -> str | None:
+            files = {"METADATA": "Name: frozen\n", "entry_points.txt": "[pos.test]\nfrozen = good_plugin:second\n"}
+            return files.get(filename)
+
+        def locate_file(self, path: object) -> Path:
+            raise NotImplementedError
+
+    monkeypatch.setattr("sys.meta_path", [*sys.meta_path, Frozen])
+    group = install("good_plugin", f"{GOOD}    second = Plugin()")
+
+    assert loaded(group).names == ("frozen", "good_plugin")
+
+
+@pytest.mark.parametrize("folder", ["no such folder", ""])
+def test_a_path_entry_that_is_no_folder_hides_nothing(
+    install: Install, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    group = install("good_plugin", GOOD)
+    monkeypatch.syspath_prepend(folder)
+
+    assert loaded(group).names == ("good_plugin",)
 
 
 def test_a_distribution_without_entry_points_is_no_fault(install: Install, site: Path) -> None:
