@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 import traceback
@@ -106,9 +105,11 @@ def foreign_fault(error: BaseException) -> str:
     Its text may repeat what the plugin gave to the host or got from it. Redacted are remembered secrets, also as HTML,
     JSON or Python would quote them, long numbers, and all that follows the word ``posKey``.
     """
+    from html import escape  # noqa: PLC0415 - its table takes longer to import than most modules
+
     text = "".join(traceback.format_exception_only(error))
     for shown in {secret.reveal() for secret in tuple(_known)}:
-        for form in (shown, html.escape(shown), json.dumps(shown)[1:-1], repr(shown)[1:-1]):
+        for form in (shown, escape(shown), json.dumps(shown)[1:-1], repr(shown)[1:-1]):
             text = text.replace(form, "***")
     text = _SETTING_OF_KEY.sub(r"\1 ***", text)
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())

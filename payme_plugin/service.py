@@ -5,9 +5,8 @@ from __future__ import annotations
 import secrets
 import threading
 from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from hookspecs import PaymentType
 from payme_plugin import PLUGIN_NAME
@@ -23,14 +22,19 @@ from payme_plugin.log import Log
 from payme_plugin.operations.cancellation import MerchantClient
 from payme_plugin.operations.context import Context, limits_of
 from payme_plugin.operations.host_guard import GuardedHost
-from payme_plugin.operations.payment_slips import PaymentSlips, TemplateCache, import_slip_parts, warm_up_slips
+from payme_plugin.operations.payment_slips import (
+    PaymentSlips,
+    TemplateCache,
+    import_slip_parts,
+    new_renderer,
+    warm_up_slips,
+)
 from payme_plugin.operations.results import JOURNAL_NOTICE, journal_notice
 from payme_plugin.paymego import codes
 from payme_plugin.paymego.client import client_of
 from payme_plugin.paymego.protocols import MerchantAccount
 from payme_plugin.settings import SettingsError, SettingsReader
 from payme_plugin.texts import DOMAIN, LANGUAGES, Text, Texts
-from slips import SlipRenderer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -46,6 +50,8 @@ _log = Log()
 _SETTINGS_NOTICE = "payme.settings"
 _TENDER_NOTICE = "payme.tender"
 _DEFAULT_SLIP_WIDTH = 32
+_WARM_UP_AFTER_S = 0.02
+"""The start has returned by then; a thread that computes beside it would delay it."""
 
 
 class Service:
@@ -69,12 +75,11 @@ class Service:
         self.settings = SettingsReader(lambda: host.settings(PLUGIN_NAME), codes)
         self.storage = Storage(self.host, self.clock)
         self._clients = ClientCache(self.clock)
-        self._templates = lru_cache(maxsize=1)(lambda encoding: TemplateCache(SlipRenderer(encoding=encoding)))
+        self._templates = lru_cache(maxsize=1)(lambda encoding: TemplateCache(partial(new_renderer, encoding)))
         self.background = Background(self.host, self.storage, self.settings, ClientCache(self.clock), self.clock)
 
     def start(self) -> None:
         """Check texts and settings, open the journal, prepare the first payment and start the background."""
-        _log_missing_texts()
         settings = self._checked_settings()
         try:
             self.background.reconciler.load(self.storage.journal())
@@ -83,14 +88,16 @@ class Service:
         else:
             self.host.notice(JOURNAL_NOTICE, None)
         templates = self._templates(settings.slip_encoding if settings is not None else None)
-        import_slip_parts(templates.renderer)
+        import_slip_parts()
         if settings is not None:
             self._clients.of(settings).warm_up()
+        self.background.start(run_worker=settings is None or settings.run_worker)
         # A template that is never printed is not checked.
         template = settings.slip_template if settings is not None and settings.slip_copies else None
         slips = (templates, template, texts_of(settings, self.host), self.background.notify)
-        threading.Thread(target=warm_up_slips, args=slips, name="payme-warm-up", daemon=True).start()
-        self.background.start(run_worker=settings is None or settings.run_worker)
+        warm_up = threading.Timer(_WARM_UP_AFTER_S, _warm_up, slips)
+        warm_up.name, warm_up.daemon = "payme-warm-up", True
+        warm_up.start()
 
     def stop(self) -> None:
         """End the background, and close clients and journal; unfinished work is durable."""
@@ -219,8 +226,7 @@ class ClientCache:
         return clients
 
 
-@dataclass(frozen=True, slots=True)
-class OpenStorage:
+class OpenStorage(NamedTuple):
     """What is open in the till's data folder.
 
     Attributes:
@@ -342,9 +348,13 @@ def _log_warnings(warnings: Iterable[SettingWarning]) -> None:
         _log.warning("settings: %s", warning)
 
 
-def _log_missing_texts() -> None:
+def _warm_up(
+    templates: TemplateCache, template: Path | None, texts: Texts, notice: Callable[[str, str | None], None]
+) -> None:
+    """Read the texts, and prepare the slips; see ``warm_up_slips``."""
     for language in LANGUAGES:
         try:
             load_catalogue(language, DOMAIN)
         except CatalogueUnreadable as error:
             _log.error("the texts for cashiers are incomplete, install payme-plugin again: %s", error)
+    warm_up_slips(templates, template, texts, notice)

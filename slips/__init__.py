@@ -2,8 +2,8 @@
 
 ``SlipRenderer`` loads templates and renders slips; ``plain_slip`` renders the slip that needs no template;
 ``slips.image`` draws a slip. Importing this package imports neither defusedxml nor xmlschema: they take about 200 ms,
-and some versions replace an entry of ``sys.modules`` while they load. With ``SlipRenderer.import_libraries`` the caller
-chooses when, and on which thread, they are imported.
+and some versions replace an entry of ``sys.modules`` while they load. The first slip or template imports them, unless
+the caller does so before, on a thread of its choice.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from importlib.resources import files
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SHIPPED = {"ru": "payme.xml", "uz": "payme.uz.xml", "uz-Cyrl": "payme.uz-Cyrl.xml", "en": "payme.en.xml"}
-_FIRST_ELEMENTPATH_THAT_SWAPS_NOTHING = 5
 LANGUAGES = tuple(_SHIPPED)
 """The languages of the shipped templates."""
 
@@ -44,24 +42,6 @@ class SlipRenderer:
         self._encoding = encoding
         self._timezone = timezone
         self._schemas = Schemas()
-
-    def import_libraries(self) -> None:
-        """Import defusedxml on the calling thread, and xmlschema if its elementpath is older than 5.
-
-        While they load, these replace an entry of ``sys.modules`` that another thread might be importing. Call this
-        while no other thread imports anything. Otherwise the first slip or template imports them. A newer elementpath
-        replaces nothing, and ``warm_up`` imports it with xmlschema.
-
-        Raises:
-            SlipError: one of them is missing.
-        """
-        try:
-            import defusedxml.ElementTree  # noqa: F401, PLC0415
-
-            if int(version("elementpath").partition(".")[0]) < _FIRST_ELEMENTPATH_THAT_SWAPS_NOTHING:
-                import xmlschema  # noqa: F401, PLC0415
-        except ImportError as error:
-            raise SlipError(f"what slips are made with can't be imported: {error}") from error
 
     def warm_up(self) -> None:
         """Import xmlschema and build both schemas, in about 400 ms; other threads that need one wait.

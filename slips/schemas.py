@@ -29,7 +29,7 @@ def build_schema(text: bytes) -> XMLSchema10:
             missing.
     """
     try:
-        import xmlschema  # noqa: PLC0415 - the caller of SlipRenderer decides when it is imported
+        import xmlschema  # noqa: PLC0415 - it takes long, and a caller may want to choose when it is imported
     except ImportError as error:
         raise SlipError(f"xmlschema can't be imported: {error}") from error
     try:

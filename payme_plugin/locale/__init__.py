@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
 from functools import cache
-from gettext import GNUTranslations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from gettext import GNUTranslations
+
     from slips import TemplateFault
 
 __all__ = ["ENGLISH", "CatalogueUnreadable", "Message", "escaped", "load_catalogue", "message", "template_fault"]
@@ -33,8 +33,10 @@ def load_catalogue(language: str, domain: str) -> GNUTranslations:
     Raises:
         CatalogueUnreadable: it is missing or damaged.
     """
-    # Here, because they take half as long to import as click, and `payme --version` needs no catalogue.
+    # Here, because they take half as long to import as click, and neither `payme --version` nor the till's start needs
+    # a text.
     import zipfile  # noqa: PLC0415
+    from gettext import GNUTranslations  # noqa: PLC0415
     from importlib.resources import files  # noqa: PLC0415
 
     path = files("payme_plugin").joinpath(f"locale/{language}/LC_MESSAGES/{domain}.mo")
@@ -46,8 +48,7 @@ def load_catalogue(language: str, domain: str) -> GNUTranslations:
         raise CatalogueUnreadable(message) from error
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A text for a technician in no language yet; ``str`` returns it in English.
 
     Attributes:

@@ -5,8 +5,8 @@ No sale waits for its slip.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from importlib.metadata import version
+from typing import TYPE_CHECKING, NamedTuple
 
 from hookspecs import Slip
 from payme_plugin.ledger.states import PaymentState
@@ -14,7 +14,6 @@ from payme_plugin.log import Log
 from payme_plugin.paymego.states import ReceiptState
 from payme_plugin.secret import safe_traceback
 from payme_plugin.texts import Text
-from slips import SlipError, is_moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,18 +27,25 @@ if TYPE_CHECKING:
 _log = Log()
 
 SLIP_NOTICE = "payme.slip"
+_FIRST_ELEMENTPATH_THAT_SWAPS_NOTHING = 5
 
 
 class TemplateCache:
     """The loaded templates. Each is kept until its file changes.
 
-    Attributes:
-        renderer: loads the templates, and renders slips with them.
+    Args:
+        new_renderer: makes the renderer when first needed.
     """
 
-    def __init__(self, renderer: SlipRenderer) -> None:
-        self.renderer = renderer
+    def __init__(self, new_renderer: Callable[[], SlipRenderer]) -> None:
+        self._new_renderer = new_renderer
+        self._renderers: dict[None, SlipRenderer] = {}
         self._loaded: dict[Path | None, tuple[tuple[int, ...], Template]] = {}
+
+    @property
+    def renderer(self) -> SlipRenderer:
+        """What loads the templates, and renders slips with them; the same for all threads."""
+        return self._renderers.get(None) or self._renderers.setdefault(None, self._new_renderer())
 
     def get(self, path: Path | None) -> Template:
         """Return the template in ``path``, or the shipped one for None.
@@ -55,12 +61,28 @@ class TemplateCache:
         return loaded[1]
 
 
-def import_slip_parts(renderer: SlipRenderer) -> None:
-    """Import the renderer's libraries on the calling thread; without them slips are plain."""
+def import_slip_parts() -> None:
+    """Import defusedxml on the calling thread, and xmlschema if its elementpath is older than 5.
+
+    While they load, these replace an entry of ``sys.modules`` that another thread might be importing. A newer
+    elementpath replaces nothing, and ``warm_up_slips`` imports it. Without them slips are plain.
+    """
     try:
-        renderer.import_libraries()
+        import defusedxml.ElementTree  # noqa: F401, PLC0415
+
+        if int(version("elementpath").partition(".")[0]) < _FIRST_ELEMENTPATH_THAT_SWAPS_NOTHING:
+            import xmlschema  # noqa: F401, PLC0415
+    except ImportError as error:
+        _log.error("slip: what slips are made with can't be imported: %s", error)
     except Exception as error:  # noqa: BLE001 - a broken library may raise anything while it is imported
         _log_fault(error)
+
+
+def new_renderer(encoding: str | None) -> SlipRenderer:
+    """Return a renderer for the code page of a printer. This imports ``slips``, for which no start waits."""
+    from slips import SlipRenderer  # noqa: PLC0415
+
+    return SlipRenderer(encoding=encoding)
 
 
 def warm_up_slips(
@@ -84,9 +106,8 @@ def warm_up_slips(
     notice(SLIP_NOTICE, text)
 
 
-@dataclass(frozen=True, slots=True)
-class PaymentSlips:
-    """Renders the slips of one operation. It never raises: at least it returns a plain slip.
+class PaymentSlips(NamedTuple):
+    """Renders the slips of one operation. It never raises: at least it returns a plain slip, or none without ``slips``.
 
     Attributes:
         templates: the templates and their renderer.
@@ -117,7 +138,12 @@ class PaymentSlips:
         """
         if self.copies < 1:
             return ()
-        made = self._render(_data(operation, row, receipt, document))
+        try:
+            made = self._render(_data(operation, row, receipt, document))
+        except Exception as error:  # noqa: BLE001 - an installation that lost files may not even have the plain slip
+            _log_fault(error)
+            self.notice(SLIP_NOTICE, self.texts(Text.NOTICE_SLIP_FALLBACK))
+            return ()
         return (Slip(xml=made.xml, lines=made.lines, copies=self.copies),)
 
     def _render(self, data: Mapping[str, object]) -> RenderedSlip:
@@ -136,13 +162,15 @@ class PaymentSlips:
 
 
 def _log_fault(error: Exception) -> None:
-    known = isinstance(error, SlipError)
-    _log.error("slip: %s", error if known else f"it can't be made: {safe_traceback(error)}")
+    is_known = type(error).__module__ == "slips.errors"  # ``slips`` itself may be what can't be imported
+    _log.error("slip: %s", error if is_known else f"it can't be made: {safe_traceback(error)}")
 
 
 def _data(
     operation: str, row: PaymentRow, receipt: Mapping[str, object], document: Receipt | None
 ) -> dict[str, object]:
+    from slips import is_moment  # noqa: PLC0415
+
     # Without a proof that the money is back, a slip says only that the reversal was accepted.
     is_returned = row.state is PaymentState.REVERSED or receipt.get("state") == ReceiptState.CANCELLED
     data: dict[str, object] = {

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from payme_plugin.locale import ENGLISH, Message, escaped, message
 
@@ -31,8 +29,7 @@ class Source(Enum):
     DEFAULT = "default"
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a value came from; ``str`` says it in English.
 
     Attributes:
@@ -58,8 +55,7 @@ class Origin:
         return str(self.message)
 
 
-@dataclass(frozen=True, slots=True)
-class _Problem:
+class _Problem(NamedTuple):
     """What is wrong with a setting; ``str`` says it in English.
 
     Attributes:
@@ -155,6 +151,8 @@ def unknown_name(name: str, allowed: Iterable[str], *, is_safe: bool = False) ->
         allowed: the names that there are.
         is_safe: the name can't be a piece of the key.
     """
+    from difflib import get_close_matches  # noqa: PLC0415 - only for a mistake
+
     by_lower = {known.lower(): known for known in allowed}
     found = get_close_matches(name[:_SHOWN_CHARACTERS].lower(), by_lower, n=1, cutoff=0.6)
     near = by_lower[found[0]] if found else ""

@@ -338,7 +338,7 @@ def test_any_text_in_a_sale_is_paid_or_refused_at_once_and_can_be_given_back(
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         world = HookedWorld(Path(folder))
-        world.slips = PaymentSlips(TemplateCache(renderer), None, 32, 2, world.texts, world.host.notice)
+        world.slips = PaymentSlips(TemplateCache(lambda: renderer), None, 32, 2, world.texts, world.host.notice)
 
         result = world.ask(world.paymego.code(), payment_id=payment_id, receipt=sale)
 

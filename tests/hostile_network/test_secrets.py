@@ -49,7 +49,7 @@ def world(tmp_path: Path, renderer: SlipRenderer, caplog: pytest.LogCaptureFixtu
     world = HookedWorld(tmp_path, posKey=KEY)
     world.paymego.bank = Bank(Random(1), buyer=BUYER, cancel=CancelPlan(settle_s=1))  # noqa: S311 - a seed is to replay
     world.paymego.bank._know(CODE, world.paymego.now_ms, Behaviour(BuyerAction.CONFIRMS, after_s=3))
-    world.slips = PaymentSlips(TemplateCache(renderer), None, 32, 2, world.texts, world.host.notice)
+    world.slips = PaymentSlips(TemplateCache(lambda: renderer), None, 32, 2, world.texts, world.host.notice)
     world.host.takes_messages = True
     yield world
     world.close()

@@ -25,7 +25,7 @@ PAY, GET = "receipts.pay", "receipts.get"
 
 def _real_slips(world: World, *, template: Path | None = None, copies: int = 2) -> PaymentSlips:
     return PaymentSlips(
-        templates=TemplateCache(SlipRenderer()),
+        templates=TemplateCache(SlipRenderer),
         template=template,
         width=32,
         copies=copies,

@@ -34,7 +34,7 @@ def shop(till: HookedWorld, renderer: SlipRenderer) -> HookedWorld:
 
 def use_template(till: HookedWorld, renderer: SlipRenderer, template: Path | None, *, copies: int = 2) -> None:
     till.slips = PaymentSlips(
-        templates=TemplateCache(renderer),
+        templates=TemplateCache(lambda: renderer),
         template=template,
         width=32,
         copies=copies,

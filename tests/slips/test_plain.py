@@ -69,13 +69,14 @@ _IN_A_PROCESS = """
 import sys
 from importlib.metadata import version
 import slips, xml.etree.ElementTree
+from payme_plugin.operations.payment_slips import import_slip_parts
 slips.plain_slip(slips.sample_data("pay"), 32)
 renderer = slips.SlipRenderer()
 assert not {"xmlschema", "defusedxml", "PIL"} & set(sys.modules)
 sought = []
 class Watch:
     def find_spec(self, name, *_): sought.append(name)
-renderer.import_libraries()
+import_slip_parts()
 swaps = int(version("elementpath").partition(".")[0]) < 5
 assert "defusedxml.ElementTree" in sys.modules and ("xmlschema" in sys.modules) is swaps
 sys.meta_path.insert(0, Watch())

@@ -25,7 +25,6 @@ pytestmark = pytest.mark.floor
 def test_each_schema_is_built_once_and_who_needs_one_meanwhile_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     renderer, build = SlipRenderer(), Mock(wraps=slips.schemas.build_schema)
     monkeypatch.setattr(slips.schemas, "build_schema", build)
-    renderer.import_libraries()
 
     def make(_: int) -> tuple[str, ...]:
         renderer.warm_up()
@@ -73,7 +72,6 @@ def test_a_library_that_is_missing_is_a_slip_error_that_names_it(monkeypatch: py
     monkeypatch.setitem(sys.modules, missing, None)
     renderer = SlipRenderer()
     calls: list[Callable[[], object]] = [renderer.warm_up, lambda: renderer.load(None)]
-    calls += [] if missing == "xmlschema" else [renderer.import_libraries]
     for call in calls:
         with pytest.raises(SlipError, match=f"can't be imported: .*{missing}"):
             call()

@@ -17,7 +17,7 @@ from fakes.world import World
 from hookspecs import CancelRequest, PaymentStatus, ReversalStatus
 from payme_plugin.clock import SystemClock
 from payme_plugin.ledger.states import PaymentState
-from payme_plugin.operations.payment_slips import SLIP_NOTICE, PaymentSlips, TemplateCache
+from payme_plugin.operations.payment_slips import SLIP_NOTICE, PaymentSlips, TemplateCache, import_slip_parts
 from payme_plugin.texts import Text, Texts
 from slips import SlipRenderer
 from slips.schemas import Schemas
@@ -67,19 +67,19 @@ def test_the_start_imports_the_libraries_and_waits_for_no_schema(
     new_till: Callable[..., ServedTill], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_build, imported_by, built_by = threading.Event(), list[str](), list[str]()
-    build, import_libraries = slips.schemas.build_schema, SlipRenderer.import_libraries
+    build = slips.schemas.build_schema
 
     def watched_build(text: bytes) -> object:
         assert may_build.wait(30)
         built_by.append(threading.current_thread().name)
         return build(text)
 
-    def watched_import(renderer: SlipRenderer) -> None:
+    def watched_import() -> None:
         imported_by.append(threading.current_thread().name)
-        import_libraries(renderer)
+        import_slip_parts()
 
     monkeypatch.setattr(slips.schemas, "build_schema", watched_build)
-    monkeypatch.setattr(SlipRenderer, "import_libraries", watched_import)
+    monkeypatch.setattr("payme_plugin.service.import_slip_parts", watched_import)
     till = new_till()
     assert (imported_by, built_by) == (["MainThread"], []), "the start is over, and no schema is built"
     may_build.set()
@@ -137,6 +137,17 @@ def test_without_its_libraries_a_till_starts_sells_and_gives_back_with_plain_sli
     assert till.plugins.faults == ()
 
 
+def test_without_the_slip_engine_a_paid_sale_is_paid_has_no_slip_and_a_notice(
+    new_till: Callable[..., ServedTill], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "slips", None)
+    till = warmed(new_till())
+
+    assert sold(till).slips == ()
+    assert till.host.notices[SLIP_NOTICE] == NOTICE
+    assert "slip: it can't be made: ModuleNotFoundError" in caplog.text
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # What an operation prints, on virtual time
 # ---------------------------------------------------------------------------------------------------------------------
@@ -153,7 +164,7 @@ def slips_with(
     world: World, template: Path | None, renderer: SlipRenderer | None = None, language: str = "ru"
 ) -> PaymentSlips:
     renderer = SlipRenderer(timezone=timezone.utc) if renderer is None else renderer
-    return PaymentSlips(TemplateCache(renderer), template, 32, 2, Texts(language), world.host.notice)
+    return PaymentSlips(TemplateCache(lambda: renderer), template, 32, 2, Texts(language), world.host.notice)
 
 
 def test_a_template_with_nothing_to_print_gives_the_shipped_slip_and_a_notice(world: World, template: Path) -> None:

@@ -17,6 +17,7 @@ import traceback
 
 import payme_plugin
 from faults.killed_host import QUIET_WITHIN_S, HostOrder, run
+from payme_plugin.operations.payment_slips import import_slip_parts
 from slips import SlipRenderer
 
 NOT_QUIET = 3
@@ -54,7 +55,7 @@ def _import_all() -> None:
         if not module.name.startswith(_UNUSED):
             importlib.import_module(module.name)
     renderer = SlipRenderer()
-    renderer.import_libraries()
+    import_slip_parts()
     renderer.warm_up()
     gc.freeze()  # a host that collects garbage copies no page of what it shares
 
