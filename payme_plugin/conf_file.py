@@ -14,8 +14,8 @@ import errno
 import os
 import re
 import stat
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from payme_plugin.locale import Message, message
 
@@ -106,8 +106,7 @@ class ConfFile:
         return self.values if name == SECTION else self.accounts.get(name.removeprefix(ACCOUNT), {})
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(NamedTuple):
     """A line.
 
     Attributes:
@@ -264,12 +263,12 @@ def _lines(data: bytes) -> Iterator[_Line]:
         line = _Line(found[1], found[2], section=section)
         name, equals, value = text.lstrip(";# \t").partition("=")
         if not text or text.startswith((";", "#")):
-            yield replace(line, kind="silent", name=name.strip() if equals else "")
+            yield line._replace(kind="silent", name=name.strip() if equals else "")
         elif text.startswith("[") and text.endswith("]"):
             section = " ".join(text[1:-1].strip().split(maxsplit=1))  # any blanks between ``Account`` and the posId
-            yield replace(line, kind="header", section=section)
+            yield line._replace(kind="header", section=section)
         elif equals and name.strip():
-            yield replace(line, kind="value", name=name.strip(), value=value)
+            yield line._replace(kind="value", name=name.strip(), value=value)
         else:
             yield line
         if not found[2]:
@@ -297,7 +296,7 @@ def _changed(
     added = [_Line(text.encode(encoding), end) for text in texts]
     if above.data or above.end:
         # The last line of a file may have no end.
-        added = [replace(above, end=end), *added[:-1], replace(added[-1], end=above.end)]
+        added = [above._replace(end=end), *added[:-1], added[-1]._replace(end=above.end)]
     return [*lines[:at], *added, *lines[at + 1 :]]
 
 
@@ -308,12 +307,12 @@ def _with_value(line: _Line, value: str, encoding: str) -> _Line:
     former = text.strip()
     if not former:
         blank = b" " if not tail and head.endswith(b" ") else b""
-        return replace(line, data=head + equals + tail + blank + _spelt(value).encode(encoding))
+        return line._replace(data=head + equals + tail + blank + _spelt(value).encode(encoding))
     leading = text[: len(text) - len(text.lstrip())].encode(encoding)
     trailing = text[len(text.rstrip()) :].encode(encoding)
     is_bare = not former.startswith('"') and value != "" and unquoted(value) == value
     written = (value if is_bare else f'"{value}"').encode(encoding)
-    return replace(line, data=head + equals + leading + written + trailing)
+    return line._replace(data=head + equals + leading + written + trailing)
 
 
 def _spelt(value: str) -> str:
@@ -334,8 +333,7 @@ class Content:
     mode: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReadError:
+class ReadError(NamedTuple):
     """Why a file can't be read.
 
     Attributes:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from hookspecs import PaymentResult, PaymentStatus, ReceiptKind, RefundRequest, ReversalResult, ReversalStatus
 from payme_plugin.ledger.errors import AnotherTill, Conflict, JournalError, Unstorable
@@ -62,8 +62,7 @@ class _State(Enum):
     """``stop`` no longer waits. A money hook that still runs closes the service when it returns."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Running:
+class _Running(NamedTuple):
     """The money hook that runs: its name, payment and refund; its thread, and its result once it returns."""
 
     key: tuple[str, str, str]

@@ -108,7 +108,7 @@ def set_(options: GlobalOptions, values: tuple[str, ...], key_from_stdin: bool, 
     wrong = {each.key for each in faults}
     # What the command line gives has no line yet.
     loaded.faults = faults + [
-        replace(each, origin=Origin(Source.CALLER)) if each.key in answers else each
+        each._replace(origin=Origin(Source.CALLER)) if each.key in answers else each
         for each in loaded.faults
         if each.key not in wrong
     ]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hookspecs import QueueMessage, QueueVerdict
 from payme_plugin.ledger.errors import JournalError
@@ -31,8 +30,7 @@ class UnknownVersion(ValueError):
     """Another version of the plugin wrote the message; keep it and install that version."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(NamedTuple):
     """The cancellation that a message names.
 
     Attributes:

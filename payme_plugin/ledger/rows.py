@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from payme_plugin.ledger.errors import Damaged
 from payme_plugin.ledger.states import Cause, End, EventKind, Hold, PaymentState
@@ -66,8 +66,7 @@ class ImportedPayment(Intent):
     closed_at: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredResult:
+class StoredResult(NamedTuple):
     """The result of a payment; returned unchanged if the host repeats its request.
 
     Attributes:
@@ -79,8 +78,7 @@ class StoredResult:
     error_code: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewCancellation:
+class NewCancellation(NamedTuple):
     """A cancellation, committed together with the transition that makes it necessary.
 
     Attributes:
@@ -92,8 +90,7 @@ class NewCancellation:
     request_id: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(NamedTuple):
     """An event that is not a transition: a request, an answer, a scan.
 
     Attributes:
@@ -245,8 +242,7 @@ class FiscalLinkRow(_TaskRow):
     outcome: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReconciliationRow:
+class ReconciliationRow(NamedTuple):
     """The last finished reconciliation; a value of the table ``about``.
 
     Attributes:
@@ -263,7 +259,7 @@ class ReconciliationRow:
 
     def to_json(self) -> str:
         """Return it as it is stored."""
-        return json.dumps(asdict(self))
+        return json.dumps(self._asdict())
 
     @classmethod
     def from_json(cls, text: object) -> ReconciliationRow | None:
@@ -272,7 +268,7 @@ class ReconciliationRow:
             values = json.loads(str(text))
         except (ValueError, RecursionError):
             return None
-        is_ours = isinstance(values, dict) and values.keys() == {field.name for field in fields(cls)}
+        is_ours = isinstance(values, dict) and values.keys() == set(cls._fields)
         if not is_ours or not all(type(each) is int and 0 <= each < _LARGEST for each in values.values()):
             return None
         return cls(**values)

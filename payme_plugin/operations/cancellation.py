@@ -13,9 +13,8 @@ hook that wrote it may also withdraw it: see ``reversal``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from payme_plugin.ledger.cancellations import Cancellations
 from payme_plugin.ledger.errors import Conflict, FileMoved, JournalError
@@ -70,8 +69,7 @@ class StepOutcome(Enum):
     """Not carried out, because the host has the payment, or because people must decide about one that old."""
 
 
-@dataclass(frozen=True, slots=True)
-class MerchantClient:
+class MerchantClient(NamedTuple):
     """A merchant account of the settings, with a client; its key is used only for its own payments.
 
     Attributes:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from payme_plugin.secret import Secret, remember
 from payme_plugin.settings import foreign_character
@@ -36,8 +35,7 @@ _AIM_IDENTIFIER = re.compile(r"\][A-Za-z][0-9]")
 """It names the kind of the barcode, e.g. ``]Q1``. Source: ISO/IEC 15424."""
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(NamedTuple):
     """A plausible code that was scanned.
 
     Attributes:
@@ -49,8 +47,7 @@ class Code:
     scanned_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class NoCode:
+class NoCode(NamedTuple):
     """Why there is no code to send.
 
     Attributes:

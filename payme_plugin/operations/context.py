@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
     from payme_plugin.texts import Text, Texts
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """The times of one operation, in seconds, from the settings.
 
     Attributes:
@@ -37,8 +35,7 @@ class Limits:
     early_polling: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """What one operation may touch.
 
     Attributes:
@@ -72,7 +69,7 @@ class Context:
     def for_row(self, row: PaymentRow) -> Context | None:
         """Return the context with the client of a payment's merchant account; None if the settings lack its key."""
         merchant = self.merchants.get(row.pos_id)
-        return None if merchant is None else replace(self, client=merchant.client)
+        return None if merchant is None else self._replace(client=merchant.client)
 
     @property
     def limits(self) -> Limits:

@@ -5,7 +5,6 @@ An event costs no commit of its own. What is added after the last transition is 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -52,7 +51,7 @@ class EventLog:
         """The events for a commit."""
         runs = [list(run) for _, run in groupby(self._events, lambda event: event.text)]
         return [
-            first if not same else replace(first, text=f"{first.text} ({len(same) + 1} times)") for first, *same in runs
+            first if not same else first._replace(text=f"{first.text} ({len(same) + 1} times)") for first, *same in runs
         ]
 
     def take(self) -> Sequence[Event]:

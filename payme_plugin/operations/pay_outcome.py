@@ -7,8 +7,7 @@ repeats our request's id. Every other code, known or not, is a reason to ask for
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hookspecs import PaymentStatus
 from payme_plugin.operations.results import NotPaid, Paid, message_of, nothing_charged, to_cancel
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
     from payme_plugin.texts import Texts
 
 
-@dataclass(frozen=True, slots=True)
-class AskAgain:
+class AskAgain(NamedTuple):
     """The code is stale, nothing was charged, and the receipt is in state 0: another code may be sent.
 
     Attributes:
@@ -49,8 +47,7 @@ def classify_pay_failure(
         may_ask: the cashier may be asked for another code.
     """
     if isinstance(failure, NotSent):
-        return replace(
-            nothing_charged(context.texts, failure, stopped=wait.has_stopped()),
+        return nothing_charged(context.texts, failure, stopped=wait.has_stopped())._replace(
             reason=f"the code never left: {failure.explanation}",
             needs_cancellation=True,
             released_code=True,

@@ -370,7 +370,7 @@ class _Payment:
                 return outcome
             if not is_other_wallets(code.secret):
                 return outcome
-            return replace(outcome, message=self._context.texts(Text.PAYMENT_OTHER_WALLET, code=outcome.error_code))
+            return outcome._replace(message=self._context.texts(Text.PAYMENT_OTHER_WALLET, code=outcome.error_code))
         receipt = queries.receipt_in(answer, self._wait.question_limit())
         return Paid(receipt) if receipt is not None and receipt.state == ReceiptState.PAID else None
 

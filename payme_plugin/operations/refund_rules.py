@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Context, Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hookspecs import GoodsKind, RefundViolation
 from payme_plugin.texts import Text
@@ -34,8 +34,7 @@ _LARGEST_SHOWN = 10**17
 _NOT_LESS = (Decimal(0), Decimal(1))
 
 
-@dataclass(frozen=True, slots=True)
-class _Goods:
+class _Goods(NamedTuple):
     """Identity of goods: lines of the same goods are added up, other goods of the same price are not."""
 
     name: str

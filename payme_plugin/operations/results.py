@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hookspecs import PaymentRecord, PaymentResult, PaymentStatus
 from payme_plugin import PLUGIN_NAME
@@ -46,8 +45,7 @@ _NOT_SENT = {
 _DATA_VERSION = "1"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotPaid:
+class NotPaid(NamedTuple):
     """The outcome of a payment that is not PAID.
 
     Attributes:
@@ -67,8 +65,7 @@ class NotPaid:
     released_code: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Paid:
+class Paid(NamedTuple):
     """The outcome of a payment whose latest bound answer has state 4.
 
     Attributes:

@@ -11,8 +11,8 @@ refused our own request with an error that the settings ignore, the state asked 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from hookspecs import ReversalResult, ReversalStatus
 from payme_plugin.ledger.cancellations import Cancellations
@@ -46,8 +46,7 @@ _CANCELLED_STATES = frozenset({ReceiptState.CANCELLING, ReceiptState.CANCELLED})
 _LEFT = "the hook left it to the worker"
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """What the host requests.
 
     Attributes:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from hookspecs import PaymentRecord, RefundRequest, ReversalResult, ReversalStatus
 from payme_plugin.ledger.cancellations import Cancellations
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 _log = Log()
 
 
-@dataclass(frozen=True, slots=True)
-class Original:
+class Original(NamedTuple):
     """The payment that a cancel or refund is about.
 
     Attributes:
@@ -47,8 +46,7 @@ class Original:
         return self.record.payment_id if self.row is None else self.row.payment_id
 
 
-@dataclass(frozen=True, slots=True)
-class ReversalContext:
+class ReversalContext(NamedTuple):
     """What a cancel or refund may touch; it needs neither settings nor the network to be QUEUED.
 
     Attributes:

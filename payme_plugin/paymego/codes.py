@@ -7,11 +7,10 @@ a proof only if all its known meanings are refusals before the debit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorCode:
+class ErrorCode(NamedTuple):
     """An error code of the server.
 
     Attributes:

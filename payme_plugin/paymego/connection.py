@@ -12,9 +12,8 @@ import contextlib
 import socket
 import ssl
 import threading
-from dataclasses import dataclass
 from http.client import BadStatusLine, HTTPException, HTTPResponse, RemoteDisconnected
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -43,8 +42,7 @@ Address = tuple[socket.AddressFamily, int, tuple[object, ...]]
 """Family, protocol, and what a socket of that family connects to; its host comes first."""
 
 
-@dataclass(frozen=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """Where requests go.
 
     Attributes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from payme_plugin.secret import Secret
@@ -16,18 +16,17 @@ if TYPE_CHECKING:
 Params = Mapping[str, object]
 
 
-@dataclass(frozen=True)
-class MerchantAccount:
+class MerchantAccount(NamedTuple):
     """A cash register as Payme knows it, and the server that knows it.
 
     Attributes:
         pos_id: its id.
-        pos_key: its key; absent from ``repr``.
+        pos_key: its key.
         url: the server's complete address, with the path, e.g. ``https://checkout.paycom.uz/api``.
     """
 
     pos_id: str
-    pos_key: Secret = field(repr=False)
+    pos_key: Secret
     url: str
 
     @classmethod

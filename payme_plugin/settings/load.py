@@ -6,10 +6,9 @@ Every value is checked by itself and with the others, and every problem is found
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from payme_plugin.conf_file import (
     MAX_FILE_BYTES,
@@ -69,8 +68,7 @@ class ErrorCodes(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(NamedTuple):
     """Where a till keeps its files.
 
     Attributes:

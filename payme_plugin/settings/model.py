@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from payme_plugin.locale import Message, message
 from payme_plugin.secret import Secret
@@ -30,8 +30,7 @@ _PLAIN_PROXY = re.compile(r"|http://[A-Za-z0-9._-]+(:[0-9]{1,5})?/?")
 _LARGEST_NUMBER = 2**31 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One setting.
 
     Attributes:
@@ -100,8 +99,7 @@ SETTINGS = (
 """In the order of the docs and of a written file."""
 
 
-@dataclass(frozen=True, slots=True)
-class FormerAccount:
+class FormerAccount(NamedTuple):
     """A merchant account that took payments before, from a section ``[Account <posId>]``.
 
     Attributes:
@@ -201,8 +199,7 @@ class Settings:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(NamedTuple):
     """A setting as a technician sees it.
 
     Attributes:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import codecs
 import ipaddress
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from payme_plugin.conf_file import UnacceptableError
@@ -47,8 +46,7 @@ _UNUSUAL = re.compile(r"\(\?[A-Za-z]+\)|--|&&|~~|\|\|")
 _BEFORE, _AFTER = rf"(?=[\s\S]{{1,{_MAX_CODE_CHARACTERS}}}\Z)(?:", ")"
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """A kind of value.
 
     Attributes:
@@ -229,8 +227,7 @@ def foreign_character(pattern: re.Pattern[str], text: str) -> str:
     return next((character for character in text if not known.fullmatch(character)), "")
 
 
-@dataclass(frozen=True, slots=True)
-class ProxyAddress:
+class ProxyAddress(NamedTuple):
     """An HTTP proxy; ``str`` masks its login.
 
     Attributes:

@@ -258,7 +258,7 @@ def _begun_blindly(_: _Former, self: Cancellations, row: CancellationRow, *, eve
 def _row_without_cause(move: _Former, self: Journal, row: PaymentRow, *given: object, **named: object) -> object:
     cancellation = named.get("cancellation")
     if isinstance(cancellation, NewCancellation):
-        named["cancellation"] = replace(cancellation, request_id="another")
+        named["cancellation"] = cancellation._replace(request_id="another")
     return move(self, row, *given, **named)
 
 
