@@ -91,13 +91,13 @@ class Service:
         import_slip_parts()
         if settings is not None:
             self._clients.of(settings).warm_up()
-        self.background.start(run_worker=settings is None or settings.run_worker)
         # A template that is never printed is not checked.
         template = settings.slip_template if settings is not None and settings.slip_copies else None
         slips = (templates, template, texts_of(settings, self.host), self.background.notify)
         warm_up = threading.Timer(_WARM_UP_AFTER_S, _warm_up, slips)
         warm_up.name, warm_up.daemon = "payme-warm-up", True
         warm_up.start()
+        self.background.start(run_worker=settings is None or settings.run_worker)
 
     def stop(self) -> None:
         """End the background, and close clients and journal; unfinished work is durable."""

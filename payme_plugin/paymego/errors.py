@@ -10,9 +10,9 @@ Whether a request was sent is recorded by the connection before its first byte; 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,8 +48,7 @@ class TransportError(Exception):
         self.explanation = explanation
 
 
-@dataclass(frozen=True)
-class ServerText:
+class ServerText(NamedTuple):
     """The server's own words on an error.
 
     Attributes:
@@ -58,7 +57,7 @@ class ServerText:
     """
 
     default: str = ""
-    by_language: Mapping[str, str] = field(default_factory=dict)
+    by_language: Mapping[str, str] = MappingProxyType({})
 
     def in_language(self, language: str) -> str:
         """Return the text in ``language``, else the default, else any; empty if the server sent none."""

@@ -10,9 +10,8 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from payme_plugin.paymego.errors import Fault, ServerError, ServerText, Unclear
 from payme_plugin.paymego.protocols import Answer
@@ -32,8 +31,7 @@ _INTEGER_BOUND = 2**63
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """A request that is ready to be sent.
 
     Attributes:
@@ -45,8 +43,11 @@ class Request:
 
     request_id: int
     method: str
-    body: bytes = field(repr=False)
+    body: bytes
     secrets: tuple[Secret, ...]
+
+    def __repr__(self) -> str:
+        return f"Request({self.request_id}, {self.method!r})"
 
 
 def encode_request(request_id: int, method: str, params: Params) -> Request:

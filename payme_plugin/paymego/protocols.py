@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -35,8 +34,7 @@ class MerchantAccount(NamedTuple):
         return cls(settings.pos_id, settings.pos_key, settings.url)
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """A result that the server sent.
 
     Attributes:
@@ -47,8 +45,11 @@ class Answer:
     """
 
     method: str
-    result: Mapping[str, object] | Sequence[object] = field(repr=False)
+    result: Mapping[str, object] | Sequence[object]
     bound: bool
+
+    def __repr__(self) -> str:
+        return f"Answer({self.method!r}, bound={self.bound})"
 
 
 class Pending(Protocol):

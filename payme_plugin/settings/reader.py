@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from payme_plugin.conf_file import Snapshot
 from payme_plugin.locale import message
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from payme_plugin.settings.model import Settings
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _Reading:
+class _Reading(NamedTuple):
     """The result of one reading. It holds the key in clear: no repr."""
 
     host: Mapping[str, object] | None = None
@@ -28,6 +26,9 @@ class _Reading:
     good: Settings | None = None
     problem: SettingsError | None = None
     payment_type: int | None = None
+
+    def __repr__(self) -> str:
+        return "_Reading()"
 
 
 class SettingsReader:
@@ -88,7 +89,7 @@ class SettingsReader:
         except Exception as error:  # noqa: BLE001 - whatever a host does, it must not stop a hook
             explanation = message("settings.host_raised", error=foreign_fault(error))
             problem = SettingsError([SettingFault(None, None, Origin(Source.HOST), explanation)])
-            self._reading = replace(before, host=None, problem=problem, payment_type=None)
+            self._reading = before._replace(host=None, problem=problem, payment_type=None)
             return self._reading
         if before.host == host and before.snapshot is not None and before.snapshot.is_unchanged():
             return before

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tests.benchmarks import commits, growth, loading, memory, payments, sale, slip
+from tests.benchmarks import commits, growth, idle, loading, memory, payments, sale, slip
 from tests.benchmarks.measure import CONTRACT, Skip, Skipped
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ ROWS = (
     Row("payment-http", payments.over_http, 1000, 300),
     Row("load", loading.load, 40, 15),
     Row("start", loading.start, 40, 15),
+    Row("threads", idle.threads, 3, 1),
     Row("slip", slip.rendered, 2000, 700),
     Row("queueing-cpu", commits.queueing_cpu, 2000, 500),
     Row("queueing-p99", commits.queueing_p99, 3000, 1000),
@@ -51,6 +52,7 @@ ROWS = (
     Row("memory", memory.growth, 1),
     Row("scan", sale.in_round_trips, 100, 20),
     Row("version", loading.version, 40, 15),
+    Row("first-sale", idle.first_sale, 15),
     Row("peers-http", partial(payments.beside_peers, "http"), 300),
     Row("peers-tls", partial(payments.beside_peers, "TLS"), 150),
     Row("sale", sale.matrix, 10),
