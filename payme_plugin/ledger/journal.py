@@ -10,7 +10,6 @@ import hashlib
 import sqlite3
 from collections import deque
 from contextlib import contextmanager, suppress
-from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.connection import BUSY_TIMEOUT_MS, FileIdentity, connect, transaction
@@ -351,12 +350,16 @@ class Journal(JournalReader):
             raise Damaged(message) from error
 
     def _insert(
-        self, connection: sqlite3.Connection, intent: Intent, state: PaymentState, attempt: int, note: str
+        self,
+        connection: sqlite3.Connection,
+        intent: Intent | ImportedPayment,
+        state: PaymentState,
+        attempt: int,
+        note: str,
     ) -> PaymentRow:
         """Insert a payment with its first event; columns have the names of the attributes."""
         now = self._clock.wall_ms()
-        values = {field.name: getattr(intent, field.name) for field in fields(intent)}
-        values |= {"state": state.value, "attempt": attempt, "created_at": now, "updated_at": now}
+        values = {**intent._asdict(), "state": state.value, "attempt": attempt, "created_at": now, "updated_at": now}
         if state is PaymentState.RECORDED:
             values["acknowledged_at"] = now
         names, marks = ", ".join(values), ", ".join("?" * len(values))

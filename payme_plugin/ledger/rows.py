@@ -1,4 +1,4 @@
-"""The rows of the journal as frozen data classes. Times are Unix milliseconds, amounts tiyin.
+"""The rows of the journal as named tuples. Times are Unix milliseconds, amounts tiyin.
 
 Each row is validated when it is read, because SQLite still reads a file in which the disk flipped a bit, e.g. of a
 state.
@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast, get_args, get_type_hints
 
 from payme_plugin.ledger.errors import Damaged
 from payme_plugin.ledger.states import Cause, End, EventKind, Hold, PaymentState
@@ -24,8 +23,7 @@ _Reader = Callable[[Any], object]
 _Row = TypeVar("_Row", "PaymentRow", "EventRow", "CancellationRow", "FiscalLinkRow")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intent:
+class Intent(NamedTuple):
     """What is stored before the first request: amount, sale and merchant account.
 
     Attributes:
@@ -51,9 +49,8 @@ class Intent:
     owner: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportedPayment(Intent):
-    """A payment that the host has and the journal lost.
+class ImportedPayment(NamedTuple):
+    """A payment that the host has and the journal lost, with the data of its intent.
 
     Attributes:
         receipt_id: Payme's receipt id.
@@ -61,6 +58,15 @@ class ImportedPayment(Intent):
         closed_at: when its receipt was closed; None if it is open.
     """
 
+    payment_id: str
+    payment_type: int
+    amount: int
+    till: str
+    shift: int
+    number: int
+    pos_id: str
+    url: str
+    owner: str
     receipt_id: str
     paid_at: int | None
     closed_at: int | None
@@ -104,8 +110,7 @@ class Event(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentRow(Intent):
+class PaymentRow(NamedTuple):
     """A payment in its current state, with the data of its intent.
 
     Attributes:
@@ -122,6 +127,15 @@ class PaymentRow(Intent):
         updated_at: when it last changed.
     """
 
+    payment_id: str
+    payment_type: int
+    amount: int
+    till: str
+    shift: int
+    number: int
+    pos_id: str
+    url: str
+    owner: str
     attempt: int
     state: PaymentState
     receipt_id: str | None
@@ -135,8 +149,7 @@ class PaymentRow(Intent):
     updated_at: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventRow:
+class EventRow(NamedTuple):
     """An event of a payment.
 
     Attributes:
@@ -158,9 +171,8 @@ class EventRow:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _TaskRow:
-    """A task of the worker for a payment, repeated in steps until it ends.
+class CancellationRow(NamedTuple):
+    """Money that must be returned: a task of the worker, repeated in steps until it ends.
 
     Attributes:
         payment_id: the payment.
@@ -172,24 +184,6 @@ class _TaskRow:
         attempts: number of steps so far, including those that sent nothing.
         last_error: result of the last step, for people; empty before the first.
         ended_at: when it ended; None while it is live.
-    """
-
-    payment_id: str
-    receipt_id: str
-    pos_id: str
-    url: str
-    created_at: int
-    due_at: int
-    attempts: int
-    last_error: str
-    ended_at: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancellationRow(_TaskRow):
-    """Money that must be returned.
-
-    Attributes:
         cancellation_id: the row's number.
         amount: tiyin, always the whole payment.
         cause: why money is returned.
@@ -204,6 +198,15 @@ class CancellationRow(_TaskRow):
         closed_reason: why an operator ended it, or None.
     """
 
+    payment_id: str
+    receipt_id: str
+    pos_id: str
+    url: str
+    created_at: int
+    due_at: int
+    attempts: int
+    last_error: str
+    ended_at: int | None
     cancellation_id: int
     amount: int
     cause: Cause
@@ -227,9 +230,8 @@ class CancellationRow(_TaskRow):
         return self.may_be_vetoed and (self.held is Hold.HOST if is_recorded is None else is_recorded)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FiscalLinkRow(_TaskRow):
-    """The fiscal receipt of a sale, to be sent to Payme.
+class FiscalLinkRow(NamedTuple):
+    """The fiscal receipt of a sale, to be sent to Payme: a task of the worker, with the data of one as above.
 
     Attributes:
         fiscal_link_id: the row's number.
@@ -237,6 +239,15 @@ class FiscalLinkRow(_TaskRow):
         outcome: how it ended, for people; empty while it is live.
     """
 
+    payment_id: str
+    receipt_id: str
+    pos_id: str
+    url: str
+    created_at: int
+    due_at: int
+    attempts: int
+    last_error: str
+    ended_at: int | None
     fiscal_link_id: int
     link: str
     outcome: str
@@ -280,7 +291,7 @@ class ReconciliationRow(NamedTuple):
 
 
 def row_of(kind: type[_Row], stored: sqlite3.Row | Mapping[str, object]) -> _Row:
-    """Validate a row of the file and return it as a data class.
+    """Validate a row of the file and return it as a named tuple.
 
     Args:
         kind: the class; its attributes are named like the columns.
@@ -304,25 +315,24 @@ def row_of(kind: type[_Row], stored: sqlite3.Row | Mapping[str, object]) -> _Row
 
 @cache
 def _readers(kind: Any) -> tuple[tuple[str, _Reader], ...]:  # noqa: ANN401 - a class
-    return tuple((field.name, _reader(str(field.type))) for field in fields(kind))
+    return tuple((name, _reader(hint)) for name, hint in get_type_hints(kind).items())
 
 
-def _reader(annotation: str) -> _Reader:
+def _reader(hint: object) -> _Reader:
     """Return a function that converts a column of this type, or raises LookupError."""
-    name, _, none = annotation.partition(" | ")
-    members = _MEMBERS.get(name, {})
+    kind, *none = get_args(hint) or (hint,)
+    plain, members = (kind if kind in {int, str} else None), _MEMBERS.get(kind, {})
 
     def read(value: object) -> object:
-        is_plain = type(value) is _TYPES.get(name) or (value is None and none)
+        is_plain = type(value) is plain or (value is None and none)
         return value if is_plain else members[value]
 
     return read
 
 
-_TYPES = {"int": int, "str": str}
-_MEMBERS: dict[str, dict[object, object]] = {"bool": {0: False, 1: True}}
+_MEMBERS: dict[object, dict[object, object]] = {bool: {0: False, 1: True}}
 for _enum in (Cause, End, EventKind, Hold, PaymentState):
-    _MEMBERS[_enum.__name__] = {each.value: each for each in _enum}
+    _MEMBERS[_enum] = {each.value: each for each in _enum}
 
 TABLES: dict[str, Any] = {
     "payment": PaymentRow,
@@ -330,6 +340,6 @@ TABLES: dict[str, Any] = {
     "cancellation": CancellationRow,
     "fiscal_link": FiscalLinkRow,
 }
-"""The tables and the data classes of their rows."""
+"""The tables and the classes of their rows."""
 
 _NAMES: dict[Any, str] = {kind: table.replace("_", " ") for table, kind in TABLES.items()}

@@ -7,7 +7,6 @@ last ready. Then Payme's list is searched for a receipt of the same sale and amo
 from __future__ import annotations
 
 import itertools
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.rows import ImportedPayment
@@ -57,7 +56,7 @@ def find_lost_payment(context: Context, request: PaymentRequest, ui: Ui) -> Paym
         return pending_result(context.texts, request.amount)
     row = context.journal.import_payment(
         ImportedPayment(
-            **asdict(intent_of(context, request)),
+            **intent_of(context, request)._asdict(),
             receipt_id=found.receipt_id,
             paid_at=found.pay_time_ms,
             closed_at=None,

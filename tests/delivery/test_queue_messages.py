@@ -55,8 +55,8 @@ def test_it_says_which_cancellation_it_is_about_and_nothing_of_the_account(till:
 
 def test_a_row_is_the_same_message_whatever_became_of_it_and_another_row_is_another_one(till: HookedWorld) -> None:
     row = owe(till)
-    later = replace(row, attempts=7, last_error="no answer", due_at=9, offered_at=8)
-    others = (replace(row, cancellation_id=row.cancellation_id + 1), replace(row, receipt_id="0" * 24))
+    later = row._replace(attempts=7, last_error="no answer", due_at=9, offered_at=8)
+    others = (row._replace(cancellation_id=row.cancellation_id + 1), row._replace(receipt_id="0" * 24))
 
     assert message_of(later) == message_of(row)
     assert len({message_of(each).message_id for each in (row, *others)}) == 3
@@ -150,7 +150,7 @@ def test_a_row_that_the_journal_does_not_know_is_kept_with_a_notice_that_names_i
     till: HookedWorld, changes: dict[str, object]
 ) -> None:
     row = owe_paid(till)
-    unknown = replace(row, **changes)  # type: ignore[arg-type]
+    unknown = row._replace(**changes)  # type: ignore[arg-type]
     sent = len(till.paymego.sent)
 
     assert till.message(message_of(unknown)) is QueueVerdict.RETRY
@@ -160,7 +160,7 @@ def test_a_row_that_the_journal_does_not_know_is_kept_with_a_notice_that_names_i
 
 @pytest.mark.parametrize("number", [2**63, 10**30])
 def test_a_number_that_no_journal_can_have_is_kept(till: HookedWorld, number: int) -> None:
-    assert till.message(message_of(replace(owe(till), cancellation_id=number))) is QueueVerdict.RETRY
+    assert till.message(message_of(owe(till)._replace(cancellation_id=number))) is QueueVerdict.RETRY
 
 
 def test_with_broken_settings_it_stays(till: HookedWorld) -> None:
@@ -224,7 +224,7 @@ def test_an_unknown_version_is_kept_with_one_notice_however_often_it_comes_until
 
 def test_the_notice_stays_while_another_message_is_still_unreadable(till: HookedWorld) -> None:
     row, other = owe_paid(till, "p1", 1), owe_paid(till, "p2", 2)
-    unknown = message_of(replace(other, cancellation_id=77))
+    unknown = message_of(other._replace(cancellation_id=77))
     till.message(unknown)
     till.message(of_a_newer_version(message_of(row)))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -338,7 +337,7 @@ def test_no_unrecorded_cancellation_begins_for_a_payment_that_was_acknowledged_b
 def test_the_host_may_veto_an_orphan_until_its_cancel_begins_or_payme_has_cancelled(journal: Journal) -> None:
     rows, cancellation = Cancellations(journal), reversing_for(journal, Cause.UNRECORDED)
     assert cancellation.may_be_vetoed
-    assert not replace(cancellation, cause=Cause.CANCEL).may_be_vetoed, "the host has no say in its own cancel"
+    assert not cancellation._replace(cause=Cause.CANCEL).may_be_vetoed, "the host has no say in its own cancel"
 
     rows.confirm(cancellation, "50")
     (confirming,) = journal.confirming_cancellations()

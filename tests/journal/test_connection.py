@@ -436,7 +436,7 @@ def test_what_a_row_can_not_hold_is_refused_whole(journal: Journal, change: Call
         journal.add_intent(change(intent_of()), "begun")
 
     assert journal.payments() == []
-    row = journal.add_intent(replace(intent_of(), amount=BEYOND - 1, number=-BEYOND), "the largest values are stored")
+    row = journal.add_intent(intent_of()._replace(amount=BEYOND - 1, number=-BEYOND), "the largest values are stored")
     assert (row.amount, row.number) == (BEYOND - 1, -BEYOND)
 
 

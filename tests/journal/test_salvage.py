@@ -6,7 +6,6 @@ import re
 import sqlite3
 import tempfile
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +32,7 @@ PAGE = 4096
 REFUND = NewCancellation(cause=Cause.REFUND, request_id="refund-1")
 CANCEL = NewCancellation(cause=Cause.CANCEL)
 ERROR = "receipts.check: no usable answer"
-COLUMNS = tuple(CancellationRow.__dataclass_fields__)
+COLUMNS = CancellationRow._fields
 INVALID_VALUES: tuple[str | bytes | int | None, ...] = (b"\xee\xff", b"x\xd0", "rubbish", "", None, 7)
 
 
@@ -178,8 +177,8 @@ def store(path: Path, how: Callable[[Journal], object]) -> CancellationRow:
 
 def as_restored(row: CancellationRow) -> CancellationRow:
     """Return a row without what only the lost one knew: it is due at once, and counts from the start."""
-    return replace(
-        row, due_at=row.created_at, attempts=0, offered_at=None, is_queued=True, last_error="", request_id=""
+    return row._replace(
+        due_at=row.created_at, attempts=0, offered_at=None, is_queued=True, last_error="", request_id=""
     )
 
 

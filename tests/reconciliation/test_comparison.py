@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -43,7 +42,7 @@ def payment(world: World) -> Payments:
 
     def changed(receipt_id: str | None = "r1", state: Ours = Ours.RECORDED, **changes: int | None) -> PaymentRow:
         given: dict[str, Any] = {"amount": 1000, "created_at": DAY_MS, "updated_at": DAY_MS} | changes
-        return replace(row, payment_id=f"payment of {receipt_id}", receipt_id=receipt_id, state=state, **given)
+        return row._replace(payment_id=f"payment of {receipt_id}", receipt_id=receipt_id, state=state, **given)
 
     return changed
 

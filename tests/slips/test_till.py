@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -217,7 +216,7 @@ def test_a_slip_claims_only_what_payme_or_the_journal_says_at_a_possible_time(
 ) -> None:
     template.write_text("<slip><line>${reversed_at}</line><line>${status}</line></slip>")
     world.pay(world.paymego.code())
-    row = replace(world.row(), state=state)
+    row = world.row()._replace(state=state)
 
     (slip,) = slips_with(world, template).render("refund", row, receipt)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fakes.journal_rows import UNRECORDED, intent_of
@@ -42,7 +41,7 @@ def owe(folder: Path, receipt_ids: Iterable[str], *, pos_id: str, url: str) -> N
     with journal.reading() as connection:
         connection.execute("PRAGMA synchronous = OFF")  # only while the backlog is written
     for number, receipt_id in enumerate(receipt_ids, 1):
-        intent = replace(intent_of(f"owed-{number}", amount=AMOUNT, number=number), pos_id=pos_id, url=url)
+        intent = intent_of(f"owed-{number}", amount=AMOUNT, number=number)._replace(pos_id=pos_id, url=url)
         row = journal.add_intent(intent, "a payment")
         fingerprint = journal.fingerprint(str(number))
         row = journal.move(row, PaymentState.PAYING, "the code leaves", receipt_id=receipt_id, fingerprint=fingerprint)

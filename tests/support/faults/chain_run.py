@@ -274,8 +274,8 @@ class ChainRun:
             payment_id, kind = f"{name}-{one}", one % len(_OF_TEN)
             if self._random.random() < 0.1:
                 sandbox.plan_cancel(receipt_id, CancelPlan(settle_s=_SETTLE_S))
-            intent = replace(
-                intent_of(payment_id, amount=AMOUNT, number=one), pos_id=sandbox.pos_id, url=sandbox.url, till=name
+            intent = intent_of(payment_id, amount=AMOUNT, number=one)._replace(
+                pos_id=sandbox.pos_id, url=sandbox.url, till=name
             )
             pause_s = _START_S + self._random.random() * self._plan.seconds
             _leave_behind(journal, intent, receipt_id, kind, int(pause_s * 1000))

@@ -151,7 +151,7 @@ def _pay_before_receipt_id(
     move: _Former, self: Journal, row: PaymentRow, after: PaymentState, *given: object, **named: object
 ) -> object:
     if after is PaymentState.PAYING:
-        return replace(row, state=after, receipt_id=str(named["receipt_id"] or row.receipt_id))
+        return row._replace(state=after, receipt_id=str(named["receipt_id"] or row.receipt_id))
     return move(self, row, after, *given, **named)
 
 
@@ -203,7 +203,7 @@ def _result_without_row(
 @_breaks(3, "PAID is returned without its commit", (results, "commit"))
 def _paid_before_commit(commit: _Former, context: object, row: PaymentRow, outcome: object, *given: object) -> object:
     if isinstance(outcome, results.Paid):
-        return replace(row, state=PaymentState.PAID)
+        return row._replace(state=PaymentState.PAID)
     return commit(context, row, outcome, *given)
 
 
