@@ -20,13 +20,16 @@ class MerchantAccount(NamedTuple):
 
     Attributes:
         pos_id: its id.
-        pos_key: its key.
+        pos_key: its key; absent from ``repr``.
         url: the server's complete address, with the path, e.g. ``https://checkout.paycom.uz/api``.
     """
 
     pos_id: str
     pos_key: Secret
     url: str
+
+    def __repr__(self) -> str:
+        return f"MerchantAccount(pos_id={self.pos_id!r}, url={self.url!r})"
 
     @classmethod
     def of(cls, settings: Settings) -> MerchantAccount:

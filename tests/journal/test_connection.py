@@ -9,7 +9,6 @@ import sqlite3
 import stat
 import tempfile
 from contextlib import closing, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -423,11 +422,11 @@ def test_a_read_only_folder_is_refused(*, has_journal: bool) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda intent: replace(intent, payment_id="p\ud800"),
-        lambda intent: replace(intent, amount=BEYOND),
-        lambda intent: replace(intent, number=-BEYOND - 1),
-        lambda intent: replace(intent, amount=0),
-        lambda intent: replace(intent, amount=-1),
+        lambda intent: intent._replace(payment_id="p\ud800"),
+        lambda intent: intent._replace(amount=BEYOND),
+        lambda intent: intent._replace(number=-BEYOND - 1),
+        lambda intent: intent._replace(amount=0),
+        lambda intent: intent._replace(amount=-1),
     ],
     ids=["surrogate", "amount", "number", "zero", "negative"],
 )
