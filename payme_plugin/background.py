@@ -245,7 +245,7 @@ class Background:
         with self._lock:
             if self._processor is None:
                 journal = self._storage.another_journal()
-                journal.before_writing = self._worker.yield_to_sale
+                journal.before_writing = self._worker.yield_before_commit
                 self._processor = CancellationProcessor(journal, self._storage.opened.leases, self, self._clock)
             return self._processor
 
@@ -302,10 +302,14 @@ class Background:
         is_old = oldest is not None and self._clock.wall_ms() - oldest > _MAX_LIVE_AGE_MS
         self._notify(_BACKLOG_NOTICE, Text.NOTICE_CANCELLATIONS_WAIT, live if is_old or live > _MAX_LIVE else 0)
 
-    def yield_to_sale(self) -> None:
-        """Wait up to 1 s while a money hook runs, because a busy worker would delay its commits."""
+    def yield_to_sale(self) -> bool:
+        """Wait up to 1 s while a money hook runs, because a busy worker would delay its commits.
+
+        Returns:
+            Whether no money hook runs now.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._active is None, _YIELD_S)
+            return self._changed.wait_for(lambda: self._active is None, _YIELD_S)
 
     def abort_requests(self) -> None:
         """Abort the worker's running request and send no other."""

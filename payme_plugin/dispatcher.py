@@ -197,6 +197,7 @@ class HookDispatcher:
             JournalError: it could not be stored.
         """
         self._acknowledge(record, None)
+        self._service.background.wake()
 
     def receipt_closed(self, receipt: Receipt) -> None:
         """Acknowledge the payments in a closed sale and store its fiscal link.
@@ -212,7 +213,7 @@ class HookDispatcher:
             row = self._acknowledge(record, receipt)
             if row is not None and row.receipt_id is not None and receipt.fiscal is not None:
                 store_link(self._service.storage.journal(), row, receipt.fiscal.url)
-                self._service.background.wake()
+            self._service.background.wake()
 
     def ready(self) -> None:
         """Cancel the payments of earlier processes that the host neither repeated nor acknowledged.

@@ -50,8 +50,8 @@ class ReconciledTill(Protocol):
     def merchants(self) -> Mapping[str, MerchantClient] | None:
         """Return the merchant accounts in the current settings, by posId, or None if they can't be used."""
 
-    def yield_to_sale(self) -> None:
-        """Wait a short time while a sale is running."""
+    def yield_to_sale(self) -> bool:
+        """Wait a short time while a sale is running; return whether none is."""
 
     def wake(self) -> None:
         """Do the housekeeping soon."""

@@ -102,8 +102,9 @@ class JournalDelivery:
     def do_housekeeping(self) -> None:
         """Leave recovery and notices to the till."""
 
-    def yield_to_sale(self) -> None:
-        """Do nothing: sales are made in another process."""
+    def yield_to_sale(self) -> bool:
+        """Do nothing, because sales are made in another process; return True."""
+        return True
 
     def abort_requests(self) -> None:
         """Abort the request under way and send no other."""

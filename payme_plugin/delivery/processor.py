@@ -69,8 +69,8 @@ class Delivery(Protocol):
     def do_housekeeping(self) -> None:
         """Do the housekeeping before a worker delivers what is due."""
 
-    def yield_to_sale(self) -> None:
-        """Wait a short time while a sale is running."""
+    def yield_to_sale(self) -> bool:
+        """Wait a short time while a sale is running; return whether none is."""
 
     def abort_requests(self) -> None:
         """Abort the running request, so that no thread waits for its answer, and send no other."""

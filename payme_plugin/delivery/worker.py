@@ -50,6 +50,7 @@ class Worker:
         self._wake = threading.Event()
         self._failed_at: dict[str, float] = {}
         self._forget_failures = False
+        self._may_yield = False
         self._rows_since_checkpoint = 0
         self._checkpoint_at = clock.monotonic() + _CHECKPOINT_AFTER_S
         self._listening: Relay | None = None
@@ -69,10 +70,10 @@ class Worker:
             self._forget_failures = True
         self._wake.set()
 
-    def yield_to_sale(self) -> None:
-        """On the worker's thread, wait a short time while a sale is running; on any other, do nothing."""
-        if threading.current_thread() is self._thread:
-            self._delivery.yield_to_sale()
+    def yield_before_commit(self) -> None:
+        """Before a commit of a step, wait a short time for a sale that began after the step; once for each row."""
+        if self._may_yield and threading.current_thread() is self._thread:
+            self._may_yield = self._delivery.yield_to_sale()
 
     def stop(self, timeout_s: float) -> None:
         """Begin no row, abort the running request, and wait up to ``timeout_s`` s for the thread.
@@ -117,11 +118,12 @@ class Worker:
         for row in due:
             if self._clock.monotonic() - began_at >= _MOST_S:
                 return 0.0
-            self._delivery.yield_to_sale()
+            # If a sale still runs, it lasts long, and the row is not held up for longer.
+            may_yield = self._delivery.yield_to_sale()
             if self._stopping.is_set():
                 return 0.0
             self._rows_since_checkpoint += 1
-            if self._deliver(processor, row, merchants, relay):
+            if self._deliver(processor, row, merchants, relay, may_yield=may_yield):
                 self._failed_at.pop(_name(row), None)
             else:
                 self._failed_at[_name(row)] = self._clock.monotonic()
@@ -131,7 +133,7 @@ class Worker:
         return min([_LONGEST_IDLE_S, *(ms / 1000 + 0.001 for ms in next_due_in_ms if ms is not None)])
 
     def _make_checkpoint(self, processor: CancellationProcessor) -> None:
-        """Make a checkpoint while no hook runs, once a minute and after 32 rows: else a sale's commit would make it."""
+        """Make a checkpoint once a minute and after 32 rows, because else a sale's commit would make it."""
         if self._rows_since_checkpoint >= _ROWS_TO_CHECKPOINT or self._clock.monotonic() >= self._checkpoint_at:
             self._delivery.yield_to_sale()
             processor.journal.checkpoint()
@@ -170,6 +172,8 @@ class Worker:
         row: _Row,
         merchants: Mapping[str, MerchantClient] | None,
         relay: Relay | None,
+        *,
+        may_yield: bool,
     ) -> bool:
         """Deliver one row; return whether its next due time was stored."""
         try:
@@ -182,11 +186,14 @@ class Worker:
                     if merchants is None:  # a veto that nobody stores would be lost
                         return False
                 is_recorded = processor.is_recorded(row)
+            self._may_yield = may_yield
             return processor.step(row, merchants, is_recorded=is_recorded, relay=relay) is not None
         except JournalError as error:
             _log.error("%s waits: %s", _name(row), error)
         except Exception as error:  # noqa: BLE001 - one row's fault stops no other
             _log.error("%s met a fault of the plugin: %s", _name(row), safe_traceback(error))
+        finally:
+            self._may_yield = False
         return False
 
 

@@ -48,10 +48,10 @@ def check_settings(read: Settings | SettingsError, conf_file: Path) -> list[Find
         for warning in read.warnings
         if warning.key != "posKey"  # ``check_modes`` names the file and the command
     ]
-    # Early polling departs from the manual, and by default nobody has set it.
-    is_early = isinstance(read, Settings) and read.early_polling
-    valid = "doctor.settings.valid_early" if is_early else "doctor.settings.valid"
-    return results or [Finding.ok(valid, file=conf_file)]
+    results = results or [Finding.ok("doctor.settings.valid", file=conf_file)]
+    if isinstance(read, Settings) and read.early_polling:  # a departure from the manual that may be nobody's choice
+        results.append(Finding.ok("doctor.settings.early_polling", file=conf_file))
+    return results
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.connection import BUSY_TIMEOUT_MS, FileIdentity, connect, transaction
-from payme_plugin.ledger.errors import CodeAlreadySent, Conflict, Damaged, ForeignJournal
+from payme_plugin.ledger.errors import CodeAlreadySent, Conflict, Damaged, ForeignJournal, Unavailable
 from payme_plugin.ledger.migration import migrate_file
 from payme_plugin.ledger.reader import JournalReader
 from payme_plugin.ledger.rows import PaymentRow, row_of
@@ -55,7 +55,7 @@ class Journal(JournalReader):
 
     Attributes:
         files: detects that the file was deleted, moved or replaced.
-        before_writing: called before each transaction, while no lock is held, e.g. to wait for a sale; or None.
+        before_writing: called before each transaction, with no lock of the journal, e.g. to wait for a sale; or None.
     """
 
     def __init__(self, path: Path, *, host_identity: str, clock: Clock) -> None:
@@ -76,8 +76,8 @@ class Journal(JournalReader):
         super().__init__(connect(path, host_identity))
         self._clock = clock
         self._codes = SentCodes(clock)
-        self._impatient_until_s = float("-inf")
         self.before_writing: Callable[[], None] | None = None
+        self._impatient_until_s = float("-inf")
         self._patience_ms = BUSY_TIMEOUT_MS
         try:
             self._fingerprint_key = self._read_fingerprint_key()
@@ -314,10 +314,13 @@ class Journal(JournalReader):
     def checkpoint(self) -> None:
         """Copy what is committed from the log to the file, so that no sale's commit has to.
 
-        It delays no commit of another connection. A failure loses nothing and is ignored, as SQLite ignores it after a
-        commit: the next one copies the rest.
+        It delays no commit of another connection. If it fails, e.g. on a full disk, nothing is lost, and the next one
+        copies the rest.
+
+        Raises:
+            Damaged: the file is damaged.
         """
-        with self.reading() as connection, suppress(sqlite3.Error):
+        with suppress(Unavailable), self.reading() as connection:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     @contextmanager

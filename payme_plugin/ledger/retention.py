@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from payme_plugin.ledger.errors import Damaged
+from payme_plugin.ledger.schema import LATER_INDEX
 from payme_plugin.ledger.states import PaymentState
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def forget_finished(journal: Journal, keep_days: int, most: int) -> int:
     if not found:
         return 0
     with journal.writing() as connection:
+        connection.execute(LATER_INDEX.replace("INDEX", "INDEX IF NOT EXISTS", 1))
         query = f"{_FINISHED} AND payment_id = :payment_id"  # one may have been refunded meanwhile
         chosen = [each for each in found if connection.execute(query, values | {"payment_id": each[0]}).fetchone()]
         for table in _TABLES:

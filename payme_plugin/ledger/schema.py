@@ -18,8 +18,8 @@ Source: https://sqlite.org/fileformat.html, section 1.2.
 
 _APPLICATION_ID = 0x7061796D  # SQLite's mark for the program that a file belongs to: "paym"
 
-_LATER_INDEX = "CREATE INDEX cancellation_of_payment ON cancellation (payment_id)"
-"""A journal that an earlier build of this version made gets it when it is opened for writing.
+LATER_INDEX = "CREATE INDEX cancellation_of_payment ON cancellation (payment_id)"
+"""A journal that an earlier build of this version made gets it when its first old payments are deleted.
 
 That needs no new version, because every build's SQLite keeps the indexes that a file has.
 """
@@ -132,7 +132,7 @@ CREATE INDEX fiscal_link_due ON fiscal_link (due_at) WHERE ended_at IS NULL;
 
 def make_tables(connection: sqlite3.Connection) -> None:
     """Create the tables in an empty database, inside the caller's transaction if there is one."""
-    for statement in (*_TABLES.split(";\n"), _LATER_INDEX):
+    for statement in (*_TABLES.split(";\n"), LATER_INDEX):
         connection.execute(statement)
 
 
@@ -140,7 +140,7 @@ def has_our_schema(connection: sqlite3.Connection) -> bool:
     """Return whether a file has exactly the schema of this version; a flipped bit may change a rule of a table."""
     with closing(sqlite3.connect(":memory:")) as journal:
         make_tables(journal)
-        return _statements(journal) == _statements(connection) | {_LATER_INDEX}
+        return _statements(journal) == _statements(connection) | {LATER_INDEX}
 
 
 def _statements(connection: sqlite3.Connection) -> set[object]:
@@ -187,7 +187,6 @@ def make_journal(connection: sqlite3.Connection, host_identity: str) -> None:
     """
     version = require_ours(connection)
     if version == SCHEMA_VERSION:
-        connection.execute(_LATER_INDEX.replace("INDEX", "INDEX IF NOT EXISTS", 1))
         return
     if version:
         message = f"the journal has version {version}, this program needs version {SCHEMA_VERSION}"

@@ -76,7 +76,8 @@ def poll(
     """
     begun_at = wait.now
     while not wait.has_stopped():
-        is_last = wait.now >= wait.ends
+        asked_at = wait.now
+        is_last = asked_at >= wait.ends
         limit = wait.question_limit()
         state = queries.state(limit if is_last else min(limit, wait.ends))
         outcome = _outcome_of_state(context.texts, state)
@@ -87,7 +88,7 @@ def poll(
             break
         if is_last:
             return to_cancel(context.texts, PaymentStatus.UNKNOWN, Text.PAYMENT_UNKNOWN, "payDuration is over")
-        next_question = min(next_poll(begun_at, wait.now, context.limits), wait.ends)
+        next_question = min(next_poll(begun_at, asked_at, wait.now, context.limits), wait.ends)
         if wait.now < created_until < next_question:
             next_question = created_until
         wait.pause_until(next_question, context.progress(Text.PROGRESS_WAITING_FOR_BUYER))

@@ -58,7 +58,7 @@ def list_receipts(
     begin_ms: int,
     end_ms: int,
     *,
-    before_page: Callable[[], None] = lambda: None,
+    before_page: Callable[[], object] = lambda: None,
 ) -> ReceiptList:
     """Return every receipt that was created in a period or an hour around it.
 

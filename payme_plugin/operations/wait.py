@@ -5,7 +5,7 @@ The clock starts when the first request that can move money is sent. All limits 
 
 from __future__ import annotations
 
-from itertools import chain, count
+from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,21 +21,26 @@ _EARLY_S = (0.5, 1.5, 3.5, 7.5)
 """Since the first question: after pauses of 0.5, 1, 2 and 4 s."""
 
 
-def next_poll(begun_at: float, now: float, limits: Limits) -> float:
+def next_poll(begun_at: float, asked_at: float, now: float, limits: Limits) -> float:
     """Return when to ask for the state again: at the next multiple of ``frequency`` since the first question.
 
-    With early polling there are up to four questions more, before the first multiple. The ones at the multiples stay.
+    With early polling there are up to four questions more before the first multiple. That one is asked late, and not
+    skipped, if an early answer came only after it.
 
     Args:
         begun_at: the monotonic time of the first question.
+        asked_at: that of the last question.
         now: the monotonic time.
         limits: the times of the operation.
     """
     frequency_s = limits.frequency_s
-    early = [begun_at + s for s in _EARLY_S if s < frequency_s] if limits.early_polling else []
+    first = begun_at + frequency_s
+    if limits.early_polling and asked_at < first:
+        early = (begun_at + early_s for early_s in _EARLY_S if early_s < frequency_s)
+        return next((at for at in early if at > now), first)
     # Answers slower than the frequency skip their turns instead of piling up.
     turns = count(max(1, int((now - begun_at) / frequency_s)))
-    return next(at for at in chain(early, (begun_at + turn * frequency_s for turn in turns)) if at > now)
+    return next(at for at in (begun_at + turn * frequency_s for turn in turns) if at > now)
 
 
 class CashierWait:

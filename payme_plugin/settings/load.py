@@ -206,9 +206,9 @@ class LoadedSettings:
         """
         if not {fault.key for fault in self.faults}.isdisjoint(_WAY_TO_THE_MONEY):
             return None
-        lacking = [each for each in SETTINGS if each.field not in self.values and each.name != "paymentType"]
-        defaults = {each.field: each.kind.parse(each.default) for each in lacking}
-        return self._settings({"payment_type": 0} | self.values | defaults)
+        values = {"payment_type": 0, "early_polling": False} | self.values  # these have no default of their own
+        defaults = {each.field: each.kind.parse(each.default) for each in SETTINGS if each.field not in values}
+        return self._settings(values | defaults)
 
     def _settings(self, values: Mapping[str, Any]) -> Settings:
         return Settings(

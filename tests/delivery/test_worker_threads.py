@@ -189,23 +189,30 @@ def test_with_broken_settings_the_rows_stay_and_nothing_spins(
 # Beside a sale.
 
 
-@pytest.mark.parametrize("link", [None, OFD_LINK], ids=["without a link", "with a fiscal link"])
-def test_a_closed_sale_wakes_the_worker_only_for_its_fiscal_link_which_is_stored_by_then(
-    till: HookedWorld, link: str | None
-) -> None:
-    stored: list[int] = []
-    till.background.wake = lambda **_: stored.append(len(till.journal.live_fiscal_links()))  # type: ignore[method-assign]
+def test_an_acknowledgement_wakes_the_worker_once_all_of_it_is_stored(till: HookedWorld) -> None:
+    stored: list[tuple[PaymentState, int]] = []
 
-    till.sell_and_close(link=link)
+    def look(**_: object) -> None:
+        stored.append((till.row().state, len(till.journal.live_fiscal_links())))
 
-    assert stored == ([] if link is None else [1])
+    sold = till.sell()
+    till.background.wake = look  # type: ignore[method-assign]
+    till.dispatcher.acknowledge(sold.record)
+    till.close_sale(sold, link=OFD_LINK)
+
+    assert stored == [(PaymentState.RECORDED, 0), (PaymentState.RECORDED, 1)]
 
 
 def test_each_row_first_gives_way_to_a_sale(till: HookedWorld) -> None:
     owe_paid(till)
     till.host.takes_messages = True
     offered: list[int] = []
-    till.background.yield_to_sale = lambda: offered.append(len(till.host.queue))  # type: ignore[method-assign]
+
+    def give_way() -> bool:
+        offered.append(len(till.host.queue))
+        return True
+
+    till.background.yield_to_sale = give_way  # type: ignore[method-assign]
 
     till.work()
 
@@ -246,15 +253,18 @@ def test_a_worker_that_waits_for_a_hook_goes_on_as_soon_as_it_returns(till: Hook
     thread.join()
 
 
-def test_each_commit_of_a_step_gives_way_to_a_sale_but_not_one_on_a_thread_of_the_host(
-    new_till: Callable[..., ServedTill],
+@pytest.mark.parametrize(("ended", "seen"), [(True, ["a row", "begin", "confirm"]), (False, ["a row"])])
+def test_a_step_gives_way_before_each_commit_but_not_to_a_sale_that_it_has_waited_for_in_vain(
+    new_till: Callable[..., ServedTill], seen: list[str], *, ended: bool
 ) -> None:
     till = new_till()
-    background, seen = background_of(till), list[tuple[str, bool, bool]]()
+    background, asked = background_of(till), list[str]()
 
-    def give_way() -> None:
+    def give_way() -> bool:
         (row,) = till.live()
-        seen.append((threading.current_thread().name, row.begun_at is not None, row.confirmed_at is not None))
+        asked.append("confirm" if row.begun_at is not None else "begin" if asked else "a row")
+        assert threading.current_thread().name == "payme-worker"
+        return ended
 
     background._forget_at = float("inf")
     background.yield_to_sale = give_way  # type: ignore[method-assign]
@@ -263,15 +273,38 @@ def test_each_commit_of_a_step_gives_way_to_a_sale_but_not_one_on_a_thread_of_th
     (row,) = background.journal().confirming_cancellations()
     background.processor().cancellations.leave(row, "nothing new")
 
-    before_row, before_begin, before_end = [("payme-worker", is_begun, False) for is_begun in (False, False, True)]
-    assert seen == [before_row, before_begin, before_end]
+    assert asked == seen
+
+
+def test_neither_what_a_queue_has_taken_nor_an_outcome_gives_way(till: HookedWorld) -> None:
+    owe_paid(till)
+    till.host.takes_messages = True
+    waits: list[bool] = []
+    worker = till.background._worker
+    worker._thread = threading.current_thread()
+
+    def give_way() -> bool:
+        waits.append(True)
+        return True
+
+    till.background.yield_to_sale = give_way  # type: ignore[method-assign]
+    till.background.processor().journal.before_writing = worker.yield_before_commit
+
+    till.work()
+
+    assert (len(waits), len(till.host.queue)) == (1, 1), "it gives way before the row only"
 
 
 def test_a_checkpoint_gives_way_to_a_sale_and_is_made_once_a_minute(
     till: HookedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[str] = []
-    till.background.yield_to_sale = lambda: made.append("a sale")  # type: ignore[method-assign]
+
+    def give_way() -> bool:
+        made.append("a sale")
+        return True
+
+    till.background.yield_to_sale = give_way  # type: ignore[method-assign]
     monkeypatch.setattr(Journal, "checkpoint", lambda _: made.append("a checkpoint"))
 
     till.work(130)
@@ -430,9 +463,9 @@ def test_the_stop_waits_no_longer_than_it_was_given_and_no_row_is_begun_after_it
     begun, goes_on = threading.Semaphore(0), threading.Event()
     rows = [owe_refund(till, "p1", 1), owe_refund(till, "p2", 2)]
 
-    def hang() -> None:
+    def hang() -> bool:
         begun.release()
-        goes_on.wait(10)
+        return goes_on.wait(10)
 
     till.background.do_housekeeping = lambda: None  # type: ignore[method-assign]
     till.background.yield_to_sale = hang  # type: ignore[method-assign]

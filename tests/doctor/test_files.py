@@ -34,15 +34,22 @@ def test_each_fault_and_warning_of_the_settings_is_a_finding_and_what_needs_sett
     assert till.sandbox.requests == ()
 
 
-@pytest.mark.parametrize(("early", "is_told"), [("1", True), ("0", False)])
-def test_valid_settings_with_early_polling_say_that_it_departs_from_the_module_before(
-    till: DoctorTill, early: str, *, is_told: bool
+@pytest.mark.parametrize(
+    ("changed", "levels"),
+    [
+        ({"earlyPolling": 1}, [Level.OK, Level.OK]),
+        ({"earlyPolling": 1, "payDuratoin": 10}, [Level.WARNING, Level.OK]),
+        ({"earlyPolling": 0}, [Level.OK]),
+    ],
+)
+def test_early_polling_is_told_because_it_departs_from_the_module_before(
+    till: DoctorTill, changed: dict[str, object], levels: list[Level]
 ) -> None:
-    till.configure(earlyPolling=early)
-    found = finding(examined(till), Check.SETTINGS)
+    till.configure(**changed)
+    found = findings(examined(till), Check.SETTINGS)
 
-    assert found.level is Level.OK
-    assert ("earlyPolling" in str(found.text)) is is_told
+    assert [each.level for each in found] == levels
+    assert [each for each in found if "earlyPolling is on" in str(each.text)] == found[1:]
 
 
 def test_without_settings_and_a_journal_the_rest_is_checked_and_nothing_is_made(till: DoctorTill) -> None:

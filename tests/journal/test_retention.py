@@ -61,6 +61,18 @@ def test_finished_payments_are_deleted_with_their_events_after_keep_days_so_many
     assert (journal.events("p1"), journal.events("new") != []) == ([], True)
 
 
+def test_a_journal_of_an_earlier_build_gets_the_index_of_its_deletions(journal: Journal, clock: VirtualClock) -> None:
+    with journal.writing() as connection:
+        connection.execute("DROP INDEX cancellation_of_payment")
+    sold(journal, "p1")
+    clock.sleep(401 * DAY_S)
+    sold(journal, "new")
+
+    assert forget_finished(journal, 400, most=10) == 1
+    with journal.reading() as connection:
+        assert connection.execute("PRAGMA index_list(cancellation)").fetchall()[0]["name"] == "cancellation_of_payment"
+
+
 @pytest.mark.parametrize("state", [PaymentState.UNKNOWN, PaymentState.REFUSED, PaymentState.REVERSING])
 def test_a_payment_whose_money_is_still_owed_is_never_deleted(
     journal: Journal, clock: VirtualClock, state: PaymentState

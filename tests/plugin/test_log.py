@@ -69,20 +69,26 @@ def test_every_hook_answers_as_ever_where_the_log_can_not_be_written(new_till: C
     assert plugins.faults == ()
 
 
+def join_warm_up() -> None:
+    """Wait for the threads that prepare a till after its start."""
+    for thread in threading.enumerate():
+        if thread.name == "payme-warm-up":
+            thread.join(60)
+
+
 def test_a_catalogue_that_cant_be_read_is_in_the_log_at_the_start(
     new_till: Callable[..., ServedTill],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    join_warm_up()  # that of an earlier test
     monkeypatch.setattr("importlib.resources.files", lambda _package: tmp_path / "an installation without its data")
     load_catalogue.cache_clear()
     try:
         till = new_till()
         paid = till.pay(till.code())
-        for thread in threading.enumerate():
-            if thread.name == "payme-warm-up":
-                thread.join(60)
+        join_warm_up()
     finally:
         load_catalogue.cache_clear()
 

@@ -332,8 +332,8 @@ class _Background(Background):
     def texts(self) -> Texts:
         return self._world.texts
 
-    def yield_to_sale(self) -> None:
-        pass
+    def yield_to_sale(self) -> bool:
+        return True
 
     def _jitter(self) -> float:
         return self._world.jitter()

@@ -84,12 +84,13 @@ class _Background(Background):
         super().wake(retry=retry)
         self._process.wake()
 
-    def yield_to_sale(self) -> None:
-        """Wait up to 1 s while a money hook runs."""
+    def yield_to_sale(self) -> bool:
+        """Wait up to 1 s while a money hook runs; return whether none does."""
         stage = self._process.stage
         limit = stage.monotonic() + 1.0
         while self._active is not None and stage.monotonic() < limit:
             stage.sleep(_LOOKS_EVERY_S)
+        return self._active is None
 
     @property
     def is_leader(self) -> bool:
